@@ -1,0 +1,139 @@
+//! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
+//! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use providers::ProviderConfig;
+
+/// One whole resolved config.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Hash of the config this was resolved from; audit rows name it.
+    pub hash: String,
+    /// Targets by name.
+    pub targets: BTreeMap<String, Arc<Target>>,
+    /// Routes by the name an application sends as `model`.
+    pub routes: BTreeMap<String, Arc<Route>>,
+    /// Size and time limits of the data listener.
+    pub limits: Limits,
+    /// How a shutdown proceeds.
+    pub drain: Drain,
+}
+
+impl Snapshot {
+    /// The target called `name`.
+    #[must_use]
+    pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
+        self.targets.get(name)
+    }
+}
+
+/// A provider, a model, its parameters and prompt variant: the thing that can be swapped.
+#[derive(Debug)]
+pub struct Target {
+    /// Name in the config.
+    pub name: String,
+    /// Who answers.
+    pub provider: Arc<ProviderConfig>,
+    /// The model name the provider knows.
+    pub model: String,
+    /// What is changed in a request's parameters for this target.
+    pub parameters: Parameters,
+    /// The system prompt this target wants instead of the caller's.
+    pub prompt: Option<PromptVariant>,
+    /// Hash of everything above: a change of it starts a rollout afresh.
+    pub fingerprint: String,
+}
+
+/// Top-level request fields a target wants set, removed or renamed. Applied in the order rename, remove, set.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// Field and its JSON text.
+    pub set: Vec<(String, String)>,
+    /// Fields dropped.
+    pub remove: Vec<String>,
+    /// Old name, new name.
+    pub rename: Vec<(String, String)>,
+}
+
+impl Parameters {
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty() && self.rename.is_empty()
+    }
+}
+
+/// A system prompt that replaces the caller's for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptVariant {
+    /// Name in the config.
+    pub name: String,
+    /// The text of the system message.
+    pub system: String,
+}
+
+/// The name an application calls and the policy behind it.
+#[derive(Debug)]
+pub struct Route {
+    /// What applications send as `model`.
+    pub name: String,
+    /// The target that serves when no rollout does.
+    pub target: String,
+    /// Targets tried in order when the first fails before any content.
+    pub fallback: Vec<String>,
+    /// Whether the candidate of a rollout may serve when the baseline fails.
+    pub emergency_fallback: bool,
+    /// The class of requests, if named.
+    pub workload: Option<String>,
+}
+
+/// Size and time limits of the data listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body in bytes; larger is 413.
+    pub max_body: usize,
+    /// Connections accepted at once; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// From the first byte of a request to the end of its headers.
+    pub header_timeout: Duration,
+    /// From the end of the headers to the end of the body.
+    pub body_timeout: Duration,
+    /// Longest time a caller may leave its answer unread.
+    pub write_timeout: Duration,
+    /// Bytes of a stream held back before its first content.
+    pub hold_bytes: usize,
+    /// Largest answer kept for the record, in bytes; the rest is counted and cut.
+    pub max_recorded_answer: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: 32 << 20,
+            max_connections: 16_384,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
+            hold_bytes: 16 << 10,
+            max_recorded_answer: 8 << 20,
+        }
+    }
+}
+
+/// How a shutdown proceeds: readiness off, `pre_stop` of further accepting, then at most `deadline` for what is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drain {
+    /// Accept on for this long after readiness went off.
+    pub pre_stop: Duration,
+    /// Then wait this long for requests under way; what is left gets an error event.
+    pub deadline: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { pre_stop: Duration::ZERO, deadline: Duration::from_secs(30) }
+    }
+}
