@@ -1,0 +1,340 @@
+//! What of a rollout is alive between two snapshots: its share, its evidence, and the wire between a breach and the switch.
+//!
+//! A worker reads [`LiveRollout::view`] before every attempt and reports every outcome to [`LiveRollout::observe`]. When an
+//! outcome completes a breach, the same call takes the share to 0 before it returns: one atomic store, no disk, no other
+//! thread. Writing it down and telling others comes after, and is the controller's work ([`crate::control`]). Only the
+//! controller ever publishes a view with a higher share.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::{ArcSwap, Guard};
+use rollout::{Breach, Evidence, Outcome, PairOutcome, Timestamp, Unit};
+use wire::record::{ShadowDrop, UnitSource};
+
+/// Microseconds since the Unix epoch, by the system clock.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+}
+
+/// The part of a rollout's state that the request path acts on. Immutable; replaced whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// The span of constant share this belongs to; outcomes are counted for it alone.
+    pub epoch: u32,
+    /// The persisted state this was published from.
+    pub generation: u64,
+    /// The candidate's fraction of assigned units, 0..1.
+    pub share: f64,
+    /// Top of the interval that stays on the baseline, 0..1.
+    pub holdback: f64,
+    /// Fraction of baseline requests copied to the candidate, 0..1.
+    pub shadow_sample: f64,
+    /// Whether outcomes are counted: false once rolled back, aborted or completed.
+    pub watching: bool,
+}
+
+/// A breach as the process saw it: what, when, and how long until the share was 0.
+#[derive(Debug, Clone)]
+pub struct Trip {
+    /// What the guards found.
+    pub breach: Breach,
+    /// The epoch it was found in.
+    pub epoch: u32,
+    /// When the breaching outcome was observed.
+    pub at: Timestamp,
+    /// From the first counted bad event of the candidate in this epoch to the breach.
+    pub time_to_detect: Duration,
+    /// From the breaching outcome to the share being 0.
+    pub time_to_switch: Duration,
+    /// Candidate attempts begun in this epoch up to the breach.
+    pub candidate_attempts: u64,
+    /// Candidate attempts under way at the switch; they finish or fail, and are reported apart.
+    pub in_flight: u64,
+}
+
+/// Who is compared with whom. Never changes while the rollout lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The rollout's name.
+    pub name: String,
+    /// The route it splits.
+    pub route: String,
+    /// Target in production today.
+    pub baseline: String,
+    /// Target on trial.
+    pub candidate: String,
+    /// What is assigned and stays together.
+    pub unit: Unit,
+    /// Salt of the assignment hash.
+    pub salt: String,
+}
+
+/// One rollout in memory, shared by every worker, the shadow and the controller.
+#[derive(Debug)]
+pub struct LiveRollout {
+    /// Who is compared with whom.
+    pub identity: Identity,
+    view: ArcSwap<View>,
+    evidence: Mutex<Evidence>,
+    trip: Mutex<Option<Trip>>,
+    tripped: AtomicBool,
+    first_bad_us: AtomicU64,
+    attempts: Attempts,
+    stale_outcomes: AtomicU64,
+    controller: Waker,
+}
+
+/// Candidate attempts, counted where they begin and end.
+#[derive(Debug, Default)]
+struct Attempts {
+    begun: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+/// Candidate attempts as they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptCounts {
+    /// Begun since the rollout became live in this process.
+    pub begun: u64,
+    /// Under way.
+    pub in_flight: u64,
+}
+
+/// Held while a candidate attempt is under way.
+#[derive(Debug)]
+pub struct CandidateAttempt(Arc<LiveRollout>);
+
+impl Drop for CandidateAttempt {
+    fn drop(&mut self) {
+        self.0.attempts.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Wakes the controller. The channel holds one wake-up: a full channel means it is already on its way.
+pub type Waker = std::sync::mpsc::SyncSender<()>;
+
+impl LiveRollout {
+    /// A rollout as the controller publishes it.
+    #[must_use]
+    pub fn new(identity: Identity, view: View, evidence: Evidence, controller: Waker) -> Self {
+        Self {
+            identity,
+            view: ArcSwap::from_pointee(view),
+            evidence: Mutex::new(evidence),
+            trip: Mutex::new(None),
+            tripped: AtomicBool::new(false),
+            first_bad_us: AtomicU64::new(0),
+            attempts: Attempts::default(),
+            stale_outcomes: AtomicU64::new(0),
+            controller,
+        }
+    }
+
+    /// Share, epoch and sampling as they stand this moment. Read again before every attempt.
+    pub fn view(&self) -> Guard<Arc<View>> {
+        self.view.load()
+    }
+
+    /// Asks to begin a candidate attempt for a unit at `position`: `None` when the share no longer covers it.
+    ///
+    /// The attempt counts as under way before the share is read, so that one which read the old share is always among those
+    /// that a rollback reports as in flight.
+    #[must_use]
+    pub fn begin_candidate(self: &Arc<Self>, position: u64) -> Option<CandidateAttempt> {
+        self.attempts.in_flight.fetch_add(1, Ordering::AcqRel);
+        let attempt = CandidateAttempt(Arc::clone(self));
+        let view = self.view.load();
+        if rollout::assign::arm(position, view.share, view.holdback) != rollout::Arm::Candidate {
+            return None;
+        }
+        self.attempts.begun.fetch_add(1, Ordering::AcqRel);
+        Some(attempt)
+    }
+
+    /// Counts one live outcome of `epoch`. Takes the share to 0 before returning when it completes a breach.
+    pub fn observe(&self, epoch: u32, outcome: &Outcome) {
+        if outcome.arm == rollout::Arm::Candidate && !outcome.bad.is_empty() {
+            self.note_first_bad(outcome.at);
+        }
+        self.count(epoch, outcome.at, |evidence| evidence.observe(outcome));
+    }
+
+    /// Counts one complete pair of `epoch`.
+    pub fn observe_pair(&self, epoch: u32, pair: &PairOutcome) {
+        if !pair.candidate_bad.is_empty() {
+            self.note_first_bad(pair.at);
+        }
+        self.count(epoch, pair.at, |evidence| evidence.observe_pair(pair));
+    }
+
+    /// Counts a baseline request that the shadow was offered but did not copy, or a copy that came to nothing.
+    pub fn shadow_dropped(&self, epoch: u32, reason: ShadowDrop) {
+        self.count(epoch, now(), |evidence| {
+            evidence.count_shadow_drop(reason.as_str());
+            None
+        });
+    }
+
+    /// Counts a baseline request whose copy the shadow took.
+    pub fn shadow_offered(&self, epoch: u32) {
+        self.count(epoch, now(), |evidence| {
+            evidence.count_shadow_offer();
+            None
+        });
+    }
+
+    /// Counts where a unit's key came from.
+    pub fn count_key_source(&self, epoch: u32, source: UnitSource) {
+        self.count(epoch, now(), |evidence| {
+            evidence.count_key_source(source.as_str());
+            None
+        });
+    }
+
+    /// The candidate's circuit breaker opened: harm by itself, whatever the statistics say.
+    pub fn breaker_opened(&self) {
+        let seen = Instant::now();
+        let view = self.view.load();
+        if view.watching && view.share > 0.0 {
+            self.switch_off(Breach::breaker_opened(), view.epoch, now(), seen);
+        }
+    }
+
+    /// Candidate attempts as they stand.
+    #[must_use]
+    pub fn attempt_counts(&self) -> AttemptCounts {
+        AttemptCounts {
+            begun: self.attempts.begun.load(Ordering::Acquire),
+            in_flight: self.attempts.in_flight.load(Ordering::Acquire),
+        }
+    }
+
+    /// Outcomes that arrived for an epoch that had ended; they are no evidence.
+    #[must_use]
+    pub fn stale_outcomes(&self) -> u64 {
+        self.stale_outcomes.load(Ordering::Relaxed)
+    }
+
+    /// The evidence of the current epoch, as it stands.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        self.lock_evidence().clone()
+    }
+
+    /// Reads the evidence without copying it.
+    pub(crate) fn with_evidence<T>(&self, read: impl FnOnce(&mut Evidence) -> T) -> T {
+        read(&mut self.lock_evidence())
+    }
+
+    /// The breach that took the share to 0 and is not written down yet.
+    pub(crate) fn pending_trip(&self) -> Option<Trip> {
+        lock(&self.trip).clone()
+    }
+
+    /// The breach has been written down.
+    pub(crate) fn trip_persisted(&self) {
+        *lock(&self.trip) = None;
+    }
+
+    /// Publishes a view for the same epoch or, with `evidence`, for a new one. The controller alone calls this. A trip
+    /// that is not yet written down wins over whatever the controller wanted to publish.
+    pub(crate) fn publish(&self, view: View, evidence: Option<Evidence>) -> bool {
+        let trip = lock(&self.trip);
+        if trip.is_some() && view.share > 0.0 {
+            return false;
+        }
+        if let Some(evidence) = evidence {
+            *self.lock_evidence() = evidence;
+            self.first_bad_us.store(0, Ordering::Release);
+        }
+        self.tripped.store(trip.is_some() || !view.watching, Ordering::Release);
+        self.view.store(Arc::new(view));
+        true
+    }
+
+    fn count(&self, epoch: u32, at: Timestamp, add: impl FnOnce(&mut Evidence) -> Option<Breach>) {
+        let breach = {
+            let mut evidence = self.lock_evidence();
+            if evidence.epoch() != epoch {
+                self.stale_outcomes.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            add(&mut evidence)
+        };
+        if let Some(breach) = breach {
+            self.switch_off(breach, epoch, at, Instant::now());
+        }
+    }
+
+    /// The share goes to 0 first; only then is the breach noted for the controller.
+    fn switch_off(&self, breach: Breach, epoch: u32, at: Timestamp, seen: Instant) {
+        if self.tripped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut noted = lock(&self.trip);
+        let view = self.view.load_full();
+        if view.epoch != epoch {
+            self.tripped.store(false, Ordering::Release);
+            return;
+        }
+        self.view.store(Arc::new(View { share: 0.0, shadow_sample: 0.0, watching: false, ..(*view).clone() }));
+        let first_bad = self.first_bad_us.load(Ordering::Acquire);
+        let detect_us = if first_bad == 0 { 0 } else { at.0.saturating_sub(first_bad) };
+        *noted = Some(Trip {
+            breach,
+            epoch,
+            at,
+            time_to_detect: Duration::from_micros(detect_us),
+            time_to_switch: seen.elapsed(),
+            candidate_attempts: self.attempts.begun.load(Ordering::Acquire),
+            in_flight: self.attempts.in_flight.load(Ordering::Acquire),
+        });
+        drop(noted);
+        // A full channel means that the controller has a wake-up waiting already; a closed one, that it is gone for good.
+        drop(self.controller.try_send(()));
+    }
+
+    fn note_first_bad(&self, at: Timestamp) {
+        if self.first_bad_us.load(Ordering::Relaxed) == 0 {
+            drop(self.first_bad_us.compare_exchange(0, at.0, Ordering::AcqRel, Ordering::Relaxed));
+        }
+    }
+
+    fn lock_evidence(&self) -> MutexGuard<'_, Evidence> {
+        lock(&self.evidence)
+    }
+}
+
+/// A panic elsewhere leaves numbers, not broken invariants, behind: a poisoned lock is taken all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The live rollouts by route. At most one rollout splits a route.
+#[derive(Debug, Default)]
+pub struct LiveTable(ArcSwap<HashMap<String, Arc<LiveRollout>>>);
+
+impl LiveTable {
+    /// The rollout that splits `route`, if one is live.
+    #[must_use]
+    pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {
+        self.0.load().get(route).cloned()
+    }
+
+    /// Every live rollout.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<LiveRollout>> {
+        self.0.load().values().cloned().collect()
+    }
+
+    /// Replaces the table. The controller alone calls this.
+    pub(crate) fn publish(&self, rollouts: impl IntoIterator<Item = Arc<LiveRollout>>) {
+        let table = rollouts.into_iter().map(|live| (live.identity.route.clone(), live)).collect();
+        self.0.store(Arc::new(table));
+    }
+}
