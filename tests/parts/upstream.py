@@ -4,7 +4,7 @@
 `key=value` words in the last message set its knobs (`marker`, `chunks`, `delay_ms`, `stream`, `cut`, `end`). The log has
 one JSON line when a request was read (`got`) and one when its whole answer was written (`served`).
 """
-import argparse, asyncio, json, pathlib, sys, time
+import argparse, asyncio, json, pathlib, socket, struct, sys, time
 
 STREAMS = pathlib.Path(__file__).parent.parent / "fixtures" / "streams"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -57,8 +57,10 @@ class Answer:
         self.writer.write(b"0\r\n\r\n")
         await self.writer.drain()
 
-    def abort(self):
-        self.writer.transport.abort()        # a reset, as from a killed process
+    def reset(self):
+        linger_zero = struct.pack("ii", 1, 0)          # makes close() send a reset instead of a FIN
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
+        self.writer.transport.abort()
 
 
 def completion(request, content, finish="stop", **message):
@@ -133,7 +135,7 @@ async def cut(request, answer):
     await answer.begin_stream()
     await answer.event(delta(request, content="two "))
     await answer.event(delta(request, content="words"))
-    answer.abort()
+    answer.reset()
 
 
 async def stall(request, answer):
@@ -151,21 +153,23 @@ async def busy(request, answer):
 
 
 async def replay(request, answer):
-    """A recorded stream up to byte `cut`, then the end that `end` names: close (a clean FIN), reset, or chunked (cut inside
-    the chunked framing)."""
+    """A recorded stream up to byte `cut` (whole and well ended without it), then the end that `end` names: close (a clean
+    FIN), reset, or chunked (a FIN inside the chunked framing)."""
     data = (STREAMS / (request.knobs["stream"] + ".sse")).read_bytes()[: int(request.number("cut", 1 << 30))]
     end = request.knobs.get("end", "chunked")
     if end == "chunked":
         await answer.begin_stream()
         if data:
             await answer.chunk(data)
+        if "cut" not in request.knobs:
+            return await answer.end_stream()
         return answer.writer.close()
     answer.head(200, "text/event-stream", "connection: close")
     answer.writer.write(data)
     await answer.writer.drain()
     if end == "reset":
         await asyncio.sleep(0.002)           # let the bytes leave before the reset discards them
-        return answer.abort()
+        return answer.reset()
     answer.writer.close()
 
 
