@@ -63,7 +63,7 @@ def main():
     step = 1 if options.full else max(1, len(everything) // options.cases) // 3 * 3 + 1
     chosen = everything[::step]
 
-    with Stack() as stack, figures("cut streams") as say:
+    with figures("cut streams") as say, Stack() as stack:
         upstream = stack.upstream()
         stack.gateway(gateway_config(
             {"scripted": upstream.url}, {"scripted": {"provider": "scripted", "model": "replay"}}, {"replay": {"target": "scripted"}}))

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Acceptance: SIGKILLs of the gateway under 64 concurrent streams lose, duplicate and invent no acknowledged exchange.
+
+`kill_gateway.py [--kills N]` (200 is the full size). With a build that has the feature `failpoints`
+(CROSSFADE_FAILPOINTS_BIN), every second kill happens at a named failpoint, each name in turn, and a last round runs the
+build's deliberate lie, an acknowledgement before the write, which the verdict must catch. The verdict is another
+process (kill_verdict.py) that sees only the logs and the records.
+"""
+import argparse, itertools, json, os, pathlib, random, subprocess, sys, time
+
+from parts.stack import ROOT, Stack, figures, gateway_config
+
+E2E = ROOT / "tests" / "e2e"
+LIE = "ack_before_write"
+
+
+def failpoint_names(binary):
+    if not binary:
+        return []
+    listed = subprocess.run([binary, "failpoints"], capture_output=True, text=True)
+    return [name for name in listed.stdout.split() if name != LIE] if listed.returncode == 0 else []
+
+
+def wait_for_death(part, seconds):
+    """True when the process killed itself at its failpoint."""
+    try:
+        part.process.wait(seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def run(stack, kills, points, say):
+    """Restarts and kills the gateway under load; returns the paths the verdict needs."""
+    upstream = stack.upstream()
+    stack.write_config(gateway_config({"scripted": upstream.url}, {"scripted": {"provider": "scripted", "model": "instant"}},
+                                      {"instant": {"target": "scripted"}}))
+    client_log = stack.directory / "client.jsonl"
+    client = stack.add("client", [sys.executable, E2E / "streams_client.py", stack.listen, client_log])
+    names, restarts, reached, missed = itertools.cycle(points), [], {}, {}
+    for kill in range(kills):
+        point = next(names) if points and kill % 2 else None
+        began = time.monotonic()
+        gateway = stack.restart_gateway(**({"CROSSFADE_FAILPOINT": f"{point}:{random.randint(1, 20)}"} if point and point != LIE else
+                                           {"CROSSFADE_FAILPOINT": LIE} if point else {}))
+        restarts.append(time.monotonic() - began)
+        if point and point != LIE:
+            died = wait_for_death(gateway, 4)
+            (reached if died else missed)[point] = (reached if died else missed).get(point, 0) + 1
+        else:
+            time.sleep(random.uniform(0.2, 1.0))
+        gateway.kill()
+    client.stop()
+    last = stack.restart_gateway()
+    records = stack.all_exchanges()
+    last.stop()
+    path = stack.directory / "records.json"
+    path.write_text(json.dumps(records))
+    say("kills", kills)
+    say("restart to ready, seconds: median and longest", f"{sorted(restarts)[len(restarts) // 2]:.3f} {max(restarts):.3f}", max(restarts) < 1)
+    if points and points != [LIE]:
+        say("kills at failpoints", reached)
+        say("failpoints armed but not reached in 4 s", missed or "none")
+    return client_log, upstream.journal, path
+
+
+def verdict(paths, quiet=False):
+    done = subprocess.run([sys.executable, E2E / "kill_verdict.py", *paths], capture_output=True, text=True)
+    if not quiet:
+        print(done.stdout + done.stderr, end="", flush=True)
+    return done
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--kills", type=int, default=20)
+    arguments.add_argument("--seed", type=int, default=None)
+    options = arguments.parse_args()
+    seed = options.seed if options.seed is not None else random.randrange(1 << 32)
+    random.seed(seed)
+    with figures("kill gateway") as say:
+        say("seed", seed)
+        binary = os.environ.get("CROSSFADE_FAILPOINTS_BIN")
+        points = failpoint_names(binary)
+        say("failpoints", " ".join(points) or "none in this build")
+        if points:
+            os.environ["CROSSFADE_BIN"] = binary
+        with Stack() as stack:
+            judged = verdict(run(stack, options.kills, points, say))
+            stack.keep = judged.returncode != 0
+            say("verdict", "clean" if judged.returncode == 0 else "violated", judged.returncode == 0)
+        if points:
+            with Stack() as stack:
+                judged = verdict(run(stack, 30, [LIE], say), quiet=True)
+                caught = judged.returncode == 1 and "lost" in "".join(line for line in judged.stdout.splitlines() if "VIOLATION" in line)
+                say("a build that acknowledges before it writes is caught", caught, caught)
+
+
+if __name__ == "__main__":
+    main()
