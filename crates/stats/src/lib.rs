@@ -1,1 +1,24 @@
-//! Room `stats`.
+//! Room `stats`: pure numbers. Anytime-valid tests that may be read after every event, exact closed forms to check them
+//! against, and sketches of latency.
+//!
+//! Nothing here reads a clock, locks, logs or draws a random number. Every live test is an e-value: a number whose
+//! expectation is at most 1 while the null hypothesis holds, so that "it ever reached 1/alpha" happens with probability
+//! at most alpha (Ville's inequality), however often one looks.
+
+pub mod absolute;
+pub mod betting;
+pub mod bounded;
+pub mod difference;
+pub mod eprocess;
+pub mod interval;
+pub mod relative;
+pub mod sample_ratio;
+pub mod sketch;
+pub mod special;
+
+pub use absolute::AbsoluteGuard;
+pub use bounded::EmpiricalBernstein;
+pub use difference::{PairedDifference, UnpairedDifference};
+pub use eprocess::EProcess;
+pub use relative::RelativeGuard;
+pub use sketch::LatencySketch;
