@@ -23,9 +23,11 @@ def status_of(url, timeout=1.0):
 
 def crossfade_binary():
     """`CROSSFADE_BIN`, else the debug build under the Cargo target directory."""
-    if path := os.environ.get("CROSSFADE_BIN"):
-        return path
-    return str(pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "crossfade")
+    target = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+    path = ROOT / os.environ.get("CROSSFADE_BIN", target / "debug" / "crossfade")
+    if not path.exists():
+        sys.exit(f"{path} is not there; hint: cargo build --package crossfade, or set CROSSFADE_BIN")
+    return str(path)
 
 
 class Part:
@@ -124,6 +126,15 @@ class Stack:
         if check and done.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command[1:]))}: exit {done.returncode}\n{done.stderr}{done.stdout}")
         return json.loads(done.stdout)
+
+    def all_exchanges(self):
+        return self.crossfade("exchanges", "list", "--limit", 1_000_000)
+
+    def all_pairs(self):
+        return self.crossfade("exchanges", "pairs", "--limit", 1_000_000)
+
+    def rollout(self, name):
+        return self.crossfade("rollout", "status", name)
 
 
 def gateway_config(providers, targets, routes, **rest):

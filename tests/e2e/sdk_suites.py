@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Runs both official SDKs' suites, first against a bare llama.cpp server (is the suite right?), then through the gateway."""
+import os, subprocess, sys
+
+from parts.stack import ROOT, Stack, free_port, gateway_config
+from parts.upstream import BEHAVIOURS
+
+SUITE = ROOT / "tests" / "sdk"
+
+
+def run(title, **env):
+    """The exit codes of both suites."""
+    env = {**os.environ, **{name: str(value) for name, value in env.items()}}
+    print(f"== {title}: Python", flush=True)
+    python = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE], env=env).returncode
+    print(f"== {title}: Node", flush=True)
+    node = subprocess.run(["node", "--test", "--test-reporter=spec", SUITE / "suite.test.cjs"], env=env).returncode
+    return [python, node]
+
+
+def config(baseline, candidate, embeddings, upstream):
+    """Routes for the real servers, for each behaviour of the scripted upstream, and to a port where nobody listens."""
+    scripted = {"dialect": "openai", "base_url": upstream.url, "timeouts": {"inter_token": "1s", "first_token": "20s"}}
+    targets = {name: {"provider": name, "model": name} for name in ("baseline", "candidate", "embed")}
+    routes = {"chat": {"target": "baseline"}, "candidate": {"target": "candidate"}, "embed": {"target": "embed"}}
+    for behaviour in BEHAVIOURS:
+        targets["scripted-" + behaviour] = {"provider": "scripted", "model": behaviour}
+        routes[behaviour] = {"target": "scripted-" + behaviour}
+    targets["dead"], routes["dead"] = {"provider": "dead", "model": "dead"}, {"target": "dead"}
+    return gateway_config(
+        {"baseline": baseline.url, "candidate": candidate.url, "embed": embeddings.url, "scripted": scripted,
+         "dead": f"http://127.0.0.1:{free_port()}/v1"}, targets, routes)
+
+
+def main():
+    with Stack() as stack:
+        baseline, candidate = stack.llama("baseline", seed=1), stack.llama("candidate", seed=2)
+        embeddings, upstream = stack.llama("embed", seed=1, embeddings=True), stack.upstream()
+        codes = run("llama.cpp", CROSSFADE_BASE_URL=baseline.url, CROSSFADE_MODEL="baseline", CROSSFADE_EMBEDDING_BASE_URL=embeddings.url)
+        stack.gateway(config(baseline, candidate, embeddings, upstream))
+        codes += run("gateway", CROSSFADE_BASE_URL=stack.base_url, CROSSFADE_MODEL="chat", CROSSFADE_GATEWAY=1)
+        stack.keep = any(codes)
+    sys.exit(1 if any(codes) else 0)
+
+
+if __name__ == "__main__":
+    main()
