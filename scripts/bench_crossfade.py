@@ -1,0 +1,95 @@
+"""How a benchmark starts `crossfade serve`: its config, its rollout, and the wait for what it has still to write."""
+
+import json
+import time
+
+import bench_stage
+from bench_stage import free_port, get, wait_until
+
+# A stage no benchmark outlives, so that the share under measurement never changes.
+CONFIG = """\
+listen: 127.0.0.1:{port}
+admin: {{ listen: 127.0.0.1:{admin_port} }}
+store: sqlite:{directory}/crossfade.db
+record: {{ mode: {mode}, dir: {directory}/journal }}
+providers:
+  now: {{ dialect: openai, base_url: http://{baseline}/v1, api_key: sk-bench, class: self_hosted }}
+  next: {{ dialect: openai, base_url: http://{candidate}/v1, api_key: sk-bench, class: self_hosted{candidate_extra} }}
+targets:
+  now: {{ provider: now, model: mock-baseline }}
+  next: {{ provider: next, model: mock-candidate }}
+routes:
+  bench: {{ target: now, workload: bench }}
+workloads:
+  bench: {{ risk: medium }}
+rollouts:
+  bench-to-next:
+    route: bench
+    baseline: now
+    candidate: next
+    unit: request
+    stages: {{ shadow: {{ sample: {sample} }} }}
+"""
+
+
+class Crossfade:
+    """One gateway on free ports, with a rollout in shadow at `sample` (0: none started)."""
+
+    def __init__(self, stage, binary, name, baseline, candidate, sample=0.0, mode="durable", candidate_extra=""):
+        self.directory = stage.directory / name
+        self.directory.mkdir()
+        self.sample = sample
+        port, admin_port = free_port(), free_port()
+        self.address, self.admin = f"127.0.0.1:{port}", f"127.0.0.1:{admin_port}"
+        config = self.directory / "crossfade.yaml"
+        config.write_text(
+            CONFIG.format(
+                port=port,
+                admin_port=admin_port,
+                directory=self.directory,
+                mode=mode,
+                baseline=baseline,
+                candidate=candidate,
+                candidate_extra=candidate_extra,
+                sample=sample or 1.0,
+            )
+        )
+        self.process = stage.start(name, [binary, "serve", "--config", config], listening=self.address)
+        wait_until(f"{name} is ready", lambda: get(f"http://{self.admin}/ready"))
+        if sample:
+            self.ask("start")
+            wait_until(f"{name} shadows", lambda: "shadow" in json.dumps(self.rollout()))
+
+    def ask(self, verb):
+        body = json.dumps({"actor": "bench", "reason": "benchmark"}).encode()
+        return get(f"http://{self.admin}/api/rollouts/bench-to-next/{verb}", data=body, method="POST")
+
+    def rollout(self):
+        return json.loads(get(f"http://{self.admin}/api/rollouts/bench-to-next"))
+
+    def metrics(self):
+        """Every sample of /metrics as {line without value: value}."""
+        values = {}
+        for line in get(f"http://{self.admin}/metrics").splitlines():
+            if line and not line.startswith("#"):
+                key, _, value = line.rpartition(" ")
+                values[key] = float(value)
+        return values
+
+    def settle(self, seconds=30.0):
+        """Waits until shipping and shadowing have nothing left to do: both threads idle for 0.3 s."""
+        deadline = time.monotonic() + seconds
+        idle_since, last = None, None
+        while time.monotonic() < deadline:
+            cpu = self.process.cpu()
+            busy = cpu["shipping"] + cpu["shadow"] + cpu["request"]
+            if last is not None and busy - last < 2_000_000:
+                idle_since = idle_since or time.monotonic()
+                if time.monotonic() - idle_since >= 0.3:
+                    return True
+            else:
+                idle_since = None
+            last = busy
+            time.sleep(0.05)
+        bench_stage.say(f"{self.process.name} was not idle after {seconds:.0f} s")
+        return False
