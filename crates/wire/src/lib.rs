@@ -1,1 +1,16 @@
-//! Room `wire`.
+//! The dialects on the wire: what a request, an answer and a stream look like in bytes.
+//!
+//! This room is pure. It does no I/O, reads no clock and draws no random numbers: all three are arguments. It builds no
+//! document model of a body; it finds the few fields Crossfade reads and says where they are, so that everything else
+//! travels through untouched.
+
+pub mod failure;
+pub mod ids;
+pub mod openai;
+pub mod private;
+pub mod record;
+pub mod request;
+pub mod scan;
+pub mod splice;
+pub mod sse;
+pub mod usage;

@@ -1,0 +1,181 @@
+//! A whole answer: what it tells, found in one pass without a document model.
+
+use std::ops::Range;
+
+use super::ResponseFormat;
+use super::chunk::truthy;
+use super::content::{ChoiceText, verdict};
+use crate::scan::cursor::{Array, Object, begins_with};
+use crate::scan::{self, Kind, ScanError};
+use crate::usage::Usage;
+
+/// What an answer tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// False when it is not one JSON object.
+    pub valid: bool,
+    /// It is an error, whatever its status: a top-level `error` that is true in Python, or `"object":"error"`.
+    pub is_error_object: bool,
+    /// It has `choices` or `data`, as an answer should.
+    pub has_answer: bool,
+    /// The usage.
+    pub usage: Option<Usage>,
+    /// The finish reason of the first choice.
+    pub finish_reason: Option<String>,
+    /// What each choice holds, by place.
+    pub choices: Vec<Choice>,
+}
+
+/// One choice, by place. Every range is a string literal, quotation marks included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// `message.content`, when it is a string.
+    pub content: Option<Range<usize>>,
+    /// `message.refusal`, when it is a string.
+    pub refusal: Option<Range<usize>>,
+    /// `function.arguments` of each tool call.
+    pub tool_arguments: Vec<Range<usize>>,
+}
+
+impl AnswerFacts {
+    /// Whether the answer in `body` has the format asked for, see [`super::content::Accumulator::format_valid`].
+    pub fn format_valid(&self, body: &[u8], format: ResponseFormat) -> Option<bool> {
+        let text = |literal: &Range<usize>| {
+            let mut out = Vec::with_capacity(literal.len());
+            scan::unescape_lossy(body, literal.clone(), &mut out);
+            out
+        };
+        let choices: Vec<ChoiceText> = self
+            .choices
+            .iter()
+            .map(|choice| ChoiceText {
+                content: choice.content.as_ref().map(text).unwrap_or_default(),
+                refused: choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2),
+                tool_arguments: choice.tool_arguments.iter().map(text).collect(),
+            })
+            .collect();
+        verdict(format, &choices)
+    }
+}
+
+/// Reads an answer. Never fails: what cannot be read is not `valid`.
+pub fn inspect(body: &[u8]) -> AnswerFacts {
+    read(body).unwrap_or_default()
+}
+
+fn read(body: &[u8]) -> Result<AnswerFacts, ScanError> {
+    let mut facts = AnswerFacts { valid: true, ..AnswerFacts::default() };
+    let mut top = Object::open_top(body)?;
+    while let Some(key) = top.next_key()? {
+        if key.name.as_ref() == b"choices" && begins_with(body, top.at(), b'[') {
+            facts.has_answer = true;
+            let mut choices = Array::open(body, top.at())?;
+            while choices.next_value()? {
+                if begins_with(body, choices.at(), b'{') {
+                    let end = choice(body, choices.at(), &mut facts)?;
+                    choices.resume(end);
+                } else {
+                    choices.skip()?;
+                }
+            }
+            top.resume(choices.at());
+            continue;
+        }
+        let (kind, value) = top.skip()?;
+        match key.name.as_ref() {
+            b"usage" => facts.usage = Usage::read(body, value),
+            b"error" => facts.is_error_object |= truthy(body, kind, &value),
+            b"object" => facts.is_error_object |= &body[value] == b"\"error\"",
+            b"data" => facts.has_answer |= kind == Kind::Array,
+            _ => {}
+        }
+    }
+    top.close_top()?;
+    Ok(facts)
+}
+
+fn choice(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<usize, ScanError> {
+    let mut choice = Choice::default();
+    let mut walk = Object::open(body, at)?;
+    while let Some(key) = walk.next_key()? {
+        if key.name.as_ref() == b"message" && begins_with(body, walk.at(), b'{') {
+            let end = message(body, walk.at(), &mut choice)?;
+            walk.resume(end);
+            continue;
+        }
+        let (kind, value) = walk.skip()?;
+        if key.name.as_ref() == b"finish_reason" && kind == Kind::String && facts.finish_reason.is_none() {
+            facts.finish_reason = Some(scan::unescape(body, value)?.into_owned());
+        }
+    }
+    facts.choices.push(choice);
+    Ok(walk.at())
+}
+
+fn message(body: &[u8], at: usize, choice: &mut Choice) -> Result<usize, ScanError> {
+    let mut walk = Object::open(body, at)?;
+    while let Some(key) = walk.next_key()? {
+        let (kind, value) = walk.skip()?;
+        match (key.name.as_ref(), kind) {
+            (b"content", Kind::String) => choice.content = Some(value),
+            (b"refusal", Kind::String) => choice.refusal = Some(value),
+            (b"tool_calls", Kind::Array) => {
+                each_tool_call(body, value.start, |_, arguments| choice.tool_arguments.push(arguments))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(walk.at())
+}
+
+/// Calls `visit` with the `index` (or the place, when it has none) and the `function.arguments` of each element of the
+/// `tool_calls` that begin at `at`.
+pub(super) fn each_tool_call(
+    body: &[u8],
+    at: usize,
+    mut visit: impl FnMut(usize, Range<usize>),
+) -> Result<(), ScanError> {
+    let mut calls = Array::open(body, at)?;
+    let mut place = 0;
+    while calls.next_value()? {
+        let (kind, call) = calls.skip()?;
+        if kind == Kind::Object {
+            let mut idx = place;
+            let mut arguments = None;
+            let mut walk = Object::open(body, call.start)?;
+            while let Some(key) = walk.next_key()? {
+                let (kind, value) = walk.skip()?;
+                match (key.name.as_ref(), kind) {
+                    (b"index", Kind::Number) => idx = index(&body[value]),
+                    (b"function", Kind::Object) => arguments = function_arguments(body, value.start)?,
+                    _ => {}
+                }
+            }
+            if let Some(arguments) = arguments {
+                visit(idx, arguments);
+            }
+        }
+        place += 1;
+    }
+    Ok(())
+}
+
+fn function_arguments(body: &[u8], at: usize) -> Result<Option<Range<usize>>, ScanError> {
+    let mut found = None;
+    let mut walk = Object::open(body, at)?;
+    while let Some(key) = walk.next_key()? {
+        let (kind, value) = walk.skip()?;
+        if key.name.as_ref() == b"arguments" && kind == Kind::String {
+            found = Some(value);
+        }
+    }
+    Ok(found)
+}
+
+/// An index that does not fit is as good as one that is too large.
+pub(super) fn index(number: &[u8]) -> usize {
+    scan::unsigned(number).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What a caller reads when a request fails: written for the caller, with nothing in it about what is inside.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::ErrorBody;
+use crate::failure::{Failure, FailureKind, Origin, Retry};
+use crate::scan::ScanError;
+
+/// An answer that says no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: ErrorBody,
+    /// For `retry-after`.
+    pub retry_after: Option<Duration>,
+    /// Who caused it, for `x-crossfade-origin`.
+    pub origin: Origin,
+    /// What to count it as.
+    pub kind: FailureKind,
+    /// False when the same request fails again whatever the caller waits: send `x-should-retry: false`.
+    pub may_retry: bool,
+}
+
+impl Refusal {
+    /// What the caller reads about `failure`. Its `detail` stays inside.
+    pub fn of(failure: &Failure) -> Refusal {
+        let (status, class, message) = words(failure.kind);
+        let retry_after = match failure.retry {
+            Retry::After(wait) => Some(wait),
+            Retry::Never => None,
+            Retry::Elsewhere => default_wait(failure.kind),
+        };
+        Refusal {
+            status: if failure.kind == FailureKind::HttpClientError {
+                failure.status.filter(|status| (400..500).contains(status)).unwrap_or(status)
+            } else {
+                status
+            },
+            body: ErrorBody::new(message, class).with_code(code(failure.kind)),
+            retry_after,
+            origin: failure.origin,
+            kind: failure.kind,
+            may_retry: failure.retry != Retry::Never,
+        }
+    }
+
+    /// 400: the request cannot be read, because of `param` when it is known.
+    pub fn invalid_request(message: impl Into<Cow<'static, str>>, param: Option<&'static str>) -> Refusal {
+        let mut body = ErrorBody::new(message, INVALID_REQUEST);
+        body.param = param.map(Cow::Borrowed);
+        Refusal::by_caller(400, FailureKind::InvalidRequest, body)
+    }
+
+    /// 404: no route has the name `model`.
+    pub fn model_not_found(model: &str) -> Refusal {
+        let name: String = model.chars().take(256).collect();
+        let message = format!("The model `{name}` does not exist or you do not have access to it.");
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param("model").with_code("model_not_found");
+        Refusal::by_caller(404, FailureKind::NotFound, body)
+    }
+
+    /// 404: there is nothing at this path.
+    pub fn no_such_path(method: &str, path: &str) -> Refusal {
+        let path: String = path.chars().take(256).collect();
+        let body = ErrorBody::new(format!("Unknown request URL: {method} {path}."), INVALID_REQUEST);
+        Refusal::by_caller(404, FailureKind::NotFound, body.with_code("unknown_url"))
+    }
+
+    /// 413: the body is larger than `limit` bytes.
+    pub fn too_large(limit: u64) -> Refusal {
+        let message = format!("The request body is larger than the limit of {limit} bytes.");
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_code("request_too_large");
+        Refusal::by_caller(413, FailureKind::TooLarge, body)
+    }
+
+    fn by_caller(status: u16, kind: FailureKind, body: ErrorBody) -> Refusal {
+        Refusal { status, body, retry_after: None, origin: Origin::Caller, kind, may_retry: false }
+    }
+}
+
+impl From<&Failure> for Refusal {
+    fn from(failure: &Failure) -> Refusal {
+        Refusal::of(failure)
+    }
+}
+
+impl From<&ScanError> for Refusal {
+    fn from(error: &ScanError) -> Refusal {
+        let message = match error.param {
+            Some(_) => error.what.clone(),
+            None => Cow::Owned(format!("We could not parse the JSON body of your request: {error}.")),
+        };
+        Refusal::invalid_request(message, error.param)
+    }
+}
+
+const INVALID_REQUEST: &str = "invalid_request_error";
+const UPSTREAM: &str = "upstream_error";
+const SERVER: &str = "server_error";
+
+/// Status, class and message.
+const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
+    match kind {
+        FailureKind::Connect | FailureKind::Dns | FailureKind::Tls => {
+            (502, UPSTREAM, "The model provider could not be reached.")
+        }
+        FailureKind::TimeoutConnect => (504, UPSTREAM, "The model provider could not be reached in time."),
+        FailureKind::TimeoutFirstToken => (504, UPSTREAM, "The model provider did not begin to answer in time."),
+        FailureKind::TimeoutInterToken => (504, UPSTREAM, "The model provider stopped answering before the end."),
+        FailureKind::TimeoutTotal => (504, UPSTREAM, "The model provider did not finish in time."),
+        FailureKind::Disconnected => (502, UPSTREAM, "The model provider closed the connection before the end."),
+        FailureKind::HttpClientError => (400, INVALID_REQUEST, "The model provider refused the request."),
+        FailureKind::HttpServerError | FailureKind::ErrorInBody | FailureKind::ErrorInStream => {
+            (502, UPSTREAM, "The model provider answered with an error.")
+        }
+        FailureKind::Malformed => (502, UPSTREAM, "The model provider's answer could not be read."),
+        FailureKind::RateLimited => (429, "rate_limit_error", "The rate limit of the model provider is reached."),
+        FailureKind::QuotaExhausted => {
+            (429, "insufficient_quota", "The quota at the model provider is used up. Check its plan and billing.")
+        }
+        FailureKind::Authentication => {
+            (502, UPSTREAM, "The model provider did not accept the gateway's credentials. Tell whoever runs it.")
+        }
+        FailureKind::BreakerOpen => (503, SERVER, "The model is failing at the moment and is given a pause."),
+        FailureKind::Capacity => (503, SERVER, "The gateway is at capacity."),
+        FailureKind::ClientGone => (499, INVALID_REQUEST, "The request was cancelled by its caller."),
+        FailureKind::InvalidRequest => (400, INVALID_REQUEST, "The request could not be read."),
+        FailureKind::NotFound => (404, INVALID_REQUEST, "The model does not exist or you do not have access to it."),
+        FailureKind::TooLarge => (413, INVALID_REQUEST, "The request body is larger than the limit."),
+        FailureKind::RecordUnavailable => {
+            (503, SERVER, "The gateway cannot record exchanges at the moment and does not serve unrecorded ones.")
+        }
+        FailureKind::ShuttingDown => (503, SERVER, "The gateway is shutting down."),
+        FailureKind::Internal => {
+            (500, SERVER, "The gateway made an error. It is logged under the id of this exchange.")
+        }
+    }
+}
+
+/// The code: the dialect's own word where it has one, else the metric label.
+const fn code(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::RateLimited => "rate_limit_exceeded",
+        FailureKind::QuotaExhausted => "insufficient_quota",
+        FailureKind::NotFound => "model_not_found",
+        FailureKind::TooLarge => "request_too_large",
+        FailureKind::Authentication => "provider_authentication",
+        FailureKind::Connect => "upstream_connect",
+        FailureKind::Dns => "upstream_dns",
+        FailureKind::Tls => "upstream_tls",
+        FailureKind::Disconnected => "upstream_disconnected",
+        FailureKind::Malformed => "upstream_malformed",
+        FailureKind::HttpServerError | FailureKind::ErrorInBody | FailureKind::ErrorInStream => "upstream_error",
+        other => other.as_str(),
+    }
+}
+
+/// How long to wait when the provider did not say.
+const fn default_wait(kind: FailureKind) -> Option<Duration> {
+    match kind {
+        FailureKind::RateLimited | FailureKind::BreakerOpen | FailureKind::Capacity => Some(Duration::from_secs(1)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn every_failure_has_a_status_and_words_for_the_caller() {
+        let mut table = String::new();
+        for &kind in FailureKind::ALL {
+            let refusal = Refusal::of(&Failure::new(kind, "10.0.0.7:8000 secret detail"));
+            assert!(!String::from_utf8_lossy(&refusal.body.to_json()).contains("secret"));
+            let wait = refusal.retry_after.map_or(String::from("-"), |wait| format!("{} s", wait.as_secs()));
+            let retry = if refusal.may_retry { "retry" } else { "final" };
+            let code = refusal.body.code.as_deref().unwrap_or("-");
+            writeln!(
+                table,
+                "{kind}: {} {} {code} {} {retry} {wait}",
+                refusal.status, refusal.body.kind, refusal.origin
+            )
+            .unwrap();
+        }
+        expect![[""]].assert_eq(&table);
+    }
+
+    #[test]
+    fn a_providers_wait_and_status_reach_the_caller() {
+        let failure = Failure::new(FailureKind::RateLimited, "").with_retry(Retry::After(Duration::from_secs(7)));
+        assert_eq!(Refusal::of(&failure).retry_after, Some(Duration::from_secs(7)));
+        let failure = Failure::new(FailureKind::HttpClientError, "").with_status(422);
+        assert_eq!(Refusal::of(&failure).status, 422);
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_names_the_field() {
+        let refusal = Refusal::from(&ScanError::new(9, "`model` must be a string, not a number").about("model"));
+        expect![[r#"{"error":{"message":"`model` must be a string, not a number","type":"invalid_request_error","param":"model","code":null}}"#]]
+            .assert_eq(std::str::from_utf8(&refusal.body.to_json()).unwrap());
+        let refusal = Refusal::from(&ScanError::new(9, "expected `:`"));
+        assert_eq!(refusal.body.message, "We could not parse the JSON body of your request: expected `:` (at byte 9).");
+        assert_eq!(refusal.status, 400);
+        assert_eq!(Refusal::model_not_found("nope").body.code.as_deref(), Some("model_not_found"));
+    }
+}

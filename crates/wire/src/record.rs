@@ -1,0 +1,391 @@
+//! What is remembered of an exchange. The journal keeps these types in postcard: fields and variants are in the order of
+//! the encoding, so new ones go at the end and the journal's format number says which reader to use.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::FailureKind;
+use crate::ids::ExchangeId;
+use crate::private::{self, Body};
+use crate::usage::Usage;
+
+/// One entry of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// A request came in; written before the first byte of its answer.
+    Request(RequestRecord),
+    /// Its answer is complete, or it is known that there will be none; written before the last byte.
+    Answer(AnswerRecord),
+    /// The candidate's answer to the same request, or the reason there is none.
+    Shadow(ShadowRecord),
+    /// A number learnt about an exchange later.
+    Outcome(OutcomeRecord),
+    /// Entries are missing.
+    Gap(GapRecord),
+}
+
+impl Record {
+    /// The exchange the entry belongs to; `None` for a gap.
+    pub const fn exchange_id(&self) -> Option<ExchangeId> {
+        match self {
+            Record::Request(record) => Some(record.id),
+            Record::Answer(record) => Some(record.id),
+            Record::Shadow(record) => Some(record.id),
+            Record::Outcome(record) => Some(record.id),
+            Record::Gap(_) => None,
+        }
+    }
+}
+
+/// A side of a rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// The target in use before the rollout.
+    Baseline,
+    /// The target the rollout moves to.
+    Candidate,
+}
+
+/// The paths Crossfade answers on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// `POST /v1/embeddings`.
+    Embeddings,
+}
+
+impl Endpoint {
+    /// The path below the provider's base URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Endpoint::ChatCompletions => "/chat/completions",
+            Endpoint::Embeddings => "/embeddings",
+        }
+    }
+}
+
+/// A request as it came in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// When its last byte arrived, in Unix microseconds.
+    pub received_at_us: u64,
+    /// Which path it came in on.
+    pub endpoint: Endpoint,
+    /// The route it named.
+    pub route: String,
+    /// A hash of the key it came with.
+    pub principal: Option<String>,
+    /// Whether it asked for a stream.
+    pub streamed: bool,
+    /// Its place in a rollout, when one is active on the route.
+    pub rollout: Option<RolloutRef>,
+    /// Its bytes.
+    #[serde(with = "private::body")]
+    pub body: Body,
+}
+
+/// The place of a request in a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutRef {
+    /// The rollout.
+    pub name: String,
+    /// The epoch it was assigned in.
+    pub epoch: u32,
+    /// The candidate's share at that moment, 0 to 1.
+    pub share: f64,
+    /// A hash of the key of its unit.
+    pub unit: u64,
+    /// Where that key came from.
+    pub unit_source: UnitSource,
+    /// The arm it was assigned to.
+    pub arm: Arm,
+    /// True when the caller or an operator chose the arm: such answers are no evidence.
+    pub forced: bool,
+}
+
+/// Where the key of a unit came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnitSource {
+    /// An `x-crossfade-…-id` header.
+    Header,
+    /// `metadata.conversation_id` of the body.
+    Metadata,
+    /// `user` of the body.
+    User,
+    /// A hash of the principal and the messages up to the first user message.
+    Prefix,
+    /// The principal itself.
+    Principal,
+    /// The request is its own unit.
+    Request,
+}
+
+impl UnitSource {
+    /// Every source.
+    pub const ALL: [UnitSource; 6] = [
+        UnitSource::Header,
+        UnitSource::Metadata,
+        UnitSource::User,
+        UnitSource::Prefix,
+        UnitSource::Principal,
+        UnitSource::Request,
+    ];
+
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            UnitSource::Header => "header",
+            UnitSource::Metadata => "metadata",
+            UnitSource::User => "user",
+            UnitSource::Prefix => "prefix",
+            UnitSource::Principal => "principal",
+            UnitSource::Request => "request",
+        }
+    }
+}
+
+/// One call to one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Its place among the attempts of the exchange, from 0.
+    pub idx: u16,
+    /// The target called.
+    pub target: String,
+    /// The provider of the target.
+    pub provider: String,
+    /// The model of the target.
+    pub model: String,
+    /// The side of the rollout the target is on.
+    pub arm: Option<Arm>,
+    /// Why the call was made.
+    pub role: AttemptRole,
+    /// When it began, in Unix microseconds.
+    pub started_us: u64,
+    /// The status answered.
+    pub status: Option<u16>,
+    /// Why it failed, when it failed.
+    pub failure: Option<FailureKind>,
+    /// From its beginning to the first content.
+    pub time_to_first_token_us: Option<u64>,
+    /// From its beginning to its end.
+    pub duration_us: u64,
+    /// The tokens the provider counted.
+    pub usage: Option<Usage>,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// Whether the answer is well-formed JSON; `None` when it did not have to be.
+    pub format_valid: Option<bool>,
+    /// True when the `simulated` provider answered.
+    pub simulated: bool,
+    /// True when the answer was cut.
+    pub truncated: bool,
+    /// Length of the answer.
+    pub answer_bytes: u64,
+}
+
+/// Why a call was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptRole {
+    /// The target the request was assigned to.
+    Live,
+    /// Another target, after one failed.
+    Failover,
+    /// A copy whose answer nobody but Crossfade reads.
+    Shadow,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnswerRecord {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// When it ended, in Unix microseconds.
+    pub finished_at_us: u64,
+    /// The status the caller saw.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: ExchangeOutcome,
+    /// Why, when it did not end well.
+    pub failure: Option<FailureKind>,
+    /// The target whose answer the caller got.
+    pub served_by: Option<String>,
+    /// From the arrival of the request to the first content.
+    pub time_to_first_token_us: Option<u64>,
+    /// From the arrival of the request to the end.
+    pub duration_us: u64,
+    /// The tokens of the answer the caller got.
+    pub usage: Option<Usage>,
+    /// What was changed in the request on its way.
+    pub adaptations: Vec<Adaptation>,
+    /// Every call made for it, in order.
+    pub attempts: Vec<AttemptRecord>,
+    /// The bytes the provider answered.
+    #[serde(with = "private::body")]
+    pub body: Body,
+}
+
+/// How an exchange ended for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExchangeOutcome {
+    /// The caller was given a whole answer.
+    Complete,
+    /// The answer was cut; the caller was told.
+    Truncated,
+    /// The caller left first.
+    ClientGone,
+    /// No target answered.
+    Failed,
+    /// Crossfade did not pass the request on.
+    Refused,
+}
+
+impl ExchangeOutcome {
+    /// The word in tables and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ExchangeOutcome::Complete => "complete",
+            ExchangeOutcome::Truncated => "truncated",
+            ExchangeOutcome::ClientGone => "client_gone",
+            ExchangeOutcome::Failed => "failed",
+            ExchangeOutcome::Refused => "refused",
+        }
+    }
+}
+
+/// One change Crossfade made to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Adaptation {
+    /// The field, with dots between levels: `stream_options.include_usage`.
+    pub field: Cow<'static, str>,
+    /// What was done to it.
+    pub action: AdaptationAction,
+    /// The target it was done for.
+    pub target: String,
+}
+
+/// What was done to a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdaptationAction {
+    /// It was not there.
+    Added,
+    /// Its value is another.
+    Replaced,
+    /// It is gone.
+    Removed,
+    /// Its name is another.
+    Renamed,
+}
+
+impl AdaptationAction {
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AdaptationAction::Added => "added",
+            AdaptationAction::Replaced => "replaced",
+            AdaptationAction::Removed => "removed",
+            AdaptationAction::Renamed => "renamed",
+        }
+    }
+}
+
+/// The candidate's answer to a copy of a request, or the reason there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShadowRecord {
+    /// The exchange copied.
+    pub id: ExchangeId,
+    /// The rollout.
+    pub rollout: String,
+    /// Its epoch.
+    pub epoch: u32,
+    /// The call; `None` when the copy was dropped before one.
+    pub attempt: Option<AttemptRecord>,
+    /// Why the copy was dropped.
+    pub drop: Option<ShadowDrop>,
+    /// The bytes the candidate answered.
+    #[serde(with = "private::body")]
+    pub body: Body,
+}
+
+/// Why a copy for the shadow was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShadowDrop {
+    /// The queue was full.
+    QueueFull,
+    /// The bytes waiting were at their bound.
+    MemoryFull,
+    /// As many copies were under way as the ledger allows.
+    Concurrency,
+    /// It waited too long to be worth sending.
+    Expired,
+    /// The candidate's breaker was open.
+    BreakerOpen,
+    /// It would have had side effects (server-side tools, stored state).
+    SideEffects,
+    /// The process was draining, or the rollout had ended.
+    ShuttingDown,
+}
+
+impl ShadowDrop {
+    /// Every reason.
+    pub const ALL: [ShadowDrop; 7] = [
+        ShadowDrop::QueueFull,
+        ShadowDrop::MemoryFull,
+        ShadowDrop::Concurrency,
+        ShadowDrop::Expired,
+        ShadowDrop::BreakerOpen,
+        ShadowDrop::SideEffects,
+        ShadowDrop::ShuttingDown,
+    ];
+
+    /// The metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ShadowDrop::QueueFull => "queue_full",
+            ShadowDrop::MemoryFull => "memory_full",
+            ShadowDrop::Concurrency => "concurrency",
+            ShadowDrop::Expired => "expired",
+            ShadowDrop::BreakerOpen => "breaker_open",
+            ShadowDrop::SideEffects => "side_effects",
+            ShadowDrop::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
+/// A number learnt about an exchange after it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OutcomeRecord {
+    /// The exchange.
+    pub id: ExchangeId,
+    /// When it was learnt, in Unix microseconds.
+    pub at_us: u64,
+    /// What was measured, such as `format_valid`.
+    pub name: String,
+    /// The number; 0 and 1 for no and yes.
+    pub value: f64,
+    /// Who says so.
+    pub source: String,
+}
+
+/// Entries are missing from the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GapRecord {
+    /// The first moment entries are missing from, in Unix microseconds.
+    pub from_us: u64,
+    /// The last such moment.
+    pub to_us: u64,
+    /// How many are missing.
+    pub n: u64,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,252 @@
+//! Reading a request.
+
+use std::ops::Range;
+
+use super::{Field, RequestView, SystemMessage, Value, wrong_type};
+use crate::openai::ResponseFormat;
+use crate::record::Endpoint;
+use crate::scan::cursor::{Array, Object};
+use crate::scan::{self, Kind, ScanError};
+
+/// The keys Crossfade reads at the top level. Each may come once: two readers of the same bytes must not disagree on
+/// what was asked.
+const KEYS: [&str; 14] = [
+    "model",
+    "stream",
+    "stream_options",
+    "user",
+    "metadata",
+    "messages",
+    "input",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "tools",
+    "response_format",
+    "store",
+    "functions",
+];
+
+/// Reads `body`, the body of a request to `endpoint`. An error says what is wrong for the caller to read, and which
+/// field it is about.
+pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> {
+    let mut view = empty(endpoint);
+    let mut has_model = false;
+    let mut seen = 0_u32;
+    let mut top = Object::open_top(body)?;
+    while let Some(key) = top.next_key()? {
+        let known = KEYS.iter().position(|name| name.as_bytes() == key.name.as_ref());
+        let start = top.at();
+        let walked = known.is_some_and(|idx| KEYS[idx] == "messages") && endpoint == Endpoint::ChatCompletions;
+        let (kind, value) = if walked && scan::cursor::begins_with(body, start, b'[') {
+            let end = messages(body, start, &mut view)?;
+            top.resume(end);
+            (Kind::Array, start..end)
+        } else {
+            top.skip()?
+        };
+        if let Some(idx) = known {
+            if seen & 1 << idx != 0 {
+                return Err(twice(key.range.start, KEYS[idx]));
+            }
+            seen |= 1 << idx;
+            has_model |= KEYS[idx] == "model";
+            known_field(body, KEYS[idx], Value { range: value.clone(), kind }, &mut view)?;
+        }
+        view.fields.push(Field { key: key.range, value, kind });
+    }
+    top.close_top()?;
+    if !has_model {
+        return Err(ScanError::new(0, "you must provide a `model`").about("model"));
+    }
+    match endpoint {
+        Endpoint::ChatCompletions if view.messages.is_none() => {
+            Err(ScanError::new(0, "you must provide `messages`").about("messages"))
+        }
+        Endpoint::Embeddings if view.input.is_none() => {
+            Err(ScanError::new(0, "you must provide an `input`").about("input"))
+        }
+        _ => Ok(view),
+    }
+}
+
+fn empty(endpoint: Endpoint) -> RequestView {
+    RequestView {
+        endpoint,
+        model: String::new(),
+        model_range: 0..0,
+        stream: false,
+        stream_options: None,
+        include_usage: None,
+        user: None,
+        conversation_id: None,
+        messages: None,
+        conversation_prefix: None,
+        system: None,
+        input: None,
+        max_tokens: None,
+        max_completion_tokens: None,
+        n: None,
+        tools: None,
+        response_format: ResponseFormat::Text,
+        store: None,
+        fields: Vec::with_capacity(12),
+    }
+}
+
+fn twice(at: usize, key: &'static str) -> ScanError {
+    ScanError::new(at, format!("`{key}` is given twice")).about(key)
+}
+
+/// Takes the value of the top-level field `key`.
+fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestView) -> Result<(), ScanError> {
+    let at = value.range.start;
+    let is = |expected: &str, kinds: &[Kind]| -> Result<bool, ScanError> {
+        match value.kind {
+            Kind::Null => Ok(false),
+            kind if kinds.contains(&kind) => Ok(true),
+            kind => Err(wrong_type(at, key, expected, kind)),
+        }
+    };
+    match key {
+        "model" if value.kind != Kind::String => return Err(wrong_type(at, key, "a string", value.kind)),
+        "model" => {
+            view.model = text(body, &value, key)?;
+            view.model_range = value.range;
+        }
+        "stream" => view.stream = is("a boolean", &[Kind::True, Kind::False])? && value.kind == Kind::True,
+        "store" => {
+            view.store = is("a boolean", &[Kind::True, Kind::False])?.then_some(value.kind == Kind::True);
+        }
+        "stream_options" => {
+            if is("an object", &[Kind::Object])? {
+                view.include_usage = inside(body, &value.range, "include_usage", "stream_options.include_usage")?;
+            }
+            view.stream_options = Some(value);
+        }
+        "user" if is("a string", &[Kind::String])? => view.user = Some(text(body, &value, key)?),
+        "metadata" if is("an object", &[Kind::Object])? => {
+            let id = inside(body, &value.range, "conversation_id", "metadata.conversation_id")?;
+            if let Some(id) = id.filter(|id| id.kind == Kind::String) {
+                view.conversation_id = Some(text(body, &id, "metadata.conversation_id")?);
+            }
+        }
+        "messages" if view.endpoint == Endpoint::ChatCompletions => {
+            if value.kind != Kind::Array {
+                return Err(wrong_type(at, key, "an array", value.kind));
+            }
+            if view.conversation_prefix.is_none() {
+                view.conversation_prefix = Some(value.range.clone());
+            }
+            view.messages = Some(value.range);
+        }
+        "input" if value.kind != Kind::Null => view.input = Some(value.range),
+        "max_tokens" if is("a number", &[Kind::Number])? => view.max_tokens = scan::unsigned(&body[value.range]),
+        "max_completion_tokens" if is("a number", &[Kind::Number])? => {
+            view.max_completion_tokens = scan::unsigned(&body[value.range]);
+        }
+        "n" if is("a number", &[Kind::Number])? => view.n = scan::unsigned(&body[value.range]),
+        "tools" if is("an array", &[Kind::Array])? => view.tools = Some(value.range),
+        "response_format" if is("an object", &[Kind::Object])? => {
+            let format = inside(body, &value.range, "type", "response_format.type")?;
+            if let Some(format) = format.filter(|format| format.kind == Kind::String) {
+                view.response_format = match scan::unescape(body, format.range)?.as_ref() {
+                    "json_object" => ResponseFormat::JsonObject,
+                    "json_schema" => ResponseFormat::JsonSchema,
+                    _ => ResponseFormat::Text,
+                };
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn text(body: &[u8], value: &Value, param: &'static str) -> Result<String, ScanError> {
+    scan::unescape(body, value.range.clone()).map(|text| text.into_owned()).map_err(|error| {
+        ScanError::new(error.offset, format!("`{param}` is not a valid string: {}", error.what)).about(param)
+    })
+}
+
+/// The member `key` of the object at `object`; `param` is its name in an error.
+fn inside(body: &[u8], object: &Range<usize>, key: &str, param: &'static str) -> Result<Option<Value>, ScanError> {
+    let mut found: Option<Value> = None;
+    let mut walk = Object::open(body, object.start)?;
+    while let Some(member) = walk.next_key()? {
+        let (kind, range) = walk.skip()?;
+        if member.name.as_ref() == key.as_bytes() {
+            if found.is_some() {
+                return Err(twice(member.range.start, param));
+            }
+            found = Some(Value { range, kind });
+        }
+    }
+    Ok(found)
+}
+
+/// Walks through `messages`, which begins at `at`, and returns its end. Looks inside messages up to the first of a user.
+fn messages(body: &[u8], at: usize, view: &mut RequestView) -> Result<usize, ScanError> {
+    let mut walk = Array::open(body, at)?;
+    let mut user_seen = false;
+    while walk.next_value()? {
+        if user_seen {
+            walk.skip()?;
+            continue;
+        }
+        let start = walk.at();
+        if !scan::cursor::begins_with(body, start, b'{') {
+            let (kind, _) = walk.skip()?;
+            return Err(wrong_type(start, "messages", "an array of objects", kind));
+        }
+        let message = message(body, start)?;
+        walk.resume(message.end);
+        match message.role {
+            Role::User => {
+                user_seen = true;
+                view.conversation_prefix = Some(at..message.end);
+            }
+            Role::System if view.system.is_none() => {
+                view.system = Some(SystemMessage { message: start..message.end, content: message.content });
+            }
+            Role::System | Role::Other => {}
+        }
+    }
+    Ok(walk.at())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    User,
+    System,
+    Other,
+}
+
+struct Message {
+    role: Role,
+    content: Option<Value>,
+    end: usize,
+}
+
+fn message(body: &[u8], at: usize) -> Result<Message, ScanError> {
+    let mut walk = Object::open(body, at)?;
+    let mut role = None;
+    let mut content = None;
+    while let Some(key) = walk.next_key()? {
+        let (kind, range) = walk.skip()?;
+        match key.name.as_ref() {
+            b"role" if role.is_some() => return Err(twice(key.range.start, "messages.role")),
+            b"role" if kind != Kind::String => return Err(wrong_type(range.start, "messages.role", "a string", kind)),
+            b"role" => {
+                role = Some(match text(body, &Value { range, kind }, "messages.role")?.as_str() {
+                    "user" => Role::User,
+                    "system" | "developer" => Role::System,
+                    _ => Role::Other,
+                });
+            }
+            b"content" if content.is_some() => return Err(twice(key.range.start, "messages.content")),
+            b"content" => content = Some(Value { range, kind }),
+            _ => {}
+        }
+    }
+    Ok(Message { role: role.unwrap_or(Role::Other), content, end: walk.at() })
+}
