@@ -2,13 +2,14 @@
 //!
 //! `mock_upstream --listen 127.0.0.1:0 [--workers 1] [--delay-ms 0] [--hang]` prints `listening ADDRESS`.
 //! A completion is 595 bytes with usage. A stream has `max_tokens` content chunks, `seed` microseconds apart (0: at once).
-//! `--delay-ms` answers late; `--hang` reads the request and never answers.
+//! `--delay-ms` answers late; `--hang` reads the request and never answers. `GET /count` says how many requests came.
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ type AnyError = Box<dyn Error + Send + Sync>;
 
 /// The text every answer carries; the load generator looks for it.
 const MARKER: &str = "ACME GmbH";
+
+/// Requests read whole, over all workers.
+static N_REQUESTS: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Clone, Copy)]
 struct Settings {
@@ -121,8 +125,12 @@ async fn answer(
     if request.uri().path() == "/health" {
         return json(Bytes::from_static(b"{\"ok\":true}"));
     }
+    if request.uri().path() == "/count" {
+        return json(Bytes::from(N_REQUESTS.load(Ordering::Relaxed).to_string()));
+    }
     let embeddings = request.uri().path().ends_with("/embeddings");
     let body = request.into_body().collect().await?.to_bytes();
+    N_REQUESTS.fetch_add(1, Ordering::Relaxed);
     if settings.hang {
         std::future::pending::<()>().await;
     }
