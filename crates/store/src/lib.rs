@@ -1,1 +1,20 @@
-//! Room `store`.
+//! The record: a crash-safe journal on local disk, and the SQLite database it is shipped into.
+//!
+//! A request thread calls [`Journal::submit`] and awaits the [`Ticket`]. The [`Shipper`] moves what was written into
+//! the [`Database`], which is always downstream of the journal. The [`Lease`] says who may write stages.
+
+mod database;
+pub mod failpoints;
+pub mod files;
+mod journal;
+mod lease;
+mod shipper;
+
+pub use database::{
+    AttemptRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EvidenceRow, ExchangeDetail,
+    ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
+    TransitionRow,
+};
+pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
+pub use lease::{Lease, LeaseError};
+pub use shipper::{Shipper, ShipperConfig, ShipperCounts};

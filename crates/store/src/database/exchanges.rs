@@ -1,0 +1,257 @@
+//! Questions about exchanges.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row};
+use wire::ids::ExchangeId;
+use wire::private::Private;
+use wire::usage::Usage;
+
+use super::rows::{
+    AttemptRow, BodyKind, BodyRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow,
+};
+use super::{Database, DatabaseError, during, signed, unsigned};
+
+/// What a page holds when nobody says.
+const DEFAULT_LIMIT: u32 = 100;
+
+const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpoint, e.route, e.principal, e.streamed,
+    e.rollout, e.epoch, e.share, e.unit, e.unit_source, e.arm, e.forced, e.status, e.outcome, e.failure, e.served_by,
+    e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens,
+    e.adaptations FROM exchanges e";
+
+const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
+    failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    finish_reason, format_valid, truncated, simulated, answer_bytes FROM attempts
+    WHERE exchange_id = ?1 ORDER BY shadow, idx";
+
+impl Database {
+    /// Exchanges that match, newest first.
+    pub fn list(&self, filter: &ExchangeFilter) -> Result<Vec<ExchangeRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("listing exchanges");
+        let (conditions, values) = conditions(filter, "e.id", Some("e.outcome"));
+        let sql = format!("{EXCHANGE} WHERE {conditions} ORDER BY e.id DESC LIMIT {}", limit(filter));
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(rusqlite::params_from_iter(values), exchange_row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Everything about one exchange; `None` when there is none with this id, or it is still under way.
+    pub fn show(&self, id: ExchangeId) -> Result<Option<ExchangeDetail>, DatabaseError> {
+        let connection = self.reading();
+        let sql = format!("{EXCHANGE} WHERE e.id = ?1");
+        let exchange = connection
+            .query_row(&sql, [id.to_bytes()], exchange_row)
+            .optional()
+            .map_err(during("showing an exchange"))?;
+        let Some(exchange) = exchange else { return Ok(None) };
+        Ok(Some(ExchangeDetail {
+            exchange,
+            attempts: of(&connection, id, ATTEMPT, attempt_row)?,
+            outcomes: of(
+                &connection,
+                id,
+                "SELECT at_us, name, value, source FROM outcomes WHERE exchange_id = ?1 ORDER BY at_us",
+                outcome_row,
+            )?,
+            bodies: of(
+                &connection,
+                id,
+                "SELECT kind, bytes, length(data) FROM bodies WHERE exchange_id = ?1 ORDER BY kind",
+                body_row,
+            )?
+            .into_iter()
+            .flatten()
+            .collect(),
+        }))
+    }
+
+    /// The bytes of a body; `None` when there is none.
+    pub fn body(&self, id: ExchangeId, kind: BodyKind) -> Result<Option<Private<Vec<u8>>>, DatabaseError> {
+        let select = "SELECT bytes, data FROM bodies WHERE exchange_id = ?1 AND kind = ?2";
+        let stored = self
+            .reading()
+            .query_row(select, rusqlite::params![id.to_bytes(), kind.code()], |row| {
+                Ok((row.get(0).map(unsigned)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()
+            .map_err(during("reading a body"))?;
+        match stored {
+            None => Ok(None),
+            Some((bytes, data)) if data.len() as u64 == bytes => Ok(Some(Private::new(data))),
+            Some((bytes, data)) => {
+                let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
+                zstd::bulk::decompress(&data, capacity)
+                    .map(|body| Some(Private::new(body)))
+                    .map_err(DatabaseError::Body)
+            }
+        }
+    }
+
+    /// How much the database holds.
+    pub fn counts(&self) -> Result<Counts, DatabaseError> {
+        let connection = self.reading();
+        let what = during("counting exchanges");
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get(0).map(unsigned)).map_err(&what);
+        let mut select =
+            connection.prepare("SELECT outcome, count(*) FROM exchanges GROUP BY outcome").map_err(&what)?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1).map(unsigned)?))).map_err(&what)?;
+        Ok(Counts {
+            exchanges: rows.collect::<Result<_, _>>().map_err(&what)?,
+            pending: count("SELECT count(*) FROM pending")?,
+            attempts: count("SELECT count(*) FROM attempts WHERE shadow = 0")?,
+            shadows: count("SELECT count(*) FROM attempts WHERE shadow = 1")?,
+            missing: count("SELECT coalesce(sum(n), 0) FROM gaps")?,
+        })
+    }
+
+    /// Spans in which records are missing, newest first.
+    pub fn gaps(&self, limit: u32) -> Result<Vec<GapRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("listing gaps");
+        let mut select = connection
+            .prepare("SELECT from_us, to_us, n, reason FROM gaps ORDER BY from_us DESC LIMIT ?1")
+            .map_err(&what)?;
+        let gap = |row: &Row<'_>| {
+            Ok(GapRow {
+                from_us: row.get(0).map(unsigned)?,
+                to_us: row.get(1).map(unsigned)?,
+                n: row.get(2).map(unsigned)?,
+                reason: row.get(3)?,
+            })
+        };
+        let rows = select.query_map([limit], gap).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+pub(super) fn limit(filter: &ExchangeFilter) -> u32 {
+    filter.limit.unwrap_or(DEFAULT_LIMIT)
+}
+
+/// The WHERE clause of a filter over the table `e`, with its values in order. No value ever becomes text of the query.
+pub(super) fn conditions(filter: &ExchangeFilter, id: &str, outcome: Option<&str>) -> (String, Vec<Value>) {
+    let mut text = String::from("1");
+    let mut values = Vec::new();
+    let mut and = |column: &str, operator: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            values.push(value);
+            text.push_str(&format!(" AND {column} {operator} ?{}", values.len()));
+        }
+    };
+    let word = |value: &Option<String>| value.clone().map(Value::Text);
+    let number = |value: u64| Value::Integer(signed(value));
+    and("e.route", "=", word(&filter.route));
+    and("e.rollout", "=", word(&filter.rollout));
+    and("e.epoch", "=", filter.epoch.map(|epoch| number(epoch.into())));
+    and("e.arm", "=", word(&filter.arm));
+    if let Some(outcome) = outcome {
+        and(outcome, "=", word(&filter.outcome));
+    }
+    and("e.received_at_us", ">=", filter.since_us.map(number));
+    and("e.received_at_us", "<", filter.until_us.map(number));
+    and(id, "<", filter.before.map(|id| Value::Blob(id.to_bytes().to_vec())));
+    (text, values)
+}
+
+fn of<T>(
+    connection: &Connection,
+    id: ExchangeId,
+    sql: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, DatabaseError> {
+    let what = during("showing an exchange");
+    let mut select = connection.prepare(sql).map_err(&what)?;
+    let rows = select.query_map([id.to_bytes()], read).map_err(&what)?;
+    rows.collect::<Result<_, _>>().map_err(&what)
+}
+
+fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
+    let adaptations: Option<String> = row.get(24)?;
+    Ok(ExchangeRow {
+        id: exchange_id(row, 0)?,
+        received_at_us: whole(row, 1)?,
+        finished_at_us: whole(row, 2)?,
+        endpoint: row.get(3)?,
+        route: row.get(4)?,
+        principal: row.get(5)?,
+        streamed: row.get(6)?,
+        rollout: row.get(7)?,
+        epoch: row.get(8)?,
+        share: row.get(9)?,
+        unit: whole(row, 10)?,
+        unit_source: row.get(11)?,
+        arm: row.get(12)?,
+        forced: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
+        status: row.get(14)?,
+        outcome: row.get(15)?,
+        failure: row.get(16)?,
+        served_by: row.get(17)?,
+        time_to_first_token_us: whole(row, 18)?,
+        duration_us: whole(row, 19)?,
+        usage: usage(row, 20)?,
+        adaptations: adaptations
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or(serde_json::Value::Array(Vec::new())),
+    })
+}
+
+fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        idx: row.get(0)?,
+        role: row.get(1)?,
+        arm: row.get(2)?,
+        rollout: row.get(3)?,
+        epoch: row.get(4)?,
+        dropped: row.get(5)?,
+        target: row.get(6)?,
+        provider: row.get(7)?,
+        model: row.get(8)?,
+        started_us: whole(row, 9)?,
+        measured: measured(row, 10)?,
+        truncated: row.get(20)?,
+        simulated: row.get(21)?,
+        answer_bytes: row.get(22).map(unsigned)?,
+    })
+}
+
+/// Ten columns from `at`, in the order of the table.
+pub(super) fn measured(row: &Row<'_>, at: usize) -> rusqlite::Result<Measured> {
+    Ok(Measured {
+        status: row.get(at)?,
+        failure: row.get(at + 1)?,
+        time_to_first_token_us: whole(row, at + 2)?,
+        duration_us: whole(row, at + 3)?,
+        usage: usage(row, at + 4)?,
+        finish_reason: row.get(at + 8)?,
+        format_valid: row.get(at + 9)?,
+    })
+}
+
+fn outcome_row(row: &Row<'_>) -> rusqlite::Result<OutcomeRow> {
+    Ok(OutcomeRow { at_us: row.get(0).map(unsigned)?, name: row.get(1)?, value: row.get(2)?, source: row.get(3)? })
+}
+
+fn body_row(row: &Row<'_>) -> rusqlite::Result<Option<BodyRow>> {
+    let kind = BodyKind::from_code(row.get(0)?);
+    let (bytes, stored_bytes) = (row.get(1).map(unsigned)?, row.get(2).map(unsigned)?);
+    Ok(kind.map(|kind| BodyRow { kind, bytes, stored_bytes }))
+}
+
+pub(super) fn exchange_id(row: &Row<'_>, at: usize) -> rusqlite::Result<ExchangeId> {
+    row.get(at).map(ExchangeId::from_bytes)
+}
+
+pub(super) fn whole(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(unsigned))
+}
+
+fn usage(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Usage>> {
+    let Some(input_tokens) = whole(row, at)? else { return Ok(None) };
+    Ok(Some(Usage {
+        input_tokens,
+        output_tokens: whole(row, at + 1)?.unwrap_or(0),
+        cached_tokens: whole(row, at + 2)?.unwrap_or(0),
+        reasoning_tokens: whole(row, at + 3)?.unwrap_or(0),
+    }))
+}

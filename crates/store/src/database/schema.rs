@@ -1,0 +1,63 @@
+//! The tables, by version. A version once released is never edited; a change is a new entry.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{DatabaseError, during};
+
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// Brings the schema up to date, each version in one transaction.
+pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+    let what = during("schema migration");
+    loop {
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(&what)?;
+        let step = next_step(connection, path);
+        let done = match step {
+            Ok(Some((sql, version))) => connection
+                .execute_batch(sql)
+                .and_then(|()| connection.pragma_update(None, "user_version", version))
+                .map_err(&what)
+                .map(|()| false),
+            Ok(None) => Ok(true),
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(done) => {
+                connection.execute_batch("COMMIT").map_err(&what)?;
+                if done {
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                connection.execute_batch("ROLLBACK").map_err(&what)?;
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Refuses a database that a newer version wrote, and one that was never set up.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+    match next_step(connection, path)? {
+        None => Ok(()),
+        Some((_, version)) => {
+            Err(DatabaseError::Version { path: path.to_path_buf(), found: version - 1, known: known() })
+        }
+    }
+}
+
+fn next_step(connection: &Connection, path: &Path) -> Result<Option<(&'static str, i64)>, DatabaseError> {
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|source| DatabaseError::Open { path: path.to_path_buf(), source })?;
+    match usize::try_from(found) {
+        Ok(done) if done <= MIGRATIONS.len() => Ok(MIGRATIONS.get(done).map(|sql| (*sql, found + 1))),
+        _ => Err(DatabaseError::Version { path: path.to_path_buf(), found, known: known() }),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,164 @@
+-- Ids are the 16 bytes of a UUID of version 7: they sort by time. Times are Unix microseconds.
+
+-- Requests whose answer has not been shipped. The only table of the record with rows that go away.
+CREATE TABLE pending (
+    id BLOB PRIMARY KEY,
+    received_at_us INTEGER NOT NULL,
+    endpoint TEXT NOT NULL,
+    route TEXT NOT NULL,
+    principal TEXT,
+    streamed INTEGER NOT NULL,
+    rollout TEXT,
+    epoch INTEGER,
+    share REAL,
+    unit INTEGER,
+    unit_source TEXT,
+    arm TEXT,
+    forced INTEGER
+) WITHOUT ROWID;
+
+CREATE TABLE exchanges (
+    id BLOB PRIMARY KEY,
+    received_at_us INTEGER,
+    endpoint TEXT,
+    route TEXT,
+    principal TEXT,
+    streamed INTEGER,
+    rollout TEXT,
+    epoch INTEGER,
+    share REAL,
+    unit INTEGER,
+    unit_source TEXT,
+    arm TEXT,
+    forced INTEGER,
+    finished_at_us INTEGER,
+    status INTEGER,
+    outcome TEXT NOT NULL,
+    failure TEXT,
+    served_by TEXT,
+    time_to_first_token_us INTEGER,
+    duration_us INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cached_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    adaptations TEXT
+) WITHOUT ROWID;
+CREATE INDEX exchanges_of_rollout ON exchanges (rollout, epoch, id) WHERE rollout IS NOT NULL;
+
+-- Calls. A shadow that was dropped before its call has a row with `dropped` and no target.
+CREATE TABLE attempts (
+    exchange_id BLOB NOT NULL,
+    shadow INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    arm TEXT,
+    rollout TEXT,
+    epoch INTEGER,
+    dropped TEXT,
+    target TEXT,
+    provider TEXT,
+    model TEXT,
+    started_us INTEGER,
+    status INTEGER,
+    failure TEXT,
+    time_to_first_token_us INTEGER,
+    duration_us INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cached_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    finish_reason TEXT,
+    format_valid INTEGER,
+    simulated INTEGER NOT NULL,
+    truncated INTEGER NOT NULL,
+    answer_bytes INTEGER NOT NULL,
+    PRIMARY KEY (exchange_id, shadow, idx)
+) WITHOUT ROWID;
+CREATE INDEX shadows_of_rollout ON attempts (rollout, epoch, exchange_id) WHERE shadow = 1;
+
+CREATE TABLE outcomes (
+    exchange_id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    source TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (exchange_id, name, source, at_us)
+) WITHOUT ROWID;
+
+-- kind: 0 request, 1 answer, 2 shadow. `data` is zstd when it is shorter than `bytes`.
+CREATE TABLE bodies (
+    exchange_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (exchange_id, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE gaps (
+    from_us INTEGER NOT NULL,
+    to_us INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (from_us, to_us, n, reason)
+) WITHOUT ROWID;
+
+-- How far the journal has been shipped.
+CREATE TABLE shipped (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seq INTEGER NOT NULL,
+    position INTEGER NOT NULL
+);
+INSERT INTO shipped VALUES (1, 0, 0);
+
+CREATE TABLE rollouts (
+    name TEXT PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    state_json TEXT NOT NULL,
+    policy_json TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE transitions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    rollout TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,
+    from_stage TEXT NOT NULL,
+    to_stage TEXT NOT NULL,
+    from_share REAL NOT NULL,
+    to_share REAL NOT NULL,
+    epoch INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    event TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    evidence_json TEXT NOT NULL,
+    policy_hash TEXT NOT NULL,
+    UNIQUE (rollout, generation)
+);
+
+CREATE TABLE evidence (
+    rollout TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    updated_at_us INTEGER NOT NULL,
+    json TEXT NOT NULL,
+    PRIMARY KEY (rollout, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE seen_units (
+    rollout TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    unit INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    PRIMARY KEY (rollout, epoch, unit)
+) WITHOUT ROWID;
+
+CREATE TRIGGER transitions_keep BEFORE DELETE ON transitions
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER transitions_fixed BEFORE UPDATE ON transitions
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER exchanges_fixed BEFORE UPDATE ON exchanges
+BEGIN SELECT RAISE(ABORT, 'an exchange is never changed'); END;
+CREATE TRIGGER attempts_fixed BEFORE UPDATE ON attempts
+BEGIN SELECT RAISE(ABORT, 'an attempt is never changed'); END;
+CREATE TRIGGER outcomes_fixed BEFORE UPDATE ON outcomes
+BEGIN SELECT RAISE(ABORT, 'an outcome is never changed'); END;

@@ -1,0 +1,108 @@
+//! What is done on start: cut the torn tail off the last segment. Older segments are not read.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::OpenError;
+use super::frame::{self, Frame, HEADER, HEADER_LEN};
+use crate::files::Files;
+
+const CHUNK: usize = 1 << 20;
+
+/// What a start found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Recovered {
+    /// Segments left by earlier processes.
+    pub segments: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Whole records in the last segment.
+    pub records_in_last: u64,
+    /// Bytes cut off the last segment: a record that was never acknowledged.
+    pub truncated_bytes: u64,
+    /// The first segment this process will write.
+    pub(crate) next_seq: u64,
+}
+
+pub(super) fn recover(files: &dyn Files, segments: &[(u64, u64)]) -> Result<Recovered, OpenError> {
+    let mut recovered = Recovered {
+        segments: segments.len() as u64,
+        bytes: segments.iter().map(|(_, len)| len).sum(),
+        next_seq: 1,
+        ..Recovered::default()
+    };
+    let Some(&(seq, len)) = segments.last() else { return Ok(recovered) };
+    recovered.next_seq = seq + 1;
+    let tail = |source| OpenError::Recover { seq, source };
+    let scan = scan(files, seq).map_err(tail)?;
+    if scan.foreign {
+        return Err(OpenError::Version { seq });
+    }
+    recovered.records_in_last = scan.n_records;
+    if scan.good < len {
+        files.truncate(seq, scan.good).map_err(tail)?;
+        recovered.truncated_bytes = len - scan.good;
+        recovered.bytes -= recovered.truncated_bytes;
+    }
+    Ok(recovered)
+}
+
+#[derive(Default)]
+struct Scan {
+    good: u64,
+    n_records: u64,
+    foreign: bool,
+}
+
+fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
+    let mut scan = Scan::default();
+    let mut held: Vec<u8> = Vec::with_capacity(CHUNK);
+    let mut end = 0;
+    if !fill(files, seq, &mut end, &mut held, HEADER.len())? {
+        return Ok(scan);
+    }
+    if held[..HEADER.len()] != HEADER {
+        // Zeros where the header should be are a torn create; anything else is not ours to cut.
+        scan.foreign = held[..HEADER.len()].iter().any(|byte| *byte != 0);
+        return Ok(scan);
+    }
+    scan.good = HEADER_LEN;
+    let mut at = HEADER.len();
+    loop {
+        match frame::decode(&held[at..]) {
+            Frame::Whole(payload) => {
+                let size = frame::FRAME_HEAD + payload.len();
+                at += size;
+                scan.good += size as u64;
+                scan.n_records += 1;
+            }
+            Frame::Short(needed) => {
+                held.drain(..at);
+                at = 0;
+                if !fill(files, seq, &mut end, &mut held, needed)? {
+                    return Ok(scan);
+                }
+            }
+            Frame::Torn => return Ok(scan),
+        }
+    }
+}
+
+/// Reads on until `held` has `needed` bytes; false at the end of the segment.
+pub(super) fn fill(files: &dyn Files, seq: u64, end: &mut u64, held: &mut Vec<u8>, needed: usize) -> io::Result<bool> {
+    while held.len() < needed {
+        // Grown by what the file gives, not by what a torn length asks for.
+        let start = held.len();
+        held.resize(start + CHUNK, 0);
+        let n = files.read(seq, *end, &mut held[start..]);
+        held.truncate(start + *n.as_ref().unwrap_or(&0));
+        match n {
+            Ok(0) => return Ok(false),
+            Ok(n) => *end += n as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}

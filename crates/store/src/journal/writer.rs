@@ -1,0 +1,271 @@
+//! The writer thread: takes everything that waits, one write per batch, then resolves the tickets.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use wire::record::{GapRecord, Record};
+
+use super::Mode;
+use super::frame::{self, HEADER, HEADER_LEN};
+use super::queue::{Batch, Gap, Segment, Shared, lock};
+use crate::failpoint;
+
+/// How long the writer waits before it tries again to save what a poisoned segment may have lost.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often a closing journal tries to get its last records synced.
+const CLOSING_TURNS: u32 = 50;
+
+pub(super) fn run(shared: &Shared, first_seq: u64) {
+    let mut writer = Writer { shared, next_seq: first_seq, current: None, taken: 0 };
+    while let Some(work) = writer.take() {
+        writer.turn(work);
+    }
+    writer.finish();
+    let mut dirty = lock(&shared.dirty);
+    dirty.closed = true;
+    shared.dirty_work.notify_all();
+}
+
+struct Writer<'a> {
+    shared: &'a Shared,
+    next_seq: u64,
+    current: Option<Current>,
+    /// Sequence of the last record taken from the queue.
+    taken: u64,
+}
+
+struct Current {
+    segment: Segment,
+    /// Length up to which the segment is good.
+    len: u64,
+}
+
+struct Work {
+    bytes: Vec<u8>,
+    first: u64,
+    last: u64,
+    gap: Option<Gap>,
+}
+
+impl Writer<'_> {
+    /// Waits for work; `None` when the journal is closed and nothing waits.
+    fn take(&mut self) -> Option<Work> {
+        let spare = self.shared.spare();
+        let mut retry = !lock(&self.shared.dirty).again.is_empty();
+        let mut queue = lock(&self.shared.queue);
+        loop {
+            if queue.buffer.is_empty() && !queue.rewrite {
+                if queue.closed {
+                    return None;
+                }
+                queue.parked = true;
+                let work = &self.shared.work;
+                if retry {
+                    queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+                    queue.rewrite = true;
+                    retry = false;
+                } else {
+                    queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                continue;
+            }
+            queue.parked = false;
+            queue.rewrite = false;
+            let bytes = std::mem::replace(&mut queue.buffer, spare);
+            let (first, last) = (self.taken + 1, queue.last);
+            self.taken = last;
+            return Some(Work { bytes, first, last, gap: queue.gap.take() });
+        }
+    }
+
+    fn turn(&mut self, mut work: Work) {
+        if self.shared.acknowledges_before_write {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.save_again();
+        let n_bytes = work.bytes.len();
+        if let Some(gap) = &work.gap
+            && frame::encode(&mut work.bytes, &gap_record(gap)).is_err()
+        {
+            work.bytes.truncate(n_bytes);
+        }
+        if work.bytes.is_empty() {
+            return self.shared.recycle(work.bytes);
+        }
+        match self.write(&work.bytes) {
+            Ok(segment) => {
+                let counters = &self.shared.counters;
+                counters.records.fetch_add(work.last + 1 - work.first, Ordering::Relaxed);
+                counters.bytes.fetch_add(work.bytes.len() as u64, Ordering::Relaxed);
+                counters.batches.fetch_add(1, Ordering::Relaxed);
+                let batch = Batch { bytes: work.bytes, first: work.first, last: work.last, n_failed_syncs: 0 };
+                self.shared.unsynced_bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
+                self.hand_over(segment, batch);
+                self.shared.advance(&self.shared.written, work.last);
+            }
+            Err(error) => {
+                self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, n_records = work.last + 1 - work.first, "journal write failed");
+                if let Some(gap) = work.gap {
+                    self.shared.restore_gap(gap);
+                }
+                self.shared.fail(work.first, work.last, error.kind());
+                self.shared.advance(&self.shared.written, work.last);
+                self.shared.settle(&lock(&self.shared.dirty));
+                self.shared.recycle(work.bytes);
+            }
+        }
+    }
+
+    /// Gives a written batch to the syncer, or back to ourselves when its segment was poisoned meanwhile.
+    fn hand_over(&self, segment: Segment, batch: Batch) {
+        let mut dirty = lock(&self.shared.dirty);
+        if dirty.poisoned >= segment.seq {
+            dirty.again.push_back(batch);
+            drop(dirty);
+            lock(&self.shared.queue).rewrite = true;
+            return;
+        }
+        dirty.batches.push_back((segment, batch));
+        if std::mem::take(&mut dirty.parked) {
+            drop(dirty);
+            self.shared.dirty_work.notify_one();
+        }
+    }
+
+    /// Leaves a poisoned segment, and writes what it may have lost to a new one. Records may then be there twice, which
+    /// is harmless: the database takes each id once.
+    fn save_again(&mut self) {
+        let again = {
+            let mut dirty = lock(&self.shared.dirty);
+            if self.current.as_ref().is_some_and(|current| dirty.poisoned >= current.segment.seq) {
+                self.current = None;
+            }
+            std::mem::take(&mut dirty.again)
+        };
+        let mut left: VecDeque<Batch> = VecDeque::new();
+        for batch in again {
+            // Once one fails the others keep their order behind it.
+            let written = if left.is_empty() { self.write(&batch.bytes) } else { Err(io::ErrorKind::Other.into()) };
+            match written {
+                Ok(segment) => self.hand_over(segment, batch),
+                Err(_) if self.shared.mode == Mode::Durable => left.push_back(batch),
+                Err(error) => {
+                    self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+                    self.shared.fail(batch.first, batch.last, error.kind());
+                    self.shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
+                }
+            }
+        }
+        let mut dirty = lock(&self.shared.dirty);
+        // What the syncer gave back since comes after.
+        left.append(&mut dirty.again);
+        dirty.again = left;
+        self.shared.settle(&dirty);
+    }
+
+    /// Appends whole: what a failed append left behind is taken back, else the segment is left for good.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<Segment> {
+        let shared = self.shared;
+        let mut current = match self.current.take() {
+            Some(current) if current.len < shared.segment_bytes => current,
+            _ => self.rotate()?,
+        };
+        failpoint!("journal.before_write");
+        if let Err((error, done)) = append(&current.segment, bytes) {
+            match current.segment.file.truncate(current.len) {
+                Ok(()) => self.current = Some(current),
+                Err(_) => {
+                    shared.spool_bytes.fetch_add(done as u64, Ordering::Relaxed);
+                }
+            }
+            return Err(error);
+        }
+        failpoint!("journal.after_write");
+        current.len += bytes.len() as u64;
+        shared.spool_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        *lock(&shared.active) = (current.segment.seq, current.len);
+        let segment = current.segment.clone();
+        self.current = Some(current);
+        Ok(segment)
+    }
+
+    fn rotate(&mut self) -> io::Result<Current> {
+        failpoint!("journal.rotate");
+        let file = loop {
+            match self.shared.files.create(self.next_seq) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.next_seq += 1,
+                other => break other?,
+            }
+        };
+        let segment = Segment { seq: self.next_seq, file };
+        if let Err((error, _)) = append(&segment, &HEADER) {
+            if self.shared.files.delete(segment.seq).is_err() {
+                // Left behind without a header; a reader skips it.
+                self.next_seq += 1;
+            }
+            return Err(error);
+        }
+        self.next_seq += 1;
+        self.shared.spool_bytes.fetch_add(HEADER_LEN, Ordering::Relaxed);
+        *lock(&self.shared.active) = (segment.seq, HEADER_LEN);
+        Ok(Current { segment, len: HEADER_LEN })
+    }
+
+    /// Closing: nothing new comes; wait until the syncer has everything, within reason.
+    fn finish(&mut self) {
+        let gap = lock(&self.shared.queue).gap.take();
+        if let Some(gap) = gap {
+            self.turn(Work { bytes: Vec::new(), first: self.taken + 1, last: self.taken, gap: Some(gap) });
+        }
+        for _ in 0..CLOSING_TURNS {
+            self.save_again();
+            let mut dirty = lock(&self.shared.dirty);
+            if dirty.batches.is_empty() && dirty.again.is_empty() {
+                return;
+            }
+            dirty.hurry = true;
+            self.shared.dirty_work.notify_all();
+            // The syncer drops the lock of `dirty` for the sync and notifies `work` after it.
+            drop(dirty);
+            let queue = lock(&self.shared.queue);
+            drop(self.shared.work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner));
+        }
+        self.give_up();
+    }
+
+    /// What could not be synced before the end: tickets still waiting for it fail.
+    fn give_up(&self) {
+        let mut dirty = lock(&self.shared.dirty);
+        let (batches, again) = (std::mem::take(&mut dirty.batches), std::mem::take(&mut dirty.again));
+        let mut n_records = 0;
+        for batch in batches.into_iter().map(|(_, batch)| batch).chain(again) {
+            n_records += batch.last + 1 - batch.first;
+            if self.shared.mode == Mode::Strict {
+                self.shared.fail(batch.first, batch.last, io::ErrorKind::TimedOut);
+            }
+        }
+        self.shared.settle(&dirty);
+        tracing::error!(n_records, "journal closed with records not synced");
+    }
+}
+
+fn append(segment: &Segment, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match segment.file.append(&bytes[done..]) {
+            Ok(0) => return Err((io::ErrorKind::WriteZero.into(), done)),
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((error, done)),
+        }
+    }
+    Ok(())
+}
+
+fn gap_record(gap: &Gap) -> Record {
+    Record::Gap(GapRecord { from_us: gap.from_us, to_us: gap.to_us, n: gap.n, reason: gap.reason.to_owned() })
+}
