@@ -1,0 +1,263 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::{Method, Request};
+use http_body::{Body, Frame, SizeHint};
+use hyper::rt::Executor;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+use wire::failure::{Failure, FailureKind};
+use wire::record::Endpoint;
+use wire::splice::Pieces;
+
+use crate::config::{Http2, Identity, ProviderConfig, Timeouts};
+use crate::connect::Connector;
+use crate::errors;
+use crate::provider::Provider;
+use crate::reply::{InFlight, Reply, ReplyBody};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Called once the request has been handed to the connection whole, before the answer is there.
+pub type Sent = Box<dyn FnOnce()>;
+
+/// One call. Everything that goes out is here or in the provider's config; no header of the caller's is.
+pub struct Call {
+    /// What is called. The URL comes from the provider.
+    pub endpoint: Endpoint,
+    /// The body, in pieces that are not copied.
+    pub body: Pieces,
+    /// Whether the answer is asked for as a stream.
+    pub streamed: bool,
+    /// Sent as `x-request-id`.
+    pub request_id: Option<HeaderValue>,
+    /// How long to wait for the head of the answer: `first_token` if streamed, else `total`.
+    pub timeouts: Timeouts,
+    /// Fired once the connection has taken the last byte of the body: it is in the socket, or (a large body) in the
+    /// connection's write buffer. Not fired if the call fails before.
+    pub sent: Option<Sent>,
+}
+
+/// The caller's side of every provider on one thread: its connection pools. It lives on a current-thread runtime; the
+/// futures it returns are not `Send`.
+pub struct Client {
+    pools: RefCell<HashMap<Identity, Pool>>,
+    tasks: TaskTracker,
+}
+
+type Pool = legacy::Client<Connector, Outgoing>;
+
+impl Client {
+    /// A client without any connection.
+    pub fn new() -> Self {
+        Self { pools: RefCell::default(), tasks: TaskTracker::new() }
+    }
+
+    /// Makes one call and waits for the head of the answer.
+    ///
+    /// Giving up the future aborts the upstream. The call is made a second time, on another connection, only when the
+    /// provider surely did nothing with it; every other decision about trying again is the caller's. The breaker is not
+    /// asked here: the caller holds its permit until it knows how the answer ended.
+    pub async fn call(&self, provider: &Provider, call: Call) -> Result<Reply, Failure> {
+        let state = &provider.state;
+        let in_flight = InFlight::take(&state.in_flight, provider.config().max_connections).ok_or_else(|| {
+            Failure::new(FailureKind::Capacity, "as many calls to this provider as allowed are in flight")
+        })?;
+        let deadline = if call.streamed { call.timeouts.first_token } else { call.timeouts.total };
+        let streamed = call.streamed;
+        let answer = async {
+            match &state.simulated {
+                Some(simulated) => simulated.call(call, in_flight).await,
+                None => self.call_upstream(provider, call, in_flight).await,
+            }
+        };
+        match tokio::time::timeout(deadline, Box::pin(answer)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(no_head_within(deadline, streamed)),
+        }
+    }
+
+    /// Closes the idle connections of every provider that is not among these identities. Calls in flight go on.
+    pub fn retain(&self, keep: &[Identity]) {
+        self.pools.borrow_mut().retain(|identity, _| keep.contains(identity));
+    }
+
+    /// Closes all idle connections and waits until no connection's task is left.
+    pub async fn close(self) {
+        self.pools.borrow_mut().clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn call_upstream(&self, provider: &Provider, call: Call, in_flight: InFlight) -> Result<Reply, Failure> {
+        let pool = self.pool(provider);
+        let mut sent = call.sent;
+        let mut again = true;
+        loop {
+            let (body, taken) = Outgoing::new(&call.body, sent.is_some());
+            let mut request = Request::new(body);
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = provider.state.uri(call.endpoint).clone();
+            let mut headers = provider.state.headers.clone();
+            let accept = if call.streamed { "text/event-stream" } else { "application/json" };
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            if let Some(request_id) = &call.request_id {
+                headers.insert(X_REQUEST_ID, request_id.clone());
+            }
+            *request.headers_mut() = headers;
+            match announce(pool.request(request), taken, &mut sent).await {
+                Ok(response) => {
+                    let (parts, incoming) = response.into_parts();
+                    let body = ReplyBody::upstream(incoming, in_flight);
+                    return Ok(Reply { status: parts.status, headers: parts.headers, body, simulated: false });
+                }
+                Err(error) if again && errors::is_unprocessed(&error) => {
+                    tracing::debug!(provider = %provider.config().name, %error, "connection was stale, calling again");
+                    again = false;
+                }
+                Err(error) => return Err(errors::without_answer(&error)),
+            }
+        }
+    }
+
+    fn pool(&self, provider: &Provider) -> Pool {
+        let mut pools = self.pools.borrow_mut();
+        let pool = pools.entry(provider.identity()).or_insert_with(|| {
+            let connector =
+                Connector::new(provider.state.tls.clone(), provider.config().http2, provider.config().timeouts.connect);
+            build_pool(provider.config(), connector, self.tasks.clone())
+        });
+        pool.clone()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("n_pools", &self.pools.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+fn build_pool(config: &ProviderConfig, connector: Connector, tasks: TaskTracker) -> Pool {
+    let tasks = Tracked(tasks);
+    legacy::Client::builder(tasks)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(config.idle_timeout)
+        .pool_max_idle_per_host(config.max_connections)
+        .timer(TokioTimer::new())
+        .http2_only(config.http2 == Http2::PriorKnowledge)
+        .http2_adaptive_window(true)
+        // A request that hyper hands back was never given to a connection.
+        .retry_canceled_requests(true)
+        .build(connector)
+}
+
+/// Waits for the answer; fires the hook between the moment the body was taken and the answer. The connection's task takes
+/// the body and writes it to the socket in one go, so a write that failed is known here before the hook could fire.
+async fn announce(
+    answer: legacy::ResponseFuture,
+    taken: Option<oneshot::Receiver<()>>,
+    sent: &mut Option<Sent>,
+) -> Result<http::Response<hyper::body::Incoming>, legacy::Error> {
+    let mut answer = answer;
+    if let Some(taken) = taken {
+        tokio::select! {
+            biased;
+            answer = &mut answer => {
+                // Answered before the body was taken whole, or at the same moment.
+                if answer.is_ok() && let Some(sent) = sent.take() {
+                    sent();
+                }
+                return answer;
+            }
+            Ok(()) = taken => {
+                if let Some(sent) = sent.take() {
+                    sent();
+                }
+            }
+        }
+    }
+    answer.await
+}
+
+fn no_head_within(deadline: Duration, streamed: bool) -> Failure {
+    let kind = if streamed { FailureKind::TimeoutFirstToken } else { FailureKind::TimeoutTotal };
+    Failure::new(kind, format!("no answer within {deadline:?}"))
+}
+
+/// Runs the connections' tasks where [`Client::close`] can wait for them.
+#[derive(Clone)]
+struct Tracked(TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        TokioExecutor::new().execute(self.0.track_future(task));
+    }
+}
+
+/// The body on its way out: the pieces as they are, and a word when the last one was taken.
+pub(crate) struct Outgoing {
+    pieces: std::vec::IntoIter<Bytes>,
+    n_left: u64,
+    taken: Option<oneshot::Sender<()>>,
+}
+
+impl Outgoing {
+    fn new(body: &Pieces, announce: bool) -> (Self, Option<oneshot::Receiver<()>>) {
+        let pieces: Vec<Bytes> = body.parts().iter().filter(|piece| !piece.is_empty()).cloned().collect();
+        let n_left = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let (taken, receiver) = if announce {
+            let (taken, receiver) = oneshot::channel();
+            (Some(taken), Some(receiver))
+        } else {
+            (None, None)
+        };
+        (Self { pieces: pieces.into_iter(), n_left, taken }, receiver)
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
+        let Some(piece) = self.pieces.next() else { return Poll::Ready(None) };
+        self.n_left -= piece.len() as u64;
+        if self.n_left == 0
+            && let Some(taken) = self.taken.take()
+        {
+            // Nobody listens any more: the call was given up.
+            drop(taken.send(()));
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.n_left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.n_left)
+    }
+}

@@ -1,0 +1,328 @@
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Scheme;
+use wire::private::Private;
+use wire::record::Endpoint;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::simulated::SimulatedConfig;
+
+/// A provider as the program runs on it: every value is resolved and valid.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Name in the config.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Where it is. A simulated provider has no place; the value is not used.
+    pub base_url: BaseUrl,
+    /// Crossfade's own key for it, sent as `authorization: Bearer …`.
+    pub api_key: Option<Private<String>>,
+    /// What kind of service it is, for cost and reports.
+    pub class: Class,
+    /// How long each part of a call may take.
+    pub timeouts: Timeouts,
+    /// Trust these certificates (PEM) instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether HTTP/2 is spoken.
+    pub http2: Http2,
+    /// How many calls may be in flight at once over all threads; more are refused as `capacity`.
+    pub max_connections: usize,
+    /// How long an unused connection is kept. Must be shorter than the provider keeps it.
+    pub idle_timeout: Duration,
+}
+
+impl ProviderConfig {
+    /// A provider with the defaults: 1 024 calls at once, and connections kept for 55 s over TLS (vendors keep theirs for
+    /// minutes) and for 4 s in clear text (Uvicorn, which vLLM runs on, keeps them for 5 s).
+    pub fn new(name: impl Into<String>, dialect: Dialect, base_url: BaseUrl) -> Self {
+        let class = if matches!(dialect, Dialect::Simulated(_)) { Class::Simulated } else { Class::Vendor };
+        let idle_timeout = Duration::from_secs(if base_url.is_https() { 55 } else { 4 });
+        Self {
+            name: name.into(),
+            dialect,
+            base_url,
+            api_key: None,
+            class,
+            timeouts: Timeouts::default(),
+            ca_file: None,
+            http2: Http2::Auto,
+            max_connections: 1024,
+            idle_timeout,
+        }
+    }
+
+    /// A simulated provider with these settings.
+    pub fn simulated(name: impl Into<String>, simulated: SimulatedConfig) -> Self {
+        Self::new(name, Dialect::Simulated(Box::new(simulated)), BaseUrl::nowhere())
+    }
+
+    /// Whether its answers are made up.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.dialect, Dialect::Simulated(_))
+    }
+
+    /// What a connection to it depends on. Two configs with the same identity share pools and breaker, so a reload that
+    /// changes only `class` or the timeouts after the connection interrupts nothing.
+    pub fn identity(&self) -> Identity {
+        let mut hasher = Xxh3::new();
+        self.name.hash(&mut hasher);
+        match &self.dialect {
+            Dialect::Openai => 0_u8.hash(&mut hasher),
+            Dialect::Simulated(simulated) => {
+                1_u8.hash(&mut hasher);
+                simulated.seed.hash(&mut hasher);
+                serde_json::to_string(&simulated.knobs).unwrap_or_default().hash(&mut hasher);
+            }
+        }
+        self.base_url.text.hash(&mut hasher);
+        self.api_key.as_ref().map(Private::expose).hash(&mut hasher);
+        self.ca_file.hash(&mut hasher);
+        // The file's content counts, not only its name: a renewed certificate needs new connections.
+        self.ca_file.as_ref().map(|path| std::fs::read(path).unwrap_or_default()).hash(&mut hasher);
+        self.http2.hash(&mut hasher);
+        self.max_connections.hash(&mut hasher);
+        self.idle_timeout.hash(&mut hasher);
+        self.timeouts.connect.hash(&mut hasher);
+        Identity(hasher.finish())
+    }
+}
+
+/// The hash of what a connection depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(u64);
+
+/// What a provider speaks.
+#[derive(Clone, Debug)]
+pub enum Dialect {
+    /// OpenAI's HTTP API, as OpenAI, vLLM, SGLang, llama.cpp and many others offer it.
+    Openai,
+    /// Answered within this process.
+    Simulated(Box<SimulatedConfig>),
+}
+
+/// What kind of service a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A vendor's API, paid per token.
+    Vendor,
+    /// Open weights served by somebody else.
+    Hosted,
+    /// Open weights on one's own machines.
+    SelfHosted,
+    /// Made up.
+    Simulated,
+}
+
+impl Class {
+    /// The word in config and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Class::Vendor => "vendor",
+            Class::Hosted => "hosted",
+            Class::SelfHosted => "self_hosted",
+            Class::Simulated => "simulated",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How long each part of a call may take. This room runs `connect` and, until the answer's head is there, `first_token`
+/// (streamed) or `total` (not streamed). The relay runs the rest: only it can tell content from comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution, TCP and TLS together.
+    pub connect: Duration,
+    /// From the call to the first content.
+    pub first_token: Duration,
+    /// Between two events with data.
+    pub inter_token: Duration,
+    /// From the call to the last byte.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(60),
+            inter_token: Duration::from_secs(30),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Whether HTTP/2 is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Http2 {
+    /// Over TLS when the provider offers it (ALPN); HTTP/1.1 in clear text.
+    Auto,
+    /// HTTP/1.1 always.
+    Never,
+    /// HTTP/2 always, in clear text too.
+    PriorKnowledge,
+}
+
+/// Where a provider is: scheme, host and the path that its endpoints are below.
+///
+/// A bare host gets `/v1`; any other path is taken as it is, as the official SDKs do. A slash at the end does not matter.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    uri: Uri,
+}
+
+/// A base URL that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlError {
+    /// It is not a URL.
+    #[error("`{0}` is not a URL; write https://host/v1")]
+    NotAUrl(String),
+    /// The scheme is missing or another one.
+    #[error("a provider's URL starts with http:// or https://")]
+    Scheme,
+    /// It carries a user name or a password.
+    #[error("a provider's URL carries no user name or password; use `api_key`")]
+    Credentials,
+    /// It carries a query.
+    #[error("a provider's URL carries no query")]
+    Query,
+}
+
+impl BaseUrl {
+    /// Reads a URL.
+    pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        let trimmed = text.trim().trim_end_matches('/');
+        let uri: Uri = trimmed.parse().map_err(|_| BaseUrlError::NotAUrl(without_credentials(text)))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(BaseUrlError::Scheme) };
+        if *scheme != Scheme::HTTP && *scheme != Scheme::HTTPS {
+            return Err(BaseUrlError::Scheme);
+        }
+        if authority.as_str().contains('@') {
+            return Err(BaseUrlError::Credentials);
+        }
+        if trimmed.contains('?') || trimmed.contains('#') {
+            return Err(BaseUrlError::Query);
+        }
+        let path = match uri.path().trim_end_matches('/') {
+            "" => "/v1",
+            path => path,
+        };
+        let text = format!("{scheme}://{authority}{path}");
+        let uri = text.parse().map_err(|_| BaseUrlError::NotAUrl(text.clone()))?;
+        Ok(Self { text, uri })
+    }
+
+    /// The place of a provider that has none.
+    pub fn nowhere() -> Self {
+        Self { text: "http://simulated.invalid/v1".to_owned(), uri: Uri::from_static("http://simulated.invalid/v1") }
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_https(&self) -> bool {
+        self.uri.scheme() == Some(&Scheme::HTTPS)
+    }
+
+    /// The URL as text, without a slash at the end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host and port as they are written.
+    pub(crate) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", http::uri::Authority::as_str)
+    }
+
+    /// The URL of an endpoint. Cannot fail: the base was checked and the endpoints' paths are constants.
+    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Uri {
+        format!("{}{}", self.text, endpoint.path()).parse().unwrap_or_else(|_| self.uri.clone())
+    }
+}
+
+fn without_credentials(text: &str) -> String {
+    text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, rest)| format!("…@{rest}"))
+}
+
+impl FromStr for BaseUrl {
+    type Err = BaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(base: &str, expected: &str) {
+        let url = BaseUrl::parse(base).map(|base| base.endpoint(Endpoint::ChatCompletions).to_string());
+        assert_eq!(url.unwrap_or_else(|error| error.to_string()), expected);
+    }
+
+    #[test]
+    fn a_base_url_is_joined_whether_it_ends_in_v1_or_a_slash_or_not() {
+        check("http://gpu-1:8000", "http://gpu-1:8000/v1/chat/completions");
+        check("http://gpu-1:8000/", "http://gpu-1:8000/v1/chat/completions");
+        check("https://api.openai.com/v1", "https://api.openai.com/v1/chat/completions");
+        check("https://api.openai.com/v1/", "https://api.openai.com/v1/chat/completions");
+        check("https://host/api/paas/v4/", "https://host/api/paas/v4/chat/completions");
+        check("http://[::1]:8000/v1", "http://[::1]:8000/v1/chat/completions");
+    }
+
+    #[test]
+    fn a_base_url_that_could_carry_secrets_or_surprises_is_refused() {
+        check("ftp://host/v1", "a provider's URL starts with http:// or https://");
+        check("api.openai.com/v1", "`api.openai.com/v1` is not a URL; write https://host/v1");
+        check("https://user:pass@host/v1", "a provider's URL carries no user name or password; use `api_key`");
+        check("https://host/v1?key=1", "a provider's URL carries no query");
+    }
+
+    #[test]
+    fn identity_changes_with_what_a_connection_depends_on_and_only_with_that() {
+        let base = || ProviderConfig::new("a", Dialect::Openai, BaseUrl::parse("http://h:1").unwrap());
+        let first = base().identity();
+        let changed = |change: fn(&mut ProviderConfig)| {
+            let mut config = base();
+            change(&mut config);
+            config.identity() != first
+        };
+        assert!(!changed(|_| ()));
+        assert!(!changed(|config| config.class = Class::SelfHosted));
+        assert!(!changed(|config| config.timeouts.total = Duration::from_secs(1)));
+        assert!(changed(|config| config.api_key = Some(Private::new("k".to_owned()))));
+        assert!(changed(|config| config.base_url = BaseUrl::parse("http://h:2").unwrap()));
+        assert!(changed(|config| config.http2 = Http2::PriorKnowledge));
+        assert!(changed(|config| config.timeouts.connect = Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_key_is_not_printed_with_its_config() {
+        let mut config = ProviderConfig::new("a", Dialect::Openai, BaseUrl::parse("http://h:1").unwrap());
+        config.api_key = Some(Private::new("sk-canary".to_owned()));
+        assert!(!format!("{config:?}").contains("sk-canary"));
+    }
+}
