@@ -1,1 +1,56 @@
-//! Room `rollout`.
+//! Room `rollout`: who gets the candidate, and what the evidence says should happen next. Pure: time, randomness and evidence
+//! are arguments; decisions are return values.
+//!
+//! The parts, in the order of a rollout's life: [`assign`] puts a unit on an arm; [`Evidence`] counts what came of it, one
+//! epoch at a time, and says at once when a guard is breached; [`decide`] reads evidence against the [`Policy`]; [`apply`]
+//! turns an [`Event`] (a decision or an operator's command) into the next [`State`] and the [`Transition`] to write down;
+//! [`explain()`] says all of it in words and numbers; [`plan_lite`] says beforehand how much a gate will need.
+
+pub mod assign;
+mod breach;
+mod coverage;
+pub mod decide;
+pub mod evidence;
+pub mod explain;
+mod guards;
+pub mod metric;
+pub mod plan;
+pub mod policy;
+mod seen;
+pub mod state;
+pub mod template;
+pub mod transition;
+
+pub use assign::Arm;
+pub use breach::{Breach, BreachCause};
+pub use coverage::Coverage;
+pub use decide::{Decision, Health, Reason, decide};
+pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Tally};
+pub use explain::{Explanation, explain};
+pub use metric::{Metric, MetricSet};
+pub use plan::{Needed, plan_lite};
+pub use policy::{AbsolutePolicy, GatePolicy, GuardPolicy, Policy, PolicyError, Risk, Stage, StepPolicy, Unit};
+pub use seen::SeenUnit;
+pub use state::{Approval, State, Status};
+pub use template::StageShares;
+pub use transition::{Event, Refused, Transition, apply};
+
+use serde::{Deserialize, Serialize};
+
+/// A moment in microseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The time since `earlier`; zero if that is later (a clock may step back).
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This moment and `duration` more.
+    #[must_use]
+    pub fn plus(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+}

@@ -1,0 +1,142 @@
+//! Why a candidate is thrown back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+
+/// What kind of proof it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreachCause {
+    /// Worse than the baseline.
+    Relative,
+    /// Above the absolute limit.
+    Absolute,
+    /// Its circuit breaker opened.
+    BreakerOpen,
+    /// Decisions can no longer be written down.
+    ControlPlaneLost,
+}
+
+/// The proof that stops a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Breach {
+    /// What kind of proof it was.
+    pub cause: BreachCause,
+    /// The metric that contributed most.
+    pub metric: Option<Metric>,
+    /// The e-value reached; 0 where none applies.
+    pub e_value: f64,
+    /// The e-value that was enough.
+    pub threshold: f64,
+    /// Bad events of the candidate that were counted, first per unit.
+    pub bad_candidate: u64,
+    /// Bad events of the baseline that were counted, first per unit.
+    pub bad_baseline: u64,
+    /// Requests or pairs the candidate answered in this epoch.
+    pub n_candidate: u64,
+    /// Requests or pairs the baseline answered in this epoch.
+    pub n_baseline: u64,
+    /// The candidate's share while it was counted.
+    pub share: f64,
+}
+
+impl Breach {
+    /// The candidate's circuit breaker opened: a trigger by itself.
+    #[must_use]
+    pub fn breaker_opened() -> Self {
+        Self::without_numbers(BreachCause::BreakerOpen)
+    }
+
+    /// The store could not be written for too long.
+    #[must_use]
+    pub fn control_plane_lost() -> Self {
+        Self::without_numbers(BreachCause::ControlPlaneLost)
+    }
+
+    /// One sentence for an audit row.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let metric = self.metric.map_or("", Metric::rate_name);
+        match self.cause {
+            BreachCause::Relative => format!(
+                "{metric} of the candidate is higher: {} bad of {} against {} bad of {} on the baseline at a share of {} \
+                 (e-value {}, {} needed)",
+                self.bad_candidate,
+                self.n_candidate,
+                self.bad_baseline,
+                self.n_baseline,
+                percent(self.share),
+                rounded(self.e_value),
+                rounded(self.threshold),
+            ),
+            BreachCause::Absolute => format!(
+                "{metric} of the candidate is above its limit: {} bad of {} (e-value {}, {} needed)",
+                self.bad_candidate,
+                self.n_candidate,
+                rounded(self.e_value),
+                rounded(self.threshold),
+            ),
+            BreachCause::BreakerOpen => "the candidate's circuit breaker opened".to_owned(),
+            BreachCause::ControlPlaneLost => "decisions could not be written down for too long".to_owned(),
+        }
+    }
+
+    fn without_numbers(cause: BreachCause) -> Self {
+        Self {
+            cause,
+            metric: None,
+            e_value: 0.0,
+            threshold: 0.0,
+            bad_candidate: 0,
+            bad_baseline: 0,
+            n_candidate: 0,
+            n_baseline: 0,
+            share: 0.0,
+        }
+    }
+}
+
+/// A fraction as a percentage, without noise digits.
+pub(crate) fn percent(fraction: f64) -> String {
+    let text = format!("{:.2}", fraction * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A number for a sentence: two digits below 100, none above.
+pub(crate) fn rounded(value: f64) -> String {
+    if value.abs() < 100.0 {
+        format!("{value:.2}")
+    } else if value.abs() < 1e7 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_what_was_seen() {
+        let breach = Breach {
+            metric: Some(Metric::Error),
+            e_value: 1234.5,
+            threshold: 1000.0,
+            bad_candidate: 12,
+            bad_baseline: 30,
+            n_candidate: 480,
+            n_baseline: 4500,
+            share: 0.1,
+            ..Breach::without_numbers(BreachCause::Relative)
+        };
+        assert_eq!(
+            breach.words(),
+            "error rate of the candidate is higher: 12 bad of 480 against 30 bad of 4500 on the baseline at a share of 10 % \
+             (e-value 1234, 1000 needed)"
+        );
+        assert_eq!(percent(0.0125), "1.25 %");
+        assert_eq!(rounded(0.5), "0.50");
+    }
+}

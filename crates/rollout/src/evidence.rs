@@ -1,0 +1,470 @@
+//! What has been seen in one epoch, in counters and sketches of fixed size.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use stats::{LatencySketch, PairedDifference, UnpairedDifference};
+
+use crate::Timestamp;
+use crate::assign::Arm;
+use crate::breach::Breach;
+use crate::coverage::Coverage;
+use crate::guards::Guards;
+use crate::metric::{Metric, MetricSet};
+use crate::policy::{Policy, Stage, Unit};
+use crate::seen::{Marks, SeenUnit, SeenUnits};
+
+/// What came of one request of a unit that is in the rollout. Forced assignments and answers of an emergency fallback are no
+/// evidence: do not report them.
+///
+/// The arm is the one the unit is assigned to, and what is judged is that arm's attempt, whoever answered in the end. A request may
+/// be reported in parts, as its facts become known: a timeout when the deadline passes, the rest when the attempt ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// The unit's position on the interval, or any other hash of its key.
+    pub unit: u64,
+    /// The arm it is assigned to.
+    pub arm: Arm,
+    /// When the request was admitted; one admitted before the epoch began is ignored.
+    pub admitted_at: Timestamp,
+    /// When this became known.
+    pub at: Timestamp,
+    /// The metrics this report is about.
+    pub observed: MetricSet,
+    /// Those of them that were bad.
+    pub bad: MetricSet,
+    /// Time to the first token, if one came.
+    pub time_to_first_token_us: Option<u64>,
+    /// Time to the end, if it came.
+    pub duration_us: Option<u64>,
+}
+
+/// What both arms made of the same request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairOutcome {
+    /// The unit's position on the interval, or any other hash of its key.
+    pub unit: u64,
+    /// When the request was admitted; one admitted before the epoch began is ignored.
+    pub admitted_at: Timestamp,
+    /// When the pair became complete.
+    pub at: Timestamp,
+    /// The metrics known for both answers.
+    pub observed: MetricSet,
+    /// Those the baseline was bad on.
+    pub baseline_bad: MetricSet,
+    /// Those the candidate was bad on.
+    pub candidate_bad: MetricSet,
+    /// The candidate's time to the first token, if one came.
+    pub time_to_first_token_us: Option<u64>,
+    /// The candidate's time to the end, if it came.
+    pub duration_us: Option<u64>,
+}
+
+/// Requests judged on one metric, and those that were bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Requests judged.
+    pub n: u64,
+    /// Requests that were bad.
+    pub bad: u64,
+}
+
+/// What one arm did, request by request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmEvidence {
+    /// Distinct units counted.
+    pub units: u64,
+    tallies: [Tally; Metric::COUNT],
+    /// Times to the first token.
+    pub time_to_first_token: LatencySketch,
+    /// Times to the end.
+    pub duration: LatencySketch,
+}
+
+/// What an epoch leaves to the next one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Carry {
+    /// The finished steps' part of the harm e-value, and the weight they had in it.
+    finished: f64,
+    finished_weight: f64,
+    /// The baseline's bad rates, as a guess for the next epoch's differences.
+    rates: BTreeMap<Metric, f64>,
+}
+
+/// The evidence of one epoch: constant share, targets and rules. Never pooled with another's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    epoch: u32,
+    step_idx: usize,
+    stage: Stage,
+    share: f64,
+    started: Timestamp,
+    warm_from: Timestamp,
+    unit_is_request: bool,
+    arms: [ArmEvidence; 2],
+    n_pairs: u64,
+    gates: Vec<GateEvidence>,
+    guards: Guards,
+    coverage: Coverage,
+    key_sources: BTreeMap<String, u64>,
+    breach: Option<Breach>,
+    #[serde(skip)]
+    seen: SeenUnits,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GateEvidence {
+    pub(crate) metric: Metric,
+    pub(crate) margin: f64,
+    pub(crate) paired: PairedDifference,
+    pub(crate) unpaired: UnpairedDifference,
+}
+
+impl Evidence {
+    /// Empty evidence for one epoch on one step.
+    #[must_use]
+    pub fn new(policy: &Policy, epoch: u32, step_idx: usize, carry: &Carry, started: Timestamp) -> Self {
+        let (stage, share) = policy.step(step_idx).map_or((Stage::Shadow, 0.0), |step| (step.stage, step.share));
+        let gates = policy.gates.iter().map(|gate| GateEvidence {
+            metric: gate.metric,
+            margin: gate.margin,
+            paired: PairedDifference::default(),
+            unpaired: UnpairedDifference::new(share, carry.rate(gate.metric)),
+        });
+        Self {
+            epoch,
+            step_idx,
+            stage,
+            share,
+            started,
+            warm_from: started.plus(policy.warm_up),
+            unit_is_request: policy.unit == Unit::Request,
+            arms: Default::default(),
+            n_pairs: 0,
+            gates: gates.collect(),
+            guards: Guards::new(policy, stage, share, carry.finished, carry.finished_weight),
+            coverage: Coverage::default(),
+            key_sources: BTreeMap::new(),
+            breach: None,
+            seen: SeenUnits::default(),
+        }
+    }
+
+    /// Counts one outcome. Returns the breach if this outcome completes the first one of the epoch.
+    pub fn observe(&mut self, outcome: &Outcome) -> Option<Breach> {
+        if outcome.admitted_at < self.started {
+            return None;
+        }
+        let bad = outcome.bad.and(outcome.observed);
+        let arm = &mut self.arms[outcome.arm.idx()];
+        arm.count(outcome.observed, bad, outcome.time_to_first_token_us, outcome.duration_us);
+        if self.share <= 0.0 {
+            return None;
+        }
+        let is_candidate = outcome.arm == Arm::Candidate;
+        let breaker = self
+            .guards
+            .absolute
+            .as_ref()
+            .map(|absolute| absolute.metric)
+            .filter(|metric| is_candidate && outcome.observed.contains(*metric));
+        let breaker_bad = breaker.is_some_and(|metric| bad.contains(metric));
+        let is_warm = outcome.at >= self.warm_from;
+        let counted = if is_warm { bad.and(self.guards.watched()) } else { MetricSet::EMPTY };
+        let gated = if is_warm { outcome.observed } else { MetricSet::EMPTY };
+        let wanted = Marks::bad(counted)
+            .and_gates(gated)
+            .and_breaker(breaker_bad)
+            .and_unit(is_warm && outcome.observed.contains(Metric::Error));
+        let new = self.mark(outcome.unit, wanted);
+        self.arms[outcome.arm.idx()].units += u64::from(new.unit());
+        for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
+            gate.unpaired.observe(is_candidate, bad.contains(gate.metric));
+        }
+        if breaker.is_some() && !breaker_bad {
+            self.observe_absolute(false);
+        }
+        if new.breaker() {
+            self.observe_absolute(true);
+        }
+        self.guards.observe_bad(new.bad_metrics(), outcome.arm);
+        if new.breaker() || !new.bad_metrics().is_empty() { self.first_breach() } else { None }
+    }
+
+    /// Counts one complete pair. Returns the breach if this pair completes the first one of the epoch.
+    pub fn observe_pair(&mut self, pair: &PairOutcome) -> Option<Breach> {
+        if pair.admitted_at < self.started {
+            return None;
+        }
+        self.coverage.complete += 1;
+        if self.stage != Stage::Shadow {
+            return None;
+        }
+        let candidate_bad = pair.candidate_bad.and(pair.observed);
+        let baseline_bad = pair.baseline_bad.and(pair.observed);
+        let arm = &mut self.arms[Arm::Candidate.idx()];
+        arm.count(pair.observed, candidate_bad, pair.time_to_first_token_us, pair.duration_us);
+        let discordant = candidate_bad.xor(baseline_bad).and(self.guards.watched());
+        let wanted = Marks::bad(discordant).and_gates(pair.observed).and_unit(pair.observed.contains(Metric::Error));
+        let new = self.mark(pair.unit, wanted);
+        self.n_pairs += u64::from(new.unit());
+        for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
+            gate.paired.observe(baseline_bad.contains(gate.metric), candidate_bad.contains(gate.metric));
+        }
+        let first_bad = new.bad_metrics();
+        self.guards.observe_bad(first_bad.and(candidate_bad), Arm::Candidate);
+        self.guards.observe_bad(first_bad.and(baseline_bad), Arm::Baseline);
+        if first_bad.is_empty() { None } else { self.first_breach() }
+    }
+
+    /// A unit of the candidate that a breaker, a queue or a limit refused: a bad event of its arm.
+    pub fn observe_refused_candidate(&mut self, unit: u64, admitted_at: Timestamp, at: Timestamp) -> Option<Breach> {
+        let error = MetricSet::of(&[Metric::Error]);
+        self.observe(&Outcome {
+            unit,
+            arm: Arm::Candidate,
+            admitted_at,
+            at,
+            observed: error,
+            bad: error,
+            time_to_first_token_us: None,
+            duration_us: None,
+        })
+    }
+
+    /// Counts a sampled request whose copy the shadow took.
+    pub fn count_shadow_offer(&mut self) {
+        self.coverage.offered += 1;
+    }
+
+    /// Counts a sampled request that the shadow did not copy, or whose copy came to nothing.
+    pub fn count_shadow_drop(&mut self, reason: &str) {
+        self.coverage.drop_one(reason);
+    }
+
+    /// Counts where a unit's key came from.
+    pub fn count_key_source(&mut self, source: &str) {
+        if let Some(n) = self.key_sources.get_mut(source) {
+            *n += 1;
+        } else {
+            self.key_sources.insert(source.to_owned(), 1);
+        }
+    }
+
+    /// Notes a breach found outside the statistics (an open circuit breaker). The first one stays.
+    pub fn note_breach(&mut self, breach: Breach) {
+        self.breach.get_or_insert(breach);
+    }
+
+    /// The first breach of the epoch.
+    #[must_use]
+    pub fn breach(&self) -> Option<&Breach> {
+        self.breach.as_ref()
+    }
+
+    /// What the next step's evidence begins with.
+    #[must_use]
+    pub fn carry(&self) -> Carry {
+        let (finished, finished_weight) = self.guards.carry();
+        let baseline = &self.arms[Arm::Baseline.idx()];
+        let rates = Metric::ALL.into_iter().map(|metric| {
+            let tally = baseline.tally(metric);
+            (metric, (tally.bad as f64 + 1.0) / (tally.n as f64 + 100.0))
+        });
+        Carry { finished, finished_weight, rates: rates.collect() }
+    }
+
+    /// Which units were counted for what. Not part of the serialized evidence: keep it apart, or rebuild it from the record.
+    pub fn seen_units(&self) -> impl Iterator<Item = SeenUnit> {
+        self.seen.iter()
+    }
+
+    /// Gives back what [`seen_units`](Self::seen_units) or [`SeenUnit::from_record`] gave.
+    pub fn import_seen_units(&mut self, units: impl IntoIterator<Item = SeenUnit>) {
+        if !self.unit_is_request {
+            self.seen.import(units);
+        }
+    }
+
+    fn mark(&mut self, unit: u64, wanted: Marks) -> Marks {
+        if self.unit_is_request { wanted } else { self.seen.mark(unit, wanted) }
+    }
+
+    fn observe_absolute(&mut self, is_bad: bool) {
+        if let Some(absolute) = &mut self.guards.absolute {
+            if is_bad {
+                absolute.guard.observe_bad();
+            } else {
+                absolute.guard.observe_good();
+            }
+        }
+    }
+
+    /// The absolute breaker speaks first: it says more about what happened.
+    fn first_breach(&mut self) -> Option<Breach> {
+        if self.breach.is_some() {
+            return None;
+        }
+        let breach = self.guards.absolute_breach().or_else(|| self.guards.relative_breach())?;
+        let metric = breach.metric.unwrap_or(Metric::Error);
+        let n = |arm: Arm| self.arms[arm.idx()].tally(metric).n;
+        let breach =
+            Breach { n_candidate: n(Arm::Candidate), n_baseline: n(Arm::Baseline), share: self.share, ..breach };
+        self.breach = Some(breach.clone());
+        Some(breach)
+    }
+}
+
+impl Evidence {
+    /// The epoch it belongs to.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The step it belongs to.
+    #[must_use]
+    pub fn step_idx(&self) -> usize {
+        self.step_idx
+    }
+
+    /// The stage it belongs to.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The share it was counted at.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        self.share
+    }
+
+    /// When the epoch began.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// What one arm did. In shadow the candidate's requests are the copies.
+    #[must_use]
+    pub fn arm(&self, arm: Arm) -> &ArmEvidence {
+        &self.arms[arm.idx()]
+    }
+
+    /// Complete pairs of distinct units.
+    #[must_use]
+    pub fn n_pairs(&self) -> u64 {
+        self.n_pairs
+    }
+
+    /// Distinct units counted on both arms.
+    #[must_use]
+    pub fn n_units(&self) -> u64 {
+        self.arms.iter().map(|arm| arm.units).sum()
+    }
+
+    /// What became of the shadow's copies.
+    #[must_use]
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Where the units' keys came from.
+    #[must_use]
+    pub fn key_sources(&self) -> &BTreeMap<String, u64> {
+        &self.key_sources
+    }
+
+    /// How strongly the split of units contradicts the share: the natural log of a Bayes factor. `None` in shadow.
+    #[must_use]
+    pub fn sample_ratio_log_bayes_factor(&self) -> Option<f64> {
+        let is_split = self.share > 0.0 && self.share < 1.0;
+        let counts = [self.arm(Arm::Candidate).units, self.arm(Arm::Baseline).units];
+        is_split.then(|| stats::sample_ratio::log_bayes_factor(&counts, &[self.share, 1.0 - self.share]))
+    }
+
+    pub(crate) fn gates(&self) -> &[GateEvidence] {
+        &self.gates
+    }
+
+    pub(crate) fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// How many units are remembered.
+    #[must_use]
+    pub fn n_seen(&self) -> usize {
+        self.seen.len()
+    }
+}
+
+impl ArmEvidence {
+    /// Requests judged on `metric`, and those that were bad.
+    #[must_use]
+    pub fn tally(&self, metric: Metric) -> Tally {
+        self.tallies[metric.idx()]
+    }
+
+    fn count(&mut self, observed: MetricSet, bad: MetricSet, first_token_us: Option<u64>, duration_us: Option<u64>) {
+        for metric in observed.iter() {
+            let tally = &mut self.tallies[metric.idx()];
+            tally.n += 1;
+            tally.bad += u64::from(bad.contains(metric));
+        }
+        if let Some(first_token_us) = first_token_us {
+            self.time_to_first_token.record_us(first_token_us);
+        }
+        if let Some(duration_us) = duration_us {
+            self.duration.record_us(duration_us);
+        }
+    }
+}
+
+impl Carry {
+    /// For the first step: nothing finished, no rates known.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// A guess of the baseline's bad rate; 1 % where nothing is known.
+    fn rate(&self, metric: Metric) -> f64 {
+        self.rates.get(&metric).copied().unwrap_or(0.01)
+    }
+}
+
+impl GateEvidence {
+    /// `ln E`, pairs or units counted, the estimate and its upper bound, for the stage the evidence belongs to.
+    pub(crate) fn reading(&self, stage: Stage, alpha: f64) -> GateReading {
+        if stage == Stage::Shadow {
+            GateReading {
+                log_e: self.paired.log_e(self.margin),
+                n: self.paired.n(),
+                estimate: self.paired.estimate(),
+                upper_bound: self.paired.upper_bound(alpha),
+            }
+        } else {
+            GateReading {
+                log_e: self.unpaired.log_e(self.margin),
+                n: self.unpaired.candidate().0 + self.unpaired.baseline().0,
+                estimate: self.unpaired.estimate(),
+                upper_bound: self.unpaired.upper_bound(alpha),
+            }
+        }
+    }
+
+    /// `ln E` alone.
+    pub(crate) fn log_e(&self, stage: Stage) -> f64 {
+        if stage == Stage::Shadow { self.paired.log_e(self.margin) } else { self.unpaired.log_e(self.margin) }
+    }
+}
+
+/// What a gate says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct GateReading {
+    pub(crate) log_e: f64,
+    pub(crate) n: u64,
+    pub(crate) estimate: Option<f64>,
+    pub(crate) upper_bound: Option<f64>,
+}

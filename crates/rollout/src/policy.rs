@@ -1,0 +1,278 @@
+//! What a rollout must prove, and what stops it: resolved once, stored with the rollout, named by its hash in every audit row.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::metric::Metric;
+
+/// How much can go wrong; picks the template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Tagging, summaries.
+    Low,
+    /// Internal assistants and search.
+    Medium,
+    /// Legal, finance, health.
+    High,
+}
+
+/// What is assigned and stays together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Every request by itself.
+    Request,
+    /// A conversation.
+    Conversation,
+    /// A session.
+    Session,
+    /// A user.
+    User,
+    /// A tenant.
+    Tenant,
+}
+
+/// The four stages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Both answer, users see the baseline.
+    Shadow,
+    /// A small share.
+    Canary,
+    /// A large share.
+    Majority,
+    /// Everything but the holdback.
+    Full,
+}
+
+impl Stage {
+    /// The word used in config, metrics and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Canary => "canary",
+            Self::Majority => "majority",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// One share within a stage, and what it takes to leave it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepPolicy {
+    /// The stage it belongs to.
+    pub stage: Stage,
+    /// The candidate's fraction, 0..1.
+    pub share: f64,
+    /// Pairs of distinct units to see before the step may be left.
+    pub min_pairs: u64,
+    /// Distinct units, of both arms together, to see before the step may be left.
+    pub min_units: u64,
+    /// Time to spend before the step may be left.
+    pub min_duration: Duration,
+    /// People who must approve before the step is left.
+    pub approvals: u32,
+}
+
+/// Demands proof that the candidate's bad rate is not higher by `margin`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GatePolicy {
+    /// What is compared.
+    pub metric: Metric,
+    /// The difference of rates that would matter, for instance 0.01.
+    pub margin: f64,
+}
+
+/// Watches for harm: the candidate's risk above `ratio` times the baseline's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuardPolicy {
+    /// What is watched.
+    pub metric: Metric,
+    /// The largest ratio of risks that is no harm.
+    pub ratio: f64,
+    /// Its part of the harm budget; the weights of all guards sum to at most 1.
+    pub weight: f64,
+}
+
+/// Watches for an outage: the candidate's bad rate above `limit`, whatever the baseline does.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AbsolutePolicy {
+    /// What is watched.
+    pub metric: Metric,
+    /// The rate that is too high.
+    pub limit: f64,
+    /// The chance of a false alarm, per epoch.
+    pub alpha: f64,
+}
+
+/// Everything [`decide`](crate::decide()) needs to know about a rollout that does not change while it runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The template it came from.
+    pub risk: Risk,
+    /// What is assigned and stays together.
+    pub unit: Unit,
+    /// The steps in order: shadow with share 0 first, full last.
+    pub steps: Vec<StepPolicy>,
+    /// What must be proven on every step but the last.
+    pub gates: Vec<GatePolicy>,
+    /// What is watched relative to the baseline.
+    pub guards: Vec<GuardPolicy>,
+    /// What is watched absolutely.
+    pub absolute: Option<AbsolutePolicy>,
+    /// The chance that a candidate as good as the baseline is rolled back, over the whole rollout.
+    pub alpha_harm: f64,
+    /// The chance that a gate passes a candidate which is worse by its margin.
+    pub alpha_promote: f64,
+    /// How long after an epoch's start the relative guards and the gates begin to count: the longest a request may take, or the arm that
+    /// fails faster is seen first. The absolute breaker counts at once.
+    pub warm_up: Duration,
+    /// Fraction of baseline requests copied to the candidate while in shadow.
+    pub shadow_sample: f64,
+    /// Fraction of units that stay on the baseline at full.
+    pub holdback: f64,
+    /// Fraction of sampled pairs that must be complete for a gate to pass.
+    pub min_coverage: f64,
+    /// Fraction of journal records that may be lost for a gate to pass.
+    pub max_journal_drops: f64,
+    /// Whether proof of harm on pairs ends the rollout while still in shadow, where no user is hurt.
+    pub shadow_guards: bool,
+    /// Whether an operator may promote before the gates have passed, giving a reason.
+    pub forced_promotion: bool,
+    /// Whether who started the rollout may approve it.
+    pub author_may_approve: bool,
+}
+
+/// A policy that cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {problem}")]
+pub struct PolicyError {
+    /// The field, as a path.
+    pub at: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl Policy {
+    /// The template for a risk.
+    #[must_use]
+    pub fn template(risk: Risk) -> Self {
+        crate::template::policy(risk)
+    }
+
+    /// Everything that is wrong with it, at once; empty when it can be run.
+    #[must_use]
+    pub fn problems(&self) -> Vec<PolicyError> {
+        let mut problems = Problems(Vec::new());
+        self.check_steps(&mut problems);
+        self.check_tests(&mut problems);
+        problems.0
+    }
+
+    /// The step at `step_idx`; the last one beyond the end.
+    #[must_use]
+    pub fn step(&self, step_idx: usize) -> Option<&StepPolicy> {
+        self.steps.get(step_idx.min(self.steps.len().saturating_sub(1)))
+    }
+
+    /// Whether `step_idx` is the last step.
+    #[must_use]
+    pub fn is_last(&self, step_idx: usize) -> bool {
+        step_idx + 1 >= self.steps.len()
+    }
+
+    /// SHA-256 of the policy as JSON, in hexadecimal: what an audit row names.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex(&Sha256::digest(json))
+    }
+
+    /// Each step's part of the harm budget.
+    pub(crate) fn step_weight(&self) -> f64 {
+        1.0 / (self.steps.len().max(1) as f64)
+    }
+
+    fn check_steps(&self, problems: &mut Problems) {
+        let first_is_shadow = self.steps.first().is_some_and(|step| step.stage == Stage::Shadow && step.share == 0.0);
+        problems.unless(first_is_shadow, "stages", || "the first step must be shadow, with a share of 0".to_owned());
+        let last_is_full = self.steps.len() > 1 && self.steps.last().is_some_and(|step| step.stage == Stage::Full);
+        problems.unless(last_is_full, "stages", || "the last step must be full".to_owned());
+        for (before, after) in self.steps.iter().zip(self.steps.iter().skip(1)) {
+            let at = || format!("stages.{}", after.stage.as_str());
+            problems.unless(after.share > before.share, &at(), || {
+                format!("share {} must be higher than the step before ({})", after.share, before.share)
+            });
+            problems.unless(after.stage >= before.stage, &at(), || "stages must come in order".to_owned());
+        }
+        let ceiling = 1.0 - self.holdback;
+        for step in &self.steps {
+            let at = format!("stages.{}", step.stage.as_str());
+            problems.unless(step.share <= ceiling + 1e-12, &at, || {
+                format!("share {} is above what the holdback leaves ({ceiling})", step.share)
+            });
+        }
+    }
+
+    fn check_tests(&self, problems: &mut Problems) {
+        for (at, value) in [("alpha_harm", self.alpha_harm), ("alpha_promote", self.alpha_promote)] {
+            problems.unless(value > 0.0 && value < 1.0, at, || format!("{value} must be above 0 and below 1"));
+        }
+        for gate in &self.gates {
+            problems.unless(gate.margin > 0.0 && gate.margin < 1.0, &format!("gates.{}.margin", gate.metric), || {
+                format!("{} must be above 0 and below 1; for 1 percentage point write 0.01", gate.margin)
+            });
+        }
+        for guard in &self.guards {
+            problems.unless(
+                guard.ratio >= 1.0 && guard.ratio.is_finite(),
+                &format!("guards.{}.ratio", guard.metric),
+                || format!("{} must be 1 or more", guard.ratio),
+            );
+            problems.unless(guard.weight > 0.0, &format!("guards.{}.weight", guard.metric), || {
+                "must be above 0".to_owned()
+            });
+        }
+        let weights: f64 = self.guards.iter().map(|guard| guard.weight).sum();
+        problems.unless(weights <= 1.0 + 1e-9, "guards", || format!("the weights sum to {weights}, more than 1"));
+        if let Some(absolute) = &self.absolute {
+            for (at, value) in [("absolute.limit", absolute.limit), ("absolute.alpha", absolute.alpha)] {
+                problems.unless(value > 0.0 && value < 1.0, at, || format!("{value} must be above 0 and below 1"));
+            }
+        }
+        for (at, value) in [
+            ("shadow.sample", self.shadow_sample),
+            ("full.holdback", self.holdback),
+            ("min_coverage", self.min_coverage),
+            ("max_journal_drops", self.max_journal_drops),
+        ] {
+            problems.unless((0.0..=1.0).contains(&value), at, || {
+                format!("{value} must be between 0 and 1; for 5 % write 0.05")
+            });
+        }
+    }
+}
+
+struct Problems(Vec<PolicyError>);
+
+impl Problems {
+    fn unless(&mut self, right: bool, at: &str, problem: impl FnOnce() -> String) {
+        if !right {
+            self.0.push(PolicyError { at: at.to_owned(), problem: problem() });
+        }
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
+}

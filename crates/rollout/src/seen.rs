@@ -1,0 +1,166 @@
+//! Which units have been counted for what, so that a guard takes at most the first bad event of a unit and a gate one outcome.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::metric::{Metric, MetricSet};
+
+/// Above this many units no new one is counted for gates; their first bad events still are. 16 bytes a unit.
+const MOST_UNITS: usize = 4_000_000;
+
+/// A unit and what it has been counted for, in the evidence's own encoding: export it, keep it, import it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenUnit {
+    /// The unit's hash.
+    pub unit: u64,
+    /// What it was counted for.
+    pub marks: u32,
+}
+
+/// What a unit can be counted for, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u32);
+
+impl Marks {
+    const GATES: u32 = 8;
+    const BREAKER: u32 = 1 << 16;
+    const UNIT: u32 = 1 << 17;
+
+    /// Marks for these first bad events.
+    pub(crate) fn bad(metrics: MetricSet) -> Self {
+        Self(u32::from(metrics.bits()))
+    }
+
+    pub(crate) fn and_gates(self, metrics: MetricSet) -> Self {
+        Self(self.0 | u32::from(metrics.bits()) << Self::GATES)
+    }
+
+    pub(crate) fn and_breaker(self, wanted: bool) -> Self {
+        Self(self.0 | if wanted { Self::BREAKER } else { 0 })
+    }
+
+    pub(crate) fn and_unit(self, wanted: bool) -> Self {
+        Self(self.0 | if wanted { Self::UNIT } else { 0 })
+    }
+
+    pub(crate) fn bad_metrics(self) -> MetricSet {
+        MetricSet::from_bits((self.0 & 0xff) as u8)
+    }
+
+    pub(crate) fn gate_metrics(self) -> MetricSet {
+        MetricSet::from_bits((self.0 >> Self::GATES & 0xff) as u8)
+    }
+
+    pub(crate) fn breaker(self) -> bool {
+        self.0 & Self::BREAKER != 0
+    }
+
+    pub(crate) fn unit(self) -> bool {
+        self.0 & Self::UNIT != 0
+    }
+
+    fn is_harm(self) -> bool {
+        self.breaker() || !self.bad_metrics().is_empty()
+    }
+}
+
+/// The units of one epoch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SeenUnits(HashMap<u64, u32, BuildHasherDefault<UnitHasher>>);
+
+impl SeenUnits {
+    /// Marks `unit` and returns the marks it did not have yet.
+    pub(crate) fn mark(&mut self, unit: u64, wanted: Marks) -> Marks {
+        if wanted.0 == 0 {
+            return wanted;
+        }
+        if let Some(marks) = self.0.get_mut(&unit) {
+            let new = wanted.0 & !*marks;
+            *marks |= wanted.0;
+            return Marks(new);
+        }
+        if self.0.len() >= MOST_UNITS {
+            if !wanted.is_harm() {
+                return Marks::default();
+            }
+            let harm = Marks(wanted.0 & (0xff | Marks::BREAKER));
+            self.0.insert(unit, harm.0);
+            return harm;
+        }
+        self.0.insert(unit, wanted.0);
+        wanted
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = SeenUnit> {
+        self.0.iter().map(|(unit, marks)| SeenUnit { unit: *unit, marks: *marks })
+    }
+
+    pub(crate) fn import(&mut self, units: impl IntoIterator<Item = SeenUnit>) {
+        for SeenUnit { unit, marks } in units {
+            *self.0.entry(unit).or_default() |= marks;
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl SeenUnit {
+    /// A unit rebuilt from the record: it was observed on `observed`, bad on `bad`.
+    #[must_use]
+    pub fn from_record(unit: u64, observed: MetricSet, bad: MetricSet) -> Self {
+        let marks = Marks::bad(bad).and_gates(observed).and_breaker(bad.contains(Metric::Error)).and_unit(true);
+        Self { unit, marks: marks.0 }
+    }
+}
+
+/// Units are positions of a salted SHA-256 already; one multiplication spreads them over the table.
+#[derive(Default)]
+pub(crate) struct UnitHasher(u64);
+
+impl Hasher for UnitHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, unit: u64) {
+        let product = (self.0 ^ unit).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = product ^ (product >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_new_once_for_each_purpose() {
+        let mut seen = SeenUnits::default();
+        let errors = MetricSet::of(&[Metric::Error]);
+        let first = seen.mark(7, Marks::bad(errors).and_gates(MetricSet::ALL).and_unit(true));
+        assert!(first.unit() && first.bad_metrics() == errors && first.gate_metrics() == MetricSet::ALL);
+        assert_eq!(seen.mark(7, Marks::bad(errors).and_unit(true)), Marks::default());
+        let timeouts = MetricSet::of(&[Metric::Timeout]);
+        assert_eq!(seen.mark(7, Marks::bad(errors.or(timeouts))).bad_metrics(), timeouts);
+        assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn exported_units_are_seen_after_an_import() {
+        let mut seen = SeenUnits::default();
+        seen.mark(7, Marks::bad(MetricSet::of(&[Metric::Error])).and_breaker(true));
+        let mut restarted = SeenUnits::default();
+        restarted.import(seen.iter());
+        let again = restarted.mark(7, Marks::bad(MetricSet::of(&[Metric::Error])).and_breaker(true));
+        assert_eq!(again, Marks::default());
+        restarted.import([SeenUnit::from_record(8, MetricSet::ALL, MetricSet::EMPTY)]);
+        assert_eq!(restarted.mark(8, Marks::default().and_gates(MetricSet::ALL).and_unit(true)), Marks::default());
+    }
+}
