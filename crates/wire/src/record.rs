@@ -389,3 +389,6 @@ pub struct GapRecord {
     /// Why.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests;

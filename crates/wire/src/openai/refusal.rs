@@ -190,7 +190,34 @@ mod tests {
             )
             .unwrap();
         }
-        expect![[""]].assert_eq(&table);
+        expect![[r#"
+            connect: 502 upstream_error upstream_connect provider retry -
+            dns: 502 upstream_error upstream_dns provider retry -
+            tls: 502 upstream_error upstream_tls provider retry -
+            timeout_connect: 504 upstream_error timeout_connect provider retry -
+            timeout_first_token: 504 upstream_error timeout_first_token provider retry -
+            timeout_inter_token: 504 upstream_error timeout_inter_token provider retry -
+            timeout_total: 504 upstream_error timeout_total provider retry -
+            disconnected: 502 upstream_error upstream_disconnected provider retry -
+            http_client_error: 400 invalid_request_error http_client_error caller final -
+            http_server_error: 502 upstream_error upstream_error provider retry -
+            rate_limited: 429 rate_limit_error rate_limit_exceeded provider retry 1 s
+            quota_exhausted: 429 insufficient_quota insufficient_quota provider retry -
+            authentication: 502 upstream_error provider_authentication provider retry -
+            error_in_body: 502 upstream_error upstream_error provider retry -
+            error_in_stream: 502 upstream_error upstream_error provider retry -
+            malformed: 502 upstream_error upstream_malformed provider retry -
+            breaker_open: 503 server_error breaker_open provider retry 1 s
+            capacity: 503 server_error capacity crossfade retry 1 s
+            client_gone: 499 invalid_request_error client_gone caller final -
+            invalid_request: 400 invalid_request_error invalid_request caller final -
+            not_found: 404 invalid_request_error model_not_found caller final -
+            too_large: 413 invalid_request_error request_too_large caller final -
+            record_unavailable: 503 server_error record_unavailable crossfade retry 1 s
+            shutting_down: 503 server_error shutting_down crossfade retry 1 s
+            internal: 500 server_error internal crossfade final -
+        "#]]
+        .assert_eq(&table);
     }
 
     #[test]

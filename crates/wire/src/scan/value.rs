@@ -40,7 +40,7 @@ pub(super) fn skip_string(body: &[u8], at: usize) -> Result<usize, ScanError> {
     let start = at + 1;
     let mut from = start;
     loop {
-        let Some(found) = body.get(from..).and_then(|rest| memchr(b'"', rest)) else {
+        let Some(found) = body.get(from..).and_then(next_quote) else {
             return Err(ScanError::new(at, "this string does not end"));
         };
         let quote = from + found;
@@ -50,6 +50,25 @@ pub(super) fn skip_string(body: &[u8], at: usize) -> Result<usize, ScanError> {
         }
         from = quote + 1;
     }
+}
+
+/// Where the next quotation mark is. The first 32 bytes are looked at eight at a time, because keys are short and code in
+/// a prompt is full of quotation marks; beyond them `memchr` is faster.
+fn next_quote(rest: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    let mut n_seen = 0;
+    for word in rest.as_chunks::<8>().0.iter().take(4) {
+        let word = u64::from_le_bytes(*word) ^ QUOTES;
+        // The lowest bit set marks the first zero byte (Hacker's Delight, 6-1); those above it may be wrong.
+        let zeros = word.wrapping_sub(ONES) & !word & HIGHS;
+        if zeros != 0 {
+            return Some(n_seen + zeros.trailing_zeros() as usize / 8);
+        }
+        n_seen += 8;
+    }
+    memchr(b'"', &rest[n_seen..]).map(|idx| n_seen + idx)
 }
 
 /// The kind of the value that begins at `at` (no white space before it) and the place after its end.

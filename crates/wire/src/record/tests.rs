@@ -1,0 +1,107 @@
+use super::*;
+
+fn attempt(role: AttemptRole) -> AttemptRecord {
+    AttemptRecord {
+        idx: 0,
+        target: "qwen".to_owned(),
+        provider: "gpu".to_owned(),
+        model: "Qwen/Qwen3-32B".to_owned(),
+        arm: Some(Arm::Candidate),
+        role,
+        started_us: 1,
+        status: Some(200),
+        failure: None,
+        time_to_first_token_us: Some(5),
+        duration_us: 9,
+        usage: Some(Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, reasoning_tokens: 4 }),
+        finish_reason: Some("stop".to_owned()),
+        format_valid: Some(true),
+        simulated: true,
+        truncated: false,
+        answer_bytes: 3,
+    }
+}
+
+fn records() -> Vec<Record> {
+    let id = ExchangeId::new(1_700_000_000_123, [7; 10]);
+    let body = Body::from(b"{\"canary\":1}".to_vec());
+    vec![
+        Record::Request(RequestRecord {
+            id,
+            received_at_us: 1_700_000_000_123_456,
+            endpoint: Endpoint::ChatCompletions,
+            route: "gpt-4o".to_owned(),
+            principal: None,
+            streamed: true,
+            rollout: Some(RolloutRef {
+                name: "support".to_owned(),
+                epoch: 2,
+                share: 0.05,
+                unit: u64::MAX,
+                unit_source: UnitSource::Prefix,
+                arm: Arm::Baseline,
+                forced: false,
+            }),
+            body: body.clone(),
+        }),
+        Record::Answer(AnswerRecord {
+            id,
+            finished_at_us: 9,
+            status: 502,
+            outcome: ExchangeOutcome::Truncated,
+            failure: Some(FailureKind::Disconnected),
+            served_by: Some("gpt".to_owned()),
+            time_to_first_token_us: None,
+            duration_us: 8,
+            usage: None,
+            adaptations: vec![Adaptation {
+                field: "model".into(),
+                action: AdaptationAction::Replaced,
+                target: "qwen".to_owned(),
+            }],
+            attempts: vec![attempt(AttemptRole::Live), attempt(AttemptRole::Failover)],
+            body: body.clone(),
+        }),
+        Record::Shadow(ShadowRecord {
+            id,
+            rollout: "support".to_owned(),
+            epoch: 2,
+            attempt: Some(attempt(AttemptRole::Shadow)),
+            drop: Some(ShadowDrop::QueueFull),
+            body,
+        }),
+        Record::Outcome(OutcomeRecord {
+            id,
+            at_us: 1,
+            name: "format_valid".to_owned(),
+            value: 1.0,
+            source: "gateway".to_owned(),
+        }),
+        Record::Gap(GapRecord { from_us: 1, to_us: 2, n: 3, reason: "disk full".to_owned() }),
+    ]
+}
+
+#[test]
+fn every_record_reads_back_from_the_journals_encoding() {
+    for record in records() {
+        let bytes = postcard::to_stdvec(&record).unwrap();
+        assert_eq!(postcard::from_bytes::<Record>(&bytes).unwrap(), record);
+    }
+    assert_eq!(records()[4].exchange_id(), None);
+    assert!(records()[..4].iter().all(|record| record.exchange_id().is_some()));
+}
+
+#[test]
+fn the_encoding_of_a_request_is_the_one_journals_hold() {
+    let bytes = postcard::to_stdvec(&records()[0]).unwrap();
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    expect_test::expect!["0010018bcfe5687b77078707070707070707c0c480c1c1c4820300066770742d346f00010107737570706f7274029a9999999999a93fffffffffffffffffff010300000c7b2263616e617279223a317d"].assert_eq(&hex);
+}
+
+#[test]
+fn a_record_never_prints_a_body() {
+    for record in records() {
+        assert!(!format!("{record:?}").contains("canary"));
+        assert!(!serde_json::to_string(&record).unwrap().contains("canary"));
+    }
+}
