@@ -223,7 +223,7 @@ impl LiveRollout {
     /// The evidence of the current epoch, as it stands.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
-        self.lock_evidence().clone()
+        self.lock_evidence().snapshot()
     }
 
     /// Reads the evidence without copying it.

@@ -274,12 +274,36 @@ impl Evidence {
         Carry { finished, finished_weight, rates: rates.collect() }
     }
 
-    /// Which units were counted for what. Not part of the serialized evidence: keep it apart, or rebuild it from the record.
-    pub fn seen_units(&self) -> impl Iterator<Item = SeenUnit> {
-        self.seen.iter()
+    /// A copy to write down, read or explain. It does not remember units: never count on it.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let Self { epoch, step_idx, stage, share, started, warm_from, unit_is_request, n_pairs, .. } = *self;
+        Self {
+            epoch,
+            step_idx,
+            stage,
+            share,
+            started,
+            warm_from,
+            unit_is_request,
+            n_pairs,
+            arms: self.arms.clone(),
+            gates: self.gates.clone(),
+            guards: self.guards.clone(),
+            coverage: self.coverage.clone(),
+            key_sources: self.key_sources.clone(),
+            breach: self.breach.clone(),
+            seen: SeenUnits::default(),
+        }
     }
 
-    /// Gives back what [`seen_units`](Self::seen_units) or [`SeenUnit::from_record`] gave.
+    /// The units counted for something new since the last call. Not part of the serialized evidence: keep them apart (marks of
+    /// the same unit are joined by "or"), and import them after a restart.
+    pub fn take_new_seen_units(&mut self) -> Vec<SeenUnit> {
+        self.seen.take_changed()
+    }
+
+    /// Gives back what [`take_new_seen_units`](Self::take_new_seen_units) or [`SeenUnit::from_record`] gave.
     pub fn import_seen_units(&mut self, units: impl IntoIterator<Item = SeenUnit>) {
         if !self.unit_is_request {
             self.seen.import(units);

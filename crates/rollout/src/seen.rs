@@ -1,6 +1,7 @@
 //! Which units have been counted for what, so that a guard takes at most the first bad event of a unit and a gate one outcome.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::metric::{Metric, MetricSet};
@@ -25,6 +26,8 @@ impl Marks {
     const GATES: u32 = 8;
     const BREAKER: u32 = 1 << 16;
     const UNIT: u32 = 1 << 17;
+    /// Set while the unit is in the list of changed ones.
+    const CHANGED: u32 = 1 << 31;
 
     /// Marks for these first bad events.
     pub(crate) fn bad(metrics: MetricSet) -> Self {
@@ -58,15 +61,14 @@ impl Marks {
     pub(crate) fn unit(self) -> bool {
         self.0 & Self::UNIT != 0
     }
-
-    fn is_harm(self) -> bool {
-        self.breaker() || !self.bad_metrics().is_empty()
-    }
 }
 
 /// The units of one epoch.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SeenUnits(HashMap<u64, u32, BuildHasherDefault<UnitHasher>>);
+pub(crate) struct SeenUnits {
+    marks: HashMap<u64, u32, BuildHasherDefault<UnitHasher>>,
+    changed: Vec<u64>,
+}
 
 impl SeenUnits {
     /// Marks `unit` and returns the marks it did not have yet.
@@ -74,35 +76,51 @@ impl SeenUnits {
         if wanted.0 == 0 {
             return wanted;
         }
-        if let Some(marks) = self.0.get_mut(&unit) {
-            let new = wanted.0 & !*marks;
-            *marks |= wanted.0;
-            return Marks(new);
-        }
-        if self.0.len() >= MOST_UNITS {
-            if !wanted.is_harm() {
-                return Marks::default();
+        let is_full = self.marks.len() >= MOST_UNITS;
+        let new = match self.marks.entry(unit) {
+            Entry::Occupied(mut marks) => {
+                let (before, new) = (*marks.get(), wanted.0 & !*marks.get());
+                if new == 0 {
+                    return Marks::default();
+                }
+                *marks.get_mut() = before | new | Marks::CHANGED;
+                if before & Marks::CHANGED != 0 {
+                    return Marks(new);
+                }
+                new
             }
-            let harm = Marks(wanted.0 & (0xff | Marks::BREAKER));
-            self.0.insert(unit, harm.0);
-            return harm;
-        }
-        self.0.insert(unit, wanted.0);
-        wanted
+            Entry::Vacant(place) => {
+                let new = if is_full { wanted.0 & (0xff | Marks::BREAKER) } else { wanted.0 };
+                if new == 0 {
+                    return Marks::default();
+                }
+                place.insert(new | Marks::CHANGED);
+                new
+            }
+        };
+        self.changed.push(unit);
+        Marks(new)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = SeenUnit> {
-        self.0.iter().map(|(unit, marks)| SeenUnit { unit: *unit, marks: *marks })
+    /// The units marked since the last call.
+    pub(crate) fn take_changed(&mut self) -> Vec<SeenUnit> {
+        let taken = std::mem::take(&mut self.changed);
+        let units = taken.into_iter().filter_map(|unit| {
+            let marks = self.marks.get_mut(&unit)?;
+            *marks &= !Marks::CHANGED;
+            Some(SeenUnit { unit, marks: *marks })
+        });
+        units.collect()
     }
 
     pub(crate) fn import(&mut self, units: impl IntoIterator<Item = SeenUnit>) {
         for SeenUnit { unit, marks } in units {
-            *self.0.entry(unit).or_default() |= marks;
+            *self.marks.entry(unit).or_default() |= marks & !Marks::CHANGED;
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.marks.len()
     }
 }
 
@@ -157,7 +175,9 @@ mod tests {
         let mut seen = SeenUnits::default();
         seen.mark(7, Marks::bad(MetricSet::of(&[Metric::Error])).and_breaker(true));
         let mut restarted = SeenUnits::default();
-        restarted.import(seen.iter());
+        let exported = seen.take_changed();
+        assert_eq!((exported.len(), seen.take_changed().len()), (1, 0));
+        restarted.import(exported);
         let again = restarted.mark(7, Marks::bad(MetricSet::of(&[Metric::Error])).and_breaker(true));
         assert_eq!(again, Marks::default());
         restarted.import([SeenUnit::from_record(8, MetricSet::ALL, MetricSet::EMPTY)]);
