@@ -1,0 +1,120 @@
+//! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text and the
+//! environment; it returns a config that cannot be wrong in itself, or every problem at once.
+
+mod error;
+mod process;
+mod providers;
+mod reader;
+mod rollouts;
+mod targets;
+mod tree;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gateway::snapshot::Snapshot;
+use wire::private::Private;
+
+use reader::{Environment, Item, Problems};
+
+pub(crate) use error::{ConfigError, render};
+pub(crate) use rollouts::RolloutConfig;
+pub(crate) use value::{duration as parse_duration, short as show_share, show_duration};
+
+/// A whole resolved config.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Hash of the text it was resolved from; audit rows name it. Environment variables are not part of it.
+    pub hash: String,
+    /// Where applications connect.
+    pub listen: SocketAddr,
+    /// Where operators connect.
+    pub admin: Admin,
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// How exchanges are recorded.
+    pub record: Record,
+    /// Request threads; `None` is one per core.
+    pub workers: Option<NonZeroUsize>,
+    /// Providers, targets, routes and limits, as the gateway runs on them.
+    pub snapshot: Arc<Snapshot>,
+    /// Rollouts by name.
+    pub rollouts: BTreeMap<String, RolloutConfig>,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What every request must carry; required beyond loopback.
+    pub token: Option<Private<String>>,
+}
+
+/// How exchanges are recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    /// Directory of the journal.
+    pub dir: PathBuf,
+    /// What an acknowledgement promises.
+    pub mode: store::Mode,
+    /// A segment this large is followed by a new one.
+    pub segment_bytes: u64,
+    /// Bound on bytes that the database does not have yet.
+    pub max_spool_bytes: u64,
+}
+
+/// Reads a config.
+///
+/// # Errors
+/// Every problem found, in the order of the file.
+pub(crate) fn resolve(source_name: &str, text: &str, environment: Environment<'_>) -> Result<Config, Vec<ConfigError>> {
+    let problems = Problems::new(source_name, text, environment);
+    let tree = match tree::parse(text) {
+        Ok(tree) => tree,
+        Err(error) => {
+            problems.note(error.place, "", format!("not YAML: {}", error.message), syntax_hint(text, error.place.line));
+            return Err(problems.into_errors());
+        }
+    };
+    let config = Item::root(&tree, &problems).section().map(|root| read(root, text));
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems.into_errors()),
+    }
+}
+
+fn read(root: reader::Section<'_>, text: &str) -> Config {
+    let hash = value::hash(&[text]);
+    let allow_unauthenticated = root.get("allow_unauthenticated").and_then(|item| item.boolean()).unwrap_or(false);
+    let listen = process::listen(&root, allow_unauthenticated);
+    let admin = process::admin(&root);
+    let store = process::store(&root);
+    let record = process::record(&root);
+    let workers = process::workers(&root);
+    let limits = process::limits(&root);
+    let drain = process::drain(&root);
+    let providers = providers::read(&root);
+    let prompts = targets::prompts(&root);
+    let targets = targets::targets(&root, &providers, &prompts);
+    let workloads = rollouts::workloads(&root);
+    let routes = targets::routes(&root, &targets, &workloads);
+    let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
+    root.finish();
+    let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
+    let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
+    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, limits, drain });
+    Config { hash, listen, admin, store, record, workers, snapshot, rollouts }
+}
+
+fn syntax_hint(text: &str, line: usize) -> Option<String> {
+    let has_tab = text.lines().take(line).any(|line| line.trim_start_matches(' ').starts_with('\t'));
+    has_tab.then(|| "indent with spaces; YAML refuses tabs".into())
+}

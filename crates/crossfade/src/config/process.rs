@@ -1,0 +1,121 @@
+//! The parts of the config about this process: listeners, store, record, limits, drain.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use gateway::snapshot::{Drain, Limits};
+
+use super::reader::{Item, Section};
+use super::{Admin, Record, value};
+
+const ADDRESS: &str = "an address such as `127.0.0.1:4000` or `[::]:4000`";
+
+/// `listen`. Beyond loopback it must be said that nobody is asked for a key.
+pub(crate) fn listen(root: &Section<'_>, allow_unauthenticated: bool) -> SocketAddr {
+    let item = root.get("listen");
+    let listen = item.as_ref().and_then(|item| item.parsed(ADDRESS, value::address));
+    if let (Some(item), Some(listen)) = (item, listen)
+        && !listen.ip().is_loopback()
+        && !allow_unauthenticated
+    {
+        let hint = "listen on 127.0.0.1 behind what authenticates, or write `allow_unauthenticated: true`";
+        item.note(format!("{listen} can be reached from other machines and asks nobody for a key"), Some(hint.into()));
+    }
+    listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)))
+}
+
+/// `admin`. Beyond loopback it needs a token.
+pub(crate) fn admin(root: &Section<'_>) -> Admin {
+    let section = root.section("admin");
+    let item = section.get("listen");
+    let listen = item.as_ref().and_then(|item| item.parsed(ADDRESS, value::address));
+    let written = section.get("token");
+    let token = written.as_ref().and_then(Item::secret);
+    if let (Some(item), Some(listen), None) = (item, listen, written)
+        && !listen.ip().is_loopback()
+    {
+        let hint = "add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1";
+        item.note(format!("{listen} can be reached from other machines and has no `admin.token`"), Some(hint.into()));
+    }
+    section.finish();
+    Admin { listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4001))), token }
+}
+
+/// `store: sqlite:PATH`.
+pub(crate) fn store(root: &Section<'_>) -> PathBuf {
+    let default = root.beside("crossfade.db");
+    let Some(item) = root.get("store") else { return default };
+    let Some(store) = item.string() else { return default };
+    match store.value.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => item.beside(path.trim_start_matches("//")),
+        Some(("postgres" | "postgresql", _)) => {
+            item.note("this version stores in SQLite only", Some("write `store: sqlite:./crossfade.db`".into()));
+            default
+        }
+        _ => {
+            item.note("expected `sqlite:PATH`", Some("write `store: sqlite:./crossfade.db`".into()));
+            default
+        }
+    }
+}
+
+/// `record`.
+pub(crate) fn record(root: &Section<'_>) -> Record {
+    let section = root.section("record");
+    let modes =
+        [("durable", store::Mode::Durable), ("strict", store::Mode::Strict), ("best_effort", store::Mode::BestEffort)];
+    let defaults = store::Config::default();
+    let size = |key| section.get(key).and_then(|item| item.size()).map(|bytes| bytes as u64);
+    let record = Record {
+        mode: section.get("mode").and_then(|item| item.word(&modes)).unwrap_or_default(),
+        dir: section.get("dir").and_then(|item| item.path()).unwrap_or_else(|| root.beside("crossfade-journal")),
+        segment_bytes: size("segment_size").unwrap_or(defaults.segment_bytes),
+        max_spool_bytes: size("max_spool").unwrap_or(defaults.max_spool_bytes),
+    };
+    section.finish();
+    record
+}
+
+/// `workers: auto` or a number.
+pub(crate) fn workers(root: &Section<'_>) -> Option<NonZeroUsize> {
+    let expected = "`auto` or a number of threads from 1 to 1024";
+    let read = |text: &str| match text {
+        "auto" => Some(None),
+        _ => text.parse().ok().and_then(NonZeroUsize::new).filter(|n| n.get() <= 1024).map(Some),
+    };
+    root.get("workers").and_then(|item| item.parsed(expected, read)).flatten()
+}
+
+/// `limits`.
+pub(crate) fn limits(root: &Section<'_>) -> Limits {
+    let section = root.section("limits");
+    let defaults = Limits::default();
+    let size = |key| section.get(key).and_then(|item| item.size());
+    let duration = |key| section.get(key).and_then(|item| item.duration());
+    let count = |key| section.get(key).and_then(|item| item.count(1, 1 << 20)).and_then(|n| usize::try_from(n).ok());
+    let limits = Limits {
+        max_body: size("max_body").unwrap_or(defaults.max_body),
+        max_connections: count("max_connections").unwrap_or(defaults.max_connections),
+        header_timeout: duration("header_timeout").unwrap_or(defaults.header_timeout),
+        body_timeout: duration("body_timeout").unwrap_or(defaults.body_timeout),
+        write_timeout: duration("write_timeout").unwrap_or(defaults.write_timeout),
+        hold_bytes: size("hold_bytes").unwrap_or(defaults.hold_bytes),
+        max_recorded_answer: size("max_recorded_answer").unwrap_or(defaults.max_recorded_answer),
+    };
+    section.finish();
+    limits
+}
+
+/// `drain`.
+pub(crate) fn drain(root: &Section<'_>) -> Drain {
+    let section = root.section("drain");
+    let defaults = Drain::default();
+    let duration = |key| section.get(key).and_then(|item| item.duration());
+    let drain = Drain {
+        pre_stop: duration("pre_stop").unwrap_or(defaults.pre_stop),
+        deadline: duration("deadline").unwrap_or(defaults.deadline),
+    };
+    section.finish();
+    drain
+}

@@ -1,0 +1,107 @@
+//! `providers`: who answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use providers::{BaseUrl, Class, Dialect, Http2, ProviderConfig, Timeouts};
+
+use super::reader::{Item, Section, Written};
+use super::targets::Named;
+
+mod simulated;
+
+/// Providers by name.
+pub(crate) type Providers = Named<Arc<ProviderConfig>>;
+
+/// `providers`.
+pub(crate) fn read(root: &Section<'_>) -> Providers {
+    let read = |(name, item): (Written<String>, Item<'_>)| {
+        let provider = item.section().and_then(|section| provider(&name.value, section));
+        (name.value, provider.map(Arc::new))
+    };
+    Named { what: "provider", found: root.named("providers").into_iter().map(read).collect() }
+}
+
+fn provider(name: &str, section: Section<'_>) -> Option<ProviderConfig> {
+    let dialects = [("openai", false), ("simulated", true)];
+    let is_simulated = match section.get("dialect") {
+        Some(item) => item.word(&dialects),
+        None => Some(false),
+    };
+    let provider = match is_simulated {
+        Some(true) => Some(ProviderConfig::simulated(name, simulated::read(&section))),
+        Some(false) => base_url(&section).map(|url| ProviderConfig::new(name, Dialect::Openai, url)),
+        // The dialect is unknown: whatever belongs to any of them is let pass.
+        None => {
+            section.get("base_url");
+            section.get("simulated");
+            None
+        }
+    };
+    let mut provider = provider.unwrap_or_else(|| ProviderConfig::new(name, Dialect::Openai, BaseUrl::nowhere()));
+    common(&section, &mut provider);
+    section.finish();
+    is_simulated.map(|_| provider)
+}
+
+fn base_url(section: &Section<'_>) -> Option<BaseUrl> {
+    let item = section.need("base_url")?;
+    let text = item.string()?;
+    match BaseUrl::parse(&text.value) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            item.note(error.to_string(), None);
+            None
+        }
+    }
+}
+
+fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
+    let classes = [("vendor", Class::Vendor), ("hosted", Class::Hosted), ("self_hosted", Class::SelfHosted)];
+    let http2 = [("auto", Http2::Auto), ("never", Http2::Never), ("prior_knowledge", Http2::PriorKnowledge)];
+    if let Some(key) = section.get("api_key") {
+        provider.api_key = key.secret();
+    }
+    if let Some(class) = section.get("class").and_then(|item| item.word(&classes)) {
+        provider.class = class;
+    }
+    if let Some(http2) = section.get("http2").and_then(|item| item.word(&http2)) {
+        provider.http2 = http2;
+    }
+    if let Some(item) = section.get("ca_file")
+        && let Some(path) = item.path()
+    {
+        if !path.is_file() {
+            item.note(format!("there is no file {}", path.display()), None);
+        }
+        provider.ca_file = Some(path);
+    }
+    if let Some(n) = section.get("max_connections").and_then(|item| item.count(1, 1 << 20)) {
+        provider.max_connections = usize::try_from(n).unwrap_or(usize::MAX);
+    }
+    if let Some(idle) = section.get("idle_timeout").and_then(|item| item.duration()) {
+        provider.idle_timeout = idle;
+    }
+    provider.timeouts = timeouts(section);
+}
+
+fn timeouts(section: &Section<'_>) -> Timeouts {
+    let section = section.section("timeouts");
+    let defaults = Timeouts::default();
+    let positive = |key, default: Duration| {
+        let Some(item) = section.get(key) else { return default };
+        let timeout = item.duration();
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            item.note("a timeout of nothing lets nothing through", None);
+        }
+        timeout.unwrap_or(default)
+    };
+    let timeouts = Timeouts {
+        connect: positive("connect", defaults.connect),
+        first_token: positive("first_token", defaults.first_token),
+        inter_token: positive("inter_token", defaults.inter_token),
+        total: positive("total", defaults.total),
+    };
+    section.finish();
+    timeouts
+}

@@ -1,0 +1,382 @@
+//! Reading the tree by name and type. Every problem is noted and reading goes on, so that one run shows them all.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wire::private::Private;
+
+use super::error::{ConfigError, nearest, snippet};
+use super::tree::{Key, Kind, Node, Place};
+use super::value;
+
+/// Where the environment comes from; a test gives its own.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What was found wrong so far.
+pub(crate) struct Problems<'a> {
+    source_name: &'a str,
+    text: &'a str,
+    environment: Environment<'a>,
+    found: RefCell<Vec<ConfigError>>,
+}
+
+impl<'a> Problems<'a> {
+    /// No problems yet with `text`.
+    pub(crate) fn new(source_name: &'a str, text: &'a str, environment: Environment<'a>) -> Problems<'a> {
+        Problems { source_name, text, environment, found: RefCell::new(Vec::new()) }
+    }
+
+    /// Notes one problem.
+    pub(crate) fn note(&self, place: Place, path: &str, message: impl Into<String>, hint: Option<String>) {
+        let (source_line, length) = snippet(self.text, place);
+        let (source_name, path, message) = (self.source_name.to_owned(), path.to_owned(), message.into());
+        let Place { line, column, .. } = place;
+        self.found.borrow_mut().push(ConfigError { source_name, line, column, length, path, message, hint, source_line });
+    }
+
+    fn unknown_key<'w>(&self, place: Place, path: &str, key: &str, known: impl Iterator<Item = &'w str> + Clone) {
+        let hint = match nearest(key, known.clone()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => format!("known here: {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        self.note(place, path, "unknown key", Some(hint));
+    }
+
+    /// Everything noted, in the order of the file, each place and message once.
+    pub(crate) fn into_errors(self) -> Vec<ConfigError> {
+        let mut errors = self.found.into_inner();
+        errors.sort_by(|a, b| (a.line, a.column, &a.path).cmp(&(b.line, b.column, &b.path)));
+        errors.dedup();
+        errors
+    }
+
+    /// `path` as it counts from the directory of the config file.
+    pub(crate) fn beside(&self, path: &str) -> PathBuf {
+        Path::new(self.source_name).parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// True while nothing was noted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.borrow().is_empty()
+    }
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Written<T> {
+    /// The value.
+    pub value: T,
+    /// Where.
+    pub place: Place,
+    /// Its full key path.
+    pub path: String,
+}
+
+/// One node being read as something.
+#[derive(Clone)]
+pub(crate) struct Item<'a> {
+    node: &'a Node,
+    path: String,
+    problems: &'a Problems<'a>,
+}
+
+impl<'a> Item<'a> {
+    /// The root of a file.
+    pub(crate) fn root(node: &'a Node, problems: &'a Problems<'a>) -> Item<'a> {
+        Item { node, path: String::new(), problems }
+    }
+
+    fn wrong(&self, expected: &str) {
+        self.note(format!("expected {expected}, found {}", self.node.describe()), None);
+    }
+
+    /// Notes a problem at this node.
+    pub(crate) fn note(&self, message: impl Into<String>, hint: Option<String>) {
+        self.problems.note(self.node.place, &self.path, message, hint);
+    }
+
+    fn with<T>(&self, value: T) -> Written<T> {
+        Written { value, place: self.node.place, path: self.path.clone() }
+    }
+
+    /// A map whose keys the config names.
+    pub(crate) fn section(&self) -> Option<Section<'a>> {
+        self.entries().map(|entries| Section::new(entries, self.path.clone(), self.node.place, self.problems))
+    }
+
+    /// A map whose keys the user names; duplicates are problems.
+    pub(crate) fn named(&self) -> Vec<(Written<String>, Item<'a>)> {
+        let mut named = Vec::new();
+        for (key, node) in self.entries().unwrap_or_default() {
+            let path = join(&self.path, &key.name);
+            if key.name.is_empty() {
+                self.problems.note(key.place, &path, "a name may not be empty", None);
+            }
+            let name = Written { value: key.name.clone(), place: key.place, path: path.clone() };
+            named.push((name, Item { node, path, problems: self.problems }));
+        }
+        named
+    }
+
+    /// Notes that the key this item stands under is none of `known`.
+    pub(crate) fn unknown_key<'w>(&self, key: &Written<String>, known: impl Iterator<Item = &'w str> + Clone) {
+        self.problems.unknown_key(key.place, &key.path, &key.value, known);
+    }
+
+    fn entries(&self) -> Option<Vec<(&'a Key, &'a Node)>> {
+        let entries = match &self.node.kind {
+            Kind::Map(entries) => entries,
+            _ if self.node.is_nothing() => return Some(Vec::new()),
+            _ => {
+                self.wrong("a map (`key: value` lines)");
+                return None;
+            }
+        };
+        let mut first = std::collections::HashMap::new();
+        let mut kept: Vec<(&Key, &Node)> = Vec::new();
+        for (key, node) in entries {
+            if let Some(line) = first.get(key.name.as_str()) {
+                let message = format!("`{}` is written twice; the first is on line {line}", key.name);
+                self.problems.note(key.place, &join(&self.path, &key.name), message, None);
+                continue;
+            }
+            first.insert(key.name.as_str(), key.place.line);
+            kept.push((key, node));
+        }
+        Some(kept)
+    }
+
+    /// The items of a list.
+    pub(crate) fn list(&self, of: &str) -> Option<Vec<Item<'a>>> {
+        let Kind::List(nodes) = &self.node.kind else {
+            self.wrong(&format!("a list of {of}"));
+            return None;
+        };
+        let item = |(idx, node)| Item { node, path: format!("{}[{idx}]", self.path), problems: self.problems };
+        Some(nodes.iter().enumerate().map(item).collect())
+    }
+
+    /// A text, `${NAME}` replaced from the environment.
+    pub(crate) fn string(&self) -> Option<Written<String>> {
+        self.text("a text").map(|text| self.with(text))
+    }
+
+    fn text(&self, expected: &str) -> Option<String> {
+        match &self.node.kind {
+            Kind::Scalar { text, .. } if !self.node.is_nothing() => self.expanded(text),
+            _ => {
+                self.wrong(expected);
+                None
+            }
+        }
+    }
+
+    fn expanded(&self, text: &str) -> Option<String> {
+        let mut missing = false;
+        let expanded = value::expand(text, &mut |name, offset| {
+            let found = if name.is_empty() { None } else { (self.problems.environment)(name) };
+            if found.is_none() {
+                missing = true;
+                let Place { line, column, .. } = self.node.place;
+                let place = Place { line, column: column + offset, length: name.chars().count() + 3 };
+                let hint = format!("export {name}=… before you start Crossfade; write `$${{` for a literal `${{`");
+                let message = format!("the environment variable {name} is not set");
+                self.problems.note(place, &self.path, message, Some(hint));
+            }
+            found
+        });
+        match expanded {
+            Ok(text) if !missing => Some(text),
+            Ok(_) => None,
+            Err(what) => {
+                self.note(what, None);
+                None
+            }
+        }
+    }
+
+    /// Text of the node read by `read`; `expected` says what it should have been.
+    pub(crate) fn parsed<T>(&self, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(expected)?;
+        let value = read(&text);
+        if value.is_none() {
+            // The text after expansion may hold a secret: what was written is shown instead.
+            self.wrong(expected);
+        }
+        value
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        self.parsed("`true` or `false`", |text| text.parse().ok())
+    }
+
+    /// A time such as `30s`.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        self.parsed("a duration such as `250ms`, `30s`, `5m`, `24h` or `7d`", value::duration)
+    }
+
+    /// A size such as `32MiB`.
+    pub(crate) fn size(&self) -> Option<usize> {
+        self.parsed("a size such as `4096`, `64KiB`, `32MiB` or `1GiB`", value::size)
+    }
+
+    /// A whole number in `from..=to`.
+    pub(crate) fn count(&self, from: u64, to: u64) -> Option<u64> {
+        let expected = if to == u64::MAX { format!("a whole number of at least {from}") } else { format!("a whole number from {from} to {to}") };
+        self.parsed(&expected, |text| text.replace('_', "").parse().ok().filter(|n| (from..=to).contains(n)))
+    }
+
+    /// A number in `from..=to`.
+    pub(crate) fn number(&self, from: f64, to: f64) -> Option<f64> {
+        let number = self.parsed("a number", |text| text.parse::<f64>().ok().filter(|n| n.is_finite()))?;
+        if !(from..=to).contains(&number) {
+            self.note(format!("expected a number from {from} to {to}, found {number}"), None);
+            return None;
+        }
+        Some(number)
+    }
+
+    /// A fraction from 0 to 1.
+    pub(crate) fn share(&self) -> Option<Written<f64>> {
+        if let Kind::Scalar { text, .. } = &self.node.kind
+            && let Some(percent) = text.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok())
+        {
+            self.note("a share is a fraction from 0 to 1, not a percentage", Some(fraction(percent)));
+            return None;
+        }
+        let share = self.parsed("a share from 0 to 1", |text| text.parse::<f64>().ok().filter(|n| n.is_finite()))?;
+        if !(0.0..=1.0).contains(&share) {
+            let hint = (share > 1.0 && share <= 100.0).then(|| fraction(share));
+            self.note(format!("a share is between 0 and 1, found {share}"), hint);
+            return None;
+        }
+        Some(self.with(share))
+    }
+
+    /// One of a few words.
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        let expected = format!("one of {}", known.join(", "));
+        let text = self.text(&expected)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let hint = nearest(&text, words.iter().map(|(word, _)| *word)).map(|word| format!("did you mean `{word}`?"));
+            self.note(format!("expected {expected}, found {}", self.node.describe()), hint);
+        }
+        found
+    }
+
+    /// A text that no message may show.
+    pub(crate) fn secret(&self) -> Option<Private<String>> {
+        match &self.node.kind {
+            Kind::Scalar { text, .. } if !self.node.is_nothing() => self.expanded(text).map(Private::new),
+            _ => {
+                self.note("expected a key, best as `${NAME}` of an environment variable", None);
+                None
+            }
+        }
+    }
+
+    /// A path; a relative one counts from the directory of the config file.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.string().map(|text| self.beside(&text.value))
+    }
+
+    /// `path` as it counts from the directory of the config file.
+    pub(crate) fn beside(&self, path: &str) -> PathBuf {
+        self.problems.beside(path)
+    }
+
+    /// The node as JSON text: numbers, booleans and nothing as YAML 1.2 reads them.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        match &self.node.kind {
+            _ if self.node.is_nothing() => Some(serde_json::Value::Null),
+            Kind::Scalar { text, quoted: true } => self.expanded(text).map(Into::into),
+            Kind::Scalar { text, .. } => self.expanded(text).map(|text| value::plain_json(&text)),
+            Kind::List(_) => self.list("values")?.iter().map(Item::json).collect(),
+            Kind::Map(_) => self.named().iter().map(|(name, item)| Some((name.value.clone(), item.json()?))).collect(),
+        }
+    }
+}
+
+fn fraction(percent: f64) -> String {
+    format!("for {percent} % write {}", value::short(percent / 100.0))
+}
+
+fn join(path: &str, key: &str) -> String {
+    let key = if key.contains(['.', ' ']) { format!("\"{key}\"") } else { key.to_owned() };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+/// A map whose keys the config names. Whatever was never asked for when it is finished is an unknown key.
+pub(crate) struct Section<'a> {
+    entries: Vec<(&'a Key, &'a Node)>,
+    path: String,
+    place: Place,
+    problems: &'a Problems<'a>,
+    asked: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    fn new(entries: Vec<(&'a Key, &'a Node)>, path: String, place: Place, problems: &'a Problems<'a>) -> Section<'a> {
+        Section { entries, path, place, problems, asked: RefCell::default() }
+    }
+
+    /// An empty section: a map that was not written.
+    pub(crate) fn missing(problems: &'a Problems<'a>) -> Section<'a> {
+        Section::new(Vec::new(), String::new(), Place::TOP, problems)
+    }
+
+    /// A path as it counts from the directory of the config file.
+    pub(crate) fn beside(&self, path: &str) -> PathBuf {
+        self.problems.beside(path)
+    }
+
+    /// Notes a problem of the whole map.
+    pub(crate) fn note(&self, message: impl Into<String>, hint: Option<String>) {
+        self.problems.note(self.place, &self.path, message, hint);
+    }
+
+    /// Notes a problem of something written in or outside this map.
+    pub(crate) fn note_at(&self, written: &Written<String>, message: impl Into<String>, hint: Option<String>) {
+        self.problems.note(written.place, &written.path, message, hint);
+    }
+
+    /// The value under `key`, if written.
+    pub(crate) fn get(&self, key: &'static str) -> Option<Item<'a>> {
+        self.asked.borrow_mut().insert(key);
+        let (_, node) = self.entries.iter().find(|(entry, _)| entry.name == key)?;
+        Some(Item { node, path: join(&self.path, key), problems: self.problems })
+    }
+
+    /// The value under `key`; noted when it is not there.
+    pub(crate) fn need(&self, key: &'static str) -> Option<Item<'a>> {
+        let item = self.get(key);
+        if item.is_none() {
+            self.problems.note(self.place, &join(&self.path, key), format!("`{key}` is missing"), None);
+        }
+        item
+    }
+
+    /// The map under `key`, or an empty one.
+    pub(crate) fn section(&self, key: &'static str) -> Section<'a> {
+        self.get(key).and_then(|item| item.section()).unwrap_or_else(|| Section::missing(self.problems))
+    }
+
+    /// The user's names under `key`, none when it is not written.
+    pub(crate) fn named(&self, key: &'static str) -> Vec<(Written<String>, Item<'a>)> {
+        self.get(key).map(|item| item.named()).unwrap_or_default()
+    }
+
+    /// Notes every key that was never asked for.
+    pub(crate) fn finish(self) {
+        let asked = self.asked.into_inner();
+        let known = asked.iter().copied();
+        for (key, _) in self.entries.iter().filter(|(key, _)| !asked.contains(key.name.as_str())) {
+            self.problems.unknown_key(key.place, &join(&self.path, &key.name), &key.name, known.clone());
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `workloads` and `rollouts`: which class of requests carries which risk, and what moves from where to where.
+
+mod policy;
+
+use std::collections::BTreeMap;
+
+use rollout::{Policy, Risk, Unit};
+
+use super::reader::{Item, Section, Written};
+use super::targets::{Named, Routes, Targets};
+
+/// Risks of workloads by name.
+pub(crate) type Workloads = Named<Risk>;
+
+/// A rollout as the config describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct RolloutConfig {
+    /// Its name.
+    pub name: String,
+    /// The route it splits.
+    pub route: String,
+    /// The target in production today.
+    pub baseline: String,
+    /// The target on trial.
+    pub candidate: String,
+    /// What must be proven and what stops it.
+    pub policy: Policy,
+}
+
+/// `workloads`.
+pub(crate) fn workloads(root: &Section<'_>) -> Workloads {
+    let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
+    let read = |(name, item): (Written<String>, Item<'_>)| {
+        let risk = item.section().and_then(|section| {
+            let risk = section.need("risk").and_then(|item| item.word(&risks));
+            section.finish();
+            risk
+        });
+        (name.value, risk)
+    };
+    Named { what: "workload", found: root.named("workloads").into_iter().map(read).collect() }
+}
+
+/// `rollouts`.
+pub(crate) fn rollouts(
+    root: &Section<'_>,
+    targets: &Targets,
+    routes: &Routes,
+    workloads: &Workloads,
+) -> BTreeMap<String, RolloutConfig> {
+    let mut on_route: BTreeMap<String, String> = BTreeMap::new();
+    let mut rollouts = BTreeMap::new();
+    for (name, item) in root.named("rollouts") {
+        let Some(section) = item.section() else { continue };
+        let references = References::read(&section, targets, routes);
+        if let Some(route) = &references.route
+            && let Some(other) = on_route.insert(route.value.clone(), name.value.clone())
+        {
+            let message = format!("route `{}` already has the rollout `{other}`", route.value);
+            section.note_at(route, message, Some("one rollout at a time splits a route: end the other, or remove one".into()));
+        }
+        references.check(&section, routes);
+        let policy = policy::read(&section, references.risk(routes, workloads));
+        section.finish();
+        let (Some(route), Some(baseline), Some(candidate)) = (references.route, references.baseline, references.candidate) else {
+            continue;
+        };
+        let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
+        let rollout = RolloutConfig { name: name.value.clone(), route, baseline, candidate, policy };
+        rollouts.insert(name.value, rollout);
+    }
+    rollouts
+}
+
+struct References {
+    route: Option<Written<String>>,
+    baseline: Option<Written<String>>,
+    candidate: Option<Written<String>>,
+}
+
+impl References {
+    fn read(section: &Section<'_>, targets: &Targets, routes: &Routes) -> References {
+        References {
+            route: section.need("route").and_then(|item| routes.reference(&item)),
+            baseline: section.need("baseline").and_then(|item| targets.reference(&item)),
+            candidate: section.need("candidate").and_then(|item| targets.reference(&item)),
+        }
+    }
+
+    fn risk(&self, routes: &Routes, workloads: &Workloads) -> Option<Risk> {
+        let workload = routes.get(&self.route.as_ref()?.value)?.route.workload.as_deref()?;
+        workloads.get(workload).copied()
+    }
+
+    fn check(&self, section: &Section<'_>, routes: &Routes) {
+        let (Some(baseline), Some(candidate)) = (&self.baseline, &self.candidate) else { return };
+        if baseline.value == candidate.value {
+            let message = format!("the candidate is the baseline, `{}`", baseline.value);
+            section.note_at(candidate, message, Some("name the target you want to move to".into()));
+            return;
+        }
+        let Some(read) = self.route.as_ref().and_then(|route| routes.get(&route.value)) else { return };
+        let route = &read.route;
+        if route.target != baseline.value {
+            let message = format!("route `{}` serves `{}`, not this baseline", route.name, route.target);
+            section.note_at(baseline, message, Some(format!("write `baseline: {}`", route.target)));
+        }
+        let fallback = read.fallback.iter().find(|fallback| fallback.value == candidate.value);
+        if let (Some(fallback), false) = (fallback, route.emergency_fallback) {
+            let message = format!("`{}` is the candidate of a rollout on this route, so it is nobody's fallback", fallback.value);
+            let hint = "remove it, or write `emergency_fallback: true` on the route: such answers are labelled and no evidence";
+            section.note_at(fallback, message, Some(hint.into()));
+        }
+    }
+}
+
+/// The words of `unit`.
+const UNITS: [(&str, Unit); 5] = [
+    ("request", Unit::Request),
+    ("conversation", Unit::Conversation),
+    ("session", Unit::Session),
+    ("user", Unit::User),
+    ("tenant", Unit::Tenant),
+];

@@ -1,0 +1,174 @@
+//! The policy of a rollout: the template of its risk, then what the config says otherwise.
+
+use rollout::{AbsolutePolicy, GatePolicy, GuardPolicy, Metric, Policy, Risk, Stage, StageShares};
+
+use super::UNITS;
+use crate::config::reader::{Item, Section};
+
+/// Reads `unit`, `stages` and `policy`. Without a workload on the route the risk is medium.
+pub(super) fn read(section: &Section<'_>, risk: Option<Risk>) -> Policy {
+    let mut policy = Policy::template(risk.unwrap_or(Risk::Medium));
+    if let Some(unit) = section.get("unit").and_then(|item| item.word(&UNITS)) {
+        policy.unit = unit;
+    }
+    stages(section, &mut policy);
+    overrides(section, &mut policy);
+    for problem in policy.problems() {
+        let place = section.get("stages").filter(|_| problem.at.starts_with("stages"));
+        let place = place.or_else(|| section.get("policy").filter(|_| !problem.at.starts_with("stages")));
+        let message = format!("{}: {}", problem.at, problem.problem);
+        match place {
+            Some(item) => item.note(message, None),
+            None => section.note(message, None),
+        }
+    }
+    policy
+}
+
+fn stages(section: &Section<'_>, policy: &mut Policy) {
+    let stages = section.section("stages");
+    let of = |stage: Stage, policy: &Policy| -> Vec<f64> {
+        policy.steps.iter().filter(|step| step.stage == stage).map(|step| step.share).collect()
+    };
+    let shadow = stages.section("shadow");
+    let canary = stages.section("canary");
+    let majority = stages.section("majority");
+    let full = stages.section("full");
+    if let Some(sample) = shadow.get("sample").and_then(|item| item.share()) {
+        policy.shadow_sample = sample.value;
+    }
+    let holdback = full.get("holdback").and_then(|item| item.share()).map_or(policy.holdback, |share| share.value);
+    let shares = StageShares {
+        canary: shares(&canary).unwrap_or_else(|| of(Stage::Canary, policy)),
+        majority: shares(&majority).unwrap_or_else(|| of(Stage::Majority, policy)),
+        holdback,
+    };
+    policy.set_shares(&shares);
+    for (stage, section) in
+        [(Stage::Shadow, shadow), (Stage::Canary, canary), (Stage::Majority, majority), (Stage::Full, full)]
+    {
+        steps(section, stage, policy);
+    }
+    stages.finish();
+}
+
+fn shares(stage: &Section<'_>) -> Option<Vec<f64>> {
+    let items = stage.get("shares")?.list("shares such as `[0.05, 0.10]`")?;
+    let shares: Vec<_> = items.iter().map(|item| (item, item.share())).collect();
+    for (item, share) in &shares {
+        if share.as_ref().is_some_and(|share| share.value == 0.0) {
+            item.note("a serving stage has a share above 0", Some("remove the step, or leave it out".into()));
+        }
+    }
+    let whole: Option<Vec<f64>> = shares.into_iter().map(|(_, share)| share.map(|share| share.value)).collect();
+    whole.filter(|shares| shares.iter().all(|share| *share > 0.0))
+}
+
+/// What a stage's steps must see before they are left. Approvals are asked at the last step of a stage.
+fn steps(section: Section<'_>, stage: Stage, policy: &mut Policy) {
+    let min_units = match stage {
+        Stage::Canary | Stage::Majority => section.get("min_units").and_then(|item| item.count(0, u64::MAX)),
+        Stage::Shadow | Stage::Full => None,
+    };
+    let min_pairs = match stage {
+        Stage::Shadow => section.get("min_pairs").and_then(|item| item.count(0, u64::MAX)),
+        _ => None,
+    };
+    let min_duration = section.get("min_duration").and_then(|item| item.duration());
+    let approvals = match stage {
+        Stage::Full => None,
+        _ => section.get("approvals").and_then(|item| item.count(0, 16)).and_then(|n| u32::try_from(n).ok()),
+    };
+    section.finish();
+    let last = policy.steps.iter().rposition(|step| step.stage == stage);
+    for (idx, step) in policy.steps.iter_mut().enumerate().filter(|(_, step)| step.stage == stage) {
+        step.min_units = min_units.unwrap_or(step.min_units);
+        step.min_pairs = min_pairs.unwrap_or(step.min_pairs);
+        step.min_duration = min_duration.unwrap_or(step.min_duration);
+        if Some(idx) == last {
+            step.approvals = approvals.unwrap_or(step.approvals);
+        }
+    }
+}
+
+fn overrides(section: &Section<'_>, policy: &mut Policy) {
+    let section = section.section("policy");
+    let number = |key, slot: &mut f64| {
+        if let Some(number) = section.get(key).and_then(|item| item.number(0.0, 1.0)) {
+            *slot = number;
+        }
+    };
+    let flag = |key, slot: &mut bool| {
+        if let Some(flag) = section.get(key).and_then(|item| item.boolean()) {
+            *slot = flag;
+        }
+    };
+    number("alpha_harm", &mut policy.alpha_harm);
+    number("alpha_promote", &mut policy.alpha_promote);
+    number("min_coverage", &mut policy.min_coverage);
+    number("max_journal_drops", &mut policy.max_journal_drops);
+    flag("shadow_guards", &mut policy.shadow_guards);
+    flag("forced_promotion", &mut policy.forced_promotion);
+    flag("author_may_approve", &mut policy.author_may_approve);
+    if let Some(warm_up) = section.get("warm_up").and_then(|item| item.duration()) {
+        policy.warm_up = warm_up;
+    }
+    gates(&section, policy);
+    guards(&section, policy);
+    absolute(&section, policy);
+    section.finish();
+}
+
+/// `gates: { error: { margin: 0.01 } }` replaces the gates of the template, metric by metric.
+fn gates(section: &Section<'_>, policy: &mut Policy) {
+    for (metric, item) in metrics(section.get("gates")) {
+        let Some(section) = item.section() else { continue };
+        let margin = section.need("margin").and_then(|item| item.share());
+        section.finish();
+        let (Some(metric), Some(margin)) = (metric, margin) else { continue };
+        policy.gates.retain(|gate| gate.metric != metric);
+        policy.gates.push(GatePolicy { metric, margin: margin.value });
+    }
+}
+
+/// `guards: { error: { ratio: 1.25, weight: 0.6 } }`, the same way.
+fn guards(section: &Section<'_>, policy: &mut Policy) {
+    for (metric, item) in metrics(section.get("guards")) {
+        let Some(section) = item.section() else { continue };
+        let ratio = section.get("ratio").and_then(|item| item.number(1.0, 100.0));
+        let weight = section.get("weight").and_then(|item| item.number(0.0, 1.0));
+        section.finish();
+        let Some(metric) = metric else { continue };
+        let of_template = policy.guards.iter().find(|guard| guard.metric == metric).copied();
+        let guard = of_template.unwrap_or(GuardPolicy { metric, ratio: 1.0, weight: 0.1 });
+        let guard = GuardPolicy { metric, ratio: ratio.unwrap_or(guard.ratio), weight: weight.unwrap_or(guard.weight) };
+        policy.guards.retain(|guard| guard.metric != metric);
+        policy.guards.push(guard);
+    }
+}
+
+/// `absolute: { limit: 0.05, alpha: 0.0001 }`.
+fn absolute(section: &Section<'_>, policy: &mut Policy) {
+    let section = section.section("absolute");
+    let limit = section.get("limit").and_then(|item| item.share()).map(|share| share.value);
+    let alpha = section.get("alpha").and_then(|item| item.number(0.0, 1.0));
+    section.finish();
+    if let Some(absolute) = &mut policy.absolute {
+        let AbsolutePolicy { metric, limit: of_limit, alpha: of_alpha } = *absolute;
+        *absolute = AbsolutePolicy { metric, limit: limit.unwrap_or(of_limit), alpha: alpha.unwrap_or(of_alpha) };
+    }
+}
+
+fn metrics(item: Option<Item<'_>>) -> Vec<(Option<Metric>, Item<'_>)> {
+    let named = item.map(|item| item.named()).unwrap_or_default();
+    let words: Vec<(&str, Metric)> = Metric::ALL.iter().map(|metric| (metric.as_str(), *metric)).collect();
+    let read = |(name, item): (crate::config::reader::Written<String>, _)| {
+        let item: Item<'_> = item;
+        let metric = words.iter().find(|(word, _)| *word == name.value).map(|(_, metric)| *metric);
+        if metric.is_none() {
+            item.unknown_key(&name, words.iter().map(|(word, _)| *word));
+        }
+        (metric, item)
+    };
+    named.into_iter().map(read).collect()
+}

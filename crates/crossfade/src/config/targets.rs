@@ -1,0 +1,167 @@
+//! What can be called and by which name: prompts, targets, routes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gateway::snapshot::{Parameters, PromptVariant, Route, Target};
+
+use super::error::nearest;
+use super::providers::Providers;
+use super::reader::{Item, Section, Written};
+use super::rollouts::Workloads;
+use super::value;
+
+/// What was found under one key: by name; `None` where the name exists but what it stands for is broken, so that nobody
+/// who mentions it is told that it does not exist.
+pub(crate) struct Named<T> {
+    /// One of them, for messages.
+    pub what: &'static str,
+    /// By name.
+    pub found: BTreeMap<String, Option<T>>,
+}
+
+impl<T> Named<T> {
+    /// The value called `name`, if it is whole.
+    pub(crate) fn get(&self, name: &str) -> Option<&T> {
+        self.found.get(name)?.as_ref()
+    }
+
+    /// Reads a name and notes when it names nothing.
+    pub(crate) fn reference(&self, item: &Item<'_>) -> Option<Written<String>> {
+        let written = item.string()?;
+        if !self.found.contains_key(&written.value) {
+            let names = || self.found.keys().map(String::as_str);
+            let hint = match nearest(&written.value, names()) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None if self.found.is_empty() => format!("no {} is defined", self.what),
+                None => format!("defined: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            item.note(format!("there is no {} `{}`", self.what, written.value), Some(hint));
+            return None;
+        }
+        Some(written)
+    }
+}
+
+/// Targets by name.
+pub(crate) type Targets = Named<Arc<Target>>;
+
+/// `prompts`: system prompts that targets name as their `prompt_variant`.
+pub(crate) fn prompts(root: &Section<'_>) -> Named<PromptVariant> {
+    let read = |(name, item): (Written<String>, Item<'_>)| {
+        let prompt = item.section().and_then(|section| {
+            let system = section.need("system").and_then(|item| item.string());
+            section.finish();
+            Some(PromptVariant { name: name.value.clone(), system: system?.value })
+        });
+        (name.value, prompt)
+    };
+    Named { what: "prompt", found: root.named("prompts").into_iter().map(read).collect() }
+}
+
+/// `targets`.
+pub(crate) fn targets(root: &Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Targets {
+    let read = |(name, item): (Written<String>, Item<'_>)| {
+        let target = item.section().and_then(|section| target(&name.value, section, providers, prompts));
+        (name.value, target.map(Arc::new))
+    };
+    Named { what: "target", found: root.named("targets").into_iter().map(read).collect() }
+}
+
+fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Option<Target> {
+    let provider = section.need("provider").and_then(|item| providers.reference(&item));
+    let model = section.need("model").and_then(|item| item.string());
+    let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
+    let parameters = parameters(&section);
+    section.finish();
+    let prompt = match prompt_name {
+        Some(name) => Some(prompts.get(&name?.value)?.clone()),
+        None => None,
+    };
+    let provider = Arc::clone(providers.get(&provider?.value)?);
+    let model = model?.value;
+    let fingerprint = fingerprint(&provider, &model, &parameters, prompt.as_ref());
+    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, fingerprint })
+}
+
+/// What answers would change with. A key or a timeout is no part of it.
+fn fingerprint(
+    provider: &providers::ProviderConfig,
+    model: &str,
+    parameters: &Parameters,
+    prompt: Option<&PromptVariant>,
+) -> String {
+    let Parameters { set, remove, rename } = parameters;
+    let prompt = prompt.map_or_else(String::new, |prompt| prompt.system.clone());
+    let parameters = format!("{set:?}{remove:?}{rename:?}");
+    value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt])[..16].to_owned()
+}
+
+/// `parameters: { rename: {a: b}, remove: [c], set: {d: 1} }`.
+fn parameters(section: &Section<'_>) -> Parameters {
+    const PROTECTED: [&str; 3] = ["model", "messages", "stream"];
+    let section = section.section("parameters");
+    let protected = |name: &str, item: &Item<'_>| {
+        if PROTECTED.contains(&name) {
+            item.note(format!("`{name}` is Crossfade's own to set"), None);
+        }
+    };
+    let mut parameters = Parameters::default();
+    for (name, item) in section.named("rename") {
+        protected(&name.value, &item);
+        let Some(to) = item.string() else { continue };
+        protected(&to.value, &item);
+        parameters.rename.push((name.value, to.value));
+    }
+    for item in section.get("remove").and_then(|item| item.list("field names")).unwrap_or_default() {
+        let Some(name) = item.string() else { continue };
+        protected(&name.value, &item);
+        parameters.remove.push(name.value);
+    }
+    for (name, item) in section.named("set") {
+        protected(&name.value, &item);
+        let Some(json) = item.json() else { continue };
+        parameters.set.push((name.value, json.to_string()));
+    }
+    section.finish();
+    parameters
+}
+
+/// A route and what of it later checks point at.
+pub(crate) struct RouteRead {
+    /// The route.
+    pub route: Route,
+    /// Each fallback where it was written.
+    pub fallback: Vec<Written<String>>,
+}
+
+/// Routes by name.
+pub(crate) type Routes = Named<RouteRead>;
+
+/// `routes`.
+pub(crate) fn routes(root: &Section<'_>, targets: &Targets, workloads: &Workloads) -> Routes {
+    let read = |(name, item): (Written<String>, Item<'_>)| {
+        let route = item.section().and_then(|section| route(&name.value, section, targets, workloads));
+        (name.value, route)
+    };
+    Named { what: "route", found: root.named("routes").into_iter().map(read).collect() }
+}
+
+fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Workloads) -> Option<RouteRead> {
+    let target = section.need("target").and_then(|item| targets.reference(&item));
+    let written = section.get("fallback").and_then(|item| item.list("targets")).unwrap_or_default();
+    let fallback: Vec<_> = written.iter().filter_map(|item| Some((item, targets.reference(item)?))).collect();
+    let emergency_fallback = section.get("emergency_fallback").and_then(|item| item.boolean()).unwrap_or(false);
+    let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
+    section.finish();
+    let target = target?.value;
+    for (item, fallback) in &fallback {
+        if fallback.value == target {
+            item.note(format!("`{target}` is the route's own target"), Some("name another, or remove it".into()));
+        }
+    }
+    let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
+    let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
+    let route = Route { name: name.to_owned(), target, fallback: names, emergency_fallback, workload };
+    Some(RouteRead { route, fallback })
+}
