@@ -40,9 +40,9 @@ pub enum EventKind {
 }
 
 impl Event {
-    /// Reads `raw`, the bytes of one event.
+    /// Reads `raw`, the bytes of one event; a byte order mark before it is skipped.
     pub fn parse(raw: Bytes) -> Event {
-        parse(raw)
+        parse(raw, true)
     }
 
     /// True when there is no data in it.
@@ -88,6 +88,8 @@ pub struct Decoder {
     pending: BytesMut,
     limit: usize,
     failed: Option<SseError>,
+    /// No event yet: a byte order mark may come.
+    at_start: bool,
 }
 
 /// What was left when the stream ended.
@@ -113,7 +115,7 @@ impl Decoder {
 
     /// A decoder that takes events of up to `limit` bytes.
     pub fn with_limit(limit: usize) -> Decoder {
-        Decoder { boundary: Boundary::default(), pending: BytesMut::new(), limit, failed: None }
+        Decoder { boundary: Boundary::default(), pending: BytesMut::new(), limit, failed: None, at_start: true }
     }
 
     /// Takes the next bytes and appends the events they complete to `events`. Once it failed, it fails for ever; the
@@ -131,10 +133,14 @@ impl Decoder {
                 return Err(error);
             }
             match end {
-                Some(end) if self.pending.is_empty() => events.push(parse(chunk.split_to(end))),
+                Some(end) if self.pending.is_empty() => {
+                    events.push(parse(chunk.split_to(end), self.at_start));
+                    self.at_start = false;
+                }
                 Some(end) => {
                     self.pending.extend_from_slice(&chunk.split_to(end));
-                    events.push(parse(self.pending.split().freeze()));
+                    events.push(parse(self.pending.split().freeze(), self.at_start));
+                    self.at_start = false;
                 }
                 None => {
                     self.pending.extend_from_slice(&chunk);
@@ -154,7 +160,7 @@ impl Decoder {
     pub fn finish(self) -> End {
         let left = self.pending.freeze();
         if self.boundary.ends_here() {
-            End { event: Some(parse(left)), incomplete: Bytes::new() }
+            End { event: Some(parse(left, self.at_start)), incomplete: Bytes::new() }
         } else {
             End { event: None, incomplete: left }
         }
@@ -182,9 +188,9 @@ struct Fields {
     named_error: bool,
 }
 
-fn parse(raw: Bytes) -> Event {
+fn parse(raw: Bytes, at_start: bool) -> Event {
     let mut fields = Fields::default();
-    let mut at = if raw.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
+    let mut at = if at_start && raw.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
     while at < raw.len() {
         let end = memchr2(b'\n', b'\r', &raw[at..]).map_or(raw.len(), |idx| at + idx);
         read_line(&raw, at..end, &mut fields);

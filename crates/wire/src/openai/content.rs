@@ -46,7 +46,7 @@ impl Accumulator {
             self.overflown = true;
             self.choices.clear();
         }
-        if !self.overflown && data.first() == Some(&b'{') {
+        if !self.overflown {
             self.n_bytes += data.len();
             // A chunk that cannot be read is a failure of its own; it is counted by whoever inspects it.
             self.take(data).unwrap_or_default();

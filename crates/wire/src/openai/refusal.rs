@@ -43,7 +43,8 @@ impl Refusal {
             retry_after,
             origin: failure.origin,
             kind: failure.kind,
-            may_retry: failure.retry != Retry::Never,
+            may_retry: failure.retry != Retry::Never
+                && !matches!(failure.kind, FailureKind::QuotaExhausted | FailureKind::Authentication),
         }
     }
 
@@ -202,8 +203,8 @@ mod tests {
             http_client_error: 400 invalid_request_error http_client_error caller final -
             http_server_error: 502 upstream_error upstream_error provider retry -
             rate_limited: 429 rate_limit_error rate_limit_exceeded provider retry 1 s
-            quota_exhausted: 429 insufficient_quota insufficient_quota provider retry -
-            authentication: 502 upstream_error provider_authentication provider retry -
+            quota_exhausted: 429 insufficient_quota insufficient_quota provider final -
+            authentication: 502 upstream_error provider_authentication provider final -
             error_in_body: 502 upstream_error upstream_error provider retry -
             error_in_stream: 502 upstream_error upstream_error provider retry -
             malformed: 502 upstream_error upstream_malformed provider retry -

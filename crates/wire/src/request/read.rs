@@ -36,6 +36,12 @@ pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> 
     let mut top = Object::open_top(body)?;
     while let Some(key) = top.next_key()? {
         let known = KEYS.iter().position(|name| name.as_bytes() == key.name.as_ref());
+        if known.is_none()
+            && let Some(name) = look_alike(&key.name)
+        {
+            let what = format!("a field is named like `{name}` but written differently");
+            return Err(ScanError::new(key.range.start, what).about(name));
+        }
         let start = top.at();
         let walked = known.is_some_and(|idx| KEYS[idx] == "messages") && endpoint == Endpoint::ChatCompletions;
         let (kind, value) = if walked && scan::cursor::begins_with(body, start, b'[') {
@@ -68,6 +74,17 @@ pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> 
         }
         _ => Ok(view),
     }
+}
+
+/// The field Crossfade reads that a server written in Go would take `name` for: such servers ignore case, and take `ſ` for
+/// `s` and the Kelvin sign for `k`. Left in, a second `Model` would undo the routing of the first.
+fn look_alike(name: &[u8]) -> Option<&'static str> {
+    let alike = |name: &[u8]| KEYS.into_iter().find(|key| key.as_bytes().eq_ignore_ascii_case(name));
+    if name.is_ascii() {
+        return alike(name);
+    }
+    let folded = std::str::from_utf8(name).ok()?.replace('\u{17f}', "s").replace('\u{212a}', "k");
+    alike(folded.as_bytes())
 }
 
 fn empty(endpoint: Endpoint) -> RequestView {

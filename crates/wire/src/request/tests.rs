@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -228,5 +229,64 @@ fn a_body_cut_anywhere_is_refused() {
     assert!(parse(Endpoint::ChatCompletions, body).is_ok());
     for end in 0..body.len() {
         assert!(parse(Endpoint::ChatCompletions, &body[..end]).is_err(), "{end}");
+    }
+}
+
+#[test]
+fn a_field_that_a_case_blind_server_would_mistake_for_another_is_refused() {
+    let mut out = String::new();
+    for name in ["Model", "STREAM", "\u{17f}tore", "\\u017ftore", "toolſ"] {
+        out += &show(Endpoint::ChatCompletions, &format!(r#"{{"model":"m","messages":[],"{name}":true}}"#));
+    }
+    expect![[r#"
+        a field is named like `model` but written differently (at byte 27) [model]
+        a field is named like `stream` but written differently (at byte 27) [stream]
+        a field is named like `store` but written differently (at byte 27) [store]
+        a field is named like `store` but written differently (at byte 27) [store]
+        a field is named like `tools` but written differently (at byte 27) [tools]
+    "#]].assert_eq(&out);
+    assert!(parse(Endpoint::ChatCompletions, r#"{"model":"m","messages":[],"ünknown":1}"#.as_bytes()).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_body_is_read_or_refused_by_every_reader_without_a_panic(
+        body in prop::sample::select(vec![
+            r#"{"model":"m","messages":[{"role":"user","content":[{"text":"\u00e9"}]}],"stream_options":{"x":1},"metadata":{}}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"x","tool_calls":[{"index":0,"function":{"arguments":"{}"}}]},"finish_reason":"stop"}],"usage":null}"#,
+            r#"{"choices":[{"message":{"content":"{}","tool_calls":[]}}],"usage":{"prompt_tokens":1,"prompt_tokens_details":{}},"error":{}}"#,
+        ]),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(b"\"\\[]{},:0u \xff".to_vec())), 0..4),
+        end in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut body = body.as_bytes().to_vec();
+        for (at, byte) in damage {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        if cut {
+            body.truncate(end.index(body.len()));
+        }
+        for endpoint in [Endpoint::ChatCompletions, Endpoint::Embeddings] {
+            if let Ok(view) = parse(endpoint, &body) {
+                let body = bytes::Bytes::from(body.clone());
+                let mut patch = crate::splice::Patch::new(&body, &view, "t");
+                patch.model("other");
+                patch.include_usage();
+                patch.remove("metadata");
+                patch.system_prompt(&crate::splice::SystemPrompt::Prepend("p".to_owned()));
+                let (pieces, _) = patch.finish();
+                prop_assert!(parse(endpoint, &pieces.to_bytes()).is_ok());
+            }
+        }
+        let facts = crate::openai::chunk::inspect(&body);
+        prop_assert!(facts.finish_reason_in(&body).is_none_or(|reason| reason.len() < body.len()));
+        let mut gathered = crate::openai::content::Accumulator::new();
+        gathered.push(&body);
+        let judged = gathered.format_valid(ResponseFormat::JsonObject).is_some();
+        prop_assert!(!judged || !body.is_empty());
+        let facts = crate::openai::answer::inspect(&body);
+        prop_assert!(facts.valid || facts.format_valid(&body, ResponseFormat::JsonSchema).is_none());
     }
 }

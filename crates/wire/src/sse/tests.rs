@@ -126,12 +126,12 @@ fn several_data_lines_are_joined() {
 }
 
 #[test]
-fn a_byte_order_mark_is_kept_and_not_read() {
+fn a_byte_order_mark_is_kept_and_skipped_at_the_beginning_only() {
     check(
         "\u{feff}data: a\n\n\u{feff}data: b\n\n",
         &expect![[r#"
         Data a <- \xef\xbb\xbfdata: a\n\n
-        Data b <- \xef\xbb\xbfdata: b\n\n
+        Comment  <- \xef\xbb\xbfdata: b\n\n
     "#]],
     );
 }
