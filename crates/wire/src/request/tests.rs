@@ -244,7 +244,8 @@ fn a_field_that_a_case_blind_server_would_mistake_for_another_is_refused() {
         a field is named like `store` but written differently (at byte 27) [store]
         a field is named like `store` but written differently (at byte 27) [store]
         a field is named like `tools` but written differently (at byte 27) [tools]
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
     assert!(parse(Endpoint::ChatCompletions, r#"{"model":"m","messages":[],"ünknown":1}"#.as_bytes()).is_ok());
 }
 
