@@ -1,0 +1,95 @@
+//! The request as a target wants it: another model name, its prompt variant, its parameters. Everything else travels through
+//! byte for byte, and every change is reported.
+
+use wire::record::{Adaptation, Endpoint};
+use wire::splice::{Patch, Pieces, SystemPrompt};
+
+use crate::parse::Parsed;
+use crate::snapshot::Target;
+
+/// A request on its way to one target.
+#[derive(Debug)]
+pub(crate) struct Adapted {
+    pub(crate) body: Pieces,
+    pub(crate) changes: Vec<Adaptation>,
+    /// Crossfade asked for the usage of a stream and the caller did not: what comes of it is not shown.
+    pub(crate) usage_added: bool,
+}
+
+/// Fields that make a provider run tools of its own. A copy must have no side effects.
+const SERVER_SIDE_FIELDS: [&str; 3] = ["web_search_options", "background", "connector_ids"];
+
+/// Tool types that run at the caller; all others run at the provider.
+const CALLER_SIDE_TOOLS: [&[u8]; 2] = [b"\"function\"", b"\"custom\""];
+
+/// For the target that answers the caller.
+pub(crate) fn adapt(request: &Parsed, target: &Target) -> Adapted {
+    let mut patch = Patch::new(&request.body, &request.view, &target.name);
+    let usage_added = change(&mut patch, request, target);
+    let (body, changes) = patch.finish();
+    Adapted { body, changes, usage_added }
+}
+
+/// For a copy to the candidate: nothing is stored. `None` when the copy would have side effects.
+pub(crate) fn adapt_shadow(request: &Parsed, target: &Target) -> Option<Adapted> {
+    if has_server_side_tools(request) {
+        return None;
+    }
+    let mut patch = Patch::new(&request.body, &request.view, &target.name);
+    let usage_added = change(&mut patch, request, target);
+    // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
+    if !target.parameters.remove.iter().any(|field| field == "store") {
+        patch.store_false();
+    }
+    let (body, changes) = patch.finish();
+    Some(Adapted { body, changes, usage_added })
+}
+
+fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target) -> bool {
+    patch.model(&target.model);
+    let parameters = &target.parameters;
+    let usage_added = request.streamed() && !request.view.wants_usage() && takes_usage(target);
+    if usage_added {
+        patch.include_usage();
+    }
+    if request.endpoint == Endpoint::ChatCompletions
+        && let Some(prompt) = &target.prompt
+    {
+        patch.system_prompt(&SystemPrompt::Replace(prompt.system.clone()));
+    }
+    for (from, to) in &parameters.rename {
+        patch.rename(from, to);
+    }
+    for field in &parameters.remove {
+        patch.remove(field);
+    }
+    for (field, json) in &parameters.set {
+        patch.set(field, json.clone());
+    }
+    usage_added
+}
+
+/// A target that wants `stream_options` gone does not get it from us either.
+fn takes_usage(target: &Target) -> bool {
+    !target.parameters.remove.iter().any(|field| field == "stream_options")
+}
+
+fn has_server_side_tools(request: &Parsed) -> bool {
+    let named = |name: &str| request.view.named(&request.body, name).next().is_some();
+    if SERVER_SIDE_FIELDS.iter().any(|name| named(name)) {
+        return true;
+    }
+    let Some(tools) = request.view.tools.clone() else { return false };
+    let mut server_side = false;
+    let read = wire::scan::each_element(&request.body, tools, |tool| {
+        wire::scan::each_member(&request.body, tool.value, |member| {
+            if member.key == "type" {
+                server_side |= !CALLER_SIDE_TOOLS.contains(&&request.body[member.value]);
+            }
+            Ok(())
+        })?;
+        Ok(wire::scan::Next::Go)
+    });
+    // Tools that cannot be read are not known to be harmless.
+    server_side || read.is_err()
+}

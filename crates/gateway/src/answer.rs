@@ -1,0 +1,59 @@
+//! What a whole answer is worth: whether it is one, and whether it has the format that was asked for.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+use wire::failure::{Failure, FailureKind};
+use wire::openai::answer as dialect;
+use wire::record::AttemptRecord;
+use wire::usage::Usage;
+
+use crate::parse::Parsed;
+use crate::upstream::Upstream;
+
+/// What is known of an answer that is one.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) usage: Option<Usage>,
+    finish_reason: Option<String>,
+    format_valid: Option<bool>,
+}
+
+impl Judged {
+    /// Writes it down.
+    pub(crate) fn write(self, record: &mut AttemptRecord) {
+        record.usage = self.usage;
+        record.finish_reason = self.finish_reason;
+        record.format_valid = self.format_valid;
+    }
+}
+
+/// Judges an answer that came in one piece.
+pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Judged, Failure> {
+    if !status.is_success() {
+        return Err(providers::classify(status, headers, body, SystemTime::now()));
+    }
+    if let Some(failure) = providers::error_in_body(body) {
+        return Err(failure);
+    }
+    let facts = dialect::inspect(body);
+    if facts.is_error_object {
+        return Err(Failure::new(FailureKind::ErrorInBody, "an error object with a status of success"));
+    }
+    if !facts.valid || !facts.has_answer {
+        return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
+    }
+    let view = &request.view;
+    let format_valid = if view.has_format() { facts.format_valid(body, view.response_format) } else { None };
+    Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, format_valid })
+}
+
+/// Judges a stream by what it told.
+pub(crate) fn stream(request: &Parsed, upstream: &Upstream) -> Judged {
+    let seen = upstream.seen();
+    Judged {
+        usage: seen.usage,
+        finish_reason: seen.finish_reason.clone(),
+        format_valid: upstream.format().and_then(|format| format.format_valid(request.view.response_format)),
+    }
+}

@@ -1,0 +1,148 @@
+//! Which arm of a rollout a request belongs to: a hash of its unit against the share, decided once per request.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use rollout::Unit;
+use wire::ids::ExchangeId;
+use wire::record::{Arm, RolloutRef, UnitSource};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::live::{LiveRollout, LiveTable};
+use crate::parse::Parsed;
+use crate::snapshot::Route;
+
+/// The purpose word of the assignment hash; the shadow's sample has its own.
+const ASSIGN: &str = "assign";
+const SHADOW: &str = "shadow";
+
+/// A request's place in a rollout.
+#[derive(Debug, Clone)]
+pub(crate) struct Assignment {
+    pub(crate) live: Arc<LiveRollout>,
+    pub(crate) epoch: u32,
+    pub(crate) share: f64,
+    /// Position of the unit in 0..2^64; also its name in the evidence.
+    pub(crate) unit: u64,
+    pub(crate) source: UnitSource,
+    pub(crate) arm: Arm,
+    /// The chance with which this request is copied to the candidate, when it was drawn.
+    pub(crate) shadow: Option<f64>,
+}
+
+/// What of a request the key of its unit is made from.
+pub(crate) struct Caller<'a> {
+    pub(crate) id: ExchangeId,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) principal: Option<&'a str>,
+    pub(crate) request: &'a Parsed,
+}
+
+impl Assignment {
+    /// What the record says of it.
+    pub(crate) fn to_ref(&self) -> RolloutRef {
+        RolloutRef {
+            name: self.live.identity.name.clone(),
+            epoch: self.epoch,
+            share: self.share,
+            unit: self.unit,
+            unit_source: self.source,
+            arm: self.arm,
+            forced: false,
+        }
+    }
+
+    /// The side of the rollout a target is on.
+    pub(crate) fn arm_of(&self, target: &str) -> Option<Arm> {
+        if target == self.live.identity.candidate {
+            Some(Arm::Candidate)
+        } else if target == self.live.identity.baseline {
+            Some(Arm::Baseline)
+        } else {
+            None
+        }
+    }
+}
+
+/// Assigns a request, when a rollout splits its route.
+pub(crate) fn assign(table: &LiveTable, route: &Route, caller: &Caller<'_>) -> Option<Assignment> {
+    let live = table.for_route(&route.name)?;
+    let (key, source) = key(live.identity.unit, caller);
+    let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
+    let view = live.view();
+    let arm = match rollout::assign::arm(unit, view.share, view.holdback) {
+        rollout::Arm::Candidate => Arm::Candidate,
+        rollout::Arm::Baseline => Arm::Baseline,
+    };
+    let shadow = (arm == Arm::Baseline && view.shadow_sample > 0.0)
+        .then(|| draw_shadow(&live.identity.salt, caller.id, view.shadow_sample))
+        .flatten();
+    let (epoch, share) = (view.epoch, view.share);
+    drop(view);
+    live.count_key_source(epoch, source);
+    Some(Assignment { live, epoch, share, unit, source, arm, shadow })
+}
+
+/// Draws the shadow's sample by request, with a salt of its own, so that a sample below 1 is spread over all units.
+fn draw_shadow(salt: &str, id: ExchangeId, sample: f64) -> Option<f64> {
+    let position = rollout::assign::position(salt, SHADOW, &id.to_bytes());
+    (rollout::assign::arm(position, sample, 0.0) == rollout::Arm::Candidate).then_some(sample)
+}
+
+/// The bytes that name a unit.
+enum Key<'a> {
+    Text(std::borrow::Cow<'a, str>),
+    Hash([u8; 16]),
+}
+
+impl Key<'_> {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Key::Text(text) => text.as_bytes(),
+            Key::Hash(hash) => hash,
+        }
+    }
+}
+
+/// The key of the unit and where it came from: the most explicit source that the request has.
+fn key<'a>(unit: Unit, caller: &'a Caller<'_>) -> (Key<'a>, UnitSource) {
+    let header = |name: &str| {
+        let value = caller.headers.get(name)?.to_str().ok()?;
+        Some((Key::Text(value.into()), UnitSource::Header))
+    };
+    let conversation = || header("x-crossfade-conversation-id").or_else(|| metadata(caller));
+    let found = match unit {
+        Unit::Request => None,
+        Unit::Conversation => conversation().or_else(|| user(caller)).or_else(|| prefix(caller)),
+        Unit::Session => header("x-crossfade-session-id")
+            .or_else(conversation)
+            .or_else(|| user(caller))
+            .or_else(|| prefix(caller)),
+        Unit::User => header("x-crossfade-user-id").or_else(|| user(caller)).or_else(|| principal(caller)),
+        Unit::Tenant => header("x-crossfade-tenant-id").or_else(|| principal(caller)),
+    };
+    let rest = || if unit == Unit::Request { None } else { principal(caller) };
+    found.or_else(rest).unwrap_or_else(|| (Key::Hash(caller.id.to_bytes()), UnitSource::Request))
+}
+
+fn metadata<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    caller.request.conversation_id().map(|id| (Key::Text(id), UnitSource::Metadata))
+}
+
+fn user<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    caller.request.user().map(|user| (Key::Text(user), UnitSource::User))
+}
+
+fn principal<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    caller.principal.map(|principal| (Key::Text(principal.into()), UnitSource::Principal))
+}
+
+/// The principal and the messages up to the first user message: what stays the same while a conversation grows.
+fn prefix<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    let prefix = caller.request.conversation_prefix()?;
+    let mut hash = Xxh3::new();
+    hash.update(caller.principal.unwrap_or_default().as_bytes());
+    hash.update(b"\x1f");
+    hash.update(prefix);
+    Some((Key::Hash(hash.digest128().to_be_bytes()), UnitSource::Prefix))
+}

@@ -1,0 +1,102 @@
+//! What the guards learn of an exchange. What counts is the attempt of the arm the unit was assigned to, not what the caller saw
+//! after a failover. Not counted: callers that went away, callers' own mistakes, and what ended because Crossfade did.
+
+use rollout::{Metric, MetricSet, Outcome, Timestamp};
+use wire::failure::FailureKind;
+use wire::record::{Arm, AttemptRecord, AttemptRole, ExchangeOutcome};
+
+use crate::record::Exchange;
+use crate::shadow::Half;
+
+/// What every ended attempt tells.
+const ENDED: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout]);
+
+/// The metrics an attempt was judged on, and those it was bad on; `None` when it is no evidence. From the two facts that the
+/// record keeps, so that the same verdict is reached after a crash.
+pub(crate) fn verdict(failure: Option<FailureKind>, format_valid: Option<bool>) -> Option<(MetricSet, MetricSet)> {
+    match failure {
+        None => {
+            let bad = if format_valid == Some(false) { MetricSet::of(&[Metric::Format]) } else { MetricSet::EMPTY };
+            Some((ENDED.with(Metric::Format), bad))
+        }
+        Some(kind) if no_evidence(kind) => None,
+        Some(kind) => {
+            let bad = MetricSet::of(&[Metric::Error]);
+            Some((ENDED, if kind.is_timeout() { bad.with(Metric::Timeout) } else { bad }))
+        }
+    }
+}
+
+const fn no_evidence(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::ClientGone
+            | FailureKind::InvalidRequest
+            | FailureKind::NotFound
+            | FailureKind::TooLarge
+            | FailureKind::RecordUnavailable
+            | FailureKind::ShuttingDown
+            | FailureKind::Internal
+            | FailureKind::HttpClientError
+    )
+}
+
+/// Reports an attempt that ended.
+pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
+    let Some(assignment) = &exchange.assignment else { return };
+    if record.role != AttemptRole::Live || record.arm != Some(assignment.arm) {
+        return settle_refused(exchange, record);
+    }
+    // What the candidate refuses is judged when it is known what the baseline makes of it.
+    if record.failure == Some(FailureKind::HttpClientError) && assignment.arm == Arm::Candidate {
+        exchange.candidate_refused = Some(record.clone());
+        return;
+    }
+    if let Some((observed, bad)) = verdict(record.failure, record.format_valid) {
+        report(exchange, record, observed, bad);
+    }
+}
+
+/// The candidate had refused the request: its failure if another target took it, the caller's mistake if that refused it
+/// too, and unknown if that failed otherwise.
+fn settle_refused(exchange: &mut Exchange, record: &AttemptRecord) {
+    if let Some(refused) = exchange.candidate_refused.take()
+        && record.failure.is_none()
+    {
+        report(exchange, &refused, ENDED, MetricSet::of(&[Metric::Error]));
+    }
+}
+
+fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad: MetricSet) {
+    let Some(assignment) = &exchange.assignment else { return };
+    let complete = record.failure.is_none();
+    let outcome = Outcome {
+        unit: assignment.unit,
+        arm: match assignment.arm {
+            Arm::Baseline => rollout::Arm::Baseline,
+            Arm::Candidate => rollout::Arm::Candidate,
+        },
+        admitted_at: Timestamp(exchange.arrival.unix_us),
+        at: crate::live::now(),
+        observed,
+        bad,
+        time_to_first_token_us: record.time_to_first_token_us,
+        duration_us: complete.then_some(record.duration_us),
+    };
+    assignment.live.observe(assignment.epoch, &outcome);
+}
+
+/// Hands the live side of a pair to the comparison.
+pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome) {
+    let Some(pair) = exchange.pair.take() else { return };
+    let baseline = exchange
+        .attempts
+        .iter()
+        .find(|record| record.role == AttemptRole::Live && record.arm == Some(Arm::Baseline))
+        .filter(|_| outcome != ExchangeOutcome::ClientGone);
+    let half = match baseline.and_then(|record| verdict(record.failure, record.format_valid)) {
+        Some((observed, bad)) => Half::Known { observed, bad, times: (None, None) },
+        None => Half::NoEvidence,
+    };
+    pair.live(half);
+}

@@ -1,0 +1,125 @@
+//! The request as it is read: its bytes, kept as they came, and the few fields that routing needs.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use wire::failure::FailureKind;
+use wire::openai::{ErrorBody, Refusal};
+use wire::record::Endpoint;
+use wire::request::RequestView;
+
+use crate::snapshot::Limits;
+
+/// A request that could be read.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) endpoint: Endpoint,
+    /// Every byte as it came.
+    pub(crate) body: Bytes,
+    /// What was read, and where.
+    pub(crate) view: RequestView,
+}
+
+impl Parsed {
+    pub(crate) fn model(&self) -> &str {
+        &self.view.model
+    }
+
+    /// Whether the answer is to be a stream. Embeddings are never streamed.
+    pub(crate) fn streamed(&self) -> bool {
+        self.view.stream && self.endpoint == Endpoint::ChatCompletions
+    }
+
+    /// How many choices were asked for.
+    pub(crate) fn n_choices(&self) -> u64 {
+        self.view.n.unwrap_or(1).max(1)
+    }
+
+    pub(crate) fn user(&self) -> Option<Cow<'_, str>> {
+        self.view.user.as_deref().map(Cow::Borrowed)
+    }
+
+    pub(crate) fn conversation_id(&self) -> Option<Cow<'_, str>> {
+        self.view.conversation_id.as_deref().map(Cow::Borrowed)
+    }
+
+    pub(crate) fn conversation_prefix(&self) -> Option<&[u8]> {
+        self.view.prefix_bytes(&self.body)
+    }
+}
+
+/// Reads the body and what routing needs of it.
+pub(crate) async fn read(
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    incoming: Incoming,
+    limits: &Limits,
+) -> Result<Parsed, Refusal> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let words = "A compressed request body is not supported. Send it without `content-encoding`.";
+        let mut refusal = Refusal::invalid_request(words, None);
+        refusal.status = 415;
+        return Err(refusal);
+    }
+    let body = within(limits.body_timeout, collect(incoming, limits.max_body)).await?;
+    let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
+    Ok(Parsed { endpoint, body, view })
+}
+
+async fn within(
+    patience: Duration,
+    body: impl Future<Output = Result<Bytes, Refusal>>,
+) -> Result<Bytes, Refusal> {
+    tokio::time::timeout(patience, body).await.unwrap_or_else(|_| {
+        let body = ErrorBody::new("The request body did not arrive in time.", "invalid_request_error");
+        let mut refusal = Refusal::invalid_request("", None);
+        refusal.status = 408;
+        refusal.body = body.with_code("request_timeout");
+        refusal.may_retry = true;
+        Err(refusal)
+    })
+}
+
+/// The whole body. One that came in one piece is not copied; the size is checked before a byte of a declared one is read.
+async fn collect(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::too_large(limit as u64);
+    let declared = incoming.size_hint().exact();
+    if declared.is_some_and(|declared| declared > limit as u64) {
+        return Err(too_large());
+    }
+    let mut first = Bytes::new();
+    let mut whole: Option<BytesMut> = None;
+    while let Some(frame) = incoming.frame().await {
+        let Ok(frame) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };
+        let so_far = whole.as_ref().map_or(first.len(), BytesMut::len);
+        if so_far + frame.len() > limit {
+            return Err(too_large());
+        }
+        match &mut whole {
+            None if first.is_empty() => first = frame,
+            None => {
+                let expected = declared.and_then(|declared| usize::try_from(declared).ok()).unwrap_or(first.len() * 2);
+                let mut both = BytesMut::with_capacity(expected.max(first.len() + frame.len()));
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&frame);
+                whole = Some(both);
+            }
+            Some(whole) => whole.extend_from_slice(&frame),
+        }
+    }
+    Ok(whole.map_or(first, BytesMut::freeze))
+}
+
+/// The caller stopped in the middle of its request. It will hardly read this.
+fn cut_off(error: &hyper::Error) -> Refusal {
+    tracing::debug!(%error, "request body was cut");
+    let mut refusal = Refusal::invalid_request("The request body ended too early.", None);
+    refusal.kind = FailureKind::ClientGone;
+    refusal
+}

@@ -1,0 +1,129 @@
+//! The life of a request. Each step is the file of its name.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{ALLOW, CONNECTION, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use wire::failure::Failure;
+use wire::ids::ExchangeId;
+use wire::openai::{Refusal, models_list};
+use wire::record::Endpoint;
+
+use crate::assign::Caller;
+use crate::body::Body;
+use crate::counters::add;
+use crate::drain::Phase;
+use crate::record::{Arrival, Opening};
+use crate::socket::Busy;
+use crate::worker::Worker;
+use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, resolve};
+
+/// Answers one request, whatever it is.
+pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incoming>) -> Response<Body> {
+    add(&worker.counters.requests, 1);
+    let mut response = match Place::of(request.method(), request.uri().path()) {
+        Place::Exchange(endpoint) => exchange(&worker, endpoint, request).await,
+        Place::Models => refuse::json(StatusCode::OK, models_list(worker.prepared().snapshot.routes.keys())),
+        Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
+        Place::Ready => ready(&worker),
+        Place::WrongMethod(allowed) => wrong_method(&worker, allowed),
+        Place::Nowhere => {
+            let refusal = Refusal::no_such_path(request.method().as_str(), request.uri().path());
+            refused(&worker, new_id(&worker), &refusal)
+        }
+    };
+    if worker.phase.get() > Phase::Serving {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| body.keeping(busy))
+}
+
+/// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.
+async fn exchange(worker: &Rc<Worker>, endpoint: Endpoint, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let prepared = worker.prepared();
+    let principal = authenticate::principal(&head.headers);
+    let request = match parse::read(endpoint, &head.headers, body, &prepared.snapshot.limits).await {
+        Ok(request) => Arc::new(request),
+        Err(refusal) => return refused(worker, new_id(worker), &refusal),
+    };
+    let arrival = Arrival::now();
+    let id = worker.exchange_id(arrival.unix_us);
+    if let Err(failure) = admit::admit(worker) {
+        return failed(worker, id, &failure);
+    }
+    let route = match resolve::resolve(&prepared, &request) {
+        Ok(route) => Arc::clone(route),
+        Err(refusal) => return refused(worker, id, &refusal),
+    };
+    let caller = Caller { id, headers: &head.headers, principal: principal.as_deref(), request: &request };
+    let assignment = assign::assign(&worker.deps.live, &route, &caller);
+    let opening = Opening { id, arrival, principal, request, route, assignment };
+    let mut exchange = match record::open(worker, &prepared, opening) {
+        Ok(exchange) => exchange,
+        Err(failure) => return failed(worker, id, &failure),
+    };
+    match call::call(&mut exchange).await {
+        Ok(opened) => relay::relay(exchange, opened).await,
+        Err(dead) => relay::refuse(exchange, dead).await,
+    }
+}
+
+/// What a path is, with or without `/v1` before it.
+enum Place {
+    Exchange(Endpoint),
+    Models,
+    Health,
+    Ready,
+    WrongMethod(&'static str),
+    Nowhere,
+}
+
+impl Place {
+    fn of(method: &Method, path: &str) -> Self {
+        let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        let reads = method == Method::GET || method == Method::HEAD;
+        match below {
+            "/chat/completions" if method == Method::POST => Self::Exchange(Endpoint::ChatCompletions),
+            "/embeddings" if method == Method::POST => Self::Exchange(Endpoint::Embeddings),
+            "/models" if reads => Self::Models,
+            "/health" if reads => Self::Health,
+            "/ready" if reads => Self::Ready,
+            "/chat/completions" | "/embeddings" => Self::WrongMethod("POST"),
+            "/models" | "/health" | "/ready" => Self::WrongMethod("GET"),
+            _ => Self::Nowhere,
+        }
+    }
+}
+
+fn new_id(worker: &Worker) -> ExchangeId {
+    worker.exchange_id(crate::live::now().0)
+}
+
+fn ready(worker: &Worker) -> Response<Body> {
+    if worker.phase.get() == Phase::Serving {
+        refuse::json(StatusCode::OK, r#"{"status":"ready"}"#.into())
+    } else {
+        refuse::json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#.into())
+    }
+}
+
+fn wrong_method(worker: &Worker, allowed: &'static str) -> Response<Body> {
+    let mut refusal = Refusal::invalid_request(format!("Not allowed to use this method here: use {allowed}."), None);
+    refusal.status = 405;
+    let mut response = refused(worker, new_id(worker), &refusal);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn failed(worker: &Worker, id: ExchangeId, failure: &Failure) -> Response<Body> {
+    tracing::debug!(exchange = %id, %failure, "request refused");
+    refused(worker, id, &Refusal::of(failure))
+}
+
+fn refused(worker: &Worker, id: ExchangeId, refusal: &Refusal) -> Response<Body> {
+    worker.counters.refused.add(refusal.kind);
+    refuse::refusal(refusal, id, false)
+}

@@ -1,0 +1,241 @@
+//! The facts of one exchange, gathered while it runs and written to the journal: the request before the first byte of its
+//! answer, the answer before the last. Whatever ends an exchange early (its caller leaves, a panic, the end of the process's
+//! patience) drops it, and dropping it writes down how it ended.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use store::Ticket;
+use tracing::error;
+use wire::failure::{Failure, FailureKind};
+use wire::ids::ExchangeId;
+use wire::private::Private;
+use wire::record::{Adaptation, AnswerRecord, AttemptRecord, ExchangeOutcome, Record, RequestRecord};
+use wire::usage::Usage;
+
+use crate::assign::Assignment;
+use crate::call::Attempt;
+use crate::counters::{InFlight, add};
+use crate::drain::Phase;
+use crate::observe;
+use crate::parse::Parsed;
+use crate::shadow::Pair;
+use crate::snapshot::Route;
+use crate::worker::{Destination, Prepared, Worker};
+
+/// The status of an answer nobody waited for, in records only.
+const CLIENT_GONE: u16 = 499;
+
+/// What is known of a request before it becomes an exchange.
+pub(crate) struct Opening {
+    pub(crate) id: ExchangeId,
+    pub(crate) arrival: Arrival,
+    pub(crate) principal: Option<String>,
+    pub(crate) request: Arc<Parsed>,
+    pub(crate) route: Arc<Route>,
+    pub(crate) assignment: Option<Assignment>,
+}
+
+/// When a request was there, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) at: Instant,
+    pub(crate) unix_us: u64,
+}
+
+impl Arrival {
+    pub(crate) fn now() -> Self {
+        Self { at: Instant::now(), unix_us: crate::live::now().0 }
+    }
+
+    /// The wall clock as it would read `at`. One reading of the wall clock per exchange: its times cannot run backwards.
+    pub(crate) fn unix_us_at(&self, at: Instant) -> u64 {
+        self.unix_us + micros(at.saturating_duration_since(self.at))
+    }
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// One exchange under way.
+pub(crate) struct Exchange {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) prepared: Rc<Prepared>,
+    pub(crate) id: ExchangeId,
+    pub(crate) arrival: Arrival,
+    pub(crate) request: Arc<Parsed>,
+    pub(crate) route: Arc<Route>,
+    pub(crate) assignment: Option<Assignment>,
+    /// The attempt under way.
+    pub(crate) attempt: Option<Attempt>,
+    /// The attempts that ended.
+    pub(crate) attempts: Vec<AttemptRecord>,
+    pub(crate) adaptations: Vec<Adaptation>,
+    /// Where the shadow's side of the comparison waits for this one.
+    pub(crate) pair: Option<Arc<Pair>>,
+    /// The candidate answered 4xx: its fault if another target takes the same request, else the caller's.
+    pub(crate) candidate_refused: Option<AttemptRecord>,
+    /// The answer as the provider sent it, up to the limit.
+    pub(crate) answer: BytesMut,
+    /// The same, when it came in one piece.
+    pub(crate) whole_answer: Option<Bytes>,
+    pub(crate) served: Option<Served>,
+    request_ticket: Option<Ticket>,
+    finished: bool,
+    _in_flight: InFlight,
+}
+
+/// Whose answer the caller gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) target: String,
+    pub(crate) status: u16,
+    pub(crate) time_to_first_token: Option<Duration>,
+    pub(crate) usage: Option<Usage>,
+}
+
+impl Served {
+    pub(crate) fn new(destination: &Destination, status: u16) -> Self {
+        Self { target: destination.target.name.clone(), status, time_to_first_token: None, usage: None }
+    }
+}
+
+/// Opens an exchange: its request is on its way to the journal when this returns.
+pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
+    let Opening { id, arrival, principal, request, route, assignment } = opening;
+    let record = Record::Request(RequestRecord {
+        id,
+        received_at_us: arrival.unix_us,
+        endpoint: request.endpoint,
+        route: route.name.clone(),
+        principal,
+        streamed: request.streamed(),
+        rollout: assignment.as_ref().map(Assignment::to_ref),
+        body: Private::new(request.body.clone()),
+    });
+    let ticket = submit(worker, &record)?;
+    Ok(Exchange {
+        worker: Rc::clone(worker),
+        prepared: Rc::clone(prepared),
+        id,
+        arrival,
+        request,
+        route,
+        assignment,
+        attempt: None,
+        attempts: Vec::with_capacity(1),
+        adaptations: Vec::new(),
+        pair: None,
+        candidate_refused: None,
+        answer: BytesMut::new(),
+        whole_answer: None,
+        served: None,
+        request_ticket: Some(ticket),
+        finished: false,
+        _in_flight: InFlight::begin(&worker.counters),
+    })
+}
+
+fn submit(worker: &Worker, record: &Record) -> Result<Ticket, Failure> {
+    worker.deps.journal.submit(record).map_err(|error| {
+        add(&worker.counters.records_failed, 1);
+        Failure::new(FailureKind::RecordUnavailable, error.to_string())
+    })
+}
+
+/// Waits until a record is as safe as the journal's mode promises.
+pub(crate) async fn on_record(worker: &Worker, ticket: Ticket) -> Result<(), Failure> {
+    ticket.wait().await.map_err(|error| {
+        add(&worker.counters.records_failed, 1);
+        Failure::new(FailureKind::RecordUnavailable, error.to_string())
+    })
+}
+
+impl Exchange {
+    /// The ticket of the request's record, while nobody has waited for it.
+    pub(crate) fn request_ticket(&mut self) -> &mut Option<Ticket> {
+        &mut self.request_ticket
+    }
+
+    /// Waits until the request is on record. The first byte of the answer waits for this.
+    pub(crate) async fn request_on_record(&mut self) -> Result<(), Failure> {
+        match self.request_ticket.take() {
+            Some(ticket) => on_record(&self.worker, ticket).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps bytes of the answer for the record, up to the limit.
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
+        let room = self.prepared.snapshot.limits.max_recorded_answer.saturating_sub(self.answer.len());
+        self.answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Forgets the answer of a target that failed.
+    pub(crate) fn forget_answer(&mut self) {
+        self.answer.clear();
+        self.whole_answer = None;
+        self.served = None;
+    }
+
+    /// Closes the exchange: its last record is on its way to the journal when this returns.
+    pub(crate) fn finish(&mut self, outcome: ExchangeOutcome, failure: Option<FailureKind>) -> Result<Ticket, Failure> {
+        self.finished = true;
+        let finished = Instant::now();
+        let served = self.served.take();
+        let status = served.as_ref().map_or(CLIENT_GONE, |served| served.status);
+        let usage = served.as_ref().and_then(|served| served.usage);
+        let body = self.whole_answer.take().unwrap_or_else(|| self.answer.split().freeze());
+        let limit = self.prepared.snapshot.limits.max_recorded_answer;
+        let counters = &self.worker.counters;
+        counters.count_exchange(outcome);
+        counters.count_adaptations(&self.adaptations);
+        if let Some(usage) = usage {
+            add(&counters.input_tokens, usage.input_tokens);
+            add(&counters.output_tokens, usage.output_tokens);
+        }
+        observe::exchange(self, outcome);
+        let record = Record::Answer(AnswerRecord {
+            id: self.id,
+            finished_at_us: self.arrival.unix_us_at(finished),
+            status,
+            outcome,
+            failure,
+            time_to_first_token_us: served.as_ref().and_then(|served| served.time_to_first_token).map(micros),
+            served_by: served.map(|served| served.target),
+            duration_us: micros(finished.saturating_duration_since(self.arrival.at)),
+            usage,
+            adaptations: std::mem::take(&mut self.adaptations),
+            attempts: std::mem::take(&mut self.attempts),
+            body: Private::new(if body.len() > limit { body.slice(..limit) } else { body }),
+        });
+        submit(&self.worker, &record)
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        let kind = if std::thread::panicking() {
+            FailureKind::Internal
+        } else if self.worker.phase.get() >= Phase::Cutting {
+            FailureKind::ShuttingDown
+        } else {
+            FailureKind::ClientGone
+        };
+        let outcome = match kind {
+            FailureKind::ClientGone => ExchangeOutcome::ClientGone,
+            _ => ExchangeOutcome::Truncated,
+        };
+        crate::call::end_attempt(self, Some(&Failure::new(kind, "the exchange was given up")));
+        if let Err(failure) = self.finish(outcome, Some(kind)) {
+            error!(exchange = %self.id, %failure, "an exchange that was given up is not on record");
+        }
+    }
+}

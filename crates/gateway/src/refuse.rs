@@ -1,0 +1,78 @@
+//! Answers that say no, in the dialect's envelope and with the status that its SDKs expect.
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use wire::ids::ExchangeId;
+use wire::openai::Refusal;
+
+use crate::body::Body;
+
+/// Names the exchange in every answer.
+pub(crate) const EXCHANGE_ID: HeaderName = HeaderName::from_static("x-crossfade-exchange-id");
+/// Names the target that answered.
+pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-crossfade-target");
+/// Says whose fault an error is.
+pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-crossfade-origin");
+/// The provider's name of the request, else ours.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Tells the official SDKs whether another try makes sense.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// Says that the candidate answered because everything else had failed.
+pub(crate) const EMERGENCY: HeaderName = HeaderName::from_static("x-crossfade-emergency");
+
+/// The id as a header.
+pub(crate) fn id_value(id: ExchangeId) -> HeaderValue {
+    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The refusal as an answer. `final_word`: every target was tried, and trying again at once would only multiply the load.
+pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Response<Body> {
+    let mut response = json(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY), refusal.body.to_json());
+    let headers = response.headers_mut();
+    headers.insert(EXCHANGE_ID, id_value(id));
+    headers.insert(REQUEST_ID, id_value(id));
+    headers.insert(ORIGIN, HeaderValue::from_static(refusal.origin.as_str()));
+    if let Some(wait) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if final_word {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    // What is left of the request is not read.
+    if matches!(refusal.status, 408 | 413 | 415) {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::whole(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Headers that belong to one connection or that are made anew, and those a provider's edge sets for itself.
+const NOT_PASSED_ON: [&str; 11] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "content-length",
+    "set-cookie",
+    "alt-svc",
+];
+
+/// A provider's headers as the caller may see them.
+pub(crate) fn pass_on(mut headers: HeaderMap) -> HeaderMap {
+    for name in NOT_PASSED_ON {
+        headers.remove(name);
+    }
+    headers
+}

@@ -1,0 +1,261 @@
+//! The answer on its way to the caller: the provider's bytes, but for what Crossfade itself asked for. The first byte waits
+//! until the request is on record, the last until the answer is. A cut is told as an error and never looks like an end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use providers::ReplyBody;
+use wire::failure::{Failure, FailureKind};
+use wire::openai::Refusal;
+use wire::openai::chunk::{ChunkFacts, Disposition};
+use wire::record::ExchangeOutcome;
+use wire::sse::{self, Event, EventKind};
+
+use crate::body::{Body, Ending, Outlet};
+use crate::call::{Content, Dead, Open, Opened, end_attempt, note};
+use crate::answer;
+use crate::record::{Exchange, Served, micros, on_record};
+use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, TARGET, id_value};
+use crate::upstream::Upstream;
+
+/// How long the end of a body may take after `[DONE]` before its connection is given up.
+const TAIL: Duration = Duration::from_secs(1);
+
+/// Sends an answer that has begun.
+pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Body> {
+    if let Err(failure) = exchange.request_on_record().await {
+        end_attempt(&mut exchange, Some(&failure));
+        return refuse(exchange, failure.into()).await;
+    }
+    let Opened { destination, status, headers, content, emergency } = opened;
+    let mut headers = refuse::pass_on(headers);
+    label(&mut headers, &exchange);
+    headers.insert(TARGET, destination.label.clone());
+    if emergency {
+        headers.insert(EMERGENCY, HeaderValue::from_static("true"));
+    }
+    let body = match content {
+        Content::Whole(bytes) => match whole(&mut exchange).await {
+            Ok(()) => Body::whole(bytes),
+            Err(failure) => return refuse::refusal(&Refusal::of(&failure), exchange.id, false),
+        },
+        Content::Stream(open) => {
+            let outlet = Outlet::default();
+            Body::relayed(Box::pin(stream(exchange, *open, outlet.clone())), outlet)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Sends the bad news, once it is on record.
+pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body> {
+    let Dead { failure, answer, exhausted } = dead;
+    let status = answer.as_ref().map(|(status, ..)| status.as_u16());
+    let refusal = Refusal::of(&failure);
+    exchange.forget_answer();
+    let target = exchange.attempts.last().map(|attempt| attempt.target.clone()).unwrap_or_default();
+    exchange.served = Some(Served {
+        target: target.clone(),
+        status: status.unwrap_or(refusal.status),
+        time_to_first_token: None,
+        usage: None,
+    });
+    if let Some((_, _, body)) = &answer {
+        exchange.whole_answer = Some(body.clone());
+    }
+    let recorded = close(&mut exchange, ExchangeOutcome::Failed, Some(failure.kind)).await;
+    if let Err(failure) = recorded {
+        return refuse::refusal(&Refusal::of(&failure), exchange.id, false);
+    }
+    let mut response = match answer {
+        Some((status, headers, body)) => passed_on(status, headers, body),
+        None => refuse::refusal(&refusal, exchange.id, exhausted),
+    };
+    label(response.headers_mut(), &exchange);
+    response.headers_mut().insert(ORIGIN, HeaderValue::from_static(failure.origin.as_str()));
+    if let Some(destination) = exchange.prepared.destination(&target) {
+        response.headers_mut().insert(TARGET, destination.label.clone());
+    }
+    response
+}
+
+/// A provider's refusal in its own words.
+fn passed_on(status: StatusCode, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::whole(body));
+    *response.status_mut() = status;
+    *response.headers_mut() = refuse::pass_on(headers);
+    response
+}
+
+/// Names the exchange; the provider's name of the request stays.
+fn label(headers: &mut HeaderMap, exchange: &Exchange) {
+    let id = id_value(exchange.id);
+    if !headers.contains_key(&REQUEST_ID) {
+        headers.insert(REQUEST_ID, id.clone());
+    }
+    headers.insert(EXCHANGE_ID, id);
+}
+
+/// Closes the exchange and waits until that is on record.
+async fn close(
+    exchange: &mut Exchange,
+    outcome: ExchangeOutcome,
+    failure: Option<FailureKind>,
+) -> Result<(), Failure> {
+    let request = exchange.request_on_record().await;
+    let ticket = exchange.finish(outcome, failure)?;
+    on_record(&exchange.worker, ticket).await?;
+    request
+}
+
+async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {
+    end_attempt(exchange, None);
+    close(exchange, ExchangeOutcome::Complete, None).await
+}
+
+/// Sends a stream, frame by frame, and ends it.
+async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
+    let Open { mut upstream, held, rest, usage_added } = open;
+    let mut frame = Frame::default();
+    for (event, facts) in held {
+        exchange.keep(&event.raw);
+        frame.take(&event, &facts, usage_added);
+    }
+    let mut events = rest;
+    let ended = loop {
+        match forward(&mut exchange, &mut upstream, &mut frame, (&mut events, usage_added)) {
+            Ok(true) => break Ok(()),
+            Ok(false) => {}
+            Err(failure) => break Err(failure),
+        }
+        let seen = upstream.seen();
+        let (n_bytes, first) = (seen.n_bytes, seen.time_to_first_token);
+        note(&mut exchange, |record| {
+            record.answer_bytes = n_bytes;
+            record.time_to_first_token_us = first.map(micros);
+        });
+        if !frame.is_empty() {
+            outlet.send(frame.bytes()).await;
+            upstream.resume();
+        }
+        let phase = Rc::clone(&exchange.worker);
+        match upstream.read(&phase.phase, &mut events).await {
+            Ok(true) => {}
+            Ok(false) => break upstream.whole(),
+            Err(failure) => break Err(failure),
+        }
+    };
+    end(exchange, upstream, frame, ended).await
+}
+
+/// Looks at what came and puts into the frame what the caller gets of it. True after `[DONE]`.
+fn forward(
+    exchange: &mut Exchange,
+    upstream: &mut Upstream,
+    frame: &mut Frame,
+    (events, usage_added): (&mut Vec<Event>, bool),
+) -> Result<bool, Failure> {
+    for event in events.drain(..) {
+        exchange.keep(&event.raw);
+        match upstream.look(&event) {
+            Ok(facts) => frame.take(&event, &facts, usage_added),
+            Err(failure) => {
+                // The provider's own error goes out as it came; ours follows, for clients that do not know its form.
+                if failure.kind == FailureKind::ErrorInStream && event.kind == EventKind::Data {
+                    frame.push(&event.raw);
+                }
+                return Err(failure);
+            }
+        }
+        if upstream.seen().done {
+            return Ok(true);
+        }
+    }
+    Ok(upstream.seen().done)
+}
+
+/// The last bytes of a stream: they leave when the answer is on record.
+async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended: Result<(), Failure>) -> Ending {
+    let seen = upstream.seen().clone();
+    let judged = answer::stream(&exchange.request, &upstream);
+    note(&mut exchange, |record| {
+        record.answer_bytes = seen.n_bytes;
+        record.time_to_first_token_us = seen.time_to_first_token.map(micros);
+        judged.write(record);
+    });
+    let waited = exchange.attempt.as_ref().map(|attempt| attempt.started.saturating_duration_since(exchange.arrival.at));
+    if let Some(served) = &mut exchange.served {
+        served.usage = seen.usage;
+        served.time_to_first_token = seen.time_to_first_token.map(|token| token + waited.unwrap_or_default());
+    }
+    end_attempt(&mut exchange, ended.as_ref().err());
+    let told = match ended {
+        Ok(()) => {
+            exchange.worker.tasks.spawn_local(read_tail(upstream.into_body()));
+            close(&mut exchange, ExchangeOutcome::Complete, None).await
+        }
+        Err(failure) => {
+            // The provider hears of it now, not when the record is written.
+            drop(upstream);
+            let recorded = close(&mut exchange, ExchangeOutcome::Truncated, Some(failure.kind)).await;
+            recorded.and(Err(failure))
+        }
+    };
+    match told {
+        Ok(()) => Ending::Whole(frame.bytes()),
+        Err(failure) => {
+            frame.push(&sse::error_event(&Refusal::of(&failure).body));
+            Ending::Cut(frame.bytes())
+        }
+    }
+}
+
+/// Reads a body to its end, so that its connection can be used again.
+async fn read_tail(mut body: ReplyBody) {
+    let tail = async { while let Some(Ok(_)) = body.next().await {} };
+    // A body that does not end is dropped, and its connection with it.
+    tokio::time::timeout(TAIL, tail).await.unwrap_or_default();
+}
+
+/// What leaves in one write. One event is not copied.
+#[derive(Default)]
+struct Frame {
+    first: Bytes,
+    more: BytesMut,
+}
+
+impl Frame {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    fn take(&mut self, event: &Event, facts: &ChunkFacts, usage_added: bool) {
+        match facts.disposition(usage_added) {
+            Disposition::Pass => self.push(&event.raw),
+            Disposition::Drop => {}
+            Disposition::Cut(range) => event.without(range).parts().iter().for_each(|part| self.push(part)),
+        }
+    }
+
+    fn push(&mut self, bytes: &Bytes) {
+        if self.first.is_empty() {
+            self.first = bytes.clone();
+            return;
+        }
+        if self.more.is_empty() {
+            self.more.extend_from_slice(&self.first);
+        }
+        self.more.extend_from_slice(bytes);
+    }
+
+    fn bytes(&mut self) -> Bytes {
+        let first = std::mem::take(&mut self.first);
+        if self.more.is_empty() { first } else { self.more.split().freeze() }
+    }
+}

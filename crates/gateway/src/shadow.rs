@@ -1,0 +1,291 @@
+//! Copies of baseline requests to the candidate of a rollout. Everything here is the shadow's own: thread, runtime,
+//! connections, breakers, limits. A request on its way to a caller only ever tries to leave a copy at the door; when there is
+//! no room the copy is dropped and the reason counted.
+
+mod compare;
+mod copy;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use providers::{Client, Sent};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use wire::ids::ExchangeId;
+use wire::record::{Arm, ShadowDrop};
+
+use crate::drain::{LocalPhase, Phase};
+use crate::live::LiveRollout;
+use crate::parse::Parsed;
+use crate::record::{Arrival, Exchange};
+use crate::serve::{Deps, StartError, spawn};
+use crate::worker::{Breakers, Prepared};
+
+pub(crate) use compare::{Half, Pair};
+
+/// Bounds of the shadow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShadowLimits {
+    /// Copies that may wait to be looked at. They wait for microseconds; a full queue means that the machine is busy.
+    pub queue: usize,
+    /// Bytes of requests and answers held at once.
+    pub max_bytes: usize,
+    /// Copies under way at once.
+    pub max_in_flight: usize,
+    /// A copy that waited longer than this is dropped.
+    pub max_age: Duration,
+    /// Bytes kept of one answer; the rest is read, counted and forgotten.
+    pub max_answer: usize,
+}
+
+impl Default for ShadowLimits {
+    fn default() -> Self {
+        Self {
+            queue: 1024,
+            max_bytes: 64 << 20,
+            max_in_flight: 256,
+            max_age: Duration::from_secs(1),
+            max_answer: 1 << 20,
+        }
+    }
+}
+
+/// What the shadow did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct ShadowTotals {
+    /// Copies sent to a candidate.
+    pub sent: u64,
+    /// Copies answered well.
+    pub answered: u64,
+    /// Copies that failed.
+    pub failed: u64,
+    /// Copies under way.
+    pub in_flight: u64,
+    /// Bytes held for them.
+    pub bytes: u64,
+    /// Records the journal did not take.
+    pub unrecorded: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    answered: AtomicU64,
+    failed: AtomicU64,
+    in_flight: AtomicU64,
+    unrecorded: AtomicU64,
+}
+
+/// A baseline request to be copied.
+struct Offer {
+    id: ExchangeId,
+    request: Arc<Parsed>,
+    live: Arc<LiveRollout>,
+    epoch: u32,
+    pair: Arc<Pair>,
+    arrival: Arrival,
+    offered: Instant,
+    _bytes: Bytes,
+}
+
+/// Bytes held for one copy, given back when it ends.
+struct Bytes(Arc<AtomicUsize>, usize);
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+/// Where workers leave copies.
+#[derive(Clone)]
+pub(crate) struct ShadowDoor {
+    sender: mpsc::Sender<Offer>,
+    bytes: Arc<AtomicUsize>,
+    max_bytes: usize,
+    /// What one copy may hold besides its request.
+    max_answer: usize,
+}
+
+impl ShadowDoor {
+    /// Room for one copy and its answer, if there is any.
+    fn reserve(&self, n_bytes: usize) -> Option<Bytes> {
+        let reserved = Bytes(Arc::clone(&self.bytes), n_bytes + self.max_answer);
+        let before = self.bytes.fetch_add(reserved.1, Ordering::AcqRel);
+        (before + reserved.1 <= self.max_bytes).then_some(reserved)
+    }
+}
+
+/// What to do once the baseline's request was written: leave a copy at the shadow's door. `None` when this request is not
+/// copied. Never waits.
+pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent> {
+    let assignment = exchange.assignment.as_ref()?;
+    let first = exchange.attempts.is_empty() && exchange.pair.is_none();
+    if !first || arm != Some(Arm::Baseline) || assignment.arm != Arm::Baseline || assignment.shadow.is_none() {
+        return None;
+    }
+    let live = Arc::clone(&assignment.live);
+    let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, exchange.arrival.unix_us));
+    exchange.pair = Some(Arc::clone(&pair));
+    let (id, epoch, arrival) = (exchange.id, assignment.epoch, exchange.arrival);
+    let request = Arc::clone(&exchange.request);
+    let worker = Rc::clone(&exchange.worker);
+    Some(Box::new(move || {
+        let door = &worker.shadow;
+        let offered = match door.reserve(request.body.len()) {
+            None => Err(ShadowDrop::MemoryFull),
+            Some(bytes) => {
+                let offered = Instant::now();
+                let offer = Offer { id, request, live: Arc::clone(&live), epoch, pair, arrival, offered, _bytes: bytes };
+                door.sender.try_send(offer).map_err(|error| match error {
+                    TrySendError::Full(_) => ShadowDrop::QueueFull,
+                    TrySendError::Closed(_) => ShadowDrop::ShuttingDown,
+                })
+            }
+        };
+        match offered {
+            Ok(()) => {
+                crate::counters::add(&worker.counters.shadow_offered, 1);
+                live.shadow_offered(epoch);
+            }
+            Err(reason) => {
+                worker.counters.count_shadow_drop(reason);
+                live.shadow_dropped(epoch, reason);
+            }
+        }
+    }))
+}
+
+/// The shadow's thread.
+pub(crate) struct ShadowThread {
+    door: ShadowDoor,
+    counts: Arc<Counts>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl ShadowThread {
+    pub(crate) fn door(&self) -> ShadowDoor {
+        self.door.clone()
+    }
+
+    pub(crate) fn totals(&self) -> ShadowTotals {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ShadowTotals {
+            sent: read(&self.counts.sent),
+            answered: read(&self.counts.answered),
+            failed: read(&self.counts.failed),
+            in_flight: read(&self.counts.in_flight),
+            bytes: self.door.bytes.load(Ordering::Relaxed) as u64,
+            unrecorded: read(&self.counts.unrecorded),
+        }
+    }
+
+    pub(crate) fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the shadow's thread panicked");
+        }
+    }
+}
+
+/// Starts the shadow.
+pub(crate) fn start(
+    deps: &Deps,
+    limits: &ShadowLimits,
+    phase: watch::Receiver<Phase>,
+) -> Result<ShadowThread, StartError> {
+    let (sender, offers) = mpsc::channel(limits.queue.max(1));
+    let counts = Arc::new(Counts::default());
+    let door = ShadowDoor {
+        sender,
+        bytes: Arc::default(),
+        max_bytes: limits.max_bytes,
+        max_answer: limits.max_answer.min(limits.max_bytes / 2),
+    };
+    let (deps, limits, kept) = (deps.clone(), limits.clone(), Arc::clone(&counts));
+    let thread = spawn("shadow", move || async move {
+        Shadow::new(deps, limits, kept).run(offers, phase).await;
+    })?;
+    Ok(ShadowThread { door, counts, thread: Mutex::new(Some(thread)) })
+}
+
+/// The shadow on its own thread.
+struct Shadow {
+    deps: Deps,
+    limits: ShadowLimits,
+    counts: Arc<Counts>,
+    /// A lane of its own: limits and breakers are not those of live traffic.
+    providers: providers::Shared,
+    breakers: Breakers,
+    client: Client,
+    phase: LocalPhase,
+    prepared: std::cell::RefCell<Rc<Prepared>>,
+}
+
+impl Shadow {
+    fn new(deps: Deps, limits: ShadowLimits, counts: Arc<Counts>) -> Rc<Self> {
+        let providers = deps.providers.lane();
+        let breakers = Breakers::default();
+        let prepared = Prepared::new(deps.snapshot.load_full(), &providers, &breakers);
+        Rc::new(Self {
+            deps,
+            limits,
+            counts,
+            providers,
+            breakers,
+            client: Client::new(),
+            phase: LocalPhase::new(),
+            prepared: std::cell::RefCell::new(Rc::new(prepared)),
+        })
+    }
+
+    fn prepared(&self) -> Rc<Prepared> {
+        let current = self.deps.snapshot.load();
+        if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
+            let prepared = Prepared::new(Arc::clone(&current), &self.providers, &self.breakers);
+            self.prepared.replace(Rc::new(prepared));
+        }
+        Rc::clone(&self.prepared.borrow())
+    }
+
+    /// Takes offers until the door closes. What is under way at the end is dropped with the thread.
+    async fn run(self: Rc<Self>, mut offers: mpsc::Receiver<Offer>, mut phase: watch::Receiver<Phase>) {
+        let tasks = TaskTracker::new();
+        loop {
+            tokio::select! {
+                biased;
+                changed = phase.changed() => {
+                    let now = *phase.borrow_and_update();
+                    self.phase.advance(now);
+                    if changed.is_err() || now == Phase::Stopped {
+                        return;
+                    }
+                }
+                Some(offer) = offers.recv() => self.take(offer, &tasks),
+            }
+        }
+    }
+
+    fn take(self: &Rc<Self>, offer: Offer, tasks: &TaskTracker) {
+        let refused = if self.phase.get() >= Phase::Closing {
+            Some(ShadowDrop::ShuttingDown)
+        } else if offer.offered.elapsed() > self.limits.max_age {
+            Some(ShadowDrop::Expired)
+        } else if self.counts.in_flight.load(Ordering::Relaxed) >= self.limits.max_in_flight as u64 {
+            Some(ShadowDrop::Concurrency)
+        } else {
+            None
+        };
+        match refused {
+            Some(reason) => copy::dropped(self, &offer, reason),
+            None => {
+                tasks.spawn_local(copy::send(Rc::clone(self), offer));
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One copy, from the door to the record.
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use bytes::BytesMut;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use providers::breaker::Signal;
+use providers::{Call, Permit, Reply};
+use wire::failure::{Failure, FailureKind};
+use wire::private::Private;
+use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
+
+use super::{Half, Offer, Shadow};
+use crate::adapt::{Adapted, adapt_shadow};
+use crate::answer;
+use crate::observe;
+use crate::record::micros;
+use crate::upstream::Upstream;
+use crate::worker::Destination;
+
+/// The longest answer that is read; one that goes on is cut and counts as malformed.
+const LONGEST_ANSWER: usize = 64 << 20;
+
+/// Counts a number up for as long as it lives.
+struct Counted<'a>(&'a AtomicU64);
+
+impl<'a> Counted<'a> {
+    fn up(counter: &'a AtomicU64) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sends one copy to the candidate and records what came of it.
+pub(super) async fn send(shadow: Rc<Shadow>, offer: Offer) {
+    let _in_flight = Counted::up(&shadow.counts.in_flight);
+    let prepared = shadow.prepared();
+    let Some(destination) = prepared.destination(&offer.live.identity.candidate) else {
+        return dropped(&shadow, &offer, ShadowDrop::ShuttingDown);
+    };
+    let Some(adapted) = adapt_shadow(&offer.request, &destination.target) else {
+        return dropped(&shadow, &offer, ShadowDrop::SideEffects);
+    };
+    let Ok(permit) = destination.breaker.admit(Instant::now()).permit() else {
+        return dropped(&shadow, &offer, ShadowDrop::BreakerOpen);
+    };
+    shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
+    let mut copy = Copy::new(&offer, destination);
+    let ended = copy.run(&shadow, &offer, destination, adapted).await;
+    copy.finish(&shadow, &offer, permit, ended);
+}
+
+/// Records that a copy was not made, and why.
+pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
+    offer.live.shadow_dropped(offer.epoch, reason);
+    offer.pair.shadow(Half::NoEvidence);
+    record(shadow, offer, None, (Some(reason), BytesMut::new()));
+}
+
+fn record(
+    shadow: &Shadow,
+    offer: &Offer,
+    attempt: Option<AttemptRecord>,
+    (drop, body): (Option<ShadowDrop>, BytesMut),
+) {
+    let record = Record::Shadow(ShadowRecord {
+        id: offer.id,
+        rollout: offer.live.identity.name.clone(),
+        epoch: offer.epoch,
+        attempt,
+        drop,
+        body: Private::new(body.freeze()),
+    });
+    // Nobody waits for a copy's record: a full journal loses it, and the loss is counted.
+    if shadow.deps.journal.submit(&record).is_err() {
+        shadow.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A copy under way.
+struct Copy {
+    record: AttemptRecord,
+    started: Instant,
+    body: BytesMut,
+}
+
+impl Copy {
+    fn new(offer: &Offer, destination: &Destination) -> Self {
+        let started = Instant::now();
+        let target = &destination.target;
+        let record = AttemptRecord {
+            idx: 0,
+            target: target.name.clone(),
+            provider: target.provider.name.clone(),
+            model: target.model.clone(),
+            arm: Some(Arm::Candidate),
+            role: AttemptRole::Shadow,
+            started_us: offer.arrival.unix_us_at(started),
+            status: None,
+            failure: None,
+            time_to_first_token_us: None,
+            duration_us: 0,
+            usage: None,
+            finish_reason: None,
+            format_valid: None,
+            simulated: target.provider.is_simulated(),
+            truncated: false,
+            answer_bytes: 0,
+        };
+        Self { record, started, body: BytesMut::new() }
+    }
+
+    async fn run(
+        &mut self,
+        shadow: &Shadow,
+        offer: &Offer,
+        destination: &Destination,
+        adapted: Adapted,
+    ) -> Result<(), Failure> {
+        let timeouts = destination.provider.config().timeouts;
+        let call = Call {
+            endpoint: offer.request.endpoint,
+            body: adapted.body,
+            streamed: offer.request.streamed(),
+            request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
+            timeouts,
+            sent: None,
+        };
+        let reply = shadow.client.call(&destination.provider, call).await?;
+        self.record.status = Some(reply.status.as_u16());
+        let streamed = reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if reply.status.is_success() && offer.request.streamed() && streamed {
+            let upstream = Upstream::new(reply.body, &offer.request, &timeouts, self.started);
+            self.read_stream(shadow, offer, upstream).await
+        } else {
+            let deadline = self.started + timeouts.total;
+            self.read_whole(shadow, offer, reply, deadline).await
+        }
+    }
+
+    async fn read_stream(&mut self, shadow: &Shadow, offer: &Offer, mut upstream: Upstream) -> Result<(), Failure> {
+        let mut events = Vec::new();
+        loop {
+            let more = upstream.read(&shadow.phase, &mut events).await?;
+            for event in events.drain(..) {
+                self.keep(shadow, &event.raw);
+                upstream.look(&event)?;
+                let seen = upstream.seen();
+                self.record.answer_bytes = seen.n_bytes;
+                self.record.time_to_first_token_us = seen.time_to_first_token.map(micros);
+            }
+            if upstream.seen().done || !more {
+                break;
+            }
+            if upstream.seen().n_bytes > LONGEST_ANSWER as u64 {
+                return Err(Failure::new(FailureKind::Malformed, "the answer does not end"));
+            }
+        }
+        upstream.whole()?;
+        answer::stream(&offer.request, &upstream).write(&mut self.record);
+        Ok(())
+    }
+
+    async fn read_whole(
+        &mut self,
+        shadow: &Shadow,
+        offer: &Offer,
+        reply: Reply,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let Reply { status, headers, body, .. } = reply;
+        let read = tokio::time::timeout_at(deadline.into(), body.collect(LONGEST_ANSWER)).await;
+        let body = read.map_err(|_| Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time"))??;
+        self.record.answer_bytes = body.len() as u64;
+        self.keep(shadow, &body);
+        answer::whole(&offer.request, status, &headers, &body)?.write(&mut self.record);
+        Ok(())
+    }
+
+    fn keep(&mut self, shadow: &Shadow, bytes: &[u8]) {
+        let room = shadow.limits.max_answer.saturating_sub(self.body.len());
+        self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn finish(mut self, shadow: &Shadow, offer: &Offer, permit: Permit, ended: Result<(), Failure>) {
+        let now = Instant::now();
+        let failure = ended.err();
+        self.record.duration_us = micros(now.saturating_duration_since(self.started));
+        self.record.failure = failure.as_ref().map(|failure| failure.kind);
+        self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
+        // No jitter: one process has one shadow, so there is nobody to be out of step with.
+        permit.record(now, failure.as_ref().map_or(Signal::Success, Signal::of), 0.5);
+        let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };
+        counter.fetch_add(1, Ordering::Relaxed);
+        offer.pair.shadow(self.half());
+        record(shadow, offer, Some(self.record), (None, self.body));
+    }
+
+    /// What the guards and gates learn. The gateway let the request through and the baseline's answer decides whether it was
+    /// in order: what only the candidate refuses counts against it.
+    fn half(&self) -> Half {
+        let failure = match self.record.failure {
+            Some(FailureKind::HttpClientError) => Some(FailureKind::HttpServerError),
+            other => other,
+        };
+        match observe::verdict(failure, self.record.format_valid) {
+            Some((observed, bad)) => {
+                let complete = failure.is_none().then_some(self.record.duration_us);
+                Half::Known { observed, bad, times: (self.record.time_to_first_token_us, complete) }
+            }
+            None => Half::NoEvidence,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A stream from a provider, read whole event by whole event, with a clock that only content keeps quiet.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use providers::{ReplyBody, Timeouts};
+use tokio::time::Sleep;
+use wire::failure::{Failure, FailureKind};
+use wire::openai::chunk::{self, ChunkFacts};
+use wire::openai::content::Accumulator;
+use wire::sse::{Decoder, Event, EventKind};
+use wire::usage::Usage;
+
+use crate::drain::{LocalPhase, Phase};
+use crate::parse::Parsed;
+
+/// Events that are ready are taken together up to this many bytes, so that they leave in one write.
+const COALESCE: usize = 64 << 10;
+
+/// The upstream's side of a stream.
+pub(crate) struct Upstream {
+    body: ReplyBody,
+    /// `None` once the stream has ended.
+    decoder: Option<Decoder>,
+    patience: Patience,
+    /// How reading stopped, once it did; told after the events before it.
+    stopped: Option<Result<(), Failure>>,
+    format: Option<Accumulator>,
+    seen: Seen,
+    n_choices: u64,
+}
+
+/// What a stream has told so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// When the first content came, from the beginning of the attempt.
+    pub(crate) time_to_first_token: Option<Duration>,
+    pub(crate) finish_reason: Option<String>,
+    pub(crate) n_finished: u64,
+    pub(crate) done: bool,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) n_bytes: u64,
+}
+
+impl Seen {
+    /// Whether anything came that a caller waits for: from here on no other target can take over.
+    pub(crate) fn content(&self) -> bool {
+        self.time_to_first_token.is_some()
+    }
+}
+
+impl Upstream {
+    /// The stream of an attempt that began at `started`.
+    pub(crate) fn new(body: ReplyBody, request: &Parsed, timeouts: &Timeouts, started: Instant) -> Self {
+        Self {
+            body,
+            decoder: Some(Decoder::new()),
+            patience: Patience::new(timeouts, started),
+            stopped: None,
+            format: request.view.has_format().then(Accumulator::new),
+            seen: Seen::default(),
+            n_choices: request.n_choices(),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// What was gathered to judge the answer's format, when it has one.
+    pub(crate) fn format(&self) -> Option<&Accumulator> {
+        self.format.as_ref()
+    }
+
+    /// The body, to be read to its end so that the connection can be used again.
+    pub(crate) fn into_body(self) -> ReplyBody {
+        self.body
+    }
+
+    /// Waits for the next whole events and appends all that are ready to `events`. `Ok(false)` is the proper end of a
+    /// whole answer; every other end is a failure.
+    pub(crate) async fn read(&mut self, phase: &LocalPhase, events: &mut Vec<Event>) -> Result<bool, Failure> {
+        poll_fn(|cx| self.poll_read(cx, phase, events)).await
+    }
+
+    /// The caller was slow, not the provider: time spent handing over a frame is not the provider's.
+    pub(crate) fn resume(&mut self) {
+        self.patience.resume();
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        phase: &LocalPhase,
+        events: &mut Vec<Event>,
+    ) -> Poll<Result<bool, Failure>> {
+        if phase.get() >= Phase::Cutting {
+            return Poll::Ready(Err(Failure::new(FailureKind::ShuttingDown, "cut at the drain's deadline")));
+        }
+        let mut n_taken = 0;
+        while self.stopped.is_none() && n_taken < COALESCE {
+            match self.body.poll_next(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Some(Ok(bytes))) => {
+                    n_taken += bytes.len();
+                    self.take(bytes, events);
+                }
+                Poll::Ready(Some(Err(failure))) => self.stopped = Some(Err(failure)),
+                Poll::Ready(None) => self.stopped = Some(self.end(events)),
+            }
+        }
+        if !events.is_empty() {
+            return Poll::Ready(Ok(true));
+        }
+        if let Some(stopped) = self.stopped.take() {
+            return Poll::Ready(stopped.map(|()| false));
+        }
+        // Bytes that made no whole event yet, or nothing: the clock decides, and wakes this when it has to.
+        if n_taken >= COALESCE {
+            cx.waker().wake_by_ref();
+        }
+        let kind = ready!(self.patience.poll(cx));
+        Poll::Ready(Err(Failure::new(kind, "the stream stalled")))
+    }
+
+    fn take(&mut self, bytes: Bytes, events: &mut Vec<Event>) {
+        self.seen.n_bytes += bytes.len() as u64;
+        let Some(decoder) = &mut self.decoder else { return };
+        if let Err(error) = decoder.push(bytes, events) {
+            self.stopped = Some(Err(Failure::new(FailureKind::Malformed, error.to_string())));
+        }
+    }
+
+    /// The bytes ended in order. Whether the answer did, its own words must say: a clean close in the middle of an answer is
+    /// what a crashed server looks like.
+    fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
+        let Some(end) = self.decoder.take().map(Decoder::finish) else { return Ok(()) };
+        events.extend(end.event);
+        if end.incomplete.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::new(FailureKind::Disconnected, "the stream ended inside an event"))
+        }
+    }
+
+    /// Whether the answer is whole, judged at the proper end of the stream.
+    pub(crate) fn whole(&self) -> Result<(), Failure> {
+        if self.seen.done || self.seen.n_finished >= self.n_choices {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Disconnected, "the stream ended before the answer did"))
+    }
+
+    /// Looks at one event: keeps the clock and what the stream tells, and finds errors.
+    pub(crate) fn look(&mut self, event: &Event) -> Result<ChunkFacts, Failure> {
+        if event.kind == EventKind::Comment {
+            return Ok(ChunkFacts { valid: true, ..ChunkFacts::default() });
+        }
+        let facts = chunk::inspect(&event.data);
+        if event.kind == EventKind::Error || facts.error {
+            return Err(Failure::new(FailureKind::ErrorInStream, "the provider sent an error event"));
+        }
+        if !facts.valid {
+            return Err(Failure::new(FailureKind::Malformed, "an event is neither JSON nor [DONE]"));
+        }
+        let now = Instant::now();
+        if facts.has_content && !self.seen.content() {
+            self.seen.time_to_first_token = Some(now.saturating_duration_since(self.patience.started));
+            self.patience.answering = true;
+        }
+        self.patience.life = now;
+        if let Some(reason) = facts.finish_reason_in(&event.data) {
+            self.seen.n_finished += 1;
+            self.seen.finish_reason.get_or_insert_with(|| reason.to_owned());
+        }
+        if let Some(usage) = facts.usage {
+            self.seen.usage = Some(usage);
+        }
+        if let Some(format) = &mut self.format {
+            format.push(&event.data);
+        }
+        self.seen.done |= facts.done;
+        Ok(facts)
+    }
+}
+
+/// The clock of a stream: one timer, moved only when it fires.
+struct Patience {
+    started: Instant,
+    /// The last event with data, or the last time the caller took a frame.
+    life: Instant,
+    /// The first content has come.
+    answering: bool,
+    first_token: Duration,
+    inter_token: Duration,
+    total: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(timeouts: &Timeouts, started: Instant) -> Self {
+        Self {
+            started,
+            life: started,
+            answering: false,
+            first_token: timeouts.first_token,
+            inter_token: timeouts.inter_token,
+            total: timeouts.total,
+            timer: None,
+        }
+    }
+
+    fn resume(&mut self) {
+        self.life = Instant::now();
+    }
+
+    /// When it is over, and what to call it.
+    fn deadline(&self) -> (Instant, FailureKind) {
+        let (stall, kind) = if self.answering {
+            (self.life + self.inter_token, FailureKind::TimeoutInterToken)
+        } else {
+            (self.started + self.first_token, FailureKind::TimeoutFirstToken)
+        };
+        let total = self.started + self.total;
+        if total < stall { (total, FailureKind::TimeoutTotal) } else { (stall, kind) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<FailureKind> {
+        let (deadline, kind) = self.deadline();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
+        // An inter-token limit may end before the first-token limit that the timer was set for.
+        if timer.deadline() > deadline.into() {
+            timer.as_mut().reset(deadline.into());
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(kind);
+            }
+            timer.as_mut().reset(deadline.into());
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One core's share of the traffic: a thread with its own runtime, connection pools, counters and random numbers. What a
+//! worker owns is shared with no other thread, so a request takes no lock but the journal's queue.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use providers::{Breaker, Client, Provider};
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error};
+use wire::ids::ExchangeId;
+
+use crate::accept::Seat;
+use crate::counters::{Counters, add};
+use crate::drain::{LocalPhase, Phase};
+use crate::pipeline;
+use crate::serve::Deps;
+use crate::shadow::ShadowDoor;
+use crate::snapshot::{Snapshot, Target};
+use crate::socket::{Activity, Socket};
+
+/// Bytes a connection may buffer in each direction.
+const CONNECTION_BUFFER: usize = 128 << 10;
+
+/// What a worker is given when it starts.
+pub(crate) struct Post {
+    pub(crate) deps: Deps,
+    pub(crate) shadow: ShadowDoor,
+    pub(crate) breakers: Arc<Breakers>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) connections: mpsc::Receiver<std::net::TcpStream>,
+    pub(crate) n_connections: Arc<std::sync::atomic::AtomicUsize>,
+    pub(crate) phase: watch::Receiver<Phase>,
+}
+
+/// A worker as its requests see it.
+pub(crate) struct Worker {
+    pub(crate) deps: Deps,
+    pub(crate) shadow: ShadowDoor,
+    pub(crate) breakers: Arc<Breakers>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) client: Client,
+    pub(crate) phase: LocalPhase,
+    /// Owns what outlives its request: the end of an upstream's body after the caller has its answer.
+    pub(crate) tasks: TaskTracker,
+    prepared: RefCell<Rc<Prepared>>,
+    random: [Cell<u64>; 2],
+}
+
+/// A snapshot with its providers looked up.
+pub(crate) struct Prepared {
+    pub(crate) snapshot: Arc<Snapshot>,
+    destinations: HashMap<String, Rc<Destination>>,
+}
+
+/// A target, the provider behind it and the target's breaker.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) target: Arc<Target>,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) breaker: Arc<Breaker>,
+    /// The target's name as answers show it.
+    pub(crate) label: HeaderValue,
+}
+
+/// The breakers of all targets of one lane, by what the target is: a changed target starts with a closed one. A target has
+/// its own because baseline and candidate may be two models of one provider, and the failures of one must not close the
+/// other's door.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers(Mutex<HashMap<(String, String), Arc<Breaker>>>);
+
+impl Breakers {
+    fn of(&self, target: &Target) -> Arc<Breaker> {
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(breakers.entry((target.name.clone(), target.fingerprint.clone())).or_default())
+    }
+}
+
+impl Prepared {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, providers: &providers::Shared, breakers: &Breakers) -> Self {
+        let mut destinations = HashMap::with_capacity(snapshot.targets.len());
+        for (name, target) in &snapshot.targets {
+            match providers.provider(Arc::clone(&target.provider)) {
+                Ok(provider) => {
+                    let label = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
+                    let breaker = breakers.of(target);
+                    let destination = Destination { target: Arc::clone(target), provider, breaker, label };
+                    destinations.insert(name.clone(), Rc::new(destination));
+                }
+                Err(error) => error!(target = %name, %error, "provider cannot be set up"),
+            }
+        }
+        Self { snapshot, destinations }
+    }
+
+    pub(crate) fn destination(&self, target: &str) -> Option<&Rc<Destination>> {
+        self.destinations.get(target)
+    }
+}
+
+impl Worker {
+    fn new(post: &Post) -> Self {
+        let prepared = Prepared::new(post.deps.snapshot.load_full(), &post.deps.providers, &post.breakers);
+        let mut seed = [0; 16];
+        if let Err(error) = getrandom::fill(&mut seed) {
+            // Ids stay unique: the clock and the address of this worker's counters differ.
+            error!(%error, "no random numbers from the system");
+            let fallback = crate::live::now().0 ^ (Arc::as_ptr(&post.counters) as u64);
+            seed[..8].copy_from_slice(&fallback.to_le_bytes());
+        }
+        let (low, high) = seed.split_at(8);
+        let word = |bytes: &[u8]| Cell::new(u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
+        Self {
+            client: Client::new(),
+            deps: post.deps.clone(),
+            shadow: post.shadow.clone(),
+            breakers: Arc::clone(&post.breakers),
+            counters: Arc::clone(&post.counters),
+            phase: LocalPhase::new(),
+            tasks: TaskTracker::new(),
+            prepared: RefCell::new(Rc::new(prepared)),
+            random: [word(low), word(high)],
+        }
+    }
+
+    /// The config as it stands, with its providers.
+    pub(crate) fn prepared(&self) -> Rc<Prepared> {
+        let current = self.deps.snapshot.load();
+        if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
+            let prepared = Prepared::new(Arc::clone(&current), &self.deps.providers, &self.breakers);
+            self.prepared.replace(Rc::new(prepared));
+        }
+        Rc::clone(&self.prepared.borrow())
+    }
+
+    /// A new exchange id.
+    pub(crate) fn exchange_id(&self, now_us: u64) -> ExchangeId {
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.next_random(0).to_le_bytes());
+        random[8..].copy_from_slice(&self.next_random(1).to_le_bytes()[..2]);
+        ExchangeId::new(now_us / 1000, random)
+    }
+
+    /// A random number in 0..1.
+    pub(crate) fn random_fraction(&self) -> f64 {
+        // 53 bits: what a double holds exactly.
+        (self.next_random(1) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// SplitMix64 (Steele, Lea & Flood 2014): every seed gives all 2^64 numbers once. For ids and sampling, not secrets.
+    fn next_random(&self, stream: usize) -> u64 {
+        let state = &self.random[stream];
+        state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
+        let mut z = state.get();
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Serves connections until the phase says stop.
+pub(crate) async fn run(mut post: Post) {
+    let worker = Rc::new(Worker::new(&post));
+    loop {
+        tokio::select! {
+            biased;
+            changed = post.phase.changed() => {
+                let phase = *post.phase.borrow_and_update();
+                worker.phase.advance(phase);
+                if changed.is_err() || phase == Phase::Stopped {
+                    return;
+                }
+            }
+            Some(stream) = post.connections.recv() => {
+                let seat = Seat::taken(&post.n_connections);
+                add(&worker.counters.connections_accepted, 1);
+                worker.tasks.spawn_local(connection(Rc::clone(&worker), stream, seat));
+            }
+        }
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat) {
+    let stream = match tokio::net::TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => return error!(%error, "connection cannot be registered"),
+    };
+    let activity = Activity::new(&worker.prepared().snapshot.limits);
+    let io = TokioIo::new(Socket::new(stream, Rc::clone(&activity)));
+    let service = service_fn(|request| {
+        let worker = Rc::clone(&worker);
+        let busy = activity.begin_request();
+        async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_buf_size(CONNECTION_BUFFER)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let place = worker.phase.enter();
+    let mut closing = false;
+    let served = poll_fn(|cx| {
+        worker.phase.remember(place, cx.waker());
+        if !closing && worker.phase.get() >= Phase::Closing {
+            closing = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        match connection.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(served) => Poll::Ready(served),
+        }
+    })
+    .await;
+    worker.phase.leave(place);
+    drop(seat);
+    if let Err(error) = served {
+        debug!(%error, "connection ended");
+    }
+}
