@@ -296,12 +296,12 @@ impl LiveRollout {
         });
         drop(noted);
         // A full channel means that the controller has a wake-up waiting already; a closed one, that it is gone for good.
-        drop(self.controller.try_send(()));
+        self.controller.try_send(()).ok();
     }
 
     fn note_first_bad(&self, at: Timestamp) {
         if self.first_bad_us.load(Ordering::Relaxed) == 0 {
-            drop(self.first_bad_us.compare_exchange(0, at.0, Ordering::AcqRel, Ordering::Relaxed));
+            self.first_bad_us.compare_exchange(0, at.0, Ordering::AcqRel, Ordering::Relaxed).ok();
         }
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use providers::ProviderConfig;
 
+use crate::control::RolloutSettings;
+
 /// One whole resolved config.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -16,6 +18,8 @@ pub struct Snapshot {
     pub targets: BTreeMap<String, Arc<Target>>,
     /// Routes by the name an application sends as `model`.
     pub routes: BTreeMap<String, Arc<Route>>,
+    /// Rollouts by name, as the config describes them; where they stand is the controller's.
+    pub rollouts: BTreeMap<String, Arc<RolloutSettings>>,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.

@@ -1,1 +1,12 @@
-//! Room `operations`.
+//! One function per verb, with its role check. The command line, the admin API and the console call only these, so that
+//! a verb does the same whoever asks. Changes to a rollout are audited where they are committed, in the controller.
+
+mod desk;
+pub mod exchanges;
+pub mod rollouts;
+pub mod simulated;
+mod telemetry;
+
+pub use desk::{Actor, Desk, OperationError, Reader, Reloaded, Role, reload};
+pub use store::ExchangeFilter;
+pub use telemetry::metrics;

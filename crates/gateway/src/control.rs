@@ -1,0 +1,247 @@
+//! The controller: one thread, the only writer of stages.
+//!
+//! It loads what the store holds, publishes it to the request path ([`crate::live`]), and then turns: a command, a breach or
+//! a tick leads to an event; `rollout::apply` says what the event makes of the state; the new state, its evidence and the
+//! audit row are committed in one transaction; only then is a higher share published. A lower share is published first
+//! and committed after. What could not be committed is tried again at every tick, and a store that stays unwritable for
+//! a minute counts as control plane lost (DESIGN law 6).
+
+mod managed;
+mod run;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+pub use managed::StoredState;
+use rollout::{Policy, Transition};
+use serde::{Deserialize, Serialize};
+use store::{Database, DatabaseError, Journal};
+
+use crate::live::{LiveTable, Waker};
+use crate::snapshot::Snapshot;
+
+/// Commands waiting for the controller; a further one is refused rather than queued.
+const MAX_COMMANDS: usize = 64;
+/// A command that takes longer than this has failed for whoever asked.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A rollout as the config describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutSettings {
+    /// Its name.
+    pub name: String,
+    /// The route it splits.
+    pub route: String,
+    /// Target in production today.
+    pub baseline: String,
+    /// Target on trial.
+    pub candidate: String,
+    /// Hash of both targets: a change of it starts afresh.
+    pub fingerprint: String,
+    /// Stages, gates and guards.
+    pub policy: Policy,
+}
+
+/// What an operator may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Begin in shadow.
+    Start,
+    /// Go to the next step although the gate has not passed; recorded as such.
+    Promote,
+    /// Agree to the step that waits for approval.
+    Approve,
+    /// Keep the share; no promotion until resumed. Guards stay armed.
+    Pause,
+    /// Share to 0 for good.
+    Abort,
+    /// Go on after a pause; after a rollback or an abort, begin again in shadow.
+    Resume,
+}
+
+impl Verb {
+    /// The verb as it is written on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Promote => "promote",
+            Self::Approve => "approve",
+            Self::Pause => "pause",
+            Self::Abort => "abort",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// The verb of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Start, Self::Promote, Self::Approve, Self::Pause, Self::Abort, Self::Resume]
+            .into_iter()
+            .find(|verb| verb.as_str() == name)
+    }
+}
+
+/// Why a command came to nothing. Nothing was changed, unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// No such rollout in the config or the store.
+    #[error("there is no rollout `{0}`")]
+    Unknown(String),
+    /// The state does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// The store did not take it. An abort has taken the share to 0 all the same.
+    #[error("the store did not take the change")]
+    Store(#[source] DatabaseError),
+    /// The controller is busy or gone.
+    #[error("the controller does not answer; the share has not been raised")]
+    Unavailable,
+}
+
+struct Command {
+    verb: Verb,
+    rollout: String,
+    actor: String,
+    reason: String,
+    reply: SyncSender<Result<Transition, ControlError>>,
+}
+
+/// A handle on the controller; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Control {
+    commands: SyncSender<Command>,
+    wake: Waker,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} by {}", self.verb.as_str(), self.rollout, self.actor)
+    }
+}
+
+impl Control {
+    /// Carries out `verb` on `rollout` and waits for its audit row.
+    ///
+    /// # Errors
+    /// When the rollout is unknown, its state does not allow the verb, or the store or the controller does not answer.
+    pub fn command(&self, verb: Verb, rollout: &str, actor: &str, reason: &str) -> Result<Transition, ControlError> {
+        let (reply, answer) = sync_channel(1);
+        let command = Command { verb, rollout: rollout.into(), actor: actor.into(), reason: reason.into(), reply };
+        self.commands.try_send(command).map_err(|_| ControlError::Unavailable)?;
+        if let Err(TrySendError::Disconnected(())) = self.wake.try_send(()) {
+            return Err(ControlError::Unavailable);
+        }
+        match answer.recv_timeout(COMMAND_TIMEOUT) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(ControlError::Unavailable),
+        }
+    }
+}
+
+/// What the controller works with.
+pub struct ControllerParts {
+    /// Its own connection to the store.
+    pub database: Database,
+    /// The config in force; settings of rollouts are read from it.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// Where live rollouts are published.
+    pub live: Arc<LiveTable>,
+    /// The journal, for its drop rate.
+    pub journal: Journal,
+    /// How often it looks; 100 ms but for compressed time.
+    pub tick: Duration,
+    /// How long the store may refuse before the control plane counts as lost.
+    pub store_patience: Duration,
+}
+
+/// The running controller.
+#[derive(Debug)]
+pub struct Controller {
+    control: Control,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why the controller did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The stored rollouts could not be read.
+    #[error("could not read the stored rollouts")]
+    Load(#[source] DatabaseError),
+    /// A stored rollout cannot be understood.
+    #[error("the stored state of rollout `{name}` cannot be read")]
+    Corrupt {
+        /// The rollout.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The thread could not be started.
+    #[error("could not start the controller's thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Controller {
+    /// Loads the stored rollouts, publishes them, and starts the thread. When this returns, the request path sees every
+    /// rollout at the share the store holds, or at 0.
+    ///
+    /// # Errors
+    /// When the store cannot be read, a stored state cannot be understood, or no thread can be had.
+    pub fn start(parts: ControllerParts) -> Result<Self, StartError> {
+        let (commands, inbox) = sync_channel(MAX_COMMANDS);
+        let (wake, woken) = sync_channel(1);
+        let control = Control { commands, wake: wake.clone() };
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut work = run::Work::load(parts, wake)?;
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("controller".into())
+            .spawn(move || turn(&mut work, &inbox, &woken, &stopping))
+            .map_err(StartError::Thread)?;
+        Ok(Self { control, stop, thread: Some(thread) })
+    }
+
+    /// A handle for whoever gives commands.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Saves the evidence and stops. Shares stay as they are.
+    pub fn stop(mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Release);
+        // A full channel wakes it as well.
+        self.control.wake.try_send(()).ok();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("controller thread panicked");
+        }
+    }
+}
+
+fn turn(work: &mut run::Work, inbox: &Receiver<Command>, woken: &Receiver<()>, stop: &std::sync::atomic::AtomicBool) {
+    while let Ok(()) | Err(RecvTimeoutError::Timeout) = woken.recv_timeout(work.tick()) {
+        work.persist_trips();
+        while let Ok(command) = inbox.try_recv() {
+            let result = work.command(command.verb, &command.rollout, &command.actor, &command.reason);
+            // Whoever asked may have given up waiting; the audit row has it all the same.
+            drop(command.reply.try_send(result));
+        }
+        work.tick_all();
+        if stop.load(std::sync::atomic::Ordering::Acquire) {
+            work.save_all_evidence();
+            break;
+        }
+    }
+}
+
+/// Settings by name, as a snapshot carries them.
+pub type SettingsByName = BTreeMap<String, Arc<RolloutSettings>>;

@@ -1,0 +1,171 @@
+//! One rollout in the controller's hands: what is stored of it, and what is published.
+
+use std::sync::Arc;
+
+use rollout::{Arm, Evidence, Metric, MetricSet, Outcome, Policy, SeenUnit, State, Status, Timestamp, Transition};
+use store::{EvidenceRow, RolloutRow, TransitionRow};
+use wire::failure::FailureKind;
+
+use crate::live::{Identity, LiveRollout, View, Waker};
+use crate::observe;
+
+/// A transition that is decided, published where it lowers the share, and not yet in the store.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub state: State,
+    pub transition: Transition,
+    pub evidence: Option<Evidence>,
+}
+
+/// A rollout and its live counterpart.
+#[derive(Debug)]
+pub(super) struct Managed {
+    pub route: String,
+    pub fingerprint: String,
+    pub policy: Policy,
+    pub state: State,
+    pub live: Arc<LiveRollout>,
+    /// Lowered already, to be committed as soon as the store takes it.
+    pub pending: Option<Pending>,
+}
+
+/// What is stored as a rollout's state: `rollout::State` and what only the gateway needs.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct StoredState {
+    /// The route it splits.
+    pub route: String,
+    /// Hash of both targets when the evidence began.
+    pub fingerprint: String,
+    /// Where it stands.
+    pub state: State,
+}
+
+impl Managed {
+    /// A rollout as it begins or as the store holds it, ready to be published.
+    pub fn new(stored: StoredState, policy: Policy, evidence: Evidence, wake: Waker) -> Self {
+        let StoredState { route, fingerprint, state } = stored;
+        let identity = Identity {
+            name: state.name.clone(),
+            route: route.clone(),
+            baseline: state.baseline.clone(),
+            candidate: state.candidate.clone(),
+            unit: policy.unit,
+            salt: state.salt.clone(),
+        };
+        let live = Arc::new(LiveRollout::new(identity, view(&policy, &state), evidence, wake));
+        Self { route, fingerprint, policy, state, live, pending: None }
+    }
+
+    /// The row the store keeps of `state`.
+    pub fn row(&self, state: &State) -> Result<RolloutRow, serde_json::Error> {
+        let stored =
+            StoredState { route: self.route.clone(), fingerprint: self.fingerprint.clone(), state: state.clone() };
+        Ok(RolloutRow {
+            name: state.name.clone(),
+            generation: state.generation,
+            state_json: serde_json::to_string(&stored)?,
+            policy_json: serde_json::to_string(&self.policy)?,
+        })
+    }
+
+    /// Whether it occupies its route: a draft, a thrown-back or an aborted rollout leaves it to others.
+    pub fn is_live(&self) -> bool {
+        self.state.status.is_serving()
+    }
+}
+
+/// What the request path needs of a state.
+pub(super) fn view(policy: &Policy, state: &State) -> View {
+    View {
+        epoch: state.epoch,
+        generation: state.generation,
+        share: state.share(policy),
+        holdback: policy.holdback,
+        shadow_sample: if state.is_shadowing(policy) && state.status != Status::Paused {
+            policy.shadow_sample
+        } else {
+            0.0
+        },
+        watching: state.status.is_serving(),
+    }
+}
+
+/// The evidence of `state` as the store has it, brought up to date from the record: a process that died may have seen a
+/// breach it did not live to write down, and its last half second of counting is only in the exchanges.
+pub(super) fn restore(
+    policy: &Policy,
+    state: &State,
+    saved: Option<&EvidenceRow>,
+    outcomes: &[store::EpochOutcome],
+) -> Result<Evidence, serde_json::Error> {
+    let mut evidence = match saved {
+        Some(row) => serde_json::from_str(&row.json)?,
+        None => Evidence::begin(policy, state, None),
+    };
+    let saved_at = saved.map_or(0, |row| row.updated_at_us);
+    let (known, new): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.finished_at_us <= saved_at);
+    evidence.import_seen_units(known.iter().filter_map(|known| {
+        let (observed, bad) = verdict(known)?;
+        Some(SeenUnit::from_record(known.unit, observed, bad))
+    }));
+    for outcome in new {
+        let Some((observed, bad)) = verdict(outcome) else { continue };
+        let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
+        // A breach is kept in the evidence: the controller looks for it before anything is published.
+        evidence.observe(&Outcome {
+            unit: outcome.unit,
+            arm,
+            admitted_at: Timestamp(outcome.received_at_us),
+            at: Timestamp(outcome.finished_at_us),
+            observed,
+            bad,
+            time_to_first_token_us: outcome.time_to_first_token_us,
+            duration_us: outcome.duration_us,
+        });
+    }
+    Ok(evidence)
+}
+
+/// What a stored outcome was judged on, and bad on.
+fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
+    let failure = outcome.failure.as_deref().map(|name| {
+        let known = FailureKind::ALL.iter().find(|kind| kind.as_str() == name);
+        known.copied().unwrap_or(FailureKind::Internal)
+    });
+    observe::verdict(failure, outcome.format_valid)
+}
+
+/// The audit row of a transition.
+pub(super) fn audit(transition: &Transition) -> TransitionRow {
+    TransitionRow {
+        rollout: transition.rollout.clone(),
+        generation: transition.generation,
+        at_us: transition.at.0,
+        from: transition.from.clone(),
+        to: transition.to.clone(),
+        from_share: transition.from_share,
+        to_share: transition.to_share,
+        epoch: transition.epoch,
+        actor: transition.actor.clone(),
+        event: transition.event.clone(),
+        reason: transition.reason.clone(),
+        evidence_json: transition.evidence_json.clone(),
+        policy_hash: transition.policy_hash.clone(),
+    }
+}
+
+/// A saved copy of evidence. The time is taken after the copy: what became known later is replayed after a crash.
+pub(super) fn evidence_row(name: &str, evidence: &Evidence, at: Timestamp) -> Result<EvidenceRow, serde_json::Error> {
+    Ok(EvidenceRow {
+        rollout: name.to_owned(),
+        epoch: evidence.epoch(),
+        updated_at_us: at.0,
+        json: serde_json::to_string(evidence)?,
+    })
+}
+
+/// Requests the evidence has judged so far: whether it changed since it was saved.
+pub(super) fn weight(evidence: &Evidence) -> u64 {
+    let judged = |arm| evidence.arm(arm).tally(Metric::Error).n;
+    judged(Arm::Baseline) + judged(Arm::Candidate) + evidence.coverage().offered + evidence.coverage().n_dropped()
+}

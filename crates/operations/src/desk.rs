@@ -1,0 +1,201 @@
+//! What operations work with, who asks, and why an operation came to nothing.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gateway::control::{Control, ControlError};
+use gateway::live::LiveTable;
+use serde::{Deserialize, Serialize};
+use store::{Database, DatabaseError, Journal};
+
+/// What somebody may do. Each role may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Start, pause, resume, abort.
+    Operator,
+    /// Approve and promote.
+    Approver,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// The role as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Who asks; audit rows carry the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// How the asker is called.
+    pub name: String,
+    /// What the asker may do.
+    pub role: Role,
+}
+
+impl Actor {
+    pub(crate) fn needs(&self, role: Role) -> Result<(), OperationError> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(OperationError::Forbidden(format!(
+            "this needs the role {}; {} is {}",
+            role.as_str(),
+            self.name,
+            self.role.as_str()
+        )))
+    }
+}
+
+/// Why an operation came to nothing. Nothing was changed unless the message says so.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The asker's role does not cover it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The state does not allow it.
+    #[error("{0}")]
+    Refused(String),
+    /// Nobody is there to do it now.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store failed.
+    #[error("could not {doing}: {source}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// What the store said.
+        #[source]
+        source: DatabaseError,
+    },
+}
+
+impl From<ControlError> for OperationError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Unknown(name) => {
+                Self::NotFound(format!("there is no rollout `{name}` in the config or the store"))
+            }
+            ControlError::Refused(why) => Self::Refused(why),
+            ControlError::Unavailable => Self::Unavailable(error.to_string()),
+            ControlError::Store(source) => Self::Store { doing: "commit the change", source },
+        }
+    }
+}
+
+/// What a reload changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Hash of the config now in force.
+    pub config_hash: String,
+    /// Whether it differs from the one before.
+    pub changed: bool,
+}
+
+/// Reads, validates and swaps the config; the text of every problem when it cannot.
+pub type ReloadFn = Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
+
+/// What operations on a running gateway work with.
+pub struct Desk {
+    /// The only writer of stages.
+    pub control: Control,
+    /// The live rollouts, for telemetry.
+    pub live: Arc<LiveTable>,
+    /// The journal, for telemetry.
+    pub journal: Journal,
+    /// The simulated providers and their knobs.
+    pub providers: Arc<providers::Shared>,
+    /// The request path's counters as Prometheus text.
+    pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Validates and swaps the config.
+    pub reload: ReloadFn,
+    /// Whether the data listener takes traffic.
+    pub ready: Arc<AtomicBool>,
+    reader: Mutex<Database>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// The desk's connection for reading, while it is held.
+pub struct Reader<'a>(MutexGuard<'a, Database>);
+
+impl Deref for Reader<'_> {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        &self.0
+    }
+}
+
+/// What a desk is made of.
+pub struct DeskParts {
+    /// The only writer of stages.
+    pub control: Control,
+    /// The live rollouts.
+    pub live: Arc<LiveTable>,
+    /// The journal.
+    pub journal: Journal,
+    /// The providers.
+    pub providers: Arc<providers::Shared>,
+    /// The request path's counters as Prometheus text.
+    pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Validates and swaps the config.
+    pub reload: ReloadFn,
+    /// Whether the data listener takes traffic.
+    pub ready: Arc<AtomicBool>,
+    /// A connection for reading.
+    pub reader: Database,
+}
+
+impl Desk {
+    /// A desk from its parts.
+    #[must_use]
+    pub fn new(parts: DeskParts) -> Self {
+        let DeskParts { control, live, journal, providers, gateway_metrics, reload, ready, reader } = parts;
+        Self { control, live, journal, providers, gateway_metrics, reload, ready, reader: Mutex::new(reader) }
+    }
+
+    /// The connection for reading; held by one operation at a time.
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_> {
+        Reader(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the data listener takes traffic.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+}
+
+/// Reads the config again and swaps it in whole; on any problem the one in force stays.
+///
+/// # Errors
+/// When the actor may not, or the config has problems: all of them, as text.
+pub fn reload(desk: &Desk, actor: &Actor) -> Result<Reloaded, OperationError> {
+    actor.needs(Role::Operator)?;
+    (desk.reload)().map_err(OperationError::Invalid)
+}

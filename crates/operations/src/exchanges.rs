@@ -1,0 +1,116 @@
+//! The record, read back.
+
+use serde::Serialize;
+use store::{BodyKind, Database, ExchangeDetail, ExchangeFilter, ExchangeRow, PairCounts, PairRow};
+use wire::ids::ExchangeId;
+
+use crate::desk::OperationError;
+
+/// Exchanges that match a filter, and how many the record holds.
+#[derive(Debug, Serialize)]
+pub struct ExchangePage {
+    /// Newest first.
+    pub exchanges: Vec<ExchangeRow>,
+    /// All that the store holds.
+    pub counts: store::Counts,
+}
+
+/// Pairs that match a filter, and what became of the others.
+#[derive(Debug, Serialize)]
+pub struct PairPage {
+    /// Newest first.
+    pub pairs: Vec<PairRow>,
+    /// All that match the rollout and the epoch.
+    pub counts: PairCounts,
+}
+
+/// One exchange with its bodies, as text.
+#[derive(Debug, Serialize)]
+pub struct ExchangeView {
+    /// Everything but the bodies.
+    #[serde(flatten)]
+    pub detail: ExchangeDetail,
+    /// The request as it came.
+    pub request: Option<String>,
+    /// The answer the caller got.
+    pub answer: Option<String>,
+    /// The candidate's answer to the copy.
+    pub shadow: Option<String>,
+}
+
+/// Exchanges that match, newest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn list(database: &Database, filter: &ExchangeFilter) -> Result<ExchangePage, OperationError> {
+    let reading = |source| OperationError::Store { doing: "list exchanges", source };
+    Ok(ExchangePage { exchanges: database.list(filter).map_err(reading)?, counts: database.counts().map_err(reading)? })
+}
+
+/// Pairs of baseline and candidate answers that match, newest first.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn pairs(database: &Database, filter: &ExchangeFilter) -> Result<PairPage, OperationError> {
+    let reading = |source| OperationError::Store { doing: "list pairs", source };
+    Ok(PairPage {
+        pairs: database.pairs(filter).map_err(reading)?,
+        counts: database.pair_counts(filter).map_err(reading)?,
+    })
+}
+
+/// One exchange with its bodies.
+///
+/// # Errors
+/// When the id is none, there is no such exchange, or the store cannot be read.
+pub fn show(database: &Database, id: &str) -> Result<ExchangeView, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read the exchange", source };
+    let id: ExchangeId = id.parse().map_err(|_| OperationError::Invalid(format!("`{id}` is not an exchange id")))?;
+    let missing = || OperationError::NotFound(format!("there is no exchange {id}, or it is still under way"));
+    let detail = database.show(id).map_err(reading)?.ok_or_else(missing)?;
+    let body = |kind| -> Result<Option<String>, OperationError> {
+        let body = database.body(id, kind).map_err(reading)?;
+        Ok(body.map(|body| String::from_utf8_lossy(body.expose()).into_owned()))
+    };
+    Ok(ExchangeView {
+        request: body(BodyKind::Request)?,
+        answer: body(BodyKind::Answer)?,
+        shadow: body(BodyKind::Shadow)?,
+        detail,
+    })
+}
+
+/// A filter from names and values, as a query string or flags give them.
+///
+/// # Errors
+/// When a name or a value is not one a filter has.
+pub fn filter(pairs: &[(String, String)]) -> Result<ExchangeFilter, OperationError> {
+    let mut filter = ExchangeFilter::default();
+    for (name, value) in pairs {
+        let number = || {
+            let wrong = || OperationError::Invalid(format!("`{name}` wants a whole number, not `{value}`"));
+            value.parse::<u64>().map_err(|_| wrong())
+        };
+        let small = || {
+            number().and_then(|number| {
+                u32::try_from(number).map_err(|_| OperationError::Invalid(format!("`{name}` is too large")))
+            })
+        };
+        match name.as_str() {
+            "route" => filter.route = Some(value.clone()),
+            "rollout" => filter.rollout = Some(value.clone()),
+            "epoch" => filter.epoch = Some(small()?),
+            "arm" => filter.arm = Some(value.clone()),
+            "outcome" => filter.outcome = Some(value.clone()),
+            "since_us" => filter.since_us = Some(number()?),
+            "until_us" => filter.until_us = Some(number()?),
+            "limit" => filter.limit = Some(small()?),
+            "before" => {
+                let wrong = |_| OperationError::Invalid(format!("`{value}` is not an exchange id"));
+                filter.before = Some(value.parse().map_err(wrong)?);
+            }
+            other => return Err(OperationError::Invalid(format!("there is no filter `{other}`"))),
+        }
+    }
+    Ok(filter)
+}

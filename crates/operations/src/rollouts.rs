@@ -1,0 +1,209 @@
+//! Rollouts: read from the store, whether a gateway runs or not; changed through the controller of the one that runs.
+
+use gateway::control::{StoredState, Verb};
+use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
+use serde::{Deserialize, Serialize};
+use store::{Database, ExchangeFilter, PairCounts, RolloutRow, TransitionRow};
+
+use crate::desk::{Actor, Desk, OperationError, Role};
+
+/// How many of the last transitions a status shows.
+const LAST_TRANSITIONS: usize = 5;
+
+/// A rollout in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutLine {
+    /// Its name.
+    pub name: String,
+    /// The route it splits.
+    pub route: String,
+    /// Where it stands, such as `canary 5 %`.
+    pub label: String,
+    /// Its status.
+    pub status: rollout::Status,
+    /// The candidate's share, 0..1.
+    pub share: f64,
+    /// The target in production today.
+    pub baseline: String,
+    /// The target on trial.
+    pub candidate: String,
+}
+
+/// A rollout on one page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RolloutView {
+    /// Its name.
+    pub name: String,
+    /// The route it splits.
+    pub route: String,
+    /// Where it stands, such as `canary 5 %`.
+    pub label: String,
+    /// One higher with every transition.
+    pub generation: u64,
+    /// Who started it.
+    pub author: String,
+    /// Hash of the policy it runs under.
+    pub policy_hash: String,
+    /// When the evidence was saved last, Unix microseconds; `None` before any.
+    pub evidence_saved_at_us: Option<u64>,
+    /// Numbers and words about the epoch it is in.
+    pub explanation: Explanation,
+    /// Pairs in the store, over all epochs.
+    pub pairs: PairTotals,
+    /// The last transitions, newest first.
+    pub transitions: Vec<TransitionRow>,
+}
+
+/// What became of the copies of a rollout, over all epochs, as the store has them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PairTotals {
+    /// Both answers are there.
+    pub complete: u64,
+    /// Copies dropped, by reason.
+    pub dropped: std::collections::BTreeMap<String, u64>,
+}
+
+impl From<PairCounts> for PairTotals {
+    fn from(counts: PairCounts) -> Self {
+        Self { complete: counts.complete, dropped: counts.dropped }
+    }
+}
+
+/// Every rollout in the store, by name.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
+    let rows = database.load_rollouts().map_err(|source| OperationError::Store { doing: "list rollouts", source })?;
+    rows.iter()
+        .map(|row| {
+            let (stored, policy) = parse(row)?;
+            Ok(RolloutLine {
+                name: row.name.clone(),
+                route: stored.route,
+                label: stored.state.label(&policy),
+                status: stored.state.status,
+                share: stored.state.share(&policy),
+                baseline: stored.state.baseline,
+                candidate: stored.state.candidate,
+            })
+        })
+        .collect()
+}
+
+/// One rollout as the store has it: at most half a second behind a running gateway.
+///
+/// # Errors
+/// When there is no such rollout, or the store cannot be read.
+pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationError> {
+    let row = load(database, name)?;
+    let (stored, policy) = parse(&row)?;
+    let reading = |source| OperationError::Store { doing: "read the rollout's evidence", source };
+    let saved = database.load_evidence(name, stored.state.epoch).map_err(reading)?;
+    let evidence: Evidence = match &saved {
+        Some(saved) => serde_json::from_str(&saved.json).map_err(|error| corrupt(name, &error))?,
+        None => Evidence::begin(&policy, &stored.state, None),
+    };
+    let mut transitions = database.transitions(Some(name)).map_err(reading)?;
+    transitions.reverse();
+    transitions.truncate(LAST_TRANSITIONS);
+    let filter = ExchangeFilter { rollout: Some(name.to_owned()), ..ExchangeFilter::default() };
+    let pairs = database.pair_counts(&filter).map_err(reading)?;
+    let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
+    Ok(RolloutView {
+        name: row.name.clone(),
+        route: stored.route,
+        label: stored.state.label(&policy),
+        generation: row.generation,
+        author: stored.state.author.clone(),
+        policy_hash: stored.state.policy_hash.clone(),
+        evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
+        explanation: rollout::explain(&policy, &stored.state, &evidence, &Health::default(), now),
+        pairs: pairs.into(),
+        transitions,
+    })
+}
+
+/// Every transition of a rollout, oldest first.
+///
+/// # Errors
+/// When there is no such rollout, or the store cannot be read.
+pub fn history(database: &Database, name: &str) -> Result<Vec<TransitionRow>, OperationError> {
+    load(database, name)?;
+    database.transitions(Some(name)).map_err(|source| OperationError::Store { doing: "read the history", source })
+}
+
+/// Carries out `verb` (`start`, `promote`, `approve`, `pause`, `abort`, `resume`) through the controller.
+///
+/// # Errors
+/// When the verb or the rollout does not exist, the actor may not, the state does not allow it, or the store refuses.
+pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) -> Result<Transition, OperationError> {
+    let verb = Verb::parse(verb).ok_or_else(|| OperationError::NotFound(format!("there is no verb `{verb}`")))?;
+    actor.needs(match verb {
+        Verb::Approve | Verb::Promote => Role::Approver,
+        Verb::Start | Verb::Pause | Verb::Abort | Verb::Resume => Role::Operator,
+    })?;
+    Ok(desk.control.command(verb, name, &actor.name, reason)?)
+}
+
+/// Aborts a rollout in the store alone. Only for when no gateway runs: the caller holds the lease.
+///
+/// # Errors
+/// When there is no such rollout, its state does not allow it, or the store refuses.
+pub fn abort_stored(
+    database: &Database,
+    actor: &Actor,
+    name: &str,
+    reason: &str,
+) -> Result<Transition, OperationError> {
+    actor.needs(Role::Operator)?;
+    let row = load(database, name)?;
+    let (stored, policy) = parse(&row)?;
+    let event = rollout::Event::Abort { actor: actor.name.clone(), reason: reason.to_owned() };
+    let (state, transition) = rollout::apply(&policy, &stored.state, &event, None, now())
+        .map_err(|refused| OperationError::Refused(refused.to_string()))?;
+    let unreadable = |error: serde_json::Error| corrupt(name, &error);
+    let state_json = serde_json::to_string(&StoredState { state, ..stored }).map_err(unreadable)?;
+    let expected = row.generation;
+    let audit = TransitionRow {
+        rollout: transition.rollout.clone(),
+        generation: transition.generation,
+        at_us: transition.at.0,
+        from: transition.from.clone(),
+        to: transition.to.clone(),
+        from_share: transition.from_share,
+        to_share: transition.to_share,
+        epoch: transition.epoch,
+        actor: transition.actor.clone(),
+        event: transition.event.clone(),
+        reason: transition.reason.clone(),
+        evidence_json: transition.evidence_json.clone(),
+        policy_hash: transition.policy_hash.clone(),
+    };
+    let next = RolloutRow { state_json, ..row };
+    match database.commit_transition(expected, &next, &audit, None) {
+        Ok(_) => Ok(transition),
+        Err(store::CommitError::Database(source)) => Err(OperationError::Store { doing: "commit the abort", source }),
+        Err(conflict) => Err(OperationError::Refused(conflict.to_string())),
+    }
+}
+
+fn load(database: &Database, name: &str) -> Result<RolloutRow, OperationError> {
+    let found = database.load_rollout(name);
+    let row = found.map_err(|source| OperationError::Store { doing: "read the rollout", source })?;
+    row.ok_or_else(|| OperationError::NotFound(format!("rollout `{name}` has not been started")))
+}
+
+fn parse(row: &RolloutRow) -> Result<(StoredState, Policy), OperationError> {
+    let stored = serde_json::from_str(&row.state_json).map_err(|error| corrupt(&row.name, &error))?;
+    let policy = serde_json::from_str(&row.policy_json).map_err(|error| corrupt(&row.name, &error))?;
+    Ok((stored, policy))
+}
+
+fn corrupt(name: &str, error: &serde_json::Error) -> OperationError {
+    OperationError::Unavailable(format!("what the store holds of rollout `{name}` cannot be read: {error}"))
+}
+
+fn now() -> Timestamp {
+    gateway::live::now()
+}

@@ -1,0 +1,60 @@
+//! The record read back as evidence: what the assigned arm's own attempt made of each request of one epoch.
+
+use rusqlite::params;
+
+use super::exchanges::whole;
+use super::{Database, DatabaseError, during, signed, unsigned};
+
+/// One request of an epoch, judged by the attempt of the arm its unit is assigned to. Forced assignments are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochOutcome {
+    /// The unit.
+    pub unit: u64,
+    /// `baseline` or `candidate`.
+    pub arm: String,
+    /// When the request arrived, Unix microseconds.
+    pub received_at_us: u64,
+    /// When the exchange ended, Unix microseconds.
+    pub finished_at_us: u64,
+    /// Why the attempt failed, when it failed.
+    pub failure: Option<String>,
+    /// Whether the answer was well-formed; `None` when it did not have to be.
+    pub format_valid: Option<bool>,
+    /// To the first content.
+    pub time_to_first_token_us: Option<u64>,
+    /// To the end.
+    pub duration_us: Option<u64>,
+}
+
+impl Database {
+    /// The outcomes of an epoch that became known after `since_us`, oldest first. With 0, all of them.
+    pub fn epoch_outcomes(&self, rollout: &str, epoch: u32, since_us: u64) -> Result<Vec<EpochOutcome>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading an epoch's outcomes");
+        let mut select = connection
+            .prepare(
+                "SELECT e.unit, e.arm, e.received_at_us, e.finished_at_us, a.failure, a.format_valid,
+                        a.time_to_first_token_us, a.duration_us
+                 FROM exchanges e JOIN attempts a ON a.exchange_id = e.id AND a.shadow = 0 AND a.arm = e.arm
+                 WHERE e.rollout = ?1 AND e.epoch = ?2 AND e.finished_at_us > ?3 AND e.unit IS NOT NULL
+                   AND coalesce(e.forced, 0) = 0
+                 GROUP BY e.id HAVING a.idx = min(a.idx) ORDER BY e.finished_at_us",
+            )
+            .map_err(&what)?;
+        let rows = select
+            .query_map(params![rollout, epoch, signed(since_us)], |row| {
+                Ok(EpochOutcome {
+                    unit: row.get(0).map(unsigned)?,
+                    arm: row.get(1)?,
+                    received_at_us: row.get(2).map(unsigned)?,
+                    finished_at_us: row.get(3).map(unsigned)?,
+                    failure: row.get(4)?,
+                    format_valid: row.get(5)?,
+                    time_to_first_token_us: whole(row, 6)?,
+                    duration_us: whole(row, 7)?,
+                })
+            })
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
