@@ -1,6 +1,7 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
 mod control;
+mod epoch;
 mod exchanges;
 mod pairs;
 mod rows;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use control::CommitError;
+pub use epoch::EpochOutcome;
 pub use rows::{
     AttemptRow, BodyKind, BodyRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
     OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TransitionRow,

@@ -11,9 +11,9 @@ mod lease;
 mod shipper;
 
 pub use database::{
-    AttemptRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EvidenceRow, ExchangeDetail,
-    ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
-    TransitionRow,
+    AttemptRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EpochOutcome, EvidenceRow,
+    ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow,
+    SeenUnit, TransitionRow,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

@@ -1,12 +1,12 @@
-//! How a record lies in a segment: `[len u32 LE][crc32c u32 LE][payload]` after an eight byte header.
+//! How a record lies in a segment: `[len u32 LE][crc32c u32 LE][payload]` after a header of twenty bytes, which is
+//! `XFJL`, the format version (u32 LE), a number no other segment has (u64 LE) and the CRC32C of these sixteen bytes.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
-/// Magic and format version at the start of every segment.
-pub(crate) const HEADER: [u8; 8] = *b"XFJL\x01\0\0\0";
-/// The header's length in a file.
-pub(crate) const HEADER_LEN: u64 = 8;
+/// The header's length.
+pub(crate) const HEADER_LEN: usize = 20;
+const MAGIC_AND_VERSION: [u8; 8] = *b"XFJL\x01\0\0\0";
 /// Length and checksum before each payload.
 pub(crate) const FRAME_HEAD: usize = 8;
 /// No record is larger; a length above it is a torn or foreign one.
@@ -59,6 +59,42 @@ pub(crate) fn decode(bytes: &[u8]) -> Frame<'_> {
     }
 }
 
+/// What a segment begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Header {
+    /// A header of this version, with the segment's nonce.
+    Ours(u64),
+    /// An undamaged header of another version.
+    OtherVersion,
+    /// Not a header.
+    Damaged,
+}
+
+/// The header of a new segment.
+pub(crate) fn header(nonce: u64) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..8].copy_from_slice(&MAGIC_AND_VERSION);
+    header[8..16].copy_from_slice(&nonce.to_le_bytes());
+    let crc = crc32c::crc32c(&header[..16]);
+    header[16..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// Reads the header at the start of `bytes`; `None` when there are too few.
+pub(crate) fn read_header(bytes: &[u8]) -> Option<Header> {
+    let header = bytes.get(..HEADER_LEN)?;
+    let (low, high) = (word(header, 8)?, word(header, 12)?);
+    Some(if word(header, 16) != Some(crc32c::crc32c(&header[..16])) {
+        Header::Damaged
+    } else if header.starts_with(&MAGIC_AND_VERSION) {
+        Header::Ours(u64::from(high) << 32 | u64::from(low))
+    } else if header.starts_with(&MAGIC_AND_VERSION[..4]) {
+        Header::OtherVersion
+    } else {
+        Header::Damaged
+    })
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_le_bytes)
 }
@@ -86,7 +122,20 @@ impl Flavor for Appending<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, decode, encode};
+    use super::{Frame, Header, decode, encode, header, read_header};
+
+    #[test]
+    fn a_newer_version_is_told_from_a_damaged_header() {
+        let ours = header(0x0123_4567_89ab_cdef);
+        assert_eq!(read_header(&ours), Some(Header::Ours(0x0123_4567_89ab_cdef)));
+        assert_eq!(read_header(&ours[..19]), None);
+        let mut newer = ours;
+        newer[4] = 2;
+        assert_eq!(read_header(&newer), Some(Header::Damaged));
+        let crc = crc32c::crc32c(&newer[..16]);
+        newer[16..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(read_header(&newer), Some(Header::OtherVersion));
+    }
 
     #[test]
     fn a_frame_reads_back_and_every_flipped_bit_is_refused() {

@@ -119,7 +119,7 @@ pub(super) struct Dirty {
 
 #[derive(Default)]
 struct Failures {
-    /// `(first, last, kind)`, ascending.
+    /// `(first, last, kind)`, as they failed.
     ranges: VecDeque<(u64, u64, io::ErrorKind)>,
     /// Everything up to here counts as failed for a ticket that asks this late.
     forgotten: u64,
@@ -136,7 +136,7 @@ impl Shared {
             max_spool_bytes: config.max_spool_bytes,
             queue: Mutex::default(),
             work: Condvar::new(),
-            dirty: Mutex::default(),
+            dirty: Mutex::new(Dirty { dir_synced: recovered.next_seq - 1, ..Dirty::default() }),
             dirty_work: Condvar::new(),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
@@ -196,9 +196,9 @@ impl Shared {
         if seq <= failures.forgotten {
             return Err(WriteError { kind: io::ErrorKind::Other });
         }
-        match failures.ranges.iter().rev().find(|(first, _, _)| *first <= seq) {
-            Some((_, last, kind)) if seq <= *last => Err(WriteError { kind: *kind }),
-            _ => Ok(()),
+        match failures.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&seq)) {
+            Some((_, _, kind)) => Err(WriteError { kind: *kind }),
+            None => Ok(()),
         }
     }
 
@@ -220,7 +220,7 @@ impl Shared {
             if failures.ranges.len() > MAX_FAILURES
                 && let Some((_, end, _)) = failures.ranges.pop_front()
             {
-                failures.forgotten = end;
+                failures.forgotten = failures.forgotten.max(end);
             }
             drop(failures);
             self.n_failures.fetch_add(n, Ordering::Release);

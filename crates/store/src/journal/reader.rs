@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::frame::{self, FRAME_HEAD, Frame, HEADER, HEADER_LEN};
+use super::frame::{self, FRAME_HEAD, Frame, HEADER_LEN, Header};
 use super::queue::{Shared, lock};
 
-const CHUNK: u64 = 1 << 20;
+const CHUNK: u64 = 128 << 10;
 
 /// A place between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,8 @@ pub(crate) struct Position {
     pub seq: u64,
     /// The offset in it; 0 is before its header.
     pub offset: u64,
+    /// The segment's nonce, once its header is read.
+    pub nonce: u64,
 }
 
 /// What the reader found.
@@ -38,18 +40,48 @@ pub(crate) struct Reader {
     /// Segments that ended in a torn record.
     pub n_torn: u64,
     torn: bool,
+    /// The segment is read to its end and there is no later one yet.
+    exhausted: bool,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Reader {
-        Reader { shared, position: Position::default(), held: Vec::new(), at: 0, n_torn: 0, torn: false }
+        Reader {
+            shared,
+            position: Position::default(),
+            held: Vec::new(),
+            at: 0,
+            n_torn: 0,
+            torn: false,
+            exhausted: false,
+        }
     }
 
-    /// Continues from a position kept earlier. One beyond the journal means that the journal was replaced: everything
-    /// is read again, and the database takes each id once.
-    pub fn seek(&mut self, position: Position) {
-        let beyond = position.seq > lock(&self.shared.active).0;
-        self.move_to(if beyond { Position::default() } else { position });
+    /// Continues from a position kept earlier. When that place is not there any more, the journal was replaced or lost
+    /// its newest segment with the power: everything is read again, and the database takes each id once.
+    pub fn seek(&mut self, position: Position) -> io::Result<()> {
+        let known = position.offset == 0 || self.nonce_of(position.seq)? == Some(position.nonce);
+        self.move_to(if known { position } else { Position::default() });
+        Ok(())
+    }
+
+    fn nonce_of(&self, seq: u64) -> io::Result<Option<u64>> {
+        let mut header = [0; HEADER_LEN];
+        match self.shared.files.read(seq, 0, &mut header) {
+            Ok(HEADER_LEN) => {}
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        Ok(match frame::read_header(&header) {
+            Some(Header::Ours(nonce)) => Some(nonce),
+            _ => None,
+        })
+    }
+
+    /// Whether everything that was written before segment `seq` has been read.
+    pub fn is_past(&self, seq: u64) -> bool {
+        self.position.seq >= seq || self.exhausted
     }
 
     /// The place after the last record returned.
@@ -57,11 +89,12 @@ impl Reader {
         self.position
     }
 
-    /// The segments on disk that the position has left behind, except the newest: its number keeps later ones apart.
+    /// The segments that the position has left behind. The newest whose directory entry is durable is not among them:
+    /// as long as it is there, no later segment gets a number that was used before.
     pub fn finished(&self) -> io::Result<Vec<(u64, u64)>> {
+        let durable = lock(&self.shared.dirty).dir_synced;
         let mut segments = self.shared.files.list()?;
-        segments.pop();
-        segments.retain(|(seq, _)| *seq < self.position.seq);
+        segments.retain(|(seq, _)| *seq < self.position.seq && *seq < durable);
         Ok(segments)
     }
 
@@ -80,17 +113,18 @@ impl Reader {
                 return self.leave_segment();
             }
             let here = &self.held[self.at..];
-            let needed = if self.position.offset < HEADER_LEN {
-                match here.get(..HEADER.len()) {
-                    Some(header) if header == HEADER => {
-                        self.step(HEADER.len());
+            let needed = if self.position.offset == 0 {
+                match frame::read_header(here) {
+                    Some(Header::Ours(nonce)) => {
+                        self.position.nonce = nonce;
+                        self.step(HEADER_LEN);
                         continue;
                     }
-                    Some(_) => {
+                    Some(Header::Damaged | Header::OtherVersion) => {
                         self.tear();
                         continue;
                     }
-                    None => HEADER.len(),
+                    None => HEADER_LEN,
                 }
             } else {
                 match frame::decode(here) {
@@ -138,6 +172,7 @@ impl Reader {
         self.held.clear();
         self.at = 0;
         self.torn = false;
+        self.exhausted = false;
     }
 
     fn is_active(&self) -> bool {
@@ -174,14 +209,15 @@ impl Reader {
 
     /// Goes to the next segment there is; stays when there is none yet.
     fn leave_segment(&mut self) -> io::Result<ReadOutcome<'_>> {
-        let active = lock(&self.shared.active).0;
-        if self.position.seq >= active {
+        if self.position.seq >= lock(&self.shared.active).0 {
             return Ok(ReadOutcome::CaughtUp);
         }
         let next = self.shared.files.list()?.iter().map(|(seq, _)| *seq).find(|seq| *seq > self.position.seq);
-        // The active segment may not have a file yet; its number is known.
-        let seq = next.map_or(active, |next| next.min(active));
-        self.move_to(Position { seq, offset: 0 });
+        let Some(seq) = next else {
+            self.exhausted = true;
+            return Ok(ReadOutcome::CaughtUp);
+        };
+        self.move_to(Position { seq, offset: 0, nonce: 0 });
         Ok(ReadOutcome::NextSegment)
     }
 }

@@ -5,10 +5,10 @@ use std::io;
 use serde::Serialize;
 
 use super::OpenError;
-use super::frame::{self, Frame, HEADER, HEADER_LEN};
+use super::frame::{self, Frame, HEADER_LEN, Header};
 use crate::files::Files;
 
-const CHUNK: usize = 1 << 20;
+const CHUNK: usize = 128 << 10;
 
 /// What a start found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -35,6 +35,7 @@ pub(super) fn recover(files: &dyn Files, segments: &[(u64, u64)]) -> Result<Reco
     let Some(&(seq, len)) = segments.last() else { return Ok(recovered) };
     recovered.next_seq = seq + 1;
     let tail = |source| OpenError::Recover { seq, source };
+    files.sync_dir().map_err(tail)?;
     let scan = scan(files, seq).map_err(tail)?;
     if scan.foreign {
         return Err(OpenError::Version { seq });
@@ -59,16 +60,18 @@ fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let mut held: Vec<u8> = Vec::with_capacity(CHUNK);
     let mut end = 0;
-    if !fill(files, seq, &mut end, &mut held, HEADER.len())? {
-        return Ok(scan);
+    fill(files, seq, &mut end, &mut held, HEADER_LEN)?;
+    match frame::read_header(&held) {
+        Some(Header::Ours(_)) => {}
+        // A damaged header was never synced: nothing behind it was promised to survive the power.
+        None | Some(Header::Damaged) => return Ok(scan),
+        Some(Header::OtherVersion) => {
+            scan.foreign = true;
+            return Ok(scan);
+        }
     }
-    if held[..HEADER.len()] != HEADER {
-        // Zeros where the header should be are a torn create; anything else is not ours to cut.
-        scan.foreign = held[..HEADER.len()].iter().any(|byte| *byte != 0);
-        return Ok(scan);
-    }
-    scan.good = HEADER_LEN;
-    let mut at = HEADER.len();
+    scan.good = HEADER_LEN as u64;
+    let mut at = HEADER_LEN;
     loop {
         match frame::decode(&held[at..]) {
             Frame::Whole(payload) => {

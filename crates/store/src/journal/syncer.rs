@@ -1,5 +1,6 @@
 //! The sync thread: makes what was written durable, so that no write waits behind a sync.
 
+use std::io;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -51,48 +52,80 @@ fn next(shared: &Shared, last: Option<Instant>, n_failed: u32) -> Option<Vec<Seg
     {
         dirty = shared.dirty_work.wait_timeout(dirty, left).unwrap_or_else(PoisonError::into_inner).0;
     }
+    Some(segments(&dirty))
+}
+
+/// The segments with something to sync, oldest first.
+pub(super) fn segments(dirty: &Dirty) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for (segment, _) in &dirty.batches {
         if segments.last().is_none_or(|last| last.seq != segment.seq) {
             segments.push(segment.clone());
         }
     }
-    Some(segments)
+    segments
 }
 
 fn sync(shared: &Shared, segment: &Segment) -> bool {
-    let (n_batches, new) = {
+    match Syncing::start(shared, segment) {
+        None => true,
+        Some(syncing) => {
+            let result = syncing.perform();
+            syncing.complete(&result)
+        }
+    }
+}
+
+/// One sync of one segment; what is written while it runs waits for the next.
+pub(super) struct Syncing<'a> {
+    shared: &'a Shared,
+    segment: &'a Segment,
+    n_batches: usize,
+    /// The segment's directory entry is not durable yet.
+    new: bool,
+}
+
+impl<'a> Syncing<'a> {
+    pub(super) fn start(shared: &'a Shared, segment: &'a Segment) -> Option<Syncing<'a>> {
         let dirty = lock(&shared.dirty);
         let n_batches = dirty.batches.iter().take_while(|(of, _)| of.seq == segment.seq).count();
-        (n_batches, segment.seq > dirty.dir_synced)
-    };
-    if n_batches == 0 {
-        return true;
+        let new = segment.seq > dirty.dir_synced;
+        (n_batches > 0).then_some(Syncing { shared, segment, n_batches, new })
     }
-    failpoint!("journal.before_sync");
-    let directory = if new { shared.files.sync_dir() } else { Ok(()) };
-    let result = directory.and_then(|()| segment.file.sync_data());
-    failpoint!("journal.after_sync");
-    let mut dirty = lock(&shared.dirty);
-    match result {
-        Ok(()) => {
-            dirty.dir_synced = dirty.dir_synced.max(segment.seq);
-            shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
-            for (_, batch) in dirty.batches.drain(..n_batches) {
-                shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
-                shared.recycle(batch.bytes);
-            }
-            shared.settle(&dirty);
-            true
+
+    pub(super) fn perform(&self) -> io::Result<()> {
+        failpoint!("journal.before_sync");
+        if self.new {
+            self.shared.files.sync_dir()?;
         }
-        Err(error) => {
-            tracing::error!(%error, segment = segment.seq, "journal sync failed");
-            shared.counters.sync_errors.fetch_add(1, Ordering::Relaxed);
-            poison(shared, &mut dirty, segment.seq);
-            drop(dirty);
-            lock(&shared.queue).rewrite = true;
-            shared.work.notify_all();
-            false
+        self.segment.file.sync_data()?;
+        failpoint!("journal.after_sync");
+        Ok(())
+    }
+
+    pub(super) fn complete(self, result: &io::Result<()>) -> bool {
+        let shared = self.shared;
+        let mut dirty = lock(&shared.dirty);
+        match result {
+            Ok(()) => {
+                dirty.dir_synced = dirty.dir_synced.max(self.segment.seq);
+                shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
+                for (_, batch) in dirty.batches.drain(..self.n_batches) {
+                    shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
+                    shared.recycle(batch.bytes);
+                }
+                shared.settle(&dirty);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, segment = self.segment.seq, "journal sync failed");
+                shared.counters.sync_errors.fetch_add(1, Ordering::Relaxed);
+                poison(shared, &mut dirty, self.segment.seq);
+                drop(dirty);
+                lock(&shared.queue).rewrite = true;
+                shared.work.notify_all();
+                false
+            }
         }
     }
 }
@@ -106,7 +139,7 @@ fn poison(shared: &Shared, dirty: &mut Dirty, seq: u64) {
         batch.n_failed_syncs += 1;
         if shared.mode != Mode::Durable && batch.n_failed_syncs >= MAX_FAILED_SYNCS {
             shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
-            shared.fail(batch.first, batch.last, std::io::ErrorKind::Other);
+            shared.fail(batch.first, batch.last, io::ErrorKind::Other);
         } else {
             dirty.again.push_back(batch);
         }

@@ -1,1 +1,4 @@
+//! The journal against a model: what a ticket promised is read back, in order, and nothing else is.
 
+mod model;
+mod threads;

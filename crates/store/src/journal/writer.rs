@@ -3,23 +3,24 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wire::record::{GapRecord, Record};
 
 use super::Mode;
-use super::frame::{self, HEADER, HEADER_LEN};
-use super::queue::{Batch, Gap, Segment, Shared, lock};
+use super::frame::{self, HEADER_LEN};
+use super::queue::{Batch, Gap, Queue, Segment, Shared, lock, unix_micros};
 use crate::failpoint;
 
 /// How long the writer waits before it tries again to save what a poisoned segment may have lost.
 const RETRY: Duration = Duration::from_millis(100);
-/// How often a closing journal tries to get its last records synced.
+/// How often a closing journal waits for a sync, and how often it tries a disk that takes nothing.
 const CLOSING_TURNS: u32 = 50;
+const CLOSING_FAILURES: u32 = 3;
 
 pub(super) fn run(shared: &Shared, first_seq: u64) {
-    let mut writer = Writer { shared, next_seq: first_seq, current: None, taken: 0 };
+    let mut writer = Writer::new(shared, first_seq);
     while let Some(work) = writer.take() {
         writer.turn(work);
     }
@@ -29,7 +30,7 @@ pub(super) fn run(shared: &Shared, first_seq: u64) {
     shared.dirty_work.notify_all();
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     shared: &'a Shared,
     next_seq: u64,
     current: Option<Current>,
@@ -50,35 +51,48 @@ struct Work {
     gap: Option<Gap>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(super) fn new(shared: &'a Shared, first_seq: u64) -> Writer<'a> {
+        Writer { shared, next_seq: first_seq, current: None, taken: 0 }
+    }
+
+    /// Does what waits now; a test drives the writer with it, step by step.
+    #[cfg(test)]
+    pub(super) fn step(&mut self) {
+        let work = self.swap(&mut lock(&self.shared.queue), Vec::new());
+        self.turn(work);
+    }
+
     /// Waits for work; `None` when the journal is closed and nothing waits.
     fn take(&mut self) -> Option<Work> {
         let spare = self.shared.spare();
         let mut retry = !lock(&self.shared.dirty).again.is_empty();
         let mut queue = lock(&self.shared.queue);
-        loop {
-            if queue.buffer.is_empty() && !queue.rewrite {
-                if queue.closed {
-                    return None;
-                }
-                queue.parked = true;
-                let work = &self.shared.work;
-                if retry {
-                    queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
-                    queue.rewrite = true;
-                    retry = false;
-                } else {
-                    queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                }
-                continue;
+        while queue.buffer.is_empty() && !queue.rewrite {
+            if queue.closed {
+                return None;
             }
-            queue.parked = false;
-            queue.rewrite = false;
-            let bytes = std::mem::replace(&mut queue.buffer, spare);
-            let (first, last) = (self.taken + 1, queue.last);
-            self.taken = last;
-            return Some(Work { bytes, first, last, gap: queue.gap.take() });
+            queue.parked = true;
+            let work = &self.shared.work;
+            if retry {
+                queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+                queue.rewrite = true;
+                retry = false;
+            } else {
+                queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
         }
+        Some(self.swap(&mut queue, spare))
+    }
+
+    /// Takes everything that waits.
+    fn swap(&mut self, queue: &mut Queue, spare: Vec<u8>) -> Work {
+        queue.parked = false;
+        queue.rewrite = false;
+        let bytes = std::mem::replace(&mut queue.buffer, spare);
+        let (first, last) = (self.taken + 1, queue.last);
+        self.taken = last;
+        Work { bytes, first, last, gap: queue.gap.take() }
     }
 
     fn turn(&mut self, mut work: Work) {
@@ -202,7 +216,7 @@ impl Writer<'_> {
             }
         };
         let segment = Segment { seq: self.next_seq, file };
-        if let Err((error, _)) = append(&segment, &HEADER) {
+        if let Err((error, _)) = append(&segment, &frame::header(nonce())) {
             if self.shared.files.delete(segment.seq).is_err() {
                 // Left behind without a header; a reader skips it.
                 self.next_seq += 1;
@@ -210,9 +224,9 @@ impl Writer<'_> {
             return Err(error);
         }
         self.next_seq += 1;
-        self.shared.spool_bytes.fetch_add(HEADER_LEN, Ordering::Relaxed);
-        *lock(&self.shared.active) = (segment.seq, HEADER_LEN);
-        Ok(Current { segment, len: HEADER_LEN })
+        self.shared.spool_bytes.fetch_add(HEADER_LEN as u64, Ordering::Relaxed);
+        *lock(&self.shared.active) = (segment.seq, HEADER_LEN as u64);
+        Ok(Current { segment, len: HEADER_LEN as u64 })
     }
 
     /// Closing: nothing new comes; wait until the syncer has everything, within reason.
@@ -221,11 +235,16 @@ impl Writer<'_> {
         if let Some(gap) = gap {
             self.turn(Work { bytes: Vec::new(), first: self.taken + 1, last: self.taken, gap: Some(gap) });
         }
+        let mut n_failures = 0;
         for _ in 0..CLOSING_TURNS {
             self.save_again();
             let mut dirty = lock(&self.shared.dirty);
             if dirty.batches.is_empty() && dirty.again.is_empty() {
                 return;
+            }
+            n_failures += u32::from(dirty.batches.is_empty());
+            if n_failures >= CLOSING_FAILURES {
+                break;
             }
             dirty.hurry = true;
             self.shared.dirty_work.notify_all();
@@ -264,6 +283,14 @@ fn append(segment: &Segment, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
         }
     }
     Ok(())
+}
+
+/// A number for a segment: after a power loss a new file may get the number of one that vanished, and a position kept
+/// for the old one must not be taken for one in the new.
+fn nonce() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    (unix_micros() << 12).wrapping_add(count) ^ (u64::from(std::process::id()) << 48)
 }
 
 fn gap_record(gap: &Gap) -> Record {

@@ -107,9 +107,10 @@ CREATE TABLE gaps (
 CREATE TABLE shipped (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seq INTEGER NOT NULL,
-    position INTEGER NOT NULL
+    position INTEGER NOT NULL,
+    nonce INTEGER NOT NULL
 );
-INSERT INTO shipped VALUES (1, 0, 0);
+INSERT INTO shipped VALUES (1, 0, 0, 0);
 
 CREATE TABLE rollouts (
     name TEXT PRIMARY KEY,

@@ -1,0 +1,373 @@
+//! Records become rows. Everything is `INSERT OR IGNORE` by id, so that a record shipped twice is there once.
+
+use std::collections::HashMap;
+use std::io;
+
+use rusqlite::{Statement, ToSql, Transaction, params};
+use wire::ids::ExchangeId;
+use wire::private::Body;
+use wire::record::{
+    AnswerRecord, Arm, AttemptRecord, AttemptRole, Endpoint, GapRecord, OutcomeRecord, Record, RequestRecord,
+    ShadowRecord,
+};
+use wire::usage::Usage;
+
+use crate::database::{BodyKind, signed};
+use crate::journal::Position;
+
+/// Level 1: level 3 stores a tenth less and costs half more.
+const LEVEL: i32 = 1;
+/// Shorter bodies do not shrink.
+const MIN_COMPRESSED: usize = 64;
+
+/// A zstd context that is set up once.
+pub(super) struct Compressor {
+    context: zstd::bulk::Compressor<'static>,
+    buffer: Vec<u8>,
+}
+
+impl Compressor {
+    pub fn new() -> io::Result<Compressor> {
+        Ok(Compressor { context: zstd::bulk::Compressor::new(LEVEL)?, buffer: Vec::new() })
+    }
+
+    /// The bytes to store: compressed when that is shorter.
+    fn store(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if bytes.len() < MIN_COMPRESSED {
+            return bytes.to_vec();
+        }
+        self.buffer.clear();
+        self.buffer.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        match self.context.compress_to_buffer(bytes, &mut self.buffer) {
+            Ok(len) if len < bytes.len() => self.buffer[..len].to_vec(),
+            _ => bytes.to_vec(),
+        }
+    }
+}
+
+/// Records between two positions, ready to insert.
+pub(super) struct Batch {
+    pub start: Position,
+    pub end: Position,
+    /// Close what dead processes left open, before anything else.
+    pub sweep: bool,
+    pub n_records: usize,
+    pub n_undecodable: u64,
+    pub n_truncated: u64,
+    pub body_bytes: u64,
+    pub stored_bytes: u64,
+    /// Requests by id; taken out when their answer is in the batch too.
+    requests: HashMap<ExchangeId, RequestRecord>,
+    answers: Vec<(Option<RequestRecord>, AnswerRecord)>,
+    shadows: Vec<ShadowRecord>,
+    outcomes: Vec<OutcomeRecord>,
+    gaps: Vec<GapRecord>,
+    bodies: Vec<StoredBody>,
+}
+
+struct StoredBody {
+    id: ExchangeId,
+    kind: BodyKind,
+    bytes: u64,
+    data: Vec<u8>,
+}
+
+impl Batch {
+    pub fn new(start: Position) -> Batch {
+        Batch {
+            start,
+            end: start,
+            sweep: false,
+            n_records: 0,
+            n_undecodable: 0,
+            n_truncated: 0,
+            body_bytes: 0,
+            stored_bytes: 0,
+            requests: HashMap::new(),
+            answers: Vec::new(),
+            shadows: Vec::new(),
+            outcomes: Vec::new(),
+            gaps: Vec::new(),
+            bodies: Vec::new(),
+        }
+    }
+
+    /// Whether the batch leaves a segment behind.
+    pub fn crosses(&self) -> bool {
+        self.end.seq != self.start.seq
+    }
+
+    /// Decodes one record and compresses its body.
+    pub fn add(&mut self, payload: &[u8], compressor: &mut Compressor) {
+        self.n_records += 1;
+        match postcard::from_bytes::<Record>(payload) {
+            Ok(Record::Request(mut request)) => {
+                self.keep_body(request.id, BodyKind::Request, std::mem::take(&mut request.body), compressor);
+                self.requests.insert(request.id, request);
+            }
+            Ok(Record::Answer(mut answer)) => {
+                self.keep_body(answer.id, BodyKind::Answer, std::mem::take(&mut answer.body), compressor);
+                self.answers.push((self.requests.remove(&answer.id), answer));
+            }
+            Ok(Record::Shadow(mut shadow)) => {
+                self.keep_body(shadow.id, BodyKind::Shadow, std::mem::take(&mut shadow.body), compressor);
+                self.shadows.push(shadow);
+            }
+            Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
+            Ok(Record::Gap(gap)) => self.gaps.push(gap),
+            Err(error) => {
+                self.n_undecodable += 1;
+                tracing::error!(%error, segment = self.start.seq, "journal record cannot be decoded");
+            }
+        }
+    }
+
+    fn keep_body(&mut self, id: ExchangeId, kind: BodyKind, body: Body, compressor: &mut Compressor) {
+        let bytes = body.expose();
+        if bytes.is_empty() {
+            return;
+        }
+        let data = compressor.store(bytes);
+        self.body_bytes += bytes.len() as u64;
+        self.stored_bytes += data.len() as u64;
+        self.bodies.push(StoredBody { id, kind, bytes: bytes.len() as u64, data });
+    }
+
+    /// Inserts everything; may be called again after a failure.
+    pub fn insert(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if self.sweep {
+            self.n_truncated = sweep(transaction)?;
+        }
+        let mut bodies = transaction.prepare("INSERT OR IGNORE INTO bodies VALUES (?1, ?2, ?3, ?4)")?;
+        for body in &self.bodies {
+            bodies.execute(params![body.id.to_bytes(), body.kind.code(), signed(body.bytes), body.data])?;
+        }
+        self.insert_answers(transaction)?;
+        insert_pending(transaction, self.requests.values())?;
+        let mut attempts = transaction.prepare(ATTEMPT)?;
+        for (_, answer) in &self.answers {
+            for attempt in &answer.attempts {
+                insert_attempt(&mut attempts, answer.id, Some(attempt), None)?;
+            }
+        }
+        for shadow in &self.shadows {
+            insert_attempt(&mut attempts, shadow.id, shadow.attempt.as_ref(), Some(shadow))?;
+        }
+        let mut outcomes = transaction.prepare("INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for outcome in &self.outcomes {
+            outcomes.execute(params![
+                outcome.id.to_bytes(),
+                outcome.name,
+                outcome.source,
+                signed(outcome.at_us),
+                outcome.value
+            ])?;
+        }
+        let mut gaps = transaction.prepare("INSERT OR IGNORE INTO gaps VALUES (?1, ?2, ?3, ?4)")?;
+        for gap in &self.gaps {
+            gaps.execute(params![signed(gap.from_us), signed(gap.to_us), signed(gap.n), gap.reason])?;
+        }
+        Ok(())
+    }
+
+    /// One immutable row per exchange, from the request and its answer together.
+    fn insert_answers(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut whole = transaction.prepare(EXCHANGE)?;
+        let mut from_pending = transaction.prepare(EXCHANGE_FROM_PENDING)?;
+        let mut close = transaction.prepare("DELETE FROM pending WHERE id = ?1")?;
+        for (request, answer) in &self.answers {
+            match request {
+                Some(request) => insert_exchange(&mut whole, request, answer)?,
+                None => {
+                    bind_answer(&mut from_pending, 1, answer)?;
+                    from_pending.raw_bind_parameter(ANSWER_COLUMNS + 1, answer.id.to_bytes())?;
+                    from_pending.raw_execute()?;
+                }
+            }
+            close.execute([answer.id.to_bytes()])?;
+        }
+        Ok(())
+    }
+}
+
+const PENDING_COLUMNS: usize = 13;
+const ANSWER_COLUMNS: usize = 12;
+
+const PENDING: &str = "INSERT OR IGNORE INTO pending
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+    WHERE NOT EXISTS (SELECT 1 FROM exchanges WHERE id = ?1)";
+
+const EXCHANGE: &str = "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+
+const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
+    SELECT ?13, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
+        p.unit_source, p.arm, p.forced, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
+    FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?13";
+
+const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+
+/// Requests of dead processes: their answers, if they were written, have been shipped before this.
+fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
+    let n = transaction.execute(
+        "INSERT OR IGNORE INTO exchanges (id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
+            share, unit, unit_source, arm, forced, outcome)
+         SELECT id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
+            share, unit, unit_source, arm, forced, 'truncated' FROM pending",
+        [],
+    )?;
+    transaction.execute("DELETE FROM pending", [])?;
+    Ok(n as u64)
+}
+
+fn insert_pending<'a>(
+    transaction: &Transaction<'_>,
+    requests: impl Iterator<Item = &'a RequestRecord>,
+) -> rusqlite::Result<()> {
+    let mut statement = transaction.prepare(PENDING)?;
+    for request in requests {
+        bind_request(&mut statement, request)?;
+        statement.raw_execute()?;
+    }
+    Ok(())
+}
+
+fn insert_exchange(
+    statement: &mut Statement<'_>,
+    request: &RequestRecord,
+    answer: &AnswerRecord,
+) -> rusqlite::Result<()> {
+    bind_request(statement, request)?;
+    bind_answer(statement, PENDING_COLUMNS + 1, answer)?;
+    statement.raw_execute()?;
+    Ok(())
+}
+
+fn bind_request(statement: &mut Statement<'_>, request: &RequestRecord) -> rusqlite::Result<()> {
+    let rollout = request.rollout.as_ref();
+    bind(
+        statement,
+        1,
+        &[
+            &request.id.to_bytes(),
+            &signed(request.received_at_us),
+            &endpoint(request.endpoint),
+            &request.route,
+            &request.principal,
+            &request.streamed,
+            &rollout.map(|rollout| &rollout.name),
+            &rollout.map(|rollout| rollout.epoch),
+            &rollout.map(|rollout| rollout.share),
+            &rollout.map(|rollout| signed(rollout.unit)),
+            &rollout.map(|rollout| rollout.unit_source.as_str()),
+            &rollout.map(|rollout| arm(rollout.arm)),
+            &rollout.map(|rollout| rollout.forced),
+        ],
+    )
+}
+
+fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord) -> rusqlite::Result<()> {
+    let adaptations = match answer.adaptations.as_slice() {
+        [] => None,
+        adaptations => serde_json::to_string(adaptations).ok(),
+    };
+    let [input, output, cached, reasoning] = tokens(answer.usage);
+    bind(
+        statement,
+        from,
+        &[
+            &signed(answer.finished_at_us),
+            &answer.status,
+            &answer.outcome.as_str(),
+            &answer.failure.map(|failure| failure.as_str()),
+            &answer.served_by,
+            &answer.time_to_first_token_us.map(signed),
+            &signed(answer.duration_us),
+            &input,
+            &output,
+            &cached,
+            &reasoning,
+            &adaptations,
+        ],
+    )
+}
+
+fn insert_attempt(
+    statement: &mut Statement<'_>,
+    id: ExchangeId,
+    attempt: Option<&AttemptRecord>,
+    shadow: Option<&ShadowRecord>,
+) -> rusqlite::Result<()> {
+    let [input, output, cached, reasoning] = tokens(attempt.and_then(|attempt| attempt.usage));
+    bind(
+        statement,
+        1,
+        &[
+            &id.to_bytes(),
+            &shadow.is_some(),
+            &attempt.map_or(0, |attempt| attempt.idx),
+            &attempt.map_or("shadow", |attempt| role(attempt.role)),
+            &attempt.and_then(|attempt| attempt.arm).map(arm),
+            &shadow.map(|shadow| &shadow.rollout),
+            &shadow.map(|shadow| shadow.epoch),
+            &shadow.and_then(|shadow| shadow.drop).map(|drop| drop.as_str()),
+            &attempt.map(|attempt| &attempt.target),
+            &attempt.map(|attempt| &attempt.provider),
+            &attempt.map(|attempt| &attempt.model),
+            &attempt.map(|attempt| signed(attempt.started_us)),
+            &attempt.and_then(|attempt| attempt.status),
+            &attempt.and_then(|attempt| attempt.failure).map(|failure| failure.as_str()),
+            &attempt.and_then(|attempt| attempt.time_to_first_token_us).map(signed),
+            &attempt.map(|attempt| signed(attempt.duration_us)),
+            &input,
+            &output,
+            &cached,
+            &reasoning,
+            &attempt.and_then(|attempt| attempt.finish_reason.as_ref()),
+            &attempt.and_then(|attempt| attempt.format_valid),
+            &attempt.is_some_and(|attempt| attempt.simulated),
+            &attempt.is_some_and(|attempt| attempt.truncated),
+            &attempt.map_or(0, |attempt| signed(attempt.answer_bytes)),
+        ],
+    )?;
+    statement.raw_execute()?;
+    Ok(())
+}
+
+fn bind(statement: &mut Statement<'_>, from: usize, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    for (idx, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(from + idx, value)?;
+    }
+    Ok(())
+}
+
+fn tokens(usage: Option<Usage>) -> [Option<i64>; 4] {
+    match usage {
+        None => [None; 4],
+        Some(usage) => [usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens]
+            .map(|n| Some(signed(n))),
+    }
+}
+
+fn endpoint(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::ChatCompletions => "chat_completions",
+        Endpoint::Embeddings => "embeddings",
+    }
+}
+
+fn arm(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Baseline => "baseline",
+        Arm::Candidate => "candidate",
+    }
+}
+
+fn role(role: AttemptRole) -> &'static str {
+    match role {
+        AttemptRole::Live => "live",
+        AttemptRole::Failover => "failover",
+        AttemptRole::Shadow => "shadow",
+    }
+}
