@@ -1,0 +1,193 @@
+//! A gateway with everything real but its upstreams.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use gateway::live::{Identity, LiveRollout, LiveTable, View};
+use gateway::serve::{Deps, Serving, Size, start};
+use gateway::snapshot::{Drain, Limits, Parameters, Route, Snapshot, Target};
+use providers::{BaseUrl, Dialect, ProviderConfig};
+use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
+use scripted::Upstream;
+use store::{Config, Database, ExchangeDetail, ExchangeFilter, Journal, Shipper, ShipperConfig};
+use wire::private::Private;
+
+use crate::client::PATIENCE;
+
+/// A secret that must turn up nowhere.
+pub const PROVIDER_KEY: &str = "sk-canary-provider-3f9a";
+
+pub struct Setup {
+    pub targets: Vec<Target>,
+    pub fallback: Vec<String>,
+    pub emergency_fallback: bool,
+    pub limits: Limits,
+    pub drain: Drain,
+    pub live: Vec<Arc<LiveRollout>>,
+    pub journal: Config,
+    pub size: Size,
+}
+
+impl Setup {
+    /// One route, `gpt-4o`, to the first of these upstreams; the targets are called `a`, `b`, `c`.
+    pub fn to(upstreams: &[&Upstream]) -> Self {
+        let urls: Vec<String> = upstreams.iter().map(|upstream| upstream.url()).collect();
+        Self::to_urls(&urls.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    pub fn to_urls(urls: &[&str]) -> Self {
+        let targets = urls.iter().zip(["a", "b", "c"]).map(|(url, name)| target(name, url)).collect();
+        Self {
+            targets,
+            fallback: Vec::new(),
+            emergency_fallback: false,
+            limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
+            drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
+            live: Vec::new(),
+            journal: Config::default(),
+            size: Size { n_workers: 2, ..Size::default() },
+        }
+    }
+
+    #[must_use]
+    pub fn falling_back_to(mut self, names: &[&str]) -> Self {
+        self.fallback = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, rollout: &Arc<LiveRollout>) -> Self {
+        self.live.push(Arc::clone(rollout));
+        self
+    }
+
+    /// Changes the time limits of every provider.
+    #[must_use]
+    pub fn timeouts(mut self, change: impl Fn(&mut providers::Timeouts)) -> Self {
+        for target in &mut self.targets {
+            let mut provider = (*target.provider).clone();
+            change(&mut provider.timeouts);
+            target.provider = Arc::new(provider);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn limits(mut self, change: impl Fn(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    pub fn start(self) -> Gateway {
+        Gateway::start(self)
+    }
+}
+
+pub fn target(name: &str, url: &str) -> Target {
+    let mut provider = ProviderConfig::new(format!("provider-{name}"), Dialect::Openai, BaseUrl::parse(url).unwrap());
+    provider.api_key = Some(Private::new(PROVIDER_KEY.to_owned()));
+    Target {
+        name: name.to_owned(),
+        provider: Arc::new(provider),
+        model: format!("model-{name}"),
+        parameters: Parameters::default(),
+        prompt: None,
+        fingerprint: name.to_owned(),
+    }
+}
+
+/// A rollout on the route `gpt-4o` from `a` to `b`.
+pub fn rollout(share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
+    let identity = Identity {
+        name: "to-b".to_owned(),
+        route: "gpt-4o".to_owned(),
+        baseline: "a".to_owned(),
+        candidate: "b".to_owned(),
+        unit: Unit::Request,
+        salt: "rollout-1".to_owned(),
+    };
+    let view = View { epoch: 1, generation: 1, share, holdback: 0.0, shadow_sample, watching: true };
+    let policy = Policy::template(Risk::Medium);
+    let step = usize::from(share > 0.0);
+    let evidence = Evidence::new(&policy, 1, step, &Carry::none(), Timestamp(0));
+    let (wake, _) = std::sync::mpsc::sync_channel(1);
+    Arc::new(LiveRollout::new(identity, view, evidence, wake))
+}
+
+pub struct Gateway {
+    pub addr: SocketAddr,
+    pub serving: Arc<Serving>,
+    pub journal: Journal,
+    pub database: Database,
+    pub dir: tempfile::TempDir,
+    shipper: Mutex<Shipper>,
+}
+
+impl Gateway {
+    fn start(setup: Setup) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path().join("journal"), setup.journal).unwrap();
+        let database = Database::open(dir.path().join("crossfade.db")).unwrap();
+        let config = ShipperConfig { every: Duration::from_millis(5), ..ShipperConfig::default() };
+        let shipper = Shipper::start(&journal, &database, config).unwrap();
+        let route = Route {
+            name: "gpt-4o".to_owned(),
+            target: "a".to_owned(),
+            fallback: setup.fallback,
+            emergency_fallback: setup.emergency_fallback,
+            workload: None,
+        };
+        let snapshot = Snapshot {
+            hash: String::new(),
+            targets: setup.targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
+            routes: BTreeMap::from([(route.name.clone(), Arc::new(route))]),
+            rollouts: BTreeMap::new(),
+            limits: setup.limits,
+            drain: setup.drain,
+        };
+        let deps = Deps {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            live: Arc::new(LiveTable::of(setup.live)),
+            journal: journal.clone(),
+            providers: Arc::default(),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let serving = start(listener, &deps, &setup.size).unwrap();
+        Self { addr: serving.addr(), serving: Arc::new(serving), journal, database, dir, shipper: Mutex::new(shipper) }
+    }
+
+    /// Every exchange on record that ended, once there are `n`.
+    pub fn exchanges(&self, n: usize) -> Vec<ExchangeDetail> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(self.shipper.lock().unwrap().flush(PATIENCE), "the shipper is stuck");
+            let rows = self.database.list(&ExchangeFilter::default()).unwrap();
+            let ended: Vec<_> = rows.iter().filter(|row| row.finished_at_us.is_some()).collect();
+            if ended.len() >= n || Instant::now() > deadline {
+                assert_eq!(ended.len(), n, "{rows:?}");
+                return ended.iter().map(|row| self.database.show(row.id).unwrap().unwrap()).collect();
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// The one exchange on record.
+    pub fn exchange(&self) -> ExchangeDetail {
+        self.exchanges(1).remove(0)
+    }
+}
+
+/// Waits for a state, not for an edge.
+pub fn until(what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::yield_now();
+    }
+}
+
+pub const PLAIN: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"unknown_field":{"a":[1, 2]}}"#;
+pub const STREAMED: &str = r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
