@@ -13,7 +13,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -25,7 +24,6 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, render};
-pub(crate) use rollouts::RolloutConfig;
 pub(crate) use value::{duration as parse_duration, short as show_share, show_duration};
 
 /// A whole resolved config.
@@ -43,10 +41,8 @@ pub(crate) struct Config {
     pub record: Record,
     /// Request threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
-    /// Providers, targets, routes and limits, as the gateway runs on them.
+    /// Providers, targets, routes, rollouts and limits, as the gateway runs on them.
     pub snapshot: Arc<Snapshot>,
-    /// Rollouts by name.
-    pub rollouts: BTreeMap<String, RolloutConfig>,
 }
 
 /// The admin listener.
@@ -110,8 +106,8 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     root.finish();
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, limits, drain });
-    Config { hash, listen, admin, store, record, workers, snapshot, rollouts }
+    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, rollouts, limits, drain });
+    Config { hash, listen, admin, store, record, workers, snapshot }
 }
 
 fn syntax_hint(text: &str, line: usize) -> Option<String> {

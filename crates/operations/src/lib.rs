@@ -7,6 +7,6 @@ pub mod rollouts;
 pub mod simulated;
 mod telemetry;
 
-pub use desk::{Actor, Desk, OperationError, Reader, Reloaded, Role, reload};
+pub use desk::{Actor, Desk, DeskParts, OperationError, Reader, Reloaded, Role, reload};
 pub use store::ExchangeFilter;
 pub use telemetry::metrics;

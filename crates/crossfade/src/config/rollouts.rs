@@ -3,29 +3,17 @@
 mod policy;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use rollout::{Policy, Risk, Unit};
+use gateway::control::RolloutSettings;
+use rollout::{Risk, Unit};
 
 use super::reader::{Item, Section, Written};
 use super::targets::{Named, Routes, Targets};
+use super::value;
 
 /// Risks of workloads by name.
 pub(crate) type Workloads = Named<Risk>;
-
-/// A rollout as the config describes it.
-#[derive(Debug, Clone)]
-pub(crate) struct RolloutConfig {
-    /// Its name.
-    pub name: String,
-    /// The route it splits.
-    pub route: String,
-    /// The target in production today.
-    pub baseline: String,
-    /// The target on trial.
-    pub candidate: String,
-    /// What must be proven and what stops it.
-    pub policy: Policy,
-}
 
 /// `workloads`.
 pub(crate) fn workloads(root: &Section<'_>) -> Workloads {
@@ -47,7 +35,7 @@ pub(crate) fn rollouts(
     targets: &Targets,
     routes: &Routes,
     workloads: &Workloads,
-) -> BTreeMap<String, RolloutConfig> {
+) -> BTreeMap<String, Arc<RolloutSettings>> {
     let mut on_route: BTreeMap<String, String> = BTreeMap::new();
     let mut rollouts = BTreeMap::new();
     for (name, item) in root.named("rollouts") {
@@ -66,8 +54,10 @@ pub(crate) fn rollouts(
             continue;
         };
         let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
-        let rollout = RolloutConfig { name: name.value.clone(), route, baseline, candidate, policy };
-        rollouts.insert(name.value, rollout);
+        let (Some(from), Some(to)) = (targets.get(&baseline), targets.get(&candidate)) else { continue };
+        let fingerprint = value::hash(&[&from.fingerprint, &to.fingerprint])[..16].to_owned();
+        let settings = RolloutSettings { name: name.value.clone(), route, baseline, candidate, fingerprint, policy };
+        rollouts.insert(name.value, Arc::new(settings));
     }
     rollouts
 }

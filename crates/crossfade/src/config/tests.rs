@@ -36,7 +36,7 @@ fn check(from: &str, to: &str, expected: Expect) {
 fn the_right_config_and_the_one_init_writes_resolve() {
     let config = right(RIGHT);
     assert_eq!(config.snapshot.targets.len(), 3);
-    assert_eq!(config.rollouts["support-to-qwen"].policy.steps.len(), 6);
+    assert_eq!(config.snapshot.rollouts["support-to-qwen"].policy.steps.len(), 6);
     right(crate::verbs::init::TEMPLATE);
     right("");
 }
@@ -59,7 +59,7 @@ fn paths_count_from_the_directory_of_the_file() {
 #[test]
 fn stages_override_the_template_of_the_risk() {
     let stages = "stages: { shadow: { sample: 0.5, min_pairs: 40, min_duration: 2s }, canary: { shares: [0.2], approvals: 0 } }";
-    let policy = &right(&edited("stages: { shadow: { sample: 1.0 } }", stages)).rollouts["support-to-qwen"].policy;
+    let policy = &right(&edited("stages: { shadow: { sample: 1.0 } }", stages)).snapshot.rollouts["support-to-qwen"].policy;
     assert_eq!((policy.shadow_sample, policy.steps[0].min_pairs), (0.5, 40));
     assert_eq!(policy.steps.iter().map(|step| step.share).collect::<Vec<_>>(), [0.0, 0.2, 0.5, 0.9, 0.98]);
     assert_eq!((policy.steps[1].min_units, policy.steps[1].approvals), (2000, 0));

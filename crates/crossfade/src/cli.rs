@@ -1,0 +1,55 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::out::Format;
+use crate::verbs::{completions, exchanges, init, man, quickstart, reload, rollout, serve};
+
+/// Moves an application from one model to another: both play, one fades in, the other stays ready.
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 ok or pass · 1 error · 2 usage or config · 3 the evidence says no · 4 not enough evidence")]
+pub(crate) struct Cli {
+    /// The config file.
+    #[arg(long, short, global = true, value_name = "FILE", default_value = "crossfade.yaml", env = "CROSSFADE_CONFIG")]
+    pub config: PathBuf,
+    /// How answers are written.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+    /// Address of a running gateway's admin listener, when it is not the one in the config.
+    #[arg(long, global = true, value_name = "ADDRESS", env = "CROSSFADE_ADMIN")]
+    pub admin: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a commented crossfade.yaml to start from.
+    Init(init::Args),
+    /// Check the config and print it as it is understood.
+    Check,
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Make a running gateway read its config again.
+    Reload(reload::Args),
+    /// Read the record.
+    #[command(subcommand)]
+    Exchanges(exchanges::Verb),
+    /// Move traffic from a baseline to a candidate, and back.
+    #[command(subcommand)]
+    Rollout(rollout::Verb),
+    /// Show one good and one bad migration, simulated, in under three minutes.
+    Quickstart(quickstart::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Print the manual page.
+    Man(man::Args),
+    /// List the failpoints of this build.
+    #[command(hide = true)]
+    Failpoints,
+}

@@ -1,0 +1,34 @@
+//! The config from its file.
+
+use std::path::Path;
+
+use crate::config::{self, Config};
+use crate::out::Stop;
+
+/// Reads the config a process is to run on.
+///
+/// # Errors
+/// When the file cannot be read, or has problems: all of them.
+pub(crate) fn config(path: &Path) -> Result<Config, Stop> {
+    let text = text(path)?;
+    config::resolve(&path.display().to_string(), &text, &|name| std::env::var(name).ok()).map_err(Stop::config)
+}
+
+/// Reads the config for a verb that only talks to a gateway or reads its store: who calls needs not have the providers'
+/// keys at hand, least of all to abort a rollout.
+///
+/// # Errors
+/// When the file cannot be read or has problems beyond missing environment variables.
+pub(crate) fn config_for_client(path: &Path) -> Result<Config, Stop> {
+    let text = text(path)?;
+    let environment = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")));
+    config::resolve(&path.display().to_string(), &text, &environment).map_err(Stop::config)
+}
+
+fn text(path: &Path) -> Result<String, Stop> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let stop = Stop::usage(format!("cannot read {}: {error}", path.display()));
+        if missing { stop.hint("`crossfade init` writes one to start from; `--config FILE` names another") } else { stop }
+    })
+}

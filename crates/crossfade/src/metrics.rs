@@ -1,0 +1,88 @@
+//! The data path's numbers as Prometheus text.
+
+use std::fmt::Write as _;
+
+use gateway::counters::Totals;
+use gateway::serve::Serving;
+use gateway::shadow::ShadowTotals;
+
+/// Every metric of the data path, in the Prometheus text format 0.0.4.
+pub(crate) fn metrics(serving: &Serving) -> String {
+    render(&serving.totals(), &serving.shadow_totals())
+}
+
+fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
+    let mut text = String::new();
+    for (name, help, value) in [
+        ("crossfade_connections", "Connections open now.", totals.connections),
+        ("crossfade_requests_in_flight", "Requests whose exchange is not finished.", totals.in_flight),
+        ("crossfade_shadow_in_flight", "Copies under way.", shadow.in_flight),
+        ("crossfade_shadow_bytes", "Bytes held for copies.", shadow.bytes),
+    ] {
+        family(&mut text, name, help, "gauge", &[(String::new(), value)]);
+    }
+    for (name, help, value) in [
+        ("crossfade_connections_accepted_total", "Connections accepted.", totals.connections_accepted),
+        ("crossfade_requests_total", "Requests answered on any path.", totals.requests),
+        ("crossfade_attempts_total", "Attempts begun at a provider.", totals.attempts),
+        ("crossfade_failovers_total", "Attempts that were a second or later try.", totals.failovers),
+        ("crossfade_input_tokens_total", "Tokens read, as providers counted them.", totals.input_tokens),
+        ("crossfade_output_tokens_total", "Tokens written, as providers counted them.", totals.output_tokens),
+        ("crossfade_records_failed_total", "Records the journal did not take.", totals.records_failed),
+        ("crossfade_shadow_offered_total", "Copies taken by the shadow.", totals.shadow_offered),
+        ("crossfade_shadow_sent_total", "Copies sent to a candidate.", shadow.sent),
+        ("crossfade_shadow_answered_total", "Copies answered well.", shadow.answered),
+        ("crossfade_shadow_failed_total", "Copies that failed.", shadow.failed),
+        ("crossfade_shadow_unrecorded_total", "Copies the journal did not take.", shadow.unrecorded),
+    ] {
+        family(&mut text, name, help, "counter", &[(String::new(), value)]);
+    }
+    for (name, help, label, values) in [
+        ("crossfade_refused_total", "Requests refused before they became an exchange.", "failure", &totals.refused),
+        ("crossfade_exchanges_total", "Exchanges finished.", "outcome", &totals.exchanges),
+        ("crossfade_attempt_failures_total", "Attempts that failed.", "failure", &totals.attempt_failures),
+        ("crossfade_shadow_dropped_total", "Copies the shadow did not make.", "reason", &totals.shadow_dropped),
+    ] {
+        let samples: Vec<_> = values.iter().map(|(value, n)| (format!("{{{label}=\"{value}\"}}"), *n)).collect();
+        family(&mut text, name, help, "counter", &samples);
+    }
+    let changes = totals.adaptations.iter().map(|(target, field, action, n)| {
+        let (target, field) = (escaped(target), escaped(field));
+        (format!("{{target=\"{target}\",field=\"{field}\",action=\"{action}\"}}"), *n)
+    });
+    let changes: Vec<_> = changes.collect();
+    family(&mut text, "crossfade_adaptations_total", "Fields changed in requests on their way.", "counter", &changes);
+    text
+}
+
+fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
+    // Writing to a String cannot fail.
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").unwrap_or_default();
+    for (labels, value) in samples {
+        writeln!(text, "{name}{labels} {value}").unwrap_or_default();
+    }
+}
+
+fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sample_has_its_labels() {
+        let mut totals = Totals { requests: 3, ..Totals::default() };
+        totals.exchanges.insert("complete", 2);
+        totals.adaptations.push(("a\"b".into(), "model".into(), "replaced", 1));
+        let text = render(&totals, &ShadowTotals::default());
+        for sample in [
+            "crossfade_requests_total 3",
+            "crossfade_exchanges_total{outcome=\"complete\"} 2",
+            "crossfade_adaptations_total{target=\"a\\\"b\",field=\"model\",action=\"replaced\"} 1",
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{sample} not in\n{text}");
+        }
+    }
+}

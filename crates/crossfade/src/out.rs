@@ -1,0 +1,191 @@
+//! What a verb says: answers on stdout, words on stderr, an exit code, and a hint when the next step is known.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::config::{self, ConfigError};
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: the same facts.
+    Json,
+}
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or pass.
+    Ok = 0,
+    /// Something failed.
+    Failed = 1,
+    /// The command line or the config is wrong.
+    Usage = 2,
+    /// The evidence says no.
+    No = 3,
+    /// There is not enough evidence.
+    Undecided = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a verb stopped.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    /// How the process ends.
+    pub exit: Exit,
+    /// What went wrong, and below it why.
+    pub error: anyhow::Error,
+    /// The next step, when it is known.
+    pub hint: Option<String>,
+    /// The problems of a config, each in full.
+    pub config_errors: Vec<ConfigError>,
+}
+
+impl Stop {
+    /// Something failed.
+    pub(crate) fn failed(error: impl Into<anyhow::Error>) -> Stop {
+        Stop { exit: Exit::Failed, error: error.into(), hint: None, config_errors: Vec::new() }
+    }
+
+    /// The command line is wrong.
+    pub(crate) fn usage(message: impl fmt::Display) -> Stop {
+        Stop { exit: Exit::Usage, ..Stop::failed(anyhow::anyhow!("{message}")) }
+    }
+
+    /// The config is wrong.
+    pub(crate) fn config(errors: Vec<ConfigError>) -> Stop {
+        Stop { config_errors: errors, ..Stop::usage("the config has errors") }
+    }
+
+    /// Everything it says, problems of a config included.
+    pub(crate) fn full_text(&self) -> String {
+        if self.config_errors.is_empty() { format!("{:#}", self.error) } else { config::render(&self.config_errors) }
+    }
+
+    /// The same with the next step.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Stop {
+        Stop { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same with another exit code.
+    pub(crate) fn exit(self, exit: Exit) -> Stop {
+        Stop { exit, ..self }
+    }
+}
+
+impl From<anyhow::Error> for Stop {
+    fn from(error: anyhow::Error) -> Stop {
+        Stop::failed(error)
+    }
+}
+
+/// Where a verb writes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Out {
+    format: Format,
+    colour: bool,
+}
+
+impl Out {
+    /// Colour only on a terminal, and never when `NO_COLOR` is set.
+    pub(crate) fn new(format: Format) -> Out {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Out { format, colour: wanted && format == Format::Text && std::io::stdout().is_terminal() }
+    }
+
+    /// Whether answers are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether answers may be coloured.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Writes the answer: `text` for people, `facts` for programs.
+    pub(crate) fn answer<T: Serialize + ?Sized>(&self, facts: &T, text: impl FnOnce() -> String) {
+        let answer = match self.format {
+            Format::Text => text(),
+            // The facts are maps with text keys: they always serialise.
+            Format::Json => serde_json::to_string_pretty(facts).unwrap_or_default() + "\n",
+        };
+        self.print(&answer);
+    }
+
+    /// Writes to stdout as it is. A reader that left (`| head`) is no error.
+    pub(crate) fn print(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+            tracing::debug!("stdout is closed");
+        }
+    }
+
+    /// Writes words to stderr.
+    pub(crate) fn say(&self, words: impl fmt::Display) {
+        if writeln!(std::io::stderr().lock(), "{words}").is_err() {
+            tracing::debug!("stderr is closed");
+        }
+    }
+
+    /// Says why a verb stopped. With `--format json` the same facts go to stdout.
+    pub(crate) fn stop(&self, stop: &Stop) {
+        if self.is_json() {
+            let facts = serde_json::json!({ "error": {
+                "message": format!("{:#}", stop.error), "hint": stop.hint, "problems": stop.config_errors,
+            } });
+            self.answer(&facts, String::new);
+        }
+        let prefix = if stop.config_errors.is_empty() { "error: " } else { "" };
+        self.say(format_args!("{prefix}{}", stop.full_text().trim_end()));
+        if let Some(hint) = &stop.hint {
+            self.say(format_args!("hint: {hint}"));
+        }
+    }
+}
+
+/// Rows under headings, columns as wide as they need to be, numbers to the right.
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |idx: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(idx)).map(|cell| width_of(cell));
+        cells.chain([headings[idx].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let is_number = |cell: &str| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit());
+    let right = |idx: usize| !rows.is_empty() && rows.iter().all(|row| row.get(idx).is_some_and(|cell| is_number(cell)));
+    let mut text = String::new();
+    let heading: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    for row in std::iter::once(&heading).chain(rows) {
+        let cells = row.iter().enumerate().map(|(idx, cell)| {
+            let blank = " ".repeat(widths[idx] - width_of(cell));
+            if right(idx) { blank + cell } else { format!("{cell}{blank}") }
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Characters that show: colours (`ESC [ … m`) do not.
+fn width_of(cell: &str) -> usize {
+    let mut in_colour = false;
+    let mut width = 0;
+    for character in cell.chars() {
+        in_colour = in_colour || character == '\x1b';
+        width += usize::from(!in_colour);
+        in_colour = in_colour && character != 'm';
+    }
+    width
+}

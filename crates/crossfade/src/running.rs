@@ -1,0 +1,203 @@
+//! A whole gateway in this process: the store, the data path, the controller and the admin listener, wired.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
+use console::{Admin, AdminConfig};
+use gateway::control::{Controller, ControllerParts};
+use gateway::live::LiveTable;
+use gateway::serve::{Deps, Serving, Size};
+use gateway::snapshot::Snapshot;
+use operations::{Desk, DeskParts, Reloaded};
+use store::{Database, Journal, Lease, Shipper, ShipperConfig};
+
+use crate::config::{self, Config};
+use crate::load;
+use crate::out::Stop;
+
+/// How often the controller looks.
+const TICK: Duration = Duration::from_millis(100);
+/// A store that refuses for this long counts as control plane lost.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a start waits for what a dead process left in the journal.
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// A running gateway.
+pub(crate) struct Running {
+    /// Everything operations work with.
+    pub desk: Arc<Desk>,
+    /// The data listener.
+    pub serving: Arc<Serving>,
+    /// Reads the config again and swaps it in.
+    pub reloader: Arc<Reloader>,
+    ready: Arc<AtomicBool>,
+    controller: Controller,
+    admin: Admin,
+    shipper: Shipper,
+    journal: Journal,
+    lease: Lease,
+}
+
+impl Running {
+    /// Starts everything; when this returns, the data listener takes traffic. `path` is where a reload reads the config.
+    pub(crate) fn start(config: &Config, path: PathBuf) -> Result<Running, Stop> {
+        // The directories first: the lock file lies in one of them.
+        prepare_directory(config.store.parent())?;
+        let lease = Lease::acquire(&config.store).map_err(|error| {
+            let hint = "one process at a time runs on a store; stop the other, or give this one another `store`";
+            Stop::failed(error).hint(hint)
+        })?;
+        let data = bind(config.listen, "listen")?;
+        let admin_listener = bind(config.admin.listen, "admin.listen")?;
+        let (journal, shipper) = open_record(config)?;
+        let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
+        let live = Arc::new(LiveTable::default());
+        let controller = Controller::start(ControllerParts {
+            database: Database::open(&config.store).map_err(Stop::failed)?,
+            snapshot: Arc::clone(&snapshot),
+            live: Arc::clone(&live),
+            journal: journal.clone(),
+            tick: TICK,
+            store_patience: STORE_PATIENCE,
+        })
+        .map_err(Stop::failed)?;
+        let providers = Arc::new(providers::Shared::new());
+        let deps = Deps {
+            snapshot: Arc::clone(&snapshot),
+            live: Arc::clone(&live),
+            journal: journal.clone(),
+            providers: Arc::clone(&providers),
+        };
+        let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
+        let ready = Arc::new(AtomicBool::new(true));
+        let reloader = Arc::new(Reloader::new(path, config, snapshot, Arc::clone(&providers)));
+        let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
+        let desk = Arc::new(Desk::new(DeskParts {
+            control: controller.control(),
+            live,
+            journal: journal.clone(),
+            providers,
+            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics)),
+            reload: Box::new(move || reload.reload().map_err(|stop| stop.full_text())),
+            ready: Arc::clone(&ready),
+            reader: Database::open_read_only(&config.store).map_err(Stop::failed)?,
+        }));
+        let admin_config = AdminConfig { token: config.admin.token.clone() };
+        let admin = console::start(admin_listener, admin_config, Arc::clone(&desk)).map_err(Stop::failed)?;
+        Ok(Running { desk, serving, reloader, ready, controller, admin, shipper, journal, lease })
+    }
+
+    /// Where applications connect.
+    pub(crate) fn data_address(&self) -> SocketAddr {
+        self.serving.addr()
+    }
+
+    /// Where operators connect.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin.addr()
+    }
+
+    /// Waits until everything recorded so far is in the database.
+    pub(crate) fn ship(&self, at_most: Duration) -> bool {
+        self.shipper.flush(at_most)
+    }
+
+    /// Ends in order: readiness off, requests under way finish, evidence is saved, the journal is written and shipped.
+    pub(crate) fn drain(self) {
+        self.ready.store(false, Ordering::Release);
+        self.serving.drain();
+        self.controller.stop();
+        self.admin.stop();
+        self.journal.shutdown();
+        self.shipper.stop();
+        drop(self.lease);
+    }
+}
+
+fn prepare_directory(directory: Option<&std::path::Path>) -> Result<(), Stop> {
+    let Some(directory) = directory.filter(|directory| !directory.as_os_str().is_empty()) else { return Ok(()) };
+    let made = std::fs::create_dir_all(directory);
+    Ok(made.with_context(|| format!("could not make the directory {}", directory.display()))?)
+}
+
+fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Stop> {
+    TcpListener::bind(address).map_err(|error| {
+        let stop = Stop::failed(anyhow!("could not listen on {address}: {error}"));
+        stop.hint(format!("another process may be there; write another `{key}` in the config"))
+    })
+}
+
+/// The journal, and the database with everything a dead process left in the journal.
+fn open_record(config: &Config) -> Result<(Journal, Shipper), Stop> {
+    let record = &config.record;
+    let settings = store::Config {
+        mode: record.mode,
+        segment_bytes: record.segment_bytes,
+        max_spool_bytes: record.max_spool_bytes,
+        ..store::Config::default()
+    };
+    let (journal, recovered) = Journal::open(&record.dir, settings).map_err(Stop::failed)?;
+    tracing::info!(?recovered, "journal open");
+    let database = Database::open(&config.store).map_err(Stop::failed)?;
+    let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).context("could not start shipping")?;
+    if !shipper.flush(CATCH_UP) {
+        tracing::warn!("the journal of the last run is not shipped yet; its evidence counts later");
+    }
+    Ok((journal, shipper))
+}
+
+fn size(config: &Config) -> Size {
+    let default = Size::default();
+    Size { n_workers: config.workers.map_or(default.n_workers, usize::from), ..default }
+}
+
+/// Reads the config again: validate whole, prepare, swap. On any problem the one in force stays.
+pub(crate) struct Reloader {
+    path: PathBuf,
+    fixed: String,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    providers: Arc<providers::Shared>,
+}
+
+impl Reloader {
+    fn new(
+        path: PathBuf,
+        config: &Config,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        providers: Arc<providers::Shared>,
+    ) -> Reloader {
+        Reloader { path, fixed: fixed(config), snapshot, providers }
+    }
+
+    /// Reloads and says what came of it, in the log too.
+    pub(crate) fn reload(&self) -> Result<Reloaded, Stop> {
+        let reloaded = load::config(&self.path).and_then(|config| self.swap(&config));
+        match &reloaded {
+            Ok(Reloaded { config_hash, changed }) => tracing::info!(config = %config_hash, changed, "config reloaded"),
+            Err(stop) => tracing::error!(problems = %stop.full_text(), "config not reloaded; the old one stays in force"),
+        }
+        reloaded
+    }
+
+    fn swap(&self, config: &Config) -> Result<Reloaded, Stop> {
+        gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
+        if fixed(config) != self.fixed {
+            tracing::warn!("listen, admin, store, record and workers take effect at the next start");
+        }
+        let before = self.snapshot.swap(Arc::clone(&config.snapshot));
+        let keep: Vec<_> = config.snapshot.targets.values().map(|target| target.provider.identity()).collect();
+        self.providers.retain(&keep);
+        Ok(Reloaded { config_hash: config.hash.clone(), changed: before.hash != config.hash })
+    }
+}
+
+/// What a reload does not change, as text to compare.
+fn fixed(config: &Config) -> String {
+    let config::Config { listen, admin, store, record, workers, .. } = config;
+    format!("{listen} {admin:?} {store:?} {record:?} {workers:?}")
+}

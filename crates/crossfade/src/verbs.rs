@@ -1,0 +1,50 @@
+//! One file per verb.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod exchanges;
+pub(crate) mod init;
+pub(crate) mod man;
+pub(crate) mod quickstart;
+pub(crate) mod reload;
+pub(crate) mod rollout;
+pub(crate) mod serve;
+mod source;
+mod time;
+
+use crate::cli::{Cli, Verb};
+use crate::out::{Exit, Out, Stop};
+
+/// Does what was typed.
+///
+/// # Errors
+/// Whatever made the verb stop.
+pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
+    let Cli { config, admin, verb, .. } = cli;
+    let place = Place { config, admin };
+    match verb {
+        Verb::Init(args) => init::run(&place, &args, out),
+        Verb::Check => check::run(&place, out),
+        Verb::Serve(args) => serve::run(&place, &args, out),
+        Verb::Reload(args) => reload::run(&place, &args, out),
+        Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
+        Verb::Rollout(verb) => rollout::run(&place, verb, out),
+        Verb::Quickstart(args) => quickstart::run(&args, out),
+        Verb::Completions(args) => completions::run(&args, out),
+        Verb::Man(args) => man::run(&args, out),
+        Verb::Failpoints => {
+            let names = store::failpoints::names();
+            out.answer(names, || names.iter().map(|name| format!("{name}\n")).collect());
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// Where the config and the running gateway are.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The config file.
+    pub config: std::path::PathBuf,
+    /// Address of the admin listener, when it is not the one in the config.
+    pub admin: Option<String>,
+}

@@ -1,0 +1,127 @@
+//! `crossfade check`: the config as it is understood, or everything that is wrong with it.
+
+use std::fmt::Write as _;
+
+use rollout::{Policy, StepPolicy};
+use serde_json::{Value, json};
+
+use super::Place;
+use crate::config::{Config, show_duration, show_share};
+use crate::load;
+use crate::out::{Exit, Out, Stop, table};
+
+/// Reads the config and prints it resolved.
+pub(crate) fn run(place: &Place, out: &Out) -> Result<Exit, Stop> {
+    let config = load::config(&place.config)?;
+    out.answer(&facts(&config), || text(&config));
+    out.say(format_args!("{} is valid", place.config.display()));
+    Ok(Exit::Ok)
+}
+
+fn facts(config: &Config) -> Value {
+    let targets = config.snapshot.targets.values().map(|target| {
+        let facts = json!({
+            "provider": target.provider.name, "base_url": target.provider.base_url.as_str(), "model": target.model,
+            "class": target.provider.class.as_str(), "simulated": target.provider.is_simulated(),
+            "fingerprint": target.fingerprint, "has_key": target.provider.api_key.is_some(),
+            "prompt_variant": target.prompt.as_ref().map(|prompt| &prompt.name),
+        });
+        (target.name.clone(), facts)
+    });
+    let routes = config.snapshot.routes.values().map(|route| {
+        let facts = json!({
+            "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
+            "workload": route.workload,
+        });
+        (route.name.clone(), facts)
+    });
+    let rollouts = config.snapshot.rollouts.values().map(|rollout| {
+        let facts = json!({
+            "route": rollout.route, "baseline": rollout.baseline, "candidate": rollout.candidate,
+            "policy": rollout.policy, "policy_hash": rollout.policy.hash(),
+        });
+        (rollout.name.clone(), facts)
+    });
+    json!({
+        "hash": config.hash, "listen": config.listen, "admin": config.admin.listen, "store": config.store,
+        "record": { "mode": config.record.mode, "dir": config.record.dir }, "workers": config.workers,
+        "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
+        "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn text(config: &Config) -> String {
+    let mut text = String::new();
+    let mut line = |words: std::fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        writeln!(text, "{words}").unwrap_or_default();
+    };
+    let workers = config.workers.map_or_else(|| "one per core".to_owned(), |workers| workers.to_string());
+    line(format_args!("config    {}", &config.hash[..16]));
+    line(format_args!("listen    http://{}/v1", config.listen));
+    line(format_args!("admin     http://{}", config.admin.listen));
+    line(format_args!("store     {}", config.store.display()));
+    line(format_args!("record    {}, {}", json!(config.record.mode).as_str().unwrap_or_default(), config.record.dir.display()));
+    line(format_args!("workers   {workers}"));
+    text += &sections(config);
+    for rollout in config.snapshot.rollouts.values() {
+        let (name, route) = (&rollout.name, &rollout.route);
+        let hash = &rollout.policy.hash()[..16];
+        let heading = format!("\nrollout {name}: {} -> {} on route {route}", rollout.baseline, rollout.candidate);
+        text += &format!("{heading}\n{}  policy hash {hash}\n", policy(&rollout.policy));
+    }
+    text
+}
+
+fn sections(config: &Config) -> String {
+    let targets: Vec<Vec<String>> = config.snapshot.targets.values().map(|target| {
+        let provider = &target.provider;
+        let place = if provider.is_simulated() { "simulated".to_owned() } else { provider.base_url.to_string() };
+        let key = if provider.api_key.is_some() { "set" } else { "none" };
+        let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
+        vec![target.name.clone(), provider.name.clone(), target.model.clone(), place, key.into(), prompt.into()]
+    }).collect();
+    let routes: Vec<Vec<String>> = config.snapshot.routes.values().map(|route| {
+        let fallback = if route.fallback.is_empty() { "none".to_owned() } else { route.fallback.join(", ") };
+        let workload = route.workload.clone().unwrap_or_else(|| "none".into());
+        vec![route.name.clone(), route.target.clone(), fallback, workload]
+    }).collect();
+    let targets = table(&["target", "provider", "model", "at", "key", "system prompt"], &targets);
+    let routes = table(&["route", "target", "fallback", "workload"], &routes);
+    format!("\n{targets}\n{routes}")
+}
+
+fn policy(policy: &Policy) -> String {
+    let steps: Vec<Vec<String>> = policy.steps.iter().map(step).collect();
+    let steps = table(&["stage", "share", "min pairs", "min units", "min time", "approvals"], &steps);
+    let gates = policy.gates.iter().map(|gate| format!("{} +{} pp", gate.metric, show_share(gate.margin * 100.0)));
+    let guards = policy.guards.iter().map(|guard| format!("{} x{} (weight {})", guard.metric, guard.ratio, guard.weight));
+    let absolute = policy.absolute.as_ref().map_or_else(
+        || "none".to_owned(),
+        |absolute| format!("{} above {} % (alpha {})", absolute.metric, show_share(absolute.limit * 100.0), absolute.alpha),
+    );
+    let mut text = format!("  risk {}, unit {}\n", word(&policy.risk), word(&policy.unit));
+    text += &steps.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    text += &format!("  gates     not worse by {} (alpha {})\n", gates.collect::<Vec<_>>().join(", "), policy.alpha_promote);
+    text += &format!("  guards    {} (alpha {})\n", guards.collect::<Vec<_>>().join(", "), policy.alpha_harm);
+    text += &format!("  breaker   {absolute}\n");
+    let (sample, holdback) = (show_share(policy.shadow_sample), show_share(policy.holdback));
+    text += &format!("  shadow sample {sample}, holdback {holdback}, warm-up {}\n", show_duration(policy.warm_up));
+    text
+}
+
+fn step(step: &StepPolicy) -> Vec<String> {
+    vec![
+        step.stage.as_str().to_owned(),
+        show_share(step.share),
+        step.min_pairs.to_string(),
+        step.min_units.to_string(),
+        show_duration(step.min_duration),
+        step.approvals.to_string(),
+    ]
+}
+
+/// The word a policy field is written with.
+fn word(value: &impl serde::Serialize) -> String {
+    json!(value).as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,218 @@
+//! `crossfade exchanges list|show|pairs`: the record, read back.
+
+use clap::{Subcommand, ValueEnum};
+use operations::ExchangeFilter;
+use serde_json::Value;
+
+use super::Place;
+use super::source::{Source, percent};
+use super::time::{ago, us_to_text};
+use crate::out::{Exit, Out, Stop, table};
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The newest exchanges.
+    List(Filter),
+    /// One exchange with every attempt.
+    Show {
+        /// The id, as `x-crossfade-exchange-id` gave it.
+        id: String,
+    },
+    /// Baseline and candidate answers to the same request.
+    Pairs(Filter),
+}
+
+/// Which exchanges.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Filter {
+    /// At most so many, newest first.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: u32,
+    /// Only this route.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// Only this rollout.
+    #[arg(long, value_name = "NAME")]
+    rollout: Option<String>,
+    /// Only this epoch.
+    #[arg(long, value_name = "N")]
+    epoch: Option<u32>,
+    /// Only this arm.
+    #[arg(long, value_enum)]
+    arm: Option<Arm>,
+    /// Only those that ended like this.
+    #[arg(long, value_enum)]
+    outcome: Option<Outcome>,
+    /// Only those of the last while, such as `15m`.
+    #[arg(long, value_name = "DURATION", value_parser = ago)]
+    last: Option<u64>,
+    /// Only those older than this one: the last of the page before.
+    #[arg(long, value_name = "ID")]
+    before: Option<wire::ids::ExchangeId>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Arm {
+    Baseline,
+    Candidate,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Outcome {
+    Complete,
+    Truncated,
+    ClientGone,
+    Failed,
+    Refused,
+}
+
+impl Filter {
+    fn resolve(&self) -> ExchangeFilter {
+        let word = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        ExchangeFilter {
+            route: self.route.clone(),
+            rollout: self.rollout.clone(),
+            epoch: self.epoch,
+            arm: word(self.arm.and_then(|arm| arm.to_possible_value())),
+            outcome: word(self.outcome.and_then(|outcome| outcome.to_possible_value())),
+            since_us: self.last,
+            until_us: None,
+            limit: Some(self.limit),
+            before: self.before,
+        }
+    }
+}
+
+/// Reads the record.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    let source = Source::open(place)?;
+    match verb {
+        Verb::List(filter) => {
+            let filter = filter.resolve();
+            let path = format!("/api/exchanges?{}", query(&filter)?);
+            let page = source.read(&path, |database| operations::exchanges::list(database, &filter))?;
+            let rows = &page["exchanges"];
+            out.answer(rows, || list(rows));
+            out.say(format_args!("the record holds: {}", page["counts"]));
+        }
+        Verb::Show { id } => {
+            let path = format!("/api/exchanges/{}", percent(&id));
+            let exchange = source.read(&path, |database| operations::exchanges::show(database, &id))?;
+            out.answer(&exchange, || show(&exchange));
+        }
+        Verb::Pairs(filter) => {
+            let filter = filter.resolve();
+            let path = format!("/api/exchanges/pairs?{}", query(&filter)?);
+            let page = source.read(&path, |database| operations::exchanges::pairs(database, &filter))?;
+            let rows = &page["pairs"];
+            out.answer(rows, || pairs(rows));
+            out.say(format_args!("the record holds: {}", page["counts"]));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn query(filter: &ExchangeFilter) -> Result<String, Stop> {
+    let fields = serde_json::to_value(filter).map_err(Stop::failed)?;
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    let pair = |(key, value): (String, Value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some(format!("{key}={}", percent(&text))),
+        other => Some(format!("{key}={}", percent(&other.to_string()))),
+    };
+    Ok(fields.into_iter().filter_map(pair).collect::<Vec<_>>().join("&"))
+}
+
+fn list(rows: &Value) -> String {
+    let row = |row: &Value| {
+        vec![
+            text(&row["id"]),
+            row["received_at_us"].as_u64().map_or_else(|| "-".into(), us_to_text),
+            text(&row["route"]),
+            text(&row["arm"]),
+            text(&row["served_by"]),
+            text(&row["status"]),
+            text(&row["outcome"]),
+            text(&row["failure"]),
+            ms(&row["time_to_first_token_us"]),
+            ms(&row["duration_us"]),
+        ]
+    };
+    let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
+    let headings = ["id", "received (UTC)", "route", "arm", "served by", "status", "outcome", "failure", "ttft ms", "total ms"];
+    table(&headings, &rows)
+}
+
+fn pairs(rows: &Value) -> String {
+    let row = |row: &Value| {
+        let side = |side: &Value| match (&side["failure"], &side["status"]) {
+            (Value::Null, status) => text(status),
+            (failure, _) => text(failure),
+        };
+        vec![
+            text(&row["id"]),
+            text(&row["live_target"]),
+            side(&row["live"]),
+            ms(&row["live"]["duration_us"]),
+            text(&row["shadow_target"]),
+            side(&row["shadow"]),
+            ms(&row["shadow"]["duration_us"]),
+            text(&row["dropped"]),
+            if row["simulated"] == true { "simulated".into() } else { "-".into() },
+        ]
+    };
+    let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
+    let headings = ["id", "live", "result", "ms", "shadow", "result", "ms", "dropped", "note"];
+    table(&headings, &rows)
+}
+
+fn show(exchange: &Value) -> String {
+    let mut page = String::new();
+    for (name, value) in exchange.as_object().into_iter().flatten() {
+        let is_body = matches!(name.as_str(), "request" | "answer" | "shadow");
+        if !value.is_array() && !value.is_null() && !is_body {
+            let shown = if name.ends_with("_at_us") { us_to_text(value.as_u64().unwrap_or(0)) } else { text(value) };
+            page += &format!("{:<24} {shown}\n", name.trim_end_matches("_us"));
+        }
+    }
+    let attempt = |attempt: &Value| {
+        let failure = if attempt["dropped"].is_null() { &attempt["failure"] } else { &attempt["dropped"] };
+        vec![
+            text(&attempt["idx"]),
+            text(&attempt["role"]),
+            text(&attempt["arm"]),
+            text(&attempt["target"]),
+            text(&attempt["model"]),
+            text(&attempt["status"]),
+            text(failure),
+            ms(&attempt["time_to_first_token_us"]),
+            ms(&attempt["duration_us"]),
+            if attempt["simulated"] == true { "simulated".into() } else { "-".into() },
+        ]
+    };
+    let attempts: Vec<Vec<String>> = exchange["attempts"].as_array().into_iter().flatten().map(attempt).collect();
+    let headings = ["#", "role", "arm", "target", "model", "status", "failure", "ttft ms", "total ms", "note"];
+    page += &format!("\n{}", table(&headings, &attempts));
+    for name in ["request", "answer", "shadow"] {
+        if let Some(body) = exchange[name].as_str() {
+            page += &format!("\n{name}\n{}\n", body.trim_end());
+        }
+    }
+    page
+}
+
+/// A JSON value as a cell.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a duration of days is far below 2^53 microseconds")]
+fn ms(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "-".into(), |us| format!("{:.1}", us as f64 / 1000.0))
+}

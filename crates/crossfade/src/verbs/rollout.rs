@@ -1,0 +1,192 @@
+//! `crossfade rollout …`: start, watch and steer a migration.
+
+mod page;
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Subcommand;
+use operations::rollouts::{RolloutLine, RolloutView};
+use operations::{Actor, Role};
+use rollout::{Status, Transition};
+use serde_json::{Value, json};
+use store::{Database, Lease, TransitionRow};
+
+use super::Place;
+use super::source::{Source, percent};
+use super::time::{now_us, us_to_text};
+use crate::config::show_share;
+use crate::out::{Exit, Out, Stop, table};
+
+/// How often `--watch` looks.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Begin in shadow: both answer, users see the baseline.
+    Start(Change),
+    /// Where a rollout stands, on one page; every rollout without a name. Exits 3 when it was rolled back.
+    Status {
+        /// The rollout.
+        name: Option<String>,
+        /// Draw the page again each second; ends when the rollout does.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Go to the next step without waiting for its gates. Recorded as such.
+    Promote(Change),
+    /// Agree to leave the step that waits for approval.
+    Approve(Change),
+    /// Keep the share and stop promotions; guards stay armed.
+    Pause(Change),
+    /// Everybody back to the baseline, now. Works without a running gateway too.
+    Abort(Change),
+    /// Go on after a pause; after a rollback or an abort, begin again in shadow.
+    Resume(Change),
+    /// Every transition with who, why and on which evidence.
+    History {
+        /// The rollout.
+        name: String,
+    },
+}
+
+/// A change and who answers for it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Change {
+    /// The rollout.
+    name: String,
+    /// Who asks; the audit row names you.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+    /// Why; the audit row keeps it. Needed where evidence is overruled.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+/// Carries out one of them.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    let source = Source::open(place)?;
+    match verb {
+        Verb::Status { name: None, .. } => list(&source, out),
+        Verb::Status { name: Some(name), watch } if watch && std::io::stdout().is_terminal() => {
+            watch_status(&source, &name, out)
+        }
+        Verb::Status { name: Some(name), .. } => status(&source, &name, out),
+        Verb::History { name } => history(&source, &name, out),
+        Verb::Start(change) => carry_out(&source, "start", &change, out),
+        Verb::Promote(change) => carry_out(&source, "promote", &change, out),
+        Verb::Approve(change) => carry_out(&source, "approve", &change, out),
+        Verb::Pause(change) => carry_out(&source, "pause", &change, out),
+        Verb::Abort(change) => carry_out(&source, "abort", &change, out),
+        Verb::Resume(change) => carry_out(&source, "resume", &change, out),
+    }
+}
+
+fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<Exit, Stop> {
+    let body = json!({ "actor": change.actor, "reason": change.reason });
+    let path = format!("/api/rollouts/{}/{verb}", percent(&change.name));
+    let transition = match source.change(&path, &body)? {
+        Some(transition) => transition,
+        None if verb == "abort" => json!(abort_stored(source, change)?),
+        None => return Err(source.nobody()),
+    };
+    let read: Transition = serde_json::from_value(transition.clone()).context("could not read the answer")?;
+    out.answer(&transition, || {
+        let (from, to) = (show_share(read.from_share), show_share(read.to_share));
+        format!("{}: {} -> {}, share {from} -> {to}, epoch {}\n", read.rollout, read.from, read.to, read.epoch)
+    });
+    if verb == "start" {
+        out.say(format_args!("hint: `crossfade rollout status {} --watch` follows it", change.name));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Without a gateway nobody holds the lease: the abort is written where the next gateway finds it.
+fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
+    drop(source.database()?);
+    let lease = Lease::acquire(source.store()).map_err(|error| {
+        Stop::failed(error).hint("a gateway runs but its admin listener does not answer at this address; use `--admin ADDRESS`")
+    })?;
+    let database = Database::open(source.store()).map_err(Stop::failed)?;
+    let actor = Actor { name: change.actor.clone(), role: Role::Operator };
+    let transition = operations::rollouts::abort_stored(&database, &actor, &change.name, &change.reason);
+    drop(lease);
+    transition.map_err(super::source::operation)
+}
+
+fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
+    let value = source.read("/api/rollouts", operations::rollouts::list)?;
+    let rollouts: Vec<RolloutLine> = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    let row = |line: &RolloutLine| {
+        let RolloutLine { name, route, label, share, baseline, candidate, .. } = line;
+        let targets = format!("{baseline} -> {candidate}");
+        vec![name.clone(), route.clone(), label.clone(), show_share(*share), targets]
+    };
+    let rows: Vec<Vec<String>> = rollouts.iter().map(row).collect();
+    out.answer(&value, || table(&["rollout", "route", "where", "share", "targets"], &rows));
+    if rollouts.is_empty() {
+        out.say("hint: no rollout has been started; `crossfade rollout start NAME` starts one of the config");
+    }
+    Ok(Exit::Ok)
+}
+
+fn read(source: &Source, name: &str) -> Result<(Value, RolloutView), Stop> {
+    let path = format!("/api/rollouts/{}", percent(name));
+    let mut value = source.read(&path, |database| operations::rollouts::status(database, name))?;
+    let view: RolloutView = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    // What scripts ask for most, without knowing how the page is built.
+    value["share"] = json!(view.explanation.share);
+    value["status"] = json!(view.explanation.status);
+    Ok((value, view))
+}
+
+fn status(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
+    let (value, view) = read(source, name)?;
+    out.answer(&value, || page::render(&view, now_us(), out.has_colour()));
+    Ok(exit_of(view.explanation.status))
+}
+
+/// Rolled back is "the evidence says no"; everything else is a state like any other.
+fn exit_of(status: Status) -> Exit {
+    if status == Status::RolledBack { Exit::No } else { Exit::Ok }
+}
+
+fn watch_status(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
+    loop {
+        let (value, view) = read(source, name)?;
+        // Home, the page with each line's rest erased, then everything below erased: no flicker.
+        let page = page::render(&view, now_us(), out.has_colour()).replace('\n', "\x1b[K\n");
+        if out.is_json() {
+            out.print(&format!("{value}\n"));
+        } else {
+            out.print(&format!("\x1b[H{page}\x1b[J"));
+        }
+        let status = view.explanation.status;
+        if matches!(status, Status::RolledBack | Status::Aborted | Status::Completed) {
+            return Ok(exit_of(status));
+        }
+        if std::io::stdout().flush().is_err() {
+            return Ok(Exit::Ok);
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}
+
+fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
+    let path = format!("/api/rollouts/{}/history", percent(name));
+    let value = source.read(&path, |database| operations::rollouts::history(database, name))?;
+    let rows: Vec<TransitionRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    out.answer(&value, || {
+        let row = |row: &TransitionRow| {
+            let (from, to) = (show_share(row.from_share), show_share(row.to_share));
+            let (epoch, share) = (row.epoch.to_string(), format!("{from} -> {to}"));
+            let step = format!("{} -> {}", row.from, row.to);
+            vec![us_to_text(row.at_us), epoch, step, share, row.actor.clone(), row.event.clone(), row.reason.clone()]
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+        table(&["when (UTC)", "epoch", "step", "share", "who", "what", "why"], &rows)
+    });
+    Ok(Exit::Ok)
+}
