@@ -8,6 +8,8 @@
 
 mod managed;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

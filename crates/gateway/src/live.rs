@@ -220,7 +220,7 @@ impl LiveRollout {
         self.stale_outcomes.load(Ordering::Relaxed)
     }
 
-    /// The evidence of the current epoch, as it stands.
+    /// The evidence of the current epoch, as it stands, without the units it has counted.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.lock_evidence().snapshot()
@@ -320,6 +320,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct LiveTable(ArcSwap<HashMap<String, Arc<LiveRollout>>>);
 
 impl LiveTable {
+    /// A table of these.
+    #[must_use]
+    pub fn of(rollouts: impl IntoIterator<Item = Arc<LiveRollout>>) -> Self {
+        let table = Self::default();
+        table.publish(rollouts);
+        table
+    }
+
     /// The rollout that splits `route`, if one is live.
     #[must_use]
     pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {

@@ -90,26 +90,27 @@ pub(super) fn view(policy: &Policy, state: &State) -> View {
     }
 }
 
+/// What the store has of an epoch.
+pub(super) struct Saved {
+    /// The evidence, as it was saved last.
+    pub evidence: Option<EvidenceRow>,
+    /// The units it had counted.
+    pub counted: Vec<store::SeenUnit>,
+    /// What the record says became known since.
+    pub outcomes: Vec<store::EpochOutcome>,
+}
+
 /// The evidence of `state` as the store has it, brought up to date from the record: a process that died may have seen a
 /// breach it did not live to write down, and its last half second of counting is only in the exchanges.
-pub(super) fn restore(
-    policy: &Policy,
-    state: &State,
-    saved: Option<&EvidenceRow>,
-    outcomes: &[store::EpochOutcome],
-) -> Result<Evidence, serde_json::Error> {
-    let mut evidence = match saved {
+pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Evidence, serde_json::Error> {
+    let mut evidence = match saved.evidence {
         Some(row) => serde_json::from_str(&row.json)?,
         None => Evidence::begin(policy, state, None),
     };
-    let saved_at = saved.map_or(0, |row| row.updated_at_us);
-    let (known, new): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| outcome.finished_at_us <= saved_at);
-    evidence.import_seen_units(known.iter().filter_map(|known| {
-        let (observed, bad) = verdict(known)?;
-        Some(SeenUnit::from_record(known.unit, observed, bad))
-    }));
-    for outcome in new {
-        let Some((observed, bad)) = verdict(outcome) else { continue };
+    let counted = saved.counted.into_iter();
+    evidence.import_seen_units(counted.map(|seen| SeenUnit { unit: seen.unit, marks: seen.flags }));
+    for outcome in saved.outcomes {
+        let Some((observed, bad)) = verdict(&outcome) else { continue };
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
         // A breach is kept in the evidence: the controller looks for it before anything is published.
         evidence.observe(&Outcome {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use rollout::{Breach, Decision, Event, Evidence, Health, Policy, Stage, State, Status, Transition, Unit};
-use store::{CommitError, Database, DatabaseError, Journal};
+use rollout::{Breach, Decision, Event, Evidence, Health, Policy, Stage, State, Status, Transition};
+use store::{CommitError, Database, DatabaseError, Journal, SeenUnit};
 
 use super::managed::{self, Managed, Pending, StoredState};
 use super::{ControlError, ControllerParts, RolloutSettings, StartError, Verb};
@@ -28,6 +28,8 @@ pub(super) struct Work {
     patience: Duration,
     rollouts: BTreeMap<String, Managed>,
     saved: HashMap<String, (u32, u64)>,
+    /// Units counted whose saving failed, with their epoch.
+    unsaved: HashMap<String, (u32, Vec<SeenUnit>)>,
     saved_at: Instant,
     refusing: Option<Refusing>,
     journal_base: HashMap<String, (u64, u64)>,
@@ -50,15 +52,15 @@ impl Work {
             let policy: Policy = serde_json::from_str(&row.policy_json).map_err(corrupt)?;
             let epoch = stored.state.epoch;
             let saved = database.load_evidence(&row.name, epoch).map_err(StartError::Load)?;
-            // All of the epoch, so that units counted before are not counted again; requests are all different.
+            let counted = database.seen_units(&row.name, epoch).map_err(StartError::Load)?;
             let saved_at = saved.as_ref().map_or(0, |saved| saved.updated_at_us);
-            let since = if policy.unit == Unit::Request { saved_at } else { 0 };
             let outcomes = if stored.state.status.is_serving() {
-                database.epoch_outcomes(&row.name, epoch, since).map_err(StartError::Load)?
+                database.epoch_outcomes(&row.name, epoch, saved_at).map_err(StartError::Load)?
             } else {
                 Vec::new()
             };
-            let evidence = managed::restore(&policy, &stored.state, saved.as_ref(), &outcomes).map_err(corrupt)?;
+            let saved = managed::Saved { evidence: saved, counted, outcomes };
+            let evidence = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
             rollouts.insert(row.name.clone(), Managed::new(stored, policy, evidence, wake.clone()));
         }
         let mut work = Self {
@@ -71,6 +73,7 @@ impl Work {
             patience: store_patience,
             rollouts,
             saved: HashMap::new(),
+            unsaved: HashMap::new(),
             saved_at: Instant::now(),
             refusing: None,
             journal_base: HashMap::new(),
@@ -410,10 +413,19 @@ impl Work {
         if self.saved.get(name) == Some(&mark) {
             return Ok(());
         }
-        // Serialized under the lock: the request path waits some tens of microseconds, twice a second.
-        let row = rollout.live.with_evidence(|evidence| managed::evidence_row(name, evidence, live::now()));
-        match row {
-            Ok(row) => self.database.save_evidence(&row, &[])?,
+        // Copied under the lock, serialized outside it: the request path waits some microseconds, twice a second.
+        let (copy, counted, at) =
+            rollout.live.with_evidence(|evidence| (evidence.snapshot(), evidence.take_new_seen_units(), live::now()));
+        let counted = counted.into_iter().map(|seen| SeenUnit { unit: seen.unit, flags: seen.marks });
+        let (_, units) = self.unsaved.remove(name).filter(|(epoch, _)| *epoch == copy.epoch()).unwrap_or_default();
+        let units: Vec<SeenUnit> = units.into_iter().chain(counted).collect();
+        match managed::evidence_row(name, &copy, at) {
+            Ok(row) => {
+                if let Err(error) = self.database.save_evidence(&row, &units) {
+                    self.unsaved.insert(name.to_owned(), (copy.epoch(), units));
+                    return Err(error);
+                }
+            }
             Err(error) => tracing::error!(rollout = name, %error, "evidence cannot be serialized"),
         }
         self.saved.insert(name.to_owned(), mark);

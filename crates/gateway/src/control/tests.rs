@@ -1,0 +1,389 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rollout::{Arm, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, Stage, Status, Unit};
+use store::{Database, Journal, Shipper, ShipperConfig};
+use wire::ids::ExchangeId;
+use wire::private::Private;
+use wire::record;
+
+use super::{Control, ControlError, Controller, ControllerParts, RolloutSettings, StoredState, Verb};
+use crate::live::{LiveRollout, LiveTable, now};
+use crate::snapshot::{Drain, Limits, Snapshot};
+
+const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]);
+
+/// A controller over a store in a folder of its own.
+struct Bench {
+    dir: tempfile::TempDir,
+    live: Arc<LiveTable>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    journal: Journal,
+    controller: Option<Controller>,
+    patience: Duration,
+}
+
+impl Bench {
+    fn new(policy: Policy) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(dir.path().join("journal"), store::Config::default()).unwrap();
+        let settings = RolloutSettings {
+            name: "support".into(),
+            route: "gpt".into(),
+            baseline: "a".into(),
+            candidate: "b".into(),
+            fingerprint: "1".into(),
+            policy,
+        };
+        let mut bench = Self {
+            dir,
+            live: Arc::default(),
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot(settings))),
+            journal,
+            controller: None,
+            patience: Duration::from_secs(60),
+        };
+        bench.boot();
+        bench
+    }
+
+    fn boot(&mut self) {
+        self.live = Arc::default();
+        let parts = ControllerParts {
+            database: Database::open(self.database_path()).unwrap(),
+            snapshot: Arc::clone(&self.snapshot),
+            live: Arc::clone(&self.live),
+            journal: self.journal.clone(),
+            tick: Duration::from_millis(5),
+            store_patience: self.patience,
+        };
+        self.controller = Some(Controller::start(parts).unwrap());
+    }
+
+    /// Dies without saving: the thread goes on to nothing, a new one takes over what the store holds.
+    fn crash(&mut self) {
+        let old = std::mem::replace(&mut self.live, Arc::default());
+        std::mem::forget(self.controller.take());
+        drop(old);
+        self.boot();
+    }
+
+    fn database_path(&self) -> std::path::PathBuf {
+        self.dir.path().join("crossfade.db")
+    }
+
+    fn control(&self) -> Control {
+        self.controller.as_ref().unwrap().control()
+    }
+
+    fn command(&self, verb: Verb, actor: &str) -> Result<rollout::Transition, ControlError> {
+        self.control().command(verb, "support", actor, "because")
+    }
+
+    fn live(&self) -> Arc<LiveRollout> {
+        self.live.for_route("gpt").unwrap()
+    }
+
+    fn stored(&self) -> (StoredState, Policy) {
+        let row = Database::open_read_only(self.database_path()).unwrap().load_rollout("support").unwrap().unwrap();
+        (serde_json::from_str(&row.state_json).unwrap(), serde_json::from_str(&row.policy_json).unwrap())
+    }
+
+    fn audit(&self) -> Vec<store::TransitionRow> {
+        Database::open_read_only(self.database_path()).unwrap().transitions(Some("support")).unwrap()
+    }
+}
+
+fn snapshot(settings: RolloutSettings) -> Snapshot {
+    Snapshot {
+        hash: "h".into(),
+        targets: Default::default(),
+        routes: Default::default(),
+        rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
+        limits: Limits::default(),
+        drain: Drain::default(),
+    }
+}
+
+/// The low-risk template at once: no waiting, few units.
+fn quick() -> Policy {
+    let mut policy = Policy::template(Risk::Low);
+    policy.unit = Unit::Request;
+    policy.warm_up = Duration::ZERO;
+    for step in &mut policy.steps {
+        step.min_duration = Duration::ZERO;
+        step.min_units = step.min_units.min(200);
+    }
+    policy
+}
+
+fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !reached() {
+        assert!(Instant::now() < deadline, "never reached: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn outcome(unit: u64, arm: Arm, bad: MetricSet) -> Outcome {
+    let (admitted_at, at) = (now(), now());
+    Outcome { unit, arm, admitted_at, at, observed: ALL, bad, time_to_first_token_us: None, duration_us: Some(1000) }
+}
+
+fn pair(unit: u64) -> PairOutcome {
+    PairOutcome {
+        unit,
+        admitted_at: now(),
+        at: now(),
+        observed: ALL,
+        baseline_bad: MetricSet::EMPTY,
+        candidate_bad: MetricSet::EMPTY,
+        time_to_first_token_us: None,
+        duration_us: Some(1000),
+    }
+}
+
+/// Starts a rollout and proves the shadow, so that it serves in canary.
+fn to_canary(bench: &Bench) -> Arc<LiveRollout> {
+    bench.command(Verb::Start, "ann").unwrap();
+    let live = bench.live();
+    let epoch = live.view().epoch;
+    assert_eq!((live.view().share, live.view().shadow_sample > 0.0), (0.0, true));
+    for unit in 0..2000 {
+        live.shadow_offered(epoch);
+        live.observe_pair(epoch, &pair(unit));
+    }
+    wait_for("canary", || live.view().share > 0.0);
+    live
+}
+
+#[test]
+fn a_share_rises_only_after_the_store_has_the_evidence() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let (stored, policy) = bench.stored();
+    assert_eq!(stored.state.stage(&policy), Stage::Canary);
+    assert_eq!(stored.state.share(&policy), live.view().share);
+    let audit = bench.audit();
+    assert_eq!(audit.iter().map(|row| row.event.as_str()).collect::<Vec<_>>(), ["start", "promote"]);
+    assert!(audit[1].evidence_json.contains("\"pairs\":2000"), "{}", audit[1].evidence_json);
+}
+
+#[test]
+fn a_breach_takes_the_share_to_zero_before_observe_returns() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let view = live.view().clone();
+    let mut failures = 0;
+    while live.view().share > 0.0 {
+        assert!(failures < 20, "20 failures of 20 are no breach?");
+        live.observe(view.epoch, &outcome(failures, Arm::Candidate, MetricSet::of(&[Metric::Error])));
+        failures += 1;
+    }
+    wait_for("the audit row", || bench.audit().len() == 3);
+    let row = bench.audit().pop().unwrap();
+    assert_eq!((row.event.as_str(), row.to.as_str(), row.to_share), ("rollback", "rolled_back", 0.0));
+    assert!(row.reason.contains("time_to_switch"), "{}", row.reason);
+    assert!(bench.live.for_route("gpt").is_none());
+    assert_eq!(bench.stored().0.state.status, Status::RolledBack);
+}
+
+#[test]
+fn an_open_breaker_of_the_candidate_is_a_trigger_by_itself() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    live.breaker_opened();
+    assert_eq!(live.view().share, 0.0);
+    wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
+}
+
+#[test]
+fn a_restart_goes_on_where_the_store_stands() {
+    let mut bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let view = live.view().clone();
+    for unit in 0..50 {
+        live.observe(view.epoch, &outcome(unit, Arm::Baseline, MetricSet::EMPTY));
+    }
+    wait_for("evidence saved", || {
+        let database = Database::open_read_only(bench.database_path()).unwrap();
+        let saved = database.load_evidence("support", view.epoch).unwrap();
+        saved.is_some_and(|row| {
+            let evidence: rollout::Evidence = serde_json::from_str(&row.json).unwrap();
+            evidence.arm(Arm::Baseline).tally(Metric::Error).n == 50
+        })
+    });
+    bench.crash();
+    let resumed = bench.live();
+    assert_eq!((resumed.view().share, resumed.view().epoch), (view.share, view.epoch));
+    assert_eq!(resumed.evidence().arm(Arm::Baseline).tally(Metric::Error).n, 50);
+}
+
+#[test]
+fn a_breach_that_died_with_its_process_is_found_in_the_record() {
+    let mut bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let view = live.view().clone();
+    let shipper = ship(&bench.journal, &bench.database_path());
+    for n in 0..40 {
+        record_failed_candidate(&bench.journal, n, view.epoch, view.share);
+    }
+    assert!(shipper.flush(Duration::from_secs(10)));
+    bench.crash();
+    assert!(bench.live.for_route("gpt").is_none_or(|live| live.view().share == 0.0));
+    assert_eq!(bench.stored().0.state.status, Status::RolledBack);
+    shipper.stop();
+}
+
+#[test]
+fn a_pause_keeps_the_share_and_the_guards() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let share = live.view().share;
+    bench.command(Verb::Pause, "ann").unwrap();
+    assert_eq!(live.view().share, share);
+    let epoch = live.view().epoch;
+    for unit in 0..20 {
+        live.observe(epoch, &outcome(unit, Arm::Candidate, MetricSet::of(&[Metric::Error])));
+    }
+    assert_eq!(live.view().share, 0.0);
+}
+
+#[test]
+fn an_abort_is_for_good_until_it_is_resumed_from_shadow() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let epoch = live.view().epoch;
+    bench.command(Verb::Abort, "ann").unwrap();
+    assert_eq!(live.view().share, 0.0);
+    assert!(matches!(bench.command(Verb::Promote, "ann"), Err(ControlError::Refused(_))));
+    bench.command(Verb::Resume, "ann").unwrap();
+    let resumed = bench.live();
+    assert_eq!(resumed.view().share, 0.0);
+    assert!(resumed.view().shadow_sample > 0.0);
+    assert!(resumed.view().epoch > epoch);
+}
+
+#[test]
+fn a_changed_target_sends_a_rollout_back_to_shadow() {
+    let bench = Bench::new(quick());
+    let epoch = to_canary(&bench).view().epoch;
+    let mut settings = (**bench.snapshot.load().rollouts.get("support").unwrap()).clone();
+    settings.fingerprint = "2".into();
+    bench.snapshot.store(Arc::new(snapshot(settings)));
+    wait_for("shadow again", || bench.live().view().shadow_sample > 0.0);
+    assert!(bench.live().view().epoch > epoch);
+    assert_eq!(bench.stored().0.fingerprint, "2");
+}
+
+#[test]
+fn two_rollouts_do_not_share_a_route() {
+    let bench = Bench::new(quick());
+    let mut other = (**bench.snapshot.load().rollouts.get("support").unwrap()).clone();
+    other.name = "second".into();
+    let mut both = snapshot((**bench.snapshot.load().rollouts.get("support").unwrap()).clone());
+    both.rollouts.insert("second".into(), Arc::new(other));
+    bench.snapshot.store(Arc::new(both));
+    bench.command(Verb::Start, "ann").unwrap();
+    let refused = bench.control().command(Verb::Start, "second", "ann", "").unwrap_err();
+    assert!(refused.to_string().contains("is split by rollout `support`"), "{refused}");
+    assert!(matches!(bench.control().command(Verb::Start, "third", "ann", ""), Err(ControlError::Unknown(_))));
+}
+
+#[test]
+fn while_the_store_refuses_a_share_falls_at_once_and_is_written_down_later() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let blocker = rusqlite::Connection::open(bench.database_path()).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let epoch = live.view().epoch;
+    for unit in 0..20 {
+        live.observe(epoch, &outcome(unit, Arm::Candidate, MetricSet::of(&[Metric::Error])));
+    }
+    assert_eq!(live.view().share, 0.0);
+    assert_eq!(bench.stored().0.state.status, Status::Active);
+    blocker.execute_batch("COMMIT").unwrap();
+    wait_for("the audit row", || bench.stored().0.state.status == Status::RolledBack);
+}
+
+#[test]
+fn a_canary_reverts_when_the_control_plane_is_lost() {
+    let mut bench = Bench::new(quick());
+    drop(bench.controller.take().map(Controller::stop));
+    bench.patience = Duration::from_millis(50);
+    bench.boot();
+    let live = to_canary(&bench);
+    let blocker = rusqlite::Connection::open(bench.database_path()).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    live.observe(live.view().epoch, &outcome(1, Arm::Baseline, MetricSet::EMPTY));
+    wait_for("reverted", || live.view().share == 0.0);
+    blocker.execute_batch("COMMIT").unwrap();
+    wait_for("written down", || bench.stored().0.state.status == Status::RolledBack);
+}
+
+fn ship(journal: &Journal, database: &Path) -> Shipper {
+    let database = Database::open(database).unwrap();
+    Shipper::start(journal, &database, ShipperConfig::default()).unwrap()
+}
+
+fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
+    let at = now().0;
+    let id = ExchangeId::new(at / 1000, [n; 10]);
+    let rollout = record::RolloutRef {
+        name: "support".into(),
+        epoch,
+        share,
+        unit: u64::from(n),
+        unit_source: record::UnitSource::Request,
+        arm: record::Arm::Candidate,
+        forced: false,
+    };
+    let request = record::RequestRecord {
+        id,
+        received_at_us: at,
+        endpoint: record::Endpoint::ChatCompletions,
+        route: "gpt".into(),
+        principal: None,
+        streamed: false,
+        rollout: Some(rollout),
+        body: Private::new(bytes::Bytes::from_static(b"{}")),
+    };
+    let attempt = record::AttemptRecord {
+        idx: 0,
+        target: "b".into(),
+        provider: "p".into(),
+        model: "m".into(),
+        arm: Some(record::Arm::Candidate),
+        role: record::AttemptRole::Live,
+        started_us: at,
+        status: None,
+        failure: Some(wire::failure::FailureKind::Connect),
+        time_to_first_token_us: None,
+        duration_us: 10,
+        usage: None,
+        finish_reason: None,
+        format_valid: None,
+        simulated: true,
+        truncated: false,
+        answer_bytes: 0,
+    };
+    let answer = record::AnswerRecord {
+        id,
+        finished_at_us: at + 10,
+        status: 200,
+        outcome: record::ExchangeOutcome::Complete,
+        failure: None,
+        served_by: Some("a".into()),
+        time_to_first_token_us: None,
+        duration_us: 20,
+        usage: None,
+        adaptations: Vec::new(),
+        attempts: vec![attempt],
+        body: Private::new(bytes::Bytes::from_static(b"{}")),
+    };
+    for record in [record::Record::Request(request), record::Record::Answer(answer)] {
+        journal.submit(&record).unwrap().wait_blocking().unwrap();
+    }
+}
