@@ -20,6 +20,8 @@ pub trait Files: Send + Sync {
     fn list(&self) -> io::Result<Vec<(u64, u64)>>;
     /// Cuts a segment to `len` bytes and makes the cut durable.
     fn truncate(&self, seq: u64, len: u64) -> io::Result<()>;
+    /// Makes a segment durable that another process may have written.
+    fn sync(&self, seq: u64) -> io::Result<()>;
     /// Deletes a segment.
     fn delete(&self, seq: u64) -> io::Result<()>;
 }
@@ -95,6 +97,10 @@ impl Files for RealFiles {
         let file = OpenOptions::new().write(true).open(self.path(seq))?;
         file.set_len(len)?;
         file.sync_data()
+    }
+
+    fn sync(&self, seq: u64) -> io::Result<()> {
+        File::open(self.path(seq))?.sync_data()
     }
 
     fn delete(&self, seq: u64) -> io::Result<()> {

@@ -197,6 +197,13 @@ impl Files for SimulatedFiles {
         Ok(())
     }
 
+    fn sync(&self, seq: u64) -> io::Result<()> {
+        let mut state = self.lock();
+        let generation = state.generation;
+        state.alive(generation, seq)?.sync();
+        Ok(())
+    }
+
     fn delete(&self, seq: u64) -> io::Result<()> {
         self.lock().files.remove(&seq).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
     }

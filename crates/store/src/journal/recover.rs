@@ -9,6 +9,8 @@ use super::frame::{self, Frame, HEADER_LEN, Header};
 use crate::files::Files;
 
 const CHUNK: usize = 128 << 10;
+/// More than a process leaves unsynced at the default bound on its queue.
+const SYNCED_BYTES: u64 = 128 << 20;
 
 /// What a start found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -46,7 +48,24 @@ pub(super) fn recover(files: &dyn Files, segments: &[(u64, u64)]) -> Result<Reco
         recovered.truncated_bytes = len - scan.good;
         recovered.bytes -= recovered.truncated_bytes;
     }
+    sync_newest(files, segments);
     Ok(recovered)
+}
+
+/// A killed process may have left records that it acknowledged and had not synced: they are synced now, so that they
+/// survive the power from here on.
+fn sync_newest(files: &dyn Files, segments: &[(u64, u64)]) {
+    let mut n_bytes = 0;
+    for (seq, len) in segments.iter().rev() {
+        if let Err(error) = files.sync(*seq) {
+            // The shipper reads them all the same; there is nothing better to do.
+            tracing::warn!(%error, segment = seq, "segment of an earlier process not synced");
+        }
+        n_bytes += len;
+        if n_bytes >= SYNCED_BYTES {
+            return;
+        }
+    }
 }
 
 #[derive(Default)]
