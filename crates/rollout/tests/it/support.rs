@@ -1,0 +1,130 @@
+//! Random numbers, traffic and small policies for the tests.
+
+use std::time::Duration;
+
+use rollout::{
+    Arm, Breach, Carry, Event, Evidence, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, Unit,
+    apply,
+};
+
+/// xoshiro256++, seeded by splitmix64: fast, and the same on every machine.
+pub struct Random([u64; 4]);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        let mut state = seed;
+        Self([(); 4].map(|()| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        }))
+    }
+
+    pub fn next(&mut self) -> u64 {
+        let [a, b, c, d] = &mut self.0;
+        let result = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
+        let shifted = *b << 17;
+        *c ^= *a;
+        *d ^= *b;
+        *b ^= *c;
+        *a ^= *d;
+        *c ^= shifted;
+        *d = d.rotate_left(45);
+        result
+    }
+
+    /// Uniform in [0, 1).
+    pub fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub fn chance(&mut self, probability: f64) -> bool {
+        self.fraction() < probability
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
+    }
+
+    /// Standard normal, by Box and Muller.
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.fraction()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.fraction()).cos()
+    }
+}
+
+pub fn is_slow() -> bool {
+    std::env::var_os("CROSSFADE_SLOW_TESTS").is_some()
+}
+
+/// A size for CI, or the full one.
+pub fn size(quick: usize, full: usize) -> usize {
+    if is_slow() { full } else { quick }
+}
+
+pub const ERROR: MetricSet = MetricSet::of(&[Metric::Error]);
+
+pub fn set_if(bad: bool) -> MetricSet {
+    if bad { ERROR } else { MetricSet::EMPTY }
+}
+
+/// The medium template's numbers without its waiting, every request its own unit.
+pub fn medium() -> Policy {
+    let mut policy = Policy::template(Risk::Medium);
+    policy.unit = Unit::Request;
+    policy.warm_up = Duration::ZERO;
+    for step in &mut policy.steps {
+        step.min_duration = Duration::ZERO;
+    }
+    policy
+}
+
+pub fn at_share(policy: &Policy, share: f64) -> Evidence {
+    let step_idx = policy.steps.iter().position(|step| step.share == share).unwrap();
+    Evidence::new(policy, 1, step_idx, &Carry::none(), Timestamp(0))
+}
+
+pub fn outcome(unit: u64, arm: Arm, observed: MetricSet, bad: MetricSet) -> Outcome {
+    let at = Timestamp(1);
+    Outcome { unit, arm, admitted_at: at, at, observed, bad, time_to_first_token_us: None, duration_us: None }
+}
+
+pub fn pair(unit: u64, observed: MetricSet, baseline_bad: MetricSet, candidate_bad: MetricSet) -> PairOutcome {
+    let at = Timestamp(1);
+    PairOutcome {
+        unit,
+        admitted_at: at,
+        at,
+        observed,
+        baseline_bad,
+        candidate_bad,
+        time_to_first_token_us: None,
+        duration_us: None,
+    }
+}
+
+/// One request with an error at its arm's rate, on a random arm.
+pub fn request(random: &mut Random, evidence: &mut Evidence, baseline: f64, candidate: f64) -> (Arm, Option<Breach>) {
+    let arm = if random.chance(evidence.share()) { Arm::Candidate } else { Arm::Baseline };
+    let rate = if arm == Arm::Candidate { candidate } else { baseline };
+    let bad = set_if(random.chance(rate));
+    (arm, evidence.observe(&outcome(random.next(), arm, ERROR, bad)))
+}
+
+pub fn draft(policy: &Policy) -> State {
+    State::draft("support-to-qwen", "rollout-1", "ada", ("gpt", "qwen"), policy)
+}
+
+pub fn started(policy: &Policy) -> State {
+    let (state, _) =
+        apply(policy, &draft(policy), &Event::Start { actor: "ada".to_owned() }, None, Timestamp(1)).unwrap();
+    state
+}
+
+/// The value below which `part` of the values lie.
+pub fn quantile(values: &mut [u64], part: f64) -> u64 {
+    values.sort_unstable();
+    values[((values.len() - 1) as f64 * part).round() as usize]
+}
