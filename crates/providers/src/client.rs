@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::record::Endpoint;
 use wire::splice::Pieces;
 
-use crate::config::{Http2, Identity, ProviderConfig, Timeouts};
+use crate::config::{Http2, Identity, Timeouts};
 use crate::connect::Connector;
 use crate::errors;
 use crate::provider::Provider;
@@ -50,11 +51,9 @@ pub struct Call {
 /// The caller's side of every provider on one thread: its connection pools. It lives on a current-thread runtime; the
 /// futures it returns are not `Send`.
 pub struct Client {
-    pools: RefCell<HashMap<Identity, Pool>>,
+    pools: RefCell<HashMap<Identity, Rc<Pool>>>,
     tasks: TaskTracker,
 }
-
-type Pool = legacy::Client<Connector, Outgoing>;
 
 impl Client {
     /// A client without any connection.
@@ -98,45 +97,27 @@ impl Client {
         self.tasks.wait().await;
     }
 
-    async fn call_upstream(&self, provider: &Provider, call: Call, in_flight: InFlight) -> Result<Reply, Failure> {
+    async fn call_upstream(&self, provider: &Provider, mut call: Call, in_flight: InFlight) -> Result<Reply, Failure> {
         let pool = self.pool(provider);
-        let mut sent = call.sent;
-        let mut again = true;
-        loop {
-            let (body, taken) = Outgoing::new(&call.body, sent.is_some());
-            let mut request = Request::new(body);
-            *request.method_mut() = Method::POST;
-            *request.uri_mut() = provider.state.uri(call.endpoint).clone();
-            let mut headers = provider.state.headers.clone();
-            let accept = if call.streamed { "text/event-stream" } else { "application/json" };
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            if let Some(request_id) = &call.request_id {
-                headers.insert(X_REQUEST_ID, request_id.clone());
-            }
-            *request.headers_mut() = headers;
-            match announce(pool.request(request), taken, &mut sent).await {
-                Ok(response) => {
-                    let (parts, incoming) = response.into_parts();
-                    let body = ReplyBody::upstream(incoming, in_flight);
-                    return Ok(Reply { status: parts.status, headers: parts.headers, body, simulated: false });
-                }
-                Err(error) if again && errors::is_unprocessed(&error) => {
-                    tracing::debug!(provider = %provider.config().name, %error, "connection was stale, calling again");
-                    again = false;
-                }
-                Err(error) => return Err(errors::without_answer(&error)),
-            }
+        let mut sent = call.sent.take();
+        let (request, taken) = outgoing(provider, &call, sent.is_some());
+        let mut answer = announce(pool.kept.request(request), taken, &mut sent).await;
+        if let Err(error) = &answer
+            && errors::is_unprocessed(error)
+        {
+            tracing::debug!(provider = %provider.config().name, %error, "connection was stale, calling on a new one");
+            let (request, taken) = outgoing(provider, &call, sent.is_some());
+            answer = announce(pool.fresh.request(request), taken, &mut sent).await;
         }
+        let (parts, incoming) = answer.map_err(|error| errors::without_answer(&error))?.into_parts();
+        let body = ReplyBody::upstream(incoming, in_flight);
+        Ok(Reply { status: parts.status, headers: parts.headers, body, simulated: false })
     }
 
-    fn pool(&self, provider: &Provider) -> Pool {
+    fn pool(&self, provider: &Provider) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        let pool = pools.entry(provider.identity()).or_insert_with(|| {
-            let connector =
-                Connector::new(provider.state.tls.clone(), provider.config().http2, provider.config().timeouts.connect);
-            build_pool(provider.config(), connector, self.tasks.clone())
-        });
-        pool.clone()
+        let pool = pools.entry(provider.identity()).or_insert_with(|| Rc::new(Pool::new(provider, &self.tasks)));
+        Rc::clone(pool)
     }
 }
 
@@ -152,18 +133,49 @@ impl fmt::Debug for Client {
     }
 }
 
-fn build_pool(config: &ProviderConfig, connector: Connector, tasks: TaskTracker) -> Pool {
-    let tasks = Tracked(tasks);
-    legacy::Client::builder(tasks)
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(config.idle_timeout)
-        .pool_max_idle_per_host(config.max_connections)
-        .timer(TokioTimer::new())
-        .http2_only(config.http2 == Http2::PriorKnowledge)
-        .http2_adaptive_window(true)
-        // A request that hyper hands back was never given to a connection.
-        .retry_canceled_requests(true)
-        .build(connector)
+type Http = legacy::Client<Connector, Outgoing>;
+
+/// The ways to one provider.
+struct Pool {
+    kept: Http,
+    /// Makes a new connection for each call: for the call whose kept connection was stale, because the next kept one may
+    /// be stale too.
+    fresh: Http,
+}
+
+impl Pool {
+    fn new(provider: &Provider, tasks: &TaskTracker) -> Self {
+        let config = provider.config();
+        let connector = Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect);
+        let build = |max_idle| {
+            legacy::Client::builder(Tracked(tasks.clone()))
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(config.idle_timeout)
+                .pool_max_idle_per_host(max_idle)
+                .http2_only(config.http2 == Http2::PriorKnowledge)
+                .http2_adaptive_window(true)
+                // A request that hyper hands back was never given to a connection.
+                .retry_canceled_requests(true)
+                .build(connector.clone())
+        };
+        Self { kept: build(config.max_connections), fresh: build(0) }
+    }
+}
+
+/// The request of a call: the provider's own headers and three of the call's, nothing else.
+fn outgoing(provider: &Provider, call: &Call, announce: bool) -> (Request<Outgoing>, Option<oneshot::Receiver<()>>) {
+    let (body, taken) = Outgoing::new(&call.body, announce);
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = provider.state.uri(call.endpoint).clone();
+    *request.headers_mut() = provider.state.headers.clone();
+    let accept = if call.streamed { "text/event-stream" } else { "application/json" };
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
+    if let Some(request_id) = &call.request_id {
+        request.headers_mut().insert(X_REQUEST_ID, request_id.clone());
+    }
+    (request, taken)
 }
 
 /// Waits for the answer; fires the hook between the moment the body was taken and the answer. The connection's task takes
@@ -248,7 +260,7 @@ impl Body for Outgoing {
             && let Some(taken) = self.taken.take()
         {
             // Nobody listens any more: the call was given up.
-            drop(taken.send(()));
+            taken.send(()).ok();
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

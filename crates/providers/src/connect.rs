@@ -1,23 +1,19 @@
-//! How a connection is made, and how a dead one is noticed before a request is written to it.
+//! How a connection is made.
 
 use std::future::Future;
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiAddrs, GaiFuture, GaiResolver, Name};
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::checked::Checked;
 use crate::config::Http2;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,12 +31,6 @@ pub(crate) enum ConnectError {
     #[error("no connection within {0:?}")]
     Timeout(Duration),
 }
-
-/// A pooled connection turned out to be closed by the provider before a byte of the request was written to it: nobody
-/// can have processed the request.
-#[derive(Debug, thiserror::Error)]
-#[error("the provider had closed the pooled connection")]
-pub(crate) struct Stale;
 
 /// Connects within a time limit that covers name resolution, TCP and TLS, with the reason for a failure kept.
 #[derive(Clone)]
@@ -143,90 +133,5 @@ impl Service<Name> for Resolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let resolving: GaiFuture = self.0.call(name);
         Box::pin(async move { resolving.await.map_err(Unresolved) })
-    }
-}
-
-/// A connection that looks whether the provider has closed it before the first byte of each request is written.
-///
-/// A provider may close a kept connection at any time (llama-server does after every stream, without a word). The runtime
-/// learns of it at its next look at the sockets; a request written before that look is lost, and whether it was processed
-/// cannot be told. So the socket itself is asked (one `recv` with `MSG_PEEK`, about 0.3 µs, per request), and a closed one
-/// fails the write with [`Stale`] while nothing of the request has left: the client then uses another connection. Unread
-/// bytes on a connection that has answered before count as closed too: they are a TLS goodbye or a `408` to nobody.
-///
-/// Only HTTP/1.1: on an HTTP/2 connection writing is not tied to a request, and HTTP/2 itself says which streams were not
-/// processed.
-pub(crate) struct Checked {
-    io: MaybeHttpsStream<TokioIo<TcpStream>>,
-    http1: bool,
-    reused: bool,
-}
-
-impl Checked {
-    fn new(io: MaybeHttpsStream<TokioIo<TcpStream>>, http1: bool) -> Self {
-        let http1 = http1 && !io.connected().is_negotiated_h2();
-        Self { io, http1, reused: false }
-    }
-
-    /// Called with what is about to be written. This room sends nothing but `POST`; a piece of a body that happens to
-    /// begin with the same letters costs one look more.
-    fn check(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.http1 || !bytes.starts_with(b"POST ") {
-            return Ok(());
-        }
-        let reused = std::mem::replace(&mut self.reused, true);
-        let socket = match &self.io {
-            MaybeHttpsStream::Http(tcp) => tcp.inner(),
-            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
-        };
-        let stale = match SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(0) => true,
-            // On a new TLS connection the unread bytes are session tickets.
-            Ok(_) => reused,
-            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
-        };
-        if stale { Err(io::Error::new(io::ErrorKind::BrokenPipe, Stale)) } else { Ok(()) }
-    }
-}
-
-impl Connection for Checked {
-    fn connected(&self) -> Connected {
-        self.io.connected()
-    }
-}
-
-impl Read for Checked {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
-    }
-}
-
-impl Write for Checked {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.check(bytes)?;
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
-            self.check(first)?;
-        }
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 }

@@ -6,7 +6,8 @@ use std::io;
 use hyper_util::client::legacy;
 use wire::failure::{Failure, FailureKind};
 
-use crate::connect::{ConnectError, Stale};
+use crate::checked::Stale;
+use crate::connect::ConnectError;
 
 /// A call that got no answer.
 pub(crate) fn without_answer(error: &legacy::Error) -> Failure {
@@ -27,8 +28,8 @@ pub(crate) fn while_reading(error: &hyper::Error) -> Failure {
     Failure::new(kind_of_hyper(error), chain(error))
 }
 
-/// Whether the provider surely did nothing with the request: the connection was closed before a byte of it was written, or
-/// HTTP/2 says so (the stream was refused, or lies beyond the last one that a goodbye names). Only then may a call be
+/// Whether the provider surely did nothing with the request: no byte of it arrived ([`Stale`]), or HTTP/2 says so (the
+/// stream was refused, or lies beyond the last one that a goodbye names). Only then may a call be
 /// made again without asking anybody. A connection that breaks later, even without a byte of an answer, proves nothing.
 pub(crate) fn is_unprocessed(error: &legacy::Error) -> bool {
     causes(error).any(|cause| {

@@ -10,6 +10,7 @@
 //! off an answer. The [`breaker`] decides whether a provider is worth a call at all. The [`simulated`] provider answers
 //! from within the process, with knobs that can be turned while it runs.
 
+mod checked;
 mod client;
 mod config;
 mod connect;

@@ -100,6 +100,11 @@ impl Script {
         Self { status, ..Self::json(body) }
     }
 
+    /// Reads the request and closes the connection without a byte of an answer.
+    pub fn hang_up(how: Cut) -> Self {
+        Self { cut: Some((0, how)), ..Self::silent() }
+    }
+
     /// Reads the request and never answers.
     pub fn silent() -> Self {
         Self::status(200).hang(Hang::BeforeHeaders)

@@ -158,6 +158,9 @@ impl Connection {
     async fn play(&mut self, script: &Script) -> Result<(), Stopped> {
         self.wait(script.delay).await?;
         if script.hang == Some(Hang::BeforeHeaders) {
+            if let Some((_, how)) = script.cut {
+                return Err(Stopped::Cut(how));
+            }
             return Err(self.silence().await);
         }
         let mut head = script.head();

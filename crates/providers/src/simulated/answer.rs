@@ -186,7 +186,7 @@ impl ChatAnswer {
         text.push_str(object);
         text.push_str(r#"","created":"#);
         // Writing to a string cannot fail.
-        drop(write!(text, "{}", self.created));
+        write!(text, "{}", self.created).ok();
         text.push_str(r#","model":"#);
         push_json(text, &self.model);
         text.push_str(r#","system_fingerprint":"fp_simulated""#);
@@ -205,10 +205,10 @@ impl ChatAnswer {
     fn usage(&self, text: &mut String) {
         let (prompt, completion) = (self.prompt_tokens, self.ends.len());
         let total = prompt + completion;
-        drop(write!(
+        write!(
             text,
             r#"{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{total},"prompt_tokens_details":{{"cached_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0}}}}"#
-        ));
+        ).ok();
     }
 }
 
@@ -245,17 +245,11 @@ fn text_of(content: &RawValue) -> String {
 }
 
 fn padded(mut words: String, n_tokens: usize) -> String {
-    let mut n = ends_of_tokens(&words).len();
-    if n < n_tokens && !words.ends_with(' ') {
+    let n_missing = n_tokens.saturating_sub(ends_of_tokens(&words).len());
+    if n_missing > 0 && !words.ends_with(' ') {
         words.push(' ');
     }
-    for word in FILLER.split_inclusive(' ').cycle() {
-        if n >= n_tokens {
-            break;
-        }
-        words.push_str(word);
-        n += 1;
-    }
+    words.extend(FILLER.split_inclusive(' ').cycle().take(n_missing));
     words.truncate(words.trim_end().len());
     words
 }
@@ -324,7 +318,7 @@ fn push_json(text: &mut String, words: &str) {
             '"' => text.push_str("\\\""),
             '\\' => text.push_str("\\\\"),
             '\n' => text.push_str("\\n"),
-            control if control < ' ' => drop(write!(text, "\\u{:04x}", u32::from(control))),
+            control if control < ' ' => text.push_str(&format!("\\u{:04x}", u32::from(control))),
             other => text.push(other),
         }
     }

@@ -41,13 +41,13 @@ pub(super) fn embeddings(body: &[u8], knobs: &Knobs) -> Answer {
     let mut text = String::from(r#"{"object":"list","data":["#);
     for (idx, input) in inputs.iter().enumerate() {
         let comma = if idx > 0 { "," } else { "" };
-        drop(write!(text, r#"{comma}{{"object":"embedding","index":{idx},"embedding":"#));
+        write!(text, r#"{comma}{{"object":"embedding","index":{idx},"embedding":"#).ok();
         push_vector(&mut text, &vector(input, n_dimensions as usize), base64);
         text.push('}');
     }
     let n_tokens: usize = inputs.iter().map(|input| input.len().div_ceil(4)).sum();
     let model = Value::String(request.model);
-    drop(write!(text, r#"],"model":{model},"usage":{{"prompt_tokens":{n_tokens},"total_tokens":{n_tokens}}}}}"#));
+    write!(text, r#"],"model":{model},"usage":{{"prompt_tokens":{n_tokens},"total_tokens":{n_tokens}}}}}"#).ok();
     Answer::Whole { status: StatusCode::OK, retry_after: None, bytes: Bytes::from(text), n_tokens: 0 }
 }
 
@@ -83,7 +83,7 @@ fn push_vector(text: &mut String, vector: &[f32], base64: bool) {
     text.push('[');
     for (idx, value) in vector.iter().enumerate() {
         let comma = if idx > 0 { "," } else { "" };
-        drop(write!(text, "{comma}{value}"));
+        write!(text, "{comma}{value}").ok();
     }
     text.push(']');
 }

@@ -1,0 +1,166 @@
+//! A connection that notices when the provider has closed it, and says whether the request was lost for certain.
+//!
+//! A provider may close a kept connection at any time (llama-server does after every stream, without a word). The runtime
+//! learns of it at its next look at the sockets; a request written before that look meets a closed door. A `POST` to a
+//! model may cost money, so it is sent again only when nobody can have processed it. Two cases are certain:
+//!
+//! 1. **Nothing was written.** Before the first byte of each request the socket itself is asked (one `recv` with `MSG_PEEK`,
+//!    about 0.3 µs). An end of file or an error fails the write. Unread bytes on a connection that has answered before
+//!    count as closed too: they are a TLS goodbye or a `408` to nobody.
+//! 2. **Nothing was acknowledged.** The close may come between that look and the write. When the connection ends without a
+//!    byte of an answer, the kernel is asked how much of what was written the other side's kernel has acknowledged. If
+//!    that is not a byte of this request, the provider has not read it. (One misreading is possible: a provider that reads
+//!    a whole request and resets the connection within the time its kernel delays acknowledgements, 40 ms on Linux.)
+//!
+//! Both end in [`Stale`], and the client makes the call once more on a new connection. Every other end is left as it is.
+//! Only HTTP/1.1: HTTP/2 itself says which streams were not processed. The second case needs Linux; elsewhere it is not
+//! certain, so it is not claimed.
+
+mod unacknowledged;
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// The provider had closed the connection, and nobody can have processed the request.
+#[derive(Debug, thiserror::Error)]
+#[error("the provider had closed the kept connection")]
+pub(crate) struct Stale;
+
+/// The first read after a request goes through a buffer of this size, to tell an end of file from an answer.
+const FIRST_READ: usize = 4096;
+
+pub(crate) struct Checked {
+    io: MaybeHttpsStream<TokioIo<TcpStream>>,
+    http1: bool,
+    /// At least one request was written before.
+    reused: bool,
+    /// A request was begun, and no byte of an answer has come.
+    awaiting: bool,
+    /// Bytes of the current request that were written.
+    n_written: usize,
+}
+
+impl Checked {
+    pub(crate) fn new(io: MaybeHttpsStream<TokioIo<TcpStream>>, http1: bool) -> Self {
+        let http1 = http1 && !io.connected().is_negotiated_h2();
+        Self { io, http1, reused: false, awaiting: false, n_written: 0 }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match &self.io {
+            MaybeHttpsStream::Http(tcp) => tcp.inner(),
+            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
+        }
+    }
+
+    /// Called with what is about to be written. This room sends nothing but `POST`; a piece of a body that happens to
+    /// begin with the same letters while its connection is fine only costs one look more.
+    fn before_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.http1 || self.awaiting || !bytes.starts_with(b"POST ") {
+            return Ok(());
+        }
+        let closed = match SockRef::from(self.socket()).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(0) => true,
+            // On a new TLS connection the unread bytes are session tickets.
+            Ok(_) => self.reused,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        };
+        if closed {
+            return Err(stale());
+        }
+        self.reused = true;
+        self.awaiting = true;
+        self.n_written = 0;
+        Ok(())
+    }
+
+    fn after_write(&mut self, written: io::Result<usize>) -> io::Result<usize> {
+        match written {
+            Ok(n_bytes) => {
+                self.n_written += n_bytes;
+                Ok(n_bytes)
+            }
+            Err(_) if self.is_lost() => Err(stale()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether nothing of the current request can have reached the provider.
+    fn is_lost(&self) -> bool {
+        let unacknowledged = || unacknowledged::n_bytes(self.socket()).is_some_and(|n_bytes| n_bytes >= self.n_written);
+        self.awaiting && (self.n_written == 0 || unacknowledged())
+    }
+
+    fn poll_first_read(&mut self, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; FIRST_READ];
+        let n_bytes = into.remaining().min(FIRST_READ);
+        let mut buffer = ReadBuf::new(&mut bytes[..n_bytes]);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer.unfilled()));
+        if buffer.filled().is_empty() && self.is_lost() {
+            return Poll::Ready(Err(stale()));
+        }
+        self.awaiting = buffer.filled().is_empty();
+        into.put_slice(buffer.filled());
+        Poll::Ready(read)
+    }
+}
+
+fn stale() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, Stale)
+}
+
+impl Connection for Checked {
+    fn connected(&self) -> Connected {
+        self.io.connected()
+    }
+}
+
+impl Read for Checked {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.awaiting {
+            return self.poll_first_read(cx, into);
+        }
+        Pin::new(&mut self.io).poll_read(cx, into)
+    }
+}
+
+impl Write for Checked {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.before_write(bytes)?;
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes));
+        Poll::Ready(self.after_write(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
+            self.before_write(first)?;
+        }
+        let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, slices));
+        Poll::Ready(self.after_write(written))
+    }
+}
