@@ -36,6 +36,8 @@ pub struct RolloutView {
     pub name: String,
     /// The route it splits.
     pub route: String,
+    /// Whether either target is simulated: then none of the numbers is about a real model.
+    pub simulated: bool,
     /// Where it stands, such as `canary 5 %`.
     pub label: String,
     /// One higher with every transition.
@@ -113,6 +115,7 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     Ok(RolloutView {
         name: row.name.clone(),
         route: stored.route,
+        simulated: stored.simulated,
         label: stored.state.label(&policy),
         generation: row.generation,
         author: stored.state.author.clone(),

@@ -22,6 +22,7 @@ pub(super) struct Pending {
 pub(super) struct Managed {
     pub route: String,
     pub fingerprint: String,
+    pub simulated: bool,
     pub policy: Policy,
     pub state: State,
     pub live: Arc<LiveRollout>,
@@ -36,6 +37,9 @@ pub struct StoredState {
     pub route: String,
     /// Hash of both targets when the evidence began.
     pub fingerprint: String,
+    /// Whether either target is simulated: then everything shown from the rollout says so.
+    #[serde(default)]
+    pub simulated: bool,
     /// Where it stands.
     pub state: State,
 }
@@ -43,7 +47,7 @@ pub struct StoredState {
 impl Managed {
     /// A rollout as it begins or as the store holds it, ready to be published.
     pub fn new(stored: StoredState, policy: Policy, evidence: Evidence, wake: Waker) -> Self {
-        let StoredState { route, fingerprint, state } = stored;
+        let StoredState { route, fingerprint, simulated, state } = stored;
         let identity = Identity {
             name: state.name.clone(),
             route: route.clone(),
@@ -53,13 +57,17 @@ impl Managed {
             salt: state.salt.clone(),
         };
         let live = Arc::new(LiveRollout::new(identity, view(&policy, &state), evidence, wake));
-        Self { route, fingerprint, policy, state, live, pending: None }
+        Self { route, fingerprint, simulated, policy, state, live, pending: None }
     }
 
     /// The row the store keeps of `state`.
     pub fn row(&self, state: &State) -> Result<RolloutRow, serde_json::Error> {
-        let stored =
-            StoredState { route: self.route.clone(), fingerprint: self.fingerprint.clone(), state: state.clone() };
+        let stored = StoredState {
+            route: self.route.clone(),
+            fingerprint: self.fingerprint.clone(),
+            simulated: self.simulated,
+            state: state.clone(),
+        };
         Ok(RolloutRow {
             name: state.name.clone(),
             generation: state.generation,

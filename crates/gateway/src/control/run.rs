@@ -176,6 +176,7 @@ impl Work {
         let stored = StoredState {
             route: settings.route.clone(),
             fingerprint: settings.fingerprint.clone(),
+            simulated: self.is_simulated(&settings),
             state: state.clone(),
         };
         let rollout = Managed::new(stored, settings.policy.clone(), evidence.clone(), self.wake.clone());
@@ -383,7 +384,8 @@ impl Work {
     /// Names of targets may have changed with the config: the live rollout is made anew around the same state.
     fn renew_identity(&mut self, name: &str) {
         let Some(old) = self.rollouts.remove(name) else { return };
-        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, state: old.state };
+        let simulated = self.settings(name).map_or(old.simulated, |settings| self.is_simulated(&settings));
+        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, state: old.state };
         let renewed = Managed::new(stored, old.policy, old.live.evidence(), self.wake.clone());
         self.rollouts.insert(name.to_owned(), renewed);
         self.publish_table();
@@ -483,6 +485,13 @@ impl Work {
 
     fn settings(&self, name: &str) -> Option<Arc<RolloutSettings>> {
         self.snapshot.load().rollouts.get(name).cloned()
+    }
+
+    fn is_simulated(&self, settings: &RolloutSettings) -> bool {
+        let snapshot = self.snapshot.load();
+        [&settings.baseline, &settings.candidate]
+            .into_iter()
+            .any(|name| snapshot.target(name).is_some_and(|target| target.provider.is_simulated()))
     }
 
     fn refuse_taken_route(&self, name: &str) -> Result<(), ControlError> {

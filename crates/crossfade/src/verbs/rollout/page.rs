@@ -16,7 +16,9 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     let paint = Paint { colour };
     let mut page = String::new();
     let (rollout, baseline, candidate) = (&facts.rollout, &facts.baseline, &facts.candidate);
-    line(&mut page, &format!("{rollout}   {baseline} -> {candidate} on route {}   {} UTC", view.route, us_to_text(now_us)));
+    let simulated = if view.simulated { "   SIMULATED" } else { "" };
+    let title = format!("{rollout}   {baseline} -> {candidate} on route {}   {} UTC", view.route, us_to_text(now_us));
+    line(&mut page, &(title + simulated));
     line(&mut page, "");
     line(&mut page, &format!("  {}", rail(facts, paint)));
     line(&mut page, "");
