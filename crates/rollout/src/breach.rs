@@ -60,8 +60,8 @@ impl Breach {
         let metric = self.metric.map_or("", Metric::rate_name);
         match self.cause {
             BreachCause::Relative => format!(
-                "{metric} of the candidate is higher: {} bad of {} against {} bad of {} on the baseline at a share of {} \
-                 (e-value {}, {} needed)",
+                "{metric} of the candidate is higher: {} bad events in {} requests against {} in {} on the baseline at a share \
+                 of {} (e-value {}, {} needed)",
                 self.bad_candidate,
                 self.n_candidate,
                 self.bad_baseline,
@@ -71,7 +71,7 @@ impl Breach {
                 rounded(self.threshold),
             ),
             BreachCause::Absolute => format!(
-                "{metric} of the candidate is above its limit: {} bad of {} (e-value {}, {} needed)",
+                "{metric} of the candidate is above its limit: {} bad events in {} requests (e-value {}, {} needed)",
                 self.bad_candidate,
                 self.n_candidate,
                 rounded(self.e_value),
@@ -133,8 +133,8 @@ mod tests {
         };
         assert_eq!(
             breach.words(),
-            "error rate of the candidate is higher: 12 bad of 480 against 30 bad of 4500 on the baseline at a share of 10 % \
-             (e-value 1234, 1000 needed)"
+            "error rate of the candidate is higher: 12 bad events in 480 requests against 30 in 4500 on the baseline at a share \
+             of 10 % (e-value 1234, 1000 needed)"
         );
         assert_eq!(percent(0.0125), "1.25 %");
         assert_eq!(rounded(0.5), "0.50");

@@ -284,7 +284,9 @@ fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidenc
         (Active | AwaitingApproval, Event::Complete) if policy.is_last(state.step_idx) => Ok(to(Completed)),
 
         (status, Event::Changed { baseline, candidate, .. }) => {
-            let changed = if status.is_serving() { at_step(0) } else { state.clone() };
+            let paused_or_active = if status == Paused { Paused } else { Active };
+            let again = || State { status: paused_or_active, ..at_step(0) };
+            let changed = if status.is_serving() { again() } else { state.clone() };
             let (baseline, candidate) = (baseline.clone(), candidate.clone());
             Ok(State { baseline, candidate, policy_hash: policy.hash(), ..changed })
         }

@@ -2,7 +2,7 @@
 
 use rollout::{Arm, Evidence, GuardPolicy, Metric, MetricSet, Policy, State, Status, Unit};
 
-use crate::support::{Random, medium, outcome, pair, size, started};
+use crate::support::{Random, medium, outcome, pair, size, started, whole};
 
 /// Six guards of equal weight, each seeing bad events at 1 %.
 fn six_metrics() -> Policy {
@@ -12,8 +12,7 @@ fn six_metrics() -> Policy {
 }
 
 fn one_bad_in_hundred_each(random: &mut Random) -> MetricSet {
-    let which = random.fraction();
-    let idx = (which * 100.0) as usize;
+    let idx = usize::try_from(random.below(100)).unwrap();
     Metric::ALL.get(idx).map_or(MetricSet::EMPTY, |metric| MetricSet::of(&[*metric]))
 }
 
@@ -51,7 +50,7 @@ fn is_rolled_back(policy: &Policy, random: &mut Random, per_step: usize) -> bool
 /// Two standard errors above the goal: a true rate at the goal passes, one clearly above it does not.
 fn allowed(n_runs: usize, goal: f64) -> usize {
     let expected = n_runs as f64 * goal;
-    (expected + 2.0 * expected.sqrt()).ceil() as usize
+    whole(expected + 2.0 * expected.sqrt())
 }
 
 #[test]

@@ -1,12 +1,21 @@
 //! Rollouts as a whole: decisions, crashes, and simulations of the goals. A simulation runs at a size of seconds; with
 //! `CROSSFADE_SLOW_TESTS` set it runs at full size. Each prints its figure (`--nocapture` shows it).
 
+#[cfg(test)]
 mod assignment;
+#[cfg(test)]
 mod crashes;
+#[cfg(test)]
 mod decisions;
+#[cfg(test)]
 mod efficiency;
+#[cfg(test)]
 mod false_alarms;
+#[cfg(test)]
 mod gates;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod transitions;

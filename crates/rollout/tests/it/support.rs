@@ -48,6 +48,11 @@ impl Random {
         ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 
+    /// One of these.
+    pub fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[usize::try_from(self.below(values.len() as u64)).unwrap()]
+    }
+
     /// Standard normal, by Box and Muller.
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.fraction()).ln()).sqrt();
@@ -126,5 +131,12 @@ pub fn started(policy: &Policy) -> State {
 /// The value below which `part` of the values lie.
 pub fn quantile(values: &mut [u64], part: f64) -> u64 {
     values.sort_unstable();
-    values[((values.len() - 1) as f64 * part).round() as usize]
+    values[whole((values.len() - 1) as f64 * part)]
+}
+
+/// A number that is not negative, rounded.
+pub fn whole(value: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and not negative")]
+    let whole = value.round() as usize;
+    whole
 }

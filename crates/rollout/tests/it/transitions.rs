@@ -66,7 +66,7 @@ resume         -                 -                 -                 active     
 rollback       -                 rolled_back       rolled_back       rolled_back       -                 -                 rolled_back
 abort          aborted           aborted           aborted           aborted           -                 -                 aborted
 complete       -                 -                 -                 -                 -                 -                 -
-changed        draft             active            active            active            rolled_back       aborted           active
+changed        draft             active            active            paused            rolled_back       aborted           active
 ";
     assert_eq!(table, expected);
 }

@@ -1,0 +1,162 @@
+"""Writes reference.json: the statistics of this room, computed a second time by other means.
+
+Plain formulas over numpy arrays and scipy's special functions; nothing is shared with the Rust code. Needs numpy and
+scipy; run it from anywhere: python3 generate.py. The file it writes is committed, and the tests read it.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from scipy import special
+from scipy.optimize import brentq
+
+rng = np.random.default_rng(20240917)
+
+
+def mixture(log_wealth):
+    return float(special.logsumexp(log_wealth))
+
+
+def theta(share, ratio):
+    return share * ratio / (share * ratio + 1 - share)
+
+
+def relative(share, ratio, events, start_weight, restart_every=50):
+    """Every restart is kept as its own start; nothing is folded together until the end."""
+    grid = ratio * np.geomspace(1.2, 100, 24)
+    null = theta(share, ratio)
+    kept = lambda j: (1 - start_weight) / (1 + np.log(1 + j))
+    starts = [(0, start_weight)]
+    n_restarts = len(events) // restart_every
+    starts += [(j * restart_every, kept(j - 1) - kept(j)) for j in range(1, n_restarts + 1)]
+    events = np.array(events)
+    parts = [np.log(kept(n_restarts))]
+    for begin, money in starts:
+        k1 = events[begin:].sum()
+        k0 = len(events) - begin - k1
+        log_wealth = k1 * np.log(theta(share, grid) / null) + k0 * np.log((1 - theta(share, grid)) / (1 - null))
+        parts.extend(log_wealth + np.log(money / len(log_wealth)))
+    return mixture(parts)
+
+
+def absolute(limit, events, start_weight):
+    bets = np.geomspace(0.002, 0.9, 20)
+    kept = lambda j: (1 - start_weight) / (1 + np.log(1 + j))
+    events = np.array(events)
+    bad_at = np.flatnonzero(events)
+    starts = [(0, start_weight)] + [(at + 1, kept(j) - kept(j + 1)) for j, at in enumerate(bad_at)]
+    parts = [np.log(kept(len(bad_at)))]
+    for begin, money in starts:
+        n_bad = events[begin:].sum()
+        n_good = len(events) - begin - n_bad
+        log_wealth = n_bad * np.log1p(bets * (1 - limit) / limit) + n_good * np.log1p(-bets)
+        parts.extend(log_wealth + np.log(money / len(log_wealth)))
+    return mixture(parts)
+
+
+def truncated_beta(share, k1, k0):
+    """None where the tail is too small for a float; the code under test works in logarithms."""
+    tail = special.betainc(1 + k0, 1 + k1, 1 - share)
+    if tail < 1e-290:
+        return None
+    return float(
+        special.betaln(1 + k1, 1 + k0) + np.log(tail) - np.log1p(-share) - k1 * np.log(share) - k0 * np.log1p(-share)
+    )
+
+
+def empirical_bernstein(values, centres, scale, null):
+    bets = np.geomspace(0.02, 0.95, 16)
+    values, centres = np.array(values), np.array(centres)
+    psi = -np.log1p(-bets) - bets
+    steps = np.outer(bets, (values - null) / scale) - np.outer(psi, ((values - centres) / scale) ** 2)
+    return mixture(steps.sum(axis=1) - np.log(len(bets)))
+
+
+def lower_bound(values, centres, scale, alpha):
+    mean = float(np.mean(values))
+    excess = lambda null: empirical_bernstein(values, centres, scale, null) + np.log(alpha)
+    return float(brentq(excess, mean - 50 * scale, mean, xtol=1e-13))
+
+
+def unpaired(share, centre, counts, margin):
+    """One value per unit, spelled out."""
+    (n1, bad1), (n0, bad0) = counts
+    candidate = np.r_[np.ones(bad1), np.zeros(n1 - bad1)]
+    baseline = np.r_[np.ones(bad0), np.zeros(n0 - bad0)]
+    z = np.r_[(candidate - centre) / share, -(baseline - centre) / (1 - share)]
+    scale = max((1 - centre) / share, centre / (1 - share))
+    return empirical_bernstein(-z, np.zeros(len(z)), scale, -margin)
+
+
+def sample_ratio(counts, weights, concentration=100):
+    counts, a = np.array(counts), concentration * np.array(weights)
+    return float(
+        special.gammaln(a.sum())
+        - special.gammaln(a.sum() + counts.sum())
+        + (special.gammaln(a + counts) - special.gammaln(a)).sum()
+        - (counts * np.log(weights)).sum()
+    )
+
+
+def main():
+    cases = {"relative": [], "absolute": [], "truncated_beta": [], "empirical_bernstein": [], "unpaired": [], "sample_ratio": []}
+    for share in (0.01, 0.05, 0.1, 0.5, 0.9, 0.98):
+        for ratio in (1.0, 1.25):
+            for risk in (1.0, 2.0, 5.0):
+                n = int(rng.integers(1, 400))
+                events = (rng.random(n) < theta(share, risk)).astype(int).tolist()
+                log_e = relative(share, ratio, events, 0.75)
+                cases["relative"].append(
+                    {"share": share, "ratio": ratio, "start_weight": 0.75, "events": events, "log_e": log_e}
+                )
+    for rate in (0.0, 0.01, 0.05, 0.2, 1.0):
+        for n in (5, 100, 1000):
+            events = (rng.random(n) < rate).astype(int).tolist()
+            cases["absolute"].append(
+                {"limit": 0.05, "start_weight": 0.5, "events": events, "log_e": absolute(0.05, events, 0.5)}
+            )
+    for share in (0.01, 0.1, 0.5, 0.9):
+        for k1, k0 in ((0, 0), (1, 0), (0, 7), (12, 40), (300, 250), (40, 4000)):
+            log_e = truncated_beta(share, k1, k0)
+            if log_e is not None:
+                cases["truncated_beta"].append({"share": share, "k1": k1, "k0": k0, "log_e": log_e})
+    for n in (1, 30, 500):
+        for scale in (1.0, 3.5):
+            values = np.round(rng.choice([-1, 0, 1], n, p=[0.1, 0.7, 0.2]) * scale * 0.5, 6)
+            centres = np.round(rng.uniform(-0.3, 0.3, n), 6)
+            log_e = empirical_bernstein(values, centres, scale, -0.05)
+            cases["empirical_bernstein"].append(
+                {
+                    "scale": scale,
+                    "values": values.tolist(),
+                    "centres": centres.tolist(),
+                    "null": -0.05,
+                    "log_e": log_e,
+                    "lower_bound_05": lower_bound(values, centres, scale, 0.05),
+                }
+            )
+    for share in (0.05, 0.5, 0.9):
+        for counts in (((100, 1), (1900, 22)), ((3000, 30), (3000, 31)), ((5000, 90), (400, 2))):
+            cases["unpaired"].append(
+                {
+                    "share": share,
+                    "centre": 0.0125,
+                    "candidate": counts[0],
+                    "baseline": counts[1],
+                    "margin": 0.01,
+                    "log_e": unpaired(share, 0.0125, counts, 0.01),
+                }
+            )
+    for counts, weights in (((0, 0), (0.5, 0.5)), ((510, 9490), (0.05, 0.95)), ((700_000, 7_300_000), (0.09, 0.91))):
+        cases["sample_ratio"].append({"counts": counts, "weights": weights, "log_e": sample_ratio(counts, weights)})
+    path = pathlib.Path(__file__).with_name("reference.json")
+    groups = []
+    for name, group in cases.items():
+        rows = ",\n".join("    " + json.dumps(case, separators=(",", ":")) for case in group)
+        groups.append(f'  "{name}": [\n{rows}\n  ]')
+    path.write_text("{\n" + ",\n".join(groups) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()
