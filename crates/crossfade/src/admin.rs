@@ -68,14 +68,6 @@ impl Admin {
         self.call(Method::POST, path, Some(body))
     }
 
-    /// Sets something.
-    ///
-    /// # Errors
-    /// When nobody is there, or the answer is no.
-    pub(crate) fn put(&self, path: &str, body: &Value) -> Result<Value, AdminError> {
-        self.call(Method::PUT, path, Some(body))
-    }
-
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, AdminError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("could not start a runtime").map_err(AdminError::Broken)?;

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use console::{Admin, AdminConfig};
 use gateway::control::{Controller, ControllerParts};
-use gateway::live::LiveTable;
+use gateway::live::{LiveRollout, LiveTable};
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
 use operations::{Desk, DeskParts, Reloaded};
@@ -100,6 +100,16 @@ impl Running {
     /// Where operators connect.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         self.admin.addr()
+    }
+
+    /// The policy of a rollout of the config.
+    pub(crate) fn policy(&self, rollout: &str) -> Option<rollout::Policy> {
+        self.reloader.snapshot.load().rollouts.get(rollout).map(|settings| settings.policy.clone())
+    }
+
+    /// What the request path acts on of a rollout, while it is live.
+    pub(crate) fn live(&self, rollout: &str) -> Option<Arc<LiveRollout>> {
+        self.desk.live.all().into_iter().find(|live| live.identity.name == rollout)
     }
 
     /// Waits until everything recorded so far is in the database.
