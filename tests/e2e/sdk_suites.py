@@ -11,11 +11,16 @@ SUITE = ROOT / "tests" / "sdk"
 def run(title, **env):
     """The exit codes of both suites."""
     env = {**os.environ, **{name: str(value) for name, value in env.items()}}
-    print(f"== {title}: Python", flush=True)
-    python = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", SUITE], env=env).returncode
-    print(f"== {title}: Node", flush=True)
-    node = subprocess.run(["node", "--test", "--test-reporter=spec", SUITE / "suite.test.cjs"], env=env).returncode
-    return [python, node]
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60", SUITE]
+    codes = []
+    for name, command in {"Python": pytest, "Node": ["node", "--test", "--test-reporter=spec", SUITE / "suite.test.cjs"]}.items():
+        print(f"== {title}: {name}", flush=True)
+        try:
+            codes.append(subprocess.run(command, env=env, timeout=180).returncode)
+        except subprocess.TimeoutExpired:
+            print(f"{name}: no end after 180 s")
+            codes.append(1)
+    return codes
 
 
 def config(baseline, candidate, embeddings, upstream):

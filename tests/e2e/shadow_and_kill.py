@@ -5,7 +5,7 @@ First part: every exchange is on record once, and every pair is complete or its 
 sees an error that failover could have prevented, the share is 0 when the 10th failed candidate attempt was seen
 (attempts in flight at the kill apart), and no candidate attempt begins after the swap.
 """
-import collections, itertools, threading, time
+import collections, itertools, re, threading, time
 
 import openai
 
@@ -87,19 +87,26 @@ def shadow_part(stack, say):
     say("shadow: records of nobody's request", len(set(recorded) - set(ids)), set(recorded) <= set(ids))
     say("shadow: all served by the baseline", sum(line["target"] == "baseline" for line in client.ended),
         all(line["target"] == "baseline" for line in client.ended))
-    complete = [pair for pair in pairs if pair_is_complete(pair)]
-    dropped = [pair for pair in pairs if pair.get("drop")]
-    say("shadow: pairs complete, dropped with a reason", f"{len(complete)} + {len(dropped)} {collections.Counter(p['drop'] for p in dropped) or ''}",
+    dropped = [pair for pair in pairs if pair["dropped"]]
+    complete = [pair for pair in pairs if not pair["dropped"] and pair["shadow"] and pair["live"]["status"] == 200]
+    failed = [pair for pair in complete if pair["shadow"]["failure"]]
+    say("shadow: pairs complete, dropped with a reason", f"{len(complete)} + {len(dropped)} {dict(collections.Counter(pair['dropped'] for pair in dropped)) or ''}",
         len(complete) + len(dropped) == N_SHADOW and {pair["id"] for pair in complete + dropped} == set(ids))
+    say("shadow: pairs in which the candidate failed", len(failed), not failed)
 
 
-def pair_is_complete(pair):
-    return bool(pair.get("baseline")) and bool(pair.get("candidate")) and not pair.get("drop")
+def candidate_attempts(stack, rows):
+    """Live attempts at the candidate in these exchanges, oldest first."""
+    attempts = [attempt for row in rows for attempt in stack.exchange(row["id"])["attempts"]]
+    live = [attempt for attempt in attempts if attempt["target"] == "candidate" and attempt["role"] != "shadow"]
+    return sorted(live, key=lambda attempt: attempt["started_us"])
 
 
-def candidate_attempts(rows):
-    return [{**attempt, "exchange": row["id"]} for row in rows for attempt in row["attempts"]
-            if attempt["target"] == "candidate" and attempt["role"] != "shadow"]
+def rollback_of(stack):
+    """The audit row of the rollback, and the moment of the swap in Unix microseconds: the breach plus time_to_switch."""
+    row = next(row for row in reversed(stack.history(ROLLOUT)) if row["to_share"] == 0 and row["from_share"] > 0)
+    to_switch = re.search(r"time_to_switch ([0-9.]+) ms", row["reason"])
+    return row, row["at_us"] + (float(to_switch[1]) * 1000 if to_switch else 0)
 
 
 def kill_part(stack, candidate, say):
@@ -122,19 +129,20 @@ def kill_part(stack, candidate, say):
     say("kill: client errors after content had begun (no failover can help)", len(errors) - len(preventable))
     say("kill: client errors that failover could have prevented", f"{len(preventable)} {[line['error'] for line in preventable[:3]] or ''}", not preventable)
 
-    swap = stack.rollback(ROLLOUT)
+    row, swapped_us = rollback_of(stack)
     ids = {line["id"] for line in client.ended if line["id"]}
     wait_for("records", lambda: ids <= {row["id"] for row in stack.all_exchanges()})
-    attempts = candidate_attempts(stack.all_exchanges())
+    around = [row for row in stack.all_exchanges() if (row["finished_at_us"] or row["received_at_us"]) > killed_at * 1e6 - 500_000]
+    attempts = candidate_attempts(stack, around)
     failed = [attempt for attempt in attempts if attempt["failure"]]
     in_flight = [attempt for attempt in failed if attempt["started_us"] < killed_at * 1e6]
     begun_after_kill = [attempt for attempt in failed if attempt["started_us"] >= killed_at * 1e6]
-    after_swap = [attempt for attempt in attempts if attempt["started_us"] > swap["swapped_us"]]
+    after_swap = [attempt for attempt in attempts if attempt["started_us"] > swapped_us]
     say("kill: failed candidate attempts in flight at the kill", len(in_flight))
     say("kill: failed candidate attempts begun after the kill", len(begun_after_kill), len(begun_after_kill) <= 10)
     say("kill: candidate attempts begun after the swap", len(after_swap), not after_swap)
-    say("kill: from the kill to the swap, ms", f"{swap['swapped_us'] / 1e3 - killed_at * 1e3:.1f}")
-    say("kill: why", swap["reason"])
+    say("kill: from the kill to the swap, ms", f"{swapped_us / 1e3 - killed_at * 1e3:.1f}")
+    say("kill: why", row["reason"])
 
 
 def main():

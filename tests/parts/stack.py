@@ -119,11 +119,11 @@ class Stack:
                         env={**os.environ, **env})
         return part.wait_ready(self.admin + "/ready", pause=0.002) if wait else part
 
-    def crossfade(self, *arguments, check=True):
-        """Runs a verb with `--format json` and returns what it printed."""
+    def crossfade(self, *arguments, codes=(0,)):
+        """Runs a verb with `--format json` and returns what it printed; any other exit code is an error."""
         command = [crossfade_binary(), *map(str, arguments), "--config", self.config, "--format", "json"]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True)
-        if check and done.returncode != 0:
+        if done.returncode not in codes:
             raise RuntimeError(f"{' '.join(map(str, command[1:]))}: exit {done.returncode}\n{done.stderr}{done.stdout}")
         return json.loads(done.stdout)
 
@@ -133,8 +133,16 @@ class Stack:
     def all_pairs(self):
         return self.crossfade("exchanges", "pairs", "--limit", 1_000_000)
 
+    def exchange(self, id):
+        """One exchange with its attempts, by the admin API: a process per exchange would take too long."""
+        with urllib.request.urlopen(f"{self.admin}/api/exchanges/{id}", timeout=10) as answer:
+            return json.load(answer)
+
     def rollout(self, name):
-        return self.crossfade("rollout", "status", name)
+        return self.crossfade("rollout", "status", name, codes=(0, 3, 4))
+
+    def history(self, name):
+        return self.crossfade("rollout", "history", name)
 
 
 def gateway_config(providers, targets, routes, **rest):
