@@ -114,10 +114,9 @@ fn key<'a>(unit: Unit, caller: &'a Caller<'_>) -> (Key<'a>, UnitSource) {
     let found = match unit {
         Unit::Request => None,
         Unit::Conversation => conversation().or_else(|| user(caller)).or_else(|| prefix(caller)),
-        Unit::Session => header("x-crossfade-session-id")
-            .or_else(conversation)
-            .or_else(|| user(caller))
-            .or_else(|| prefix(caller)),
+        Unit::Session => {
+            header("x-crossfade-session-id").or_else(conversation).or_else(|| user(caller)).or_else(|| prefix(caller))
+        }
         Unit::User => header("x-crossfade-user-id").or_else(|| user(caller)).or_else(|| principal(caller)),
         Unit::Tenant => header("x-crossfade-tenant-id").or_else(|| principal(caller)),
     };

@@ -18,9 +18,9 @@ use wire::record::{Arm, AttemptRecord, AttemptRole};
 use wire::sse::Event;
 
 use crate::adapt;
+use crate::answer;
 use crate::counters::add;
 use crate::drain::Phase;
-use crate::answer;
 use crate::live::CandidateAttempt;
 use crate::observe;
 use crate::record::{Exchange, Served, micros};
@@ -149,7 +149,7 @@ fn steps(exchange: &Exchange) -> Vec<Step> {
         None => push(&route.target, false),
     }
     for name in &route.fallback {
-        if !on_trial(exchange, name) {
+        if !exchange.worker.deps.live.is_barred(name) {
             push(name, false);
         }
     }
@@ -159,15 +159,6 @@ fn steps(exchange: &Exchange) -> Vec<Step> {
         push(&assignment.live.identity.candidate, true);
     }
     steps
-}
-
-/// Whether a target is the candidate of a rollout that has not been completed.
-fn on_trial(exchange: &Exchange, target: &str) -> bool {
-    exchange.worker.deps.live.all().iter().any(|live| {
-        let view = live.view();
-        let completed = !view.watching && view.share > 0.0;
-        live.identity.candidate == target && !completed
-    })
 }
 
 /// Tries one target. `None` when it is not to be tried at all: the rollout took its share back since the assignment.
@@ -379,7 +370,8 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     }
     let signal = failure.map_or(Signal::Success, Signal::of);
     let opened = permit.is_some_and(|permit| permit.record(now, signal, exchange.worker.random_fraction()));
-    if opened && record.arm == Some(Arm::Candidate)
+    if opened
+        && record.arm == Some(Arm::Candidate)
         && let Some(assignment) = &exchange.assignment
     {
         assignment.live.breaker_opened();

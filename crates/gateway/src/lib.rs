@@ -3,5 +3,29 @@
 //! `pipeline.rs` reads as the life of a request; each step is a file of the same name. `live.rs` holds what of a rollout the
 //! request path acts on; `control.rs` is the only place that moves a stage.
 
+pub mod control;
 pub mod live;
+pub mod serve;
 pub mod snapshot;
+
+mod accept;
+mod adapt;
+mod admit;
+mod answer;
+mod assign;
+mod authenticate;
+mod body;
+mod call;
+pub mod counters;
+pub mod drain;
+mod observe;
+mod parse;
+mod pipeline;
+mod record;
+mod refuse;
+mod relay;
+mod resolve;
+pub mod shadow;
+mod socket;
+mod upstream;
+mod worker;

@@ -72,10 +72,7 @@ pub(crate) async fn read(
     Ok(Parsed { endpoint, body, view })
 }
 
-async fn within(
-    patience: Duration,
-    body: impl Future<Output = Result<Bytes, Refusal>>,
-) -> Result<Bytes, Refusal> {
+async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
     tokio::time::timeout(patience, body).await.unwrap_or_else(|_| {
         let body = ErrorBody::new("The request body did not arrive in time.", "invalid_request_error");
         let mut refusal = Refusal::invalid_request("", None);

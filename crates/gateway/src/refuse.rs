@@ -28,7 +28,8 @@ pub(crate) fn id_value(id: ExchangeId) -> HeaderValue {
 
 /// The refusal as an answer. `final_word`: every target was tried, and trying again at once would only multiply the load.
 pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Response<Body> {
-    let mut response = json(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY), refusal.body.to_json());
+    let mut response =
+        json(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY), refusal.body.to_json());
     let headers = response.headers_mut();
     headers.insert(EXCHANGE_ID, id_value(id));
     headers.insert(REQUEST_ID, id_value(id));

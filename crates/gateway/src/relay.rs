@@ -2,7 +2,7 @@
 //! until the request is on record, the last until the answer is. A cut is told as an error and never looks like an end.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
@@ -14,9 +14,9 @@ use wire::openai::chunk::{ChunkFacts, Disposition};
 use wire::record::ExchangeOutcome;
 use wire::sse::{self, Event, EventKind};
 
+use crate::answer;
 use crate::body::{Body, Ending, Outlet};
 use crate::call::{Content, Dead, Open, Opened, end_attempt, note};
-use crate::answer;
 use crate::record::{Exchange, Served, micros, on_record};
 use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, TARGET, id_value};
 use crate::upstream::Upstream;
@@ -103,11 +103,7 @@ fn label(headers: &mut HeaderMap, exchange: &Exchange) {
 }
 
 /// Closes the exchange and waits until that is on record.
-async fn close(
-    exchange: &mut Exchange,
-    outcome: ExchangeOutcome,
-    failure: Option<FailureKind>,
-) -> Result<(), Failure> {
+async fn close(exchange: &mut Exchange, outcome: ExchangeOutcome, failure: Option<FailureKind>) -> Result<(), Failure> {
     let request = exchange.request_on_record().await;
     let ticket = exchange.finish(outcome, failure)?;
     on_record(&exchange.worker, ticket).await?;
@@ -141,8 +137,9 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
             record.time_to_first_token_us = first.map(micros);
         });
         if !frame.is_empty() {
+            let ready = Instant::now();
             outlet.send(frame.bytes()).await;
-            upstream.resume();
+            upstream.caller_took(ready.elapsed());
         }
         let phase = Rc::clone(&exchange.worker);
         match upstream.read(&phase.phase, &mut events).await {
@@ -189,7 +186,8 @@ async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended
         record.time_to_first_token_us = seen.time_to_first_token.map(micros);
         judged.write(record);
     });
-    let waited = exchange.attempt.as_ref().map(|attempt| attempt.started.saturating_duration_since(exchange.arrival.at));
+    let waited =
+        exchange.attempt.as_ref().map(|attempt| attempt.started.saturating_duration_since(exchange.arrival.at));
     if let Some(served) = &mut exchange.served {
         served.usage = seen.usage;
         served.time_to_first_token = seen.time_to_first_token.map(|token| token + waited.unwrap_or_default());
@@ -197,7 +195,10 @@ async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended
     end_attempt(&mut exchange, ended.as_ref().err());
     let told = match ended {
         Ok(()) => {
-            exchange.worker.tasks.spawn_local(read_tail(upstream.into_body()));
+            let body = upstream.into_body();
+            if !body.is_end_stream() {
+                exchange.worker.tasks.spawn_local(read_tail(body));
+            }
             close(&mut exchange, ExchangeOutcome::Complete, None).await
         }
         Err(failure) => {
@@ -208,7 +209,11 @@ async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended
         }
     };
     match told {
-        Ok(()) => Ending::Whole(frame.bytes()),
+        Ok(()) => {
+            let done = std::mem::take(&mut frame.done);
+            frame.push(&done);
+            Ending::Whole(frame.bytes())
+        }
         Err(failure) => {
             frame.push(&sse::error_event(&Refusal::of(&failure).body));
             Ending::Cut(frame.bytes())
@@ -228,6 +233,8 @@ async fn read_tail(mut body: ReplyBody) {
 struct Frame {
     first: Bytes,
     more: BytesMut,
+    /// The `[DONE]` event, kept apart: it leaves only when the answer is on record.
+    done: Bytes,
 }
 
 impl Frame {
@@ -236,6 +243,10 @@ impl Frame {
     }
 
     fn take(&mut self, event: &Event, facts: &ChunkFacts, usage_added: bool) {
+        if facts.done {
+            self.done = event.raw.clone();
+            return;
+        }
         match facts.disposition(usage_added) {
             Disposition::Pass => self.push(&event.raw),
             Disposition::Drop => {}
@@ -244,6 +255,9 @@ impl Frame {
     }
 
     fn push(&mut self, bytes: &Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
         if self.first.is_empty() {
             self.first = bytes.clone();
             return;

@@ -145,7 +145,8 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     threads.push(spawn("acceptor", move || async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                accept::accept(listener, accept_doors, move || config.load().limits.max_connections, phase_reader).await;
+                accept::accept(listener, accept_doors, move || config.load().limits.max_connections, phase_reader)
+                    .await;
             }
             Err(error) => error!(%error, "the data listener cannot be registered"),
         }

@@ -47,10 +47,10 @@ impl Default for ShadowLimits {
     fn default() -> Self {
         Self {
             queue: 1024,
-            max_bytes: 64 << 20,
+            max_bytes: 128 << 20,
             max_in_flight: 256,
             max_age: Duration::from_secs(1),
-            max_answer: 1 << 20,
+            max_answer: 256 << 10,
         }
     }
 }
@@ -141,7 +141,8 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
             None => Err(ShadowDrop::MemoryFull),
             Some(bytes) => {
                 let offered = Instant::now();
-                let offer = Offer { id, request, live: Arc::clone(&live), epoch, pair, arrival, offered, _bytes: bytes };
+                let offer =
+                    Offer { id, request, live: Arc::clone(&live), epoch, pair, arrival, offered, _bytes: bytes };
                 door.sender.try_send(offer).map_err(|error| match error {
                     TrySendError::Full(_) => ShadowDrop::QueueFull,
                     TrySendError::Closed(_) => ShadowDrop::ShuttingDown,

@@ -86,9 +86,9 @@ impl Upstream {
         poll_fn(|cx| self.poll_read(cx, phase, events)).await
     }
 
-    /// The caller was slow, not the provider: time spent handing over a frame is not the provider's.
-    pub(crate) fn resume(&mut self) {
-        self.patience.resume();
+    /// Time spent on handing a frame to the caller is not the provider's.
+    pub(crate) fn caller_took(&mut self, time: Duration) {
+        self.patience.life += time;
     }
 
     fn poll_read(
@@ -157,6 +157,11 @@ impl Upstream {
     /// Looks at one event: keeps the clock and what the stream tells, and finds errors.
     pub(crate) fn look(&mut self, event: &Event) -> Result<ChunkFacts, Failure> {
         if event.kind == EventKind::Comment {
+            // A flood of comments keeps the timer from being looked at, so it is looked at here.
+            let (deadline, kind) = self.patience.deadline();
+            if Instant::now() >= deadline {
+                return Err(Failure::new(kind, "the stream stalled behind comments"));
+            }
             return Ok(ChunkFacts { valid: true, ..ChunkFacts::default() });
         }
         let facts = chunk::inspect(&event.data);
@@ -190,7 +195,7 @@ impl Upstream {
 /// The clock of a stream: one timer, moved only when it fires.
 struct Patience {
     started: Instant,
-    /// The last event with data, or the last time the caller took a frame.
+    /// The last event with data, moved on by the time the caller took for its frames.
     life: Instant,
     /// The first content has come.
     answering: bool,
@@ -211,10 +216,6 @@ impl Patience {
             total: timeouts.total,
             timer: None,
         }
-    }
-
-    fn resume(&mut self) {
-        self.life = Instant::now();
     }
 
     /// When it is over, and what to call it.

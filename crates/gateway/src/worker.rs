@@ -203,10 +203,8 @@ async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat)
         let busy = activity.begin_request();
         async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, request).await) }
     });
-    let connection = http1::Builder::new()
-        .header_read_timeout(None)
-        .max_buf_size(CONNECTION_BUFFER)
-        .serve_connection(io, service);
+    let connection =
+        http1::Builder::new().header_read_timeout(None).max_buf_size(CONNECTION_BUFFER).serve_connection(io, service);
     let mut connection = pin!(connection);
     let place = worker.phase.enter();
     let mut closing = false;

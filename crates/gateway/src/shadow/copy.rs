@@ -137,7 +137,8 @@ impl Copy {
         };
         let reply = shadow.client.call(&destination.provider, call).await?;
         self.record.status = Some(reply.status.as_u16());
-        let streamed = reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let streamed =
+            reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if reply.status.is_success() && offer.request.streamed() && streamed {
             let upstream = Upstream::new(reply.body, &offer.request, &timeouts, self.started);
             self.read_stream(shadow, offer, upstream).await

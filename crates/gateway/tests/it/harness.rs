@@ -122,8 +122,9 @@ pub struct Gateway {
     pub serving: Arc<Serving>,
     pub journal: Journal,
     pub database: Database,
-    pub dir: tempfile::TempDir,
     shipper: Mutex<Shipper>,
+    /// Last, so that it is removed when nobody writes in it any more.
+    pub dir: tempfile::TempDir,
 }
 
 impl Gateway {
@@ -189,5 +190,6 @@ pub fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-pub const PLAIN: &str = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"unknown_field":{"a":[1, 2]}}"#;
+pub const PLAIN: &str =
+    r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}],"unknown_field":{"a":[1, 2]}}"#;
 pub const STREAMED: &str = r#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;

@@ -54,9 +54,12 @@ fn usage_is_shown_when_it_was_asked_for() {
 #[test]
 fn usage_null_that_we_caused_is_cut_out() {
     let chunk = |usage: &str| {
-        format!("data: {{\"id\":\"1\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"x\"}},\"finish_reason\":null}}]{usage}}}\n\n")
+        format!(
+            "data: {{\"id\":\"1\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"x\"}},\"finish_reason\":null}}]{usage}}}\n\n"
+        )
     };
-    let end = "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let end =
+        "data: {\"id\":\"1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
     let upstream = Upstream::start(vec![Script::stream([chunk(",\"usage\":null"), end.to_owned()])]);
     let gateway = Setup::to(&[&upstream]).start();
     assert_eq!(post(gateway.addr, STREAMED).text(), chunk("") + end);

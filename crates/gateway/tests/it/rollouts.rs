@@ -1,1 +1,226 @@
-//! x
+//! A rollout seen from a request: who is assigned, what counts, what is copied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::live::LiveRollout;
+use rollout::{Arm, Metric};
+use scripted::{Hang, Script, Upstream, chat_completion, chat_stream};
+use store::ExchangeFilter;
+
+use crate::client::{Connection, post};
+use crate::harness::{PLAIN, STREAMED, Setup, rollout, until};
+
+fn answering(words: &'static str) -> Upstream {
+    Upstream::with(move |request| {
+        if request.text().contains("\"stream\":true") {
+            Script::stream(chat_stream(&[words], true))
+        } else {
+            Script::json(chat_completion(words))
+        }
+    })
+}
+
+fn tally(live: &LiveRollout, arm: Arm, metric: Metric) -> (u64, u64) {
+    let tally = live.evidence().arm(arm).tally(metric);
+    (tally.n, tally.bad)
+}
+
+#[test]
+fn requests_are_split_by_share_and_outcomes_counted_for_their_arm() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let live = rollout(0.5, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    let mut connection = Connection::open(gateway.addr);
+    for _ in 0..40 {
+        connection.post(PLAIN);
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+    let (baseline, candidate) =
+        (tally(&live, Arm::Baseline, Metric::Error), tally(&live, Arm::Candidate, Metric::Error));
+    assert_eq!(baseline.0 + candidate.0, 40);
+    assert_eq!(baseline.1 + candidate.1, 0);
+    assert_eq!(candidate.0 as usize, b.requests().len());
+    assert!(candidate.0 > 5 && baseline.0 > 5, "{candidate:?}");
+    let with_unit = gateway.exchanges(40);
+    assert!(with_unit.iter().all(|one| one.exchange.rollout.as_deref() == Some("to-b") && one.exchange.unit.is_some()));
+}
+
+#[test]
+fn a_conversation_stays_on_its_arm() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let mut identity = rollout(0.5, 0.0);
+    Arc::get_mut(&mut identity).unwrap().identity.unit = rollout::Unit::Conversation;
+    let gateway = Setup::to(&[&a, &b]).with(&identity).start();
+    let mut connection = Connection::open(gateway.addr);
+    for conversation in 0..10 {
+        let id = format!("conversation-{conversation}");
+        let mut served = std::collections::BTreeSet::new();
+        for _ in 0..4 {
+            let headers = [("x-crossfade-conversation-id", id.as_str())];
+            connection.send("POST", "/v1/chat/completions", &headers, PLAIN.as_bytes());
+            served.insert(connection.answer().unwrap().header("x-crossfade-target").unwrap().to_owned());
+        }
+        assert_eq!(served.len(), 1);
+    }
+    assert_eq!(identity.evidence().key_sources()["header"], 40);
+}
+
+#[test]
+fn a_candidate_that_fails_counts_although_the_caller_sees_an_answer() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::status(500)]));
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for request in [PLAIN, STREAMED] {
+        let answer = post(gateway.addr, request);
+        assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("a")));
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (2, 2));
+    assert_eq!(tally(&live, Arm::Baseline, Metric::Error), (0, 0));
+}
+
+#[test]
+fn what_only_the_candidate_refuses_is_its_failure_and_what_both_refuse_is_the_callers() {
+    let refusing = || Upstream::start(vec![Script::error(400, "invalid_request_error", "context_length_exceeded")]);
+    let (a, b) = (answering("from a"), refusing());
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (1, 1));
+
+    let (a, b) = (refusing(), refusing());
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 400);
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (0, 0));
+}
+
+#[test]
+fn a_candidate_is_nobodys_fallback_unless_the_route_says_so() {
+    let (a, b) = (Upstream::start(vec![Script::status(500)]), answering("from b"));
+    let gateway = Setup::to(&[&a, &b]).with(&rollout(0.0, 0.0)).falling_back_to(&["b"]).start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 502);
+    assert_eq!(b.requests().len(), 0);
+
+    let live = rollout(0.0, 0.0);
+    let mut setup = Setup::to(&[&a, &b]).with(&live);
+    setup.emergency_fallback = true;
+    let gateway = setup.start();
+    let answer = post(gateway.addr, PLAIN);
+    assert_eq!((answer.status, answer.header("x-crossfade-emergency")), (200, Some("true")));
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (0, 0));
+}
+
+#[test]
+fn a_dead_candidate_is_rolled_back_and_no_caller_notices() {
+    let a = answering("from a");
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to_urls(&[&a.url(), "http://127.0.0.1:1"]).with(&live).start();
+    for _ in 0..20 {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    }
+    assert_eq!(live.view().share, 0.0);
+    assert!(live.attempt_counts().begun <= 5, "{:?}", live.attempt_counts());
+    assert_eq!(live.attempt_counts().in_flight, 0);
+}
+
+#[test]
+fn a_caller_that_left_is_no_evidence() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    let mut connection = Connection::open(gateway.addr);
+    connection.post(PLAIN);
+    b.wait_for(1, crate::client::PATIENCE);
+    drop(connection);
+    assert_eq!(gateway.exchange().exchange.outcome, "client_gone");
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (0, 0));
+    assert_eq!(live.attempt_counts().in_flight, 0);
+}
+
+#[test]
+fn malformed_json_counts_where_json_was_asked_for() {
+    let (a, b) = (answering("from a"), answering("{\\\"a\\\":"));
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    let head = r#"{"model":"gpt-4o","messages":[],"response_format":{"type":"json_object"}"#;
+    for end in ["}", r#","stream":true}"#] {
+        assert_eq!(post(gateway.addr, &format!("{head}{end}")).status, 200);
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Format), (2, 2));
+    assert!(gateway.exchanges(2).iter().all(|one| one.attempts[0].measured.format_valid == Some(false)));
+}
+
+#[test]
+fn every_baseline_request_is_copied_and_every_pair_complete() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let live = rollout(0.0, 1.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for request in [PLAIN, STREAMED] {
+        for _ in 0..10 {
+            assert_eq!(post(gateway.addr, request).header("x-crossfade-target"), Some("a"));
+        }
+    }
+    until("all pairs complete", || live.evidence().n_pairs() == 20);
+    assert_eq!(gateway.exchanges(20).len(), 20);
+    until("all pairs on record", || gateway.database.pair_counts(&ExchangeFilter::default()).unwrap().complete == 20);
+    assert!(b.requests().iter().all(|copy| copy.text().contains("\"store\":false")));
+    assert!(b.requests().iter().all(|copy| copy.text().contains("\"model\":\"model-b\"")));
+}
+
+#[test]
+fn a_copy_that_would_have_side_effects_is_not_made() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let live = rollout(0.0, 1.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    let tools = r#"{"model":"gpt-4o","messages":[],"tools":[{"type":"function","function":{"name":"f"}},{"type":"web_search"}]}"#;
+    assert_eq!(post(gateway.addr, tools).status, 200);
+    assert_eq!(post(gateway.addr, &tools.replace(r#",{"type":"web_search"}"#, "")).status, 200);
+    until("one pair", || live.evidence().n_pairs() == 1);
+    assert_eq!(live.evidence().coverage().n_dropped(), 1);
+    assert_eq!(b.requests().len(), 1);
+}
+
+#[test]
+fn a_hanging_candidate_never_delays_the_baseline_and_drops_are_counted() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(0.0, 1.0);
+    let mut setup = Setup::to(&[&a, &b]).with(&live).timeouts(|timeouts| timeouts.total = Duration::from_secs(600));
+    setup.size.shadow.max_in_flight = 2;
+    let gateway = setup.start();
+    let mut connection = Connection::open(gateway.addr);
+    for _ in 0..50 {
+        connection.post(PLAIN);
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+    until("48 drops", || live.evidence().coverage().n_dropped() == 48);
+    assert_eq!(gateway.serving.shadow_totals().in_flight, 2);
+    assert_eq!(gateway.exchanges(50).len(), 50);
+}
+
+#[test]
+fn the_shadows_failures_leave_the_live_breaker_alone() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::status(500)]));
+    let live = rollout(0.0, 1.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for _ in 0..10 {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    }
+    until("all settled", || {
+        let evidence = live.evidence();
+        evidence.n_pairs() + evidence.coverage().n_dropped() == 10
+    });
+    assert!(b.requests().len() < 10, "the shadow's breaker never opened");
+    assert_eq!(a.requests().len(), 10);
+}
+
+#[test]
+fn a_stream_of_the_candidate_that_stalls_is_a_timeout_of_its_arm() {
+    let script = Script::stream(chat_stream(&["one"], false)[..2].to_vec()).hang(Hang::AfterPieces);
+    let (a, b) = (answering("from a"), Upstream::start(vec![script]));
+    let live = rollout(1.0, 0.0);
+    let gateway =
+        Setup::to(&[&a, &b]).with(&live).timeouts(|timeouts| timeouts.inter_token = Duration::from_millis(100)).start();
+    assert!(!post(gateway.addr, STREAMED).whole);
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Timeout), (1, 1));
+}
