@@ -5,7 +5,7 @@
 //! thread. Writing it down and telling others comes after, and is the controller's work ([`crate::control`]). Only the
 //! controller ever publishes a view with a higher share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -315,34 +315,48 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The live rollouts by route. At most one rollout splits a route.
+/// The live rollouts by route, and the candidates that nobody may fall back to. At most one rollout splits a route.
 #[derive(Debug, Default)]
-pub struct LiveTable(ArcSwap<HashMap<String, Arc<LiveRollout>>>);
+pub struct LiveTable(ArcSwap<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    by_route: HashMap<String, Arc<LiveRollout>>,
+    barred: HashSet<String>,
+}
 
 impl LiveTable {
-    /// A table of these.
+    /// A table of these rollouts, for a data path that runs without a controller.
     #[must_use]
     pub fn of(rollouts: impl IntoIterator<Item = Arc<LiveRollout>>) -> Self {
         let table = Self::default();
-        table.publish(rollouts);
+        let rollouts: Vec<_> = rollouts.into_iter().collect();
+        let barred = rollouts.iter().map(|live| live.identity.candidate.clone()).collect();
+        table.publish(rollouts, barred);
         table
     }
 
     /// The rollout that splits `route`, if one is live.
     #[must_use]
     pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {
-        self.0.load().get(route).cloned()
+        self.0.load().by_route.get(route).cloned()
+    }
+
+    /// Whether `target` is the candidate of a rollout that has not been completed: under way, thrown back or aborted.
+    #[must_use]
+    pub fn is_barred(&self, target: &str) -> bool {
+        self.0.load().barred.contains(target)
     }
 
     /// Every live rollout.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<LiveRollout>> {
-        self.0.load().values().cloned().collect()
+        self.0.load().by_route.values().cloned().collect()
     }
 
     /// Replaces the table. The controller alone calls this.
-    pub(crate) fn publish(&self, rollouts: impl IntoIterator<Item = Arc<LiveRollout>>) {
-        let table = rollouts.into_iter().map(|live| (live.identity.route.clone(), live)).collect();
-        self.0.store(Arc::new(table));
+    pub(crate) fn publish(&self, rollouts: impl IntoIterator<Item = Arc<LiveRollout>>, barred: HashSet<String>) {
+        let by_route = rollouts.into_iter().map(|live| (live.identity.route.clone(), live)).collect();
+        self.0.store(Arc::new(Table { by_route, barred }));
     }
 }

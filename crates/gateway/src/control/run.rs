@@ -511,7 +511,9 @@ impl Work {
 
     fn publish_table(&self) {
         let live = self.rollouts.values().filter(|rollout| rollout.is_live() || rollout.pending.is_some());
-        self.live.publish(live.map(|rollout| Arc::clone(&rollout.live)));
+        let on_trial = self.rollouts.values().filter(|rollout| rollout.state.status != Status::Completed);
+        let barred = on_trial.map(|rollout| rollout.state.candidate.clone()).collect();
+        self.live.publish(live.map(|rollout| Arc::clone(&rollout.live)), barred);
     }
 }
 

@@ -311,7 +311,7 @@ fn while_the_store_refuses_a_share_falls_at_once_and_is_written_down_later() {
 #[test]
 fn a_canary_reverts_when_the_control_plane_is_lost() {
     let mut bench = Bench::new(quick());
-    drop(bench.controller.take().map(Controller::stop));
+    bench.controller.take().unwrap().stop();
     bench.patience = Duration::from_millis(50);
     bench.boot();
     let live = to_canary(&bench);
