@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::frame::{self, FRAME_HEAD, Frame, HEADER_LEN, Header};
 use super::queue::{Shared, lock};
 
-const CHUNK: u64 = 128 << 10;
+const CHUNK: usize = 128 << 10;
 
 /// A place between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,7 @@ pub(crate) struct Reader {
     /// Bytes read ahead; `held[at..]` is at `position`.
     held: Vec<u8>,
     at: usize,
+    chunk: Vec<u8>,
     /// Segments that ended in a torn record.
     pub n_torn: u64,
     torn: bool,
@@ -51,6 +52,7 @@ impl Reader {
             position: Position::default(),
             held: Vec::new(),
             at: 0,
+            chunk: vec![0; CHUNK],
             n_torn: 0,
             torn: false,
             exhausted: false,
@@ -186,20 +188,15 @@ impl Reader {
         while self.held.len() < needed {
             let end = self.position.offset + self.held.len() as u64;
             let (active, len) = *lock(&self.shared.active);
-            let room = if active == self.position.seq { len.saturating_sub(end).min(CHUNK) } else { CHUNK };
+            let room = if active == self.position.seq { len.saturating_sub(end) } else { u64::MAX };
             if room == 0 {
                 return Ok(false);
             }
-            let start = self.held.len();
-            self.held.resize(start + usize::try_from(room).unwrap_or(0), 0);
-            let n = match self.shared.files.read(self.position.seq, end, &mut self.held[start..]) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-                other => other,
-            };
-            self.held.truncate(start + *n.as_ref().unwrap_or(&0));
-            match n {
+            let room = usize::try_from(room).unwrap_or(usize::MAX).min(self.chunk.len());
+            match self.shared.files.read(self.position.seq, end, &mut self.chunk[..room]) {
                 Ok(0) => return Ok(false),
-                Ok(_) => {}
+                Ok(n) => self.held.extend_from_slice(&self.chunk[..n]),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

@@ -77,10 +77,9 @@ struct Scan {
 
 fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
     let mut scan = Scan::default();
-    let mut held: Vec<u8> = Vec::with_capacity(CHUNK);
-    let mut end = 0;
-    fill(files, seq, &mut end, &mut held, HEADER_LEN)?;
-    match frame::read_header(&held) {
+    let mut tail = Tail { files, seq, end: 0, held: Vec::new(), chunk: vec![0; CHUNK] };
+    tail.fill(HEADER_LEN)?;
+    match frame::read_header(&tail.held) {
         Some(Header::Ours(_)) => {}
         // A damaged header was never synced: nothing behind it was promised to survive the power.
         None | Some(Header::Damaged) => return Ok(scan),
@@ -92,7 +91,7 @@ fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
     scan.good = HEADER_LEN as u64;
     let mut at = HEADER_LEN;
     loop {
-        match frame::decode(&held[at..]) {
+        match frame::decode(&tail.held[at..]) {
             Frame::Whole(payload) => {
                 let size = frame::FRAME_HEAD + payload.len();
                 at += size;
@@ -100,9 +99,9 @@ fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
                 scan.n_records += 1;
             }
             Frame::Short(needed) => {
-                held.drain(..at);
+                tail.held.drain(..at);
                 at = 0;
-                if !fill(files, seq, &mut end, &mut held, needed)? {
+                if !tail.fill(needed)? {
                     return Ok(scan);
                 }
             }
@@ -111,20 +110,30 @@ fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
     }
 }
 
-/// Reads on until `held` has `needed` bytes; false at the end of the segment.
-pub(super) fn fill(files: &dyn Files, seq: u64, end: &mut u64, held: &mut Vec<u8>, needed: usize) -> io::Result<bool> {
-    while held.len() < needed {
-        // Grown by what the file gives, not by what a torn length asks for.
-        let start = held.len();
-        held.resize(start + CHUNK, 0);
-        let n = files.read(seq, *end, &mut held[start..]);
-        held.truncate(start + *n.as_ref().unwrap_or(&0));
-        match n {
-            Ok(0) => return Ok(false),
-            Ok(n) => *end += n as u64,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// The segment as it is read; `held` ends at the offset `end`.
+struct Tail<'a> {
+    files: &'a dyn Files,
+    seq: u64,
+    end: u64,
+    held: Vec<u8>,
+    chunk: Vec<u8>,
+}
+
+impl Tail<'_> {
+    /// Reads on until `needed` bytes are held; false at the end of the segment. What is held grows by what the file
+    /// gives, not by what a torn length asks for.
+    fn fill(&mut self, needed: usize) -> io::Result<bool> {
+        while self.held.len() < needed {
+            match self.files.read(self.seq, self.end, &mut self.chunk) {
+                Ok(0) => return Ok(false),
+                Ok(n) => {
+                    self.held.extend_from_slice(&self.chunk[..n]);
+                    self.end += n as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(true)
     }
-    Ok(true)
 }
