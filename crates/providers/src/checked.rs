@@ -164,3 +164,80 @@ impl Write for Checked {
         Poll::Ready(self.after_write(written))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"POST /v1/chat/completions HTTP/1.1\r\n\r\n";
+
+    async fn connected() -> (Checked, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(addr), listener.accept());
+        (Checked::new(MaybeHttpsStream::Http(TokioIo::new(client.unwrap())), true), server.unwrap().0)
+    }
+
+    async fn write(checked: &mut Checked) -> io::Result<usize> {
+        poll_fn(|cx| Pin::new(&mut *checked).poll_write(cx, REQUEST)).await
+    }
+
+    async fn read(checked: &mut Checked) -> io::Result<usize> {
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|cx| Pin::new(&mut *checked).poll_read(cx, buffer.unfilled())).await?;
+        Ok(buffer.filled().len())
+    }
+
+    #[track_caller]
+    fn assert_stale(result: io::Result<usize>) {
+        let error = result.unwrap_err();
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<Stale>()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_close_before_the_write_is_stale_and_nothing_is_written() {
+        let (mut checked, server) = connected().await;
+        drop(server);
+        checked.socket().readable().await.unwrap();
+        assert_stale(write(&mut checked).await);
+        assert_eq!(checked.n_written, 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_close_between_the_look_and_the_write_is_stale() {
+        let (mut checked, server) = connected().await;
+        drop(server);
+        checked.socket().readable().await.unwrap();
+        // As if the look had been just before the close.
+        checked.awaiting = true;
+        assert_eq!(write(&mut checked).await.unwrap(), REQUEST.len());
+        assert_stale(read(&mut checked).await);
+    }
+
+    #[tokio::test]
+    async fn a_close_after_the_request_was_read_is_not_stale() {
+        let (mut checked, mut server) = connected().await;
+        write(&mut checked).await.unwrap();
+        server.read_exact(&mut [0; REQUEST.len()]).await.unwrap();
+        drop(server);
+        assert_eq!(read(&mut checked).await.unwrap(), 0, "an end of file as it is");
+    }
+
+    #[tokio::test]
+    async fn a_close_after_the_answer_began_is_not_stale() {
+        let (mut checked, server) = connected().await;
+        write(&mut checked).await.unwrap();
+        server.writable().await.unwrap();
+        server.try_write(b"HTTP/1.1 ").unwrap();
+        assert_eq!(read(&mut checked).await.unwrap(), 9);
+        drop(server);
+        assert!(read(&mut checked).await.is_err_and(|error| error.get_ref().is_none()), "a reset as it is");
+    }
+}

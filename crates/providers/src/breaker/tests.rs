@@ -1,0 +1,154 @@
+use super::*;
+
+struct Bench {
+    breaker: Arc<Breaker>,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { breaker: Arc::default(), now: Instant::now() }
+    }
+
+    fn opened_by_five_failures() -> Self {
+        let bench = Self::new();
+        for _ in 0..TRIP_AFTER {
+            bench.call(Signal::Failure);
+        }
+        bench
+    }
+
+    fn admit(&self) -> Admission {
+        self.breaker.admit(self.now)
+    }
+
+    #[track_caller]
+    fn call(&self, signal: Signal) -> bool {
+        self.admit().permit().unwrap().record(self.now, signal, 0.5)
+    }
+
+    fn pass(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+    }
+}
+
+#[test]
+fn five_failures_in_a_row_open_it_and_four_do_not() {
+    let bench = Bench::new();
+    for _ in 0..4 {
+        assert!(!bench.call(Signal::Failure));
+    }
+    bench.call(Signal::Success);
+    for _ in 0..4 {
+        assert!(!bench.call(Signal::Failure));
+    }
+    assert_eq!((bench.breaker.state(), bench.breaker.opened()), (State::Closed, 0));
+    assert!(bench.call(Signal::Failure), "the fifth says that it opened");
+    assert_eq!((bench.breaker.state(), bench.breaker.opened()), (State::Open, 1));
+    assert!(matches!(bench.admit(), Admission::No { retry_in } if retry_in == Duration::from_secs(1)));
+}
+
+#[test]
+fn a_429_never_opens_it_and_never_clears_failures() {
+    let bench = Bench::new();
+    for _ in 0..100 {
+        bench.call(Signal::Throttled);
+    }
+    assert_eq!(bench.breaker.state(), State::Closed);
+    for _ in 0..TRIP_AFTER {
+        bench.call(Signal::Throttled);
+        bench.call(Signal::Failure);
+    }
+    assert_eq!(bench.breaker.state(), State::Open);
+}
+
+#[test]
+fn exactly_one_probe_after_the_cool_down() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(999);
+    assert!(matches!(bench.admit(), Admission::No { .. }));
+    bench.pass(1);
+    let Admission::Probe(probe) = bench.admit() else { panic!("no probe") };
+    for _ in 0..10 {
+        assert!(matches!(bench.admit(), Admission::No { .. }));
+    }
+    probe.record(bench.now, Signal::Success, 0.5);
+    assert!(matches!(bench.admit(), Admission::Yes(_)));
+}
+
+#[test]
+fn exactly_one_of_many_threads_gets_the_probe() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(2000);
+    let probes: Vec<Admission> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| bench.admit())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(probes.iter().filter(|admission| matches!(admission, Admission::Probe(_))).count(), 1);
+    assert_eq!(probes.iter().filter(|admission| matches!(admission, Admission::No { .. })).count(), 7);
+}
+
+#[test]
+fn a_failed_probe_doubles_the_cool_down_up_to_a_bound() {
+    let mut bench = Bench::opened_by_five_failures();
+    for expected in [2, 4, 8, 16, 30, 30] {
+        bench.pass(30_000);
+        bench.call(Signal::Failure);
+        assert!(matches!(bench.admit(), Admission::No { retry_in } if retry_in == Duration::from_secs(expected)));
+    }
+    assert_eq!(bench.breaker.opened(), 1, "a failed probe is no new opening");
+}
+
+#[test]
+fn a_429_or_an_abandoned_probe_frees_the_probe_for_the_next_call() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(1000);
+    bench.call(Signal::Throttled);
+    assert_eq!(bench.breaker.state(), State::Open);
+    let Admission::Probe(given_up) = bench.admit() else { panic!("no probe after a 429") };
+    drop(given_up);
+    assert!(matches!(bench.admit(), Admission::Probe(_)), "no probe after an abandoned one");
+}
+
+#[test]
+fn one_failure_on_probation_opens_it_again() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(1000);
+    bench.call(Signal::Success);
+    bench.call(Signal::Success);
+    assert!(bench.call(Signal::Failure));
+    assert_eq!(bench.breaker.opened(), 2);
+    bench.pass(2000);
+    for _ in 0..=PROBATION {
+        bench.call(Signal::Success);
+    }
+    assert!(!bench.call(Signal::Failure), "after probation five are needed again");
+}
+
+#[test]
+fn results_of_calls_admitted_before_it_opened_are_ignored() {
+    let mut bench = Bench::new();
+    let late: Vec<Permit> = (0..3).map(|_| bench.admit().permit().unwrap()).collect();
+    for _ in 0..TRIP_AFTER {
+        bench.call(Signal::Failure);
+    }
+    bench.pass(1000);
+    let Admission::Probe(probe) = bench.admit() else { panic!("no probe") };
+    for (permit, signal) in late.into_iter().zip([Signal::Success, Signal::Failure, Signal::Neutral]) {
+        permit.record(bench.now, signal, 0.5);
+        assert_eq!(bench.breaker.state(), State::Probing);
+    }
+    probe.record(bench.now, Signal::Success, 0.5);
+    assert_eq!(bench.breaker.state(), State::Closed);
+}
+
+#[test]
+fn jitter_moves_the_cool_down_by_a_fifth() {
+    for (jitter, millis) in [(0.0, 800), (0.5, 1000), (1.0, 1200)] {
+        let bench = Bench::new();
+        for _ in 0..TRIP_AFTER {
+            bench.admit().permit().unwrap().record(bench.now, Signal::Failure, jitter);
+        }
+        assert!(matches!(bench.admit(), Admission::No { retry_in } if retry_in == Duration::from_millis(millis)));
+    }
+}
