@@ -249,6 +249,7 @@ impl Shadow {
         let current = self.deps.snapshot.load();
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
             let prepared = Prepared::new(Arc::clone(&current), &self.providers, &self.breakers);
+            self.client.retain(&prepared.identities());
             self.prepared.replace(Rc::new(prepared));
         }
         Rc::clone(&self.prepared.borrow())

@@ -14,7 +14,7 @@ use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use providers::{Breaker, Client, Provider};
+use providers::{Breaker, Client, Identity, Provider};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
@@ -103,6 +103,11 @@ impl Prepared {
         Self { snapshot, destinations }
     }
 
+    /// The providers in use, by identity: connections to others can be closed.
+    pub(crate) fn identities(&self) -> Vec<Identity> {
+        self.destinations.values().map(|destination| destination.provider.identity()).collect()
+    }
+
     pub(crate) fn destination(&self, target: &str) -> Option<&Rc<Destination>> {
         self.destinations.get(target)
     }
@@ -138,6 +143,7 @@ impl Worker {
         let current = self.deps.snapshot.load();
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
             let prepared = Prepared::new(Arc::clone(&current), &self.deps.providers, &self.breakers);
+            self.client.retain(&prepared.identities());
             self.prepared.replace(Rc::new(prepared));
         }
         Rc::clone(&self.prepared.borrow())

@@ -122,6 +122,7 @@ pub struct Gateway {
     pub serving: Arc<Serving>,
     pub journal: Journal,
     pub database: Database,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
     shipper: Mutex<Shipper>,
     /// Last, so that it is removed when nobody writes in it any more.
     pub dir: tempfile::TempDir,
@@ -157,7 +158,8 @@ impl Gateway {
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();
-        Self { addr: serving.addr(), serving: Arc::new(serving), journal, database, dir, shipper: Mutex::new(shipper) }
+        let (addr, serving, shipper) = (serving.addr(), Arc::new(serving), Mutex::new(shipper));
+        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, dir }
     }
 
     /// Every exchange on record that ended, once there are `n`.

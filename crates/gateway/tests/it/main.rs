@@ -1,11 +1,20 @@
 //! The gateway between real sockets: scripted upstreams behind it, a client that sees every byte in front of it.
 
+#[cfg(test)]
 mod client;
+#[cfg(test)]
 mod drain;
+#[cfg(test)]
 mod edge;
+#[cfg(test)]
 mod failover;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod passthrough;
+#[cfg(test)]
 mod records;
+#[cfg(test)]
 mod rollouts;
+#[cfg(test)]
 mod streams;

@@ -1,5 +1,8 @@
 //! What goes through untouched, and the little that does not.
 
+use std::sync::Arc;
+
+use gateway::snapshot::{Route, Snapshot};
 use scripted::{Script, Upstream, chat_completion, chat_stream};
 
 use crate::client::{Connection, get, post};
@@ -123,4 +126,41 @@ fn a_connection_carries_many_requests() {
     }
     assert_eq!(upstream.n_connections(), 1);
     assert_eq!(gateway.exchanges(20).len(), 20);
+}
+
+#[test]
+fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
+    let (a, b) = (
+        Upstream::start(vec![
+            Script::stream(chat_stream(&["from a"; 5], false)).pace(std::time::Duration::from_millis(30)),
+        ]),
+        Upstream::start(vec![Script::json(chat_completion("from b"))]),
+    );
+    let gateway = Setup::to(&[&a, &b]).start();
+    let mut under_way = Connection::open(gateway.addr);
+    under_way.post(STREAMED);
+    under_way.head().unwrap();
+    let old = gateway.snapshot.load_full();
+    let route = Route {
+        name: "renamed".to_owned(),
+        target: "b".to_owned(),
+        fallback: Vec::new(),
+        emergency_fallback: false,
+        workload: None,
+    };
+    gateway.snapshot.store(Arc::new(Snapshot {
+        hash: "changed".to_owned(),
+        targets: old.targets.clone(),
+        routes: [(route.name.clone(), Arc::new(route))].into(),
+        rollouts: old.rollouts.clone(),
+        limits: old.limits.clone(),
+        drain: old.drain.clone(),
+    }));
+    assert_eq!(post(gateway.addr, PLAIN).status, 404);
+    assert!(post(gateway.addr, &PLAIN.replace("gpt-4o", "renamed")).text().contains("from b"));
+    let mut text = Vec::new();
+    while let Some(chunk) = under_way.chunk().filter(|chunk| !chunk.is_empty()) {
+        text.extend(chunk);
+    }
+    assert_eq!(String::from_utf8(text).unwrap(), chat_stream(&["from a"; 5], false).concat());
 }
