@@ -210,9 +210,21 @@ pub(crate) fn start(
     };
     let (deps, limits, kept) = (deps.clone(), limits.clone(), Arc::clone(&counts));
     let thread = spawn("shadow", move || async move {
+        step_back();
         Shadow::new(deps, limits, kept).run(offers, phase).await;
     })?;
     Ok(ShadowThread { door, counts, thread: Mutex::new(Some(thread)) })
+}
+
+/// When there is more work than cores, callers come first: the shadow then gets about a tenth of a core's time, and what it
+/// cannot do in time it drops.
+fn step_back() {
+    // On Linux this is the priority of the calling thread; elsewhere that of the process, so it is left alone there.
+    if cfg!(target_os = "linux")
+        && let Err(error) = rustix::process::setpriority_process(None, 10)
+    {
+        tracing::debug!(%error, "the shadow keeps its priority");
+    }
 }
 
 /// The shadow on its own thread.
