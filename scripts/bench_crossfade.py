@@ -83,7 +83,7 @@ class Crossfade:
         idle_since, last = None, None
         while time.monotonic() < deadline:
             cpu = self.process.cpu()
-            busy = cpu["shipping"] + cpu["shadow"] + cpu["request"]
+            busy = cpu["shipping"] + cpu["shadow"] + cpu["worker"] + cpu["journal"]
             if last is not None and busy - last < 2_000_000:
                 idle_since = idle_since or time.monotonic()
                 if time.monotonic() - idle_since >= 0.3:

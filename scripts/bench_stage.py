@@ -24,7 +24,8 @@ MARKER = "ACME GmbH"
 
 # Thread names of `crossfade serve` by what they do. Whatever is in no list is `other`.
 GROUPS = {
-    "request": ("worker-", "acceptor", "journal"),
+    "worker": ("worker-", "acceptor"),
+    "journal": ("journal",),
     "shadow": ("shadow",),
     "shipping": ("shipper",),
 }
@@ -159,7 +160,7 @@ class Process:
 
     def cpu(self):
         """Nanoseconds run so far, by thread group."""
-        total = {"request": 0, "shadow": 0, "shipping": 0, "other": 0}
+        total = dict.fromkeys([*GROUPS, "other"], 0)
         for pid in self.pids():
             for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
                 try:
