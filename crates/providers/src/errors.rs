@@ -28,9 +28,9 @@ pub(crate) fn while_reading(error: &hyper::Error) -> Failure {
     Failure::new(kind_of_hyper(error), chain(error))
 }
 
-/// Whether the provider surely did nothing with the request: no byte of it arrived ([`Stale`]), or HTTP/2 says so (the
-/// stream was refused, or lies beyond the last one that a goodbye names). Only then may a call be
-/// made again without asking anybody. A connection that breaks later, even without a byte of an answer, proves nothing.
+/// Whether the provider did nothing with the request: it met a closed connection ([`Stale`]), or HTTP/2 says so (the stream
+/// was refused, or lies beyond the last one that a goodbye names). Only then may a call be made again without asking
+/// anybody. A connection that breaks later, even without a byte of an answer, proves nothing.
 pub(crate) fn is_unprocessed(error: &legacy::Error) -> bool {
     causes(error).any(|cause| {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
