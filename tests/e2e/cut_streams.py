@@ -5,7 +5,7 @@
 chunked framing), `close` (a clean FIN, which a body without length takes for its end) or `reset`. CI takes every k-th case;
 --full takes all. The same cases straight to the upstream must show clean ends, else the test could not see one.
 """
-import argparse, collections, concurrent.futures, itertools, pathlib, sys, threading, time
+import argparse, collections, concurrent.futures, itertools, json, pathlib, time
 
 import openai
 
@@ -13,6 +13,7 @@ from parts.stack import Stack, figures, gateway_config
 
 STREAMS = pathlib.Path(__file__).parent.parent / "fixtures" / "streams"
 ENDS = ["chunked", "close", "reset"]
+N_LANES = 4
 EXPECTED = (openai.APIStatusError, openai.APIConnectionError, openai.APIError)
 
 
@@ -28,29 +29,50 @@ def cases():
             yield path.stem, offset, end
 
 
-clients = threading.local()
+class Lane:
+    """A client and the model name it uses. Each lane has a provider of its own, so that each has its own breaker."""
+
+    def __init__(self, base_url, model):
+        self.client, self.model = openai.OpenAI(base_url=base_url, api_key="k", max_retries=0, timeout=20), model
+
+    def play(self, case):
+        """(how the SDK saw the stream end, the text it got before that)."""
+        stream, offset, end = case
+        ask = [{"role": "user", "content": f"stream={stream} end={end}" + ("" if offset is None else f" cut={offset} marker=cut")}]
+        text = ""
+        try:
+            for chunk in self.client.chat.completions.create(model=self.model, messages=ask, stream=True):
+                text += "".join(choice.delta.content or "" for choice in chunk.choices)
+        except EXPECTED as error:
+            return type(error).__name__, text
+        except Exception as error:                   # what the SDK itself did not expect: the gateway sent nonsense
+            return f"unexpected {type(error).__name__}", text
+        return "clean end", text
+
+    def play_all(self, cases):
+        """Every fourth case is followed by a whole stream: five failures in a row would open the breaker."""
+        for n, case in enumerate(cases):
+            yield case, self.play(case)
+            if n % 4 == 3:
+                self.play(("reasoning", None, "chunked"))
 
 
-def play(base_url, case):
-    """(how the SDK saw the stream end, the text it got before that)."""
-    if getattr(clients, "base_url", None) != base_url:
-        clients.base_url, clients.client = base_url, openai.OpenAI(base_url=base_url, api_key="k", max_retries=0, timeout=20)
-    stream, offset, end = case
-    ask = [{"role": "user", "content": f"stream={stream} end={end}" + ("" if offset is None else f" cut={offset}")}]
-    text = ""
-    try:
-        for chunk in clients.client.chat.completions.create(model="replay", messages=ask, stream=True):
-            text += "".join(choice.delta.content or "" for choice in chunk.choices)
-    except EXPECTED as error:
-        return type(error).__name__, text
-    except Exception as error:                       # what the SDK itself did not expect: the gateway sent nonsense
-        return f"unexpected {type(error).__name__}", text
-    return "clean end", text
+def play_all(lanes, cases):
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+        parts = [pool.submit(lambda lane, n: list(lane.play_all(cases[n::len(lanes)])), lane, n) for n, lane in enumerate(lanes)]
+        return [result for part in parts for result in part.result()]
 
 
-def play_all(base_url, chosen, threads=4):
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        return list(zip(chosen, pool.map(lambda case: play(base_url, case), chosen)))
+def config(upstream):
+    lanes = [f"lane-{n}" for n in range(N_LANES)]
+    return gateway_config({lane: upstream.url.replace("/v1", f"/{lane}/v1") for lane in lanes},
+                          {lane: {"provider": lane, "model": "replay"} for lane in lanes}, {lane: {"target": lane} for lane in lanes})
+
+
+def cuts_played(upstream):
+    """How many cut streams the upstream was asked for: what a breaker kept away was not tested."""
+    lines = [json.loads(line) for line in open(upstream.journal)]
+    return sum(line["what"] == "got" and line["marker"] == "cut" for line in lines)
 
 
 def main():
@@ -65,32 +87,36 @@ def main():
 
     with figures("cut streams") as say, Stack() as stack:
         upstream = stack.upstream()
-        stack.gateway(gateway_config(
-            {"scripted": upstream.url}, {"scripted": {"provider": "scripted", "model": "replay"}}, {"replay": {"target": "scripted"}}))
+        stack.gateway(config(upstream))
         began = time.monotonic()
+        lanes = [Lane(stack.base_url, f"lane-{n}") for n in range(N_LANES)]
+        direct = Lane(upstream.url, "replay")
         names = sorted(path.stem for path in STREAMS.glob("*.sse"))
-        whole = {name: play(stack.base_url, (name, None, "chunked")) for name in names}
-        directly = {name: play(upstream.url, (name, None, "chunked")) for name in names}
+        whole = {name: lanes[0].play((name, None, "chunked")) for name in names}
+        directly = {name: direct.play((name, None, "chunked")) for name in names}
         say("recorded streams", len(names), len(names) == 10)
         say("uncut streams that end cleanly and say what the upstream said",
             sum(whole[name] == directly[name] and whole[name][0] == "clean end" for name in names), whole == directly)
 
-        results = play_all(stack.base_url, chosen)
+        results = play_all(lanes, chosen)
+        played = cuts_played(upstream)
         seen = collections.Counter(how for _, (how, _) in results)
         clean = [case for case, (how, _) in results if how == "clean end"]
         odd = [(case, how) for case, (how, _) in results if how.startswith("unexpected")]
         astray = [case for case, (_, text) in results if not whole[case[0]][1].startswith(text)]
-        say("cases", f"{len(chosen)} of {len(everything)}")
+        say("cases, of all", f"{len(chosen)} of {len(everything)}")
+        say("cut by the upstream", played, played >= len(chosen))
         say("how the SDK saw them end", dict(seen))
+        say("cut after some text had arrived", sum(text != "" for _, (_, text) in results))
         say("clean ends", f"{len(clean)} {clean[:5] or ''}", not clean)
         say("endings the SDK had no word for", f"{len(odd)} {odd[:5] or ''}", not odd)
         say("texts that are not a beginning of the whole text", f"{len(astray)} {astray[:5] or ''}", not astray)
 
-        control = play_all(upstream.url, [case for case in chosen[:: max(1, len(chosen) // 60)] if case[2] == "close"])
-        n_control = sum(how == "clean end" for _, (how, _) in control)
-        say("control: clean ends without the gateway", f"{n_control} of {len(control)}", n_control > 0)
+        silent = [case for case in chosen if case[2] == "close"]
+        control = [direct.play(case)[0] for case in silent[:: max(1, len(silent) // 60)]]
+        say("control: clean ends without the gateway", f"{control.count('clean end')} of {len(control)}", "clean end" in control)
         say("seconds", f"{time.monotonic() - began:.1f}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -74,8 +74,8 @@ def shadow_part(stack, say):
     client.run(N_SHADOW)
     client.join()
     ids = [line["id"] for line in client.ended]
-    say("shadow: requests", f"{len(ids)} with {sum(line['error'] is not None for line in client.ended)} errors",
-        len(ids) == N_SHADOW and not any(line["error"] for line in client.ended))
+    errors = [line["error"] for line in client.ended if line["error"]]
+    say("shadow: requests and errors", f"{len(ids)} and {len(errors)} {errors[:3] or ''}", len(ids) == N_SHADOW and not errors)
 
     def settled():
         rows, pairs = stack.all_exchanges(), stack.all_pairs()
