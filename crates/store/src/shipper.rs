@@ -108,6 +108,7 @@ impl Shipper {
             connection: None,
             batch: None,
             swept: false,
+            finishing: false,
             compressor: insert::Compressor::new()?,
             shared: shared.clone(),
         };
@@ -180,6 +181,8 @@ struct Ship {
     batch: Option<Batch>,
     /// Whether what dead processes left without an answer has been closed.
     swept: bool,
+    /// Segments are left that will be deleted when the journal is ready for it.
+    finishing: bool,
     compressor: insert::Compressor,
     shared: Arc<Shared>,
 }
@@ -234,7 +237,12 @@ impl Ship {
             Some(batch) => batch,
             None => match self.fill()? {
                 Some(batch) => batch,
-                None => return Ok(false),
+                None => {
+                    if self.finishing {
+                        self.delete_finished();
+                    }
+                    return Ok(false);
+                }
             },
         };
         let Some(connection) = self.connection.as_mut() else { return Ok(false) };
@@ -298,8 +306,9 @@ impl Ship {
         Ok((batch.end != start || batch.sweep).then_some(batch))
     }
 
-    /// Deletes segments that are wholly in the database. The commit before this one was synced.
-    fn delete_finished(&self) {
+    /// Deletes segments that are wholly in the database: the commit that left the last of them was synced.
+    fn delete_finished(&mut self) {
+        self.finishing = self.reader.waits_to_finish();
         let finished = match self.reader.finished() {
             Ok(finished) => finished,
             Err(error) => {

@@ -1,1 +1,128 @@
+//! Control transactions, the append-only tables, and reading beside a writer.
 
+use super::{CommitError, Database, DatabaseError, EvidenceRow, ExchangeFilter, RolloutRow, SeenUnit, TransitionRow};
+
+fn rollout(state: &str) -> RolloutRow {
+    RolloutRow { name: "r".into(), generation: 0, state_json: state.into(), policy_json: "{}".into() }
+}
+
+fn transition(to: &str, to_share: f64) -> TransitionRow {
+    TransitionRow {
+        rollout: "r".into(),
+        generation: 0,
+        at_us: 1,
+        from: "shadow".into(),
+        to: to.into(),
+        from_share: 0.0,
+        to_share,
+        epoch: 2,
+        actor: "ana".into(),
+        event: "promote".into(),
+        reason: "every gate passed".into(),
+        evidence_json: "{}".into(),
+        policy_hash: "abc".into(),
+    }
+}
+
+fn evidence(json: &str) -> EvidenceRow {
+    EvidenceRow { rollout: "r".into(), epoch: 2, updated_at_us: 5, json: json.into() }
+}
+
+#[test]
+fn a_transition_is_state_audit_and_evidence_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    assert_eq!(database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap(), 1);
+    let saved = evidence("{\"n\":1}");
+    assert_eq!(database.commit_transition(1, &rollout("b"), &transition("canary", 0.05), Some(&saved)).unwrap(), 2);
+    assert_eq!(database.load_rollouts().unwrap(), [RolloutRow { generation: 2, ..rollout("b") }]);
+    assert_eq!(database.load_rollout("r").unwrap().unwrap().generation, 2);
+    assert_eq!(database.load_evidence("r", 2).unwrap(), Some(saved));
+    let audit = database.transitions(Some("r")).unwrap();
+    assert_eq!(
+        audit.iter().map(|row| (row.generation, row.to.as_str())).collect::<Vec<_>>(),
+        [(1, "shadow"), (2, "canary")]
+    );
+    assert_eq!(database.transitions(None).unwrap(), audit);
+    assert_eq!(database.transitions(Some("other")).unwrap(), []);
+    database.probe().unwrap();
+}
+
+#[test]
+fn a_stale_generation_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap();
+    for stale in [0, 2, 7] {
+        match database.commit_transition(stale, &rollout("z"), &transition("full", 1.0), Some(&evidence("z"))) {
+            Err(CommitError::Conflict { expected, found: 1, .. }) => assert_eq!(expected, stale),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(database.load_rollouts().unwrap()[0].state_json, "a");
+    assert_eq!(database.transitions(None).unwrap().len(), 1);
+    assert_eq!(database.load_evidence("r", 2).unwrap(), None);
+}
+
+#[test]
+fn evidence_is_replaced_and_seen_units_only_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    let unit = |unit, flags| SeenUnit { unit, flags };
+    database.save_evidence(&evidence("1"), &[unit(7, 1), unit(u64::MAX, 1)]).unwrap();
+    database.save_evidence(&evidence("2"), &[unit(7, 4)]).unwrap();
+    assert_eq!(database.load_evidence("r", 2).unwrap().unwrap().json, "2");
+    let mut seen = database.seen_units("r", 2).unwrap();
+    seen.sort();
+    assert_eq!(seen, [unit(7, 5), unit(u64::MAX, 1)]);
+    assert_eq!(database.seen_units("r", 3).unwrap(), []);
+}
+
+#[test]
+fn the_audit_can_be_neither_changed_nor_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap();
+    let connection = database.controlling().unwrap();
+    for sql in [
+        "UPDATE transitions SET actor = 'eve'",
+        "DELETE FROM transitions",
+        "INSERT OR REPLACE INTO transitions SELECT * FROM transitions",
+    ] {
+        let error = connection.execute(sql, []).unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{sql}: {error}");
+    }
+    connection
+        .execute("INSERT INTO exchanges (id, outcome) VALUES (x'00112233445566778899aabbccddeeff', 'complete')", [])
+        .unwrap();
+    let error = connection.execute("UPDATE exchanges SET outcome = 'failed'", []).unwrap_err();
+    assert!(error.to_string().contains("never changed"), "{error}");
+}
+
+#[test]
+fn reading_works_beside_a_writer_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    let writer = Database::open(&path).unwrap();
+    let reader = Database::open_read_only(&path).unwrap();
+    let connection = writer.controlling().unwrap();
+    connection.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(reader.list(&ExchangeFilter::default()).unwrap(), []);
+    assert!(matches!(reader.probe(), Err(DatabaseError::ReadOnly)));
+    connection.execute_batch("ROLLBACK").unwrap();
+}
+
+#[test]
+fn a_database_of_another_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    drop(Database::open(&path).unwrap());
+    drop(Database::open(&path).unwrap());
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Database::open(&path), Err(DatabaseError::Version { found: 99, .. })));
+    assert!(matches!(Database::open_read_only(&path), Err(DatabaseError::Version { found: 99, .. })));
+    let empty = dir.path().join("empty.db");
+    std::fs::write(&empty, b"").unwrap();
+    assert!(matches!(Database::open_read_only(&empty), Err(DatabaseError::Version { found: 0, .. })));
+    assert!(matches!(Database::open_read_only(dir.path().join("none.db")), Err(DatabaseError::Open { .. })));
+}

@@ -17,10 +17,10 @@ use crate::files::{Files, SegmentFile};
 
 /// Failed ranges remembered for tickets that were not polled yet.
 const MAX_FAILURES: usize = 1024;
-/// Buffers kept for reuse, so that a batch does not fault in fresh memory.
-const MAX_SPARE: usize = 64;
-/// A larger buffer is given back to the allocator.
-const MAX_SPARE_BYTES: usize = 1 << 20;
+/// Memory kept for reuse, so that a batch does not fault in fresh pages: that costs more than the write itself.
+const MAX_SPARE_BYTES: usize = 16 << 20;
+/// Buffers kept, however small.
+const MAX_SPARE: usize = 256;
 
 pub(super) struct Shared {
     pub mode: Mode,
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub active: Mutex<(u64, u64)>,
     pub unsynced_bytes: AtomicU64,
     pub spool_bytes: AtomicU64,
-    spare: Mutex<Vec<Vec<u8>>>,
+    spare: Mutex<Spare>,
     pub counters: Counters,
     pub acknowledges_before_write: bool,
 }
@@ -73,6 +73,12 @@ pub(super) struct Queue {
     pub rewrite: bool,
     pub closed: bool,
     pub gap: Option<Gap>,
+}
+
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    n_bytes: usize,
 }
 
 /// Records that are missing, until a gap record says so in the journal.
@@ -106,6 +112,9 @@ pub(super) struct Dirty {
     pub batches: VecDeque<(Segment, Batch)>,
     /// To be written again, oldest first.
     pub again: VecDeque<Batch>,
+    /// Highest sequence that was handed over or failed. Not the written mark: that one moves after the handing over, and
+    /// the syncer may be done in between.
+    pub seen: u64,
     /// The last segment that must not be trusted or written to any more.
     pub poisoned: u64,
     /// The last segment whose directory entry is durable.
@@ -182,7 +191,7 @@ impl Shared {
         let batches = dirty.batches.iter().map(|(_, batch)| batch).chain(&dirty.again);
         let to = match batches.map(|batch| batch.first).min() {
             Some(first) => first - 1,
-            None => self.written.load(Ordering::Acquire),
+            None => dirty.seen,
         };
         self.advance(&self.synced, to);
     }
@@ -256,18 +265,19 @@ impl Shared {
 
     /// An empty buffer, warm if there is one.
     pub fn spare(&self) -> Vec<u8> {
-        lock(&self.spare).pop().unwrap_or_default()
+        let mut spare = lock(&self.spare);
+        let buffer = spare.buffers.pop().unwrap_or_default();
+        spare.n_bytes -= buffer.capacity();
+        buffer
     }
 
     /// Takes a buffer back.
     pub fn recycle(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > MAX_SPARE_BYTES {
-            return;
-        }
         let mut spare = lock(&self.spare);
-        if spare.len() < MAX_SPARE {
+        if spare.buffers.len() < MAX_SPARE && spare.n_bytes + buffer.capacity() <= MAX_SPARE_BYTES {
             buffer.clear();
-            spare.push(buffer);
+            spare.n_bytes += buffer.capacity();
+            spare.buffers.push(buffer);
         }
     }
 }

@@ -100,6 +100,11 @@ impl Reader {
         Ok(segments)
     }
 
+    /// Whether more segments will be finished once the writer's newest is in the directory for good.
+    pub fn waits_to_finish(&self) -> bool {
+        lock(&self.shared.dirty).dir_synced < self.position.seq
+    }
+
     /// Deletes a segment that is in the database.
     pub fn delete(&self, (seq, len): (u64, u64)) -> io::Result<()> {
         self.shared.files.delete(seq)?;

@@ -128,7 +128,10 @@ impl<'a> Writer<'a> {
                 }
                 self.shared.fail(work.first, work.last, error.kind());
                 self.shared.advance(&self.shared.written, work.last);
-                self.shared.settle(&lock(&self.shared.dirty));
+                let mut dirty = lock(&self.shared.dirty);
+                dirty.seen = dirty.seen.max(work.last);
+                self.shared.settle(&dirty);
+                drop(dirty);
                 self.shared.recycle(work.bytes);
             }
         }
@@ -137,6 +140,7 @@ impl<'a> Writer<'a> {
     /// Gives a written batch to the syncer, or back to ourselves when its segment was poisoned meanwhile.
     fn hand_over(&self, segment: Segment, batch: Batch) {
         let mut dirty = lock(&self.shared.dirty);
+        dirty.seen = dirty.seen.max(batch.last);
         if dirty.poisoned >= segment.seq {
             dirty.again.push_back(batch);
             drop(dirty);

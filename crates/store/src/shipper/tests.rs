@@ -1,1 +1,296 @@
+//! From the journal into the database and back through the questions.
 
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wire::failure::FailureKind;
+use wire::ids::ExchangeId;
+use wire::private::Private;
+use wire::record::{
+    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Endpoint, ExchangeOutcome, GapRecord,
+    OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
+};
+use wire::usage::Usage;
+
+use crate::database::{BodyKind, Database, ExchangeFilter};
+use crate::journal::{Config, Journal};
+use crate::shipper::{Shipper, ShipperConfig};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn id(number: u64) -> ExchangeId {
+    ExchangeId::new(number, [3; 10])
+}
+
+fn body(text: &str) -> Private<Bytes> {
+    Private::new(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+fn request(number: u64) -> Record {
+    Record::Request(RequestRecord {
+        id: id(number),
+        received_at_us: number * 1000,
+        endpoint: Endpoint::ChatCompletions,
+        route: if number % 2 == 0 { "even" } else { "odd" }.into(),
+        principal: Some("p".into()),
+        streamed: true,
+        rollout: Some(RolloutRef {
+            name: "r".into(),
+            epoch: 3,
+            share: 0.25,
+            unit: u64::MAX - number,
+            unit_source: UnitSource::Header,
+            arm: Arm::Baseline,
+            forced: false,
+        }),
+        body: body(&format!("{{\"messages\":\"{}\"}}", "hello ".repeat(40))),
+    })
+}
+
+fn attempt(idx: u16, role: AttemptRole) -> AttemptRecord {
+    AttemptRecord {
+        idx,
+        target: if role == AttemptRole::Shadow { "qwen" } else { "gpt" }.into(),
+        provider: "p".into(),
+        model: "m".into(),
+        arm: Some(Arm::Baseline),
+        role,
+        started_us: 5,
+        status: Some(200),
+        failure: None,
+        time_to_first_token_us: Some(10),
+        duration_us: 20,
+        usage: Some(Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, reasoning_tokens: 4 }),
+        finish_reason: Some("stop".into()),
+        format_valid: Some(true),
+        simulated: false,
+        truncated: false,
+        answer_bytes: 9,
+    }
+}
+
+fn answer(number: u64) -> Record {
+    let failed = AttemptRecord { failure: Some(FailureKind::Connect), status: None, ..attempt(0, AttemptRole::Live) };
+    Record::Answer(AnswerRecord {
+        id: id(number),
+        finished_at_us: number * 1000 + 500,
+        status: 200,
+        outcome: ExchangeOutcome::Complete,
+        failure: None,
+        served_by: Some("gpt".into()),
+        time_to_first_token_us: Some(100),
+        duration_us: 500,
+        usage: Some(Usage { input_tokens: 11, output_tokens: 7, cached_tokens: 5, reasoning_tokens: 0 }),
+        adaptations: vec![Adaptation {
+            field: "model".into(),
+            action: AdaptationAction::Replaced,
+            target: "gpt".into(),
+        }],
+        attempts: vec![failed, attempt(1, AttemptRole::Failover)],
+        body: body("tiny"),
+    })
+}
+
+fn shadow(number: u64, drop: Option<ShadowDrop>) -> Record {
+    Record::Shadow(ShadowRecord {
+        id: id(number),
+        rollout: "r".into(),
+        epoch: 3,
+        attempt: drop.is_none().then(|| attempt(0, AttemptRole::Shadow)),
+        drop,
+        body: body(if drop.is_none() { "the candidate's answer" } else { "" }),
+    })
+}
+
+fn open(dir: &Path) -> (Journal, Database) {
+    let (journal, _) = Journal::open(dir.join("journal"), Config { segment_bytes: 4000, ..Config::default() }).unwrap();
+    (journal, Database::open(dir.join("c.db")).unwrap())
+}
+
+fn quick() -> ShipperConfig {
+    ShipperConfig { batch_records: 7, every: Duration::from_millis(1), ..ShipperConfig::default() }
+}
+
+fn put(journal: &Journal, record: &Record) {
+    journal.submit(record).unwrap().wait_blocking().unwrap();
+}
+
+#[test]
+fn an_exchange_is_shipped_whole_and_read_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    put(&journal, &request(1));
+    assert!(shipper.flush(LONG), "the request goes alone, its answer comes later");
+    assert_eq!(database.counts().unwrap().pending, 1);
+    assert_eq!(database.show(id(1)).unwrap(), None);
+    put(&journal, &answer(1));
+    put(&journal, &shadow(1, None));
+    let outcome = OutcomeRecord { id: id(1), at_us: 9, name: "score".into(), value: 0.5, source: "judge".into() };
+    put(&journal, &Record::Outcome(outcome));
+    put(&journal, &Record::Gap(GapRecord { from_us: 1, to_us: 2, n: 3, reason: "queue_full".into() }));
+    assert!(shipper.flush(LONG));
+    let detail = database.show(id(1)).unwrap().unwrap();
+    let exchange = &detail.exchange;
+    assert_eq!((exchange.received_at_us, exchange.finished_at_us), (Some(1000), Some(1500)));
+    assert_eq!(
+        (exchange.route.as_deref(), exchange.rollout.as_deref(), exchange.epoch),
+        (Some("odd"), Some("r"), Some(3))
+    );
+    assert_eq!((exchange.unit, exchange.arm.as_deref()), (Some(u64::MAX - 1), Some("baseline")));
+    assert_eq!(
+        (exchange.outcome.as_str(), exchange.status, exchange.served_by.as_deref()),
+        ("complete", Some(200), Some("gpt"))
+    );
+    assert_eq!(exchange.usage.map(|usage| usage.input_tokens), Some(11));
+    assert_eq!(exchange.adaptations[0]["action"], "replaced");
+    let roles: Vec<_> = detail.attempts.iter().map(|attempt| attempt.role.as_str()).collect();
+    assert_eq!(roles, ["live", "failover", "shadow"]);
+    assert_eq!(detail.attempts[0].measured.failure.as_deref(), Some("connect"));
+    assert_eq!(detail.outcomes[0].value, 0.5);
+    assert_eq!(detail.bodies.len(), 3);
+    assert!(detail.bodies[0].stored_bytes < detail.bodies[0].bytes, "the long one is compressed");
+    let text = |kind| String::from_utf8(database.body(id(1), kind).unwrap().unwrap().into_exposed()).unwrap();
+    assert!(text(BodyKind::Request).starts_with("{\"messages\":\"hello hello"));
+    assert_eq!((text(BodyKind::Answer).as_str(), text(BodyKind::Shadow).as_str()), ("tiny", "the candidate's answer"));
+    let counts = database.counts().unwrap();
+    assert_eq!((counts.pending, counts.attempts, counts.shadows, counts.missing), (0, 2, 1, 3));
+    assert_eq!(database.gaps(10).unwrap()[0].n, 3);
+    serde_json::to_string(&detail).unwrap();
+}
+
+#[test]
+fn filters_and_pages_find_what_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    for number in 1..=20 {
+        put(&journal, &request(number));
+        put(&journal, &answer(number));
+        if number % 2 == 0 {
+            put(&journal, &shadow(number, (number % 4 == 0).then_some(ShadowDrop::QueueFull)));
+        }
+    }
+    assert!(shipper.flush(LONG));
+    let list =
+        |filter: ExchangeFilter| database.list(&filter).unwrap().iter().map(|row| row.id.unix_ms()).collect::<Vec<_>>();
+    let all = ExchangeFilter::default;
+    assert_eq!(list(ExchangeFilter { limit: Some(3), ..all() }), [20, 19, 18]);
+    assert_eq!(list(ExchangeFilter { limit: Some(3), before: Some(id(18)), ..all() }), [17, 16, 15]);
+    assert_eq!(list(ExchangeFilter { route: Some("even".into()), since_us: Some(15_000), ..all() }), [20, 18, 16]);
+    assert_eq!(
+        list(ExchangeFilter { until_us: Some(3000), epoch: Some(3), arm: Some("baseline".into()), ..all() }),
+        [2, 1]
+    );
+    assert_eq!(list(ExchangeFilter { outcome: Some("failed".into()), ..all() }), [0; 0]);
+    assert_eq!(list(ExchangeFilter { rollout: Some("' OR 1 --".into()), ..all() }), [0; 0]);
+    let in_rollout = ExchangeFilter { rollout: Some("r".into()), limit: Some(2), ..all() };
+    let pairs = database.pairs(&in_rollout).unwrap();
+    assert_eq!(pairs.iter().map(|pair| pair.id.unix_ms()).collect::<Vec<_>>(), [20, 18]);
+    assert_eq!((pairs[0].dropped.as_deref(), &pairs[0].shadow), (Some("queue_full"), &None));
+    assert_eq!(pairs[1].live.duration_us, Some(500));
+    assert_eq!(pairs[1].live.format_valid, Some(true));
+    assert_eq!(pairs[1].shadow.as_ref().unwrap().duration_us, Some(20));
+    assert_eq!((pairs[1].live_target.as_deref(), pairs[1].shadow_target.as_deref()), (Some("gpt"), Some("qwen")));
+    let counts = database.pair_counts(&in_rollout).unwrap();
+    assert_eq!((counts.complete, counts.dropped["queue_full"], counts.without_shadow), (5, 5, 10));
+}
+
+#[test]
+fn a_locked_database_delays_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let blocker = rusqlite::Connection::open(dir.path().join("c.db")).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    for number in 1..=100 {
+        put(&journal, &request(number));
+        put(&journal, &answer(number));
+    }
+    while shipper.counts().failures == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(database.counts().unwrap().exchanges.len(), 0);
+    blocker.execute_batch("ROLLBACK").unwrap();
+    assert!(shipper.flush(LONG));
+    assert_eq!(database.counts().unwrap().exchanges["complete"], 100);
+    assert_eq!(shipper.counts().records, 200, "none twice");
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_caught_up_with_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let hidden = rusqlite::Connection::open(dir.path().join("c.db")).unwrap();
+    hidden.execute_batch("ALTER TABLE exchanges RENAME TO hidden").unwrap();
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    for number in 1..=30 {
+        put(&journal, &request(number));
+        put(&journal, &answer(number));
+    }
+    while shipper.counts().failures < 2 {
+        std::thread::yield_now();
+    }
+    hidden.execute_batch("ALTER TABLE hidden RENAME TO exchanges").unwrap();
+    assert!(shipper.flush(LONG));
+    assert_eq!(database.counts().unwrap().exchanges["complete"], 30);
+}
+
+#[test]
+fn shipped_segments_are_deleted_and_a_restart_ships_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..3 {
+        let (journal, database) = open(dir.path());
+        let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+        for number in life * 50..(life + 1) * 50 {
+            put(&journal, &request(number));
+            put(&journal, &answer(number));
+        }
+        assert!(shipper.flush(LONG));
+        assert_eq!(database.counts().unwrap().exchanges["complete"], (life + 1) * 50);
+        assert_eq!(shipper.counts().records, 100);
+        // Two segments may stay: the one being written, and the newest that is in the directory for good.
+        while shipper.counts().deleted_segments < 3 || journal.counts().spool_bytes > 12_000 {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn requests_of_a_dead_process_become_truncated_exchanges() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    put(&journal, &request(1));
+    put(&journal, &request(2));
+    drop(journal);
+    let (journal, _) = open(dir.path());
+    // The new process is already at work when the old records are shipped.
+    put(&journal, &request(3));
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    assert!(shipper.flush(LONG));
+    let counts = database.counts().unwrap();
+    assert_eq!((counts.exchanges["truncated"], counts.pending), (2, 1));
+    assert_eq!(database.show(id(1)).unwrap().unwrap().exchange.route.as_deref(), Some("odd"));
+    put(&journal, &answer(3));
+    assert!(shipper.flush(LONG));
+    assert_eq!(database.counts().unwrap().exchanges["complete"], 1);
+    assert_eq!(shipper.counts().truncated, 2);
+}
+
+#[test]
+fn a_replaced_journal_or_database_is_read_from_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for life in 0..2 {
+        let (journal, database) = open(dir.path());
+        let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+        for number in life * 10..(life + 1) * 10 {
+            put(&journal, &request(number));
+            put(&journal, &answer(number));
+        }
+        assert!(shipper.flush(LONG));
+        assert_eq!(database.counts().unwrap().exchanges["complete"], (life + 1) * 10);
+        drop((shipper, journal));
+        std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    }
+}

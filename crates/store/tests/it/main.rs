@@ -1,0 +1,3 @@
+//! The store as a process that is killed.
+
+mod kill;
