@@ -6,12 +6,13 @@
 build's deliberate lie, an acknowledgement before the write, which the verdict must catch. The verdict is another
 process (kill_verdict.py) that sees only the logs and the records.
 """
-import argparse, itertools, json, os, pathlib, random, subprocess, sys, time
+import argparse, collections, itertools, json, os, random, subprocess, sys, time
 
 from parts.stack import ROOT, Stack, figures, gateway_config
 
 E2E = ROOT / "tests" / "e2e"
 LIE = "ack_before_write"
+ROLLOUT = "in-shadow"
 
 
 def failpoint_names(binary):
@@ -31,42 +32,58 @@ def wait_for_death(part, seconds):
 
 
 def armed(point):
-    """The environment that arms a failpoint at one of its first twenty visits; the lie is told at every visit."""
+    """The environment that arms a failpoint at one of its first visits; the lie is told at every visit."""
     if not point:
         return {}
-    return {"CROSSFADE_FAILPOINT": LIE if point == LIE else f"{point}:{random.randint(1, 20)}"}
+    visits = {"journal": 20, "ship": 8, "control": 4}[point.split(".")[0]] if point != LIE else 1       # about 2 s of load
+    return {"CROSSFADE_FAILPOINT": LIE if point == LIE else f"{point}:{random.randint(1, visits)}"}
+
+
+def config(upstream):
+    """Small segments, so that the journal rotates all the time; a rollout in shadow, so that evidence is saved."""
+    targets = {name: {"provider": "scripted", "model": name} for name in ("instant", "shadowed")}
+    stages = {"shadow": {"sample": 0.1}}
+    return gateway_config({"scripted": upstream.url}, targets, {"instant": {"target": "instant"}}, record={"segment_size": "64KiB"},
+                          rollouts={ROLLOUT: {"route": "instant", "baseline": "instant", "candidate": "shadowed", "unit": "request", "stages": stages}})
 
 
 def run(stack, kills, points, say):
     """Restarts and kills the gateway under load; returns the paths the verdict needs."""
     upstream = stack.upstream()
-    stack.write_config(gateway_config({"scripted": upstream.url}, {"scripted": {"provider": "scripted", "model": "instant"}},
-                                      {"instant": {"target": "scripted"}}))
+    stack.gateway(config(upstream))
+    stack.crossfade("rollout", "start", ROLLOUT)
+    stack.parts[-1].kill()
     client_log = stack.directory / "client.jsonl"
     client = stack.add("client", [sys.executable, E2E / "streams_client.py", stack.listen, client_log])
-    names, restarts, reached, missed = itertools.cycle(points), [], {}, {}
+    names, restarts, reached, missed = itertools.cycle(points), [], collections.Counter(), collections.Counter()
     for kill in range(kills):
         point = LIE if points == [LIE] else next(names) if points and kill % 2 else None
         began = time.monotonic()
-        gateway = stack.restart_gateway(**armed(point))
-        restarts.append(time.monotonic() - began)
+        gateway = stack.restart_gateway(wait=False, **armed(point))
+        try:
+            gateway.wait_ready(stack.admin + "/ready", pause=0.002)
+            restarts.append(time.monotonic() - began)
+        except RuntimeError:
+            if not point or gateway.process.poll() is None:
+                raise                                # only a failpoint may end it before it is ready
         if point and point != LIE:
             died = wait_for_death(gateway, 4)
-            (reached if died else missed)[point] = (reached if died else missed).get(point, 0) + 1
+            (reached if died else missed)[point] += 1
         else:
             time.sleep(random.uniform(0.2, 1.0))
         gateway.kill()
     client.stop()
     last = stack.restart_gateway()
     records = stack.all_exchanges()
+    say("share of the rollout in shadow", stack.rollout(ROLLOUT)["share"], stack.rollout(ROLLOUT)["share"] == 0)
     last.stop()
     path = stack.directory / "records.json"
     path.write_text(json.dumps(records))
     say("kills", kills)
     say("restart to ready, seconds: median and longest", f"{sorted(restarts)[len(restarts) // 2]:.3f} {max(restarts):.3f}", max(restarts) < 1)
     if points and points != [LIE]:
-        say("kills at failpoints", reached)
-        say("failpoints armed but not reached in 4 s", missed or "none")
+        say("kills at failpoints", dict(reached), bool(reached))
+        say("failpoints armed but not reached in 4 s", dict(missed) or "none")
     return client_log, upstream.journal, path
 
 

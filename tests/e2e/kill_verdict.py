@@ -24,6 +24,7 @@ def main(client_log, upstream_log, records_file):
     client, upstream, records = read_lines(client_log), read_lines(upstream_log), read_records(records_file)
     acknowledged = [line for line in client if line["acknowledged"]]
     begun = [line for line in client if line["exchange_id"] and not line["acknowledged"] and line["status"] == 200]
+    upstream = [line for line in upstream if line["model"] != "shadowed"]         # copies are not the client's
     got = collections.Counter(line["marker"] for line in upstream if line["what"] == "got")
     served = {line["marker"] for line in upstream if line["what"] == "served"}
     rows = collections.Counter(row["id"] for row in records)
