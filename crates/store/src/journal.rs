@@ -177,7 +177,10 @@ impl Journal {
         };
         let syncer = {
             let shared = shared.clone();
-            spawn("journal-sync", move || syncer::run(&shared))?
+            spawn("journal-sync", move || {
+                recover::sync_newest(shared.files.as_ref(), &segments);
+                syncer::run(&shared);
+            })?
         };
         let threads = Mutex::new(vec![writer, syncer]);
         Ok((Journal { inner: Arc::new(Inner { shared, first_seq, threads }) }, recovered))

@@ -48,18 +48,20 @@ pub(super) fn recover(files: &dyn Files, segments: &[(u64, u64)]) -> Result<Reco
         recovered.truncated_bytes = len - scan.good;
         recovered.bytes -= recovered.truncated_bytes;
     }
-    sync_newest(files, segments);
     Ok(recovered)
 }
 
 /// A killed process may have left records that it acknowledged and had not synced: they are synced now, so that they
-/// survive the power from here on.
-fn sync_newest(files: &dyn Files, segments: &[(u64, u64)]) {
+/// survive the power from here on. The sync thread does it before anything else, so that a start waits for no disk.
+pub(super) fn sync_newest(files: &dyn Files, segments: &[(u64, u64)]) {
     let mut n_bytes = 0;
     for (seq, len) in segments.iter().rev() {
-        if let Err(error) = files.sync(*seq) {
+        match files.sync(*seq) {
+            Ok(()) => {}
+            // Shipped and deleted meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             // The shipper reads them all the same; there is nothing better to do.
-            tracing::warn!(%error, segment = seq, "segment of an earlier process not synced");
+            Err(error) => tracing::warn!(%error, segment = seq, "segment of an earlier process not synced"),
         }
         n_bytes += len;
         if n_bytes >= SYNCED_BYTES {

@@ -12,7 +12,7 @@ use crate::files::Files;
 use crate::files::simulated::SimulatedFiles;
 use crate::journal::queue::{Shared, lock, submit};
 use crate::journal::reader::{Position, ReadOutcome, Reader};
-use crate::journal::recover::{Recovered, recover};
+use crate::journal::recover::{Recovered, recover, sync_newest};
 use crate::journal::syncer::{Syncing, segments};
 use crate::journal::ticket::Ticket;
 use crate::journal::writer::Writer;
@@ -71,7 +71,9 @@ impl Model {
 
     /// One life of the process, until something kills it.
     fn live(&mut self) {
-        let recovered = recover(&self.disk, &self.disk.list().unwrap()).unwrap();
+        let left = self.disk.list().unwrap();
+        let recovered = recover(&self.disk, &left).unwrap();
+        sync_newest(&self.disk, &left);
         let shared = Arc::new(self.shared(&recovered));
         let mut writer = Writer::new(&shared, recovered.next_seq);
         let mut reader = self.reader(&shared);
