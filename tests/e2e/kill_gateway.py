@@ -35,16 +35,19 @@ def armed(point):
     """The environment that arms a failpoint at one of its first visits; the lie is told at every visit."""
     if not point:
         return {}
-    visits = {"journal": 20, "ship": 8, "control": 4}[point.split(".")[0]] if point != LIE else 1       # about 2 s of load
-    return {"CROSSFADE_FAILPOINT": LIE if point == LIE else f"{point}:{random.randint(1, visits)}"}
+    if point == LIE:
+        return {"CROSSFADE_FAILPOINT": LIE}
+    visits = {"journal": 20, "ship": 8, "control": 4}[point.split(".")[0]]             # each about 2 s of load
+    return {"CROSSFADE_FAILPOINT": f"{point}:{random.randint(1, visits)}"}
 
 
 def config(upstream):
     """Small segments, so that the journal rotates all the time; a rollout in shadow, so that evidence is saved."""
     targets = {name: {"provider": "scripted", "model": name} for name in ("instant", "shadowed")}
-    stages = {"shadow": {"sample": 0.1}}
-    return gateway_config({"scripted": upstream.url}, targets, {"instant": {"target": "instant"}}, record={"segment_size": "64KiB"},
-                          rollouts={ROLLOUT: {"route": "instant", "baseline": "instant", "candidate": "shadowed", "unit": "request", "stages": stages}})
+    rollout = {"route": "instant", "baseline": "instant", "candidate": "shadowed", "unit": "request",
+               "stages": {"shadow": {"sample": 0.1}}}
+    return gateway_config({"scripted": upstream.url}, targets, {"instant": {"target": "instant"}},
+                          record={"segment_size": "64KiB"}, rollouts={ROLLOUT: rollout})
 
 
 def run(stack, kills, points, say):
@@ -80,7 +83,8 @@ def run(stack, kills, points, say):
     path = stack.directory / "records.json"
     path.write_text(json.dumps(records))
     say("kills", kills)
-    say("restart to ready, seconds: median and longest", f"{sorted(restarts)[len(restarts) // 2]:.3f} {max(restarts):.3f}", max(restarts) < 1)
+    median, longest = sorted(restarts)[len(restarts) // 2], max(restarts)
+    say("restart to ready, seconds: median and longest", f"{median:.3f} {longest:.3f}", longest < 1)
     if points and points != [LIE]:
         say("kills at failpoints", dict(reached), bool(reached))
         say("failpoints armed but not reached in 4 s", dict(missed) or "none")

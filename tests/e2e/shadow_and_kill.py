@@ -90,7 +90,8 @@ def shadow_part(stack, say):
     dropped = [pair for pair in pairs if pair["dropped"]]
     complete = [pair for pair in pairs if not pair["dropped"] and pair["shadow"] and pair["live"]["status"] == 200]
     failed = [pair for pair in complete if pair["shadow"]["failure"]]
-    say("shadow: pairs complete, dropped with a reason", f"{len(complete)} + {len(dropped)} {dict(collections.Counter(pair['dropped'] for pair in dropped)) or ''}",
+    reasons = dict(collections.Counter(pair["dropped"] for pair in dropped))
+    say("shadow: pairs complete, dropped with a reason", f"{len(complete)} + {len(dropped)} {reasons or ''}",
         len(complete) + len(dropped) == N_SHADOW and {pair["id"] for pair in complete + dropped} == set(ids))
     say("shadow: pairs in which the candidate failed", len(failed), not failed)
 
@@ -112,10 +113,14 @@ def rollback_of(stack):
 def kill_part(stack, candidate, say):
     client = Client(stack.base_url)
     client.run()
-    wait_for("clean candidate requests", lambda: sum(line["target"] == "candidate" and not line["error"] for line in list(client.ended)) >= N_CLEAN, 120)
-    clean = sum(line["target"] == "candidate" and not line["error"] for line in client.ended)
+
+    def n_clean():
+        return sum(line["target"] == "candidate" and not line["error"] for line in list(client.ended))
+
+    wait_for("clean candidate requests", lambda: n_clean() >= N_CLEAN, 120)
+    clean, early = n_clean(), [line["error"] for line in list(client.ended) if line["error"]]
     say("kill: clean candidate requests before the kill", clean, clean >= N_CLEAN)
-    say("kill: client errors before the kill", sum(bool(line["error"]) for line in client.ended), not any(line["error"] for line in client.ended))
+    say("kill: client errors before the kill", f"{len(early)} {early[:3] or ''}", not early)
     killed_at = time.time()
     candidate.kill()
     rolled_back = wait_for("rollback", lambda: stack.rollout(ROLLOUT)["share"] == 0, 20)
@@ -125,14 +130,15 @@ def kill_part(stack, candidate, say):
     say("kill: share", stack.rollout(ROLLOUT)["share"], bool(rolled_back))
 
     errors = [line for line in client.ended if line["error"]]
-    preventable = [line for line in errors if not line["text"]]
+    preventable = [line["error"] for line in errors if not line["text"]]
     say("kill: client errors after content had begun (no failover can help)", len(errors) - len(preventable))
-    say("kill: client errors that failover could have prevented", f"{len(preventable)} {[line['error'] for line in preventable[:3]] or ''}", not preventable)
+    say("kill: client errors that failover could have prevented", f"{len(preventable)} {preventable[:3] or ''}", not preventable)
 
     row, swapped_us = rollback_of(stack)
     ids = {line["id"] for line in client.ended if line["id"]}
     wait_for("records", lambda: ids <= {row["id"] for row in stack.all_exchanges()})
-    around = [row for row in stack.all_exchanges() if (row["finished_at_us"] or row["received_at_us"]) > killed_at * 1e6 - 500_000]
+    since_us = killed_at * 1e6 - 500_000
+    around = [row for row in stack.all_exchanges() if (row["finished_at_us"] or row["received_at_us"]) > since_us]
     attempts = candidate_attempts(stack, around)
     failed = [attempt for attempt in attempts if attempt["failure"]]
     in_flight = [attempt for attempt in failed if attempt["started_us"] < killed_at * 1e6]

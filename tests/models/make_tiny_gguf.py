@@ -14,7 +14,7 @@ CONSTANT = 8.0           # value of hidden dimension 0
 NORMED = 6.0             # about what dimension 0 is after the last norm; turns a wanted bias into a weight
 
 WORDS = """the it your our this that we you is was has can will may please thank order invoice refund account payment
-delivery parcel shipping address customer support ticket request answer question help team agent policy return exchange
+delivery parcel shipping address customer support ticket request answer question help team person policy return exchange
 warranty price amount card bank transfer date day days week month hours soon now today tomorrow yesterday status open
 closed pending late early new old first second next last more less than with without for from to of in on at by and or
 but not yes no if when where how why what who because so then there here been sent received checked confirmed changed

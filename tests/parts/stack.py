@@ -146,10 +146,11 @@ class Stack:
 
 
 def gateway_config(providers, targets, routes, **rest):
-    """A crossfade.yaml as a dict, on free ports; `providers` maps a name to its base URL."""
-    return {"listen": f"127.0.0.1:{free_port()}", "admin": {"listen": f"127.0.0.1:{free_port()}"}, "store": "sqlite:./crossfade.db",
-            "providers": {name: value if isinstance(value, dict) else {"dialect": "openai", "base_url": value} for name, value in providers.items()},
-            "targets": targets, "routes": routes, **rest}
+    """A crossfade.yaml as a dict, on free ports; `providers` maps a name to its base URL or its section."""
+    providers = {name: value if isinstance(value, dict) else {"dialect": "openai", "base_url": value}
+                 for name, value in providers.items()}
+    return {"listen": f"127.0.0.1:{free_port()}", "admin": {"listen": f"127.0.0.1:{free_port()}"},
+            "store": "sqlite:./crossfade.db", "providers": providers, "targets": targets, "routes": routes, **rest}
 
 
 def yaml(value, indent=""):

@@ -15,7 +15,8 @@ ENVELOPE = {"message", "type", "param", "code"}
 
 def raw_post(path, body, **headers):
     """(status, headers, body) of a request that no SDK would send."""
-    request = urllib.request.Request(BASE_URL + path, body, {"content-type": "application/json", "authorization": "Bearer sk-test", **headers})
+    headers = {"content-type": "application/json", "authorization": "Bearer sk-test", **headers}
+    request = urllib.request.Request(BASE_URL + path, body, headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.headers, answer.read()
@@ -150,7 +151,8 @@ def test_a_dead_upstream_is_an_error_of_the_provider(client):
 @pytest.mark.gateway
 def test_unknown_fields_and_exact_bytes_reach_the_upstream():
     """Only the model name changes: key order, spacing, numbers and escapes are the caller's."""
-    body = '{ "messages":[{"role":"user","content":"\\u00e9\\ud83c\\udf9b \\/ 1e5"}],\n\t"seed": 12345678901234567890, "temperature":1.0e0,"x_vendor":{"b":1,"a":[ ]}, "model" : "echo"}'
+    body = ('{ "messages":[{"role":"user","content":"\\u00e9\\ud83c\\udf9b \\/ 1e5"}],\n\t"seed": 12345678901234567890, '
+            '"temperature":1.0e0,"x_vendor":{"b":1,"a":[ ]}, "model" : "echo"}')
     status, _, answer = raw_post("/chat/completions", body.encode())
     seen = json.loads(json.loads(answer)["choices"][0]["message"]["content"])
     assert status == 200 and seen["body"] == body
