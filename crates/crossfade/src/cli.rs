@@ -10,7 +10,9 @@ use crate::verbs::{completions, exchanges, init, man, quickstart, reload, rollou
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
 #[command(name = "crossfade", version, arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 ok or pass · 1 error · 2 usage or config · 3 the evidence says no · 4 not enough evidence")]
+#[command(
+    after_help = "Exit codes: 0 ok or pass · 1 error · 2 usage or config · 3 the evidence says no · 4 not enough evidence"
+)]
 pub(crate) struct Cli {
     /// The config file.
     #[arg(long, short, global = true, value_name = "FILE", default_value = "crossfade.yaml", env = "CROSSFADE_CONFIG")]

@@ -29,6 +29,10 @@ fn text(path: &Path) -> Result<String, Stop> {
     std::fs::read_to_string(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let stop = Stop::usage(format!("cannot read {}: {error}", path.display()));
-        if missing { stop.hint("`crossfade init` writes one to start from; `--config FILE` names another") } else { stop }
+        if missing {
+            stop.hint("`crossfade init` writes one to start from; `--config FILE` names another")
+        } else {
+            stop
+        }
     })
 }

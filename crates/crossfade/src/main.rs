@@ -1,11 +1,11 @@
 //! Crossfade: moves an application from one model to another on evidence. One binary, one file per verb.
 
+mod admin;
 mod cli;
 mod config;
 mod load;
 mod metrics;
 mod out;
-mod admin;
 mod running;
 mod verbs;
 

@@ -163,8 +163,12 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
         cells.chain([headings[idx].chars().count()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
-    let is_number = |cell: &str| cell == "-" || cell.starts_with(|c: char| c.is_ascii_digit());
-    let right = |idx: usize| !rows.is_empty() && rows.iter().all(|row| row.get(idx).is_some_and(|cell| is_number(cell)));
+    let is_number = |cell: &str| {
+        let number = cell.trim_end_matches(" pp").trim_end_matches(" %");
+        cell == "-" || number.parse::<f64>().is_ok() || cell.split(" / ").all(|part| part.parse::<f64>().is_ok())
+    };
+    let right =
+        |idx: usize| !rows.is_empty() && rows.iter().all(|row| row.get(idx).is_some_and(|cell| is_number(cell)));
     let mut text = String::new();
     let heading: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
     for row in std::iter::once(&heading).chain(rows) {

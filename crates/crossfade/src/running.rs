@@ -189,7 +189,9 @@ impl Reloader {
         let reloaded = load::config(&self.path).and_then(|config| self.swap(&config));
         match &reloaded {
             Ok(Reloaded { config_hash, changed }) => tracing::info!(config = %config_hash, changed, "config reloaded"),
-            Err(stop) => tracing::error!(problems = %stop.full_text(), "config not reloaded; the old one stays in force"),
+            Err(stop) => {
+                tracing::error!(problems = %stop.full_text(), "config not reloaded; the old one stays in force")
+            }
         }
         reloaded
     }

@@ -33,7 +33,16 @@ impl<'a> Problems<'a> {
         let (source_line, length) = snippet(self.text, place);
         let (source_name, path, message) = (self.source_name.to_owned(), path.to_owned(), message.into());
         let Place { line, column, .. } = place;
-        self.found.borrow_mut().push(ConfigError { source_name, line, column, length, path, message, hint, source_line });
+        self.found.borrow_mut().push(ConfigError {
+            source_name,
+            line,
+            column,
+            length,
+            path,
+            message,
+            hint,
+            source_line,
+        });
     }
 
     fn unknown_key<'w>(&self, place: Place, path: &str, key: &str, known: impl Iterator<Item = &'w str> + Clone) {
@@ -225,7 +234,11 @@ impl<'a> Item<'a> {
 
     /// A whole number in `from..=to`.
     pub(crate) fn count(&self, from: u64, to: u64) -> Option<u64> {
-        let expected = if to == u64::MAX { format!("a whole number of at least {from}") } else { format!("a whole number from {from} to {to}") };
+        let expected = if to == u64::MAX {
+            format!("a whole number of at least {from}")
+        } else {
+            format!("a whole number from {from} to {to}")
+        };
         self.parsed(&expected, |text| text.replace('_', "").parse().ok().filter(|n| (from..=to).contains(n)))
     }
 
@@ -263,7 +276,8 @@ impl<'a> Item<'a> {
         let text = self.text(&expected)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
-            let hint = nearest(&text, words.iter().map(|(word, _)| *word)).map(|word| format!("did you mean `{word}`?"));
+            let hint =
+                nearest(&text, words.iter().map(|(word, _)| *word)).map(|word| format!("did you mean `{word}`?"));
             self.note(format!("expected {expected}, found {}", self.node.describe()), hint);
         }
         found

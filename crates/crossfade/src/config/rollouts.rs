@@ -45,12 +45,18 @@ pub(crate) fn rollouts(
             && let Some(other) = on_route.insert(route.value.clone(), name.value.clone())
         {
             let message = format!("route `{}` already has the rollout `{other}`", route.value);
-            section.note_at(route, message, Some("one rollout at a time splits a route: end the other, or remove one".into()));
+            section.note_at(
+                route,
+                message,
+                Some("one rollout at a time splits a route: end the other, or remove one".into()),
+            );
         }
         references.check(&section, routes);
         let policy = policy::read(&section, references.risk(routes, workloads));
         section.finish();
-        let (Some(route), Some(baseline), Some(candidate)) = (references.route, references.baseline, references.candidate) else {
+        let (Some(route), Some(baseline), Some(candidate)) =
+            (references.route, references.baseline, references.candidate)
+        else {
             continue;
         };
         let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
@@ -97,7 +103,8 @@ impl References {
         }
         let fallback = read.fallback.iter().find(|fallback| fallback.value == candidate.value);
         if let (Some(fallback), false) = (fallback, route.emergency_fallback) {
-            let message = format!("`{}` is the candidate of a rollout on this route, so it is nobody's fallback", fallback.value);
+            let message =
+                format!("`{}` is the candidate of a rollout on this route, so it is nobody's fallback", fallback.value);
             let hint = "remove it, or write `emergency_fallback: true` on the route: such answers are labelled and no evidence";
             section.note_at(fallback, message, Some(hint.into()));
         }

@@ -51,15 +51,18 @@ fn a_variable_is_replaced_and_never_printed() {
 
 #[test]
 fn paths_count_from_the_directory_of_the_file() {
-    let config = resolve("/etc/crossfade/crossfade.yaml", RIGHT, &environment).map_err(|errors| render(&errors)).unwrap();
+    let config =
+        resolve("/etc/crossfade/crossfade.yaml", RIGHT, &environment).map_err(|errors| render(&errors)).unwrap();
     assert_eq!(config.store, std::path::Path::new("/etc/crossfade/./crossfade.db"));
     assert_eq!(config.record.dir, std::path::Path::new("/etc/crossfade/crossfade-journal"));
 }
 
 #[test]
 fn stages_override_the_template_of_the_risk() {
-    let stages = "stages: { shadow: { sample: 0.5, min_pairs: 40, min_duration: 2s }, canary: { shares: [0.2], approvals: 0 } }";
-    let policy = &right(&edited("stages: { shadow: { sample: 1.0 } }", stages)).snapshot.rollouts["support-to-qwen"].policy;
+    let stages =
+        "stages: { shadow: { sample: 0.5, min_pairs: 40, min_duration: 2s }, canary: { shares: [0.2], approvals: 0 } }";
+    let policy =
+        &right(&edited("stages: { shadow: { sample: 1.0 } }", stages)).snapshot.rollouts["support-to-qwen"].policy;
     assert_eq!((policy.shadow_sample, policy.steps[0].min_pairs), (0.5, 40));
     assert_eq!(policy.steps.iter().map(|step| step.share).collect::<Vec<_>>(), [0.0, 0.2, 0.5, 0.9, 0.98]);
     assert_eq!((policy.steps[1].min_units, policy.steps[1].approvals), (2000, 0));
@@ -72,7 +75,9 @@ fn many_errors_are_reported_at_once() {
 
 #[test]
 fn secrets_do_not_show_in_a_snippet() {
-    for line in ["api_key: sk-live, dialect: x", "api_key: \"sk-live, more\", dialect: x", "dialect: x, api_key: 'sk-live'"] {
+    for line in
+        ["api_key: sk-live, dialect: x", "api_key: \"sk-live, more\", dialect: x", "dialect: x, api_key: 'sk-live'"]
+    {
         let text = errors(&format!("providers:\n  a: {{ {line} }}\n"));
         assert!(text.contains("expected one of") && !text.contains("sk-live"), "{text}");
     }
@@ -80,7 +85,10 @@ fn secrets_do_not_show_in_a_snippet() {
 
 #[test]
 fn unknown_key() {
-    check("model: gpt-4o", "modle: gpt-4o", expect![[r#"
+    check(
+        "model: gpt-4o",
+        "modle: gpt-4o",
+        expect![[r#"
         crossfade.yaml:10:10: `targets.gpt.model`: `model` is missing
          10 |   gpt:   { provider: openai, modle: gpt-4o }
             |          ^^
@@ -91,20 +99,28 @@ fn unknown_key() {
            hint: did you mean `model`?
 
         2 errors in the config
-    "#]]);
-    check("dialect: openai, base_url: http://gpu", "zzz: 1, base_url: http://gpu", expect![[r#"
+    "#]],
+    );
+    check(
+        "dialect: openai, base_url: http://gpu",
+        "zzz: 1, base_url: http://gpu",
+        expect![[r#"
         crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
          6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
            |             ^^^
            hint: known here: api_key, base_url, ca_file, class, dialect, http2, idle_timeout, max_connections, timeouts
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn wrong_type() {
-    check("targets:\n", "limits: { max_connections: many, max_body: [1] }\ntargets:\n", expect![[r#"
+    check(
+        "targets:\n",
+        "limits: { max_connections: many, max_body: [1] }\ntargets:\n",
+        expect![[r#"
         crossfade.yaml:9:28: `limits.max_connections`: expected a whole number from 1 to 1048576, found `many`
          9 | limits: { max_connections: many, max_body: [1] }
            |                            ^^^^
@@ -114,69 +130,97 @@ fn wrong_type() {
            |                                            ^
 
         2 errors in the config
-    "#]]);
-    check("fallback: [azure]", "fallback: azure", expect![[r#"
+    "#]],
+    );
+    check(
+        "fallback: [azure]",
+        "fallback: azure",
+        expect![[r#"
         crossfade.yaml:14:36: `routes.gpt-4o.fallback`: expected a list of targets, found `azure`
          14 |   gpt-4o: { target: gpt, fallback: azure, workload: support }
             |                                    ^^^^^
 
         1 error in the config
-    "#]]);
-    check("risk: medium", "risk: mediun", expect![[r#"
+    "#]],
+    );
+    check(
+        "risk: medium",
+        "risk: mediun",
+        expect![[r#"
         crossfade.yaml:16:20: `workloads.support.risk`: expected one of `low`, `medium`, `high`, found `mediun`
          16 |   support: { risk: mediun }
             |                    ^^^^^^
            hint: did you mean `medium`?
 
         1 error in the config
-    "#]]);
-    check("workload: support", "workload: support, emergency_fallback: maybe", expect![[r#"
+    "#]],
+    );
+    check(
+        "workload: support",
+        "workload: support, emergency_fallback: maybe",
+        expect![[r#"
         crossfade.yaml:14:84: `routes.gpt-4o.emergency_fallback`: expected `true` or `false`, found `maybe`
          14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, emergency_fallback: maybe }
             |                                                                                    ^^^^^
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_key() {
-    check("provider: gpu, ", "", expect![[r#"
+    check(
+        "provider: gpu, ",
+        "",
+        expect![[r#"
         crossfade.yaml:12:10: `targets.qwen.provider`: `provider` is missing
          12 |   qwen:  { model: Qwen/Qwen3-32B, prompt_variant: terse, parameters: { set: { temperature: 0.2 } } }
             |          ^^
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn target_names_no_provider() {
-    check("provider: gpu", "provider: gpus", expect![[r#"
+    check(
+        "provider: gpu",
+        "provider: gpus",
+        expect![[r#"
         crossfade.yaml:12:22: `targets.qwen.provider`: there is no provider `gpus`
          12 |   qwen:  { provider: gpus, model: Qwen/Qwen3-32B, prompt_variant: terse, parameters: { set: { temperature: 0.2 } } }
             |                      ^^^^
            hint: did you mean `gpu`?
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn target_names_no_prompt() {
-    check("prompt_variant: terse", "prompt_variant: tense", expect![[r#"
+    check(
+        "prompt_variant: terse",
+        "prompt_variant: tense",
+        expect![[r#"
         crossfade.yaml:12:66: `targets.qwen.prompt_variant`: there is no prompt `tense`
          12 |   qwen:  { provider: gpu, model: Qwen/Qwen3-32B, prompt_variant: tense, parameters: { set: { temperature: 0.2 } } }
             |                                                                  ^^^^^
            hint: did you mean `terse`?
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn route_names_no_target_and_no_workload() {
-    check("target: gpt, fallback: [azure], workload: support", "target: gtp, fallback: [azur], workload: sales", expect![[r#"
+    check(
+        "target: gpt, fallback: [azure], workload: support",
+        "target: gtp, fallback: [azur], workload: sales",
+        expect![[r#"
         crossfade.yaml:14:21: `routes.gpt-4o.target`: there is no target `gtp`
          14 |   gpt-4o: { target: gtp, fallback: [azur], workload: sales }
             |                     ^^^
@@ -193,24 +237,32 @@ fn route_names_no_target_and_no_workload() {
            hint: defined: support
 
         3 errors in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn route_falls_back_to_its_own_target() {
-    check("fallback: [azure]", "fallback: [gpt]", expect![[r#"
+    check(
+        "fallback: [azure]",
+        "fallback: [gpt]",
+        expect![[r#"
         crossfade.yaml:14:37: `routes.gpt-4o.fallback[0]`: `gpt` is the route's own target
          14 |   gpt-4o: { target: gpt, fallback: [gpt], workload: support }
             |                                     ^^^
            hint: name another, or remove it
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn rollout_names_no_route_and_no_target() {
-    check("route: gpt-4o\n    baseline: gpt", "route: gpt-4\n    baseline: gp", expect![[r#"
+    check(
+        "route: gpt-4o\n    baseline: gpt",
+        "route: gpt-4\n    baseline: gp",
+        expect![[r#"
         crossfade.yaml:19:12: `rollouts.support-to-qwen.route`: there is no route `gpt-4`
          19 |     route: gpt-4
             |            ^^^^^
@@ -222,43 +274,56 @@ fn rollout_names_no_route_and_no_target() {
            hint: did you mean `gpt`?
 
         2 errors in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn candidate_is_the_baseline() {
-    check("candidate: qwen", "candidate: gpt", expect![[r#"
+    check(
+        "candidate: qwen",
+        "candidate: gpt",
+        expect![[r#"
         crossfade.yaml:21:16: `rollouts.support-to-qwen.candidate`: the candidate is the baseline, `gpt`
          21 |     candidate: gpt
             |                ^^^
            hint: name the target you want to move to
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn baseline_is_not_what_the_route_serves() {
-    check("baseline: gpt", "baseline: azure", expect![[r#"
+    check(
+        "baseline: gpt",
+        "baseline: azure",
+        expect![[r#"
         crossfade.yaml:20:15: `rollouts.support-to-qwen.baseline`: route `gpt-4o` serves `gpt`, not this baseline
          20 |     baseline: azure
             |               ^^^^^
            hint: write `baseline: gpt`
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn candidate_is_a_fallback_of_its_route() {
-    check("fallback: [azure]", "fallback: [azure, qwen]", expect![[r#"
+    check(
+        "fallback: [azure]",
+        "fallback: [azure, qwen]",
+        expect![[r#"
         crossfade.yaml:14:44: `routes.gpt-4o.fallback[1]`: `qwen` is the candidate of a rollout on this route, so it is nobody's fallback
          14 |   gpt-4o: { target: gpt, fallback: [azure, qwen], workload: support }
             |                                            ^^^^
            hint: remove it, or write `emergency_fallback: true` on the route: such answers are labelled and no evidence
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
     let allowed = edited("fallback: [azure]", "fallback: [azure, qwen], emergency_fallback: true");
     assert_eq!(errors(&allowed), "no errors\n");
 }
@@ -266,7 +331,10 @@ fn candidate_is_a_fallback_of_its_route() {
 #[test]
 fn two_rollouts_on_one_route() {
     let second = "rollouts:\n  second: { route: gpt-4o, baseline: gpt, candidate: azure }\n";
-    check("rollouts:\n", second, expect![[r#"
+    check(
+        "rollouts:\n",
+        second,
+        expect![[r#"
         crossfade.yaml:14:37: `routes.gpt-4o.fallback[0]`: `azure` is the candidate of a rollout on this route, so it is nobody's fallback
          14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support }
             |                                     ^^^^^
@@ -278,39 +346,55 @@ fn two_rollouts_on_one_route() {
            hint: one rollout at a time splits a route: end the other, or remove one
 
         2 errors in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn missing_environment_variable() {
-    check("${OPENAI_API_KEY}", "Bearer ${OPENAI_KEY}", expect![[r#"
+    check(
+        "${OPENAI_API_KEY}",
+        "Bearer ${OPENAI_KEY}",
+        expect![[r#"
         crossfade.yaml:5:83: `providers.openai.api_key`: the environment variable OPENAI_KEY is not set
          5 |   openai: { dialect: openai, base_url: https://api.openai.com/v1, api_key: *******************} }
            |                                                                                   ^^^^^^^^^^^^^
            hint: export OPENAI_KEY=… before you start Crossfade; write `$${` for a literal `${`
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn share_out_of_range() {
-    check("sample: 1.0", "sample: 25%", expect![[r#"
+    check(
+        "sample: 1.0",
+        "sample: 25%",
+        expect![[r#"
         crossfade.yaml:23:33: `rollouts.support-to-qwen.stages.shadow.sample`: a share is a fraction from 0 to 1, not a percentage
          23 |     stages: { shadow: { sample: 25% } }
             |                                 ^^^
            hint: for 25 % write 0.25
 
         1 error in the config
-    "#]]);
-    check("sample: 1.0", "sample: -0.5", expect![[r#"
+    "#]],
+    );
+    check(
+        "sample: 1.0",
+        "sample: -0.5",
+        expect![[r#"
         crossfade.yaml:23:33: `rollouts.support-to-qwen.stages.shadow.sample`: a share is between 0 and 1, found -0.5
          23 |     stages: { shadow: { sample: -0.5 } }
             |                                 ^^^^
 
         1 error in the config
-    "#]]);
-    check("stages: {", "stages: { canary: { shares: [5, 10] },", expect![[r#"
+    "#]],
+    );
+    check(
+        "stages: {",
+        "stages: { canary: { shares: [5, 10] },",
+        expect![[r#"
         crossfade.yaml:23:34: `rollouts.support-to-qwen.stages.canary.shares[0]`: a share is between 0 and 1, found 5
          23 |     stages: { canary: { shares: [5, 10] }, shadow: { sample: 1.0 } }
             |                                  ^
@@ -322,20 +406,28 @@ fn share_out_of_range() {
            hint: for 10 % write 0.1
 
         2 errors in the config
-    "#]]);
-    check("stages: {", "stages: { canary: { shares: [0.2, 0.1] },", expect![[r#"
+    "#]],
+    );
+    check(
+        "stages: {",
+        "stages: { canary: { shares: [0.2, 0.1] },",
+        expect![[r#"
         crossfade.yaml:23:13: `rollouts.support-to-qwen.stages`: stages.canary: share 0.1 must be higher than the step before (0.2)
          23 |     stages: { canary: { shares: [0.2, 0.1] }, shadow: { sample: 1.0 } }
             |             ^^
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn bad_duration_and_size() {
     let limits = "limits: { header_timeout: 10, max_body: 32MB }\ntargets:\n";
-    check("targets:\n", limits, expect![[r#"
+    check(
+        "targets:\n",
+        limits,
+        expect![[r#"
         crossfade.yaml:9:27: `limits.header_timeout`: expected a duration such as `250ms`, `30s`, `5m`, `24h` or `7d`, found `10`
          9 | limits: { header_timeout: 10, max_body: 32MB }
            |                           ^^
@@ -345,122 +437,167 @@ fn bad_duration_and_size() {
            |                                         ^^^^
 
         2 errors in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn bad_url() {
-    check("base_url: http://gpu-1:8000/v1", "base_url: gpu-1:8000/v1", expect![[r#"
+    check(
+        "base_url: http://gpu-1:8000/v1",
+        "base_url: gpu-1:8000/v1",
+        expect![[r#"
         crossfade.yaml:6:40: `providers.gpu.base_url`: `gpu-1:8000/v1` is not a URL; write https://host/v1
          6 |   gpu:    { dialect: openai, base_url: gpu-1:8000/v1, class: self_hosted }
            |                                        ^^^^^^^^^^^^^
 
         1 error in the config
-    "#]]);
-    check("http://gpu-1:8000/v1", "http://user:pass@gpu-1:8000/v1", expect![[r#"
-        crossfade.yaml:6:40: `providers.gpu.base_url`: a provider's URL carries no user name or password; use `api_key`
-         6 |   gpu:    { dialect: openai, base_url: http://user:pass@gpu-1:8000/v1, class: self_hosted }
-           |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#]],
+    );
+    check(
+        "http://gpu-1:8000/v1",
+        "http://user:pass@gpu-1:8000/v1",
+        expect![[r#"
+            crossfade.yaml:6:40: `providers.gpu.base_url`: a provider's URL carries no user name or password; use `api_key`
+             6 |   gpu:    { dialect: openai, base_url: http://*********@gpu-1:8000/v1, class: self_hosted }
+               |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-        1 error in the config
-    "#]]);
+            1 error in the config
+        "#]],
+    );
 }
 
 #[test]
 fn bad_addresses() {
-    check("listen: 127.0.0.1:4000", "listen: 4000", expect![[r#"
+    check(
+        "listen: 127.0.0.1:4000",
+        "listen: 4000",
+        expect![[r#"
         crossfade.yaml:1:9: `listen`: expected an address such as `127.0.0.1:4000` or `[::]:4000`, found `4000`
          1 | listen: 4000
            |         ^^^^
 
         1 error in the config
-    "#]]);
-    check("listen: 127.0.0.1:4000", "listen: 0.0.0.0:4000", expect![[r#"
+    "#]],
+    );
+    check(
+        "listen: 127.0.0.1:4000",
+        "listen: 0.0.0.0:4000",
+        expect![[r#"
         crossfade.yaml:1:9: `listen`: 0.0.0.0:4000 can be reached from other machines and asks nobody for a key
          1 | listen: 0.0.0.0:4000
            |         ^^^^^^^^^^^^
            hint: listen on 127.0.0.1 behind what authenticates, or write `allow_unauthenticated: true`
 
         1 error in the config
-    "#]]);
-    check("admin:  { listen: 127.0.0.1:4001 }", "admin: { listen: \"[::]:4001\" }", expect![[r#"
+    "#]],
+    );
+    check(
+        "admin:  { listen: 127.0.0.1:4001 }",
+        "admin: { listen: \"[::]:4001\" }",
+        expect![[r#"
         crossfade.yaml:2:18: `admin.listen`: [::]:4001 can be reached from other machines and has no `admin.token`
          2 | admin: { listen: "[::]:4001" }
            |                  ^^^^^^^^^^^^
            hint: add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
     let allowed = edited("listen: 127.0.0.1:4000", "allow_unauthenticated: true\nlisten: 0.0.0.0:4000");
     assert_eq!(errors(&allowed), "no errors\n");
 }
 
 #[test]
 fn store_of_another_kind() {
-    check("store:  sqlite:./crossfade.db", "store: postgres://db/crossfade", expect![[r#"
+    check(
+        "store:  sqlite:./crossfade.db",
+        "store: postgres://db/crossfade",
+        expect![[r#"
         crossfade.yaml:3:8: `store`: this version stores in SQLite only
          3 | store: postgres://db/crossfade
            |        ^^^^^^^^^^^^^^^^^^^^^^^
            hint: write `store: sqlite:./crossfade.db`
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn duplicate_key() {
-    check("targets:\n", "store: sqlite:other.db\ntargets:\n", expect![[r#"
+    check(
+        "targets:\n",
+        "store: sqlite:other.db\ntargets:\n",
+        expect![[r#"
         crossfade.yaml:9:1: `store`: `store` is written twice; the first is on line 3
          9 | store: sqlite:other.db
            | ^^^^^
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn yaml_syntax() {
-    check("targets:\n", "targets: [\n", expect![[r#"
+    check(
+        "targets:\n",
+        "targets: [\n",
+        expect![[r#"
         crossfade.yaml:11:3: not YAML: while parsing a flow mapping, did not find expected ',' or '}'
          11 |   azure: { provider: openai, model: gpt-4o-mini }
             |   ^
 
         1 error in the config
-    "#]]);
-    check("  gpt:", "\tgpt:", expect![[r#"
+    "#]],
+    );
+    check(
+        "  gpt:",
+        "\tgpt:",
+        expect![[r#"
         crossfade.yaml:10:2: not YAML: tabs disallowed within this context (block indentation)
          10 |  gpt:   { provider: openai, model: gpt-4o }
             |  ^
            hint: indent with spaces; YAML refuses tabs
 
         1 error in the config
-    "#]]);
-    check("targets:\n", "---\ntargets:\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "targets:\n",
+        "---\ntargets:\n",
+        expect![[r#"
         crossfade.yaml:9:1: not YAML: one file holds one document: remove the second `---`
          9 | ---
            | ^^^
 
         1 error in the config
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn policy_that_cannot_be_run() {
     let policy = "unit: conversation\n    policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }";
-    check("unit: conversation", policy, expect![[r#"
-        crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: alpha_harm: 0 must be above 0 and below 1
-         23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
-            |             ^^
+    check(
+        "unit: conversation",
+        policy,
+        expect![[r#"
+            crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: alpha_harm: 0 must be above 0 and below 1
+             23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
+                |             ^^
 
-        crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: guards: the weights sum to 1.3, more than 1
-         23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
-            |             ^^
+            crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: guards: the weights sum to 1.2000000000000002, more than 1
+             23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
+                |             ^^
 
-        crossfade.yaml:23:64: `rollouts.support-to-qwen.policy.guards.eror`: unknown key
-         23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
-            |                                                                ^^^^
-           hint: did you mean `error`?
+            crossfade.yaml:23:64: `rollouts.support-to-qwen.policy.guards.eror`: unknown key
+             23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
+                |                                                                ^^^^
+               hint: did you mean `error`?
 
-        3 errors in the config
-    "#]]);
+            3 errors in the config
+        "#]],
+    );
 }

@@ -61,7 +61,11 @@ fn text(config: &Config) -> String {
     line(format_args!("listen    http://{}/v1", config.listen));
     line(format_args!("admin     http://{}", config.admin.listen));
     line(format_args!("store     {}", config.store.display()));
-    line(format_args!("record    {}, {}", json!(config.record.mode).as_str().unwrap_or_default(), config.record.dir.display()));
+    line(format_args!(
+        "record    {}, {}",
+        json!(config.record.mode).as_str().unwrap_or_default(),
+        config.record.dir.display()
+    ));
     line(format_args!("workers   {workers}"));
     text += &sections(config);
     for rollout in config.snapshot.rollouts.values() {
@@ -74,18 +78,28 @@ fn text(config: &Config) -> String {
 }
 
 fn sections(config: &Config) -> String {
-    let targets: Vec<Vec<String>> = config.snapshot.targets.values().map(|target| {
-        let provider = &target.provider;
-        let place = if provider.is_simulated() { "simulated".to_owned() } else { provider.base_url.to_string() };
-        let key = if provider.api_key.is_some() { "set" } else { "none" };
-        let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
-        vec![target.name.clone(), provider.name.clone(), target.model.clone(), place, key.into(), prompt.into()]
-    }).collect();
-    let routes: Vec<Vec<String>> = config.snapshot.routes.values().map(|route| {
-        let fallback = if route.fallback.is_empty() { "none".to_owned() } else { route.fallback.join(", ") };
-        let workload = route.workload.clone().unwrap_or_else(|| "none".into());
-        vec![route.name.clone(), route.target.clone(), fallback, workload]
-    }).collect();
+    let targets: Vec<Vec<String>> = config
+        .snapshot
+        .targets
+        .values()
+        .map(|target| {
+            let provider = &target.provider;
+            let place = if provider.is_simulated() { "simulated".to_owned() } else { provider.base_url.to_string() };
+            let key = if provider.api_key.is_some() { "set" } else { "none" };
+            let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
+            vec![target.name.clone(), provider.name.clone(), target.model.clone(), place, key.into(), prompt.into()]
+        })
+        .collect();
+    let routes: Vec<Vec<String>> = config
+        .snapshot
+        .routes
+        .values()
+        .map(|route| {
+            let fallback = if route.fallback.is_empty() { "none".to_owned() } else { route.fallback.join(", ") };
+            let workload = route.workload.clone().unwrap_or_else(|| "none".into());
+            vec![route.name.clone(), route.target.clone(), fallback, workload]
+        })
+        .collect();
     let targets = table(&["target", "provider", "model", "at", "key", "system prompt"], &targets);
     let routes = table(&["route", "target", "fallback", "workload"], &routes);
     format!("\n{targets}\n{routes}")
@@ -95,14 +109,21 @@ fn policy(policy: &Policy) -> String {
     let steps: Vec<Vec<String>> = policy.steps.iter().map(step).collect();
     let steps = table(&["stage", "share", "min pairs", "min units", "min time", "approvals"], &steps);
     let gates = policy.gates.iter().map(|gate| format!("{} +{} pp", gate.metric, show_share(gate.margin * 100.0)));
-    let guards = policy.guards.iter().map(|guard| format!("{} x{} (weight {})", guard.metric, guard.ratio, guard.weight));
+    let guards =
+        policy.guards.iter().map(|guard| format!("{} x{} (weight {})", guard.metric, guard.ratio, guard.weight));
     let absolute = policy.absolute.as_ref().map_or_else(
         || "none".to_owned(),
-        |absolute| format!("{} above {} % (alpha {})", absolute.metric, show_share(absolute.limit * 100.0), absolute.alpha),
+        |absolute| {
+            format!("{} above {} % (alpha {})", absolute.metric, show_share(absolute.limit * 100.0), absolute.alpha)
+        },
     );
     let mut text = format!("  risk {}, unit {}\n", word(&policy.risk), word(&policy.unit));
     text += &steps.lines().map(|line| format!("  {line}\n")).collect::<String>();
-    text += &format!("  gates     not worse by {} (alpha {})\n", gates.collect::<Vec<_>>().join(", "), policy.alpha_promote);
+    text += &format!(
+        "  gates     not worse by {} (alpha {})\n",
+        gates.collect::<Vec<_>>().join(", "),
+        policy.alpha_promote
+    );
     text += &format!("  guards    {} (alpha {})\n", guards.collect::<Vec<_>>().join(", "), policy.alpha_harm);
     text += &format!("  breaker   {absolute}\n");
     let (sample, holdback) = (show_share(policy.shadow_sample), show_share(policy.holdback));

@@ -141,7 +141,8 @@ fn list(rows: &Value) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
-    let headings = ["id", "received (UTC)", "route", "arm", "served by", "status", "outcome", "failure", "ttft ms", "total ms"];
+    let headings =
+        ["id", "received (UTC)", "route", "arm", "served by", "status", "outcome", "failure", "ttft ms", "total ms"];
     table(&headings, &rows)
 }
 

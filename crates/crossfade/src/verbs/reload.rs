@@ -21,6 +21,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     };
     let changed = reloaded["changed"].as_bool().unwrap_or_default();
     let hash: String = reloaded["config_hash"].as_str().unwrap_or_default().chars().take(16).collect();
-    out.answer(&reloaded, || format!("config {hash} {}\n", if changed { "is now in force" } else { "was already in force" }));
+    out.answer(&reloaded, || {
+        format!("config {hash} {}\n", if changed { "is now in force" } else { "was already in force" })
+    });
     Ok(Exit::Ok)
 }

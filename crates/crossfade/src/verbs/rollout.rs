@@ -87,7 +87,11 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<Exit, Stop> {
     let body = json!({ "actor": change.actor, "reason": change.reason });
     let path = format!("/api/rollouts/{}/{verb}", percent(&change.name));
-    let transition = match source.change(&path, &body)? {
+    let overrules = matches!(verb, "promote" | "resume") && change.reason.is_empty();
+    let answer = source
+        .change(&path, &body)
+        .map_err(|stop| if overrules { stop.hint("give `--reason TEXT`; the audit row keeps it") } else { stop });
+    let transition = match answer? {
         Some(transition) => transition,
         None if verb == "abort" => json!(abort_stored(source, change)?),
         None => return Err(source.nobody()),
@@ -107,7 +111,8 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
 fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
     drop(source.database()?);
     let lease = Lease::acquire(source.store()).map_err(|error| {
-        Stop::failed(error).hint("a gateway runs but its admin listener does not answer at this address; use `--admin ADDRESS`")
+        Stop::failed(error)
+            .hint("a gateway runs but its admin listener does not answer at this address; use `--admin ADDRESS`")
     })?;
     let database = Database::open(source.store()).map_err(Stop::failed)?;
     let actor = Actor { name: change.actor.clone(), role: Role::Operator };

@@ -164,13 +164,8 @@ impl Act<'_> {
             }
         });
         let transitions = self.history()?;
-        let end = End {
-            rollout: self.plot.rollout,
-            ending,
-            took_s: began.elapsed().as_secs_f64(),
-            detected,
-            transitions,
-        };
+        let end =
+            End { rollout: self.plot.rollout, ending, took_s: began.elapsed().as_secs_f64(), detected, transitions };
         self.story.act_ended(self.plot, &end);
         Ok(end)
     }
@@ -180,8 +175,13 @@ impl Act<'_> {
         let patch = serde_json::json!({ "error_rate": REGRESSED_ERROR_RATE }).to_string();
         let attempts = live.attempt_counts().begun;
         let planted = Planted { at: Instant::now(), requests: self.traffic.n_sent(), attempts };
-        operations::simulated::turn(&self.running.desk, &actor(AUTHOR, Role::Operator), self.plot.provider, patch.as_bytes())
-            .map_err(operation)?;
+        operations::simulated::turn(
+            &self.running.desk,
+            &actor(AUTHOR, Role::Operator),
+            self.plot.provider,
+            patch.as_bytes(),
+        )
+        .map_err(operation)?;
         self.story.planted(self.plot, REGRESSED_ERROR_RATE);
         Ok(planted)
     }

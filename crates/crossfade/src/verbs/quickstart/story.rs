@@ -44,7 +44,11 @@ impl Story {
 
     /// What runs where.
     pub(crate) fn opening(&self, running: &Running, seed: u32, directory: &Path) {
-        self.tell(&format!("gateway on http://{}/v1, admin on http://{}", running.data_address(), running.admin_address()));
+        self.tell(&format!(
+            "gateway on http://{}/v1, admin on http://{}",
+            running.data_address(),
+            running.admin_address()
+        ));
         self.tell(&format!("seed {seed}, store and journal in {}", directory.display()));
         self.tell("medium risk template: its alphas, margins and minimum numbers; only times and rates are compressed");
     }
@@ -68,7 +72,11 @@ impl Story {
         let shares = format!("share {} -> {}", show_share(row.from_share), show_share(row.to_share));
         self.tell(&format!("{}: {} -> {} ({shares}) by {}", row.rollout, row.from, row.to, row.actor));
         self.tell(&format!("    why: {}", row.reason));
+        let rests_on_gates = matches!(row.event.as_str(), "promote" | "await_approval" | "rollback");
         let Ok(evidence) = serde_json::from_str::<Value>(&row.evidence_json) else { return };
+        if !rests_on_gates {
+            return;
+        }
         let policy = running.policy(&row.rollout);
         let plan = policy.as_ref().map(plan).unwrap_or_default();
         for gate in evidence["gates"].as_array().into_iter().flatten() {
@@ -84,7 +92,10 @@ impl Story {
     /// The knob was turned.
     pub(crate) fn planted(&self, plot: &Plot, error_rate: f64) {
         let (was, is) = (ERROR_RATE * 100.0, error_rate * 100.0);
-        self.tell(&format!("{}: regression planted: `{}` now fails {is} % of its calls, was {was} %", plot.rollout, plot.provider));
+        self.tell(&format!(
+            "{}: regression planted: `{}` now fails {is} % of its calls, was {was} %",
+            plot.rollout, plot.provider
+        ));
     }
 
     /// How one migration ended.
@@ -108,7 +119,9 @@ impl Story {
     /// What there is to look at now.
     pub(crate) fn closing(&self, sent: &Sent, plots: &[Plot], ends: &[End], config: &Path) {
         let Sent { requests, failed, broken, .. } = sent;
-        self.tell(&format!("{requests} requests sent over HTTP, {failed} answered with an error status, {broken} broken"));
+        self.tell(&format!(
+            "{requests} requests sent over HTTP, {failed} answered with an error status, {broken} broken"
+        ));
         for (plot, end) in plots.iter().zip(ends) {
             let path: Vec<&str> = end.transitions.iter().map(|row| row.to.as_str()).collect();
             let planned = if end.ending == Some(plot.ending) { "as planned" } else { "NOT as planned" };
@@ -135,7 +148,8 @@ fn gate_line(gate: &Value, evidence: &Value, plan: &[Needed]) -> Option<String> 
     let needed = plan.iter().find(|needed| needed.step_idx == step_idx && gate["metric"] == needed.metric.as_str())?;
     let n = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let what = if evidence["share"].as_f64() == Some(0.0) { "pairs" } else { "units" };
-    let points = |value: &Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{:+.2}", value * 100.0));
+    let points =
+        |value: &Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{:+.2}", value * 100.0));
     Some(format!(
         "gate {}: {} {what} used; needed {} typically, {} nine times in ten. Candidate - baseline {} pp, below {} pp, \
          margin {} pp, e-value {:.1} of {:.0}: {}",

@@ -23,14 +23,14 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     line(&mut page, &format!("  {}", rail(facts, paint)));
     line(&mut page, "");
     line(&mut page, &format!("status    {}", paint.status(facts.status, &view.label)));
-    line(&mut page, &format!("verdict   {}: {}", paint.verdict(facts.verdict), facts.decision));
     line(&mut page, &format!("because   {}", facts.reason));
     if facts.status.is_serving() {
+        line(&mut page, &format!("verdict   {}: {}", paint.verdict(facts.verdict), facts.decision));
         line(&mut page, &progress(facts));
         line(&mut page, &saved(view, now_us));
-    }
-    for missing in &facts.missing {
-        line(&mut page, &format!("missing   {missing}"));
+        facts.missing.iter().for_each(|missing| line(&mut page, &format!("missing   {missing}")));
+    } else {
+        line(&mut page, &format!("verdict   {}", paint.verdict(facts.verdict)));
     }
     section(&mut page, "arms", &arms(facts));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
@@ -209,7 +209,10 @@ fn shadow(view: &RolloutView) -> String {
     if coverage.offered > 0 || facts.coverage_fraction.is_some() {
         let fraction = facts.coverage_fraction.map_or_else(|| "-".to_owned(), rate);
         let (offered, complete) = (coverage.offered, coverage.complete);
-        text += &format!("this epoch: {offered} copies taken, {complete} pairs complete ({fraction} coverage), dropped: {}\n", list(&coverage.dropped));
+        text += &format!(
+            "this epoch: {offered} copies taken, {complete} pairs complete ({fraction} coverage), dropped: {}\n",
+            list(&coverage.dropped)
+        );
     }
     if view.pairs.complete > 0 || !view.pairs.dropped.is_empty() {
         text += &format!("on record: {} pairs complete, dropped: {}\n", view.pairs.complete, list(&view.pairs.dropped));
@@ -243,8 +246,10 @@ fn next(view: &RolloutView) -> String {
                 + &verb("abort", "everybody back to the baseline, now")
         }
         Status::AwaitingApproval => {
-            verb("approve", &format!("lets it go on; not by {}, who started it, unless the policy says so", view.author))
-                + &verb("abort", "everybody back to the baseline, now")
+            verb(
+                "approve",
+                &format!("lets it go on; not by {}, who started it, unless the policy says so", view.author),
+            ) + &verb("abort", "everybody back to the baseline, now")
         }
         Status::Paused => {
             verb("resume", "goes on where it was") + &verb("abort", "everybody back to the baseline, now")

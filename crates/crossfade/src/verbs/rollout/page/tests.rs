@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use expect_test::expect_file;
+use operations::rollouts::{PairTotals, RolloutView};
+use rollout::{
+    Arm, Event, Evidence, Health, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, apply,
+    explain,
+};
+use store::TransitionRow;
+
+use super::render;
+
+const START: Timestamp = Timestamp(1_795_000_000_000_000);
+
+/// A rollout as `operations` would show it, led through events that the pure room really accepts.
+struct Case {
+    policy: Policy,
+    state: State,
+    evidence: Evidence,
+    transitions: Vec<TransitionRow>,
+    now: Timestamp,
+}
+
+impl Case {
+    fn started() -> Case {
+        let policy = Policy::template(Risk::Medium);
+        let state = State::draft("support-to-qwen", "salt", "ann", ("gpt", "qwen"), &policy);
+        let evidence = Evidence::begin(&policy, &state, None);
+        let mut case = Case { policy, state, evidence, transitions: Vec::new(), now: START };
+        case.happen(&Event::Start { actor: "ann".into() });
+        case
+    }
+
+    fn happen(&mut self, event: &Event) {
+        let (state, transition) = apply(&self.policy, &self.state, event, Some(&self.evidence), self.now).unwrap();
+        if state.epoch != self.state.epoch {
+            self.evidence = Evidence::begin(&self.policy, &state, Some(&self.evidence));
+        }
+        self.state = state;
+        self.transitions.insert(
+            0,
+            TransitionRow {
+                rollout: transition.rollout,
+                generation: transition.generation,
+                at_us: transition.at.0,
+                from: transition.from,
+                to: transition.to,
+                from_share: transition.from_share,
+                to_share: transition.to_share,
+                epoch: transition.epoch,
+                actor: transition.actor,
+                event: transition.event,
+                reason: transition.reason,
+                evidence_json: transition.evidence_json,
+                policy_hash: transition.policy_hash,
+            },
+        );
+    }
+
+    fn promoted(mut self) -> Case {
+        self.now = self.now.plus(Duration::from_secs(3600));
+        self.happen(&Event::ForcePromote { actor: "ann".into(), reason: "shadow ran last week".into() });
+        self
+    }
+
+    /// `n` units, the candidate's with the given chance of an error in thousandths; the unit decides which.
+    fn served(mut self, n: u64, candidate_bad_per_mille: u64) -> Case {
+        self.now = self.now.plus(Duration::from_secs(90));
+        for unit in 0..n {
+            let arm = if unit % 20 == 0 { Arm::Candidate } else { Arm::Baseline };
+            let per_mille = if arm == Arm::Candidate { candidate_bad_per_mille } else { 5 };
+            let is_bad = (unit / 20 * 37 + unit) % 1000 < per_mille;
+            self.evidence.count_key_source(if unit % 5 == 0 { "prefix" } else { "header" });
+            let breach = self.evidence.observe(&Outcome {
+                unit: unit.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                arm,
+                admitted_at: self.now,
+                at: self.now,
+                observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]),
+                bad: if is_bad { MetricSet::of(&[Metric::Error]) } else { MetricSet::EMPTY },
+                time_to_first_token_us: Some(180_000 + unit % 97 * 1000),
+                duration_us: Some(900_000 + unit % 89 * 9000),
+            });
+            if let Some(breach) = breach {
+                self.happen(&Event::Rollback { breach });
+                break;
+            }
+        }
+        self
+    }
+
+    fn paired(mut self, n: u64) -> Case {
+        self.now = self.now.plus(Duration::from_secs(90));
+        for unit in 0..n {
+            let bad = |is_bad| if is_bad { MetricSet::of(&[Metric::Error]) } else { MetricSet::EMPTY };
+            self.evidence.observe_pair(&PairOutcome {
+                unit,
+                admitted_at: self.now,
+                at: self.now,
+                observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]),
+                baseline_bad: bad(unit % 200 == 1),
+                candidate_bad: bad(unit % 200 == 2),
+                time_to_first_token_us: Some(150_000),
+                duration_us: Some(700_000),
+            });
+        }
+        self
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "an expectation is written in place")]
+    fn check(self, expected: expect_test::ExpectFile) {
+        let Case { policy, state, evidence, mut transitions, now } = self;
+        transitions.truncate(5);
+        let view = RolloutView {
+            name: state.name.clone(),
+            route: "gpt-4o".into(),
+            simulated: false,
+            label: state.label(&policy),
+            generation: state.generation,
+            author: state.author.clone(),
+            policy_hash: state.policy_hash.clone(),
+            evidence_saved_at_us: Some(now.0 - 400_000),
+            explanation: explain(&policy, &state, &evidence, &Health::default(), now),
+            pairs: PairTotals { complete: 1200, dropped: [("queue_full".to_owned(), 3)].into() },
+            transitions,
+        };
+        expected.assert_eq(&render(&view, now.0, false));
+    }
+}
+
+#[test]
+fn shadow_waits_for_pairs() {
+    Case::started().paired(700).check(expect_file!["tests/shadow.txt"]);
+}
+
+#[test]
+fn canary_says_what_is_missing() {
+    Case::started().promoted().served(3000, 5).check(expect_file!["tests/canary.txt"]);
+}
+
+#[test]
+fn rolled_back_says_why_and_what_to_do() {
+    Case::started().promoted().served(20_000, 80).check(expect_file!["tests/rolled_back.txt"]);
+}
+
+#[test]
+fn aborted_says_by_whom() {
+    let mut case = Case::started().paired(10);
+    case.happen(&Event::Abort { actor: "ben".into(), reason: "vendor incident".into() });
+    case.check(expect_file!["tests/aborted.txt"]);
+}

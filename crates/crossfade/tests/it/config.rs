@@ -1,0 +1,70 @@
+//! `init`, `check`, `completions`, `man`, and what the command line refuses.
+
+use crate::parts::{CONFIG, House};
+
+#[test]
+fn init_writes_a_config_that_check_accepts_and_never_over_another() {
+    let house = House::new(CONFIG);
+    house.run(&["init"]).exits(2);
+    assert_eq!(std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap(), CONFIG);
+    house.run(&["--config", "new.yaml", "init"]).exits(0);
+    let missing = house.run(&["--config", "new.yaml", "check"]).exits(2);
+    assert!(missing.stderr.contains("new.yaml:15:14: `providers.openai.api_key`"), "{}", missing.stderr);
+    let key = [("OPENAI_API_KEY", "k")];
+    let checked = house.run_with(&["--config", "new.yaml", "check"], &key).exits(0);
+    assert!(checked.stdout.contains("rollout support-to-qwen: gpt -> qwen on route gpt-4o"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("not worse by error +1 pp"), "{}", checked.stdout);
+}
+
+#[test]
+fn check_prints_the_same_facts_as_json() {
+    let house = House::new(CONFIG);
+    let facts = house.run(&["check", "--format", "json"]).exits(0).json();
+    assert_eq!(facts["rollouts"]["to-qwen"]["policy"]["steps"][1]["share"], 0.5);
+    assert_eq!(facts["targets"]["qwen"]["simulated"], true);
+}
+
+#[test]
+fn check_says_everything_that_is_wrong_at_once() {
+    let house = House::new(&CONFIG.replace("provider: new", "provider: nwe").replace("risk: medium", "risk: midium"));
+    let done = house.run(&["check", "--format", "json"]).exits(2);
+    let problems = done.json()["error"]["problems"].as_array().unwrap().clone();
+    assert_eq!(problems.len(), 2);
+    assert_eq!(problems[0]["hint"], "did you mean `new`?");
+    assert!(done.stderr.ends_with("2 errors in the config\n"), "{}", done.stderr);
+}
+
+#[test]
+fn a_missing_config_names_the_next_step() {
+    let house = House::new(CONFIG);
+    let done = house.run(&["--config", "none.yaml", "serve"]).exits(2);
+    assert!(done.stderr.contains("hint: `crossfade init`"), "{}", done.stderr);
+}
+
+#[test]
+fn what_cannot_be_typed_is_usage() {
+    let house = House::new(CONFIG);
+    house.run(&["chekc"]).exits(2);
+    house.run(&["rollout", "start"]).exits(2);
+    house.run(&["exchanges", "list", "--last", "5 parsecs"]).exits(2);
+    house.run(&["--admin", "nowhere", "reload"]).exits(2);
+}
+
+#[test]
+fn completions_and_manual_pages_are_generated() {
+    let house = House::new(CONFIG);
+    assert!(house.run(&["completions", "bash"]).exits(0).stdout.contains("quickstart"));
+    assert!(house.run(&["man"]).exits(0).stdout.contains(".TH crossfade"));
+    house.run(&["man", "--directory", "pages"]).exits(0);
+    assert!(house.path().join("pages/crossfade-rollout-start.1").exists());
+}
+
+#[test]
+fn verbs_that_need_a_gateway_say_that_there_is_none() {
+    let house = House::new(CONFIG);
+    let done = house.run(&["rollout", "start", "to-qwen"]).exits(1);
+    assert!(done.stderr.contains("hint: start it with `crossfade serve`"), "{}", done.stderr);
+    let done = house.run(&["rollout", "status", "to-qwen"]).exits(1);
+    assert!(done.stderr.contains("there is no store"), "{}", done.stderr);
+    house.run(&["reload"]).exits(1);
+}

@@ -1,0 +1,39 @@
+//! A reload takes a whole config or nothing.
+
+use crate::parts::{CONFIG, House, until};
+
+#[test]
+fn a_reload_swaps_the_config_and_a_bad_one_changes_nothing_and_says_why() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    assert_eq!(gateway.chat("second", "hello").status, 404);
+
+    house.write(&CONFIG.replace("routes:\n", "routes:\n  second: { target: qwen }\n"));
+    let done = gateway.run(&["reload"]).exits(0);
+    assert!(done.stdout.contains("is now in force"), "{}", done.stdout);
+    assert_eq!(gateway.chat("second", "hello").status, 200);
+    assert!(gateway.run(&["reload"]).exits(0).stdout.contains("was already in force"));
+
+    house.write(&CONFIG.replace("target: gpt,", "target: gtp,").replace("risk: medium", "risk: midium"));
+    let admin = gateway.admin.to_string();
+    let answer = crate::parts::post(gateway.admin, "/api/reload", "{}");
+    assert_eq!(answer.status, 400, "{admin} {answer:?}");
+    for words in ["there is no target `gtp`", "did you mean `medium`?", "2 errors in the config"] {
+        assert!(answer.body.contains(words), "{words} not in {}", answer.body);
+    }
+    assert_eq!(gateway.chat("second", "hello").status, 200, "the config in force stays");
+    assert!(gateway.log().contains("the old one stays in force"), "{}", gateway.log());
+}
+
+#[test]
+fn sighup_reloads_too() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    house.write(&CONFIG.replace("routes:\n", "routes:\n  second: { target: qwen }\n"));
+    gateway.signal("-HUP");
+    until(|| (gateway.chat("second", "hello").status == 200).then_some(()));
+    house.write("routes: [");
+    gateway.signal("-HUP");
+    until(|| gateway.log().contains("config not reloaded").then_some(()));
+    assert_eq!(gateway.chat("second", "hello").status, 200);
+}

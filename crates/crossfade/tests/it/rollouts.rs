@@ -1,0 +1,69 @@
+//! The life of a rollout by its verbs and exit codes.
+
+use crate::parts::{CONFIG, Gateway, House, until};
+
+fn word(gateway: &Gateway<'_>) -> String {
+    gateway.status()["status"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_operator_starts_pauses_resumes_promotes_and_aborts() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    gateway.run(&["rollout", "status", "to-qwen"]).exits(2);
+    gateway.run(&["rollout", "start", "to-nobody"]).exits(2);
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(1);
+    assert!(gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout.contains("[shadow]"));
+    gateway.run(&["rollout", "pause", "to-qwen", "--reason", "lunch"]).exits(0);
+    assert_eq!(word(&gateway), "paused");
+    gateway.run(&["rollout", "resume", "to-qwen", "--reason", "back"]).exits(0);
+    let refused = gateway.run(&["rollout", "promote", "to-qwen"]).exits(1);
+    assert!(refused.stderr.contains("hint: give `--reason TEXT`"), "{}", refused.stderr);
+    gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
+    assert_eq!(gateway.status()["share"], 0.5);
+    gateway.run(&["rollout", "abort", "to-qwen", "--reason", "enough"]).exits(0);
+    let status = gateway.status();
+    assert_eq!((&status["status"], &status["share"]), (&"aborted".into(), &0.0.into()));
+    let history = gateway.run(&["rollout", "history", "to-qwen", "--format", "json"]).exits(0).json();
+    let events: Vec<&str> = history.as_array().unwrap().iter().map(|row| row["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["start", "pause", "resume", "force_promote", "abort"]);
+    assert!(history.as_array().unwrap().iter().all(|row| row["actor"] == "tester"));
+    let list = gateway.run(&["rollout", "status"]).exits(0).stdout;
+    assert!(list.contains("to-qwen  gpt-4o  aborted      0  gpt -> qwen"), "{list}");
+}
+
+#[test]
+fn a_bad_candidate_is_rolled_back_and_status_exits_3() {
+    let house = House::new(&CONFIG.replace("seed: 2,", "seed: 2, error_rate: 1.0,"));
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    // Promoted before shadow has said what it thinks: now users are at stake.
+    gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
+    let mut n_errors = 0;
+    until(|| {
+        n_errors += usize::from(gateway.chat("gpt-4o", "hello").status != 200);
+        (word(&gateway) == "rolled_back").then_some(())
+    });
+    assert_eq!(n_errors, 0, "failover to the baseline hides the candidate's errors");
+    let done = gateway.run(&["rollout", "status", "to-qwen"]).exits(3);
+    assert!(done.stdout.contains("everybody is on the baseline"), "{}", done.stdout);
+    assert!(done.stdout.contains("time_to_switch"), "{}", done.stdout);
+}
+
+#[test]
+fn a_rollout_can_be_aborted_without_a_gateway_and_stays_aborted() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
+    // With a gateway on the store that this address does not reach, nobody else writes.
+    let done = house.run(&["--admin", "127.0.0.1:1", "rollout", "abort", "to-qwen"]).exits(1);
+    assert!(done.stderr.contains("another gateway uses this store"), "{}", done.stderr);
+    assert_eq!(gateway.stop(), 0);
+    house.run(&["rollout", "abort", "to-qwen", "--reason", "night"]).exits(0);
+    house.run(&["rollout", "status", "to-qwen"]).exits(0);
+    let gateway = house.serve();
+    assert_eq!(word(&gateway), "aborted");
+    assert_eq!(gateway.chat("gpt-4o", "hello").header("x-crossfade-target"), Some("gpt"));
+}
