@@ -9,7 +9,7 @@ fn init_writes_a_config_that_check_accepts_and_never_over_another() {
     assert_eq!(std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap(), CONFIG);
     house.run(&["--config", "new.yaml", "init"]).exits(0);
     let missing = house.run(&["--config", "new.yaml", "check"]).exits(2);
-    assert!(missing.stderr.contains("new.yaml:15:14: `providers.openai.api_key`"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("new.yaml:14:14: `providers.openai.api_key`"), "{}", missing.stderr);
     let key = [("OPENAI_API_KEY", "k")];
     let checked = house.run_with(&["--config", "new.yaml", "check"], &key).exits(0);
     assert!(checked.stdout.contains("rollout support-to-qwen: gpt -> qwen on route gpt-4o"), "{}", checked.stdout);

@@ -37,9 +37,11 @@ fn an_address_in_use_is_said_with_its_key() {
 
 #[test]
 fn the_log_can_be_json() {
-    let house = House::new(&CONFIG.replace("admin: { listen: 127.0.0.1:0 }", "admin: { listen: 127.0.0.1:1 }"));
-    // Port 1 cannot be had, so it ends by itself; what it logged before is enough.
-    let done = house.run(&["serve", "--log-format", "json"]);
+    // An address that is taken, so that it ends by itself.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let house = House::new(&CONFIG.replace("listen: 127.0.0.1:0 }", &format!("listen: {address} }}")));
+    let done = house.run(&["serve", "--log-format", "json"]).exits(1);
     let lines = done.stderr.lines().filter(|line| line.starts_with('{'));
     for line in lines {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
