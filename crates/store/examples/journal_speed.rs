@@ -1,12 +1,14 @@
 //! Prints what a record costs: CPU microseconds and records per second, with 64 tasks that submit and wait.
 //!
-//! `cargo run --release -p store --example journal_speed [body bytes] [seconds] [durable|strict|best_effort]`
+//! `cargo run --release -p store --example journal_speed [body bytes] [seconds] [durable|strict|best_effort] [pause ms]`
+//!
+//! The pause is between two exchanges of a task: without one the disk is what is measured.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use store::{Config, Database, Journal, Mode, Shipper, ShipperConfig};
+use store::{Config, Database, Journal, Mode, Shipper, ShipperConfig, SubmitError};
 use tokio::task::LocalSet;
 use wire::ids::ExchangeId;
 use wire::private::Private;
@@ -25,12 +27,18 @@ fn main() -> Result<(), Failure> {
         Some("best_effort") => Mode::BestEffort,
         _ => Mode::Durable,
     };
+    let pause = Duration::from_millis(arguments.next().map_or(Ok(2), |text| text.parse())?);
     let dir = std::env::temp_dir().join(format!("crossfade-journal-speed-{}", std::process::id()));
     let (journal, _) = Journal::open(dir.join("journal"), Config { mode, ..Config::default() })?;
     let body = body(n_bytes);
     let (before, began) = (Cpu::now(), Instant::now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let n_exchanges = runtime.block_on(LocalSet::new().run_until(load(journal.clone(), body, seconds)))?;
+    let n_exchanges = runtime.block_on(LocalSet::new().run_until(load(
+        journal.clone(),
+        body,
+        Duration::from_secs(seconds),
+        pause,
+    )))?;
     let (spent, elapsed) = (Cpu::now().since(before), began.elapsed());
     let counts = journal.counts();
     let n = counts.records.max(1) as f64;
@@ -67,8 +75,8 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn load(journal: Journal, body: Private<bytes::Bytes>, seconds: u64) -> Result<u64, Failure> {
-    let until = Instant::now() + Duration::from_secs(seconds);
+async fn load(journal: Journal, body: Private<bytes::Bytes>, time: Duration, pause: Duration) -> Result<u64, Failure> {
+    let until = Instant::now() + time;
     let journal = Rc::new(journal);
     let tasks: Vec<_> = (0..N_WAITERS)
         .map(|task| {
@@ -77,10 +85,11 @@ async fn load(journal: Journal, body: Private<bytes::Bytes>, seconds: u64) -> Re
                 let mut n: u64 = 0;
                 while Instant::now() < until {
                     let id = ExchangeId::from_u128(u128::from(n) << 64 | u128::from(task));
-                    let request = Record::Request(request(id, body.clone()));
-                    journal.submit(&request).map_err(|error| error.to_string())?.await.map_err(|e| e.to_string())?;
-                    let answer = Record::Answer(answer(id, body.clone()));
-                    journal.submit(&answer).map_err(|error| error.to_string())?.await.map_err(|e| e.to_string())?;
+                    record(&journal, &Record::Request(request(id, body.clone()))).await?;
+                    record(&journal, &Record::Answer(answer(id, body.clone()))).await?;
+                    if !pause.is_zero() {
+                        tokio::time::sleep(pause).await;
+                    }
                     n += 1;
                 }
                 Ok::<u64, String>(n)
@@ -92,6 +101,17 @@ async fn load(journal: Journal, body: Private<bytes::Bytes>, seconds: u64) -> Re
         n_exchanges += task.await??;
     }
     Ok(n_exchanges)
+}
+
+async fn record(journal: &Journal, record: &Record) -> Result<(), String> {
+    loop {
+        match journal.submit(record) {
+            Ok(ticket) => return ticket.await.map_err(|error| error.to_string()),
+            // The disk is behind; a gateway would answer 503.
+            Err(SubmitError::QueueFull) => tokio::time::sleep(Duration::from_millis(1)).await,
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
 
 fn request(id: ExchangeId, body: Private<bytes::Bytes>) -> RequestRecord {

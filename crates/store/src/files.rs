@@ -3,7 +3,7 @@
 pub mod simulated;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub trait Files: Send + Sync {
 
 /// One open segment that is being appended to.
 pub trait SegmentFile: Send + Sync {
-    /// One write at the end; may take fewer bytes than offered.
-    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// One gathering write at the end; may take fewer bytes than offered.
+    fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
     /// Makes everything appended before the call durable.
     fn sync_data(&self) -> io::Result<()>;
     /// Takes a failed append back.
@@ -115,8 +115,8 @@ impl Files for RealFiles {
 struct RealSegment(File);
 
 impl SegmentFile for RealSegment {
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
+    fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.0).write_vectored(slices)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The crash-safe local log of exchanges: bounded, checksummed, written by its own thread.
 
+mod buffer;
 mod frame;
 mod queue;
 mod reader;
@@ -63,7 +64,7 @@ impl Default for Config {
             mode: Mode::Durable,
             segment_bytes: 64 << 20,
             fsync_every: Duration::from_millis(50),
-            max_queue_bytes: 64 << 20,
+            max_queue_bytes: 256 << 20,
             max_spool_bytes: 10 << 30,
             files: None,
         }

@@ -4,7 +4,7 @@
 //! does: a later sync that succeeds does not bring them back.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -216,7 +216,8 @@ struct SimulatedSegment {
 }
 
 impl SegmentFile for SimulatedSegment {
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let mut state = self.files.lock();
         if let Some(kind) = state.faults.write_error {
             // What a failed write leaves behind is anybody's guess.

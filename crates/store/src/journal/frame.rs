@@ -1,9 +1,6 @@
 //! How a record lies in a segment: `[len u32 LE][crc32c u32 LE][payload]` after a header of twenty bytes, which is
 //! `XFJL`, the format version (u32 LE), a number no other segment has (u64 LE) and the CRC32C of these sixteen bytes.
 
-use postcard::ser_flavors::Flavor;
-use serde::Serialize;
-
 /// The header's length.
 pub(crate) const HEADER_LEN: usize = 20;
 const MAGIC_AND_VERSION: [u8; 8] = *b"XFJL\x01\0\0\0";
@@ -12,26 +9,12 @@ pub(crate) const FRAME_HEAD: usize = 8;
 /// No record is larger; a length above it is a torn or foreign one.
 pub(crate) const MAX_PAYLOAD: usize = 256 << 20;
 
-/// Appends one framed record to `buffer`; on an error the buffer is as it was.
-pub(crate) fn encode<R: Serialize + ?Sized>(buffer: &mut Vec<u8>, record: &R) -> Result<(), postcard::Error> {
-    let start = buffer.len();
-    buffer.extend_from_slice(&[0; FRAME_HEAD]);
-    let written = postcard::serialize_with_flavor(record, Appending(buffer));
-    let payload = &buffer[start + FRAME_HEAD..];
-    let (len, crc) = match (written, u32::try_from(payload.len())) {
-        (Ok(()), Ok(len)) if payload.len() <= MAX_PAYLOAD => (len, crc32c::crc32c(payload)),
-        (Err(error), _) => {
-            buffer.truncate(start);
-            return Err(error);
-        }
-        _ => {
-            buffer.truncate(start);
-            return Err(postcard::Error::SerializeBufferFull);
-        }
-    };
-    buffer[start..start + 4].copy_from_slice(&len.to_le_bytes());
-    buffer[start + 4..start + FRAME_HEAD].copy_from_slice(&crc.to_le_bytes());
-    Ok(())
+/// What stands before a payload.
+pub(crate) fn head(len: u32, crc: u32) -> [u8; FRAME_HEAD] {
+    let mut head = [0; FRAME_HEAD];
+    head[..4].copy_from_slice(&len.to_le_bytes());
+    head[4..].copy_from_slice(&crc.to_le_bytes());
+    head
 }
 
 /// What lies at the start of `bytes`.
@@ -99,30 +82,9 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_le_bytes)
 }
 
-/// Writes behind what the buffer already holds; bodies are copied once, as slices.
-struct Appending<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Appending<'_> {
-    type Output = ();
-
-    fn try_extend(&mut self, data: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(data);
-        Ok(())
-    }
-
-    fn try_push(&mut self, data: u8) -> postcard::Result<()> {
-        self.0.push(data);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Header, decode, encode, header, read_header};
+    use super::{Frame, Header, decode, head, header, read_header};
 
     #[test]
     fn a_newer_version_is_told_from_a_damaged_header() {
@@ -139,12 +101,10 @@ mod tests {
 
     #[test]
     fn a_frame_reads_back_and_every_flipped_bit_is_refused() {
-        let mut buffer = b"before".to_vec();
-        encode(&mut buffer, "a record").unwrap();
-        let frame = &buffer[6..];
-        assert_eq!(decode(frame), Frame::Whole(&frame[8..]));
+        let frame = [&head(8, crc32c::crc32c(b"a record"))[..], b"a record"].concat();
+        assert_eq!(decode(&frame), Frame::Whole(b"a record"));
         for bit in 0..frame.len() * 8 {
-            let mut damaged = frame.to_vec();
+            let mut damaged = frame.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert!(!matches!(decode(&damaged), Frame::Whole(_)), "bit {bit}");
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wire::record::Record;
 
-use super::frame;
+use super::buffer::Buffer;
 use super::recover::Recovered;
 use super::ticket::{Ticket, Waiter, WriteError};
 use super::{Config, Mode, SubmitError};
@@ -64,7 +64,7 @@ pub(super) struct Counters {
 
 #[derive(Default)]
 pub(super) struct Queue {
-    pub buffer: Vec<u8>,
+    pub buffer: Buffer,
     /// Sequence of the last record taken; the first is 1.
     pub last: u64,
     /// True while the writer sleeps and must be woken.
@@ -77,7 +77,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Spare {
-    buffers: Vec<Vec<u8>>,
+    buffers: Vec<Buffer>,
     n_bytes: usize,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Gap {
 
 /// Records that were written together.
 pub(super) struct Batch {
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Sequences `first..=last`.
     pub first: u64,
     pub last: u64,
@@ -264,7 +264,7 @@ impl Shared {
     }
 
     /// An empty buffer, warm if there is one.
-    pub fn spare(&self) -> Vec<u8> {
+    pub fn spare(&self) -> Buffer {
         let mut spare = lock(&self.spare);
         let buffer = spare.buffers.pop().unwrap_or_default();
         spare.n_bytes -= buffer.capacity();
@@ -272,10 +272,10 @@ impl Shared {
     }
 
     /// Takes a buffer back.
-    pub fn recycle(&self, mut buffer: Vec<u8>) {
+    pub fn recycle(&self, mut buffer: Buffer) {
+        buffer.clear();
         let mut spare = lock(&self.spare);
         if spare.buffers.len() < MAX_SPARE && spare.n_bytes + buffer.capacity() <= MAX_SPARE_BYTES {
-            buffer.clear();
             spare.n_bytes += buffer.capacity();
             spare.buffers.push(buffer);
         }
@@ -300,7 +300,7 @@ pub(super) fn submit(shared: &Arc<Shared>, record: &Record) -> Result<Ticket, Su
         Some((SubmitError::QueueFull, "queue_full"))
     } else if queue.buffer.len() as u64 + shared.spool_bytes.load(Ordering::Relaxed) >= shared.max_spool_bytes {
         Some((SubmitError::SpoolFull, "spool_full"))
-    } else if frame::encode(&mut queue.buffer, record).is_err() {
+    } else if queue.buffer.push(record).is_err() {
         Some((SubmitError::Encode, "encode"))
     } else {
         None

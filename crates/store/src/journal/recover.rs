@@ -10,7 +10,7 @@ use crate::files::Files;
 
 const CHUNK: usize = 128 << 10;
 /// More than a process leaves unsynced at the default bound on its queue.
-const SYNCED_BYTES: u64 = 128 << 20;
+const SYNCED_BYTES: u64 = 320 << 20;
 
 /// What a start found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! The writer thread: takes everything that waits, one write per batch, then resolves the tickets.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use wire::record::{GapRecord, Record};
 
 use super::Mode;
+use super::buffer::Buffer;
 use super::frame::{self, HEADER_LEN};
 use super::queue::{Batch, Gap, Queue, Segment, Shared, lock, unix_micros};
 use crate::failpoint;
@@ -45,7 +46,7 @@ struct Current {
 }
 
 struct Work {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     first: u64,
     last: u64,
     gap: Option<Gap>,
@@ -59,7 +60,7 @@ impl<'a> Writer<'a> {
     /// Does what waits now; a test drives the writer with it, step by step.
     #[cfg(test)]
     pub(super) fn step(&mut self) {
-        let work = self.swap(&mut lock(&self.shared.queue), Vec::new());
+        let work = self.swap(&mut lock(&self.shared.queue), Buffer::default());
         self.turn(work);
     }
 
@@ -86,7 +87,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Takes everything that waits.
-    fn swap(&mut self, queue: &mut Queue, spare: Vec<u8>) -> Work {
+    fn swap(&mut self, queue: &mut Queue, spare: Buffer) -> Work {
         queue.parked = false;
         queue.rewrite = false;
         let bytes = std::mem::replace(&mut queue.buffer, spare);
@@ -100,11 +101,10 @@ impl<'a> Writer<'a> {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.save_again();
-        let n_bytes = work.bytes.len();
         if let Some(gap) = &work.gap
-            && frame::encode(&mut work.bytes, &gap_record(gap)).is_err()
+            && let Err(error) = work.bytes.push(&gap_record(gap))
         {
-            work.bytes.truncate(n_bytes);
+            tracing::error!(%error, "gap record not encoded");
         }
         if work.bytes.is_empty() {
             return self.shared.recycle(work.bytes);
@@ -186,14 +186,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Appends whole: what a failed append left behind is taken back, else the segment is left for good.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<Segment> {
+    fn write(&mut self, bytes: &Buffer) -> io::Result<Segment> {
         let shared = self.shared;
         let mut current = match self.current.take() {
             Some(current) if current.len < shared.segment_bytes => current,
             _ => self.rotate()?,
         };
         failpoint!("journal.before_write");
-        if let Err((error, done)) = append(&current.segment, bytes) {
+        if let Err((error, done)) = append(&current.segment, &mut bytes.slices()) {
             match current.segment.file.truncate(current.len) {
                 Ok(()) => self.current = Some(current),
                 Err(_) => {
@@ -220,7 +220,7 @@ impl<'a> Writer<'a> {
             }
         };
         let segment = Segment { seq: self.next_seq, file };
-        if let Err((error, _)) = append(&segment, &frame::header(nonce())) {
+        if let Err((error, _)) = append(&segment, &mut [IoSlice::new(&frame::header(nonce()))]) {
             if self.shared.files.delete(segment.seq).is_err() {
                 // Left behind without a header; a reader skips it.
                 self.next_seq += 1;
@@ -237,7 +237,7 @@ impl<'a> Writer<'a> {
     fn finish(&mut self) {
         let gap = lock(&self.shared.queue).gap.take();
         if let Some(gap) = gap {
-            self.turn(Work { bytes: Vec::new(), first: self.taken + 1, last: self.taken, gap: Some(gap) });
+            self.turn(Work { bytes: Buffer::default(), first: self.taken + 1, last: self.taken, gap: Some(gap) });
         }
         let mut n_failures = 0;
         for _ in 0..CLOSING_TURNS {
@@ -276,12 +276,16 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn append(segment: &Segment, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
+/// Appends everything, or says how much was taken before it failed.
+fn append(segment: &Segment, mut slices: &mut [IoSlice<'_>]) -> Result<(), (io::Error, usize)> {
     let mut done = 0;
-    while done < bytes.len() {
-        match segment.file.append(&bytes[done..]) {
+    while !slices.is_empty() {
+        match segment.file.append(slices) {
             Ok(0) => return Err((io::ErrorKind::WriteZero.into(), done)),
-            Ok(n) => done += n,
+            Ok(n) => {
+                done += n;
+                IoSlice::advance_slices(&mut slices, n);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err((error, done)),
         }

@@ -1,3 +1,4 @@
 //! The store as a process that is killed.
 
+#[cfg(test)]
 mod kill;

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use wire::ids::ExchangeId;
-use wire::record::{OutcomeRecord, Record};
+use wire::private::Private;
+use wire::record::{Record, ShadowRecord};
 
 use crate::files::Files;
 use crate::files::simulated::SimulatedFiles;
@@ -40,9 +41,10 @@ impl Random {
 }
 
 fn record(number: u64, size: usize) -> Record {
-    let name = (0..size).map(|at| char::from(b'a' + ((number as usize + at) % 26) as u8)).collect();
+    let body: Vec<u8> = (0..size).map(|at| (number as usize + at) as u8).collect();
     let id = ExchangeId::from_u128(u128::from(number));
-    Record::Outcome(OutcomeRecord { id, at_us: number, name, value: 0.0, source: String::new() })
+    let (rollout, body) = ("r".to_owned(), Private::from(body));
+    Record::Shadow(ShadowRecord { id, rollout, epoch: 1, attempt: None, drop: None, body })
 }
 
 /// What is remembered over deaths of the process: records, promises, and what a shipper took away.
@@ -83,7 +85,7 @@ impl Model {
             match self.random.below(100) {
                 0..45 => {
                     let number = self.number();
-                    let size = if self.random.chance(5) { self.random.below(4000) } else { self.random.below(60) };
+                    let size = if self.random.chance(5) { self.random.below(12_000) } else { self.random.below(60) };
                     self.sizes.push(size as usize);
                     self.promised.push(false);
                     if let Ok(ticket) = submit(&shared, &record(number, size as usize)) {
@@ -126,7 +128,7 @@ impl Model {
             mode: self.mode,
             segment_bytes: 200 + self.random.below(4000),
             fsync_every: Duration::ZERO,
-            max_queue_bytes: 20_000,
+            max_queue_bytes: 40_000,
             max_spool_bytes: 1 << 30,
             files: None,
         };

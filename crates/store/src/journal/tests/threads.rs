@@ -10,7 +10,7 @@ use wire::record::{OutcomeRecord, Record};
 
 use crate::files::Files;
 use crate::files::simulated::SimulatedFiles;
-use crate::journal::frame;
+use crate::journal::buffer::Buffer;
 use crate::journal::reader::ReadOutcome;
 use crate::journal::{Config, Journal, Mode, SubmitError};
 
@@ -219,8 +219,8 @@ fn a_torn_tail_is_cut_at_every_length() {
         journal.submit(&record(number)).unwrap().wait_blocking().unwrap();
     }
     drop(journal);
-    let mut whole = Vec::new();
-    frame::encode(&mut whole, &record(2)).unwrap();
+    let mut whole = Buffer::default();
+    whole.push(&record(2)).unwrap();
     let (seq, len) = disk.list().unwrap()[0];
     for cut in 1..whole.len() as u64 {
         disk.truncate(seq, len - cut).unwrap();
