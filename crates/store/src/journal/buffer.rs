@@ -144,7 +144,7 @@ mod tests {
             epoch: 1,
             attempt: None,
             drop: None,
-            body: Private::from((0..n_bytes).map(|at| (at % 251) as u8).collect::<Vec<_>>()),
+            body: Private::from((0..n_bytes).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>()),
         })
     }
 

@@ -32,7 +32,7 @@ fn request(number: u64) -> Record {
         id: id(number),
         received_at_us: number * 1000,
         endpoint: Endpoint::ChatCompletions,
-        route: if number % 2 == 0 { "even" } else { "odd" }.into(),
+        route: if number.is_multiple_of(2) { "even" } else { "odd" }.into(),
         principal: Some("p".into()),
         streamed: true,
         rollout: Some(RolloutRef {
@@ -168,8 +168,8 @@ fn filters_and_pages_find_what_they_name() {
     for number in 1..=20 {
         put(&journal, &request(number));
         put(&journal, &answer(number));
-        if number % 2 == 0 {
-            put(&journal, &shadow(number, (number % 4 == 0).then_some(ShadowDrop::QueueFull)));
+        if number.is_multiple_of(2) {
+            put(&journal, &shadow(number, (number.is_multiple_of(4)).then_some(ShadowDrop::QueueFull)));
         }
     }
     assert!(shipper.flush(LONG));

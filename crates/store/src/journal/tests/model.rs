@@ -40,9 +40,9 @@ impl Random {
     }
 }
 
-fn record(number: u64, size: usize) -> Record {
-    let body: Vec<u8> = (0..size).map(|at| (number as usize + at) as u8).collect();
-    let id = ExchangeId::from_u128(u128::from(number));
+fn record(number: usize, size: usize) -> Record {
+    let body: Vec<u8> = (0..size).map(|at| u8::try_from((number + at) % 251).unwrap()).collect();
+    let id = ExchangeId::from_u128(number as u128);
     let (rollout, body) = ("r".to_owned(), Private::from(body));
     Record::Shadow(ShadowRecord { id, rollout, epoch: 1, attempt: None, drop: None, body })
 }
@@ -56,10 +56,10 @@ struct Model {
     /// Promised to survive whatever comes.
     promised: Vec<bool>,
     /// Promised to survive the death of the process, after a sync failed: a power loss later takes them.
-    promised_without_power: BTreeSet<u64>,
+    promised_without_power: BTreeSet<usize>,
     /// Shipped, with how often.
-    shipped: BTreeMap<u64, u32>,
-    order: Vec<u64>,
+    shipped: BTreeMap<usize, u32>,
+    order: Vec<usize>,
     position: Position,
     any_failed_sync: bool,
     /// The segment read last vanished with the power, so all was read again.
@@ -67,8 +67,8 @@ struct Model {
 }
 
 impl Model {
-    fn number(&self) -> u64 {
-        self.sizes.len() as u64
+    fn number(&self) -> usize {
+        self.sizes.len()
     }
 
     /// One life of the process, until something kills it.
@@ -79,16 +79,17 @@ impl Model {
         let shared = Arc::new(self.shared(&recovered));
         let mut writer = Writer::new(&shared, recovered.next_seq);
         let mut reader = self.reader(&shared);
-        let mut tickets: Vec<(u64, u64, Ticket)> = Vec::new();
+        let mut tickets: Vec<(usize, u64, Ticket)> = Vec::new();
         let mut taken = 0;
         for _ in 0..self.random.below(60) {
             match self.random.below(100) {
                 0..45 => {
                     let number = self.number();
-                    let size = if self.random.chance(5) { self.random.below(12_000) } else { self.random.below(60) };
-                    self.sizes.push(size as usize);
+                    let size = if self.random.chance(5) { 12_000 } else { 60 };
+                    let size = usize::try_from(self.random.below(size)).unwrap();
+                    self.sizes.push(size);
                     self.promised.push(false);
-                    if let Ok(ticket) = submit(&shared, &record(number, size as usize)) {
+                    if let Ok(ticket) = submit(&shared, &record(number, size)) {
                         taken += 1;
                         tickets.push((number, taken, ticket));
                     }
@@ -111,7 +112,7 @@ impl Model {
             if shared.counts().sync_errors > 0 && *seq > synced {
                 self.promised_without_power.extend(safe.then_some(*number));
             } else {
-                self.promised[*number as usize] |= safe;
+                self.promised[*number] |= safe;
             }
         }
         if power {
@@ -192,8 +193,8 @@ impl Model {
         if let Record::Gap(_) = found {
             return;
         }
-        let number = u64::try_from(found.exchange_id().unwrap().as_u128()).unwrap();
-        assert_eq!(*found, record(number, self.sizes[number as usize]), "a record was changed");
+        let number = usize::try_from(found.exchange_id().unwrap().as_u128()).unwrap();
+        assert_eq!(*found, record(number, self.sizes[number]), "a record was changed");
         let times = self.shipped.entry(number).or_default();
         *times += 1;
         if *times == 1 {
@@ -216,8 +217,8 @@ impl Model {
             }
         }
         for (number, promised) in self.promised.iter().enumerate() {
-            let promised = *promised || self.promised_without_power.contains(&(number as u64));
-            assert!(!promised || self.shipped.contains_key(&(number as u64)), "record {number} was lost");
+            let promised = *promised || self.promised_without_power.contains(&number);
+            assert!(!promised || self.shipped.contains_key(&number), "record {number} was lost");
         }
         if !self.any_failed_sync {
             assert!(self.order.is_sorted(), "out of order: {:?}", self.order);
