@@ -1,6 +1,13 @@
 //! The binary as its users meet it: over its command line, its sockets and its files. And `tidy`, the rules of the house
 //! that no other tool checks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the functions around a test stop it as the test itself would"
+)]
+
 mod parts;
 mod tidy;
 

@@ -201,14 +201,15 @@ impl Act<'_> {
     }
 
     /// Tells the transitions after the first `told`, and says how many there are now.
-    fn tell_new(&self, told: usize, view: &RolloutView) -> Result<usize, Stop> {
-        let is_new = view.transitions.first().is_some_and(|last| last.generation as usize > told);
+    fn tell_new(&self, told: u64, view: &RolloutView) -> Result<u64, Stop> {
+        let is_new = view.transitions.first().is_some_and(|last| last.generation > told);
         if !is_new {
             return Ok(told);
         }
         let history = self.history()?;
-        history.iter().skip(told).for_each(|row| self.story.transition(self.running, row));
-        Ok(history.len())
+        let new = history.iter().filter(|row| row.generation > told);
+        new.for_each(|row| self.story.transition(self.running, row));
+        Ok(history.last().map_or(told, |row| row.generation))
     }
 }
 
