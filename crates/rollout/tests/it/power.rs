@@ -109,7 +109,7 @@ fn the_breaker_says_what_it_was() {
 #[test]
 fn a_regression_in_mid_epoch_takes_at_most_twice_as_long() {
     let (policy, mut random) = (medium(), Random::new(11));
-    let n_runs = size(100, 3000);
+    let n_runs = size(200, 3000);
     let mut delay = |clean_events: u64| {
         let mut delays: Vec<u64> = (0..n_runs)
             .map(|_| {
