@@ -126,8 +126,8 @@ fn primed(policy: &Policy, step_idx: usize) -> Evidence {
     let mut evidence = Evidence::new(policy, EPOCH, step_idx, &rollout::Carry::default(), Timestamp(1));
     for unit in 0..N_PRIMED {
         let arm = if unit % 2 == 0 { Arm::Baseline } else { Arm::Candidate };
-        // Nothing is bad, so nothing can be breached.
-        drop(evidence.observe(&outcome(unit, arm, MetricSet::EMPTY, after_warm_up(policy))));
+        let breach = evidence.observe(&outcome(unit, arm, MetricSet::EMPTY, after_warm_up(policy)));
+        assert!(breach.is_none(), "nothing is bad, so nothing can be breached");
     }
     evidence
 }

@@ -64,7 +64,7 @@ impl Bench {
 
     /// Dies without saving: the thread goes on to nothing, a new one takes over what the store holds.
     fn crash(&mut self) {
-        let old = std::mem::replace(&mut self.live, Arc::default());
+        let old = std::mem::take(&mut self.live);
         std::mem::forget(self.controller.take());
         drop(old);
         self.boot();
