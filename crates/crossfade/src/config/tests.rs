@@ -42,6 +42,20 @@ fn the_right_config_and_the_one_init_writes_resolve() {
 }
 
 #[test]
+fn the_config_of_the_reference_page_resolves_to_the_defaults_of_its_risk() {
+    let page = include_str!("../../../../docs/reference/config.md");
+    let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = resolve("config.md", block, &|_| Some("value".into())).map_err(|errors| render(&errors)).unwrap();
+    let policy = &config.snapshot.rollouts["support-to-qwen"].policy;
+    assert_eq!(policy, &rollout::Policy::template(rollout::Risk::Medium));
+    assert_eq!(config.snapshot.limits, gateway::snapshot::Limits::default());
+    assert_eq!(config.snapshot.drain, gateway::snapshot::Drain::default());
+    let simulated = providers::simulated::SimulatedConfig::default();
+    assert!(matches!(&config.snapshot.targets["qwen"].provider.dialect,
+        providers::Dialect::Simulated(read) if **read == simulated));
+}
+
+#[test]
 fn a_variable_is_replaced_and_never_printed() {
     let config = right(RIGHT);
     let key = config.snapshot.targets["gpt"].provider.api_key.as_ref();
@@ -588,7 +602,7 @@ fn policy_that_cannot_be_run() {
              23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
                 |             ^^
 
-            crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: guards: the weights sum to 1.2000000000000002, more than 1
+            crossfade.yaml:23:13: `rollouts.support-to-qwen.policy`: guards: the weights sum to 1.1400000000000001, more than 1
              23 |     policy: { alpha_harm: 0, guards: { error: { weight: 0.9 }, eror: {} } }
                 |             ^^
 

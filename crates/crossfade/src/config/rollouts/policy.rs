@@ -126,8 +126,12 @@ fn gates(section: &Section<'_>, policy: &mut Policy) {
         let margin = section.need("margin").and_then(|item| item.share());
         section.finish();
         let (Some(metric), Some(margin)) = (metric, margin) else { continue };
-        policy.gates.retain(|gate| gate.metric != metric);
-        policy.gates.push(GatePolicy { metric, margin: margin.value });
+        // In place: the order is part of the policy's hash.
+        let gate = GatePolicy { metric, margin: margin.value };
+        match policy.gates.iter_mut().find(|gate| gate.metric == metric) {
+            Some(of_template) => *of_template = gate,
+            None => policy.gates.push(gate),
+        }
     }
 }
 
@@ -139,11 +143,14 @@ fn guards(section: &Section<'_>, policy: &mut Policy) {
         let weight = section.get("weight").and_then(|item| item.number(0.0, 1.0));
         section.finish();
         let Some(metric) = metric else { continue };
-        let of_template = policy.guards.iter().find(|guard| guard.metric == metric).copied();
-        let guard = of_template.unwrap_or(GuardPolicy { metric, ratio: 1.0, weight: 0.1 });
-        let guard = GuardPolicy { metric, ratio: ratio.unwrap_or(guard.ratio), weight: weight.unwrap_or(guard.weight) };
-        policy.guards.retain(|guard| guard.metric != metric);
-        policy.guards.push(guard);
+        let mut guard = GuardPolicy { metric, ratio: 1.0, weight: 0.1 };
+        let of_template = policy.guards.iter_mut().find(|guard| guard.metric == metric);
+        guard = of_template.as_deref().copied().unwrap_or(guard);
+        guard = GuardPolicy { metric, ratio: ratio.unwrap_or(guard.ratio), weight: weight.unwrap_or(guard.weight) };
+        match of_template {
+            Some(of_template) => *of_template = guard,
+            None => policy.guards.push(guard),
+        }
     }
 }
 
