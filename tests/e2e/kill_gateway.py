@@ -65,7 +65,7 @@ def run(stack, kills, points, say):
         gateway = stack.restart_gateway(wait=False, **armed(point))
         try:
             gateway.wait_ready(stack.admin + "/ready", pause=0.002)
-            restarts.append(time.monotonic() - began)
+            restarts.append((time.monotonic() - began, kill))
         except RuntimeError:
             if not point or gateway.process.poll() is None:
                 raise                                # only a failpoint may end it before it is ready
@@ -83,8 +83,8 @@ def run(stack, kills, points, say):
     path = stack.directory / "records.json"
     path.write_text(json.dumps(records))
     say("kills", kills)
-    median, longest = sorted(restarts)[len(restarts) // 2], max(restarts)
-    say("restart to ready, seconds: median and longest", f"{median:.3f} {longest:.3f}", longest < 1)
+    (median, _), (longest, at) = sorted(restarts)[len(restarts) // 2], max(restarts)
+    say("restart to ready, seconds: median and longest", f"{median:.3f} {longest:.3f} (after kill {at})", longest < 1)
     if points and points != [LIE]:
         say("kills at failpoints", dict(reached), bool(reached))
         say("failpoints armed but not reached in 4 s", dict(missed) or "none")

@@ -146,9 +146,11 @@ impl Upstream {
         }
     }
 
-    /// Whether the answer is whole, judged at the proper end of the stream.
+    /// Whether the answer is whole, judged at the proper end of the stream. Some servers never send `[DONE]`: they are
+    /// believed when every choice has finished and the body's own framing says that it ended there.
     pub(crate) fn whole(&self) -> Result<(), Failure> {
-        if self.seen.done || self.seen.n_finished >= self.n_choices {
+        let finished = self.seen.n_finished >= self.n_choices && self.body.has_marked_end();
+        if self.seen.done || finished {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Disconnected, "the stream ended before the answer did"))

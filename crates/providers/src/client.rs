@@ -110,7 +110,7 @@ impl Client {
             answer = announce(pool.fresh.request(request), taken, &mut sent).await;
         }
         let (parts, incoming) = answer.map_err(|error| errors::without_answer(&error))?.into_parts();
-        let body = ReplyBody::upstream(incoming, in_flight);
+        let body = ReplyBody::upstream(&parts, incoming, in_flight);
         Ok(Reply { status: parts.status, headers: parts.headers, body, simulated: false })
     }
 

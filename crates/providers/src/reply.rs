@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
@@ -33,6 +35,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub struct ReplyBody {
     source: Source,
+    has_marked_end: bool,
     /// Held until the body is gone: a call counts as long as its answer is read.
     _in_flight: Option<InFlight>,
 }
@@ -45,12 +48,13 @@ enum Source {
 }
 
 impl ReplyBody {
-    pub(crate) fn upstream(incoming: Incoming, in_flight: InFlight) -> Self {
-        Self { source: Source::Upstream(incoming), _in_flight: Some(in_flight) }
+    pub(crate) fn upstream(head: &Parts, incoming: Incoming, in_flight: InFlight) -> Self {
+        let has_marked_end = has_marked_end(head.version, &head.headers);
+        Self { source: Source::Upstream(incoming), has_marked_end, _in_flight: Some(in_flight) }
     }
 
     pub(crate) fn simulated(body: SimulatedBody, in_flight: InFlight) -> Self {
-        Self { source: Source::Simulated(Box::new(body)), _in_flight: Some(in_flight) }
+        Self { source: Source::Simulated(Box::new(body)), has_marked_end: true, _in_flight: Some(in_flight) }
     }
 
     /// The next piece; `None` at the end, which was a proper end. A body that was cut ends with an error instead.
@@ -92,6 +96,12 @@ impl ReplyBody {
         }
     }
 
+    /// Whether the end of this body can be told from a cut. Without a length and without chunks it ends where the
+    /// connection does (RFC 9112 §6.3), and a crashed server closes its connections too.
+    pub fn has_marked_end(&self) -> bool {
+        self.has_marked_end
+    }
+
     /// How many bytes are still to come, when the upstream announced it.
     pub fn announced(&self) -> Option<u64> {
         match &self.source {
@@ -121,6 +131,10 @@ impl ReplyBody {
     }
 }
 
+fn has_marked_end(version: Version, headers: &HeaderMap) -> bool {
+    version >= Version::HTTP_2 || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
+}
+
 /// One of the calls a provider may have in flight.
 #[derive(Debug)]
 pub(crate) struct InFlight(Arc<AtomicUsize>);
@@ -137,5 +151,24 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_a_bare_http1_body_ends_like_a_cut() {
+        let none = HeaderMap::new();
+        let chunked = HeaderMap::from_iter([(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))]);
+        let sized = HeaderMap::from_iter([(CONTENT_LENGTH, HeaderValue::from_static("2"))]);
+        assert!(!has_marked_end(Version::HTTP_11, &none));
+        assert!(!has_marked_end(Version::HTTP_10, &none));
+        assert!(has_marked_end(Version::HTTP_11, &chunked));
+        assert!(has_marked_end(Version::HTTP_11, &sized));
+        assert!(has_marked_end(Version::HTTP_2, &none));
     }
 }
