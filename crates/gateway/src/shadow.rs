@@ -298,7 +298,7 @@ impl Shadow {
         match refused {
             Some(reason) => copy::dropped(self, &offer, reason),
             None => {
-                tasks.spawn_local(copy::send(Rc::clone(self), offer));
+                tasks.spawn_local(copy::send(copy::Place::take(self), offer));
             }
         }
     }

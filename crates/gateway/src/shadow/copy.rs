@@ -1,7 +1,7 @@
 //! One copy, from the door to the record.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -24,39 +24,40 @@ use crate::worker::Destination;
 /// The longest answer that is read; one that goes on is cut and counts as malformed.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Counts a number up for as long as it lives.
-struct Counted<'a>(&'a AtomicU64);
+/// One of the copies that may be under way at once.
+pub(super) struct Place(Rc<Shadow>);
 
-impl<'a> Counted<'a> {
-    fn up(counter: &'a AtomicU64) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+impl Place {
+    /// Taken before the copy's task runs, so that a burst of offers cannot slip past the limit.
+    pub(super) fn take(shadow: &Rc<Shadow>) -> Self {
+        shadow.counts.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Rc::clone(shadow))
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Sends one copy to the candidate and records what came of it.
-pub(super) async fn send(shadow: Rc<Shadow>, offer: Offer) {
-    let _in_flight = Counted::up(&shadow.counts.in_flight);
+pub(super) async fn send(place: Place, offer: Offer) {
+    let shadow = &*place.0;
     let prepared = shadow.prepared();
     let Some(destination) = prepared.destination(&offer.live.identity.candidate) else {
-        return dropped(&shadow, &offer, ShadowDrop::ShuttingDown);
+        return dropped(shadow, &offer, ShadowDrop::ShuttingDown);
     };
     let Some(adapted) = adapt_shadow(&offer.request, &destination.target) else {
-        return dropped(&shadow, &offer, ShadowDrop::SideEffects);
+        return dropped(shadow, &offer, ShadowDrop::SideEffects);
     };
     let Ok(permit) = destination.breaker.admit(Instant::now()).permit() else {
-        return dropped(&shadow, &offer, ShadowDrop::BreakerOpen);
+        return dropped(shadow, &offer, ShadowDrop::BreakerOpen);
     };
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
     let mut copy = Copy::new(&offer, destination);
-    let ended = copy.run(&shadow, &offer, destination, adapted).await;
-    copy.finish(&shadow, &offer, permit, ended);
+    let ended = copy.run(shadow, &offer, destination, adapted).await;
+    copy.finish(shadow, &offer, permit, ended);
 }
 
 /// Records that a copy was not made, and why.

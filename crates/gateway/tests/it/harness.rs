@@ -173,7 +173,7 @@ impl Gateway {
                 assert_eq!(ended.len(), n, "{rows:?}");
                 return ended.iter().map(|row| self.database.show(row.id).unwrap().unwrap()).collect();
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -188,7 +188,8 @@ pub fn until(what: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "never happened: {what}");
-        std::thread::yield_now();
+        // Two cores, many threads: whoever waits must not keep the others from working.
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
