@@ -72,6 +72,16 @@ pub(crate) struct Record {
 /// # Errors
 /// Every problem found, in the order of the file.
 pub(crate) fn resolve(source_name: &str, text: &str, environment: Environment<'_>) -> Result<Config, Vec<ConfigError>> {
+    with_root(source_name, text, environment, |root| read(root, text))
+}
+
+/// What `read` makes of the root, or every problem it noted.
+fn with_root<T>(
+    source_name: &str,
+    text: &str,
+    environment: Environment<'_>,
+    read: impl FnOnce(reader::Section<'_>) -> T,
+) -> Result<T, Vec<ConfigError>> {
     let problems = Problems::new(source_name, text, environment);
     let tree = match tree::parse(text) {
         Ok(tree) => tree,
@@ -80,11 +90,32 @@ pub(crate) fn resolve(source_name: &str, text: &str, environment: Environment<'_
             return Err(problems.into_errors());
         }
     };
-    let config = Item::root(&tree, &problems).section().map(|root| read(root, text));
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
+    let value = Item::root(&tree, &problems).section().map(read);
+    match value {
+        Some(value) if problems.is_empty() => Ok(value),
         _ => Err(problems.into_errors()),
     }
+}
+
+/// Where the running gateway and its store are: all that a verb needs that only talks to them.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// The admin listener.
+    pub admin: Admin,
+    /// The SQLite file.
+    pub store: PathBuf,
+}
+
+/// Reads `admin` and `store` and looks at nothing else: whoever aborts a rollout needs neither the providers' keys at hand
+/// nor a config without mistakes elsewhere.
+///
+/// # Errors
+/// When the text is not YAML, or these two keys are wrong.
+pub(crate) fn places(source_name: &str, text: &str, environment: Environment<'_>) -> Result<Places, Vec<ConfigError>> {
+    with_root(source_name, text, environment, |root| Places {
+        admin: process::admin(&root),
+        store: process::store(&root),
+    })
 }
 
 fn read(root: reader::Section<'_>, text: &str) -> Config {

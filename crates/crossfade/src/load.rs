@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Places};
 use crate::out::Stop;
 
 /// Reads the config a process is to run on.
@@ -14,15 +14,14 @@ pub(crate) fn config(path: &Path) -> Result<Config, Stop> {
     config::resolve(&path.display().to_string(), &text, &|name| std::env::var(name).ok()).map_err(Stop::config)
 }
 
-/// Reads the config for a verb that only talks to a gateway or reads its store: who calls needs not have the providers'
-/// keys at hand, least of all to abort a rollout.
+/// Reads of the config what a verb needs that only talks to a gateway or reads its store.
 ///
 /// # Errors
-/// When the file cannot be read or has problems beyond missing environment variables.
-pub(crate) fn config_for_client(path: &Path) -> Result<Config, Stop> {
+/// When the file cannot be read, or says neither where the gateway nor where the store is.
+pub(crate) fn places(path: &Path) -> Result<Places, Stop> {
     let text = text(path)?;
     let environment = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")));
-    config::resolve(&path.display().to_string(), &text, &environment).map_err(Stop::config)
+    config::places(&path.display().to_string(), &text, &environment).map_err(Stop::config)
 }
 
 fn text(path: &Path) -> Result<String, Stop> {

@@ -25,15 +25,15 @@ pub(crate) struct Source {
 impl Source {
     /// Reads the config as far as is needed to find both.
     pub(crate) fn open(place: &Place) -> Result<Source, Stop> {
-        let config = load::config_for_client(&place.config)?;
+        let places = load::places(&place.config)?;
         let address = match &place.admin {
             Some(address) => address.parse::<SocketAddr>().map_err(|_| {
                 Stop::usage(format!("`--admin {address}` is no address")).hint("write it like 127.0.0.1:4001")
             })?,
-            None => config.admin.listen,
+            None => places.admin.listen,
         };
-        let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(config.admin.token);
-        Ok(Source { admin: Admin::new(address, token), store: config.store })
+        let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(places.admin.token);
+        Ok(Source { admin: Admin::new(address, token), store: places.store })
     }
 
     /// Reads `path` from the gateway, or does `from_store` when none runs.

@@ -61,8 +61,12 @@ fn a_rollout_can_be_aborted_without_a_gateway_and_stays_aborted() {
     let done = house.run(&["--admin", "127.0.0.1:1", "rollout", "abort", "to-qwen"]).exits(1);
     assert!(done.stderr.contains("another gateway uses this store"), "{}", done.stderr);
     assert_eq!(gateway.stop(), 0);
+    // Nor does a mistake elsewhere in the config keep anybody from it.
+    house.write(&CONFIG.replace("provider: new", "provider: ${NOBODY_SET_THIS}, modle: x"));
+    house.run(&["check"]).exits(2);
     house.run(&["rollout", "abort", "to-qwen", "--reason", "night"]).exits(0);
     house.run(&["rollout", "status", "to-qwen"]).exits(0);
+    house.write(CONFIG);
     let gateway = house.serve();
     assert_eq!(word(&gateway), "aborted");
     assert_eq!(gateway.chat("gpt-4o", "hello").header("x-crossfade-target"), Some("gpt"));
