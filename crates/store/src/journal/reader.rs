@@ -14,9 +14,9 @@ const CHUNK: usize = 128 << 10;
 pub(crate) struct Position {
     /// The segment.
     pub seq: u64,
-    /// The offset in it; 0 is before its header.
+    /// The offset in it.
     pub offset: u64,
-    /// The segment's nonce, once its header is read.
+    /// The segment's nonce: another segment may get the same number after a power loss, so a number alone is no place.
     pub nonce: u64,
 }
 
@@ -62,7 +62,7 @@ impl Reader {
     /// Continues from a position kept earlier. When that place is not there any more, the journal was replaced or lost
     /// its newest segment with the power: everything is read again, and the database takes each id once.
     pub fn seek(&mut self, position: Position) -> io::Result<()> {
-        let known = position.offset == 0 || self.nonce_of(position.seq)? == Some(position.nonce);
+        let known = position.seq > 0 && self.nonce_of(position.seq)? == Some(position.nonce);
         self.move_to(if known { position } else { Position::default() });
         Ok(())
     }
@@ -75,10 +75,12 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
-        Ok(match frame::read_header(&header) {
-            Some(Header::Ours(nonce)) => Some(nonce),
-            _ => None,
-        })
+        match frame::read_header(&header) {
+            Some(Header::Ours(nonce)) => Ok(Some(nonce)),
+            // Skipping it would end in deleting it.
+            Some(Header::OtherVersion) => Err(io::Error::new(io::ErrorKind::InvalidData, "segment of another version")),
+            Some(Header::Damaged) | None => Ok(None),
+        }
     }
 
     /// Whether everything that was written before segment `seq` has been read.
@@ -119,34 +121,19 @@ impl Reader {
             if self.torn {
                 return self.leave_segment();
             }
-            let here = &self.held[self.at..];
-            let needed = if self.position.offset == 0 {
-                match frame::read_header(here) {
-                    Some(Header::Ours(nonce)) => {
-                        self.position.nonce = nonce;
-                        self.step(HEADER_LEN);
-                        continue;
-                    }
-                    Some(Header::Damaged | Header::OtherVersion) => {
-                        self.tear();
-                        continue;
-                    }
-                    None => HEADER_LEN,
+            let needed = match frame::decode(&self.held[self.at..]) {
+                Frame::Whole(payload) => {
+                    let len = payload.len();
+                    let start = self.at + FRAME_HEAD;
+                    self.at += FRAME_HEAD + len;
+                    self.position.offset += (FRAME_HEAD + len) as u64;
+                    return Ok(ReadOutcome::Record(&self.held[start..start + len]));
                 }
-            } else {
-                match frame::decode(here) {
-                    Frame::Whole(payload) => {
-                        let len = payload.len();
-                        let start = self.at + FRAME_HEAD;
-                        self.step(FRAME_HEAD + len);
-                        return Ok(ReadOutcome::Record(&self.held[start..start + len]));
-                    }
-                    Frame::Torn => {
-                        self.tear();
-                        continue;
-                    }
-                    Frame::Short(needed) => needed,
+                Frame::Torn => {
+                    self.tear();
+                    continue;
                 }
+                Frame::Short(needed) => needed,
             };
             if !self.read_on(needed)? {
                 if self.is_active() {
@@ -161,11 +148,6 @@ impl Reader {
                 }
             }
         }
-    }
-
-    fn step(&mut self, n: usize) {
-        self.at += n;
-        self.position.offset += n as u64;
     }
 
     fn tear(&mut self) {
@@ -209,17 +191,25 @@ impl Reader {
         Ok(true)
     }
 
-    /// Goes to the next segment there is; stays when there is none yet.
+    /// Goes behind the header of the next segment there is; stays when there is none yet. One with a damaged header is
+    /// passed over: nothing in it was synced.
     fn leave_segment(&mut self) -> io::Result<ReadOutcome<'_>> {
-        if self.position.seq >= lock(&self.shared.active).0 {
-            return Ok(ReadOutcome::CaughtUp);
+        let active = lock(&self.shared.active).0;
+        let segments = self.shared.files.list()?;
+        let mut n_damaged = 0;
+        for (seq, _) in segments.into_iter().filter(|(seq, _)| (self.position.seq + 1..=active).contains(seq)) {
+            match self.nonce_of(seq)? {
+                Some(nonce) => {
+                    self.n_torn += n_damaged;
+                    self.move_to(Position { seq, offset: HEADER_LEN as u64, nonce });
+                    return Ok(ReadOutcome::NextSegment);
+                }
+                None if seq < active => n_damaged += 1,
+                // The writer is about to.
+                None => {}
+            }
         }
-        let next = self.shared.files.list()?.iter().map(|(seq, _)| *seq).find(|seq| *seq > self.position.seq);
-        let Some(seq) = next else {
-            self.exhausted = true;
-            return Ok(ReadOutcome::CaughtUp);
-        };
-        self.move_to(Position { seq, offset: 0, nonce: 0 });
-        Ok(ReadOutcome::NextSegment)
+        self.exhausted = true;
+        Ok(ReadOutcome::CaughtUp)
     }
 }
