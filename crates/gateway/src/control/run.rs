@@ -79,6 +79,10 @@ impl Work {
             journal_base: HashMap::new(),
         };
         work.heed_restored_breaches();
+        // Before anybody sees a share: one that was proven for other targets is not served.
+        for name in work.rollouts.keys().cloned().collect::<Vec<_>>() {
+            work.heed_config(&name);
+        }
         work.publish_table();
         Ok(work)
     }
@@ -208,9 +212,13 @@ impl Work {
         if transition.to_share < transition.from_share {
             return self.fall(name, pending);
         }
+        // An open breaker is not in the evidence: a rise on it would be in the store for whoever starts after a crash.
+        if transition.to_share > transition.from_share && rollout.live.pending_trip().is_some() {
+            return Err(ControlError::Refused("a breach has just taken the share to 0".into()));
+        }
         let expected = rollout.state.generation;
         self.commit(name, &pending, expected)?;
-        self.adopt(name, pending, begins);
+        self.adopt(name, pending);
         Ok(transition)
     }
 
@@ -228,7 +236,7 @@ impl Work {
             return Err(error);
         }
         committed?;
-        self.adopt(name, pending, false);
+        self.adopt(name, pending);
         Ok(transition)
     }
 
@@ -257,9 +265,10 @@ impl Work {
     }
 
     /// The store has it: now the controller and the request path have it too.
-    fn adopt(&mut self, name: &str, pending: Pending, begins: bool) {
+    fn adopt(&mut self, name: &str, pending: Pending) {
         let Some(rollout) = self.rollouts.get_mut(name) else { return };
         let Pending { state, transition, evidence } = pending;
+        let begins = state.epoch != rollout.state.epoch;
         rollout.state = state;
         rollout.pending = None;
         let view = managed::view(&rollout.policy, &rollout.state);
@@ -316,7 +325,7 @@ impl Work {
         let expected = rollout.state.generation;
         let live = Arc::clone(&rollout.live);
         if self.commit(name, &pending, expected).is_ok() {
-            self.adopt(name, pending, false);
+            self.adopt(name, pending);
             live.trip_persisted();
         }
     }

@@ -277,6 +277,7 @@ fn a_changed_target_sends_a_rollout_back_to_shadow() {
     assert!(bench.live().view().epoch > epoch);
     // A lower share is published before it is committed.
     wait_for("the new targets in the store", || bench.stored().0.fingerprint == "2");
+    wait_for("evidence of the new epoch", || bench.live().evidence().epoch() == bench.live().view().epoch);
 }
 
 #[test]
