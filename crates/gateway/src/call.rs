@@ -126,37 +126,42 @@ fn may_go_elsewhere(failure: &Failure, arm: Option<Arm>) -> bool {
     }
 }
 
-/// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout is nobody's fallback
-/// unless the route says so.
+/// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
+/// back, is nobody's fallback unless the route says so; then it comes last.
 fn steps(exchange: &Exchange) -> Vec<Step> {
     let (prepared, route) = (&exchange.prepared, &exchange.route);
     let mut steps: Vec<Step> = Vec::with_capacity(2);
-    let mut push = |name: &str, emergency: bool| {
+    let arm_of = |name: &str| exchange.assignment.as_ref().and_then(|assignment| assignment.arm_of(name));
+    let mut push = |name: &str, arm: Option<Arm>, emergency: bool| {
         if let Some(destination) = prepared.destination(name)
             && !steps.iter().any(|step| Rc::ptr_eq(&step.destination, destination))
         {
-            let arm = exchange.assignment.as_ref().and_then(|assignment| assignment.arm_of(name));
             steps.push(Step { destination: Rc::clone(destination), arm, emergency });
         }
     };
     match &exchange.assignment {
         Some(assignment) => {
             if assignment.arm == Arm::Candidate {
-                push(&assignment.live.identity.candidate, false);
+                push(&assignment.live.identity.candidate, Some(Arm::Candidate), false);
             }
-            push(&assignment.live.identity.baseline, false);
+            let baseline = &assignment.live.identity.baseline;
+            push(baseline, Some(Arm::Baseline), false);
+            // A reload took it out of the config: the route's own target serves, and is no evidence.
+            if prepared.destination(baseline).is_none() {
+                push(&route.target, None, false);
+            }
         }
-        None => push(&route.target, false),
+        None => push(&route.target, None, false),
     }
-    for name in &route.fallback {
-        if !exchange.worker.deps.live.is_barred(name) {
-            push(name, false);
+    let is_barred = |name: &&String| exchange.worker.deps.live.is_barred(name);
+    for name in route.fallback.iter().filter(|name| !is_barred(name)) {
+        push(name, arm_of(name), false);
+    }
+    if route.emergency_fallback {
+        let under_way = exchange.assignment.as_ref().map(|assignment| &assignment.live.identity.candidate);
+        for name in route.fallback.iter().filter(is_barred).chain(under_way) {
+            push(name, arm_of(name), true);
         }
-    }
-    if let Some(assignment) = &exchange.assignment
-        && route.emergency_fallback
-    {
-        push(&assignment.live.identity.candidate, true);
     }
     steps
 }
