@@ -24,8 +24,8 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Syste
         429 => FailureKind::RateLimited,
         402 => FailureKind::QuotaExhausted,
         401 | 403 => FailureKind::Authentication,
-        408 => FailureKind::HttpServerError,
-        500..=599 => FailureKind::HttpServerError,
+        // A redirect is not followed and not passed on: its caller would follow it past the gateway.
+        300..=399 | 408 | 500..=599 => FailureKind::HttpServerError,
         _ => FailureKind::HttpClientError,
     };
     let mut failure = Failure::new(kind, error.words()).with_status(status.as_u16());
@@ -46,7 +46,7 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Syste
                 failure = failure.with_retry(Retry::Elsewhere);
             }
             // What the caller did not do cannot be the caller's fault.
-            if status.as_u16() == 404 || status.is_redirection() {
+            if status.as_u16() == 404 {
                 failure = failure.with_origin(Origin::Provider).with_retry(Retry::Elsewhere);
             }
         }

@@ -84,7 +84,7 @@ kinds! {
     Disconnected = "disconnected",
     /// The provider answered 4xx and none of the kinds below fits.
     HttpClientError = "http_client_error",
-    /// The provider answered 5xx.
+    /// The provider answered 5xx, 408 or a redirect.
     HttpServerError = "http_server_error",
     /// The provider asked to slow down.
     RateLimited = "rate_limited",

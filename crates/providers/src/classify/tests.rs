@@ -29,7 +29,7 @@ fn every_status_has_its_class_and_advice() {
     check(404, &code("model_not_found"), Kind::HttpClientError, Provider, true);
     check(413, "", Kind::HttpClientError, Caller, false);
     check(422, "", Kind::HttpClientError, Caller, false);
-    check(302, "", Kind::HttpClientError, Provider, true);
+    check(302, "", Kind::HttpServerError, Provider, true);
     check(408, "", Kind::HttpServerError, Provider, true);
     check(500, "", Kind::HttpServerError, Provider, true);
     check(503, "upstream gone", Kind::HttpServerError, Provider, true);
