@@ -38,7 +38,8 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target) -> Option<Adapted>
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
     let usage_added = change(&mut patch, request, target);
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
-    if !target.parameters.remove.iter().any(|field| field == "store") {
+    let takes_store = request.endpoint == Endpoint::ChatCompletions;
+    if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
         patch.store_false();
     }
     let (body, changes) = patch.finish();
