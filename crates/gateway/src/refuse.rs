@@ -37,7 +37,7 @@ pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Re
     if let Some(wait) = refusal.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
-    if final_word {
+    if final_word || !refusal.may_retry {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     // What is left of the request is not read.
