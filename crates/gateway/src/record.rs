@@ -25,6 +25,9 @@ use crate::shadow::Pair;
 use crate::snapshot::Route;
 use crate::worker::{Destination, Prepared, Worker};
 
+/// How long an answer waits for its record. A disk that hangs for longer is one that does not take records.
+const RECORD_PATIENCE: Duration = Duration::from_secs(30);
+
 /// The status of an answer nobody waited for, in records only.
 const CLIENT_GONE: u16 = 499;
 
@@ -149,10 +152,13 @@ fn submit(worker: &Worker, record: &Record) -> Result<Ticket, Failure> {
 
 /// Waits until a record is as safe as the journal's mode promises.
 pub(crate) async fn on_record(worker: &Worker, ticket: Ticket) -> Result<(), Failure> {
-    ticket.wait().await.map_err(|error| {
-        add(&worker.counters.records_failed, 1);
-        Failure::new(FailureKind::RecordUnavailable, error.to_string())
-    })
+    let detail = match tokio::time::timeout(RECORD_PATIENCE, ticket.wait()).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the journal did not write within {RECORD_PATIENCE:?}"),
+    };
+    add(&worker.counters.records_failed, 1);
+    Err(Failure::new(FailureKind::RecordUnavailable, detail))
 }
 
 impl Exchange {
