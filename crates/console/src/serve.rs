@@ -22,6 +22,7 @@ use crate::routes;
 /// Largest request body the admin API reads.
 const MAX_BODY: usize = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the admin listener needs beyond its socket.
@@ -153,8 +154,12 @@ async fn answer(
     if head.method != http::Method::GET && !is_json {
         return Ok(routes::failure(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send `content-type: application/json`"));
     }
-    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
-        return Ok(routes::failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB or was cut"));
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => {
+            return Ok(routes::failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB or was cut"));
+        }
+        Err(_) => return Ok(routes::failure(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
     };
     let body = body.to_bytes();
     // Operations read SQLite and wait for the controller: off this thread, so that one slow answer delays no other.
