@@ -156,7 +156,7 @@ fn open_record(config: &Config) -> Result<(Journal, Shipper), Stop> {
     let database = Database::open(&config.store).map_err(Stop::failed)?;
     let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).context("could not start shipping")?;
     if !shipper.flush(CATCH_UP) {
-        tracing::warn!("the journal of the last run is not shipped yet; its evidence counts later");
+        tracing::warn!("the journal of the last run is not shipped yet; what it saw last is not in the evidence");
     }
     Ok((journal, shipper))
 }
