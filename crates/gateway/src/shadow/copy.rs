@@ -57,6 +57,11 @@ pub(super) async fn send(place: Place, offer: Offer) {
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
     let mut copy = Copy::new(&offer, destination);
     let ended = copy.run(shadow, &offer, destination, adapted).await;
+    // Our own limit on calls to the provider, not its failure: the copy was never sent.
+    if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
+        shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
+        return dropped(shadow, &offer, ShadowDrop::Concurrency);
+    }
     copy.finish(shadow, &offer, permit, ended);
 }
 
