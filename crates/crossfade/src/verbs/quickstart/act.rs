@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use gateway::live::LiveRollout;
 use operations::rollouts::{self, RolloutView};
-use operations::{Actor, Role};
+use operations::{Actor, OperationError, Role};
 use rollout::Status;
 use serde::Serialize;
 use store::TransitionRow;
@@ -127,8 +127,9 @@ impl Act<'_> {
             if may_plant && canary_since.is_some_and(|since| since.elapsed() >= HONEYMOON) {
                 planted = Some(self.plant(&live)?);
             }
-            if facts.status == Status::AwaitingApproval {
-                self.change("approve", APPROVER, Role::Approver)?;
+            // Once: between the approval and the promotion lies a tick of the controller.
+            if facts.status == Status::AwaitingApproval && facts.approvals.is_empty() {
+                self.approve()?;
             }
             let ending = match facts.status {
                 Status::Completed => Some(Ending::Full),
@@ -184,6 +185,15 @@ impl Act<'_> {
         .map_err(operation)?;
         self.story.planted(self.plot, REGRESSED_ERROR_RATE);
         Ok(planted)
+    }
+
+    /// A rollback may come between the look and the approval; then there is nothing to approve.
+    fn approve(&self) -> Result<(), Stop> {
+        let approver = actor(APPROVER, Role::Approver);
+        match rollouts::change(&self.running.desk, &approver, self.plot.rollout, "approve", "quickstart") {
+            Ok(_) | Err(OperationError::Refused(_)) => Ok(()),
+            Err(error) => Err(operation(error)),
+        }
     }
 
     fn change(&self, verb: &str, who: &str, role: Role) -> Result<(), Stop> {
