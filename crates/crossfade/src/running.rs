@@ -24,8 +24,9 @@ use crate::out::Stop;
 const TICK: Duration = Duration::from_millis(100);
 /// A store that refuses for this long counts as control plane lost.
 const STORE_PATIENCE: Duration = Duration::from_secs(60);
-/// How long a start waits for what a dead process left in the journal.
-const CATCH_UP: Duration = Duration::from_secs(30);
+/// How long a start waits for what a dead process left in the journal. What takes longer goes on beside the traffic, which
+/// is the baseline's until it is done.
+const CATCH_UP: Duration = Duration::from_millis(300);
 
 /// A running gateway.
 pub(crate) struct Running {
@@ -38,7 +39,7 @@ pub(crate) struct Running {
     ready: Arc<AtomicBool>,
     controller: Controller,
     admin: Admin,
-    shipper: Shipper,
+    shipper: Arc<Shipper>,
     journal: Journal,
     lease: Lease,
 }
@@ -57,11 +58,13 @@ impl Running {
         let (journal, shipper) = open_record(config)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let live = Arc::new(LiveTable::default());
+        let inherited = Arc::clone(&shipper);
         let controller = Controller::start(ControllerParts {
             database: Database::open(&config.store).map_err(Stop::failed)?,
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
+            record_ready: Box::new(move || inherited.counts().inherited_shipped),
             tick: TICK,
             store_patience: STORE_PATIENCE,
         })
@@ -75,7 +78,7 @@ impl Running {
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
         let ready = Arc::new(AtomicBool::new(true));
-        let reloader = Arc::new(Reloader::new(path, config, snapshot, Arc::clone(&providers)));
+        let reloader = Arc::new(Reloader::new(path, config, snapshot, Arc::clone(&providers), Arc::clone(&live)));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
         let desk = Arc::new(Desk::new(DeskParts {
             control: controller.control(),
@@ -143,7 +146,7 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Stop> {
 }
 
 /// The journal, and the database with everything a dead process left in the journal.
-fn open_record(config: &Config) -> Result<(Journal, Shipper), Stop> {
+fn open_record(config: &Config) -> Result<(Journal, Arc<Shipper>), Stop> {
     let record = &config.record;
     let settings = store::Config {
         mode: record.mode,
@@ -156,9 +159,11 @@ fn open_record(config: &Config) -> Result<(Journal, Shipper), Stop> {
     let database = Database::open(&config.store).map_err(Stop::failed)?;
     let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).context("could not start shipping")?;
     if !shipper.flush(CATCH_UP) {
-        tracing::warn!("the journal of the last run is not shipped yet; what it saw last is not in the evidence");
+        tracing::warn!(
+            "the journal of the last run is not shipped yet; rollouts wait for it, everybody is on the baseline"
+        );
     }
-    Ok((journal, shipper))
+    Ok((journal, Arc::new(shipper)))
 }
 
 fn size(config: &Config) -> Size {
@@ -172,6 +177,7 @@ pub(crate) struct Reloader {
     fixed: String,
     snapshot: Arc<ArcSwap<Snapshot>>,
     providers: Arc<providers::Shared>,
+    live: Arc<LiveTable>,
 }
 
 impl Reloader {
@@ -180,8 +186,9 @@ impl Reloader {
         config: &Config,
         snapshot: Arc<ArcSwap<Snapshot>>,
         providers: Arc<providers::Shared>,
+        live: Arc<LiveTable>,
     ) -> Reloader {
-        Reloader { path, fixed: fixed(config), snapshot, providers }
+        Reloader { path, fixed: fixed(config), snapshot, providers, live }
     }
 
     /// Reloads and says what came of it, in the log too.
@@ -197,6 +204,13 @@ impl Reloader {
     }
 
     fn swap(&self, config: &Config) -> Result<Reloaded, Stop> {
+        if let Some(rollout) = self.live.lost_by(&config.snapshot).first() {
+            let stop =
+                Stop::usage(anyhow!("rollout `{rollout}` is live, and this config has it no more or on another route"));
+            return Err(
+                stop.hint(format!("`crossfade rollout abort {rollout}` first, or leave it in the config as it is"))
+            );
+        }
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         if fixed(config) != self.fixed {
             tracing::warn!("listen, admin, store, record and workers take effect at the next start");

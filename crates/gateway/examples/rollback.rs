@@ -84,6 +84,7 @@ impl Bench {
             candidate: "next".to_owned(),
             unit: Unit::Conversation,
             salt: "bench".to_owned(),
+            fingerprint: String::new(),
         };
         let view =
             View { epoch: EPOCH, generation: 1, share: self.share, holdback: 0.0, shadow_sample: 0.0, watching: true };

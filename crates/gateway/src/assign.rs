@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::live::{LiveRollout, LiveTable};
 use crate::parse::Parsed;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, Snapshot};
 
 /// The purpose word of the assignment hash; the shadow's sample has its own.
 const ASSIGN: &str = "assign";
@@ -65,8 +65,8 @@ impl Assignment {
 }
 
 /// Assigns a request, when a rollout splits its route.
-pub(crate) fn assign(table: &LiveTable, route: &Route, caller: &Caller<'_>) -> Option<Assignment> {
-    let live = table.for_route(&route.name)?;
+pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Option<Assignment> {
+    let live = table.for_route(&route.name).filter(|live| snapshot.covers(&live.identity))?;
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
     let view = live.view();

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-pub use managed::StoredState;
+pub use managed::{StoredState, audit};
 use rollout::{Policy, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
@@ -156,6 +156,9 @@ pub struct ControllerParts {
     pub live: Arc<LiveTable>,
     /// The journal, for its drop rate.
     pub journal: Journal,
+    /// Whether everything that earlier processes recorded is in the store. Until it is, every rollout is withheld: a
+    /// breach may be among what is still to come.
+    pub record_ready: Box<dyn Fn() -> bool + Send>,
     /// How often it looks; 100 ms but for compressed time.
     pub tick: Duration,
     /// How long the store may refuse before the control plane counts as lost.
@@ -192,7 +195,7 @@ pub enum StartError {
 
 impl Controller {
     /// Loads the stored rollouts, publishes them, and starts the thread. When this returns, the request path sees every
-    /// rollout at the share the store holds, or at 0.
+    /// rollout at the share the store holds, or none of them while the record is not ready.
     ///
     /// # Errors
     /// When the store cannot be read, a stored state cannot be understood, or no thread can be had.

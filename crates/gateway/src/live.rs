@@ -14,6 +14,8 @@ use arc_swap::{ArcSwap, Guard};
 use rollout::{Breach, Evidence, Outcome, PairOutcome, Timestamp, Unit};
 use wire::record::{ShadowDrop, UnitSource};
 
+use crate::snapshot::Snapshot;
+
 /// Microseconds since the Unix epoch, by the system clock.
 #[must_use]
 pub fn now() -> Timestamp {
@@ -72,6 +74,8 @@ pub struct Identity {
     pub unit: Unit,
     /// Salt of the assignment hash.
     pub salt: String,
+    /// Hash of both targets as the evidence knows them.
+    pub fingerprint: String,
 }
 
 /// One rollout in memory, shared by every worker, the shadow and the controller.
@@ -346,6 +350,16 @@ impl LiveTable {
     #[must_use]
     pub fn is_barred(&self, target: &str) -> bool {
         self.0.load().barred.contains(target)
+    }
+
+    /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up before they are aborted.
+    #[must_use]
+    pub fn lost_by(&self, snapshot: &Snapshot) -> Vec<String> {
+        let lost = |live: &&Arc<LiveRollout>| {
+            let settings = snapshot.rollouts.get(&live.identity.name);
+            settings.is_none_or(|settings| settings.route != live.identity.route)
+        };
+        self.0.load().by_route.values().filter(lost).map(|live| live.identity.name.clone()).collect()
     }
 
     /// Every live rollout.

@@ -59,7 +59,7 @@ async fn exchange(worker: &Rc<Worker>, endpoint: Endpoint, request: Request<Inco
         Err(refusal) => return refused(worker, id, &refusal),
     };
     let caller = Caller { id, headers: &head.headers, principal: principal.as_deref(), request: &request };
-    let assignment = assign::assign(&worker.deps.live, &route, &caller);
+    let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let opening = Opening { id, arrival, principal, request, route, assignment };
     let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,

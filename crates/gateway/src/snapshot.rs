@@ -8,6 +8,7 @@ use std::time::Duration;
 use providers::ProviderConfig;
 
 use crate::control::RolloutSettings;
+use crate::live::Identity;
 
 /// One whole resolved config.
 #[derive(Debug)]
@@ -27,6 +28,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether a live rollout is still about the targets of this config. Between a reload and the controller's next look
+    /// it may not be: then nobody is assigned.
+    #[must_use]
+    pub fn covers(&self, rollout: &Identity) -> bool {
+        self.rollouts.get(&rollout.name).is_none_or(|settings| settings.fingerprint == rollout.fingerprint)
+    }
+
     /// The target called `name`.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {

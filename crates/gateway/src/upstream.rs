@@ -31,6 +31,8 @@ pub(crate) struct Upstream {
     format: Option<Accumulator>,
     seen: Seen,
     n_choices: u64,
+    /// The bound on what is held, when it is not the usual one.
+    within: Option<usize>,
 }
 
 /// What a stream has told so far.
@@ -63,7 +65,17 @@ impl Upstream {
             format: request.view.has_format().then(Accumulator::new),
             seen: Seen::default(),
             n_choices: request.n_choices(),
+            within: None,
         }
+    }
+
+    /// The same, holding at most `n_bytes` of the stream at once: half for an event that is not whole yet, half for what the
+    /// format is judged by. A longer event ends the stream as [`FailureKind::Capacity`]; of more text, the format is not known.
+    pub(crate) fn within(mut self, n_bytes: usize) -> Self {
+        self.decoder = Some(Decoder::with_limit(n_bytes / 2));
+        self.format = self.format.map(|_| Accumulator::with_limit(n_bytes / 2));
+        self.within = Some(n_bytes);
+        self
     }
 
     pub(crate) fn seen(&self) -> &Seen {
@@ -130,7 +142,8 @@ impl Upstream {
         self.seen.n_bytes += bytes.len() as u64;
         let Some(decoder) = &mut self.decoder else { return };
         if let Err(error) = decoder.push(bytes, events) {
-            self.stopped = Some(Err(Failure::new(FailureKind::Malformed, error.to_string())));
+            let kind = if self.within.is_some() { FailureKind::Capacity } else { FailureKind::Malformed };
+            self.stopped = Some(Err(Failure::new(kind, error.to_string())));
         }
     }
 

@@ -3,7 +3,7 @@
 use gateway::control::{StoredState, Verb};
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
-use store::{Database, ExchangeFilter, PairCounts, RolloutRow, TransitionRow};
+use store::{Database, RolloutRow, TransitionRow};
 
 use crate::desk::{Actor, Desk, OperationError, Role};
 
@@ -50,25 +50,8 @@ pub struct RolloutView {
     pub evidence_saved_at_us: Option<u64>,
     /// Numbers and words about the epoch it is in.
     pub explanation: Explanation,
-    /// Pairs in the store, over all epochs.
-    pub pairs: PairTotals,
     /// The last transitions, newest first.
     pub transitions: Vec<TransitionRow>,
-}
-
-/// What became of the copies of a rollout, over all epochs, as the store has them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct PairTotals {
-    /// Both answers are there.
-    pub complete: u64,
-    /// Copies dropped, by reason.
-    pub dropped: std::collections::BTreeMap<String, u64>,
-}
-
-impl From<PairCounts> for PairTotals {
-    fn from(counts: PairCounts) -> Self {
-        Self { complete: counts.complete, dropped: counts.dropped }
-    }
 }
 
 /// Every rollout in the store, by name.
@@ -109,8 +92,6 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     let mut transitions = database.transitions(Some(name)).map_err(reading)?;
     transitions.reverse();
     transitions.truncate(LAST_TRANSITIONS);
-    let filter = ExchangeFilter { rollout: Some(name.to_owned()), ..ExchangeFilter::default() };
-    let pairs = database.pair_counts(&filter).map_err(reading)?;
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
     Ok(RolloutView {
         name: row.name.clone(),
@@ -122,7 +103,6 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         policy_hash: stored.state.policy_hash.clone(),
         evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
         explanation: rollout::explain(&policy, &stored.state, &evidence, &Health::default(), now),
-        pairs: pairs.into(),
         transitions,
     })
 }
@@ -168,21 +148,7 @@ pub fn abort_stored(
     let unreadable = |error: serde_json::Error| corrupt(name, &error);
     let state_json = serde_json::to_string(&StoredState { state, ..stored }).map_err(unreadable)?;
     let expected = row.generation;
-    let audit = TransitionRow {
-        rollout: transition.rollout.clone(),
-        generation: transition.generation,
-        at_us: transition.at.0,
-        from: transition.from.clone(),
-        to: transition.to.clone(),
-        from_share: transition.from_share,
-        to_share: transition.to_share,
-        epoch: transition.epoch,
-        actor: transition.actor.clone(),
-        event: transition.event.clone(),
-        reason: transition.reason.clone(),
-        evidence_json: transition.evidence_json.clone(),
-        policy_hash: transition.policy_hash.clone(),
-    };
+    let audit = gateway::control::audit(&transition);
     let next = RolloutRow { state_json, ..row };
     match database.commit_transition(expected, &next, &audit, None) {
         Ok(_) => Ok(transition),

@@ -72,6 +72,8 @@ pub struct ShipperCounts {
     pub cpu_us: u64,
     /// True when everything written was shipped at the last look.
     pub caught_up: bool,
+    /// True once everything that earlier processes left is in the database.
+    pub inherited_shipped: bool,
 }
 
 /// The shipping thread; it stops when this is dropped.
@@ -253,6 +255,7 @@ impl Ship {
             return Err(error.into());
         }
         self.swept |= batch.sweep;
+        self.shared.lock().counts.inherited_shipped = self.swept;
         self.count(&batch);
         if batch.crosses() {
             self.delete_finished();

@@ -28,6 +28,8 @@ pub(super) struct Managed {
     pub live: Arc<LiveRollout>,
     /// Lowered already, to be committed as soon as the store takes it.
     pub pending: Option<Pending>,
+    /// Somebody else moved it in the store: this process does not move it any more.
+    pub stranded: bool,
 }
 
 /// What is stored as a rollout's state: `rollout::State` and what only the gateway needs.
@@ -55,9 +57,10 @@ impl Managed {
             candidate: state.candidate.clone(),
             unit: policy.unit,
             salt: state.salt.clone(),
+            fingerprint: fingerprint.clone(),
         };
         let live = Arc::new(LiveRollout::new(identity, view(&policy, &state), evidence, wake));
-        Self { route, fingerprint, simulated, policy, state, live, pending: None }
+        Self { route, fingerprint, simulated, policy, state, live, pending: None, stranded: false }
     }
 
     /// The row the store keeps of `state`.
@@ -125,7 +128,7 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Ev
             unit: outcome.unit,
             arm,
             admitted_at: Timestamp(outcome.received_at_us),
-            at: Timestamp(outcome.finished_at_us),
+            at: Timestamp(outcome.ended_at_us),
             observed,
             bad,
             time_to_first_token_us: outcome.time_to_first_token_us,
@@ -141,11 +144,16 @@ fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
         let known = FailureKind::ALL.iter().find(|kind| kind.as_str() == name);
         known.copied().unwrap_or(FailureKind::Internal)
     });
+    // What only the candidate refused is its failure, as it is on the live path.
+    let refused_alone = failure == Some(FailureKind::HttpClientError)
+        && outcome.arm == Arm::Candidate.as_str()
+        && outcome.served_elsewhere;
+    let failure = if refused_alone { Some(FailureKind::HttpServerError) } else { failure };
     observe::verdict(failure, outcome.format_valid)
 }
 
 /// The audit row of a transition.
-pub(super) fn audit(transition: &Transition) -> TransitionRow {
+pub fn audit(transition: &Transition) -> TransitionRow {
     TransitionRow {
         rollout: transition.rollout.clone(),
         generation: transition.generation,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rollout::{Breach, Decision, Event, Evidence, Health, Policy, Stage, State, Status, Transition};
-use store::{CommitError, Database, DatabaseError, Journal, SeenUnit};
+use store::{CommitError, Database, DatabaseError, Journal, RolloutRow, SeenUnit};
 
 use super::managed::{self, Managed, Pending, StoredState};
 use super::{ControlError, ControllerParts, RolloutSettings, StartError, Verb};
@@ -26,6 +26,8 @@ pub(super) struct Work {
     wake: Waker,
     tick: Duration,
     patience: Duration,
+    /// While set, nothing is live: what earlier processes recorded is not all in the store.
+    withheld: Option<Box<dyn Fn() -> bool + Send>>,
     rollouts: BTreeMap<String, Managed>,
     saved: HashMap<String, (u32, u64)>,
     /// Units counted whose saving failed, with their epoch.
@@ -44,25 +46,7 @@ struct Refusing {
 
 impl Work {
     pub fn load(parts: ControllerParts, wake: Waker) -> Result<Self, StartError> {
-        let ControllerParts { database, snapshot, live, journal, tick, store_patience } = parts;
-        let mut rollouts = BTreeMap::new();
-        for row in database.load_rollouts().map_err(StartError::Load)? {
-            let corrupt = |source| StartError::Corrupt { name: row.name.clone(), source };
-            let stored: StoredState = serde_json::from_str(&row.state_json).map_err(corrupt)?;
-            let policy: Policy = serde_json::from_str(&row.policy_json).map_err(corrupt)?;
-            let epoch = stored.state.epoch;
-            let saved = database.load_evidence(&row.name, epoch).map_err(StartError::Load)?;
-            let counted = database.seen_units(&row.name, epoch).map_err(StartError::Load)?;
-            let saved_at = saved.as_ref().map_or(0, |saved| saved.updated_at_us);
-            let outcomes = if stored.state.status.is_serving() {
-                database.epoch_outcomes(&row.name, epoch, saved_at).map_err(StartError::Load)?
-            } else {
-                Vec::new()
-            };
-            let saved = managed::Saved { evidence: saved, counted, outcomes };
-            let evidence = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
-            rollouts.insert(row.name.clone(), Managed::new(stored, policy, evidence, wake.clone()));
-        }
+        let ControllerParts { database, snapshot, live, journal, record_ready, tick, store_patience } = parts;
         let mut work = Self {
             database,
             snapshot,
@@ -71,20 +55,60 @@ impl Work {
             wake,
             tick,
             patience: store_patience,
-            rollouts,
+            withheld: Some(record_ready),
+            rollouts: BTreeMap::new(),
             saved: HashMap::new(),
             unsaved: HashMap::new(),
             saved_at: Instant::now(),
             refusing: None,
             journal_base: HashMap::new(),
         };
-        work.heed_restored_breaches();
-        // Before anybody sees a share: one that was proven for other targets is not served.
-        for name in work.rollouts.keys().cloned().collect::<Vec<_>>() {
-            work.heed_config(&name);
-        }
-        work.publish_table();
+        work.take_up()?;
         Ok(work)
+    }
+
+    /// Takes up what the store holds, once it holds everything: the last evidence of a process that died is in the record.
+    fn take_up(&mut self) -> Result<(), StartError> {
+        let Some(record_ready) = &self.withheld else { return Ok(()) };
+        let ready = record_ready();
+        let rows = self.database.load_rollouts().map_err(StartError::Load)?;
+        for row in rows {
+            let rollout = self.restore(&row, ready)?;
+            self.rollouts.insert(row.name, rollout);
+        }
+        if !ready {
+            // Their candidates are nobody's fallback meanwhile.
+            let barred = self.rollouts.values().map(|rollout| rollout.state.candidate.clone()).collect();
+            self.live.publish([], barred);
+            self.rollouts.clear();
+            return Ok(());
+        }
+        self.withheld = None;
+        self.heed_restored_breaches();
+        // Before anybody sees a share: one that was proven for other targets is not served.
+        for name in self.rollouts.keys().cloned().collect::<Vec<_>>() {
+            self.heed_config(&name);
+        }
+        self.publish_table();
+        Ok(())
+    }
+
+    fn restore(&self, row: &RolloutRow, with_record: bool) -> Result<Managed, StartError> {
+        let corrupt = |source| StartError::Corrupt { name: row.name.clone(), source };
+        let stored: StoredState = serde_json::from_str(&row.state_json).map_err(corrupt)?;
+        let policy: Policy = serde_json::from_str(&row.policy_json).map_err(corrupt)?;
+        let epoch = stored.state.epoch;
+        let evidence = self.database.load_evidence(&row.name, epoch).map_err(StartError::Load)?;
+        let counted = self.database.seen_units(&row.name, epoch).map_err(StartError::Load)?;
+        let saved_at = evidence.as_ref().map_or(0, |saved| saved.updated_at_us);
+        let outcomes = if with_record && stored.state.status.is_serving() {
+            self.database.epoch_outcomes(&row.name, epoch, saved_at).map_err(StartError::Load)?
+        } else {
+            Vec::new()
+        };
+        let saved = managed::Saved { evidence, counted, outcomes };
+        let evidence = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
+        Ok(Managed::new(stored, policy, evidence, self.wake.clone()))
     }
 
     pub fn tick(&self) -> Duration {
@@ -102,6 +126,10 @@ impl Work {
 
     /// Carries out an operator's command.
     pub fn command(&mut self, verb: Verb, name: &str, actor: &str, reason: &str) -> Result<Transition, ControlError> {
+        if self.withheld.is_some() {
+            let why = "what the last process recorded is still being read; everybody is on the baseline meanwhile";
+            return Err(ControlError::Refused(why.into()));
+        }
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
         let event = match verb {
             Verb::Start => return self.start(name, &actor),
@@ -139,6 +167,11 @@ impl Work {
 
     /// Looks at every rollout once: config, harm, gates, evidence to save, a store that refuses.
     pub fn tick_all(&mut self) {
+        if self.withheld.as_ref().is_some_and(|record_ready| record_ready())
+            && let Err(error) = self.take_up()
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "the stored rollouts cannot be taken up");
+        }
         self.probe_store();
         let names: Vec<String> = self.rollouts.keys().cloned().collect();
         for name in &names {
@@ -207,9 +240,11 @@ impl Work {
         let (state, transition) =
             rollout::apply(&rollout.policy, &rollout.state, event, Some(&evidence), now).map_err(refused)?;
         let begins = state.epoch != rollout.state.epoch;
-        let next = if begins { Evidence::begin(&rollout.policy, &state, Some(&evidence)) } else { evidence };
-        let pending = Pending { state, transition: transition.clone(), evidence: Some(next) };
-        if transition.to_share < transition.from_share {
+        // Where counting goes on, the evidence in the store stays the one that was saved with its units.
+        let next = begins.then(|| Evidence::begin(&rollout.policy, &state, Some(&evidence)));
+        let pending = Pending { state, transition: transition.clone(), evidence: next };
+        if transition.to_share < transition.from_share || matches!(event, Event::Rollback { .. } | Event::Abort { .. })
+        {
             return self.fall(name, pending);
         }
         // An open breaker is not in the evidence: a rise on it would be in the store for whoever starts after a crash.
@@ -245,7 +280,8 @@ impl Work {
         let unreadable =
             |error: serde_json::Error| ControlError::Refused(format!("the state cannot be stored: {error}"));
         let row = rollout.row(&pending.state).map_err(unreadable)?;
-        let evidence = pending.evidence.as_ref().map(|evidence| managed::evidence_row(name, evidence, live::now()));
+        let evidence =
+            pending.evidence.as_ref().map(|evidence| managed::evidence_row(name, evidence, pending.transition.at));
         let evidence = evidence.transpose().map_err(unreadable)?;
         let audit = managed::audit(&pending.transition);
         match self.database.commit_transition(expected, &row, &audit, evidence.as_ref()) {
@@ -259,6 +295,9 @@ impl Work {
             }
             Err(conflict @ CommitError::Conflict { .. }) => {
                 tracing::error!(rollout = name, error = %conflict, "another writer moved the rollout");
+                if let Some(rollout) = self.rollouts.get_mut(name) {
+                    rollout.stranded = true;
+                }
                 Err(ControlError::Refused(format!("{conflict}; restart this gateway to take up what the store holds")))
             }
         }
@@ -321,7 +360,7 @@ impl Work {
         if self.refusing.as_ref().is_some_and(|refusing| refusing.probed.elapsed() < PROBE_EVERY) {
             return;
         }
-        let Some(pending) = rollout.pending.clone() else { return };
+        let Some(pending) = rollout.pending.clone().filter(|_| !rollout.stranded) else { return };
         let expected = rollout.state.generation;
         let live = Arc::clone(&rollout.live);
         if self.commit(name, &pending, expected).is_ok() {
@@ -332,7 +371,7 @@ impl Work {
 
     fn decide(&mut self, name: &str) {
         let Some(rollout) = self.rollouts.get(name) else { return };
-        if rollout.pending.is_some() || !rollout.is_live() {
+        if rollout.pending.is_some() || rollout.stranded || !rollout.is_live() {
             return;
         }
         let health = self.health(name);
@@ -355,14 +394,14 @@ impl Work {
         let (records, dropped) = self.journal_base.get(name).copied().unwrap_or_default();
         Health {
             journal_records: counts.records.saturating_sub(records),
-            journal_dropped: counts.dropped.saturating_sub(dropped),
+            journal_dropped: (counts.dropped + counts.failed).saturating_sub(dropped),
             candidate_breaker_open: false,
         }
     }
 
     fn note_journal(&mut self, name: &str) {
         let counts = self.journal.counts();
-        self.journal_base.insert(name.to_owned(), (counts.records, counts.dropped));
+        self.journal_base.insert(name.to_owned(), (counts.records, counts.dropped + counts.failed));
     }
 
     /// A changed target, prompt or parameter ends the evidence: back to shadow.

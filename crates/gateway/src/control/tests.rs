@@ -1,5 +1,6 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -23,6 +24,7 @@ struct Bench {
     journal: Journal,
     controller: Option<Controller>,
     patience: Duration,
+    record_ready: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -44,6 +46,7 @@ impl Bench {
             journal,
             controller: None,
             patience: Duration::from_secs(60),
+            record_ready: Arc::new(AtomicBool::new(true)),
         };
         bench.boot();
         bench
@@ -51,11 +54,13 @@ impl Bench {
 
     fn boot(&mut self) {
         self.live = Arc::default();
+        let ready = Arc::clone(&self.record_ready);
         let parts = ControllerParts {
             database: Database::open(self.database_path()).unwrap(),
             snapshot: Arc::clone(&self.snapshot),
             live: Arc::clone(&self.live),
             journal: self.journal.clone(),
+            record_ready: Box::new(move || ready.load(Ordering::Acquire)),
             tick: Duration::from_millis(5),
             store_patience: self.patience,
         };
@@ -235,6 +240,19 @@ fn a_breach_that_died_with_its_process_is_found_in_the_record() {
     assert!(bench.live.for_route("gpt").is_none_or(|live| live.view().share == 0.0));
     assert_eq!(bench.stored().0.state.status, Status::RolledBack);
     shipper.stop();
+}
+
+#[test]
+fn until_the_record_is_in_the_store_everybody_is_on_the_baseline() {
+    let mut bench = Bench::new(quick());
+    let share = to_canary(&bench).view().share;
+    bench.record_ready.store(false, Ordering::Release);
+    bench.crash();
+    assert!(bench.live.for_route("gpt").is_none());
+    assert!(bench.live.is_barred("b"));
+    assert!(matches!(bench.command(Verb::Pause, "ann"), Err(ControlError::Refused(_))));
+    bench.record_ready.store(true, Ordering::Release);
+    wait_for("taken up", || bench.live.for_route("gpt").is_some_and(|live| live.view().share == share));
 }
 
 #[test]

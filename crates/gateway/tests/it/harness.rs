@@ -108,6 +108,7 @@ pub fn rollout(share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
         candidate: "b".to_owned(),
         unit: Unit::Request,
         salt: "rollout-1".to_owned(),
+        fingerprint: String::new(),
     };
     let view = View { epoch: 1, generation: 1, share, holdback: 0.0, shadow_sample, watching: true };
     let policy = Policy::template(Risk::Medium);

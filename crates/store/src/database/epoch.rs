@@ -14,8 +14,10 @@ pub struct EpochOutcome {
     pub arm: String,
     /// When the request arrived, Unix microseconds.
     pub received_at_us: u64,
-    /// When the exchange ended, Unix microseconds.
-    pub finished_at_us: u64,
+    /// When the attempt ended, Unix microseconds.
+    pub ended_at_us: u64,
+    /// Whether another target took the request after this attempt.
+    pub served_elsewhere: bool,
     /// Why the attempt failed, when it failed.
     pub failure: Option<String>,
     /// Whether the answer was well-formed; `None` when it did not have to be.
@@ -27,18 +29,20 @@ pub struct EpochOutcome {
 }
 
 impl Database {
-    /// The outcomes of an epoch that became known after `since_us`, oldest first. With 0, all of them.
+    /// The outcomes of an epoch whose attempts ended after `since_us`, oldest first. With 0, all of them.
     pub fn epoch_outcomes(&self, rollout: &str, epoch: u32, since_us: u64) -> Result<Vec<EpochOutcome>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading an epoch's outcomes");
         let mut select = connection
             .prepare(
-                "SELECT e.unit, e.arm, e.received_at_us, e.finished_at_us, a.failure, a.format_valid,
-                        a.time_to_first_token_us, a.duration_us
-                 FROM exchanges e JOIN attempts a ON a.exchange_id = e.id AND a.shadow = 0 AND a.arm = e.arm
-                 WHERE e.rollout = ?1 AND e.epoch = ?2 AND e.finished_at_us > ?3 AND e.unit IS NOT NULL
+                "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
+                        a.format_valid, a.time_to_first_token_us, a.duration_us,
+                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0)
+                 FROM exchanges e JOIN attempts a
+                   ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
+                 WHERE e.rollout = ?1 AND e.epoch = ?2 AND ended > ?3 AND e.unit IS NOT NULL
                    AND coalesce(e.forced, 0) = 0
-                 GROUP BY e.id HAVING a.idx = min(a.idx) ORDER BY e.finished_at_us",
+                 ORDER BY ended",
             )
             .map_err(&what)?;
         let rows = select
@@ -47,11 +51,12 @@ impl Database {
                     unit: row.get(0).map(unsigned)?,
                     arm: row.get(1)?,
                     received_at_us: row.get(2).map(unsigned)?,
-                    finished_at_us: row.get(3).map(unsigned)?,
+                    ended_at_us: row.get(3).map(unsigned)?,
                     failure: row.get(4)?,
                     format_valid: row.get(5)?,
                     time_to_first_token_us: whole(row, 6)?,
                     duration_us: whole(row, 7)?,
+                    served_elsewhere: row.get(8)?,
                 })
             })
             .map_err(&what)?;

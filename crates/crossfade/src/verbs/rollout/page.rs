@@ -214,9 +214,6 @@ fn shadow(view: &RolloutView) -> String {
             list(&coverage.dropped)
         );
     }
-    if view.pairs.complete > 0 || !view.pairs.dropped.is_empty() {
-        text += &format!("on record: {} pairs complete, dropped: {}\n", view.pairs.complete, list(&view.pairs.dropped));
-    }
     let total: u64 = facts.key_sources.iter().map(|(_, n)| n).sum();
     if total > 0 {
         #[expect(clippy::cast_precision_loss, reason = "a count of requests")]

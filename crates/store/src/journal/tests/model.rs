@@ -261,12 +261,13 @@ fn seeds() -> u64 {
 
 #[test]
 fn strict_loses_nothing_it_acknowledged_whatever_happens() {
-    (0..seeds()).for_each(|seed| run(Mode::Strict, seed));
+    // The last one: a segment that was read vanishes with the power and its number is used again.
+    (0..seeds()).chain([37_873]).for_each(|seed| run(Mode::Strict, seed));
 }
 
 #[test]
 fn durable_loses_nothing_at_a_kill_and_only_the_unsynced_with_the_power() {
-    (0..seeds()).for_each(|seed| run(Mode::Durable, seed));
+    (0..seeds()).chain([2706]).for_each(|seed| run(Mode::Durable, seed));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use expect_test::expect_file;
-use operations::rollouts::{PairTotals, RolloutView};
+use operations::rollouts::RolloutView;
 use rollout::{
     Arm, Event, Evidence, Health, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, apply,
     explain,
@@ -121,7 +121,6 @@ impl Case {
             policy_hash: state.policy_hash.clone(),
             evidence_saved_at_us: Some(now.0 - 400_000),
             explanation: explain(&policy, &state, &evidence, &Health::default(), now),
-            pairs: PairTotals { complete: 1200, dropped: [("queue_full".to_owned(), 3)].into() },
             transitions,
         };
         expected.assert_eq(&render(&view, now.0, false));
