@@ -39,7 +39,8 @@ pub struct ShadowLimits {
     pub max_in_flight: usize,
     /// A copy that waited longer than this is dropped.
     pub max_age: Duration,
-    /// Bytes kept of one answer; the rest is read, counted and forgotten.
+    /// Bytes kept of one answer; the rest is read, counted and forgotten. As many again may be held to make sense of what
+    /// arrives, so that a copy takes its request and twice this from `max_bytes`.
     pub max_answer: usize,
 }
 
@@ -109,13 +110,13 @@ pub(crate) struct ShadowDoor {
     bytes: Arc<AtomicUsize>,
     max_bytes: usize,
     /// What one copy may hold besides its request.
-    max_answer: usize,
+    max_held: usize,
 }
 
 impl ShadowDoor {
     /// Room for one copy and its answer, if there is any.
     fn reserve(&self, n_bytes: usize) -> Option<Bytes> {
-        let reserved = Bytes(Arc::clone(&self.bytes), n_bytes + self.max_answer);
+        let reserved = Bytes(Arc::clone(&self.bytes), n_bytes + self.max_held);
         let before = self.bytes.fetch_add(reserved.1, Ordering::AcqRel);
         (before + reserved.1 <= self.max_bytes).then_some(reserved)
     }
@@ -202,13 +203,10 @@ pub(crate) fn start(
 ) -> Result<ShadowThread, StartError> {
     let (sender, offers) = mpsc::channel(limits.queue.max(1));
     let counts = Arc::new(Counts::default());
-    let door = ShadowDoor {
-        sender,
-        bytes: Arc::default(),
-        max_bytes: limits.max_bytes,
-        max_answer: limits.max_answer.min(limits.max_bytes / 2),
-    };
-    let (deps, limits, kept) = (deps.clone(), limits.clone(), Arc::clone(&counts));
+    let limits = ShadowLimits { max_answer: limits.max_answer.min(limits.max_bytes / 4), ..limits.clone() };
+    let (bytes, max_held) = (Arc::default(), 2 * limits.max_answer);
+    let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held };
+    let (deps, kept) = (deps.clone(), Arc::clone(&counts));
     let thread = spawn("shadow", move || async move {
         step_back();
         Shadow::new(deps, limits, kept).run(offers, phase).await;

@@ -4,12 +4,14 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use providers::breaker::Signal;
-use providers::{Call, Permit, Reply};
+use providers::{Call, Permit, Reply, ReplyBody};
+use rollout::{Metric, MetricSet};
 use wire::failure::{Failure, FailureKind};
+use wire::openai::content::Accumulator;
 use wire::private::Private;
 use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
@@ -22,7 +24,9 @@ use crate::upstream::Upstream;
 use crate::worker::Destination;
 
 /// The longest answer that is read; one that goes on is cut and counts as malformed.
-const LONGEST_ANSWER: usize = 64 << 20;
+const LONGEST_ANSWER: u64 = 64 << 20;
+
+const NOT_FORMAT: MetricSet = MetricSet::ALL.xor(MetricSet::of(&[Metric::Format]));
 
 /// One of the copies that may be under way at once.
 pub(super) struct Place(Rc<Shadow>);
@@ -55,10 +59,13 @@ pub(super) async fn send(place: Place, offer: Offer) {
         return dropped(shadow, &offer, ShadowDrop::BreakerOpen);
     };
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
-    let mut copy = Copy::new(&offer, destination);
+    let mut copy = Copy::new(&offer, destination, shadow.limits.max_answer);
     let ended = copy.run(shadow, &offer, destination, adapted).await;
-    // Our own limit on calls to the provider, not its failure: the copy was never sent.
+    // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
+        if copy.record.status.is_some() {
+            return dropped(shadow, &offer, ShadowDrop::MemoryFull);
+        }
         shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
         return dropped(shadow, &offer, ShadowDrop::Concurrency);
     }
@@ -69,14 +76,14 @@ pub(super) async fn send(place: Place, offer: Offer) {
 pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
     offer.live.shadow_dropped(offer.epoch, reason);
     offer.pair.shadow(Half::NoEvidence);
-    record(shadow, offer, None, (Some(reason), BytesMut::new()));
+    record(shadow, offer, None, (Some(reason), Bytes::new()));
 }
 
 fn record(
     shadow: &Shadow,
     offer: &Offer,
     attempt: Option<AttemptRecord>,
-    (drop, body): (Option<ShadowDrop>, BytesMut),
+    (drop, body): (Option<ShadowDrop>, Bytes),
 ) {
     let record = Record::Shadow(ShadowRecord {
         id: offer.id,
@@ -84,7 +91,7 @@ fn record(
         epoch: offer.epoch,
         attempt,
         drop,
-        body: Private::new(body.freeze()),
+        body: Private::new(body),
     });
     // Nobody waits for a copy's record: a full journal loses it, and the loss is counted.
     if shadow.deps.journal.submit(&record).is_err() {
@@ -96,11 +103,33 @@ fn record(
 struct Copy {
     record: AttemptRecord,
     started: Instant,
-    body: BytesMut,
+    kept: Kept,
+    /// More came than is held at once, so that it is not known whether it has the format asked for.
+    format_unknown: bool,
+}
+
+/// What is kept of an answer. It grows as bytes come and is never larger than its limit.
+struct Kept {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Kept {
+    /// Takes as much as there is room for.
+    fn take(&mut self, piece: &[u8]) {
+        let taken = piece.len().min(self.limit - self.bytes.len());
+        let needed = self.bytes.len() + taken;
+        if needed > self.bytes.capacity() {
+            // Doubled, as a vector does by itself, but never beyond the limit.
+            let capacity = needed.max(self.bytes.capacity() * 2).min(self.limit);
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(&piece[..taken]);
+    }
 }
 
 impl Copy {
-    fn new(offer: &Offer, destination: &Destination) -> Self {
+    fn new(offer: &Offer, destination: &Destination, limit: usize) -> Self {
         let started = Instant::now();
         let target = &destination.target;
         let record = AttemptRecord {
@@ -122,7 +151,7 @@ impl Copy {
             truncated: false,
             answer_bytes: 0,
         };
-        Self { record, started, body: BytesMut::new() }
+        Self { record, started, kept: Kept { bytes: Vec::new(), limit }, format_unknown: false }
     }
 
     async fn run(
@@ -147,10 +176,11 @@ impl Copy {
             reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if reply.status.is_success() && offer.request.streamed() && streamed {
             let upstream = Upstream::new(reply.body, &offer.request, &timeouts, self.started);
+            let upstream = upstream.within(shadow.limits.max_answer);
             self.read_stream(shadow, offer, upstream).await
         } else {
             let deadline = self.started + timeouts.total;
-            self.read_whole(shadow, offer, reply, deadline).await
+            self.read_whole(offer, reply, deadline).await
         }
     }
 
@@ -159,7 +189,7 @@ impl Copy {
         loop {
             let more = upstream.read(&shadow.phase, &mut events).await?;
             for event in events.drain(..) {
-                self.keep(shadow, &event.raw);
+                self.kept.take(&event.raw);
                 upstream.look(&event)?;
                 let seen = upstream.seen();
                 self.record.answer_bytes = seen.n_bytes;
@@ -168,34 +198,39 @@ impl Copy {
             if upstream.seen().done || !more {
                 break;
             }
-            if upstream.seen().n_bytes > LONGEST_ANSWER as u64 {
+            if upstream.seen().n_bytes > LONGEST_ANSWER {
                 return Err(Failure::new(FailureKind::Malformed, "the answer does not end"));
             }
         }
         upstream.whole()?;
+        self.format_unknown = upstream.format().is_some_and(Accumulator::has_overflown);
         answer::stream(&offer.request, &upstream).write(&mut self.record);
         Ok(())
     }
 
-    async fn read_whole(
-        &mut self,
-        shadow: &Shadow,
-        offer: &Offer,
-        reply: Reply,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
+    async fn read_whole(&mut self, offer: &Offer, reply: Reply, deadline: Instant) -> Result<(), Failure> {
         let Reply { status, headers, body, .. } = reply;
-        let read = tokio::time::timeout_at(deadline.into(), body.collect(LONGEST_ANSWER)).await;
-        let body = read.map_err(|_| Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time"))??;
-        self.record.answer_bytes = body.len() as u64;
-        self.keep(shadow, &body);
-        answer::whole(&offer.request, status, &headers, &body)?.write(&mut self.record);
+        let read = tokio::time::timeout_at(deadline.into(), self.read_pieces(body)).await;
+        read.map_err(|_| Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time"))??;
+        // The beginning says what kind of refusal it is; what a success is worth, only the whole does.
+        if self.record.answer_bytes > self.kept.bytes.len() as u64 && status.is_success() {
+            self.format_unknown = offer.request.view.has_format();
+            return Ok(());
+        }
+        answer::whole(&offer.request, status, &headers, &self.kept.bytes)?.write(&mut self.record);
         Ok(())
     }
 
-    fn keep(&mut self, shadow: &Shadow, bytes: &[u8]) {
-        let room = shadow.limits.max_answer.saturating_sub(self.body.len());
-        self.body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    /// Reads to the end, piece by piece: what there is no room for is counted and forgotten.
+    async fn read_pieces(&mut self, mut body: ReplyBody) -> Result<(), Failure> {
+        while let Some(piece) = body.next().await.transpose()? {
+            self.record.answer_bytes += piece.len() as u64;
+            if self.record.answer_bytes > LONGEST_ANSWER {
+                return Err(Failure::new(FailureKind::Malformed, "the answer does not end"));
+            }
+            self.kept.take(&piece);
+        }
+        Ok(())
     }
 
     fn finish(mut self, shadow: &Shadow, offer: &Offer, permit: Permit, ended: Result<(), Failure>) {
@@ -209,7 +244,7 @@ impl Copy {
         let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };
         counter.fetch_add(1, Ordering::Relaxed);
         offer.pair.shadow(self.half());
-        record(shadow, offer, Some(self.record), (None, self.body));
+        record(shadow, offer, Some(self.record), (None, self.kept.bytes.into()));
     }
 
     /// What the guards and gates learn. The gateway let the request through and the baseline's answer decides whether it was
@@ -221,6 +256,7 @@ impl Copy {
         };
         match observe::verdict(failure, self.record.format_valid) {
             Some((observed, bad)) => {
+                let observed = if self.format_unknown { observed.and(NOT_FORMAT) } else { observed };
                 let complete = failure.is_none().then_some(self.record.duration_us);
                 Half::Known { observed, bad, times: (self.record.time_to_first_token_us, complete) }
             }

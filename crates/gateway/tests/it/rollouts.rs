@@ -169,6 +169,45 @@ fn every_baseline_request_is_copied_and_every_pair_complete() {
 }
 
 #[test]
+fn a_copy_holds_no_more_than_its_limit_and_what_it_cannot_judge_is_not_counted() {
+    let long = format!("{{\\\"a\\\":\\\"{}\\\"}}", "x".repeat(1 << 16));
+    let whole = chat_completion(&long.replace("\\\"", "\""));
+    let words: Vec<&str> = std::iter::once("{\"a\":\"").chain(["xxxxxxxx"; 400]).chain(["\"}"]).collect();
+    let stream = chat_stream(&words, true).concat();
+    let sizes = [whole.len(), stream.len()];
+    let copies = Upstream::with(move |request| {
+        if request.text().contains("\"stream\":true") {
+            Script::stream([stream.as_bytes()])
+        } else {
+            Script::json(whole.as_bytes())
+        }
+    });
+    let (a, live) = (answering("{}"), rollout(0.0, 1.0));
+    let mut setup = Setup::to(&[&a, &copies]).with(&live);
+    setup.size.shadow.max_answer = 4096;
+    let gateway = setup.start();
+    let head = r#"{"model":"gpt-4o","messages":[],"response_format":{"type":"json_object"}"#;
+    for end in ["}", r#","stream":true}"#] {
+        assert_eq!(post(gateway.addr, &format!("{head}{end}")).status, 200);
+    }
+    until("both pairs complete", || live.evidence().n_pairs() == 2);
+    until("both pairs on record", || gateway.database.pair_counts(&ExchangeFilter::default()).unwrap().complete == 2);
+    let mut kept = Vec::new();
+    for exchange in gateway.exchanges(2) {
+        let copy = exchange.attempts.iter().find(|attempt| attempt.role == "shadow").unwrap();
+        assert_eq!((copy.measured.failure.as_deref(), copy.measured.format_valid), (None, None));
+        kept.push(copy.answer_bytes);
+    }
+    kept.sort_unstable();
+    let mut sizes = sizes.map(|n| n as u64);
+    sizes.sort_unstable();
+    assert_eq!(kept, sizes, "the whole answer is read and counted");
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (2, 0));
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Format), (0, 0));
+    until("nothing held", || gateway.serving.shadow_totals().bytes == 0);
+}
+
+#[test]
 fn a_copy_that_would_have_side_effects_is_not_made() {
     let (a, b) = (answering("from a"), answering("from b"));
     let live = rollout(0.0, 1.0);

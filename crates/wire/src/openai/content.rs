@@ -5,7 +5,7 @@ use super::{ResponseFormat, format_valid, well_formed};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{Kind, ScanError, unescape_lossy};
 
-/// More than this is not gathered, and the format is then not judged.
+/// More than this is not gathered when nothing else is said, and the format is then not judged.
 pub const MAX_BYTES: usize = 8 << 20;
 
 const MAX_CHOICES: usize = 128;
@@ -13,11 +13,18 @@ const MAX_TOOL_CALLS: usize = 1024;
 
 /// Gathers the deltas of a stream. Only for requests with a format to check, see
 /// [`crate::request::RequestView::has_format`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Accumulator {
     choices: Vec<ChoiceText>,
     n_bytes: usize,
+    limit: usize,
     overflown: bool,
+}
+
+impl Default for Accumulator {
+    fn default() -> Accumulator {
+        Accumulator::new()
+    }
 }
 
 /// What one choice said.
@@ -35,21 +42,33 @@ impl std::fmt::Debug for ChoiceText {
 }
 
 impl Accumulator {
-    /// Nothing gathered yet.
+    /// Nothing gathered yet, and room for [`MAX_BYTES`] of events.
     pub fn new() -> Accumulator {
-        Accumulator::default()
+        Accumulator::with_limit(MAX_BYTES)
+    }
+
+    /// Nothing gathered yet, and room for `limit` bytes of events. What is gathered of them is never more.
+    pub fn with_limit(limit: usize) -> Accumulator {
+        Accumulator { choices: Vec::new(), n_bytes: 0, limit, overflown: false }
+    }
+
+    /// Whether more was said than there was room for: the format is then not known.
+    pub fn has_overflown(&self) -> bool {
+        self.overflown
     }
 
     /// Takes the data of the next event. What is no chunk adds nothing.
     pub fn push(&mut self, data: &[u8]) {
-        if !self.overflown && self.n_bytes + data.len() > MAX_BYTES {
+        if !self.overflown && self.n_bytes + data.len() > self.limit {
             self.overflown = true;
-            self.choices.clear();
         }
         if !self.overflown {
             self.n_bytes += data.len();
             // A chunk that cannot be read is a failure of its own; it is counted by whoever inspects it.
             self.take(data).unwrap_or_default();
+        }
+        if self.overflown {
+            self.choices = Vec::new();
         }
     }
 
@@ -93,18 +112,25 @@ impl Accumulator {
             self.overflown = true;
             return Ok(());
         }
-        if self.choices.len() <= idx {
+        if self.choices.len() <= idx && self.has_room_for((idx + 1 - self.choices.len()) * size_of::<ChoiceText>()) {
             self.choices.resize_with(idx + 1, ChoiceText::default);
         }
         match delta {
-            Some(at) if begins_with(data, at, b'{') => self.delta(data, at, idx),
+            Some(at) if begins_with(data, at, b'{') && !self.overflown => self.delta(data, at, idx),
             _ => Ok(()),
         }
     }
 
+    /// An event of a few bytes may name the last of many choices or tool calls: their places count too.
+    fn has_room_for(&mut self, n_bytes: usize) -> bool {
+        self.n_bytes += n_bytes;
+        self.overflown |= self.n_bytes > self.limit;
+        !self.overflown
+    }
+
     fn delta(&mut self, data: &[u8], at: usize, idx: usize) -> Result<(), ScanError> {
-        let choice = &mut self.choices[idx];
-        let overflown = &mut self.overflown;
+        let Accumulator { choices, n_bytes, limit, overflown } = self;
+        let choice = &mut choices[idx];
         let mut walk = Object::open(data, at)?;
         while let Some(key) = walk.next_key()? {
             let (kind, value) = walk.skip()?;
@@ -117,6 +143,11 @@ impl Accumulator {
                         return;
                     }
                     if choice.tool_arguments.len() <= call {
+                        *n_bytes += (call + 1 - choice.tool_arguments.len()) * size_of::<Vec<u8>>();
+                        *overflown |= *n_bytes > *limit;
+                        if *overflown {
+                            return;
+                        }
                         choice.tool_arguments.resize_with(call + 1, Vec::new);
                     }
                     unescape_lossy(data, arguments, &mut choice.tool_arguments[call]);

@@ -66,3 +66,18 @@ fn what_is_gathered_does_not_print() {
     gathered.push(br#"{"choices":[{"delta":{"content":"canary"}}]}"#);
     assert!(!format!("{gathered:?}").contains("canary"));
 }
+
+#[test]
+fn no_more_is_gathered_than_there_is_room_for() {
+    let events = [
+        format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{}"}}}}]}}"#, "x".repeat(1000)),
+        r#"{"choices":[{"index":120,"delta":{"content":"x"}}]}"#.to_owned(),
+        r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":1000,"function":{"arguments":"x"}}]}}]}"#.to_owned(),
+    ];
+    for event in events {
+        let mut gathered = Accumulator::with_limit(1000);
+        gathered.push(event.as_bytes());
+        assert!(gathered.has_overflown() && gathered.choices.is_empty(), "{event}");
+        assert_eq!(gathered.format_valid(JsonObject), None);
+    }
+}
