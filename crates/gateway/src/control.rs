@@ -6,8 +6,11 @@
 //! and committed after. What could not be committed is tried again at every tick, and a store that stays unwritable for
 //! a minute counts as control plane lost (DESIGN law 6).
 
+mod commands;
 mod managed;
+mod moves;
 mod run;
+mod storing;
 #[cfg(test)]
 mod tests;
 

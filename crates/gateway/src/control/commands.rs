@@ -1,0 +1,131 @@
+//! What operators ask for.
+
+use std::sync::Arc;
+
+use rollout::{Event, Evidence, State, Status, Transition};
+
+use super::managed::{Managed, Pending, StoredState};
+use super::moves::refused;
+use super::run::Work;
+use super::{ControlError, RolloutSettings, Verb};
+use crate::live;
+
+impl Work {
+    /// Carries out an operator's command.
+    pub(super) fn command(
+        &mut self,
+        verb: Verb,
+        name: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Transition, ControlError> {
+        if self.withheld.is_some() {
+            let why = "what the last process recorded is still being read; everybody is on the baseline meanwhile";
+            return Err(ControlError::Refused(why.into()));
+        }
+        let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        let event = match verb {
+            Verb::Start => return self.start(name, &actor),
+            Verb::Promote => Event::ForcePromote { actor, reason },
+            Verb::Approve => Event::Approve { actor },
+            Verb::Pause => Event::Pause { actor, reason },
+            Verb::Abort => Event::Abort { actor, reason },
+            Verb::Resume => return self.resume(name, Event::Resume { actor, reason }),
+        };
+        self.happen(name, &event)
+    }
+
+    pub(super) fn start(&mut self, name: &str, actor: &str) -> Result<Transition, ControlError> {
+        let settings = self.settings(name).ok_or_else(|| ControlError::Unknown(name.into()))?;
+        if let Some(known) = self.rollouts.get(name) {
+            let status = known.state.status.as_str().replace('_', " ");
+            return Err(ControlError::Refused(format!(
+                "rollout `{name}` is {status}; `resume` begins it again from shadow"
+            )));
+        }
+        self.refuse_taken_route(name)?;
+        let salt = format!("{name}-{}", live::now().0);
+        let targets = (settings.baseline.as_str(), settings.candidate.as_str());
+        let draft = State::draft(name, &salt, actor, targets, &settings.policy);
+        let event = Event::Start { actor: actor.into() };
+        let now = live::now();
+        let (state, transition) = rollout::apply(&settings.policy, &draft, &event, None, now).map_err(refused)?;
+        let evidence = Evidence::begin(&settings.policy, &state, None);
+        let stored = StoredState {
+            route: settings.route.clone(),
+            fingerprint: settings.fingerprint.clone(),
+            simulated: self.is_simulated(&settings),
+            state: state.clone(),
+        };
+        let rollout = Managed::new(stored, settings.policy.clone(), evidence.clone(), self.wake.clone());
+        self.rollouts.insert(name.to_owned(), rollout);
+        let pending = Pending { state, transition: transition.clone(), evidence: Some(evidence) };
+        if let Err(error) = self.commit(name, &pending, 0) {
+            self.rollouts.remove(name);
+            return Err(error);
+        }
+        self.note_journal(name);
+        self.publish_table();
+        tracing::info!(rollout = name, actor, "rollout started");
+        Ok(transition)
+    }
+
+    /// After a pause, on as before. After a rollback or an abort, from shadow under what the config says now.
+    pub(super) fn resume(&mut self, name: &str, event: Event) -> Result<Transition, ControlError> {
+        self.refuse_taken_route(name)?;
+        let settings = self.settings(name);
+        let Some(rollout) = self.rollouts.get_mut(name) else { return Err(ControlError::Unknown(name.into())) };
+        let (Status::RolledBack | Status::Aborted, Some(settings)) = (rollout.state.status, settings) else {
+            return self.happen(name, &event);
+        };
+        let before = (rollout.policy.clone(), rollout.state.clone(), rollout.fingerprint.clone());
+        rollout.policy = settings.policy.clone();
+        rollout.fingerprint.clone_from(&settings.fingerprint);
+        rollout.state.baseline.clone_from(&settings.baseline);
+        rollout.state.candidate.clone_from(&settings.candidate);
+        rollout.state.policy_hash = settings.policy.hash();
+        let result = self.happen(name, &event);
+        if result.is_ok() {
+            self.renew_identity(name);
+        } else if let Some(rollout) = self.rollouts.get_mut(name) {
+            (rollout.policy, rollout.state, rollout.fingerprint) = before;
+        }
+        result
+    }
+
+    pub(super) fn settings(&self, name: &str) -> Option<Arc<RolloutSettings>> {
+        self.snapshot.load().rollouts.get(name).cloned()
+    }
+
+    pub(super) fn is_simulated(&self, settings: &RolloutSettings) -> bool {
+        let snapshot = self.snapshot.load();
+        [&settings.baseline, &settings.candidate]
+            .into_iter()
+            .any(|name| snapshot.target(name).is_some_and(|target| target.provider.is_simulated()))
+    }
+
+    pub(super) fn refuse_taken_route(&self, name: &str) -> Result<(), ControlError> {
+        let route = match self.rollouts.get(name) {
+            Some(rollout) => rollout.route.clone(),
+            None => self.settings(name).ok_or_else(|| ControlError::Unknown(name.into()))?.route.clone(),
+        };
+        let taken =
+            self.rollouts.iter().find(|(other, rollout)| *other != name && rollout.is_live() && rollout.route == route);
+        match taken {
+            Some((other, _)) => {
+                Err(ControlError::Refused(format!("route `{route}` is split by rollout `{other}`; abort that first")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Names of targets may have changed with the config: the live rollout is made anew around the same state.
+    pub(super) fn renew_identity(&mut self, name: &str) {
+        let Some(old) = self.rollouts.remove(name) else { return };
+        let simulated = self.settings(name).map_or(old.simulated, |settings| self.is_simulated(&settings));
+        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, state: old.state };
+        let renewed = Managed::new(stored, old.policy, old.live.evidence(), self.wake.clone());
+        self.rollouts.insert(name.to_owned(), renewed);
+        self.publish_table();
+    }
+}
