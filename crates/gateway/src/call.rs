@@ -313,6 +313,8 @@ async fn open_stream(
             break;
         }
     }
+    let first = upstream.seen().time_to_first_token;
+    note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
     Ok(Open { upstream, held: open.0, rest: open.1, usage_added })
 }
@@ -358,6 +360,21 @@ fn begin_attempt(
 pub(crate) fn note(exchange: &mut Exchange, what: impl FnOnce(&mut AttemptRecord)) {
     if let Some(attempt) = &mut exchange.attempt {
         what(&mut attempt.record);
+    }
+}
+
+/// What it says of the attempt under way that its caller left: nothing, or that the target kept it waiting for too long.
+pub(crate) fn left(exchange: &Exchange) -> Failure {
+    let waited_too_long = exchange.attempt.as_ref().is_some_and(|attempt| {
+        let has_content = attempt.record.time_to_first_token_us.is_some() || exchange.whole_answer.is_some();
+        let destination = exchange.prepared.destination(&attempt.record.target);
+        let patience = destination.map(|destination| observe::patience(&destination.provider.config().timeouts));
+        !has_content && patience.is_some_and(|patience| attempt.started.elapsed() >= patience)
+    });
+    if waited_too_long {
+        Failure::new(FailureKind::TimeoutFirstToken, "the caller gave up before any content")
+    } else {
+        Failure::new(FailureKind::ClientGone, "the caller left")
     }
 }
 

@@ -1,6 +1,12 @@
 //! What the guards learn of an exchange. What counts is the attempt of the arm the unit was assigned to, not what the caller saw
-//! after a failover. Not counted: callers that went away, callers' own mistakes, and what ended because Crossfade did.
+//! after a failover. Not counted: callers that soon went away, callers' own mistakes, and what ended because Crossfade did.
+//!
+//! A caller that gives up after a while without any content is evidence: a target that hangs is otherwise invisible wherever
+//! callers are less patient than Crossfade. See [`patience`].
 
+use std::time::Duration;
+
+use providers::Timeouts;
 use rollout::{Metric, MetricSet, Outcome, Timestamp};
 use wire::failure::FailureKind;
 use wire::record::{Arm, AttemptRecord, AttemptRole, ExchangeOutcome};
@@ -10,6 +16,20 @@ use crate::shadow::Half;
 
 /// What every ended attempt tells.
 const ENDED: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout]);
+
+/// The longest that a caller may have to wait for the first content before its leaving is held against the target.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How old an attempt without content must be for its caller's leaving to count as a timeout of the target: a quarter of what
+/// the target is allowed until the first token, and at most 15 s. A caller that leaves earlier changed its mind, and says
+/// nothing of the target.
+///
+/// The same bound holds for both arms and for answers of both kinds, streamed or not: callers that are impatient by nature
+/// leave both arms alike, and the relative guards see no difference. The limit of an absolute guard must leave room for them.
+/// A pair does not count them at all, because nobody gives up a copy.
+pub(crate) fn patience(timeouts: &Timeouts) -> Duration {
+    (timeouts.first_token / 4).min(LONGEST_PATIENCE)
+}
 
 /// The metrics an attempt was judged on, and those it was bad on; `None` when it is no evidence. From the two facts that the
 /// record keeps, so that the same verdict is reached after a crash.

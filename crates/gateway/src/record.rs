@@ -235,11 +235,11 @@ impl Drop for Exchange {
         } else {
             FailureKind::ClientGone
         };
-        let outcome = match kind {
-            FailureKind::ClientGone => ExchangeOutcome::ClientGone,
-            _ => ExchangeOutcome::Truncated,
+        let (outcome, failure) = match kind {
+            FailureKind::ClientGone => (ExchangeOutcome::ClientGone, crate::call::left(self)),
+            _ => (ExchangeOutcome::Truncated, Failure::new(kind, "the exchange was given up")),
         };
-        crate::call::end_attempt(self, Some(&Failure::new(kind, "the exchange was given up")));
+        crate::call::end_attempt(self, Some(&failure));
         if let Err(failure) = self.finish(outcome, Some(kind)) {
             error!(exchange = %self.id, %failure, "an exchange that was given up is not on record");
         }

@@ -79,12 +79,7 @@ pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
     record(shadow, offer, None, (Some(reason), Bytes::new()));
 }
 
-fn record(
-    shadow: &Shadow,
-    offer: &Offer,
-    attempt: Option<AttemptRecord>,
-    (drop, body): (Option<ShadowDrop>, Bytes),
-) {
+fn record(shadow: &Shadow, offer: &Offer, attempt: Option<AttemptRecord>, (drop, body): (Option<ShadowDrop>, Bytes)) {
     let record = Record::Shadow(ShadowRecord {
         id: offer.id,
         rollout: offer.live.identity.name.clone(),

@@ -139,6 +139,29 @@ fn a_caller_that_left_is_no_evidence() {
 }
 
 #[test]
+fn a_candidate_that_hangs_is_rolled_back_although_its_callers_give_up_first() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(1.0, 0.0);
+    let gateway =
+        Setup::to(&[&a, &b]).with(&live).timeouts(|timeouts| timeouts.first_token = Duration::from_secs(2)).start();
+    let mut callers: Vec<_> = (0..6).map(|_| Connection::open(gateway.addr)).collect();
+    for (caller, request) in callers.iter_mut().zip([PLAIN, STREAMED].into_iter().cycle()) {
+        caller.post(request);
+    }
+    assert_eq!(b.wait_for(6, crate::client::PATIENCE).len(), 6);
+    // A quarter of the time to the first token, and a little.
+    std::thread::sleep(Duration::from_millis(600));
+    drop(callers);
+    until("share 0", || live.view().share == 0.0);
+    for exchange in gateway.exchanges(6) {
+        assert_eq!(exchange.exchange.outcome, "client_gone");
+        assert_eq!(exchange.attempts[0].measured.failure.as_deref(), Some("timeout_first_token"));
+    }
+    // The breaker opened at the fifth, and no outcome counts after the switch.
+    assert!(tally(&live, Arm::Candidate, Metric::Timeout).1 >= 5);
+}
+
+#[test]
 fn malformed_json_counts_where_json_was_asked_for() {
     let (a, b) = (answering("from a"), answering("{\\\"a\\\":"));
     let live = rollout(1.0, 0.0);
