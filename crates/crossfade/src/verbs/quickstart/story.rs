@@ -152,7 +152,7 @@ fn gate_line(gate: &Value, evidence: &Value, plan: &[Needed]) -> Option<String> 
         |value: &Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{:+.2}", value * 100.0));
     Some(format!(
         "gate {}: {} {what} used; needed {} typically, {} nine times in ten. Candidate - baseline {} pp, below {} pp, \
-         margin {} pp, e-value {:.1} of {:.0}: {}",
+         margin {} pp, e-value {} of {:.0}: {}",
         gate["metric"].as_str()?,
         gate["n"],
         n(needed.typical),
@@ -160,10 +160,15 @@ fn gate_line(gate: &Value, evidence: &Value, plan: &[Needed]) -> Option<String> 
         points(&gate["estimate"]),
         points(&gate["upper_bound"]),
         points(&gate["margin"]),
-        gate["e_value"].as_f64()?,
+        e_value(gate["e_value"].as_f64()?),
         gate["threshold"].as_f64()?,
         gate["verdict"].as_str()?,
     ))
+}
+
+/// An e-value without digits that say nothing.
+fn e_value(value: f64) -> String {
+    if value < 1e7 { format!("{value:.1}") } else { format!("{value:.0e}") }
 }
 
 fn guard_lines(evidence: &Value) -> Vec<String> {
@@ -172,8 +177,9 @@ fn guard_lines(evidence: &Value) -> Vec<String> {
         let kind = guard["kind"]["kind"].as_str()?;
         let (baseline, candidate) = (&guard["bad_baseline"], &guard["bad_candidate"]);
         Some(format!(
-            "guard {} ({kind}): bad {baseline} on the baseline, {candidate} on the candidate, e-value {e_value:.1} of {threshold:.0}",
-            guard["metric"].as_str()?
+            "guard {} ({kind}): bad {baseline} on the baseline, {candidate} on the candidate, e-value {} of {threshold:.0}",
+            guard["metric"].as_str()?,
+            self::e_value(e_value),
         ))
     };
     evidence["guards"].as_array().into_iter().flatten().filter_map(line).collect()
