@@ -22,6 +22,7 @@ use crate::answer;
 use crate::counters::add;
 use crate::drain::Phase;
 use crate::live::CandidateAttempt;
+use crate::memory::Held;
 use crate::observe;
 use crate::record::{Exchange, Served, micros};
 use crate::shadow;
@@ -30,6 +31,9 @@ use crate::worker::Destination;
 
 /// The longest answer that is held back as a whole, so that it can be recorded and failed over.
 const MAX_WHOLE_ANSWER: usize = 64 << 20;
+
+/// An answer up to this size is not counted: a connection may buffer as much anyway.
+const SMALL_ANSWER: usize = 64 << 10;
 
 /// One call under way.
 pub(crate) struct Attempt {
@@ -121,6 +125,7 @@ pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
 fn may_go_elsewhere(failure: &Failure, arm: Option<Arm>) -> bool {
     match failure.kind {
         FailureKind::RecordUnavailable | FailureKind::ShuttingDown => false,
+        FailureKind::Capacity if failure.status.is_some() => false,
         FailureKind::HttpClientError => arm == Some(Arm::Candidate) || failure.may_fail_over(),
         _ => failure.may_fail_over(),
     }
@@ -251,13 +256,26 @@ async fn read_whole(
 ) -> Result<Bytes, Dead> {
     let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
     let deadline = started + destination.provider.config().timeouts.total;
+    let (prepared, mut held) = (Rc::clone(&exchange.prepared), Held::nothing(&exchange.worker.bodies));
+    let (mut n_bytes, mut n_held) = (0, 0);
+    let count = |n_more: usize| {
+        n_bytes += n_more;
+        let uncounted = if n_bytes > SMALL_ANSWER { n_bytes - n_held } else { 0 };
+        n_held += uncounted;
+        match uncounted {
+            0 => Ok(()),
+            // With the provider's status, which says that a call was made.
+            n => held.grow(n, &prepared.snapshot.limits).map_err(|failure| failure.with_status(status.as_u16())),
+        }
+    };
     let read = async {
-        match tokio::time::timeout_at(deadline.into(), body.collect(MAX_WHOLE_ANSWER)).await {
+        match tokio::time::timeout_at(deadline.into(), body.collect_counted(MAX_WHOLE_ANSWER, count)).await {
             Ok(body) => body,
             Err(_) => Err(Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time")),
         }
     };
     let body = guarded(exchange, read).await?;
+    let body = held.keep(body);
     note(exchange, |record| record.answer_bytes = body.len() as u64);
     let judged = match answer::whole(&exchange.request, status, headers, &body) {
         Ok(judged) => judged,

@@ -18,6 +18,7 @@ mod body;
 mod call;
 pub mod counters;
 pub mod drain;
+mod memory;
 mod observe;
 mod parse;
 mod pipeline;

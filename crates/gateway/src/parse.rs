@@ -1,6 +1,7 @@
 //! The request as it is read: its bytes, kept as they came, and the few fields that routing needs.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,11 +10,12 @@ use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use wire::failure::FailureKind;
+use wire::failure::{Failure, FailureKind};
 use wire::openai::{ErrorBody, Refusal};
 use wire::record::Endpoint;
 use wire::request::RequestView;
 
+use crate::memory::{Bodies, Held};
 use crate::snapshot::Limits;
 
 /// A request that could be read.
@@ -24,6 +26,8 @@ pub(crate) struct Parsed {
     pub(crate) body: Bytes,
     /// What was read, and where.
     pub(crate) view: RequestView,
+    /// The body counts as long as the request is kept, by the live side or by the shadow.
+    _held: Held,
 }
 
 impl Parsed {
@@ -60,6 +64,7 @@ pub(crate) async fn read(
     headers: &HeaderMap,
     incoming: Incoming,
     limits: &Limits,
+    bodies: &Arc<Bodies>,
 ) -> Result<Parsed, Refusal> {
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         let words = "A compressed request body is not supported. Send it without `content-encoding`.";
@@ -67,9 +72,10 @@ pub(crate) async fn read(
         refusal.status = 415;
         return Err(refusal);
     }
-    let body = within(limits.body_timeout, collect(incoming, limits.max_body)).await?;
+    let mut held = Held::nothing(bodies);
+    let body = within(limits.body_timeout, collect(incoming, limits, bodies, &mut held)).await?;
     let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
-    Ok(Parsed { endpoint, body, view })
+    Ok(Parsed { endpoint, body, view, _held: held })
 }
 
 async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
@@ -84,11 +90,15 @@ async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Ref
 }
 
 /// The whole body. One that came in one piece is not copied; the size is checked before a byte of a declared one is read.
-async fn collect(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal> {
+async fn collect(mut incoming: Incoming, limits: &Limits, bodies: &Bodies, held: &mut Held) -> Result<Bytes, Refusal> {
+    let limit = limits.max_body;
     let too_large = || Refusal::too_large(limit as u64);
     let declared = incoming.size_hint().exact();
     if declared.is_some_and(|declared| declared > limit as u64) {
         return Err(too_large());
+    }
+    if declared.is_some_and(|declared| !bodies.has_room(declared, limits)) {
+        return Err(Refusal::of(&Failure::new(FailureKind::Capacity, "no room for a request of this length")));
     }
     let mut first = Bytes::new();
     let mut whole: Option<BytesMut> = None;
@@ -98,6 +108,7 @@ async fn collect(mut incoming: Incoming, limit: usize) -> Result<Bytes, Refusal>
         if so_far + frame.len() > limit {
             return Err(too_large());
         }
+        held.grow(frame.len(), limits).map_err(|failure| Refusal::of(&failure))?;
         match &mut whole {
             None if first.is_empty() => first = frame,
             None => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use wire::failure::Failure;
+use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::openai::{Refusal, models_list};
 use wire::record::Endpoint;
@@ -45,9 +45,9 @@ async fn exchange(worker: &Rc<Worker>, endpoint: Endpoint, request: Request<Inco
     let (head, body) = request.into_parts();
     let prepared = worker.prepared();
     let principal = authenticate::principal(&head.headers);
-    let request = match parse::read(endpoint, &head.headers, body, &prepared.snapshot.limits).await {
+    let request = match parse::read(endpoint, &head.headers, body, &prepared.snapshot.limits, &worker.bodies).await {
         Ok(request) => Arc::new(request),
-        Err(refusal) => return refused(worker, new_id(worker), &refusal),
+        Err(refusal) => return unread(worker, &refusal),
     };
     let arrival = Arrival::now();
     let id = worker.exchange_id(arrival.unix_us);
@@ -115,6 +115,15 @@ fn wrong_method(worker: &Worker, allowed: &'static str) -> Response<Body> {
     refusal.status = 405;
     let mut response = refused(worker, new_id(worker), &refusal);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// A request that was not read to its end: what is left of it is not read, unless it was all there.
+fn unread(worker: &Worker, refusal: &Refusal) -> Response<Body> {
+    let mut response = refused(worker, new_id(worker), refusal);
+    if refusal.kind == FailureKind::Capacity {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -16,6 +16,7 @@ use crate::accept::{self, Door, HAND_OVER};
 use crate::counters::{Counters, Totals};
 use crate::drain::Phase;
 use crate::live::LiveTable;
+use crate::memory::Bodies;
 use crate::shadow::{self, ShadowLimits, ShadowTotals};
 use crate::snapshot::Snapshot;
 use crate::worker::{self, Breakers, Post};
@@ -120,7 +121,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     let addr = listener.local_addr().map_err(StartError::Listener)?;
     let (phase, phase_reader) = watch::channel(Phase::Serving);
     let shadow = shadow::start(deps, &size.shadow, phase_reader.clone())?;
-    let breakers = Arc::new(Breakers::default());
+    let (breakers, bodies) = (Arc::new(Breakers::default()), Arc::new(Bodies::default()));
     let mut threads = Vec::with_capacity(size.n_workers + 1);
     let mut doors = Vec::with_capacity(size.n_workers);
     let mut all_counters = Vec::with_capacity(size.n_workers);
@@ -134,6 +135,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
             deps: deps.clone(),
             shadow: shadow.door(),
             breakers: Arc::clone(&breakers),
+            bodies: Arc::clone(&bodies),
             counters,
             connections,
             n_connections,

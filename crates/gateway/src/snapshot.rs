@@ -107,6 +107,9 @@ pub struct Route {
 pub struct Limits {
     /// Largest request body in bytes; larger is 413.
     pub max_body: usize,
+    /// Bytes of bodies held at once by the whole process: requests, and answers that are held back as a whole. What does not
+    /// fit is 503. Never less than one `max_body`.
+    pub max_bodies: usize,
     /// Connections accepted at once; more wait in the kernel's backlog.
     pub max_connections: usize,
     /// From the first byte of a request to the end of its headers.
@@ -125,6 +128,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body: 32 << 20,
+            max_bodies: 1 << 30,
             max_connections: 16_384,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),

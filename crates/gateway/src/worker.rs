@@ -23,6 +23,7 @@ use wire::ids::ExchangeId;
 use crate::accept::Seat;
 use crate::counters::{Counters, add};
 use crate::drain::{LocalPhase, Phase};
+use crate::memory::Bodies;
 use crate::pipeline;
 use crate::serve::Deps;
 use crate::shadow::ShadowDoor;
@@ -37,6 +38,7 @@ pub(crate) struct Post {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
     pub(crate) breakers: Arc<Breakers>,
+    pub(crate) bodies: Arc<Bodies>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: mpsc::Receiver<std::net::TcpStream>,
     pub(crate) n_connections: Arc<std::sync::atomic::AtomicUsize>,
@@ -48,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
     pub(crate) breakers: Arc<Breakers>,
+    /// What all workers hold together.
+    pub(crate) bodies: Arc<Bodies>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client: Client,
     pub(crate) phase: LocalPhase,
@@ -130,6 +134,7 @@ impl Worker {
             deps: post.deps.clone(),
             shadow: post.shadow.clone(),
             breakers: Arc::clone(&post.breakers),
+            bodies: Arc::clone(&post.bodies),
             counters: Arc::clone(&post.counters),
             phase: LocalPhase::new(),
             tasks: TaskTracker::new(),

@@ -112,16 +112,25 @@ impl ReplyBody {
     }
 
     /// Reads the whole body, at most `limit` bytes. No timer runs here: the caller's deadline covers it.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+    pub async fn collect(self, limit: usize) -> Result<Bytes, Failure> {
+        self.collect_counted(limit, |_| Ok(())).await
+    }
+
+    /// As [`ReplyBody::collect`]; `count` hears of every piece before it is kept, and may end it all.
+    pub async fn collect_counted(
+        mut self,
+        limit: usize,
+        mut count: impl FnMut(usize) -> Result<(), Failure>,
+    ) -> Result<Bytes, Failure> {
         let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
-        let mut n_bytes = first.len();
+        let mut n_bytes = 0;
         let mut whole: Option<BytesMut> = None;
         let mut check = |n_more: usize| {
             n_bytes += n_more;
             let too_long = || Failure::new(FailureKind::Malformed, format!("the answer is longer than {limit} bytes"));
-            if n_bytes > limit { Err(too_long()) } else { Ok(()) }
+            if n_bytes > limit { Err(too_long()) } else { count(n_more) }
         };
-        check(0)?;
+        check(first.len())?;
         while let Some(piece) = self.next().await.transpose()? {
             check(piece.len())?;
             whole.get_or_insert_with(|| BytesMut::from(&first[..])).extend_from_slice(&piece);

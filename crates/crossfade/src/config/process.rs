@@ -96,6 +96,7 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
     let count = |key| section.get(key).and_then(|item| item.count(1, 1 << 20)).and_then(|n| usize::try_from(n).ok());
     let limits = Limits {
         max_body: size("max_body").unwrap_or(defaults.max_body),
+        max_bodies: size("max_bodies").unwrap_or(defaults.max_bodies),
         max_connections: count("max_connections").unwrap_or(defaults.max_connections),
         header_timeout: duration("header_timeout").unwrap_or(defaults.header_timeout),
         body_timeout: duration("body_timeout").unwrap_or(defaults.body_timeout),

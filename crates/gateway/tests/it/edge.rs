@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use scripted::{Script, Upstream, chat_completion};
 
 use crate::client::{Connection, post};
-use crate::harness::{PLAIN, Setup};
+use crate::harness::{PLAIN, Setup, until};
 
 fn upstream() -> Upstream {
     Upstream::start(vec![Script::json(chat_completion("x"))])
@@ -54,6 +54,44 @@ fn a_body_that_is_too_large_is_refused_before_it_is_read() {
         .unwrap();
     chunked.stream.write_all(format!("7d0\r\n{}\r\n", "x".repeat(2000)).as_bytes()).unwrap();
     assert_eq!(chunked.answer().unwrap().status, 413);
+}
+
+#[test]
+fn more_bodies_at_once_than_there_is_room_for_are_refused_until_there_is() {
+    let upstream = upstream();
+    let gateway =
+        Setup::to(&[&upstream]).limits(|limits| (limits.max_body, limits.max_bodies) = (60_000, 60_000)).start();
+    let body = PLAIN.replace("hi", &"x".repeat(50_000));
+    let mut slow = Connection::open(gateway.addr);
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    slow.stream.write_all(head.as_bytes()).unwrap();
+    slow.stream.write_all(&body.as_bytes()[..body.len() - 10]).unwrap();
+    until("the second body is refused", || {
+        let answer = post(gateway.addr, &body);
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+        answer.status == 503
+    });
+    let refused = post(gateway.addr, &body);
+    assert_eq!((refused.status, refused.error()["code"].as_str()), (503, Some("capacity")));
+    assert_eq!((refused.header("retry-after"), refused.header("x-crossfade-origin")), (Some("1"), Some("crossfade")));
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    slow.stream.write_all(&body.as_bytes()[body.len() - 10..]).unwrap();
+    assert_eq!(slow.answer().unwrap().status, 200);
+    drop(slow);
+    until("there is room again", || post(gateway.addr, &body).status == 200);
+}
+
+#[test]
+fn an_answer_there_is_no_room_for_is_refused_and_not_asked_for_elsewhere() {
+    let large = || Upstream::start(vec![Script::json(chat_completion(&"x".repeat(200_000)))]);
+    let (a, b) = (large(), large());
+    let gateway = Setup::to(&[&a, &b])
+        .falling_back_to(&["b"])
+        .limits(|limits| (limits.max_body, limits.max_bodies) = (1000, 100_000))
+        .start();
+    let answer = post(gateway.addr, PLAIN);
+    assert_eq!((answer.status, answer.error()["code"].as_str()), (503, Some("capacity")));
+    assert_eq!(b.requests().len(), 0);
 }
 
 #[test]
