@@ -70,10 +70,43 @@ const NOT_PASSED_ON: [&str; 11] = [
     "alt-svc",
 ];
 
-/// A provider's headers as the caller may see them.
+/// What Crossfade says of itself; nobody else may.
+const OURS: &str = "x-crossfade-";
+
+/// A provider's headers as the caller may see them. Those that `connection` names are for one connection too (RFC 9110 §7.6.1).
 pub(crate) fn pass_on(mut headers: HeaderMap) -> HeaderMap {
-    for name in NOT_PASSED_ON {
+    let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let ours = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with(OURS));
+    let more: Vec<String> =
+        named.flat_map(|names| names.split(',')).chain(ours).map(|name| name.trim().to_ascii_lowercase()).collect();
+    for name in NOT_PASSED_ON.into_iter().chain(more.iter().map(String::as_str)) {
         headers.remove(name);
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_provider_may_not_say_is_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Hop"),
+            ("connection", "x-other-hop,not a header"),
+            ("x-hop", "1"),
+            ("x-other-hop", "1"),
+            ("x-crossfade-origin", "caller"),
+            ("x-crossfade-emergency", "true"),
+            ("x-request-id", "req_1"),
+            ("openai-processing-ms", "12"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let passed_on = pass_on(headers);
+        let mut names: Vec<_> = passed_on.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["openai-processing-ms", "x-request-id"]);
+    }
 }
