@@ -54,7 +54,7 @@ type Relay = Pin<Box<dyn Future<Output = Ending>>>;
 pub(crate) struct Body {
     state: State,
     /// The connection counts as busy until the answer ends.
-    _busy: Option<Busy>,
+    busy: Option<Busy>,
 }
 
 enum State {
@@ -68,16 +68,19 @@ enum State {
 
 impl Body {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { state: State::Whole(bytes), _busy: None }
+        Self { state: State::Whole(bytes), busy: None }
     }
 
     pub(crate) fn relayed(relay: Relay, outlet: Outlet) -> Self {
-        Self { state: State::Relayed(relay, outlet), _busy: None }
+        Self { state: State::Relayed(relay, outlet), busy: None }
     }
 
-    /// Keeps the connection busy until this body ends.
-    pub(crate) fn keeping(mut self, busy: Busy) -> Self {
-        self._busy = Some(busy);
+    /// Keeps the connection busy until this body ends. `chunks`: the caller can tell the end of a body from a cut.
+    pub(crate) fn keeping(mut self, busy: Busy, chunks: bool) -> Self {
+        if !chunks && matches!(self.state, State::Relayed(..)) {
+            busy.ends_with_connection();
+        }
+        self.busy = Some(busy);
         self
     }
 
@@ -87,6 +90,9 @@ impl Body {
             Ending::Cut(last) => (State::Flushing, last),
         };
         self.state = state;
+        if let (State::Ended, Some(busy)) = (&self.state, &self.busy) {
+            busy.answer_is_whole();
+        }
         match (&self.state, last.is_empty()) {
             (State::Ended, true) => Poll::Ready(None),
             (_, true) => Poll::Ready(Some(Err(Cut))),

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONNECTION, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
@@ -23,6 +23,7 @@ use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, res
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incoming>) -> Response<Body> {
     add(&worker.counters.requests, 1);
+    let chunks = request.version() >= Version::HTTP_11;
     let mut response = match Place::of(request.method(), request.uri().path()) {
         Place::Exchange(endpoint) => exchange(&worker, endpoint, request).await,
         Place::Models => refuse::json(StatusCode::OK, models_list(worker.prepared().snapshot.routes.keys())),
@@ -37,7 +38,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incom
     if worker.phase.get() > Phase::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| body.keeping(busy))
+    response.map(|body| body.keeping(busy, chunks))
 }
 
 /// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.

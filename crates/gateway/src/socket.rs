@@ -24,6 +24,8 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(120);
 pub(crate) struct Activity {
     doing: Cell<Doing>,
     deadline: Cell<Instant>,
+    /// An answer under way has no end but that of the connection: until it is whole, the connection must not end in order.
+    unfinished: Cell<bool>,
     header_timeout: Duration,
     write_timeout: Duration,
 }
@@ -47,6 +49,7 @@ impl Activity {
         Rc::new(Self {
             doing: Cell::new(Doing::Idle),
             deadline: Cell::new(Instant::now() + limits.header_timeout),
+            unfinished: Cell::new(false),
             header_timeout: limits.header_timeout,
             write_timeout: limits.write_timeout,
         })
@@ -62,6 +65,18 @@ impl Activity {
             self.doing.set(Doing::Head);
             self.deadline.set(Instant::now() + self.header_timeout);
         }
+    }
+}
+
+impl Busy {
+    /// The answer ends with its connection (HTTP/1.0 has no chunks): a cut one is then told by a reset.
+    pub(crate) fn ends_with_connection(&self) {
+        self.0.unfinished.set(true);
+    }
+
+    /// The answer came to its proper end.
+    pub(crate) fn answer_is_whole(&self) {
+        self.0.unfinished.set(false);
     }
 }
 
@@ -120,6 +135,16 @@ impl Socket {
     }
 }
 
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.activity.unfinished.get()
+            && let Err(error) = self.tcp.set_zero_linger()
+        {
+            tracing::debug!(%error, "a cut answer looks like a whole one to its caller");
+        }
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let socket = self.get_mut();
@@ -165,6 +190,11 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
+        let socket = self.get_mut();
+        // The orderly end that a cut answer must not have; dropping the socket resets it.
+        if socket.activity.unfinished.get() {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut socket.tcp).poll_shutdown(cx)
     }
 }

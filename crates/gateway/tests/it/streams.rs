@@ -1,5 +1,6 @@
 //! Streams that do not end as they should: a caller always learns of it.
 
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use scripted::{Cut, Framing, Hang, Script, Upstream, chat_stream};
@@ -39,6 +40,30 @@ fn a_stream_cut_at_any_byte_never_ends_cleanly() {
             let outcome = gateway.exchange().exchange.outcome;
             assert!(outcome == "truncated" || outcome == "failed", "{outcome} for a cut at {at}");
         }
+    }
+}
+
+#[test]
+fn a_caller_without_chunks_learns_of_a_cut_by_a_reset_and_of_the_end_by_a_close() {
+    let ask = |upstream: &Upstream| {
+        let gateway = Setup::to(&[upstream]).start();
+        let mut stream = std::net::TcpStream::connect(gateway.addr).unwrap();
+        stream.set_read_timeout(Some(crate::client::PATIENCE)).unwrap();
+        let head = format!("POST /v1/chat/completions HTTP/1.0\r\ncontent-length: {}\r\n\r\n", STREAMED.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(STREAMED.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        (String::from_utf8(answer).unwrap(), end.map_err(|error| error.kind()))
+    };
+    let events = chat_stream(&["one", "two"], false);
+    let (answer, end) = ask(&Upstream::start(vec![Script::stream(events.clone())]));
+    assert!(answer.ends_with("data: [DONE]\n\n") && end.is_ok(), "{end:?} {answer}");
+    let cut = events[..3].concat().len();
+    for how in [Cut::Fin, Cut::Rst] {
+        let (answer, end) = ask(&Upstream::start(vec![Script::stream([events.concat()]).cut_after(cut, how)]));
+        assert!(answer.contains("upstream_disconnected"), "{answer}");
+        assert_eq!(end, Err(std::io::ErrorKind::ConnectionReset), "{answer}");
     }
 }
 
