@@ -259,8 +259,11 @@ impl Shadow {
         let current = self.deps.snapshot.load();
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
             let prepared = Prepared::new(Arc::clone(&current), &self.providers, &self.breakers);
-            self.client.retain(&prepared.identities());
-            self.prepared.replace(Rc::new(prepared));
+            let identities = prepared.identities();
+            self.client.retain(&identities);
+            drop(self.prepared.replace(Rc::new(prepared)));
+            self.providers.retain(&identities);
+            self.breakers.retain(&current);
         }
         Rc::clone(&self.prepared.borrow())
     }

@@ -88,6 +88,16 @@ impl Breakers {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(breakers.entry((target.name.clone(), target.fingerprint.clone())).or_default())
     }
+
+    /// Forgets the breakers of targets that are in this config no more, but for those still in use: another worker may not
+    /// have seen the config yet, and a call under way reports to the breaker it began with.
+    pub(crate) fn retain(&self, snapshot: &Snapshot) {
+        let is_in = |(name, fingerprint): &(String, String)| {
+            snapshot.target(name).is_some_and(|target| target.fingerprint == *fingerprint)
+        };
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.retain(|target, breaker| is_in(target) || Arc::strong_count(breaker) > 1);
+    }
 }
 
 impl Prepared {
@@ -149,7 +159,8 @@ impl Worker {
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
             let prepared = Prepared::new(Arc::clone(&current), &self.deps.providers, &self.breakers);
             self.client.retain(&prepared.identities());
-            self.prepared.replace(Rc::new(prepared));
+            drop(self.prepared.replace(Rc::new(prepared)));
+            self.breakers.retain(&current);
         }
         Rc::clone(&self.prepared.borrow())
     }
@@ -235,5 +246,49 @@ async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat)
     drop(seat);
     if let Err(error) = served {
         debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::snapshot::{Drain, Limits, Parameters};
+
+    fn snapshot(fingerprint: &str) -> Arc<Snapshot> {
+        let provider = providers::ProviderConfig::simulated("simulated", Default::default());
+        let target = Target {
+            name: "a".to_owned(),
+            provider: Arc::new(provider),
+            model: "model".to_owned(),
+            parameters: Parameters::default(),
+            prompt: None,
+            fingerprint: fingerprint.to_owned(),
+        };
+        Arc::new(Snapshot {
+            hash: String::new(),
+            targets: BTreeMap::from([("a".to_owned(), Arc::new(target))]),
+            routes: BTreeMap::new(),
+            rollouts: BTreeMap::new(),
+            limits: Limits::default(),
+            drain: Drain::default(),
+        })
+    }
+
+    #[test]
+    fn breakers_of_targets_that_are_gone_are_forgotten_once_nobody_uses_them() {
+        let (breakers, providers) = (Breakers::default(), providers::Shared::new());
+        let n = || breakers.0.lock().unwrap().len();
+        let first = Prepared::new(snapshot("1"), &providers, &breakers);
+        let second = Prepared::new(snapshot("2"), &providers, &breakers);
+        breakers.retain(&second.snapshot);
+        assert_eq!(n(), 2, "another worker still has the first config");
+        drop(first);
+        breakers.retain(&second.snapshot);
+        assert_eq!(n(), 1);
+        let again = Prepared::new(snapshot("2"), &providers, &breakers);
+        let breaker = |prepared: &Prepared| Arc::clone(&prepared.destination("a").unwrap().breaker);
+        assert!(Arc::ptr_eq(&breaker(&second), &breaker(&again)));
     }
 }

@@ -12,13 +12,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use wire::record::Endpoint;
 
-use crate::breaker::Breaker;
 use crate::config::{Dialect, Http2, Identity, ProviderConfig};
 use crate::simulated::Simulated;
 
-/// What all threads of one lane share about providers: breakers, the count of calls in flight, TLS roots. The live
-/// traffic is one lane, the shadow another: shadow calls never use up a limit or trip a breaker of live ones. The
-/// simulated servers are common to all lanes, because they stand for servers outside.
+/// What all threads of one lane share about providers: the count of calls in flight, TLS roots. The live traffic is one
+/// lane, the shadow another: shadow calls never use up a limit of live ones. The simulated servers are common to all
+/// lanes, because they stand for servers outside.
 #[derive(Debug, Default)]
 pub struct Shared {
     states: Mutex<HashMap<Identity, Arc<State>>>,
@@ -31,7 +30,7 @@ impl Shared {
         Self::default()
     }
 
-    /// Another lane: own breakers and limits, the same simulated servers.
+    /// Another lane: own limits, the same simulated servers.
     pub fn lane(&self) -> Self {
         Self { states: Mutex::default(), simulated: Arc::clone(&self.simulated) }
     }
@@ -51,10 +50,14 @@ impl Shared {
         Ok(Arc::new(Provider { config, state }))
     }
 
-    /// Forgets every provider that is not among these identities. Calls in flight are not disturbed.
+    /// Forgets every provider that is not among these identities and that nobody has any more: a thread may still work with
+    /// an earlier config, and another lane with the same simulated server.
     pub fn retain(&self, keep: &[Identity]) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).retain(|identity, _| keep.contains(identity));
-        self.simulated.lock().unwrap_or_else(PoisonError::into_inner).retain(|identity, _| keep.contains(identity));
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.retain(|identity, state| keep.contains(identity) || Arc::strong_count(state) > 1);
+        drop(states);
+        let mut simulated = self.simulated.lock().unwrap_or_else(PoisonError::into_inner);
+        simulated.retain(|identity, server| keep.contains(identity) || Arc::strong_count(server) > 1);
     }
 
     /// The simulated server of the provider of this name, for reading and turning its knobs.
@@ -89,11 +92,6 @@ impl Provider {
     /// Its identity.
     pub fn identity(&self) -> Identity {
         self.state.identity
-    }
-
-    /// Its breaker, common to all threads of the lane.
-    pub fn breaker(&self) -> &Arc<Breaker> {
-        &self.state.breaker
     }
 
     /// How many calls are in flight on this lane.
@@ -136,7 +134,6 @@ pub enum ProviderError {
 /// What outlives a reload.
 pub(crate) struct State {
     pub(crate) identity: Identity,
-    pub(crate) breaker: Arc<Breaker>,
     pub(crate) in_flight: Arc<AtomicUsize>,
     pub(crate) simulated: Option<Arc<Simulated>>,
     /// The headers every call starts with.
@@ -154,7 +151,6 @@ impl State {
     ) -> Result<Self, ProviderError> {
         Ok(Self {
             identity,
-            breaker: Arc::new(Breaker::default()),
             in_flight: Arc::new(AtomicUsize::new(0)),
             simulated,
             headers: headers(config)?,

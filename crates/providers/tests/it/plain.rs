@@ -130,7 +130,7 @@ async fn calls_above_the_limit_are_refused_and_finished_ones_make_room() {
 }
 
 #[tokio::test]
-async fn a_reload_with_the_same_identity_keeps_breaker_and_connections() {
+async fn a_reload_with_the_same_identity_keeps_limits_and_connections() {
     let upstream = Upstream::start(vec![Script::json("{}")]);
     let shared = Shared::new();
     let config = || ProviderConfig::new("test", Dialect::Openai, BaseUrl::parse(&upstream.url()).unwrap());
@@ -143,7 +143,31 @@ async fn a_reload_with_the_same_identity_keeps_breaker_and_connections() {
     client.retain(&[after.identity()]);
     ask(&client, &after, call()).await.unwrap();
     assert_eq!(upstream.n_connections(), 1);
-    assert!(Arc::ptr_eq(before.breaker(), after.breaker()));
     let other_lane = shared.lane().provider(Arc::new(config())).unwrap();
-    assert!(!Arc::ptr_eq(before.breaker(), other_lane.breaker()), "the shadow has its own breaker");
+    let under_way = client.call(&before, call()).await.unwrap();
+    assert_eq!((before.in_flight(), after.in_flight()), (1, 1));
+    assert_eq!(other_lane.in_flight(), 0, "the shadow has its own limit");
+    drop(under_way);
+}
+
+#[tokio::test]
+async fn a_provider_is_forgotten_once_it_is_in_no_config_and_nobody_has_it() {
+    let shared = Shared::new();
+    let provider = || {
+        let config = ProviderConfig::simulated("test", providers::simulated::SimulatedConfig::default());
+        shared.provider(Arc::new(config)).unwrap()
+    };
+    let (first, lane) = (provider(), shared.lane());
+    let in_lane = lane.provider(Arc::new(first.config().clone())).unwrap();
+    let is_the_same = |server: &Option<Arc<providers::simulated::Simulated>>| {
+        server.as_ref().is_some_and(|server| Arc::ptr_eq(server, first.simulated().unwrap()))
+    };
+    shared.retain(&[]);
+    assert!(is_the_same(&shared.simulated("test")), "somebody has it");
+    drop(in_lane);
+    lane.retain(&[]);
+    assert!(is_the_same(&shared.simulated("test")), "another lane has it");
+    drop(first);
+    shared.retain(&[]);
+    assert!(shared.simulated("test").is_none());
 }
