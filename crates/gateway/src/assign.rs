@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use rollout::Unit;
+use rollout::assign::{ASSIGN, SHADOW};
 use wire::ids::ExchangeId;
 use wire::record::{Arm, RolloutRef, UnitSource};
 use xxhash_rust::xxh3::Xxh3;
@@ -11,10 +12,6 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::live::{LiveRollout, LiveTable};
 use crate::parse::Parsed;
 use crate::snapshot::{Route, Snapshot};
-
-/// The purpose word of the assignment hash; the shadow's sample has its own.
-const ASSIGN: &str = "assign";
-const SHADOW: &str = "shadow";
 
 /// A request's place in a rollout.
 #[derive(Debug, Clone)]

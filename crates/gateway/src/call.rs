@@ -97,7 +97,9 @@ struct Step {
 pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
     let mut dead: Option<Dead> = None;
     for step in steps(exchange) {
-        let role = if exchange.attempts.is_empty() { AttemptRole::Live } else { AttemptRole::Failover };
+        // An emergency is no evidence, whatever came before it.
+        let live = exchange.attempts.is_empty() && !step.emergency;
+        let role = if live { AttemptRole::Live } else { AttemptRole::Failover };
         match attempt(exchange, &step, role).await {
             Ok(Some(opened)) => return Ok(opened),
             Ok(None) => {}

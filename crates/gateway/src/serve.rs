@@ -36,7 +36,7 @@ pub struct Deps {
     pub live: Arc<LiveTable>,
     /// Where exchanges are written.
     pub journal: store::Journal,
-    /// The providers' breakers, limits and simulated servers.
+    /// The limits on calls to providers, and the simulated servers.
     pub providers: Arc<providers::Shared>,
 }
 

@@ -1,12 +1,13 @@
-//! Whether a provider is worth a call.
+//! Whether a target (a model at a provider) is worth a call. Each has a breaker of its own, held by whoever makes the calls:
+//! two models of one provider may fail apart.
 //!
-//! **Trip.** Five failures in a row open the breaker: no call is admitted. A failure is what says that the provider is
+//! **Trip.** Five failures in a row open the breaker: no call is admitted. A failure is what says that the target is
 //! down (no connection, a timeout, a cut, a 5xx); any success starts the count again. 429, a used-up quota, a refused key
-//! or a caller's mistake show a provider that answers: they neither count nor clear. Failures of calls that were
+//! or a caller's mistake show a target that answers: they neither count nor clear. Failures of calls that were
 //! admitted before the breaker changed its state are ignored.
 //!
 //! **Cold start.** A new breaker is closed: the first call needs no permission from history. It keeps its state over a
-//! reload as long as the provider's identity is the same; a restarted process starts closed.
+//! reload as long as the target is the same; a restarted process starts closed.
 //!
 //! **Recovery.** After a cool-down (1 s, doubled by every failed probe up to 30 s, ± 20 % of jitter) exactly one call is
 //! admitted as a probe; all others are refused until its result is known. A success closes the breaker on probation: for
@@ -31,7 +32,7 @@ pub const PROBATION: u32 = 5;
 const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// One provider's breaker, common to the threads of a lane.
+/// One target's breaker, common to the threads of a lane.
 #[derive(Debug)]
 pub struct Breaker {
     /// Closed, no failure counted, no probation: the lock need not be taken.
@@ -79,7 +80,7 @@ impl State {
 #[derive(Debug)]
 #[must_use]
 pub enum Admission {
-    /// It may. Record its result with the permit; dropping the permit says nothing about the provider.
+    /// It may. Record its result with the permit; dropping the permit says nothing about the target.
     Yes(Permit),
     /// It may, and it is the probe: its result closes the breaker or opens it again.
     Probe(Permit),
@@ -102,7 +103,7 @@ impl Admission {
     }
 }
 
-/// What a call told about its provider.
+/// What a call told about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// It answered.

@@ -67,7 +67,7 @@ impl ProviderConfig {
         matches!(self.dialect, Dialect::Simulated(_))
     }
 
-    /// What a connection to it depends on. Two configs with the same identity share pools and breaker, so a reload that
+    /// What a connection to it depends on. Two configs with the same identity share pools and limits, so a reload that
     /// changes only `class` or the timeouts after the connection interrupts nothing.
     pub fn identity(&self) -> Identity {
         let mut hasher = Xxh3::new();

@@ -1,13 +1,13 @@
 //! The only room that opens an outbound socket.
 //!
 //! A [`ProviderConfig`] says where a provider is and how to talk to it; [`Shared`] turns it into a [`Provider`] whose
-//! breaker, connection limit and simulated server survive a reload as long as the config's identity is the same. Each
+//! connection limit and simulated server survive a reload as long as the config's identity is the same. Each
 //! thread has one [`Client`] with its own connection pools and calls a provider with a [`Call`]; it gets a [`Reply`]
 //! whose body is read piece by piece, and dropping either aborts the upstream at once. The host of every URL comes
 //! from the config: a call names an endpoint, never an address.
 //!
 //! What a failure means (whose fault, worth another try?) is `wire`'s list; [`classify`] and [`error_in_body`] read it
-//! off an answer. The [`breaker`] decides whether a provider is worth a call at all. The [`simulated`] provider answers
+//! off an answer. A [`breaker`] decides whether a target is worth a call at all. The [`simulated`] provider answers
 //! from within the process, with knobs that can be turned while it runs.
 
 mod checked;

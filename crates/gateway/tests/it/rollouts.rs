@@ -112,6 +112,18 @@ fn a_candidate_is_nobodys_fallback_unless_the_route_says_so() {
 }
 
 #[test]
+fn an_emergency_is_no_evidence_even_when_it_is_the_first_attempt() {
+    let b = answering("from b");
+    let mut setup = Setup::to(&[&b, &b]).with(&rollout(0.0, 0.0));
+    // A reload took the baseline out of the config.
+    setup.targets.remove(0);
+    setup.emergency_fallback = true;
+    let gateway = setup.start();
+    assert_eq!(post(gateway.addr, PLAIN).header("x-crossfade-emergency"), Some("true"));
+    assert_eq!(gateway.exchange().attempts[0].role, "failover");
+}
+
+#[test]
 fn a_dead_candidate_is_rolled_back_and_no_caller_notices() {
     let a = answering("from a");
     let live = rollout(1.0, 0.0);
