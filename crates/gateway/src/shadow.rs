@@ -17,14 +17,15 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use wire::ids::ExchangeId;
-use wire::record::{Arm, ShadowDrop};
+use wire::private::Private;
+use wire::record::{Arm, Record, ShadowDrop, ShadowRecord};
 
 use crate::drain::{LocalPhase, Phase};
 use crate::live::LiveRollout;
 use crate::parse::Parsed;
 use crate::record::{Arrival, Exchange};
 use crate::serve::{Deps, StartError, spawn};
-use crate::worker::{Breakers, Prepared};
+use crate::worker::{Breakers, Prepared, Worker};
 
 pub(crate) use compare::{Half, Pair};
 
@@ -158,9 +159,26 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
             Err(reason) => {
                 worker.counters.count_shadow_drop(reason);
                 live.shadow_dropped(epoch, reason);
+                not_taken(&worker, id, (&live, epoch), reason);
             }
         }
     }))
+}
+
+/// Writes down that a copy was dropped at the door, so that every request that was drawn is on record as a pair or as none.
+/// Nobody waits for it.
+fn not_taken(worker: &Worker, id: ExchangeId, (live, epoch): (&LiveRollout, u32), reason: ShadowDrop) {
+    let record = Record::Shadow(ShadowRecord {
+        id,
+        rollout: live.identity.name.clone(),
+        epoch,
+        attempt: None,
+        drop: Some(reason),
+        body: Private::new(bytes::Bytes::new()),
+    });
+    if worker.deps.journal.submit(&record).is_err() {
+        crate::counters::add(&worker.counters.records_failed, 1);
+    }
 }
 
 /// The shadow's thread.
@@ -268,7 +286,7 @@ impl Shadow {
         Rc::clone(&self.prepared.borrow())
     }
 
-    /// Takes offers until the door closes. What is under way at the end is dropped with the thread.
+    /// Takes offers until the door closes. What is waiting or under way at the end is dropped, and on record as that.
     async fn run(self: Rc<Self>, mut offers: mpsc::Receiver<Offer>, mut phase: watch::Receiver<Phase>) {
         let tasks = TaskTracker::new();
         loop {
@@ -278,6 +296,10 @@ impl Shadow {
                     let now = *phase.borrow_and_update();
                     self.phase.advance(now);
                     if changed.is_err() || now == Phase::Stopped {
+                        offers.close();
+                        while let Ok(offer) = offers.try_recv() {
+                            copy::dropped(&self, &offer, ShadowDrop::ShuttingDown);
+                        }
                         return;
                     }
                 }
@@ -299,7 +321,7 @@ impl Shadow {
         match refused {
             Some(reason) => copy::dropped(self, &offer, reason),
             None => {
-                tasks.spawn_local(copy::send(copy::Place::take(self), offer));
+                tasks.spawn_local(copy::send(copy::UnderWay::begin(self, offer)));
             }
         }
     }

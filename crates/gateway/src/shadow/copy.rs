@@ -1,5 +1,6 @@
 //! One copy, from the door to the record.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -28,48 +29,59 @@ const LONGEST_ANSWER: u64 = 64 << 20;
 
 const NOT_FORMAT: MetricSet = MetricSet::ALL.xor(MetricSet::of(&[Metric::Format]));
 
-/// One of the copies that may be under way at once.
-pub(super) struct Place(Rc<Shadow>);
+/// One of the copies that may be under way at once. One that is given up, because its thread ends, is on record as dropped.
+pub(super) struct UnderWay {
+    shadow: Rc<Shadow>,
+    offer: Offer,
+    settled: Cell<bool>,
+}
 
-impl Place {
-    /// Taken before the copy's task runs, so that a burst of offers cannot slip past the limit.
-    pub(super) fn take(shadow: &Rc<Shadow>) -> Self {
+impl UnderWay {
+    /// Counted before the copy's task runs, so that a burst of offers cannot slip past the limit.
+    pub(super) fn begin(shadow: &Rc<Shadow>, offer: Offer) -> Self {
         shadow.counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Rc::clone(shadow))
+        Self { shadow: Rc::clone(shadow), offer, settled: Cell::new(false) }
     }
 }
 
-impl Drop for Place {
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.shadow.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !self.settled.get() {
+            dropped(&self.shadow, &self.offer, ShadowDrop::ShuttingDown);
+        }
     }
 }
 
-/// Sends one copy to the candidate and records what came of it.
-pub(super) async fn send(place: Place, offer: Offer) {
-    let shadow = &*place.0;
+/// Makes one copy and settles what came of it.
+pub(super) async fn send(copy: UnderWay) {
+    let ended = attempt(&copy.shadow, &copy.offer).await;
+    copy.settled.set(true);
+    match ended {
+        Ok((attempt, permit, ended)) => attempt.finish(&copy.shadow, &copy.offer, permit, ended),
+        Err(reason) => dropped(&copy.shadow, &copy.offer, reason),
+    }
+}
+
+/// Sends one copy to the candidate and reads its answer, unless one of our own limits is in the way.
+async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
-    let Some(destination) = prepared.destination(&offer.live.identity.candidate) else {
-        return dropped(shadow, &offer, ShadowDrop::ShuttingDown);
-    };
-    let Some(adapted) = adapt_shadow(&offer.request, &destination.target) else {
-        return dropped(shadow, &offer, ShadowDrop::SideEffects);
-    };
-    let Ok(permit) = destination.breaker.admit(Instant::now()).permit() else {
-        return dropped(shadow, &offer, ShadowDrop::BreakerOpen);
-    };
+    let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
+    let adapted = adapt_shadow(&offer.request, &destination.target).ok_or(ShadowDrop::SideEffects)?;
+    let admission = destination.breaker.admit(Instant::now());
+    let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
-    let mut copy = Copy::new(&offer, destination, shadow.limits.max_answer);
-    let ended = copy.run(shadow, &offer, destination, adapted).await;
+    let mut copy = Copy::new(offer, destination, shadow.limits.max_answer);
+    let ended = copy.run(shadow, offer, destination, adapted).await;
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
         if copy.record.status.is_some() {
-            return dropped(shadow, &offer, ShadowDrop::MemoryFull);
+            return Err(ShadowDrop::MemoryFull);
         }
         shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
-        return dropped(shadow, &offer, ShadowDrop::Concurrency);
+        return Err(ShadowDrop::Concurrency);
     }
-    copy.finish(shadow, &offer, permit, ended);
+    Ok((copy, permit, ended))
 }
 
 /// Records that a copy was not made, and why.

@@ -273,6 +273,36 @@ fn a_hanging_candidate_never_delays_the_baseline_and_drops_are_counted() {
 }
 
 #[test]
+fn a_copy_that_finds_no_room_is_on_record_as_dropped() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let live = rollout(0.0, 1.0);
+    let mut setup = Setup::to(&[&a, &b]).with(&live);
+    setup.size.shadow.max_bytes = 8;
+    let gateway = setup.start();
+    for _ in 0..3 {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    }
+    assert_eq!(gateway.exchanges(3).len(), 3);
+    let dropped = || gateway.database.pair_counts(&ExchangeFilter::default()).unwrap().dropped;
+    until("all drops on record", || dropped().get("memory_full") == Some(&3));
+    assert_eq!(live.evidence().coverage().n_dropped(), 3);
+}
+
+#[test]
+fn a_copy_that_is_under_way_at_the_end_is_on_record_as_dropped() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(0.0, 1.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    assert_eq!(b.wait_for(1, crate::client::PATIENCE).len(), 1);
+    gateway.serving.drain();
+    assert_eq!(gateway.exchanges(1).len(), 1);
+    let counts = gateway.database.pair_counts(&ExchangeFilter::default()).unwrap();
+    assert_eq!(counts.dropped.get("shutting_down"), Some(&1), "{counts:?}");
+    assert_eq!(gateway.serving.shadow_totals().in_flight, 0);
+}
+
+#[test]
 fn the_shadows_failures_leave_the_live_breaker_alone() {
     let (a, b) = (answering("from a"), Upstream::start(vec![Script::status(500)]));
     let live = rollout(0.0, 1.0);
