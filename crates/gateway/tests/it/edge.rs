@@ -1,5 +1,6 @@
 //! Requests that are not what they should be.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
@@ -63,16 +64,18 @@ fn more_bodies_at_once_than_there_is_room_for_are_refused_until_there_is() {
         Setup::to(&[&upstream]).limits(|limits| (limits.max_body, limits.max_bodies) = (60_000, 60_000)).start();
     let body = PLAIN.replace("hi", &"x".repeat(50_000));
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
-    let mut slow = Connection::open(gateway.addr);
+    let first = RefCell::new(None);
     until("the second body is refused", || {
         // The second may overtake the first, which is refused then: a new first, until it is in time.
-        slow = Connection::open(gateway.addr);
+        let mut slow = Connection::open(gateway.addr);
         slow.stream.write_all(head.as_bytes()).unwrap();
         slow.stream.write_all(&body.as_bytes()[..body.len() - 10]).unwrap();
+        first.replace(Some(slow));
         let answer = post(gateway.addr, &body);
         assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
         answer.status == 503
     });
+    let mut slow = first.into_inner().unwrap();
     let refused = post(gateway.addr, &body);
     assert_eq!((refused.status, refused.error()["code"].as_str()), (503, Some("capacity")));
     assert_eq!((refused.header("retry-after"), refused.header("x-crossfade-origin")), (Some("1"), Some("crossfade")));
