@@ -92,9 +92,7 @@ pub enum OperationError {
 impl From<ControlError> for OperationError {
     fn from(error: ControlError) -> Self {
         match error {
-            ControlError::Unknown(name) => {
-                Self::NotFound(format!("there is no rollout `{name}` in the config or the store"))
-            }
+            ControlError::Unknown(name) => Self::NotFound(format!("there is no rollout `{name}` in the config")),
             ControlError::Refused(why) => Self::Refused(why),
             ControlError::Unavailable => Self::Unavailable(error.to_string()),
             ControlError::Store(source) => Self::Store { doing: "commit the change", source },

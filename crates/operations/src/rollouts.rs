@@ -1,6 +1,6 @@
 //! Rollouts: read from the store, whether a gateway runs or not; changed through the controller of the one that runs.
 
-use gateway::control::{StoredState, Verb};
+use gateway::control::{ControlError, StoredState, Verb};
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, RolloutRow, TransitionRow};
@@ -126,7 +126,10 @@ pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) 
         Verb::Approve | Verb::Promote => Role::Approver,
         Verb::Start | Verb::Pause | Verb::Abort | Verb::Resume => Role::Operator,
     })?;
-    Ok(desk.control.command(verb, name, &actor.name, reason)?)
+    desk.control.command(verb, name, &actor.name, reason).map_err(|error| match error {
+        ControlError::Unknown(_) if verb != Verb::Start => not_started(name),
+        error => error.into(),
+    })
 }
 
 /// Aborts a rollout in the store alone. Only for when no gateway runs: the caller holds the lease.
@@ -160,7 +163,11 @@ pub fn abort_stored(
 fn load(database: &Database, name: &str) -> Result<RolloutRow, OperationError> {
     let found = database.load_rollout(name);
     let row = found.map_err(|source| OperationError::Store { doing: "read the rollout", source })?;
-    row.ok_or_else(|| OperationError::NotFound(format!("rollout `{name}` has not been started")))
+    row.ok_or_else(|| not_started(name))
+}
+
+fn not_started(name: &str) -> OperationError {
+    OperationError::NotFound(format!("rollout `{name}` has not been started"))
 }
 
 fn parse(row: &RolloutRow) -> Result<(StoredState, Policy), OperationError> {

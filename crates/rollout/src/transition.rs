@@ -81,7 +81,11 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Not possible in this state.
-    #[error("`{event}` is not possible while the rollout is {status}")]
+    #[error(
+        "`{verb}` is not possible while the rollout is {state}",
+        verb = .event.trim_start_matches("force_"),
+        state = .status.replace('_', " ")
+    )]
     NotNow {
         /// The event.
         event: &'static str,

@@ -27,7 +27,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 pub(crate) enum Verb {
     /// Begin in shadow: both answer, users see the baseline.
     Start(Change),
-    /// Where a rollout stands, on one page; every rollout without a name. Exits 3 when it was rolled back.
+    /// Where a rollout stands, on one page; exits 3 when it was rolled back. Without a name, a line for each.
     Status {
         /// The rollout.
         name: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) enum Verb {
         #[arg(long)]
         watch: bool,
     },
-    /// Go to the next step without waiting for its gates. Recorded as such.
+    /// Go to the next step without waiting for gates or approval; needs a reason. Recorded as such.
     Promote(Change),
     /// Agree to leave the step that waits for approval.
     Approve(Change),
@@ -45,7 +45,7 @@ pub(crate) enum Verb {
     Abort(Change),
     /// Go on after a pause; after a rollback or an abort, begin again in shadow.
     Resume(Change),
-    /// Every transition with who, why and on which evidence.
+    /// Every transition with who and why; with `--format json` also the evidence of each.
     History {
         /// The rollout.
         name: String,
@@ -87,10 +87,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<Exit, Stop> {
     let body = json!({ "actor": change.actor, "reason": change.reason });
     let path = format!("/api/rollouts/{}/{verb}", percent(&change.name));
-    let overrules = matches!(verb, "promote" | "resume") && change.reason.is_empty();
-    let answer = source
-        .change(&path, &body)
-        .map_err(|stop| if overrules { stop.hint("give `--reason TEXT`; the audit row keeps it") } else { stop });
+    let answer = source.change(&path, &body).map_err(|stop| refused(stop, verb, &change.name));
     let transition = match answer? {
         Some(transition) => transition,
         None if verb == "abort" => json!(abort_stored(source, change)?),
@@ -107,6 +104,27 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     Ok(Exit::Ok)
 }
 
+/// A refusal with the next step: what the verb lacks, or where to see what is possible.
+fn refused(stop: Stop, verb: &str, name: &str) -> Stop {
+    match (stop.hint.is_some(), stop.exit) {
+        (true, _) => stop,
+        (_, Exit::Usage) if verb == "start" => stop.hint("`crossfade check` lists the rollouts of the config"),
+        (_, Exit::Usage) => not_started(stop),
+        _ if stop.error.to_string().ends_with("a reason is needed") => {
+            stop.hint("give `--reason TEXT`; the audit row keeps it")
+        }
+        _ => stop.hint(format!("`crossfade rollout status {name}` shows where it stands and what can be done")),
+    }
+}
+
+fn not_started(stop: Stop) -> Stop {
+    if stop.exit == Exit::Usage && stop.hint.is_none() {
+        stop.hint("`crossfade rollout status` lists what has been started, `crossfade rollout start NAME` starts one")
+    } else {
+        stop
+    }
+}
+
 /// Without a gateway nobody holds the lease: the abort is written where the next gateway finds it.
 fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
     drop(source.database()?);
@@ -118,7 +136,7 @@ fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
     let actor = Actor { name: change.actor.clone(), role: Role::Operator };
     let transition = operations::rollouts::abort_stored(&database, &actor, &change.name, &change.reason);
     drop(lease);
-    transition.map_err(super::source::operation)
+    transition.map_err(|error| refused(super::source::operation(error), "abort", &change.name))
 }
 
 fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
@@ -139,7 +157,8 @@ fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
 
 fn read(source: &Source, name: &str) -> Result<(Value, RolloutView), Stop> {
     let path = format!("/api/rollouts/{}", percent(name));
-    let mut value = source.read(&path, |database| operations::rollouts::status(database, name))?;
+    let value = source.read(&path, |database| operations::rollouts::status(database, name));
+    let mut value = value.map_err(not_started)?;
     let view: RolloutView = serde_json::from_value(value.clone()).context("could not read the answer")?;
     // What scripts ask for most, without knowing how the page is built.
     value["share"] = json!(view.explanation.share);
@@ -181,7 +200,7 @@ fn watch_status(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
 
 fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
     let path = format!("/api/rollouts/{}/history", percent(name));
-    let value = source.read(&path, |database| operations::rollouts::history(database, name))?;
+    let value = source.read(&path, |database| operations::rollouts::history(database, name)).map_err(not_started)?;
     let rows: Vec<TransitionRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
     out.answer(&value, || {
         let row = |row: &TransitionRow| {
