@@ -19,7 +19,7 @@ pub(crate) enum Verb {
         /// The id, as `x-crossfade-exchange-id` gave it.
         id: String,
     },
-    /// Baseline and candidate answers to the same request.
+    /// How baseline and candidate answered the same requests; `show` has both answers in full.
     Pairs(Filter),
 }
 
@@ -95,11 +95,15 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let page = source.read(&path, |database| operations::exchanges::list(database, &filter))?;
             let rows = &page["exchanges"];
             out.answer(rows, || list(rows));
-            out.say(format_args!("the record holds: {}", page["counts"]));
+            out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
         Verb::Show { id } => {
             let path = format!("/api/exchanges/{}", percent(&id));
-            let exchange = source.read(&path, |database| operations::exchanges::show(database, &id))?;
+            let exchange = source.read(&path, |database| operations::exchanges::show(database, &id));
+            let exchange = exchange.map_err(|stop| match stop.exit {
+                Exit::Usage => stop.hint("`crossfade exchanges list` shows the ids of the newest"),
+                _ => stop,
+            })?;
             out.answer(&exchange, || show(&exchange));
         }
         Verb::Pairs(filter) => {
@@ -108,7 +112,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let page = source.read(&path, |database| operations::exchanges::pairs(database, &filter))?;
             let rows = &page["pairs"];
             out.answer(rows, || pairs(rows));
-            out.say(format_args!("the record holds: {}", page["counts"]));
+            out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
     }
     Ok(Exit::Ok)
@@ -174,7 +178,12 @@ fn show(exchange: &Value) -> String {
     for (name, value) in exchange.as_object().into_iter().flatten() {
         let is_body = matches!(name.as_str(), "request" | "answer" | "shadow");
         if !value.is_array() && !value.is_null() && !is_body {
-            let shown = if name.ends_with("_at_us") { us_to_text(value.as_u64().unwrap_or(0)) } else { text(value) };
+            let shown = match name.as_str() {
+                at if at.ends_with("_at_us") => us_to_text(value.as_u64().unwrap_or(0)),
+                span if span.ends_with("_us") => format!("{} ms", ms(value)),
+                "usage" => counted(value),
+                _ => text(value),
+            };
             page += &format!("{:<24} {shown}\n", name.trim_end_matches("_us"));
         }
     }
@@ -202,6 +211,19 @@ fn show(exchange: &Value) -> String {
         }
     }
     page
+}
+
+/// Counts in words: `exchanges complete 402, failed 1; pending 0`.
+fn counted(counts: &Value) -> String {
+    let word = |(name, value): (&String, &Value)| match value.as_object() {
+        Some(parts) if parts.is_empty() => format!("{name} none"),
+        Some(_) => format!("{name} {}", counted(value)),
+        None => format!("{} {}", name.replace('_', " "), text(value)),
+    };
+    let fields = counts.as_object();
+    let flat = fields.is_none_or(|fields| fields.values().all(|value| !value.is_object()));
+    let words: Vec<String> = fields.into_iter().flatten().map(word).collect();
+    words.join(if flat { ", " } else { "; " })
 }
 
 /// A JSON value as a cell.
