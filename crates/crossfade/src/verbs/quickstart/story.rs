@@ -142,7 +142,7 @@ fn plan(policy: &Policy) -> Vec<Needed> {
     plan_lite(policy, |metric| if metric == Metric::Format { FORMAT_FAILURE_RATE } else { ERROR_RATE })
 }
 
-/// `gate error: 1530 pairs used, 1472 needed typically (2538 nine times in ten); …`.
+/// `gate error: 1530 pairs used; a typical run takes 1472, nine in ten at most 2538. …`.
 fn gate_line(gate: &Value, evidence: &Value, plan: &[Needed]) -> Option<String> {
     let step_idx = usize::try_from(evidence["step_idx"].as_u64()?).ok()?;
     let needed = plan.iter().find(|needed| needed.step_idx == step_idx && gate["metric"] == needed.metric.as_str())?;
@@ -151,7 +151,7 @@ fn gate_line(gate: &Value, evidence: &Value, plan: &[Needed]) -> Option<String> 
     let points =
         |value: &Value| value.as_f64().map_or_else(|| "?".to_owned(), |value| format!("{:+.2}", value * 100.0));
     Some(format!(
-        "gate {}: {} {what} used; needed {} typically, {} nine times in ten. Candidate - baseline {} pp, below {} pp, \
+        "gate {}: {} {what} used; a typical run takes {}, nine in ten at most {}. Candidate - baseline {} pp, below {} pp, \
          margin {} pp, e-value {} of {:.0}: {}",
         gate["metric"].as_str()?,
         gate["n"],
@@ -176,8 +176,9 @@ fn guard_lines(evidence: &Value) -> Vec<String> {
         let (e_value, threshold) = (guard["e_value"].as_f64()?, guard["threshold"].as_f64()?);
         let kind = guard["kind"]["kind"].as_str()?;
         let (baseline, candidate) = (&guard["bad_baseline"], &guard["bad_candidate"]);
+        let on_baseline = if kind == "absolute" { String::new() } else { format!("{baseline} on the baseline, ") };
         Some(format!(
-            "guard {} ({kind}): bad {baseline} on the baseline, {candidate} on the candidate, e-value {} of {threshold:.0}",
+            "guard {} ({kind}): bad {on_baseline}{candidate} on the candidate, e-value {} of {threshold:.0}",
             guard["metric"].as_str()?,
             self::e_value(e_value),
         ))

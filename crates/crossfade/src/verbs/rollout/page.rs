@@ -178,7 +178,10 @@ fn guards(guards: &[GuardView], paint: Paint) -> String {
         vec![
             guard.metric.to_string(),
             kind,
-            guard.bad_baseline.to_string(),
+            match guard.kind {
+                GuardKind::Relative { .. } => guard.bad_baseline.to_string(),
+                GuardKind::Absolute { .. } => "-".to_owned(),
+            },
             guard.bad_candidate.to_string(),
             number(guard.e_value),
             number(guard.threshold),
@@ -254,7 +257,7 @@ fn next(view: &RolloutView) -> String {
         Status::RolledBack | Status::Aborted => {
             "everybody is on the baseline; there is nothing urgent\n".to_owned()
                 + &format!("crossfade exchanges list --rollout {name} --arm candidate   shows what the candidate did\n")
-                + &format!("crossfade rollout history {name}   shows every step and its evidence\n")
+                + &format!("crossfade rollout history {name}   shows every step; --format json has the evidence\n")
                 + &verb("resume", "begins again in shadow, with new evidence; give --reason")
         }
         Status::Completed => {
