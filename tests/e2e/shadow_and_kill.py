@@ -16,7 +16,7 @@ ROLLOUT = "to-candidate"
 
 
 def config(baseline, candidate):
-    stages = {"shadow": {"sample": 1.0}, "canary": {"shares": [0.1]}, "majority": {"shares": [0.5]}, "full": {"holdback": 0.02}}
+    stages = {"shadow": {"sample": 1.0}, "canary": {"shares": [0.1], "approvals": 0}, "majority": {"shares": [0.5]}, "full": {"holdback": 0.02}}
     return gateway_config(
         {"baseline": baseline.url, "candidate": candidate.url},
         {"baseline": {"provider": "baseline", "model": "baseline"}, "candidate": {"provider": "candidate", "model": "candidate"}},

@@ -97,7 +97,15 @@ pub struct LiveRollout {
 #[derive(Debug, Default)]
 struct Attempts {
     begun: AtomicU64,
+    /// Of these, before the current epoch.
+    begun_before: AtomicU64,
     in_flight: AtomicU64,
+}
+
+impl Attempts {
+    fn in_epoch(&self) -> u64 {
+        self.begun.load(Ordering::Acquire).saturating_sub(self.begun_before.load(Ordering::Acquire))
+    }
 }
 
 /// Candidate attempts as they stand.
@@ -255,6 +263,7 @@ impl LiveRollout {
         if let Some(evidence) = evidence {
             *self.lock_evidence() = evidence;
             self.first_bad_us.store(0, Ordering::Release);
+            self.attempts.begun_before.store(self.attempts.begun.load(Ordering::Acquire), Ordering::Release);
         }
         self.tripped.store(trip.is_some() || !view.watching, Ordering::Release);
         self.view.store(Arc::new(view));
@@ -295,7 +304,7 @@ impl LiveRollout {
             at,
             time_to_detect: Duration::from_micros(detect_us),
             time_to_switch: seen.elapsed(),
-            candidate_attempts: self.attempts.begun.load(Ordering::Acquire),
+            candidate_attempts: self.attempts.in_epoch(),
             in_flight: self.attempts.in_flight.load(Ordering::Acquire),
         });
         drop(noted);

@@ -258,9 +258,8 @@ fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidenc
 
         (Active | AwaitingApproval, Event::Promote { to }) => {
             may_rise(policy, state, *to, evidence)?;
-            let need = policy.step(state.step_idx).map_or(0, |step| step.approvals);
-            let have = state.n_approvals();
-            if have < need { Err(Refused::NotApproved { have, need }) } else { Ok(at_step(*to)) }
+            approved(policy, state)?;
+            Ok(at_step(*to))
         }
         (Active | AwaitingApproval, Event::ForcePromote { reason, .. }) => {
             given(reason)?;
@@ -268,6 +267,7 @@ fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidenc
                 return Err(Refused::NotForced);
             }
             may_rise(policy, state, state.step_idx + 1, evidence)?;
+            approved(policy, state)?;
             Ok(at_step(state.step_idx + 1))
         }
         (Active, Event::AwaitApproval) => Ok(to(AwaitingApproval)),
@@ -307,6 +307,13 @@ fn may_rise(policy: &Policy, state: &State, to: usize, evidence: Option<&Evidenc
     let of_this_epoch = |evidence: &&Evidence| evidence.epoch() == state.epoch && evidence.step_idx() == state.step_idx;
     let evidence = evidence.filter(of_this_epoch).ok_or(Refused::NoEvidence { epoch: state.epoch })?;
     evidence.breach().map_or(Ok(()), |breach| Err(Refused::Breached { words: breach.words() }))
+}
+
+/// Gates can be overruled, people cannot.
+fn approved(policy: &Policy, state: &State) -> Result<(), Refused> {
+    let need = policy.step(state.step_idx).map_or(0, |step| step.approvals);
+    let have = state.n_approvals();
+    if have < need { Err(Refused::NotApproved { have, need }) } else { Ok(()) }
 }
 
 fn may_approve(policy: &Policy, state: &State, actor: &str) -> Result<(), Refused> {

@@ -35,7 +35,7 @@ pub(crate) enum Verb {
         #[arg(long)]
         watch: bool,
     },
-    /// Go to the next step without waiting for gates or approval; needs a reason. Recorded as such.
+    /// Go to the next step without waiting for the gates; needs a reason, and the approvals of the step. Recorded as such.
     Promote(Change),
     /// Agree to leave the step that waits for approval.
     Approve(Change),

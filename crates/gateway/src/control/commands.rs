@@ -39,9 +39,13 @@ impl Work {
         let settings = self.settings(name).ok_or_else(|| ControlError::Unknown(name.into()))?;
         if let Some(known) = self.rollouts.get(name) {
             let status = known.state.status.as_str().replace('_', " ");
-            return Err(ControlError::Refused(format!(
-                "rollout `{name}` is {status}; `resume` begins it again from shadow"
-            )));
+            let next = match known.state.status {
+                Status::RolledBack | Status::Aborted => "`resume` begins it again from shadow",
+                Status::Paused => "`resume` lets it go on",
+                Status::Completed => "give a new one another name",
+                Status::Draft | Status::Active | Status::AwaitingApproval => "`status` says where it stands",
+            };
+            return Err(ControlError::Refused(format!("rollout `{name}` is {status}; {next}")));
         }
         self.refuse_taken_route(name)?;
         let salt = format!("{name}-{}", live::now().0);

@@ -178,6 +178,17 @@ fn a_high_risk_rollout_is_never_forced_and_others_only_with_a_reason() {
 }
 
 #[test]
+fn an_operator_overrules_gates_but_not_the_people_who_must_agree() {
+    let policy = medium();
+    let step_idx = policy.steps.iter().position(|step| step.approvals == 1).unwrap();
+    let state = State { step_idx, ..started(&policy) };
+    let evidence = Evidence::begin(&policy, &state, None);
+    let event = Event::ForcePromote { actor: "ann".to_owned(), reason: "in a hurry".to_owned() };
+    let refused = apply(&policy, &state, &event, Some(&evidence), NOW).unwrap_err();
+    assert_eq!(refused, Refused::NotApproved { have: 0, need: 1 });
+}
+
+#[test]
 fn a_resumed_rollout_begins_again_in_shadow_with_fresh_evidence() {
     let policy = medium();
     let state = State { step_idx: 3, epoch: 4, ..started(&policy) };
