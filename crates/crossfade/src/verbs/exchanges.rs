@@ -136,7 +136,11 @@ fn list(rows: &Value) -> String {
             row["received_at_us"].as_u64().map_or_else(|| "-".into(), us_to_text),
             text(&row["route"]),
             text(&row["arm"]),
-            text(&row["served_by"]),
+            if row["simulated"] == true {
+                format!("{} (simulated)", text(&row["served_by"]))
+            } else {
+                text(&row["served_by"])
+            },
             text(&row["status"]),
             text(&row["outcome"]),
             text(&row["failure"]),

@@ -75,6 +75,8 @@ pub struct ExchangeRow {
     pub usage: Option<Usage>,
     /// What was changed in the request, as JSON.
     pub adaptations: serde_json::Value,
+    /// True when the `simulated` provider answered any call made for it.
+    pub simulated: bool,
 }
 
 /// One call to one target.
