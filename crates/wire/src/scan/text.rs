@@ -103,7 +103,7 @@ fn decode(inner: &[u8], out: &mut Vec<u8>, surrogates: Surrogates) -> bool {
     true
 }
 
-/// The character of the `\uXXXX` (or the pair of them) that `escape` begins with, and its length in bytes.
+/// The character of the `\u0041` (or the pair of them) that `escape` begins with, and its length in bytes.
 fn code_point(escape: &[u8]) -> Option<(char, usize)> {
     let high = hex4(escape.get(2..6)?)?;
     if !(0xd800..0xdc00).contains(&high) {
