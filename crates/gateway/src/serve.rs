@@ -124,7 +124,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     let (breakers, bodies) = (Arc::new(Breakers::default()), Arc::new(Bodies::default()));
     let mut threads = Vec::with_capacity(size.n_workers + 1);
     let mut doors = Vec::with_capacity(size.n_workers);
-    let mut all_counters = Vec::with_capacity(size.n_workers);
+    let mut all_counters = vec![shadow.counters()];
     for idx in 0..size.n_workers.max(1) {
         let (sender, connections) = mpsc::channel(HAND_OVER);
         let n_connections = Arc::new(AtomicUsize::new(0));

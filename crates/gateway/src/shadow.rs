@@ -20,6 +20,7 @@ use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{Arm, Record, ShadowDrop, ShadowRecord};
 
+use crate::counters::Counters;
 use crate::drain::{LocalPhase, Phase};
 use crate::live::LiveRollout;
 use crate::parse::Parsed;
@@ -185,12 +186,18 @@ fn not_taken(worker: &Worker, id: ExchangeId, (live, epoch): (&LiveRollout, u32)
 pub(crate) struct ShadowThread {
     door: ShadowDoor,
     counts: Arc<Counts>,
+    counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ShadowThread {
     pub(crate) fn door(&self) -> ShadowDoor {
         self.door.clone()
+    }
+
+    /// What the shadow's own thread dropped.
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 
     pub(crate) fn totals(&self) -> ShadowTotals {
@@ -224,12 +231,13 @@ pub(crate) fn start(
     let limits = ShadowLimits { max_answer: limits.max_answer.min(limits.max_bytes / 4), ..limits.clone() };
     let (bytes, max_held) = (Arc::default(), 2 * limits.max_answer);
     let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held };
-    let (deps, kept) = (deps.clone(), Arc::clone(&counts));
+    let counters = Arc::new(Counters::default());
+    let (deps, kept) = (deps.clone(), (Arc::clone(&counts), Arc::clone(&counters)));
     let thread = spawn("shadow", move || async move {
         step_back();
         Shadow::new(deps, limits, kept).run(offers, phase).await;
     })?;
-    Ok(ShadowThread { door, counts, thread: Mutex::new(Some(thread)) })
+    Ok(ShadowThread { door, counts, counters, thread: Mutex::new(Some(thread)) })
 }
 
 /// When there is more work than cores, callers come first: the shadow then gets about a tenth of a core's time, and what it
@@ -248,6 +256,8 @@ struct Shadow {
     deps: Deps,
     limits: ShadowLimits,
     counts: Arc<Counts>,
+    /// What this thread drops, beside what the workers drop at the door.
+    counters: Arc<Counters>,
     /// A lane of its own: limits and breakers are not those of live traffic.
     providers: providers::Shared,
     breakers: Breakers,
@@ -257,7 +267,7 @@ struct Shadow {
 }
 
 impl Shadow {
-    fn new(deps: Deps, limits: ShadowLimits, counts: Arc<Counts>) -> Rc<Self> {
+    fn new(deps: Deps, limits: ShadowLimits, (counts, counters): (Arc<Counts>, Arc<Counters>)) -> Rc<Self> {
         let providers = deps.providers.lane();
         let breakers = Breakers::default();
         let prepared = Prepared::new(deps.snapshot.load_full(), &providers, &breakers);
@@ -265,6 +275,7 @@ impl Shadow {
             deps,
             limits,
             counts,
+            counters,
             providers,
             breakers,
             client: Client::new(),

@@ -86,6 +86,7 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result
 
 /// Records that a copy was not made, and why.
 pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
+    shadow.counters.count_shadow_drop(reason);
     offer.live.shadow_dropped(offer.epoch, reason);
     offer.pair.shadow(Half::NoEvidence);
     record(shadow, offer, None, (Some(reason), Bytes::new()));

@@ -252,6 +252,7 @@ fn a_copy_that_would_have_side_effects_is_not_made() {
     assert_eq!(post(gateway.addr, &tools.replace(r#",{"type":"web_search"}"#, "")).status, 200);
     until("one pair", || live.evidence().n_pairs() == 1);
     assert_eq!(live.evidence().coverage().n_dropped(), 1);
+    assert_eq!(gateway.serving.totals().shadow_dropped["side_effects"], 1, "the metric says so too");
     assert_eq!(b.requests().len(), 1);
 }
 
