@@ -2,7 +2,7 @@
 //!
 //! This room is pure. It does no I/O, reads no clock and draws no random numbers: all three are arguments. It builds no
 //! document model of a body; it finds the few fields Crossfade reads and says where they are, so that everything else
-//! travels through untouched.
+//! travels through untouched. Only [`translate`], which says everything anew in another dialect, reads whole documents.
 
 pub mod failure;
 pub mod ids;
@@ -13,4 +13,5 @@ pub mod request;
 pub mod scan;
 pub mod splice;
 pub mod sse;
+pub mod translate;
 pub mod usage;

@@ -55,6 +55,18 @@ impl Refusal {
         Refusal::by_caller(400, FailureKind::InvalidRequest, body)
     }
 
+    /// 400: what `param` asks for cannot be had here. The message says what and why.
+    pub fn unsupported(message: impl Into<Cow<'static, str>>, param: impl Into<Cow<'static, str>>) -> Refusal {
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param(param).with_code("unsupported_parameter");
+        Refusal::by_caller(400, FailureKind::InvalidRequest, body)
+    }
+
+    /// 400: `param` is not what the dialect says it should be.
+    pub fn invalid_value(message: impl Into<Cow<'static, str>>, param: impl Into<Cow<'static, str>>) -> Refusal {
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param(param).with_code("invalid_value");
+        Refusal::by_caller(400, FailureKind::InvalidRequest, body)
+    }
+
     /// 404: no route has the name `model`.
     pub fn model_not_found(model: &str) -> Refusal {
         let name: String = model.chars().take(256).collect();
