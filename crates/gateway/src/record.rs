@@ -12,7 +12,7 @@ use tracing::error;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::private::Private;
-use wire::record::{Adaptation, AnswerRecord, AttemptRecord, ExchangeOutcome, Record, RequestRecord};
+use wire::record::{Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, ExchangeOutcome, Record, RequestRecord};
 use wire::usage::Usage;
 
 use crate::assign::Assignment;
@@ -22,7 +22,7 @@ use crate::drain::Phase;
 use crate::observe;
 use crate::parse::Parsed;
 use crate::shadow::Pair;
-use crate::snapshot::Route;
+use crate::snapshot::{Route, Target};
 use crate::worker::{Destination, Prepared, Worker};
 
 /// How long an answer waits for its record. A disk that hangs for longer is one that does not take records.
@@ -62,6 +62,29 @@ impl Arrival {
 /// Whole microseconds.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The record of an attempt that has just begun: who is called and why, and nothing of what will come of it.
+pub(crate) fn begun(target: &Target, idx: usize, (arm, role): (Option<Arm>, AttemptRole), at_us: u64) -> AttemptRecord {
+    AttemptRecord {
+        idx: u16::try_from(idx).unwrap_or(u16::MAX),
+        target: target.name.clone(),
+        provider: target.provider.name.clone(),
+        model: target.model.clone(),
+        arm,
+        role,
+        started_us: at_us,
+        status: None,
+        failure: None,
+        time_to_first_token_us: None,
+        duration_us: 0,
+        usage: None,
+        finish_reason: None,
+        format_valid: None,
+        simulated: target.provider.is_simulated(),
+        truncated: false,
+        answer_bytes: 0,
+    }
 }
 
 /// One exchange under way.

@@ -20,7 +20,7 @@ use super::{Half, Offer, Shadow};
 use crate::adapt::{Adapted, adapt_shadow};
 use crate::answer;
 use crate::observe;
-use crate::record::micros;
+use crate::record::{begun, micros};
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -139,26 +139,8 @@ impl Kept {
 impl Copy {
     fn new(offer: &Offer, destination: &Destination, limit: usize) -> Self {
         let started = Instant::now();
-        let target = &destination.target;
-        let record = AttemptRecord {
-            idx: 0,
-            target: target.name.clone(),
-            provider: target.provider.name.clone(),
-            model: target.model.clone(),
-            arm: Some(Arm::Candidate),
-            role: AttemptRole::Shadow,
-            started_us: offer.arrival.unix_us_at(started),
-            status: None,
-            failure: None,
-            time_to_first_token_us: None,
-            duration_us: 0,
-            usage: None,
-            finish_reason: None,
-            format_valid: None,
-            simulated: target.provider.is_simulated(),
-            truncated: false,
-            answer_bytes: 0,
-        };
+        let started_us = offer.arrival.unix_us_at(started);
+        let record = begun(&destination.target, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
         Self { record, started, kept: Kept { bytes: Vec::new(), limit }, format_unknown: false }
     }
 

@@ -1,0 +1,151 @@
+//! One attempt, from the permission to make it to what everybody learns of its end.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::HeaderValue;
+use providers::breaker::Signal;
+use providers::{Call, Permit, Reply};
+use wire::failure::{Failure, FailureKind};
+use wire::record::{Arm, AttemptRecord, AttemptRole};
+
+use super::open::{guarded, is_event_stream, open_stream, read_whole};
+use super::steps::Step;
+use super::{Content, Dead, Opened};
+use crate::adapt;
+use crate::counters::add;
+use crate::live::CandidateAttempt;
+use crate::observe;
+use crate::record::{Exchange, begun, micros};
+use crate::shadow;
+
+/// One call under way.
+pub(crate) struct Attempt {
+    pub(crate) record: AttemptRecord,
+    pub(crate) started: Instant,
+    permit: Option<Permit>,
+    _candidate: Option<CandidateAttempt>,
+}
+
+/// Tries one target. `None` when it is not to be tried at all: the rollout took its share back since the assignment.
+pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) -> Result<Option<Opened>, Dead> {
+    let trial = step.arm == Some(Arm::Candidate) && !step.emergency;
+    if trial && !still_covered(exchange) {
+        return Ok(None);
+    }
+    let destination = &step.destination;
+    let permit = destination.breaker.admit(Instant::now()).permit();
+    let candidate = match (&exchange.assignment, &permit) {
+        (Some(assignment), Ok(_)) if trial => match assignment.live.begin_candidate(assignment.unit) {
+            Some(candidate) => Some(candidate),
+            None => return Ok(None),
+        },
+        _ => None,
+    };
+    let (permit, refused) = match permit {
+        Ok(permit) => (Some(permit), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    begin_attempt(exchange, step, role, (permit, candidate));
+    if let Some(refused) = refused {
+        return Err(refused.into());
+    }
+    let adapted = adapt::adapt(&exchange.request, &destination.target);
+    exchange.adaptations.extend(adapted.changes);
+    let call = Call {
+        endpoint: exchange.request.endpoint,
+        body: adapted.body,
+        streamed: exchange.request.streamed(),
+        request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
+        timeouts: destination.provider.config().timeouts,
+        sent: shadow::on_sent(exchange, step.arm),
+    };
+    let worker = Rc::clone(&exchange.worker);
+    let Reply { status, headers, body, simulated } =
+        guarded(exchange, worker.client.call(&destination.provider, call)).await?;
+    note(exchange, |record| {
+        record.status = Some(status.as_u16());
+        record.simulated = simulated;
+    });
+    let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
+        Content::Stream(Box::new(open_stream(exchange, destination, body, adapted.usage_added).await?))
+    } else {
+        Content::Whole(read_whole(exchange, destination, (status, &headers), body).await?)
+    };
+    let opened = Opened { destination: Rc::clone(destination), status, headers, content, emergency: step.emergency };
+    Ok(Some(opened))
+}
+
+fn still_covered(exchange: &Exchange) -> bool {
+    exchange.assignment.as_ref().is_some_and(|assignment| {
+        let view = assignment.live.view();
+        rollout::assign::arm(assignment.unit, view.share, view.holdback) == rollout::Arm::Candidate
+    })
+}
+
+fn begin_attempt(
+    exchange: &mut Exchange,
+    step: &Step,
+    role: AttemptRole,
+    (permit, candidate): (Option<Permit>, Option<CandidateAttempt>),
+) {
+    let started = Instant::now();
+    let target = &step.destination.target;
+    let counters = &exchange.worker.counters;
+    if permit.is_some() {
+        add(&counters.attempts, 1);
+    }
+    if role == AttemptRole::Failover {
+        add(&counters.failovers, 1);
+    }
+    let started_us = exchange.arrival.unix_us_at(started);
+    let record = begun(target, exchange.attempts.len(), (step.arm, role), started_us);
+    exchange.attempt = Some(Attempt { record, started, permit, _candidate: candidate });
+}
+
+/// Writes something down about the attempt under way.
+pub(crate) fn note(exchange: &mut Exchange, what: impl FnOnce(&mut AttemptRecord)) {
+    if let Some(attempt) = &mut exchange.attempt {
+        what(&mut attempt.record);
+    }
+}
+
+/// What it says of the attempt under way that its caller left: nothing, or that the target kept it waiting for too long.
+pub(crate) fn left(exchange: &Exchange) -> Failure {
+    let waited_too_long = exchange.attempt.as_ref().is_some_and(|attempt| {
+        let has_content = attempt.record.time_to_first_token_us.is_some() || exchange.whole_answer.is_some();
+        let destination = exchange.prepared.destination(&attempt.record.target);
+        let patience = destination.map(|destination| observe::patience(&destination.provider.config().timeouts));
+        !has_content && patience.is_some_and(|patience| attempt.started.elapsed() >= patience)
+    });
+    if waited_too_long {
+        Failure::new(FailureKind::TimeoutFirstToken, "the caller gave up before any content")
+    } else {
+        Failure::new(FailureKind::ClientGone, "the caller left")
+    }
+}
+
+/// Closes the attempt under way: its breaker and the guards hear of it before this returns.
+pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
+    let Some(attempt) = exchange.attempt.take() else { return };
+    let Attempt { mut record, started, permit, _candidate: candidate } = attempt;
+    let now = Instant::now();
+    record.duration_us = micros(now.saturating_duration_since(started));
+    record.failure = failure.map(|failure| failure.kind);
+    record.truncated = failure.is_some() && record.answer_bytes > 0;
+    if let Some(failure) = failure {
+        exchange.worker.counters.attempt_failures.add(failure.kind);
+        tracing::debug!(exchange = %exchange.id, target_name = %record.target, failure = %failure.kind, "attempt failed");
+    }
+    let signal = failure.map_or(Signal::Success, Signal::of);
+    let opened = permit.is_some_and(|permit| permit.record(now, signal, exchange.worker.random_fraction()));
+    if opened
+        && record.arm == Some(Arm::Candidate)
+        && let Some(assignment) = &exchange.assignment
+    {
+        assignment.live.breaker_opened();
+    }
+    drop(candidate);
+    observe::attempt(exchange, &record);
+    exchange.attempts.push(record);
+}

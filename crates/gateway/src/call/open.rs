@@ -1,0 +1,140 @@
+//! The beginning of an answer: all of it when it is not a stream, up to the first content when it is one.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use providers::ReplyBody;
+use wire::failure::{Failure, FailureKind};
+
+use super::{Dead, Open, note};
+use crate::answer;
+use crate::drain::Phase;
+use crate::memory::Held;
+use crate::record::{Exchange, Served, micros};
+use crate::upstream::Upstream;
+use crate::worker::Destination;
+
+/// The longest answer that is held back as a whole, so that it can be recorded and failed over.
+const MAX_WHOLE_ANSWER: usize = 64 << 20;
+
+/// An answer up to this size is not counted: a connection may buffer as much anyway.
+const SMALL_ANSWER: usize = 64 << 10;
+
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// Waits for `work`, unless the process is at the end of its patience or the request turns out not to be on record. The
+/// ticket is only looked at when something else happens: most are there long before the provider answers.
+pub(super) async fn guarded<T>(
+    exchange: &mut Exchange,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if exchange.worker.phase.get() >= Phase::Cutting {
+            return Poll::Ready(Err(Failure::new(FailureKind::ShuttingDown, "cut at the drain's deadline")));
+        }
+        if let Some(Err(error)) = exchange.request_ticket().as_ref().and_then(store::Ticket::peek) {
+            return Poll::Ready(Err(Failure::new(FailureKind::RecordUnavailable, error.to_string())));
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// Reads an answer that is not a stream, and judges it.
+pub(super) async fn read_whole(
+    exchange: &mut Exchange,
+    destination: &Destination,
+    (status, headers): (StatusCode, &HeaderMap),
+    body: ReplyBody,
+) -> Result<Bytes, Dead> {
+    let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
+    let deadline = started + destination.provider.config().timeouts.total;
+    let (prepared, mut held) = (Rc::clone(&exchange.prepared), Held::nothing(&exchange.worker.bodies));
+    let (mut n_bytes, mut n_held) = (0, 0);
+    let count = |n_more: usize| {
+        n_bytes += n_more;
+        let uncounted = if n_bytes > SMALL_ANSWER { n_bytes - n_held } else { 0 };
+        n_held += uncounted;
+        match uncounted {
+            0 => Ok(()),
+            // With the provider's status, which says that a call was made.
+            n => held.grow(n, &prepared.snapshot.limits).map_err(|failure| failure.with_status(status.as_u16())),
+        }
+    };
+    let read = async {
+        match tokio::time::timeout_at(deadline.into(), body.collect_counted(MAX_WHOLE_ANSWER, count)).await {
+            Ok(body) => body,
+            Err(_) => Err(Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time")),
+        }
+    };
+    let body = guarded(exchange, read).await?;
+    let body = held.keep(body);
+    note(exchange, |record| record.answer_bytes = body.len() as u64);
+    let judged = match answer::whole(&exchange.request, status, headers, &body) {
+        Ok(judged) => judged,
+        Err(failure) => return Err(refused(failure, status, headers, body)),
+    };
+    let usage = judged.usage;
+    note(exchange, |record| judged.write(record));
+    exchange.served = Some(Served { usage, ..Served::new(destination, status.as_u16()) });
+    exchange.whole_answer = Some(body.clone());
+    Ok(body)
+}
+
+/// A refusal that is meant for the caller keeps the provider's own words, byte for byte.
+fn refused(failure: Failure, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Dead {
+    let meant_for_the_caller = !status.is_success()
+        && matches!(
+            failure.kind,
+            FailureKind::HttpClientError | FailureKind::RateLimited | FailureKind::QuotaExhausted
+        );
+    let answer = meant_for_the_caller.then(|| (status, headers.clone(), body));
+    Dead { failure, answer, exhausted: false }
+}
+
+/// Reads a stream up to its first content, or as much as may be held back. Until then another target can take over.
+pub(super) async fn open_stream(
+    exchange: &mut Exchange,
+    destination: &Destination,
+    body: ReplyBody,
+    usage_added: bool,
+) -> Result<Open, Failure> {
+    let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
+    let timeouts = destination.provider.config().timeouts;
+    let mut upstream = Upstream::new(body, &exchange.request, &timeouts, started);
+    let worker = Rc::clone(&exchange.worker);
+    let limit = exchange.prepared.snapshot.limits.hold_bytes;
+    let mut open = (Vec::new(), Vec::new());
+    let mut n_held = 0;
+    'opening: loop {
+        let mut events = Vec::new();
+        let more = guarded(exchange, upstream.read(&worker.phase, &mut events)).await?;
+        let mut events = events.into_iter();
+        for event in events.by_ref() {
+            let facts = upstream.look(&event)?;
+            n_held += event.raw.len();
+            open.0.push((event, facts));
+            if upstream.seen().content() || upstream.seen().done || n_held > limit {
+                open.1 = events.collect();
+                break 'opening;
+            }
+        }
+        if !more {
+            upstream.whole()?;
+            break;
+        }
+    }
+    let first = upstream.seen().time_to_first_token;
+    note(exchange, |record| record.time_to_first_token_us = first.map(micros));
+    exchange.served = Some(Served::new(destination, 200));
+    Ok(Open { upstream, held: open.0, rest: open.1, usage_added })
+}

@@ -1,0 +1,55 @@
+//! Which targets a request may go to, in which order, and why.
+
+use std::rc::Rc;
+
+use wire::record::Arm;
+
+use crate::record::Exchange;
+use crate::worker::Destination;
+
+/// A target that may be tried, and why.
+pub(super) struct Step {
+    pub(super) destination: Rc<Destination>,
+    pub(super) arm: Option<Arm>,
+    pub(super) emergency: bool,
+}
+
+/// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
+/// back, is nobody's fallback unless the route says so; then it comes last.
+pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
+    let (prepared, route) = (&exchange.prepared, &exchange.route);
+    let mut steps: Vec<Step> = Vec::with_capacity(2);
+    let arm_of = |name: &str| exchange.assignment.as_ref().and_then(|assignment| assignment.arm_of(name));
+    let mut push = |name: &str, arm: Option<Arm>, emergency: bool| {
+        if let Some(destination) = prepared.destination(name)
+            && !steps.iter().any(|step| Rc::ptr_eq(&step.destination, destination))
+        {
+            steps.push(Step { destination: Rc::clone(destination), arm, emergency });
+        }
+    };
+    match &exchange.assignment {
+        Some(assignment) => {
+            if assignment.arm == Arm::Candidate {
+                push(&assignment.live.identity.candidate, Some(Arm::Candidate), false);
+            }
+            let baseline = &assignment.live.identity.baseline;
+            push(baseline, Some(Arm::Baseline), false);
+            // A reload took it out of the config: the route's own target serves, and is no evidence.
+            if prepared.destination(baseline).is_none() {
+                push(&route.target, None, false);
+            }
+        }
+        None => push(&route.target, None, false),
+    }
+    let is_barred = |name: &&String| exchange.worker.deps.live.is_barred(name);
+    for name in route.fallback.iter().filter(|name| !is_barred(name)) {
+        push(name, arm_of(name), false);
+    }
+    if route.emergency_fallback {
+        let under_way = exchange.assignment.as_ref().map(|assignment| &assignment.live.identity.candidate);
+        for name in route.fallback.iter().filter(is_barred).chain(under_way) {
+            push(name, arm_of(name), true);
+        }
+    }
+    steps
+}
