@@ -17,7 +17,8 @@ use crate::seen::{Marks, SeenUnit, SeenUnits};
 /// What came of one request of a unit that is in the rollout. Forced assignments and answers of an emergency fallback are no
 /// evidence: do not report them.
 ///
-/// The arm is the one the unit is assigned to, and what is judged is that arm's attempt, whoever answered in the end. A request may
+/// The arm is the one the unit is assigned to, and what is judged is that arm's attempt, whoever answered in the end. An attempt
+/// that a breaker, a queue or a limit refused is one too: observed and bad on [`Metric::Error`]. A request may
 /// be reported in parts, as its facts become known: a timeout when the deadline passes, the rest when the attempt ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
@@ -215,21 +216,6 @@ impl Evidence {
         self.guards.observe_bad(first_bad.and(candidate_bad), Arm::Candidate);
         self.guards.observe_bad(first_bad.and(baseline_bad), Arm::Baseline);
         if first_bad.is_empty() { None } else { self.first_breach() }
-    }
-
-    /// A unit of the candidate that a breaker, a queue or a limit refused: a bad event of its arm.
-    pub fn observe_refused_candidate(&mut self, unit: u64, admitted_at: Timestamp, at: Timestamp) -> Option<Breach> {
-        let error = MetricSet::of(&[Metric::Error]);
-        self.observe(&Outcome {
-            unit,
-            arm: Arm::Candidate,
-            admitted_at,
-            at,
-            observed: error,
-            bad: error,
-            time_to_first_token_us: None,
-            duration_us: None,
-        })
     }
 
     /// Counts a sampled request whose copy the shadow took.

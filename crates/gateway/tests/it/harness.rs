@@ -143,10 +143,19 @@ impl Gateway {
             emergency_fallback: setup.emergency_fallback,
             workload: None,
         };
+        // One more route to each target alone: `to-a-directly` and so on.
+        let direct = setup.targets.iter().map(|target| Route {
+            name: format!("to-{}-directly", target.name),
+            target: target.name.clone(),
+            fallback: Vec::new(),
+            emergency_fallback: false,
+            workload: None,
+        });
+        let routes: Vec<Route> = direct.chain([route]).collect();
         let snapshot = Snapshot {
             hash: String::new(),
             targets: setup.targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
-            routes: BTreeMap::from([(route.name.clone(), Arc::new(route))]),
+            routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
             rollouts: BTreeMap::new(),
             limits: setup.limits,
             drain: setup.drain,

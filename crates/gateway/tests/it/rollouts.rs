@@ -137,6 +137,23 @@ fn a_dead_candidate_is_rolled_back_and_no_caller_notices() {
 }
 
 #[test]
+fn a_candidate_that_its_breaker_refuses_is_a_bad_event_each_time() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::status(500)]));
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    // Two routes to the same target: its breaker is open before the rollout hears of a failure.
+    for _ in 0..5 {
+        assert_eq!(post(gateway.addr, &PLAIN.replace("gpt-4o", "to-b-directly")).status, 502);
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (0, 0));
+    for _ in 0..2 {
+        assert_eq!(post(gateway.addr, PLAIN).header("x-crossfade-target"), Some("a"));
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (2, 2));
+    assert_eq!(b.requests().len(), 5, "the candidate was not called");
+}
+
+#[test]
 fn a_caller_that_left_is_no_evidence() {
     let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
     let live = rollout(1.0, 0.0);

@@ -176,13 +176,6 @@ fn an_open_circuit_breaker_rolls_back_once_anybody_is_served() {
 }
 
 #[test]
-fn a_refused_candidate_is_a_bad_event_of_its_arm() {
-    let mut evidence = at_share(&medium(), 0.05);
-    let breach = (0..10).find_map(|unit| evidence.observe_refused_candidate(unit, Timestamp(1), Timestamp(1)));
-    assert!(breach.is_some());
-}
-
-#[test]
 fn relative_guards_wait_for_the_warm_up_and_the_breaker_does_not() {
     let mut policy = medium();
     policy.warm_up = Duration::from_secs(60);
