@@ -6,6 +6,7 @@
 
 pub mod failure;
 pub mod ids;
+pub mod messages;
 pub mod openai;
 pub mod private;
 pub mod record;
