@@ -23,20 +23,20 @@ const SERVER_SIDE_FIELDS: [&str; 3] = ["web_search_options", "background", "conn
 const CALLER_SIDE_TOOLS: [&[u8]; 2] = [b"\"function\"", b"\"custom\""];
 
 /// For the target that answers the caller.
-pub(crate) fn adapt(request: &Parsed, target: &Target) -> Adapted {
+pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Adapted {
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target);
+    let usage_added = change(&mut patch, request, target, route);
     let (body, changes) = patch.finish();
     Adapted { body, changes, usage_added }
 }
 
 /// For a copy to the candidate: nothing is stored. `None` when the copy would have side effects.
-pub(crate) fn adapt_shadow(request: &Parsed, target: &Target) -> Option<Adapted> {
+pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Option<Adapted> {
     if has_server_side_tools(request) {
         return None;
     }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target);
+    let usage_added = change(&mut patch, request, target, route);
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
     let takes_store = request.endpoint == Endpoint::ChatCompletions;
     if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
@@ -46,8 +46,8 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target) -> Option<Adapted>
     Some(Adapted { body, changes, usage_added })
 }
 
-fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target) -> bool {
-    patch.model(&target.model);
+fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str) -> bool {
+    patch.model(&target.model_for(route, request.model()));
     let parameters = &target.parameters;
     let usage_added = request.streamed() && !request.view.wants_usage() && takes_usage(target);
     if usage_added {
@@ -63,6 +63,9 @@ fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target) -> bool {
     }
     for field in &parameters.remove {
         patch.remove(field);
+    }
+    for (field, json) in &parameters.default {
+        patch.set_default(field, json);
     }
     for (field, json) in &parameters.set {
         patch.set(field, json.clone());

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::counters::add;
 use crate::drain::Phase;
 use crate::record::{Arrival, Opening};
+use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
 use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, resolve};
@@ -26,7 +27,7 @@ pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incom
     let chunks = request.version() >= Version::HTTP_11;
     let mut response = match Place::of(request.method(), request.uri().path()) {
         Place::Exchange(endpoint) => exchange(&worker, endpoint, request).await,
-        Place::Models => refuse::json(StatusCode::OK, models_list(worker.prepared().snapshot.routes.keys())),
+        Place::Models => refuse::json(StatusCode::OK, models_list(callable(&worker.prepared().snapshot))),
         Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
         Place::Ready => ready(&worker),
         Place::WrongMethod(allowed) => wrong_method(&worker, allowed),
@@ -39,6 +40,11 @@ pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incom
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| body.keeping(busy, chunks))
+}
+
+/// The names an application can ask for. A pattern is none.
+fn callable(snapshot: &Snapshot) -> impl Iterator<Item = &String> {
+    snapshot.routes.keys().filter(|name| !name.contains('*'))
 }
 
 /// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.

@@ -65,12 +65,18 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 }
 
 /// The record of an attempt that has just begun: who is called and why, and nothing of what will come of it.
-pub(crate) fn begun(target: &Target, idx: usize, (arm, role): (Option<Arm>, AttemptRole), at_us: u64) -> AttemptRecord {
+pub(crate) fn begun(
+    target: &Target,
+    model: &str,
+    idx: usize,
+    (arm, role): (Option<Arm>, AttemptRole),
+    at_us: u64,
+) -> AttemptRecord {
     AttemptRecord {
         idx: u16::try_from(idx).unwrap_or(u16::MAX),
         target: target.name.clone(),
         provider: target.provider.name.clone(),
-        model: target.model.clone(),
+        model: model.to_owned(),
         arm,
         role,
         started_us: at_us,

@@ -8,7 +8,7 @@ use crate::parse::Parsed;
 use crate::snapshot::Route;
 use crate::worker::Prepared;
 
-/// The route called `model` in the request.
+/// The route called `model` in the request: the one of that name, else the longest pattern that fits.
 pub(crate) fn resolve<'a>(prepared: &'a Prepared, request: &Parsed) -> Result<&'a Arc<Route>, Refusal> {
-    prepared.snapshot.routes.get(request.model()).ok_or_else(|| Refusal::model_not_found(request.model()))
+    prepared.route(request.model()).ok_or_else(|| Refusal::model_not_found(request.model()))
 }

@@ -1,6 +1,9 @@
 //! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
 //! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
 
+mod wildcard;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,8 @@ use providers::ProviderConfig;
 use crate::control::RolloutSettings;
 use crate::live::Identity;
 
+pub use wildcard::wildcard;
+
 /// One whole resolved config.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -17,7 +22,7 @@ pub struct Snapshot {
     pub hash: String,
     /// Targets by name.
     pub targets: BTreeMap<String, Arc<Target>>,
-    /// Routes by the name an application sends as `model`.
+    /// Routes by the name an application sends as `model`, or by a pattern of such names with one `*`.
     pub routes: BTreeMap<String, Arc<Route>>,
     /// Rollouts by name, as the config describes them; where they stand is the controller's.
     pub rollouts: BTreeMap<String, Arc<RolloutSettings>>,
@@ -49,7 +54,7 @@ pub struct Target {
     pub name: String,
     /// Who answers.
     pub provider: Arc<ProviderConfig>,
-    /// The model name the provider knows.
+    /// The model name the provider knows. A `*` in it stands for what the `*` of the route's name stood for.
     pub model: String,
     /// What is changed in a request's parameters for this target.
     pub parameters: Parameters,
@@ -59,9 +64,27 @@ pub struct Target {
     pub fingerprint: String,
 }
 
-/// Top-level request fields a target wants set, removed or renamed. Applied in the order rename, remove, set.
+impl Target {
+    /// The model name to ask the provider for, when `requested` came in by the route called `route`.
+    #[must_use]
+    pub fn model_for<'a>(&'a self, route: &str, requested: &'a str) -> Cow<'a, str> {
+        if !self.model.contains('*') {
+            return Cow::Borrowed(&self.model);
+        }
+        match wildcard(route, requested) {
+            Some(star) if self.model == "*" => Cow::Borrowed(star),
+            Some(star) => Cow::Owned(self.model.replacen('*', star, 1)),
+            // The config refuses such a target on a route without a `*`.
+            None => Cow::Borrowed(requested),
+        }
+    }
+}
+
+/// Top-level request fields a target wants set, removed or renamed. Applied in the order rename, remove, default, set.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Parameters {
+    /// Field and its JSON text, for requests that come without the field.
+    pub default: Vec<(String, String)>,
     /// Field and its JSON text.
     pub set: Vec<(String, String)>,
     /// Fields dropped.
@@ -74,7 +97,7 @@ impl Parameters {
     /// Whether nothing is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty() && self.remove.is_empty() && self.rename.is_empty()
+        self.default.is_empty() && self.set.is_empty() && self.remove.is_empty() && self.rename.is_empty()
     }
 }
 
@@ -90,7 +113,7 @@ pub struct PromptVariant {
 /// The name an application calls and the policy behind it.
 #[derive(Debug)]
 pub struct Route {
-    /// What applications send as `model`.
+    /// What applications send as `model`; one `*` in it stands for any text.
     pub name: String,
     /// The target that serves when no rollout does.
     pub target: String,

@@ -27,7 +27,7 @@ use crate::memory::Bodies;
 use crate::pipeline;
 use crate::serve::Deps;
 use crate::shadow::ShadowDoor;
-use crate::snapshot::{Snapshot, Target};
+use crate::snapshot::{Route, Snapshot, Target, wildcard};
 use crate::socket::{Activity, Socket};
 
 /// Bytes a connection may buffer in each direction.
@@ -64,6 +64,8 @@ pub(crate) struct Worker {
 /// A snapshot with its providers looked up.
 pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Routes whose name is a pattern, the one that says most first.
+    patterns: Vec<Arc<Route>>,
     destinations: HashMap<String, Rc<Destination>>,
 }
 
@@ -114,7 +116,15 @@ impl Prepared {
                 Err(error) => error!(target = %name, %error, "provider cannot be set up"),
             }
         }
-        Self { snapshot, destinations }
+        let mut patterns: Vec<_> = snapshot.routes.values().filter(|route| route.name.contains('*')).cloned().collect();
+        patterns.sort_by_key(|route| std::cmp::Reverse(route.name.len()));
+        Self { snapshot, patterns, destinations }
+    }
+
+    /// The route for requests to `model`.
+    pub(crate) fn route(&self, model: &str) -> Option<&Arc<Route>> {
+        let fits = |route: &&Arc<Route>| wildcard(&route.name, model).is_some();
+        self.snapshot.routes.get(model).or_else(|| self.patterns.iter().find(fits))
     }
 
     /// The providers in use, by identity: connections to others can be closed.

@@ -9,7 +9,7 @@ use gateway::control::RolloutSettings;
 use rollout::{Risk, Unit};
 
 use super::reader::{Item, Section, Written};
-use super::targets::{Named, Routes, Targets};
+use super::targets::{Named, Routes, Targets, star_has_meaning};
 use super::value;
 
 /// Risks of workloads by name.
@@ -76,10 +76,17 @@ struct References {
 
 impl References {
     fn read(section: &Section<'_>, targets: &Targets, routes: &Routes) -> References {
+        let route = section.need("route").and_then(|item| routes.reference(&item));
         References {
-            route: section.need("route").and_then(|item| routes.reference(&item)),
             baseline: section.need("baseline").and_then(|item| targets.reference(&item)),
-            candidate: section.need("candidate").and_then(|item| targets.reference(&item)),
+            candidate: section.need("candidate").and_then(|item| {
+                let candidate = targets.reference(&item)?;
+                if let Some(route) = &route {
+                    star_has_meaning(&item, &route.value, &candidate.value, targets);
+                }
+                Some(candidate)
+            }),
+            route,
         }
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn targets(root: &Section<'_>, providers: &Providers, prompts: &Named
 
 fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Option<Target> {
     let provider = section.need("provider").and_then(|item| providers.reference(&item));
-    let model = section.need("model").and_then(|item| item.string());
+    let model = section.need("model").and_then(|item| one_star(&item, item.string()));
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
     let parameters = parameters(&section);
     section.finish();
@@ -84,6 +84,25 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     Some(Target { name: name.to_owned(), provider, model, parameters, prompt, fingerprint })
 }
 
+/// `name`, unless it has more than one `*`.
+fn one_star(item: &Item<'_>, name: Option<Written<String>>) -> Option<Written<String>> {
+    if name.as_ref().is_some_and(|name| name.value.matches('*').count() > 1) {
+        item.note("a name has at most one `*`", None);
+        return None;
+    }
+    name
+}
+
+/// Notes a target whose model has a `*` where no route's name says what it stands for.
+pub(crate) fn star_has_meaning(item: &Item<'_>, route: &str, target: &str, targets: &Targets) {
+    let takes_its_model = targets.get(target).is_some_and(|target| target.model.contains('*'));
+    if takes_its_model && !route.contains('*') {
+        let message =
+            format!("the `*` in the model of `{target}` means nothing on the route `{route}`, which has none");
+        item.note(message, Some("name a target with a model of its own, or a route such as `openai/*`".into()));
+    }
+}
+
 /// What answers would change with. A key or a timeout is no part of it.
 fn fingerprint(
     provider: &providers::ProviderConfig,
@@ -91,13 +110,16 @@ fn fingerprint(
     parameters: &Parameters,
     prompt: Option<&PromptVariant>,
 ) -> String {
-    let Parameters { set, remove, rename } = parameters;
+    let Parameters { default, set, remove, rename } = parameters;
     let prompt = prompt.map_or_else(String::new, |prompt| prompt.system.clone());
-    let parameters = format!("{set:?}{remove:?}{rename:?}");
+    let mut parameters = format!("{set:?}{remove:?}{rename:?}");
+    if !default.is_empty() {
+        parameters += &format!("{default:?}");
+    }
     value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt])[..16].to_owned()
 }
 
-/// `parameters: { rename: {a: b}, remove: [c], set: {d: 1} }`.
+/// `parameters: { rename: {a: b}, remove: [c], default: {d: 1}, set: {e: 2} }`.
 fn parameters(section: &Section<'_>) -> Parameters {
     const PROTECTED: [&str; 3] = ["model", "messages", "stream"];
     let section = section.section("parameters");
@@ -118,10 +140,12 @@ fn parameters(section: &Section<'_>) -> Parameters {
         protected(&name.value, &item);
         parameters.remove.push(name.value);
     }
-    for (name, item) in section.named("set") {
-        protected(&name.value, &item);
-        let Some(json) = item.json() else { continue };
-        parameters.set.push((name.value, json.to_string()));
+    for (key, fields) in [("default", &mut parameters.default), ("set", &mut parameters.set)] {
+        for (name, item) in section.named(key) {
+            protected(&name.value, &item);
+            let Some(json) = item.json() else { continue };
+            fields.push((name.value, json.to_string()));
+        }
     }
     section.finish();
     parameters
@@ -141,14 +165,20 @@ pub(crate) type Routes = Named<RouteRead>;
 /// `routes`.
 pub(crate) fn routes(root: &Section<'_>, targets: &Targets, workloads: &Workloads) -> Routes {
     let read = |(name, item): (Written<String>, Item<'_>)| {
+        let one_star = one_star(&item, Some(name.clone()));
         let route = item.section().and_then(|section| route(&name.value, section, targets, workloads));
+        let route = route.filter(|_| one_star.is_some());
         (name.value, route)
     };
     Named { what: "route", found: root.named("routes").into_iter().map(read).collect() }
 }
 
 fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Workloads) -> Option<RouteRead> {
-    let target = section.need("target").and_then(|item| targets.reference(&item));
+    let target = section.need("target").and_then(|item| {
+        let target = targets.reference(&item)?;
+        star_has_meaning(&item, name, &target.value, targets);
+        Some(target)
+    });
     let written = section.get("fallback").and_then(|item| item.list("targets")).unwrap_or_default();
     let fallback: Vec<_> = written.iter().filter_map(|item| Some((item, targets.reference(item)?))).collect();
     let emergency_fallback = section.get("emergency_fallback").and_then(|item| item.boolean()).unwrap_or(false);
@@ -156,6 +186,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     section.finish();
     let target = target?.value;
     for (item, fallback) in &fallback {
+        star_has_meaning(item, name, &fallback.value, targets);
         if fallback.value == target {
             item.note(format!("`{target}` is the route's own target"), Some("name another, or remove it".into()));
         }

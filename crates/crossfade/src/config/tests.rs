@@ -272,6 +272,38 @@ fn route_falls_back_to_its_own_target() {
 }
 
 #[test]
+fn a_star_stands_for_one_thing_and_for_something() {
+    check(
+        "model: gpt-4o }",
+        "model: \"*\" }",
+        expect![[r#"
+        crossfade.yaml:14:21: `routes.gpt-4o.target`: the `*` in the model of `gpt` means nothing on the route `gpt-4o`, which has none
+         14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support }
+            |                     ^^^
+           hint: name a target with a model of its own, or a route such as `openai/*`
+
+        1 error in the config
+    "#]],
+    );
+    check(
+        "  gpt-4o: { target: gpt,",
+        "  \"*/*\": { target: gpt,",
+        expect![[r#"
+        crossfade.yaml:14:10: `routes.*/*`: a name has at most one `*`
+         14 |   "*/*": { target: gpt, fallback: [azure], workload: support }
+            |          ^^
+
+        crossfade.yaml:19:12: `rollouts.support-to-qwen.route`: there is no route `gpt-4o`
+         19 |     route: gpt-4o
+            |            ^^^^^^
+           hint: defined: */*
+
+        2 errors in the config
+    "#]],
+    );
+}
+
+#[test]
 fn rollout_names_no_route_and_no_target() {
     check(
         "route: gpt-4o\n    baseline: gpt",

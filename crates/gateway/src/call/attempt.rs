@@ -50,7 +50,7 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     if let Some(refused) = refused {
         return Err(refused.into());
     }
-    let adapted = adapt::adapt(&exchange.request, &destination.target);
+    let adapted = adapt::adapt(&exchange.request, &destination.target, &exchange.route.name);
     exchange.adaptations.extend(adapted.changes);
     let call = Call {
         endpoint: exchange.request.endpoint,
@@ -99,7 +99,8 @@ fn begin_attempt(
         add(&counters.failovers, 1);
     }
     let started_us = exchange.arrival.unix_us_at(started);
-    let record = begun(target, exchange.attempts.len(), (step.arm, role), started_us);
+    let model = target.model_for(&exchange.route.name, exchange.request.model());
+    let record = begun(target, &model, exchange.attempts.len(), (step.arm, role), started_us);
     exchange.attempt = Some(Attempt { record, started, permit, _candidate: candidate });
 }
 

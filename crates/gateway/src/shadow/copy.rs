@@ -67,7 +67,8 @@ pub(super) async fn send(copy: UnderWay) {
 async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
     let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
-    let adapted = adapt_shadow(&offer.request, &destination.target).ok_or(ShadowDrop::SideEffects)?;
+    let adapted =
+        adapt_shadow(&offer.request, &destination.target, &offer.live.identity.route).ok_or(ShadowDrop::SideEffects)?;
     let admission = destination.breaker.admit(Instant::now());
     let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
@@ -140,7 +141,9 @@ impl Copy {
     fn new(offer: &Offer, destination: &Destination, limit: usize) -> Self {
         let started = Instant::now();
         let started_us = offer.arrival.unix_us_at(started);
-        let record = begun(&destination.target, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
+        let target = &destination.target;
+        let model = target.model_for(&offer.live.identity.route, offer.request.model());
+        let record = begun(target, &model, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
         Self { record, started, kept: Kept { bytes: Vec::new(), limit }, format_unknown: false }
     }
 

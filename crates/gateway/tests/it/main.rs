@@ -12,6 +12,7 @@ mod failover;
 mod harness;
 #[cfg(test)]
 mod passthrough;
+mod patterns;
 #[cfg(test)]
 mod records;
 #[cfg(test)]

@@ -109,6 +109,18 @@ impl<'a> Patch<'a> {
         self.put(name, json.into(), name.to_owned());
     }
 
+    /// Adds the field `name` with the value `json`, which must be well-formed, when nothing is called so by now.
+    pub fn set_default(&mut self, name: &str, json: &str) {
+        let fates = &self.fates;
+        let fate = |idx: usize| fates.get(idx).unwrap_or(&Fate::Keep);
+        let kept = self.view.named(self.body, name).any(|(idx, _)| matches!(fate(idx), Fate::Keep | Fate::Replace(_)));
+        let renamed = fates.contains(&Fate::Rename(json_string(name)));
+        if !kept && !renamed && !self.added.iter().any(|(key, _)| key == name) {
+            self.added.push((name.to_owned(), Bytes::copy_from_slice(json.as_bytes())));
+            self.report(name.to_owned(), AdaptationAction::Added);
+        }
+    }
+
     /// Calls the field `from` by the name `to`, if it is there; a field already called so is taken away.
     pub fn rename(&mut self, from: &str, to: &str) {
         let indices = self.indices(from);

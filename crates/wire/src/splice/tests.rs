@@ -133,6 +133,29 @@ fn the_shadow_stores_nothing() {
 }
 
 #[test]
+fn a_default_is_set_only_where_nothing_stays() {
+    check(
+        PLAIN,
+        |patch| {
+            patch.rename("seed", "random_seed");
+            patch.set_default("random_seed", "2");
+            patch.set_default("seed", "3");
+            patch.set_default("seed", "4");
+            patch.remove("messages");
+            patch.set_default("messages", "[]");
+            patch.set_default("model", r#""other""#);
+        },
+        &expect![[r#"
+            {"model":"gpt-4o","random_seed":1,"seed":3,"messages":[]}
+            seed renamed for qwen
+            seed added for qwen
+            messages removed for qwen
+            messages added for qwen
+        "#]],
+    );
+}
+
+#[test]
 fn fields_are_set_renamed_and_removed() {
     check(
         r#"{"logit_bias":{"1":2},"top_k":4, "model":"m","messages":[],"max_tokens":9 , "seed":1, "seed":2 }"#,
