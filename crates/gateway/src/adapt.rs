@@ -1,7 +1,8 @@
 //! The request as a target wants it: another model name, its prompt variant, its parameters. Everything else travels through
-//! byte for byte, and every change is reported.
+//! byte for byte, and every change is reported. What the target's server is declared not to do ends here.
 
-use wire::record::{Adaptation, Endpoint};
+use wire::capability::{Capability, Treatment, Unsupported, translate};
+use wire::record::{Adaptation, AdaptationAction, Endpoint};
 use wire::splice::{Patch, Pieces, SystemPrompt};
 
 use crate::parse::Parsed;
@@ -22,31 +23,46 @@ const SERVER_SIDE_FIELDS: [&str; 3] = ["web_search_options", "background", "conn
 /// Tool types that run at the caller; all others run at the provider.
 const CALLER_SIDE_TOOLS: [&[u8]; 2] = [b"\"function\"", b"\"custom\""];
 
-/// For the target that answers the caller.
-pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Adapted {
-    let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target, route);
-    let (body, changes) = patch.finish();
-    Adapted { body, changes, usage_added }
+/// Why a copy is not made.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotCopied {
+    /// It would have side effects.
+    SideEffects,
+    /// The target does not do what the request asks for.
+    Unsupported(Unsupported),
 }
 
-/// For a copy to the candidate: nothing is stored. `None` when the copy would have side effects.
-pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Option<Adapted> {
+/// For the target that answers the caller.
+pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, Unsupported> {
+    let mut patch = Patch::new(&request.body, &request.view, &target.name);
+    let usage_added = change(&mut patch, request, target, route)?;
+    let (body, changes) = patch.finish();
+    Ok(Adapted { body, changes, usage_added })
+}
+
+/// The report of a request that was refused because of `capability`.
+pub(crate) fn refused(capability: Capability, target: &Target) -> Adaptation {
+    let field = capability.field().into();
+    Adaptation { field, action: AdaptationAction::Refused, target: target.name.clone() }
+}
+
+/// For a copy to the candidate: nothing is stored.
+pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, NotCopied> {
     if has_server_side_tools(request) {
-        return None;
+        return Err(NotCopied::SideEffects);
     }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target, route);
+    let usage_added = change(&mut patch, request, target, route).map_err(NotCopied::Unsupported)?;
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
     let takes_store = request.endpoint == Endpoint::ChatCompletions;
     if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
         patch.store_false();
     }
     let (body, changes) = patch.finish();
-    Some(Adapted { body, changes, usage_added })
+    Ok(Adapted { body, changes, usage_added })
 }
 
-fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str) -> bool {
+fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str) -> Result<bool, Unsupported> {
     patch.model(&target.model_for(route, request.model()));
     let parameters = &target.parameters;
     let usage_added = request.streamed() && !request.view.wants_usage() && takes_usage(target);
@@ -58,6 +74,7 @@ fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str)
     {
         patch.system_prompt(&SystemPrompt::Replace(prompt.system.clone()));
     }
+    translate(&target.provider.capabilities, &request.body, &request.view, patch)?;
     for (from, to) in &parameters.rename {
         patch.rename(from, to);
     }
@@ -70,12 +87,13 @@ fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str)
     for (field, json) in &parameters.set {
         patch.set(field, json.clone());
     }
-    usage_added
+    Ok(usage_added)
 }
 
 /// A target that wants `stream_options` gone does not get it from us either.
 fn takes_usage(target: &Target) -> bool {
-    !target.parameters.remove.iter().any(|field| field == "stream_options")
+    !target.provider.capabilities.does(Capability::StreamOptions, Treatment::Drop)
+        && !target.parameters.remove.iter().any(|field| field == "stream_options")
 }
 
 fn has_server_side_tools(request: &Parsed) -> bool {

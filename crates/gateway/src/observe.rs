@@ -58,7 +58,13 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::ShuttingDown
             | FailureKind::Internal
             | FailureKind::HttpClientError
+            | FailureKind::Unsupported
     )
+}
+
+/// The target did not take the request: it said so, or is declared not to.
+pub(crate) const fn is_refusal(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::HttpClientError | FailureKind::Unsupported)
 }
 
 /// Reports an attempt that ended.
@@ -68,7 +74,7 @@ pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
         return settle_refused(exchange, record);
     }
     // What the candidate refuses is judged when it is known what the baseline makes of it.
-    if record.failure == Some(FailureKind::HttpClientError) && assignment.arm == Arm::Candidate {
+    if record.failure.is_some_and(is_refusal) && assignment.arm == Arm::Candidate {
         exchange.candidate_refused = Some(record.clone());
         return;
     }

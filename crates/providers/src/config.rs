@@ -2,10 +2,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
+use wire::capability::{BackendKind, Profile};
 use wire::private::Private;
 use wire::record::Endpoint;
 use xxhash_rust::xxh3::Xxh3;
@@ -35,6 +37,8 @@ pub struct ProviderConfig {
     pub max_connections: usize,
     /// How long an unused connection is kept. Must be shorter than the provider keeps it.
     pub idle_timeout: Duration,
+    /// What kind of server it is, and what is done about what such a server does not do.
+    pub capabilities: Arc<Profile>,
 }
 
 impl ProviderConfig {
@@ -54,6 +58,7 @@ impl ProviderConfig {
             http2: Http2::Auto,
             max_connections: 1024,
             idle_timeout,
+            capabilities: Arc::new(Profile::of(BackendKind::Generic)),
         }
     }
 

@@ -116,6 +116,8 @@ kinds! {
     ShuttingDown = "shutting_down",
     /// A fault of Crossfade itself.
     Internal = "internal",
+    /// The target is known not to do what the request asks for, and is declared to refuse it: no call was made.
+    Unsupported = "unsupported",
 }
 
 impl FailureKind {
@@ -130,7 +132,8 @@ impl FailureKind {
             FailureKind::Capacity
             | FailureKind::RecordUnavailable
             | FailureKind::ShuttingDown
-            | FailureKind::Internal => Origin::Crossfade,
+            | FailureKind::Internal
+            | FailureKind::Unsupported => Origin::Crossfade,
             _ => Origin::Provider,
         }
     }

@@ -261,7 +261,7 @@ impl ExchangeOutcome {
     }
 }
 
-/// One change Crossfade made to a request.
+/// One change Crossfade made to a request or its answer, or what it saw in them and left.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Adaptation {
     /// The field, with dots between levels: `stream_options.include_usage`.
@@ -284,6 +284,12 @@ pub enum AdaptationAction {
     Removed,
     /// Its name is another.
     Renamed,
+    /// The request was refused because of it.
+    Refused,
+    /// It was put right, in the request or in the answer.
+    Fixed,
+    /// It went through as it was, and is known or was seen not to work.
+    Counted,
 }
 
 impl AdaptationAction {
@@ -294,6 +300,9 @@ impl AdaptationAction {
             AdaptationAction::Replaced => "replaced",
             AdaptationAction::Removed => "removed",
             AdaptationAction::Renamed => "renamed",
+            AdaptationAction::Refused => "refused",
+            AdaptationAction::Fixed => "fixed",
+            AdaptationAction::Counted => "counted",
         }
     }
 }

@@ -8,6 +8,7 @@ use providers::{BaseUrl, Class, Dialect, Http2, ProviderConfig, Timeouts};
 use super::reader::{Item, Section, Written};
 use super::targets::Named;
 
+mod capabilities;
 mod simulated;
 
 /// Providers by name.
@@ -83,6 +84,7 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
         provider.idle_timeout = idle;
     }
     provider.timeouts = timeouts(section);
+    provider.capabilities = capabilities::read(section, provider);
 }
 
 fn timeouts(section: &Section<'_>) -> Timeouts {

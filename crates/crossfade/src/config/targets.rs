@@ -116,7 +116,8 @@ fn fingerprint(
     if !default.is_empty() {
         parameters += &format!("{default:?}");
     }
-    value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt])[..16].to_owned()
+    let treated = format!("{:?}", provider.capabilities.treated());
+    value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt, &treated])[..16].to_owned()
 }
 
 /// `parameters: { rename: {a: b}, remove: [c], default: {d: 1}, set: {e: 2} }`.

@@ -119,13 +119,13 @@ fn unknown_key() {
         "dialect: openai, base_url: http://gpu",
         "zzz: 1, base_url: http://gpu",
         expect![[r#"
-        crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
-         6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
-           |             ^^^
-           hint: known here: api_key, base_url, ca_file, class, dialect, http2, idle_timeout, max_connections, timeouts
+            crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
+             6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
+               |             ^^^
+               hint: known here: api_key, base_url, ca_file, capabilities, class, dialect, http2, idle_timeout, kind, max_connections, timeouts
 
-        1 error in the config
-    "#]],
+            1 error in the config
+        "#]],
     );
 }
 
@@ -644,6 +644,51 @@ fn policy_that_cannot_be_run() {
                hint: did you mean `error`?
 
             3 errors in the config
+        "#]],
+    );
+}
+
+#[test]
+fn capabilities_are_the_kinds_own_unless_written() {
+    use wire::capability::{BackendKind, Capability, Treatment};
+    let config =
+        right(&edited("class: self_hosted", "class: self_hosted, kind: llama_cpp, capabilities: { seed: drop }"));
+    let profile = &config.snapshot.targets["qwen"].provider.capabilities;
+    assert_eq!(profile.kind(), BackendKind::LlamaCpp);
+    assert!(profile.does(Capability::Seed, Treatment::Drop));
+    assert!(profile.does(Capability::Functions, Treatment::Refuse));
+    assert_eq!(config.snapshot.targets["gpt"].provider.capabilities.kind(), BackendKind::Openai, "by its address");
+    let plain = right(RIGHT);
+    assert_eq!(plain.snapshot.targets["qwen"].provider.capabilities.kind(), BackendKind::Generic);
+    assert_ne!(plain.snapshot.targets["qwen"].fingerprint, config.snapshot.targets["qwen"].fingerprint);
+}
+
+#[test]
+fn a_treatment_that_cannot_be_is_an_error_with_the_possible_ones() {
+    check(
+        "class: self_hosted",
+        "class: self_hosted, kind: llama-cpp, capabilities: { sead: drop, seed: rename, models: fix }",
+        expect![[r#"
+            crossfade.yaml:6:88: `providers.gpu.kind`: expected one of `openai`, `azure`, `anthropic`, `vllm`, `sglang`, `llama_cpp`, `llama_cpp_python`, `transformers`, `tgi`, `ollama`, `generic`, found `llama-cpp`
+             6 |   gpu:    { dialect: openai, base_url: http://gpu-1:8000/v1, class: self_hosted, kind: llama-cpp, capabilities: { sead: drop, seed: rename, models: fix } }
+               |                                                                                        ^^^^^^^^^
+               hint: did you mean `llama_cpp`?
+
+            crossfade.yaml:6:115: `providers.gpu.capabilities.sead`: unknown key
+             6 |   gpu:    { dialect: openai, base_url: http://gpu-1:8000/v1, class: self_hosted, kind: llama-cpp, capabilities: { sead: drop, seed: rename, models: fix } }
+               |                                                                                                                   ^^^^
+               hint: did you mean `seed`?
+
+            crossfade.yaml:6:133: `providers.gpu.capabilities.seed`: expected one of `pass`, `count`, `drop`, `refuse`, found `rename`
+             6 |   gpu:    { dialect: openai, base_url: http://gpu-1:8000/v1, class: self_hosted, kind: llama-cpp, capabilities: { sead: drop, seed: rename, models: fix } }
+               |                                                                                                                                     ^^^^^^
+
+            crossfade.yaml:6:149: `providers.gpu.capabilities.models`: this is the same for every provider
+             6 |   gpu:    { dialect: openai, base_url: http://gpu-1:8000/v1, class: self_hosted, kind: llama-cpp, capabilities: { sead: drop, seed: rename, models: fix } }
+               |                                                                                                                                                     ^^^
+               hint: the gateway lists its routes; remove the line
+
+            4 errors in the config
         "#]],
     );
 }

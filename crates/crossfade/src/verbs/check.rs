@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gateway::snapshot::Target;
 use rollout::{Policy, StepPolicy};
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ fn facts(config: &Config) -> Value {
             "class": target.provider.class.as_str(), "simulated": target.provider.is_simulated(),
             "fingerprint": target.fingerprint, "has_key": target.provider.api_key.is_some(),
             "prompt_variant": target.prompt.as_ref().map(|prompt| &prompt.name),
+            "kind": target.provider.capabilities.kind().as_str(), "capabilities": treated(target),
         });
         (target.name.clone(), facts)
     });
@@ -48,6 +50,12 @@ fn facts(config: &Config) -> Value {
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// The capabilities that are treated, and how.
+fn treated(target: &Target) -> Value {
+    let treated = target.provider.capabilities.treated().iter();
+    Value::Object(treated.map(|(capability, how)| (capability.id().to_owned(), how.as_str().into())).collect())
 }
 
 fn text(config: &Config) -> String {
@@ -87,7 +95,9 @@ fn sections(config: &Config) -> String {
             let place = if provider.is_simulated() { "simulated".to_owned() } else { provider.base_url.to_string() };
             let key = if provider.api_key.is_some() { "set" } else { "none" };
             let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
-            vec![target.name.clone(), provider.name.clone(), target.model.clone(), place, key.into(), prompt.into()]
+            let kind = provider.capabilities.kind().as_str().to_owned();
+            let (name, provider) = (target.name.clone(), provider.name.clone());
+            vec![name, provider, target.model.clone(), place, kind, key.into(), prompt.into()]
         })
         .collect();
     let routes: Vec<Vec<String>> = config
@@ -100,7 +110,7 @@ fn sections(config: &Config) -> String {
             vec![route.name.clone(), route.target.clone(), fallback, workload]
         })
         .collect();
-    let targets = table(&["target", "provider", "model", "at", "key", "system prompt"], &targets);
+    let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt"], &targets);
     let routes = table(&["route", "target", "fallback", "workload"], &routes);
     format!("\n{targets}\n{routes}")
 }

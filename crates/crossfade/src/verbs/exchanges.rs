@@ -209,6 +209,11 @@ fn show(exchange: &Value) -> String {
     let attempts: Vec<Vec<String>> = exchange["attempts"].as_array().into_iter().flatten().map(attempt).collect();
     let headings = ["#", "role", "arm", "target", "model", "status", "failure", "ttft ms", "total ms", "note"];
     page += &format!("\n{}", table(&headings, &attempts));
+    let change = |change: &Value| vec![text(&change["field"]), text(&change["action"]), text(&change["target"])];
+    let changes: Vec<Vec<String>> = exchange["adaptations"].as_array().into_iter().flatten().map(change).collect();
+    if !changes.is_empty() {
+        page += &format!("\n{}", table(&["field", "was", "for target"], &changes));
+    }
     for name in ["request", "answer", "shadow"] {
         if let Some(body) = exchange[name].as_str() {
             page += &format!("\n{name}\n{}\n", body.trim_end());

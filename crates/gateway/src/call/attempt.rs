@@ -3,10 +3,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use providers::breaker::Signal;
 use providers::{Call, Permit, Reply};
+use wire::capability::{Capability, Unsupported};
 use wire::failure::{Failure, FailureKind};
+use wire::openai::Refusal;
 use wire::record::{Arm, AttemptRecord, AttemptRole};
 
 use super::open::{guarded, is_event_stream, open_stream, read_whole};
@@ -17,7 +20,9 @@ use crate::counters::add;
 use crate::live::CandidateAttempt;
 use crate::observe;
 use crate::record::{Exchange, begun, micros};
+use crate::refuse::SHOULD_RETRY;
 use crate::shadow;
+use crate::worker::Destination;
 
 /// One call under way.
 pub(crate) struct Attempt {
@@ -50,7 +55,10 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     if let Some(refused) = refused {
         return Err(refused.into());
     }
-    let adapted = adapt::adapt(&exchange.request, &destination.target, &exchange.route.name);
+    let adapted = match adapt::adapt(&exchange.request, &destination.target, &exchange.route.name) {
+        Ok(adapted) => adapted,
+        Err(Unsupported(capability)) => return Err(unsupported(exchange, destination, capability)),
+    };
     exchange.adaptations.extend(adapted.changes);
     let call = Call {
         endpoint: exchange.request.endpoint,
@@ -74,6 +82,19 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     };
     let opened = Opened { destination: Rc::clone(destination), status, headers, content, emergency: step.emergency };
     Ok(Some(opened))
+}
+
+/// No call is made: the target's server is declared not to do what is asked for. The caller reads which field it is about.
+fn unsupported(exchange: &mut Exchange, destination: &Destination, capability: Capability) -> Dead {
+    exchange.adaptations.push(adapt::refused(capability, &destination.target));
+    let refusal = Refusal::not_capable(capability);
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (SHOULD_RETRY, HeaderValue::from_static("false")),
+    ]);
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let failure = Failure::new(FailureKind::Unsupported, capability.id());
+    Dead { failure, answer: Some((status, headers, refusal.body.to_json())), exhausted: false }
 }
 
 fn still_covered(exchange: &Exchange) -> bool {

@@ -145,9 +145,8 @@ fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
         known.copied().unwrap_or(FailureKind::Internal)
     });
     // What only the candidate refused is its failure, as it is on the live path.
-    let refused_alone = failure == Some(FailureKind::HttpClientError)
-        && outcome.arm == Arm::Candidate.as_str()
-        && outcome.served_elsewhere;
+    let refused_alone =
+        failure.is_some_and(observe::is_refusal) && outcome.arm == Arm::Candidate.as_str() && outcome.served_elsewhere;
     let failure = if refused_alone { Some(FailureKind::HttpServerError) } else { failure };
     observe::verdict(failure, outcome.format_valid)
 }

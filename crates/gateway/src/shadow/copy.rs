@@ -11,13 +11,14 @@ use http::header::CONTENT_TYPE;
 use providers::breaker::Signal;
 use providers::{Call, Permit, Reply, ReplyBody};
 use rollout::{Metric, MetricSet};
+use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::content::Accumulator;
 use wire::private::Private;
 use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
 use super::{Half, Offer, Shadow};
-use crate::adapt::{Adapted, adapt_shadow};
+use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
 use crate::answer;
 use crate::observe;
 use crate::record::{begun, micros};
@@ -67,12 +68,23 @@ pub(super) async fn send(copy: UnderWay) {
 async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
     let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
-    let adapted =
-        adapt_shadow(&offer.request, &destination.target, &offer.live.identity.route).ok_or(ShadowDrop::SideEffects)?;
+    let adapted = match adapt_shadow(&offer.request, &destination.target, &offer.live.identity.route) {
+        Ok(adapted) => Ok(adapted),
+        Err(NotCopied::Unsupported(unsupported)) => Err(unsupported),
+        Err(NotCopied::SideEffects) => return Err(ShadowDrop::SideEffects),
+    };
     let admission = destination.breaker.admit(Instant::now());
     let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
-    shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
     let mut copy = Copy::new(offer, destination, shadow.limits.max_answer);
+    let adapted = match adapted {
+        Ok(adapted) => adapted,
+        Err(Unsupported(capability)) => {
+            shadow.counters.count_adaptations(&[adapt::refused(capability, &destination.target)]);
+            return Ok((copy, permit, Err(Failure::new(FailureKind::Unsupported, capability.id()))));
+        }
+    };
+    shadow.counters.count_adaptations(&adapted.changes);
+    shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
     let ended = copy.run(shadow, offer, destination, adapted).await;
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
@@ -244,7 +256,7 @@ impl Copy {
     /// in order: what only the candidate refuses counts against it.
     fn half(&self) -> Half {
         let failure = match self.record.failure {
-            Some(FailureKind::HttpClientError) => Some(FailureKind::HttpServerError),
+            Some(kind) if observe::is_refusal(kind) => Some(FailureKind::HttpServerError),
             other => other,
         };
         match observe::verdict(failure, self.record.format_valid) {

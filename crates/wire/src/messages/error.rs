@@ -143,6 +143,7 @@ mod tests {
             record_unavailable: 529 overloaded_error (overloaded_error)
             shutting_down: 529 overloaded_error (overloaded_error)
             internal: 500 api_error (api_error)
+            unsupported: 400 invalid_request_error (invalid_request_error)
         "#]]
         .assert_eq(&table);
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::ErrorBody;
+use crate::capability::Capability;
 use crate::failure::{Failure, FailureKind, Origin, Retry};
 use crate::scan::ScanError;
 
@@ -44,7 +45,10 @@ impl Refusal {
             origin: failure.origin,
             kind: failure.kind,
             may_retry: failure.retry != Retry::Never
-                && !matches!(failure.kind, FailureKind::QuotaExhausted | FailureKind::Authentication),
+                && !matches!(
+                    failure.kind,
+                    FailureKind::QuotaExhausted | FailureKind::Authentication | FailureKind::Unsupported
+                ),
         }
     }
 
@@ -73,6 +77,19 @@ impl Refusal {
         let message = format!("The model `{name}` does not exist or you do not have access to it.");
         let body = ErrorBody::new(message, INVALID_REQUEST).with_param("model").with_code("model_not_found");
         Refusal::by_caller(404, FailureKind::NotFound, body)
+    }
+
+    /// 400: the target behind the route is known not to do what `capability` is about.
+    pub fn not_capable(capability: Capability) -> Refusal {
+        let message = format!(
+            "`{}` is not supported by the model behind this route ({}).",
+            capability.field(),
+            capability.what().to_lowercase()
+        );
+        let mut refusal = Refusal::of(&Failure::new(FailureKind::Unsupported, ""));
+        refusal.body =
+            ErrorBody::new(message, INVALID_REQUEST).with_param(capability.field()).with_code("unsupported_parameter");
+        refusal
     }
 
     /// 404: there is nothing at this path.
@@ -150,6 +167,7 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         FailureKind::Internal => {
             (500, SERVER, "The gateway made an error. It is logged under the id of this exchange.")
         }
+        FailureKind::Unsupported => (400, INVALID_REQUEST, "The model does not support what the request asks for."),
     }
 }
 
@@ -161,6 +179,7 @@ const fn code(kind: FailureKind) -> &'static str {
         FailureKind::NotFound => "model_not_found",
         FailureKind::TooLarge => "request_too_large",
         FailureKind::Authentication => "provider_authentication",
+        FailureKind::Unsupported => "unsupported_parameter",
         FailureKind::Connect => "upstream_connect",
         FailureKind::Dns => "upstream_dns",
         FailureKind::Tls => "upstream_tls",
@@ -229,6 +248,7 @@ mod tests {
             record_unavailable: 503 server_error record_unavailable crossfade retry 1 s
             shutting_down: 503 server_error shutting_down crossfade retry 1 s
             internal: 500 server_error internal crossfade final -
+            unsupported: 400 invalid_request_error unsupported_parameter crossfade final -
         "#]]
         .assert_eq(&table);
     }

@@ -165,6 +165,16 @@ impl<'a> Patch<'a> {
         self.report("messages.system", action);
     }
 
+    /// Makes changes below the top level. What they were for is told with [`Patch::note`].
+    pub fn edit(&mut self, edits: Vec<Edit>) {
+        self.nested.extend(edits);
+    }
+
+    /// Reports something about `field` that is no change of this patch, or the reason of a change below the top level.
+    pub fn note(&mut self, field: &'static str, action: AdaptationAction) {
+        self.report(field, action);
+    }
+
     /// The changed body and what was changed.
     pub fn finish(mut self) -> (Pieces, Vec<Adaptation>) {
         if self.fates.is_empty() && self.added.is_empty() && self.nested.is_empty() {
