@@ -32,6 +32,10 @@
 //! [`Translated::changes`], in the form in which a target's own changes are recorded and counted. The mere change of
 //! shape (`input` becomes `messages`) is not. A field no dialect knows travels through untouched.
 
+mod chat;
+mod json;
+pub mod responses;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
