@@ -1,5 +1,5 @@
-//! Golden files of the translation between Responses and chat completions, one per case and direction.
-//! `UPDATE_EXPECT=1 cargo test -p wire` writes them anew.
+//! A caller that speaks Responses, a target that speaks chat completions. Each case is a file under `tests/responses`, with
+//! what becomes of it beside it.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -203,7 +203,7 @@ fn what_cannot_be_carried_over_is_refused_or_dropped_as_the_policy_says() {
             "{fields}"
         );
     }
-    expect_file!["responses/lost.txt"].assert_eq(&out);
+    expect_file!["../responses/lost.txt"].assert_eq(&out);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn what_is_not_as_the_dialect_says_is_refused_with_its_place() {
         writeln!(out, "{fields}\n  {said}").unwrap();
     }
     assert!(!out.replace("made_up canary", "").contains("canary"));
-    expect_file!["responses/wrong.txt"].assert_eq(&out);
+    expect_file!["../responses/wrong.txt"].assert_eq(&out);
     let refusal = responses::request(b"{\"model\": canary}", &Policy::default(), "qwen").unwrap_err();
     assert!(!refusal.body.message.contains("canary"));
 }
@@ -259,7 +259,7 @@ fn errors_of_chat_servers_are_in_the_words_of_responses() {
     ] {
         writeln!(out, "{status} {body}\n    {}", text(&responses::error(status, body.as_bytes()))).unwrap();
     }
-    expect_file!["responses/errors.txt"].assert_eq(&out);
+    expect_file!["../responses/errors.txt"].assert_eq(&out);
 }
 
 #[test]
