@@ -2,6 +2,7 @@
 //! environment; it returns a config that cannot be wrong in itself, or every problem at once.
 
 mod error;
+mod passthrough;
 mod process;
 mod providers;
 mod reader;
@@ -133,11 +134,14 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let targets = targets::targets(&root, &providers, &prompts);
     let workloads = rollouts::workloads(&root);
     let routes = targets::routes(&root, &targets, &workloads);
+    let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
     root.finish();
-    let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).collect();
+    let kept = passthrough.targets.into_iter().map(|target| (target.name.clone(), target));
+    let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();
+    let passthrough = passthrough.routes;
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, rollouts, limits, drain });
+    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, limits, drain });
     Config { hash, listen, admin, store, record, workers, snapshot }
 }
 

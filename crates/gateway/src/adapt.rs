@@ -2,7 +2,8 @@
 //! byte for byte, and every change is reported. What the target's server is declared not to do ends here.
 
 use wire::capability::{Capability, Treatment, Unsupported, translate};
-use wire::record::{Adaptation, AdaptationAction, Endpoint};
+use wire::multipart;
+use wire::record::{Adaptation, AdaptationAction, Endpoint, Service};
 use wire::splice::{Patch, Pieces, SystemPrompt};
 
 use crate::parse::Parsed;
@@ -34,6 +35,9 @@ pub(crate) enum NotCopied {
 
 /// For the target that answers the caller.
 pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, Unsupported> {
+    if let Some((body, changes)) = not_json(request, target, route) {
+        return Ok(Adapted { body, changes, usage_added: false });
+    }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
     let usage_added = change(&mut patch, request, target, route)?;
     let (body, changes) = patch.finish();
@@ -62,10 +66,26 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Re
     Ok(Adapted { body, changes, usage_added })
 }
 
+/// A body that is not one JSON object Crossfade reads: what a provider keeps is left alone, and a form gets its model.
+fn not_json(request: &Parsed, target: &Target, route: &str) -> Option<(Pieces, Vec<Adaptation>)> {
+    if request.endpoint.service() == Service::Provider {
+        return Some((Pieces::from(request.body.clone()), Vec::new()));
+    }
+    let boundary = request.boundary.as_deref()?;
+    let model = target.model_for(route, request.model());
+    let (body, change) = multipart::with_model(&request.body, boundary, &request.view, (&model, &target.name));
+    Some((body, change.into_iter().collect()))
+}
+
 fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str) -> Result<bool, Unsupported> {
     patch.model(&target.model_for(route, request.model()));
+    // A target's parameters are those of its model's text and vectors: pictures and sound have fields of their own.
+    if !request.endpoint.is_evidence() {
+        return Ok(false);
+    }
     let parameters = &target.parameters;
-    let usage_added = request.streamed() && !request.view.wants_usage() && takes_usage(target);
+    let usage_added =
+        has_usage_option(request.endpoint) && request.streamed() && !request.view.wants_usage() && takes_usage(target);
     if usage_added {
         patch.include_usage();
     }
@@ -88,6 +108,11 @@ fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str)
         patch.set(field, json.clone());
     }
     Ok(usage_added)
+}
+
+/// The dialects whose streams tell their usage only when asked to.
+fn has_usage_option(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions)
 }
 
 /// A target that wants `stream_options` gone does not get it from us either.

@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use wire::failure::{Failure, FailureKind};
-use wire::openai::answer as dialect;
-use wire::record::AttemptRecord;
+use wire::openai::answer::{self as dialect, AnswerFacts};
+use wire::record::{AttemptRecord, Service};
 use wire::usage::Usage;
 
 use crate::parse::Parsed;
@@ -40,12 +41,24 @@ pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, b
     if facts.is_error_object {
         return Err(Failure::new(FailureKind::ErrorInBody, "an error object with a status of success"));
     }
+    if request.endpoint.service() == Service::Route {
+        return other(headers, facts);
+    }
     if !facts.valid || !facts.has_answer {
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
     let view = &request.view;
     let format_valid = if view.has_format() { facts.format_valid(body, view.response_format) } else { None };
     Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, format_valid })
+}
+
+/// An answer that is no text of a model: it must be what its type says, and no error.
+fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if is_json && !facts.valid {
+        return Err(Failure::new(FailureKind::Malformed, "the answer is not the JSON it says it is"));
+    }
+    Ok(Judged { usage: facts.usage, ..Judged::default() })
 }
 
 /// Judges a stream by what it told.

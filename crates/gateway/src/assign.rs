@@ -63,6 +63,9 @@ impl Assignment {
 
 /// Assigns a request, when a rollout splits its route.
 pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Option<Assignment> {
+    if !caller.request.endpoint.is_evidence() {
+        return None;
+    }
     let live = table.for_route(&route.name).filter(|live| snapshot.covers(&live.identity))?;
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());

@@ -15,6 +15,7 @@ use wire::record::{Arm, AttemptRole};
 use wire::sse::Event;
 
 use crate::record::Exchange;
+use crate::relay::bytes::Pieces;
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -36,6 +37,8 @@ pub(crate) enum Content {
     Whole(Bytes),
     /// A stream whose first events are held back.
     Stream(Box<Open>),
+    /// Bytes that are passed through as they come.
+    Pieces(Box<Pieces>),
 }
 
 /// A stream up to its first content.

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
+use wire::multipart;
 use wire::openai::{ErrorBody, Refusal};
-use wire::record::Endpoint;
+use wire::record::{Endpoint, Service};
 use wire::request::RequestView;
 
+use crate::asked::Beside;
 use crate::memory::{Bodies, Held};
+use crate::paths::Asked;
 use crate::snapshot::Limits;
 
 /// A request that could be read.
@@ -26,6 +29,10 @@ pub(crate) struct Parsed {
     pub(crate) body: Bytes,
     /// What was read, and where.
     pub(crate) view: RequestView,
+    /// The boundary between the parts of a form; the body is JSON when there is none.
+    pub(crate) boundary: Option<String>,
+    /// What travels beside the body.
+    pub(crate) beside: Beside,
     /// The body counts as long as the request is kept, by the live side or by the shadow.
     _held: Held,
 }
@@ -37,12 +44,22 @@ impl Parsed {
 
     /// Whether the answer is to be a stream. Embeddings are never streamed.
     pub(crate) fn streamed(&self) -> bool {
-        self.view.stream && self.endpoint == Endpoint::ChatCompletions
+        self.view.stream && self.endpoint != Endpoint::Embeddings
     }
 
-    /// How many choices were asked for.
+    /// How many choices were asked for: so many for each prompt.
     pub(crate) fn n_choices(&self) -> u64 {
-        self.view.n.unwrap_or(1).max(1)
+        let each = self.view.n.unwrap_or(1).max(1);
+        if self.endpoint == Endpoint::Completions { each * self.view.n_prompts(&self.body) } else { each }
+    }
+
+    /// What of the body is recorded: all of it where it may be evidence, else up to the limit.
+    pub(crate) fn recorded(&self, limits: &Limits) -> Bytes {
+        if self.endpoint.is_evidence() || self.body.len() <= limits.max_recorded_answer {
+            self.body.clone()
+        } else {
+            self.body.slice(..limits.max_recorded_answer)
+        }
     }
 
     pub(crate) fn user(&self) -> Option<Cow<'_, str>> {
@@ -60,22 +77,43 @@ impl Parsed {
 
 /// Reads the body and what routing needs of it.
 pub(crate) async fn read(
-    endpoint: Endpoint,
-    headers: &HeaderMap,
+    asked: Asked<'_>,
+    head: &Parts,
     incoming: Incoming,
     limits: &Limits,
     bodies: &Arc<Bodies>,
 ) -> Result<Parsed, Refusal> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    let endpoint = asked.endpoint;
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         let words = "A compressed request body is not supported. Send it without `content-encoding`.";
         let mut refusal = Refusal::invalid_request(words, None);
         refusal.status = 415;
         return Err(refusal);
     }
+    let mut beside = Beside::of(endpoint, (&head.method, &head.uri, asked.below), &head.headers)?;
     let mut held = Held::nothing(bodies);
     let body = within(limits.body_timeout, collect(incoming, limits, bodies, &mut held)).await?;
-    let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
-    Ok(Parsed { endpoint, body, view, _held: held })
+    let form = if takes_forms(endpoint) { head.headers.get(CONTENT_TYPE) } else { None };
+    let boundary = form.and_then(|form| multipart::boundary(form.to_str().ok()?)).map(str::to_owned);
+    let view = match &boundary {
+        // What a provider keeps is not looked into: no model is named in it.
+        _ if endpoint.service() == Service::Provider => Ok(RequestView::empty(endpoint)),
+        Some(boundary) => multipart::parse(endpoint, boundary, &body),
+        None => wire::request::parse(endpoint, &body),
+    };
+    let view = view.map_err(|error| Refusal::from(&error))?;
+    if let (Some(form), Some(_)) = (form, &boundary) {
+        beside.is_form(form);
+    }
+    Ok(Parsed { endpoint, body, view, boundary, beside, _held: held })
+}
+
+/// Whether the body may be a form with files in it.
+fn takes_forms(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::ImageEdits | Endpoint::ImageVariations | Endpoint::Transcriptions | Endpoint::Translations
+    )
 }
 
 async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {

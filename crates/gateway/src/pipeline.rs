@@ -4,17 +4,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONNECTION, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
-use wire::openai::{Refusal, models_list};
-use wire::record::Endpoint;
+use wire::openai::{Refusal, model_entry, models_list};
 
 use crate::assign::Caller;
 use crate::body::Body;
 use crate::counters::add;
 use crate::drain::Phase;
+use crate::paths::{Asked, Place, percent_decoded};
 use crate::record::{Arrival, Opening};
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
@@ -25,14 +26,16 @@ use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, res
 pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incoming>) -> Response<Body> {
     add(&worker.counters.requests, 1);
     let chunks = request.version() >= Version::HTTP_11;
-    let mut response = match Place::of(request.method(), request.uri().path()) {
-        Place::Exchange(endpoint) => exchange(&worker, endpoint, request).await,
+    let (head, body) = request.into_parts();
+    let mut response = match Place::of(&head.method, head.uri.path()) {
+        Place::Exchange(asked) => exchange(&worker, asked, (&head, body)).await,
         Place::Models => refuse::json(StatusCode::OK, models_list(callable(&worker.prepared().snapshot))),
+        Place::Model(name) => model(&worker, name),
         Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
         Place::Ready => ready(&worker),
         Place::WrongMethod(allowed) => wrong_method(&worker, allowed),
         Place::Nowhere => {
-            let refusal = Refusal::no_such_path(request.method().as_str(), request.uri().path());
+            let refusal = Refusal::no_such_path(head.method.as_str(), head.uri.path());
             refused(&worker, new_id(&worker), &refusal)
         }
     };
@@ -48,11 +51,10 @@ fn callable(snapshot: &Snapshot) -> impl Iterator<Item = &String> {
 }
 
 /// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.
-async fn exchange(worker: &Rc<Worker>, endpoint: Endpoint, request: Request<Incoming>) -> Response<Body> {
-    let (head, body) = request.into_parts();
+async fn exchange(worker: &Rc<Worker>, asked: Asked<'_>, (head, body): (&Parts, Incoming)) -> Response<Body> {
     let prepared = worker.prepared();
     let principal = authenticate::principal(&head.headers);
-    let request = match parse::read(endpoint, &head.headers, body, &prepared.snapshot.limits, &worker.bodies).await {
+    let request = match parse::read(asked, head, body, &prepared.snapshot.limits, &worker.bodies).await {
         Ok(request) => Arc::new(request),
         Err(refusal) => return unread(worker, &refusal),
     };
@@ -78,35 +80,18 @@ async fn exchange(worker: &Rc<Worker>, endpoint: Endpoint, request: Request<Inco
     }
 }
 
-/// What a path is, with or without `/v1` before it.
-enum Place {
-    Exchange(Endpoint),
-    Models,
-    Health,
-    Ready,
-    WrongMethod(&'static str),
-    Nowhere,
-}
-
-impl Place {
-    fn of(method: &Method, path: &str) -> Self {
-        let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-        let reads = method == Method::GET || method == Method::HEAD;
-        match below {
-            "/chat/completions" if method == Method::POST => Self::Exchange(Endpoint::ChatCompletions),
-            "/embeddings" if method == Method::POST => Self::Exchange(Endpoint::Embeddings),
-            "/models" if reads => Self::Models,
-            "/health" if reads => Self::Health,
-            "/ready" if reads => Self::Ready,
-            "/chat/completions" | "/embeddings" => Self::WrongMethod("POST"),
-            "/models" | "/health" | "/ready" => Self::WrongMethod("GET"),
-            _ => Self::Nowhere,
-        }
-    }
-}
-
 fn new_id(worker: &Worker) -> ExchangeId {
     worker.exchange_id(crate::live::now().0)
+}
+
+/// One of the routes.
+fn model(worker: &Worker, name: &str) -> Response<Body> {
+    let name = percent_decoded(name);
+    if worker.prepared().route(&name).is_some() {
+        refuse::json(StatusCode::OK, model_entry(&name))
+    } else {
+        refused(worker, new_id(worker), &Refusal::model_not_found(&name))
+    }
 }
 
 fn ready(worker: &Worker) -> Response<Body> {

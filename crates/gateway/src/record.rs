@@ -147,7 +147,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         principal,
         streamed: request.streamed(),
         rollout: assignment.as_ref().map(Assignment::to_ref),
-        body: Private::new(request.body.clone()),
+        body: Private::new(request.recorded(&prepared.snapshot.limits)),
     });
     let ticket = submit(worker, &record)?;
     Ok(Exchange {

@@ -1,10 +1,12 @@
 //! The answer on its way to the caller: the provider's bytes, but for what Crossfade itself asked for. The first byte waits
 //! until the request is on record, the last until the answer is. A cut is told as an error and never looks like an end.
 
+pub(crate) mod bytes;
+
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use ::bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use providers::ReplyBody;
@@ -42,6 +44,10 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
             Ok(()) => Body::whole(bytes),
             Err(failure) => return refuse::refusal(&Refusal::of(&failure), exchange.id, false),
         },
+        Content::Pieces(pieces) => {
+            let outlet = Outlet::default();
+            Body::relayed(Box::pin(bytes::send(exchange, *pieces, outlet.clone())), outlet)
+        }
         Content::Stream(open) => {
             let outlet = Outlet::default();
             Body::relayed(Box::pin(stream(exchange, *open, outlet.clone())), outlet)

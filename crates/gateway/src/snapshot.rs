@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use providers::ProviderConfig;
+use wire::record::Endpoint;
 
 use crate::control::RolloutSettings;
 use crate::live::Identity;
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub targets: BTreeMap<String, Arc<Target>>,
     /// Routes by the name an application sends as `model`, or by a pattern of such names with one `*`.
     pub routes: BTreeMap<String, Arc<Route>>,
+    /// What a provider keeps and no model is named for, by endpoint: the route to that provider.
+    pub passthrough: BTreeMap<Endpoint, Arc<Route>>,
     /// Rollouts by name, as the config describes them; where they stand is the controller's.
     pub rollouts: BTreeMap<String, Arc<RolloutSettings>>,
     /// Size and time limits of the data listener.

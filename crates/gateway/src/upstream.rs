@@ -11,6 +11,8 @@ use tokio::time::Sleep;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::chunk::{self, ChunkFacts};
 use wire::openai::content::Accumulator;
+use wire::openai::typed;
+use wire::record::Endpoint;
 use wire::sse::{Decoder, Event, EventKind};
 use wire::usage::Usage;
 
@@ -31,6 +33,8 @@ pub(crate) struct Upstream {
     format: Option<Accumulator>,
     seen: Seen,
     n_choices: u64,
+    /// Its events name their own type, and one of them says that the answer is whole.
+    typed: bool,
     /// The bound on what is held, when it is not the usual one.
     within: Option<usize>,
 }
@@ -65,6 +69,7 @@ impl Upstream {
             format: request.view.has_format().then(Accumulator::new),
             seen: Seen::default(),
             n_choices: request.n_choices(),
+            typed: !matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions),
             within: None,
         }
     }
@@ -162,7 +167,7 @@ impl Upstream {
     /// Whether the answer is whole, judged at the proper end of the stream. Some servers never send `[DONE]`: they are
     /// believed when every choice has finished and the body's own framing says that it ended there.
     pub(crate) fn whole(&self) -> Result<(), Failure> {
-        let finished = self.seen.n_finished >= self.n_choices && self.body.has_marked_end();
+        let finished = self.seen.n_finished >= self.n_choices && (self.typed || self.body.has_marked_end());
         if self.seen.done || finished {
             return Ok(());
         }
@@ -179,7 +184,7 @@ impl Upstream {
             }
             return Ok(ChunkFacts { valid: true, ..ChunkFacts::default() });
         }
-        let facts = chunk::inspect(&event.data);
+        let facts = if self.typed { typed::inspect(&event.data) } else { chunk::inspect(&event.data) };
         if event.kind == EventKind::Error || facts.error {
             return Err(Failure::new(FailureKind::ErrorInStream, "the provider sent an error event"));
         }

@@ -280,6 +280,7 @@ mod tests {
             hash: String::new(),
             targets: BTreeMap::from([("a".to_owned(), Arc::new(target))]),
             routes: BTreeMap::new(),
+            passthrough: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             limits: Limits::default(),
             drain: Drain::default(),

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderName, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
@@ -26,12 +27,28 @@ use crate::errors;
 use crate::provider::Provider;
 use crate::reply::{InFlight, Reply, ReplyBody};
 
+/// What a provider is paid by. Only its config sets these.
+const CREDENTIALS: [HeaderName; 3] =
+    [AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Called once the request has been handed to the connection whole, before the answer is there.
 pub type Sent = Box<dyn FnOnce()>;
 
-/// One call. Everything that goes out is here or in the provider's config; no header of the caller's is.
+/// What is different about a call that is not a plain JSON request to an endpoint's own path. Most calls have none of it.
+#[derive(Clone, Debug, Default)]
+pub struct Special {
+    /// Another method than `POST`.
+    pub method: Option<Method>,
+    /// Another path and query below the provider's base URL than the endpoint's. Checked by whoever makes the call: it is
+    /// text that a caller wrote.
+    pub below: Option<PathAndQuery>,
+    /// Headers that come with it, `content-type` and `accept` among them. They never replace a credential.
+    pub headers: HeaderMap,
+}
+
+/// One call. Everything that goes out is here or in the provider's config.
 pub struct Call {
     /// What is called. The URL comes from the provider.
     pub endpoint: Endpoint,
@@ -46,6 +63,8 @@ pub struct Call {
     /// Fired once the connection has taken the last byte of the body: it is in the socket, or (a large body) in the
     /// connection's write buffer. Not fired if the call fails before.
     pub sent: Option<Sent>,
+    /// What is different about it.
+    pub special: Option<Box<Special>>,
 }
 
 /// The caller's side of every provider on one thread: its connection pools. It lives on a current-thread runtime; the
@@ -175,7 +194,28 @@ fn outgoing(provider: &Provider, call: &Call, announce: bool) -> (Request<Outgoi
     if let Some(request_id) = &call.request_id {
         request.headers_mut().insert(X_REQUEST_ID, request_id.clone());
     }
+    if let Some(special) = &call.special {
+        apply(special, provider, &mut request);
+    }
     (request, taken)
+}
+
+fn apply(special: &Special, provider: &Provider, request: &mut Request<Outgoing>) {
+    if let Some(method) = &special.method {
+        *request.method_mut() = method.clone();
+    }
+    if let Some(below) = &special.below {
+        *request.uri_mut() = provider.config().base_url.below(below);
+    }
+    for (name, value) in &special.headers {
+        if !CREDENTIALS.contains(name) {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    // A request without a body has no type of it.
+    if request.body().is_end_stream() {
+        request.headers_mut().remove(CONTENT_TYPE);
+    }
 }
 
 /// Waits for the answer; fires the hook between the moment the body was taken and the answer. The connection's task takes

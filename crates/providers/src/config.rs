@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::header::HeaderName;
+use http::uri::{PathAndQuery, Scheme};
 use wire::capability::{BackendKind, Profile};
 use wire::private::Private;
 use wire::record::Endpoint;
@@ -25,6 +26,9 @@ pub struct ProviderConfig {
     pub base_url: BaseUrl,
     /// Crossfade's own key for it, sent as `authorization: Bearer …`.
     pub api_key: Option<Private<String>>,
+    /// Headers of a caller's that go on to it although they say in whose name is asked: `openai-organization`,
+    /// `openai-project`.
+    pub forward_headers: Vec<HeaderName>,
     /// What kind of service it is, for cost and reports.
     pub class: Class,
     /// How long each part of a call may take.
@@ -52,6 +56,7 @@ impl ProviderConfig {
             dialect,
             base_url,
             api_key: None,
+            forward_headers: Vec::new(),
             class,
             timeouts: Timeouts::default(),
             ca_file: None,
@@ -251,6 +256,12 @@ impl BaseUrl {
     /// The URL of an endpoint. Cannot fail: the base was checked and the endpoints' paths are constants.
     pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Uri {
         format!("{}{}", self.text, endpoint.path()).parse().unwrap_or_else(|_| self.uri.clone())
+    }
+
+    /// The URL of a path and query below the base. The host is the base's whatever they are: both parts are valid by
+    /// themselves, and a path begins with a slash.
+    pub(crate) fn below(&self, below: &PathAndQuery) -> Uri {
+        format!("{}{below}", self.text).parse().unwrap_or_else(|_| self.uri.clone())
     }
 }
 

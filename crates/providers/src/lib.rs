@@ -24,7 +24,7 @@ pub mod simulated;
 
 pub use breaker::{Admission, Breaker, Permit};
 pub use classify::{classify, error_in_body};
-pub use client::{Call, Client, Sent};
+pub use client::{Call, Client, Sent, Special};
 pub use config::{BaseUrl, BaseUrlError, Class, Dialect, Http2, Identity, ProviderConfig, Timeouts};
 pub use provider::{Provider, ProviderError, Shared};
 pub use reply::{Reply, ReplyBody};

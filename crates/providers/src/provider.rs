@@ -139,8 +139,8 @@ pub(crate) struct State {
     /// The headers every call starts with.
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
-    chat_completions: Uri,
-    embeddings: Uri,
+    /// The URL of each endpoint, in the order of the list.
+    uris: Vec<Uri>,
 }
 
 impl State {
@@ -155,16 +155,12 @@ impl State {
             simulated,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },
-            chat_completions: config.base_url.endpoint(Endpoint::ChatCompletions),
-            embeddings: config.base_url.endpoint(Endpoint::Embeddings),
+            uris: Endpoint::ALL.iter().map(|endpoint| config.base_url.endpoint(*endpoint)).collect(),
         })
     }
 
     pub(crate) fn uri(&self, endpoint: Endpoint) -> &Uri {
-        match endpoint {
-            Endpoint::ChatCompletions => &self.chat_completions,
-            Endpoint::Embeddings => &self.embeddings,
-        }
+        &self.uris[endpoint as usize]
     }
 }
 

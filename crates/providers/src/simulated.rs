@@ -125,6 +125,7 @@ impl Simulated {
             Fate::Served => match call.endpoint {
                 Endpoint::ChatCompletions => chat(&body, &knobs, &draws),
                 Endpoint::Embeddings => embed::embeddings(&body, &knobs),
+                _ => error_answer(404),
             },
         };
         let pace = knobs.time_per_output_token.sample(draws.per_token).mul_f64(load.factor);

@@ -8,6 +8,7 @@ pub mod capability;
 pub mod failure;
 pub mod ids;
 pub mod messages;
+pub mod multipart;
 pub mod openai;
 pub mod private;
 pub mod record;

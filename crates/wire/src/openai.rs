@@ -4,6 +4,7 @@ pub mod answer;
 pub mod chunk;
 pub mod content;
 mod refusal;
+pub mod typed;
 
 use std::borrow::Cow;
 
@@ -57,19 +58,30 @@ impl ErrorBody {
 /// The body of `GET /v1/models`: the routes an application may name.
 pub fn models_list<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Bytes {
     #[derive(Serialize)]
-    struct Model {
-        id: String,
-        object: &'static str,
-        created: u64,
-        owned_by: &'static str,
-    }
-    #[derive(Serialize)]
     struct List {
         object: &'static str,
         data: Vec<Model>,
     }
-    let model = |name: N| Model { id: name.as_ref().to_owned(), object: "model", created: 0, owned_by: "crossfade" };
-    json(&List { object: "list", data: names.into_iter().map(model).collect() })
+    json(&List { object: "list", data: names.into_iter().map(|name| Model::called(name.as_ref())).collect() })
+}
+
+/// The body of `GET /v1/models/{name}`.
+pub fn model_entry(name: &str) -> Bytes {
+    json(&Model::called(name))
+}
+
+#[derive(Serialize)]
+struct Model {
+    id: String,
+    object: &'static str,
+    created: u64,
+    owned_by: &'static str,
+}
+
+impl Model {
+    fn called(name: &str) -> Model {
+        Model { id: name.to_owned(), object: "model", created: 0, owned_by: "crossfade" }
+    }
 }
 
 /// Strings, numbers and lists of them: there is nothing in them that cannot be written.

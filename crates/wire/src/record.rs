@@ -1,6 +1,8 @@
 //! What is remembered of an exchange. The journal keeps these types in postcard: fields and variants are in the order of
 //! the encoding, so new ones go at the end and the journal's format number says which reader to use.
 
+mod endpoint;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,8 @@ use crate::failure::FailureKind;
 use crate::ids::ExchangeId;
 use crate::private::{self, Body};
 use crate::usage::Usage;
+
+pub use endpoint::{Endpoint, Service};
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,26 +50,6 @@ pub enum Arm {
     Baseline,
     /// The target the rollout moves to.
     Candidate,
-}
-
-/// The paths Crossfade answers on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// `POST /v1/embeddings`.
-    Embeddings,
-}
-
-impl Endpoint {
-    /// The path below the provider's base URL.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Endpoint::ChatCompletions => "/chat/completions",
-            Endpoint::Embeddings => "/embeddings",
-        }
-    }
 }
 
 /// A request as it came in.

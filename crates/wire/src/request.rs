@@ -9,7 +9,7 @@ use crate::openai::ResponseFormat;
 use crate::record::Endpoint;
 use crate::scan::{Kind, ScanError};
 
-pub use read::parse;
+pub use read::{model_when_none_is_named, parse};
 
 /// A member of the top level of a body, by place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,13 @@ pub struct Value {
     pub kind: Kind,
 }
 
+impl Value {
+    /// Whether it is an object.
+    pub fn is_object(&self) -> bool {
+        self.kind == Kind::Object
+    }
+}
+
 /// The first message with the role `system` or `developer` before any user message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemMessage {
@@ -47,7 +54,8 @@ pub struct RequestView {
     pub endpoint: Endpoint,
     /// `model`: the route it names.
     pub model: String,
-    /// Where the value of `model` is, quotation marks included.
+    /// Where the value of `model` is, quotation marks included. Empty when the request names none and the vendor's own
+    /// choice is the route.
     pub model_range: Range<usize>,
     /// Whether `stream` is true.
     pub stream: bool,
@@ -65,8 +73,12 @@ pub struct RequestView {
     pub conversation_prefix: Option<Range<usize>>,
     /// The system message.
     pub system: Option<SystemMessage>,
-    /// `input` of an embeddings request.
+    /// `input`, of an embeddings request say.
     pub input: Option<Range<usize>>,
+    /// `input` or `prompt` holds tokens instead of text: they mean something only to models with the same tokenizer.
+    pub has_token_arrays: bool,
+    /// `previous_response_id` of a Responses request.
+    pub previous_response_id: Option<String>,
     /// `max_tokens`, when it is a whole number.
     pub max_tokens: Option<u64>,
     /// `max_completion_tokens`, when it is a whole number.
@@ -84,6 +96,33 @@ pub struct RequestView {
 }
 
 impl RequestView {
+    /// A request to `endpoint` of which nothing was read.
+    pub fn empty(endpoint: Endpoint) -> RequestView {
+        RequestView {
+            endpoint,
+            model: String::new(),
+            model_range: 0..0,
+            stream: false,
+            stream_options: None,
+            include_usage: None,
+            user: None,
+            conversation_id: None,
+            messages: None,
+            conversation_prefix: None,
+            system: None,
+            input: None,
+            has_token_arrays: false,
+            previous_response_id: None,
+            max_tokens: None,
+            max_completion_tokens: None,
+            n: None,
+            tools: None,
+            response_format: ResponseFormat::Text,
+            store: None,
+            fields: Vec::with_capacity(12),
+        }
+    }
+
     /// True when the caller asked for the usage chunk at the end of its stream.
     pub fn wants_usage(&self) -> bool {
         self.include_usage.as_ref().is_some_and(|value| value.kind == Kind::True)
@@ -97,6 +136,21 @@ impl RequestView {
     /// The fields of the top level named `name` in `body`, in order. More than one only for names Crossfade does not read.
     pub fn named<'v>(&'v self, body: &'v [u8], name: &'v str) -> impl Iterator<Item = (usize, &'v Field)> {
         self.fields.iter().enumerate().filter(move |(_, field)| key_is(body, &field.key, name))
+    }
+
+    /// How many prompts a request for completions holds: each is answered by itself.
+    pub fn n_prompts(&self, body: &[u8]) -> u64 {
+        let Some(prompt) = self.conversation_prefix.clone() else { return 1 };
+        if body.get(prompt.start) != Some(&b'[') {
+            return 1;
+        }
+        let (mut n, mut tokens) = (0, false);
+        let counted = crate::scan::each_element(body, prompt, |element| {
+            n += 1;
+            tokens = element.kind == Kind::Number;
+            Ok(if tokens { crate::scan::Next::Stop } else { crate::scan::Next::Go })
+        });
+        if counted.is_err() || tokens { 1 } else { n.max(1) }
     }
 
     /// The bytes that name the conversation when nothing else does.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use providers::{BaseUrl, Class, Dialect, Http2, ProviderConfig, Timeouts};
 
 use super::reader::{Item, Section, Written};
@@ -63,6 +64,8 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     if let Some(key) = section.get("api_key") {
         provider.api_key = key.secret();
     }
+    let forwarded = section.get("forward_headers").and_then(|item| item.list("header names")).unwrap_or_default();
+    provider.forward_headers = forwarded.iter().filter_map(|item| item.word(&IN_WHOSE_NAME)).map(header).collect();
     if let Some(class) = section.get("class").and_then(|item| item.word(&classes)) {
         provider.class = class;
     }
@@ -85,6 +88,14 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     }
     provider.timeouts = timeouts(section);
     provider.capabilities = capabilities::read(section, provider);
+}
+
+/// The headers that say in whose name a caller asks. Others travel always or never.
+const IN_WHOSE_NAME: [(&str, &str); 2] =
+    [("openai-organization", "openai-organization"), ("openai-project", "openai-project")];
+
+fn header(name: &'static str) -> HeaderName {
+    HeaderName::from_static(name)
 }
 
 fn timeouts(section: &Section<'_>) -> Timeouts {

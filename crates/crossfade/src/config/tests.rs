@@ -122,7 +122,7 @@ fn unknown_key() {
             crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
              6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
                |             ^^^
-               hint: known here: api_key, base_url, ca_file, capabilities, class, dialect, http2, idle_timeout, kind, max_connections, timeouts
+               hint: known here: api_key, base_url, ca_file, capabilities, class, dialect, forward_headers, http2, idle_timeout, kind, max_connections, timeouts
 
             1 error in the config
         "#]],
@@ -691,4 +691,15 @@ fn a_treatment_that_cannot_be_is_an_error_with_the_possible_ones() {
             4 errors in the config
         "#]],
     );
+}
+
+#[test]
+fn what_a_provider_keeps_goes_to_the_provider_the_config_names() {
+    use wire::record::Endpoint;
+    let config = right(&format!("{RIGHT}\npassthrough: {{ files: openai, batches: openai }}\n"));
+    let route = &config.snapshot.passthrough[&Endpoint::Files];
+    assert_eq!(config.snapshot.targets[&route.target].provider.name, "openai");
+    assert_eq!(config.snapshot.passthrough.len(), 2);
+    let wrong = errors(&format!("{RIGHT}\npassthrough: {{ file: openai, batches: opena }}\n"));
+    assert!(wrong.contains("did you mean `files`?") && wrong.contains("did you mean `openai`?"), "{wrong}");
 }

@@ -12,7 +12,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::openai::Refusal;
 use wire::record::{Arm, AttemptRecord, AttemptRole};
 
-use super::open::{guarded, is_event_stream, open_stream, read_whole};
+use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
 use super::steps::Step;
 use super::{Content, Dead, Opened};
 use crate::adapt;
@@ -21,6 +21,7 @@ use crate::live::CandidateAttempt;
 use crate::observe;
 use crate::record::{Exchange, begun, micros};
 use crate::refuse::SHOULD_RETRY;
+use crate::relay::bytes::is_passed_through;
 use crate::shadow;
 use crate::worker::Destination;
 
@@ -66,6 +67,7 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
         timeouts: destination.provider.config().timeouts,
+        special: exchange.request.beside.special(destination.provider.config()),
         sent: shadow::on_sent(exchange, step.arm),
     };
     let worker = Rc::clone(&exchange.worker);
@@ -77,6 +79,8 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     });
     let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
         Content::Stream(Box::new(open_stream(exchange, destination, body, adapted.usage_added).await?))
+    } else if status.is_success() && is_passed_through(&exchange.request, &headers) {
+        Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
     } else {
         Content::Whole(read_whole(exchange, destination, (status, &headers), body).await?)
     };

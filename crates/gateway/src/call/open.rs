@@ -17,6 +17,7 @@ use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
 use crate::record::{Exchange, Served, micros};
+use crate::relay::bytes::Pieces;
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -137,4 +138,17 @@ pub(super) async fn open_stream(
     note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
     Ok(Open { upstream, held: open.0, rest: open.1, usage_added })
+}
+
+/// Waits for the first bytes of an answer that is passed through. Until then another target can take over.
+pub(super) async fn open_pieces(
+    exchange: &mut Exchange,
+    destination: &Destination,
+    (status, body): (StatusCode, ReplyBody),
+) -> Result<Pieces, Failure> {
+    let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
+    let (worker, timeouts) = (Rc::clone(&exchange.worker), destination.provider.config().timeouts);
+    let pieces = guarded(exchange, Pieces::open(body, &worker.phase, (&timeouts, started))).await?;
+    exchange.served = Some(Served::new(destination, status.as_u16()));
+    Ok(pieces)
 }

@@ -106,6 +106,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         hash: "h".into(),
         targets: Default::default(),
         routes: Default::default(),
+        passthrough: Default::default(),
         rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
         limits: Limits::default(),
         drain: Drain::default(),

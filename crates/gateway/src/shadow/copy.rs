@@ -174,6 +174,7 @@ impl Copy {
             request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
             timeouts,
             sent: None,
+            special: offer.request.beside.special_of_copy(destination.provider.config()),
         };
         let reply = shadow.client.call(&destination.provider, call).await?;
         self.record.status = Some(reply.status.as_u16());

@@ -156,6 +156,7 @@ impl Gateway {
             hash: String::new(),
             targets: setup.targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
             routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
+            passthrough: BTreeMap::new(),
             rollouts: BTreeMap::new(),
             limits: setup.limits,
             drain: setup.drain,

@@ -9,7 +9,11 @@ mod drain;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod failover;
+#[cfg(test)]
+mod fields;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

@@ -106,10 +106,10 @@ fn the_other_paths_answer_or_refuse() {
     assert_eq!(get(gateway.addr, "/health").status, 200);
     assert_eq!(get(gateway.addr, "/ready").status, 200);
     assert!(get(gateway.addr, "/v1/models").text().contains(r#""id":"gpt-4o""#));
-    let nowhere = get(gateway.addr, "/v1/files");
+    let nowhere = get(gateway.addr, "/v1/organization/projects");
     assert_eq!((nowhere.status, nowhere.header("x-crossfade-origin")), (404, Some("caller")));
     nowhere.error();
-    let wrong = get(gateway.addr, "/v1/chat/completions");
+    let wrong = get(gateway.addr, "/v1/embeddings");
     assert_eq!((wrong.status, wrong.header("allow")), (405, Some("POST")));
     wrong.error();
     assert_eq!(upstream.requests().len(), 0);
@@ -152,6 +152,7 @@ fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
         hash: "changed".to_owned(),
         targets: old.targets.clone(),
         routes: [(route.name.clone(), Arc::new(route))].into(),
+        passthrough: old.passthrough.clone(),
         rollouts: old.rollouts.clone(),
         limits: old.limits.clone(),
         drain: old.drain.clone(),

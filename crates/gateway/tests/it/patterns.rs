@@ -31,6 +31,7 @@ fn route(gateway: &Gateway, targets: Vec<Target>, routes: &[(&str, &str)]) {
         hash: "patterns".to_owned(),
         targets: targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
         routes: routes.iter().map(route).collect(),
+        passthrough: old.passthrough.clone(),
         rollouts: old.rollouts.clone(),
         limits: old.limits.clone(),
         drain: old.drain.clone(),

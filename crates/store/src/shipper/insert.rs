@@ -7,8 +7,7 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, AttemptRole, Endpoint, GapRecord, OutcomeRecord, Record, RequestRecord,
-    ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, AttemptRole, GapRecord, OutcomeRecord, Record, RequestRecord, ShadowRecord,
 };
 use wire::usage::Usage;
 
@@ -252,7 +251,7 @@ fn bind_request(statement: &mut Statement<'_>, request: &RequestRecord) -> rusql
         &[
             &request.id.to_bytes(),
             &signed(request.received_at_us),
-            &endpoint(request.endpoint),
+            &request.endpoint.as_str(),
             &request.route,
             &request.principal,
             &request.streamed,
@@ -347,13 +346,6 @@ fn tokens(usage: Option<Usage>) -> [Option<i64>; 4] {
         None => [None; 4],
         Some(usage) => [usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens]
             .map(|n| Some(signed(n))),
-    }
-}
-
-fn endpoint(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::ChatCompletions => "chat_completions",
-        Endpoint::Embeddings => "embeddings",
     }
 }
 

@@ -154,7 +154,7 @@ fn carries(name: &[u8]) -> bool {
 }
 
 /// Whether a value holds anything: a string, an array or an object that is not empty.
-fn not_empty(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
+pub(super) fn not_empty(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
     match kind {
         Kind::String => value.len() > 2,
         Kind::Array | Kind::Object => !data[value.start + 1..value.end - 1].trim_ascii().is_empty(),

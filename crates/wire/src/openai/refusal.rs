@@ -99,6 +99,16 @@ impl Refusal {
         Refusal::by_caller(404, FailureKind::NotFound, body.with_code("unknown_url"))
     }
 
+    /// 404: what is asked for is kept by a provider, and the config names none for it.
+    pub fn not_passed_on(what: &'static str) -> Refusal {
+        let message = format!(
+            "This gateway does not pass on requests about `{what}`: they are kept by one provider and no model is named in \
+             them. Whoever runs it can name the provider in its config, as `passthrough: {{ {what}: PROVIDER }}`."
+        );
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_code("not_passed_on");
+        Refusal::by_caller(404, FailureKind::NotFound, body)
+    }
+
     /// 413: the body is larger than `limit` bytes.
     pub fn too_large(limit: u64) -> Refusal {
         let message = format!("The request body is larger than the limit of {limit} bytes.");

@@ -9,8 +9,8 @@ use crate::scan::cursor::{Array, Object};
 use crate::scan::{self, Kind, ScanError};
 
 /// The keys Crossfade reads at the top level. Each may come once: two readers of the same bytes must not disagree on
-/// what was asked.
-const KEYS: [&str; 14] = [
+/// what was asked. Those from [`N_COMMON`] on are read only beyond chat completions and embeddings.
+const KEYS: [&str; 22] = [
     "model",
     "stream",
     "stream_options",
@@ -25,27 +25,74 @@ const KEYS: [&str; 14] = [
     "response_format",
     "store",
     "functions",
+    "prompt",
+    "stream_format",
+    "instructions",
+    "previous_response_id",
+    "conversation",
+    "text",
+    "max_output_tokens",
+    "system",
 ];
+
+const N_COMMON: usize = 14;
+
+/// The place of a key in [`KEYS`]. A `match` looks at the length first, so that most keys cost one comparison.
+pub(super) fn known_key(endpoint: Endpoint, name: &[u8]) -> Option<usize> {
+    let place = match name {
+        b"model" => 0,
+        b"stream" => 1,
+        b"stream_options" => 2,
+        b"user" => 3,
+        b"metadata" => 4,
+        b"messages" => 5,
+        b"input" => 6,
+        b"max_tokens" => 7,
+        b"max_completion_tokens" => 8,
+        b"n" => 9,
+        b"tools" => 10,
+        b"response_format" => 11,
+        b"store" => 12,
+        b"functions" => 13,
+        b"prompt" => 14,
+        b"stream_format" => 15,
+        b"instructions" => 16,
+        b"previous_response_id" => 17,
+        b"conversation" => 18,
+        b"text" => 19,
+        b"max_output_tokens" => 20,
+        b"system" => 21,
+        _ => return None,
+    };
+    (place < keys_of(endpoint).len()).then_some(place)
+}
+
+pub(super) fn keys_of(endpoint: Endpoint) -> &'static [&'static str] {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Embeddings => &KEYS[..N_COMMON],
+        _ => &KEYS,
+    }
+}
 
 /// Reads `body`, the body of a request to `endpoint`. An error says what is wrong for the caller to read, and which
 /// field it is about.
 pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> {
-    let mut view = empty(endpoint);
+    let mut view = RequestView::empty(endpoint);
     let mut has_model = false;
     let mut seen = 0_u32;
     let mut top = Object::open_top(body)?;
     while let Some(key) = top.next_key()? {
-        let known = KEYS.iter().position(|name| name.as_bytes() == key.name.as_ref());
+        let known = known_key(endpoint, &key.name);
         if known.is_none()
-            && let Some(name) = look_alike(&key.name)
+            && let Some(name) = look_alike(endpoint, &key.name)
         {
             let what = format!("a field is named like `{name}` but written differently");
             return Err(ScanError::new(key.range.start, what).about(name));
         }
         let start = top.at();
-        let walked = known.is_some_and(|idx| KEYS[idx] == "messages") && endpoint == Endpoint::ChatCompletions;
-        let (kind, value) = if walked && scan::cursor::begins_with(body, start, b'[') {
-            let end = messages(body, start, &mut view)?;
+        let turns = known.and_then(|idx| conversation_key(endpoint).filter(|name| KEYS[idx] == *name));
+        let (kind, value) = if let Some(name) = turns.filter(|_| scan::cursor::begins_with(body, start, b'[')) {
+            let end = messages(body, (start, name), &mut view)?;
             top.resume(end);
             (Kind::Array, start..end)
         } else {
@@ -63,52 +110,49 @@ pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> 
     }
     top.close_top()?;
     if !has_model {
-        return Err(ScanError::new(0, "you must provide a `model`").about("model"));
+        match model_when_none_is_named(endpoint) {
+            Some(model) => view.model = model.to_owned(),
+            None => return Err(ScanError::new(0, "you must provide a `model`").about("model")),
+        }
     }
     match endpoint {
-        Endpoint::ChatCompletions if view.messages.is_none() => {
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens if view.messages.is_none() => {
             Err(ScanError::new(0, "you must provide `messages`").about("messages"))
         }
-        Endpoint::Embeddings if view.input.is_none() => {
+        Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Speech if view.input.is_none() => {
             Err(ScanError::new(0, "you must provide an `input`").about("input"))
         }
         _ => Ok(view),
     }
 }
 
+/// The model the vendor takes where its description of the API lets the field be left out.
+pub fn model_when_none_is_named(endpoint: Endpoint) -> Option<&'static str> {
+    match endpoint {
+        Endpoint::Moderations => Some("omni-moderation-latest"),
+        Endpoint::ImageGenerations | Endpoint::ImageEdits | Endpoint::ImageVariations => Some("dall-e-2"),
+        _ => None,
+    }
+}
+
+/// The field whose elements are the turns of a conversation.
+const fn conversation_key(endpoint: Endpoint) -> Option<&'static str> {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => Some("messages"),
+        Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compaction => Some("input"),
+        _ => None,
+    }
+}
+
 /// The field Crossfade reads that a server written in Go would take `name` for: such servers ignore case, and take `ſ` for
 /// `s` and the Kelvin sign for `k`. Left in, a second `Model` would undo the routing of the first.
-fn look_alike(name: &[u8]) -> Option<&'static str> {
-    let alike = |name: &[u8]| KEYS.into_iter().find(|key| key.as_bytes().eq_ignore_ascii_case(name));
+fn look_alike(endpoint: Endpoint, name: &[u8]) -> Option<&'static str> {
+    let alike = |name: &[u8]| keys_of(endpoint).iter().copied().find(|key| key.as_bytes().eq_ignore_ascii_case(name));
     if name.is_ascii() {
         return alike(name);
     }
     let folded = std::str::from_utf8(name).ok()?.replace('\u{17f}', "s").replace('\u{212a}', "k");
     alike(folded.as_bytes())
-}
-
-fn empty(endpoint: Endpoint) -> RequestView {
-    RequestView {
-        endpoint,
-        model: String::new(),
-        model_range: 0..0,
-        stream: false,
-        stream_options: None,
-        include_usage: None,
-        user: None,
-        conversation_id: None,
-        messages: None,
-        conversation_prefix: None,
-        system: None,
-        input: None,
-        max_tokens: None,
-        max_completion_tokens: None,
-        n: None,
-        tools: None,
-        response_format: ResponseFormat::Text,
-        store: None,
-        fields: Vec::with_capacity(12),
-    }
 }
 
 fn twice(at: usize, key: &'static str) -> ScanError {
@@ -148,7 +192,7 @@ fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestV
                 view.conversation_id = Some(text(body, &id, "metadata.conversation_id")?);
             }
         }
-        "messages" if view.endpoint == Endpoint::ChatCompletions => {
+        "messages" if conversation_key(view.endpoint) == Some(key) => {
             if value.kind != Kind::Array {
                 return Err(wrong_type(at, key, "an array", value.kind));
             }
@@ -157,7 +201,31 @@ fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestV
             }
             view.messages = Some(value.range);
         }
-        "input" if value.kind != Kind::Null => view.input = Some(value.range),
+        "input" | "prompt" if value.kind != Kind::Null => {
+            let is_conversation = conversation_key(view.endpoint) == Some(key);
+            let is_prompt = view.endpoint == Endpoint::Completions && key == "prompt";
+            view.has_token_arrays |= (is_prompt || key == "input") && !is_conversation && holds_numbers(body, &value);
+            if (is_conversation || is_prompt) && view.conversation_prefix.is_none() {
+                view.conversation_prefix = Some(value.range.clone());
+            }
+            if key == "input" {
+                view.input = Some(value.range);
+            }
+        }
+        "stream_format" if value.kind == Kind::String => {
+            // Speech says in this field what others say in `stream`.
+            view.stream |= view.endpoint == Endpoint::Speech && text(body, &value, key)? == "sse";
+        }
+        "previous_response_id" if is("a string", &[Kind::String])? => {
+            view.previous_response_id = Some(text(body, &value, key)?);
+        }
+        "text" if view.endpoint == Endpoint::Responses && is("an object", &[Kind::Object])? => {
+            if let Some(format) = inside(body, &value.range, "format", "text.format")?.filter(Value::is_object)
+                && let Some(kind) = inside(body, &format.range, "type", "text.format.type")?
+            {
+                view.response_format = response_format(body, kind)?;
+            }
+        }
         "max_tokens" if is("a number", &[Kind::Number])? => view.max_tokens = scan::unsigned(&body[value.range]),
         "max_completion_tokens" if is("a number", &[Kind::Number])? => {
             view.max_completion_tokens = scan::unsigned(&body[value.range]);
@@ -166,17 +234,39 @@ fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestV
         "tools" if is("an array", &[Kind::Array])? => view.tools = Some(value.range),
         "response_format" if is("an object", &[Kind::Object])? => {
             let format = inside(body, &value.range, "type", "response_format.type")?;
-            if let Some(format) = format.filter(|format| format.kind == Kind::String) {
-                view.response_format = match scan::unescape(body, format.range)?.as_ref() {
-                    "json_object" => ResponseFormat::JsonObject,
-                    "json_schema" => ResponseFormat::JsonSchema,
-                    _ => ResponseFormat::Text,
-                };
+            if let Some(format) = format {
+                view.response_format = response_format(body, format)?;
             }
         }
         _ => {}
     }
     Ok(())
+}
+
+fn response_format(body: &[u8], kind: Value) -> Result<ResponseFormat, ScanError> {
+    if kind.kind != Kind::String {
+        return Ok(ResponseFormat::Text);
+    }
+    Ok(match scan::unescape(body, kind.range)?.as_ref() {
+        "json_object" => ResponseFormat::JsonObject,
+        "json_schema" => ResponseFormat::JsonSchema,
+        _ => ResponseFormat::Text,
+    })
+}
+
+/// Whether the value is an array of tokens or of arrays of tokens. Its first element tells: no server takes a mixture.
+fn holds_numbers(body: &[u8], value: &Value) -> bool {
+    let mut rest = &body[value.range.clone()];
+    for _ in 0..2 {
+        match rest.strip_prefix(b"[") {
+            Some(elements) => rest = elements.trim_ascii_start(),
+            None => return false,
+        }
+        if rest.first().is_some_and(|first| first.is_ascii_digit() || *first == b'-') {
+            return true;
+        }
+    }
+    false
 }
 
 fn text(body: &[u8], value: &Value, param: &'static str) -> Result<String, ScanError> {
@@ -201,8 +291,9 @@ fn inside(body: &[u8], object: &Range<usize>, key: &str, param: &'static str) ->
     Ok(found)
 }
 
-/// Walks through `messages`, which begins at `at`, and returns its end. Looks inside messages up to the first of a user.
-fn messages(body: &[u8], at: usize, view: &mut RequestView) -> Result<usize, ScanError> {
+/// Walks through the turns of the field `name`, which begin at `at`, and returns their end. Looks inside them up to the
+/// first of a user.
+fn messages(body: &[u8], (at, name): (usize, &'static str), view: &mut RequestView) -> Result<usize, ScanError> {
     let mut walk = Array::open(body, at)?;
     let mut user_seen = false;
     while walk.next_value()? {
@@ -213,7 +304,7 @@ fn messages(body: &[u8], at: usize, view: &mut RequestView) -> Result<usize, Sca
         let start = walk.at();
         if !scan::cursor::begins_with(body, start, b'{') {
             let (kind, _) = walk.skip()?;
-            return Err(wrong_type(start, "messages", "an array of objects", kind));
+            return Err(wrong_type(start, name, "an array of objects", kind));
         }
         let message = message(body, start)?;
         walk.resume(message.end);

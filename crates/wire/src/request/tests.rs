@@ -291,3 +291,79 @@ proptest! {
         prop_assert!(facts.valid || facts.format_valid(&body, ResponseFormat::JsonSchema).is_none());
     }
 }
+
+#[test]
+fn every_key_is_found_at_its_own_place() {
+    for endpoint in [Endpoint::ChatCompletions, Endpoint::Responses] {
+        for (place, key) in read::keys_of(endpoint).iter().enumerate() {
+            assert_eq!(read::known_key(endpoint, key.as_bytes()), Some(place), "{key}");
+        }
+    }
+    assert_eq!(read::known_key(Endpoint::ChatCompletions, b"prompt"), None);
+}
+
+#[test]
+fn tokens_instead_of_text_are_seen() {
+    let tokens = |endpoint, field: &str, value: &str| {
+        parse(endpoint, format!(r#"{{"model":"m","{field}":{value}}}"#).as_bytes()).unwrap().has_token_arrays
+    };
+    for value in ["[1,2]", "[ [ 3 ], [4]]", "[[-1]]"] {
+        assert!(tokens(Endpoint::Embeddings, "input", value), "{value}");
+        assert!(tokens(Endpoint::Completions, "prompt", value), "{value}");
+    }
+    for value in [r#""1""#, r#"["1"]"#, "[]", "[[]]", r#"[["1"]]"#] {
+        assert!(!tokens(Endpoint::Embeddings, "input", value), "{value}");
+        assert!(!tokens(Endpoint::Completions, "prompt", value), "{value}");
+    }
+}
+
+#[test]
+fn a_model_that_may_be_left_out_is_the_vendors_choice() {
+    let view = parse(Endpoint::Moderations, br#"{"input":"x"}"#).unwrap();
+    assert_eq!((view.model.as_str(), view.model_range), ("omni-moderation-latest", 0..0));
+    let missing = parse(Endpoint::Speech, br#"{"input":"x","voice":"alloy"}"#).unwrap_err();
+    assert_eq!(missing.param, Some("model"));
+}
+
+#[test]
+fn a_conversation_is_found_in_every_dialect() {
+    check(
+        Endpoint::Responses,
+        r#"{"model":"m","instructions":"be brief","previous_response_id":null,"text":{"format":{"type":"json_schema","name":"x"}},
+            "input":[{"type":"reasoning","summary":[]},{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#,
+        &expect![[r#"
+            model m "m"
+            stream false usage false
+            prefix [{"type":"reasoning","summary":[]},{"role":"user","content":"hi"}
+            input [{"type":"reasoning","summary":[]},{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]
+            format JsonSchema
+        "#]],
+    );
+    check(
+        Endpoint::Messages,
+        r#"{"model":"m","max_tokens":9,"system":"s","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]}"#,
+        &expect![[r#"
+            model m "m"
+            stream false usage false
+            messages [{"role":"user","content":"hi"},{"role":"assistant","content":"ho"}]
+            prefix [{"role":"user","content":"hi"}
+            max_tokens 9
+        "#]],
+    );
+    check(
+        Endpoint::Completions,
+        r#"{"model":"m","prompt":"once upon","stream":true}"#,
+        &expect![[r#"
+            model m "m"
+            stream true usage false
+            prefix "once upon"
+        "#]],
+    );
+    check(
+        Endpoint::Responses,
+        r#"{"model":"m","input":[7]}"#,
+        &expect![[r#"
+        `input` must be an array of objects, not a number (at byte 22) [input]
+    "#]],
+    );
+}

@@ -53,6 +53,9 @@ impl<'a> Patch<'a> {
 
     /// Makes `name` the model.
     pub fn model(&mut self, name: &str) {
+        if self.view.model_range.is_empty() {
+            return self.put("model", json_string(name).into(), "model");
+        }
         if self.view.model != name {
             self.nested.push(Edit::new(self.view.model_range.clone(), json_string(name)));
             self.report("model", AdaptationAction::Replaced);
