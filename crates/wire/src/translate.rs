@@ -34,6 +34,7 @@
 
 mod chat;
 mod json;
+pub mod messages;
 pub mod responses;
 
 use std::borrow::Cow;
@@ -141,6 +142,10 @@ losses! {
     ToolChoice = "tool_choice", Refuse, "asks for a choice of tools that this model's server cannot promise";
     /// A tool, a call or a result in a form that the target's dialect has no word for.
     ToolFormat = "tool_format", Refuse, "describes a tool in a form that this model's server does not take";
+    /// An answer that goes on from the caller's own beginning of it: an assistant's message at the end of the conversation.
+    Prefill = "prefill", Refuse, "ends with the beginning of the answer, which this model's server does not go on from";
+    /// A region the provider is asked to stay in.
+    Region = "region", Refuse, "asks for a region, which this model's server does not choose by request";
     /// Who shortens a conversation that has become too long.
     ContextManagement = "context_management", Drop, "asks the provider to shorten the conversation, which this model's server does not do";
     /// What only makes an answer faster or cheaper: cache keys and marks, predictions, service tiers.
