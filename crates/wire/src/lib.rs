@@ -13,6 +13,7 @@ pub mod openai;
 pub mod private;
 pub mod record;
 pub mod request;
+pub mod responses;
 pub mod scan;
 pub mod splice;
 pub mod sse;

@@ -154,7 +154,7 @@ fn carries(name: &[u8]) -> bool {
 }
 
 /// Whether a value holds anything: a string, an array or an object that is not empty.
-pub(super) fn not_empty(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
+pub(crate) fn not_empty(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
     match kind {
         Kind::String => value.len() > 2,
         Kind::Array | Kind::Object => !data[value.start + 1..value.end - 1].trim_ascii().is_empty(),
@@ -163,7 +163,7 @@ pub(super) fn not_empty(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
 }
 
 /// What the SDKs take for an error: a value that is true in Python.
-pub(super) fn truthy(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
+pub(crate) fn truthy(data: &[u8], kind: Kind, value: &Range<usize>) -> bool {
     match kind {
         Kind::True => true,
         Kind::Number => data[value.clone()].iter().any(|b| (b'1'..=b'9').contains(b)),

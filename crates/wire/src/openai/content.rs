@@ -29,10 +29,10 @@ impl Default for Accumulator {
 
 /// What one choice said.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct ChoiceText {
-    pub(super) content: Vec<u8>,
-    pub(super) refused: bool,
-    pub(super) tool_arguments: Vec<Vec<u8>>,
+pub(crate) struct ChoiceText {
+    pub(crate) content: Vec<u8>,
+    pub(crate) refused: bool,
+    pub(crate) tool_arguments: Vec<Vec<u8>>,
 }
 
 impl std::fmt::Debug for ChoiceText {
@@ -160,7 +160,7 @@ impl Accumulator {
 }
 
 /// The common judgement over choices; see [`Accumulator::format_valid`].
-pub(super) fn verdict(format: ResponseFormat, choices: &[ChoiceText]) -> Option<bool> {
+pub(crate) fn verdict(format: ResponseFormat, choices: &[ChoiceText]) -> Option<bool> {
     let mut judged = None;
     for choice in choices {
         let arguments = choice.tool_arguments.iter().map(|arguments| well_formed(arguments));

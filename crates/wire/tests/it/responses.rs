@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use expect_test::expect_file;
 use wire::failure::Failure;
-use wire::openai::Refusal;
+use wire::openai::{self, Refusal};
+use wire::responses::event;
 use wire::sse::{Decoder, Event};
 use wire::translate::responses::{self, Stream};
 use wire::translate::{Context, Fate, Loss, Policy, Translated};
@@ -93,6 +94,52 @@ fn answers_become_responses() {
         assert_eq!(out.starts_with('{'), !failed, "{}", case.display());
         assert!(!out.contains("canary"), "{}: what a provider said about itself stays inside", case.display());
         expect_file![case.with_extension("response")].assert_eq(&out);
+    }
+}
+
+#[test]
+fn a_translated_answer_tells_what_the_answer_told() {
+    for case in cases("answer", "json") {
+        let body = std::fs::read(&case).unwrap();
+        let Ok(translated) = responses::answer(&body, &CONTEXT) else { continue };
+        let (chat, response) = (openai::answer::inspect(&body), wire::responses::answer::inspect(&translated));
+        assert!(response.valid && response.has_answer && !response.is_error_object, "{}", case.display());
+        assert_eq!(response.usage, chat.usage, "{}", case.display());
+        let says_stop_for_calls = response.has_call && chat.finish_reason.as_deref() == Some("stop");
+        let told = if says_stop_for_calls { Some("tool_calls") } else { chat.finish_reason.as_deref() };
+        assert_eq!(response.finish_reason(), told, "{}", case.display());
+        for format in [openai::ResponseFormat::Text, openai::ResponseFormat::JsonObject] {
+            let one_choice = chat.choices.len() == 1 && chat.choices[0].content.is_some();
+            let told = chat.format_valid(&body, format);
+            assert!(!one_choice || response.format_valid(&translated, format) == told, "{}", case.display());
+        }
+    }
+}
+
+#[test]
+fn a_translated_stream_tells_what_the_stream_told() {
+    for case in cases("stream", "sse") {
+        let chunks = [Bytes::from(std::fs::read(&case).unwrap())];
+        let (out, failure) = relayed(&chunks, &CONTEXT);
+        let of_chat: Vec<_> = decoded(&chunks).iter().map(|event| openai::chunk::inspect(&event.data)).collect();
+        let told: Vec<_> = decoded(&[out.into()]).iter().map(|event| event::inspect(&event.data)).collect();
+        assert!(told.iter().all(|event| event.valid), "{}", case.display());
+        let numbers: Vec<_> = told.iter().filter_map(|event| event.sequence_number).collect();
+        assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>(), "{}", case.display());
+        assert_eq!(
+            told.iter().filter(|event| event.done).count(),
+            usize::from(failure.is_none()),
+            "{}",
+            case.display()
+        );
+        assert_eq!(told.iter().any(|event| event.error), failure.is_some(), "{}", case.display());
+        let Some(last) = told.last().filter(|last| last.done) else { continue };
+        let other_choices = case.ends_with("two_choices.sse");
+        let said = of_chat.iter().any(|chunk| chunk.has_content);
+        assert_eq!(told.iter().any(|event| event.has_content), said || other_choices, "{}", case.display());
+        let response = last.response.as_ref().unwrap();
+        assert_eq!(response.usage, of_chat.iter().find_map(|chunk| chunk.usage), "{}", case.display());
+        assert_eq!(response.has_content, said, "{}", case.display());
     }
 }
 
