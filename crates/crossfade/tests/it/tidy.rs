@@ -23,7 +23,8 @@ const OWNERS: [(&str, &[&str]); 12] = [
 ];
 
 /// The pure rooms and everything they may use.
-const PURE: [(&str, &[&str]); 3] = [
+const PURE: [(&str, &[&str]); 4] = [
+    ("cost", &["serde", "serde_json", "thiserror"]),
     ("stats", &["hdrhistogram", "serde"]),
     ("rollout", &["serde", "serde_json", "sha2", "stats", "thiserror"]),
     ("wire", &["bytes", "memchr", "serde", "serde_json", "thiserror", "uuid"]),
