@@ -111,3 +111,5 @@ fn is_error(top: &mut Members<'_>) -> bool {
 
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tests;

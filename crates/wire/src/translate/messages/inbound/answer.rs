@@ -89,7 +89,7 @@ pub fn answer(body: &[u8], context: &Context<'_>) -> Result<Vec<u8>, Failure> {
     json.close(b']');
     let matched = choice.take("stop_reason").or(choice.take("matched_stop")).and_then(View::inner);
     let stop = Stop::of(finish.as_deref(), matched, !calls.is_empty(), refusal.is_some());
-    stop.write(&mut json);
+    stop.ok_or_else(|| Failure::new(FailureKind::ErrorInBody, "the chat server gave up"))?.write(&mut json);
     let tokens = top.take("usage").map(chat_tokens).unwrap_or_default();
     json.key("usage");
     write_usage(&mut json, &tokens);

@@ -13,18 +13,27 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// From `finish_reason`. `matched` is what vLLM and SGLang say of the sequence that ended the answer; other servers do
+    /// From `finish_reason`; `None` when the server says that it gave up. `matched` is what vLLM and SGLang say of the sequence that ended the answer; other servers do
     /// not tell a sequence from an end of their own. An answer with calls that just "stops" is how a call that was forced
     /// ends.
-    pub(super) fn of(finish: Option<&str>, matched: Option<&[u8]>, calls: bool, refused: bool) -> Stop {
+    pub(super) fn of(finish: Option<&str>, matched: Option<&[u8]>, calls: bool, refused: bool) -> Option<Stop> {
         let reason = match finish {
+            Some("error" | "abort" | "cancelled") => return None,
             Some("length") => "max_tokens",
             Some("content_filter") => "refusal",
-            _ if calls => "tool_use",
-            _ if refused => "refusal",
-            Some("stop") if matched.is_some() => {
-                return Stop { reason: "stop_sequence", sequence: matched.map(<[u8]>::to_vec) };
+            Some("stop") if !calls && !refused && matched.is_some() => {
+                return Some(Stop { reason: "stop_sequence", sequence: matched.map(<[u8]>::to_vec) });
             }
+            _ => return Some(Stop::unsaid(calls, refused)),
+        };
+        Some(Stop { reason, sequence: None })
+    }
+
+    /// Of an answer whose server said that it is over and not why.
+    pub(super) fn unsaid(calls: bool, refused: bool) -> Stop {
+        let reason = match (calls, refused) {
+            (true, _) => "tool_use",
+            (_, true) => "refusal",
             _ => "end_turn",
         };
         Stop { reason, sequence: None }

@@ -152,7 +152,10 @@ impl Stream {
             }
             if let Some(finish) = choice.take("finish_reason").and_then(View::text) {
                 let matched = choice.take("stop_reason").or(choice.take("matched_stop")).and_then(View::inner);
-                self.stop = Some(Stop::of(Some(&finish), matched, !self.calls.is_empty(), self.refused));
+                self.stop = Stop::of(Some(&finish), matched, !self.calls.is_empty(), self.refused);
+                if self.stop.is_none() {
+                    return Err(Failure::new(FailureKind::ErrorInStream, "the chat server gave up"));
+                }
             }
         }
         Ok(())
@@ -212,7 +215,10 @@ impl Stream {
     /// Takes a piece of a call.
     fn call(&mut self, place: usize, mut piece: Members<'_>) -> Result<(), Failure> {
         let index = piece.take("index").and_then(View::unsigned).unwrap_or(place as u64);
-        let at = match self.calls.iter().position(|call| call.index == index) {
+        let id = piece.take_inner("id").filter(|id| !id.is_empty());
+        // Some servers count every call as the first; another id is another call.
+        let other = |call: &Call| id.is_some_and(|id| !call.id.is_empty() && call.id != id);
+        let at = match self.calls.iter().rposition(|call| call.index == index).filter(|at| !other(&self.calls[*at])) {
             Some(at) => at,
             None if self.calls.len() == MAX_CALLS => {
                 return Err(Failure::new(FailureKind::Malformed, "more calls than an answer can have"));
@@ -223,7 +229,7 @@ impl Stream {
             }
         };
         let call = &mut self.calls[at];
-        if let Some(id) = piece.take_inner("id").filter(|_| call.id.is_empty()) {
+        if let Some(id) = id.filter(|_| call.id.is_empty()) {
             call.id = id.to_vec();
         }
         if let Some(function) = piece.take("function") {
@@ -337,7 +343,7 @@ impl Stream {
             return Err(Failure::new(FailureKind::Malformed, "a stream without a chunk"));
         }
         // Some servers say `[DONE]` and never why they stopped: that is an end and no cut.
-        let stop = self.stop.take().unwrap_or_else(|| Stop::of(None, None, !self.calls.is_empty(), self.refused));
+        let stop = self.stop.take().unwrap_or_else(|| Stop::unsaid(!self.calls.is_empty(), self.refused));
         for at in 0..self.calls.len() {
             let call = &self.calls[at];
             if call.arguments.state() == State::Open && !stop.is_cut() {
