@@ -3,6 +3,7 @@
 mod control;
 mod epoch;
 mod exchanges;
+mod keys;
 mod pairs;
 mod rows;
 mod schema;
@@ -17,6 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use control::CommitError;
 pub use epoch::EpochOutcome;
+pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow};
 pub use rows::{
     AttemptRow, BodyKind, BodyRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
     OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TransitionRow,

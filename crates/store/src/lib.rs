@@ -11,9 +11,9 @@ mod lease;
 mod shipper;
 
 pub use database::{
-    AttemptRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EpochOutcome, EvidenceRow,
-    ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow,
-    SeenUnit, TransitionRow,
+    AttemptRow, AuditRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EpochOutcome, EvidenceRow,
+    ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, KeyChangeError, KeyRow, Measured, OutcomeRow, PairCounts,
+    PairRow, RolloutRow, SecretRow, SeenUnit, TransitionRow,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

@@ -148,7 +148,7 @@ impl Database {
     }
 }
 
-fn begin(connection: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
+pub(super) fn begin(connection: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(during("starting a transaction"))
 }
 

@@ -153,6 +153,55 @@ CREATE TABLE seen_units (
     PRIMARY KEY (rollout, epoch, unit)
 ) WITHOUT ROWID;
 
+-- Keys of callers and operators. Of a key's text there is only its SHA-256.
+CREATE TABLE keys (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    spec_json TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    expires_at_us INTEGER,
+    revoked_at_us INTEGER,
+    last_used_us INTEGER
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX keys_not_revoked ON keys (name) WHERE revoked_at_us IS NULL;
+
+CREATE TABLE key_secrets (
+    digest BLOB PRIMARY KEY,
+    key TEXT NOT NULL,
+    created_at_us INTEGER NOT NULL,
+    ends_at_us INTEGER
+) WITHOUT ROWID;
+CREATE INDEX secrets_of_key ON key_secrets (key);
+
+-- Grows with every change of a key: who holds them in memory reads this one number to know whether to read them again.
+CREATE TABLE keys_version (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL
+);
+INSERT INTO keys_version VALUES (1, 0);
+
+-- Who changed what besides rollouts, whose audit is `transitions`.
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_us INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail_json TEXT NOT NULL
+);
+CREATE INDEX audit_of_subject ON audit (subject, number);
+
+CREATE TRIGGER audit_keep BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER keys_keep BEFORE DELETE ON keys
+BEGIN SELECT RAISE(ABORT, 'a key is revoked, never deleted'); END;
+CREATE TRIGGER keys_stay_revoked BEFORE UPDATE OF revoked_at_us ON keys
+WHEN OLD.revoked_at_us IS NOT NULL AND NEW.revoked_at_us IS NOT OLD.revoked_at_us
+BEGIN SELECT RAISE(ABORT, 'a revoked key stays revoked'); END;
 CREATE TRIGGER transitions_keep BEFORE DELETE ON transitions
 BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER transitions_fixed BEFORE UPDATE ON transitions

@@ -1,0 +1,22 @@
+//! Who may call and who may change what: keys, what they may do, and the table of them that requests are held against.
+//!
+//! A key's text is shown once and kept nowhere; its SHA-256 is in the store and, with what the key may do, in a
+//! [`KeyTable`] in memory. The [`Keeper`] replaces that table when the store changes. Nothing here is awaited by a request.
+
+mod credential;
+mod keeper;
+mod key;
+mod network;
+mod registry;
+mod role;
+mod table;
+mod text;
+
+pub use credential::{Ambiguous, presented};
+pub use keeper::{Keeper, KeeperError};
+pub use key::{Key, KeySpec, Routes, Scope};
+pub use network::{Network, NotANetwork};
+pub use registry::{Asker, Issued, KeyError, NewKey, Rotation, create, revoke, rotate};
+pub use role::Role;
+pub use table::{Denied, KeyTable};
+pub use text::{Digest, KeyId, KeyText};
