@@ -9,6 +9,7 @@ use wire::ids::ExchangeId;
 use wire::record::{Arm, RolloutRef, UnitSource};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::authenticate::Principal;
 use crate::live::{LiveRollout, LiveTable};
 use crate::parse::Parsed;
 use crate::snapshot::{Route, Snapshot};
@@ -31,7 +32,7 @@ pub(crate) struct Assignment {
 pub(crate) struct Caller<'a> {
     pub(crate) id: ExchangeId,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) principal: Option<&'a str>,
+    pub(crate) principal: &'a Principal,
     pub(crate) request: &'a Parsed,
 }
 
@@ -118,7 +119,8 @@ fn key<'a>(unit: Unit, caller: &'a Caller<'_>) -> (Key<'a>, UnitSource) {
             header("x-crossfade-session-id").or_else(conversation).or_else(|| user(caller)).or_else(|| prefix(caller))
         }
         Unit::User => header("x-crossfade-user-id").or_else(|| user(caller)).or_else(|| principal(caller)),
-        Unit::Tenant => header("x-crossfade-tenant-id").or_else(|| principal(caller)),
+        // What a key says of its tenant, no header overrules.
+        Unit::Tenant => tenant(caller).or_else(|| header("x-crossfade-tenant-id")).or_else(|| principal(caller)),
     };
     let rest = || if unit == Unit::Request { None } else { principal(caller) };
     found.or_else(rest).unwrap_or_else(|| (Key::Hash(caller.id.to_bytes()), UnitSource::Request))
@@ -133,14 +135,18 @@ fn user<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
 }
 
 fn principal<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
-    caller.principal.map(|principal| (Key::Text(principal.into()), UnitSource::Principal))
+    caller.principal.id().map(|principal| (Key::Text(principal.into()), UnitSource::Principal))
+}
+
+fn tenant<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    caller.principal.tenant().map(|tenant| (Key::Text(tenant.into()), UnitSource::Principal))
 }
 
 /// The principal and the messages up to the first user message: what stays the same while a conversation grows.
 fn prefix<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
     let prefix = caller.request.conversation_prefix()?;
     let mut hash = Xxh3::new();
-    hash.update(caller.principal.unwrap_or_default().as_bytes());
+    hash.update(caller.principal.id().unwrap_or_default().as_bytes());
     hash.update(b"\x1f");
     hash.update(prefix);
     Some((Key::Hash(hash.digest128().to_be_bytes()), UnitSource::Prefix))

@@ -59,6 +59,8 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::Internal
             | FailureKind::HttpClientError
             | FailureKind::Unsupported
+            | FailureKind::Unauthenticated
+            | FailureKind::Forbidden
     )
 }
 

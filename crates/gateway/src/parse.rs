@@ -116,6 +116,25 @@ fn takes_forms(endpoint: Endpoint) -> bool {
     )
 }
 
+/// How much of a refused request is read, and for how long, so that its caller reads the answer before the connection ends.
+const DISCARDED: (usize, Duration) = (256 << 10, Duration::from_secs(1));
+
+/// Reads a body that nobody wants, within bounds.
+pub(crate) async fn discard(mut incoming: Incoming) {
+    let (limit, patience) = DISCARDED;
+    let read = async {
+        let mut n_read = 0;
+        while let Some(Ok(frame)) = incoming.frame().await {
+            n_read += frame.data_ref().map_or(0, Bytes::len);
+            if n_read > limit {
+                break;
+            }
+        }
+    };
+    // What does not come in time is not waited for.
+    tokio::time::timeout(patience, read).await.unwrap_or_default();
+}
+
 async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
     tokio::time::timeout(patience, body).await.unwrap_or_else(|_| {
         let body = ErrorBody::new("The request body did not arrive in time.", "invalid_request_error");

@@ -1,17 +1,19 @@
 //! The life of a request. Each step is the file of its name.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::openai::{Refusal, model_entry, models_list};
 
 use crate::assign::Caller;
+use crate::authenticate::Principal;
 use crate::body::Body;
 use crate::counters::add;
 use crate::drain::Phase;
@@ -23,19 +25,25 @@ use crate::worker::Worker;
 use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, resolve};
 
 /// Answers one request, whatever it is.
-pub(crate) async fn serve(worker: Rc<Worker>, busy: Busy, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    busy: Busy,
+    from: Option<IpAddr>,
+    request: Request<Incoming>,
+) -> Response<Body> {
     add(&worker.counters.requests, 1);
     let chunks = request.version() >= Version::HTTP_11;
     let (head, body) = request.into_parts();
-    let mut response = match Place::of(&head.method, head.uri.path()) {
-        Place::Exchange(asked) => exchange(&worker, asked, (&head, body)).await,
-        Place::Models => refuse::json(StatusCode::OK, models_list(callable(&worker.prepared().snapshot))),
-        Place::Model(name) => model(&worker, name),
-        Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
-        Place::Ready => ready(&worker),
-        Place::WrongMethod(allowed) => wrong_method(&worker, allowed),
-        Place::Nowhere => {
-            let refusal = Refusal::no_such_path(head.method.as_str(), head.uri.path());
+    let place = Place::of(&head.method, head.uri.path());
+    let principal = match place {
+        // Who looks whether the process lives has no key.
+        Place::Health | Place::Ready => Ok(Principal::Nobody),
+        _ => authenticate(&worker, from, &head.headers),
+    };
+    let mut response = match principal {
+        Ok(principal) => answer(&worker, place, principal, (&head, body)).await,
+        Err(refusal) => {
+            parse::discard(body).await;
             refused(&worker, new_id(&worker), &refusal)
         }
     };
@@ -50,10 +58,43 @@ fn callable(snapshot: &Snapshot) -> impl Iterator<Item = &String> {
     snapshot.routes.keys().filter(|name| !name.contains('*'))
 }
 
+fn authenticate(worker: &Worker, from: Option<IpAddr>, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    let required = worker.prepared().snapshot.auth.required;
+    authenticate::principal(headers, from, &worker.deps.keys, required)
+}
+
+async fn answer(
+    worker: &Rc<Worker>,
+    place: Place<'_>,
+    principal: Principal,
+    (head, body): (&Parts, Incoming),
+) -> Response<Body> {
+    match place {
+        Place::Exchange(asked) => exchange(worker, asked, principal, (head, body)).await,
+        Place::Models => {
+            let prepared = worker.prepared();
+            let names = callable(&prepared.snapshot).filter(|name| principal.may_call(name));
+            refuse::json(StatusCode::OK, models_list(names))
+        }
+        Place::Model(name) => model(worker, &principal, name),
+        Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
+        Place::Ready => ready(worker),
+        Place::WrongMethod(allowed) => wrong_method(worker, allowed),
+        Place::Nowhere => {
+            let refusal = Refusal::no_such_path(head.method.as_str(), head.uri.path());
+            refused(worker, new_id(worker), &refusal)
+        }
+    }
+}
+
 /// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.
-async fn exchange(worker: &Rc<Worker>, asked: Asked<'_>, (head, body): (&Parts, Incoming)) -> Response<Body> {
+async fn exchange(
+    worker: &Rc<Worker>,
+    asked: Asked<'_>,
+    principal: Principal,
+    (head, body): (&Parts, Incoming),
+) -> Response<Body> {
     let prepared = worker.prepared();
-    let principal = authenticate::principal(&head.headers);
     let request = match parse::read(asked, head, body, &prepared.snapshot.limits, &worker.bodies).await {
         Ok(request) => Arc::new(request),
         Err(refusal) => return unread(worker, &refusal),
@@ -63,11 +104,11 @@ async fn exchange(worker: &Rc<Worker>, asked: Asked<'_>, (head, body): (&Parts, 
     if let Err(failure) = admit::admit(worker) {
         return failed(worker, id, &failure);
     }
-    let route = match resolve::resolve(&prepared, &request) {
+    let route = match resolve::resolve(&prepared, &request, &principal) {
         Ok(route) => Arc::clone(route),
         Err(refusal) => return refused(worker, id, &refusal),
     };
-    let caller = Caller { id, headers: &head.headers, principal: principal.as_deref(), request: &request };
+    let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let opening = Opening { id, arrival, principal, request, route, assignment };
     let mut exchange = match record::open(worker, &prepared, opening) {
@@ -85,12 +126,11 @@ fn new_id(worker: &Worker) -> ExchangeId {
 }
 
 /// One of the routes.
-fn model(worker: &Worker, name: &str) -> Response<Body> {
+fn model(worker: &Worker, principal: &Principal, name: &str) -> Response<Body> {
     let name = percent_decoded(name);
-    if worker.prepared().route(&name).is_some() {
-        refuse::json(StatusCode::OK, model_entry(&name))
-    } else {
-        refused(worker, new_id(worker), &Refusal::model_not_found(&name))
+    match resolve::model(&worker.prepared(), &name, principal) {
+        Ok(_) => refuse::json(StatusCode::OK, model_entry(&name)),
+        Err(refusal) => refused(worker, new_id(worker), &refusal),
     }
 }
 

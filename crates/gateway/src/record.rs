@@ -16,6 +16,7 @@ use wire::record::{Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, Ex
 use wire::usage::Usage;
 
 use crate::assign::Assignment;
+use crate::authenticate::Principal;
 use crate::call::Attempt;
 use crate::counters::{InFlight, add};
 use crate::drain::Phase;
@@ -35,7 +36,7 @@ const CLIENT_GONE: u16 = 499;
 pub(crate) struct Opening {
     pub(crate) id: ExchangeId,
     pub(crate) arrival: Arrival,
-    pub(crate) principal: Option<String>,
+    pub(crate) principal: Principal,
     pub(crate) request: Arc<Parsed>,
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
@@ -99,6 +100,7 @@ pub(crate) struct Exchange {
     pub(crate) prepared: Rc<Prepared>,
     pub(crate) id: ExchangeId,
     pub(crate) arrival: Arrival,
+    pub(crate) principal: Principal,
     pub(crate) request: Arc<Parsed>,
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
@@ -144,7 +146,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         received_at_us: arrival.unix_us,
         endpoint: request.endpoint,
         route: route.name.clone(),
-        principal,
+        principal: principal.id().map(str::to_owned),
         streamed: request.streamed(),
         rollout: assignment.as_ref().map(Assignment::to_ref),
         body: Private::new(request.recorded(&prepared.snapshot.limits)),
@@ -155,6 +157,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         prepared: Rc::clone(prepared),
         id,
         arrival,
+        principal,
         request,
         route,
         assignment,

@@ -1,7 +1,7 @@
 //! Answers that say no, in the dialect's envelope and with the status that its SDKs expect.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use wire::ids::ExchangeId;
 use wire::openai::Refusal;
@@ -39,6 +39,10 @@ pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Re
     }
     if final_word || !refusal.may_retry {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    // RFC 9110 §11.6.1: a 401 says what would do.
+    if refusal.status == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     // What is left of the request is not read.
     if matches!(refusal.status, 408 | 413 | 415) {

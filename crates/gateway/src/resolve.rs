@@ -5,15 +5,32 @@ use std::sync::Arc;
 use wire::openai::Refusal;
 use wire::record::Service;
 
+use crate::authenticate::Principal;
 use crate::parse::Parsed;
 use crate::snapshot::Route;
 use crate::worker::Prepared;
 
-/// The route called `model` in the request: the one of that name, else the longest pattern that fits; for what a provider keeps, the one to that provider.
-pub(crate) fn resolve<'a>(prepared: &'a Prepared, request: &Parsed) -> Result<&'a Arc<Route>, Refusal> {
-    if request.endpoint.service() == Service::Provider {
-        let route = prepared.snapshot.passthrough.get(&request.endpoint);
-        return route.ok_or_else(|| Refusal::not_passed_on(request.endpoint.as_str()));
+/// The route of a request, if the caller may call it: what its model name stands for, or for what a provider keeps, the one to that
+/// provider.
+pub(crate) fn resolve<'a>(
+    prepared: &'a Prepared,
+    request: &Parsed,
+    principal: &Principal,
+) -> Result<&'a Arc<Route>, Refusal> {
+    if request.endpoint.service() != Service::Provider {
+        return model(prepared, request.model(), principal);
     }
-    prepared.route(request.model()).ok_or_else(|| Refusal::model_not_found(request.model()))
+    let route = prepared.snapshot.passthrough.get(&request.endpoint);
+    let route = route.ok_or_else(|| Refusal::not_passed_on(request.endpoint.as_str()))?;
+    if principal.may_reach_account(&route.name) { Ok(route) } else { Err(Refusal::model_forbidden(&route.name)) }
+}
+
+/// The route called `model`: the one of that name, else the longest pattern that fits. A key may name the route or the model. Who
+/// may not call it is not told whether it exists.
+pub(crate) fn model<'a>(prepared: &'a Prepared, model: &str, principal: &Principal) -> Result<&'a Arc<Route>, Refusal> {
+    let route = prepared.route(model);
+    if !principal.may_call(model) && !route.is_some_and(|route| principal.may_call(&route.name)) {
+        return Err(Refusal::model_forbidden(model));
+    }
+    route.ok_or_else(|| Refusal::model_not_found(model))
 }

@@ -36,6 +36,8 @@ pub struct Deps {
     pub live: Arc<LiveTable>,
     /// Where exchanges are written.
     pub journal: store::Journal,
+    /// The keys callers are held against.
+    pub keys: Arc<ArcSwap<govern::KeyTable>>,
     /// The limits on calls to providers, and the simulated servers.
     pub providers: Arc<providers::Shared>,
 }

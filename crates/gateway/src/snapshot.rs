@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub passthrough: BTreeMap<Endpoint, Arc<Route>>,
     /// Rollouts by name, as the config describes them; where they stand is the controller's.
     pub rollouts: BTreeMap<String, Arc<RolloutSettings>>,
+    /// Who is asked for a key.
+    pub auth: Auth,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.
@@ -126,6 +128,13 @@ pub struct Route {
     pub emergency_fallback: bool,
     /// The class of requests, if named.
     pub workload: Option<String>,
+}
+
+/// Who is asked for a key. The keys themselves are not config: see [`govern::KeyTable`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// Every request must carry a key that is known. Without it a key that is not known is a name like any other.
+    pub required: bool,
 }
 
 /// Size and time limits of the data listener.

@@ -228,12 +228,13 @@ async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat)
         Ok(stream) => stream,
         Err(error) => return error!(%error, "connection cannot be registered"),
     };
+    let from = stream.peer_addr().ok().map(|peer| peer.ip());
     let activity = Activity::new(&worker.prepared().snapshot.limits);
     let io = TokioIo::new(Socket::new(stream, Rc::clone(&activity)));
     let service = service_fn(|request| {
         let worker = Rc::clone(&worker);
         let busy = activity.begin_request();
-        async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, request).await) }
+        async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, from, request).await) }
     });
     let connection =
         http1::Builder::new().header_read_timeout(None).max_buf_size(CONNECTION_BUFFER).serve_connection(io, service);
@@ -264,7 +265,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::snapshot::{Drain, Limits, Parameters};
+    use crate::snapshot::{Auth, Drain, Limits, Parameters};
 
     fn snapshot(fingerprint: &str) -> Arc<Snapshot> {
         let provider = providers::ProviderConfig::simulated("simulated", Default::default());
@@ -282,6 +283,7 @@ mod tests {
             routes: BTreeMap::new(),
             passthrough: BTreeMap::new(),
             rollouts: BTreeMap::new(),
+            auth: Auth::default(),
             limits: Limits::default(),
             drain: Drain::default(),
         })

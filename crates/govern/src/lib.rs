@@ -12,7 +12,7 @@ mod role;
 mod table;
 mod text;
 
-pub use credential::{Ambiguous, presented};
+pub use credential::{Presented, presented};
 pub use keeper::{Keeper, KeeperError};
 pub use key::{Key, KeySpec, Routes, Scope};
 pub use network::{Network, NotANetwork};

@@ -118,6 +118,10 @@ kinds! {
     Internal = "internal",
     /// The target is known not to do what the request asks for, and is declared to refuse it: no call was made.
     Unsupported = "unsupported",
+    /// The caller's key opens nothing.
+    Unauthenticated = "unauthenticated",
+    /// The caller's key does not open this.
+    Forbidden = "forbidden",
 }
 
 impl FailureKind {
@@ -128,7 +132,9 @@ impl FailureKind {
             | FailureKind::InvalidRequest
             | FailureKind::NotFound
             | FailureKind::TooLarge
-            | FailureKind::HttpClientError => Origin::Caller,
+            | FailureKind::HttpClientError
+            | FailureKind::Unauthenticated
+            | FailureKind::Forbidden => Origin::Caller,
             FailureKind::Capacity
             | FailureKind::RecordUnavailable
             | FailureKind::ShuttingDown
@@ -146,7 +152,9 @@ impl FailureKind {
             | FailureKind::NotFound
             | FailureKind::TooLarge
             | FailureKind::HttpClientError
-            | FailureKind::Internal => Retry::Never,
+            | FailureKind::Internal
+            | FailureKind::Unauthenticated
+            | FailureKind::Forbidden => Retry::Never,
             FailureKind::RecordUnavailable | FailureKind::ShuttingDown => Retry::After(Duration::from_secs(1)),
             _ => Retry::Elsewhere,
         }

@@ -16,6 +16,7 @@ use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole
 use super::steps::Step;
 use super::{Content, Dead, Opened};
 use crate::adapt;
+use crate::authenticate;
 use crate::counters::add;
 use crate::live::CandidateAttempt;
 use crate::observe;
@@ -35,6 +36,7 @@ pub(crate) struct Attempt {
 
 /// Tries one target. `None` when it is not to be tried at all: the rollout took its share back since the assignment.
 pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) -> Result<Option<Opened>, Dead> {
+    authenticate::still_good(&exchange.principal, &exchange.worker.deps.keys)?;
     let trial = step.arm == Some(Arm::Candidate) && !step.emergency;
     if trial && !still_covered(exchange) {
         return Ok(None);

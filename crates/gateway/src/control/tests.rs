@@ -12,7 +12,7 @@ use wire::record;
 
 use super::{Control, ControlError, Controller, ControllerParts, RolloutSettings, StoredState, Verb};
 use crate::live::{LiveRollout, LiveTable, now};
-use crate::snapshot::{Drain, Limits, Snapshot};
+use crate::snapshot::{Auth, Drain, Limits, Snapshot};
 
 const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]);
 
@@ -108,6 +108,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         routes: Default::default(),
         passthrough: Default::default(),
         rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
+        auth: Auth::default(),
         limits: Limits::default(),
         drain: Drain::default(),
     }

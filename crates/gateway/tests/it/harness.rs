@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::serve::{Deps, Serving, Size, start};
-use gateway::snapshot::{Drain, Limits, Parameters, Route, Snapshot, Target};
+use gateway::snapshot::{Auth, Drain, Limits, Parameters, Route, Snapshot, Target};
+use govern::Keeper;
 use providers::{BaseUrl, Dialect, ProviderConfig};
 use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
 use scripted::Upstream;
@@ -24,6 +25,7 @@ pub struct Setup {
     pub targets: Vec<Target>,
     pub fallback: Vec<String>,
     pub emergency_fallback: bool,
+    pub auth: Auth,
     pub limits: Limits,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
@@ -44,6 +46,7 @@ impl Setup {
             targets,
             fallback: Vec::new(),
             emergency_fallback: false,
+            auth: Auth::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
@@ -78,6 +81,13 @@ impl Setup {
     #[must_use]
     pub fn limits(mut self, change: impl Fn(&mut Limits)) -> Self {
         change(&mut self.limits);
+        self
+    }
+
+    /// Every caller is asked for a key.
+    #[must_use]
+    pub fn keys_required(mut self) -> Self {
+        self.auth.required = true;
         self
     }
 
@@ -125,6 +135,7 @@ pub struct Gateway {
     pub database: Database,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     shipper: Mutex<Shipper>,
+    pub keeper: Keeper,
     /// Last, so that it is removed when nobody writes in it any more.
     pub dir: tempfile::TempDir,
 }
@@ -158,10 +169,13 @@ impl Gateway {
             routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
             passthrough: BTreeMap::new(),
             rollouts: BTreeMap::new(),
+            auth: setup.auth,
             limits: setup.limits,
             drain: setup.drain,
         };
+        let keeper = Keeper::start(Database::open(dir.path().join("crossfade.db")).unwrap()).unwrap();
         let deps = Deps {
+            keys: keeper.table(),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
@@ -170,7 +184,7 @@ impl Gateway {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();
         let (addr, serving, shipper) = (serving.addr(), Arc::new(serving), Mutex::new(shipper));
-        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, dir }
+        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, keeper, dir }
     }
 
     /// Every exchange on record that ended, once there are `n`.

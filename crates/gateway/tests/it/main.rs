@@ -17,6 +17,8 @@ mod fields;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod passthrough;
 mod patterns;
 #[cfg(test)]

@@ -154,6 +154,7 @@ fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
         routes: [(route.name.clone(), Arc::new(route))].into(),
         passthrough: old.passthrough.clone(),
         rollouts: old.rollouts.clone(),
+        auth: old.auth.clone(),
         limits: old.limits.clone(),
         drain: old.drain.clone(),
     }));

@@ -92,6 +92,33 @@ impl Refusal {
         refusal
     }
 
+    /// 401: no key came with the request.
+    pub fn key_missing() -> Refusal {
+        let message = "You didn't provide an API key. Send it as `Authorization: Bearer YOUR_KEY`.";
+        Refusal::by_caller(401, FailureKind::Unauthenticated, ErrorBody::new(message, INVALID_REQUEST))
+    }
+
+    /// 401: the key opens nothing, for this reason. The key itself is not repeated.
+    pub fn key_refused(reason: &'static str) -> Refusal {
+        let body = ErrorBody::new(reason, INVALID_REQUEST).with_code("invalid_api_key");
+        Refusal::by_caller(401, FailureKind::Unauthenticated, body)
+    }
+
+    /// 401: the key may not be used from where the caller is.
+    pub fn address_refused() -> Refusal {
+        let message = "Your IP address is not among those this API key may be used from.";
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_code("ip_not_authorized");
+        Refusal::by_caller(401, FailureKind::Unauthenticated, body)
+    }
+
+    /// 403: the key may not call `model`. The same whether there is such a route or not.
+    pub fn model_forbidden(model: &str) -> Refusal {
+        let name: String = model.chars().take(256).collect();
+        let message = format!("This API key does not have access to model `{name}`.");
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param("model").with_code("model_not_found");
+        Refusal::by_caller(403, FailureKind::Forbidden, body)
+    }
+
     /// 404: there is nothing at this path.
     pub fn no_such_path(method: &str, path: &str) -> Refusal {
         let path: String = path.chars().take(256).collect();
@@ -178,6 +205,8 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
             (500, SERVER, "The gateway made an error. It is logged under the id of this exchange.")
         }
         FailureKind::Unsupported => (400, INVALID_REQUEST, "The model does not support what the request asks for."),
+        FailureKind::Unauthenticated => (401, INVALID_REQUEST, "This API key opens nothing any more."),
+        FailureKind::Forbidden => (403, INVALID_REQUEST, "This API key does not have access to that."),
     }
 }
 
@@ -188,6 +217,7 @@ const fn code(kind: FailureKind) -> &'static str {
         FailureKind::QuotaExhausted => "insufficient_quota",
         FailureKind::NotFound => "model_not_found",
         FailureKind::TooLarge => "request_too_large",
+        FailureKind::Unauthenticated => "invalid_api_key",
         FailureKind::Authentication => "provider_authentication",
         FailureKind::Unsupported => "unsupported_parameter",
         FailureKind::Connect => "upstream_connect",
@@ -259,6 +289,8 @@ mod tests {
             shutting_down: 503 server_error shutting_down crossfade retry 1 s
             internal: 500 server_error internal crossfade final -
             unsupported: 400 invalid_request_error unsupported_parameter crossfade final -
+            unauthenticated: 401 invalid_request_error invalid_api_key caller final -
+            forbidden: 403 invalid_request_error forbidden caller final -
         "#]]
         .assert_eq(&table);
     }
