@@ -1,106 +1,183 @@
-//! The routes of the admin API: one line each, from method and path to an operation.
+//! The routes of the admin API as a table: method, path, the least role, and the operation. What is not in it does not exist, and
+//! nothing in it is reached without its role.
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{Method, Response, StatusCode, Uri};
+use http::{Method, Response, Uri};
 use http_body_util::Full;
-use operations::{Actor, Desk, ExchangeFilter, OperationError, Role};
-use serde::{Deserialize, Serialize};
+use operations::keys::Keys;
+use operations::{Actor, Admitted, Desk, ExchangeFilter, OperationError, Role};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::answers::{self, Answer, json, text};
+
+/// One route.
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path; `{…}` stands for one name.
+    pub path: &'static str,
+    /// The least role that may call it.
+    pub role: Role,
+    answer: fn(&Call<'_>) -> Answer,
+}
+
+/// A request that found its route and may call it.
+struct Call<'a> {
+    desk: &'a Desk,
+    admitted: &'a Admitted,
+    /// What stands for the names in the path, in order.
+    names: Vec<String>,
+    query: &'a str,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    fn name(&self) -> &str {
+        self.names.first().map(String::as_str).unwrap_or_default()
+    }
+
+    fn actor(&self, given: Option<String>) -> Actor {
+        self.admitted.actor(given)
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys::of(self.desk)
+    }
+
+    /// The body as what the route takes; nothing at all is the default.
+    fn read<T: Default + DeserializeOwned>(&self) -> Result<T, OperationError> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        serde_json::from_slice(self.body)
+            .map_err(|error| OperationError::Invalid(format!("the body is not what this route takes: {error}")))
+    }
+}
+
+const fn get(path: &'static str, answer: fn(&Call<'_>) -> Answer) -> Route {
+    Route { method: "GET", path, role: Role::Viewer, answer }
+}
+
+const fn post(path: &'static str, role: Role, answer: fn(&Call<'_>) -> Answer) -> Route {
+    Route { method: "POST", path, role, answer }
+}
+
+/// Every route of the admin API. Earlier ones win.
+pub const ROUTES: &[Route] = &[
+    get("/health", |_| Ok(text("ok\n"))),
+    get("/ready", |call| Ok(answers::ready(call.desk.is_ready()))),
+    get("/metrics", |call| Ok(text(&operations::metrics(call.desk)))),
+    get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)),
+    get("/api/rollouts/{name}", |call| json(&operations::rollouts::status(&call.desk.reader(), call.name())?)),
+    get("/api/rollouts/{name}/history", |call| json(&operations::rollouts::history(&call.desk.reader(), call.name())?)),
+    post("/api/rollouts/{name}/start", Role::Operator, |call| change_rollout(call, "start")),
+    post("/api/rollouts/{name}/pause", Role::Operator, |call| change_rollout(call, "pause")),
+    post("/api/rollouts/{name}/abort", Role::Operator, |call| change_rollout(call, "abort")),
+    post("/api/rollouts/{name}/resume", Role::Operator, |call| change_rollout(call, "resume")),
+    post("/api/rollouts/{name}/approve", Role::Approver, |call| change_rollout(call, "approve")),
+    post("/api/rollouts/{name}/promote", Role::Approver, |call| change_rollout(call, "promote")),
+    get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
+    get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
+    get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
+    get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
+    get("/api/keys/history", |call| json(&operations::keys::history(&call.desk.reader(), None)?)),
+    get("/api/keys/{key}", |call| json(&operations::keys::show(&call.desk.reader(), call.name())?)),
+    get("/api/keys/{key}/history", |call| json(&operations::keys::history(&call.desk.reader(), Some(call.name()))?)),
+    post("/api/keys", Role::Admin, create_key),
+    post("/api/keys/{key}/rotate", Role::Admin, rotate_key),
+    post("/api/keys/{key}/revoke", Role::Admin, revoke_key),
+    post("/api/reload", Role::Admin, reload),
+    get("/api/simulated/{provider}", |call| json(&operations::simulated::knobs(call.desk, call.name())?)),
+    Route { method: "PUT", path: "/api/simulated/{provider}", role: Role::Operator, answer: turn_knobs },
+];
+
+/// Answers one request. Blocks: operations read the store and wait for the controller.
+pub(crate) fn route(desk: &Desk, admitted: &Admitted, request: (&Method, &Uri, &[u8])) -> Response<Full<Bytes>> {
+    let (method, uri, body) = request;
+    let found = ROUTES.iter().find_map(|route| {
+        let names = (route.method == method.as_str()).then(|| names(route.path, uri.path())).flatten()?;
+        Some((route, names))
+    });
+    let answer = match found {
+        None => Err(OperationError::NotFound(format!("no such admin route: {method} {}", uri.path()))),
+        Some((route, names)) => admitted.actor(None).needs(route.role).and_then(|()| {
+            let query = uri.query().unwrap_or_default();
+            (route.answer)(&Call { desk, admitted, names, query, body })
+        }),
+    };
+    answer.unwrap_or_else(|error| answers::failure(answers::status_of(&error), &error.to_string()))
+}
+
+/// What stands in `path` where `pattern` has a `{…}`; `None` when they do not match. Segments are compared before anything
+/// percent-encoded in them is decoded, so that no encoded slash makes a path another path.
+fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
+    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+    let mut names = Vec::new();
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(names),
+            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {
+                names.push(unescape(given, false))
+            }
+            (Some(wanted), Some(given)) if wanted == given => {}
+            _ => return None,
+        }
+    }
+}
 
 /// What a change must say about itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// Who asks; recorded in the audit row.
+    /// Who asks; recorded in the audit row where no key says so.
     actor: Option<String>,
     /// Why; recorded in the audit row.
-    reason: Option<String>,
+    #[serde(default)]
+    reason: String,
 }
 
-type Answer = Result<Response<Full<Bytes>>, OperationError>;
-
-/// Answers one request. Blocks: operations read the store and wait for the controller.
-pub(crate) fn route(desk: &Desk, method: &Method, uri: &Uri, body: &[u8]) -> Response<Full<Bytes>> {
-    let path: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
-    let query = uri.query().unwrap_or_default();
-    let answer = match (method.as_str(), path.as_slice()) {
-        ("GET", ["health"]) => Ok(text("ok\n")),
-        ("GET", ["ready"]) => Ok(ready(desk)),
-        ("GET", ["metrics"]) => Ok(text(&operations::metrics(desk))),
-        ("GET", ["api", "rollouts"]) => operations::rollouts::list(&desk.reader()).and_then(|rows| json(&rows)),
-        ("GET", ["api", "rollouts", name]) => {
-            operations::rollouts::status(&desk.reader(), name).and_then(|view| json(&view))
-        }
-        ("GET", ["api", "rollouts", name, "history"]) => {
-            operations::rollouts::history(&desk.reader(), name).and_then(|rows| json(&rows))
-        }
-        ("POST", ["api", "rollouts", name, verb]) => change_rollout(desk, name, verb, body),
-        ("GET", ["api", "exchanges"]) => filter(query)
-            .and_then(|filter| operations::exchanges::list(&desk.reader(), &filter))
-            .and_then(|rows| json(&rows)),
-        ("GET", ["api", "exchanges", "pairs"]) => filter(query)
-            .and_then(|filter| operations::exchanges::pairs(&desk.reader(), &filter))
-            .and_then(|rows| json(&rows)),
-        ("GET", ["api", "exchanges", id]) => {
-            operations::exchanges::show(&desk.reader(), id).and_then(|exchange| json(&exchange))
-        }
-        ("POST", ["api", "reload"]) => reload(desk, body),
-        ("GET", ["api", "simulated", provider]) => operations::simulated::knobs(desk, provider).and_then(|k| json(&k)),
-        ("PUT", ["api", "simulated", provider]) => {
-            operations::simulated::turn(desk, &actor(None), provider, body).and_then(|knobs| json(&knobs))
-        }
-        _ => Err(OperationError::NotFound(format!("no such admin route: {method} {}", uri.path()))),
-    };
-    answer.unwrap_or_else(|error| failure(status_of(&error), &error.to_string()))
+fn change_rollout(call: &Call<'_>, verb: &str) -> Answer {
+    let change: Change = call.read()?;
+    let actor = call.actor(change.actor);
+    json(&operations::rollouts::change(call.desk, &actor, call.name(), verb, &change.reason)?)
 }
 
-/// An error answer: `{"error":{"message":…}}`.
-pub(crate) fn failure(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({ "error": { "message": message } }).to_string();
-    respond(status, "application/json", body)
+fn create_key(call: &Call<'_>) -> Answer {
+    let mut request: operations::keys::Request = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::keys::create(call.keys(), &actor, request)?)
 }
 
-fn change_rollout(desk: &Desk, name: &str, verb: &str, body: &[u8]) -> Answer {
-    let change = change(body)?;
-    let actor = actor(change.actor);
-    let reason = change.reason.unwrap_or_default();
-    operations::rollouts::change(desk, &actor, name, verb, &reason).and_then(|transition| json(&transition))
+fn rotate_key(call: &Call<'_>) -> Answer {
+    let mut request: operations::keys::RotationRequest = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::keys::rotate(call.keys(), &actor, call.name(), request)?)
 }
 
-fn reload(desk: &Desk, body: &[u8]) -> Answer {
-    let change = change(body)?;
-    operations::reload(desk, &actor(change.actor)).and_then(|reloaded| json(&reloaded))
+fn revoke_key(call: &Call<'_>) -> Answer {
+    let change: Change = call.read()?;
+    let actor = call.actor(change.actor);
+    json(&operations::keys::revoke(call.keys(), &actor, call.name(), &change.reason)?)
 }
 
-fn change(body: &[u8]) -> Result<Change, OperationError> {
-    if body.is_empty() {
-        return Ok(Change::default());
-    }
-    serde_json::from_slice(body)
-        .map_err(|error| OperationError::Invalid(format!("the body is not what this route takes: {error}")))
+fn reload(call: &Call<'_>) -> Answer {
+    let change: Change = call.read()?;
+    json(&operations::reload(call.desk, &call.actor(change.actor))?)
 }
 
-/// Who passed the listener's door holds every role until keys with roles of their own exist.
-fn actor(name: Option<String>) -> Actor {
-    Actor { name: name.unwrap_or_else(|| "admin-api".into()), role: Role::Admin }
-}
-
-fn ready(desk: &Desk) -> Response<Full<Bytes>> {
-    if desk.is_ready() {
-        text("ready\n")
-    } else {
-        respond(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "not ready\n".into())
-    }
+fn turn_knobs(call: &Call<'_>) -> Answer {
+    json(&operations::simulated::turn(call.desk, &call.actor(None), call.name(), call.body)?)
 }
 
 fn filter(query: &str) -> Result<ExchangeFilter, OperationError> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let pairs: Vec<(String, String)> = pairs.map(|(key, value)| (key.to_owned(), decode(value))).collect();
+    let pairs: Vec<(String, String)> = pairs.map(|(key, value)| (key.to_owned(), unescape(value, true))).collect();
     operations::exchanges::filter(&pairs)
 }
 
-/// Undoes percent-encoding (RFC 3986 §2.1); a broken escape stays as it is.
-fn decode(value: &str) -> String {
+/// Undoes percent-encoding (RFC 3986 §2.1); a broken escape stays as it is. In a query `+` is a space.
+fn unescape(value: &str, in_query: bool) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -111,7 +188,7 @@ fn decode(value: &str) -> String {
                 rest = &tail[2..];
             }
             None => {
-                bytes.push(if first == b'+' { b' ' } else { first });
+                bytes.push(if first == b'+' && in_query { b' ' } else { first });
                 rest = tail;
             }
         }
@@ -119,29 +196,33 @@ fn decode(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn status_of(error: &OperationError) -> StatusCode {
-    match error {
-        OperationError::NotFound(_) => StatusCode::NOT_FOUND,
-        OperationError::Invalid(_) => StatusCode::BAD_REQUEST,
-        OperationError::Forbidden(_) => StatusCode::FORBIDDEN,
-        OperationError::Refused(_) => StatusCode::CONFLICT,
-        OperationError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        OperationError::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_matches_segment_by_segment_before_anything_is_decoded() {
+        let check = |pattern: &str, path: &str| names(pattern, path).map(|names| names.join("|"));
+        assert_eq!(check("/api/keys/{key}/revoke", "/api/keys/a/revoke").as_deref(), Some("a"));
+        assert_eq!(check("/api/keys/{key}", "/api/keys/a%2Frevoke").as_deref(), Some("a/revoke"));
+        assert_eq!(check("/api/keys/{key}", "/api/keys/a+b").as_deref(), Some("a+b"));
+        for path in [
+            "/api/keys/a%2Frevoke",
+            "/api/keys//revoke",
+            "/api/keys/a/revoke/",
+            "/api//keys/a/revoke",
+            "api/keys/a/revoke",
+        ] {
+            assert_eq!(check("/api/keys/{key}/revoke", path), None, "{path}");
+        }
     }
-}
 
-fn json<T: Serialize>(value: &T) -> Answer {
-    let body = serde_json::to_string(value).map_err(|error| OperationError::Unavailable(error.to_string()))?;
-    Ok(respond(StatusCode::OK, "application/json", body))
-}
-
-fn text(body: &str) -> Response<Full<Bytes>> {
-    respond(StatusCode::OK, "text/plain; charset=utf-8", body.to_owned())
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
-    response
+    #[test]
+    fn only_what_reads_is_open_to_viewers_and_nothing_is_twice_in_the_table() {
+        let mut seen = std::collections::BTreeSet::new();
+        for route in ROUTES {
+            assert_eq!(route.method == "GET", route.role == Role::Viewer, "{} {}", route.method, route.path);
+            assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
+        }
+    }
 }

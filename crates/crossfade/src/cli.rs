@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::out::Format;
-use crate::verbs::{completions, exchanges, init, man, quickstart, reload, rollout, serve};
+use crate::verbs::{completions, exchanges, init, keys, man, quickstart, reload, rollout, serve};
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ pub(crate) enum Verb {
     /// Read the record.
     #[command(subcommand)]
     Exchanges(exchanges::Verb),
+    /// Say who may call which routes, and who may steer.
+    #[command(subcommand)]
+    Keys(keys::Verb),
     /// Move traffic from a baseline to a candidate, and back.
     #[command(subcommand)]
     Rollout(rollout::Verb),

@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub record: Record,
     /// Request threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
+    /// Listening beyond loopback without asking for keys was said to be meant.
+    pub allow_unauthenticated: bool,
     /// Providers, targets, routes, rollouts and limits, as the gateway runs on them.
     pub snapshot: Arc<Snapshot>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Config {
 pub(crate) struct Admin {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// What every request must carry; required beyond loopback.
+    /// What opens everything; beyond loopback this or keys are needed.
     pub token: Option<Private<String>>,
 }
 
@@ -114,7 +116,7 @@ pub(crate) struct Places {
 /// When the text is not YAML, or these two keys are wrong.
 pub(crate) fn places(source_name: &str, text: &str, environment: Environment<'_>) -> Result<Places, Vec<ConfigError>> {
     with_root(source_name, text, environment, |root| Places {
-        admin: process::admin(&root),
+        admin: process::admin(&root, process::auth(&root).required),
         store: process::store(&root),
     })
 }
@@ -122,8 +124,9 @@ pub(crate) fn places(source_name: &str, text: &str, environment: Environment<'_>
 fn read(root: reader::Section<'_>, text: &str) -> Config {
     let hash = value::hash(&[text]);
     let allow_unauthenticated = root.get("allow_unauthenticated").and_then(|item| item.boolean()).unwrap_or(false);
-    let listen = process::listen(&root, allow_unauthenticated);
-    let admin = process::admin(&root);
+    let auth = process::auth(&root);
+    let listen = process::listen(&root, auth.required || allow_unauthenticated);
+    let admin = process::admin(&root, auth.required);
     let store = process::store(&root);
     let record = process::record(&root);
     let workers = process::workers(&root);
@@ -141,8 +144,9 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();
     let passthrough = passthrough.routes;
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot = Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, limits, drain });
-    Config { hash, listen, admin, store, record, workers, snapshot }
+    let snapshot =
+        Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, auth, limits, drain });
+    Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
 }
 
 fn syntax_hint(text: &str, line: usize) -> Option<String> {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
-use console::{Admin, AdminConfig};
+use console::Admin;
 use gateway::control::{Controller, ControllerParts};
 use gateway::live::{LiveRollout, LiveTable};
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
-use operations::{Desk, DeskParts, Reloaded};
+use govern::Keeper;
+use operations::{Desk, DeskParts, Door, Reloaded};
 use store::{Database, Journal, Lease, Shipper, ShipperConfig};
 
 use crate::config::{self, Config};
@@ -39,6 +40,7 @@ pub(crate) struct Running {
     ready: Arc<AtomicBool>,
     controller: Controller,
     admin: Admin,
+    keys: Arc<Keeper>,
     shipper: Arc<Shipper>,
     journal: Journal,
     lease: Lease,
@@ -55,6 +57,7 @@ impl Running {
         })?;
         let data = bind(config.listen, "listen")?;
         let admin_listener = bind(config.admin.listen, "admin.listen")?;
+        let data_address = data.local_addr().context("the data listener has no address")?;
         let (journal, shipper) = open_record(config)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let live = Arc::new(LiveTable::default());
@@ -70,7 +73,10 @@ impl Running {
         })
         .map_err(Stop::failed)?;
         let providers = Arc::new(providers::Shared::new());
+        let keys = Arc::new(Keeper::start(Database::open(&config.store).map_err(Stop::failed)?).map_err(Stop::failed)?);
+        warn_without_keys(config, &keys);
         let deps = Deps {
+            keys: keys.table(),
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
@@ -78,21 +84,25 @@ impl Running {
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
         let ready = Arc::new(AtomicBool::new(true));
-        let reloader = Arc::new(Reloader::new(path, config, snapshot, Arc::clone(&providers), Arc::clone(&live)));
+        let auth = Arc::clone(&snapshot);
+        let reloader =
+            Arc::new(Reloader::new((path, data_address), config, snapshot, Arc::clone(&providers), Arc::clone(&live)));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
         let desk = Arc::new(Desk::new(DeskParts {
             control: controller.control(),
             live,
             journal: journal.clone(),
+            keys: Arc::clone(&keys),
+            asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
             gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics)),
             reload: Box::new(move || reload.reload().map_err(|stop| stop.full_text())),
             ready: Arc::clone(&ready),
             reader: Database::open_read_only(&config.store).map_err(Stop::failed)?,
         }));
-        let admin_config = AdminConfig { token: config.admin.token.clone() };
-        let admin = console::start(admin_listener, admin_config, Arc::clone(&desk)).map_err(Stop::failed)?;
-        Ok(Running { desk, serving, reloader, ready, controller, admin, shipper, journal, lease })
+        let door = Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() };
+        let admin = console::start(admin_listener, door, Arc::clone(&desk)).map_err(Stop::failed)?;
+        Ok(Running { desk, serving, reloader, ready, controller, admin, keys, shipper, journal, lease })
     }
 
     /// Where applications connect.
@@ -126,9 +136,16 @@ impl Running {
         self.serving.drain();
         self.controller.stop();
         self.admin.stop();
+        self.keys.stop();
         self.journal.shutdown();
         self.shipper.stop();
         drop(self.lease);
+    }
+}
+
+fn warn_without_keys(config: &Config, keys: &Keeper) {
+    if config.snapshot.auth.required && keys.table().load().is_empty() {
+        tracing::warn!("every caller is asked for a key and there is none; `crossfade keys create NAME` makes one");
     }
 }
 
@@ -174,6 +191,8 @@ fn size(config: &Config) -> Size {
 /// Reads the config again: validate whole, prepare, swap. On any problem the one in force stays.
 pub(crate) struct Reloader {
     path: PathBuf,
+    /// Where applications connect until the next start.
+    data: SocketAddr,
     fixed: String,
     snapshot: Arc<ArcSwap<Snapshot>>,
     providers: Arc<providers::Shared>,
@@ -182,13 +201,13 @@ pub(crate) struct Reloader {
 
 impl Reloader {
     fn new(
-        path: PathBuf,
+        (path, data): (PathBuf, SocketAddr),
         config: &Config,
         snapshot: Arc<ArcSwap<Snapshot>>,
         providers: Arc<providers::Shared>,
         live: Arc<LiveTable>,
     ) -> Reloader {
-        Reloader { path, fixed: fixed(config), snapshot, providers, live }
+        Reloader { path, data, fixed: fixed(config), snapshot, providers, live }
     }
 
     /// Reloads and says what came of it, in the log too.
@@ -211,6 +230,7 @@ impl Reloader {
                 stop.hint(format!("`crossfade rollout abort {rollout}` first, or leave it in the config as it is"))
             );
         }
+        stays_guarded(self.data, config)?;
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         if fixed(config) != self.fixed {
             tracing::warn!("listen, admin, store, record and workers take effect at the next start");
@@ -222,8 +242,34 @@ impl Reloader {
     }
 }
 
+/// The file may name another address now; callers still come in by the one of the start.
+fn stays_guarded(data: SocketAddr, config: &Config) -> Result<(), Stop> {
+    if data.ip().is_loopback() || config.snapshot.auth.required || config.allow_unauthenticated {
+        return Ok(());
+    }
+    let stop = Stop::usage(anyhow!("this gateway listens on {data}, and this config would ask nobody for a key"));
+    Err(stop.hint("leave `auth: { required: true }` in it until a start with a `listen` on loopback"))
+}
+
 /// What a reload does not change, as text to compare.
 fn fixed(config: &Config) -> String {
     let config::Config { listen, admin, store, record, workers, .. } = config;
     format!("{listen} {admin:?} {store:?} {record:?} {workers:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_does_not_open_a_listener_that_other_machines_reach() {
+        let config = |text: &str| config::resolve("crossfade.yaml", text, &|_| None).unwrap();
+        let reached: SocketAddr = "192.0.2.1:4000".parse().unwrap();
+        let local: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+        let open = config("listen: 127.0.0.1:4000\n");
+        assert!(stays_guarded(reached, &open).is_err());
+        assert!(stays_guarded(local, &open).is_ok());
+        assert!(stays_guarded(reached, &config("auth: { required: true }\n")).is_ok());
+        assert!(stays_guarded(reached, &config("allow_unauthenticated: true\n")).is_ok());
+    }
 }

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod exchanges;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod man;
 pub(crate) mod quickstart;
 pub(crate) mod reload;
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Serve(args) => serve::run(&place, &args, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
+        Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Rollout(verb) => rollout::run(&place, verb, out),
         Verb::Quickstart(args) => quickstart::run(&args, out),
         Verb::Completions(args) => completions::run(&args, out),

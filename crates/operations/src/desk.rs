@@ -7,56 +7,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway::control::{Control, ControlError};
 use gateway::live::LiveTable;
+use govern::{Keeper, Key, Role, Routes, Scope};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
-
-/// What somebody may do. Each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Read.
-    Viewer,
-    /// Start, pause, resume, abort.
-    Operator,
-    /// Approve and promote.
-    Approver,
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    /// The role as it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Approver => "approver",
-            Self::Admin => "admin",
-        }
-    }
-}
 
 /// Who asks; audit rows carry the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// How the asker is called.
     pub name: String,
-    /// What the asker may do.
-    pub role: Role,
+    /// What the asker may do; nobody grants more.
+    pub scope: Scope,
 }
 
 impl Actor {
-    pub(crate) fn needs(&self, role: Role) -> Result<(), OperationError> {
-        if self.role >= role {
+    /// Somebody whose word is taken for it: who holds the files of the store, or got in by a door that asks for no key.
+    pub fn trusted(name: impl Into<String>, role: Role) -> Actor {
+        let scope =
+            Scope { routes: Routes::All, tenant: None, role: Some(role), networks: Vec::new(), expires_at_us: None };
+        Actor { name: name.into(), scope }
+    }
+
+    /// The holder of a key.
+    #[must_use]
+    pub fn of(key: &Key) -> Actor {
+        Actor { name: format!("{} ({})", key.name, key.id), scope: key.scope.clone() }
+    }
+
+    /// Refuses whoever has less than `role`.
+    ///
+    /// # Errors
+    /// When the actor has less.
+    pub fn needs(&self, role: Role) -> Result<(), OperationError> {
+        if self.scope.role >= Some(role) {
             return Ok(());
         }
-        Err(OperationError::Forbidden(format!(
-            "this needs the role {}; {} is {}",
-            role.as_str(),
-            self.name,
-            self.role.as_str()
-        )))
+        let has = self.scope.role.map_or("nothing", Role::as_str);
+        Err(OperationError::Forbidden(format!("this needs the role {}; {} is {has}", role.as_str(), self.name)))
     }
 }
 
@@ -120,6 +107,10 @@ pub struct Desk {
     pub live: Arc<LiveTable>,
     /// The journal, for telemetry.
     pub journal: Journal,
+    /// Who may call.
+    pub keys: Arc<Keeper>,
+    /// Whether every caller is asked for a key.
+    pub asks_for_keys: Box<dyn Fn() -> bool + Send + Sync>,
     /// The simulated providers and their knobs.
     pub providers: Arc<providers::Shared>,
     /// The request path's counters as Prometheus text.
@@ -156,6 +147,10 @@ pub struct DeskParts {
     pub live: Arc<LiveTable>,
     /// The journal.
     pub journal: Journal,
+    /// Who may call.
+    pub keys: Arc<Keeper>,
+    /// Whether every caller is asked for a key.
+    pub asks_for_keys: Box<dyn Fn() -> bool + Send + Sync>,
     /// The providers.
     pub providers: Arc<providers::Shared>,
     /// The request path's counters as Prometheus text.
@@ -172,8 +167,30 @@ impl Desk {
     /// A desk from its parts.
     #[must_use]
     pub fn new(parts: DeskParts) -> Self {
-        let DeskParts { control, live, journal, providers, gateway_metrics, reload, ready, reader } = parts;
-        Self { control, live, journal, providers, gateway_metrics, reload, ready, reader: Mutex::new(reader) }
+        let DeskParts {
+            control,
+            live,
+            journal,
+            keys,
+            asks_for_keys,
+            providers,
+            gateway_metrics,
+            reload,
+            ready,
+            reader,
+        } = parts;
+        Self {
+            control,
+            live,
+            journal,
+            keys,
+            asks_for_keys,
+            providers,
+            gateway_metrics,
+            reload,
+            ready,
+            reader: Mutex::new(reader),
+        }
     }
 
     /// The connection for reading; held by one operation at a time.
@@ -194,6 +211,6 @@ impl Desk {
 /// # Errors
 /// When the actor may not, or the config has problems: all of them, as text.
 pub fn reload(desk: &Desk, actor: &Actor) -> Result<Reloaded, OperationError> {
-    actor.needs(Role::Operator)?;
+    actor.needs(Role::Admin)?;
     (desk.reload)().map_err(OperationError::Invalid)
 }

@@ -2,11 +2,15 @@
 //! a verb does the same whoever asks. Changes to a rollout are audited where they are committed, in the controller.
 
 mod desk;
+mod door;
 pub mod exchanges;
+pub mod keys;
 pub mod rollouts;
 pub mod simulated;
 mod telemetry;
 
-pub use desk::{Actor, Desk, DeskParts, OperationError, Reader, Reloaded, Role, reload};
+pub use desk::{Actor, Desk, DeskParts, OperationError, Reader, Reloaded, reload};
+pub use door::{Admitted, Door, NotAdmitted};
+pub use govern::Role;
 pub use store::ExchangeFilter;
 pub use telemetry::metrics;

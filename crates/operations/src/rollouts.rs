@@ -1,11 +1,12 @@
 //! Rollouts: read from the store, whether a gateway runs or not; changed through the controller of the one that runs.
 
 use gateway::control::{ControlError, StoredState, Verb};
+use govern::Role;
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, RolloutRow, TransitionRow};
 
-use crate::desk::{Actor, Desk, OperationError, Role};
+use crate::desk::{Actor, Desk, OperationError};
 
 /// How many of the last transitions a status shows.
 const LAST_TRANSITIONS: usize = 5;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use govern::Role;
 use providers::simulated::{Knobs, Simulated};
 
-use crate::desk::{Actor, Desk, OperationError, Role};
+use crate::desk::{Actor, Desk, OperationError};
 
 /// The knobs of simulated provider `name` as they stand.
 ///

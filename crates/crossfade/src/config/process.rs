@@ -4,29 +4,38 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use gateway::snapshot::{Drain, Limits};
+use gateway::snapshot::{Auth, Drain, Limits};
 
 use super::reader::{Item, Section};
 use super::{Admin, Record, value};
 
 const ADDRESS: &str = "an address such as `127.0.0.1:4000` or `[::]:4000`";
 
-/// `listen`. Beyond loopback it must be said that nobody is asked for a key.
-pub(crate) fn listen(root: &Section<'_>, allow_unauthenticated: bool) -> SocketAddr {
+/// `auth`.
+pub(crate) fn auth(root: &Section<'_>) -> Auth {
+    let section = root.section("auth");
+    let required = section.get("required").and_then(|item| item.boolean()).unwrap_or(false);
+    section.finish();
+    Auth { required }
+}
+
+/// `listen`. Beyond loopback callers are asked for keys, or it is said that they are not.
+pub(crate) fn listen(root: &Section<'_>, may_leave_loopback: bool) -> SocketAddr {
     let item = root.get("listen");
     let listen = item.as_ref().and_then(|item| item.parsed(ADDRESS, value::address));
     if let (Some(item), Some(listen)) = (item, listen)
         && !listen.ip().is_loopback()
-        && !allow_unauthenticated
+        && !may_leave_loopback
     {
-        let hint = "listen on 127.0.0.1 behind what authenticates, or write `allow_unauthenticated: true`";
+        let hint = "write `auth: { required: true }` and make keys with `crossfade keys create`, or listen on 127.0.0.1; \
+                    `allow_unauthenticated: true` is for a place where something else asks for keys";
         item.note(format!("{listen} can be reached from other machines and asks nobody for a key"), Some(hint.into()));
     }
     listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)))
 }
 
-/// `admin`. Beyond loopback it needs a token.
-pub(crate) fn admin(root: &Section<'_>) -> Admin {
+/// `admin`. Beyond loopback it needs a token, or keys.
+pub(crate) fn admin(root: &Section<'_>, keys_required: bool) -> Admin {
     let section = root.section("admin");
     let item = section.get("listen");
     let listen = item.as_ref().and_then(|item| item.parsed(ADDRESS, value::address));
@@ -34,8 +43,9 @@ pub(crate) fn admin(root: &Section<'_>) -> Admin {
     let token = written.as_ref().and_then(Item::secret);
     if let (Some(item), Some(listen), None) = (item, listen, written)
         && !listen.ip().is_loopback()
+        && !keys_required
     {
-        let hint = "add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1";
+        let hint = "write `auth: { required: true }` and make a key with a role, add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1";
         item.note(format!("{listen} can be reached from other machines and has no `admin.token`"), Some(hint.into()));
     }
     section.finish();

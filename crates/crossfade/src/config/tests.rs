@@ -372,6 +372,8 @@ fn candidate_is_a_fallback_of_its_route() {
     );
     let allowed = edited("fallback: [azure]", "fallback: [azure, qwen], emergency_fallback: true");
     assert_eq!(errors(&allowed), "no errors\n");
+    let guarded = edited("listen: 127.0.0.1:4000", "auth: { required: true }\nlisten: 0.0.0.0:4000");
+    assert_eq!(errors(&guarded.replace("127.0.0.1:4001", "0.0.0.0:4001")), "no errors\n");
 }
 
 #[test]
@@ -530,25 +532,25 @@ fn bad_addresses() {
         "listen: 127.0.0.1:4000",
         "listen: 0.0.0.0:4000",
         expect![[r#"
-        crossfade.yaml:1:9: `listen`: 0.0.0.0:4000 can be reached from other machines and asks nobody for a key
-         1 | listen: 0.0.0.0:4000
-           |         ^^^^^^^^^^^^
-           hint: listen on 127.0.0.1 behind what authenticates, or write `allow_unauthenticated: true`
+            crossfade.yaml:1:9: `listen`: 0.0.0.0:4000 can be reached from other machines and asks nobody for a key
+             1 | listen: 0.0.0.0:4000
+               |         ^^^^^^^^^^^^
+               hint: write `auth: { required: true }` and make keys with `crossfade keys create`, or listen on 127.0.0.1; `allow_unauthenticated: true` is for a place where something else asks for keys
 
-        1 error in the config
-    "#]],
+            1 error in the config
+        "#]],
     );
     check(
         "admin:  { listen: 127.0.0.1:4001 }",
         "admin: { listen: \"[::]:4001\" }",
         expect![[r#"
-        crossfade.yaml:2:18: `admin.listen`: [::]:4001 can be reached from other machines and has no `admin.token`
-         2 | admin: { listen: "[::]:4001" }
-           |                  ^^^^^^^^^^^^
-           hint: add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1
+            crossfade.yaml:2:18: `admin.listen`: [::]:4001 can be reached from other machines and has no `admin.token`
+             2 | admin: { listen: "[::]:4001" }
+               |                  ^^^^^^^^^^^^
+               hint: write `auth: { required: true }` and make a key with a role, add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1
 
-        1 error in the config
-    "#]],
+            1 error in the config
+        "#]],
     );
     let allowed = edited("listen: 127.0.0.1:4000", "allow_unauthenticated: true\nlisten: 0.0.0.0:4000");
     assert_eq!(errors(&allowed), "no errors\n");

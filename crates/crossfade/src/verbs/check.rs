@@ -45,7 +45,7 @@ fn facts(config: &Config) -> Value {
         (rollout.name.clone(), facts)
     });
     json!({
-        "hash": config.hash, "listen": config.listen, "admin": config.admin.listen, "store": config.store,
+        "hash": config.hash, "listen": config.listen, "keys_required": config.snapshot.auth.required, "admin": config.admin.listen, "store": config.store,
         "record": { "mode": config.record.mode, "dir": config.record.dir }, "workers": config.workers,
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
@@ -66,7 +66,8 @@ fn text(config: &Config) -> String {
     };
     let workers = config.workers.map_or_else(|| "one per core".to_owned(), |workers| workers.to_string());
     line(format_args!("config    {}", &config.hash[..16]));
-    line(format_args!("listen    http://{}/v1", config.listen));
+    let asks = if config.snapshot.auth.required { "asks every caller for a key" } else { "asks nobody for a key" };
+    line(format_args!("listen    http://{}/v1, {asks}", config.listen));
     line(format_args!("admin     http://{}", config.admin.listen));
     line(format_args!("store     {}", config.store.display()));
     line(format_args!(

@@ -133,7 +133,7 @@ fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
             .hint("a gateway runs but its admin listener does not answer at this address; use `--admin ADDRESS`")
     })?;
     let database = Database::open(source.store()).map_err(Stop::failed)?;
-    let actor = Actor { name: change.actor.clone(), role: Role::Operator };
+    let actor = Actor::trusted(change.actor.clone(), Role::Operator);
     let transition = operations::rollouts::abort_stored(&database, &actor, &change.name, &change.reason);
     drop(lease);
     transition.map_err(|error| refused(super::source::operation(error), "abort", &change.name))

@@ -86,7 +86,10 @@ impl Source {
             AdminError::Refused { status, message } => {
                 let stop = Stop::failed(anyhow::anyhow!("{message}"));
                 match status.as_u16() {
-                    401 => stop.hint("set `admin.token` in the config or CROSSFADE_ADMIN_TOKEN"),
+                    401 => {
+                        stop.hint("set CROSSFADE_ADMIN_TOKEN to a key with a role, or to the config's `admin.token`")
+                    }
+                    403 => stop.hint("set CROSSFADE_ADMIN_TOKEN to a key that may do this"),
                     400 | 404 => stop.exit(Exit::Usage),
                     _ => stop,
                 }

@@ -16,6 +16,16 @@ pub(crate) fn ago(text: &str) -> Result<u64, String> {
     Ok(now_us().saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
 }
 
+/// The moment `text` from now, in Unix microseconds.
+pub(crate) fn from_now(text: &str) -> Result<u64, String> {
+    seconds(text).map(|seconds| now_us().saturating_add(seconds.saturating_mul(1_000_000)))
+}
+
+/// A duration in whole seconds.
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
+    parse_duration(text).map(|duration| duration.as_secs()).ok_or("expected a duration such as `24h` or `90d`".into())
+}
+
 /// Unix microseconds as `2026-11-20 17:40:14`.
 pub(crate) fn us_to_text(us: u64) -> String {
     let (days, seconds) = (us / 1_000_000 / 86_400, us / 1_000_000 % 86_400);

@@ -14,6 +14,7 @@ mod tidy;
 mod config;
 mod crash;
 mod exchanges;
+mod keys;
 mod reload;
 mod rollouts;
 mod secrets;

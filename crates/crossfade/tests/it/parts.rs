@@ -46,6 +46,14 @@ pub struct Done {
 }
 
 impl Done {
+    fn of(output: std::process::Output) -> Done {
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// The same, checked for its exit code.
     #[track_caller]
     pub fn exits(self, code: i32) -> Done {
@@ -91,12 +99,16 @@ impl House {
     }
 
     pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Done {
-        let output = self.command(arguments).envs(environment.iter().copied()).output().unwrap();
-        Done {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Done::of(self.command(arguments).envs(environment.iter().copied()).output().unwrap())
+    }
+
+    /// Runs a verb that reads stdin.
+    pub fn run_fed(&self, arguments: &[&str], stdin: &str) -> Done {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        Done::of(child.wait_with_output().unwrap())
     }
 
     /// Starts the gateway and waits until it takes traffic.
@@ -141,6 +153,12 @@ impl Gateway<'_> {
     /// Runs a verb against this gateway.
     pub fn run(&self, arguments: &[&str]) -> Done {
         self.house.run_with(arguments, &[("CROSSFADE_ADMIN", &self.admin.to_string())])
+    }
+
+    /// The same, with a key or token for the admin listener.
+    pub fn run_as(&self, key: &str, arguments: &[&str]) -> Done {
+        let environment = [("CROSSFADE_ADMIN", &*self.admin.to_string()), ("CROSSFADE_ADMIN_TOKEN", key)];
+        self.house.run_with(arguments, &environment)
     }
 
     /// The status page as JSON, whatever the exit code.
@@ -205,6 +223,18 @@ pub fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
         address,
         &format!(
             "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nauthorization: Bearer {CALLER_KEY}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+/// One request with these headers.
+pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    exchange(
+        address,
+        &format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
         ),
     )
 }

@@ -16,7 +16,8 @@ fn a_reload_swaps_the_config_and_a_bad_one_changes_nothing_and_says_why() {
 
     house.write(&CONFIG.replace("target: gpt,", "target: gtp,").replace("risk: medium", "risk: midium"));
     let admin = gateway.admin.to_string();
-    let answer = crate::parts::post(gateway.admin, "/api/reload", "{}");
+    let json = [("content-type", "application/json")];
+    let answer = crate::parts::request(gateway.admin, "POST", "/api/reload", &json, "{}");
     assert_eq!(answer.status, 400, "{admin} {answer:?}");
     for words in ["there is no target `gtp`", "did you mean `medium`?", "2 errors in the config"] {
         assert!(answer.body.contains(words), "{words} not in {}", answer.body);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::parts::{CALLER_KEY, CONFIG, Done, House};
+use crate::parts::{CALLER_KEY, CONFIG, Done, House, request};
 
 const PROVIDER_KEY: &str = "sk-canary-provider-81bc";
 const ADMIN_TOKEN: &str = "canary-token-77d0";
@@ -19,19 +19,34 @@ fn no_key_reaches_a_file_a_log_or_an_output() {
     let house = House::new(&config);
     let gateway = house.serve_with(&environment);
     let mut outputs: Vec<Done> = Vec::new();
+    let admin = gateway.admin.to_string();
+    let as_operator: Vec<(&str, &str)> = environment
+        .into_iter()
+        .chain([("CROSSFADE_ADMIN", admin.as_str()), ("CROSSFADE_ADMIN_TOKEN", ADMIN_TOKEN)])
+        .collect();
+    let made = house.run_with(&["keys", "create", "app", "--role", "admin"], &as_operator).exits(0);
+    let own_key = made.stdout.trim();
+    assert!(!made.stderr.contains(own_key));
+    let bearer = format!("Bearer {own_key}");
+    for headers in [[("authorization", bearer.as_str())], [("x-api-key", own_key)]] {
+        let body = r#"{"model":"gpt-4o","messages":[]}"#;
+        assert_eq!(request(gateway.data, "POST", "/v1/chat/completions", &headers, body).status, 200);
+        assert_eq!(request(gateway.admin, "GET", "/api/keys", &headers, "").status, 200);
+    }
     for n in 0..5 {
         let answer = gateway.chat("gpt-4o", &format!("question {n}"));
         let failed = gateway.chat("gone", &format!("question {n}"));
         assert_eq!((answer.status, failed.status / 100), (200, 5));
         check(&format!("{answer:?}{failed:?}"));
     }
-    let admin = gateway.admin.to_string();
     let environment: Vec<(&str, &str)> = environment.into_iter().chain([("CROSSFADE_ADMIN", admin.as_str())]).collect();
     for arguments in [
         ["check", "--format", "json"].as_slice(),
         &["rollout", "start", "to-qwen"],
         &["rollout", "status", "to-qwen"],
         &["exchanges", "list", "--format", "json"],
+        &["keys", "show", "app"],
+        &["keys", "history", "--format", "json"],
         &["reload"],
     ] {
         outputs.push(house.run_with(arguments, &environment).exits(0));
@@ -40,7 +55,7 @@ fn no_key_reaches_a_file_a_log_or_an_output() {
     for output in outputs {
         check(&format!("{output:?}"));
     }
-    scan(house.path());
+    scan(house.path(), &[CALLER_KEY, PROVIDER_KEY, ADMIN_TOKEN, &own_key[16..]]);
 }
 
 fn check(output: &str) {
@@ -49,15 +64,15 @@ fn check(output: &str) {
     }
 }
 
-fn scan(directory: &Path) {
+fn scan(directory: &Path, secrets: &[&str]) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            scan(&path);
+            scan(&path, secrets);
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        for secret in [CALLER_KEY, PROVIDER_KEY, ADMIN_TOKEN] {
+        for secret in secrets {
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
             assert!(!found, "{secret} in {}", path.display());
         }

@@ -224,5 +224,5 @@ impl Act<'_> {
 }
 
 fn actor(name: &str, role: Role) -> Actor {
-    Actor { name: name.to_owned(), role }
+    Actor::trusted(name, role)
 }

@@ -1,0 +1,340 @@
+//! `crossfade keys …`: who may call, and who may steer.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use operations::keys::{KeyView, Keys, Request, RotationRequest};
+use operations::{Actor, OperationError};
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::{AuditRow, Database, Lease};
+use wire::private::Private;
+
+use super::Place;
+use super::source::{Source, operation, percent};
+use super::time::{from_now, seconds, us_to_text};
+use crate::out::{Exit, Out, Stop, table};
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a key and print it: this once, it is kept nowhere.
+    Create(Create),
+    /// Every key that is not revoked, by name.
+    List {
+        /// Revoked ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One key.
+    Show {
+        /// Its id or its name.
+        key: String,
+    },
+    /// Give a key a new secret and print it; the one before stays good for a while.
+    Rotate(Rotate),
+    /// End a key for good. A running gateway refuses it from then on.
+    Revoke {
+        /// Its id or its name.
+        key: String,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// What was done to a key, by whom and why; to all of them when none is named.
+    History {
+        /// Its id or its name.
+        key: Option<String>,
+    },
+}
+
+/// A key to be made.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    /// What to call it: letters, digits, `.`, `_`, `-`, `@`.
+    name: String,
+    /// The routes it may call, with commas between; `*` is all. Default: all, but none for a role below admin.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    routes: Option<Vec<String>>,
+    /// Whose requests its requests are.
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// What it may do on the admin listener. Without one it only calls models.
+    #[arg(long, value_enum)]
+    role: Option<Role>,
+    /// An address or a network such as `10.0.0.0/8` it may be used from; may be given again. Default: anywhere.
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<String>,
+    /// When it ends, from now: `90d`.
+    #[arg(long, value_name = "DURATION", value_parser = from_now)]
+    expires: Option<u64>,
+    /// Read from stdin a key its holder has already, and take it as it is.
+    #[arg(long)]
+    existing: bool,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// A rotation.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rotate {
+    /// Its id or its name.
+    key: String,
+    /// How long the secret before stays good.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = seconds)]
+    overlap: u64,
+    /// When two secrets are good already, end the older now.
+    #[arg(long)]
+    end_previous: bool,
+    #[command(flatten)]
+    who: Who,
+}
+
+/// Who answers for a change.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Who {
+    /// Who asks; the audit row names you, unless CROSSFADE_ADMIN_TOKEN is a key: then it names that.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+    /// Why; the audit row keeps it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    /// Reads.
+    Viewer,
+    /// And starts, pauses, resumes and aborts rollouts.
+    Operator,
+    /// And approves and promotes.
+    Approver,
+    /// And makes keys and reloads the config.
+    Admin,
+}
+
+impl From<Role> for operations::Role {
+    fn from(role: Role) -> operations::Role {
+        match role {
+            Role::Viewer => operations::Role::Viewer,
+            Role::Operator => operations::Role::Operator,
+            Role::Approver => operations::Role::Approver,
+            Role::Admin => operations::Role::Admin,
+        }
+    }
+}
+
+/// Carries out one of them.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    let source = Source::open(place)?;
+    match verb {
+        Verb::Create(create) => make(&source, create, out),
+        Verb::List { all } => list(&source, all, out),
+        Verb::Show { key } => {
+            let path = format!("/api/keys/{}", percent(&key));
+            let value = source.read(&path, |database| operations::keys::show(database, &key)).map_err(unknown)?;
+            let view = read(&value)?;
+            out.answer(&value, || page(&view));
+            Ok(Exit::Ok)
+        }
+        Verb::Rotate(rotate) => renew(&source, rotate, out),
+        Verb::Revoke { key, who } => revoke(&source, &key, &who, out),
+        Verb::History { key } => history(&source, key.as_deref(), out),
+    }
+}
+
+fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
+    let Create { name, routes, tenant, role, network, expires, existing, who } = create;
+    let request = Request {
+        name,
+        routes: routes.map(|names| names.into_iter().filter(|name| !name.is_empty()).collect()),
+        tenant,
+        role: role.map(Into::into),
+        networks: network.into_iter().collect::<BTreeSet<_>>(),
+        expires_at_us: expires,
+        existing: if existing { Some(from_stdin()?) } else { None },
+        actor: Some(who.actor.clone()),
+        reason: who.reason.clone(),
+    };
+    let body = serde_json::to_value(&request).map_err(Stop::failed)?;
+    let issued = change(source, "/api/keys", &body, |database| {
+        operations::keys::create(Keys::stored(database), &owner(&who), request)
+    })?;
+    shown_once(&issued, out)
+}
+
+fn renew(source: &Source, rotate: Rotate, out: &Out) -> Result<Exit, Stop> {
+    let Rotate { key, overlap, end_previous, who } = rotate;
+    let request = RotationRequest {
+        overlap_s: Some(overlap),
+        end_previous,
+        actor: Some(who.actor.clone()),
+        reason: who.reason.clone(),
+    };
+    let body = serde_json::to_value(&request).map_err(Stop::failed)?;
+    let issued = change(source, &format!("/api/keys/{}/rotate", percent(&key)), &body, |database| {
+        operations::keys::rotate(Keys::stored(database), &owner(&who), &key, request)
+    });
+    let issued = issued.map_err(unknown).map_err(|stop| {
+        let two = stop.error.to_string().contains("two secrets");
+        if two {
+            stop.hint("`--end-previous` ends the older now; `crossfade keys show` says when it ends")
+        } else {
+            stop
+        }
+    })?;
+    shown_once(&issued, out)
+}
+
+/// The key alone on stdout, so that `KEY=$(crossfade keys create …)` is all it takes; everything else is words.
+fn shown_once(issued: &Value, out: &Out) -> Result<Exit, Stop> {
+    let view = read(issued)?;
+    out.answer(issued, || issued["key"].as_str().map_or_else(String::new, |key| format!("{key}\n")));
+    out.say(format_args!("key {} ({}): {}", view.name, view.id, summary(&view)));
+    if let Some(end) = view.previous_ends_at_us {
+        out.say(format_args!("the secret before is good until {} UTC", us_to_text(end)));
+    }
+    if issued["key"].is_string() {
+        out.say("hint: this is the only time the key is shown; put it where its holder keeps secrets");
+    }
+    Ok(Exit::Ok)
+}
+
+fn revoke(source: &Source, key: &str, who: &Who, out: &Out) -> Result<Exit, Stop> {
+    let body = json!({ "actor": who.actor, "reason": who.reason });
+    let value = change(source, &format!("/api/keys/{}/revoke", percent(key)), &body, |database| {
+        operations::keys::revoke(Keys::stored(database), &owner(who), key, &who.reason)
+    });
+    let value = value.map_err(unknown)?;
+    let view = read(&value)?;
+    out.answer(&value, || format!("key {} ({}) is revoked\n", view.name, view.id));
+    Ok(Exit::Ok)
+}
+
+fn list(source: &Source, all: bool, out: &Out) -> Result<Exit, Stop> {
+    let value = source.read("/api/keys", operations::keys::list)?;
+    let views: Vec<KeyView> = serde_json::from_value(value).context("could not read the answer")?;
+    let views: Vec<KeyView> = views.into_iter().filter(|view| all || view.state != "revoked").collect();
+    let row = |view: &KeyView| {
+        let at = |at: Option<u64>| at.map_or_else(|| "-".to_owned(), us_to_text);
+        vec![
+            view.name.clone(),
+            view.id.clone(),
+            view.state.clone(),
+            routes(view),
+            view.tenant.clone().unwrap_or_else(|| "-".into()),
+            view.role.map_or("-", operations::Role::as_str).to_owned(),
+            at(view.expires_at_us),
+            at(view.last_used_us),
+        ]
+    };
+    let headings = ["name", "id", "state", "routes", "tenant", "role", "ends (UTC)", "last used (UTC)"];
+    out.answer(&views, || table(&headings, &views.iter().map(row).collect::<Vec<_>>()));
+    if views.is_empty() {
+        out.say("hint: there is no key; `crossfade keys create NAME` makes one");
+    }
+    Ok(Exit::Ok)
+}
+
+fn history(source: &Source, key: Option<&str>, out: &Out) -> Result<Exit, Stop> {
+    let path = key.map_or_else(|| "/api/keys/history".to_owned(), |key| format!("/api/keys/{}/history", percent(key)));
+    let value = source.read(&path, |database| operations::keys::history(database, key)).map_err(unknown)?;
+    let rows: Vec<AuditRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    out.answer(&value, || {
+        let row = |row: &AuditRow| {
+            let detail: Value = serde_json::from_str(&row.detail_json).unwrap_or_default();
+            let name = detail["name"].as_str().unwrap_or("-").to_owned();
+            let id = row.subject.trim_start_matches("key:").to_owned();
+            vec![us_to_text(row.at_us), row.action.clone(), name, id, row.actor.clone(), row.reason.clone()]
+        };
+        table(&["when (UTC)", "what", "key", "id", "who", "why"], &rows.iter().map(row).collect::<Vec<_>>())
+    });
+    Ok(Exit::Ok)
+}
+
+fn page(view: &KeyView) -> String {
+    let networks = view.networks.iter().cloned().collect::<Vec<_>>().join(", ");
+    let mut lines = vec![
+        ("name", view.name.clone()),
+        ("id", view.id.clone()),
+        ("state", view.state.clone()),
+        ("routes", routes(view)),
+        ("tenant", view.tenant.clone().unwrap_or_else(|| "none".into())),
+        ("role", view.role.map_or("none", operations::Role::as_str).to_owned()),
+        ("networks", if networks.is_empty() { "any".into() } else { networks }),
+        ("made", format!("{} UTC by {}", us_to_text(view.created_at_us), view.created_by)),
+        ("ends", view.expires_at_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),
+        ("last used", view.last_used_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),
+        ("secrets", format!("{} good", view.n_secrets)),
+    ];
+    if let Some(at) = view.previous_ends_at_us {
+        lines.push(("", format!("the older ends {} UTC", us_to_text(at))));
+    }
+    if let Some(at) = view.revoked_at_us {
+        lines.push(("revoked", format!("{} UTC", us_to_text(at))));
+    }
+    lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+}
+
+fn routes(view: &KeyView) -> String {
+    match view.routes.len() {
+        0 => "none".to_owned(),
+        _ if view.routes.contains("*") => "all".to_owned(),
+        _ => view.routes.iter().cloned().collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn summary(view: &KeyView) -> String {
+    let mut parts = vec![format!("routes {}", routes(view))];
+    parts.extend(view.tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
+    parts.extend(view.role.map(|role| format!("role {}", role.as_str())));
+    parts.push(view.expires_at_us.map_or_else(|| "never ends".into(), |at| format!("ends {} UTC", us_to_text(at))));
+    parts.join(", ")
+}
+
+fn read(value: &Value) -> Result<KeyView, Stop> {
+    let mut value = value.clone();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("key");
+    }
+    Ok(serde_json::from_value(value).context("could not read the answer")?)
+}
+
+/// Asks the running gateway, or does `in_store` where none runs and nobody else holds the store.
+fn change<T: Serialize>(
+    source: &Source,
+    path: &str,
+    body: &Value,
+    in_store: impl FnOnce(&Database) -> Result<T, OperationError>,
+) -> Result<Value, Stop> {
+    if let Some(value) = source.change(path, body)? {
+        return Ok(value);
+    }
+    if let Some(directory) = source.store().parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory).with_context(|| format!("could not make {}", directory.display()))?;
+    }
+    let lease = Lease::acquire(source.store()).map_err(|error| {
+        Stop::failed(error)
+            .hint("a gateway runs but its admin listener does not answer at this address; use `--admin ADDRESS`")
+    })?;
+    let changed = in_store(&Database::open(source.store()).map_err(Stop::failed)?).map_err(operation)?;
+    drop(lease);
+    serde_json::to_value(changed).map_err(Stop::failed)
+}
+
+/// Whoever may write the store's file may do anything with it.
+fn owner(who: &Who) -> Actor {
+    Actor::trusted(who.actor.clone(), operations::Role::Admin)
+}
+
+fn from_stdin() -> Result<Private<String>, Stop> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("could not read the key from stdin")?;
+    Ok(Private::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn unknown(stop: Stop) -> Stop {
+    let is_unknown = stop.hint.is_none() && stop.error.to_string().starts_with("there is no key");
+    if is_unknown { stop.hint("`crossfade keys list` shows names and ids") } else { stop }
+}
