@@ -191,6 +191,47 @@ fn a_key_of_some_routes_learns_of_no_other() {
 }
 
 #[test]
+fn a_key_may_name_a_pattern_or_one_model_of_it() {
+    let (upstream, gateway) = guarded();
+    let old = gateway.snapshot.load_full();
+    let mut routes = old.routes.clone();
+    let any = gateway::snapshot::Route {
+        name: "gpt-*".to_owned(),
+        target: "a".to_owned(),
+        fallback: Vec::new(),
+        emergency_fallback: false,
+        workload: None,
+    };
+    routes.insert(any.name.clone(), Arc::new(any));
+    gateway.snapshot.store(Arc::new(gateway::snapshot::Snapshot {
+        hash: "pattern".to_owned(),
+        targets: old.targets.clone(),
+        routes,
+        rollouts: old.rollouts.clone(),
+        auth: old.auth.clone(),
+        limits: old.limits.clone(),
+        drain: old.drain.clone(),
+    }));
+    let only = |name: &str| KeySpec { routes: Routes::Only([name.to_owned()].into()), ..KeySpec::default() };
+    let pattern = gateway.key("pattern", only("gpt-*"), None);
+    let model = gateway.key("model", only("gpt-7"), None);
+    for (key, name, status) in [
+        (&pattern, "gpt-7", 200),
+        (&pattern, "gpt-8", 200),
+        (&pattern, "gpt-4o", 403),
+        (&pattern, "claude", 403),
+        (&model, "gpt-7", 200),
+        (&model, "gpt-8", 403),
+        (&model, "gpt-*", 403),
+    ] {
+        let body = PLAIN.replace("gpt-4o", name);
+        let answer = ask(&gateway, "POST", "/v1/chat/completions", &[("api-key", key)], &body);
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    assert_eq!(upstream.requests().len(), 3);
+}
+
+#[test]
 fn a_key_of_another_network_and_one_that_expired_open_nothing() {
     let (_upstream, gateway) = guarded();
     let from =

@@ -33,6 +33,7 @@ fn route(gateway: &Gateway, targets: Vec<Target>, routes: &[(&str, &str)]) {
         routes: routes.iter().map(route).collect(),
         passthrough: old.passthrough.clone(),
         rollouts: old.rollouts.clone(),
+        auth: old.auth.clone(),
         limits: old.limits.clone(),
         drain: old.drain.clone(),
     }));
