@@ -245,7 +245,7 @@ fn other_endpoints_stay_with_the_routes_target_and_are_never_copied() {
     assert_eq!(b.requests().len(), 0);
 }
 
-fn copy(route: &Route) -> Route {
+pub fn copy(route: &Route) -> Route {
     Route {
         name: route.name.clone(),
         target: route.target.clone(),
@@ -256,7 +256,7 @@ fn copy(route: &Route) -> Route {
 }
 
 /// Swaps in a changed config.
-fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
+pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
     let old = gateway.snapshot.load_full();
     let mut new = Snapshot {
         hash: "changed".to_owned(),
@@ -264,6 +264,7 @@ fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
         routes: old.routes.clone(),
         passthrough: old.passthrough.clone(),
         rollouts: old.rollouts.clone(),
+        auth: old.auth.clone(),
         limits: old.limits.clone(),
         drain: old.drain.clone(),
     };
@@ -271,7 +272,7 @@ fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
     gateway.snapshot.store(Arc::new(new));
 }
 
-fn passing_on(gateway: &Gateway, endpoints: &[Endpoint]) {
+pub fn passing_on(gateway: &Gateway, endpoints: &[Endpoint]) {
     change(gateway, |snapshot| {
         for endpoint in endpoints {
             let mut route = copy(&snapshot.routes["gpt-4o"]);

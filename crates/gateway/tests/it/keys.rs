@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use gateway::snapshot::Route;
 use govern::{Asker, KeySpec, NewKey, Role, Routes, Scope};
 use scripted::{Script, Upstream, chat_completion};
 
 use crate::client::{Answer, Connection};
+use crate::endpoints::{change, copy, passing_on};
 use crate::harness::{Gateway, PLAIN, PROVIDER_KEY, Setup};
 
 fn upstream() -> Upstream {
@@ -193,25 +195,10 @@ fn a_key_of_some_routes_learns_of_no_other() {
 #[test]
 fn a_key_may_name_a_pattern_or_one_model_of_it() {
     let (upstream, gateway) = guarded();
-    let old = gateway.snapshot.load_full();
-    let mut routes = old.routes.clone();
-    let any = gateway::snapshot::Route {
-        name: "gpt-*".to_owned(),
-        target: "a".to_owned(),
-        fallback: Vec::new(),
-        emergency_fallback: false,
-        workload: None,
-    };
-    routes.insert(any.name.clone(), Arc::new(any));
-    gateway.snapshot.store(Arc::new(gateway::snapshot::Snapshot {
-        hash: "pattern".to_owned(),
-        targets: old.targets.clone(),
-        routes,
-        rollouts: old.rollouts.clone(),
-        auth: old.auth.clone(),
-        limits: old.limits.clone(),
-        drain: old.drain.clone(),
-    }));
+    change(&gateway, |snapshot| {
+        let route = copy(&snapshot.routes["gpt-4o"]);
+        snapshot.routes.insert("gpt-*".to_owned(), Arc::new(Route { name: "gpt-*".to_owned(), ..route }));
+    });
     let only = |name: &str| KeySpec { routes: Routes::Only([name.to_owned()].into()), ..KeySpec::default() };
     let pattern = gateway.key("pattern", only("gpt-*"), None);
     let model = gateway.key("model", only("gpt-7"), None);
@@ -229,6 +216,32 @@ fn a_key_may_name_a_pattern_or_one_model_of_it() {
         assert_eq!(answer.status, status, "{name}: {}", answer.text());
     }
     assert_eq!(upstream.requests().len(), 3);
+}
+
+#[test]
+fn a_tenants_key_does_not_reach_what_all_tenants_keep_at_a_provider() {
+    let (upstream, gateway) = guarded();
+    passing_on(&gateway, &[wire::record::Endpoint::Files]);
+    let spec = |routes: Routes, tenant: Option<&str>| KeySpec {
+        routes,
+        tenant: tenant.map(str::to_owned),
+        ..KeySpec::default()
+    };
+    let only = |name: &str| Routes::Only([name.to_owned()].into());
+    let keys = [
+        (gateway.key("ours", spec(Routes::All, None), None), 200),
+        (gateway.key("tenant", spec(Routes::All, Some("acme")), None), 403),
+        (gateway.key("named", spec(only("passthrough:files"), Some("acme")), None), 200),
+        (gateway.key("other", spec(only("gpt-4o"), None), None), 403),
+    ];
+    for (key, status) in &keys {
+        for (method, path) in
+            [("GET", "/v1/files"), ("DELETE", "/v1/files/file-1"), ("GET", "/v1/files/file-1/content")]
+        {
+            assert_eq!(ask(&gateway, method, path, &[("api-key", key)], "").status, *status, "{method} {path}");
+        }
+    }
+    assert_eq!(upstream.requests().len(), 6);
 }
 
 #[test]
