@@ -144,6 +144,8 @@ mod tests {
             shutting_down: 529 overloaded_error (overloaded_error)
             internal: 500 api_error (api_error)
             unsupported: 400 invalid_request_error (invalid_request_error)
+            unauthenticated: 401 authentication_error (invalid_request_error)
+            forbidden: 403 permission_error (invalid_request_error)
         "#]]
         .assert_eq(&table);
     }
