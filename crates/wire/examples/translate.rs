@@ -1,8 +1,9 @@
 //! Translates between dialects for tests in other languages: one job per line on stdin, one result per line on stdout.
 //!
-//! A job is an object with `pair` (`responses`: the caller speaks Responses, the target chat completions), `do` (`request`,
-//! `answer`, `stream`, `error`, `prepend`), `body` (what is translated, as a string), and as needed `request` (what the caller sent,
-//! as a string), `cuts` (byte offsets at which the body of a stream is cut before it is decoded) and `kept`.
+//! A job is an object with `pair` (`responses` or `messages`: the caller speaks that, the target chat completions; `chat`: the
+//! caller speaks chat completions, the target Messages), `do` (`request`, `answer`, `stream`, `error`, `prepend`), `body` (what is
+//! translated, as a string), and as needed `request` (what the caller sent, as a string), `status` (of an error), `cuts` (byte
+//! offsets at which the body of a stream is cut before it is decoded) and `kept`.
 //!
 //! A result is an object with `body`; with `changes`, as `action field`, after a request; with `refusal` in place of a body; with
 //! `failure` when the target's answer failed. A failed stream ends with the events a gateway would send. Ids are made from
@@ -13,8 +14,11 @@ use std::io::{self, BufRead, Write};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use wire::failure::Failure;
-use wire::openai::Refusal;
-use wire::sse::Decoder;
+use wire::messages;
+use wire::openai::{ErrorBody, Refusal};
+use wire::sse::{Decoder, Event};
+use wire::translate::messages::outbound::Claude;
+use wire::translate::messages::{inbound, outbound};
 use wire::translate::{Context, Policy, Translated, responses};
 
 fn main() -> io::Result<()> {
@@ -31,15 +35,38 @@ fn run(job: &Value) -> Value {
     let text = |key: &str| job[key].as_str().unwrap_or_default();
     let body = text("body").as_bytes();
     let context = Context { id: "0123", created_s: 1_700_000_000, request: text("request").as_bytes() };
+    let status = job["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(400);
     match (text("pair"), text("do")) {
         ("responses", "request") => translated(responses::request(body, &Policy::default(), "target")),
         ("responses", "answer") => answered(responses::answer(body, &context)),
-        ("responses", "stream") => streamed(body, &job["cuts"], &context),
+        ("responses", "stream") => {
+            let mut stream = responses::Stream::new(&context);
+            let mut result = streamed(body, &job["cuts"], &mut stream);
+            result["output"] = stream.output().into();
+            result
+        }
         ("responses", "error") => json!({ "body": lossy(&responses::error(400, body)) }),
         ("responses", "prepend") => match responses::prepend(body, text("kept").as_bytes()) {
             Ok(body) => json!({ "body": lossy(&body) }),
             Err(refusal) => refused(&refusal),
         },
+        ("messages", "request") => match inbound::request(body, &Policy::default(), "target") {
+            Ok(request) => translated(Ok(request)),
+            Err(refusal) => {
+                json!({ "refusal": lossy(&messages::error::body(&refusal, None)), "status": messages::error::status(&refusal) })
+            }
+        },
+        ("messages", "answer") => answered(inbound::answer(body, &context)),
+        ("messages", "stream") => streamed(body, &job["cuts"], &mut inbound::Stream::new(&context)),
+        ("messages", "error") => {
+            json!({ "body": lossy(&inbound::error(status, body)), "status": inbound::error_status(status, body) })
+        }
+        ("chat", "request") => translated(outbound::request(body, &Policy::default(), "target", &Claude::default())),
+        ("chat", "answer") => answered(outbound::answer(body, &context)),
+        ("chat", "stream") => streamed(body, &job["cuts"], &mut outbound::Stream::new(&context)),
+        ("chat", "error") => {
+            json!({ "body": lossy(&outbound::error(status, body)), "status": outbound::error_status(status) })
+        }
         (pair, what) => json!({ "unknown": format!("{pair} {what}") }),
     }
 }
@@ -70,17 +97,40 @@ fn answered(answered: Result<Vec<u8>, Failure>) -> Value {
     }
 }
 
-fn streamed(body: &[u8], cuts: &Value, context: &Context<'_>) -> Value {
-    let mut stream = responses::Stream::new(context);
+/// The translator of a stream, of whatever pair.
+trait Stream {
+    fn event(&mut self, event: &Event) -> Result<Vec<u8>, Failure>;
+    fn end(&mut self) -> Result<Vec<u8>, Failure>;
+    fn fail(&mut self, error: &ErrorBody) -> Vec<u8>;
+}
+
+macro_rules! streams {
+    ($($stream:ty),+) => {$(
+        impl Stream for $stream {
+            fn event(&mut self, event: &Event) -> Result<Vec<u8>, Failure> {
+                <$stream>::event(self, event)
+            }
+            fn end(&mut self) -> Result<Vec<u8>, Failure> {
+                <$stream>::end(self)
+            }
+            fn fail(&mut self, error: &ErrorBody) -> Vec<u8> {
+                <$stream>::fail(self, error)
+            }
+        }
+    )+};
+}
+streams!(responses::Stream, inbound::Stream, outbound::Stream);
+
+fn streamed(body: &[u8], cuts: &Value, stream: &mut impl Stream) -> Value {
     let mut out = Vec::new();
-    let failure = relay(body, cuts, &mut stream, &mut out).err();
+    let failure = relay(body, cuts, stream, &mut out).err();
     if let Some(failure) = &failure {
         out.extend(stream.fail(&Refusal::of(failure).body));
     }
-    json!({ "body": lossy(&out), "failure": failure.map(|failure| failure.kind.as_str()), "output": stream.output() })
+    json!({ "body": lossy(&out), "failure": failure.map(|failure| failure.kind.as_str()) })
 }
 
-fn relay(body: &[u8], cuts: &Value, stream: &mut responses::Stream, out: &mut Vec<u8>) -> Result<(), Failure> {
+fn relay(body: &[u8], cuts: &Value, stream: &mut impl Stream, out: &mut Vec<u8>) -> Result<(), Failure> {
     let cuts = cuts.as_array().into_iter().flatten().filter_map(Value::as_u64);
     let ends = cuts.filter_map(|cut| usize::try_from(cut).ok()).chain([body.len()]);
     let mut decoder = Decoder::new();
