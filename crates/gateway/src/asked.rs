@@ -34,6 +34,15 @@ pub(crate) struct Beside {
     any_answer: bool,
 }
 
+/// Where a request goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outbound<'a> {
+    pub(crate) provider: &'a ProviderConfig,
+    pub(crate) endpoint: Endpoint,
+    /// The model as the provider calls it.
+    pub(crate) model: &'a str,
+}
+
 impl Beside {
     /// Of a request to `endpoint`, whose path below the base URL is `below`.
     pub(crate) fn of(
@@ -60,8 +69,8 @@ impl Beside {
     }
 
     /// The same for a copy, which is nobody's request: what names the caller's own stays behind.
-    pub(crate) fn special_of_copy(&self, provider: &ProviderConfig) -> Option<Box<Special>> {
-        let mut special = self.special(provider)?;
+    pub(crate) fn special_of_copy(&self, to: &Outbound<'_>) -> Option<Box<Special>> {
+        let mut special = self.special(to)?;
         for name in [&TRAVELS[0], &TRAVELS[2]] {
             special.headers.remove(name);
         }
@@ -69,14 +78,18 @@ impl Beside {
     }
 
     /// The same for the call; nothing for most requests.
-    pub(crate) fn special(&self, provider: &ProviderConfig) -> Option<Box<Special>> {
-        if self.kept.is_none() && self.content_type.is_none() && !self.any_answer && self.headers.is_empty() {
+    pub(crate) fn special(&self, to: &Outbound<'_>) -> Option<Box<Special>> {
+        let has_deployments = to.provider.has_deployments(to.endpoint);
+        let is_plain =
+            self.kept.is_none() && self.content_type.is_none() && !self.any_answer && self.headers.is_empty();
+        if is_plain && !has_deployments {
             return None;
         }
+        let deployment = has_deployments.then(|| to.model.to_owned());
         let (method, below) = self.kept.clone().unzip();
         let mut headers = self.headers.clone();
         for name in &TRAVELS_IF_CONFIGURED {
-            if !provider.forward_headers.contains(name) {
+            if !to.provider.forward_headers.contains(name) {
                 headers.remove(name);
             }
         }
@@ -86,7 +99,7 @@ impl Beside {
         if self.any_answer {
             headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         }
-        Some(Box::new(Special { method, below, headers }))
+        Some(Box::new(Special { method, below, deployment, headers }))
     }
 }
 
@@ -155,7 +168,8 @@ mod tests {
             Beside::of(Endpoint::ChatCompletions, (&method, &uri, "/chat/completions"), &headers).ok().unwrap();
         let mut provider = ProviderConfig::simulated("p", Default::default());
         let names = |provider: &ProviderConfig| {
-            let special = beside.special(provider).unwrap();
+            let to = Outbound { provider, endpoint: Endpoint::ChatCompletions, model: "m" };
+            let special = beside.special(&to).unwrap();
             let mut names: Vec<_> = special.headers.keys().map(|name| name.as_str().to_owned()).collect();
             names.sort();
             names
@@ -169,6 +183,8 @@ mod tests {
     fn a_plain_request_has_nothing_beside_its_body() {
         let (uri, method) = (Uri::from_static("/v1/chat/completions"), Method::POST);
         let beside = Beside::of(Endpoint::ChatCompletions, (&method, &uri, "/x"), &HeaderMap::new()).ok().unwrap();
-        assert!(beside.special(&ProviderConfig::simulated("p", Default::default())).is_none());
+        let provider = ProviderConfig::simulated("p", Default::default());
+        let to = Outbound { provider: &provider, endpoint: Endpoint::ChatCompletions, model: "m" };
+        assert!(beside.special(&to).is_none());
     }
 }

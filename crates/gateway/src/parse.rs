@@ -18,7 +18,7 @@ use wire::request::RequestView;
 
 use crate::asked::Beside;
 use crate::memory::{Bodies, Held};
-use crate::paths::Asked;
+use crate::paths::{Asked, percent_decoded};
 use crate::snapshot::Limits;
 
 /// A request that could be read.
@@ -95,11 +95,12 @@ pub(crate) async fn read(
     let body = within(limits.body_timeout, collect(incoming, limits, bodies, &mut held)).await?;
     let form = if takes_forms(endpoint) { head.headers.get(CONTENT_TYPE) } else { None };
     let boundary = form.and_then(|form| multipart::boundary(form.to_str().ok()?)).map(str::to_owned);
+    let deployment = asked.deployment.map(percent_decoded);
     let view = match &boundary {
         // What a provider keeps is not looked into: no model is named in it.
         _ if endpoint.service() == Service::Provider => Ok(RequestView::empty(endpoint)),
-        Some(boundary) => multipart::parse(endpoint, boundary, &body),
-        None => wire::request::parse(endpoint, &body),
+        Some(boundary) => multipart::parse(endpoint, boundary, &body, deployment.as_deref()),
+        None => wire::request::parse_for(endpoint, &body, deployment.as_deref()),
     };
     let view = view.map_err(|error| Refusal::from(&error))?;
     if let (Some(form), Some(_)) = (form, &boundary) {

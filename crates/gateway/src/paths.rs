@@ -26,6 +26,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) endpoint: Endpoint,
     /// The path below the base URL. What a provider keeps has more in it than the endpoint.
     pub(crate) below: &'a str,
+    /// The route that the path names, as Azure's do; `%XX` and all.
+    pub(crate) deployment: Option<&'a str>,
 }
 
 /// Methods as a set of bits.
@@ -105,9 +107,9 @@ const TABLE: &[Row] = &[
 ];
 
 impl<'a> Place<'a> {
-    /// What stands at `path`, with or without `/v1` before it.
+    /// What stands at `path`, with or without `/v1` before it, or behind what Azure puts there.
     pub(crate) fn of(method: &Method, path: &'a str) -> Self {
-        let below = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        let (below, deployment) = below(path);
         let bit = bit(method);
         let mut allowed = 0;
         for row in TABLE {
@@ -117,7 +119,7 @@ impl<'a> Place<'a> {
                 continue;
             }
             return match row.what {
-                What::Exchange(endpoint) => Self::Exchange(Asked { endpoint, below }),
+                What::Exchange(endpoint) => Self::Exchange(Asked { endpoint, below, deployment }),
                 What::Models => Self::Models,
                 What::Model => Self::Model(rest),
                 What::Health => Self::Health,
@@ -125,6 +127,26 @@ impl<'a> Place<'a> {
             };
         }
         if allowed == 0 { Self::Nowhere } else { Self::WrongMethod(words(allowed)) }
+    }
+}
+
+/// The path below the base URL, and the deployment it names: `/v1/…`, `/…`, `/openai/v1/…`, `/openai/…` and
+/// `/openai/deployments/NAME/…`.
+fn below(path: &str) -> (&str, Option<&str>) {
+    let after = |prefix: &str, path: &'_ str| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+    if after("/v1", path) {
+        return (&path["/v1".len()..], None);
+    }
+    if !after("/openai", path) {
+        return (path, None);
+    }
+    let path = &path["/openai".len()..];
+    if after("/v1", path) {
+        return (&path["/v1".len()..], None);
+    }
+    match path.strip_prefix("/deployments/").and_then(|rest| rest.find('/').map(|end| rest.split_at(end))) {
+        Some((deployment, below)) if !deployment.is_empty() => (below, Some(deployment)),
+        _ => (path, None),
     }
 }
 
@@ -211,28 +233,42 @@ mod tests {
             ("GET", "/v1/files/file-1/content"),
             ("GET", "/v1"),
             ("GET", "/v1x/models"),
+            ("POST", "/openai/deployments/gpt-4o/chat/completions"),
+            ("POST", "/openai/deployments/my%20gpt/audio/transcriptions"),
+            ("POST", "/openai/deployments//chat/completions"),
+            ("POST", "/openai/deployments/gpt-4o"),
+            ("POST", "/openai/v1/chat/completions"),
+            ("GET", "/openai/models"),
+            ("GET", "/openai/files/file-1"),
         ] {
             let method: Method = method.parse().unwrap();
             writeln!(shown, "{method} {path}: {:?}", Place::of(&method, path)).unwrap();
         }
         expect![[r#"
-            POST /v1/chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions" })
-            POST /chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions" })
-            GET /v1/chat/completions: Exchange(Asked { endpoint: StoredCompletions, below: "/chat/completions" })
-            GET /v1/chat/completions/chatcmpl-1/messages: Exchange(Asked { endpoint: StoredCompletions, below: "/chat/completions/chatcmpl-1/messages" })
+            POST /v1/chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions", deployment: None })
+            POST /chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions", deployment: None })
+            GET /v1/chat/completions: Exchange(Asked { endpoint: StoredCompletions, below: "/chat/completions", deployment: None })
+            GET /v1/chat/completions/chatcmpl-1/messages: Exchange(Asked { endpoint: StoredCompletions, below: "/chat/completions/chatcmpl-1/messages", deployment: None })
             PUT /v1/chat/completions: WrongMethod("GET, POST")
             GET /v1/completions: WrongMethod("POST")
             HEAD /v1/models: Models
             GET /v1/models/org/name: Model("org/name")
             GET /v1/models/: Nowhere
-            POST /rerank: Exchange(Asked { endpoint: Rerank, below: "/rerank" })
+            POST /rerank: Exchange(Asked { endpoint: Rerank, below: "/rerank", deployment: None })
             POST /v1/audio/transcription: Nowhere
-            POST /v1/files: Exchange(Asked { endpoint: Files, below: "/files" })
+            POST /v1/files: Exchange(Asked { endpoint: Files, below: "/files", deployment: None })
             DELETE /v1/files: WrongMethod("GET, POST")
-            DELETE /v1/files/file-1: Exchange(Asked { endpoint: Files, below: "/files/file-1" })
-            GET /v1/files/file-1/content: Exchange(Asked { endpoint: Files, below: "/files/file-1/content" })
+            DELETE /v1/files/file-1: Exchange(Asked { endpoint: Files, below: "/files/file-1", deployment: None })
+            GET /v1/files/file-1/content: Exchange(Asked { endpoint: Files, below: "/files/file-1/content", deployment: None })
             GET /v1: Nowhere
             GET /v1x/models: Nowhere
+            POST /openai/deployments/gpt-4o/chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions", deployment: Some("gpt-4o") })
+            POST /openai/deployments/my%20gpt/audio/transcriptions: Exchange(Asked { endpoint: Transcriptions, below: "/audio/transcriptions", deployment: Some("my%20gpt") })
+            POST /openai/deployments//chat/completions: Nowhere
+            POST /openai/deployments/gpt-4o: Nowhere
+            POST /openai/v1/chat/completions: Exchange(Asked { endpoint: ChatCompletions, below: "/chat/completions", deployment: None })
+            GET /openai/models: Models
+            GET /openai/files/file-1: Exchange(Asked { endpoint: Files, below: "/files/file-1", deployment: None })
         "#]].assert_eq(&shown);
     }
 

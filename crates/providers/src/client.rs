@@ -44,6 +44,8 @@ pub struct Special {
     /// Another path and query below the provider's base URL than the endpoint's. Checked by whoever makes the call: it is
     /// text that a caller wrote.
     pub below: Option<PathAndQuery>,
+    /// The model, where the provider has it in the path ([`ProviderConfig::has_deployments`](crate::ProviderConfig)).
+    pub deployment: Option<String>,
     /// Headers that come with it, `content-type` and `accept` among them. They never replace a credential.
     pub headers: HeaderMap,
 }
@@ -195,17 +197,19 @@ fn outgoing(provider: &Provider, call: &Call, announce: bool) -> (Request<Outgoi
         request.headers_mut().insert(X_REQUEST_ID, request_id.clone());
     }
     if let Some(special) = &call.special {
-        apply(special, provider, &mut request);
+        apply(special, (provider, call.endpoint), &mut request);
     }
     (request, taken)
 }
 
-fn apply(special: &Special, provider: &Provider, request: &mut Request<Outgoing>) {
+fn apply(special: &Special, (provider, endpoint): (&Provider, Endpoint), request: &mut Request<Outgoing>) {
     if let Some(method) = &special.method {
         *request.method_mut() = method.clone();
     }
     if let Some(below) = &special.below {
-        *request.uri_mut() = provider.config().base_url.below(below);
+        *request.uri_mut() = provider.config().uri_below(below);
+    } else if let Some(deployment) = &special.deployment {
+        *request.uri_mut() = provider.config().uri_of_deployment(endpoint, deployment);
     }
     for (name, value) in &special.headers {
         if !CREDENTIALS.contains(name) {

@@ -1,3 +1,5 @@
+mod dialect;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -7,13 +9,15 @@ use std::time::Duration;
 
 use http::Uri;
 use http::header::HeaderName;
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::Scheme;
 use wire::capability::{BackendKind, Profile};
 use wire::private::Private;
-use wire::record::Endpoint;
+use wire::translate;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::simulated::SimulatedConfig;
+
+pub use dialect::Dialect;
 
 /// A provider as the program runs on it: every value is resolved and valid.
 #[derive(Clone, Debug)]
@@ -22,9 +26,11 @@ pub struct ProviderConfig {
     pub name: String,
     /// What it speaks.
     pub dialect: Dialect,
+    /// The ways to ask for text that it has of its own. A request in another is translated.
+    pub speaks: Vec<translate::Dialect>,
     /// Where it is. A simulated provider has no place; the value is not used.
     pub base_url: BaseUrl,
-    /// Crossfade's own key for it, sent as `authorization: Bearer …`.
+    /// Crossfade's own key for it, sent in the header the dialect looks for it in.
     pub api_key: Option<Private<String>>,
     /// Headers of a caller's that go on to it although they say in whose name is asked: `openai-organization`,
     /// `openai-project`.
@@ -53,6 +59,7 @@ impl ProviderConfig {
         let idle_timeout = Duration::from_secs(if base_url.is_https() { 55 } else { 4 });
         Self {
             name: name.into(),
+            speaks: dialect.usually_speaks(&base_url),
             dialect,
             base_url,
             api_key: None,
@@ -82,14 +89,7 @@ impl ProviderConfig {
     pub fn identity(&self) -> Identity {
         let mut hasher = Xxh3::new();
         self.name.hash(&mut hasher);
-        match &self.dialect {
-            Dialect::Openai => 0_u8.hash(&mut hasher),
-            Dialect::Simulated(simulated) => {
-                1_u8.hash(&mut hasher);
-                simulated.seed.hash(&mut hasher);
-                serde_json::to_string(&simulated.knobs).unwrap_or_default().hash(&mut hasher);
-            }
-        }
+        self.dialect.identity().hash(&mut hasher);
         self.base_url.text.hash(&mut hasher);
         self.api_key.as_ref().map(Private::expose).hash(&mut hasher);
         self.ca_file.hash(&mut hasher);
@@ -106,15 +106,6 @@ impl ProviderConfig {
 /// The hash of what a connection depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity(u64);
-
-/// What a provider speaks.
-#[derive(Clone, Debug)]
-pub enum Dialect {
-    /// OpenAI's HTTP API, as OpenAI, vLLM, SGLang, llama.cpp and many others offer it.
-    Openai,
-    /// Answered within this process.
-    Simulated(Box<SimulatedConfig>),
-}
 
 /// What kind of service a provider is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -210,8 +201,13 @@ pub enum BaseUrlError {
 }
 
 impl BaseUrl {
-    /// Reads a URL.
+    /// Reads a URL of a provider that speaks OpenAI's dialect.
     pub fn parse(text: &str) -> Result<Self, BaseUrlError> {
+        Self::parse_for(text, &Dialect::Openai)
+    }
+
+    /// Reads a URL of a provider that speaks `dialect`: a bare host gets the path that is usual there.
+    pub fn parse_for(text: &str, dialect: &Dialect) -> Result<Self, BaseUrlError> {
         let trimmed = text.trim().trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| BaseUrlError::NotAUrl(without_credentials(text)))?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(BaseUrlError::Scheme) };
@@ -225,7 +221,7 @@ impl BaseUrl {
             return Err(BaseUrlError::Query);
         }
         let path = match uri.path().trim_end_matches('/') {
-            "" => "/v1",
+            "" => dialect.usual_path(),
             path => path,
         };
         let text = format!("{scheme}://{authority}{path}");
@@ -248,20 +244,14 @@ impl BaseUrl {
         &self.text
     }
 
+    /// The host alone.
+    pub(crate) fn host(&self) -> &str {
+        self.uri.host().unwrap_or_default()
+    }
+
     /// Host and port as they are written.
     pub(crate) fn authority(&self) -> &str {
         self.uri.authority().map_or("", http::uri::Authority::as_str)
-    }
-
-    /// The URL of an endpoint. Cannot fail: the base was checked and the endpoints' paths are constants.
-    pub(crate) fn endpoint(&self, endpoint: Endpoint) -> Uri {
-        format!("{}{}", self.text, endpoint.path()).parse().unwrap_or_else(|_| self.uri.clone())
-    }
-
-    /// The URL of a path and query below the base. The host is the base's whatever they are: both parts are valid by
-    /// themselves, and a path begins with a slash.
-    pub(crate) fn below(&self, below: &PathAndQuery) -> Uri {
-        format!("{}{below}", self.text).parse().unwrap_or_else(|_| self.uri.clone())
     }
 }
 
@@ -291,11 +281,14 @@ impl fmt::Display for BaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use wire::record::Endpoint;
+
     use super::*;
 
     #[track_caller]
     fn check(base: &str, expected: &str) {
-        let url = BaseUrl::parse(base).map(|base| base.endpoint(Endpoint::ChatCompletions).to_string());
+        let config = |base| ProviderConfig::new("a", Dialect::Openai, base);
+        let url = BaseUrl::parse(base).map(|base| config(base).uri(Endpoint::ChatCompletions).to_string());
         assert_eq!(url.unwrap_or_else(|error| error.to_string()), expected);
     }
 

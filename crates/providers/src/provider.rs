@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -155,7 +155,7 @@ impl State {
             simulated,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },
-            uris: Endpoint::ALL.iter().map(|endpoint| config.base_url.endpoint(*endpoint)).collect(),
+            uris: Endpoint::ALL.iter().map(|endpoint| config.uri(*endpoint)).collect(),
         })
     }
 
@@ -175,12 +175,8 @@ fn headers(config: &ProviderConfig) -> Result<HeaderMap, ProviderError> {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("crossfade/", env!("CARGO_PKG_VERSION"))));
-    if let Some(key) = &config.api_key {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))
-            .map_err(|_| ProviderError::ApiKey(config.name.clone()))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
+    let key = config.api_key.as_ref();
+    config.dialect.sign(&mut headers, key).map_err(|_| ProviderError::ApiKey(config.name.clone()))?;
     // HTTP/1.1 for certain: the header is made once here instead of once per call. HTTP/2 has `:authority` for it.
     let http1_for_certain =
         config.http2 == Http2::Never || (!config.base_url.is_https() && config.http2 == Http2::Auto);

@@ -34,7 +34,9 @@ pub fn boundary(content_type: &str) -> Option<&str> {
 }
 
 /// Reads what routing needs of a form. The `model_range` of the view is the bare text, without quotation marks.
-pub fn parse(endpoint: Endpoint, boundary: &str, body: &[u8]) -> Result<RequestView, ScanError> {
+///
+/// `in_path` is the model that the path named: it counts, whatever the form says.
+pub fn parse(endpoint: Endpoint, boundary: &str, body: &[u8], in_path: Option<&str>) -> Result<RequestView, ScanError> {
     let mut view = RequestView::empty(endpoint);
     let mut has_model = false;
     each_part(boundary, body, |name, value| {
@@ -54,7 +56,9 @@ pub fn parse(endpoint: Endpoint, boundary: &str, body: &[u8]) -> Result<RequestV
         }
         Ok(())
     })?;
-    if !has_model {
+    if let Some(model) = in_path {
+        view.model = model.to_owned();
+    } else if !has_model {
         let model = model_when_none_is_named(endpoint);
         view.model = model.ok_or_else(|| ScanError::new(0, "you must provide a `model`").about("model"))?.to_owned();
     }
@@ -68,7 +72,7 @@ pub fn with_model(
     view: &RequestView,
     (model, target): (&str, &str),
 ) -> (Pieces, Option<Adaptation>) {
-    if view.model == model && !view.model_range.is_empty() {
+    if !view.model_range.is_empty() && &body[view.model_range.clone()] == model.as_bytes() {
         return (Pieces::from(body.clone()), None);
     }
     let (edit, action) = if view.model_range.is_empty() {

@@ -9,7 +9,7 @@ use crate::openai::ResponseFormat;
 use crate::record::Endpoint;
 use crate::scan::{Kind, ScanError};
 
-pub use read::{model_when_none_is_named, parse};
+pub use read::{model_when_none_is_named, parse, parse_for};
 
 /// A member of the top level of a body, by place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct SystemMessage {
 pub struct RequestView {
     /// Which path it came in on.
     pub endpoint: Endpoint,
-    /// `model`: the route it names.
+    /// The route it names: `model`, or what the path said.
     pub model: String,
     /// Where the value of `model` is, quotation marks included. Empty when the request names none and the vendor's own
     /// choice is the route.

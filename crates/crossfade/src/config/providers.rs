@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::HeaderName;
 use providers::{BaseUrl, Class, Dialect, Http2, ProviderConfig, Timeouts};
+use wire::translate;
 
 use super::reader::{Item, Section, Written};
 use super::targets::Named;
@@ -25,16 +26,27 @@ pub(crate) fn read(root: &Section<'_>) -> Providers {
 }
 
 fn provider(name: &str, section: Section<'_>) -> Option<ProviderConfig> {
-    let dialects = [("openai", false), ("simulated", true)];
-    let is_simulated = match section.get("dialect") {
-        Some(item) => item.word(&dialects),
-        None => Some(false),
+    let words = [("openai", Word::Openai), ("azure", Word::Azure), ("anthropic", Word::Anthropic)];
+    let words: Vec<_> = words.into_iter().chain([("simulated", Word::Simulated)]).collect();
+    let word = match section.get("dialect") {
+        Some(item) => item.word(&words),
+        None => Some(Word::Openai),
     };
-    let provider = match is_simulated {
-        Some(true) => Some(ProviderConfig::simulated(name, simulated::read(&section))),
-        Some(false) => base_url(&section).map(|url| ProviderConfig::new(name, Dialect::Openai, url)),
+    let api_version = match word {
+        Some(Word::Azure) | None => section.get("api_version").and_then(|item| item.parsed(API_VERSION, api_version)),
+        _ => None,
+    };
+    let dialect = match word {
+        Some(Word::Openai) => Some(Dialect::Openai),
+        Some(Word::Azure) => Some(Dialect::Azure { api_version }),
+        Some(Word::Anthropic) => Some(Dialect::Anthropic),
+        Some(Word::Simulated) | None => None,
+    };
+    let provider = match (word, dialect) {
+        (Some(Word::Simulated), _) => Some(ProviderConfig::simulated(name, simulated::read(&section))),
+        (_, Some(dialect)) => base_url(&section, &dialect).map(|url| ProviderConfig::new(name, dialect, url)),
         // The dialect is unknown: whatever belongs to any of them is let pass.
-        None => {
+        (_, None) => {
             section.get("base_url");
             section.get("simulated");
             None
@@ -43,13 +55,29 @@ fn provider(name: &str, section: Section<'_>) -> Option<ProviderConfig> {
     let mut provider = provider.unwrap_or_else(|| ProviderConfig::new(name, Dialect::Openai, BaseUrl::nowhere()));
     common(&section, &mut provider);
     section.finish();
-    is_simulated.map(|_| provider)
+    word.map(|_| provider)
 }
 
-fn base_url(section: &Section<'_>) -> Option<BaseUrl> {
+/// `dialect` as it is written.
+#[derive(Clone, Copy)]
+enum Word {
+    Openai,
+    Azure,
+    Anthropic,
+    Simulated,
+}
+
+const API_VERSION: &str = "a version such as `2024-10-21`";
+
+fn api_version(text: &str) -> Option<String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    (plain && (1..=64).contains(&text.len())).then(|| text.to_owned())
+}
+
+fn base_url(section: &Section<'_>, dialect: &Dialect) -> Option<BaseUrl> {
     let item = section.need("base_url")?;
     let text = item.string()?;
-    match BaseUrl::parse(&text.value) {
+    match BaseUrl::parse_for(&text.value, dialect) {
         Ok(url) => Some(url),
         Err(error) => {
             item.note(error.to_string(), None);
@@ -66,6 +94,10 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     }
     let forwarded = section.get("forward_headers").and_then(|item| item.list("header names")).unwrap_or_default();
     provider.forward_headers = forwarded.iter().filter_map(|item| item.word(&IN_WHOSE_NAME)).map(header).collect();
+    if let Some(items) = section.get("speaks").and_then(|item| item.list("dialects")) {
+        let words = SPOKEN.map(|dialect| (dialect.as_str(), dialect));
+        provider.speaks = items.iter().filter_map(|item| item.word(&words)).collect();
+    }
     if let Some(class) = section.get("class").and_then(|item| item.word(&classes)) {
         provider.class = class;
     }
@@ -89,6 +121,10 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     provider.timeouts = timeouts(section);
     provider.capabilities = capabilities::read(section, provider);
 }
+
+/// The ways to ask a model for text.
+const SPOKEN: [translate::Dialect; 3] =
+    [translate::Dialect::Chat, translate::Dialect::Responses, translate::Dialect::Messages];
 
 /// The headers that say in whose name a caller asks. Others travel always or never.
 const IN_WHOSE_NAME: [(&str, &str); 2] =

@@ -122,7 +122,7 @@ fn unknown_key() {
             crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
              6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
                |             ^^^
-               hint: known here: api_key, base_url, ca_file, capabilities, class, dialect, forward_headers, http2, idle_timeout, kind, max_connections, timeouts
+               hint: known here: api_key, base_url, ca_file, capabilities, class, dialect, forward_headers, http2, idle_timeout, kind, max_connections, speaks, timeouts
 
             1 error in the config
         "#]],
@@ -704,4 +704,20 @@ fn what_a_provider_keeps_goes_to_the_provider_the_config_names() {
     assert_eq!(config.snapshot.passthrough.len(), 2);
     let wrong = errors(&format!("{RIGHT}\npassthrough: {{ file: openai, batches: opena }}\n"));
     assert!(wrong.contains("did you mean `files`?") && wrong.contains("did you mean `openai`?"), "{wrong}");
+}
+
+#[test]
+fn an_azure_provider_has_a_version_and_a_bare_host() {
+    use providers::Dialect;
+    let azure =
+        "azure: { dialect: azure, base_url: https://x.openai.azure.com, api_version: 2024-10-21, speaks: [chat] }";
+    let config =
+        right(&edited("  gpu: ", &format!("  {azure}\n  gpu: ")).replace("provider: openai", "provider: azure"));
+    let provider = &config.snapshot.targets["gpt"].provider;
+    assert_eq!(provider.base_url.as_str(), "https://x.openai.azure.com/openai");
+    assert!(matches!(&provider.dialect, Dialect::Azure { api_version: Some(version) } if version == "2024-10-21"));
+    assert_eq!(provider.speaks, [wire::translate::Dialect::Chat]);
+    let wrong =
+        errors(&edited("  gpu: ", "  azure: { dialect: azur, base_url: https://x, api_version: \"1&a=b\" }\n  gpu: "));
+    assert!(wrong.contains("did you mean `azure`?") && wrong.contains("a version such as"), "{wrong}");
 }

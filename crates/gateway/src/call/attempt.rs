@@ -16,6 +16,7 @@ use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole
 use super::steps::Step;
 use super::{Content, Dead, Opened};
 use crate::adapt;
+use crate::asked::Outbound;
 use crate::authenticate;
 use crate::counters::add;
 use crate::live::CandidateAttempt;
@@ -69,7 +70,11 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
         timeouts: destination.provider.config().timeouts,
-        special: exchange.request.beside.special(destination.provider.config()),
+        special: exchange.request.beside.special(&Outbound {
+            provider: destination.provider.config(),
+            endpoint: exchange.request.endpoint,
+            model: &destination.target.model_for(&exchange.route.name, exchange.request.model()),
+        }),
         sent: shadow::on_sent(exchange, step.arm),
     };
     let worker = Rc::clone(&exchange.worker);

@@ -20,6 +20,7 @@ use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRe
 use super::{Half, Offer, Shadow};
 use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
 use crate::answer;
+use crate::asked::Outbound;
 use crate::observe;
 use crate::record::{begun, micros};
 use crate::upstream::Upstream;
@@ -174,7 +175,11 @@ impl Copy {
             request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
             timeouts,
             sent: None,
-            special: offer.request.beside.special_of_copy(destination.provider.config()),
+            special: offer.request.beside.special_of_copy(&Outbound {
+                provider: destination.provider.config(),
+                endpoint: offer.request.endpoint,
+                model: &self.record.model,
+            }),
         };
         let reply = shadow.client.call(&destination.provider, call).await?;
         self.record.status = Some(reply.status.as_u16());

@@ -20,7 +20,7 @@ fn form(parts: &[(&str, &[u8])]) -> Bytes {
 }
 
 fn check(body: &Bytes, expected: &Expect) {
-    let shown = match parse(Endpoint::Transcriptions, BOUNDARY, body) {
+    let shown = match parse(Endpoint::Transcriptions, BOUNDARY, body, None) {
         Ok(view) => {
             let (changed, change) = with_model(body, BOUNDARY, &view, ("whisper-large", "t"));
             let head: String = changed.to_bytes().iter().map(|byte| char::from(*byte)).collect();
@@ -87,7 +87,7 @@ fn the_model_is_found_and_replaced_between_files() {
 #[test]
 fn a_file_called_model_is_a_file() {
     let body = form(&[("model\"; filename=\"model\"", b"evil"), ("model\"", b"real")]);
-    assert_eq!(parse(Endpoint::Transcriptions, BOUNDARY, &body).unwrap().model, "real");
+    assert_eq!(parse(Endpoint::Transcriptions, BOUNDARY, &body, None).unwrap().model, "real");
 }
 
 #[test]
@@ -130,16 +130,16 @@ fn an_empty_part_and_a_preamble_are_stepped_over() {
         "preamble\r\n--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\n--{BOUNDARY}  \r\n\
          content-disposition: form-data; name=model\r\n\r\nm\r\n--{BOUNDARY}--"
     );
-    assert_eq!(parse(Endpoint::ImageEdits, BOUNDARY, body.as_bytes()).unwrap().model, "m");
+    assert_eq!(parse(Endpoint::ImageEdits, BOUNDARY, body.as_bytes(), None).unwrap().model, "m");
 }
 
 #[test]
 fn a_model_nobody_named_is_added_as_a_part_of_its_own() {
     let body = form(&[("image\"; filename=\"a.png\"", b"PNG")]);
-    let view = parse(Endpoint::ImageVariations, BOUNDARY, &body).unwrap();
+    let view = parse(Endpoint::ImageVariations, BOUNDARY, &body, None).unwrap();
     assert_eq!(view.model, "dall-e-2");
     let (changed, _) = with_model(&body, BOUNDARY, &view, ("flux", "t"));
-    let again = parse(Endpoint::ImageVariations, BOUNDARY, &changed.to_bytes()).unwrap();
+    let again = parse(Endpoint::ImageVariations, BOUNDARY, &changed.to_bytes(), None).unwrap();
     assert_eq!(again.model, "flux");
     assert!(changed.to_bytes().ends_with(&body[..]), "everything else is as it was");
 }
@@ -153,7 +153,7 @@ proptest! {
             ("file\"; filename=\"a\"", before.as_slice()), ("model\"", model), ("mask\"; filename=\"b\"", after.as_slice()),
         ]);
         let body = parts(model.as_bytes());
-        let view = parse(Endpoint::ImageEdits, BOUNDARY, &body).unwrap();
+        let view = parse(Endpoint::ImageEdits, BOUNDARY, &body, None).unwrap();
         prop_assert_eq!(&view.model, &model);
         let (changed, _) = with_model(&body, BOUNDARY, &view, ("other", "t"));
         prop_assert_eq!(changed.to_bytes(), parts(b"other"));
@@ -161,7 +161,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(body: Vec<u8>) {
-        parse(Endpoint::Transcriptions, BOUNDARY, &body).ok();
-        parse(Endpoint::Transcriptions, BOUNDARY, &[b"--d3adb33f".as_slice(), &body].concat()).ok();
+        parse(Endpoint::Transcriptions, BOUNDARY, &body, None).ok();
+        parse(Endpoint::Transcriptions, BOUNDARY, &[b"--d3adb33f".as_slice(), &body].concat(), None).ok();
     }
 }

@@ -77,6 +77,11 @@ pub(super) fn keys_of(endpoint: Endpoint) -> &'static [&'static str] {
 /// Reads `body`, the body of a request to `endpoint`. An error says what is wrong for the caller to read, and which
 /// field it is about.
 pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> {
+    parse_for(endpoint, body, None)
+}
+
+/// As [`parse`], when the path may have named the model: that counts, whatever the body says.
+pub fn parse_for(endpoint: Endpoint, body: &[u8], in_path: Option<&str>) -> Result<RequestView, ScanError> {
     let mut view = RequestView::empty(endpoint);
     let mut has_model = false;
     let mut seen = 0_u32;
@@ -109,7 +114,9 @@ pub fn parse(endpoint: Endpoint, body: &[u8]) -> Result<RequestView, ScanError> 
         view.fields.push(Field { key: key.range, value, kind });
     }
     top.close_top()?;
-    if !has_model {
+    if let Some(model) = in_path {
+        view.model = model.to_owned();
+    } else if !has_model {
         match model_when_none_is_named(endpoint) {
             Some(model) => view.model = model.to_owned(),
             None => return Err(ScanError::new(0, "you must provide a `model`").about("model")),

@@ -56,7 +56,9 @@ impl<'a> Patch<'a> {
         if self.view.model_range.is_empty() {
             return self.put("model", json_string(name).into(), "model");
         }
-        if self.view.model != name {
+        let range = &self.view.model_range;
+        // The path may have named the route, and the body another model.
+        if &self.body[range.start + 1..range.end - 1] != name.as_bytes() {
             self.nested.push(Edit::new(self.view.model_range.clone(), json_string(name)));
             self.report("model", AdaptationAction::Replaced);
         }

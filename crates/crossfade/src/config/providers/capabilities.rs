@@ -27,7 +27,12 @@ pub(super) fn read(section: &Section<'_>, provider: &ProviderConfig) -> Arc<Prof
 
 fn guessed(provider: &ProviderConfig) -> BackendKind {
     let own = provider.base_url.as_str().starts_with("https://api.openai.com/");
-    if own && matches!(provider.dialect, Dialect::Openai) { BackendKind::Openai } else { BackendKind::Generic }
+    match provider.dialect {
+        Dialect::Openai if own => BackendKind::Openai,
+        Dialect::Azure { .. } => BackendKind::Azure,
+        Dialect::Anthropic => BackendKind::Anthropic,
+        Dialect::Openai | Dialect::Simulated(_) => BackendKind::Generic,
+    }
 }
 
 fn treatment(capability: Capability, item: &Item<'_>) -> Option<Treatment> {
