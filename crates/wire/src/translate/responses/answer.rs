@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::super::chat::{Answer, Choice, ToolCall};
-use super::object::{Body, Call, Head, Item, Part, State, Status, annotation, logprob};
+use super::object::{Body, Call, Head, Item, LogProbability, Part, State, Status, annotation};
 use crate::failure::{Failure, FailureKind};
 
 /// The response object for a whole chat completion with a success status.
@@ -55,7 +55,12 @@ fn items(choice: &Choice<'_>, head: &Head) -> Result<Vec<Item>, Failure> {
         parts.push(Part::Text {
             text: text.to_owned(),
             annotations: message.annotations.iter().flatten().filter_map(|raw| annotation(raw)).collect(),
-            logprobs: choice.logprobs.iter().flat_map(|all| all.content.iter().flatten()).map(logprob).collect(),
+            logprobs: choice
+                .logprobs
+                .iter()
+                .flat_map(|all| all.content.iter().flatten())
+                .map(LogProbability::of)
+                .collect(),
         });
     }
     parts.extend(message.refused().map(|refusal| Part::Refusal { refusal: refusal.to_owned() }));

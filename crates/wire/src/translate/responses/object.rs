@@ -21,7 +21,7 @@ pub(super) struct Head {
 }
 
 /// What a response object repeats, and what stands there when the request did not say.
-const REPEATED: [(&str, &str); 15] = [
+const REPEATED: [(&str, &str); 14] = [
     ("instructions", "null"),
     ("max_output_tokens", "null"),
     ("metadata", "{}"),
@@ -35,13 +35,19 @@ const REPEATED: [(&str, &str); 15] = [
     ("top_logprobs", "0"),
     ("top_p", "null"),
     ("truncation", r#""disabled""#),
-    ("user", "null"),
     ("background", "false"),
 ];
 
 /// What a response object repeats only when the request said it.
-const REPEATED_IF_SAID: [&str; 6] =
-    ["max_tool_calls", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "conversation"];
+const REPEATED_IF_SAID: [&str; 7] = [
+    "max_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "store",
+    "conversation",
+    "user",
+];
 
 /// How a response stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +127,9 @@ impl Head {
             out.raw("service_tier", tier);
         }
         out.raw("output", &self.output(output));
-        out.raw("usage", &usage.map_or_else(|| "null".to_owned(), usage_json));
+        if let Some(usage) = usage {
+            out.raw("usage", &usage_json(usage));
+        }
         out.finish()
     }
 
@@ -246,10 +254,19 @@ pub(super) struct Call {
     pub(super) input: String,
 }
 
+/// The log probabilities of a token as JSON.
+#[derive(Debug)]
+pub(super) struct LogProbability {
+    /// As a part has it, with the bytes of the tokens.
+    in_part: String,
+    /// As an event has it, without.
+    in_event: String,
+}
+
 /// A part of a message.
 #[derive(Debug)]
 pub(super) enum Part {
-    Text { text: String, annotations: Vec<String>, logprobs: Vec<String> },
+    Text { text: String, annotations: Vec<String>, logprobs: Vec<LogProbability> },
     Refusal { refusal: String },
 }
 
@@ -279,6 +296,7 @@ impl Part {
             Part::Text { text, annotations, logprobs } => {
                 out.member("type", "output_text");
                 out.raw("annotations", &format!("[{}]", annotations.join(",")));
+                let logprobs: Vec<&str> = logprobs.iter().map(|logprob| logprob.in_part.as_str()).collect();
                 out.raw("logprobs", &format!("[{}]", logprobs.join(",")));
                 out.member("text", text);
             }
@@ -308,28 +326,33 @@ pub(super) fn annotation(annotation: &RawValue) -> Option<String> {
     Some(out.finish())
 }
 
-/// A token's log probability as it stands in a part; a server that gives no bytes gets those of the token.
-pub(super) fn logprob(logprob: &TokenLogProbability<'_>) -> String {
-    let mut out = Writer::with_capacity(128);
-    one_logprob(logprob, &mut out);
-    let top: Vec<String> = logprob
-        .top_logprobs
-        .iter()
-        .flatten()
-        .map(|top| {
-            let mut out = Writer::with_capacity(64);
-            one_logprob(top, &mut out);
-            out.finish()
-        })
-        .collect();
-    out.raw("top_logprobs", &format!("[{}]", top.join(",")));
-    out.finish()
+impl LogProbability {
+    /// Those of one token. A server that gives no bytes gets those of the token.
+    pub(super) fn of(logprob: &TokenLogProbability<'_>) -> LogProbability {
+        LogProbability { in_part: logprob_json(logprob, true), in_event: logprob_json(logprob, false) }
+    }
+
+    /// Several, as an event has them.
+    pub(super) fn in_event(logprobs: &[LogProbability]) -> String {
+        let logprobs: Vec<&str> = logprobs.iter().map(|logprob| logprob.in_event.as_str()).collect();
+        format!("[{}]", logprobs.join(","))
+    }
 }
 
-fn one_logprob(logprob: &TokenLogProbability<'_>, out: &mut Writer) {
-    out.member("token", &logprob.token);
-    out.member("bytes", logprob.bytes.as_deref().unwrap_or(logprob.token.as_bytes()));
-    out.raw("logprob", logprob.logprob.get());
+fn logprob_json(logprob: &TokenLogProbability<'_>, with_bytes: bool) -> String {
+    let one = |logprob: &TokenLogProbability<'_>| {
+        let mut out = Writer::with_capacity(128);
+        out.member("token", &logprob.token);
+        if with_bytes {
+            out.member("bytes", logprob.bytes.as_deref().unwrap_or(logprob.token.as_bytes()));
+        }
+        out.raw("logprob", logprob.logprob.get());
+        out
+    };
+    let top: Vec<String> = logprob.top_logprobs.iter().flatten().map(|top| one(top).finish()).collect();
+    let mut out = one(logprob);
+    out.raw("top_logprobs", &format!("[{}]", top.join(",")));
+    out.finish()
 }
 
 fn usage_json(usage: &Usage) -> String {

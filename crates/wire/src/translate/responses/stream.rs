@@ -9,7 +9,7 @@ use super::super::Context;
 use super::super::chat::{Answer, Choice, ToolCall, Usage};
 use super::super::json::Writer;
 use super::answer::call_id;
-use super::object::{Body, Call, Head, Item, Part, State, Status, annotation, logprob, reasoning_part};
+use super::object::{Body, Call, Head, Item, LogProbability, Part, State, Status, annotation, reasoning_part};
 use crate::failure::{Failure, FailureKind};
 use crate::openai::ErrorBody;
 use crate::sse::{Event, EventKind};
@@ -183,7 +183,8 @@ impl Stream {
             self.reasoning(text);
         }
         if let Some(text) = delta.text() {
-            let logprobs = choice.logprobs.iter().flat_map(|all| all.content.iter().flatten()).map(logprob).collect();
+            let logprobs =
+                choice.logprobs.iter().flat_map(|all| all.content.iter().flatten()).map(LogProbability::of).collect();
             self.text(text, logprobs);
         }
         for annotation in delta.annotations.iter().flatten().filter_map(|raw| annotation(raw)) {
@@ -221,10 +222,10 @@ impl Stream {
         self.events.emit("response.reasoning_text.delta", place(&id, idx, 0, |data| data.member("delta", delta)));
     }
 
-    fn text(&mut self, delta: &str, new: Vec<String>) {
+    fn text(&mut self, delta: &str, new: Vec<LogProbability>) {
         let (idx, part_idx) = self.part(|part| matches!(part, Part::Text { .. }), || Part::text(""));
         let id = self.head.item_id(&self.items[idx], idx);
-        let shown = format!("[{}]", new.join(","));
+        let shown = LogProbability::in_event(&new);
         if let Some(Part::Text { text, logprobs, .. }) = last_part(&mut self.items[idx]) {
             text.push_str(delta);
             logprobs.extend(new);
@@ -429,7 +430,7 @@ impl Stream {
                             "response.output_text.done",
                             place(&id, idx, part_idx, |data| {
                                 data.member("text", text);
-                                data.raw("logprobs", &format!("[{}]", logprobs.join(",")));
+                                data.raw("logprobs", &LogProbability::in_event(logprobs));
                             }),
                         );
                     }
