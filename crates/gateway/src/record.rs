@@ -194,9 +194,12 @@ pub(crate) async fn on_record(worker: &Worker, ticket: Ticket) -> Result<(), Fai
 }
 
 impl Exchange {
-    /// The ticket of the request's record, while nobody has waited for it.
-    pub(crate) fn request_ticket(&mut self) -> &mut Option<Ticket> {
-        &mut self.request_ticket
+    /// Whether the journal has refused the request by now. Nobody waits.
+    pub(crate) fn request_so_far(&self) -> Result<(), Failure> {
+        match self.request_ticket.as_ref().and_then(Ticket::peek) {
+            Some(Err(error)) => Err(Failure::new(FailureKind::RecordUnavailable, error.to_string())),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 
     /// Waits until the request is on record. The first byte of the answer waits for this.

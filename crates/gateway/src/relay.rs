@@ -28,11 +28,16 @@ const TAIL: Duration = Duration::from_secs(1);
 
 /// Sends an answer that has begun.
 pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Body> {
-    if let Err(failure) = exchange.request_on_record().await {
+    let Opened { destination, status, headers, content, emergency } = opened;
+    // A whole answer waits for both records at once: when it came quickly they leave in one write.
+    let on_record = match &content {
+        Content::Whole(_) => exchange.request_so_far(),
+        Content::Stream(_) | Content::Pieces(_) => exchange.request_on_record().await,
+    };
+    if let Err(failure) = on_record {
         end_attempt(&mut exchange, Some(&failure));
         return refuse(exchange, failure.into()).await;
     }
-    let Opened { destination, status, headers, content, emergency } = opened;
     let mut headers = refuse::pass_on(headers);
     label(&mut headers, &exchange);
     headers.insert(TARGET, destination.label.clone());
@@ -108,12 +113,11 @@ fn label(headers: &mut HeaderMap, exchange: &Exchange) {
     headers.insert(EXCHANGE_ID, id);
 }
 
-/// Closes the exchange and waits until that is on record.
+/// Closes the exchange and waits until all of it is on record.
 async fn close(exchange: &mut Exchange, outcome: ExchangeOutcome, failure: Option<FailureKind>) -> Result<(), Failure> {
-    let request = exchange.request_on_record().await;
     let ticket = exchange.finish(outcome, failure)?;
     on_record(&exchange.worker, ticket).await?;
-    request
+    exchange.request_on_record().await
 }
 
 async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {

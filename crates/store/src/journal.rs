@@ -24,6 +24,7 @@ use wire::record::Record;
 use crate::files::{Files, RealFiles};
 use queue::Shared;
 
+pub(crate) use frame::HEADER_LEN;
 pub(crate) use reader::{Position, ReadOutcome, Reader};
 pub use recover::Recovered;
 pub use ticket::{Ticket, WriteError};
@@ -50,7 +51,7 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Time between syncs in the modes that do not wait for them.
     pub fsync_every: Duration,
-    /// Bound on bytes held in memory: queued, and written but not yet synced.
+    /// Bound on bytes the disk does not have yet: queued in memory, and written but not yet synced.
     pub max_queue_bytes: u64,
     /// Bound on bytes on disk that the database does not have yet.
     pub max_spool_bytes: u64,

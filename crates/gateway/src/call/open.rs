@@ -42,8 +42,8 @@ pub(super) async fn guarded<T>(
         if exchange.worker.phase.get() >= Phase::Cutting {
             return Poll::Ready(Err(Failure::new(FailureKind::ShuttingDown, "cut at the drain's deadline")));
         }
-        if let Some(Err(error)) = exchange.request_ticket().as_ref().and_then(store::Ticket::peek) {
-            return Poll::Ready(Err(Failure::new(FailureKind::RecordUnavailable, error.to_string())));
+        if let Err(failure) = exchange.request_so_far() {
+            return Poll::Ready(Err(failure));
         }
         work.as_mut().poll(cx)
     })

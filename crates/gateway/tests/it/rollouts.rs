@@ -315,8 +315,8 @@ fn a_copy_that_is_under_way_at_the_end_is_on_record_as_dropped() {
     assert_eq!(b.wait_for(1, crate::client::PATIENCE).len(), 1);
     gateway.serving.drain();
     assert_eq!(gateway.exchanges(1).len(), 1);
-    let counts = gateway.database.pair_counts(&ExchangeFilter::default()).unwrap();
-    assert_eq!(counts.dropped.get("shutting_down"), Some(&1), "{counts:?}");
+    let dropped = || gateway.database.pair_counts(&ExchangeFilter::default()).unwrap().dropped;
+    until("the drop is on record", || dropped().get("shutting_down") == Some(&1));
     assert_eq!(gateway.serving.shadow_totals().in_flight, 0);
 }
 

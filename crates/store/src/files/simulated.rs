@@ -1,7 +1,7 @@
 //! A disk in memory that fails on request: full, broken, or without power.
 //!
-//! It keeps apart what was written and what was synced. A failed sync drops the pages it should have written, as Linux
-//! does: a later sync that succeeds does not bring them back.
+//! It keeps apart what was written and what was synced. A failed sync takes the pages it should have written for clean, as
+//! Linux does: a reader still sees them, and a later sync that succeeds does not bring them to the disk.
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -9,8 +9,10 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Files, SegmentFile};
+use crate::journal::HEADER_LEN;
 
 const SECTOR: usize = 512;
+const MAX_SPARES: usize = 2;
 
 /// What goes wrong now.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,8 @@ pub struct Faults {
     pub truncate_fails: bool,
     /// So many syncs fail.
     pub n_failing_syncs: u32,
+    /// A failed sync forgets the pages it should have written: a reader sees what the disk has.
+    pub forgets_pages: bool,
     /// Writes take fewer bytes than offered, at random.
     pub short_writes: bool,
 }
@@ -35,6 +39,8 @@ pub struct SimulatedFiles {
 
 struct State {
     files: BTreeMap<u64, Stored>,
+    /// Files kept for later segments, with the number each had.
+    spares: Vec<(u64, Stored)>,
     faults: Faults,
     random: u64,
     /// Raised when the process dies: its open files are nobody's any more.
@@ -43,10 +49,13 @@ struct State {
 
 #[derive(Default)]
 struct Stored {
-    /// What a reader sees.
+    /// What a reader sees: behind `written`, what the file held in an older life.
     data: Vec<u8>,
-    /// What survives a power loss for certain.
+    /// What survives a power loss for certain, on the same places.
     durable: Vec<u8>,
+    /// Bytes appended in this life, and how many of them were synced.
+    written: usize,
+    synced: usize,
     /// Dropped by failed syncs.
     lost: Vec<Range<usize>>,
     in_directory: bool,
@@ -55,7 +64,13 @@ struct Stored {
 impl SimulatedFiles {
     /// An empty disk; `seed` decides what is random.
     pub fn new(seed: u64) -> SimulatedFiles {
-        let state = State { files: BTreeMap::new(), faults: Faults::default(), random: seed, generation: 0 };
+        let state = State {
+            files: BTreeMap::new(),
+            spares: Vec::new(),
+            faults: Faults::default(),
+            random: seed,
+            generation: 0,
+        };
         SimulatedFiles { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -75,6 +90,14 @@ impl SimulatedFiles {
         state.generation += 1;
         let mut files = std::mem::take(&mut state.files);
         files.retain(|_, file| file.in_directory || state.below(2) == 0);
+        // A renaming that was not synced may not have happened.
+        for (seq, file) in std::mem::take(&mut state.spares) {
+            if file.in_directory || state.below(2) == 0 {
+                state.spares.push((seq, file));
+            } else {
+                files.insert(seq, file);
+            }
+        }
         for file in files.values_mut() {
             file.lose_power(&mut state);
         }
@@ -111,42 +134,65 @@ impl State {
 }
 
 impl Stored {
-    fn sync(&mut self) {
-        let from = self.durable.len().min(self.data.len());
-        self.durable.truncate(from);
-        self.durable.extend_from_slice(&self.data[from..]);
-        for range in &self.lost {
-            let end = range.end.min(self.durable.len());
-            self.durable[range.start.min(end)..end].fill(0);
+    /// The first `len` bytes as a disk has them that got everything but what failed syncs dropped: that is as it was.
+    fn on_disk(&self, len: usize) -> Vec<u8> {
+        let mut disk = self.durable.clone();
+        disk.resize(disk.len().max(len), 0);
+        let is_lost = |at: usize| self.lost.iter().any(|range| range.contains(&at));
+        for at in (self.synced..len).filter(|at| !is_lost(*at)) {
+            disk[at] = self.data[at];
         }
+        disk
+    }
+
+    fn sync(&mut self) {
+        self.durable = self.on_disk(self.written);
+        self.synced = self.written;
     }
 
     fn lose_power(&mut self, state: &mut State) {
-        let synced = self.durable.len().min(self.data.len());
-        let kept = synced + state.below(self.data.len() - synced + 1);
-        let mut data = self.durable[..synced].to_vec();
-        data.extend_from_slice(&self.data[synced..kept]);
-        for range in &self.lost {
-            let (start, end) = (range.start.max(synced).min(kept), range.end.min(kept));
-            data[start..end.max(start)].fill(0);
-        }
-        let mut sector = synced;
+        let kept = self.synced + state.below(self.written - self.synced + 1);
+        let mut disk = self.on_disk(kept);
+        let mut sector = self.synced;
         while sector < kept {
             let end = ((sector / SECTOR + 1) * SECTOR).min(kept);
             match state.below(8) {
-                0 => data[sector..end].fill(0),
+                0 => {
+                    for (at, byte) in (sector..end).zip(&mut disk[sector..end]) {
+                        *byte = self.durable.get(at).copied().unwrap_or(0);
+                    }
+                }
                 1 => {
                     let flipped = sector + state.below(end - sector);
-                    data[flipped] ^= 0x55;
+                    disk[flipped] ^= 0x55;
                 }
                 _ => {}
             }
             sector = end;
         }
-        self.durable.clone_from(&data);
-        self.data = data;
+        self.durable.clone_from(&disk);
+        (self.written, self.synced) = (disk.len(), disk.len());
+        self.data = disk;
         self.lost.clear();
         self.in_directory = true;
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.data.truncate(len);
+        self.durable.truncate(len);
+        self.written = self.written.min(len);
+        self.synced = self.synced.min(len);
+        for range in &mut self.lost {
+            range.end = range.end.min(len);
+            range.start = range.start.min(range.end);
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let end = self.written + bytes.len();
+        self.data.resize(self.data.len().max(end), 0);
+        self.data[self.written..end].copy_from_slice(bytes);
+        self.written = end;
     }
 }
 
@@ -162,7 +208,8 @@ impl Files for SimulatedFiles {
         if state.files.contains_key(&seq) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state.files.insert(seq, Stored::default());
+        let spare = state.spares.pop().map(|(_, spare)| spare).unwrap_or_default();
+        state.files.insert(seq, Stored { written: 0, synced: 0, lost: Vec::new(), in_directory: false, ..spare });
         Ok(Arc::new(SimulatedSegment { files: self.clone(), seq, generation: state.generation }))
     }
 
@@ -172,6 +219,7 @@ impl Files for SimulatedFiles {
             return Err(io::ErrorKind::Other.into());
         }
         state.files.values_mut().for_each(|file| file.in_directory = true);
+        state.spares.iter_mut().for_each(|(_, file)| file.in_directory = true);
         Ok(())
     }
 
@@ -191,9 +239,7 @@ impl Files for SimulatedFiles {
     fn truncate(&self, seq: u64, len: u64) -> io::Result<()> {
         let mut state = self.lock();
         let file = state.files.get_mut(&seq).ok_or(io::ErrorKind::NotFound)?;
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        file.data.truncate(len);
-        file.durable.truncate(len);
+        file.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         Ok(())
     }
 
@@ -205,7 +251,17 @@ impl Files for SimulatedFiles {
     }
 
     fn delete(&self, seq: u64) -> io::Result<()> {
-        self.lock().files.remove(&seq).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let mut state = self.lock();
+        let mut file = state.files.remove(&seq).ok_or(io::ErrorKind::NotFound)?;
+        if state.spares.len() < MAX_SPARES {
+            for bytes in [&mut file.data, &mut file.durable] {
+                let end = bytes.len().min(HEADER_LEN);
+                bytes[..end].fill(0);
+            }
+            file.in_directory = false;
+            state.spares.push((seq, file));
+        }
+        Ok(())
     }
 }
 
@@ -222,7 +278,7 @@ impl SegmentFile for SimulatedSegment {
         if let Some(kind) = state.faults.write_error {
             // What a failed write leaves behind is anybody's guess.
             let n = state.below(bytes.len() + 1);
-            state.alive(self.generation, self.seq)?.data.extend_from_slice(&bytes[..n]);
+            state.alive(self.generation, self.seq)?.append(&bytes[..n]);
             return Err(kind.into());
         }
         let mut n = bytes.len();
@@ -235,7 +291,7 @@ impl SegmentFile for SimulatedSegment {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
-        state.alive(self.generation, self.seq)?.data.extend_from_slice(&bytes[..n]);
+        state.alive(self.generation, self.seq)?.append(&bytes[..n]);
         if let Some(space) = &mut state.faults.space {
             *space -= n as u64;
         }
@@ -245,9 +301,16 @@ impl SegmentFile for SimulatedSegment {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.files.lock();
         let fails = state.fail_sync();
+        let forgets = state.faults.forgets_pages;
         let file = state.alive(self.generation, self.seq)?;
         if fails {
-            let range = file.durable.len()..file.data.len();
+            let range = file.synced..file.written;
+            if forgets {
+                let disk = file.on_disk(file.synced);
+                for at in range.clone() {
+                    file.data[at] = disk.get(at).copied().unwrap_or(0);
+                }
+            }
             file.lost.push(range);
             return Err(io::ErrorKind::Other.into());
         }
@@ -261,13 +324,7 @@ impl SegmentFile for SimulatedSegment {
             return Err(io::ErrorKind::Other.into());
         }
         let file = state.alive(self.generation, self.seq)?;
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        file.data.truncate(len);
-        file.durable.truncate(len);
-        for range in &mut file.lost {
-            range.end = range.end.min(len);
-            range.start = range.start.min(range.end);
-        }
+        file.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         Ok(())
     }
 }

@@ -13,6 +13,9 @@ const MIN_HELD: usize = 8 << 10;
 #[derive(Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
+    /// Where in `bytes` the heads of the records are, and what their checks are mixed with.
+    heads: Vec<usize>,
+    salt: [u8; 4],
     /// Bodies, each with the offset in `bytes` it stands before.
     held: Vec<(usize, Bytes)>,
     n_held_bytes: usize,
@@ -33,6 +36,8 @@ impl Buffer {
 
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.heads.clear();
+        self.salt = [0; 4];
         self.held.clear();
         self.n_held_bytes = 0;
     }
@@ -65,11 +70,35 @@ impl Buffer {
             return Err(postcard::Error::SerializeBufferFull);
         };
         self.bytes[start..start + FRAME_HEAD].copy_from_slice(&head);
+        frame::mix(&mut self.bytes[start..], self.salt);
+        self.heads.push(start);
         if let Some((at, body)) = held {
             self.held.push((at, body.clone()));
             self.n_held_bytes += body.len();
         }
         Ok(())
+    }
+
+    /// Appends a record that is encoded already.
+    pub fn push_payload(&mut self, payload: &[u8]) -> Result<(), postcard::Error> {
+        let len = u32::try_from(payload.len()).map_err(|_| postcard::Error::SerializeBufferFull)?;
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&frame::head(len, crc32c::crc32c(payload)));
+        frame::mix(&mut self.bytes[start..], self.salt);
+        self.heads.push(start);
+        self.bytes.extend_from_slice(payload);
+        Ok(())
+    }
+
+    /// Makes the records those of the segment with this nonce.
+    pub fn belong_to(&mut self, nonce: u64) {
+        let salt = frame::salt(nonce);
+        for head in &self.heads {
+            let head = &mut self.bytes[*head..];
+            frame::mix(head, self.salt);
+            frame::mix(head, salt);
+        }
+        self.salt = salt;
     }
 
     /// Everything in order, for one gathering write.
@@ -152,14 +181,16 @@ mod tests {
     fn small_and_large_records_lie_one_behind_the_other() {
         let records = [0, 1, MIN_HELD - 1, MIN_HELD, 3, 100_000, 200_000].map(record);
         let mut buffer = Buffer::default();
+        buffer.belong_to(6);
         for record in &records {
             buffer.push(record).unwrap();
         }
+        buffer.belong_to(7);
         let written: Vec<u8> = buffer.slices().iter().flat_map(|slice| slice.to_vec()).collect();
         assert_eq!(written.len(), buffer.len());
         let mut at = 0;
         for record in &records {
-            let Frame::Whole(payload) = decode(&written[at..]) else { panic!("torn at {at}") };
+            let Frame::Whole(payload) = decode(&written[at..], 7) else { panic!("torn at {at}") };
             assert_eq!(postcard::from_bytes::<Record>(payload).unwrap(), *record);
             at += 8 + payload.len();
         }

@@ -1,20 +1,36 @@
-//! How a record lies in a segment: `[len u32 LE][crc32c u32 LE][payload]` after a header of twenty bytes, which is
+//! How a record lies in a segment: `[len u32 LE][check u32 LE][payload]` after a header of twenty bytes, which is
 //! `XFJL`, the format version (u32 LE), a number no other segment has (u64 LE) and the CRC32C of these sixteen bytes.
+//!
+//! The check is the payload's CRC32C, exclusive-or a salt made of the segment's number: a file is used again for a later
+//! segment, and what an older life left behind the last record must not read as one.
 
 /// The header's length.
 pub(crate) const HEADER_LEN: usize = 20;
-const MAGIC_AND_VERSION: [u8; 8] = *b"XFJL\x01\0\0\0";
+const MAGIC_AND_VERSION: [u8; 8] = *b"XFJL\x02\0\0\0";
 /// Length and checksum before each payload.
 pub(crate) const FRAME_HEAD: usize = 8;
 /// No record is larger; a length above it is a torn or foreign one.
 pub(crate) const MAX_PAYLOAD: usize = 256 << 20;
 
-/// What stands before a payload.
+/// What stands before a payload, without the salt.
 pub(crate) fn head(len: u32, crc: u32) -> [u8; FRAME_HEAD] {
     let mut head = [0; FRAME_HEAD];
     head[..4].copy_from_slice(&len.to_le_bytes());
     head[4..].copy_from_slice(&crc.to_le_bytes());
     head
+}
+
+/// What the checks in the segment with this nonce are mixed with.
+pub(crate) const fn salt(nonce: u64) -> [u8; 4] {
+    let [a, b, c, d, e, f, g, h] = nonce.to_le_bytes();
+    [a ^ e, b ^ f, c ^ g, d ^ h]
+}
+
+/// Mixes the check of a head with a salt, or takes the salt out again.
+pub(crate) fn mix(head: &mut [u8], salt: [u8; 4]) {
+    for (byte, salt) in head[4..FRAME_HEAD].iter_mut().zip(salt) {
+        *byte ^= salt;
+    }
 }
 
 /// What lies at the start of `bytes`.
@@ -28,9 +44,10 @@ pub(crate) enum Frame<'a> {
     Torn,
 }
 
-/// Looks at the first frame of `bytes`.
-pub(crate) fn decode(bytes: &[u8]) -> Frame<'_> {
-    let (Some(len), Some(crc)) = (word(bytes, 0), word(bytes, 4)) else { return Frame::Short(FRAME_HEAD) };
+/// Looks at the first frame of `bytes`, which are from the segment with this nonce.
+pub(crate) fn decode(bytes: &[u8], nonce: u64) -> Frame<'_> {
+    let (Some(len), Some(check)) = (word(bytes, 0), word(bytes, 4)) else { return Frame::Short(FRAME_HEAD) };
+    let crc = check ^ u32::from_le_bytes(salt(nonce));
     let len = len as usize;
     if len == 0 || len > MAX_PAYLOAD {
         return Frame::Torn;
@@ -84,7 +101,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, Header, decode, head, header, read_header};
+    use super::{Frame, Header, decode, head, header, mix, read_header, salt};
 
     #[test]
     fn a_newer_version_is_told_from_a_damaged_header() {
@@ -92,7 +109,7 @@ mod tests {
         assert_eq!(read_header(&ours), Some(Header::Ours(0x0123_4567_89ab_cdef)));
         assert_eq!(read_header(&ours[..19]), None);
         let mut newer = ours;
-        newer[4] = 2;
+        newer[4] = 3;
         assert_eq!(read_header(&newer), Some(Header::Damaged));
         let crc = crc32c::crc32c(&newer[..16]);
         newer[16..].copy_from_slice(&crc.to_le_bytes());
@@ -101,16 +118,19 @@ mod tests {
 
     #[test]
     fn a_frame_reads_back_and_every_flipped_bit_is_refused() {
-        let frame = [&head(8, crc32c::crc32c(b"a record"))[..], b"a record"].concat();
-        assert_eq!(decode(&frame), Frame::Whole(b"a record"));
+        let nonce = 0x0123_4567_89ab_cdef;
+        let mut frame = [&head(8, crc32c::crc32c(b"a record"))[..], b"a record"].concat();
+        mix(&mut frame, salt(nonce));
+        assert_eq!(decode(&frame, nonce), Frame::Whole(b"a record"));
+        assert_eq!(decode(&frame, nonce + 1), Frame::Torn, "a record of another segment");
         for bit in 0..frame.len() * 8 {
             let mut damaged = frame.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(decode(&damaged), Frame::Whole(_)), "bit {bit}");
+            assert!(!matches!(decode(&damaged, nonce), Frame::Whole(_)), "bit {bit}");
         }
         for len in 0..frame.len() {
-            assert!(matches!(decode(&frame[..len]), Frame::Short(_)), "cut at {len}");
+            assert!(matches!(decode(&frame[..len], nonce), Frame::Short(_)), "cut at {len}");
         }
-        assert_eq!(decode(&[0; 32]), Frame::Torn, "zeros are no record");
+        assert_eq!(decode(&[0; 32], nonce), Frame::Torn, "zeros are no record");
     }
 }

@@ -17,10 +17,6 @@ use crate::files::{Files, SegmentFile};
 
 /// Failed ranges remembered for tickets that were not polled yet.
 const MAX_FAILURES: usize = 1024;
-/// Memory kept for reuse, so that a batch does not fault in fresh pages: that costs more than the write itself.
-const MAX_SPARE_BYTES: usize = 16 << 20;
-/// Buffers kept, however small.
-const MAX_SPARE: usize = 256;
 
 pub(super) struct Shared {
     pub mode: Mode,
@@ -45,7 +41,6 @@ pub(super) struct Shared {
     pub active: Mutex<(u64, u64)>,
     pub unsynced_bytes: AtomicU64,
     pub spool_bytes: AtomicU64,
-    spare: Mutex<Spare>,
     pub counters: Counters,
     pub acknowledges_before_write: bool,
 }
@@ -67,18 +62,24 @@ pub(super) struct Queue {
     pub buffer: Buffer,
     /// Sequence of the last record taken; the first is 1.
     pub last: u64,
-    /// True while the writer sleeps and must be woken.
-    pub parked: bool,
+    /// Whether the writer waits, and who has to wake it.
+    pub writer: WriterState,
     /// The syncer moved batches back: they are written again to a new segment.
     pub rewrite: bool,
     pub closed: bool,
     pub gap: Option<Gap>,
 }
 
-#[derive(Default)]
-struct Spare {
-    buffers: Vec<Buffer>,
-    n_bytes: usize,
+/// What the writer does while nothing is to be written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WriterState {
+    /// It is at work, or about to be.
+    #[default]
+    Awake,
+    /// It looks again by itself in a moment: only somebody who waits for a record wakes it.
+    Dozing,
+    /// It sleeps until it is woken.
+    Asleep,
 }
 
 /// Records that are missing, until a gap record says so in the journal.
@@ -89,29 +90,41 @@ pub(super) struct Gap {
     pub reason: &'static str,
 }
 
-/// Records that were written together.
+/// Records that belong together: they were written, or are to be written, in one piece.
+#[derive(Clone, Copy)]
 pub(super) struct Batch {
-    pub bytes: Buffer,
     /// Sequences `first..=last`.
     pub first: u64,
     pub last: u64,
-    /// How often a sync of its segment failed.
+    /// Bytes they take on the disk.
+    pub len: u64,
+    /// How often a sync of their segment failed.
     pub n_failed_syncs: u32,
+}
+
+/// A batch on the disk. Its bytes are not kept in memory: memory that is used again at once stays in the processor's caches,
+/// and a sync that fails leaves the bytes in the page cache, from where they are read back.
+pub(super) struct Written {
+    pub segment: Segment,
+    /// Offset in the segment.
+    pub at: u64,
+    pub batch: Batch,
 }
 
 /// A segment as the writer and the syncer share it.
 #[derive(Clone)]
 pub(super) struct Segment {
     pub seq: u64,
+    pub nonce: u64,
     pub file: Arc<dyn SegmentFile>,
 }
 
 #[derive(Default)]
 pub(super) struct Dirty {
     /// Written and not yet synced, oldest first.
-    pub batches: VecDeque<(Segment, Batch)>,
+    pub batches: VecDeque<Written>,
     /// To be written again, oldest first.
-    pub again: VecDeque<Batch>,
+    pub again: VecDeque<(Batch, Buffer)>,
     /// Highest sequence that was handed over or failed. Not the written mark: that one moves after the handing over, and
     /// the syncer may be done in between.
     pub seen: u64,
@@ -155,7 +168,6 @@ impl Shared {
             active: Mutex::new((recovered.next_seq, 0)),
             unsynced_bytes: AtomicU64::new(0),
             spool_bytes: AtomicU64::new(recovered.bytes),
-            spare: Mutex::default(),
             counters: Counters::default(),
             acknowledges_before_write: failpoints::acknowledges_before_write(),
         }
@@ -188,8 +200,8 @@ impl Shared {
 
     /// Moves the synced mark below the oldest record the disk may still lose.
     pub fn settle(&self, dirty: &Dirty) {
-        let batches = dirty.batches.iter().map(|(_, batch)| batch).chain(&dirty.again);
-        let to = match batches.map(|batch| batch.first).min() {
+        let written = dirty.batches.iter().map(|written| written.batch.first);
+        let to = match written.chain(dirty.again.iter().map(|(batch, _)| batch.first)).min() {
             Some(first) => first - 1,
             None => dirty.seen,
         };
@@ -259,26 +271,17 @@ impl Shared {
         self.work.notify_all();
     }
 
+    /// Somebody waits for a record: the writer looks at once.
+    pub fn hurry(&self) {
+        let mut queue = lock(&self.queue);
+        if std::mem::take(&mut queue.writer) != WriterState::Awake {
+            drop(queue);
+            self.work.notify_one();
+        }
+    }
+
     pub fn queued_bytes(&self) -> u64 {
         lock(&self.queue).buffer.len() as u64
-    }
-
-    /// An empty buffer, warm if there is one.
-    pub fn spare(&self) -> Buffer {
-        let mut spare = lock(&self.spare);
-        let buffer = spare.buffers.pop().unwrap_or_default();
-        spare.n_bytes -= buffer.capacity();
-        buffer
-    }
-
-    /// Takes a buffer back.
-    pub fn recycle(&self, mut buffer: Buffer) {
-        buffer.clear();
-        let mut spare = lock(&self.spare);
-        if spare.buffers.len() < MAX_SPARE && spare.n_bytes + buffer.capacity() <= MAX_SPARE_BYTES {
-            spare.n_bytes += buffer.capacity();
-            spare.buffers.push(buffer);
-        }
     }
 }
 
@@ -316,7 +319,12 @@ pub(super) fn submit(shared: &Arc<Shared>, record: &Record) -> Result<Ticket, Su
     }
     queue.last += 1;
     let seq = queue.last;
-    let wake = std::mem::take(&mut queue.parked);
+    // In strict mode the sync of a request runs beside its call and must begin at once.
+    let wake =
+        queue.writer == WriterState::Asleep || queue.writer == WriterState::Dozing && shared.mode == Mode::Strict;
+    if wake {
+        queue.writer = WriterState::Awake;
+    }
     drop(queue);
     if wake {
         shared.work.notify_one();

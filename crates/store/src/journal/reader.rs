@@ -121,7 +121,7 @@ impl Reader {
             if self.torn {
                 return self.leave_segment();
             }
-            let needed = match frame::decode(&self.held[self.at..]) {
+            let needed = match frame::decode(&self.held[self.at..], self.position.nonce) {
                 Frame::Whole(payload) => {
                     let len = payload.len();
                     let start = self.at + FRAME_HEAD;

@@ -81,19 +81,19 @@ fn scan(files: &dyn Files, seq: u64) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let mut tail = Tail { files, seq, end: 0, held: Vec::new(), chunk: vec![0; CHUNK] };
     tail.fill(HEADER_LEN)?;
-    match frame::read_header(&tail.held) {
-        Some(Header::Ours(_)) => {}
+    let nonce = match frame::read_header(&tail.held) {
+        Some(Header::Ours(nonce)) => nonce,
         // A damaged header was never synced: nothing behind it was promised to survive the power.
         None | Some(Header::Damaged) => return Ok(scan),
         Some(Header::OtherVersion) => {
             scan.foreign = true;
             return Ok(scan);
         }
-    }
+    };
     scan.good = HEADER_LEN as u64;
     let mut at = HEADER_LEN;
     loop {
-        match frame::decode(&tail.held[at..]) {
+        match frame::decode(&tail.held[at..], nonce) {
             Frame::Whole(payload) => {
                 let size = frame::FRAME_HEAD + payload.len();
                 at += size;

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Mode;
-use super::queue::{Dirty, Segment, Shared, lock};
+use super::buffer::Buffer;
+use super::frame::{self, FRAME_HEAD, Frame};
+use super::queue::{Dirty, Segment, Shared, Written, lock};
 use crate::failpoint;
 
 /// A batch whose sync fails this often is given up in the modes whose tickets wait for it or never do.
@@ -58,7 +60,7 @@ fn next(shared: &Shared, last: Option<Instant>, n_failed: u32) -> Option<Vec<Seg
 /// The segments with something to sync, oldest first.
 pub(super) fn segments(dirty: &Dirty) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
-    for (segment, _) in &dirty.batches {
+    for Written { segment, .. } in &dirty.batches {
         if segments.last().is_none_or(|last| last.seq != segment.seq) {
             segments.push(segment.clone());
         }
@@ -88,7 +90,7 @@ pub(super) struct Syncing<'a> {
 impl<'a> Syncing<'a> {
     pub(super) fn start(shared: &'a Shared, segment: &'a Segment) -> Option<Syncing<'a>> {
         let dirty = lock(&shared.dirty);
-        let n_batches = dirty.batches.iter().take_while(|(of, _)| of.seq == segment.seq).count();
+        let n_batches = dirty.batches.iter().take_while(|written| written.segment.seq == segment.seq).count();
         let new = segment.seq > dirty.dir_synced;
         (n_batches > 0).then_some(Syncing { shared, segment, n_batches, new })
     }
@@ -110,9 +112,8 @@ impl<'a> Syncing<'a> {
             Ok(()) => {
                 dirty.dir_synced = dirty.dir_synced.max(self.segment.seq);
                 shared.counters.syncs.fetch_add(1, Ordering::Relaxed);
-                for (_, batch) in dirty.batches.drain(..self.n_batches) {
-                    shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
-                    shared.recycle(batch.bytes);
+                for written in dirty.batches.drain(..self.n_batches) {
+                    shared.unsynced_bytes.fetch_sub(written.batch.len, Ordering::Relaxed);
                 }
                 shared.settle(&dirty);
                 true
@@ -130,19 +131,51 @@ impl<'a> Syncing<'a> {
     }
 }
 
-/// After a failed sync the kernel may have dropped the pages: the segment is never synced again and nothing in it counts
-/// as durable. What memory still holds is written to a new one.
+/// After a failed sync the kernel takes the pages for clean, and no later sync writes them: the segment is never synced again
+/// and nothing in it counts as durable. Its unsynced records are read back at once, before their pages can be given up, and
+/// written to a new one. What cannot be read back whole is lost with the power, and is told.
 fn poison(shared: &Shared, dirty: &mut Dirty, seq: u64) {
     dirty.poisoned = dirty.poisoned.max(seq);
-    while dirty.batches.front().is_some_and(|(segment, _)| segment.seq <= seq) {
-        let Some((_, mut batch)) = dirty.batches.pop_front() else { break };
+    while let Some(mut written) = dirty.batches.pop_front_if(|written| written.segment.seq <= seq) {
+        let batch = &mut written.batch;
         batch.n_failed_syncs += 1;
-        if shared.mode != Mode::Durable && batch.n_failed_syncs >= MAX_FAILED_SYNCS {
-            shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
-            shared.fail(batch.first, batch.last, io::ErrorKind::Other);
-        } else {
-            dirty.again.push_back(batch);
+        let given_up = shared.mode != Mode::Durable && batch.n_failed_syncs >= MAX_FAILED_SYNCS;
+        let read = if given_up { Err(io::ErrorKind::Other.into()) } else { read_back(shared, &written) };
+        let batch = written.batch;
+        match read {
+            Ok(bytes) => dirty.again.push_back((batch, bytes)),
+            Err(error) => {
+                let n_records = batch.last + 1 - batch.first;
+                tracing::error!(%error, segment = seq, n_records, "journal records may be lost with the power");
+                shared.unsynced_bytes.fetch_sub(batch.len, Ordering::Relaxed);
+                shared.fail(batch.first, batch.last, error.kind());
+            }
         }
     }
     shared.settle(dirty);
+}
+
+/// The records of a batch as the segment has them now.
+fn read_back(shared: &Shared, written: &Written) -> io::Result<Buffer> {
+    let Written { segment, at, batch } = written;
+    let mut bytes = vec![0; usize::try_from(batch.len).map_err(io::Error::other)?];
+    let mut n_read = 0;
+    while n_read < bytes.len() {
+        match shared.files.read(segment.seq, at + n_read as u64, &mut bytes[n_read..]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => n_read += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut buffer = Buffer::default();
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        let Frame::Whole(payload) = frame::decode(rest, segment.nonce) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        buffer.push_payload(payload).map_err(io::Error::other)?;
+        rest = &rest[FRAME_HEAD + payload.len()..];
+    }
+    Ok(buffer)
 }

@@ -83,6 +83,9 @@ impl Future for Ticket {
                 None => waiters.push_back(Waiter { seq: self.seq, waker: context.waker().clone() }),
             }
             drop(waiters);
+            if !self.registered {
+                shared.hurry();
+            }
             self.registered = true;
         }
         Poll::Pending

@@ -11,9 +11,16 @@ use wire::record::{GapRecord, Record};
 use super::Mode;
 use super::buffer::Buffer;
 use super::frame::{self, HEADER_LEN};
-use super::queue::{Batch, Gap, Queue, Segment, Shared, lock, unix_micros};
+use super::queue::{Batch, Gap, Queue, Segment, Shared, WriterState, Written, lock, unix_micros};
 use crate::failpoint;
 
+/// The longest that a record waits for company when nobody waits for it: a request is then written together with its answer,
+/// one write and one waking of this thread for both.
+const LINGER: Duration = Duration::from_millis(5);
+/// How often the writer looks by itself after the last record. It sleeps then, until it is woken.
+const DOZES: u32 = 20;
+/// A buffer that grew larger than this is not used again.
+const MAX_SPARE: usize = 16 << 20;
 /// How long the writer waits before it tries again to save what a poisoned segment may have lost.
 const RETRY: Duration = Duration::from_millis(100);
 /// How often a closing journal waits for a sync, and how often it tries a disk that takes nothing.
@@ -37,12 +44,24 @@ pub(super) struct Writer<'a> {
     current: Option<Current>,
     /// Sequence of the last record taken from the queue.
     taken: u64,
+    /// Swapped with the queue's: memory that was just written is still in the processor's caches.
+    spare: Buffer,
 }
 
 struct Current {
     segment: Segment,
     /// Length up to which the segment is good.
     len: u64,
+}
+
+impl Current {
+    /// Nothing more is appended: what an older life of the file left behind the last record goes. When it stays, a reader
+    /// takes it for a torn record.
+    fn seal(self) {
+        if let Err(error) = self.segment.file.truncate(self.len) {
+            tracing::debug!(%error, segment = self.segment.seq, "journal segment not cut to its length");
+        }
+    }
 }
 
 struct Work {
@@ -54,43 +73,48 @@ struct Work {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(shared: &'a Shared, first_seq: u64) -> Writer<'a> {
-        Writer { shared, next_seq: first_seq, current: None, taken: 0 }
+        Writer { shared, next_seq: first_seq, current: None, taken: 0, spare: Buffer::default() }
     }
 
     /// Does what waits now; a test drives the writer with it, step by step.
     #[cfg(test)]
     pub(super) fn step(&mut self) {
-        let work = self.swap(&mut lock(&self.shared.queue), Buffer::default());
+        let work = self.swap(&mut lock(&self.shared.queue));
         self.turn(work);
     }
 
     /// Waits for work; `None` when the journal is closed and nothing waits.
     fn take(&mut self) -> Option<Work> {
-        let spare = self.shared.spare();
         let mut retry = !lock(&self.shared.dirty).again.is_empty();
         let mut queue = lock(&self.shared.queue);
+        let mut n_dozes = 0;
         while queue.buffer.is_empty() && !queue.rewrite {
             if queue.closed {
                 return None;
             }
-            queue.parked = true;
             let work = &self.shared.work;
             if retry {
+                queue.writer = WriterState::Asleep;
                 queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
                 queue.rewrite = true;
                 retry = false;
+            } else if n_dozes < DOZES {
+                queue.writer = WriterState::Dozing;
+                queue = work.wait_timeout(queue, LINGER).unwrap_or_else(PoisonError::into_inner).0;
+                n_dozes += 1;
             } else {
+                queue.writer = WriterState::Asleep;
                 queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
         }
-        Some(self.swap(&mut queue, spare))
+        Some(self.swap(&mut queue))
     }
 
     /// Takes everything that waits.
-    fn swap(&mut self, queue: &mut Queue, spare: Buffer) -> Work {
-        queue.parked = false;
+    fn swap(&mut self, queue: &mut Queue) -> Work {
+        queue.writer = WriterState::Awake;
         queue.rewrite = false;
-        let bytes = std::mem::replace(&mut queue.buffer, spare);
+        let bytes = std::mem::replace(&mut queue.buffer, std::mem::take(&mut self.spare));
         let (first, last) = (self.taken + 1, queue.last);
         self.taken = last;
         Work { bytes, first, last, gap: queue.gap.take() }
@@ -107,17 +131,18 @@ impl<'a> Writer<'a> {
             tracing::error!(%error, "gap record not encoded");
         }
         if work.bytes.is_empty() {
-            return self.shared.recycle(work.bytes);
+            return self.recycle(work.bytes);
         }
-        match self.write(&work.bytes) {
-            Ok(segment) => {
+        let len = work.bytes.len() as u64;
+        let batch = Batch { first: work.first, last: work.last, len, n_failed_syncs: 0 };
+        match self.write(&mut work.bytes) {
+            Ok((segment, at)) => {
                 let counters = &self.shared.counters;
                 counters.records.fetch_add(work.last + 1 - work.first, Ordering::Relaxed);
-                counters.bytes.fetch_add(work.bytes.len() as u64, Ordering::Relaxed);
+                counters.bytes.fetch_add(len, Ordering::Relaxed);
                 counters.batches.fetch_add(1, Ordering::Relaxed);
-                let batch = Batch { bytes: work.bytes, first: work.first, last: work.last, n_failed_syncs: 0 };
-                self.shared.unsynced_bytes.fetch_add(batch.bytes.len() as u64, Ordering::Relaxed);
-                self.hand_over(segment, batch);
+                self.shared.unsynced_bytes.fetch_add(len, Ordering::Relaxed);
+                self.hand_over(Written { segment, at, batch }, work.bytes);
                 self.shared.advance(&self.shared.written, work.last);
             }
             Err(error) => {
@@ -132,49 +157,58 @@ impl<'a> Writer<'a> {
                 dirty.seen = dirty.seen.max(work.last);
                 self.shared.settle(&dirty);
                 drop(dirty);
-                self.shared.recycle(work.bytes);
+                self.recycle(work.bytes);
             }
         }
     }
 
     /// Gives a written batch to the syncer, or back to ourselves when its segment was poisoned meanwhile.
-    fn hand_over(&self, segment: Segment, batch: Batch) {
+    fn hand_over(&mut self, written: Written, bytes: Buffer) {
         let mut dirty = lock(&self.shared.dirty);
-        dirty.seen = dirty.seen.max(batch.last);
-        if dirty.poisoned >= segment.seq {
-            dirty.again.push_back(batch);
+        dirty.seen = dirty.seen.max(written.batch.last);
+        if dirty.poisoned >= written.segment.seq {
+            dirty.again.push_back((written.batch, bytes));
             drop(dirty);
             lock(&self.shared.queue).rewrite = true;
             return;
         }
-        dirty.batches.push_back((segment, batch));
-        if std::mem::take(&mut dirty.parked) {
-            drop(dirty);
+        dirty.batches.push_back(written);
+        let wake = std::mem::take(&mut dirty.parked);
+        drop(dirty);
+        if wake {
             self.shared.dirty_work.notify_one();
+        }
+        self.recycle(bytes);
+    }
+
+    /// Keeps a buffer for the next batch. The bodies it held on to are let go.
+    fn recycle(&mut self, mut buffer: Buffer) {
+        buffer.clear();
+        if buffer.capacity() <= MAX_SPARE {
+            self.spare = buffer;
         }
     }
 
     /// Leaves a poisoned segment, and writes what it may have lost to a new one. Records may then be there twice, which
     /// is harmless: the database takes each id once.
     fn save_again(&mut self) {
-        let again = {
+        let (poisoned, again) = {
             let mut dirty = lock(&self.shared.dirty);
-            if self.current.as_ref().is_some_and(|current| dirty.poisoned >= current.segment.seq) {
-                self.current = None;
-            }
-            std::mem::take(&mut dirty.again)
+            (dirty.poisoned, std::mem::take(&mut dirty.again))
         };
-        let mut left: VecDeque<Batch> = VecDeque::new();
-        for batch in again {
+        let left = self.current.take_if(|current| poisoned >= current.segment.seq);
+        left.into_iter().for_each(Current::seal);
+        let mut left: VecDeque<(Batch, Buffer)> = VecDeque::new();
+        for (batch, mut bytes) in again {
             // Once one fails the others keep their order behind it.
-            let written = if left.is_empty() { self.write(&batch.bytes) } else { Err(io::ErrorKind::Other.into()) };
+            let written = if left.is_empty() { self.write(&mut bytes) } else { Err(io::ErrorKind::Other.into()) };
             match written {
-                Ok(segment) => self.hand_over(segment, batch),
-                Err(_) if self.shared.mode == Mode::Durable => left.push_back(batch),
+                Ok((segment, at)) => self.hand_over(Written { segment, at, batch }, bytes),
+                Err(_) if self.shared.mode == Mode::Durable => left.push_back((batch, bytes)),
                 Err(error) => {
                     self.shared.counters.write_errors.fetch_add(1, Ordering::Relaxed);
                     self.shared.fail(batch.first, batch.last, error.kind());
-                    self.shared.unsynced_bytes.fetch_sub(batch.bytes.len() as u64, Ordering::Relaxed);
+                    self.shared.unsynced_bytes.fetch_sub(batch.len, Ordering::Relaxed);
                 }
             }
         }
@@ -185,13 +219,17 @@ impl<'a> Writer<'a> {
         self.shared.settle(&dirty);
     }
 
-    /// Appends whole: what a failed append left behind is taken back, else the segment is left for good.
-    fn write(&mut self, bytes: &Buffer) -> io::Result<Segment> {
+    /// Appends whole, and says where: what a failed append left behind is taken back, else the segment is left for good.
+    fn write(&mut self, bytes: &mut Buffer) -> io::Result<(Segment, u64)> {
         let shared = self.shared;
         let mut current = match self.current.take() {
             Some(current) if current.len < shared.segment_bytes => current,
-            _ => self.rotate()?,
+            full => {
+                full.into_iter().for_each(Current::seal);
+                self.rotate()?
+            }
         };
+        bytes.belong_to(current.segment.nonce);
         failpoint!("journal.before_write");
         if let Err((error, done)) = append(&current.segment, &mut bytes.slices()) {
             match current.segment.file.truncate(current.len) {
@@ -203,12 +241,13 @@ impl<'a> Writer<'a> {
             return Err(error);
         }
         failpoint!("journal.after_write");
+        let at = current.len;
         current.len += bytes.len() as u64;
         shared.spool_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         *lock(&shared.active) = (current.segment.seq, current.len);
         let segment = current.segment.clone();
         self.current = Some(current);
-        Ok(segment)
+        Ok((segment, at))
     }
 
     fn rotate(&mut self) -> io::Result<Current> {
@@ -219,8 +258,9 @@ impl<'a> Writer<'a> {
                 other => break other?,
             }
         };
-        let segment = Segment { seq: self.next_seq, file };
-        if let Err((error, _)) = append(&segment, &mut [IoSlice::new(&frame::header(nonce()))]) {
+        let nonce = nonce();
+        let segment = Segment { seq: self.next_seq, nonce, file };
+        if let Err((error, _)) = append(&segment, &mut [IoSlice::new(&frame::header(nonce))]) {
             if self.shared.files.delete(segment.seq).is_err() {
                 // Left behind without a header; a reader skips it.
                 self.next_seq += 1;
@@ -265,7 +305,8 @@ impl<'a> Writer<'a> {
         let mut dirty = lock(&self.shared.dirty);
         let (batches, again) = (std::mem::take(&mut dirty.batches), std::mem::take(&mut dirty.again));
         let mut n_records = 0;
-        for batch in batches.into_iter().map(|(_, batch)| batch).chain(again) {
+        let written = batches.into_iter().map(|written| written.batch);
+        for batch in written.chain(again.into_iter().map(|(batch, _)| batch)) {
             n_records += batch.last + 1 - batch.first;
             if self.shared.mode == Mode::Strict {
                 self.shared.fail(batch.first, batch.last, io::ErrorKind::TimedOut);

@@ -153,6 +153,56 @@ fn a_failed_sync_poisons_the_segment_and_the_records_are_written_again() {
 }
 
 #[test]
+fn what_a_failed_sync_makes_unreadable_is_counted_as_lost() {
+    let disk = SimulatedFiles::new(1);
+    let journal = open(&disk, Mode::Durable);
+    journal.submit(&record(0)).unwrap().wait_blocking().unwrap();
+    while journal.counts().unsynced_bytes > 0 {
+        std::thread::yield_now();
+    }
+    disk.set(|faults| (faults.n_failing_syncs, faults.forgets_pages) = (1, true));
+    journal.submit(&record(1)).unwrap().wait_blocking().unwrap();
+    while journal.counts().unsynced_bytes > 0 {
+        std::thread::yield_now();
+    }
+    journal.submit(&record(2)).unwrap().wait_blocking().unwrap();
+    journal.shutdown();
+    assert_eq!(journal.counts().failed, 1);
+    assert_eq!(journal.counts().unsynced_bytes, 0);
+    assert_eq!(read_all(&journal).0, [0, 2]);
+}
+
+#[test]
+fn a_request_and_its_quick_answer_are_one_write() {
+    let journal = open(&SimulatedFiles::new(1), Mode::Durable);
+    // The first record wakes the writer; after it the writer looks by itself for a while.
+    journal.submit(&record(0)).unwrap().wait_blocking().unwrap();
+    let mut n_together = 0;
+    for number in 1..=20 {
+        let before = journal.counts().batches;
+        let request = journal.submit(&record(2 * number)).unwrap();
+        let answer = journal.submit(&record(2 * number + 1)).unwrap();
+        answer.wait_blocking().unwrap();
+        assert_eq!(request.peek(), Some(Ok(())));
+        n_together += u32::from(journal.counts().batches - before == 1);
+    }
+    // Now and then the writer looks exactly between the two.
+    assert!(n_together >= 10, "{n_together} of 20");
+}
+
+#[test]
+fn a_record_that_nobody_waits_for_is_written_soon() {
+    let journal = open(&SimulatedFiles::new(1), Mode::Durable);
+    for number in 0..3 {
+        let ticket = journal.submit(&record(number)).unwrap();
+        while ticket.peek().is_none() {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(read_all(&journal).0, [0, 1, 2]);
+}
+
+#[test]
 fn strict_fails_its_tickets_when_no_sync_works() {
     let disk = SimulatedFiles::new(1);
     let journal = open(&disk, Mode::Strict);
