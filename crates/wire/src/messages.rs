@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a whole answer | [`answer::inspect`] |
 //! | one event of a stream | [`event::inspect`], and [`Tokens::update`] over all events for the usage |
+//! | whether a stream has the format asked for | [`content::Accumulator`] |
 //! | what a caller reads when a request fails | [`error::body`] with [`error::status`], in a stream [`error::event`] |
 //! | what a provider's error means | [`error::kind`] |
 //! | a request that goes to a real Anthropic endpoint after other models have answered | [`thinking::without_ours`] |
@@ -13,6 +14,7 @@
 //! Sources: the types of the official Python SDK, version 2.14, and the API reference of version 2026-10-21.
 
 pub mod answer;
+pub mod content;
 pub mod error;
 pub mod event;
 pub mod thinking;

@@ -3,7 +3,9 @@
 //! When another model's reasoning is shown to a caller that speaks Messages, its block needs a signature, and only Anthropic
 //! can sign. Crossfade puts [`SIGNATURE`] there. A caller sends the block back with the next turn, and Anthropic refuses a
 //! request with a signature it did not make: a rollback would break every open conversation. So these blocks are cut out of a
-//! request before it goes to a real Anthropic endpoint.
+//! request before it goes to a real Anthropic endpoint. What cannot be helped: a model that was told to think, with the results
+//! of tools as the last message, may insist on the thinking that led to the calls. Such a request fails at Anthropic, and the
+//! caller's next try without `thinking` does not.
 
 use std::ops::Range;
 

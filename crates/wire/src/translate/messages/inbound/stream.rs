@@ -4,6 +4,8 @@
 //! another one waits until the arguments of the open one are a whole object. Servers that send calls one after the other,
 //! all that are known, never make one wait.
 
+use std::fmt;
+
 use super::answer::{Asked, call_id, write_usage};
 use super::arguments::{State, Tracker};
 use super::stop::{Stop, chat_tokens};
@@ -21,8 +23,10 @@ use crate::translate::messages::{is_error, malformed};
 /// More calls than this in one answer are a fault of the server's.
 const MAX_CALLS: usize = 1024;
 
+/// The most bytes that wait for the end of a call: as many as the gateway gathers of an answer elsewhere.
+const MAX_WAITING_BYTES: usize = crate::openai::content::MAX_BYTES;
+
 /// Translates one streamed answer. The contract is that of [`crate::translate`].
-#[derive(Debug)]
 pub struct Stream {
     /// Letters and digits of the answer's id.
     id: String,
@@ -57,7 +61,7 @@ enum Block {
     Call(usize),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Call {
     /// What the server counts it as.
     index: u64,
@@ -68,6 +72,13 @@ struct Call {
     waiting: Vec<u8>,
     begun: bool,
     ended: bool,
+}
+
+/// Without what the model says.
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("phase", &self.phase).field("n_blocks", &self.n_blocks).finish_non_exhaustive()
+    }
 }
 
 impl Stream {
@@ -200,6 +211,7 @@ impl Stream {
         for text in [content, refusal].into_iter().filter(|text| !text.is_empty()) {
             if self.waits_for_call() {
                 self.late_text.extend_from_slice(text);
+                self.check_waiting()?;
             } else {
                 self.switch_to(Block::Text);
                 self.send_delta("text_delta", "text", text);
@@ -253,8 +265,17 @@ impl Stream {
         }
         match call.arguments.state() {
             State::Broken => return Err(Failure::new(FailureKind::Malformed, "arguments that are no JSON object")),
-            _ if call.ended && !call.waiting.is_empty() => call.waiting.clear(),
+            _ if call.ended => call.waiting.clear(),
             _ => self.advance(),
+        }
+        if self.calls[at].waiting.is_empty() { Ok(()) } else { self.check_waiting() }
+    }
+
+    /// Whether there is room for what waits.
+    fn check_waiting(&self) -> Result<(), Failure> {
+        let n_bytes = self.calls.iter().map(|call| call.waiting.len()).sum::<usize>() + self.late_text.len();
+        if n_bytes > MAX_WAITING_BYTES {
+            return Err(Failure::new(FailureKind::Malformed, "calls interleaved beyond the limit"));
         }
         Ok(())
     }

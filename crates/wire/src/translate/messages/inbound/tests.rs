@@ -237,3 +237,18 @@ fn nothing_follows_the_end() {
     assert!(more.is_empty() && failure.is_none());
     assert!(stream.fail(&crate::openai::ErrorBody::new("x", "y")).is_empty());
 }
+
+#[test]
+fn calls_that_wait_for_others_without_end_are_a_failure() {
+    let call = |index: u32, arguments: &str| {
+        let function = format!(r#""function":{{"name":"f","arguments":"{arguments}"}}"#);
+        format!("data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"index\":{index},{function}}}]}}}}]}}\n\n")
+    };
+    let piece = "x".repeat(500_000);
+    let mut sse = call(0, "{") + &call(1, "{");
+    (0..20).for_each(|_| sse += &call(1, &piece));
+    check_failure(&sse, FailureKind::Malformed);
+    let mut many = String::new();
+    (0..1025).for_each(|index| many += &call(index, "{}"));
+    check_failure(&many, FailureKind::Malformed);
+}

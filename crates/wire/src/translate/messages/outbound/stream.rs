@@ -1,5 +1,7 @@
 //! A Messages stream as the chunks of a chat answer.
 
+use std::fmt;
+
 use super::answer::{Asked, finish_reason, write_usage};
 use crate::failure::{Failure, FailureKind};
 use crate::messages::{Tokens, error};
@@ -10,8 +12,10 @@ use crate::translate::messages::json::Json;
 use crate::translate::messages::malformed;
 use crate::translate::messages::view::{Members, View};
 
+/// More open blocks than this are a fault of the server's: the dialect has one at a time.
+const MAX_OPEN: usize = 64;
+
 /// Translates one streamed answer. The contract is that of [`crate::translate`].
-#[derive(Debug)]
 pub struct Stream {
     /// The members every chunk begins with.
     head: Vec<u8>,
@@ -35,7 +39,6 @@ enum Phase {
     Over,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
 enum Block {
     Text,
     Thinking,
@@ -46,6 +49,13 @@ enum Block {
     },
     /// One that chat has no word for.
     Other,
+}
+
+/// Without what the model says.
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("phase", &self.phase).field("n_calls", &self.n_calls).finish_non_exhaustive()
+    }
 }
 
 impl Stream {
@@ -156,6 +166,9 @@ impl Stream {
     fn block_start(&mut self, mut data: Members<'_>) -> Result<(), Failure> {
         self.start();
         let index = index(&mut data)?;
+        if self.blocks.len() == MAX_OPEN {
+            return Err(incomplete("blocks that do not end"));
+        }
         let block = data.take("content_block").ok_or_else(|| incomplete("a block that is none"))?;
         let mut block = block.members().map_err(malformed)?;
         let kind = block.take("type").and_then(View::text).unwrap_or_default();
