@@ -4,7 +4,7 @@
 use wire::capability::{Capability, Treatment, Unsupported, translate};
 use wire::multipart;
 use wire::record::{Adaptation, AdaptationAction, Endpoint, Service};
-use wire::splice::{Patch, Pieces, SystemPrompt};
+use wire::splice::{Patch, Pieces, SystemPrompt, json_string};
 
 use crate::parse::Parsed;
 use crate::snapshot::Target;
@@ -58,7 +58,7 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Re
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
     let usage_added = change(&mut patch, request, target, route).map_err(NotCopied::Unsupported)?;
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
-    let takes_store = request.endpoint == Endpoint::ChatCompletions;
+    let takes_store = matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
     if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
         patch.store_false();
     }
@@ -89,12 +89,18 @@ fn change(patch: &mut Patch<'_>, request: &Parsed, target: &Target, route: &str)
     if usage_added {
         patch.include_usage();
     }
-    if request.endpoint == Endpoint::ChatCompletions
-        && let Some(prompt) = &target.prompt
-    {
-        patch.system_prompt(&SystemPrompt::Replace(prompt.system.clone()));
+    if let Some(prompt) = &target.prompt {
+        match request.endpoint {
+            Endpoint::ChatCompletions => patch.system_prompt(&SystemPrompt::Replace(prompt.system.clone())),
+            Endpoint::Responses => patch.set("instructions", json_string(&prompt.system)),
+            Endpoint::Messages => patch.set("system", json_string(&prompt.system)),
+            _ => {}
+        }
     }
-    translate(&target.provider.capabilities, &request.body, &request.view, patch)?;
+    // What is known of servers is known of these.
+    if matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings) {
+        translate(&target.provider.capabilities, &request.body, &request.view, patch)?;
+    }
     for (from, to) in &parameters.rename {
         patch.rename(from, to);
     }

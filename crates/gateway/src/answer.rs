@@ -5,8 +5,10 @@ use std::time::SystemTime;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use wire::failure::{Failure, FailureKind};
+use wire::messages;
 use wire::openai::answer::{self as dialect, AnswerFacts};
-use wire::record::{AttemptRecord, Service};
+use wire::openai::response;
+use wire::record::{AttemptRecord, Endpoint, Service};
 use wire::usage::Usage;
 
 use crate::parse::Parsed;
@@ -37,7 +39,13 @@ pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, b
     if let Some(failure) = providers::error_in_body(body) {
         return Err(failure);
     }
-    let facts = dialect::inspect(body);
+    if request.endpoint == Endpoint::Messages {
+        return message(request, body);
+    }
+    let facts = match request.endpoint {
+        Endpoint::Responses => response::inspect(body),
+        _ => dialect::inspect(body),
+    };
     if facts.is_error_object {
         return Err(Failure::new(FailureKind::ErrorInBody, "an error object with a status of success"));
     }
@@ -52,6 +60,20 @@ pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, b
     Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, format_valid })
 }
 
+/// An answer of Anthropic's.
+fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
+    let facts = messages::answer::inspect(body);
+    if facts.is_error_object {
+        let kind = facts.error_type.as_deref().map_or(FailureKind::ErrorInBody, messages::error::kind);
+        return Err(Failure::new(kind, "an error object with a status of success"));
+    }
+    if !facts.valid || !facts.has_answer {
+        return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
+    }
+    let format_valid = facts.format_valid(body, request.view.response_format);
+    Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, format_valid })
+}
+
 /// An answer that is no text of a model: it must be what its type says, and no error.
 fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
@@ -62,11 +84,7 @@ fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
 }
 
 /// Judges a stream by what it told.
-pub(crate) fn stream(request: &Parsed, upstream: &Upstream) -> Judged {
+pub(crate) fn stream(upstream: &Upstream) -> Judged {
     let seen = upstream.seen();
-    Judged {
-        usage: seen.usage,
-        finish_reason: seen.finish_reason.clone(),
-        format_valid: upstream.format().and_then(|format| format.format_valid(request.view.response_format)),
-    }
+    Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), format_valid: upstream.format_valid() }
 }

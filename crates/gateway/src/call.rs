@@ -16,6 +16,7 @@ use wire::sse::Event;
 
 use crate::record::Exchange;
 use crate::relay::bytes::Pieces;
+use crate::translate::Translator;
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -45,10 +46,31 @@ pub(crate) enum Content {
 pub(crate) struct Open {
     pub(crate) upstream: Upstream,
     /// What the caller gets first, and what is known of it.
-    pub(crate) held: Vec<(Event, ChunkFacts)>,
+    pub(crate) held: Vec<Heard>,
     /// What came together with it and was not looked at.
     pub(crate) rest: Vec<Event>,
     pub(crate) usage_added: bool,
+    /// Says it in the caller's dialect, when that is another.
+    pub(crate) translator: Option<Translator>,
+}
+
+/// One event of a stream, looked at.
+pub(crate) struct Heard {
+    pub(crate) event: Event,
+    pub(crate) facts: ChunkFacts,
+    /// The same in the caller's dialect, when that is another.
+    pub(crate) said: Option<Bytes>,
+}
+
+/// Looks at an event, and says it in the caller's dialect when that is another.
+pub(crate) fn hear(
+    upstream: &mut Upstream,
+    translator: &mut Option<Translator>,
+    event: Event,
+) -> Result<Heard, Failure> {
+    let facts = upstream.look(&event)?;
+    let said = translator.as_mut().map(|translator| translator.event(&event)).transpose()?;
+    Ok(Heard { event, facts, said })
 }
 
 /// Why there is no answer.

@@ -30,5 +30,6 @@ mod relay;
 mod resolve;
 pub mod shadow;
 mod socket;
+mod translate;
 mod upstream;
 mod worker;

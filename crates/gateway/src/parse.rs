@@ -38,6 +38,19 @@ pub(crate) struct Parsed {
 }
 
 impl Parsed {
+    /// The same request in another dialect, as it is said to one target. It counts as a body of its own.
+    pub(crate) fn said_as(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        (limits, bodies): (&Limits, &Arc<Bodies>),
+    ) -> Result<Self, Refusal> {
+        let mut held = Held::nothing(bodies);
+        held.grow(body.len(), limits).map_err(|failure| Refusal::of(&failure))?;
+        let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
+        Ok(Self { endpoint, body, view, boundary: None, beside: Beside::default(), _held: held })
+    }
+
     pub(crate) fn model(&self) -> &str {
         &self.view.model
     }

@@ -24,6 +24,7 @@ use crate::observe;
 use crate::parse::Parsed;
 use crate::shadow::Pair;
 use crate::snapshot::{Route, Target};
+use crate::translate::Marks;
 use crate::worker::{Destination, Prepared, Worker};
 
 /// How long an answer waits for its record. A disk that hangs for longer is one that does not take records.
@@ -208,6 +209,11 @@ impl Exchange {
             Some(ticket) => on_record(&self.worker, ticket).await,
             None => Ok(()),
         }
+    }
+
+    /// What ids and times of a translated answer are made from.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks { id: self.id, created_us: self.arrival.unix_us }
     }
 
     /// Keeps bytes of the answer for the record, up to the limit.

@@ -11,16 +11,18 @@ use http::header::{HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use providers::ReplyBody;
 use wire::failure::{Failure, FailureKind};
-use wire::openai::Refusal;
-use wire::openai::chunk::{ChunkFacts, Disposition};
-use wire::record::ExchangeOutcome;
+use wire::messages;
+use wire::openai::chunk::Disposition;
+use wire::openai::{ErrorBody, Refusal, typed};
+use wire::record::{Endpoint, ExchangeOutcome};
 use wire::sse::{self, Event, EventKind};
 
 use crate::answer;
 use crate::body::{Body, Ending, Outlet};
-use crate::call::{Content, Dead, Open, Opened, end_attempt, note};
+use crate::call::{Content, Dead, Heard, Open, Opened, end_attempt, hear, note};
 use crate::record::{Exchange, Served, micros, on_record};
 use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, TARGET, id_value};
+use crate::translate::Translator;
 use crate::upstream::Upstream;
 
 /// How long the end of a body may take after `[DONE]` before its connection is given up.
@@ -127,15 +129,15 @@ async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {
 
 /// Sends a stream, frame by frame, and ends it.
 async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
-    let Open { mut upstream, held, rest, usage_added } = open;
+    let Open { mut upstream, held, rest, usage_added, mut translator } = open;
     let mut frame = Frame::default();
-    for (event, facts) in held {
-        exchange.keep(&event.raw);
-        frame.take(&event, &facts, usage_added);
+    for heard in held {
+        exchange.keep(&heard.event.raw);
+        frame.take(heard, usage_added);
     }
     let mut events = rest;
     let ended = loop {
-        match forward(&mut exchange, &mut upstream, &mut frame, (&mut events, usage_added)) {
+        match forward(&mut exchange, (&mut upstream, &mut translator), &mut frame, (&mut events, usage_added)) {
             Ok(true) => break Ok(()),
             Ok(false) => {}
             Err(failure) => break Err(failure),
@@ -158,24 +160,32 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
             Err(failure) => break Err(failure),
         }
     };
-    end(exchange, upstream, frame, ended).await
+    let ended = ended.and_then(|()| {
+        // Some servers end without a word; the caller's dialect may need one.
+        let last = translator.as_mut().map(Translator::end).transpose()?;
+        frame.hold_back(&last.unwrap_or_default());
+        Ok(())
+    });
+    end(exchange, (upstream, translator), frame, ended).await
 }
 
 /// Looks at what came and puts into the frame what the caller gets of it. True after `[DONE]`.
 fn forward(
     exchange: &mut Exchange,
-    upstream: &mut Upstream,
+    (upstream, translator): (&mut Upstream, &mut Option<Translator>),
     frame: &mut Frame,
     (events, usage_added): (&mut Vec<Event>, bool),
 ) -> Result<bool, Failure> {
     for event in events.drain(..) {
         exchange.keep(&event.raw);
-        match upstream.look(&event) {
-            Ok(facts) => frame.take(&event, &facts, usage_added),
+        let (raw, kind) = (event.raw.clone(), event.kind);
+        match hear(upstream, translator, event) {
+            Ok(heard) => frame.take(heard, usage_added),
             Err(failure) => {
                 // The provider's own error goes out as it came; ours follows, for clients that do not know its form.
-                if failure.kind == FailureKind::ErrorInStream && event.kind == EventKind::Data {
-                    frame.push(&event.raw);
+                let is_theirs = failure.kind == FailureKind::ErrorInStream && kind == EventKind::Data;
+                if is_theirs && translator.is_none() {
+                    frame.push(&raw);
                 }
                 return Err(failure);
             }
@@ -188,9 +198,14 @@ fn forward(
 }
 
 /// The last bytes of a stream: they leave when the answer is on record.
-async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended: Result<(), Failure>) -> Ending {
+async fn end(
+    mut exchange: Exchange,
+    (upstream, mut translator): (Upstream, Option<Translator>),
+    mut frame: Frame,
+    ended: Result<(), Failure>,
+) -> Ending {
     let seen = upstream.seen().clone();
-    let judged = answer::stream(&exchange.request, &upstream);
+    let judged = answer::stream(&upstream);
     note(&mut exchange, |record| {
         record.answer_bytes = seen.n_bytes;
         record.time_to_first_token_us = seen.time_to_first_token.map(micros);
@@ -225,9 +240,22 @@ async fn end(mut exchange: Exchange, upstream: Upstream, mut frame: Frame, ended
             Ending::Whole(frame.bytes())
         }
         Err(failure) => {
-            frame.push(&sse::error_event(&Refusal::of(&failure).body));
+            let error = Refusal::of(&failure).body;
+            frame.push(&match &mut translator {
+                Some(translator) => translator.fail(&error),
+                None => error_event(exchange.request.endpoint, &error),
+            });
             Ending::Cut(frame.bytes())
         }
+    }
+}
+
+/// The event that tells a caller that its stream failed, in the caller's dialect.
+fn error_event(endpoint: Endpoint, error: &ErrorBody) -> Bytes {
+    match endpoint {
+        Endpoint::Messages => messages::error::event(error),
+        Endpoint::Responses => typed::error_event(error),
+        _ => sse::error_event(error),
     }
 }
 
@@ -243,7 +271,7 @@ async fn read_tail(mut body: ReplyBody) {
 struct Frame {
     first: Bytes,
     more: BytesMut,
-    /// The `[DONE]` event, kept apart: it leaves only when the answer is on record.
+    /// What ends the stream, `[DONE]` say, kept apart: it leaves only when the answer is on record.
     done: Bytes,
 }
 
@@ -252,15 +280,27 @@ impl Frame {
         self.first.is_empty()
     }
 
-    fn take(&mut self, event: &Event, facts: &ChunkFacts, usage_added: bool) {
-        if facts.done {
-            self.done = event.raw.clone();
-            return;
+    fn take(&mut self, heard: Heard, usage_added: bool) {
+        let Heard { event, facts, said } = heard;
+        match said {
+            Some(said) if facts.done => return self.hold_back(&said),
+            Some(said) => return self.push(&said),
+            None if facts.done => return self.hold_back(&event.raw),
+            None => {}
         }
         match facts.disposition(usage_added) {
             Disposition::Pass => self.push(&event.raw),
             Disposition::Drop => {}
             Disposition::Cut(range) => event.without(range).parts().iter().for_each(|part| self.push(part)),
+        }
+    }
+
+    /// Keeps what says that the answer is whole until the answer is on record.
+    fn hold_back(&mut self, last: &Bytes) {
+        match (self.done.is_empty(), last.is_empty()) {
+            (_, true) => {}
+            (true, false) => self.done = last.clone(),
+            (false, false) => self.done = Bytes::from([self.done.as_ref(), last.as_ref()].concat()),
         }
     }
 

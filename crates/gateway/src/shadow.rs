@@ -23,6 +23,7 @@ use wire::record::{Arm, Record, ShadowDrop, ShadowRecord};
 use crate::counters::Counters;
 use crate::drain::{LocalPhase, Phase};
 use crate::live::LiveRollout;
+use crate::memory::Bodies;
 use crate::parse::Parsed;
 use crate::record::{Arrival, Exchange};
 use crate::serve::{Deps, StartError, spawn};
@@ -261,6 +262,8 @@ struct Shadow {
     /// A lane of its own: limits and breakers are not those of live traffic.
     providers: providers::Shared,
     breakers: Breakers,
+    /// What translated copies hold, apart from what callers do.
+    bodies: Arc<Bodies>,
     client: Client,
     phase: LocalPhase,
     prepared: std::cell::RefCell<Rc<Prepared>>,
@@ -278,6 +281,7 @@ impl Shadow {
             counters,
             providers,
             breakers,
+            bodies: Arc::default(),
             client: Client::new(),
             phase: LocalPhase::new(),
             prepared: std::cell::RefCell::new(Rc::new(prepared)),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use providers::ProviderConfig;
 use wire::record::Endpoint;
+use wire::translate;
 
 use crate::control::RolloutSettings;
 use crate::live::Identity;
@@ -65,6 +66,8 @@ pub struct Target {
     pub parameters: Parameters,
     /// The system prompt this target wants instead of the caller's.
     pub prompt: Option<PromptVariant>,
+    /// What happens to what its dialects cannot say.
+    pub translation: translate::Policy,
     /// Hash of everything above: a change of it starts a rollout afresh.
     pub fingerprint: String,
 }

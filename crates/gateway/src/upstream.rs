@@ -9,11 +9,12 @@ use bytes::Bytes;
 use providers::{ReplyBody, Timeouts};
 use tokio::time::Sleep;
 use wire::failure::{Failure, FailureKind};
+use wire::messages::{Tokens, event};
 use wire::openai::chunk::{self, ChunkFacts};
 use wire::openai::content::Accumulator;
-use wire::openai::typed;
+use wire::openai::{ResponseFormat, response, typed};
 use wire::record::Endpoint;
-use wire::sse::{Decoder, Event, EventKind};
+use wire::sse::{Decoder, Event, EventKind, MAX_EVENT_BYTES};
 use wire::usage::Usage;
 
 use crate::drain::{LocalPhase, Phase};
@@ -31,10 +32,16 @@ pub(crate) struct Upstream {
     /// How reading stopped, once it did; told after the events before it.
     stopped: Option<Result<(), Failure>>,
     format: Option<Accumulator>,
+    has_format: bool,
+    /// Whether the answer had the format asked for, as its last event told.
+    judged: Option<bool>,
     seen: Seen,
     n_choices: u64,
-    /// Its events name their own type, and one of them says that the answer is whole.
-    typed: bool,
+    /// What its events are.
+    kind: Kind,
+    response_format: ResponseFormat,
+    /// What a stream of Messages has said of its usage.
+    tokens: Tokens,
     /// The bound on what is held, when it is not the usual one.
     within: Option<usize>,
 }
@@ -61,15 +68,20 @@ impl Seen {
 impl Upstream {
     /// The stream of an attempt that began at `started`.
     pub(crate) fn new(body: ReplyBody, request: &Parsed, timeouts: &Timeouts, started: Instant) -> Self {
+        let (kind, has_format) = (Kind::of(request.endpoint), request.view.has_format());
         Self {
             body,
-            decoder: Some(Decoder::new()),
+            decoder: Some(Decoder::with_limit(longest_event(request.endpoint))),
             patience: Patience::new(timeouts, started),
             stopped: None,
-            format: request.view.has_format().then(Accumulator::new),
+            format: (has_format && kind == Kind::Chat).then(Accumulator::new),
+            has_format,
+            judged: None,
             seen: Seen::default(),
             n_choices: request.n_choices(),
-            typed: !matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions),
+            kind,
+            response_format: request.view.response_format,
+            tokens: Tokens::default(),
             within: None,
         }
     }
@@ -87,9 +99,17 @@ impl Upstream {
         &self.seen
     }
 
-    /// What was gathered to judge the answer's format, when it has one.
-    pub(crate) fn format(&self) -> Option<&Accumulator> {
-        self.format.as_ref()
+    /// Whether the answer has the format asked for, when it has one and all of it was seen.
+    pub(crate) fn format_valid(&self) -> Option<bool> {
+        match &self.format {
+            Some(format) => format.format_valid(self.response_format),
+            None => self.judged,
+        }
+    }
+
+    /// Whether there was more than is held to judge the format by.
+    pub(crate) fn format_unknown(&self) -> bool {
+        self.format.as_ref().is_some_and(Accumulator::has_overflown)
     }
 
     /// The body, to be read to its end so that the connection can be used again.
@@ -167,11 +187,28 @@ impl Upstream {
     /// Whether the answer is whole, judged at the proper end of the stream. Some servers never send `[DONE]`: they are
     /// believed when every choice has finished and the body's own framing says that it ended there.
     pub(crate) fn whole(&self) -> Result<(), Failure> {
-        let finished = self.seen.n_finished >= self.n_choices && (self.typed || self.body.has_marked_end());
-        if self.seen.done || finished {
+        let finished = self.seen.n_finished >= self.n_choices && self.body.has_marked_end();
+        // An event that says so is as good as a marked end.
+        let said_so = self.kind == Kind::Typed && self.seen.n_finished > 0;
+        if self.seen.done || finished || said_so {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Disconnected, "the stream ended before the answer did"))
+    }
+
+    /// An event of Anthropic's, told as a chunk is.
+    fn message_event(&mut self, data: &[u8]) -> ChunkFacts {
+        let facts = event::inspect(data);
+        self.tokens.update(facts.tokens.unwrap_or_default());
+        ChunkFacts {
+            valid: facts.valid,
+            done: facts.done,
+            error: facts.error,
+            has_content: facts.has_content,
+            finish_reason: facts.stop_reason,
+            usage: facts.tokens.map(|_| self.tokens.usage()),
+            ..ChunkFacts::default()
+        }
     }
 
     /// Looks at one event: keeps the clock and what the stream tells, and finds errors.
@@ -184,7 +221,11 @@ impl Upstream {
             }
             return Ok(ChunkFacts { valid: true, ..ChunkFacts::default() });
         }
-        let facts = if self.typed { typed::inspect(&event.data) } else { chunk::inspect(&event.data) };
+        let facts = match self.kind {
+            Kind::Chat => chunk::inspect(&event.data),
+            Kind::Typed => typed::inspect(&event.data),
+            Kind::Messages => self.message_event(&event.data),
+        };
         if event.kind == EventKind::Error || facts.error {
             return Err(Failure::new(FailureKind::ErrorInStream, "the provider sent an error event"));
         }
@@ -207,8 +248,41 @@ impl Upstream {
         if let Some(format) = &mut self.format {
             format.push(&event.data);
         }
+        if facts.done && self.has_format && self.kind == Kind::Typed {
+            let response = response::of_event(&event.data);
+            self.judged = response.and_then(|facts| facts.format_valid(&event.data, self.response_format));
+        }
         self.seen.done |= facts.done;
         Ok(facts)
+    }
+}
+
+/// What the events of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Chunks, and `[DONE]` at the end.
+    Chat,
+    /// They name their own type, and one of them says that the answer is whole.
+    Typed,
+    /// Anthropic's.
+    Messages,
+}
+
+impl Kind {
+    const fn of(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Completions => Self::Chat,
+            Endpoint::Messages => Self::Messages,
+            _ => Self::Typed,
+        }
+    }
+}
+
+/// An event of text is short; one of a picture, or one that repeats a whole response, is not.
+const fn longest_event(endpoint: Endpoint) -> usize {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Messages => MAX_EVENT_BYTES,
+        _ => 32 << 20,
     }
 }
 

@@ -275,6 +275,7 @@ mod tests {
             model: "model".to_owned(),
             parameters: Parameters::default(),
             prompt: None,
+            translation: Default::default(),
             fingerprint: fingerprint.to_owned(),
         };
         Arc::new(Snapshot {

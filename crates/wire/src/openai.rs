@@ -4,6 +4,7 @@ pub mod answer;
 pub mod chunk;
 pub mod content;
 mod refusal;
+pub mod response;
 pub mod typed;
 
 use std::borrow::Cow;

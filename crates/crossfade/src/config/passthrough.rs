@@ -33,6 +33,7 @@ pub(crate) fn read(root: &Section<'_>, providers: &Providers) -> Passthrough {
                 model: String::new(),
                 parameters: Parameters::default(),
                 prompt: None,
+                translation: Default::default(),
                 fingerprint: provider.base_url.as_str().to_owned(),
             }));
         }

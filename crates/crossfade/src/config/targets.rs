@@ -1,9 +1,12 @@
 //! What can be called and by which name: prompts, targets, routes.
 
+mod translation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::snapshot::{Parameters, PromptVariant, Route, Target};
+use wire::translate;
 
 use super::error::nearest;
 use super::providers::Providers;
@@ -73,6 +76,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let model = section.need("model").and_then(|item| one_star(&item, item.string()));
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
     let parameters = parameters(&section);
+    let translation = translation::read(&section);
     section.finish();
     let prompt = match prompt_name {
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
@@ -80,8 +84,8 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     };
     let provider = Arc::clone(providers.get(&provider?.value)?);
     let model = model?.value;
-    let fingerprint = fingerprint(&provider, &model, &parameters, prompt.as_ref());
-    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, fingerprint })
+    let fingerprint = fingerprint((&provider, &model), &parameters, prompt.as_ref(), &translation);
+    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, translation, fingerprint })
 }
 
 /// `name`, unless it has more than one `*`.
@@ -105,10 +109,10 @@ pub(crate) fn star_has_meaning(item: &Item<'_>, route: &str, target: &str, targe
 
 /// What answers would change with. A key or a timeout is no part of it.
 fn fingerprint(
-    provider: &providers::ProviderConfig,
-    model: &str,
+    (provider, model): (&providers::ProviderConfig, &str),
     parameters: &Parameters,
     prompt: Option<&PromptVariant>,
+    translation: &translate::Policy,
 ) -> String {
     let Parameters { default, set, remove, rename } = parameters;
     let prompt = prompt.map_or_else(String::new, |prompt| prompt.system.clone());
@@ -116,7 +120,7 @@ fn fingerprint(
     if !default.is_empty() {
         parameters += &format!("{default:?}");
     }
-    let treated = format!("{:?}", provider.capabilities.treated());
+    let treated = format!("{:?}{:?}{translation:?}", provider.capabilities.treated(), provider.speaks);
     value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt, &treated])[..16].to_owned()
 }
 

@@ -7,7 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use providers::breaker::Signal;
 use providers::{Call, Permit, Reply};
-use wire::capability::{Capability, Unsupported};
+use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::Refusal;
 use wire::record::{Arm, AttemptRecord, AttemptRole};
@@ -25,6 +25,8 @@ use crate::record::{Exchange, begun, micros};
 use crate::refuse::SHOULD_RETRY;
 use crate::relay::bytes::is_passed_through;
 use crate::shadow;
+use crate::snapshot::Target;
+use crate::translate::{self, Translation};
 use crate::worker::Destination;
 
 /// One call under way.
@@ -59,20 +61,29 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     if let Some(refused) = refused {
         return Err(refused.into());
     }
-    let adapted = match adapt::adapt(&exchange.request, &destination.target, &exchange.route.name) {
-        Ok(adapted) => adapted,
-        Err(Unsupported(capability)) => return Err(unsupported(exchange, destination, capability)),
+    let translation = match translated(exchange, &destination.target) {
+        Ok(translation) => translation,
+        Err(refusal) => return Err(unsupported(exchange, destination, &refusal)),
     };
+    let asked = translation.as_ref().map_or(&*exchange.request, |translation| &translation.request);
+    let adapted = match adapt::adapt(asked, &destination.target, &exchange.route.name) {
+        Ok(adapted) => adapted,
+        Err(Unsupported(capability)) => {
+            exchange.adaptations.push(adapt::refused(capability, &destination.target));
+            return Err(refused_here(&Refusal::not_capable(capability)));
+        }
+    };
+    let endpoint = asked.endpoint;
     exchange.adaptations.extend(adapted.changes);
     let call = Call {
-        endpoint: exchange.request.endpoint,
+        endpoint,
         body: adapted.body,
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
         timeouts: destination.provider.config().timeouts,
         special: exchange.request.beside.special(&Outbound {
             provider: destination.provider.config(),
-            endpoint: exchange.request.endpoint,
+            endpoint,
             model: &destination.target.model_for(&exchange.route.name, exchange.request.model()),
         }),
         sent: shadow::on_sent(exchange, step.arm),
@@ -85,26 +96,44 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
         record.simulated = simulated;
     });
     let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
-        Content::Stream(Box::new(open_stream(exchange, destination, body, adapted.usage_added).await?))
+        Content::Stream(Box::new(
+            open_stream(exchange, destination, body, (translation.as_ref(), adapted.usage_added)).await?,
+        ))
     } else if status.is_success() && is_passed_through(&exchange.request, &headers) {
         Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
     } else {
-        Content::Whole(read_whole(exchange, destination, (status, &headers), body).await?)
+        Content::Whole(read_whole(exchange, destination, (status, &headers), body, translation.as_ref()).await?)
     };
     let opened = Opened { destination: Rc::clone(destination), status, headers, content, emergency: step.emergency };
     Ok(Some(opened))
 }
 
-/// No call is made: the target's server is declared not to do what is asked for. The caller reads which field it is about.
-fn unsupported(exchange: &mut Exchange, destination: &Destination, capability: Capability) -> Dead {
-    exchange.adaptations.push(adapt::refused(capability, &destination.target));
-    let refusal = Refusal::not_capable(capability);
+/// The request in a dialect of the target, when it does not speak the caller's. What is lost is counted.
+fn translated(exchange: &mut Exchange, target: &Target) -> Result<Option<Translation>, Refusal> {
+    let memory = (&exchange.prepared.snapshot.limits, &exchange.worker.bodies);
+    let mut translation = translate::translate(&exchange.request, target, memory)?;
+    if let Some(translation) = &mut translation {
+        exchange.adaptations.append(&mut translation.changes);
+    }
+    Ok(translation)
+}
+
+/// No call is made: something in the request cannot be said in the target's dialect.
+fn unsupported(exchange: &mut Exchange, destination: &Destination, refusal: &Refusal) -> Dead {
+    exchange.adaptations.push(translate::refused(refusal, &destination.target));
+    refused_here(refusal)
+}
+
+/// No call is made: the target's server is declared not to do what is asked for, or does not speak of it. The caller reads
+/// which field it is about.
+fn refused_here(refusal: &Refusal) -> Dead {
     let headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (SHOULD_RETRY, HeaderValue::from_static("false")),
     ]);
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-    let failure = Failure::new(FailureKind::Unsupported, capability.id());
+    let code = refusal.body.code.as_deref().unwrap_or("unsupported");
+    let failure = Failure::new(FailureKind::Unsupported, code);
     Dead { failure, answer: Some((status, headers, refusal.body.to_json())), exhausted: false }
 }
 

@@ -12,12 +12,13 @@ use http::{HeaderMap, StatusCode};
 use providers::ReplyBody;
 use wire::failure::{Failure, FailureKind};
 
-use super::{Dead, Open, note};
+use super::{Dead, Open, hear, note};
 use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
 use crate::record::{Exchange, Served, micros};
 use crate::relay::bytes::Pieces;
+use crate::translate::Translation;
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -56,6 +57,7 @@ pub(super) async fn read_whole(
     destination: &Destination,
     (status, headers): (StatusCode, &HeaderMap),
     body: ReplyBody,
+    translation: Option<&Translation>,
 ) -> Result<Bytes, Dead> {
     let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
     let deadline = started + destination.provider.config().timeouts.total;
@@ -80,25 +82,37 @@ pub(super) async fn read_whole(
     let body = guarded(exchange, read).await?;
     let body = held.keep(body);
     note(exchange, |record| record.answer_bytes = body.len() as u64);
-    let judged = match answer::whole(&exchange.request, status, headers, &body) {
+    let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
+    let judged = match answer::whole(asked, status, headers, &body) {
         Ok(judged) => judged,
-        Err(failure) => return Err(refused(failure, status, headers, body)),
+        Err(failure) => return Err(refused(failure, (status, headers), body, translation)),
+    };
+    // What is recorded is what the provider said.
+    let told = match translation {
+        Some(translation) => translation.answer(&body, exchange.marks())?,
+        None => body.clone(),
     };
     let usage = judged.usage;
     note(exchange, |record| judged.write(record));
     exchange.served = Some(Served { usage, ..Served::new(destination, status.as_u16()) });
-    exchange.whole_answer = Some(body.clone());
-    Ok(body)
+    exchange.whole_answer = Some(body);
+    Ok(told)
 }
 
-/// A refusal that is meant for the caller keeps the provider's own words, byte for byte.
-fn refused(failure: Failure, status: StatusCode, headers: &HeaderMap, body: Bytes) -> Dead {
+/// A refusal that is meant for the caller keeps the provider's own words, byte for byte where both speak the same dialect.
+fn refused(
+    failure: Failure,
+    (status, headers): (StatusCode, &HeaderMap),
+    body: Bytes,
+    translation: Option<&Translation>,
+) -> Dead {
     let meant_for_the_caller = !status.is_success()
         && matches!(
             failure.kind,
             FailureKind::HttpClientError | FailureKind::RateLimited | FailureKind::QuotaExhausted
         );
-    let answer = meant_for_the_caller.then(|| (status, headers.clone(), body));
+    let said = || translation.map_or_else(|| body.clone(), |translation| translation.error(status.as_u16(), &body));
+    let answer = meant_for_the_caller.then(|| (status, headers.clone(), said()));
     Dead { failure, answer, exhausted: false }
 }
 
@@ -107,11 +121,13 @@ pub(super) async fn open_stream(
     exchange: &mut Exchange,
     destination: &Destination,
     body: ReplyBody,
-    usage_added: bool,
+    (translation, usage_added): (Option<&Translation>, bool),
 ) -> Result<Open, Failure> {
     let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
     let timeouts = destination.provider.config().timeouts;
-    let mut upstream = Upstream::new(body, &exchange.request, &timeouts, started);
+    let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
+    let mut upstream = Upstream::new(body, asked, &timeouts, started);
+    let mut translator = translation.map(|translation| translation.stream(exchange.marks()));
     let worker = Rc::clone(&exchange.worker);
     let limit = exchange.prepared.snapshot.limits.hold_bytes;
     let mut open = (Vec::new(), Vec::new());
@@ -121,9 +137,9 @@ pub(super) async fn open_stream(
         let more = guarded(exchange, upstream.read(&worker.phase, &mut events)).await?;
         let mut events = events.into_iter();
         for event in events.by_ref() {
-            let facts = upstream.look(&event)?;
-            n_held += event.raw.len();
-            open.0.push((event, facts));
+            let heard = hear(&mut upstream, &mut translator, event)?;
+            n_held += heard.event.raw.len();
+            open.0.push(heard);
             if upstream.seen().content() || upstream.seen().done || n_held > limit {
                 open.1 = events.collect();
                 break 'opening;
@@ -137,7 +153,7 @@ pub(super) async fn open_stream(
     let first = upstream.seen().time_to_first_token;
     note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
-    Ok(Open { upstream, held: open.0, rest: open.1, usage_added })
+    Ok(Open { upstream, held: open.0, rest: open.1, usage_added, translator })
 }
 
 /// Waits for the first bytes of an answer that is passed through. Until then another target can take over.

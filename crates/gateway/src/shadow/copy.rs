@@ -13,7 +13,6 @@ use providers::{Call, Permit, Reply, ReplyBody};
 use rollout::{Metric, MetricSet};
 use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
-use wire::openai::content::Accumulator;
 use wire::private::Private;
 use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
@@ -22,7 +21,9 @@ use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
 use crate::observe;
+use crate::parse::Parsed;
 use crate::record::{begun, micros};
+use crate::translate::{self, translate};
 use crate::upstream::Upstream;
 use crate::worker::Destination;
 
@@ -69,24 +70,37 @@ pub(super) async fn send(copy: UnderWay) {
 async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
     let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
-    let adapted = match adapt_shadow(&offer.request, &destination.target, &offer.live.identity.route) {
-        Ok(adapted) => Ok(adapted),
-        Err(NotCopied::Unsupported(unsupported)) => Err(unsupported),
-        Err(NotCopied::SideEffects) => return Err(ShadowDrop::SideEffects),
+    let memory = (&prepared.snapshot.limits, &shadow.bodies);
+    let translation = translate(&offer.request, &destination.target, memory);
+    let asked = match &translation {
+        Ok(Some(translation)) => &translation.request,
+        Ok(None) | Err(_) => &*offer.request,
+    };
+    let adapted = match (adapt_shadow(asked, &destination.target, &offer.live.identity.route), &translation) {
+        (Err(NotCopied::SideEffects), _) => return Err(ShadowDrop::SideEffects),
+        (_, Err(refusal)) => Err(translate::refused(refusal, &destination.target)),
+        (Err(NotCopied::Unsupported(Unsupported(capability))), _) => {
+            Err(adapt::refused(capability, &destination.target))
+        }
+        (Ok(adapted), Ok(_)) => Ok(adapted),
     };
     let admission = destination.breaker.admit(Instant::now());
     let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
     let mut copy = Copy::new(offer, destination, shadow.limits.max_answer);
     let adapted = match adapted {
         Ok(adapted) => adapted,
-        Err(Unsupported(capability)) => {
-            shadow.counters.count_adaptations(&[adapt::refused(capability, &destination.target)]);
-            return Ok((copy, permit, Err(Failure::new(FailureKind::Unsupported, capability.id()))));
+        Err(refused) => {
+            let field = refused.field.to_string();
+            shadow.counters.count_adaptations(&[refused]);
+            return Ok((copy, permit, Err(Failure::new(FailureKind::Unsupported, field))));
         }
     };
     shadow.counters.count_adaptations(&adapted.changes);
+    if let Ok(Some(translation)) = &translation {
+        shadow.counters.count_adaptations(&translation.changes);
+    }
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
-    let ended = copy.run(shadow, offer, destination, adapted).await;
+    let ended = copy.run(shadow, (offer, asked), destination, adapted).await;
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
         if copy.record.status.is_some() {
@@ -163,13 +177,13 @@ impl Copy {
     async fn run(
         &mut self,
         shadow: &Shadow,
-        offer: &Offer,
+        (offer, asked): (&Offer, &Parsed),
         destination: &Destination,
         adapted: Adapted,
     ) -> Result<(), Failure> {
         let timeouts = destination.provider.config().timeouts;
         let call = Call {
-            endpoint: offer.request.endpoint,
+            endpoint: asked.endpoint,
             body: adapted.body,
             streamed: offer.request.streamed(),
             request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
@@ -177,7 +191,7 @@ impl Copy {
             sent: None,
             special: offer.request.beside.special_of_copy(&Outbound {
                 provider: destination.provider.config(),
-                endpoint: offer.request.endpoint,
+                endpoint: asked.endpoint,
                 model: &self.record.model,
             }),
         };
@@ -186,16 +200,16 @@ impl Copy {
         let streamed =
             reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if reply.status.is_success() && offer.request.streamed() && streamed {
-            let upstream = Upstream::new(reply.body, &offer.request, &timeouts, self.started);
+            let upstream = Upstream::new(reply.body, asked, &timeouts, self.started);
             let upstream = upstream.within(shadow.limits.max_answer);
-            self.read_stream(shadow, offer, upstream).await
+            self.read_stream(shadow, upstream).await
         } else {
             let deadline = self.started + timeouts.total;
-            self.read_whole(offer, reply, deadline).await
+            self.read_whole(asked, reply, deadline).await
         }
     }
 
-    async fn read_stream(&mut self, shadow: &Shadow, offer: &Offer, mut upstream: Upstream) -> Result<(), Failure> {
+    async fn read_stream(&mut self, shadow: &Shadow, mut upstream: Upstream) -> Result<(), Failure> {
         let mut events = Vec::new();
         loop {
             let more = upstream.read(&shadow.phase, &mut events).await?;
@@ -214,21 +228,21 @@ impl Copy {
             }
         }
         upstream.whole()?;
-        self.format_unknown = upstream.format().is_some_and(Accumulator::has_overflown);
-        answer::stream(&offer.request, &upstream).write(&mut self.record);
+        self.format_unknown = upstream.format_unknown();
+        answer::stream(&upstream).write(&mut self.record);
         Ok(())
     }
 
-    async fn read_whole(&mut self, offer: &Offer, reply: Reply, deadline: Instant) -> Result<(), Failure> {
+    async fn read_whole(&mut self, asked: &Parsed, reply: Reply, deadline: Instant) -> Result<(), Failure> {
         let Reply { status, headers, body, .. } = reply;
         let read = tokio::time::timeout_at(deadline.into(), self.read_pieces(body)).await;
         read.map_err(|_| Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time"))??;
         // The beginning says what kind of refusal it is; what a success is worth, only the whole does.
         if self.record.answer_bytes > self.kept.bytes.len() as u64 && status.is_success() {
-            self.format_unknown = offer.request.view.has_format();
+            self.format_unknown = asked.view.has_format();
             return Ok(());
         }
-        answer::whole(&offer.request, status, &headers, &self.kept.bytes)?.write(&mut self.record);
+        answer::whole(asked, status, &headers, &self.kept.bytes)?.write(&mut self.record);
         Ok(())
     }
 

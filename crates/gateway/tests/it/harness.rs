@@ -105,6 +105,7 @@ pub fn target(name: &str, url: &str) -> Target {
         model: format!("model-{name}"),
         parameters: Parameters::default(),
         prompt: None,
+        translation: Default::default(),
         fingerprint: name.to_owned(),
     }
 }

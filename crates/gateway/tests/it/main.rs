@@ -26,6 +26,8 @@ mod patterns;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod responses;
+#[cfg(test)]
 mod rollouts;
 #[cfg(test)]
 mod streams;

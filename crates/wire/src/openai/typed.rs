@@ -3,7 +3,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+use serde::Serialize;
+
 use super::chunk::{ChunkFacts, not_empty, truthy};
+use super::{ErrorBody, json};
 use crate::scan::cursor::{Object, begins_with};
 use crate::scan::{Kind, ScanError};
 use crate::usage::Usage;
@@ -19,6 +23,23 @@ pub fn inspect(data: &[u8]) -> ChunkFacts {
         return ChunkFacts { valid: true, done: true, ..ChunkFacts::default() };
     }
     read(data).unwrap_or_default()
+}
+
+/// The event that tells a caller of such a stream that it failed. Besides the members that an `error` event of the dialect
+/// has, it holds the object that makes official SDKs raise: they know no other sign.
+pub fn error_event(error: &ErrorBody) -> Bytes {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        code: Option<&'a str>,
+        message: &'a str,
+        param: Option<&'a str>,
+        error: &'a ErrorBody,
+    }
+    let (code, param) = (error.code.as_deref(), error.param.as_deref());
+    let data = json(&Data { kind: "error", code, message: &error.message, param, error });
+    Bytes::from([b"event: error\ndata: ", data.as_ref(), b"\n\n"].concat())
 }
 
 fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
