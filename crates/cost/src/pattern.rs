@@ -26,6 +26,16 @@ impl Glob {
         &self.0
     }
 
+    /// The one name it is for, when it is no pattern.
+    #[must_use]
+    pub fn literal_name(&self) -> Option<String> {
+        let literal = |token| match token {
+            Token::Char(character) => Some(character),
+            Token::Any | Token::Digit => None,
+        };
+        tokens(&self.0).into_iter().map(literal).collect()
+    }
+
     /// Whether `name` is one it is for. Linear in the name for each `*`: a pattern is tried against a name once, when a
     /// config is read.
     #[must_use]
@@ -120,6 +130,16 @@ impl Match {
     #[must_use]
     pub fn literal(text: &str) -> Match {
         Match::Glob(Glob::literal(text))
+    }
+
+    /// The names it is for, when they can be listed.
+    #[must_use]
+    pub fn literals(&self) -> Option<Vec<String>> {
+        match self {
+            Match::Glob(glob) => Some(vec![glob.literal_name()?]),
+            Match::Any(some) => Some(some.iter().map(Match::literals).collect::<Option<Vec<_>>>()?.concat()),
+            Match::All(_) | Match::Not(_) => None,
+        }
     }
 
     /// Whether `name` is one of them.

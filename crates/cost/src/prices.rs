@@ -1,6 +1,6 @@
 //! Several sheets, resolved: who sells what, and the rows that price it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::date::When;
@@ -105,6 +105,33 @@ struct Seller {
     fallback: Vec<String>,
     reasoning_apart: bool,
     models: Vec<(Match, Arc<Tariff>)>,
+    /// Where in `models` a name stands as it is, in lower case: the first place.
+    named: HashMap<String, usize>,
+    /// The places that are patterns, rising.
+    patterns: Vec<usize>,
+}
+
+impl Seller {
+    fn add(&mut self, names: Match, tariff: Arc<Tariff>) {
+        let place = self.models.len();
+        match names.literals() {
+            Some(literals) => {
+                for name in literals {
+                    self.named.entry(name.to_lowercase()).or_insert(place);
+                }
+            }
+            None => self.patterns.push(place),
+        }
+        self.models.push((names, tariff));
+    }
+
+    /// The first that is for `model`: the name itself is looked up, only patterns before it are tried.
+    fn find(&self, model: &str) -> Option<&Arc<Tariff>> {
+        let named = self.named.get(&model.to_lowercase()).copied();
+        let before = self.patterns.iter().copied().take_while(|place| named.is_none_or(|named| *place < named));
+        let pattern = before.into_iter().find(|place| self.models[*place].0.matches(model));
+        pattern.or(named).map(|place| &self.models[place].1)
+    }
 }
 
 impl Prices {
@@ -129,7 +156,7 @@ impl Prices {
             for model in &sheet.models {
                 let seller = vendors.entry(model.vendor.clone()).or_default();
                 match tariff(name, model, &worth, seller.reasoning_apart) {
-                    Ok(tariff) => seller.models.push((model.names.clone(), Arc::new(tariff))),
+                    Ok(tariff) => seller.add(model.names.clone(), Arc::new(tariff)),
                     Err(error) => wrong.push(error),
                 }
             }
@@ -142,9 +169,7 @@ impl Prices {
     pub fn tariff(&self, vendor: &str, model: &str) -> Option<&Arc<Tariff>> {
         let seller = self.vendors.get(vendor)?;
         let others = seller.fallback.iter().filter_map(|other| self.vendors.get(other));
-        std::iter::once(seller)
-            .chain(others)
-            .find_map(|seller| seller.models.iter().find(|(names, _)| names.matches(model)).map(|(_, tariff)| tariff))
+        std::iter::once(seller).chain(others).find_map(|seller| seller.find(model))
     }
 
     /// The vendor whose API is at `host`.

@@ -253,6 +253,10 @@ impl Rates {
 
 /// Everything used has exactly one price.
 fn covered(prices: &[(Meter, u128)], usage: &Usage) -> Result<(), Unknown> {
+    // Who charges for the call or its time charges for all that was used.
+    if prices.iter().all(|(priced, _)| priced.is_of_every_call()) {
+        return Ok(());
+    }
     let is_priced = |meter: Meter| prices.iter().any(|(priced, _)| *priced == meter);
     for (meter, _) in usage.counted().filter(|(meter, _)| !meter.is_of_every_call() && !is_priced(*meter)) {
         if !prices.iter().any(|(priced, _)| meter.is_within(*priced)) {

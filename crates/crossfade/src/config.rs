@@ -19,6 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway::prices::TargetPrices;
 use gateway::snapshot::Snapshot;
 use wire::private::Private;
 
@@ -144,8 +145,17 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();
     let passthrough = passthrough.routes;
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot =
-        Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, auth, limits, drain });
+    let snapshot = Arc::new(Snapshot {
+        hash: hash.clone(),
+        targets,
+        routes,
+        passthrough,
+        rollouts,
+        auth,
+        prices: TargetPrices::default(),
+        limits,
+        drain,
+    });
     Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
 }
 

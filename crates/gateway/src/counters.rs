@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wire::failure::FailureKind;
-use wire::record::{Adaptation, ExchangeOutcome, ShadowDrop};
+use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDrop};
 
 /// One worker's numbers. Only that worker writes them; anybody may read.
 #[derive(Debug, Default)]
@@ -40,6 +40,19 @@ pub struct Counters {
     pub shadow_dropped: [AtomicU64; ShadowDrop::ALL.len()],
     /// Changes made to requests, by target, field and action. Locked: requests that need one are not the common case.
     adaptations: Mutex<BTreeMap<(String, String, &'static str), u64>>,
+    /// What attempts cost, by target. Locked, but by nobody else than a reader once in a while.
+    costs: Mutex<BTreeMap<String, CostTotal>>,
+}
+
+/// What the attempts of a target cost.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct CostTotal {
+    /// Nano-dollars of those with a known price.
+    pub nanos: u64,
+    /// How many have a known price.
+    pub priced: u64,
+    /// How many were charged for and have none.
+    pub unknown: u64,
 }
 
 /// A counter for each failure kind.
@@ -103,6 +116,22 @@ impl Counters {
         add(&self.shadow_dropped[reason as usize], 1);
     }
 
+    pub(crate) fn count_cost(&self, attempt: &AttemptRecord) {
+        let Some(cost) = &attempt.cost else { return };
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        if !costs.contains_key(&attempt.target) {
+            costs.insert(attempt.target.clone(), CostTotal::default());
+        }
+        let Some(total) = costs.get_mut(&attempt.target) else { return };
+        match cost {
+            Charge::Priced { nanos, .. } => {
+                total.nanos = total.nanos.saturating_add(*nanos);
+                total.priced += 1;
+            }
+            Charge::Unknown { .. } => total.unknown += 1,
+        }
+    }
+
     pub(crate) fn count_adaptations(&self, adaptations: &[Adaptation]) {
         if adaptations.is_empty() {
             return;
@@ -148,6 +177,8 @@ pub struct Totals {
     pub shadow_dropped: BTreeMap<&'static str, u64>,
     /// Changes made to requests: target, field, action and how often.
     pub adaptations: Vec<(String, String, &'static str, u64)>,
+    /// What attempts cost, by target.
+    pub costs: BTreeMap<String, CostTotal>,
 }
 
 impl Totals {
@@ -160,6 +191,12 @@ impl Totals {
             totals.add_numbers(one);
             for (key, n) in one.adaptations.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 *adaptations.entry(key.clone()).or_default() += n;
+            }
+            for (target, cost) in one.costs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let total = totals.costs.entry(target.clone()).or_default();
+                total.nanos = total.nanos.saturating_add(cost.nanos);
+                total.priced += cost.priced;
+                total.unknown += cost.unknown;
             }
         }
         totals.adaptations =

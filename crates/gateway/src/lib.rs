@@ -24,6 +24,7 @@ mod observe;
 mod parse;
 mod paths;
 mod pipeline;
+pub mod prices;
 mod record;
 mod refuse;
 mod relay;

@@ -12,7 +12,9 @@ use tracing::error;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::private::Private;
-use wire::record::{Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, ExchangeOutcome, Record, RequestRecord};
+use wire::record::{
+    Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, ExchangeOutcome, Record, RequestRecord,
+};
 use wire::usage::Usage;
 
 use crate::assign::Assignment;
@@ -41,6 +43,8 @@ pub(crate) struct Opening {
     pub(crate) request: Arc<Parsed>,
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
+    /// How often its caller says it has tried already.
+    pub(crate) client_retry: u16,
 }
 
 /// When a request was there, by both clocks.
@@ -92,6 +96,7 @@ pub(crate) fn begun(
         simulated: target.provider.is_simulated(),
         truncated: false,
         answer_bytes: 0,
+        cost: None,
     }
 }
 
@@ -141,7 +146,7 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment } = opening;
+    let Opening { id, arrival, principal, request, route, assignment, client_retry } = opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -151,6 +156,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         streamed: request.streamed(),
         rollout: assignment.as_ref().map(Assignment::to_ref),
         body: Private::new(request.recorded(&prepared.snapshot.limits)),
+        client_retry,
     });
     let ticket = submit(worker, &record)?;
     Ok(Exchange {
@@ -246,6 +252,7 @@ impl Exchange {
             add(&counters.output_tokens, usage.output_tokens);
         }
         observe::exchange(self, outcome);
+        let cost = Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()));
         let record = Record::Answer(AnswerRecord {
             id: self.id,
             finished_at_us: self.arrival.unix_us_at(finished),
@@ -259,6 +266,7 @@ impl Exchange {
             adaptations: std::mem::take(&mut self.adaptations),
             attempts: std::mem::take(&mut self.attempts),
             body: Private::new(if body.len() > limit { body.slice(..limit) } else { body }),
+            cost,
         });
         submit(&self.worker, &record)
     }

@@ -14,6 +14,7 @@ use wire::translate;
 
 use crate::control::RolloutSettings;
 use crate::live::Identity;
+use crate::prices::TargetPrices;
 
 pub use wildcard::wildcard;
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub rollouts: BTreeMap<String, Arc<RolloutSettings>>,
     /// Who is asked for a key.
     pub auth: Auth,
+    /// What calls cost.
+    pub prices: TargetPrices,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.

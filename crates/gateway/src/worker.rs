@@ -283,6 +283,7 @@ mod tests {
             targets: BTreeMap::from([("a".to_owned(), Arc::new(target))]),
             routes: BTreeMap::new(),
             passthrough: BTreeMap::new(),
+            prices: crate::prices::TargetPrices::default(),
             rollouts: BTreeMap::new(),
             auth: Auth::default(),
             limits: Limits::default(),

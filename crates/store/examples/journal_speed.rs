@@ -124,6 +124,7 @@ fn request(id: ExchangeId, body: Private<bytes::Bytes>) -> RequestRecord {
         streamed: true,
         rollout: None,
         body,
+        client_retry: 0,
     }
 }
 
@@ -146,6 +147,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         simulated: false,
         truncated: false,
         answer_bytes: 600,
+        cost: None,
     };
     AnswerRecord {
         id,
@@ -160,6 +162,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         adaptations: Vec::new(),
         attempts: vec![attempt],
         body,
+        cost: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
 mod control;
+mod costs;
 mod epoch;
 mod exchanges;
 mod keys;
@@ -20,8 +21,8 @@ pub use control::CommitError;
 pub use epoch::EpochOutcome;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow};
 pub use rows::{
-    AttemptRow, BodyKind, BodyRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
-    OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TransitionRow,
+    ArmCost, AttemptRow, BodyKind, BodyRow, CostRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow,
+    GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TargetCost, TransitionRow,
 };
 
 /// How long a control transaction waits for another writer.

@@ -11,9 +11,9 @@ mod lease;
 mod shipper;
 
 pub use database::{
-    AttemptRow, AuditRow, BodyKind, BodyRow, CommitError, Counts, Database, DatabaseError, EpochOutcome, EvidenceRow,
-    ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, KeyChangeError, KeyRow, Measured, OutcomeRow, PairCounts,
-    PairRow, RolloutRow, SecretRow, SeenUnit, TransitionRow,
+    ArmCost, AttemptRow, AuditRow, BodyKind, BodyRow, CommitError, CostRow, Counts, Database, DatabaseError,
+    EpochOutcome, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, KeyChangeError, KeyRow, Measured,
+    OutcomeRow, PairCounts, PairRow, RolloutRow, SecretRow, SeenUnit, TargetCost, TransitionRow,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

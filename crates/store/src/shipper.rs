@@ -1,6 +1,7 @@
 //! Moves what the journal holds into the database: in batches, in order, each record once in effect.
 
 mod insert;
+mod sums;
 #[cfg(test)]
 mod tests;
 

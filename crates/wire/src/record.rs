@@ -72,6 +72,9 @@ pub struct RequestRecord {
     /// Its bytes.
     #[serde(with = "private::body")]
     pub body: Body,
+    /// How often the caller's SDK says it has tried already (`x-stainless-retry-count`): above 0 it is one request again, not
+    /// another.
+    pub client_retry: u16,
 }
 
 /// The place of a request in a rollout.
@@ -172,6 +175,39 @@ pub struct AttemptRecord {
     pub truncated: bool,
     /// Length of the answer.
     pub answer_bytes: u64,
+    /// What it cost; `None` when nothing was charged: no call was made, or the provider refused it.
+    pub cost: Option<Charge>,
+}
+
+/// What a call cost. A price that is not known is never 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Charge {
+    /// It has a price.
+    Priced {
+        /// Nano-dollars (10^-9 US dollars).
+        nanos: u64,
+        /// The id of the price row that says so.
+        row: String,
+    },
+    /// Something was charged, and nobody knows how much.
+    Unknown {
+        /// Why, in one word of a closed list (`docs/reference/prices.md`).
+        why: Cow<'static, str>,
+    },
+}
+
+impl Charge {
+    /// What several calls cost together: unknown if any is, else their sum and the row of the last. `None` when none is charged.
+    pub fn sum<'a>(charges: impl IntoIterator<Item = &'a Charge>) -> Option<Charge> {
+        charges.into_iter().fold(None, |sum, charge| match (sum, charge) {
+            (Some(Charge::Unknown { why }), _) => Some(Charge::Unknown { why }),
+            (Some(Charge::Priced { nanos: before, .. }), Charge::Priced { nanos, row }) => {
+                Some(Charge::Priced { nanos: before.saturating_add(*nanos), row: row.clone() })
+            }
+            (_, charge) => Some(charge.clone()),
+        })
+    }
 }
 
 /// Why a call was made.
@@ -214,6 +250,8 @@ pub struct AnswerRecord {
     /// The bytes the provider answered.
     #[serde(with = "private::body")]
     pub body: Body,
+    /// What all its attempts cost together; the shadow's copy is not among them.
+    pub cost: Option<Charge>,
 }
 
 /// How an exchange ended for the caller.

@@ -195,6 +195,8 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     record.duration_us = micros(now.saturating_duration_since(started));
     record.failure = failure.map(|failure| failure.kind);
     record.truncated = failure.is_some() && record.answer_bytes > 0;
+    record.cost = exchange.prepared.snapshot.prices.charge(exchange.request.endpoint, &record);
+    exchange.worker.counters.count_cost(&record);
     if let Some(failure) = failure {
         exchange.worker.counters.attempt_failures.add(failure.kind);
         tracing::debug!(exchange = %exchange.id, target_name = %record.target, failure = %failure.kind, "attempt failed");

@@ -107,6 +107,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         targets: Default::default(),
         routes: Default::default(),
         passthrough: Default::default(),
+        prices: crate::prices::TargetPrices::default(),
         rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
         auth: Auth::default(),
         limits: Limits::default(),
@@ -371,6 +372,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         streamed: false,
         rollout: Some(rollout),
         body: Private::new(bytes::Bytes::from_static(b"{}")),
+        client_retry: 0,
     };
     let attempt = record::AttemptRecord {
         idx: 0,
@@ -390,6 +392,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         simulated: true,
         truncated: false,
         answer_bytes: 0,
+        cost: None,
     };
     let answer = record::AnswerRecord {
         id,
@@ -404,6 +407,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         adaptations: Vec::new(),
         attempts: vec![attempt],
         body: Private::new(bytes::Bytes::from_static(b"{}")),
+        cost: None,
     };
     for record in [record::Record::Request(request), record::Record::Answer(answer)] {
         journal.submit(&record).unwrap().wait_blocking().unwrap();

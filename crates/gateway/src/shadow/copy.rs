@@ -25,7 +25,7 @@ use crate::parse::Parsed;
 use crate::record::{begun, micros};
 use crate::translate::{self, translate};
 use crate::upstream::Upstream;
-use crate::worker::Destination;
+use crate::worker::{Destination, Prepared};
 
 /// The longest answer that is read; one that goes on is cut and counts as malformed.
 const LONGEST_ANSWER: u64 = 64 << 20;
@@ -86,7 +86,7 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result
     };
     let admission = destination.breaker.admit(Instant::now());
     let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
-    let mut copy = Copy::new(offer, destination, shadow.limits.max_answer);
+    let mut copy = Copy::new(offer, (&prepared, destination), shadow.limits.max_answer);
     let adapted = match adapted {
         Ok(adapted) => adapted,
         Err(refused) => {
@@ -142,6 +142,8 @@ struct Copy {
     kept: Kept,
     /// More came than is held at once, so that it is not known whether it has the format asked for.
     format_unknown: bool,
+    /// What it began with; it is priced by it, too.
+    prepared: Rc<Prepared>,
 }
 
 /// What is kept of an answer. It grows as bytes come and is never larger than its limit.
@@ -165,13 +167,14 @@ impl Kept {
 }
 
 impl Copy {
-    fn new(offer: &Offer, destination: &Destination, limit: usize) -> Self {
+    fn new(offer: &Offer, (prepared, destination): (&Rc<Prepared>, &Destination), limit: usize) -> Self {
         let started = Instant::now();
         let started_us = offer.arrival.unix_us_at(started);
         let target = &destination.target;
         let model = target.model_for(&offer.live.identity.route, offer.request.model());
         let record = begun(target, &model, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
-        Self { record, started, kept: Kept { bytes: Vec::new(), limit }, format_unknown: false }
+        let kept = Kept { bytes: Vec::new(), limit };
+        Self { record, started, kept, format_unknown: false, prepared: Rc::clone(prepared) }
     }
 
     async fn run(
@@ -264,6 +267,8 @@ impl Copy {
         self.record.duration_us = micros(now.saturating_duration_since(self.started));
         self.record.failure = failure.as_ref().map(|failure| failure.kind);
         self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
+        self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
+        shadow.counters.count_cost(&self.record);
         // No jitter: one process has one shadow, so there is nobody to be out of step with.
         permit.record(now, failure.as_ref().map_or(Signal::Success, Signal::of), 0.5);
         let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };

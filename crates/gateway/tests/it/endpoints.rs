@@ -263,6 +263,7 @@ pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
         targets: old.targets.clone(),
         routes: old.routes.clone(),
         passthrough: old.passthrough.clone(),
+        prices: gateway::prices::TargetPrices::default(),
         rollouts: old.rollouts.clone(),
         auth: old.auth.clone(),
         limits: old.limits.clone(),

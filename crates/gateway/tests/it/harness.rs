@@ -169,6 +169,7 @@ impl Gateway {
             targets: setup.targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
             routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
             passthrough: BTreeMap::new(),
+            prices: gateway::prices::TargetPrices::default(),
             rollouts: BTreeMap::new(),
             auth: setup.auth,
             limits: setup.limits,

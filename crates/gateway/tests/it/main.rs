@@ -7,6 +7,8 @@ mod capabilities;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod edge;

@@ -153,6 +153,7 @@ fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
         targets: old.targets.clone(),
         routes: [(route.name.clone(), Arc::new(route))].into(),
         passthrough: old.passthrough.clone(),
+        prices: gateway::prices::TargetPrices::default(),
         rollouts: old.rollouts.clone(),
         auth: old.auth.clone(),
         limits: old.limits.clone(),

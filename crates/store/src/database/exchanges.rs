@@ -7,7 +7,8 @@ use wire::private::Private;
 use wire::usage::Usage;
 
 use super::rows::{
-    AttemptRow, BodyKind, BodyRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured, OutcomeRow,
+    AttemptRow, BodyKind, BodyRow, CostRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
+    OutcomeRow,
 };
 use super::{Database, DatabaseError, during, signed, unsigned};
 
@@ -17,12 +18,12 @@ const DEFAULT_LIMIT: u32 = 100;
 const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpoint, e.route, e.principal, e.streamed,
     e.rollout, e.epoch, e.share, e.unit, e.unit_source, e.arm, e.forced, e.status, e.outcome, e.failure, e.served_by,
     e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens,
-    e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1)
+    e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, e.client_retry, e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1)
     FROM exchanges e";
 
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    finish_reason, format_valid, truncated, simulated, answer_bytes FROM attempts
+    cache_write_tokens, usage_json, cost_nanos, cost_row, cost_unknown, finish_reason, format_valid, truncated, simulated, answer_bytes FROM attempts
     WHERE exchange_id = ?1 ORDER BY shadow, idx";
 
 impl Database {
@@ -168,7 +169,7 @@ fn of<T>(
 }
 
 fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
-    let adaptations: Option<String> = row.get(24)?;
+    let adaptations: Option<String> = row.get(30)?;
     Ok(ExchangeRow {
         id: exchange_id(row, 0)?,
         received_at_us: whole(row, 1)?,
@@ -191,10 +192,12 @@ fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
         time_to_first_token_us: whole(row, 18)?,
         duration_us: whole(row, 19)?,
         usage: usage(row, 20)?,
+        cost: cost(row, 26)?,
+        client_retry: row.get::<_, Option<u16>>(29)?.unwrap_or(0),
         adaptations: adaptations
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(serde_json::Value::Array(Vec::new())),
-        simulated: row.get(25)?,
+        simulated: row.get(31)?,
     })
 }
 
@@ -211,13 +214,13 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         model: row.get(8)?,
         started_us: whole(row, 9)?,
         measured: measured(row, 10)?,
-        truncated: row.get(20)?,
-        simulated: row.get(21)?,
-        answer_bytes: row.get(22).map(unsigned)?,
+        truncated: row.get(25)?,
+        simulated: row.get(26)?,
+        answer_bytes: row.get(27).map(unsigned)?,
     })
 }
 
-/// Ten columns from `at`, in the order of the table.
+/// Fifteen columns from `at`, in the order of the table.
 pub(super) fn measured(row: &Row<'_>, at: usize) -> rusqlite::Result<Measured> {
     Ok(Measured {
         status: row.get(at)?,
@@ -225,8 +228,9 @@ pub(super) fn measured(row: &Row<'_>, at: usize) -> rusqlite::Result<Measured> {
         time_to_first_token_us: whole(row, at + 2)?,
         duration_us: whole(row, at + 3)?,
         usage: usage(row, at + 4)?,
-        finish_reason: row.get(at + 8)?,
-        format_valid: row.get(at + 9)?,
+        cost: cost(row, at + 10)?,
+        finish_reason: row.get(at + 13)?,
+        format_valid: row.get(at + 14)?,
     })
 }
 
@@ -248,12 +252,25 @@ pub(super) fn whole(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
     Ok(row.get::<_, Option<i64>>(at)?.map(unsigned))
 }
 
+/// Six columns from `at`.
 fn usage(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Usage>> {
     let Some(input_tokens) = whole(row, at)? else { return Ok(None) };
+    let more: Option<String> = row.get(at + 5)?;
+    if let Some(usage) = more.and_then(|json| serde_json::from_str(&json).ok()) {
+        return Ok(Some(usage));
+    }
     Ok(Some(Usage {
         input_tokens,
         output_tokens: whole(row, at + 1)?.unwrap_or(0),
         cached_tokens: whole(row, at + 2)?.unwrap_or(0),
         reasoning_tokens: whole(row, at + 3)?.unwrap_or(0),
+        cache_write_tokens: whole(row, at + 4)?.unwrap_or(0),
+        ..Usage::default()
     }))
+}
+
+/// Three columns from `at`.
+fn cost(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<CostRow>> {
+    let cost = CostRow { nanos: whole(row, at)?, row: row.get(at + 1)?, unknown: row.get(at + 2)? };
+    Ok((cost.nanos.is_some() || cost.unknown.is_some()).then_some(cost))
 }

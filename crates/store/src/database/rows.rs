@@ -73,6 +73,10 @@ pub struct ExchangeRow {
     pub duration_us: Option<u64>,
     /// The tokens counted.
     pub usage: Option<Usage>,
+    /// What all its attempts cost together, the shadow's copy apart; `None` when nothing was charged.
+    pub cost: Option<CostRow>,
+    /// How often the caller's SDK said it had tried before.
+    pub client_retry: u16,
     /// What was changed in the request, as JSON.
     pub adaptations: serde_json::Value,
     /// True when the `simulated` provider answered any call made for it.
@@ -126,10 +130,48 @@ pub struct Measured {
     pub duration_us: Option<u64>,
     /// The tokens counted.
     pub usage: Option<Usage>,
+    /// What it cost; `None` when nothing was charged.
+    pub cost: Option<CostRow>,
     /// Why the model stopped.
     pub finish_reason: Option<String>,
     /// Whether the answer was well-formed; `None` when it did not have to be.
     pub format_valid: Option<bool>,
+}
+
+/// What something cost, or why that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostRow {
+    /// Nano-dollars (10^-9 US dollars).
+    pub nanos: Option<u64>,
+    /// The price row that says so.
+    pub row: Option<String>,
+    /// Why it is not known.
+    pub unknown: Option<String>,
+}
+
+/// What an arm of a rollout cost in one epoch. Of the candidate, copies are among them; calls after a failed one are not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmCost {
+    /// Requests at a known cost, a caller's own retries not counted again.
+    pub requests: u64,
+    /// Attempts with a known price.
+    pub known: u64,
+    /// Attempts that were charged for and have none.
+    pub unknown: u64,
+    /// What the known ones cost, in nano-dollars.
+    pub nanos: u64,
+}
+
+/// What a target cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetCost {
+    /// The target.
+    pub target: String,
+    /// `live`, `failover` or `shadow`.
+    pub role: String,
+    /// Its sums.
+    #[serde(flatten)]
+    pub sums: ArmCost,
 }
 
 /// A number learnt about an exchange later.

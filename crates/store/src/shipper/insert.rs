@@ -7,10 +7,12 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, AttemptRole, GapRecord, OutcomeRecord, Record, RequestRecord, ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, GapRecord, OutcomeRecord, Record, RequestRecord,
+    ShadowRecord,
 };
 use wire::usage::Usage;
 
+use super::sums::{BELONGING, Belonging, Sums};
 use crate::database::{BodyKind, signed};
 use crate::journal::Position;
 
@@ -144,14 +146,27 @@ impl Batch {
         self.insert_answers(transaction)?;
         insert_pending(transaction, self.requests.values())?;
         let mut attempts = transaction.prepare(ATTEMPT)?;
-        for (_, answer) in &self.answers {
+        let mut belonging = transaction.prepare(BELONGING)?;
+        let mut sums = Sums::default();
+        for (request, answer) in &self.answers {
+            let belonging = match request {
+                Some(request) => Belonging::of(request),
+                None => Belonging::find(&mut belonging, answer.id)?,
+            };
             for attempt in &answer.attempts {
-                insert_attempt(&mut attempts, answer.id, Some(attempt), None)?;
+                if insert_attempt(&mut attempts, answer.id, Some(attempt), None)? {
+                    sums.add(attempt, &belonging);
+                }
             }
         }
         for shadow in &self.shadows {
-            insert_attempt(&mut attempts, shadow.id, shadow.attempt.as_ref(), Some(shadow))?;
+            let is_new = insert_attempt(&mut attempts, shadow.id, shadow.attempt.as_ref(), Some(shadow))?;
+            if let (Some(attempt), true) = (&shadow.attempt, is_new) {
+                let rollout = Some((shadow.rollout.clone(), shadow.epoch));
+                sums.add(attempt, &Belonging { rollout, is_retry: false });
+            }
         }
+        sums.write(transaction)?;
         let mut outcomes = transaction.prepare("INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for outcome in &self.outcomes {
             outcomes.execute(params![
@@ -189,31 +204,32 @@ impl Batch {
     }
 }
 
-const PENDING_COLUMNS: usize = 13;
-const ANSWER_COLUMNS: usize = 12;
+const PENDING_COLUMNS: usize = 14;
+const ANSWER_COLUMNS: usize = 17;
 
 const PENDING: &str = "INSERT OR IGNORE INTO pending
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
     WHERE NOT EXISTS (SELECT 1 FROM exchanges WHERE id = ?1)";
 
 const EXCHANGE: &str = "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)";
 
 const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
-    SELECT ?13, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
-        p.unit_source, p.arm, p.forced, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
-    FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?13";
+    SELECT ?18, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
+        p.unit_source, p.arm, p.forced, p.client_retry, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+        ?16, ?17
+    FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?18";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)";
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
 
 /// Requests of dead processes: their answers, if they were written, have been shipped before this.
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
     let n = transaction.execute(
         "INSERT OR IGNORE INTO exchanges (id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
-            share, unit, unit_source, arm, forced, outcome)
+            share, unit, unit_source, arm, forced, client_retry, outcome)
          SELECT id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
-            share, unit, unit_source, arm, forced, 'truncated' FROM pending",
+            share, unit, unit_source, arm, forced, client_retry, 'truncated' FROM pending",
         [],
     )?;
     transaction.execute("DELETE FROM pending", [])?;
@@ -262,6 +278,7 @@ fn bind_request(statement: &mut Statement<'_>, request: &RequestRecord) -> rusql
             &rollout.map(|rollout| rollout.unit_source.as_str()),
             &rollout.map(|rollout| arm(rollout.arm)),
             &rollout.map(|rollout| rollout.forced),
+            &request.client_retry,
         ],
     )
 }
@@ -271,7 +288,8 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
         [] => None,
         adaptations => serde_json::to_string(adaptations).ok(),
     };
-    let [input, output, cached, reasoning] = tokens(answer.usage);
+    let [input, output, cached, reasoning, cache_write] = tokens(answer.usage);
+    let (nanos, row, unknown) = cost(answer.cost.as_ref());
     bind(
         statement,
         from,
@@ -287,18 +305,26 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
             &output,
             &cached,
             &reasoning,
+            &cache_write,
+            &more(answer.usage),
+            &nanos,
+            &row,
+            &unknown,
             &adaptations,
         ],
     )
 }
 
+/// True when it was not there yet.
 fn insert_attempt(
     statement: &mut Statement<'_>,
     id: ExchangeId,
     attempt: Option<&AttemptRecord>,
     shadow: Option<&ShadowRecord>,
-) -> rusqlite::Result<()> {
-    let [input, output, cached, reasoning] = tokens(attempt.and_then(|attempt| attempt.usage));
+) -> rusqlite::Result<bool> {
+    let usage = attempt.and_then(|attempt| attempt.usage);
+    let [input, output, cached, reasoning, cache_write] = tokens(usage);
+    let (nanos, row, unknown) = cost(attempt.and_then(|attempt| attempt.cost.as_ref()));
     bind(
         statement,
         1,
@@ -323,6 +349,11 @@ fn insert_attempt(
             &output,
             &cached,
             &reasoning,
+            &cache_write,
+            &more(usage),
+            &nanos,
+            &row,
+            &unknown,
             &attempt.and_then(|attempt| attempt.finish_reason.as_ref()),
             &attempt.and_then(|attempt| attempt.format_valid),
             &attempt.is_some_and(|attempt| attempt.simulated),
@@ -330,8 +361,7 @@ fn insert_attempt(
             &attempt.map_or(0, |attempt| signed(attempt.answer_bytes)),
         ],
     )?;
-    statement.raw_execute()?;
-    Ok(())
+    Ok(statement.raw_execute()? > 0)
 }
 
 fn bind(statement: &mut Statement<'_>, from: usize, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
@@ -341,22 +371,39 @@ fn bind(statement: &mut Statement<'_>, from: usize, values: &[&dyn ToSql]) -> ru
     Ok(())
 }
 
-fn tokens(usage: Option<Usage>) -> [Option<i64>; 4] {
-    match usage {
-        None => [None; 4],
-        Some(usage) => [usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.reasoning_tokens]
-            .map(|n| Some(signed(n))),
+fn tokens(usage: Option<Usage>) -> [Option<i64>; 5] {
+    let all = |usage: Usage| {
+        let Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens, cache_write_tokens, .. } = usage;
+        [input_tokens, output_tokens, cached_tokens, reasoning_tokens, cache_write_tokens].map(|n| Some(signed(n)))
+    };
+    usage.map_or([None; 5], all)
+}
+
+/// The whole usage as JSON, when there is more to it than the columns say.
+fn more(usage: Option<Usage>) -> Option<String> {
+    let usage = usage?;
+    let Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens, cache_write_tokens, .. } = usage;
+    let usual =
+        Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens, cache_write_tokens, ..Usage::default() };
+    if usage == usual { None } else { serde_json::to_string(&usage).ok() }
+}
+
+fn cost(charge: Option<&Charge>) -> (Option<i64>, Option<&str>, Option<&str>) {
+    match charge {
+        None => (None, None, None),
+        Some(Charge::Priced { nanos, row }) => (Some(signed(*nanos)), Some(row), None),
+        Some(Charge::Unknown { why }) => (None, None, Some(why)),
     }
 }
 
-fn arm(arm: Arm) -> &'static str {
+pub(super) fn arm(arm: Arm) -> &'static str {
     match arm {
         Arm::Baseline => "baseline",
         Arm::Candidate => "candidate",
     }
 }
 
-fn role(role: AttemptRole) -> &'static str {
+pub(super) fn role(role: AttemptRole) -> &'static str {
     match role {
         AttemptRole::Live => "live",
         AttemptRole::Failover => "failover",

@@ -45,6 +45,7 @@ fn request(number: u64) -> Record {
             forced: false,
         }),
         body: body(&format!("{{\"messages\":\"{}\"}}", "hello ".repeat(40))),
+        client_retry: 0,
     })
 }
 
@@ -61,12 +62,19 @@ fn attempt(idx: u16, role: AttemptRole) -> AttemptRecord {
         failure: None,
         time_to_first_token_us: Some(10),
         duration_us: 20,
-        usage: Some(Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, reasoning_tokens: 4 }),
+        usage: Some(Usage {
+            input_tokens: 1,
+            output_tokens: 2,
+            cached_tokens: 3,
+            reasoning_tokens: 4,
+            ..Usage::default()
+        }),
         finish_reason: Some("stop".into()),
         format_valid: Some(true),
         simulated: false,
         truncated: false,
         answer_bytes: 9,
+        cost: None,
     }
 }
 
@@ -81,7 +89,13 @@ fn answer(number: u64) -> Record {
         served_by: Some("gpt".into()),
         time_to_first_token_us: Some(100),
         duration_us: 500,
-        usage: Some(Usage { input_tokens: 11, output_tokens: 7, cached_tokens: 5, reasoning_tokens: 0 }),
+        usage: Some(Usage {
+            input_tokens: 11,
+            output_tokens: 7,
+            cached_tokens: 5,
+            reasoning_tokens: 0,
+            ..Usage::default()
+        }),
         adaptations: vec![Adaptation {
             field: "model".into(),
             action: AdaptationAction::Replaced,
@@ -89,6 +103,7 @@ fn answer(number: u64) -> Record {
         }],
         attempts: vec![failed, attempt(1, AttemptRole::Failover)],
         body: body("tiny"),
+        cost: None,
     })
 }
 

@@ -143,6 +143,7 @@ fn request(id: ExchangeId) -> Record {
         streamed: false,
         rollout: None,
         body: Private::from(vec![b'x'; 300]),
+        client_retry: 0,
     })
 }
 
@@ -160,5 +161,6 @@ fn answer(id: ExchangeId) -> Record {
         adaptations: Vec::new(),
         attempts: Vec::new(),
         body: Private::from(vec![b'y'; 300]),
+        cost: None,
     })
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::scan::{self, Kind};
-use crate::usage::Usage;
+use crate::usage::{Tier, Usage};
 
 /// The `usage` of an answer or of one event. What it did not say is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +14,12 @@ pub struct Tokens {
     pub cache_read: Option<u64>,
     /// `cache_creation_input_tokens`
     pub cache_write: Option<u64>,
+    /// `cache_creation.ephemeral_1h_input_tokens`, which are part of `cache_write`.
+    pub cache_write_1h: Option<u64>,
+    /// `server_tool_use.web_search_requests`
+    pub web_searches: Option<u64>,
+    /// `service_tier`
+    pub tier: Option<Tier>,
     /// `output_tokens`
     pub output: Option<u64>,
     /// `output_tokens_details.thinking_tokens`, which are part of `output`.
@@ -32,13 +38,15 @@ impl Tokens {
                 "cache_read_input_tokens" => tokens.cache_read = number,
                 "cache_creation_input_tokens" => tokens.cache_write = number,
                 "output_tokens_details" if member.kind == Kind::Object => {
-                    scan::each_member(body, member.value, |member| {
-                        if member.key == "thinking_tokens" {
-                            tokens.thinking = scan::unsigned(&body[member.value]);
-                        }
-                        Ok(())
-                    })?;
+                    tokens.thinking = nested(body, member.value, "thinking_tokens")?;
                 }
+                "cache_creation" if member.kind == Kind::Object => {
+                    tokens.cache_write_1h = nested(body, member.value, "ephemeral_1h_input_tokens")?;
+                }
+                "server_tool_use" if member.kind == Kind::Object => {
+                    tokens.web_searches = nested(body, member.value, "web_search_requests")?;
+                }
+                "service_tier" => tokens.tier = Some(Tier::read(&body[member.value])),
                 _ => {}
             }
             Ok(())
@@ -49,7 +57,10 @@ impl Tokens {
 
     /// Takes what a later event of the same stream says. Its numbers are totals: they take the place of earlier ones.
     pub fn update(&mut self, later: Tokens) {
-        let Tokens { input, cache_read, cache_write, output, thinking } = later;
+        let Tokens { input, cache_read, cache_write, cache_write_1h, web_searches, tier, output, thinking } = later;
+        self.cache_write_1h = cache_write_1h.or(self.cache_write_1h);
+        self.web_searches = web_searches.or(self.web_searches);
+        self.tier = tier.or(self.tier);
         self.input = input.or(self.input);
         self.cache_read = cache_read.or(self.cache_read);
         self.cache_write = cache_write.or(self.cache_write);
@@ -62,16 +73,31 @@ impl Tokens {
         [self.input, self.cache_read, self.cache_write].into_iter().flatten().fold(0, u64::saturating_add)
     }
 
-    /// The same in Crossfade's own count, in which the whole prompt is the input. What was written to the cache is in
-    /// [`Tokens::cache_write`] only.
+    /// The same in Crossfade's own count, in which the whole prompt is the input.
     pub fn usage(&self) -> Usage {
         Usage {
             input_tokens: self.prompt(),
             output_tokens: self.output.unwrap_or(0),
             cached_tokens: self.cache_read.unwrap_or(0),
             reasoning_tokens: self.thinking.unwrap_or(0),
+            cache_write_tokens: self.cache_write.unwrap_or(0),
+            cache_write_1h_tokens: self.cache_write_1h.unwrap_or(0),
+            web_searches: self.web_searches.unwrap_or(0),
+            tier: self.tier.unwrap_or_default(),
+            ..Usage::default()
         }
     }
+}
+
+fn nested(body: &[u8], object: Range<usize>, key: &str) -> Result<Option<u64>, scan::ScanError> {
+    let mut found = None;
+    scan::each_member(body, object, |member| {
+        if member.key == key {
+            found = scan::unsigned(&body[member.value]);
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -86,9 +112,18 @@ mod tests {
     fn the_whole_prompt_is_the_input() {
         let tokens = check(
             r#"{"input_tokens":10,"cache_creation_input_tokens":200,"cache_read_input_tokens":3000,"output_tokens":7,
+                "cache_creation":{"ephemeral_5m_input_tokens":150,"ephemeral_1h_input_tokens":50},
                 "output_tokens_details":{"thinking_tokens":5},"service_tier":"standard"}"#,
         );
-        let expected = Usage { input_tokens: 3210, output_tokens: 7, cached_tokens: 3000, reasoning_tokens: 5 };
+        let expected = Usage {
+            input_tokens: 3210,
+            output_tokens: 7,
+            cached_tokens: 3000,
+            reasoning_tokens: 5,
+            cache_write_tokens: 200,
+            cache_write_1h_tokens: 50,
+            ..Usage::default()
+        };
         assert_eq!(tokens.unwrap().usage(), expected);
         assert_eq!(check("null"), None);
     }

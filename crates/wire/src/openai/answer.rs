@@ -7,7 +7,7 @@ use super::chunk::truthy;
 use super::content::{ChoiceText, verdict};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
-use crate::usage::Usage;
+use crate::usage::{Tier, Usage};
 
 /// What an answer tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub fn inspect(body: &[u8]) -> AnswerFacts {
 
 fn read(body: &[u8]) -> Result<AnswerFacts, ScanError> {
     let mut facts = AnswerFacts { valid: true, ..AnswerFacts::default() };
+    let mut tier = Tier::default();
     let mut top = Object::open_top(body)?;
     while let Some(key) = top.next_key()? {
         if key.name.as_ref() == b"choices" && begins_with(body, top.at(), b'[') {
@@ -84,6 +85,7 @@ fn read(body: &[u8]) -> Result<AnswerFacts, ScanError> {
         let (kind, value) = top.skip()?;
         match key.name.as_ref() {
             b"usage" => facts.usage = Usage::read(body, value),
+            b"service_tier" => tier = Tier::read(&body[value]),
             b"error" => facts.is_error_object |= truthy(body, kind, &value),
             b"object" => facts.is_error_object |= &body[value] == b"\"error\"",
             b"data" => facts.has_answer |= kind == Kind::Array,
@@ -91,6 +93,7 @@ fn read(body: &[u8]) -> Result<AnswerFacts, ScanError> {
         }
     }
     top.close_top()?;
+    facts.usage = facts.usage.map(|usage| Usage { tier, ..usage });
     Ok(facts)
 }
 

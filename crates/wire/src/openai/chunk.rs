@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{Kind, ScanError};
-use crate::usage::Usage;
+use crate::usage::{Tier, Usage};
 
 /// What the data of one event tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,6 +70,7 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
     let mut no_choices = false;
     let mut previous_end = None;
     let mut cut_to_next_key = None;
+    let mut tier = Tier::default();
     let mut top = Object::open_top(data)?;
     while let Some(key) = top.next_key()? {
         if let Some(start) = cut_to_next_key.take() {
@@ -99,6 +100,7 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
                     }
                 },
                 b"usage" => facts.usage = Usage::read(data, value),
+                b"service_tier" => tier = Tier::read(&data[value]),
                 b"error" => facts.error |= truthy(data, kind, &value),
                 b"object" => facts.error |= &data[value] == b"\"error\"",
                 _ => {}
@@ -107,6 +109,7 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
         previous_end = Some(top.at());
     }
     top.close_top()?;
+    facts.usage = facts.usage.map(|usage| Usage { tier, ..usage });
     facts.usage_only = no_choices && facts.usage.is_some();
     Ok(facts)
 }

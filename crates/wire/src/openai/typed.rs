@@ -10,7 +10,7 @@ use super::chunk::{ChunkFacts, not_empty, truthy};
 use super::{ErrorBody, json};
 use crate::scan::cursor::{Object, begins_with};
 use crate::scan::{Kind, ScanError};
-use crate::usage::Usage;
+use crate::usage::{Tier, Usage};
 
 /// Events after which nothing of the answer comes. One that a stream of several answers may send more than once only
 /// finishes one of them; the end of such a stream is the end of its body, or `[DONE]`.
@@ -85,6 +85,7 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
 fn response(data: &[u8], at: usize, facts: &mut ChunkFacts) -> Result<usize, ScanError> {
     let mut walk = Object::open(data, at)?;
     let mut reason = None;
+    let mut tier = Tier::default();
     while let Some(key) = walk.next_key()? {
         if key.name.as_ref() == b"incomplete_details" && begins_with(data, walk.at(), b'{') {
             let mut details = Object::open(data, walk.at())?;
@@ -101,12 +102,14 @@ fn response(data: &[u8], at: usize, facts: &mut ChunkFacts) -> Result<usize, Sca
         match (key.name.as_ref(), kind) {
             (b"status", Kind::String) => facts.finish_reason = Some(value),
             (b"usage", Kind::Object) => facts.usage = Usage::read(data, value),
+            (b"service_tier", _) => tier = Tier::read(&data[value]),
             _ => {}
         }
     }
     if reason.is_some() {
         facts.finish_reason = reason;
     }
+    facts.usage = facts.usage.map(|usage| Usage { tier, ..usage });
     Ok(walk.at())
 }
 

@@ -13,12 +13,19 @@ fn attempt(role: AttemptRole) -> AttemptRecord {
         failure: None,
         time_to_first_token_us: Some(5),
         duration_us: 9,
-        usage: Some(Usage { input_tokens: 1, output_tokens: 2, cached_tokens: 3, reasoning_tokens: 4 }),
+        usage: Some(Usage {
+            input_tokens: 1,
+            output_tokens: 2,
+            cached_tokens: 3,
+            reasoning_tokens: 4,
+            ..Usage::default()
+        }),
         finish_reason: Some("stop".to_owned()),
         format_valid: Some(true),
         simulated: true,
         truncated: false,
         answer_bytes: 3,
+        cost: Some(Charge::Priced { nanos: 2_450, row: "shipped:acme/one#0123abcd".to_owned() }),
     }
 }
 
@@ -43,6 +50,7 @@ fn records() -> Vec<Record> {
                 forced: false,
             }),
             body: body.clone(),
+            client_retry: 2,
         }),
         Record::Answer(AnswerRecord {
             id,
@@ -61,6 +69,7 @@ fn records() -> Vec<Record> {
             }],
             attempts: vec![attempt(AttemptRole::Live), attempt(AttemptRole::Failover)],
             body: body.clone(),
+            cost: Some(Charge::Unknown { why: "no_usage".into() }),
         }),
         Record::Shadow(ShadowRecord {
             id,
@@ -95,7 +104,7 @@ fn every_record_reads_back_from_the_journals_encoding() {
 fn the_encoding_of_a_request_is_the_one_journals_hold() {
     let bytes = postcard::to_stdvec(&records()[0]).unwrap();
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    expect_test::expect!["0010018bcfe5687b77078707070707070707c0c480c1c1c4820300066770742d346f00010107737570706f7274029a9999999999a93fffffffffffffffffff010300000c7b2263616e617279223a317d"].assert_eq(&hex);
+    expect_test::expect!["0010018bcfe5687b77078707070707070707c0c480c1c1c4820300066770742d346f00010107737570706f7274029a9999999999a93fffffffffffffffffff010300000c7b2263616e617279223a317d02"].assert_eq(&hex);
 }
 
 #[test]
@@ -104,4 +113,14 @@ fn a_record_never_prints_a_body() {
         assert!(!format!("{record:?}").contains("canary"));
         assert!(!serde_json::to_string(&record).unwrap().contains("canary"));
     }
+}
+
+#[test]
+fn a_sum_with_an_unknown_part_is_unknown() {
+    let priced = |nanos| Charge::Priced { nanos, row: format!("row {nanos}") };
+    let unknown = Charge::Unknown { why: "no_usage".into() };
+    assert_eq!(Charge::sum([]), None);
+    assert_eq!(Charge::sum([&priced(1), &priced(2)]), Some(Charge::Priced { nanos: 3, row: "row 2".to_owned() }));
+    assert_eq!(Charge::sum([&priced(1), &unknown, &priced(2)]), Some(unknown.clone()));
+    assert_eq!(Charge::sum([&unknown]), Some(unknown));
 }

@@ -14,9 +14,12 @@ CREATE TABLE pending (
     unit INTEGER,
     unit_source TEXT,
     arm TEXT,
-    forced INTEGER
+    forced INTEGER,
+    client_retry INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- A cost is in nano-dollars, with the id of the price row that says so; when it is not known, `cost_unknown` says why. All three are
+-- NULL when nothing was charged. `usage_json` has the whole usage when there is more to it than the columns say.
 CREATE TABLE exchanges (
     id BLOB PRIMARY KEY,
     received_at_us INTEGER,
@@ -31,6 +34,7 @@ CREATE TABLE exchanges (
     unit_source TEXT,
     arm TEXT,
     forced INTEGER,
+    client_retry INTEGER,
     finished_at_us INTEGER,
     status INTEGER,
     outcome TEXT NOT NULL,
@@ -42,6 +46,11 @@ CREATE TABLE exchanges (
     output_tokens INTEGER,
     cached_tokens INTEGER,
     reasoning_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    usage_json TEXT,
+    cost_nanos INTEGER,
+    cost_row TEXT,
+    cost_unknown TEXT,
     adaptations TEXT
 ) WITHOUT ROWID;
 CREATE INDEX exchanges_of_rollout ON exchanges (rollout, epoch, id) WHERE rollout IS NOT NULL;
@@ -68,6 +77,11 @@ CREATE TABLE attempts (
     output_tokens INTEGER,
     cached_tokens INTEGER,
     reasoning_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    usage_json TEXT,
+    cost_nanos INTEGER,
+    cost_row TEXT,
+    cost_unknown TEXT,
     finish_reason TEXT,
     format_valid INTEGER,
     simulated INTEGER NOT NULL,
@@ -76,6 +90,23 @@ CREATE TABLE attempts (
     PRIMARY KEY (exchange_id, shadow, idx)
 ) WITHOUT ROWID;
 CREATE INDEX shadows_of_rollout ON attempts (rollout, epoch, exchange_id) WHERE shadow = 1;
+
+-- Costs of attempts, added up as they are shipped. `day` counts from 1970, by when the attempt began; `rollout` and `arm` are '' and
+-- `epoch` is 0 outside of one. `requests` are those that count for a mean: calls that were made, not a caller's own retry, at a
+-- known cost (nothing, when the provider refused). Only `known` attempts are in `nanos`.
+CREATE TABLE costs (
+    day INTEGER NOT NULL,
+    rollout TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    arm TEXT NOT NULL,
+    target TEXT NOT NULL,
+    role TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    known INTEGER NOT NULL,
+    unknown INTEGER NOT NULL,
+    nanos INTEGER NOT NULL,
+    PRIMARY KEY (rollout, epoch, arm, role, day, target)
+) WITHOUT ROWID;
 
 CREATE TABLE outcomes (
     exchange_id BLOB NOT NULL,

@@ -67,5 +67,6 @@ pub(super) fn chat_tokens(usage: View<'_>) -> Tokens {
         cache_write,
         output: number("completion_tokens"),
         thinking: detail("completion_tokens_details", "reasoning_tokens"),
+        ..Tokens::default()
     }
 }
