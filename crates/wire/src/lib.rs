@@ -7,6 +7,7 @@
 pub mod capability;
 pub mod failure;
 pub mod ids;
+pub mod leak;
 pub mod messages;
 pub mod multipart;
 pub mod openai;
