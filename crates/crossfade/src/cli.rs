@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::out::Format;
-use crate::verbs::{completions, exchanges, init, keys, man, quickstart, reload, rollout, serve};
+use crate::verbs::{completions, conformance, exchanges, init, keys, man, quickstart, reload, rollout, serve};
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Check,
     /// Run the gateway.
     Serve(serve::Args),
+    /// Probe a live server: what of the vendor's API does it do, and what does it do wrong in silence?
+    Conformance(conformance::Args),
     /// Make a running gateway read its config again.
     Reload(reload::Args),
     /// Read the record.

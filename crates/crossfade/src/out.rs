@@ -17,6 +17,8 @@ pub(crate) enum Format {
     Text,
     /// For programs: the same facts.
     Json,
+    /// One page that needs nothing else; for verbs that write reports.
+    Html,
 }
 
 /// How a verb ended.
@@ -105,6 +107,11 @@ impl Out {
         Out { format, colour: wanted && format == Format::Text && std::io::stdout().is_terminal() }
     }
 
+    /// How answers are written.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// Whether answers are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -118,7 +125,7 @@ impl Out {
     /// Writes the answer: `text` for people, `facts` for programs.
     pub(crate) fn answer<T: Serialize + ?Sized>(&self, facts: &T, text: impl FnOnce() -> String) {
         let answer = match self.format {
-            Format::Text => text(),
+            Format::Text | Format::Html => text(),
             // The facts are maps with text keys: they always serialise.
             Format::Json => serde_json::to_string_pretty(facts).unwrap_or_default() + "\n",
         };

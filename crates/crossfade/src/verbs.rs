@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod conformance;
 pub(crate) mod exchanges;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -14,7 +15,7 @@ mod source;
 mod time;
 
 use crate::cli::{Cli, Verb};
-use crate::out::{Exit, Out, Stop};
+use crate::out::{Exit, Format, Out, Stop};
 
 /// Does what was typed.
 ///
@@ -23,10 +24,14 @@ use crate::out::{Exit, Out, Stop};
 pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     let Cli { config, admin, verb, .. } = cli;
     let place = Place { config, admin };
+    if out.format() == Format::Html && !matches!(verb, Verb::Conformance(_)) {
+        return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
+    }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),
         Verb::Check => check::run(&place, out),
         Verb::Serve(args) => serve::run(&place, &args, out),
+        Verb::Conformance(args) => conformance::run(&place, &args, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -167,7 +168,8 @@ struct Pool {
 impl Pool {
     fn new(provider: &Provider, tasks: &TaskTracker) -> Self {
         let config = provider.config();
-        let connector = Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect);
+        let made = Arc::clone(&provider.state.n_connections);
+        let connector = Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect, made);
         let build = |max_idle| {
             legacy::Client::builder(Tracked(tasks.clone()))
                 .timer(TokioTimer::new())

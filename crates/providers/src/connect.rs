@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct Connector {
     https: Https,
     limit: Duration,
     http1: bool,
+    /// Counts the connections made.
+    made: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -47,7 +50,12 @@ enum Https {
 }
 
 impl Connector {
-    pub(crate) fn new(tls: Option<Arc<rustls::ClientConfig>>, http2: Http2, limit: Duration) -> Self {
+    pub(crate) fn new(
+        tls: Option<Arc<rustls::ClientConfig>>,
+        http2: Http2,
+        limit: Duration,
+        made: Arc<AtomicU64>,
+    ) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
@@ -57,7 +65,7 @@ impl Connector {
             None => Https::Clear(tcp),
             Some(tls) => Https::Tls(HttpsConnector::from((tcp, tls))),
         };
-        Self { https, limit, http1: http2 != Http2::PriorKnowledge }
+        Self { https, limit, http1: http2 != Http2::PriorKnowledge, made }
     }
 }
 
@@ -71,7 +79,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, destination: Uri) -> Self::Future {
-        let (limit, http1) = (self.limit, self.http1);
+        let (limit, http1, made) = (self.limit, self.http1, Arc::clone(&self.made));
         let connecting: Pin<Box<dyn Future<Output = Result<Checked, ConnectError>> + Send>> = match &mut self.https {
             Https::Clear(tcp) => {
                 let connecting = tcp.call(destination);
@@ -88,9 +96,13 @@ impl Service<Uri> for Connector {
                 })
             }
         };
-        Box::pin(
-            async move { tokio::time::timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout(limit))) },
-        )
+        Box::pin(async move {
+            let connected = tokio::time::timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout(limit)));
+            if connected.is_ok() {
+                made.fetch_add(1, Ordering::Relaxed);
+            }
+            connected
+        })
     }
 }
 

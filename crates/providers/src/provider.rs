@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
@@ -99,6 +99,11 @@ impl Provider {
         self.state.in_flight.load(Ordering::Relaxed)
     }
 
+    /// How many connections were made to it on this lane so far.
+    pub fn n_connections(&self) -> u64 {
+        self.state.n_connections.load(Ordering::Relaxed)
+    }
+
     /// The simulated server behind it, if it is one.
     pub fn simulated(&self) -> Option<&Arc<Simulated>> {
         self.state.simulated.as_ref()
@@ -135,6 +140,7 @@ pub enum ProviderError {
 pub(crate) struct State {
     pub(crate) identity: Identity,
     pub(crate) in_flight: Arc<AtomicUsize>,
+    pub(crate) n_connections: Arc<AtomicU64>,
     pub(crate) simulated: Option<Arc<Simulated>>,
     /// The headers every call starts with.
     pub(crate) headers: HeaderMap,
@@ -152,6 +158,7 @@ impl State {
         Ok(Self {
             identity,
             in_flight: Arc::new(AtomicUsize::new(0)),
+            n_connections: Arc::default(),
             simulated,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },

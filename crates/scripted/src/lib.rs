@@ -14,6 +14,7 @@
 mod sample;
 mod script;
 mod serve;
+pub mod vendor;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! document model of a body; it finds the few fields Crossfade reads and says where they are, so that everything else
 //! travels through untouched. Only [`translate`], which says everything anew in another dialect, reads whole documents.
 
+pub mod base64;
 pub mod capability;
 pub mod failure;
 pub mod ids;

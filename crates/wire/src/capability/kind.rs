@@ -95,6 +95,9 @@ const LLAMA_CPP_ROWS: &[Row] = &[
     (Can::ImagePart, State::None, Refuse, "status 500 without a projector (mmproj); pass it when the model has one"),
     (Can::UnknownModel, State::None, Pass, "any model name is served"),
     (Can::BadJson, Degraded, Pass, "status 500"),
+    (Can::UsageDetails, Degraded, Count, "no completion_tokens_details"),
+    (Can::AnswerMembers, Degraded, Fix, "neither refusal nor logprobs"),
+    (Can::ContextLength, Degraded, Fix, "the type exceed_context_size_error, and the status for a code"),
     (Can::ErrorEnvelope, Degraded, Fix, "code is a number and param is missing"),
     (Can::EmbeddingsDimensions, State::None, Refuse, "dimensions is ignored, status 200"),
 ];

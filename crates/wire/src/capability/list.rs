@@ -124,6 +124,12 @@ capabilities! {
     ChatUsage "chat_usage" Answers Usual "usage" [Count]
         "Token counts of a whole answer"
         "prompt, completion and total tokens, the third the sum of the others, none of them 0";
+    UsageDetails "usage_details" Answers Rare "usage.details" [Count]
+        "Token counts in detail"
+        "prompt_tokens_details and completion_tokens_details are in the usage";
+    AnswerMembers "answer_members" Answers Rare "choices.members" [Count Fix]
+        "The members that the vendor's schema requires"
+        "message.refusal and the choice's logprobs are there, null when there is nothing to say";
     Greedy "greedy" Answers Usual "temperature" [Count]
         "The same answer twice at temperature 0"
         "two answers with temperature 0 are equal";
@@ -256,6 +262,9 @@ capabilities! {
     StreamErrors "stream_errors" Errors Usual "stream.error" []
         "A request for a stream that is wrong is refused with a status"
         "a 4xx with a JSON body, not an event stream";
+    ContextLength "context_length" Errors Usual "error.code" [Fix]
+        "A conversation that is too long is told by its code"
+        "status 400 and the code context_length_exceeded, which applications shorten their conversation on";
     ErrorEnvelope "error_envelope" Errors Essential "error" [Count Fix]
         "Errors have the dialect's envelope"
         "error with message, type, param and code, each a text, the last two possibly null";

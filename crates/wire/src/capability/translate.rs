@@ -2,7 +2,7 @@
 
 mod request;
 
-use crate::record::AdaptationAction;
+use crate::record::{AdaptationAction, Endpoint};
 use crate::request::RequestView;
 use crate::scan::ScanError;
 use crate::splice::Patch;
@@ -72,6 +72,10 @@ const EMBEDDING_FIELDS: [&str; 5] = ["input", "model", "dimensions", "encoding_f
 /// # Errors
 /// When the request uses what the profile refuses.
 pub fn translate(profile: &Profile, body: &[u8], view: &RequestView, patch: &mut Patch<'_>) -> Result<(), Unsupported> {
+    // The other endpoints have no rows of their own yet.
+    if !matches!(view.endpoint, Endpoint::ChatCompletions | Endpoint::Embeddings) {
+        return Ok(());
+    }
     let asked = Asked { body, view };
     for &(capability, treatment) in profile.treated() {
         if !asked.uses(capability) {
@@ -97,6 +101,8 @@ pub(super) const fn shows_in_answers(capability: Capability) -> bool {
     matches!(
         capability,
         Can::ChatUsage
+            | Can::UsageDetails
+            | Can::AnswerMembers
             | Can::SystemFingerprint
             | Can::MaxTokens
             | Can::MaxCompletionTokens

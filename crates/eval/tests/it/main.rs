@@ -1,0 +1,4 @@
+//! The conformance probe against scripted servers, each with one thing wrong.
+
+#[cfg(test)]
+mod conformance;
