@@ -12,6 +12,7 @@ mod parts;
 mod tidy;
 
 mod config;
+mod conformance;
 mod crash;
 mod exchanges;
 mod keys;

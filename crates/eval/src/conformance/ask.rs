@@ -213,9 +213,10 @@ impl<'p> Line<'p> {
     }
 
     async fn call(&self, ask: Ask, patience: Duration) -> Result<Answer, Silence> {
-        let special = (ask.method != Method::POST || ask.below.is_some()).then(|| {
+        let deployment = self.provider.config().has_deployments(ask.endpoint).then(|| self.model.clone());
+        let special = (ask.method != Method::POST || ask.below.is_some() || deployment.is_some()).then(|| {
             let below = ask.below.map(PathAndQuery::from_static);
-            Box::new(Special { method: Some(ask.method.clone()), below, headers: HeaderMap::new() })
+            Box::new(Special { method: Some(ask.method.clone()), below, deployment, headers: HeaderMap::new() })
         });
         let timeouts = Timeouts { first_token: patience, total: patience, ..self.provider.config().timeouts };
         let call = Call {
