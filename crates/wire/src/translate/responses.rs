@@ -9,14 +9,16 @@
 //! `fc_0192…0001` and so on, in the whole answer and in the stream alike.
 //!
 //! Keeping responses: [`request`] refuses `previous_response_id` (as [`Loss::ServerState`](super::Loss)) and takes `store`
-//! away, because a chat server keeps nothing that could be gone on from. Whoever keeps responses does three things around it:
+//! away, because a chat server keeps nothing that could be gone on from. Whoever keeps responses does these things around it:
 //!
 //! 1. On a request with a [`previous_response_id`], look up what was kept under it. If it is there, go on with
-//!    `prepend(request, kept)`; if it is not, answer 404.
+//!    `prepend(request, kept)`; if it is not, answer 404. Some applications (the Vercel AI SDK among them) send ids of single
+//!    items instead, `item_reference`: look up every response that [`referenced`] names, and go on with
+//!    `resolve(request, &[kept, …])`. What was not found is refused on translation.
 //! 2. Unless the request says `"store": false`, and once the answer is complete or incomplete (not when it failed), keep
-//!    `kept(request, output)` under the response's id. `request` is the one after [`prepend`], so that what is kept is the
+//!    `kept(request, output)` under the response's id. `request` is the one after [`prepend`] and [`resolve`], so that what is kept is the
 //!    whole conversation; `output` is the `output` of the response object, or [`Stream::output`] after the end.
-//! 3. Give the caller's own request, before [`prepend`], to the [`Context`](super::Context): the answer repeats it.
+//! 3. Give the caller's own request, before [`prepend`] and [`resolve`], to the [`Context`](super::Context): the answer repeats it.
 //!
 //! Kept items are as private as the requests they came from, and belong to the principal that sent them: look them up by
 //! principal and id, so that nobody goes on from another's conversation.
@@ -39,7 +41,7 @@ mod tools;
 
 pub use answer::answer;
 pub use error::error;
-pub use previous::{kept, prepend, previous_response_id};
+pub use previous::{kept, prepend, previous_response_id, referenced, resolve};
 pub use request::request;
 pub use stream::Stream;
 
