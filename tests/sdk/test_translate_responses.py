@@ -40,6 +40,9 @@ def served(body, rng):
     return client_of(lambda request: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter(pieces)))
 
 
+SUMMARY = {**REQUEST, "reasoning": {"summary": "auto"}}
+
+
 def streamed(translator, said, rng, request=REQUEST):
     body = translate.sse(translate.chunks(said, rng), rng)
     result = translator(pair="responses", do="stream", request=json.dumps(request), body=body, cuts=translate.cuts(body, rng))
@@ -80,14 +83,14 @@ def check_types(event):
 @pytest.mark.parametrize("seed", seeds(150))
 def test_streams_have_the_types_of_the_sdk_and_say_what_the_whole_answer_says(translator, seed):
     rng = rng_of(seed)
-    said = translate.said(rng)
-    _, result = streamed(translator, said, rng)
+    said, request = translate.said(rng), rng.choice([REQUEST, SUMMARY])
+    _, result = streamed(translator, said, rng, request)
     assert result["failure"] is None
     events = events_of(result["body"])
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     for event in events:
         assert check_types(event) == set(), event
-    whole = answered(translator, said)
+    whole = answered(translator, said, request)
     assert unknown_to(Response.model_validate(whole)) == set()
     assert events[-1]["response"] == whole
     assert events[-1]["type"] == "response." + whole["status"]
@@ -136,9 +139,9 @@ def test_the_node_sdk_accumulates_the_same(translator, tmp_path):
     cases = []
     for seed in seeds(60):
         rng = rng_of(seed)
-        said = translate.said(rng)
-        body, result = streamed(translator, said, rng)
-        cases.append((result["body"], answered(translator, said)))
+        said, request = translate.said(rng), rng.choice([REQUEST, SUMMARY])
+        body, result = streamed(translator, said, rng, request)
+        cases.append((result["body"], answered(translator, said, request)))
         if not seed % 10:
             cut = translator(pair="responses", do="stream", request=json.dumps(REQUEST), body=body[:len(body) // 2])
             cases.append((cut["body"], None if cut["failure"] else answered(translator, said)))

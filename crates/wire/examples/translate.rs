@@ -1,7 +1,7 @@
 //! Translates between dialects for tests in other languages: one job per line on stdin, one result per line on stdout.
 //!
 //! A job is an object with `pair` (`responses` or `messages`: the caller speaks that, the target chat completions; `chat`: the
-//! caller speaks chat completions, the target Messages), `do` (`request`, `answer`, `stream`, `error`, `prepend`), `body` (what is
+//! caller speaks chat completions, the target Messages), `do` (`request`, `answer`, `stream`, `error`, `prepend`, `resolve`), `body` (what is
 //! translated, as a string), and as needed `request` (what the caller sent, as a string), `status` (of an error), `cuts` (byte
 //! offsets at which the body of a stream is cut before it is decoded) and `kept`.
 //!
@@ -47,6 +47,10 @@ fn run(job: &Value) -> Value {
         }
         ("responses", "error") => json!({ "body": lossy(&responses::error(400, body)) }),
         ("responses", "prepend") => match responses::prepend(body, text("kept").as_bytes()) {
+            Ok(body) => json!({ "body": lossy(&body) }),
+            Err(refusal) => refused(&refusal),
+        },
+        ("responses", "resolve") => match responses::resolve(body, &[text("kept").as_bytes()]) {
             Ok(body) => json!({ "body": lossy(&body) }),
             Err(refusal) => refused(&refusal),
         },

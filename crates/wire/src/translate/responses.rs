@@ -29,6 +29,9 @@
 //! message. A choice of `allowed_tools` becomes a request with only those tools. The reasoning of earlier turns is lost (see
 //! the policy), and so is that functions are strict unless they say otherwise: `strict` is passed on when it is there.
 //! A stream's usage is always asked for.
+//!
+//! A server's reasoning is the `content` of a reasoning item; where the caller asked for a summary it is the `summary`,
+//! because that is where such callers look. A call without an id, or with one that another call has, gets one of ours.
 
 mod answer;
 mod error;

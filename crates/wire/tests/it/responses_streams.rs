@@ -15,6 +15,10 @@ const CONTEXT: Context<'static> = Context {
     request: br#"{"model":"gpt-4o","input":"Hi","stream":true,"tools":[{"type":"function","name":"f"}]}"#,
 };
 
+/// The same for a caller who looks for reasoning in the summary.
+const SUMMARY: Context<'static> =
+    Context { request: br#"{"model":"gpt-4o","reasoning":{"summary":"auto"}}"#, ..CONTEXT };
+
 /// What a model says, in the pieces in which it says it.
 #[derive(Debug, Clone)]
 struct Said {
@@ -46,8 +50,23 @@ fn pieces(n: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(piece(), n)
 }
 
+/// A JSON object in pieces; sometimes nothing at all.
+fn arguments() -> impl Strategy<Value = Vec<String>> {
+    let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..4);
+    prop_oneof![1 => Just(Vec::new()), 9 => (piece(), cuts).prop_map(|(text, cuts)| {
+        let mut rest: Vec<char> = json!({ "text": text, "n": [1, {}] }).to_string().chars().collect();
+        let mut pieces: Vec<String> = Vec::new();
+        for cut in cuts {
+            let after = rest.split_off(cut.index(rest.len() + 1));
+            pieces.push(std::mem::replace(&mut rest, after).into_iter().collect());
+        }
+        pieces.push(rest.into_iter().collect());
+        pieces
+    })]
+}
+
 fn said() -> impl Strategy<Value = Said> {
-    let calls = prop::collection::vec(("[a-z_]{1,8}", pieces(0..4)), 0..4);
+    let calls = prop::collection::vec(("[a-z_]{1,8}", arguments()), 0..4);
     let finish = prop::sample::select(vec!["stop", "tool_calls", "length", "content_filter"]);
     (pieces(0..4), pieces(0..5), pieces(0..3), calls, finish, any::<bool>(), any::<bool>()).prop_map(
         |(reasoning, text, refusal, calls, finish, usage, done)| Said {
@@ -108,7 +127,10 @@ impl Said {
         for (idx, (name, pieces)) in self.calls.iter().enumerate() {
             let first = json!({"index": idx, "id": format!("call_{idx}"), "type": "function", "function": {"name": name, "arguments": ""}});
             deltas.push((0, idx, first));
-            let rest = pieces.iter().map(|piece| json!({"index": idx, "function": {"arguments": piece}}));
+            let rest = pieces
+                .iter()
+                .filter(|piece| !piece.is_empty())
+                .map(|piece| json!({"index": idx, "function": {"arguments": piece}}));
             deltas.extend(rest.zip(1..).map(|(delta, turn)| (turn, idx, delta)));
         }
         if alternating {
@@ -144,8 +166,8 @@ impl Manner {
 }
 
 /// The data of the events a caller gets, and whether the stream failed.
-fn relayed(pieces: &[Bytes]) -> (Vec<Value>, bool) {
-    let mut stream = Stream::new(&CONTEXT);
+fn relayed(pieces: &[Bytes], context: &Context<'_>) -> (Vec<Value>, bool) {
+    let mut stream = Stream::new(context);
     let mut decoder = Decoder::new();
     let mut out = Vec::new();
     let mut run = || -> Result<(), Failure> {
@@ -179,6 +201,7 @@ fn relayed(pieces: &[Bytes]) -> (Vec<Value>, bool) {
 /// The output as somebody sees it who reads the deltas and nothing else.
 fn accumulated(events: &[Value]) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
+    let mut n_done = 0;
     for event in events {
         let kind = event["type"].as_str().unwrap();
         let idx = usize::try_from(event["output_index"].as_u64().unwrap_or_default()).unwrap();
@@ -187,7 +210,7 @@ fn accumulated(events: &[Value]) -> Vec<Value> {
             |to: &mut Value| *to = json!(format!("{}{}", to.as_str().unwrap(), event["delta"].as_str().unwrap()));
         match kind {
             "response.output_item.added" => {
-                assert_eq!(idx, items.len());
+                assert_eq!((idx, n_done), (items.len(), items.len()), "one item is open at a time");
                 items.push(event["item"].clone());
             }
             "response.content_part.added" => {
@@ -198,17 +221,23 @@ fn accumulated(events: &[Value]) -> Vec<Value> {
             "response.output_text.delta" | "response.reasoning_text.delta" => {
                 append(&mut items[idx]["content"][part]["text"])
             }
+            "response.reasoning_summary_part.added" => {
+                items[idx]["summary"].as_array_mut().unwrap().push(event["part"].clone());
+            }
+            "response.reasoning_summary_text.delta" => append(&mut items[idx]["summary"][0]["text"]),
+            "response.reasoning_summary_part.done" => assert_eq!(items[idx]["summary"][0], event["part"]),
             "response.refusal.delta" => append(&mut items[idx]["content"][part]["refusal"]),
             "response.function_call_arguments.delta" => append(&mut items[idx]["arguments"]),
             "response.content_part.done" => assert_eq!(items[idx]["content"][part], event["part"]),
             "response.output_item.done" => {
+                n_done += 1;
                 items[idx]["status"] = event["item"]["status"].clone();
                 assert_eq!(items[idx], event["item"]);
             }
             _ => {}
         }
         if let Some(id) = event["item_id"].as_str() {
-            assert_eq!(items[idx]["id"], id);
+            assert_eq!((items[idx]["id"].as_str(), idx), (Some(id), items.len() - 1));
         }
     }
     items
@@ -218,14 +247,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: if std::env::var_os("CROSSFADE_SLOW_TESTS").is_some() { 10_000 } else { 300 }, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_stream_says_what_the_whole_answer_says(said in said(), manner in manner()) {
+    fn a_stream_says_what_the_whole_answer_says(said in said(), manner in manner(), summary in any::<bool>()) {
+        let context = if summary { SUMMARY } else { CONTEXT };
         let bytes = manner.bytes(&said.chunks(manner.alternating));
-        let (events, failed) = relayed(&manner.pieces(&bytes));
+        let (events, failed) = relayed(&manner.pieces(&bytes), &context);
         prop_assert!(!failed);
         for (idx, event) in events.iter().enumerate() {
             prop_assert_eq!(event["sequence_number"].as_u64(), Some(idx as u64));
         }
-        let whole: Value = serde_json::from_slice(&responses::answer(&said.whole(), &CONTEXT).unwrap()).unwrap();
+        let whole: Value = serde_json::from_slice(&responses::answer(&said.whole(), &context).unwrap()).unwrap();
         let last = events.last().unwrap();
         prop_assert_eq!(&last["response"], &whole);
         prop_assert_eq!(last["type"].as_str().unwrap(), format!("response.{}", whole["status"].as_str().unwrap()));
@@ -240,7 +270,7 @@ proptest! {
         let n_needed = manner.bytes(&chunks[..=n_until_finish.unwrap()]).len();
         let bytes = manner.bytes(&chunks);
         let cut = bytes.slice(..at.index(bytes.len() + 1));
-        let (events, failed) = relayed(&manner.pieces(&cut));
+        let (events, failed) = relayed(&manner.pieces(&cut), &CONTEXT);
         prop_assert_eq!(failed, cut.len() < n_needed);
         let ends_well = |event: &&Value| matches!(event["type"].as_str(), Some("response.completed" | "response.incomplete"));
         prop_assert_eq!(events.iter().filter(ends_well).count(), usize::from(!failed));

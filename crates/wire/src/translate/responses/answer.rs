@@ -48,7 +48,7 @@ fn items(choice: &Choice<'_>, head: &Head) -> Result<Vec<Item>, Failure> {
         return Err(Failure::new(FailureKind::Malformed, "a choice without a message"));
     };
     if let Some(text) = message.reasoning() {
-        items.push(Item::new(Body::Reasoning { text: Some(text.to_owned()) }, Status::Completed));
+        items.push(Item::new(Body::Reasoning { text: text.to_owned() }, Status::Completed));
     }
     let mut parts = Vec::new();
     if let Some(text) = message.text() {

@@ -18,6 +18,8 @@ pub(super) struct Head {
     pub(super) model: String,
     /// The tier the target says it answered in.
     pub(super) service_tier: Option<String>,
+    /// The caller asked for a summary of the reasoning and looks for it there: so the reasoning is shown in its place.
+    pub(super) shows_summary: bool,
 }
 
 /// What a response object repeats, and what stands there when the request did not say.
@@ -93,6 +95,7 @@ impl Head {
             repeated: always.chain(if_said).collect(),
             model: request.text("model").unwrap_or_default().into_owned(),
             service_tier: None,
+            shows_summary: request.get("reasoning").is_some_and(asks_for_summary),
         }
     }
 
@@ -139,15 +142,42 @@ impl Head {
         format!("[{}]", items.join(","))
     }
 
+    /// The item at `idx` when it has just begun: nothing in it yet.
+    pub(super) fn item_begun(&self, item: &Item, idx: usize) -> String {
+        let mut out = Writer::with_capacity(128);
+        out.member("id", &self.item_id(item, idx));
+        match &item.body {
+            Body::Reasoning { .. } => {
+                out.member("type", "reasoning");
+                out.raw("summary", "[]");
+                if !self.shows_summary {
+                    out.raw("content", "[]");
+                }
+            }
+            Body::Message { .. } => {
+                out.member("type", "message");
+                out.member("role", "assistant");
+                out.raw("content", "[]");
+            }
+            Body::Call(call) => call.write("", &mut out),
+        }
+        out.member("status", Status::InProgress.as_str());
+        out.finish()
+    }
+
     /// The item at `idx`.
     pub(super) fn item(&self, item: &Item, idx: usize) -> String {
         let mut out = Writer::with_capacity(256);
         out.member("id", &self.item_id(item, idx));
         match &item.body {
+            Body::Reasoning { text } if self.shows_summary => {
+                out.member("type", "reasoning");
+                out.raw("summary", &format!("[{}]", summary_part(text)));
+            }
             Body::Reasoning { text } => {
                 out.member("type", "reasoning");
                 out.raw("summary", "[]");
-                out.raw("content", &format!("[{}]", text.as_deref().map_or_else(String::new, reasoning_part)));
+                out.raw("content", &format!("[{}]", reasoning_part(text)));
             }
             Body::Message { parts } => {
                 out.member("type", "message");
@@ -155,14 +185,7 @@ impl Head {
                 let parts: Vec<String> = parts.iter().map(Part::to_json).collect();
                 out.raw("content", &format!("[{}]", parts.join(",")));
             }
-            Body::Call(call) => {
-                let (kind, input) =
-                    if call.custom { ("custom_tool_call", "input") } else { ("function_call", "arguments") };
-                out.member("type", kind);
-                out.member("call_id", &call.call_id);
-                out.member("name", &call.name);
-                out.member(input, &call.input);
-            }
+            Body::Call(call) => call.write(&call.input, &mut out),
         }
         out.member("status", item.status.as_str());
         out.finish()
@@ -234,13 +257,8 @@ impl Status {
 /// What an item holds.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// `None` before its first part was announced.
-    Reasoning {
-        text: Option<String>,
-    },
-    Message {
-        parts: Vec<Part>,
-    },
+    Reasoning { text: String },
+    Message { parts: Vec<Part> },
     Call(Call),
 }
 
@@ -263,6 +281,17 @@ pub(super) struct LogProbability {
     in_event: String,
 }
 
+impl Call {
+    /// Writes the call with this input.
+    fn write(&self, input: &str, out: &mut Writer) {
+        let (kind, key) = if self.custom { ("custom_tool_call", "input") } else { ("function_call", "arguments") };
+        out.member("type", kind);
+        out.member("call_id", &self.call_id);
+        out.member("name", &self.name);
+        out.member(key, input);
+    }
+}
+
 /// A part of a message.
 #[derive(Debug)]
 pub(super) enum Part {
@@ -273,6 +302,14 @@ pub(super) enum Part {
 impl Item {
     pub(super) fn new(body: Body, status: Status) -> Item {
         Item { body, status }
+    }
+
+    /// The call that it is.
+    pub(super) fn as_call(&self) -> Option<&Call> {
+        match &self.body {
+            Body::Call(call) => Some(call),
+            Body::Reasoning { .. } | Body::Message { .. } => None,
+        }
     }
 
     const fn prefix(&self) -> &'static str {
@@ -286,8 +323,22 @@ impl Item {
 }
 
 impl Part {
-    pub(super) fn text(text: impl Into<String>) -> Part {
-        Part::Text { text: text.into(), annotations: Vec::new(), logprobs: Vec::new() }
+    /// A text without a word.
+    pub(super) fn text() -> Part {
+        Part::Text { text: String::new(), annotations: Vec::new(), logprobs: Vec::new() }
+    }
+
+    /// A refusal without a word.
+    pub(super) fn refusal() -> Part {
+        Part::Refusal { refusal: String::new() }
+    }
+
+    /// The same part when it has just begun.
+    pub(super) fn begun(&self) -> Part {
+        match self {
+            Part::Text { .. } => Part::text(),
+            Part::Refusal { .. } => Part::refusal(),
+        }
     }
 
     pub(super) fn to_json(&self) -> String {
@@ -311,6 +362,16 @@ impl Part {
 
 pub(super) fn reasoning_part(text: &str) -> String {
     format!(r#"{{"type":"reasoning_text","text":{}}}"#, json::write(text))
+}
+
+pub(super) fn summary_part(text: &str) -> String {
+    format!(r#"{{"type":"summary_text","text":{}}}"#, json::write(text))
+}
+
+/// Whether the `reasoning` of a request asks for a summary.
+pub(super) fn asks_for_summary(reasoning: &RawValue) -> bool {
+    json::object(reasoning)
+        .is_some_and(|reasoning| ["summary", "generate_summary"].iter().any(|key| reasoning.get(key).is_some()))
 }
 
 /// A citation of the chat dialect, without the level it has more; `None` for what is no citation.

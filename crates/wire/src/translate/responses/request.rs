@@ -125,7 +125,7 @@ fn text(text: Option<&RawValue>, out: &mut Writer, changes: &mut Changes<'_>) ->
     Ok(())
 }
 
-/// `reasoning.effort`; a summary is what its own provider writes.
+/// `reasoning.effort`. A chat server writes no summary; the reasoning itself is shown in its place.
 fn reasoning(reasoning: Option<&RawValue>, out: &mut Writer, changes: &mut Changes<'_>) -> Result<(), Refusal> {
     let Some(reasoning) = reasoning else { return Ok(()) };
     let mut reasoning = json::object(reasoning).ok_or_else(|| wrong("reasoning", "an object"))?;
@@ -133,12 +133,12 @@ fn reasoning(reasoning: Option<&RawValue>, out: &mut Writer, changes: &mut Chang
         out.raw("reasoning_effort", effort.get());
         changes.renamed("reasoning.effort");
     }
-    for (name, field) in [
-        ("summary", "reasoning.summary"),
-        ("generate_summary", "reasoning.generate_summary"),
-        ("context", "reasoning.context"),
-        ("mode", "reasoning.mode"),
-    ] {
+    for (name, field) in [("summary", "reasoning.summary"), ("generate_summary", "reasoning.generate_summary")] {
+        if reasoning.take(name).is_some() {
+            changes.replaced(field);
+        }
+    }
+    for (name, field) in [("context", "reasoning.context"), ("mode", "reasoning.mode")] {
         if reasoning.take(name).is_some() {
             changes.lose(Loss::Extras, field, field)?;
         }

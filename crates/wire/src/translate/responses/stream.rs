@@ -1,18 +1,22 @@
 //! A streamed answer: chunks of a chat completion to the events of a response.
 //!
 //! The order of events is that of the vendor: `response.created`, `response.in_progress`; per item `output_item.added`, its
-//! parts and deltas, `output_item.done`; at the end `response.completed` or `response.incomplete`. An item of reasoning or a
-//! message is done when something else begins; calls of tools, whose chunks may alternate, are all done when the model has
-//! stopped. The last event waits for the usage, which comes after that, or for the end.
+//! parts and deltas, `output_item.done`; at the end `response.completed` or `response.incomplete`. One item is open at a time:
+//! some applications take every event for the item that was last added. Reasoning or a message is done when something else
+//! begins. A call is done when another begins and its arguments are whole; until they are, the chunks of the other wait, so that
+//! calls whose chunks alternate come one after the other too. The last event waits for the usage, which comes after the model
+//! has stopped, or for the end.
+
+mod show;
 
 use super::super::Context;
 use super::super::chat::{Answer, Choice, ToolCall, Usage};
-use super::super::json::Writer;
 use super::answer::call_id;
-use super::object::{Body, Call, Head, Item, LogProbability, Part, State, Status, annotation, reasoning_part};
+use super::object::{Body, Call, Head, Item, LogProbability, Part, State, Status, annotation};
 use crate::failure::{Failure, FailureKind};
-use crate::openai::ErrorBody;
+use crate::openai::{ErrorBody, well_formed};
 use crate::sse::{Event, EventKind};
+use show::{Events, Shown};
 
 /// Translates one streamed answer; see [`crate::translate`] for the contract.
 #[derive(Debug)]
@@ -21,8 +25,9 @@ pub struct Stream {
     phase: Phase,
     events: Events,
     items: Vec<Item>,
-    /// The item of reasoning or the message that is not done.
-    open: Option<usize>,
+    /// The item that is open to the caller; those before it are done, those after it wait.
+    current: usize,
+    shown: Shown,
     calls: Vec<OpenCall>,
     usage: Option<Usage>,
 }
@@ -53,26 +58,6 @@ struct OpenCall {
     item: Option<usize>,
 }
 
-/// The events made and not yet handed over.
-#[derive(Debug, Default)]
-struct Events {
-    bytes: Vec<u8>,
-    next: u64,
-}
-
-impl Events {
-    fn emit(&mut self, kind: &str, fill: impl FnOnce(&mut Writer)) {
-        let mut data = Writer::with_capacity(192);
-        data.member("type", kind);
-        data.member("sequence_number", &self.next);
-        fill(&mut data);
-        self.next += 1;
-        for piece in ["event: ", kind, "\ndata: ", &data.finish(), "\n\n"] {
-            self.bytes.extend_from_slice(piece.as_bytes());
-        }
-    }
-}
-
 impl Stream {
     /// A translator for the answer to `context.request`.
     pub fn new(context: &Context<'_>) -> Stream {
@@ -81,7 +66,8 @@ impl Stream {
             phase: Phase::Waiting,
             events: Events::default(),
             items: Vec::new(),
-            open: None,
+            current: 0,
+            shown: Shown::default(),
             calls: Vec::new(),
             usage: None,
         }
@@ -108,7 +94,7 @@ impl Stream {
             };
         }
         self.chunk(&Answer::read(&event.data, FailureKind::ErrorInStream)?)?;
-        Ok(std::mem::take(&mut self.events.bytes))
+        Ok(self.events.take())
     }
 
     /// The target's stream has ended: the last events, if `[DONE]` did not bring them. Fails when the model had not stopped.
@@ -132,7 +118,7 @@ impl Stream {
             for item in self.items.iter_mut().filter(|item| item.status == Status::InProgress) {
                 item.status = Status::Incomplete;
             }
-            let object = self.head.object(State::Failed(error), &self.items, self.usage.as_ref());
+            let object = self.object(State::Failed(error));
             self.events.emit("response.failed", |data| data.raw("response", &object));
         }
         self.events.emit("error", |data| {
@@ -143,7 +129,7 @@ impl Stream {
             data.member("error", error);
         });
         self.phase = Phase::Over;
-        std::mem::take(&mut self.events.bytes)
+        self.events.take()
     }
 
     /// The items of the output so far, as an array: after the end what [`super::kept`] wants.
@@ -151,7 +137,6 @@ impl Stream {
         self.head.output(&self.items)
     }
 
-    /// What the last event says, as a response object; in progress while there was none.
     fn object(&self, state: State<'_>) -> String {
         self.head.object(state, &self.items, self.usage.as_ref())
     }
@@ -167,7 +152,8 @@ impl Stream {
         }
         self.usage = chunk.usage.or(self.usage);
         let Some(choice) = chunk.choice().filter(|_| self.phase == Phase::Open) else { return Ok(()) };
-        self.delta(choice);
+        self.delta(choice)?;
+        self.advance();
         match choice.finish_reason() {
             None => Ok(()),
             Some(reason) => match State::of_finish_reason(&reason) {
@@ -177,301 +163,142 @@ impl Stream {
         }
     }
 
-    fn delta(&mut self, choice: &Choice<'_>) {
-        let Some(delta) = choice.said() else { return };
-        if let Some(text) = delta.reasoning() {
-            self.reasoning(text);
-        }
-        if let Some(text) = delta.text() {
-            let logprobs =
-                choice.logprobs.iter().flat_map(|all| all.content.iter().flatten()).map(LogProbability::of).collect();
-            self.text(text, logprobs);
-        }
-        for annotation in delta.annotations.iter().flatten().filter_map(|raw| annotation(raw)) {
-            self.annotation(annotation);
-        }
-        if let Some(refusal) = delta.refused() {
-            self.refusal(refusal);
-        }
-        for (place, call) in (0_u64..).zip(delta.tool_calls.iter().flatten()) {
-            self.call(call, place);
-        }
-    }
-
-    fn reasoning(&mut self, delta: &str) {
-        let idx = match self.open {
-            Some(idx) if matches!(self.items[idx].body, Body::Reasoning { .. }) => idx,
-            _ => {
-                self.close_open(Status::Completed);
-                let idx = self.add(Body::Reasoning { text: None });
-                self.open = Some(idx);
-                let id = self.head.item_id(&self.items[idx], idx);
-                self.events.emit(
-                    "response.content_part.added",
-                    place(&id, idx, 0, |data| {
-                        data.raw("part", &reasoning_part(""));
-                    }),
-                );
-                idx
-            }
-        };
-        let id = self.head.item_id(&self.items[idx], idx);
-        if let Body::Reasoning { text } = &mut self.items[idx].body {
-            text.get_or_insert_default().push_str(delta);
-        }
-        self.events.emit("response.reasoning_text.delta", place(&id, idx, 0, |data| data.member("delta", delta)));
-    }
-
-    fn text(&mut self, delta: &str, new: Vec<LogProbability>) {
-        let (idx, part_idx) = self.part(|part| matches!(part, Part::Text { .. }), || Part::text(""));
-        let id = self.head.item_id(&self.items[idx], idx);
-        let shown = LogProbability::in_event(&new);
-        if let Some(Part::Text { text, logprobs, .. }) = last_part(&mut self.items[idx]) {
-            text.push_str(delta);
-            logprobs.extend(new);
-        }
-        self.events.emit(
-            "response.output_text.delta",
-            place(&id, idx, part_idx, |data| {
-                data.member("delta", delta);
-                data.raw("logprobs", &shown);
-            }),
-        );
-    }
-
-    fn annotation(&mut self, annotation: String) {
-        let (idx, part_idx) = self.part(|part| matches!(part, Part::Text { .. }), || Part::text(""));
-        let id = self.head.item_id(&self.items[idx], idx);
-        if let Some(Part::Text { annotations, .. }) = last_part(&mut self.items[idx]) {
-            let n_before = annotations.len();
-            self.events.emit(
-                "response.output_text.annotation.added",
-                place(&id, idx, part_idx, |data| {
-                    data.member("annotation_index", &n_before);
-                    data.raw("annotation", &annotation);
-                }),
-            );
-            annotations.push(annotation);
-        }
-    }
-
-    fn refusal(&mut self, delta: &str) {
-        let new = || Part::Refusal { refusal: String::new() };
-        let (idx, part_idx) = self.part(|part| matches!(part, Part::Refusal { .. }), new);
-        let id = self.head.item_id(&self.items[idx], idx);
-        if let Some(Part::Refusal { refusal }) = last_part(&mut self.items[idx]) {
-            refusal.push_str(delta);
-        }
-        self.events.emit("response.refusal.delta", place(&id, idx, part_idx, |data| data.member("delta", delta)));
-    }
-
-    /// The open message and its last part, which is of the kind wanted; begins what is not there.
-    fn part(&mut self, wanted: impl Fn(&Part) -> bool, new: impl FnOnce() -> Part) -> (usize, usize) {
-        let idx = match self.open {
-            Some(idx) if matches!(self.items[idx].body, Body::Message { .. }) => idx,
-            _ => {
-                self.close_open(Status::Completed);
-                let idx = self.add(Body::Message { parts: Vec::new() });
-                self.open = Some(idx);
-                idx
-            }
-        };
-        if !last_part(&mut self.items[idx]).is_some_and(|part| wanted(part)) {
-            self.close_part(idx);
-            let id = self.head.item_id(&self.items[idx], idx);
-            if let Body::Message { parts } = &mut self.items[idx].body {
-                let part = new();
-                self.events.emit(
-                    "response.content_part.added",
-                    place(&id, idx, parts.len(), |data| {
-                        data.raw("part", &part.to_json());
-                    }),
-                );
-                parts.push(part);
+    fn delta(&mut self, choice: &Choice<'_>) -> Result<(), Failure> {
+        let Some(delta) = choice.said() else { return Ok(()) };
+        if let Some(more) = delta.reasoning() {
+            match self.items.last_mut().map(|item| &mut item.body) {
+                Some(Body::Reasoning { text }) => text.push_str(more),
+                _ => self.add(Body::Reasoning { text: more.to_owned() }),
             }
         }
-        let n_parts = match &self.items[idx].body {
-            Body::Message { parts } => parts.len(),
-            Body::Reasoning { .. } | Body::Call(_) => 1,
-        };
-        (idx, n_parts - 1)
+        let new_annotations: Vec<String> =
+            delta.annotations.iter().flatten().filter_map(|raw| annotation(raw)).collect();
+        if delta.text().is_some() || !new_annotations.is_empty() {
+            let all = choice.logprobs.iter().flat_map(|all| all.content.iter().flatten());
+            let more = delta.text().unwrap_or_default();
+            let is_text = |part: &Part| matches!(part, Part::Text { .. });
+            if let Some(Part::Text { text, annotations, logprobs }) = self.part(is_text, Part::text) {
+                text.push_str(more);
+                logprobs.extend(all.map(LogProbability::of));
+                annotations.extend(new_annotations);
+            }
+        }
+        if let Some(more) = delta.refused() {
+            let is_refusal = |part: &Part| matches!(part, Part::Refusal { .. });
+            if let Some(Part::Refusal { refusal }) = self.part(is_refusal, Part::refusal) {
+                refusal.push_str(more);
+            }
+        }
+        (0_u64..).zip(delta.tool_calls.iter().flatten()).try_for_each(|(place, call)| self.call(call, place))
     }
 
-    fn call(&mut self, delta: &ToolCall<'_>, place_in_chunk: u64) {
+    /// The part that goes on, which is of the kind wanted; a new one, in a new message, when there is none.
+    fn part(&mut self, wanted: impl Fn(&Part) -> bool, new: impl Fn() -> Part) -> Option<&mut Part> {
+        if !matches!(self.items.last().map(|item| &item.body), Some(Body::Message { .. })) {
+            self.add(Body::Message { parts: Vec::new() });
+        }
+        let Body::Message { parts } = &mut self.items.last_mut()?.body else { return None };
+        if !parts.last().is_some_and(wanted) {
+            parts.push(new());
+        }
+        parts.last_mut()
+    }
+
+    fn add(&mut self, body: Body) {
+        self.items.push(Item::new(body, Status::InProgress));
+    }
+
+    fn call(&mut self, delta: &ToolCall<'_>, place_in_chunk: u64) -> Result<(), Failure> {
         let place = delta.index.unwrap_or(place_in_chunk);
         let called = delta.custom.as_ref().or(delta.function.as_ref());
         let name = called.and_then(|called| called.name.as_deref()).unwrap_or_default();
         let id = delta.id.as_deref().unwrap_or_default();
         // Some servers count every call as the first: another name under another id is another call.
-        let same = |call: &OpenCall| {
-            call.place == place && (name.is_empty() || id.is_empty() || call.id.is_empty() || call.id == id)
-        };
-        let at = match self.calls.iter().rposition(|call| call.place == place).filter(|&at| same(&self.calls[at])) {
-            Some(at) => at,
-            None => {
-                self.calls.push(OpenCall { place, ..OpenCall::default() });
-                self.calls.len() - 1
-            }
-        };
+        let same = |call: &OpenCall| name.is_empty() || id.is_empty() || call.id.is_empty() || call.id == id;
+        let known = self.calls.iter().rposition(|call| call.place == place).filter(|&at| same(&self.calls[at]));
+        let at = known.unwrap_or_else(|| {
+            self.calls.push(OpenCall { place, ..OpenCall::default() });
+            self.calls.len() - 1
+        });
         let input = called.map(|called| called.arguments()).unwrap_or_default();
         let call = &mut self.calls[at];
         if call.id.is_empty() {
             id.clone_into(&mut call.id);
         }
         call.custom |= delta.custom.is_some();
-        if call.item.is_some() {
-            return self.input(at, &input);
-        }
-        if call.name.is_empty() {
-            name.clone_into(&mut call.name);
-        }
-        call.early.push_str(&input);
-        if !self.calls[at].name.is_empty() {
-            self.begin_call(at);
+        match call.item {
+            Some(idx) => self.input(idx, &input),
+            None => {
+                if call.name.is_empty() {
+                    name.clone_into(&mut call.name);
+                }
+                call.early.push_str(&input);
+                if !call.name.is_empty() {
+                    self.begin_call(at);
+                }
+                Ok(())
+            }
         }
     }
 
     fn begin_call(&mut self, at: usize) {
-        self.close_open(Status::Completed);
-        let taken: Vec<String> = self
-            .items
-            .iter()
-            .filter_map(|item| match &item.body {
-                Body::Call(call) => Some(call.call_id.clone()),
-                _ => None,
-            })
-            .collect();
+        let taken: Vec<String> = self.items.iter().filter_map(|item| Some(item.as_call()?.call_id.clone())).collect();
+        let idx = self.items.len();
         let call = &mut self.calls[at];
+        call.item = Some(idx);
         let body = Call {
             custom: call.custom,
-            call_id: call_id(Some(&call.id), &self.head, &taken, self.items.len()),
-            name: call.name.clone(),
-            input: String::new(),
+            call_id: call_id(Some(&call.id), &self.head, &taken, idx),
+            name: std::mem::take(&mut call.name),
+            input: std::mem::take(&mut call.early),
         };
-        call.item = Some(self.items.len());
-        let early = std::mem::take(&mut call.early);
         self.add(Body::Call(body));
-        self.input(at, &early);
     }
 
-    fn input(&mut self, at: usize, delta: &str) {
-        let Some(idx) = self.calls[at].item.filter(|_| !delta.is_empty()) else { return };
-        let id = self.head.item_id(&self.items[idx], idx);
-        if let Body::Call(call) = &mut self.items[idx].body {
-            call.input.push_str(delta);
-            let kind = if call.custom {
-                "response.custom_tool_call_input.delta"
-            } else {
-                "response.function_call_arguments.delta"
+    fn input(&mut self, idx: usize, more: &str) -> Result<(), Failure> {
+        if idx < self.current && !more.trim_ascii().is_empty() {
+            return Err(Failure::new(FailureKind::Malformed, "more arguments after those of a call were whole"));
+        }
+        if let Body::Call(call) = &mut self.items[idx].body
+            && idx >= self.current
+        {
+            call.input.push_str(more);
+        }
+        Ok(())
+    }
+
+    /// Shows what is new, and goes on to the next item when the current one is done.
+    fn advance(&mut self) {
+        while self.current < self.items.len() {
+            self.show();
+            let is_last = self.current + 1 == self.items.len();
+            let done = match &self.items[self.current].body {
+                Body::Reasoning { .. } | Body::Message { .. } => true,
+                // Nothing can follow a whole object. What is no object is known to be whole when the model has stopped.
+                Body::Call(call) => !call.custom && is_object(call.input.as_bytes()),
             };
-            self.events.emit(kind, of_item(&id, idx, |data| data.member("delta", delta)));
+            if is_last || !done {
+                return;
+            }
+            self.close(Status::Completed);
         }
     }
 
-    fn add(&mut self, body: Body) -> usize {
-        let idx = self.items.len();
-        let item = Item::new(body, Status::InProgress);
-        let shown = self.head.item(&item, idx);
-        self.items.push(item);
-        self.events.emit("response.output_item.added", |data| {
-            data.member("output_index", &idx);
-            data.raw("item", &shown);
-        });
-        idx
-    }
-
-    /// The model has stopped: everything that is open is done. What it said last is not whole when the answer is not.
+    /// The model has stopped: everything is done. What it said last is not whole when the answer is not.
     fn stop(&mut self, state: State<'static>) -> Result<(), Failure> {
         if self.calls.iter().any(|call| call.item.is_none()) {
             return Err(Failure::new(FailureKind::Malformed, "a tool call without a name"));
         }
-        let last = self.items.len().wrapping_sub(1);
-        let status = |idx: usize| match state {
-            State::Incomplete(_) if idx == last => Status::Incomplete,
-            _ => Status::Completed,
-        };
-        let mut open: Vec<usize> = self.calls.iter().filter_map(|call| call.item).chain(self.open).collect();
-        open.sort_unstable();
-        for idx in open {
-            if self.open == Some(idx) {
-                self.close_open(status(idx));
-            } else {
-                self.close_call(idx);
-                self.close_item(idx, status(idx));
-            }
+        while self.current < self.items.len() {
+            self.show();
+            let is_last = self.current + 1 == self.items.len();
+            self.close(match state {
+                State::Incomplete(_) if is_last => Status::Incomplete,
+                _ => Status::Completed,
+            });
         }
         self.phase = Phase::Stopped(state);
         Ok(())
-    }
-
-    fn close_open(&mut self, status: Status) {
-        if let Some(idx) = self.open.take() {
-            self.close_part(idx);
-            self.close_item(idx, status);
-        }
-    }
-
-    /// The part that is open in the item at `idx` is done.
-    fn close_part(&mut self, idx: usize) {
-        let item = &self.items[idx];
-        let id = self.head.item_id(item, idx);
-        let (part_idx, part, kind) = match &item.body {
-            Body::Reasoning { text } => {
-                let text = text.as_deref().unwrap_or_default();
-                self.events.emit("response.reasoning_text.done", place(&id, idx, 0, |data| data.member("text", text)));
-                (0, reasoning_part(text), "response.content_part.done")
-            }
-            Body::Message { parts } => {
-                let Some(part) = parts.last() else { return };
-                let part_idx = parts.len() - 1;
-                match part {
-                    Part::Text { text, logprobs, .. } => {
-                        self.events.emit(
-                            "response.output_text.done",
-                            place(&id, idx, part_idx, |data| {
-                                data.member("text", text);
-                                data.raw("logprobs", &LogProbability::in_event(logprobs));
-                            }),
-                        );
-                    }
-                    Part::Refusal { refusal } => self.events.emit(
-                        "response.refusal.done",
-                        place(&id, idx, part_idx, |data| data.member("refusal", refusal)),
-                    ),
-                }
-                (part_idx, part.to_json(), "response.content_part.done")
-            }
-            Body::Call(_) => return,
-        };
-        self.events.emit(kind, place(&id, idx, part_idx, |data| data.raw("part", &part)));
-    }
-
-    fn close_call(&mut self, idx: usize) {
-        let item = &self.items[idx];
-        let id = self.head.item_id(item, idx);
-        match &item.body {
-            Body::Call(call) if call.custom => self.events.emit(
-                "response.custom_tool_call_input.done",
-                of_item(&id, idx, |data| data.member("input", &call.input)),
-            ),
-            Body::Call(call) => self.events.emit(
-                "response.function_call_arguments.done",
-                of_item(&id, idx, |data| {
-                    data.member("name", &call.name);
-                    data.member("arguments", &call.input);
-                }),
-            ),
-            Body::Reasoning { .. } | Body::Message { .. } => {}
-        }
-    }
-
-    fn close_item(&mut self, idx: usize, status: Status) {
-        self.items[idx].status = status;
-        let shown = self.head.item(&self.items[idx], idx);
-        self.events.emit("response.output_item.done", |data| {
-            data.member("output_index", &idx);
-            data.raw("item", &shown);
-        });
     }
 
     fn finish(&mut self, state: State<'static>) -> Vec<u8> {
@@ -482,35 +309,11 @@ impl Stream {
         let object = self.object(state);
         self.events.emit(kind, |data| data.raw("response", &object));
         self.phase = Phase::Over;
-        std::mem::take(&mut self.events.bytes)
+        self.events.take()
     }
 }
 
-fn last_part(item: &mut Item) -> Option<&mut Part> {
-    match &mut item.body {
-        Body::Message { parts } => parts.last_mut(),
-        Body::Reasoning { .. } | Body::Call(_) => None,
-    }
-}
-
-/// Where in the output an event belongs.
-fn of_item<'a>(id: &'a str, idx: usize, fill: impl FnOnce(&mut Writer) + 'a) -> impl FnOnce(&mut Writer) + 'a {
-    move |data| {
-        data.member("item_id", id);
-        data.member("output_index", &idx);
-        fill(data);
-    }
-}
-
-/// Where in an item an event belongs.
-fn place<'a>(
-    id: &'a str,
-    idx: usize,
-    part_idx: usize,
-    fill: impl FnOnce(&mut Writer) + 'a,
-) -> impl FnOnce(&mut Writer) + 'a {
-    of_item(id, idx, move |data| {
-        data.member("content_index", &part_idx);
-        fill(data);
-    })
+fn is_object(input: &[u8]) -> bool {
+    let input = input.trim_ascii();
+    input.starts_with(b"{") && input.ends_with(b"}") && well_formed(input)
 }
