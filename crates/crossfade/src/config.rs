@@ -1,6 +1,7 @@
 //! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text and the
 //! environment; it returns a config that cannot be wrong in itself, or every problem at once.
 
+mod calling;
 mod error;
 mod passthrough;
 mod process;

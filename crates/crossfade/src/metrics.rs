@@ -5,10 +5,51 @@ use std::fmt::Write as _;
 use gateway::counters::Totals;
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
+use gateway::targets::TargetStatus;
+use providers::breaker::State;
+use providers::cool_down::Cause;
 
 /// Every metric of the data path, in the Prometheus text format 0.0.4.
 pub(crate) fn metrics(serving: &Serving) -> String {
-    render(&serving.totals(), &serving.shadow_totals())
+    let mut text = render(&serving.totals(), &serving.shadow_totals());
+    render_targets(&mut text, &serving.target_statuses());
+    text
+}
+
+/// Breakers, pauses and queues as they stand.
+fn render_targets(text: &mut String, targets: &[TargetStatus]) {
+    let replicas =
+        || targets.iter().flat_map(|target| target.replicas.iter().map(|replica| (escaped(&target.target), replica)));
+    let mut states = Vec::new();
+    let mut pauses = Vec::new();
+    for (target, replica) in replicas() {
+        let labels = format!("target=\"{target}\",replica=\"{}\"", escaped(&replica.provider));
+        for state in [State::Closed, State::Recovering, State::Open, State::Probing] {
+            let is_it = u64::from(replica.breaker == state);
+            states.push((format!("{{{labels},state=\"{}\"}}", state.as_str()), is_it));
+        }
+        for cause in [Cause::Throttled, Cause::Quota] {
+            let is_it = u64::from(replica.paused == Some(cause));
+            pauses.push((format!("{{{labels},cause=\"{}\"}}", cause.as_str()), is_it));
+        }
+    }
+    let opened = replicas().map(|(target, replica)| {
+        (format!("{{target=\"{target}\",replica=\"{}\"}}", escaped(&replica.provider)), replica.opened)
+    });
+    let opened: Vec<_> = opened.collect();
+    let waiting =
+        targets.iter().map(|target| (format!("{{target=\"{}\"}}", escaped(&target.target)), target.waiting as u64));
+    let waiting: Vec<_> = waiting.collect();
+    family(text, "crossfade_breaker_state", "1 for the state a replica's breaker is in.", "gauge", &states);
+    family(text, "crossfade_breaker_opened_total", "How often a replica's breaker opened.", "counter", &opened);
+    family(
+        text,
+        "crossfade_replica_paused",
+        "1 while a replica is left alone as its provider asked.",
+        "gauge",
+        &pauses,
+    );
+    family(text, "crossfade_queue_waiting", "Calls that wait for a place at a target.", "gauge", &waiting);
 }
 
 fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
@@ -25,7 +66,16 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
         ("crossfade_connections_accepted_total", "Connections accepted.", totals.connections_accepted),
         ("crossfade_requests_total", "Requests answered on any path.", totals.requests),
         ("crossfade_attempts_total", "Attempts begun at a provider.", totals.attempts),
-        ("crossfade_failovers_total", "Attempts that were a second or later try.", totals.failovers),
+        ("crossfade_failovers_total", "Attempts at another target after one failed.", totals.failovers),
+        ("crossfade_retries_total", "Attempts at the same target after it failed.", totals.retries),
+        ("crossfade_retries_denied_total", "Retries that a provider's budget did not allow.", totals.retries_denied),
+        ("crossfade_replaced_total", "Replicas that failed and that another one replaced.", totals.replaced),
+        (
+            "crossfade_caller_retries_total",
+            "Attempts for requests that their callers sent before.",
+            totals.caller_retries,
+        ),
+        ("crossfade_panics_total", "Requests for which no breaker was asked, as all were open.", totals.panics),
         ("crossfade_input_tokens_total", "Tokens read, as providers counted them.", totals.input_tokens),
         ("crossfade_output_tokens_total", "Tokens written, as providers counted them.", totals.output_tokens),
         ("crossfade_records_failed_total", "Records the journal did not take.", totals.records_failed),
@@ -70,6 +120,29 @@ fn escaped(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_shows_its_replicas() {
+        let replica = |provider: &str, breaker, paused| gateway::targets::ReplicaStatus {
+            provider: provider.to_owned(),
+            breaker,
+            opened: 2,
+            paused,
+        };
+        let replicas =
+            vec![replica("gpu", State::Closed, Some(Cause::Quota)), replica("gpu@gpu-2:80", State::Open, None)];
+        let mut text = String::new();
+        render_targets(&mut text, &[TargetStatus { target: "qwen".to_owned(), waiting: 3, replicas }]);
+        for sample in [
+            "crossfade_breaker_state{target=\"qwen\",replica=\"gpu\",state=\"closed\"} 1",
+            "crossfade_breaker_state{target=\"qwen\",replica=\"gpu@gpu-2:80\",state=\"open\"} 1",
+            "crossfade_replica_paused{target=\"qwen\",replica=\"gpu\",cause=\"quota_exhausted\"} 1",
+            "crossfade_breaker_opened_total{target=\"qwen\",replica=\"gpu\"} 2",
+            "crossfade_queue_waiting{target=\"qwen\"} 3",
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{sample} not in\n{text}");
+        }
+    }
 
     #[test]
     fn every_sample_has_its_labels() {

@@ -13,6 +13,7 @@ use gateway::control::{Controller, ControllerParts};
 use gateway::live::{LiveRollout, LiveTable};
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
+use gateway::targets::Lanes;
 use govern::Keeper;
 use operations::{Desk, DeskParts, Door, Reloaded};
 use store::{Database, Journal, Lease, Shipper, ShipperConfig};
@@ -61,12 +62,14 @@ impl Running {
         let (journal, shipper) = open_record(config)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let live = Arc::new(LiveTable::default());
+        let lanes = Arc::<Lanes>::default();
         let inherited = Arc::clone(&shipper);
         let controller = Controller::start(ControllerParts {
             database: Database::open(&config.store).map_err(Stop::failed)?,
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
+            lanes: Arc::clone(&lanes),
             record_ready: Box::new(move || inherited.counts().inherited_shipped),
             tick: TICK,
             store_patience: STORE_PATIENCE,
@@ -80,6 +83,7 @@ impl Running {
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
+            lanes: Arc::clone(&lanes),
             providers: Arc::clone(&providers),
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
@@ -236,7 +240,13 @@ impl Reloader {
             tracing::warn!("listen, admin, store, record and workers take effect at the next start");
         }
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
-        let keep: Vec<_> = config.snapshot.targets.values().map(|target| target.provider.identity()).collect();
+        let keep: Vec<_> = config
+            .snapshot
+            .targets
+            .values()
+            .flat_map(|target| target.providers())
+            .map(|provider| provider.identity())
+            .collect();
         self.providers.retain(&keep);
         Ok(Reloaded { config_hash: config.hash.clone(), changed: before.hash != config.hash })
     }

@@ -84,6 +84,13 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     Some(Assignment { live, epoch, share, unit, source, arm, shadow })
 }
 
+/// What comes back to the same replica: the conversation, when the request shows one.
+pub(crate) fn affinity(caller: &Caller<'_>) -> Option<u64> {
+    let (key, source) = key(Unit::Conversation, caller);
+    let comes_back = !matches!(source, UnitSource::Request | UnitSource::Principal);
+    comes_back.then(|| xxhash_rust::xxh3::xxh3_64(key.as_bytes()))
+}
+
 /// Draws the shadow's sample by request, with a salt of its own, so that a sample below 1 is spread over all units.
 fn draw_shadow(salt: &str, id: ExchangeId, sample: f64) -> Option<f64> {
     let position = rollout::assign::position(salt, SHADOW, &id.to_bytes());

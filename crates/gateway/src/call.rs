@@ -2,25 +2,30 @@
 //! target is tried only while nothing of an answer has been seen by anybody.
 
 mod attempt;
+mod enter;
 mod open;
 mod steps;
+mod tries;
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use wire::failure::{Failure, FailureKind};
+use wire::failure::{Failure, FailureKind, Retry};
 use wire::openai::chunk::ChunkFacts;
-use wire::record::{Arm, AttemptRole};
+use wire::record::Arm;
 use wire::sse::Event;
 
+use crate::counters::add;
 use crate::record::Exchange;
 use crate::relay::bytes::Pieces;
+use crate::targets::Destination;
 use crate::translate::Translator;
 use crate::upstream::Upstream;
-use crate::worker::Destination;
 
 pub(crate) use attempt::{Attempt, end_attempt, left, note};
+use steps::Step;
+use tries::{Next, Tries};
 
 /// An answer whose beginning is there.
 pub(crate) struct Opened {
@@ -78,7 +83,7 @@ pub(crate) struct Dead {
     pub(crate) failure: Failure,
     /// The provider's own words, when they are meant for the caller.
     pub(crate) answer: Option<(StatusCode, HeaderMap, Bytes)>,
-    /// More than one target was tried.
+    /// Everything there is was tried, or the budget for trying is spent: the same request at once would only add load.
     pub(crate) exhausted: bool,
 }
 
@@ -90,31 +95,80 @@ impl From<Failure> for Dead {
 
 /// Calls the target the request was assigned to, then whoever may take over.
 pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
+    let steps = steps::steps(exchange);
+    let mut ended = through(exchange, &steps).await;
+    let all_ejected =
+        |exchange: &Exchange| exchange.attempts.iter().all(|attempt| attempt.failure == Some(FailureKind::BreakerOpen));
+    if ended.is_err() && exchange.route.panic && all_ejected(exchange) {
+        add(&exchange.worker.counters.panics, 1);
+        ended = through(exchange, &steps::in_panic(steps)).await;
+    }
+    ended.map_err(|dead| Dead { exhausted: exchange.n_calls > 1 || exchange.budget_spent, ..dead })
+}
+
+/// Tries one target after the other.
+async fn through(exchange: &mut Exchange, steps: &[Step]) -> Result<Opened, Dead> {
     let mut dead: Option<Dead> = None;
-    for step in steps::steps(exchange) {
-        // An emergency is no evidence, whatever came before it.
-        let live = exchange.attempts.is_empty() && !step.emergency;
-        let role = if live { AttemptRole::Live } else { AttemptRole::Failover };
-        match attempt::attempt(exchange, &step, role).await {
+    for (idx, step) in steps.iter().enumerate() {
+        if dead.is_some() && exchange.is_overdue() {
+            break;
+        }
+        match target(exchange, step, &steps[idx + 1..]).await {
             Ok(Some(opened)) => return Ok(opened),
             Ok(None) => {}
             Err(next) => {
-                end_attempt(exchange, Some(&next.failure));
-                exchange.forget_answer();
                 let elsewhere = may_go_elsewhere(&next.failure, step.arm);
-                // The words of a target that was called say more than a breaker's.
-                let keep = next.failure.kind == FailureKind::BreakerOpen && dead.is_some();
-                dead = if keep { dead } else { Some(next) };
+                dead = Some(says_more(dead, next));
                 if !elsewhere {
                     break;
                 }
             }
         }
     }
-    let no_target = || Failure::new(FailureKind::Internal, "no target of the route can be called").into();
-    let mut dead = dead.unwrap_or_else(no_target);
-    dead.exhausted = exchange.attempts.len() > 1;
-    Err(dead)
+    Err(dead.unwrap_or_else(|| Failure::new(FailureKind::Internal, "no target of the route can be called").into()))
+}
+
+/// One target, as often as its rules and its budget allow. `None` when it is not to be tried at all: the rollout took its share
+/// back since the assignment.
+async fn target(exchange: &mut Exchange, step: &Step, rest: &[Step]) -> Result<Option<Opened>, Dead> {
+    let mut tries = Tries::begin(exchange, step);
+    let mut before = None;
+    loop {
+        let mut dead = match attempt::attempt(exchange, step, rest, &mut tries).await {
+            Err(dead) => dead,
+            opened => return opened,
+        };
+        dead.failure = attempt::blame(exchange, dead.failure);
+        let next = tries.next(exchange, step, rest, &dead.failure);
+        end_attempt(exchange, Some(&dead.failure));
+        exchange.forget_answer();
+        let dead = says_more(before, dead);
+        match next {
+            Next::Over => return Err(dead),
+            Next::Replica => {}
+            Next::After(wait) => {
+                let wait = async {
+                    tokio::time::sleep(wait).await;
+                    Ok(())
+                };
+                open::guarded(exchange, wait).await?;
+            }
+        }
+        before = Some(dead);
+    }
+}
+
+/// Which of two failures the caller hears of. The words of a target that was called say more than why another was not; of
+/// two that were not, the one that ends sooner.
+fn says_more(dead: Option<Dead>, next: Dead) -> Dead {
+    let wait = |dead: &Dead| if let Retry::After(wait) = dead.failure.retry { Some(wait) } else { None };
+    match dead {
+        Some(dead) if attempt::was_not_called(&next.failure) => {
+            let sooner = wait(&next).is_some_and(|next| wait(&dead).is_some_and(|dead| next < dead));
+            if attempt::was_not_called(&dead.failure) && sooner { next } else { dead }
+        }
+        _ => next,
+    }
 }
 
 /// What the gateway let through and only the candidate refuses is the candidate's failure; what the baseline refuses is the

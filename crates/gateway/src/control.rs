@@ -28,6 +28,7 @@ use store::{Database, DatabaseError, Journal};
 
 use crate::live::{LiveTable, Waker};
 use crate::snapshot::Snapshot;
+use crate::targets::Lanes;
 
 /// Commands waiting for the controller; a further one is refused rather than queued.
 const MAX_COMMANDS: usize = 64;
@@ -159,6 +160,8 @@ pub struct ControllerParts {
     pub live: Arc<LiveTable>,
     /// The journal, for its drop rate.
     pub journal: Journal,
+    /// The breakers of targets.
+    pub lanes: Arc<Lanes>,
     /// Whether everything that earlier processes recorded is in the store. Until it is, every rollout is withheld: a
     /// breach may be among what is still to come.
     pub record_ready: Box<dyn Fn() -> bool + Send>,

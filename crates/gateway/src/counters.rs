@@ -24,8 +24,18 @@ pub struct Counters {
     pub exchanges: [AtomicU64; 5],
     /// Attempts begun at a provider.
     pub attempts: AtomicU64,
-    /// Attempts that were a second or later try.
+    /// Attempts at another target after one failed.
     pub failovers: AtomicU64,
+    /// Attempts at the same target after it failed.
+    pub retries: AtomicU64,
+    /// Replicas that failed and that another one of the same target replaced.
+    pub replaced: AtomicU64,
+    /// Attempts for requests that their callers' SDKs sent before.
+    pub caller_retries: AtomicU64,
+    /// Retries that a provider's budget did not allow.
+    pub retries_denied: AtomicU64,
+    /// Requests for which breakers were not asked, because those of all targets were open.
+    pub panics: AtomicU64,
     /// Attempts that failed, by kind.
     pub attempt_failures: PerKind,
     /// Tokens read and written, as providers counted them.
@@ -161,8 +171,18 @@ pub struct Totals {
     pub exchanges: BTreeMap<&'static str, u64>,
     /// Attempts begun at a provider.
     pub attempts: u64,
-    /// Attempts that were a second or later try.
+    /// Attempts at another target after one failed.
     pub failovers: u64,
+    /// Attempts at the same target after it failed.
+    pub retries: u64,
+    /// Replicas that failed and that another one of the same target replaced.
+    pub replaced: u64,
+    /// Attempts for requests that their callers' SDKs sent before.
+    pub caller_retries: u64,
+    /// Retries that a provider's budget did not allow.
+    pub retries_denied: u64,
+    /// Requests for which breakers were not asked, because those of all targets were open.
+    pub panics: u64,
     /// Attempts that failed, by failure kind.
     pub attempt_failures: BTreeMap<&'static str, u64>,
     /// Tokens read.
@@ -212,6 +232,11 @@ impl Totals {
         self.requests += read(&one.requests);
         self.attempts += read(&one.attempts);
         self.failovers += read(&one.failovers);
+        self.retries += read(&one.retries);
+        self.replaced += read(&one.replaced);
+        self.caller_retries += read(&one.caller_retries);
+        self.retries_denied += read(&one.retries_denied);
+        self.panics += read(&one.panics);
         self.input_tokens += read(&one.input_tokens);
         self.output_tokens += read(&one.output_tokens);
         self.records_failed += read(&one.records_failed);

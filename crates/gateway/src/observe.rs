@@ -1,5 +1,10 @@
 //! What the guards learn of an exchange. What counts is the attempt of the arm the unit was assigned to, not what the caller saw
-//! after a failover. Not counted: callers that soon went away, callers' own mistakes, and what ended because Crossfade did.
+//! after a failover. Not counted: callers that soon went away, callers' own mistakes, what ended because Crossfade did, and what
+//! the ramp of a target that has just recovered held back.
+//!
+//! A request counts once. Of several tries at the same target the first one counts: a retry must not hide a failure. A replica
+//! that failed and that another one of the same target replaced is not the target's failure: the last replica's attempt counts. A
+//! request that its caller's SDK sends again counted when it came first.
 //!
 //! A caller that gives up after a while without any content is evidence: a target that hangs is otherwise invisible wherever
 //! callers are less patient than Crossfade. See [`patience`].
@@ -61,6 +66,8 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::Unsupported
             | FailureKind::Unauthenticated
             | FailureKind::Forbidden
+            | FailureKind::CallerDeadline
+            | FailureKind::Recovering
     )
 }
 
@@ -88,6 +95,10 @@ pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
 /// The candidate had refused the request: its failure if another target took it, the caller's mistake if that refused it
 /// too, and unknown if that failed otherwise.
 fn settle_refused(exchange: &mut Exchange, record: &AttemptRecord) {
+    // Another failure decides nothing: the next attempt may.
+    if !matches!(record.failure, None | Some(FailureKind::HttpClientError)) {
+        return;
+    }
     if let Some(refused) = exchange.candidate_refused.take()
         && record.failure.is_none()
     {

@@ -17,6 +17,7 @@ use wire::record::{Endpoint, Service};
 use wire::request::RequestView;
 
 use crate::asked::Beside;
+use crate::hints::Hints;
 use crate::memory::{Bodies, Held};
 use crate::paths::{Asked, percent_decoded};
 use crate::snapshot::Limits;
@@ -33,6 +34,8 @@ pub(crate) struct Parsed {
     pub(crate) boundary: Option<String>,
     /// What travels beside the body.
     pub(crate) beside: Beside,
+    /// What its headers say of its caller.
+    caller: Hints,
     /// The body counts as long as the request is kept, by the live side or by the shadow.
     _held: Held,
 }
@@ -48,7 +51,15 @@ impl Parsed {
         let mut held = Held::nothing(bodies);
         held.grow(body.len(), limits).map_err(|failure| Refusal::of(&failure))?;
         let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
-        Ok(Self { endpoint, body, view, boundary: None, beside: Beside::default(), _held: held })
+        Ok(Self {
+            endpoint,
+            body,
+            view,
+            boundary: None,
+            beside: Beside::default(),
+            caller: Hints::default(),
+            _held: held,
+        })
     }
 
     pub(crate) fn model(&self) -> &str {
@@ -81,6 +92,21 @@ impl Parsed {
 
     pub(crate) fn conversation_id(&self) -> Option<Cow<'_, str>> {
         self.view.conversation_id.as_deref().map(Cow::Borrowed)
+    }
+
+    /// Whether its caller's SDK sent it before, and sends it again.
+    pub(crate) fn sent_before(&self) -> bool {
+        self.caller.client_retry > 0
+    }
+
+    /// How often its caller's SDK sent it before.
+    pub(crate) fn client_retry(&self) -> u16 {
+        self.caller.client_retry
+    }
+
+    /// How long its caller waits for the beginning of the answer, when it says so.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.caller.patience
     }
 
     pub(crate) fn conversation_prefix(&self) -> Option<&[u8]> {
@@ -119,7 +145,7 @@ pub(crate) async fn read(
     if let (Some(form), Some(_)) = (form, &boundary) {
         beside.is_form(form);
     }
-    Ok(Parsed { endpoint, body, view, boundary, beside, _held: held })
+    Ok(Parsed { endpoint, body, view, boundary, beside, caller: Hints::read(&head.headers), _held: held })
 }
 
 /// Whether the body may be a form with files in it.

@@ -110,8 +110,8 @@ async fn exchange(
     };
     let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
-    let client_retry = client_retry(&head.headers);
-    let opening = Opening { id, arrival, principal, request, route, assignment, client_retry };
+    let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
+    let opening = Opening { id, arrival, principal, request, route, assignment, affinity };
     let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),
@@ -120,12 +120,6 @@ async fn exchange(
         Ok(opened) => relay::relay(exchange, opened).await,
         Err(dead) => relay::refuse(exchange, dead).await,
     }
-}
-
-/// How often the caller's SDK has tried this request already, as it says itself.
-fn client_retry(headers: &HeaderMap) -> u16 {
-    let count = headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok());
-    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 fn new_id(worker: &Worker) -> ExchangeId {
@@ -173,5 +167,5 @@ fn failed(worker: &Worker, id: ExchangeId, failure: &Failure) -> Response<Body> 
 
 fn refused(worker: &Worker, id: ExchangeId, refusal: &Refusal) -> Response<Body> {
     worker.counters.refused.add(refusal.kind);
-    refuse::refusal(refusal, id, false)
+    refuse::refusal(refusal, id)
 }

@@ -9,7 +9,7 @@ use wire::failure::FailureKind;
 use wire::record::{AttemptRecord, Charge, Endpoint, Service};
 
 /// The prices of every target.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct TargetPrices {
     /// All that is known.
     pub all: Arc<Prices>,

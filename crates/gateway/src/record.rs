@@ -26,8 +26,9 @@ use crate::observe;
 use crate::parse::Parsed;
 use crate::shadow::Pair;
 use crate::snapshot::{Route, Target};
+use crate::targets::Destination;
 use crate::translate::Marks;
-use crate::worker::{Destination, Prepared, Worker};
+use crate::worker::{Prepared, Worker};
 
 /// How long an answer waits for its record. A disk that hangs for longer is one that does not take records.
 const RECORD_PATIENCE: Duration = Duration::from_secs(30);
@@ -43,8 +44,7 @@ pub(crate) struct Opening {
     pub(crate) request: Arc<Parsed>,
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
-    /// How often its caller says it has tried already.
-    pub(crate) client_retry: u16,
+    pub(crate) affinity: Option<u64>,
 }
 
 /// When a request was there, by both clocks.
@@ -110,6 +110,14 @@ pub(crate) struct Exchange {
     pub(crate) request: Arc<Parsed>,
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
+    /// What comes back to the same replica of a target.
+    pub(crate) affinity: Option<u64>,
+    /// When the caller stops waiting for the beginning of its answer.
+    deadline: Option<Instant>,
+    /// Calls made so far.
+    pub(crate) n_calls: u32,
+    /// A further call was wanted and a provider's budget for retries did not allow it.
+    pub(crate) budget_spent: bool,
     /// The attempt under way.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that ended.
@@ -146,7 +154,7 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment, client_retry } = opening;
+    let Opening { id, arrival, principal, request, route, assignment, affinity } = opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -156,9 +164,10 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         streamed: request.streamed(),
         rollout: assignment.as_ref().map(Assignment::to_ref),
         body: Private::new(request.recorded(&prepared.snapshot.limits)),
-        client_retry,
+        client_retry: request.client_retry(),
     });
     let ticket = submit(worker, &record)?;
+    let deadline = request.patience().map(|patience| arrival.at + patience);
     Ok(Exchange {
         worker: Rc::clone(worker),
         prepared: Rc::clone(prepared),
@@ -168,6 +177,10 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         request,
         route,
         assignment,
+        affinity,
+        deadline,
+        n_calls: 0,
+        budget_spent: false,
         attempt: None,
         attempts: Vec::with_capacity(1),
         adaptations: Vec::new(),
@@ -220,6 +233,16 @@ impl Exchange {
     /// What ids and times of a translated answer are made from.
     pub(crate) fn marks(&self) -> Marks {
         Marks { id: self.id, created_us: self.arrival.unix_us }
+    }
+
+    /// How long the caller still waits, when it said so.
+    pub(crate) fn left(&self, now: Instant) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// Whether the caller has stopped waiting.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Keeps bytes of the answer for the record, up to the limit.

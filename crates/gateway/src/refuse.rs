@@ -26,8 +26,8 @@ pub(crate) fn id_value(id: ExchangeId) -> HeaderValue {
     HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"))
 }
 
-/// The refusal as an answer. `final_word`: every target was tried, and trying again at once would only multiply the load.
-pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Response<Body> {
+/// The refusal as an answer.
+pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId) -> Response<Body> {
     let mut response =
         json(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY), refusal.body.to_json());
     let headers = response.headers_mut();
@@ -35,9 +35,11 @@ pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId, final_word: bool) -> Re
     headers.insert(REQUEST_ID, id_value(id));
     headers.insert(ORIGIN, HeaderValue::from_static(refusal.origin.as_str()));
     if let Some(wait) = refusal.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        // Rounded up: whoever comes a moment too early is refused again.
+        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    if final_word || !refusal.may_retry {
+    if !refusal.may_retry {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     // RFC 9110 §11.6.1: a 401 says what would do.

@@ -21,7 +21,7 @@ use crate::answer;
 use crate::body::{Body, Ending, Outlet};
 use crate::call::{Content, Dead, Heard, Open, Opened, end_attempt, hear, note};
 use crate::record::{Exchange, Served, micros, on_record};
-use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, TARGET, id_value};
+use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
 use crate::translate::Translator;
 use crate::upstream::Upstream;
 
@@ -49,7 +49,7 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
     let body = match content {
         Content::Whole(bytes) => match whole(&mut exchange).await {
             Ok(()) => Body::whole(bytes),
-            Err(failure) => return refuse::refusal(&Refusal::of(&failure), exchange.id, false),
+            Err(failure) => return refuse::refusal(&Refusal::of(&failure), exchange.id),
         },
         Content::Pieces(pieces) => {
             let outlet = Outlet::default();
@@ -84,12 +84,16 @@ pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body>
     }
     let recorded = close(&mut exchange, ExchangeOutcome::Failed, Some(failure.kind)).await;
     if let Err(failure) = recorded {
-        return refuse::refusal(&Refusal::of(&failure), exchange.id, false);
+        return refuse::refusal(&Refusal::of(&failure), exchange.id);
     }
     let mut response = match answer {
         Some((status, headers, body)) => passed_on(status, headers, body),
-        None => refuse::refusal(&refusal, exchange.id, exhausted),
+        None => refuse::refusal(&refusal, exchange.id),
     };
+    // A rate limit ends by itself: its caller is to wait and come back. A used-up account does not.
+    if failure.kind == FailureKind::QuotaExhausted || (exhausted && failure.kind != FailureKind::RateLimited) {
+        response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     label(response.headers_mut(), &exchange);
     response.headers_mut().insert(ORIGIN, HeaderValue::from_static(failure.origin.as_str()));
     if let Some(destination) = exchange.prepared.destination(&target) {

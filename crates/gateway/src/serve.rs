@@ -19,7 +19,8 @@ use crate::live::LiveTable;
 use crate::memory::Bodies;
 use crate::shadow::{self, ShadowLimits, ShadowTotals};
 use crate::snapshot::Snapshot;
-use crate::worker::{self, Breakers, Post};
+use crate::targets::{Lanes, TargetStatus};
+use crate::worker::{self, Post};
 
 /// How long requests that were cut may take to write their error event.
 const CUT_GRACE: Duration = Duration::from_secs(2);
@@ -40,6 +41,8 @@ pub struct Deps {
     pub keys: Arc<ArcSwap<govern::KeyTable>>,
     /// The limits on calls to providers, and the simulated servers.
     pub providers: Arc<providers::Shared>,
+    /// Breakers, pauses and places of targets.
+    pub lanes: Arc<Lanes>,
 }
 
 /// How much of a machine the listener uses.
@@ -95,6 +98,7 @@ pub struct Serving {
     shadow: shadow::ShadowThread,
     threads: Mutex<Vec<JoinHandle<()>>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    lanes: Arc<Lanes>,
 }
 
 /// How a drain went.
@@ -109,9 +113,11 @@ pub struct Drained {
 /// Sets up every provider of a snapshot: what can fail of a reload, done before the swap.
 pub fn prepare(snapshot: &Snapshot, providers: &providers::Shared) -> Result<(), StartError> {
     for target in snapshot.targets.values() {
-        providers
-            .provider(Arc::clone(&target.provider))
-            .map_err(|source| StartError::Provider { target: target.name.clone(), source })?;
+        for provider in target.providers() {
+            providers
+                .provider(Arc::clone(provider))
+                .map_err(|source| StartError::Provider { target: target.name.clone(), source })?;
+        }
     }
     Ok(())
 }
@@ -123,7 +129,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     let addr = listener.local_addr().map_err(StartError::Listener)?;
     let (phase, phase_reader) = watch::channel(Phase::Serving);
     let shadow = shadow::start(deps, &size.shadow, phase_reader.clone())?;
-    let (breakers, bodies) = (Arc::new(Breakers::default()), Arc::new(Bodies::default()));
+    let bodies = Arc::new(Bodies::default());
     let mut threads = Vec::with_capacity(size.n_workers + 1);
     let mut doors = Vec::with_capacity(size.n_workers);
     let mut all_counters = vec![shadow.counters()];
@@ -136,7 +142,6 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
         let post = Post {
             deps: deps.clone(),
             shadow: shadow.door(),
-            breakers: Arc::clone(&breakers),
             bodies: Arc::clone(&bodies),
             counters,
             connections,
@@ -164,6 +169,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
         shadow,
         threads: Mutex::new(threads),
         snapshot: Arc::clone(&deps.snapshot),
+        lanes: Arc::clone(&deps.lanes),
     })
 }
 
@@ -206,6 +212,12 @@ impl Serving {
     #[must_use]
     pub fn shadow_totals(&self) -> ShadowTotals {
         self.shadow.totals()
+    }
+
+    /// What is known of every target of the config, for callers.
+    #[must_use]
+    pub fn target_statuses(&self) -> Vec<TargetStatus> {
+        self.lanes.statuses(&self.snapshot.load(), Instant::now())
     }
 
     /// Ends the listener in order: readiness off, accept on for `pre_stop`, close the door, wait for what is under way up to

@@ -27,7 +27,7 @@ use crate::memory::Bodies;
 use crate::parse::Parsed;
 use crate::record::{Arrival, Exchange};
 use crate::serve::{Deps, StartError, spawn};
-use crate::worker::{Breakers, Prepared, Worker};
+use crate::worker::{Prepared, Worker};
 
 pub(crate) use compare::{Half, Pair};
 
@@ -93,6 +93,7 @@ struct Offer {
     epoch: u32,
     pair: Arc<Pair>,
     arrival: Arrival,
+    affinity: Option<u64>,
     offered: Instant,
     _bytes: Bytes,
 }
@@ -129,14 +130,15 @@ impl ShadowDoor {
 /// copied. Never waits.
 pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent> {
     let assignment = exchange.assignment.as_ref()?;
-    let first = exchange.attempts.is_empty() && exchange.pair.is_none();
+    // A request that its caller's SDK sends again was drawn when it came first.
+    let first = exchange.attempts.is_empty() && exchange.pair.is_none() && !exchange.request.sent_before();
     if !first || arm != Some(Arm::Baseline) || assignment.arm != Arm::Baseline || assignment.shadow.is_none() {
         return None;
     }
     let live = Arc::clone(&assignment.live);
     let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, exchange.arrival.unix_us));
     exchange.pair = Some(Arc::clone(&pair));
-    let (id, epoch, arrival) = (exchange.id, assignment.epoch, exchange.arrival);
+    let (id, epoch, arrival, affinity) = (exchange.id, assignment.epoch, exchange.arrival, exchange.affinity);
     let request = Arc::clone(&exchange.request);
     let worker = Rc::clone(&exchange.worker);
     Some(Box::new(move || {
@@ -145,8 +147,8 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
             None => Err(ShadowDrop::MemoryFull),
             Some(bytes) => {
                 let offered = Instant::now();
-                let offer =
-                    Offer { id, request, live: Arc::clone(&live), epoch, pair, arrival, offered, _bytes: bytes };
+                let live = Arc::clone(&live);
+                let offer = Offer { id, request, live, epoch, pair, arrival, affinity, offered, _bytes: bytes };
                 door.sender.try_send(offer).map_err(|error| match error {
                     TrySendError::Full(_) => ShadowDrop::QueueFull,
                     TrySendError::Closed(_) => ShadowDrop::ShuttingDown,
@@ -259,9 +261,8 @@ struct Shadow {
     counts: Arc<Counts>,
     /// What this thread drops, beside what the workers drop at the door.
     counters: Arc<Counters>,
-    /// A lane of its own: limits and breakers are not those of live traffic.
+    /// A lane of its own: limits are not those of live traffic.
     providers: providers::Shared,
-    breakers: Breakers,
     /// What translated copies hold, apart from what callers do.
     bodies: Arc<Bodies>,
     client: Client,
@@ -272,15 +273,13 @@ struct Shadow {
 impl Shadow {
     fn new(deps: Deps, limits: ShadowLimits, (counts, counters): (Arc<Counts>, Arc<Counters>)) -> Rc<Self> {
         let providers = deps.providers.lane();
-        let breakers = Breakers::default();
-        let prepared = Prepared::new(deps.snapshot.load_full(), &providers, &breakers);
+        let prepared = Prepared::new(deps.snapshot.load_full(), &providers, &deps.lanes.shadow);
         Rc::new(Self {
             deps,
             limits,
             counts,
             counters,
             providers,
-            breakers,
             bodies: Arc::default(),
             client: Client::new(),
             phase: LocalPhase::new(),
@@ -291,12 +290,12 @@ impl Shadow {
     fn prepared(&self) -> Rc<Prepared> {
         let current = self.deps.snapshot.load();
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
-            let prepared = Prepared::new(Arc::clone(&current), &self.providers, &self.breakers);
+            let prepared = Prepared::new(Arc::clone(&current), &self.providers, &self.deps.lanes.shadow);
             let identities = prepared.identities();
             self.client.retain(&identities);
             drop(self.prepared.replace(Rc::new(prepared)));
             self.providers.retain(&identities);
-            self.breakers.retain(&current);
+            self.deps.lanes.shadow.retain(&current);
         }
         Rc::clone(&self.prepared.borrow())
     }

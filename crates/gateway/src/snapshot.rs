@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use providers::ProviderConfig;
+use providers::{ProviderConfig, Queue, RetryRules};
 use wire::record::Endpoint;
 use wire::translate;
 
@@ -19,7 +19,7 @@ use crate::prices::TargetPrices;
 pub use wildcard::wildcard;
 
 /// One whole resolved config.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// Hash of the config this was resolved from; audit rows name it.
     pub hash: String,
@@ -57,7 +57,7 @@ impl Snapshot {
 }
 
 /// A provider, a model, its parameters and prompt variant: the thing that can be swapped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// Name in the config.
     pub name: String,
@@ -73,9 +73,29 @@ pub struct Target {
     pub translation: translate::Policy,
     /// Hash of everything above: a change of it starts a rollout afresh.
     pub fingerprint: String,
+    /// How it is called. Nothing here changes an answer, so a rollout's evidence outlives a change of it.
+    pub calling: Calling,
+}
+
+/// How a target is called, beside what it answers.
+#[derive(Debug, Default, Clone)]
+pub struct Calling {
+    /// Further instances that serve the same model as `provider`.
+    pub replicas: Vec<Arc<ProviderConfig>>,
+    /// When a call is made again. The provider's rules are in it already.
+    pub retries: RetryRules,
+    /// Calls that may be under way at once, over all replicas; `None` is as many as come.
+    pub max_concurrency: Option<usize>,
+    /// What may wait for one of them to end.
+    pub queue: Queue,
 }
 
 impl Target {
+    /// The providers of all its replicas, the first one first.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<ProviderConfig>> {
+        std::iter::once(&self.provider).chain(&self.calling.replicas)
+    }
+
     /// The model name to ask the provider for, when `requested` came in by the route called `route`.
     #[must_use]
     pub fn model_for<'a>(&'a self, route: &str, requested: &'a str) -> Cow<'a, str> {
@@ -122,7 +142,7 @@ pub struct PromptVariant {
 }
 
 /// The name an application calls and the policy behind it.
-#[derive(Debug)]
+#[derive(Debug, Default, Clone)]
 pub struct Route {
     /// What applications send as `model`; one `*` in it stands for any text.
     pub name: String,
@@ -132,6 +152,10 @@ pub struct Route {
     pub fallback: Vec<String>,
     /// Whether the candidate of a rollout may serve when the baseline fails.
     pub emergency_fallback: bool,
+    /// Whether targets are called although their breakers are open, when those of all of them are.
+    pub panic: bool,
+    /// When a call is made again; goes before what the target says.
+    pub retries: RetryRules,
     /// The class of requests, if named.
     pub workload: Option<String>,
 }

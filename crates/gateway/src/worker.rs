@@ -7,14 +7,13 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 
-use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use providers::{Breaker, Client, Identity, Provider};
+use providers::{Client, Identity};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
@@ -27,8 +26,9 @@ use crate::memory::Bodies;
 use crate::pipeline;
 use crate::serve::Deps;
 use crate::shadow::ShadowDoor;
-use crate::snapshot::{Route, Snapshot, Target, wildcard};
+use crate::snapshot::{Route, Snapshot, wildcard};
 use crate::socket::{Activity, Socket};
+use crate::targets::{Destination, Destinations, TargetStates};
 
 /// Bytes a connection may buffer in each direction.
 const CONNECTION_BUFFER: usize = 128 << 10;
@@ -37,7 +37,6 @@ const CONNECTION_BUFFER: usize = 128 << 10;
 pub(crate) struct Post {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
-    pub(crate) breakers: Arc<Breakers>,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: mpsc::Receiver<std::net::TcpStream>,
@@ -49,7 +48,6 @@ pub(crate) struct Post {
 pub(crate) struct Worker {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
-    pub(crate) breakers: Arc<Breakers>,
     /// What all workers hold together.
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) counters: Arc<Counters>,
@@ -66,59 +64,24 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Arc<Snapshot>,
     /// Routes whose name is a pattern, the one that says most first.
     patterns: Vec<Arc<Route>>,
-    destinations: HashMap<String, Rc<Destination>>,
-}
-
-/// A target, the provider behind it and the target's breaker.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    pub(crate) target: Arc<Target>,
-    pub(crate) provider: Arc<Provider>,
-    pub(crate) breaker: Arc<Breaker>,
-    /// The target's name as answers show it.
-    pub(crate) label: HeaderValue,
-}
-
-/// The breakers of all targets of one lane, by what the target is: a changed target starts with a closed one. A target has
-/// its own because baseline and candidate may be two models of one provider, and the failures of one must not close the
-/// other's door.
-#[derive(Debug, Default)]
-pub(crate) struct Breakers(Mutex<HashMap<(String, String), Arc<Breaker>>>);
-
-impl Breakers {
-    fn of(&self, target: &Target) -> Arc<Breaker> {
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(breakers.entry((target.name.clone(), target.fingerprint.clone())).or_default())
-    }
-
-    /// Forgets the breakers of targets that are in this config no more, but for those still in use: another worker may not
-    /// have seen the config yet, and a call under way reports to the breaker it began with.
-    pub(crate) fn retain(&self, snapshot: &Snapshot) {
-        let is_in = |(name, fingerprint): &(String, String)| {
-            snapshot.target(name).is_some_and(|target| target.fingerprint == *fingerprint)
-        };
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.retain(|target, breaker| is_in(target) || Arc::strong_count(breaker) > 1);
-    }
+    destinations: Destinations,
+    /// Whether any target has more than one: only then is it worth knowing what a caller comes back with.
+    pub(crate) has_replicas: bool,
 }
 
 impl Prepared {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, providers: &providers::Shared, breakers: &Breakers) -> Self {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, providers: &providers::Shared, states: &TargetStates) -> Self {
         let mut destinations = HashMap::with_capacity(snapshot.targets.len());
         for (name, target) in &snapshot.targets {
-            match providers.provider(Arc::clone(&target.provider)) {
-                Ok(provider) => {
-                    let label = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
-                    let breaker = breakers.of(target);
-                    let destination = Destination { target: Arc::clone(target), provider, breaker, label };
-                    destinations.insert(name.clone(), Rc::new(destination));
-                }
+            match Destination::new(target, providers, states) {
+                Ok(destination) => drop(destinations.insert(name.clone(), Rc::new(destination))),
                 Err(error) => error!(target = %name, %error, "provider cannot be set up"),
             }
         }
+        let has_replicas = destinations.values().any(|destination| destination.replicas.len() > 1);
         let mut patterns: Vec<_> = snapshot.routes.values().filter(|route| route.name.contains('*')).cloned().collect();
         patterns.sort_by_key(|route| std::cmp::Reverse(route.name.len()));
-        Self { snapshot, patterns, destinations }
+        Self { snapshot, patterns, destinations, has_replicas }
     }
 
     /// The route for requests to `model`.
@@ -129,7 +92,8 @@ impl Prepared {
 
     /// The providers in use, by identity: connections to others can be closed.
     pub(crate) fn identities(&self) -> Vec<Identity> {
-        self.destinations.values().map(|destination| destination.provider.identity()).collect()
+        let replicas = self.destinations.values().flat_map(|destination| &destination.replicas);
+        replicas.map(|replica| replica.provider.identity()).collect()
     }
 
     pub(crate) fn destination(&self, target: &str) -> Option<&Rc<Destination>> {
@@ -139,7 +103,7 @@ impl Prepared {
 
 impl Worker {
     fn new(post: &Post) -> Self {
-        let prepared = Prepared::new(post.deps.snapshot.load_full(), &post.deps.providers, &post.breakers);
+        let prepared = Prepared::new(post.deps.snapshot.load_full(), &post.deps.providers, &post.deps.lanes.live);
         let mut seed = [0; 16];
         if let Err(error) = getrandom::fill(&mut seed) {
             // Ids stay unique: the clock and the address of this worker's counters differ.
@@ -153,7 +117,6 @@ impl Worker {
             client: Client::new(),
             deps: post.deps.clone(),
             shadow: post.shadow.clone(),
-            breakers: Arc::clone(&post.breakers),
             bodies: Arc::clone(&post.bodies),
             counters: Arc::clone(&post.counters),
             phase: LocalPhase::new(),
@@ -167,10 +130,10 @@ impl Worker {
     pub(crate) fn prepared(&self) -> Rc<Prepared> {
         let current = self.deps.snapshot.load();
         if !Arc::ptr_eq(&self.prepared.borrow().snapshot, &current) {
-            let prepared = Prepared::new(Arc::clone(&current), &self.deps.providers, &self.breakers);
+            let prepared = Prepared::new(Arc::clone(&current), &self.deps.providers, &self.deps.lanes.live);
             self.client.retain(&prepared.identities());
             drop(self.prepared.replace(Rc::new(prepared)));
-            self.breakers.retain(&current);
+            self.deps.lanes.live.retain(&current);
         }
         Rc::clone(&self.prepared.borrow())
     }
@@ -187,6 +150,11 @@ impl Worker {
     pub(crate) fn random_fraction(&self) -> f64 {
         // 53 bits: what a double holds exactly.
         (self.next_random(1) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A random number.
+    pub(crate) fn random(&self) -> u64 {
+        self.next_random(1)
     }
 
     /// SplitMix64 (Steele, Lea & Flood 2014): every seed gives all 2^64 numbers once. For ids and sampling, not secrets.
@@ -257,53 +225,5 @@ async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat)
     drop(seat);
     if let Err(error) = served {
         debug!(%error, "connection ended");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::snapshot::{Auth, Drain, Limits, Parameters};
-
-    fn snapshot(fingerprint: &str) -> Arc<Snapshot> {
-        let provider = providers::ProviderConfig::simulated("simulated", Default::default());
-        let target = Target {
-            name: "a".to_owned(),
-            provider: Arc::new(provider),
-            model: "model".to_owned(),
-            parameters: Parameters::default(),
-            prompt: None,
-            translation: Default::default(),
-            fingerprint: fingerprint.to_owned(),
-        };
-        Arc::new(Snapshot {
-            hash: String::new(),
-            targets: BTreeMap::from([("a".to_owned(), Arc::new(target))]),
-            routes: BTreeMap::new(),
-            passthrough: BTreeMap::new(),
-            prices: crate::prices::TargetPrices::default(),
-            rollouts: BTreeMap::new(),
-            auth: Auth::default(),
-            limits: Limits::default(),
-            drain: Drain::default(),
-        })
-    }
-
-    #[test]
-    fn breakers_of_targets_that_are_gone_are_forgotten_once_nobody_uses_them() {
-        let (breakers, providers) = (Breakers::default(), providers::Shared::new());
-        let n = || breakers.0.lock().unwrap().len();
-        let first = Prepared::new(snapshot("1"), &providers, &breakers);
-        let second = Prepared::new(snapshot("2"), &providers, &breakers);
-        breakers.retain(&second.snapshot);
-        assert_eq!(n(), 2, "another worker still has the first config");
-        drop(first);
-        breakers.retain(&second.snapshot);
-        assert_eq!(n(), 1);
-        let again = Prepared::new(snapshot("2"), &providers, &breakers);
-        let breaker = |prepared: &Prepared| Arc::clone(&prepared.destination("a").unwrap().breaker);
-        assert!(Arc::ptr_eq(&breaker(&second), &breaker(&again)));
     }
 }

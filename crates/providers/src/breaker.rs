@@ -9,10 +9,15 @@
 //! **Cold start.** A new breaker is closed: the first call needs no permission from history. It keeps its state over a
 //! reload as long as the target is the same; a restarted process starts closed.
 //!
-//! **Recovery.** After a cool-down (1 s, doubled by every failed probe up to 30 s, ± 20 % of jitter) exactly one call is
-//! admitted as a probe; all others are refused until its result is known. A success closes the breaker on probation: for
-//! the next five successes one failure opens it again, with the longer cool-down. A failure opens it again at once. A 429,
+//! **Recovery.** After a pause (1 s, doubled by every failed probe up to 30 s, ± 20 % of jitter) exactly one call is
+//! admitted as a probe; all others are refused until its result is known. A success lets calls in again on probation: for
+//! the next five successes one failure opens it again, with the longer pause. A failure opens it again at once. A 429,
 //! a neutral result or a probe that was given up (its caller left) frees the probe for the next call.
+//!
+//! **Ramp.** A target that was down comes back cold. For ten seconds after the probe the breaker lets in a share of the calls
+//! that rises in a straight line from a tenth to all, spread evenly (each call adds the share to a credit, and a whole credit
+//! is one call). For the others it gives a permit that should only be used when nobody else can take the call: shedding what
+//! others can take protects the target, refusing what nobody can take would only prolong the outage.
 //!
 //! Time and jitter are arguments. A closed breaker without a failure costs two atomic loads and takes no lock.
 
@@ -23,19 +28,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wire::failure::{Failure, FailureKind};
+use wire::failure::{Failure, FailureKind, Retry};
 
 /// Failures in a row that open a breaker.
 pub const TRIP_AFTER: u32 = 5;
 /// Successes after a recovery during which one failure opens it again.
 pub const PROBATION: u32 = 5;
-const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
-const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
+/// From the probe's success to the whole load.
+pub const RAMP: Duration = Duration::from_secs(10);
+/// The share of calls at the beginning of the ramp.
+const RAMP_FROM: f64 = 0.1;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One target's breaker, common to the threads of a lane.
 #[derive(Debug)]
 pub struct Breaker {
-    /// Closed, no failure counted, no probation: the lock need not be taken.
+    /// Closed, no failure counted, no probation, no ramp: the lock need not be taken.
     steady: AtomicBool,
     /// Goes up with every change of phase; a permit of an older one is ignored.
     generation: AtomicU64,
@@ -46,12 +55,14 @@ pub struct Breaker {
 #[derive(Debug)]
 struct Inner {
     phase: State,
-    /// When open: the end of the cool-down.
+    /// When open, the end of the pause; when recovering, the end of the ramp.
     until: Option<Instant>,
     n_failures: u32,
-    /// Trips since the last time it was closed for good: the exponent of the cool-down.
+    /// Trips since the last time it was closed for good: the exponent of the pause.
     n_trips: u32,
     probation: u32,
+    /// Parts of calls that the ramp has let in and nobody has made: below 1.
+    credit: f64,
 }
 
 /// What a breaker is doing.
@@ -59,7 +70,9 @@ struct Inner {
 pub enum State {
     /// Every call is admitted.
     Closed,
-    /// No call is admitted until the cool-down has passed.
+    /// A rising share of calls is admitted.
+    Recovering,
+    /// No call is admitted until the pause has passed.
     Open,
     /// One probe is out.
     Probing,
@@ -70,6 +83,7 @@ impl State {
     pub const fn as_str(self) -> &'static str {
         match self {
             State::Closed => "closed",
+            State::Recovering => "recovering",
             State::Open => "open",
             State::Probing => "probing",
         }
@@ -84,9 +98,12 @@ pub enum Admission {
     Yes(Permit),
     /// It may, and it is the probe: its result closes the breaker or opens it again.
     Probe(Permit),
+    /// It should not, because the target has only just recovered and this call is beyond its share. It may, when nobody else
+    /// can take it.
+    Spare(Permit),
     /// It may not. The next probe is possible after this long at the earliest.
     No {
-        /// Time left of the cool-down; zero while a probe is out.
+        /// Time left of the pause; zero while a probe is out.
         retry_in: Duration,
     },
 }
@@ -95,9 +112,9 @@ impl Admission {
     /// The permit, when there is one.
     pub fn permit(self) -> Result<Permit, Failure> {
         match self {
-            Admission::Yes(permit) | Admission::Probe(permit) => Ok(permit),
+            Admission::Yes(permit) | Admission::Probe(permit) | Admission::Spare(permit) => Ok(permit),
             Admission::No { retry_in } => {
-                Err(Failure::new(FailureKind::BreakerOpen, format!("breaker open for another {retry_in:?}")))
+                Err(Failure::new(FailureKind::BreakerOpen, "the breaker is open").with_retry(Retry::After(retry_in)))
             }
         }
     }
@@ -175,9 +192,17 @@ impl Drop for Permit {
     }
 }
 
+impl Inner {
+    /// The share of calls that the ramp lets in.
+    fn ramp_share(&self, now: Instant) -> f64 {
+        let left = self.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        1.0 - (1.0 - RAMP_FROM) * (left.as_secs_f64() / RAMP.as_secs_f64()).min(1.0)
+    }
+}
+
 impl Default for Breaker {
     fn default() -> Self {
-        let inner = Inner { phase: State::Closed, until: None, n_failures: 0, n_trips: 0, probation: 0 };
+        let inner = Inner { phase: State::Closed, until: None, n_failures: 0, n_trips: 0, probation: 0, credit: 0.0 };
         Self {
             steady: AtomicBool::new(true),
             generation: AtomicU64::new(0),
@@ -194,8 +219,17 @@ impl Breaker {
             return Admission::Yes(self.permit(false));
         }
         let mut inner = self.lock();
+        self.settle(&mut inner, now);
         match inner.phase {
             State::Closed => Admission::Yes(self.permit(false)),
+            State::Recovering => {
+                inner.credit += inner.ramp_share(now);
+                if inner.credit < 1.0 {
+                    return Admission::Spare(self.permit(false));
+                }
+                inner.credit -= 1.0;
+                Admission::Yes(self.permit(false))
+            }
             State::Probing => Admission::No { retry_in: Duration::ZERO },
             State::Open => {
                 let retry_in = inner.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
@@ -208,9 +242,22 @@ impl Breaker {
         }
     }
 
-    /// What it is doing.
+    /// What it is doing. A pause or a ramp that has passed is noticed by the next call.
     pub fn state(&self) -> State {
         if self.steady.load(Ordering::Acquire) { State::Closed } else { self.lock().phase }
+    }
+
+    /// Whether a call would be refused now.
+    pub fn is_shut(&self, now: Instant) -> bool {
+        if self.steady.load(Ordering::Acquire) {
+            return false;
+        }
+        let inner = self.lock();
+        match inner.phase {
+            State::Closed | State::Recovering => false,
+            State::Probing => true,
+            State::Open => inner.until.is_some_and(|until| until > now),
+        }
     }
 
     /// How many times it went from closed to open. A failed probe does not count again.
@@ -224,15 +271,12 @@ impl Breaker {
             return false;
         }
         match (inner.phase, signal) {
-            (State::Closed, Signal::Success) => {
+            (State::Closed | State::Recovering, Signal::Success) => {
                 inner.n_failures = 0;
                 inner.probation = inner.probation.saturating_sub(1);
-                if inner.probation == 0 {
-                    inner.n_trips = 0;
-                    self.steady.store(true, Ordering::Release);
-                }
+                self.settle(&mut inner, now);
             }
-            (State::Closed, Signal::Failure) => {
+            (State::Closed | State::Recovering, Signal::Failure) => {
                 self.steady.store(false, Ordering::Release);
                 inner.n_failures += 1;
                 if inner.n_failures >= TRIP_AFTER || inner.probation > 0 {
@@ -244,7 +288,9 @@ impl Breaker {
             (State::Probing, Signal::Success) if permit.probe => {
                 inner.n_failures = 0;
                 inner.probation = PROBATION;
-                self.enter(&mut inner, State::Closed);
+                inner.until = Some(now + RAMP);
+                inner.credit = 0.0;
+                self.enter(&mut inner, State::Recovering);
             }
             (State::Probing, Signal::Failure) if permit.probe => self.open(&mut inner, now, jitter),
             (State::Probing, Signal::Throttled | Signal::Neutral) if permit.probe => {
@@ -256,12 +302,23 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant, jitter: f64) {
-        let cool_down = FIRST_COOL_DOWN.saturating_mul(1 << inner.n_trips.min(5)).min(LONGEST_COOL_DOWN);
-        inner.until = Some(now + cool_down.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)));
+        let pause = FIRST_PAUSE.saturating_mul(1 << inner.n_trips.min(5)).min(LONGEST_PAUSE);
+        inner.until = Some(now + pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)));
         inner.n_trips += 1;
         inner.n_failures = 0;
         inner.probation = 0;
         self.enter(inner, State::Open);
+    }
+
+    /// Ends a ramp that has passed, and forgets the past of a breaker that has proven itself.
+    fn settle(&self, inner: &mut Inner, now: Instant) {
+        if inner.phase == State::Recovering && inner.until.is_none_or(|until| now >= until) {
+            inner.phase = State::Closed;
+        }
+        if inner.phase == State::Closed && inner.probation == 0 && inner.n_failures == 0 {
+            inner.n_trips = 0;
+            self.steady.store(true, Ordering::Release);
+        }
     }
 
     fn enter(&self, inner: &mut Inner, phase: State) {

@@ -20,7 +20,7 @@ pub const PREFIX: usize = 16 * 1024;
 pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
     let error = read(body).unwrap_or_default();
     let kind = match status.as_u16() {
-        429 if error.says_quota() => FailureKind::QuotaExhausted,
+        400 | 401 | 403 | 429 if error.says_quota() => FailureKind::QuotaExhausted,
         429 => FailureKind::RateLimited,
         402 => FailureKind::QuotaExhausted,
         401 | 403 => FailureKind::Authentication,
@@ -147,10 +147,13 @@ fn text(value: &serde_json::Value) -> String {
 }
 
 impl ErrorFacts {
+    /// The words of vendors for an account that is used up or not paid.
     fn says_quota(&self) -> bool {
-        self.code == "insufficient_quota"
-            || self.kind == "insufficient_quota"
-            || self.code == "billing_hard_limit_reached"
+        const WORDS: [&str; 4] =
+            ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"];
+        let says = |word: &String| WORDS.contains(&word.as_str());
+        // Anthropic has no code for it, and answers 400.
+        says(&self.code) || says(&self.kind) || self.message.contains("credit balance is too low")
     }
 
     fn is_rate_limit(&self) -> bool {

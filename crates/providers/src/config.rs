@@ -15,6 +15,8 @@ use wire::private::Private;
 use wire::translate;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::budget::BudgetLimits;
+use crate::retry::RetryRules;
 use crate::simulated::SimulatedConfig;
 
 pub use dialect::Dialect;
@@ -49,6 +51,10 @@ pub struct ProviderConfig {
     pub idle_timeout: Duration,
     /// What kind of server it is, and what is done about what such a server does not do.
     pub capabilities: Arc<Profile>,
+    /// When a call to it is made again, where neither target nor route say otherwise.
+    pub retries: RetryRules,
+    /// How much of what it gets may be retries.
+    pub retry_budget: BudgetLimits,
 }
 
 impl ProviderConfig {
@@ -71,7 +77,15 @@ impl ProviderConfig {
             max_connections: 1024,
             idle_timeout,
             capabilities: Arc::new(Profile::of(BackendKind::Generic)),
+            retries: RetryRules::default(),
+            retry_budget: BudgetLimits::default(),
         }
+    }
+
+    /// Another instance of it elsewhere: the same in everything but its place and its name.
+    #[must_use]
+    pub fn at(&self, base_url: BaseUrl) -> Self {
+        Self { name: format!("{}@{}", self.name, base_url.authority()), base_url, ..self.clone() }
     }
 
     /// A simulated provider with these settings.
@@ -85,7 +99,7 @@ impl ProviderConfig {
     }
 
     /// What a connection to it depends on. Two configs with the same identity share pools and limits, so a reload that
-    /// changes only `class` or the timeouts after the connection interrupts nothing.
+    /// changes only `class`, the rules for retries or the timeouts after the connection interrupts nothing.
     pub fn identity(&self) -> Identity {
         let mut hasher = Xxh3::new();
         self.name.hash(&mut hasher);

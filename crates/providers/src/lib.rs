@@ -7,7 +7,8 @@
 //! from the config: a call names an endpoint, never an address.
 //!
 //! What a failure means (whose fault, worth another try?) is `wire`'s list; [`classify`] and [`error_in_body`] read it
-//! off an answer. A [`breaker`] decides whether a target is worth a call at all. The [`simulated`] provider answers
+//! off an answer. What a target is worth is a matter of [`health`] (its [`breaker`] and its [`cool_down`]), of the free
+//! [`places`] at it, and of [`balance`] between its replicas; whether it is called again of [`retry`] and the provider's [`budget`]. The [`simulated`] provider answers
 //! from within the process, with knobs that can be turned while it runs.
 
 mod checked;
@@ -18,13 +19,23 @@ mod errors;
 mod provider;
 mod reply;
 
+pub mod balance;
 pub mod breaker;
+pub mod budget;
 pub mod classify;
+pub mod cool_down;
+pub mod health;
+pub mod places;
+pub mod retry;
 pub mod simulated;
 
 pub use breaker::{Admission, Breaker, Permit};
+pub use budget::BudgetLimits;
 pub use classify::{classify, error_in_body};
 pub use client::{Call, Client, Sent, Special};
 pub use config::{BaseUrl, BaseUrlError, Class, Dialect, Http2, Identity, ProviderConfig, Timeouts};
+pub use health::{Entry, Health};
+pub use places::{Place, Places, Queue};
 pub use provider::{Provider, ProviderError, Shared};
 pub use reply::{Reply, ReplyBody};
+pub use retry::RetryRules;

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
@@ -12,10 +13,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use wire::record::Endpoint;
 
+use crate::budget::RetryBudget;
 use crate::config::{Dialect, Http2, Identity, ProviderConfig};
 use crate::simulated::Simulated;
 
-/// What all threads of one lane share about providers: the count of calls in flight, TLS roots. The live traffic is one
+/// What all threads of one lane share about providers: the count of calls in flight, the budget of retries, TLS roots. The live traffic is one
 /// lane, the shadow another: shadow calls never use up a limit of live ones. The simulated servers are common to all
 /// lanes, because they stand for servers outside.
 #[derive(Debug, Default)]
@@ -104,6 +106,11 @@ impl Provider {
         self.state.n_connections.load(Ordering::Relaxed)
     }
 
+    /// Counts what it gets, and whether a retry may be among it.
+    pub fn budget(&self) -> &RetryBudget {
+        &self.state.budget
+    }
+
     /// The simulated server behind it, if it is one.
     pub fn simulated(&self) -> Option<&Arc<Simulated>> {
         self.state.simulated.as_ref()
@@ -141,6 +148,7 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
     pub(crate) in_flight: Arc<AtomicUsize>,
     pub(crate) n_connections: Arc<AtomicU64>,
+    budget: RetryBudget,
     pub(crate) simulated: Option<Arc<Simulated>>,
     /// The headers every call starts with.
     pub(crate) headers: HeaderMap,
@@ -159,6 +167,7 @@ impl State {
             identity,
             in_flight: Arc::new(AtomicUsize::new(0)),
             n_connections: Arc::default(),
+            budget: RetryBudget::new(Instant::now()),
             simulated,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },

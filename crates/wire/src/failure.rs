@@ -122,6 +122,12 @@ kinds! {
     Unauthenticated = "unauthenticated",
     /// The caller's key does not open this.
     Forbidden = "forbidden",
+    /// The target has just recovered and this call is beyond its share of the load: no call was made.
+    Recovering = "recovering",
+    /// Too large a part of what the provider gets are retries already: no call was made.
+    RetryBudget = "retry_budget",
+    /// The time that the caller waits for an answer is over.
+    CallerDeadline = "caller_deadline",
 }
 
 impl FailureKind {
@@ -136,6 +142,7 @@ impl FailureKind {
             | FailureKind::Unauthenticated
             | FailureKind::Forbidden => Origin::Caller,
             FailureKind::Capacity
+            | FailureKind::RetryBudget
             | FailureKind::RecordUnavailable
             | FailureKind::ShuttingDown
             | FailureKind::Internal

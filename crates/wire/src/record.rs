@@ -220,6 +220,26 @@ pub enum AttemptRole {
     Failover,
     /// A copy whose answer nobody but Crossfade reads.
     Shadow,
+    /// The same target again, after the attempt before this one.
+    Retry,
+    /// A replica that failed and gave way to another one of the same target, whose attempt follows.
+    Replaced,
+    /// The target the request was assigned to, for a request that its caller's SDK sent before and sends again.
+    CallerRetry,
+}
+
+impl AttemptRole {
+    /// The word in tables, the database and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AttemptRole::Live => "live",
+            AttemptRole::Failover => "failover",
+            AttemptRole::Shadow => "shadow",
+            AttemptRole::Retry => "retry",
+            AttemptRole::Replaced => "replaced",
+            AttemptRole::CallerRetry => "caller_retry",
+        }
+    }
 }
 
 /// How an exchange ended.
@@ -365,11 +385,13 @@ pub enum ShadowDrop {
     SideEffects,
     /// The process was draining, or the rollout had ended.
     ShuttingDown,
+    /// The candidate's provider had asked for a pause.
+    Paused,
 }
 
 impl ShadowDrop {
     /// Every reason.
-    pub const ALL: [ShadowDrop; 7] = [
+    pub const ALL: [ShadowDrop; 8] = [
         ShadowDrop::QueueFull,
         ShadowDrop::MemoryFull,
         ShadowDrop::Concurrency,
@@ -377,6 +399,7 @@ impl ShadowDrop {
         ShadowDrop::BreakerOpen,
         ShadowDrop::SideEffects,
         ShadowDrop::ShuttingDown,
+        ShadowDrop::Paused,
     ];
 
     /// The metric label.
@@ -389,6 +412,7 @@ impl ShadowDrop {
             ShadowDrop::BreakerOpen => "breaker_open",
             ShadowDrop::SideEffects => "side_effects",
             ShadowDrop::ShuttingDown => "shutting_down",
+            ShadowDrop::Paused => "paused",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway::snapshot::{Parameters, Route, Target};
+use gateway::snapshot::{Calling, Parameters, Route, Target};
 use wire::record::{Endpoint, Service};
 
 use super::providers::Providers;
@@ -35,15 +35,10 @@ pub(crate) fn read(root: &Section<'_>, providers: &Providers) -> Passthrough {
                 prompt: None,
                 translation: Default::default(),
                 fingerprint: provider.base_url.as_str().to_owned(),
+                calling: Calling { retries: provider.retries, ..Calling::default() },
             }));
         }
-        let route = Route {
-            name: format!("passthrough:{}", endpoint.as_str()),
-            target,
-            fallback: Vec::new(),
-            emergency_fallback: false,
-            workload: None,
-        };
+        let route = Route { name: format!("passthrough:{}", endpoint.as_str()), target, ..Route::default() };
         found.routes.insert(endpoint, Arc::new(route));
     }
     section.finish();

@@ -7,6 +7,7 @@ use http::header::HeaderName;
 use providers::{BaseUrl, Class, Dialect, Http2, ProviderConfig, Timeouts};
 use wire::translate;
 
+use super::calling;
 use super::reader::{Item, Section, Written};
 use super::targets::Named;
 
@@ -119,6 +120,8 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
         provider.idle_timeout = idle;
     }
     provider.timeouts = timeouts(section);
+    provider.retries = calling::retries(section);
+    provider.retry_budget = calling::retry_budget(section);
     provider.capabilities = capabilities::read(section, provider);
 }
 

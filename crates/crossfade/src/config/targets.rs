@@ -8,6 +8,7 @@ use std::sync::Arc;
 use gateway::snapshot::{Parameters, PromptVariant, Route, Target};
 use wire::translate;
 
+use super::calling;
 use super::error::nearest;
 use super::providers::Providers;
 use super::reader::{Item, Section, Written};
@@ -77,6 +78,8 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
     let parameters = parameters(&section);
     let translation = translation::read(&section);
+    let first = provider.as_ref().and_then(|name| providers.get(&name.value));
+    let calling = calling::calling(&section, providers, first.map(|provider| &**provider));
     section.finish();
     let prompt = match prompt_name {
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
@@ -85,7 +88,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let provider = Arc::clone(providers.get(&provider?.value)?);
     let model = model?.value;
     let fingerprint = fingerprint((&provider, &model), &parameters, prompt.as_ref(), &translation);
-    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, translation, fingerprint })
+    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, translation, fingerprint, calling })
 }
 
 /// `name`, unless it has more than one `*`.
@@ -187,6 +190,8 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let written = section.get("fallback").and_then(|item| item.list("targets")).unwrap_or_default();
     let fallback: Vec<_> = written.iter().filter_map(|item| Some((item, targets.reference(item)?))).collect();
     let emergency_fallback = section.get("emergency_fallback").and_then(|item| item.boolean()).unwrap_or(false);
+    let panic = section.get("panic").and_then(|item| item.boolean()).unwrap_or(false);
+    let retries = calling::retries(&section);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
     section.finish();
     let target = target?.value;
@@ -198,6 +203,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     }
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
-    let route = Route { name: name.to_owned(), target, fallback: names, emergency_fallback, workload };
+    let name = name.to_owned();
+    let route = Route { name, target, fallback: names, emergency_fallback, panic, retries, workload };
     Some(RouteRead { route, fallback })
 }

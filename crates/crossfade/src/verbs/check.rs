@@ -1,5 +1,7 @@
 //! `crossfade check`: the config as it is understood, or everything that is wrong with it.
 
+mod calling;
+
 use std::fmt::Write as _;
 
 use gateway::snapshot::Target;
@@ -27,13 +29,14 @@ fn facts(config: &Config) -> Value {
             "fingerprint": target.fingerprint, "has_key": target.provider.api_key.is_some(),
             "prompt_variant": target.prompt.as_ref().map(|prompt| &prompt.name),
             "kind": target.provider.capabilities.kind().as_str(), "capabilities": treated(target),
+            "calling": calling::facts(target),
         });
         (target.name.clone(), facts)
     });
     let routes = config.snapshot.routes.values().map(|route| {
         let facts = json!({
             "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
-            "workload": route.workload,
+            "workload": route.workload, "panic": route.panic, "retries": calling::retries(&route.retries),
         });
         (route.name.clone(), facts)
     });
@@ -108,12 +111,13 @@ fn sections(config: &Config) -> String {
         .map(|route| {
             let fallback = if route.fallback.is_empty() { "none".to_owned() } else { route.fallback.join(", ") };
             let workload = route.workload.clone().unwrap_or_else(|| "none".into());
-            vec![route.name.clone(), route.target.clone(), fallback, workload]
+            vec![route.name.clone(), route.target.clone(), fallback, workload, calling::route(route)]
         })
         .collect();
     let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt"], &targets);
-    let routes = table(&["route", "target", "fallback", "workload"], &routes);
-    format!("\n{targets}\n{routes}")
+    let routes = table(&["route", "target", "fallback", "workload", "calls"], &routes);
+    let calls = calling::targets(&config.snapshot.targets);
+    format!("\n{targets}\n{calls}\n{routes}")
 }
 
 fn policy(policy: &Policy) -> String {

@@ -1,66 +1,75 @@
 //! One attempt, from the permission to make it to what everybody learns of its end.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use providers::breaker::Signal;
-use providers::{Call, Permit, Reply};
+use providers::{Call, Place, Provider, Reply, Timeouts};
 use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::Refusal;
 use wire::record::{Arm, AttemptRecord, AttemptRole};
 
+use super::enter::{Grant, enter};
 use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
 use super::steps::Step;
+use super::tries::Tries;
 use super::{Content, Dead, Opened};
 use crate::adapt;
 use crate::asked::Outbound;
 use crate::authenticate;
 use crate::counters::add;
-use crate::live::CandidateAttempt;
 use crate::observe;
 use crate::record::{Exchange, begun, micros};
 use crate::refuse::SHOULD_RETRY;
 use crate::relay::bytes::is_passed_through;
 use crate::shadow;
 use crate::snapshot::Target;
+use crate::targets::Destination;
 use crate::translate::{self, Translation};
-use crate::worker::Destination;
 
-/// One call under way.
+/// One call under way, or on its way through the queue.
 pub(crate) struct Attempt {
     pub(crate) record: AttemptRecord,
     pub(crate) started: Instant,
-    permit: Option<Permit>,
-    _candidate: Option<CandidateAttempt>,
+    /// How long each part may take, from `started`.
+    pub(super) timeouts: Timeouts,
+    destination: Rc<Destination>,
+    grant: Option<Grant>,
 }
 
-/// Tries one target. `None` when it is not to be tried at all: the rollout took its share back since the assignment.
-pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) -> Result<Option<Opened>, Dead> {
+impl Attempt {
+    /// The replica that was called, if one was.
+    pub(super) fn called(&self) -> Option<usize> {
+        self.grant.as_ref().map(|grant| grant.picked.idx)
+    }
+
+    /// Gives the place among the calls under way to whoever comes after.
+    pub(super) fn hand_over(&mut self) -> Option<Place> {
+        self.grant.as_mut().and_then(|grant| grant.place.take())
+    }
+}
+
+/// Tries one target once. `None` when it is not to be tried at all: the rollout took its share back since the assignment.
+pub(super) async fn attempt(
+    exchange: &mut Exchange,
+    step: &Step,
+    rest: &[Step],
+    tries: &mut Tries,
+) -> Result<Option<Opened>, Dead> {
     authenticate::still_good(&exchange.principal, &exchange.worker.deps.keys)?;
-    let trial = step.arm == Some(Arm::Candidate) && !step.emergency;
-    if trial && !still_covered(exchange) {
+    if step.is_trial() && !still_covered(exchange) {
         return Ok(None);
     }
     let destination = &step.destination;
-    let permit = destination.breaker.admit(Instant::now()).permit();
-    let candidate = match (&exchange.assignment, &permit) {
-        (Some(assignment), Ok(_)) if trial => match assignment.live.begin_candidate(assignment.unit) {
-            Some(candidate) => Some(candidate),
-            None => return Ok(None),
-        },
-        _ => None,
+    begin_attempt(exchange, step, tries.role);
+    let Some(grant) = enter(exchange, step, rest, tries).await? else {
+        exchange.attempt = None;
+        return Ok(None);
     };
-    let (permit, refused) = match permit {
-        Ok(permit) => (Some(permit), None),
-        Err(failure) => (None, Some(failure)),
-    };
-    begin_attempt(exchange, step, role, (permit, candidate));
-    if let Some(refused) = refused {
-        return Err(refused.into());
-    }
+    let n_adaptations = exchange.adaptations.len();
     let translation = match translated(exchange, &destination.target) {
         Ok(translation) => translation,
         Err(refusal) => return Err(unsupported(exchange, destination, &refusal)),
@@ -75,22 +84,25 @@ pub(super) async fn attempt(exchange: &mut Exchange, step: &Step, role: AttemptR
     };
     let endpoint = asked.endpoint;
     exchange.adaptations.extend(adapted.changes);
+    // Another try at the same target changes nothing more.
+    exchange.adaptations.truncate(if tries.is_first() { usize::MAX } else { n_adaptations });
+    let provider = Arc::clone(&destination.replicas[grant.picked.idx].provider);
+    let timeouts = dispatch(exchange, &provider, grant);
     let call = Call {
         endpoint,
         body: adapted.body,
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
-        timeouts: destination.provider.config().timeouts,
+        timeouts,
         special: exchange.request.beside.special(&Outbound {
-            provider: destination.provider.config(),
+            provider: provider.config(),
             endpoint,
             model: &destination.target.model_for(&exchange.route.name, exchange.request.model()),
         }),
         sent: shadow::on_sent(exchange, step.arm),
     };
     let worker = Rc::clone(&exchange.worker);
-    let Reply { status, headers, body, simulated } =
-        guarded(exchange, worker.client.call(&destination.provider, call)).await?;
+    let Reply { status, headers, body, simulated } = guarded(exchange, worker.client.call(&provider, call)).await?;
     note(exchange, |record| {
         record.status = Some(status.as_u16());
         record.simulated = simulated;
@@ -144,25 +156,59 @@ fn still_covered(exchange: &Exchange) -> bool {
     })
 }
 
-fn begin_attempt(
-    exchange: &mut Exchange,
-    step: &Step,
-    role: AttemptRole,
-    (permit, candidate): (Option<Permit>, Option<CandidateAttempt>),
-) {
+fn begin_attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) {
     let started = Instant::now();
     let target = &step.destination.target;
-    let counters = &exchange.worker.counters;
-    if permit.is_some() {
-        add(&counters.attempts, 1);
-    }
-    if role == AttemptRole::Failover {
-        add(&counters.failovers, 1);
+    match role {
+        AttemptRole::Failover => add(&exchange.worker.counters.failovers, 1),
+        AttemptRole::CallerRetry => add(&exchange.worker.counters.caller_retries, 1),
+        _ => {}
     }
     let started_us = exchange.arrival.unix_us_at(started);
     let model = target.model_for(&exchange.route.name, exchange.request.model());
     let record = begun(target, &model, exchange.attempts.len(), (step.arm, role), started_us);
-    exchange.attempt = Some(Attempt { record, started, permit, _candidate: candidate });
+    let timeouts = target.provider.timeouts;
+    exchange.attempt =
+        Some(Attempt { record, started, timeouts, destination: Rc::clone(&step.destination), grant: None });
+}
+
+/// The call leaves now. Returns how long each part of it may take from here.
+fn dispatch(exchange: &mut Exchange, provider: &Provider, grant: Grant) -> Timeouts {
+    add(&exchange.worker.counters.attempts, 1);
+    exchange.n_calls += 1;
+    let mut timeouts = provider.config().timeouts;
+    if let Some(left) = exchange.left(Instant::now()) {
+        // The caller waits for the first content of a stream, and for all of any other answer.
+        let first = if exchange.request.streamed() { &mut timeouts.first_token } else { &mut timeouts.total };
+        *first = left.min(*first);
+    }
+    if let Some(attempt) = &mut exchange.attempt {
+        if grant.picked.idx > 0 {
+            attempt.record.provider.clone_from(&provider.config().name);
+        }
+        let Timeouts { first_token, total, .. } = timeouts;
+        attempt.timeouts =
+            Timeouts { first_token: first_token + grant.waited, total: total + grant.waited, ..timeouts };
+        attempt.grant = Some(grant);
+    }
+    timeouts
+}
+
+/// Whether a failure says that no call was made at all.
+pub(super) fn was_not_called(failure: &Failure) -> bool {
+    match failure.kind {
+        FailureKind::BreakerOpen | FailureKind::Recovering | FailureKind::RetryBudget => true,
+        FailureKind::RateLimited | FailureKind::QuotaExhausted | FailureKind::Capacity => failure.status.is_none(),
+        _ => false,
+    }
+}
+
+/// A limit of time that was the caller's is not held against the target, unless it waited for as long as a caller may have to.
+pub(super) fn blame(exchange: &Exchange, failure: Failure) -> Failure {
+    if failure.kind.is_timeout() && exchange.is_overdue() && !waited_too_long(exchange) {
+        return Failure::new(FailureKind::CallerDeadline, failure.detail);
+    }
+    failure
 }
 
 /// Writes something down about the attempt under way.
@@ -174,23 +220,25 @@ pub(crate) fn note(exchange: &mut Exchange, what: impl FnOnce(&mut AttemptRecord
 
 /// What it says of the attempt under way that its caller left: nothing, or that the target kept it waiting for too long.
 pub(crate) fn left(exchange: &Exchange) -> Failure {
-    let waited_too_long = exchange.attempt.as_ref().is_some_and(|attempt| {
-        let has_content = attempt.record.time_to_first_token_us.is_some() || exchange.whole_answer.is_some();
-        let destination = exchange.prepared.destination(&attempt.record.target);
-        let patience = destination.map(|destination| observe::patience(&destination.provider.config().timeouts));
-        !has_content && patience.is_some_and(|patience| attempt.started.elapsed() >= patience)
-    });
-    if waited_too_long {
+    if waited_too_long(exchange) {
         Failure::new(FailureKind::TimeoutFirstToken, "the caller gave up before any content")
     } else {
         Failure::new(FailureKind::ClientGone, "the caller left")
     }
 }
 
+fn waited_too_long(exchange: &Exchange) -> bool {
+    exchange.attempt.as_ref().is_some_and(|attempt| {
+        let has_content = attempt.record.time_to_first_token_us.is_some() || exchange.whole_answer.is_some();
+        let patience = observe::patience(&attempt.destination.provider.config().timeouts);
+        !has_content && attempt.started.elapsed() >= patience
+    })
+}
+
 /// Closes the attempt under way: its breaker and the guards hear of it before this returns.
 pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     let Some(attempt) = exchange.attempt.take() else { return };
-    let Attempt { mut record, started, permit, _candidate: candidate } = attempt;
+    let Attempt { mut record, started, destination, grant, .. } = attempt;
     let now = Instant::now();
     record.duration_us = micros(now.saturating_duration_since(started));
     record.failure = failure.map(|failure| failure.kind);
@@ -201,15 +249,18 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
         exchange.worker.counters.attempt_failures.add(failure.kind);
         tracing::debug!(exchange = %exchange.id, target_name = %record.target, failure = %failure.kind, "attempt failed");
     }
-    let signal = failure.map_or(Signal::Success, Signal::of);
-    let opened = permit.is_some_and(|permit| permit.record(now, signal, exchange.worker.random_fraction()));
+    let opened = grant.is_some_and(|Grant { picked, .. }| {
+        let health = &destination.replicas[picked.idx].health;
+        health.record(picked.permit, failure, now, exchange.worker.random_fraction())
+    });
+    // The target's breaker, when it has several: open when the last of theirs opens.
     if opened
         && record.arm == Some(Arm::Candidate)
+        && destination.is_down()
         && let Some(assignment) = &exchange.assignment
     {
         assignment.live.breaker_opened();
     }
-    drop(candidate);
     observe::attempt(exchange, &record);
     exchange.attempts.push(record);
 }

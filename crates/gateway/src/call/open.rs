@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use providers::ReplyBody;
+use providers::{ReplyBody, Timeouts};
 use wire::failure::{Failure, FailureKind};
 
 use super::{Dead, Open, hear, note};
@@ -18,9 +18,9 @@ use crate::drain::Phase;
 use crate::memory::Held;
 use crate::record::{Exchange, Served, micros};
 use crate::relay::bytes::Pieces;
+use crate::targets::Destination;
 use crate::translate::Translation;
 use crate::upstream::Upstream;
-use crate::worker::Destination;
 
 /// The longest answer that is held back as a whole, so that it can be recorded and failed over.
 const MAX_WHOLE_ANSWER: usize = 64 << 20;
@@ -51,6 +51,12 @@ pub(super) async fn guarded<T>(
     .await
 }
 
+/// When the attempt under way began, and how long each part of it may take from there.
+fn clock(exchange: &Exchange, destination: &Destination) -> (Instant, Timeouts) {
+    let attempt = exchange.attempt.as_ref().map(|attempt| (attempt.started, attempt.timeouts));
+    attempt.unwrap_or_else(|| (Instant::now(), destination.provider.config().timeouts))
+}
+
 /// Reads an answer that is not a stream, and judges it.
 pub(super) async fn read_whole(
     exchange: &mut Exchange,
@@ -59,8 +65,8 @@ pub(super) async fn read_whole(
     body: ReplyBody,
     translation: Option<&Translation>,
 ) -> Result<Bytes, Dead> {
-    let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
-    let deadline = started + destination.provider.config().timeouts.total;
+    let (started, timeouts) = clock(exchange, destination);
+    let deadline = started + timeouts.total;
     let (prepared, mut held) = (Rc::clone(&exchange.prepared), Held::nothing(&exchange.worker.bodies));
     let (mut n_bytes, mut n_held) = (0, 0);
     let count = |n_more: usize| {
@@ -123,8 +129,7 @@ pub(super) async fn open_stream(
     body: ReplyBody,
     (translation, usage_added): (Option<&Translation>, bool),
 ) -> Result<Open, Failure> {
-    let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
-    let timeouts = destination.provider.config().timeouts;
+    let (started, timeouts) = clock(exchange, destination);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
     let mut upstream = Upstream::new(body, asked, &timeouts, started);
     let mut translator = translation.map(|translation| translation.stream(exchange.marks()));

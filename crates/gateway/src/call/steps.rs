@@ -5,13 +5,27 @@ use std::rc::Rc;
 use wire::record::Arm;
 
 use crate::record::Exchange;
-use crate::worker::Destination;
+use crate::targets::Destination;
 
 /// A target that may be tried, and why.
 pub(super) struct Step {
     pub(super) destination: Rc<Destination>,
     pub(super) arm: Option<Arm>,
     pub(super) emergency: bool,
+    /// All breakers are open and the route says to go on regardless.
+    pub(super) panic: bool,
+}
+
+impl Step {
+    /// Whether this is the candidate of a rollout, for a unit that was assigned to it.
+    pub(super) fn is_trial(&self) -> bool {
+        self.arm == Some(Arm::Candidate) && !self.emergency
+    }
+}
+
+/// The same without regard to breakers. A candidate's open breaker is the end of its trial, not a reason to panic.
+pub(super) fn in_panic(steps: Vec<Step>) -> Vec<Step> {
+    steps.into_iter().filter(|step| !step.is_trial()).map(|step| Step { panic: true, ..step }).collect()
 }
 
 /// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
@@ -24,7 +38,7 @@ pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
         if let Some(destination) = prepared.destination(name)
             && !steps.iter().any(|step| Rc::ptr_eq(&step.destination, destination))
         {
-            steps.push(Step { destination: Rc::clone(destination), arm, emergency });
+            steps.push(Step { destination: Rc::clone(destination), arm, emergency, panic: false });
         }
     };
     match &exchange.assignment {

@@ -103,9 +103,9 @@ impl Work {
 
     pub(super) fn is_simulated(&self, settings: &RolloutSettings) -> bool {
         let snapshot = self.snapshot.load();
-        [&settings.baseline, &settings.candidate]
-            .into_iter()
-            .any(|name| snapshot.target(name).is_some_and(|target| target.provider.is_simulated()))
+        [&settings.baseline, &settings.candidate].into_iter().any(|name| {
+            snapshot.target(name).is_some_and(|target| target.providers().any(|provider| provider.is_simulated()))
+        })
     }
 
     pub(super) fn refuse_taken_route(&self, name: &str) -> Result<(), ControlError> {

@@ -13,6 +13,7 @@ use super::managed::{self, Managed, StoredState};
 use super::{ControllerParts, StartError};
 use crate::live::{self, LiveTable, Waker};
 use crate::snapshot::Snapshot;
+use crate::targets::Lanes;
 
 /// Evidence is at most this old in the store, and so at most this much of it has to be replayed after a crash.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -22,6 +23,7 @@ pub(super) struct Work {
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) live: Arc<LiveTable>,
     pub(super) journal: Journal,
+    pub(super) lanes: Arc<Lanes>,
     pub(super) wake: Waker,
     pub(super) tick: Duration,
     pub(super) patience: Duration,
@@ -45,12 +47,13 @@ pub(super) struct Refusing {
 
 impl Work {
     pub(super) fn load(parts: ControllerParts, wake: Waker) -> Result<Self, StartError> {
-        let ControllerParts { database, snapshot, live, journal, record_ready, tick, store_patience } = parts;
+        let ControllerParts { database, snapshot, live, journal, lanes, record_ready, tick, store_patience } = parts;
         let mut work = Self {
             database,
             snapshot,
             live,
             journal,
+            lanes,
             wake,
             tick,
             patience: store_patience,
@@ -160,14 +163,20 @@ impl Work {
         }
     }
 
-    /// Journal records and drops since this epoch began.
+    /// Journal records and drops since this epoch began, and whether the candidate can be reached. In shadow the copies know, and
+    /// callers of other routes; once anybody is served, only callers count.
     pub(super) fn health(&self, name: &str) -> Health {
+        let candidate = self.rollouts.get(name).and_then(|rollout| {
+            let snapshot = self.snapshot.load();
+            let target = snapshot.target(&rollout.state.candidate)?;
+            Some(self.lanes.is_down(target, rollout.state.share(&rollout.policy) <= 0.0))
+        });
         let counts = self.journal.counts();
         let (records, dropped) = self.journal_base.get(name).copied().unwrap_or_default();
         Health {
             journal_records: counts.records.saturating_sub(records),
             journal_dropped: (counts.dropped + counts.failed).saturating_sub(dropped),
-            candidate_breaker_open: false,
+            candidate_breaker_open: candidate.unwrap_or(false),
         }
     }
 

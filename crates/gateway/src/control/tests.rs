@@ -4,15 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use providers::{Entry, ProviderConfig};
 use rollout::{Arm, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, Stage, Status, Unit};
 use store::{Database, Journal, Shipper, ShipperConfig};
+use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record;
 
 use super::{Control, ControlError, Controller, ControllerParts, RolloutSettings, StoredState, Verb};
 use crate::live::{LiveRollout, LiveTable, now};
-use crate::snapshot::{Auth, Drain, Limits, Snapshot};
+use crate::snapshot::{Auth, Calling, Drain, Limits, Parameters, Snapshot, Target};
+use crate::targets::Lanes;
 
 const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]);
 
@@ -22,6 +25,7 @@ struct Bench {
     live: Arc<LiveTable>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     journal: Journal,
+    lanes: Arc<Lanes>,
     controller: Option<Controller>,
     patience: Duration,
     record_ready: Arc<AtomicBool>,
@@ -44,6 +48,7 @@ impl Bench {
             live: Arc::default(),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot(settings))),
             journal,
+            lanes: Arc::default(),
             controller: None,
             patience: Duration::from_secs(60),
             record_ready: Arc::new(AtomicBool::new(true)),
@@ -60,6 +65,7 @@ impl Bench {
             snapshot: Arc::clone(&self.snapshot),
             live: Arc::clone(&self.live),
             journal: self.journal.clone(),
+            lanes: Arc::clone(&self.lanes),
             record_ready: Box::new(move || ready.load(Ordering::Acquire)),
             tick: Duration::from_millis(5),
             store_patience: self.patience,
@@ -101,10 +107,23 @@ impl Bench {
     }
 }
 
+fn candidate() -> Target {
+    Target {
+        name: "b".into(),
+        provider: Arc::new(ProviderConfig::simulated("simulated", Default::default())),
+        model: "model".into(),
+        parameters: Parameters::default(),
+        prompt: None,
+        translation: Default::default(),
+        fingerprint: "b".into(),
+        calling: Calling::default(),
+    }
+}
+
 fn snapshot(settings: RolloutSettings) -> Snapshot {
     Snapshot {
         hash: "h".into(),
-        targets: Default::default(),
+        targets: [("b".to_owned(), Arc::new(candidate()))].into(),
         routes: Default::default(),
         passthrough: Default::default(),
         prices: crate::prices::TargetPrices::default(),
@@ -205,6 +224,21 @@ fn an_open_breaker_of_the_candidate_is_a_trigger_by_itself() {
     live.breaker_opened();
     assert_eq!(live.view().share, 0.0);
     wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
+}
+
+#[test]
+fn a_breaker_that_other_routes_opened_ends_the_rollout_too() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let (target, at) = (candidate(), Instant::now());
+    let health = bench.lanes.live.health(&target, &target.provider);
+    let down = Failure::new(FailureKind::Connect, "");
+    for _ in 0..5 {
+        let Entry::Yes(permit) = health.enter(at) else { panic!("shut") };
+        health.record(Some(permit), Some(&down), at, 0.5);
+    }
+    wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
+    assert_eq!(live.view().share, 0.0);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use providers::breaker::Signal;
-use providers::{Call, Permit, Reply, ReplyBody};
+use providers::{Call, Reply, ReplyBody};
 use rollout::{Metric, MetricSet};
 use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
@@ -23,9 +23,10 @@ use crate::asked::Outbound;
 use crate::observe;
 use crate::parse::Parsed;
 use crate::record::{begun, micros};
+use crate::targets::{Destination, Pick, Picked};
 use crate::translate::{self, translate};
 use crate::upstream::Upstream;
-use crate::worker::{Destination, Prepared};
+use crate::worker::Prepared;
 
 /// The longest answer that is read; one that goes on is cut and counts as malformed.
 const LONGEST_ANSWER: u64 = 64 << 20;
@@ -61,13 +62,13 @@ pub(super) async fn send(copy: UnderWay) {
     let ended = attempt(&copy.shadow, &copy.offer).await;
     copy.settled.set(true);
     match ended {
-        Ok((attempt, permit, ended)) => attempt.finish(&copy.shadow, &copy.offer, permit, ended),
+        Ok((attempt, ended)) => attempt.finish(&copy.shadow, &copy.offer, ended),
         Err(reason) => dropped(&copy.shadow, &copy.offer, reason),
     }
 }
 
 /// Sends one copy to the candidate and reads its answer, unless one of our own limits is in the way.
-async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result<(), Failure>), ShadowDrop> {
+async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
     let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
     let memory = (&prepared.snapshot.limits, &shadow.bodies);
@@ -84,15 +85,18 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result
         }
         (Ok(adapted), Ok(_)) => Ok(adapted),
     };
-    let admission = destination.breaker.admit(Instant::now());
-    let permit = admission.permit().map_err(|_| ShadowDrop::BreakerOpen)?;
-    let mut copy = Copy::new(offer, (&prepared, destination), shadow.limits.max_answer);
+    // As many copies as calls may be under way, and none of them waits.
+    let place = match &destination.places {
+        Some(places) => Some(places.try_take().ok_or(ShadowDrop::Concurrency)?),
+        None => None,
+    };
+    let mut copy = Copy::new(offer, (&prepared, destination), pick(offer, destination)?, shadow.limits.max_answer);
     let adapted = match adapted {
         Ok(adapted) => adapted,
         Err(refused) => {
             let field = refused.field.to_string();
             shadow.counters.count_adaptations(&[refused]);
-            return Ok((copy, permit, Err(Failure::new(FailureKind::Unsupported, field))));
+            return Ok((copy, Err(Failure::new(FailureKind::Unsupported, field))));
         }
     };
     shadow.counters.count_adaptations(&adapted.changes);
@@ -100,7 +104,8 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result
         shadow.counters.count_adaptations(&translation.changes);
     }
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
-    let ended = copy.run(shadow, (offer, asked), destination, adapted).await;
+    let ended = copy.run(shadow, (offer, asked), adapted).await;
+    drop(place);
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
         if copy.record.status.is_some() {
@@ -109,7 +114,18 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Permit, Result
         shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
         return Err(ShadowDrop::Concurrency);
     }
-    Ok((copy, permit, ended))
+    Ok((copy, ended))
+}
+
+fn pick(offer: &Offer, destination: &Destination) -> Result<Picked, ShadowDrop> {
+    let [.., a, b, c, d, e, f, g, h] = offer.id.to_bytes();
+    let random = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    // Nobody else takes a copy: what the ramp held back would only be missing.
+    let pick = Pick { key: offer.affinity, random, last_resort: true, ..Pick::default() };
+    destination.pick(pick, Instant::now()).map_err(|failure| match failure.kind {
+        FailureKind::RateLimited | FailureKind::QuotaExhausted => ShadowDrop::Paused,
+        _ => ShadowDrop::BreakerOpen,
+    })
 }
 
 /// Records that a copy was not made, and why.
@@ -139,6 +155,8 @@ fn record(shadow: &Shadow, offer: &Offer, attempt: Option<AttemptRecord>, (drop,
 struct Copy {
     record: AttemptRecord,
     started: Instant,
+    destination: Rc<Destination>,
+    picked: Picked,
     kept: Kept,
     /// More came than is held at once, so that it is not known whether it has the format asked for.
     format_unknown: bool,
@@ -167,24 +185,31 @@ impl Kept {
 }
 
 impl Copy {
-    fn new(offer: &Offer, (prepared, destination): (&Rc<Prepared>, &Destination), limit: usize) -> Self {
+    fn new(
+        offer: &Offer,
+        (prepared, destination): (&Rc<Prepared>, &Rc<Destination>),
+        picked: Picked,
+        limit: usize,
+    ) -> Self {
         let started = Instant::now();
         let started_us = offer.arrival.unix_us_at(started);
         let target = &destination.target;
         let model = target.model_for(&offer.live.identity.route, offer.request.model());
-        let record = begun(target, &model, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
+        let mut record = begun(target, &model, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
+        record.provider.clone_from(&destination.replicas[picked.idx].provider.config().name);
         let kept = Kept { bytes: Vec::new(), limit };
-        Self { record, started, kept, format_unknown: false, prepared: Rc::clone(prepared) }
+        let (prepared, destination) = (Rc::clone(prepared), Rc::clone(destination));
+        Self { record, started, destination, picked, kept, format_unknown: false, prepared }
     }
 
     async fn run(
         &mut self,
         shadow: &Shadow,
         (offer, asked): (&Offer, &Parsed),
-        destination: &Destination,
         adapted: Adapted,
     ) -> Result<(), Failure> {
-        let timeouts = destination.provider.config().timeouts;
+        let provider = Arc::clone(&self.destination.replicas[self.picked.idx].provider);
+        let timeouts = provider.config().timeouts;
         let call = Call {
             endpoint: asked.endpoint,
             body: adapted.body,
@@ -193,12 +218,12 @@ impl Copy {
             timeouts,
             sent: None,
             special: offer.request.beside.special_of_copy(&Outbound {
-                provider: destination.provider.config(),
+                provider: provider.config(),
                 endpoint: asked.endpoint,
                 model: &self.record.model,
             }),
         };
-        let reply = shadow.client.call(&destination.provider, call).await?;
+        let reply = shadow.client.call(&provider, call).await?;
         self.record.status = Some(reply.status.as_u16());
         let streamed =
             reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
@@ -261,7 +286,7 @@ impl Copy {
         Ok(())
     }
 
-    fn finish(mut self, shadow: &Shadow, offer: &Offer, permit: Permit, ended: Result<(), Failure>) {
+    fn finish(mut self, shadow: &Shadow, offer: &Offer, ended: Result<(), Failure>) {
         let now = Instant::now();
         let failure = ended.err();
         self.record.duration_us = micros(now.saturating_duration_since(self.started));
@@ -270,7 +295,8 @@ impl Copy {
         self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
         shadow.counters.count_cost(&self.record);
         // No jitter: one process has one shadow, so there is nobody to be out of step with.
-        permit.record(now, failure.as_ref().map_or(Signal::Success, Signal::of), 0.5);
+        let health = &self.destination.replicas[self.picked.idx].health;
+        health.record(self.picked.permit.take(), failure.as_ref(), now, 0.5);
         let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };
         counter.fetch_add(1, Ordering::Relaxed);
         offer.pair.shadow(self.half());

@@ -95,7 +95,7 @@ fn a_model_left_out_of_a_moderation_is_the_vendors_and_its_route() {
     assert_eq!(refused.status, 404);
     assert!(refused.error()["message"].as_str().unwrap().contains("omni-moderation-latest"));
     change(&gateway, |snapshot| {
-        let mut route = copy(&snapshot.routes["gpt-4o"]);
+        let mut route = Route::clone(&snapshot.routes["gpt-4o"]);
         route.name = "omni-moderation-latest".to_owned();
         snapshot.routes.insert(route.name.clone(), Arc::new(route));
     });
@@ -245,16 +245,6 @@ fn other_endpoints_stay_with_the_routes_target_and_are_never_copied() {
     assert_eq!(b.requests().len(), 0);
 }
 
-pub fn copy(route: &Route) -> Route {
-    Route {
-        name: route.name.clone(),
-        target: route.target.clone(),
-        fallback: route.fallback.clone(),
-        emergency_fallback: route.emergency_fallback,
-        workload: route.workload.clone(),
-    }
-}
-
 /// Swaps in a changed config.
 pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
     let old = gateway.snapshot.load_full();
@@ -276,7 +266,7 @@ pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
 pub fn passing_on(gateway: &Gateway, endpoints: &[Endpoint]) {
     change(gateway, |snapshot| {
         for endpoint in endpoints {
-            let mut route = copy(&snapshot.routes["gpt-4o"]);
+            let mut route = Route::clone(&snapshot.routes["gpt-4o"]);
             route.name = format!("passthrough:{}", endpoint.as_str());
             snapshot.passthrough.insert(*endpoint, Arc::new(route));
         }
@@ -403,7 +393,7 @@ fn one_route_can_be_asked_about() {
     let upstream = Upstream::start(vec![Script::status(500)]);
     let gateway = Setup::to(&[&upstream]).start();
     change(&gateway, |snapshot| {
-        let mut route = copy(&snapshot.routes["gpt-4o"]);
+        let mut route = Route::clone(&snapshot.routes["gpt-4o"]);
         route.name = "org/model v1".to_owned();
         snapshot.routes.insert(route.name.clone(), Arc::new(route));
     });

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::serve::{Deps, Serving, Size, start};
-use gateway::snapshot::{Auth, Drain, Limits, Parameters, Route, Snapshot, Target};
+use gateway::snapshot::{Auth, Calling, Drain, Limits, Parameters, Route, Snapshot, Target};
 use govern::Keeper;
-use providers::{BaseUrl, Dialect, ProviderConfig};
+use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
 use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
 use scripted::Upstream;
 use store::{Config, Database, ExchangeDetail, ExchangeFilter, Journal, Shipper, ShipperConfig};
@@ -26,6 +26,8 @@ pub struct Setup {
     pub fallback: Vec<String>,
     pub emergency_fallback: bool,
     pub auth: Auth,
+    pub panic: bool,
+    pub retries: RetryRules,
     pub limits: Limits,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
@@ -47,6 +49,8 @@ impl Setup {
             fallback: Vec::new(),
             emergency_fallback: false,
             auth: Auth::default(),
+            panic: false,
+            retries: RetryRules::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
@@ -58,6 +62,22 @@ impl Setup {
     #[must_use]
     pub fn falling_back_to(mut self, names: &[&str]) -> Self {
         self.fallback = names.iter().map(|name| (*name).to_owned()).collect();
+        self
+    }
+
+    /// How often a target is called for one request before another is, with waits too short to matter.
+    #[must_use]
+    pub fn calling_up_to(mut self, max_attempts: u32) -> Self {
+        let base = Some(Duration::from_millis(1));
+        self.retries = RetryRules { max_attempts: Some(max_attempts), base, ..RetryRules::default() };
+        self
+    }
+
+    /// Changes how the target of this name is called.
+    #[must_use]
+    pub fn calling(mut self, name: &str, change: impl Fn(&mut Calling)) -> Self {
+        let targets = self.targets.iter_mut().filter(|target| target.name == name);
+        targets.for_each(|target| change(&mut target.calling));
         self
     }
 
@@ -107,6 +127,7 @@ pub fn target(name: &str, url: &str) -> Target {
         prompt: None,
         translation: Default::default(),
         fingerprint: name.to_owned(),
+        calling: Calling::default(),
     }
 }
 
@@ -153,15 +174,17 @@ impl Gateway {
             target: "a".to_owned(),
             fallback: setup.fallback,
             emergency_fallback: setup.emergency_fallback,
-            workload: None,
+            panic: setup.panic,
+            retries: setup.retries,
+            ..Route::default()
         };
-        // One more route to each target alone: `to-a-directly` and so on.
+        // One more route to each target alone, and called once: `to-a-directly` and so on.
+        let once = RetryRules { max_attempts: Some(1), ..RetryRules::default() };
         let direct = setup.targets.iter().map(|target| Route {
             name: format!("to-{}-directly", target.name),
             target: target.name.clone(),
-            fallback: Vec::new(),
-            emergency_fallback: false,
-            workload: None,
+            retries: once,
+            ..Route::default()
         });
         let routes: Vec<Route> = direct.chain([route]).collect();
         let snapshot = Snapshot {
@@ -182,6 +205,7 @@ impl Gateway {
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
             providers: Arc::default(),
+            lanes: Arc::default(),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();

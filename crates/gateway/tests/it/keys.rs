@@ -7,7 +7,7 @@ use govern::{Asker, KeySpec, NewKey, Role, Routes, Scope};
 use scripted::{Script, Upstream, chat_completion};
 
 use crate::client::{Answer, Connection};
-use crate::endpoints::{change, copy, passing_on};
+use crate::endpoints::{change, passing_on};
 use crate::harness::{Gateway, PLAIN, PROVIDER_KEY, Setup};
 
 fn upstream() -> Upstream {
@@ -196,7 +196,7 @@ fn a_key_of_some_routes_learns_of_no_other() {
 fn a_key_may_name_a_pattern_or_one_model_of_it() {
     let (upstream, gateway) = guarded();
     change(&gateway, |snapshot| {
-        let route = copy(&snapshot.routes["gpt-4o"]);
+        let route = Route::clone(&snapshot.routes["gpt-4o"]);
         snapshot.routes.insert("gpt-*".to_owned(), Arc::new(Route { name: "gpt-*".to_owned(), ..route }));
     });
     let only = |name: &str| KeySpec { routes: Routes::Only([name.to_owned()].into()), ..KeySpec::default() };

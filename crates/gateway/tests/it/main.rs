@@ -26,9 +26,17 @@ mod keys;
 mod passthrough;
 mod patterns;
 #[cfg(test)]
+mod pauses;
+#[cfg(test)]
+mod queues;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod responses;
+#[cfg(test)]
+mod retries;
 #[cfg(test)]
 mod rollouts;
 #[cfg(test)]

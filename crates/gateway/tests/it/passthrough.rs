@@ -141,13 +141,7 @@ fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
     under_way.post(STREAMED);
     under_way.head().unwrap();
     let old = gateway.snapshot.load_full();
-    let route = Route {
-        name: "renamed".to_owned(),
-        target: "b".to_owned(),
-        fallback: Vec::new(),
-        emergency_fallback: false,
-        workload: None,
-    };
+    let route = Route { name: "renamed".to_owned(), target: "b".to_owned(), fallback: Vec::new(), ..Route::default() };
     gateway.snapshot.store(Arc::new(Snapshot {
         hash: "changed".to_owned(),
         targets: old.targets.clone(),

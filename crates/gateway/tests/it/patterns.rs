@@ -18,13 +18,8 @@ fn upstream() -> Upstream {
 fn route(gateway: &Gateway, targets: Vec<Target>, routes: &[(&str, &str)]) {
     let old = gateway.snapshot.load_full();
     let route = |(name, target): &(&str, &str)| {
-        let route = Route {
-            name: (*name).to_owned(),
-            target: (*target).to_owned(),
-            fallback: Vec::new(),
-            emergency_fallback: false,
-            workload: None,
-        };
+        let route =
+            Route { name: (*name).to_owned(), target: (*target).to_owned(), fallback: Vec::new(), ..Route::default() };
         (route.name.clone(), Arc::new(route))
     };
     gateway.snapshot.store(Arc::new(Snapshot {

@@ -73,7 +73,65 @@ fn exactly_one_probe_after_the_cool_down() {
         assert!(matches!(bench.admit(), Admission::No { .. }));
     }
     probe.record(bench.now, Signal::Success, 0.5);
-    assert!(matches!(bench.admit(), Admission::Yes(_)));
+    assert_eq!(bench.breaker.state(), State::Recovering);
+}
+
+#[test]
+fn after_the_probe_the_share_of_calls_rises_from_a_tenth_to_all() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(1000);
+    bench.call(Signal::Success);
+    for percent in [14, 23, 32, 41, 50, 59, 68, 77, 86, 95] {
+        // A hundred calls in the middle of each second.
+        bench.pass(500);
+        let admitted = (0..100).filter(|_| matches!(bench.admit(), Admission::Yes(_))).count();
+        assert!(admitted.abs_diff(percent) <= 1, "{admitted} of 100, {percent} expected");
+        bench.pass(500);
+    }
+    assert!((0..100).all(|_| matches!(bench.admit(), Admission::Yes(_))));
+    for _ in 0..PROBATION {
+        bench.call(Signal::Success);
+    }
+    assert_eq!(bench.breaker.state(), State::Closed);
+}
+
+#[test]
+fn a_call_beyond_the_ramps_share_may_be_made_and_counts_like_any_other() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(1000);
+    bench.call(Signal::Success);
+    let Admission::Spare(spare) = bench.admit() else { panic!("the ramp begins at a tenth") };
+    assert!(spare.record(bench.now, Signal::Failure, 0.5), "on probation");
+    assert!(bench.breaker.is_shut(bench.now));
+    bench.pass(2000);
+    assert!(!bench.breaker.is_shut(bench.now), "a probe is possible");
+}
+
+#[test]
+fn a_breaker_that_failed_on_its_ramp_pauses_longer_and_one_that_finished_it_does_not() {
+    let mut bench = Bench::opened_by_five_failures();
+    let open_for = |bench: &Bench| match bench.admit() {
+        Admission::No { retry_in } => retry_in.as_secs(),
+        other => panic!("{other:?}"),
+    };
+    bench.pass(1000);
+    for _ in 0..=PROBATION {
+        bench.call(Signal::Success);
+    }
+    for _ in 0..TRIP_AFTER {
+        bench.call(Signal::Failure);
+    }
+    assert_eq!(open_for(&bench), 2, "the ramp was not over");
+    bench.pass(2000);
+    for _ in 0..=PROBATION {
+        bench.call(Signal::Success);
+    }
+    bench.pass(u64::try_from(RAMP.as_millis()).unwrap());
+    bench.call(Signal::Success);
+    for _ in 0..TRIP_AFTER {
+        bench.call(Signal::Failure);
+    }
+    assert_eq!(open_for(&bench), 1, "closed for good in between");
 }
 
 #[test]
@@ -139,7 +197,7 @@ fn results_of_calls_admitted_before_it_opened_are_ignored() {
         assert_eq!(bench.breaker.state(), State::Probing);
     }
     probe.record(bench.now, Signal::Success, 0.5);
-    assert_eq!(bench.breaker.state(), State::Closed);
+    assert_eq!(bench.breaker.state(), State::Recovering);
 }
 
 #[test]

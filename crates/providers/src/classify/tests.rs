@@ -65,6 +65,25 @@ fn an_error_under_status_200_is_found_and_a_healthy_answer_is_not_one() {
 }
 
 #[test]
+fn a_used_up_account_is_told_from_a_rate_limit() {
+    let kind = |status, body| classified(status, body).kind;
+    for (status, body) in [
+        (429, r#"{"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#),
+        (429, r#"{"error":{"message":"m","type":"billing_not_active","code":"billing_not_active"}}"#),
+        (402, r#"{"error":{"message":"Insufficient Balance"}}"#),
+        (
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low"}}"#,
+        ),
+        (403, r#"{"type":"error","error":{"type":"billing_error","message":"m"}}"#),
+    ] {
+        assert_eq!(kind(status, body), FailureKind::QuotaExhausted, "{status} {body}");
+    }
+    assert_eq!(kind(429, r#"{"error":{"code":"rate_limit_exceeded"}}"#), FailureKind::RateLimited);
+    assert_eq!(kind(403, r#"{"error":{"type":"permission_error"}}"#), FailureKind::Authentication);
+}
+
+#[test]
 fn retry_after_is_read_in_every_form_and_clamped() {
     let wait = |name: &'static str, value: &str| {
         let mut headers = HeaderMap::new();

@@ -7,8 +7,7 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, GapRecord, OutcomeRecord, Record, RequestRecord,
-    ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, Charge, GapRecord, OutcomeRecord, Record, RequestRecord, ShadowRecord,
 };
 use wire::usage::Usage;
 
@@ -332,7 +331,7 @@ fn insert_attempt(
             &id.to_bytes(),
             &shadow.is_some(),
             &attempt.map_or(0, |attempt| attempt.idx),
-            &attempt.map_or("shadow", |attempt| role(attempt.role)),
+            &attempt.map_or("shadow", |attempt| attempt.role.as_str()),
             &attempt.and_then(|attempt| attempt.arm).map(arm),
             &shadow.map(|shadow| &shadow.rollout),
             &shadow.map(|shadow| shadow.epoch),
@@ -400,13 +399,5 @@ pub(super) fn arm(arm: Arm) -> &'static str {
     match arm {
         Arm::Baseline => "baseline",
         Arm::Candidate => "candidate",
-    }
-}
-
-pub(super) fn role(role: AttemptRole) -> &'static str {
-    match role {
-        AttemptRole::Live => "live",
-        AttemptRole::Failover => "failover",
-        AttemptRole::Shadow => "shadow",
     }
 }

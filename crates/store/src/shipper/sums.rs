@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, Statement, Transaction, params};
 use wire::ids::ExchangeId;
-use wire::record::{AttemptRecord, Charge, RequestRecord};
+use wire::record::{AttemptRecord, AttemptRole, Charge, RequestRecord};
 
-use super::insert::{arm, role};
+use super::insert::arm;
 use crate::database::signed;
 
 const US_PER_DAY: u64 = 86_400_000_000;
@@ -69,8 +69,14 @@ impl Sums {
         }
         let (rollout, epoch) = belonging.rollout.clone().unwrap_or_default();
         let (arm, day) = (attempt.arm.map_or("", arm), attempt.started_us / US_PER_DAY);
-        let sum = self.0.entry((rollout, epoch, arm, role(attempt.role), day, attempt.target.clone())).or_default();
-        sum.requests += u64::from(!belonging.is_retry && !is_unknown);
+        // Further tries for a request belong to what its target cost, not to how many requests it had.
+        let (role, is_further) = match attempt.role {
+            AttemptRole::Retry | AttemptRole::Replaced => (AttemptRole::Live, true),
+            AttemptRole::CallerRetry => (AttemptRole::Live, belonging.is_retry),
+            role => (role, belonging.is_retry),
+        };
+        let sum = self.0.entry((rollout, epoch, arm, role.as_str(), day, attempt.target.clone())).or_default();
+        sum.requests += u64::from(!is_further && !is_unknown);
         sum.unknown += u64::from(is_unknown);
         if let Some(Charge::Priced { nanos, .. }) = &attempt.cost {
             sum.known += 1;

@@ -146,6 +146,9 @@ mod tests {
             unsupported: 400 invalid_request_error (invalid_request_error)
             unauthenticated: 401 authentication_error (invalid_request_error)
             forbidden: 403 permission_error (invalid_request_error)
+            recovering: 529 overloaded_error (api_error)
+            retry_budget: 529 overloaded_error (api_error)
+            caller_deadline: 504 timeout_error (api_error)
         "#]]
         .assert_eq(&table);
     }

@@ -47,7 +47,10 @@ impl Refusal {
             may_retry: failure.retry != Retry::Never
                 && !matches!(
                     failure.kind,
-                    FailureKind::QuotaExhausted | FailureKind::Authentication | FailureKind::Unsupported
+                    FailureKind::QuotaExhausted
+                        | FailureKind::Authentication
+                        | FailureKind::Unsupported
+                        | FailureKind::RetryBudget
                 ),
         }
     }
@@ -192,6 +195,11 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
             (502, UPSTREAM, "The model provider did not accept the gateway's credentials. Tell whoever runs it.")
         }
         FailureKind::BreakerOpen => (503, SERVER, "The model is failing at the moment and is given a pause."),
+        FailureKind::Recovering => (503, SERVER, "The model has just recovered and takes a part of the requests only."),
+        FailureKind::RetryBudget => {
+            (503, SERVER, "The model is failing at the moment, and too many requests to it are retries already.")
+        }
+        FailureKind::CallerDeadline => (504, UPSTREAM, "The model did not answer in the time that the caller allows."),
         FailureKind::Capacity => (503, SERVER, "The gateway is at capacity."),
         FailureKind::ClientGone => (499, INVALID_REQUEST, "The request was cancelled by its caller."),
         FailureKind::InvalidRequest => (400, INVALID_REQUEST, "The request could not be read."),
@@ -233,7 +241,9 @@ const fn code(kind: FailureKind) -> &'static str {
 /// How long to wait when the provider did not say.
 const fn default_wait(kind: FailureKind) -> Option<Duration> {
     match kind {
-        FailureKind::RateLimited | FailureKind::BreakerOpen | FailureKind::Capacity => Some(Duration::from_secs(1)),
+        FailureKind::RateLimited | FailureKind::BreakerOpen | FailureKind::Recovering | FailureKind::Capacity => {
+            Some(Duration::from_secs(1))
+        }
         _ => None,
     }
 }
@@ -291,6 +301,9 @@ mod tests {
             unsupported: 400 invalid_request_error unsupported_parameter crossfade final -
             unauthenticated: 401 invalid_request_error invalid_api_key caller final -
             forbidden: 403 invalid_request_error forbidden caller final -
+            recovering: 503 server_error recovering provider retry 1 s
+            retry_budget: 503 server_error retry_budget crossfade final -
+            caller_deadline: 504 upstream_error caller_deadline provider retry -
         "#]]
         .assert_eq(&table);
     }
