@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::ResponseFormat;
 use super::chunk::truthy;
-use super::content::{ChoiceText, verdict};
+use super::content::{ChoiceText, ToolCallText, verdict};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
 use crate::usage::{Tier, Usage};
@@ -33,28 +33,43 @@ pub struct Choice {
     pub content: Option<Range<usize>>,
     /// `message.refusal`, when it is a string.
     pub refusal: Option<Range<usize>>,
-    /// `function.arguments` of each tool call.
-    pub tool_arguments: Vec<Range<usize>>,
+    /// The `function` of each tool call that has one.
+    pub tool_calls: Vec<Function>,
+}
+
+/// The function that is called, by place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Function {
+    /// `name`, when it is a string.
+    pub name: Option<Range<usize>>,
+    /// `arguments`, when they are a string.
+    pub arguments: Option<Range<usize>>,
 }
 
 impl AnswerFacts {
     /// Whether the answer in `body` has the format asked for, see [`super::content::Accumulator::format_valid`].
     pub fn format_valid(&self, body: &[u8], format: ResponseFormat) -> Option<bool> {
+        verdict(format, &self.texts(body))
+    }
+
+    /// What each choice of the answer in `body` says.
+    pub fn texts(&self, body: &[u8]) -> Vec<ChoiceText> {
         let text = |literal: &Range<usize>| {
             let mut out = Vec::with_capacity(literal.len());
             scan::unescape_lossy(body, literal.clone(), &mut out);
             out
         };
-        let choices: Vec<ChoiceText> = self
-            .choices
-            .iter()
-            .map(|choice| ChoiceText {
-                content: choice.content.as_ref().map(text).unwrap_or_default(),
-                refused: choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2),
-                tool_arguments: choice.tool_arguments.iter().map(text).collect(),
-            })
-            .collect();
-        verdict(format, &choices)
+        let call = |function: &Function| {
+            let mut call = ToolCallText::default();
+            call.take(body, function.clone());
+            call
+        };
+        let choice = |choice: &Choice| ChoiceText {
+            content: choice.content.as_ref().map(text).unwrap_or_default(),
+            refused: choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2),
+            tool_calls: choice.tool_calls.iter().map(call).collect(),
+        };
+        self.choices.iter().map(choice).collect()
     }
 }
 
@@ -123,7 +138,7 @@ fn message(body: &[u8], at: usize, choice: &mut Choice) -> Result<usize, ScanErr
             (b"content", Kind::String) => choice.content = Some(value),
             (b"refusal", Kind::String) => choice.refusal = Some(value),
             (b"tool_calls", Kind::Array) => {
-                each_tool_call(body, value.start, |_, arguments| choice.tool_arguments.push(arguments))?;
+                each_tool_call(body, value.start, |_, function| choice.tool_calls.push(function))?;
             }
             _ => {}
         }
@@ -131,31 +146,27 @@ fn message(body: &[u8], at: usize, choice: &mut Choice) -> Result<usize, ScanErr
     Ok(walk.at())
 }
 
-/// Calls `visit` with the `index` (or the place, when it has none) and the `function.arguments` of each element of the
-/// `tool_calls` that begin at `at`.
-pub(super) fn each_tool_call(
-    body: &[u8],
-    at: usize,
-    mut visit: impl FnMut(usize, Range<usize>),
-) -> Result<(), ScanError> {
+/// Calls `visit` with the `index` (or the place, when it has none) and the `function` of each element of the `tool_calls` that
+/// begin at `at`.
+pub(super) fn each_tool_call(body: &[u8], at: usize, mut visit: impl FnMut(usize, Function)) -> Result<(), ScanError> {
     let mut calls = Array::open(body, at)?;
     let mut place = 0;
     while calls.next_value()? {
         let (kind, call) = calls.skip()?;
         if kind == Kind::Object {
             let mut idx = place;
-            let mut arguments = None;
+            let mut function = None;
             let mut walk = Object::open(body, call.start)?;
             while let Some(key) = walk.next_key()? {
                 let (kind, value) = walk.skip()?;
                 match (key.name.as_ref(), kind) {
                     (b"index", Kind::Number) => idx = index(&body[value]),
-                    (b"function", Kind::Object) => arguments = function_arguments(body, value.start)?,
+                    (b"function", Kind::Object) => function = Some(read_function(body, value.start)?),
                     _ => {}
                 }
             }
-            if let Some(arguments) = arguments {
-                visit(idx, arguments);
+            if let Some(function) = function {
+                visit(idx, function);
             }
         }
         place += 1;
@@ -163,13 +174,15 @@ pub(super) fn each_tool_call(
     Ok(())
 }
 
-fn function_arguments(body: &[u8], at: usize) -> Result<Option<Range<usize>>, ScanError> {
-    let mut found = None;
+fn read_function(body: &[u8], at: usize) -> Result<Function, ScanError> {
+    let mut found = Function::default();
     let mut walk = Object::open(body, at)?;
     while let Some(key) = walk.next_key()? {
         let (kind, value) = walk.skip()?;
-        if key.name.as_ref() == b"arguments" && kind == Kind::String {
-            found = Some(value);
+        match (key.name.as_ref(), kind) {
+            (b"name", Kind::String) => found.name = Some(value),
+            (b"arguments", Kind::String) => found.arguments = Some(value),
+            _ => {}
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
 //! The text of an answer, gathered from the chunks of a stream, to see whether it has the format asked for.
 
-use super::answer::{each_tool_call, index};
+use super::answer::{Function, each_tool_call, index};
 use super::{ResponseFormat, format_valid, well_formed};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{Kind, ScanError, unescape_lossy};
@@ -29,15 +29,33 @@ impl Default for Accumulator {
 
 /// What one choice said.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct ChoiceText {
-    pub(crate) content: Vec<u8>,
-    pub(crate) refused: bool,
-    pub(crate) tool_arguments: Vec<Vec<u8>>,
+pub struct ChoiceText {
+    /// The text.
+    pub content: Vec<u8>,
+    /// The model said that it will not.
+    pub refused: bool,
+    /// The calls of functions, in order.
+    pub tool_calls: Vec<ToolCallText>,
+}
+
+/// The call of a function.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ToolCallText {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its arguments, which should be JSON. `None` when there were none, not even empty ones.
+    pub arguments: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for ToolCallText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<private {} bytes>", self.name.len() + self.arguments.as_ref().map_or(0, Vec::len))
+    }
 }
 
 impl std::fmt::Debug for ChoiceText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "<private {} bytes, {} tool calls>", self.content.len(), self.tool_arguments.len())
+        write!(f, "<private {} bytes, {} tool calls>", self.content.len(), self.tool_calls.len())
     }
 }
 
@@ -76,7 +94,12 @@ impl Accumulator {
     /// no tool called, the model refused, or too much was said to be gathered. Otherwise the content must be what
     /// `format` says ([`format_valid`]) and the arguments of every tool call well-formed JSON.
     pub fn format_valid(&self, format: ResponseFormat) -> Option<bool> {
-        if self.overflown { None } else { verdict(format, &self.choices) }
+        verdict(format, self.choices()?)
+    }
+
+    /// What was said so far, by choice. `None` when that was too much to be gathered.
+    pub fn choices(&self) -> Option<&[ChoiceText]> {
+        if self.overflown { None } else { Some(&self.choices) }
     }
 
     fn take(&mut self, data: &[u8]) -> Result<(), ScanError> {
@@ -137,20 +160,20 @@ impl Accumulator {
             match (key.name.as_ref(), kind) {
                 (b"content", Kind::String) => unescape_lossy(data, value, &mut choice.content),
                 (b"refusal", Kind::String) => choice.refused |= value.len() > 2,
-                (b"tool_calls", Kind::Array) => each_tool_call(data, value.start, |call, arguments| {
+                (b"tool_calls", Kind::Array) => each_tool_call(data, value.start, |call, function| {
                     if call >= MAX_TOOL_CALLS {
                         *overflown = true;
                         return;
                     }
-                    if choice.tool_arguments.len() <= call {
-                        *n_bytes += (call + 1 - choice.tool_arguments.len()) * size_of::<Vec<u8>>();
+                    if choice.tool_calls.len() <= call {
+                        *n_bytes += (call + 1 - choice.tool_calls.len()) * size_of::<ToolCallText>();
                         *overflown |= *n_bytes > *limit;
                         if *overflown {
                             return;
                         }
-                        choice.tool_arguments.resize_with(call + 1, Vec::new);
+                        choice.tool_calls.resize_with(call + 1, ToolCallText::default);
                     }
-                    unescape_lossy(data, arguments, &mut choice.tool_arguments[call]);
+                    choice.tool_calls[call].take(data, function);
                 })?,
                 _ => {}
             }
@@ -159,12 +182,29 @@ impl Accumulator {
     }
 }
 
+impl ToolCallText {
+    /// Takes the next piece of the call. Some servers repeat the name in each.
+    pub(crate) fn take(&mut self, data: &[u8], function: Function) {
+        if let Some(name) = function.name {
+            let before = self.name.len();
+            unescape_lossy(data, name, &mut self.name);
+            if before > 0 && self.name[before..] == self.name[..before] {
+                self.name.truncate(before);
+            }
+        }
+        if let Some(arguments) = function.arguments {
+            unescape_lossy(data, arguments, self.arguments.get_or_insert_default());
+        }
+    }
+}
+
 /// The common judgement over choices; see [`Accumulator::format_valid`].
-pub(crate) fn verdict(format: ResponseFormat, choices: &[ChoiceText]) -> Option<bool> {
+pub fn verdict(format: ResponseFormat, choices: &[ChoiceText]) -> Option<bool> {
     let mut judged = None;
     for choice in choices {
-        let arguments = choice.tool_arguments.iter().map(|arguments| well_formed(arguments));
-        let content = if choice.content.is_empty() && (choice.refused || !choice.tool_arguments.is_empty()) {
+        let arguments =
+            choice.tool_calls.iter().filter_map(|call| call.arguments.as_ref()).map(|arguments| well_formed(arguments));
+        let content = if choice.content.is_empty() && (choice.refused || !choice.tool_calls.is_empty()) {
             None
         } else {
             format_valid(format, &choice.content)

@@ -1,6 +1,6 @@
 //! A whole response, the answer of the Responses API: what it tells, found in one pass without a document model.
 
-use super::answer::{AnswerFacts, Choice};
+use super::answer::{AnswerFacts, Choice, Function};
 use super::chunk::truthy;
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
@@ -80,12 +80,13 @@ fn walk(body: &[u8], top: &mut Object<'_>) -> Result<AnswerFacts, ScanError> {
 /// An item of the output: a message has texts, a call has arguments.
 fn item(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<(), ScanError> {
     let mut walk = Object::open(body, at)?;
-    let (mut is_call, mut arguments) = (false, None);
+    let (mut is_call, mut function) = (false, Function::default());
     while let Some(key) = walk.next_key()? {
         let (kind, value) = walk.skip()?;
         match (key.name.as_ref(), kind) {
             (b"type", Kind::String) => is_call = &body[value] == b"\"function_call\"",
-            (b"arguments", Kind::String) => arguments = Some(value),
+            (b"name", Kind::String) => function.name = Some(value),
+            (b"arguments", Kind::String) => function.arguments = Some(value),
             (b"content", Kind::Array) => {
                 let mut parts = Array::open(body, value.start)?;
                 while parts.next_value()? {
@@ -98,8 +99,8 @@ fn item(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<(), ScanError
             _ => {}
         }
     }
-    if let Some(arguments) = arguments.filter(|_| is_call) {
-        facts.choices.push(Choice { tool_arguments: vec![arguments], ..Choice::default() });
+    if is_call {
+        facts.choices.push(Choice { tool_calls: vec![function], ..Choice::default() });
     }
     Ok(())
 }

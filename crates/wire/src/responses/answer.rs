@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::openai::ResponseFormat;
 use crate::openai::chunk::{not_empty, truthy};
-use crate::openai::content::{ChoiceText, verdict};
+use crate::openai::content::{ChoiceText, ToolCallText, verdict};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
 use crate::usage::Usage;
@@ -93,7 +93,7 @@ impl AnswerFacts {
         for literal in &self.tool_arguments {
             let mut arguments = Vec::with_capacity(literal.len());
             scan::unescape_lossy(body, literal.clone(), &mut arguments);
-            said.tool_arguments.push(arguments);
+            said.tool_calls.push(ToolCallText { arguments: Some(arguments), ..ToolCallText::default() });
         }
         if said.content.is_empty() && self.has_call && self.tool_arguments.is_empty() {
             return None;

@@ -16,7 +16,8 @@ fn an_answer_tells_its_usage_its_end_and_where_its_content_is() {
     assert_eq!(facts.usage.map(|usage| usage.output_tokens), Some(4));
     assert_eq!(facts.finish_reason.as_deref(), Some("stop"));
     assert_eq!(at(&facts.choices[0].content), Some(r#""a \"b\"""#));
-    assert_eq!(&body[facts.choices[0].tool_arguments[0].clone()], r#""{}""#);
+    assert_eq!(at(&facts.choices[0].tool_calls[0].arguments), Some(r#""{}""#));
+    assert_eq!(at(&facts.choices[0].tool_calls[0].name), Some(r#""f""#));
     assert_eq!(at(&facts.choices[1].content), None);
     assert_eq!(at(&facts.choices[1].refusal), Some(r#""no""#));
 }
