@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use wire::openai::{answer, chunk, content};
 use wire::record::Endpoint;
+use wire::responses::event;
 use wire::splice::Patch;
-use wire::{request, scan, sse};
+use wire::translate::{Context, Policy};
+use wire::{request, scan, sse, translate};
 
 const CHUNK: &[u8] = br#"{"id":"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012","object":"chat.completion.chunk","created":1763650000,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_a1b2c3d4e5","choices":[{"index":0,"delta":{"content":" crossing"},"logprobs":null,"finish_reason":null}],"usage":null}"#;
 
@@ -72,7 +74,24 @@ fn main() -> std::io::Result<()> {
     let vector = vec!["-0.0123456789"; 1536].join(",");
     let embedding = format!(r#"{{"object":"list","data":[{{"object":"embedding","embedding":[{vector}]}}]}}"#);
     writeln!(out, "embedding of 1536 floats ({} bytes)", embedding.len())?;
-    writeln!(out, "  inspect           {:>9.0} ns", time(|| answer::inspect(black_box(embedding.as_bytes()))))
+    writeln!(out, "  inspect           {:>9.0} ns", time(|| answer::inspect(black_box(embedding.as_bytes()))))?;
+    responses(&mut out)
+}
+
+/// Passed through, and translated from chat completions.
+fn responses(out: &mut impl Write) -> std::io::Result<()> {
+    let delta = br#"{"type":"response.output_text.delta","sequence_number":417,"item_id":"msg_68a7c1f2e8c08190b1b5d4a7c3e2f1a90","output_index":0,"content_index":0,"delta":" crossing","logprobs":[],"obfuscation":"Zx81kQw"}"#;
+    writeln!(out, "event of a response ({} bytes)", delta.len())?;
+    writeln!(out, "  inspect           {:>9.0} ns", time(|| event::inspect(black_box(delta))))?;
+    let context = Context { id: "0123", created_s: 1, request: br#"{"model":"gpt-4o","input":"Hi"}"# };
+    let body = format!(r#"{{"model":"gpt-4o","input":[{{"role":"user","content":"{}"}}]}}"#, "word ".repeat(20_000));
+    writeln!(out, "translation to and from chat")?;
+    let request =
+        time(|| translate::responses::request(black_box(body.as_bytes()), &Policy::default(), "qwen").is_ok());
+    writeln!(out, "  request of 98 KB  {request:>9.0} ns")?;
+    let chunk = sse::Event::parse(Bytes::from([b"data: ", CHUNK, b"\n\n"].concat()));
+    let mut stream = translate::responses::Stream::new(&context);
+    writeln!(out, "  chunk             {:>9.0} ns", time(|| stream.event(black_box(&chunk)).is_ok()))
 }
 
 fn chat(n_messages: usize, bytes: usize, text: &str) -> Vec<u8> {

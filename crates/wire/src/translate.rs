@@ -25,6 +25,10 @@
 //! `Stream::fail` says for [`Refusal::body`](crate::openai::Refusal) and end. A translator that has failed or ended gives
 //! no more bytes.
 //!
+//! Pairs may follow one another, Responses to chat to Messages: a request goes through both, an answer back through both in
+//! the other order, each with the request it began with as [`Context::request`]. What the first stream gives are whole events;
+//! a [`crate::sse::Decoder`] cuts them for the second. A failure is told by the pair next to the caller.
+//!
 //! # What cannot be carried over
 //!
 //! Another dialect cannot say everything. Each such thing is a [`Loss`], and a [`Policy`] says for each whether the request is

@@ -156,6 +156,15 @@ fn streams_become_events_of_responses() {
     }
 }
 
+#[test]
+fn reasoning_is_the_summary_for_a_caller_who_asks_for_one() {
+    let context = Context { request: br#"{"model":"gpt-4o","input":"Hi","reasoning":{"summary":"auto"}}"#, ..CONTEXT };
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/responses/stream/reasoning_then_text.sse");
+    let (out, failure) = relayed(&[std::fs::read(&case).unwrap().into()], &context);
+    assert_eq!(failure, None);
+    expect_file!["../responses/stream/reasoning_as_summary.events"].assert_eq(&out);
+}
+
 fn decoded(pieces: &[Bytes]) -> Vec<Event> {
     let mut decoder = Decoder::new();
     let mut events = Vec::new();
