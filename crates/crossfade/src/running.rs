@@ -197,7 +197,7 @@ pub(crate) struct Reloader {
     path: PathBuf,
     /// Where applications connect until the next start.
     data: SocketAddr,
-    fixed: String,
+    fixed: Fixed,
     snapshot: Arc<ArcSwap<Snapshot>>,
     providers: Arc<providers::Shared>,
     live: Arc<LiveTable>,
@@ -218,7 +218,9 @@ impl Reloader {
     pub(crate) fn reload(&self) -> Result<Reloaded, Stop> {
         let reloaded = load::config(&self.path).and_then(|config| self.swap(&config));
         match &reloaded {
-            Ok(Reloaded { config_hash, changed }) => tracing::info!(config = %config_hash, changed, "config reloaded"),
+            Ok(Reloaded { config_hash, changed, waits_for_start }) => {
+                tracing::info!(config = %config_hash, changed, ?waits_for_start, "config reloaded");
+            }
             Err(stop) => {
                 tracing::error!(problems = %stop.full_text(), "config not reloaded; the old one stays in force")
             }
@@ -236,9 +238,6 @@ impl Reloader {
         }
         stays_guarded(self.data, config)?;
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
-        if fixed(config) != self.fixed {
-            tracing::warn!("listen, admin, store, record and workers take effect at the next start");
-        }
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
         let keep: Vec<_> = config
             .snapshot
@@ -248,7 +247,9 @@ impl Reloader {
             .map(|provider| provider.identity())
             .collect();
         self.providers.retain(&keep);
-        Ok(Reloaded { config_hash: config.hash.clone(), changed: before.hash != config.hash })
+        let differs = self.fixed.iter().zip(fixed(config)).filter(|(started, now)| **started != *now);
+        let waits_for_start = differs.map(|(_, (key, _))| key.to_owned()).collect();
+        Ok(Reloaded { config_hash: config.hash.clone(), changed: before.hash != config.hash, waits_for_start })
     }
 }
 
@@ -261,10 +262,19 @@ fn stays_guarded(data: SocketAddr, config: &Config) -> Result<(), Stop> {
     Err(stop.hint("leave `auth: { required: true }` in it until a start with a `listen` on loopback"))
 }
 
-/// What a reload does not change, as text to compare.
-fn fixed(config: &Config) -> String {
+/// Keys of the config with their values as text to compare.
+type Fixed = [(&'static str, String); 5];
+
+/// What a reload does not change.
+fn fixed(config: &Config) -> Fixed {
     let config::Config { listen, admin, store, record, workers, .. } = config;
-    format!("{listen} {admin:?} {store:?} {record:?} {workers:?}")
+    [
+        ("listen", listen.to_string()),
+        ("admin", format!("{admin:?}")),
+        ("store", format!("{store:?}")),
+        ("record", format!("{record:?}")),
+        ("workers", format!("{workers:?}")),
+    ]
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ pub struct Reloaded {
     pub config_hash: String,
     /// Whether it differs from the one before.
     pub changed: bool,
+    /// Keys of the config whose new value waits for the next start.
+    pub waits_for_start: Vec<String>,
 }
 
 /// Reads, validates and swaps the config; the text of every problem when it cannot.

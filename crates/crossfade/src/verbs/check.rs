@@ -17,6 +17,11 @@ use crate::out::{Exit, Out, Stop, table};
 pub(crate) fn run(place: &Place, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
     out.answer(&facts(&config), || text(&config));
+    if config.snapshot.routes.is_empty() {
+        out.say(format_args!(
+            "no routes: every request would be answered 404; `crossfade init` writes a config to start from"
+        ));
+    }
     out.say(format_args!("{} is valid", place.config.display()));
     Ok(Exit::Ok)
 }

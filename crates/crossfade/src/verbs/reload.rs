@@ -21,8 +21,14 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     };
     let changed = reloaded["changed"].as_bool().unwrap_or_default();
     let hash: String = reloaded["config_hash"].as_str().unwrap_or_default().chars().take(16).collect();
+    let waiting = reloaded["waits_for_start"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let waiting = waiting.collect::<Vec<_>>().join(", ");
     out.answer(&reloaded, || {
-        format!("config {hash} {}\n", if changed { "is now in force" } else { "was already in force" })
+        let mut text = format!("config {hash} {}\n", if changed { "is now in force" } else { "was already in force" });
+        if !waiting.is_empty() {
+            text += &format!("but the new {waiting}: at the next start\n");
+        }
+        text
     });
     Ok(Exit::Ok)
 }

@@ -27,6 +27,15 @@ fn a_reload_swaps_the_config_and_a_bad_one_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn a_reload_names_what_waits_for_the_next_start() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    house.write(&format!("workers: 1\n{CONFIG}"));
+    let done = gateway.run(&["reload"]).exits(0);
+    assert!(done.stdout.contains("but the new workers: at the next start"), "{}", done.stdout);
+}
+
+#[test]
 fn sighup_reloads_too() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
