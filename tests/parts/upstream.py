@@ -2,9 +2,10 @@
 
 `python -m parts.upstream --port 0 --log FILE` prints its port. The `model` of a request chooses the behaviour, and
 `key=value` words in the last message set its knobs (`marker`, `chunks`, `delay_ms`, `stream`, `cut`, `end`). The log has
-one JSON line when a request was read (`got`) and one when its whole answer was written (`served`).
+one JSON line when a request was read (`got`), one when its whole answer was written (`served`) or its client was seen to be
+gone before (`gone`).
 """
-import argparse, asyncio, json, pathlib, socket, struct, sys, time
+import argparse, asyncio, itertools, json, pathlib, socket, struct, sys, time
 
 STREAMS = pathlib.Path(__file__).parent.parent / "fixtures" / "streams"
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -28,8 +29,13 @@ class Request:
 class Answer:
     """Writes one HTTP/1.1 answer."""
 
-    def __init__(self, writer):
-        self.writer = writer
+    def __init__(self, writer, reader):
+        self.writer, self.reader = writer, reader
+
+    async def until_gone(self):
+        """Says nothing more until the client is gone."""
+        await self.reader.read()
+        raise ConnectionResetError
 
     def head(self, status, kind, *headers):
         reason = {200: "OK", 400: "Bad Request", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
@@ -173,8 +179,38 @@ async def replay(request, answer):
     answer.writer.close()
 
 
+async def broken(request, answer):
+    await answer.whole(500, {"error": {"message": "boom", "type": "server_error", "param": None, "code": None}})
+
+
+async def limited(request, answer):
+    """A rate limit that does not say how long to wait."""
+    await answer.whole(429, {"error": {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}})
+
+
+async def flaky(request, answer, turn=itertools.count()):
+    """Fails four of five, so that a breaker that counts failures in a row stays closed."""
+    await (instant if next(turn) % 5 == 4 else broken)(request, answer)
+
+
+async def hang_up(request, answer):
+    answer.reset()
+
+
+async def silent(request, answer):
+    await answer.until_gone()
+
+
+async def hold(request, answer):
+    """One word, and then nothing."""
+    await answer.begin_stream()
+    await answer.event(delta(request, content="one"))
+    await answer.until_gone()
+
+
 BEHAVIOURS = {"instant": instant, "slow": slow, "tools": tools, "echo": echo, "error-event": error_event, "cut": cut,
-              "stall": stall, "busy": busy, "replay": replay}
+              "stall": stall, "busy": busy, "replay": replay, "broken": broken, "limited": limited,
+              "flaky": flaky, "hang-up": hang_up, "silent": silent, "hold": hold}
 
 
 class Upstream:
@@ -187,10 +223,11 @@ class Upstream:
                                        "model": request.model, "streamed": request.streamed}) + "\n")
 
     async def serve(self, reader, writer):
+        request = None
         try:
             while request := await self.read(reader):
                 self.note("got", request)
-                answer = Answer(writer)
+                answer = Answer(writer, reader)
                 if request.path.endswith("/models"):
                     await answer.whole(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in BEHAVIOURS]})
                 else:
@@ -199,7 +236,8 @@ class Upstream:
                 if writer.is_closing():
                     return
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+            if request:
+                self.note("gone", request)
         finally:
             writer.close()
 

@@ -8,6 +8,7 @@ mod steps;
 mod tries;
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -83,13 +84,25 @@ pub(crate) struct Dead {
     pub(crate) failure: Failure,
     /// The provider's own words, when they are meant for the caller.
     pub(crate) answer: Option<(StatusCode, HeaderMap, Bytes)>,
-    /// Everything there is was tried, or the budget for trying is spent: the same request at once would only add load.
-    pub(crate) exhausted: bool,
+    /// How much was tried.
+    pub(crate) effort: Effort,
+}
+
+/// How much was tried before the answer is no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// One call at most: another try, by the caller, may be worth it.
+    #[default]
+    Some,
+    /// Everything there is: the same request at once would only add load.
+    All,
+    /// No more is allowed: the provider's budget for retries is spent.
+    BudgetSpent,
 }
 
 impl From<Failure> for Dead {
     fn from(failure: Failure) -> Self {
-        Self { failure, answer: None, exhausted: false }
+        Self { failure, answer: None, effort: Effort::Some }
     }
 }
 
@@ -103,7 +116,23 @@ pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
         add(&exchange.worker.counters.panics, 1);
         ended = through(exchange, &steps::in_panic(steps)).await;
     }
-    ended.map_err(|dead| Dead { exhausted: exchange.n_calls > 1 || exchange.budget_spent, ..dead })
+    ended.map_err(|dead| {
+        let effort = match exchange.n_calls {
+            _ if exchange.budget_spent || !has_room(exchange) => Effort::BudgetSpent,
+            0 | 1 => Effort::Some,
+            _ => Effort::All,
+        };
+        Dead { effort, ..dead }
+    })
+}
+
+/// Whether the caller's own next try would find room in the budget of the last target's provider.
+fn has_room(exchange: &Exchange) -> bool {
+    let last = exchange.attempts.last().and_then(|attempt| exchange.prepared.destination(&attempt.target));
+    last.is_none_or(|destination| {
+        let provider = &destination.provider;
+        provider.budget().has_room(provider.config().retry_budget, Instant::now())
+    })
 }
 
 /// Tries one target after the other.

@@ -1,12 +1,16 @@
 //! Answers that say no, in the dialect's envelope and with the status that its SDKs expect.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
+use wire::failure::{Failure, FailureKind, Retry};
 use wire::ids::ExchangeId;
 use wire::openai::Refusal;
 
 use crate::body::Body;
+use crate::call::Effort;
 
 /// Names the exchange in every answer.
 pub(crate) const EXCHANGE_ID: HeaderName = HeaderName::from_static("x-crossfade-exchange-id");
@@ -24,6 +28,23 @@ pub(crate) const EMERGENCY: HeaderName = HeaderName::from_static("x-crossfade-em
 /// The id as a header.
 pub(crate) fn id_value(id: ExchangeId) -> HeaderValue {
     HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// The longest that a caller's SDK is made to wait for a breaker. Without `retry-after` the SDKs give up after a second and a half.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Whether the caller's SDK is told not to come back by itself.
+pub(crate) fn is_final(failure: &Failure, effort: Effort) -> bool {
+    match (failure.kind, failure.retry) {
+        // Nothing changes until somebody pays.
+        (FailureKind::QuotaExhausted, _) => true,
+        // It ends by itself: its caller is to wait and come back, by then with a budget that is filled again.
+        (FailureKind::RateLimited, Retry::After(_)) => false,
+        (FailureKind::RateLimited, _) => effort == Effort::BudgetSpent,
+        // To fail fast is to fail for the application too, not to have its SDK wait.
+        (FailureKind::BreakerOpen, Retry::After(wait)) => effort != Effort::Some || wait > LONGEST_WAIT,
+        _ => effort != Effort::Some,
+    }
 }
 
 /// The refusal as an answer.
@@ -94,6 +115,19 @@ pub(crate) fn pass_on(mut headers: HeaderMap) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_sdk_comes_back_where_that_is_worth_a_short_wait() {
+        let after = |kind, seconds| Failure::new(kind, "").with_retry(Retry::After(Duration::from_secs(seconds)));
+        assert!(!is_final(&after(FailureKind::BreakerOpen, 2), Effort::Some));
+        assert!(is_final(&after(FailureKind::BreakerOpen, 3), Effort::Some));
+        assert!(!is_final(&after(FailureKind::RateLimited, 60), Effort::BudgetSpent));
+        assert!(is_final(&Failure::new(FailureKind::RateLimited, ""), Effort::BudgetSpent));
+        assert!(!is_final(&Failure::new(FailureKind::RateLimited, ""), Effort::All));
+        assert!(is_final(&Failure::new(FailureKind::QuotaExhausted, ""), Effort::Some));
+        assert!(is_final(&Failure::new(FailureKind::HttpServerError, ""), Effort::All));
+        assert!(!is_final(&Failure::new(FailureKind::Capacity, ""), Effort::Some));
+    }
 
     #[test]
     fn what_a_provider_may_not_say_is_not_passed_on() {

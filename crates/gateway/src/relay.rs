@@ -68,7 +68,7 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
 
 /// Sends the bad news, once it is on record.
 pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body> {
-    let Dead { failure, answer, exhausted } = dead;
+    let Dead { failure, answer, effort } = dead;
     let status = answer.as_ref().map(|(status, ..)| status.as_u16());
     let refusal = Refusal::of(&failure);
     exchange.forget_answer();
@@ -90,8 +90,7 @@ pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body>
         Some((status, headers, body)) => passed_on(status, headers, body),
         None => refuse::refusal(&refusal, exchange.id),
     };
-    // A rate limit ends by itself: its caller is to wait and come back. A used-up account does not.
-    if failure.kind == FailureKind::QuotaExhausted || (exhausted && failure.kind != FailureKind::RateLimited) {
+    if refuse::is_final(&failure, effort) {
         response.headers_mut().insert(SHOULD_RETRY, HeaderValue::from_static("false"));
     }
     label(response.headers_mut(), &exchange);

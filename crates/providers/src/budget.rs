@@ -63,17 +63,21 @@ impl RetryBudget {
     #[must_use]
     pub fn another(&self, limits: BudgetLimits, now: Instant) -> bool {
         let one_at_a_time = self.another.lock().unwrap_or_else(PoisonError::into_inner);
-        let second = self.second(now);
-        let (requests, attempts) = self.sums(second);
-        // Exact: both numbers are far below 2^52.
-        let by_ratio = (requests as f64 * (1.0 + limits.ratio)).floor();
-        let allowed = by_ratio.max((requests + u64::from(limits.floor)) as f64);
-        let may = (attempts + 1) as f64 <= allowed;
+        let may = self.has_room(limits, now);
         if may {
-            self.count(second, 0, 1);
+            self.count(self.second(now), 0, 1);
         }
         drop(one_at_a_time);
         may
+    }
+
+    /// Whether a further attempt would be allowed at this moment.
+    pub fn has_room(&self, limits: BudgetLimits, now: Instant) -> bool {
+        let (requests, attempts) = self.counts(now);
+        // Exact: both numbers are far below 2^52.
+        let by_ratio = (requests as f64 * (1.0 + limits.ratio)).floor();
+        let allowed = by_ratio.max((requests + u64::from(limits.floor)) as f64);
+        (attempts + 1) as f64 <= allowed
     }
 
     /// Requests and attempts of the last ten seconds.

@@ -198,6 +198,7 @@ fn show(exchange: &Value) -> String {
             text(&attempt["role"]),
             text(&attempt["arm"]),
             text(&attempt["target"]),
+            text(&attempt["provider"]),
             text(&attempt["model"]),
             text(&attempt["status"]),
             text(failure),
@@ -207,7 +208,8 @@ fn show(exchange: &Value) -> String {
         ]
     };
     let attempts: Vec<Vec<String>> = exchange["attempts"].as_array().into_iter().flatten().map(attempt).collect();
-    let headings = ["#", "role", "arm", "target", "model", "status", "failure", "ttft ms", "total ms", "note"];
+    let headings =
+        ["#", "role", "arm", "target", "provider", "model", "status", "failure", "ttft ms", "total ms", "note"];
     page += &format!("\n{}", table(&headings, &attempts));
     let change = |change: &Value| vec![text(&change["field"]), text(&change["action"]), text(&change["target"])];
     let changes: Vec<Vec<String>> = exchange["adaptations"].as_array().into_iter().flatten().map(change).collect();

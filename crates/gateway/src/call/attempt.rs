@@ -16,7 +16,7 @@ use super::enter::{Grant, enter};
 use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
 use super::steps::Step;
 use super::tries::Tries;
-use super::{Content, Dead, Opened};
+use super::{Content, Dead, Effort, Opened};
 use crate::adapt;
 use crate::asked::Outbound;
 use crate::authenticate;
@@ -146,7 +146,7 @@ fn refused_here(refusal: &Refusal) -> Dead {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
     let code = refusal.body.code.as_deref().unwrap_or("unsupported");
     let failure = Failure::new(FailureKind::Unsupported, code);
-    Dead { failure, answer: Some((status, headers, refusal.body.to_json())), exhausted: false }
+    Dead { failure, answer: Some((status, headers, refusal.body.to_json())), effort: Effort::Some }
 }
 
 fn still_covered(exchange: &Exchange) -> bool {

@@ -12,7 +12,7 @@ use http::{HeaderMap, StatusCode};
 use providers::{ReplyBody, Timeouts};
 use wire::failure::{Failure, FailureKind};
 
-use super::{Dead, Open, hear, note};
+use super::{Dead, Effort, Open, hear, note};
 use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
@@ -119,7 +119,7 @@ fn refused(
         );
     let said = || translation.map_or_else(|| body.clone(), |translation| translation.error(status.as_u16(), &body));
     let answer = meant_for_the_caller.then(|| (status, headers.clone(), said()));
-    Dead { failure, answer, exhausted: false }
+    Dead { failure, answer, effort: Effort::Some }
 }
 
 /// Reads a stream up to its first content, or as much as may be held back. Until then another target can take over.

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 struct Bench {
@@ -208,5 +210,63 @@ fn jitter_moves_the_cool_down_by_a_fifth() {
             bench.admit().permit().unwrap().record(bench.now, Signal::Failure, jitter);
         }
         assert!(matches!(bench.admit(), Admission::No { retry_in } if retry_in == Duration::from_millis(millis)));
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Admit,
+    End(usize, Signal),
+    GiveUp(usize),
+    Pass(u64),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let signal = prop_oneof![
+        4 => Just(Signal::Failure),
+        4 => Just(Signal::Success),
+        1 => Just(Signal::Throttled),
+        1 => Just(Signal::Neutral),
+    ];
+    let one = prop_oneof![
+        6 => Just(Move::Admit),
+        6 => (any::<usize>(), signal).prop_map(|(idx, signal)| Move::End(idx, signal)),
+        1 => any::<usize>().prop_map(Move::GiveUp),
+        2 => (0_u64..3000).prop_map(Move::Pass),
+    ];
+    prop::collection::vec(one, 0..300)
+}
+
+proptest! {
+    /// Whatever happens in whatever order: never two probes at once, nobody gets in while it is open or a probe is out, and
+    /// after the longest pause there is always a way back.
+    #[test]
+    fn it_never_lets_two_probe_and_never_stays_shut(moves in moves()) {
+        let mut bench = Bench::new();
+        let mut permits: Vec<Permit> = Vec::new();
+        for step in moves {
+            match step {
+                Move::Admit => {
+                    let shut = bench.breaker.is_shut(bench.now);
+                    let admission = bench.admit();
+                    prop_assert_eq!(shut, matches!(admission, Admission::No { .. }));
+                    permits.extend(admission.permit());
+                    let probing = bench.breaker.state() == State::Probing;
+                    let generation = bench.breaker.generation.load(Ordering::Acquire);
+                    let probes = permits.iter().filter(|permit| permit.probe && permit.generation == generation);
+                    prop_assert_eq!(probes.count(), usize::from(probing));
+                }
+                Move::End(idx, signal) if !permits.is_empty() => {
+                    permits.swap_remove(idx % permits.len()).record(bench.now, signal, 0.5);
+                }
+                Move::GiveUp(idx) if !permits.is_empty() => drop(permits.swap_remove(idx % permits.len())),
+                Move::Pass(millis) => bench.pass(millis),
+                Move::End(..) | Move::GiveUp(_) => {}
+            }
+        }
+        permits.clear();
+        bench.pass(u64::try_from(LONGEST_PAUSE.as_millis()).unwrap() * 2);
+        prop_assert!(!bench.breaker.is_shut(bench.now));
+        prop_assert!(bench.admit().permit().is_ok());
     }
 }

@@ -110,3 +110,13 @@ fn a_rate_limit_passes_the_pause_on() {
     assert_eq!(failure.retry, Retry::After(Duration::from_secs(3)));
     assert!(failure.may_fail_over());
 }
+
+proptest::proptest! {
+    /// Nothing a provider can put into the header makes us wait for longer than the bound.
+    #[test]
+    fn no_header_imposes_a_longer_wait_than_the_bound(value in "[ -~]{0,40}", ms in proptest::bool::ANY) {
+        let mut headers = HeaderMap::new();
+        headers.insert(if ms { "retry-after-ms" } else { "retry-after" }, value.parse().unwrap());
+        proptest::prop_assert!(retry_after(&headers, NOW).is_none_or(|wait| wait <= LONGEST_RETRY_AFTER));
+    }
+}
