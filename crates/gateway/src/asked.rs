@@ -4,7 +4,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
-use providers::{ProviderConfig, Special};
+use providers::{Dialect, ProviderConfig, Special};
 use wire::openai::Refusal;
 use wire::record::{Endpoint, Service};
 
@@ -18,6 +18,10 @@ const TRAVELS: [HeaderName; 3] = [
 /// Headers that say in whose name the caller asks. They go on only to a provider whose config says so.
 const TRAVELS_IF_CONFIGURED: [HeaderName; 2] =
     [HeaderName::from_static("openai-organization"), HeaderName::from_static("openai-project")];
+
+/// Headers that mean something only to Anthropic, and go on only to a provider that speaks its dialect.
+const TRAVELS_TO_ANTHROPIC: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-version"), HeaderName::from_static("anthropic-beta")];
 
 /// Longer paths and queries are refused.
 const MAX_BELOW: usize = 4096;
@@ -41,6 +45,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) endpoint: Endpoint,
     /// The model as the provider calls it.
     pub(crate) model: &'a str,
+    /// The version of Anthropic's API, when the request was translated for it.
+    pub(crate) version: Option<&'static str>,
 }
 
 impl Beside {
@@ -51,9 +57,9 @@ impl Beside {
         headers: &HeaderMap,
     ) -> Result<Self, Refusal> {
         let mut beside = Self { any_answer: !answers_in_json(endpoint), ..Self::default() };
-        for name in TRAVELS.iter().chain(&TRAVELS_IF_CONFIGURED) {
-            if let Some(value) = headers.get(name) {
-                beside.headers.insert(name.clone(), value.clone());
+        for name in TRAVELS.iter().chain(&TRAVELS_IF_CONFIGURED).chain(&TRAVELS_TO_ANTHROPIC) {
+            for value in headers.get_all(name) {
+                beside.headers.append(name.clone(), value.clone());
             }
         }
         if endpoint.service() == Service::Provider {
@@ -61,6 +67,11 @@ impl Beside {
             beside.content_type = headers.get(CONTENT_TYPE).cloned();
         }
         Ok(beside)
+    }
+
+    /// Whether it changes something that a provider keeps.
+    pub(crate) fn is_change(&self) -> bool {
+        self.kept.as_ref().is_some_and(|(method, _)| *method != Method::GET)
     }
 
     /// Says that the body is a form.
@@ -82,7 +93,7 @@ impl Beside {
         let has_deployments = to.provider.has_deployments(to.endpoint);
         let is_plain =
             self.kept.is_none() && self.content_type.is_none() && !self.any_answer && self.headers.is_empty();
-        if is_plain && !has_deployments {
+        if is_plain && !has_deployments && to.version.is_none() {
             return None;
         }
         let deployment = has_deployments.then(|| to.model.to_owned());
@@ -92,6 +103,14 @@ impl Beside {
             if !to.provider.forward_headers.contains(name) {
                 headers.remove(name);
             }
+        }
+        // A translated request is written for a version of its own, and nothing of a beta is in it.
+        let speaks_of_it = matches!(to.provider.dialect, Dialect::Anthropic) && to.version.is_none();
+        if !speaks_of_it {
+            TRAVELS_TO_ANTHROPIC.iter().for_each(|name| drop(headers.remove(name)));
+        }
+        if let Some(version) = to.version {
+            headers.insert(&TRAVELS_TO_ANTHROPIC[0], HeaderValue::from_static(version));
         }
         if let Some(content_type) = &self.content_type {
             headers.insert(CONTENT_TYPE, content_type.clone());
@@ -168,7 +187,7 @@ mod tests {
             Beside::of(Endpoint::ChatCompletions, (&method, &uri, "/chat/completions"), &headers).ok().unwrap();
         let mut provider = ProviderConfig::simulated("p", Default::default());
         let names = |provider: &ProviderConfig| {
-            let to = Outbound { provider, endpoint: Endpoint::ChatCompletions, model: "m" };
+            let to = Outbound { provider, endpoint: Endpoint::ChatCompletions, model: "m", version: None };
             let special = beside.special(&to).unwrap();
             let mut names: Vec<_> = special.headers.keys().map(|name| name.as_str().to_owned()).collect();
             names.sort();
@@ -184,7 +203,7 @@ mod tests {
         let (uri, method) = (Uri::from_static("/v1/chat/completions"), Method::POST);
         let beside = Beside::of(Endpoint::ChatCompletions, (&method, &uri, "/x"), &HeaderMap::new()).ok().unwrap();
         let provider = ProviderConfig::simulated("p", Default::default());
-        let to = Outbound { provider: &provider, endpoint: Endpoint::ChatCompletions, model: "m" };
+        let to = Outbound { provider: &provider, endpoint: Endpoint::ChatCompletions, model: "m", version: None };
         assert!(beside.special(&to).is_none());
     }
 }

@@ -62,6 +62,11 @@ impl Parsed {
         })
     }
 
+    /// Whether it makes, changes or removes something that a provider keeps: done twice, it is not done once.
+    pub(crate) fn changes_what_is_kept(&self) -> bool {
+        self.beside.is_change()
+    }
+
     pub(crate) fn model(&self) -> &str {
         &self.view.model
     }

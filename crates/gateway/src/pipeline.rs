@@ -10,6 +10,7 @@ use http::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
+use wire::messages;
 use wire::openai::{Refusal, model_entry, models_list};
 
 use crate::assign::Caller;
@@ -19,6 +20,7 @@ use crate::counters::add;
 use crate::drain::Phase;
 use crate::paths::{Asked, Place, percent_decoded};
 use crate::record::{Arrival, Opening};
+use crate::refuse::Manner;
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
@@ -47,10 +49,22 @@ pub(crate) async fn serve(
             refused(&worker, new_id(&worker), &refusal)
         }
     };
+    if manner(place, &head.headers) == Manner::Anthropic {
+        response = refuse::in_anthropics_manner(response);
+    }
     if worker.phase.get() > Phase::Serving {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| body.keeping(busy, chunks))
+}
+
+/// In whose manner the caller is spoken to. Both vendors have a list of models; who names a version of Anthropic's wants that.
+fn manner(place: Place<'_>, headers: &HeaderMap) -> Manner {
+    match place {
+        Place::Exchange(asked) => Manner::of(asked.endpoint),
+        Place::Models | Place::Model(_) if headers.contains_key("anthropic-version") => Manner::Anthropic,
+        _ => Manner::Openai,
+    }
 }
 
 /// The names an application can ask for. A pattern is none.
@@ -74,9 +88,13 @@ async fn answer(
         Place::Models => {
             let prepared = worker.prepared();
             let names = callable(&prepared.snapshot).filter(|name| principal.may_call(name));
-            refuse::json(StatusCode::OK, models_list(names))
+            let list = match manner(place, &head.headers) {
+                Manner::Openai => models_list(names),
+                Manner::Anthropic => messages::models::list(names),
+            };
+            refuse::json(StatusCode::OK, list)
         }
-        Place::Model(name) => model(worker, &principal, name),
+        Place::Model(name) => model(worker, (&principal, manner(place, &head.headers)), name),
         Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
         Place::Ready => ready(worker),
         Place::WrongMethod(allowed) => wrong_method(worker, allowed),
@@ -127,9 +145,10 @@ fn new_id(worker: &Worker) -> ExchangeId {
 }
 
 /// One of the routes.
-fn model(worker: &Worker, principal: &Principal, name: &str) -> Response<Body> {
+fn model(worker: &Worker, (principal, manner): (&Principal, Manner), name: &str) -> Response<Body> {
     let name = percent_decoded(name);
     match resolve::model(&worker.prepared(), &name, principal) {
+        Ok(_) if manner == Manner::Anthropic => refuse::json(StatusCode::OK, messages::models::entry(&name)),
         Ok(_) => refuse::json(StatusCode::OK, model_entry(&name)),
         Err(refusal) => refused(worker, new_id(worker), &refusal),
     }

@@ -7,7 +7,9 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 use http::{Response, StatusCode};
 use wire::failure::{Failure, FailureKind, Retry};
 use wire::ids::ExchangeId;
+use wire::messages::error;
 use wire::openai::Refusal;
+use wire::record::Endpoint;
 
 use crate::body::Body;
 use crate::call::Effort;
@@ -47,10 +49,54 @@ pub(crate) fn is_final(failure: &Failure, effort: Effort) -> bool {
     }
 }
 
+/// In whose manner a caller is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    Openai,
+    Anthropic,
+}
+
+impl Manner {
+    /// The one of the dialect an endpoint belongs to.
+    pub(crate) const fn of(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Messages | Endpoint::CountTokens | Endpoint::MessageBatches => Self::Anthropic,
+            _ => Self::Openai,
+        }
+    }
+}
+
+/// The status and the body of a refusal in this manner. `id` is what `request-id` says.
+pub(crate) fn said_in(manner: Manner, refusal: &Refusal, id: Option<&str>) -> (StatusCode, Bytes) {
+    let (status, body) = match manner {
+        Manner::Openai => (refusal.status, refusal.body.to_json()),
+        Manner::Anthropic => (error::status(refusal), error::body(refusal, id)),
+    };
+    (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), body)
+}
+
+/// The answer as a caller of Anthropic's dialect expects it: an id under its own name, and a refusal of ours in its envelope.
+/// What a provider or a translation said is in the caller's dialect already.
+pub(crate) fn in_anthropics_manner(response: Response<Body>) -> Response<Body> {
+    let (mut head, mut body) = response.into_parts();
+    let id = head.headers.get(&REQUEST_ID).cloned();
+    if let Some(refusal) = head.extensions.remove::<Refusal>() {
+        let said = said_in(Manner::Anthropic, &refusal, id.as_ref().and_then(|id| id.to_str().ok()));
+        head.status = said.0;
+        body = Body::whole(said.1);
+    }
+    if let Some(id) = id {
+        head.headers.entry("request-id").or_insert(id);
+    }
+    Response::from_parts(head, body)
+}
+
 /// The refusal as an answer.
 pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId) -> Response<Body> {
     let mut response =
         json(StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_GATEWAY), refusal.body.to_json());
+    // For a caller of another dialect, who is answered in other words.
+    response.extensions_mut().insert(refusal.clone());
     let headers = response.headers_mut();
     headers.insert(EXCHANGE_ID, id_value(id));
     headers.insert(REQUEST_ID, id_value(id));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use providers::{ProviderConfig, Queue, RetryRules};
 use wire::record::Endpoint;
 use wire::translate;
+use wire::translate::messages::outbound::Claude;
 
 use crate::control::RolloutSettings;
 use crate::live::Identity;
@@ -71,6 +72,8 @@ pub struct Target {
     pub prompt: Option<PromptVariant>,
     /// What happens to what its dialects cannot say.
     pub translation: translate::Policy,
+    /// What a target that speaks Anthropic's Messages takes, when a request is translated for it.
+    pub claude: Claude,
     /// Hash of everything above: a change of it starts a rollout afresh.
     pub fingerprint: String,
     /// How it is called. Nothing here changes an answer, so a rollout's evidence outlives a change of it.

@@ -303,6 +303,7 @@ mod tests {
             parameters: Parameters::default(),
             prompt: None,
             translation: Default::default(),
+            claude: Default::default(),
             fingerprint: fingerprint.to_owned(),
             calling: Calling { replicas: urls[1..].iter().map(|url| provider(url)).collect(), ..Calling::default() },
         })

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
+use wire::messages::thinking;
 use wire::openai::{ErrorBody, Refusal};
 use wire::record::{Adaptation, AdaptationAction, Endpoint};
-use wire::sse::Event;
-use wire::translate::{Context, Dialect, Policy, Translated, responses};
+use wire::sse::{Decoder, Event};
+use wire::translate::messages::{inbound, outbound};
+use wire::translate::{Context, Dialect, Translated, responses};
 
 use crate::memory::Bodies;
 use crate::parse::Parsed;
@@ -20,6 +22,8 @@ use crate::snapshot::{Limits, Target};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pair {
     ResponsesToChat,
+    MessagesToChat,
+    ChatToMessages,
 }
 
 /// A request as one target is asked, and the way back.
@@ -44,11 +48,11 @@ pub(crate) struct Marks {
 pub(crate) fn translate(
     request: &Parsed,
     target: &Target,
-    (limits, bodies): (&Limits, &Arc<Bodies>),
+    memory: (&Limits, &Arc<Bodies>),
 ) -> Result<Option<Translation>, Refusal> {
     let Some(from) = dialect(request.endpoint) else { return Ok(None) };
-    let speaks = &target.provider.speaks;
-    let pairs = match (request.endpoint, way(from, speaks)) {
+    let pairs = match (request.endpoint, way(from, &target.provider.speaks)) {
+        (Endpoint::Messages, Some([])) => return without_our_thinking(request, target, memory),
         (_, Some([])) => return Ok(None),
         (Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages, Some(pairs)) => pairs,
         _ => return Err(not_spoken(request.endpoint)),
@@ -57,13 +61,38 @@ pub(crate) fn translate(
     let mut changes = Vec::new();
     let mut body = request.body.clone();
     for pair in pairs {
-        let translated = pair.request(&body, &target.translation, &target.name)?;
+        let translated = pair.request(&body, target)?;
         changes.extend(translated.changes);
         steps.push((*pair, std::mem::replace(&mut body, translated.body)));
     }
     let endpoint = pairs.last().map_or(request.endpoint, |pair| pair.to());
-    let request = request.said_as(endpoint, body, (limits, bodies))?;
+    let request = request.said_as(endpoint, body, memory)?;
     Ok(Some(Translation { request, changes, steps }))
+}
+
+/// What other models thought goes back to no endpoint of Anthropic's: it cannot be signed, and Anthropic refuses it.
+fn without_our_thinking(
+    request: &Parsed,
+    target: &Target,
+    memory: (&Limits, &Arc<Bodies>),
+) -> Result<Option<Translation>, Refusal> {
+    if !matches!(target.provider.dialect, providers::Dialect::Anthropic) {
+        return Ok(None);
+    }
+    let (body, n_blocks) = thinking::without_ours(&request.body);
+    if n_blocks == 0 {
+        return Ok(None);
+    }
+    let field = Cow::Borrowed("messages.thinking");
+    let change = Adaptation { field, action: AdaptationAction::Removed, target: target.name.clone() };
+    let request = request.said_as(Endpoint::Messages, body.to_bytes(), memory)?;
+    Ok(Some(Translation { request, changes: vec![change], steps: Vec::new() }))
+}
+
+/// The version of Anthropic's API that a translated request is written for.
+pub(crate) fn anthropic_version(request: &Parsed, asked: &Parsed, target: &Target) -> Option<&'static str> {
+    let was_translated = asked.endpoint == Endpoint::Messages && request.endpoint != Endpoint::Messages;
+    was_translated.then(|| target.claude.version())
 }
 
 /// The report of a request that was refused because a field of it cannot be said to a target. Places in lists are left out:
@@ -96,11 +125,13 @@ const fn dialect(endpoint: Endpoint) -> Option<Dialect> {
 /// How to get from a dialect to one of those that a target speaks: not at all when it is among them, and `None` when no pair
 /// leads there.
 fn way(from: Dialect, speaks: &[Dialect]) -> Option<&'static [Pair]> {
-    if speaks.contains(&from) {
-        return Some(&[]);
-    }
+    let has = |dialect| speaks.contains(&dialect);
     match from {
-        Dialect::Responses if speaks.contains(&Dialect::Chat) => Some(&[Pair::ResponsesToChat]),
+        _ if has(from) => Some(&[]),
+        Dialect::Responses if has(Dialect::Chat) => Some(&[Pair::ResponsesToChat]),
+        Dialect::Responses if has(Dialect::Messages) => Some(&[Pair::ResponsesToChat, Pair::ChatToMessages]),
+        Dialect::Messages if has(Dialect::Chat) => Some(&[Pair::MessagesToChat]),
+        Dialect::Chat if has(Dialect::Messages) => Some(&[Pair::ChatToMessages]),
         _ => None,
     }
 }
@@ -117,31 +148,41 @@ impl Pair {
     /// Where a request goes after it.
     const fn to(self) -> Endpoint {
         match self {
-            Pair::ResponsesToChat => Endpoint::ChatCompletions,
+            Pair::ResponsesToChat | Pair::MessagesToChat => Endpoint::ChatCompletions,
+            Pair::ChatToMessages => Endpoint::Messages,
         }
     }
 
-    fn request(self, body: &Bytes, policy: &Policy, target: &str) -> Result<Translated, Refusal> {
+    fn request(self, body: &Bytes, target: &Target) -> Result<Translated, Refusal> {
+        let (policy, name) = (&target.translation, &target.name);
         match self {
-            Pair::ResponsesToChat => responses::request(body, policy, target),
+            Pair::ResponsesToChat => responses::request(body, policy, name),
+            Pair::MessagesToChat => inbound::request(body, policy, name),
+            Pair::ChatToMessages => outbound::request(body, policy, name, &target.claude),
         }
     }
 
     fn answer(self, body: &[u8], context: &Context<'_>) -> Result<Vec<u8>, Failure> {
         match self {
             Pair::ResponsesToChat => responses::answer(body, context),
+            Pair::MessagesToChat => inbound::answer(body, context),
+            Pair::ChatToMessages => outbound::answer(body, context),
         }
     }
 
-    fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
+    fn error(self, status: u16, body: &[u8]) -> (u16, Vec<u8>) {
         match self {
-            Pair::ResponsesToChat => responses::error(status, body),
+            Pair::ResponsesToChat => (status, responses::error(status, body)),
+            Pair::MessagesToChat => (inbound::error_status(status, body), inbound::error(status, body)),
+            Pair::ChatToMessages => (outbound::error_status(status), outbound::error(status, body)),
         }
     }
 
     fn stream(self, context: &Context<'_>) -> Half {
         match self {
             Pair::ResponsesToChat => Half::Responses(Box::new(responses::Stream::new(context))),
+            Pair::MessagesToChat => Half::Messages(Box::new(inbound::Stream::new(context))),
+            Pair::ChatToMessages => Half::Chat(Box::new(outbound::Stream::new(context))),
         }
     }
 }
@@ -157,20 +198,23 @@ impl Translation {
         Ok(Bytes::from(answer.into_owned()))
     }
 
-    /// The body of an answer with another status in the caller's dialect.
-    pub(crate) fn error(&self, status: u16, body: &[u8]) -> Bytes {
-        let mut answer = Cow::Borrowed(body);
+    /// The status and the body of an answer that is an error in the caller's dialect.
+    pub(crate) fn error(&self, status: u16, body: &[u8]) -> (u16, Bytes) {
+        let mut answer = (status, Cow::Borrowed(body));
         for (pair, _) in self.steps.iter().rev() {
-            answer = Cow::Owned(pair.error(status, &answer));
+            let (status, body) = pair.error(answer.0, &answer.1);
+            answer = (status, Cow::Owned(body));
         }
-        Bytes::from(answer.into_owned())
+        (answer.0, Bytes::from(answer.1.into_owned()))
     }
 
-    /// A translator for one streamed answer.
-    pub(crate) fn stream(&self, marks: Marks) -> Translator {
+    /// A translator for one streamed answer; none when both sides speak the same dialect.
+    pub(crate) fn stream(&self, marks: Marks) -> Option<Translator> {
         let id = marks.text();
         let half = |(pair, request): &(Pair, Bytes)| pair.stream(&marks.context(&id, request));
-        Translator { halves: self.steps.iter().rev().map(half).collect() }
+        let mut halves = self.steps.iter().rev().map(half);
+        let first = halves.next()?;
+        Some(Translator { first, second: halves.next().map(|half| (Decoder::new(), half)) })
     }
 }
 
@@ -187,37 +231,52 @@ impl Marks {
 /// Translates one streamed answer on its way from the target to the caller.
 #[derive(Debug)]
 pub(crate) struct Translator {
-    /// In the order in which an event passes them.
-    halves: Vec<Half>,
+    first: Half,
+    /// What reads the first's words, when no pair leads all the way.
+    second: Option<(Decoder, Half)>,
 }
 
 #[derive(Debug)]
 enum Half {
     Responses(Box<responses::Stream>),
+    Messages(Box<inbound::Stream>),
+    Chat(Box<outbound::Stream>),
 }
 
 impl Translator {
     /// What the caller gets for one event of the target.
     pub(crate) fn event(&mut self, event: &Event) -> Result<Bytes, Failure> {
-        let mut bytes = Vec::new();
-        if let Some(first) = self.halves.first_mut() {
-            bytes = first.event(event)?;
-        }
-        Ok(Bytes::from(bytes))
+        let bytes = self.first.event(event)?;
+        self.pass_on(bytes)
     }
 
     /// The last events, when the target's stream has ended.
     pub(crate) fn end(&mut self) -> Result<Bytes, Failure> {
-        let mut bytes = Vec::new();
-        if let Some(first) = self.halves.first_mut() {
-            bytes = first.end()?;
+        let bytes = self.first.end()?;
+        let mut last = Vec::from(self.pass_on(bytes)?);
+        if let Some((_, second)) = &mut self.second {
+            last.append(&mut second.end()?);
         }
-        Ok(Bytes::from(bytes))
+        Ok(Bytes::from(last))
     }
 
     /// The events that tell the caller that the stream failed.
     pub(crate) fn fail(&mut self, error: &ErrorBody) -> Bytes {
-        self.halves.last_mut().map_or_else(Bytes::new, |last| Bytes::from(last.fail(error)))
+        let last = self.second.as_mut().map_or(&mut self.first, |(_, second)| second);
+        Bytes::from(last.fail(error))
+    }
+
+    fn pass_on(&mut self, bytes: Vec<u8>) -> Result<Bytes, Failure> {
+        let Some((decoder, second)) = &mut self.second else { return Ok(Bytes::from(bytes)) };
+        let mut events = Vec::new();
+        decoder
+            .push(Bytes::from(bytes), &mut events)
+            .map_err(|error| Failure::new(FailureKind::Malformed, error.to_string()))?;
+        let mut said = Vec::new();
+        for event in events {
+            said.append(&mut second.event(&event)?);
+        }
+        Ok(Bytes::from(said))
     }
 }
 
@@ -225,18 +284,24 @@ impl Half {
     fn event(&mut self, event: &Event) -> Result<Vec<u8>, Failure> {
         match self {
             Half::Responses(stream) => stream.event(event),
+            Half::Messages(stream) => stream.event(event),
+            Half::Chat(stream) => stream.event(event),
         }
     }
 
     fn end(&mut self) -> Result<Vec<u8>, Failure> {
         match self {
             Half::Responses(stream) => stream.end(),
+            Half::Messages(stream) => stream.end(),
+            Half::Chat(stream) => stream.end(),
         }
     }
 
     fn fail(&mut self, error: &ErrorBody) -> Vec<u8> {
         match self {
             Half::Responses(stream) => stream.fail(error),
+            Half::Messages(stream) => stream.fail(error),
+            Half::Chat(stream) => stream.fail(error),
         }
     }
 }

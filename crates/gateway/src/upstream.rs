@@ -9,7 +9,7 @@ use bytes::Bytes;
 use providers::{ReplyBody, Timeouts};
 use tokio::time::Sleep;
 use wire::failure::{Failure, FailureKind};
-use wire::messages::{Tokens, event};
+use wire::messages::{Tokens, content, event};
 use wire::openai::chunk::{self, ChunkFacts};
 use wire::openai::content::Accumulator;
 use wire::openai::{ResponseFormat, response, typed};
@@ -31,7 +31,7 @@ pub(crate) struct Upstream {
     patience: Patience,
     /// How reading stopped, once it did; told after the events before it.
     stopped: Option<Result<(), Failure>>,
-    format: Option<Accumulator>,
+    format: Option<Format>,
     has_format: bool,
     /// Whether the answer had the format asked for, as its last event told.
     judged: Option<bool>,
@@ -74,7 +74,7 @@ impl Upstream {
             decoder: Some(Decoder::with_limit(longest_event(request.endpoint))),
             patience: Patience::new(timeouts, started),
             stopped: None,
-            format: (has_format && kind == Kind::Chat).then(Accumulator::new),
+            format: if has_format { Format::of(kind) } else { None },
             has_format,
             judged: None,
             seen: Seen::default(),
@@ -90,7 +90,10 @@ impl Upstream {
     /// format is judged by. A longer event ends the stream as [`FailureKind::Capacity`]; of more text, the format is not known.
     pub(crate) fn within(mut self, n_bytes: usize) -> Self {
         self.decoder = Some(Decoder::with_limit(n_bytes / 2));
-        self.format = self.format.map(|_| Accumulator::with_limit(n_bytes / 2));
+        self.format = self.format.map(|format| match format {
+            Format::Chat(_) => Format::Chat(Accumulator::with_limit(n_bytes / 2)),
+            Format::Messages(said) => Format::Messages(said),
+        });
         self.within = Some(n_bytes);
         self
     }
@@ -102,14 +105,15 @@ impl Upstream {
     /// Whether the answer has the format asked for, when it has one and all of it was seen.
     pub(crate) fn format_valid(&self) -> Option<bool> {
         match &self.format {
-            Some(format) => format.format_valid(self.response_format),
+            Some(Format::Chat(said)) => said.format_valid(self.response_format),
+            Some(Format::Messages(said)) => said.format_valid(self.response_format),
             None => self.judged,
         }
     }
 
     /// Whether there was more than is held to judge the format by.
     pub(crate) fn format_unknown(&self) -> bool {
-        self.format.as_ref().is_some_and(Accumulator::has_overflown)
+        matches!(&self.format, Some(Format::Chat(said)) if said.has_overflown())
     }
 
     /// The body, to be read to its end so that the connection can be used again.
@@ -245,8 +249,10 @@ impl Upstream {
         if let Some(usage) = facts.usage {
             self.seen.usage = Some(usage);
         }
-        if let Some(format) = &mut self.format {
-            format.push(&event.data);
+        match &mut self.format {
+            Some(Format::Chat(said)) => said.push(&event.data),
+            Some(Format::Messages(said)) => said.push(&event.data),
+            None => {}
         }
         if facts.done && self.has_format && self.kind == Kind::Typed {
             let response = response::of_event(&event.data);
@@ -266,6 +272,23 @@ enum Kind {
     Typed,
     /// Anthropic's.
     Messages,
+}
+
+/// What was said so far, to see whether it has the format asked for.
+enum Format {
+    Chat(Accumulator),
+    Messages(content::Accumulator),
+}
+
+impl Format {
+    /// A stream whose last event repeats the whole answer needs none.
+    fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Chat => Some(Self::Chat(Accumulator::new())),
+            Kind::Messages => Some(Self::Messages(content::Accumulator::new())),
+            Kind::Typed => None,
+        }
+    }
 }
 
 impl Kind {

@@ -213,9 +213,10 @@ fn apply(special: &Special, (provider, endpoint): (&Provider, Endpoint), request
     } else if let Some(deployment) = &special.deployment {
         *request.uri_mut() = provider.config().uri_of_deployment(endpoint, deployment);
     }
-    for (name, value) in &special.headers {
-        if !CREDENTIALS.contains(name) {
-            request.headers_mut().insert(name.clone(), value.clone());
+    for name in special.headers.keys().filter(|name| !CREDENTIALS.contains(name)) {
+        request.headers_mut().remove(name);
+        for value in special.headers.get_all(name) {
+            request.headers_mut().append(name.clone(), value.clone());
         }
     }
     // A request without a body has no type of it.

@@ -17,6 +17,7 @@ pub mod answer;
 pub mod content;
 pub mod error;
 pub mod event;
+pub mod models;
 pub mod thinking;
 mod tokens;
 

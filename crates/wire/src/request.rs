@@ -1,5 +1,6 @@
 //! What Crossfade reads of a request: a few fields and where they are. One pass, no document model.
 
+mod beyond;
 mod read;
 
 use std::borrow::Cow;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gateway::snapshot::{Parameters, PromptVariant, Route, Target};
 use wire::translate;
+use wire::translate::messages::outbound::Claude;
 
 use super::calling;
 use super::error::nearest;
@@ -80,6 +81,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let translation = translation::read(&section);
     let first = provider.as_ref().and_then(|name| providers.get(&name.value));
     let calling = calling::calling(&section, providers, first.map(|provider| &**provider));
+    let claude = translation::claude(&section);
     section.finish();
     let prompt = match prompt_name {
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
@@ -87,8 +89,18 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     };
     let provider = Arc::clone(providers.get(&provider?.value)?);
     let model = model?.value;
-    let fingerprint = fingerprint((&provider, &model), &parameters, prompt.as_ref(), &translation);
-    Some(Target { name: name.to_owned(), provider, model, parameters, prompt, translation, fingerprint, calling })
+    let fingerprint = fingerprint((&provider, &model), &parameters, prompt.as_ref(), (&translation, &claude));
+    Some(Target {
+        name: name.to_owned(),
+        provider,
+        model,
+        parameters,
+        prompt,
+        translation,
+        claude,
+        fingerprint,
+        calling,
+    })
 }
 
 /// `name`, unless it has more than one `*`.
@@ -115,7 +127,7 @@ fn fingerprint(
     (provider, model): (&providers::ProviderConfig, &str),
     parameters: &Parameters,
     prompt: Option<&PromptVariant>,
-    translation: &translate::Policy,
+    (translation, claude): (&translate::Policy, &Claude),
 ) -> String {
     let Parameters { default, set, remove, rename } = parameters;
     let prompt = prompt.map_or_else(String::new, |prompt| prompt.system.clone());
@@ -123,7 +135,7 @@ fn fingerprint(
     if !default.is_empty() {
         parameters += &format!("{default:?}");
     }
-    let treated = format!("{:?}{:?}{translation:?}", provider.capabilities.treated(), provider.speaks);
+    let treated = format!("{:?}{:?}{translation:?}{claude:?}", provider.capabilities.treated(), provider.speaks);
     value::hash(&[&provider.name, provider.base_url.as_str(), model, &parameters, &prompt, &treated])[..16].to_owned()
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue};
 use providers::{Call, Place, Provider, Reply, Timeouts};
 use wire::capability::Unsupported;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::Refusal;
-use wire::record::{Arm, AttemptRecord, AttemptRole};
+use wire::record::{Arm, AttemptRecord, AttemptRole, Endpoint};
 
 use super::enter::{Grant, enter};
 use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
@@ -23,7 +23,7 @@ use crate::authenticate;
 use crate::counters::add;
 use crate::observe;
 use crate::record::{Exchange, begun, micros};
-use crate::refuse::SHOULD_RETRY;
+use crate::refuse::{self, SHOULD_RETRY};
 use crate::relay::bytes::is_passed_through;
 use crate::shadow;
 use crate::snapshot::Target;
@@ -79,10 +79,11 @@ pub(super) async fn attempt(
         Ok(adapted) => adapted,
         Err(Unsupported(capability)) => {
             exchange.adaptations.push(adapt::refused(capability, &destination.target));
-            return Err(refused_here(&Refusal::not_capable(capability)));
+            return Err(refused_here(exchange.request.endpoint, &Refusal::not_capable(capability)));
         }
     };
-    let endpoint = asked.endpoint;
+    let (endpoint, version) =
+        (asked.endpoint, translate::anthropic_version(&exchange.request, asked, &destination.target));
     exchange.adaptations.extend(adapted.changes);
     // Another try at the same target changes nothing more.
     exchange.adaptations.truncate(if tries.is_first() { usize::MAX } else { n_adaptations });
@@ -98,6 +99,7 @@ pub(super) async fn attempt(
             provider: provider.config(),
             endpoint,
             model: &destination.target.model_for(&exchange.route.name, exchange.request.model()),
+            version,
         }),
         sent: shadow::on_sent(exchange, step.arm),
     };
@@ -133,20 +135,20 @@ fn translated(exchange: &mut Exchange, target: &Target) -> Result<Option<Transla
 /// No call is made: something in the request cannot be said in the target's dialect.
 fn unsupported(exchange: &mut Exchange, destination: &Destination, refusal: &Refusal) -> Dead {
     exchange.adaptations.push(translate::refused(refusal, &destination.target));
-    refused_here(refusal)
+    refused_here(exchange.request.endpoint, refusal)
 }
 
 /// No call is made: the target's server is declared not to do what is asked for, or does not speak of it. The caller reads
 /// which field it is about.
-fn refused_here(refusal: &Refusal) -> Dead {
+fn refused_here(endpoint: Endpoint, refusal: &Refusal) -> Dead {
     let headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (SHOULD_RETRY, HeaderValue::from_static("false")),
     ]);
-    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let (status, body) = refuse::said_in(refuse::Manner::of(endpoint), refusal, None);
     let code = refusal.body.code.as_deref().unwrap_or("unsupported");
     let failure = Failure::new(FailureKind::Unsupported, code);
-    Dead { failure, answer: Some((status, headers, refusal.body.to_json())), effort: Effort::Some }
+    Dead { failure, answer: Some((status, headers, body)), effort: Effort::Some }
 }
 
 fn still_covered(exchange: &Exchange) -> bool {

@@ -117,8 +117,13 @@ fn refused(
             failure.kind,
             FailureKind::HttpClientError | FailureKind::RateLimited | FailureKind::QuotaExhausted
         );
-    let said = || translation.map_or_else(|| body.clone(), |translation| translation.error(status.as_u16(), &body));
-    let answer = meant_for_the_caller.then(|| (status, headers.clone(), said()));
+    let answer = meant_for_the_caller.then(|| match translation {
+        None => (status, headers.clone(), body),
+        Some(translation) => {
+            let (said, body) = translation.error(status.as_u16(), &body);
+            (StatusCode::from_u16(said).unwrap_or(status), headers.clone(), body)
+        }
+    });
     Dead { failure, answer, effort: Effort::Some }
 }
 
@@ -132,7 +137,7 @@ pub(super) async fn open_stream(
     let (started, timeouts) = clock(exchange, destination);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
     let mut upstream = Upstream::new(body, asked, &timeouts, started);
-    let mut translator = translation.map(|translation| translation.stream(exchange.marks()));
+    let mut translator = translation.and_then(|translation| translation.stream(exchange.marks()));
     let worker = Rc::clone(&exchange.worker);
     let limit = exchange.prepared.snapshot.limits.hold_bytes;
     let mut open = (Vec::new(), Vec::new());

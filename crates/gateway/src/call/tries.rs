@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use providers::RetryRules;
-use wire::failure::{Failure, Retry};
+use wire::failure::{Failure, FailureKind, Retry};
 use wire::record::AttemptRole;
 
 use super::attempt::{note, was_not_called};
@@ -72,6 +72,9 @@ impl Tries {
         let Some(called) = called.filter(|_| !was_not_called(failure) && !exchange.is_overdue()) else {
             return Next::Over;
         };
+        if exchange.request.changes_what_is_kept() && !surely_not_done(failure) {
+            return Next::Over;
+        }
         self.tried |= bit(called);
         let now = Instant::now();
         let n_replicas = u32::try_from(step.destination.replicas.len()).unwrap_or(u32::MAX);
@@ -140,6 +143,19 @@ impl Tries {
         add(&exchange.worker.counters.retries_denied, 1);
         Next::Over
     }
+}
+
+/// Whether the provider surely did nothing with the request.
+const fn surely_not_done(failure: &Failure) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::Connect
+            | FailureKind::Dns
+            | FailureKind::Tls
+            | FailureKind::TimeoutConnect
+            | FailureKind::RateLimited
+            | FailureKind::Capacity
+    )
 }
 
 /// Whether a later target would take the call now.

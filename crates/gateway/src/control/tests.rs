@@ -115,6 +115,7 @@ fn candidate() -> Target {
         parameters: Parameters::default(),
         prompt: None,
         translation: Default::default(),
+        claude: Default::default(),
         fingerprint: "b".into(),
         calling: Calling::default(),
     }

@@ -221,6 +221,7 @@ impl Copy {
                 provider: provider.config(),
                 endpoint: asked.endpoint,
                 model: &self.record.model,
+                version: translate::anthropic_version(&offer.request, asked, &self.destination.target),
             }),
         };
         let reply = shadow.client.call(&provider, call).await?;

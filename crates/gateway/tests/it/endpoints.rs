@@ -45,7 +45,7 @@ fn json_endpoints_pass_in_both_directions_and_are_recorded_under_their_names() {
         ("/rerank", r#"{"model":"gpt-4o","query":"q","documents":["a","b"]}"#, r#"{"results":[]}"#, "rerank"),
         (
             "/v1/images/generations",
-            r#"{"model":"gpt-4o","prompt":"a cat","n":1,"size":"1024x1024"}"#,
+            r#"{"model":"gpt-4o","prompt":"a cat","n":1,"size":"1024x1024","response_format":"b64_json","user":"u"}"#,
             r#"{"created":1,"data":[{"b64_json":"iVBORw0KGgo="}],"usage":{"input_tokens":5,"output_tokens":100,"total_tokens":105}}"#,
             "image_generations",
         ),
@@ -111,7 +111,7 @@ fn speech_streams_through_as_bytes_and_is_recorded_up_to_the_limit() {
     let script = script.header("content-type", "audio/mpeg").framing(Framing::Chunked);
     let upstream = Upstream::start(vec![script]);
     let gateway = Setup::to(&[&upstream]).limits(|limits| limits.max_recorded_answer = 1000).start();
-    let request = br#"{"model":"gpt-4o","input":"hello","voice":"alloy"}"#;
+    let request = br#"{"model":"gpt-4o","input":"hello","voice":"alloy","response_format":"mp3"}"#;
     let answer = ask(&gateway, "POST", "/v1/audio/speech", &[JSON], request);
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("audio/mpeg")));
     assert!(answer.whole);

@@ -126,6 +126,7 @@ pub fn target(name: &str, url: &str) -> Target {
         parameters: Parameters::default(),
         prompt: None,
         translation: Default::default(),
+        claude: Default::default(),
         fingerprint: name.to_owned(),
         calling: Calling::default(),
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Field, RequestView, SystemMessage, Value, wrong_type};
+use super::{Field, RequestView, SystemMessage, Value, beyond, wrong_type};
 use crate::openai::ResponseFormat;
 use crate::record::Endpoint;
 use crate::scan::cursor::{Array, Object};
@@ -10,7 +10,7 @@ use crate::scan::{self, Kind, ScanError};
 
 /// The keys Crossfade reads at the top level. Each may come once: two readers of the same bytes must not disagree on
 /// what was asked. Those from [`N_COMMON`] on are read only beyond chat completions and embeddings.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "model",
     "stream",
     "stream_options",
@@ -33,6 +33,7 @@ const KEYS: [&str; 22] = [
     "text",
     "max_output_tokens",
     "system",
+    "output_config",
 ];
 
 const N_COMMON: usize = 14;
@@ -62,6 +63,7 @@ pub(super) fn known_key(endpoint: Endpoint, name: &[u8]) -> Option<usize> {
         b"text" => 19,
         b"max_output_tokens" => 20,
         b"system" => 21,
+        b"output_config" => 22,
         _ => return None,
     };
     (place < keys_of(endpoint).len()).then_some(place)
@@ -143,7 +145,7 @@ pub fn model_when_none_is_named(endpoint: Endpoint) -> Option<&'static str> {
 }
 
 /// The field whose elements are the turns of a conversation.
-const fn conversation_key(endpoint: Endpoint) -> Option<&'static str> {
+pub(super) const fn conversation_key(endpoint: Endpoint) -> Option<&'static str> {
     match endpoint {
         Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => Some("messages"),
         Endpoint::Responses | Endpoint::InputTokens | Endpoint::Compaction => Some("input"),
@@ -198,6 +200,7 @@ fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestV
             if let Some(id) = id.filter(|id| id.kind == Kind::String) {
                 view.conversation_id = Some(text(body, &id, "metadata.conversation_id")?);
             }
+            beyond::metadata(body, &value, view)?;
         }
         "messages" if conversation_key(view.endpoint) == Some(key) => {
             if value.kind != Kind::Array {
@@ -208,49 +211,25 @@ fn known_field(body: &[u8], key: &'static str, value: Value, view: &mut RequestV
             }
             view.messages = Some(value.range);
         }
-        "input" | "prompt" if value.kind != Kind::Null => {
-            let is_conversation = conversation_key(view.endpoint) == Some(key);
-            let is_prompt = view.endpoint == Endpoint::Completions && key == "prompt";
-            view.has_token_arrays |= (is_prompt || key == "input") && !is_conversation && holds_numbers(body, &value);
-            if (is_conversation || is_prompt) && view.conversation_prefix.is_none() {
-                view.conversation_prefix = Some(value.range.clone());
-            }
-            if key == "input" {
-                view.input = Some(value.range);
-            }
-        }
-        "stream_format" if value.kind == Kind::String => {
-            // Speech says in this field what others say in `stream`.
-            view.stream |= view.endpoint == Endpoint::Speech && text(body, &value, key)? == "sse";
-        }
-        "previous_response_id" if is("a string", &[Kind::String])? => {
-            view.previous_response_id = Some(text(body, &value, key)?);
-        }
-        "text" if view.endpoint == Endpoint::Responses && is("an object", &[Kind::Object])? => {
-            if let Some(format) = inside(body, &value.range, "format", "text.format")?.filter(Value::is_object)
-                && let Some(kind) = inside(body, &format.range, "type", "text.format.type")?
-            {
-                view.response_format = response_format(body, kind)?;
-            }
-        }
         "max_tokens" if is("a number", &[Kind::Number])? => view.max_tokens = scan::unsigned(&body[value.range]),
         "max_completion_tokens" if is("a number", &[Kind::Number])? => {
             view.max_completion_tokens = scan::unsigned(&body[value.range]);
         }
         "n" if is("a number", &[Kind::Number])? => view.n = scan::unsigned(&body[value.range]),
         "tools" if is("an array", &[Kind::Array])? => view.tools = Some(value.range),
-        "response_format" if is("an object", &[Kind::Object])? => {
+        // Pictures and sound have a text under this name.
+        "response_format" if view.endpoint == Endpoint::ChatCompletions && is("an object", &[Kind::Object])? => {
             let format = inside(body, &value.range, "type", "response_format.type")?;
             if let Some(format) = format {
                 view.response_format = response_format(body, format)?;
             }
         }
-        _ => {}
+        _ => return beyond::field(body, key, value, view),
     }
     Ok(())
 }
 
-fn response_format(body: &[u8], kind: Value) -> Result<ResponseFormat, ScanError> {
+pub(super) fn response_format(body: &[u8], kind: Value) -> Result<ResponseFormat, ScanError> {
     if kind.kind != Kind::String {
         return Ok(ResponseFormat::Text);
     }
@@ -261,29 +240,19 @@ fn response_format(body: &[u8], kind: Value) -> Result<ResponseFormat, ScanError
     })
 }
 
-/// Whether the value is an array of tokens or of arrays of tokens. Its first element tells: no server takes a mixture.
-fn holds_numbers(body: &[u8], value: &Value) -> bool {
-    let mut rest = &body[value.range.clone()];
-    for _ in 0..2 {
-        match rest.strip_prefix(b"[") {
-            Some(elements) => rest = elements.trim_ascii_start(),
-            None => return false,
-        }
-        if rest.first().is_some_and(|first| first.is_ascii_digit() || *first == b'-') {
-            return true;
-        }
-    }
-    false
-}
-
-fn text(body: &[u8], value: &Value, param: &'static str) -> Result<String, ScanError> {
+pub(super) fn text(body: &[u8], value: &Value, param: &'static str) -> Result<String, ScanError> {
     scan::unescape(body, value.range.clone()).map(|text| text.into_owned()).map_err(|error| {
         ScanError::new(error.offset, format!("`{param}` is not a valid string: {}", error.what)).about(param)
     })
 }
 
 /// The member `key` of the object at `object`; `param` is its name in an error.
-fn inside(body: &[u8], object: &Range<usize>, key: &str, param: &'static str) -> Result<Option<Value>, ScanError> {
+pub(super) fn inside(
+    body: &[u8],
+    object: &Range<usize>,
+    key: &str,
+    param: &'static str,
+) -> Result<Option<Value>, ScanError> {
     let mut found: Option<Value> = None;
     let mut walk = Object::open(body, object.start)?;
     while let Some(member) = walk.next_key()? {

@@ -1,5 +1,6 @@
 //! `translation` of a target: what happens to what its dialects cannot say.
 
+use wire::translate::messages::outbound::Claude;
 use wire::translate::{Fate, Loss, Policy};
 
 use crate::config::reader::Section;
@@ -15,6 +16,18 @@ pub(super) fn read(section: &Section<'_>) -> Policy {
         }
     }
     policy
+}
+
+/// `messages: { sampling: true, max_tokens: 4096 }`: what a target that speaks Anthropic's Messages takes.
+pub(super) fn claude(section: &Section<'_>) -> Claude {
+    let section = section.section("messages");
+    let defaults = Claude::default();
+    let claude = Claude {
+        sampling: section.get("sampling").and_then(|item| item.boolean()).unwrap_or(defaults.sampling),
+        max_tokens: section.get("max_tokens").and_then(|item| item.count(1, 1 << 24)).unwrap_or(defaults.max_tokens),
+    };
+    section.finish();
+    claude
 }
 
 #[cfg(test)]
