@@ -247,6 +247,7 @@ fn resolve(name: &str, price: &Price, usd: Fraction, reasoning_apart: bool) -> R
         from: price.from,
         to: price.to,
         hours: price.hours.clone(),
+        said: price.to_json(),
         reasoning_apart,
         rates,
     })

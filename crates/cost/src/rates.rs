@@ -245,6 +245,12 @@ impl Rates {
         Some(charge)
     }
 
+    pub(crate) fn list_price(&self, meter: Meter, n: u64) -> Option<u64> {
+        let (_, price) = self.steps[0].prices.iter().find(|(priced, _)| *priced == meter)?;
+        let sum = u128::from(n).checked_mul(*price)?.checked_add(self.denominator / 2)?;
+        u64::try_from(sum / self.denominator).ok()
+    }
+
     /// The meters that have a price.
     pub(crate) fn meters(&self) -> impl Iterator<Item = Meter> {
         self.steps[0].prices.iter().map(|(meter, _)| *meter)

@@ -1,6 +1,7 @@
 //! A price row: what holds from a day to a day, at some hours, for one service, and what it charges.
 
 use crate::date::{Date, When};
+use crate::json::Json;
 use crate::meter::{Meter, Usage};
 use crate::rates::{Rates, Unknown};
 
@@ -26,6 +27,8 @@ pub struct Row {
     pub to: Option<Date>,
     /// The hours it holds at.
     pub hours: Option<Hours>,
+    /// What was written down for it, source and date included.
+    pub said: Json,
     /// Whether output counts exclude reasoning, which is charged as output.
     pub(crate) reasoning_apart: bool,
     pub(crate) rates: Rates,
@@ -53,6 +56,13 @@ impl Row {
         };
         let nanos = if self.reasoning_apart { self.rates.charge(&inclusive(usage)?) } else { self.rates.charge(usage) };
         Ok(Cost { nanos: nanos?, row: &self.id })
+    }
+
+    /// What `n` of `meter` cost by themselves below any tier, in nano-dollars, rounded half up; `None` when it has no price of
+    /// its own.
+    #[must_use]
+    pub fn list_price(&self, meter: Meter, n: u64) -> Option<u64> {
+        self.rates.list_price(meter, n)
     }
 
     /// The meters it prices.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::out::Format;
-use crate::verbs::{completions, conformance, exchanges, init, keys, man, quickstart, reload, rollout, serve};
+use crate::verbs::{completions, conformance, exchanges, init, keys, man, prices, quickstart, reload, rollout, serve};
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
@@ -47,6 +47,9 @@ pub(crate) enum Verb {
     /// Say who may call which routes, and who may steer.
     #[command(subcommand)]
     Keys(keys::Verb),
+    /// See what calls cost, and bring price sheets in.
+    #[command(subcommand)]
+    Prices(prices::Verb),
     /// Move traffic from a baseline to a candidate, and back.
     #[command(subcommand)]
     Rollout(rollout::Verb),

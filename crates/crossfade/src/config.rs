@@ -1,9 +1,10 @@
-//! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text and the
-//! environment; it returns a config that cannot be wrong in itself, or every problem at once.
+//! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text, the
+//! environment and the price sheets the text names; it returns a config that cannot be wrong in itself, or every problem at once.
 
 mod calling;
 mod error;
 mod passthrough;
+mod prices;
 mod process;
 mod providers;
 mod reader;
@@ -20,7 +21,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gateway::prices::TargetPrices;
 use gateway::snapshot::Snapshot;
 use wire::private::Private;
 
@@ -32,7 +32,7 @@ pub(crate) use value::{duration as parse_duration, short as show_share, show_dur
 /// A whole resolved config.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Hash of the text it was resolved from; audit rows name it. Environment variables are not part of it.
+    /// Hash of the text it was resolved from and of the price sheets the text names; audit rows name it. Environment variables are not part of it.
     pub hash: String,
     /// Where applications connect.
     pub listen: SocketAddr,
@@ -124,7 +124,6 @@ pub(crate) fn places(source_name: &str, text: &str, environment: Environment<'_>
 }
 
 fn read(root: reader::Section<'_>, text: &str) -> Config {
-    let hash = value::hash(&[text]);
     let allow_unauthenticated = root.get("allow_unauthenticated").and_then(|item| item.boolean()).unwrap_or(false);
     let auth = process::auth(&root);
     let listen = process::listen(&root, auth.required || allow_unauthenticated);
@@ -141,22 +140,15 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let routes = targets::routes(&root, &targets, &workloads);
     let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
+    let (prices, sheets) = prices::read(&root, &targets);
+    let hash = value::hash(&std::iter::once(text).chain(sheets.iter().map(String::as_str)).collect::<Vec<_>>());
     root.finish();
     let kept = passthrough.targets.into_iter().map(|target| (target.name.clone(), target));
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();
     let passthrough = passthrough.routes;
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot = Arc::new(Snapshot {
-        hash: hash.clone(),
-        targets,
-        routes,
-        passthrough,
-        rollouts,
-        auth,
-        prices: TargetPrices::default(),
-        limits,
-        drain,
-    });
+    let snapshot =
+        Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, auth, prices, limits, drain });
     Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
 }
 

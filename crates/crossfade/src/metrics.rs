@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gateway::counters::Totals;
+use gateway::counters::{CostTotal, Totals};
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
 use gateway::targets::TargetStatus;
@@ -96,6 +96,7 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
         let samples: Vec<_> = values.iter().map(|(value, n)| (format!("{{{label}=\"{value}\"}}"), *n)).collect();
         family(&mut text, name, help, "counter", &samples);
     }
+    costs(&mut text, totals);
     let changes = totals.adaptations.iter().map(|(target, field, action, n)| {
         let (target, field) = (escaped(target), escaped(field));
         (format!("{{target=\"{target}\",field=\"{field}\",action=\"{action}\"}}"), *n)
@@ -103,6 +104,25 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
     let changes: Vec<_> = changes.collect();
     family(&mut text, "crossfade_adaptations_total", "Fields changed in requests on their way.", "counter", &changes);
     text
+}
+
+/// Dollars are exact: nine places behind the point.
+fn costs(text: &mut String, totals: &Totals) {
+    let name = "crossfade_cost_usd_total";
+    let help = "US dollars that attempts cost, shadow copies included, where the price is known.";
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter").unwrap_or_default();
+    for (target, cost) in &totals.costs {
+        let (target, usd) = (escaped(target), cost::decimal::dollars(cost.nanos));
+        writeln!(text, "{name}{{target=\"{target}\"}} {usd}").unwrap_or_default();
+    }
+    let samples = |n: fn(&CostTotal) -> u64| -> Vec<_> {
+        let sample = |(target, cost): (&String, &CostTotal)| (format!("{{target=\"{}\"}}", escaped(target)), n(cost));
+        totals.costs.iter().map(sample).collect()
+    };
+    let help = "Attempts whose cost is known.";
+    family(text, "crossfade_attempts_priced_total", help, "counter", &samples(|cost| cost.priced));
+    let help = "Attempts that were charged for at a price that is not known.";
+    family(text, "crossfade_attempts_unpriced_total", help, "counter", &samples(|cost| cost.unknown));
 }
 
 fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
@@ -149,9 +169,12 @@ mod tests {
         let mut totals = Totals { requests: 3, ..Totals::default() };
         totals.exchanges.insert("complete", 2);
         totals.adaptations.push(("a\"b".into(), "model".into(), "replaced", 1));
+        totals.costs.insert("gpt".into(), CostTotal { nanos: 2_450_000, priced: 2, unknown: 1 });
         let text = render(&totals, &ShadowTotals::default());
         for sample in [
             "crossfade_requests_total 3",
+            "crossfade_cost_usd_total{target=\"gpt\"} 0.00245",
+            "crossfade_attempts_unpriced_total{target=\"gpt\"} 1",
             "crossfade_exchanges_total{outcome=\"complete\"} 2",
             "crossfade_adaptations_total{target=\"a\\\"b\",field=\"model\",action=\"replaced\"} 1",
         ] {

@@ -7,6 +7,7 @@ pub(crate) mod exchanges;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod man;
+pub(crate) mod prices;
 pub(crate) mod quickstart;
 pub(crate) mod reload;
 pub(crate) mod rollout;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Serve(args) => serve::run(&place, &args, out),
         Verb::Conformance(args) => conformance::run(&place, &args, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
+        Verb::Prices(verb) => prices::run(&place, verb, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Rollout(verb) => rollout::run(&place, verb, out),

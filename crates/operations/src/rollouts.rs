@@ -4,7 +4,7 @@ use gateway::control::{ControlError, StoredState, Verb};
 use govern::Role;
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
-use store::{Database, RolloutRow, TransitionRow};
+use store::{ArmCost, Database, RolloutRow, TransitionRow};
 
 use crate::desk::{Actor, Desk, OperationError};
 
@@ -51,8 +51,20 @@ pub struct RolloutView {
     pub evidence_saved_at_us: Option<u64>,
     /// Numbers and words about the epoch it is in.
     pub explanation: Explanation,
+    /// What each arm cost in it.
+    #[serde(default)]
+    pub costs: ArmCosts,
     /// The last transitions, newest first.
     pub transitions: Vec<TransitionRow>,
+}
+
+/// What the arms of a rollout cost in its epoch, as far as it is in the store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmCosts {
+    /// Of the baseline.
+    pub baseline: ArmCost,
+    /// Of the candidate, copies included.
+    pub candidate: ArmCost,
 }
 
 /// Every rollout in the store, by name.
@@ -93,6 +105,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     let mut transitions = database.transitions(Some(name)).map_err(reading)?;
     transitions.reverse();
     transitions.truncate(LAST_TRANSITIONS);
+    let cost = |arm| database.arm_cost(name, stored.state.epoch, arm).map_err(reading);
+    let costs = ArmCosts { baseline: cost("baseline")?, candidate: cost("candidate")? };
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
     Ok(RolloutView {
         name: row.name.clone(),
@@ -103,6 +117,7 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         author: stored.state.author.clone(),
         policy_hash: stored.state.policy_hash.clone(),
         evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
+        costs,
         explanation: rollout::explain(&policy, &stored.state, &evidence, &Health::default(), now),
         transitions,
     })

@@ -119,6 +119,8 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     if let Some(idle) = section.get("idle_timeout").and_then(|item| item.duration()) {
         provider.idle_timeout = idle;
     }
+    // Read with the prices.
+    section.get("price");
     provider.timeouts = timeouts(section);
     provider.retries = calling::retries(section);
     provider.retry_budget = calling::retry_budget(section);

@@ -304,6 +304,55 @@ impl<'a> Item<'a> {
         self.problems.beside(path)
     }
 
+    /// Whether it is a map, or nothing, which is an empty one.
+    pub(crate) fn is_map(&self) -> bool {
+        self.node.is_nothing() || matches!(self.node.kind, Kind::Map(_))
+    }
+
+    /// The part of it that these steps lead to: a place in a list, or a key of a map. Where they lead nowhere, the last place
+    /// that is there.
+    pub(crate) fn inside<'s>(&self, steps: impl IntoIterator<Item = Result<usize, &'s str>>) -> Item<'a> {
+        let mut item = self.clone();
+        for step in steps {
+            let found = match (step, &item.node.kind) {
+                (Ok(idx), Kind::List(nodes)) => nodes.get(idx).map(|node| (node, format!("{}[{idx}]", item.path))),
+                (Err(name), Kind::Map(entries)) => {
+                    let entry = entries.iter().rev().find(|(key, _)| key.name == name);
+                    entry.map(|(_, node)| (node, join(&item.path, name)))
+                }
+                _ => None,
+            };
+            let Some((node, path)) = found else { break };
+            item = Item { node, path, problems: item.problems };
+        }
+        item
+    }
+
+    /// The node as a tree whose numbers are as they were written: a price is a decimal and stays one.
+    pub(crate) fn exact(&self) -> Option<cost::json::Json> {
+        use cost::json::Json;
+        let looks_numeric = |text: &str| {
+            text.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c)) && text.parse::<f64>().is_ok()
+        };
+        Some(match &self.node.kind {
+            _ if self.node.is_nothing() => Json::Object(Vec::new()),
+            Kind::Scalar { text, quoted } => match self.expanded(text)? {
+                text if *quoted => Json::String(text),
+                text if text == "true" || text == "false" => Json::Bool(text == "true"),
+                text if looks_numeric(&text) => Json::Number(text),
+                text => Json::String(text),
+            },
+            Kind::List(_) => Json::Array(self.list("values")?.iter().map(Item::exact).collect::<Option<_>>()?),
+            Kind::Map(entries) => {
+                let member = |(key, node): &'a (Key, Node)| {
+                    let item = Item { node, path: join(&self.path, &key.name), problems: self.problems };
+                    Some((key.name.clone(), item.exact()?))
+                };
+                Json::Object(entries.iter().map(member).collect::<Option<_>>()?)
+            }
+        })
+    }
+
     /// The node as JSON text: numbers, booleans and nothing as YAML 1.2 reads them.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         match &self.node.kind {

@@ -76,6 +76,8 @@ pub(crate) fn targets(root: &Section<'_>, providers: &Providers, prompts: &Named
 fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Option<Target> {
     let provider = section.need("provider").and_then(|item| providers.reference(&item));
     let model = section.need("model").and_then(|item| one_star(&item, item.string()));
+    // Read with the prices.
+    section.get("price");
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
     let parameters = parameters(&section);
     let translation = translation::read(&section);

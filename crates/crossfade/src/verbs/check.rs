@@ -4,6 +4,8 @@ mod calling;
 
 use std::fmt::Write as _;
 
+use cost::When;
+use gateway::prices::PricedBy;
 use gateway::snapshot::Target;
 use rollout::{Policy, StepPolicy};
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ fn facts(config: &Config) -> Value {
             "prompt_variant": target.prompt.as_ref().map(|prompt| &prompt.name),
             "kind": target.provider.capabilities.kind().as_str(), "capabilities": treated(target),
             "calling": calling::facts(target),
+            "price": price(config, target),
         });
         (target.name.clone(), facts)
     });
@@ -58,6 +61,17 @@ fn facts(config: &Config) -> Value {
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
     })
+}
+
+/// How calls of the target are priced now: the id of a row, or the vendor whose rows fit the model a request names.
+fn price(config: &Config, target: &Target) -> Option<String> {
+    match config.snapshot.prices.of.get(&target.name)? {
+        PricedBy::Tariff(tariff) => {
+            let row = tariff.row(When::from_us(super::time::now_us()), cost::sheet::STANDARD);
+            row.map(|row| row.id.to_string())
+        }
+        PricedBy::Vendor(vendor) => Some(format!("{vendor}/*")),
+    }
 }
 
 /// The capabilities that are treated, and how.
@@ -106,7 +120,8 @@ fn sections(config: &Config) -> String {
             let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
             let kind = provider.capabilities.kind().as_str().to_owned();
             let (name, provider) = (target.name.clone(), provider.name.clone());
-            vec![name, provider, target.model.clone(), place, kind, key.into(), prompt.into()]
+            let price = price(config, target).unwrap_or_else(|| "unknown".into());
+            vec![name, provider, target.model.clone(), place, kind, key.into(), prompt.into(), price]
         })
         .collect();
     let routes: Vec<Vec<String>> = config
@@ -119,7 +134,7 @@ fn sections(config: &Config) -> String {
             vec![route.name.clone(), route.target.clone(), fallback, workload, calling::route(route)]
         })
         .collect();
-    let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt"], &targets);
+    let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt", "price"], &targets);
     let routes = table(&["route", "target", "fallback", "workload", "calls"], &routes);
     let calls = calling::targets(&config.snapshot.targets);
     format!("\n{targets}\n{calls}\n{routes}")

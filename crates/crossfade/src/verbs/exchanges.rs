@@ -146,11 +146,23 @@ fn list(rows: &Value) -> String {
             text(&row["failure"]),
             ms(&row["time_to_first_token_us"]),
             ms(&row["duration_us"]),
+            usd(&row["cost"]),
         ]
     };
     let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
-    let headings =
-        ["id", "received (UTC)", "route", "arm", "served by", "status", "outcome", "failure", "ttft ms", "total ms"];
+    let headings = [
+        "id",
+        "received (UTC)",
+        "route",
+        "arm",
+        "served by",
+        "status",
+        "outcome",
+        "failure",
+        "ttft ms",
+        "total ms",
+        "cost $",
+    ];
     table(&headings, &rows)
 }
 
@@ -185,7 +197,11 @@ fn show(exchange: &Value) -> String {
             let shown = match name.as_str() {
                 at if at.ends_with("_at_us") => us_to_text(value.as_u64().unwrap_or(0)),
                 span if span.ends_with("_us") => format!("{} ms", ms(value)),
-                "usage" => counted(value),
+                "usage" => used(value),
+                "cost" => match value["row"].as_str() {
+                    Some(row) => format!("${} by {row}", usd(value)),
+                    None => usd(value),
+                },
                 _ => text(value),
             };
             page += &format!("{:<24} {shown}\n", name.trim_end_matches("_us"));
@@ -204,12 +220,27 @@ fn show(exchange: &Value) -> String {
             text(failure),
             ms(&attempt["time_to_first_token_us"]),
             ms(&attempt["duration_us"]),
+            usd(&attempt["cost"]),
+            text(&attempt["cost"]["row"]),
             if attempt["simulated"] == true { "simulated".into() } else { "-".into() },
         ]
     };
     let attempts: Vec<Vec<String>> = exchange["attempts"].as_array().into_iter().flatten().map(attempt).collect();
-    let headings =
-        ["#", "role", "arm", "target", "provider", "model", "status", "failure", "ttft ms", "total ms", "note"];
+    let headings = [
+        "#",
+        "role",
+        "arm",
+        "target",
+        "provider",
+        "model",
+        "status",
+        "failure",
+        "ttft ms",
+        "total ms",
+        "cost $",
+        "price row",
+        "note",
+    ];
     page += &format!("\n{}", table(&headings, &attempts));
     let change = |change: &Value| vec![text(&change["field"]), text(&change["action"]), text(&change["target"])];
     let changes: Vec<Vec<String>> = exchange["adaptations"].as_array().into_iter().flatten().map(change).collect();
@@ -222,6 +253,13 @@ fn show(exchange: &Value) -> String {
         }
     }
     page
+}
+
+/// What was used, without what was not.
+fn used(usage: &Value) -> String {
+    let is_there = |(_, value): &(&String, &Value)| value.as_u64() != Some(0);
+    let parts = usage.as_object().into_iter().flatten().filter(is_there);
+    counted(&Value::Object(parts.map(|(name, value)| (name.clone(), value.clone())).collect()))
 }
 
 /// Counts in words: `exchanges complete 402, failed 1; pending 0`.
@@ -243,6 +281,15 @@ fn text(value: &Value) -> String {
         Value::Null => "-".into(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+/// What it cost in dollars, or why that is not known; nothing when nothing was charged.
+fn usd(cost: &Value) -> String {
+    match (cost["nanos"].as_u64(), cost["unknown"].as_str()) {
+        (Some(nanos), _) => cost::decimal::dollars(nanos),
+        (None, Some(why)) => format!("unknown: {why}"),
+        (None, None) => "-".into(),
     }
 }
 

@@ -16,6 +16,7 @@ mod conformance;
 mod crash;
 mod exchanges;
 mod keys;
+mod prices;
 mod reload;
 mod rollouts;
 mod secrets;

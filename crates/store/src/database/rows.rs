@@ -162,6 +162,15 @@ pub struct ArmCost {
     pub nanos: u64,
 }
 
+impl ArmCost {
+    /// What a request cost on average, in nano-dollars, rounded half up; `None` while none has a known cost.
+    #[must_use]
+    pub fn mean_nanos(&self) -> Option<u64> {
+        let requests = std::num::NonZeroU64::new(self.requests)?;
+        Some(self.nanos.saturating_add(requests.get() / 2) / requests)
+    }
+}
+
 /// What a target cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetCost {

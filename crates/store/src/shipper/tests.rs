@@ -8,12 +8,12 @@ use wire::failure::FailureKind;
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{
-    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Endpoint, ExchangeOutcome, GapRecord,
-    OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
+    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, Endpoint, ExchangeOutcome,
+    GapRecord, OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
 };
 use wire::usage::Usage;
 
-use crate::database::{BodyKind, Database, ExchangeFilter};
+use crate::database::{ArmCost, BodyKind, Database, ExchangeFilter};
 use crate::journal::{Config, Journal};
 use crate::shipper::{Shipper, ShipperConfig};
 
@@ -308,4 +308,52 @@ fn a_replaced_journal_or_database_is_read_from_the_start() {
         drop((shipper, journal));
         std::fs::remove_dir_all(dir.path().join("journal")).unwrap();
     }
+}
+
+#[test]
+fn costs_are_added_up_once_by_arm_and_target() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    let charged = |number: u64, retry: u16, cost: Option<Charge>| {
+        let (Record::Request(request), Record::Answer(answer)) = (request(number), answer(number)) else { panic!() };
+        let attempts = vec![AttemptRecord { cost: cost.clone(), ..attempt(0, AttemptRole::Live) }];
+        [
+            Record::Request(RequestRecord { client_retry: retry, ..request }),
+            Record::Answer(AnswerRecord { attempts, cost, ..answer }),
+        ]
+    };
+    let priced = |nanos| Some(Charge::Priced { nanos, row: "shipped:acme/one#01234567".into() });
+    let unknown = Some(Charge::Unknown { why: "no_usage".into() });
+    for (number, retry, cost) in [(1, 0, priced(70)), (2, 1, priced(50)), (3, 0, unknown), (4, 0, None)] {
+        for record in charged(number, retry, cost) {
+            put(&journal, &record);
+            // An answer may be shipped long after its request.
+            assert!(number.is_multiple_of(2) || shipper.flush(LONG));
+        }
+    }
+    // What is in the journal twice is in the sums once.
+    charged(1, 0, priced(70)).iter().for_each(|record| put(&journal, record));
+    assert!(shipper.flush(LONG));
+    let cost = database.arm_cost("r", 3, "baseline").unwrap();
+    assert_eq!(cost, ArmCost { requests: 2, known: 2, unknown: 1, nanos: 120 });
+    assert_eq!(cost.mean_nanos(), Some(60));
+    assert_eq!(database.arm_cost("r", 3, "candidate").unwrap().mean_nanos(), None);
+    let targets = database.target_costs(0, 1).unwrap();
+    assert_eq!((targets.len(), targets[0].target.as_str(), &targets[0].sums), (1, "gpt", &cost));
+    let shown = database.show(id(1)).unwrap().unwrap().exchange.cost.unwrap();
+    assert_eq!((shown.nanos, shown.row.as_deref()), (Some(70), Some("shipped:acme/one#01234567")));
+}
+
+#[test]
+fn a_usage_with_more_to_it_is_read_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    let Record::Answer(answer) = answer(1) else { panic!() };
+    let usage = Some(Usage { input_tokens: 9, cache_write_tokens: 4, web_searches: 2, ..Usage::default() });
+    put(&journal, &request(1));
+    put(&journal, &Record::Answer(AnswerRecord { usage, ..answer }));
+    assert!(shipper.flush(LONG));
+    assert_eq!(database.show(id(1)).unwrap().unwrap().exchange.usage, usage);
 }

@@ -1,10 +1,10 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
-use operations::rollouts::RolloutView;
+use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::Status;
 use rollout::explain::{ArmView, Explanation, GateView, GuardKind, GuardView, Verdict};
 use stats::sketch::Quantiles;
-use store::TransitionRow;
+use store::{ArmCost, TransitionRow};
 
 use crate::config::{show_duration, show_share};
 use crate::out::table;
@@ -32,7 +32,7 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     } else {
         line(&mut page, &format!("verdict   {}", paint.verdict(facts.verdict)));
     }
-    section(&mut page, "arms", &arms(facts));
+    section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
     section(&mut page, "guards: proof of harm rolls back", &(guards(&facts.guards, paint) + &harm(facts)));
     section(&mut page, "shadow", &shadow(view));
@@ -124,11 +124,11 @@ fn saved(view: &RolloutView, now_us: u64) -> String {
     }
 }
 
-fn arms(facts: &Explanation) -> String {
+fn arms(facts: &Explanation, costs: &ArmCosts) -> String {
     let row = |arm: &ArmView| {
-        let (name, target) = match arm.arm {
-            rollout::Arm::Baseline => ("baseline", &facts.baseline),
-            rollout::Arm::Candidate => ("candidate", &facts.candidate),
+        let (name, target, cost) = match arm.arm {
+            rollout::Arm::Baseline => ("baseline", &facts.baseline, &costs.baseline),
+            rollout::Arm::Candidate => ("candidate", &facts.candidate, &costs.candidate),
         };
         let error = arm.rates.iter().find(|rate| rate.metric == rollout::Metric::Error);
         let n = error.map_or(0, |rate| rate.n);
@@ -140,11 +140,13 @@ fn arms(facts: &Explanation) -> String {
             n.to_string(),
             latency(arm.time_to_first_token),
             latency(arm.duration),
+            mean(cost),
             bad.collect::<Vec<_>>().join(", "),
         ]
     };
     let rows: Vec<Vec<String>> = facts.arms.iter().map(row).collect();
-    let headings = ["arm", "target", "units", "requests", "ttft p50/p95/p99 ms", "total p50/p95/p99 ms", "bad"];
+    let headings =
+        ["arm", "target", "units", "requests", "ttft p50/p95/p99 ms", "total p50/p95/p99 ms", "cost/request $", "bad"];
     table(&headings, &rows)
 }
 
@@ -264,6 +266,17 @@ fn next(view: &RolloutView) -> String {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
             format!("make `{candidate}` the target of route `{route}` in the config, and remove the rollout\n")
         }
+    }
+}
+
+/// What a request cost on average, and how many attempts are not in it because their price is not known.
+fn mean(cost: &ArmCost) -> String {
+    let mean = cost.mean_nanos().map(cost::decimal::dollars);
+    match (mean, cost.unknown) {
+        (Some(mean), 0) => mean,
+        (Some(mean), n) => format!("{mean} ({n} unknown)"),
+        (None, 0) => "-".to_owned(),
+        (None, _) => "unknown".to_owned(),
     }
 }
 

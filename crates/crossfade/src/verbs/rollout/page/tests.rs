@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use expect_test::expect_file;
-use operations::rollouts::RolloutView;
+use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::{
     Arm, Event, Evidence, Health, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, apply,
     explain,
 };
-use store::TransitionRow;
+use store::{ArmCost, TransitionRow};
 
 use super::render;
 
@@ -111,7 +111,9 @@ impl Case {
     fn check(self, expected: expect_test::ExpectFile) {
         let Case { policy, state, evidence, mut transitions, now } = self;
         transitions.truncate(5);
+        let cost = |requests, nanos, unknown| ArmCost { requests, known: requests, unknown, nanos };
         let view = RolloutView {
+            costs: ArmCosts { baseline: cost(400, 999_000_000, 0), candidate: cost(3, 1_000, 2) },
             name: state.name.clone(),
             route: "gpt-4o".into(),
             simulated: false,
