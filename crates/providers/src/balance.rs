@@ -16,6 +16,9 @@ pub const BOUND: f64 = 1.25;
 /// The replica to call, or `None` when none can be. `load` gives the calls under way at each of `ids`, `None` for one that
 /// cannot be called; `random` is any random number.
 pub fn choose(ids: &[u64], load: impl Fn(usize) -> Option<usize>, key: Option<u64>, random: u64) -> Option<usize> {
+    if ids.len() == 1 {
+        return load(0).map(|_| 0);
+    }
     let open = || (0..ids.len()).filter_map(|idx| Some((idx, load(idx)?)));
     let (n_open, n_calls) = open().fold((0_usize, 0), |(n, calls), (_, load)| (n + 1, calls + load));
     if n_open <= 1 {

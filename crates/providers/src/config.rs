@@ -335,6 +335,8 @@ mod tests {
         };
         assert!(!changed(|_| ()));
         assert!(!changed(|config| config.class = Class::SelfHosted));
+        assert!(!changed(|config| config.retry_budget.ratio = 0.5));
+        assert!(!changed(|config| config.retries.max_attempts = Some(9)));
         assert!(!changed(|config| config.timeouts.total = Duration::from_secs(1)));
         assert!(changed(|config| config.api_key = Some(Private::new("k".to_owned()))));
         assert!(changed(|config| config.base_url = BaseUrl::parse("http://h:2").unwrap()));

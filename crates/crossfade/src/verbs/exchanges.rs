@@ -207,41 +207,7 @@ fn show(exchange: &Value) -> String {
             page += &format!("{:<24} {shown}\n", name.trim_end_matches("_us"));
         }
     }
-    let attempt = |attempt: &Value| {
-        let failure = if attempt["dropped"].is_null() { &attempt["failure"] } else { &attempt["dropped"] };
-        vec![
-            text(&attempt["idx"]),
-            text(&attempt["role"]),
-            text(&attempt["arm"]),
-            text(&attempt["target"]),
-            text(&attempt["provider"]),
-            text(&attempt["model"]),
-            text(&attempt["status"]),
-            text(failure),
-            ms(&attempt["time_to_first_token_us"]),
-            ms(&attempt["duration_us"]),
-            usd(&attempt["cost"]),
-            text(&attempt["cost"]["row"]),
-            if attempt["simulated"] == true { "simulated".into() } else { "-".into() },
-        ]
-    };
-    let attempts: Vec<Vec<String>> = exchange["attempts"].as_array().into_iter().flatten().map(attempt).collect();
-    let headings = [
-        "#",
-        "role",
-        "arm",
-        "target",
-        "provider",
-        "model",
-        "status",
-        "failure",
-        "ttft ms",
-        "total ms",
-        "cost $",
-        "price row",
-        "note",
-    ];
-    page += &format!("\n{}", table(&headings, &attempts));
+    page += &format!("\n{}", attempts(exchange["attempts"].as_array().map_or(&[], Vec::as_slice)));
     let change = |change: &Value| vec![text(&change["field"]), text(&change["action"]), text(&change["target"])];
     let changes: Vec<Vec<String>> = exchange["adaptations"].as_array().into_iter().flatten().map(change).collect();
     if !changes.is_empty() {
@@ -260,6 +226,53 @@ fn used(usage: &Value) -> String {
     let is_there = |(_, value): &(&String, &Value)| value.as_u64() != Some(0);
     let parts = usage.as_object().into_iter().flatten().filter(is_there);
     counted(&Value::Object(parts.map(|(name, value)| (name.clone(), value.clone())).collect()))
+}
+
+/// Every call in a row of its own; the note says what it was made for.
+fn attempts(attempts: &[Value]) -> String {
+    let failure =
+        |attempt: &Value| text(if attempt["dropped"].is_null() { &attempt["failure"] } else { &attempt["dropped"] });
+    let row = |(idx, attempt): (usize, &Value)| {
+        let before = idx.checked_sub(1).and_then(|before| attempts.get(before)).map(failure);
+        let why = match (attempt["role"].as_str(), before) {
+            (Some("shadow"), _) | (_, None) => None,
+            (_, Some(before)) => Some(format!("after {before}")),
+        };
+        let simulated = (attempt["simulated"] == true).then(|| "simulated".to_owned());
+        let note: Vec<String> = why.into_iter().chain(simulated).collect();
+        vec![
+            text(&attempt["idx"]),
+            text(&attempt["role"]),
+            text(&attempt["arm"]),
+            text(&attempt["target"]),
+            text(&attempt["provider"]),
+            text(&attempt["model"]),
+            text(&attempt["status"]),
+            failure(attempt),
+            ms(&attempt["time_to_first_token_us"]),
+            ms(&attempt["duration_us"]),
+            usd(&attempt["cost"]),
+            text(&attempt["cost"]["row"]),
+            if note.is_empty() { "-".into() } else { note.join(", ") },
+        ]
+    };
+    let rows: Vec<Vec<String>> = attempts.iter().enumerate().map(row).collect();
+    let headings = [
+        "#",
+        "role",
+        "arm",
+        "target",
+        "provider",
+        "model",
+        "status",
+        "failure",
+        "ttft ms",
+        "total ms",
+        "cost $",
+        "price row",
+        "note",
+    ];
+    table(&headings, &rows)
 }
 
 /// Counts in words: `exchanges complete 402, failed 1; pending 0`.
@@ -296,4 +309,25 @@ fn usd(cost: &Value) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a duration of days is far below 2^53 microseconds")]
 fn ms(value: &Value) -> String {
     value.as_u64().map_or_else(|| "-".into(), |us| format!("{:.1}", us as f64 / 1000.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_call_says_what_it_was_made_for() {
+        let attempt =
+            |role: &str, failure: Option<&str>| json!({ "role": role, "failure": failure, "simulated": false });
+        let text = attempts(&[
+            attempt("replaced", Some("connect")),
+            attempt("live", Some("http_server_error")),
+            attempt("failover", None),
+            attempt("shadow", None),
+        ]);
+        let notes: Vec<_> = text.lines().map(|line| line.rsplit("  ").next().unwrap_or_default().trim()).collect();
+        assert_eq!(notes[notes.len() - 4..], ["-", "after connect", "after http_server_error", "-"], "{text}");
+    }
 }

@@ -173,7 +173,10 @@ pub(super) async fn open_pieces(
     (status, body): (StatusCode, ReplyBody),
 ) -> Result<Pieces, Failure> {
     let started = exchange.attempt.as_ref().map_or_else(Instant::now, |attempt| attempt.started);
-    let (worker, timeouts) = (Rc::clone(&exchange.worker), destination.provider.config().timeouts);
+    let (worker, mut timeouts) = (Rc::clone(&exchange.worker), destination.provider.config().timeouts);
+    if let Some(left) = exchange.left(Instant::now()) {
+        timeouts.first_token = timeouts.first_token.min(left);
+    }
     let pieces = guarded(exchange, Pieces::open(body, &worker.phase, (&timeouts, started))).await?;
     exchange.served = Some(Served::new(destination, status.as_u16()));
     Ok(pieces)

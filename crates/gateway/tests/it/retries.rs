@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use gateway::snapshot::Snapshot;
 use rollout::{Arm, Metric};
 use scripted::{Cut, Script, Upstream, chat_completion, chat_stream};
 
@@ -287,4 +288,22 @@ fn no_retry_outlives_the_callers_patience() {
     let answer = post_with(&gateway, &[("x-stainless-read-timeout", "0.2")], PLAIN);
     assert_eq!(answer.status, 502, "the provider's failure says more than the deadline");
     assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_reload_forgets_no_budget_and_no_breaker() {
+    let upstream = mostly_broken();
+    let gateway = Setup::to(&[&upstream]).calling_up_to(2).start();
+    let reload = || {
+        let mut snapshot = Snapshot::clone(&gateway.snapshot.load());
+        let route = snapshot.routes.get_mut("gpt-4o").unwrap();
+        std::sync::Arc::make_mut(route).workload = Some("other".to_owned());
+        gateway.snapshot.store(std::sync::Arc::new(snapshot));
+    };
+    for _ in 0..40 {
+        post(gateway.addr, PLAIN);
+        reload();
+    }
+    let n_calls = upstream.requests().len();
+    assert!(n_calls <= 48, "{n_calls} calls for 40 requests");
 }
