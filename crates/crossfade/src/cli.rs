@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::out::Format;
-use crate::verbs::{completions, conformance, exchanges, init, keys, man, prices, quickstart, reload, rollout, serve};
+use crate::verbs::{
+    completions, conformance, exchanges, import, init, keys, man, prices, quickstart, reload, rollout, serve,
+};
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
@@ -33,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Write a commented crossfade.yaml to start from.
     Init(init::Args),
+    /// Make a config from another gateway's, and say what became of each of its keys.
+    Import(import::Args),
     /// Check the config and print it as it is understood.
     Check,
     /// Run the gateway.

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod exchanges;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod man;
@@ -30,6 +31,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),
+        Verb::Import(args) => import::run(&args, out),
         Verb::Check => check::run(&place, out),
         Verb::Serve(args) => serve::run(&place, &args, out),
         Verb::Conformance(args) => conformance::run(&place, &args, out),

@@ -15,6 +15,7 @@ mod config;
 mod conformance;
 mod crash;
 mod exchanges;
+mod import;
 mod keys;
 mod prices;
 mod reload;

@@ -13,7 +13,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("clap_complete", &["crossfade"]),
     ("clap_mangen", &["crossfade"]),
     ("mimalloc", &["crossfade"]),
-    ("saphyr-parser", &["crossfade"]),
+    ("saphyr-parser", &["crossfade", "inventory"]),
     ("signal-hook", &["crossfade"]),
     ("tracing-subscriber", &["crossfade"]),
     ("jsonschema", &["schema"]),

@@ -1,0 +1,159 @@
+//! The same requests, sent to LiteLLM's own proxy (once, by `tests/oracles/litellm_routing.py`) and to the imported config:
+//! they arrive at the same hosts, for the same models, with the same keys, in the same order.
+
+use std::collections::BTreeMap;
+
+use scripted::{Received, Script, Upstream, chat_completion};
+use serde_json::{Value, json};
+
+use super::{environment, fixtures, import, run};
+use crate::parts::{CONFIG, House, post};
+
+/// The answer of a host, in the words of the dialect that the path is in. A host whose name begins with `down` answers 500.
+fn answer(request: &Received) -> Script {
+    let (host, path) = host_and_path(request);
+    if host.starts_with("down") {
+        return Script::error(500, "server_error", "down");
+    }
+    if path.ends_with("messages") {
+        let message = r#"{"id":"x","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
+        return Script::json(message);
+    }
+    if path.contains("/embeddings") || path.starts_with("embeddings") {
+        return Script::json(
+            r#"{"object":"list","model":"m","data":[{"object":"embedding","index":0,"embedding":[0.0]}],"usage":{"prompt_tokens":1,"total_tokens":1}}"#,
+        );
+    }
+    if path.ends_with("rerank") {
+        return Script::json(
+            r#"{"id":"x","results":[{"index":0,"relevance_score":0.5}],"meta":{"billed_units":{"search_units":1}}}"#,
+        );
+    }
+    Script::json(chat_completion("hi"))
+}
+
+fn host_and_path(request: &Received) -> (String, String) {
+    let path = request.path.trim_start_matches("/at/");
+    let (host, path) = path.split_once('/').unwrap_or((path, ""));
+    (host.to_owned(), path.split('?').next().unwrap_or_default().to_owned())
+}
+
+/// What arrived, in the words of the oracle.
+fn arrival(request: &Received) -> Value {
+    let (host, path) = host_and_path(request);
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    let deployment = path.split("openai/deployments/").nth(1).and_then(|rest| rest.split('/').next());
+    let bearer = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let key = request.header("x-api-key").or(request.header("api-key")).or(bearer).unwrap_or_default();
+    let model = deployment.map_or_else(|| body["model"].clone(), Value::from);
+    json!({ "at": host, "model": model, "key": key, "temperature": body["temperature"] })
+}
+
+/// The text with every address at this upstream, as the oracle does it.
+fn pointed(text: &str, upstream: &Upstream) -> String {
+    let base = format!("{}/at/", upstream.url());
+    let is_host = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("http") {
+        let scheme = ["https://", "http://"].into_iter().find(|scheme| rest[at..].starts_with(scheme));
+        let (before, after) = rest.split_at(at + scheme.map_or(4, str::len));
+        match scheme {
+            Some(scheme) if is_host(after) => {
+                out.push_str(&before[..before.len() - scheme.len()]);
+                out.push_str(&base);
+            }
+            _ => out.push_str(before),
+        }
+        rest = after;
+    }
+    out + rest
+}
+
+/// The values of the variables: addresses at the upstream, keys as the oracle had them.
+fn values(report: &Value, source: &str, upstream: &Upstream) -> BTreeMap<String, String> {
+    let mut values = environment(report);
+    for variable in report["environment"].as_array().unwrap() {
+        let name = variable["name"].as_str().unwrap();
+        if variable["kind"] == "url" {
+            values.insert(name.to_owned(), format!("{}/at/{name}/v1", upstream.url()));
+        }
+        if let Some(line) = variable["hint"].as_str().and_then(|hint| hint.split("on line ").nth(1)) {
+            let line = source.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap();
+            let secret = line.split("api_key:").nth(1).unwrap().split([',', '}']).next().unwrap();
+            values.insert(name.to_owned(), secret.trim().to_owned());
+        }
+    }
+    values
+}
+
+/// Imports an example, serves it, and sends what the oracle sent.
+fn check(name: &str, sent: &[Value]) {
+    let upstream = Upstream::with(answer);
+    let source = std::fs::read_to_string(fixtures("litellm").join(format!("{name}.yaml"))).unwrap();
+    let house = House::new(CONFIG);
+    let report = import(&house, &source, None);
+    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+    let values = values(&report, &source, &upstream);
+    // Who calls is not what this is about; the ports are any that are free.
+    let config = pointed(&config, &upstream).replace("auth: { required: true }", "");
+    house.write(&format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{config}"));
+    run(&house, &["check"], &values).exits(0);
+    let environment: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let gateway = house.serve_with(&environment);
+    for request in sent {
+        let (model, path) = (request["model"].as_str().unwrap(), request["path"].as_str().unwrap());
+        let n_before = upstream.requests().len();
+        let mut body = match path {
+            "embeddings" => json!({ "input": "x" }),
+            "rerank" => json!({ "query": "x", "documents": ["x"] }),
+            _ => json!({ "messages": [{ "role": "user", "content": "x" }] }),
+        };
+        body["model"] = model.into();
+        let answer = post(gateway.data, &format!("/v1/{path}"), &body.to_string());
+        let arrived: Vec<Value> = upstream.requests()[n_before..].iter().map(arrival).collect();
+        let context = format!("{name} {model}\n{config}\n{answer:?}");
+        if is_lost(&report, &source, model) {
+            // What is not carried over is not served, unless by a pattern that the report names.
+            assert!(
+                answer.status == 404
+                    || config.contains(&format!("`{model}`, which is not carried over, comes here too")),
+                "{context}"
+            );
+            continue;
+        }
+        if let Some(spread) = request["spread"].as_array() {
+            assert!(arrived.len() == 1 && spread.contains(&arrived[0]), "{arrived:?} is none of {spread:?}\n{context}");
+        } else {
+            assert_eq!(Value::from(arrived), request["arrived"], "{context}");
+        }
+        assert_eq!(answer.status == 200, request["answered"] == true, "{context}");
+    }
+}
+
+/// Whether the report says that no deployment called so is carried over.
+fn is_lost(report: &Value, source: &str, model: &str) -> bool {
+    let named = |key: &Value| {
+        let path = key["key"].as_str().unwrap_or_default();
+        let line = source.lines().nth(usize::try_from(key["line"].as_u64().unwrap()).unwrap() - 1).unwrap();
+        path.ends_with("].model_name")
+            && line.split('#').next().unwrap().trim_end_matches(['"', '\'', ' ']).ends_with(model)
+    };
+    let mut named = report["keys"].as_array().unwrap().iter().filter(|key| named(key)).peekable();
+    named.peek().is_some() && named.all(|key| key["outcome"] == "unsupported")
+}
+
+fn oracle() -> BTreeMap<String, Vec<Value>> {
+    let text = std::fs::read_to_string(fixtures("litellm/routing.json")).unwrap();
+    let all: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+    all.into_iter().filter_map(|(name, of)| Some((name, of["requests"].as_array()?.clone()))).collect()
+}
+
+#[test]
+fn requests_arrive_where_litellms_own_router_sends_them() {
+    let oracle = oracle();
+    assert!(oracle.len() == 23, "the oracle answered for {} examples", oracle.len());
+    for (name, sent) in &oracle {
+        check(name, sent);
+    }
+}

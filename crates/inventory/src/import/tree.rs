@@ -1,0 +1,227 @@
+//! A foreign config as one tree, whatever it was written in. Every node knows its line, its key path and, when it holds a
+//! value, its place in the list of everything that has to be accounted for.
+
+pub(crate) mod yaml;
+
+use super::Unreadable;
+
+/// Nodes in one file, aliases expanded; a file beyond this is an attack or a mistake.
+pub(crate) const MAX_NODES: usize = 200_000;
+/// Nesting of one file.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// A place in the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    /// Where it is: its key when it has one, else itself.
+    pub place: Place,
+    /// Its key path, `model_list[0].litellm_params.model`.
+    pub path: String,
+    /// What it is.
+    pub value: Value,
+    /// Its number among the leaves, when it is one: a scalar or an empty container.
+    leaf: usize,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    /// `null`, `~`, or a key with nothing after it.
+    Nothing,
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A number, as it was written but for underscores.
+    Number(String),
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order written, each key once.
+    Map(Vec<(String, Node)>),
+}
+
+impl PartialEq for Node {
+    /// Equal values, wherever they stand.
+    fn eq(&self, other: &Node) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Node {
+    /// A node that has no path yet.
+    pub(crate) fn new(place: Place, value: Value) -> Node {
+        Node { place, path: String::new(), value, leaf: usize::MAX }
+    }
+
+    /// The value under `key` of a map.
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.entries().iter().find(|(name, _)| name == key).map(|(_, node)| node)
+    }
+
+    /// The value below these keys.
+    pub(crate) fn at(&self, keys: &[&str]) -> Option<&Node> {
+        keys.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The entries of a map; none of anything else.
+    pub(crate) fn entries(&self) -> &[(String, Node)] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    pub(crate) fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list, or the one value that stands in its place.
+    pub(crate) fn one_or_more(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            Value::Nothing | Value::Map(_) => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// A text that says something.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) if !text.trim().is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text, number or boolean as text.
+    pub(crate) fn word(&self) -> Option<&str> {
+        match &self.value {
+            Value::Number(text) => Some(text),
+            Value::Boolean(true) => Some("true"),
+            Value::Boolean(false) => Some("false"),
+            _ => self.text(),
+        }
+    }
+
+    /// A number, in quotes or not.
+    pub(crate) fn number(&self) -> Option<f64> {
+        let text = match &self.value {
+            Value::Number(text) | Value::Text(text) => text,
+            _ => return None,
+        };
+        text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// `true` or `false`, in quotes or not.
+    pub(crate) fn boolean(&self) -> Option<bool> {
+        match &self.value {
+            Value::Boolean(boolean) => Some(*boolean),
+            Value::Text(text) => text.to_lowercase().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Calls `visit` with every leaf below and including this node.
+    pub(crate) fn each_leaf<'n>(&'n self, visit: &mut dyn FnMut(usize, &'n Node)) {
+        match &self.value {
+            Value::List(items) if !items.is_empty() => items.iter().for_each(|item| item.each_leaf(visit)),
+            Value::Map(entries) if !entries.is_empty() => entries.iter().for_each(|(_, node)| node.each_leaf(visit)),
+            _ => visit(self.leaf, self),
+        }
+    }
+}
+
+/// A whole file.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    /// Its root, a map.
+    pub root: Node,
+    /// What was written and then written again under the same key, each with the line of the last.
+    pub overwritten: Vec<(Node, usize)>,
+    /// Key path and place of every leaf, by number.
+    pub leaves: Vec<(String, Place)>,
+}
+
+impl Tree {
+    /// Numbers the leaves of `root` and gives every node its path; of a key that comes twice the last counts.
+    ///
+    /// # Errors
+    /// When the file is not a map.
+    pub(crate) fn new(mut root: Node) -> Result<Tree, Unreadable> {
+        if root.value == Value::Nothing {
+            root.value = Value::Map(Vec::new());
+        }
+        if !matches!(root.value, Value::Map(_)) {
+            return Err(Unreadable::at(root.place, "expected a map of settings at the top of the file"));
+        }
+        let mut overwritten = Vec::new();
+        let mut leaves = Vec::new();
+        number(&mut root, String::new(), &mut leaves, &mut overwritten);
+        Ok(Tree { root, overwritten, leaves })
+    }
+}
+
+fn number(node: &mut Node, path: String, leaves: &mut Vec<(String, Place)>, overwritten: &mut Vec<(Node, usize)>) {
+    match &mut node.value {
+        Value::List(items) if !items.is_empty() => {
+            for (idx, item) in items.iter_mut().enumerate() {
+                number(item, format!("{path}[{idx}]"), leaves, overwritten);
+            }
+        }
+        Value::Map(entries) if !entries.is_empty() => {
+            for (early, last_line) in split_off_duplicates(entries) {
+                let (name, mut early) = early;
+                // What was overwritten inside it too is as gone as the rest of it.
+                number(&mut early, join(&path, &name), leaves, overwritten);
+                overwritten.push((early, last_line));
+            }
+            for (name, entry) in entries {
+                number(entry, join(&path, name), leaves, overwritten);
+            }
+        }
+        _ => {
+            node.leaf = leaves.len();
+            leaves.push((path.clone(), node.place));
+        }
+    }
+    node.path = path;
+}
+
+fn split_off_duplicates(entries: &mut Vec<(String, Node)>) -> Vec<((String, Node), usize)> {
+    let mut last: std::collections::HashMap<String, (usize, usize)> = std::collections::HashMap::new();
+    for (idx, (name, node)) in entries.iter().enumerate() {
+        last.insert(name.clone(), (idx, node.place.line));
+    }
+    if last.len() == entries.len() {
+        return Vec::new();
+    }
+    let mut early = Vec::new();
+    let mut kept = Vec::with_capacity(last.len());
+    for (idx, entry) in std::mem::take(entries).into_iter().enumerate() {
+        match last.get(&entry.0) {
+            Some((last_idx, line)) if *last_idx != idx => early.push((entry, *line)),
+            _ => kept.push(entry),
+        }
+    }
+    *entries = kept;
+    early
+}
+
+/// `path.key`, the key in quotes when it could be misread.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    let plain = !key.is_empty() && !key.contains(['.', ' ', '[', ']', '"']);
+    let key = if plain { key.to_owned() } else { format!("\"{key}\"") };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
