@@ -1,4 +1,5 @@
-//! Who may call and who may change what: keys, what they may do, and the table of them that requests are held against.
+//! Who may call, how much, and who may change what: keys, what they may do, the table of them that requests are held against,
+//! and the accounts of what was used.
 //!
 //! A key's text is shown once and kept nowhere; its SHA-256 is in the store and, with what the key may do, in a
 //! [`KeyTable`] in memory. The [`Keeper`] replaces that table when the store changes. Nothing here is awaited by a request.
@@ -6,6 +7,7 @@
 mod credential;
 mod keeper;
 mod key;
+pub mod limits;
 mod network;
 mod registry;
 mod role;
