@@ -86,6 +86,7 @@ pub const ROUTES: &[Route] = &[
     get("/api/keys/{key}/history", |call| json(&operations::keys::history(&call.desk.reader(), Some(call.name()))?)),
     post("/api/keys", Role::Admin, create_key),
     post("/api/keys/{key}/rotate", Role::Admin, rotate_key),
+    post("/api/keys/{key}/limit", Role::Admin, limit_key),
     post("/api/keys/{key}/revoke", Role::Admin, revoke_key),
     post("/api/reload", Role::Admin, reload),
     get("/api/simulated/{provider}", |call| json(&operations::simulated::knobs(call.desk, call.name())?)),
@@ -153,6 +154,12 @@ fn rotate_key(call: &Call<'_>) -> Answer {
     let mut request: operations::keys::RotationRequest = call.read()?;
     let actor = call.actor(request.actor.take());
     json(&operations::keys::rotate(call.keys(), &actor, call.name(), request)?)
+}
+
+fn limit_key(call: &Call<'_>) -> Answer {
+    let mut request: operations::keys::LimitsRequest = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::keys::limit(call.keys(), &actor, call.name(), &request)?)
 }
 
 fn revoke_key(call: &Call<'_>) -> Answer {

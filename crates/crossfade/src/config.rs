@@ -1,6 +1,7 @@
 //! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text, the
 //! environment and the price sheets the text names; it returns a config that cannot be wrong in itself, or every problem at once.
 
+mod allowances;
 mod calling;
 mod error;
 mod passthrough;
@@ -138,6 +139,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let targets = targets::targets(&root, &providers, &prompts);
     let workloads = rollouts::workloads(&root);
     let routes = targets::routes(&root, &targets, &workloads);
+    let tenants = allowances::tenants(&root);
     let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
     let (prices, sheets) = prices::read(&root, &targets);
@@ -147,8 +149,18 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();
     let passthrough = passthrough.routes;
     let routes = routes.found.into_iter().filter_map(|(name, route)| Some((name, Arc::new(route?.route)))).collect();
-    let snapshot =
-        Arc::new(Snapshot { hash: hash.clone(), targets, routes, passthrough, rollouts, auth, prices, limits, drain });
+    let snapshot = Arc::new(Snapshot {
+        hash: hash.clone(),
+        targets,
+        routes,
+        passthrough,
+        rollouts,
+        auth,
+        tenants,
+        prices,
+        limits,
+        drain,
+    });
     Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
 }
 

@@ -35,6 +35,14 @@ impl Principal {
         }
     }
 
+    /// The key, when it is one of ours.
+    pub(crate) fn key(&self) -> Option<&Arc<Key>> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Nobody | Self::Unverified(_) => None,
+        }
+    }
+
     /// Whose request it is, when the key says so: then no header says otherwise.
     pub(crate) fn tenant(&self) -> Option<&str> {
         match self {

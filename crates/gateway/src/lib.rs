@@ -11,6 +11,7 @@ pub mod snapshot;
 mod accept;
 mod adapt;
 mod admit;
+mod allowance;
 mod answer;
 mod asked;
 mod assign;

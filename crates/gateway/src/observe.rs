@@ -68,6 +68,10 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::Forbidden
             | FailureKind::CallerDeadline
             | FailureKind::Recovering
+            | FailureKind::RequestLimit
+            | FailureKind::TokenLimit
+            | FailureKind::ConcurrencyLimit
+            | FailureKind::BudgetLimit
     )
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use govern::limits::Standing;
 use http::header::{ALLOW, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Version};
@@ -24,7 +25,7 @@ use crate::refuse::Manner;
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
-use crate::{admit, assign, authenticate, call, parse, record, refuse, relay, resolve};
+use crate::{admit, allowance, assign, authenticate, call, parse, record, refuse, relay, resolve};
 
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(
@@ -43,7 +44,16 @@ pub(crate) async fn serve(
         _ => authenticate(&worker, from, &head.headers),
     };
     let mut response = match principal {
-        Ok(principal) => answer(&worker, place, principal, (&head, body)).await,
+        Ok(principal) => {
+            let key = principal.key().cloned();
+            let mut response = answer(&worker, place, principal, (&head, body)).await;
+            if let Some(key) = key {
+                let prepared = worker.prepared();
+                let (accounts, snapshot) = (&worker.deps.accounts, &prepared.snapshot);
+                allowance::show_unless_shown(response.headers_mut(), accounts, snapshot, &key);
+            }
+            response
+        }
         Err(refusal) => {
             parse::discard(body).await;
             refused(&worker, new_id(&worker), &refusal)
@@ -126,18 +136,31 @@ async fn exchange(
         Ok(route) => Arc::clone(route),
         Err(refusal) => return refused(worker, id, &refusal),
     };
+    let asked = (&*route, &*request);
+    let allowance = match allowance::admit(&worker.deps.accounts, &prepared.snapshot, &principal, asked, arrival) {
+        Ok(allowance) => allowance,
+        Err(over) => return showing(refused(worker, id, &over.refusal), &over.standing),
+    };
+    let standing = allowance.standing;
     let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
-    let opening = Opening { id, arrival, principal, request, route, assignment, affinity };
+    let opening = Opening { id, arrival, principal, request, route, assignment, allowance, affinity };
     let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),
     };
-    match call::call(&mut exchange).await {
+    let response = match call::call(&mut exchange).await {
         Ok(opened) => relay::relay(exchange, opened).await,
         Err(dead) => relay::refuse(exchange, dead).await,
-    }
+    };
+    showing(response, &standing)
+}
+
+/// The answer with how its caller stands.
+fn showing(mut response: Response<Body>, standing: &Standing) -> Response<Body> {
+    allowance::show(response.headers_mut(), standing);
+    response
 }
 
 fn new_id(worker: &Worker) -> ExchangeId {

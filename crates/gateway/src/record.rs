@@ -17,6 +17,7 @@ use wire::record::{
 };
 use wire::usage::Usage;
 
+use crate::allowance::Allowance;
 use crate::assign::Assignment;
 use crate::authenticate::Principal;
 use crate::call::Attempt;
@@ -45,6 +46,7 @@ pub(crate) struct Opening {
     pub(crate) route: Arc<Route>,
     pub(crate) assignment: Option<Assignment>,
     pub(crate) affinity: Option<u64>,
+    pub(crate) allowance: Allowance,
 }
 
 /// When a request was there, by both clocks.
@@ -118,6 +120,8 @@ pub(crate) struct Exchange {
     pub(crate) n_calls: u32,
     /// A further call was wanted and a provider's budget for retries did not allow it.
     pub(crate) budget_spent: bool,
+    /// What of the caller's limits it holds.
+    pub(crate) allowance: Allowance,
     /// The attempt under way.
     pub(crate) attempt: Option<Attempt>,
     /// The attempts that ended.
@@ -154,7 +158,7 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment, affinity } = opening;
+    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity } = opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -181,6 +185,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         deadline,
         n_calls: 0,
         budget_spent: false,
+        allowance,
         attempt: None,
         attempts: Vec::with_capacity(1),
         adaptations: Vec::new(),
@@ -276,6 +281,7 @@ impl Exchange {
         }
         observe::exchange(self, outcome);
         let cost = Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()));
+        self.allowance.settle(&self.attempts, (finished, self.arrival.unix_us_at(finished)));
         let record = Record::Answer(AnswerRecord {
             id: self.id,
             finished_at_us: self.arrival.unix_us_at(finished),

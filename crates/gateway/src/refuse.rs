@@ -24,6 +24,8 @@ pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-crossfade-origi
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tells the official SDKs whether another try makes sense.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// How long to wait, in milliseconds.
+pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Says that the candidate answered because everything else had failed.
 pub(crate) const EMERGENCY: HeaderName = HeaderName::from_static("x-crossfade-emergency");
 
@@ -102,9 +104,10 @@ pub(crate) fn refusal(refusal: &Refusal, id: ExchangeId) -> Response<Body> {
     headers.insert(REQUEST_ID, id_value(id));
     headers.insert(ORIGIN, HeaderValue::from_static(refusal.origin.as_str()));
     if let Some(wait) = refusal.retry_after {
-        // Rounded up: whoever comes a moment too early is refused again.
-        let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
-        headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        // Rounded up, so that who waits that long has waited long enough. The official SDKs look at the milliseconds first.
+        let ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).max(1);
+        headers.insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));
+        headers.insert(RETRY_AFTER_MS, HeaderValue::from(ms));
     }
     if !refusal.may_retry {
         headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));

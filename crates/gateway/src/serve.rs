@@ -39,6 +39,8 @@ pub struct Deps {
     pub journal: store::Journal,
     /// The keys callers are held against.
     pub keys: Arc<ArcSwap<govern::KeyTable>>,
+    /// What callers have used of their limits.
+    pub accounts: Arc<govern::Accounts>,
     /// The limits on calls to providers, and the simulated servers.
     pub providers: Arc<providers::Shared>,
     /// Breakers, pauses and places of targets.

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub auth: Auth,
     /// What calls cost.
     pub prices: TargetPrices,
+    /// How much tenants may call, by name.
+    pub tenants: BTreeMap<String, govern::limits::Limits>,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.
@@ -161,6 +163,16 @@ pub struct Route {
     pub retries: RetryRules,
     /// The class of requests, if named.
     pub workload: Option<String>,
+    /// How much all callers together may call.
+    pub limits: govern::limits::Limits,
+}
+
+impl Route {
+    /// A route that does nothing but call one target.
+    #[must_use]
+    pub fn to(name: impl Into<String>, target: impl Into<String>) -> Route {
+        Route { name: name.into(), target: target.into(), ..Route::default() }
+    }
 }
 
 /// Who is asked for a key. The keys themselves are not config: see [`govern::KeyTable`].
@@ -168,6 +180,8 @@ pub struct Route {
 pub struct Auth {
     /// Every request must carry a key that is known. Without it a key that is not known is a name like any other.
     pub required: bool,
+    /// How much a key may call where it does not say so itself.
+    pub key_limits: govern::limits::Limits,
 }
 
 /// Size and time limits of the data listener.
@@ -190,6 +204,8 @@ pub struct Limits {
     pub hold_bytes: usize,
     /// Largest answer kept for the record, in bytes; the rest is counted and cut.
     pub max_recorded_answer: usize,
+    /// Tokens an answer is taken to have at most, where limits must know and the request does not say.
+    pub assumed_answer_tokens: u64,
 }
 
 impl Default for Limits {
@@ -203,6 +219,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(60),
             hold_bytes: 16 << 10,
             max_recorded_answer: 8 << 20,
+            assumed_answer_tokens: 1024,
         }
     }
 }

@@ -318,6 +318,7 @@ mod tests {
             prices: crate::prices::TargetPrices::default(),
             rollouts: BTreeMap::new(),
             auth: Auth::default(),
+            tenants: BTreeMap::new(),
             limits: Limits::default(),
             drain: Drain::default(),
         }

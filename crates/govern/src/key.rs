@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 use store::KeyRow;
 
+use crate::limits::Limits;
 use crate::network::{Network, NotANetwork};
 use crate::role::Role;
 use crate::text::KeyId;
@@ -26,6 +27,8 @@ pub struct KeySpec {
     pub role: Option<Role>,
     /// The networks it may be used from; none is anywhere.
     pub networks: BTreeSet<String>,
+    /// How much it may call.
+    pub limits: Limits,
 }
 
 /// The routes a key may call.
@@ -115,6 +118,8 @@ pub struct Key {
     pub name: String,
     /// What it may do.
     pub scope: Scope,
+    /// How much it may call.
+    pub limits: Limits,
     /// Whether it was revoked.
     pub is_revoked: bool,
     used: Arc<LastUse>,
@@ -132,6 +137,7 @@ impl Key {
             id: KeyId::stored(row.id.clone()),
             name: row.name.clone(),
             scope: Scope::of(&spec, row.expires_at_us)?,
+            limits: spec.limits,
             is_revoked: row.revoked_at_us.is_some(),
             used,
         })
@@ -186,7 +192,13 @@ mod tests {
     fn spec(role: Option<Role>, routes: &[&str], tenant: Option<&str>, networks: &[&str]) -> KeySpec {
         let names = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let routes = if routes == ["*"] { Routes::All } else { Routes::Only(names(routes)) };
-        KeySpec { routes, tenant: tenant.map(str::to_owned), role, networks: names(networks) }
+        KeySpec {
+            routes,
+            tenant: tenant.map(str::to_owned),
+            role,
+            networks: names(networks),
+            limits: Limits::default(),
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use account::{Account, Ask, Exceeded, LimitKind, Moment, Standing, Taken, Used};
 
 /// What a key, a tenant or a route may use. `None` is without limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests per minute; a minute's worth may come at once.

@@ -1,11 +1,14 @@
 //! Keys made, rotated and revoked: each change is one transaction with its audit row. Nobody grants more than he has.
 
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{AuditRow, Database, DatabaseError, KeyChangeError, KeyRow, SecretRow};
 
 use crate::key::{KeySpec, Scope};
+use crate::limits::Limits;
 use crate::text::{KeyId, KeyText};
 
 /// Longest name of a key or a tenant, in characters.
@@ -44,6 +47,35 @@ pub struct Rotation {
     pub end_previous: bool,
     /// Why, for the audit.
     pub reason: String,
+}
+
+/// Limits to change; what is `None` stays, and 0 is without limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsChange {
+    /// Requests per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests under way at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+}
+
+impl LimitsChange {
+    /// The limits after the change.
+    #[must_use]
+    pub fn apply(&self, limits: Limits) -> Limits {
+        let number = |change: Option<u64>, before| change.map_or(before, NonZeroU64::new);
+        Limits {
+            requests_per_minute: number(self.requests_per_minute, limits.requests_per_minute),
+            tokens_per_minute: number(self.tokens_per_minute, limits.tokens_per_minute),
+            concurrency: self.concurrency.map_or(limits.concurrency, NonZeroU32::new),
+            budget: limits.budget,
+        }
+    }
 }
 
 /// A key with a secret that was just made.
@@ -183,14 +215,7 @@ pub fn revoke(
         let mut row = before.ok_or_else(|| KeyError::NotFound(word.to_owned()))?;
         // A key that cannot be read opens nothing; anybody who may revoke may bury it.
         if let Ok(scope) = stored_scope(&row) {
-            // Where, when and for which routes the asker's own key is good is nothing that a leaked key should outlive.
-            let reach = Scope {
-                routes: scope.routes.clone(),
-                networks: Vec::new(),
-                expires_at_us: None,
-                ..asker.scope.clone()
-            };
-            covers(Asker { scope: &reach, ..asker }, &scope)?;
+            reaches(asker, &scope)?;
         }
         if row.revoked_at_us.is_some() {
             return Err(KeyError::Refused(format!("key `{}` is revoked already", row.name)));
@@ -202,16 +227,57 @@ pub fn revoke(
     database.change_key(&id, change).map_err(|error| unsaved("revoke the key", error))
 }
 
+/// Changes how much a key may call. `word` is an id or a name.
+///
+/// # Errors
+/// When there is no such key, it is revoked, it is above the asker's role or another tenant's, or it cannot be saved.
+pub fn limit(
+    database: &Database,
+    asker: Asker<'_>,
+    word: &str,
+    (change, reason): (LimitsChange, &str),
+    now_us: u64,
+) -> Result<KeyRow, KeyError> {
+    let id = find(database, word)?;
+    let update = |before: Option<KeyRow>| {
+        let mut row = before.ok_or_else(|| KeyError::NotFound(word.to_owned()))?;
+        reaches(asker, &stored_scope(&row)?)?;
+        if row.revoked_at_us.is_some() {
+            return Err(KeyError::Refused(format!("key `{}` is revoked", row.name)));
+        }
+        let mut spec = stored_spec(&row)?;
+        spec.limits = change.apply(spec.limits);
+        row.spec_json = json!(spec).to_string();
+        let detail = json!({ "name": row.name, "limits": spec.limits });
+        let audit = audit(asker, "key.limit", &row.id, reason, &detail, now_us);
+        Ok((row, audit))
+    };
+    database.change_key(&id, update).map_err(|error| unsaved("change the limits of the key", error))
+}
+
+/// Whether the asker may take something from a key of this scope. Where, when and for which routes the asker's own key is good
+/// is nothing that a leaked key should outlive.
+fn reaches(asker: Asker<'_>, scope: &Scope) -> Result<(), KeyError> {
+    let reach =
+        Scope { routes: scope.routes.clone(), networks: Vec::new(), expires_at_us: None, ..asker.scope.clone() };
+    covers(Asker { scope: &reach, ..asker }, scope)
+}
+
 fn find(database: &Database, word: &str) -> Result<String, KeyError> {
     let found = database.find_key(word).map_err(|source| KeyError::Store { doing: "find the key", source })?;
     found.map(|row| row.id).ok_or_else(|| KeyError::NotFound(word.to_owned()))
 }
 
+fn stored_spec(row: &KeyRow) -> Result<KeySpec, KeyError> {
+    serde_json::from_str(&row.spec_json).map_err(|error| broken(row, &error.to_string()))
+}
+
 fn stored_scope(row: &KeyRow) -> Result<Scope, KeyError> {
-    let unreadable =
-        |what: String| KeyError::Refused(format!("what the store holds of key `{}` is broken: {what}", row.name));
-    let spec: KeySpec = serde_json::from_str(&row.spec_json).map_err(|error| unreadable(error.to_string()))?;
-    Scope::of(&spec, row.expires_at_us).map_err(|error| unreadable(error.to_string()))
+    Scope::of(&stored_spec(row)?, row.expires_at_us).map_err(|error| broken(row, &error.to_string()))
+}
+
+fn broken(row: &KeyRow, what: &str) -> KeyError {
+    KeyError::Refused(format!("what the store holds of key `{}` is broken: {what}", row.name))
 }
 
 fn covers(asker: Asker<'_>, scope: &Scope) -> Result<(), KeyError> {

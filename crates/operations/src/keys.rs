@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use govern::{Asker, Issued, Keeper, KeyError, KeySpec, KeyText, NewKey, Role, Rotation, Routes};
+use govern::limits::Limits;
+use govern::{Asker, Issued, Keeper, KeyError, KeySpec, KeyText, LimitsChange, NewKey, Role, Rotation, Routes};
 use serde::{Deserialize, Serialize};
 use store::{AuditRow, Database, KeyRow};
 use wire::private::Private;
@@ -59,6 +60,9 @@ pub struct Request {
     /// When it ends, Unix microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_us: Option<u64>,
+    /// How much it may call.
+    #[serde(default)]
+    pub limits: LimitsChange,
     /// A key that its holder has already, from wherever; its text is taken as it is.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed", deserialize_with = "hidden")]
     pub existing: Option<Private<String>>,
@@ -97,6 +101,21 @@ pub struct RotationRequest {
     pub reason: String,
 }
 
+/// Limits to change.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// Which, and to what.
+    #[serde(default)]
+    pub limits: LimitsChange,
+    /// Who asks, where the door does not know better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// How long the secret before stays good when nobody says.
 const OVERLAP_S: u64 = 86_400;
 
@@ -117,6 +136,8 @@ pub struct KeyView {
     pub role: Option<Role>,
     /// Where it may be used from; none is anywhere.
     pub networks: BTreeSet<String>,
+    /// How much it may call; what is `null` is as the config says, or without limit.
+    pub limits: Limits,
     /// When it was made, Unix microseconds.
     pub created_at_us: u64,
     /// Who made it.
@@ -194,6 +215,7 @@ pub fn create(keys: Keys<'_>, actor: &Actor, request: Request) -> Result<IssuedV
             tenant: request.tenant,
             role: request.role,
             networks: request.networks,
+            limits: request.limits.apply(Limits::default()),
         },
         expires_at_us: request.expires_at_us,
         existing,
@@ -232,6 +254,17 @@ pub fn rotate(
 pub fn revoke(keys: Keys<'_>, actor: &Actor, word: &str, reason: &str) -> Result<KeyView, OperationError> {
     actor.needs(Role::Admin)?;
     let row = govern::revoke(keys.database, asker(actor), word, reason, now_us())?;
+    keys.heed()?;
+    Ok(view(&row))
+}
+
+/// Changes how much a key may call. When this returns, a running gateway heeds it.
+///
+/// # Errors
+/// When the actor may not, there is no such key, it is revoked, or the store refuses.
+pub fn limit(keys: Keys<'_>, actor: &Actor, word: &str, request: &LimitsRequest) -> Result<KeyView, OperationError> {
+    actor.needs(Role::Admin)?;
+    let row = govern::limit(keys.database, asker(actor), word, (request.limits, &request.reason), now_us())?;
     keys.heed()?;
     Ok(view(&row))
 }
@@ -279,6 +312,7 @@ fn view(row: &KeyRow) -> KeyView {
         tenant: spec.tenant,
         role: spec.role,
         networks: spec.networks,
+        limits: spec.limits,
         created_at_us: row.created_at_us,
         created_by: row.created_by.clone(),
         expires_at_us: row.expires_at_us,

@@ -128,6 +128,14 @@ kinds! {
     RetryBudget = "retry_budget",
     /// The time that the caller waits for an answer is over.
     CallerDeadline = "caller_deadline",
+    /// Requests per minute of the caller's key, its tenant or the route are used up: no call was made.
+    RequestLimit = "request_limit",
+    /// Tokens per minute are: no call was made.
+    TokenLimit = "token_limit",
+    /// As many requests as allowed are under way: no call was made.
+    ConcurrencyLimit = "concurrency_limit",
+    /// The budget is spent, or would be: no call was made.
+    BudgetLimit = "budget_limit",
 }
 
 impl FailureKind {
@@ -140,7 +148,11 @@ impl FailureKind {
             | FailureKind::TooLarge
             | FailureKind::HttpClientError
             | FailureKind::Unauthenticated
-            | FailureKind::Forbidden => Origin::Caller,
+            | FailureKind::Forbidden
+            | FailureKind::RequestLimit
+            | FailureKind::TokenLimit
+            | FailureKind::ConcurrencyLimit
+            | FailureKind::BudgetLimit => Origin::Caller,
             FailureKind::Capacity
             | FailureKind::RetryBudget
             | FailureKind::RecordUnavailable
@@ -161,7 +173,11 @@ impl FailureKind {
             | FailureKind::HttpClientError
             | FailureKind::Internal
             | FailureKind::Unauthenticated
-            | FailureKind::Forbidden => Retry::Never,
+            | FailureKind::Forbidden
+            | FailureKind::RequestLimit
+            | FailureKind::TokenLimit
+            | FailureKind::ConcurrencyLimit
+            | FailureKind::BudgetLimit => Retry::Never,
             FailureKind::RecordUnavailable | FailureKind::ShuttingDown => Retry::After(Duration::from_secs(1)),
             _ => Retry::Elsewhere,
         }

@@ -2,6 +2,7 @@
 
 mod beyond;
 mod read;
+mod worst;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,6 +12,7 @@ use crate::record::Endpoint;
 use crate::scan::{Kind, ScanError};
 
 pub use read::{model_when_none_is_named, parse, parse_for};
+pub use worst::{answer_at_most, prompt_at_most};
 
 /// A member of the top level of a body, by place.
 #[derive(Debug, Clone, PartialEq, Eq)]

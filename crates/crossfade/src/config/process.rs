@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use gateway::snapshot::{Auth, Drain, Limits};
 
+use super::allowances;
 use super::reader::{Item, Section};
 use super::{Admin, Record, value};
 
@@ -15,8 +16,9 @@ const ADDRESS: &str = "an address such as `127.0.0.1:4000` or `[::]:4000`";
 pub(crate) fn auth(root: &Section<'_>) -> Auth {
     let section = root.section("auth");
     let required = section.get("required").and_then(|item| item.boolean()).unwrap_or(false);
+    let key_limits = allowances::limits(&section, "key_limits");
     section.finish();
-    Auth { required }
+    Auth { required, key_limits }
 }
 
 /// `listen`. Beyond loopback callers are asked for keys, or it is said that they are not.
@@ -113,6 +115,10 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
         write_timeout: duration("write_timeout").unwrap_or(defaults.write_timeout),
         hold_bytes: size("hold_bytes").unwrap_or(defaults.hold_bytes),
         max_recorded_answer: size("max_recorded_answer").unwrap_or(defaults.max_recorded_answer),
+        assumed_answer_tokens: section
+            .get("assumed_answer_tokens")
+            .and_then(|item| item.count(1, 1_000_000_000))
+            .unwrap_or(defaults.assumed_answer_tokens),
     };
     section.finish();
     limits

@@ -207,6 +207,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let panic = section.get("panic").and_then(|item| item.boolean()).unwrap_or(false);
     let retries = calling::retries(&section);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
+    let limits = super::allowances::limits(&section, "limits");
     section.finish();
     let target = target?.value;
     for (item, fallback) in &fallback {
@@ -218,6 +219,6 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
     let name = name.to_owned();
-    let route = Route { name, target, fallback: names, emergency_fallback, panic, retries, workload };
+    let route = Route { name, target, fallback: names, emergency_fallback, panic, retries, workload, limits };
     Some(RouteRead { route, fallback })
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
-use operations::keys::{KeyView, Keys, Request, RotationRequest};
+use operations::keys::{KeyView, Keys, LimitsRequest, Request, RotationRequest};
 use operations::{Actor, OperationError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,6 +35,15 @@ pub(crate) enum Verb {
     },
     /// Give a key a new secret and print it; the one before stays good for a while.
     Rotate(Rotate),
+    /// Change how much a key may call; what is not given stays.
+    Limit {
+        /// Its id or its name.
+        key: String,
+        #[command(flatten)]
+        limits: Limits,
+        #[command(flatten)]
+        who: Who,
+    },
     /// End a key for good. A running gateway refuses it from then on.
     Revoke {
         /// Its id or its name.
@@ -69,11 +78,34 @@ pub(crate) struct Create {
     /// When it ends, from now: `90d`.
     #[arg(long, value_name = "DURATION", value_parser = from_now)]
     expires: Option<u64>,
+    #[command(flatten)]
+    limits: Limits,
     /// Read from stdin a key its holder has already, and take it as it is.
     #[arg(long)]
     existing: bool,
     #[command(flatten)]
     who: Who,
+}
+
+/// How much a key may call. Where it does not say, `auth.key_limits` of the config does.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Limits {
+    /// Requests per minute; 0 is none of its own.
+    #[arg(long, value_name = "N")]
+    rpm: Option<u64>,
+    /// Tokens per minute, of prompts and answers; 0 is none of its own.
+    #[arg(long, value_name = "N")]
+    tpm: Option<u64>,
+    /// Requests under way at once; 0 is none of its own.
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+}
+
+impl Limits {
+    fn change(self) -> operations::LimitsChange {
+        let Limits { rpm, tpm, concurrency } = self;
+        operations::LimitsChange { requests_per_minute: rpm, tokens_per_minute: tpm, concurrency }
+    }
 }
 
 /// A rotation.
@@ -139,13 +171,14 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             Ok(Exit::Ok)
         }
         Verb::Rotate(rotate) => renew(&source, rotate, out),
+        Verb::Limit { key, limits, who } => limit(&source, &key, limits, &who, out),
         Verb::Revoke { key, who } => revoke(&source, &key, &who, out),
         Verb::History { key } => history(&source, key.as_deref(), out),
     }
 }
 
 fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
-    let Create { name, routes, tenant, role, network, expires, existing, who } = create;
+    let Create { name, routes, tenant, role, network, expires, limits, existing, who } = create;
     let request = Request {
         name,
         routes: routes.map(|names| names.into_iter().filter(|name| !name.is_empty()).collect()),
@@ -153,6 +186,7 @@ fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
         role: role.map(Into::into),
         networks: network.into_iter().collect::<BTreeSet<_>>(),
         expires_at_us: expires,
+        limits: limits.change(),
         existing: if existing { Some(from_stdin()?) } else { None },
         actor: Some(who.actor.clone()),
         reason: who.reason.clone(),
@@ -198,6 +232,18 @@ fn shown_once(issued: &Value, out: &Out) -> Result<Exit, Stop> {
     if issued["key"].is_string() {
         out.say("hint: this is the only time the key is shown; put it where its holder keeps secrets");
     }
+    Ok(Exit::Ok)
+}
+
+fn limit(source: &Source, key: &str, limits: Limits, who: &Who, out: &Out) -> Result<Exit, Stop> {
+    let request = LimitsRequest { limits: limits.change(), actor: Some(who.actor.clone()), reason: who.reason.clone() };
+    let body = serde_json::to_value(&request).map_err(Stop::failed)?;
+    let value = change(source, &format!("/api/keys/{}/limit", percent(key)), &body, |database| {
+        operations::keys::limit(Keys::stored(database), &owner(who), key, &request)
+    });
+    let value = value.map_err(unknown)?;
+    let view = read(&value)?;
+    out.answer(&value, || format!("key {} ({}): {}\n", view.name, view.id, shown_limits(&view)));
     Ok(Exit::Ok)
 }
 
@@ -263,6 +309,7 @@ fn page(view: &KeyView) -> String {
         ("tenant", view.tenant.clone().unwrap_or_else(|| "none".into())),
         ("role", view.role.map_or("none", operations::Role::as_str).to_owned()),
         ("networks", if networks.is_empty() { "any".into() } else { networks }),
+        ("limits", shown_limits(view)),
         ("made", format!("{} UTC by {}", us_to_text(view.created_at_us), view.created_by)),
         ("ends", view.expires_at_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),
         ("last used", view.last_used_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),
@@ -283,6 +330,19 @@ fn routes(view: &KeyView) -> String {
         _ if view.routes.contains("*") => "all".to_owned(),
         _ => view.routes.iter().cloned().collect::<Vec<_>>().join(", "),
     }
+}
+
+fn shown_limits(view: &KeyView) -> String {
+    let limits = &view.limits;
+    let parts: Vec<String> = [
+        limits.requests_per_minute.map(|n| format!("{n} requests per minute")),
+        limits.tokens_per_minute.map(|n| format!("{n} tokens per minute")),
+        limits.concurrency.map(|n| format!("{n} at once")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() { "as the config says".to_owned() } else { parts.join(", ") }
 }
 
 fn summary(view: &KeyView) -> String {

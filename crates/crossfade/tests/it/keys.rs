@@ -74,6 +74,29 @@ fn a_key_made_before_the_start_opens_and_its_life_is_told() {
 }
 
 #[test]
+fn how_much_a_key_may_call_is_said_at_its_making_by_the_config_and_later() {
+    let config = guarded().replace("required: true", "required: true, key_limits: { requests_per_minute: 3 }");
+    let house = House::new(&config.replace("workload: support }", "workload: support, limits: { concurrency: 9 } }"));
+    let (root, app) =
+        (make(&house, &["root", "--role", "admin"]), make(&house, &["app", "--rpm", "2", "--tpm", "100000"]));
+    let gateway = house.serve();
+    let first = chat(&gateway, &app);
+    assert_eq!((first.status, first.header("x-ratelimit-remaining-requests")), (200, Some("1")));
+    assert_eq!(first.header("x-ratelimit-limit-tokens"), Some("100000"));
+    assert_eq!((chat(&gateway, &app).status, chat(&gateway, &app).status), (200, 429));
+    assert_eq!(
+        chat(&gateway, &root).header("x-ratelimit-limit-requests"),
+        Some("3"),
+        "what it does not say, the config does"
+    );
+    let changed = gateway.run_as(&root, &["keys", "limit", "app", "--rpm", "5"]).exits(0);
+    assert!(changed.stdout.contains("5 requests per minute, 100000 tokens per minute"), "{}", changed.stdout);
+    assert_eq!(chat(&gateway, &app).header("x-ratelimit-remaining-requests"), Some("2"), "what was used stays used");
+    let metrics = request(gateway.admin, "GET", "/metrics", &[("api-key", &root)], "").body;
+    assert!(metrics.contains("crossfade_refused_total{failure=\"request_limit\"} 1"), "{metrics}");
+}
+
+#[test]
 fn an_application_keeps_the_key_it_has() {
     let house = House::new(&guarded());
     let theirs = "sk-canary-of-the-application-0123456789";

@@ -130,6 +130,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         prices: crate::prices::TargetPrices::default(),
         rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
         auth: Auth::default(),
+        tenants: Default::default(),
         limits: Limits::default(),
         drain: Drain::default(),
     }

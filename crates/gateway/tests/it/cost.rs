@@ -1,6 +1,5 @@
 //! What an exchange cost, on record.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::prices::{PricedBy, TargetPrices};
@@ -46,15 +45,8 @@ fn price(gateway: &Gateway, sheet: &str) {
     let old = gateway.snapshot.load_full();
     let by = |name: &String| (name.clone(), PricedBy::Vendor("acme".to_owned()));
     gateway.snapshot.store(Arc::new(Snapshot {
-        hash: String::new(),
-        targets: old.targets.clone(),
-        routes: old.routes.clone(),
-        passthrough: BTreeMap::new(),
-        rollouts: BTreeMap::new(),
-        auth: old.auth.clone(),
         prices: TargetPrices { all, of: old.targets.keys().map(by).collect() },
-        limits: old.limits.clone(),
-        drain: old.drain.clone(),
+        ..(*old).clone()
     }));
 }
 

@@ -247,18 +247,8 @@ fn other_endpoints_stay_with_the_routes_target_and_are_never_copied() {
 
 /// Swaps in a changed config.
 pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
-    let old = gateway.snapshot.load_full();
-    let mut new = Snapshot {
-        hash: "changed".to_owned(),
-        targets: old.targets.clone(),
-        routes: old.routes.clone(),
-        passthrough: old.passthrough.clone(),
-        prices: gateway::prices::TargetPrices::default(),
-        rollouts: old.rollouts.clone(),
-        auth: old.auth.clone(),
-        limits: old.limits.clone(),
-        drain: old.drain.clone(),
-    };
+    let mut new = (*gateway.snapshot.load_full()).clone();
+    new.hash = "changed".to_owned();
     change(&mut new);
     gateway.snapshot.store(Arc::new(new));
 }

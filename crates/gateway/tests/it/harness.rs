@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::serve::{Deps, Serving, Size, start};
 use gateway::snapshot::{Auth, Calling, Drain, Limits, Parameters, Route, Snapshot, Target};
-use govern::Keeper;
+use govern::{Accounts, Keeper};
 use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
 use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
 use scripted::Upstream;
@@ -28,6 +28,9 @@ pub struct Setup {
     pub auth: Auth,
     pub panic: bool,
     pub retries: RetryRules,
+    pub tenants: BTreeMap<String, govern::limits::Limits>,
+    /// Of the route `gpt-4o`.
+    pub route_limits: govern::limits::Limits,
     pub limits: Limits,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
@@ -51,6 +54,8 @@ impl Setup {
             auth: Auth::default(),
             panic: false,
             retries: RetryRules::default(),
+            tenants: BTreeMap::new(),
+            route_limits: govern::limits::Limits::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
@@ -111,6 +116,13 @@ impl Setup {
         self
     }
 
+    /// How much all callers together may call `gpt-4o`.
+    #[must_use]
+    pub fn route_limits(mut self, limits: govern::limits::Limits) -> Self {
+        self.route_limits = limits;
+        self
+    }
+
     pub fn start(self) -> Gateway {
         Gateway::start(self)
     }
@@ -159,6 +171,7 @@ pub struct Gateway {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     shipper: Mutex<Shipper>,
     pub keeper: Keeper,
+    pub accounts: Arc<Accounts>,
     /// Last, so that it is removed when nobody writes in it any more.
     pub dir: tempfile::TempDir,
 }
@@ -171,13 +184,12 @@ impl Gateway {
         let config = ShipperConfig { every: Duration::from_millis(5), ..ShipperConfig::default() };
         let shipper = Shipper::start(&journal, &database, config).unwrap();
         let route = Route {
-            name: "gpt-4o".to_owned(),
-            target: "a".to_owned(),
             fallback: setup.fallback,
             emergency_fallback: setup.emergency_fallback,
             panic: setup.panic,
             retries: setup.retries,
-            ..Route::default()
+            limits: setup.route_limits,
+            ..Route::to("gpt-4o", "a")
         };
         // One more route to each target alone, and called once: `to-a-directly` and so on.
         let once = RetryRules { max_attempts: Some(1), ..RetryRules::default() };
@@ -196,12 +208,15 @@ impl Gateway {
             prices: gateway::prices::TargetPrices::default(),
             rollouts: BTreeMap::new(),
             auth: setup.auth,
+            tenants: setup.tenants,
             limits: setup.limits,
             drain: setup.drain,
         };
         let keeper = Keeper::start(Database::open(dir.path().join("crossfade.db")).unwrap()).unwrap();
+        let accounts = Arc::new(Accounts::default());
         let deps = Deps {
             keys: keeper.table(),
+            accounts: Arc::clone(&accounts),
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
@@ -211,7 +226,7 @@ impl Gateway {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();
         let (addr, serving, shipper) = (serving.addr(), Arc::new(serving), Mutex::new(shipper));
-        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, keeper, dir }
+        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, keeper, accounts, dir }
     }
 
     /// Every exchange on record that ended, once there are `n`.

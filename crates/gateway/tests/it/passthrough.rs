@@ -144,14 +144,8 @@ fn a_reload_changes_new_requests_and_leaves_those_under_way_alone() {
     let route = Route { name: "renamed".to_owned(), target: "b".to_owned(), fallback: Vec::new(), ..Route::default() };
     gateway.snapshot.store(Arc::new(Snapshot {
         hash: "changed".to_owned(),
-        targets: old.targets.clone(),
         routes: [(route.name.clone(), Arc::new(route))].into(),
-        passthrough: old.passthrough.clone(),
-        prices: gateway::prices::TargetPrices::default(),
-        rollouts: old.rollouts.clone(),
-        auth: old.auth.clone(),
-        limits: old.limits.clone(),
-        drain: old.drain.clone(),
+        ..(*old).clone()
     }));
     assert_eq!(post(gateway.addr, PLAIN).status, 404);
     assert!(post(gateway.addr, &PLAIN.replace("gpt-4o", "renamed")).text().contains("from b"));

@@ -26,12 +26,7 @@ fn route(gateway: &Gateway, targets: Vec<Target>, routes: &[(&str, &str)]) {
         hash: "patterns".to_owned(),
         targets: targets.into_iter().map(|target| (target.name.clone(), Arc::new(target))).collect(),
         routes: routes.iter().map(route).collect(),
-        passthrough: old.passthrough.clone(),
-        prices: gateway::prices::TargetPrices::default(),
-        rollouts: old.rollouts.clone(),
-        auth: old.auth.clone(),
-        limits: old.limits.clone(),
-        drain: old.drain.clone(),
+        ..(*old).clone()
     }));
 }
 

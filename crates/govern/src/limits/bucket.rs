@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn limits_that_do_not_divide_a_minute_count_whole_units_too() {
-        for limit in [1, 7, 59, 61, 1_000_003, u64::MAX / UNIT as u64] {
+        for limit in [1, 7, 59, 61, 1_000_003, 1_000_000_000_000] {
             let mut bucket = Bucket::default();
             bucket.pour(1, limit, 9);
             assert_eq!(bucket.room(limit, 9), limit - 1, "{limit}");

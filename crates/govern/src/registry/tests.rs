@@ -26,7 +26,7 @@ impl House {
 
     fn create(&self, scope: &Scope, name: &str, spec: &str, now_us: u64) -> Result<Issued, KeyError> {
         // What a case does not name: every route, no tenant, no role, any network.
-        let mut whole = json!({ "routes": "all", "tenant": null, "role": null, "networks": [] });
+        let mut whole = json!({ "routes": "all", "tenant": null, "role": null, "networks": [], "limits": {} });
         let changed: serde_json::Map<String, serde_json::Value> = serde_json::from_str(spec).unwrap();
         whole.as_object_mut().unwrap().extend(changed);
         let new = NewKey { name: name.into(), spec: serde_json::from_value(whole).unwrap(), ..NewKey::default() };
@@ -66,7 +66,7 @@ fn a_key_opens_until_it_is_revoked_and_its_life_is_in_the_audit() {
         .map(|row| format!("{} {} {} `{}` {}\n", row.at_us, row.actor, row.action, row.reason, row.detail_json))
         .collect();
     expect![[r#"
-        10 ana key.create `` {"existing":false,"expires_at_us":null,"name":"app","spec":{"networks":[],"role":null,"routes":{"only":["gpt-4o"]},"tenant":"acme"}}
+        10 ana key.create `` {"existing":false,"expires_at_us":null,"name":"app","spec":{"limits":{"budget":null,"concurrency":null,"requests_per_minute":null,"tokens_per_minute":null},"networks":[],"role":null,"routes":{"only":["gpt-4o"]},"tenant":"acme"}}
         20 ana key.rotate `monthly` {"name":"app","previous_ends_at_us":25}
         30 ana key.revoke `left` {"name":"app"}
     "#]]
@@ -98,6 +98,27 @@ fn a_key_its_holder_has_already_is_taken_as_it_is_and_never_shown() {
     let again = create(&house.database, asker(&all), NewKey { name: "other".into(), ..new }, 12);
     assert!(matches!(again, Err(KeyError::Refused(_))), "{again:?}");
     assert!(!format!("{:?}", house.database.audit(None).unwrap()).contains("canary"));
+}
+
+#[test]
+fn limits_are_changed_one_by_one_and_zero_is_none() {
+    let (house, all) = (House::new(), unlimited());
+    house.create(&all, "app", r#"{"limits":{"requests_per_minute":60,"concurrency":4}}"#, 10).unwrap();
+    let change = |change: &str| {
+        let change: LimitsChange = serde_json::from_str(change).unwrap();
+        let row = limit(&house.database, asker(&all), "app", (change, "busy"), 20).unwrap();
+        serde_json::to_string(&stored_spec(&row).unwrap().limits).unwrap()
+    };
+    expect![[r#"{"requests_per_minute":60,"tokens_per_minute":900,"concurrency":4,"budget":null}"#]]
+        .assert_eq(&change(r#"{"tokens_per_minute":900}"#));
+    expect![[r#"{"requests_per_minute":null,"tokens_per_minute":900,"concurrency":5,"budget":null}"#]]
+        .assert_eq(&change(r#"{"requests_per_minute":0,"concurrency":5}"#));
+    let audit = house.database.audit(None).unwrap();
+    assert_eq!((audit.len(), audit[2].action.as_str(), audit[2].reason.as_str()), (3, "key.limit", "busy"));
+    revoke(&house.database, asker(&all), "app", "", 30).unwrap();
+    let id = audit[0].subject.trim_start_matches("key:");
+    let revoked = limit(&house.database, asker(&all), id, (LimitsChange::default(), ""), 40);
+    assert!(matches!(revoked, Err(KeyError::Refused(_))), "{revoked:?}");
 }
 
 #[test]
@@ -141,6 +162,8 @@ fn nobody_makes_or_takes_a_key_above_his_own() {
     let stolen = rotate(&house.database, asker(&acme), "root", &rotation, 20);
     assert!(matches!(stolen, Err(KeyError::Beyond { .. })), "{stolen:?}");
     assert!(matches!(revoke(&house.database, asker(&acme), "root", "", 20), Err(KeyError::Beyond { .. })));
+    let more = limit(&house.database, asker(&acme), "root", (LimitsChange::default(), ""), 20);
+    assert!(matches!(more, Err(KeyError::Beyond { .. })), "{more:?}");
     rotate(&house.database, asker(&acme), "acme-app", &rotation, 20).unwrap();
     let soon_over = Scope { expires_at_us: Some(100), ..acme };
     assert!(matches!(

@@ -11,7 +11,7 @@ fn row(id: &str, texts: &[&str]) -> KeyRow {
     KeyRow {
         id: id.into(),
         name: id.into(),
-        spec_json: r#"{"routes":"all","tenant":null,"role":null,"networks":[]}"#.into(),
+        spec_json: r#"{"routes":"all","tenant":null,"role":null,"networks":[],"limits":{}}"#.into(),
         created_at_us: 1,
         created_by: "ana".into(),
         expires_at_us: None,
@@ -72,7 +72,7 @@ fn an_end_a_revocation_and_a_network_are_heeded() {
     expiring.expires_at_us = Some(100);
     let revoked = KeyRow { revoked_at_us: Some(5), ..row("revoked", &["r"]) };
     let local = KeyRow {
-        spec_json: r#"{"routes":"all","tenant":null,"role":null,"networks":["127.0.0.0/8","::1"]}"#.into(),
+        spec_json: r#"{"routes":"all","tenant":null,"role":null,"networks":["127.0.0.0/8","::1"],"limits":{}}"#.into(),
         ..row("local", &["l"])
     };
     let table = table(&[expiring, revoked, local]);
@@ -100,9 +100,14 @@ fn a_key_is_held_against_the_table_of_the_moment() {
 #[test]
 fn a_key_that_cannot_be_read_opens_nothing_and_others_do() {
     let broken = |json: &str| KeyRow { spec_json: json.into(), ..row("broken", &["b"]) };
-    for json in
-        ["", "[]", "{}", r#"{"routes":"all","networks":["nowhere"]}"#, r#"{"routes":"all","networks":[],"unknown":1}"#]
-    {
+    for json in [
+        "",
+        "[]",
+        "{}",
+        r#"{"routes":"all","networks":[]}"#,
+        r#"{"routes":"all","networks":["nowhere"],"limits":{}}"#,
+        r#"{"routes":"all","networks":[],"limits":{},"unknown":1}"#,
+    ] {
         let table = table(&[broken(json), row("one", &["t"])]);
         assert_eq!(check(&table, "b"), Err(Denied::Unknown), "{json}");
         assert_eq!(check(&table, "t"), Ok("one".into()));

@@ -149,6 +149,10 @@ mod tests {
             recovering: 529 overloaded_error (api_error)
             retry_budget: 529 overloaded_error (api_error)
             caller_deadline: 504 timeout_error (api_error)
+            request_limit: 429 rate_limit_error (rate_limit_error)
+            token_limit: 429 rate_limit_error (rate_limit_error)
+            concurrency_limit: 429 rate_limit_error (rate_limit_error)
+            budget_limit: 402 billing_error (billing_error)
         "#]]
         .assert_eq(&table);
     }

@@ -122,6 +122,15 @@ impl Refusal {
         Refusal::by_caller(403, FailureKind::Forbidden, body)
     }
 
+    /// 429: a limit of the caller's is reached. `wait`: when there is room again; `never`: not even then for this request.
+    pub fn over_limit(kind: FailureKind, message: String, wait: Option<Duration>, never: bool) -> Refusal {
+        let mut refusal = Refusal::of(&Failure::new(kind, ""));
+        refusal.body.message = message.into();
+        refusal.retry_after = if never { None } else { wait };
+        refusal.may_retry = !never && kind != FailureKind::BudgetLimit;
+        refusal
+    }
+
     /// 404: there is nothing at this path.
     pub fn no_such_path(method: &str, path: &str) -> Refusal {
         let path: String = path.chars().take(256).collect();
@@ -215,14 +224,21 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         FailureKind::Unsupported => (400, INVALID_REQUEST, "The model does not support what the request asks for."),
         FailureKind::Unauthenticated => (401, INVALID_REQUEST, "This API key opens nothing any more."),
         FailureKind::Forbidden => (403, INVALID_REQUEST, "This API key does not have access to that."),
+        FailureKind::RequestLimit => (429, "requests", "The limit of requests per minute is reached."),
+        FailureKind::TokenLimit => (429, "tokens", "The limit of tokens per minute is reached."),
+        FailureKind::ConcurrencyLimit => (429, "requests", "As many requests as allowed are under way."),
+        FailureKind::BudgetLimit => (429, "insufficient_quota", "The budget is used up."),
     }
 }
 
 /// The code: the dialect's own word where it has one, else the metric label.
 const fn code(kind: FailureKind) -> &'static str {
     match kind {
-        FailureKind::RateLimited => "rate_limit_exceeded",
-        FailureKind::QuotaExhausted => "insufficient_quota",
+        FailureKind::RateLimited
+        | FailureKind::RequestLimit
+        | FailureKind::TokenLimit
+        | FailureKind::ConcurrencyLimit => "rate_limit_exceeded",
+        FailureKind::QuotaExhausted | FailureKind::BudgetLimit => "insufficient_quota",
         FailureKind::NotFound => "model_not_found",
         FailureKind::TooLarge => "request_too_large",
         FailureKind::Unauthenticated => "invalid_api_key",
@@ -304,6 +320,10 @@ mod tests {
             recovering: 503 server_error recovering provider retry 1 s
             retry_budget: 503 server_error retry_budget crossfade final -
             caller_deadline: 504 upstream_error caller_deadline provider retry -
+            request_limit: 429 requests rate_limit_exceeded caller final -
+            token_limit: 429 tokens rate_limit_exceeded caller final -
+            concurrency_limit: 429 requests rate_limit_exceeded caller final -
+            budget_limit: 429 insufficient_quota insufficient_quota caller final -
         "#]]
         .assert_eq(&table);
     }

@@ -1,0 +1,331 @@
+//! How much the caller may still call: what a request may come to is taken from the accounts of its key, its tenant and its
+//! route before anything is called, and what it came to is settled when it ends, however it ends.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use govern::limits::{Ask, Exceeded, LimitKind, Limits, Moment, Standing, Taken, Used};
+use govern::{Accounts, Key, Shared, Subject};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use wire::failure::FailureKind;
+use wire::openai::Refusal;
+use wire::record::AttemptRecord;
+use wire::request::{answer_at_most, prompt_at_most};
+
+use crate::authenticate::Principal;
+use crate::parse::Parsed;
+use crate::record::Arrival;
+use crate::snapshot::{Route, Snapshot};
+
+/// How long to wait for another request to end, when nobody knows.
+const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
+/// Bytes of a streamed answer per token when the provider did not say how many: an event with one token has 150 to 300.
+const STREAMED_BYTES_PER_TOKEN: u64 = 150;
+/// The same of a whole answer.
+const WHOLE_BYTES_PER_TOKEN: u64 = 4;
+
+/// What was taken for one request. Whatever drops it gives back what was not used.
+pub(crate) struct Allowance {
+    accounts: Arc<Accounts>,
+    held: [Option<Held>; 3],
+    /// How the tightest account stood after it.
+    pub(crate) standing: Standing,
+    worst: Worst,
+}
+
+struct Held {
+    account: Shared,
+    limits: Limits,
+    taken: Taken,
+}
+
+/// The most a request may come to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Worst {
+    prompt: u64,
+    answer: u64,
+    streamed: bool,
+}
+
+/// A request that is not let in, and how the tightest account stands.
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) standing: Standing,
+}
+
+/// Takes from every account with limits what `request` may come to, or nothing from any.
+pub(crate) fn admit(
+    accounts: &Arc<Accounts>,
+    snapshot: &Snapshot,
+    principal: &Principal,
+    (route, request): (&Route, &Parsed),
+    arrival: Arrival,
+) -> Result<Allowance, Box<Refused>> {
+    let mut allowance = Allowance {
+        accounts: Arc::clone(accounts),
+        held: [None, None, None],
+        standing: Standing::default(),
+        worst: Worst::default(),
+    };
+    let subjects = [
+        Some((Subject::Route(&route.name), route.limits)),
+        principal.key().map(|key| (Subject::Key(key.id.as_str()), key.limits.or(&snapshot.auth.key_limits))),
+        principal.tenant().and_then(|name| Some((Subject::Tenant(name), *snapshot.tenants.get(name)?))),
+    ];
+    let mut subjects: Vec<_> = subjects.into_iter().flatten().filter(|(_, limits)| !limits.is_empty()).collect();
+    // The key first: whoever has used up his own is told so, whatever others did.
+    subjects.sort_by_key(|(subject, _)| !matches!(subject, Subject::Key(_)));
+    if subjects.iter().any(|(_, limits)| limits.tokens_per_minute.is_some()) {
+        allowance.worst = Worst::of(request, snapshot.limits.assumed_answer_tokens);
+    }
+    let now = accounts.moment(arrival.at, arrival.unix_us);
+    let ask = Ask { tokens: allowance.worst.tokens(), nanos: 0 };
+    for (place, (subject, limits)) in allowance.held.iter_mut().zip(&subjects) {
+        let account = accounts.of(*subject);
+        let admitted = {
+            let mut account = account.lock();
+            let admitted = account.admit(limits, ask, now);
+            allowance.standing = allowance.standing.tighter(account.standing(limits, now));
+            admitted
+        };
+        match admitted {
+            Ok(taken) => *place = Some(Held { account, limits: *limits, taken }),
+            Err(exceeded) => {
+                let standing = allowance.standing;
+                allowance.undo(now);
+                return Err(Box::new(Refused { refusal: refusal(*subject, exceeded, ask), standing }));
+            }
+        }
+    }
+    Ok(allowance)
+}
+
+/// Says how the holder of `key` stands, on an answer that was given before it came to that.
+pub(crate) fn show_unless_shown(headers: &mut HeaderMap, accounts: &Accounts, snapshot: &Snapshot, key: &Key) {
+    if headers.contains_key(LIMIT_REQUESTS) || headers.contains_key(LIMIT_TOKENS) {
+        return;
+    }
+    let now = accounts.moment(Instant::now(), crate::live::now().0);
+    let own = Some((Subject::Key(key.id.as_str()), key.limits.or(&snapshot.auth.key_limits)));
+    let tenant = key.scope.tenant.as_deref();
+    let tenant = tenant.and_then(|name| Some((Subject::Tenant(name), *snapshot.tenants.get(name)?)));
+    let limited = [own, tenant].into_iter().flatten().filter(|(_, limits)| !limits.is_empty());
+    let standing = limited.fold(Standing::default(), |standing, (subject, limits)| {
+        standing.tighter(accounts.of(subject).lock().standing(&limits, now))
+    });
+    show(headers, &standing);
+}
+
+impl Allowance {
+    /// Settles by what the attempts came to.
+    pub(crate) fn settle(&mut self, attempts: &[AttemptRecord], now: (Instant, u64)) {
+        let tokens = attempts.iter().map(|attempt| self.worst.came_to(attempt)).sum();
+        self.give_back(Used { tokens, nanos: 0 }, self.accounts.moment(now.0, now.1));
+    }
+
+    fn give_back(&mut self, used: Used, now: Moment) {
+        for Held { account, limits, taken } in self.held.iter_mut().filter_map(Option::take) {
+            account.lock().settle(&limits, taken, used, now);
+        }
+    }
+
+    fn undo(&mut self, now: Moment) {
+        for Held { account, limits, taken } in self.held.iter_mut().filter_map(Option::take) {
+            account.lock().undo(&limits, taken, now);
+        }
+    }
+}
+
+impl Drop for Allowance {
+    /// Not settled: nothing was called.
+    fn drop(&mut self) {
+        if self.held.iter().any(Option::is_some) {
+            let now = self.accounts.moment(Instant::now(), crate::live::now().0);
+            self.give_back(Used::default(), now);
+        }
+    }
+}
+
+impl Worst {
+    fn of(request: &Parsed, assumed_answer: u64) -> Worst {
+        // A form holds files, not a prompt.
+        let prompt = if request.boundary.is_some() { 0 } else { prompt_at_most(&request.body) };
+        let answer = answer_at_most(&request.view, &request.body, request.n_choices(), assumed_answer);
+        Worst { prompt, answer, streamed: request.streamed() }
+    }
+
+    fn tokens(&self) -> u64 {
+        self.prompt.saturating_add(self.answer)
+    }
+
+    /// What an attempt came to: as the provider counted it, else by its bytes. One without an answer came to nothing.
+    fn came_to(&self, attempt: &AttemptRecord) -> u64 {
+        match attempt.usage {
+            Some(usage) => usage.input_tokens.saturating_add(usage.output_tokens),
+            None if attempt.answer_bytes == 0 || attempt.status.is_some_and(|status| status >= 400) => 0,
+            None => {
+                let per_token = if self.streamed { STREAMED_BYTES_PER_TOKEN } else { WHOLE_BYTES_PER_TOKEN };
+                self.prompt.saturating_add((attempt.answer_bytes / per_token).min(self.answer))
+            }
+        }
+    }
+}
+
+fn refusal(subject: Subject<'_>, exceeded: Exceeded, ask: Ask) -> Refusal {
+    let Exceeded { kind, limit, wait, never } = exceeded;
+    let whose = match subject {
+        Subject::Key(_) => "this API key".to_owned(),
+        Subject::Tenant(name) => format!("tenant `{name}`"),
+        Subject::Route(name) => format!("model `{name}`"),
+    };
+    let again = wait.map_or_else(String::new, |wait| format!(" Please try again in {}.", shown(wait)));
+    let (kind, message, wait) = match kind {
+        LimitKind::Requests => {
+            let message = format!("Rate limit reached for {whose} on requests per min: limit {limit}.{again}");
+            (FailureKind::RequestLimit, message, wait)
+        }
+        LimitKind::Tokens if never => {
+            let requested = ask.tokens;
+            let message = format!(
+                "Request too large for {whose} on tokens per min: limit {limit}, requested up to {requested}. \
+                 Send a shorter prompt or allow fewer tokens for the answer."
+            );
+            (FailureKind::TokenLimit, message, None)
+        }
+        LimitKind::Tokens => {
+            let requested = ask.tokens;
+            let message = format!(
+                "Rate limit reached for {whose} on tokens per min: limit {limit}, requested up to {requested}.{again}"
+            );
+            (FailureKind::TokenLimit, message, wait)
+        }
+        LimitKind::Concurrency => {
+            let message = format!("Rate limit reached for {whose} on requests at once: limit {limit}.");
+            (FailureKind::ConcurrencyLimit, message, Some(CONCURRENCY_WAIT))
+        }
+        LimitKind::Budget => {
+            let message = format!("The budget of {whose} is used up. Ask whoever runs the gateway.");
+            (FailureKind::BudgetLimit, message, None)
+        }
+    };
+    Refusal::over_limit(kind, message, wait, never)
+}
+
+const LIMIT_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-limit-requests");
+const REMAINING_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-requests");
+const RESET_REQUESTS: HeaderName = HeaderName::from_static("x-ratelimit-reset-requests");
+const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
+const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-remaining-tokens");
+const RESET_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-reset-tokens");
+
+/// Says how the caller stands. What a provider said of its own limits goes: it is about Crossfade's account there.
+pub(crate) fn show(headers: &mut HeaderMap, standing: &Standing) {
+    if standing.requests.is_none() && standing.tokens.is_none() {
+        return;
+    }
+    let theirs: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-ratelimit-")).cloned().collect();
+    for name in theirs {
+        headers.remove(name);
+    }
+    for (stands, limit, remaining, reset) in [
+        (standing.requests, LIMIT_REQUESTS, REMAINING_REQUESTS, RESET_REQUESTS),
+        (standing.tokens, LIMIT_TOKENS, REMAINING_TOKENS, RESET_TOKENS),
+    ] {
+        let Some((n, room, full_in)) = stands else { continue };
+        headers.insert(limit, HeaderValue::from(n));
+        headers.insert(remaining, HeaderValue::from(room));
+        if let Ok(value) = HeaderValue::try_from(shown(full_in)) {
+            headers.insert(reset, value);
+        }
+    }
+}
+
+/// A duration as OpenAI writes them: `12ms`, `1.5s`, `6m0s`, `1h2m3s`. Rounded up to milliseconds.
+fn shown(duration: Duration) -> String {
+    let ms = duration.as_nanos().div_ceil(1_000_000);
+    if ms < 1_000 {
+        return format!("{ms}ms");
+    }
+    let (hours, minutes, seconds, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    if hours > 0 {
+        write!(text, "{hours}h").unwrap_or_default();
+    }
+    if hours > 0 || minutes > 0 {
+        write!(text, "{minutes}m").unwrap_or_default();
+    }
+    let fraction = if rest == 0 { String::new() } else { format!(".{rest:03}").trim_end_matches('0').to_owned() };
+    write!(text, "{seconds}{fraction}s").unwrap_or_default();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        for (ns, text) in [
+            (0, "0ms"),
+            (1, "1ms"),
+            (12_000_000, "12ms"),
+            (999_000_001, "1s"),
+            (1_000_000_000, "1s"),
+            (8_640_000_000, "8.64s"),
+            (59_999_000_001, "1m0s"),
+            (360_000_000_000, "6m0s"),
+            (372_345_000_000, "6m12.345s"),
+            (3_723_000_000_000, "1h2m3s"),
+            (86_400_000_000_000, "24h0m0s"),
+        ] {
+            assert_eq!(shown(Duration::from_nanos(ns)), text, "{ns}");
+        }
+    }
+
+    #[test]
+    fn a_panic_gives_back_what_was_taken() {
+        let accounts = Arc::new(Accounts::default());
+        let account = accounts.of(Subject::Route("r"));
+        let limits = Limits { tokens_per_minute: 100.try_into().ok(), ..Limits::default() };
+        let now = accounts.moment(Instant::now(), 0);
+        let taken = account.lock().admit(&limits, Ask { tokens: 100, nanos: 0 }, now).unwrap();
+        assert_eq!((account.lock().in_flight(), account.lock().standing(&limits, now).tokens.unwrap().1), (1, 0));
+        let allowance = Allowance {
+            accounts,
+            held: [Some(Held { account: account.clone(), limits, taken }), None, None],
+            standing: Standing::default(),
+            worst: Worst::default(),
+        };
+        let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _held = allowance;
+            panic!("in the middle of a request");
+        }));
+        assert!(died.is_err());
+        assert_eq!((account.lock().in_flight(), account.lock().standing(&limits, now).tokens.unwrap().1), (0, 100));
+    }
+
+    #[test]
+    fn a_providers_own_limits_are_not_mixed_with_ours() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-remaining-tokens", HeaderValue::from(5));
+        headers.insert("x-request-id", HeaderValue::from(7));
+        let before = headers.clone();
+        show(&mut headers, &Standing::default());
+        assert_eq!(headers, before, "without limits of ours the provider's stay");
+        show(&mut headers, &Standing { requests: Some((60, 59, Duration::from_secs(1))), tokens: None });
+        let mut names: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value:?}")).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "x-ratelimit-limit-requests: \"60\"",
+                "x-ratelimit-remaining-requests: \"59\"",
+                "x-ratelimit-reset-requests: \"1s\"",
+                "x-request-id: \"7\"",
+            ]
+        );
+    }
+}
