@@ -112,7 +112,9 @@ fn how_a_caller_stands_is_on_every_answer() {
         Script::error(500, "server_error", "boom"),
         Script::json(chat_completion("x")).header("x-ratelimit-limit-tokens", "999"),
     ]);
-    let gateway = Setup::to(&[&bad]).keys_required().start();
+    let mut setup = Setup::to(&[&bad]).keys_required();
+    setup.retries.max_attempts = Some(1);
+    let gateway = setup.start();
     let key = gateway.key("app", spec(limits(100, 100_000, 0), None), None);
     let ask = |method: &str, path: &str, body: &str| {
         let mut connection = Connection::open(gateway.addr);
