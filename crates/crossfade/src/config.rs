@@ -28,7 +28,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, render};
-pub(crate) use value::{duration as parse_duration, short as show_share, show_duration};
+pub(crate) use value::{duration as parse_duration, nanodollars, short as show_share, show_duration};
 
 /// A whole resolved config.
 #[derive(Debug)]

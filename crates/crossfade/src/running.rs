@@ -80,7 +80,7 @@ impl Running {
         warn_without_keys(config, &keys);
         let deps = Deps {
             keys: keys.table(),
-            accounts: Arc::default(),
+            accounts: keys.accounts(),
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),

@@ -10,13 +10,15 @@ use govern::{Accounts, Key, Shared, Subject};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use wire::failure::FailureKind;
 use wire::openai::Refusal;
-use wire::record::AttemptRecord;
+use wire::record::{AttemptRecord, Charge};
 use wire::request::{answer_at_most, prompt_at_most};
 
 use crate::authenticate::Principal;
 use crate::parse::Parsed;
+use crate::prices::{Most, is_charged_for};
 use crate::record::Arrival;
 use crate::snapshot::{Route, Snapshot};
+use crate::worker::Worker;
 
 /// How long to wait for another request to end, when nobody knows.
 const CONCURRENCY_WAIT: Duration = Duration::from_secs(1);
@@ -32,6 +34,8 @@ pub(crate) struct Allowance {
     /// How the tightest account stood after it.
     pub(crate) standing: Standing,
     worst: Worst,
+    /// What was reserved, in each account.
+    ask: Ask,
 }
 
 struct Held {
@@ -56,32 +60,32 @@ pub(crate) struct Refused {
 
 /// Takes from every account with limits what `request` may come to, or nothing from any.
 pub(crate) fn admit(
-    accounts: &Arc<Accounts>,
+    worker: &Worker,
     snapshot: &Snapshot,
     principal: &Principal,
     (route, request): (&Route, &Parsed),
     arrival: Arrival,
 ) -> Result<Allowance, Box<Refused>> {
+    let accounts = &worker.deps.accounts;
+    let subjects = subjects(snapshot, principal, route);
+    let has = |limited: fn(&Limits) -> bool| subjects.iter().flatten().any(|(_, limits)| limited(limits));
+    let has_budget = has(|limits| limits.budget.is_some());
+    let worst = if has_budget || has(|limits| limits.tokens_per_minute.is_some()) {
+        Worst::of(request, snapshot.limits.assumed_answer_tokens)
+    } else {
+        Worst::default()
+    };
+    let nanos = if has_budget { worst.nanos(worker, snapshot, (route, request), arrival.unix_us) } else { Some(0) };
+    let ask = Ask { tokens: worst.tokens(), nanos: nanos.unwrap_or(0) };
     let mut allowance = Allowance {
         accounts: Arc::clone(accounts),
         held: [None, None, None],
         standing: Standing::default(),
-        worst: Worst::default(),
+        worst,
+        ask,
     };
-    let subjects = [
-        Some((Subject::Route(&route.name), route.limits)),
-        principal.key().map(|key| (Subject::Key(key.id.as_str()), key.limits.or(&snapshot.auth.key_limits))),
-        principal.tenant().and_then(|name| Some((Subject::Tenant(name), *snapshot.tenants.get(name)?))),
-    ];
-    let mut subjects: Vec<_> = subjects.into_iter().flatten().filter(|(_, limits)| !limits.is_empty()).collect();
-    // The key first: whoever has used up his own is told so, whatever others did.
-    subjects.sort_by_key(|(subject, _)| !matches!(subject, Subject::Key(_)));
-    if subjects.iter().any(|(_, limits)| limits.tokens_per_minute.is_some()) {
-        allowance.worst = Worst::of(request, snapshot.limits.assumed_answer_tokens);
-    }
     let now = accounts.moment(arrival.at, arrival.unix_us);
-    let ask = Ask { tokens: allowance.worst.tokens(), nanos: 0 };
-    for (place, (subject, limits)) in allowance.held.iter_mut().zip(&subjects) {
+    for (place, (subject, limits)) in allowance.held.iter_mut().zip(subjects.iter().flatten()) {
         let account = accounts.of(*subject);
         let admitted = {
             let mut account = account.lock();
@@ -89,16 +93,39 @@ pub(crate) fn admit(
             allowance.standing = allowance.standing.tighter(account.standing(limits, now));
             admitted
         };
-        match admitted {
-            Ok(taken) => *place = Some(Held { account, limits: *limits, taken }),
-            Err(exceeded) => {
-                let standing = allowance.standing;
-                allowance.undo(now);
-                return Err(Box::new(Refused { refusal: refusal(*subject, exceeded, ask), standing }));
+        let refusal = match admitted {
+            Ok(taken) => {
+                *place = Some(Held { account, limits: *limits, taken });
+                // What nobody knows the price of would be spent without end.
+                (nanos.is_none() && limits.budget.is_some()).then(|| unpriced(*subject, request.model()))
             }
+            Err(exceeded) => Some(refusal(*subject, exceeded, ask)),
+        };
+        if let Some(refusal) = refusal {
+            let standing = allowance.standing;
+            allowance.undo(now);
+            return Err(Box::new(Refused { refusal, standing }));
         }
     }
     Ok(allowance)
+}
+
+/// Whose accounts a request is on: those of them that have limits. The key first: whoever has used up his own is told so,
+/// whatever others did.
+fn subjects<'a>(snapshot: &Snapshot, principal: &'a Principal, route: &'a Route) -> [Option<(Subject<'a>, Limits)>; 3] {
+    let [key, tenant] = principal.key().map(|key| own(snapshot, key)).unwrap_or_default();
+    let route = (!route.limits.is_empty()).then_some((Subject::Route(&route.name), route.limits));
+    [key, tenant, route]
+}
+
+/// A key and its tenant, as far as they have limits.
+fn own<'a>(snapshot: &Snapshot, key: &'a Key) -> [Option<(Subject<'a>, Limits)>; 2] {
+    let tenant = key.scope.tenant.as_deref();
+    let subjects = [
+        Some((Subject::Key(key.id.as_str()), key.limits.or(&snapshot.auth.key_limits))),
+        tenant.and_then(|name| Some((Subject::Tenant(name), *snapshot.tenants.get(name)?))),
+    ];
+    subjects.map(|subject| subject.filter(|(_, limits)| !limits.is_empty()))
 }
 
 /// Says how the holder of `key` stands, on an answer that was given before it came to that.
@@ -107,11 +134,7 @@ pub(crate) fn show_unless_shown(headers: &mut HeaderMap, accounts: &Accounts, sn
         return;
     }
     let now = accounts.moment(Instant::now(), crate::live::now().0);
-    let own = Some((Subject::Key(key.id.as_str()), key.limits.or(&snapshot.auth.key_limits)));
-    let tenant = key.scope.tenant.as_deref();
-    let tenant = tenant.and_then(|name| Some((Subject::Tenant(name), *snapshot.tenants.get(name)?)));
-    let limited = [own, tenant].into_iter().flatten().filter(|(_, limits)| !limits.is_empty());
-    let standing = limited.fold(Standing::default(), |standing, (subject, limits)| {
+    let standing = own(snapshot, key).into_iter().flatten().fold(Standing::default(), |standing, (subject, limits)| {
         standing.tighter(accounts.of(subject).lock().standing(&limits, now))
     });
     show(headers, &standing);
@@ -119,9 +142,23 @@ pub(crate) fn show_unless_shown(headers: &mut HeaderMap, accounts: &Accounts, sn
 
 impl Allowance {
     /// Settles by what the attempts came to.
-    pub(crate) fn settle(&mut self, attempts: &[AttemptRecord], now: (Instant, u64)) {
-        let tokens = attempts.iter().map(|attempt| self.worst.came_to(attempt)).sum();
-        self.give_back(Used { tokens, nanos: 0 }, self.accounts.moment(now.0, now.1));
+    pub(crate) fn settle(&mut self, snapshot: &Snapshot, attempts: &[AttemptRecord], now: (Instant, u64)) {
+        let mut used = Used::default();
+        for attempt in attempts {
+            let tokens = self.worst.came_to(attempt);
+            used.tokens = used.tokens.saturating_add(tokens.prompt.saturating_add(tokens.answer));
+            used.nanos = used.nanos.saturating_add(match &attempt.cost {
+                None => 0,
+                Some(Charge::Priced { nanos, .. }) => *nanos,
+                // Its price by what it must have used, else what was reserved for it.
+                Some(Charge::Unknown { .. }) => {
+                    let what = (attempt.target.as_str(), attempt.model.as_str());
+                    let most = Most { busy_us: attempt.duration_us, ..tokens };
+                    snapshot.prices.at_most(what, &most, attempt.started_us).unwrap_or(self.ask.nanos)
+                }
+            });
+        }
+        self.give_back(used, self.accounts.moment(now.0, now.1));
     }
 
     fn give_back(&mut self, used: Used, now: Moment) {
@@ -159,26 +196,63 @@ impl Worst {
         self.prompt.saturating_add(self.answer)
     }
 
-    /// What an attempt came to: as the provider counted it, else by its bytes. One without an answer came to nothing.
-    fn came_to(&self, attempt: &AttemptRecord) -> u64 {
-        match attempt.usage {
-            Some(usage) => usage.input_tokens.saturating_add(usage.output_tokens),
-            None if attempt.answer_bytes == 0 || attempt.status.is_some_and(|status| status >= 400) => 0,
+    /// The most it costs at any target that may answer it; `None` when one of them has no known price.
+    fn nanos(
+        &self,
+        worker: &Worker,
+        snapshot: &Snapshot,
+        (route, request): (&Route, &Parsed),
+        at_us: u64,
+    ) -> Option<u64> {
+        if !is_charged_for(request.endpoint) {
+            return Some(0);
+        }
+        let live = worker.deps.live.for_route(&route.name);
+        let arms = live.iter().flat_map(|live| [&live.identity.baseline, &live.identity.candidate]);
+        let mut most = 0;
+        for name in std::iter::once(&route.target).chain(&route.fallback).chain(arms) {
+            let Some(target) = snapshot.target(name) else { continue };
+            let model = target.model_for(&route.name, request.model());
+            let busy_us = u64::try_from(target.provider.timeouts.total.as_micros()).unwrap_or(u64::MAX);
+            let use_of_it = Most { prompt: self.prompt, answer: self.answer, busy_us };
+            most = most.max(snapshot.prices.at_most((name, &model), &use_of_it, at_us)?);
+        }
+        Some(most)
+    }
+
+    /// The tokens an attempt came to: as the provider counted them, else by its bytes. One without an answer came to nothing.
+    fn came_to(&self, attempt: &AttemptRecord) -> Most {
+        let (prompt, answer) = match attempt.usage {
+            Some(usage) => (usage.input_tokens, usage.output_tokens),
+            None if attempt.answer_bytes == 0 || attempt.status.is_some_and(|status| status >= 400) => (0, 0),
             None => {
                 let per_token = if self.streamed { STREAMED_BYTES_PER_TOKEN } else { WHOLE_BYTES_PER_TOKEN };
-                self.prompt.saturating_add((attempt.answer_bytes / per_token).min(self.answer))
+                (self.prompt, (attempt.answer_bytes / per_token).min(self.answer))
             }
-        }
+        };
+        Most { prompt, answer, busy_us: 0 }
+    }
+}
+
+fn unpriced(subject: Subject<'_>, model: &str) -> Refusal {
+    let model: String = model.chars().take(256).collect();
+    let whose = whose(subject);
+    let message =
+        format!("The price of `{model}` is not known, and {whose} has a budget. Tell whoever runs the gateway.");
+    Refusal::over_limit(FailureKind::BudgetLimit, message, None, true)
+}
+
+fn whose(subject: Subject<'_>) -> String {
+    match subject {
+        Subject::Key(_) => "this API key".to_owned(),
+        Subject::Tenant(name) => format!("tenant `{name}`"),
+        Subject::Route(name) => format!("model `{name}`"),
     }
 }
 
 fn refusal(subject: Subject<'_>, exceeded: Exceeded, ask: Ask) -> Refusal {
     let Exceeded { kind, limit, wait, never } = exceeded;
-    let whose = match subject {
-        Subject::Key(_) => "this API key".to_owned(),
-        Subject::Tenant(name) => format!("tenant `{name}`"),
-        Subject::Route(name) => format!("model `{name}`"),
-    };
+    let whose = whose(subject);
     let again = wait.map_or_else(String::new, |wait| format!(" Please try again in {}.", shown(wait)));
     let (kind, message, wait) = match kind {
         LimitKind::Requests => {
@@ -204,8 +278,16 @@ fn refusal(subject: Subject<'_>, exceeded: Exceeded, ask: Ask) -> Refusal {
             let message = format!("Rate limit reached for {whose} on requests at once: limit {limit}.");
             (FailureKind::ConcurrencyLimit, message, Some(CONCURRENCY_WAIT))
         }
+        LimitKind::Budget if never => {
+            let message = format!(
+                "Request too large for the budget of {whose}: it may cost more than all of it. \
+                 Send a shorter prompt or allow fewer tokens for the answer."
+            );
+            (FailureKind::BudgetLimit, message, None)
+        }
         LimitKind::Budget => {
-            let message = format!("The budget of {whose} is used up. Ask whoever runs the gateway.");
+            let message =
+                format!("The budget of {whose} is used up, or would be by this request. Ask whoever runs the gateway.");
             (FailureKind::BudgetLimit, message, None)
         }
     };
@@ -303,6 +385,7 @@ mod tests {
             held: [Some(Held { account: account.clone(), limits, taken }), None, None],
             standing: Standing::default(),
             worst: Worst::default(),
+            ask: Ask::default(),
         };
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
             let _held = allowance;

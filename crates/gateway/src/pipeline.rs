@@ -137,7 +137,7 @@ async fn exchange(
         Err(refusal) => return refused(worker, id, &refusal),
     };
     let asked = (&*route, &*request);
-    let allowance = match allowance::admit(&worker.deps.accounts, &prepared.snapshot, &principal, asked, arrival) {
+    let allowance = match allowance::admit(worker, &prepared.snapshot, &principal, asked, arrival) {
         Ok(allowance) => allowance,
         Err(over) => return showing(refused(worker, id, &over.refusal), &over.standing),
     };

@@ -26,6 +26,22 @@ pub enum PricedBy {
     Vendor(String),
 }
 
+/// The most a call may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Most {
+    /// Tokens of the prompt.
+    pub(crate) prompt: u64,
+    /// Tokens of the answer.
+    pub(crate) answer: u64,
+    /// Microseconds of a server's time.
+    pub(crate) busy_us: u64,
+}
+
+/// Whether calls at `endpoint` are charged for at all.
+pub(crate) fn is_charged_for(endpoint: Endpoint) -> bool {
+    endpoint.service() != Service::Provider && !matches!(endpoint, Endpoint::CountTokens | Endpoint::InputTokens)
+}
+
 impl TargetPrices {
     /// The rows that price calls of `model` at `target`.
     #[must_use]
@@ -39,12 +55,23 @@ impl TargetPrices {
     /// What an attempt that ended cost. `None` when nothing was charged: no call was made, the provider refused it, or it was
     /// about something the provider keeps, or tokens were counted only.
     pub(crate) fn charge(&self, endpoint: Endpoint, attempt: &AttemptRecord) -> Option<Charge> {
-        let is_free = matches!(endpoint, Endpoint::CountTokens | Endpoint::InputTokens);
-        if endpoint.service() == Service::Provider || is_free || !is_charged(attempt) {
+        if !is_charged_for(endpoint) || !is_charged(attempt) {
             return None;
         }
         let charge = self.price(attempt).unwrap_or_else(|why| Charge::Unknown { why: Cow::Borrowed(why.as_str()) });
         Some(charge)
+    }
+
+    /// The most that a call of `model` at `target` costs, whatever service it asks for: prompts may be written to a cache at a
+    /// higher price. `None` when it has no known price.
+    pub(crate) fn at_most(&self, (target, model): (&str, &str), most: &Most, at_us: u64) -> Option<u64> {
+        let when = When::from_us(at_us);
+        let tokens = cost::Usage::new().with(Meter::Input, most.prompt).with(Meter::Output, most.answer);
+        let tokens = tokens.with(Meter::BusyUs, most.busy_us);
+        let usages =
+            [tokens.with(Meter::CacheWrite1h, most.prompt), tokens.with(Meter::CacheWrite, most.prompt), tokens];
+        let rows = self.tariff(target, model)?.rows().iter().filter(|row| row.holds(when, &row.service));
+        rows.flat_map(|row| usages.iter().filter_map(|usage| row.charge(usage).ok())).map(|cost| cost.nanos).max()
     }
 
     fn price(&self, attempt: &AttemptRecord) -> Result<Charge, Unknown> {
@@ -115,6 +142,28 @@ mod tests {
         let own = PricedBy::Tariff(Arc::clone(all.tariff("own", "one").unwrap()));
         let of = [("vendor", PricedBy::Vendor("acme".into())), ("own", own)];
         TargetPrices { of: of.into_iter().map(|(name, by)| (name.to_owned(), by)).collect(), all }
+    }
+
+    #[test]
+    fn the_most_a_call_costs_is_at_least_what_any_use_of_it_costs() {
+        let prices = prices();
+        let at = 1_800_000_000_000_000;
+        let most = Most { prompt: 1_000, answer: 500, busy_us: 600_000_000 };
+        // 1 000 tokens in at 2 and 500 out at 10 dollars per million.
+        assert_eq!(prices.at_most(("vendor", "one"), &most, at), Some(7_000_000));
+        // 3.60 dollars an hour shared by 10, for 600 s.
+        assert_eq!(prices.at_most(("own", "one"), &most, at), Some(60_000_000));
+        assert_eq!(prices.at_most(("vendor", "unheard-of"), &most, at), None);
+        assert_eq!(prices.at_most(("nobody", "one"), &most, at), None);
+        for (cached, output) in [(0, 500), (1_000, 500), (300, 7)] {
+            let usage = Usage { input_tokens: 1_000, cached_tokens: cached, output_tokens: output, ..Usage::default() };
+            let Some(Charge::Priced { nanos, .. }) =
+                prices.charge(Endpoint::ChatCompletions, &attempt("vendor", Some(usage)))
+            else {
+                panic!("it has a price");
+            };
+            assert!(nanos <= 7_000_000);
+        }
     }
 
     fn attempt(target: &str, usage: Option<Usage>) -> AttemptRecord {

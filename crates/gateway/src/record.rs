@@ -281,7 +281,7 @@ impl Exchange {
         }
         observe::exchange(self, outcome);
         let cost = Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()));
-        self.allowance.settle(&self.attempts, (finished, self.arrival.unix_us_at(finished)));
+        self.allowance.settle(&self.prepared.snapshot, &self.attempts, (finished, self.arrival.unix_us_at(finished)));
         let record = Record::Answer(AnswerRecord {
             id: self.id,
             finished_at_us: self.arrival.unix_us_at(finished),

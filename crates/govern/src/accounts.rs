@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::limits::{Account, Moment};
+use store::SpendRow;
+
+use crate::limits::{Account, Kept, Moment};
 
 /// Whose account it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +24,18 @@ pub enum Subject<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Shared(Arc<Mutex<Account>>);
 
+impl Subject<'_> {
+    /// The subject in one word, as the store has it.
+    #[must_use]
+    pub fn word(&self) -> String {
+        match self {
+            Subject::Key(id) => format!("key:{id}"),
+            Subject::Tenant(name) => format!("tenant:{name}"),
+            Subject::Route(name) => format!("route:{name}"),
+        }
+    }
+}
+
 impl Shared {
     /// The account, for as long as some arithmetic takes.
     pub fn lock(&self) -> MutexGuard<'_, Account> {
@@ -34,11 +48,13 @@ impl Shared {
 pub struct Accounts {
     began: Instant,
     shelves: [Mutex<HashMap<String, Shared>>; 3],
+    /// What the store has of each subject's account.
+    kept: Mutex<HashMap<String, Kept>>,
 }
 
 impl Default for Accounts {
     fn default() -> Accounts {
-        Accounts { began: Instant::now(), shelves: Default::default() }
+        Accounts { began: Instant::now(), shelves: Default::default(), kept: Mutex::default() }
     }
 }
 
@@ -54,7 +70,34 @@ impl Accounts {
         if let Some(account) = shelf.get(name) {
             return account.clone();
         }
-        shelf.entry(name.to_owned()).or_default().clone()
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&subject.word()).copied();
+        let account = Shared(Arc::new(Mutex::new(kept.map(Account::of).unwrap_or_default())));
+        shelf.entry(name.to_owned()).or_insert(account).clone()
+    }
+
+    /// Notes what the store has. Accounts that are there already stay as they are.
+    pub(crate) fn note_kept(&self, rows: &[SpendRow]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(rows.iter().map(|row| (row.subject.clone(), Kept { period: row.period, nanos: row.nanos })));
+    }
+
+    /// What was spent and the store does not have yet.
+    pub(crate) fn unsaved(&self) -> Vec<SpendRow> {
+        let mut rows = Vec::new();
+        let subjects: [fn(&str) -> Subject<'_>; 3] =
+            [|id| Subject::Key(id), |name| Subject::Tenant(name), |name| Subject::Route(name)];
+        for (shelf, subject) in self.shelves.iter().zip(subjects) {
+            for (name, account) in shelf.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let Kept { period, nanos } = account.lock().kept();
+                rows.push(SpendRow { subject: subject(name).word(), period, nanos });
+            }
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_known = |row: &SpendRow| {
+            kept.get(&row.subject).copied().unwrap_or_default() == Kept { period: row.period, nanos: row.nanos }
+        };
+        rows.retain(|row| !is_known(row));
+        rows
     }
 
     /// The moment `at`, which the wall clock calls `unix_us`.
@@ -68,7 +111,32 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{Ask, Limits};
+    use crate::limits::{Ask, Budget, Limits, Period};
+
+    #[test]
+    fn what_was_spent_is_kept_once_and_taken_up_after_a_restart() {
+        let budget = Some(Budget { nanos: 100, per: Period::Total });
+        let limits = Limits { budget, ..Limits::default() };
+        let spend = |accounts: &Accounts, nanos| {
+            let account = accounts.of(Subject::Tenant("acme"));
+            let (mut account, now) = (account.lock(), accounts.moment(Instant::now(), 5));
+            let taken = account.admit(&limits, Ask { tokens: 0, nanos }, now)?;
+            account.settle(&limits, taken, Ask { tokens: 0, nanos }, now);
+            Ok::<(), crate::limits::Exceeded>(())
+        };
+        let before = Accounts::default();
+        assert!(before.unsaved().is_empty());
+        spend(&before, 60).unwrap();
+        let rows = before.unsaved();
+        assert_eq!((rows.len(), rows[0].subject.as_str(), rows[0].nanos), (1, "tenant:acme", 60));
+        before.note_kept(&rows);
+        assert!(before.unsaved().is_empty());
+        let after = Accounts::default();
+        after.note_kept(&rows);
+        assert!(spend(&after, 41).is_err());
+        spend(&after, 40).unwrap();
+        assert_eq!(after.unsaved()[0].nanos, 100);
+    }
 
     #[test]
     fn an_account_is_its_subjects_and_keys_tenants_and_routes_of_one_name_have_their_own() {

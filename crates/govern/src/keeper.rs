@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use store::{Database, DatabaseError};
 
+use crate::accounts::Accounts;
 use crate::table::KeyTable;
 
 /// How often the store is asked whether keys changed. A revocation written by another process is heeded this much later,
@@ -18,6 +19,9 @@ use crate::table::KeyTable;
 pub(crate) const POLL: Duration = Duration::from_millis(250);
 /// How often the last use of keys is written down.
 const SAVE_USE: Duration = Duration::from_secs(10);
+
+/// How often what was spent is written down: what a process that dies has spent since then is forgotten.
+const SAVE_SPEND: Duration = Duration::from_secs(1);
 
 /// Why keys cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,7 @@ pub struct Keeper {
 struct Shared {
     database: Database,
     table: Arc<ArcSwap<KeyTable>>,
+    accounts: Arc<Accounts>,
     /// One refresh at a time, so that an older reading never replaces a newer one.
     refreshing: Mutex<()>,
 }
@@ -58,22 +63,33 @@ impl Keeper {
     /// # Errors
     /// When they cannot be read, or the thread cannot be started.
     pub fn start(database: Database) -> Result<Keeper, KeeperError> {
-        let shared = Arc::new(Shared { database, table: Arc::default(), refreshing: Mutex::default() });
+        let shared = Arc::new(Shared {
+            database,
+            table: Arc::default(),
+            accounts: Arc::default(),
+            refreshing: Mutex::default(),
+        });
         shared.refresh()?;
+        shared.accounts.note_kept(&shared.database.spend()?);
         let (stop, stopped) = sync_channel::<()>(1);
         let kept = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("keys".into())
             .spawn(move || {
-                let mut saved = Instant::now();
+                let (mut use_saved, mut spend_saved) = (Instant::now(), Instant::now());
                 let mut failing = false;
                 while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(POLL) {
                     failing = kept.look(failing);
-                    if saved.elapsed() >= SAVE_USE {
+                    if spend_saved.elapsed() >= SAVE_SPEND {
+                        kept.save_spend();
+                        spend_saved = Instant::now();
+                    }
+                    if use_saved.elapsed() >= SAVE_USE {
                         kept.save_use();
-                        saved = Instant::now();
+                        use_saved = Instant::now();
                     }
                 }
+                kept.save_spend();
                 kept.save_use();
             })
             .map_err(KeeperError::Thread)?;
@@ -84,6 +100,12 @@ impl Keeper {
     #[must_use]
     pub fn table(&self) -> Arc<ArcSwap<KeyTable>> {
         Arc::clone(&self.shared.table)
+    }
+
+    /// What callers have used of their limits. What of it was spent outlives the process.
+    #[must_use]
+    pub fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.shared.accounts)
     }
 
     /// The store the keys are in, for changing them. Follow a change with [`Keeper::refresh`].
@@ -145,6 +167,17 @@ impl Shared {
                 }
                 true
             }
+        }
+    }
+
+    fn save_spend(&self) {
+        let rows = self.accounts.unsaved();
+        if rows.is_empty() {
+            return;
+        }
+        match self.database.save_spend(&rows) {
+            Ok(()) => self.accounts.note_kept(&rows),
+            Err(error) => tracing::warn!(%error, "what was spent is not written down; tried again in a second"),
         }
     }
 

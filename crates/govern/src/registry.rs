@@ -8,7 +8,7 @@ use serde_json::json;
 use store::{AuditRow, Database, DatabaseError, KeyChangeError, KeyRow, SecretRow};
 
 use crate::key::{KeySpec, Scope};
-use crate::limits::Limits;
+use crate::limits::{Budget, Limits};
 use crate::text::{KeyId, KeyText};
 
 /// Longest name of a key or a tenant, in characters.
@@ -62,6 +62,9 @@ pub struct LimitsChange {
     /// Requests under way at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Money; of 0 nano-dollars is without limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 impl LimitsChange {
@@ -73,7 +76,7 @@ impl LimitsChange {
             requests_per_minute: number(self.requests_per_minute, limits.requests_per_minute),
             tokens_per_minute: number(self.tokens_per_minute, limits.tokens_per_minute),
             concurrency: self.concurrency.map_or(limits.concurrency, NonZeroU32::new),
-            budget: limits.budget,
+            budget: self.budget.map_or(limits.budget, |budget| Some(budget).filter(|budget| budget.nanos > 0)),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Keys: made, rotated and revoked in the store, and heeded at once by the gateway that runs on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use govern::limits::Limits;
-use govern::{Asker, Issued, Keeper, KeyError, KeySpec, KeyText, LimitsChange, NewKey, Role, Rotation, Routes};
+use govern::limits::{Kept, Limits};
+use govern::{
+    Asker, Issued, Keeper, KeyError, KeySpec, KeyText, LimitsChange, NewKey, Role, Rotation, Routes, Subject,
+};
 use serde::{Deserialize, Serialize};
 use store::{AuditRow, Database, KeyRow};
 use wire::private::Private;
@@ -138,6 +140,9 @@ pub struct KeyView {
     pub networks: BTreeSet<String>,
     /// How much it may call; what is `null` is as the config says, or without limit.
     pub limits: Limits,
+    /// Nano-dollars spent of its own budget in the period that it is now, as the store has it: a second behind a running gateway.
+    /// `None` without a budget, and where it was not looked up.
+    pub spent_nanos: Option<u64>,
     /// When it was made, Unix microseconds.
     pub created_at_us: u64,
     /// Who made it.
@@ -171,7 +176,7 @@ pub struct IssuedView {
 /// When the store cannot be read.
 pub fn list(database: &Database) -> Result<Vec<KeyView>, OperationError> {
     let (_, rows) = database.keys().map_err(|source| OperationError::Store { doing: "list keys", source })?;
-    Ok(rows.iter().map(view).collect())
+    with_spend(database, rows.iter().map(view).collect())
 }
 
 /// One key, by id or name.
@@ -179,7 +184,24 @@ pub fn list(database: &Database) -> Result<Vec<KeyView>, OperationError> {
 /// # Errors
 /// When there is none, or the store cannot be read.
 pub fn show(database: &Database, word: &str) -> Result<KeyView, OperationError> {
-    find(database, word).map(|row| view(&row))
+    let view = find(database, word).map(|row| view(&row))?;
+    with_spend(database, vec![view])?.pop().ok_or_else(|| OperationError::NotFound(format!("there is no key `{word}`")))
+}
+
+fn with_spend(database: &Database, mut views: Vec<KeyView>) -> Result<Vec<KeyView>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read what keys have spent", source };
+    let rows = if views.iter().any(|view| view.limits.budget.is_some()) {
+        database.spend().map_err(reading)?
+    } else {
+        Vec::new()
+    };
+    let spend: BTreeMap<&str, Kept> =
+        rows.iter().map(|row| (row.subject.as_str(), Kept { period: row.period, nanos: row.nanos })).collect();
+    for view in &mut views {
+        let kept = spend.get(Subject::Key(&view.id).word().as_str()).copied().unwrap_or_default();
+        view.spent_nanos = view.limits.budget.map(|budget| kept.spent(budget.per, now_us()));
+    }
+    Ok(views)
 }
 
 /// What was done to a key, oldest first; to every key when none is named.
@@ -313,6 +335,7 @@ fn view(row: &KeyRow) -> KeyView {
         role: spec.role,
         networks: spec.networks,
         limits: spec.limits,
+        spent_nanos: None,
         created_at_us: row.created_at_us,
         created_by: row.created_by.clone(),
         expires_at_us: row.expires_at_us,

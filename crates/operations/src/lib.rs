@@ -11,6 +11,7 @@ mod telemetry;
 
 pub use desk::{Actor, Desk, DeskParts, OperationError, Reader, Reloaded, reload};
 pub use door::{Admitted, Door, NotAdmitted};
+pub use govern::limits::{Budget, Period};
 pub use govern::{LimitsChange, Role};
 pub use store::ExchangeFilter;
 pub use telemetry::metrics;

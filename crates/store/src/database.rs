@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags};
 
 pub use control::CommitError;
 pub use epoch::EpochOutcome;
-pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow};
+pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{
     ArmCost, AttemptRow, BodyKind, BodyRow, CostRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow,
     GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TargetCost, TransitionRow,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 
-use govern::limits::Limits;
+use govern::limits::{Budget, Limits, Period};
 
 use super::reader::{Item, Section};
+use super::value;
 
 /// More than any provider allows, and small enough to count with.
 const MOST: u64 = 1_000_000_000_000;
@@ -19,10 +20,23 @@ pub(crate) fn limits(parent: &Section<'_>, key: &'static str) -> Limits {
         requests_per_minute: count("requests_per_minute"),
         tokens_per_minute: count("tokens_per_minute"),
         concurrency: concurrency.and_then(|n| NonZeroU32::new(u32::try_from(n).ok()?)),
-        budget: None,
+        budget: section.get("budget").and_then(|item| budget(&item)),
     };
     section.finish();
     limits
+}
+
+/// `{ usd: 100, per: month }`.
+fn budget(item: &Item<'_>) -> Option<Budget> {
+    let section = item.section()?;
+    let usd = section.need("usd").and_then(|item| {
+        item.parsed("an amount of US dollars above 0, such as `100` or `0.25`", |text| {
+            value::nanodollars(text).filter(|nanos| *nanos > 0)
+        })
+    });
+    let per = section.need("per").and_then(|item| item.word(&Period::ALL.map(|period| (period.as_str(), period))));
+    section.finish();
+    Some(Budget { nanos: usd?, per: per? })
 }
 
 /// `tenants`: how much each may call.

@@ -50,6 +50,19 @@ pub(crate) fn size(text: &str) -> Option<usize> {
     number.checked_mul(unit)
 }
 
+/// `100`, `0.25`, `1_000.50`: US dollars, exactly, as nano-dollars. At most nine decimals.
+pub(crate) fn nanodollars(text: &str) -> Option<u64> {
+    let text = text.replace('_', "");
+    let (whole, part) = text.split_once('.').map_or((text.as_str(), ""), |(whole, part)| (whole, part));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > 9 || !digits(whole) || !digits(part) || text.ends_with('.') {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let part: u64 = format!("{part:0<9}").parse().ok()?;
+    whole.checked_mul(1_000_000_000)?.checked_add(part)
+}
+
 /// The shortest decimal of a share, at most six places.
 pub(crate) fn short(number: f64) -> String {
     let text = format!("{number:.6}");
@@ -141,6 +154,23 @@ mod tests {
         assert_eq!(size("4_096"), Some(4096));
         for text in ["", "MiB", "32MB", "1.5GiB", "99999999999GiB"] {
             assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dollars_are_exact() {
+        for (text, nanos) in [
+            ("100", 100_000_000_000),
+            ("0.25", 250_000_000),
+            ("1_000.5", 1_000_500_000_000),
+            ("0.000000001", 1),
+            ("0", 0),
+            ("18446744073.709551615", u64::MAX),
+        ] {
+            assert_eq!(nanodollars(text), Some(nanos), "{text}");
+        }
+        for text in ["", ".5", "5.", "-1", "1e3", "0.0000000001", "18446744073.709551616", "five", "1.2.3"] {
+            assert_eq!(nanodollars(text), None, "{text}");
         }
     }
 

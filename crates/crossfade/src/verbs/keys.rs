@@ -5,8 +5,9 @@ use std::io::Read;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use cost::decimal::dollars;
 use operations::keys::{KeyView, Keys, LimitsRequest, Request, RotationRequest};
-use operations::{Actor, OperationError};
+use operations::{Actor, Budget, OperationError, Period};
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::{AuditRow, Database, Lease};
@@ -15,6 +16,7 @@ use wire::private::Private;
 use super::Place;
 use super::source::{Source, operation, percent};
 use super::time::{from_now, seconds, us_to_text};
+use crate::config::nanodollars;
 use crate::out::{Exit, Out, Stop, table};
 
 /// What can be typed.
@@ -99,12 +101,24 @@ pub(crate) struct Limits {
     /// Requests under way at once; 0 is none of its own.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
+    /// US dollars and for how long: `100/month`, `2.50/day`, `500/total`; `0/total` is none of its own.
+    #[arg(long, value_name = "USD/PERIOD", value_parser = budget)]
+    budget: Option<Budget>,
+}
+
+fn budget(text: &str) -> Result<Budget, String> {
+    let read = || {
+        let (usd, per) = text.split_once('/')?;
+        let per = Period::ALL.into_iter().find(|period| period.as_str() == per.trim())?;
+        Some(Budget { nanos: nanodollars(usd.trim())?, per })
+    };
+    read().ok_or_else(|| "expected US dollars and a period, such as `100/month`, `2.50/day` or `500/total`".to_owned())
 }
 
 impl Limits {
     fn change(self) -> operations::LimitsChange {
-        let Limits { rpm, tpm, concurrency } = self;
-        operations::LimitsChange { requests_per_minute: rpm, tokens_per_minute: tpm, concurrency }
+        let Limits { rpm, tpm, concurrency, budget } = self;
+        operations::LimitsChange { requests_per_minute: rpm, tokens_per_minute: tpm, concurrency, budget }
     }
 }
 
@@ -338,11 +352,18 @@ fn shown_limits(view: &KeyView) -> String {
         limits.requests_per_minute.map(|n| format!("{n} requests per minute")),
         limits.tokens_per_minute.map(|n| format!("{n} tokens per minute")),
         limits.concurrency.map(|n| format!("{n} at once")),
+        limits.budget.map(|budget| shown_budget(&budget, view.spent_nanos)),
     ]
     .into_iter()
     .flatten()
     .collect();
     if parts.is_empty() { "as the config says".to_owned() } else { parts.join(", ") }
+}
+
+fn shown_budget(budget: &Budget, spent_nanos: Option<u64>) -> String {
+    let for_long = if budget.per == Period::Total { "in total".to_owned() } else { format!("per {}", budget.per) };
+    let spent = spent_nanos.map_or_else(String::new, |nanos| format!(" ({} spent)", dollars(nanos)));
+    format!("{} USD {for_long}{spent}", dollars(budget.nanos))
 }
 
 fn summary(view: &KeyView) -> String {

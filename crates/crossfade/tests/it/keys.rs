@@ -97,6 +97,42 @@ fn how_much_a_key_may_call_is_said_at_its_making_by_the_config_and_later() {
 }
 
 #[test]
+fn a_budget_is_spent_shown_kept_over_a_restart_and_refilled_by_hand() {
+    let priced = guarded().replace(
+        "  gpt:  { provider: old, model: gpt-4o }",
+        "  gpt:  { provider: old, model: gpt-4o, price: { rates: { input: 1000, output: 1000 }, source: a test, checked: 2026-11-25 } }",
+    );
+    let house = House::new(&priced);
+    let root = make(&house, &["root", "--role", "admin"]);
+    let app = make(&house, &["app", "--budget", "3/month"]);
+    let gateway = house.serve();
+    let as_root = |arguments: &[&str]| gateway.run_as(&root, arguments);
+    // A token is a tenth of a cent, and an answer of at most 1 024 tokens more than a dollar.
+    let mut n_served = 0;
+    while chat(&gateway, &app).status == 200 {
+        n_served += 1;
+        assert!(n_served < 1_000, "a budget of 3 dollars is never used up");
+    }
+    let over = chat(&gateway, &app);
+    assert_eq!(over.status, 429);
+    assert!(over.body.contains("insufficient_quota"), "{}", over.body);
+    let spent = crate::parts::until(|| {
+        let view = as_root(&["keys", "show", "app", "--format", "json"]).exits(0).json();
+        view["spent_nanos"].as_u64().filter(|nanos| *nanos > 1_900_000_000)
+    });
+    assert!(spent <= 3_000_000_000, "{spent}");
+    let shown = as_root(&["keys", "show", "app"]).exits(0).stdout;
+    assert!(shown.contains("3.00 USD per month (") && shown.contains(" spent)"), "{shown}");
+    assert_eq!(gateway.stop(), 0);
+    let gateway = house.serve();
+    assert_eq!(chat(&gateway, &app).status, 429, "a restart gives no money back");
+    gateway.run_as(&root, &["keys", "limit", "app", "--budget", "30/month"]).exits(0);
+    assert_eq!(chat(&gateway, &app).status, 200);
+    let refused = gateway.run_as(&root, &["keys", "limit", "app", "--budget", "30"]).exits(2);
+    assert!(refused.stderr.contains("such as `100/month`"), "{}", refused.stderr);
+}
+
+#[test]
 fn an_application_keeps_the_key_it_has() {
     let house = House::new(&guarded());
     let theirs = "sk-canary-of-the-application-0123456789";

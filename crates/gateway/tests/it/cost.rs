@@ -39,7 +39,7 @@ fn stream() -> Script {
 }
 
 /// Prices every target by the sheet.
-fn price(gateway: &Gateway, sheet: &str) {
+pub fn price(gateway: &Gateway, sheet: &str) {
     let sheet = cost::sheet::Sheet::parse(sheet).unwrap();
     let all = Arc::new(cost::Prices::new(&[("test", &sheet)]).unwrap());
     let old = gateway.snapshot.load_full();

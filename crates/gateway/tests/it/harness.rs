@@ -213,7 +213,7 @@ impl Gateway {
             drain: setup.drain,
         };
         let keeper = Keeper::start(Database::open(dir.path().join("crossfade.db")).unwrap()).unwrap();
-        let accounts = Arc::new(Accounts::default());
+        let accounts = keeper.accounts();
         let deps = Deps {
             keys: keeper.table(),
             accounts: Arc::clone(&accounts),

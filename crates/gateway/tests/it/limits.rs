@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use govern::limits::Limits;
+use govern::limits::{Budget, Limits, Period};
 use govern::{KeySpec, Routes, Subject};
 use scripted::{Cut, Hang, Script, Upstream, chat_completion, chat_stream};
 
 use crate::client::{Answer, Connection, post};
+use crate::cost::price;
 use crate::endpoints::change;
 use crate::harness::{Gateway, PLAIN, STREAMED, Setup, until};
 
@@ -331,4 +332,105 @@ fn the_same_key_text_rotated_is_the_same_account_and_many_at_once_never_pass_the
     let leaked = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
     assert!((40..=40 + leaked).contains(&n_ok), "{n_ok}");
     assert_eq!(upstream.requests().len(), n_ok);
+}
+
+/// A dollar per million tokens either way: a token is 1 000 nano-dollars. Target `b` has no price.
+const SHEET: &str = r#"{ "source": "a test", "checked": "2026-11-25", "models": [
+  { "vendor": "acme", "id": "model-a", "prices": [{ "rates": { "input": 1, "output": 1 } }] } ] }"#;
+
+fn budget(tokens: u64) -> Limits {
+    Limits { budget: Some(Budget { nanos: tokens * 1_000, per: Period::Total }), ..Limits::default() }
+}
+
+impl Gateway {
+    /// Tokens' worth that the account of the route has spent.
+    fn spent(&self) -> u64 {
+        self.accounts.of(Subject::Route("gpt-4o")).lock().kept().nanos / 1_000
+    }
+}
+
+#[track_caller]
+fn out_of_money(answer: &Answer) {
+    refused(answer, "insufficient_quota", "insufficient_quota");
+    assert_eq!((answer.header("x-should-retry"), answer.header("retry-after")), (Some("false"), None));
+}
+
+#[test]
+fn a_budget_reserves_the_worst_case_and_is_charged_what_it_came_to() {
+    let upstream = upstream();
+    // Room for the worst of one request, and after one that came to 12 tokens, for another.
+    let worst = 1_024 + (PLAIN.len() as u64).div_ceil(3);
+    let gateway = Setup::to(&[&upstream]).route_limits(budget(worst + 12)).start();
+    price(&gateway, SHEET);
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    until("12 tokens are spent", || gateway.spent() == 12);
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    until("24 tokens are spent", || gateway.spent() == 24);
+    let over = post(gateway.addr, PLAIN);
+    out_of_money(&over);
+    assert!(over.text().contains("The budget of model `gpt-4o` is used up, or would be"), "{}", over.text());
+    let small = PLAIN.replace("\"unknown", "\"max_completion_tokens\":9,\"unknown");
+    assert_eq!(post(gateway.addr, &small).status, 200, "who asks for less has room");
+    let huge = PLAIN.replace("\"unknown", "\"max_tokens\":100000,\"unknown");
+    let never = post(gateway.addr, &huge);
+    out_of_money(&never);
+    assert!(never.text().contains("Request too large for the budget"), "{}", never.text());
+    assert_eq!(gateway.serving.totals().refused["budget_limit"], 2);
+    gateway.exchanges(3);
+}
+
+#[test]
+fn money_is_given_back_however_a_request_ends_and_cut_answers_are_charged_by_their_bytes() {
+    let stream = chat_stream(&["one", "two"], true);
+    let cut_at = stream[0].len() + stream[1].len();
+    let prompt = (STREAMED.len() as u64).div_ceil(3);
+    let bytes = (cut_at as u64) / 150;
+    for (what, script, body, tokens) in [
+        ("whole", Script::json(chat_completion("x")), PLAIN, 12),
+        ("stream", Script::stream(stream.clone()), STREAMED, 11),
+        ("refused by the provider", Script::error(400, "invalid_request_error", "no"), PLAIN, 0),
+        ("failed", Script::error(500, "server_error", "boom"), PLAIN, 0),
+        ("stream cut", Script::stream(stream.clone()).cut_after(cut_at, Cut::Fin), STREAMED, prompt + bytes),
+    ] {
+        let upstream = Upstream::start(vec![script]);
+        let mut setup =
+            Setup::to(&[&upstream]).route_limits(Limits { concurrency: 1.try_into().ok(), ..budget(2_000) });
+        setup.retries.max_attempts = Some(1);
+        let gateway = setup.start();
+        price(&gateway, SHEET);
+        assert_ne!(post(gateway.addr, body).status, 429, "{what}");
+        until(what, || gateway.route_stands().0 == 0 && gateway.spent() == tokens);
+    }
+}
+
+#[test]
+fn what_has_no_price_is_refused_where_there_is_a_budget_and_only_there() {
+    let (a, b) = (upstream(), upstream());
+    let gateway = Setup::to(&[&a, &b]).falling_back_to(&["b"]).keys_required().start();
+    price(&gateway, SHEET);
+    let key = gateway.key("app", spec(budget(1_000_000), None), None);
+    let free = gateway.key("free", spec(Limits::default(), None), None);
+    let refusal = chat(&gateway, &key, PLAIN);
+    out_of_money(&refusal);
+    assert!(
+        refusal.text().contains("The price of `gpt-4o` is not known, and this API key has a budget"),
+        "{}",
+        refusal.text()
+    );
+    assert_eq!(chat(&gateway, &free, PLAIN).status, 200);
+    let direct = PLAIN.replace("gpt-4o", "to-a-directly");
+    assert_eq!(chat(&gateway, &key, &direct).status, 200, "a route whose every target has a price");
+    assert_eq!((a.requests().len(), b.requests().len()), (2, 0));
+}
+
+#[test]
+fn what_was_spent_outlives_the_process() {
+    let upstream = upstream();
+    let gateway = Setup::to(&[&upstream]).route_limits(budget(2_000)).start();
+    price(&gateway, SHEET);
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    until("12 tokens are spent", || gateway.spent() == 12);
+    gateway.keeper.stop();
+    let next = govern::Keeper::start(store::Database::open(gateway.database.path()).unwrap()).unwrap();
+    assert_eq!(next.accounts().of(Subject::Route("gpt-4o")).lock().kept().nanos, 12_000);
 }

@@ -73,6 +73,23 @@ impl Standing {
     }
 }
 
+/// What of an account outlives the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The number of a period.
+    pub period: u64,
+    /// Nano-dollars spent in it.
+    pub nanos: u64,
+}
+
+impl Kept {
+    /// What of it was spent in the period of `per` that `unix_us` is in.
+    #[must_use]
+    pub fn spent(&self, per: Period, unix_us: u64) -> u64 {
+        if self.period == period_number(per, unix_us) { self.nanos } else { 0 }
+    }
+}
+
 /// The time, by the clock that never goes back and by the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
@@ -181,19 +198,16 @@ impl Account {
         self.in_flight
     }
 
-    /// What was spent, in nano-dollars, in the period of `per` that `unix_us` is in, and the name of that period: to be kept.
+    /// What was spent, to be kept.
     #[must_use]
-    pub fn spent(&self, per: Period, unix_us: u64) -> (String, u64) {
-        let period = period_number(per, unix_us);
-        let nanos = if self.spend.period == period { self.spend.nanos } else { 0 };
-        (period_name(per, unix_us), nanos)
+    pub fn kept(&self) -> Kept {
+        Kept { period: self.spend.period, nanos: self.spend.nanos }
     }
 
-    /// Takes up what was kept, if it is of the period that `unix_us` is in.
-    pub fn restore(&mut self, per: Period, unix_us: u64, (name, nanos): (&str, u64)) {
-        if name == period_name(per, unix_us) {
-            self.spend = Spend { period: period_number(per, unix_us), nanos, held: self.spend.held };
-        }
+    /// An account that has spent what was kept of it.
+    #[must_use]
+    pub fn of(kept: Kept) -> Account {
+        Account { spend: Spend { period: kept.period, nanos: kept.nanos, held: 0 }, ..Account::default() }
     }
 
     /// The spend of the period that `unix_us` is in. What is held is held whatever the period; a calendar that goes back
@@ -220,16 +234,6 @@ fn period_number(per: Period, unix_us: u64) -> u64 {
 
 const fn kind_of(period: u64) -> u64 {
     period >> 62
-}
-
-/// `2026-11-25`, `2026-11` or `total`.
-fn period_name(per: Period, unix_us: u64) -> String {
-    let (year, month, day) = civil(unix_us / 86_400_000_000);
-    match per {
-        Period::Day => format!("{year:04}-{month:02}-{day:02}"),
-        Period::Month => format!("{year:04}-{month:02}"),
-        Period::Total => "total".to_owned(),
-    }
 }
 
 /// Days since 1970-01-01 as year, month, day in the Gregorian calendar, by counting from 0000-03-01 in eras of 400 years

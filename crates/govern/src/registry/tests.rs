@@ -113,8 +113,14 @@ fn limits_are_changed_one_by_one_and_zero_is_none() {
         .assert_eq(&change(r#"{"tokens_per_minute":900}"#));
     expect![[r#"{"requests_per_minute":null,"tokens_per_minute":900,"concurrency":5,"budget":null}"#]]
         .assert_eq(&change(r#"{"requests_per_minute":0,"concurrency":5}"#));
+    expect![[
+        r#"{"requests_per_minute":null,"tokens_per_minute":900,"concurrency":5,"budget":{"nanos":7,"per":"month"}}"#
+    ]]
+    .assert_eq(&change(r#"{"budget":{"nanos":7,"per":"month"}}"#));
+    expect![[r#"{"requests_per_minute":null,"tokens_per_minute":900,"concurrency":5,"budget":null}"#]]
+        .assert_eq(&change(r#"{"budget":{"nanos":0,"per":"day"}}"#));
     let audit = house.database.audit(None).unwrap();
-    assert_eq!((audit.len(), audit[2].action.as_str(), audit[2].reason.as_str()), (3, "key.limit", "busy"));
+    assert_eq!((audit.len(), audit[2].action.as_str(), audit[2].reason.as_str()), (5, "key.limit", "busy"));
     revoke(&house.database, asker(&all), "app", "", 30).unwrap();
     let id = audit[0].subject.trim_start_matches("key:");
     let revoked = limit(&house.database, asker(&all), id, (LimitsChange::default(), ""), 40);

@@ -57,6 +57,17 @@ pub struct AuditRow {
     pub detail_json: String,
 }
 
+/// What somebody with a budget has spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpendRow {
+    /// Who: `key:ID`, `tenant:NAME` or `route:NAME`.
+    pub subject: String,
+    /// In which period.
+    pub period: u64,
+    /// Nano-dollars.
+    pub nanos: u64,
+}
+
 /// Why a key was not changed. Nothing was.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyChangeError<E> {
@@ -128,6 +139,30 @@ impl Database {
         for (id, at_us) in used {
             let update = "UPDATE keys SET last_used_us = max(coalesce(last_used_us, 0), ?2) WHERE id = ?1";
             transaction.execute(update, params![id, signed(*at_us)]).map_err(&what)?;
+        }
+        transaction.commit().map_err(&what)
+    }
+
+    /// What was spent, of everybody with a budget.
+    pub fn spend(&self) -> Result<Vec<SpendRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading what was spent");
+        let mut select = connection.prepare("SELECT subject, period, nanos FROM spend").map_err(&what)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(SpendRow { subject: row.get(0)?, period: row.get(1).map(unsigned)?, nanos: row.get(2).map(unsigned)? })
+        };
+        let rows = select.query_map([], row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Writes down what was spent, in the place of what was written before.
+    pub fn save_spend(&self, rows: &[SpendRow]) -> Result<(), DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("saving what was spent");
+        for SpendRow { subject, period, nanos } in rows {
+            let insert = "INSERT OR REPLACE INTO spend VALUES (?1, ?2, ?3)";
+            transaction.execute(insert, params![subject, signed(*period), signed(*nanos)]).map_err(&what)?;
         }
         transaction.commit().map_err(&what)
     }
@@ -346,6 +381,15 @@ mod tests {
             assert!(connection.execute(change, []).is_err(), "{change}");
         }
         assert_eq!(database.find_key("a1").unwrap(), Some(revoked));
+    }
+
+    #[test]
+    fn what_was_spent_is_what_was_saved_last() {
+        let (_dir, database) = open();
+        let row = |subject: &str, nanos| SpendRow { subject: subject.into(), period: 3 << 62, nanos };
+        database.save_spend(&[row("key:a", 5), row("route:r", u64::MAX)]).unwrap();
+        database.save_spend(&[row("key:a", 7)]).unwrap();
+        assert_eq!(database.spend().unwrap(), [row("key:a", 7), row("route:r", u64::MAX)]);
     }
 
     #[test]

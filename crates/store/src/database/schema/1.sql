@@ -212,6 +212,14 @@ CREATE TABLE keys_version (
 );
 INSERT INTO keys_version VALUES (1, 0);
 
+-- What keys, tenants and routes with a budget have spent in a period, in nano-dollars. `subject` is `key:ID`, `tenant:NAME` or
+-- `route:NAME`; `period` is `govern`'s number of it.
+CREATE TABLE spend (
+    subject TEXT PRIMARY KEY,
+    period INTEGER NOT NULL,
+    nanos INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Who changed what besides rollouts, whose audit is `transitions`.
 CREATE TABLE audit (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
