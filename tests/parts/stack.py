@@ -103,6 +103,13 @@ class Stack:
         part.url, part.journal = f"http://127.0.0.1:{int(part.process.stdout.readline())}/v1", journal
         return part
 
+    def vendor(self):
+        """The scripted vendor; `part.url` is its host, `part.journal` its log."""
+        journal = self.directory / "vendor.jsonl"
+        part = self.add("vendor", [sys.executable, "-m", "parts.vendor", "--log", journal], stdout=subprocess.PIPE, cwd=ROOT / "tests")
+        part.url, part.journal = f"http://127.0.0.1:{int(part.process.stdout.readline())}", journal
+        return part
+
     def gateway(self, config, **env):
         """`crossfade serve` on a config made by `gateway_config`."""
         self.write_config(config)
