@@ -8,8 +8,10 @@ mod address;
 mod draft;
 mod ledger;
 mod litellm;
+mod portkey;
 mod render;
 mod rules;
+mod tensorzero;
 mod tree;
 mod variables;
 mod vendors;
@@ -35,6 +37,10 @@ pub use variables::{Variable, VariableKind};
 pub enum Source {
     /// LiteLLM's proxy: `config.yaml`.
     Litellm,
+    /// TensorZero's gateway: `tensorzero.toml`.
+    Tensorzero,
+    /// Portkey's gateway: a config as JSON.
+    Portkey,
 }
 
 impl Source {
@@ -42,13 +48,28 @@ impl Source {
     pub const fn title(self) -> &'static str {
         match self {
             Source::Litellm => "LiteLLM",
+            Source::Tensorzero => "TensorZero",
+            Source::Portkey => "Portkey",
         }
     }
 
-    /// Whose config the text looks like, going by the file's name and its first keys.
-    pub fn detect(file: &str, _text: &str) -> Option<Source> {
-        let name = file.to_lowercase();
-        (name.ends_with(".yaml") || name.ends_with(".yml")).then_some(Source::Litellm)
+    /// Whose config it is, going by the end of the file's name: each gateway has its own language.
+    pub fn detect(file: &str) -> Option<Source> {
+        let (_, end) = file.rsplit_once('.')?;
+        match end.to_lowercase().as_str() {
+            "yaml" | "yml" => Some(Source::Litellm),
+            "toml" => Some(Source::Tensorzero),
+            "json" => Some(Source::Portkey),
+            _ => None,
+        }
+    }
+
+    fn parse(self, text: &str) -> Result<Tree, Unreadable> {
+        match self {
+            Source::Litellm => tree::yaml::parse(text),
+            Source::Tensorzero => tree::toml::parse(text),
+            Source::Portkey => tree::json::parse(text),
+        }
     }
 }
 
@@ -70,8 +91,18 @@ impl Unreadable {
     }
 }
 
-/// A file beside the config, by the path written in it. `None` when it cannot be read.
-pub type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// What an importer is given besides the text.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The name of the config's file, for people to read.
+    pub file: &'a str,
+    /// A file that the config names, by the path written in it. `None` when it cannot be read.
+    pub read: Files<'a>,
+    /// The model names that applications send, for a config that says none; empty for any.
+    pub routes: &'a [String],
+}
+
+type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,19 +141,15 @@ pub struct Counts {
     pub unsupported: usize,
 }
 
-/// Reads `text`, the config called `file`.
+/// Reads `text`, a config of `source`'s.
 ///
 /// # Errors
 /// When it is not in the format its gateway reads.
-pub fn import(source: Source, file: &str, text: &str, _files: Files<'_>) -> Result<Imported, Unreadable> {
-    let tree = match source {
-        Source::Litellm => tree::yaml::parse(text)?,
-    };
+pub fn import(source: Source, text: &str, beside: &Beside<'_>) -> Result<Imported, Unreadable> {
+    let tree = source.parse(text)?;
     let mut importing = Importing::new(&tree);
-    match source {
-        Source::Litellm => litellm::read(&tree.root, &mut importing),
-    }
-    Ok(importing.finish(source, file))
+    importing.read(source, beside);
+    Ok(importing.finish(source, beside.file))
 }
 
 /// An import under way.
@@ -139,6 +166,18 @@ impl<'t> Importing<'t> {
             ledger.harmless(node, format!("written again on line {line}; only the last of two equal keys counts"));
         }
         Importing { ledger, draft: Draft::default(), variables: Variables::default() }
+    }
+
+    fn read(&mut self, source: Source, beside: &Beside<'_>) {
+        let root = &self.ledger.tree().root;
+        if root.entries().is_empty() {
+            return self.ledger.harmless(root, "there is nothing in it");
+        }
+        match source {
+            Source::Litellm => litellm::read(root, self),
+            Source::Tensorzero => tensorzero::read(root, beside.read, self),
+            Source::Portkey => portkey::read(root, beside.routes, self),
+        }
     }
 
     fn finish(self, source: Source, file: &str) -> Imported {

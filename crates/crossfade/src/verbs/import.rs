@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use inventory::import::{Counts, Imported, Key, Outcome, Source, import};
+use inventory::import::{Beside, Counts, Imported, Key, Outcome, Source, import};
 use serde_json::json;
 
 use crate::out::{Exit, Out, Stop, table};
@@ -15,12 +15,15 @@ use crate::out::{Exit, Out, Stop, table};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The config to import: LiteLLM's config.yaml.
+    /// The config to import: LiteLLM's config.yaml, TensorZero's tensorzero.toml or a config of Portkey's as JSON.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Whose config it is; by default what the file looks like.
     #[arg(long, value_name = "GATEWAY")]
     from: Option<From>,
+    /// A model name that applications send, for a config that names none (Portkey's); may be given again. By default any.
+    #[arg(long, value_name = "NAME")]
+    route: Vec<String>,
     /// Write the config here, never over a file that is there; by default to stdout.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -37,12 +40,18 @@ pub(crate) struct Args {
 enum From {
     /// LiteLLM's proxy.
     Litellm,
+    /// TensorZero's gateway.
+    Tensorzero,
+    /// Portkey's gateway.
+    Portkey,
 }
 
 impl From {
     const fn source(self) -> Source {
         match self {
             From::Litellm => Source::Litellm,
+            From::Tensorzero => Source::Tensorzero,
+            From::Portkey => Source::Portkey,
         }
     }
 }
@@ -52,16 +61,17 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let shown = args.file.display().to_string();
     let text =
         std::fs::read_to_string(&args.file).map_err(|error| Stop::usage(format!("cannot read {shown}: {error}")))?;
-    let source = args.from.map(From::source).or_else(|| Source::detect(&shown, &text));
+    let source = args.from.map(From::source).or_else(|| Source::detect(&shown));
     let source = source.ok_or_else(|| {
         Stop::usage(format!("{shown} does not look like the config of a gateway that is known"))
-            .hint("say whose it is: `--from litellm`")
+            .hint("say whose it is: `--from litellm`, `tensorzero` or `portkey`")
     })?;
     let directory = args.file.parent().unwrap_or(Path::new("")).to_owned();
     let beside = |path: &str| std::fs::read_to_string(directory.join(path)).ok();
-    let imported = import(source, &shown, &text, &beside).map_err(|error| {
-        Stop::usage(format!("{shown}: {error}")).hint("is it the config of another gateway? see `--from`")
-    })?;
+    let beside = Beside { file: &shown, read: &beside, routes: &args.route };
+    let unreadable =
+        |error| Stop::usage(format!("{shown}: {error}")).hint("is it the config of another gateway? see `--from`");
+    let imported = import(source, &text, &beside).map_err(unreadable)?;
     let counts = imported.counts();
     let keeps_back = args.strict && counts.unsupported > 0;
     let written = match &args.output {

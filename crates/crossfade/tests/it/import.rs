@@ -74,6 +74,19 @@ fn all_23_examples_of_the_litellm_wheel_import_and_pass_the_check() {
 }
 
 #[test]
+fn configs_of_the_other_gateways_import_and_pass_the_check() {
+    let house = House::new(CONFIG);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../inventory/src/import/tests");
+    for (name, mapped) in [("tensorzero.toml", 30), ("portkey.json", 20), ("litellm.yaml", 30)] {
+        let file = directory.join(name).display().to_string();
+        let done = house.run(&["import", &file, "--output", "crossfade.yaml", "--force", "--format", "json"]).exits(1);
+        let report = done.json();
+        assert!(report["counts"]["mapped"].as_u64().unwrap() >= mapped, "{}", report["counts"]);
+        run(&house, &["check"], &environment(&report)).exits(0);
+    }
+}
+
+#[test]
 fn a_config_goes_to_stdout_and_the_report_to_stderr_unless_a_file_is_named() {
     let house = House::new(CONFIG);
     let source = "model_list:\n  - model_name: a\n    litellm_params: { model: openai/a, api_key: os.environ/K }\n";

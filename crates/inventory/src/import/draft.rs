@@ -8,6 +8,8 @@ use super::variables::Text;
 /// A config so far.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
+    /// What stands at the head of the file.
+    pub head: Vec<String>,
     /// `listen`.
     pub listen: Option<Text>,
     /// `auth.required`.
@@ -24,8 +26,8 @@ pub(super) struct Draft {
     pub targets: Vec<Named<Target>>,
     /// Routes by the name applications send.
     pub routes: Vec<Named<Route>>,
-    /// Lines for the end of the file, to be uncommented.
-    pub suggestions: Vec<String>,
+    /// Rollouts that could be meant, to be uncommented.
+    pub rollouts: Vec<Rollout>,
 }
 
 /// Something with a name, and why it is as it is.
@@ -114,6 +116,21 @@ pub(super) struct Route {
     pub fallback: Vec<String>,
 }
 
+/// A rollout that could be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rollout {
+    /// Its name.
+    pub name: String,
+    /// What it is meant by.
+    pub why: String,
+    /// `route`.
+    pub route: String,
+    /// `baseline`.
+    pub baseline: String,
+    /// `candidate`.
+    pub candidate: String,
+}
+
 impl Draft {
     /// The provider that is like this one; a new one, called something like `wanted`, when there is none yet.
     pub(super) fn provider(&mut self, wanted: &str, provider: Provider) -> String {
@@ -123,6 +140,11 @@ impl Draft {
     /// The target that is like this one, or a new one called something like `wanted`.
     pub(super) fn target(&mut self, wanted: &str, target: Target) -> String {
         find_or_add(&mut self.targets, wanted, target)
+    }
+
+    /// The prompt of this text, or a new one called something like `wanted`.
+    pub(super) fn prompt(&mut self, wanted: &str, text: String) -> String {
+        find_or_add(&mut self.prompts, wanted, text)
     }
 
     /// Adds a route, unless there is one of that name. Gives it back when it was added.

@@ -80,6 +80,11 @@ impl<'t> Ledger<'t> {
         Ledger { tree, outcomes: vec![None; tree.leaves.len()], contested: Vec::new() }
     }
 
+    /// What it is about.
+    pub(super) fn tree(&self) -> &'t Tree {
+        self.tree
+    }
+
     /// Everything at and below `node` is in the config, under `to`.
     pub(super) fn mapped(&mut self, node: &Node, to: impl Into<String>) {
         self.decide(node, &Outcome::Mapped { to: to.into(), note: None });

@@ -9,7 +9,7 @@ pub(super) mod tables;
 use super::Importing;
 use super::ledger::Outcome;
 use super::rules;
-use super::tree::{Node, Value};
+use super::tree::Node;
 
 /// Reads the whole file.
 pub(super) fn read(root: &Node, importing: &mut Importing<'_>) {
@@ -76,50 +76,33 @@ fn environment(root: &Node, importing: &mut Importing<'_>) {
     }
 }
 
-/// What stands under a key that is read, and is not of the form that is read there.
+/// What stands under keys that are read, and is not of the form that is read there.
 fn wrong_forms(root: &Node, importing: &mut Importing<'_>) {
-    let mut sections = vec![(root, tables::TOP)];
-    for (name, rules) in [
+    let ledger = &mut importing.ledger;
+    for item in root.get("model_list").map(Node::items).unwrap_or_default() {
+        let info = item.get("model_info").filter(|info| !info.entries().is_empty()).map(|_| "model_info");
+        rules::leftovers(item, tables::MODEL, &["litellm_params", info.unwrap_or("litellm_params")], ledger);
+        if let Some(params) = item.get("litellm_params") {
+            rules::leftovers(params, tables::PARAMS, &[], ledger);
+        }
+        if item.entries().is_empty() {
+            ledger.rest(item, &rules::wrong_form(item));
+        }
+    }
+    let sections = [
         ("litellm_settings", tables::LITELLM),
         ("router_settings", tables::ROUTER),
         ("general_settings", tables::GENERAL),
-    ] {
-        sections.extend(root.get(name).map(|section| (section, rules)));
-    }
-    for item in root.get("model_list").map(Node::items).unwrap_or_default() {
-        sections.push((item, tables::MODEL));
-        sections.extend(item.get("litellm_params").map(|params| (params, tables::PARAMS)));
-    }
-    for (section, rules) in sections {
-        for (key, node) in section.entries() {
-            let has_own_table =
-                !node.entries().is_empty() && (rules.as_ptr() == tables::TOP.as_ptr() || key == "model_info");
-            let is_list = key == "model_list" && !node.items().is_empty();
-            if matches!(rules::find(rules, key), Some(rules::Verdict::Mapped(_))) && !has_own_table && !is_list {
-                importing.ledger.rest(node, &wrong_form(node));
-            }
+    ];
+    for (name, rules) in sections {
+        if let Some(section) = root.get(name) {
+            rules::leftovers(section, rules, &[], ledger);
         }
     }
-    for item in
-        root.get("model_list").map(Node::items).unwrap_or_default().iter().filter(|item| item.entries().is_empty())
-    {
-        importing.ledger.rest(item, &wrong_form(item));
-    }
-}
-
-fn wrong_form(node: &Node) -> Outcome {
-    let is_empty = match &node.value {
-        Value::Nothing => true,
-        Value::List(items) => items.is_empty(),
-        Value::Map(entries) => entries.is_empty(),
-        _ => false,
-    };
-    if is_empty {
-        Outcome::Harmless { why: "there is nothing in it".into() }
-    } else {
-        Outcome::Unsupported {
-            why: "not of the form that LiteLLM reads here".into(),
-            hint: "correct it at the source".into(),
+    for (key, node) in root.entries() {
+        let is_read = if key == "model_list" { !node.items().is_empty() } else { !node.entries().is_empty() };
+        if matches!(rules::find(tables::TOP, key), Some(rules::Verdict::Mapped(_))) && !is_read {
+            ledger.rest(node, &rules::wrong_form(node));
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::litellm;
 use super::rules::{Section, Verdict};
 use super::vendors::{Reach, VENDORS};
+use super::{litellm, portkey, tensorzero};
 
 /// The tables of one chapter, as Markdown. Empty for a chapter that has none.
 pub fn tables(chapter: &str) -> String {
@@ -14,6 +14,8 @@ pub fn tables(chapter: &str) -> String {
             let names = litellm::tables::REQUEST_PARAMETERS.iter().map(|name| format!("`{name}`"));
             names.collect::<Vec<_>>().join(", ") + "\n"
         }
+        "tensorzero" => sections(tensorzero::tables::SECTIONS),
+        "portkey" => sections(portkey::tables::SECTIONS),
         "providers" => providers(),
         _ => String::new(),
     }
@@ -41,10 +43,10 @@ fn sections(sections: &[Section]) -> String {
 }
 
 fn providers() -> String {
-    let mut text =
-        "\n| provider | LiteLLM prefix | dialect, class | reached at | key |\n|---|---|---|---|---|\n".to_owned();
+    let names =
+        |names: &[&str], end: &str| names.iter().map(|name| format!("`{name}{end}`")).collect::<Vec<_>>().join(", ");
+    let mut text = "\n| provider | LiteLLM | TensorZero | Portkey | dialect, class | reached at | key |\n|---|---|---|---|---|---|---|\n".to_owned();
     for vendor in VENDORS {
-        let prefixes = vendor.litellm.iter().map(|prefix| format!("`{prefix}/`")).collect::<Vec<_>>().join(", ");
         let (at, key) = match vendor.reach {
             Reach::No { why, .. } => (format!("unsupported: {why}"), ""),
             reach if reach.base_url().is_empty() => ("the address given".to_owned(), reach.key()),
@@ -55,7 +57,10 @@ fn providers() -> String {
             reach => format!("{}, {}", reach.dialect(), reach.class()),
         };
         let key = if key.is_empty() { "none".to_owned() } else { format!("`{key}`") };
-        writeln!(text, "| {} | {prefixes} | {dialect} | {at} | {key} |", vendor.name).unwrap_or_default();
+        let (litellm, tensorzero, portkey) =
+            (names(vendor.litellm, "/"), names(vendor.tensorzero, ""), names(vendor.portkey, ""));
+        writeln!(text, "| {} | {litellm} | {tensorzero} | {portkey} | {dialect} | {at} | {key} |", vendor.name)
+            .unwrap_or_default();
     }
     text
 }

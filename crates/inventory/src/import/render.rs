@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::draft::{Draft, Named, Provider, Route, Target, Timeouts};
+use super::draft::{Draft, Named, Provider, Rollout, Route, Target, Timeouts};
 use super::ledger::{Key, Outcome};
 use super::tree::{Node, Value};
 use super::variables::{Text, Variable};
@@ -14,6 +14,7 @@ pub(super) fn config(draft: &Draft, title: &str, file: &str, keys: &[Key], envir
     let mut page = Page::default();
     page.comment("", &format!("Imported from {}, a config of {title}'s, by `crossfade import`.", one_line(file)));
     page.comment("", "Check it with `crossfade check`. What could not be carried over is listed at the end.");
+    draft.head.iter().for_each(|words| page.comment("", words));
     if !environment.is_empty() {
         page.comment("", "It reads these environment variables:");
         for variable in environment {
@@ -44,9 +45,7 @@ pub(super) fn config(draft: &Draft, title: &str, file: &str, keys: &[Key], envir
         draft.passthrough.iter().for_each(|(what, provider)| page.line(&format!("  {what}: {}", scalar(provider))));
         page.line("");
     }
-    for suggestion in &draft.suggestions {
-        page.comment("", suggestion);
-    }
+    page.rollouts(&draft.rollouts);
     page.unsupported(title, keys);
     page.0
 }
@@ -76,6 +75,22 @@ impl Page {
             self.line(&format!("  {}:", scalar(&thing.name)));
             for line in lines(&thing.value) {
                 self.line(&format!("    {line}"));
+            }
+        }
+        self.line("");
+    }
+
+    fn rollouts(&mut self, rollouts: &[Rollout]) {
+        if rollouts.is_empty() {
+            return;
+        }
+        self.comment("", "To move traffic on evidence, take the candidate out of its route's fallback and uncomment:");
+        self.comment("", "rollouts:");
+        for Rollout { name, why, route, baseline, candidate } in rollouts {
+            self.comment("", &format!("  # {why}"));
+            self.comment("", &format!("  {}:", scalar(name)));
+            for (key, value) in [("route", route), ("baseline", baseline), ("candidate", candidate)] {
+                self.comment("", &format!("    {key}: {}", scalar(value)));
             }
         }
         self.line("");
@@ -238,5 +253,20 @@ fn plain_number(number: &str) -> String {
         }
         _ if is_integer => number.to_owned(),
         _ => quoted(number),
+    }
+}
+
+/// A document as a value in flow style. It is the importer's own, so that nothing in it is a secret.
+pub(super) fn json(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => quoted(&Text::literal(text.as_str()).to_string()),
+        serde_json::Value::Array(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
+        serde_json::Value::Object(entries) => {
+            let entry = |(name, value): (&String, &serde_json::Value)| {
+                format!("{}: {}", quoted(&Text::literal(name.as_str()).to_string()), json(value))
+            };
+            format!("{{{}}}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        plain => plain.to_string(),
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of a key before its value is looked at: the tables that the readers go by and `docs/reference/import.md` shows.
 
 use super::ledger::{Ledger, Outcome};
-use super::tree::Node;
+use super::tree::{Node, Value};
 
 /// What is known of one key.
 #[derive(Debug, Clone, Copy)]
@@ -78,5 +78,34 @@ pub(super) fn settle(map: &Node, rules: &'static [Rule], ledger: &mut Ledger<'_>
         if let Some(outcome) = find(rules, key).and_then(Verdict::outcome) {
             ledger.rest(node, &outcome);
         }
+    }
+}
+
+/// What stands under a key that is read and was not of the form that is read there. Keys whose values have a table of their
+/// own are in `but`.
+pub(super) fn leftovers(map: &Node, rules: &'static [Rule], but: &[&str], ledger: &mut Ledger<'_>) {
+    for (key, node) in map.entries().iter().filter(|(key, _)| !but.contains(&key.as_str())) {
+        if matches!(find(rules, key), Some(Verdict::Mapped(_))) {
+            ledger.rest(node, &wrong_form(node));
+        }
+    }
+}
+
+/// What becomes of a value that is not of the form that is read in its place.
+pub(super) fn wrong_form(node: &Node) -> Outcome {
+    if is_empty(node) {
+        Outcome::Harmless { why: "there is nothing in it".to_owned() }
+    } else {
+        let why = "not of the form that is read here".to_owned();
+        Outcome::Unsupported { why, hint: "correct it at the source".to_owned() }
+    }
+}
+
+fn is_empty(node: &Node) -> bool {
+    match &node.value {
+        Value::Nothing => true,
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
+        _ => false,
     }
 }

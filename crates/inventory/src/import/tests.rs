@@ -4,12 +4,19 @@ mod random;
 
 use std::path::{Path, PathBuf};
 
-use expect_test::expect_file;
+use expect_test::{ExpectFile, expect_file};
 use saphyr_parser::{Event, Parser};
 
 use super::rules::{Rule, Section, Verdict};
 use super::tree::{Node, Place, Tree, Value};
-use super::{Imported, Importing, Outcome, Source, import, litellm, tree};
+use super::{Beside, Imported, Importing, Outcome, Source, import, litellm, portkey, tensorzero};
+
+/// Every source, with tables and what a table's place looks like in a whole file.
+const SOURCES: [(Source, &[Section]); 3] = [
+    (Source::Litellm, litellm::tables::SECTIONS),
+    (Source::Tensorzero, tensorzero::tables::SECTIONS),
+    (Source::Portkey, portkey::tables::SECTIONS),
+];
 
 fn fixtures(directory: &str) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(directory);
@@ -27,12 +34,14 @@ fn nothing(_: &str) -> Option<String> {
     None
 }
 
+fn beside(file: &str) -> Beside<'_> {
+    Beside { file, read: &nothing, routes: &[] }
+}
+
 /// What was decided twice.
 fn contested(source: Source, tree: &Tree) -> Vec<String> {
     let mut importing = Importing::new(tree);
-    match source {
-        Source::Litellm => litellm::read(&tree.root, &mut importing),
-    }
+    importing.read(source, &beside("x"));
     importing.ledger.contested().to_vec()
 }
 
@@ -73,10 +82,10 @@ fn values(text: &str) -> Vec<usize> {
 
 #[track_caller]
 fn check(source: Source, name: &str, text: &str) -> Imported {
-    let tree = tree::yaml::parse(text).unwrap();
+    let tree = source.parse(text).unwrap();
     let contested = contested(source, &tree);
     assert!(contested.is_empty(), "{name}: decided twice: {contested:?}");
-    let imported = import(source, name, text, &nothing).unwrap();
+    let imported = import(source, text, &beside(name)).unwrap();
     assert_eq!(imported.keys.len(), tree.leaves.len(), "{name}");
     imported
 }
@@ -99,48 +108,122 @@ fn every_value_of_every_example_of_litellms_ends_exactly_once_and_none_is_unknow
     }
 }
 
-#[test]
-fn a_whole_config_of_litellms() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/tests/litellm.yaml");
-    let imported = check(Source::Litellm, "litellm.yaml", &read(&path));
-    expect_file!["tests/litellm.crossfade.yaml"].assert_eq(&imported.config);
+fn check_whole(source: Source, name: &str, config: ExpectFile, keys: ExpectFile) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/tests");
+    let text = read(&directory.join(name));
+    check(source, name, &text);
+    let read = |path: &str| std::fs::read_to_string(directory.join(path)).ok();
+    let imported = import(source, &text, &Beside { file: name, read: &read, routes: &[] }).unwrap();
+    config.assert_eq(&imported.config);
     let line =
         |key: &super::Key| format!("{} {}: {}: {}\n", key.line, key.key, key.outcome.as_str(), key.outcome.words());
-    expect_file!["tests/litellm.keys.txt"].assert_eq(&imported.keys.iter().map(line).collect::<String>());
+    keys.assert_eq(&imported.keys.iter().map(line).collect::<String>());
+}
+
+#[test]
+fn a_whole_config_of_litellms() {
+    let config = expect_file!["tests/litellm.crossfade.yaml"];
+    check_whole(Source::Litellm, "litellm.yaml", config, expect_file!["tests/litellm.keys.txt"]);
+}
+
+#[test]
+fn a_whole_config_of_tensorzeros() {
+    let config = expect_file!["tests/tensorzero.crossfade.yaml"];
+    check_whole(Source::Tensorzero, "tensorzero.toml", config, expect_file!["tests/tensorzero.keys.txt"]);
+}
+
+#[test]
+fn a_whole_config_of_portkeys() {
+    let config = expect_file!["tests/portkey.crossfade.yaml"];
+    check_whole(Source::Portkey, "portkey.json", config, expect_file!["tests/portkey.keys.txt"]);
+}
+
+/// A whole file with this value under this key at this place; `None` where the value has a table of its own.
+fn example(source: Source, at: &str, key: &str, value: &str) -> Option<String> {
+    const LITELLM: &str = "model_list: [{ model_name: x, litellm_params: { model: openai/x } }]";
+    const TENSORZERO: &str = "[models.m]\nrouting = ['p']\n[models.m.providers.p]\ntype = 'openai'\nmodel_name = 'x'\n";
+    let yaml = || format!("{key}: {value}");
+    let plain = value.trim_matches(['[', ']', '{', '}', ' ']);
+    let toml = || match value.chars().next() {
+        Some('[') if value.contains('{') => format!("{key} = [{{ pointer = '/x', value = 1 }}]\n"),
+        Some('[') => format!("{key} = ['a', 'b']\n"),
+        Some('{') => {
+            format!("{key} = {{ a = 'b', enabled = true, specific = 'x', non_streaming = {{ total_ms = 5 }} }}\n")
+        }
+        _ if plain.parse::<f64>().is_ok() || plain == "true" => format!("{key} = {plain}\n"),
+        _ => format!("{key} = '{plain}'\n"),
+    };
+    let json = || match value.chars().next() {
+        Some('[') => r#"["a"]"#.to_owned(),
+        Some('{') => r#"{"a":"b","mode":"fallback"}"#.to_owned(),
+        _ if plain.parse::<f64>().is_ok() || plain == "true" => plain.to_owned(),
+        _ => format!(r#""{plain}""#),
+    };
+    let is_map = value.contains('{');
+    let text = match (source, at) {
+        (_, "(top of the file)") if is_map => return None,
+        (Source::Litellm, _) if is_map && key == "model_info" => return None,
+        (Source::Litellm, "(top of the file)") => yaml(),
+        (Source::Litellm, "model_list[]") => LITELLM.replace(" } }]", &format!(" }}, {} }}]", yaml())),
+        (Source::Litellm, "model_list[].litellm_params") => {
+            LITELLM.replace("openai/x", &format!("openai/x, {}", yaml()))
+        }
+        (Source::Litellm, "model_list[].model_info") => {
+            LITELLM.replace("} }]", &format!("}}, model_info: {{ {} }} }}]", yaml()))
+        }
+        (Source::Litellm, section) => format!("{LITELLM}\n{section}: {{ {} }}\n", yaml()),
+        (Source::Tensorzero, "(top of the file)") => toml(),
+        (Source::Tensorzero, "gateway") => format!("{TENSORZERO}[gateway]\n{}", toml()),
+        (Source::Tensorzero, "models.*, embedding_models.*") if key == "routing" || key == "providers" => return None,
+        (Source::Tensorzero, "models.*, embedding_models.*") => {
+            TENSORZERO.replace("routing", &format!("{}routing", toml()))
+        }
+        (Source::Tensorzero, "models.*.providers.*") if key == "type" || key == "model_name" => return None,
+        (Source::Tensorzero, "models.*.providers.*") => format!("{TENSORZERO}{}", toml()),
+        (Source::Tensorzero, "functions.*") if key == "variants" => return None,
+        (Source::Tensorzero, "functions.*") => format!("{TENSORZERO}[functions.f]\n{}", toml()),
+        (Source::Tensorzero, "functions.*.experimentation") => {
+            format!(
+                "{TENSORZERO}[functions.f.variants.a]\ntype = 'chat_completion'\nmodel = 'm'\n[functions.f.experimentation]\n{}",
+                toml()
+            )
+        }
+        (Source::Tensorzero, _) if key == "type" || key == "model" => return None,
+        (Source::Tensorzero, _) => format!(
+            "{TENSORZERO}[functions.f]\ntype = 'json'\n[functions.f.variants.a]\ntype = 'chat_completion'\nmodel = 'm'\n{}",
+            toml()
+        ),
+        (Source::Portkey, _) if key == "strategy" || key == "targets" => {
+            let json = if key == "targets" { r#"[{"provider":"openai"}]"#.to_owned() } else { json() };
+            format!(r#"{{"targets":[{{"provider":"openai"}}],"{key}":{json}}}"#)
+        }
+        (Source::Portkey, _) => format!(r#"{{"provider":"openai","{key}":{}}}"#, json()),
+    };
+    let is_doubled = source == Source::Portkey && key == "provider";
+    (!is_doubled).then_some(text)
 }
 
 /// Whatever a table promises to map, a reader takes care of, whatever stands there.
 #[test]
 fn a_key_that_a_table_calls_mapped_is_never_left_over() {
-    let values = ["word", "5", "true", "[a, b]", "{ a: b }", "[{ a: [b] }]", "", "os.environ/X"];
-    const PLAIN: &str = "model_list: [{ model_name: x, litellm_params: { model: openai/x } }]";
-    let sections = litellm::tables::SECTIONS.iter();
-    for (Section { at, .. }, rule) in sections.flat_map(|section| section.rules.iter().map(move |rule| (section, rule)))
+    let values =
+        ["word", "5", "true", "[a, b]", "{ a: b }", "[{ a: [b] }]", "", "os.environ/X", "env::X", "http://gpu-1/v1"];
+    for (source, Section { at, rules }) in
+        SOURCES.iter().flat_map(|(source, sections)| sections.iter().map(|section| (*source, section)))
     {
-        let Rule { key, verdict: Verdict::Mapped(_) } = rule else { continue };
-        let mut n_read = 0;
-        for value in values {
-            let text = match *at {
-                // What is below a section has a table of its own.
-                _ if value.contains(':') && (*at == "(top of the file)" || *key == "model_info") => continue,
-                "(top of the file)" => format!("{key}: {value}\n"),
-                "model_list[]" => {
-                    format!("model_list: [{{ model_name: x, litellm_params: {{ model: openai/x }}, {key}: {value} }}]")
+        for Rule { key, .. } in rules.iter().filter(|rule| matches!(rule.verdict, Verdict::Mapped(_))) {
+            let (mut n_read, mut n_tried) = (0, 0);
+            for text in values.iter().filter_map(|value| example(source, at, key, value)) {
+                n_tried += 1;
+                for found in check(source, at, &text).keys.iter().filter(|found| found.key.contains(key)) {
+                    let words = found.outcome.words();
+                    assert!(!words.contains("not a key of"), "{at} {key}: {found:?}\n{text}");
+                    n_read += usize::from(!words.contains("not of the form") && words != "there is nothing in it");
                 }
-                "model_list[].litellm_params" => PLAIN.replace("openai/x", &format!("openai/x, {key}: {value}")),
-                "model_list[].model_info" => {
-                    PLAIN.replace("} }]", &format!("}}, model_info: {{ {key}: {value} }} }}]"))
-                }
-                section => format!("{PLAIN}\n{section}: {{ {key}: {value} }}\n"),
-            };
-            for found in check(Source::Litellm, at, &text).keys.iter().filter(|found| found.key.contains(key)) {
-                let words = found.outcome.words();
-                assert!(!words.contains("not a key of"), "{at} {key}: {value}: {found:?}");
-                n_read += usize::from(!words.contains("not of the form") && words != "there is nothing in it");
             }
+            let has_own_table = *at == "(top of the file)" || *key == "model_info" || n_tried == 0;
+            assert!(n_read > 0 || has_own_table, "{at} {key}: no value of it is read");
         }
-        let has_own_table = *at == "(top of the file)" || *key == "model_info";
-        assert!(n_read > 0 || has_own_table, "{at} {key}: no value of it is read");
     }
 }
 
@@ -174,15 +257,36 @@ model_list:
 }
 
 #[test]
+fn every_line_of_toml_and_json_is_the_one_it_is_written_on() {
+    let toml = "# first\n[gateway]\ndebug = true\n\n[models.\"a.b\"]\nrouting = [\n  'p',\n]\n";
+    let lines: Vec<(String, usize)> =
+        check(Source::Tensorzero, "x", toml).keys.into_iter().map(|key| (key.key, key.line)).collect();
+    assert_eq!(lines, [("gateway.debug".to_owned(), 3), ("models.\"a.b\".routing[0]".to_owned(), 7)]);
+    let json = "{\n  \"retry\": {\n    \"attempts\": 1,\n    \"codes\": [\n      429\n    ]\n  }\n}\n";
+    let lines: Vec<(String, usize)> =
+        check(Source::Portkey, "x", json).keys.into_iter().map(|key| (key.key, key.line)).collect();
+    assert_eq!(lines, [("retry.attempts".to_owned(), 3), ("retry.codes[0]".to_owned(), 5)]);
+}
+
+#[test]
+fn what_is_neither_toml_nor_json_is_said_with_its_place() {
+    let error = import(Source::Tensorzero, "a = 1\nb = = 2\n", &beside("x")).unwrap_err();
+    assert!(error.line == 2 && error.what.starts_with("not TOML"), "{error}");
+    let error = import(Source::Portkey, "{\n  \"a\": 1,,\n}", &beside("x")).unwrap_err();
+    assert!(error.line == 2 && error.what.starts_with("not JSON"), "{error}");
+    assert!(import(Source::Portkey, "[1]", &beside("x")).unwrap_err().to_string().contains("a map of settings"));
+}
+
+#[test]
 fn what_is_not_yaml_is_said_with_its_place() {
-    let error = import(Source::Litellm, "x", "model_list:\n  - [", &nothing).unwrap_err();
+    let error = import(Source::Litellm, "model_list:\n  - [", &beside("x")).unwrap_err();
     assert_eq!(error.line, 3, "{error}");
-    assert!(import(Source::Litellm, "x", "- a\n", &nothing).unwrap_err().to_string().contains("a map of settings"));
+    assert!(import(Source::Litellm, "- a\n", &beside("x")).unwrap_err().to_string().contains("a map of settings"));
     assert!(
-        import(Source::Litellm, "x", "a: 1\n---\nb: 2\n", &nothing).unwrap_err().to_string().contains("second `---`")
+        import(Source::Litellm, "a: 1\n---\nb: 2\n", &beside("x")).unwrap_err().to_string().contains("second `---`")
     );
     let deep = "[".repeat(100);
-    assert!(import(Source::Litellm, "x", &format!("a: {deep}"), &nothing).is_err());
+    assert!(import(Source::Litellm, &format!("a: {deep}"), &beside("x")).is_err());
 }
 
 #[test]

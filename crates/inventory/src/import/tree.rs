@@ -1,6 +1,8 @@
 //! A foreign config as one tree, whatever it was written in. Every node knows its line, its key path and, when it holds a
 //! value, its place in the list of everything that has to be accounted for.
 
+pub(crate) mod json;
+pub(crate) mod toml;
 pub(crate) mod yaml;
 
 use super::Unreadable;
@@ -122,6 +124,12 @@ impl Node {
             _ => return None,
         };
         text.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// A time in milliseconds that Crossfade's config takes: from one to a year.
+    pub(crate) fn milliseconds(&self) -> Option<std::time::Duration> {
+        let ms = self.number().filter(|ms| (1.0..=366.0 * 86_400_000.0).contains(ms))?;
+        std::time::Duration::try_from_secs_f64(ms.round() / 1000.0).ok()
     }
 
     /// `true` or `false`, in quotes or not.

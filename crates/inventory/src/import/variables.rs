@@ -103,6 +103,14 @@ impl Variables {
         Text::variable(&name)
     }
 
+    /// A variable for a secret that is kept somewhere else.
+    pub(super) fn kept(&mut self, name: &str, hint: &str) -> Text {
+        self.reserve(name);
+        let variable = || Variable { name: name.to_owned(), kind: VariableKind::Key, hint: Some(hint.to_owned()) };
+        self.found.entry(name.to_owned()).or_insert_with(variable);
+        Text::variable(name)
+    }
+
     /// Whether the config reads the variable `name`.
     pub(super) fn is_used(&self, name: &str) -> bool {
         self.found.contains_key(name)

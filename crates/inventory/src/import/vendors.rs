@@ -9,6 +9,10 @@ pub(super) struct Vendor {
     pub name: &'static str,
     /// LiteLLM's prefixes before the model name.
     pub litellm: &'static [&'static str],
+    /// TensorZero's words for `type`.
+    pub tensorzero: &'static [&'static str],
+    /// Portkey's words for `provider`.
+    pub portkey: &'static [&'static str],
     /// How it is reached.
     pub reach: Reach,
     /// `kind`: what server it is, when the capabilities of such servers are known.
@@ -46,7 +50,14 @@ const fn vendor(
     base_url: &'static str,
     key: &'static str,
 ) -> Vendor {
-    Vendor { name, litellm, reach: Reach::Openai { base_url, key, class: "vendor" }, kind: None }
+    Vendor {
+        name,
+        litellm,
+        tensorzero: &[],
+        portkey: &[],
+        reach: Reach::Openai { base_url, key, class: "vendor" },
+        kind: None,
+    }
 }
 
 const fn hosted(
@@ -55,7 +66,14 @@ const fn hosted(
     base_url: &'static str,
     key: &'static str,
 ) -> Vendor {
-    Vendor { name, litellm, reach: Reach::Openai { base_url, key, class: "hosted" }, kind: None }
+    Vendor {
+        name,
+        litellm,
+        tensorzero: &[],
+        portkey: &[],
+        reach: Reach::Openai { base_url, key, class: "hosted" },
+        kind: None,
+    }
 }
 
 const fn own(
@@ -64,11 +82,32 @@ const fn own(
     base_url: &'static str,
     key: &'static str,
 ) -> Vendor {
-    Vendor { name, litellm, reach: Reach::Openai { base_url, key, class: "self_hosted" }, kind: None }
+    Vendor {
+        name,
+        litellm,
+        tensorzero: &[],
+        portkey: &[],
+        reach: Reach::Openai { base_url, key, class: "self_hosted" },
+        kind: None,
+    }
 }
 
 const fn no(name: &'static str, litellm: &'static [&'static str], why: &'static str, hint: &'static str) -> Vendor {
-    Vendor { name, litellm, reach: Reach::No { why, hint }, kind: None }
+    Vendor { name, litellm, tensorzero: &[], portkey: &[], reach: Reach::No { why, hint }, kind: None }
+}
+
+impl Vendor {
+    const fn also(self, tensorzero: &'static [&'static str], portkey: &'static [&'static str]) -> Vendor {
+        Vendor { tensorzero, portkey, ..self }
+    }
+
+    const fn at(self, reach: Reach) -> Vendor {
+        Vendor { reach, ..self }
+    }
+
+    const fn is(self, kind: &'static str) -> Vendor {
+        Vendor { kind: Some(kind), ..self }
+    }
 }
 
 const COMPATIBLE: &str = "if it has an OpenAI-compatible endpoint, write a provider with its base_url by hand";
@@ -118,62 +157,78 @@ impl Reach {
 
 /// Everybody who is known.
 pub(super) const VENDORS: &[Vendor] = &[
-    vendor("openai", &["openai", "text-completion-openai"], "https://api.openai.com/v1", "OPENAI_API_KEY"),
-    Vendor { name: "azure", litellm: &["azure", "azure_text"], reach: Reach::Azure, kind: None },
-    Vendor { name: "anthropic", litellm: &["anthropic"], reach: Reach::Anthropic, kind: None },
-    vendor("gemini", &["gemini"], "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY"),
-    vendor("cohere", &["cohere", "cohere_chat"], "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY"),
-    vendor("mistral", &["mistral"], "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+    vendor("openai", &["openai", "text-completion-openai"], "https://api.openai.com/v1", "OPENAI_API_KEY")
+        .also(&["openai"], &["openai"]),
+    vendor("azure", &["azure", "azure_text"], "", "").at(Reach::Azure).also(&["azure"], &["azure-openai"]),
+    vendor("anthropic", &["anthropic"], "", "").at(Reach::Anthropic).also(&["anthropic"], &["anthropic"]),
+    vendor("gemini", &["gemini"], "https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY")
+        .also(&["google_ai_studio_gemini"], &["google"]),
+    vendor("cohere", &["cohere", "cohere_chat"], "https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY")
+        .also(&[], &["cohere"]),
+    vendor("mistral", &["mistral"], "https://api.mistral.ai/v1", "MISTRAL_API_KEY").also(&["mistral"], &["mistral-ai"]),
     vendor("codestral", &["codestral"], "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
-    vendor("xai", &["xai"], "https://api.x.ai/v1", "XAI_API_KEY"),
-    vendor("deepseek", &["deepseek"], "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY"),
-    vendor("moonshot", &["moonshot"], "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
-    vendor("zai", &["zai"], "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"),
-    vendor("dashscope", &["dashscope"], "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"),
-    vendor("voyage", &["voyage"], "https://api.voyageai.com/v1", "VOYAGE_API_KEY"),
-    vendor("jina", &["jina_ai"], "https://api.jina.ai/v1", "JINA_AI_API_KEY"),
-    hosted("groq", &["groq"], "https://api.groq.com/openai/v1", "GROQ_API_KEY"),
-    hosted("together", &["together_ai"], "https://api.together.ai/v1", "TOGETHER_API_KEY"),
-    hosted("fireworks", &["fireworks_ai"], "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
-    hosted("openrouter", &["openrouter"], "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    hosted("deepinfra", &["deepinfra"], "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
-    hosted("cerebras", &["cerebras"], "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
-    hosted("sambanova", &["sambanova"], "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
+    vendor("xai", &["xai"], "https://api.x.ai/v1", "XAI_API_KEY").also(&["xai"], &["x-ai"]),
+    vendor("deepseek", &["deepseek"], "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY")
+        .also(&["deepseek"], &["deepseek"]),
+    vendor("moonshot", &["moonshot"], "https://api.moonshot.ai/v1", "MOONSHOT_API_KEY").also(&[], &["moonshot"]),
+    vendor("zai", &["zai"], "https://api.z.ai/api/paas/v4", "ZAI_API_KEY").also(&[], &["z-ai"]),
+    vendor("dashscope", &["dashscope"], "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY")
+        .also(&[], &["dashscope"]),
+    vendor("voyage", &["voyage"], "https://api.voyageai.com/v1", "VOYAGE_API_KEY").also(&[], &["voyage"]),
+    vendor("jina", &["jina_ai"], "https://api.jina.ai/v1", "JINA_AI_API_KEY").also(&[], &["jina"]),
+    hosted("groq", &["groq"], "https://api.groq.com/openai/v1", "GROQ_API_KEY").also(&["groq"], &["groq"]),
+    hosted("together", &["together_ai"], "https://api.together.ai/v1", "TOGETHER_API_KEY")
+        .also(&["together"], &["together-ai"]),
+    hosted("fireworks", &["fireworks_ai"], "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY")
+        .also(&["fireworks"], &["fireworks-ai"]),
+    hosted("openrouter", &["openrouter"], "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY")
+        .also(&["openrouter"], &["openrouter"]),
+    hosted("deepinfra", &["deepinfra"], "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY")
+        .also(&[], &["deepinfra"]),
+    hosted("cerebras", &["cerebras"], "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY").also(&[], &["cerebras"]),
+    hosted("sambanova", &["sambanova"], "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY").also(&[], &["sambanova"]),
     hosted("nvidia", &["nvidia_nim"], "https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
-    hosted("novita", &["novita"], "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),
-    hosted("nebius", &["nebius"], "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY"),
-    hosted("hyperbolic", &["hyperbolic"], "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"),
-    hosted("lambda", &["lambda_ai"], "https://api.lambda.ai/v1", "LAMBDA_API_KEY"),
+    hosted("novita", &["novita"], "https://api.novita.ai/v3/openai", "NOVITA_API_KEY").also(&[], &["novita-ai"]),
+    hosted("nebius", &["nebius"], "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY").also(&[], &["nebius"]),
+    hosted("hyperbolic", &["hyperbolic"], "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY")
+        .also(&["hyperbolic"], &["hyperbolic"]),
+    hosted("lambda", &["lambda_ai"], "https://api.lambda.ai/v1", "LAMBDA_API_KEY").also(&[], &["lambda"]),
     hosted("friendli", &["friendliai"], "https://api.friendli.ai/serverless/v1", "FRIENDLIAI_API_KEY"),
-    hosted("featherless", &["featherless_ai"], "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY"),
+    hosted("featherless", &["featherless_ai"], "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY")
+        .also(&[], &["featherless-ai"]),
     hosted("baseten", &["baseten"], "https://inference.baseten.co/v1", "BASETEN_API_KEY"),
-    hosted("nscale", &["nscale"], "https://inference.api.nscale.com/v1", "NSCALE_API_KEY"),
+    hosted("nscale", &["nscale"], "https://inference.api.nscale.com/v1", "NSCALE_API_KEY").also(&[], &["nscale"]),
     hosted("wandb", &["wandb"], "https://api.inference.wandb.ai/v1", "WANDB_API_KEY"),
     hosted("meta", &["meta_llama"], "https://api.llama.com/compat/v1", "LLAMA_API_KEY"),
-    hosted("huggingface", &["huggingface"], "https://router.huggingface.co/v1", "HF_TOKEN"),
+    hosted("huggingface", &["huggingface"], "https://router.huggingface.co/v1", "HF_TOKEN").also(&[], &["huggingface"]),
     hosted("databricks", &["databricks"], "", "DATABRICKS_API_KEY"),
-    Vendor { kind: Some("vllm"), ..own("vllm", &["hosted_vllm"], "", "") },
+    own("vllm", &["hosted_vllm"], "", "").is("vllm").also(&["vllm"], &[]),
+    own("sglang", &[], "", "").is("sglang").also(&["sglang"], &[]),
+    own("tgi", &[], "", "").is("tgi").also(&["tgi"], &[]),
     own("openai-like", &["openai_like", "custom_openai"], "", ""),
-    Vendor { kind: Some("ollama"), ..own("ollama", &["ollama", "ollama_chat"], "http://localhost:11434/v1", "") },
-    Vendor { kind: Some("llama_cpp"), ..own("llamafile", &["llamafile"], "http://127.0.0.1:8080/v1", "") },
+    own("ollama", &["ollama", "ollama_chat"], "http://localhost:11434/v1", "").is("ollama").also(&[], &["ollama"]),
+    own("llamafile", &["llamafile"], "http://127.0.0.1:8080/v1", "").is("llama_cpp"),
     own("lm-studio", &["lm_studio"], "http://localhost:1234/v1", ""),
     own("lemonade", &["lemonade"], "http://localhost:8000/api/v1", ""),
     own("xinference", &["xinference"], "http://127.0.0.1:9997/v1", ""),
     own("infinity", &["infinity"], "", ""),
     own("litellm", &["litellm_proxy"], "", ""),
-    no("bedrock", &["bedrock", "bedrock_mantle"], AWS, AWS_HINT),
-    no("sagemaker", &["sagemaker", "sagemaker_chat"], AWS, AWS_HINT),
-    no("vertex", &["vertex_ai", "vertex_ai_beta"], GOOGLE, GOOGLE_HINT),
-    no("azure-ai", &["azure_ai"], "Azure AI Foundry's model endpoint has paths of its own", COMPATIBLE),
-    no("perplexity", &["perplexity"], "its endpoint is at the root of its host, where Crossfade adds /v1", COMPATIBLE),
+    no("bedrock", &["bedrock", "bedrock_mantle"], AWS, AWS_HINT).also(&["aws_bedrock"], &["bedrock"]),
+    no("sagemaker", &["sagemaker", "sagemaker_chat"], AWS, AWS_HINT).also(&["aws_sagemaker"], &["sagemaker"]),
+    no("vertex", &["vertex_ai", "vertex_ai_beta"], GOOGLE, GOOGLE_HINT)
+        .also(&["gcp_vertex_gemini", "gcp_vertex_anthropic"], &["vertex-ai"]),
+    no("azure-ai", &["azure_ai"], "Azure AI Foundry's model endpoint has paths of its own", COMPATIBLE)
+        .also(&[], &["azure-ai"]),
+    no("perplexity", &["perplexity"], "its endpoint is at the root of its host, where Crossfade adds /v1", COMPATIBLE)
+        .also(&[], &["perplexity-ai"]),
     no("github-copilot", &["github_copilot"], "its key is fetched by a login in the browser", COMPATIBLE),
     no("chatgpt", &["chatgpt"], "its key is fetched by a login in the browser", COMPATIBLE),
     no("watsonx", &["watsonx", "watsonx_text"], "watsonx speaks an API of its own", COMPATIBLE),
-    no("replicate", &["replicate"], "Replicate speaks an API of its own", COMPATIBLE),
-    no("cloudflare", &["cloudflare"], "the path has the account in it", COMPATIBLE),
-    no("snowflake", &["snowflake"], "Cortex speaks an API of its own", COMPATIBLE),
-    no("triton", &["triton"], "Triton speaks an API of its own", COMPATIBLE),
-    no("predibase", &["predibase"], "Predibase speaks an API of its own", COMPATIBLE),
+    no("replicate", &["replicate"], "Replicate speaks an API of its own", COMPATIBLE).also(&[], &["replicate"]),
+    no("cloudflare", &["cloudflare"], "the path has the account in it", COMPATIBLE).also(&[], &["workers-ai"]),
+    no("snowflake", &["snowflake"], "Cortex speaks an API of its own", COMPATIBLE).also(&[], &["cortex"]),
+    no("triton", &["triton"], "Triton speaks an API of its own", COMPATIBLE).also(&[], &["triton"]),
+    no("predibase", &["predibase"], "Predibase speaks an API of its own", COMPATIBLE).also(&[], &["predibase"]),
     no(
         "vllm-in-process",
         &["vllm"],
@@ -191,6 +246,16 @@ pub(super) const VENDORS: &[Vendor] = &[
 /// The vendor of this prefix of LiteLLM's.
 pub(super) fn by_litellm_prefix(prefix: &str) -> Option<&'static Vendor> {
     VENDORS.iter().find(|vendor| vendor.litellm.contains(&prefix))
+}
+
+/// The vendor of this type of TensorZero's.
+pub(super) fn by_tensorzero_type(kind: &str) -> Option<&'static Vendor> {
+    VENDORS.iter().find(|vendor| vendor.tensorzero.contains(&kind))
+}
+
+/// The vendor that Portkey calls so.
+pub(super) fn by_portkey_name(name: &str) -> Option<&'static Vendor> {
+    VENDORS.iter().find(|vendor| vendor.portkey.contains(&name))
 }
 
 /// The vendor of a model that is named without a prefix, going by how vendors name theirs.

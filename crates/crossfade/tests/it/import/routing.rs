@@ -7,7 +7,7 @@ use scripted::{Received, Script, Upstream, chat_completion};
 use serde_json::{Value, json};
 
 use super::{environment, fixtures, import, run};
-use crate::parts::{CONFIG, House, post};
+use crate::parts::{CONFIG, Gateway, House, post};
 
 /// The answer of a host, in the words of the dialect that the path is in. A host whose name begins with `down` answers 500.
 fn answer(request: &Received) -> Script {
@@ -87,20 +87,26 @@ fn values(report: &Value, source: &str, upstream: &Upstream) -> BTreeMap<String,
     values
 }
 
+/// Serves an imported config with every address at `upstream`.
+fn serve<'h>(house: &'h House, report: &Value, source: &str, upstream: &Upstream) -> (Gateway<'h>, String) {
+    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+    let values = values(report, source, upstream);
+    // Who calls is not what this is about; the ports are any that are free.
+    let is_place = |line: &&str| !line.starts_with("listen: ") && !line.starts_with("auth: ");
+    let config: String = pointed(&config, upstream).lines().filter(is_place).map(|line| format!("{line}\n")).collect();
+    house.write(&format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{config}"));
+    run(house, &["check"], &values).exits(0);
+    let environment: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    (house.serve_with(&environment), config)
+}
+
 /// Imports an example, serves it, and sends what the oracle sent.
 fn check(name: &str, sent: &[Value]) {
     let upstream = Upstream::with(answer);
     let source = std::fs::read_to_string(fixtures("litellm").join(format!("{name}.yaml"))).unwrap();
     let house = House::new(CONFIG);
     let report = import(&house, &source, None);
-    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
-    let values = values(&report, &source, &upstream);
-    // Who calls is not what this is about; the ports are any that are free.
-    let config = pointed(&config, &upstream).replace("auth: { required: true }", "");
-    house.write(&format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{config}"));
-    run(&house, &["check"], &values).exits(0);
-    let environment: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let gateway = house.serve_with(&environment);
+    let (gateway, config) = serve(&house, &report, &source, &upstream);
     for request in sent {
         let (model, path) = (request["model"].as_str().unwrap(), request["path"].as_str().unwrap());
         let n_before = upstream.requests().len();
@@ -156,4 +162,73 @@ fn requests_arrive_where_litellms_own_router_sends_them() {
     for (name, sent) in &oracle {
         check(name, sent);
     }
+}
+
+/// Sends a chat to each model and says which hosts were asked for which model, in order.
+fn arrivals(source: &str, file: &str, models: &[&str]) -> Vec<String> {
+    let upstream = Upstream::with(answer);
+    let house = House::new(CONFIG);
+    std::fs::write(house.path().join(file), source).unwrap();
+    let report = house.run(&["import", file, "--output", "crossfade.yaml", "--force", "--format", "json"]).json();
+    let (gateway, _) = serve(&house, &report, source, &upstream);
+    let mut seen = 0;
+    let mut arrivals = Vec::new();
+    for model in models {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "x" }] });
+        post(gateway.data, "/openai/v1/chat/completions", &body.to_string());
+        let requests = upstream.requests();
+        let words = |request: &Received| {
+            let arrival = arrival(request);
+            format!("{} {}", arrival["at"].as_str().unwrap(), arrival["model"].as_str().unwrap())
+        };
+        arrivals.push(requests[seen..].iter().map(words).collect::<Vec<_>>().join(", "));
+        seen = requests.len();
+    }
+    arrivals
+}
+
+#[test]
+fn applications_of_tensorzeros_keep_their_model_names() {
+    let source = "
+[models.m]
+routing = ['first', 'second']
+[models.m.providers.first]
+type = 'openai'
+model_name = 'a'
+api_base = 'http://down-first/v1'
+[models.m.providers.second]
+type = 'vllm'
+model_name = 'b'
+api_base = 'http://up-second/v1/'
+[functions.f]
+type = 'chat'
+[functions.f.experimentation]
+type = 'static'
+candidate_variants = { light = 0.1, heavy = 0.9 }
+[functions.f.variants.light]
+type = 'chat_completion'
+model = 'm'
+[functions.f.variants.heavy]
+type = 'chat_completion'
+model = 'groq::llama'
+";
+    let models = ["tensorzero::model_name::m", "tensorzero::function_name::f", "gpt-4o"];
+    let arrivals = arrivals(source, "tensorzero.toml", &models);
+    assert_eq!(arrivals, ["down-first a, up-second b", "api.groq.com llama", ""]);
+}
+
+#[test]
+fn a_config_of_portkeys_takes_any_model() {
+    let source = r#"{
+        "strategy": { "mode": "fallback" },
+        "targets": [
+            { "provider": "openai", "custom_host": "http://down-first/v1" },
+            { "strategy": { "mode": "loadbalance" }, "targets": [
+                { "provider": "ollama", "custom_host": "http://up-light/v1", "weight": 0.1, "override_params": { "model": "light" } },
+                { "provider": "ollama", "custom_host": "http://up-heavy/v1", "weight": 0.9, "override_params": { "model": "heavy" } }
+            ] }
+        ]
+    }"#;
+    let arrivals = arrivals(source, "portkey.json", &["gpt-4o", "any/thing"]);
+    assert_eq!(arrivals, ["down-first gpt-4o, up-heavy heavy", "down-first any/thing, up-heavy heavy"]);
 }
