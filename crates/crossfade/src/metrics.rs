@@ -103,6 +103,7 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
     });
     let changes: Vec<_> = changes.collect();
     family(&mut text, "crossfade_adaptations_total", "Fields changed in requests on their way.", "counter", &changes);
+    forms(&mut text, totals);
     text
 }
 
@@ -123,6 +124,28 @@ fn costs(text: &mut String, totals: &Totals) {
     family(text, "crossfade_attempts_priced_total", help, "counter", &samples(|cost| cost.priced));
     let help = "Attempts that were charged for at a price that is not known.";
     family(text, "crossfade_attempts_unpriced_total", help, "counter", &samples(|cost| cost.unknown));
+}
+
+/// Answers that were to have a form.
+fn forms(text: &mut String, totals: &Totals) {
+    let mut judged = Vec::new();
+    for (target, parts) in &totals.forms.judged {
+        for (part, n) in parts {
+            for (result, n) in [("valid", n.valid), ("invalid", n.invalid)] {
+                let target = escaped(target);
+                judged.push((format!("{{target=\"{target}\",part=\"{part}\",result=\"{result}\"}}"), n));
+            }
+        }
+    }
+    family(text, "crossfade_answer_forms_total", "Answers held against the form asked for.", "counter", &judged);
+    let mut unknown = Vec::new();
+    for (target, reasons) in &totals.forms.not_validated {
+        for (reason, n) in reasons {
+            unknown.push((format!("{{target=\"{}\",reason=\"{reason}\"}}", escaped(target)), *n));
+        }
+    }
+    let help = "Answers with something that had a schema and was not held against it.";
+    family(text, "crossfade_answers_not_validated_total", help, "counter", &unknown);
 }
 
 fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
@@ -170,11 +193,16 @@ mod tests {
         totals.exchanges.insert("complete", 2);
         totals.adaptations.push(("a\"b".into(), "model".into(), "replaced", 1));
         totals.costs.insert("gpt".into(), CostTotal { nanos: 2_450_000, priced: 2, unknown: 1 });
+        let judged = gateway::counters::Judged { valid: 5, invalid: 1 };
+        totals.forms.judged.entry("a".into()).or_default().insert("schema", judged);
+        totals.forms.not_validated.entry("a".into()).or_default().insert("reference".into(), 2);
         let text = render(&totals, &ShadowTotals::default());
         for sample in [
             "crossfade_requests_total 3",
             "crossfade_cost_usd_total{target=\"gpt\"} 0.00245",
             "crossfade_attempts_unpriced_total{target=\"gpt\"} 1",
+            "crossfade_answer_forms_total{target=\"a\",part=\"schema\",result=\"invalid\"} 1",
+            "crossfade_answers_not_validated_total{target=\"a\",reason=\"reference\"} 2",
             "crossfade_exchanges_total{outcome=\"complete\"} 2",
             "crossfade_adaptations_total{target=\"a\\\"b\",field=\"model\",action=\"replaced\"} 1",
         ] {

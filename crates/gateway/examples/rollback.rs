@@ -143,7 +143,7 @@ fn outcome(unit: u64, arm: Arm, bad: MetricSet, at: Timestamp) -> Outcome {
         arm,
         admitted_at: at,
         at,
-        observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]),
+        observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format, Metric::ToolCall]),
         bad,
         time_to_first_token_us: Some(40_000),
         duration_us: Some(400_000),

@@ -1,14 +1,18 @@
 //! What a whole answer is worth: whether it is one, and whether it has the format that was asked for.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::time::SystemTime;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use schema::Validator;
+use schema::judge::{Judgement, judge};
 use wire::failure::{Failure, FailureKind};
 use wire::messages;
 use wire::openai::answer::{self as dialect, AnswerFacts};
 use wire::openai::response;
-use wire::record::{AttemptRecord, Endpoint, Service};
+use wire::record::{AttemptRecord, Endpoint, Service, Validity};
 use wire::usage::Usage;
 
 use crate::parse::Parsed;
@@ -19,7 +23,7 @@ use crate::upstream::Upstream;
 pub(crate) struct Judged {
     pub(crate) usage: Option<Usage>,
     finish_reason: Option<String>,
-    format_valid: Option<bool>,
+    pub(crate) form: Judgement,
 }
 
 impl Judged {
@@ -27,12 +31,24 @@ impl Judged {
     pub(crate) fn write(self, record: &mut AttemptRecord) {
         record.usage = self.usage;
         record.finish_reason = self.finish_reason;
-        record.format_valid = self.format_valid;
+        let Judgement { format_valid, schema_valid, tool_calls_valid, violation, not_validated } = self.form;
+        record.format_valid = format_valid;
+        record.validity = Validity {
+            schema_valid,
+            tool_calls_valid,
+            violation: violation.map(|violation| violation.to_string()),
+            not_validated: not_validated.map(|why| Cow::Borrowed(why.as_str())),
+        };
     }
 }
 
 /// Judges an answer that came in one piece.
-pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Judged, Failure> {
+pub(crate) fn whole(
+    (request, validator): (&Parsed, &RefCell<Validator>),
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Judged, Failure> {
     if !status.is_success() {
         return Err(providers::classify(status, headers, body, SystemTime::now()));
     }
@@ -56,8 +72,12 @@ pub(crate) fn whole(request: &Parsed, status: StatusCode, headers: &HeaderMap, b
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
     let view = &request.view;
-    let format_valid = if view.has_format() { facts.format_valid(body, view.response_format) } else { None };
-    Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, format_valid })
+    let form = if view.has_format() {
+        judge(&mut validator.borrow_mut(), (view, &request.body), Some(&facts.texts(body)))
+    } else {
+        Judgement::default()
+    };
+    Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, form })
 }
 
 /// An answer of Anthropic's.
@@ -71,7 +91,8 @@ fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
     let format_valid = facts.format_valid(body, request.view.response_format);
-    Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, format_valid })
+    let form = Judgement { format_valid, ..Judgement::default() };
+    Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, form })
 }
 
 /// An answer that is no text of a model: it must be what its type says, and no error.
@@ -86,5 +107,5 @@ fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
 /// Judges a stream by what it told.
 pub(crate) fn stream(upstream: &Upstream) -> Judged {
     let seen = upstream.seen();
-    Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), format_valid: upstream.format_valid() }
+    Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), form: upstream.form() }
 }

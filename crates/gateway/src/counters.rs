@@ -1,11 +1,16 @@
 //! What the data path counts. Every worker has its own set, so that no two cores share a cache line; readers add them up.
 
+mod forms;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wire::failure::FailureKind;
 use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDrop};
+
+pub(crate) use forms::Forms;
+pub use forms::{FormTotals, Judged};
 
 /// One worker's numbers. Only that worker writes them; anybody may read.
 #[derive(Debug, Default)]
@@ -50,6 +55,8 @@ pub struct Counters {
     pub shadow_dropped: [AtomicU64; ShadowDrop::ALL.len()],
     /// Changes made to requests, by target, field and action. Locked: requests that need one are not the common case.
     adaptations: Mutex<BTreeMap<(String, String, &'static str), u64>>,
+    /// Answers that were to have a form.
+    pub(crate) forms: Forms,
     /// What attempts cost, by target. Locked, but by nobody else than a reader once in a while.
     costs: Mutex<BTreeMap<String, CostTotal>>,
 }
@@ -199,6 +206,8 @@ pub struct Totals {
     pub adaptations: Vec<(String, String, &'static str, u64)>,
     /// What attempts cost, by target.
     pub costs: BTreeMap<String, CostTotal>,
+    /// Answers that were to have a form.
+    pub forms: FormTotals,
 }
 
 impl Totals {
@@ -209,6 +218,7 @@ impl Totals {
         let mut adaptations: BTreeMap<(String, String, &'static str), u64> = BTreeMap::new();
         for one in all {
             totals.add_numbers(one);
+            one.forms.add_to(&mut totals.forms);
             for (key, n) in one.adaptations.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 *adaptations.entry(key.clone()).or_default() += n;
             }

@@ -36,13 +36,45 @@ pub(crate) fn patience(timeouts: &Timeouts) -> Duration {
     (timeouts.first_token / 4).min(LONGEST_PATIENCE)
 }
 
-/// The metrics an attempt was judged on, and those it was bad on; `None` when it is no evidence. From the two facts that the
-/// record keeps, so that the same verdict is reached after a crash.
-pub(crate) fn verdict(failure: Option<FailureKind>, format_valid: Option<bool>) -> Option<(MetricSet, MetricSet)> {
+/// What the record says of an answer's form.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Form {
+    pub(crate) format_valid: Option<bool>,
+    pub(crate) schema_valid: Option<bool>,
+    pub(crate) tool_calls_valid: Option<bool>,
+    /// Some of it had a schema and was not held against it: then it may be bad, and cannot be found good.
+    pub(crate) unknown: bool,
+}
+
+impl Form {
+    pub(crate) fn of(record: &AttemptRecord) -> Self {
+        Self {
+            format_valid: record.format_valid,
+            schema_valid: record.validity.schema_valid,
+            tool_calls_valid: record.validity.tool_calls_valid,
+            unknown: record.validity.not_validated.is_some(),
+        }
+    }
+
+    /// What is observed, and what of it is bad. A request that asked for no form is answered in the right one.
+    fn judge(self) -> (MetricSet, MetricSet) {
+        let is_bad = [
+            (Metric::Format, self.format_valid == Some(false) || self.schema_valid == Some(false)),
+            (Metric::ToolCall, self.tool_calls_valid == Some(false)),
+        ];
+        let bad: MetricSet = is_bad.iter().filter(|(_, is_bad)| *is_bad).map(|(metric, _)| *metric).collect();
+        let good = if self.unknown { MetricSet::EMPTY } else { MetricSet::of(&[Metric::Format, Metric::ToolCall]) };
+        (bad.or(good), bad)
+    }
+}
+
+/// The metrics an attempt was judged on, and those it was bad on; `None` when it is no evidence. From facts that the record
+/// keeps, so that the same verdict is reached after a crash.
+pub(crate) fn verdict(failure: Option<FailureKind>, form: Form) -> Option<(MetricSet, MetricSet)> {
     match failure {
         None => {
-            let bad = if format_valid == Some(false) { MetricSet::of(&[Metric::Format]) } else { MetricSet::EMPTY };
-            Some((ENDED.with(Metric::Format), bad))
+            let (observed, bad) = form.judge();
+            Some((ENDED.or(observed), bad))
         }
         Some(kind) if no_evidence(kind) => None,
         Some(kind) => {
@@ -91,7 +123,7 @@ pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
         exchange.candidate_refused = Some(record.clone());
         return;
     }
-    if let Some((observed, bad)) = verdict(record.failure, record.format_valid) {
+    if let Some((observed, bad)) = verdict(record.failure, Form::of(record)) {
         report(exchange, record, observed, bad);
     }
 }
@@ -137,7 +169,7 @@ pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome) {
         .iter()
         .find(|record| record.role == AttemptRole::Live && record.arm == Some(Arm::Baseline))
         .filter(|_| outcome != ExchangeOutcome::ClientGone);
-    let half = match baseline.and_then(|record| verdict(record.failure, record.format_valid)) {
+    let half = match baseline.and_then(|record| verdict(record.failure, Form::of(record))) {
         Some((observed, bad)) => Half::Known { observed, bad, times: (None, None) },
         None => Half::NoEvidence,
     };

@@ -186,6 +186,7 @@ mod tests {
             truncated: false,
             answer_bytes: 0,
             cost: None,
+            validity: Default::default(),
         }
     }
 

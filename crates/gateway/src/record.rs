@@ -99,6 +99,7 @@ pub(crate) fn begun(
         truncated: false,
         answer_bytes: 0,
         cost: None,
+        validity: Default::default(),
     }
 }
 

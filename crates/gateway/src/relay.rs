@@ -203,11 +203,14 @@ fn forward(
 /// The last bytes of a stream: they leave when the answer is on record.
 async fn end(
     mut exchange: Exchange,
-    (upstream, mut translator): (Upstream, Option<Translator>),
+    (mut upstream, mut translator): (Upstream, Option<Translator>),
     mut frame: Frame,
     ended: Result<(), Failure>,
 ) -> Ending {
     let seen = upstream.seen().clone();
+    if ended.is_ok() {
+        upstream.judge(&exchange.worker.validator);
+    }
     let judged = answer::stream(&upstream);
     note(&mut exchange, |record| {
         record.answer_bytes = seen.n_bytes;

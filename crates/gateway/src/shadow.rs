@@ -266,6 +266,8 @@ struct Shadow {
     /// What translated copies hold, apart from what callers do.
     bodies: Arc<Bodies>,
     client: Client,
+    /// Holds copies' answers against schemas.
+    validator: std::cell::RefCell<schema::Validator>,
     phase: LocalPhase,
     prepared: std::cell::RefCell<Rc<Prepared>>,
 }
@@ -282,6 +284,7 @@ impl Shadow {
             providers,
             bodies: Arc::default(),
             client: Client::new(),
+            validator: std::cell::RefCell::default(),
             phase: LocalPhase::new(),
             prepared: std::cell::RefCell::new(Rc::new(prepared)),
         })

@@ -1,5 +1,6 @@
 //! A stream from a provider, read whole event by whole event, with a clock that only content keeps quiet.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use providers::{ReplyBody, Timeouts};
+use schema::Validator;
+use schema::judge::{Judgement, judge};
 use tokio::time::Sleep;
 use wire::failure::{Failure, FailureKind};
 use wire::messages::{Tokens, content, event};
 use wire::openai::chunk::{self, ChunkFacts};
-use wire::openai::content::Accumulator;
-use wire::openai::{ResponseFormat, response, typed};
+use wire::openai::content::{Accumulator, ChoiceText};
+use wire::openai::{response, typed};
 use wire::record::Endpoint;
+use wire::request::RequestView;
 use wire::sse::{Decoder, Event, EventKind, MAX_EVENT_BYTES};
 use wire::usage::Usage;
 
@@ -32,14 +36,15 @@ pub(crate) struct Upstream {
     /// How reading stopped, once it did; told after the events before it.
     stopped: Option<Result<(), Failure>>,
     format: Option<Format>,
-    has_format: bool,
-    /// Whether the answer had the format asked for, as its last event told.
-    judged: Option<bool>,
+    /// What the answer is judged by, when it is to have a form.
+    asked: Option<Box<(RequestView, Bytes)>>,
+    /// What was said, as the last event told.
+    said: Option<Vec<ChoiceText>>,
+    form: Option<Judgement>,
     seen: Seen,
     n_choices: u64,
     /// What its events are.
     kind: Kind,
-    response_format: ResponseFormat,
     /// What a stream of Messages has said of its usage.
     tokens: Tokens,
     /// The bound on what is held, when it is not the usual one.
@@ -75,12 +80,12 @@ impl Upstream {
             patience: Patience::new(timeouts, started),
             stopped: None,
             format: if has_format { Format::of(kind) } else { None },
-            has_format,
-            judged: None,
+            asked: has_format.then(|| Box::new((request.view.clone(), request.body.clone()))),
+            said: None,
+            form: None,
             seen: Seen::default(),
             n_choices: request.n_choices(),
             kind,
-            response_format: request.view.response_format,
             tokens: Tokens::default(),
             within: None,
         }
@@ -102,13 +107,26 @@ impl Upstream {
         &self.seen
     }
 
-    /// Whether the answer has the format asked for, when it has one and all of it was seen.
-    pub(crate) fn format_valid(&self) -> Option<bool> {
-        match &self.format {
-            Some(Format::Chat(said)) => said.format_valid(self.response_format),
-            Some(Format::Messages(said)) => said.format_valid(self.response_format),
-            None => self.judged,
-        }
+    /// Judges the whole answer by what was asked for; once.
+    pub(crate) fn judge(&mut self, validator: &RefCell<Validator>) {
+        let Some(asked) = self.asked.take() else { return };
+        let choices = match &self.format {
+            Some(Format::Chat(said)) => Some(said.choices()),
+            Some(Format::Messages(said)) => {
+                let format_valid = said.format_valid(asked.0.response_format);
+                self.form = Some(Judgement { format_valid, ..Judgement::default() });
+                return;
+            }
+            None => self.said.as_deref().map(Some),
+        };
+        // A stream of events that do not tell what was said has no form to judge.
+        let Some(choices) = choices else { return };
+        self.form = Some(judge(&mut validator.borrow_mut(), (&asked.0, &asked.1), choices));
+    }
+
+    /// What [`Self::judge`] found.
+    pub(crate) fn form(&self) -> Judgement {
+        self.form.clone().unwrap_or_default()
     }
 
     /// Whether there was more than is held to judge the format by.
@@ -254,9 +272,8 @@ impl Upstream {
             Some(Format::Messages(said)) => said.push(&event.data),
             None => {}
         }
-        if facts.done && self.has_format && self.kind == Kind::Typed {
-            let response = response::of_event(&event.data);
-            self.judged = response.and_then(|facts| facts.format_valid(&event.data, self.response_format));
+        if facts.done && self.asked.is_some() && self.kind == Kind::Typed {
+            self.said = response::of_event(&event.data).map(|facts| facts.texts(&event.data));
         }
         self.seen.done |= facts.done;
         Ok(facts)

@@ -52,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client: Client,
+    /// Holds answers against schemas.
+    pub(crate) validator: RefCell<schema::Validator>,
     pub(crate) phase: LocalPhase,
     /// Owns what outlives its request: the end of an upstream's body after the caller has its answer.
     pub(crate) tasks: TaskTracker,
@@ -115,6 +117,7 @@ impl Worker {
         let word = |bytes: &[u8]| Cell::new(u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
         Self {
             client: Client::new(),
+            validator: RefCell::default(),
             deps: post.deps.clone(),
             shadow: post.shadow.clone(),
             bodies: Arc::clone(&post.bodies),

@@ -13,14 +13,15 @@ pub enum Metric {
     Error,
     /// The attempt ran into a deadline. Observed for every attempt; report it when the deadline passes, not when the attempt ends.
     Timeout,
-    /// The answer is not in the format the request asked for. Observed for every complete answer; a request that asked for no
+    /// The answer is not in the format the request asked for: no JSON, or not as its schema says. Observed for every complete answer; a request that asked for no
     /// format is answered in the right one.
     Format,
     /// Slower than the latency objective. Observed where one is set.
     Slow,
     /// Refused by the model, or empty.
     Refusal,
-    /// A tool call that names no offered tool or has arguments that do not parse.
+    /// A tool call that names no offered tool or has arguments that its parameters do not allow. Observed for every complete
+    /// answer whose calls could be checked; an answer that calls nothing calls nothing wrong.
     ToolCall,
 }
 

@@ -107,7 +107,7 @@ mod tests {
     fn medium_at_a_one_percent_base_rate() {
         let policy = Policy::template(Risk::Medium);
         let plan = plan_lite(&policy, |_| 0.01);
-        assert_eq!(plan.len(), 10, "two gates on five steps");
+        assert_eq!(plan.len(), 15, "three gates on five steps");
         for needed in &plan {
             let (typical, nine_in_ten) = (needed.typical.unwrap(), needed.nine_in_ten.unwrap());
             assert!(typical < nine_in_ten, "{needed:?}");

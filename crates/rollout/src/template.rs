@@ -14,9 +14,14 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// tenth more events; what the weights must not do is slow the one guard that sees nearly every fault. Errors get 0.76: with 6 steps
 /// and alpha 1 % that guard needs an e-value of about 780, and a doubling of a 1 % error rate is found after 24 300 requests at a share
 /// of 10 % and 9 700 at 50 % (medians of 10 000 runs; goals: 25 000 and 10 000). With four even weights it would need 2 400 and miss
-/// both. The others watch what an error rate may not show (a timeout is an error too) and pay 2.3 nats for their smaller weight.
-pub const GUARD_WEIGHTS: [(Metric, f64); 4] =
-    [(Metric::Error, 0.76), (Metric::Format, 0.08), (Metric::Timeout, 0.08), (Metric::Slow, 0.08)];
+/// both. The others watch what an error rate may not show (a timeout is an error too) and pay 2.5 nats for their smaller weight.
+pub const GUARD_WEIGHTS: [(Metric, f64); 5] = [
+    (Metric::Error, 0.76),
+    (Metric::Format, 0.06),
+    (Metric::Timeout, 0.06),
+    (Metric::Slow, 0.06),
+    (Metric::ToolCall, 0.06),
+];
 
 /// The shares of the serving stages.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +62,9 @@ pub(crate) fn policy(risk: Risk) -> Policy {
             min_duration: template.shadow,
             approvals: template.shadow_approvals,
         }],
-        gates: [Metric::Error, Metric::Format].map(|metric| GatePolicy { metric, margin: template.margin }).to_vec(),
+        gates: [Metric::Error, Metric::Format, Metric::ToolCall]
+            .map(|metric| GatePolicy { metric, margin: template.margin })
+            .to_vec(),
         guards: GUARD_WEIGHTS.map(|(metric, weight)| GuardPolicy { metric, ratio: 1.0, weight }).to_vec(),
         absolute: Some(AbsolutePolicy { metric: Metric::Error, limit: 0.05, alpha: 1e-4 }),
         alpha_harm: template.alpha_harm,

@@ -148,6 +148,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         truncated: false,
         answer_bytes: 600,
         cost: None,
+        validity: Default::default(),
     };
     AnswerRecord {
         id,

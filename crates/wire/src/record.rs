@@ -177,6 +177,8 @@ pub struct AttemptRecord {
     pub answer_bytes: u64,
     /// What it cost; `None` when nothing was charged: no call was made, or the provider refused it.
     pub cost: Option<Charge>,
+    /// How the answer compares with its schemas.
+    pub validity: Validity,
 }
 
 /// What a call cost. A price that is not known is never 0.
@@ -210,6 +212,19 @@ impl Charge {
     }
 }
 
+/// How an answer compares with the schemas that the request had for it. Every field is `None` where there was nothing to compare.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Validity {
+    /// Whether the text is as `response_format` says.
+    pub schema_valid: Option<bool>,
+    /// Whether every tool call names a tool that was offered and has arguments as its parameters say.
+    pub tool_calls_valid: Option<bool>,
+    /// The first thing that is wrong: where, and the keyword that is not satisfied. It quotes nothing.
+    pub violation: Option<String>,
+    /// Why something that had a schema was not held against it.
+    pub not_validated: Option<Cow<'static, str>>,
+}
+
 /// Why a call was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -226,6 +241,8 @@ pub enum AttemptRole {
     Replaced,
     /// The target the request was assigned to, for a request that its caller's SDK sent before and sends again.
     CallerRetry,
+    /// The same target again, with what was wrong with its answer.
+    Repair,
 }
 
 impl AttemptRole {
@@ -238,6 +255,7 @@ impl AttemptRole {
             AttemptRole::Retry => "retry",
             AttemptRole::Replaced => "replaced",
             AttemptRole::CallerRetry => "caller_retry",
+            AttemptRole::Repair => "repair",
         }
     }
 }

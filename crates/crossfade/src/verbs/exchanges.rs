@@ -233,7 +233,12 @@ fn attempts(attempts: &[Value]) -> String {
     let failure =
         |attempt: &Value| text(if attempt["dropped"].is_null() { &attempt["failure"] } else { &attempt["dropped"] });
     let row = |(idx, attempt): (usize, &Value)| {
-        let before = idx.checked_sub(1).and_then(|before| attempts.get(before)).map(failure);
+        // An attempt that did not fail is followed by another when its answer had not the form asked for.
+        let ended = |attempt: &Value| match failure(attempt) {
+            none if none == "-" => form(attempt),
+            failure => failure,
+        };
+        let before = idx.checked_sub(1).and_then(|before| attempts.get(before)).map(ended);
         let why = match (attempt["role"].as_str(), before) {
             (Some("shadow"), _) | (_, None) => None,
             (_, Some(before)) => Some(format!("after {before}")),
@@ -253,6 +258,7 @@ fn attempts(attempts: &[Value]) -> String {
             ms(&attempt["duration_us"]),
             usd(&attempt["cost"]),
             text(&attempt["cost"]["row"]),
+            form(attempt),
             if note.is_empty() { "-".into() } else { note.join(", ") },
         ]
     };
@@ -270,9 +276,22 @@ fn attempts(attempts: &[Value]) -> String {
         "total ms",
         "cost $",
         "price row",
+        "form",
         "note",
     ];
     table(&headings, &rows)
+}
+
+/// Whether an answer had the form it was asked for: the first thing that is wrong, or why nobody knows.
+fn form(attempt: &Value) -> String {
+    let parts = [&attempt["format_valid"], &attempt["schema_valid"], &attempt["tool_calls_valid"]];
+    match (&attempt["violation"], &attempt["not_validated"]) {
+        (Value::String(violation), _) => violation.clone(),
+        _ if parts.contains(&&Value::Bool(false)) => "invalid".into(),
+        (_, Value::String(why)) => format!("not validated: {why}"),
+        _ if parts.contains(&&Value::Bool(true)) => "valid".into(),
+        _ => "-".into(),
+    }
 }
 
 /// Counts in words: `exchanges complete 402, failed 1; pending 0`.

@@ -247,6 +247,7 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     record.truncated = failure.is_some() && record.answer_bytes > 0;
     record.cost = exchange.prepared.snapshot.prices.charge(exchange.request.endpoint, &record);
     exchange.worker.counters.count_cost(&record);
+    exchange.worker.counters.forms.count(&record);
     if let Some(failure) = failure {
         exchange.worker.counters.attempt_failures.add(failure.kind);
         tracing::debug!(exchange = %exchange.id, target_name = %record.target, failure = %failure.kind, "attempt failed");

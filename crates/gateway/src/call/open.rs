@@ -89,7 +89,7 @@ pub(super) async fn read_whole(
     let body = held.keep(body);
     note(exchange, |record| record.answer_bytes = body.len() as u64);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
-    let judged = match answer::whole(asked, status, headers, &body) {
+    let judged = match answer::whole((asked, &exchange.worker.validator), status, headers, &body) {
         Ok(judged) => judged,
         Err(failure) => return Err(refused(failure, (status, headers), body, translation)),
     };

@@ -148,7 +148,13 @@ fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
     let refused_alone =
         failure.is_some_and(observe::is_refusal) && outcome.arm == Arm::Candidate.as_str() && outcome.served_elsewhere;
     let failure = if refused_alone { Some(FailureKind::HttpServerError) } else { failure };
-    observe::verdict(failure, outcome.format_valid)
+    let form = observe::Form {
+        format_valid: outcome.format_valid,
+        schema_valid: outcome.schema_valid,
+        tool_calls_valid: outcome.tool_calls_valid,
+        unknown: outcome.not_validated,
+    };
+    observe::verdict(failure, form)
 }
 
 /// The audit row of a transition.

@@ -17,7 +17,7 @@ use crate::live::{LiveRollout, LiveTable, now};
 use crate::snapshot::{Auth, Calling, Drain, Limits, Parameters, Snapshot, Target};
 use crate::targets::Lanes;
 
-const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]);
+const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format, Metric::ToolCall]);
 
 /// A controller over a store in a folder of its own.
 struct Bench {
@@ -429,6 +429,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         truncated: false,
         answer_bytes: 0,
         cost: None,
+        validity: Default::default(),
     };
     let answer = record::AnswerRecord {
         id,

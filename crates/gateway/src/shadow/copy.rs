@@ -20,7 +20,7 @@ use super::{Half, Offer, Shadow};
 use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
-use crate::observe;
+use crate::observe::{self, Form};
 use crate::parse::Parsed;
 use crate::record::{begun, micros};
 use crate::targets::{Destination, Pick, Picked};
@@ -31,7 +31,7 @@ use crate::worker::Prepared;
 /// The longest answer that is read; one that goes on is cut and counts as malformed.
 const LONGEST_ANSWER: u64 = 64 << 20;
 
-const NOT_FORMAT: MetricSet = MetricSet::ALL.xor(MetricSet::of(&[Metric::Format]));
+const NOT_FORMAT: MetricSet = MetricSet::ALL.xor(MetricSet::of(&[Metric::Format, Metric::ToolCall]));
 
 /// One of the copies that may be under way at once. One that is given up, because its thread ends, is on record as dropped.
 pub(super) struct UnderWay {
@@ -234,7 +234,7 @@ impl Copy {
             self.read_stream(shadow, upstream).await
         } else {
             let deadline = self.started + timeouts.total;
-            self.read_whole(asked, reply, deadline).await
+            self.read_whole(shadow, asked, reply, deadline).await
         }
     }
 
@@ -258,11 +258,18 @@ impl Copy {
         }
         upstream.whole()?;
         self.format_unknown = upstream.format_unknown();
+        upstream.judge(&shadow.validator);
         answer::stream(&upstream).write(&mut self.record);
         Ok(())
     }
 
-    async fn read_whole(&mut self, asked: &Parsed, reply: Reply, deadline: Instant) -> Result<(), Failure> {
+    async fn read_whole(
+        &mut self,
+        shadow: &Shadow,
+        asked: &Parsed,
+        reply: Reply,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
         let Reply { status, headers, body, .. } = reply;
         let read = tokio::time::timeout_at(deadline.into(), self.read_pieces(body)).await;
         read.map_err(|_| Failure::new(FailureKind::TimeoutTotal, "the answer did not end in time"))??;
@@ -271,7 +278,7 @@ impl Copy {
             self.format_unknown = asked.view.has_format();
             return Ok(());
         }
-        answer::whole(asked, status, &headers, &self.kept.bytes)?.write(&mut self.record);
+        answer::whole((asked, &shadow.validator), status, &headers, &self.kept.bytes)?.write(&mut self.record);
         Ok(())
     }
 
@@ -295,6 +302,7 @@ impl Copy {
         self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
         self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
         shadow.counters.count_cost(&self.record);
+        shadow.counters.forms.count(&self.record);
         // No jitter: one process has one shadow, so there is nobody to be out of step with.
         let health = &self.destination.replicas[self.picked.idx].health;
         health.record(self.picked.permit.take(), failure.as_ref(), now, 0.5);
@@ -311,7 +319,7 @@ impl Copy {
             Some(kind) if observe::is_refusal(kind) => Some(FailureKind::HttpServerError),
             other => other,
         };
-        match observe::verdict(failure, self.record.format_valid) {
+        match observe::verdict(failure, Form::of(&self.record)) {
             Some((observed, bad)) => {
                 let observed = if self.format_unknown { observed.and(NOT_FORMAT) } else { observed };
                 let complete = failure.is_none().then_some(self.record.duration_us);

@@ -45,3 +45,5 @@ mod retries;
 mod rollouts;
 #[cfg(test)]
 mod streams;
+#[cfg(test)]
+mod validation;

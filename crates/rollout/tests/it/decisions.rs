@@ -8,7 +8,7 @@ use rollout::{
 use crate::support::{ERROR, Random, at_share, medium, outcome, pair, set_if, started};
 
 const NOW: Timestamp = Timestamp(10);
-const BOTH: MetricSet = MetricSet::of(&[Metric::Error, Metric::Format]);
+const BOTH: MetricSet = MetricSet::of(&[Metric::Error, Metric::Format, Metric::ToolCall]);
 
 fn in_shadow(policy: &Policy, n_pairs: u64) -> (State, Evidence) {
     let state = started(policy);
@@ -53,6 +53,7 @@ fn nothing_seen_is_never_a_pass() {
         &[
             "error rate not proven within its margin after 0 (e-value 1.00, 20.00 needed)",
             "format failure rate not proven within its margin after 0 (e-value 1.00, 20.00 needed)",
+            "invalid tool call rate not proven within its margin after 0 (e-value 1.00, 20.00 needed)",
             "none of sampled requests have a complete pair, 90 % needed",
         ],
     );
@@ -288,7 +289,7 @@ fn the_page_of_facts_says_what_is_missing() {
         "{}",
         gate.missing
     );
-    assert_eq!(page.guards.len(), 5);
+    assert_eq!(page.guards.len(), 6);
     assert!(page.harm.e_value < page.harm.threshold);
     assert_eq!(page.arms[1].rates[0].n + page.arms[0].rates[0].n, 3000);
     let json = serde_json::to_string(&page).unwrap();

@@ -19,7 +19,7 @@ fn observing_an_outcome_takes_well_under_a_microsecond() {
                 arm: if random.chance(0.1) { rollout::Arm::Candidate } else { rollout::Arm::Baseline },
                 admitted_at: Timestamp(idx),
                 at: Timestamp(idx),
-                observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format]),
+                observed: MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format, Metric::ToolCall]),
                 bad: if random.chance(0.02) { MetricSet::of(&[Metric::Error]) } else { MetricSet::EMPTY },
                 time_to_first_token_us: Some(200_000 + random.below(100_000)),
                 duration_us: Some(2_000_000 + random.below(1_000_000)),

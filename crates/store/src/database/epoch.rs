@@ -22,6 +22,12 @@ pub struct EpochOutcome {
     pub failure: Option<String>,
     /// Whether the answer was well-formed; `None` when it did not have to be.
     pub format_valid: Option<bool>,
+    /// Whether its text was as the schema that was asked for.
+    pub schema_valid: Option<bool>,
+    /// Whether its tool calls were as the tools that were offered.
+    pub tool_calls_valid: Option<bool>,
+    /// Something that had a schema was not held against it.
+    pub not_validated: bool,
     /// To the first content.
     pub time_to_first_token_us: Option<u64>,
     /// To the end.
@@ -37,7 +43,8 @@ impl Database {
             .prepare(
                 "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
                         a.format_valid, a.time_to_first_token_us, a.duration_us,
-                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0)
+                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), a.schema_valid,
+                        a.tool_calls_valid, a.not_validated IS NOT NULL
                  FROM exchanges e JOIN attempts a
                    ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
                  WHERE e.rollout = ?1 AND e.epoch = ?2 AND ended > ?3 AND e.unit IS NOT NULL
@@ -57,6 +64,9 @@ impl Database {
                     time_to_first_token_us: whole(row, 6)?,
                     duration_us: whole(row, 7)?,
                     served_elsewhere: row.get(8)?,
+                    schema_valid: row.get(9)?,
+                    tool_calls_valid: row.get(10)?,
+                    not_validated: row.get(11)?,
                 })
             })
             .map_err(&what)?;

@@ -23,7 +23,8 @@ const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpo
 
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cache_write_tokens, usage_json, cost_nanos, cost_row, cost_unknown, finish_reason, format_valid, truncated, simulated, answer_bytes FROM attempts
+    cache_write_tokens, usage_json, cost_nanos, cost_row, cost_unknown, finish_reason, format_valid,
+    schema_valid, tool_calls_valid, violation, not_validated, truncated, simulated, answer_bytes FROM attempts
     WHERE exchange_id = ?1 ORDER BY shadow, idx";
 
 impl Database {
@@ -214,13 +215,13 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         model: row.get(8)?,
         started_us: whole(row, 9)?,
         measured: measured(row, 10)?,
-        truncated: row.get(25)?,
-        simulated: row.get(26)?,
-        answer_bytes: row.get(27).map(unsigned)?,
+        truncated: row.get(29)?,
+        simulated: row.get(30)?,
+        answer_bytes: row.get(31).map(unsigned)?,
     })
 }
 
-/// Fifteen columns from `at`, in the order of the table.
+/// Nineteen columns from `at`, in the order of the table.
 pub(super) fn measured(row: &Row<'_>, at: usize) -> rusqlite::Result<Measured> {
     Ok(Measured {
         status: row.get(at)?,
@@ -231,6 +232,10 @@ pub(super) fn measured(row: &Row<'_>, at: usize) -> rusqlite::Result<Measured> {
         cost: cost(row, at + 10)?,
         finish_reason: row.get(at + 13)?,
         format_valid: row.get(at + 14)?,
+        schema_valid: row.get(at + 15)?,
+        tool_calls_valid: row.get(at + 16)?,
+        violation: row.get(at + 17)?,
+        not_validated: row.get(at + 18)?,
     })
 }
 

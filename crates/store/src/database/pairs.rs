@@ -16,9 +16,10 @@ const JOIN: &str = "FROM attempts s
 const COLUMNS: &str = "s.exchange_id, e.received_at_us, e.route, s.rollout, s.epoch, e.unit, e.outcome, e.served_by,
     e.status, e.failure, e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens,
     e.reasoning_tokens, e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, l.finish_reason,
-    l.format_valid, s.target, s.status, s.failure, s.time_to_first_token_us, s.duration_us, s.input_tokens,
+    l.format_valid, l.schema_valid, l.tool_calls_valid, l.violation, l.not_validated, s.target, s.status, s.failure, s.time_to_first_token_us, s.duration_us, s.input_tokens,
     s.output_tokens, s.cached_tokens, s.reasoning_tokens, s.cache_write_tokens, s.usage_json, s.cost_nanos, s.cost_row,
-    s.cost_unknown, s.finish_reason, s.format_valid, s.dropped, s.simulated OR coalesce(l.simulated, 0)";
+    s.cost_unknown, s.finish_reason, s.format_valid, s.schema_valid, s.tool_calls_valid, s.violation,
+    s.not_validated, s.dropped, s.simulated OR coalesce(l.simulated, 0)";
 
 impl Database {
     /// Pairs that match, newest first; dropped copies are among them, with their reason.
@@ -77,7 +78,7 @@ fn shadow_conditions(filter: &ExchangeFilter) -> (String, Vec<rusqlite::types::V
 }
 
 fn pair_row(row: &Row<'_>) -> rusqlite::Result<PairRow> {
-    let shadow_target: Option<String> = row.get(23)?;
+    let shadow_target: Option<String> = row.get(27)?;
     Ok(PairRow {
         id: exchange_id(row, 0)?,
         received_at_us: whole(row, 1)?,
@@ -88,9 +89,9 @@ fn pair_row(row: &Row<'_>) -> rusqlite::Result<PairRow> {
         outcome: row.get(6)?,
         live_target: row.get(7)?,
         live: measured(row, 8)?,
-        shadow: if shadow_target.is_some() { Some(measured(row, 24)?) } else { None },
+        shadow: if shadow_target.is_some() { Some(measured(row, 28)?) } else { None },
         shadow_target,
-        dropped: row.get(39)?,
-        simulated: row.get(40)?,
+        dropped: row.get(47)?,
+        simulated: row.get(48)?,
     })
 }

@@ -136,6 +136,14 @@ pub struct Measured {
     pub finish_reason: Option<String>,
     /// Whether the answer was well-formed; `None` when it did not have to be.
     pub format_valid: Option<bool>,
+    /// Whether its text was as the schema that was asked for; `None` when none was, or nobody knows.
+    pub schema_valid: Option<bool>,
+    /// Whether its tool calls were as the tools that were offered.
+    pub tool_calls_valid: Option<bool>,
+    /// The first thing wrong with it.
+    pub violation: Option<String>,
+    /// Why something that had a schema was not held against it.
+    pub not_validated: Option<String>,
 }
 
 /// What something cost, or why that is not known.

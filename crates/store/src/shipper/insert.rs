@@ -220,7 +220,7 @@ const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
     FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?18";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)";
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
 
 /// Requests of dead processes: their answers, if they were written, have been shipped before this.
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
@@ -324,6 +324,7 @@ fn insert_attempt(
     let usage = attempt.and_then(|attempt| attempt.usage);
     let [input, output, cached, reasoning, cache_write] = tokens(usage);
     let (nanos, row, unknown) = cost(attempt.and_then(|attempt| attempt.cost.as_ref()));
+    let validity = attempt.map(|attempt| attempt.validity.clone()).unwrap_or_default();
     bind(
         statement,
         1,
@@ -355,6 +356,10 @@ fn insert_attempt(
             &unknown,
             &attempt.and_then(|attempt| attempt.finish_reason.as_ref()),
             &attempt.and_then(|attempt| attempt.format_valid),
+            &validity.schema_valid,
+            &validity.tool_calls_valid,
+            &validity.violation,
+            &validity.not_validated.as_deref(),
             &attempt.is_some_and(|attempt| attempt.simulated),
             &attempt.is_some_and(|attempt| attempt.truncated),
             &attempt.map_or(0, |attempt| signed(attempt.answer_bytes)),

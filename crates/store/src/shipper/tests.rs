@@ -75,6 +75,7 @@ fn attempt(idx: u16, role: AttemptRole) -> AttemptRecord {
         truncated: false,
         answer_bytes: 9,
         cost: None,
+        validity: Default::default(),
     }
 }
 

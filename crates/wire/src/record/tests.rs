@@ -26,6 +26,7 @@ fn attempt(role: AttemptRole) -> AttemptRecord {
         truncated: false,
         answer_bytes: 3,
         cost: Some(Charge::Priced { nanos: 2_450, row: "shipped:acme/one#0123abcd".to_owned() }),
+        validity: Default::default(),
     }
 }
 
