@@ -144,6 +144,13 @@ fn forms(text: &mut String, totals: &Totals) {
             unknown.push((format!("{{target=\"{}\",reason=\"{reason}\"}}", escaped(target)), *n));
         }
     }
+    let mut rescues = Vec::new();
+    for (policy, results) in &totals.forms.rescues {
+        for (result, n) in results {
+            rescues.push((format!("{{policy=\"{policy}\",result=\"{result}\"}}"), *n));
+        }
+    }
+    family(text, "crossfade_rescues_total", "One more attempt for an invalid answer.", "counter", &rescues);
     let help = "Answers with something that had a schema and was not held against it.";
     family(text, "crossfade_answers_not_validated_total", help, "counter", &unknown);
 }

@@ -4,6 +4,8 @@
 mod attempt;
 mod enter;
 mod open;
+mod repair;
+mod rescue;
 mod steps;
 mod tries;
 
@@ -18,6 +20,7 @@ use wire::record::Arm;
 use wire::sse::Event;
 
 use crate::counters::add;
+use crate::memory::Held;
 use crate::record::Exchange;
 use crate::relay::bytes::Pieces;
 use crate::targets::Destination;
@@ -56,8 +59,12 @@ pub(crate) struct Open {
     /// What came together with it and was not looked at.
     pub(crate) rest: Vec<Event>,
     pub(crate) usage_added: bool,
+    /// It was held back to its end, and is judged.
+    pub(crate) whole: bool,
     /// Says it in the caller's dialect, when that is another.
     pub(crate) translator: Option<Translator>,
+    /// What is held back beyond the usual is counted until it is sent.
+    pub(crate) _room: Held,
 }
 
 /// One event of a stream, looked at.
@@ -108,13 +115,17 @@ impl From<Failure> for Dead {
 
 /// Calls the target the request was assigned to, then whoever may take over.
 pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
-    let steps = steps::steps(exchange);
+    let mut steps = steps::steps(exchange);
     let mut ended = through(exchange, &steps).await;
     let all_ejected =
         |exchange: &Exchange| exchange.attempts.iter().all(|attempt| attempt.failure == Some(FailureKind::BreakerOpen));
     if ended.is_err() && exchange.route.panic && all_ejected(exchange) {
         add(&exchange.worker.counters.panics, 1);
-        ended = through(exchange, &steps::in_panic(steps)).await;
+        steps = steps::in_panic(steps);
+        ended = through(exchange, &steps).await;
+    }
+    if let Ok(opened) = ended {
+        return Ok(rescue::rescue(exchange, opened, &steps).await);
     }
     ended.map_err(|dead| {
         let effort = match exchange.n_calls {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use schema::judge::Judgement;
 use store::Ticket;
 use tracing::error;
 use wire::failure::{Failure, FailureKind};
@@ -137,6 +138,10 @@ pub(crate) struct Exchange {
     /// The same, when it came in one piece.
     pub(crate) whole_answer: Option<Bytes>,
     pub(crate) served: Option<Served>,
+    /// The form of the answer under way, once it is known.
+    pub(crate) form: Judgement,
+    /// What is sent instead of the caller's request: the same, and what was wrong with the first answer to it.
+    pub(crate) instead: Option<Arc<Parsed>>,
     request_ticket: Option<Ticket>,
     finished: bool,
     _in_flight: InFlight,
@@ -149,11 +154,13 @@ pub(crate) struct Served {
     pub(crate) status: u16,
     pub(crate) time_to_first_token: Option<Duration>,
     pub(crate) usage: Option<Usage>,
+    /// When the first of an answer that was held back left, from the arrival of the request.
+    pub(crate) released: Option<Duration>,
 }
 
 impl Served {
     pub(crate) fn new(destination: &Destination, status: u16) -> Self {
-        Self { target: destination.target.name.clone(), status, time_to_first_token: None, usage: None }
+        Self { target: destination.target.name.clone(), status, time_to_first_token: None, usage: None, released: None }
     }
 }
 
@@ -195,6 +202,8 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         answer: BytesMut::new(),
         whole_answer: None,
         served: None,
+        form: Judgement::default(),
+        instead: None,
         request_ticket: Some(ticket),
         finished: false,
         _in_flight: InFlight::begin(&worker.counters),
@@ -262,6 +271,7 @@ impl Exchange {
         self.answer.clear();
         self.whole_answer = None;
         self.served = None;
+        self.form = Judgement::default();
     }
 
     /// Closes the exchange: its last record is on its way to the journal when this returns.

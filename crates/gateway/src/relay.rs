@@ -24,6 +24,7 @@ use crate::record::{Exchange, Served, micros, on_record};
 use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
 use crate::translate::Translator;
 use crate::upstream::Upstream;
+use crate::worker::Worker;
 
 /// How long the end of a body may take after `[DONE]` before its connection is given up.
 const TAIL: Duration = Duration::from_secs(1);
@@ -78,6 +79,7 @@ pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body>
         status: status.unwrap_or(refusal.status),
         time_to_first_token: None,
         usage: None,
+        released: None,
     });
     if let Some((_, _, body)) = &answer {
         exchange.whole_answer = Some(body.clone());
@@ -132,7 +134,10 @@ async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {
 
 /// Sends a stream, frame by frame, and ends it.
 async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
-    let Open { mut upstream, held, rest, usage_added, mut translator } = open;
+    let Open { mut upstream, held, rest, usage_added, whole, mut translator, _room } = open;
+    if let Some(served) = exchange.served.as_mut().filter(|_| whole) {
+        served.released = Some(exchange.arrival.at.elapsed());
+    }
     let mut frame = Frame::default();
     for heard in held {
         exchange.keep(&heard.event.raw);
@@ -221,15 +226,13 @@ async fn end(
         exchange.attempt.as_ref().map(|attempt| attempt.started.saturating_duration_since(exchange.arrival.at));
     if let Some(served) = &mut exchange.served {
         served.usage = seen.usage;
-        served.time_to_first_token = seen.time_to_first_token.map(|token| token + waited.unwrap_or_default());
+        let came = seen.time_to_first_token.map(|token| token + waited.unwrap_or_default());
+        served.time_to_first_token = served.released.or(came);
     }
     end_attempt(&mut exchange, ended.as_ref().err());
     let told = match ended {
         Ok(()) => {
-            let body = upstream.into_body();
-            if !body.is_end_stream() {
-                exchange.worker.tasks.spawn_local(read_tail(body));
-            }
+            read_to_end(&exchange.worker, upstream.into_body());
             close(&mut exchange, ExchangeOutcome::Complete, None).await
         }
         Err(failure) => {
@@ -262,6 +265,13 @@ fn error_event(endpoint: Endpoint, error: &ErrorBody) -> Bytes {
         Endpoint::Messages => messages::error::event(error),
         Endpoint::Responses => typed::error_event(error),
         _ => sse::error_event(error),
+    }
+}
+
+/// Sees to it that the connection of an answer that is whole can be used again.
+pub(crate) fn read_to_end(worker: &Worker, body: ReplyBody) {
+    if !body.is_end_stream() {
+        worker.tasks.spawn_local(read_tail(body));
     }
 }
 

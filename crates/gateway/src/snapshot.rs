@@ -1,6 +1,7 @@
 //! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
 //! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
 
+mod validation;
 mod wildcard;
 
 use std::borrow::Cow;
@@ -17,6 +18,7 @@ use crate::control::RolloutSettings;
 use crate::live::Identity;
 use crate::prices::TargetPrices;
 
+pub use validation::{OnInvalid, StreamValidation, Validation};
 pub use wildcard::wildcard;
 
 /// One whole resolved config.
@@ -161,6 +163,8 @@ pub struct Route {
     pub panic: bool,
     /// When a call is made again; goes before what the target says.
     pub retries: RetryRules,
+    /// What is done about answers that have not the form they were asked for.
+    pub validation: Validation,
     /// The class of requests, if named.
     pub workload: Option<String>,
     /// How much all callers together may call.

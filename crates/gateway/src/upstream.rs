@@ -124,6 +124,14 @@ impl Upstream {
         self.form = Some(judge(&mut validator.borrow_mut(), (&asked.0, &asked.1), choices));
     }
 
+    /// What was said, by choice. `None` when too much was, or in events that are not kept.
+    pub(crate) fn choices(&self) -> Option<&[ChoiceText]> {
+        match &self.format {
+            Some(Format::Chat(said)) => said.choices(),
+            Some(Format::Messages(_)) | None => None,
+        }
+    }
+
     /// What [`Self::judge`] found.
     pub(crate) fn form(&self) -> Judgement {
         self.form.clone().unwrap_or_default()

@@ -5,7 +5,7 @@ mod translation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway::snapshot::{Parameters, PromptVariant, Route, Target};
+use gateway::snapshot::{OnInvalid, Parameters, PromptVariant, Route, StreamValidation, Target, Validation};
 use wire::translate;
 use wire::translate::messages::outbound::Claude;
 
@@ -195,6 +195,31 @@ pub(crate) fn routes(root: &Section<'_>, targets: &Targets, workloads: &Workload
     Named { what: "route", found: root.named("routes").into_iter().map(read).collect() }
 }
 
+/// `validation: { on_invalid: repair, streams: hold }` of a route.
+fn validation(section: &Section<'_>) -> Validation {
+    let section = section.section("validation");
+    let default = Validation::default();
+    let on_invalid = section.get("on_invalid");
+    let streams = section
+        .get("streams")
+        .and_then(|item| item.word(&StreamValidation::ALL.map(|streams| (streams.as_str(), streams))));
+    let validation = Validation {
+        on_invalid: on_invalid
+            .as_ref()
+            .and_then(|item| item.word(&OnInvalid::ALL.map(|policy| (policy.as_str(), policy))))
+            .unwrap_or(default.on_invalid),
+        streams: streams.unwrap_or(default.streams),
+    };
+    if let Some(item) = section.get("streams").filter(|_| validation.streams == StreamValidation::Hold)
+        && validation.on_invalid == OnInvalid::Count
+    {
+        let hint = "write `on_invalid: repair`, `retry` or `fail_over` beside it";
+        item.note("streams would be held back, and nothing done about what is found", Some(hint.into()));
+    }
+    section.finish();
+    validation
+}
+
 fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Workloads) -> Option<RouteRead> {
     let target = section.need("target").and_then(|item| {
         let target = targets.reference(&item)?;
@@ -206,6 +231,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let emergency_fallback = section.get("emergency_fallback").and_then(|item| item.boolean()).unwrap_or(false);
     let panic = section.get("panic").and_then(|item| item.boolean()).unwrap_or(false);
     let retries = calling::retries(&section);
+    let validation = validation(&section);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
     let limits = super::allowances::limits(&section, "limits");
     section.finish();
@@ -219,6 +245,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
     let name = name.to_owned();
-    let route = Route { name, target, fallback: names, emergency_fallback, panic, retries, workload, limits };
+    let route =
+        Route { name, target, fallback: names, emergency_fallback, panic, retries, validation, workload, limits };
     Some(RouteRead { route, fallback })
 }

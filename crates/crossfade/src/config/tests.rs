@@ -5,6 +5,8 @@ mod prices;
 
 use expect_test::{Expect, expect, expect_file};
 
+use gateway::snapshot::{OnInvalid, StreamValidation, Validation};
+
 use super::{Config, render, resolve};
 
 const RIGHT: &str = include_str!("tests/right.yaml");
@@ -183,6 +185,38 @@ fn wrong_type() {
         1 error in the config
     "#]],
     );
+}
+
+#[test]
+fn what_is_done_about_invalid_answers_is_one_of_a_few_words() {
+    check(
+        "workload: support",
+        "workload: support, validation: { on_invalid: repare }",
+        expect![[r#"
+        crossfade.yaml:14:90: `routes.gpt-4o.validation.on_invalid`: expected one of `count`, `repair`, `retry`, `fail_over`, found `repare`
+         14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, validation: { on_invalid: repare } }
+            |                                                                                          ^^^^^^
+           hint: did you mean `repair`?
+
+        1 error in the config
+    "#]],
+    );
+    check(
+        "workload: support",
+        "workload: support, validation: { streams: hold }",
+        expect![[r#"
+        crossfade.yaml:14:87: `routes.gpt-4o.validation.streams`: streams would be held back, and nothing done about what is found
+         14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, validation: { streams: hold } }
+            |                                                                                       ^^^^
+           hint: write `on_invalid: repair`, `retry` or `fail_over` beside it
+
+        1 error in the config
+    "#]],
+    );
+    let config =
+        right(&edited("workload: support", "workload: support, validation: { on_invalid: fail_over, streams: hold }"));
+    let expected = Validation { on_invalid: OnInvalid::FailOver, streams: StreamValidation::Hold };
+    assert_eq!(config.snapshot.routes["gpt-4o"].validation, expected);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn facts(config: &Config) -> Value {
     let routes = config.snapshot.routes.values().map(|route| {
         let facts = json!({
             "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
-            "workload": route.workload, "panic": route.panic, "retries": calling::retries(&route.retries),
+            "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
         });
         (route.name.clone(), facts)
     });

@@ -22,6 +22,7 @@ use crate::asked::Outbound;
 use crate::authenticate;
 use crate::counters::add;
 use crate::observe;
+use crate::parse::Parsed;
 use crate::record::{Exchange, begun, micros};
 use crate::refuse::{self, SHOULD_RETRY};
 use crate::relay::bytes::is_passed_through;
@@ -70,11 +71,12 @@ pub(super) async fn attempt(
         return Ok(None);
     };
     let n_adaptations = exchange.adaptations.len();
-    let translation = match translated(exchange, &destination.target) {
+    let request = exchange.instead.clone().unwrap_or_else(|| Arc::clone(&exchange.request));
+    let translation = match translated(exchange, &request, &destination.target) {
         Ok(translation) => translation,
         Err(refusal) => return Err(unsupported(exchange, destination, &refusal)),
     };
-    let asked = translation.as_ref().map_or(&*exchange.request, |translation| &translation.request);
+    let asked = translation.as_ref().map_or(&*request, |translation| &translation.request);
     let adapted = match adapt::adapt(asked, &destination.target, &exchange.route.name) {
         Ok(adapted) => adapted,
         Err(Unsupported(capability)) => {
@@ -123,9 +125,9 @@ pub(super) async fn attempt(
 }
 
 /// The request in a dialect of the target, when it does not speak the caller's. What is lost is counted.
-fn translated(exchange: &mut Exchange, target: &Target) -> Result<Option<Translation>, Refusal> {
+fn translated(exchange: &mut Exchange, request: &Parsed, target: &Target) -> Result<Option<Translation>, Refusal> {
     let memory = (&exchange.prepared.snapshot.limits, &exchange.worker.bodies);
-    let mut translation = translate::translate(&exchange.request, target, memory)?;
+    let mut translation = translate::translate(request, target, memory)?;
     if let Some(translation) = &mut translation {
         exchange.adaptations.append(&mut translation.changes);
     }

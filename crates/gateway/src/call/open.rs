@@ -18,12 +18,16 @@ use crate::drain::Phase;
 use crate::memory::Held;
 use crate::record::{Exchange, Served, micros};
 use crate::relay::bytes::Pieces;
+use crate::snapshot::StreamValidation;
 use crate::targets::Destination;
 use crate::translate::Translation;
 use crate::upstream::Upstream;
 
 /// The longest answer that is held back as a whole, so that it can be recorded and failed over.
 const MAX_WHOLE_ANSWER: usize = 64 << 20;
+
+/// The longest stream that is held back to its end; a longer one is passed on and judged at its end.
+const MAX_HELD_STREAM: usize = 4 << 20;
 
 /// An answer up to this size is not counted: a connection may buffer as much anyway.
 const SMALL_ANSWER: usize = 64 << 10;
@@ -99,6 +103,7 @@ pub(super) async fn read_whole(
         None => body.clone(),
     };
     let usage = judged.usage;
+    exchange.form = judged.form.clone();
     note(exchange, |record| judged.write(record));
     exchange.served = Some(Served { usage, ..Served::new(destination, status.as_u16()) });
     exchange.whole_answer = Some(body);
@@ -127,7 +132,8 @@ fn refused(
     Dead { failure, answer, effort: Effort::Some }
 }
 
-/// Reads a stream up to its first content, or as much as may be held back. Until then another target can take over.
+/// Reads a stream up to its first content, or as much as may be held back; to its end when the route says so and it is to have a
+/// form. Until then another target can take over.
 pub(super) async fn open_stream(
     exchange: &mut Exchange,
     destination: &Destination,
@@ -139,31 +145,47 @@ pub(super) async fn open_stream(
     let mut upstream = Upstream::new(body, asked, &timeouts, started);
     let mut translator = translation.and_then(|translation| translation.stream(exchange.marks()));
     let worker = Rc::clone(&exchange.worker);
-    let limit = exchange.prepared.snapshot.limits.hold_bytes;
+    let limits = exchange.prepared.snapshot.limits.clone();
+    let hold = asked.view.has_format() && exchange.route.validation.streams == StreamValidation::Hold;
+    let limit = if hold { MAX_HELD_STREAM } else { limits.hold_bytes };
+    let mut room = Held::nothing(&worker.bodies);
     let mut open = (Vec::new(), Vec::new());
-    let mut n_held = 0;
+    let (mut n_held, mut ended) = (0, false);
     'opening: loop {
         let mut events = Vec::new();
         let more = guarded(exchange, upstream.read(&worker.phase, &mut events)).await?;
         let mut events = events.into_iter();
         for event in events.by_ref() {
             let heard = hear(&mut upstream, &mut translator, event)?;
-            n_held += heard.event.raw.len();
+            let n_heard = heard.event.raw.len();
+            n_held += n_heard;
             open.0.push(heard);
-            if upstream.seen().content() || upstream.seen().done || n_held > limit {
+            let is_over = n_held > limit || (hold && room.grow(n_heard, &limits).is_err());
+            if (upstream.seen().content() && !hold) || upstream.seen().done || is_over {
                 open.1 = events.collect();
                 break 'opening;
             }
         }
         if !more {
             upstream.whole()?;
+            ended = true;
             break;
         }
+    }
+    let whole = hold && (ended || upstream.seen().done);
+    if whole {
+        upstream.judge(&worker.validator);
+        let (judged, n_bytes) = (answer::stream(&upstream), upstream.seen().n_bytes);
+        exchange.form = judged.form.clone();
+        note(exchange, |record| {
+            record.answer_bytes = n_bytes;
+            judged.write(record);
+        });
     }
     let first = upstream.seen().time_to_first_token;
     note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
-    Ok(Open { upstream, held: open.0, rest: open.1, usage_added, translator })
+    Ok(Open { upstream, held: open.0, rest: open.1, usage_added, whole, translator, _room: room })
 }
 
 /// Waits for the first bytes of an answer that is passed through. Until then another target can take over.

@@ -48,6 +48,23 @@ impl Tries {
         Self { rules, n: 0, tried: 0, role, ready: None }
     }
 
+    /// One more attempt at a target that has answered by the replica `called`, when its provider's budget allows one.
+    pub(super) fn once_more(
+        exchange: &Exchange,
+        step: &Step,
+        called: Option<usize>,
+        role: AttemptRole,
+    ) -> Option<Self> {
+        let provider = &step.destination.replicas.get(called?)?.provider;
+        if !provider.budget().another(provider.config().retry_budget, Instant::now()) {
+            add(&exchange.worker.counters.retries_denied, 1);
+            return None;
+        }
+        add(&exchange.worker.counters.retries, 1);
+        let rules = exchange.route.retries.over(step.destination.target.calling.retries);
+        Some(Self { rules, n: 1, tried: 0, role, ready: None })
+    }
+
     /// Whether the next attempt is the first at this target.
     pub(super) fn is_first(&self) -> bool {
         self.n == 0

@@ -38,6 +38,8 @@ pub struct FormTotals {
     pub judged: BTreeMap<String, BTreeMap<&'static str, Judged>>,
     /// By target and reason: those with something that was not held against its schema.
     pub not_validated: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By policy and result (`valid`, `invalid`, `failed`): one more attempt for an invalid answer.
+    pub rescues: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
 }
 
 /// How many parts were as they should be, and how many were not.
@@ -74,6 +76,12 @@ impl Forms {
         }
     }
 
+    /// Counts one more attempt for an invalid answer, by what came of it.
+    pub(crate) fn count_rescue(&self, policy: &'static str, result: &'static str) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *totals.rescues.entry(policy).or_default().entry(result).or_default() += 1;
+    }
+
     pub(crate) fn add_to(&self, sum: &mut FormTotals) {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (target, parts) in &totals.judged {
@@ -82,6 +90,10 @@ impl Forms {
                 let sum = sum.entry(part).or_default();
                 *sum = Judged { valid: sum.valid + judged.valid, invalid: sum.invalid + judged.invalid };
             }
+        }
+        for (policy, results) in &totals.rescues {
+            let sum = sum.rescues.entry(policy).or_default();
+            results.iter().for_each(|(result, n)| *sum.entry(result).or_default() += n);
         }
         for (target, reasons) in &totals.not_validated {
             let sum = sum.not_validated.entry(target.clone()).or_default();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::serve::{Deps, Serving, Size, start};
-use gateway::snapshot::{Auth, Calling, Drain, Limits, Parameters, Route, Snapshot, Target};
+use gateway::snapshot::{Auth, Calling, Drain, Limits, Parameters, Route, Snapshot, Target, Validation};
 use govern::{Accounts, Keeper};
 use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
 use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
@@ -31,6 +31,7 @@ pub struct Setup {
     pub tenants: BTreeMap<String, govern::limits::Limits>,
     /// Of the route `gpt-4o`.
     pub route_limits: govern::limits::Limits,
+    pub validation: Validation,
     pub limits: Limits,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
@@ -56,6 +57,7 @@ impl Setup {
             retries: RetryRules::default(),
             tenants: BTreeMap::new(),
             route_limits: govern::limits::Limits::default(),
+            validation: Validation::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
@@ -188,6 +190,7 @@ impl Gateway {
             emergency_fallback: setup.emergency_fallback,
             panic: setup.panic,
             retries: setup.retries,
+            validation: setup.validation,
             limits: setup.route_limits,
             ..Route::to("gpt-4o", "a")
         };

@@ -1,8 +1,9 @@
 //! Answers that were to have a form: judged, counted and in the evidence.
 
 use gateway::live::LiveRollout;
+use gateway::snapshot::{OnInvalid, StreamValidation, Validation};
 use rollout::{Arm, Metric};
-use scripted::{Script, Upstream};
+use scripted::{Cut, Script, Upstream};
 use store::{ExchangeDetail, Measured};
 
 use crate::client::post;
@@ -154,4 +155,164 @@ fn what_could_not_be_checked_is_no_evidence_of_its_form() {
     let far = r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"$ref":"http://127.0.0.1:1/schema"}}}"#;
     assert_eq!(post(gateway.addr, &asking(far, false)).status, 200);
     assert_eq!((tally(&live, Metric::Error), tally(&live, Metric::Format)), ((1, 0), (0, 0)));
+}
+
+const GOOD: &str = r#"{"a":1}"#;
+const BAD: &str = r#"{"a":"one"}"#;
+
+fn with(mut setup: Setup, on_invalid: OnInvalid) -> Setup {
+    setup.validation = Validation { on_invalid, streams: StreamValidation::Hold };
+    setup
+}
+
+/// The text an answer holds, streamed or not.
+fn content(answer: &crate::client::Answer, streamed: bool) -> String {
+    let text = answer.text();
+    if !streamed {
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        return answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
+    }
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    let chunks = text.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
+    let chunks = chunks.filter_map(|data| serde_json::from_str::<serde_json::Value>(data).ok());
+    chunks.map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// What the caller reads, and the role, target and validity of each attempt.
+fn rescued(gateway: &Gateway, form: &str, streamed: bool) -> (String, Vec<String>) {
+    let answer = post(gateway.addr, &asking(form, streamed));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let exchange = one(gateway);
+    assert_eq!(exchange.exchange.outcome, "complete");
+    let words = |attempt: &store::AttemptRow| {
+        let measured = &attempt.measured;
+        let valid = measured.schema_valid.or(measured.tool_calls_valid);
+        let valid = valid.map_or("-", |valid| if valid { "valid" } else { "invalid" });
+        let failure = measured.failure.as_deref().unwrap_or(valid);
+        let tokens = measured.usage.map_or(0, |usage| usage.output_tokens);
+        format!("{} {} {failure} {tokens}", attempt.role, attempt.target.as_deref().unwrap_or_default())
+    };
+    let attempts = exchange.attempts.iter().map(words).collect();
+    assert_eq!(
+        exchange.exchange.usage.map(|usage| usage.output_tokens),
+        Some(2),
+        "the tokens of the answer that was sent"
+    );
+    (content(&answer, streamed), attempts)
+}
+
+#[test]
+fn an_invalid_answer_is_repaired_retried_or_left_to_the_next_target_streamed_or_not() {
+    for streamed in [false, true] {
+        for (policy, expected) in [
+            (OnInvalid::Count, vec!["live a invalid 2"]),
+            (OnInvalid::Repair, vec!["live a invalid 2", "repair a valid 2"]),
+            (OnInvalid::Retry, vec!["live a invalid 2", "retry a valid 2"]),
+            (OnInvalid::FailOver, vec!["live a invalid 2", "failover b valid 2"]),
+        ] {
+            let (a, b) = (saying(&[text(BAD), text(GOOD)]), saying(&[text(GOOD)]));
+            let gateway = with(Setup::to(&[&a, &b]).falling_back_to(&["b"]), policy).start();
+            let (content, attempts) = rescued(&gateway, SCHEMA, streamed);
+            assert_eq!(attempts, expected, "{policy:?} {streamed}");
+            assert_eq!(content, if policy == OnInvalid::Count { BAD } else { GOOD }, "{policy:?} {streamed}");
+            let rescues = gateway.serving.totals().forms.rescues;
+            let n = rescues.get(policy.as_str()).and_then(|results| results.get("valid")).copied().unwrap_or(0);
+            assert_eq!(n, u64::from(policy != OnInvalid::Count));
+        }
+    }
+}
+
+#[test]
+fn when_one_more_attempt_is_no_better_the_caller_gets_the_first_answer() {
+    for streamed in [false, true] {
+        let worse = r#"{"a":[]}"#;
+        let (a, b) = (saying(&[text(BAD), text(worse)]), saying(&[text(worse)]));
+        for (policy, second) in [
+            (OnInvalid::Repair, "repair a invalid 2"),
+            (OnInvalid::Retry, "retry a invalid 2"),
+            (OnInvalid::FailOver, "failover b invalid 2"),
+        ] {
+            let a = saying(&[text(BAD), text(worse)]);
+            let gateway = with(Setup::to(&[&a, &b]).falling_back_to(&["b"]), policy).start();
+            let (content, attempts) = rescued(&gateway, SCHEMA, streamed);
+            assert_eq!((content.as_str(), attempts[1].as_str()), (BAD, second), "{policy:?} {streamed}");
+        }
+        drop(a);
+        // The second attempt fails, or there is nobody else.
+        let dead = Upstream::with(|_| Script::error(500, "server_error", "down"));
+        let first = saying(&[text(BAD)]);
+        let gateway = with(Setup::to(&[&first, &dead]).falling_back_to(&["b"]), OnInvalid::FailOver).start();
+        let (content, attempts) = rescued(&gateway, SCHEMA, streamed);
+        assert_eq!(content, BAD);
+        assert!(attempts[1].starts_with("failover b http_server_error"), "{attempts:?}");
+        let alone = with(Setup::to(&[&first]), OnInvalid::FailOver).start();
+        assert_eq!(rescued(&alone, SCHEMA, streamed), (BAD.to_owned(), vec!["live a invalid 2".to_owned()]));
+    }
+}
+
+#[test]
+fn a_repair_tells_the_model_what_it_said_and_what_is_wrong() {
+    for streamed in [false, true] {
+        let a = saying(&[text(BAD), text(GOOD)]);
+        let gateway = with(Setup::to(&[&a]), OnInvalid::Repair).start();
+        rescued(&gateway, SCHEMA, streamed);
+        let sent: serde_json::Value = serde_json::from_slice(&a.requests()[1].body).unwrap();
+        let messages = sent["messages"].as_array().unwrap();
+        assert_eq!((messages.len(), sent["model"].as_str()), (3, Some("model-a")));
+        assert_eq!(messages[1]["content"], BAD);
+        assert!(messages[2]["content"].as_str().unwrap().contains("At /a: the value is not of type"), "{sent}");
+
+        let a = saying(&[call("weather", r#"{"town":1}"#), call("weather", r#"{"city":"Bern"}"#)]);
+        let gateway = with(Setup::to(&[&a]), OnInvalid::Repair).start();
+        let (_, attempts) = rescued(&gateway, TOOLS, streamed);
+        assert_eq!(attempts, ["live a invalid 2", "repair a valid 2"]);
+        let sent: serde_json::Value = serde_json::from_slice(&a.requests()[1].body).unwrap();
+        assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["arguments"], r#"{"town":1}"#);
+        assert_eq!(sent["messages"][2]["tool_call_id"], sent["messages"][1]["tool_calls"][0]["id"]);
+        assert!(sent["messages"][2]["content"].as_str().unwrap().contains("required"), "{sent}");
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_held_is_only_counted() {
+    let (a, b) = (saying(&[text(BAD), text(GOOD)]), saying(&[text(GOOD)]));
+    let mut setup = Setup::to(&[&a, &b]).falling_back_to(&["b"]);
+    setup.validation = Validation { on_invalid: OnInvalid::FailOver, streams: StreamValidation::Count };
+    let gateway = setup.start();
+    assert_eq!(rescued(&gateway, SCHEMA, true), (BAD.to_owned(), vec!["live a invalid 2".to_owned()]));
+}
+
+#[test]
+fn the_guards_learn_of_the_first_attempt_whatever_the_rescue_did() {
+    for streamed in [false, true] {
+        for policy in [OnInvalid::Repair, OnInvalid::Retry, OnInvalid::FailOver] {
+            let (a, b) = (saying(&[text(GOOD)]), saying(&[text(BAD), text(GOOD)]));
+            let live = rollout(1.0, 0.0);
+            let gateway = with(Setup::to(&[&a, &b]).with(&live), policy).start();
+            let (content, attempts) = rescued(&gateway, SCHEMA, streamed);
+            assert_eq!((content.as_str(), attempts[0].as_str()), (GOOD, "live b invalid 2"), "{policy:?}");
+            assert_eq!((tally(&live, Metric::Format), tally(&live, Metric::Error)), ((1, 1), (1, 0)), "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_held_stream_that_breaks_off_fails_over_as_if_nothing_had_come() {
+    let cut = Upstream::with(|_| Script::stream([event(&text(r#"{"a":"#), "null")]).cut_after(60, Cut::Fin));
+    let b = saying(&[text(GOOD)]);
+    let gateway = with(Setup::to(&[&cut, &b]).falling_back_to(&["b"]), OnInvalid::FailOver).start();
+    let (content, attempts) = rescued(&gateway, SCHEMA, true);
+    assert_eq!((content.as_str(), attempts[1].as_str()), (GOOD, "failover b valid 2"));
+}
+
+#[test]
+fn no_repair_is_made_beyond_the_budget() {
+    let a = saying(&[text(BAD)]);
+    let mut setup = with(Setup::to(&[&a]), OnInvalid::Retry);
+    let mut provider = (*setup.targets[0].provider).clone();
+    provider.retry_budget = providers::BudgetLimits { ratio: 0.0, floor: 0 };
+    setup.targets[0].provider = std::sync::Arc::new(provider);
+    let gateway = setup.start();
+    assert_eq!(rescued(&gateway, SCHEMA, false), (BAD.to_owned(), vec!["live a invalid 2".to_owned()]));
+    assert_eq!(a.requests().len(), 1);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gateway::snapshot::{Route, Target};
+use gateway::snapshot::{OnInvalid, Route, StreamValidation, Target};
 use providers::RetryRules;
 use serde_json::{Value, json};
 
@@ -34,6 +34,11 @@ pub(super) fn retries(rules: &RetryRules) -> Value {
         "backoff": { "base": rules.base.map(show_duration), "cap": rules.cap.map(show_duration) },
         "replay_ambiguous": rules.replay_ambiguous,
     })
+}
+
+/// What is done about invalid answers.
+pub(super) fn validation(route: &Route) -> Value {
+    json!({ "on_invalid": route.validation.on_invalid.as_str(), "streams": route.validation.streams.as_str() })
 }
 
 /// A table of how each target is called.
@@ -70,6 +75,11 @@ pub(super) fn route(route: &Route) -> String {
     }
     if route.panic {
         changes.push("panics".to_owned());
+    }
+    match (route.validation.on_invalid, route.validation.streams) {
+        (OnInvalid::Count, _) => {}
+        (policy, StreamValidation::Count) => changes.push(format!("invalid answers: {}", policy.as_str())),
+        (policy, StreamValidation::Hold) => changes.push(format!("invalid answers: {}, streams held", policy.as_str())),
     }
     if changes.is_empty() { "as its targets say".to_owned() } else { changes.join(", ") }
 }
