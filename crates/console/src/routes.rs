@@ -80,6 +80,7 @@ pub const ROUTES: &[Route] = &[
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
+    get("/api/costs/{from}/{to}", spent),
     get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
     get("/api/keys/history", |call| json(&operations::keys::history(&call.desk.reader(), None)?)),
     get("/api/keys/{key}", |call| json(&operations::keys::show(&call.desk.reader(), call.name())?)),
@@ -166,6 +167,14 @@ fn revoke_key(call: &Call<'_>) -> Answer {
     let change: Change = call.read()?;
     let actor = call.actor(change.actor);
     json(&operations::keys::revoke(call.keys(), &actor, call.name(), &change.reason)?)
+}
+
+fn spent(call: &Call<'_>) -> Answer {
+    let day = |idx: usize| {
+        let day = call.names.get(idx).and_then(|day| day.parse().ok());
+        day.ok_or_else(|| OperationError::NotFound("a day is a number, counted from 1 January 1970".to_owned()))
+    };
+    json(&operations::costs::spent(&call.desk.reader(), day(0)?, day(1)?)?)
 }
 
 fn reload(call: &Call<'_>) -> Answer {

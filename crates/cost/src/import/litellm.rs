@@ -2,7 +2,8 @@
 //!
 //! A map from names to flat maps. A price key is a base, then perhaps `_above_Nk_tokens`, then perhaps a service; the base says
 //! what it is for and for how many. A tier is for the whole request, chosen by all input tokens; xAI's begin at their bound, all
-//! others above it. A service without a price of its own for something pays the standard one.
+//! others above it. A service without a price of its own for something pays the standard one. What LiteLLM's code knows beside the file, such as half
+//! a price for cached tokens at Fireworks, is not in it and not imported.
 
 mod key;
 mod off_peak;

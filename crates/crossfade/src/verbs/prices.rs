@@ -1,7 +1,8 @@
-//! `crossfade prices list|show|import|check`: what calls cost, as far as it is known.
+//! `crossfade prices list|show|import|check|spent`: what calls cost, as far as it is known.
 
 mod check;
 mod import;
+mod spent;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,12 @@ pub(crate) enum Verb {
     Import(import::Args),
     /// Price a usage by hand.
     Check(check::Args),
+    /// What was paid, by target.
+    Spent {
+        /// Of so many days, today included.
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        days: u32,
+    },
 }
 
 /// Reads prices.
@@ -48,6 +55,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         }
         Verb::Import(args) => import::run(&args, out),
         Verb::Check(args) => check::run(place, &args, out),
+        Verb::Spent { days } => spent::run(place, days, out),
     }
 }
 

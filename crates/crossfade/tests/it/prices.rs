@@ -83,8 +83,17 @@ fn exchanges_arms_and_metrics_show_what_was_paid() {
     assert_eq!(costs["candidate"]["nanos"], copy["cost"]["nanos"]);
     let page = gateway.run(&["rollout", "status", "to-qwen"]).stdout;
     assert!(page.contains("cost/request $") && page.contains("0.25"), "{page}");
+    let spent = gateway.run(&["prices", "spent", "--days", "2", "--format", "json"]).exits(0).json();
+    assert_eq!((&spent["targets"][0]["target"], &spent["targets"][0]["nanos"]), (&"gpt".into(), &250_000_000.into()));
+    assert_eq!(
+        (&spent["targets"][1]["role"], &spent["targets"][1]["nanos"]),
+        (&"shadow".into(), &copy["cost"]["nanos"])
+    );
     let metrics = crate::parts::get(gateway.admin, "/metrics").body;
     assert!(metrics.contains("crossfade_cost_usd_total{target=\"gpt\"} 0.25\n"), "{metrics}");
+    assert_eq!(gateway.stop(), 0);
+    let text = house.run(&["prices", "spent"]).exits(0).stdout;
+    assert!(text.contains("gpt") && text.contains("0.25"), "from the store too: {text}");
 }
 
 #[test]
