@@ -8,6 +8,7 @@
 
 mod kind;
 mod list;
+pub mod mend;
 mod profile;
 mod translate;
 

@@ -39,7 +39,7 @@ pub struct Leak {
 }
 
 /// More text than this is not looked at: a tool call of this length is no tool call.
-const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 1 << 20;
 
 /// What the templates end a turn with. It shows when a server does not hide special tokens.
 const END_MARKS: [&str; 9] = [
@@ -76,18 +76,65 @@ fn without_end_marks(text: &str) -> &str {
     rest
 }
 
-/// Where text ends that surely begins no template's words, for whoever shows a text while it still grows: all of it, or up
-/// to the last place at which the words of a family begin or may be about to begin.
-pub fn safe_len(text: &str) -> usize {
-    // The forms without a mark of their own are the whole text, so a text that begins like one is held from its beginning.
-    if families::begins_bare(text) {
-        return 0;
+/// How much of a growing text may be shown while it is not known whether a call begins in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Growing {
+    shown: usize,
+    /// The mark of a family follows what was shown: nothing more is, until the text is whole.
+    marked: bool,
+    /// Where the answer begins, after the model's thoughts; `None` while it is thinking.
+    answer: Option<usize>,
+    /// How much was searched for the end of the thoughts.
+    searched: usize,
+}
+
+impl Growing {
+    /// How much of `text`, which only grows between calls, may be shown: all of it, or up to the last place at which the words
+    /// of a family begin or may be about to begin. Never less than before.
+    pub fn safe_len(&mut self, text: &str) -> usize {
+        // The forms without a mark of their own are the whole text, so one that begins like them is held from its beginning.
+        let answer = self.answer_start(text);
+        if self.marked {
+            return self.shown;
+        }
+        if answer.is_some_and(|at| self.shown <= at && families::begins_bare(&text[at..])) {
+            self.shown = answer.unwrap_or(self.shown);
+            return self.shown;
+        }
+        let rest = &text[self.shown..];
+        let first_mark = families::MARKS.iter().filter_map(|mark| rest.find(mark)).min();
+        self.marked = first_mark.is_some();
+        let may_continue =
+            |mark: &&str| (1..mark.len()).rev().find(|n| mark.is_char_boundary(*n) && rest.ends_with(&mark[..*n]));
+        let half_mark = families::MARKS.iter().filter_map(may_continue).max().map(|n| rest.len() - n);
+        self.shown += first_mark.or(half_mark).unwrap_or(rest.len());
+        self.shown
     }
-    let first_mark = families::MARKS.iter().filter_map(|mark| text.find(mark)).min();
-    let may_continue =
-        |mark: &&str| (1..mark.len()).rev().find(|n| mark.is_char_boundary(*n) && text.ends_with(&mark[..*n]));
-    let half_mark = families::MARKS.iter().filter_map(may_continue).max().map(|n| text.len() - n);
-    first_mark.into_iter().chain(half_mark).min().unwrap_or(text.len())
+
+    /// Where the answer begins: after white space, and after the thoughts when the text begins with some.
+    fn answer_start(&mut self, text: &str) -> Option<usize> {
+        const THOUGHTS: (&str, &str) = ("<think>", "</think>");
+        let blank = |at: usize| at + (text.len() - at - text[at..].trim_start().len());
+        if let Some(at) = self.answer {
+            return Some(blank(at));
+        }
+        let first = blank(0);
+        if THOUGHTS.0.starts_with(&text[first..]) {
+            return None;
+        }
+        if !text[first..].starts_with(THOUGHTS.0) {
+            self.answer = Some(first);
+            return Some(first);
+        }
+        // Back over what may have been the beginning of the mark.
+        let mut from = self.searched.saturating_sub(THOUGHTS.1.len());
+        while !text.is_char_boundary(from) {
+            from -= 1;
+        }
+        self.searched = text.len();
+        self.answer = text[from..].find(THOUGHTS.1).map(|at| from + at + THOUGHTS.1.len());
+        self.answer.map(blank)
+    }
 }
 
 /// One JSON value at the beginning of `text`, and what comes after it.

@@ -49,15 +49,35 @@ pub(super) const MARKS: [&str; 16] = [
 /// Whether a text begins like a form without a mark, so that only its end tells what it is.
 pub(super) fn begins_bare(text: &str) -> bool {
     let text = after_thought(text).trim_start();
-    let list = text.strip_prefix('[').map(str::trim_start);
-    let calls = |rest: &str| {
-        let name = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
-        rest.is_empty() || rest.starts_with('{') || (name > 0 && matches!(rest.as_bytes().get(name), None | Some(b'(')))
+    // A fence, or the beginning of one.
+    let text = match text.strip_prefix("```json") {
+        Some(inner) if inner.trim_start().is_empty() => return true,
+        Some(inner) => inner.trim_start(),
+        None if !text.is_empty() && "```json".starts_with(text) => return true,
+        None => text,
     };
-    text.starts_with('{')
-        || list.is_some_and(calls)
-        || (!text.is_empty() && text.len() < 7 && "```json".starts_with(text))
-        || text.starts_with("```json")
+    match text.strip_prefix('[').map(str::trim_start) {
+        Some("") => true,
+        Some(list) => begins_object(list) || begins_python(list),
+        None => begins_object(text),
+    }
+}
+
+/// Whether an object begins whose first key is one of a call.
+fn begins_object(text: &str) -> bool {
+    const KEYS: [&str; 9] = ["name", "type", "function", "tool", "tool_name", "arguments", "parameters", "args", "id"];
+    let Some(inside) = text.strip_prefix('{').map(str::trim_start) else { return false };
+    let Some(key) = inside.strip_prefix('"') else { return inside.is_empty() };
+    match key.split_once('"') {
+        Some((key, _)) => KEYS.contains(&key),
+        None => KEYS.iter().any(|known| known.starts_with(key)),
+    }
+}
+
+/// Whether a Python call begins.
+fn begins_python(text: &str) -> bool {
+    let name = text.bytes().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+    name > 0 && !text.as_bytes()[0].is_ascii_digit() && matches!(text.as_bytes().get(name), None | Some(b'('))
 }
 
 type Calls = (usize, Vec<LeakedCall>);

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::{Family, find, safe_len};
+use super::{Family, Growing, find};
 
 const TOOLS: [&str; 2] = ["get_weather", "find_order"];
 
@@ -292,16 +292,24 @@ fn what_is_shown_of_a_growing_text_never_has_a_leak_in_it() {
         let before = if may_follow_prose { "Let me look. " } else { "" };
         let text = format!("{before}{leak}");
         let at = find(&text, &TOOLS).unwrap().at;
+        let mut growing = Growing::default();
         for (end, _) in text.char_indices().chain([(text.len(), ' ')]) {
-            let shown = safe_len(&text[..end]);
+            let shown = growing.safe_len(&text[..end]);
             assert!(shown <= at && text.is_char_boundary(shown), "{shown} bytes of {:?} are shown", &text[..end]);
         }
     }
-    for plain in
-        ["Hello there, how are you?", "a < b and b > c", "1. [x] done\n2. [ ] open", "use `functools.partial`", "🎚️ é"]
-    {
+    for plain in [
+        "Hello there, how are you?",
+        "a < b and b > c",
+        "1. [x] done\n2. [ ] open",
+        "use `functools.partial`",
+        "🎚️ é",
+        "{\"answer\": 3, \"why\": \"because it is so and not otherwise, as everybody knows\"}",
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]",
+    ] {
+        let mut growing = Growing::default();
         for (end, _) in plain.char_indices().chain([(plain.len(), ' ')]) {
-            let held = end - safe_len(&plain[..end]);
+            let held = end - growing.safe_len(&plain[..end]);
             assert!(held <= 28, "{held} bytes of {:?} are held", &plain[..end]);
         }
     }
@@ -314,7 +322,11 @@ proptest::proptest! {
         let half: String = leak.chars().take(cut % leak.chars().count()).collect();
         for text in [text.clone(), format!("{half}{text}"), format!("{text}{half}")] {
             find(&text, &TOOLS);
-            proptest::prop_assert!(text.is_char_boundary(safe_len(&text)));
+            let mut growing = Growing::default();
+            for (end, _) in text.char_indices() {
+                let shown = growing.safe_len(&text[..end]);
+                proptest::prop_assert!(shown <= end && text.is_char_boundary(shown));
+            }
         }
     }
 }

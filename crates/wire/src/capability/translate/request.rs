@@ -12,9 +12,9 @@ use crate::scan::{self, Kind, ScanError};
 use crate::splice::{Edit, json_string};
 
 /// A request that was read.
-pub(super) struct Asked<'a> {
-    pub(super) body: &'a [u8],
-    pub(super) view: &'a RequestView,
+pub(in crate::capability) struct Asked<'a> {
+    pub(in crate::capability) body: &'a [u8],
+    pub(in crate::capability) view: &'a RequestView,
 }
 
 /// What a part of a message is.
@@ -38,7 +38,7 @@ const NUMBERS: [&str; 6] = ["temperature", "top_p", "frequency_penalty", "presen
 
 impl<'a> Asked<'a> {
     /// Whether the request uses `capability`. What every request uses, or only an answer shows, counts as used.
-    pub(super) fn uses(&self, capability: Capability) -> bool {
+    pub(in crate::capability) fn uses(&self, capability: Capability) -> bool {
         use Capability as Can;
         let view = self.view;
         if (capability.group() == Group::Embeddings) != (view.endpoint == Endpoint::Embeddings) {
@@ -90,20 +90,26 @@ impl<'a> Asked<'a> {
     }
 
     /// The text that is the field `name`, quotation marks included.
-    pub(super) fn text(&self, name: &str) -> Option<&'a [u8]> {
+    pub(in crate::capability) fn text(&self, name: &str) -> Option<&'a [u8]> {
         let field = self.field(name).filter(|field| field.kind == Kind::String)?;
         self.body.get(field.value.clone())
     }
 
+    /// The whole number that is the field `name`.
+    pub(in crate::capability) fn number(&self, name: &str) -> Option<u64> {
+        let field = self.field(name).filter(|field| field.kind == Kind::Number)?;
+        scan::unsigned(&self.body[field.value.clone()])
+    }
+
     /// The names of fields that the dialect does not have.
-    pub(super) fn unknown_fields(&self) -> Vec<String> {
+    pub(in crate::capability) fn unknown_fields(&self) -> Vec<String> {
         let known: &[&str] = if self.view.endpoint == Endpoint::Embeddings { &EMBEDDING_FIELDS } else { &CHAT_FIELDS };
         let names = self.view.fields.iter().filter_map(|field| scan::unescape(self.body, field.key.clone()).ok());
         names.filter(|name| !known.contains(&name.as_ref())).map(|name| name.into_owned()).collect()
     }
 
     /// Edits that make the role `developer` the role `system`.
-    pub(super) fn developer_roles(&self) -> Result<Vec<Edit>, ScanError> {
+    pub(in crate::capability) fn developer_roles(&self) -> Result<Vec<Edit>, ScanError> {
         let mut edits = Vec::new();
         self.each_message(|message| {
             if self.role(&message) == Some(b"developer")
@@ -116,7 +122,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Edits that make one text of content that is a list of texts; a line break between each two.
-    pub(super) fn joined_texts(&self) -> Result<Vec<Edit>, ScanError> {
+    pub(in crate::capability) fn joined_texts(&self) -> Result<Vec<Edit>, ScanError> {
         let mut edits = Vec::new();
         self.each_message(|message| {
             if self.parts(&message).is_some_and(|parts| all_text(&parts))
@@ -130,7 +136,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Edits that take `strict` out of the definitions of functions.
-    pub(super) fn strict_members(&self) -> Result<Vec<Edit>, ScanError> {
+    pub(in crate::capability) fn strict_members(&self) -> Result<Vec<Edit>, ScanError> {
         let mut edits = Vec::new();
         let Some(tools) = self.view.tools.clone() else { return Ok(edits) };
         let mut walk = Array::open(self.body, tools.start)?;

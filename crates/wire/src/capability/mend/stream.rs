@@ -1,0 +1,275 @@
+//! A streamed chat completion, event by event.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::places::{self, ChoicePlaces, Places};
+use super::{Choice, Findings, Plan, calls_json, id_part};
+use crate::capability::{Capability, Treatment};
+use crate::leak;
+use crate::record::AdaptationAction;
+use crate::scan::{self, Kind};
+use crate::splice::{Edit, Pieces, json_string};
+use crate::sse::{Event, EventKind};
+
+/// More text than this is not held: it is no tool call any more, and goes out as it came.
+pub(super) const MAX_HELD: usize = 256 << 10;
+
+/// Puts a stream right while it passes. Text that may be the beginning of a leaked tool call is held until it is known to be
+/// one or none; everything else goes through as it came.
+#[derive(Debug)]
+pub struct Mender {
+    plan: Plan,
+    choices: BTreeMap<usize, Told>,
+    findings: Findings,
+    /// A chunk that stands for the head of all: id, model, time.
+    template: Bytes,
+    /// Whether anything of the plan is about streams.
+    looks: bool,
+}
+
+const DETAILS: [&str; 2] = ["prompt_tokens_details", "completion_tokens_details"];
+
+/// What one choice has said so far.
+#[derive(Debug, Default)]
+struct Told {
+    /// Text of which it is not known whether it is a call, and before it, while a leak may still begin anywhere, all of it.
+    text: String,
+    /// How much of `text` has gone out.
+    shown: usize,
+    growing: leak::Growing,
+    /// Too much was said to look at.
+    overflown: bool,
+    /// The names of real tool calls.
+    calls: Vec<String>,
+    has_logprobs: bool,
+    ended: bool,
+}
+
+impl Mender {
+    /// Nothing seen yet.
+    pub fn new(plan: Plan) -> Mender {
+        use Capability as Can;
+        let always = [Can::UsageDetails, Can::SystemFingerprint, Can::Logprobs, Can::ReasoningContent];
+        let looks =
+            !plan.tools.is_empty() || always.iter().any(|capability| plan.treatment(*capability) != Treatment::Pass);
+        Mender { plan, choices: BTreeMap::new(), findings: Findings::default(), template: Bytes::new(), looks }
+    }
+
+    /// What was found so far.
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// Takes the next event and appends what the caller gets of it.
+    pub fn event(&mut self, event: Event, out: &mut Vec<Event>) {
+        if event.kind != EventKind::Data || !self.looks {
+            return out.push(event);
+        }
+        if event.data.trim_ascii() == b"[DONE]" {
+            self.end(out);
+            return out.push(event);
+        }
+        // What cannot be read is judged as such by whoever reads it next.
+        let Ok(places) = places::read(&event.data) else { return out.push(event) };
+        self.head(&event.data, &places);
+        let mut edits = Vec::new();
+        for choice in &places.choices {
+            self.choice(&event.data, choice, &mut edits, out);
+        }
+        match edits.as_slice() {
+            [] => out.push(event),
+            edits => {
+                let data = Pieces::of(event.data.clone(), edits).to_bytes();
+                if is_telling(&data) {
+                    out.push(made(&data));
+                }
+            }
+        }
+    }
+
+    /// The stream has ended: appends what was held.
+    pub fn end(&mut self, out: &mut Vec<Event>) {
+        let indices: Vec<usize> =
+            self.choices.iter().filter(|(_, told)| !told.ended).map(|(index, _)| *index).collect();
+        for index in indices {
+            let (last, _) = self.settle(index);
+            out.extend(last);
+        }
+    }
+
+    /// What a chunk says beside its choices.
+    fn head(&mut self, data: &Bytes, places: &Places) {
+        let Mender { plan, findings, template, .. } = self;
+        if let Some(usage) = &places.usage
+            && plan.treatment(Capability::UsageDetails) != Treatment::Pass
+            && places::has_members(data, usage, &DETAILS).is_ok_and(|has| !has)
+        {
+            plan.count(Capability::UsageDetails, findings);
+        }
+        if template.is_empty() && !places.choices.is_empty() {
+            *template = data.clone();
+            if !places.has_fingerprint {
+                plan.count(Capability::SystemFingerprint, findings);
+            }
+        }
+    }
+
+    fn choice(&mut self, data: &Bytes, choice: &ChoicePlaces, edits: &mut Vec<Edit>, out: &mut Vec<Event>) {
+        let holds = self.holds();
+        let told = self.choices.entry(choice.index).or_default();
+        told.calls.extend(choice.calls.iter().filter(|name| !name.is_empty()).cloned());
+        told.has_logprobs |= choice.logprobs == Some(Kind::Object);
+        if let Some(literal) = choice.content.clone()
+            && !told.overflown
+        {
+            let mut text = Vec::with_capacity(literal.len());
+            scan::unescape_lossy(data, literal.clone(), &mut text);
+            told.take(&String::from_utf8_lossy(&text));
+            if holds {
+                let from = told.shown;
+                let to = if told.overflown { told.text.len() } else { told.growing.safe_len(&told.text) };
+                let now = &told.text[from..to];
+                if now.as_bytes() == text.as_slice() {
+                    told.shown = to;
+                } else if choice.finish.is_some() {
+                    // What was held comes before the last words, so all of it is said in chunks of their own.
+                    edits.push(Edit::new(literal, &b"\"\""[..]));
+                } else {
+                    told.shown = to;
+                    edits.push(Edit::new(literal, json_string(now)));
+                }
+            }
+        }
+        if let Some(finish) = choice.finish.clone() {
+            self.finish(data, (choice, finish), edits, out);
+        }
+    }
+
+    /// Whether text is held that may become a call. A call that was forbidden is not made one.
+    fn holds(&self) -> bool {
+        let row = self.plan.leak_row(true);
+        self.plan.fixes(row) && self.plan.choice != Choice::None && !self.plan.tools.is_empty()
+    }
+
+    /// The last chunk of a choice: what is held becomes calls or text before it.
+    fn finish(
+        &mut self,
+        data: &Bytes,
+        (choice, finish): (&ChoicePlaces, std::ops::Range<usize>),
+        edits: &mut Vec<Edit>,
+        out: &mut Vec<Event>,
+    ) {
+        let called = self.choices.get(&choice.index).is_some_and(|told| !told.calls.is_empty());
+        let (before, leaked) = self.settle(choice.index);
+        out.extend(before);
+        let is_stop = &data[finish.clone()] == b"\"stop\"";
+        if leaked {
+            edits.push(Edit::new(finish, &b"\"tool_calls\""[..]));
+        } else if called && is_stop && self.plan.choice != Choice::Named {
+            if self.plan.fixes(Capability::ToolsFinishReason) {
+                edits.push(Edit::new(finish, &b"\"tool_calls\""[..]));
+                self.findings.note(Capability::ToolsFinishReason, AdaptationAction::Fixed);
+            } else {
+                self.plan.count(Capability::ToolsFinishReason, &mut self.findings);
+            }
+        }
+    }
+
+    /// Judges a choice that has ended, and says what was held of it: as tool calls (then true), or as text.
+    fn settle(&mut self, index: usize) -> (Vec<Event>, bool) {
+        let (holds, row) = (self.holds(), self.plan.leak_row(true));
+        let Mender { plan, choices: told, findings, template, .. } = self;
+        let Some(told) = told.get_mut(&index) else { return (Vec::new(), false) };
+        if std::mem::replace(&mut told.ended, true) {
+            return (Vec::new(), false);
+        }
+        if told.text.contains("<think>") || told.text.contains("</think>") {
+            plan.count(Capability::ReasoningContent, findings);
+        }
+        if !told.has_logprobs {
+            plan.count(Capability::Logprobs, findings);
+        }
+        if plan.tools.is_empty() {
+            return (Vec::new(), false);
+        }
+        let leak = if told.calls.is_empty() && !told.overflown { plan.leaked(&told.text, true) } else { None };
+        let head = places::read(template).unwrap_or_default();
+        let chunk = |delta: String| {
+            let choices = format!("[{{\"index\":{index},\"delta\":{delta},\"finish_reason\":null}}]");
+            let edit = Edit::new(head.choices_range.clone().unwrap_or_default(), choices);
+            made(&Pieces::of(template.clone(), &[edit]).to_bytes())
+        };
+        let mut events = Vec::new();
+        let mut say = |text: &str| {
+            if !text.is_empty() {
+                events.push(chunk(format!("{{\"content\":{}}}", json_string(text))));
+            }
+        };
+        match leak {
+            Some(leak) if holds && leak.at >= told.shown => {
+                say(told.text[told.shown..leak.at].trim_end());
+                let id = head.id.clone().map_or_else(|| "0".to_owned(), |id| id_part(&template[id]));
+                let calls = calls_json(&leak.calls, &format!("{id}{index}"), true);
+                events.push(chunk(format!("{{\"tool_calls\":{calls}}}")));
+                findings.note(row, AdaptationAction::Fixed);
+                let names: Vec<&str> = leak.calls.iter().map(|call| call.name.as_str()).collect();
+                plan.judge_calls(&names, findings);
+                return (events, true);
+            }
+            found => {
+                if holds {
+                    say(&told.text[told.shown..]);
+                }
+                told.shown = told.text.len();
+                match &found {
+                    Some(leak) => {
+                        plan.count(row, findings);
+                        let names: Vec<&str> = leak.calls.iter().map(|call| call.name.as_str()).collect();
+                        let as_seen: &[&str] = if plan.choice == Choice::None { &names } else { &[] };
+                        plan.judge_calls(as_seen, findings);
+                    }
+                    None => plan.judge_calls(&told.calls, findings),
+                }
+            }
+        }
+        (events, false)
+    }
+}
+
+impl Told {
+    fn take(&mut self, text: &str) {
+        self.text.push_str(text);
+        // What is shown cannot become a call; it is kept because a call may still be recognised, and counted, by its whole.
+        self.overflown = self.text.len() - self.shown > MAX_HELD || self.text.len() > leak::MAX_BYTES;
+    }
+}
+
+/// An event with this data.
+fn made(data: &[u8]) -> Event {
+    Event::parse(Bytes::from([b"data: ", data, b"\n\n"].concat()))
+}
+
+/// Whether a chunk whose text was held back still says something.
+fn is_telling(data: &[u8]) -> bool {
+    let Ok(places) = places::read(data) else { return true };
+    let silent = |choice: &ChoicePlaces| {
+        let empty_text = choice.content.as_ref().is_some_and(|literal| literal.len() == 2);
+        let only_text = choice.message.as_ref().is_some_and(|message| only_content(data, message.start));
+        empty_text && only_text && choice.finish.is_none()
+    };
+    places.usage.is_some() || !places.choices.iter().all(silent)
+}
+
+fn only_content(data: &[u8], at: usize) -> bool {
+    let mut only = true;
+    let Ok(mut walk) = scan::cursor::Object::open(data, at) else { return false };
+    while let Ok(Some(key)) = walk.next_key() {
+        only &= key.name.as_ref() == b"content";
+        if walk.skip().is_err() {
+            return false;
+        }
+    }
+    only
+}
