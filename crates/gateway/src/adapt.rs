@@ -1,6 +1,7 @@
 //! The request as a target wants it: another model name, its prompt variant, its parameters. Everything else travels through
 //! byte for byte, and every change is reported. What the target's server is declared not to do ends here.
 
+use wire::capability::mend::Plan;
 use wire::capability::{Capability, Treatment, Unsupported, translate};
 use wire::multipart;
 use wire::record::{Adaptation, AdaptationAction, Endpoint, Service};
@@ -16,6 +17,8 @@ pub(crate) struct Adapted {
     pub(crate) changes: Vec<Adaptation>,
     /// Crossfade asked for the usage of a stream and the caller did not: what comes of it is not shown.
     pub(crate) usage_added: bool,
+    /// What has to be looked at in the answer.
+    pub(crate) plan: Option<Plan>,
 }
 
 /// Fields that make a provider run tools of its own. A copy must have no side effects.
@@ -36,12 +39,16 @@ pub(crate) enum NotCopied {
 /// For the target that answers the caller.
 pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, Unsupported> {
     if let Some((body, changes)) = not_json(request, target, route) {
-        return Ok(Adapted { body, changes, usage_added: false });
+        return Ok(Adapted { body, changes, usage_added: false, plan: None });
     }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
     let usage_added = change(&mut patch, request, target, route)?;
     let (body, changes) = patch.finish();
-    Ok(Adapted { body, changes, usage_added })
+    Ok(Adapted { body, changes, usage_added, plan: plan(request, target) })
+}
+
+fn plan(request: &Parsed, target: &Target) -> Option<Plan> {
+    Plan::of(&target.provider.capabilities, &request.body, &request.view)
 }
 
 /// The report of a request that was refused because of `capability`.
@@ -63,7 +70,7 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Re
         patch.store_false();
     }
     let (body, changes) = patch.finish();
-    Ok(Adapted { body, changes, usage_added })
+    Ok(Adapted { body, changes, usage_added, plan: plan(request, target) })
 }
 
 /// A body that is not one JSON object Crossfade reads: what a provider keeps is left alone, and a form gets its model.

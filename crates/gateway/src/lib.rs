@@ -22,6 +22,7 @@ pub mod counters;
 pub mod drain;
 mod hints;
 mod memory;
+mod mend;
 mod observe;
 mod parse;
 mod paths;

@@ -140,7 +140,7 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
     }
     let mut frame = Frame::default();
     for heard in held {
-        exchange.keep(&heard.event.raw);
+        exchange.keep(&upstream.on_record(&heard.event.raw));
         frame.take(heard, usage_added);
     }
     let mut events = rest;
@@ -170,6 +170,9 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
     };
     let ended = ended.and_then(|()| {
         // Some servers end without a word; the caller's dialect may need one.
+        if translator.is_none() && upstream.owes_done() {
+            frame.hold_back(&Bytes::from_static(sse::DONE));
+        }
         let last = translator.as_mut().map(Translator::end).transpose()?;
         frame.hold_back(&last.unwrap_or_default());
         Ok(())
@@ -185,7 +188,7 @@ fn forward(
     (events, usage_added): (&mut Vec<Event>, bool),
 ) -> Result<bool, Failure> {
     for event in events.drain(..) {
-        exchange.keep(&event.raw);
+        exchange.keep(&upstream.on_record(&event.raw));
         let (raw, kind) = (event.raw.clone(), event.kind);
         match hear(upstream, translator, event) {
             Ok(heard) => frame.take(heard, usage_added),
@@ -217,6 +220,11 @@ async fn end(
         upstream.judge(&exchange.worker.validator);
     }
     let judged = answer::stream(&upstream);
+    exchange.keep(&upstream.on_record(&Bytes::new()));
+    if ended.is_ok() {
+        let target = exchange.served.as_ref().map(|served| served.target.clone()).unwrap_or_default();
+        exchange.adaptations.extend(upstream.findings().adaptations(&target));
+    }
     note(&mut exchange, |record| {
         record.answer_bytes = seen.n_bytes;
         record.time_to_first_token_us = seen.time_to_first_token.map(micros);

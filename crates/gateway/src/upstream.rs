@@ -11,6 +11,7 @@ use providers::{ReplyBody, Timeouts};
 use schema::Validator;
 use schema::judge::{Judgement, judge};
 use tokio::time::Sleep;
+use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
 use wire::messages::{Tokens, content, event};
 use wire::openai::chunk::{self, ChunkFacts};
@@ -22,7 +23,9 @@ use wire::sse::{Decoder, Event, EventKind, MAX_EVENT_BYTES};
 use wire::usage::Usage;
 
 use crate::drain::{LocalPhase, Phase};
+use crate::mend::{Expected, Mending};
 use crate::parse::Parsed;
+use crate::snapshot::Target;
 
 /// Events that are ready are taken together up to this many bytes, so that they leave in one write.
 const COALESCE: usize = 64 << 10;
@@ -49,6 +52,8 @@ pub(crate) struct Upstream {
     tokens: Tokens,
     /// The bound on what is held, when it is not the usual one.
     within: Option<usize>,
+    expected: Expected,
+    mending: Option<Box<Mending>>,
 }
 
 /// What a stream has told so far.
@@ -72,7 +77,12 @@ impl Seen {
 
 impl Upstream {
     /// The stream of an attempt that began at `started`.
-    pub(crate) fn new(body: ReplyBody, request: &Parsed, timeouts: &Timeouts, started: Instant) -> Self {
+    pub(crate) fn new(
+        body: ReplyBody,
+        (request, target): (&Parsed, &Target),
+        timeouts: &Timeouts,
+        started: Instant,
+    ) -> Self {
         let (kind, has_format) = (Kind::of(request.endpoint), request.view.has_format());
         Self {
             body,
@@ -88,7 +98,32 @@ impl Upstream {
             kind,
             tokens: Tokens::default(),
             within: None,
+            expected: Expected::of(request, target),
+            mending: None,
         }
+    }
+
+    /// The same, put right by this plan on the way.
+    pub(crate) fn mended_by(mut self, plan: Option<Plan>) -> Self {
+        self.mending = plan.map(|plan| Box::new(Mending::new(plan)));
+        self
+    }
+
+    /// What goes on record for an event: the provider's own bytes, also when they were put right.
+    pub(crate) fn on_record(&mut self, raw: &Bytes) -> Bytes {
+        self.mending.as_mut().map_or_else(|| raw.clone(), |mending| mending.original())
+    }
+
+    /// Whether the stream is owed the `[DONE]` that its server never sends.
+    pub(crate) fn owes_done(&self) -> bool {
+        !self.seen.done && self.expected.owes_done()
+    }
+
+    /// What the stream did not do as it should, at its proper end.
+    pub(crate) fn findings(&self) -> Findings {
+        let mut findings = self.mending.as_ref().map(|mending| mending.findings().clone()).unwrap_or_default();
+        self.expected.missed(self.seen.usage.as_ref(), &self.form(), Some(&self.seen), &mut findings);
+        findings
     }
 
     /// The same, holding at most `n_bytes` of the stream at once: half for an event that is not whole yet, half for what the
@@ -99,6 +134,9 @@ impl Upstream {
             Format::Chat(_) => Format::Chat(Accumulator::with_limit(n_bytes / 2)),
             Format::Messages(said) => Format::Messages(said),
         });
+        if let Some(mending) = &mut self.mending {
+            mending.within(n_bytes / 2);
+        }
         self.within = Some(n_bytes);
         self
     }
@@ -196,9 +234,19 @@ impl Upstream {
     fn take(&mut self, bytes: Bytes, events: &mut Vec<Event>) {
         self.seen.n_bytes += bytes.len() as u64;
         let Some(decoder) = &mut self.decoder else { return };
+        let (said, from) = (self.mending.is_some().then(|| bytes.clone()), events.len());
         if let Err(error) = decoder.push(bytes, events) {
             let kind = if self.within.is_some() { FailureKind::Capacity } else { FailureKind::Malformed };
             self.stopped = Some(Err(Failure::new(kind, error.to_string())));
+        }
+        if let (Some(mending), Some(said)) = (&mut self.mending, said) {
+            let alive = events[from..].iter().any(|event| event.kind != EventKind::Comment);
+            mending.take(&said, events, from);
+            // What is held back is a sign of life all the same.
+            if alive && events.len() == from {
+                self.patience.life = Instant::now();
+                self.patience.answering = true;
+            }
         }
     }
 
@@ -206,7 +254,12 @@ impl Upstream {
     /// what a crashed server looks like.
     fn end(&mut self, events: &mut Vec<Event>) -> Result<(), Failure> {
         let Some(end) = self.decoder.take().map(Decoder::finish) else { return Ok(()) };
+        let from = events.len();
         events.extend(end.event);
+        if let Some(mending) = &mut self.mending {
+            mending.take(&Bytes::new(), events, from);
+            mending.end(events);
+        }
         if end.incomplete.is_empty() {
             Ok(())
         } else {

@@ -113,12 +113,14 @@ pub(super) async fn attempt(
     });
     let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
         Content::Stream(Box::new(
-            open_stream(exchange, destination, body, (translation.as_ref(), adapted.usage_added)).await?,
+            open_stream(exchange, destination, body, (translation.as_ref(), adapted.usage_added, adapted.plan)).await?,
         ))
     } else if status.is_success() && is_passed_through(&exchange.request, &headers) {
         Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
     } else {
-        Content::Whole(read_whole(exchange, destination, (status, &headers), body, translation.as_ref()).await?)
+        Content::Whole(
+            read_whole(exchange, destination, (status, &headers), body, (translation.as_ref(), adapted.plan)).await?,
+        )
     };
     let opened = Opened { destination: Rc::clone(destination), status, headers, content, emergency: step.emergency };
     Ok(Some(opened))

@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use providers::{ReplyBody, Timeouts};
+use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
 
 use super::{Dead, Effort, Open, hear, note};
 use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
+use crate::mend::{self, Expected};
 use crate::record::{Exchange, Served, micros};
 use crate::relay::bytes::Pieces;
 use crate::snapshot::StreamValidation;
@@ -67,7 +69,7 @@ pub(super) async fn read_whole(
     destination: &Destination,
     (status, headers): (StatusCode, &HeaderMap),
     body: ReplyBody,
-    translation: Option<&Translation>,
+    (translation, plan): (Option<&Translation>, Option<Plan>),
 ) -> Result<Bytes, Dead> {
     let (started, timeouts) = clock(exchange, destination);
     let deadline = started + timeouts.total;
@@ -93,14 +95,27 @@ pub(super) async fn read_whole(
     let body = held.keep(body);
     note(exchange, |record| record.answer_bytes = body.len() as u64);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
-    let judged = match answer::whole((asked, &exchange.worker.validator), status, headers, &body) {
+    let mut findings = Findings::default();
+    let said = mend::whole(plan.as_ref(), status, &body, &mut findings);
+    let judged = answer::whole(
+        (asked, &exchange.worker.validator),
+        status,
+        headers,
+        if status.is_success() { &said } else { &body },
+    );
+    if let Ok(judged) = &judged {
+        let expected = Expected::of(asked, &destination.target);
+        expected.missed(judged.usage.as_ref(), &judged.form, None, &mut findings);
+    }
+    exchange.adaptations.extend(findings.adaptations(&destination.target.name));
+    let judged = match judged {
         Ok(judged) => judged,
-        Err(failure) => return Err(refused(failure, (status, headers), body, translation)),
+        Err(failure) => return Err(refused(failure, (status, headers), said, translation)),
     };
     // What is recorded is what the provider said.
     let told = match translation {
-        Some(translation) => translation.answer(&body, exchange.marks())?,
-        None => body.clone(),
+        Some(translation) => translation.answer(&said, exchange.marks())?,
+        None => said,
     };
     let usage = judged.usage;
     exchange.form = judged.form.clone();
@@ -138,11 +153,11 @@ pub(super) async fn open_stream(
     exchange: &mut Exchange,
     destination: &Destination,
     body: ReplyBody,
-    (translation, usage_added): (Option<&Translation>, bool),
+    (translation, usage_added, plan): (Option<&Translation>, bool, Option<Plan>),
 ) -> Result<Open, Failure> {
     let (started, timeouts) = clock(exchange, destination);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
-    let mut upstream = Upstream::new(body, asked, &timeouts, started);
+    let mut upstream = Upstream::new(body, (asked, &destination.target), &timeouts, started).mended_by(plan);
     let mut translator = translation.and_then(|translation| translation.stream(exchange.marks()));
     let worker = Rc::clone(&exchange.worker);
     let limits = exchange.prepared.snapshot.limits.clone();

@@ -12,14 +12,16 @@ use http::header::CONTENT_TYPE;
 use providers::{Call, Reply, ReplyBody};
 use rollout::{Metric, MetricSet};
 use wire::capability::Unsupported;
+use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
 use wire::private::Private;
-use wire::record::{Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
+use wire::record::{Adaptation, Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
 use super::{Half, Offer, Shadow};
 use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
+use crate::mend::{self, Expected};
 use crate::observe::{self, Form};
 use crate::parse::Parsed;
 use crate::record::{begun, micros};
@@ -229,12 +231,13 @@ impl Copy {
         let streamed =
             reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if reply.status.is_success() && offer.request.streamed() && streamed {
-            let upstream = Upstream::new(reply.body, asked, &timeouts, self.started);
+            let target = &self.destination.target;
+            let upstream = Upstream::new(reply.body, (asked, target), &timeouts, self.started).mended_by(adapted.plan);
             let upstream = upstream.within(shadow.limits.max_answer);
             self.read_stream(shadow, upstream).await
         } else {
             let deadline = self.started + timeouts.total;
-            self.read_whole(shadow, asked, reply, deadline).await
+            self.read_whole(shadow, (asked, adapted.plan), reply, deadline).await
         }
     }
 
@@ -243,7 +246,7 @@ impl Copy {
         loop {
             let more = upstream.read(&shadow.phase, &mut events).await?;
             for event in events.drain(..) {
-                self.kept.take(&event.raw);
+                self.kept.take(&upstream.on_record(&event.raw));
                 upstream.look(&event)?;
                 let seen = upstream.seen();
                 self.record.answer_bytes = seen.n_bytes;
@@ -259,14 +262,20 @@ impl Copy {
         upstream.whole()?;
         self.format_unknown = upstream.format_unknown();
         upstream.judge(&shadow.validator);
+        self.report(shadow, &upstream.findings());
         answer::stream(&upstream).write(&mut self.record);
         Ok(())
+    }
+
+    fn report(&self, shadow: &Shadow, findings: &Findings) {
+        let changes: Vec<Adaptation> = findings.adaptations(&self.destination.target.name).collect();
+        shadow.counters.count_adaptations(&changes);
     }
 
     async fn read_whole(
         &mut self,
         shadow: &Shadow,
-        asked: &Parsed,
+        (asked, plan): (&Parsed, Option<Plan>),
         reply: Reply,
         deadline: Instant,
     ) -> Result<(), Failure> {
@@ -278,7 +287,20 @@ impl Copy {
             self.format_unknown = asked.view.has_format();
             return Ok(());
         }
-        answer::whole((asked, &shadow.validator), status, &headers, &self.kept.bytes)?.write(&mut self.record);
+        let mut findings = Findings::default();
+        let judged = match plan {
+            // Judged as a caller would get it.
+            Some(plan) if status.is_success() => {
+                let said = Bytes::copy_from_slice(&self.kept.bytes);
+                let said = mend::whole(Some(&plan), status, &said, &mut findings);
+                answer::whole((asked, &shadow.validator), status, &headers, &said)?
+            }
+            _ => answer::whole((asked, &shadow.validator), status, &headers, &self.kept.bytes)?,
+        };
+        let expected = Expected::of(asked, &self.destination.target);
+        expected.missed(judged.usage.as_ref(), &judged.form, None, &mut findings);
+        self.report(shadow, &findings);
+        judged.write(&mut self.record);
         Ok(())
     }
 

@@ -65,6 +65,21 @@ impl Findings {
         }
     }
 
+    /// Notes a fault that is left as it is.
+    pub fn counted(&mut self, capability: Capability) {
+        self.note(capability, AdaptationAction::Counted);
+    }
+
+    /// Notes a fault that was put right.
+    pub fn fixed(&mut self, capability: Capability) {
+        self.note(capability, AdaptationAction::Fixed);
+    }
+
+    /// Adds those of `others`.
+    pub fn extend(&mut self, others: &Findings) {
+        others.0.iter().for_each(|(capability, action)| self.note(*capability, *action));
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -27,6 +27,8 @@ pub struct Mender {
     template: Bytes,
     /// Whether anything of the plan is about streams.
     looks: bool,
+    /// More text of a choice than this is not kept.
+    limit: usize,
 }
 
 const DETAILS: [&str; 2] = ["prompt_tokens_details", "completion_tokens_details"];
@@ -54,7 +56,19 @@ impl Mender {
         let always = [Can::UsageDetails, Can::SystemFingerprint, Can::Logprobs, Can::ReasoningContent];
         let looks =
             !plan.tools.is_empty() || always.iter().any(|capability| plan.treatment(*capability) != Treatment::Pass);
-        Mender { plan, choices: BTreeMap::new(), findings: Findings::default(), template: Bytes::new(), looks }
+        Mender {
+            plan,
+            choices: BTreeMap::new(),
+            findings: Findings::default(),
+            template: Bytes::new(),
+            looks,
+            limit: leak::MAX_BYTES,
+        }
+    }
+
+    /// Keeps no more than this of what a choice says; of a longer text it is not known whether calls leaked into it.
+    pub fn within(&mut self, n_bytes: usize) {
+        self.limit = self.limit.min(n_bytes);
     }
 
     /// What was found so far.
@@ -117,7 +131,7 @@ impl Mender {
     }
 
     fn choice(&mut self, data: &Bytes, choice: &ChoicePlaces, edits: &mut Vec<Edit>, out: &mut Vec<Event>) {
-        let holds = self.holds();
+        let (holds, limit) = (self.holds(), self.limit);
         let told = self.choices.entry(choice.index).or_default();
         told.calls.extend(choice.calls.iter().filter(|name| !name.is_empty()).cloned());
         told.has_logprobs |= choice.logprobs == Some(Kind::Object);
@@ -126,7 +140,7 @@ impl Mender {
         {
             let mut text = Vec::with_capacity(literal.len());
             scan::unescape_lossy(data, literal.clone(), &mut text);
-            told.take(&String::from_utf8_lossy(&text));
+            told.take(&String::from_utf8_lossy(&text), limit);
             if holds {
                 let from = told.shown;
                 let to = if told.overflown { told.text.len() } else { told.growing.safe_len(&told.text) };
@@ -239,10 +253,10 @@ impl Mender {
 }
 
 impl Told {
-    fn take(&mut self, text: &str) {
+    fn take(&mut self, text: &str, limit: usize) {
         self.text.push_str(text);
         // What is shown cannot become a call; it is kept because a call may still be recognised, and counted, by its whole.
-        self.overflown = self.text.len() - self.shown > MAX_HELD || self.text.len() > leak::MAX_BYTES;
+        self.overflown = self.text.len() - self.shown > MAX_HELD || self.text.len() > limit;
     }
 }
 
