@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// All of one probe takes no longer than this.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     budget: Duration,
+    /// How many tokens a conversation may have, when the server does not say.
+    #[arg(long, value_name = "TOKENS")]
+    context: Option<u64>,
     /// Requests under way at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
@@ -188,7 +191,12 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
 }
 
 fn probed(subject: &Subject, args: &Args, out: &Out) -> Result<Report, Stop> {
-    let options = Options { budget: args.budget, concurrency: usize::from(args.concurrency), ..Options::default() };
+    let options = Options {
+        budget: args.budget,
+        concurrency: usize::from(args.concurrency),
+        context: args.context,
+        ..Options::default()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     out.say(format_args!("probing {} at {}", subject.name, subject.provider.base_url));
     let drawn = Cell::new(false);

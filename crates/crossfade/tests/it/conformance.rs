@@ -54,3 +54,99 @@ fn a_simulated_target_is_said_to_be_one_and_what_is_not_there_has_a_hint() {
     assert!(done.stderr.contains("hint: is the server up"), "{}", done.stderr);
     house.run(&["check", "--format", "html"]).exits(2);
 }
+
+/// What an application sees of each fault of these servers through the gateway, with the lines that the probe advises.
+#[track_caller]
+fn check_through_the_gateway(quirks: &[Quirk]) {
+    let house = House::new(CONFIG);
+    let server = vendor(quirks);
+    let url = format!("{}/v1", server.url());
+    let budget = ["--budget", "150s", "--format", "json", "--model", MODEL, "--context", "4096"];
+    let bare = [&["conformance", &url, "--write-config", "lines.yaml"], &budget[..]].concat();
+    let bare = house.run(&bare).exits(0).json();
+    let lines = std::fs::read_to_string(house.path().join("lines.yaml")).unwrap();
+    let lines = lines.replace("    kind:", &format!("    base_url: {url}\n    kind:"));
+    house.write(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{lines}targets:\n  t: {{ provider: probed, model: {MODEL} }}\nroutes:\n  {MODEL}: {{ target: t }}\n"
+    ));
+    let gateway = house.serve();
+    let through = format!("http://{}/v1", gateway.data);
+    let through = house.run(&[&["conformance", &through], &budget[..]].concat()).exits(0).json();
+    let metrics = crate::parts::get(gateway.admin, "/metrics").body;
+    let row = |report: &serde_json::Value, id: &str| {
+        let rows = report["report"]["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["capability"] == id).unwrap().clone()
+    };
+    for fault in bare["report"]["rows"].as_array().unwrap() {
+        if !matches!(fault["verdict"].as_str(), Some("degraded" | "none")) {
+            continue;
+        }
+        let id = fault["capability"].as_str().unwrap();
+        let seen = row(&through, id);
+        let evidence = through["report"]["evidence"].as_array().unwrap();
+        let refused = seen["evidence"].as_array().unwrap().iter().any(|id| {
+            let found = evidence.iter().find(|evidence| evidence["id"] == *id).unwrap();
+            found["status"].as_u64().is_some_and(|status| status >= 400)
+        });
+        let field = wire::capability::Capability::named(id).unwrap().field();
+        let label = format!("crossfade_adaptations_total{{target=\"t\",field=\"{field}\",action=\"counted\"}}");
+        let counted = metrics.lines().any(|line| line.starts_with(&label));
+        let fixed = seen["verdict"] == "equivalent";
+        assert!(fixed || refused || counted, "{id} passes in silence: {fault}\nthrough the gateway: {seen}\n{metrics}");
+    }
+}
+
+#[test]
+fn nothing_that_llama_server_does_wrong_passes_in_silence() {
+    check_through_the_gateway(&Quirk::LLAMA_SERVER);
+}
+
+#[test]
+fn nothing_that_llama_cpp_python_does_wrong_passes_in_silence() {
+    check_through_the_gateway(&Quirk::LLAMA_CPP_PYTHON);
+}
+
+#[test]
+fn nothing_that_transformers_serve_does_wrong_passes_in_silence() {
+    check_through_the_gateway(&Quirk::TRANSFORMERS);
+}
+
+#[test]
+fn nothing_else_that_is_known_passes_in_silence() {
+    check_through_the_gateway(&[
+        Quirk::NoUsageDetails,
+        Quirk::NoNulls,
+        Quirk::NoFingerprint,
+        Quirk::StopStringRefused,
+        Quirk::DeveloperRefused,
+        Quirk::StrictRefused,
+        Quirk::MetadataRefused,
+        Quirk::UnknownFieldsRefused,
+        Quirk::Base64Ignored,
+        Quirk::ContextWithoutCode,
+        Quirk::ToolsFinishStop,
+        Quirk::ToolsNoneIgnored,
+        Quirk::WrongTypeTaken,
+        Quirk::ImageIgnored,
+        Quirk::LogprobsIgnored,
+    ]);
+    check_through_the_gateway(&[
+        Quirk::MaxTokensIgnored,
+        Quirk::SeedIgnored,
+        Quirk::BiasIgnored,
+        Quirk::NIgnored,
+        Quirk::StopIgnored,
+        Quirk::StreamDiffers,
+        Quirk::NoStreamFinish,
+        Quirk::ParallelIgnored,
+        Quirk::ToolPartsRepeat,
+        Quirk::Base64Refused,
+        Quirk::BatchIgnored,
+        Quirk::TokensRefused,
+        Quirk::ReasoningEffortRefused,
+        Quirk::ThinksAloud,
+        Quirk::ErrorsInStreams,
+        Quirk::BadJsonBroken,
+        Quirk::ModelsBroken,
+    ]);
+}

@@ -2,7 +2,7 @@
 
 use wire::capability::{BackendKind, Capability, Profile, State, Treatment};
 
-use super::{Report, Verdict};
+use super::{Report, Row, Verdict};
 
 /// What should be done about `capability` at a server where it was found to be like this. What can be put right is; what the
 /// server lacks is refused, unless a request can do without it; the rest is counted.
@@ -14,23 +14,38 @@ pub fn advised(capability: Capability, verdict: Verdict, kind: BackendKind) -> O
     if matches!(known.state, State::Degraded | State::None) && known.treatment != Treatment::Pass {
         return Some(known.treatment);
     }
-    // A fix mends the form of an embedding; where there is none, there is nothing to mend.
-    if capability == Capability::Embeddings && verdict == Verdict::None {
-        return Some(Treatment::Refuse);
+    // These fixes mend a form; where there is none of it, there is nothing to mend.
+    match (capability, verdict) {
+        (Capability::Embeddings, Verdict::None) => return Some(Treatment::Refuse),
+        (Capability::StreamUsage, Verdict::None) => return Some(Treatment::Count),
+        _ => {}
     }
     let can = |treatment| capability.treatments().contains(&treatment).then_some(treatment);
-    // Without these an answer is the same, or nearly so.
+    // Without these an answer is the same, or nearly so; a limit of one call that is not taken is missed where it is broken.
     let dispensable = matches!(
         capability,
-        Capability::VendorFields
-            | Capability::UnknownFields
-            | Capability::ReasoningEffort
-            | Capability::StreamOptions
-            | Capability::ParallelToolCalls
-    );
+        Capability::VendorFields | Capability::UnknownFields | Capability::ReasoningEffort | Capability::StreamOptions
+    ) || (capability == Capability::ParallelToolCalls && verdict == Verdict::None);
     let drop = if dispensable { can(Treatment::Drop) } else { None };
     let refuse = if verdict == Verdict::None { can(Treatment::Refuse) } else { None };
     can(Treatment::Rename).or(can(Treatment::Fix)).or(drop).or(refuse).or(can(Treatment::Count))
+}
+
+/// Takes back advice that leans on what the server does not do either: a field cannot go by the name of one that is ignored.
+pub(super) fn reconsider(rows: &mut [Row]) {
+    const LEAN_ON: [(Capability, Capability, Treatment); 3] = [
+        (Capability::StopString, Capability::StopArray, Treatment::Refuse),
+        (Capability::MaxCompletionTokens, Capability::MaxTokens, Treatment::Count),
+        (Capability::MaxTokens, Capability::MaxCompletionTokens, Treatment::Count),
+    ];
+    let at_fault =
+        |rows: &[Row], capability| rows.iter().any(|row| row.capability == capability && row.verdict.is_quirk());
+    for (capability, other, instead) in LEAN_ON {
+        if at_fault(rows, capability) && at_fault(rows, other) {
+            let row = rows.iter_mut().find(|row| row.capability == capability);
+            row.into_iter().for_each(|row| row.advice = Some(instead));
+        }
+    }
 }
 
 /// The lines of a config that do what the report advises, for a provider called `provider`. Only what differs from the

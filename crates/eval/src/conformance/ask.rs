@@ -31,6 +31,8 @@ pub(super) struct Line<'p> {
     pub(super) provider: Arc<Provider>,
     pub(super) model: String,
     pub(super) embedding_model: Option<String>,
+    /// How many tokens a conversation may have, as whoever asks knows it.
+    pub(super) context: Option<u64>,
     client: Client,
     deadline: Instant,
     patience: Duration,
@@ -45,6 +47,7 @@ pub(super) struct Terms<'p> {
     pub(super) deadline: Instant,
     pub(super) patience: Duration,
     pub(super) concurrency: usize,
+    pub(super) context: Option<u64>,
     pub(super) progress: &'p dyn Fn(Progress<'_>),
 }
 
@@ -134,6 +137,7 @@ impl<'p> Line<'p> {
             provider,
             model,
             embedding_model,
+            context: terms.context,
             client: Client::new(),
             deadline: terms.deadline,
             patience: terms.patience,

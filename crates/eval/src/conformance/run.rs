@@ -7,6 +7,7 @@ use providers::{ProviderConfig, ProviderError, Shared};
 use wire::capability::Capability;
 use wire::failure::FailureKind;
 
+use super::advice::reconsider;
 use super::ask::{Ask, Line, Silence, Terms};
 use super::{Report, Row, Score, Verdict, advised, probes};
 
@@ -32,11 +33,13 @@ pub struct Options {
     pub patience: Duration,
     /// Requests under way at once.
     pub concurrency: usize,
+    /// How many tokens a conversation may have, when the server does not say.
+    pub context: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { budget: Duration::from_secs(30), patience: Duration::from_secs(10), concurrency: 4 }
+        Options { budget: Duration::from_secs(30), patience: Duration::from_secs(10), concurrency: 4, context: None }
     }
 }
 
@@ -88,7 +91,8 @@ pub async fn probe(
     let failed = |error| ProbeError::Provider(subject.name.clone(), error);
     let provider = shared.provider(Arc::clone(&subject.provider)).map_err(failed)?;
     let deadline = began + options.budget;
-    let terms = Terms { deadline, patience: options.patience, concurrency: options.concurrency.max(1), progress };
+    let (patience, concurrency) = (options.patience, options.concurrency.max(1));
+    let terms = Terms { deadline, patience, concurrency, context: options.context, progress };
     let model = match &subject.model {
         Some(model) => model.clone(),
         None => first_model(&Line::new(Arc::clone(&provider), String::new(), None, &terms)).await?,
@@ -102,6 +106,7 @@ pub async fn probe(
         row.advice = advised(row.capability, row.verdict, kind);
         progress(Progress::Found(row));
     }
+    reconsider(&mut rows);
     fill_gaps(&mut rows);
     let simulated = line.simulated();
     let evidence = line.close().await;

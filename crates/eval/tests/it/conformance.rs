@@ -71,7 +71,7 @@ fn streams() {
     check(Quirk::NoStreamUsage, &[("stream_usage", NONE)]);
     check(Quirk::UsageOnFinish, &[("stream_usage", Degraded)]);
     check(Quirk::StreamOptionsRefused, &[("stream_options", NONE), ("stream_usage", NotMeasured)]);
-    check(Quirk::NoStreamFinish, &[("stream_finish", NONE), ("tools_stream", Degraded)]);
+    check(Quirk::NoStreamFinish, &[("stream_finish", NONE)]);
     check(Quirk::StreamDiffers, &[("stream_parity", Degraded)]);
     check(Quirk::ClosesAfterStream, &[("keep_alive", Degraded)]);
     check(Quirk::ErrorsInStreams, &[("stream_errors", Degraded)]);

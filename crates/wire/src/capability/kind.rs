@@ -113,7 +113,7 @@ const LLAMA_CPP_PYTHON_ROWS: &[Row] = &[
 
 const TRANSFORMERS_ROWS: &[Row] = &[
     (Can::StreamDone, State::None, Fix, "never sent"),
-    (Can::StreamUsage, Degraded, Count, "always sent, on the chunk with the finish reason; stream_options is dropped"),
+    (Can::StreamUsage, Degraded, Fix, "always sent, on the chunk with the finish reason; stream_options is dropped"),
     (Can::ToolsAuto, State::None, Fix, "calls come as text, finish reason stop"),
     (Can::ToolsStream, State::None, Fix, "calls come as text, finish reason stop"),
     (Can::ToolChoiceNamed, State::None, Refuse, "tool_choice is dropped with a line in the server's log"),

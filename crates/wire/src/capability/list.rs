@@ -183,7 +183,7 @@ capabilities! {
     StreamDone "stream_done" Streams Usual "stream.done" [Count Fix]
         "A stream ends with [DONE]"
         "the last event is data: [DONE]";
-    StreamUsage "stream_usage" Streams Essential "stream.usage" [Count]
+    StreamUsage "stream_usage" Streams Essential "stream.usage" [Count Fix]
         "The usage of a stream, when asked for"
         "asked: one last chunk with it and without choices; not asked: none";
     StreamOptions "stream_options" Streams Usual "stream_options" [Drop Refuse]

@@ -96,12 +96,13 @@ impl Findings {
 }
 
 /// Capabilities whose faults are found by reading an answer's body. The others show in what is gathered of every answer.
-const IN_BODIES: [Capability; 18] = [
+const IN_BODIES: [Capability; 19] = [
     Capability::UsageDetails,
     Capability::AnswerMembers,
     Capability::SystemFingerprint,
     Capability::Logprobs,
     Capability::ReasoningContent,
+    Capability::StreamUsage,
     Capability::ToolsAuto,
     Capability::ToolsStream,
     Capability::ToolsFinishReason,
@@ -126,7 +127,9 @@ impl Plan {
         let asked = Asked { body, view };
         let is_watched = |&&(capability, treatment): &&(Capability, Treatment)| {
             let looks = matches!(treatment, Treatment::Count | Treatment::Fix);
-            looks && IN_BODIES.contains(&capability) && asked.uses(capability)
+            // That a stream lacks its usage shows without reading it; that it is in the wrong place does not.
+            let shows = capability == Capability::StreamUsage && treatment == Treatment::Count;
+            looks && IN_BODIES.contains(&capability) && !shows && asked.uses(capability)
         };
         let watched: Vec<(Capability, Treatment)> = profile.treated().iter().filter(is_watched).copied().collect();
         if watched.is_empty() {

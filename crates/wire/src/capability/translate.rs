@@ -8,7 +8,7 @@ use crate::scan::ScanError;
 use crate::splice::Patch;
 
 use super::{Capability, Profile, Treatment};
-pub(super) use request::Asked;
+pub(super) use request::{Asked, member_cut};
 
 /// The target's server cannot do what the request asks for, and its profile says to refuse it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -70,8 +70,9 @@ pub(super) async fn rows(line: &Line<'_>) -> Vec<Row> {
 /// A conversation that is longer than the server says it may be.
 async fn too_long(case: &Case<'_, '_>, remember: &mut dyn FnMut(&Answer)) -> Outcome {
     let models = case.ask(Ask::get("/models")).await?;
-    let Some(n_tokens) = models.json.as_ref().and_then(|json| context_of(json, &case.line.model)) else {
-        return unknown("the server does not say how long a conversation may be");
+    let said = models.json.as_ref().and_then(|json| context_of(json, &case.line.model));
+    let Some(n_tokens) = case.line.context.or(said) else {
+        return unknown("the server does not say how long a conversation may be; say it with --context");
     };
     if n_tokens > LONGEST_CONTEXT {
         return unknown(format!("{n_tokens} tokens are too many to send"));

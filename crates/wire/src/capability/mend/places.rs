@@ -11,6 +11,8 @@ pub(super) struct Places {
     pub(super) id: Option<Range<usize>>,
     pub(super) has_fingerprint: bool,
     pub(super) usage: Option<Range<usize>>,
+    /// The value of `usage` where it is null.
+    pub(super) usage_null: Option<Range<usize>>,
     /// The whole array.
     pub(super) choices_range: Option<Range<usize>>,
     pub(super) choices: Vec<ChoicePlaces>,
@@ -31,8 +33,19 @@ pub(super) struct ChoicePlaces {
     /// Any `content` member.
     pub(super) content_value: Option<Range<usize>>,
     pub(super) has_refusal: bool,
-    /// The names in `tool_calls`; one without a name is empty.
-    pub(super) calls: Vec<String>,
+    /// What is in `tool_calls`.
+    pub(super) calls: Vec<CallPlaces>,
+}
+
+/// The parts of a tool call, or of a part of one.
+#[derive(Debug, Default)]
+pub(super) struct CallPlaces {
+    pub(super) start: usize,
+    pub(super) index: Option<usize>,
+    pub(super) id: Option<String>,
+    /// Where `function` begins.
+    pub(super) function: Option<usize>,
+    pub(super) name: Option<String>,
 }
 
 /// Reads `body`.
@@ -61,6 +74,7 @@ pub(super) fn read(body: &[u8]) -> Result<Places, ScanError> {
             (b"id", Kind::String) => places.id = Some(value),
             (b"system_fingerprint", Kind::String) => places.has_fingerprint = true,
             (b"usage", Kind::Object) => places.usage = Some(value),
+            (b"usage", Kind::Null) => places.usage_null = Some(value),
             _ => {}
         }
     }
@@ -116,27 +130,34 @@ fn message(body: &[u8], at: usize, choice: &mut ChoicePlaces) -> Result<usize, S
     Ok(walk.at())
 }
 
-fn calls(body: &[u8], at: usize, names: &mut Vec<String>) -> Result<(), ScanError> {
+fn calls(body: &[u8], at: usize, calls: &mut Vec<CallPlaces>) -> Result<(), ScanError> {
+    let text = |kind, value| if kind == Kind::String { scan::unescape(body, value).ok() } else { None };
     let mut walk = Array::open(body, at)?;
     while walk.next_value()? {
         let (kind, call) = walk.skip()?;
-        let mut name = String::new();
+        let mut places = CallPlaces { start: call.start, ..CallPlaces::default() };
         if kind == Kind::Object {
             let mut members = Object::open(body, call.start)?;
             while let Some(key) = members.next_key()? {
                 let (kind, value) = members.skip()?;
-                if key.name.as_ref() == b"function" && kind == Kind::Object {
-                    let mut function = Object::open(body, value.start)?;
-                    while let Some(key) = function.next_key()? {
-                        let (kind, value) = function.skip()?;
-                        if key.name.as_ref() == b"name" && kind == Kind::String {
-                            name = scan::unescape(body, value)?.into_owned();
+                match (key.name.as_ref(), kind) {
+                    (b"index", Kind::Number) => places.index = Some(index(&body[value])),
+                    (b"id", kind) => places.id = text(kind, value).map(|id| id.into_owned()),
+                    (b"function", Kind::Object) => {
+                        places.function = Some(value.start);
+                        let mut function = Object::open(body, value.start)?;
+                        while let Some(key) = function.next_key()? {
+                            let (kind, value) = function.skip()?;
+                            if key.name.as_ref() == b"name" {
+                                places.name = text(kind, value).map(|name| name.into_owned());
+                            }
                         }
                     }
+                    _ => {}
                 }
             }
         }
-        names.push(name);
+        calls.push(places);
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::places::{self, ChoicePlaces, Places};
+use super::places::{self, CallPlaces, ChoicePlaces, Places};
 use super::{Choice, Findings, Plan, calls_json, id_part};
+use crate::capability::translate::member_cut;
 use crate::capability::{Capability, Treatment};
 use crate::leak;
 use crate::record::AdaptationAction;
@@ -25,6 +26,8 @@ pub struct Mender {
     findings: Findings,
     /// A chunk that stands for the head of all: id, model, time.
     template: Bytes,
+    /// The usage that came on a chunk with choices, to be told on one of its own.
+    usage: Option<Bytes>,
     /// Whether anything of the plan is about streams.
     looks: bool,
     /// More text of a choice than this is not kept.
@@ -43,8 +46,10 @@ struct Told {
     growing: leak::Growing,
     /// Too much was said to look at.
     overflown: bool,
-    /// The names of real tool calls.
-    calls: Vec<String>,
+    /// The names of real tool calls, in order, and their ids.
+    calls: Vec<(String, String)>,
+    /// The call that a part without index goes on with.
+    current: usize,
     has_logprobs: bool,
     ended: bool,
 }
@@ -53,7 +58,8 @@ impl Mender {
     /// Nothing seen yet.
     pub fn new(plan: Plan) -> Mender {
         use Capability as Can;
-        let always = [Can::UsageDetails, Can::SystemFingerprint, Can::Logprobs, Can::ReasoningContent];
+        let always =
+            [Can::UsageDetails, Can::SystemFingerprint, Can::Logprobs, Can::ReasoningContent, Can::StreamUsage];
         let looks =
             !plan.tools.is_empty() || always.iter().any(|capability| plan.treatment(*capability) != Treatment::Pass);
         Mender {
@@ -61,6 +67,7 @@ impl Mender {
             choices: BTreeMap::new(),
             findings: Findings::default(),
             template: Bytes::new(),
+            usage: None,
             looks,
             limit: leak::MAX_BYTES,
         }
@@ -89,6 +96,7 @@ impl Mender {
         let Ok(places) = places::read(&event.data) else { return out.push(event) };
         self.head(&event.data, &places);
         let mut edits = Vec::new();
+        self.take_usage(&event.data, &places, &mut edits);
         for choice in &places.choices {
             self.choice(&event.data, choice, &mut edits, out);
         }
@@ -111,6 +119,31 @@ impl Mender {
             let (last, _) = self.settle(index);
             out.extend(last);
         }
+        out.extend(self.usage.take().and_then(|usage| self.usage_chunk(&usage)));
+    }
+
+    /// The usage has a last chunk of its own, without choices; anywhere else it is taken away and told there.
+    fn take_usage(&mut self, data: &Bytes, places: &Places, edits: &mut Vec<Edit>) {
+        let Some(usage) = places.usage.clone().filter(|_| !places.choices.is_empty()) else { return };
+        let start = data.iter().position(|byte| *byte == b'{').unwrap_or(0);
+        if self.plan.fixes(Capability::StreamUsage)
+            && let Ok(Some(cut)) = member_cut(data, start, b"usage")
+        {
+            self.usage = Some(data.slice(usage));
+            edits.push(Edit::new(cut, Bytes::new()));
+            self.findings.note(Capability::StreamUsage, AdaptationAction::Fixed);
+        }
+    }
+
+    fn usage_chunk(&self, usage: &Bytes) -> Option<Event> {
+        let head = places::read(&self.template).ok()?;
+        let choices = head.choices_range?;
+        let mut edits = vec![Edit::new(choices.clone(), &b"[]"[..])];
+        match head.usage_null {
+            Some(null) => edits.push(Edit::new(null, usage.clone())),
+            None => edits.push(Edit::new(choices.end..choices.end, [b",\"usage\":", usage.as_ref()].concat())),
+        }
+        Some(made(&Pieces::of(self.template.clone(), &edits).to_bytes()))
     }
 
     /// What a chunk says beside its choices.
@@ -124,6 +157,11 @@ impl Mender {
         }
         if template.is_empty() && !places.choices.is_empty() {
             *template = data.clone();
+            // The head of all chunks, so without what is only this one's.
+            let start = data.iter().position(|byte| *byte == b'{').unwrap_or(0);
+            if let (Some(_), Ok(Some(cut))) = (&places.usage, member_cut(data, start, b"usage")) {
+                *template = Pieces::cut(data.clone(), cut).to_bytes();
+            }
             if !places.has_fingerprint {
                 plan.count(Capability::SystemFingerprint, findings);
             }
@@ -133,7 +171,12 @@ impl Mender {
     fn choice(&mut self, data: &Bytes, choice: &ChoicePlaces, edits: &mut Vec<Edit>, out: &mut Vec<Event>) {
         let (holds, limit) = (self.holds(), self.limit);
         let told = self.choices.entry(choice.index).or_default();
-        told.calls.extend(choice.calls.iter().filter(|name| !name.is_empty()).cloned());
+        let put_right = self.plan.fixes(Capability::ToolsStream);
+        for call in &choice.calls {
+            if told.part(data, call, put_right, edits) {
+                self.findings.note(Capability::ToolsStream, AdaptationAction::Fixed);
+            }
+        }
         told.has_logprobs |= choice.logprobs == Some(Kind::Object);
         if let Some(literal) = choice.content.clone()
             && !told.overflown
@@ -244,7 +287,10 @@ impl Mender {
                         let as_seen: &[&str] = if plan.choice == Choice::None { &names } else { &[] };
                         plan.judge_calls(as_seen, findings);
                     }
-                    None => plan.judge_calls(&told.calls, findings),
+                    None => {
+                        let names: Vec<&str> = told.calls.iter().map(|(name, _)| name.as_str()).collect();
+                        plan.judge_calls(&names, findings);
+                    }
                 }
             }
         }
@@ -253,6 +299,41 @@ impl Mender {
 }
 
 impl Told {
+    /// Takes a part of a real tool call. Official SDKs join every text of the parts with one index, so an index must be there,
+    /// and id and name must come once: a part that says otherwise is put right, and then this is true.
+    fn part(&mut self, data: &Bytes, call: &CallPlaces, put_right: bool, edits: &mut Vec<Edit>) -> bool {
+        let known = |(_, id): &(String, String)| call.id.as_ref().is_some_and(|new| new == id);
+        let is_new = call.id.as_ref().is_some_and(|id| !id.is_empty()) && !self.calls.iter().any(known);
+        let index = call.index.or_else(|| self.calls.iter().position(known)).unwrap_or(match is_new {
+            true => self.calls.len(),
+            false => self.current,
+        });
+        self.current = index;
+        let n_before = edits.len();
+        if put_right && call.index.is_none() {
+            edits.push(Edit::new(call.start + 1..call.start + 1, format!("\"index\":{index},")));
+        }
+        if self.calls.len() <= index {
+            self.calls.resize_with(index + 1, Default::default);
+        }
+        let (name, id) = &mut self.calls[index];
+        let mut repeated = |old: &mut String, new: Option<&String>, at: Option<usize>, member: &[u8]| {
+            let Some(new) = new.filter(|new| !new.is_empty()) else { return };
+            if old.is_empty() {
+                old.clone_from(new);
+            } else if put_right
+                && old == new
+                && let Some(at) = at
+                && let Ok(Some(cut)) = member_cut(data, at, member)
+            {
+                edits.push(Edit::new(cut, Bytes::new()));
+            }
+        };
+        repeated(id, call.id.as_ref(), Some(call.start), b"id");
+        repeated(name, call.name.as_ref(), call.function, b"name");
+        edits.len() > n_before
+    }
+
     fn take(&mut self, text: &str, limit: usize) {
         self.text.push_str(text);
         // What is shown cannot become a call; it is kept because a call may still be recognised, and counted, by its whole.

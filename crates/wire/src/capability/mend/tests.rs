@@ -388,6 +388,43 @@ fn a_leak_that_is_only_counted_and_a_call_that_is_real_are_left_as_they_are() {
 }
 
 #[test]
+fn parts_of_calls_that_sdks_would_join_wrongly_are_put_right() {
+    let part = |id: &str, name: &str, arguments: &str, index: Option<u64>| {
+        let mut part = json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+        if let Some(index) = index {
+            part["index"] = index.into();
+        }
+        json!({"tool_calls": [part]})
+    };
+    for index in [Some([0, 0, 1]), None] {
+        let at = |place: usize| index.map(|index| index[place]);
+        let parts = [
+            part("a", "get_weather", "{\"city\":", at(0)),
+            part("a", "get_weather", "1}", at(1)),
+            part("b", "get_weather", "{}", at(2)),
+        ];
+        let (out, report) = mend(&FIX, TOOLS, &stream(&parts, "tool_calls"));
+        let (_, calls, finish, _) = joined(&out);
+        let name = "get_weather".to_owned();
+        assert_eq!(calls, [(name.clone(), "{\"city\":1}".to_owned()), (name, "{}".to_owned())]);
+        assert_eq!((finish.as_deref(), report.as_str()), (Some("tool_calls"), "stream.tool_calls fixed"));
+    }
+}
+
+#[test]
+fn a_usage_in_the_wrong_place_gets_a_chunk_of_its_own() {
+    let chunk = |rest: &str| format!("data: {{\"id\":\"chatcmpl-Ab1\",\"choices\":[{rest}}}\n\n");
+    let first = chunk("{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]");
+    let last = chunk("{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"total_tokens\":3}");
+    let stream = format!("{first}{last}data: [DONE]\n\n");
+    let (out, report) = mend(&[(Capability::StreamUsage, Treatment::Fix)], CHAT, stream.as_bytes());
+    let text: String = out.iter().map(|event| String::from_utf8_lossy(&event.raw).into_owned()).collect();
+    let alone = chunk("],\"usage\":{\"total_tokens\":3}");
+    assert_eq!(text, format!("{first}{}{alone}data: [DONE]\n\n", last.replace(",\"usage\":{\"total_tokens\":3}", "")));
+    assert_eq!(report, "stream.usage fixed");
+}
+
+#[test]
 fn a_stream_that_is_cut_says_what_was_held() {
     let whole = stream(&words("Let me look <tool_c", 6), "stop");
     let cut = events(&whole);

@@ -77,7 +77,8 @@ fn said(
         return;
     }
     if !choice.calls.is_empty() {
-        plan.judge_calls(&choice.calls, findings);
+        let names: Vec<&str> = choice.calls.iter().map(|call| call.name.as_deref().unwrap_or_default()).collect();
+        plan.judge_calls(&names, findings);
         return finish(plan, body, choice, edits, findings);
     }
     let Some(leak) = plan.leaked(&text, false) else { return plan.judge_calls::<&str>(&[], findings) };

@@ -257,7 +257,11 @@ fn member(body: &[u8], at: usize, name: &[u8]) -> Result<Option<(Kind, std::ops:
 }
 
 /// What to cut so that the object at `at` is without its member `name`, one comma included.
-fn member_cut(body: &[u8], at: usize, name: &[u8]) -> Result<Option<std::ops::Range<usize>>, ScanError> {
+pub(in crate::capability) fn member_cut(
+    body: &[u8],
+    at: usize,
+    name: &[u8],
+) -> Result<Option<std::ops::Range<usize>>, ScanError> {
     let mut previous_end = None;
     let mut first_cut: Option<std::ops::Range<usize>> = None;
     let mut walk = Object::open(body, at)?;
