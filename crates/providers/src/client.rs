@@ -120,6 +120,10 @@ impl Client {
     }
 
     async fn call_upstream(&self, provider: &Provider, mut call: Call, in_flight: InFlight) -> Result<Reply, Failure> {
+        let deployment = call.special.as_ref().and_then(|special| special.deployment.as_deref());
+        if deployment.is_some_and(|deployment| !is_one_name(deployment)) {
+            return Err(Failure::new(FailureKind::NotFound, "no deployment can have this name"));
+        }
         let pool = self.pool(provider);
         let mut sent = call.sent.take();
         let (request, taken) = outgoing(provider, &call, sent.is_some());
@@ -184,6 +188,12 @@ impl Pool {
         };
         Self { kept: build(config.max_connections), fresh: build(0) }
     }
+}
+
+/// Whether a name is one part of a path for every server on the way: what is escaped, one of them may undo.
+fn is_one_name(name: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\' | '?' | '#' | '%' | ';');
+    !name.is_empty() && name.chars().any(|c| c != '.') && name.chars().all(is_plain)
 }
 
 /// The request of a call: the provider's own headers and three of the call's, nothing else.

@@ -59,6 +59,7 @@ fn the_house_is_tidy() {
     house.manifests_inherit();
     house.dependencies_are_argued();
     house.sources();
+    house.named_tests();
     assert!(house.wrong.is_empty(), "\n{}\n", house.wrong.join("\n"));
 }
 
@@ -227,9 +228,31 @@ impl House {
         if serves && !SERVERS.contains(&room) && shown.contains("/src/") {
             self.wrong(format!("{shown}: only {} serve HTTP", SERVERS.join(", ")));
         }
+        // Nothing that came over the wire ever starts a program, because nothing here does. Tests run the binary.
+        let spawns = text.split("#[cfg(test)]").next().unwrap_or_default().contains(&["Command", "::new("].concat());
+        if spawns && shown.contains("/src/") {
+            self.wrong(format!("{shown}: starts a program"));
+        }
         let is_test = shown.contains("/tests/") || shown.ends_with("tests.rs");
         if !is_test && text.contains(&["use super::", "*;\n"].concat()) && !text.contains("#[cfg(test)]") {
             self.wrong(format!("{shown}: a glob import"));
+        }
+    }
+
+    /// Every test that docs/security.md names is there.
+    fn named_tests(&mut self) {
+        let page = self.read("docs/security.md");
+        let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what"));
+        let named = rows.filter_map(|line| line.trim_end_matches([' ', '|']).rsplit('|').next());
+        let names: BTreeSet<&str> = named.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        let sources: String = files(&self.root.join("crates"))
+            .iter()
+            .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+            .filter_map(|path| std::fs::read_to_string(path).ok())
+            .collect();
+        assert!(names.len() > 20, "docs/security.md names tests in its last column");
+        for name in names.into_iter().filter(|name| !sources.contains(&format!("fn {name}("))) {
+            self.wrong(format!("docs/security.md names the test `{name}`, which is not there"));
         }
     }
 

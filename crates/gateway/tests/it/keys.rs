@@ -219,6 +219,33 @@ fn a_key_may_name_a_pattern_or_one_model_of_it() {
 }
 
 #[test]
+fn a_route_named_in_the_path_is_the_one_the_key_must_open() {
+    let (upstream, gateway) = guarded();
+    let key = gateway.key(
+        "app",
+        KeySpec { routes: Routes::Only(["to-a-directly".to_owned()].into()), ..KeySpec::default() },
+        None,
+    );
+    for (path, model, status) in [
+        ("/openai/deployments/gpt-4o/chat/completions", "to-a-directly", 403),
+        ("/openai/deployments/gpt%2D4o/chat/completions", "to-a-directly", 403),
+        ("/openai/deployments/to-a-directly/chat/completions", "gpt-4o", 200),
+        ("/openai/v1/chat/completions", "gpt-4o", 403),
+        ("/v1/messages", "gpt-4o", 403),
+        ("/v1/responses", "gpt-4o", 403),
+        ("/v1/completions", "gpt-4o", 403),
+    ] {
+        let body = serde_json::json!({ "model": model, "messages": [], "input": "x", "prompt": "x", "max_tokens": 1 });
+        let answer = ask(&gateway, "POST", path, &[("api-key", &key)], &body.to_string());
+        assert_eq!(answer.status, status, "{path} {model}: {}", answer.text());
+    }
+    for path in ["/v1/models/gpt-4o", "/openai/v1/models/gpt-4o", "/v1/models/gpt%2d4o"] {
+        assert_eq!(ask(&gateway, "GET", path, &[("api-key", &key)], "").status, 403, "{path}");
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
 fn a_tenants_key_does_not_reach_what_all_tenants_keep_at_a_provider() {
     let (upstream, gateway) = guarded();
     passing_on(&gateway, &[wire::record::Endpoint::Files]);

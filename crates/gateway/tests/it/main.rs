@@ -27,6 +27,8 @@ mod limits;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod outbound;
+#[cfg(test)]
 mod passthrough;
 mod patterns;
 #[cfg(test)]
