@@ -5,6 +5,7 @@
 //! reach neither the config nor the report: they become `${NAME}` of an environment variable.
 
 mod address;
+mod decimal;
 mod draft;
 mod ledger;
 mod litellm;
@@ -98,6 +99,8 @@ pub struct Beside<'a> {
     pub file: &'a str,
     /// A file that the config names, by the path written in it. `None` when it cannot be read.
     pub read: Files<'a>,
+    /// The day, `2026-11-25`, for what has to say when somebody looked.
+    pub today: &'a str,
     /// The model names that applications send, for a config that says none; empty for any.
     pub routes: &'a [String],
 }
@@ -147,9 +150,9 @@ pub struct Counts {
 /// When it is not in the format its gateway reads.
 pub fn import(source: Source, text: &str, beside: &Beside<'_>) -> Result<Imported, Unreadable> {
     let tree = source.parse(text)?;
-    let mut importing = Importing::new(&tree);
+    let mut importing = Importing::new(&tree, beside);
     importing.read(source, beside);
-    Ok(importing.finish(source, beside.file))
+    Ok(importing.finish(source))
 }
 
 /// An import under way.
@@ -157,15 +160,19 @@ struct Importing<'t> {
     ledger: Ledger<'t>,
     draft: Draft,
     variables: Variables,
+    /// The name of the source's file.
+    file: String,
+    today: String,
 }
 
 impl<'t> Importing<'t> {
-    fn new(tree: &'t Tree) -> Importing<'t> {
+    fn new(tree: &'t Tree, beside: &Beside<'_>) -> Importing<'t> {
         let mut ledger = Ledger::new(tree);
         for (node, line) in &tree.overwritten {
             ledger.harmless(node, format!("written again on line {line}; only the last of two equal keys counts"));
         }
-        Importing { ledger, draft: Draft::default(), variables: Variables::default() }
+        let (file, today) = (beside.file.to_owned(), beside.today.to_owned());
+        Importing { ledger, draft: Draft::default(), variables: Variables::default(), file, today }
     }
 
     fn read(&mut self, source: Source, beside: &Beside<'_>) {
@@ -180,10 +187,10 @@ impl<'t> Importing<'t> {
         }
     }
 
-    fn finish(self, source: Source, file: &str) -> Imported {
+    fn finish(self, source: Source) -> Imported {
         let keys = self.ledger.finish(source.title());
         let environment = self.variables.finish();
-        let config = render::config(&self.draft, source.title(), file, &keys, &environment);
+        let config = render::config(&self.draft, source.title(), &self.file, &keys, &environment);
         Imported { config, keys, environment }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use gateway::snapshot::Calling;
 use gateway::targets::MAX_REPLICAS;
+use wire::private::Private;
+
 use providers::{BaseUrl, BudgetLimits, ProviderConfig, Queue, RetryRules};
 
 use super::providers::Providers;
@@ -80,7 +82,12 @@ fn replicas(
         let Some(replica) = replica(&item, providers, provider) else { continue };
         let is_it = |other: &ProviderConfig| other.name == replica.name && other.base_url == replica.base_url;
         let is_there = provider.is_some_and(is_it) || replicas.iter().any(|other| is_it(other));
-        if is_there || provider.is_some_and(|own| own.base_url == replica.base_url && !own.is_simulated()) {
+        // The same place with another account is another replica.
+        let is_same = |own: &ProviderConfig| {
+            own.base_url == replica.base_url
+                && own.api_key.as_ref().map(Private::expose) == replica.api_key.as_ref().map(Private::expose)
+        };
+        if is_there || provider.is_some_and(|own| is_same(own) && !own.is_simulated()) {
             item.note("this replica is there already", Some("the target's own provider is the first one".into()));
         } else if let Some(own) = provider.filter(|own| own.class != replica.class) {
             let message = format!("a replica of class {} of a target of class {}", replica.class, own.class);

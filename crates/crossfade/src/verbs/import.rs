@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use inventory::import::{Beside, Counts, Imported, Key, Outcome, Source, import};
 use serde_json::json;
 
+use super::time::{now_us, us_to_text};
 use crate::out::{Exit, Out, Stop, table};
 
 /// What can be typed.
@@ -68,7 +69,8 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     })?;
     let directory = args.file.parent().unwrap_or(Path::new("")).to_owned();
     let beside = |path: &str| std::fs::read_to_string(directory.join(path)).ok();
-    let beside = Beside { file: &shown, read: &beside, routes: &args.route };
+    let today = &us_to_text(now_us())[..10];
+    let beside = Beside { file: &shown, read: &beside, today, routes: &args.route };
     let unreadable =
         |error| Stop::usage(format!("{shown}: {error}")).hint("is it the config of another gateway? see `--from`");
     let imported = import(source, &text, &beside).map_err(unreadable)?;

@@ -14,6 +14,8 @@ pub(super) struct Draft {
     pub listen: Option<Text>,
     /// `auth.required`.
     pub auth: bool,
+    /// `auth.key_limits.concurrency`.
+    pub key_concurrency: Option<u64>,
     /// `passthrough`: what it is and who keeps it.
     pub passthrough: BTreeMap<&'static str, String>,
     /// `limits.max_body`, in bytes.
@@ -68,8 +70,6 @@ pub(super) struct Provider {
     pub class: &'static str,
     /// `timeouts`.
     pub timeouts: Timeouts,
-    /// `max_connections`.
-    pub max_connections: Option<u64>,
 }
 
 /// The time limits the source sets.
@@ -98,12 +98,53 @@ pub(super) struct Target {
     pub default: BTreeMap<String, String>,
     /// `parameters.set`, values as they are written.
     pub set: BTreeMap<String, String>,
+    /// `replicas`: other providers of the same model.
+    pub replicas: Vec<String>,
+    /// `retries.max_attempts`.
+    pub max_attempts: Option<u64>,
+    /// `max_concurrency` and `queue`.
+    pub concurrency: Option<Concurrency>,
+    /// `price`.
+    pub price: Option<Price>,
+}
+
+/// How many calls to a target there are at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Concurrency {
+    /// `max_concurrency`.
+    pub max: u64,
+    /// `queue.max`.
+    pub queue: u64,
+    /// `queue.timeout`.
+    pub timeout: Duration,
+}
+
+/// A price row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Price {
+    /// Dollars per million of each meter.
+    pub rates: BTreeMap<&'static str, String>,
+    /// `source`.
+    pub source: String,
+    /// `checked`, a day.
+    pub checked: String,
 }
 
 impl Target {
     /// A target without parameters.
     pub(super) fn new(provider: String, model: Text) -> Target {
-        Target { provider, model, prompt: None, remove: Vec::new(), default: BTreeMap::new(), set: BTreeMap::new() }
+        Target {
+            provider,
+            model,
+            prompt: None,
+            remove: Vec::new(),
+            default: BTreeMap::new(),
+            set: BTreeMap::new(),
+            replicas: Vec::new(),
+            max_attempts: None,
+            concurrency: None,
+            price: None,
+        }
     }
 }
 
@@ -114,6 +155,8 @@ pub(super) struct Route {
     pub target: String,
     /// `fallback`.
     pub fallback: Vec<String>,
+    /// `retries.max_attempts`.
+    pub max_attempts: Option<u64>,
 }
 
 /// A rollout that could be meant.
@@ -158,7 +201,7 @@ impl Draft {
             seen.push(name.clone());
             is_new
         });
-        let value = Route { target, fallback: fallback.collect() };
+        let value = Route { target, fallback: fallback.collect(), max_attempts: None };
         self.routes.push(Named { name: name.to_owned(), comments: Vec::new(), value });
         self.routes.last_mut()
     }

@@ -1,6 +1,7 @@
 //! LiteLLM's `config.yaml`, as version 1.110 reads it.
 
 mod deployments;
+mod groups;
 mod provider;
 mod routes;
 mod settings;
@@ -20,7 +21,8 @@ pub(super) fn read(root: &Node, importing: &mut Importing<'_>) {
     });
     rules::settle(root, tables::TOP, &mut importing.ledger);
     let settings = settings::read(root, importing);
-    let deployments = deployments::read(root, &settings, importing);
+    let mut deployments = deployments::read(root, &settings, importing);
+    groups::place(&mut deployments.kept, importing);
     routes::read(&deployments, &settings, importing);
     keepers(root, importing);
     environment(root, importing);

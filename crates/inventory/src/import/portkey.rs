@@ -16,6 +16,7 @@ struct Inherited<'n> {
     override_params: Vec<&'n Node>,
     custom_host: Option<&'n Node>,
     request_timeout: Option<&'n Node>,
+    retry: Option<&'n Node>,
     forward_headers: Option<&'n Node>,
 }
 
@@ -26,6 +27,7 @@ impl<'n> Inherited<'n> {
         with.override_params.extend(node.get("override_params"));
         with.custom_host = node.get("custom_host").or(self.custom_host);
         with.request_timeout = node.get("request_timeout").or(self.request_timeout);
+        with.retry = node.get("retry").or(self.retry);
         with.forward_headers = node.get("forward_headers").or(self.forward_headers);
         with
     }
@@ -98,6 +100,7 @@ impl<'n> Reader<'_, '_> {
         if targets.is_empty() {
             let target = leaf::read(node, &inherited, self.route, self.importing);
             self.name(node);
+            self.retry(node);
             rules::leftovers(node, tables::CONFIG, &["weight"], &mut self.importing.ledger);
             return target.into_iter().collect();
         }
@@ -112,6 +115,7 @@ impl<'n> Reader<'_, '_> {
         self.strategy(node, mode);
         self.shared(node);
         self.name(node);
+        self.retry(node);
         rules::leftovers(node, tables::CONFIG, &["targets", "weight"], &mut self.importing.ledger);
         chain
     }
@@ -186,6 +190,33 @@ impl<'n> Reader<'_, '_> {
         ledger.rest(strategy, &conditions);
     }
 
+    /// What of `retry` depends on how a call failed.
+    fn retry(&mut self, node: &'n Node) {
+        let Some(retry) = node.get("retry") else { return };
+        let ledger = &mut self.importing.ledger;
+        if let Some(attempts) = retry.get("attempts") {
+            match attempts.attempts() {
+                Some(_) => ledger.mapped_but(
+                    attempts,
+                    "targets.*.retries.max_attempts",
+                    "retries share the provider's `retry_budget`",
+                ),
+                None => ledger.unsupported(attempts, "not a number of retries", "write `retries.max_attempts`"),
+            }
+        }
+        if let Some(codes) = retry.get("on_status_codes") {
+            let hint = "check that these are the ones that are meant";
+            ledger.unsupported(
+                codes,
+                "what is tried again is Crossfade's own choice: no connection, a 5xx, an error in place of an answer",
+                hint,
+            );
+        }
+        if let Some(header) = retry.get("use_retry_after_header") {
+            ledger.harmless(header, "what a provider says in `retry-after` always counts");
+        }
+    }
+
     /// What a group says for all of its targets was taken into account with each of them.
     fn shared(&mut self, node: &'n Node) {
         let all = [
@@ -203,8 +234,7 @@ impl<'n> Reader<'_, '_> {
         let outcome = Outcome::Harmless { why: "its targets say who answers".to_owned() };
         for (key, node) in node.entries().iter().filter(|(key, _)| key != "strategy" && key != "targets") {
             if matches!(rules::find(tables::CONFIG, key), Some(rules::Verdict::Mapped(_)))
-                && key != "weight"
-                && key != "name"
+                && !["weight", "name", "retry"].contains(&key.as_str())
             {
                 self.importing.ledger.rest(node, &outcome);
             }

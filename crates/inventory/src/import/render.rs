@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::draft::{Draft, Named, Provider, Rollout, Route, Target, Timeouts};
+use super::draft::{Concurrency, Draft, Named, Price, Provider, Rollout, Route, Target, Timeouts};
 use super::ledger::{Key, Outcome};
 use super::tree::{Node, Value};
 use super::variables::{Text, Variable};
@@ -28,7 +28,9 @@ pub(super) fn config(draft: &Draft, title: &str, file: &str, keys: &[Key], envir
     }
     if draft.auth {
         page.comment("", "Make keys with `crossfade keys create`; those of the old gateway are not taken over.");
-        page.line("auth: { required: true }");
+        let limits =
+            draft.key_concurrency.map_or_else(String::new, |n| format!(", key_limits: {{ concurrency: {n} }}"));
+        page.line(&format!("auth: {{ required: true{limits} }}"));
     }
     if let Some(bytes) = draft.max_body {
         page.line(&format!("limits: {{ max_body: {bytes} }}"));
@@ -128,9 +130,6 @@ fn provider(provider: &Provider) -> Vec<String> {
     if !times.is_empty() {
         lines.push(format!("timeouts: {{ {} }}", times.join(", ")));
     }
-    if let Some(n) = provider.max_connections {
-        lines.push(format!("max_connections: {n}"));
-    }
     lines
 }
 
@@ -139,6 +138,25 @@ fn target(target: &Target) -> Vec<String> {
         vec![format!("provider: {}", scalar(&target.provider)), format!("model: {}", scalar(target.model.as_str()))];
     if let Some(prompt) = &target.prompt {
         lines.push(format!("prompt_variant: {}", scalar(prompt)));
+    }
+    if !target.replicas.is_empty() {
+        let names: Vec<String> = target.replicas.iter().map(|name| scalar(name)).collect();
+        lines.push(format!("replicas: [{}]", names.join(", ")));
+    }
+    if let Some(n) = target.max_attempts {
+        lines.push(format!("retries: {{ max_attempts: {n} }}"));
+    }
+    if let Some(Concurrency { max, queue, timeout }) = &target.concurrency {
+        lines.push(format!("max_concurrency: {max}"));
+        lines.push(format!("queue: {{ max: {queue}, timeout: {} }}", duration(*timeout)));
+    }
+    if let Some(Price { rates, source, checked }) = &target.price {
+        let rates: Vec<String> = rates.iter().map(|(meter, price)| format!("{meter}: {price}")).collect();
+        let rates = rates.join(", ");
+        lines.push(format!(
+            "price: {{ rates: {{ {rates} }}, source: {}, checked: {checked} }}",
+            quoted(&Text::literal(source.as_str()).to_string())
+        ));
     }
     if target.remove.is_empty() && target.default.is_empty() && target.set.is_empty() {
         return lines;
@@ -164,6 +182,9 @@ fn route(route: &Route) -> Vec<String> {
     if !route.fallback.is_empty() {
         let names: Vec<String> = route.fallback.iter().map(|name| scalar(name)).collect();
         lines.push(format!("fallback: [{}]", names.join(", ")));
+    }
+    if let Some(n) = route.max_attempts {
+        lines.push(format!("retries: {{ max_attempts: {n} }}"));
     }
     lines
 }

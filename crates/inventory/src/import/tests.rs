@@ -35,12 +35,12 @@ fn nothing(_: &str) -> Option<String> {
 }
 
 fn beside(file: &str) -> Beside<'_> {
-    Beside { file, read: &nothing, routes: &[] }
+    Beside { file, read: &nothing, today: "2026-11-25", routes: &[] }
 }
 
 /// What was decided twice.
 fn contested(source: Source, tree: &Tree) -> Vec<String> {
-    let mut importing = Importing::new(tree);
+    let mut importing = Importing::new(tree, &beside("x"));
     importing.read(source, &beside("x"));
     importing.ledger.contested().to_vec()
 }
@@ -113,7 +113,8 @@ fn check_whole(source: Source, name: &str, config: ExpectFile, keys: ExpectFile)
     let text = read(&directory.join(name));
     check(source, name, &text);
     let read = |path: &str| std::fs::read_to_string(directory.join(path)).ok();
-    let imported = import(source, &text, &Beside { file: name, read: &read, routes: &[] }).unwrap();
+    let imported =
+        import(source, &text, &Beside { file: name, read: &read, today: "2026-11-25", routes: &[] }).unwrap();
     config.assert_eq(&imported.config);
     let line =
         |key: &super::Key| format!("{} {}: {}: {}\n", key.line, key.key, key.outcome.as_str(), key.outcome.words());
@@ -155,7 +156,7 @@ fn example(source: Source, at: &str, key: &str, value: &str) -> Option<String> {
     };
     let json = || match value.chars().next() {
         Some('[') => r#"["a"]"#.to_owned(),
-        Some('{') => r#"{"a":"b","mode":"fallback"}"#.to_owned(),
+        Some('{') => r#"{"a":"b","mode":"fallback","attempts":2}"#.to_owned(),
         _ if plain.parse::<f64>().is_ok() || plain == "true" => plain.to_owned(),
         _ => format!(r#""{plain}""#),
     };

@@ -132,6 +132,20 @@ impl Node {
         std::time::Duration::try_from_secs_f64(ms.round() / 1000.0).ok()
     }
 
+    /// A whole number that Crossfade's config takes for a number of calls: from one to a million.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let n = self.number().filter(|n| (1.0..=1_048_576.0).contains(n))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 2^20")]
+        Some(n as u64)
+    }
+
+    /// The calls that so many retries make, at most ten.
+    pub(crate) fn attempts(&self) -> Option<u64> {
+        let n = self.number().filter(|n| (0.0..=1_000_000.0).contains(n))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+        Some((n as u64 + 1).min(10))
+    }
+
     /// `true` or `false`, in quotes or not.
     pub(crate) fn boolean(&self) -> Option<bool> {
         match &self.value {

@@ -1,7 +1,11 @@
 //! `model_list`: each entry becomes a target and, if there is none like it yet, its provider.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::super::Importing;
-use super::super::draft::{Target, slug};
+use super::super::decimal::millions;
+use super::super::draft::{Concurrency, Price, Target};
 use super::super::ledger::Outcome;
 use super::super::render;
 use super::super::rules;
@@ -20,16 +24,41 @@ pub(super) struct Deployment<'n> {
     pub group: &'n str,
     /// The node of that name.
     pub name: &'n Node,
-    /// The target that stands for it.
+    /// The target that it is by itself.
+    pub draft: Target,
+    /// The target in the draft that stands for it; empty until it is placed.
     pub target: String,
+    /// How many replicas that target has because of this group.
+    pub n_replicas: usize,
     /// `order`: smaller first.
     pub order: f64,
     /// What LiteLLM may spread requests by, `weight`, `rpm` and `tpm`: larger is more of them.
     pub weights: [Option<f64>; 3],
     /// The nodes that say so.
     pub spreads: Vec<&'n Node>,
-    /// How to call another model in the same way, for a pattern's `*`.
+    /// Whether its model takes what a pattern's `*` stands for.
     pub wildcard: bool,
+    /// What is decided when its target has a name: nodes, and where below the target they are.
+    waiting: Vec<(&'n Node, String, Option<String>)>,
+    /// What stands above its target.
+    comment: String,
+}
+
+impl Deployment<'_> {
+    /// Decides what waited for the target's name.
+    pub(super) fn settle(&mut self, importing: &mut Importing<'_>) {
+        let name = &self.target;
+        for (node, below, note) in self.waiting.drain(..) {
+            let to = format!("targets.{name}.{below}");
+            match note {
+                Some(note) => importing.ledger.mapped_but(node, to, note),
+                None => importing.ledger.mapped(node, to),
+            }
+        }
+        if let Some(target) = importing.draft.target_mut(name) {
+            target.comment(self.comment.clone());
+        }
+    }
 }
 
 /// The whole list.
@@ -54,6 +83,12 @@ pub(super) fn read<'n>(root: &'n Node, settings: &Settings<'n>, importing: &mut 
     }
     deployments
 }
+
+/// What is decided when a target has a name.
+type Waiting<'n> = Vec<(&'n Node, String, Option<String>)>;
+
+/// How many calls wait for one of a bounded number to end.
+const QUEUE: u64 = 1024;
 
 type Refused<'n> = (Option<&'n Node>, String, String);
 
@@ -139,37 +174,25 @@ impl<'n> Entry<'n> {
         let provider = provider::read(self.params, self.vendor, settings, importing)?;
         rules::settle(self.item, tables::MODEL, &mut importing.ledger);
         rules::settle(self.params, tables::PARAMS, &mut importing.ledger);
-        let mut target = Target::new(provider, Text::literal(self.model.clone()));
-        let mut requested = Vec::new();
-        self.parameters(&mut target, &mut requested, importing);
-        let n_targets = importing.draft.targets.len();
-        let name = importing.draft.target(&slug(self.group), target);
-        let is_new = importing.draft.targets.len() > n_targets;
-        let line = self.item.place.line;
-        match (is_new, self.model_note()) {
-            (false, _) => {
-                let note = "the target is shared with a deployment that is just like it";
-                importing.ledger.mapped_but(self.model_node, format!("targets.{name}.model"), note);
-            }
-            (true, Some(note)) => importing.ledger.mapped_but(self.model_node, format!("targets.{name}.model"), note),
-            (true, None) => importing.ledger.mapped(self.model_node, format!("targets.{name}.model")),
-        }
-        if let Some(target) = importing.draft.target_mut(&name) {
-            target.comment(format!("line {line}: {}", self.written()));
-        }
-        for (key, node) in requested {
-            importing.ledger.mapped(node, format!("targets.{name}.parameters.default.{key}"));
-        }
+        let mut draft = Target::new(provider, Text::literal(self.model.clone()));
+        let mut waiting = vec![(self.model_node, "model".to_owned(), self.model_note())];
+        self.parameters(&mut draft, &mut waiting, importing);
+        self.calls(&mut draft, settings, &mut waiting, importing);
+        self.price(&mut draft, &mut waiting, importing);
         let spreads = self.spreads(uses_tags, importing);
         self.info(importing);
         Ok(Deployment {
             group: self.group,
             name: self.name,
+            draft,
+            target: String::new(),
+            n_replicas: 0,
             order: self.params.get("order").and_then(Node::number).unwrap_or(f64::MAX),
             weights: weights(self.params, self.item),
             spreads,
             wildcard: self.model.contains('*'),
-            target: name,
+            waiting,
+            comment: format!("line {}: {}", self.item.place.line, self.written()),
         })
     }
 
@@ -192,7 +215,7 @@ impl<'n> Entry<'n> {
     }
 
     /// Request parameters become defaults of the target, for LiteLLM lets a caller overrule them.
-    fn parameters(&self, target: &mut Target, requested: &mut Vec<(String, &'n Node)>, importing: &mut Importing<'_>) {
+    fn parameters(&self, target: &mut Target, waiting: &mut Waiting<'n>, importing: &mut Importing<'_>) {
         let extra = self.params.get("extra_body");
         if let Some(node) = extra.filter(|node| node.entries().is_empty()) {
             importing.ledger.harmless(node, "there are no fields in it");
@@ -213,13 +236,76 @@ impl<'n> Entry<'n> {
                 continue;
             }
             target.default.insert(key.clone(), json(key, node, self.group, importing));
-            requested.push((key.clone(), node));
+            waiting.push((node, format!("parameters.default.{key}"), None));
         }
         if let Some(node) = self.params.get("stream") {
             importing.ledger.harmless(node, "the caller says whether it wants a stream");
         }
         if let Some(node) = self.params.get("drop_params") {
             super::settings::drop_params(node, importing);
+        }
+    }
+
+    /// How often it is called for one request, and how many calls there are at once.
+    fn calls(
+        &self,
+        target: &mut Target,
+        settings: &Settings<'_>,
+        waiting: &mut Waiting<'n>,
+        importing: &mut Importing<'_>,
+    ) {
+        let retries = ["max_retries", "num_retries"].iter().find_map(|key| self.params.get(key));
+        for node in ["max_retries", "num_retries"].iter().filter_map(|key| self.params.get(key)) {
+            match node.attempts().filter(|_| retries.is_some_and(|first| std::ptr::eq(first, node))) {
+                Some(n) => {
+                    target.max_attempts = Some(n);
+                    waiting.push((node, "retries.max_attempts".to_owned(), Some(super::settings::BUDGET.to_owned())));
+                }
+                None => importing.ledger.unsupported(
+                    node,
+                    "not a number of retries, or one of two",
+                    "write `retries.max_attempts`",
+                ),
+            }
+        }
+        let Some(node) = self.params.get("max_parallel_requests") else { return };
+        let Some(n) = node.count() else {
+            return importing.ledger.unsupported(
+                node,
+                "not a number of calls",
+                "write `max_concurrency` into the target",
+            );
+        };
+        let patience = settings.timeout.unwrap_or(Duration::from_secs(60));
+        target.concurrency = Some(Concurrency { max: n, queue: QUEUE, timeout: patience });
+        waiting.push((
+            node,
+            "max_concurrency".to_owned(),
+            Some(format!("at most {QUEUE} calls wait; LiteLLM lets any number")),
+        ));
+    }
+
+    /// Prices per token, in the deployment or in its info, become a row of the target's own.
+    fn price(&self, target: &mut Target, waiting: &mut Waiting<'n>, importing: &mut Importing<'_>) {
+        let mut rates = BTreeMap::new();
+        for owner in [Some(self.params), self.item.get("model_info")].into_iter().flatten() {
+            for (key, meter) in tables::RATES {
+                let Some(node) = owner.get(key) else { continue };
+                match node.word().and_then(millions).filter(|_| !rates.contains_key(*meter)) {
+                    Some(price) => {
+                        rates.insert(*meter, price);
+                        waiting.push((node, format!("price.rates.{meter}"), None));
+                    }
+                    None => importing.ledger.unsupported(
+                        node,
+                        "not a price, or the second of two",
+                        "write it into the target's `price`",
+                    ),
+                }
+            }
+        }
+        if !rates.is_empty() {
+            target.price = Some(Price { rates, source: importing.file.clone(), checked: importing.today.clone() });
         }
     }
 

@@ -28,7 +28,6 @@ pub(super) fn read<'n>(
         && params.get("model").and_then(Node::text).is_some_and(|model| model.contains("rerank"));
     let place = place(params, vendor, reranks)?;
     let (timeouts, times) = timeouts(params, settings);
-    let n_calls = params.get("max_parallel_requests").map(|node| (node, count(node)));
     let api_key = key(params, vendor, &place, importing);
     let version = params.get("api_version").map(|node| (node, version(node, vendor)));
     let base_url = match &place.written {
@@ -41,14 +40,13 @@ pub(super) fn read<'n>(
         Some((_, Some(Written::Literal(version)))) => Some(Text::literal(version.clone())),
         _ => None,
     };
-    let max_connections = n_calls.and_then(|(_, n)| n);
     let (dialect, class, kind) = (vendor.reach.dialect(), place.class, vendor.kind);
-    let provider = Provider { dialect, base_url, api_version, kind, api_key, class, timeouts, max_connections };
+    let provider = Provider { dialect, base_url, api_version, kind, api_key, class, timeouts };
     let name = importing.draft.provider(&place.name, provider);
     if let (Some(note), Some(provider)) = (place.note, importing.draft.provider_mut(&name)) {
         provider.comment(note);
     }
-    let decided = Decided { name: &name, place: &place, times, n_calls, version };
+    let decided = Decided { name: &name, place: &place, times, version };
     decided.write(params, importing);
     Ok(name)
 }
@@ -58,7 +56,6 @@ struct Decided<'a, 'n> {
     name: &'a str,
     place: &'a Place<'n>,
     times: Vec<(&'n Node, Option<&'static str>)>,
-    n_calls: Option<(&'n Node, Option<u64>)>,
     version: Option<(&'n Node, Option<Written>)>,
 }
 
@@ -72,13 +69,6 @@ impl Decided<'_, '_> {
                 None => {
                     ledger.unsupported(node, "not a number of seconds", format!("write the time into `{at}.timeouts`"))
                 }
-            }
-        }
-        if let Some((node, n)) = self.n_calls {
-            let to = format!("{at}.max_connections");
-            match n {
-                Some(_) => ledger.mapped_but(node, to, "what is beyond it is refused, not kept waiting"),
-                None => ledger.unsupported(node, "not a number of calls", format!("write `{to}`")),
             }
         }
         for node in &self.place.nodes {
@@ -185,12 +175,6 @@ fn version(node: &Node, vendor: &Vendor) -> Option<Written> {
     }
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)) && text.len() <= 64;
     is_plain.then(|| Written::Literal(text.to_owned()))
-}
-
-fn count(node: &Node) -> Option<u64> {
-    let n = node.number().filter(|n| (1.0..=1_048_576.0).contains(n))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 2^20")]
-    Some(n as u64)
 }
 
 fn timeouts<'n>(params: &'n Node, settings: &Settings<'_>) -> (Timeouts, Vec<(&'n Node, Option<&'static str>)>) {

@@ -6,24 +6,13 @@ use super::super::draft::{Target, slug};
 use super::super::tree::{Node, Value};
 use super::super::variables::{Text, looks_secret, shown};
 use super::deployments::{Deployment, Deployments};
+use super::groups::{Group, groups};
 use super::settings::Settings;
-
-/// Deployments that are called by one name.
-struct Group<'d, 'n> {
-    name: &'n str,
-    deployments: Vec<&'d Deployment<'n>>,
-}
-
-impl Group<'_, '_> {
-    fn targets(&self) -> Vec<String> {
-        self.deployments.iter().map(|deployment| deployment.target.clone()).collect()
-    }
-}
 
 /// Adds every route.
 pub(super) fn read<'n>(deployments: &Deployments<'n>, settings: &Settings<'n>, importing: &mut Importing<'_>) {
-    let Deployments { kept: deployments, lost } = deployments;
-    let groups = groups(deployments);
+    let Deployments { kept, lost } = deployments;
+    let groups = groups(kept);
     let mut chains: Vec<(&str, Vec<String>)> = groups.iter().map(|group| (group.name, group.targets())).collect();
     for (from, to) in &settings.fallbacks {
         let names = if *from == "*" { chains.iter().map(|(name, _)| *name).collect() } else { vec![*from] };
@@ -36,42 +25,13 @@ pub(super) fn read<'n>(deployments: &Deployments<'n>, settings: &Settings<'n>, i
     let without: Vec<&str> = everybody.into_iter().filter(|name| !has_any(name)).collect();
     take_over(settings.default_fallbacks, &without, &groups, settings, &mut chains, importing);
     for (group, (_, chain)) in groups.iter().zip(&chains) {
-        add(group, chain, importing);
+        add(group, chain, settings, importing);
     }
     unknown_names(settings, &groups, importing);
     for (name, node, line) in lost {
         lose(name, node, *line, importing);
     }
     aliases(settings, &groups, &chains, importing);
-}
-
-fn groups<'d, 'n>(deployments: &'d [Deployment<'n>]) -> Vec<Group<'d, 'n>> {
-    let mut groups: Vec<Group<'d, 'n>> = Vec::new();
-    for deployment in deployments {
-        match groups.iter_mut().find(|group| group.name == deployment.group) {
-            Some(group) => group.deployments.push(deployment),
-            None => groups.push(Group { name: deployment.group, deployments: vec![deployment] }),
-        }
-    }
-    for group in &mut groups {
-        let measure = measure(&group.deployments);
-        let by_order = |a: &&Deployment<'_>, b: &&Deployment<'_>| {
-            a.order.total_cmp(&b.order).then(share(b, measure).total_cmp(&share(a, measure)))
-        };
-        group.deployments.sort_by(by_order);
-    }
-    groups
-}
-
-/// What LiteLLM's `simple-shuffle` spreads the requests of a group by: the first of `weight`, `rpm` and `tpm` that any
-/// deployment has.
-fn measure(deployments: &[&Deployment<'_>]) -> Option<usize> {
-    (0..3).find(|measure| deployments.iter().any(|deployment| deployment.weights[*measure].is_some()))
-}
-
-/// A deployment's part by that measure. Where others have one and it has none, it gets nothing while they are well.
-fn share(deployment: &Deployment<'_>, measure: Option<usize>) -> f64 {
-    measure.map_or(1.0, |measure| deployment.weights[measure].unwrap_or(0.0))
 }
 
 /// Adds the targets of the groups in `to` to the chains of `names`.
@@ -153,43 +113,67 @@ fn star<'n>(pattern: &str, name: &'n str) -> Option<&'n str> {
     name.strip_prefix(before)?.strip_suffix(after)
 }
 
-fn add(group: &Group<'_, '_>, chain: &[String], importing: &mut Importing<'_>) {
+fn add(group: &Group<'_, '_>, chain: &[String], settings: &Settings<'_>, importing: &mut Importing<'_>) {
     let name = group.name;
-    let n_deployments = group.deployments.len();
     let Some((target, fallback)) = chain.split_first() else { return };
-    let n_different = group.targets().iter().collect::<std::collections::BTreeSet<_>>().len();
-    if let Some(route) = importing.draft.route(name, target.clone(), fallback.to_vec())
-        && n_different > 1
-    {
-        route.comment(format!(
-            "LiteLLM spreads requests over {n_different} deployments; here the first serves and the others take over when it fails."
-        ));
-    }
-    let ledger = &mut importing.ledger;
-    for (idx, deployment) in group.deployments.iter().enumerate() {
-        let is_first = deployment.target == *target;
-        match (idx, is_first) {
-            (0, _) => ledger.mapped(deployment.name, format!("routes.{name}")),
-            (_, true) => {
-                ledger.mapped_but(deployment.name, format!("routes.{name}"), "the same target as another deployment's")
-            }
-            (_, false) => {
-                let note = "it takes over when those before it fail; LiteLLM spreads requests over all of the group";
-                ledger.mapped_but(deployment.name, format!("routes.{name}.fallback"), note);
-            }
+    let others: Vec<&String> =
+        group.deployments.iter().map(|deployment| &deployment.target).filter(|other| *other != target).collect();
+    let is_spread = !others.is_empty()
+        && group.deployments.iter().all(|deployment| deployment.order.total_cmp(&group.deployments[0].order).is_eq());
+    if let Some(route) = importing.draft.route(name, target.clone(), fallback.to_vec()) {
+        route.value.max_attempts = settings.max_attempts;
+        if is_spread {
+            route.comment("LiteLLM spreads requests over all deployments; those that are no replicas of the first take over when it fails.");
         }
-        for node in &deployment.spreads {
-            let is_order = node.path.ends_with(".order");
-            match (n_deployments, is_order) {
-                (1, _) => ledger
-                    .harmless(node, "it spreads requests over the deployments of a group, and this is the only one"),
-                (_, true) => ledger.mapped(node, format!("routes.{name}")),
-                (_, false) => ledger.unsupported(
-                    node,
-                    "a route's first target serves alone; only the order of the targets follows from it",
-                    "put what spreads requests in front of the deployments, or give each a route",
-                ),
+    }
+    for (idx, deployment) in group.deployments.iter().enumerate() {
+        settle(deployment, (idx, group.deployments.len()), target, importing);
+    }
+}
+
+/// What became of a deployment's name, and of what its requests are spread by.
+fn settle(
+    deployment: &Deployment<'_>,
+    (idx, n_deployments): (usize, usize),
+    target: &str,
+    importing: &mut Importing<'_>,
+) {
+    let ledger = &mut importing.ledger;
+    let (name, is_together) = (deployment.group, deployment.target == target);
+    match (idx, is_together, deployment.n_replicas) {
+        (0, ..) => ledger.mapped(deployment.name, format!("routes.{name}")),
+        (_, true, 0) => {
+            ledger.mapped_but(deployment.name, format!("routes.{name}"), "the same target as another deployment's")
+        }
+        (_, true, _) => {
+            let note = "a replica: requests go to the less loaded of two, a conversation to the one that had it; LiteLLM draws one";
+            ledger.mapped_but(deployment.name, format!("targets.{target}.replicas"), note);
+        }
+        (_, false, _) => {
+            let note =
+                "it takes over when those before it fail; it is no replica, for it differs in more than who answers";
+            ledger.mapped_but(deployment.name, format!("routes.{name}.fallback"), note);
+        }
+    }
+    for node in &deployment.spreads {
+        let is_order = node.path.ends_with(".order");
+        match (n_deployments, is_order, is_together && deployment.n_replicas > 0) {
+            (1, ..) => {
+                ledger.harmless(node, "it spreads requests over the deployments of a group, and this is the only one")
             }
+            (_, true, _) => ledger.mapped(node, format!("routes.{name}")),
+            (_, false, true) => {
+                ledger.mapped_but(
+                    node,
+                    format!("targets.{target}.replicas"),
+                    "requests are spread by load, whatever the weights",
+                );
+            }
+            (_, false, false) => ledger.unsupported(
+                node,
+                "requests are spread over replicas of one target only; of the others the first serves",
+                "give each a route, or make them differ in nothing but who answers",
+            ),
         }
     }
 }
@@ -218,6 +202,7 @@ fn unknown_names(settings: &Settings<'_>, groups: &[Group<'_, '_>], importing: &
     if let Some((target, fallback)) = targets.split_first()
         && let Some(route) = importing.draft.route("*", target.clone(), fallback.to_vec())
     {
+        route.value.max_attempts = settings.max_attempts;
         route.comment("LiteLLM sends names that nobody has to its default fallbacks.");
     }
 }
@@ -248,6 +233,7 @@ fn aliases(
         match chain.as_deref().and_then(<[String]>::split_first) {
             Some((target, fallback)) => {
                 if let Some(route) = importing.draft.route(alias, target.clone(), fallback.to_vec()) {
+                    route.value.max_attempts = settings.max_attempts;
                     route.comment("another name in LiteLLM");
                     importing.ledger.mapped(at, format!("routes.{alias}"));
                 } else {

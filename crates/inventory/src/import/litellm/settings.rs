@@ -16,6 +16,8 @@ pub(super) struct Settings<'n> {
     pub timeout: Option<Duration>,
     /// How long a stream may be silent.
     pub stream_timeout: Option<Duration>,
+    /// Calls to one target for one request, the first included.
+    pub max_attempts: Option<u64>,
     /// Other names of groups.
     pub aliases: Vec<(&'n str, &'n Node)>,
     /// Groups and who takes over from them; `*` is any group.
@@ -47,6 +49,8 @@ fn setting<'n>(key: &str, node: &'n Node, settings: &mut Settings<'n>, importing
         // Router settings are read last: they win.
         "request_timeout" | "timeout" => settings.timeout = timeout(node, importing).or(settings.timeout),
         "stream_timeout" => settings.stream_timeout = timeout(node, importing).or(settings.stream_timeout),
+        "num_retries" | "max_retries" => settings.max_attempts = retries(node, importing).or(settings.max_attempts),
+        "max_parallel_requests" => key_concurrency(node, importing),
         "model_group_alias" => settings.aliases.extend(node.entries().iter().map(|(name, node)| (name.as_str(), node))),
         "fallbacks" => {
             for (group, node) in node.items().iter().flat_map(Node::entries) {
@@ -74,6 +78,28 @@ fn timeout(node: &Node, importing: &mut Importing<'_>) -> Option<Duration> {
         }
     }
     timeout
+}
+
+/// What is not the same about retries.
+pub(super) const BUDGET: &str = "retries share the provider's `retry_budget`";
+
+fn retries(node: &Node, importing: &mut Importing<'_>) -> Option<u64> {
+    let attempts = node.attempts();
+    match attempts {
+        Some(_) => importing.ledger.mapped_but(node, "routes.*.retries.max_attempts", BUDGET),
+        None => importing.ledger.unsupported(node, "not a number of retries", "write `routes.*.retries.max_attempts`"),
+    }
+    attempts
+}
+
+fn key_concurrency(node: &Node, importing: &mut Importing<'_>) {
+    match node.count() {
+        Some(n) => {
+            importing.draft.key_concurrency = Some(n);
+            importing.ledger.mapped_but(node, "auth.key_limits.concurrency", "of keys that say none themselves");
+        }
+        None => importing.ledger.unsupported(node, "not a number of requests", "write `auth.key_limits.concurrency`"),
+    }
 }
 
 /// A positive number of seconds, rounded to milliseconds; `None` for what Crossfade's config would refuse.

@@ -29,11 +29,10 @@ const MANAGEMENT: &str = "LiteLLM's management API and pages";
 const CLOUD: &str =
     "credentials and addresses of a cloud whose requests are signed, which no dialect of Crossfade does";
 const CLOUD_HINT: &str = "put an OpenAI-compatible endpoint in front of it";
-const PRICE: &str = "prices are not part of a target";
-const PRICE_HINT: &str = "keep them with the price rows that the cost reports read";
-const RETRY: &str =
-    "Crossfade tries each target of a route once and then the next; how often is not counted in attempts";
-const RETRY_HINT: &str = "give the route more fallbacks";
+const PRICE: &str = "a price of another kind than those per token";
+const PRICE_HINT: &str = "write it into the target's `price`, see prices.md";
+const RETRY: &str = "how often a call is made again does not depend on how it failed";
+const RETRY_HINT: &str = "write `retries` into the route, the target or the provider";
 
 /// The top of the file.
 pub(in crate::import) const TOP: &[Rule] = &[
@@ -92,20 +91,17 @@ pub(super) const PARAMS: &[Rule] = &[
     mapped("api_version", "`providers.*.api_version`, of Azure"),
     mapped("timeout", "`providers.*.timeouts.total`, and the others unless `stream_timeout` is set"),
     mapped("stream_timeout", "`providers.*.timeouts.first_token` and `inter_token`"),
-    mapped("max_parallel_requests", "`providers.*.max_connections`; what is beyond it is refused, not kept waiting"),
-    mapped("weight", "the order of the route's targets"),
+    mapped("max_parallel_requests", "`targets.*.max_concurrency` and `queue`"),
+    mapped("weight", "`targets.*.replicas`, spread by load; or the order of the route's targets"),
     mapped("order", "the order of the route's targets"),
-    mapped(
-        "rpm",
-        "the order of the route's targets: LiteLLM spreads requests by it, and does not limit them unless asked to",
-    ),
-    mapped("tpm", "the order of the route's targets, as `rpm`"),
+    mapped("rpm", "as `weight`: LiteLLM spreads requests by it, and does not limit them unless asked to"),
+    mapped("tpm", "as `rpm`"),
     mapped("tags", "unsupported if `enable_tag_filtering` is on, else harmless"),
     mapped("drop_params", "unsupported, as `litellm_settings.drop_params`"),
     mapped("extra_body", "`targets.*.parameters.default`, field by field"),
     mapped("stream", "harmless: the caller says whether it wants a stream"),
-    unsupported("max_retries", RETRY, RETRY_HINT),
-    unsupported("num_retries", RETRY, RETRY_HINT),
+    mapped("max_retries", "`targets.*.retries.max_attempts`: one more than the retries"),
+    mapped("num_retries", "as `max_retries`"),
     unsupported(
         "organization",
         "a provider has no headers of its own",
@@ -161,6 +157,10 @@ pub(super) const PARAMS: &[Rule] = &[
     unsupported("gcs_bucket_name", CLOUD, CLOUD_HINT),
     unsupported("bucket_name", CLOUD, CLOUD_HINT),
     unsupported("mock_response", "no provider is called for it", "use a provider with `dialect: simulated`"),
+    mapped("input_cost_per_token", "`targets.*.price.rates.input`, for a million"),
+    mapped("output_cost_per_token", "`targets.*.price.rates.output`"),
+    mapped("cache_read_input_token_cost", "`targets.*.price.rates.cached`"),
+    mapped("cache_creation_input_token_cost", "`targets.*.price.rates.cache_write`"),
     unsupported("input_cost_per_*", PRICE, PRICE_HINT),
     unsupported("output_cost_per_*", PRICE, PRICE_HINT),
     unsupported("cache_read_input_token_cost*", PRICE, PRICE_HINT),
@@ -261,6 +261,10 @@ pub(super) const INFO: &[Rule] = &[
         "LiteLLM picks a model by what users answer",
         "write a rollout: it moves traffic on evidence",
     ),
+    mapped("input_cost_per_token", "`targets.*.price.rates.input`, for a million"),
+    mapped("output_cost_per_token", "`targets.*.price.rates.output`"),
+    mapped("cache_read_input_token_cost", "`targets.*.price.rates.cached`"),
+    mapped("cache_creation_input_token_cost", "`targets.*.price.rates.cache_write`"),
     unsupported("input_cost_per_*", PRICE, PRICE_HINT),
     unsupported("output_cost_per_*", PRICE, PRICE_HINT),
     unsupported("cache_*_token_cost", PRICE, PRICE_HINT),
@@ -285,7 +289,7 @@ pub(super) const LITELLM: &[Rule] = &[
         "answers are not cached",
         "nothing to do but to expect the provider to be asked every time",
     ),
-    unsupported("num_retries", RETRY, RETRY_HINT),
+    mapped("num_retries", "`routes.*.retries.max_attempts`: one more than the retries"),
     unsupported("max_budget", KEYS, KEYS_HINT),
     unsupported("budget_duration", KEYS, KEYS_HINT),
     unsupported("default_team_settings", KEYS, KEYS_HINT),
@@ -365,8 +369,8 @@ pub(super) const ROUTER: &[Rule] = &[
     mapped("model_group_alias", "another route to the same targets"),
     mapped("routing_strategy", "`simple-shuffle` is LiteLLM's default and harmless, every other unsupported"),
     mapped("enable_tag_filtering", "unsupported unless it is off"),
-    unsupported("num_retries", RETRY, RETRY_HINT),
-    unsupported("max_retries", RETRY, RETRY_HINT),
+    mapped("num_retries", "`routes.*.retries.max_attempts`: one more than the retries"),
+    mapped("max_retries", "as `num_retries`"),
     unsupported("retry_policy", RETRY, RETRY_HINT),
     unsupported("model_group_retry_policy", RETRY, RETRY_HINT),
     harmless("retry_after", "what a provider says in `retry-after` counts"),
@@ -441,7 +445,7 @@ pub(super) const GENERAL: &[Rule] = &[
         "Crossfade exports no traces",
         "scrape its Prometheus metrics, and correlate by `x-crossfade-exchange-id`",
     ),
-    unsupported("max_parallel_requests", KEYS, KEYS_HINT),
+    mapped("max_parallel_requests", "`auth.key_limits.concurrency`"),
     unsupported(
         "global_max_parallel_requests",
         "requests are bounded per provider and per connection",
@@ -511,4 +515,12 @@ pub(super) const GENERAL: &[Rule] = &[
         "dangerously_permit_weak_or_unset_master_key",
         "Crossfade refuses to listen beyond loopback without authentication",
     ),
+];
+
+/// Prices per token, and the meter of a price row that each is for.
+pub(super) const RATES: &[(&str, &str)] = &[
+    ("input_cost_per_token", "input"),
+    ("output_cost_per_token", "output"),
+    ("cache_read_input_token_cost", "cached"),
+    ("cache_creation_input_token_cost", "cache_write"),
 ];

@@ -34,7 +34,9 @@ pub(super) fn read<'n>(
                 importing.ledger.rest(at, &reason);
             }
             // Weight and name are decided by the group it is in.
-            for (_, node) in node.entries().iter().filter(|(key, _)| key != "weight" && key != "name") {
+            for (_, node) in
+                node.entries().iter().filter(|(key, _)| !["weight", "name", "retry"].contains(&key.as_str()))
+            {
                 importing.ledger.rest(node, if is_whole { &reason } else { &part });
             }
             None
@@ -128,13 +130,13 @@ fn target<'n>(
         api_key,
         class: who.vendor.reach.class(),
         timeouts: Timeouts { total, ..Timeouts::default() },
-        max_connections: None,
     };
     let provider = importing.draft.provider(&called, provider);
     if let (Some(note), Some(provider)) = (who.guessed, importing.draft.provider_mut(&provider)) {
         provider.comment(note);
     }
     let mut target = Target::new(provider.clone(), Text::literal(name.clone()));
+    target.max_attempts = inherited.retry.and_then(|retry| retry.get("attempts")).and_then(Node::attempts);
     for params in &inherited.override_params {
         parameters(params, &mut target, importing);
     }

@@ -33,11 +33,7 @@ pub(super) const CONFIG: &[Rule] = &[
     mapped("weight", "unsupported below `loadbalance`, else harmless"),
     mapped("name", "the target's name"),
     mapped("forward_headers", "unsupported: only two headers of a caller's may reach a provider"),
-    unsupported(
-        "retry",
-        "Crossfade tries each target of a route once and then the next; how often is not counted in attempts",
-        "give the route more fallbacks",
-    ),
+    mapped("retry", "`targets.*.retries.max_attempts`: one more than the retries"),
     unsupported("cache", "answers are not cached", "nothing to do but to expect the provider to be asked every time"),
     unsupported(
         "on_status_codes",
@@ -72,8 +68,8 @@ pub(super) const CONFIG: &[Rule] = &[
     ),
     unsupported(
         "model_pricing_config",
-        "prices are not part of a target",
-        "keep them with the price rows that the cost reports read",
+        "a price in a form of Portkey's own",
+        "write it into the target's `price`, see prices.md",
     ),
     harmless("azure_model_name", "a note for Portkey's prices"),
     harmless("metadata", "labels of Portkey's logs; a caller's own `metadata` passes"),

@@ -1,7 +1,9 @@
 //! `[models]` and `[embedding_models]`: each becomes a route to its providers in their order.
 
+use std::collections::BTreeMap;
+
 use super::super::Importing;
-use super::super::draft::{Target, slug};
+use super::super::draft::{Price, Target, slug};
 use super::super::ledger::Outcome;
 use super::super::rules;
 use super::super::tree::Node;
@@ -31,6 +33,8 @@ pub(super) struct Call {
     pub set: Vec<(String, String)>,
     /// Top-level fields it removes.
     pub remove: Vec<String>,
+    /// What it costs.
+    pub price: Option<Price>,
 }
 
 /// Reads both sections.
@@ -96,7 +100,43 @@ fn call<'n>(
     let own = Limits::of(&provider.timeouts);
     provider.timeouts = provider::timeouts(own.and(shared), context);
     let (set, remove) = functions::extra_body(node, importing);
-    Ok(Call { provider, name: answers.name, model: answers.model, set, remove })
+    let price = price(node, importing);
+    Ok(Call { provider, name: answers.name, model: answers.model, set, remove, price })
+}
+
+/// The meter that a pointer into an answer's usage is about.
+fn meter(pointer: &str) -> Option<&'static str> {
+    match pointer {
+        "/usage/prompt_tokens" | "/usage/input_tokens" => Some("input"),
+        "/usage/completion_tokens" | "/usage/output_tokens" => Some("output"),
+        _ => None,
+    }
+}
+
+/// `cost`, when it is one per token of what goes in and out.
+fn price(node: &Node, importing: &mut Importing<'_>) -> Option<Price> {
+    let cost = node.get("cost")?;
+    let mut rates: BTreeMap<&'static str, String> = BTreeMap::new();
+    for item in cost.items() {
+        let pointer = ["pointer", "pointer_nonstreaming"].iter().find_map(|key| item.get(key)?.text());
+        let rate = item.get("cost_per_million").and_then(Node::word);
+        // A discount on what is within the input is no price of its own.
+        let rate = rate.filter(|rate| rate.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+        match (pointer.and_then(meter), rate) {
+            (Some(meter), Some(rate)) if !rates.contains_key(meter) => {
+                rates.insert(meter, rate.to_owned());
+                importing.ledger.mapped(item, format!("targets.*.price.rates.{meter}"));
+            }
+            _ => {
+                let (why, hint) = (
+                    "only prices of tokens that go in and out are taken over",
+                    "write it into the target's `price`, see prices.md",
+                );
+                importing.ledger.rest(item, &Outcome::Unsupported { why: why.into(), hint: hint.into() });
+            }
+        }
+    }
+    (!rates.is_empty()).then(|| Price { rates, source: importing.file.clone(), checked: importing.today.clone() })
 }
 
 fn lose(node: &Node, at: &Node, importing: &mut Importing<'_>) {
@@ -118,6 +158,7 @@ pub(super) fn target(
     let mut target = Target::new(provider, call.model.clone());
     target.set.extend(call.set.iter().cloned());
     target.remove.clone_from(&call.remove);
+    target.price.clone_from(&call.price);
     change(&mut target);
     importing.draft.target(&slug(wanted), target)
 }

@@ -201,7 +201,6 @@ pub(super) fn read<'n>(
         api_key,
         class: vendor.reach.class(),
         timeouts: timeouts(limits, context),
-        max_connections: None,
     };
     Ok(Answers { provider, name: called, model: Text::literal(name) })
 }
@@ -232,7 +231,6 @@ pub(super) fn shorthand(kind: &str, model: &str, context: &Context, importing: &
         api_key,
         class: vendor.reach.class(),
         timeouts: timeouts(Limits::default(), context),
-        max_connections: None,
     };
     Some(Answers { provider, name: vendor.name.to_owned(), model: Text::literal(model) })
 }

@@ -17,11 +17,8 @@ const OWN_STORE: &str = "TensorZero's own databases; Crossfade keeps its record 
 const KEYS_HINT: &str = "make keys with `crossfade keys create`";
 const HEADERS: &str = "a provider has no headers of its own";
 const HEADERS_HINT: &str = "let a proxy in front of the provider add them";
-const PRICE: &str = "prices are not part of a target";
-const PRICE_HINT: &str = "keep them with the price rows that the cost reports read";
-const RETRY: &str =
-    "Crossfade tries each target of a route once and then the next; how often is not counted in attempts";
-const RETRY_HINT: &str = "give the route more fallbacks";
+const PRICE: &str = "a price of another kind than those per token";
+const PRICE_HINT: &str = "write it into the target's `price`, see prices.md";
 const TEMPLATES: &str = "Crossfade fills in no templates, so nothing is checked before";
 const TEMPLATES_HINT: &str = "check what goes into a prompt in the application";
 const EVALS: &str = "TensorZero's own evaluations";
@@ -102,7 +99,7 @@ pub(super) const PROVIDER: &[Rule] = &[
     mapped("timeouts", "`providers.*.timeouts`"),
     mapped("timeout_ms", "`providers.*.timeouts.total`"),
     unsupported("extra_headers", HEADERS, HEADERS_HINT),
-    unsupported("cost", PRICE, PRICE_HINT),
+    mapped("cost", "`targets.*.price.rates`, of tokens that go in and out"),
     unsupported("batch_cost", PRICE, PRICE_HINT),
     unsupported("provider_tools", "Crossfade adds no tools that run at a provider", "send them in the request"),
     unsupported("include_encrypted_reasoning", "what a provider sends is passed on", "ask for it in the request"),
@@ -162,7 +159,7 @@ pub(super) const VARIANT: &[Rule] = &[
     mapped("reasoning_effort", "`targets.*.parameters.default`"),
     mapped("service_tier", "`targets.*.parameters.default`"),
     mapped("verbosity", "`targets.*.parameters.default`"),
-    unsupported("retries", RETRY, RETRY_HINT),
+    mapped("retries", "`targets.*.retries`: one attempt more than the retries, and the longest wait"),
     unsupported("extra_headers", HEADERS, HEADERS_HINT),
     unsupported(
         "thinking_budget_tokens",

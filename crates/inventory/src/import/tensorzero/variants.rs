@@ -48,7 +48,9 @@ pub(super) fn read(
     if let Some(format) = response_format(function, node, shared, importing) {
         default.insert("response_format".to_owned(), format);
     }
+    let max_attempts = retries(node, importing);
     let change = |target: &mut Target| {
+        target.max_attempts = max_attempts;
         target.prompt.clone_from(&prompt);
         target.default.extend(default.clone());
         target.set.extend(set.iter().cloned());
@@ -71,6 +73,28 @@ pub(super) fn read(
         target.comment(format!("line {}: variant {variant}", node.place.line));
     }
     targets
+}
+
+fn retries(node: &Node, importing: &mut Importing<'_>) -> Option<u64> {
+    let retries = node.get("retries")?;
+    let count = retries.get("num_retries")?;
+    let attempts = count.attempts();
+    match attempts {
+        Some(_) => importing.ledger.mapped_but(
+            count,
+            "targets.*.retries.max_attempts",
+            "retries share the provider's `retry_budget`",
+        ),
+        None => {
+            importing.ledger.unsupported(count, "not a number of retries", "write `targets.*.retries.max_attempts`")
+        }
+    }
+    if let Some(delay) = retries.get("max_delay_s") {
+        importing
+            .ledger
+            .harmless(delay, "Crossfade's waits are at most 4 s, and what a provider says in `retry-after` counts");
+    }
+    attempts
 }
 
 type Refused<'n> = (&'n Node, String, String);
@@ -107,6 +131,7 @@ fn calls<'n>(
         model: answers.model,
         set: Vec::new(),
         remove: Vec::new(),
+        price: None,
     }])
 }
 

@@ -304,9 +304,9 @@ fn holds(source: Source, root: Node) -> Result<(), TestCaseError> {
     let Ok(tree) = Tree::new(root) else { return Ok(()) };
     let contested = contested(source, &tree);
     prop_assert!(contested.is_empty(), "decided twice: {contested:?}");
-    let mut importing = Importing::new(&tree);
+    let mut importing = Importing::new(&tree, &beside("random"));
     importing.read(source, &beside("random"));
-    let imported = importing.finish(source, "random");
+    let imported = importing.finish(source);
     prop_assert_eq!(imported.keys.len(), tree.leaves.len());
     let said = serde_json::to_string(&imported).unwrap();
     prop_assert!(!said.contains(CANARY), "{said}");
