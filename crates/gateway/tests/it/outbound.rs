@@ -186,78 +186,32 @@ fn is_a_path_of(name: &str, path: &str) -> bool {
     }
 }
 
-/// A request as a script kiddie, a fuzzer or a confused proxy would write it.
-fn requests(lures: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
-    let lure = prop::sample::select(lures);
-    let header = prop::sample::select(vec![
-        "x-forwarded-host",
-        "x-original-url",
-        "x-rewrite-url",
-        "x-host",
-        "forwarded",
-        "via",
-        "api-base",
-        "x-api-base",
-        "x-base-url",
-        "x-portkey-custom-host",
-        "x-portkey-forward-headers",
-        "x-portkey-provider",
-        "x-litellm-api-base",
-        "helicone-target-url",
-        "openai-organization",
-        "openai-base-url",
-        "x-upstream",
-        "x-target",
-        "x-crossfade-target",
-        "proxy-authorization",
-        "cookie",
-        "x-goog-api-key",
-        "ocp-apim-subscription-key",
-        "anthropic-beta",
-        "openai-beta",
-        "idempotency-key",
-        "x-client-request-id",
-        "referer",
-        "origin",
-        "x-stainless-helper-method",
-        "connection",
-        "te",
-    ]);
-    let field = prop::sample::select(vec![
-        "api_base",
-        "base_url",
-        "api_key",
-        "apiKey",
-        "api_version",
-        "url",
-        "host",
-        "provider",
-        "custom_llm_provider",
-        "organization",
-        "extra_headers",
-        "headers",
-        "extra_body",
-        "litellm_params",
-        "azure_endpoint",
-        "deployment_id",
-        "resourceName",
-        "aws_bedrock_runtime_endpoint",
-        "vertex_credentials",
-        "fallbacks",
-        "mock_response",
-        "webhook_url",
-    ]);
-    let model = prop_oneof![
-        3 => prop::sample::select(vec!["gpt-4o", "any-x", "azure-x", "claude-x", "nope", ""]).prop_map(str::to_owned),
-        5 => ("(gpt-4o|any-|azure-|claude-)", lure.clone()).prop_map(|(before, lure)| format!("{before}{lure}")),
-        2 => "(any|azure|claude)-[ -~]{0,12}",
-        1 => "azure-(\\.\\.|\\.|%2e%2e|%2f|\\?|#|;|\\\\|\u{e9}|\u{2215}){1,4}",
-    ];
-    let path = prop_oneof![
+/// Headers that some gateway, proxy or server takes an address or a credential from.
+const HEADERS: &str = "
+    x-forwarded-host x-original-url x-rewrite-url x-host forwarded via api-base x-api-base x-base-url
+    x-portkey-custom-host x-portkey-forward-headers x-portkey-provider x-litellm-api-base helicone-target-url
+    openai-organization openai-base-url x-upstream x-target x-crossfade-target proxy-authorization cookie
+    x-goog-api-key ocp-apim-subscription-key anthropic-beta openai-beta idempotency-key x-client-request-id referer
+    origin x-stainless-helper-method connection te
+";
+
+/// Fields that some gateway or client library takes one from.
+const FIELDS: &str = "
+    api_base base_url api_key apiKey api_version url host provider custom_llm_provider organization extra_headers
+    headers extra_body litellm_params azure_endpoint deployment_id resourceName aws_bedrock_runtime_endpoint
+    vertex_credentials fallbacks mock_response webhook_url
+";
+
+/// Where it is sent: to what there is, and to what somebody hopes there is.
+fn paths(
+    model: impl Strategy<Value = String>,
+    lure: impl Strategy<Value = String> + Clone,
+) -> impl Strategy<Value = String> {
+    prop_oneof![
         6 => Just("/v1/chat/completions".to_owned()),
         2 => Just("/v1/embeddings".to_owned()),
         2 => Just("/v1/messages".to_owned()),
-        2 => model.clone().prop_map(|model| {
+        2 => model.prop_map(|model| {
             let model: String = model.chars().filter(|c| c.is_ascii_graphic() && *c != '/').collect();
             format!("/openai/deployments/{model}/chat/completions")
         }),
@@ -268,7 +222,21 @@ fn requests(lures: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
             "/v1/proxy/chat/completions", "/v1/chat/completions/..;/files", "/v1/%63hat/completions", "//v1/chat/completions",
             "/v1/chat%2fcompletions", "/v1/files/..", "/v1/files/%2e%2e/x", "/v1/../v1/chat/completions", "/openai/deployments/..%2f..%2fx/chat/completions",
         ]).prop_map(str::to_owned),
+    ]
+}
+
+/// A request as a script kiddie, a fuzzer or a confused proxy would write it.
+fn requests(lures: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
+    let lure = prop::sample::select(lures);
+    let header = prop::sample::select(HEADERS.split_whitespace().collect::<Vec<_>>());
+    let field = prop::sample::select(FIELDS.split_whitespace().collect::<Vec<_>>());
+    let model = prop_oneof![
+        3 => prop::sample::select(vec!["gpt-4o", "any-x", "azure-x", "claude-x", "nope", ""]).prop_map(str::to_owned),
+        5 => ("(gpt-4o|any-|azure-|claude-)", lure.clone()).prop_map(|(before, lure)| format!("{before}{lure}")),
+        2 => "(any|azure|claude)-[ -~]{0,12}",
+        1 => "azure-(\\.\\.|\\.|%2e%2e|%2f|\\?|#|;|\\\\|\u{e9}|\u{2215}){1,4}",
     ];
+    let path = paths(model.clone(), lure.clone());
     let query = prop::option::of(
         (field.clone(), lure.clone()).prop_map(|(name, lure)| format!("{name}={}", lure.replace(' ', "+"))),
     );
