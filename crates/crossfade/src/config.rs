@@ -133,6 +133,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let record = process::record(&root);
     let workers = process::workers(&root);
     let limits = process::limits(&root);
+    let keeping = process::keeping(&root);
     let drain = process::drain(&root);
     let providers = providers::read(&root);
     let prompts = targets::prompts(&root);
@@ -158,6 +159,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         auth,
         tenants,
         prices,
+        keeping,
         limits,
         drain,
     });

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use console::Admin;
 use gateway::control::{Controller, ControllerParts};
 use gateway::live::{LiveRollout, LiveTable};
+use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
@@ -84,6 +85,7 @@ impl Running {
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
+            recall: Arc::new(Recall::new(Some(config.store.clone()))),
             lanes: Arc::clone(&lanes),
             providers: Arc::clone(&providers),
         };

@@ -67,6 +67,10 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     if !caller.request.endpoint.is_evidence() {
         return None;
     }
+    // A conversation that only a provider knows stays with the route's target.
+    if caller.request.goes_on_elsewhere() {
+        return None;
+    }
     let live = table.for_route(&route.name).filter(|live| snapshot.covers(&live.identity))?;
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
@@ -151,10 +155,18 @@ fn tenant<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
 
 /// The principal and the messages up to the first user message: what stays the same while a conversation grows.
 fn prefix<'a>(caller: &'a Caller<'_>) -> Option<(Key<'a>, UnitSource)> {
+    if let Some(kept) = &caller.request.kept {
+        return Some((Key::Hash(kept.conversation), UnitSource::Prefix));
+    }
     let prefix = caller.request.conversation_prefix()?;
+    Some((Key::Hash(prefix_hash(caller.principal.id(), prefix)), UnitSource::Prefix))
+}
+
+/// The key of a conversation that begins with `prefix`.
+pub(crate) fn prefix_hash(principal: Option<&str>, prefix: &[u8]) -> [u8; 16] {
     let mut hash = Xxh3::new();
-    hash.update(caller.principal.id().unwrap_or_default().as_bytes());
+    hash.update(principal.unwrap_or_default().as_bytes());
     hash.update(b"\x1f");
     hash.update(prefix);
-    Some((Key::Hash(hash.digest128().to_be_bytes()), UnitSource::Prefix))
+    hash.digest128().to_be_bytes()
 }

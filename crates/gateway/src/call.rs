@@ -79,11 +79,11 @@ pub(crate) struct Heard {
 pub(crate) fn hear(
     upstream: &mut Upstream,
     translator: &mut Option<Translator>,
-    event: Event,
-) -> Result<Heard, Failure> {
-    let facts = upstream.look(&event)?;
-    let said = translator.as_mut().map(|translator| translator.event(&event)).transpose()?;
-    Ok(Heard { event, facts, said })
+    event: &Event,
+) -> Result<(ChunkFacts, Option<Bytes>), Failure> {
+    let facts = upstream.look(event)?;
+    let said = translator.as_mut().map(|translator| translator.event(event)).transpose()?;
+    Ok((facts, said))
 }
 
 /// Why there is no answer.

@@ -28,6 +28,7 @@ mod parse;
 mod paths;
 mod pipeline;
 pub mod prices;
+pub mod recall;
 mod record;
 mod refuse;
 mod relay;

@@ -20,6 +20,7 @@ use crate::asked::Beside;
 use crate::hints::Hints;
 use crate::memory::{Bodies, Held};
 use crate::paths::{Asked, percent_decoded};
+use crate::recall::Kept;
 use crate::snapshot::Limits;
 
 /// A request that could be read.
@@ -34,6 +35,8 @@ pub(crate) struct Parsed {
     pub(crate) boundary: Option<String>,
     /// What travels beside the body.
     pub(crate) beside: Beside,
+    /// The conversation it goes on from, when that is known here.
+    pub(crate) kept: Option<Arc<Kept>>,
     /// What its headers say of its caller.
     caller: Hints,
     /// The body counts as long as the request is kept, by the live side or by the shadow.
@@ -57,9 +60,15 @@ impl Parsed {
             view,
             boundary: None,
             beside: Beside::default(),
+            kept: None,
             caller: Hints::default(),
             _held: held,
         })
+    }
+
+    /// Whether it goes on from a response that only a provider knows.
+    pub(crate) fn goes_on_elsewhere(&self) -> bool {
+        self.view.previous_response_id.is_some() && self.kept.is_none()
     }
 
     /// Whether it makes, changes or removes something that a provider keeps: done twice, it is not done once.
@@ -150,7 +159,7 @@ pub(crate) async fn read(
     if let (Some(form), Some(_)) = (form, &boundary) {
         beside.is_form(form);
     }
-    Ok(Parsed { endpoint, body, view, boundary, beside, caller: Hints::read(&head.headers), _held: held })
+    Ok(Parsed { endpoint, body, view, boundary, beside, kept: None, caller: Hints::read(&head.headers), _held: held })
 }
 
 /// Whether the body may be a form with files in it.

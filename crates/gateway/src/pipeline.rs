@@ -13,6 +13,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::messages;
 use wire::openai::{Refusal, model_entry, models_list};
+use wire::record::Endpoint;
 
 use crate::assign::Caller;
 use crate::authenticate::Principal;
@@ -25,7 +26,7 @@ use crate::refuse::Manner;
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
-use crate::{admit, allowance, assign, authenticate, call, parse, record, refuse, relay, resolve};
+use crate::{admit, allowance, assign, authenticate, call, parse, recall, record, refuse, relay, resolve};
 
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(
@@ -94,7 +95,13 @@ async fn answer(
     (head, body): (&Parts, Incoming),
 ) -> Response<Body> {
     match place {
-        Place::Exchange(asked) => exchange(worker, asked, principal, (head, body)).await,
+        Place::Exchange(asked) => match recall::is_ours(asked.below) {
+            Some(ours) if asked.endpoint == Endpoint::StoredResponses => {
+                let kept = recall::answer(worker, &principal, ours, head).await;
+                kept.unwrap_or_else(|refusal| refused(worker, new_id(worker), &refusal))
+            }
+            _ => exchange(worker, asked, principal, (head, body)).await,
+        },
         Place::Models => {
             let prepared = worker.prepared();
             let names = callable(&prepared.snapshot).filter(|name| principal.may_call(name));
@@ -123,10 +130,14 @@ async fn exchange(
     (head, body): (&Parts, Incoming),
 ) -> Response<Body> {
     let prepared = worker.prepared();
-    let request = match parse::read(asked, head, body, &prepared.snapshot.limits, &worker.bodies).await {
-        Ok(request) => Arc::new(request),
+    let mut request = match parse::read(asked, head, body, &prepared.snapshot.limits, &worker.bodies).await {
+        Ok(request) => request,
         Err(refusal) => return unread(worker, &refusal),
     };
+    if let Err(refusal) = recall::go_on(worker, &principal, &mut request).await {
+        return refused(worker, new_id(worker), &refusal);
+    }
+    let request = Arc::new(request);
     let arrival = Arrival::now();
     let id = worker.exchange_id(arrival.unix_us);
     if let Err(failure) = admit::admit(worker) {

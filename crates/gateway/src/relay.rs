@@ -12,14 +12,15 @@ use http::{Response, StatusCode};
 use providers::ReplyBody;
 use wire::failure::{Failure, FailureKind};
 use wire::messages;
-use wire::openai::chunk::Disposition;
+use wire::openai::chunk::{ChunkFacts, Disposition};
 use wire::openai::{ErrorBody, Refusal, typed};
 use wire::record::{Endpoint, ExchangeOutcome};
 use wire::sse::{self, Event, EventKind};
 
 use crate::answer;
 use crate::body::{Body, Ending, Outlet};
-use crate::call::{Content, Dead, Heard, Open, Opened, end_attempt, hear, note};
+use crate::call::{Content, Dead, Open, Opened, end_attempt, hear, note};
+use crate::recall;
 use crate::record::{Exchange, Served, micros, on_record};
 use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
 use crate::translate::Translator;
@@ -49,7 +50,10 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
     }
     let body = match content {
         Content::Whole(bytes) => match whole(&mut exchange).await {
-            Ok(()) => Body::whole(bytes),
+            Ok(()) => {
+                recall::keep(&exchange, &bytes, &destination.target.name);
+                Body::whole(bytes)
+            }
             Err(failure) => return refuse::refusal(&Refusal::of(&failure), exchange.id),
         },
         Content::Pieces(pieces) => {
@@ -141,7 +145,7 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
     let mut frame = Frame::default();
     for heard in held {
         exchange.keep(&upstream.on_record(&heard.event.raw));
-        frame.take(heard, usage_added);
+        frame.take(&heard.event, (&heard.facts, heard.said.as_ref()), usage_added);
     }
     let mut events = rest;
     let ended = loop {
@@ -189,14 +193,13 @@ fn forward(
 ) -> Result<bool, Failure> {
     for event in events.drain(..) {
         exchange.keep(&upstream.on_record(&event.raw));
-        let (raw, kind) = (event.raw.clone(), event.kind);
-        match hear(upstream, translator, event) {
-            Ok(heard) => frame.take(heard, usage_added),
+        match hear(upstream, translator, &event) {
+            Ok((facts, said)) => frame.take(&event, (&facts, said.as_ref()), usage_added),
             Err(failure) => {
                 // The provider's own error goes out as it came; ours follows, for clients that do not know its form.
-                let is_theirs = failure.kind == FailureKind::ErrorInStream && kind == EventKind::Data;
+                let is_theirs = failure.kind == FailureKind::ErrorInStream && event.kind == EventKind::Data;
                 if is_theirs && translator.is_none() {
-                    frame.push(&raw);
+                    frame.push(&event.raw);
                 }
                 return Err(failure);
             }
@@ -238,6 +241,8 @@ async fn end(
         served.time_to_first_token = served.released.or(came);
     }
     end_attempt(&mut exchange, ended.as_ref().err());
+    let is_kept = exchange.request.endpoint == Endpoint::Responses;
+    let target = exchange.served.as_ref().filter(|_| is_kept).map(|served| served.target.clone());
     let told = match ended {
         Ok(()) => {
             read_to_end(&exchange.worker, upstream.into_body());
@@ -253,6 +258,7 @@ async fn end(
     match told {
         Ok(()) => {
             let done = std::mem::take(&mut frame.done);
+            recall::keep(&exchange, &done, target.as_deref().unwrap_or_default());
             frame.push(&done);
             Ending::Whole(frame.bytes())
         }
@@ -304,11 +310,10 @@ impl Frame {
         self.first.is_empty()
     }
 
-    fn take(&mut self, heard: Heard, usage_added: bool) {
-        let Heard { event, facts, said } = heard;
+    fn take(&mut self, event: &Event, (facts, said): (&ChunkFacts, Option<&Bytes>), usage_added: bool) {
         match said {
-            Some(said) if facts.done => return self.hold_back(&said),
-            Some(said) => return self.push(&said),
+            Some(said) if facts.done => return self.hold_back(said),
+            Some(said) => return self.push(said),
             None if facts.done => return self.hold_back(&event.raw),
             None => {}
         }

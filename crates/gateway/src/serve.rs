@@ -17,6 +17,7 @@ use crate::counters::{Counters, Totals};
 use crate::drain::Phase;
 use crate::live::LiveTable;
 use crate::memory::Bodies;
+use crate::recall::Recall;
 use crate::shadow::{self, ShadowLimits, ShadowTotals};
 use crate::snapshot::Snapshot;
 use crate::targets::{Lanes, TargetStatus};
@@ -43,6 +44,8 @@ pub struct Deps {
     pub accounts: Arc<govern::Accounts>,
     /// The limits on calls to providers, and the simulated servers.
     pub providers: Arc<providers::Shared>,
+    /// Earlier responses that callers may go on from.
+    pub recall: Arc<Recall>,
     /// Breakers, pauses and places of targets.
     pub lanes: Arc<Lanes>,
 }

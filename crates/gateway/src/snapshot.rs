@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub prices: TargetPrices,
     /// How much tenants may call, by name.
     pub tenants: BTreeMap<String, govern::limits::Limits>,
+    /// Whether responses are kept for callers to go on from.
+    pub keeping: Keeping,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.
@@ -52,6 +54,13 @@ impl Snapshot {
     #[must_use]
     pub fn covers(&self, rollout: &Identity) -> bool {
         self.rollouts.get(&rollout.name).is_none_or(|settings| settings.fingerprint == rollout.fingerprint)
+    }
+
+    /// Whether token ids that callers of `route` send mean to `target` what they mean to the route's own.
+    #[must_use]
+    pub fn reads_tokens_of(&self, route: &Route, target: &Target) -> bool {
+        let own = self.target(&route.target).map(|own| own.tokenizer());
+        route.foreign_tokens || own.is_none_or(|own| own == target.tokenizer())
     }
 
     /// The target called `name`.
@@ -76,6 +85,8 @@ pub struct Target {
     pub prompt: Option<PromptVariant>,
     /// What happens to what its dialects cannot say.
     pub translation: translate::Policy,
+    /// The name of its tokenizer; the model's when there is none. Token ids mean the same to targets with the same.
+    pub tokenizer: Option<String>,
     /// What a target that speaks Anthropic's Messages takes, when a request is translated for it.
     pub claude: Claude,
     /// Hash of everything above: a change of it starts a rollout afresh.
@@ -98,6 +109,11 @@ pub struct Calling {
 }
 
 impl Target {
+    /// What tells whether two targets read the same tokens.
+    fn tokenizer(&self) -> &str {
+        self.tokenizer.as_deref().unwrap_or(&self.model)
+    }
+
     /// The providers of all its replicas, the first one first.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<ProviderConfig>> {
         std::iter::once(&self.provider).chain(&self.calling.replicas)
@@ -165,6 +181,8 @@ pub struct Route {
     pub retries: RetryRules,
     /// What is done about answers that have not the form they were asked for.
     pub validation: Validation,
+    /// Whether token ids go to targets whose tokenizer is another than that of the route's own.
+    pub foreign_tokens: bool,
     /// The class of requests, if named.
     pub workload: Option<String>,
     /// How much all callers together may call.
@@ -186,6 +204,21 @@ pub struct Auth {
     pub required: bool,
     /// How much a key may call where it does not say so itself.
     pub key_limits: govern::limits::Limits,
+}
+
+/// Whether responses are kept for callers to go on from (`previous_response_id`, `GET /v1/responses/{id}`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeping {
+    /// Whether they are: in memory, and beyond it from the record.
+    pub keep: bool,
+    /// Bytes of conversations in memory at once.
+    pub memory: usize,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { keep: true, memory: 64 << 20 }
+    }
 }
 
 /// Size and time limits of the data listener.

@@ -303,6 +303,7 @@ mod tests {
             parameters: Parameters::default(),
             prompt: None,
             translation: Default::default(),
+            tokenizer: None,
             claude: Default::default(),
             fingerprint: fingerprint.to_owned(),
             calling: Calling { replicas: urls[1..].iter().map(|url| provider(url)).collect(), ..Calling::default() },
@@ -319,6 +320,7 @@ mod tests {
             rollouts: BTreeMap::new(),
             auth: Auth::default(),
             tenants: BTreeMap::new(),
+            keeping: Default::default(),
             limits: Limits::default(),
             drain: Drain::default(),
         }

@@ -16,7 +16,7 @@ use wire::translate::{Context, Dialect, Translated, responses};
 
 use crate::memory::Bodies;
 use crate::parse::Parsed;
-use crate::snapshot::{Limits, Target};
+use crate::snapshot::{Limits, Route, Snapshot, Target};
 
 /// From the dialect of a caller to that of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,26 +48,81 @@ pub(crate) struct Marks {
 pub(crate) fn translate(
     request: &Parsed,
     target: &Target,
-    memory: (&Limits, &Arc<Bodies>),
+    (snapshot, route, bodies): (&Snapshot, &Route, &Arc<Bodies>),
 ) -> Result<Option<Translation>, Refusal> {
+    let memory = (&snapshot.limits, bodies);
+    if request.view.has_token_arrays && !snapshot.reads_tokens_of(route, target) {
+        return Err(foreign_tokens(request.endpoint));
+    }
     let Some(from) = dialect(request.endpoint) else { return Ok(None) };
     let pairs = match (request.endpoint, way(from, &target.provider.speaks)) {
         (Endpoint::Messages, Some([])) => return without_our_thinking(request, target, memory),
+        (Endpoint::Responses, Some([])) => return going_on(request, target, memory),
         (_, Some([])) => return Ok(None),
         (Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages, Some(pairs)) => pairs,
         _ => return Err(not_spoken(request.endpoint)),
     };
     let mut steps = Vec::with_capacity(pairs.len());
     let mut changes = Vec::new();
-    let mut body = request.body.clone();
+    let mut body = match &request.kept {
+        Some(kept) => responses::prepend(&request.body, &kept.items)?,
+        None => request.body.clone(),
+    };
     for pair in pairs {
         let translated = pair.request(&body, target)?;
         changes.extend(translated.changes);
         steps.push((*pair, std::mem::replace(&mut body, translated.body)));
     }
+    // The answer repeats what the caller sent, not what was put before it.
+    if let Some((_, first)) = steps.first_mut() {
+        *first = request.body.clone();
+    }
     let endpoint = pairs.last().map_or(request.endpoint, |pair| pair.to());
     let request = request.said_as(endpoint, body, memory)?;
     Ok(Some(Translation { request, changes, steps }))
+}
+
+/// A provider that keeps responses goes on from its own by id; from another's, it is told the conversation.
+fn going_on(
+    request: &Parsed,
+    target: &Target,
+    memory: (&Limits, &Arc<Bodies>),
+) -> Result<Option<Translation>, Refusal> {
+    let Some(kept) = request.kept.as_ref().filter(|kept| kept.provider.as_ref() != Some(&target.provider.name)) else {
+        return Ok(None);
+    };
+    let body = responses::prepend(&request.body, &kept.items)?;
+    let field = Cow::Borrowed("previous_response_id");
+    let change = Adaptation { field, action: AdaptationAction::Replaced, target: target.name.clone() };
+    let request = request.said_as(Endpoint::Responses, body, memory)?;
+    Ok(Some(Translation { request, changes: vec![change], steps: Vec::new() }))
+}
+
+/// A response told again from what a provider that does not speak Responses had answered: whole, or the events of it. `None`
+/// when it cannot be read, or was cut.
+pub(crate) fn told_again(answer: &Bytes, request: &Bytes, marks: Marks) -> Option<Bytes> {
+    // What a chat request would have asked for: only that the usage be told.
+    const CHAT: &[u8] = br#"{"stream_options":{"include_usage":true}}"#;
+    let to_chat = (Pair::ResponsesToChat, request.clone());
+    let to_messages = (Pair::ChatToMessages, Bytes::from_static(CHAT));
+    if answer.first() == Some(&b'{') {
+        let is_message = wire::messages::answer::inspect(answer).has_answer;
+        let steps = if is_message { vec![to_chat, to_messages] } else { vec![to_chat] };
+        return answer_through(&steps, answer, marks).ok();
+    }
+    let mut events = Vec::new();
+    let mut decoder = Decoder::new();
+    decoder.push(answer.clone(), &mut events).ok()?;
+    let is_message = events.iter().any(|event| event.data.starts_with(br#"{"type":"message_start""#));
+    let steps = if is_message { vec![to_chat, to_messages] } else { vec![to_chat] };
+    let mut translator = translator(&steps, marks)?;
+    let mut last = Bytes::new();
+    for event in &events {
+        let said = translator.event(event).ok()?;
+        last = if said.is_empty() { last } else { said };
+    }
+    let said = translator.end().ok()?;
+    Some(if said.is_empty() { last } else { said })
 }
 
 /// What other models thought goes back to no endpoint of Anthropic's: it cannot be signed, and Anthropic refuses it.
@@ -136,6 +191,14 @@ fn way(from: Dialect, speaks: &[Dialect]) -> Option<&'static [Pair]> {
     }
 }
 
+/// Token ids mean something only to the tokenizer that made them.
+fn foreign_tokens(endpoint: Endpoint) -> Refusal {
+    let param = if endpoint == Endpoint::Completions { "prompt" } else { "input" };
+    let words =
+        format!("`{param}` holds token ids, which mean something else to the model behind this route. Send text.");
+    Refusal::unsupported(words, param)
+}
+
 /// The target's provider has no such thing in any dialect it speaks.
 fn not_spoken(endpoint: Endpoint) -> Refusal {
     let message = format!("The model does not take requests to `{}`.", endpoint.path());
@@ -190,12 +253,7 @@ impl Pair {
 impl Translation {
     /// A whole answer in the caller's dialect.
     pub(crate) fn answer(&self, body: &[u8], marks: Marks) -> Result<Bytes, Failure> {
-        let mut answer = Cow::Borrowed(body);
-        for (pair, request) in self.steps.iter().rev() {
-            let id = marks.text();
-            answer = Cow::Owned(pair.answer(&answer, &marks.context(&id, request))?);
-        }
-        Ok(Bytes::from(answer.into_owned()))
+        answer_through(&self.steps, body, marks)
     }
 
     /// The status and the body of an answer that is an error in the caller's dialect.
@@ -210,12 +268,25 @@ impl Translation {
 
     /// A translator for one streamed answer; none when both sides speak the same dialect.
     pub(crate) fn stream(&self, marks: Marks) -> Option<Translator> {
-        let id = marks.text();
-        let half = |(pair, request): &(Pair, Bytes)| pair.stream(&marks.context(&id, request));
-        let mut halves = self.steps.iter().rev().map(half);
-        let first = halves.next()?;
-        Some(Translator { first, second: halves.next().map(|half| (Decoder::new(), half)) })
+        translator(&self.steps, marks)
     }
+}
+
+fn answer_through(steps: &[(Pair, Bytes)], body: &[u8], marks: Marks) -> Result<Bytes, Failure> {
+    let mut answer = Cow::Borrowed(body);
+    for (pair, request) in steps.iter().rev() {
+        let id = marks.text();
+        answer = Cow::Owned(pair.answer(&answer, &marks.context(&id, request))?);
+    }
+    Ok(Bytes::from(answer.into_owned()))
+}
+
+fn translator(steps: &[(Pair, Bytes)], marks: Marks) -> Option<Translator> {
+    let id = marks.text();
+    let half = |(pair, request): &(Pair, Bytes)| pair.stream(&marks.context(&id, request));
+    let mut halves = steps.iter().rev().map(half);
+    let first = halves.next()?;
+    Some(Translator { first, second: halves.next().map(|half| (Decoder::new(), half)) })
 }
 
 impl Marks {

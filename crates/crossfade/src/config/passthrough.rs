@@ -34,6 +34,7 @@ pub(crate) fn read(root: &Section<'_>, providers: &Providers) -> Passthrough {
                 parameters: Parameters::default(),
                 prompt: None,
                 translation: Default::default(),
+                tokenizer: None,
                 claude: Default::default(),
                 fingerprint: provider.base_url.as_str().to_owned(),
                 calling: Calling { retries: provider.retries, ..Calling::default() },

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use gateway::snapshot::{Auth, Drain, Limits};
+use gateway::snapshot::{Auth, Drain, Keeping, Limits};
 
 use super::allowances;
 use super::reader::{Item, Section};
@@ -122,6 +122,18 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// `responses`.
+pub(crate) fn keeping(root: &Section<'_>) -> Keeping {
+    let section = root.section("responses");
+    let defaults = Keeping::default();
+    let keeping = Keeping {
+        keep: section.get("keep").and_then(|item| item.boolean()).unwrap_or(defaults.keep),
+        memory: section.get("memory").and_then(|item| item.size()).unwrap_or(defaults.memory),
+    };
+    section.finish();
+    keeping
 }
 
 /// `drain`.

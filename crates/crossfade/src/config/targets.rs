@@ -84,6 +84,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let first = provider.as_ref().and_then(|name| providers.get(&name.value));
     let calling = calling::calling(&section, providers, first.map(|provider| &**provider));
     let claude = translation::claude(&section);
+    let tokenizer = section.get("tokenizer").and_then(|item| item.string()).map(|name| name.value);
     section.finish();
     let prompt = match prompt_name {
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
@@ -99,6 +100,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
         parameters,
         prompt,
         translation,
+        tokenizer,
         claude,
         fingerprint,
         calling,
@@ -232,6 +234,8 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let panic = section.get("panic").and_then(|item| item.boolean()).unwrap_or(false);
     let retries = calling::retries(&section);
     let validation = validation(&section);
+    let token_arrays = [("refuse", false), ("pass", true)];
+    let foreign_tokens = section.get("token_arrays").and_then(|item| item.word(&token_arrays)).unwrap_or(false);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
     let limits = super::allowances::limits(&section, "limits");
     section.finish();
@@ -245,7 +249,17 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
     let name = name.to_owned();
-    let route =
-        Route { name, target, fallback: names, emergency_fallback, panic, retries, validation, workload, limits };
+    let route = Route {
+        name,
+        target,
+        fallback: names,
+        emergency_fallback,
+        panic,
+        retries,
+        validation,
+        foreign_tokens,
+        workload,
+        limits,
+    };
     Some(RouteRead { route, fallback })
 }

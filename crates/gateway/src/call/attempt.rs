@@ -128,8 +128,8 @@ pub(super) async fn attempt(
 
 /// The request in a dialect of the target, when it does not speak the caller's. What is lost is counted.
 fn translated(exchange: &mut Exchange, request: &Parsed, target: &Target) -> Result<Option<Translation>, Refusal> {
-    let memory = (&exchange.prepared.snapshot.limits, &exchange.worker.bodies);
-    let mut translation = translate::translate(request, target, memory)?;
+    let around = (&*exchange.prepared.snapshot, &*exchange.route, &exchange.worker.bodies);
+    let mut translation = translate::translate(request, target, around)?;
     if let Some(translation) = &mut translation {
         exchange.adaptations.append(&mut translation.changes);
     }

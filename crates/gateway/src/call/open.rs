@@ -13,7 +13,7 @@ use providers::{ReplyBody, Timeouts};
 use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
 
-use super::{Dead, Effort, Open, hear, note};
+use super::{Dead, Effort, Heard, Open, hear, note};
 use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
@@ -171,10 +171,10 @@ pub(super) async fn open_stream(
         let more = guarded(exchange, upstream.read(&worker.phase, &mut events)).await?;
         let mut events = events.into_iter();
         for event in events.by_ref() {
-            let heard = hear(&mut upstream, &mut translator, event)?;
-            let n_heard = heard.event.raw.len();
+            let (facts, said) = hear(&mut upstream, &mut translator, &event)?;
+            let n_heard = event.raw.len();
             n_held += n_heard;
-            open.0.push(heard);
+            open.0.push(Heard { event, facts, said });
             let is_over = n_held > limit || (hold && room.grow(n_heard, &limits).is_err());
             if (upstream.seen().content() && !hold) || upstream.seen().done || is_over {
                 open.1 = events.collect();

@@ -115,6 +115,7 @@ fn candidate() -> Target {
         parameters: Parameters::default(),
         prompt: None,
         translation: Default::default(),
+        tokenizer: None,
         claude: Default::default(),
         fingerprint: "b".into(),
         calling: Calling::default(),
@@ -131,6 +132,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         rollouts: [(settings.name.clone(), Arc::new(settings))].into(),
         auth: Auth::default(),
         tenants: Default::default(),
+        keeping: Default::default(),
         limits: Limits::default(),
         drain: Drain::default(),
     }

@@ -73,8 +73,8 @@ pub(super) async fn send(copy: UnderWay) {
 async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Failure>), ShadowDrop> {
     let prepared = shadow.prepared();
     let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
-    let memory = (&prepared.snapshot.limits, &shadow.bodies);
-    let translation = translate(&offer.request, &destination.target, memory);
+    let route = prepared.snapshot.routes.get(&offer.live.identity.route).ok_or(ShadowDrop::ShuttingDown)?;
+    let translation = translate(&offer.request, &destination.target, (&prepared.snapshot, route, &shadow.bodies));
     let asked = match &translation {
         Ok(Some(translation)) => &translation.request,
         Ok(None) | Err(_) => &*offer.request,

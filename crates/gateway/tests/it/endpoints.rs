@@ -10,7 +10,7 @@ use store::BodyKind;
 use wire::record::Endpoint;
 
 use crate::client::{Answer, Connection, get};
-use crate::harness::{Gateway, Setup, rollout};
+use crate::harness::{Gateway, Setup, rollout, until};
 
 /// Sends one request and returns its answer.
 fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
@@ -376,6 +376,40 @@ fn of_the_callers_headers_only_those_on_the_list_travel() {
         ]
     );
     assert_eq!(received.header("authorization"), Some(format!("Bearer {}", crate::harness::PROVIDER_KEY).as_str()));
+}
+
+const VECTOR: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5]}],"usage":{"prompt_tokens":2,"total_tokens":2}}"#;
+
+#[test]
+fn token_ids_reach_only_targets_with_the_tokenizer_of_the_routes_own() {
+    let (a, b) = (Upstream::start(vec![Script::json(VECTOR)]), Upstream::start(vec![Script::json(VECTOR)]));
+    let tokens = br#"{"model":"gpt-4o","input":[[1,2],[3]]}"#;
+    let gateway = Setup::to(&[&a, &b]).with(&rollout(1.0, 0.0)).start();
+    let answer = ask(&gateway, "POST", "/v1/embeddings", &[JSON], tokens);
+    assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("a")));
+    let text = ask(&gateway, "POST", "/v1/embeddings", &[JSON], br#"{"model":"gpt-4o","input":["text"]}"#);
+    assert_eq!(text.header("x-crossfade-target"), Some("b"));
+    let exchanges = gateway.exchanges(2);
+    let refused = exchanges.iter().find(|exchange| exchange.attempts.len() == 2).unwrap();
+    assert_eq!(refused.attempts[0].measured.failure.as_deref(), Some("unsupported"));
+
+    let gateway = Setup::to(&[&b, &a]).with(&rollout(0.0, 1.0)).start();
+    let n = a.requests().len();
+    ask(&gateway, "POST", "/v1/embeddings", &[JSON], tokens);
+    until("the copy is on record as refused", || gateway.exchange().attempts.len() == 2);
+    assert_eq!(a.requests().len(), n, "the copy was not sent");
+}
+
+#[test]
+fn token_ids_go_on_where_the_config_says_that_they_mean_the_same() {
+    let (a, b) = (Upstream::start(vec![Script::status(500)]), Upstream::start(vec![Script::json(VECTOR)]));
+    let tokens = br#"{"model":"gpt-4o","input":[1]}"#;
+    let refused = ask(&Setup::to(&[&a, &b]).falling_back_to(&["b"]).start(), "POST", "/v1/embeddings", &[JSON], tokens);
+    assert_eq!(refused.status, 400);
+    assert!(refused.error()["message"].as_str().unwrap().contains("token ids"));
+    let mut setup = Setup::to(&[&a, &b]).falling_back_to(&["b"]);
+    setup.targets.iter_mut().for_each(|target| target.tokenizer = Some("cl100k".to_owned()));
+    assert_eq!(ask(&setup.start(), "POST", "/v1/embeddings", &[JSON], tokens).header("x-crossfade-target"), Some("b"));
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
+use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size, start};
-use gateway::snapshot::{Auth, Calling, Drain, Limits, Parameters, Route, Snapshot, Target, Validation};
+use gateway::snapshot::{Auth, Calling, Drain, Keeping, Limits, Parameters, Route, Snapshot, Target, Validation};
 use govern::{Accounts, Keeper};
 use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
 use rollout::{Carry, Evidence, Policy, Risk, Timestamp, Unit};
@@ -33,6 +34,7 @@ pub struct Setup {
     pub route_limits: govern::limits::Limits,
     pub validation: Validation,
     pub limits: Limits,
+    pub keeping: Keeping,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
     pub journal: Config,
@@ -59,6 +61,7 @@ impl Setup {
             route_limits: govern::limits::Limits::default(),
             validation: Validation::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
+            keeping: Keeping::default(),
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
             journal: Config::default(),
@@ -140,6 +143,7 @@ pub fn target(name: &str, url: &str) -> Target {
         parameters: Parameters::default(),
         prompt: None,
         translation: Default::default(),
+        tokenizer: None,
         claude: Default::default(),
         fingerprint: name.to_owned(),
         calling: Calling::default(),
@@ -174,6 +178,8 @@ pub struct Gateway {
     shipper: Mutex<Shipper>,
     pub keeper: Keeper,
     pub accounts: Arc<Accounts>,
+    deps: Deps,
+    size: Size,
     /// Last, so that it is removed when nobody writes in it any more.
     pub dir: tempfile::TempDir,
 }
@@ -212,6 +218,7 @@ impl Gateway {
             rollouts: BTreeMap::new(),
             auth: setup.auth,
             tenants: setup.tenants,
+            keeping: setup.keeping,
             limits: setup.limits,
             drain: setup.drain,
         };
@@ -223,13 +230,24 @@ impl Gateway {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
+            recall: Arc::new(Recall::new(Some(dir.path().join("crossfade.db")))),
             providers: Arc::default(),
             lanes: Arc::default(),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();
         let (addr, serving, shipper) = (serving.addr(), Arc::new(serving), Mutex::new(shipper));
-        Self { addr, serving, journal, database, snapshot: deps.snapshot, shipper, keeper, accounts, dir }
+        let (snapshot, size) = (Arc::clone(&deps.snapshot), setup.size);
+        Self { addr, serving, journal, database, snapshot, shipper, keeper, accounts, deps, size, dir }
+    }
+
+    /// The same on another port, remembering nothing but what is on record.
+    pub fn with_an_empty_memory(mut self) -> Self {
+        self.deps.recall = Arc::new(Recall::new(Some(self.dir.path().join("crossfade.db"))));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        self.serving = Arc::new(start(listener, &self.deps, &self.size).unwrap());
+        self.addr = self.serving.addr();
+        self
     }
 
     /// Every exchange on record that ended, once there are `n`.

@@ -36,6 +36,8 @@ mod pauses;
 #[cfg(test)]
 mod queues;
 #[cfg(test)]
+mod recall;
+#[cfg(test)]
 mod records;
 #[cfg(test)]
 mod replicas;
