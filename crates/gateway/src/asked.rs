@@ -69,6 +69,11 @@ impl Beside {
         Ok(beside)
     }
 
+    /// For what a provider keeps, the method, path and query as records have them.
+    pub(crate) fn asked(&self) -> Option<String> {
+        self.kept.as_ref().map(|(method, below)| format!("{method} {below}"))
+    }
+
     /// Whether it changes something that a provider keeps.
     pub(crate) fn is_change(&self) -> bool {
         self.kept.as_ref().is_some_and(|(method, _)| *method != Method::GET)

@@ -177,6 +177,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         rollout: assignment.as_ref().map(Assignment::to_ref),
         body: Private::new(request.recorded(&prepared.snapshot.limits)),
         client_retry: request.client_retry(),
+        asked: request.beside.asked(),
     });
     let ticket = submit(worker, &record)?;
     let deadline = request.patience().map(|patience| arrival.at + patience);

@@ -125,6 +125,7 @@ fn request(id: ExchangeId, body: Private<bytes::Bytes>) -> RequestRecord {
         rollout: None,
         body,
         client_retry: 0,
+        asked: None,
     }
 }
 

@@ -49,8 +49,11 @@ pub enum DatabaseError {
         #[source]
         source: rusqlite::Error,
     },
-    /// A newer version wrote it.
-    #[error("database {path} has schema version {found}; this program knows {known}", path = path.display())]
+    /// A newer version wrote it, or an older one that nobody brought up to date yet.
+    #[error(
+        "database {path} has schema version {found}; this program knows {known}{hint}", path = path.display(),
+        hint = if found < known { " and brings it up to date when `crossfade serve` opens it" } else { "" }
+    )]
     Version {
         /// The file.
         path: PathBuf,
@@ -58,6 +61,17 @@ pub enum DatabaseError {
         found: i64,
         /// The newest version known here.
         known: i64,
+    },
+    /// Its tables are not those of its version.
+    #[error(
+        "database {path} is not as this program makes it: `{name}` differs; move the file away, or use the build that made it",
+        path = path.display()
+    )]
+    Tables {
+        /// The file.
+        path: PathBuf,
+        /// The first table, index or trigger that is not there or is another.
+        name: String,
     },
     /// A statement failed.
     #[error("database failed: {what}")]

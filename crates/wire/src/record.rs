@@ -75,6 +75,8 @@ pub struct RequestRecord {
     /// How often the caller's SDK says it has tried already (`x-stainless-retry-count`): above 0 it is one request again, not
     /// another.
     pub client_retry: u16,
+    /// For what a provider keeps, what was asked: the method, and the path and query below the base URL.
+    pub asked: Option<String>,
 }
 
 /// The place of a request in a rollout.

@@ -337,6 +337,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_says_what_was_asked_of_a_provider() {
+        let page = show(&json!({ "endpoint": "files", "asked": "GET /files?limit=2", "attempts": [] }));
+        assert!(page.contains("asked                    GET /files?limit=2\n"), "{page}");
+        assert!(!show(&json!({ "endpoint": "chat_completions", "asked": null, "attempts": [] })).contains("asked"));
+    }
+
+    #[test]
     fn every_call_says_what_it_was_made_for() {
         let attempt =
             |role: &str, failure: Option<&str>| json!({ "role": role, "failure": failure, "simulated": false });

@@ -411,6 +411,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         rollout: Some(rollout),
         body: Private::new(bytes::Bytes::from_static(b"{}")),
         client_retry: 0,
+        asked: None,
     };
     let attempt = record::AttemptRecord {
         idx: 0,

@@ -304,6 +304,9 @@ fn what_a_provider_keeps_is_passed_on_whole_and_recorded() {
     let content = ask(&gateway, "GET", "/v1/files/file-1/content", &[], b"");
     assert_eq!(content.body, [0, 159, 146, 150]);
     let exchanges = gateway.exchanges(cases.len() + 1);
+    let asked: Vec<_> = exchanges.iter().filter_map(|exchange| exchange.exchange.asked.as_deref()).collect();
+    assert!(asked.contains(&"GET /files?limit=2&after=file-1") && asked.contains(&"POST /batches/batch_1/cancel"));
+    assert_eq!(asked.len(), cases.len() + 1);
     assert!(exchanges.iter().all(|exchange| exchange.exchange.outcome == "complete"));
     let mut names: Vec<_> = exchanges.iter().filter_map(|exchange| exchange.exchange.endpoint.as_deref()).collect();
     names.sort_unstable();

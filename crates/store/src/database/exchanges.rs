@@ -18,8 +18,8 @@ const DEFAULT_LIMIT: u32 = 100;
 const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpoint, e.route, e.principal, e.streamed,
     e.rollout, e.epoch, e.share, e.unit, e.unit_source, e.arm, e.forced, e.status, e.outcome, e.failure, e.served_by,
     e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens,
-    e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, e.client_retry, e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1)
-    FROM exchanges e";
+    e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, e.client_retry, e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1),
+    e.asked FROM exchanges e";
 
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -199,6 +199,7 @@ fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
             .and_then(|text| serde_json::from_str(&text).ok())
             .unwrap_or(serde_json::Value::Array(Vec::new())),
         simulated: row.get(31)?,
+        asked: row.get(32)?,
     })
 }
 

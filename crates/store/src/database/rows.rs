@@ -77,6 +77,8 @@ pub struct ExchangeRow {
     pub cost: Option<CostRow>,
     /// How often the caller's SDK said it had tried before.
     pub client_retry: u16,
+    /// For what a provider keeps, what was asked: the method, and the path and query.
+    pub asked: Option<String>,
     /// What was changed in the request, as JSON.
     pub adaptations: serde_json::Value,
     /// True when the `simulated` provider answered any call made for it.

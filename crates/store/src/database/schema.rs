@@ -1,12 +1,13 @@
-//! The tables, by version. A version once released is never edited; a change is a new entry.
+//! The tables, by version. A version is never edited; a change is a new entry.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::{DatabaseError, during};
 
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Brings the schema up to date, each version in one transaction.
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
@@ -27,7 +28,7 @@ pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), Databa
             Ok(done) => {
                 connection.execute_batch("COMMIT").map_err(&what)?;
                 if done {
-                    return Ok(());
+                    return same_tables(connection, path);
                 }
             }
             Err(error) => {
@@ -41,11 +42,30 @@ pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), Databa
 /// Refuses a database that a newer version wrote, and one that was never set up.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
     match next_step(connection, path)? {
-        None => Ok(()),
+        None => same_tables(connection, path),
         Some((_, version)) => {
             Err(DatabaseError::Version { path: path.to_path_buf(), found: version - 1, known: known() })
         }
     }
+}
+
+/// Refuses a database whose tables are not those of its version: a build between two versions made it, or somebody changed it.
+/// What others added beside them is theirs.
+fn same_tables(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {
+    let what = during("schema check");
+    let fresh = Connection::open_in_memory().map_err(&what)?;
+    MIGRATIONS.iter().try_for_each(|sql| fresh.execute_batch(sql)).map_err(&what)?;
+    let found = objects(connection).map_err(&what)?;
+    match objects(&fresh).map_err(&what)?.into_iter().find(|(name, sql)| found.get(name) != Some(sql)) {
+        None => Ok(()),
+        Some((name, _)) => Err(DatabaseError::Tables { path: path.to_path_buf(), name }),
+    }
+}
+
+/// The statement that made each table, index and trigger.
+fn objects(connection: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 fn next_step(connection: &Connection, path: &Path) -> Result<Option<(&'static str, i64)>, DatabaseError> {

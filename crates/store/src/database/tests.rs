@@ -126,3 +126,37 @@ fn a_database_of_another_version_is_refused() {
     assert!(matches!(Database::open_read_only(&empty), Err(DatabaseError::Version { found: 0, .. })));
     assert!(matches!(Database::open_read_only(dir.path().join("none.db")), Err(DatabaseError::Open { .. })));
 }
+
+#[test]
+fn a_database_of_the_version_before_is_brought_up_to_date_and_keeps_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("schema/1.sql")).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.execute("INSERT INTO exchanges (id, outcome) VALUES (x'00112233445566778899aabbccddeeff', 'complete')", [])
+        .unwrap();
+    let before = Database::open_read_only(&path).err().unwrap();
+    assert!(
+        before.to_string().ends_with(
+            "has schema version 1; this program knows 2 and brings it up to date when `crossfade serve` opens it"
+        ),
+        "{before}"
+    );
+    let rows = Database::open(&path).unwrap().list(&ExchangeFilter::default()).unwrap();
+    assert_eq!((rows.len(), rows[0].asked.as_deref()), (1, None));
+}
+
+#[test]
+fn a_database_whose_tables_are_others_is_refused_and_an_index_of_somebody_elses_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    drop(Database::open(&path).unwrap());
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE INDEX mine ON exchanges (route)").unwrap();
+    drop(Database::open(&path).unwrap());
+    other.execute_batch("ALTER TABLE attempts RENAME COLUMN provider TO vendor").unwrap();
+    for error in [Database::open(&path).err().unwrap(), Database::open_read_only(&path).err().unwrap()] {
+        assert!(error.to_string().contains("is not as this program makes it: `attempts` differs"), "{error}");
+    }
+}

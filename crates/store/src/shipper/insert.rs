@@ -100,7 +100,7 @@ impl Batch {
     /// Decodes one record and compresses its body.
     pub fn add(&mut self, payload: &[u8], compressor: &mut Compressor) {
         self.n_records += 1;
-        match postcard::from_bytes::<Record>(payload) {
+        match decode(payload) {
             Ok(Record::Request(mut request)) => {
                 self.keep_body(request.id, BodyKind::Request, std::mem::take(&mut request.body), compressor);
                 self.requests.insert(request.id, request);
@@ -203,20 +203,28 @@ impl Batch {
     }
 }
 
-const PENDING_COLUMNS: usize = 14;
+/// The record in a payload, also of a journal of before requests said what was `asked`: theirs end where that would begin.
+pub(super) fn decode(payload: &[u8]) -> Result<Record, postcard::Error> {
+    match postcard::from_bytes(payload) {
+        Err(postcard::Error::DeserializeUnexpectedEnd) => postcard::from_bytes(&[payload, &[0]].concat()),
+        done => done,
+    }
+}
+
+const PENDING_COLUMNS: usize = 15;
 const ANSWER_COLUMNS: usize = 17;
 
 const PENDING: &str = "INSERT OR IGNORE INTO pending
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
     WHERE NOT EXISTS (SELECT 1 FROM exchanges WHERE id = ?1)";
 
 const EXCHANGE: &str = "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)";
+    ?14, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?15)";
 
 const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
     SELECT ?18, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
         p.unit_source, p.arm, p.forced, p.client_retry, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-        ?16, ?17
+        ?16, ?17, p.asked
     FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?18";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
@@ -226,9 +234,9 @@ const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
     let n = transaction.execute(
         "INSERT OR IGNORE INTO exchanges (id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
-            share, unit, unit_source, arm, forced, client_retry, outcome)
+            share, unit, unit_source, arm, forced, client_retry, asked, outcome)
          SELECT id, received_at_us, endpoint, route, principal, streamed, rollout, epoch,
-            share, unit, unit_source, arm, forced, client_retry, 'truncated' FROM pending",
+            share, unit, unit_source, arm, forced, client_retry, asked, 'truncated' FROM pending",
         [],
     )?;
     transaction.execute("DELETE FROM pending", [])?;
@@ -278,6 +286,7 @@ fn bind_request(statement: &mut Statement<'_>, request: &RequestRecord) -> rusql
             &rollout.map(|rollout| arm(rollout.arm)),
             &rollout.map(|rollout| rollout.forced),
             &request.client_retry,
+            &request.asked,
         ],
     )
 }

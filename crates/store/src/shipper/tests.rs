@@ -15,6 +15,7 @@ use wire::usage::Usage;
 
 use crate::database::{ArmCost, BodyKind, Database, ExchangeFilter};
 use crate::journal::{Config, Journal};
+use crate::shipper::insert::decode;
 use crate::shipper::{Shipper, ShipperConfig};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ fn request(number: u64) -> Record {
         }),
         body: body(&format!("{{\"messages\":\"{}\"}}", "hello ".repeat(40))),
         client_retry: 0,
+        asked: Some(format!("GET /files/{number}")),
     })
 }
 
@@ -155,6 +157,7 @@ fn an_exchange_is_shipped_whole_and_read_back() {
         (Some("odd"), Some("r"), Some(3))
     );
     assert_eq!((exchange.unit, exchange.arm.as_deref()), (Some(u64::MAX - 1), Some("baseline")));
+    assert_eq!(exchange.asked.as_deref(), Some("GET /files/1"));
     assert_eq!(
         (exchange.outcome.as_str(), exchange.status, exchange.served_by.as_deref()),
         ("complete", Some(200), Some("gpt"))
@@ -174,6 +177,17 @@ fn an_exchange_is_shipped_whole_and_read_back() {
     assert_eq!((counts.pending, counts.attempts, counts.shadows, counts.missing), (0, 2, 1, 3));
     assert_eq!(database.gaps(10).unwrap()[0].n, 3);
     serde_json::to_string(&detail).unwrap();
+}
+
+#[test]
+fn a_request_of_before_requests_said_what_was_asked_is_read_from_a_journal() {
+    let Record::Request(mut old) = request(1) else { unreachable!() };
+    old.asked = None;
+    let payload = postcard::to_stdvec(&Record::Request(old.clone())).unwrap();
+    let before = &payload[..payload.len() - 1];
+    assert_eq!(decode(before).unwrap(), Record::Request(old));
+    assert!(decode(&payload[..payload.len() - 2]).is_err());
+    assert_eq!(decode(&postcard::to_stdvec(&request(2)).unwrap()).unwrap(), request(2));
 }
 
 #[test]
@@ -287,7 +301,8 @@ fn requests_of_a_dead_process_become_truncated_exchanges() {
     assert!(shipper.flush(LONG));
     let counts = database.counts().unwrap();
     assert_eq!((counts.exchanges["truncated"], counts.pending), (2, 1));
-    assert_eq!(database.show(id(1)).unwrap().unwrap().exchange.route.as_deref(), Some("odd"));
+    let cut = database.show(id(1)).unwrap().unwrap().exchange;
+    assert_eq!((cut.route.as_deref(), cut.asked.as_deref()), (Some("odd"), Some("GET /files/1")));
     put(&journal, &answer(3));
     assert!(shipper.flush(LONG));
     assert_eq!(database.counts().unwrap().exchanges["complete"], 1);

@@ -144,6 +144,7 @@ fn request(id: ExchangeId) -> Record {
         rollout: None,
         body: Private::from(vec![b'x'; 300]),
         client_retry: 0,
+        asked: None,
     })
 }
 

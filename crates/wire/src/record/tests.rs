@@ -52,6 +52,7 @@ fn records() -> Vec<Record> {
             }),
             body: body.clone(),
             client_retry: 2,
+            asked: Some("GET /files?limit=2".to_owned()),
         }),
         Record::Answer(AnswerRecord {
             id,
@@ -105,7 +106,7 @@ fn every_record_reads_back_from_the_journals_encoding() {
 fn the_encoding_of_a_request_is_the_one_journals_hold() {
     let bytes = postcard::to_stdvec(&records()[0]).unwrap();
     let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    expect_test::expect!["0010018bcfe5687b77078707070707070707c0c480c1c1c4820300066770742d346f00010107737570706f7274029a9999999999a93fffffffffffffffffff010300000c7b2263616e617279223a317d02"].assert_eq(&hex);
+    expect_test::expect!["0010018bcfe5687b77078707070707070707c0c480c1c1c4820300066770742d346f00010107737570706f7274029a9999999999a93fffffffffffffffffff010300000c7b2263616e617279223a317d020112474554202f66696c65733f6c696d69743d32"].assert_eq(&hex);
 }
 
 #[test]
