@@ -144,6 +144,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
     let (prices, sheets) = prices::read(&root, &targets);
+    allowances::unpriced_budgets(&root, &routes, &prices);
     let hash = value::hash(&std::iter::once(text).chain(sheets.iter().map(String::as_str)).collect::<Vec<_>>());
     root.finish();
     let kept = passthrough.targets.into_iter().map(|target| (target.name.clone(), target));

@@ -196,7 +196,8 @@ impl Worst {
         self.prompt.saturating_add(self.answer)
     }
 
-    /// The most it costs at any target that may answer it; `None` when one of them has no known price.
+    /// The most it costs at any target that may answer it, as far as their prices are known; `None` when that of the route's own
+    /// target is not. What another without a price answers is charged as what was reserved.
     fn nanos(
         &self,
         worker: &Worker,
@@ -207,17 +208,17 @@ impl Worst {
         if !is_charged_for(request.endpoint) {
             return Some(0);
         }
-        let live = worker.deps.live.for_route(&route.name);
-        let arms = live.iter().flat_map(|live| [&live.identity.baseline, &live.identity.candidate]);
-        let mut most = 0;
-        for name in std::iter::once(&route.target).chain(&route.fallback).chain(arms) {
-            let Some(target) = snapshot.target(name) else { continue };
+        let at = |name: &String| {
+            let target = snapshot.target(name)?;
             let model = target.model_for(&route.name, request.model());
             let busy_us = u64::try_from(target.provider.timeouts.total.as_micros()).unwrap_or(u64::MAX);
             let use_of_it = Most { prompt: self.prompt, answer: self.answer, busy_us };
-            most = most.max(snapshot.prices.at_most((name, &model), &use_of_it, at_us)?);
-        }
-        Some(most)
+            snapshot.prices.at_most((name, &model), &use_of_it, at_us)
+        };
+        let own = at(&route.target)?;
+        let live = worker.deps.live.for_route(&route.name);
+        let arms = live.iter().flat_map(|live| [&live.identity.baseline, &live.identity.candidate]);
+        route.fallback.iter().chain(arms).filter_map(at).max().map(|other| own.max(other)).or(Some(own))
     }
 
     /// The tokens an attempt came to: as the provider counted them, else by its bytes. One without an answer came to nothing.

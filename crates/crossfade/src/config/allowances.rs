@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 
+use gateway::prices::TargetPrices;
 use govern::limits::{Budget, Limits, Period};
 
 use super::reader::{Item, Section};
+use super::targets::Routes;
 use super::value;
 
 /// More than any provider allows, and small enough to count with.
@@ -24,6 +26,25 @@ pub(crate) fn limits(parent: &Section<'_>, key: &'static str) -> Limits {
     };
     section.finish();
     limits
+}
+
+/// A route with a budget whose target has no price would be refused every request: better said now.
+pub(crate) fn unpriced_budgets(root: &Section<'_>, routes: &Routes, prices: &TargetPrices) {
+    for (name, item) in root.named("routes").into_iter().filter(|(_, item)| item.is_map()) {
+        let limits = item.section().and_then(|section| section.get("limits")).filter(Item::is_map);
+        let budget = limits.and_then(|item| item.section()).and_then(|section| section.get("budget"));
+        let (Some(budget), Some(read)) = (budget, routes.get(&name.value)) else { continue };
+        let target = &read.route.target;
+        if !prices.of.contains_key(target) {
+            let hint = format!(
+                "give target `{target}` or its provider a `price`; `crossfade prices list` shows what is known"
+            );
+            budget.note(
+                format!("what target `{target}` costs is not known, and a budget cannot be kept without"),
+                Some(hint),
+            );
+        }
+    }
 }
 
 /// `{ usd: 100, per: month }`.

@@ -3,10 +3,13 @@
 mod calling;
 
 use std::fmt::Write as _;
+use std::num::NonZeroU64;
 
 use cost::When;
+use cost::decimal::dollars;
 use gateway::prices::PricedBy;
 use gateway::snapshot::Target;
+use govern::limits::Limits;
 use rollout::{Policy, StepPolicy};
 use serde_json::{Value, json};
 
@@ -22,6 +25,13 @@ pub(crate) fn run(place: &Place, out: &Out) -> Result<Exit, Stop> {
     if config.snapshot.routes.is_empty() {
         out.say(format_args!(
             "no routes: every request would be answered 404; `crossfade init` writes a config to start from"
+        ));
+    }
+    let unpriced = unpriced(&config);
+    if !unpriced.is_empty() {
+        out.say(format_args!(
+            "no price is known for {}: keys and tenants with a budget are refused there; `crossfade prices list` shows what is known",
+            unpriced.join(", ")
         ));
     }
     out.say(format_args!("{} is valid", place.config.display()));
@@ -43,7 +53,7 @@ fn facts(config: &Config) -> Value {
     });
     let routes = config.snapshot.routes.values().map(|route| {
         let facts = json!({
-            "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
+            "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
             "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
         });
         (route.name.clone(), facts)
@@ -58,6 +68,7 @@ fn facts(config: &Config) -> Value {
     json!({
         "hash": config.hash, "listen": config.listen, "keys_required": config.snapshot.auth.required, "admin": config.admin.listen, "store": config.store,
         "record": { "mode": config.record.mode, "dir": config.record.dir }, "workers": config.workers,
+        "key_limits": config.snapshot.auth.key_limits, "tenants": config.snapshot.tenants, "unpriced_routes": unpriced(config),
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
     })
@@ -72,6 +83,17 @@ fn price(config: &Config, target: &Target) -> Option<String> {
         }
         PricedBy::Vendor(vendor) => Some(format!("{vendor}/*")),
     }
+}
+
+/// The routes at which a budget of a tenant or of keys cannot be kept, where the config gives one.
+fn unpriced(config: &Config) -> Vec<&str> {
+    let snapshot = &config.snapshot;
+    let budgets = snapshot.tenants.values().chain([&snapshot.auth.key_limits]).filter(|limits| limits.budget.is_some());
+    if budgets.count() == 0 {
+        return Vec::new();
+    }
+    let routes = snapshot.routes.values().filter(|route| !snapshot.prices.of.contains_key(&route.target));
+    routes.map(|route| route.name.as_str()).collect()
 }
 
 /// The capabilities that are treated, and how.
@@ -99,6 +121,7 @@ fn text(config: &Config) -> String {
     ));
     line(format_args!("workers   {workers}"));
     text += &sections(config);
+    text += &limits(config);
     for rollout in config.snapshot.rollouts.values() {
         let (name, route) = (&rollout.name, &rollout.route);
         let hash = &rollout.policy.hash()[..16];
@@ -106,6 +129,31 @@ fn text(config: &Config) -> String {
         text += &format!("{heading}\n{}  policy hash {hash}\n", policy(&rollout.policy));
     }
     text
+}
+
+/// Who is limited to what; nothing when nobody is.
+fn limits(config: &Config) -> String {
+    let snapshot = &config.snapshot;
+    let keys = ("each key that says none".to_owned(), snapshot.auth.key_limits);
+    let tenants = snapshot.tenants.iter().map(|(name, limits)| (format!("tenant {name}"), *limits));
+    let routes = snapshot.routes.values().map(|route| (format!("route {}", route.name), route.limits));
+    let limited = std::iter::once(keys).chain(tenants).chain(routes).filter(|(_, limits)| !limits.is_empty());
+    let number = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let row = |(who, limits): (String, Limits)| {
+        let budget = limits.budget.map(|budget| format!("{} USD per {}", dollars(budget.nanos), budget.per));
+        vec![
+            who,
+            number(limits.requests_per_minute.map(NonZeroU64::get)),
+            number(limits.tokens_per_minute.map(NonZeroU64::get)),
+            number(limits.concurrency.map(|n| n.get().into())),
+            budget.unwrap_or_else(|| "-".into()),
+        ]
+    };
+    let rows: Vec<Vec<String>> = limited.map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", table(&["limits of", "requests/min", "tokens/min", "at once", "budget"], &rows))
 }
 
 fn sections(config: &Config) -> String {

@@ -9,7 +9,7 @@ fn init_writes_a_config_that_check_accepts_and_never_over_another() {
     assert_eq!(std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap(), CONFIG);
     house.run(&["--config", "new.yaml", "init"]).exits(0);
     let missing = house.run(&["--config", "new.yaml", "check"]).exits(2);
-    assert!(missing.stderr.contains("new.yaml:14:14: `providers.openai.api_key`"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("new.yaml:15:14: `providers.openai.api_key`"), "{}", missing.stderr);
     let key = [("OPENAI_API_KEY", "k")];
     let checked = house.run_with(&["--config", "new.yaml", "check"], &key).exits(0);
     assert!(checked.stdout.contains("rollout support-to-qwen: gpt -> qwen on route gpt-4o"), "{}", checked.stdout);
@@ -32,6 +32,32 @@ fn check_says_everything_that_is_wrong_at_once() {
     assert_eq!(problems.len(), 2);
     assert_eq!(problems[0]["hint"], "did you mean `new`?");
     assert!(done.stderr.ends_with("2 errors in the config\n"), "{}", done.stderr);
+}
+
+#[test]
+fn limits_are_printed_and_where_a_budget_cannot_be_kept_is_said() {
+    let limited = CONFIG.replacen(
+        "routes:\n",
+        "tenants: { shop: { limits: { requests_per_minute: 60, budget: { usd: 100, per: month } } } }\nroutes:\n",
+        1,
+    );
+    let house = House::new(&limited);
+    let done = house.run(&["check"]).exits(0);
+    let row = done.stdout.lines().find(|line| line.starts_with("tenant shop")).unwrap_or_default();
+    assert_eq!(
+        row.split_whitespace().collect::<Vec<_>>(),
+        ["tenant", "shop", "60", "-", "-", "100.00", "USD", "per", "month"]
+    );
+    assert!(
+        done.stderr.contains("no price is known for gpt-4o: keys and tenants with a budget are refused"),
+        "{}",
+        done.stderr
+    );
+    let facts = house.run(&["check", "--format", "json"]).exits(0).json();
+    assert_eq!(facts["tenants"]["shop"]["requests_per_minute"], 60);
+    assert_eq!(facts["unpriced_routes"], serde_json::json!(["gpt-4o"]));
+    let free = House::new(CONFIG).run(&["check"]).exits(0);
+    assert!(!free.stdout.contains("limits of") && !free.stderr.contains("no price"), "{free:?}");
 }
 
 #[test]

@@ -406,21 +406,32 @@ fn money_is_given_back_however_a_request_ends_and_cut_answers_are_charged_by_the
 #[test]
 fn what_has_no_price_is_refused_where_there_is_a_budget_and_only_there() {
     let (a, b) = (upstream(), upstream());
-    let gateway = Setup::to(&[&a, &b]).falling_back_to(&["b"]).keys_required().start();
+    let gateway = Setup::to(&[&a, &b]).keys_required().start();
     price(&gateway, SHEET);
     let key = gateway.key("app", spec(budget(1_000_000), None), None);
     let free = gateway.key("free", spec(Limits::default(), None), None);
-    let refusal = chat(&gateway, &key, PLAIN);
+    let unpriced = PLAIN.replace("gpt-4o", "to-b-directly");
+    let refusal = chat(&gateway, &key, &unpriced);
     out_of_money(&refusal);
-    assert!(
-        refusal.text().contains("The price of `gpt-4o` is not known, and this API key has a budget"),
-        "{}",
-        refusal.text()
-    );
-    assert_eq!(chat(&gateway, &free, PLAIN).status, 200);
-    let direct = PLAIN.replace("gpt-4o", "to-a-directly");
-    assert_eq!(chat(&gateway, &key, &direct).status, 200, "a route whose every target has a price");
-    assert_eq!((a.requests().len(), b.requests().len()), (2, 0));
+    let words = "The price of `to-b-directly` is not known, and this API key has a budget";
+    assert!(refusal.text().contains(words), "{}", refusal.text());
+    assert_eq!(chat(&gateway, &free, &unpriced).status, 200);
+    assert_eq!(chat(&gateway, &key, PLAIN).status, 200);
+    assert_eq!((a.requests().len(), b.requests().len()), (1, 1));
+}
+
+#[test]
+fn a_fallback_without_a_price_takes_over_and_is_charged_as_what_was_reserved() {
+    let bad = Upstream::start(vec![Script::error(500, "server_error", "boom")]);
+    let good = upstream();
+    let mut setup = Setup::to(&[&bad, &good]).falling_back_to(&["b"]).route_limits(budget(5_000));
+    setup.retries.max_attempts = Some(2);
+    let gateway = setup.start();
+    price(&gateway, SHEET);
+    let answer = post(gateway.addr, PLAIN);
+    assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("b")));
+    let reserved = 1_024 + (PLAIN.len() as u64).div_ceil(3);
+    until("what was reserved is spent", || gateway.spent() == reserved);
 }
 
 #[test]

@@ -110,3 +110,23 @@ fn prices_are_refused_where_they_are_wrong() {
     "#]]
     .assert_eq(&errors(&own.replace("prices:\n", "prices:\n  shiped: false\n  files: [nowhere.json]\n")));
 }
+
+#[test]
+fn a_budget_of_a_route_without_a_price_is_refused_and_one_with_a_price_is_kept() {
+    let with = |route: &str| {
+        edited(
+            "workloads:\n",
+            &format!("  own: {{ target: {route}, limits: {{ budget: {{ usd: 5, per: day }} }} }}\nworkloads:\n"),
+        )
+    };
+    expect![[r#"
+        crossfade.yaml:15:42: `routes.own.limits.budget`: what target `qwen` costs is not known, and a budget cannot be kept without
+         15 |   own: { target: qwen, limits: { budget: { usd: 5, per: day } } }
+            |                                          ^^
+           hint: give target `qwen` or its provider a `price`; `crossfade prices list` shows what is known
+
+        1 error in the config
+    "#]].assert_eq(&errors(&with("qwen")));
+    let config = right(&with("gpt"));
+    assert_eq!(config.snapshot.routes["own"].limits.budget.unwrap().nanos, 5_000_000_000);
+}
