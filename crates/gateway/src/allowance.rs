@@ -211,7 +211,9 @@ impl Worst {
         let at = |name: &String| {
             let target = snapshot.target(name)?;
             let model = target.model_for(&route.name, request.model());
-            let busy_us = u64::try_from(target.provider.timeouts.total.as_micros()).unwrap_or(u64::MAX);
+            let timeouts = &target.provider.timeouts;
+            let longest = if request.streamed() { timeouts.total } else { timeouts.whole_answer() };
+            let busy_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX);
             let use_of_it = Most { prompt: self.prompt, answer: self.answer, busy_us };
             snapshot.prices.at_most((name, &model), &use_of_it, at_us)
         };

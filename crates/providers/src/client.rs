@@ -93,7 +93,7 @@ impl Client {
         let in_flight = InFlight::take(&state.in_flight, provider.config().max_connections).ok_or_else(|| {
             Failure::new(FailureKind::Capacity, "as many calls to this provider as allowed are in flight")
         })?;
-        let deadline = if call.streamed { call.timeouts.first_token } else { call.timeouts.total };
+        let deadline = if call.streamed { call.timeouts.first_token } else { call.timeouts.whole_answer() };
         let streamed = call.streamed;
         let answer = async {
             match &state.simulated {

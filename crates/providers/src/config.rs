@@ -153,7 +153,7 @@ impl fmt::Display for Class {
 }
 
 /// How long each part of a call may take. This room runs `connect` and, until the answer's head is there, `first_token`
-/// (streamed) or `total` (not streamed). The relay runs the rest: only it can tell content from comments.
+/// (streamed) or `answer` (not streamed). The relay runs the rest: only it can tell content from comments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// Name resolution, TCP and TLS together.
@@ -162,8 +162,17 @@ pub struct Timeouts {
     pub first_token: Duration,
     /// Between two events with data.
     pub inter_token: Duration,
-    /// From the call to the last byte.
+    /// From the call to the last byte, of a stream and of what is passed through as it comes.
     pub total: Duration,
+    /// The same for any other answer; `None` is as long as `total`.
+    pub answer: Option<Duration>,
+}
+
+impl Timeouts {
+    /// From the call to the last byte of an answer that is no stream.
+    pub fn whole_answer(&self) -> Duration {
+        self.answer.unwrap_or(self.total)
+    }
 }
 
 impl Default for Timeouts {
@@ -173,6 +182,7 @@ impl Default for Timeouts {
             first_token: Duration::from_secs(60),
             inter_token: Duration::from_secs(30),
             total: Duration::from_secs(600),
+            answer: None,
         }
     }
 }

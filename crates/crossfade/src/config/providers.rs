@@ -155,6 +155,7 @@ fn timeouts(section: &Section<'_>) -> Timeouts {
         first_token: positive("first_token", defaults.first_token),
         inter_token: positive("inter_token", defaults.inter_token),
         total: positive("total", defaults.total),
+        answer: section.get("answer").is_some().then(|| positive("answer", defaults.total)),
     };
     section.finish();
     timeouts

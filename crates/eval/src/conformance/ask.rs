@@ -222,7 +222,8 @@ impl<'p> Line<'p> {
             let below = ask.below.map(PathAndQuery::from_static);
             Box::new(Special { method: Some(ask.method.clone()), below, deployment, headers: HeaderMap::new() })
         });
-        let timeouts = Timeouts { first_token: patience, total: patience, ..self.provider.config().timeouts };
+        let timeouts =
+            Timeouts { first_token: patience, total: patience, answer: None, ..self.provider.config().timeouts };
         let call = Call {
             endpoint: ask.endpoint,
             body: Pieces::from(Bytes::from(ask.body)),

@@ -185,16 +185,23 @@ fn dispatch(exchange: &mut Exchange, provider: &Provider, grant: Grant) -> Timeo
     let mut timeouts = provider.config().timeouts;
     if let Some(left) = exchange.left(Instant::now()) {
         // The caller waits for the first content of a stream, and for all of any other answer.
-        let first = if exchange.request.streamed() { &mut timeouts.first_token } else { &mut timeouts.total };
-        *first = left.min(*first);
+        if exchange.request.streamed() {
+            timeouts.first_token = left.min(timeouts.first_token);
+        } else {
+            timeouts.answer = Some(left.min(timeouts.whole_answer()));
+        }
     }
     if let Some(attempt) = &mut exchange.attempt {
         if grant.picked.idx > 0 {
             attempt.record.provider.clone_from(&provider.config().name);
         }
-        let Timeouts { first_token, total, .. } = timeouts;
-        attempt.timeouts =
-            Timeouts { first_token: first_token + grant.waited, total: total + grant.waited, ..timeouts };
+        let Timeouts { first_token, total, answer, .. } = timeouts;
+        attempt.timeouts = Timeouts {
+            first_token: first_token + grant.waited,
+            total: total + grant.waited,
+            answer: answer.map(|answer| answer + grant.waited),
+            ..timeouts
+        };
         attempt.grant = Some(grant);
     }
     timeouts

@@ -72,7 +72,7 @@ pub(super) async fn read_whole(
     (translation, plan): (Option<&Translation>, Option<Plan>),
 ) -> Result<Bytes, Dead> {
     let (started, timeouts) = clock(exchange, destination);
-    let deadline = started + timeouts.total;
+    let deadline = started + timeouts.whole_answer();
     let (prepared, mut held) = (Rc::clone(&exchange.prepared), Held::nothing(&exchange.worker.bodies));
     let (mut n_bytes, mut n_held) = (0, 0);
     let count = |n_more: usize| {

@@ -236,7 +236,7 @@ impl Copy {
             let upstream = upstream.within(shadow.limits.max_answer);
             self.read_stream(shadow, upstream).await
         } else {
-            let deadline = self.started + timeouts.total;
+            let deadline = self.started + timeouts.whole_answer();
             self.read_whole(shadow, (asked, adapted.plan), reply, deadline).await
         }
     }

@@ -1,6 +1,8 @@
 //! The gateway between real sockets: scripted upstreams behind it, a client that sees every byte in front of it.
 
 #[cfg(test)]
+mod answer_limit;
+#[cfg(test)]
 mod azure;
 #[cfg(test)]
 mod capabilities;

@@ -79,6 +79,8 @@ pub(super) struct Timeouts {
     pub first_token: Option<Duration>,
     /// `timeouts.inter_token`.
     pub inter_token: Option<Duration>,
+    /// `timeouts.answer`.
+    pub answer: Option<Duration>,
     /// `timeouts.total`.
     pub total: Option<Duration>,
 }

@@ -222,7 +222,7 @@ impl<'n> Reader<'_, '_> {
         let all = [
             ("override_params", "targets.*.parameters"),
             ("custom_host", "providers.*.base_url"),
-            ("request_timeout", "providers.*.timeouts.total"),
+            ("request_timeout", "providers.*.timeouts"),
             ("forward_headers", "providers.*.forward_headers"),
         ];
         for (key, to) in all {

@@ -123,8 +123,8 @@ fn provider(provider: &Provider) -> Vec<String> {
     if let Some(kind) = provider.kind {
         lines.push(format!("kind: {kind}"));
     }
-    let Timeouts { first_token, inter_token, total } = &provider.timeouts;
-    let times = [("first_token", first_token), ("inter_token", inter_token), ("total", total)];
+    let Timeouts { first_token, inter_token, answer, total } = &provider.timeouts;
+    let times = [("first_token", first_token), ("inter_token", inter_token), ("answer", answer), ("total", total)];
     let times: Vec<String> =
         times.into_iter().filter_map(|(key, time)| time.map(|time| format!("{key}: {}", duration(time)))).collect();
     if !times.is_empty() {

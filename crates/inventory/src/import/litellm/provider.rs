@@ -177,6 +177,9 @@ fn version(node: &Node, vendor: &Vendor) -> Option<Written> {
     is_plain.then(|| Written::Literal(text.to_owned()))
 }
 
+/// `timeouts.total` of Crossfade's when nothing is said.
+const DEFAULT_TOTAL: Duration = Duration::from_secs(600);
+
 fn timeouts<'n>(params: &'n Node, settings: &Settings<'_>) -> (Timeouts, Vec<(&'n Node, Option<&'static str>)>) {
     let mut decided = Vec::new();
     let mut read = |key: &str, to: &'static str, default: Option<Duration>| {
@@ -185,9 +188,11 @@ fn timeouts<'n>(params: &'n Node, settings: &Settings<'_>) -> (Timeouts, Vec<(&'
         decided.push((node, timeout.map(|_| to)));
         timeout.or(default)
     };
-    let total = read("timeout", "total", settings.timeout);
-    let silent = read("stream_timeout", "first_token", settings.stream_timeout).or(total);
-    (Timeouts { first_token: silent, inter_token: silent, total }, decided)
+    let answer = read("timeout", "answer", settings.timeout);
+    let silent = read("stream_timeout", "first_token", settings.stream_timeout).or(answer);
+    // LiteLLM bounds no stream to its end, Crossfade does so by default.
+    let total = answer.filter(|answer| *answer > DEFAULT_TOTAL);
+    (Timeouts { first_token: silent, inter_token: silent, answer, total }, decided)
 }
 
 fn key(params: &Node, vendor: &Vendor, place: &Place<'_>, importing: &mut Importing<'_>) -> Option<Text> {

@@ -89,7 +89,7 @@ pub(super) const PARAMS: &[Rule] = &[
     mapped("base_url", "`providers.*.base_url`"),
     mapped("api_key", "`providers.*.api_key`; a key in the text becomes `${NAME}`"),
     mapped("api_version", "`providers.*.api_version`, of Azure"),
-    mapped("timeout", "`providers.*.timeouts.total`, and the others unless `stream_timeout` is set"),
+    mapped("timeout", "`providers.*.timeouts.answer`, and those of streams unless `stream_timeout` is set"),
     mapped("stream_timeout", "`providers.*.timeouts.first_token` and `inter_token`"),
     mapped("max_parallel_requests", "`targets.*.max_concurrency` and `queue`"),
     mapped("weight", "`targets.*.replicas`, spread by load; or the order of the route's targets"),

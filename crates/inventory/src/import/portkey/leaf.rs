@@ -121,7 +121,7 @@ fn target<'n>(
     let is_version = |version: &&str| {
         version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)) && version.len() <= 64
     };
-    let total = inherited.request_timeout.and_then(Node::milliseconds);
+    let patience = inherited.request_timeout.and_then(Node::milliseconds);
     let provider = Provider {
         dialect: who.vendor.reach.dialect(),
         base_url,
@@ -129,7 +129,7 @@ fn target<'n>(
         kind: who.vendor.kind,
         api_key,
         class: who.vendor.reach.class(),
-        timeouts: Timeouts { total, ..Timeouts::default() },
+        timeouts: Timeouts { first_token: patience, answer: patience, ..Timeouts::default() },
     };
     let provider = importing.draft.provider(&called, provider);
     if let (Some(note), Some(provider)) = (who.guessed, importing.draft.provider_mut(&provider)) {
@@ -248,15 +248,14 @@ fn settle(node: &Node, who: &Who<'_>, provider: &str, target: &str, importing: &
     }
     if let Some(node) = node.get("request_timeout") {
         match node.milliseconds() {
-            Some(_) => ledger.mapped_but(
+            Some(_) => ledger.mapped(
                 node,
-                format!("providers.{provider}.timeouts.total"),
-                "it bounds streams to their end; Portkey's does until they begin",
+                format!("providers.{provider}.timeouts.answer, providers.{provider}.timeouts.first_token"),
             ),
             None => ledger.unsupported(
                 node,
                 "not a number of milliseconds",
-                format!("write `providers.{provider}.timeouts.total`"),
+                format!("write `providers.{provider}.timeouts`"),
             ),
         }
     }

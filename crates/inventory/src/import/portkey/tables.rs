@@ -24,7 +24,7 @@ pub(super) const CONFIG: &[Rule] = &[
     mapped("api_key", "`providers.*.api_key`, as `${NAME}`"),
     mapped("override_params", "`targets.*.model` and `targets.*.parameters.set`"),
     mapped("custom_host", "`providers.*.base_url`"),
-    mapped("request_timeout", "`providers.*.timeouts.total`"),
+    mapped("request_timeout", "`providers.*.timeouts.answer` and `first_token`"),
     mapped("resource_name", "`providers.*.base_url`, of Azure"),
     mapped("deployment_id", "`targets.*.model`, of Azure"),
     mapped("azure_deployment_name", "`targets.*.model`, of Azure"),

@@ -14,6 +14,9 @@ use super::super::variables::Text;
 use super::super::vendors::{Reach, Vendor, by_tensorzero_type};
 use super::{tables, variable};
 
+/// The longest that TensorZero lets a call take when nothing is said.
+const LONGEST: Duration = Duration::from_secs(900);
+
 /// What is said once for all providers.
 #[derive(Debug)]
 pub(super) struct Context {
@@ -38,19 +41,24 @@ pub(super) enum Key {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Limits {
     first_token: Option<Duration>,
+    answer: Option<Duration>,
     total: Option<Duration>,
 }
 
 impl Limits {
     /// Those that a provider has.
     pub(super) fn of(timeouts: &Timeouts) -> Limits {
-        Limits { first_token: timeouts.first_token, total: timeouts.total }
+        Limits { first_token: timeouts.first_token, answer: timeouts.answer, total: timeouts.total }
     }
 
     /// Both at once: the shorter counts.
     pub(super) fn and(self, other: Limits) -> Limits {
         let shorter = |a: Option<Duration>, b: Option<Duration>| a.into_iter().chain(b).min();
-        Limits { first_token: shorter(self.first_token, other.first_token), total: shorter(self.total, other.total) }
+        Limits {
+            first_token: shorter(self.first_token, other.first_token),
+            answer: shorter(self.answer, other.answer),
+            total: shorter(self.total, other.total),
+        }
     }
 }
 
@@ -58,31 +66,28 @@ impl Limits {
 pub(super) fn limits(owner: &Node, importing: &mut Importing<'_>) -> Limits {
     let mut limits = Limits::default();
     if let Some(node) = owner.get("timeout_ms") {
-        limits.total = limit(node, "total", None, importing);
+        limits.total = limit(node, "total", importing);
+        limits.answer = limits.total;
     }
     let Some(timeouts) = owner.get("timeouts") else { return limits };
-    let streamed = timeouts.at(&["streaming", "total_ms"]);
     if let Some(node) = timeouts.at(&["non_streaming", "total_ms"]) {
-        let note = streamed.is_some().then_some("one limit for answers and streams: the longer of the two");
-        limits.total = limit(node, "total", note, importing);
+        limits.answer = limit(node, "answer", importing);
     }
-    if let Some(node) = streamed {
-        let total = limit(node, "total", Some("one limit for answers and streams: the longer of the two"), importing);
-        limits.total = limits.total.max(total);
+    if let Some(node) = timeouts.at(&["streaming", "total_ms"]) {
+        limits.total = limit(node, "total", importing);
     }
     if let Some(node) = timeouts.at(&["streaming", "ttft_ms"]) {
-        limits.first_token = limit(node, "first_token", None, importing);
+        limits.first_token = limit(node, "first_token", importing);
     }
     limits
 }
 
-fn limit(node: &Node, to: &str, note: Option<&str>, importing: &mut Importing<'_>) -> Option<Duration> {
+fn limit(node: &Node, to: &str, importing: &mut Importing<'_>) -> Option<Duration> {
     let limit = node.milliseconds();
     let to = format!("providers.*.timeouts.{to}");
-    match (limit, note) {
-        (Some(_), Some(note)) => importing.ledger.mapped_but(node, to, note),
-        (Some(_), None) => importing.ledger.mapped(node, to),
-        (None, _) => importing.ledger.unsupported(node, "not a number of milliseconds", format!("write `{to}`")),
+    match limit {
+        Some(_) => importing.ledger.mapped(node, to),
+        None => importing.ledger.unsupported(node, "not a number of milliseconds", format!("write `{to}`")),
     }
     limit
 }
@@ -207,8 +212,13 @@ pub(super) fn read<'n>(
 
 /// The provider's limits as the config has them.
 pub(super) fn timeouts(limits: Limits, context: &Context) -> Timeouts {
+    let any = context.gateway.unwrap_or(LONGEST);
+    // What bounds streams only leaves other answers as long as any call may take.
+    let answer = limits.answer.or(limits.total.map(|_| any));
     let total = limits.total.or(context.gateway);
-    Timeouts { first_token: limits.first_token, inter_token: None, total }
+    // As long as `total` needs no saying.
+    let answer = answer.filter(|answer| Some(*answer) != total);
+    Timeouts { first_token: limits.first_token, inter_token: None, answer, total }
 }
 
 /// A provider that is named by its type alone, `openai::gpt-4o`.
