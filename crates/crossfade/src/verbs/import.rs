@@ -1,5 +1,8 @@
 //! `crossfade import`: the config of another gateway as one of Crossfade's, and what became of each of its keys.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
