@@ -10,6 +10,7 @@ mod process;
 mod providers;
 mod reader;
 mod rollouts;
+mod rules;
 mod targets;
 mod tree;
 mod value;
@@ -139,7 +140,8 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let prompts = targets::prompts(&root);
     let targets = targets::targets(&root, &providers, &prompts);
     let workloads = rollouts::workloads(&root);
-    let routes = targets::routes(&root, &targets, &workloads);
+    let mut routes = targets::routes(&root, &targets, &workloads);
+    rules::attach(&root, &targets, &workloads, &mut routes);
     let tenants = allowances::tenants(&root);
     let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gateway::counters::{CostTotal, Totals};
+use gateway::counters::{CostTotal, Followed, Totals};
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
 use gateway::targets::TargetStatus;
@@ -104,6 +104,7 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
     let changes: Vec<_> = changes.collect();
     family(&mut text, "crossfade_adaptations_total", "Fields changed in requests on their way.", "counter", &changes);
     forms(&mut text, totals);
+    choices(&mut text, totals);
     text
 }
 
@@ -155,6 +156,19 @@ fn forms(text: &mut String, totals: &Totals) {
     family(text, "crossfade_answers_not_validated_total", help, "counter", &unknown);
 }
 
+/// Which way requests went, on routes that have several.
+fn choices(text: &mut String, totals: &Totals) {
+    let mut followed = Vec::new();
+    for (route, rules) in &totals.choices.rules {
+        for (rule, Followed { to, n }) in rules {
+            let (route, rule, to) = (escaped(route), escaped(rule), escaped(to));
+            followed.push((format!("{{route=\"{route}\",rule=\"{rule}\",to=\"{to}\"}}"), *n));
+        }
+    }
+    let help = "Requests by the rule of their route that held first, and where it sent them.";
+    family(text, "crossfade_rules_total", help, "counter", &followed);
+}
+
 fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
     // Writing to a String cannot fail.
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").unwrap_or_default();
@@ -203,6 +217,8 @@ mod tests {
         let judged = gateway::counters::Judged { valid: 5, invalid: 1 };
         totals.forms.judged.entry("a".into()).or_default().insert("schema", judged);
         totals.forms.not_validated.entry("a".into()).or_default().insert("reference".into(), 2);
+        let followed = Followed { to: "route long".into(), n: 4 };
+        totals.choices.rules.entry("gpt".into()).or_default().insert("1".into(), followed);
         let text = render(&totals, &ShadowTotals::default());
         for sample in [
             "crossfade_requests_total 3",
@@ -210,6 +226,7 @@ mod tests {
             "crossfade_attempts_unpriced_total{target=\"gpt\"} 1",
             "crossfade_answer_forms_total{target=\"a\",part=\"schema\",result=\"invalid\"} 1",
             "crossfade_answers_not_validated_total{target=\"a\",reason=\"reference\"} 2",
+            "crossfade_rules_total{route=\"gpt\",rule=\"1\",to=\"route long\"} 4",
             "crossfade_exchanges_total{outcome=\"complete\"} 2",
             "crossfade_adaptations_total{target=\"a\\\"b\",field=\"model\",action=\"replaced\"} 1",
         ] {

@@ -30,7 +30,7 @@ const WHOLE_BYTES_PER_TOKEN: u64 = 4;
 /// What was taken for one request. Whatever drops it gives back what was not used.
 pub(crate) struct Allowance {
     accounts: Arc<Accounts>,
-    held: [Option<Held>; 3],
+    held: [Option<Held>; 4],
     /// How the tightest account stood after it.
     pub(crate) standing: Standing,
     worst: Worst,
@@ -63,11 +63,12 @@ pub(crate) fn admit(
     worker: &Worker,
     snapshot: &Snapshot,
     principal: &Principal,
-    (route, request): (&Route, &Parsed),
+    (routes, request): (Routes<'_>, &Parsed),
     arrival: Arrival,
 ) -> Result<Allowance, Box<Refused>> {
     let accounts = &worker.deps.accounts;
-    let subjects = subjects(snapshot, principal, route);
+    let subjects = subjects(snapshot, principal, routes);
+    let route = routes.chosen;
     let has = |limited: fn(&Limits) -> bool| subjects.iter().flatten().any(|(_, limits)| limited(limits));
     let has_budget = has(|limits| limits.budget.is_some());
     let worst = if has_budget || has(|limits| limits.tokens_per_minute.is_some()) {
@@ -79,7 +80,7 @@ pub(crate) fn admit(
     let ask = Ask { tokens: worst.tokens(), nanos: nanos.unwrap_or(0) };
     let mut allowance = Allowance {
         accounts: Arc::clone(accounts),
-        held: [None, None, None],
+        held: [None, None, None, None],
         standing: Standing::default(),
         worst,
         ask,
@@ -110,12 +111,25 @@ pub(crate) fn admit(
     Ok(allowance)
 }
 
+/// The route that a request named, and the one that its rules chose: a limit of either holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Routes<'a> {
+    pub(crate) named: &'a Route,
+    pub(crate) chosen: &'a Route,
+}
+
 /// Whose accounts a request is on: those of them that have limits. The key first: whoever has used up his own is told so,
 /// whatever others did.
-fn subjects<'a>(snapshot: &Snapshot, principal: &'a Principal, route: &'a Route) -> [Option<(Subject<'a>, Limits)>; 3] {
+fn subjects<'a>(
+    snapshot: &Snapshot,
+    principal: &'a Principal,
+    Routes { named, chosen }: Routes<'a>,
+) -> [Option<(Subject<'a>, Limits)>; 4] {
     let [key, tenant] = principal.key().map(|key| own(snapshot, key)).unwrap_or_default();
-    let route = (!route.limits.is_empty()).then_some((Subject::Route(&route.name), route.limits));
-    [key, tenant, route]
+    let of =
+        |route: &'a Route| (!route.limits.is_empty()).then_some((Subject::Route(route.name.as_str()), route.limits));
+    let named = if named.name == chosen.name { None } else { of(named) };
+    [key, tenant, named, of(chosen)]
 }
 
 /// A key and its tenant, as far as they have limits.
@@ -385,7 +399,7 @@ mod tests {
         assert_eq!(held(), (1, 0));
         let allowance = Allowance {
             accounts,
-            held: [Some(Held { account: account.clone(), limits, taken }), None, None],
+            held: [Some(Held { account: account.clone(), limits, taken }), None, None, None],
             standing: Standing::default(),
             worst: Worst::default(),
             ask: Ask::default(),

@@ -1,5 +1,6 @@
 //! What the data path counts. Every worker has its own set, so that no two cores share a cache line; readers add them up.
 
+mod choices;
 mod forms;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wire::failure::FailureKind;
 use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDrop};
 
+pub use choices::{ChoiceTotals, Followed};
 pub(crate) use forms::Forms;
 pub use forms::{FormTotals, Judged};
 
@@ -57,6 +59,8 @@ pub struct Counters {
     adaptations: Mutex<BTreeMap<(String, String, &'static str), u64>>,
     /// Answers that were to have a form.
     pub(crate) forms: Forms,
+    /// Which way requests went.
+    pub(crate) choices: choices::Choices,
     /// What attempts cost, by target. Locked, but by nobody else than a reader once in a while.
     costs: Mutex<BTreeMap<String, CostTotal>>,
 }
@@ -208,6 +212,8 @@ pub struct Totals {
     pub costs: BTreeMap<String, CostTotal>,
     /// Answers that were to have a form.
     pub forms: FormTotals,
+    /// Which way requests went.
+    pub choices: ChoiceTotals,
 }
 
 impl Totals {
@@ -219,6 +225,7 @@ impl Totals {
         for one in all {
             totals.add_numbers(one);
             one.forms.add_to(&mut totals.forms);
+            one.choices.add_to(&mut totals.choices);
             for (key, n) in one.adaptations.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 *adaptations.entry(key.clone()).or_default() += n;
             }

@@ -15,14 +15,16 @@ use wire::messages;
 use wire::openai::{Refusal, model_entry, models_list};
 use wire::record::Endpoint;
 
+use crate::allowance::Routes;
 use crate::assign::Caller;
 use crate::authenticate::Principal;
 use crate::body::Body;
 use crate::counters::add;
 use crate::drain::Phase;
-use crate::paths::{Asked, Place, percent_decoded};
+use crate::paths::{self, Place, percent_decoded};
 use crate::record::{Arrival, Opening};
 use crate::refuse::Manner;
+use crate::resolve::rules::{Asked, Chosen};
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
@@ -125,7 +127,7 @@ async fn answer(
 /// A request to a model, from its head to the first bytes of its answer. The rest of the answer is `relay`'s.
 async fn exchange(
     worker: &Rc<Worker>,
-    asked: Asked<'_>,
+    asked: paths::Asked<'_>,
     principal: Principal,
     (head, body): (&Parts, Incoming),
 ) -> Response<Body> {
@@ -143,11 +145,13 @@ async fn exchange(
     if let Err(failure) = admit::admit(worker) {
         return failed(worker, id, &failure);
     }
-    let route = match resolve::resolve(&prepared, &request, &principal) {
-        Ok(route) => Arc::clone(route),
+    let named = match resolve::resolve(&prepared, &request, &principal) {
+        Ok(route) => route,
         Err(refusal) => return refused(worker, id, &refusal),
     };
-    let asked = (&*route, &*request);
+    let asked = Asked::new(&head.headers, &principal, (named, &request));
+    let Chosen { route, decision } = resolve::rules::choose(worker, named, &asked);
+    let asked = (Routes { named, chosen: &route }, &*request);
     let allowance = match allowance::admit(worker, &prepared.snapshot, &principal, asked, arrival) {
         Ok(allowance) => allowance,
         Err(over) => return showing(refused(worker, id, &over.refusal), &over.standing),
@@ -156,7 +160,7 @@ async fn exchange(
     let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
-    let opening = Opening { id, arrival, principal, request, route, assignment, allowance, affinity };
+    let opening = Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision };
     let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),

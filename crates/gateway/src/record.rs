@@ -14,7 +14,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{
-    Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, ExchangeOutcome, Record, RequestRecord,
+    Adaptation, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, Decision, ExchangeOutcome, Record, RequestRecord,
 };
 use wire::usage::Usage;
 
@@ -48,6 +48,7 @@ pub(crate) struct Opening {
     pub(crate) assignment: Option<Assignment>,
     pub(crate) affinity: Option<u64>,
     pub(crate) allowance: Allowance,
+    pub(crate) decision: Option<Decision>,
 }
 
 /// When a request was there, by both clocks.
@@ -129,6 +130,8 @@ pub(crate) struct Exchange {
     /// The attempts that ended.
     pub(crate) attempts: Vec<AttemptRecord>,
     pub(crate) adaptations: Vec<Adaptation>,
+    /// What was decided about who should answer.
+    pub(crate) decisions: Vec<Decision>,
     /// Where the shadow's side of the comparison waits for this one.
     pub(crate) pair: Option<Arc<Pair>>,
     /// The candidate answered 4xx: its fault if another target takes the same request, else the caller's.
@@ -166,7 +169,7 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity } = opening;
+    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision } = opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -198,6 +201,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         attempt: None,
         attempts: Vec::with_capacity(1),
         adaptations: Vec::new(),
+        decisions: decision.into_iter().collect(),
         pair: None,
         candidate_refused: None,
         answer: BytesMut::new(),
@@ -308,6 +312,7 @@ impl Exchange {
             attempts: std::mem::take(&mut self.attempts),
             body: Private::new(if body.len() > limit { body.slice(..limit) } else { body }),
             cost,
+            decisions: std::mem::take(&mut self.decisions),
         });
         submit(&self.worker, &record)
     }

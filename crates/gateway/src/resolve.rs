@@ -1,4 +1,6 @@
-//! Which route a request names.
+//! Which route a request names, and which one its rules make of that.
+
+pub(crate) mod rules;
 
 use std::sync::Arc;
 

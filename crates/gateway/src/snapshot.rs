@@ -1,6 +1,7 @@
 //! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
 //! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
 
+mod rules;
 mod validation;
 mod wildcard;
 
@@ -18,6 +19,7 @@ use crate::control::RolloutSettings;
 use crate::live::Identity;
 use crate::prices::TargetPrices;
 
+pub use rules::{RouteRule, RuleTo};
 pub use validation::{OnInvalid, StreamValidation, Validation};
 pub use wildcard::wildcard;
 
@@ -187,6 +189,8 @@ pub struct Route {
     pub workload: Option<String>,
     /// How much all callers together may call.
     pub limits: govern::limits::Limits,
+    /// Where requests go by what they ask for; the first that holds is followed.
+    pub rules: Vec<RouteRule>,
 }
 
 impl Route {

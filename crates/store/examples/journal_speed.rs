@@ -161,6 +161,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         time_to_first_token_us: Some(120_000),
         duration_us: 900_000,
         usage: None,
+        decisions: Vec::new(),
         adaptations: Vec::new(),
         attempts: vec![attempt],
         body,

@@ -292,6 +292,31 @@ pub struct AnswerRecord {
     pub body: Body,
     /// What all its attempts cost together; the shadow's copy is not among them.
     pub cost: Option<Charge>,
+    /// What was decided about which target should answer, in order.
+    pub decisions: Vec<Decision>,
+}
+
+/// A choice that Crossfade made about who should answer, and why. It quotes nothing of the request but numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What made it.
+    pub by: DecidedBy,
+    /// What was chosen: `route NAME`, `target NAME`.
+    pub choice: String,
+    /// Why, in words.
+    pub because: String,
+}
+
+/// What made a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// A rule of the route that the request named.
+    Rule,
+    /// The route's cascade, about the answer of one of its targets.
+    Cascade,
+    /// The route's cache.
+    Cache,
 }
 
 /// How an exchange ended for the caller.

@@ -2,6 +2,7 @@
 
 mod beyond;
 mod read;
+mod said;
 mod worst;
 
 use std::borrow::Cow;
@@ -12,7 +13,7 @@ use crate::record::Endpoint;
 use crate::scan::{Kind, ScanError};
 
 pub use read::{model_when_none_is_named, parse, parse_for};
-pub use worst::{answer_at_most, prompt_at_most};
+pub use worst::{answer_at_most, prompt_about, prompt_at_most};
 
 /// A member of the top level of a body, by place.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,7 +73,10 @@ fn mask_secrets(line: &str) -> String {
         masked.replace_range(from..to, &stars);
     }
     for key in SECRET_KEYS {
-        let Some(after_key) = masked.find(key).map(|at| at + key.len()) else { continue };
+        // Numbers of tokens are none.
+        let is_secret = |at: &usize| !masked[..*at].ends_with("prompt_");
+        let found = masked.match_indices(key).map(|(at, _)| at).find(is_secret);
+        let Some(after_key) = found.map(|at| at + key.len()) else { continue };
         let Some(colon) = masked[after_key..].find(':').map(|at| after_key + at + 1) else { continue };
         let value = colon + masked[colon..].len() - masked[colon..].trim_start().len();
         if masked[value..].trim_start_matches(['"', '\'']).starts_with("${") {

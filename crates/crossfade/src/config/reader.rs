@@ -167,6 +167,26 @@ impl<'a> Item<'a> {
         Some(nodes.iter().enumerate().map(item).collect())
     }
 
+    /// The items of a list, at least one, or the one that is written without a list.
+    pub(crate) fn one_or_more(&self, of: &str) -> Vec<Item<'a>> {
+        if !matches!(self.node.kind, Kind::List(_)) {
+            return vec![self.clone()];
+        }
+        let items = self.list(of).unwrap_or_default();
+        if items.is_empty() {
+            self.note(format!("an empty list of {of} never holds"), None);
+        }
+        items
+    }
+
+    /// Which of the two it is, when it is one, written without quotes.
+    pub(crate) fn is_boolean(&self) -> Option<bool> {
+        match &self.node.kind {
+            Kind::Scalar { text, quoted: false } => text.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// A text, `${NAME}` replaced from the environment.
     pub(crate) fn string(&self) -> Option<Written<String>> {
         self.text("a text").map(|text| self.with(text))

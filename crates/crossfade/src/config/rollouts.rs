@@ -9,6 +9,7 @@ use gateway::control::RolloutSettings;
 use rollout::{Risk, Unit};
 
 use super::reader::{Item, Section, Written};
+use super::rules;
 use super::targets::{Named, Routes, Targets, star_has_meaning};
 use super::value;
 
@@ -61,11 +62,20 @@ pub(crate) fn rollouts(
         };
         let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
         let (Some(from), Some(to)) = (targets.get(&baseline), targets.get(&candidate)) else { continue };
-        let fingerprint = value::hash(&[&from.fingerprint, &to.fingerprint])[..16].to_owned();
+        let fingerprint = fingerprint([&from.fingerprint, &to.fingerprint], &rules::about(routes, &route));
         let settings = RolloutSettings { name: name.value.clone(), route, baseline, candidate, fingerprint, policy };
         rollouts.insert(name.value, Arc::new(settings));
     }
     rollouts
+}
+
+/// What the evidence is about: both targets, and which requests the rules leave on the route.
+fn fingerprint([from, to]: [&String; 2], rules: &str) -> String {
+    let mut parts = vec![from.as_str(), to];
+    if !rules.is_empty() {
+        parts.push(rules);
+    }
+    value::hash(&parts)[..16].to_owned()
 }
 
 struct References {
@@ -107,6 +117,11 @@ impl References {
         if route.target != baseline.value {
             let message = format!("route `{}` serves `{}`, not this baseline", route.name, route.target);
             section.note_at(baseline, message, Some(format!("write `baseline: {}`", route.target)));
+        }
+        for chosen in &read.chosen_targets {
+            let message = format!("a rule that chooses a target, on the route `{}` that a rollout splits", route.name);
+            let hint = "the rollout decides who answers here; choose another route (`route: NAME`), whose own rollout then applies";
+            section.note_at(chosen, message, Some(hint.into()));
         }
         let fallback = read.fallback.iter().find(|fallback| fallback.value == candidate.value);
         if let (Some(fallback), false) = (fallback, route.emergency_fallback) {

@@ -181,6 +181,8 @@ pub(crate) struct RouteRead {
     pub route: Route,
     /// Each fallback where it was written.
     pub fallback: Vec<Written<String>>,
+    /// Each target that a rule chooses, where it was written.
+    pub chosen_targets: Vec<Written<String>>,
 }
 
 /// Routes by name.
@@ -238,6 +240,8 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let foreign_tokens = section.get("token_arrays").and_then(|item| item.word(&token_arrays)).unwrap_or(false);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
     let limits = super::allowances::limits(&section, "limits");
+    // Read when all routes are there.
+    section.get("rules");
     section.finish();
     let target = target?.value;
     for (item, fallback) in &fallback {
@@ -249,6 +253,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
     let name = name.to_owned();
+    let rules = Vec::new();
     let route = Route {
         name,
         target,
@@ -260,6 +265,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         foreign_tokens,
         workload,
         limits,
+        rules,
     };
-    Some(RouteRead { route, fallback })
+    Some(RouteRead { route, fallback, chosen_targets: Vec::new() })
 }

@@ -2,6 +2,7 @@
 
 mod calling;
 mod prices;
+mod rules;
 
 use expect_test::{Expect, expect, expect_file};
 

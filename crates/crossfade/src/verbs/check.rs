@@ -1,6 +1,7 @@
 //! `crossfade check`: the config as it is understood, or everything that is wrong with it.
 
 mod calling;
+mod choosing;
 
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
@@ -55,6 +56,7 @@ fn facts(config: &Config) -> Value {
         let facts = json!({
             "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
             "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
+            "rules": choosing::rules(route),
         });
         (route.name.clone(), facts)
     });
@@ -185,7 +187,8 @@ fn sections(config: &Config) -> String {
     let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt", "price"], &targets);
     let routes = table(&["route", "target", "fallback", "workload", "calls"], &routes);
     let calls = calling::targets(&config.snapshot.targets);
-    format!("\n{targets}\n{calls}\n{routes}")
+    let rules = choosing::table_of_rules(&config.snapshot.routes);
+    format!("\n{targets}\n{calls}\n{routes}{rules}")
 }
 
 fn policy(policy: &Policy) -> String {

@@ -208,6 +208,11 @@ fn show(exchange: &Value) -> String {
         }
     }
     page += &format!("\n{}", attempts(exchange["attempts"].as_array().map_or(&[], Vec::as_slice)));
+    let choice = |choice: &Value| vec![text(&choice["by"]), text(&choice["choice"]), text(&choice["because"])];
+    let choices: Vec<Vec<String>> = exchange["decisions"].as_array().into_iter().flatten().map(choice).collect();
+    if !choices.is_empty() {
+        page += &format!("\n{}", table(&["decided by", "choice", "because"], &choices));
+    }
     let change = |change: &Value| vec![text(&change["field"]), text(&change["action"]), text(&change["target"])];
     let changes: Vec<Vec<String>> = exchange["adaptations"].as_array().into_iter().flatten().map(change).collect();
     if !changes.is_empty() {

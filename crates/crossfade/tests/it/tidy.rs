@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 800;
 
 /// Crates from outside that belong to one room, tests apart.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("anyhow", &["crossfade"]),
     ("clap", &["crossfade"]),
     ("clap_complete", &["crossfade"]),
@@ -18,6 +18,7 @@ const OWNERS: [(&str, &[&str]); 14] = [
     ("signal-hook", &["crossfade"]),
     ("tracing-subscriber", &["crossfade"]),
     ("jsonschema", &["schema"]),
+    ("whatlang", &["routing"]),
     ("rusqlite", &["store"]),
     ("zstd", &["store"]),
     ("hyper-rustls", &["providers"]),
@@ -25,8 +26,9 @@ const OWNERS: [(&str, &[&str]); 14] = [
 ];
 
 /// The pure rooms and everything they may use.
-const PURE: [(&str, &[&str]); 5] = [
+const PURE: [(&str, &[&str]); 6] = [
     ("cost", &["serde", "serde_json", "thiserror"]),
+    ("routing", &["whatlang"]),
     ("schema", &["jsonschema", "serde_json", "wire"]),
     ("stats", &["hdrhistogram", "serde"]),
     ("rollout", &["serde", "serde_json", "sha2", "stats", "thiserror"]),

@@ -448,6 +448,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         attempts: vec![attempt],
         body: Private::new(bytes::Bytes::from_static(b"{}")),
         cost: None,
+        decisions: Vec::new(),
     };
     for record in [record::Record::Request(request), record::Record::Answer(answer)] {
         journal.submit(&record).unwrap().wait_blocking().unwrap();

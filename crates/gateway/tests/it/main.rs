@@ -50,6 +50,8 @@ mod retries;
 #[cfg(test)]
 mod rollouts;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod validation;

@@ -19,7 +19,7 @@ const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpo
     e.rollout, e.epoch, e.share, e.unit, e.unit_source, e.arm, e.forced, e.status, e.outcome, e.failure, e.served_by,
     e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens,
     e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, e.client_retry, e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1),
-    e.asked FROM exchanges e";
+    e.asked, e.decisions FROM exchanges e";
 
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -170,7 +170,9 @@ fn of<T>(
 }
 
 fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
-    let adaptations: Option<String> = row.get(30)?;
+    let list = |text: Option<String>| {
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(serde_json::Value::Array(Vec::new()))
+    };
     Ok(ExchangeRow {
         id: exchange_id(row, 0)?,
         received_at_us: whole(row, 1)?,
@@ -195,11 +197,10 @@ fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
         usage: usage(row, 20)?,
         cost: cost(row, 26)?,
         client_retry: row.get::<_, Option<u16>>(29)?.unwrap_or(0),
-        adaptations: adaptations
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or(serde_json::Value::Array(Vec::new())),
+        adaptations: list(row.get(30)?),
         simulated: row.get(31)?,
         asked: row.get(32)?,
+        decisions: list(row.get(33)?),
     })
 }
 

@@ -81,6 +81,8 @@ pub struct ExchangeRow {
     pub asked: Option<String>,
     /// What was changed in the request, as JSON.
     pub adaptations: serde_json::Value,
+    /// What was decided about who should answer, and why, as JSON.
+    pub decisions: serde_json::Value,
     /// True when the `simulated` provider answered any call made for it.
     pub simulated: bool,
 }

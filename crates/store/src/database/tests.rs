@@ -139,7 +139,7 @@ fn a_database_of_the_version_before_is_brought_up_to_date_and_keeps_its_rows() {
     let before = Database::open_read_only(&path).err().unwrap();
     assert!(
         before.to_string().ends_with(
-            "has schema version 1; this program knows 2 and brings it up to date when `crossfade serve` opens it"
+            "has schema version 1; this program knows 3 and brings it up to date when `crossfade serve` opens it"
         ),
         "{before}"
     );

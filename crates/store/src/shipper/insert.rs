@@ -203,7 +203,8 @@ impl Batch {
     }
 }
 
-/// The record in a payload, also of a journal of before requests said what was `asked`: theirs end where that would begin.
+/// The record in a payload, also of a journal of before requests said what was `asked`, and answers what was decided: theirs end
+/// where that would begin.
 pub(super) fn decode(payload: &[u8]) -> Result<Record, postcard::Error> {
     match postcard::from_bytes(payload) {
         Err(postcard::Error::DeserializeUnexpectedEnd) => postcard::from_bytes(&[payload, &[0]].concat()),
@@ -212,20 +213,20 @@ pub(super) fn decode(payload: &[u8]) -> Result<Record, postcard::Error> {
 }
 
 const PENDING_COLUMNS: usize = 15;
-const ANSWER_COLUMNS: usize = 17;
+const ANSWER_COLUMNS: usize = 18;
 
 const PENDING: &str = "INSERT OR IGNORE INTO pending
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
     WHERE NOT EXISTS (SELECT 1 FROM exchanges WHERE id = ?1)";
 
 const EXCHANGE: &str = "INSERT OR IGNORE INTO exchanges VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?15)";
+    ?14, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?15, ?33)";
 
 const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
-    SELECT ?18, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
+    SELECT ?19, p.received_at_us, p.endpoint, p.route, p.principal, p.streamed, p.rollout, p.epoch, p.share, p.unit,
         p.unit_source, p.arm, p.forced, p.client_retry, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-        ?16, ?17, p.asked
-    FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?18";
+        ?16, ?17, p.asked, ?18
+    FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?19";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
     ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
@@ -296,6 +297,10 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
         [] => None,
         adaptations => serde_json::to_string(adaptations).ok(),
     };
+    let decisions = match answer.decisions.as_slice() {
+        [] => None,
+        decisions => serde_json::to_string(decisions).ok(),
+    };
     let [input, output, cached, reasoning, cache_write] = tokens(answer.usage);
     let (nanos, row, unknown) = cost(answer.cost.as_ref());
     bind(
@@ -319,6 +324,7 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
             &row,
             &unknown,
             &adaptations,
+            &decisions,
         ],
     )
 }

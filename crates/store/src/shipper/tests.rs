@@ -8,8 +8,8 @@ use wire::failure::FailureKind;
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{
-    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, Endpoint, ExchangeOutcome,
-    GapRecord, OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
+    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, DecidedBy, Decision, Endpoint,
+    ExchangeOutcome, GapRecord, OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
 };
 use wire::usage::Usage;
 
@@ -99,6 +99,11 @@ fn answer(number: u64) -> Record {
             reasoning_tokens: 0,
             ..Usage::default()
         }),
+        decisions: vec![Decision {
+            by: DecidedBy::Rule,
+            choice: "route long".into(),
+            because: "prompt has 9 bytes, over 8".into(),
+        }],
         adaptations: vec![Adaptation {
             field: "model".into(),
             action: AdaptationAction::Replaced,
@@ -164,6 +169,10 @@ fn an_exchange_is_shipped_whole_and_read_back() {
     );
     assert_eq!(exchange.usage.map(|usage| usage.input_tokens), Some(11));
     assert_eq!(exchange.adaptations[0]["action"], "replaced");
+    assert_eq!(
+        (&exchange.decisions[0]["by"], &exchange.decisions[0]["choice"]),
+        (&"rule".into(), &"route long".into())
+    );
     let roles: Vec<_> = detail.attempts.iter().map(|attempt| attempt.role.as_str()).collect();
     assert_eq!(roles, ["live", "failover", "shadow"]);
     assert_eq!(detail.attempts[0].measured.failure.as_deref(), Some("connect"));
@@ -187,6 +196,10 @@ fn a_request_of_before_requests_said_what_was_asked_is_read_from_a_journal() {
     let before = &payload[..payload.len() - 1];
     assert_eq!(decode(before).unwrap(), Record::Request(old));
     assert!(decode(&payload[..payload.len() - 2]).is_err());
+    let Record::Answer(mut old) = answer(1) else { unreachable!() };
+    old.decisions = Vec::new();
+    let payload = postcard::to_stdvec(&Record::Answer(old.clone())).unwrap();
+    assert_eq!(decode(&payload[..payload.len() - 1]).unwrap(), Record::Answer(old));
     assert_eq!(decode(&postcard::to_stdvec(&request(2)).unwrap()).unwrap(), request(2));
 }
 

@@ -159,6 +159,7 @@ fn answer(id: ExchangeId) -> Record {
         time_to_first_token_us: None,
         duration_us: 1,
         usage: None,
+        decisions: Vec::new(),
         adaptations: Vec::new(),
         attempts: Vec::new(),
         body: Private::from(vec![b'y'; 300]),

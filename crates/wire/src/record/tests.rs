@@ -64,6 +64,11 @@ fn records() -> Vec<Record> {
             time_to_first_token_us: None,
             duration_us: 8,
             usage: None,
+            decisions: vec![Decision {
+                by: DecidedBy::Rule,
+                choice: "route long".into(),
+                because: "prompt has 9 bytes, over 8".into(),
+            }],
             adaptations: vec![Adaptation {
                 field: "model".into(),
                 action: AdaptationAction::Replaced,

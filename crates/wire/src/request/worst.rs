@@ -13,8 +13,20 @@ const LONG: usize = 4096;
 /// What one of these counts as: more than the largest picture at OpenAI (1 445 tokens at high detail).
 const ATTACHMENT: u64 = 2_000;
 
+/// The same as English text has them, for who wants to know about how many there are.
+const USUAL_BYTES_PER_TOKEN: usize = 4;
+
 /// The most tokens a prompt of these bytes has, but for prompts of rare scripts.
 pub fn prompt_at_most(body: &[u8]) -> u64 {
+    tokens(body, BYTES_PER_TOKEN)
+}
+
+/// About how many tokens a part of a prompt has: four bytes each, and 2000 for each picture, sound or file.
+pub fn prompt_about(part: &[u8]) -> u64 {
+    tokens(part, USUAL_BYTES_PER_TOKEN)
+}
+
+fn tokens(body: &[u8], bytes_per_token: usize) -> u64 {
     let (mut n_text, mut n_attachments) = (body.len(), 0);
     if body.len() >= LONG {
         let mut from = 0;
@@ -26,7 +38,7 @@ pub fn prompt_at_most(body: &[u8]) -> u64 {
             from = at + 1;
         }
     }
-    n_text.div_ceil(BYTES_PER_TOKEN) as u64 + n_attachments * ATTACHMENT
+    n_text.div_ceil(bytes_per_token) as u64 + n_attachments * ATTACHMENT
 }
 
 /// By its beginning, which may be that of a `data:` URL.

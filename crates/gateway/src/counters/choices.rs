@@ -1,0 +1,50 @@
+//! Which way requests went, on routes that have several: a map that is locked, because such routes are not the common case.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// One worker's numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Choices(Mutex<ChoiceTotals>);
+
+/// Which way requests went.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct ChoiceTotals {
+    /// By route and rule, with what the rule chooses; the rule is `none` where no rule held.
+    pub rules: BTreeMap<String, BTreeMap<String, Followed>>,
+}
+
+/// How often a rule was followed, and where to.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct Followed {
+    /// What it chooses: `route NAME`, `target NAME`.
+    pub to: String,
+    /// How often.
+    pub n: u64,
+}
+
+impl Choices {
+    /// Counts a request to `route` that `rule` sent to what `to` says.
+    pub(crate) fn count_rule(&self, route: &str, rule: &str, to: impl Fn() -> String) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(followed) = totals.rules.get_mut(route).and_then(|rules| rules.get_mut(rule)) {
+            followed.n += 1;
+            return;
+        }
+        let followed = Followed { to: to(), n: 1 };
+        totals.rules.entry(route.to_owned()).or_default().insert(rule.to_owned(), followed);
+    }
+
+    pub(crate) fn add_to(&self, sum: &mut ChoiceTotals) {
+        let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (route, rules) in &totals.rules {
+            let sum = sum.rules.entry(route.clone()).or_default();
+            for (rule, followed) in rules {
+                let sum = sum.entry(rule.clone()).or_default();
+                *sum = Followed { to: followed.to.clone(), n: sum.n + followed.n };
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+-- What was decided about which target should answer, and why, as JSON.
+ALTER TABLE exchanges ADD COLUMN decisions TEXT;
