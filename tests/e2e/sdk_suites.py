@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs both official SDKs' suites, first against a bare llama.cpp server (is the suite right?), then through the gateway."""
+"""Runs both official SDKs' suites, first against a bare llama.cpp server (is the suite right?), then through the gateway; then holds all
+that the scripted vendor heard and said against the vendors' published descriptions."""
 import os, subprocess, sys
 
 from parts.stack import ROOT, Stack, free_port, gateway_config
@@ -31,7 +32,7 @@ def vendor_parts(vendor):
     providers = {
         "vendor": {"dialect": "openai", "base_url": vendor.url + "/v1", "api_key": "sk-vendor", "speaks": ["chat", "responses"]},
         "chat-only": {"dialect": "openai", "base_url": vendor.url + "/v1"},
-        "azure": {"dialect": "azure", "base_url": vendor.url, "api_version": "2024-10-21", "api_key": "azure-key"},
+        "azure": {"dialect": "azure", "base_url": vendor.url, "api_version": "2025-04-01-preview", "api_key": "azure-key"},
         "anthropic": {"dialect": "anthropic", "base_url": vendor.url, "api_key": "sk-ant-vendor"}}
     models = {"vendor": "gpt-4o-2024-08-06", "chat-only": "chat-only-1", "azure": "gpt-4o", "anthropic": "claude-opus-4-5"}
     targets = {name: {"provider": name, "model": model} for name, model in models.items()}
@@ -65,6 +66,8 @@ def main():
         codes = run("llama.cpp", CROSSFADE_BASE_URL=baseline.url, CROSSFADE_MODEL="baseline", CROSSFADE_EMBEDDING_BASE_URL=embeddings.url)
         stack.gateway(config(baseline, candidate, embeddings, upstream, vendor))
         codes += run("gateway", CROSSFADE_BASE_URL=stack.base_url, CROSSFADE_MODEL="chat", CROSSFADE_GATEWAY=1, CROSSFADE_VENDOR_LOG=vendor.journal)
+        print("== the published descriptions", flush=True)
+        codes.append(subprocess.run([sys.executable, "-m", "parts.oracle", vendor.journal], timeout=120).returncode)
         stack.keep = any(codes)
     sys.exit(1 if any(codes) else 0)
 

@@ -1,11 +1,12 @@
 """A scripted vendor on a real socket: every endpoint that the official SDKs call, in the shape its published description says.
 
 `python -m parts.vendor --port 0 --log FILE` prints its port. OpenAI's paths are below `/v1`, Azure's below `/openai`,
-Anthropic's at `/v1/messages`. A model whose name begins with `chat-only` has nothing but chat completions, as many
-inference servers do. `fail=STATUS` in the text of a request makes it fail with that status.
+Anthropic's at `/v1/messages`. A model is at one of them only: `claude…` at Anthropic's; and one whose name begins with `chat-only` has
+nothing but chat completions, as many inference servers do, and asks for no key. `fail=STATUS` in the text of a request makes it fail
+with that status.
 
-The log has one JSON line per answer: method, path, headers, request (JSON, or the names of a form's parts), status and answer
-(JSON, the data of a stream's events, or a length), so that a checker needs no more than the log and the description.
+The log has one JSON line per answer: method, path, headers, request (JSON, or a form's fields with the lengths of its files), status
+and answer (JSON, the data of a stream's events, or a length): what `parts/oracle.py` holds against the published descriptions.
 """
 import argparse, asyncio, base64, json, re, struct, sys
 
@@ -38,21 +39,29 @@ class Request:
         self.path, _, self.query = target.partition("?")
         kind = headers.get("content-type", "")
         self.json = json.loads(body) if body and "json" in kind else {}
-        self.form = read_form(kind, body) if kind.startswith("multipart/") else {}
+        self.form, self.files = read_form(kind, body) if kind.startswith("multipart/") else ({}, set())
         self.model = self.json.get("model") or self.form.get("model", b"").decode()
+        self.azure = self.path.startswith("/openai/deployments/")
         self.streamed = self.json.get("stream") is True or self.form.get("stream") == b"true" or self.json.get("stream_format") == "sse"
 
     def said(self):
-        return {"form": sorted(self.form)} if self.form else self.json or None
+        """What came, for the log; of a file in a form its length, of text the text."""
+        if self.form:
+            return {"form": {name: len(value) if name in self.files else value.decode() for name, value in self.form.items()}}
+        return self.json or None
 
 
 def read_form(kind, body):
+    """The parts by name, and which of them are files."""
     boundary = re.search(r'boundary="?([^";]+)', kind)[1].encode()
-    form = {}
+    form, files = {}, set()
     for part in body.split(b"--" + boundary)[1:-1]:
         head, _, content = part[2:].partition(b"\r\n\r\n")
-        form[re.search(rb'name="([^"]+)"', head)[1].decode()] = content[:-2]
-    return form
+        name = re.search(rb'name="([^"]+)"', head)[1].decode()
+        form[name] = content[:-2]
+        if b"filename" in head:
+            files.add(name)
+    return form, files
 
 
 # Chat completions
@@ -84,13 +93,14 @@ def logprobs(body, text):
 
 def chat(request):
     body, (message, finish) = request.json, said(request.json)
-    head = {"id": "chatcmpl-1", "created": NOW, "model": "gpt-4o-2024-08-06", "service_tier": "default", "system_fingerprint": "fp_1"}
+    head = {"id": "chatcmpl-1", "created": NOW, "model": "gpt-4o-2024-08-06", "system_fingerprint": "fp_1", **({} if request.azure else {"service_tier": "default"})}
     n = body.get("n") or 1
     if not request.streamed:
-        choices = [{"index": idx, "message": {"annotations": [], **message}, "logprobs": logprobs(body, TEXT), "finish_reason": finish} for idx in range(n)]
+        beside = {} if request.azure else {"annotations": []}
+        choices = [{"index": idx, "message": {**beside, **message}, "logprobs": logprobs(body, TEXT), "finish_reason": finish} for idx in range(n)]
         return {**head, "object": "chat.completion", "choices": choices, "usage": usage()}
     with_usage = (body.get("stream_options") or {}).get("include_usage")
-    obfuscated = {"obfuscation": "x7"} if (body.get("stream_options") or {}).get("include_obfuscation", True) else {}
+    obfuscated = {"obfuscation": "x7"} if not request.azure and (body.get("stream_options") or {}).get("include_obfuscation", True) else {}
 
     def chunk(choices, **more):
         return {**head, "object": "chat.completion.chunk", "choices": choices, **({"usage": None} if with_usage else {}), **obfuscated, **more}
@@ -177,7 +187,7 @@ def moderation(request):
 
 def image(request):
     counted = {"input_tokens": 5, "output_tokens": 100, "total_tokens": 105, "input_tokens_details": {"text_tokens": 5, "image_tokens": 0}}
-    shape = {"background": "opaque", "output_format": "png", "quality": "low", "size": "1024x1024"}
+    shape = {} if request.azure else {"background": "opaque", "output_format": "png", "quality": "low", "size": "1024x1024"}
     if not request.streamed:
         return {"created": NOW, "data": [{"b64_json": PIXEL}], "usage": counted, **shape}
     name = "image_edit" if "edits" in request.path else "image_generation"
@@ -202,7 +212,7 @@ def transcription(request):
         return Stream([*({"type": "transcript.text.delta", "delta": word} for word in WORDS), {"type": "transcript.text.done", "text": TEXT, "usage": counted}])
     if form == "verbose_json":
         return {"language": "english", "duration": 1.5, "text": TEXT, "usage": {"type": "duration", "seconds": 2}}
-    return {"text": TEXT, **({"usage": counted} if "transcriptions" in request.path else {})}
+    return {"text": TEXT, **({"usage": counted} if "transcriptions" in request.path and not request.azure else {})}
 
 
 # What is kept
@@ -234,10 +244,10 @@ def found():
     return {"object": "vector_store.search_results.page", "search_query": ["x"], "data": [hit], "has_more": False, "next_page": None}
 
 
-def stored_chat(**more):
+def stored_chat():
     message = {"role": "assistant", "content": TEXT, "refusal": None}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": NOW, "model": "gpt-4o", "metadata": {}, "usage": usage(),
-            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}], **more}
+    return {"id": "chatcmpl-1", "object": "chat.completion", "created": NOW, "model": "gpt-4o", "usage": usage(),
+            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]}
 
 
 def deleted(id, kind):
@@ -251,9 +261,9 @@ def response(body, status="completed", output=None, **more):
     return {"id": "resp_67ccd2bed1ec8190b14f964abc0542670bb6a6b452d3795b", "object": "response", "created_at": NOW, "status": status, "error": None,
             "incomplete_details": None, "instructions": body.get("instructions"), "max_output_tokens": body.get("max_output_tokens"),
             "model": "gpt-4o-2024-08-06", "output": output or [], "parallel_tool_calls": True, "previous_response_id": body.get("previous_response_id"),
-            "reasoning": {"effort": None, "summary": None}, "store": body.get("store", True), "temperature": 1.0, "text": body.get("text") or {"format": {"type": "text"}},
+            "reasoning": {"effort": None, "summary": None}, "temperature": 1.0, "text": body.get("text") or {"format": {"type": "text"}},
             "tool_choice": body.get("tool_choice", "auto"), "tools": body.get("tools", []), "top_p": 1.0, "truncation": "disabled",
-            "usage": details if status == "completed" else None, "user": None, "metadata": body.get("metadata") or {}, **more}
+            "metadata": body.get("metadata") or {}, **({"usage": details} if status == "completed" else {}), **more}
 
 
 def respond(request):
@@ -301,22 +311,24 @@ def input_items(request):
 def message(request):
     body = request.json
     has_result = any(part.get("type") == "tool_result" for turn in body["messages"] if isinstance(turn["content"], list) for part in turn["content"])
-    tokens = {"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 6}
-    block = {"type": "text", "text": TEXT}
+    counts = {"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 6,
+              "output_tokens_details": {"thinking_tokens": 0}, "server_tool_use": None}
+    tokens = {**counts, "cache_creation": None, "inference_geo": None, "service_tier": "standard"}
+    block = {"type": "text", "text": TEXT, "citations": None}
     if body.get("tools") and not has_result:
-        block = {"type": "tool_use", "id": "toolu_1", "name": CALL["name"], "input": json.loads(CALL["arguments"])}
+        block = {"type": "tool_use", "id": "toolu_1", "name": CALL["name"], "input": json.loads(CALL["arguments"]), "caller": {"type": "direct"}}
     stop = "tool_use" if block["type"] == "tool_use" else "end_turn"
-    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-5"}
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-5", "container": None, "stop_details": None}
     if not request.streamed:
         return {**head, "content": [block], "stop_reason": stop, "stop_sequence": None, "usage": tokens}
-    begun = {"type": "text", "text": ""} if block["type"] == "text" else {**block, "input": {}}
+    begun = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
     deltas = [{"type": "text_delta", "text": word} for word in WORDS] if block["type"] == "text" else [
         {"type": "input_json_delta", "partial_json": piece} for piece in ('{"order"', ':"A-17"}')]
     events = [{"type": "message_start", "message": {**head, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**tokens, "output_tokens": 1}}},
               {"type": "content_block_start", "index": 0, "content_block": begun}, {"type": "ping"},
               *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas),
               {"type": "content_block_stop", "index": 0},
-              {"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None}, "usage": {"output_tokens": 6}}, {"type": "message_stop"}]
+              {"type": "message_delta", "delta": {"stop_reason": stop, "stop_sequence": None, "stop_details": None, "container": None}, "usage": counts}, {"type": "message_stop"}]
     return Stream([(event["type"], event) for event in events])
 
 
@@ -327,13 +339,13 @@ TABLE = [(method, re.compile(f"{pattern}$"), answer) for method, pattern, answer
     ("POST", "/chat/completions", chat),
     ("GET", "/chat/completions", lambda _: page(stored_chat())),
     ("GET", f"/chat/completions/{ID}", lambda _: stored_chat()),
-    ("POST", f"/chat/completions/{ID}", lambda request: stored_chat(metadata=request.json["metadata"])),
+    ("POST", f"/chat/completions/{ID}", lambda _: stored_chat()),
     ("DELETE", f"/chat/completions/{ID}", lambda _: deleted("chatcmpl-1", "chat.completion.deleted")),
-    ("GET", f"/chat/completions/{ID}/messages", lambda _: page({"id": "chatcmpl-1-0", "role": "user", "content": "hi", "name": None, "content_parts": None})),
+    ("GET", f"/chat/completions/{ID}/messages", lambda _: page({"id": "chatcmpl-1-0", "role": "assistant", "content": "hi", "refusal": None, "content_parts": None})),
     ("POST", "/completions", completion),
     ("POST", "/embeddings", embeddings),
     ("POST", "/moderations", moderation),
-    ("POST", "/rerank", lambda request: {"model": request.model, "results": [{"index": 1, "relevance_score": 0.9}], "usage": {"total_tokens": 9}}),
+    ("POST", "/rerank", lambda _: {"id": "rerank-1", "results": [{"index": 1, "relevance_score": 0.9}], "meta": {"billed_units": {"search_units": 1}}}),
     ("POST", "/images/(generations|edits|variations)", image),
     ("POST", "/audio/speech", speech),
     ("POST", "/audio/(transcriptions|translations)", transcription),
@@ -354,12 +366,35 @@ TABLE = [(method, re.compile(f"{pattern}$"), answer) for method, pattern, answer
     ("POST", "/responses", respond),
     ("POST", "/responses/input_tokens", lambda _: {"object": "response.input_tokens", "input_tokens": 9}),
     ("GET", f"/responses/{ID}", lambda _: response({}, output=[])),
-    ("DELETE", f"/responses/{ID}", lambda _: deleted("resp_1", "response")),
+    ("DELETE", f"/responses/{ID}", lambda _: Bytes(b"", "application/json")),
     ("POST", f"/responses/{ID}/cancel", lambda _: response({}, "cancelled")),
     ("GET", f"/responses/{ID}/input_items", input_items),
     ("POST", "/messages", message),
     ("POST", "/messages/count_tokens", lambda _: {"input_tokens": 9}),
 ]]
+
+
+CLAUDES_ERRORS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+
+
+def admit(request, path):
+    """Who may ask for what, where: each dialect with its own key, each model at its own dialect's paths."""
+    headers, model = request.headers, request.model
+    if path.startswith("/messages"):
+        if headers.get("x-api-key") != "sk-ant-vendor" or "anthropic-version" not in headers:
+            raise Failure(401, "no key of Anthropic's, or no version")
+        if not model.startswith("claude"):
+            raise Failure(404, f"model: {model}")
+    elif request.azure:
+        if headers.get("api-key") != "azure-key" or "api-version=" not in request.query:
+            raise Failure(401, "no key of Azure's, or no api-version")
+    elif model.startswith("chat-only"):
+        if path != "/chat/completions":
+            raise Failure(404, f"{path} is not here", "unknown_url")
+    elif headers.get("authorization") != "Bearer sk-vendor":
+        raise Failure(401, "no key of OpenAI's", "invalid_api_key")
+    elif model.startswith("claude"):
+        raise Failure(404, f"The model `{model}` does not exist", "model_not_found")
 
 
 class Vendor:
@@ -371,17 +406,17 @@ class Vendor:
         path = re.sub(r"^/openai(/v1|/deployments/[^/]+)?|^/v1", "", request.path)
         failing = re.search(rb"fail=(\d{3})", request.body)
         try:
+            admit(request, path)
             if failing:
                 raise Failure(int(failing[1]), code="context_length_exceeded" if failing[1] == b"400" else None)
-            if request.model.startswith("chat-only") and path != "/chat/completions":
-                raise Failure(404, f"{path} is not here", "unknown_url")
             for method, pattern, answer in TABLE:
                 if method == request.method and pattern.match(path):
                     return 200, answer(request)
             raise Failure(404, f"Unknown request URL: {request.method} {path}.", "unknown_url")
         except Failure as failure:
             if path.startswith("/messages"):
-                return failure.status, {"type": "error", "error": {"type": "invalid_request_error", "message": str(failure)}, "request_id": "req_1"}
+                kind = CLAUDES_ERRORS.get(failure.status, "api_error" if failure.status >= 500 else "invalid_request_error")
+                return failure.status, {"type": "error", "error": {"type": kind, "message": str(failure)}, "request_id": "req_1"}
             return failure.status, failure.body
 
     def note(self, request, status, answered):
