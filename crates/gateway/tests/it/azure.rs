@@ -39,6 +39,7 @@ fn a_deployment_in_the_path_is_the_route_whatever_the_body_says() {
         (r#"{"messages":[]}"#, r#"{"messages":[],"model":"model-a"}"#),
         (r#"{"model":"gpt-4o","messages":[]}"#, r#"{"model":"model-a","messages":[]}"#),
         (r#"{"model":"something else","messages":[]}"#, r#"{"model":"model-a","messages":[]}"#),
+        (r#"{"model":null,"messages":[]}"#, r#"{"model":"model-a","messages":[]}"#),
     ] {
         let answer = post(&gateway, "/openai/deployments/gpt%2D4o/chat/completions?api-version=2024-10-21", body);
         assert_eq!(answer.text(), chat_completion("x"));

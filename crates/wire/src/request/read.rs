@@ -111,7 +111,11 @@ pub fn parse_for(endpoint: Endpoint, body: &[u8], in_path: Option<&str>) -> Resu
             }
             seen |= 1 << idx;
             has_model |= KEYS[idx] == "model";
-            known_field(body, KEYS[idx], Value { range: value.clone(), kind }, &mut view)?;
+            if in_path.is_some() && KEYS[idx] == "model" && kind == Kind::Null {
+                view.model_range = value.clone(); // LangChain says so beside a deployment
+            } else {
+                known_field(body, KEYS[idx], Value { range: value.clone(), kind }, &mut view)?;
+            }
         }
         view.fields.push(Field { key: key.range, value, kind });
     }

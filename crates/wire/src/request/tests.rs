@@ -326,6 +326,16 @@ fn a_model_that_may_be_left_out_is_the_vendors_choice() {
 }
 
 #[test]
+fn a_model_in_the_path_counts_and_null_beside_it_is_none() {
+    let body = br#"{"model":null,"messages":[]}"#;
+    let view = parse_for(Endpoint::ChatCompletions, body, Some("deployed")).unwrap();
+    assert_eq!((view.model.as_str(), &body[view.model_range]), ("deployed", &b"null"[..]));
+    assert_eq!(parse(Endpoint::ChatCompletions, body).unwrap_err().param, Some("model"));
+    let wrong = parse_for(Endpoint::ChatCompletions, br#"{"model":7,"messages":[]}"#, Some("deployed")).unwrap_err();
+    assert_eq!(wrong.param, Some("model"));
+}
+
+#[test]
 fn a_conversation_is_found_in_every_dialect() {
     check(
         Endpoint::Responses,
