@@ -103,9 +103,9 @@ class Stack:
         part.url, part.journal = f"http://127.0.0.1:{int(part.process.stdout.readline())}/v1", journal
         return part
 
-    def vendor(self):
+    def vendor(self, log="vendor.jsonl"):
         """The scripted vendor; `part.url` is its host, `part.journal` its log."""
-        journal = self.directory / "vendor.jsonl"
+        journal = self.directory / log
         part = self.add("vendor", [sys.executable, "-m", "parts.vendor", "--log", journal], stdout=subprocess.PIPE, cwd=ROOT / "tests")
         part.url, part.journal = f"http://127.0.0.1:{int(part.process.stdout.readline())}", journal
         return part

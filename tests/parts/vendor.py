@@ -1,15 +1,17 @@
 """A scripted vendor on a real socket: every endpoint that the official SDKs call, in the shape its published description says.
 
 `python -m parts.vendor --port 0 --log FILE` prints its port. OpenAI's paths are below `/v1`, Azure's below `/openai`,
-Anthropic's at `/v1/messages`. A model is at one of them only: `claude…` at Anthropic's; and one whose name begins with `chat-only` has
-nothing but chat completions, as many inference servers do, and asks for no key. `fail=STATUS` in the text of a request makes it fail
-with that status.
+Anthropic's at `/v1/messages`. A model is at one of them only: `claude…` at Anthropic's, `gpt-4o` at Azure's; and one whose name begins with `chat-only`
+has nothing but chat completions, as many inference servers do, and asks for no key. The suites' routes are names of models too (`vendor`,
+`azure`, `anthropic`), so that a suite can ask the vendor itself. `fail=STATUS` in the text of a request makes it fail with that status. `quirk-…` are servers that get one thing wrong (`parts/quirks.py`).
 
 The log has one JSON line per answer: method, path, headers, request (JSON, or a form's fields with the lengths of its files), status
 and answer (JSON, the data of a stream's events, or a length): what `parts/oracle.py` holds against the published descriptions.
 """
 import argparse, asyncio, base64, json, re, struct, sys
 
+from parts import quirks
+from parts.failure import Failure
 from parts.upstream import Answer
 
 NOW, WORDS = 1_700_000_000, ["Your ", "order ", "is ", "on ", "its ", "way."]
@@ -27,6 +29,10 @@ def usage(details=True):
     return {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15, **(more if details else {})}
 
 
+def pieces(text):
+    return WORDS if text == TEXT else [text[:9], text[9:]]
+
+
 def embedding(n_dimensions=4):
     return [round(0.1 * (n + 1), 6) for n in range(n_dimensions)]
 
@@ -41,7 +47,9 @@ class Request:
         self.json = json.loads(body) if body and "json" in kind else {}
         self.form, self.files = read_form(kind, body) if kind.startswith("multipart/") else ({}, set())
         self.model = self.json.get("model") or self.form.get("model", b"").decode()
+        self.quirk = self.model.removeprefix("quirk-") if self.model.startswith("quirk-") else None
         self.azure = self.path.startswith("/openai/deployments/")
+        self.deployment = self.path.split("/")[3] if self.azure else None
         self.streamed = self.json.get("stream") is True or self.form.get("stream") == b"true" or self.json.get("stream_format") == "sse"
 
     def said(self):
@@ -115,7 +123,7 @@ def chat(request):
             yield {"function_call": {"name": CALL["name"], "arguments": ""}}
             yield {"function_call": {"arguments": CALL["arguments"]}}
         if message["content"]:
-            for word in WORDS if message["content"] == TEXT else [OBJECT[:9], OBJECT[9:]]:
+            for word in pieces(message["content"]):
                 yield {"content": word}
 
     events = [chunk([{"index": idx, "delta": delta, "logprobs": logprobs(body, delta.get("content") or ""), "finish_reason": None}])
@@ -153,12 +161,6 @@ class Stream:
 class Bytes:
     def __init__(self, body, kind):
         self.body, self.kind = body, kind
-
-
-class Failure(Exception):
-    def __init__(self, status, message="scripted", code=None, kind="invalid_request_error"):
-        super().__init__(message)
-        self.status, self.body = status, {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
 # Embeddings, moderations, pictures, sound
@@ -293,7 +295,7 @@ def response_events(body, item):
     else:
         part, at = item["content"][0], {**at, "content_index": 0}
         yield {"type": "response.content_part.added", "part": {**part, "text": ""}, **at}
-        for word in WORDS if part["text"] == TEXT else [OBJECT[:9], OBJECT[9:]]:
+        for word in pieces(part["text"]):
             yield {"type": "response.output_text.delta", "delta": word, "logprobs": [], **at}
         yield {"type": "response.output_text.done", "text": part["text"], "logprobs": [], **at}
         yield {"type": "response.content_part.done", "part": part, **at}
@@ -314,7 +316,8 @@ def message(request):
     counts = {"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 2, "output_tokens": 6,
               "output_tokens_details": {"thinking_tokens": 0}, "server_tool_use": None}
     tokens = {**counts, "cache_creation": None, "inference_geo": None, "service_tier": "standard"}
-    block = {"type": "text", "text": TEXT, "citations": None}
+    text = OBJECT if (body.get("output_config") or {}).get("format") else TEXT
+    block = {"type": "text", "text": text, "citations": None}
     if body.get("tools") and not has_result:
         block = {"type": "tool_use", "id": "toolu_1", "name": CALL["name"], "input": json.loads(CALL["arguments"]), "caller": {"type": "direct"}}
     stop = "tool_use" if block["type"] == "tool_use" else "end_turn"
@@ -322,7 +325,7 @@ def message(request):
     if not request.streamed:
         return {**head, "content": [block], "stop_reason": stop, "stop_sequence": None, "usage": tokens}
     begun = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
-    deltas = [{"type": "text_delta", "text": word} for word in WORDS] if block["type"] == "text" else [
+    deltas = [{"type": "text_delta", "text": word} for word in pieces(text)] if block["type"] == "text" else [
         {"type": "input_json_delta", "partial_json": piece} for piece in ('{"order"', ':"A-17"}')]
     events = [{"type": "message_start", "message": {**head, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**tokens, "output_tokens": 1}}},
               {"type": "content_block_start", "index": 0, "content_block": begun}, {"type": "ping"},
@@ -374,26 +377,41 @@ TABLE = [(method, re.compile(f"{pattern}$"), answer) for method, pattern, answer
 ]]
 
 
+def quirky(request, answer):
+    """What a server that gets one thing wrong makes of this request."""
+    said, request.json = request.json, quirks.ask(request.quirk, request.json)
+    answered = answer(request)
+    request.json = said
+    return Stream(quirks.stream(request.quirk, answered.events)) if isinstance(answered, Stream) else quirks.whole(request.quirk, said, answered)
+
+
 CLAUDES_ERRORS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error", 529: "overloaded_error"}
+
+
+CLAUDES, DEPLOYED = ("claude", "anthropic"), ("gpt-4o", "azure")
 
 
 def admit(request, path):
     """Who may ask for what, where: each dialect with its own key, each model at its own dialect's paths."""
     headers, model = request.headers, request.model
     if path.startswith("/messages"):
-        if headers.get("x-api-key") != "sk-ant-vendor" or "anthropic-version" not in headers:
+        if "sk-ant-vendor" not in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer ")) or "anthropic-version" not in headers:
             raise Failure(401, "no key of Anthropic's, or no version")
-        if not model.startswith("claude"):
+        if not model.startswith(CLAUDES):
             raise Failure(404, f"model: {model}")
-    elif request.azure:
-        if headers.get("api-key") != "azure-key" or "api-version=" not in request.query:
-            raise Failure(401, "no key of Azure's, or no api-version")
-    elif model.startswith("chat-only"):
-        if path != "/chat/completions":
+    elif request.path.startswith("/openai/"):
+        if "azure-key" not in (headers.get("api-key"), headers.get("authorization", "").removeprefix("Bearer ")):
+            raise Failure(401, "no key of Azure's")
+        if request.azure and "api-version=" not in request.query:
+            raise Failure(404, "Resource not found")
+        if (request.deployment or model or "azure") not in DEPLOYED:
+            raise Failure(404, "The API deployment for this resource does not exist.", "DeploymentNotFound")
+    elif model.startswith(("chat-only", "quirk-")):
+        if path not in ("/chat/completions", "/embeddings") or path == "/embeddings" and model.startswith("chat-only"):
             raise Failure(404, f"{path} is not here", "unknown_url")
     elif headers.get("authorization") != "Bearer sk-vendor":
         raise Failure(401, "no key of OpenAI's", "invalid_api_key")
-    elif model.startswith("claude"):
+    elif model.startswith(CLAUDES) or model in DEPLOYED:
         raise Failure(404, f"The model `{model}` does not exist", "model_not_found")
 
 
@@ -411,13 +429,13 @@ class Vendor:
                 raise Failure(int(failing[1]), code="context_length_exceeded" if failing[1] == b"400" else None)
             for method, pattern, answer in TABLE:
                 if method == request.method and pattern.match(path):
-                    return 200, answer(request)
+                    return 200, quirky(request, answer) if request.quirk else answer(request)
             raise Failure(404, f"Unknown request URL: {request.method} {path}.", "unknown_url")
         except Failure as failure:
             if path.startswith("/messages"):
                 kind = CLAUDES_ERRORS.get(failure.status, "api_error" if failure.status >= 500 else "invalid_request_error")
                 return failure.status, {"type": "error", "error": {"type": kind, "message": str(failure)}, "request_id": "req_1"}
-            return failure.status, failure.body
+            return failure.status, quirks.refused(request.quirk, failure.body)
 
     def note(self, request, status, answered):
         if isinstance(answered, Stream):
@@ -431,7 +449,7 @@ class Vendor:
     async def write(self, reader, writer, status, answered):
         answer = Answer(writer, reader)
         limits = ["x-ratelimit-limit-requests: 10000", "x-ratelimit-remaining-requests: 9999", "x-ratelimit-reset-requests: 8ms",
-                  "openai-processing-ms: 12", "openai-version: 2020-10-01"]
+                  "openai-processing-ms: 12", "openai-version: 2020-10-01", "request-id: req_1"]
         if isinstance(answered, Stream):
             answer.head(status, "text/event-stream; charset=utf-8", "transfer-encoding: chunked", *limits)
             for event in answered.events:

@@ -1,8 +1,8 @@
 // The official Node SDK against an OpenAI-compatible server; the same environment as conftest.py describes.
 // CommonJS, because only `require` finds the packages of the cache through NODE_PATH.
-const test = require('node:test');
 const assert = require('node:assert/strict');
 const OpenAI = require('openai').OpenAI;
+const { bare: test, failures: gateway } = require('./cases.cjs');
 const { APIError, APIConnectionTimeoutError, BadRequestError, InternalServerError, NotFoundError, RateLimitError } = require('openai');
 
 const baseURL = process.env.CROSSFADE_BASE_URL;
@@ -11,7 +11,6 @@ const embedding = process.env.CROSSFADE_EMBEDDING_MODEL ?? 'embed';
 const make = (options) => new OpenAI({ baseURL, apiKey: 'sk-test', maxRetries: 0, timeout: 30_000, ...options });
 const client = make();
 const embeddings = make({ baseURL: process.env.CROSSFADE_EMBEDDING_BASE_URL ?? baseURL });
-const gateway = process.env.CROSSFADE_GATEWAY === '1' ? test : () => {};
 
 const messages = [{ role: 'system', content: 'Answer briefly.' }, { role: 'user', content: 'Where is my order?' }];
 const fixed = { model, messages, max_tokens: 24, temperature: 0 };

@@ -7,14 +7,14 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from conftest import make_client
+from conftest import translated
 from parts.vendor import CALL, TEXT
 from test_chat import ASK, TOOL
 from test_endpoints import arrived
 
 pytestmark = pytest.mark.gateway
 
-# Which path the vendor is asked at, by route and by what the caller speaks.
+# Which path the vendor is asked at, by route and by what the caller speaks; where that is another than the caller's, it is translated.
 RESPONSES = {"vendor": "/v1/responses", "chat-only": "/v1/chat/completions", "anthropic": "/v1/messages"}
 MESSAGES = {"anthropic": "/v1/messages", "chat-only": "/v1/chat/completions", "vendor": "/v1/chat/completions"}
 FUNCTION = {"type": "function", "name": "get_order", "description": "Finds an order.", "parameters": TOOL["function"]["parameters"], "strict": False}
@@ -26,20 +26,18 @@ class Ticket(BaseModel):
     urgent: bool
 
 
-@pytest.fixture(params=list(RESPONSES))
+def routes(paths, as_it_is):
+    return [route if path == as_it_is else pytest.param(route, marks=translated) for route, path in paths.items()]
+
+
+@pytest.fixture(params=routes(RESPONSES, "/v1/responses"))
 def route(request):
     return request.param
 
 
-@pytest.fixture(params=list(MESSAGES))
+@pytest.fixture(params=routes(MESSAGES, "/v1/messages"))
 def claude_route(request):
     return request.param
-
-
-@pytest.fixture(scope="session")
-def claude():
-    host = str(make_client().base_url).rstrip("/").removesuffix("/v1")
-    return anthropic.Anthropic(base_url=host, api_key="sk-ant-test", max_retries=0, timeout=30)
 
 
 # Responses
@@ -84,10 +82,13 @@ def test_a_tool_loop_of_responses(client, route, streamed):
     assert client.responses.create(model=route, input=conversation, tools=[FUNCTION]).output_text == TEXT
 
 
-@pytest.mark.parametrize("route", ["vendor", "chat-only"])
 def test_a_parsed_response(client, route):
     answer = client.responses.parse(model=route, input="Where?", text_format=Ticket)
     assert answer.output_parsed == Ticket(category="refund", urgent=True)
+    with client.responses.stream(model=route, input="Where?", text_format=Ticket) as stream:
+        for _ in stream:
+            pass
+        assert stream.get_final_response().output_parsed.category == "refund"
 
 
 def test_an_error_about_a_response_keeps_its_class(client, route):
@@ -97,12 +98,16 @@ def test_an_error_about_a_response_keeps_its_class(client, route):
         client.responses.create(model=route, input="fail=500", stream=True)
 
 
+@translated
 def test_what_only_a_vendor_can_do_is_refused_by_name(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model="chat-only", input="x", tools=[{"type": "web_search"}])
     assert caught.value.param == "tools[0]" and "runs at the provider" in caught.value.message
     with pytest.raises(openai.BadRequestError):
         client.responses.create(model="chat-only", input="x", background=True)
+
+
+def test_what_only_a_vendor_can_do_is_asked_of_it(client):
     assert client.responses.create(model="vendor", input="x", tools=[{"type": "web_search"}], background=True).id
 
 
@@ -117,6 +122,10 @@ def test_responses_that_the_provider_keeps(client):
 
 def test_tokens_of_a_response_are_counted_where_the_target_can(client):
     assert client.responses.input_tokens.count(model="vendor", input="x").input_tokens == 9
+
+
+@translated
+def test_tokens_of_a_response_are_not_counted_where_the_target_cannot(client):
     with pytest.raises(openai.BadRequestError):
         client.responses.input_tokens.count(model="chat-only", input="x")
 
@@ -159,6 +168,11 @@ def test_a_tool_loop_of_messages(claude, claude_route, streamed):
     assert claude.messages.create(model=claude_route, max_tokens=99, messages=turns, tools=[CLAUDE_TOOL]).content[0].text == TEXT
 
 
+def test_a_parsed_message(claude, claude_route):
+    answer = claude.messages.parse(model=claude_route, max_tokens=99, messages=[{"role": "user", "content": "Where?"}], output_format=Ticket)
+    assert answer.parsed_output == Ticket(category="refund", urgent=True)
+
+
 def test_an_error_about_a_message_keeps_its_class(claude, claude_route):
     for text, kind in ("fail=400", anthropic.BadRequestError), ("fail=429", anthropic.RateLimitError), ("fail=500", anthropic.InternalServerError):
         with pytest.raises(kind) as caught:
@@ -166,30 +180,42 @@ def test_an_error_about_a_message_keeps_its_class(claude, claude_route):
         assert caught.value.body["type"] == "error" and caught.value.body["error"]["message"]
 
 
+@pytest.mark.own
 def test_the_gateways_refusals_are_in_anthropics_words(claude):
     with pytest.raises(anthropic.NotFoundError) as caught:
         claude.messages.create(model="no-such-model", max_tokens=9, messages=[{"role": "user", "content": "x"}])
     assert caught.value.body["error"]["type"] == "not_found_error" and caught.value.request_id
 
 
-def test_tokens_are_counted_and_models_listed(claude):
+def test_tokens_are_counted(claude):
     counted = claude.messages.count_tokens(model="anthropic", messages=[{"role": "user", "content": "x"}])
     assert counted.input_tokens == 9
+
+
+@pytest.mark.own
+def test_models_are_listed_in_anthropics_form(claude):
     assert "anthropic" in [model.id for model in claude.models.list()]
     assert claude.models.retrieve("anthropic").type == "model"
 
 
-def test_versions_and_betas_travel_to_anthropic_only(claude):
+@pytest.mark.own
+def test_versions_and_betas_travel_to_anthropic(claude):
     ask = {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "extra_headers": {"anthropic-beta": "a-beta"}}
     claude.messages.create(model="anthropic", **ask)
     sent = arrived()["headers"]
     assert sent["anthropic-beta"] == "a-beta" and sent["anthropic-version"] and sent["x-api-key"] == "sk-ant-vendor"
+
+
+@translated
+def test_versions_and_betas_do_not_travel_to_others(claude):
+    ask = {"max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "extra_headers": {"anthropic-beta": "a-beta"}}
     claude.messages.create(model="chat-only", **ask)
     assert not any(name.startswith("anthropic") for name in arrived()["headers"])
 
 
 # Chat to Anthropic
 
+@translated
 def test_chat_is_answered_by_anthropic(client):
     answer = client.chat.completions.create(model="anthropic", messages=ASK)
     assert answer.choices[0].message.content == TEXT and answer.choices[0].finish_reason == "stop" and answer.usage.total_tokens == 15
@@ -201,6 +227,35 @@ def test_chat_is_answered_by_anthropic(client):
     assert json.loads(call.function.arguments) == {"order": "A-17"}
 
 
+@translated
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_tool_loop_of_chat_with_anthropic(client, streamed):
+    turns = [{"role": "user", "content": "Where is A-17?"}]
+    if streamed:
+        with client.chat.completions.stream(model="anthropic", messages=turns, tools=[TOOL]) as stream:
+            for _ in stream:
+                pass
+            first = stream.get_final_completion().choices[0]
+    else:
+        first = client.chat.completions.create(model="anthropic", messages=turns, tools=[TOOL]).choices[0]
+    assert first.finish_reason == "tool_calls" and json.loads(first.message.tool_calls[0].function.arguments) == {"order": "A-17"}
+    turns += [first.message, {"role": "tool", "tool_call_id": first.message.tool_calls[0].id, "content": "shipped"}]
+    assert client.chat.completions.create(model="anthropic", messages=turns, tools=[TOOL]).choices[0].message.content == TEXT
+
+
+@translated
+def test_a_parsed_chat_with_anthropic(client):
+    assert client.chat.completions.parse(model="anthropic", messages=ASK, response_format=Ticket).choices[0].message.parsed.category == "refund"
+
+
+@translated
+def test_an_error_of_anthropics_keeps_its_class_in_chat(client):
+    for text, kind in ("fail=400", openai.BadRequestError), ("fail=429", openai.RateLimitError), ("fail=500", openai.InternalServerError):
+        with pytest.raises(kind):
+            client.chat.completions.create(model="anthropic", messages=[{"role": "user", "content": text}])
+
+
+@translated
 def test_choices_are_refused_by_a_target_that_gives_one(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="anthropic", messages=ASK, n=2)
@@ -209,6 +264,7 @@ def test_choices_are_refused_by_a_target_that_gives_one(client):
 
 # The real server
 
+@pytest.mark.real
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_real_server_answers_a_response(client, model, streamed):
     options = {"model": model, "input": "Where is my order?", "max_output_tokens": 24, "temperature": 0}
@@ -222,6 +278,7 @@ def test_a_real_server_answers_a_response(client, model, streamed):
     assert events[-1].response.usage.output_tokens > 0
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_real_server_answers_a_message(claude, model, streamed):
     options = {"model": model, "max_tokens": 24, "messages": [{"role": "user", "content": "Where is my order?"}], "extra_body": {"temperature": 0}}
@@ -233,6 +290,7 @@ def test_a_real_server_answers_a_message(claude, model, streamed):
     assert answer.content[0].text and answer.stop_reason in ("end_turn", "max_tokens") and answer.usage.output_tokens > 0
 
 
+@pytest.mark.real
 def test_a_real_server_answers_a_completion(client, model):
     answer = client.completions.create(model=model, prompt="Once upon a time", max_tokens=8)
     assert answer.choices[0].text and answer.usage.completion_tokens > 0

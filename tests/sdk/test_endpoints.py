@@ -7,7 +7,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from conftest import make_client
+from conftest import KEYS, make_client, translated
 from parts.vendor import CALL, OBJECT, PIXEL, SOUND, TEXT
 from test_chat import ASK, JSON_SCHEMA, TOOL
 
@@ -25,6 +25,7 @@ def arrived():
     return vendor_log()[-1]
 
 
+@pytest.mark.own
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("field", [
     {"n": 2}, {"logprobs": True, "top_logprobs": 1}, {"stop": "END"}, {"stop": ["a", "b"]}, {"seed": 2**53}, {"temperature": 0.1, "top_p": 0.9},
@@ -65,6 +66,7 @@ def test_every_field_of_a_chat_answer_comes_back(client):
     assert raw.headers["x-ratelimit-remaining-requests"] == "9999" and raw.headers["openai-version"] and raw.request_id == "up-1"
 
 
+@pytest.mark.own
 def test_streams_keep_their_choices_obfuscation_and_usage(client):
     chunks = list(client.chat.completions.create(model="vendor", messages=ASK, n=2, stream=True, stream_options={"include_usage": True, "include_obfuscation": True}))
     for index in (0, 1):
@@ -128,6 +130,7 @@ def test_embeddings_in_every_form(client):
         assert arrived()["request"]["input"] == tokens
 
 
+@pytest.mark.own
 def test_moderations_with_and_without_a_model(client):
     assert client.moderations.create(input=["a", "b"]).results[1].flagged is False
     assert arrived()["request"] == {"input": ["a", "b"], "model": "gpt-4o-2024-08-06"}
@@ -140,11 +143,15 @@ def test_rerank_where_the_vendor_has_it(client):
         assert answer["results"][0]["index"] == 1
 
 
-def test_pictures_are_made_edited_and_varied(client):
+def test_pictures_are_made_and_edited(client):
     made = client.images.generate(prompt="a cat", model="vendor", response_format="b64_json", n=1)
     assert made.data[0].b64_json == PIXEL and made.usage.output_tokens == 100
     assert client.images.edit(image=[("a.png", b"PNG1"), ("b.png", b"PNG2")], mask=b"MASK", prompt="a dog", model="vendor").data[0].b64_json == PIXEL
     assert set(arrived()["request"]["form"]) == {"image[]", "mask", "model", "prompt"}
+
+
+@pytest.mark.own
+def test_the_vendors_own_choice_of_a_model_is_a_route(client):
     assert client.images.create_variation(image=b"PNG").data[0].b64_json == PIXEL
     assert "model" in arrived()["request"]["form"], "the vendor's own choice is the route, and the target has its model"
 
@@ -205,12 +212,14 @@ def test_stored_completions_are_kept_by_the_provider(client):
     assert client.chat.completions.delete("chatcmpl-1").deleted
 
 
+@pytest.mark.own
 def test_what_nobody_keeps_is_not_found_and_says_so(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.fine_tuning.jobs.list()
     assert caught.value.code == "not_passed_on" and "passthrough" in caught.value.message
 
 
+@pytest.mark.own
 def test_models_one_by_one(client):
     assert client.models.retrieve("vendor").id == "vendor"
     with pytest.raises(openai.NotFoundError):
@@ -230,17 +239,38 @@ def test_a_vendors_errors_keep_their_class(client, status, kind):
 def azure(request):
     host = str(make_client().base_url).rstrip("/").removesuffix("/v1")
     if request.param:
-        return openai.AzureOpenAI(azure_endpoint=host, api_key="azure-caller", api_version=request.param, max_retries=0)
-    return make_client(base_url=host + "/openai/v1", api_key="azure-caller")
+        return openai.AzureOpenAI(azure_endpoint=host, api_key=KEYS["azure"], api_version=request.param, max_retries=0)
+    return make_client(base_url=host + "/openai/v1", api_key=KEYS["azure"])
 
 
-@pytest.mark.parametrize("route", ["vendor", "azure", "anthropic"])
+@pytest.mark.parametrize("route", ["azure", *(pytest.param(route, marks=translated) for route in ("vendor", "anthropic", "chat-only"))])
 def test_an_application_on_azure_is_served_by_every_target(azure, route):
     assert azure.chat.completions.create(model=route, messages=ASK).choices[0].message.content == TEXT
     chunks = azure.chat.completions.create(model=route, messages=ASK, stream=True)
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == TEXT
 
 
+@translated
+def test_an_application_of_openai_is_served_by_azure(client):
+    assert client.chat.completions.create(model="azure", messages=ASK).choices[0].message.content == TEXT
+    chunks = client.chat.completions.create(model="azure", messages=ASK, stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == TEXT
+    parsed = client.chat.completions.parse(model="azure", messages=ASK, response_format=Ticket)
+    assert parsed.choices[0].message.parsed == Ticket(category="refund", urgent=True)
+
+
+@translated
+@pytest.mark.parametrize("ask", [
+    lambda client: client.embeddings.create(model="azure", input=["a", "b"]).data[1].embedding,
+    lambda client: client.images.generate(prompt="a cat", model="azure").data[0].b64_json,
+    lambda client: client.audio.transcriptions.create(file=("a.wav", SOUND), model="azure").text,
+    lambda client: client.audio.translations.create(file=("a.wav", SOUND), model="azure").text], ids=["embeddings", "pictures", "transcriptions", "translations"])
+def test_azures_other_endpoints_for_an_application_of_openai(client, ask):
+    assert ask(client)
+    assert arrived()["path"].startswith("/openai/deployments/gpt-4o/")
+
+
+@pytest.mark.own
 def test_azures_other_paths(azure):
     assert azure.embeddings.create(model="azure", input="a").data[0].embedding
     sent = arrived()
