@@ -126,9 +126,9 @@ impl Checked {
     }
 
     fn poll_first_read(&mut self, cx: &mut Context<'_>, mut into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let mut bytes = [0; FIRST_READ];
+        let mut bytes = [MaybeUninit::uninit(); FIRST_READ];
         let n_bytes = into.remaining().min(FIRST_READ);
-        let mut buffer = ReadBuf::new(&mut bytes[..n_bytes]);
+        let mut buffer = ReadBuf::uninit(&mut bytes[..n_bytes]);
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buffer.unfilled()));
         if buffer.filled().is_empty() && (self.is_crossed() || self.is_lost()) {
             return Poll::Ready(Err(stale()));
@@ -141,8 +141,7 @@ impl Checked {
 
 /// Whether a head, or its beginning, names the type of streams.
 fn asks_for_stream(head: &[u8]) -> bool {
-    const STREAM: &[u8] = b"text/event-stream";
-    head[..head.len().min(LONGEST_HEAD)].windows(STREAM.len()).any(|window| window == STREAM)
+    wire::scan::contains(&head[..head.len().min(LONGEST_HEAD)], b"text/event-stream")
 }
 
 fn stale() -> io::Error {

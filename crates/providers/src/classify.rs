@@ -59,7 +59,7 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: Syste
 /// `{"object":"error"}`. A whole healthy answer is not parsed: its first bytes tell.
 pub fn error_in_body(body: &[u8]) -> Option<Failure> {
     let head = &body[..body.len().min(256)];
-    let suspicious = contains(head, b"\"error\"");
+    let suspicious = wire::scan::contains(head, b"\"error\"");
     if !suspicious || body.len() > PREFIX {
         return None;
     }
@@ -181,8 +181,4 @@ impl ErrorFacts {
 
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -17,6 +17,11 @@ pub use value::skip_value;
 /// Nested deeper than this is refused (`serde_json` and most servers stop at the same depth).
 pub const MAX_DEPTH: u32 = 128;
 
+/// Whether `needle` is somewhere in `bytes`; of JSON or of anything else.
+pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    memchr::memmem::find(bytes, needle).is_some()
+}
+
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
