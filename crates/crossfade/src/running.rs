@@ -152,7 +152,10 @@ impl Running {
 
 fn warn_without_keys(config: &Config, keys: &Keeper) {
     if config.snapshot.auth.required && keys.table().load().is_empty() {
-        tracing::warn!("every caller is asked for a key and there is none; `crossfade keys create NAME` makes one");
+        let how = if config.admin.token.is_some() { "with CROSSFADE_ADMIN_TOKEN set" } else { "while no gateway runs" };
+        tracing::warn!(
+            "every caller is asked for a key and there is none; `crossfade keys create NAME`, {how}, makes one"
+        );
     }
 }
 

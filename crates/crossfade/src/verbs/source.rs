@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http::StatusCode;
 use operations::OperationError;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub(crate) struct Source {
     /// The running gateway, if it runs.
     pub admin: Admin,
     store: PathBuf,
+    /// The gateway is the one in the config, and no token speaks for whoever asks.
+    is_owner: bool,
 }
 
 impl Source {
@@ -33,10 +36,11 @@ impl Source {
             None => places.admin.listen,
         };
         let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(places.admin.token);
-        Ok(Source { admin: Admin::new(address, token), store: places.store })
+        let is_owner = place.admin.is_none() && token.is_none();
+        Ok(Source { admin: Admin::new(address, token), store: places.store, is_owner })
     }
 
-    /// Reads `path` from the gateway, or does `from_store` when none runs.
+    /// Reads `path` from the gateway, or does `from_store` when none runs. Whoever may read the store's file needs no token for that.
     pub(crate) fn read<T: Serialize>(
         &self,
         path: &str,
@@ -45,10 +49,15 @@ impl Source {
         match self.admin.get(path) {
             Ok(value) => return Ok(value),
             Err(AdminError::NobodyThere) => {}
+            Err(AdminError::Refused { status: StatusCode::UNAUTHORIZED, .. }) if self.is_owner && self.may_read() => {}
             Err(error) => return Err(self.stop(error)),
         }
         let rows = from_store(&self.database()?).map_err(operation)?;
         serde_json::to_value(rows).map_err(Stop::failed)
+    }
+
+    fn may_read(&self) -> bool {
+        std::fs::File::open(&self.store).is_ok()
     }
 
     /// Asks the gateway for a change; `None` when none runs.
@@ -86,9 +95,10 @@ impl Source {
             AdminError::Refused { status, message } => {
                 let stop = Stop::failed(anyhow::anyhow!("{message}"));
                 match status.as_u16() {
-                    401 => {
-                        stop.hint("set CROSSFADE_ADMIN_TOKEN to a key with a role, or to the config's `admin.token`")
-                    }
+                    401 => stop.hint(
+                        "set CROSSFADE_ADMIN_TOKEN to a key with a role, or to the config's `admin.token`; without either, stop the \
+                         gateway and make one: `crossfade keys create NAME --role admin`",
+                    ),
                     403 => stop.hint("set CROSSFADE_ADMIN_TOKEN to a key that may do this"),
                     400 | 404 => stop.exit(Exit::Usage),
                     _ => stop,

@@ -164,6 +164,20 @@ fn what_the_command_line_refuses_it_explains() {
     assert!(outside.stderr.contains("hint: set CROSSFADE_ADMIN_TOKEN"), "{}", outside.stderr);
 }
 
+#[test]
+fn whoever_may_read_the_store_reads_beside_a_guarded_gateway_and_changes_nothing_there() {
+    let house = House::new(&guarded());
+    make(&house, &["app"]);
+    let gateway = house.serve();
+    house.write(
+        &guarded().replace("admin: { listen: 127.0.0.1:0 }", &format!("admin: {{ listen: {} }}", gateway.admin)),
+    );
+    let listed = house.run(&["keys", "list"]).exits(0);
+    assert!(listed.stdout.contains("app"), "{}", listed.stdout);
+    let refused = house.run(&["keys", "revoke", "app"]).exits(1);
+    assert!(refused.stderr.contains("stop the gateway and make one"), "{}", refused.stderr);
+}
+
 /// Every route of the admin API with something in place of its names.
 fn admin_routes() -> impl Iterator<Item = (&'static str, String, operations::Role)> {
     console::ROUTES.iter().map(|route| {
