@@ -1,6 +1,7 @@
 """How a benchmark starts `crossfade serve`: its config, its rollout, and the wait for what it has still to write."""
 
 import json
+import subprocess
 import time
 
 import bench_stage
@@ -16,10 +17,10 @@ providers:
   now: {{ dialect: openai, base_url: http://{baseline}/v1, api_key: sk-bench, class: self_hosted }}
   next: {{ dialect: openai, base_url: http://{candidate}/v1, api_key: sk-bench, class: self_hosted{candidate_extra} }}
 targets:
-  now: {{ provider: now, model: mock-baseline }}
+  now: {{ provider: now, model: mock-baseline{price} }}
   next: {{ provider: next, model: mock-candidate }}
 routes:
-  bench: {{ target: now, workload: bench }}
+  bench: {{ target: now, workload: bench{limits} }}
 workloads:
   bench: {{ risk: medium }}
 rollouts:
@@ -32,11 +33,18 @@ rollouts:
     policy: {{ shadow_guards: false }}
 """
 
+# Everybody who may say no to a request: a key, its tenant and the route, each with every kind of limit. None of them says no
+# here; all of them are asked, every answer is priced, and what it cost is taken from three budgets.
+LIMITS = "{ requests_per_minute: 60_000_000, tokens_per_minute: 900_000_000_000, concurrency: 100_000, budget: { usd: 900_000_000, per: month } }"
+CALLERS = f"auth: {{ required: true }}\ntenants: {{ bench: {{ limits: {LIMITS} }} }}\n"
+KEY_LIMITS = ["--rpm", "60000000", "--tpm", "900000000000", "--concurrency", "100000", "--budget", "900000000/month", "--tenant", "bench"]
+PRICE = ", price: { rates: { input: 2.5, cached: 1.25, output: 10 }, source: a benchmark, checked: 2026-11-25 }"
+
 
 class Crossfade:
     """One gateway on free ports, with a rollout in shadow at `sample` (0: none started)."""
 
-    def __init__(self, stage, binary, name, baseline, candidate, sample=0.0, mode="durable", candidate_extra=""):
+    def __init__(self, stage, binary, name, baseline, candidate, sample=0.0, mode="durable", candidate_extra="", limited=False):
         self.directory = stage.directory / name
         self.directory.mkdir()
         self.sample = sample
@@ -53,10 +61,17 @@ class Crossfade:
                 candidate=candidate,
                 candidate_extra=candidate_extra,
                 sample=sample or 1.0,
+                price=PRICE if limited else "",
+                limits=f", limits: {LIMITS}" if limited else "",
             )
+            + (CALLERS if limited else "")
         )
+        self.key = None
+        if limited:
+            made = [binary, "keys", "create", "bench", *KEY_LIMITS, "--config", str(config), "--format", "json"]
+            self.key = json.loads(subprocess.run(made, stdout=subprocess.PIPE, check=True).stdout)["key"]
         self.process = stage.start(name, [binary, "serve", "--config", config], listening=self.address)
-        wait_until(f"{name} is ready", lambda: get(f"http://{self.admin}/ready"))
+        wait_until(f"{name} is ready", lambda: get(f"http://{self.address}/ready"))
         if sample:
             self.ask("start")
             wait_until(f"{name} shadows", lambda: "shadow" in json.dumps(self.rollout()))

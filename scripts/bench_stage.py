@@ -112,11 +112,11 @@ class Stage:
     def command(self, command):
         return (["chrt", "-f", "5"] if self.realtime else []) + [str(word) for word in command]
 
-    def start(self, name, command, listening=None):
+    def start(self, name, command, listening=None, seconds=20.0):
         """Starts a process; it is ready when it prints `listening ADDRESS` or when `listening` accepts."""
         process = Process(name, self.command(command), self.directory, listening)
         self.processes.append(process)
-        process.wait_ready()
+        process.wait_ready(seconds)
         return process
 
 
@@ -129,7 +129,7 @@ class Process:
             self.child = subprocess.Popen(command, cwd=directory, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
         self.address = listening
 
-    def wait_ready(self):
+    def wait_ready(self, seconds):
         def ready():
             if self.child.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with {self.child.returncode}: {self.errors.read_text()[-2000:]}")
@@ -142,7 +142,7 @@ class Process:
             with socket.create_connection((host, int(port)), timeout=1):
                 return True
 
-        wait_until(f"{self.name} listens", ready)
+        wait_until(f"{self.name} listens", ready, seconds)
 
     def stop(self):
         if self.child.poll() is None:
@@ -197,6 +197,8 @@ def load(stage, binary, address, body, **options):
     for name, value in options.items():
         if value is True:
             command.append("--" + name.replace("_", "-"))
+        elif isinstance(value, list):
+            command += [word for each in value for word in ("--" + name.replace("_", "-"), each)]
         elif value not in (None, False):
             command += ["--" + name.replace("_", "-"), value]
     result = subprocess.run(stage.command(command), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=600)

@@ -3,7 +3,8 @@
 //! Every answer is checked: status 200, the content marker, `[DONE]` for a stream, nothing cut. Figures as JSON on stdout.
 //!
 //! `load --address 127.0.0.1:4000 --body request.json [--stream] [--connections 8] [--seconds 5] [--rate 0]
-//!  [--path /v1/chat/completions] [--marker TEXT] [--vary-header NAME] [--samples FILE] [--timeout-ms 10000]`
+//!  [--path /v1/chat/completions] [--marker TEXT] [--key sk-bench] [--header 'NAME: VALUE'] … [--vary-header NAME] [--samples FILE]
+//!  [--timeout-ms 10000]`
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -28,6 +29,8 @@ struct Settings {
     run: Duration,
     rate: f64,
     marker: String,
+    key: String,
+    headers: Vec<String>,
     vary_header: Option<String>,
     samples: Option<String>,
     timeout: Duration,
@@ -87,6 +90,8 @@ fn settings() -> Result<Settings, AnyError> {
         run: Duration::from_secs(5),
         rate: 0.0,
         marker: "ACME GmbH".to_owned(),
+        key: "sk-bench".to_owned(),
+        headers: Vec::new(),
         vary_header: None,
         samples: None,
         timeout: Duration::from_secs(10),
@@ -106,6 +111,8 @@ fn settings() -> Result<Settings, AnyError> {
             "--seconds" => settings.run = Duration::from_secs_f64(value.parse()?),
             "--rate" => settings.rate = value.parse()?,
             "--marker" => settings.marker = value,
+            "--key" => settings.key = value,
+            "--header" => settings.headers.push(value),
             "--vary-header" => settings.vary_header = Some(value),
             "--samples" => settings.samples = Some(value),
             "--timeout-ms" => settings.timeout = Duration::from_millis(value.parse()?),
@@ -175,11 +182,15 @@ async fn exchange(settings: &Settings, connection: &mut Option<TcpStream>, numbe
     let mut request = Vec::with_capacity(settings.body.len() + 256);
     write!(
         request,
-        "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nauthorization: Bearer sk-bench\r\ncontent-length: {}\r\n",
+        "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n",
         settings.path,
         settings.address,
+        settings.key,
         settings.body.len()
     )?;
+    for header in &settings.headers {
+        write!(request, "{header}\r\n")?;
+    }
     if let Some(name) = &settings.vary_header {
         write!(request, "{name}: load-{number}\r\n")?;
     }
