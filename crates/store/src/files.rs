@@ -7,13 +7,14 @@ use std::io::{self, IoSlice, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::journal::HEADER_LEN;
 
 /// A directory of segment files, addressed by sequence number.
 pub trait Files: Send + Sync {
-    /// Creates a new segment; an existing one is an error. Behind what is appended to it there may be what the file held
-    /// in an older life, but no header that could be read.
+    /// Creates a new segment; an existing one is an error. Behind what is appended to it there may be zeros, or what the file
+    /// held in an older life, but no header that could be read.
     fn create(&self, seq: u64) -> io::Result<Arc<dyn SegmentFile>>;
     /// Makes the directory's entries durable.
     fn sync_dir(&self) -> io::Result<()>;
@@ -48,13 +49,26 @@ const RESERVED: u64 = 64 << 20;
 /// a second behind, and at most 256 MB of disk.
 const MAX_SPARES: usize = 4;
 
+/// Zeros are written ahead of the records in pieces of this size. The kernel keeps what was written in one piece in one piece
+/// of memory where it can (large folios, ext4 since Linux 6.16), and every later write and sync of 98 KB costs 6 + 3 us in it,
+/// 11 + 8 us in pieces of 98 KB, 19 + 14 us in single pages, which is what small records would leave behind for large ones.
+const PAVED: usize = 1 << 20;
+static ZEROS: [u8; PAVED] = [0; PAVED];
+
 /// Segments as `<seq>.seg` files in a directory, and beside them `<seq>.spare` for later ones.
 #[derive(Debug)]
 pub struct RealFiles {
     dir: PathBuf,
-    spares: std::sync::Mutex<Vec<PathBuf>>,
+    spares: std::sync::Mutex<Vec<Spare>>,
     /// The segment read last, kept open: a reader walks one segment at a time.
     reading: std::sync::Mutex<Option<(u64, File)>>,
+}
+
+#[derive(Debug)]
+struct Spare {
+    path: PathBuf,
+    /// Up to where this process has written it, so that it is in memory, in large pieces.
+    paved: u64,
 }
 
 impl RealFiles {
@@ -69,7 +83,7 @@ impl RealFiles {
                 continue;
             }
             if spares.len() < MAX_SPARES {
-                spares.push(path);
+                spares.push(Spare { path, paved: 0 });
             } else {
                 std::fs::remove_file(path)?;
             }
@@ -77,7 +91,7 @@ impl RealFiles {
         Ok(RealFiles { dir, spares: std::sync::Mutex::new(spares), reading: std::sync::Mutex::new(None) })
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<PathBuf>> {
+    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Spare>> {
         self.spares.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -88,9 +102,10 @@ impl RealFiles {
         let file = OpenOptions::new().write(true).open(&path)?;
         file.write_all_at(&[0; HEADER_LEN], 0)?;
         file.sync_data()?;
+        let paved = file.metadata()?.len();
         let spare = path.with_extension("spare");
         std::fs::rename(path, &spare)?;
-        self.spares().push(spare);
+        self.spares().push(Spare { path: spare, paved });
         Ok(())
     }
 
@@ -104,17 +119,17 @@ impl Files for RealFiles {
         let path = self.path(seq);
         let spare = self.spares().pop();
         // The lock on the store keeps other processes out, so nobody makes the file between the look and the renaming.
-        let renamed = match spare {
-            Some(spare) if !path.try_exists()? => std::fs::rename(spare, &path).is_ok(),
+        let paved = match spare {
+            Some(spare) if !path.try_exists()? => std::fs::rename(&spare.path, &path).is_ok().then_some(spare.paved),
             Some(spare) => {
                 self.spares().push(spare);
-                false
+                None
             }
-            None => false,
+            None => None,
         };
-        let file = OpenOptions::new().write(true).create_new(!renamed).open(path)?;
+        let file = OpenOptions::new().write(true).create_new(paved.is_none()).open(path)?;
         reserve(&file);
-        Ok(Arc::new(RealSegment(file)))
+        Ok(Arc::new(RealSegment { file, end: AtomicU64::new(0), paved: AtomicU64::new(paved.unwrap_or(0)) }))
     }
 
     fn sync_dir(&self) -> io::Result<()> {
@@ -181,20 +196,49 @@ fn reserve(file: &File) {
     drop(file);
 }
 
-struct RealSegment(File);
+struct RealSegment {
+    file: File,
+    /// Where the next append goes.
+    end: AtomicU64,
+    /// Up to where there are zeros, or bytes of an older life, in large pieces of memory.
+    paved: AtomicU64,
+}
+
+impl RealSegment {
+    /// Writes zeros from `end` on, to have room for `len` bytes. A disk that takes none is asked no more: the append says what is
+    /// wrong with it.
+    fn pave(&self, end: u64, len: u64) {
+        let mut at = self.paved.load(Ordering::Relaxed).max(end);
+        while at < end + len {
+            // Up to the next boundary: after a cut the first piece is a smaller one.
+            let n_bytes = PAVED - usize::try_from(at % PAVED as u64).unwrap_or(0);
+            at = match self.file.write_all_at(&ZEROS[..n_bytes], at) {
+                Ok(()) => at + n_bytes as u64,
+                Err(_) => u64::MAX,
+            };
+            self.paved.store(at, Ordering::Relaxed);
+        }
+    }
+}
 
 impl SegmentFile for RealSegment {
     fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&self.0).write_vectored(slices)
+        let end = self.end.load(Ordering::Relaxed);
+        self.pave(end, slices.iter().map(|slice| slice.len() as u64).sum());
+        let n_bytes = (&self.file).write_vectored(slices)?;
+        self.end.store(end + n_bytes as u64, Ordering::Relaxed);
+        Ok(n_bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)?;
-        (&self.0).seek(SeekFrom::Start(len)).map(drop)
+        self.file.set_len(len)?;
+        self.end.store(len, Ordering::Relaxed);
+        self.paved.fetch_min(len, Ordering::Relaxed);
+        (&self.file).seek(SeekFrom::Start(len)).map(drop)
     }
 }
 
@@ -202,7 +246,7 @@ impl SegmentFile for RealSegment {
 mod tests {
     use std::io::IoSlice;
 
-    use super::{Files, MAX_SPARES, RealFiles};
+    use super::{Files, MAX_SPARES, PAVED, RealFiles};
 
     fn names(dir: &std::path::Path) -> Vec<String> {
         let entries = std::fs::read_dir(dir).unwrap();
@@ -230,9 +274,28 @@ mod tests {
         segment.append(&[IoSlice::new(&[9; 30])]).unwrap();
         segment.truncate(50).unwrap();
         segment.append(&[IoSlice::new(&[6; 4])]).unwrap();
-        assert_eq!(files.read(2, 0, &mut held).unwrap(), 54);
-        assert_eq!((held[29], held[30], held[49], held[50], held[53]), (8, 9, 9, 6, 6));
+        assert_eq!(files.read(2, 0, &mut held).unwrap(), 100);
+        assert_eq!((held[29], held[30], held[49], held[50], held[53], held[54]), (8, 9, 9, 6, 6, 0));
         assert!(files.create(2).is_err(), "a segment is never written over");
+    }
+
+    #[test]
+    fn a_file_is_paved_ahead_and_a_cut_leaves_what_was_appended() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = RealFiles::open(dir.path()).unwrap();
+        let segment = files.create(1).unwrap();
+        let len = || files.list().unwrap()[0].1;
+        segment.append(&[IoSlice::new(&[7; 100])]).unwrap();
+        assert_eq!(len(), PAVED as u64);
+        segment.append(&[IoSlice::new(&vec![8; PAVED])]).unwrap();
+        assert_eq!(len(), 2 * PAVED as u64);
+        segment.truncate(PAVED as u64 + 100).unwrap();
+        assert_eq!(len(), PAVED as u64 + 100);
+        segment.append(&[IoSlice::new(&[9; 10])]).unwrap();
+        assert_eq!(len(), 2 * PAVED as u64);
+        let mut held = [1; 12];
+        files.read(1, PAVED as u64 + 99, &mut held).unwrap();
+        assert_eq!(held, [8, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 0]);
     }
 
     #[test]
