@@ -5,13 +5,16 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use wire::record::Endpoint;
 
+use crate::relay;
 use crate::socket::Busy;
 
 /// Makes hyper drop the connection without the end of the body, so that no client takes a cut answer for a whole one.
@@ -59,7 +62,7 @@ pub(crate) struct Body {
 
 enum State {
     Whole(Bytes),
-    Relayed(Relay, Outlet),
+    Relayed(Relay, Outlet, Endpoint),
     /// The last frame before a cut is handed over; the next poll lets the connection flush it.
     Flushing,
     Cutting,
@@ -71,8 +74,9 @@ impl Body {
         Self { state: State::Whole(bytes), busy: None }
     }
 
-    pub(crate) fn relayed(relay: Relay, outlet: Outlet) -> Self {
-        Self { state: State::Relayed(relay, outlet), busy: None }
+    /// The answer of a relay to a request to `endpoint`.
+    pub(crate) fn relayed(relay: Relay, outlet: Outlet, endpoint: Endpoint) -> Self {
+        Self { state: State::Relayed(relay, outlet, endpoint), busy: None }
     }
 
     /// Keeps the connection busy until this body ends. `chunks`: the caller can tell the end of a body from a cut.
@@ -113,9 +117,15 @@ impl http_body::Body for Body {
                 body.state = State::Ended;
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            State::Relayed(relay, outlet) => match relay.as_mut().poll(cx) {
-                Poll::Ready(ending) => body.end(ending),
-                Poll::Pending => match outlet.0.take() {
+            State::Relayed(relay, outlet, endpoint) => match catch_unwind(AssertUnwindSafe(|| relay.as_mut().poll(cx)))
+            {
+                // The relay is not looked at again; its exchange wrote itself down when it was dropped.
+                Err(_) => {
+                    let last = relay::broken_off(*endpoint);
+                    body.end(Ending::Cut(last))
+                }
+                Ok(Poll::Ready(ending)) => body.end(ending),
+                Ok(Poll::Pending) => match outlet.0.take() {
                     Some(frame) => Poll::Ready(Some(Ok(Frame::data(frame)))),
                     None => Poll::Pending,
                 },
@@ -146,5 +156,34 @@ impl http_body::Body for Body {
             State::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             _ => SizeHint::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use http_body::Body as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_relay_that_panics_ends_in_an_error_event_and_a_cut() {
+        let outlet = Outlet::default();
+        let first = outlet.clone();
+        let relay = Box::pin(async move {
+            first.send(Bytes::from_static(b"data: 1\n\n")).await;
+            panic!("on purpose")
+        });
+        let mut body = pin!(Body::relayed(relay, outlet, Endpoint::ChatCompletions));
+        let mut frames = Vec::new();
+        let end = loop {
+            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+                Some(Ok(frame)) => frames.push(frame.into_data().unwrap()),
+                end => break end.map(|end| end.is_err()),
+            }
+        };
+        assert_eq!((frames.len(), end), (2, Some(true)), "{frames:?}");
+        assert!(frames[1].starts_with(b"data: {\"error\":") && !frames[1].ends_with(b"[DONE]\n\n"));
     }
 }

@@ -24,6 +24,7 @@ mod hints;
 mod memory;
 mod mend;
 mod observe;
+mod panics;
 mod parse;
 mod paths;
 mod pipeline;

@@ -200,7 +200,11 @@ async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Ref
     })
 }
 
-/// The whole body. One that came in one piece is not copied; the size is checked before a byte of a declared one is read.
+/// A body up to this size is copied, so that it does not keep the connection's whole read buffer (8 KiB of hyper's) for as
+/// long as the request is kept.
+const SMALL_BODY: usize = 4 << 10;
+
+/// The whole body. A large one that came in one piece is not copied; the size is checked before a byte of a declared one is read.
 async fn collect(mut incoming: Incoming, limits: &Limits, bodies: &Bodies, held: &mut Held) -> Result<Bytes, Refusal> {
     let limit = limits.max_body;
     let too_large = || Refusal::too_large(limit as u64);
@@ -232,7 +236,11 @@ async fn collect(mut incoming: Incoming, limits: &Limits, bodies: &Bodies, held:
             Some(whole) => whole.extend_from_slice(&frame),
         }
     }
-    Ok(whole.map_or(first, BytesMut::freeze))
+    Ok(match whole {
+        Some(whole) => whole.freeze(),
+        None if first.len() <= SMALL_BODY => Bytes::copy_from_slice(&first),
+        None => first,
+    })
 }
 
 /// The caller stopped in the middle of its request. It will hardly read this.

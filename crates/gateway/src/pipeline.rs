@@ -1,6 +1,7 @@
 //! The life of a request. Each step is the file of its name.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::resolve::rules::{Asked, Chosen};
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
-use crate::{admit, allowance, assign, authenticate, call, parse, recall, record, refuse, relay, resolve};
+use crate::{admit, allowance, assign, authenticate, call, panics, parse, recall, record, refuse, relay, resolve};
 
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(
@@ -49,7 +50,8 @@ pub(crate) async fn serve(
     let mut response = match principal {
         Ok(principal) => {
             let key = principal.key().cloned();
-            let mut response = answer(&worker, place, principal, (&head, body)).await;
+            let answer = pin!(answer(&worker, place, principal, (&head, body)));
+            let mut response = panics::contained(answer, || panicked(&worker)).await;
             if let Some(key) = key {
                 let prepared = worker.prepared();
                 let (accounts, snapshot) = (&worker.deps.accounts, &prepared.snapshot);
@@ -215,6 +217,12 @@ fn unread(worker: &Worker, refusal: &Refusal) -> Response<Body> {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// What a request ends with that ran into a fault of ours. Its exchange wrote itself down when it was dropped.
+fn panicked(worker: &Worker) -> Response<Body> {
+    let id = worker.panicked.take().unwrap_or_else(|| new_id(worker));
+    failed(worker, id, &Failure::new(FailureKind::Internal, "a panic"))
 }
 
 fn failed(worker: &Worker, id: ExchangeId, failure: &Failure) -> Response<Body> {

@@ -168,7 +168,7 @@ impl Served {
 }
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
-pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Exchange, Failure> {
+pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Box<Exchange>, Failure> {
     let Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision } = opening;
     let record = Record::Request(RequestRecord {
         id,
@@ -184,7 +184,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
     });
     let ticket = submit(worker, &record)?;
     let deadline = request.patience().map(|patience| arrival.at + patience);
-    Ok(Exchange {
+    Ok(Box::new(Exchange {
         worker: Rc::clone(worker),
         prepared: Rc::clone(prepared),
         id,
@@ -212,7 +212,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         request_ticket: Some(ticket),
         finished: false,
         _in_flight: InFlight::begin(&worker.counters),
-    })
+    }))
 }
 
 fn submit(worker: &Worker, record: &Record) -> Result<Ticket, Failure> {
@@ -324,6 +324,7 @@ impl Drop for Exchange {
             return;
         }
         let kind = if std::thread::panicking() {
+            self.worker.panicked.set(Some(self.id));
             FailureKind::Internal
         } else if self.worker.phase.get() >= Phase::Cutting {
             FailureKind::ShuttingDown

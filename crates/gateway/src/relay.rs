@@ -31,7 +31,7 @@ use crate::worker::Worker;
 const TAIL: Duration = Duration::from_secs(1);
 
 /// Sends an answer that has begun.
-pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Body> {
+pub(crate) async fn relay(mut exchange: Box<Exchange>, opened: Opened) -> Response<Body> {
     let Opened { destination, status, headers, content, emergency } = opened;
     // A whole answer waits for both records at once: when it came quickly they leave in one write.
     let on_record = match &content {
@@ -48,6 +48,7 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
     if emergency {
         headers.insert(EMERGENCY, HeaderValue::from_static("true"));
     }
+    let endpoint = exchange.request.endpoint;
     let body = match content {
         Content::Whole(bytes) => match whole(&mut exchange).await {
             Ok(()) => {
@@ -58,11 +59,11 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
         },
         Content::Pieces(pieces) => {
             let outlet = Outlet::default();
-            Body::relayed(Box::pin(bytes::send(exchange, *pieces, outlet.clone())), outlet)
+            Body::relayed(Box::pin(bytes::send(exchange, *pieces, outlet.clone())), outlet, endpoint)
         }
         Content::Stream(open) => {
             let outlet = Outlet::default();
-            Body::relayed(Box::pin(stream(exchange, *open, outlet.clone())), outlet)
+            Body::relayed(Box::pin(stream(exchange, *open, outlet.clone())), outlet, endpoint)
         }
     };
     let mut response = Response::new(body);
@@ -72,7 +73,7 @@ pub(crate) async fn relay(mut exchange: Exchange, opened: Opened) -> Response<Bo
 }
 
 /// Sends the bad news, once it is on record.
-pub(crate) async fn refuse(mut exchange: Exchange, dead: Dead) -> Response<Body> {
+pub(crate) async fn refuse(mut exchange: Box<Exchange>, dead: Dead) -> Response<Body> {
     let Dead { failure, answer, effort } = dead;
     let status = answer.as_ref().map(|(status, ..)| status.as_u16());
     let refusal = Refusal::of(&failure);
@@ -137,7 +138,7 @@ async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {
 }
 
 /// Sends a stream, frame by frame, and ends it.
-async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
+async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Ending {
     let Open { mut upstream, held, rest, usage_added, whole, mut translator, _room } = open;
     if let Some(served) = exchange.served.as_mut().filter(|_| whole) {
         served.released = Some(exchange.arrival.at.elapsed());
@@ -181,7 +182,8 @@ async fn stream(mut exchange: Exchange, open: Open, outlet: Outlet) -> Ending {
         frame.hold_back(&last.unwrap_or_default());
         Ok(())
     });
-    end(exchange, (upstream, translator), frame, ended).await
+    // Apart from the rest: a stream that goes on needs no room for how it ends.
+    Box::pin(end(exchange, (upstream, translator), frame, ended)).await
 }
 
 /// Looks at what came and puts into the frame what the caller gets of it. True after `[DONE]`.
@@ -213,7 +215,7 @@ fn forward(
 
 /// The last bytes of a stream: they leave when the answer is on record.
 async fn end(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     (mut upstream, mut translator): (Upstream, Option<Translator>),
     mut frame: Frame,
     ended: Result<(), Failure>,
@@ -279,6 +281,16 @@ fn error_event(endpoint: Endpoint, error: &ErrorBody) -> Bytes {
         Endpoint::Messages => messages::error::event(error),
         Endpoint::Responses => typed::error_event(error),
         _ => sse::error_event(error),
+    }
+}
+
+/// The last words of a stream that ran into a fault of ours. Bytes that are passed through have none.
+pub(crate) fn broken_off(endpoint: Endpoint) -> Bytes {
+    match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Messages | Endpoint::Responses => {
+            error_event(endpoint, &Refusal::of(&Failure::new(FailureKind::Internal, "a panic")).body)
+        }
+        _ => Bytes::new(),
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     pub(crate) phase: LocalPhase,
     /// Owns what outlives its request: the end of an upstream's body after the caller has its answer.
     pub(crate) tasks: TaskTracker,
+    /// The exchange that a panic ended, for the answer to it.
+    pub(crate) panicked: Cell<Option<ExchangeId>>,
     prepared: RefCell<Rc<Prepared>>,
     random: [Cell<u64>; 2],
 }
@@ -124,6 +126,7 @@ impl Worker {
             counters: Arc::clone(&post.counters),
             phase: LocalPhase::new(),
             tasks: TaskTracker::new(),
+            panicked: Cell::new(None),
             prepared: RefCell::new(Rc::new(prepared)),
             random: [word(low), word(high)],
         }
@@ -205,7 +208,8 @@ async fn connection(worker: Rc<Worker>, stream: std::net::TcpStream, seat: Seat)
     let service = service_fn(|request| {
         let worker = Rc::clone(&worker);
         let busy = activity.begin_request();
-        async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, from, request).await) }
+        // On the heap only as long as it runs: hyper keeps the room for it as long as the connection is open.
+        Box::pin(async move { Ok::<_, Infallible>(pipeline::serve(worker, busy, from, request).await) })
     });
     let connection =
         http1::Builder::new().header_read_timeout(None).max_buf_size(CONNECTION_BUFFER).serve_connection(io, service);

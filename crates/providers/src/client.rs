@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -143,6 +143,10 @@ impl Client {
     fn pool(&self, provider: &Provider) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         let pool = pools.entry(provider.identity()).or_insert_with(|| Rc::new(Pool::new(provider, &self.tasks)));
+        if pool.born.elapsed() >= provider.config().connection_lifetime {
+            // Its idle connections are closed with it, and those in use when their calls end.
+            *pool = Rc::new(Pool::new(provider, &self.tasks));
+        }
         Rc::clone(pool)
     }
 }
@@ -163,6 +167,7 @@ type Http = legacy::Client<Connector, Outgoing>;
 
 /// The ways to one provider.
 struct Pool {
+    born: Instant,
     kept: Http,
     /// Makes a new connection for each call: for the call whose kept connection was stale, because the next kept one may
     /// be stale too.
@@ -173,10 +178,14 @@ impl Pool {
     fn new(provider: &Provider, tasks: &TaskTracker) -> Self {
         let config = provider.config();
         let made = Arc::clone(&provider.state.n_connections);
-        let connector = Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect, made);
+        let lookup = provider.state.lookup.clone();
+        let connector =
+            Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect, (lookup, made));
         let build = |max_idle| {
             legacy::Client::builder(Tracked(tasks.clone()))
                 .timer(TokioTimer::new())
+                .http2_keep_alive_interval(config.http2_ping)
+                .http2_keep_alive_timeout(config.http2_ping.unwrap_or_default())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(config.idle_timeout)
                 .pool_max_idle_per_host(max_idle)
@@ -186,7 +195,7 @@ impl Pool {
                 .retry_canceled_requests(true)
                 .build(connector.clone())
         };
-        Self { kept: build(config.max_connections), fresh: build(0) }
+        Self { born: Instant::now(), kept: build(config.max_connections), fresh: build(0) }
     }
 }
 

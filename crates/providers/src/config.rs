@@ -49,6 +49,12 @@ pub struct ProviderConfig {
     pub max_connections: usize,
     /// How long an unused connection is kept. Must be shorter than the provider keeps it.
     pub idle_timeout: Duration,
+    /// How long a connection gets new calls. Its calls under way go on after that; the next one looks the name up again, so that
+    /// a provider that moved is found although its old place still answers.
+    pub connection_lifetime: Duration,
+    /// How often an HTTP/2 connection with calls under way is asked whether it is alive; one that does not say so for as long
+    /// again is given up. `None` never asks.
+    pub http2_ping: Option<Duration>,
     /// What kind of server it is, and what is done about what such a server does not do.
     pub capabilities: Arc<Profile>,
     /// When a call to it is made again, where neither target nor route say otherwise.
@@ -76,6 +82,8 @@ impl ProviderConfig {
             http2: Http2::Auto,
             max_connections: 1024,
             idle_timeout,
+            connection_lifetime: Duration::from_secs(300),
+            http2_ping: Some(Duration::from_secs(20)),
             capabilities: Arc::new(Profile::of(BackendKind::Generic)),
             retries: RetryRules::default(),
             retry_budget: BudgetLimits::default(),
@@ -112,6 +120,8 @@ impl ProviderConfig {
         self.http2.hash(&mut hasher);
         self.max_connections.hash(&mut hasher);
         self.idle_timeout.hash(&mut hasher);
+        self.connection_lifetime.hash(&mut hasher);
+        self.http2_ping.hash(&mut hasher);
         self.timeouts.connect.hash(&mut hasher);
         Identity(hasher.finish())
     }

@@ -1,7 +1,9 @@
 //! How a connection is made.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,9 +56,12 @@ impl Connector {
         tls: Option<Arc<rustls::ClientConfig>>,
         http2: Http2,
         limit: Duration,
-        made: Arc<AtomicU64>,
+        (lookup, made): (Option<Lookup>, Arc<AtomicU64>),
     ) -> Self {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
+        let mut tcp = HttpConnector::new_with_resolver(match lookup {
+            None => Resolver::System(GaiResolver::new()),
+            Some(lookup) => Resolver::Given(lookup),
+        });
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.set_connect_timeout(Some(limit));
@@ -125,25 +130,69 @@ fn without_session(error: BoxError, tls: bool) -> ConnectError {
     if tls && !tcp { ConnectError::Tls(error) } else { ConnectError::Tcp(error) }
 }
 
-/// The system's resolver, with its failures marked.
+/// Where a name is, as somebody else than the system says. Called for every new connection to a provider with a name; it must
+/// not block.
 #[derive(Clone)]
-struct Resolver(GaiResolver);
+pub struct Lookup(pub Arc<LookupFn>);
+
+/// From a host's name to its addresses. A port of 0 stands for the URL's.
+pub type LookupFn = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup")
+    }
+}
+
+/// The system's resolver or the one that was given, with its failures marked.
+#[derive(Clone)]
+enum Resolver {
+    System(GaiResolver),
+    Given(Lookup),
+}
+
+enum Addrs {
+    System(GaiAddrs),
+    Given(std::vec::IntoIter<SocketAddr>),
+}
+
+impl Iterator for Addrs {
+    type Item = SocketAddr;
+
+    fn next(&mut self) -> Option<SocketAddr> {
+        match self {
+            Self::System(addrs) => addrs.next(),
+            Self::Given(addrs) => addrs.next(),
+        }
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("name resolution failed")]
 struct Unresolved(#[source] io::Error);
 
 impl Service<Name> for Resolver {
-    type Response = GaiAddrs;
+    type Response = Addrs;
     type Error = Unresolved;
-    type Future = Pin<Box<dyn Future<Output = Result<GaiAddrs, Unresolved>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Addrs, Unresolved>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
-        self.0.poll_ready(cx).map_err(Unresolved)
+        match self {
+            Self::System(resolver) => resolver.poll_ready(cx).map_err(Unresolved),
+            Self::Given(_) => Poll::Ready(Ok(())),
+        }
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let resolving: GaiFuture = self.0.call(name);
-        Box::pin(async move { resolving.await.map_err(Unresolved) })
+        match self {
+            Self::System(resolver) => {
+                let resolving: GaiFuture = resolver.call(name);
+                Box::pin(async move { resolving.await.map(Addrs::System).map_err(Unresolved) })
+            }
+            Self::Given(lookup) => {
+                let found = lookup.0(name.as_str()).map(|addrs| Addrs::Given(addrs.into_iter())).map_err(Unresolved);
+                Box::pin(std::future::ready(found))
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use wire::record::Endpoint;
 
 use crate::budget::RetryBudget;
 use crate::config::{Dialect, Http2, Identity, ProviderConfig};
+use crate::connect::Lookup;
 use crate::simulated::Simulated;
 
 /// What all threads of one lane share about providers: the count of calls in flight, the budget of retries, TLS roots. The live traffic is one
@@ -24,6 +25,7 @@ use crate::simulated::Simulated;
 pub struct Shared {
     states: Mutex<HashMap<Identity, Arc<State>>>,
     simulated: Arc<Mutex<HashMap<Identity, Arc<Simulated>>>>,
+    lookup: Option<Lookup>,
 }
 
 impl Shared {
@@ -32,9 +34,14 @@ impl Shared {
         Self::default()
     }
 
+    /// The first lane, with names looked up here instead of by the system.
+    pub fn looking_up(lookup: Lookup) -> Self {
+        Self { lookup: Some(lookup), ..Self::default() }
+    }
+
     /// Another lane: own limits, the same simulated servers.
     pub fn lane(&self) -> Self {
-        Self { states: Mutex::default(), simulated: Arc::clone(&self.simulated) }
+        Self { states: Mutex::default(), simulated: Arc::clone(&self.simulated), lookup: self.lookup.clone() }
     }
 
     /// The provider of this config. Everything that outlives a reload is taken over when the identity is the same.
@@ -44,7 +51,8 @@ impl Shared {
         let state = match states.get(&identity) {
             Some(state) => Arc::clone(state),
             None => {
-                let state = Arc::new(State::new(&config, identity, self.simulated_for(&config, identity))?);
+                let lookup = self.lookup.clone();
+                let state = Arc::new(State::new(&config, identity, (self.simulated_for(&config, identity), lookup))?);
                 states.insert(identity, Arc::clone(&state));
                 state
             }
@@ -150,6 +158,7 @@ pub(crate) struct State {
     pub(crate) n_connections: Arc<AtomicU64>,
     budget: RetryBudget,
     pub(crate) simulated: Option<Arc<Simulated>>,
+    pub(crate) lookup: Option<Lookup>,
     /// The headers every call starts with.
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
@@ -161,7 +170,7 @@ impl State {
     fn new(
         config: &ProviderConfig,
         identity: Identity,
-        simulated: Option<Arc<Simulated>>,
+        (simulated, lookup): (Option<Arc<Simulated>>, Option<Lookup>),
     ) -> Result<Self, ProviderError> {
         Ok(Self {
             identity,
@@ -169,6 +178,7 @@ impl State {
             n_connections: Arc::default(),
             budget: RetryBudget::new(Instant::now()),
             simulated,
+            lookup,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },
             uris: Endpoint::ALL.iter().map(|endpoint| config.uri(*endpoint)).collect(),

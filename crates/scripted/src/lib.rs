@@ -92,9 +92,11 @@ impl Upstream {
         let log = Arc::new(Log::default());
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let seen = Arc::clone(&log);
+        // Made here, so that whoever counts this process's descriptors afterwards counts these too.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let thread = std::thread::Builder::new()
             .name("scripted-upstream".to_owned())
-            .spawn(move || serve::run(listener, Arc::new(handler), seen, stopped))
+            .spawn(move || serve::run(&runtime, listener, Arc::new(handler), seen, stopped))
             .expect("a thread for the upstream");
         Self { addr, log, stop: Some(stop), thread: Some(thread) }
     }

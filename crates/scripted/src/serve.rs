@@ -13,8 +13,13 @@ use crate::{Log, Received, locked};
 pub(crate) type Handler = Arc<dyn Fn(&Received) -> Script + Send + Sync>;
 
 /// The upstream's thread: accepts until told to stop, then drops every connection.
-pub(crate) fn run(listener: std::net::TcpListener, handler: Handler, log: Arc<Log>, stopped: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+pub(crate) fn run(
+    runtime: &tokio::runtime::Runtime,
+    listener: std::net::TcpListener,
+    handler: Handler,
+    log: Arc<Log>,
+    stopped: oneshot::Receiver<()>,
+) {
     runtime.block_on(async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         let mut connections = JoinSet::new();

@@ -119,6 +119,12 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     if let Some(idle) = section.get("idle_timeout").and_then(|item| item.duration()) {
         provider.idle_timeout = idle;
     }
+    if let Some(lifetime) = section.get("connection_lifetime").and_then(|item| item.duration()) {
+        provider.connection_lifetime = lifetime;
+    }
+    if let Some(every) = section.get("http2_ping").and_then(|item| item.duration()) {
+        provider.http2_ping = (!every.is_zero()).then_some(every);
+    }
     // Read with the prices.
     section.get("price");
     provider.timeouts = timeouts(section);

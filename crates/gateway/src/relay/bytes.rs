@@ -84,7 +84,7 @@ async fn next(
 }
 
 /// Sends the pieces as they come. The last one is held back until the answer is on record.
-pub(super) async fn send(mut exchange: Exchange, pieces: Pieces, outlet: Outlet) -> Ending {
+pub(super) async fn send(mut exchange: Box<Exchange>, pieces: Pieces, outlet: Outlet) -> Ending {
     let Pieces { first, rest: mut body, mut patience } = pieces;
     let worker = std::rc::Rc::clone(&exchange.worker);
     let mut held = first.unwrap_or_default();

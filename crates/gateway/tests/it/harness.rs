@@ -39,6 +39,7 @@ pub struct Setup {
     pub live: Vec<Arc<LiveRollout>>,
     pub journal: Config,
     pub size: Size,
+    pub providers: Arc<providers::Shared>,
 }
 
 impl Setup {
@@ -66,6 +67,7 @@ impl Setup {
             live: Vec::new(),
             journal: Config::default(),
             size: Size { n_workers: 2, ..Size::default() },
+            providers: Arc::default(),
         }
     }
 
@@ -231,7 +233,7 @@ impl Gateway {
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
             recall: Arc::new(Recall::new(Some(dir.path().join("crossfade.db")))),
-            providers: Arc::default(),
+            providers: setup.providers,
             lanes: Arc::default(),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -248,6 +250,13 @@ impl Gateway {
         self.serving = Arc::new(start(listener, &self.deps, &self.size).unwrap());
         self.addr = self.serving.addr();
         self
+    }
+
+    /// Calls under way to every provider of the config.
+    pub fn calls_in_flight(&self) -> usize {
+        let snapshot = self.snapshot.load();
+        let providers = snapshot.targets.values().flat_map(|target| target.providers());
+        providers.map(|config| self.deps.providers.provider(Arc::clone(config)).unwrap().in_flight()).sum()
     }
 
     /// Every exchange on record that ended, once there are `n`.

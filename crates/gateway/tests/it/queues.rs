@@ -90,7 +90,7 @@ fn whoever_leaves_the_queue_leaves_no_trace() {
     drop(held);
     assert_eq!(post(gateway.addr, PLAIN).status, 200);
     assert_eq!(upstream.requests().len(), 2, "those that left were never called for");
-    until("nothing in flight", || gateway.serving.totals().in_flight == 0);
+    until("nothing in flight", || gateway.serving.totals().in_flight == 0 && gateway.calls_in_flight() == 0);
     let outcomes: Vec<_> = gateway.exchanges(4).iter().map(|one| one.exchange.outcome.clone()).collect();
     assert_eq!(outcomes.iter().filter(|outcome| *outcome == "client_gone").count(), 3, "{outcomes:?}");
 }
