@@ -19,6 +19,10 @@ mod harness;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
+mod crowds;
+#[cfg(test)]
 mod dice;
 #[cfg(test)]
 mod page;

@@ -123,6 +123,13 @@ impl Stage<'_> {
         answer.expect("an answer")
     }
 
+    /// A request whose answer is read later, or never.
+    pub fn begin(&self, body: &str) -> Connection {
+        let mut connection = Connection::open(self.gateway.addr);
+        connection.post(body);
+        connection
+    }
+
     /// Writes down how an answer ended.
     #[track_caller]
     pub fn note(&self, answer: Option<&Answer>, streamed: bool) {

@@ -66,7 +66,10 @@ fn more_bodies_at_once_than_there_is_room_for_are_refused_until_there_is() {
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
     let first = RefCell::new(None);
     until("the second body is refused", || {
-        // The second may overtake the first, which is refused then: a new first, until it is in time.
+        // The second may overtake the first: then a new first, until it is in time. Not before the room of the last one is
+        // free again, else it is the new first that is refused.
+        drop(first.take());
+        until("there is room", || post(gateway.addr, &body).status == 200);
         let mut slow = Connection::open(gateway.addr);
         slow.stream.write_all(head.as_bytes()).unwrap();
         slow.stream.write_all(&body.as_bytes()[..body.len() - 10]).unwrap();

@@ -264,7 +264,8 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(self.shipper.lock().unwrap().flush(PATIENCE), "the shipper is stuck");
-            let rows = self.database.list(&ExchangeFilter::default()).unwrap();
+            let rows =
+                self.database.list(&ExchangeFilter { limit: Some(10_000), ..ExchangeFilter::default() }).unwrap();
             let ended: Vec<_> = rows.iter().filter(|row| row.finished_at_us.is_some()).collect();
             if ended.len() >= n || Instant::now() > deadline {
                 assert_eq!(ended.len(), n, "{rows:?}");
