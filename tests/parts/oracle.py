@@ -31,6 +31,11 @@ AMENDED = {
         "components schemas CreateChatCompletionStreamResponse properties obfuscation": TEXT,
         # encoding_format: "can be either float or base64"
         "components schemas Embedding properties embedding": {"anyOf": [NUMBERS, TEXT]},
+        # newer than the description, and in the types of the official SDKs
+        "components schemas CompletionUsage properties prompt_tokens_details properties cache_write_tokens": {"type": "integer"},
+        "components schemas ResponseUsage properties input_tokens_details properties cache_write_tokens": {"type": "integer"},
+        "components schemas CreateChatCompletionRequest allOf 1 properties moderation": {"type": "object"},
+        "components schemas CustomToolCall properties status": {"enum": ["in_progress", "completed", "incomplete"]},
         # LangChain and the SDK of Vercel's leave out `strict` of a function's
         "components schemas FunctionTool required": ["type", "name", "parameters"],
         # the official SDKs' own examples append the message of an answer to the conversation as it came
@@ -234,6 +239,48 @@ class Oracle:
 def is_wrong_on_purpose(line):
     """An answer of a server that stands for those that get something wrong; what it is asked is judged."""
     return isinstance(line["request"], dict) and str(line["request"].get("model")).startswith("quirk-")
+
+
+def named(component):
+    return {"$ref": f"#/components/schemas/{component}"}
+
+
+class Translations:
+    """Judges what `crates/wire/examples/translate.rs` makes of requests, answers and streams, by the description of the dialect it is in."""
+
+    KINDS = {("responses", "request"): "CreateChatCompletionRequest", ("responses", "answer"): "Response", ("responses", "stream"): "ResponseStreamEvent",
+             ("messages", "request"): "CreateChatCompletionRequest", ("messages", "answer"): "Message", ("messages", "stream"): "MessageStreamEvent",
+             ("chat", "request"): "CreateMessageParams", ("chat", "answer"): "CreateChatCompletionResponse", ("chat", "stream"): "CreateChatCompletionStreamResponse"}
+
+    def __init__(self):
+        self.openai, self.anthropic = Description("openai/official"), Description("anthropic/official")
+
+    def judge(self, job, result):
+        """What is wrong, as (text, value); nothing where the job has no result in a published form."""
+        kind = self.KINDS.get((job.get("pair"), job.get("do")))
+        if kind is None or "refusal" in result or "body" not in result or job["do"] == "answer" and "failure" in result:
+            return
+        description = self.anthropic if "Message" in kind else self.openai
+        if job["do"] != "stream":
+            values = [json.loads(result["body"])]
+        else:
+            values = [json.loads(line[6:]) for line in result["body"].split("\n") if line.startswith("data: ") and line != "data: [DONE]"]
+        for value in values:
+            is_error = value.get("error") and value.get("type", "error") == "error"
+            schema = named("ErrorResponse") if is_error and kind != "ResponseStreamEvent" else named(kind)
+            yield from ((text, value) for text in description.violations(schema, without_our_own(value)))
+
+
+def without_our_own(value):
+    """Without what Crossfade adds and says so: reasoning in chat, where servers of open models have it, and the whole error beside the
+    members of the event `error`, which official SDKs look at."""
+    if value.get("type") == "error" and "sequence_number" in value:
+        return {name: one for name, one in value.items() if name != "error"}
+    if str(value.get("object")).startswith("chat.completion"):
+        value = json.loads(json.dumps(value))
+        for choice in value["choices"]:
+            (choice.get("message") or choice.get("delta") or {}).pop("reasoning_content", None)
+    return value
 
 
 def without_extensions(request):

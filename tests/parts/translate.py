@@ -1,19 +1,26 @@
 """`crates/wire/examples/translate.rs` as a function, and random chat streams to translate."""
 import json, os, random, subprocess
 
+from parts.oracle import Translations
+
 MODEL = "qwen3-32b"
 
 
 class Translator:
-    """Translates one job per call; the jobs are described in the example itself."""
+    """Translates one job per call; the jobs are described in the example itself. What comes out must be as the vendors' published
+    descriptions say, unless the job says that its input has what no description knows."""
 
     def __init__(self):
+        self.oracle = Translations()
         self.process = subprocess.Popen([os.environ["CROSSFADE_TRANSLATE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def __call__(self, **job):
+    def __call__(self, has_unknown=False, **job):
         self.process.stdin.write(json.dumps(job).encode() + b"\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        result = json.loads(self.process.stdout.readline())
+        wrong = [] if has_unknown else list(self.oracle.judge(job, result))
+        assert not wrong, f"not as described: {wrong[:3]}"
+        return result
 
     def stop(self):
         self.process.stdin.close()

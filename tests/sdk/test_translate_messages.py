@@ -398,6 +398,27 @@ def test_translated_chat_requests_have_the_types_of_the_sdk(translator, case):
     check_request(MESSAGES_REQUEST, json.loads(result["body"]))
 
 
+@pytest.mark.parametrize("pair, do, spoil", [
+    ("messages", "answer", lambda body: body.replace('"container":null,', "", 1)), ("messages", "answer", lambda body: body.replace('"text"', '"txt"', 1)),
+    ("messages", "stream", lambda body: body.replace('"index":0', '"index":"0"', 1)), ("messages", "stream", lambda body: body.replace("text_delta", "txt_delta", 1)),
+    ("chat", "answer", lambda body: body.replace('"finish_reason":"stop"', '"finish_reason":"end"', 1)), ("chat", "stream", lambda body: body.replace('"created"', '"made"', 1)),
+    ("messages", "request", lambda body: body.replace('"messages"', '"mesages"', 1)), ("chat", "request", lambda body: body.replace('"max_tokens"', '"max_token"', 1)),
+    ("responses", "answer", lambda body: body.replace('"output_text"', '"text"', 1)), ("responses", "stream", lambda body: body.replace('"output_index":0', '"output_index":null', 1))])
+def test_the_published_descriptions_find_what_is_wrong(translator, pair, do, spoil):
+    said, rng = says("Hello."), rng_of(0)
+    request = json.dumps({"messages": MESSAGES, "chat": CHAT, "responses": {"model": "m", "input": "Hi"}}[pair])
+    if do == "request":
+        job = {"body": request}
+    elif do == "answer":
+        job = {"request": request, "body": json.dumps(message_of(said) if pair == "chat" else translate.completion(said))}
+    else:
+        job = {"request": request, "body": sse_of(message_events(said, rng)) if pair == "chat" else translate.sse(translate.chunks(said, rng), rng)}
+    job = {"pair": pair, "do": do, **job}
+    result = translator(**job)
+    wrong = {**result, "body": spoil(result["body"])}
+    assert wrong != result and list(translator.oracle.judge(job, result)) == [] and list(translator.oracle.judge(job, wrong))
+
+
 def test_the_checks_of_requests_find_what_is_wrong():
     good = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}], "tool_choice": {"type": "auto"}}
     check_request(MESSAGES_REQUEST, good)

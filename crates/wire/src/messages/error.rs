@@ -18,7 +18,7 @@ pub fn status(refusal: &Refusal) -> u16 {
     }
 }
 
-/// The body a caller of this dialect gets with `refusal`. `request_id` is what the header `request-id` says.
+/// The body a caller of this dialect gets with `refusal`. `request_id` is what the header `request-id` says; null when nobody knows it.
 pub fn body(refusal: &Refusal, request_id: Option<&str>) -> Bytes {
     Bytes::from(envelope(class(Some(refusal.status), &refusal.body), &refusal.body.message, request_id))
 }
@@ -86,7 +86,6 @@ pub(crate) fn envelope(class: &str, message: &str, request_id: Option<&str>) -> 
         #[serde(rename = "type")]
         kind: &'static str,
         error: Inner<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
         request_id: Option<&'a str>,
     }
     let error = Inner { class, message: Cow::Borrowed(message) };
@@ -164,7 +163,7 @@ mod tests {
         let refusal = Refusal::of(&Failure::new(FailureKind::Capacity, ""));
         expect![[r#"
             event: error
-            data: {"type":"error","error":{"type":"overloaded_error","message":"The gateway is at capacity."}}
+            data: {"type":"error","error":{"type":"overloaded_error","message":"The gateway is at capacity."},"request_id":null}
 
         "#]]
         .assert_eq(std::str::from_utf8(&event(&refusal.body)).unwrap());

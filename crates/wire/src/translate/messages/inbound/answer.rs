@@ -80,6 +80,7 @@ pub fn answer(body: &[u8], context: &Context<'_>) -> Result<Vec<u8>, Failure> {
         json.open(b'{');
         json.member_text("type", "text");
         json.member_escaped("text", &pieces);
+        json.member("citations", b"null");
         json.close(b'}');
     }
     let calls = message.take("tool_calls").map(View::elements).transpose().map_err(malformed)?.unwrap_or_default();
@@ -92,7 +93,7 @@ pub fn answer(body: &[u8], context: &Context<'_>) -> Result<Vec<u8>, Failure> {
     stop.ok_or_else(|| Failure::new(FailureKind::ErrorInBody, "the chat server gave up"))?.write(&mut json);
     let tokens = top.take("usage").map(chat_tokens).unwrap_or_default();
     json.key("usage");
-    write_usage(&mut json, &tokens);
+    write_usage(&mut json, &tokens, Part::Message);
     json.close(b'}');
     Ok(json.into_bytes())
 }
@@ -130,6 +131,7 @@ fn write_call(json: &mut Json, call: View<'_>, idx: usize, cut: bool, context: &
     json.member_escaped("id", &[&call_id(call.take_inner("id"), idx, context.id)]);
     json.member_escaped("name", &[name]);
     json.member("input", input.as_bytes());
+    json.member("caller", CALLER);
     json.close(b'}');
     Ok(())
 }
@@ -142,8 +144,21 @@ pub(super) fn call_id<'a>(id: Option<&'a [u8]>, idx: usize, answer_id: &str) -> 
     }
 }
 
-/// `usage`, with the cache apart from the rest of the prompt as the dialect counts.
-pub(super) fn write_usage(json: &mut Json, tokens: &Tokens) {
+/// Who makes a call: the model itself, not code that it runs at its provider.
+pub(super) const CALLER: &[u8] = br#"{"type":"direct"}"#;
+
+/// Where `usage` is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// A whole message, or the beginning of one.
+    Message,
+    /// The end of a streamed one, which says less.
+    Delta,
+}
+
+/// `usage`, with the cache apart from the rest of the prompt as the dialect counts. Every member that Anthropic's published
+/// description requires is there, null where a chat server says nothing of the kind.
+pub(super) fn write_usage(json: &mut Json, tokens: &Tokens, part: Part) {
     json.open(b'{');
     json.member_number("input_tokens", tokens.input.unwrap_or(0));
     json.member_number("cache_creation_input_tokens", tokens.cache_write.unwrap_or(0));
@@ -154,6 +169,14 @@ pub(super) fn write_usage(json: &mut Json, tokens: &Tokens) {
         json.open(b'{');
         json.member_number("thinking_tokens", thinking);
         json.close(b'}');
+    } else {
+        json.member("output_tokens_details", b"null");
+    }
+    json.member("server_tool_use", b"null");
+    if part == Part::Message {
+        for unknown in ["cache_creation", "inference_geo", "service_tier"] {
+            json.member(unknown, b"null");
+        }
     }
     json.close(b'}');
 }

@@ -56,37 +56,37 @@ mod tests {
             400,
             r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
             400,
-            r#"{"type":"error","error":{"type":"invalid_request_error","message":"too long"}}"#,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"too long"},"request_id":null}"#,
         );
         check(
             429,
             r#"{"error":{"message":"used up","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
             402,
-            r#"{"type":"error","error":{"type":"billing_error","message":"used up"}}"#,
+            r#"{"type":"error","error":{"type":"billing_error","message":"used up"},"request_id":null}"#,
         );
         check(
             429,
             r#"{"object":"error","message":"slow down","type":"RateLimit","code":429}"#,
             429,
-            r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}"#,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow down"},"request_id":null}"#,
         );
         check(
             503,
             r#"{"error":{"message":"loading","type":"unavailable_error","code":503}}"#,
             529,
-            r#"{"type":"error","error":{"type":"overloaded_error","message":"loading"}}"#,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"loading"},"request_id":null}"#,
         );
         check(
             404,
             r#"{"error":"no such model"}"#,
             404,
-            r#"{"type":"error","error":{"type":"not_found_error","message":"no such model"}}"#,
+            r#"{"type":"error","error":{"type":"not_found_error","message":"no such model"},"request_id":null}"#,
         );
         check(
             500,
             "<html>",
             500,
-            r#"{"type":"error","error":{"type":"api_error","message":"The model provider answered with an error."}}"#,
+            r#"{"type":"error","error":{"type":"api_error","message":"The model provider answered with an error."},"request_id":null}"#,
         );
     }
 }

@@ -44,13 +44,15 @@ impl Stop {
         self.reason == "max_tokens" || self.reason == "refusal"
     }
 
-    /// Writes `stop_reason` and `stop_sequence`.
+    /// Writes `stop_reason`, `stop_sequence`, and the two beside them of which a chat server says nothing.
     pub(super) fn write(&self, json: &mut Json) {
         json.member_text("stop_reason", self.reason);
         match &self.sequence {
             Some(sequence) => json.member_escaped("stop_sequence", &[sequence]),
             None => json.member("stop_sequence", b"null"),
         }
+        json.member("stop_details", b"null");
+        json.member("container", b"null");
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::answer::{Asked, call_id, write_usage};
+use super::answer::{Asked, CALLER, Part, call_id, write_usage};
 use super::arguments::{State, Tracker};
 use super::stop::{Stop, chat_tokens};
 use crate::failure::{Failure, FailureKind};
@@ -188,10 +188,12 @@ impl Stream {
         json.member_escaped("model", &[&self.asked.model]);
         json.member("content", b"[]");
         json.member("stop_reason", b"null");
-        json.member("stop_sequence", b"null");
+        for unknown in ["stop_sequence", "stop_details", "container"] {
+            json.member(unknown, b"null");
+        }
         json.key("usage");
         // A chat server counts at the end. The totals of `message_delta` take the place of these.
-        write_usage(&mut json, &Tokens::default());
+        write_usage(&mut json, &Tokens::default(), Part::Message);
         json.close(b'}');
         json.close(b'}');
         self.send("message_start", json);
@@ -322,6 +324,7 @@ impl Stream {
             Block::Text => {
                 json.member_text("type", "text");
                 json.member_text("text", "");
+                json.member("citations", b"null");
             }
             Block::Thinking => {
                 json.member_text("type", "thinking");
@@ -335,6 +338,7 @@ impl Stream {
                 json.member_escaped("id", &[&call_id(Some(&call.id), at, &self.id)]);
                 json.member_escaped("name", &[&call.name]);
                 json.member("input", b"{}");
+                json.member("caller", CALLER);
             }
         }
         json.close(b'}');
@@ -395,7 +399,7 @@ impl Stream {
         stop.write(&mut json);
         json.close(b'}');
         json.key("usage");
-        write_usage(&mut json, &self.tokens);
+        write_usage(&mut json, &self.tokens, Part::Delta);
         json.close(b'}');
         self.send("message_delta", json);
         self.out.extend_from_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");

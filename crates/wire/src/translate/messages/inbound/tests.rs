@@ -145,16 +145,16 @@ fn every_end_of_an_answer_has_a_stop_reason() {
         writeln!(table, "{} {} {}", answer["stop_reason"], answer["stop_sequence"], answer["content"]).unwrap();
     }
     expect![[r#"
-        "end_turn" null [{"text":"x","type":"text"}]
-        "stop_sequence" "END\n" [{"text":"x","type":"text"}]
-        "end_turn" null [{"text":"x","type":"text"}]
-        "stop_sequence" "END" [{"text":"x","type":"text"}]
-        "max_tokens" null [{"text":"x","type":"text"}]
-        "refusal" null [{"text":"No.","type":"text"}]
-        "refusal" null [{"text":"x","type":"text"}]
-        "end_turn" null [{"text":"ab","type":"text"}]
+        "end_turn" null [{"citations":null,"text":"x","type":"text"}]
+        "stop_sequence" "END\n" [{"citations":null,"text":"x","type":"text"}]
+        "end_turn" null [{"citations":null,"text":"x","type":"text"}]
+        "stop_sequence" "END" [{"citations":null,"text":"x","type":"text"}]
+        "max_tokens" null [{"citations":null,"text":"x","type":"text"}]
+        "refusal" null [{"citations":null,"text":"No.","type":"text"}]
+        "refusal" null [{"citations":null,"text":"x","type":"text"}]
+        "end_turn" null [{"citations":null,"text":"ab","type":"text"}]
         "end_turn" null []
-        "max_tokens" null [{"id":"a","input":{"a":1},"name":"f","type":"tool_use"}]
+        "max_tokens" null [{"caller":{"type":"direct"},"id":"a","input":{"a":1},"name":"f","type":"tool_use"}]
     "#]]
     .assert_eq(&table);
 }
