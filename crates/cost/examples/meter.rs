@@ -1,6 +1,6 @@
-//! Prices usages by a file of another project. Used by `tests/cost/differential.py`.
+//! Prices usages by a file of another project. Used by `tests/cost`.
 //!
-//! `meter FORMAT FILE [SHEET]` imports the file, writes the sheet out and reads it back (and keeps it, when `SHEET` says where),
+//! `meter sheet FILE` prices by a sheet of ours; `meter FORMAT FILE [SHEET]` imports the file, writes the sheet out and reads it back (and keeps it, when `SHEET` says where),
 //! and says on stderr what became of its fields.
 //! Then, for every line on stdin (`{"vendor", "model", "service"?, "at", "usage": {meter: n}}`, `at` in Unix seconds) a line on
 //! stdout: `{"nanos", "row"}` or `{"unknown", "why"}`.
@@ -17,11 +17,15 @@ type Failed = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failed> {
     let mut args = std::env::args().skip(1);
     let (Some(format), Some(path)) = (args.next(), args.next()) else { return Err("meter FORMAT FILE [SHEET]".into()) };
+    if format == "sheet" {
+        let sheet = Sheet::parse(&std::fs::read_to_string(path)?).map_err(|errors| errors[0].to_string())?;
+        return answer(&Prices::new(&[("sheet", &sheet)]).map_err(|errors| errors[0].to_string())?);
+    }
     let format = match format.as_str() {
         "litellm" => Format::LiteLlm,
         "genai-prices" => Format::GenaiPrices,
         "models.dev" => Format::ModelsDev,
-        _ => return Err("FORMAT is litellm, genai-prices or models.dev".into()),
+        _ => return Err("FORMAT is sheet, litellm, genai-prices or models.dev".into()),
     };
     let checked = Date::parse("2026-11-25").ok_or("a date")?;
     let imported = import(format, &std::fs::read_to_string(path)?, checked)?;
