@@ -5,6 +5,10 @@ The weights are random, so the answers are word salad; what the tests need is a 
 seeds give two models that differ. Two things are not left to chance. Hidden dimension 0 is a constant that no layer
 touches, which gives every token a bias: whole words are likely, single characters possible (a JSON grammar needs them),
 bytes outside ASCII practically never. And the end token is likely enough that answers stop after some 40 tokens.
+
+One thing it does on purpose: asked about the weather with a tool at hand, it calls `get_weather` for Paris in the words of
+Hermes and Qwen. The template then ends the prompt with a token of its own, and from that token on each of a chain of tokens
+is certain to bring the next, in hidden dimensions that nothing else writes to.
 """
 import array, random, struct, sys
 
@@ -20,15 +24,23 @@ closed pending late early new old first second next last more less than with wit
 but not yes no if when where how why what who because so then there here been sent received checked confirmed changed
 cancelled updated shipped paid issued found lost missing damaged broken wrong right correct email phone number name
 password link page form document contract subscription plan service product item size color model""".split()
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"]
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>", "<|calls|>"]
 END = SPECIAL.index("<|im_end|>")
+# What follows on `<|calls|>`, one token each, and then the end.
+# At most 32 bytes each: llama-cpp-python loses longer ones.
+CALL = ["<tool_call>", '\n{"name": "get_weather",', ' "arguments": {"city":', ' "Paris"}}\n', "</tool_call>"]
+LINK = 60.0              # value of the hidden dimension that stands for a token of the chain
 
 CHAT_TEMPLATE = (
     "{%- if tools %}<|im_start|>system\nTools, one JSON signature per line:\n<tools>"
     "{%- for tool in tools %}\n{{ tool | tojson }}{%- endfor %}\n</tools>\n"
     "Call one with <tool_call>\n{\"name\": ..., \"arguments\": ...}\n</tool_call><|im_end|>\n{% endif %}"
-    "{%- for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{%- if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{%- for message in messages %}<|im_start|>{{ message.role }}\n{% if message.content %}{{ message.content }}{% endif %}"
+    "{%- for call in message.tool_calls or [] %}\n<tool_call>\n{\"name\": \"{{ call.function.name }}\", \"arguments\": "
+    "{{ call.function.arguments if call.function.arguments is string else call.function.arguments | tojson }}}\n</tool_call>{% endfor %}"
+    "<|im_end|>\n{% endfor %}"
+    "{%- if add_generation_prompt %}<|im_start|>assistant\n"
+    "{%- if tools and messages[-1].content is string and 'weather' in messages[-1].content %}<|calls|>{% endif %}{% endif %}"
 )
 
 
@@ -47,6 +59,7 @@ def vocabulary():
     for byte in range(256):
         tokens.append((symbols[byte], 1, -6.0 if 32 <= byte < 127 else -30.0))
     tokens += [(space + word, 1, 0.0) for word in dict.fromkeys(WORDS)]
+    tokens += [("".join(symbols[byte] for byte in text.encode()), 1, -30.0) for text in CALL]
     return tokens
 
 
@@ -56,15 +69,22 @@ def tensors(rng, tokens):
         return array.array("f", ((2 * rng.random() - 1) * bound for _ in range(rows * columns)))
 
     def leaves_constant(values, columns):
-        values[:columns] = array.array("f", [0.0] * columns)      # row 0 writes hidden dimension 0
+        rows = 1 + len(chain)                                     # row n writes hidden dimension n
+        values[:columns * rows] = array.array("f", [0.0] * (columns * rows))
         return values
 
+    chain = [SPECIAL.index("<|calls|>"), *range(len(tokens) - len(CALL), len(tokens))]
     ones = array.array("f", [1.0] * WIDTH)
     embedding = uniform(len(tokens), WIDTH, 1.7)
     output = uniform(len(tokens), WIDTH, 0.3)
     for token, (_, _, bias) in enumerate(tokens):
         embedding[token * WIDTH] = CONSTANT
         output[token * WIDTH] = bias / NORMED
+        for link in range(1, 1 + len(chain)):
+            embedding[token * WIDTH + link] = output[token * WIDTH + link] = 0.0
+    for link, (token, follows) in enumerate(zip(chain, [*chain[1:], END]), 1):
+        embedding[token * WIDTH + link] = LINK
+        output[follows * WIDTH + link] = 8.0
     yield "token_embd.weight", (WIDTH, len(tokens)), embedding
     for layer in range(LAYERS):
         at = f"blk.{layer}."

@@ -73,8 +73,9 @@ pub struct Row {
 impl Serialize for Row {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
-        let mut row = serializer.serialize_struct("Row", 10)?;
+        let mut row = serializer.serialize_struct("Row", 11)?;
         row.serialize_field("capability", self.capability.id())?;
+        row.serialize_field("field", self.capability.field())?;
         row.serialize_field("group", self.capability.group().as_str())?;
         row.serialize_field("what", self.capability.what())?;
         row.serialize_field("judged", self.capability.judged())?;

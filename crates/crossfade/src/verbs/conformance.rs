@@ -61,9 +61,9 @@ pub(crate) struct Args {
     /// How many tokens a conversation may have, when the server does not say.
     #[arg(long, value_name = "TOKENS")]
     context: Option<u64>,
-    /// Requests under way at once.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    concurrency: u16,
+    /// Requests under way at once: 4, but 1 for the kind `llama_cpp_python`, whose streams end when another request comes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    concurrency: Option<u16>,
 }
 
 fn kind(text: &str) -> Result<BackendKind, String> {
@@ -191,12 +191,12 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
 }
 
 fn probed(subject: &Subject, args: &Args, out: &Out) -> Result<Report, Stop> {
-    let options = Options {
-        budget: args.budget,
-        concurrency: usize::from(args.concurrency),
-        context: args.context,
-        ..Options::default()
-    };
+    let mut options = Options { budget: args.budget, context: args.context, ..Options::default() };
+    match args.concurrency {
+        Some(concurrency) => options.concurrency = usize::from(concurrency),
+        None if subject.provider.capabilities.kind() == BackendKind::LlamaCppPython => options.concurrency = 1,
+        None => {}
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     out.say(format_args!("probing {} at {}", subject.name, subject.provider.base_url));
     let drawn = Cell::new(false);

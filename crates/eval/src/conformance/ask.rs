@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderMap};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method};
 use providers::{Call, Client, Provider, Special, Timeouts};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -228,7 +228,7 @@ impl<'p> Line<'p> {
             endpoint: ask.endpoint,
             body: Pieces::from(Bytes::from(ask.body)),
             streamed: ask.streamed,
-            request_id: Some(HeaderValue::from_static("crossfade-conformance")),
+            request_id: None,
             timeouts,
             sent: None,
             special,

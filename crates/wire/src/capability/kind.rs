@@ -58,8 +58,10 @@ static LLAMA_CPP: Source = Source {
     what: "`crossfade conformance` on llama.cpp commit 0c1e570 (in llama-cpp-python 0.3.36), a tiny model, --jinja",
     date: "2026-11-25",
 };
-static LLAMA_CPP_PYTHON: Source =
-    Source { what: "measured on llama-cpp-python 0.3.36, a tiny model", date: "2026-11-20" };
+static LLAMA_CPP_PYTHON: Source = Source {
+    what: "`crossfade conformance` on llama-cpp-python 0.3.36, a tiny model; without --interrupt_requests False a stream ends when another request comes, so give the target `max_concurrency: 1` and a queue",
+    date: "2026-11-25",
+};
 static TRANSFORMERS: Source =
     Source { what: "measured on transformers serve 5.23.0, a tiny model", date: "2026-11-20" };
 static VLLM: Source = Source { what: "vLLM's page on its OpenAI-compatible server, not probed", date: "2026-11-25" };
@@ -91,6 +93,7 @@ const LLAMA_CPP_ROWS: &[Row] = &[
     (Can::KeepAlive, Degraded, Pass, "announces keep-alive and closes the connection after a stream"),
     (Can::ToolChoiceNamed, State::None, Count, "status 200 and free text: the named tool is not forced"),
     (Can::ToolChoiceRequired, State::None, Count, "status 200 and free text: no tool is forced"),
+    (Can::ToolChoiceNone, State::None, Fix, "the model sees the tools all the same, and its call comes as text"),
     (Can::Functions, State::None, Refuse, "functions are ignored, status 200"),
     (Can::ImagePart, State::None, Refuse, "status 500 without a projector (mmproj); pass it when the model has one"),
     (Can::UnknownModel, State::None, Pass, "any model name is served"),
@@ -103,11 +106,23 @@ const LLAMA_CPP_ROWS: &[Row] = &[
 ];
 
 const LLAMA_CPP_PYTHON_ROWS: &[Row] = &[
+    (Can::UsageDetails, State::None, Count, "no details of prompt or completion"),
+    (Can::AnswerMembers, Degraded, Fix, "no refusal"),
+    (Can::SystemFingerprint, State::None, Count, "not in the answer"),
     (Can::MaxCompletionTokens, State::None, Rename, "ignored: an answer of 8 tokens ran to the end of the context"),
+    (Can::N, State::None, Refuse, "one choice, whatever n"),
     (Can::StreamUsage, State::None, Count, "never sent; stream_options is ignored"),
     (Can::ToolsAuto, State::None, Fix, "calls come as text, finish reason stop"),
     (Can::ToolsStream, State::None, Fix, "calls come as text, finish reason stop"),
+    (Can::ToolChoiceRequired, State::None, Refuse, "status 200 and free text: no tool is forced"),
+    (Can::ToolChoiceNone, State::None, Fix, "the model sees the tools all the same, and its call comes as text"),
+    (Can::ToolMessages, State::None, Refuse, "status 500 for an assistant's call without content"),
     (Can::JsonSchema, State::None, Refuse, "status 500"),
+    (Can::DeveloperRole, State::None, Fix, "status 500"),
+    (Can::TextParts, Degraded, Fix, "the model reads the parts as they are written in JSON"),
+    (Can::UnknownModel, State::None, Pass, "any model name is served"),
+    (Can::BadJson, Degraded, Pass, "status 500 in plain text"),
+    (Can::ErrorEnvelope, Degraded, Fix, "plain text, or an object without error around it"),
     (Can::Embeddings, Degraded, Fix, "a list of lists, one vector per token"),
 ];
 

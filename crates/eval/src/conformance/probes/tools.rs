@@ -7,7 +7,9 @@ use wire::leak;
 use super::streams::Told;
 use crate::conformance::Row;
 use crate::conformance::ask::Line;
-use crate::conformance::case::{Case, Outcome, case, degraded, fine, finish_of, missing, text_of, unknown};
+use crate::conformance::case::{
+    Case, Outcome, case, completion_tokens, degraded, fine, finish_of, missing, text_of, unknown,
+};
 
 const TOOL: &str = "get_weather";
 
@@ -175,9 +177,14 @@ pub(super) async fn choices(line: &Line<'_>) -> Vec<Row> {
 async fn forced(case: &Case<'_, '_>, choice: &Value) -> Outcome {
     let mut n_called = 0;
     let mut other_finish = None;
+    const LIMIT: u64 = 96;
+    // Some servers call a call finished that the limit has cut.
+    let was_cut = |answer: &Value| {
+        finish_of(answer, 0) == "length" || completion_tokens(answer).is_some_and(|n_tokens| n_tokens >= LIMIT)
+    };
     const SAMPLES: [&str; 3] = ["Say hello.", "Tell me a joke about cats.", "What is two and two?"];
     for words in SAMPLES {
-        let fields = json!({"tools": tools(), "tool_choice": choice, "max_tokens": 96, "temperature": 1});
+        let fields = json!({"tools": tools(), "tool_choice": choice, "max_tokens": LIMIT, "temperature": 1});
         let answer = case.chat(words, &fields).await?;
         match did(answer.success()?) {
             Did::Called { finish, .. } => {
@@ -187,7 +194,7 @@ async fn forced(case: &Case<'_, '_>, choice: &Value) -> Outcome {
                     other_finish = Some(finish);
                 }
             }
-            Did::Wrong(how) if finish_of(answer.success()?, 0) == "length" => {
+            Did::Wrong(how) if was_cut(answer.success()?) => {
                 return unknown(format!("cut by the limit: {how}"));
             }
             Did::Wrong(how) => return degraded(how),

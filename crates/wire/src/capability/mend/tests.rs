@@ -272,6 +272,13 @@ fn every_envelope_becomes_the_dialects() {
     .assert_eq(&table);
 }
 
+#[test]
+fn refusals_of_embeddings_get_the_envelope_too() {
+    let plan = plan(&[(Capability::ErrorEnvelope, Treatment::Fix)], r#"{"model":"m","input":"a"}"#).unwrap();
+    let mended = plan.refusal(400, br#"{"detail":"no"}"#, &mut Findings::default());
+    assert!(mended.is_some_and(|body| body.starts_with(br#"{"error":{"message":"no""#)));
+}
+
 /// Chunks of these deltas, the last with this finish reason.
 fn stream(deltas: &[Value], finish: &str) -> Vec<u8> {
     let mut text = String::new();

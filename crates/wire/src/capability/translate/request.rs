@@ -41,7 +41,8 @@ impl<'a> Asked<'a> {
     pub(in crate::capability) fn uses(&self, capability: Capability) -> bool {
         use Capability as Can;
         let view = self.view;
-        if (capability.group() == Group::Embeddings) != (view.endpoint == Endpoint::Embeddings) {
+        let is_embedding = view.endpoint == Endpoint::Embeddings;
+        if capability.group() != Group::Errors && (capability.group() == Group::Embeddings) != is_embedding {
             return false;
         }
         let has = |name: &str| self.field(name).is_some();
