@@ -18,12 +18,22 @@ pub(super) fn millions(price: &str) -> Option<String> {
     let (whole, part) = padded.split_at(point);
     let (whole, part) = (whole.trim_start_matches('0'), part.trim_end_matches('0'));
     let whole = if whole.is_empty() { "0" } else { whole };
-    Some(if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") })
+    let text = if part.is_empty() { whole.to_owned() } else { format!("{whole}.{part}") };
+    is_price(&text).then_some(text)
+}
+
+/// Whether a decimal without an exponent is one that a config takes for a price: under a billion, 19 digits, 30 places.
+pub(super) fn is_price(text: &str) -> bool {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let all = format!("{whole}{part}");
+    let is_number = !all.is_empty() && all.bytes().all(|byte| byte.is_ascii_digit());
+    let n_digits = all.trim_start_matches('0').trim_end_matches('0').len();
+    is_number && whole.trim_start_matches('0').len() <= 9 && part.len() <= 30 && n_digits <= 19
 }
 
 #[cfg(test)]
 mod tests {
-    use super::millions;
+    use super::{is_price, millions};
 
     #[track_caller]
     fn check(price: &str, expected: Option<&str>) {
@@ -43,8 +53,15 @@ mod tests {
 
     #[test]
     fn what_is_no_price_is_none() {
-        for text in ["", "-1", "free", "1e999", "0x1", ".", "1.2.3"] {
+        for text in
+            ["", "-1", "free", "1e999", "0x1", ".", "1.2.3", "1000", "99999999999", "1.2345678901234567891e-4", "1e-37"]
+        {
             check(text, None);
+        }
+        for (text, is_one) in
+            [("0.15", true), ("999999999", true), ("1000000000", false), (".", false), ("1.2.3", false), ("5.", true)]
+        {
+            assert_eq!(is_price(text), is_one, "{text}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Importing;
+use super::super::decimal::is_price;
 use super::super::draft::{Price, Target, slug};
 use super::super::ledger::Outcome;
 use super::super::rules;
@@ -121,7 +122,7 @@ fn price(node: &Node, importing: &mut Importing<'_>) -> Option<Price> {
         let pointer = ["pointer", "pointer_nonstreaming"].iter().find_map(|key| item.get(key)?.text());
         let rate = item.get("cost_per_million").and_then(Node::word);
         // A discount on what is within the input is no price of its own.
-        let rate = rate.filter(|rate| rate.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+        let rate = rate.filter(|rate| is_price(rate));
         match (pointer.and_then(meter), rate) {
             (Some(meter), Some(rate)) if !rates.contains_key(meter) => {
                 rates.insert(meter, rate.to_owned());
