@@ -3,6 +3,7 @@
 
 mod allowances;
 mod calling;
+mod cascade;
 mod error;
 mod passthrough;
 mod prices;

@@ -167,6 +167,17 @@ fn choices(text: &mut String, totals: &Totals) {
     }
     let help = "Requests by the rule of their route that held first, and where it sent them.";
     family(text, "crossfade_rules_total", help, "counter", &followed);
+    let mut judged = Vec::new();
+    for (route, targets) in &totals.choices.cascades {
+        for (target, results) in targets {
+            for (result, n) in results {
+                let (route, target) = (escaped(route), escaped(target));
+                judged.push((format!("{{route=\"{route}\",target=\"{target}\",result=\"{result}\"}}"), *n));
+            }
+        }
+    }
+    let help = "Steps of cascades that were asked, by what came of it.";
+    family(text, "crossfade_cascade_steps_total", help, "counter", &judged);
 }
 
 fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
@@ -219,8 +230,11 @@ mod tests {
         totals.forms.not_validated.entry("a".into()).or_default().insert("reference".into(), 2);
         let followed = Followed { to: "route long".into(), n: 4 };
         totals.choices.rules.entry("gpt".into()).or_default().insert("1".into(), followed);
+        let steps = totals.choices.cascades.entry("gpt".into()).or_default();
+        steps.entry("small".into()).or_default().insert("low_confidence", 2);
         let text = render(&totals, &ShadowTotals::default());
         for sample in [
+            "crossfade_cascade_steps_total{route=\"gpt\",target=\"small\",result=\"low_confidence\"} 2",
             "crossfade_requests_total 3",
             "crossfade_cost_usd_total{target=\"gpt\"} 0.00245",
             "crossfade_attempts_unpriced_total{target=\"gpt\"} 1",

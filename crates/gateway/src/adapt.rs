@@ -15,10 +15,19 @@ use crate::snapshot::Target;
 pub(crate) struct Adapted {
     pub(crate) body: Pieces,
     pub(crate) changes: Vec<Adaptation>,
-    /// Crossfade asked for the usage of a stream and the caller did not: what comes of it is not shown.
-    pub(crate) usage_added: bool,
+    /// What Crossfade asked for and the caller did not: what comes of it is not shown.
+    pub(crate) added: AddedFields,
     /// What has to be looked at in the answer.
     pub(crate) plan: Option<Plan>,
+}
+
+/// What Crossfade asked for and the caller did not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AddedFields {
+    /// The usage of a stream.
+    pub(crate) usage: bool,
+    /// The log-probabilities of a chat completion.
+    pub(crate) logprobs: bool,
 }
 
 /// Fields that make a provider run tools of its own. A copy must have no side effects.
@@ -37,14 +46,23 @@ pub(crate) enum NotCopied {
 }
 
 /// For the target that answers the caller.
-pub(crate) fn adapt(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, Unsupported> {
+/// `logprobs` says that somebody wants to know how sure the model was.
+pub(crate) fn adapt(
+    request: &Parsed,
+    target: &Target,
+    (route, logprobs): (&str, bool),
+) -> Result<Adapted, Unsupported> {
     if let Some((body, changes)) = not_json(request, target, route) {
-        return Ok(Adapted { body, changes, usage_added: false, plan: None });
+        return Ok(Adapted { body, changes, added: AddedFields::default(), plan: None });
     }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target, route)?;
+    let usage = change(&mut patch, request, target, route)?;
+    let logprobs = logprobs && takes_logprobs(request, target);
+    if logprobs {
+        patch.set("logprobs", "true");
+    }
     let (body, changes) = patch.finish();
-    Ok(Adapted { body, changes, usage_added, plan: plan(request, target) })
+    Ok(Adapted { body, changes, added: AddedFields { usage, logprobs }, plan: plan(request, target) })
 }
 
 fn plan(request: &Parsed, target: &Target) -> Option<Plan> {
@@ -63,14 +81,14 @@ pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Re
         return Err(NotCopied::SideEffects);
     }
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage_added = change(&mut patch, request, target, route).map_err(NotCopied::Unsupported)?;
+    let usage = change(&mut patch, request, target, route).map_err(NotCopied::Unsupported)?;
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
     let takes_store = matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
     if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
         patch.store_false();
     }
     let (body, changes) = patch.finish();
-    Ok(Adapted { body, changes, usage_added, plan: plan(request, target) })
+    Ok(Adapted { body, changes, added: AddedFields { usage, logprobs: false }, plan: plan(request, target) })
 }
 
 /// A body that is not one JSON object Crossfade reads: what a provider keeps is left alone, and a form gets its model.
@@ -132,6 +150,17 @@ fn has_usage_option(endpoint: Endpoint) -> bool {
 fn takes_usage(target: &Target) -> bool {
     !target.provider.capabilities.does(Capability::StreamOptions, Treatment::Drop)
         && !target.parameters.remove.iter().any(|field| field == "stream_options")
+}
+
+/// Whether log-probabilities can be asked of the target, and the caller did not ask for them.
+fn takes_logprobs(request: &Parsed, target: &Target) -> bool {
+    let is_treated = |how| target.provider.capabilities.does(Capability::Logprobs, how);
+    let asked = request.view.named(&request.body, "logprobs").any(|(_, field)| field.kind == wire::scan::Kind::True);
+    request.endpoint == Endpoint::ChatCompletions
+        && !asked
+        && !is_treated(Treatment::Drop)
+        && !is_treated(Treatment::Refuse)
+        && !target.parameters.remove.iter().any(|field| field == "logprobs")
 }
 
 fn has_server_side_tools(request: &Parsed) -> bool {

@@ -234,7 +234,10 @@ impl Worst {
         let own = at(&route.target)?;
         let live = worker.deps.live.for_route(&route.name);
         let arms = live.iter().flat_map(|live| [&live.identity.baseline, &live.identity.candidate]);
-        route.fallback.iter().chain(arms).filter_map(at).max().map(|other| own.max(other)).or(Some(own))
+        let last = route.fallback.iter().chain(arms).filter_map(at).fold(own, u64::max);
+        // The steps of a cascade are paid for too, all of them at worst.
+        let before = route.cascade.iter().flat_map(|cascade| &cascade.steps).filter_map(at);
+        Some(before.fold(last, u64::saturating_add))
     }
 
     /// The tokens an attempt came to: as the provider counted them, else by its bytes. One without an answer came to nothing.

@@ -22,7 +22,7 @@ use crate::upstream::Upstream;
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
     pub(crate) usage: Option<Usage>,
-    finish_reason: Option<String>,
+    pub(crate) finish_reason: Option<String>,
     pub(crate) form: Judgement,
 }
 

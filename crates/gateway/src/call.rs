@@ -2,11 +2,13 @@
 //! target is tried only while nothing of an answer has been seen by anybody.
 
 mod attempt;
+mod cascade;
 mod enter;
 mod open;
 mod repair;
 mod rescue;
 mod steps;
+mod told;
 mod tries;
 
 use std::rc::Rc;
@@ -39,6 +41,8 @@ pub(crate) struct Opened {
     pub(crate) content: Content,
     /// The answer of a candidate that serves because everything else failed.
     pub(crate) emergency: bool,
+    /// It was set aside as not good enough, and nothing better came.
+    pub(crate) kept: bool,
 }
 
 /// The rest of an answer.
@@ -73,6 +77,8 @@ pub(crate) struct Heard {
     pub(crate) facts: ChunkFacts,
     /// The same in the caller's dialect, when that is another.
     pub(crate) said: Option<Bytes>,
+    /// The same without what only Crossfade asked for, where that is more than usage.
+    pub(crate) shown: Option<Box<(Event, ChunkFacts)>>,
 }
 
 /// Looks at an event, and says it in the caller's dialect when that is another.
@@ -116,7 +122,10 @@ impl From<Failure> for Dead {
 /// Calls the target the request was assigned to, then whoever may take over.
 pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
     let mut steps = steps::steps(exchange);
-    let mut ended = through(exchange, &steps).await;
+    let mut ended = match steps.iter().take_while(|step| step.cascade).count() {
+        0 => through(exchange, &steps).await,
+        n => Box::pin(cascade::cascade(exchange, &steps, n)).await,
+    };
     let all_ejected =
         |exchange: &Exchange| exchange.attempts.iter().all(|attempt| attempt.failure == Some(FailureKind::BreakerOpen));
     if ended.is_err() && exchange.route.panic && all_ejected(exchange) {
@@ -157,7 +166,7 @@ async fn through(exchange: &mut Exchange, steps: &[Step]) -> Result<Opened, Dead
             Ok(Some(opened)) => return Ok(opened),
             Ok(None) => {}
             Err(next) => {
-                let elsewhere = may_go_elsewhere(&next.failure, step.arm);
+                let elsewhere = may_go_elsewhere(&next.failure, step);
                 dead = Some(says_more(dead, next));
                 if !elsewhere {
                     break;
@@ -212,12 +221,12 @@ fn says_more(dead: Option<Dead>, next: Dead) -> Dead {
 }
 
 /// What the gateway let through and only the candidate refuses is the candidate's failure; what the baseline refuses is the
-/// caller's. What Crossfade itself cannot do, no other target can.
-fn may_go_elsewhere(failure: &Failure, arm: Option<Arm>) -> bool {
+/// caller's; so it is with a step of a cascade and who comes after it. What Crossfade itself cannot do, no other target can.
+fn may_go_elsewhere(failure: &Failure, step: &Step) -> bool {
     match failure.kind {
         FailureKind::RecordUnavailable | FailureKind::ShuttingDown => false,
         FailureKind::Capacity if failure.status.is_some() => false,
-        FailureKind::HttpClientError => arm == Some(Arm::Candidate) || failure.may_fail_over(),
+        FailureKind::HttpClientError => step.cascade || step.arm == Some(Arm::Candidate) || failure.may_fail_over(),
         _ => failure.may_fail_over(),
     }
 }

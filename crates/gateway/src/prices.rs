@@ -102,6 +102,7 @@ fn is_charged(attempt: &AttemptRecord) -> bool {
                 | FailureKind::Disconnected
                 | FailureKind::ClientGone
                 | FailureKind::ShuttingDown
+                | FailureKind::TooSlow
         ),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use routing::cascade::Told;
 use schema::judge::Judgement;
 use store::Ticket;
 use tracing::error;
@@ -143,6 +144,12 @@ pub(crate) struct Exchange {
     pub(crate) served: Option<Served>,
     /// The form of the answer under way, once it is known.
     pub(crate) form: Judgement,
+    /// The answer under way is one of a cascade's step: what it tells is looked at.
+    pub(crate) judging: bool,
+    /// What it tells.
+    pub(crate) told: Option<Box<Told>>,
+    /// The answer before was not good enough for the route's cascade.
+    pub(crate) escalating: bool,
     /// What is sent instead of the caller's request: the same, and what was wrong with the first answer to it.
     pub(crate) instead: Option<Arc<Parsed>>,
     request_ticket: Option<Ticket>,
@@ -208,6 +215,9 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         whole_answer: None,
         served: None,
         form: Judgement::default(),
+        judging: false,
+        told: None,
+        escalating: false,
         instead: None,
         request_ticket: Some(ticket),
         finished: false,
@@ -277,6 +287,7 @@ impl Exchange {
         self.whole_answer = None;
         self.served = None;
         self.form = Judgement::default();
+        self.told = None;
     }
 
     /// Closes the exchange: its last record is on its way to the journal when this returns.

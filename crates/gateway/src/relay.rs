@@ -32,7 +32,7 @@ const TAIL: Duration = Duration::from_secs(1);
 
 /// Sends an answer that has begun.
 pub(crate) async fn relay(mut exchange: Box<Exchange>, opened: Opened) -> Response<Body> {
-    let Opened { destination, status, headers, content, emergency } = opened;
+    let Opened { destination, status, headers, content, emergency, kept: _ } = opened;
     // A whole answer waits for both records at once: when it came quickly they leave in one write.
     let on_record = match &content {
         Content::Whole(_) => exchange.request_so_far(),
@@ -146,7 +146,11 @@ async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Endi
     let mut frame = Frame::default();
     for heard in held {
         exchange.keep(&upstream.on_record(&heard.event.raw));
-        frame.take(&heard.event, (&heard.facts, heard.said.as_ref()), usage_added);
+        let (event, facts) = match heard.shown.as_deref() {
+            Some((event, facts)) => (event, facts),
+            None => (&heard.event, &heard.facts),
+        };
+        frame.take(event, (facts, heard.said.as_ref()), usage_added);
     }
     let mut events = rest;
     let ended = loop {

@@ -1,6 +1,7 @@
 //! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
 //! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
 
+mod cascade;
 mod rules;
 mod validation;
 mod wildcard;
@@ -19,6 +20,7 @@ use crate::control::RolloutSettings;
 use crate::live::Identity;
 use crate::prices::TargetPrices;
 
+pub use cascade::{Cascade, CascadeStreams};
 pub use rules::{RouteRule, RuleTo};
 pub use validation::{OnInvalid, StreamValidation, Validation};
 pub use wildcard::wildcard;
@@ -191,6 +193,8 @@ pub struct Route {
     pub limits: govern::limits::Limits,
     /// Where requests go by what they ask for; the first that holds is followed.
     pub rules: Vec<RouteRule>,
+    /// Small models that are asked first.
+    pub cascade: Option<Arc<Cascade>>,
 }
 
 impl Route {

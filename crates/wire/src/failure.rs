@@ -136,6 +136,8 @@ kinds! {
     ConcurrencyLimit = "concurrency_limit",
     /// The budget is spent, or would be: no call was made.
     BudgetLimit = "budget_limit",
+    /// It takes longer than the route's cascade waits for a step; the next one is asked.
+    TooSlow = "too_slow",
 }
 
 impl FailureKind {

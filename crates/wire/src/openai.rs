@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod chunk;
 pub mod content;
+pub mod logprobs;
 mod refusal;
 pub mod response;
 pub mod typed;

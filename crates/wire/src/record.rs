@@ -245,6 +245,8 @@ pub enum AttemptRole {
     CallerRetry,
     /// The same target again, with what was wrong with its answer.
     Repair,
+    /// The next target of a cascade, after an answer that was not good enough.
+    Escalation,
 }
 
 impl AttemptRole {
@@ -258,6 +260,7 @@ impl AttemptRole {
             AttemptRole::Replaced => "replaced",
             AttemptRole::CallerRetry => "caller_retry",
             AttemptRole::Repair => "repair",
+            AttemptRole::Escalation => "escalation",
         }
     }
 }

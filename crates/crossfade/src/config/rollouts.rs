@@ -118,6 +118,12 @@ impl References {
             let message = format!("route `{}` serves `{}`, not this baseline", route.name, route.target);
             section.note_at(baseline, message, Some(format!("write `baseline: {}`", route.target)));
         }
+        if let (Some(name), Some(_)) = (&self.route, &route.cascade) {
+            let message =
+                format!("route `{}` has a cascade: each answer decides who serves, not the rollout", name.value);
+            let hint = "put the rollout on a route without one, or remove the cascade until the rollout has ended";
+            section.note_at(name, message, Some(hint.into()));
+        }
         for chosen in &read.chosen_targets {
             let message = format!("a rule that chooses a target, on the route `{}` that a rollout splits", route.name);
             let hint = "the rollout decides who answers here; choose another route (`route: NAME`), whose own rollout then applies";

@@ -109,8 +109,8 @@ fn to(route: &str, section: &Section<'_>, known: &Known<'_>, chosen: &mut Vec<Wr
             let target = known.targets.reference(&item)?;
             star_has_meaning(&item, route, &target.value, known.targets);
             chosen.push(target.clone());
-            // The target may be one of the fallbacks, which is not tried twice.
-            Some(RuleTo::Target(Arc::new(Route { target: target.value, ..own()?.clone() })))
+            // The target may be one of the fallbacks, which is not tried twice. Nobody else is asked before it.
+            Some(RuleTo::Target(Arc::new(Route { target: target.value, cascade: None, ..own()?.clone() })))
         }
         (Some(_), Some(item)) => {
             item.note("a rule chooses a route or a target, not both", Some("remove one of them".into()));

@@ -240,6 +240,8 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let foreign_tokens = section.get("token_arrays").and_then(|item| item.word(&token_arrays)).unwrap_or(false);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
     let limits = super::allowances::limits(&section, "limits");
+    let own = target.as_ref().map(|target| target.value.as_str());
+    let cascade = super::cascade::read(&section, (name, own), targets);
     // Read when all routes are there.
     section.get("rules");
     section.finish();
@@ -266,6 +268,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         workload,
         limits,
         rules,
+        cascade,
     };
     Some(RouteRead { route, fallback, chosen_targets: Vec::new() })
 }

@@ -1,6 +1,7 @@
 //! One golden text per kind of error, over a config that is right but for one edit.
 
 mod calling;
+mod cascade;
 mod prices;
 mod rules;
 

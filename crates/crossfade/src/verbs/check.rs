@@ -56,7 +56,7 @@ fn facts(config: &Config) -> Value {
         let facts = json!({
             "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
             "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
-            "rules": choosing::rules(route),
+            "rules": choosing::rules(route), "cascade": choosing::cascade(route),
         });
         (route.name.clone(), facts)
     });
@@ -187,8 +187,8 @@ fn sections(config: &Config) -> String {
     let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt", "price"], &targets);
     let routes = table(&["route", "target", "fallback", "workload", "calls"], &routes);
     let calls = calling::targets(&config.snapshot.targets);
-    let rules = choosing::table_of_rules(&config.snapshot.routes);
-    format!("\n{targets}\n{calls}\n{routes}{rules}")
+    let choosing = choosing::tables(&config.snapshot.routes);
+    format!("\n{targets}\n{calls}\n{routes}{choosing}")
 }
 
 fn policy(policy: &Policy) -> String {

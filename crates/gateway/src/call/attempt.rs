@@ -27,7 +27,7 @@ use crate::record::{Exchange, begun, micros};
 use crate::refuse::{self, SHOULD_RETRY};
 use crate::relay::bytes::is_passed_through;
 use crate::shadow;
-use crate::snapshot::Target;
+use crate::snapshot::{Cascade, Target};
 use crate::targets::Destination;
 use crate::translate::{self, Translation};
 
@@ -77,7 +77,7 @@ pub(super) async fn attempt(
         Err(refusal) => return Err(unsupported(exchange, destination, &refusal)),
     };
     let asked = translation.as_ref().map_or(&*request, |translation| &translation.request);
-    let adapted = match adapt::adapt(asked, &destination.target, &exchange.route.name) {
+    let adapted = match adapt::adapt(asked, &destination.target, (&exchange.route.name, wants_logprobs(exchange))) {
         Ok(adapted) => adapted,
         Err(Unsupported(capability)) => {
             exchange.adaptations.push(adapt::refused(capability, &destination.target));
@@ -113,17 +113,37 @@ pub(super) async fn attempt(
     });
     let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
         Content::Stream(Box::new(
-            open_stream(exchange, destination, body, (translation.as_ref(), adapted.usage_added, adapted.plan)).await?,
+            open_stream(exchange, destination, body, (translation.as_ref(), &adapted.added, adapted.plan)).await?,
         ))
     } else if status.is_success() && is_passed_through(&exchange.request, &headers) {
         Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
     } else {
         Content::Whole(
-            read_whole(exchange, destination, (status, &headers), body, (translation.as_ref(), adapted.plan)).await?,
+            read_whole(
+                exchange,
+                destination,
+                (status, &headers),
+                body,
+                (translation.as_ref(), &adapted.added, adapted.plan),
+            )
+            .await?,
         )
     };
-    let opened = Opened { destination: Rc::clone(destination), status, headers, content, emergency: step.emergency };
+    let opened = Opened {
+        destination: Rc::clone(destination),
+        status,
+        headers,
+        content,
+        emergency: step.emergency,
+        kept: false,
+    };
     Ok(Some(opened))
+}
+
+/// Whether the answer's log-probabilities are asked for, whatever the caller asked.
+fn wants_logprobs(exchange: &Exchange) -> bool {
+    let asks = |cascade: &Cascade| cascade.ask_logprobs && cascade.escalate.by_confidence();
+    exchange.judging && exchange.route.cascade.as_deref().is_some_and(asks)
 }
 
 /// The request in a dialect of the target, when it does not speak the caller's. What is lost is counted.

@@ -12,8 +12,11 @@ use http::{HeaderMap, StatusCode};
 use providers::{ReplyBody, Timeouts};
 use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
+use wire::openai::{chunk, logprobs};
+use wire::sse::Event;
 
-use super::{Dead, Effort, Heard, Open, hear, note};
+use super::{Dead, Effort, Heard, Open, hear, note, told};
+use crate::adapt::AddedFields;
 use crate::answer;
 use crate::drain::Phase;
 use crate::memory::Held;
@@ -69,7 +72,7 @@ pub(super) async fn read_whole(
     destination: &Destination,
     (status, headers): (StatusCode, &HeaderMap),
     body: ReplyBody,
-    (translation, plan): (Option<&Translation>, Option<Plan>),
+    (translation, added, plan): (Option<&Translation>, &AddedFields, Option<Plan>),
 ) -> Result<Bytes, Dead> {
     let (started, timeouts) = clock(exchange, destination);
     let deadline = started + timeouts.whole_answer();
@@ -95,6 +98,7 @@ pub(super) async fn read_whole(
     let body = held.keep(body);
     note(exchange, |record| record.answer_bytes = body.len() as u64);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
+    let asked_at = asked.endpoint;
     let mut findings = Findings::default();
     let said = mend::whole(plan.as_ref(), status, &body, &mut findings);
     let judged = answer::whole(
@@ -112,13 +116,17 @@ pub(super) async fn read_whole(
         Ok(judged) => judged,
         Err(failure) => return Err(refused(failure, (status, headers), said, translation)),
     };
+    exchange.form = judged.form.clone();
+    if exchange.judging {
+        told::whole(exchange, asked_at, &said, judged.finish_reason.as_deref());
+    }
+    let said = if added.logprobs { without_logprobs(said) } else { said };
     // What is recorded is what the provider said.
     let told = match translation {
         Some(translation) => translation.answer(&said, exchange.marks())?,
         None => said,
     };
     let usage = judged.usage;
-    exchange.form = judged.form.clone();
     note(exchange, |record| judged.write(record));
     exchange.served = Some(Served { usage, ..Served::new(destination, status.as_u16()) });
     exchange.whole_answer = Some(body);
@@ -153,7 +161,7 @@ pub(super) async fn open_stream(
     exchange: &mut Exchange,
     destination: &Destination,
     body: ReplyBody,
-    (translation, usage_added, plan): (Option<&Translation>, bool, Option<Plan>),
+    (translation, added, plan): (Option<&Translation>, &AddedFields, Option<Plan>),
 ) -> Result<Open, Failure> {
     let (started, timeouts) = clock(exchange, destination);
     let asked = translation.map_or(&*exchange.request, |translation| &translation.request);
@@ -161,7 +169,8 @@ pub(super) async fn open_stream(
     let mut translator = translation.and_then(|translation| translation.stream(exchange.marks()));
     let worker = Rc::clone(&exchange.worker);
     let limits = exchange.prepared.snapshot.limits.clone();
-    let hold = asked.view.has_format() && exchange.route.validation.streams == StreamValidation::Hold;
+    let validated = asked.view.has_format() && exchange.route.validation.streams == StreamValidation::Hold;
+    let (hold, asked_at) = (validated || exchange.judging, asked.endpoint);
     let limit = if hold { MAX_HELD_STREAM } else { limits.hold_bytes };
     let mut room = Held::nothing(&worker.bodies);
     let mut open = (Vec::new(), Vec::new());
@@ -174,7 +183,7 @@ pub(super) async fn open_stream(
             let (facts, said) = hear(&mut upstream, &mut translator, &event)?;
             let n_heard = event.raw.len();
             n_held += n_heard;
-            open.0.push(Heard { event, facts, said });
+            open.0.push(Heard { event, facts, said, shown: None });
             let is_over = n_held > limit || (hold && room.grow(n_heard, &limits).is_err());
             if (upstream.seen().content() && !hold) || upstream.seen().done || is_over {
                 open.1 = events.collect();
@@ -192,6 +201,12 @@ pub(super) async fn open_stream(
         upstream.judge(&worker.validator);
         let (judged, n_bytes) = (answer::stream(&upstream), upstream.seen().n_bytes);
         exchange.form = judged.form.clone();
+        if exchange.judging {
+            told::stream(exchange, asked_at, &open.0, judged.finish_reason.as_deref());
+        }
+        if added.logprobs {
+            open.0.iter_mut().for_each(hide_logprobs);
+        }
         note(exchange, |record| {
             record.answer_bytes = n_bytes;
             judged.write(record);
@@ -200,7 +215,21 @@ pub(super) async fn open_stream(
     let first = upstream.seen().time_to_first_token;
     note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
+    let usage_added = added.usage;
     Ok(Open { upstream, held: open.0, rest: open.1, usage_added, whole, translator, _room: room })
+}
+
+/// A whole answer without the log-probabilities that its caller did not ask for.
+fn without_logprobs(body: Bytes) -> Bytes {
+    logprobs::without(&body).unwrap_or(body)
+}
+
+/// The same for an event of a stream that is held back.
+fn hide_logprobs(heard: &mut Heard) {
+    let Some(data) = logprobs::without(&heard.event.data) else { return };
+    let event = Event::parse([b"data: ", &data[..], b"\n\n"].concat().into());
+    let facts = chunk::inspect(&event.data);
+    heard.shown = Some(Box::new((event, facts)));
 }
 
 /// Waits for the first bytes of an answer that is passed through. Until then another target can take over.

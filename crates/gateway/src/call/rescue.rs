@@ -20,7 +20,12 @@ use crate::snapshot::OnInvalid;
 /// what it would have got without a policy.
 pub(super) async fn rescue(exchange: &mut Exchange, opened: Opened, steps: &[Step]) -> Opened {
     let on_invalid = exchange.route.validation.on_invalid;
-    if on_invalid == OnInvalid::Count || !exchange.form.is_invalid() || !is_unseen(&opened) || exchange.is_overdue() {
+    if opened.kept
+        || on_invalid == OnInvalid::Count
+        || !exchange.form.is_invalid()
+        || !is_unseen(&opened)
+        || exchange.is_overdue()
+    {
         return opened;
     }
     let Some(idx) = steps.iter().position(|step| Rc::ptr_eq(&step.destination, &opened.destination)) else {
@@ -97,7 +102,7 @@ async fn again(
 }
 
 /// Lets an answer go that nobody gets.
-fn leave(exchange: &Exchange, opened: Opened) {
+pub(super) fn leave(exchange: &Exchange, opened: Opened) {
     if let Content::Stream(open) = opened.content {
         relay::read_to_end(&exchange.worker, open.upstream.into_body());
     }

@@ -1,9 +1,11 @@
 //! Which targets a request may go to, in which order, and why.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use wire::record::Arm;
 
+use super::cascade;
 use crate::record::Exchange;
 use crate::targets::Destination;
 
@@ -14,6 +16,8 @@ pub(super) struct Step {
     pub(super) emergency: bool,
     /// All breakers are open and the route says to go on regardless.
     pub(super) panic: bool,
+    /// A step of the route's cascade: its answer is judged.
+    pub(super) cascade: bool,
 }
 
 impl Step {
@@ -23,9 +27,14 @@ impl Step {
     }
 }
 
-/// The same without regard to breakers. A candidate's open breaker is the end of its trial, not a reason to panic.
+/// The same without regard to breakers. A candidate's open breaker is the end of its trial, not a reason to panic; and who was only to be
+/// asked first is not asked at all.
 pub(super) fn in_panic(steps: Vec<Step>) -> Vec<Step> {
-    steps.into_iter().filter(|step| !step.is_trial()).map(|step| Step { panic: true, ..step }).collect()
+    steps
+        .into_iter()
+        .filter(|step| !step.is_trial() && !step.cascade)
+        .map(|step| Step { panic: true, ..step })
+        .collect()
 }
 
 /// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
@@ -34,13 +43,25 @@ pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
     let (prepared, route) = (&exchange.prepared, &exchange.route);
     let mut steps: Vec<Step> = Vec::with_capacity(2);
     let arm_of = |name: &str| exchange.assignment.as_ref().and_then(|assignment| assignment.arm_of(name));
+    let is_first = Cell::new(false);
     let mut push = |name: &str, arm: Option<Arm>, emergency: bool| {
         if let Some(destination) = prepared.destination(name)
             && !steps.iter().any(|step| Rc::ptr_eq(&step.destination, destination))
         {
-            steps.push(Step { destination: Rc::clone(destination), arm, emergency, panic: false });
+            steps.push(Step {
+                destination: Rc::clone(destination),
+                arm,
+                emergency,
+                panic: false,
+                cascade: is_first.get(),
+            });
         }
     };
+    if let Some(first) = exchange.route.cascade.as_ref().filter(|_| cascade::applies(exchange)) {
+        is_first.set(true);
+        first.steps.iter().for_each(|name| push(name, None, false));
+        is_first.set(false);
+    }
     match &exchange.assignment {
         Some(assignment) => {
             if assignment.arm == Arm::Candidate {

@@ -37,9 +37,11 @@ pub(super) enum Next {
 }
 
 impl Tries {
-    pub(super) fn begin(exchange: &Exchange, step: &Step) -> Self {
+    pub(super) fn begin(exchange: &mut Exchange, step: &Step) -> Self {
+        let escalating = std::mem::take(&mut exchange.escalating);
         // An emergency is no evidence, whatever came before it.
         let role = match (exchange.attempts.is_empty() && !step.emergency, exchange.request.sent_before()) {
+            (false, _) if escalating => AttemptRole::Escalation,
             (false, _) => AttemptRole::Failover,
             (true, true) => AttemptRole::CallerRetry,
             (true, false) => AttemptRole::Live,

@@ -14,6 +14,8 @@ pub(crate) struct Choices(Mutex<ChoiceTotals>);
 pub struct ChoiceTotals {
     /// By route and rule, with what the rule chooses; the rule is `none` where no rule held.
     pub rules: BTreeMap<String, BTreeMap<String, Followed>>,
+    /// By route, target and result: answers of a cascade's steps.
+    pub cascades: BTreeMap<String, BTreeMap<String, BTreeMap<&'static str, u64>>>,
 }
 
 /// How often a rule was followed, and where to.
@@ -37,6 +39,21 @@ impl Choices {
         totals.rules.entry(route.to_owned()).or_default().insert(rule.to_owned(), followed);
     }
 
+    /// Counts what came of asking a step of the cascade of `route`.
+    pub(crate) fn count_cascade(&self, route: &str, target: &str, result: &'static str) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !totals.cascades.contains_key(route) {
+            totals.cascades.insert(route.to_owned(), BTreeMap::new());
+        }
+        let Some(targets) = totals.cascades.get_mut(route) else { return };
+        if !targets.contains_key(target) {
+            targets.insert(target.to_owned(), BTreeMap::new());
+        }
+        if let Some(results) = targets.get_mut(target) {
+            *results.entry(result).or_default() += 1;
+        }
+    }
+
     pub(crate) fn add_to(&self, sum: &mut ChoiceTotals) {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (route, rules) in &totals.rules {
@@ -44,6 +61,12 @@ impl Choices {
             for (rule, followed) in rules {
                 let sum = sum.entry(rule.clone()).or_default();
                 *sum = Followed { to: followed.to.clone(), n: sum.n + followed.n };
+            }
+        }
+        for (route, targets) in &totals.cascades {
+            for (target, results) in targets {
+                let sum = sum.cascades.entry(route.clone()).or_default().entry(target.clone()).or_default();
+                results.iter().for_each(|(result, n)| *sum.entry(result).or_default() += n);
             }
         }
     }

@@ -7,6 +7,8 @@ mod azure;
 #[cfg(test)]
 mod capabilities;
 #[cfg(test)]
+mod cascade;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod cost;

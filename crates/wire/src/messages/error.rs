@@ -152,6 +152,7 @@ mod tests {
             token_limit: 429 rate_limit_error (rate_limit_error)
             concurrency_limit: 429 rate_limit_error (rate_limit_error)
             budget_limit: 402 billing_error (billing_error)
+            too_slow: 504 timeout_error (api_error)
         "#]]
         .assert_eq(&table);
     }

@@ -208,6 +208,7 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         FailureKind::RetryBudget => {
             (503, SERVER, "The model is failing at the moment, and too many requests to it are retries already.")
         }
+        FailureKind::TooSlow => (504, UPSTREAM, "The model did not answer in the time that the route allows."),
         FailureKind::CallerDeadline => (504, UPSTREAM, "The model did not answer in the time that the caller allows."),
         FailureKind::Capacity => (503, SERVER, "The gateway is at capacity."),
         FailureKind::ClientGone => (499, INVALID_REQUEST, "The request was cancelled by its caller."),
@@ -324,6 +325,7 @@ mod tests {
             token_limit: 429 tokens rate_limit_exceeded caller final -
             concurrency_limit: 429 requests rate_limit_exceeded caller final -
             budget_limit: 429 insufficient_quota insufficient_quota caller final -
+            too_slow: 504 upstream_error too_slow provider retry -
         "#]]
         .assert_eq(&table);
     }
