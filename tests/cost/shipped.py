@@ -80,10 +80,11 @@ def main(form, file):
         else:
             rows.add((vendor, model, number))
             if our["nanos"] != their["nanos"]:
-                differences.setdefault((vendor, model, query["service"], rate), (our["nanos"] / 1e9, their["nanos"] / 1e9))
+                when = "now" if query["at"] <= NOW.timestamp() + 86_400 else datetime.datetime.fromtimestamp(query["at"], datetime.UTC).date()
+                differences.setdefault((vendor, model, query["service"], rate, when), (our["nanos"] / 1e9, their["nanos"] / 1e9))
     all_rows = {(vendor, model, number) for vendor, model, (number, _), _ in asked}
-    for (vendor, model, service, rate), (our, their) in differences.items():
-        print(f"shipped: DIFFERS: {vendor} {model}, {service}, {rate}: {our:g} here, {their:g} dollars there")
+    for (vendor, model, service, rate, when), (our, their) in differences.items():
+        print(f"shipped: DIFFERS: {vendor} {model}, {service}, {when}, {rate}: {our:g} here, {their:g} dollars there")
     for vendor, models in sorted(unknown.items()):
         print(f"shipped: {form} has not every price of {vendor}: {', '.join(sorted(models))}")
     models = {(vendor, model) for vendor, model, _ in rows}
