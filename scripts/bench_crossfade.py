@@ -69,7 +69,7 @@ class Crossfade:
         self.key = None
         if limited:
             made = [binary, "keys", "create", "bench", *KEY_LIMITS, "--config", str(config), "--format", "json"]
-            self.key = json.loads(subprocess.run(made, stdout=subprocess.PIPE, check=True).stdout)["key"]
+            self.key = json.loads(subprocess.run(made, capture_output=True, check=True).stdout)["key"]
         self.process = stage.start(name, [binary, "serve", "--config", config], listening=self.address)
         wait_until(f"{name} is ready", lambda: get(f"http://{self.address}/ready"))
         if sample:
