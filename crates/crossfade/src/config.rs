@@ -2,6 +2,7 @@
 //! environment and the price sheets the text names; it returns a config that cannot be wrong in itself, or every problem at once.
 
 mod allowances;
+mod cache;
 mod calling;
 mod cascade;
 mod error;

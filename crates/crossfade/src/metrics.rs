@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use gateway::cache::CacheStatus;
 use gateway::counters::{CostTotal, Followed, Totals};
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
@@ -13,7 +14,18 @@ use providers::cool_down::Cause;
 pub(crate) fn metrics(serving: &Serving) -> String {
     let mut text = render(&serving.totals(), &serving.shadow_totals());
     render_targets(&mut text, &serving.target_statuses());
+    render_caches(&mut text, &serving.cache_statuses());
     text
+}
+
+/// What the caches of routes hold.
+fn render_caches(text: &mut String, caches: &[CacheStatus]) {
+    let samples = |n: fn(&CacheStatus) -> u64| -> Vec<_> {
+        caches.iter().map(|cache| (format!("{{route=\"{}\"}}", escaped(&cache.route)), n(cache))).collect()
+    };
+    let help = "Bytes of answers that a route's cache holds.";
+    family(text, "crossfade_cache_bytes", help, "gauge", &samples(|cache| cache.n_bytes));
+    family(text, "crossfade_cache_answers", "Answers that it holds.", "gauge", &samples(|cache| cache.n_answers));
 }
 
 /// Breakers, pauses and queues as they stand.
@@ -178,6 +190,20 @@ fn choices(text: &mut String, totals: &Totals) {
     }
     let help = "Steps of cascades that were asked, by what came of it.";
     family(text, "crossfade_cascade_steps_total", help, "counter", &judged);
+    let mut cached = Vec::new();
+    for (route, total) in &totals.choices.caches {
+        let sample = |(result, n): (&&str, &u64)| (format!("{{route=\"{}\",result=\"{result}\"}}", escaped(route)), *n);
+        cached.extend(total.results.iter().map(sample));
+    }
+    let help = "Requests to routes with a cache, by what it had for them.";
+    family(text, "crossfade_cache_requests_total", help, "counter", &cached);
+    let name = "crossfade_cache_saved_usd_total";
+    let help = "US dollars that the answers given again had cost the first time, as far as known.";
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter").unwrap_or_default();
+    for (route, total) in &totals.choices.caches {
+        let (route, usd) = (escaped(route), cost::decimal::dollars(total.saved_nanos));
+        writeln!(text, "{name}{{route=\"{route}\"}} {usd}").unwrap_or_default();
+    }
 }
 
 fn family(text: &mut String, name: &str, help: &str, kind: &str, samples: &[(String, u64)]) {
@@ -230,10 +256,15 @@ mod tests {
         totals.forms.not_validated.entry("a".into()).or_default().insert("reference".into(), 2);
         let followed = Followed { to: "route long".into(), n: 4 };
         totals.choices.rules.entry("gpt".into()).or_default().insert("1".into(), followed);
+        let cache = totals.choices.caches.entry("gpt".into()).or_default();
+        cache.results.insert("hit", 7);
+        cache.saved_nanos = 1_500_000_000;
         let steps = totals.choices.cascades.entry("gpt".into()).or_default();
         steps.entry("small".into()).or_default().insert("low_confidence", 2);
         let text = render(&totals, &ShadowTotals::default());
         for sample in [
+            "crossfade_cache_requests_total{route=\"gpt\",result=\"hit\"} 7",
+            "crossfade_cache_saved_usd_total{route=\"gpt\"} 1.50",
             "crossfade_cascade_steps_total{route=\"gpt\",target=\"small\",result=\"low_confidence\"} 2",
             "crossfade_requests_total 3",
             "crossfade_cost_usd_total{target=\"gpt\"} 0.00245",

@@ -163,7 +163,8 @@ fn takes_logprobs(request: &Parsed, target: &Target) -> bool {
         && !target.parameters.remove.iter().any(|field| field == "logprobs")
 }
 
-fn has_server_side_tools(request: &Parsed) -> bool {
+/// Whether the provider runs tools of its own for it, as far as that is known.
+pub(crate) fn has_server_side_tools(request: &Parsed) -> bool {
     let named = |name: &str| request.view.named(&request.body, name).next().is_some();
     if SERVER_SIDE_FIELDS.iter().any(|name| named(name)) {
         return true;

@@ -74,6 +74,11 @@ impl Beside {
         self.kept.as_ref().map(|(method, below)| format!("{method} {below}"))
     }
 
+    /// Headers that say more than who asks, and which request it is.
+    pub(crate) fn said_to_the_model(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.headers.iter().filter(|(name, _)| **name != TRAVELS[0] && **name != TRAVELS[2])
+    }
+
     /// Whether it changes something that a provider keeps.
     pub(crate) fn is_change(&self) -> bool {
         self.kept.as_ref().is_some_and(|(method, _)| *method != Method::GET)

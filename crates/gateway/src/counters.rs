@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wire::failure::FailureKind;
 use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDrop};
 
-pub use choices::{ChoiceTotals, Followed};
+pub use choices::{CacheTotal, ChoiceTotals, Followed};
 pub(crate) use forms::Forms;
 pub use forms::{FormTotals, Judged};
 

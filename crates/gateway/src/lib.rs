@@ -17,6 +17,7 @@ mod asked;
 mod assign;
 mod authenticate;
 mod body;
+pub mod cache;
 mod call;
 pub mod counters;
 pub mod drain;

@@ -29,7 +29,9 @@ use crate::resolve::rules::{Asked, Chosen};
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
-use crate::{admit, allowance, assign, authenticate, call, panics, parse, recall, record, refuse, relay, resolve};
+use crate::{
+    admit, allowance, assign, authenticate, cache, call, panics, parse, recall, record, refuse, relay, resolve,
+};
 
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(
@@ -167,9 +169,14 @@ async fn exchange(
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),
     };
-    let response = match call::call(&mut exchange).await {
-        Ok(opened) => relay::relay(exchange, opened).await,
-        Err(dead) => relay::refuse(exchange, dead).await,
+    let known = if exchange.route.cache.is_some() { cache::look(&mut exchange, &head.headers) } else { Ok(None) };
+    let response = match known {
+        Ok(Some(kept)) => relay::cached(exchange, &kept).await,
+        Ok(None) => match call::call(&mut exchange).await {
+            Ok(opened) => relay::relay(exchange, opened).await,
+            Err(dead) => relay::refuse(exchange, dead).await,
+        },
+        Err(failure) => relay::refuse(exchange, failure.into()).await,
     };
     showing(response, &standing)
 }

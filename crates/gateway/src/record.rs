@@ -22,6 +22,7 @@ use wire::usage::Usage;
 use crate::allowance::Allowance;
 use crate::assign::Assignment;
 use crate::authenticate::Principal;
+use crate::cache::{CACHE, Missed};
 use crate::call::Attempt;
 use crate::counters::{InFlight, add};
 use crate::drain::Phase;
@@ -144,6 +145,10 @@ pub(crate) struct Exchange {
     pub(crate) served: Option<Served>,
     /// The form of the answer under way, once it is known.
     pub(crate) form: Judgement,
+    /// What the route's cache has to do with it, when the route has one and it was not answered from there.
+    pub(crate) cache: Option<Missed>,
+    /// Nobody was called: it was answered from the route's cache.
+    pub(crate) is_cached: bool,
     /// The answer under way is one of a cascade's step: what it tells is looked at.
     pub(crate) judging: bool,
     /// What it tells.
@@ -215,6 +220,8 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         whole_answer: None,
         served: None,
         form: Judgement::default(),
+        cache: None,
+        is_cached: false,
         judging: false,
         told: None,
         escalating: false,
@@ -307,7 +314,11 @@ impl Exchange {
             add(&counters.output_tokens, usage.output_tokens);
         }
         observe::exchange(self, outcome);
-        let cost = Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()));
+        let cost = if self.is_cached {
+            Some(Charge::Priced { nanos: 0, row: CACHE.to_owned() })
+        } else {
+            Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()))
+        };
         self.allowance.settle(&self.prepared.snapshot, &self.attempts, (finished, self.arrival.unix_us_at(finished)));
         let record = Record::Answer(AnswerRecord {
             id: self.id,

@@ -20,6 +20,8 @@ pub(crate) const EXCHANGE_ID: HeaderName = HeaderName::from_static("x-crossfade-
 pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-crossfade-target");
 /// Says whose fault an error is.
 pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-crossfade-origin");
+/// Whether the answer was given before: `hit`, `miss`, or `bypass` where it is not for the cache.
+pub(crate) const CACHED: HeaderName = HeaderName::from_static("x-crossfade-cache");
 /// The provider's name of the request, else ours.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Tells the official SDKs whether another try makes sense.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ::bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{AGE, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use providers::ReplyBody;
 use wire::failure::{Failure, FailureKind};
@@ -19,10 +19,11 @@ use wire::sse::{self, Event, EventKind};
 
 use crate::answer;
 use crate::body::{Body, Ending, Outlet};
+use crate::cache::{self, CACHE, Kept, Missed};
 use crate::call::{Content, Dead, Open, Opened, end_attempt, hear, note};
 use crate::recall;
 use crate::record::{Exchange, Served, micros, on_record};
-use crate::refuse::{self, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
+use crate::refuse::{self, CACHED, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
 use crate::translate::Translator;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -45,12 +46,15 @@ pub(crate) async fn relay(mut exchange: Box<Exchange>, opened: Opened) -> Respon
     let mut headers = refuse::pass_on(headers);
     label(&mut headers, &exchange);
     headers.insert(TARGET, destination.label.clone());
+    if let Some(Missed::Fills(filling)) = &mut exchange.cache {
+        filling.is_of(headers.get(CONTENT_TYPE));
+    }
     if emergency {
         headers.insert(EMERGENCY, HeaderValue::from_static("true"));
     }
     let endpoint = exchange.request.endpoint;
     let body = match content {
-        Content::Whole(bytes) => match whole(&mut exchange).await {
+        Content::Whole(bytes) => match whole(&mut exchange, &bytes).await {
             Ok(()) => {
                 recall::keep(&exchange, &bytes, &destination.target.name);
                 Body::whole(bytes)
@@ -123,6 +127,43 @@ fn label(headers: &mut HeaderMap, exchange: &Exchange) {
         headers.insert(REQUEST_ID, id.clone());
     }
     headers.insert(EXCHANGE_ID, id);
+    if let Some(missed) = &exchange.cache {
+        headers.insert(CACHED, HeaderValue::from_static(missed.as_str()));
+    }
+}
+
+/// Sends an answer that was given before, once that is on record.
+pub(crate) async fn cached(mut exchange: Box<Exchange>, kept: &Kept) -> Response<Body> {
+    let took = exchange.arrival.at.elapsed();
+    exchange.is_cached = true;
+    exchange.whole_answer = Some(kept.body.clone());
+    exchange.served = Some(Served {
+        target: CACHE.to_owned(),
+        status: 200,
+        time_to_first_token: exchange.request.endpoint.is_generation().then_some(took),
+        usage: None,
+        released: None,
+    });
+    if let Err(failure) = close(&mut exchange, ExchangeOutcome::Complete, None).await {
+        return refuse::refusal(&Refusal::of(&failure), exchange.id);
+    }
+    let mut response = Response::new(Body::whole(kept.body.clone()));
+    let headers = response.headers_mut();
+    label(headers, &exchange);
+    headers.insert(TARGET, HeaderValue::from_static(CACHE));
+    headers.insert(CACHED, HeaderValue::from_static("hit"));
+    headers.insert(AGE, HeaderValue::from(kept.age()));
+    if let Some(content_type) = &kept.content_type {
+        headers.insert(CONTENT_TYPE, content_type.clone());
+    }
+    response
+}
+
+/// Keeps what the caller of a stream is sent, when it may be for the cache.
+fn fill(exchange: &mut Exchange, sent: &Bytes) {
+    if let Some(Missed::Fills(filling)) = &mut exchange.cache {
+        filling.take(sent);
+    }
 }
 
 /// Closes the exchange and waits until all of it is on record.
@@ -132,9 +173,14 @@ async fn close(exchange: &mut Exchange, outcome: ExchangeOutcome, failure: Optio
     exchange.request_on_record().await
 }
 
-async fn whole(exchange: &mut Exchange) -> Result<(), Failure> {
+async fn whole(exchange: &mut Exchange, answer: &Bytes) -> Result<(), Failure> {
     end_attempt(exchange, None);
-    close(exchange, ExchangeOutcome::Complete, None).await
+    let filling = cache::filling(exchange);
+    close(exchange, ExchangeOutcome::Complete, None).await?;
+    if let Some(filling) = filling {
+        filling.keep(answer);
+    }
+    Ok(())
 }
 
 /// Sends a stream, frame by frame, and ends it.
@@ -166,8 +212,9 @@ async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Endi
             record.time_to_first_token_us = first.map(micros);
         });
         if !frame.is_empty() {
-            let ready = Instant::now();
-            outlet.send(frame.bytes()).await;
+            let (ready, bytes) = (Instant::now(), frame.bytes());
+            fill(&mut exchange, &bytes);
+            outlet.send(bytes).await;
             upstream.caller_took(ready.elapsed());
         }
         let phase = Rc::clone(&exchange.worker);
@@ -249,6 +296,7 @@ async fn end(
     end_attempt(&mut exchange, ended.as_ref().err());
     let is_kept = exchange.request.endpoint == Endpoint::Responses;
     let target = exchange.served.as_ref().filter(|_| is_kept).map(|served| served.target.clone());
+    let filling = if ended.is_ok() { cache::filling(&mut exchange) } else { None };
     let told = match ended {
         Ok(()) => {
             read_to_end(&exchange.worker, upstream.into_body());
@@ -266,7 +314,11 @@ async fn end(
             let done = std::mem::take(&mut frame.done);
             recall::keep(&exchange, &done, target.as_deref().unwrap_or_default());
             frame.push(&done);
-            Ending::Whole(frame.bytes())
+            let last = frame.bytes();
+            if let Some(filling) = filling {
+                filling.keep_sent(&last);
+            }
+            Ending::Whole(last)
         }
         Err(failure) => {
             let error = Refusal::of(&failure).body;

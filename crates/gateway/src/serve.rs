@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use crate::accept::{self, Door, HAND_OVER};
+use crate::cache::{CacheStatus, Caches};
 use crate::counters::{Counters, Totals};
 use crate::drain::Phase;
 use crate::live::LiveTable;
@@ -104,6 +105,7 @@ pub struct Serving {
     threads: Mutex<Vec<JoinHandle<()>>>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     lanes: Arc<Lanes>,
+    caches: Arc<Caches>,
 }
 
 /// How a drain went.
@@ -134,7 +136,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     let addr = listener.local_addr().map_err(StartError::Listener)?;
     let (phase, phase_reader) = watch::channel(Phase::Serving);
     let shadow = shadow::start(deps, &size.shadow, phase_reader.clone())?;
-    let bodies = Arc::new(Bodies::default());
+    let (bodies, caches) = (Arc::new(Bodies::default()), Arc::new(Caches::default()));
     let mut threads = Vec::with_capacity(size.n_workers + 1);
     let mut doors = Vec::with_capacity(size.n_workers);
     let mut all_counters = vec![shadow.counters()];
@@ -148,6 +150,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
             deps: deps.clone(),
             shadow: shadow.door(),
             bodies: Arc::clone(&bodies),
+            caches: Arc::clone(&caches),
             counters,
             connections,
             n_connections,
@@ -175,6 +178,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
         threads: Mutex::new(threads),
         snapshot: Arc::clone(&deps.snapshot),
         lanes: Arc::clone(&deps.lanes),
+        caches,
     })
 }
 
@@ -217,6 +221,12 @@ impl Serving {
     #[must_use]
     pub fn shadow_totals(&self) -> ShadowTotals {
         self.shadow.totals()
+    }
+
+    /// What the caches of routes hold.
+    #[must_use]
+    pub fn cache_statuses(&self) -> Vec<CacheStatus> {
+        self.caches.statuses()
     }
 
     /// What is known of every target of the config, for callers.

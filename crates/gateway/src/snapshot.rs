@@ -1,6 +1,7 @@
 //! What a request runs on: the whole resolved config as one immutable value. A reload builds a new one and swaps it in;
 //! a request holds the one it started with. Shares, breakers and pools are not here: they outlive a reload.
 
+mod caching;
 mod cascade;
 mod rules;
 mod validation;
@@ -20,6 +21,7 @@ use crate::control::RolloutSettings;
 use crate::live::Identity;
 use crate::prices::TargetPrices;
 
+pub use caching::{CacheScope, Cacheable, Caching};
 pub use cascade::{Cascade, CascadeStreams};
 pub use rules::{RouteRule, RuleTo};
 pub use validation::{OnInvalid, StreamValidation, Validation};
@@ -195,6 +197,8 @@ pub struct Route {
     pub rules: Vec<RouteRule>,
     /// Small models that are asked first.
     pub cascade: Option<Arc<Cascade>>,
+    /// Answers that are given again.
+    pub cache: Option<Caching>,
 }
 
 impl Route {

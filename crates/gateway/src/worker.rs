@@ -20,6 +20,7 @@ use tracing::{debug, error};
 use wire::ids::ExchangeId;
 
 use crate::accept::Seat;
+use crate::cache::Caches;
 use crate::counters::{Counters, add};
 use crate::drain::{LocalPhase, Phase};
 use crate::memory::Bodies;
@@ -38,6 +39,7 @@ pub(crate) struct Post {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
     pub(crate) bodies: Arc<Bodies>,
+    pub(crate) caches: Arc<Caches>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: mpsc::Receiver<std::net::TcpStream>,
     pub(crate) n_connections: Arc<std::sync::atomic::AtomicUsize>,
@@ -50,6 +52,8 @@ pub(crate) struct Worker {
     pub(crate) shadow: ShadowDoor,
     /// What all workers hold together.
     pub(crate) bodies: Arc<Bodies>,
+    /// Answers that are given again, by all workers.
+    pub(crate) caches: Arc<Caches>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client: Client,
     /// Holds answers against schemas.
@@ -123,6 +127,7 @@ impl Worker {
             deps: post.deps.clone(),
             shadow: post.shadow.clone(),
             bodies: Arc::clone(&post.bodies),
+            caches: Arc::clone(&post.caches),
             counters: Arc::clone(&post.counters),
             phase: LocalPhase::new(),
             tasks: TaskTracker::new(),
@@ -140,6 +145,7 @@ impl Worker {
             self.client.retain(&prepared.identities());
             drop(self.prepared.replace(Rc::new(prepared)));
             self.deps.lanes.live.retain(&current);
+            self.caches.retain(&current);
         }
         Rc::clone(&self.prepared.borrow())
     }

@@ -242,6 +242,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let limits = super::allowances::limits(&section, "limits");
     let own = target.as_ref().map(|target| target.value.as_str());
     let cascade = super::cascade::read(&section, (name, own), targets);
+    let cache = super::cache::read(&section, targets);
     // Read when all routes are there.
     section.get("rules");
     section.finish();
@@ -269,6 +270,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         limits,
         rules,
         cascade,
+        cache,
     };
     Some(RouteRead { route, fallback, chosen_targets: Vec::new() })
 }

@@ -1,5 +1,6 @@
 //! One golden text per kind of error, over a config that is right but for one edit.
 
+mod cache;
 mod calling;
 mod cascade;
 mod prices;

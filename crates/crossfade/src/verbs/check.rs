@@ -56,7 +56,7 @@ fn facts(config: &Config) -> Value {
         let facts = json!({
             "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
             "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
-            "rules": choosing::rules(route), "cascade": choosing::cascade(route),
+            "rules": choosing::rules(route), "cascade": choosing::cascade(route), "cache": choosing::cache(route),
         });
         (route.name.clone(), facts)
     });

@@ -16,6 +16,17 @@ pub struct ChoiceTotals {
     pub rules: BTreeMap<String, BTreeMap<String, Followed>>,
     /// By route, target and result: answers of a cascade's steps.
     pub cascades: BTreeMap<String, BTreeMap<String, BTreeMap<&'static str, u64>>>,
+    /// By route with a cache.
+    pub caches: BTreeMap<String, CacheTotal>,
+}
+
+/// What a cache did.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+pub struct CacheTotal {
+    /// Requests by `hit`, `miss` and `bypass`.
+    pub results: BTreeMap<&'static str, u64>,
+    /// What its hits had cost the first time, in nano-dollars.
+    pub saved_nanos: u64,
 }
 
 /// How often a rule was followed, and where to.
@@ -54,6 +65,18 @@ impl Choices {
         }
     }
 
+    /// Counts a request to `route` by what its cache had for it.
+    pub(crate) fn count_cache(&self, route: &str, result: &'static str, saved_nanos: u64) {
+        let mut totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !totals.caches.contains_key(route) {
+            totals.caches.insert(route.to_owned(), CacheTotal::default());
+        }
+        if let Some(total) = totals.caches.get_mut(route) {
+            *total.results.entry(result).or_default() += 1;
+            total.saved_nanos = total.saved_nanos.saturating_add(saved_nanos);
+        }
+    }
+
     pub(crate) fn add_to(&self, sum: &mut ChoiceTotals) {
         let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (route, rules) in &totals.rules {
@@ -62,6 +85,11 @@ impl Choices {
                 let sum = sum.entry(rule.clone()).or_default();
                 *sum = Followed { to: followed.to.clone(), n: sum.n + followed.n };
             }
+        }
+        for (route, total) in &totals.caches {
+            let sum = sum.caches.entry(route.clone()).or_default();
+            total.results.iter().for_each(|(result, n)| *sum.results.entry(result).or_default() += n);
+            sum.saved_nanos = sum.saved_nanos.saturating_add(total.saved_nanos);
         }
         for (route, targets) in &totals.cascades {
             for (target, results) in targets {

@@ -5,6 +5,8 @@ mod answer_limit;
 #[cfg(test)]
 mod azure;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod capabilities;
 #[cfg(test)]
 mod cascade;

@@ -31,9 +31,29 @@ pub(super) fn cascade(route: &Route) -> Value {
     })
 }
 
-/// What follows the table of routes: their rules and their cascades, as far as there are any.
+/// The cache of a route; `null` when it has none.
+pub(super) fn cache(route: &Route) -> Value {
+    let Some(cache) = &route.cache else { return Value::Null };
+    json!({
+        "ttl": show_duration(cache.ttl), "max_bytes": cache.max_bytes, "max_answer": cache.max_answer,
+        "scope": cache.scope.as_str(), "requests": cache.requests.as_str(),
+    })
+}
+
+fn table_of_caches(routes: &BTreeMap<String, Arc<Route>>) -> String {
+    let row = |(name, route): (&String, &Arc<Route>)| {
+        let cache = route.cache.as_ref()?;
+        let (scope, requests) = (cache.scope.as_str().to_owned(), cache.requests.as_str().to_owned());
+        Some(vec![name.clone(), show_duration(cache.ttl), cache.max_bytes.to_string(), scope, requests])
+    };
+    let rows: Vec<Vec<String>> = routes.iter().filter_map(row).collect();
+    let headings = ["cache of", "for", "bytes", "shared by one", "requests"];
+    if rows.is_empty() { String::new() } else { format!("\n{}", table(&headings, &rows)) }
+}
+
+/// What follows the table of routes: their rules, cascades and caches, as far as there are any.
 pub(super) fn tables(routes: &BTreeMap<String, Arc<Route>>) -> String {
-    table_of_rules(routes) + &table_of_cascades(routes)
+    table_of_rules(routes) + &table_of_cascades(routes) + &table_of_caches(routes)
 }
 
 fn table_of_cascades(routes: &BTreeMap<String, Arc<Route>>) -> String {
