@@ -136,6 +136,8 @@ fn list(rows: &Value) -> String {
             row["received_at_us"].as_u64().map_or_else(|| "-".into(), us_to_text),
             text(&row["route"]),
             text(&row["arm"]),
+            // What the caller saw is in the last columns: another target may have answered.
+            text(&row["arm_failure"]),
             if row["simulated"] == true {
                 format!("{} (simulated)", text(&row["served_by"]))
             } else {
@@ -155,6 +157,7 @@ fn list(rows: &Value) -> String {
         "received (UTC)",
         "route",
         "arm",
+        "arm failed",
         "served by",
         "status",
         "outcome",

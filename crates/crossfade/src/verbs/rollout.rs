@@ -87,11 +87,19 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<Exit, Stop> {
     let body = json!({ "actor": change.actor, "reason": change.reason });
     let path = format!("/api/rollouts/{}/{verb}", percent(&change.name));
-    let answer = source.change(&path, &body).map_err(|stop| refused(stop, verb, &change.name));
-    let transition = match answer? {
-        Some(transition) => transition,
-        None if verb == "abort" => json!(abort_stored(source, change)?),
-        None => return Err(source.nobody()),
+    let answer = source.change(&path, &body).and_then(|answer| match answer {
+        Some(transition) => Ok(transition),
+        None if verb == "abort" => Ok(json!(abort_stored(source, change)?)),
+        None => Err(source.nobody()),
+    });
+    let transition = match answer {
+        Ok(transition) => transition,
+        Err(stop) => {
+            let Some(state) = already(verb, &stop) else { return Err(refused(stop, verb, &change.name)) };
+            let facts = json!({ "rollout": change.name, "already": state });
+            out.answer(&facts, || format!("{}: {state} already, nothing changed\n", change.name));
+            return Ok(Exit::Ok);
+        }
     };
     let read: Transition = serde_json::from_value(transition.clone()).context("could not read the answer")?;
     out.answer(&transition, || {
@@ -104,6 +112,18 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     Ok(Exit::Ok)
 }
 
+/// The state a rollout is in, when it is the one that `verb` was to bring about: whoever wants everybody on the baseline has it.
+fn already(verb: &str, stop: &Stop) -> Option<&'static str> {
+    let states: &[&'static str] = match verb {
+        "abort" => &["aborted", "rolled back"],
+        "pause" => &["paused"],
+        _ => &[],
+    };
+    let said = stop.error.to_string();
+    let is = |state: &&&str| said.ends_with(&format!("`{verb}` is not possible while the rollout is {state}"));
+    states.iter().find(is).copied()
+}
+
 /// A refusal with the next step: what the verb lacks, or where to see what is possible.
 fn refused(stop: Stop, verb: &str, name: &str) -> Stop {
     match (stop.hint.is_some(), stop.exit) {
@@ -111,6 +131,7 @@ fn refused(stop: Stop, verb: &str, name: &str) -> Stop {
         (_, Exit::Usage) if verb == "start" => stop.hint("`crossfade check` lists the rollouts of the config"),
         (_, Exit::Usage) => not_started(stop),
         _ if stop.error.to_string().ends_with("a reason is needed") => {
+            let stop = Stop { exit: Exit::Usage, ..stop };
             stop.hint("give `--reason TEXT`; the audit row keeps it")
         }
         _ => stop.hint(format!("`crossfade rollout status {name}` shows where it stands and what can be done")),
@@ -136,7 +157,7 @@ fn abort_stored(source: &Source, change: &Change) -> Result<Transition, Stop> {
     let actor = Actor::trusted(change.actor.clone(), Role::Operator);
     let transition = operations::rollouts::abort_stored(&database, &actor, &change.name, &change.reason);
     drop(lease);
-    transition.map_err(|error| refused(super::source::operation(error), "abort", &change.name))
+    transition.map_err(super::source::operation)
 }
 
 fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {

@@ -17,12 +17,17 @@ fn an_operator_starts_pauses_resumes_promotes_and_aborts() {
     assert!(gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout.contains("[shadow]"));
     gateway.run(&["rollout", "pause", "to-qwen", "--reason", "lunch"]).exits(0);
     assert_eq!(word(&gateway), "paused");
+    let again = gateway.run(&["rollout", "pause", "to-qwen"]).exits(0);
+    assert_eq!(again.stdout, "to-qwen: paused already, nothing changed\n");
     gateway.run(&["rollout", "resume", "to-qwen", "--reason", "back"]).exits(0);
-    let refused = gateway.run(&["rollout", "promote", "to-qwen"]).exits(1);
+    let refused = gateway.run(&["rollout", "promote", "to-qwen"]).exits(2);
     assert!(refused.stderr.contains("hint: give `--reason TEXT`"), "{}", refused.stderr);
     gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
     assert_eq!(gateway.status()["share"], 0.5);
     gateway.run(&["rollout", "abort", "to-qwen", "--reason", "enough"]).exits(0);
+    let again = gateway.run(&["rollout", "abort", "to-qwen", "--format", "json"]).exits(0).json();
+    assert_eq!(again["already"], "aborted");
+    gateway.run(&["rollout", "pause", "to-qwen"]).exits(1);
     let status = gateway.status();
     assert_eq!((&status["status"], &status["share"]), (&"aborted".into(), &0.0.into()));
     let history = gateway.run(&["rollout", "history", "to-qwen", "--format", "json"]).exits(0).json();
@@ -49,6 +54,14 @@ fn a_bad_candidate_is_rolled_back_and_status_exits_3() {
     let done = gateway.run(&["rollout", "status", "to-qwen"]).exits(3);
     assert!(done.stdout.contains("everybody is on the baseline"), "{}", done.stdout);
     assert!(done.stdout.contains("time_to_switch"), "{}", done.stdout);
+    gateway.run(&["rollout", "abort", "to-qwen"]).exits(0);
+    let of_candidate = ["exchanges", "list", "--arm", "candidate", "--limit", "1000", "--format", "json"];
+    let rows = until(|| {
+        let rows = gateway.run(&of_candidate).exits(0).json();
+        (!rows.as_array().unwrap().is_empty()).then_some(rows)
+    });
+    let failed = |row: &serde_json::Value| (row["outcome"] == "complete") && row["arm_failure"] == "http_server_error";
+    assert!(rows.as_array().unwrap().iter().any(failed), "{rows}");
 }
 
 #[test]
@@ -65,6 +78,7 @@ fn a_rollout_can_be_aborted_without_a_gateway_and_stays_aborted() {
     house.write(&CONFIG.replace("provider: new", "provider: ${NOBODY_SET_THIS}, modle: x"));
     house.run(&["check"]).exits(2);
     house.run(&["rollout", "abort", "to-qwen", "--reason", "night"]).exits(0);
+    house.run(&["rollout", "abort", "to-qwen"]).exits(0);
     house.run(&["rollout", "status", "to-qwen"]).exits(0);
     house.write(CONFIG);
     let gateway = house.serve();

@@ -19,7 +19,9 @@ const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpo
     e.rollout, e.epoch, e.share, e.unit, e.unit_source, e.arm, e.forced, e.status, e.outcome, e.failure, e.served_by,
     e.time_to_first_token_us, e.duration_us, e.input_tokens, e.output_tokens, e.cached_tokens, e.reasoning_tokens,
     e.cache_write_tokens, e.usage_json, e.cost_nanos, e.cost_row, e.cost_unknown, e.client_retry, e.adaptations, EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.simulated = 1),
-    e.asked, e.decisions FROM exchanges e";
+    e.asked, e.decisions,
+    (SELECT a.failure FROM attempts a WHERE a.exchange_id = e.id AND a.shadow = 0 AND a.arm = e.arm ORDER BY a.idx DESC LIMIT 1)
+    FROM exchanges e";
 
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -191,6 +193,7 @@ fn exchange_row(row: &Row<'_>) -> rusqlite::Result<ExchangeRow> {
         status: row.get(14)?,
         outcome: row.get(15)?,
         failure: row.get(16)?,
+        arm_failure: row.get(34)?,
         served_by: row.get(17)?,
         time_to_first_token_us: whole(row, 18)?,
         duration_us: whole(row, 19)?,

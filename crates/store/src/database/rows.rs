@@ -65,6 +65,8 @@ pub struct ExchangeRow {
     pub outcome: String,
     /// Why, when it did not end well.
     pub failure: Option<String>,
+    /// How its arm's own last call failed, also when another target then answered; `None` when it did not, or there is no arm.
+    pub arm_failure: Option<String>,
     /// The target whose answer the caller got.
     pub served_by: Option<String>,
     /// To the first content.

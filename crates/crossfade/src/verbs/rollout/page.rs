@@ -159,7 +159,8 @@ fn gates(gates: &[GateView], paint: Paint) -> String {
             gate.metric.to_string(),
             gate.n.to_string(),
             gate.estimate.map_or_else(|| "-".to_owned(), points),
-            gate.upper_bound.map_or_else(|| "-".to_owned(), points),
+            // With few numbers the bound is above what a difference of rates can be.
+            gate.upper_bound.map_or_else(|| "-".to_owned(), |bound| points(bound.min(1.0))),
             points(gate.margin),
             number(gate.e_value),
             number(gate.threshold),
