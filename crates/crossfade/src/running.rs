@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -15,8 +15,8 @@ use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
-use govern::Keeper;
-use operations::{Desk, DeskParts, Door, Reloaded};
+use govern::{Keeper, Key, KeyTable, Role};
+use operations::{Desk, Door, Reloaded};
 use store::{Database, Journal, Lease, Shipper, ShipperConfig};
 
 use crate::config::{self, Config};
@@ -92,10 +92,18 @@ impl Running {
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
         let ready = Arc::new(AtomicBool::new(true));
         let auth = Arc::clone(&snapshot);
-        let reloader =
-            Arc::new(Reloader::new((path, data_address), config, snapshot, Arc::clone(&providers), Arc::clone(&live)));
+        let reloader = Arc::new(Reloader {
+            path,
+            data: data_address,
+            fixed: fixed(config),
+            has_token: config.admin.token.is_some(),
+            snapshot,
+            keys: keys.table(),
+            providers: Arc::clone(&providers),
+            live: Arc::clone(&live),
+        });
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
-        let desk = Arc::new(Desk::new(DeskParts {
+        let desk = Arc::new(Desk {
             control: controller.control(),
             live,
             journal: journal.clone(),
@@ -103,10 +111,10 @@ impl Running {
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
             gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics)),
-            reload: Box::new(move || reload.reload().map_err(|stop| stop.full_text())),
+            reload: Box::new(move || reload.reload().map_err(with_hint)),
             ready: Arc::clone(&ready),
-            reader: Database::open_read_only(&config.store).map_err(Stop::failed)?,
-        }));
+            database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
+        });
         let door = Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() };
         let admin = console::start(admin_listener, door, Arc::clone(&desk)).map_err(Stop::failed)?;
         Ok(Running { desk, serving, reloader, ready, controller, admin, keys, shipper, journal, lease })
@@ -204,22 +212,15 @@ pub(crate) struct Reloader {
     /// Where applications connect until the next start.
     data: SocketAddr,
     fixed: Fixed,
+    /// Whether the admin listener takes a token, by the config of the start.
+    has_token: bool,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    keys: Arc<ArcSwap<KeyTable>>,
     providers: Arc<providers::Shared>,
     live: Arc<LiveTable>,
 }
 
 impl Reloader {
-    fn new(
-        (path, data): (PathBuf, SocketAddr),
-        config: &Config,
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        providers: Arc<providers::Shared>,
-        live: Arc<LiveTable>,
-    ) -> Reloader {
-        Reloader { path, data, fixed: fixed(config), snapshot, providers, live }
-    }
-
     /// Reloads and says what came of it, in the log too.
     pub(crate) fn reload(&self) -> Result<Reloaded, Stop> {
         let reloaded = load::config(&self.path).and_then(|config| self.swap(&config));
@@ -243,6 +244,9 @@ impl Reloader {
             );
         }
         stays_guarded(self.data, config)?;
+        if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.has_token {
+            stays_steerable(&self.keys.load(), gateway::live::now().0)?;
+        }
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
         let keep: Vec<_> = config
@@ -259,6 +263,14 @@ impl Reloader {
     }
 }
 
+/// What went wrong and the next step, for whoever asked from afar.
+fn with_hint(stop: Stop) -> String {
+    match &stop.hint {
+        Some(hint) => format!("{}\nhint: {hint}", stop.full_text()),
+        None => stop.full_text(),
+    }
+}
+
 /// The file may name another address now; callers still come in by the one of the start.
 fn stays_guarded(data: SocketAddr, config: &Config) -> Result<(), Stop> {
     if data.ip().is_loopback() || config.snapshot.auth.required || config.allow_unauthenticated {
@@ -266,6 +278,18 @@ fn stays_guarded(data: SocketAddr, config: &Config) -> Result<(), Stop> {
     }
     let stop = Stop::usage(anyhow!("this gateway listens on {data}, and this config would ask nobody for a key"));
     Err(stop.hint("leave `auth: { required: true }` in it until a start with a `listen` on loopback"))
+}
+
+/// Where keys are asked for, nobody without one may steer: somebody must have one before.
+fn stays_steerable(keys: &KeyTable, now_us: u64) -> Result<(), Stop> {
+    let is_admin = |key: &Arc<Key>| key.scope.role == Some(Role::Admin) && keys.still_good(key, now_us).is_ok();
+    if keys.keys().any(is_admin) {
+        return Ok(());
+    }
+    let stop = Stop::usage(anyhow!(
+        "this config asks for keys, and no key has the role admin: nobody could reload, approve or abort any more"
+    ));
+    Err(stop.hint("`crossfade keys create NAME --role admin` first, or start with an `admin.token`"))
 }
 
 /// Keys of the config with their values as text to compare.

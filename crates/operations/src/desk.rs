@@ -121,7 +121,8 @@ pub struct Desk {
     pub reload: ReloadFn,
     /// Whether the data listener takes traffic.
     pub ready: Arc<AtomicBool>,
-    reader: Mutex<Database>,
+    /// The connection for reading.
+    pub database: Mutex<Database>,
 }
 
 impl fmt::Debug for Desk {
@@ -141,64 +142,11 @@ impl Deref for Reader<'_> {
     }
 }
 
-/// What a desk is made of.
-pub struct DeskParts {
-    /// The only writer of stages.
-    pub control: Control,
-    /// The live rollouts.
-    pub live: Arc<LiveTable>,
-    /// The journal.
-    pub journal: Journal,
-    /// Who may call.
-    pub keys: Arc<Keeper>,
-    /// Whether every caller is asked for a key.
-    pub asks_for_keys: Box<dyn Fn() -> bool + Send + Sync>,
-    /// The providers.
-    pub providers: Arc<providers::Shared>,
-    /// The request path's counters as Prometheus text.
-    pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
-    /// Validates and swaps the config.
-    pub reload: ReloadFn,
-    /// Whether the data listener takes traffic.
-    pub ready: Arc<AtomicBool>,
-    /// A connection for reading.
-    pub reader: Database,
-}
-
 impl Desk {
-    /// A desk from its parts.
-    #[must_use]
-    pub fn new(parts: DeskParts) -> Self {
-        let DeskParts {
-            control,
-            live,
-            journal,
-            keys,
-            asks_for_keys,
-            providers,
-            gateway_metrics,
-            reload,
-            ready,
-            reader,
-        } = parts;
-        Self {
-            control,
-            live,
-            journal,
-            keys,
-            asks_for_keys,
-            providers,
-            gateway_metrics,
-            reload,
-            ready,
-            reader: Mutex::new(reader),
-        }
-    }
-
     /// The connection for reading; held by one operation at a time.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
+        Reader(self.database.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the data listener takes traffic.

@@ -47,3 +47,19 @@ fn sighup_reloads_too() {
     until(|| gateway.log().contains("config not reloaded").then_some(()));
     assert_eq!(gateway.chat("second", "hello").status, 200);
 }
+
+#[test]
+fn a_reload_that_would_lock_everybody_out_is_refused_until_somebody_has_a_key() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    house.write(&format!("auth: {{ required: true }}\n{CONFIG}"));
+    let refused = gateway.run(&["reload"]).exits(2);
+    assert!(refused.stderr.contains("no key has the role admin"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`crossfade keys create NAME --role admin` first"), "{}", refused.stderr);
+    gateway.run(&["keys", "create", "app"]).exits(0);
+    gateway.run(&["reload"]).exits(2);
+    let root = gateway.run(&["keys", "create", "root", "--role", "admin"]).exits(0).stdout.trim().to_owned();
+    gateway.run(&["reload"]).exits(0);
+    gateway.run(&["reload"]).exits(1);
+    gateway.run_as(&root, &["reload"]).exits(0);
+}
