@@ -133,7 +133,7 @@ impl Story {
             self.tell(&format!("    crossfade --config {config} rollout status {}", plot.rollout));
             self.tell(&format!("    crossfade --config {config} rollout history {}", plot.rollout));
         }
-        self.tell(&format!("    crossfade --config {config} exchanges list --outcome failed"));
+        self.tell(&format!("    crossfade --config {config} exchanges list --arm candidate --rollout billing-to-open"));
         self.tell(&format!("    crossfade --config {config} exchanges pairs --rollout {}", plots[0].rollout));
     }
 }
