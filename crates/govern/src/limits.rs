@@ -8,7 +8,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};
 
-pub use account::{Account, Ask, Exceeded, Kept, LimitKind, Moment, Standing, Taken, Used};
+pub use account::{Account, Ask, Exceeded, Kept, LimitKind, Moment, Standing, Taken, Used, civil};
 
 /// What a key, a tenant or a route may use. `None` is without limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -238,7 +238,8 @@ const fn kind_of(period: u64) -> u64 {
 
 /// Days since 1970-01-01 as year, month, day in the Gregorian calendar, by counting from 0000-03-01 in eras of 400 years
 /// (146 097 days), where a leap day ends its year. 19 782 days are 2024-02-29.
-fn civil(days: u64) -> (u64, u64, u64) {
+#[must_use]
+pub fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
