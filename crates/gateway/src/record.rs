@@ -302,7 +302,8 @@ impl Exchange {
         self.finished = true;
         let finished = Instant::now();
         let served = self.served.take();
-        let status = served.as_ref().map_or(CLIENT_GONE, |served| served.status);
+        let unserved = if failure == Some(FailureKind::Internal) { 500 } else { CLIENT_GONE };
+        let status = served.as_ref().map_or(unserved, |served| served.status);
         let usage = served.as_ref().and_then(|served| served.usage);
         let body = self.whole_answer.take().unwrap_or_else(|| self.answer.split().freeze());
         let limit = self.prepared.snapshot.limits.max_recorded_answer;
@@ -355,6 +356,8 @@ impl Drop for Exchange {
         };
         let (outcome, failure) = match kind {
             FailureKind::ClientGone => (ExchangeOutcome::ClientGone, crate::call::left(self)),
+            // Nothing of an answer was there to be cut.
+            _ if self.served.is_none() => (ExchangeOutcome::Failed, Failure::new(kind, "the exchange was given up")),
             _ => (ExchangeOutcome::Truncated, Failure::new(kind, "the exchange was given up")),
         };
         crate::call::end_attempt(self, Some(&failure));

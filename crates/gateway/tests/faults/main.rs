@@ -21,11 +21,15 @@ mod answers;
 #[cfg(test)]
 mod callers;
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod crowds;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod process;
 #[cfg(test)]
 mod row;
 #[cfg(test)]
@@ -34,3 +38,5 @@ mod table;
 mod trial;
 #[cfg(test)]
 mod upstreams;
+#[cfg(test)]
+mod ways;

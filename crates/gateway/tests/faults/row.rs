@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::table::ROWS;
 use crate::trial::Trial;
 
@@ -42,9 +43,13 @@ pub fn is_slow() -> bool {
     std::env::var_os("CROSSFADE_SLOW_TESTS").is_some()
 }
 
+pub fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Plays the row number `n`.
 pub fn play(n: u8) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let row = ROWS.iter().find(|row| row.n == n).expect("a row of this number");
     let one = std::env::var("CROSSFADE_FAULT_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
     let first = u64::from(n) * 1_000_000;
@@ -52,6 +57,7 @@ pub fn play(n: u8) {
     let (began, mut seen) = (Instant::now(), Seen::default());
     let n_trials = seeds.end - seeds.start;
     for seed in seeds {
+        clock::set(clock::Wall::Off(0));
         let played = catch_unwind(AssertUnwindSafe(|| (row.trial)(&mut Trial::new(row, seed, &mut seen))));
         if let Err(panic) = played {
             eprintln!("row {n}, {}: CROSSFADE_FAULT_SEED={seed} plays this trial again", row.fault);

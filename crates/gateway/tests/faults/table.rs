@@ -1,7 +1,7 @@
 //! The table.
 
 use crate::row::{Row, play};
-use crate::{callers, crowds, upstreams};
+use crate::{callers, crowds, process, upstreams, ways};
 
 /// What the page says below the table.
 pub const ELSEWHERE: &str = "\
@@ -267,6 +267,33 @@ pub const ROWS: &[Row] = &[
         trial: crowds::all_ejected,
     },
     Row {
+        n: 26,
+        fault: "a kept connection is closed by the provider: between two requests, or with the next one read",
+        sees: "the answer, over another connection; of a request that may have been carried out an error",
+        answers: &["200", "502 upstream_disconnected"],
+        records: &["complete", "failed disconnected"],
+        calls: (1, 1),
+        trial: ways::stale,
+    },
+    Row {
+        n: 27,
+        fault: "an HTTP/2 connection that still takes requests and behind which nobody is",
+        sees: "an error within two pings, then answers over a new connection",
+        answers: &["200", "502 upstream_disconnected"],
+        records: &["complete", "failed disconnected"],
+        calls: (1, 1),
+        trial: ways::dead_http2,
+    },
+    Row {
+        n: 28,
+        fault: "the provider's name moves to another address while the old one still answers",
+        sees: "answers of the new place once the connections' lifetime is over; what is under way goes on",
+        answers: &["200"],
+        records: &["complete"],
+        calls: (1, 1),
+        trial: ways::moved,
+    },
+    Row {
         n: 29,
         fault: "more requests at once than the provider or the target may have",
         sees: "a wait in the queue with a bound and a deadline, then 503",
@@ -274,6 +301,60 @@ pub const ROWS: &[Row] = &[
         records: &["complete", "failed capacity"],
         calls: (0, 1),
         trial: crowds::full,
+    },
+    Row {
+        n: 34,
+        fault: "the process is told to end with requests under way",
+        sees: "the rest of every answer that ends before the deadline, an error for the others; then a closed door",
+        answers: &["200", "200, then shutting_down", "503 shutting_down"],
+        records: &["complete", "failed shutting_down", "truncated shutting_down"],
+        calls: (1, 1),
+        trial: process::drained,
+    },
+    Row {
+        n: 35,
+        fault: "reloads, some of a config whose last part is bad",
+        sees: "answers by the last good config; what is under way goes on with the one that it began with",
+        answers: &["200"],
+        records: &["complete"],
+        calls: (1, 1),
+        trial: process::bad_reload,
+    },
+    Row {
+        n: 36,
+        fault: "targets and prices change together, hundreds of times a second, under load",
+        sees: "answers, each by one config: the price on record is that of the model that was asked",
+        answers: &["200"],
+        records: &["complete"],
+        calls: (1, 1),
+        trial: process::one_config,
+    },
+    Row {
+        n: 37,
+        fault: "a provider's client is replaced while its connections are in use",
+        sees: "the rest of every stream; new requests go by the new client",
+        answers: &["200"],
+        records: &["complete"],
+        calls: (1, 1),
+        trial: ways::client_replaced,
+    },
+    Row {
+        n: 38,
+        fault: "the wall clock is an hour off, goes back, or stands still",
+        sees: "what it would see otherwise: limits of time are of real time",
+        answers: &["200", "200, then timeout_inter_token"],
+        records: &["complete", "truncated timeout_inter_token"],
+        calls: (1, 1),
+        trial: process::clock,
+    },
+    Row {
+        n: 40,
+        fault: "a fault of Crossfade's own: a panic while a request is served",
+        sees: "500 for that request; others, and the next on the same connection, are served",
+        answers: &["200", "500 internal"],
+        records: &["complete", "failed internal"],
+        calls: (0, 1),
+        trial: process::own_fault,
     },
 ];
 
@@ -318,5 +399,14 @@ played! {
     row_23_what_may_have_been_done_is_not_done_twice = 23,
     row_24_a_primary_dies_under_load = 24,
     row_25_all_breakers_are_open = 25,
+    row_26_a_kept_connection_is_dead = 26,
+    row_27_nobody_is_behind_an_http2_connection = 27,
+    row_28_a_provider_moves = 28,
     row_29_more_at_once_than_there_is_room_for = 29,
+    row_34_the_process_ends = 34,
+    row_35_bad_reloads_change_nothing = 35,
+    row_36_every_request_has_one_config = 36,
+    row_37_a_client_is_replaced_in_use = 37,
+    row_38_whatever_time_it_is = 38,
+    row_40_a_fault_of_our_own = 40,
 }

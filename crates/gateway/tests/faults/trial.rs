@@ -16,8 +16,17 @@ use crate::row::{Row, Seen};
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// Failures of attempts that made no call.
-const NOT_CALLED: [&str; 8] =
-    ["connect", "dns", "timeout_connect", "breaker_open", "recovering", "retry_budget", "capacity", "unsupported"];
+const NOT_CALLED: [&str; 9] = [
+    "internal",
+    "connect",
+    "dns",
+    "timeout_connect",
+    "breaker_open",
+    "recovering",
+    "retry_budget",
+    "capacity",
+    "unsupported",
+];
 
 pub struct Trial<'a> {
     pub dice: Dice,
@@ -118,6 +127,14 @@ impl Stage<'_> {
     pub fn ask_with(&self, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut connection = Connection::open(self.gateway.addr);
         connection.send("POST", "/v1/chat/completions", headers, body.as_bytes());
+        let answer = connection.answer();
+        self.note(answer.as_ref(), body.contains("\"stream\":true"));
+        answer.expect("an answer")
+    }
+
+    /// One request on a connection that is kept.
+    pub fn ask_on(&self, connection: &mut Connection, body: &str) -> Answer {
+        connection.post(body);
         let answer = connection.answer();
         self.note(answer.as_ref(), body.contains("\"stream\":true"));
         answer.expect("an answer")

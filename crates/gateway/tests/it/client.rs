@@ -119,17 +119,22 @@ impl Connection {
         (whole && end.is_some()).then_some(chunk)
     }
 
+    /// Reads a chunked body to its end, or as far as it comes.
+    pub fn rest_of(&mut self, answer: &mut Answer) {
+        while let Some(chunk) = self.chunk() {
+            if chunk.is_empty() {
+                answer.whole = true;
+                return;
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+    }
+
     /// The whole answer, or as much as came.
     pub fn answer(&mut self) -> Option<Answer> {
         let mut answer = self.head()?;
         if answer.header("transfer-encoding") == Some("chunked") {
-            while let Some(chunk) = self.chunk() {
-                if chunk.is_empty() {
-                    answer.whole = true;
-                    break;
-                }
-                answer.body.extend_from_slice(&chunk);
-            }
+            self.rest_of(&mut answer);
         } else {
             let n = answer.header("content-length").map_or(0, |n| n.parse().unwrap());
             answer.whole = self.take(n, &mut answer.body);

@@ -250,7 +250,7 @@ pub fn change(gateway: &Gateway, change: impl FnOnce(&mut Snapshot)) {
     let mut new = (*gateway.snapshot.load_full()).clone();
     new.hash = "changed".to_owned();
     change(&mut new);
-    gateway.snapshot.store(Arc::new(new));
+    gateway.reload(new).unwrap();
 }
 
 pub fn passing_on(gateway: &Gateway, endpoints: &[Endpoint]) {

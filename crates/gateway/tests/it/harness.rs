@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::recall::Recall;
-use gateway::serve::{Deps, Serving, Size, start};
+use gateway::serve::{Deps, Serving, Size, StartError, prepare, start};
 use gateway::snapshot::{Auth, Calling, Drain, Keeping, Limits, Parameters, Route, Snapshot, Target, Validation};
 use govern::{Accounts, Keeper};
 use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
@@ -250,6 +250,13 @@ impl Gateway {
         self.serving = Arc::new(start(listener, &self.deps, &self.size).unwrap());
         self.addr = self.serving.addr();
         self
+    }
+
+    /// Takes a config as a reload does: whole, or not at all.
+    pub fn reload(&self, snapshot: Snapshot) -> Result<(), StartError> {
+        prepare(&snapshot, &self.deps.providers)?;
+        self.snapshot.store(Arc::new(snapshot));
+        Ok(())
     }
 
     /// Calls under way to every provider of the config.
