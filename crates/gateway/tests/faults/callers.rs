@@ -162,7 +162,8 @@ pub fn slow_sender(trial: &mut Trial) {
     let answer = slow.answer();
     stage.note(answer.as_ref(), false);
     assert!(began.elapsed() < limit * 5 + Duration::from_secs(2), "{:?}", began.elapsed());
-    assert_eq!(answer.is_some(), has_head, "{answer:?}");
+    // Who goes on sending to a connection that is closed loses the answer that was on its way.
+    assert!(has_head || answer.is_none(), "{answer:?}");
     drop(slow);
     trial.end(stage);
 }

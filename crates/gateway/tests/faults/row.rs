@@ -23,6 +23,8 @@ pub struct Row {
     pub records: &'static [&'static str],
     /// How many calls one request makes, at least and at most.
     pub calls: (usize, usize),
+    /// Answers and records of these that 200 trials may do without.
+    pub rare: &'static [&'static str],
     pub trial: fn(&mut Trial),
 }
 
@@ -75,9 +77,10 @@ pub fn play(n: u8) {
     );
     if is_slow() && one.is_none() {
         // What the page says happens, does.
-        let answers: BTreeSet<&str> = seen.answers.keys().map(String::as_str).collect();
-        assert_eq!(answers, row.answers.iter().copied().collect(), "row {n}");
-        assert_eq!(seen.records, row.records.iter().map(|record| (*record).to_owned()).collect(), "row {n}");
+        let is_common = |one: &&&str| !row.rare.contains(one);
+        let answers = row.answers.iter().filter(is_common).find(|one| !seen.answers.contains_key(**one));
+        let records = row.records.iter().filter(is_common).find(|one| !seen.records.contains(**one));
+        assert_eq!((answers, records), (None, None), "row {n} names what does not happen");
         let (least, most) = row.calls;
         assert_eq!((seen.calls.first(), seen.calls.last()), (Some(&least), Some(&most)), "row {n}: {:?}", seen.calls);
     }

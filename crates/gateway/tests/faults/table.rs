@@ -18,6 +18,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_connect", "502 upstream_dns", "504 timeout_connect"],
         records: &["complete", "failed connect", "failed dns", "failed timeout_connect"],
         calls: (0, 1),
+        rare: &[],
         trial: upstreams::unreachable,
     },
     Row {
@@ -27,6 +28,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "504 timeout_first_token", "504 timeout_total"],
         records: &["complete", "failed timeout_first_token", "failed timeout_total"],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::no_head,
     },
     Row {
@@ -36,6 +38,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "504 timeout_first_token", "504 timeout_total"],
         records: &["complete", "failed timeout_first_token", "failed timeout_total"],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::head_then_silence,
     },
     Row {
@@ -45,6 +48,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200, then timeout_inter_token"],
         records: &["truncated timeout_inter_token"],
         calls: (1, 1),
+        rare: &[],
         trial: upstreams::stall_in_the_middle,
     },
     Row {
@@ -54,6 +58,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200, then timeout_inter_token"],
         records: &["truncated timeout_inter_token"],
         calls: (1, 1),
+        rare: &[],
         trial: upstreams::stall_behind_comments,
     },
     Row {
@@ -63,6 +68,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then upstream_disconnected", "502 upstream_disconnected"],
         records: &["complete", "failed disconnected", "truncated disconnected"],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::reset,
     },
     Row {
@@ -72,6 +78,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then upstream_disconnected", "502 upstream_disconnected"],
         records: &["complete", "failed disconnected", "truncated disconnected"],
         calls: (1, 1),
+        rare: &[],
         trial: upstreams::clean_end,
     },
     Row {
@@ -81,6 +88,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200, then upstream_disconnected"],
         records: &["truncated disconnected"],
         calls: (1, 1),
+        rare: &[],
         trial: upstreams::cut_in_a_tool_call,
     },
     Row {
@@ -90,6 +98,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_error"],
         records: &["complete", "failed error_in_body"],
         calls: (2, 3),
+        rare: &[],
         trial: upstreams::error_in_a_200,
     },
     Row {
@@ -99,6 +108,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then upstream_error"],
         records: &["complete", "truncated error_in_stream"],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::error_event,
     },
     Row {
@@ -120,6 +130,7 @@ pub const ROWS: &[Row] = &[
             "truncated malformed",
         ],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::malformed_stream,
     },
     Row {
@@ -129,6 +140,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: upstreams::split_characters,
     },
     Row {
@@ -138,6 +150,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then upstream_malformed", "502 upstream_disconnected", "502 upstream_malformed"],
         records: &["complete", "failed disconnected", "failed malformed", "truncated malformed"],
         calls: (1, 2),
+        rare: &[],
         trial: upstreams::broken_framing,
     },
     Row {
@@ -147,6 +160,7 @@ pub const ROWS: &[Row] = &[
         answers: &[],
         records: &["client_gone client_gone"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::leaves_before_content,
     },
     Row {
@@ -156,6 +170,7 @@ pub const ROWS: &[Row] = &[
         answers: &[],
         records: &["client_gone client_gone"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::leaves_in_the_middle,
     },
     Row {
@@ -165,6 +180,7 @@ pub const ROWS: &[Row] = &[
         answers: &[],
         records: &["client_gone client_gone"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::leaves_a_whole_answer,
     },
     Row {
@@ -174,6 +190,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["client_gone client_gone", "complete"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::slow_reader,
     },
     Row {
@@ -183,6 +200,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "408 request_timeout", "closed"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::slow_sender,
     },
     Row {
@@ -192,6 +210,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "400", "413 request_too_large", "431"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: callers::too_large,
     },
     Row {
@@ -201,6 +220,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "429 insufficient_quota", "429 rate_limit_exceeded"],
         records: &["complete", "failed quota_exhausted", "failed rate_limited"],
         calls: (0, 1),
+        rare: &[],
         trial: crowds::retry_after,
     },
     Row {
@@ -210,6 +230,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "429 rate_limit_exceeded"],
         records: &["complete", "failed rate_limited"],
         calls: (1, 1),
+        rare: &[],
         trial: crowds::storm_of_429s,
     },
     Row {
@@ -219,6 +240,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_error", "503 breaker_open", "503 retry_budget"],
         records: &["complete", "failed breaker_open", "failed http_server_error", "failed retry_budget"],
         calls: (0, 4),
+        rare: &[],
         trial: crowds::amplification,
     },
     Row {
@@ -240,6 +262,7 @@ pub const ROWS: &[Row] = &[
             "truncated disconnected",
         ],
         calls: (1, 2),
+        rare: &[],
         trial: crowds::ambiguous,
     },
     Row {
@@ -255,6 +278,7 @@ pub const ROWS: &[Row] = &[
             "failed timeout_total",
         ],
         calls: (0, 2),
+        rare: &["503 capacity", "504 timeout_total", "failed capacity", "failed timeout_total"],
         trial: crowds::the_primary_dies,
     },
     Row {
@@ -264,6 +288,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_error", "503 breaker_open"],
         records: &["complete", "failed breaker_open", "failed http_server_error"],
         calls: (0, 1),
+        rare: &[],
         trial: crowds::all_ejected,
     },
     Row {
@@ -273,6 +298,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_disconnected"],
         records: &["complete", "failed disconnected"],
         calls: (1, 1),
+        rare: &[],
         trial: ways::stale,
     },
     Row {
@@ -282,6 +308,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "502 upstream_disconnected"],
         records: &["complete", "failed disconnected"],
         calls: (1, 1),
+        rare: &[],
         trial: ways::dead_http2,
     },
     Row {
@@ -291,6 +318,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: ways::moved,
     },
     Row {
@@ -300,6 +328,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "503 capacity"],
         records: &["complete", "failed capacity"],
         calls: (0, 1),
+        rare: &[],
         trial: crowds::full,
     },
     Row {
@@ -309,6 +338,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then shutting_down", "503 shutting_down"],
         records: &["complete", "failed shutting_down", "truncated shutting_down"],
         calls: (1, 1),
+        rare: &[],
         trial: process::drained,
     },
     Row {
@@ -318,6 +348,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: process::bad_reload,
     },
     Row {
@@ -327,6 +358,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: process::one_config,
     },
     Row {
@@ -336,6 +368,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200"],
         records: &["complete"],
         calls: (1, 1),
+        rare: &[],
         trial: ways::client_replaced,
     },
     Row {
@@ -345,6 +378,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "200, then timeout_inter_token"],
         records: &["complete", "truncated timeout_inter_token"],
         calls: (1, 1),
+        rare: &[],
         trial: process::clock,
     },
     Row {
@@ -354,6 +388,7 @@ pub const ROWS: &[Row] = &[
         answers: &["200", "500 internal"],
         records: &["complete", "failed internal"],
         calls: (0, 1),
+        rare: &[],
         trial: process::own_fault,
     },
 ];
