@@ -250,7 +250,8 @@ fn a_rollout_on_the_route_puts_the_cascade_out_of_force() {
 fn vectors_are_never_from_another_model_and_a_slow_step_does_not_open_its_breaker() {
     let small = Upstream::start(vec![Script::silent()]);
     let large = saying("large", "stop", "null");
-    let cascade = Cascade { within: Some(Duration::from_millis(5)), ..first_b(Escalate::default()) };
+    // Long enough for a call to arrive there on a busy machine.
+    let cascade = Cascade { within: Some(Duration::from_millis(150)), ..first_b(Escalate::default()) };
     let gateway = gateway(&small, &large, cascade);
     for _ in 0..8 {
         assert_eq!(post(gateway.addr, &asking("")).header("x-crossfade-target"), Some("a"));
