@@ -81,6 +81,8 @@ pub const ROUTES: &[Route] = &[
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
     get("/api/costs/{from}/{to}", spent),
+    get("/api/egress/{from}/{to}", egress),
+    get("/api/egress/{from}/{to}/connections/{limit}", connections),
     get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
     get("/api/keys/history", |call| json(&operations::keys::history(&call.desk.reader(), None)?)),
     get("/api/keys/{key}", |call| json(&operations::keys::show(&call.desk.reader(), call.name())?)),
@@ -175,6 +177,20 @@ fn spent(call: &Call<'_>) -> Answer {
         day.ok_or_else(|| OperationError::NotFound("a day is a number, counted from 1 January 1970".to_owned()))
     };
     json(&operations::costs::spent(&call.desk.reader(), day(0)?, day(1)?)?)
+}
+
+fn number<T: std::str::FromStr>(call: &Call<'_>, idx: usize) -> Result<T, OperationError> {
+    let number = call.names.get(idx).and_then(|number| number.parse().ok());
+    number.ok_or_else(|| OperationError::NotFound("this path wants whole numbers".to_owned()))
+}
+
+fn egress(call: &Call<'_>) -> Answer {
+    json(&operations::egress::summary(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
+}
+
+fn connections(call: &Call<'_>) -> Answer {
+    let span = (number(call, 0)?, number(call, 1)?);
+    json(&operations::egress::connections(&call.desk.reader(), span, number(call, 2)?)?)
 }
 
 fn reload(call: &Call<'_>) -> Answer {

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    completions, conformance, exchanges, import, init, keys, man, prices, quickstart, reload, rollout, serve,
+    completions, conformance, egress, exchanges, import, init, keys, man, prices, quickstart, reload, rollout, serve,
 };
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
@@ -48,6 +48,8 @@ pub(crate) enum Verb {
     /// Read the record.
     #[command(subcommand)]
     Exchanges(exchanges::Verb),
+    /// See what left the house, how much, to whom and why.
+    Egress(egress::Args),
     /// Say who may call which routes, and who may steer.
     #[command(subcommand)]
     Keys(keys::Verb),

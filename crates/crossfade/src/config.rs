@@ -11,6 +11,7 @@ mod prices;
 mod process;
 mod providers;
 mod reader;
+mod residency;
 mod rollouts;
 mod rules;
 mod targets;
@@ -145,6 +146,11 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let mut routes = targets::routes(&root, &targets, &workloads);
     rules::attach(&root, &targets, &workloads, &mut routes);
     let tenants = allowances::tenants(&root);
+    let is_internal = |(name, (_, residency)): (&String, &(_, govern::Residency))| {
+        (*residency == govern::Residency::Internal).then(|| name.clone())
+    };
+    let internal_tenants = tenants.iter().filter_map(is_internal).collect();
+    let tenants = tenants.into_iter().map(|(name, (limits, _))| (name, limits)).collect();
     let passthrough = passthrough::read(&root, &providers);
     let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
     let (prices, sheets) = prices::read(&root, &targets);
@@ -163,6 +169,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         rollouts,
         auth,
         tenants,
+        internal_tenants,
         prices,
         keeping,
         limits,

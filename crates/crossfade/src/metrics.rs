@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gateway::cache::CacheStatus;
 use gateway::counters::{CostTotal, Followed, Totals};
+use gateway::ledger::JournalLedger;
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
 use gateway::targets::TargetStatus;
@@ -11,8 +12,11 @@ use providers::breaker::State;
 use providers::cool_down::Cause;
 
 /// Every metric of the data path, in the Prometheus text format 0.0.4.
-pub(crate) fn metrics(serving: &Serving) -> String {
+pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger) -> String {
     let mut text = render(&serving.totals(), &serving.shadow_totals());
+    let (name, help) =
+        ("crossfade_egress_unrecorded_total", "Entries of the ledger of connections that the journal did not take.");
+    family(&mut text, name, help, "counter", &[(String::new(), ledger.n_lost())]);
     render_targets(&mut text, &serving.target_statuses());
     render_caches(&mut text, &serving.cache_statuses());
     text

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use console::Admin;
 use gateway::control::{Controller, ControllerParts};
+use gateway::ledger::JournalLedger;
 use gateway::live::{LiveRollout, LiveTable};
 use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size};
@@ -18,6 +19,7 @@ use gateway::targets::Lanes;
 use govern::{Keeper, Key, KeyTable, Role};
 use operations::{Desk, Door, Reloaded};
 use store::{Database, Journal, Lease, Shipper, ShipperConfig};
+use wire::record::Lane;
 
 use crate::config::{self, Config};
 use crate::load;
@@ -76,7 +78,8 @@ impl Running {
             store_patience: STORE_PATIENCE,
         })
         .map_err(Stop::failed)?;
-        let providers = Arc::new(providers::Shared::new());
+        let ledger = Arc::new(JournalLedger::new(journal.clone()));
+        let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
         let keys = Arc::new(Keeper::start(Database::open(&config.store).map_err(Stop::failed)?).map_err(Stop::failed)?);
         warn_without_keys(config, &keys);
         let deps = Deps {
@@ -110,7 +113,7 @@ impl Running {
             keys: Arc::clone(&keys),
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
-            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics)),
+            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics, &ledger)),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
             ready: Arc::clone(&ready),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conformance;
+pub(crate) mod egress;
 pub(crate) mod exchanges;
 pub(crate) mod import;
 pub(crate) mod init;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Conformance(args) => conformance::run(&place, &args, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
+        Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Rollout(verb) => rollout::run(&place, verb, out),

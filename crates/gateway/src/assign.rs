@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use govern::Residency;
 use http::HeaderMap;
 use rollout::Unit;
 use rollout::assign::{ASSIGN, SHADOW};
@@ -10,8 +11,9 @@ use wire::record::{Arm, RolloutRef, UnitSource};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::authenticate::Principal;
-use crate::live::{LiveRollout, LiveTable};
+use crate::live::{Identity, LiveRollout, LiveTable};
 use crate::parse::Parsed;
+use crate::residency;
 use crate::snapshot::{Route, Snapshot};
 
 /// A request's place in a rollout.
@@ -34,6 +36,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) principal: &'a Principal,
     pub(crate) request: &'a Parsed,
+    /// How far the request may go.
+    pub(crate) residency: Residency,
 }
 
 impl Assignment {
@@ -62,7 +66,8 @@ impl Assignment {
     }
 }
 
-/// Assigns a request, when a rollout splits its route.
+/// Assigns a request, when a rollout splits its route. One that may not go to both arms takes no part: whichever arm it would be
+/// assigned to, it says nothing of the other.
 pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Option<Assignment> {
     if !caller.request.endpoint.is_evidence() {
         return None;
@@ -72,6 +77,9 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
         return None;
     }
     let live = table.for_route(&route.name).filter(|live| snapshot.covers(&live.identity))?;
+    if caller.residency != Residency::Anywhere && !may_go_to_both(snapshot, caller.residency, &live.identity) {
+        return None;
+    }
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
     let view = live.view();
@@ -86,6 +94,11 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     drop(view);
     live.count_key_source(epoch, source);
     Some(Assignment { live, epoch, share, unit, source, arm, shadow })
+}
+
+fn may_go_to_both(snapshot: &Snapshot, residency: Residency, rollout: &Identity) -> bool {
+    let mut arms = [&rollout.baseline, &rollout.candidate].into_iter();
+    arms.all(|arm| snapshot.target(arm).is_none_or(|target| residency::admits(residency, target)))
 }
 
 /// What comes back to the same replica: the conversation, when the request shows one.

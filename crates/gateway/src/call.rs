@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use govern::Residency;
 use http::{HeaderMap, StatusCode};
 use wire::failure::{Failure, FailureKind, Retry};
 use wire::openai::chunk::ChunkFacts;
@@ -29,7 +30,7 @@ use crate::targets::Destination;
 use crate::translate::Translator;
 use crate::upstream::Upstream;
 
-pub(crate) use attempt::{Attempt, end_attempt, left, note};
+pub(crate) use attempt::{Attempt, end_attempt, left, note, refused_here};
 use steps::Step;
 use tries::{Next, Tries};
 
@@ -122,6 +123,9 @@ impl From<Failure> for Dead {
 /// Calls the target the request was assigned to, then whoever may take over.
 pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
     let mut steps = steps::steps(exchange);
+    if steps.is_empty() && exchange.residency != Residency::Anywhere {
+        return Err(Failure::new(FailureKind::Residency, "every target of the route is outside the house").into());
+    }
     let mut ended = match steps.iter().take_while(|step| step.cascade).count() {
         0 => through(exchange, &steps).await,
         n => Box::pin(cascade::cascade(exchange, &steps, n)).await,

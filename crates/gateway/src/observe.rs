@@ -104,6 +104,7 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit
             | FailureKind::BudgetLimit
+            | FailureKind::Residency
     )
 }
 

@@ -23,14 +23,15 @@ use crate::body::Body;
 use crate::counters::add;
 use crate::drain::Phase;
 use crate::paths::{self, Place, percent_decoded};
-use crate::record::{Arrival, Opening};
+use crate::record::{Arrival, Exchange, Opening};
 use crate::refuse::Manner;
 use crate::resolve::rules::{Asked, Chosen};
 use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
 use crate::{
-    admit, allowance, assign, authenticate, cache, call, panics, parse, recall, record, refuse, relay, resolve,
+    admit, allowance, assign, authenticate, cache, call, panics, parse, recall, record, refuse, relay, residency,
+    resolve,
 };
 
 /// Answers one request, whatever it is.
@@ -161,24 +162,35 @@ async fn exchange(
         Err(over) => return showing(refused(worker, id, &over.refusal), &over.standing),
     };
     let standing = allowance.standing;
-    let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request };
+    let residency = residency::of(&prepared.snapshot, (named, &route, &request), &principal, &head.headers);
+    let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request, residency };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
-    let opening = Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision };
-    let mut exchange = match record::open(worker, &prepared, opening) {
+    let opening =
+        Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision, residency };
+    let exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),
     };
-    let known = if exchange.route.cache.is_some() { cache::look(&mut exchange, &head.headers) } else { Ok(None) };
-    let response = match known {
+    let held = residency::hold(&exchange);
+    let response = match held {
+        Some(dead) => relay::refuse(exchange, dead).await,
+        None => served(exchange, &head.headers).await,
+    };
+    showing(response, &standing)
+}
+
+/// The answer from memory, or from whoever is called.
+async fn served(mut exchange: Box<Exchange>, headers: &HeaderMap) -> Response<Body> {
+    let known = if exchange.route.cache.is_some() { cache::look(&mut exchange, headers) } else { Ok(None) };
+    match known {
         Ok(Some(kept)) => relay::cached(exchange, &kept).await,
         Ok(None) => match call::call(&mut exchange).await {
             Ok(opened) => relay::relay(exchange, opened).await,
             Err(dead) => relay::refuse(exchange, dead).await,
         },
         Err(failure) => relay::refuse(exchange, failure.into()).await,
-    };
-    showing(response, &standing)
+    }
 }
 
 /// The answer with how its caller stands.

@@ -188,6 +188,7 @@ mod tests {
             answer_bytes: 0,
             cost: None,
             validity: Default::default(),
+            request_bytes: 0,
         }
     }
 

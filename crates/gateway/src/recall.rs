@@ -47,6 +47,8 @@ pub(crate) struct Kept {
     pub(crate) conversation: [u8; 16],
     /// The provider that knows the response by its id, because it is its own.
     pub(crate) provider: Option<String>,
+    /// The routes its requests came by: a conversation stays in the house when one of them does.
+    pub(crate) routes: Vec<String>,
 }
 
 impl std::fmt::Debug for Kept {
@@ -160,6 +162,7 @@ impl Kept {
         before: Option<&[u8]>,
         response: Bytes,
         (conversation, provider): ([u8; 16], Option<String>),
+        routes: Vec<String>,
     ) -> Option<Self> {
         let output = member(&response, "output")?;
         let whole = match before {
@@ -167,7 +170,7 @@ impl Kept {
             None => Bytes::copy_from_slice(request),
         };
         let items = responses::kept(&whole, &response[output])?;
-        Some(Self { items, response, conversation, provider })
+        Some(Self { items, response, conversation, provider, routes })
     }
 }
 
@@ -249,9 +252,19 @@ pub(crate) fn keep(exchange: &Exchange, last: &Bytes, target: &str) {
     let is_theirs = exchange_of(&id) != Some(exchange.id);
     let target = exchange.prepared.destination(target).filter(|_| is_theirs);
     let provider = target.map(|destination| destination.target.provider.name.clone());
-    if let Some(kept) = Kept::after(&request.body, before, response, (conversation, provider)) {
+    let routes = request.kept.as_ref().map_or_else(Vec::new, |kept| kept.routes.clone());
+    let routes = with_route(routes, &exchange.route.name);
+    if let Some(kept) = Kept::after(&request.body, before, response, (conversation, provider), routes) {
         exchange.worker.deps.recall.put((principal.map(str::to_owned), id), Arc::new(kept), keeping.memory);
     }
+}
+
+/// The same routes and this one.
+fn with_route(mut routes: Vec<String>, route: &str) -> Vec<String> {
+    if !routes.iter().any(|other| other == route) {
+        routes.push(route.to_owned());
+    }
+    routes
 }
 
 /// The response object that `bytes` are, or that the last event in them has.
@@ -300,7 +313,7 @@ mod tests {
 
     fn kept(n_bytes: usize) -> Arc<Kept> {
         let items = Bytes::from(vec![b' '; n_bytes - 256]);
-        Arc::new(Kept { items, response: Bytes::new(), conversation: [0; 16], provider: None })
+        Arc::new(Kept { items, response: Bytes::new(), conversation: [0; 16], provider: None, routes: Vec::new() })
     }
 
     #[test]
@@ -354,7 +367,7 @@ mod tests {
     #[test]
     fn a_conversation_grows_by_what_was_put_in_and_what_came_out() {
         let response = Bytes::from_static(br#"{"id":"resp_1","output":[{"type":"message","role":"assistant"}]}"#);
-        let first = Kept::after(br#"{"input":"hi"}"#, None, response.clone(), ([0; 16], None)).unwrap();
+        let first = Kept::after(br#"{"input":"hi"}"#, None, response.clone(), ([0; 16], None), Vec::new()).unwrap();
         assert_eq!(
             first.items,
             r#"[{"type":"message","role":"user","content":"hi"},{"type":"message","role":"assistant"}]"#
@@ -364,6 +377,7 @@ mod tests {
             Some(&first.items),
             response,
             ([0; 16], None),
+            Vec::new(),
         );
         let n_items = second.unwrap().items.windows(6).filter(|window| window == b"\"role\"").count();
         assert_eq!(n_items, 4);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use govern::Residency;
 use routing::cascade::Told;
 use schema::judge::Judgement;
 use store::Ticket;
@@ -51,6 +52,7 @@ pub(crate) struct Opening {
     pub(crate) affinity: Option<u64>,
     pub(crate) allowance: Allowance,
     pub(crate) decision: Option<Decision>,
+    pub(crate) residency: Residency,
 }
 
 /// When a request was there, by both clocks.
@@ -104,7 +106,18 @@ pub(crate) fn begun(
         answer_bytes: 0,
         cost: None,
         validity: Default::default(),
+        request_bytes: 0,
     }
+}
+
+/// How much of a body of this length is taken to have been sent: all of it, once there was a connection to send it on.
+pub(crate) fn bytes_sent(failure: Option<&Failure>, n_bytes: u64) -> u64 {
+    let was_not_sent = |failure: &Failure| {
+        let kind = failure.kind;
+        matches!(kind, FailureKind::Connect | FailureKind::Dns | FailureKind::Tls | FailureKind::TimeoutConnect)
+            || matches!(kind, FailureKind::Capacity | FailureKind::Residency | FailureKind::NotFound)
+    };
+    if failure.is_some_and(was_not_sent) { 0 } else { n_bytes }
 }
 
 /// One exchange under way.
@@ -119,6 +132,8 @@ pub(crate) struct Exchange {
     pub(crate) assignment: Option<Assignment>,
     /// What comes back to the same replica of a target.
     pub(crate) affinity: Option<u64>,
+    /// How far it may go.
+    pub(crate) residency: Residency,
     /// When the caller stops waiting for the beginning of its answer.
     deadline: Option<Instant>,
     /// Calls made so far.
@@ -181,7 +196,8 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Box<Exchange>, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision } = opening;
+    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision, residency } =
+        opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -206,6 +222,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         route,
         assignment,
         affinity,
+        residency,
         deadline,
         n_calls: 0,
         budget_spent: false,

@@ -93,7 +93,9 @@ pub(crate) async fn refuse(mut exchange: Box<Exchange>, dead: Dead) -> Response<
     if let Some((_, _, body)) = &answer {
         exchange.whole_answer = Some(body.clone());
     }
-    let recorded = close(&mut exchange, ExchangeOutcome::Failed, Some(failure.kind)).await;
+    let outcome =
+        if failure.kind == FailureKind::Residency { ExchangeOutcome::Refused } else { ExchangeOutcome::Failed };
+    let recorded = close(&mut exchange, outcome, Some(failure.kind)).await;
     if let Err(failure) = recorded {
         return refuse::refusal(&Refusal::of(&failure), exchange.id);
     }

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use providers::{Client, Sent};
+use govern::Residency;
+use providers::Sent;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
@@ -24,6 +25,7 @@ use crate::counters::Counters;
 use crate::drain::{LocalPhase, Phase};
 use crate::live::LiveRollout;
 use crate::memory::Bodies;
+use crate::outward::Outward;
 use crate::parse::Parsed;
 use crate::record::{Arrival, Exchange};
 use crate::serve::{Deps, StartError, spawn};
@@ -94,6 +96,7 @@ struct Offer {
     pair: Arc<Pair>,
     arrival: Arrival,
     affinity: Option<u64>,
+    residency: Residency,
     offered: Instant,
     _bytes: Bytes,
 }
@@ -139,6 +142,7 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
     let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, exchange.arrival.unix_us));
     exchange.pair = Some(Arc::clone(&pair));
     let (id, epoch, arrival, affinity) = (exchange.id, assignment.epoch, exchange.arrival, exchange.affinity);
+    let residency = exchange.residency;
     let request = Arc::clone(&exchange.request);
     let worker = Rc::clone(&exchange.worker);
     Some(Box::new(move || {
@@ -148,7 +152,8 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
             Some(bytes) => {
                 let offered = Instant::now();
                 let live = Arc::clone(&live);
-                let offer = Offer { id, request, live, epoch, pair, arrival, affinity, offered, _bytes: bytes };
+                let offer =
+                    Offer { id, request, live, epoch, pair, arrival, affinity, residency, offered, _bytes: bytes };
                 door.sender.try_send(offer).map_err(|error| match error {
                     TrySendError::Full(_) => ShadowDrop::QueueFull,
                     TrySendError::Closed(_) => ShadowDrop::ShuttingDown,
@@ -265,7 +270,7 @@ struct Shadow {
     providers: providers::Shared,
     /// What translated copies hold, apart from what callers do.
     bodies: Arc<Bodies>,
-    client: Client,
+    client: Outward,
     /// Holds copies' answers against schemas.
     validator: std::cell::RefCell<schema::Validator>,
     phase: LocalPhase,
@@ -283,7 +288,7 @@ impl Shadow {
             counters,
             providers,
             bodies: Arc::default(),
-            client: Client::new(),
+            client: Outward::new(),
             validator: std::cell::RefCell::default(),
             phase: LocalPhase::new(),
             prepared: std::cell::RefCell::new(Rc::new(prepared)),

@@ -8,7 +8,7 @@ mod validation;
 mod wildcard;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub tenants: BTreeMap<String, govern::limits::Limits>,
     /// Whether responses are kept for callers to go on from.
     pub keeping: Keeping,
+    /// Tenants whose requests may not leave the house.
+    pub internal_tenants: BTreeSet<String>,
     /// Size and time limits of the data listener.
     pub limits: Limits,
     /// How a shutdown proceeds.
@@ -191,6 +193,8 @@ pub struct Route {
     pub foreign_tokens: bool,
     /// The class of requests, if named.
     pub workload: Option<String>,
+    /// How far its requests may go: the stricter of what the route says and what its workload says.
+    pub residency: govern::Residency,
     /// How much all callers together may call.
     pub limits: govern::limits::Limits,
     /// Where requests go by what they ask for; the first that holds is followed.

@@ -13,7 +13,7 @@ use std::task::Poll;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use providers::{Client, Identity};
+use providers::Identity;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
@@ -24,6 +24,7 @@ use crate::cache::Caches;
 use crate::counters::{Counters, add};
 use crate::drain::{LocalPhase, Phase};
 use crate::memory::Bodies;
+use crate::outward::Outward;
 use crate::pipeline;
 use crate::serve::Deps;
 use crate::shadow::ShadowDoor;
@@ -55,7 +56,7 @@ pub(crate) struct Worker {
     /// Answers that are given again, by all workers.
     pub(crate) caches: Arc<Caches>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) client: Client,
+    pub(crate) client: Outward,
     /// Holds answers against schemas.
     pub(crate) validator: RefCell<schema::Validator>,
     pub(crate) phase: LocalPhase,
@@ -122,7 +123,7 @@ impl Worker {
         let (low, high) = seed.split_at(8);
         let word = |bytes: &[u8]| Cell::new(u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
         Self {
-            client: Client::new(),
+            client: Outward::new(),
             validator: RefCell::default(),
             deps: post.deps.clone(),
             shadow: post.shadow.clone(),

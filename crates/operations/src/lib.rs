@@ -4,6 +4,7 @@
 pub mod costs;
 mod desk;
 mod door;
+pub mod egress;
 pub mod exchanges;
 pub mod keys;
 pub mod rollouts;

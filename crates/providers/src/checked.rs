@@ -38,6 +38,8 @@ use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::ledger::Metered;
+
 /// The provider had closed the connection, and nobody can have processed the request.
 #[derive(Debug, thiserror::Error)]
 #[error("the provider had closed the kept connection")]
@@ -53,7 +55,7 @@ const CROSSING: Duration = Duration::from_millis(100);
 const LONGEST_HEAD: usize = 1024;
 
 pub(crate) struct Checked {
-    io: MaybeHttpsStream<TokioIo<TcpStream>>,
+    io: MaybeHttpsStream<TokioIo<Metered>>,
     http1: bool,
     /// At least one request was written before.
     reused: bool,
@@ -68,15 +70,15 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
-    pub(crate) fn new(io: MaybeHttpsStream<TokioIo<TcpStream>>, http1: bool) -> Self {
+    pub(crate) fn new(io: MaybeHttpsStream<TokioIo<Metered>>, http1: bool) -> Self {
         let http1 = http1 && !io.connected().is_negotiated_h2();
         Self { io, http1, reused: false, streamed: false, after_stream: None, awaiting: false, n_written: 0 }
     }
 
     fn socket(&self) -> &TcpStream {
         match &self.io {
-            MaybeHttpsStream::Http(tcp) => tcp.inner(),
-            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
+            MaybeHttpsStream::Http(tcp) => tcp.inner().socket(),
+            MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner().socket(),
         }
     }
 
@@ -210,7 +212,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(addr), listener.accept());
-        (Checked::new(MaybeHttpsStream::Http(TokioIo::new(client.unwrap())), true), server.unwrap().0)
+        let client = TokioIo::new(Metered::new(client.unwrap(), None));
+        (Checked::new(MaybeHttpsStream::Http(client), true), server.unwrap().0)
     }
 
     async fn write(checked: &mut Checked) -> io::Result<usize> {

@@ -25,6 +25,7 @@ use wire::splice::Pieces;
 use crate::config::{Http2, Identity, Timeouts};
 use crate::connect::Connector;
 use crate::errors;
+use crate::ledger::Account;
 use crate::provider::Provider;
 use crate::reply::{InFlight, Reply, ReplyBody};
 
@@ -179,8 +180,9 @@ impl Pool {
         let config = provider.config();
         let made = Arc::clone(&provider.state.n_connections);
         let lookup = provider.state.lookup.clone();
-        let connector =
-            Connector::new(provider.state.tls.clone(), config.http2, config.timeouts.connect, (lookup, made));
+        let account = provider.state.watch.as_ref().map(|watch| Account::new(watch, config));
+        let tls = provider.state.tls.clone();
+        let connector = Connector::new(tls, config.http2, config.timeouts.connect, (lookup, made, account));
         let build = |max_idle| {
             legacy::Client::builder(Tracked(tasks.clone()))
                 .timer(TokioTimer::new())

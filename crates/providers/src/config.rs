@@ -37,8 +37,10 @@ pub struct ProviderConfig {
     /// Headers of a caller's that go on to it although they say in whose name is asked: `openai-organization`,
     /// `openai-project`.
     pub forward_headers: Vec<HeaderName>,
-    /// What kind of service it is, for cost and reports.
+    /// What kind of service it is: for cost and reports, and for what may not leave the house.
     pub class: Class,
+    /// Where it stands, in the operator's words; for reports.
+    pub region: Option<String>,
     /// How long each part of a call may take.
     pub timeouts: Timeouts,
     /// Trust these certificates (PEM) instead of the system's.
@@ -77,6 +79,7 @@ impl ProviderConfig {
             api_key: None,
             forward_headers: Vec::new(),
             class,
+            region: None,
             timeouts: Timeouts::default(),
             ca_file: None,
             http2: Http2::Auto,
@@ -107,12 +110,15 @@ impl ProviderConfig {
     }
 
     /// What a connection to it depends on. Two configs with the same identity share pools and limits, so a reload that
-    /// changes only `class`, the rules for retries or the timeouts after the connection interrupts nothing.
+    /// changes only the rules for retries or the timeouts after the connection interrupts nothing. `class` and `region` are on
+    /// the ledger of every connection, so a change of them begins with new ones.
     pub fn identity(&self) -> Identity {
         let mut hasher = Xxh3::new();
         self.name.hash(&mut hasher);
         self.dialect.identity().hash(&mut hasher);
         self.base_url.text.hash(&mut hasher);
+        self.class.hash(&mut hasher);
+        self.region.hash(&mut hasher);
         self.api_key.as_ref().map(Private::expose).hash(&mut hasher);
         self.ca_file.hash(&mut hasher);
         // The file's content counts, not only its name: a renewed certificate needs new connections.
@@ -142,6 +148,8 @@ pub enum Class {
     SelfHosted,
     /// Made up.
     Simulated,
+    /// Somebody else's; more is not said.
+    External,
 }
 
 impl Class {
@@ -152,6 +160,15 @@ impl Class {
             Class::Hosted => "hosted",
             Class::SelfHosted => "self_hosted",
             Class::Simulated => "simulated",
+            Class::External => "external",
+        }
+    }
+
+    /// Whether what is sent to it leaves the house.
+    pub const fn is_external(self) -> bool {
+        match self {
+            Class::Vendor | Class::Hosted | Class::External => true,
+            Class::SelfHosted | Class::Simulated => false,
         }
     }
 }
@@ -354,12 +371,13 @@ mod tests {
             config.identity() != first
         };
         assert!(!changed(|_| ()));
-        assert!(!changed(|config| config.class = Class::SelfHosted));
         assert!(!changed(|config| config.retry_budget.ratio = 0.5));
         assert!(!changed(|config| config.retries.max_attempts = Some(9)));
         assert!(!changed(|config| config.timeouts.total = Duration::from_secs(1)));
         assert!(changed(|config| config.api_key = Some(Private::new("k".to_owned()))));
         assert!(changed(|config| config.base_url = BaseUrl::parse("http://h:2").unwrap()));
+        assert!(changed(|config| config.class = Class::SelfHosted));
+        assert!(changed(|config| config.region = Some("eu".to_owned())));
         assert!(changed(|config| config.http2 = Http2::PriorKnowledge));
         assert!(changed(|config| config.timeouts.connect = Duration::from_secs(1)));
     }

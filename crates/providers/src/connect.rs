@@ -18,9 +18,10 @@ use tower_service::Service;
 
 use crate::checked::Checked;
 use crate::config::Http2;
+use crate::ledger::{Account, Opener};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Tcp = HttpConnector<Resolver>;
+type Tcp = Opener<Resolver>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,7 @@ impl Connector {
         tls: Option<Arc<rustls::ClientConfig>>,
         http2: Http2,
         limit: Duration,
-        (lookup, made): (Option<Lookup>, Arc<AtomicU64>),
+        (lookup, made, account): (Option<Lookup>, Arc<AtomicU64>, Option<Arc<Account>>),
     ) -> Self {
         let mut tcp = HttpConnector::new_with_resolver(match lookup {
             None => Resolver::System(GaiResolver::new()),
@@ -66,6 +67,7 @@ impl Connector {
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.set_connect_timeout(Some(limit));
         tcp.enforce_http(false);
+        let tcp = Opener::new(tcp, account);
         let https = match tls {
             None => Https::Clear(tcp),
             Some(tls) => Https::Tls(HttpsConnector::from((tcp, tls))),

@@ -16,6 +16,7 @@ mod client;
 mod config;
 mod connect;
 mod errors;
+mod ledger;
 mod provider;
 mod reply;
 
@@ -36,6 +37,7 @@ pub use client::{Call, Client, Sent, Special};
 pub use config::{BaseUrl, BaseUrlError, Class, Dialect, Http2, Identity, ProviderConfig, Timeouts};
 pub use connect::{Lookup, LookupFn};
 pub use health::{Entry, Health};
+pub use ledger::Ledger;
 pub use places::{Place, Places, Queue};
 pub use provider::{Provider, ProviderError, Shared};
 pub use reply::{Reply, ReplyBody};

@@ -11,11 +11,12 @@ use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use wire::record::Endpoint;
+use wire::record::{Endpoint, Lane};
 
 use crate::budget::RetryBudget;
 use crate::config::{Dialect, Http2, Identity, ProviderConfig};
 use crate::connect::Lookup;
+use crate::ledger::{Ledger, Watch};
 use crate::simulated::Simulated;
 
 /// What all threads of one lane share about providers: the count of calls in flight, the budget of retries, TLS roots. The live traffic is one
@@ -26,6 +27,7 @@ pub struct Shared {
     states: Mutex<HashMap<Identity, Arc<State>>>,
     simulated: Arc<Mutex<HashMap<Identity, Arc<Simulated>>>>,
     lookup: Option<Lookup>,
+    watch: Option<Watch>,
 }
 
 impl Shared {
@@ -39,9 +41,18 @@ impl Shared {
         Self { lookup: Some(lookup), ..Self::default() }
     }
 
-    /// Another lane: own limits, the same simulated servers.
+    /// The same, with a ledger of the connections of all its lanes.
+    #[must_use]
+    pub fn watched(mut self, ledger: Arc<dyn Ledger>, lane: Lane) -> Self {
+        self.watch = Some(Watch { ledger, lane });
+        self
+    }
+
+    /// The shadow's lane: own limits, the same simulated servers, the same ledger.
     pub fn lane(&self) -> Self {
-        Self { states: Mutex::default(), simulated: Arc::clone(&self.simulated), lookup: self.lookup.clone() }
+        let watch = self.watch.clone().map(|watch| Watch { lane: Lane::Shadow, ..watch });
+        let (simulated, lookup) = (Arc::clone(&self.simulated), self.lookup.clone());
+        Self { states: Mutex::default(), simulated, lookup, watch }
     }
 
     /// The provider of this config. Everything that outlives a reload is taken over when the identity is the same.
@@ -51,8 +62,9 @@ impl Shared {
         let state = match states.get(&identity) {
             Some(state) => Arc::clone(state),
             None => {
-                let lookup = self.lookup.clone();
-                let state = Arc::new(State::new(&config, identity, (self.simulated_for(&config, identity), lookup))?);
+                let simulated = self.simulated_for(&config, identity);
+                let outside = (self.lookup.clone(), self.watch.clone());
+                let state = Arc::new(State::new(&config, identity, simulated, outside)?);
                 states.insert(identity, Arc::clone(&state));
                 state
             }
@@ -159,6 +171,7 @@ pub(crate) struct State {
     budget: RetryBudget,
     pub(crate) simulated: Option<Arc<Simulated>>,
     pub(crate) lookup: Option<Lookup>,
+    pub(crate) watch: Option<Watch>,
     /// The headers every call starts with.
     pub(crate) headers: HeaderMap,
     pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
@@ -170,7 +183,8 @@ impl State {
     fn new(
         config: &ProviderConfig,
         identity: Identity,
-        (simulated, lookup): (Option<Arc<Simulated>>, Option<Lookup>),
+        simulated: Option<Arc<Simulated>>,
+        (lookup, watch): (Option<Lookup>, Option<Watch>),
     ) -> Result<Self, ProviderError> {
         Ok(Self {
             identity,
@@ -179,6 +193,7 @@ impl State {
             budget: RetryBudget::new(Instant::now()),
             simulated,
             lookup,
+            watch,
             headers: headers(config)?,
             tls: if config.base_url.is_https() { Some(Arc::new(tls(config)?)) } else { None },
             uris: Endpoint::ALL.iter().map(|endpoint| config.uri(*endpoint)).collect(),

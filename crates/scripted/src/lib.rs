@@ -61,6 +61,17 @@ impl Received {
     }
 }
 
+/// A connection as the upstream saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The other end of it.
+    pub peer: SocketAddr,
+    /// Bytes read from it so far.
+    pub bytes_read: u64,
+    /// Bytes written to it so far, in writes that were not cut short.
+    pub bytes_written: u64,
+}
+
 /// The upstream. It stops when it is dropped: every connection is closed, the port is free.
 pub struct Upstream {
     addr: SocketAddr,
@@ -118,7 +129,12 @@ impl Upstream {
 
     /// How many TCP connections were accepted so far.
     pub fn n_connections(&self) -> usize {
-        *locked(&self.log.n_connections)
+        locked(&self.log.accepted).len()
+    }
+
+    /// Every TCP connection that was accepted so far, in order.
+    pub fn connections(&self) -> Vec<Accepted> {
+        locked(&self.log.accepted).clone()
     }
 
     /// Waits (blocking this thread) until the log satisfies `done` and returns it; returns what there is at the end
@@ -164,7 +180,7 @@ impl Drop for Upstream {
 #[derive(Default)]
 struct Log {
     received: Mutex<Vec<Received>>,
-    n_connections: Mutex<usize>,
+    accepted: Mutex<Vec<Accepted>>,
     changed: Condvar,
 }
 
@@ -174,6 +190,10 @@ impl Log {
         all.push(received);
         self.changed.notify_all();
         all.len() - 1
+    }
+
+    fn count(&self, connection: usize, change: impl FnOnce(&mut Accepted)) {
+        change(&mut locked(&self.accepted)[connection]);
     }
 
     fn update(&self, idx: usize, change: impl FnOnce(&mut Received)) {

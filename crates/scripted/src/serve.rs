@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::script::{After, Cut, Framing, Hang, Script};
-use crate::{Log, Received, locked};
+use crate::{Accepted, Log, Received, locked};
 
 pub(crate) type Handler = Arc<dyn Fn(&Received) -> Script + Send + Sync>;
 
@@ -29,11 +29,11 @@ pub(crate) fn run(
                 _ = &mut stopped => break,
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => {
-                    let Ok((stream, _)) = accepted else { continue };
+                    let Ok((stream, peer)) = accepted else { continue };
                     let connection = {
-                        let mut n_connections = locked(&log.n_connections);
-                        *n_connections += 1;
-                        *n_connections - 1
+                        let mut accepted = locked(&log.accepted);
+                        accepted.push(Accepted { peer, bytes_read: 0, bytes_written: 0 });
+                        accepted.len() - 1
                     };
                     let connection = Connection { stream, buffer: Vec::new(), connection, log: Arc::clone(&log) };
                     connections.spawn(connection.serve(Arc::clone(&handler)));
@@ -157,7 +157,9 @@ impl Connection {
     }
 
     async fn fill(&mut self) -> io::Result<usize> {
-        self.stream.read_buf(&mut self.buffer).await
+        let n_bytes = self.stream.read_buf(&mut self.buffer).await?;
+        self.log.count(self.connection, |accepted| accepted.bytes_read += n_bytes as u64);
+        Ok(n_bytes)
     }
 
     async fn play(&mut self, script: &Script) -> Result<(), Stopped> {
@@ -219,25 +221,36 @@ impl Connection {
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {
         // A client that does not read must not hide that it is gone: the socket's end is watched while writing.
+        let before = self.buffer.len();
         let (mut reader, mut writer) = self.stream.split();
         let buffer = &mut self.buffer;
-        tokio::select! {
+        let written = tokio::select! {
             biased;
             written = writer.write_all(bytes) => written.map_err(|error| Stopped::Gone(kind_of(&error))),
             how = gone(&mut reader, buffer) => Err(Stopped::Gone(how)),
-        }
+        };
+        let (n_read, is_written) = (self.buffer.len() - before, written.is_ok());
+        self.log.count(self.connection, |accepted| {
+            accepted.bytes_read += n_read as u64;
+            accepted.bytes_written += if is_written { bytes.len() as u64 } else { 0 };
+        });
+        written
     }
 
     async fn wait(&mut self, delay: Duration) -> Result<(), Stopped> {
         if delay.is_zero() {
             return Ok(());
         }
+        let before = self.buffer.len();
         let (mut reader, _writer) = self.stream.split();
         let buffer = &mut self.buffer;
-        tokio::select! {
+        let waited = tokio::select! {
             () = tokio::time::sleep(delay) => Ok(()),
             how = gone(&mut reader, buffer) => Err(Stopped::Gone(how)),
-        }
+        };
+        let n_read = self.buffer.len() - before;
+        self.log.count(self.connection, |accepted| accepted.bytes_read += n_read as u64);
+        waited
     }
 
     async fn silence(&mut self) -> Stopped {

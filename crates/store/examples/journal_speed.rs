@@ -150,6 +150,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         answer_bytes: 600,
         cost: None,
         validity: Default::default(),
+        request_bytes: 0,
     };
     AnswerRecord {
         id,

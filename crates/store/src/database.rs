@@ -2,6 +2,7 @@
 
 mod control;
 mod costs;
+mod egress;
 mod epoch;
 mod exchanges;
 mod keys;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use control::CommitError;
+pub(crate) use egress::insert_connections;
+pub use egress::{CallSums, ConnectionRow};
 pub use epoch::EpochOutcome;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{

@@ -138,6 +138,8 @@ kinds! {
     BudgetLimit = "budget_limit",
     /// It takes longer than the route's cascade waits for a step; the next one is asked.
     TooSlow = "too_slow",
+    /// The request may not leave the house, and would: no call was made.
+    Residency = "residency",
 }
 
 impl FailureKind {
@@ -154,7 +156,8 @@ impl FailureKind {
             | FailureKind::RequestLimit
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit
-            | FailureKind::BudgetLimit => Origin::Caller,
+            | FailureKind::BudgetLimit
+            | FailureKind::Residency => Origin::Caller,
             FailureKind::Capacity
             | FailureKind::RetryBudget
             | FailureKind::RecordUnavailable
@@ -179,7 +182,8 @@ impl FailureKind {
             | FailureKind::RequestLimit
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit
-            | FailureKind::BudgetLimit => Retry::Never,
+            | FailureKind::BudgetLimit
+            | FailureKind::Residency => Retry::Never,
             FailureKind::RecordUnavailable | FailureKind::ShuttingDown => Retry::After(Duration::from_secs(1)),
             _ => Retry::Elsewhere,
         }

@@ -13,6 +13,7 @@ pub mod messages;
 pub mod multipart;
 pub mod openai;
 pub mod private;
+pub mod reach;
 pub mod record;
 pub mod request;
 pub mod responses;

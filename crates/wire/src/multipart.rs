@@ -96,7 +96,7 @@ fn first_delimiter(boundary: &str, body: &[u8]) -> Option<usize> {
 }
 
 /// Calls `visit` with the name and the place of the content of each part.
-fn each_part(
+pub(crate) fn each_part(
     boundary: &str,
     body: &[u8],
     mut visit: impl FnMut(&str, Range<usize>) -> Result<(), ScanError>,

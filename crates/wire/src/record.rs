@@ -1,6 +1,7 @@
 //! What is remembered of an exchange. The journal keeps these types in postcard: fields and variants are in the order of
 //! the encoding, so new ones go at the end and the journal's format number says which reader to use.
 
+mod connection;
 mod endpoint;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use crate::ids::ExchangeId;
 use crate::private::{self, Body};
 use crate::usage::Usage;
 
+pub use connection::{ConnectionRecord, Lane};
 pub use endpoint::{Endpoint, Service};
 
 /// One entry of the journal.
@@ -27,17 +29,19 @@ pub enum Record {
     Outcome(OutcomeRecord),
     /// Entries are missing.
     Gap(GapRecord),
+    /// A connection to a provider was opened, or closed.
+    Connection(ConnectionRecord),
 }
 
 impl Record {
-    /// The exchange the entry belongs to; `None` for a gap.
+    /// The exchange the entry belongs to; `None` for a gap and for a connection.
     pub const fn exchange_id(&self) -> Option<ExchangeId> {
         match self {
             Record::Request(record) => Some(record.id),
             Record::Answer(record) => Some(record.id),
             Record::Shadow(record) => Some(record.id),
             Record::Outcome(record) => Some(record.id),
-            Record::Gap(_) => None,
+            Record::Gap(_) | Record::Connection(_) => None,
         }
     }
 }
@@ -181,6 +185,8 @@ pub struct AttemptRecord {
     pub cost: Option<Charge>,
     /// How the answer compares with its schemas.
     pub validity: Validity,
+    /// Length of the body that was sent.
+    pub request_bytes: u64,
 }
 
 /// What a call cost. A price that is not known is never 0.
@@ -435,11 +441,13 @@ pub enum ShadowDrop {
     ShuttingDown,
     /// The candidate's provider had asked for a pause.
     Paused,
+    /// The request may not leave the house, and the candidate is outside it.
+    Residency,
 }
 
 impl ShadowDrop {
     /// Every reason.
-    pub const ALL: [ShadowDrop; 8] = [
+    pub const ALL: [ShadowDrop; 9] = [
         ShadowDrop::QueueFull,
         ShadowDrop::MemoryFull,
         ShadowDrop::Concurrency,
@@ -448,6 +456,7 @@ impl ShadowDrop {
         ShadowDrop::SideEffects,
         ShadowDrop::ShuttingDown,
         ShadowDrop::Paused,
+        ShadowDrop::Residency,
     ];
 
     /// The metric label.
@@ -461,6 +470,7 @@ impl ShadowDrop {
             ShadowDrop::SideEffects => "side_effects",
             ShadowDrop::ShuttingDown => "shutting_down",
             ShadowDrop::Paused => "paused",
+            ShadowDrop::Residency => "residency",
         }
     }
 }

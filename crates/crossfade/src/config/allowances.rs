@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use gateway::prices::TargetPrices;
+use govern::Residency;
 use govern::limits::{Budget, Limits, Period};
 
 use super::reader::{Item, Section};
 use super::targets::Routes;
-use super::value;
+use super::{residency, value};
 
 /// More than any provider allows, and small enough to count with.
 const MOST: u64 = 1_000_000_000_000;
@@ -60,13 +61,14 @@ fn budget(item: &Item<'_>) -> Option<Budget> {
     Some(Budget { nanos: usd?, per: per? })
 }
 
-/// `tenants`: how much each may call.
-pub(crate) fn tenants(root: &Section<'_>) -> BTreeMap<String, Limits> {
+/// `tenants`: how much each may call, and how far its requests may go.
+pub(crate) fn tenants(root: &Section<'_>) -> BTreeMap<String, (Limits, Residency)> {
     let read = |item: &Item<'_>| {
         let section = item.section()?;
         let limits = limits(&section, "limits");
+        let residency = residency::read(&section);
         section.finish();
-        Some(limits)
+        Some((limits, residency))
     };
     root.named("tenants").iter().filter_map(|(name, item)| Some((name.value.clone(), read(item)?))).collect()
 }

@@ -75,6 +75,13 @@ fn api_version(text: &str) -> Option<String> {
     (plain && (1..=64).contains(&text.len())).then(|| text.to_owned())
 }
 
+const REGION: &str = "a region such as `eu-west-1` or `rack-7`";
+
+fn region(text: &str) -> Option<String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (plain && (1..=64).contains(&text.len())).then(|| text.to_owned())
+}
+
 fn base_url(section: &Section<'_>, dialect: &Dialect) -> Option<BaseUrl> {
     let item = section.need("base_url")?;
     let text = item.string()?;
@@ -88,7 +95,8 @@ fn base_url(section: &Section<'_>, dialect: &Dialect) -> Option<BaseUrl> {
 }
 
 fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
-    let classes = [("vendor", Class::Vendor), ("hosted", Class::Hosted), ("self_hosted", Class::SelfHosted)];
+    let classes =
+        [Class::Vendor, Class::Hosted, Class::SelfHosted, Class::External].map(|class| (class.as_str(), class));
     let http2 = [("auto", Http2::Auto), ("never", Http2::Never), ("prior_knowledge", Http2::PriorKnowledge)];
     if let Some(key) = section.get("api_key") {
         provider.api_key = key.secret();
@@ -102,6 +110,7 @@ fn common(section: &Section<'_>, provider: &mut ProviderConfig) {
     if let Some(class) = section.get("class").and_then(|item| item.word(&classes)) {
         provider.class = class;
     }
+    provider.region = section.get("region").and_then(|item| item.parsed(REGION, region));
     if let Some(http2) = section.get("http2").and_then(|item| item.word(&http2)) {
         provider.http2 = http2;
     }

@@ -6,26 +6,35 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::control::RolloutSettings;
+use govern::Residency;
 use rollout::{Risk, Unit};
 
 use super::reader::{Item, Section, Written};
-use super::rules;
 use super::targets::{Named, Routes, Targets, star_has_meaning};
-use super::value;
+use super::{residency, rules, value};
 
-/// Risks of workloads by name.
-pub(crate) type Workloads = Named<Risk>;
+/// What is known of a workload.
+pub(crate) struct Workload {
+    /// Its risk.
+    pub risk: Risk,
+    /// How far its requests may go.
+    pub residency: Residency,
+}
+
+/// Workloads by name.
+pub(crate) type Workloads = Named<Workload>;
 
 /// `workloads`.
 pub(crate) fn workloads(root: &Section<'_>) -> Workloads {
     let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High)];
     let read = |(name, item): (Written<String>, Item<'_>)| {
-        let risk = item.section().and_then(|section| {
+        let workload = item.section().and_then(|section| {
             let risk = section.need("risk").and_then(|item| item.word(&risks));
+            let residency = residency::read(&section);
             section.finish();
-            risk
+            Some(Workload { risk: risk?, residency })
         });
-        (name.value, risk)
+        (name.value, workload)
     };
     Named { what: "workload", found: root.named("workloads").into_iter().map(read).collect() }
 }
@@ -53,6 +62,7 @@ pub(crate) fn rollouts(
             );
         }
         references.check(&section, routes);
+        references.stay_inside(&section, targets, routes);
         let policy = policy::read(&section, references.risk(routes, workloads));
         section.finish();
         let (Some(route), Some(baseline), Some(candidate)) =
@@ -100,9 +110,19 @@ impl References {
         }
     }
 
+    /// Notes an arm outside the house of a route whose requests may not leave it.
+    fn stay_inside(&self, section: &Section<'_>, targets: &Targets, routes: &Routes) {
+        let Some(read) = self.route.as_ref().and_then(|route| routes.get(&route.value)) else { return };
+        for arm in [&self.baseline, &self.candidate].into_iter().flatten() {
+            if let Some((message, hint)) = residency::leaves(&read.route, &arm.value, targets) {
+                section.note_at(arm, message, Some(hint));
+            }
+        }
+    }
+
     fn risk(&self, routes: &Routes, workloads: &Workloads) -> Option<Risk> {
         let workload = routes.get(&self.route.as_ref()?.value)?.route.workload.as_deref()?;
-        workloads.get(workload).copied()
+        workloads.get(workload).map(|workload| workload.risk)
     }
 
     fn check(&self, section: &Section<'_>, routes: &Routes) {

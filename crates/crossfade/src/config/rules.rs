@@ -93,6 +93,13 @@ fn name(item: &Item<'_>, before: &[RouteRule]) -> Option<String> {
     Some(name)
 }
 
+/// Notes a target outside the house that a rule of an internal route leads to.
+fn stays_inside(item: &Item<'_>, route: &Route, target: &str, known: &Known<'_>) {
+    if let Some((message, hint)) = super::residency::leaves(route, target, known.targets) {
+        item.note(message, Some(hint));
+    }
+}
+
 /// `route: NAME` or `target: NAME`.
 fn to(route: &str, section: &Section<'_>, known: &Known<'_>, chosen: &mut Vec<Written<String>>) -> Option<RuleTo> {
     let own = || Some(&known.routes.get(route)?.route);
@@ -103,11 +110,16 @@ fn to(route: &str, section: &Section<'_>, known: &Known<'_>, chosen: &mut Vec<Wr
                 item.note("a rule chooses one route, not a pattern", Some("name a route without `*`".into()));
                 return None;
             }
-            Some(RuleTo::Route(Arc::new(known.routes.get(&name)?.route.clone())))
+            let chosen = known.routes.get(&name)?.route.clone();
+            for target in std::iter::once(&chosen.target).chain(&chosen.fallback) {
+                stays_inside(&item, own()?, target, known);
+            }
+            Some(RuleTo::Route(Arc::new(chosen)))
         }
         (None, Some(item)) => {
             let target = known.targets.reference(&item)?;
             star_has_meaning(&item, route, &target.value, known.targets);
+            stays_inside(&item, own()?, &target.value, known);
             chosen.push(target.clone());
             // The target may be one of the fallbacks, which is not tried twice. Nobody else is asked before it.
             Some(RuleTo::Target(Arc::new(Route { target: target.value, cascade: None, ..own()?.clone() })))

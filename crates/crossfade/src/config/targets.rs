@@ -239,27 +239,28 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let token_arrays = [("refuse", false), ("pass", true)];
     let foreign_tokens = section.get("token_arrays").and_then(|item| item.word(&token_arrays)).unwrap_or(false);
     let workload = section.get("workload").and_then(|item| workloads.reference(&item)).map(|name| name.value);
+    let of_workload = workload.as_ref().and_then(|name| workloads.get(name)).map(|workload| workload.residency);
+    let residency = super::residency::read(&section).and(of_workload.unwrap_or_default());
     let limits = super::allowances::limits(&section, "limits");
     let own = target.as_ref().map(|target| target.value.as_str());
     let cascade = super::cascade::read(&section, (name, own), targets);
     let cache = super::cache::read(&section, targets);
     // Read when all routes are there.
     section.get("rules");
-    section.finish();
-    let target = target?.value;
+    let own = target.as_ref().map_or("", |target| target.value.as_str());
     for (item, fallback) in &fallback {
         star_has_meaning(item, name, &fallback.value, targets);
-        if fallback.value == target {
-            item.note(format!("`{target}` is the route's own target"), Some("name another, or remove it".into()));
+        if fallback.value == own {
+            item.note(format!("`{own}` is the route's own target"), Some("name another, or remove it".into()));
         }
     }
     let fallback: Vec<_> = fallback.into_iter().map(|(_, fallback)| fallback).collect();
     let names = fallback.iter().map(|fallback| fallback.value.clone()).collect();
-    let name = name.to_owned();
     let rules = Vec::new();
+    let (name, target_name) = (name.to_owned(), own.to_owned());
     let route = Route {
         name,
-        target,
+        target: target_name,
         fallback: names,
         emergency_fallback,
         panic,
@@ -267,10 +268,25 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         validation,
         foreign_tokens,
         workload,
+        residency,
         limits,
         rules,
         cascade,
         cache,
     };
+    for written in target.iter().chain(&fallback) {
+        if let Some((message, hint)) = super::residency::leaves(&route, &written.value, targets) {
+            section.note_at(written, message, Some(hint));
+        }
+    }
+    for name in route.cascade.iter().flat_map(|cascade| &cascade.steps) {
+        if let (Some((message, hint)), Some(item)) =
+            (super::residency::leaves(&route, name, targets), section.get("cascade"))
+        {
+            item.note(message, Some(hint));
+        }
+    }
+    section.finish();
+    target?;
     Some(RouteRead { route, fallback, chosen_targets: Vec::new() })
 }

@@ -4,6 +4,7 @@ mod cache;
 mod calling;
 mod cascade;
 mod prices;
+mod residency;
 mod rules;
 
 use expect_test::{Expect, expect, expect_file};
@@ -130,7 +131,7 @@ fn unknown_key() {
             crossfade.yaml:6:13: `providers.gpu.zzz`: unknown key
              6 |   gpu:    { zzz: 1, base_url: http://gpu-1:8000/v1, class: self_hosted }
                |             ^^^
-               hint: known here: api_key, base_url, ca_file, capabilities, class, connection_lifetime, dialect, forward_headers, http2, http2_ping, idle_timeout, kind, max_connections, price, retries, retry_budget, speaks, timeouts
+               hint: known here: api_key, base_url, ca_file, capabilities, class, connection_lifetime, dialect, forward_headers, http2, http2_ping, idle_timeout, kind, max_connections, price, region, retries, retry_budget, speaks, timeouts
 
             1 error in the config
         "#]],

@@ -43,7 +43,7 @@ fn facts(config: &Config) -> Value {
     let targets = config.snapshot.targets.values().map(|target| {
         let facts = json!({
             "provider": target.provider.name, "base_url": target.provider.base_url.as_str(), "model": target.model,
-            "class": target.provider.class.as_str(), "simulated": target.provider.is_simulated(),
+            "class": target.provider.class.as_str(), "region": target.provider.region, "simulated": target.provider.is_simulated(),
             "fingerprint": target.fingerprint, "has_key": target.provider.api_key.is_some(),
             "prompt_variant": target.prompt.as_ref().map(|prompt| &prompt.name),
             "kind": target.provider.capabilities.kind().as_str(), "capabilities": treated(target),
@@ -55,7 +55,7 @@ fn facts(config: &Config) -> Value {
     let routes = config.snapshot.routes.values().map(|route| {
         let facts = json!({
             "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
-            "workload": route.workload, "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
+            "workload": route.workload, "residency": route.residency.as_str(), "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
             "rules": choosing::rules(route), "cascade": choosing::cascade(route), "cache": choosing::cache(route),
         });
         (route.name.clone(), facts)
@@ -169,9 +169,13 @@ fn sections(config: &Config) -> String {
             let key = if provider.api_key.is_some() { "set" } else { "none" };
             let prompt = target.prompt.as_ref().map_or("the caller's", |prompt| prompt.name.as_str());
             let kind = provider.capabilities.kind().as_str().to_owned();
+            let side = match &provider.region {
+                Some(region) => format!("{} in {region}", provider.class),
+                None => provider.class.to_string(),
+            };
             let (name, provider) = (target.name.clone(), provider.name.clone());
             let price = price(config, target).unwrap_or_else(|| "unknown".into());
-            vec![name, provider, target.model.clone(), place, kind, key.into(), prompt.into(), price]
+            vec![name, provider, target.model.clone(), place, side, kind, key.into(), prompt.into(), price]
         })
         .collect();
     let routes: Vec<Vec<String>> = config
@@ -181,11 +185,13 @@ fn sections(config: &Config) -> String {
         .map(|route| {
             let fallback = if route.fallback.is_empty() { "none".to_owned() } else { route.fallback.join(", ") };
             let workload = route.workload.clone().unwrap_or_else(|| "none".into());
-            vec![route.name.clone(), route.target.clone(), fallback, workload, calling::route(route)]
+            let residency = route.residency.as_str().to_owned();
+            vec![route.name.clone(), route.target.clone(), fallback, workload, residency, calling::route(route)]
         })
         .collect();
-    let targets = table(&["target", "provider", "model", "at", "kind", "key", "system prompt", "price"], &targets);
-    let routes = table(&["route", "target", "fallback", "workload", "calls"], &routes);
+    let targets =
+        table(&["target", "provider", "model", "at", "class", "kind", "key", "system prompt", "price"], &targets);
+    let routes = table(&["route", "target", "fallback", "workload", "residency", "calls"], &routes);
     let calls = calling::targets(&config.snapshot.targets);
     let choosing = choosing::tables(&config.snapshot.routes);
     format!("\n{targets}\n{calls}\n{routes}{choosing}")

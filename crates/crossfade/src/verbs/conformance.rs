@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,10 +13,12 @@ use eval::conformance::{
     Change, Comparison, DEFINITION, Options, ProbeError, Progress, Report, Row, Subject, Verdict, compare, page, probe,
     snippet,
 };
-use providers::{BaseUrl, Dialect, ProviderConfig};
+use providers::{BaseUrl, Dialect, ProviderConfig, Shared};
 use serde_json::json;
+use store::Database;
 use wire::capability::{BackendKind, Profile};
 use wire::private::Private;
+use wire::record::{ConnectionRecord, Lane};
 
 use super::Place;
 use crate::load;
@@ -99,8 +101,12 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let subject = subject(place, args, &args.subject)?;
     let other = args.against.as_deref().map(|name| self::subject(place, args, name)).transpose()?;
     let kind = subject.provider.capabilities.kind();
-    let report = probed(&subject, args, out)?;
-    let other = other.map(|other| probed(&other, args, out)).transpose()?;
+    let ledger = Arc::new(Collected::default());
+    let report = probed(&subject, (args, &ledger), out);
+    let other = report.is_ok().then_some(other).flatten();
+    let other = other.map(|other| probed(&other, (args, &ledger), out)).transpose();
+    ledger.note(place, out);
+    let (report, other) = (report?, other?);
     let comparison = other.as_ref().map(|other| compare(&report, other));
     let against = other.as_ref().zip(comparison.as_ref());
     let config = snippet(&report, &subject.provider.name, kind);
@@ -190,8 +196,37 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
     })
 }
 
-fn probed(subject: &Subject, args: &Args, out: &Out) -> Result<Report, Stop> {
-    let mut options = Options { budget: args.budget, context: args.context, ..Options::default() };
+/// The connections of this process, until they are written to the store.
+#[derive(Default)]
+struct Collected(Mutex<Vec<ConnectionRecord>>);
+
+impl providers::Ledger for Collected {
+    fn write(&self, connection: ConnectionRecord) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+impl Collected {
+    /// Writes them down where the config says the record is. Without a config, or before anything was recorded, there is no ledger.
+    fn note(&self, place: &Place, out: &Out) {
+        let connections = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let store =
+            place.config.exists().then(|| load::places(&place.config).ok()).flatten().map(|places| places.store);
+        let Some(store) = store.filter(|store| store.exists()) else { return };
+        let written = Database::open(store).and_then(|database| database.note_connections(&connections));
+        if let Err(error) = written {
+            out.say(format_args!("the connections of this run are not on the ledger: {error}"));
+        }
+    }
+}
+
+fn probed(subject: &Subject, (args, ledger): (&Args, &Arc<Collected>), out: &Out) -> Result<Report, Stop> {
+    let mut options = Options {
+        budget: args.budget,
+        context: args.context,
+        providers: Arc::new(Shared::new().watched(Arc::clone(ledger) as _, Lane::Conformance)),
+        ..Options::default()
+    };
     match args.concurrency {
         Some(concurrency) => options.concurrency = usize::from(concurrency),
         None if subject.provider.capabilities.kind() == BackendKind::LlamaCppPython => options.concurrency = 1,
@@ -211,6 +246,8 @@ fn probed(subject: &Subject, args: &Args, out: &Out) -> Result<Report, Stop> {
         }
     };
     let report = runtime.block_on(probe(subject, &options, &progress));
+    // Whatever it still has open is closed now.
+    drop(runtime);
     if drawn.get() {
         write!(std::io::stderr().lock(), "\r\x1b[K").unwrap_or_default();
     }

@@ -14,6 +14,7 @@ mod tidy;
 mod config;
 mod conformance;
 mod crash;
+mod egress;
 mod exchanges;
 mod import;
 mod keys;

@@ -35,11 +35,19 @@ pub struct Options {
     pub concurrency: usize,
     /// How many tokens a conversation may have, when the server does not say.
     pub context: Option<u64>,
+    /// What the calls are made by: with a ledger, when their connections are to be on one.
+    pub providers: Arc<Shared>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { budget: Duration::from_secs(30), patience: Duration::from_secs(10), concurrency: 4, context: None }
+        Options {
+            budget: Duration::from_secs(30),
+            patience: Duration::from_secs(10),
+            concurrency: 4,
+            context: None,
+            providers: Arc::default(),
+        }
     }
 }
 
@@ -87,9 +95,8 @@ pub async fn probe(
 ) -> Result<Report, ProbeError> {
     let began = Instant::now();
     let began_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    let shared = Shared::new();
     let failed = |error| ProbeError::Provider(subject.name.clone(), error);
-    let provider = shared.provider(Arc::clone(&subject.provider)).map_err(failed)?;
+    let provider = options.providers.provider(Arc::clone(&subject.provider)).map_err(failed)?;
     let deadline = began + options.budget;
     let (patience, concurrency) = (options.patience, options.concurrency.max(1));
     let terms = Terms { deadline, patience, concurrency, context: options.context, progress };

@@ -23,7 +23,7 @@ use crate::authenticate;
 use crate::counters::add;
 use crate::observe;
 use crate::parse::Parsed;
-use crate::record::{Exchange, begun, micros};
+use crate::record::{Exchange, begun, bytes_sent, micros};
 use crate::refuse::{self, SHOULD_RETRY};
 use crate::relay::bytes::is_passed_through;
 use crate::shadow;
@@ -81,7 +81,8 @@ pub(super) async fn attempt(
         Ok(adapted) => adapted,
         Err(Unsupported(capability)) => {
             exchange.adaptations.push(adapt::refused(capability, &destination.target));
-            return Err(refused_here(exchange.request.endpoint, &Refusal::not_capable(capability)));
+            let refusal = Refusal::not_capable(capability);
+            return Err(refused_here(FailureKind::Unsupported, exchange.request.endpoint, &refusal));
         }
     };
     let (endpoint, version) =
@@ -105,8 +106,7 @@ pub(super) async fn attempt(
         }),
         sent: shadow::on_sent(exchange, step.arm),
     };
-    let worker = Rc::clone(&exchange.worker);
-    let Reply { status, headers, body, simulated } = guarded(exchange, worker.client.call(&provider, call)).await?;
+    let Reply { status, headers, body, simulated } = send(exchange, &provider, call).await?;
     note(exchange, |record| {
         record.status = Some(status.as_u16());
         record.simulated = simulated;
@@ -146,6 +146,14 @@ fn wants_logprobs(exchange: &Exchange) -> bool {
     exchange.judging && exchange.route.cascade.as_deref().is_some_and(asks)
 }
 
+/// Makes the call, and notes how much of it was sent.
+async fn send(exchange: &mut Exchange, provider: &Provider, call: Call) -> Result<Reply, Failure> {
+    let (worker, residency, n_bytes) = (Rc::clone(&exchange.worker), exchange.residency, call.body.len() as u64);
+    let reply = guarded(exchange, worker.client.call(residency, provider, call)).await;
+    note(exchange, |record| record.request_bytes = bytes_sent(reply.as_ref().err(), n_bytes));
+    reply
+}
+
 /// The request in a dialect of the target, when it does not speak the caller's. What is lost is counted.
 fn translated(exchange: &mut Exchange, request: &Parsed, target: &Target) -> Result<Option<Translation>, Refusal> {
     let around = (&*exchange.prepared.snapshot, &*exchange.route, &exchange.worker.bodies);
@@ -159,19 +167,19 @@ fn translated(exchange: &mut Exchange, request: &Parsed, target: &Target) -> Res
 /// No call is made: something in the request cannot be said in the target's dialect.
 fn unsupported(exchange: &mut Exchange, destination: &Destination, refusal: &Refusal) -> Dead {
     exchange.adaptations.push(translate::refused(refusal, &destination.target));
-    refused_here(exchange.request.endpoint, refusal)
+    refused_here(FailureKind::Unsupported, exchange.request.endpoint, refusal)
 }
 
-/// No call is made: the target's server is declared not to do what is asked for, or does not speak of it. The caller reads
-/// which field it is about.
-fn refused_here(endpoint: Endpoint, refusal: &Refusal) -> Dead {
+/// No call is made: the target's server is declared not to do what is asked for, or does not speak of it, or it is not allowed to.
+/// The caller reads which field it is about.
+pub(crate) fn refused_here(kind: FailureKind, endpoint: Endpoint, refusal: &Refusal) -> Dead {
     let headers = HeaderMap::from_iter([
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (SHOULD_RETRY, HeaderValue::from_static("false")),
     ]);
     let (status, body) = refuse::said_in(refuse::Manner::of(endpoint), refusal, None);
     let code = refusal.body.code.as_deref().unwrap_or("unsupported");
-    let failure = Failure::new(FailureKind::Unsupported, code);
+    let failure = Failure::new(kind, code);
     Dead { failure, answer: Some((status, headers, body)), effort: Effort::Some }
 }
 

@@ -7,6 +7,7 @@ use wire::record::Arm;
 
 use super::cascade;
 use crate::record::Exchange;
+use crate::residency;
 use crate::targets::Destination;
 
 /// A target that may be tried, and why.
@@ -37,7 +38,7 @@ pub(super) fn in_panic(steps: Vec<Step>) -> Vec<Step> {
         .collect()
 }
 
-/// The order of targets: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
+/// The order of targets that the request may go to: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
 /// back, is nobody's fallback unless the route says so; then it comes last.
 pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
     let (prepared, route) = (&exchange.prepared, &exchange.route);
@@ -46,6 +47,7 @@ pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
     let is_first = Cell::new(false);
     let mut push = |name: &str, arm: Option<Arm>, emergency: bool| {
         if let Some(destination) = prepared.destination(name)
+            && residency::admits(exchange.residency, &destination.target)
             && !steps.iter().any(|step| Rc::ptr_eq(&step.destination, destination))
         {
             steps.push(Step {

@@ -133,6 +133,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         auth: Auth::default(),
         tenants: Default::default(),
         keeping: Default::default(),
+        internal_tenants: Default::default(),
         limits: Limits::default(),
         drain: Drain::default(),
     }
@@ -433,6 +434,7 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         answer_bytes: 0,
         cost: None,
         validity: Default::default(),
+        request_bytes: 0,
     };
     let answer = record::AnswerRecord {
         id,

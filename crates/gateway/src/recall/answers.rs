@@ -144,6 +144,7 @@ mod tests {
             response: Bytes::from_static(br#"{"output":[{"type":"message"}]}"#),
             conversation: [0; 16],
             provider: None,
+            routes: Vec::new(),
         });
         let page = |query: &str| serde_json::from_slice::<Value>(&input_items(&kept, "resp_00", query)).unwrap();
         let all = page("");

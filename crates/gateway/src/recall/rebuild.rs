@@ -8,7 +8,7 @@ use wire::record::Endpoint;
 use wire::scan;
 use wire::translate::responses;
 
-use super::{Kept, exchange_of, member, response_in};
+use super::{Kept, exchange_of, member, response_in, with_route};
 use crate::assign;
 use crate::translate::{self, Marks};
 
@@ -20,6 +20,7 @@ pub(super) const DELETED: &str = "deleted";
 
 /// One exchange of a conversation.
 struct Turn {
+    route: String,
     request: Bytes,
     response: Bytes,
 }
@@ -59,7 +60,9 @@ fn joined(turns: Vec<Turn>, principal: Option<&str>) -> Option<Kept> {
             conversation = assign::prefix_hash(principal, view.prefix_bytes(&turn.request).unwrap_or_default());
         }
         let before = kept.as_ref().map(|kept| kept.items.as_ref());
-        kept = Some(Kept::after(&turn.request, before, turn.response, (conversation, None))?);
+        let routes = kept.as_ref().map_or_else(Vec::new, |kept| kept.routes.clone());
+        let routes = with_route(routes, &turn.route);
+        kept = Some(Kept::after(&turn.request, before, turn.response, (conversation, None), routes)?);
     }
     kept
 }
@@ -80,7 +83,8 @@ fn turn(database: &Database, principal: Option<&str>, id: ExchangeId) -> Result<
     let marks = Marks { id, created_us: row.received_at_us.unwrap_or_default() };
     let told = translate::told_again(&answer, &request, marks);
     let response = told.and_then(|told| response_in(&told)).filter(|response| is_of(response, id));
-    Ok(response.map(|response| Turn { request, response }))
+    let route = row.route.clone().unwrap_or_default();
+    Ok(response.map(|response| Turn { route, request, response }))
 }
 
 /// Whether the response has the id that this exchange's has: a provider's own response is not ours to give.

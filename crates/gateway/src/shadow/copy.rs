@@ -24,7 +24,7 @@ use crate::asked::Outbound;
 use crate::mend::{self, Expected};
 use crate::observe::{self, Form};
 use crate::parse::Parsed;
-use crate::record::{begun, micros};
+use crate::record::{begun, bytes_sent, micros};
 use crate::targets::{Destination, Pick, Picked};
 use crate::translate::{self, translate};
 use crate::upstream::Upstream;
@@ -108,6 +108,11 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Fai
     shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
     let ended = copy.run(shadow, (offer, asked), adapted).await;
     drop(place);
+    // A reload moved the candidate out of the house, or the request in.
+    if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Residency) {
+        shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
+        return Err(ShadowDrop::Residency);
+    }
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Capacity) {
         if copy.record.status.is_some() {
@@ -226,7 +231,10 @@ impl Copy {
                 version: translate::anthropic_version(&offer.request, asked, &self.destination.target),
             }),
         };
-        let reply = shadow.client.call(&provider, call).await?;
+        let n_bytes = call.body.len() as u64;
+        let reply = shadow.client.call(offer.residency, &provider, call).await;
+        self.record.request_bytes = bytes_sent(reply.as_ref().err(), n_bytes);
+        let reply = reply?;
         self.record.status = Some(reply.status.as_u16());
         let streamed =
             reply.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));

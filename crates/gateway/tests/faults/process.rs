@@ -195,7 +195,7 @@ pub fn own_fault(trial: &mut Trial) {
         io::Result::Ok(vec![at])
     }));
     let mut setup = Setup::to_urls(&["http://provider.test", &slow.url()]);
-    setup.providers = Arc::new(Shared::looking_up(lookup));
+    setup.providers = Shared::looking_up(lookup);
     let stage = trial.stage(setup, &[]);
     let mut under_way = stage.begin(&STREAMED.replace("gpt-4o", "to-b-directly"));
     assert_eq!(slow.wait_for(1, PATIENCE).len(), 1);

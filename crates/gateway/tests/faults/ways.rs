@@ -156,7 +156,7 @@ pub fn moved(trial: &mut Trial) {
         Ok(vec![addrs[now.load(Ordering::Acquire)]])
     }));
     let mut setup = Setup::to_urls(&["http://provider.test"]);
-    setup.providers = Arc::new(Shared::looking_up(lookup));
+    setup.providers = Shared::looking_up(lookup);
     let lifetime = trial.dice.ms(20..=100);
     change_provider(&mut setup.targets[0], |provider| provider.connection_lifetime = lifetime);
     let stage = trial.stage(setup, &[&places[0], &places[1]]);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use gateway::ledger::JournalLedger;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size, StartError, prepare, start};
@@ -30,6 +31,9 @@ pub struct Setup {
     pub panic: bool,
     pub retries: RetryRules,
     pub tenants: BTreeMap<String, govern::limits::Limits>,
+    pub internal_tenants: std::collections::BTreeSet<String>,
+    /// Of the route `gpt-4o`.
+    pub residency: govern::Residency,
     /// Of the route `gpt-4o`.
     pub route_limits: govern::limits::Limits,
     pub validation: Validation,
@@ -39,7 +43,7 @@ pub struct Setup {
     pub live: Vec<Arc<LiveRollout>>,
     pub journal: Config,
     pub size: Size,
-    pub providers: Arc<providers::Shared>,
+    pub providers: providers::Shared,
 }
 
 impl Setup {
@@ -59,6 +63,8 @@ impl Setup {
             panic: false,
             retries: RetryRules::default(),
             tenants: BTreeMap::new(),
+            internal_tenants: Default::default(),
+            residency: govern::Residency::Anywhere,
             route_limits: govern::limits::Limits::default(),
             validation: Validation::default(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
@@ -67,7 +73,7 @@ impl Setup {
             live: Vec::new(),
             journal: Config::default(),
             size: Size { n_workers: 2, ..Size::default() },
-            providers: Arc::default(),
+            providers: providers::Shared::new(),
         }
     }
 
@@ -200,6 +206,7 @@ impl Gateway {
             retries: setup.retries,
             validation: setup.validation,
             limits: setup.route_limits,
+            residency: setup.residency,
             ..Route::to("gpt-4o", "a")
         };
         // One more route to each target alone, and called once: `to-a-directly` and so on.
@@ -221,6 +228,7 @@ impl Gateway {
             auth: setup.auth,
             tenants: setup.tenants,
             keeping: setup.keeping,
+            internal_tenants: setup.internal_tenants,
             limits: setup.limits,
             drain: setup.drain,
         };
@@ -233,7 +241,9 @@ impl Gateway {
             live: Arc::new(LiveTable::of(setup.live)),
             journal: journal.clone(),
             recall: Arc::new(Recall::new(Some(dir.path().join("crossfade.db")))),
-            providers: setup.providers,
+            providers: Arc::new(
+                setup.providers.watched(Arc::new(JournalLedger::new(journal.clone())), wire::record::Lane::Live),
+            ),
             lanes: Arc::default(),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -280,6 +290,12 @@ impl Gateway {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Every connection on the ledger so far.
+    pub fn connections(&self) -> Vec<store::ConnectionRow> {
+        assert!(self.shipper.lock().unwrap().flush(PATIENCE), "the shipper is stuck");
+        self.database.connections(0, u64::MAX, 10_000).unwrap()
     }
 
     /// The one exchange on record.

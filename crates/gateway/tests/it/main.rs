@@ -19,6 +19,8 @@ mod drain;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod failover;
@@ -47,6 +49,8 @@ mod recall;
 mod records;
 #[cfg(test)]
 mod replicas;
+#[cfg(test)]
+mod residency;
 #[cfg(test)]
 mod responses;
 #[cfg(test)]

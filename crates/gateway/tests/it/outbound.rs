@@ -226,7 +226,7 @@ fn paths(
 }
 
 /// A request as a script kiddie, a fuzzer or a confused proxy would write it.
-fn requests(lures: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
+pub fn requests(lures: Vec<String>) -> impl Strategy<Value = Vec<u8>> {
     let lure = prop::sample::select(lures);
     let header = prop::sample::select(HEADERS.split_whitespace().collect::<Vec<_>>());
     let field = prop::sample::select(FIELDS.split_whitespace().collect::<Vec<_>>());

@@ -7,7 +7,12 @@ use rusqlite::Connection;
 
 use super::{DatabaseError, during};
 
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Brings the schema up to date, each version in one transaction.
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), DatabaseError> {

@@ -138,9 +138,8 @@ fn a_database_of_the_version_before_is_brought_up_to_date_and_keeps_its_rows() {
         .unwrap();
     let before = Database::open_read_only(&path).err().unwrap();
     assert!(
-        before.to_string().ends_with(
-            "has schema version 1; this program knows 3 and brings it up to date when `crossfade serve` opens it"
-        ),
+        before.to_string().contains("has schema version 1; this program knows ")
+            && before.to_string().ends_with(" and brings it up to date when `crossfade serve` opens it"),
         "{before}"
     );
     let rows = Database::open(&path).unwrap().list(&ExchangeFilter::default()).unwrap();

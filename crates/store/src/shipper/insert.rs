@@ -7,12 +7,13 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, Charge, GapRecord, OutcomeRecord, Record, RequestRecord, ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, Charge, ConnectionRecord, GapRecord, OutcomeRecord, Record, RequestRecord,
+    ShadowRecord,
 };
 use wire::usage::Usage;
 
 use super::sums::{BELONGING, Belonging, Sums};
-use crate::database::{BodyKind, signed};
+use crate::database::{BodyKind, insert_connections, signed};
 use crate::journal::Position;
 
 /// Level 1: level 3 stores a tenth less and costs half more.
@@ -62,6 +63,7 @@ pub(super) struct Batch {
     shadows: Vec<ShadowRecord>,
     outcomes: Vec<OutcomeRecord>,
     gaps: Vec<GapRecord>,
+    connections: Vec<ConnectionRecord>,
     bodies: Vec<StoredBody>,
 }
 
@@ -88,6 +90,7 @@ impl Batch {
             shadows: Vec::new(),
             outcomes: Vec::new(),
             gaps: Vec::new(),
+            connections: Vec::new(),
             bodies: Vec::new(),
         }
     }
@@ -115,6 +118,7 @@ impl Batch {
             }
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
             Ok(Record::Gap(gap)) => self.gaps.push(gap),
+            Ok(Record::Connection(connection)) => self.connections.push(connection),
             Err(error) => {
                 self.n_undecodable += 1;
                 tracing::error!(%error, segment = self.start.seq, "journal record cannot be decoded");
@@ -180,7 +184,7 @@ impl Batch {
         for gap in &self.gaps {
             gaps.execute(params![signed(gap.from_us), signed(gap.to_us), signed(gap.n), gap.reason])?;
         }
-        Ok(())
+        insert_connections(transaction, &self.connections)
     }
 
     /// One immutable row per exchange, from the request and its answer together.
@@ -229,7 +233,7 @@ const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
     FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?19";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)";
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)";
 
 /// Requests of dead processes: their answers, if they were written, have been shipped before this.
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
@@ -378,6 +382,7 @@ fn insert_attempt(
             &attempt.is_some_and(|attempt| attempt.simulated),
             &attempt.is_some_and(|attempt| attempt.truncated),
             &attempt.map_or(0, |attempt| signed(attempt.answer_bytes)),
+            &attempt.map_or(0, |attempt| signed(attempt.request_bytes)),
         ],
     )?;
     Ok(statement.raw_execute()? > 0)

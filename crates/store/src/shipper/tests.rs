@@ -8,8 +8,9 @@ use wire::failure::FailureKind;
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{
-    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, DecidedBy, Decision, Endpoint,
-    ExchangeOutcome, GapRecord, OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop, ShadowRecord, UnitSource,
+    Adaptation, AdaptationAction, AnswerRecord, Arm, AttemptRecord, AttemptRole, Charge, ConnectionRecord, DecidedBy,
+    Decision, Endpoint, ExchangeOutcome, GapRecord, Lane, OutcomeRecord, Record, RequestRecord, RolloutRef, ShadowDrop,
+    ShadowRecord, UnitSource,
 };
 use wire::usage::Usage;
 
@@ -78,11 +79,13 @@ fn attempt(idx: u16, role: AttemptRole) -> AttemptRecord {
         answer_bytes: 9,
         cost: None,
         validity: Default::default(),
+        request_bytes: 50,
     }
 }
 
 fn answer(number: u64) -> Record {
-    let failed = AttemptRecord { failure: Some(FailureKind::Connect), status: None, ..attempt(0, AttemptRole::Live) };
+    let failed = Some(FailureKind::Connect);
+    let failed = AttemptRecord { failure: failed, status: None, request_bytes: 0, ..attempt(0, AttemptRole::Live) };
     Record::Answer(AnswerRecord {
         id: id(number),
         finished_at_us: number * 1000 + 500,
@@ -385,4 +388,79 @@ fn a_usage_with_more_to_it_is_read_back_whole() {
     put(&journal, &Record::Answer(AnswerRecord { usage, ..answer }));
     assert!(shipper.flush(LONG));
     assert_eq!(database.show(id(1)).unwrap().unwrap().exchange.usage, usage);
+}
+
+fn connection(port: u16, closed: Option<(u64, u64)>) -> ConnectionRecord {
+    ConnectionRecord {
+        opened_at_us: 1_000,
+        closed_at_us: closed.map(|(at, _)| at),
+        lane: Lane::Live,
+        provider: "p".into(),
+        region: Some("eu".into()),
+        class: "vendor".into(),
+        host: "api.example".into(),
+        sni: Some("api.example".into()),
+        local: ([127, 0, 0, 1], port).into(),
+        remote: ([192, 0, 2, 1], 443).into(),
+        bytes_out: closed.map_or(0, |(_, bytes)| bytes),
+        bytes_in: 0,
+    }
+}
+
+#[test]
+fn a_connection_has_one_row_that_is_completed_once_and_never_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    put(&journal, &Record::Connection(connection(1, None)));
+    put(&journal, &Record::Connection(connection(2, None)));
+    put(&journal, &Record::Connection(connection(1, Some((5_000, 70)))));
+    // As if they were shipped again after a crash.
+    put(&journal, &Record::Connection(connection(1, None)));
+    put(&journal, &Record::Connection(connection(1, Some((9_000, 99)))));
+    assert!(shipper.flush(LONG));
+    let rows = database.connections(0, u64::MAX, 10).unwrap();
+    let seen: Vec<_> = rows.iter().map(|row| (row.local.port(), row.closed_at_us, row.bytes_out)).collect();
+    assert_eq!(seen, [(1, Some(5_000), 70), (2, None, 0)]);
+    assert_eq!((rows[0].remote.to_string().as_str(), rows[0].sni.as_deref()), ("192.0.2.1:443", Some("api.example")));
+    // Of a window, whatever was open in it.
+    let ports = |from, to| -> Vec<u16> {
+        database.connections(from, to, 10).unwrap().iter().map(|row| row.local.port()).collect()
+    };
+    assert_eq!(ports(6_000, 7_000), [2]);
+    assert_eq!(ports(2_000, 3_000), [1, 2]);
+    assert!(ports(0, 1_000).is_empty());
+    let sql = rusqlite::Connection::open(database.path()).unwrap();
+    for change in ["DELETE FROM connections", "UPDATE connections SET bytes_out = 0 WHERE closed_at_us > 0"] {
+        let error = sql.execute(change, []).unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+}
+
+#[test]
+fn calls_are_added_up_by_whom_and_why_and_those_never_made_are_not_among_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    for number in 1..=4 {
+        put(&journal, &request(number));
+        put(&journal, &answer(number));
+        put(&journal, &shadow(number, None));
+    }
+    put(&journal, &shadow(9, Some(ShadowDrop::Residency)));
+    assert!(shipper.flush(LONG));
+    let sums = database.egress_calls(0, u64::MAX).unwrap();
+    let seen: Vec<_> =
+        sums.iter().map(|sum| (sum.target.as_str(), sum.role.as_str(), sum.route.as_deref(), sum.calls)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("gpt", "failover", Some("even"), 2),
+            ("gpt", "failover", Some("odd"), 2),
+            ("qwen", "shadow", Some("even"), 2),
+            ("qwen", "shadow", Some("odd"), 2),
+        ]
+    );
+    assert_eq!((sums[0].bytes_out, sums[0].bytes_in), (100, 18));
+    assert_eq!(database.egress_calls(2_000, 4_000).unwrap().iter().map(|sum| sum.calls).sum::<u64>(), 4);
 }

@@ -153,6 +153,7 @@ mod tests {
             concurrency_limit: 429 rate_limit_error (rate_limit_error)
             budget_limit: 402 billing_error (billing_error)
             too_slow: 504 timeout_error (api_error)
+            residency: 403 permission_error (invalid_request_error)
         "#]]
         .assert_eq(&table);
     }

@@ -74,6 +74,16 @@ impl Refusal {
         Refusal::by_caller(400, FailureKind::InvalidRequest, body)
     }
 
+    /// 400: `field` makes whoever serves the request reach out, and the request may not leave the house.
+    pub fn reaches_out(field: String) -> Refusal {
+        let message = format!(
+            "`{field}` would make the model's server reach out, and this request may not leave the house. Send the content \
+             itself, as a `data:` URL or as text."
+        );
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param(field).with_code("residency");
+        Refusal::by_caller(400, FailureKind::Residency, body)
+    }
+
     /// 404: no route has the name `model`.
     pub fn model_not_found(model: &str) -> Refusal {
         let name: String = model.chars().take(256).collect();
@@ -229,6 +239,11 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         FailureKind::TokenLimit => (429, "tokens", "The limit of tokens per minute is reached."),
         FailureKind::ConcurrencyLimit => (429, "requests", "As many requests as allowed are under way."),
         FailureKind::BudgetLimit => (429, "insufficient_quota", "The budget is used up."),
+        FailureKind::Residency => (
+            403,
+            INVALID_REQUEST,
+            "This request may not leave the house, and the model behind this route is outside it.",
+        ),
     }
 }
 
@@ -326,6 +341,7 @@ mod tests {
             concurrency_limit: 429 requests rate_limit_exceeded caller final -
             budget_limit: 429 insufficient_quota insufficient_quota caller final -
             too_slow: 504 upstream_error too_slow provider retry -
+            residency: 403 invalid_request_error residency caller final -
         "#]]
         .assert_eq(&table);
     }
