@@ -81,6 +81,17 @@ pub const ROUTES: &[Route] = &[
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
     get("/api/costs/{from}/{to}", spent),
+    get("/api/reviews/open/{limit}", |call| {
+        json(&operations::reviews::list(&call.desk.reader(), false, number(call, 0)?)?)
+    }),
+    get("/api/reviews/all/{limit}", |call| {
+        json(&operations::reviews::list(&call.desk.reader(), true, number(call, 0)?)?)
+    }),
+    get("/api/reviews/{id}", |call| json(&operations::reviews::show(&call.desk.reader(), call.name())?)),
+    post("/api/reviews/{id}/resolve", Role::Operator, resolve_review),
+    get("/api/verdicts/{from}/{to}", |call| {
+        json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
+    }),
     get("/api/egress/{from}/{to}", egress),
     get("/api/egress/{from}/{to}/connections/{limit}", connections),
     get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
@@ -177,6 +188,13 @@ fn spent(call: &Call<'_>) -> Answer {
         day.ok_or_else(|| OperationError::NotFound("a day is a number, counted from 1 January 1970".to_owned()))
     };
     json(&operations::costs::spent(&call.desk.reader(), day(0)?, day(1)?)?)
+}
+
+fn resolve_review(call: &Call<'_>) -> Answer {
+    let mut request: operations::reviews::Request = call.read()?;
+    let actor = call.actor(request.actor.take());
+    let at_us = operations::reviews::now();
+    json(&operations::reviews::resolve(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
 }
 
 fn number<T: std::str::FromStr>(call: &Call<'_>, idx: usize) -> Result<T, OperationError> {

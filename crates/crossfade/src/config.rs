@@ -7,6 +7,7 @@ mod calling;
 mod cascade;
 mod error;
 mod passthrough;
+mod policy;
 mod prices;
 mod process;
 mod providers;

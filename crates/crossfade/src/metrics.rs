@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gateway::cache::CacheStatus;
-use gateway::counters::{CostTotal, Followed, Totals};
+use gateway::counters::{CostTotal, Followed, Totals, VerdictKey, VerdictTotal};
 use gateway::ledger::JournalLedger;
 use gateway::serve::Serving;
 use gateway::shadow::ShadowTotals;
@@ -121,6 +121,7 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
     family(&mut text, "crossfade_adaptations_total", "Fields changed in requests on their way.", "counter", &changes);
     forms(&mut text, totals);
     choices(&mut text, totals);
+    verdicts(&mut text, totals);
     text
 }
 
@@ -141,6 +142,27 @@ fn costs(text: &mut String, totals: &Totals) {
     family(text, "crossfade_attempts_priced_total", help, "counter", &samples(|cost| cost.priced));
     let help = "Attempts that were charged for at a price that is not known.";
     family(text, "crossfade_attempts_unpriced_total", help, "counter", &samples(|cost| cost.unknown));
+}
+
+/// What policies found.
+fn verdicts(text: &mut String, totals: &Totals) {
+    let samples = |n: fn(&VerdictTotal) -> u64| -> Vec<_> {
+        let sample = |(key, total): &(VerdictKey, VerdictTotal)| {
+            let VerdictKey { route, check, phase, arm, shadow, verdict } = key;
+            let (route, check) = (escaped(route), escaped(check));
+            let labels = format!(
+                "{{route=\"{route}\",check=\"{check}\",phase=\"{phase}\",arm=\"{arm}\",shadow=\"{shadow}\",verdict=\"{verdict}\"}}"
+            );
+            (labels, n(total))
+        };
+        totals.verdicts.iter().map(sample).collect()
+    };
+    let name = "crossfade_policy_verdicts_total";
+    family(text, name, "Checks of routes' policies, by what came of them.", "counter", &samples(|total| total.n));
+    let name = "crossfade_policy_failed_total";
+    family(text, name, "Checks that could not be made.", "counter", &samples(|total| total.failed));
+    let name = "crossfade_policy_microseconds_total";
+    family(text, name, "Microseconds that checks took.", "counter", &samples(|total| total.latency_us));
 }
 
 /// Answers that were to have a form.

@@ -12,6 +12,7 @@ pub(crate) mod man;
 pub(crate) mod prices;
 pub(crate) mod quickstart;
 pub(crate) mod reload;
+pub(crate) mod review;
 pub(crate) mod rollout;
 pub(crate) mod serve;
 mod source;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
+        Verb::Review(verb) => review::run(&place, verb, out),
         Verb::Rollout(verb) => rollout::run(&place, verb, out),
         Verb::Quickstart(args) => quickstart::run(&args, out),
         Verb::Completions(args) => completions::run(&args, out),

@@ -27,7 +27,7 @@ const TRAVELS_TO_ANTHROPIC: [HeaderName; 2] =
 const MAX_BELOW: usize = 4096;
 
 /// What travels beside the body of one request.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Beside {
     /// For what a provider keeps: how and where below its base URL.
     kept: Option<(Method, PathAndQuery)>,

@@ -24,6 +24,7 @@ use wire::sse::Event;
 
 use crate::counters::add;
 use crate::memory::Held;
+use crate::policy;
 use crate::record::Exchange;
 use crate::relay::bytes::Pieces;
 use crate::targets::Destination;
@@ -138,7 +139,8 @@ pub(crate) async fn call(exchange: &mut Exchange) -> Result<Opened, Dead> {
         ended = through(exchange, &steps).await;
     }
     if let Ok(opened) = ended {
-        return Ok(rescue::rescue(exchange, opened, &steps).await);
+        let opened = rescue::rescue(exchange, opened, &steps).await;
+        return policy::after(exchange, opened).await;
     }
     ended.map_err(|dead| {
         let effort = match exchange.n_calls {

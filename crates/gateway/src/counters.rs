@@ -2,6 +2,7 @@
 
 mod choices;
 mod forms;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,8 @@ use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDro
 pub use choices::{CacheTotal, ChoiceTotals, Followed};
 pub(crate) use forms::Forms;
 pub use forms::{FormTotals, Judged};
+pub(crate) use verdicts::Verdicts;
+pub use verdicts::{VerdictKey, VerdictTotal};
 
 /// One worker's numbers. Only that worker writes them; anybody may read.
 #[derive(Debug, Default)]
@@ -59,6 +62,8 @@ pub struct Counters {
     adaptations: Mutex<BTreeMap<(String, String, &'static str), u64>>,
     /// Answers that were to have a form.
     pub(crate) forms: Forms,
+    /// What policies found.
+    pub(crate) verdicts: Verdicts,
     /// Which way requests went.
     pub(crate) choices: choices::Choices,
     /// What attempts cost, by target. Locked, but by nobody else than a reader once in a while.
@@ -212,6 +217,8 @@ pub struct Totals {
     pub costs: BTreeMap<String, CostTotal>,
     /// Answers that were to have a form.
     pub forms: FormTotals,
+    /// What policies found.
+    pub verdicts: Vec<(VerdictKey, VerdictTotal)>,
     /// Which way requests went.
     pub choices: ChoiceTotals,
 }
@@ -222,7 +229,9 @@ impl Totals {
     pub fn of<'a>(all: impl IntoIterator<Item = &'a Arc<Counters>>) -> Self {
         let mut totals = Self::default();
         let mut adaptations: BTreeMap<(String, String, &'static str), u64> = BTreeMap::new();
+        let mut verdicts = BTreeMap::new();
         for one in all {
+            one.verdicts.add_to(&mut verdicts);
             totals.add_numbers(one);
             one.forms.add_to(&mut totals.forms);
             one.choices.add_to(&mut totals.choices);
@@ -236,6 +245,7 @@ impl Totals {
                 total.unknown += cost.unknown;
             }
         }
+        totals.verdicts = verdicts.into_iter().collect();
         totals.adaptations =
             adaptations.into_iter().map(|((target, field, action), n)| (target, field, action, n)).collect();
         totals

@@ -31,6 +31,7 @@ mod panics;
 mod parse;
 mod paths;
 mod pipeline;
+mod policy;
 pub mod prices;
 pub mod recall;
 mod record;

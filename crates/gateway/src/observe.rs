@@ -105,6 +105,8 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::ConcurrencyLimit
             | FailureKind::BudgetLimit
             | FailureKind::Residency
+            | FailureKind::Policy
+            | FailureKind::Referred
     )
 }
 

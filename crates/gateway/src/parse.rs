@@ -66,6 +66,27 @@ impl Parsed {
         })
     }
 
+    /// The same request with another body: the one it had, without what was taken out. It counts as a body of its own.
+    pub(crate) fn with_body(&self, body: Bytes, (limits, bodies): (&Limits, &Arc<Bodies>)) -> Result<Self, Refusal> {
+        let mut held = Held::nothing(bodies);
+        held.grow(body.len(), limits).map_err(|failure| Refusal::of(&failure))?;
+        let model = Some(self.view.model.as_str());
+        let view = match &self.boundary {
+            Some(boundary) => multipart::parse(self.endpoint, boundary, &body, model),
+            None => wire::request::parse_for(self.endpoint, &body, model),
+        };
+        Ok(Self {
+            endpoint: self.endpoint,
+            view: view.map_err(|error| Refusal::from(&error))?,
+            body,
+            boundary: self.boundary.clone(),
+            beside: self.beside.clone(),
+            kept: self.kept.clone(),
+            caller: self.caller,
+            _held: held,
+        })
+    }
+
     /// Whether it goes on from a response that only a provider knows.
     pub(crate) fn goes_on_elsewhere(&self) -> bool {
         self.view.previous_response_id.is_some() && self.kept.is_none()

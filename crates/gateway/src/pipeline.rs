@@ -30,8 +30,8 @@ use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
 use crate::{
-    admit, allowance, assign, authenticate, cache, call, panics, parse, recall, record, refuse, relay, residency,
-    resolve,
+    admit, allowance, assign, authenticate, cache, call, panics, parse, policy, recall, record, refuse, relay,
+    residency, resolve,
 };
 
 /// Answers one request, whatever it is.
@@ -162,17 +162,32 @@ async fn exchange(
         Err(over) => return showing(refused(worker, id, &over.refusal), &over.standing),
     };
     let standing = allowance.standing;
+    let (request, findings) = policy::read(worker, &prepared.snapshot, &route, request);
     let residency = residency::of(&prepared.snapshot, (named, &route, &request), &principal, &head.headers);
     let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request, residency };
     let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
     let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
-    let opening =
-        Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision, residency };
-    let exchange = match record::open(worker, &prepared, opening) {
+    let opening = Opening {
+        id,
+        arrival,
+        principal,
+        request,
+        route,
+        assignment,
+        allowance,
+        affinity,
+        decision,
+        residency,
+        findings,
+    };
+    let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
         Err(failure) => return failed(worker, id, &failure),
     };
-    let held = residency::hold(&exchange);
+    let held = match residency::hold(&exchange) {
+        None => policy::hold(&mut exchange).await,
+        some => some,
+    };
     let response = match held {
         Some(dead) => relay::refuse(exchange, dead).await,
         None => served(exchange, &head.headers).await,

@@ -29,6 +29,7 @@ use crate::counters::{InFlight, add};
 use crate::drain::Phase;
 use crate::observe;
 use crate::parse::Parsed;
+use crate::policy::{self, Findings};
 use crate::shadow::Pair;
 use crate::snapshot::{Route, Target};
 use crate::targets::Destination;
@@ -53,6 +54,7 @@ pub(crate) struct Opening {
     pub(crate) allowance: Allowance,
     pub(crate) decision: Option<Decision>,
     pub(crate) residency: Residency,
+    pub(crate) findings: Findings,
 }
 
 /// When a request was there, by both clocks.
@@ -134,6 +136,8 @@ pub(crate) struct Exchange {
     pub(crate) affinity: Option<u64>,
     /// How far it may go.
     pub(crate) residency: Residency,
+    /// What the policy of the route found.
+    pub(crate) findings: Findings,
     /// When the caller stops waiting for the beginning of its answer.
     deadline: Option<Instant>,
     /// Calls made so far.
@@ -196,8 +200,19 @@ impl Served {
 
 /// Opens an exchange: its request is on its way to the journal when this returns.
 pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Opening) -> Result<Box<Exchange>, Failure> {
-    let Opening { id, arrival, principal, request, route, assignment, allowance, affinity, decision, residency } =
-        opening;
+    let Opening {
+        id,
+        arrival,
+        principal,
+        request,
+        route,
+        assignment,
+        allowance,
+        affinity,
+        decision,
+        residency,
+        findings,
+    } = opening;
     let record = Record::Request(RequestRecord {
         id,
         received_at_us: arrival.unix_us,
@@ -223,6 +238,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         assignment,
         affinity,
         residency,
+        findings,
         deadline,
         n_calls: 0,
         budget_spent: false,
@@ -338,6 +354,10 @@ impl Exchange {
             Charge::sum(self.attempts.iter().filter_map(|attempt| attempt.cost.as_ref()))
         };
         self.allowance.settle(&self.prepared.snapshot, &self.attempts, (finished, self.arrival.unix_us_at(finished)));
+        if let Some(checks) = policy::take_record(self, self.arrival.unix_us_at(finished)) {
+            // The answer's ticket covers what was submitted before it.
+            drop(submit(&self.worker, &checks)?);
+        }
         let record = Record::Answer(AnswerRecord {
             id: self.id,
             finished_at_us: self.arrival.unix_us_at(finished),

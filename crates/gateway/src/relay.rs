@@ -21,6 +21,7 @@ use crate::answer;
 use crate::body::{Body, Ending, Outlet};
 use crate::cache::{self, CACHE, Kept, Missed};
 use crate::call::{Content, Dead, Open, Opened, end_attempt, hear, note};
+use crate::policy;
 use crate::recall;
 use crate::record::{Exchange, Served, micros, on_record};
 use crate::refuse::{self, CACHED, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
@@ -81,7 +82,11 @@ pub(crate) async fn refuse(mut exchange: Box<Exchange>, dead: Dead) -> Response<
     let Dead { failure, answer, effort } = dead;
     let status = answer.as_ref().map(|(status, ..)| status.as_u16());
     let refusal = Refusal::of(&failure);
-    exchange.forget_answer();
+    // What a policy stopped is on record as the provider said it.
+    let is_stopped = policy::is_stopped(failure.kind);
+    if !is_stopped {
+        exchange.forget_answer();
+    }
     let target = exchange.attempts.last().map(|attempt| attempt.target.clone()).unwrap_or_default();
     exchange.served = Some(Served {
         target: target.clone(),
@@ -90,11 +95,14 @@ pub(crate) async fn refuse(mut exchange: Box<Exchange>, dead: Dead) -> Response<
         usage: None,
         released: None,
     });
-    if let Some((_, _, body)) = &answer {
+    if let Some((_, _, body)) = answer.as_ref().filter(|_| !is_stopped) {
         exchange.whole_answer = Some(body.clone());
     }
-    let outcome =
-        if failure.kind == FailureKind::Residency { ExchangeOutcome::Refused } else { ExchangeOutcome::Failed };
+    let outcome = if is_stopped || failure.kind == FailureKind::Residency {
+        ExchangeOutcome::Refused
+    } else {
+        ExchangeOutcome::Failed
+    };
     let recorded = close(&mut exchange, outcome, Some(failure.kind)).await;
     if let Err(failure) = recorded {
         return refuse::refusal(&Refusal::of(&failure), exchange.id);
@@ -194,6 +202,7 @@ async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Endi
     let mut frame = Frame::default();
     for heard in held {
         exchange.keep(&upstream.on_record(&heard.event.raw));
+        exchange.findings.gather(&heard.event.data);
         let (event, facts) = match heard.shown.as_deref() {
             Some((event, facts)) => (event, facts),
             None => (&heard.event, &heard.facts),
@@ -226,6 +235,12 @@ async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Endi
             Err(failure) => break Err(failure),
         }
     };
+    let ended = match ended {
+        Ok(()) => {
+            policy::at_end(&mut exchange, upstream.seen().n_bytes).await.inspect_err(|_| frame = Frame::default())
+        }
+        failed => failed,
+    };
     let ended = ended.and_then(|()| {
         // Some servers end without a word; the caller's dialect may need one.
         if translator.is_none() && upstream.owes_done() {
@@ -248,6 +263,7 @@ fn forward(
 ) -> Result<bool, Failure> {
     for event in events.drain(..) {
         exchange.keep(&upstream.on_record(&event.raw));
+        exchange.findings.gather(&event.data);
         match hear(upstream, translator, &event) {
             Ok((facts, said)) => frame.take(&event, (&facts, said.as_ref()), usage_added),
             Err(failure) => {
@@ -295,7 +311,8 @@ async fn end(
         let came = seen.time_to_first_token.map(|token| token + waited.unwrap_or_default());
         served.time_to_first_token = served.released.or(came);
     }
-    end_attempt(&mut exchange, ended.as_ref().err());
+    let failure = ended.as_ref().err().filter(|failure| !policy::is_stopped(failure.kind));
+    end_attempt(&mut exchange, failure);
     let is_kept = exchange.request.endpoint == Endpoint::Responses;
     let target = exchange.served.as_ref().filter(|_| is_kept).map(|served| served.target.clone());
     let filling = if ended.is_ok() { cache::filling(&mut exchange) } else { None };

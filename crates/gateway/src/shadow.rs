@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use govern::Residency;
+use govern::policy::Policy;
 use providers::Sent;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -97,6 +98,7 @@ struct Offer {
     arrival: Arrival,
     affinity: Option<u64>,
     residency: Residency,
+    policy: Option<Arc<Policy>>,
     offered: Instant,
     _bytes: Bytes,
 }
@@ -142,7 +144,7 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
     let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, exchange.arrival.unix_us));
     exchange.pair = Some(Arc::clone(&pair));
     let (id, epoch, arrival, affinity) = (exchange.id, assignment.epoch, exchange.arrival, exchange.affinity);
-    let residency = exchange.residency;
+    let (residency, policy) = (exchange.residency, exchange.route.policy.clone());
     let request = Arc::clone(&exchange.request);
     let worker = Rc::clone(&exchange.worker);
     Some(Box::new(move || {
@@ -152,8 +154,19 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
             Some(bytes) => {
                 let offered = Instant::now();
                 let live = Arc::clone(&live);
-                let offer =
-                    Offer { id, request, live, epoch, pair, arrival, affinity, residency, offered, _bytes: bytes };
+                let offer = Offer {
+                    id,
+                    request,
+                    live,
+                    epoch,
+                    pair,
+                    arrival,
+                    affinity,
+                    residency,
+                    policy,
+                    offered,
+                    _bytes: bytes,
+                };
                 door.sender.try_send(offer).map_err(|error| match error {
                     TrySendError::Full(_) => ShadowDrop::QueueFull,
                     TrySendError::Closed(_) => ShadowDrop::ShuttingDown,

@@ -195,6 +195,8 @@ pub struct Route {
     pub workload: Option<String>,
     /// How far its requests may go: the stricter of what the route says and what its workload says.
     pub residency: govern::Residency,
+    /// What is looked for in its requests and answers.
+    pub policy: Option<Arc<govern::policy::Policy>>,
     /// How much all callers together may call.
     pub limits: govern::limits::Limits,
     /// Where requests go by what they ask for; the first that holds is followed.

@@ -10,6 +10,7 @@ mod keeper;
 mod key;
 pub mod limits;
 mod network;
+pub mod policy;
 mod registry;
 pub mod residency;
 mod role;

@@ -7,6 +7,7 @@ mod door;
 pub mod egress;
 pub mod exchanges;
 pub mod keys;
+pub mod reviews;
 pub mod rollouts;
 pub mod simulated;
 mod telemetry;

@@ -1,5 +1,6 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
+mod checks;
 mod control;
 mod costs;
 mod egress;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub(crate) use checks::insert_checks;
+pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
 pub use control::CommitError;
 pub(crate) use egress::insert_connections;
 pub use egress::{CallSums, ConnectionRow};

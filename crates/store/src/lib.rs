@@ -11,10 +11,10 @@ mod lease;
 mod shipper;
 
 pub use database::{
-    ArmCost, AttemptRow, AuditRow, BodyKind, BodyRow, CallSums, CommitError, ConnectionRow, CostRow, Counts, Database,
-    DatabaseError, EpochOutcome, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, KeyChangeError,
-    KeyRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SecretRow, SeenUnit, SpendRow, TargetCost,
-    TransitionRow,
+    ArmCost, AttemptRow, AuditRow, BodyKind, BodyRow, CallSums, CheckRow, CommitError, ConnectionRow, CostRow, Counts,
+    Database, DatabaseError, EpochOutcome, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow,
+    KeyChangeError, KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow,
+    SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

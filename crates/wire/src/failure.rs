@@ -140,6 +140,10 @@ kinds! {
     TooSlow = "too_slow",
     /// The request may not leave the house, and would: no call was made.
     Residency = "residency",
+    /// The policy of the route stopped it.
+    Policy = "policy",
+    /// The policy of the route refers it to a person.
+    Referred = "referred",
 }
 
 impl FailureKind {
@@ -157,7 +161,9 @@ impl FailureKind {
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit
             | FailureKind::BudgetLimit
-            | FailureKind::Residency => Origin::Caller,
+            | FailureKind::Residency
+            | FailureKind::Policy
+            | FailureKind::Referred => Origin::Caller,
             FailureKind::Capacity
             | FailureKind::RetryBudget
             | FailureKind::RecordUnavailable
@@ -183,7 +189,9 @@ impl FailureKind {
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit
             | FailureKind::BudgetLimit
-            | FailureKind::Residency => Retry::Never,
+            | FailureKind::Residency
+            | FailureKind::Policy
+            | FailureKind::Referred => Retry::Never,
             FailureKind::RecordUnavailable | FailureKind::ShuttingDown => Retry::After(Duration::from_secs(1)),
             _ => Retry::Elsewhere,
         }

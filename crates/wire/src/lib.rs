@@ -20,5 +20,6 @@ pub mod responses;
 pub mod scan;
 pub mod splice;
 pub mod sse;
+pub mod texts;
 pub mod translate;
 pub mod usage;

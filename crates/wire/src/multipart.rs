@@ -95,8 +95,11 @@ fn first_delimiter(boundary: &str, body: &[u8]) -> Option<usize> {
     memmem::find(body, format!("\r\n{delimiter}").as_bytes()).map(|at| at + 2)
 }
 
-/// Calls `visit` with the name and the place of the content of each part.
-pub(crate) fn each_part(
+/// Calls `visit` with the name and the place of the content of each part that is a text: files are stepped over.
+///
+/// # Errors
+/// When the form cannot be read, or `visit` says so.
+pub fn each_part(
     boundary: &str,
     body: &[u8],
     mut visit: impl FnMut(&str, Range<usize>) -> Result<(), ScanError>,

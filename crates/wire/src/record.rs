@@ -1,6 +1,7 @@
 //! What is remembered of an exchange. The journal keeps these types in postcard: fields and variants are in the order of
 //! the encoding, so new ones go at the end and the journal's format number says which reader to use.
 
+mod check;
 mod connection;
 mod endpoint;
 
@@ -13,6 +14,7 @@ use crate::ids::ExchangeId;
 use crate::private::{self, Body};
 use crate::usage::Usage;
 
+pub use check::{CheckRecord, ChecksRecord, Phase, Verdict};
 pub use connection::{ConnectionRecord, Lane};
 pub use endpoint::{Endpoint, Service};
 
@@ -31,6 +33,8 @@ pub enum Record {
     Gap(GapRecord),
     /// A connection to a provider was opened, or closed.
     Connection(ConnectionRecord),
+    /// The policy of a route was applied.
+    Checks(ChecksRecord),
 }
 
 impl Record {
@@ -41,6 +45,7 @@ impl Record {
             Record::Answer(record) => Some(record.id),
             Record::Shadow(record) => Some(record.id),
             Record::Outcome(record) => Some(record.id),
+            Record::Checks(record) => Some(record.id),
             Record::Gap(_) | Record::Connection(_) => None,
         }
     }

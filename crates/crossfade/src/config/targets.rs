@@ -245,6 +245,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     let own = target.as_ref().map(|target| target.value.as_str());
     let cascade = super::cascade::read(&section, (name, own), targets);
     let cache = super::cache::read(&section, targets);
+    let (policy, moderators) = super::policy::read(&section, targets);
     // Read when all routes are there.
     section.get("rules");
     let own = target.as_ref().map_or("", |target| target.value.as_str());
@@ -269,12 +270,13 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         foreign_tokens,
         workload,
         residency,
+        policy,
         limits,
         rules,
         cascade,
         cache,
     };
-    for written in target.iter().chain(&fallback) {
+    for written in target.iter().chain(&fallback).chain(&moderators) {
         if let Some((message, hint)) = super::residency::leaves(&route, &written.value, targets) {
             section.note_at(written, message, Some(hint));
         }

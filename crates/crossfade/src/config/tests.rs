@@ -3,6 +3,7 @@
 mod cache;
 mod calling;
 mod cascade;
+mod policy;
 mod prices;
 mod residency;
 mod rules;

@@ -55,7 +55,7 @@ fn facts(config: &Config) -> Value {
     let routes = config.snapshot.routes.values().map(|route| {
         let facts = json!({
             "limits": route.limits, "target": route.target, "fallback": route.fallback, "emergency_fallback": route.emergency_fallback,
-            "workload": route.workload, "residency": route.residency.as_str(), "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
+            "workload": route.workload, "residency": route.residency.as_str(), "policy": calling::policy(route), "panic": route.panic, "validation": calling::validation(route), "retries": calling::retries(&route.retries),
             "rules": choosing::rules(route), "cascade": choosing::cascade(route), "cache": choosing::cache(route),
         });
         (route.name.clone(), facts)

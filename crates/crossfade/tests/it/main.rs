@@ -20,6 +20,7 @@ mod import;
 mod keys;
 mod prices;
 mod reload;
+mod review;
 mod rollouts;
 mod secrets;
 mod serve;

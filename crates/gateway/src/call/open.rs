@@ -170,7 +170,8 @@ pub(super) async fn open_stream(
     let worker = Rc::clone(&exchange.worker);
     let limits = exchange.prepared.snapshot.limits.clone();
     let validated = asked.view.has_format() && exchange.route.validation.streams == StreamValidation::Hold;
-    let (hold, asked_at) = (validated || exchange.judging, asked.endpoint);
+    let watched = exchange.route.policy.as_ref().is_some_and(|policy| policy.holds_streams());
+    let (hold, asked_at) = (validated || watched || exchange.judging, asked.endpoint);
     let limit = if hold { MAX_HELD_STREAM } else { limits.hold_bytes };
     let mut room = Held::nothing(&worker.bodies);
     let mut open = (Vec::new(), Vec::new());

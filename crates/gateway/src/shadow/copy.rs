@@ -24,6 +24,7 @@ use crate::asked::Outbound;
 use crate::mend::{self, Expected};
 use crate::observe::{self, Form};
 use crate::parse::Parsed;
+use crate::policy;
 use crate::record::{begun, bytes_sent, micros};
 use crate::targets::{Destination, Pick, Picked};
 use crate::translate::{self, translate};
@@ -339,7 +340,24 @@ impl Copy {
         let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };
         counter.fetch_add(1, Ordering::Relaxed);
         offer.pair.shadow(self.half());
+        if failure.is_none() {
+            self.look(shadow, offer);
+        }
         record(shadow, offer, Some(self.record), (None, self.kept.bytes.into()));
+    }
+
+    /// Writes down what the route's policy would have said of the answer, before the answer itself.
+    fn look(&self, shadow: &Shadow, offer: &Offer) {
+        let Some(policy) = &offer.policy else { return };
+        let (route, kept) = (offer.live.identity.route.as_str(), self.kept.bytes.as_slice());
+        let said = (kept, self.record.answer_bytes, crate::live::now().0);
+        let Some(record) = policy::judge_copy(policy, (offer.id, route, &self.record.target), said) else { return };
+        if let Record::Checks(checks) = &record {
+            shadow.counters.verdicts.count(route, true, &checks.checks);
+        }
+        if shadow.deps.journal.submit(&record).is_err() {
+            shadow.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What the guards and gates learn. The gateway let the request through and the baseline's answer decides whether it was

@@ -42,6 +42,8 @@ mod patterns;
 #[cfg(test)]
 mod pauses;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod queues;
 #[cfg(test)]
 mod recall;

@@ -19,7 +19,7 @@ pub struct CallSums {
     pub target: String,
     /// The route of the requests.
     pub route: Option<String>,
-    /// Why: `live`, `failover`, `shadow`, `retry`, `replaced`, `caller_retry` or `repair`.
+    /// Why: `live`, `failover`, `shadow`, `retry`, `replaced`, `caller_retry`, `repair` or `moderation`.
     pub role: String,
     /// The side of a rollout the target is on: `baseline` or `candidate`.
     pub arm: Option<String>,
@@ -111,7 +111,12 @@ impl Database {
                 sum(a.answer_bytes)
             FROM attempts a LEFT JOIN exchanges e ON e.id = a.exchange_id
             WHERE a.exchange_id >= ?1 AND a.exchange_id < ?2 AND (a.request_bytes > 0 OR a.status IS NOT NULL)
-            GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6";
+            GROUP BY 1, 2, 3, 4, 5, 6
+            UNION ALL SELECT asked_provider, asked_target, route, 'moderation', NULL, 0, count(*), sum(request_bytes),
+                sum(answer_bytes)
+            FROM checks WHERE exchange_id >= ?1 AND exchange_id < ?2 AND asked_target IS NOT NULL AND request_bytes > 0
+            GROUP BY 1, 2, 3
+            ORDER BY 1, 2, 3, 4, 5, 6";
         let mut select = connection.prepare(sql).map_err(&what)?;
         let bound = |us: u64| ExchangeId::from_u128(u128::from(us / 1000) << 80).to_bytes();
         let rows =

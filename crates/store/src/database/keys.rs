@@ -280,7 +280,7 @@ fn write_secret<E>(transaction: &Transaction<'_>, key: &str, secret: &SecretRow)
     Ok(written.map(drop).map_err(&what)?)
 }
 
-fn write_audit(transaction: &Transaction<'_>, row: &AuditRow) -> Result<(), DatabaseError> {
+pub(super) fn write_audit(transaction: &Transaction<'_>, row: &AuditRow) -> Result<(), DatabaseError> {
     transaction
         .execute(
             "INSERT INTO audit (at_us, actor, action, subject, reason, detail_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

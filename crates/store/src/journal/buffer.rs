@@ -122,7 +122,7 @@ fn body(record: &Record) -> Option<&Bytes> {
         Record::Request(request) => Some(request.body.expose()),
         Record::Answer(answer) => Some(answer.body.expose()),
         Record::Shadow(shadow) => Some(shadow.body.expose()),
-        Record::Outcome(_) | Record::Gap(_) | Record::Connection(_) => None,
+        Record::Outcome(_) | Record::Gap(_) | Record::Connection(_) | Record::Checks(_) => None,
     }
 }
 

@@ -7,13 +7,13 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, Charge, ConnectionRecord, GapRecord, OutcomeRecord, Record, RequestRecord,
-    ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, Charge, ChecksRecord, ConnectionRecord, GapRecord, OutcomeRecord, Record,
+    RequestRecord, ShadowRecord,
 };
 use wire::usage::Usage;
 
 use super::sums::{BELONGING, Belonging, Sums};
-use crate::database::{BodyKind, insert_connections, signed};
+use crate::database::{BodyKind, insert_checks, insert_connections, signed};
 use crate::journal::Position;
 
 /// Level 1: level 3 stores a tenth less and costs half more.
@@ -64,6 +64,7 @@ pub(super) struct Batch {
     outcomes: Vec<OutcomeRecord>,
     gaps: Vec<GapRecord>,
     connections: Vec<ConnectionRecord>,
+    checks: Vec<ChecksRecord>,
     bodies: Vec<StoredBody>,
 }
 
@@ -91,6 +92,7 @@ impl Batch {
             outcomes: Vec::new(),
             gaps: Vec::new(),
             connections: Vec::new(),
+            checks: Vec::new(),
             bodies: Vec::new(),
         }
     }
@@ -119,6 +121,7 @@ impl Batch {
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
             Ok(Record::Gap(gap)) => self.gaps.push(gap),
             Ok(Record::Connection(connection)) => self.connections.push(connection),
+            Ok(Record::Checks(checks)) => self.checks.push(checks),
             Err(error) => {
                 self.n_undecodable += 1;
                 tracing::error!(%error, segment = self.start.seq, "journal record cannot be decoded");
@@ -184,6 +187,7 @@ impl Batch {
         for gap in &self.gaps {
             gaps.execute(params![signed(gap.from_us), signed(gap.to_us), signed(gap.n), gap.reason])?;
         }
+        insert_checks(transaction, &self.checks)?;
         insert_connections(transaction, &self.connections)
     }
 

@@ -154,6 +154,8 @@ mod tests {
             budget_limit: 402 billing_error (billing_error)
             too_slow: 504 timeout_error (api_error)
             residency: 403 permission_error (invalid_request_error)
+            policy: 400 invalid_request_error (invalid_request_error)
+            referred: 403 permission_error (invalid_request_error)
         "#]]
         .assert_eq(&table);
     }

@@ -239,6 +239,10 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         FailureKind::TokenLimit => (429, "tokens", "The limit of tokens per minute is reached."),
         FailureKind::ConcurrencyLimit => (429, "requests", "As many requests as allowed are under way."),
         FailureKind::BudgetLimit => (429, "insufficient_quota", "The budget is used up."),
+        FailureKind::Policy => (400, INVALID_REQUEST, "The policy of this route does not let this pass."),
+        FailureKind::Referred => {
+            (403, INVALID_REQUEST, "The policy of this route refers this to a person. It is not answered here.")
+        }
         FailureKind::Residency => (
             403,
             INVALID_REQUEST,
@@ -258,6 +262,7 @@ const fn code(kind: FailureKind) -> &'static str {
         FailureKind::NotFound => "model_not_found",
         FailureKind::TooLarge => "request_too_large",
         FailureKind::Unauthenticated => "invalid_api_key",
+        FailureKind::Policy => "content_filter",
         FailureKind::Authentication => "provider_authentication",
         FailureKind::Unsupported => "unsupported_parameter",
         FailureKind::Connect => "upstream_connect",
@@ -342,6 +347,8 @@ mod tests {
             budget_limit: 429 insufficient_quota insufficient_quota caller final -
             too_slow: 504 upstream_error too_slow provider retry -
             residency: 403 invalid_request_error residency caller final -
+            policy: 400 invalid_request_error content_filter caller final -
+            referred: 403 invalid_request_error referred caller final -
         "#]]
         .assert_eq(&table);
     }

@@ -34,7 +34,7 @@ fn attempt(role: AttemptRole) -> AttemptRecord {
 fn records() -> Vec<Record> {
     let id = ExchangeId::new(1_700_000_000_123, [7; 10]);
     let body = Body::from(b"{\"canary\":1}".to_vec());
-    vec![
+    let mut records = vec![
         Record::Request(RequestRecord {
             id,
             received_at_us: 1_700_000_000_123_456,
@@ -95,6 +95,14 @@ fn records() -> Vec<Record> {
             source: "gateway".to_owned(),
         }),
         Record::Gap(GapRecord { from_us: 1, to_us: 2, n: 3, reason: "disk full".to_owned() }),
+    ];
+    records.extend(beside(id));
+    records
+}
+
+/// Entries beside requests and answers.
+fn beside(id: ExchangeId) -> [Record; 2] {
+    [
         Record::Connection(ConnectionRecord {
             opened_at_us: 1,
             closed_at_us: Some(2),
@@ -109,6 +117,25 @@ fn records() -> Vec<Record> {
             bytes_out: 3,
             bytes_in: 4,
         }),
+        Record::Checks(ChecksRecord {
+            id,
+            shadow: false,
+            route: "gpt-4o".to_owned(),
+            at_us: 1,
+            checks: vec![CheckRecord {
+                name: "keys".to_owned(),
+                phase: Phase::After,
+                verdict: Verdict::Block,
+                target: Some("gpt".to_owned()),
+                arm: Some(Arm::Baseline),
+                latency_us: 2,
+                detail: Some("pattern 1".into()),
+                failed: false,
+                asked: Some(("omni".to_owned(), "openai".to_owned())),
+                request_bytes: 3,
+                answer_bytes: 4,
+            }],
+        }),
     ]
 }
 
@@ -118,7 +145,7 @@ fn every_record_reads_back_from_the_journals_encoding() {
         let bytes = postcard::to_stdvec(&record).unwrap();
         assert_eq!(postcard::from_bytes::<Record>(&bytes).unwrap(), record);
     }
-    assert!(records()[4..].iter().all(|record| record.exchange_id().is_none()));
+    assert!(records()[4..6].iter().all(|record| record.exchange_id().is_none()));
     assert!(records()[..4].iter().all(|record| record.exchange_id().is_some()));
 }
 

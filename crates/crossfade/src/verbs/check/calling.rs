@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::snapshot::{OnInvalid, Route, StreamValidation, Target};
+use govern::policy::Kind;
 use providers::RetryRules;
 use serde_json::{Value, json};
 
@@ -39,6 +40,30 @@ pub(super) fn retries(rules: &RetryRules) -> Value {
 /// What is done about invalid answers.
 pub(super) fn validation(route: &Route) -> Value {
     json!({ "on_invalid": route.validation.on_invalid.as_str(), "streams": route.validation.streams.as_str() })
+}
+
+/// What is looked for in its requests and answers; `null` where nothing is.
+pub(super) fn policy(route: &Route) -> Value {
+    let Some(policy) = &route.policy else { return Value::Null };
+    let checks = policy.checks.iter().map(|check| {
+        json!({ "name": check.name, "looks_for": looks_for(&check.kind), "when": check.when.as_str(), "then": check.then.as_str() })
+    });
+    json!({
+        "blocked": policy.blocked_as.as_str(), "streams": policy.streams.as_str(), "checks": checks.collect::<Vec<_>>(),
+    })
+}
+
+fn looks_for(kind: &Kind) -> String {
+    match kind {
+        Kind::Deny(_) => "patterns".to_owned(),
+        Kind::MaxBytes(most) => format!("more than {most} bytes"),
+        Kind::Tools(_) => "tools that are not listed".to_owned(),
+        Kind::Moderation(moderation) => {
+            let (timeout, on_error) = (show_duration(moderation.timeout), moderation.on_error.as_str());
+            format!("what {} flags within {timeout}, else {on_error}", moderation.target)
+        }
+        Kind::Always => "everything".to_owned(),
+    }
 }
 
 /// A table of how each target is called.
@@ -80,6 +105,10 @@ pub(super) fn route(route: &Route) -> String {
         (OnInvalid::Count, _) => {}
         (policy, StreamValidation::Count) => changes.push(format!("invalid answers: {}", policy.as_str())),
         (policy, StreamValidation::Hold) => changes.push(format!("invalid answers: {}, streams held", policy.as_str())),
+    }
+    if let Some(policy) = &route.policy {
+        let names: Vec<&str> = policy.checks.iter().map(|check| check.name.as_str()).collect();
+        changes.push(format!("policy: {}", names.join(", ")));
     }
     if changes.is_empty() { "as its targets say".to_owned() } else { changes.join(", ") }
 }
