@@ -271,7 +271,7 @@ pub const ROWS: &[Row] = &[
     Row {
         n: 24,
         fault: "a primary dies under load and its fallback takes few at once",
-        sees: "as many answers as the fallback takes, 503 for the rest; one probe at a time goes to the primary",
+        sees: "as many answers as the fallback takes, an error for the rest; one probe at a time goes to the primary",
         answers: &["200", "502 upstream_error", "503 breaker_open", "503 capacity", "504 timeout_total"],
         records: &[
             "complete",

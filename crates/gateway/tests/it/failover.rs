@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use scripted::{Cut, Script, Upstream, chat_completion, chat_stream};
 
-use crate::client::{Connection, PATIENCE, post};
-use crate::harness::{PLAIN, STREAMED, Setup, until};
+use crate::client::post;
+use crate::harness::{PLAIN, STREAMED, Setup};
 
 fn healthy() -> Upstream {
     Upstream::with(|request| {
@@ -127,34 +127,4 @@ fn a_stale_connection_is_no_failure() {
         assert_eq!(post(gateway.addr, PLAIN).status, 200);
     }
     assert!(gateway.exchanges(10).iter().all(|one| one.attempts.len() == 1 && one.exchange.outcome == "complete"));
-}
-
-#[test]
-fn a_caller_that_leaves_stops_the_upstream_in_all_three_modes() {
-    let events = chat_stream(&["one", "two"], false);
-    let modes = [
-        (STREAMED, Script::silent(), 0),
-        (STREAMED, Script::stream(events[..2].to_vec()).hang(scripted::Hang::AfterPieces), 1),
-        (PLAIN, Script::silent(), 0),
-    ];
-    for (request, script, n_chunks) in modes {
-        let upstream = Upstream::start(vec![script]);
-        let gateway = Setup::to(&[&upstream]).start();
-        let mut connection = Connection::open(gateway.addr);
-        connection.post(request);
-        assert_eq!(upstream.wait_for(1, PATIENCE).len(), 1);
-        if n_chunks > 0 {
-            connection.head().unwrap();
-            connection.chunk().unwrap();
-        }
-        let left = std::time::Instant::now();
-        drop(connection);
-        let received = upstream.wait_until(PATIENCE, |all| all[0].disconnected.is_some());
-        let (seen, _) = received[0].disconnected.expect("the upstream was left running");
-        assert!(seen - left < Duration::from_secs(1));
-        let exchange = gateway.exchange();
-        assert_eq!(exchange.exchange.outcome, "client_gone");
-        assert_eq!(exchange.attempts[0].measured.failure.as_deref(), Some("client_gone"));
-        until("nothing in flight", || gateway.serving.totals().in_flight == 0);
-    }
 }

@@ -91,17 +91,6 @@ fn whoever_else_can_answers_during_a_pause() {
 }
 
 #[test]
-fn a_storm_of_429s_breaks_nothing() {
-    let upstream = Upstream::start((0..30).map(|_| busy()).chain([ok()]).collect());
-    let gateway = Setup::to(&[&upstream]).start();
-    for _ in 0..30 {
-        assert_eq!(post(gateway.addr, PLAIN).status, 429);
-    }
-    assert_eq!(post(gateway.addr, PLAIN).status, 200);
-    assert_eq!(gateway.serving.target_statuses()[0].replicas[0].opened, 0);
-}
-
-#[test]
 fn a_used_up_account_keeps_the_providers_words_and_is_left_alone() {
     let a = Upstream::start(vec![used_up()]);
     let gateway = Setup::to(&[&a]).start();
