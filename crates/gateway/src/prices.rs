@@ -68,10 +68,14 @@ impl TargetPrices {
         let when = When::from_us(at_us);
         let tokens = cost::Usage::new().with(Meter::Input, most.prompt).with(Meter::Output, most.answer);
         let tokens = tokens.with(Meter::BusyUs, most.busy_us);
-        let usages =
-            [tokens.with(Meter::CacheWrite1h, most.prompt), tokens.with(Meter::CacheWrite, most.prompt), tokens];
         let rows = self.tariff(target, model)?.rows().iter().filter(|row| row.holds(when, &row.service));
-        rows.flat_map(|row| usages.iter().filter_map(|usage| row.charge(usage).ok())).map(|cost| cost.nanos).max()
+        let costs = rows.flat_map(|row| {
+            let written = [Meter::CacheWrite1h, Meter::CacheWrite];
+            let written = written.into_iter().filter(|meter| row.meters().any(|priced| priced == *meter));
+            let usages = written.map(|meter| tokens.with(meter, most.prompt)).chain([tokens]);
+            usages.filter_map(|usage| row.charge(&usage).ok())
+        });
+        costs.map(|cost| cost.nanos).max()
     }
 
     fn price(&self, attempt: &AttemptRecord) -> Result<Charge, Unknown> {
