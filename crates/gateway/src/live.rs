@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
-use rollout::{Breach, Evidence, Outcome, PairOutcome, Timestamp, Unit};
+use rollout::{Breach, Evidence, MetricSet, Outcome, PairOutcome, Timestamp, Unit};
+use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
 use crate::snapshot::Snapshot;
@@ -176,6 +177,19 @@ impl LiveRollout {
         self.count(epoch, outcome.at, |evidence| evidence.observe(outcome));
     }
 
+    /// Counts one live outcome of `epoch`, and remembers the exchange if it is a bad one.
+    pub(crate) fn observe_exchange(&self, epoch: u32, outcome: &Outcome, exchange: ExchangeId) {
+        self.note_example(epoch, (outcome.arm, outcome.bad, outcome.admitted_at), exchange);
+        self.observe(epoch, outcome);
+    }
+
+    /// Counts one complete pair of `epoch`, and remembers the exchange if either side of it is bad.
+    pub(crate) fn observe_paired_exchange(&self, epoch: u32, pair: &PairOutcome, exchange: ExchangeId) {
+        self.note_example(epoch, (rollout::Arm::Candidate, pair.candidate_bad, pair.admitted_at), exchange);
+        // In shadow the baseline's half is counted with its request; what only the pair shows of it is the same request's.
+        self.observe_pair(epoch, pair);
+    }
+
     /// Counts one complete pair of `epoch`.
     pub fn observe_pair(&self, epoch: u32, pair: &PairOutcome) {
         if !pair.candidate_bad.is_empty() {
@@ -281,6 +295,18 @@ impl LiveRollout {
         };
         if let Some(breach) = breach {
             self.switch_off(breach, epoch, at, Instant::now());
+        }
+    }
+
+    /// Before the outcome is counted: a breach that it completes is to show it.
+    fn note_example(&self, epoch: u32, (arm, bad, admitted_at): (rollout::Arm, MetricSet, Timestamp), id: ExchangeId) {
+        if bad.is_empty() {
+            return;
+        }
+        let name = id.to_string();
+        let mut evidence = self.lock_evidence();
+        if evidence.epoch() == epoch {
+            evidence.note_example(arm, bad, admitted_at, &name);
         }
     }
 

@@ -161,7 +161,7 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
         time_to_first_token_us: record.time_to_first_token_us,
         duration_us: complete.then_some(record.duration_us),
     };
-    assignment.live.observe(assignment.epoch, &outcome);
+    assignment.live.observe_exchange(assignment.epoch, &outcome, exchange.id);
 }
 
 /// Hands the live side of a pair to the comparison.

@@ -141,7 +141,7 @@ pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent>
         return None;
     }
     let live = Arc::clone(&assignment.live);
-    let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, exchange.arrival.unix_us));
+    let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, (exchange.arrival.unix_us, exchange.id)));
     exchange.pair = Some(Arc::clone(&pair));
     let (id, epoch, arrival, affinity) = (exchange.id, assignment.epoch, exchange.arrival, exchange.affinity);
     let (residency, policy) = (exchange.residency, exchange.route.policy.clone());

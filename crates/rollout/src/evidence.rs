@@ -9,6 +9,7 @@ use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::Breach;
 use crate::coverage::Coverage;
+use crate::examples::Examples;
 use crate::guards::Guards;
 use crate::metric::{Metric, MetricSet};
 use crate::policy::{Policy, Stage, Unit};
@@ -111,6 +112,9 @@ pub struct Evidence {
     breach: Option<Breach>,
     #[serde(skip)]
     seen: SeenUnits,
+    /// Bad exchanges, by name.
+    #[serde(default)]
+    examples: Examples,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +152,7 @@ impl Evidence {
             key_sources: BTreeMap::new(),
             breach: None,
             seen: SeenUnits::default(),
+            examples: Examples::default(),
         }
     }
 
@@ -237,6 +242,20 @@ impl Evidence {
         }
     }
 
+    /// Notes that `exchange` is among the bad ones, so that it can be looked at; it counts for nothing. One admitted before the
+    /// epoch began is not noted.
+    pub fn note_example(&mut self, arm: Arm, bad: MetricSet, admitted_at: Timestamp, exchange: &str) {
+        if admitted_at >= self.started {
+            self.examples.note(arm, bad, exchange);
+        }
+    }
+
+    /// Some of the bad exchanges.
+    #[must_use]
+    pub fn examples(&self) -> &Examples {
+        &self.examples
+    }
+
     /// Notes a breach found outside the statistics (an open circuit breaker). The first one stays.
     pub fn note_breach(&mut self, breach: Breach) {
         self.breach.get_or_insert(breach);
@@ -280,6 +299,7 @@ impl Evidence {
             key_sources: self.key_sources.clone(),
             breach: self.breach.clone(),
             seen: SeenUnits::default(),
+            examples: self.examples.clone(),
         }
     }
 

@@ -123,11 +123,13 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Ev
     for outcome in saved.outcomes {
         let Some((observed, bad)) = verdict(&outcome) else { continue };
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
+        let (admitted_at, exchange) = (Timestamp(outcome.received_at_us), outcome.exchange.to_string());
+        evidence.note_example(arm, bad, admitted_at, &exchange);
         // A breach is kept in the evidence: the controller looks for it before anything is published.
         evidence.observe(&Outcome {
             unit: outcome.unit,
             arm,
-            admitted_at: Timestamp(outcome.received_at_us),
+            admitted_at,
             at: Timestamp(outcome.ended_at_us),
             observed,
             bad,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rollout::{MetricSet, PairOutcome, Timestamp};
+use wire::ids::ExchangeId;
 
 use crate::live::LiveRollout;
 
@@ -27,6 +28,7 @@ pub(crate) struct Pair {
     epoch: u32,
     unit: u64,
     admitted_us: u64,
+    exchange: ExchangeId,
     sides: Mutex<Sides>,
 }
 
@@ -37,8 +39,13 @@ struct Sides {
 }
 
 impl Pair {
-    pub(crate) fn new(rollout: &Arc<LiveRollout>, epoch: u32, unit: u64, admitted_us: u64) -> Self {
-        Self { rollout: Arc::clone(rollout), epoch, unit, admitted_us, sides: Mutex::default() }
+    pub(crate) fn new(
+        rollout: &Arc<LiveRollout>,
+        epoch: u32,
+        unit: u64,
+        (admitted_us, exchange): (u64, ExchangeId),
+    ) -> Self {
+        Self { rollout: Arc::clone(rollout), epoch, unit, admitted_us, exchange, sides: Mutex::default() }
     }
 
     /// The live side ended.
@@ -65,7 +72,7 @@ impl Pair {
             // A baseline that failed says nothing about the quality of a pair: what only whole answers are judged on is then
             // not observed, and neither side can be bad on it.
             let observed = observed.and(candidate_observed);
-            self.rollout.observe_pair(
+            self.rollout.observe_paired_exchange(
                 self.epoch,
                 &PairOutcome {
                     unit: self.unit,
@@ -77,6 +84,7 @@ impl Pair {
                     time_to_first_token_us: times.0,
                     duration_us: times.1,
                 },
+                self.exchange,
             );
         }
     }

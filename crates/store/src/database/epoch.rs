@@ -1,6 +1,7 @@
 //! The record read back as evidence: what the assigned arm's own attempt made of each request of one epoch.
 
 use rusqlite::params;
+use wire::ids::ExchangeId;
 
 use super::exchanges::whole;
 use super::{Database, DatabaseError, during, signed, unsigned};
@@ -32,6 +33,8 @@ pub struct EpochOutcome {
     pub time_to_first_token_us: Option<u64>,
     /// To the end.
     pub duration_us: Option<u64>,
+    /// The exchange.
+    pub exchange: ExchangeId,
 }
 
 impl Database {
@@ -44,7 +47,7 @@ impl Database {
                 "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
                         a.format_valid, a.time_to_first_token_us, a.duration_us,
                         coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), a.schema_valid,
-                        a.tool_calls_valid, a.not_validated IS NOT NULL
+                        a.tool_calls_valid, a.not_validated IS NOT NULL, e.id
                  FROM exchanges e JOIN attempts a
                    ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
                  WHERE e.rollout = ?1 AND e.epoch = ?2 AND ended > ?3 AND e.unit IS NOT NULL
@@ -67,6 +70,7 @@ impl Database {
                     schema_valid: row.get(9)?,
                     tool_calls_valid: row.get(10)?,
                     not_validated: row.get(11)?,
+                    exchange: row.get(12).map(ExchangeId::from_bytes)?,
                 })
             })
             .map_err(&what)?;
