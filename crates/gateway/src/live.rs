@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
-use rollout::{Breach, Evidence, MetricSet, Outcome, PairOutcome, Timestamp, Unit};
+use rollout::{Breach, Evidence, MetricSet, Outcome, PairOutcome, Signal, Timestamp, Unit};
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
@@ -188,6 +188,12 @@ impl LiveRollout {
         self.note_example(epoch, (rollout::Arm::Candidate, pair.candidate_bad, pair.admitted_at), exchange);
         // In shadow the baseline's half is counted with its request; what only the pair shows of it is the same request's.
         self.observe_pair(epoch, pair);
+    }
+
+    /// Counts what somebody says of an answer that was admitted in `epoch`: feedback, a verdict, something outside. One of an epoch that
+    /// is over counts among the stale outcomes. A bad one may complete a breach like any outcome.
+    pub fn signal(&self, epoch: u32, signal: Signal) {
+        self.observe(epoch, &signal.into());
     }
 
     /// Counts one complete pair of `epoch`.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use stats::{LatencySketch, PairedDifference, UnpairedDifference};
 
 use crate::Timestamp;
@@ -62,6 +63,35 @@ pub struct PairOutcome {
     pub duration_us: Option<u64>,
 }
 
+/// What somebody says of an answer after it was given: feedback, a judge's verdict, something that happened outside.
+///
+/// It counts when it arrives, for the epoch in which the exchange was admitted: one that comes when that epoch is over says nothing of
+/// the next one. Report each exchange's signal of a metric once.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    /// The exchange's unit.
+    pub unit: u64,
+    /// The arm the unit was assigned to.
+    pub arm: Arm,
+    /// What it is about; see [`Metric::is_signal`].
+    pub metric: Metric,
+    /// Whether it is bad; a good one counts as well.
+    pub bad: bool,
+    /// When the exchange was admitted.
+    pub admitted_at: Timestamp,
+    /// When the signal arrived.
+    pub at: Timestamp,
+}
+
+impl From<Signal> for Outcome {
+    fn from(signal: Signal) -> Self {
+        let Signal { unit, arm, metric, bad, admitted_at, at } = signal;
+        let observed = MetricSet::of(&[metric]);
+        let bad = if bad { observed } else { MetricSet::EMPTY };
+        Self { unit, arm, admitted_at, at, observed, bad, time_to_first_token_us: None, duration_us: None }
+    }
+}
+
 /// Requests judged on one metric, and those that were bad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -76,6 +106,7 @@ pub struct Tally {
 pub struct ArmEvidence {
     /// Distinct units counted.
     pub units: u64,
+    #[serde(deserialize_with = "tallies")]
     tallies: [Tally; Metric::COUNT],
     /// Times to the first token.
     pub time_to_first_token: LatencySketch,
@@ -427,6 +458,17 @@ impl Evidence {
     pub fn n_seen(&self) -> usize {
         self.seen.len()
     }
+}
+
+/// Fewer counters than there are metrics are those of an older store, which did not know the last ones.
+fn tallies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[Tally; Metric::COUNT], D::Error> {
+    let kept = Vec::<Tally>::deserialize(deserializer)?;
+    let mut tallies = [Tally::default(); Metric::COUNT];
+    if kept.len() > tallies.len() {
+        return Err(D::Error::invalid_length(kept.len(), &"one counter for each metric"));
+    }
+    tallies.iter_mut().zip(kept).for_each(|(tally, kept)| *tally = kept);
+    Ok(tallies)
 }
 
 impl ArmEvidence {

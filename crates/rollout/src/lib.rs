@@ -26,7 +26,7 @@ pub use assign::Arm;
 pub use breach::{Breach, BreachCause};
 pub use coverage::Coverage;
 pub use decide::{Decision, Health, Reason, decide};
-pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Tally};
+pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Signal, Tally};
 pub use examples::Examples;
 pub use explain::{Explanation, explain};
 pub use metric::{Metric, MetricSet};

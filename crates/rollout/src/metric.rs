@@ -16,18 +16,40 @@ pub enum Metric {
     /// The answer is not in the format the request asked for: no JSON, or not as its schema says. Observed for every complete answer; a request that asked for no
     /// format is answered in the right one.
     Format,
-    /// Slower than the latency objective. Observed where one is set.
+    /// Not at its end when the objective for the whole answer passed. Observed where one is set; bad as soon as the objective passes, so
+    /// that an answer which never ends is seen.
     Slow,
-    /// Refused by the model, or empty.
+    /// Refused by the model, or empty. Observed for every complete answer.
     Refusal,
     /// A tool call that names no offered tool or has arguments that its parameters do not allow. Observed for every complete
     /// answer whose calls could be checked; an answer that calls nothing calls nothing wrong.
     ToolCall,
+    /// Without any content when the objective for the first token passed. Observed where one is set, for answers that are streamed.
+    SlowFirstToken,
+    /// Somebody who got the answer says that it was bad. Observed for every answer that somebody says anything of.
+    Feedback,
+    /// A judge, a check or a reviewer prefers the other answer or finds this one wanting. Observed for every answer that was judged.
+    Judged,
+    /// Something outside happened to the unit that should not: a ticket, a failed search, an escalation. Observed for every unit that is
+    /// counted outside.
+    External,
 }
 
 impl Metric {
-    /// Every metric, in the order of [`MetricSet`]'s bits.
-    pub const ALL: [Self; 6] = [Self::Error, Self::Timeout, Self::Format, Self::Slow, Self::Refusal, Self::ToolCall];
+    /// Every metric, in the order of [`MetricSet`]'s bits. A new one goes to the end: the bits and the counters of a store that is there
+    /// already keep their places.
+    pub const ALL: [Self; 10] = [
+        Self::Error,
+        Self::Timeout,
+        Self::Format,
+        Self::Slow,
+        Self::Refusal,
+        Self::ToolCall,
+        Self::SlowFirstToken,
+        Self::Feedback,
+        Self::Judged,
+        Self::External,
+    ];
     pub(crate) const COUNT: usize = Self::ALL.len();
 
     /// The word used in config, metrics and pages.
@@ -40,6 +62,10 @@ impl Metric {
             Self::Slow => "slow",
             Self::Refusal => "refusal",
             Self::ToolCall => "tool_call",
+            Self::SlowFirstToken => "slow_first_token",
+            Self::Feedback => "feedback",
+            Self::Judged => "judged",
+            Self::External => "external",
         }
     }
 
@@ -53,7 +79,23 @@ impl Metric {
             Self::Slow => "slow answer rate",
             Self::Refusal => "refusal rate",
             Self::ToolCall => "invalid tool call rate",
+            Self::SlowFirstToken => "slow first token rate",
+            Self::Feedback => "negative feedback rate",
+            Self::Judged => "rate of judged losses",
+            Self::External => "rate of bad outcomes outside",
         }
+    }
+
+    /// The metric of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == word)
+    }
+
+    /// Whether it becomes known after the answer, from somebody who saw it. Only such metrics may be reported as signals.
+    #[must_use]
+    pub fn is_signal(self) -> bool {
+        matches!(self, Self::Feedback | Self::Judged | Self::External)
     }
 
     pub(crate) fn idx(self) -> usize {
@@ -67,10 +109,10 @@ impl std::fmt::Display for Metric {
     }
 }
 
-/// A set of metrics in one byte.
+/// A set of metrics in two bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct MetricSet(u8);
+pub struct MetricSet(u16);
 
 impl MetricSet {
     /// No metric.
@@ -84,7 +126,7 @@ impl MetricSet {
         let mut bits = 0;
         let mut idx = 0;
         while idx < metrics.len() {
-            bits |= 1 << metrics[idx] as u8;
+            bits |= 1 << metrics[idx] as u16;
             idx += 1;
         }
         Self(bits)
@@ -93,7 +135,7 @@ impl MetricSet {
     /// This set and `metric`.
     #[must_use]
     pub const fn with(self, metric: Metric) -> Self {
-        Self(self.0 | 1 << metric as u8)
+        Self(self.0 | 1 << metric as u16)
     }
 
     /// Adds `metric`.
@@ -104,7 +146,7 @@ impl MetricSet {
     /// Whether `metric` is in the set.
     #[must_use]
     pub const fn contains(self, metric: Metric) -> bool {
-        self.0 & (1 << metric as u8) != 0
+        self.0 & (1 << metric as u16) != 0
     }
 
     /// Whether nothing is in the set.
@@ -136,11 +178,11 @@ impl MetricSet {
         Metric::ALL.into_iter().filter(move |metric| self.contains(*metric))
     }
 
-    pub(crate) const fn bits(self) -> u8 {
+    pub(crate) const fn bits(self) -> u16 {
         self.0
     }
 
-    pub(crate) const fn from_bits(bits: u8) -> Self {
+    pub(crate) const fn from_bits(bits: u16) -> Self {
         Self(bits & Self::ALL.0)
     }
 }

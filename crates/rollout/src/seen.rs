@@ -15,27 +15,31 @@ pub struct SeenUnit {
     /// The unit's hash.
     pub unit: u64,
     /// What it was counted for.
-    pub marks: u32,
+    pub marks: u64,
 }
 
-/// What a unit can be counted for, one bit each.
+/// What a unit can be counted for, one bit each: the first eight metrics' bad events and gates in the first two bytes, the breaker and the
+/// unit in the third, and the further metrics' from bit 32 on, so that what an older store holds means the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks(u32);
+pub(crate) struct Marks(u64);
 
 impl Marks {
     const GATES: u32 = 8;
-    const BREAKER: u32 = 1 << 16;
-    const UNIT: u32 = 1 << 17;
+    const BREAKER: u64 = 1 << 16;
+    const UNIT: u64 = 1 << 17;
     /// Set while the unit is in the list of changed ones.
-    const CHANGED: u32 = 1 << 31;
+    const CHANGED: u64 = 1 << 31;
+    /// Where the metrics after the eighth go on.
+    const FURTHER: u32 = 32;
+    const BAD: u64 = 0xff | 0xff << Self::FURTHER;
 
     /// Marks for these first bad events.
     pub(crate) fn bad(metrics: MetricSet) -> Self {
-        Self(u32::from(metrics.bits()))
+        Self(Self::spread(metrics))
     }
 
     pub(crate) fn and_gates(self, metrics: MetricSet) -> Self {
-        Self(self.0 | u32::from(metrics.bits()) << Self::GATES)
+        Self(self.0 | Self::spread(metrics) << Self::GATES)
     }
 
     pub(crate) fn and_breaker(self, wanted: bool) -> Self {
@@ -47,11 +51,21 @@ impl Marks {
     }
 
     pub(crate) fn bad_metrics(self) -> MetricSet {
-        MetricSet::from_bits((self.0 & 0xff) as u8)
+        Self::gather(self.0)
     }
 
     pub(crate) fn gate_metrics(self) -> MetricSet {
-        MetricSet::from_bits((self.0 >> Self::GATES & 0xff) as u8)
+        Self::gather(self.0 >> Self::GATES)
+    }
+
+    fn spread(metrics: MetricSet) -> u64 {
+        let bits = u64::from(metrics.bits());
+        bits & 0xff | bits >> 8 << Self::FURTHER
+    }
+
+    fn gather(bits: u64) -> MetricSet {
+        let [first, _, _, _, further, ..] = bits.to_le_bytes();
+        MetricSet::from_bits(u16::from_le_bytes([first, further]))
     }
 
     pub(crate) fn breaker(self) -> bool {
@@ -66,7 +80,7 @@ impl Marks {
 /// The units of one epoch.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeenUnits {
-    marks: HashMap<u64, u32, BuildHasherDefault<UnitHasher>>,
+    marks: HashMap<u64, u64, BuildHasherDefault<UnitHasher>>,
     changed: Vec<u64>,
 }
 
@@ -90,7 +104,7 @@ impl SeenUnits {
                 new
             }
             Entry::Vacant(place) => {
-                let new = if is_full { wanted.0 & (0xff | Marks::BREAKER) } else { wanted.0 };
+                let new = if is_full { wanted.0 & (Marks::BAD | Marks::BREAKER) } else { wanted.0 };
                 if new == 0 {
                     return Marks::default();
                 }
@@ -168,6 +182,20 @@ mod tests {
         let timeouts = MetricSet::of(&[Metric::Timeout]);
         assert_eq!(seen.mark(7, Marks::bad(errors.or(timeouts))).bad_metrics(), timeouts);
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn every_metric_has_marks_of_its_own_and_the_first_eight_those_of_older_stores() {
+        for metric in Metric::ALL {
+            let set = MetricSet::of(&[metric]);
+            let marks = Marks::bad(set);
+            assert_eq!((marks.bad_metrics(), marks.gate_metrics()), (set, MetricSet::EMPTY));
+            assert!(!marks.breaker() && !marks.unit());
+            let marks = Marks::default().and_gates(set);
+            assert_eq!((marks.bad_metrics(), marks.gate_metrics()), (MetricSet::EMPTY, set));
+            assert!(!marks.breaker() && !marks.unit());
+        }
+        assert_eq!(Marks::bad(MetricSet::of(&[Metric::ToolCall])).and_gates(MetricSet::of(&[Metric::Error])).0, 0x120);
     }
 
     #[test]

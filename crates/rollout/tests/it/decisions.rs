@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use rollout::{
-    Arm, Breach, BreachCause, Decision, Evidence, Health, Metric, MetricSet, Outcome, Policy, Reason, Risk, State,
-    Status, Timestamp, Unit, decide, explain,
+    Arm, Breach, BreachCause, Decision, Evidence, Health, Metric, MetricSet, Outcome, Policy, Reason, Risk, Signal,
+    State, Status, Timestamp, Unit, decide, explain,
 };
 
 use crate::support::{ERROR, Random, at_share, medium, outcome, pair, set_if, started};
@@ -271,6 +271,41 @@ fn evidence_state_and_policy_come_back_bit_for_bit() {
 }
 
 #[test]
+fn evidence_of_a_store_that_knew_fewer_metrics_opens() {
+    let policy = medium();
+    let mut evidence = at_share(&policy, 0.5);
+    evidence.observe(&outcome(1, Arm::Candidate, BOTH, ERROR));
+    let mut json: serde_json::Value = serde_json::to_value(&evidence).unwrap();
+    for arm in json["arms"].as_array_mut().unwrap() {
+        arm["tallies"].as_array_mut().unwrap().truncate(6);
+    }
+    let again: Evidence = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&evidence).unwrap());
+    let tallies = json["arms"][0]["tallies"].as_array_mut().unwrap();
+    (0..20).for_each(|_| tallies.push(serde_json::json!({"n": 0, "bad": 0})));
+    assert!(serde_json::from_value::<Evidence>(json).is_err(), "a store of a later version does not");
+}
+
+#[test]
+fn signals_count_for_the_epoch_their_exchange_was_admitted_in() {
+    let policy = medium();
+    let mut evidence = Evidence::new(&policy, 2, 3, &rollout::Carry::none(), Timestamp(100));
+    let signal = |unit, admitted_at| Signal {
+        unit,
+        arm: Arm::Candidate,
+        metric: Metric::Feedback,
+        bad: true,
+        admitted_at: Timestamp(admitted_at),
+        at: Timestamp(500),
+    };
+    assert_eq!(evidence.observe(&signal(1, 99).into()), None);
+    assert_eq!(evidence.arm(Arm::Candidate).tally(Metric::Feedback).n, 0);
+    let breach = (1..100).find_map(|unit| evidence.observe(&signal(unit, 100).into())).unwrap();
+    assert_eq!((breach.metric, breach.bad_candidate), (Some(Metric::Feedback), 19));
+    assert_eq!(evidence.arm(Arm::Candidate).tally(Metric::Error).n, 0, "a signal is no request");
+}
+
+#[test]
 fn the_page_of_facts_says_what_is_missing() {
     let policy = medium();
     let (state, mut evidence) = serving(&policy, 0.1, Status::Active);
@@ -289,7 +324,7 @@ fn the_page_of_facts_says_what_is_missing() {
         "{}",
         gate.missing
     );
-    assert_eq!(page.guards.len(), 6);
+    assert_eq!(page.guards.len(), policy.guards.len() + 1);
     assert!(page.harm.e_value < page.harm.threshold);
     assert_eq!(page.arms[1].rates[0].n + page.arms[0].rates[0].n, 3000);
     let json = serde_json::to_string(&page).unwrap();

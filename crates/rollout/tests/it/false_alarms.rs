@@ -7,7 +7,7 @@ use crate::support::{Random, medium, outcome, pair, size, started, whole};
 /// Six guards of equal weight, each seeing bad events at 1 %.
 fn six_metrics() -> Policy {
     let mut policy = medium();
-    policy.guards = Metric::ALL.map(|metric| GuardPolicy { metric, ratio: 1.0, weight: 1.0 / 6.0 }).to_vec();
+    policy.guards = Metric::ALL.map(|metric| GuardPolicy { metric, ratio: 1.0, weight: 0.1 }).to_vec();
     policy
 }
 

@@ -66,7 +66,7 @@ impl Database {
                 .map_err(&what)?;
             for unit in new_units {
                 insert
-                    .execute(params![evidence.rollout, evidence.epoch, signed(unit.unit), unit.flags])
+                    .execute(params![evidence.rollout, evidence.epoch, signed(unit.unit), signed(unit.flags)])
                     .map_err(&what)?;
             }
         }
@@ -127,7 +127,9 @@ impl Database {
         let mut select = connection
             .prepare("SELECT unit, flags FROM seen_units WHERE rollout = ?1 AND epoch = ?2")
             .map_err(&what)?;
-        let unit = |row: &rusqlite::Row<'_>| Ok(SeenUnit { unit: row.get(0).map(unsigned)?, flags: row.get(1)? });
+        let unit = |row: &rusqlite::Row<'_>| {
+            Ok(SeenUnit { unit: row.get(0).map(unsigned)?, flags: row.get(1).map(unsigned)? })
+        };
         let rows = select.query_map(params![rollout, epoch], unit).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }

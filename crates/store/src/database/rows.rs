@@ -401,5 +401,5 @@ pub struct SeenUnit {
     /// The unit.
     pub unit: u64,
     /// What it was counted for; bits only ever get added.
-    pub flags: u32,
+    pub flags: u64,
 }
