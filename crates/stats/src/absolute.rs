@@ -63,6 +63,20 @@ impl AbsoluteGuard {
         kept.process.restart();
     }
 
+    /// Counts events of many replicas at once, as the sums of their counters since the last call; restarts once if any was bad.
+    pub fn add(&mut self, n_good: u64, n_bad: u64) {
+        let kept = &mut self.kept;
+        kept.n_good += n_good;
+        kept.n_good_pending += n_good;
+        if n_bad > 0 {
+            kept.process.update_repeated(&self.if_good, kept.n_good_pending);
+            kept.n_good_pending = 0;
+            kept.n_bad += n_bad;
+            kept.process.update_repeated(&self.if_bad, n_bad);
+            kept.process.restart();
+        }
+    }
+
     /// The natural logarithm of the e-value.
     #[must_use]
     pub fn log_e(&self) -> f64 {
@@ -100,7 +114,9 @@ impl From<AbsoluteGuard> for Kept {
 
 /// `ln E` against "the rate is at least `limit`", from two counters: a certificate that bad events are rare.
 ///
-/// A p95 below T is certified by calling an answer slower than T a bad event and taking a limit of 0.05.
+/// A p95 below T is certified by calling an answer slower than T a bad event and taking a limit of 0.05. The bets are fixed, so what is
+/// rejected is that the running average is at or above the limit ([`running_mean`](crate::running_mean)): a rate that drifts is no excuse. The
+/// counters of replicas add.
 #[must_use]
 pub fn certificate_log_e(limit: f64, n_good: u64, n_bad: u64) -> f64 {
     let (good, bad) = (n_good as f64, n_bad as f64);

@@ -6,13 +6,19 @@
 //! at most alpha (Ville's inequality), however often one looks.
 
 pub mod absolute;
+pub mod beta_mixture;
 pub mod betting;
 pub mod bounded;
 pub mod difference;
 pub mod eprocess;
 pub mod interval;
+pub mod multiplicity;
+pub mod quantile;
+pub mod ranking;
 pub mod relative;
+pub mod running_mean;
 pub mod sample_ratio;
+pub mod scores;
 pub mod sketch;
 pub mod special;
 
@@ -21,4 +27,5 @@ pub use bounded::EmpiricalBernstein;
 pub use difference::{PairedDifference, UnpairedDifference};
 pub use eprocess::EProcess;
 pub use relative::RelativeGuard;
+pub use scores::{PairedScores, UnpairedScores};
 pub use sketch::LatencySketch;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::beta_mixture;
 use crate::eprocess::{EProcess, log_spaced, log_sum_exp};
-use crate::special::{ln_beta, ln_beta_upper};
 
 /// Alternatives: the candidate's risk is this many times what the null allows.
 const N_ALTERNATIVES: usize = 24;
@@ -55,6 +55,22 @@ impl RelativeGuard {
             kept.process.update(&self.if_baseline);
         }
         if (kept.n_candidate + kept.n_baseline).is_multiple_of(RESTART_EVERY) {
+            kept.process.restart();
+        }
+    }
+
+    /// Counts bad events of many replicas at once, as the sums of their counters since the last call.
+    ///
+    /// The same as one by one while no restart falls between; one that does is made after the sum. The past still decides it.
+    pub fn add(&mut self, n_candidate: u64, n_baseline: u64) {
+        let kept = &mut self.kept;
+        let restarts = |kept: &Kept| (kept.n_candidate + kept.n_baseline) / RESTART_EVERY;
+        let before = restarts(kept);
+        kept.n_candidate += n_candidate;
+        kept.n_baseline += n_baseline;
+        kept.process.update_repeated(&self.if_candidate, n_candidate);
+        kept.process.update_repeated(&self.if_baseline, n_baseline);
+        for _ in before..restarts(kept) {
             kept.process.restart();
         }
     }
@@ -129,11 +145,13 @@ pub fn grid_log_e(share: f64, ratio: f64, n_candidate: u64, n_baseline: u64) -> 
 /// Checked by hand: share 0.5, ten candidate events, no baseline event: 5.226235.
 #[must_use]
 pub fn truncated_beta_log_e(share: f64, n_candidate: u64, n_baseline: u64) -> f64 {
-    let (k1, k0) = (n_candidate as f64, n_baseline as f64);
-    ln_beta(1.0 + k1, 1.0 + k0) + ln_beta_upper(share, 1.0 + k1, 1.0 + k0)
-        - (1.0 - share).ln()
-        - k1 * share.ln()
-        - k0 * (1.0 - share).ln()
+    beta_mixture::log_e(
+        beta_mixture::UNIFORM,
+        share,
+        n_candidate as f64,
+        n_baseline as f64,
+        beta_mixture::Alternative::Higher,
+    )
 }
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ impl LatencySketch {
         self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
+    /// The occupied buckets in ascending order: lowest and highest duration in microseconds, and how many were counted.
+    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        self.histogram.iter().flat_map(|histogram| {
+            histogram.iter_recorded().map(|bucket| {
+                let value = bucket.value_iterated_to();
+                (histogram.lowest_equivalent(value), histogram.highest_equivalent(value), bucket.count_at_value())
+            })
+        })
+    }
+
     fn record_n(&mut self, duration_us: u64, n: u64) {
         if self.histogram.is_none() {
             self.histogram = Histogram::new_with_bounds(1, LONGEST_US, SIGNIFICANT_DIGITS).ok();

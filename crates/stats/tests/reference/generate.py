@@ -73,6 +73,13 @@ def empirical_bernstein(values, centres, scale, null):
     return mixture(steps.sum(axis=1) - np.log(len(bets)))
 
 
+def fixed_bets(values, null, floor):
+    bets = np.geomspace(0.01, 0.98, 12)
+    weights = bets**0.25 / np.sum(bets**0.25)
+    gains = (np.asarray(values) - null) / (null - floor)
+    return mixture(np.log1p(np.outer(bets, gains)).sum(axis=1) + np.log(weights))
+
+
 def lower_bound(values, centres, scale, alpha):
     mean = float(np.mean(values))
     excess = lambda null: empirical_bernstein(values, centres, scale, null) + np.log(alpha)
@@ -85,8 +92,8 @@ def unpaired(share, centre, counts, margin):
     candidate = np.r_[np.ones(bad1), np.zeros(n1 - bad1)]
     baseline = np.r_[np.ones(bad0), np.zeros(n0 - bad0)]
     z = np.r_[(candidate - centre) / share, -(baseline - centre) / (1 - share)]
-    scale = max((1 - centre) / share, centre / (1 - share))
-    return empirical_bernstein(-z, np.zeros(len(z)), scale, -margin)
+    floor = -max((1 - centre) / share, centre / (1 - share))
+    return fixed_bets(-z, -margin, floor)
 
 
 def sample_ratio(counts, weights, concentration=100):
