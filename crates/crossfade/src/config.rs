@@ -140,6 +140,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let limits = process::limits(&root);
     let keeping = process::keeping(&root);
     let drain = process::drain(&root);
+    let feedback = process::feedback(&root);
     let providers = providers::read(&root);
     let prompts = targets::prompts(&root);
     let targets = targets::targets(&root, &providers, &prompts);
@@ -175,6 +176,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         keeping,
         limits,
         drain,
+        feedback,
     });
     Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
 }

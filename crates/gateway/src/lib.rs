@@ -21,6 +21,7 @@ pub mod cache;
 mod call;
 pub mod counters;
 pub mod drain;
+mod feedback;
 mod hints;
 pub mod ledger;
 mod memory;

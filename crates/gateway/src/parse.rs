@@ -210,6 +210,14 @@ pub(crate) async fn discard(mut incoming: Incoming) {
     tokio::time::timeout(patience, read).await.unwrap_or_default();
 }
 
+/// The whole body, when it is no longer than `most`.
+pub(crate) async fn small(incoming: Incoming, limits: &Limits, most: usize) -> Result<Bytes, Refusal> {
+    let limits = Limits { max_body: limits.max_body.min(most), ..*limits };
+    let bodies = Arc::default();
+    let mut held = Held::nothing(&bodies);
+    within(limits.body_timeout, collect(incoming, &limits, &bodies, &mut held)).await
+}
+
 async fn within(patience: Duration, body: impl Future<Output = Result<Bytes, Refusal>>) -> Result<Bytes, Refusal> {
     tokio::time::timeout(patience, body).await.unwrap_or_else(|_| {
         let body = ErrorBody::new("The request body did not arrive in time.", "invalid_request_error");

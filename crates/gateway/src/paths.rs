@@ -16,6 +16,7 @@ pub(crate) enum Place<'a> {
     Model(&'a str),
     Health,
     Ready,
+    Feedback,
     WrongMethod(&'static str),
     Nowhere,
 }
@@ -46,6 +47,7 @@ enum What {
     Model,
     Health,
     Ready,
+    Feedback,
 }
 
 struct Row {
@@ -75,6 +77,7 @@ const TABLE: &[Row] = &[
     row("/models/*", READ, What::Model),
     row("/health", READ, What::Health),
     row("/ready", READ, What::Ready),
+    row("/feedback", POST, What::Feedback),
     ask("/moderations", POST, Endpoint::Moderations),
     ask("/rerank", POST, Endpoint::Rerank),
     ask("/images/generations", POST, Endpoint::ImageGenerations),
@@ -132,6 +135,7 @@ impl<'a> Place<'a> {
                 What::Model => Self::Model(rest),
                 What::Health => Self::Health,
                 What::Ready => Self::Ready,
+                What::Feedback => Self::Feedback,
             };
         }
         if allowed == 0 { Self::Nowhere } else { Self::WrongMethod(words(allowed)) }

@@ -30,8 +30,8 @@ use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
 use crate::{
-    admit, allowance, assign, authenticate, cache, call, panics, parse, policy, recall, record, refuse, relay,
-    residency, resolve,
+    admit, allowance, assign, authenticate, cache, call, feedback, panics, parse, policy, recall, record, refuse,
+    relay, residency, resolve,
 };
 
 /// Answers one request, whatever it is.
@@ -121,6 +121,10 @@ async fn answer(
         Place::Model(name) => model(worker, (&principal, manner(place, &head.headers)), name),
         Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
         Place::Ready => ready(worker),
+        Place::Feedback => {
+            let taken = feedback::take(worker, &principal, body).await;
+            taken.unwrap_or_else(|refusal| refused(worker, new_id(worker), &refusal))
+        }
         Place::WrongMethod(allowed) => wrong_method(worker, allowed),
         Place::Nowhere => {
             let refusal = Refusal::no_such_path(head.method.as_str(), head.uri.path());

@@ -141,7 +141,7 @@ impl Recall {
     }
 
     /// The record, opened at the first question. Blocks.
-    fn database(&self) -> Result<Option<Arc<Database>>, DatabaseError> {
+    pub(crate) fn database(&self) -> Result<Option<Arc<Database>>, DatabaseError> {
         let Some(path) = &self.store else { return Ok(None) };
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if opened.is_none() {

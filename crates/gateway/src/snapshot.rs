@@ -54,6 +54,23 @@ pub struct Snapshot {
     pub limits: Limits,
     /// How a shutdown proceeds.
     pub drain: Drain,
+    /// What feedback means.
+    pub feedback: FeedbackRules,
+}
+
+/// Which feedback says that an answer was bad.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedbackRules {
+    /// A score below this is bad, any other good; 0 to 1.
+    pub bad_below: f64,
+    /// Labels that say it. Any other says nothing.
+    pub bad_labels: BTreeSet<String>,
+}
+
+impl Default for FeedbackRules {
+    fn default() -> Self {
+        Self { bad_below: 0.5, bad_labels: BTreeSet::new() }
+    }
 }
 
 impl Snapshot {

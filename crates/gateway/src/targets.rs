@@ -321,6 +321,7 @@ mod tests {
             auth: Auth::default(),
             tenants: BTreeMap::new(),
             keeping: Default::default(),
+            feedback: Default::default(),
             internal_tenants: Default::default(),
             limits: Limits::default(),
             drain: Drain::default(),

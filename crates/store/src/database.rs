@@ -6,6 +6,7 @@ mod costs;
 mod egress;
 mod epoch;
 mod exchanges;
+mod feedback;
 mod keys;
 mod pairs;
 mod rows;
@@ -25,6 +26,8 @@ pub use control::CommitError;
 pub(crate) use egress::insert_connections;
 pub use egress::{CallSums, ConnectionRow};
 pub use epoch::EpochOutcome;
+pub use feedback::{EpochSignal, FEEDBACK_METRIC, FeedbackRow, Judged, JudgedPlace};
+pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{
     ArmCost, AttemptRow, BodyKind, BodyRow, CostRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow,

@@ -12,9 +12,10 @@ mod shipper;
 
 pub use database::{
     ArmCost, AttemptRow, AuditRow, BodyKind, BodyRow, CallSums, CheckRow, CommitError, ConnectionRow, CostRow, Counts,
-    Database, DatabaseError, EpochOutcome, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow,
-    KeyChangeError, KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow,
-    SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
+    Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow,
+    FEEDBACK_METRIC, FeedbackRow, GapRow, Judged, JudgedPlace, KeyChangeError, KeyRow, Measured, OutcomeRow,
+    PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow,
+    VerdictSums,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

@@ -18,6 +18,7 @@ use crate::database::{Database, DatabaseError, during, signed, unsigned, writabl
 use crate::failpoint;
 use crate::journal::{Journal, Position, ReadOutcome, Reader};
 use insert::Batch;
+pub(crate) use insert::arm;
 
 /// How long one attempt waits for another writer before the shipper backs off.
 const BUSY_WAIT: Duration = Duration::from_millis(500);

@@ -4,6 +4,7 @@
 mod check;
 mod connection;
 mod endpoint;
+mod feedback;
 
 use std::borrow::Cow;
 
@@ -17,6 +18,7 @@ use crate::usage::Usage;
 pub use check::{CheckRecord, ChecksRecord, Phase, Verdict};
 pub use connection::{ConnectionRecord, Lane};
 pub use endpoint::{Endpoint, Service};
+pub use feedback::{FeedbackKind, FeedbackRecord, UnitOutcomeRecord};
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,10 +37,14 @@ pub enum Record {
     Connection(ConnectionRecord),
     /// The policy of a route was applied.
     Checks(ChecksRecord),
+    /// Somebody says something of an answer.
+    Feedback(FeedbackRecord),
+    /// Another system counted something of a unit.
+    UnitOutcome(UnitOutcomeRecord),
 }
 
 impl Record {
-    /// The exchange the entry belongs to; `None` for a gap and for a connection.
+    /// The exchange the entry belongs to; `None` for a gap, for a connection, and for what is counted of a unit.
     pub const fn exchange_id(&self) -> Option<ExchangeId> {
         match self {
             Record::Request(record) => Some(record.id),
@@ -46,7 +52,8 @@ impl Record {
             Record::Shadow(record) => Some(record.id),
             Record::Outcome(record) => Some(record.id),
             Record::Checks(record) => Some(record.id),
-            Record::Gap(_) | Record::Connection(_) => None,
+            Record::Feedback(record) => Some(record.id),
+            Record::Gap(_) | Record::Connection(_) | Record::UnitOutcome(_) => None,
         }
     }
 }

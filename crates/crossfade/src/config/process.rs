@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use gateway::snapshot::{Auth, Drain, Keeping, Limits};
+use gateway::snapshot::{Auth, Drain, FeedbackRules, Keeping, Limits};
 
 use super::allowances;
 use super::reader::{Item, Section};
@@ -147,4 +147,20 @@ pub(crate) fn drain(root: &Section<'_>) -> Drain {
     };
     section.finish();
     drain
+}
+
+/// `feedback`.
+pub(crate) fn feedback(root: &Section<'_>) -> FeedbackRules {
+    let section = root.section("feedback");
+    let defaults = FeedbackRules::default();
+    let labels = section.get("bad_labels").and_then(|item| item.list("labels such as `[wrong, unsafe]`"));
+    let rules = FeedbackRules {
+        bad_below: section
+            .get("bad_below")
+            .and_then(|item| item.share())
+            .map_or(defaults.bad_below, |share| share.value),
+        bad_labels: labels.unwrap_or_default().iter().filter_map(Item::string).map(|label| label.value).collect(),
+    };
+    section.finish();
+    rules
 }

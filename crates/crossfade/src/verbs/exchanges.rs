@@ -221,6 +221,21 @@ fn show(exchange: &Value) -> String {
     if !changes.is_empty() {
         page += &format!("\n{}", table(&["field", "was", "for target"], &changes));
     }
+    let said = |said: &Value| {
+        let value =
+            [&said["value"], &said["label"]].into_iter().find(|value| !value.is_null()).map_or("-".into(), text);
+        let means = match said["bad"].as_bool() {
+            Some(true) => "bad",
+            Some(false) => "good",
+            None => "-",
+        };
+        let at = said["at_us"].as_u64().map_or_else(|| "-".into(), us_to_text);
+        vec![at, text(&said["kind"]), value, text(&said["source"]), means.to_owned(), text(&said["comment"])]
+    };
+    let feedback: Vec<Vec<String>> = exchange["feedback"].as_array().into_iter().flatten().map(said).collect();
+    if !feedback.is_empty() {
+        page += &format!("\n{}", table(&["feedback (UTC)", "kind", "value", "by", "means", "comment"], &feedback));
+    }
     for name in ["request", "answer", "shadow"] {
         if let Some(body) = exchange[name].as_str() {
             page += &format!("\n{name}\n{}\n", body.trim_end());

@@ -16,6 +16,7 @@ mod conformance;
 mod crash;
 mod egress;
 mod exchanges;
+mod feedback;
 mod import;
 mod keys;
 mod prices;

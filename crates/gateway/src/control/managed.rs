@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use rollout::{Arm, Evidence, Metric, MetricSet, Outcome, Policy, SeenUnit, State, Status, Timestamp, Transition};
+use rollout::{
+    Arm, Evidence, Metric, MetricSet, Outcome, Policy, SeenUnit, Signal, State, Status, Timestamp, Transition,
+};
 use store::{EvidenceRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
 
 use crate::live::{Identity, LiveRollout, View, Waker};
-use crate::observe;
+use crate::{feedback, observe};
 
 /// A transition that is decided, published where it lowers the share, and not yet in the store.
 #[derive(Debug, Clone)]
@@ -109,6 +111,8 @@ pub(super) struct Saved {
     pub counted: Vec<store::SeenUnit>,
     /// What the record says became known since.
     pub outcomes: Vec<store::EpochOutcome>,
+    /// What was said of its exchanges since.
+    pub signals: Vec<store::EpochSignal>,
 }
 
 /// The evidence of `state` as the store has it, brought up to date from the record: a process that died may have seen a
@@ -136,6 +140,17 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Ev
             time_to_first_token_us: outcome.time_to_first_token_us,
             duration_us: outcome.duration_us,
         });
+    }
+    for signal in saved.signals {
+        let Some(metric) = Metric::named(&signal.metric).filter(|metric| metric.is_signal()) else { continue };
+        let (admitted_at, at) = (Timestamp(signal.admitted_us), Timestamp(signal.at_us));
+        let said =
+            Signal { unit: signal.unit, arm: feedback::arm(&signal.arm), metric, bad: signal.bad, admitted_at, at };
+        let outcome = Outcome::from(said);
+        if let Some(exchange) = signal.exchange {
+            evidence.note_example(outcome.arm, outcome.bad, admitted_at, &exchange.to_string());
+        }
+        evidence.observe(&outcome);
     }
     Ok(evidence)
 }

@@ -108,7 +108,12 @@ impl Work {
         } else {
             Vec::new()
         };
-        let saved = managed::Saved { evidence, counted, outcomes };
+        let signals = if with_record && stored.state.status.is_serving() {
+            self.database.epoch_signals(&row.name, epoch, saved_at).map_err(StartError::Load)?
+        } else {
+            Vec::new()
+        };
+        let saved = managed::Saved { evidence, counted, outcomes, signals };
         let evidence = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
         Ok(Managed::new(stored, policy, evidence, self.wake.clone()))
     }

@@ -133,6 +133,7 @@ fn snapshot(settings: RolloutSettings) -> Snapshot {
         auth: Auth::default(),
         tenants: Default::default(),
         keeping: Default::default(),
+        feedback: Default::default(),
         internal_tenants: Default::default(),
         limits: Limits::default(),
         drain: Drain::default(),

@@ -228,6 +228,7 @@ impl Gateway {
             auth: setup.auth,
             tenants: setup.tenants,
             keeping: setup.keeping,
+            feedback: Default::default(),
             internal_tenants: setup.internal_tenants,
             limits: setup.limits,
             drain: setup.drain,

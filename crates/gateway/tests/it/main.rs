@@ -25,6 +25,8 @@ mod endpoints;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod fields;
 #[cfg(test)]
 mod harness;

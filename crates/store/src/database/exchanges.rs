@@ -6,6 +6,7 @@ use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::usage::Usage;
 
+use super::feedback::{FEEDBACK, feedback_row};
 use super::rows::{
     AttemptRow, BodyKind, BodyRow, CostRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
     OutcomeRow,
@@ -68,6 +69,7 @@ impl Database {
             .into_iter()
             .flatten()
             .collect(),
+            feedback: of(&connection, id, FEEDBACK, feedback_row)?,
         }))
     }
 

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::ids::ExchangeId;
 use wire::usage::Usage;
 
+use super::feedback::FeedbackRow;
+
 /// Which exchanges to look at. The default is the newest hundred of all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -278,6 +280,8 @@ pub struct ExchangeDetail {
     pub outcomes: Vec<OutcomeRow>,
     /// What bodies are kept.
     pub bodies: Vec<BodyRow>,
+    /// What users say of it.
+    pub feedback: Vec<FeedbackRow>,
 }
 
 /// Both answers to one request.

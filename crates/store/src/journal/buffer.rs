@@ -123,6 +123,8 @@ fn body(record: &Record) -> Option<&Bytes> {
         Record::Answer(answer) => Some(answer.body.expose()),
         Record::Shadow(shadow) => Some(shadow.body.expose()),
         Record::Outcome(_) | Record::Gap(_) | Record::Connection(_) | Record::Checks(_) => None,
+        // A comment is short.
+        Record::Feedback(_) | Record::UnitOutcome(_) => None,
     }
 }
 

@@ -7,13 +7,13 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, Charge, ChecksRecord, ConnectionRecord, GapRecord, OutcomeRecord, Record,
-    RequestRecord, ShadowRecord,
+    AnswerRecord, Arm, AttemptRecord, Charge, ChecksRecord, ConnectionRecord, FeedbackRecord, GapRecord, OutcomeRecord,
+    Record, RequestRecord, ShadowRecord, UnitOutcomeRecord,
 };
 use wire::usage::Usage;
 
 use super::sums::{BELONGING, Belonging, Sums};
-use crate::database::{BodyKind, insert_checks, insert_connections, signed};
+use crate::database::{BodyKind, insert_checks, insert_connections, insert_feedback, insert_unit_outcomes, signed};
 use crate::journal::Position;
 
 /// Level 1: level 3 stores a tenth less and costs half more.
@@ -65,6 +65,8 @@ pub(super) struct Batch {
     gaps: Vec<GapRecord>,
     connections: Vec<ConnectionRecord>,
     checks: Vec<ChecksRecord>,
+    feedback: Vec<FeedbackRecord>,
+    unit_outcomes: Vec<UnitOutcomeRecord>,
     bodies: Vec<StoredBody>,
 }
 
@@ -93,6 +95,8 @@ impl Batch {
             gaps: Vec::new(),
             connections: Vec::new(),
             checks: Vec::new(),
+            feedback: Vec::new(),
+            unit_outcomes: Vec::new(),
             bodies: Vec::new(),
         }
     }
@@ -122,6 +126,8 @@ impl Batch {
             Ok(Record::Gap(gap)) => self.gaps.push(gap),
             Ok(Record::Connection(connection)) => self.connections.push(connection),
             Ok(Record::Checks(checks)) => self.checks.push(checks),
+            Ok(Record::Feedback(feedback)) => self.feedback.push(feedback),
+            Ok(Record::UnitOutcome(outcome)) => self.unit_outcomes.push(outcome),
             Err(error) => {
                 self.n_undecodable += 1;
                 tracing::error!(%error, segment = self.start.seq, "journal record cannot be decoded");
@@ -188,6 +194,8 @@ impl Batch {
             gaps.execute(params![signed(gap.from_us), signed(gap.to_us), signed(gap.n), gap.reason])?;
         }
         insert_checks(transaction, &self.checks)?;
+        insert_feedback(transaction, &self.feedback)?;
+        insert_unit_outcomes(transaction, &self.unit_outcomes)?;
         insert_connections(transaction, &self.connections)
     }
 
@@ -424,7 +432,7 @@ fn cost(charge: Option<&Charge>) -> (Option<i64>, Option<&str>, Option<&str>) {
     }
 }
 
-pub(super) fn arm(arm: Arm) -> &'static str {
+pub(crate) fn arm(arm: Arm) -> &'static str {
     match arm {
         Arm::Baseline => "baseline",
         Arm::Candidate => "candidate",

@@ -101,7 +101,7 @@ fn records() -> Vec<Record> {
 }
 
 /// Entries beside requests and answers.
-fn beside(id: ExchangeId) -> [Record; 2] {
+fn beside(id: ExchangeId) -> [Record; 4] {
     [
         Record::Connection(ConnectionRecord {
             opened_at_us: 1,
@@ -135,6 +135,28 @@ fn beside(id: ExchangeId) -> [Record; 2] {
                 request_bytes: 3,
                 answer_bytes: 4,
             }],
+        }),
+        Record::Feedback(FeedbackRecord {
+            id,
+            at_us: 1,
+            kind: FeedbackKind::Thumb,
+            source: "user".to_owned(),
+            value: Some(0.0),
+            label: None,
+            comment: Body::new(bytes::Bytes::from_static(b"canary")),
+            bad: Some(true),
+        }),
+        Record::UnitOutcome(UnitOutcomeRecord {
+            rollout: "support".to_owned(),
+            epoch: 2,
+            unit: u64::MAX,
+            arm: Arm::Candidate,
+            metric: "tickets".to_owned(),
+            bad: true,
+            happened_us: 1,
+            at_us: 2,
+            source: "desk".to_owned(),
+            exchange: None,
         }),
     ]
 }
