@@ -1,8 +1,9 @@
 //! An instant OpenAI-like upstream for benchmarks, so that what is measured is what stands before it.
 //!
-//! `mock_upstream --listen 127.0.0.1:0 [--workers 1] [--delay-ms 0] [--hang]` prints `listening ADDRESS`.
+//! `mock_upstream --listen 127.0.0.1:0 [--workers 1] [--delay-ms 0] [--hang] [--http2]` prints `listening ADDRESS`.
 //! A completion is 595 bytes with usage. A stream has `max_tokens` content chunks, `seed` microseconds apart (0: at once).
 //! `--delay-ms` answers late; `--hang` reads the request and never answers. `GET /count` says how many requests came.
+//! `--http2` speaks HTTP/2 with prior knowledge, any number of streams on a connection.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -36,6 +37,17 @@ struct Settings {
     n_workers: usize,
     delay: Duration,
     hang: bool,
+    http2: bool,
+}
+
+/// Runs the streams of an HTTP/2 connection beside it.
+#[derive(Clone)]
+struct Local;
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for Local {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
 }
 
 /// What the mock reads of a request.
@@ -74,11 +86,15 @@ fn main() -> Result<(), AnyError> {
 
 fn settings() -> Result<Settings, AnyError> {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut settings = Settings { listen, n_workers: 1, delay: Duration::ZERO, hang: false };
+    let mut settings = Settings { listen, n_workers: 1, delay: Duration::ZERO, hang: false, http2: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
-        if name == "--hang" {
-            settings.hang = true;
+        if let Some(switch) = match name.as_str() {
+            "--hang" => Some(&mut settings.hang),
+            "--http2" => Some(&mut settings.http2),
+            _ => None,
+        } {
+            *switch = true;
             continue;
         }
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -111,8 +127,14 @@ fn work(listener: std::net::TcpListener, settings: Settings) -> Result<(), AnyEr
             stream.set_nodelay(true)?;
             tokio::task::spawn_local(async move {
                 let service = service_fn(|request| answer(request, settings));
+                let stream = TokioIo::new(stream);
                 // A caller that goes away is part of the exercise.
-                drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+                if settings.http2 {
+                    let mut http2 = hyper::server::conn::http2::Builder::new(Local);
+                    drop(http2.max_concurrent_streams(1 << 20).serve_connection(stream, service).await);
+                } else {
+                    drop(hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await);
+                }
             });
         }
     })
