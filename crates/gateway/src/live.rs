@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
-use rollout::{Breach, Evidence, MetricSet, Outcome, PairOutcome, Signal, Timestamp, Unit};
+use rollout::{
+    Breach, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit, Signal, Timestamp, Unit,
+};
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
@@ -85,13 +87,50 @@ pub struct LiveRollout {
     /// Who is compared with whom.
     pub identity: Identity,
     view: ArcSwap<View>,
-    evidence: Mutex<Evidence>,
+    counting: Mutex<Counting>,
     trip: Mutex<Option<Trip>>,
     tripped: AtomicBool,
     first_bad_us: AtomicU64,
     attempts: Attempts,
     stale_outcomes: AtomicU64,
     controller: Waker,
+}
+
+/// The evidence, and what it counted since it was last written down.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    pub(crate) evidence: Evidence,
+    pub(crate) log: InputLog,
+}
+
+/// What was counted up to one moment, all of it taken at that moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted {
+    pub(crate) at: Timestamp,
+    pub(crate) evidence: Evidence,
+    pub(crate) units: Vec<SeenUnit>,
+    pub(crate) inputs: InputPart,
+    /// How many entries the epoch has counted.
+    pub(crate) position: u64,
+}
+
+impl Counting {
+    pub(crate) fn count(&mut self, input: Input) -> Option<Breach> {
+        let breach = self.evidence.take(&input);
+        self.log.push(input);
+        breach
+    }
+
+    /// Copied under the lock, to be serialized outside it: the request path waits some microseconds, twice a second.
+    pub(crate) fn take(&mut self) -> Counted {
+        Counted {
+            at: now(),
+            evidence: self.evidence.snapshot(),
+            units: self.evidence.take_new_seen_units(),
+            position: self.log.next(),
+            inputs: self.log.take(),
+        }
+    }
 }
 
 /// Candidate attempts, counted where they begin and end.
@@ -138,7 +177,7 @@ impl LiveRollout {
         Self {
             identity,
             view: ArcSwap::from_pointee(view),
-            evidence: Mutex::new(evidence),
+            counting: Mutex::new(Counting { evidence, log: InputLog::default() }),
             trip: Mutex::new(None),
             tripped: AtomicBool::new(false),
             first_bad_us: AtomicU64::new(0),
@@ -146,6 +185,13 @@ impl LiveRollout {
             stale_outcomes: AtomicU64::new(0),
             controller,
         }
+    }
+
+    /// The same, going on with what was counted before.
+    #[must_use]
+    pub(crate) fn counting(mut self, counting: Counting) -> Self {
+        self.counting = Mutex::new(counting);
+        self
     }
 
     /// Share, epoch and sampling as they stand this moment. Read again before every attempt.
@@ -174,7 +220,7 @@ impl LiveRollout {
         if outcome.arm == rollout::Arm::Candidate && !outcome.bad.is_empty() {
             self.note_first_bad(outcome.at);
         }
-        self.count(epoch, outcome.at, |evidence| evidence.observe(outcome));
+        self.count(epoch, outcome.at, Input::Outcome(*outcome));
     }
 
     /// Counts one live outcome of `epoch`, and remembers the exchange if it is a bad one.
@@ -201,31 +247,22 @@ impl LiveRollout {
         if !pair.candidate_bad.is_empty() {
             self.note_first_bad(pair.at);
         }
-        self.count(epoch, pair.at, |evidence| evidence.observe_pair(pair));
+        self.count(epoch, pair.at, Input::Pair(*pair));
     }
 
     /// Counts a baseline request that the shadow was offered but did not copy, or a copy that came to nothing.
     pub fn shadow_dropped(&self, epoch: u32, reason: ShadowDrop) {
-        self.count(epoch, now(), |evidence| {
-            evidence.count_shadow_drop(reason.as_str());
-            None
-        });
+        self.count(epoch, now(), Input::ShadowDrop { reason: reason.as_str().into() });
     }
 
     /// Counts a baseline request whose copy the shadow took.
     pub fn shadow_offered(&self, epoch: u32) {
-        self.count(epoch, now(), |evidence| {
-            evidence.count_shadow_offer();
-            None
-        });
+        self.count(epoch, now(), Input::ShadowOffer);
     }
 
     /// Counts where a unit's key came from.
     pub fn count_key_source(&self, epoch: u32, source: UnitSource) {
-        self.count(epoch, now(), |evidence| {
-            evidence.count_key_source(source.as_str());
-            None
-        });
+        self.count(epoch, now(), Input::KeySource { source: source.as_str().into() });
     }
 
     /// The candidate's circuit breaker opened: harm by itself, whatever the statistics say.
@@ -255,12 +292,19 @@ impl LiveRollout {
     /// The evidence of the current epoch, as it stands, without the units it has counted.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
-        self.lock_evidence().snapshot()
+        self.lock_counting().evidence.snapshot()
     }
 
-    /// Reads the evidence without copying it.
-    pub(crate) fn with_evidence<T>(&self, read: impl FnOnce(&mut Evidence) -> T) -> T {
-        read(&mut self.lock_evidence())
+    /// Reads the evidence without copying it, or takes what was counted since it was written down.
+    pub(crate) fn with_counting<T>(&self, work: impl FnOnce(&mut Counting) -> T) -> T {
+        work(&mut self.lock_counting())
+    }
+
+    /// Hands the counting over to whoever takes this one's place; what comes in after that is lost.
+    pub(crate) fn hand_over(&self) -> Counting {
+        let mut counting = self.lock_counting();
+        let left = counting.evidence.snapshot();
+        Counting { evidence: std::mem::replace(&mut counting.evidence, left), log: std::mem::take(&mut counting.log) }
     }
 
     /// The breach that took the share to 0 and is not written down yet.
@@ -281,7 +325,7 @@ impl LiveRollout {
             return false;
         }
         if let Some(evidence) = evidence {
-            *self.lock_evidence() = evidence;
+            *self.lock_counting() = Counting { evidence, log: InputLog::default() };
             self.first_bad_us.store(0, Ordering::Release);
             self.attempts.begun_before.store(self.attempts.begun.load(Ordering::Acquire), Ordering::Release);
         }
@@ -290,14 +334,14 @@ impl LiveRollout {
         true
     }
 
-    fn count(&self, epoch: u32, at: Timestamp, add: impl FnOnce(&mut Evidence) -> Option<Breach>) {
+    fn count(&self, epoch: u32, at: Timestamp, input: Input) {
         let breach = {
-            let mut evidence = self.lock_evidence();
-            if evidence.epoch() != epoch {
+            let mut counting = self.lock_counting();
+            if counting.evidence.epoch() != epoch {
                 self.stale_outcomes.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            add(&mut evidence)
+            counting.count(input)
         };
         if let Some(breach) = breach {
             self.switch_off(breach, epoch, at, Instant::now());
@@ -309,10 +353,10 @@ impl LiveRollout {
         if bad.is_empty() {
             return;
         }
-        let name = id.to_string();
-        let mut evidence = self.lock_evidence();
-        if evidence.epoch() == epoch {
-            evidence.note_example(arm, bad, admitted_at, &name);
+        let example = Input::Example { arm, bad, admitted_at, exchange: id.to_string() };
+        let mut counting = self.lock_counting();
+        if counting.evidence.epoch() == epoch {
+            counting.count(example);
         }
     }
 
@@ -350,8 +394,8 @@ impl LiveRollout {
         }
     }
 
-    fn lock_evidence(&self) -> MutexGuard<'_, Evidence> {
-        lock(&self.evidence)
+    fn lock_counting(&self) -> MutexGuard<'_, Counting> {
+        lock(&self.counting)
     }
 }
 

@@ -4,7 +4,7 @@ use gateway::control::{ControlError, StoredState, Verb};
 use govern::Role;
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
-use store::{ArmCost, Database, RolloutRow, TransitionRow};
+use store::{ArmCost, Beside, Database, RolloutRow, TransitionRow};
 
 use crate::desk::{Actor, Desk, OperationError};
 
@@ -162,14 +162,18 @@ pub fn abort_stored(
     let row = load(database, name)?;
     let (stored, policy) = parse(&row)?;
     let event = rollout::Event::Abort { actor: actor.name.clone(), reason: reason.to_owned() };
-    let (state, transition) = rollout::apply(&policy, &stored.state, &event, None, now())
+    let at = now();
+    let (state, transition) = rollout::apply(&policy, &stored.state, &event, None, at)
         .map_err(|refused| OperationError::Refused(refused.to_string()))?;
     let unreadable = |error: serde_json::Error| corrupt(name, &error);
+    let decided = rollout::Decided::without_evidence(at, stored.state.clone(), policy, event);
+    let decided_json = serde_json::to_string(&decided).map_err(unreadable)?;
     let state_json = serde_json::to_string(&StoredState { state, ..stored }).map_err(unreadable)?;
     let expected = row.generation;
     let audit = gateway::control::audit(&transition);
     let next = RolloutRow { state_json, ..row };
-    match database.commit_transition(expected, &next, &audit, None) {
+    let beside = Beside { decided_json: Some(&decided_json), ..Beside::default() };
+    match database.commit_transition(expected, &next, &audit, &beside) {
         Ok(_) => Ok(transition),
         Err(store::CommitError::Database(source)) => Err(OperationError::Store { doing: "commit the abort", source }),
         Err(conflict) => Err(OperationError::Refused(conflict.to_string())),

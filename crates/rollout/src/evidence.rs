@@ -22,7 +22,7 @@ use crate::seen::{Marks, SeenUnit, SeenUnits};
 /// The arm is the one the unit is assigned to, and what is judged is that arm's attempt, whoever answered in the end. An attempt
 /// that a breaker, a queue or a limit refused is one too: observed and bad on [`Metric::Error`]. A request may
 /// be reported in parts, as its facts become known: a timeout when the deadline passes, the rest when the attempt ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The unit's position on the interval, or any other hash of its key.
     pub unit: u64,
@@ -43,7 +43,7 @@ pub struct Outcome {
 }
 
 /// What both arms made of the same request.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairOutcome {
     /// The unit's position on the interval, or any other hash of its key.
     pub unit: u64,

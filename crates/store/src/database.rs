@@ -9,6 +9,7 @@ mod exchanges;
 mod feedback;
 mod keys;
 mod pairs;
+mod replay;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -30,8 +31,9 @@ pub use feedback::{EpochSignal, FEEDBACK_METRIC, FeedbackRow, Judged, JudgedPlac
 pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{
-    ArmCost, AttemptRow, BodyKind, BodyRow, CostRow, Counts, EvidenceRow, ExchangeDetail, ExchangeFilter, ExchangeRow,
-    GapRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit, TargetCost, TransitionRow,
+    ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
+    ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
+    TargetCost, TransitionRow,
 };
 
 /// How long a control transaction waits for another writer.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use rollout::{Event, Evidence, State, Status, Transition};
+use rollout::{Decided, Event, Evidence, InputLog, State, Status, Transition};
 
 use super::managed::{Managed, Pending, StoredState};
 use super::moves::refused;
 use super::run::Work;
 use super::{ControlError, RolloutSettings, Verb};
-use crate::live;
+use crate::live::{self, Counting};
 
 impl Work {
     /// Carries out an operator's command.
@@ -54,16 +54,18 @@ impl Work {
         let event = Event::Start { actor: actor.into() };
         let now = live::now();
         let (state, transition) = rollout::apply(&settings.policy, &draft, &event, None, now).map_err(refused)?;
-        let evidence = Evidence::begin(&settings.policy, &state, None);
+        let begun = Evidence::begin(&settings.policy, &state, None);
         let stored = StoredState {
             route: settings.route.clone(),
             fingerprint: settings.fingerprint.clone(),
             simulated: self.is_simulated(&settings),
             state: state.clone(),
         };
-        let rollout = Managed::new(stored, settings.policy.clone(), evidence.clone(), self.wake.clone());
+        let counting = Counting { evidence: begun.clone(), log: InputLog::default() };
+        let rollout = Managed::new(stored, settings.policy.clone(), counting, self.wake.clone());
         self.rollouts.insert(name.to_owned(), rollout);
-        let pending = Pending { state, transition: transition.clone(), evidence: Some(evidence) };
+        let decided = Decided::without_evidence(now, draft, settings.policy.clone(), event);
+        let pending = Pending { state, transition: transition.clone(), counted: None, begun: Some(begun), decided };
         if let Err(error) = self.commit(name, &pending, 0) {
             self.rollouts.remove(name);
             return Err(error);
@@ -128,7 +130,7 @@ impl Work {
         let Some(old) = self.rollouts.remove(name) else { return };
         let simulated = self.settings(name).map_or(old.simulated, |settings| self.is_simulated(&settings));
         let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, state: old.state };
-        let renewed = Managed::new(stored, old.policy, old.live.evidence(), self.wake.clone());
+        let renewed = Managed::new(stored, old.policy, old.live.hand_over(), self.wake.clone());
         self.rollouts.insert(name.to_owned(), renewed);
         self.publish_table();
     }

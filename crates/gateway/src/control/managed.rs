@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rollout::{
-    Arm, Evidence, Metric, MetricSet, Outcome, Policy, SeenUnit, Signal, State, Status, Timestamp, Transition,
+    Arm, Decided, Evidence, Health, Input, InputLog, Looked, Metric, MetricSet, Outcome, Policy, SeenUnit, Signal,
+    State, Status, Timestamp, Transition,
 };
-use store::{EvidenceRow, RolloutRow, TransitionRow};
+use store::{CountedRow, EvidenceRow, InputsRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
 
-use crate::live::{Identity, LiveRollout, View, Waker};
+use crate::live::{Counted, Counting, Identity, LiveRollout, View, Waker};
 use crate::{feedback, observe};
 
 /// A transition that is decided, published where it lowers the share, and not yet in the store.
@@ -16,7 +17,20 @@ use crate::{feedback, observe};
 pub(super) struct Pending {
     pub state: State,
     pub transition: Transition,
-    pub evidence: Option<Evidence>,
+    /// The evidence of the epoch it happened in, with what was counted since the last saving.
+    pub counted: Option<CountedRow>,
+    /// The evidence of the epoch it begins.
+    pub begun: Option<Evidence>,
+    /// What it was made of.
+    pub decided: Decided,
+}
+
+/// What an event sees: everything counted up to one moment.
+pub(super) struct Moment {
+    pub counted: Counted,
+    pub health: Health,
+    /// Whether the evidence of this moment decided the event.
+    pub decided: bool,
 }
 
 /// A rollout and its live counterpart.
@@ -50,7 +64,7 @@ pub struct StoredState {
 
 impl Managed {
     /// A rollout as it begins or as the store holds it, ready to be published.
-    pub fn new(stored: StoredState, policy: Policy, evidence: Evidence, wake: Waker) -> Self {
+    pub fn new(stored: StoredState, policy: Policy, counting: Counting, wake: Waker) -> Self {
         let StoredState { route, fingerprint, simulated, state } = stored;
         let identity = Identity {
             name: state.name.clone(),
@@ -61,7 +75,8 @@ impl Managed {
             salt: state.salt.clone(),
             fingerprint: fingerprint.clone(),
         };
-        let live = Arc::new(LiveRollout::new(identity, view(&policy, &state), evidence, wake));
+        let live = LiveRollout::new(identity, view(&policy, &state), Evidence::begin(&policy, &state, None), wake);
+        let live = Arc::new(live.counting(counting));
         Self { route, fingerprint, simulated, policy, state, live, pending: None, stranded: false }
     }
 
@@ -113,24 +128,30 @@ pub(super) struct Saved {
     pub outcomes: Vec<store::EpochOutcome>,
     /// What was said of its exchanges since.
     pub signals: Vec<store::EpochSignal>,
+    /// How many entries it had counted.
+    pub n_inputs: u64,
 }
 
 /// The evidence of `state` as the store has it, brought up to date from the record: a process that died may have seen a
-/// breach it did not live to write down, and its last half second of counting is only in the exchanges.
-pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Evidence, serde_json::Error> {
+/// breach it did not live to write down, and its last half second of counting is only in the exchanges. What is counted here is
+/// counted for the first time.
+pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Counting, serde_json::Error> {
     let mut evidence = match saved.evidence {
         Some(row) => serde_json::from_str(&row.json)?,
         None => Evidence::begin(policy, state, None),
     };
     let counted = saved.counted.into_iter();
     evidence.import_seen_units(counted.map(|seen| SeenUnit { unit: seen.unit, marks: seen.flags }));
+    let mut counting = Counting { evidence, log: InputLog::from_number(saved.n_inputs) };
     for outcome in saved.outcomes {
         let Some((observed, bad)) = verdict(&outcome) else { continue };
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
         let (admitted_at, exchange) = (Timestamp(outcome.received_at_us), outcome.exchange.to_string());
-        evidence.note_example(arm, bad, admitted_at, &exchange);
+        if !bad.is_empty() {
+            counting.count(Input::Example { arm, bad, admitted_at, exchange });
+        }
         // A breach is kept in the evidence: the controller looks for it before anything is published.
-        evidence.observe(&Outcome {
+        counting.count(Input::Outcome(Outcome {
             unit: outcome.unit,
             arm,
             admitted_at,
@@ -139,7 +160,7 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Ev
             bad,
             time_to_first_token_us: outcome.time_to_first_token_us,
             duration_us: outcome.duration_us,
-        });
+        }));
     }
     for signal in saved.signals {
         let Some(metric) = Metric::named(&signal.metric).filter(|metric| metric.is_signal()) else { continue };
@@ -147,12 +168,13 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Ev
         let said =
             Signal { unit: signal.unit, arm: feedback::arm(&signal.arm), metric, bad: signal.bad, admitted_at, at };
         let outcome = Outcome::from(said);
-        if let Some(exchange) = signal.exchange {
-            evidence.note_example(outcome.arm, outcome.bad, admitted_at, &exchange.to_string());
+        if let Some(exchange) = signal.exchange.filter(|_| !outcome.bad.is_empty()) {
+            let (arm, bad, exchange) = (outcome.arm, outcome.bad, exchange.to_string());
+            counting.count(Input::Example { arm, bad, admitted_at, exchange });
         }
-        evidence.observe(&outcome);
+        counting.count(Input::Outcome(outcome));
     }
-    Ok(evidence)
+    Ok(counting)
 }
 
 /// What a stored outcome was judged on, and bad on.
@@ -193,13 +215,35 @@ pub fn audit(transition: &Transition) -> TransitionRow {
     }
 }
 
-/// A saved copy of evidence. The time is taken after the copy: what became known later is replayed after a crash.
+/// A saved copy of evidence. The time is taken with the copy: what became known later is replayed after a crash.
 pub(super) fn evidence_row(name: &str, evidence: &Evidence, at: Timestamp) -> Result<EvidenceRow, serde_json::Error> {
     Ok(EvidenceRow {
         rollout: name.to_owned(),
         epoch: evidence.epoch(),
         updated_at_us: at.0,
         json: serde_json::to_string(evidence)?,
+    })
+}
+
+/// What was counted since the last saving, ready to be saved with what is decided of it.
+pub(super) fn counted_row(
+    (policy, state): (&Policy, &State),
+    counted: Counted,
+    health: Health,
+) -> Result<CountedRow, serde_json::Error> {
+    let Counted { at, evidence, units, inputs, .. } = counted;
+    let looked = Looked::at(policy, state, &evidence, health, at);
+    let part = InputsRow {
+        first: inputs.first,
+        n: inputs.inputs.len() as u64,
+        at_us: at.0,
+        looked_json: serde_json::to_string(&looked)?,
+        lines: inputs.to_lines(),
+    };
+    Ok(CountedRow {
+        evidence: evidence_row(&state.name, &evidence, at)?,
+        units: units.into_iter().map(|seen| store::SeenUnit { unit: seen.unit, flags: seen.marks }).collect(),
+        inputs: vec![part],
     })
 }
 

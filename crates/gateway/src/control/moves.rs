@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rollout::{Event, Evidence, State, Status, Transition};
-use store::CommitError;
+use rollout::{Decided, Event, Evidence, State, Status, Transition};
+use store::{Beside, CommitError, CountedRow, EvidenceRow};
 
 use super::ControlError;
-use super::managed::{self, Pending};
+use super::managed::{self, Moment, Pending};
 use super::run::Work;
 use super::storing::PROBE_EVERY;
-use crate::live;
+use crate::live::{self, Counting};
 
 impl Work {
     /// Takes one rollout through one event: a rise is committed first, a fall published first.
@@ -18,26 +18,57 @@ impl Work {
         if rollout.pending.is_some() {
             return Err(ControlError::Refused("an earlier change is still waiting for the store".into()));
         }
-        let evidence = rollout.live.evidence();
-        let now = live::now();
-        let (state, transition) =
-            rollout::apply(&rollout.policy, &rollout.state, event, Some(&evidence), now).map_err(refused)?;
+        let live = Arc::clone(&rollout.live);
+        let health = self.health(name);
+        let counted = live.with_counting(Counting::take);
+        self.happen_at(name, event, Moment { counted, health, decided: false })
+    }
+
+    /// The same with the evidence of one moment, which is written down whatever comes of the event.
+    pub(super) fn happen_at(&mut self, name: &str, event: &Event, moment: Moment) -> Result<Transition, ControlError> {
+        let Moment { counted, health, decided } = moment;
+        let (evidence, now) = (counted.evidence.clone(), counted.at);
+        let position = counted.position;
+        let counted = self.counted_row(name, counted, health);
+        let rollout = self.rollouts.get(name).ok_or_else(|| ControlError::Unknown(name.into()))?;
+        let applied = rollout::apply(&rollout.policy, &rollout.state, event, Some(&evidence), now);
+        let (state, transition) = match applied {
+            Ok(moved) => moved,
+            Err(error) => {
+                self.keep_for_later(name, counted);
+                return Err(refused(error));
+            }
+        };
         let begins = state.epoch != rollout.state.epoch;
-        // Where counting goes on, the evidence in the store stays the one that was saved with its units.
-        let next = begins.then(|| Evidence::begin(&rollout.policy, &state, Some(&evidence)));
-        let pending = Pending { state, transition: transition.clone(), evidence: next };
+        let begun = begins.then(|| Evidence::begin(&rollout.policy, &state, Some(&evidence)));
+        let record = Decided {
+            position: Some(position),
+            health: decided.then_some(health),
+            ..Decided::without_evidence(now, rollout.state.clone(), rollout.policy.clone(), event.clone())
+        };
+        let pending = Pending { state, transition: transition.clone(), counted, begun, decided: record };
         if transition.to_share < transition.from_share || matches!(event, Event::Rollback { .. } | Event::Abort { .. })
         {
             return self.fall(name, pending);
         }
         // An open breaker is not in the evidence: a rise on it would be in the store for whoever starts after a crash.
         if transition.to_share > transition.from_share && rollout.live.pending_trip().is_some() {
+            self.keep_for_later(name, pending.counted);
             return Err(ControlError::Refused("a breach has just taken the share to 0".into()));
         }
         let expected = rollout.state.generation;
-        self.commit(name, &pending, expected)?;
+        if let Err(error) = self.commit(name, &pending, expected) {
+            self.keep_for_later(name, pending.counted);
+            return Err(error);
+        }
         self.adopt(name, pending);
         Ok(transition)
+    }
+
+    fn keep_for_later(&mut self, name: &str, counted: Option<CountedRow>) {
+        if let Some(row) = counted {
+            self.stash(name, row);
+        }
     }
 
     /// Share down at once; the store afterwards, as often as it takes.
@@ -63,11 +94,12 @@ impl Work {
         let unreadable =
             |error: serde_json::Error| ControlError::Refused(format!("the state cannot be stored: {error}"));
         let row = rollout.row(&pending.state).map_err(unreadable)?;
-        let evidence =
-            pending.evidence.as_ref().map(|evidence| managed::evidence_row(name, evidence, pending.transition.at));
-        let evidence = evidence.transpose().map_err(unreadable)?;
+        let begun = pending.begun.as_ref().map(|evidence| managed::evidence_row(name, evidence, pending.transition.at));
+        let begun = begun.transpose().map_err(unreadable)?;
+        let decided = serde_json::to_string(&pending.decided).map_err(unreadable)?;
+        let beside = Beside { counted: pending.counted.as_ref(), begun: begun.as_ref(), decided_json: Some(&decided) };
         let audit = managed::audit(&pending.transition);
-        match self.database.commit_transition(expected, &row, &audit, evidence.as_ref()) {
+        match self.database.commit_transition(expected, &row, &audit, &beside) {
             Ok(_) => {
                 self.store_took_it();
                 Ok(())
@@ -89,12 +121,12 @@ impl Work {
     /// The store has it: now the controller and the request path have it too.
     pub(super) fn adopt(&mut self, name: &str, pending: Pending) {
         let Some(rollout) = self.rollouts.get_mut(name) else { return };
-        let Pending { state, transition, evidence } = pending;
+        let Pending { state, transition, begun, .. } = pending;
         let begins = state.epoch != rollout.state.epoch;
         rollout.state = state;
         rollout.pending = None;
         let view = managed::view(&rollout.policy, &rollout.state);
-        rollout.live.publish(view, evidence.filter(|_| begins));
+        rollout.live.publish(view, begun.filter(|_| begins));
         tracing::info!(
             rollout = name,
             from = transition.from,
@@ -116,15 +148,27 @@ impl Work {
         if rollout.pending.is_some() {
             return;
         }
-        let mut evidence = rollout.live.evidence();
+        let live = Arc::clone(&rollout.live);
+        let health = self.health(name);
+        let counted = live.with_counting(Counting::take);
+        let position = counted.position;
+        let mut evidence = counted.evidence.clone();
         evidence.note_breach(trip.breach.clone());
+        let counted = self.counted_row(name, counted, health).and_then(|row| with_evidence(row, &evidence));
         let event = Event::Rollback { breach: trip.breach.clone() };
+        let Some(rollout) = self.rollouts.get(name) else { return };
         match rollout::apply(&rollout.policy, &rollout.state, &event, Some(&evidence), trip.at) {
             Ok((state, mut transition)) => {
-                transition.reason = format!("{}; {}", transition.reason, timing(&trip));
+                let measured = timing(&trip);
+                transition.reason = format!("{}; {measured}", transition.reason);
                 let state = State { reason: transition.reason.clone(), ..state };
-                let pending = Pending { state, transition, evidence: Some(evidence) };
-                let live = Arc::clone(&rollout.live);
+                let decided = Decided {
+                    position: Some(position),
+                    noted: true,
+                    measured,
+                    ..Decided::without_evidence(trip.at, rollout.state.clone(), rollout.policy.clone(), event)
+                };
+                let pending = Pending { state, transition, counted, begun: None, decided };
                 // An error leaves it pending; the share is 0 either way.
                 if self.fall(name, pending).is_ok() {
                     live.trip_persisted();
@@ -133,7 +177,8 @@ impl Work {
             Err(error) => {
                 // An operator threw it back in the same instant: the share is 0 and stays 0.
                 tracing::warn!(rollout = name, %error, "a breach found the rollout already stopped");
-                rollout.live.trip_persisted();
+                live.trip_persisted();
+                self.keep_for_later(name, counted);
             }
         }
     }
@@ -163,6 +208,12 @@ impl Work {
 #[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
 pub(super) fn refused(refused: rollout::Refused) -> ControlError {
     ControlError::Refused(refused.to_string())
+}
+
+/// The row with the breach that the request path saw in its evidence.
+fn with_evidence(row: CountedRow, evidence: &Evidence) -> Option<CountedRow> {
+    let json = serde_json::to_string(evidence).ok()?;
+    Some(CountedRow { evidence: EvidenceRow { json, ..row.evidence }, ..row })
 }
 
 /// How fast it went, for the audit row.

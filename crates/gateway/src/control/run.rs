@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rollout::{Decision, Event, Health, Policy, Status};
-use store::{Database, Journal, RolloutRow, SeenUnit};
+use store::{CountedRow, Database, Journal, RolloutRow};
 
-use super::managed::{self, Managed, StoredState};
+use super::managed::{self, Managed, Moment, StoredState};
 use super::{ControllerParts, StartError};
-use crate::live::{self, LiveTable, Waker};
+use crate::live::{self, Counted, LiveTable, Waker};
 use crate::snapshot::Snapshot;
 use crate::targets::Lanes;
 
@@ -31,8 +31,8 @@ pub(super) struct Work {
     pub(super) withheld: Option<Box<dyn Fn() -> bool + Send>>,
     pub(super) rollouts: BTreeMap<String, Managed>,
     pub(super) saved: HashMap<String, (u32, u64)>,
-    /// Units counted whose saving failed, with their epoch.
-    pub(super) unsaved: HashMap<String, (u32, Vec<SeenUnit>)>,
+    /// What was counted and could not be saved.
+    pub(super) unsaved: HashMap<String, CountedRow>,
     pub(super) saved_at: Instant,
     pub(super) refusing: Option<Refusing>,
     pub(super) journal_base: HashMap<String, (u64, u64)>,
@@ -113,9 +113,10 @@ impl Work {
         } else {
             Vec::new()
         };
-        let saved = managed::Saved { evidence, counted, outcomes, signals };
-        let evidence = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
-        Ok(Managed::new(stored, policy, evidence, self.wake.clone()))
+        let n_inputs = self.database.next_input(&row.name, epoch).map_err(StartError::Load)?;
+        let saved = managed::Saved { evidence, counted, outcomes, signals, n_inputs };
+        let counting = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
+        Ok(Managed::new(stored, policy, counting, self.wake.clone()))
     }
 
     pub(super) fn tick(&self) -> Duration {
@@ -155,15 +156,19 @@ impl Work {
             return;
         }
         let health = self.health(name);
-        let now = live::now();
-        let decision = rollout
-            .live
-            .with_evidence(|evidence| rollout::decide(&rollout.policy, &rollout.state, evidence, &health, now));
-        if matches!((&decision, rollout.state.status), (Decision::AwaitApproval { .. }, Status::AwaitingApproval)) {
-            return;
-        }
-        let Some(event) = decision.into_event() else { return };
-        if let Err(error) = self.happen(name, &event) {
+        let status = rollout.state.status;
+        // Decided and taken in one moment: the evidence that is written down is the one that was decided on.
+        let decided = rollout.live.with_counting(|counting| {
+            let now = live::now();
+            let decision = rollout::decide(&rollout.policy, &rollout.state, &counting.evidence, &health, now);
+            if matches!((&decision, status), (Decision::AwaitApproval { .. }, Status::AwaitingApproval)) {
+                return None;
+            }
+            let event = decision.into_event()?;
+            Some((event, Counted { at: now, ..counting.take() }))
+        });
+        let Some((event, counted)) = decided else { return };
+        if let Err(error) = self.happen_at(name, &event, Moment { counted, health, decided: true }) {
             tracing::warn!(rollout = name, event = event.name(), %error, "a decision could not be carried out");
         }
     }
@@ -220,7 +225,7 @@ impl Work {
         let names: Vec<String> = self.rollouts.keys().cloned().collect();
         for name in names {
             let Some(rollout) = self.rollouts.get(&name) else { continue };
-            let breach = rollout.live.with_evidence(|evidence| evidence.breach().cloned());
+            let breach = rollout.live.with_counting(|counting| counting.evidence.breach().cloned());
             if let Some(breach) = breach.filter(|_| rollout.is_live()) {
                 tracing::warn!(rollout = name, "the record holds a breach from before the restart");
                 if let Err(error) = self.happen(&name, &Event::Rollback { breach }) {

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use rollout::{Breach, Event, Stage};
-use store::{DatabaseError, SeenUnit};
+use rollout::{Breach, Event, Health, Stage};
+use store::{CountedRow, DatabaseError};
 
 use super::managed::{self, Managed};
 use super::run::{Refusing, Work};
-use crate::live;
+use crate::live::{Counted, Counting};
 
 /// How often the store is probed while it refuses.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Entries of evidence held in memory while the store refuses, in bytes of their lines: some minutes of a thousand requests a second.
+const MOST_UNSAVED: usize = 64 << 20;
 
 impl Work {
     /// Saves the evidence of every live rollout that has new evidence.
@@ -26,31 +28,58 @@ impl Work {
 
     pub(super) fn save_evidence(&mut self, name: &str) -> Result<(), DatabaseError> {
         let Some(rollout) = self.rollouts.get(name) else { return Ok(()) };
-        if !rollout.is_live() {
+        // A change that waits for the store has taken what was counted up to it; that goes first.
+        if !rollout.is_live() || rollout.pending.is_some() {
             return Ok(());
         }
-        let mark = rollout.live.with_evidence(|evidence| (evidence.epoch(), managed::weight(evidence)));
+        let mark = rollout.live.with_counting(|counting| {
+            let evidence = &counting.evidence;
+            (evidence.epoch(), managed::weight(evidence))
+        });
         if self.saved.get(name) == Some(&mark) {
             return Ok(());
         }
-        // Copied under the lock, serialized outside it: the request path waits some microseconds, twice a second.
-        let (copy, counted, at) =
-            rollout.live.with_evidence(|evidence| (evidence.snapshot(), evidence.take_new_seen_units(), live::now()));
-        let counted = counted.into_iter().map(|seen| SeenUnit { unit: seen.unit, flags: seen.marks });
-        let (_, units) = self.unsaved.remove(name).filter(|(epoch, _)| *epoch == copy.epoch()).unwrap_or_default();
-        let units: Vec<SeenUnit> = units.into_iter().chain(counted).collect();
-        match managed::evidence_row(name, &copy, at) {
-            Ok(row) => {
-                if let Err(error) = self.database.save_evidence(&row, &units) {
-                    self.unsaved.insert(name.to_owned(), (copy.epoch(), units));
-                    return Err(error);
-                }
-            }
-            Err(error) => tracing::error!(rollout = name, %error, "evidence cannot be serialized"),
+        let health = self.health(name);
+        let counted = rollout.live.with_counting(Counting::take);
+        if let Some(row) = self.counted_row(name, counted, health)
+            && let Err(error) = self.database.save_evidence(&row)
+        {
+            self.stash(name, row);
+            return Err(error);
         }
         self.saved.insert(name.to_owned(), mark);
         self.store_took_it();
         Ok(())
+    }
+
+    /// What was counted, with what an earlier saving of the same epoch did not bring into the store.
+    pub(super) fn counted_row(&mut self, name: &str, counted: Counted, health: Health) -> Option<CountedRow> {
+        let rollout = self.rollouts.get(name)?;
+        match managed::counted_row((&rollout.policy, &rollout.state), counted, health) {
+            Ok(mut row) => {
+                let earlier = self.unsaved.remove(name).filter(|earlier| earlier.evidence.epoch == row.evidence.epoch);
+                if let Some(earlier) = earlier {
+                    row.units.splice(0..0, earlier.units);
+                    row.inputs.splice(0..0, earlier.inputs);
+                }
+                Some(row)
+            }
+            Err(error) => {
+                tracing::error!(rollout = name, %error, "evidence cannot be serialized");
+                None
+            }
+        }
+    }
+
+    /// Keeps what the store did not take for the next saving. Entries beyond what memory should hold are left out: their numbers are
+    /// missing, and a replay says so.
+    pub(super) fn stash(&mut self, name: &str, mut row: CountedRow) {
+        let mut bytes = 0;
+        row.inputs.retain(|part| {
+            bytes += part.lines.len();
+            bytes <= MOST_UNSAVED
+        });
+        self.unsaved.insert(name.to_owned(), row);
     }
 
     pub(super) fn store_took_it(&mut self) {

@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::{Database, DatabaseError, EvidenceRow, RolloutRow, SeenUnit, TransitionRow, during, signed, unsigned};
+use super::replay::{write_decision, write_inputs};
+use super::{
+    Beside, CountedRow, Database, DatabaseError, EvidenceRow, RolloutRow, SeenUnit, TransitionRow, during, signed,
+    unsigned,
+};
 use crate::failpoint;
 
 /// Why a transition was not committed.
@@ -24,14 +28,14 @@ pub enum CommitError {
 }
 
 impl Database {
-    /// Moves a rollout on: state, audit row and evidence in one transaction, if it is still at `expected_generation`
-    /// (0: it does not exist). The new generation is returned and is `expected_generation + 1`.
+    /// Moves a rollout on: state, audit row and what stands beside them in one transaction, if it is still at
+    /// `expected_generation` (0: it does not exist). The new generation is returned and is `expected_generation + 1`.
     pub fn commit_transition(
         &self,
         expected_generation: u64,
         rollout: &RolloutRow,
         transition: &TransitionRow,
-        evidence: Option<&EvidenceRow>,
+        beside: &Beside<'_>,
     ) -> Result<u64, CommitError> {
         let mut connection = self.controlling()?;
         let transaction = begin(&mut connection)?;
@@ -42,8 +46,14 @@ impl Database {
         let generation = expected_generation + 1;
         write_rollout(&transaction, rollout, generation)?;
         write_transition(&transaction, transition, generation)?;
-        if let Some(evidence) = evidence {
+        if let Some(counted) = beside.counted {
+            write_counted(&transaction, counted)?;
+        }
+        if let Some(evidence) = beside.begun {
             write_evidence(&transaction, evidence)?;
+        }
+        if let Some(json) = beside.decided_json {
+            write_decision(&transaction, &rollout.name, generation, json)?;
         }
         failpoint!("control.before_commit");
         transaction.commit().map_err(during("committing a transition"))?;
@@ -51,25 +61,11 @@ impl Database {
         Ok(generation)
     }
 
-    /// Saves evidence and the units it has newly counted, in one transaction.
-    pub fn save_evidence(&self, evidence: &EvidenceRow, new_units: &[SeenUnit]) -> Result<(), DatabaseError> {
+    /// Saves evidence, the units and the entries it has newly counted, in one transaction.
+    pub fn save_evidence(&self, counted: &CountedRow) -> Result<(), DatabaseError> {
         let mut connection = self.controlling()?;
         let transaction = begin(&mut connection)?;
-        write_evidence(&transaction, evidence)?;
-        let what = during("saving seen units");
-        if !new_units.is_empty() {
-            let mut insert = transaction
-                .prepare(
-                    "INSERT INTO seen_units VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT DO UPDATE SET flags = flags | excluded.flags",
-                )
-                .map_err(&what)?;
-            for unit in new_units {
-                insert
-                    .execute(params![evidence.rollout, evidence.epoch, signed(unit.unit), signed(unit.flags)])
-                    .map_err(&what)?;
-            }
-        }
+        write_counted(&transaction, counted)?;
         failpoint!("control.before_commit");
         transaction.commit().map_err(during("saving evidence"))?;
         failpoint!("control.after_commit");
@@ -207,6 +203,36 @@ fn write_evidence(transaction: &Transaction<'_>, row: &EvidenceRow) -> Result<()
             params![row.rollout, row.epoch, signed(row.updated_at_us), row.json],
         )
         .map_err(during("saving evidence"))?;
+    Ok(())
+}
+
+fn write_counted(transaction: &Transaction<'_>, counted: &CountedRow) -> Result<(), DatabaseError> {
+    let evidence = &counted.evidence;
+    write_evidence(transaction, evidence)?;
+    write_seen_units(transaction, evidence, &counted.units)?;
+    write_inputs(transaction, counted)
+}
+
+fn write_seen_units(
+    transaction: &Transaction<'_>,
+    evidence: &EvidenceRow,
+    new_units: &[SeenUnit],
+) -> Result<(), DatabaseError> {
+    if new_units.is_empty() {
+        return Ok(());
+    }
+    let what = during("saving seen units");
+    let mut insert = transaction
+        .prepare(
+            "INSERT INTO seen_units VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET flags = flags | excluded.flags",
+        )
+        .map_err(&what)?;
+    for unit in new_units {
+        insert
+            .execute(params![evidence.rollout, evidence.epoch, signed(unit.unit), signed(unit.flags)])
+            .map_err(&what)?;
+    }
     Ok(())
 }
 

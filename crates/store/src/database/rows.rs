@@ -399,6 +399,43 @@ pub struct EvidenceRow {
     pub json: String,
 }
 
+/// Entries that the evidence of an epoch has counted since it was saved before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InputsRow {
+    /// The number of the first one; the epoch's first is 0.
+    pub first: u64,
+    /// How many.
+    pub n: u64,
+    /// When they were saved, Unix microseconds.
+    pub at_us: u64,
+    /// What was decided of the evidence with them, as JSON.
+    pub looked_json: String,
+    /// `rollout::Input` as JSON, a line for each.
+    pub lines: Vec<u8>,
+}
+
+/// The evidence of one epoch, and what it has counted since it was saved before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountedRow {
+    /// The evidence.
+    pub evidence: EvidenceRow,
+    /// The units it has newly counted.
+    pub units: Vec<SeenUnit>,
+    /// The entries it has newly counted, in order.
+    pub inputs: Vec<InputsRow>,
+}
+
+/// What is written down with a transition, in the same transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Beside<'a> {
+    /// The evidence of the epoch it happened in.
+    pub counted: Option<&'a CountedRow>,
+    /// The evidence of the epoch it begins.
+    pub begun: Option<&'a EvidenceRow>,
+    /// What it was made of, as JSON.
+    pub decided_json: Option<&'a str>,
+}
+
 /// A unit the evidence of an epoch has counted, so that it is not counted again after a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeenUnit {

@@ -1,6 +1,9 @@
 //! Control transactions, the append-only tables, and reading beside a writer.
 
-use super::{CommitError, Database, DatabaseError, EvidenceRow, ExchangeFilter, RolloutRow, SeenUnit, TransitionRow};
+use super::{
+    Beside, CommitError, CountedRow, Database, DatabaseError, EvidenceRow, ExchangeFilter, InputsRow, RolloutRow,
+    SeenUnit, TransitionRow,
+};
 
 fn rollout(state: &str) -> RolloutRow {
     RolloutRow { name: "r".into(), generation: 0, state_json: state.into(), policy_json: "{}".into() }
@@ -28,13 +31,31 @@ fn evidence(json: &str) -> EvidenceRow {
     EvidenceRow { rollout: "r".into(), epoch: 2, updated_at_us: 5, json: json.into() }
 }
 
+fn counted(json: &str, first: u64, units: &[SeenUnit]) -> CountedRow {
+    let part = InputsRow { first, n: 2, at_us: 5, looked_json: json.into(), lines: format!("{json}\n{json}\n").into() };
+    CountedRow { evidence: evidence(json), units: units.to_vec(), inputs: vec![part, InputsRow::default()] }
+}
+
 #[test]
 fn a_transition_is_state_audit_and_evidence_together() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
-    assert_eq!(database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap(), 1);
+    assert_eq!(
+        database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &Beside::default()).unwrap(),
+        1
+    );
     let saved = evidence("{\"n\":1}");
-    assert_eq!(database.commit_transition(1, &rollout("b"), &transition("canary", 0.05), Some(&saved)).unwrap(), 2);
+    assert_eq!(
+        database
+            .commit_transition(
+                1,
+                &rollout("b"),
+                &transition("canary", 0.05),
+                &Beside { begun: Some(&saved), ..Beside::default() }
+            )
+            .unwrap(),
+        2
+    );
     assert_eq!(database.load_rollouts().unwrap(), [RolloutRow { generation: 2, ..rollout("b") }]);
     assert_eq!(database.load_rollout("r").unwrap().unwrap().generation, 2);
     assert_eq!(database.load_evidence("r", 2).unwrap(), Some(saved));
@@ -52,9 +73,14 @@ fn a_transition_is_state_audit_and_evidence_together() {
 fn a_stale_generation_is_refused_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
-    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap();
+    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &Beside::default()).unwrap();
     for stale in [0, 2, 7] {
-        match database.commit_transition(stale, &rollout("z"), &transition("full", 1.0), Some(&evidence("z"))) {
+        match database.commit_transition(
+            stale,
+            &rollout("z"),
+            &transition("full", 1.0),
+            &Beside { begun: Some(&evidence("z")), ..Beside::default() },
+        ) {
             Err(CommitError::Conflict { expected, found: 1, .. }) => assert_eq!(expected, stale),
             other => panic!("{other:?}"),
         }
@@ -69,8 +95,8 @@ fn evidence_is_replaced_and_seen_units_only_grow() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
     let unit = |unit, flags| SeenUnit { unit, flags };
-    database.save_evidence(&evidence("1"), &[unit(7, 1), unit(u64::MAX, 1)]).unwrap();
-    database.save_evidence(&evidence("2"), &[unit(7, 4)]).unwrap();
+    database.save_evidence(&counted("1", 0, &[unit(7, 1), unit(u64::MAX, 1)])).unwrap();
+    database.save_evidence(&counted("2", 2, &[unit(7, 4)])).unwrap();
     assert_eq!(database.load_evidence("r", 2).unwrap().unwrap().json, "2");
     let mut seen = database.seen_units("r", 2).unwrap();
     seen.sort();
@@ -79,10 +105,31 @@ fn evidence_is_replaced_and_seen_units_only_grow() {
 }
 
 #[test]
+fn what_was_counted_comes_back_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    assert_eq!(database.next_input("r", 2).unwrap(), 0);
+    database.save_evidence(&counted("1", 0, &[])).unwrap();
+    database.save_evidence(&counted("2", 2, &[])).unwrap();
+    let mut seen = Vec::new();
+    let look = |part: InputsRow| {
+        seen.push((part.first, part.n, String::from_utf8(part.lines).unwrap(), part.looked_json));
+        true
+    };
+    database.inputs("r", 2, look).unwrap();
+    let part = |first, json: &str| (first, 2, format!("{json}\n{json}\n"), json.to_owned());
+    assert_eq!(seen, [part(0, "1"), part(2, "2")], "a part without entries is not kept");
+    assert_eq!((database.next_input("r", 2).unwrap(), database.next_input("r", 3).unwrap()), (4, 0));
+    let beside = Beside { decided_json: Some("{}"), ..Beside::default() };
+    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &beside).unwrap();
+    assert_eq!(database.decisions("r").unwrap(), [(1, "{}".to_owned())]);
+}
+
+#[test]
 fn the_audit_can_be_neither_changed_nor_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
-    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), None).unwrap();
+    database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &Beside::default()).unwrap();
     let connection = database.controlling().unwrap();
     for sql in [
         "UPDATE transitions SET actor = 'eve'",
