@@ -1,24 +1,30 @@
-//! Room `stats`: pure numbers. Anytime-valid tests that may be read after every event, exact closed forms to check them
-//! against, and sketches of latency.
+//! Room `stats`: pure numbers. Anytime-valid tests that may be read after every event, tests for samples of fixed size, exact closed
+//! forms to check them against, and sketches of latency. `docs/statistics.md` has each formula with its source and its knobs.
 //!
-//! Nothing here reads a clock, locks, logs or draws a random number. Every live test is an e-value: a number whose
-//! expectation is at most 1 while the null hypothesis holds, so that "it ever reached 1/alpha" happens with probability
-//! at most alpha (Ville's inequality), however often one looks.
+//! Nothing here reads a clock, locks, logs or draws a random number that a seed argument does not decide. Every live test is an e-value: a
+//! number whose expectation is at most 1 while the null hypothesis holds, so that "it ever reached 1/alpha" happens with
+//! probability at most alpha (Ville's inequality), however often one looks. `mcnemar`, `bootstrap`, `equivalence` and `interval` are for
+//! samples whose size was fixed before anybody looked.
 
 pub mod absolute;
 pub mod beta_mixture;
 pub mod betting;
+pub mod bootstrap;
 pub mod bounded;
 pub mod difference;
 pub mod eprocess;
+pub mod equivalence;
 pub mod interval;
+pub mod mcnemar;
 pub mod multiplicity;
 pub mod quantile;
+pub mod random;
 pub mod ranking;
 pub mod relative;
 pub mod running_mean;
 pub mod sample_ratio;
 pub mod scores;
+pub mod sequence;
 pub mod sketch;
 pub mod special;
 

@@ -65,28 +65,66 @@ pub fn higher_log_e(quantile: f64, high: &Buckets, low: &Buckets) -> f64 {
     least
 }
 
+/// `ln E` against "both arms have the same `quantile`", from exact values in ascending order, with a prior tuned for `n_tuned` values.
+///
+/// The published two-sided test, to check the pieces against its reference implementation; what decides is [`higher_log_e`]. At each `x`,
+/// each arm's count may be anything between those below and those at or below.
+#[must_use]
+pub fn unequal_log_e(quantile: f64, first: &[f64], second: &[f64], n_tuned: f64) -> f64 {
+    let prior = Prior::tuned(quantile, n_tuned, TUNED_ALPHA, Alternative::Either);
+    let at = |n: f64, hits: f64| log_e(prior, quantile, hits, n - hits, Alternative::Either);
+    let least = |n: usize| {
+        let n = n as f64;
+        least_between(0.0, n, |hits| at(n, hits))
+    };
+    let (least_first, least_second) = (least(first.len()), least(second.len()));
+    let at_x = |values: &[f64], least: f64, x: f64| {
+        let below = values.partition_point(|value| *value < x) as f64;
+        let at_or_below = values.partition_point(|value| *value <= x) as f64;
+        at(values.len() as f64, least.max(below).min(at_or_below))
+    };
+    let product = |x: &f64| at_x(first, least_first, *x) + at_x(second, least_second, *x);
+    first.iter().chain(second).map(product).fold(f64::INFINITY, f64::min)
+}
+
+/// Where a convex function is least.
+fn least_between(low: f64, high: f64, convex: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (low, high);
+    for _ in 0..100 {
+        let (left, right) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+        if convex(left) < convex(right) { high = right } else { low = left }
+    }
+    f64::midpoint(low, high)
+}
+
+/// An interval for a quantile that holds at every n, in microseconds and rounded outward: where the mixture does not reject at `alpha`.
+///
+/// No lower end is 0, no upper end `None`: too few durations to bound it. For a page to show. Source: theorem 1 of the same paper with a
+/// beta-binomial mixture.
+#[must_use]
+pub fn interval(quantile: f64, sketch: &LatencySketch, alpha: f64) -> (u64, Option<u64>) {
+    let n = count(sketch.n());
+    let prior = Prior::tuned(quantile, TUNED_FOR, TUNED_ALPHA, Alternative::Either);
+    let at = |hits: f64| log_e(prior, quantile, hits, n - hits, Alternative::Either);
+    let least = least_between(0.0, n, at);
+    // At a duration, the null says that at most this part lies below and at least this part at or below.
+    let is_kept = |below: f64, at_or_below: f64| at(least.max(below).min(at_or_below)) < -alpha.ln();
+    let (mut low, mut high, mut below) = (None, None, 0.0);
+    for (lowest, highest, n_here) in sketch.ranges() {
+        let at_or_below = below + count(n_here);
+        if is_kept(below, at_or_below) {
+            low = low.or(Some(lowest));
+            high = Some(highest);
+        }
+        below = at_or_below;
+    }
+    let low = if is_kept(0.0, 0.0) { 0 } else { low.unwrap_or(0) };
+    (low, high.filter(|_| !is_kept(n, n)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The published two-sided test on exact values: at each `x`, each arm's count may be anything between "below" and "at or below".
-    fn unequal_p_value(quantile: f64, first: &[f64], second: &[f64], n_tuned: f64) -> f64 {
-        let prior = Prior::tuned(quantile, n_tuned, 0.05, Alternative::Either);
-        let at = |n: f64, hits: f64| log_e(prior, quantile, hits, n - hits, Alternative::Either);
-        let least_at = |values: &[f64], x: f64| {
-            let n = values.len() as f64;
-            let (mut low, mut high) =
-                (values.partition_point(|v| *v < x) as f64, values.partition_point(|v| *v <= x) as f64);
-            for _ in 0..100 {
-                let (left, right) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-                if at(n, left) < at(n, right) { high = right } else { low = left }
-            }
-            at(n, low)
-        };
-        let product = |x: &f64| least_at(first, *x) + least_at(second, *x);
-        let least = first.iter().chain(second).map(product).fold(f64::INFINITY, f64::min);
-        (-least).exp().min(1.0)
-    }
 
     #[test]
     fn the_two_sided_test_agrees_with_the_published_vectors() {
@@ -94,7 +132,7 @@ mod tests {
         for (quantile, shift, expected) in
             [(0.5, 70, 0.814704), (0.5, 85, 0.0838055), (0.5, 100, 0.0054947), (0.9, 55, 0.0340463)]
         {
-            let p = unequal_p_value(quantile, &shifted(0), &shifted(shift), 100.0);
+            let p = (-unequal_log_e(quantile, &shifted(0), &shifted(shift), 100.0)).exp().min(1.0);
             assert!((p - expected).abs() < 1e-6, "{p} instead of {expected}");
         }
     }
@@ -110,6 +148,23 @@ mod tests {
         assert!(higher_log_e(0.95, &slower, &plain) > 1000_f64.ln());
         assert!(higher_log_e(0.95, &plain, &slower) < 0.0);
         assert!(higher_log_e(0.95, &plain, &plain) < 0.0);
+    }
+
+    #[test]
+    fn an_interval_holds_the_quantile_and_narrows() {
+        let width = |n: u64| {
+            let mut sketch = LatencySketch::new();
+            (0..n).for_each(|idx| sketch.record_us(1000 + idx * 100_000 / n));
+            let (low, high) = interval(0.95, &sketch, 0.05);
+            let high = high.unwrap();
+            assert!(low <= 96_000 && 96_000 <= high, "{low} {high}");
+            high - low
+        };
+        assert!(width(30_000) < width(1000));
+        assert_eq!(interval(0.95, &LatencySketch::new(), 0.05), (0, None));
+        let mut sketch = LatencySketch::new();
+        (0..10).for_each(|idx| sketch.record_us(idx));
+        assert_eq!(interval(0.95, &sketch, 0.05).1, None, "ten cannot bound a p95 from above");
     }
 
     #[test]

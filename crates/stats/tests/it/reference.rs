@@ -1,6 +1,9 @@
 use serde::Deserialize;
 use stats::relative::truncated_beta_log_e;
-use stats::{AbsoluteGuard, EmpiricalBernstein, LatencySketch, RelativeGuard, UnpairedDifference, sample_ratio};
+use stats::{
+    AbsoluteGuard, EmpiricalBernstein, LatencySketch, PairedDifference, RelativeGuard, UnpairedDifference,
+    UnpairedScores, absolute, multiplicity, quantile, sample_ratio,
+};
 
 #[derive(Deserialize)]
 struct Reference {
@@ -10,6 +13,52 @@ struct Reference {
     empirical_bernstein: Vec<Bernstein>,
     unpaired: Vec<Unpaired>,
     sample_ratio: Vec<SampleRatio>,
+    unpaired_scores: Vec<Scores>,
+    paired: Vec<Paired>,
+    certificate: Vec<Certificate>,
+    higher_quantile: Vec<HigherQuantile>,
+    familywise: Vec<Familywise>,
+}
+
+#[derive(Deserialize)]
+struct Scores {
+    share: f64,
+    centre: f64,
+    candidate: Vec<f64>,
+    baseline: Vec<f64>,
+    margin: f64,
+    log_e: f64,
+}
+
+#[derive(Deserialize)]
+struct Paired {
+    n: u64,
+    worse: u64,
+    better: u64,
+    margin: f64,
+    log_e: f64,
+}
+
+#[derive(Deserialize)]
+struct Certificate {
+    limit: f64,
+    good: u64,
+    bad: u64,
+    log_e: f64,
+}
+
+#[derive(Deserialize)]
+struct HigherQuantile {
+    quantile: f64,
+    high: Vec<f64>,
+    low: Vec<f64>,
+    log_e: f64,
+}
+
+#[derive(Deserialize)]
+struct Familywise {
+    log_e: Vec<f64>,
+    adjusted: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +177,46 @@ fn unpaired_differences_from_four_counts() {
 fn sample_ratios() {
     for case in reference().sample_ratio {
         check(sample_ratio::log_bayes_factor(&case.counts, &case.weights), case.log_e);
+    }
+}
+
+#[test]
+fn unpaired_scores_from_histograms() {
+    for case in reference().unpaired_scores {
+        let mut scores = UnpairedScores::new(case.share, case.centre);
+        case.candidate.iter().for_each(|score| scores.observe(true, *score));
+        case.baseline.iter().for_each(|score| scores.observe(false, *score));
+        check(scores.log_e(case.margin), case.log_e);
+    }
+}
+
+#[test]
+fn paired_differences_from_three_counts() {
+    for case in reference().paired {
+        check(PairedDifference::from_counts(case.n, case.worse, case.better).log_e(case.margin), case.log_e);
+    }
+}
+
+#[test]
+fn certificates_from_two_counts() {
+    for case in reference().certificate {
+        check(absolute::certificate_log_e(case.limit, case.good, case.bad), case.log_e);
+    }
+}
+
+#[test]
+fn higher_quantiles_by_trying_every_value() {
+    for case in reference().higher_quantile {
+        let buckets = |values: &[f64]| -> Vec<(f64, f64, u64)> { values.iter().map(|v| (*v, *v, 1)).collect() };
+        check(quantile::higher_log_e(case.quantile, &buckets(&case.high), &buckets(&case.low)), case.log_e);
+    }
+}
+
+#[test]
+fn familywise_e_values_over_every_set() {
+    for case in reference().familywise {
+        let adjusted = multiplicity::familywise_log_e(&case.log_e);
+        adjusted.iter().zip(&case.adjusted).for_each(|(actual, expected)| check(*actual, *expected));
     }
 }
 

@@ -4,6 +4,8 @@ Plain formulas over numpy arrays and scipy's special functions; nothing is share
 scipy; run it from anywhere: python3 generate.py. The file it writes is committed, and the tests read it.
 """
 
+import collections
+import itertools
 import json
 import pathlib
 
@@ -96,6 +98,49 @@ def unpaired(share, centre, counts, margin):
     return fixed_bets(-z, -margin, floor)
 
 
+def unpaired_scores(share, centre, candidate, baseline, margin):
+    z = np.r_[(np.array(candidate) - centre) / share, -(np.array(baseline) - centre) / (1 - share)]
+    return fixed_bets(z, -margin, -max(centre / share, (1 - centre) / (1 - share)))
+
+
+def certificate(limit, n_good, n_bad):
+    bets = np.geomspace(0.002, 0.9, 20)
+    growth = n_good * np.log1p(bets * limit / (1 - limit)) + n_bad * np.log1p(-bets)
+    return mixture(growth - np.log(len(bets)))
+
+
+def one_sided_beta(null, hits, misses, n_tuned=1000, alpha=0.05):
+    """A Beta prior cut off below the null, integrated numerically on the logarithm of the odds."""
+    v, l = null * (1 - null), -np.log(2 * alpha)
+    r = max(n_tuned * v / (2 * l + np.log1p(2 * l)) - v, v / 1000)
+    a, b = r / (1 - null), r / null
+    odds = np.linspace(special.logit(null), special.logit(null) + 60, 40_001)
+    theta, log_other = special.expit(odds), special.log_expit(-odds)
+    prior = a * np.log(theta) + b * log_other
+    weight = np.tile([2.0, 4.0], len(odds) // 2 + 1)[: len(odds)]
+    weight[[0, -1]] = 1
+    posterior = prior + hits * (np.log(theta) - np.log(null)) + misses * (log_other - np.log1p(-null))
+    return float(special.logsumexp(posterior, b=weight) - special.logsumexp(prior, b=weight))
+
+
+def higher_quantile(quantile, high, low):
+    """Every value of either arm is tried, and a point below them all."""
+    high, low = np.array(high), np.array(low)
+    tried = np.r_[min(high.min(), low.min()) - 1, high, low]
+    return min(
+        one_sided_beta(1 - quantile, (high > x).sum(), (high <= x).sum())
+        + one_sided_beta(quantile, (low < x).sum(), (low >= x).sum())
+        for x in tried
+    )
+
+
+def familywise(log_e):
+    """The least mean over every set that holds the hypothesis."""
+    sets = [s for n in range(1, len(log_e) + 1) for s in itertools.combinations(range(len(log_e)), n)]
+    mean = {s: special.logsumexp([log_e[i] for i in s]) - np.log(len(s)) for s in sets}
+    return [float(min(mean[s] for s in sets if i in s)) for i in range(len(log_e))]
+
+
 def sample_ratio(counts, weights, concentration=100):
     counts, a = np.array(counts), concentration * np.array(weights)
     return float(
@@ -107,7 +152,7 @@ def sample_ratio(counts, weights, concentration=100):
 
 
 def main():
-    cases = {"relative": [], "absolute": [], "truncated_beta": [], "empirical_bernstein": [], "unpaired": [], "sample_ratio": []}
+    cases = collections.defaultdict(list)
     for share in (0.01, 0.05, 0.1, 0.5, 0.9, 0.98):
         for ratio in (1.0, 1.25):
             for risk in (1.0, 2.0, 5.0):
@@ -157,6 +202,32 @@ def main():
             )
     for counts, weights in (((0, 0), (0.5, 0.5)), ((510, 9490), (0.05, 0.95)), ((700_000, 7_300_000), (0.09, 0.91))):
         cases["sample_ratio"].append({"counts": counts, "weights": weights, "log_e": sample_ratio(counts, weights)})
+    for share, n in ((0.1, 400), (0.5, 60), (0.9, 300)):
+        candidate = np.round(rng.beta(6, 2, int(n * share)), 3)
+        baseline = np.round(rng.beta(7, 2, n - int(n * share)), 3)
+        cases["unpaired_scores"].append(
+            {
+                "share": share,
+                "centre": 0.8,
+                "candidate": candidate.tolist(),
+                "baseline": baseline.tolist(),
+                "margin": 0.05,
+                "log_e": unpaired_scores(share, 0.8, candidate, baseline, 0.05),
+            }
+        )
+    for n, worse, better in ((50, 0, 0), (1200, 14, 11), (20000, 230, 190)):
+        values = np.r_[-np.ones(worse), np.ones(better), np.zeros(n - worse - better)]
+        case = {"n": n, "worse": worse, "better": better, "margin": 0.01, "log_e": fixed_bets(values, -0.01, -1)}
+        cases["paired"].append(case)
+    for limit, good, bad in ((0.05, 169, 0), (0.05, 820, 25), (0.01, 30, 4)):
+        cases["certificate"].append({"limit": limit, "good": good, "bad": bad, "log_e": certificate(limit, good, bad)})
+    for quantile, n, m, by in ((0.95, 40, 60, 2.0), (0.5, 50, 30, 1.0), (0.99, 80, 20, 3.0)):
+        high, low = np.round(by * rng.exponential(100, n), 3), np.round(rng.exponential(100, m), 3)
+        case = {"quantile": quantile, "high": sorted(high.tolist()), "low": sorted(low.tolist())}
+        cases["higher_quantile"].append(case | {"log_e": higher_quantile(quantile, high, low)})
+    for n in (1, 3, 7):
+        log_e = np.round(rng.normal(1, 3, n), 6).tolist()
+        cases["familywise"].append({"log_e": log_e, "adjusted": familywise(log_e)})
     path = pathlib.Path(__file__).with_name("reference.json")
     groups = []
     for name, group in cases.items():
