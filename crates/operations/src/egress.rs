@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use store::{CallSums, ConnectionRow, Database};
+use store::{CallSums, Database};
+
+use wire::record::ConnectionRecord;
 
 use crate::desk::OperationError;
 
@@ -66,7 +68,7 @@ pub fn connections(
     database: &Database,
     (from_us, to_us): (u64, u64),
     limit: u32,
-) -> Result<Vec<ConnectionRow>, OperationError> {
+) -> Result<Vec<ConnectionRecord>, OperationError> {
     database.connections(from_us, to_us, limit.min(MOST)).map_err(reading)
 }
 
@@ -74,10 +76,10 @@ fn reading(source: store::DatabaseError) -> OperationError {
     OperationError::Store { doing: "read what left the house", source }
 }
 
-fn peers(connections: Vec<ConnectionRow>) -> Vec<Peer> {
+fn peers(connections: Vec<ConnectionRecord>) -> Vec<Peer> {
     let mut peers: BTreeMap<[String; 6], Peer> = BTreeMap::new();
     for row in connections {
-        let ConnectionRow { provider, class, region, host, lane, .. } = row;
+        let ConnectionRecord { provider, class, region, host, lane, .. } = row;
         let remote = row.remote.to_string();
         let key = [
             provider.clone(),
@@ -85,10 +87,20 @@ fn peers(connections: Vec<ConnectionRow>) -> Vec<Peer> {
             region.clone().unwrap_or_default(),
             host.clone(),
             remote.clone(),
-            lane.clone(),
+            lane.as_str().to_owned(),
         ];
-        let none =
-            Peer { provider, class, region, host, remote, lane, connections: 0, open: 0, bytes_out: 0, bytes_in: 0 };
+        let none = Peer {
+            provider,
+            class,
+            region,
+            host,
+            remote,
+            lane: lane.as_str().to_owned(),
+            connections: 0,
+            open: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+        };
         let peer = peers.entry(key).or_insert(none);
         peer.connections += 1;
         peer.open += u64::from(row.closed_at_us.is_none());
@@ -100,13 +112,15 @@ fn peers(connections: Vec<ConnectionRow>) -> Vec<Peer> {
 
 #[cfg(test)]
 mod tests {
+    use wire::record::Lane;
+
     use super::*;
 
-    fn row(remote: &str, class: &str, closed: bool) -> ConnectionRow {
-        ConnectionRow {
+    fn row(remote: &str, class: &str, closed: bool) -> ConnectionRecord {
+        ConnectionRecord {
             opened_at_us: 1,
             closed_at_us: closed.then_some(2),
-            lane: "live".into(),
+            lane: Lane::Live,
             provider: "p".into(),
             region: None,
             class: class.into(),

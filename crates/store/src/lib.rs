@@ -11,11 +11,11 @@ mod lease;
 mod shipper;
 
 pub use database::{
-    ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, ConnectionRow, CostRow,
-    CountedRow, Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail,
-    ExchangeFilter, ExchangeRow, FEEDBACK_METRIC, FeedbackRow, GapRow, InputsRow, Judged, JudgedPlace, KeyChangeError,
-    KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow, SeenUnit,
-    SpendRow, TargetCost, TransitionRow, VerdictSums,
+    ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
+    Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,
+    ExchangeRow, FEEDBACK_METRIC, FeedbackRow, GapRow, InputsRow, Judged, JudgedPlace, KeyChangeError, KeyRow,
+    Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow, SeenUnit, SpendRow,
+    TargetCost, TransitionRow, VerdictSums,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

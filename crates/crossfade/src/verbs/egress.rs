@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use operations::egress::{Egress, Peer};
-use store::{CallSums, ConnectionRow};
+use store::CallSums;
+use wire::record::ConnectionRecord;
 
 use super::Place;
 use super::source::Source;
@@ -40,7 +41,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     if args.connections || args.csv {
         let path = format!("/api/egress/{from}/{to}/connections/{}", args.limit);
         let rows = source.read(&path, |database| operations::egress::connections(database, (from, to), args.limit))?;
-        let mut rows: Vec<ConnectionRow> = serde_json::from_value(rows).map_err(Stop::failed)?;
+        let mut rows: Vec<ConnectionRecord> = serde_json::from_value(rows).map_err(Stop::failed)?;
         rows.retain(|row| !args.external || is_external(&row.class));
         if args.csv {
             out.print(&csv(&rows));
@@ -143,7 +144,7 @@ const COLUMNS: [&str; 12] = [
 ];
 
 /// A connection in the order of [`COLUMNS`]; `None` where there is nothing to say.
-fn cells(row: &ConnectionRow) -> [Option<String>; 12] {
+fn cells(row: &ConnectionRecord) -> [Option<String>; 12] {
     [
         Some(at(row.opened_at_us)),
         row.closed_at_us.map(at),
@@ -154,7 +155,7 @@ fn cells(row: &ConnectionRow) -> [Option<String>; 12] {
         Some(row.provider.clone()),
         row.region.clone(),
         Some(row.class.clone()),
-        Some(row.lane.clone()),
+        Some(row.lane.as_str().to_owned()),
         row.closed_at_us.map(|_| row.bytes_out.to_string()),
         row.closed_at_us.map(|_| row.bytes_in.to_string()),
     ]
@@ -165,19 +166,19 @@ fn at(us: u64) -> String {
     format!("{}.{:06}", us_to_text(us), us % 1_000_000)
 }
 
-fn connections(rows: &[ConnectionRow]) -> String {
+fn connections(rows: &[ConnectionRecord]) -> String {
     let rows: Vec<Vec<String>> =
         rows.iter().map(|row| cells(row).into_iter().map(|cell| dash(cell.as_deref())).collect()).collect();
     table(&COLUMNS, &rows)
 }
 
 /// RFC 4180, with times as RFC 3339 has them.
-fn csv(rows: &[ConnectionRow]) -> String {
+fn csv(rows: &[ConnectionRecord]) -> String {
     let quoted = |cell: Option<String>| {
         let cell = cell.unwrap_or_default();
         if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
     };
-    let line = |row: &ConnectionRow| {
+    let line = |row: &ConnectionRecord| {
         let mut cells = cells(row);
         for moment in cells[..2].iter_mut().flatten() {
             *moment = moment.replace(' ', "T") + "Z";
@@ -191,15 +192,16 @@ fn csv(rows: &[ConnectionRow]) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use wire::record::Lane;
 
     use super::*;
 
     #[test]
     fn a_connection_in_csv_is_five_numbers_and_two_times_that_a_flow_log_has_too() {
-        let row = ConnectionRow {
+        let row = ConnectionRecord {
             opened_at_us: 1_709_210_096_000_001,
             closed_at_us: Some(1_709_210_097_500_000),
-            lane: "shadow".into(),
+            lane: Lane::Shadow,
             provider: "a,\"b\"".into(),
             region: None,
             class: "vendor".into(),
@@ -210,7 +212,7 @@ mod tests {
             bytes_out: 12,
             bytes_in: 345,
         };
-        let open = ConnectionRow { closed_at_us: None, provider: "b".into(), ..row.clone() };
+        let open = ConnectionRecord { closed_at_us: None, provider: "b".into(), ..row.clone() };
         let expected = expect![[r#"
             opened_at,closed_at,local,remote,host,sni,provider,region,class,lane,bytes_out,bytes_in
             2024-02-29T12:34:56.000001Z,2024-02-29T12:34:57.500000Z,[2001:db8::1]:40000,[2001:db8::2]:443,api.example,api.example,"a,""b""",,vendor,shadow,12,345

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use scripted::{After, Cut, Received, Script, Upstream, chat_completion, chat_stream};
-use store::ConnectionRow;
+use wire::record::ConnectionRecord;
 
 use crate::client::{Connection, PATIENCE, post};
 use crate::harness::{Gateway, PLAIN, STREAMED, Setup, rollout, until};
 
 /// The row of each connection that an upstream accepted: the same two ends, closed, on one line of the ledger.
 #[track_caller]
-fn rows_of(upstream: &Upstream, rows: &[ConnectionRow]) -> Vec<(scripted::Accepted, ConnectionRow)> {
+fn rows_of(upstream: &Upstream, rows: &[ConnectionRecord]) -> Vec<(scripted::Accepted, ConnectionRecord)> {
     let here: Vec<_> = rows.iter().filter(|row| row.remote == upstream.addr()).collect();
     let accepted = upstream.connections();
     assert_eq!(here.len(), accepted.len(), "{rows:?}");

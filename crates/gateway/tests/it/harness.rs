@@ -294,7 +294,7 @@ impl Gateway {
     }
 
     /// Every connection on the ledger so far.
-    pub fn connections(&self) -> Vec<store::ConnectionRow> {
+    pub fn connections(&self) -> Vec<wire::record::ConnectionRecord> {
         assert!(self.shipper.lock().unwrap().flush(PATIENCE), "the shipper is stuck");
         self.database.connections(0, u64::MAX, 10_000).unwrap()
     }

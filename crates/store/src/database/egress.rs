@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use rusqlite::types::Type;
 use rusqlite::{Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use wire::ids::ExchangeId;
-use wire::record::ConnectionRecord;
+use wire::record::{ConnectionRecord, Lane};
 
 use super::control::begin;
 use super::{Database, DatabaseError, during, signed, unsigned};
@@ -30,35 +31,6 @@ pub struct CallSums {
     /// Bytes of bodies sent.
     pub bytes_out: u64,
     /// Bytes of bodies received.
-    pub bytes_in: u64,
-}
-
-/// A connection of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectionRow {
-    /// When it was open, Unix microseconds.
-    pub opened_at_us: u64,
-    /// When it was closed; `None` while it is open, or when its process died.
-    pub closed_at_us: Option<u64>,
-    /// `live`, `shadow` or `conformance`.
-    pub lane: String,
-    /// The provider.
-    pub provider: String,
-    /// Its region.
-    pub region: Option<String>,
-    /// Its class.
-    pub class: String,
-    /// The host of its URL.
-    pub host: String,
-    /// The name asked for in the TLS handshake.
-    pub sni: Option<String>,
-    /// This end.
-    pub local: SocketAddr,
-    /// The other end.
-    pub remote: SocketAddr,
-    /// Bytes written; known once it is closed.
-    pub bytes_out: u64,
-    /// Bytes read; known once it is closed.
     pub bytes_in: u64,
 }
 
@@ -125,7 +97,7 @@ impl Database {
     }
 
     /// Connections that were open at any moment from `from_us` to before `to_us`, oldest first, at most `limit` of them.
-    pub fn connections(&self, from_us: u64, to_us: u64, limit: u32) -> Result<Vec<ConnectionRow>, DatabaseError> {
+    pub fn connections(&self, from_us: u64, to_us: u64, limit: u32) -> Result<Vec<ConnectionRecord>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading the ledger of connections");
         let sql =
@@ -161,17 +133,17 @@ fn call_sums(row: &Row<'_>) -> rusqlite::Result<CallSums> {
     })
 }
 
-fn connection_row(row: &Row<'_>) -> rusqlite::Result<ConnectionRow> {
+fn connection_row(row: &Row<'_>) -> rusqlite::Result<ConnectionRecord> {
     let address = |idx: usize| -> rusqlite::Result<SocketAddr> {
         let text: String = row.get(idx)?;
-        let wrong =
-            |error| rusqlite::Error::FromSqlConversionFailure(idx, rusqlite::types::Type::Text, Box::new(error));
-        text.parse().map_err(wrong)
+        text.parse().map_err(|error| rusqlite::Error::FromSqlConversionFailure(idx, Type::Text, Box::new(error)))
     };
-    Ok(ConnectionRow {
+    let lane: String = row.get(2)?;
+    let no_lane = || rusqlite::Error::FromSqlConversionFailure(2, Type::Text, format!("`{lane}` is no lane").into());
+    Ok(ConnectionRecord {
         opened_at_us: row.get(0).map(unsigned)?,
         closed_at_us: row.get::<_, Option<i64>>(1)?.map(unsigned),
-        lane: row.get(2)?,
+        lane: Lane::named(&lane).ok_or_else(no_lane)?,
         provider: row.get(3)?,
         region: row.get(4)?,
         class: row.get(5)?,

@@ -49,6 +49,13 @@ pub enum Lane {
 }
 
 impl Lane {
+    const ALL: [Lane; 3] = [Lane::Live, Lane::Shadow, Lane::Conformance];
+
+    /// The lane of this word.
+    pub fn named(word: &str) -> Option<Lane> {
+        Lane::ALL.into_iter().find(|lane| lane.as_str() == word)
+    }
+
     /// The word in tables and the database.
     pub const fn as_str(self) -> &'static str {
         match self {
