@@ -12,10 +12,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 ///
 /// A guard of weight `w` on one of `P` steps must reach about `P / (w alpha)`, so halving a weight costs `ln 2` nats, about a
 /// tenth more events; what the weights must not do is slow the one guard that sees nearly every fault. Errors get 0.76: with 6 steps
-/// and alpha 1 % that guard needs an e-value of about 780, and a doubling of a 1 % error rate is found after 24 300 requests at a share
-/// of 10 % and 9 700 at 50 % (medians of 10 000 runs; goals: 25 000 and 10 000). With four even weights it would need 2 400 and miss
+/// and alpha 1 % that guard needs an e-value of about 780, and a doubling of a 1 % error rate is found after about 23 000 requests at a share
+/// of 10 % and 9 000 at 50 % (medians of 10 000 runs; goals: 25 000 and 10 000). With four even weights it would need 2 400 and miss
 /// both. The others watch what an error rate may not show (a timeout is an error too) and pay 2.5 to 4.3 nats for their smaller weight: a
-/// guard with 0.01 of it needs an e-value of 60 000, which at a share of 50 % is 19 bad events of the candidate and none of the baseline.
+/// guard with 0.01 of it needs an e-value of 60 000, which at a share of 50 % is 20 bad events of the candidate and none of the baseline.
 pub const GUARD_WEIGHTS: [(Metric, f64); 10] = [
     (Metric::Error, 0.76),
     (Metric::Format, 0.06),

@@ -301,7 +301,7 @@ fn signals_count_for_the_epoch_their_exchange_was_admitted_in() {
     assert_eq!(evidence.observe(&signal(1, 99).into()), None);
     assert_eq!(evidence.arm(Arm::Candidate).tally(Metric::Feedback).n, 0);
     let breach = (1..100).find_map(|unit| evidence.observe(&signal(unit, 100).into())).unwrap();
-    assert_eq!((breach.metric, breach.bad_candidate), (Some(Metric::Feedback), 19));
+    assert_eq!((breach.metric, breach.bad_candidate), (Some(Metric::Feedback), 20));
     assert_eq!(evidence.arm(Arm::Candidate).tally(Metric::Error).n, 0, "a signal is no request");
 }
 

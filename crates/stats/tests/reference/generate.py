@@ -26,9 +26,11 @@ def theta(share, ratio):
 
 def relative(share, ratio, events, start_weight, restart_every=50):
     """Every restart is kept as its own start; nothing is folded together until the end."""
-    grid = ratio * np.geomspace(1.2, 100, 24)
+    risks = np.geomspace(1.2, 100, 24)
+    weights = risks**-0.5 / np.sum(risks**-0.5)
+    grid = ratio * risks
     null = theta(share, ratio)
-    kept = lambda j: (1 - start_weight) / (1 + np.log(1 + j))
+    kept = lambda j: (1 - start_weight) / np.sqrt(1 + j / 30)
     starts = [(0, start_weight)]
     n_restarts = len(events) // restart_every
     starts += [(j * restart_every, kept(j - 1) - kept(j)) for j in range(1, n_restarts + 1)]
@@ -38,7 +40,7 @@ def relative(share, ratio, events, start_weight, restart_every=50):
         k1 = events[begin:].sum()
         k0 = len(events) - begin - k1
         log_wealth = k1 * np.log(theta(share, grid) / null) + k0 * np.log((1 - theta(share, grid)) / (1 - null))
-        parts.extend(log_wealth + np.log(money / len(log_wealth)))
+        parts.extend(log_wealth + np.log(money * weights))
     return mixture(parts)
 
 
