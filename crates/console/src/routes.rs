@@ -92,6 +92,9 @@ pub const ROUTES: &[Route] = &[
     get("/api/verdicts/{from}/{to}", |call| {
         json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
     }),
+    get("/api/alerts/{limit}", |call| json(&operations::alerts::list(&call.desk.reader(), number(call, 0)?)?)),
+    post("/api/alerts/test", Role::Operator, test_alerts),
+    post("/api/alerts/{id}/resend", Role::Operator, resend_alert),
     get("/api/egress/{from}/{to}", egress),
     get("/api/egress/{from}/{to}/connections/{limit}", connections),
     get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
@@ -195,6 +198,18 @@ fn resolve_review(call: &Call<'_>) -> Answer {
     let actor = call.actor(request.actor.take());
     let at_us = operations::reviews::now();
     json(&operations::reviews::resolve(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
+}
+
+fn test_alerts(call: &Call<'_>) -> Answer {
+    let mut request: operations::alerts::Request = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::alerts::test(call.desk, &actor, request.webhook.as_deref())?)
+}
+
+fn resend_alert(call: &Call<'_>) -> Answer {
+    let mut request: operations::alerts::Request = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::alerts::resend(call.desk.keys.database(), &actor, call.name(), request.webhook.as_deref())?)
 }
 
 fn number<T: std::str::FromStr>(call: &Call<'_>, idx: usize) -> Result<T, OperationError> {

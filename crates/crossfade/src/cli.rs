@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    completions, conformance, egress, exchanges, import, init, keys, man, prices, quickstart, reload, review, rollout,
-    serve,
+    alerts, completions, conformance, egress, exchanges, import, init, keys, man, prices, quickstart, reload, review,
+    rollout, serve,
 };
 
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
@@ -60,6 +60,9 @@ pub(crate) enum Verb {
     /// See what was referred to people and decide it, and what policies found.
     #[command(subcommand)]
     Review(review::Verb),
+    /// See what people are told, try whether it arrives, and tell it again.
+    #[command(subcommand)]
+    Alerts(alerts::Verb),
     /// Move traffic from a baseline to a candidate, and back.
     #[command(subcommand)]
     Rollout(rollout::Verb),

@@ -1,6 +1,7 @@
 //! `crossfade.yaml`: what a person wrote, and what the program runs on. `resolve` is a pure function of the text, the
 //! environment and the price sheets the text names; it returns a config that cannot be wrong in itself, or every problem at once.
 
+mod alerts;
 mod allowances;
 mod cache;
 mod calling;
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub allow_unauthenticated: bool,
     /// Providers, targets, routes, rollouts and limits, as the gateway runs on them.
     pub snapshot: Arc<Snapshot>,
+    /// Who is told of what.
+    pub alerts: Arc<::alerts::Settings>,
 }
 
 /// The admin listener.
@@ -141,6 +144,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let keeping = process::keeping(&root);
     let drain = process::drain(&root);
     let feedback = process::feedback(&root);
+    let told = Arc::new(alerts::read(&root));
     let providers = providers::read(&root);
     let prompts = targets::prompts(&root);
     let targets = targets::targets(&root, &providers, &prompts);
@@ -178,7 +182,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         drain,
         feedback,
     });
-    Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot }
+    Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot, alerts: told }
 }
 
 fn syntax_hint(text: &str, line: usize) -> Option<String> {

@@ -7,6 +7,7 @@ mod load;
 mod metrics;
 mod out;
 mod running;
+mod telling;
 mod verbs;
 
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! The data path's numbers as Prometheus text.
 
+mod telling;
+
 use std::fmt::Write as _;
 
 use gateway::cache::CacheStatus;
@@ -12,13 +14,14 @@ use providers::breaker::State;
 use providers::cool_down::Cause;
 
 /// Every metric of the data path, in the Prometheus text format 0.0.4.
-pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger) -> String {
+pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger, told: &alerts::run::Status) -> String {
     let mut text = render(&serving.totals(), &serving.shadow_totals());
     let (name, help) =
         ("crossfade_egress_unrecorded_total", "Entries of the ledger of connections that the journal did not take.");
     family(&mut text, name, help, "counter", &[(String::new(), ledger.n_lost())]);
     render_targets(&mut text, &serving.target_statuses());
     render_caches(&mut text, &serving.cache_statuses());
+    text += &telling::render(told);
     text
 }
 

@@ -24,6 +24,7 @@ use wire::record::Lane;
 use crate::config::{self, Config};
 use crate::load;
 use crate::out::Stop;
+use crate::telling;
 
 /// How often the controller looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -45,6 +46,7 @@ pub(crate) struct Running {
     controller: Controller,
     admin: Admin,
     keys: Arc<Keeper>,
+    alerts: Arc<alerts::Alerts>,
     shipper: Arc<Shipper>,
     journal: Journal,
     lease: Lease,
@@ -104,7 +106,10 @@ impl Running {
             keys: keys.table(),
             providers: Arc::clone(&providers),
             live: Arc::clone(&live),
+            alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
         });
+        let alerts = Arc::new(tell(config, (&live, &journal, &reloader), &ledger)?);
+        let (told, webhooks) = (Arc::clone(&alerts), Arc::clone(&reloader));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
         let desk = Arc::new(Desk {
             control: controller.control(),
@@ -113,14 +118,15 @@ impl Running {
             keys: Arc::clone(&keys),
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
-            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics, &ledger)),
+            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics, &ledger, &told.status())),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
+            webhooks: Box::new(move || webhooks.webhooks()),
             ready: Arc::clone(&ready),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
         });
         let door = Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() };
         let admin = console::start(admin_listener, door, Arc::clone(&desk)).map_err(Stop::failed)?;
-        Ok(Running { desk, serving, reloader, ready, controller, admin, keys, shipper, journal, lease })
+        Ok(Running { desk, serving, reloader, ready, controller, admin, keys, alerts, shipper, journal, lease })
     }
 
     /// Where applications connect.
@@ -153,12 +159,27 @@ impl Running {
         self.ready.store(false, Ordering::Release);
         self.serving.drain();
         self.controller.stop();
+        self.alerts.stop();
         self.admin.stop();
         self.keys.stop();
         self.journal.shutdown();
         self.shipper.stop();
         drop(self.lease);
     }
+}
+
+/// The thread that tells, with a lane of its own on the ledger of connections.
+fn tell(
+    config: &Config,
+    (live, journal, reloader): (&Arc<LiveTable>, &Journal, &Reloader),
+    ledger: &Arc<JournalLedger>,
+) -> Result<alerts::Alerts, Stop> {
+    let looking =
+        telling::Looking { live: Arc::clone(live), journal: journal.clone(), snapshot: Arc::clone(&reloader.snapshot) };
+    let database = Database::open(&config.store).map_err(Stop::failed)?;
+    let lane = reloader.providers.lane().watched(Arc::clone(ledger) as _, Lane::Alerts);
+    let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.alerts));
+    Ok(alerts.context("could not start the alerts' thread")?)
 }
 
 fn warn_without_keys(config: &Config, keys: &Keeper) {
@@ -221,9 +242,16 @@ pub(crate) struct Reloader {
     keys: Arc<ArcSwap<KeyTable>>,
     providers: Arc<providers::Shared>,
     live: Arc<LiveTable>,
+    /// Who is told of what.
+    alerts: Arc<ArcSwap<alerts::Settings>>,
 }
 
 impl Reloader {
+    /// The webhooks in force, by name.
+    fn webhooks(&self) -> Vec<String> {
+        self.alerts.load().webhooks.iter().map(|webhook| webhook.name.clone()).collect()
+    }
+
     /// Reloads and says what came of it, in the log too.
     pub(crate) fn reload(&self) -> Result<Reloaded, Stop> {
         let reloaded = load::config(&self.path).and_then(|config| self.swap(&config));
@@ -252,6 +280,7 @@ impl Reloader {
         }
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
+        self.alerts.store(Arc::clone(&config.alerts));
         let keep: Vec<_> = config
             .snapshot
             .targets

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conformance;
@@ -17,6 +18,8 @@ pub(crate) mod rollout;
 pub(crate) mod serve;
 mod source;
 mod time;
+
+pub(crate) use time::now_us;
 
 use crate::cli::{Cli, Verb};
 use crate::out::{Exit, Format, Out, Stop};
@@ -43,6 +46,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Review(verb) => review::run(&place, verb, out),
+        Verb::Alerts(verb) => alerts::run(&place, verb, out),
         Verb::Rollout(verb) => rollout::run(&place, verb, out),
         Verb::Quickstart(args) => quickstart::run(&args, out),
         Verb::Completions(args) => completions::run(&args, out),

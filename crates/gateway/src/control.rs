@@ -14,7 +14,7 @@ mod storing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -50,6 +50,10 @@ pub struct RolloutSettings {
     pub fingerprint: String,
     /// Stages, gates and guards.
     pub policy: Policy,
+    /// How often it is tried whether the baseline could take all traffic back, while the candidate serves anyone; `None` is never.
+    pub probe_every: Option<Duration>,
+    /// What other systems count of units, by name.
+    pub outcomes: BTreeSet<String>,
 }
 
 /// What an operator may ask for.

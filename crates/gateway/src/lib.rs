@@ -34,6 +34,7 @@ mod paths;
 mod pipeline;
 mod policy;
 pub mod prices;
+pub mod probe;
 pub mod recall;
 mod record;
 mod refuse;

@@ -119,6 +119,8 @@ pub struct Desk {
     pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Validates and swaps the config.
     pub reload: ReloadFn,
+    /// The webhooks of the config, by name.
+    pub webhooks: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Whether the data listener takes traffic.
     pub ready: Arc<AtomicBool>,
     /// The connection for reading.

@@ -1,6 +1,7 @@
 //! One function per verb, with its role check. The command line, the admin API and the console call only these, so that
 //! a verb does the same whoever asks. Changes to a rollout are audited where they are committed, in the controller.
 
+pub mod alerts;
 pub mod costs;
 mod desk;
 mod door;

@@ -1,10 +1,11 @@
 //! Rollouts: read from the store, whether a gateway runs or not; changed through the controller of the one that runs.
 
+use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
 use govern::Role;
 use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
-use store::{ArmCost, Beside, Database, RolloutRow, TransitionRow};
+use store::{ArmCost, Beside, Database, DatabaseError, ProbeRow, RolloutRow, TransitionRow, WebhookState};
 
 use crate::desk::{Actor, Desk, OperationError};
 
@@ -56,6 +57,22 @@ pub struct RolloutView {
     pub costs: ArmCosts,
     /// The last transitions, newest first.
     pub transitions: Vec<TransitionRow>,
+    /// Whether the baseline could take all traffic back, as the last probe found.
+    #[serde(default)]
+    pub probe: Option<ProbeView>,
+    /// How the webhooks stand that people are told by.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookState>,
+}
+
+/// What the last probe of a baseline found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeView {
+    /// When, Unix microseconds.
+    pub at_us: u64,
+    /// What.
+    #[serde(flatten)]
+    pub finding: Finding,
 }
 
 /// What the arms of a rollout cost in its epoch, as far as it is in the store.
@@ -118,9 +135,18 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         policy_hash: stored.state.policy_hash.clone(),
         evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
         costs,
+        probe: probe(database, name).map_err(reading)?,
+        webhooks: database.webhook_states().map_err(reading)?,
         explanation: rollout::explain(&policy, &stored.state, &evidence, &Health::default(), now),
         transitions,
     })
+}
+
+/// The last reading; one that an older version wrote otherwise is none.
+fn probe(database: &Database, name: &str) -> Result<Option<ProbeView>, DatabaseError> {
+    let row = database.probes(name, 1)?.pop();
+    let view = |row: ProbeRow| Some(ProbeView { at_us: row.at_us, finding: serde_json::from_str(&row.json).ok()? });
+    Ok(row.and_then(view))
 }
 
 /// Every transition of a rollout, oldest first.

@@ -259,6 +259,15 @@ impl BaseUrl {
 
     /// Reads a URL of a provider that speaks `dialect`: a bare host gets the path that is usual there.
     pub fn parse_for(text: &str, dialect: &Dialect) -> Result<Self, BaseUrlError> {
+        Self::read(text, dialect.usual_path())
+    }
+
+    /// Reads the URL of a place that is no provider's: whoever calls it says the whole path.
+    pub fn origin(text: &str) -> Result<Self, BaseUrlError> {
+        Self::read(text, "")
+    }
+
+    fn read(text: &str, usual_path: &str) -> Result<Self, BaseUrlError> {
         let trimmed = text.trim().trim_end_matches('/');
         let uri: Uri = trimmed.parse().map_err(|_| BaseUrlError::NotAUrl(without_credentials(text)))?;
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(BaseUrlError::Scheme) };
@@ -272,7 +281,7 @@ impl BaseUrl {
             return Err(BaseUrlError::Query);
         }
         let path = match uri.path().trim_end_matches('/') {
-            "" => dialect.usual_path(),
+            "" => usual_path,
             path => path,
         };
         let text = format!("{scheme}://{authority}{path}");
@@ -296,7 +305,7 @@ impl BaseUrl {
     }
 
     /// The host alone.
-    pub(crate) fn host(&self) -> &str {
+    pub fn host(&self) -> &str {
         self.uri.host().unwrap_or_default()
     }
 

@@ -1,5 +1,6 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
+mod alerts;
 mod checks;
 mod control;
 mod costs;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
 pub use control::CommitError;

@@ -10,6 +10,7 @@ mod journal;
 mod lease;
 mod shipper;
 
+pub use database::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,

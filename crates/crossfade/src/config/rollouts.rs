@@ -4,6 +4,7 @@ mod policy;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway::control::RolloutSettings;
 use govern::Residency;
@@ -64,6 +65,11 @@ pub(crate) fn rollouts(
         references.check(&section, routes);
         references.stay_inside(&section, targets, routes);
         let policy = policy::read(&section, references.risk(routes, workloads));
+        let probe = section.section("probe");
+        let probe_every = probe.get("every").and_then(|item| item.duration()).unwrap_or(PROBE_EVERY);
+        probe.finish();
+        let outcomes = section.get("outcomes").and_then(|item| item.list("names such as `[tickets, escalations]`"));
+        let outcomes = outcomes.unwrap_or_default().iter().filter_map(|item| item.parsed(OUTCOME, outcome)).collect();
         section.finish();
         let (Some(route), Some(baseline), Some(candidate)) =
             (references.route, references.baseline, references.candidate)
@@ -73,7 +79,17 @@ pub(crate) fn rollouts(
         let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
         let (Some(from), Some(to)) = (targets.get(&baseline), targets.get(&candidate)) else { continue };
         let fingerprint = fingerprint([&from.fingerprint, &to.fingerprint], &rules::about(routes, &route));
-        let settings = RolloutSettings { name: name.value.clone(), route, baseline, candidate, fingerprint, policy };
+        let probe_every = (!probe_every.is_zero()).then_some(probe_every);
+        let settings = RolloutSettings {
+            name: name.value.clone(),
+            route,
+            baseline,
+            candidate,
+            fingerprint,
+            policy,
+            probe_every,
+            outcomes,
+        };
         rollouts.insert(name.value, Arc::new(settings));
     }
     rollouts
@@ -157,6 +173,16 @@ impl References {
             section.note_at(fallback, message, Some(hint.into()));
         }
     }
+}
+
+/// How often a baseline is probed when nobody says: a few tokens an hour.
+const PROBE_EVERY: Duration = Duration::from_secs(3600);
+
+const OUTCOME: &str = "a name of at most 64 letters, digits, `-`, `_` and `.`";
+
+fn outcome(text: &str) -> Option<String> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (plain && (1..=64).contains(&text.len())).then(|| text.to_owned())
 }
 
 /// The words of `unit`.

@@ -11,6 +11,7 @@
 mod parts;
 mod tidy;
 
+mod alerts;
 mod config;
 mod conformance;
 mod crash;

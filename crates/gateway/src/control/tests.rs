@@ -42,6 +42,8 @@ impl Bench {
             candidate: "b".into(),
             fingerprint: "1".into(),
             policy,
+            probe_every: None,
+            outcomes: Default::default(),
         };
         let mut bench = Self {
             dir,

@@ -245,7 +245,7 @@ fn rollout_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RolloutRow> {
     })
 }
 
-fn transition_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TransitionRow> {
+pub(super) fn transition_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<TransitionRow> {
     Ok(TransitionRow {
         rollout: row.get(0)?,
         generation: row.get(1).map(unsigned)?,

@@ -46,6 +46,8 @@ pub enum Lane {
     Shadow,
     /// `crossfade conformance`.
     Conformance,
+    /// Alerts, and the probes of baselines.
+    Alerts,
 }
 
 impl Lane {
@@ -62,6 +64,7 @@ impl Lane {
             Lane::Live => "live",
             Lane::Shadow => "shadow",
             Lane::Conformance => "conformance",
+            Lane::Alerts => "alerts",
         }
     }
 }

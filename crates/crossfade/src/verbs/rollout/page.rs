@@ -4,7 +4,7 @@ use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::Status;
 use rollout::explain::{ArmView, Explanation, GateView, GuardKind, GuardView, Verdict};
 use stats::sketch::Quantiles;
-use store::{ArmCost, TransitionRow};
+use store::{ArmCost, TransitionRow, WebhookState};
 
 use crate::config::{show_duration, show_share};
 use crate::out::table;
@@ -36,6 +36,8 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
     section(&mut page, "guards: proof of harm rolls back", &(guards(&facts.guards, paint) + &harm(facts)));
     section(&mut page, "shadow", &shadow(view));
+    section(&mut page, "way back", &way_back(view, now_us));
+    section(&mut page, "alerts that did not arrive", &untold(&view.webhooks, now_us));
     section(&mut page, "last transitions", &transitions(&view.transitions));
     section(&mut page, "next", &next(view));
     page
@@ -228,6 +230,29 @@ fn shadow(view: &RolloutView) -> String {
         text += &format!("units keyed by: {}\n", sources.collect::<Vec<_>>().join(", "));
     }
     text
+}
+
+/// Whether the baseline could take all traffic back.
+fn way_back(view: &RolloutView, now_us: u64) -> String {
+    let Some(probe) = &view.probe else { return String::new() };
+    let verdict = if probe.finding.ok { "ok" } else { "NOT SURE" };
+    let age = show_duration(std::time::Duration::from_secs(now_us.saturating_sub(probe.at_us) / 1_000_000));
+    let simulated = if probe.finding.simulated { " (simulated)" } else { "" };
+    format!("{verdict}: {}{simulated}, {} ms, {age} ago\n", probe.finding.words, probe.finding.latency_ms)
+}
+
+/// Webhooks that something waits for, or that something was given up for.
+fn untold(webhooks: &[WebhookState], now_us: u64) -> String {
+    let line = |state: &WebhookState| {
+        let waits = state.oldest_us.map(|since| {
+            let since = std::time::Duration::from_secs(now_us.saturating_sub(since) / 1_000_000);
+            format!("{} wait, the oldest for {}", state.waiting, show_duration(since))
+        });
+        let given_up = (state.given_up > 0).then(|| format!("{} given up", state.given_up));
+        let parts: Vec<String> = waits.into_iter().chain(given_up).chain(state.problem.clone()).collect();
+        (!parts.is_empty()).then(|| format!("{}: {}\n", state.webhook, parts.join(", ")))
+    };
+    webhooks.iter().filter_map(line).collect()
 }
 
 fn transitions(transitions: &[TransitionRow]) -> String {

@@ -124,6 +124,8 @@ impl Case {
             evidence_saved_at_us: Some(now.0 - 400_000),
             explanation: explain(&policy, &state, &evidence, &Health::default(), now),
             transitions,
+            probe: None,
+            webhooks: Vec::new(),
         };
         expected.assert_eq(&render(&view, now.0, false));
     }

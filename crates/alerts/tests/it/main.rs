@@ -1,0 +1,4 @@
+//! Alerts from the store to real sockets.
+
+#[cfg(test)]
+mod delivery;

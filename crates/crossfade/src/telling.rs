@@ -1,0 +1,90 @@
+//! What the alerts' thread looks at in a running gateway.
+
+use std::sync::Arc;
+
+use alerts::probe::Plan;
+use alerts::watch::{Reading, RolloutReading};
+use alerts::{Facts, Settings};
+use arc_swap::ArcSwap;
+use gateway::live::LiveTable;
+use gateway::snapshot::Snapshot;
+use govern::Residency;
+use providers::Shared;
+use rollout::{Arm, Evidence, Metric};
+use store::{Database, Journal};
+
+/// The gateway as it runs.
+pub(crate) struct Looking {
+    pub(crate) live: Arc<LiveTable>,
+    pub(crate) journal: Journal,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Facts for Looking {
+    fn reading(&self) -> Reading {
+        let journal = self.journal.counts();
+        let lost = journal.dropped + journal.failed;
+        let mut reading = Reading { journal_records: journal.records + lost, journal_lost: lost, ..Reading::default() };
+        for live in self.live.all() {
+            if !live.view().watching {
+                continue;
+            }
+            let evidence = live.evidence();
+            let coverage = evidence.coverage();
+            reading.shadow_offered += coverage.offered + coverage.n_dropped();
+            reading.shadow_dropped += coverage.n_dropped();
+            reading.rollouts.push(RolloutReading {
+                name: live.identity.name.clone(),
+                epoch: evidence.epoch(),
+                judged: judged(&evidence),
+                requests: requests(&evidence),
+            });
+        }
+        reading
+    }
+
+    fn probes(&self) -> Vec<Plan> {
+        let snapshot = self.snapshot.load();
+        let serving = self.live.all().into_iter().filter(|live| live.view().share > 0.0);
+        let plan = |live: Arc<gateway::live::LiveRollout>| {
+            let every = snapshot.rollouts.get(&live.identity.name)?.probe_every?;
+            let target = snapshot.target(&live.identity.baseline)?;
+            let (endpoint, body, special) = gateway::probe::question(target);
+            let (rollout, target_name) = (live.identity.name.clone(), target.name.clone());
+            let provider = Arc::clone(&target.provider);
+            Some(Plan { rollout, target: target_name, provider, endpoint, body, special, every })
+        };
+        serving.filter_map(plan).collect()
+    }
+
+    fn is_internal(&self, rollout: &str) -> bool {
+        let snapshot = self.snapshot.load();
+        let route = snapshot.rollouts.get(rollout).and_then(|settings| snapshot.routes.get(&settings.route));
+        route.is_some_and(|route| route.residency == Residency::Internal)
+    }
+}
+
+/// What evidence has judged: it grows with every outcome, pair, copy and signal.
+fn judged(evidence: &Evidence) -> u64 {
+    let tally = |arm| Metric::ALL.into_iter().map(move |metric| (arm, metric));
+    let judged =
+        tally(Arm::Baseline).chain(tally(Arm::Candidate)).map(|(arm, metric)| evidence.arm(arm).tally(metric).n);
+    judged.sum::<u64>() + evidence.coverage().offered + evidence.coverage().n_dropped()
+}
+
+/// Requests of the rollout's route in this epoch. In shadow the candidate's are copies.
+fn requests(evidence: &Evidence) -> u64 {
+    let of = |arm| evidence.arm(arm).tally(Metric::Error).n;
+    if evidence.share() > 0.0 { of(Arm::Baseline) + of(Arm::Candidate) } else { of(Arm::Baseline) }
+}
+
+/// Starts telling.
+pub(crate) fn start(
+    looking: Looking,
+    database: Database,
+    providers: Shared,
+    settings: Arc<ArcSwap<Settings>>,
+) -> std::io::Result<alerts::Alerts> {
+    let parts = alerts::Parts { database, providers, settings, facts: Box::new(looking), tick: alerts::run::TICK };
+    alerts::Alerts::start(parts)
+}
