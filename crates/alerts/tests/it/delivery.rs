@@ -12,7 +12,7 @@ use bytes::Bytes;
 use providers::{BaseUrl, Class, Dialect, ProviderConfig, Shared};
 use scripted::{Script, Upstream};
 use serde_json::{Value, json};
-use store::{AlertDetail, Database, RolloutRow, TransitionRow};
+use store::{AlertDetail, Beside, Database, RolloutRow, TransitionRow};
 use wire::record::Endpoint;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,7 +116,7 @@ fn transition(event: &str, to: &str, to_share: f64) -> TransitionRow {
 
 fn commit(database: &Database, generation: u64, transition: &TransitionRow) {
     let row = RolloutRow { name: "to-b".into(), generation, state_json: "{}".into(), policy_json: "{}".into() };
-    database.commit_transition(generation, &row, transition, None).unwrap();
+    database.commit_transition(generation, &row, transition, &Beside::default()).unwrap();
 }
 
 fn state_is(state: &'static str) -> impl Fn(&AlertDetail) -> bool {

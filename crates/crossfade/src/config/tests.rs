@@ -55,7 +55,9 @@ fn the_right_config_and_the_one_init_writes_resolve() {
 fn the_config_of_the_reference_page_resolves_to_the_defaults_of_its_risk() {
     let page = include_str!("../../../../docs/reference/config.md");
     let block = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let config = resolve("config.md", block, &|_| Some("a value of some length".into())).map_err(|errors| render(&errors)).unwrap();
+    let config = resolve("config.md", block, &|_| Some("a value of some length".into()))
+        .map_err(|errors| render(&errors))
+        .unwrap();
     let policy = &config.snapshot.rollouts["support-to-qwen"].policy;
     assert_eq!(policy, &rollout::Policy::template(rollout::Risk::Medium));
     assert_eq!(config.snapshot.limits, gateway::snapshot::Limits::default());
