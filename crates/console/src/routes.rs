@@ -77,6 +77,10 @@ pub const ROUTES: &[Route] = &[
     post("/api/rollouts/{name}/resume", Role::Operator, |call| change_rollout(call, "resume")),
     post("/api/rollouts/{name}/approve", Role::Approver, |call| change_rollout(call, "approve")),
     post("/api/rollouts/{name}/promote", Role::Approver, |call| change_rollout(call, "promote")),
+    post("/api/rollouts/{name}/extend", Role::Operator, |call| change_rollout(call, "extend")),
+    post("/api/rollouts/{name}/accept", Role::Approver, |call| change_rollout(call, "accept")),
+    get("/api/rollouts/{name}/filed", |call| json(&operations::rollouts::filed(&call.desk.reader(), call.name())?)),
+    post("/api/rollouts/{name}/file", Role::Operator, file_result),
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
@@ -159,6 +163,12 @@ fn change_rollout(call: &Call<'_>, verb: &str) -> Answer {
     let change: Change = call.read()?;
     let actor = call.actor(change.actor);
     json(&operations::rollouts::change(call.desk, &actor, call.name(), verb, &change.reason)?)
+}
+
+fn file_result(call: &Call<'_>) -> Answer {
+    let mut request: operations::rollouts::FileRequest = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::rollouts::file(call.desk.keys.database(), &actor, call.name(), &request)?)
 }
 
 fn create_key(call: &Call<'_>) -> Answer {

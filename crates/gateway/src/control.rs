@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-pub use managed::{StoredState, audit};
+pub use managed::{StoredState, audit, filed};
 use rollout::{Policy, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
@@ -72,6 +72,10 @@ pub enum Verb {
     Abort,
     /// Go on after a pause; after a rollback or an abort, begin again in shadow.
     Resume,
+    /// Give a held rollout more time: as much again as its step may last.
+    Extend,
+    /// Take a held rollout to the next step as it is; recorded as such.
+    Accept,
 }
 
 impl Verb {
@@ -85,15 +89,25 @@ impl Verb {
             Self::Pause => "pause",
             Self::Abort => "abort",
             Self::Resume => "resume",
+            Self::Extend => "extend",
+            Self::Accept => "accept",
         }
     }
 
     /// The verb of that name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Start, Self::Promote, Self::Approve, Self::Pause, Self::Abort, Self::Resume]
-            .into_iter()
-            .find(|verb| verb.as_str() == name)
+        let verbs = [
+            Self::Start,
+            Self::Promote,
+            Self::Approve,
+            Self::Pause,
+            Self::Abort,
+            Self::Resume,
+            Self::Extend,
+            Self::Accept,
+        ];
+        verbs.into_iter().find(|verb| verb.as_str() == name)
     }
 }
 

@@ -5,6 +5,7 @@
 //! thread. Writing it down and telling others comes after, and is the controller's work ([`crate::control`]). Only the
 //! controller ever publishes a view with a higher share.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 use rollout::{
-    Breach, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit, Signal, Timestamp, Unit,
+    Breach, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit, Signal,
+    Timestamp, Unit,
 };
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
@@ -248,6 +250,16 @@ impl LiveRollout {
             self.note_first_bad(pair.at);
         }
         self.count(epoch, pair.at, Input::Pair(*pair));
+    }
+
+    /// Counts what a request of `epoch` cost the arm its unit is assigned to.
+    pub fn observe_cost(&self, epoch: u32, cost: &CostOutcome) {
+        self.count(epoch, cost.at, Input::Cost(*cost));
+    }
+
+    /// Counts by its kind what became of a baseline request that was sampled for the shadow.
+    pub fn stratum_settled(&self, epoch: u32, stratum: impl Into<Cow<'static, str>>, complete: bool) {
+        self.count(epoch, now(), Input::Stratum { stratum: stratum.into(), complete });
     }
 
     /// Counts a baseline request that the shadow was offered but did not copy, or a copy that came to nothing.

@@ -3,14 +3,18 @@
 use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
 use govern::Role;
-use rollout::{Evidence, Explanation, Health, Policy, Timestamp, Transition};
+use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Timestamp, Transition};
 use serde::{Deserialize, Serialize};
-use store::{ArmCost, Beside, Database, DatabaseError, ProbeRow, RolloutRow, TransitionRow, WebhookState};
+use store::{
+    ArmCost, AuditRow, Beside, Database, DatabaseError, FiledRow, ProbeRow, RolloutRow, TransitionRow, WebhookState,
+};
 
 use crate::desk::{Actor, Desk, OperationError};
 
 /// How many of the last transitions a status shows.
 const LAST_TRANSITIONS: usize = 5;
+/// The longest name or digest of a filed result, bytes.
+const LONGEST_NAME: usize = 256;
 
 /// A rollout in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,6 +128,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     transitions.truncate(LAST_TRANSITIONS);
     let cost = |arm| database.arm_cost(name, stored.state.epoch, arm).map_err(reading);
     let costs = ArmCosts { baseline: cost("baseline")?, candidate: cost("candidate")? };
+    let filed = database.filed(name).map_err(reading)?.iter().filter_map(gateway::control::filed).collect();
+    let health = Health { filed, ..Health::default() };
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
     Ok(RolloutView {
         name: row.name.clone(),
@@ -137,7 +143,7 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         costs,
         probe: probe(database, name).map_err(reading)?,
         webhooks: database.webhook_states().map_err(reading)?,
-        explanation: rollout::explain(&policy, &stored.state, &evidence, &Health::default(), now),
+        explanation: rollout::explain(&policy, &stored.state, &evidence, &health, now),
         transitions,
     })
 }
@@ -158,20 +164,101 @@ pub fn history(database: &Database, name: &str) -> Result<Vec<TransitionRow>, Op
     database.transitions(Some(name)).map_err(|source| OperationError::Store { doing: "read the history", source })
 }
 
-/// Carries out `verb` (`start`, `promote`, `approve`, `pause`, `abort`, `resume`) through the controller.
+/// Carries out `verb` (`start`, `promote`, `approve`, `pause`, `abort`, `resume`, `extend`, `accept`) through the controller.
 ///
 /// # Errors
 /// When the verb or the rollout does not exist, the actor may not, the state does not allow it, or the store refuses.
 pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) -> Result<Transition, OperationError> {
     let verb = Verb::parse(verb).ok_or_else(|| OperationError::NotFound(format!("there is no verb `{verb}`")))?;
     actor.needs(match verb {
-        Verb::Approve | Verb::Promote => Role::Approver,
-        Verb::Start | Verb::Pause | Verb::Abort | Verb::Resume => Role::Operator,
+        Verb::Approve | Verb::Promote | Verb::Accept => Role::Approver,
+        Verb::Start | Verb::Pause | Verb::Abort | Verb::Resume | Verb::Extend => Role::Operator,
     })?;
     desk.control.command(verb, name, &actor.name, reason).map_err(|error| match error {
         ControlError::Unknown(_) if verb != Verb::Start => not_started(name),
         error => error.into(),
     })
+}
+
+/// A result to file for a rollout.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRequest {
+    /// Who files it; recorded where no key says so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// `suite`, `drill`, `review` or `other`.
+    pub kind: String,
+    /// Which suite, drill or review.
+    pub name: String,
+    /// Whether it was a pass.
+    pub passed: bool,
+    /// What tells which report it comes from: its SHA-256, as a rule.
+    pub digest: String,
+    /// How many cases it covered.
+    #[serde(default)]
+    pub n: u64,
+    /// When it was found, Unix microseconds; now if `None`.
+    #[serde(default)]
+    pub at_us: Option<u64>,
+    /// What there is to say of it.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Files a result for a rollout, for its gates to ask for. It is never changed: the latest of a kind and name counts.
+///
+/// # Errors
+/// When the actor may not, there is no such rollout or kind, something is missing, or the store refuses.
+pub fn file(database: &Database, actor: &Actor, name: &str, request: &FileRequest) -> Result<FiledRow, OperationError> {
+    actor.needs(Role::Operator)?;
+    load(database, name)?;
+    let FileRequest { kind, name: which, digest, .. } = request;
+    let Some(kind) = FiledKind::named(kind) else {
+        let kinds = FiledKind::ALL.map(FiledKind::as_str).join(", ");
+        return Err(OperationError::Invalid(format!("`{kind}` is no kind of result: {kinds}")));
+    };
+    for (what, text) in [("name", which), ("digest", digest)] {
+        if text.trim().is_empty() || text.len() > LONGEST_NAME {
+            return Err(OperationError::Invalid(format!("a result needs a {what} of at most {LONGEST_NAME} bytes")));
+        }
+    }
+    let filed_at_us = now().0;
+    let at_us = request.at_us.unwrap_or(filed_at_us);
+    if at_us > filed_at_us {
+        return Err(OperationError::Invalid("a result cannot be of the future".to_owned()));
+    }
+    let row = FiledRow {
+        rollout: name.to_owned(),
+        kind: kind.as_str().to_owned(),
+        name: which.trim().to_owned(),
+        passed: request.passed,
+        at_us,
+        digest: digest.trim().to_owned(),
+        n: request.n,
+        filed_at_us,
+        actor: actor.name.clone(),
+        note: request.reason.trim().to_owned(),
+    };
+    let audit = AuditRow {
+        at_us: filed_at_us,
+        actor: actor.name.clone(),
+        action: "rollout.file".to_owned(),
+        subject: format!("rollout:{name}"),
+        reason: row.note.clone(),
+        detail_json: serde_json::to_string(&row).map_err(|error| corrupt(name, &error))?,
+    };
+    database.file_result(&row, &audit).map_err(|source| OperationError::Store { doing: "file the result", source })?;
+    Ok(row)
+}
+
+/// What was filed for a rollout, newest first.
+///
+/// # Errors
+/// When there is no such rollout, or the store cannot be read.
+pub fn filed(database: &Database, name: &str) -> Result<Vec<FiledRow>, OperationError> {
+    load(database, name)?;
+    database.filed(name).map_err(|source| OperationError::Store { doing: "read what was filed", source })
 }
 
 /// Aborts a rollout in the store alone. Only for when no gateway runs: the caller holds the lease.

@@ -16,6 +16,45 @@ pub enum BreachCause {
     BreakerOpen,
     /// Decisions can no longer be written down.
     ControlPlaneLost,
+    /// Dearer than the baseline.
+    Cost,
+    /// Units are not split as the share says: the evidence is not valid.
+    SampleRatio,
+}
+
+impl BreachCause {
+    /// The word used in config, records and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Relative => "relative",
+            Self::Absolute => "absolute",
+            Self::BreakerOpen => "breaker_open",
+            Self::ControlPlaneLost => "control_plane_lost",
+            Self::Cost => "cost",
+            Self::SampleRatio => "sample_ratio",
+        }
+    }
+}
+
+/// What a guard does when it has its proof.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The share goes to 0 at once.
+    #[default]
+    Rollback,
+    /// The share stays, nothing is promoted any more, and a person looks at it.
+    Pause,
+}
+
+/// What an alarm was about: a person who lets the rollout go on after it has seen it, and it is not raised again in the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// What kind of proof it was.
+    pub cause: BreachCause,
+    /// The metric, if it is of one.
+    pub metric: Option<Metric>,
 }
 
 /// The proof that stops a rollout.
@@ -54,6 +93,12 @@ impl Breach {
         Self::without_numbers(BreachCause::ControlPlaneLost)
     }
 
+    /// What it is about.
+    #[must_use]
+    pub fn alarm(&self) -> Alarm {
+        Alarm { cause: self.cause, metric: self.metric }
+    }
+
     /// One sentence for an audit row.
     #[must_use]
     pub fn words(&self) -> String {
@@ -79,10 +124,27 @@ impl Breach {
             ),
             BreachCause::BreakerOpen => "the candidate's circuit breaker opened".to_owned(),
             BreachCause::ControlPlaneLost => "decisions could not be written down for too long".to_owned(),
+            BreachCause::Cost => format!(
+                "the candidate costs more per request than the baseline by more than is allowed, over {} priced units against {} (e-value \
+                 {}, {} needed)",
+                self.n_candidate,
+                self.n_baseline,
+                rounded(self.e_value),
+                rounded(self.threshold),
+            ),
+            BreachCause::SampleRatio => format!(
+                "units are not split as the share of {} says: {} on the candidate, {} on the baseline (e-value {}, {} needed); the \
+                 evidence is not valid",
+                percent(self.share),
+                self.n_candidate,
+                self.n_baseline,
+                rounded(self.e_value),
+                rounded(self.threshold),
+            ),
         }
     }
 
-    fn without_numbers(cause: BreachCause) -> Self {
+    pub(crate) fn without_numbers(cause: BreachCause) -> Self {
         Self {
             cause,
             metric: None,

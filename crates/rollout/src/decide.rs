@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::breach::{Breach, percent, rounded};
+use crate::assign::Arm;
+use crate::breach::{Breach, BreachCause, percent, rounded};
 use crate::evidence::Evidence;
+use crate::filed::{Filed, FiledKind};
+use crate::gates::CertificateEvidence;
 use crate::metric::Metric;
 use crate::policy::{Policy, Stage, StepPolicy};
 use crate::state::{State, Status};
@@ -13,7 +16,7 @@ use crate::state::{State, Status};
 const SAMPLE_RATIO_E: f64 = 1000.0;
 
 /// What else must be in order before anything is promoted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Records offered to the journal.
     pub journal_records: u64,
@@ -21,6 +24,9 @@ pub struct Health {
     pub journal_dropped: u64,
     /// Whether the candidate's circuit breaker is open.
     pub candidate_breaker_open: bool,
+    /// Results that were filed for this rollout.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filed: Vec<Filed>,
 }
 
 /// What should happen next.
@@ -49,8 +55,72 @@ pub enum Decision {
         /// The proof.
         because: Breach,
     },
+    /// Stay, and have a person look at what a guard has proven.
+    Pause {
+        /// The proof.
+        because: Breach,
+    },
+    /// Stay, and have a person say what becomes of it: time is up, or will not help.
+    HoldForPerson {
+        /// Why.
+        because: HeldBecause,
+    },
+    /// The evidence that was to be approved does not pass any more: what was approved is void.
+    Withdraw {
+        /// What is missing now.
+        because: Vec<Reason>,
+    },
     /// The rollout is done.
     Complete,
+}
+
+/// Why only a person can say how it goes on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "held", rename_all = "snake_case")]
+pub enum HeldBecause {
+    /// The step has lasted as long as it may.
+    MaxDuration {
+        /// Seconds it may last.
+        max_s: u64,
+    },
+    /// At the rate of arrival so far the minimum is not reached before the step's time is up.
+    Unreachable {
+        /// `pairs` or `units`.
+        what: String,
+        /// Seen.
+        have: u64,
+        /// Needed.
+        need: u64,
+        /// To be expected when the time is up.
+        expected: u64,
+    },
+    /// Nothing was counted for too long.
+    Stale {
+        /// Seconds since anything was counted, or since a person last looked.
+        for_s: u64,
+    },
+    /// Nobody approved in time.
+    ApprovalExpired {
+        /// Seconds it waited.
+        for_s: u64,
+    },
+}
+
+impl HeldBecause {
+    /// Why, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::MaxDuration { max_s } => {
+                format!("the step has lasted {} and is neither passed nor thrown back", duration(*max_s))
+            }
+            Self::Unreachable { what, have, need, expected } => {
+                format!("{have} of {need} {what}, and at this rate {expected} when the step's time is up")
+            }
+            Self::Stale { for_s } => format!("nothing was counted for {}", duration(*for_s)),
+            Self::ApprovalExpired { for_s } => format!("nobody approved within {}", duration(*for_s)),
+        }
+    }
 }
 
 /// Why a rollout stays where it is.
@@ -94,6 +164,39 @@ pub enum Reason {
         /// The e-value needed.
         threshold: f64,
     },
+    /// A rate is not proven to be below its limit.
+    CertificateUndecided {
+        /// Of what.
+        metric: Metric,
+        /// The limit.
+        limit: f64,
+        /// Pairs or units counted.
+        n: u64,
+        /// The e-value reached.
+        e_value: f64,
+        /// The e-value needed.
+        threshold: f64,
+    },
+    /// A result that must be filed is not there, not a pass or not fresh.
+    NotFiled {
+        /// What kind of result.
+        kind: FiledKind,
+        /// Which one.
+        name: String,
+        /// What is wrong, in words.
+        problem: String,
+    },
+    /// Too few kinds of requests are covered.
+    StrataCoverage {
+        /// Strata that are.
+        covered: usize,
+        /// Strata there are.
+        of: usize,
+        /// The fraction needed.
+        need: f64,
+        /// The one that is covered worst.
+        worst: Option<String>,
+    },
     /// Too many sampled requests have no complete pair.
     Coverage {
         /// The complete fraction, if anything settled.
@@ -135,6 +238,18 @@ impl Reason {
                 rounded(*e_value),
                 rounded(*threshold)
             ),
+            Self::CertificateUndecided { metric, limit, n, e_value, threshold } => format!(
+                "{} not proven to be below {} after {n} (e-value {}, {} needed)",
+                metric.rate_name(),
+                percent(*limit),
+                rounded(*e_value),
+                rounded(*threshold)
+            ),
+            Self::NotFiled { kind, name, problem } => format!("{} `{name}`: {problem}", kind.as_str()),
+            Self::StrataCoverage { covered, of, need, worst } => {
+                let worst = worst.as_ref().map_or(String::new(), |worst| format!(", worst is {worst}"));
+                format!("{covered} of {of} kinds of requests are covered by pairs, {} needed{worst}", percent(*need))
+            }
             Self::Coverage { fraction, need, worst } => {
                 let have = fraction.map_or("none".to_owned(), percent);
                 let worst = worst.as_ref().map_or(String::new(), |worst| format!(", most lost to {worst}"));
@@ -168,16 +283,32 @@ pub fn decide(policy: &Policy, state: &State, evidence: &Evidence, health: &Heal
     if health.candidate_breaker_open && state.share(policy) > 0.0 {
         return Decision::Rollback { because: Breach::breaker_opened() };
     }
-    if matches!(state.status, Status::Paused | Status::Completed) {
+    if !matches!(state.status, Status::Active | Status::AwaitingApproval) {
         return hold(Reason::NotActive { status: state.status });
+    }
+    if let Some(because) = alarm(state, evidence) {
+        return Decision::Pause { because };
     }
     let Some(step) = policy.step(state.step_idx) else {
         return hold(Reason::StaleEvidence);
     };
     let because = missing(policy, step, state, evidence, health, now);
-    let have = state.n_approvals();
-    if !because.is_empty() {
-        Decision::Hold { because }
+    match (because.is_empty(), state.status) {
+        (true, _) => proven(policy, step, state, now),
+        (false, Status::AwaitingApproval) => Decision::Withdraw { because },
+        (false, _) => match held(policy, step, state, evidence, now) {
+            Some(because) => Decision::HoldForPerson { because },
+            None => Decision::Hold { because },
+        },
+    }
+}
+
+/// Everything is proven: people first, where they must agree.
+fn proven(policy: &Policy, step: &StepPolicy, state: &State, now: Timestamp) -> Decision {
+    let have = state.n_approvals(now);
+    let waited = now.since(state.moved_at.max(state.epoch_started));
+    if have < step.approvals && state.status == Status::AwaitingApproval && waited >= policy.approval_expiry {
+        Decision::HoldForPerson { because: HeldBecause::ApprovalExpired { for_s: waited.as_secs() } }
     } else if have < step.approvals {
         Decision::AwaitApproval { have, need: step.approvals }
     } else if policy.is_last(state.step_idx) {
@@ -185,6 +316,52 @@ pub fn decide(policy: &Policy, state: &State, evidence: &Evidence, health: &Heal
     } else {
         Decision::Promote { to: state.step_idx + 1 }
     }
+}
+
+/// The first proof that pauses and that nobody has let pass.
+fn alarm(state: &State, evidence: &Evidence) -> Option<Breach> {
+    let is_new = |breach: &&Breach| !state.acknowledged.contains(&breach.alarm());
+    let found = evidence.alarms().iter().find(is_new).cloned();
+    found.or_else(|| sample_ratio(evidence).filter(|breach| is_new(&breach)))
+}
+
+fn sample_ratio(evidence: &Evidence) -> Option<Breach> {
+    let log_factor =
+        evidence.sample_ratio_log_bayes_factor().filter(|log_factor| *log_factor >= SAMPLE_RATIO_E.ln())?;
+    Some(Breach {
+        e_value: log_factor.min(690.0).exp(),
+        threshold: SAMPLE_RATIO_E,
+        n_candidate: evidence.arm(Arm::Candidate).units,
+        n_baseline: evidence.arm(Arm::Baseline).units,
+        share: evidence.share(),
+        ..Breach::without_numbers(BreachCause::SampleRatio)
+    })
+}
+
+/// Why waiting goes on no longer.
+fn held(policy: &Policy, step: &StepPolicy, state: &State, evidence: &Evidence, now: Timestamp) -> Option<HeldBecause> {
+    let seen_at = evidence.last_at().max(state.moved_at).max(state.epoch_started);
+    let quiet = now.since(seen_at);
+    if policy.stale_after.is_some_and(|most| quiet >= most) {
+        return Some(HeldBecause::Stale { for_s: quiet.as_secs() });
+    }
+    let (most, lasted) = (state.max_duration(policy)?, now.since(state.epoch_started));
+    if lasted >= most {
+        return Some(HeldBecause::MaxDuration { max_s: most.as_secs() });
+    }
+    // Half of the time says enough of the other half.
+    if lasted < most / 2 {
+        return None;
+    }
+    let times = most.as_secs_f64() / lasted.as_secs_f64();
+    [("pairs", evidence.n_pairs(), step.min_pairs), ("units", evidence.n_units(), step.min_units)].into_iter().find_map(
+        |(what, have, need)| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; saturates")]
+            let expected = (have as f64 * times).round() as u64;
+            let what = what.to_owned();
+            (expected < need).then_some(HeldBecause::Unreachable { what, have, need, expected })
+        },
+    )
 }
 
 /// Everything that keeps the step from being left.
@@ -208,31 +385,79 @@ fn missing(
         reasons.push(Reason::TooFewUnits { have: evidence.n_units(), need: step.min_units });
     }
     if step.stage != Stage::Full {
-        reasons.extend(undecided_gates(policy, evidence));
+        reasons.extend(undecided_gates(policy, state, evidence));
+        reasons.extend(undecided_certificates(policy, state, evidence));
     }
+    reasons.extend(not_filed(policy, state, health, now));
     if step.stage == Stage::Shadow {
         reasons.extend(poor_coverage(policy, evidence));
+        reasons.extend(poor_strata(policy, evidence));
         reasons.extend(health.candidate_breaker_open.then_some(Reason::BreakerOpen));
     }
     let lost = health.journal_dropped as f64 / health.journal_records.max(1) as f64;
     if lost > policy.max_journal_drops {
         reasons.push(Reason::JournalDrops { fraction: lost, allowed: policy.max_journal_drops });
     }
+    // Whoever let the alarm pass has not made the evidence valid.
     let mismatch = evidence.sample_ratio_log_bayes_factor().filter(|log_factor| *log_factor >= SAMPLE_RATIO_E.ln());
     reasons.extend(mismatch.map(|log_bayes_factor| Reason::SampleRatio { log_bayes_factor }));
     reasons
 }
 
-fn undecided_gates(policy: &Policy, evidence: &Evidence) -> impl Iterator<Item = Reason> {
-    let threshold = 1.0 / policy.alpha_promote;
+/// The e-value that is enough. What people are about to approve is not withdrawn for a little less than that: an e-value that hovers would
+/// call them again and again.
+fn enough(state: &State, alpha: f64) -> f64 {
+    let enough = -alpha.ln();
+    if state.status == Status::AwaitingApproval { enough - 2.0_f64.ln() } else { enough }
+}
+
+fn undecided_gates(policy: &Policy, state: &State, evidence: &Evidence) -> impl Iterator<Item = Reason> {
     evidence.gates().iter().filter_map(move |gate| {
+        let alpha = gate.alpha.unwrap_or(policy.alpha_promote);
         let log_e = gate.log_e(evidence.stage());
-        (log_e < threshold.ln()).then(|| Reason::GateUndecided {
+        (log_e < enough(state, alpha)).then(|| Reason::GateUndecided {
             metric: gate.metric,
-            n: gate.reading(evidence.stage(), policy.alpha_promote).n,
+            n: gate.reading(evidence.stage(), alpha).n,
             e_value: log_e.exp(),
-            threshold,
+            threshold: 1.0 / alpha,
         })
+    })
+}
+
+fn undecided_certificates(policy: &Policy, state: &State, evidence: &Evidence) -> impl Iterator<Item = Reason> {
+    evidence.certificates().iter().filter_map(move |certificate: &CertificateEvidence| {
+        let alpha = certificate.alpha.unwrap_or(policy.alpha_promote);
+        let log_e = certificate.log_e();
+        (log_e < enough(state, alpha)).then(|| Reason::CertificateUndecided {
+            metric: certificate.metric,
+            limit: certificate.limit,
+            n: certificate.n(),
+            e_value: log_e.exp(),
+            threshold: 1.0 / alpha,
+        })
+    })
+}
+
+/// What the entry of the next step's stage demands, where that is another stage than this step's.
+fn not_filed(policy: &Policy, state: &State, health: &Health, now: Timestamp) -> impl Iterator<Item = Reason> {
+    let stage = |step_idx: usize| policy.steps.get(step_idx).map(|step| step.stage);
+    let (here, next) = (stage(state.step_idx), stage(state.step_idx + 1));
+    let demanded = policy.filed.iter().filter(move |demand| here < Some(demand.before) && next >= Some(demand.before));
+    demanded.filter_map(move |demand| {
+        let problem = demand.unmet(&health.filed, now)?;
+        Some(Reason::NotFiled { kind: demand.kind, name: demand.name.clone(), problem })
+    })
+}
+
+fn poor_strata(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
+    let found = evidence.coverage().strata_covered(policy.min_coverage)?;
+    let is_enough = found.covered as f64 >= policy.min_strata * found.of as f64;
+    let worst = found.worst.map(|(name, _)| name);
+    (!is_enough).then_some(Reason::StrataCoverage {
+        covered: found.covered,
+        of: found.of,
+        need: policy.min_strata,
+        worst,
     })
 }
 
@@ -247,7 +472,7 @@ fn poor_coverage(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
 }
 
 /// A duration in the two largest units.
-fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use stats::{LatencySketch, PairedDifference, UnpairedDifference};
+use stats::LatencySketch;
 
 use crate::Timestamp;
 use crate::assign::Arm;
-use crate::breach::Breach;
+use crate::breach::{Action, Breach};
+use crate::cost::{CostGuard, CostOutcome};
 use crate::coverage::Coverage;
 use crate::examples::Examples;
+use crate::gates::{CertificateEvidence, GateEvidence};
 use crate::guards::Guards;
 use crate::metric::{Metric, MetricSet};
 use crate::policy::{Policy, Stage, Unit};
@@ -146,14 +148,16 @@ pub struct Evidence {
     /// Bad exchanges, by name.
     #[serde(default)]
     examples: Examples,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct GateEvidence {
-    pub(crate) metric: Metric,
-    pub(crate) margin: f64,
-    pub(crate) paired: PairedDifference,
-    pub(crate) unpaired: UnpairedDifference,
+    /// Proof that does not roll back, the first of each cause and metric.
+    #[serde(default)]
+    alarms: Vec<Breach>,
+    #[serde(default)]
+    cost: Option<CostGuard>,
+    #[serde(default)]
+    certificates: Vec<CertificateEvidence>,
+    /// When anything was counted last.
+    #[serde(default)]
+    last_at: Timestamp,
 }
 
 impl Evidence {
@@ -161,12 +165,7 @@ impl Evidence {
     #[must_use]
     pub fn new(policy: &Policy, epoch: u32, step_idx: usize, carry: &Carry, started: Timestamp) -> Self {
         let (stage, share) = policy.step(step_idx).map_or((Stage::Shadow, 0.0), |step| (step.stage, step.share));
-        let gates = policy.gates.iter().map(|gate| GateEvidence {
-            metric: gate.metric,
-            margin: gate.margin,
-            paired: PairedDifference::default(),
-            unpaired: UnpairedDifference::new(share, carry.rate(gate.metric)),
-        });
+        let gates = policy.gates.iter().map(|gate| GateEvidence::new(gate, share, carry.rate(gate.metric)));
         Self {
             epoch,
             step_idx,
@@ -178,12 +177,16 @@ impl Evidence {
             arms: Default::default(),
             n_pairs: 0,
             gates: gates.collect(),
-            guards: Guards::new(policy, stage, share, carry.finished, carry.finished_weight),
+            guards: Guards::new(policy, stage, share, carry),
             coverage: Coverage::default(),
             key_sources: BTreeMap::new(),
             breach: None,
             seen: SeenUnits::default(),
             examples: Examples::default(),
+            alarms: Vec::new(),
+            cost: policy.cost.as_ref().and_then(|cost| CostGuard::new(cost, share)),
+            certificates: policy.certificates.iter().map(CertificateEvidence::new).collect(),
+            last_at: Timestamp::default(),
         }
     }
 
@@ -192,6 +195,7 @@ impl Evidence {
         if outcome.admitted_at < self.started {
             return None;
         }
+        self.last_at = self.last_at.max(outcome.at);
         let bad = outcome.bad.and(outcome.observed);
         let arm = &mut self.arms[outcome.arm.idx()];
         arm.count(outcome.observed, bad, outcome.time_to_first_token_us, outcome.duration_us);
@@ -218,6 +222,9 @@ impl Evidence {
         for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
             gate.unpaired.observe(is_candidate, bad.contains(gate.metric));
         }
+        if is_candidate {
+            self.count_certificates(new.gate_metrics(), bad);
+        }
         if breaker.is_some() && !breaker_bad {
             self.observe_absolute(false);
         }
@@ -234,6 +241,7 @@ impl Evidence {
             return None;
         }
         self.coverage.complete += 1;
+        self.last_at = self.last_at.max(pair.at);
         if self.stage != Stage::Shadow {
             return None;
         }
@@ -248,10 +256,36 @@ impl Evidence {
         for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
             gate.paired.observe(baseline_bad.contains(gate.metric), candidate_bad.contains(gate.metric));
         }
+        self.count_certificates(new.gate_metrics(), candidate_bad);
         let first_bad = new.bad_metrics();
         self.guards.observe_bad(first_bad.and(candidate_bad), Arm::Candidate);
         self.guards.observe_bad(first_bad.and(baseline_bad), Arm::Baseline);
         if first_bad.is_empty() { None } else { self.first_breach() }
+    }
+
+    /// Counts what a request cost. Returns the breach if this completes the first one of the epoch; a guard of cost pauses unless its policy
+    /// says otherwise.
+    pub fn observe_cost(&mut self, cost: &CostOutcome) -> Option<Breach> {
+        if self.cost.is_none() || cost.admitted_at < self.started || cost.at < self.warm_from {
+            return None;
+        }
+        if self.mark(cost.unit, Marks::cost()).is_none() {
+            return None;
+        }
+        let guard = self.cost.as_mut()?;
+        guard.observe(cost.arm, cost.nanos);
+        let (breach, action) = (guard.breach()?, guard.action);
+        match action {
+            Action::Rollback if self.breach.is_none() => {
+                self.breach = Some(breach.clone());
+                Some(breach)
+            }
+            Action::Rollback => None,
+            Action::Pause => {
+                self.note_alarm(breach);
+                None
+            }
+        }
     }
 
     /// Counts a sampled request whose copy the shadow took.
@@ -262,6 +296,11 @@ impl Evidence {
     /// Counts a sampled request that the shadow did not copy, or whose copy came to nothing.
     pub fn count_shadow_drop(&mut self, reason: &str) {
         self.coverage.drop_one(reason);
+    }
+
+    /// Counts by stratum what became of a sampled request.
+    pub fn count_stratum(&mut self, stratum: &str, complete: bool) {
+        self.coverage.settle(stratum, complete);
     }
 
     /// Counts where a unit's key came from.
@@ -292,6 +331,18 @@ impl Evidence {
         self.breach.get_or_insert(breach);
     }
 
+    /// What guards that pause have proven, the first proof of each cause and metric.
+    #[must_use]
+    pub fn alarms(&self) -> &[Breach] {
+        &self.alarms
+    }
+
+    /// When anything was counted last; 0 before.
+    #[must_use]
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
     /// The first breach of the epoch.
     #[must_use]
     pub fn breach(&self) -> Option<&Breach> {
@@ -313,7 +364,7 @@ impl Evidence {
     /// A copy to write down, read or explain. It does not remember units: never count on it.
     #[must_use]
     pub fn snapshot(&self) -> Self {
-        let Self { epoch, step_idx, stage, share, started, warm_from, unit_is_request, n_pairs, .. } = *self;
+        let Self { epoch, step_idx, stage, share, started, warm_from, unit_is_request, n_pairs, last_at, .. } = *self;
         Self {
             epoch,
             step_idx,
@@ -331,6 +382,10 @@ impl Evidence {
             breach: self.breach.clone(),
             seen: SeenUnits::default(),
             examples: self.examples.clone(),
+            alarms: self.alarms.clone(),
+            cost: self.cost.clone(),
+            certificates: self.certificates.clone(),
+            last_at,
         }
     }
 
@@ -361,18 +416,46 @@ impl Evidence {
         }
     }
 
-    /// The absolute breaker speaks first: it says more about what happened.
+    fn count_certificates(&mut self, first: MetricSet, bad: MetricSet) {
+        for certificate in self.certificates.iter_mut().filter(|one| first.contains(one.metric)) {
+            certificate.count(bad.contains(certificate.metric));
+        }
+    }
+
+    fn note_alarm(&mut self, breach: Breach) {
+        if self.alarms.iter().all(|known| known.alarm() != breach.alarm()) {
+            self.alarms.push(breach);
+        }
+    }
+
+    /// The absolute breaker speaks first: it says more about what happened. What does not roll back is noted as an alarm.
     fn first_breach(&mut self) -> Option<Breach> {
+        let pauses: Vec<Breach> = self.guards.pauses().collect();
+        for pause in pauses {
+            let pause = self.counted(pause);
+            self.note_alarm(pause);
+        }
         if self.breach.is_some() {
             return None;
         }
-        let breach = self.guards.absolute_breach().or_else(|| self.guards.relative_breach())?;
-        let metric = breach.metric.unwrap_or(Metric::Error);
-        let n = |arm: Arm| self.arms[arm.idx()].tally(metric).n;
-        let breach =
-            Breach { n_candidate: n(Arm::Candidate), n_baseline: n(Arm::Baseline), share: self.share, ..breach };
+        let (breach, matters) = match self.guards.absolute_breach() {
+            Some(breach) => (breach, true),
+            None => self.guards.relative_breach()?,
+        };
+        let breach = self.counted(breach);
+        if !matters {
+            self.note_alarm(breach);
+            return None;
+        }
         self.breach = Some(breach.clone());
         Some(breach)
+    }
+
+    /// With the requests it was counted in.
+    fn counted(&self, breach: Breach) -> Breach {
+        let metric = breach.metric.unwrap_or(Metric::Error);
+        let n = |arm: Arm| self.arms[arm.idx()].tally(metric).n;
+        Breach { n_candidate: n(Arm::Candidate), n_baseline: n(Arm::Baseline), share: self.share, ..breach }
     }
 }
 
@@ -453,6 +536,14 @@ impl Evidence {
         &self.guards
     }
 
+    pub(crate) fn cost(&self) -> Option<&CostGuard> {
+        self.cost.as_ref()
+    }
+
+    pub(crate) fn certificates(&self) -> &[CertificateEvidence] {
+        &self.certificates
+    }
+
     /// How many units are remembered.
     #[must_use]
     pub fn n_seen(&self) -> usize {
@@ -500,43 +591,13 @@ impl Carry {
         Self::default()
     }
 
+    /// The finished steps' part of the harm e-value, and the weight they had in it.
+    pub(crate) fn finished(&self) -> (f64, f64) {
+        (self.finished, self.finished_weight)
+    }
+
     /// A guess of the baseline's bad rate; 1 % where nothing is known.
-    fn rate(&self, metric: Metric) -> f64 {
+    pub(crate) fn rate(&self, metric: Metric) -> f64 {
         self.rates.get(&metric).copied().unwrap_or(0.01)
     }
-}
-
-impl GateEvidence {
-    /// `ln E`, pairs or units counted, the estimate and its upper bound, for the stage the evidence belongs to.
-    pub(crate) fn reading(&self, stage: Stage, alpha: f64) -> GateReading {
-        if stage == Stage::Shadow {
-            GateReading {
-                log_e: self.paired.log_e(self.margin),
-                n: self.paired.n(),
-                estimate: self.paired.estimate(),
-                upper_bound: self.paired.upper_bound(alpha),
-            }
-        } else {
-            GateReading {
-                log_e: self.unpaired.log_e(self.margin),
-                n: self.unpaired.candidate().0 + self.unpaired.baseline().0,
-                estimate: self.unpaired.estimate(),
-                upper_bound: self.unpaired.upper_bound(alpha),
-            }
-        }
-    }
-
-    /// `ln E` alone.
-    pub(crate) fn log_e(&self, stage: Stage) -> f64 {
-        if stage == Stage::Shadow { self.paired.log_e(self.margin) } else { self.unpaired.log_e(self.margin) }
-    }
-}
-
-/// What a gate says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct GateReading {
-    pub(crate) log_e: f64,
-    pub(crate) n: u64,
-    pub(crate) estimate: Option<f64>,
-    pub(crate) upper_bound: Option<f64>,
 }

@@ -7,12 +7,15 @@ use stats::sketch::Quantiles;
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::{Breach, percent, rounded};
+use crate::cost::CostGuard;
 use crate::coverage::Coverage;
 use crate::decide::{Decision, Health, decide};
-use crate::evidence::{Evidence, GateEvidence};
+use crate::evidence::Evidence;
+use crate::filed::FiledKind;
+use crate::gates::{CertificateEvidence, GateEvidence};
 use crate::metric::Metric;
 use crate::plan::needed;
-use crate::policy::{Policy, Stage};
+use crate::policy::{FiledPolicy, Policy, Stage};
 use crate::state::{Approval, State, Status};
 
 /// 95 % of a normal distribution lies within this many standard deviations.
@@ -75,6 +78,72 @@ pub struct Explanation {
     pub decision: String,
     /// What is missing, one line each.
     pub missing: Vec<String>,
+    /// What must be proven of the candidate by itself.
+    #[serde(default)]
+    pub certificates: Vec<CertificateView>,
+    /// What must be filed, and whether it is.
+    #[serde(default)]
+    pub filed: Vec<FiledView>,
+    /// What guards that pause have proven.
+    #[serde(default)]
+    pub alarms: Vec<Breach>,
+    /// What the arms cost.
+    #[serde(default)]
+    pub cost: Option<CostView>,
+    /// How long the step may last before a person is asked.
+    #[serde(default)]
+    pub max_duration_s: Option<u64>,
+}
+
+/// What a certificate says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificateView {
+    /// What is counted.
+    pub metric: Metric,
+    /// What it asks, in words.
+    pub name: String,
+    /// Pairs or units counted, one outcome each.
+    pub n: u64,
+    /// Those that were bad.
+    pub bad: u64,
+    /// The rate that would be too high.
+    pub limit: f64,
+    /// The e-value against "at the limit or above it".
+    pub e_value: f64,
+    /// The e-value that passes.
+    pub threshold: f64,
+    /// Pass, or undecided.
+    pub verdict: Verdict,
+}
+
+/// A result that must be filed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiledView {
+    /// What kind of result.
+    pub kind: FiledKind,
+    /// Which one.
+    pub name: String,
+    /// The stage whose entry demands it.
+    pub before: Stage,
+    /// Pass, or undecided.
+    pub verdict: Verdict,
+    /// What is missing, in words; empty when passed.
+    pub missing: String,
+}
+
+/// What the arms cost, by the first priced request of each unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostView {
+    /// Units counted, the baseline's, then the candidate's.
+    pub units: [u64; 2],
+    /// Their mean costs in nano-dollars.
+    pub mean_nanos: [Option<f64>; 2],
+    /// The largest ratio that is no harm.
+    pub ratio: f64,
+    /// The e-value against "at most that".
+    pub e_value: f64,
+    /// The e-value that is enough.
+    pub threshold: f64,
 }
 
 /// What a gate, a guard or the whole rollout says.
@@ -228,6 +297,9 @@ struct Summary<'a> {
     coverage: &'a Coverage,
     sample_ratio_log_bayes_factor: Option<f64>,
     breach: Option<&'a Breach>,
+    certificates: Vec<CertificateView>,
+    cost: Option<CostView>,
+    alarms: &'a [Breach],
 }
 
 /// The page of facts.
@@ -237,6 +309,7 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
     let decision = decide(policy, state, evidence, health, now);
     let missing = match &decision {
         Decision::Hold { because } => because.iter().map(crate::Reason::words).collect(),
+        Decision::Withdraw { because } => because.iter().map(crate::Reason::words).collect(),
         Decision::AwaitApproval { have, need } => vec![format!("{have} of {need} approvals")],
         _ => Vec::new(),
     };
@@ -268,6 +341,54 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         verdict: verdict(state, &decision),
         decision: decision_words(policy, state, &decision),
         missing,
+        certificates: certificates(policy, evidence),
+        filed: filed(policy, health, now),
+        alarms: evidence.alarms().to_vec(),
+        cost: evidence.cost().map(cost),
+        max_duration_s: state.max_duration(policy).map(|most| most.as_secs()),
+    }
+}
+
+fn certificates(policy: &Policy, evidence: &Evidence) -> Vec<CertificateView> {
+    let view = |one: &CertificateEvidence| {
+        let threshold = 1.0 / one.alpha.unwrap_or(policy.alpha_promote);
+        let log_e = one.log_e();
+        CertificateView {
+            metric: one.metric,
+            name: format!("{} below {}", one.metric.rate_name(), percent(one.limit)),
+            n: one.n(),
+            bad: one.n_bad,
+            limit: one.limit,
+            e_value: log_e.min(690.0).exp(),
+            threshold,
+            verdict: if log_e >= threshold.ln() { Verdict::Pass } else { Verdict::Undecided },
+        }
+    };
+    if evidence.stage() == Stage::Full { Vec::new() } else { evidence.certificates().iter().map(view).collect() }
+}
+
+fn filed(policy: &Policy, health: &Health, now: Timestamp) -> Vec<FiledView> {
+    let view = |demand: &FiledPolicy| {
+        let missing = demand.unmet(&health.filed, now);
+        FiledView {
+            kind: demand.kind,
+            name: demand.name.clone(),
+            before: demand.before,
+            verdict: if missing.is_none() { Verdict::Pass } else { Verdict::Undecided },
+            missing: missing.unwrap_or_default(),
+        }
+    };
+    policy.filed.iter().map(view).collect()
+}
+
+fn cost(guard: &CostGuard) -> CostView {
+    let arms = [Arm::Baseline, Arm::Candidate].map(|arm| guard.mean(arm));
+    CostView {
+        units: arms.map(|(n, _)| n),
+        mean_nanos: arms.map(|(_, mean)| mean),
+        ratio: guard.ratio(),
+        e_value: guard.e_value(),
+        threshold: guard.threshold(),
     }
 }
 
@@ -287,6 +408,9 @@ pub(crate) fn summary_json(policy: &Policy, evidence: &Evidence) -> String {
         coverage: evidence.coverage(),
         sample_ratio_log_bayes_factor: evidence.sample_ratio_log_bayes_factor(),
         breach: evidence.breach(),
+        certificates: certificates(policy, evidence),
+        cost: evidence.cost().map(cost),
+        alarms: evidence.alarms(),
     };
     serde_json::to_string(&summary).unwrap_or_else(|_| "null".to_owned())
 }
@@ -333,12 +457,13 @@ fn gates(policy: &Policy, evidence: &Evidence) -> Vec<GateView> {
 }
 
 fn gate_view(policy: &Policy, evidence: &Evidence, gate: &GateEvidence) -> GateView {
-    let threshold = 1.0 / policy.alpha_promote;
-    let reading = gate.reading(evidence.stage(), policy.alpha_promote);
+    let alpha = gate.alpha.unwrap_or(policy.alpha_promote);
+    let threshold = 1.0 / alpha;
+    let reading = gate.reading(evidence.stage(), alpha);
     let has_passed = reading.log_e >= threshold.ln();
     let tally = evidence.arm(Arm::Baseline).tally(gate.metric);
     let rate = if tally.n == 0 { 0.01 } else { tally.bad as f64 / tally.n as f64 };
-    let wanted = needed(policy.alpha_promote, gate.margin, evidence.share(), rate, 0.0);
+    let wanted = needed(alpha, gate.margin, evidence.share(), rate, 0.0);
     let n_more = wanted.filter(|_| !has_passed).map(|wanted| wanted.saturating_sub(reading.n));
     let what = if evidence.stage() == Stage::Shadow { "pairs" } else { "units" };
     let e_value = reading.log_e.min(690.0).exp();
@@ -368,7 +493,7 @@ fn gate_view(policy: &Policy, evidence: &Evidence, gate: &GateEvidence) -> GateV
 fn guards(evidence: &Evidence) -> Vec<GuardView> {
     let guards = evidence.guards();
     let relative = guards.relative.iter().map(|relative| {
-        let threshold = guards.harm_threshold() / (relative.weight * guards.step_weight());
+        let threshold = guards.threshold_alone(relative);
         GuardView {
             metric: relative.metric,
             kind: GuardKind::Relative { weight: relative.weight },
@@ -403,7 +528,14 @@ fn verdict(state: &State, decision: &Decision) -> Verdict {
         (Status::RolledBack, _) | (_, Decision::Rollback { .. }) => Verdict::Fail,
         (Status::Completed, _) => Verdict::Pass,
         (_, Decision::Promote { .. } | Decision::Complete) => Verdict::Pass,
-        (_, Decision::Hold { .. } | Decision::AwaitApproval { .. }) => Verdict::Undecided,
+        (
+            _,
+            Decision::Hold { .. }
+            | Decision::AwaitApproval { .. }
+            | Decision::Pause { .. }
+            | Decision::HoldForPerson { .. }
+            | Decision::Withdraw { .. },
+        ) => Verdict::Undecided,
     }
 }
 
@@ -416,6 +548,9 @@ fn decision_words(policy: &Policy, state: &State, decision: &Decision) -> String
             format!("promote to {}", next.label(policy))
         }
         Decision::Rollback { because } => format!("roll back: {}", because.words()),
+        Decision::Pause { because } => format!("pause: {}", because.words()),
+        Decision::HoldForPerson { because } => format!("hold for a person: {}", because.words()),
+        Decision::Withdraw { .. } => "withdraw what is to be approved".to_owned(),
         Decision::Complete => "complete".to_owned(),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::Breach;
+use crate::cost::CostOutcome;
 use crate::evidence::{Evidence, Outcome, PairOutcome};
 use crate::metric::MetricSet;
 
@@ -36,6 +37,15 @@ pub enum Input {
         /// Why.
         reason: Cow<'static, str>,
     },
+    /// What a request cost.
+    Cost(CostOutcome),
+    /// What became of a sampled request, by its kind.
+    Stratum {
+        /// The kind.
+        stratum: Cow<'static, str>,
+        /// Whether it became a pair.
+        complete: bool,
+    },
     /// Where a unit's key came from.
     KeySource {
         /// Where.
@@ -50,6 +60,8 @@ impl Evidence {
             Input::Outcome(outcome) => return self.observe(outcome),
             Input::Pair(pair) => return self.observe_pair(pair),
             Input::Example { arm, bad, admitted_at, exchange } => self.note_example(*arm, *bad, *admitted_at, exchange),
+            Input::Cost(cost) => return self.observe_cost(cost),
+            Input::Stratum { stratum, complete } => self.count_stratum(stratum, *complete),
             Input::ShadowOffer => self.count_shadow_offer(),
             Input::ShadowDrop { reason } => self.count_shadow_drop(reason),
             Input::KeySource { source } => self.count_key_source(source),

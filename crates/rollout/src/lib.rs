@@ -8,11 +8,14 @@
 
 pub mod assign;
 mod breach;
+mod cost;
 mod coverage;
 pub mod decide;
 pub mod evidence;
 mod examples;
 pub mod explain;
+mod filed;
+mod gates;
 mod guards;
 mod input;
 pub mod metric;
@@ -25,16 +28,21 @@ pub mod template;
 pub mod transition;
 
 pub use assign::Arm;
-pub use breach::{Breach, BreachCause};
-pub use coverage::Coverage;
-pub use decide::{Decision, Health, Reason, decide};
+pub use breach::{Action, Alarm, Breach, BreachCause};
+pub use cost::CostOutcome;
+pub use coverage::{Coverage, StrataCovered, Stratum};
+pub use decide::{Decision, Health, HeldBecause, Reason, decide};
 pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Signal, Tally};
 pub use examples::Examples;
 pub use explain::{Explanation, explain};
+pub use filed::{Filed, FiledKind};
 pub use input::{Input, InputLog, InputPart};
 pub use metric::{Metric, MetricSet};
 pub use plan::{Needed, plan_lite};
-pub use policy::{AbsolutePolicy, GatePolicy, GuardPolicy, Policy, PolicyError, Risk, Stage, StepPolicy, Unit};
+pub use policy::{
+    AbsolutePolicy, CertificatePolicy, CostPolicy, FiledPolicy, GatePolicy, GuardPolicy, Objectives, Policy,
+    PolicyError, Risk, Stage, StepPolicy, Unit,
+};
 pub use record::{Decided, Looked, digest};
 pub use seen::SeenUnit;
 pub use state::{Approval, State, Status};

@@ -35,7 +35,9 @@ pub fn plan_lite(policy: &Policy, base_rate: impl Fn(Metric) -> f64) -> Vec<Need
         .flat_map(|(step_idx, step)| policy.gates.iter().map(move |gate| (step_idx, step, gate)))
         .map(|(step_idx, step, gate)| {
             let rate = base_rate(gate.metric).clamp(0.0, 1.0);
-            let needs = |quantile: f64| needed(policy.alpha_promote, gate.margin, step.share, rate, quantile);
+            let needs = |quantile: f64| {
+                needed(gate.alpha.unwrap_or(policy.alpha_promote), gate.margin, step.share, rate, quantile)
+            };
             Needed {
                 step_idx,
                 stage: step.stage,

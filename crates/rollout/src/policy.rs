@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::breach::Action;
+use crate::filed::FiledKind;
 use crate::metric::Metric;
 
 /// How much can go wrong; picks the template.
@@ -77,6 +79,9 @@ pub struct StepPolicy {
     pub min_duration: Duration,
     /// People who must approve before the step is left.
     pub approvals: u32,
+    /// Time after which a step that is neither passed nor thrown back waits for a person; `None` waits for ever.
+    #[serde(default)]
+    pub max_duration: Option<Duration>,
 }
 
 /// Demands proof that the candidate's bad rate is not higher by `margin`.
@@ -86,6 +91,63 @@ pub struct GatePolicy {
     pub metric: Metric,
     /// The difference of rates that would matter, for instance 0.01.
     pub margin: f64,
+    /// The chance that it passes a candidate which is worse by its margin; the policy's `alpha_promote` if `None`.
+    #[serde(default)]
+    pub alpha: Option<f64>,
+}
+
+/// Demands proof that the candidate's bad rate is below `limit`, whatever the baseline does: a p95 below T is a rate of answers slower than
+/// T below 0.05.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertificatePolicy {
+    /// What is counted.
+    pub metric: Metric,
+    /// The rate that would be too high.
+    pub limit: f64,
+    /// The chance that it passes a candidate at the limit; the policy's `alpha_promote` if `None`.
+    #[serde(default)]
+    pub alpha: Option<f64>,
+}
+
+/// Demands a result that somebody filed: it must be the latest of its kind and name, a pass, and fresh.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiledPolicy {
+    /// What kind of result.
+    pub kind: FiledKind,
+    /// Which suite, drill or review; `any` for whichever was filed last.
+    pub name: String,
+    /// How old it may be.
+    pub max_age: Duration,
+    /// It is demanded where this stage is entered.
+    pub before: Stage,
+    /// How many cases it must have covered.
+    #[serde(default)]
+    pub min_n: u64,
+}
+
+/// What the candidate may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostPolicy {
+    /// The largest ratio of mean costs per request that is no harm.
+    pub ratio: f64,
+    /// The chance of a false alarm, per epoch.
+    pub alpha: f64,
+    /// What happens on proof.
+    #[serde(default = "pause")]
+    pub action: Action,
+}
+
+fn pause() -> Action {
+    Action::Pause
+}
+
+/// What an answer may take; a later one is bad the moment it is late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// To the first token of a stream.
+    pub first_token: Option<Duration>,
+    /// To the end.
+    pub total: Option<Duration>,
 }
 
 /// Watches for harm: the candidate's risk above `ratio` times the baseline's.
@@ -97,6 +159,13 @@ pub struct GuardPolicy {
     pub ratio: f64,
     /// Its part of the harm budget; the weights of all guards sum to at most 1.
     pub weight: f64,
+    /// What happens on proof.
+    #[serde(default)]
+    pub action: Action,
+    /// The difference of rates that matters, for instance 0.001: harm that is proven, but not to be more than this, pauses instead of
+    /// rolling back. With 0 all proven harm rolls back.
+    #[serde(default)]
+    pub min_effect: f64,
 }
 
 /// Watches for an outage: the candidate's bad rate above `limit`, whatever the baseline does.
@@ -146,6 +215,31 @@ pub struct Policy {
     pub forced_promotion: bool,
     /// Whether who started the rollout may approve it.
     pub author_may_approve: bool,
+    /// What must be proven of the candidate by itself on every step but the last.
+    #[serde(default)]
+    pub certificates: Vec<CertificatePolicy>,
+    /// What somebody must have filed.
+    #[serde(default)]
+    pub filed: Vec<FiledPolicy>,
+    /// What an answer may take.
+    #[serde(default)]
+    pub objectives: Objectives,
+    /// What the candidate may cost.
+    #[serde(default)]
+    pub cost: Option<CostPolicy>,
+    /// Fraction of the strata (sizes, tasks, streamed or not) that must each be covered as `min_coverage` says.
+    #[serde(default)]
+    pub min_strata: f64,
+    /// How long an approval holds, and how long a rollout waits for one.
+    #[serde(default = "week")]
+    pub approval_expiry: Duration,
+    /// How long nothing may be counted before the evidence is stale; `None` never is.
+    #[serde(default)]
+    pub stale_after: Option<Duration>,
+}
+
+fn week() -> Duration {
+    Duration::from_secs(7 * 24 * 3600)
 }
 
 /// A policy that cannot be run.
@@ -213,6 +307,9 @@ impl Policy {
         let ceiling = 1.0 - self.holdback;
         for step in &self.steps {
             let at = format!("stages.{}", step.stage.as_str());
+            problems.unless(step.max_duration.is_none_or(|most| most > step.min_duration), &at, || {
+                "max_duration must be longer than min_duration".to_owned()
+            });
             problems.unless(step.share <= ceiling + 1e-12, &at, || {
                 format!("share {} is above what the holdback leaves ({ceiling})", step.share)
             });
@@ -228,7 +325,15 @@ impl Policy {
                 format!("{} must be above 0 and below 1; for 1 percentage point write 0.01", gate.margin)
             });
         }
+        self.check_certificates(problems);
         for guard in &self.guards {
+            let in_range = (0.0..1.0).contains(&guard.min_effect);
+            problems.unless(in_range, &format!("guards.{}.min_effect", guard.metric), || {
+                format!(
+                    "{} must be 0 or more and below 1; for a tenth of a percentage point write 0.001",
+                    guard.min_effect
+                )
+            });
             problems.unless(
                 guard.ratio >= 1.0 && guard.ratio.is_finite(),
                 &format!("guards.{}.ratio", guard.metric),
@@ -245,7 +350,16 @@ impl Policy {
                 problems.unless(value > 0.0 && value < 1.0, at, || format!("{value} must be above 0 and below 1"));
             }
         }
+        if let Some(cost) = &self.cost {
+            problems.unless(cost.ratio >= 1.0 && cost.ratio.is_finite(), "cost.ratio", || {
+                format!("{} must be 1 or more", cost.ratio)
+            });
+            problems.unless(cost.alpha > 0.0 && cost.alpha < 1.0, "cost.alpha", || {
+                format!("{} must be above 0 and below 1", cost.alpha)
+            });
+        }
         for (at, value) in [
+            ("min_strata", self.min_strata),
             ("shadow.sample", self.shadow_sample),
             ("full.holdback", self.holdback),
             ("min_coverage", self.min_coverage),
@@ -253,6 +367,33 @@ impl Policy {
         ] {
             problems.unless((0.0..=1.0).contains(&value), at, || {
                 format!("{value} must be between 0 and 1; for 5 % write 0.05")
+            });
+        }
+    }
+}
+
+impl Policy {
+    fn check_certificates(&self, problems: &mut Problems) {
+        let alphas = self.gates.iter().map(|gate| ("gates", gate.metric, gate.alpha));
+        let of_certificates = self.certificates.iter().map(|one| ("certificates", one.metric, one.alpha));
+        for (what, metric, alpha) in alphas.chain(of_certificates) {
+            problems.unless(
+                alpha.is_none_or(|alpha| alpha > 0.0 && alpha < 1.0),
+                &format!("{what}.{metric}.alpha"),
+                || "must be above 0 and below 1".to_owned(),
+            );
+        }
+        for one in &self.certificates {
+            problems.unless(one.limit > 0.0 && one.limit < 1.0, &format!("certificates.{}.limit", one.metric), || {
+                format!("{} must be above 0 and below 1; for 5 % write 0.05", one.limit)
+            });
+            let objective = match one.metric {
+                Metric::Slow => self.objectives.total,
+                Metric::SlowFirstToken => self.objectives.first_token,
+                _ => Some(Duration::ZERO),
+            };
+            problems.unless(objective.is_some(), &format!("certificates.{}", one.metric), || {
+                "there is no objective that an answer could be late for: set one under `objectives`".to_owned()
             });
         }
     }

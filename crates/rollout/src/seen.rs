@@ -27,6 +27,7 @@ impl Marks {
     const GATES: u32 = 8;
     const BREAKER: u64 = 1 << 16;
     const UNIT: u64 = 1 << 17;
+    const COST: u64 = 1 << 18;
     /// Set while the unit is in the list of changed ones.
     const CHANGED: u64 = 1 << 31;
     /// Where the metrics after the eighth go on.
@@ -48,6 +49,15 @@ impl Marks {
 
     pub(crate) fn and_unit(self, wanted: bool) -> Self {
         Self(self.0 | if wanted { Self::UNIT } else { 0 })
+    }
+
+    /// Marks for a unit's first priced request.
+    pub(crate) fn cost() -> Self {
+        Self(Self::COST)
+    }
+
+    pub(crate) fn is_none(self) -> bool {
+        self.0 == 0
     }
 
     pub(crate) fn bad_metrics(self) -> MetricSet {

@@ -1,8 +1,11 @@
 //! Where a rollout stands. The only thing that sets the share, and it changes only by [`apply`](crate::apply).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::breach::Alarm;
 use crate::policy::{Policy, Stage};
 
 /// What a rollout is doing.
@@ -15,6 +18,8 @@ pub enum Status {
     Active,
     /// The gates have passed; people have not approved yet. Share and guards stay.
     AwaitingApproval,
+    /// Time is up, or time will not help: a person extends it, accepts it or throws it back. Share and guards stay.
+    Held,
     /// Stopped by an operator. Share and guards stay.
     Paused,
     /// Thrown back by evidence. Share 0.
@@ -33,6 +38,7 @@ impl Status {
             Self::Draft => "draft",
             Self::Active => "active",
             Self::AwaitingApproval => "awaiting_approval",
+            Self::Held => "held",
             Self::Paused => "paused",
             Self::RolledBack => "rolled_back",
             Self::Aborted => "aborted",
@@ -43,7 +49,7 @@ impl Status {
     /// Whether units may be on the candidate, and so whether guards must run.
     #[must_use]
     pub fn is_serving(self) -> bool {
-        matches!(self, Self::Active | Self::AwaitingApproval | Self::Paused | Self::Completed)
+        matches!(self, Self::Active | Self::AwaitingApproval | Self::Held | Self::Paused | Self::Completed)
     }
 }
 
@@ -60,6 +66,15 @@ pub struct Approval {
     pub step_idx: usize,
     /// The summary of evidence that was shown, hashed.
     pub evidence_hash: String,
+    /// The rollout it is for.
+    #[serde(default)]
+    pub rollout: String,
+    /// In which role it was given.
+    #[serde(default)]
+    pub role: String,
+    /// When it ceases to count; `None` for one of an older store.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Where a rollout stands.
@@ -91,6 +106,18 @@ pub struct State {
     pub policy_hash: String,
     /// Why it is in this state, in words.
     pub reason: String,
+    /// When it came into this state.
+    #[serde(default)]
+    pub moved_at: Timestamp,
+    /// Time that people gave this step beyond what its policy says.
+    #[serde(default)]
+    pub extended: Duration,
+    /// Alarms of this epoch that people have seen and let pass.
+    #[serde(default)]
+    pub acknowledged: Vec<Alarm>,
+    /// The alarm that paused it.
+    #[serde(default)]
+    pub alarm: Option<Alarm>,
 }
 
 impl State {
@@ -111,6 +138,10 @@ impl State {
             approvals: Vec::new(),
             policy_hash: policy.hash(),
             reason: "defined".to_owned(),
+            moved_at: Timestamp::default(),
+            extended: Duration::ZERO,
+            acknowledged: Vec::new(),
+            alarm: None,
         }
     }
 
@@ -132,11 +163,20 @@ impl State {
         self.status.is_serving() && self.stage(policy) == Stage::Shadow
     }
 
-    /// Distinct people who approved this epoch's step.
+    /// Distinct people whose approval of this epoch's step counts at `now`.
     #[must_use]
-    pub fn n_approvals(&self) -> u32 {
-        let valid = self.approvals.iter().filter(|a| a.epoch == self.epoch && a.step_idx == self.step_idx);
-        u32::try_from(valid.count()).unwrap_or(u32::MAX)
+    pub fn n_approvals(&self, now: Timestamp) -> u32 {
+        let counts = |approval: &&Approval| {
+            let is_of_this_step = approval.epoch == self.epoch && approval.step_idx == self.step_idx;
+            is_of_this_step && approval.expires_at.is_none_or(|end| now < end)
+        };
+        u32::try_from(self.approvals.iter().filter(counts).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How long its step may last; `None` for ever.
+    #[must_use]
+    pub fn max_duration(&self, policy: &Policy) -> Option<Duration> {
+        Some(policy.step(self.step_idx)?.max_duration?.saturating_add(self.extended))
     }
 
     /// Where it stands, in the words of an audit row: `canary 5 %`, or its status where it is not simply active.
@@ -145,7 +185,9 @@ impl State {
         let place = || format!("{} {}", self.stage(policy).as_str(), crate::breach::percent(self.share(policy)));
         match self.status {
             Status::Active => place(),
-            Status::AwaitingApproval | Status::Paused => format!("{} ({})", place(), self.status.as_str()),
+            Status::AwaitingApproval | Status::Held | Status::Paused => {
+                format!("{} ({})", place(), self.status.as_str())
+            }
             Status::Draft | Status::RolledBack | Status::Aborted | Status::Completed => self.status.as_str().to_owned(),
         }
     }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use crate::breach::Action;
+use crate::filed::{ANY, FiledKind};
 use crate::metric::Metric;
-use crate::policy::{AbsolutePolicy, GatePolicy, GuardPolicy, Policy, Risk, Stage, StepPolicy, Unit};
+use crate::policy::{
+    AbsolutePolicy, CostPolicy, FiledPolicy, GatePolicy, GuardPolicy, Objectives, Policy, Risk, Stage, StepPolicy, Unit,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -52,6 +56,34 @@ struct Template {
     last_canary_approvals: u32,
     shadow_approvals: u32,
     last_majority_approvals: u32,
+    min_effect: f64,
+    filed: Vec<FiledPolicy>,
+    approval_expiry: Duration,
+    stale_after: Duration,
+}
+
+/// The margin of the gate on judged losses, where it is switched on: the net loss rate that would matter. There is no such gate in a
+/// template, because it could never pass where nobody judges.
+#[must_use]
+pub fn judged_margin(risk: Risk) -> f64 {
+    match risk {
+        Risk::Low => 0.10,
+        Risk::Medium => 0.05,
+        Risk::High => 0.02,
+    }
+}
+
+/// The longest a step of this stage may last before a person is asked.
+fn longest(stage: Stage) -> Option<Duration> {
+    match stage {
+        Stage::Shadow => Some(28 * DAY),
+        Stage::Canary | Stage::Majority => Some(14 * DAY),
+        Stage::Full => None,
+    }
+}
+
+fn drill(max_age: Duration, before: Stage) -> FiledPolicy {
+    FiledPolicy { kind: FiledKind::Drill, name: ANY.to_owned(), max_age, before, min_n: 0 }
 }
 
 /// The template for a risk.
@@ -67,11 +99,20 @@ pub(crate) fn policy(risk: Risk) -> Policy {
             min_units: 0,
             min_duration: template.shadow,
             approvals: template.shadow_approvals,
+            max_duration: longest(Stage::Shadow),
         }],
         gates: [Metric::Error, Metric::Format, Metric::ToolCall]
-            .map(|metric| GatePolicy { metric, margin: template.margin })
+            .map(|metric| GatePolicy { metric, margin: template.margin, alpha: None })
             .to_vec(),
-        guards: GUARD_WEIGHTS.map(|(metric, weight)| GuardPolicy { metric, ratio: 1.0, weight }).to_vec(),
+        guards: GUARD_WEIGHTS
+            .map(|(metric, weight)| GuardPolicy {
+                metric,
+                ratio: 1.0,
+                weight,
+                action: Action::Rollback,
+                min_effect: template.min_effect,
+            })
+            .to_vec(),
         absolute: Some(AbsolutePolicy { metric: Metric::Error, limit: 0.05, alpha: 1e-4 }),
         alpha_harm: template.alpha_harm,
         alpha_promote: 0.05,
@@ -83,6 +124,13 @@ pub(crate) fn policy(risk: Risk) -> Policy {
         shadow_guards: true,
         forced_promotion: risk != Risk::High,
         author_may_approve: risk == Risk::Low,
+        certificates: Vec::new(),
+        filed: template.filed,
+        objectives: Objectives::default(),
+        cost: Some(CostPolicy { ratio: 1.5, alpha: 0.01, action: Action::Pause }),
+        min_strata: 0.9,
+        approval_expiry: template.approval_expiry,
+        stale_after: Some(template.stale_after),
     };
     policy.set_shares(&template.shares);
     policy
@@ -111,6 +159,7 @@ impl Policy {
             min_units: 0,
             min_duration: template.soak,
             approvals: 0,
+            max_duration: longest(Stage::Full),
         });
     }
 }
@@ -129,6 +178,10 @@ fn template(risk: Risk) -> Template {
             last_canary_approvals: 0,
             shadow_approvals: 0,
             last_majority_approvals: 0,
+            min_effect: 0.002,
+            filed: Vec::new(),
+            approval_expiry: 7 * DAY,
+            stale_after: 3 * DAY,
         },
         Risk::Medium => Template {
             shares: StageShares { canary: vec![0.05, 0.1], majority: vec![0.5, 0.9], holdback: 0.02 },
@@ -142,6 +195,10 @@ fn template(risk: Risk) -> Template {
             last_canary_approvals: 1,
             shadow_approvals: 0,
             last_majority_approvals: 0,
+            min_effect: 0.001,
+            filed: vec![drill(30 * DAY, Stage::Majority)],
+            approval_expiry: 7 * DAY,
+            stale_after: 3 * DAY,
         },
         Risk::High => Template {
             shares: StageShares { canary: vec![0.01, 0.05, 0.1, 0.25], majority: vec![0.5, 0.75], holdback: 0.05 },
@@ -155,12 +212,27 @@ fn template(risk: Risk) -> Template {
             last_canary_approvals: 2,
             shadow_approvals: 2,
             last_majority_approvals: 2,
+            min_effect: 0.0,
+            filed: vec![drill(7 * DAY, Stage::Canary), human_review()],
+            approval_expiry: 3 * DAY,
+            stale_after: DAY,
         },
     }
 }
 
 fn serving(stage: Stage, min_units: u64, min_duration: Duration) -> StepPolicy {
-    StepPolicy { stage, share: 0.0, min_pairs: 0, min_units, min_duration, approvals: 0 }
+    StepPolicy { stage, share: 0.0, min_pairs: 0, min_units, min_duration, approvals: 0, max_duration: longest(stage) }
+}
+
+/// At least 200 pairs that people have looked at.
+fn human_review() -> FiledPolicy {
+    FiledPolicy {
+        kind: FiledKind::Review,
+        name: "human".to_owned(),
+        max_age: 28 * DAY,
+        before: Stage::Canary,
+        min_n: 200,
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The state machine: what may happen in which state, and the row that is written when it does.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Timestamp;
 use crate::breach::Breach;
-use crate::decide::Decision;
+use crate::decide::{Decision, HeldBecause, Reason};
 use crate::evidence::{Carry, Evidence};
 use crate::policy::{Policy, hex};
 use crate::state::{Approval, State, Status};
@@ -33,10 +35,42 @@ pub enum Event {
     },
     /// The evidence is complete, consent is not.
     AwaitApproval,
+    /// The evidence that people were to approve does not pass any more.
+    Withdraw {
+        /// What is missing, in words.
+        missing: String,
+    },
     /// Somebody consents.
     Approve {
         /// Who.
         actor: String,
+        /// In which role.
+        #[serde(default)]
+        role: String,
+    },
+    /// Only a person can say how it goes on.
+    Hold {
+        /// Why.
+        because: HeldBecause,
+    },
+    /// A person gives a held rollout more time: as much again as its step may last.
+    Extend {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person takes a held rollout to the next step as it is.
+    Accept {
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: String,
+    },
+    /// A guard that pauses has its proof.
+    Alarm {
+        /// The proof.
+        breach: Breach,
     },
     /// An operator stops it where it is.
     Pause {
@@ -185,6 +219,12 @@ impl Decision {
             Self::AwaitApproval { .. } => Some(Event::AwaitApproval),
             Self::Promote { to } => Some(Event::Promote { to }),
             Self::Rollback { because } => Some(Event::Rollback { breach: because }),
+            Self::Pause { because } => Some(Event::Alarm { breach: because }),
+            Self::HoldForPerson { because } => Some(Event::Hold { because }),
+            Self::Withdraw { because } => {
+                let missing = because.iter().map(Reason::words).collect::<Vec<_>>().join("; ");
+                Some(Event::Withdraw { missing })
+            }
             Self::Complete => Some(Event::Complete),
         }
     }
@@ -192,7 +232,7 @@ impl Decision {
 
 /// Takes a rollout from one state to the next, and says what to write down. Changes nothing where it refuses.
 ///
-/// The share rises by [`Event::Promote`] and [`Event::ForcePromote`] alone, one step at a time, and only with evidence of this epoch that
+/// The share rises by [`Event::Promote`], [`Event::ForcePromote`] and [`Event::Accept`] alone, one step at a time, and only with evidence of this epoch that
 /// holds no breach. Persist the result before a higher share is published; publish a lower one first.
 ///
 /// # Errors
@@ -206,20 +246,24 @@ pub fn apply(
 ) -> Result<(State, Transition), Refused> {
     let evidence_json = evidence.map_or("null".to_owned(), |evidence| crate::explain::summary_json(policy, evidence));
     let evidence_hash = hex(&Sha256::digest(&evidence_json));
-    let mut next = step(policy, state, event, evidence)?;
-    match event {
-        Event::Start { .. } | Event::Changed { .. } | Event::Promote { .. } | Event::ForcePromote { .. } => {
-            next.epoch_started = now;
-        }
-        Event::Resume { .. } if next.epoch != state.epoch => next.epoch_started = now,
-        Event::Approve { actor } => next.approvals.push(Approval {
+    let mut next = step(policy, state, event, (evidence, now))?;
+    if next.epoch != state.epoch {
+        next = State { epoch_started: now, extended: Duration::ZERO, acknowledged: Vec::new(), alarm: None, ..next };
+    }
+    if next.status != state.status || next.epoch != state.epoch {
+        next.moved_at = now;
+    }
+    if let Event::Approve { actor, role } = event {
+        next.approvals.push(Approval {
             actor: actor.clone(),
             at: now,
             epoch: state.epoch,
             step_idx: state.step_idx,
             evidence_hash: evidence_hash.clone(),
-        }),
-        _ => {}
+            rollout: state.name.clone(),
+            role: role.clone(),
+            expires_at: Some(now.plus(policy.approval_expiry)),
+        });
     }
     next.generation = state.generation + 1;
     next.reason = event.words(policy, &next);
@@ -243,9 +287,16 @@ pub fn apply(
 }
 
 /// The table of the state machine.
-fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidence>) -> Result<State, Refused> {
-    use Status::{Aborted, Active, AwaitingApproval, Completed, Draft, Paused, RolledBack};
+fn step(
+    policy: &Policy,
+    state: &State,
+    event: &Event,
+    (evidence, now): (Option<&Evidence>, Timestamp),
+) -> Result<State, Refused> {
+    use Status::{Aborted, Active, AwaitingApproval, Completed, Draft, Held, Paused, RolledBack};
     let to = |status: Status| State { status, ..state.clone() };
+    // Whatever interrupts the waiting makes what was approved void.
+    let without_approvals = |status: Status| State { approvals: Vec::new(), ..to(status) };
     let at_step = |step_idx: usize| State {
         status: Active,
         step_idx,
@@ -253,38 +304,66 @@ fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidenc
         approvals: Vec::new(),
         ..state.clone()
     };
+    let risen = |to: usize| {
+        may_rise(policy, state, to, evidence)?;
+        approved(policy, state, now)?;
+        Ok(at_step(to))
+    };
     match (state.status, event) {
         (Draft, Event::Start { .. }) => Ok(at_step(0)),
 
-        (Active | AwaitingApproval, Event::Promote { to }) => {
-            may_rise(policy, state, *to, evidence)?;
-            approved(policy, state)?;
-            Ok(at_step(*to))
-        }
+        (Active | AwaitingApproval, Event::Promote { to }) => risen(*to),
         (Active | AwaitingApproval, Event::ForcePromote { reason, .. }) => {
-            given(reason)?;
-            if !policy.forced_promotion {
-                return Err(Refused::NotForced);
-            }
-            may_rise(policy, state, state.step_idx + 1, evidence)?;
-            approved(policy, state)?;
-            Ok(at_step(state.step_idx + 1))
+            may_overrule(policy, reason)?;
+            risen(state.step_idx + 1)
         }
         (Active, Event::AwaitApproval) => Ok(to(AwaitingApproval)),
-        (AwaitingApproval, Event::Approve { actor }) => {
-            may_approve(policy, state, actor)?;
-            Ok(state.clone())
+        (AwaitingApproval, Event::Withdraw { .. }) => Ok(without_approvals(Active)),
+        (AwaitingApproval | Held, Event::Approve { actor, .. }) => {
+            may_approve(policy, state, actor, now)?;
+            // One that has expired makes room for another by the same person.
+            let mut next = state.clone();
+            next.approvals.retain(|approval| approval.expires_at.is_none_or(|end| now < end));
+            Ok(next)
         }
 
-        (Active | AwaitingApproval, Event::Pause { .. }) => Ok(to(Paused)),
-        (Paused, Event::Resume { .. }) => Ok(State { approvals: Vec::new(), ..to(Active) }),
+        (Active | AwaitingApproval, Event::Hold { .. }) => Ok(without_approvals(Held)),
+        (Held, Event::Extend { reason, .. }) => {
+            given(reason)?;
+            let more = policy.step(state.step_idx).and_then(|step| step.max_duration).unwrap_or_default();
+            Ok(State { extended: state.extended.saturating_add(more), ..without_approvals(Active) })
+        }
+        (Held, Event::Accept { reason, .. }) => {
+            may_overrule(policy, reason)?;
+            if policy.is_last(state.step_idx) {
+                return Ok(to(Completed));
+            }
+            risen(state.step_idx + 1)
+        }
+
+        (Active | AwaitingApproval | Held, Event::Pause { .. }) => Ok(without_approvals(Paused)),
+        (Active | AwaitingApproval, Event::Alarm { breach }) => {
+            Ok(State { alarm: Some(breach.alarm()), ..without_approvals(Paused) })
+        }
+        (Paused, Event::Resume { reason, .. }) => {
+            let mut next = without_approvals(Active);
+            if let Some(alarm) = next.alarm.take() {
+                given(reason)?;
+                next.acknowledged.push(alarm);
+            }
+            Ok(next)
+        }
         (RolledBack | Aborted, Event::Resume { reason, .. }) => {
             given(reason)?;
             Ok(at_step(0))
         }
 
-        (Active | AwaitingApproval | Paused | Completed, Event::Rollback { .. }) => Ok(to(RolledBack)),
-        (Draft | Active | AwaitingApproval | Paused | Completed, Event::Abort { .. }) => Ok(to(Aborted)),
+        (Active | AwaitingApproval | Held | Paused | Completed, Event::Rollback { .. }) => {
+            Ok(without_approvals(RolledBack))
+        }
+        (Draft | Active | AwaitingApproval | Held | Paused | Completed, Event::Abort { .. }) => {
+            Ok(without_approvals(Aborted))
+        }
         (Active | AwaitingApproval, Event::Complete) if policy.is_last(state.step_idx) => Ok(to(Completed)),
 
         (status, Event::Changed { baseline, candidate, .. }) => {
@@ -299,6 +378,12 @@ fn step(policy: &Policy, state: &State, event: &Event, evidence: Option<&Evidenc
     }
 }
 
+/// Whether a person may go on without the gates.
+fn may_overrule(policy: &Policy, reason: &str) -> Result<(), Refused> {
+    given(reason)?;
+    if policy.forced_promotion { Ok(()) } else { Err(Refused::NotForced) }
+}
+
 /// What every rise of the share needs, whoever asks for it.
 fn may_rise(policy: &Policy, state: &State, to: usize, evidence: Option<&Evidence>) -> Result<(), Refused> {
     if to != state.step_idx + 1 || to >= policy.steps.len() {
@@ -310,17 +395,18 @@ fn may_rise(policy: &Policy, state: &State, to: usize, evidence: Option<&Evidenc
 }
 
 /// Gates can be overruled, people cannot.
-fn approved(policy: &Policy, state: &State) -> Result<(), Refused> {
+fn approved(policy: &Policy, state: &State, now: Timestamp) -> Result<(), Refused> {
     let need = policy.step(state.step_idx).map_or(0, |step| step.approvals);
-    let have = state.n_approvals();
+    let have = state.n_approvals(now);
     if have < need { Err(Refused::NotApproved { have, need }) } else { Ok(()) }
 }
 
-fn may_approve(policy: &Policy, state: &State, actor: &str) -> Result<(), Refused> {
+fn may_approve(policy: &Policy, state: &State, actor: &str, now: Timestamp) -> Result<(), Refused> {
     if !policy.author_may_approve && actor == state.author {
         return Err(Refused::OwnRollout { actor: actor.to_owned() });
     }
-    if state.approvals.iter().any(|approval| approval.actor == actor && approval.epoch == state.epoch) {
+    let counts = |approval: &Approval| approval.epoch == state.epoch && approval.expires_at.is_none_or(|end| now < end);
+    if state.approvals.iter().any(|approval| approval.actor == actor && counts(approval)) {
         return Err(Refused::ApprovedAlready { actor: actor.to_owned() });
     }
     Ok(())
@@ -349,6 +435,11 @@ impl Event {
             Self::Promote { .. } => "promote",
             Self::ForcePromote { .. } => "force_promote",
             Self::AwaitApproval => "await_approval",
+            Self::Withdraw { .. } => "withdraw",
+            Self::Hold { .. } => "hold",
+            Self::Extend { .. } => "extend",
+            Self::Accept { .. } => "accept",
+            Self::Alarm { .. } => "alarm",
             Self::Approve { .. } => "approve",
             Self::Pause { .. } => "pause",
             Self::Resume { .. } => "resume",
@@ -364,13 +455,18 @@ impl Event {
     pub fn actor(&self) -> &str {
         match self {
             Self::Start { actor }
-            | Self::Approve { actor }
+            | Self::Approve { actor, .. }
+            | Self::Extend { actor, .. }
+            | Self::Accept { actor, .. }
             | Self::ForcePromote { actor, .. }
             | Self::Pause { actor, .. }
             | Self::Resume { actor, .. }
             | Self::Abort { actor, .. } => actor,
             Self::Promote { .. }
             | Self::AwaitApproval
+            | Self::Withdraw { .. }
+            | Self::Hold { .. }
+            | Self::Alarm { .. }
             | Self::Rollback { .. }
             | Self::Complete
             | Self::Changed { .. } => DECIDED,
@@ -385,7 +481,12 @@ impl Event {
                 format!("promoted by {actor} without waiting for the gates: {reason}")
             }
             Self::AwaitApproval => "every gate passed; waiting for approval".to_owned(),
-            Self::Approve { actor } => format!("approved by {actor}"),
+            Self::Withdraw { missing } => format!("what was to be approved does not pass any more: {missing}"),
+            Self::Approve { actor, .. } => format!("approved by {actor}"),
+            Self::Hold { because } => format!("held for a person: {}", because.words()),
+            Self::Extend { actor, reason } => said("extended", actor, reason),
+            Self::Accept { actor, reason } => said("accepted as it is", actor, reason),
+            Self::Alarm { breach } => format!("paused: {}", breach.words()),
             Self::Pause { actor, reason } => said("paused", actor, reason),
             Self::Resume { actor, reason } => said("resumed", actor, reason),
             Self::Rollback { breach } => breach.words(),

@@ -8,6 +8,7 @@ mod egress;
 mod epoch;
 mod exchanges;
 mod feedback;
+mod filed;
 mod keys;
 mod pairs;
 mod replay;
@@ -31,6 +32,7 @@ pub(crate) use egress::insert_connections;
 pub use epoch::EpochOutcome;
 pub use feedback::{EpochSignal, FEEDBACK_METRIC, FeedbackRow, Judged, JudgedPlace};
 pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
+pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{
     ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,

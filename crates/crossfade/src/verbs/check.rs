@@ -2,6 +2,7 @@
 
 mod calling;
 mod choosing;
+mod policy;
 
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
@@ -11,11 +12,10 @@ use cost::decimal::dollars;
 use gateway::prices::PricedBy;
 use gateway::snapshot::Target;
 use govern::limits::Limits;
-use rollout::{Policy, StepPolicy};
 use serde_json::{Value, json};
 
 use super::Place;
-use crate::config::{Config, show_duration, show_share};
+use crate::config::Config;
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 
@@ -128,7 +128,7 @@ fn text(config: &Config) -> String {
         let (name, route) = (&rollout.name, &rollout.route);
         let hash = &rollout.policy.hash()[..16];
         let heading = format!("\nrollout {name}: {} -> {} on route {route}", rollout.baseline, rollout.candidate);
-        text += &format!("{heading}\n{}  policy hash {hash}\n", policy(&rollout.policy));
+        text += &format!("{heading}\n{}  policy hash {hash}\n", policy::text(&rollout.policy));
     }
     text
 }
@@ -195,43 +195,6 @@ fn sections(config: &Config) -> String {
     let calls = calling::targets(&config.snapshot.targets);
     let choosing = choosing::tables(&config.snapshot.routes);
     format!("\n{targets}\n{calls}\n{routes}{choosing}")
-}
-
-fn policy(policy: &Policy) -> String {
-    let steps: Vec<Vec<String>> = policy.steps.iter().map(step).collect();
-    let steps = table(&["stage", "share", "min pairs", "min units", "min time", "approvals"], &steps);
-    let gates = policy.gates.iter().map(|gate| format!("{} +{} pp", gate.metric, show_share(gate.margin * 100.0)));
-    let guards =
-        policy.guards.iter().map(|guard| format!("{} x{} (weight {})", guard.metric, guard.ratio, guard.weight));
-    let absolute = policy.absolute.as_ref().map_or_else(
-        || "none".to_owned(),
-        |absolute| {
-            format!("{} above {} % (alpha {})", absolute.metric, show_share(absolute.limit * 100.0), absolute.alpha)
-        },
-    );
-    let mut text = format!("  risk {}, unit {}\n", word(&policy.risk), word(&policy.unit));
-    text += &steps.lines().map(|line| format!("  {line}\n")).collect::<String>();
-    text += &format!(
-        "  gates     not worse by {} (alpha {})\n",
-        gates.collect::<Vec<_>>().join(", "),
-        policy.alpha_promote
-    );
-    text += &format!("  guards    {} (alpha {})\n", guards.collect::<Vec<_>>().join(", "), policy.alpha_harm);
-    text += &format!("  breaker   {absolute}\n");
-    let (sample, holdback) = (show_share(policy.shadow_sample), show_share(policy.holdback));
-    text += &format!("  shadow sample {sample}, holdback {holdback}, warm-up {}\n", show_duration(policy.warm_up));
-    text
-}
-
-fn step(step: &StepPolicy) -> Vec<String> {
-    vec![
-        step.stage.as_str().to_owned(),
-        show_share(step.share),
-        step.min_pairs.to_string(),
-        step.min_units.to_string(),
-        show_duration(step.min_duration),
-        step.approvals.to_string(),
-    ]
 }
 
 /// The word a policy field is written with.

@@ -1,5 +1,6 @@
 //! `crossfade rollout …`: start, watch and steer a migration.
 
+mod file;
 mod page;
 
 use std::io::{IsTerminal, Write};
@@ -45,6 +46,17 @@ pub(crate) enum Verb {
     Abort(Change),
     /// Go on after a pause; after a rollback or an abort, begin again in shadow.
     Resume(Change),
+    /// Give a held rollout more time: as much again as its step may last; needs a reason.
+    Extend(Change),
+    /// Take a held rollout to the next step as it is; needs a reason, and the approvals of the step. Recorded as such.
+    Accept(Change),
+    /// File a result that was found elsewhere, for the gates to ask for: an evaluation suite, a drill, a review.
+    File(file::Result),
+    /// What was filed for a rollout, newest first.
+    Filed {
+        /// The rollout.
+        name: String,
+    },
     /// Every transition with who and why; with `--format json` also the evidence of each.
     History {
         /// The rollout.
@@ -81,6 +93,10 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Pause(change) => carry_out(&source, "pause", &change, out),
         Verb::Abort(change) => carry_out(&source, "abort", &change, out),
         Verb::Resume(change) => carry_out(&source, "resume", &change, out),
+        Verb::Extend(change) => carry_out(&source, "extend", &change, out),
+        Verb::Accept(change) => carry_out(&source, "accept", &change, out),
+        Verb::File(result) => file::file(&source, &result, out),
+        Verb::Filed { name } => file::filed(&source, &name, out),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use govern::Role;
 use rollout::{Decided, Event, Evidence, InputLog, State, Status, Transition};
 
 use super::managed::{Managed, Pending, StoredState};
@@ -27,7 +28,10 @@ impl Work {
         let event = match verb {
             Verb::Start => return self.start(name, &actor),
             Verb::Promote => Event::ForcePromote { actor, reason },
-            Verb::Approve => Event::Approve { actor },
+            // The admin listener lets nobody else through.
+            Verb::Approve => Event::Approve { actor, role: Role::Approver.as_str().into() },
+            Verb::Extend => Event::Extend { actor, reason },
+            Verb::Accept => Event::Accept { actor, reason },
             Verb::Pause => Event::Pause { actor, reason },
             Verb::Abort => Event::Abort { actor, reason },
             Verb::Resume => return self.resume(name, Event::Resume { actor, reason }),
@@ -42,6 +46,7 @@ impl Work {
             let next = match known.state.status {
                 Status::RolledBack | Status::Aborted => "`resume` begins it again from shadow",
                 Status::Paused => "`resume` lets it go on",
+                Status::Held => "`extend`, `accept` or `abort` says how it goes on",
                 Status::Completed => "give a new one another name",
                 Status::Draft | Status::Active | Status::AwaitingApproval => "`status` says where it stands",
             };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rollout::{
-    Arm, Decided, Evidence, Health, Input, InputLog, Looked, Metric, MetricSet, Outcome, Policy, SeenUnit, Signal,
-    State, Status, Timestamp, Transition,
+    Arm, Decided, Evidence, Filed, FiledKind, Health, Input, InputLog, Looked, Metric, MetricSet, Outcome, Policy,
+    SeenUnit, Signal, State, Status, Timestamp, Transition,
 };
 use store::{CountedRow, EvidenceRow, InputsRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
@@ -194,6 +194,29 @@ fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
         unknown: outcome.not_validated,
     };
     observe::verdict(failure, form)
+}
+
+/// A filed result as gates read it; `None` for a kind that is not known.
+pub fn filed(row: &store::FiledRow) -> Option<Filed> {
+    Some(Filed {
+        kind: FiledKind::named(&row.kind)?,
+        name: row.name.clone(),
+        passed: row.passed,
+        at: Timestamp(row.at_us),
+        digest: row.digest.clone(),
+        n: row.n,
+    })
+}
+
+/// The latest of each kind and name: no other is looked at. The rows are newest first.
+pub(super) fn latest(rows: &[store::FiledRow]) -> Vec<Filed> {
+    let mut latest: Vec<Filed> = Vec::new();
+    for filed in rows.iter().filter_map(filed) {
+        if latest.iter().all(|known| (known.kind, &known.name) != (filed.kind, &filed.name)) {
+            latest.push(filed);
+        }
+    }
+    latest
 }
 
 /// The audit row of a transition.

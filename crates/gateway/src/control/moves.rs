@@ -29,7 +29,7 @@ impl Work {
         let Moment { counted, health, decided } = moment;
         let (evidence, now) = (counted.evidence.clone(), counted.at);
         let position = counted.position;
-        let counted = self.counted_row(name, counted, health);
+        let counted = self.counted_row(name, counted, health.clone());
         let rollout = self.rollouts.get(name).ok_or_else(|| ControlError::Unknown(name.into()))?;
         let applied = rollout::apply(&rollout.policy, &rollout.state, event, Some(&evidence), now);
         let (state, transition) = match applied {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use rollout::{Decision, Event, Health, Policy, Status};
+use rollout::{Decision, Event, Filed, Health, Policy, Status};
 use store::{CountedRow, Database, Journal, RolloutRow};
 
 use super::managed::{self, Managed, Moment, StoredState};
@@ -36,6 +36,8 @@ pub(super) struct Work {
     pub(super) saved_at: Instant,
     pub(super) refusing: Option<Refusing>,
     pub(super) journal_base: HashMap<String, (u64, u64)>,
+    /// What was filed for each rollout, as it was when evidence was saved last.
+    pub(super) filed: HashMap<String, Vec<Filed>>,
 }
 
 /// A store that does not take writes.
@@ -64,6 +66,7 @@ impl Work {
             saved_at: Instant::now(),
             refusing: None,
             journal_base: HashMap::new(),
+            filed: HashMap::new(),
         };
         work.take_up()?;
         Ok(work)
@@ -146,6 +149,7 @@ impl Work {
             self.decide(name);
         }
         if self.saved_at.elapsed() >= SAVE_EVERY {
+            self.read_filed();
             self.save_all_evidence();
         }
     }
@@ -187,7 +191,21 @@ impl Work {
             journal_records: counts.records.saturating_sub(records),
             journal_dropped: (counts.dropped + counts.failed).saturating_sub(dropped),
             candidate_breaker_open: candidate.unwrap_or(false),
+            filed: self.filed.get(name).cloned().unwrap_or_default(),
         }
+    }
+
+    /// Looks at what was filed since. What cannot be read is as good as not filed: nothing passes by it.
+    fn read_filed(&mut self) {
+        let live = self.rollouts.iter().filter(|(_, rollout)| rollout.is_live() && !rollout.policy.filed.is_empty());
+        let read = live.map(|(name, _)| {
+            let rows = self.database.filed(name).unwrap_or_else(|error| {
+                tracing::warn!(rollout = name, %error, "filed results cannot be read");
+                Vec::new()
+            });
+            (name.clone(), managed::latest(&rows))
+        });
+        self.filed = read.collect();
     }
 
     pub(super) fn note_journal(&mut self, name: &str) {

@@ -4,8 +4,8 @@
 //! the process does to each is split into the steps between which it can die.
 
 use rollout::{
-    Arm, Decision, Event, Evidence, Health, Outcome, PairOutcome, Policy, State, Status, Timestamp, Transition, apply,
-    decide,
+    Arm, Decision, Event, Evidence, Health, HeldBecause, Outcome, PairOutcome, Policy, State, Status, Timestamp,
+    Transition, apply, decide,
 };
 
 use crate::support::{ERROR, Random, draft, medium, outcome, pair, set_if, size};
@@ -128,9 +128,9 @@ impl World {
 
     fn operator(&mut self) -> Result<(), Killed> {
         let (actor, reason) = ("ben".to_owned(), "because".to_owned());
-        let event = match self.random.below(12) {
+        let event = match self.random.below(15) {
             0..3 => Event::Start { actor },
-            3..5 => Event::Approve { actor },
+            3..5 => Event::Approve { actor, role: String::new() },
             5 => Event::Pause { actor, reason },
             6..8 => Event::Resume { actor, reason },
             8 => Event::Abort { actor, reason },
@@ -140,6 +140,9 @@ impl World {
                 baseline: "gpt".to_owned(),
                 candidate: "qwen".to_owned(),
             },
+            11 => Event::Extend { actor, reason },
+            12 => Event::Accept { actor, reason },
+            13 => Event::Hold { because: HeldBecause::MaxDuration { max_s: 1 } },
             _ => Event::Promote { to: self.random.one_of(&[0, 1, 2, 3, 4, 5, 6]) },
         };
         self.carry_out(&event)
@@ -177,7 +180,8 @@ fn check_transition(policy: &Policy, before: &State, next: &State, event: &Event
     let (from, to) = (before.share(policy), next.share(policy));
     assert_eq!((transition.from_share, transition.to_share), (from, to));
     if to > from {
-        assert!(matches!(event, Event::Promote { .. } | Event::ForcePromote { .. }), "{event:?} raised the share");
+        let rises = matches!(event, Event::Promote { .. } | Event::ForcePromote { .. } | Event::Accept { .. });
+        assert!(rises, "{event:?} raised the share");
         assert_eq!((next.step_idx, next.epoch), (before.step_idx + 1, before.epoch + 1));
         assert!(transition.evidence_json.contains(&format!("\"epoch\":{},", before.epoch)));
     }

@@ -219,7 +219,7 @@ fn one_broken_user_is_one_bad_event() {
 }
 
 #[test]
-fn units_split_otherwise_than_the_share_says_hold() {
+fn units_split_otherwise_than_the_share_says_pause() {
     let mut policy = medium();
     policy.gates.clear();
     let (state, mut evidence) = serving(&policy, 0.5, Status::Active);
@@ -227,8 +227,13 @@ fn units_split_otherwise_than_the_share_says_hold() {
         let arm = if unit % 100 < 45 { Arm::Candidate } else { Arm::Baseline };
         evidence.observe(&outcome(unit, arm, ERROR, MetricSet::EMPTY));
     }
-    let Decision::Hold { because } = decide(&policy, &state, &evidence, &Health::default(), NOW) else {
+    let Decision::Pause { because } = decide(&policy, &state, &evidence, &Health::default(), NOW) else {
         panic!("promoted");
+    };
+    assert_eq!((because.cause, because.n_candidate, because.n_baseline), (BreachCause::SampleRatio, 4500, 5500));
+    let seen = State { acknowledged: vec![because.alarm()], ..state };
+    let Decision::Hold { because } = decide(&policy, &seen, &evidence, &Health::default(), NOW) else {
+        panic!("whoever let it pass has not made the evidence valid");
     };
     assert!(matches!(because[..], [Reason::SampleRatio { .. }]), "{because:?}");
 }

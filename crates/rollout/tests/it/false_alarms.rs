@@ -1,13 +1,15 @@
 //! G1 and G2: how often a candidate as good as the baseline is thrown back, when every event is looked at.
 
-use rollout::{Arm, Evidence, GuardPolicy, Metric, MetricSet, Policy, State, Status, Unit};
+use rollout::{Action, Arm, Evidence, GuardPolicy, Metric, MetricSet, Policy, State, Status, Unit};
 
 use crate::support::{Random, medium, outcome, pair, size, started, whole};
 
-/// Six guards of equal weight, each seeing bad events at 1 %.
-fn six_metrics() -> Policy {
+/// A guard of equal weight on every metric, each seeing bad events at 1 %.
+fn every_metric() -> Policy {
     let mut policy = medium();
-    policy.guards = Metric::ALL.map(|metric| GuardPolicy { metric, ratio: 1.0, weight: 0.1 }).to_vec();
+    policy.guards = Metric::ALL
+        .map(|metric| GuardPolicy { metric, ratio: 1.0, weight: 0.1, action: Action::Rollback, min_effect: 0.0 })
+        .to_vec();
     policy
 }
 
@@ -56,7 +58,7 @@ fn allowed(n_runs: usize, goal: f64) -> usize {
 #[test]
 fn a_rollout_between_equals_is_rolled_back_once_in_a_hundred() {
     let n_runs = size(200, 10_000);
-    let (policy, mut random) = (six_metrics(), Random::new(17));
+    let (policy, mut random) = (every_metric(), Random::new(17));
     let n_alarms = (0..n_runs).filter(|_| is_rolled_back(&policy, &mut random, 20_000)).count();
     println!(
         "G1: {n_alarms} of {n_runs} rollouts between equals rolled back: {:.2} % (goal 1 %)",
@@ -115,7 +117,7 @@ fn is_rolled_back_with_users(policy: &Policy, random: &mut Random, per_step: usi
 #[test]
 fn heavy_users_do_not_roll_a_rollout_between_equals_back() {
     let n_runs = size(200, 5000);
-    let mut policy = six_metrics();
+    let mut policy = every_metric();
     policy.unit = Unit::User;
     let mut random = Random::new(19);
     let n_alarms = (0..n_runs).filter(|_| is_rolled_back_with_users(&policy, &mut random, 20_000)).count();

@@ -6,7 +6,7 @@ use crate::support::{ERROR, Random, at_share, medium, outcome, pair, set_if, siz
 
 fn one_gate() -> Policy {
     let mut policy = medium();
-    policy.gates = vec![GatePolicy { metric: Metric::Error, margin: 0.01 }];
+    policy.gates = vec![GatePolicy { metric: Metric::Error, margin: 0.01, alpha: None }];
     policy.guards.clear();
     policy.absolute = None;
     policy.min_coverage = 0.0;

@@ -14,6 +14,8 @@ mod false_alarms;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
 mod power;
 #[cfg(test)]
 mod support;

@@ -75,11 +75,12 @@ pub fn set_if(bad: bool) -> MetricSet {
     if bad { ERROR } else { MetricSet::EMPTY }
 }
 
-/// The medium template's numbers without its waiting, every request its own unit.
+/// The medium template's numbers without its waiting and its drill, every request its own unit.
 pub fn medium() -> Policy {
     let mut policy = Policy::template(Risk::Medium);
     policy.unit = Unit::Request;
     policy.warm_up = Duration::ZERO;
+    policy.filed.clear();
     for step in &mut policy.steps {
         step.min_duration = Duration::ZERO;
     }
@@ -139,4 +140,9 @@ pub fn whole(value: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and not negative")]
     let whole = value.round() as usize;
     whole
+}
+
+/// The state after an event that must be possible.
+pub fn after(policy: &Policy, state: &State, event: &Event, evidence: &Evidence, now: Timestamp) -> State {
+    apply(policy, state, event, Some(evidence), now).unwrap().0
 }

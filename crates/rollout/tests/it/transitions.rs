@@ -1,4 +1,4 @@
-use rollout::{Breach, Event, Evidence, Policy, Refused, Risk, State, Status, Timestamp, apply};
+use rollout::{Breach, Event, Evidence, HeldBecause, Policy, Refused, Risk, State, Status, Timestamp, apply};
 
 use crate::support::{ERROR, draft, medium, outcome, started};
 
@@ -16,7 +16,12 @@ fn events() -> Vec<Event> {
         Event::Promote { to: 1 },
         Event::ForcePromote { actor: actor.clone(), reason: reason.clone() },
         Event::AwaitApproval,
-        Event::Approve { actor: actor.clone() },
+        Event::Approve { actor: actor.clone(), role: String::new() },
+        Event::Withdraw { missing: "a gate".to_owned() },
+        Event::Hold { because: HeldBecause::MaxDuration { max_s: 60 } },
+        Event::Extend { actor: actor.clone(), reason: reason.clone() },
+        Event::Accept { actor: actor.clone(), reason: reason.clone() },
+        Event::Alarm { breach: Breach::breaker_opened() },
         Event::Pause { actor: actor.clone(), reason: reason.clone() },
         Event::Resume { actor: actor.clone(), reason: reason.clone() },
         Event::Rollback { breach: Breach::breaker_opened() },
@@ -37,6 +42,7 @@ fn the_table_of_the_state_machine() {
         Status::Draft,
         Status::Active,
         Status::AwaitingApproval,
+        Status::Held,
         Status::Paused,
         Status::RolledBack,
         Status::Aborted,
@@ -54,19 +60,24 @@ fn the_table_of_the_state_machine() {
         table.push_str(row.trim_end());
         table.push('\n');
     }
-    // Columns: draft, active, awaiting_approval, paused, rolled_back, aborted, completed.
+    // Columns: draft, active, awaiting_approval, held, paused, rolled_back, aborted, completed.
     let expected = "\
-start          active            -                 -                 -                 -                 -                 -
-promote        -                 active            active            -                 -                 -                 -
-force_promote  -                 active            active            -                 -                 -                 -
-await_approval -                 awaiting_approval -                 -                 -                 -                 -
-approve        -                 -                 awaiting_approval -                 -                 -                 -
-pause          -                 paused            paused            -                 -                 -                 -
-resume         -                 -                 -                 active            active            active            -
-rollback       -                 rolled_back       rolled_back       rolled_back       -                 -                 rolled_back
-abort          aborted           aborted           aborted           aborted           -                 -                 aborted
-complete       -                 -                 -                 -                 -                 -                 -
-changed        draft             active            active            paused            rolled_back       aborted           active
+start          active            -                 -                 -                 -                 -                 -                 -
+promote        -                 active            active            -                 -                 -                 -                 -
+force_promote  -                 active            active            -                 -                 -                 -                 -
+await_approval -                 awaiting_approval -                 -                 -                 -                 -                 -
+approve        -                 -                 awaiting_approval held              -                 -                 -                 -
+withdraw       -                 -                 active            -                 -                 -                 -                 -
+hold           -                 held              held              -                 -                 -                 -                 -
+extend         -                 -                 -                 active            -                 -                 -                 -
+accept         -                 -                 -                 active            -                 -                 -                 -
+alarm          -                 paused            paused            -                 -                 -                 -                 -
+pause          -                 paused            paused            paused            -                 -                 -                 -
+resume         -                 -                 -                 -                 active            active            active            -
+rollback       -                 rolled_back       rolled_back       rolled_back       rolled_back       -                 -                 rolled_back
+abort          aborted           aborted           aborted           aborted           aborted           -                 -                 aborted
+complete       -                 -                 -                 -                 -                 -                 -                 -
+changed        draft             active            active            active            paused            rolled_back       aborted           active
 ";
     assert_eq!(table, expected);
 }
@@ -80,7 +91,7 @@ fn a_rollout_walks_from_shadow_to_completed() {
     while !policy.is_last(state.step_idx) {
         let needs_approval = policy.steps[state.step_idx].approvals > 0;
         if needs_approval {
-            for event in [Event::AwaitApproval, Event::Approve { actor: "ben".to_owned() }] {
+            for event in [Event::AwaitApproval, Event::Approve { actor: "ben".to_owned(), role: String::new() }] {
                 state = apply(&policy, &state, &event, Some(&evidence), NOW).unwrap().0;
                 walked.push(state.label(&policy));
             }
@@ -148,7 +159,14 @@ fn approvals_are_other_peoples_and_count_once() {
     let waiting = State { status: Status::AwaitingApproval, ..started(&policy) };
     let evidence = Evidence::begin(&policy, &waiting, None);
     let approve = |state: &State, actor: &str| {
-        apply(&policy, state, &Event::Approve { actor: actor.to_owned() }, Some(&evidence), NOW).map(|(next, _)| next)
+        apply(
+            &policy,
+            state,
+            &Event::Approve { actor: actor.to_owned(), role: "approver".to_owned() },
+            Some(&evidence),
+            NOW,
+        )
+        .map(|(next, _)| next)
     };
     let promote =
         |state: &State| apply(&policy, state, &Event::Promote { to: 1 }, Some(&evidence), NOW).map(|(next, _)| next);
@@ -159,7 +177,7 @@ fn approvals_are_other_peoples_and_count_once() {
     let twice = approve(&once, "cleo").unwrap();
     assert_eq!(twice.approvals[0].evidence_hash.len(), 64);
     let promoted = promote(&twice).unwrap();
-    assert_eq!((promoted.step_idx, promoted.n_approvals()), (1, 0), "the next step needs its own");
+    assert_eq!((promoted.step_idx, promoted.n_approvals(NOW)), (1, 0), "the next step needs its own");
 }
 
 #[test]

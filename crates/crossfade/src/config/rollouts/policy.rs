@@ -1,6 +1,10 @@
 //! The policy of a rollout: the template of its risk, then what the config says otherwise.
 
-use rollout::{AbsolutePolicy, GatePolicy, GuardPolicy, Metric, Policy, Risk, Stage, StageShares};
+use rollout::template::judged_margin;
+use rollout::{
+    AbsolutePolicy, Action, CertificatePolicy, FiledKind, FiledPolicy, GatePolicy, GuardPolicy, Metric, Policy, Risk,
+    Stage, StageShares,
+};
 
 use super::UNITS;
 use crate::config::reader::{Item, Section};
@@ -75,6 +79,10 @@ fn steps(section: Section<'_>, stage: Stage, policy: &mut Policy) {
         _ => None,
     };
     let min_duration = section.get("min_duration").and_then(|item| item.duration());
+    let max_duration = match stage {
+        Stage::Full => None,
+        _ => section.get("max_duration").and_then(|item| item.duration()),
+    };
     let approvals = match stage {
         Stage::Full => None,
         _ => section.get("approvals").and_then(|item| item.count(0, 16)).and_then(|n| u32::try_from(n).ok()),
@@ -85,6 +93,9 @@ fn steps(section: Section<'_>, stage: Stage, policy: &mut Policy) {
         step.min_units = min_units.unwrap_or(step.min_units);
         step.min_pairs = min_pairs.unwrap_or(step.min_pairs);
         step.min_duration = min_duration.unwrap_or(step.min_duration);
+        // A longer minimum than the template's maximum moves that too, where nothing is said of it.
+        let of_template = step.max_duration.map(|most| most.max(step.min_duration * 2));
+        step.max_duration = max_duration.or(of_template);
         if Some(idx) == last {
             step.approvals = approvals.unwrap_or(step.approvals);
         }
@@ -113,21 +124,43 @@ fn overrides(section: &Section<'_>, policy: &mut Policy) {
     if let Some(warm_up) = section.get("warm_up").and_then(|item| item.duration()) {
         policy.warm_up = warm_up;
     }
+    number("min_strata", &mut policy.min_strata);
+    if let Some(expiry) = section.get("approval_expiry").and_then(|item| item.duration()) {
+        policy.approval_expiry = expiry;
+    }
+    if let Some(item) = section.get("stale_after") {
+        policy.stale_after = if item.is_boolean() == Some(false) { None } else { item.duration() };
+    }
     gates(&section, policy);
     guards(&section, policy);
+    objectives(&section, policy);
+    certificates(&section, policy);
+    cost(&section, policy);
+    requires(&section, policy);
     absolute(&section, policy);
     section.finish();
 }
 
-/// `gates: { error: { margin: 0.01 } }` replaces the gates of the template, metric by metric.
+/// `gates: { error: { margin: 0.01 } }` replaces the gates of the template, metric by metric; `false` takes one out.
 fn gates(section: &Section<'_>, policy: &mut Policy) {
     for (metric, item) in metrics(section.get("gates")) {
+        if item.is_boolean() == Some(false) {
+            policy.gates.retain(|gate| Some(gate.metric) != metric);
+            continue;
+        }
         let Some(section) = item.section() else { continue };
-        let margin = section.need("margin").and_then(|item| item.share());
+        // Of judged losses the template has a margin and no gate.
+        let margin = match metric {
+            Some(Metric::Judged) => section.get("margin"),
+            _ => section.need("margin"),
+        };
+        let margin = margin.and_then(|item| item.share()).map(|margin| margin.value);
+        let margin = margin.or_else(|| (metric == Some(Metric::Judged)).then(|| judged_margin(policy.risk)));
+        let alpha = section.get("alpha").and_then(|item| item.number(0.0, 1.0));
         section.finish();
         let (Some(metric), Some(margin)) = (metric, margin) else { continue };
         // In place: the order is part of the policy's hash.
-        let gate = GatePolicy { metric, margin: margin.value };
+        let gate = GatePolicy { metric, margin, alpha };
         match policy.gates.iter_mut().find(|gate| gate.metric == metric) {
             Some(of_template) => *of_template = gate,
             None => policy.gates.push(gate),
@@ -135,24 +168,97 @@ fn gates(section: &Section<'_>, policy: &mut Policy) {
     }
 }
 
-/// `guards: { error: { ratio: 1.25, weight: 0.6 } }`, the same way.
+/// `guards: { error: { ratio: 1.25, weight: 0.6, action: pause, min_effect: 0.001 } }`, the same way.
 fn guards(section: &Section<'_>, policy: &mut Policy) {
     for (metric, item) in metrics(section.get("guards")) {
+        if item.is_boolean() == Some(false) {
+            policy.guards.retain(|guard| Some(guard.metric) != metric);
+            continue;
+        }
         let Some(section) = item.section() else { continue };
         let ratio = section.get("ratio").and_then(|item| item.number(1.0, 100.0));
         let weight = section.get("weight").and_then(|item| item.number(0.0, 1.0));
+        let action = section.get("action").and_then(|item| item.word(&ACTIONS));
+        let min_effect = section.get("min_effect").and_then(|item| item.share()).map(|effect| effect.value);
         section.finish();
         let Some(metric) = metric else { continue };
-        let mut guard = GuardPolicy { metric, ratio: 1.0, weight: 0.1 };
+        let new = GuardPolicy { metric, ratio: 1.0, weight: 0.1, action: Action::Rollback, min_effect: 0.0 };
         let of_template = policy.guards.iter_mut().find(|guard| guard.metric == metric);
-        guard = of_template.as_deref().copied().unwrap_or(guard);
-        guard = GuardPolicy { metric, ratio: ratio.unwrap_or(guard.ratio), weight: weight.unwrap_or(guard.weight) };
+        let guard = of_template.as_deref().copied().unwrap_or(new);
+        let guard = GuardPolicy {
+            metric,
+            ratio: ratio.unwrap_or(guard.ratio),
+            weight: weight.unwrap_or(guard.weight),
+            action: action.unwrap_or(guard.action),
+            min_effect: min_effect.unwrap_or(guard.min_effect),
+        };
         match of_template {
             Some(of_template) => *of_template = guard,
             None => policy.guards.push(guard),
         }
     }
 }
+
+/// `objectives: { first_token: 2s, total: 30s }`.
+fn objectives(section: &Section<'_>, policy: &mut Policy) {
+    let section = section.section("objectives");
+    let read = |key| section.get(key).and_then(|item| item.duration());
+    policy.objectives.first_token = read("first_token").or(policy.objectives.first_token);
+    policy.objectives.total = read("total").or(policy.objectives.total);
+    section.finish();
+}
+
+/// `certificates: { slow: { limit: 0.05 } }`: a rate that must be proven to be below its limit.
+fn certificates(section: &Section<'_>, policy: &mut Policy) {
+    for (metric, item) in metrics(section.get("certificates")) {
+        let Some(section) = item.section() else { continue };
+        let limit = section.need("limit").and_then(|item| item.share());
+        let alpha = section.get("alpha").and_then(|item| item.number(0.0, 1.0));
+        section.finish();
+        let (Some(metric), Some(limit)) = (metric, limit) else { continue };
+        policy.certificates.push(CertificatePolicy { metric, limit: limit.value, alpha });
+    }
+}
+
+/// `cost: { ratio: 1.5, alpha: 0.01, action: pause }`, or `false`.
+fn cost(section: &Section<'_>, policy: &mut Policy) {
+    let Some(item) = section.get("cost") else { return };
+    if item.is_boolean() == Some(false) {
+        policy.cost = None;
+        return;
+    }
+    let Some(section) = item.section() else { return };
+    let ratio = section.get("ratio").and_then(|item| item.number(1.0, 100.0));
+    let alpha = section.get("alpha").and_then(|item| item.number(0.0, 1.0));
+    let action = section.get("action").and_then(|item| item.word(&ACTIONS));
+    section.finish();
+    if let Some(cost) = &mut policy.cost {
+        cost.ratio = ratio.unwrap_or(cost.ratio);
+        cost.alpha = alpha.unwrap_or(cost.alpha);
+        cost.action = action.unwrap_or(cost.action);
+    }
+}
+
+/// `requires: [ { kind: drill, name: error, max_age: 7d, before: canary } ]` replaces what the template requires to be filed.
+fn requires(section: &Section<'_>, policy: &mut Policy) {
+    let Some(item) = section.get("requires") else { return };
+    let Some(items) = item.list("results that must be filed") else { return };
+    let kinds = FiledKind::ALL.map(|kind| (kind.as_str(), kind));
+    let stages = [Stage::Canary, Stage::Majority, Stage::Full].map(|stage| (stage.as_str(), stage));
+    let read = |item: &Item<'_>| {
+        let section = item.section()?;
+        let kind = section.need("kind").and_then(|item| item.word(&kinds));
+        let name = section.get("name").and_then(|item| item.string()).map_or("any".to_owned(), |name| name.value);
+        let max_age = section.need("max_age").and_then(|item| item.duration());
+        let before = section.need("before").and_then(|item| item.word(&stages));
+        let min_n = section.get("min_cases").and_then(|item| item.count(0, u64::MAX)).unwrap_or(0);
+        section.finish();
+        Some(FiledPolicy { kind: kind?, name, max_age: max_age?, before: before?, min_n })
+    };
+    policy.filed = items.iter().filter_map(read).collect();
+}
+
+const ACTIONS: [(&str, Action); 2] = [("rollback", Action::Rollback), ("pause", Action::Pause)];
 
 /// `absolute: { limit: 0.05, alpha: 0.0001 }`.
 fn absolute(section: &Section<'_>, policy: &mut Policy) {

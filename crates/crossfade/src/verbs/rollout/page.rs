@@ -279,6 +279,11 @@ fn next(view: &RolloutView) -> String {
                 &format!("lets it go on; not by {}, who started it, unless the policy says so", view.author),
             ) + &verb("abort", "everybody back to the baseline, now")
         }
+        Status::Held => {
+            verb("extend", "more time, as much again as the step may last; give --reason")
+                + &verb("accept", "on to the next step as it is; give --reason")
+                + &verb("abort", "everybody back to the baseline, now")
+        }
         Status::Paused => {
             verb("resume", "goes on where it was") + &verb("abort", "everybody back to the baseline, now")
         }
