@@ -8,6 +8,8 @@ mod door;
 pub mod egress;
 pub mod exchanges;
 pub mod keys;
+pub mod plan;
+pub mod replay;
 pub mod reviews;
 pub mod rollouts;
 pub mod simulated;

@@ -293,7 +293,7 @@ pub fn abort_stored(
     }
 }
 
-fn load(database: &Database, name: &str) -> Result<RolloutRow, OperationError> {
+pub(crate) fn load(database: &Database, name: &str) -> Result<RolloutRow, OperationError> {
     let found = database.load_rollout(name);
     let row = found.map_err(|source| OperationError::Store { doing: "read the rollout", source })?;
     row.ok_or_else(|| not_started(name))
@@ -309,7 +309,7 @@ fn parse(row: &RolloutRow) -> Result<(StoredState, Policy), OperationError> {
     Ok((stored, policy))
 }
 
-fn corrupt(name: &str, error: &serde_json::Error) -> OperationError {
+pub(crate) fn corrupt(name: &str, error: &serde_json::Error) -> OperationError {
     OperationError::Unavailable(format!("what the store holds of rollout `{name}` cannot be read: {error}"))
 }
 

@@ -19,12 +19,16 @@ mod gates;
 mod guards;
 mod input;
 pub mod metric;
+pub mod outlook;
 pub mod plan;
 pub mod policy;
 mod record;
+pub mod replay;
 mod seen;
+pub mod simulate;
 pub mod state;
 pub mod template;
+pub mod traffic;
 pub mod transition;
 
 pub use assign::Arm;
@@ -44,6 +48,7 @@ pub use policy::{
     PolicyError, Risk, Stage, StepPolicy, Unit,
 };
 pub use record::{Decided, Looked, digest};
+pub use replay::Replay;
 pub use seen::SeenUnit;
 pub use state::{Approval, State, Status};
 pub use template::StageShares;

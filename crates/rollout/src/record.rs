@@ -6,6 +6,7 @@ use crate::Timestamp;
 use crate::decide::Health;
 use crate::evidence::Evidence;
 use crate::policy::{Policy, hex};
+use crate::replay::form;
 use crate::state::State;
 use crate::transition::Event;
 use sha2::{Digest, Sha256};
@@ -29,13 +30,25 @@ pub struct Decided {
     pub noted: bool,
     /// What was measured and stands at the end of the reason, such as how long the switch took.
     pub measured: String,
+    /// Which form the program wrote evidence and policies in, see [`form`](crate::replay::form()).
+    pub form: String,
 }
 
 impl Decided {
     /// An event that sees no evidence.
     #[must_use]
     pub fn without_evidence(at: Timestamp, state: State, policy: Policy, event: Event) -> Self {
-        Self { at, state, policy, event, position: None, health: None, noted: false, measured: String::new() }
+        Self {
+            at,
+            state,
+            policy,
+            event,
+            position: None,
+            health: None,
+            noted: false,
+            measured: String::new(),
+            form: form().to_owned(),
+        }
     }
 }
 
@@ -52,6 +65,8 @@ pub struct Looked {
     pub decision: String,
     /// [`digest`] of the evidence.
     pub evidence: String,
+    /// Which form the program wrote evidence and policies in, see [`form`](crate::replay::form()).
+    pub form: String,
 }
 
 impl Looked {
@@ -59,7 +74,14 @@ impl Looked {
     #[must_use]
     pub fn at(policy: &Policy, state: &State, evidence: &Evidence, health: Health, at: Timestamp) -> Self {
         let decision = crate::decide(policy, state, evidence, &health, at);
-        Self { at, generation: state.generation, health, decision: digest(&decision), evidence: digest(evidence) }
+        Self {
+            at,
+            generation: state.generation,
+            health,
+            decision: digest(&decision),
+            evidence: digest(evidence),
+            form: form().to_owned(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,7 @@ pub use rows::{
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
     TargetCost, TransitionRow,
 };
+pub use traffic::RouteTraffic;
 
 /// How long a control transaction waits for another writer.
 const CONTROL_WAIT: Duration = Duration::from_secs(5);

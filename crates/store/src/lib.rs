@@ -15,8 +15,8 @@ pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,
     ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, InputsRow, Judged, JudgedPlace, KeyChangeError,
-    KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, SecretRow, SeenUnit,
-    SpendRow, TargetCost, TransitionRow, VerdictSums,
+    KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, RouteTraffic, SecretRow,
+    SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

@@ -2,6 +2,9 @@
 
 mod file;
 mod page;
+mod plan;
+mod replay;
+mod simulate;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -57,6 +60,15 @@ pub(crate) enum Verb {
         /// The rollout.
         name: String,
     },
+    /// What it will take at the recorded or stated traffic, for every step, gate and guard; exits 3 when a gate can never be decided.
+    Plan(plan::Args),
+    /// Decide everything again from the record; exits 3 when anything comes out otherwise than it is recorded.
+    Replay {
+        /// The rollout.
+        name: String,
+    },
+    /// Play the policy against made-up or recorded traffic, thousands of times: false rollbacks, false promotions, delays.
+    Simulate(simulate::Args),
     /// Every transition with who and why; with `--format json` also the evidence of each.
     History {
         /// The rollout.
@@ -79,24 +91,27 @@ pub(crate) struct Change {
 
 /// Carries out one of them.
 pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
-    let source = Source::open(place)?;
+    let source = || Source::open(place);
     match verb {
-        Verb::Status { name: None, .. } => list(&source, out),
+        Verb::Plan(args) => plan::run(place, &args, out),
+        Verb::Simulate(args) => simulate::run(place, &args, out),
+        Verb::Replay { name } => replay::run(&source()?, &name, out),
+        Verb::Status { name: None, .. } => list(&source()?, out),
         Verb::Status { name: Some(name), watch } if watch && std::io::stdout().is_terminal() => {
-            watch_status(&source, &name, out)
+            watch_status(&source()?, &name, out)
         }
-        Verb::Status { name: Some(name), .. } => status(&source, &name, out),
-        Verb::History { name } => history(&source, &name, out),
-        Verb::Start(change) => carry_out(&source, "start", &change, out),
-        Verb::Promote(change) => carry_out(&source, "promote", &change, out),
-        Verb::Approve(change) => carry_out(&source, "approve", &change, out),
-        Verb::Pause(change) => carry_out(&source, "pause", &change, out),
-        Verb::Abort(change) => carry_out(&source, "abort", &change, out),
-        Verb::Resume(change) => carry_out(&source, "resume", &change, out),
-        Verb::Extend(change) => carry_out(&source, "extend", &change, out),
-        Verb::Accept(change) => carry_out(&source, "accept", &change, out),
-        Verb::File(result) => file::file(&source, &result, out),
-        Verb::Filed { name } => file::filed(&source, &name, out),
+        Verb::Status { name: Some(name), .. } => status(&source()?, &name, out),
+        Verb::History { name } => history(&source()?, &name, out),
+        Verb::Start(change) => carry_out(&source()?, "start", &change, out),
+        Verb::Promote(change) => carry_out(&source()?, "promote", &change, out),
+        Verb::Approve(change) => carry_out(&source()?, "approve", &change, out),
+        Verb::Pause(change) => carry_out(&source()?, "pause", &change, out),
+        Verb::Abort(change) => carry_out(&source()?, "abort", &change, out),
+        Verb::Resume(change) => carry_out(&source()?, "resume", &change, out),
+        Verb::Extend(change) => carry_out(&source()?, "extend", &change, out),
+        Verb::Accept(change) => carry_out(&source()?, "accept", &change, out),
+        Verb::File(result) => file::file(&source()?, &result, out),
+        Verb::Filed { name } => file::filed(&source()?, &name, out),
     }
 }
 

@@ -22,6 +22,7 @@ mod import;
 mod keys;
 mod prices;
 mod reload;
+mod replay;
 mod review;
 mod rollouts;
 mod secrets;

@@ -144,7 +144,7 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
     evidence.import_seen_units(counted.map(|seen| SeenUnit { unit: seen.unit, marks: seen.flags }));
     let mut counting = Counting { evidence, log: InputLog::from_number(saved.n_inputs) };
     for outcome in saved.outcomes {
-        let Some((observed, bad)) = verdict(&outcome) else { continue };
+        let Some((observed, bad)) = judged(&outcome) else { continue };
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
         let (admitted_at, exchange) = (Timestamp(outcome.received_at_us), outcome.exchange.to_string());
         if !bad.is_empty() {
@@ -177,8 +177,9 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
     Ok(counting)
 }
 
-/// What a stored outcome was judged on, and bad on.
-fn verdict(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
+/// What a stored outcome was judged on, and bad on; `None` when it is no evidence.
+#[must_use]
+pub fn judged(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
     let failure = outcome.failure.as_deref().map(|name| {
         let known = FailureKind::ALL.iter().find(|kind| kind.as_str() == name);
         known.copied().unwrap_or(FailureKind::Internal)

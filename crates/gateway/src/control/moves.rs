@@ -168,6 +168,8 @@ impl Work {
                     measured,
                     ..Decided::without_evidence(trip.at, rollout.state.clone(), rollout.policy.clone(), event)
                 };
+                // What is counted from here on is counted by evidence that knows of the breach, as it is written down.
+                live.with_counting(|counting| counting.evidence.note_breach(trip.breach.clone()));
                 let pending = Pending { state, transition, counted, begun: None, decided };
                 // An error leaves it pending; the share is 0 either way.
                 if self.fall(name, pending).is_ok() {

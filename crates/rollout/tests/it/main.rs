@@ -16,7 +16,11 @@ mod gates;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
+mod simulating;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

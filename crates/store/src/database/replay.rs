@@ -1,6 +1,6 @@
 //! What a rollout's evidence counted and what its transitions were made of: everything that is needed to decide again.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{CountedRow, Database, DatabaseError, InputsRow, during, signed, unsigned};
 
@@ -15,38 +15,34 @@ impl Database {
         next.map_err(during("reading what was counted"))
     }
 
-    /// Shows the parts of an epoch to `look`, in the order they were counted, until it says that it has seen enough.
-    pub fn inputs(
-        &self,
-        rollout: &str,
-        epoch: u32,
-        mut look: impl FnMut(InputsRow) -> bool,
-    ) -> Result<(), DatabaseError> {
-        let connection = self.reading();
+    /// The first part of an epoch that begins with entry `from` or a later one.
+    pub fn next_inputs(&self, rollout: &str, epoch: u32, from: u64) -> Result<Option<InputsRow>, DatabaseError> {
+        let select = "SELECT first, n, at_us, looked_json, bytes, data FROM inputs
+                      WHERE rollout = ?1 AND epoch = ?2 AND first >= ?3 ORDER BY first LIMIT 1";
         let what = during("reading what was counted");
-        let mut select = connection
-            .prepare(
-                "SELECT first, n, at_us, looked_json, bytes, data FROM inputs
-                 WHERE rollout = ?1 AND epoch = ?2 ORDER BY first",
-            )
-            .map_err(&what)?;
-        let mut rows = select.query(params![rollout, epoch]).map_err(&what)?;
-        while let Some(row) = rows.next().map_err(&what)? {
-            let bytes: i64 = row.get(4).map_err(&what)?;
-            let data: Vec<u8> = row.get(5).map_err(&what)?;
-            let capacity = usize::try_from(bytes).unwrap_or(0);
+        let connection = self.reading();
+        let found = connection.query_row(select, params![rollout, epoch, signed(from)], |row| {
             let part = InputsRow {
-                first: row.get(0).map(unsigned).map_err(&what)?,
-                n: row.get(1).map(unsigned).map_err(&what)?,
-                at_us: row.get(2).map(unsigned).map_err(&what)?,
-                looked_json: row.get(3).map_err(&what)?,
-                lines: zstd::bulk::decompress(&data, capacity).map_err(DatabaseError::Body)?,
+                first: row.get(0).map(unsigned)?,
+                n: row.get(1).map(unsigned)?,
+                at_us: row.get(2).map(unsigned)?,
+                looked_json: row.get(3)?,
+                lines: Vec::new(),
             };
-            if !look(part) {
-                break;
-            }
-        }
-        Ok(())
+            Ok((part, row.get::<_, i64>(4)?, row.get::<_, Vec<u8>>(5)?))
+        });
+        let Some((part, bytes, data)) = found.optional().map_err(what)? else { return Ok(None) };
+        let capacity = usize::try_from(bytes).unwrap_or(0);
+        let lines = zstd::bulk::decompress(&data, capacity).map_err(DatabaseError::Body)?;
+        Ok(Some(InputsRow { lines, ..part }))
+    }
+
+    /// Asks several questions of one moment, whoever writes meanwhile.
+    pub fn at_one_moment<T>(&self, ask: impl FnOnce(&Self) -> T) -> Result<T, DatabaseError> {
+        self.reading().execute_batch("BEGIN").map_err(during("holding a moment"))?;
+        let answer = ask(self);
+        self.reading().execute_batch("COMMIT").map_err(during("letting a moment go"))?;
+        Ok(answer)
     }
 
     /// What the transitions of a rollout were made of, by the generation they led to, oldest first.

@@ -1,0 +1,281 @@
+//! `crossfade rollout simulate`: a policy played thousands of times.
+
+mod plot;
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use operations::plan::Planned;
+use rollout::simulate::{Chance, Delay, Fate, Proportion, Summary, World, play, summary};
+use rollout::{Metric, Policy, Risk, Timestamp};
+use serde::Serialize;
+
+use super::plan::{TrafficArgs, duration, metric_rate, store_of, too_little, unknown};
+use crate::config::show_share;
+use crate::load;
+use crate::out::{Exit, Out, Stop, table};
+use crate::verbs::Place;
+
+/// Requests a day where nothing is recorded or stated.
+const PER_DAY: f64 = 10_000.0;
+/// 1970-01-05, a Monday at midnight: where simulated time begins, so that the same seed gives the same bytes on every day.
+const MONDAY: Timestamp = Timestamp(4 * 86_400_000_000);
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The rollout of the config whose policy and traffic are taken; without it, the template of `--risk`.
+    #[arg(conflicts_with = "risk")]
+    name: Option<String>,
+    /// The template to play.
+    #[arg(long, value_name = "RISK", value_enum)]
+    risk: Option<RiskName>,
+    /// How many rollouts are played.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    runs: u64,
+    /// What all chance is derived from; the same seed gives the same bytes.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// What is wrong with the candidate, such as `error=0.02`; repeatable. Without it, it is as good as the baseline.
+    #[arg(long, value_name = "METRIC=RATE", value_parser = metric_rate)]
+    effect: Vec<(Metric, f64)>,
+    /// Requests after which it becomes wrong.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    effect_after: u64,
+    /// Draw units from what a recorded rollout counted on its baseline, in place of made-up ones.
+    #[arg(long, requires = "name")]
+    from_recorded: bool,
+    #[command(flatten)]
+    traffic: TrafficArgs,
+    /// How much bad rates swing over a day, of both targets alike: 0.5 is between half and one and a half times.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
+    drift: f64,
+    /// How different units are in size: sigma of a lognormal; 2 has very heavy ones.
+    #[arg(long, value_name = "SIGMA", default_value_t = 1.0)]
+    size_spread: f64,
+    /// How different units are in their bad rate: sigma of a lognormal.
+    #[arg(long, value_name = "SIGMA", default_value_t = 1.0)]
+    rate_spread: f64,
+    /// How long a rollout is played at most.
+    #[arg(long, value_name = "DURATION", default_value = "180d")]
+    at_most: String,
+    /// Draw how long the rollouts took and how they ended.
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RiskName {
+    Low,
+    Medium,
+    High,
+}
+
+/// The facts: what was played, and what came of it.
+#[derive(Debug, Serialize)]
+struct Played<'a> {
+    rollout: Option<&'a str>,
+    simulated: bool,
+    seed: u64,
+    policy_hash: String,
+    requests_per_day: f64,
+    requests_per_unit: f64,
+    rates: &'a std::collections::BTreeMap<Metric, f64>,
+    effect: &'a std::collections::BTreeMap<Metric, f64>,
+    effect_after: u64,
+    recorded_units: usize,
+    assumed: &'a [String],
+    summary: &'a Summary,
+}
+
+/// Plays and prints.
+pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let (policy, mut world, assumed) = world(place, args)?;
+    world.effect = args.effect.iter().copied().collect();
+    world.observed = world.observed.or(world.effect.keys().copied().collect());
+    if world.effect.iter().any(|(metric, rate)| *rate < world.traffic.rate(*metric)) {
+        out.say("note: an effect below the baseline's rate is an improvement");
+    }
+    let fates = play_all(&policy, &world, args.seed, args.runs)?;
+    let is_worse = world.effect.iter().any(|(metric, rate)| *rate > world.traffic.rate(*metric));
+    let summary = summary(&fates, policy.steps.len(), is_worse);
+    if let Some(path) = &args.plot {
+        std::fs::write(path, plot::svg(&fates)).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    let facts = Played {
+        rollout: args.name.as_deref(),
+        simulated: true,
+        seed: args.seed,
+        policy_hash: policy.hash(),
+        requests_per_day: world.traffic.per_day(),
+        requests_per_unit: world.traffic.requests_per_unit,
+        rates: &world.traffic.rates,
+        effect: &world.effect,
+        effect_after: world.effect_after,
+        recorded_units: world.recorded.len(),
+        assumed: &assumed,
+        summary: &summary,
+    };
+    out.answer(&facts, || render(&facts, &policy));
+    Ok(Exit::Ok)
+}
+
+fn world(place: &Place, args: &Args) -> Result<(Policy, World, Vec<String>), Stop> {
+    let mut stated = args.traffic.stated()?;
+    let at_most = duration("--at-most", &args.at_most)?;
+    let (policy, basis, recorded) = match &args.name {
+        Some(name) => {
+            let config = load::config(&place.config)?;
+            let settings = config.snapshot.rollouts.get(name).ok_or_else(|| unknown(name))?;
+            let (route, baseline) = (settings.route.as_str(), settings.baseline.as_str());
+            let planned = Planned { name: name.as_str(), route, baseline, policy: &settings.policy };
+            let database = store_of(&config)?;
+            let since_us = args.traffic.since_us()?;
+            let basis = operations::plan::basis(database.as_ref(), &planned, &stated, since_us).map_err(too_little)?;
+            let recorded = match database.as_ref().filter(|_| args.from_recorded) {
+                Some(database) => operations::plan::recorded_units(database, name).map_err(too_little)?,
+                None if args.from_recorded => {
+                    return Err(Stop::failed(anyhow::anyhow!("there is no store yet")).exit(Exit::Undecided));
+                }
+                None => Vec::new(),
+            };
+            (settings.policy.clone(), basis, recorded)
+        }
+        None => {
+            let policy = Policy::template(match args.risk {
+                Some(RiskName::Low) => Risk::Low,
+                Some(RiskName::High) => Risk::High,
+                Some(RiskName::Medium) | None => Risk::Medium,
+            });
+            stated.requests_per_day.get_or_insert(PER_DAY);
+            let planned = Planned { name: "", route: "", baseline: "", policy: &policy };
+            let basis = operations::plan::basis(None, &planned, &stated, 0).map_err(too_little)?;
+            (policy.clone(), basis, Vec::new())
+        }
+    };
+    let mut traffic = basis.traffic;
+    if !recorded.is_empty() {
+        // What is drawn has its own rates: the effect is told from these.
+        traffic.rates = operations::plan::rates_of(&recorded);
+    }
+    let world = World {
+        effect_after: args.effect_after,
+        drift: args.drift.clamp(0.0, 1.0),
+        size_spread: args.size_spread.max(0.0),
+        rate_spread: args.rate_spread.max(0.0),
+        recorded,
+        from: MONDAY,
+        at_most,
+        ..World::plain(traffic, &policy)
+    };
+    Ok((policy, world, basis.assumed))
+}
+
+/// Every run has chance of its own, so it does not matter which thread plays it.
+fn play_all(policy: &Policy, world: &World, seed: u64, runs: u64) -> Result<Vec<Fate>, Stop> {
+    let n_threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let (next, done) = (AtomicU64::new(0), AtomicUsize::new(0));
+    let work = || {
+        let mut fates = Vec::new();
+        loop {
+            let run = next.fetch_add(1, Ordering::Relaxed);
+            if run >= runs {
+                return fates;
+            }
+            fates.push((run, play(policy, world, Chance::of(seed, run))));
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let mut fates = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..n_threads).map(|_| scope.spawn(work)).collect();
+        show_progress(&done, runs, || threads.iter().all(|thread| thread.is_finished()));
+        let joined: Option<Vec<_>> = threads.into_iter().map(|thread| thread.join().ok()).collect();
+        joined.map(|parts| parts.into_iter().flatten().collect::<Vec<_>>())
+    })
+    .context("a simulation panicked")?;
+    fates.sort_by_key(|(run, _)| *run);
+    Ok(fates.into_iter().map(|(_, fate)| fate).collect())
+}
+
+fn show_progress(done: &AtomicUsize, runs: u64, is_over: impl Fn() -> bool) {
+    let shows = std::io::stderr().is_terminal();
+    let width = 30;
+    while !is_over() {
+        std::thread::sleep(Duration::from_millis(if shows { 200 } else { 5 }));
+        if shows {
+            let done = done.load(Ordering::Relaxed);
+            let filled = done * width / usize::try_from(runs.max(1)).unwrap_or(usize::MAX);
+            let bar: String = (0..width).map(|at| if at < filled { '#' } else { '.' }).collect();
+            // Progress that cannot be shown is no reason to stop.
+            write!(std::io::stderr(), "\r[{bar}] {done} of {runs}").ok();
+        }
+    }
+    if shows {
+        writeln!(std::io::stderr()).ok();
+    }
+}
+
+fn render(facts: &Played<'_>, policy: &Policy) -> String {
+    let Played { summary, .. } = facts;
+    let mut text = format!(
+        "{} simulated rollouts at {:.0} requests a day, {:.1} requests of a unit\n",
+        summary.runs, facts.requests_per_day, facts.requests_per_unit
+    );
+    let effect = facts.effect.iter().map(|(metric, rate)| {
+        let was = facts.rates.get(metric).copied().unwrap_or(0.0);
+        format!("{} {:.2} % in place of {:.2} %", metric.rate_name(), rate * 100.0, was * 100.0)
+    });
+    let effect: Vec<String> = effect.collect();
+    text.push_str(&if effect.is_empty() {
+        "the candidate is as good as the baseline\n".to_owned()
+    } else {
+        format!("the candidate's {}, after {} requests\n", effect.join(", "), facts.effect_after)
+    });
+    for assumed in facts.assumed {
+        text.push_str(&format!("  assumed: {assumed}\n"));
+    }
+    text.push('\n');
+    text.push_str(&table(&["of all runs", "", "95 % interval"], &proportions(summary)));
+    let delays = [
+        ("requests until a worse candidate was thrown back", summary.detection),
+        ("of these the candidate's", summary.detection_candidate),
+        ("days to full", summary.days_to_full),
+        ("requests to the end", summary.requests),
+    ];
+    let rows = delays.into_iter().filter_map(|(what, delay)| {
+        let Delay { n, median, p95 } = delay?;
+        Some(vec![what.to_owned(), n.to_string(), format!("{median:.1}"), format!("{p95:.1}")])
+    });
+    text.push('\n');
+    text.push_str(&table(&["", "runs", "median", "95th percentile"], &rows.collect::<Vec<_>>()));
+    let steps = policy.steps.iter().zip(&summary.rollbacks_by_step).filter(|(_, n)| **n > 0);
+    let steps: Vec<String> =
+        steps.map(|(step, n)| format!("{} {}: {n}", step.stage.as_str(), show_share(step.share))).collect();
+    if !steps.is_empty() {
+        text.push_str(&format!("\nrolled back at {}\n", steps.join(", ")));
+    }
+    text
+}
+
+fn proportions(summary: &Summary) -> Vec<Vec<String>> {
+    let false_or_not = if summary.is_worse { "rolled back" } else { "rolled back (falsely)" };
+    let all = [
+        (false_or_not, Some(summary.rolled_back)),
+        ("promoted while worse", summary.promoted_while_worse),
+        ("at full while worse", summary.full_while_worse),
+        ("completed", Some(summary.completed)),
+        ("stopped for a person", Some(summary.waiting)),
+        ("undecided at the end", Some(summary.undecided)),
+    ];
+    let row = |(what, proportion): (&str, Option<Proportion>)| {
+        let Proportion { fraction, interval: (low, high), .. } = proportion?;
+        let percent = |fraction: f64| format!("{:.2} %", fraction * 100.0);
+        Some(vec![what.to_owned(), percent(fraction), format!("{} to {}", percent(low), percent(high))])
+    };
+    all.into_iter().filter_map(row).collect()
+}

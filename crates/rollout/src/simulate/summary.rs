@@ -1,0 +1,111 @@
+//! What many simulated rollouts say together.
+
+use serde::{Deserialize, Serialize};
+use stats::interval::wilson;
+
+use super::{Ending, Fate};
+
+/// Two-sided 95 %.
+const NORMAL_95: f64 = 1.959_964;
+
+/// A fraction of runs, with its Wilson interval at 95 %.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proportion {
+    /// Runs it happened in.
+    pub n: u64,
+    /// Runs it could have happened in.
+    pub of: u64,
+    /// The fraction.
+    pub fraction: f64,
+    /// Lower and upper end of the interval.
+    pub interval: (f64, f64),
+}
+
+/// The middle and the upper end of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delay {
+    /// Runs it was measured in.
+    pub n: u64,
+    /// The median.
+    pub median: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+}
+
+/// Many runs in numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many.
+    pub runs: u64,
+    /// Whether the candidate was made worse.
+    pub is_worse: bool,
+    /// Thrown back by a guard; a false one unless the candidate was worse.
+    pub rolled_back: Proportion,
+    /// Completed.
+    pub completed: Proportion,
+    /// Stopped where only people could go on.
+    pub waiting: Proportion,
+    /// Ended by the end of the simulated time.
+    pub undecided: Proportion,
+    /// Promoted at least once while the candidate was worse.
+    pub promoted_while_worse: Option<Proportion>,
+    /// Got to full although the candidate was worse.
+    pub full_while_worse: Option<Proportion>,
+    /// Requests from the first of a worse candidate to the rollback.
+    pub detection: Option<Delay>,
+    /// The candidate's among these.
+    pub detection_candidate: Option<Delay>,
+    /// Days from the start to full.
+    pub days_to_full: Option<Delay>,
+    /// Requests from the start to the end.
+    pub requests: Option<Delay>,
+    /// How many of the rollbacks happened on each step.
+    pub rollbacks_by_step: Vec<u64>,
+}
+
+/// Adds up.
+#[must_use]
+pub fn summary(fates: &[Fate], n_steps: usize, is_worse: bool) -> Summary {
+    let ended = |ending: Ending| proportion(fates, |fate| fate.ending == ending);
+    let worse = |happened: fn(&Fate) -> bool| is_worse.then(|| proportion(fates, happened));
+    let found = || fates.iter().filter(|fate| fate.ending == Ending::RolledBack);
+    let mut rollbacks_by_step = vec![0; n_steps];
+    for fate in found() {
+        if let Some(n) = rollbacks_by_step.get_mut(fate.step_idx) {
+            *n += 1;
+        }
+    }
+    Summary {
+        runs: fates.len() as u64,
+        is_worse,
+        rolled_back: ended(Ending::RolledBack),
+        completed: ended(Ending::Completed),
+        waiting: ended(Ending::Waiting),
+        undecided: ended(Ending::Undecided),
+        promoted_while_worse: worse(|fate| fate.promoted_while_worse),
+        full_while_worse: worse(|fate| fate.days_to_full.is_some() && fate.after_effect.is_some()),
+        detection: delay(found().filter_map(|fate| fate.after_effect.map(|n| n as f64))),
+        detection_candidate: delay(found().filter_map(|fate| fate.candidate_after_effect.map(|n| n as f64))),
+        days_to_full: delay(fates.iter().filter_map(|fate| fate.days_to_full)),
+        requests: delay(fates.iter().map(|fate| fate.requests as f64)),
+        rollbacks_by_step,
+    }
+}
+
+fn proportion(fates: &[Fate], happened: impl Fn(&Fate) -> bool) -> Proportion {
+    let (n, of) = (fates.iter().filter(|fate| happened(fate)).count() as u64, fates.len() as u64);
+    let fraction = if of == 0 { 0.0 } else { n as f64 / of as f64 };
+    Proportion { n, of, fraction, interval: wilson(n, of, NORMAL_95).unwrap_or((0.0, 1.0)) }
+}
+
+/// Nearest-rank quantiles.
+fn delay(values: impl Iterator<Item = f64>) -> Option<Delay> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let at = |quantile: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+        let rank = (quantile * values.len() as f64).ceil() as usize;
+        values.get(rank.max(1) - 1).copied()
+    };
+    Some(Delay { n: values.len() as u64, median: at(0.5)?, p95: at(0.95)? })
+}

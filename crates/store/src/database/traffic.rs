@@ -1,0 +1,98 @@
+//! What came in on a route: how much in which hour, in how many units, and what its target made of it.
+
+use rusqlite::params;
+use wire::ids::ExchangeId;
+
+use super::exchanges::exchange_id;
+use super::{Database, DatabaseError, EpochOutcome, during, unsigned};
+
+/// Requests of a route over a time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RouteTraffic {
+    /// Requests in each hour in which any came, by hours since 1970.
+    pub per_hour: Vec<(u64, u64)>,
+    /// The most in a minute.
+    pub peak_per_minute: u64,
+    /// Requests whose unit is known.
+    pub with_unit: u64,
+    /// Distinct units of these.
+    pub units: u64,
+    /// Mean duration of complete answers.
+    pub mean_duration_us: Option<f64>,
+}
+
+impl Database {
+    /// What came in on `route` since `since_us`.
+    pub fn route_traffic(&self, route: &str, since_us: u64) -> Result<RouteTraffic, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading a route's traffic");
+        let since = first_id(since_us);
+        let mut hours = connection
+            .prepare(
+                "SELECT received_at_us / 3600000000 AS hour, count(*) FROM exchanges
+                 WHERE id >= ?1 AND route = ?2 AND received_at_us IS NOT NULL GROUP BY hour ORDER BY hour",
+            )
+            .map_err(&what)?;
+        let hour = |row: &rusqlite::Row<'_>| Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?));
+        let per_hour = hours.query_map(params![since, route], hour).map_err(&what)?;
+        let per_hour = per_hour.collect::<Result<_, _>>().map_err(&what)?;
+        let peak = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM exchanges
+                    WHERE id >= ?1 AND route = ?2 GROUP BY received_at_us / 60000000)";
+        let peak_per_minute =
+            connection.query_row(peak, params![since, route], |row| row.get(0).map(unsigned)).map_err(&what)?;
+        let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL))
+                    FROM exchanges WHERE id >= ?1 AND route = ?2";
+        let (with_unit, units, mean_duration_us) = connection
+            .query_row(sums, params![since, route], |row| {
+                Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?, row.get(2)?))
+            })
+            .map_err(&what)?;
+        Ok(RouteTraffic { per_hour, peak_per_minute, with_unit, units, mean_duration_us })
+    }
+
+    /// What the first call of each request of `route` to `target` came to, and how often, since `since_us`. The units and times of these
+    /// outcomes are those of one among many: only what they are judged by means something.
+    pub fn route_outcomes(
+        &self,
+        route: &str,
+        target: &str,
+        since_us: u64,
+    ) -> Result<Vec<(EpochOutcome, u64)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading a route's outcomes");
+        let mut select = connection
+            .prepare(
+                "SELECT a.failure, a.format_valid, a.schema_valid, a.tool_calls_valid, a.not_validated IS NOT NULL,
+                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), count(*), min(e.id)
+                 FROM exchanges e JOIN attempts a ON a.exchange_id = e.id AND a.shadow = 0 AND a.idx = 0
+                 WHERE e.id >= ?1 AND e.route = ?2 AND a.target = ?3 GROUP BY 1, 2, 3, 4, 5, 6",
+            )
+            .map_err(&what)?;
+        let rows = select
+            .query_map(params![first_id(since_us), route, target], |row| {
+                let outcome = EpochOutcome {
+                    exchange: exchange_id(row, 7)?,
+                    unit: 0,
+                    arm: "baseline".to_owned(),
+                    received_at_us: 0,
+                    ended_at_us: 0,
+                    failure: row.get(0)?,
+                    format_valid: row.get(1)?,
+                    schema_valid: row.get(2)?,
+                    tool_calls_valid: row.get(3)?,
+                    not_validated: row.get(4)?,
+                    served_elsewhere: row.get(5)?,
+                    time_to_first_token_us: None,
+                    duration_us: None,
+                };
+                Ok((outcome, row.get(6).map(unsigned)?))
+            })
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+/// The smallest name of an exchange of that time.
+fn first_id(us: u64) -> [u8; 16] {
+    ExchangeId::new(us / 1000, [0; 10]).to_bytes()
+}
