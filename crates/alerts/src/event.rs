@@ -143,7 +143,9 @@ impl Event {
     pub fn of_transition(row: &TransitionRow) -> Event {
         let kind = match (row.event.as_str(), row.to.as_str()) {
             ("rollback", _) | (_, "rolled_back") => Kind::RolledBack,
+            // Both wait for people: for their consent, or for what they make of it.
             (event, _) if event.starts_with("await") => Kind::ApprovalWanted,
+            (_, "held") => Kind::ApprovalWanted,
             _ => Kind::Moved,
         };
         let TransitionRow { rollout, from, to, from_share, to_share, reason, .. } = row;
@@ -161,7 +163,7 @@ impl Event {
         });
         let words = match kind {
             Kind::RolledBack => format!("{rollout} was thrown back from {from}: {reason}"),
-            Kind::ApprovalWanted => format!("{rollout} waits for approval on {from}: {reason}"),
+            Kind::ApprovalWanted => format!("{rollout} waits for people on {from}: {reason}"),
             _ => format!("{rollout}: {from} -> {to} by {}: {reason}", row.actor),
         };
         Event { kind, subject: rollout.clone(), occasion: row.generation, at_us: row.at_us, words, data }

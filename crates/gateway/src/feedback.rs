@@ -6,6 +6,7 @@
 //! the evidence's own rule.
 
 mod claims;
+mod outcomes;
 mod read;
 
 use std::sync::Arc;
@@ -30,8 +31,9 @@ use crate::record::on_record;
 use crate::refuse;
 use crate::worker::Worker;
 
-pub(crate) use claims::Claims;
+pub(crate) use claims::Signals;
 use claims::{Claimed, Said};
+pub(crate) use outcomes::take as take_outcome;
 use read::Posted;
 
 /// The longest body that is read.
@@ -52,7 +54,9 @@ pub(crate) async fn take(worker: &Worker, principal: &Principal, body: Incoming)
     let judged = look_up(worker, signal.exchange).await?;
     let judged = judged.filter(|judged| may_judge(principal, judged)).ok_or_else(|| unknown(signal.exchange))?;
     let said = Said::of(&signal);
-    let counts = match worker.claims.claim(signal.exchange, &said, &judged.feedback) {
+    let recorded: Vec<Said> = judged.feedback.iter().map(Said::on_record).collect();
+    let claims = &worker.signals.feedback;
+    let counts = match claims.claim(&signal.exchange, &said, &recorded) {
         Claimed::Again => return Ok(acknowledged(&signal, Err("it was on record already"), false)),
         Claimed::Differs => return Err(differs(&signal)),
         Claimed::Busy => return Err(busy()),
@@ -60,10 +64,10 @@ pub(crate) async fn take(worker: &Worker, principal: &Principal, body: Incoming)
     };
     let now = live::now();
     if let Err(failure) = write(worker, &signal, now).await {
-        worker.claims.give_up(signal.exchange, &said);
+        claims.give_up(&signal.exchange, &said);
         return Err(Refusal::of(&failure));
     }
-    worker.claims.done(signal.exchange, &said);
+    claims.done(&signal.exchange, &said);
     let counted = if counts { count(worker, &judged, &signal, now) } else { Err(uncounted(&signal)) };
     Ok(acknowledged(&signal, counted, true))
 }
@@ -111,7 +115,7 @@ async fn asked<T: Send + 'static>(
 }
 
 async fn write(worker: &Worker, signal: &Posted, now: Timestamp) -> Result<(), Failure> {
-    let record = Record::Feedback(FeedbackRecord {
+    let record = FeedbackRecord {
         id: signal.exchange,
         at_us: now.0,
         kind: signal.kind,
@@ -120,9 +124,14 @@ async fn write(worker: &Worker, signal: &Posted, now: Timestamp) -> Result<(), F
         label: signal.label.clone(),
         comment: signal.comment.clone(),
         bad: signal.bad,
-    });
+    };
+    keep(worker, &Record::Feedback(record)).await
+}
+
+/// Writes a record and waits until it is as safe as the journal promises.
+async fn keep(worker: &Worker, record: &Record) -> Result<(), Failure> {
     let unavailable = |error: store::SubmitError| Failure::new(FailureKind::RecordUnavailable, error.to_string());
-    let ticket = worker.deps.journal.submit(&record).map_err(unavailable)?;
+    let ticket = worker.deps.journal.submit(record).map_err(unavailable)?;
     on_record(worker, ticket).await
 }
 
@@ -194,14 +203,15 @@ fn unknown(id: ExchangeId) -> Refusal {
 }
 
 fn differs(signal: &Posted) -> Refusal {
-    let words = format!(
-        "Another {} by `{}` is on record for this exchange, and what is on record is not changed. Name another `source`.",
-        signal.kind.as_str(),
-        signal.source
-    );
-    let mut refusal = Refusal::invalid_value(words, "value");
+    let what = format!("Another {} by `{}`", signal.kind.as_str(), signal.source);
+    differs_in("value", "feedback_exists", &what)
+}
+
+fn differs_in(param: &'static str, code: &'static str, what: &str) -> Refusal {
+    let words = format!("{what} is on record, and what is on record is not changed. Name another `source`.");
+    let mut refusal = Refusal::invalid_value(words, param);
     refusal.status = 409;
-    refusal.body = refusal.body.with_code("feedback_exists");
+    refusal.body = refusal.body.with_code(code);
     refusal
 }
 

@@ -17,6 +17,7 @@ pub(crate) enum Place<'a> {
     Health,
     Ready,
     Feedback,
+    Outcomes,
     WrongMethod(&'static str),
     Nowhere,
 }
@@ -48,6 +49,7 @@ enum What {
     Health,
     Ready,
     Feedback,
+    Outcomes,
 }
 
 struct Row {
@@ -78,6 +80,7 @@ const TABLE: &[Row] = &[
     row("/health", READ, What::Health),
     row("/ready", READ, What::Ready),
     row("/feedback", POST, What::Feedback),
+    row("/outcomes", POST, What::Outcomes),
     ask("/moderations", POST, Endpoint::Moderations),
     ask("/rerank", POST, Endpoint::Rerank),
     ask("/images/generations", POST, Endpoint::ImageGenerations),
@@ -136,6 +139,7 @@ impl<'a> Place<'a> {
                 What::Health => Self::Health,
                 What::Ready => Self::Ready,
                 What::Feedback => Self::Feedback,
+                What::Outcomes => Self::Outcomes,
             };
         }
         if allowed == 0 { Self::Nowhere } else { Self::WrongMethod(words(allowed)) }

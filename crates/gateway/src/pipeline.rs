@@ -121,8 +121,12 @@ async fn answer(
         Place::Model(name) => model(worker, (&principal, manner(place, &head.headers)), name),
         Place::Health => refuse::json(StatusCode::OK, r#"{"status":"ok"}"#.into()),
         Place::Ready => ready(worker),
-        Place::Feedback => {
-            let taken = feedback::take(worker, &principal, body).await;
+        Place::Feedback | Place::Outcomes => {
+            let taken = if place == Place::Feedback {
+                feedback::take(worker, &principal, body).await
+            } else {
+                feedback::take_outcome(worker, &principal, body).await
+            };
             taken.unwrap_or_else(|refusal| refused(worker, new_id(worker), &refusal))
         }
         Place::WrongMethod(allowed) => wrong_method(worker, allowed),

@@ -16,7 +16,7 @@ use crate::accept::{self, Door, HAND_OVER};
 use crate::cache::{CacheStatus, Caches};
 use crate::counters::{Counters, Totals};
 use crate::drain::Phase;
-use crate::feedback::Claims;
+use crate::feedback::Signals;
 use crate::live::LiveTable;
 use crate::memory::Bodies;
 use crate::recall::Recall;
@@ -138,7 +138,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     let (phase, phase_reader) = watch::channel(Phase::Serving);
     let shadow = shadow::start(deps, &size.shadow, phase_reader.clone())?;
     let (bodies, caches) = (Arc::new(Bodies::default()), Arc::new(Caches::default()));
-    let claims = Arc::<Claims>::default();
+    let signals = Arc::<Signals>::default();
     let mut threads = Vec::with_capacity(size.n_workers + 1);
     let mut doors = Vec::with_capacity(size.n_workers);
     let mut all_counters = vec![shadow.counters()];
@@ -153,7 +153,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
             shadow: shadow.door(),
             bodies: Arc::clone(&bodies),
             caches: Arc::clone(&caches),
-            claims: Arc::clone(&claims),
+            signals: Arc::clone(&signals),
             counters,
             connections,
             n_connections,

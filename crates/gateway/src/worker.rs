@@ -23,7 +23,7 @@ use crate::accept::Seat;
 use crate::cache::Caches;
 use crate::counters::{Counters, add};
 use crate::drain::{LocalPhase, Phase};
-use crate::feedback::Claims;
+use crate::feedback::Signals;
 use crate::memory::Bodies;
 use crate::outward::Outward;
 use crate::pipeline;
@@ -42,7 +42,7 @@ pub(crate) struct Post {
     pub(crate) shadow: ShadowDoor,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) caches: Arc<Caches>,
-    pub(crate) claims: Arc<Claims>,
+    pub(crate) signals: Arc<Signals>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: mpsc::Receiver<std::net::TcpStream>,
     pub(crate) n_connections: Arc<std::sync::atomic::AtomicUsize>,
@@ -57,8 +57,8 @@ pub(crate) struct Worker {
     pub(crate) bodies: Arc<Bodies>,
     /// Answers that are given again, by all workers.
     pub(crate) caches: Arc<Caches>,
-    /// Feedback that may not be in the database yet, of all workers.
-    pub(crate) claims: Arc<Claims>,
+    /// Signals that may not be in the database yet, of all workers.
+    pub(crate) signals: Arc<Signals>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) client: Outward,
     /// Holds answers against schemas.
@@ -133,7 +133,7 @@ impl Worker {
             shadow: post.shadow.clone(),
             bodies: Arc::clone(&post.bodies),
             caches: Arc::clone(&post.caches),
-            claims: Arc::clone(&post.claims),
+            signals: Arc::clone(&post.signals),
             counters: Arc::clone(&post.counters),
             phase: LocalPhase::new(),
             tasks: TaskTracker::new(),

@@ -3,7 +3,7 @@
 use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
 use govern::Role;
-use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Timestamp, Transition};
+use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Status, Timestamp, Transition, Why};
 use serde::{Deserialize, Serialize};
 use store::{
     ArmCost, AuditRow, Beside, Database, DatabaseError, FiledRow, ProbeRow, RolloutRow, TransitionRow, WebhookState,
@@ -67,6 +67,9 @@ pub struct RolloutView {
     /// How the webhooks stand that people are told by.
     #[serde(default)]
     pub webhooks: Vec<WebhookState>,
+    /// What would change where it stands.
+    #[serde(default)]
+    pub why: Why,
 }
 
 /// What the last probe of a baseline found.
@@ -131,6 +134,7 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     let filed = database.filed(name).map_err(reading)?.iter().filter_map(gateway::control::filed).collect();
     let health = Health { filed, ..Health::default() };
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
+    let explanation = rollout::explain(&policy, &stored.state, &evidence, &health, now);
     Ok(RolloutView {
         name: row.name.clone(),
         route: stored.route,
@@ -143,7 +147,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         costs,
         probe: probe(database, name).map_err(reading)?,
         webhooks: database.webhook_states().map_err(reading)?,
-        explanation: rollout::explain(&policy, &stored.state, &evidence, &health, now),
+        why: Why::of(&explanation, &evidence),
+        explanation,
         transitions,
     })
 }
@@ -176,6 +181,7 @@ pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) 
     })?;
     desk.control.command(verb, name, &actor.name, reason).map_err(|error| match error {
         ControlError::Unknown(_) if verb != Verb::Start => not_started(name),
+        ControlError::Refused(why) if verb == Verb::Approve => OperationError::Refused(not_yet(desk, name, why)),
         error => error.into(),
     })
 }
@@ -259,6 +265,19 @@ pub fn file(database: &Database, actor: &Actor, name: &str, request: &FileReques
 pub fn filed(database: &Database, name: &str) -> Result<Vec<FiledRow>, OperationError> {
     load(database, name)?;
     database.filed(name).map_err(|source| OperationError::Store { doing: "read what was filed", source })
+/// Why nothing can be approved yet: what the step still waits for, and what to do next.
+fn not_yet(desk: &Desk, name: &str, why: String) -> String {
+    let Ok(view) = status(&desk.reader(), name) else { return why };
+    if view.explanation.status != Status::Active {
+        return why;
+    }
+    let missing = view.explanation.missing.join("; ");
+    let missing = if missing.is_empty() { "nothing, and is about to ask".to_owned() } else { missing };
+    let need = match view.explanation.approvals_needed {
+        0 => "it will go on by itself then, without approval".to_owned(),
+        need => format!("it will ask for approval then ({need} needed)"),
+    };
+    format!("{why}: it waits for {missing}; {need}")
 }
 
 /// Aborts a rollout in the store alone. Only for when no gateway runs: the caller holds the lease.

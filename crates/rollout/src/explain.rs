@@ -300,6 +300,7 @@ struct Summary<'a> {
     certificates: Vec<CertificateView>,
     cost: Option<CostView>,
     alarms: &'a [Breach],
+    bad_exchanges: Vec<crate::why::BadExchanges>,
 }
 
 /// The page of facts.
@@ -411,6 +412,7 @@ pub(crate) fn summary_json(policy: &Policy, evidence: &Evidence) -> String {
         certificates: certificates(policy, evidence),
         cost: evidence.cost().map(cost),
         alarms: evidence.alarms(),
+        bad_exchanges: crate::why::bad_exchanges(evidence),
     };
     serde_json::to_string(&summary).unwrap_or_else(|_| "null".to_owned())
 }

@@ -30,6 +30,7 @@ pub mod state;
 pub mod template;
 pub mod traffic;
 pub mod transition;
+pub mod why;
 
 pub use assign::Arm;
 pub use breach::{Action, Alarm, Breach, BreachCause};
@@ -53,6 +54,7 @@ pub use seen::SeenUnit;
 pub use state::{Approval, State, Status};
 pub use template::StageShares;
 pub use transition::{Event, Refused, Transition, apply};
+pub use why::Why;
 
 use serde::{Deserialize, Serialize};
 

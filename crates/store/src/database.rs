@@ -31,7 +31,7 @@ pub use control::CommitError;
 pub use egress::CallSums;
 pub(crate) use egress::insert_connections;
 pub use epoch::EpochOutcome;
-pub use feedback::{EpochSignal, FEEDBACK_METRIC, FeedbackRow, Judged, JudgedPlace};
+pub use feedback::{EXTERNAL_METRIC, EpochSignal, FEEDBACK_METRIC, FeedbackRow, Judged, JudgedPlace, UnitOutcomeRow};
 pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};

@@ -10,7 +10,9 @@ mod journal;
 mod lease;
 mod shipper;
 
-pub use database::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
+pub use database::{
+    AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, ProbeRow, Tried, UnitOutcomeRow, WebhookState,
+};
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,

@@ -1,6 +1,7 @@
 //! `crossfade rollout …`: start, watch and steer a migration.
 
 mod file;
+mod history;
 mod page;
 mod plan;
 mod replay;
@@ -19,7 +20,7 @@ use store::{Database, Lease, TransitionRow};
 
 use super::Place;
 use super::source::{Source, percent};
-use super::time::{now_us, us_to_text};
+use super::time::now_us;
 use crate::config::show_share;
 use crate::out::{Exit, Out, Stop, table};
 
@@ -69,7 +70,7 @@ pub(crate) enum Verb {
     },
     /// Play the policy against made-up or recorded traffic, thousands of times: false rollbacks, false promotions, delays.
     Simulate(simulate::Args),
-    /// Every transition with who and why; with `--format json` also the evidence of each.
+    /// Every transition with who, why, and the numbers and exchanges it rested on; `--format json` has all of the evidence.
     History {
         /// The rollout.
         name: String,
@@ -254,15 +255,6 @@ fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
     let path = format!("/api/rollouts/{}/history", percent(name));
     let value = source.read(&path, |database| operations::rollouts::history(database, name)).map_err(not_started)?;
     let rows: Vec<TransitionRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
-    out.answer(&value, || {
-        let row = |row: &TransitionRow| {
-            let (from, to) = (show_share(row.from_share), show_share(row.to_share));
-            let (epoch, share) = (row.epoch.to_string(), format!("{from} -> {to}"));
-            let step = format!("{} -> {}", row.from, row.to);
-            vec![us_to_text(row.at_us), epoch, step, share, row.actor.clone(), row.event.clone(), row.reason.clone()]
-        };
-        let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
-        table(&["when (UTC)", "epoch", "step", "share", "who", "what", "why"], &rows)
-    });
+    out.answer(&value, || history::render(&rows));
     Ok(Exit::Ok)
 }

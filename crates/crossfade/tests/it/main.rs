@@ -27,3 +27,4 @@ mod review;
 mod rollouts;
 mod secrets;
 mod serve;
+mod why;

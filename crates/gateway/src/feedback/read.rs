@@ -121,6 +121,77 @@ pub(super) fn missing(name: &'static str) -> Refusal {
     Refusal::invalid_value(format!("`{name}` is missing."), name)
 }
 
+/// What another system counted of a unit.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Counted {
+    pub(super) about: About,
+    pub(super) metric: String,
+    pub(super) bad: bool,
+    pub(super) happened_us: u64,
+    pub(super) source: String,
+}
+
+/// Whose outcome it is.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum About {
+    /// The unit of an exchange.
+    Exchange(ExchangeId),
+    /// The unit with this key, of this rollout or of the one that counts the metric.
+    Unit { key: String, rollout: Option<String> },
+}
+
+const COUNTED: [&str; 7] = ["exchange_id", "unit", "rollout", "metric", "bad", "at", "source"];
+/// The longest key of a unit.
+const LONGEST_KEY: usize = 512;
+/// No clock is wrong by more.
+const AHEAD_US: u64 = 300_000_000;
+
+/// Reads what another system counted, at `now_us`.
+pub(super) fn counted(body: &[u8], now_us: u64) -> Result<Counted, Refusal> {
+    let fields = object(body, &COUNTED)?;
+    let rollout = text(&fields, "rollout")?.map(str::to_owned);
+    let about = match (exchange(&fields, "exchange_id")?, text(&fields, "unit")?) {
+        (Some(_), Some(_)) => {
+            return Err(Refusal::invalid_value("An outcome is of an exchange or of a `unit`, not of both.", "unit"));
+        }
+        (Some(exchange), None) => About::Exchange(exchange),
+        (None, Some(key)) if !key.is_empty() && key.len() <= LONGEST_KEY => {
+            About::Unit { key: key.to_owned(), rollout }
+        }
+        (None, Some(_)) => {
+            return Err(Refusal::invalid_value(format!("`unit` is to be 1 to {LONGEST_KEY} bytes of text."), "unit"));
+        }
+        (None, None) => return Err(missing("exchange_id")),
+    };
+    let metric = word(text(&fields, "metric")?.ok_or_else(|| missing("metric"))?, "metric")?;
+    let bad = match fields.get("bad") {
+        None | Some(Value::Null) => return Err(missing("bad")),
+        Some(Value::Bool(bad)) => *bad,
+        Some(_) => return Err(Refusal::invalid_value("`bad` is to be `true` or `false`.", "bad")),
+    };
+    let source = word(text(&fields, "source")?.unwrap_or(SOMEBODY_ELSE), "source")?;
+    Ok(Counted { about, metric, bad, happened_us: happened(&fields, now_us)?, source })
+}
+
+/// Who says so when the caller names nobody.
+const SOMEBODY_ELSE: &str = "outside";
+
+fn happened(fields: &Map<String, Value>, now_us: u64) -> Result<u64, Refusal> {
+    let at = match fields.get("at") {
+        None | Some(Value::Null) => return Err(missing("at")),
+        Some(at) => at.as_f64().filter(|at| at.is_finite() && *at >= 0.0),
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and a cast saturates"
+    )]
+    let at_us = at.map(|at| (at * 1e6) as u64).filter(|at_us| *at_us <= now_us.saturating_add(AHEAD_US));
+    at_us.ok_or_else(|| {
+        Refusal::invalid_value("`at` is to be when it happened, in Unix seconds, and not in the future.", "at")
+    })
+}
+
 fn thumb(fields: &Map<String, Value>) -> Result<f64, Refusal> {
     match fields.get("value") {
         None | Some(Value::Null) => Err(missing("value")),
@@ -170,6 +241,32 @@ mod tests {
         assert_eq!(of("label", r#""wrong""#), (None, Some("wrong".into()), Some(true)));
         assert_eq!(of("label", r#""funny""#), (None, Some("funny".into()), None));
         assert_eq!(of("comment", r#""no""#), (None, None, None));
+    }
+
+    #[test]
+    fn what_is_counted_outside_is_read_or_refused_with_the_field_at_fault() {
+        let read = |body: &str| counted(body.replace("ID", ID).as_bytes(), 2_000_000);
+        let good = read(r#"{"unit":"c-1","metric":"tickets","bad":true,"at":1.5,"rollout":"to-b"}"#).unwrap();
+        assert_eq!((good.happened_us, good.bad, good.source.as_str()), (1_500_000, true, "outside"));
+        assert_eq!(good.about, About::Unit { key: "c-1".into(), rollout: Some("to-b".into()) });
+        assert!(matches!(
+            read(r#"{"exchange_id":"ID","metric":"t","bad":false,"at":1}"#).unwrap().about,
+            About::Exchange(_)
+        ));
+        for (body, param) in [
+            (r#"{"metric":"t","bad":true,"at":1}"#, "exchange_id"),
+            (r#"{"exchange_id":"ID","unit":"c","metric":"t","bad":true,"at":1}"#, "unit"),
+            (r#"{"unit":"","metric":"t","bad":true,"at":1}"#, "unit"),
+            (r#"{"unit":"c","bad":true,"at":1}"#, "metric"),
+            (r#"{"unit":"c","metric":"t","at":1}"#, "bad"),
+            (r#"{"unit":"c","metric":"t","bad":1,"at":1}"#, "bad"),
+            (r#"{"unit":"c","metric":"t","bad":true}"#, "at"),
+            (r#"{"unit":"c","metric":"t","bad":true,"at":-1}"#, "at"),
+            (r#"{"unit":"c","metric":"t","bad":true,"at":1e12}"#, "at"),
+            (r#"{"unit":"c","metric":"t","bad":true,"at":1,"value":2}"#, "value"),
+        ] {
+            assert_eq!(read(body).unwrap_err().body.param.as_deref(), Some(param), "{body}");
+        }
     }
 
     #[test]

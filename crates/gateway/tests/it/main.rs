@@ -39,6 +39,8 @@ mod messages;
 #[cfg(test)]
 mod outbound;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod passthrough;
 mod patterns;
 #[cfg(test)]

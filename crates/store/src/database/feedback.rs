@@ -41,6 +41,21 @@ pub struct Judged {
     pub feedback: Vec<FeedbackRow>,
 }
 
+/// What another system counted of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitOutcomeRow {
+    /// What was counted.
+    pub metric: String,
+    /// Who says so.
+    pub source: String,
+    /// When it happened, Unix microseconds.
+    pub happened_us: u64,
+    /// When it came in, Unix microseconds.
+    pub at_us: u64,
+    /// Whether it is bad.
+    pub bad: bool,
+}
+
 /// The place of an exchange in a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JudgedPlace {
@@ -79,6 +94,8 @@ pub(super) const FEEDBACK: &str =
 
 /// The name of the metric that feedback counts for.
 pub const FEEDBACK_METRIC: &str = "feedback";
+/// The name of the metric that other systems' counts are events of.
+pub const EXTERNAL_METRIC: &str = "external";
 
 /// Writes what was said; of one exchange, kind and source the first stands.
 pub(crate) fn insert_feedback(transaction: &Transaction<'_>, records: &[FeedbackRecord]) -> rusqlite::Result<()> {
@@ -164,7 +181,7 @@ impl Database {
     }
 
     /// What was learnt of the units of an epoch after `since_us` and is evidence, oldest first: of the feedback on one exchange
-    /// the first good and the first bad signal, unless a bad one came before.
+    /// the first good and the first bad signal, unless a bad one came before; of what other systems count of a unit likewise.
     pub fn epoch_signals(&self, rollout: &str, epoch: u32, since_us: u64) -> Result<Vec<EpochSignal>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading an epoch's feedback");
@@ -177,8 +194,12 @@ impl Database {
               AND EXISTS (SELECT 1 FROM attempts a WHERE a.exchange_id = e.id AND a.shadow = 0
                   AND a.arm = e.arm AND a.target = e.served_by)
             UNION ALL
-            SELECT metric, unit, arm, happened_us, at_us, bad, exchange_id FROM unit_outcomes
-            WHERE rollout = ?1 AND epoch = ?2 AND at_us > ?3
+            SELECT ?5, o.unit, o.arm, coalesce((SELECT e.received_at_us FROM exchanges e WHERE e.id = o.exchange_id), o.happened_us),
+                o.at_us, o.bad, o.exchange_id
+            FROM unit_outcomes o WHERE o.rollout = ?1 AND o.epoch = ?2 AND o.at_us > ?3
+              AND NOT EXISTS (SELECT 1 FROM unit_outcomes p WHERE p.rollout = o.rollout AND p.epoch = o.epoch
+                  AND p.unit = o.unit AND p.bad >= o.bad
+                  AND (p.at_us, p.metric, p.source, p.happened_us) < (o.at_us, o.metric, o.source, o.happened_us))
             ORDER BY 5";
         let mut select = connection.prepare(sql).map_err(&what)?;
         let signal = |row: &Row<'_>| {
@@ -192,24 +213,29 @@ impl Database {
                 exchange: row.get::<_, Option<[u8; 16]>>(6)?.map(ExchangeId::from_bytes),
             })
         };
-        let rows = select.query_map(params![rollout, epoch, signed(since_us), FEEDBACK_METRIC], signal);
+        let rows =
+            select.query_map(params![rollout, epoch, signed(since_us), FEEDBACK_METRIC, EXTERNAL_METRIC], signal);
         rows.map_err(&what)?.collect::<Result<_, _>>().map_err(&what)
     }
 
-    /// Whether an outcome of a unit is on record already, and if so whether it was bad.
-    pub fn unit_outcome(&self, record: &UnitOutcomeRecord) -> Result<Option<bool>, DatabaseError> {
-        let sql = "SELECT bad FROM unit_outcomes WHERE rollout = ?1 AND epoch = ?2 AND unit = ?3 AND metric = ?4
-            AND source = ?5 AND happened_us = ?6";
-        let key = params![
-            record.rollout,
-            record.epoch,
-            signed(record.unit),
-            record.metric,
-            record.source,
-            signed(record.happened_us)
-        ];
-        let found = self.reading().query_row(sql, key, |row| row.get(0)).optional();
-        found.map_err(during("looking up an outcome"))
+    /// What other systems counted of a unit in an epoch, oldest first.
+    pub fn unit_outcomes(&self, rollout: &str, epoch: u32, unit: u64) -> Result<Vec<UnitOutcomeRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading outcomes of a unit");
+        let sql = "SELECT metric, source, happened_us, at_us, bad FROM unit_outcomes
+            WHERE rollout = ?1 AND epoch = ?2 AND unit = ?3 ORDER BY at_us";
+        let mut select = connection.prepare(sql).map_err(&what)?;
+        let row = |row: &Row<'_>| {
+            Ok(UnitOutcomeRow {
+                metric: row.get(0)?,
+                source: row.get(1)?,
+                happened_us: row.get(2).map(unsigned)?,
+                at_us: row.get(3).map(unsigned)?,
+                bad: row.get(4)?,
+            })
+        };
+        let rows = select.query_map(params![rollout, epoch, signed(unit)], row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
     }
 }
 

@@ -78,7 +78,12 @@ fn steps(section: Section<'_>, stage: Stage, policy: &mut Policy) {
         Stage::Shadow => section.get("min_pairs").and_then(|item| item.count(0, u64::MAX)),
         _ => None,
     };
-    let min_duration = section.get("min_duration").and_then(|item| item.duration());
+    let soak = if stage == Stage::Full { section.get("soak") } else { None };
+    let least = section.get("min_duration");
+    if let (Some(soak), Some(_)) = (&soak, &least) {
+        soak.note("`soak` and `min_duration` of full are the same", Some("write one of them".into()));
+    }
+    let min_duration = soak.or(least).and_then(|item| item.duration());
     let max_duration = match stage {
         Stage::Full => None,
         _ => section.get("max_duration").and_then(|item| item.duration()),

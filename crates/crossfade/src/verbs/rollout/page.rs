@@ -1,5 +1,7 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
+mod why;
+
 use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::Status;
 use rollout::explain::{ArmView, Explanation, GateView, GuardKind, GuardView, Verdict};
@@ -35,6 +37,7 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
     section(&mut page, "guards: proof of harm rolls back", &(guards(&facts.guards, paint) + &harm(facts)));
+    section(&mut page, "why, and what would change it", &why::lines(view));
     section(&mut page, "shadow", &shadow(view));
     section(&mut page, "way back", &way_back(view, now_us));
     section(&mut page, "alerts that did not arrive", &untold(&view.webhooks, now_us));

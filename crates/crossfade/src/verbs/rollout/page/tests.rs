@@ -3,7 +3,7 @@ use std::time::Duration;
 use expect_test::expect_file;
 use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::{
-    Arm, Event, Evidence, Health, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, apply,
+    Arm, Event, Evidence, Health, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, State, Timestamp, Why, apply,
     explain,
 };
 use store::{ArmCost, TransitionRow};
@@ -112,6 +112,7 @@ impl Case {
         let Case { policy, state, evidence, mut transitions, now } = self;
         transitions.truncate(5);
         let cost = |requests, nanos, unknown| ArmCost { requests, known: requests, unknown, nanos };
+        let explanation = explain(&policy, &state, &evidence, &Health::default(), now);
         let view = RolloutView {
             costs: ArmCosts { baseline: cost(400, 999_000_000, 0), candidate: cost(3, 1_000, 2) },
             name: state.name.clone(),
@@ -122,7 +123,8 @@ impl Case {
             author: state.author.clone(),
             policy_hash: state.policy_hash.clone(),
             evidence_saved_at_us: Some(now.0 - 400_000),
-            explanation: explain(&policy, &state, &evidence, &Health::default(), now),
+            why: Why::of(&explanation, &evidence),
+            explanation,
             transitions,
             probe: None,
             webhooks: Vec::new(),
