@@ -144,8 +144,7 @@ impl Event {
         let kind = match (row.event.as_str(), row.to.as_str()) {
             ("rollback", _) | (_, "rolled_back") => Kind::RolledBack,
             // Both wait for people: for their consent, or for what they make of it.
-            (event, _) if event.starts_with("await") => Kind::ApprovalWanted,
-            (_, "held") => Kind::ApprovalWanted,
+            ("await_approval" | "hold" | "alarm", _) => Kind::ApprovalWanted,
             _ => Kind::Moved,
         };
         let TransitionRow { rollout, from, to, from_share, to_share, reason, .. } = row;

@@ -265,6 +265,8 @@ pub fn file(database: &Database, actor: &Actor, name: &str, request: &FileReques
 pub fn filed(database: &Database, name: &str) -> Result<Vec<FiledRow>, OperationError> {
     load(database, name)?;
     database.filed(name).map_err(|source| OperationError::Store { doing: "read what was filed", source })
+}
+
 /// Why nothing can be approved yet: what the step still waits for, and what to do next.
 fn not_yet(desk: &Desk, name: &str, why: String) -> String {
     let Ok(view) = status(&desk.reader(), name) else { return why };
