@@ -48,6 +48,7 @@ fn the_right_config_and_the_one_init_writes_resolve() {
     assert_eq!(config.snapshot.targets.len(), 3);
     assert_eq!(config.snapshot.rollouts["support-to-qwen"].policy.steps.len(), 6);
     right(crate::verbs::init::TEMPLATE);
+    right(crate::verbs::init::SIMULATED);
     right("");
 }
 

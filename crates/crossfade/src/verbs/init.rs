@@ -10,6 +10,8 @@ use crate::out::{Exit, Out, Stop};
 
 /// The config that `init` writes.
 pub(crate) const TEMPLATE: &str = include_str!("init/crossfade.yaml");
+/// The config that `init --simulated` writes.
+pub(crate) const SIMULATED: &str = include_str!("init/simulated.yaml");
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -17,12 +19,16 @@ pub(crate) struct Args {
     /// Print the config instead of writing it.
     #[arg(long)]
     print: bool,
+    /// A rehearsal: the same config with simulated providers and times of seconds, that needs no key and no server.
+    #[arg(long)]
+    simulated: bool,
 }
 
 /// Writes the config; never over a file that is there.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let template = if args.simulated { SIMULATED } else { TEMPLATE };
     if args.print {
-        out.print(TEMPLATE);
+        out.print(template);
         return Ok(Exit::Ok);
     }
     let path = &place.config;
@@ -34,9 +40,13 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         }
         _ => Stop::failed(anyhow::Error::new(error).context(format!("could not write {}", path.display()))),
     })?;
-    file.write_all(TEMPLATE.as_bytes()).with_context(|| format!("could not write {}", path.display()))?;
+    file.write_all(template.as_bytes()).with_context(|| format!("could not write {}", path.display()))?;
     let facts = serde_json::json!({ "written": path });
     out.answer(&facts, || format!("{}\n", path.display()));
-    out.say("hint: put your provider's address and key in it, then `crossfade check` and `crossfade serve`");
+    out.say(if args.simulated {
+        "hint: `crossfade serve`, then send requests for gpt-4o and `crossfade rollout start support-to-qwen`"
+    } else {
+        "hint: put your provider's address and key in it, then `crossfade check` and `crossfade serve`"
+    });
     Ok(Exit::Ok)
 }

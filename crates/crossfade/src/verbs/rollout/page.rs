@@ -303,9 +303,11 @@ fn next(view: &RolloutView) -> String {
     }
 }
 
-/// What a request cost on average, and how many attempts are not in it because their price is not known.
+/// What a request cost on average, and how many attempts are not in it because their price is not known. Where only what was free is
+/// known, such as a refused connection, nothing is.
 fn mean(cost: &ArmCost) -> String {
-    let mean = cost.mean_nanos().map(cost::decimal::dollars);
+    let known = cost.mean_nanos().filter(|_| cost.nanos > 0 || cost.unknown == 0);
+    let mean = known.map(cost::decimal::dollars);
     match (mean, cost.unknown) {
         (Some(mean), 0) => mean,
         (Some(mean), n) => format!("{mean} ({n} unknown)"),

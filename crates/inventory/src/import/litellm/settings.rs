@@ -193,7 +193,10 @@ fn switch(key: &str, node: &Node, importing: &mut Importing<'_>) {
         return importing.ledger.harmless(node, "it is off");
     }
     let (why, hint) = match key {
-        "cache" => ("answers are not cached", "nothing to do but to expect the provider to be asked every time"),
+        "cache" => (
+            "nothing is cached unless a route says so, and then exact repetitions only",
+            "`routes.*.cache`, see cache.md",
+        ),
         "store_model_in_db" => (
             "models that were added through LiteLLM's API are in its database, not in this file",
             "add them to `targets` and `routes`",

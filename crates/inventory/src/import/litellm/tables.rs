@@ -286,8 +286,8 @@ pub(super) const LITELLM: &[Rule] = &[
     mapped("cache", "unsupported unless it is off"),
     unsupported(
         "cache_params",
-        "answers are not cached",
-        "nothing to do but to expect the provider to be asked every time",
+        "nothing is cached unless a route says so, and then exact repetitions only",
+        "`routes.*.cache`, see cache.md",
     ),
     mapped("num_retries", "`routes.*.retries.max_attempts`: one more than the retries"),
     unsupported("max_budget", KEYS, KEYS_HINT),
@@ -404,8 +404,8 @@ pub(super) const ROUTER: &[Rule] = &[
     unsupported("tag_*", "routes do not look at the tags of a request", "give each tag a route of its own"),
     unsupported(
         "cache_responses",
-        "answers are not cached",
-        "nothing to do but to expect the provider to be asked every time",
+        "nothing is cached unless a route says so, and then exact repetitions only",
+        "`routes.*.cache`, see cache.md",
     ),
     unsupported("client_ttl", "connections are kept as long as `providers.*.idle_timeout` says", "set it there"),
     harmless("redis_*", "counters that LiteLLM's replicas share; Crossfade's keep their own"),

@@ -34,7 +34,11 @@ pub(super) const CONFIG: &[Rule] = &[
     mapped("name", "the target's name"),
     mapped("forward_headers", "unsupported: only two headers of a caller's may reach a provider"),
     mapped("retry", "`targets.*.retries.max_attempts`: one more than the retries"),
-    unsupported("cache", "answers are not cached", "nothing to do but to expect the provider to be asked every time"),
+    unsupported(
+        "cache",
+        "nothing is cached unless a route says so, and then exact repetitions only",
+        "`routes.*.cache`, see cache.md",
+    ),
     unsupported(
         "on_status_codes",
         "which failures go elsewhere is Crossfade's own: no connection, a time limit, 429, 5xx",

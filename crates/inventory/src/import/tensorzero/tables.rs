@@ -63,7 +63,11 @@ pub(super) const GATEWAY: &[Rule] = &[
         "scrape its Prometheus metrics, and correlate by `x-crossfade-exchange-id`",
     ),
     unsupported("relay", "every provider would be another TensorZero", "import the config of that one"),
-    unsupported("cache", "answers are not cached", "nothing to do but to expect the provider to be asked every time"),
+    unsupported(
+        "cache",
+        "nothing is cached unless a route says so, and then exact repetitions only",
+        "`routes.*.cache`, see cache.md",
+    ),
     unsupported(
         "fetch_and_encode_input_files_before_inference",
         "Crossfade fetches nothing that a request names",
