@@ -13,6 +13,7 @@ listen: 127.0.0.1:{port}
 admin: {{ listen: 127.0.0.1:{admin_port} }}
 store: sqlite:{directory}/crossfade.db
 record: {{ mode: {mode}, dir: {directory}/journal }}
+shadow: {{ overload: false }}     # the load generator shares these cores
 providers:
   now: {{ dialect: openai, base_url: http://{baseline}/v1, api_key: sk-bench, class: self_hosted }}
   next: {{ dialect: openai, base_url: http://{candidate}/v1, api_key: sk-bench, class: self_hosted{candidate_extra} }}

@@ -51,6 +51,8 @@ pub(crate) struct Config {
     pub record: Record,
     /// Request threads; `None` is one per core.
     pub workers: Option<NonZeroUsize>,
+    /// What copies may hold, and when none are made.
+    pub shadow: gateway::shadow::ShadowLimits,
     /// Listening beyond loopback without asking for keys was said to be meant.
     pub allow_unauthenticated: bool,
     /// Providers, targets, routes, rollouts and limits, as the gateway runs on them.
@@ -143,6 +145,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let limits = process::limits(&root);
     let keeping = process::keeping(&root);
     let drain = process::drain(&root);
+    let shadow = process::shadow(&root);
     let feedback = process::feedback(&root);
     let told = Arc::new(alerts::read(&root));
     let providers = providers::read(&root);
@@ -182,7 +185,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         drain,
         feedback,
     });
-    Config { hash, listen, admin, store, record, workers, allow_unauthenticated, snapshot, alerts: told }
+    Config { hash, listen, admin, store, record, workers, shadow, allow_unauthenticated, snapshot, alerts: told }
 }
 
 fn syntax_hint(text: &str, line: usize) -> Option<String> {

@@ -227,7 +227,7 @@ fn open_record(config: &Config) -> Result<(Journal, Arc<Shipper>), Stop> {
 
 fn size(config: &Config) -> Size {
     let default = Size::default();
-    Size { n_workers: config.workers.map_or(default.n_workers, usize::from), ..default }
+    Size { n_workers: config.workers.map_or(default.n_workers, usize::from), shadow: config.shadow.clone() }
 }
 
 /// Reads the config again: validate whole, prepare, swap. On any problem the one in force stays.
@@ -325,17 +325,18 @@ fn stays_steerable(keys: &KeyTable, now_us: u64) -> Result<(), Stop> {
 }
 
 /// Keys of the config with their values as text to compare.
-type Fixed = [(&'static str, String); 5];
+type Fixed = [(&'static str, String); 6];
 
 /// What a reload does not change.
 fn fixed(config: &Config) -> Fixed {
-    let config::Config { listen, admin, store, record, workers, .. } = config;
+    let config::Config { listen, admin, store, record, workers, shadow, .. } = config;
     [
         ("listen", listen.to_string()),
         ("admin", format!("{admin:?}")),
         ("store", format!("{store:?}")),
         ("record", format!("{record:?}")),
         ("workers", format!("{workers:?}")),
+        ("shadow", format!("{shadow:?}")),
     ]
 }
 

@@ -31,19 +31,11 @@ pub(crate) struct AddedFields {
 }
 
 /// Fields that make a provider run tools of its own. A copy must have no side effects.
-const SERVER_SIDE_FIELDS: [&str; 3] = ["web_search_options", "background", "connector_ids"];
+pub(crate) const SERVER_SIDE_FIELDS: [&str; 5] =
+    ["web_search_options", "background", "connector_ids", "mcp_servers", "container"];
 
 /// Tool types that run at the caller; all others run at the provider.
 const CALLER_SIDE_TOOLS: [&[u8]; 2] = [b"\"function\"", b"\"custom\""];
-
-/// Why a copy is not made.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotCopied {
-    /// It would have side effects.
-    SideEffects,
-    /// The target does not do what the request asks for.
-    Unsupported(Unsupported),
-}
 
 /// For the target that answers the caller.
 /// `logprobs` says that somebody wants to know how sure the model was.
@@ -75,13 +67,10 @@ pub(crate) fn refused(capability: Capability, target: &Target) -> Adaptation {
     Adaptation { field, action: AdaptationAction::Refused, target: target.name.clone() }
 }
 
-/// For a copy to the candidate: nothing is stored.
-pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, NotCopied> {
-    if has_server_side_tools(request) {
-        return Err(NotCopied::SideEffects);
-    }
+/// For a copy that nobody but Crossfade reads the answer of: nothing is stored. What its provider would run has been taken out of it.
+pub(crate) fn adapt_shadow(request: &Parsed, target: &Target, route: &str) -> Result<Adapted, Unsupported> {
     let mut patch = Patch::new(&request.body, &request.view, &target.name);
-    let usage = change(&mut patch, request, target, route).map_err(NotCopied::Unsupported)?;
+    let usage = change(&mut patch, request, target, route)?;
     // A target whose server refuses the field says so by having it removed; such a server keeps nothing.
     let takes_store = matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Responses);
     if takes_store && !target.parameters.remove.iter().any(|field| field == "store") {
@@ -172,14 +161,21 @@ pub(crate) fn has_server_side_tools(request: &Parsed) -> bool {
     let Some(tools) = request.view.tools.clone() else { return false };
     let mut server_side = false;
     let read = wire::scan::each_element(&request.body, tools, |tool| {
-        wire::scan::each_member(&request.body, tool.value, |member| {
-            if member.key == "type" {
-                server_side |= !CALLER_SIDE_TOOLS.contains(&&request.body[member.value]);
-            }
-            Ok(())
-        })?;
+        server_side |= !is_caller_side_tool(&request.body, tool.value)?;
         Ok(wire::scan::Next::Go)
     });
     // Tools that cannot be read are not known to be harmless.
     server_side || read.is_err()
+}
+
+/// Whether a tool runs at the caller: one without a type does, and one of a type that is known to.
+pub(crate) fn is_caller_side_tool(body: &[u8], tool: std::ops::Range<usize>) -> Result<bool, wire::scan::ScanError> {
+    let mut caller_side = true;
+    wire::scan::each_member(body, tool, |member| {
+        if member.key == "type" {
+            caller_side &= CALLER_SIDE_TOOLS.contains(&&body[member.value]);
+        }
+        Ok(())
+    })?;
+    Ok(caller_side)
 }

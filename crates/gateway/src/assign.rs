@@ -5,7 +5,7 @@ use std::sync::Arc;
 use govern::Residency;
 use http::HeaderMap;
 use rollout::Unit;
-use rollout::assign::{ASSIGN, SHADOW};
+use rollout::assign::ASSIGN;
 use wire::ids::ExchangeId;
 use wire::record::{Arm, RolloutRef, UnitSource};
 use xxhash_rust::xxh3::Xxh3;
@@ -14,6 +14,7 @@ use crate::authenticate::Principal;
 use crate::live::{Identity, LiveRollout, LiveTable};
 use crate::parse::Parsed;
 use crate::residency;
+use crate::shadow::{self, Drawn, Stratum};
 use crate::snapshot::{Route, Snapshot};
 
 /// A request's place in a rollout.
@@ -26,8 +27,21 @@ pub(crate) struct Assignment {
     pub(crate) unit: u64,
     pub(crate) source: UnitSource,
     pub(crate) arm: Arm,
-    /// The chance with which this request is copied to the candidate, when it was drawn.
-    pub(crate) shadow: Option<f64>,
+    /// That this request is copied to the candidate, when it was drawn.
+    pub(crate) shadow: Option<Drawn>,
+    /// The other rollouts of the route, which copy its requests to candidates of their own.
+    pub(crate) contenders: Vec<Contender>,
+    /// What kind of request it is, when it was drawn for any of them.
+    pub(crate) stratum: Option<Arc<Stratum>>,
+}
+
+/// A request's place in a rollout that splits nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Contender {
+    pub(crate) live: Arc<LiveRollout>,
+    pub(crate) epoch: u32,
+    pub(crate) unit: u64,
+    pub(crate) shadow: Option<Drawn>,
 }
 
 /// What of a request the key of its unit is made from.
@@ -87,13 +101,57 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
         rollout::Arm::Candidate => Arm::Candidate,
         rollout::Arm::Baseline => Arm::Baseline,
     };
-    let shadow = (arm == Arm::Baseline && view.shadow_sample > 0.0)
-        .then(|| draw_shadow(&live.identity.salt, caller.id, view.shadow_sample))
-        .flatten();
-    let (epoch, share) = (view.epoch, view.share);
+    let (epoch, share, sample) = (view.epoch, view.share, view.shadow_sample);
     drop(view);
     live.count_key_source(epoch, source);
-    Some(Assignment { live, epoch, share, unit, source, arm, shadow })
+    let mut assignment =
+        Assignment { live, epoch, share, unit, source, arm, shadow: None, contenders: Vec::new(), stratum: None };
+    if arm == Arm::Baseline {
+        assignment.contenders = contenders(table, snapshot, route, caller);
+        draw(&mut assignment, sample, snapshot, caller);
+    }
+    Some(assignment)
+}
+
+/// The places of a request in the rollouts that copy it beside the one that splits its route. Each has a key of its own unit.
+fn contenders(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Vec<Contender> {
+    let takes_part = |live: &Arc<LiveRollout>| {
+        snapshot.covers(&live.identity)
+            && (caller.residency == Residency::Anywhere || may_go_to_both(snapshot, caller.residency, &live.identity))
+    };
+    let place = |live: Arc<LiveRollout>| {
+        let (key, source) = key(live.identity.unit, caller);
+        let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
+        let epoch = live.view().epoch;
+        live.count_key_source(epoch, source);
+        Contender { live, epoch, unit, shadow: None }
+    };
+    table.contenders(&route.name).into_iter().filter(takes_part).map(place).collect()
+}
+
+/// Draws the request for every rollout that copies its route's requests.
+fn draw(assignment: &mut Assignment, sample: f64, snapshot: &Snapshot, caller: &Caller<'_>) {
+    let settings = |live: &LiveRollout| snapshot.rollouts.get(&live.identity.name).map(|settings| &settings.shadow);
+    let samples = |live: &LiveRollout, sample: f64| sample > 0.0 || live.view().shadow_sample > 0.0;
+    let is_copied = samples(&assignment.live, sample) || assignment.contenders.iter().any(|it| samples(&it.live, 0.0));
+    if !is_copied {
+        return;
+    }
+    let task = shadow::task(caller.headers, caller.request);
+    let drawn = |live: &LiveRollout, sample: f64| {
+        if sample <= 0.0 {
+            return None;
+        }
+        shadow::draw(&live.identity.salt, caller.id, (sample, task.as_deref()), settings(live))
+    };
+    assignment.shadow = drawn(&assignment.live, sample);
+    for contender in &mut assignment.contenders {
+        contender.shadow = drawn(&contender.live, contender.live.view().shadow_sample);
+    }
+    if assignment.shadow.is_some() || assignment.contenders.iter().any(|contender| contender.shadow.is_some()) {
+        let request = caller.request;
+        assignment.stratum = Some(Stratum::of(request.body.len(), task, request.streamed()));
+    }
 }
 
 fn may_go_to_both(snapshot: &Snapshot, residency: Residency, rollout: &Identity) -> bool {
@@ -106,12 +164,6 @@ pub(crate) fn affinity(caller: &Caller<'_>) -> Option<u64> {
     let (key, source) = key(Unit::Conversation, caller);
     let comes_back = !matches!(source, UnitSource::Request | UnitSource::Principal);
     comes_back.then(|| xxhash_rust::xxh3::xxh3_64(key.as_bytes()))
-}
-
-/// Draws the shadow's sample by request, with a salt of its own, so that a sample below 1 is spread over all units.
-fn draw_shadow(salt: &str, id: ExchangeId, sample: f64) -> Option<f64> {
-    let position = rollout::assign::position(salt, SHADOW, &id.to_bytes());
-    (rollout::assign::arm(position, sample, 0.0) == rollout::Arm::Candidate).then_some(sample)
 }
 
 /// The bytes that name a unit.

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
 use crate::live::{LiveTable, Waker};
+use crate::shadow::ShadowSettings;
 use crate::snapshot::Snapshot;
 use crate::targets::Lanes;
 
@@ -54,6 +55,8 @@ pub struct RolloutSettings {
     pub probe_every: Option<Duration>,
     /// What other systems count of units, by name.
     pub outcomes: BTreeSet<String>,
+    /// How its requests are copied.
+    pub shadow: ShadowSettings,
 }
 
 /// What an operator may ask for.

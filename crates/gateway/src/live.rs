@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 use rollout::{
-    Breach, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit, Signal,
-    Timestamp, Unit,
+    Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit,
+    Signal, Timestamp, Unit,
 };
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
@@ -232,10 +232,15 @@ impl LiveRollout {
     }
 
     /// Counts one complete pair of `epoch`, and remembers the exchange if either side of it is bad.
-    pub(crate) fn observe_paired_exchange(&self, epoch: u32, pair: &PairOutcome, exchange: ExchangeId) {
+    pub(crate) fn observe_paired_exchange(
+        &self,
+        epoch: u32,
+        pair: &PairOutcome,
+        (exchange, stratum): (ExchangeId, &str),
+    ) {
         self.note_example(epoch, (rollout::Arm::Candidate, pair.candidate_bad, pair.admitted_at), exchange);
         // In shadow the baseline's half is counted with its request; what only the pair shows of it is the same request's.
-        self.observe_pair(epoch, pair);
+        self.observe_pair(epoch, pair, stratum);
     }
 
     /// Counts what somebody says of an answer that was admitted in `epoch`: feedback, a verdict, something outside. One of an epoch that
@@ -244,11 +249,13 @@ impl LiveRollout {
         self.observe(epoch, &signal.into());
     }
 
-    /// Counts one complete pair of `epoch`.
-    pub fn observe_pair(&self, epoch: u32, pair: &PairOutcome) {
+    /// Counts one complete pair of `epoch`, of a kind of request.
+    pub fn observe_pair(&self, epoch: u32, pair: &PairOutcome, stratum: &str) {
         if !pair.candidate_bad.is_empty() {
             self.note_first_bad(pair.at);
         }
+        let stratum: Cow<'static, str> = stratum.to_owned().into();
+        self.count(epoch, pair.at, Input::PairOf { stratum, admitted_at: pair.admitted_at });
         self.count(epoch, pair.at, Input::Pair(*pair));
     }
 
@@ -257,19 +264,25 @@ impl LiveRollout {
         self.count(epoch, cost.at, Input::Cost(*cost));
     }
 
-    /// Counts by its kind what became of a baseline request that was sampled for the shadow.
-    pub fn stratum_settled(&self, epoch: u32, stratum: impl Into<Cow<'static, str>>, complete: bool) {
-        self.count(epoch, now(), Input::Stratum { stratum: stratum.into(), complete });
+    /// Counts how far the answers of a pair are apart.
+    pub fn observe_comparison(&self, epoch: u32, compared: Compared) {
+        self.count(epoch, now(), Input::Compared(compared));
     }
 
-    /// Counts a baseline request that the shadow was offered but did not copy, or a copy that came to nothing.
-    pub fn shadow_dropped(&self, epoch: u32, reason: ShadowDrop) {
-        self.count(epoch, now(), Input::ShadowDrop { reason: reason.as_str().into() });
+    /// Counts a copy that the shadow took and that came to nothing.
+    pub fn shadow_dropped(&self, epoch: u32, reason: ShadowDrop, stratum: &str) {
+        let (reason, stratum) = (reason.as_str().into(), stratum.to_owned().into());
+        self.count(epoch, now(), Input::ShadowDrop { reason, stratum, drawn: false });
     }
 
-    /// Counts a baseline request whose copy the shadow took.
-    pub fn shadow_offered(&self, epoch: u32) {
-        self.count(epoch, now(), Input::ShadowOffer);
+    /// Counts a baseline request that was drawn: the shadow took it, or it did not for this reason.
+    pub fn shadow_drawn(&self, epoch: u32, stratum: &str, taken: Result<(), ShadowDrop>) {
+        let stratum = stratum.to_owned().into();
+        let input = match taken {
+            Ok(()) => Input::ShadowOffer { stratum },
+            Err(reason) => Input::ShadowDrop { reason: reason.as_str().into(), stratum, drawn: true },
+        };
+        self.count(epoch, now(), input);
     }
 
     /// Counts where a unit's key came from.
@@ -416,13 +429,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The live rollouts by route, and the candidates that nobody may fall back to. At most one rollout splits a route.
+/// The live rollouts by route, and the candidates that nobody may fall back to. One rollout splits a route; others may copy its requests,
+/// each to a candidate of its own.
 #[derive(Debug, Default)]
 pub struct LiveTable(ArcSwap<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    by_route: HashMap<String, Arc<LiveRollout>>,
+    /// Who splits the route comes first: the one that serves, or the first by name while all are in shadow.
+    by_route: HashMap<String, Vec<Arc<LiveRollout>>>,
     barred: HashSet<String>,
 }
 
@@ -440,7 +455,14 @@ impl LiveTable {
     /// The rollout that splits `route`, if one is live.
     #[must_use]
     pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {
-        self.0.load().by_route.get(route).cloned()
+        self.0.load().by_route.get(route)?.first().cloned()
+    }
+
+    /// The rollouts that copy requests of `route` beside the one that splits it.
+    #[must_use]
+    pub fn contenders(&self, route: &str) -> Vec<Arc<LiveRollout>> {
+        let table = self.0.load();
+        table.by_route.get(route).and_then(|all| all.get(1..)).unwrap_or_default().to_vec()
     }
 
     /// Whether `target` is the candidate of a rollout that has not been completed: under way, thrown back or aborted.
@@ -456,18 +478,23 @@ impl LiveTable {
             let settings = snapshot.rollouts.get(&live.identity.name);
             settings.is_none_or(|settings| settings.route != live.identity.route)
         };
-        self.0.load().by_route.values().filter(lost).map(|live| live.identity.name.clone()).collect()
+        self.0.load().by_route.values().flatten().filter(lost).map(|live| live.identity.name.clone()).collect()
     }
 
     /// Every live rollout.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<LiveRollout>> {
-        self.0.load().by_route.values().cloned().collect()
+        self.0.load().by_route.values().flatten().cloned().collect()
     }
 
     /// Replaces the table. The controller alone calls this.
     pub(crate) fn publish(&self, rollouts: impl IntoIterator<Item = Arc<LiveRollout>>, barred: HashSet<String>) {
-        let by_route = rollouts.into_iter().map(|live| (live.identity.route.clone(), live)).collect();
+        let mut by_route: HashMap<String, Vec<Arc<LiveRollout>>> = HashMap::new();
+        for live in rollouts {
+            by_route.entry(live.identity.route.clone()).or_default().push(live);
+        }
+        // Stable: those in shadow keep their order.
+        by_route.values_mut().for_each(|all| all.sort_by_key(|live| live.view().share <= 0.0));
         self.0.store(Arc::new(Table { by_route, barred }));
     }
 }

@@ -9,15 +9,17 @@
 //! A caller that gives up after a while without any content is evidence: a target that hangs is otherwise invisible wherever
 //! callers are less patient than Crossfade. See [`patience`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use providers::Timeouts;
 use rollout::{Metric, MetricSet, Outcome, Timestamp};
 use wire::failure::FailureKind;
 use wire::record::{Arm, AttemptRecord, AttemptRole, ExchangeOutcome};
 
 use crate::record::Exchange;
-use crate::shadow::Half;
+use crate::shadow::{Half, Heard};
 
 /// What every ended attempt tells.
 const ENDED: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout]);
@@ -162,11 +164,17 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
         duration_us: complete.then_some(record.duration_us),
     };
     assignment.live.observe_exchange(assignment.epoch, &outcome, exchange.id);
+    // They are not split by it, and learn of the baseline what there is to learn.
+    for contender in &assignment.contenders {
+        let outcome = Outcome { unit: contender.unit, ..outcome };
+        contender.live.observe_exchange(contender.epoch, &outcome, exchange.id);
+    }
 }
 
-/// Hands the live side of a pair to the comparison.
-pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome) {
-    let Some(pair) = exchange.pair.take() else { return };
+/// Hands the live side of its pairs to the comparison: what became of it, and the answer, when it is the baseline's own.
+pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (served_by, answer): (Option<&str>, &Bytes)) {
+    let pairs = std::mem::take(&mut exchange.pairs);
+    let Some(assignment) = exchange.assignment.as_ref().filter(|_| !pairs.is_empty()) else { return };
     let baseline = exchange
         .attempts
         .iter()
@@ -176,5 +184,19 @@ pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome) {
         Some((observed, bad)) => Half::Known { observed, bad, times: (None, None) },
         None => Half::NoEvidence,
     };
-    pair.live(half);
+    let is_own = served_by == Some(assignment.live.identity.baseline.as_str());
+    let heard = baseline.filter(|_| half != Half::NoEvidence).map(|record| {
+        let n_bytes = record.answer_bytes;
+        let mut heard =
+            Heard { n_bytes, failure: record.failure, finish_reason: record.finish_reason.clone(), ..Heard::default() };
+        // What there is no room for is not compared; what was said about it stays.
+        if is_own && record.failure.is_none() {
+            heard.room = exchange.worker.shadow.reserve_answer(answer.len());
+            heard.answer = if heard.room.is_some() { answer.clone() } else { Bytes::new() };
+        }
+        Arc::new(heard)
+    });
+    for pair in &pairs {
+        pair.live(half, heard.clone());
+    }
 }

@@ -87,6 +87,22 @@ impl Parsed {
         })
     }
 
+    #[cfg(test)]
+    /// A request as it is on record: nothing beside its body, and nobody's limits on it.
+    pub(crate) fn of_record(endpoint: Endpoint, body: Bytes) -> Result<Self, Refusal> {
+        let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
+        Ok(Self {
+            endpoint,
+            body,
+            view,
+            boundary: None,
+            beside: Beside::default(),
+            kept: None,
+            caller: Hints::default(),
+            _held: Held::nothing(&Arc::default()),
+        })
+    }
+
     /// Whether it goes on from a response that only a provider knows.
     pub(crate) fn goes_on_elsewhere(&self) -> bool {
         self.view.previous_response_id.is_some() && self.kept.is_none()

@@ -153,8 +153,8 @@ pub(crate) struct Exchange {
     pub(crate) adaptations: Vec<Adaptation>,
     /// What was decided about who should answer.
     pub(crate) decisions: Vec<Decision>,
-    /// Where the shadow's side of the comparison waits for this one.
-    pub(crate) pair: Option<Arc<Pair>>,
+    /// Where the shadow's side of each comparison waits for this one.
+    pub(crate) pairs: Vec<Arc<Pair>>,
     /// The candidate answered 4xx: its fault if another target takes the same request, else the caller's.
     pub(crate) candidate_refused: Option<AttemptRecord>,
     /// The answer as the provider sent it, up to the limit.
@@ -247,7 +247,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         attempts: Vec::with_capacity(1),
         adaptations: Vec::new(),
         decisions: decision.into_iter().collect(),
-        pair: None,
+        pairs: Vec::new(),
         candidate_refused: None,
         answer: BytesMut::new(),
         whole_answer: None,
@@ -347,7 +347,7 @@ impl Exchange {
             add(&counters.input_tokens, usage.input_tokens);
             add(&counters.output_tokens, usage.output_tokens);
         }
-        observe::exchange(self, outcome);
+        observe::exchange(self, outcome, (served.as_ref().map(|served| served.target.as_str()), &body));
         let cost = if self.is_cached {
             Some(Charge::Priced { nanos: 0, row: CACHE.to_owned() })
         } else {

@@ -136,7 +136,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
     listener.set_nonblocking(true).map_err(StartError::Listener)?;
     let addr = listener.local_addr().map_err(StartError::Listener)?;
     let (phase, phase_reader) = watch::channel(Phase::Serving);
-    let shadow = shadow::start(deps, &size.shadow, phase_reader.clone())?;
+    let shadow = shadow::start(deps, (&size.shadow, size.n_workers.max(1)), phase_reader.clone())?;
     let (bodies, caches) = (Arc::new(Bodies::default()), Arc::new(Caches::default()));
     let signals = Arc::<Signals>::default();
     let mut threads = Vec::with_capacity(size.n_workers + 1);
@@ -151,6 +151,7 @@ pub fn start(listener: std::net::TcpListener, deps: &Deps, size: &Size) -> Resul
         let post = Post {
             deps: deps.clone(),
             shadow: shadow.door(),
+            seat: idx,
             bodies: Arc::clone(&bodies),
             caches: Arc::clone(&caches),
             signals: Arc::clone(&signals),

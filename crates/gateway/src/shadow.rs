@@ -2,40 +2,49 @@
 //! connections, breakers, limits. A request on its way to a caller only ever tries to leave a copy at the door; when there is
 //! no room the copy is dropped and the reason counted.
 
-mod compare;
+mod apart;
+mod compared;
 mod copy;
+mod draw;
+mod governor;
+mod ledger;
+mod offer;
+mod pair;
+mod settings;
+mod strip;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use govern::Residency;
-use govern::policy::Policy;
-use providers::Sent;
-use std::sync::{Mutex, PoisonError};
-use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
-use wire::ids::ExchangeId;
-use wire::private::Private;
-use wire::record::{Arm, Record, ShadowDrop, ShadowRecord};
+use wire::record::{AttemptRecord, Record, ShadowDrop};
 
 use crate::counters::Counters;
 use crate::drain::{LocalPhase, Phase};
-use crate::live::LiveRollout;
 use crate::memory::Bodies;
 use crate::outward::Outward;
-use crate::parse::Parsed;
-use crate::record::{Arrival, Exchange};
 use crate::serve::{Deps, StartError, spawn};
 use crate::worker::{Prepared, Worker};
 
-pub(crate) use compare::{Half, Pair};
+use copy::Whose;
+pub(crate) use draw::{Drawn, Stratum, draw, task};
+use governor::Governor;
+pub use governor::Overload;
+use ledger::Ledger;
+use offer::Offer;
+pub(crate) use offer::on_sent;
+pub(crate) use pair::{Half, Heard, Pair};
+pub use settings::{Meaning, ShadowBudget, ShadowSettings, Window};
 
 /// Bounds of the shadow.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ShadowLimits {
     /// Copies that may wait to be looked at. They wait for microseconds; a full queue means that the machine is busy.
     pub queue: usize,
@@ -48,6 +57,8 @@ pub struct ShadowLimits {
     /// Bytes kept of one answer; the rest is read, counted and forgotten. As many again may be held to make sense of what
     /// arrives, so that a copy takes its request and twice this from `max_bytes`.
     pub max_answer: usize,
+    /// When nothing is copied because the machine has nothing left for it; `None` never looks.
+    pub overload: Option<Overload>,
 }
 
 impl Default for ShadowLimits {
@@ -58,6 +69,7 @@ impl Default for ShadowLimits {
             max_in_flight: 256,
             max_age: Duration::from_secs(1),
             max_answer: 256 << 10,
+            overload: None,
         }
     }
 }
@@ -77,6 +89,12 @@ pub struct ShadowTotals {
     pub bytes: u64,
     /// Records the journal did not take.
     pub unrecorded: u64,
+    /// Second answers asked of baselines.
+    pub duplicates_sent: u64,
+    /// Those that failed.
+    pub duplicates_failed: u64,
+    /// How often the machine had nothing left for copies.
+    pub overloads: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,27 +104,31 @@ struct Counts {
     failed: AtomicU64,
     in_flight: AtomicU64,
     unrecorded: AtomicU64,
+    duplicates_sent: AtomicU64,
+    duplicates_failed: AtomicU64,
 }
 
-/// A baseline request to be copied.
-struct Offer {
-    id: ExchangeId,
-    request: Arc<Parsed>,
-    live: Arc<LiveRollout>,
-    epoch: u32,
-    pair: Arc<Pair>,
-    arrival: Arrival,
-    affinity: Option<u64>,
-    residency: Residency,
-    policy: Option<Arc<Policy>>,
-    offered: Instant,
-    _bytes: Bytes,
+impl Counts {
+    fn sent(&self, whose: Whose) -> &AtomicU64 {
+        if whose == Whose::Candidate { &self.sent } else { &self.duplicates_sent }
+    }
+
+    fn ended(&self, whose: Whose, failed: bool) {
+        let counter = match (whose, failed) {
+            (Whose::Candidate, true) => &self.failed,
+            (Whose::Candidate, false) => &self.answered,
+            (Whose::Baseline, true) => &self.duplicates_failed,
+            (Whose::Baseline, false) => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Bytes held for one copy, given back when it ends.
-struct Bytes(Arc<AtomicUsize>, usize);
+#[derive(Debug)]
+pub(crate) struct Room(Arc<AtomicUsize>, usize);
 
-impl Drop for Bytes {
+impl Drop for Room {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::AcqRel);
     }
@@ -120,86 +142,29 @@ pub(crate) struct ShadowDoor {
     max_bytes: usize,
     /// What one copy may hold besides its request.
     max_held: usize,
+    governor: Arc<Governor>,
 }
 
 impl ShadowDoor {
     /// Room for one copy and its answer, if there is any.
-    fn reserve(&self, n_bytes: usize) -> Option<Bytes> {
-        let reserved = Bytes(Arc::clone(&self.bytes), n_bytes + self.max_held);
-        let before = self.bytes.fetch_add(reserved.1, Ordering::AcqRel);
-        (before + reserved.1 <= self.max_bytes).then_some(reserved)
+    fn reserve(&self, n_bytes: usize) -> Option<Room> {
+        self.take(n_bytes + self.max_held)
     }
-}
 
-/// What to do once the baseline's request was written: leave a copy at the shadow's door. `None` when this request is not
-/// copied. Never waits.
-pub(crate) fn on_sent(exchange: &mut Exchange, arm: Option<Arm>) -> Option<Sent> {
-    let assignment = exchange.assignment.as_ref()?;
-    // A request that its caller's SDK sends again was drawn when it came first.
-    let first = exchange.attempts.is_empty() && exchange.pair.is_none() && !exchange.request.sent_before();
-    if !first || arm != Some(Arm::Baseline) || assignment.arm != Arm::Baseline || assignment.shadow.is_none() {
-        return None;
+    /// Room for an answer to compare with. One that is longer than what is kept of a copy's is not compared, and needs none.
+    pub(crate) fn reserve_answer(&self, n_bytes: usize) -> Option<Room> {
+        if n_bytes <= self.max_held / 2 { self.take(n_bytes) } else { None }
     }
-    let live = Arc::clone(&assignment.live);
-    let pair = Arc::new(Pair::new(&live, assignment.epoch, assignment.unit, (exchange.arrival.unix_us, exchange.id)));
-    exchange.pair = Some(Arc::clone(&pair));
-    let (id, epoch, arrival, affinity) = (exchange.id, assignment.epoch, exchange.arrival, exchange.affinity);
-    let (residency, policy) = (exchange.residency, exchange.route.policy.clone());
-    let request = Arc::clone(&exchange.request);
-    let worker = Rc::clone(&exchange.worker);
-    Some(Box::new(move || {
-        let door = &worker.shadow;
-        let offered = match door.reserve(request.body.len()) {
-            None => Err(ShadowDrop::MemoryFull),
-            Some(bytes) => {
-                let offered = Instant::now();
-                let live = Arc::clone(&live);
-                let offer = Offer {
-                    id,
-                    request,
-                    live,
-                    epoch,
-                    pair,
-                    arrival,
-                    affinity,
-                    residency,
-                    policy,
-                    offered,
-                    _bytes: bytes,
-                };
-                door.sender.try_send(offer).map_err(|error| match error {
-                    TrySendError::Full(_) => ShadowDrop::QueueFull,
-                    TrySendError::Closed(_) => ShadowDrop::ShuttingDown,
-                })
-            }
-        };
-        match offered {
-            Ok(()) => {
-                crate::counters::add(&worker.counters.shadow_offered, 1);
-                live.shadow_offered(epoch);
-            }
-            Err(reason) => {
-                worker.counters.count_shadow_drop(reason);
-                live.shadow_dropped(epoch, reason);
-                not_taken(&worker, id, (&live, epoch), reason);
-            }
-        }
-    }))
-}
 
-/// Writes down that a copy was dropped at the door, so that every request that was drawn is on record as a pair or as none.
-/// Nobody waits for it.
-fn not_taken(worker: &Worker, id: ExchangeId, (live, epoch): (&LiveRollout, u32), reason: ShadowDrop) {
-    let record = Record::Shadow(ShadowRecord {
-        id,
-        rollout: live.identity.name.clone(),
-        epoch,
-        attempt: None,
-        drop: Some(reason),
-        body: Private::new(bytes::Bytes::new()),
-    });
-    if worker.deps.journal.submit(&record).is_err() {
-        crate::counters::add(&worker.counters.records_failed, 1);
+    fn take(&self, n_bytes: usize) -> Option<Room> {
+        let reserved = Room(Arc::clone(&self.bytes), n_bytes);
+        let before = self.bytes.fetch_add(n_bytes, Ordering::AcqRel);
+        (before + n_bytes <= self.max_bytes).then_some(reserved)
+    }
+
+    /// Looks for overload for as long as the worker at `seat` runs.
+    pub(crate) async fn watch(self, seat: usize, worker: Rc<Worker>) {
+        self.governor.watch(seat, worker).await;
     }
 }
 
@@ -230,6 +195,9 @@ impl ShadowThread {
             in_flight: read(&self.counts.in_flight),
             bytes: self.door.bytes.load(Ordering::Relaxed) as u64,
             unrecorded: read(&self.counts.unrecorded),
+            duplicates_sent: read(&self.counts.duplicates_sent),
+            duplicates_failed: read(&self.counts.duplicates_failed),
+            overloads: self.door.governor.times(),
         }
     }
 
@@ -244,14 +212,15 @@ impl ShadowThread {
 /// Starts the shadow.
 pub(crate) fn start(
     deps: &Deps,
-    limits: &ShadowLimits,
+    (limits, n_workers): (&ShadowLimits, usize),
     phase: watch::Receiver<Phase>,
 ) -> Result<ShadowThread, StartError> {
     let (sender, offers) = mpsc::channel(limits.queue.max(1));
     let counts = Arc::new(Counts::default());
     let limits = ShadowLimits { max_answer: limits.max_answer.min(limits.max_bytes / 4), ..limits.clone() };
     let (bytes, max_held) = (Arc::default(), 2 * limits.max_answer);
-    let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held };
+    let governor = Governor::new(limits.overload, n_workers);
+    let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held, governor };
     let counters = Arc::new(Counters::default());
     let (deps, kept) = (deps.clone(), (Arc::clone(&counts), Arc::clone(&counters)));
     let thread = spawn("shadow", move || async move {
@@ -285,9 +254,11 @@ struct Shadow {
     bodies: Arc<Bodies>,
     client: Outward,
     /// Holds copies' answers against schemas.
-    validator: std::cell::RefCell<schema::Validator>,
+    validator: RefCell<schema::Validator>,
     phase: LocalPhase,
-    prepared: std::cell::RefCell<Rc<Prepared>>,
+    prepared: RefCell<Rc<Prepared>>,
+    /// What each rollout's copies use.
+    ledgers: RefCell<HashMap<String, Ledger>>,
 }
 
 impl Shadow {
@@ -302,9 +273,10 @@ impl Shadow {
             providers,
             bodies: Arc::default(),
             client: Outward::new(),
-            validator: std::cell::RefCell::default(),
+            validator: RefCell::default(),
             phase: LocalPhase::new(),
-            prepared: std::cell::RefCell::new(Rc::new(prepared)),
+            prepared: RefCell::new(Rc::new(prepared)),
+            ledgers: RefCell::default(),
         })
     }
 
@@ -346,18 +318,68 @@ impl Shadow {
     fn take(self: &Rc<Self>, offer: Offer, tasks: &TaskTracker) {
         let refused = if self.phase.get() >= Phase::Closing {
             Some(ShadowDrop::ShuttingDown)
-        } else if offer.offered.elapsed() > self.limits.max_age {
+        } else if offer.offered.is_some_and(|offered| offered.elapsed() > self.limits.max_age) {
             Some(ShadowDrop::Expired)
         } else if self.counts.in_flight.load(Ordering::Relaxed) >= self.limits.max_in_flight as u64 {
             Some(ShadowDrop::Concurrency)
         } else {
-            None
+            self.begin(&offer).err()
         };
         match refused {
             Some(reason) => copy::dropped(self, &offer, reason),
             None => {
                 tasks.spawn_local(copy::send(copy::UnderWay::begin(self, offer)));
             }
+        }
+    }
+
+    /// What the config says of a rollout's shadow; nothing when it has the rollout no more.
+    fn settings(&self, rollout: &str) -> Option<ShadowSettings> {
+        let snapshot = self.deps.snapshot.load();
+        snapshot.rollouts.get(rollout).map(|settings| settings.shadow.clone())
+    }
+
+    /// Room for one copy in the ledger of its rollout.
+    fn begin(&self, offer: &Offer) -> Result<(), ShadowDrop> {
+        let name = &offer.live.identity.name;
+        let snapshot = self.deps.snapshot.load();
+        let budget = snapshot.rollouts.get(name).map(|settings| settings.shadow.budget).unwrap_or_default();
+        let now = (Instant::now(), crate::live::now().0);
+        self.with_ledger(name, |ledger| ledger.begin(&budget, self.held_by(offer), now))
+    }
+
+    /// The copy's calls have ended.
+    fn end(&self, offer: &Offer) {
+        self.with_ledger(&offer.live.identity.name, |ledger| ledger.end(self.held_by(offer)));
+    }
+
+    /// A call ended.
+    fn spent(&self, offer: &Offer, call: &AttemptRecord) {
+        let name = &offer.live.identity.name;
+        if self.with_ledger(name, |ledger| ledger.spend(call, crate::live::now().0)) {
+            tracing::warn!(
+                rollout = %name, target = %call.target,
+                "a call of the shadow has no known price: where it has a budget in dollars, nothing more is copied today"
+            );
+        }
+    }
+
+    fn held_by(&self, offer: &Offer) -> usize {
+        offer.request.body.len() + 2 * self.limits.max_answer
+    }
+
+    fn with_ledger<T>(&self, rollout: &str, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        let mut ledgers = self.ledgers.borrow_mut();
+        if let Some(ledger) = ledgers.get_mut(rollout) {
+            return act(ledger);
+        }
+        act(ledgers.entry(rollout.to_owned()).or_default())
+    }
+
+    /// Puts an entry in the journal. Nobody waits for it: a full journal loses it, and the loss is counted.
+    fn write(&self, record: &Record) {
+        if self.deps.journal.submit(record).is_err() {
+            self.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

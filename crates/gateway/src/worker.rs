@@ -40,6 +40,8 @@ const CONNECTION_BUFFER: usize = 128 << 10;
 pub(crate) struct Post {
     pub(crate) deps: Deps,
     pub(crate) shadow: ShadowDoor,
+    /// Its number among the workers.
+    pub(crate) seat: usize,
     pub(crate) bodies: Arc<Bodies>,
     pub(crate) caches: Arc<Caches>,
     pub(crate) signals: Arc<Signals>,
@@ -189,6 +191,7 @@ impl Worker {
 /// Serves connections until the phase says stop.
 pub(crate) async fn run(mut post: Post) {
     let worker = Rc::new(Worker::new(&post));
+    worker.tasks.spawn_local(worker.shadow.clone().watch(post.seat, Rc::clone(&worker)));
     loop {
         tokio::select! {
             biased;

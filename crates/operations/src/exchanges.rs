@@ -34,8 +34,21 @@ pub struct ExchangeView {
     pub request: Option<String>,
     /// The answer the caller got.
     pub answer: Option<String>,
-    /// The candidate's answer to the copy.
+    /// The candidate's answer to the copy; of the first rollout, when several copied it.
     pub shadow: Option<String>,
+    /// Further answers that nobody but Crossfade reads.
+    pub copies: Vec<CopyView>,
+}
+
+/// An answer that nobody but Crossfade reads.
+#[derive(Debug, Serialize)]
+pub struct CopyView {
+    /// The rollout it was asked for.
+    pub rollout: String,
+    /// The baseline's second answer, not the candidate's.
+    pub duplicate: bool,
+    /// What it says.
+    pub answer: String,
 }
 
 /// Exchanges that match, newest first.
@@ -72,10 +85,22 @@ pub fn show(database: &Database, id: &str) -> Result<ExchangeView, OperationErro
         let body = database.body(id, kind).map_err(reading)?;
         Ok(body.map(|body| String::from_utf8_lossy(body.expose()).into_owned()))
     };
+    let mut copies: Vec<CopyView> = database
+        .copy_bodies(id)
+        .map_err(reading)?
+        .into_iter()
+        .map(|copy| CopyView {
+            rollout: copy.rollout,
+            duplicate: copy.duplicate,
+            answer: String::from_utf8_lossy(copy.body.expose()).into_owned(),
+        })
+        .collect();
+    let first = copies.iter().position(|copy| !copy.duplicate).map(|first| copies.remove(first).answer);
     Ok(ExchangeView {
         request: body(BodyKind::Request)?,
         answer: body(BodyKind::Answer)?,
-        shadow: body(BodyKind::Shadow)?,
+        shadow: first,
+        copies,
         detail,
     })
 }

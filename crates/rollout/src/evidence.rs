@@ -9,6 +9,7 @@ use stats::LatencySketch;
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::{Action, Breach};
+use crate::comparison::{Compared, Comparisons};
 use crate::cost::{CostGuard, CostOutcome};
 use crate::coverage::Coverage;
 use crate::examples::Examples;
@@ -143,6 +144,8 @@ pub struct Evidence {
     coverage: Coverage,
     key_sources: BTreeMap<String, u64>,
     breach: Option<Breach>,
+    #[serde(default)]
+    comparisons: Comparisons,
     #[serde(skip)]
     seen: SeenUnits,
     /// Bad exchanges, by name.
@@ -181,6 +184,7 @@ impl Evidence {
             coverage: Coverage::default(),
             key_sources: BTreeMap::new(),
             breach: None,
+            comparisons: Comparisons::default(),
             seen: SeenUnits::default(),
             examples: Examples::default(),
             alarms: Vec::new(),
@@ -288,19 +292,30 @@ impl Evidence {
         }
     }
 
-    /// Counts a sampled request whose copy the shadow took.
-    pub fn count_shadow_offer(&mut self) {
+    /// Counts a request that was drawn and whose copy the shadow took.
+    pub fn count_shadow_offer(&mut self, stratum: &str) {
+        self.coverage.draw_one(stratum);
         self.coverage.offered += 1;
     }
 
-    /// Counts a sampled request that the shadow did not copy, or whose copy came to nothing.
-    pub fn count_shadow_drop(&mut self, reason: &str) {
-        self.coverage.drop_one(reason);
+    /// Counts a request that the shadow did not copy, or whose copy came to nothing. `drawn` says that it is counted for the first time.
+    pub fn count_shadow_drop(&mut self, reason: &str, stratum: &str, drawn: bool) {
+        if drawn {
+            self.coverage.draw_one(stratum);
+        }
+        self.coverage.drop_one(reason, stratum);
     }
 
-    /// Counts by stratum what became of a sampled request.
-    pub fn count_stratum(&mut self, stratum: &str, complete: bool) {
-        self.coverage.settle(stratum, complete);
+    /// Counts the stratum of a complete pair; [`observe_pair`](Self::observe_pair) counts the pair.
+    pub fn count_pair_of(&mut self, stratum: &str, admitted_at: Timestamp) {
+        if admitted_at >= self.started {
+            self.coverage.complete_one(stratum);
+        }
+    }
+
+    /// Counts how far the answers of a pair are apart. It moves no guard and no gate.
+    pub fn observe_comparison(&mut self, compared: &Compared) {
+        self.comparisons.observe(compared);
     }
 
     /// Counts where a unit's key came from.
@@ -380,6 +395,7 @@ impl Evidence {
             coverage: self.coverage.clone(),
             key_sources: self.key_sources.clone(),
             breach: self.breach.clone(),
+            comparisons: self.comparisons.clone(),
             seen: SeenUnits::default(),
             examples: self.examples.clone(),
             alarms: self.alarms.clone(),
@@ -512,6 +528,12 @@ impl Evidence {
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    /// How far the answers of its pairs are apart.
+    #[must_use]
+    pub fn comparisons(&self) -> &Comparisons {
+        &self.comparisons
     }
 
     /// Where the units' keys came from.

@@ -7,6 +7,7 @@ use stats::sketch::Quantiles;
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::{Breach, percent, rounded};
+use crate::comparison::ComparisonsView;
 use crate::cost::CostGuard;
 use crate::coverage::Coverage;
 use crate::decide::{Decision, Health, decide};
@@ -93,6 +94,9 @@ pub struct Explanation {
     /// How long the step may last before a person is asked.
     #[serde(default)]
     pub max_duration_s: Option<u64>,
+    /// How far the answers of pairs are apart, for triage.
+    #[serde(default)]
+    pub comparisons: ComparisonsView,
 }
 
 /// What a certificate says.
@@ -347,6 +351,7 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         alarms: evidence.alarms().to_vec(),
         cost: evidence.cost().map(cost),
         max_duration_s: state.max_duration(policy).map(|most| most.as_secs()),
+        comparisons: evidence.comparisons().view(policy.alpha_promote),
     }
 }
 

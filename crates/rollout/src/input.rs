@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::Breach;
+use crate::comparison::Compared;
 use crate::cost::CostOutcome;
 use crate::evidence::{Evidence, Outcome, PairOutcome};
 use crate::metric::MetricSet;
@@ -30,22 +31,34 @@ pub enum Input {
         /// Its name.
         exchange: String,
     },
-    /// The shadow took a copy.
-    ShadowOffer,
+    /// A request was drawn and the shadow took a copy.
+    ShadowOffer {
+        /// What kind of request it is.
+        #[serde(default)]
+        stratum: Cow<'static, str>,
+    },
     /// The shadow took no copy, or the copy came to nothing.
     ShadowDrop {
         /// Why.
         reason: Cow<'static, str>,
+        /// What kind of request it is.
+        #[serde(default)]
+        stratum: Cow<'static, str>,
+        /// It was drawn just now, and not taken.
+        #[serde(default)]
+        drawn: bool,
     },
     /// What a request cost.
     Cost(CostOutcome),
-    /// What became of a sampled request, by its kind.
-    Stratum {
-        /// The kind.
+    /// A pair of this kind of request is complete; the pair itself comes next.
+    PairOf {
+        /// What kind of request it is.
         stratum: Cow<'static, str>,
-        /// Whether it became a pair.
-        complete: bool,
+        /// When it was admitted.
+        admitted_at: Timestamp,
     },
+    /// How far the answers of a pair are apart.
+    Compared(Compared),
     /// Where a unit's key came from.
     KeySource {
         /// Where.
@@ -61,9 +74,10 @@ impl Evidence {
             Input::Pair(pair) => return self.observe_pair(pair),
             Input::Example { arm, bad, admitted_at, exchange } => self.note_example(*arm, *bad, *admitted_at, exchange),
             Input::Cost(cost) => return self.observe_cost(cost),
-            Input::Stratum { stratum, complete } => self.count_stratum(stratum, *complete),
-            Input::ShadowOffer => self.count_shadow_offer(),
-            Input::ShadowDrop { reason } => self.count_shadow_drop(reason),
+            Input::ShadowOffer { stratum } => self.count_shadow_offer(stratum),
+            Input::ShadowDrop { reason, stratum, drawn } => self.count_shadow_drop(reason, stratum, *drawn),
+            Input::PairOf { stratum, admitted_at } => self.count_pair_of(stratum, *admitted_at),
+            Input::Compared(compared) => self.observe_comparison(compared),
             Input::KeySource { source } => self.count_key_source(source),
         }
         None
@@ -153,6 +167,7 @@ impl InputPart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::comparison::Comparison;
     use crate::metric::Metric;
 
     fn entries() -> Vec<Input> {
@@ -168,8 +183,14 @@ mod tests {
         };
         vec![
             Input::Outcome(outcome),
-            Input::ShadowOffer,
-            Input::ShadowDrop { reason: "full".into() },
+            Input::ShadowOffer { stratum: "0k/-/whole".into() },
+            Input::ShadowDrop { reason: "full".into(), stratum: "0k/-/whole".into(), drawn: true },
+            Input::PairOf { stratum: "0k/-/whole".into(), admitted_at: Timestamp(1) },
+            Input::Compared(Compared {
+                probability: 0.25,
+                distances: vec![(Comparison::Json, 333_333, Some(1))],
+                ..Compared::default()
+            }),
             Input::KeySource { source: "header".into() },
         ]
     }
@@ -184,10 +205,10 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_numbered_all_the_same() {
         let mut log = InputLog::from_number(10);
-        (0..InputLog::MOST + 5).for_each(|_| log.push(Input::ShadowOffer));
+        (0..InputLog::MOST + 5).for_each(|_| log.push(Input::ShadowOffer { stratum: "".into() }));
         let part = log.take();
         assert_eq!((part.first, part.inputs.len()), (10, InputLog::MOST));
-        log.push(Input::ShadowOffer);
+        log.push(Input::ShadowOffer { stratum: "".into() });
         let next = log.take();
         assert_eq!((next.first, next.inputs.len()), (10 + InputLog::MOST as u64 + 5, 1));
         assert_eq!(log.next(), next.first + 1);

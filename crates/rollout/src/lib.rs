@@ -8,8 +8,9 @@
 
 pub mod assign;
 mod breach;
+pub mod comparison;
 mod cost;
-mod coverage;
+pub mod coverage;
 pub mod decide;
 pub mod evidence;
 mod examples;
@@ -34,8 +35,9 @@ pub mod why;
 
 pub use assign::Arm;
 pub use breach::{Action, Alarm, Breach, BreachCause};
+pub use comparison::{Compared, Comparison, Comparisons, ComparisonsView};
 pub use cost::CostOutcome;
-pub use coverage::{Coverage, StrataCovered, Stratum};
+pub use coverage::{Coverage, StrataCovered, StratumCoverage};
 pub use decide::{Decision, Health, HeldBecause, Reason, decide};
 pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Signal, Tally};
 pub use examples::Examples;

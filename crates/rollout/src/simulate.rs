@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{self, Arm};
+use crate::coverage;
 use crate::decide::Health;
 use crate::evidence::{Evidence, Outcome, PairOutcome};
 use crate::metric::{Metric, MetricSet};
@@ -162,7 +163,7 @@ impl Game<'_> {
         let served = outcome(arm, served);
         self.evidence.observe(&served);
         if let (true, Some(candidate_bad)) = (is_copied, candidate) {
-            self.evidence.count_shadow_offer();
+            self.evidence.count_shadow_offer(coverage::OTHER);
             self.evidence.observe_pair(&PairOutcome {
                 unit: unit.position,
                 admitted_at: self.now,

@@ -14,6 +14,7 @@ mod pairs;
 mod replay;
 mod rows;
 mod schema;
+mod shadow;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -36,10 +37,12 @@ pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use rows::{
-    ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
+    ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CopyBody, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
     TargetCost, TransitionRow,
 };
+pub use shadow::{ComparedRow, CopySpend, DeferredCounts, DeferredRow};
+pub(crate) use shadow::{insert_drawn, insert_pairs};
 pub use traffic::RouteTraffic;
 
 /// How long a control transaction waits for another writer.

@@ -5,6 +5,7 @@ mod check;
 mod connection;
 mod endpoint;
 mod feedback;
+mod pair;
 
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ pub use check::{CheckRecord, ChecksRecord, Phase, Verdict};
 pub use connection::{ConnectionRecord, Lane};
 pub use endpoint::{Endpoint, Service};
 pub use feedback::{FeedbackKind, FeedbackRecord, UnitOutcomeRecord};
+pub use pair::{ComparisonRecord, DrawnRecord, PairRecord};
 
 /// One entry of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +43,12 @@ pub enum Record {
     Feedback(FeedbackRecord),
     /// Another system counted something of a unit.
     UnitOutcome(UnitOutcomeRecord),
+    /// A request was drawn, to be copied later.
+    Drawn(DrawnRecord),
+    /// The answers of a pair were compared.
+    Pair(PairRecord),
+    /// The baseline's second answer to the same request, or the reason there is none.
+    Duplicate(ShadowRecord),
 }
 
 impl Record {
@@ -49,7 +57,9 @@ impl Record {
         match self {
             Record::Request(record) => Some(record.id),
             Record::Answer(record) => Some(record.id),
-            Record::Shadow(record) => Some(record.id),
+            Record::Shadow(record) | Record::Duplicate(record) => Some(record.id),
+            Record::Drawn(record) => Some(record.id),
+            Record::Pair(record) => Some(record.drawn.id),
             Record::Outcome(record) => Some(record.id),
             Record::Checks(record) => Some(record.id),
             Record::Feedback(record) => Some(record.id),
@@ -265,6 +275,8 @@ pub enum AttemptRole {
     Repair,
     /// The next target of a cascade, after an answer that was not good enough.
     Escalation,
+    /// The baseline once more, with a request that it has answered: how far its own answers are apart is noise.
+    Duplicate,
 }
 
 impl AttemptRole {
@@ -279,6 +291,7 @@ impl AttemptRole {
             AttemptRole::CallerRetry => "caller_retry",
             AttemptRole::Repair => "repair",
             AttemptRole::Escalation => "escalation",
+            AttemptRole::Duplicate => "duplicate",
         }
     }
 }
@@ -455,11 +468,23 @@ pub enum ShadowDrop {
     Paused,
     /// The request may not leave the house, and the candidate is outside it.
     Residency,
+    /// The machine was busy, and the sample was 0 until it no longer was.
+    Overload,
+    /// The dollars of the day were spent.
+    BudgetDollars,
+    /// The tokens of the day were spent.
+    BudgetTokens,
+    /// More copies in a second than the rollout's shadow may make.
+    Rate,
+    /// The process died between the copy and its record.
+    Interrupted,
+    /// The request is not on record as it came, so that it cannot be copied later.
+    NotOnRecord,
 }
 
 impl ShadowDrop {
     /// Every reason.
-    pub const ALL: [ShadowDrop; 9] = [
+    pub const ALL: [ShadowDrop; 15] = [
         ShadowDrop::QueueFull,
         ShadowDrop::MemoryFull,
         ShadowDrop::Concurrency,
@@ -469,6 +494,12 @@ impl ShadowDrop {
         ShadowDrop::ShuttingDown,
         ShadowDrop::Paused,
         ShadowDrop::Residency,
+        ShadowDrop::Overload,
+        ShadowDrop::BudgetDollars,
+        ShadowDrop::BudgetTokens,
+        ShadowDrop::Rate,
+        ShadowDrop::Interrupted,
+        ShadowDrop::NotOnRecord,
     ];
 
     /// The metric label.
@@ -483,6 +514,12 @@ impl ShadowDrop {
             ShadowDrop::ShuttingDown => "shutting_down",
             ShadowDrop::Paused => "paused",
             ShadowDrop::Residency => "residency",
+            ShadowDrop::Overload => "overload",
+            ShadowDrop::BudgetDollars => "budget_dollars",
+            ShadowDrop::BudgetTokens => "budget_tokens",
+            ShadowDrop::Rate => "rate",
+            ShadowDrop::Interrupted => "interrupted",
+            ShadowDrop::NotOnRecord => "not_on_record",
         }
     }
 }

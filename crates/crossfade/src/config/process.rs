@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use gateway::shadow::{Overload, ShadowLimits};
 use gateway::snapshot::{Auth, Drain, FeedbackRules, Keeping, Limits};
 
 use super::allowances;
@@ -163,4 +164,36 @@ pub(crate) fn feedback(root: &Section<'_>) -> FeedbackRules {
     };
     section.finish();
     rules
+}
+
+/// `shadow`: what the copies of all rollouts together may hold, and when the machine has nothing left for them.
+pub(crate) fn shadow(root: &Section<'_>) -> ShadowLimits {
+    let section = root.section("shadow");
+    let default = ShadowLimits::default();
+    let overload = match section.get("overload") {
+        Some(item) if item.is_boolean() == Some(false) => None,
+        None => Some(Overload::default()),
+        Some(item) => item.section().map(|section| {
+            let default = Overload::default();
+            let overload = Overload {
+                lag: section.get("lag").and_then(|item| item.duration()).unwrap_or(default.lag),
+                cpu: section.get("cpu").and_then(|item| item.share()).map_or(default.cpu, |share| share.value),
+            };
+            section.finish();
+            overload
+        }),
+    };
+    let limits = ShadowLimits {
+        max_bytes: section.get("max_bytes").and_then(|item| item.size()).unwrap_or(default.max_bytes),
+        max_in_flight: section
+            .get("max_in_flight")
+            .and_then(|item| item.count(1, 1 << 20))
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(default.max_in_flight),
+        max_answer: section.get("max_answer").and_then(|item| item.size()).unwrap_or(default.max_answer),
+        overload,
+        ..default
+    };
+    section.finish();
+    limits
 }

@@ -1,6 +1,7 @@
 //! `workloads` and `rollouts`: which class of requests carries which risk, and what moves from where to where.
 
 mod policy;
+mod shadow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,24 +48,21 @@ pub(crate) fn rollouts(
     routes: &Routes,
     workloads: &Workloads,
 ) -> BTreeMap<String, Arc<RolloutSettings>> {
-    let mut on_route: BTreeMap<String, String> = BTreeMap::new();
+    let mut on_route: BTreeMap<(String, String), String> = BTreeMap::new();
     let mut rollouts = BTreeMap::new();
     for (name, item) in root.named("rollouts") {
         let Some(section) = item.section() else { continue };
         let references = References::read(&section, targets, routes);
-        if let Some(route) = &references.route
-            && let Some(other) = on_route.insert(route.value.clone(), name.value.clone())
+        if let (Some(route), Some(candidate)) = (&references.route, &references.candidate)
+            && let Some(other) = on_route.insert((route.value.clone(), candidate.value.clone()), name.value.clone())
         {
-            let message = format!("route `{}` already has the rollout `{other}`", route.value);
-            section.note_at(
-                route,
-                message,
-                Some("one rollout at a time splits a route: end the other, or remove one".into()),
-            );
+            let message = format!("the rollout `{other}` already takes `{}` to `{}`", route.value, candidate.value);
+            let hint = "several rollouts of one route are contenders, each with a candidate of its own; remove one";
+            section.note_at(candidate, message, Some(hint.into()));
         }
         references.check(&section, routes);
         references.stay_inside(&section, targets, routes);
-        let policy = policy::read(&section, references.risk(routes, workloads));
+        let (policy, shadow) = policy::read(&section, references.risk(routes, workloads), targets);
         let probe = section.section("probe");
         let probe_every = probe.get("every").and_then(|item| item.duration()).unwrap_or(PROBE_EVERY);
         probe.finish();
@@ -87,6 +85,7 @@ pub(crate) fn rollouts(
             candidate,
             fingerprint,
             policy,
+            shadow,
             probe_every,
             outcomes,
         };

@@ -422,24 +422,19 @@ fn candidate_is_a_fallback_of_its_route() {
 }
 
 #[test]
-fn two_rollouts_on_one_route() {
-    let second = "rollouts:\n  second: { route: gpt-4o, baseline: gpt, candidate: azure }\n";
+fn two_rollouts_of_one_route_are_contenders_and_have_a_candidate_each() {
+    let twice = "rollouts:\n  second: { route: gpt-4o, baseline: gpt, candidate: qwen }\n";
     check(
         "rollouts:\n",
-        second,
+        twice,
         expect![[r#"
-        crossfade.yaml:14:37: `routes.gpt-4o.fallback[0]`: `azure` is the candidate of a rollout on this route, so it is nobody's fallback
-         14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support }
-            |                                     ^^^^^
-           hint: remove it, or write `emergency_fallback: true` on the route: such answers are labelled and no evidence
+            crossfade.yaml:22:16: `rollouts.support-to-qwen.candidate`: the rollout `second` already takes `gpt-4o` to `qwen`
+             22 |     candidate: qwen
+                |                ^^^^
+               hint: several rollouts of one route are contenders, each with a candidate of its own; remove one
 
-        crossfade.yaml:20:12: `rollouts.support-to-qwen.route`: route `gpt-4o` already has the rollout `second`
-         20 |     route: gpt-4o
-            |            ^^^^^^
-           hint: one rollout at a time splits a route: end the other, or remove one
-
-        2 errors in the config
-    "#]],
+            1 error in the config
+        "#]],
     );
 }
 

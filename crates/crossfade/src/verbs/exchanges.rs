@@ -184,12 +184,55 @@ fn pairs(rows: &Value) -> String {
             side(&row["shadow"]),
             ms(&row["shadow"]["duration_us"]),
             text(&row["dropped"]),
+            apart(&row["compared"]["comparisons"]),
+            text(&row["compared"]["probability"]),
             if row["simulated"] == true { "simulated".into() } else { "-".into() },
         ]
     };
     let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
-    let headings = ["id", "live", "result", "ms", "shadow", "result", "ms", "dropped", "note"];
+    let headings =
+        ["id", "live", "result", "ms", "shadow", "result", "ms", "dropped", "apart (noise)", "drawn at", "note"];
     table(&headings, &rows)
+}
+
+/// How far the answers are apart, kind by kind, with how far the baseline's own are: `meaning 0.12 (0.08), tool_calls 0`.
+fn apart(comparisons: &Value) -> String {
+    let number = |value: &Value| value.as_f64().map(|number| format!("{}", (number * 1000.0).round() / 1000.0));
+    let one = |comparison: &Value| {
+        let distance = number(&comparison["distance"]).unwrap_or_default();
+        let noise = number(&comparison["noise"]).map_or(String::new(), |noise| format!(" ({noise})"));
+        format!("{} {distance}{noise}", text(&comparison["kind"]))
+    };
+    let all: Vec<String> = comparisons.as_array().into_iter().flatten().map(one).collect();
+    if all.is_empty() { "-".into() } else { all.join(", ") }
+}
+
+/// How a pair was drawn and where its answers differ.
+fn compared(pair: &Value) -> String {
+    let flags = ["streamed", "deferred", "altered", "teacher_forced"].into_iter().filter(|flag| pair[*flag] == true);
+    let mut facts = vec![
+        format!("drawn at {}", text(&pair["probability"])),
+        format!("size {}", text(&pair["size"])),
+        format!("task {}", text(&pair["task"])),
+    ];
+    facts.extend(flags.map(|flag| flag.replace('_', " ")));
+    let mut page = format!("\npair of {}: {}\n", text(&pair["rollout"]), facts.join(", "));
+    let row = |comparison: &Value| {
+        vec![
+            text(&comparison["kind"]),
+            text(&comparison["distance"]),
+            text(&comparison["noise"]),
+            text(&comparison["detail"]),
+        ]
+    };
+    let rows: Vec<Vec<String>> = pair["comparisons"].as_array().into_iter().flatten().map(row).collect();
+    if !rows.is_empty() {
+        page += &table(&["in", "distance", "noise", "where"], &rows);
+    }
+    if let Some(why) = pair["not_compared"].as_str() {
+        page += &format!("not compared: {why}\n");
+    }
+    page
 }
 
 fn show(exchange: &Value) -> String {
@@ -236,10 +279,15 @@ fn show(exchange: &Value) -> String {
     if !feedback.is_empty() {
         page += &format!("\n{}", table(&["feedback (UTC)", "kind", "value", "by", "means", "comment"], &feedback));
     }
+    exchange["pairs"].as_array().into_iter().flatten().for_each(|pair| page += &compared(pair));
     for name in ["request", "answer", "shadow"] {
         if let Some(body) = exchange[name].as_str() {
             page += &format!("\n{name}\n{}\n", body.trim_end());
         }
+    }
+    for copy in exchange["copies"].as_array().into_iter().flatten() {
+        let what = if copy["duplicate"] == true { "duplicate of the baseline" } else { "shadow" };
+        page += &format!("\n{what} ({})\n{}\n", text(&copy["rollout"]), text(&copy["answer"]).trim_end());
     }
     page
 }
@@ -263,13 +311,14 @@ fn attempts(attempts: &[Value]) -> String {
         };
         let before = idx.checked_sub(1).and_then(|before| attempts.get(before)).map(ended);
         let why = match (attempt["role"].as_str(), before) {
-            (Some("shadow"), _) | (_, None) => None,
+            (Some("shadow" | "duplicate"), _) | (_, None) => None,
             (_, Some(before)) => Some(format!("after {before}")),
         };
         let simulated = (attempt["simulated"] == true).then(|| "simulated".to_owned());
         let note: Vec<String> = why.into_iter().chain(simulated).collect();
+        let is_copy = matches!(attempt["role"].as_str(), Some("shadow" | "duplicate"));
         vec![
-            text(&attempt["idx"]),
+            if is_copy { "-".into() } else { text(&attempt["idx"]) },
             text(&attempt["role"]),
             text(&attempt["arm"]),
             text(&attempt["target"]),

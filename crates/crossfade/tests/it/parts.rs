@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub const CONFIG: &str = "\
 listen: 127.0.0.1:0
 admin: { listen: 127.0.0.1:0 }
+shadow: { overload: false }
 providers:
   old: { dialect: simulated, simulated: { seed: 1, time_to_first_token: { median: 1 }, output_tokens: { median: 4 } } }
   new: { dialect: simulated, simulated: { seed: 2, time_to_first_token: { median: 1 }, output_tokens: { median: 4 } } }

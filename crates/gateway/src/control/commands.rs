@@ -115,19 +115,25 @@ impl Work {
         })
     }
 
+    /// A rollout may begin beside others of its route while all of them are in shadow: they are contenders, and one goes on.
     pub(super) fn refuse_taken_route(&self, name: &str) -> Result<(), ControlError> {
         let route = match self.rollouts.get(name) {
             Some(rollout) => rollout.route.clone(),
             None => self.settings(name).ok_or_else(|| ControlError::Unknown(name.into()))?.route.clone(),
         };
-        let taken =
-            self.rollouts.iter().find(|(other, rollout)| *other != name && rollout.is_live() && rollout.route == route);
-        match taken {
-            Some((other, _)) => {
+        match self.serving_on(&route, name) {
+            Some(other) => {
                 Err(ControlError::Refused(format!("route `{route}` is split by rollout `{other}`; abort that first")))
             }
             None => Ok(()),
         }
+    }
+
+    /// Another rollout of the route that serves anyone: while it does, none of its contenders goes beyond shadow.
+    pub(super) fn serving_on(&self, route: &str, beside: &str) -> Option<&str> {
+        let serves = |rollout: &Managed| rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0;
+        let mut others = self.rollouts.iter().filter(|(other, rollout)| *other != beside && rollout.route == route);
+        others.find(|(_, rollout)| serves(rollout)).map(|(other, _)| other.as_str())
     }
 
     /// Names of targets may have changed with the config: the live rollout is made anew around the same state.

@@ -51,6 +51,16 @@ impl Work {
         {
             return self.fall(name, pending);
         }
+        // One of several contenders goes on; the others have no right to the route while it serves.
+        if transition.to_share > 0.0
+            && rollout.state.share(&rollout.policy) <= 0.0
+            && let Some(other) = self.serving_on(&rollout.route, name)
+        {
+            let (route, other) = (&rollout.route, other.to_owned());
+            return Err(ControlError::Refused(format!(
+                "route `{route}` is served by rollout `{other}`; abort that first"
+            )));
+        }
         // An open breaker is not in the evidence: a rise on it would be in the store for whoever starts after a crash.
         if transition.to_share > transition.from_share && rollout.live.pending_trip().is_some() {
             self.keep_for_later(name, pending.counted);

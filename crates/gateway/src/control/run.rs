@@ -161,6 +161,8 @@ impl Work {
         }
         let health = self.health(name);
         let status = rollout.state.status;
+        let other_serves =
+            rollout.state.share(&rollout.policy) <= 0.0 && self.serving_on(&rollout.route, name).is_some();
         // Decided and taken in one moment: the evidence that is written down is the one that was decided on.
         let decided = rollout.live.with_counting(|counting| {
             let now = live::now();
@@ -169,6 +171,10 @@ impl Work {
                 return None;
             }
             let event = decision.into_event()?;
+            // One of several contenders goes on, and the others wait until it is back.
+            if other_serves && matches!(event, Event::Promote { .. }) {
+                return None;
+            }
             Some((event, Counted { at: now, ..counting.take() }))
         });
         let Some((event, counted)) = decided else { return };

@@ -44,6 +44,7 @@ impl Bench {
             policy,
             probe_every: None,
             outcomes: Default::default(),
+            shadow: Default::default(),
         };
         let mut bench = Self {
             dir,
@@ -187,8 +188,8 @@ fn to_canary(bench: &Bench) -> Arc<LiveRollout> {
     let epoch = live.view().epoch;
     assert_eq!((live.view().share, live.view().shadow_sample > 0.0), (0.0, true));
     for unit in 0..2000 {
-        live.shadow_offered(epoch);
-        live.observe_pair(epoch, &pair(unit));
+        live.shadow_drawn(epoch, "0k/-/whole", Ok(()));
+        live.observe_pair(epoch, &pair(unit), "0k/-/whole");
     }
     wait_for("canary", || live.view().share > 0.0);
     live
@@ -344,17 +345,41 @@ fn a_changed_target_sends_a_rollout_back_to_shadow() {
 }
 
 #[test]
-fn two_rollouts_do_not_share_a_route() {
+fn of_two_contenders_one_goes_on_and_the_other_when_it_is_back() {
     let bench = Bench::new(quick());
-    let mut other = (**bench.snapshot.load().rollouts.get("support").unwrap()).clone();
-    other.name = "second".into();
-    let mut both = snapshot((**bench.snapshot.load().rollouts.get("support").unwrap()).clone());
-    both.rollouts.insert("second".into(), Arc::new(other));
+    let first = (**bench.snapshot.load().rollouts.get("support").unwrap()).clone();
+    let second = RolloutSettings { name: "second".into(), candidate: "c".into(), ..first.clone() };
+    let mut both = snapshot(first);
+    both.rollouts.insert("second".into(), Arc::new(second));
     bench.snapshot.store(Arc::new(both));
     bench.command(Verb::Start, "ann").unwrap();
-    let refused = bench.control().command(Verb::Start, "second", "ann", "").unwrap_err();
-    assert!(refused.to_string().contains("is split by rollout `support`"), "{refused}");
+    bench.control().command(Verb::Start, "second", "ann", "").unwrap();
     assert!(matches!(bench.control().command(Verb::Start, "third", "ann", ""), Err(ControlError::Unknown(_))));
+    let of = |name: &str| bench.live.all().into_iter().find(|live| live.identity.name == name).unwrap();
+    let prove = |name: &str| {
+        let (live, epoch) = (of(name), of(name).view().epoch);
+        for unit in 0..2000 {
+            live.shadow_drawn(epoch, "0k/-/whole", Ok(()));
+            live.observe_pair(epoch, &pair(unit), "0k/-/whole");
+        }
+    };
+    prove("support");
+    wait_for("canary", || of("support").view().share > 0.0);
+    assert_eq!(bench.live().identity.name, "support", "who serves splits the route");
+    prove("second");
+    // Each command is a turn of the controller, which looks at all gates.
+    for _ in 0..3 {
+        let refused = bench.control().command(Verb::Promote, "second", "bob", "now").unwrap_err();
+        assert!(refused.to_string().contains("is served by rollout `support`"), "{refused}");
+    }
+    let refused = bench.control().command(Verb::Resume, "second", "bob", "now").unwrap_err();
+    assert!(matches!(refused, ControlError::Refused(_)));
+    assert_eq!((of("second").view().share, of("second").view().shadow_sample > 0.0), (0.0, true), "it goes on to copy");
+    bench.command(Verb::Abort, "ann").unwrap();
+    wait_for("the other's canary", || of("second").view().share > 0.0);
+    assert_eq!(bench.live().identity.name, "second");
+    let refused = bench.command(Verb::Resume, "ann").unwrap_err();
+    assert!(refused.to_string().contains("is split by rollout `second`"), "{refused}");
 }
 
 #[test]

@@ -17,8 +17,10 @@ use wire::failure::{Failure, FailureKind};
 use wire::private::Private;
 use wire::record::{Adaptation, Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
-use super::{Half, Offer, Shadow};
-use crate::adapt::{self, Adapted, NotCopied, adapt_shadow};
+use super::compared;
+use super::strip::{SideEffects, strip};
+use super::{Half, Heard, Offer, Shadow};
+use crate::adapt::{self, Adapted, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
 use crate::mend::{self, Expected};
@@ -36,56 +38,121 @@ const LONGEST_ANSWER: u64 = 64 << 20;
 
 const NOT_FORMAT: MetricSet = MetricSet::ALL.xor(MetricSet::of(&[Metric::Format, Metric::ToolCall]));
 
+/// Gaps between the pieces of one stream that are kept: the first ones.
+const MOST_GAPS: usize = 256;
+
+/// Whose answer nobody but Crossfade reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The candidate's.
+    Candidate,
+    /// The baseline's second one.
+    Baseline,
+}
+
 /// One of the copies that may be under way at once. One that is given up, because its thread ends, is on record as dropped.
 pub(super) struct UnderWay {
     shadow: Rc<Shadow>,
     offer: Offer,
     settled: Cell<bool>,
+    in_flight: Cell<bool>,
 }
 
 impl UnderWay {
     /// Counted before the copy's task runs, so that a burst of offers cannot slip past the limit.
     pub(super) fn begin(shadow: &Rc<Shadow>, offer: Offer) -> Self {
         shadow.counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { shadow: Rc::clone(shadow), offer, settled: Cell::new(false) }
+        Self { shadow: Rc::clone(shadow), offer, settled: Cell::new(false), in_flight: Cell::new(true) }
+    }
+
+    /// No call is under way for it any more.
+    fn landed(&self) {
+        if self.in_flight.replace(false) {
+            self.shadow.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.shadow.end(&self.offer);
+        }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.shadow.counts.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.landed();
         if !self.settled.get() {
             dropped(&self.shadow, &self.offer, ShadowDrop::ShuttingDown);
         }
     }
 }
 
-/// Makes one copy and settles what came of it.
+/// Makes one copy, asks the baseline again where that was drawn, settles what came of both, and compares.
 pub(super) async fn send(copy: UnderWay) {
-    let ended = attempt(&copy.shadow, &copy.offer).await;
-    copy.settled.set(true);
-    match ended {
-        Ok((attempt, ended)) => attempt.finish(&copy.shadow, &copy.offer, ended),
-        Err(reason) => dropped(&copy.shadow, &copy.offer, reason),
+    let (shadow, offer) = (&*copy.shadow, &copy.offer);
+    let prepared = shadow.prepared();
+    let request = match strip(&offer.request, &offer.live.identity.candidate) {
+        Err(SideEffects) => Err(ShadowDrop::SideEffects),
+        Ok(None) => Ok((Arc::clone(&offer.request), false)),
+        Ok(Some((body, changes))) => {
+            shadow.counters.count_adaptations(&changes);
+            let stripped = offer.request.with_body(body, (&prepared.snapshot.limits, &shadow.bodies));
+            stripped.map(|request| (Arc::new(request), true)).map_err(|_| ShadowDrop::MemoryFull)
+        }
+    };
+    let (request, altered) = match request {
+        Ok(request) => request,
+        Err(reason) => {
+            copy.settled.set(true);
+            return dropped(shadow, offer, reason);
+        }
+    };
+    let candidate = async {
+        let ended = attempt(shadow, (offer, &request), Whose::Candidate, &prepared).await;
+        copy.settled.set(true);
+        match ended {
+            Ok((attempt, ended)) => Some(attempt.finish(shadow, offer, ended)),
+            Err(reason) => {
+                dropped(shadow, offer, reason);
+                None
+            }
+        }
+    };
+    let again = async {
+        // Without its tools the baseline would answer another request.
+        if !offer.drawn.duplicate || altered {
+            return None;
+        }
+        match attempt(shadow, (offer, &request), Whose::Baseline, &prepared).await {
+            Ok((attempt, ended)) => Some(attempt.finish(shadow, offer, ended)),
+            Err(reason) => {
+                record(shadow, offer, Whose::Baseline, None, (Some(reason), Bytes::new()));
+                None
+            }
+        }
+    };
+    let (candidate, again) = Box::pin(async { tokio::join!(candidate, again) }).await;
+    copy.landed();
+    if let Some(candidate) = candidate {
+        compared::settle(shadow, offer, (&candidate, again.as_ref()), altered).await;
     }
 }
 
-/// Sends one copy to the candidate and reads its answer, unless one of our own limits is in the way.
-async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Failure>), ShadowDrop> {
-    let prepared = shadow.prepared();
-    let destination = prepared.destination(&offer.live.identity.candidate).ok_or(ShadowDrop::ShuttingDown)?;
-    let route = prepared.snapshot.routes.get(&offer.live.identity.route).ok_or(ShadowDrop::ShuttingDown)?;
-    let translation = translate(&offer.request, &destination.target, (&prepared.snapshot, route, &shadow.bodies));
+/// Sends one copy and reads its answer, unless one of our own limits is in the way.
+async fn attempt(
+    shadow: &Shadow,
+    (offer, request): (&Offer, &Parsed),
+    whose: Whose,
+    prepared: &Rc<Prepared>,
+) -> Result<(Copy, Result<(), Failure>), ShadowDrop> {
+    let identity = &offer.live.identity;
+    let name = if whose == Whose::Candidate { &identity.candidate } else { &identity.baseline };
+    let destination = prepared.destination(name).ok_or(ShadowDrop::ShuttingDown)?;
+    let route = prepared.snapshot.routes.get(&identity.route).ok_or(ShadowDrop::ShuttingDown)?;
+    let translation = translate(request, &destination.target, (&prepared.snapshot, route, &shadow.bodies));
     let asked = match &translation {
         Ok(Some(translation)) => &translation.request,
-        Ok(None) | Err(_) => &*offer.request,
+        Ok(None) | Err(_) => request,
     };
-    let adapted = match (adapt_shadow(asked, &destination.target, &offer.live.identity.route), &translation) {
-        (Err(NotCopied::SideEffects), _) => return Err(ShadowDrop::SideEffects),
+    let adapted = match (adapt_shadow(asked, &destination.target, &identity.route), &translation) {
         (_, Err(refusal)) => Err(translate::refused(refusal, &destination.target)),
-        (Err(NotCopied::Unsupported(Unsupported(capability))), _) => {
-            Err(adapt::refused(capability, &destination.target))
-        }
+        (Err(Unsupported(capability)), _) => Err(adapt::refused(capability, &destination.target)),
         (Ok(adapted), Ok(_)) => Ok(adapted),
     };
     // As many copies as calls may be under way, and none of them waits.
@@ -93,7 +160,8 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Fai
         Some(places) => Some(places.try_take().ok_or(ShadowDrop::Concurrency)?),
         None => None,
     };
-    let mut copy = Copy::new(offer, (&prepared, destination), pick(offer, destination)?, shadow.limits.max_answer);
+    let picked = pick(offer, destination)?;
+    let mut copy = Copy::new((offer, whose), (prepared, destination), picked, shadow.limits.max_answer);
     let adapted = match adapted {
         Ok(adapted) => adapted,
         Err(refused) => {
@@ -106,12 +174,13 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Fai
     if let Ok(Some(translation)) = &translation {
         shadow.counters.count_adaptations(&translation.changes);
     }
-    shadow.counts.sent.fetch_add(1, Ordering::Relaxed);
+    let sent = shadow.counts.sent(whose);
+    sent.fetch_add(1, Ordering::Relaxed);
     let ended = copy.run(shadow, (offer, asked), adapted).await;
     drop(place);
     // A reload moved the candidate out of the house, or the request in.
     if ended.as_ref().is_err_and(|failure| failure.kind == FailureKind::Residency) {
-        shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
+        sent.fetch_sub(1, Ordering::Relaxed);
         return Err(ShadowDrop::Residency);
     }
     // Our own limits, not the provider's failure: on calls to it, and then the copy was never sent, or on what one may hold.
@@ -119,7 +188,7 @@ async fn attempt(shadow: &Shadow, offer: &Offer) -> Result<(Copy, Result<(), Fai
         if copy.record.status.is_some() {
             return Err(ShadowDrop::MemoryFull);
         }
-        shadow.counts.sent.fetch_sub(1, Ordering::Relaxed);
+        sent.fetch_sub(1, Ordering::Relaxed);
         return Err(ShadowDrop::Concurrency);
     }
     Ok((copy, ended))
@@ -139,24 +208,30 @@ fn pick(offer: &Offer, destination: &Destination) -> Result<Picked, ShadowDrop> 
 /// Records that a copy was not made, and why.
 pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
     shadow.counters.count_shadow_drop(reason);
-    offer.live.shadow_dropped(offer.epoch, reason);
+    offer.live.shadow_dropped(offer.epoch, reason, &offer.stratum.name);
     offer.pair.shadow(Half::NoEvidence);
-    record(shadow, offer, None, (Some(reason), Bytes::new()));
+    record(shadow, offer, Whose::Candidate, None, (Some(reason), Bytes::new()));
 }
 
-fn record(shadow: &Shadow, offer: &Offer, attempt: Option<AttemptRecord>, (drop, body): (Option<ShadowDrop>, Bytes)) {
-    let record = Record::Shadow(ShadowRecord {
+fn record(
+    shadow: &Shadow,
+    offer: &Offer,
+    whose: Whose,
+    attempt: Option<AttemptRecord>,
+    (drop, body): (Option<ShadowDrop>, Bytes),
+) {
+    let record = ShadowRecord {
         id: offer.id,
         rollout: offer.live.identity.name.clone(),
         epoch: offer.epoch,
         attempt,
         drop,
         body: Private::new(body),
+    };
+    shadow.write(&match whose {
+        Whose::Candidate => Record::Shadow(record),
+        Whose::Baseline => Record::Duplicate(record),
     });
-    // Nobody waits for a copy's record: a full journal loses it, and the loss is counted.
-    if shadow.deps.journal.submit(&record).is_err() {
-        shadow.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 /// A copy under way.
@@ -170,6 +245,9 @@ struct Copy {
     format_unknown: bool,
     /// What it began with; it is priced by it, too.
     prepared: Rc<Prepared>,
+    whose: Whose,
+    /// Gaps between the pieces of its stream, microseconds.
+    gaps_us: Vec<u64>,
 }
 
 /// What is kept of an answer. It grows as bytes come and is never larger than its limit.
@@ -194,20 +272,25 @@ impl Kept {
 
 impl Copy {
     fn new(
-        offer: &Offer,
+        (offer, whose): (&Offer, Whose),
         (prepared, destination): (&Rc<Prepared>, &Rc<Destination>),
         picked: Picked,
         limit: usize,
     ) -> Self {
         let started = Instant::now();
-        let started_us = offer.arrival.unix_us_at(started);
+        let started_us = if offer.offered.is_some() { offer.arrival.unix_us_at(started) } else { crate::live::now().0 };
         let target = &destination.target;
         let model = target.model_for(&offer.live.identity.route, offer.request.model());
-        let mut record = begun(target, &model, 0, (Some(Arm::Candidate), AttemptRole::Shadow), started_us);
+        let part = match whose {
+            Whose::Candidate => (Some(Arm::Candidate), AttemptRole::Shadow),
+            Whose::Baseline => (Some(Arm::Baseline), AttemptRole::Duplicate),
+        };
+        let mut record = begun(target, &model, 0, part, started_us);
         record.provider.clone_from(&destination.replicas[picked.idx].provider.config().name);
         let kept = Kept { bytes: Vec::new(), limit };
         let (prepared, destination) = (Rc::clone(prepared), Rc::clone(destination));
-        Self { record, started, destination, picked, kept, format_unknown: false, prepared }
+        let gaps_us = Vec::new();
+        Self { record, started, destination, picked, kept, format_unknown: false, prepared, whose, gaps_us }
     }
 
     async fn run(
@@ -252,11 +335,15 @@ impl Copy {
 
     async fn read_stream(&mut self, shadow: &Shadow, mut upstream: Upstream) -> Result<(), Failure> {
         let mut events = Vec::new();
+        let mut last_piece: Option<Instant> = None;
         loop {
             let more = upstream.read(&shadow.phase, &mut events).await?;
+            let now = Instant::now();
             for event in events.drain(..) {
                 self.kept.take(&upstream.on_record(&event.raw));
-                upstream.look(&event)?;
+                if upstream.look(&event)?.has_content {
+                    self.piece(last_piece.replace(now), now);
+                }
                 let seen = upstream.seen();
                 self.record.answer_bytes = seen.n_bytes;
                 self.record.time_to_first_token_us = seen.time_to_first_token.map(micros);
@@ -274,6 +361,13 @@ impl Copy {
         self.report(shadow, &upstream.findings());
         answer::stream(&upstream).write(&mut self.record);
         Ok(())
+    }
+
+    /// A piece of content came; those that came together have no gap between them.
+    fn piece(&mut self, before: Option<Instant>, now: Instant) {
+        if let Some(before) = before.filter(|_| self.gaps_us.len() < MOST_GAPS) {
+            self.gaps_us.push(micros(now.saturating_duration_since(before)));
+        }
     }
 
     fn report(&self, shadow: &Shadow, findings: &Findings) {
@@ -325,7 +419,7 @@ impl Copy {
         Ok(())
     }
 
-    fn finish(mut self, shadow: &Shadow, offer: &Offer, ended: Result<(), Failure>) {
+    fn finish(mut self, shadow: &Shadow, offer: &Offer, ended: Result<(), Failure>) -> Heard {
         let now = Instant::now();
         let failure = ended.err();
         self.record.duration_us = micros(now.saturating_duration_since(self.started));
@@ -333,17 +427,29 @@ impl Copy {
         self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
         self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
         shadow.counters.count_cost(&self.record);
-        shadow.counters.forms.count(&self.record);
+        shadow.spent(offer, &self.record);
         // No jitter: one process has one shadow, so there is nobody to be out of step with.
         let health = &self.destination.replicas[self.picked.idx].health;
         health.record(self.picked.permit.take(), failure.as_ref(), now, 0.5);
-        let counter = if failure.is_some() { &shadow.counts.failed } else { &shadow.counts.answered };
-        counter.fetch_add(1, Ordering::Relaxed);
-        offer.pair.shadow(self.half());
-        if failure.is_none() {
-            self.look(shadow, offer);
+        shadow.counts.ended(self.whose, failure.is_some());
+        if self.whose == Whose::Candidate {
+            shadow.counters.forms.count(&self.record);
+            offer.pair.shadow(self.half());
+            if failure.is_none() {
+                self.look(shadow, offer);
+            }
         }
-        record(shadow, offer, Some(self.record), (None, self.kept.bytes.into()));
+        let answer = Bytes::from(self.kept.bytes);
+        let heard = Heard {
+            answer: answer.clone(),
+            n_bytes: self.record.answer_bytes,
+            failure: self.record.failure,
+            finish_reason: self.record.finish_reason.clone(),
+            gaps_us: self.gaps_us,
+            room: None,
+        };
+        record(shadow, offer, self.whose, Some(self.record), (None, answer));
+        heard
     }
 
     /// Writes down what the route's policy would have said of the answer, before the answer itself.
@@ -355,9 +461,7 @@ impl Copy {
         if let Record::Checks(checks) = &record {
             shadow.counters.verdicts.count(route, true, &checks.checks);
         }
-        if shadow.deps.journal.submit(&record).is_err() {
-            shadow.counts.unrecorded.fetch_add(1, Ordering::Relaxed);
-        }
+        shadow.write(&record);
     }
 
     /// What the guards and gates learn. The gateway let the request through and the baseline's answer decides whether it was

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use gateway::control::RolloutSettings;
 use gateway::ledger::JournalLedger;
 use gateway::live::{Identity, LiveRollout, LiveTable, View};
 use gateway::recall::Recall;
 use gateway::serve::{Deps, Serving, Size, StartError, prepare, start};
+use gateway::shadow::ShadowSettings;
 use gateway::snapshot::{Auth, Calling, Drain, Keeping, Limits, Parameters, Route, Snapshot, Target, Validation};
 use govern::{Accounts, Keeper};
 use providers::{BaseUrl, Dialect, ProviderConfig, RetryRules};
@@ -41,6 +43,8 @@ pub struct Setup {
     pub keeping: Keeping,
     pub drain: Drain,
     pub live: Vec<Arc<LiveRollout>>,
+    /// What the config says of the shadow of every rollout in `live`.
+    pub shadow: ShadowSettings,
     pub journal: Config,
     pub size: Size,
     pub providers: providers::Shared,
@@ -71,6 +75,7 @@ impl Setup {
             keeping: Keeping::default(),
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
+            shadow: ShadowSettings::default(),
             journal: Config::default(),
             size: Size { n_workers: 2, ..Size::default() },
             providers: providers::Shared::new(),
@@ -158,13 +163,28 @@ pub fn target(name: &str, url: &str) -> Target {
     }
 }
 
+/// The rollout as the config has it.
+fn settings(live: &LiveRollout, shadow: &ShadowSettings) -> (String, Arc<RolloutSettings>) {
+    let Identity { name, route, baseline, candidate, fingerprint, .. } = live.identity.clone();
+    let (policy, shadow) = (Policy::template(Risk::Medium), shadow.clone());
+    let (probe_every, outcomes) = (None, Default::default());
+    let settings =
+        RolloutSettings { name, route, baseline, candidate, fingerprint, policy, probe_every, outcomes, shadow };
+    (settings.name.clone(), Arc::new(settings))
+}
+
 /// A rollout on the route `gpt-4o` from `a` to `b`.
 pub fn rollout(share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
+    rollout_to("b", share, shadow_sample)
+}
+
+/// A rollout on the route `gpt-4o` from `a` to another target, called after it.
+pub fn rollout_to(candidate: &str, share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
     let identity = Identity {
-        name: "to-b".to_owned(),
+        name: format!("to-{candidate}"),
         route: "gpt-4o".to_owned(),
         baseline: "a".to_owned(),
-        candidate: "b".to_owned(),
+        candidate: candidate.to_owned(),
         unit: Unit::Request,
         salt: "rollout-1".to_owned(),
         fingerprint: String::new(),
@@ -224,7 +244,7 @@ impl Gateway {
             routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
             passthrough: BTreeMap::new(),
             prices: gateway::prices::TargetPrices::default(),
-            rollouts: BTreeMap::new(),
+            rollouts: setup.live.iter().map(|live| settings(live, &setup.shadow)).collect(),
             auth: setup.auth,
             tenants: setup.tenants,
             keeping: setup.keeping,

@@ -66,6 +66,8 @@ mod rollouts;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod shadow;
+#[cfg(test)]
 mod streams;
 #[cfg(test)]
 mod validation;

@@ -27,6 +27,7 @@ fn start(live: &Arc<LiveRollout>) -> (Gateway, [Upstream; 2]) {
         policy: Policy::template(Risk::Medium),
         probe_every: None,
         outcomes: BTreeSet::from(["tickets".to_owned(), "escalations".to_owned()]),
+        shadow: Default::default(),
     };
     let mut snapshot = (*gateway.snapshot.load_full()).clone();
     snapshot.rollouts.insert(settings.name.clone(), Arc::new(settings));

@@ -260,20 +260,6 @@ fn a_copy_holds_no_more_than_its_limit_and_what_it_cannot_judge_is_not_counted()
 }
 
 #[test]
-fn a_copy_that_would_have_side_effects_is_not_made() {
-    let (a, b) = (answering("from a"), answering("from b"));
-    let live = rollout(0.0, 1.0);
-    let gateway = Setup::to(&[&a, &b]).with(&live).start();
-    let tools = r#"{"model":"gpt-4o","messages":[],"tools":[{"type":"function","function":{"name":"f"}},{"type":"web_search"}]}"#;
-    assert_eq!(post(gateway.addr, tools).status, 200);
-    assert_eq!(post(gateway.addr, &tools.replace(r#",{"type":"web_search"}"#, "")).status, 200);
-    until("one pair", || live.evidence().n_pairs() == 1);
-    assert_eq!(live.evidence().coverage().n_dropped(), 1);
-    assert_eq!(gateway.serving.totals().shadow_dropped["side_effects"], 1, "the metric says so too");
-    assert_eq!(b.requests().len(), 1);
-}
-
-#[test]
 fn a_hanging_candidate_never_delays_the_baseline_and_drops_are_counted() {
     let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
     let live = rollout(0.0, 1.0);

@@ -88,8 +88,8 @@ fn a_conversation_counts_once() {
 fn dropped_pairs_hold_by_reason() {
     let policy = medium();
     let (state, mut evidence) = in_shadow(&policy, 1200);
-    (0..150).for_each(|_| evidence.count_shadow_drop("queue_full"));
-    (0..20).for_each(|_| evidence.count_shadow_drop("timeout"));
+    (0..150).for_each(|_| evidence.count_shadow_drop("queue_full", "0k/-/whole", false));
+    (0..20).for_each(|_| evidence.count_shadow_drop("timeout", "0k/-/whole", false));
     let expected = "87.59 % of sampled requests have a complete pair, 90 % needed, most lost to queue_full";
     check(&policy, &state, &evidence, &[expected]);
 }
@@ -262,7 +262,7 @@ fn evidence_state_and_policy_come_back_bit_for_bit() {
             evidence.observe(&outcome);
             evidence.observe_pair(&pair(random.below(500), ERROR, MetricSet::EMPTY, set_if(random.chance(0.01))));
         }
-        evidence.count_shadow_drop("queue_full");
+        evidence.count_shadow_drop("queue_full", "0k/-/whole", false);
         evidence.count_key_source("header");
         let json = serde_json::to_string(&evidence).unwrap();
         let again: Evidence = serde_json::from_str(&json).unwrap();

@@ -283,9 +283,9 @@ fn kinds_of_requests_that_never_become_pairs_keep_a_rollout_in_shadow() {
     let mut policy = medium();
     let (state, mut evidence) = in_shadow(&mut policy, 1200);
     for n in 0..1200 {
-        evidence.count_stratum(if n % 2 == 0 { "short" } else { "short, streamed" }, true);
+        evidence.count_pair_of(if n % 2 == 0 { "short" } else { "short, streamed" }, Timestamp(u64::MAX));
     }
-    (0..4).for_each(|_| evidence.count_stratum("long", false));
+    (0..4).for_each(|_| evidence.count_shadow_drop("memory_full", "long", true));
     let Decision::Hold { because } = decide(&policy, &state, &evidence, &Health::default(), Timestamp(10)) else {
         panic!("promoted");
     };

@@ -8,9 +8,10 @@ use wire::usage::Usage;
 
 use super::feedback::{FEEDBACK, feedback_row};
 use super::rows::{
-    AttemptRow, BodyKind, BodyRow, CostRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow, Measured,
-    OutcomeRow,
+    AttemptRow, BodyKind, BodyRow, CopyBody, CostRow, Counts, ExchangeDetail, ExchangeFilter, ExchangeRow, GapRow,
+    Measured, OutcomeRow,
 };
+use super::shadow::{COMPARED_OF, compared_row};
 use super::{Database, DatabaseError, during, signed, unsigned};
 
 /// What a page holds when nobody says.
@@ -63,18 +64,25 @@ impl Database {
             bodies: of(
                 &connection,
                 id,
-                "SELECT kind, bytes, length(data) FROM bodies WHERE exchange_id = ?1 ORDER BY kind",
+                "SELECT kind, bytes, length(data) FROM bodies WHERE exchange_id = ?1
+                 UNION ALL SELECT 2 + duplicate, bytes, length(data) FROM copy_bodies WHERE exchange_id = ?1 ORDER BY 1",
                 body_row,
             )?
             .into_iter()
             .flatten()
             .collect(),
             feedback: of(&connection, id, FEEDBACK, feedback_row)?,
+            pairs: of(&connection, id, COMPARED_OF, |row| compared_row(row, 0))?,
         }))
     }
 
-    /// The bytes of a body; `None` when there is none.
+    /// The bytes of a body; `None` when there is none. Of copies, the first rollout's.
     pub fn body(&self, id: ExchangeId, kind: BodyKind) -> Result<Option<Private<Vec<u8>>>, DatabaseError> {
+        if let BodyKind::Shadow | BodyKind::Duplicate = kind {
+            let is_duplicate = kind == BodyKind::Duplicate;
+            let copies = self.copy_bodies(id)?;
+            return Ok(copies.into_iter().find(|copy| copy.duplicate == is_duplicate).map(|copy| copy.body));
+        }
         let select = "SELECT bytes, data FROM bodies WHERE exchange_id = ?1 AND kind = ?2";
         let stored = self
             .reading()
@@ -83,16 +91,30 @@ impl Database {
             })
             .optional()
             .map_err(during("reading a body"))?;
-        match stored {
-            None => Ok(None),
-            Some((bytes, data)) if data.len() as u64 == bytes => Ok(Some(Private::new(data))),
-            Some((bytes, data)) => {
-                let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
-                zstd::bulk::decompress(&data, capacity)
-                    .map(|body| Some(Private::new(body)))
-                    .map_err(DatabaseError::Body)
-            }
-        }
+        stored.map(|(bytes, data)| as_it_was(bytes, data)).transpose()
+    }
+
+    /// The answers to copies of an exchange, and the second answers of its baseline.
+    pub fn copy_bodies(&self, id: ExchangeId) -> Result<Vec<CopyBody>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the answers to copies");
+        // Of before several rollouts could copy one request: the one copy's body is with the others.
+        let sql = "SELECT rollout, duplicate, bytes, data FROM copy_bodies WHERE exchange_id = ?1
+            UNION ALL SELECT coalesce(s.rollout, ''), 0, b.bytes, b.data FROM bodies b
+                LEFT JOIN attempts s ON s.exchange_id = b.exchange_id AND s.shadow = 1
+                WHERE b.exchange_id = ?1 AND b.kind = 2
+            ORDER BY 1, 2";
+        let mut select = connection.prepare(sql).map_err(&what)?;
+        let rows = select
+            .query_map([id.to_bytes()], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2).map(unsigned)?, row.get::<_, Vec<u8>>(3)?))
+            })
+            .map_err(&what)?;
+        rows.map(|row| {
+            let (rollout, duplicate, bytes, data) = row.map_err(&what)?;
+            Ok(CopyBody { rollout, duplicate, body: as_it_was(bytes, data)? })
+        })
+        .collect()
     }
 
     /// How much the database holds.
@@ -130,6 +152,15 @@ impl Database {
         let rows = select.query_map([limit], gap).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
+}
+
+/// A stored body, uncompressed when it was compressed.
+fn as_it_was(bytes: u64, data: Vec<u8>) -> Result<Private<Vec<u8>>, DatabaseError> {
+    if data.len() as u64 == bytes {
+        return Ok(Private::new(data));
+    }
+    let capacity = usize::try_from(bytes).unwrap_or(usize::MAX);
+    zstd::bulk::decompress(&data, capacity).map(Private::new).map_err(DatabaseError::Body)
 }
 
 pub(super) fn limit(filter: &ExchangeFilter) -> u32 {

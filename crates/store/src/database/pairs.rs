@@ -4,6 +4,7 @@ use rusqlite::Row;
 
 use super::exchanges::{conditions, exchange_id, limit, measured, whole};
 use super::rows::{ExchangeFilter, PairCounts, PairRow};
+use super::shadow::compared_row;
 use super::{Database, DatabaseError, during, unsigned};
 
 /// A shadow `s`, the exchange `e` it copies, and the last live call `l`: the one whose answer the caller got.
@@ -11,6 +12,7 @@ const JOIN: &str = "FROM attempts s
     LEFT JOIN exchanges e ON e.id = s.exchange_id
     LEFT JOIN attempts l ON l.exchange_id = s.exchange_id AND l.shadow = 0
         AND l.idx = (SELECT max(idx) FROM attempts WHERE exchange_id = s.exchange_id AND shadow = 0)
+    LEFT JOIN pairs p ON p.exchange_id = s.exchange_id AND p.rollout = s.rollout
     WHERE s.shadow = 1";
 
 const COLUMNS: &str = "s.exchange_id, e.received_at_us, e.route, s.rollout, s.epoch, e.unit, e.outcome, e.served_by,
@@ -19,7 +21,8 @@ const COLUMNS: &str = "s.exchange_id, e.received_at_us, e.route, s.rollout, s.ep
     l.format_valid, l.schema_valid, l.tool_calls_valid, l.violation, l.not_validated, s.target, s.status, s.failure, s.time_to_first_token_us, s.duration_us, s.input_tokens,
     s.output_tokens, s.cached_tokens, s.reasoning_tokens, s.cache_write_tokens, s.usage_json, s.cost_nanos, s.cost_row,
     s.cost_unknown, s.finish_reason, s.format_valid, s.schema_valid, s.tool_calls_valid, s.violation,
-    s.not_validated, s.dropped, s.simulated OR coalesce(l.simulated, 0)";
+    s.not_validated, s.dropped, s.simulated OR coalesce(l.simulated, 0), p.rollout, p.epoch, p.at_us, p.probability,
+    p.size, p.task, p.streamed, p.deferred, p.altered, p.teacher_forced, p.comparisons, p.not_compared";
 
 impl Database {
     /// Pairs that match, newest first; dropped copies are among them, with their reason.
@@ -93,5 +96,6 @@ fn pair_row(row: &Row<'_>) -> rusqlite::Result<PairRow> {
         shadow_target,
         dropped: row.get(47)?,
         simulated: row.get(48)?,
+        compared: if row.get::<_, Option<String>>(49)?.is_some() { Some(compared_row(row, 49)?) } else { None },
     })
 }

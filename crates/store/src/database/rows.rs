@@ -94,9 +94,9 @@ pub struct ExchangeRow {
 /// One call to one target.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptRow {
-    /// Its place among the calls of its role's exchange.
-    pub idx: u16,
-    /// `live`, `failover` or `shadow`.
+    /// Its place among the calls of its role's exchange; of copies, a number made from the rollout's name.
+    pub idx: u32,
+    /// `live`, `failover`, `shadow`, `duplicate` …
     pub role: String,
     /// The side of the rollout.
     pub arm: Option<String>,
@@ -233,8 +233,10 @@ pub enum BodyKind {
     Request,
     /// The answer the caller got.
     Answer,
-    /// The candidate's answer to a copy.
+    /// A candidate's answer to a copy; read with [`copy_bodies`](super::Database::copy_bodies).
     Shadow,
+    /// The baseline's second answer; read with the same.
+    Duplicate,
 }
 
 impl BodyKind {
@@ -244,6 +246,7 @@ impl BodyKind {
             BodyKind::Request => 0,
             BodyKind::Answer => 1,
             BodyKind::Shadow => 2,
+            BodyKind::Duplicate => 3,
         }
     }
 
@@ -252,6 +255,7 @@ impl BodyKind {
             0 => Some(BodyKind::Request),
             1 => Some(BodyKind::Answer),
             2 => Some(BodyKind::Shadow),
+            3 => Some(BodyKind::Duplicate),
             _ => None,
         }
     }
@@ -282,6 +286,19 @@ pub struct ExchangeDetail {
     pub bodies: Vec<BodyRow>,
     /// What users say of it.
     pub feedback: Vec<FeedbackRow>,
+    /// How the answers compare, for each rollout that copied it.
+    pub pairs: Vec<super::ComparedRow>,
+}
+
+/// An answer that nobody but Crossfade reads.
+#[derive(Debug)]
+pub struct CopyBody {
+    /// The rollout it was asked for.
+    pub rollout: String,
+    /// The baseline's second answer, not the candidate's.
+    pub duplicate: bool,
+    /// What it says.
+    pub body: wire::private::Private<Vec<u8>>,
 }
 
 /// Both answers to one request.
@@ -313,6 +330,8 @@ pub struct PairRow {
     pub dropped: Option<String>,
     /// True when the `simulated` provider gave either answer.
     pub simulated: bool,
+    /// How it was drawn and how far the answers are apart; `None` while they have not been compared.
+    pub compared: Option<super::ComparedRow>,
 }
 
 /// How many pairs there are, and why the others are not.

@@ -121,8 +121,13 @@ fn body(record: &Record) -> Option<&Bytes> {
     match record {
         Record::Request(request) => Some(request.body.expose()),
         Record::Answer(answer) => Some(answer.body.expose()),
-        Record::Shadow(shadow) => Some(shadow.body.expose()),
-        Record::Outcome(_) | Record::Gap(_) | Record::Connection(_) | Record::Checks(_) => None,
+        Record::Shadow(shadow) | Record::Duplicate(shadow) => Some(shadow.body.expose()),
+        Record::Outcome(_)
+        | Record::Gap(_)
+        | Record::Connection(_)
+        | Record::Checks(_)
+        | Record::Drawn(_)
+        | Record::Pair(_) => None,
         // A comment is short.
         Record::Feedback(_) | Record::UnitOutcome(_) => None,
     }

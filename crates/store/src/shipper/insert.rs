@@ -7,13 +7,16 @@ use rusqlite::{Statement, ToSql, Transaction, params};
 use wire::ids::ExchangeId;
 use wire::private::Body;
 use wire::record::{
-    AnswerRecord, Arm, AttemptRecord, Charge, ChecksRecord, ConnectionRecord, FeedbackRecord, GapRecord, OutcomeRecord,
-    Record, RequestRecord, ShadowRecord, UnitOutcomeRecord,
+    AnswerRecord, Arm, AttemptRecord, Charge, ChecksRecord, ConnectionRecord, DrawnRecord, FeedbackRecord, GapRecord,
+    OutcomeRecord, PairRecord, Record, RequestRecord, ShadowRecord, UnitOutcomeRecord,
 };
 use wire::usage::Usage;
 
 use super::sums::{BELONGING, Belonging, Sums};
-use crate::database::{BodyKind, insert_checks, insert_connections, insert_feedback, insert_unit_outcomes, signed};
+use crate::database::{
+    BodyKind, insert_checks, insert_connections, insert_drawn, insert_feedback, insert_pairs, insert_unit_outcomes,
+    signed,
+};
 use crate::journal::Position;
 
 /// Level 1: level 3 stores a tenth less and costs half more.
@@ -60,19 +63,29 @@ pub(super) struct Batch {
     /// Requests by id; taken out when their answer is in the batch too.
     requests: HashMap<ExchangeId, RequestRecord>,
     answers: Vec<(Option<RequestRecord>, AnswerRecord)>,
-    shadows: Vec<ShadowRecord>,
+    shadows: Vec<(ShadowRecord, Copied)>,
+    drawn: Vec<DrawnRecord>,
+    pairs: Vec<PairRecord>,
     outcomes: Vec<OutcomeRecord>,
     gaps: Vec<GapRecord>,
     connections: Vec<ConnectionRecord>,
     checks: Vec<ChecksRecord>,
     feedback: Vec<FeedbackRecord>,
     unit_outcomes: Vec<UnitOutcomeRecord>,
-    bodies: Vec<StoredBody>,
+    bodies: Vec<(ExchangeId, BodyKind, StoredBody)>,
+    copy_bodies: Vec<(ExchangeId, String, Copied, StoredBody)>,
+}
+
+/// Whose answer nobody but Crossfade reads; the number is the one in the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    /// The candidate's.
+    Copy = 1,
+    /// The baseline's second one.
+    Duplicate = 2,
 }
 
 struct StoredBody {
-    id: ExchangeId,
-    kind: BodyKind,
     bytes: u64,
     data: Vec<u8>,
 }
@@ -91,6 +104,8 @@ impl Batch {
             requests: HashMap::new(),
             answers: Vec::new(),
             shadows: Vec::new(),
+            drawn: Vec::new(),
+            pairs: Vec::new(),
             outcomes: Vec::new(),
             gaps: Vec::new(),
             connections: Vec::new(),
@@ -98,6 +113,7 @@ impl Batch {
             feedback: Vec::new(),
             unit_outcomes: Vec::new(),
             bodies: Vec::new(),
+            copy_bodies: Vec::new(),
         }
     }
 
@@ -118,10 +134,10 @@ impl Batch {
                 self.keep_body(answer.id, BodyKind::Answer, std::mem::take(&mut answer.body), compressor);
                 self.answers.push((self.requests.remove(&answer.id), answer));
             }
-            Ok(Record::Shadow(mut shadow)) => {
-                self.keep_body(shadow.id, BodyKind::Shadow, std::mem::take(&mut shadow.body), compressor);
-                self.shadows.push(shadow);
-            }
+            Ok(Record::Shadow(shadow)) => self.keep_copy(shadow, Copied::Copy, compressor),
+            Ok(Record::Duplicate(duplicate)) => self.keep_copy(duplicate, Copied::Duplicate, compressor),
+            Ok(Record::Drawn(drawn)) => self.drawn.push(drawn),
+            Ok(Record::Pair(pair)) => self.pairs.push(pair),
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
             Ok(Record::Gap(gap)) => self.gaps.push(gap),
             Ok(Record::Connection(connection)) => self.connections.push(connection),
@@ -136,14 +152,25 @@ impl Batch {
     }
 
     fn keep_body(&mut self, id: ExchangeId, kind: BodyKind, body: Body, compressor: &mut Compressor) {
+        let stored = self.compressed(&body, compressor);
+        self.bodies.extend(stored.map(|stored| (id, kind, stored)));
+    }
+
+    fn keep_copy(&mut self, mut shadow: ShadowRecord, copied: Copied, compressor: &mut Compressor) {
+        let stored = self.compressed(&std::mem::take(&mut shadow.body), compressor);
+        self.copy_bodies.extend(stored.map(|stored| (shadow.id, shadow.rollout.clone(), copied, stored)));
+        self.shadows.push((shadow, copied));
+    }
+
+    fn compressed(&mut self, body: &Body, compressor: &mut Compressor) -> Option<StoredBody> {
         let bytes = body.expose();
         if bytes.is_empty() {
-            return;
+            return None;
         }
         let data = compressor.store(bytes);
         self.body_bytes += bytes.len() as u64;
         self.stored_bytes += data.len() as u64;
-        self.bodies.push(StoredBody { id, kind, bytes: bytes.len() as u64, data });
+        Some(StoredBody { bytes: bytes.len() as u64, data })
     }
 
     /// Inserts everything; may be called again after a failure.
@@ -152,9 +179,10 @@ impl Batch {
             self.n_truncated = sweep(transaction)?;
         }
         let mut bodies = transaction.prepare("INSERT OR IGNORE INTO bodies VALUES (?1, ?2, ?3, ?4)")?;
-        for body in &self.bodies {
-            bodies.execute(params![body.id.to_bytes(), body.kind.code(), signed(body.bytes), body.data])?;
+        for (id, kind, body) in &self.bodies {
+            bodies.execute(params![id.to_bytes(), kind.code(), signed(body.bytes), body.data])?;
         }
+        self.insert_copy_bodies(transaction)?;
         self.insert_answers(transaction)?;
         insert_pending(transaction, self.requests.values())?;
         let mut attempts = transaction.prepare(ATTEMPT)?;
@@ -166,19 +194,23 @@ impl Batch {
                 None => Belonging::find(&mut belonging, answer.id)?,
             };
             for attempt in &answer.attempts {
-                if insert_attempt(&mut attempts, answer.id, Some(attempt), None)? {
+                if insert_attempt(&mut attempts, (answer.id, attempt.idx.into()), Some(attempt), None)? {
                     sums.add(attempt, &belonging);
                 }
             }
         }
-        for shadow in &self.shadows {
-            let is_new = insert_attempt(&mut attempts, shadow.id, shadow.attempt.as_ref(), Some(shadow))?;
+        for (shadow, copied) in &self.shadows {
+            let place = (shadow.id, idx_of(&shadow.rollout));
+            let is_new = insert_attempt(&mut attempts, place, shadow.attempt.as_ref(), Some((shadow, *copied)))?;
             if let (Some(attempt), true) = (&shadow.attempt, is_new) {
                 let rollout = Some((shadow.rollout.clone(), shadow.epoch));
                 sums.add(attempt, &Belonging { rollout, is_retry: false });
             }
         }
         sums.write(transaction)?;
+        insert_drawn(transaction, &self.drawn)?;
+        insert_pairs(transaction, &self.pairs)?;
+        self.end_deferred(transaction)?;
         let mut outcomes = transaction.prepare("INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for outcome in &self.outcomes {
             outcomes.execute(params![
@@ -197,6 +229,27 @@ impl Batch {
         insert_feedback(transaction, &self.feedback)?;
         insert_unit_outcomes(transaction, &self.unit_outcomes)?;
         insert_connections(transaction, &self.connections)
+    }
+
+    fn insert_copy_bodies(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if self.copy_bodies.is_empty() {
+            return Ok(());
+        }
+        let mut insert = transaction.prepare("INSERT OR IGNORE INTO copy_bodies VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for (id, rollout, copied, body) in &self.copy_bodies {
+            let duplicate = *copied == Copied::Duplicate;
+            insert.execute(params![id.to_bytes(), rollout, duplicate, signed(body.bytes), body.data])?;
+        }
+        Ok(())
+    }
+
+    /// What was to be copied later has been.
+    fn end_deferred(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut end = transaction.prepare("DELETE FROM deferred WHERE rollout = ?1 AND exchange_id = ?2")?;
+        for (shadow, _) in self.shadows.iter().filter(|(_, copied)| *copied == Copied::Copy) {
+            end.execute(params![shadow.rollout, shadow.id.to_bytes()])?;
+        }
+        Ok(())
     }
 
     /// One immutable row per exchange, from the request and its answer together.
@@ -345,13 +398,21 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
     )
 }
 
+/// What tells the copies of one exchange apart: a hash of the rollout's name, in 31 bits.
+fn idx_of(rollout: &str) -> u32 {
+    crc32c::crc32c(rollout.as_bytes()) >> 1
+}
+
 /// True when it was not there yet.
 fn insert_attempt(
     statement: &mut Statement<'_>,
-    id: ExchangeId,
+    (id, idx): (ExchangeId, u32),
     attempt: Option<&AttemptRecord>,
-    shadow: Option<&ShadowRecord>,
+    shadow: Option<(&ShadowRecord, Copied)>,
 ) -> rusqlite::Result<bool> {
+    let copied = shadow.map_or(0, |(_, copied)| copied as u8);
+    let shadow = shadow.map(|(shadow, _)| shadow);
+    let role = if copied == Copied::Duplicate as u8 { "duplicate" } else { "shadow" };
     let usage = attempt.and_then(|attempt| attempt.usage);
     let [input, output, cached, reasoning, cache_write] = tokens(usage);
     let (nanos, row, unknown) = cost(attempt.and_then(|attempt| attempt.cost.as_ref()));
@@ -361,9 +422,9 @@ fn insert_attempt(
         1,
         &[
             &id.to_bytes(),
-            &shadow.is_some(),
-            &attempt.map_or(0, |attempt| attempt.idx),
-            &attempt.map_or("shadow", |attempt| attempt.role.as_str()),
+            &copied,
+            &idx,
+            &attempt.map_or(role, |attempt| attempt.role.as_str()),
             &attempt.and_then(|attempt| attempt.arm).map(arm),
             &shadow.map(|shadow| &shadow.rollout),
             &shadow.map(|shadow| shadow.epoch),

@@ -1,5 +1,6 @@
 //! The policy of a rollout: the template of its risk, then what the config says otherwise.
 
+use gateway::shadow::ShadowSettings;
 use rollout::template::judged_margin;
 use rollout::{
     AbsolutePolicy, Action, CertificatePolicy, FiledKind, FiledPolicy, GatePolicy, GuardPolicy, Metric, Policy, Risk,
@@ -8,14 +9,15 @@ use rollout::{
 
 use super::UNITS;
 use crate::config::reader::{Item, Section};
+use crate::config::targets::Targets;
 
 /// Reads `unit`, `stages` and `policy`. Without a workload on the route the risk is medium.
-pub(super) fn read(section: &Section<'_>, risk: Option<Risk>) -> Policy {
+pub(super) fn read(section: &Section<'_>, risk: Option<Risk>, targets: &Targets) -> (Policy, ShadowSettings) {
     let mut policy = Policy::template(risk.unwrap_or(Risk::Medium));
     if let Some(unit) = section.get("unit").and_then(|item| item.word(&UNITS)) {
         policy.unit = unit;
     }
-    stages(section, &mut policy);
+    let shadow = stages(section, &mut policy, targets);
     overrides(section, &mut policy);
     for problem in policy.problems() {
         let place = section.get("stages").filter(|_| problem.at.starts_with("stages"));
@@ -26,10 +28,10 @@ pub(super) fn read(section: &Section<'_>, risk: Option<Risk>) -> Policy {
             None => section.note(message, None),
         }
     }
-    policy
+    (policy, shadow)
 }
 
-fn stages(section: &Section<'_>, policy: &mut Policy) {
+fn stages(section: &Section<'_>, policy: &mut Policy, targets: &Targets) -> ShadowSettings {
     let stages = section.section("stages");
     let of = |stage: Stage, policy: &Policy| -> Vec<f64> {
         policy.steps.iter().filter(|step| step.stage == stage).map(|step| step.share).collect()
@@ -41,6 +43,7 @@ fn stages(section: &Section<'_>, policy: &mut Policy) {
     if let Some(sample) = shadow.get("sample").and_then(|item| item.share()) {
         policy.shadow_sample = sample.value;
     }
+    let settings = super::shadow::read(&shadow, targets);
     let holdback = full.get("holdback").and_then(|item| item.share()).map_or(policy.holdback, |share| share.value);
     let shares = StageShares {
         canary: shares(&canary).unwrap_or_else(|| of(Stage::Canary, policy)),
@@ -54,6 +57,7 @@ fn stages(section: &Section<'_>, policy: &mut Policy) {
         steps(section, stage, policy);
     }
     stages.finish();
+    settings
 }
 
 fn shares(stage: &Section<'_>) -> Option<Vec<f64>> {

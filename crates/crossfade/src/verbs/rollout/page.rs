@@ -1,5 +1,6 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
+mod shadow;
 mod why;
 
 use operations::rollouts::{ArmCosts, RolloutView};
@@ -38,7 +39,12 @@ pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
     section(&mut page, "guards: proof of harm rolls back", &(guards(&facts.guards, paint) + &harm(facts)));
     section(&mut page, "why, and what would change it", &why::lines(view));
-    section(&mut page, "shadow", &shadow(view));
+    section(&mut page, "shadow", &shadow::coverage(view));
+    section(
+        &mut page,
+        "answers of pairs: how far apart (for triage: moves no guard and no gate)",
+        &shadow::comparisons(view),
+    );
     section(&mut page, "way back", &way_back(view, now_us));
     section(&mut page, "alerts that did not arrive", &untold(&view.webhooks, now_us));
     section(&mut page, "last transitions", &transitions(&view.transitions));
@@ -206,33 +212,6 @@ fn guards(guards: &[GuardView], paint: Paint) -> String {
 fn harm(facts: &Explanation) -> String {
     let harm = &facts.harm;
     format!("relative guards together: e-value {}, rolls back at {}\n", number(harm.e_value), number(harm.threshold))
-}
-
-fn shadow(view: &RolloutView) -> String {
-    let facts = &view.explanation;
-    let coverage = &facts.coverage;
-    let mut text = String::new();
-    let list = |dropped: &std::collections::BTreeMap<String, u64>| {
-        let reasons = dropped.iter().map(|(reason, n)| format!("{reason} {n}"));
-        let reasons: Vec<String> = reasons.collect();
-        if reasons.is_empty() { "none".to_owned() } else { reasons.join(", ") }
-    };
-    if coverage.offered > 0 || facts.coverage_fraction.is_some() {
-        let fraction = facts.coverage_fraction.map_or_else(|| "-".to_owned(), rate);
-        let (offered, complete) = (coverage.offered, coverage.complete);
-        text += &format!(
-            "this epoch: {offered} copies taken, {complete} pairs complete ({fraction} coverage), dropped: {}\n",
-            list(&coverage.dropped)
-        );
-    }
-    let total: u64 = facts.key_sources.iter().map(|(_, n)| n).sum();
-    if total > 0 {
-        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-        let part = |n: u64| rate(n as f64 / total as f64);
-        let sources = facts.key_sources.iter().map(|(source, n)| format!("{source} {}", part(*n)));
-        text += &format!("units keyed by: {}\n", sources.collect::<Vec<_>>().join(", "));
-    }
-    text
 }
 
 /// Whether the baseline could take all traffic back.

@@ -1,0 +1,120 @@
+//! Both answers of a pair, held against each other: on the shadow's thread, when both have ended.
+
+use rollout::comparison::millionths;
+use rollout::{Compared, Comparison};
+use wire::record::{ComparisonRecord, PairRecord, Record};
+
+use super::apart::{Apart, Ignore, Side, compare};
+use super::strip::is_teacher_forced;
+use super::{Heard, Offer, Shadow};
+
+/// Waits for the baseline's answer, compares, writes down what was found and counts it.
+pub(super) async fn settle(
+    shadow: &Shadow,
+    offer: &Offer,
+    (candidate, again): (&Heard, Option<&Heard>),
+    altered: bool,
+) {
+    let Some(baseline) = offer.pair.baseline().await else { return };
+    let settings = shadow.settings(&offer.live.identity.name);
+    let ignore = Ignore::of(settings.as_ref().map_or(&[], |settings| &settings.ignore));
+    let (one, other) = (Side::of(&baseline), Side::of(candidate));
+    let apart = compare(&one, &other, &ignore);
+    let second = again.map(Side::of);
+    let noise = second.as_ref().map(|second| compare(&one, second, &ignore));
+    let deferred = offer.offered.is_none();
+    let comparisons = joined(&apart, noise.as_ref());
+    let pair = PairRecord {
+        drawn: offer.drawn_record(offer.arrival.unix_us),
+        at_us: crate::live::now().0,
+        deferred,
+        altered,
+        teacher_forced: is_teacher_forced(&offer.request),
+        not_compared: apart.not_compared.map(str::to_owned),
+        comparisons: comparisons.iter().map(Row::record).collect(),
+    };
+    let compared = Compared {
+        probability: offer.drawn.probability,
+        altered,
+        deferred,
+        teacher_forced: pair.teacher_forced,
+        distances: comparisons
+            .iter()
+            .map(|row| (row.kind, millionths(row.distance), row.noise.map(millionths)))
+            .collect(),
+        inter_token_us: candidate.gaps_us.clone(),
+        duplicate_inter_token_us: again.map(|again| again.gaps_us.clone()).unwrap_or_default(),
+    };
+    shadow.write(&Record::Pair(pair));
+    offer.live.observe_comparison(offer.epoch, compared);
+}
+
+/// One kind of distance, with the baseline's own.
+struct Row {
+    kind: Comparison,
+    distance: f64,
+    noise: Option<f64>,
+    detail: Option<String>,
+}
+
+impl Row {
+    fn record(&self) -> ComparisonRecord {
+        let Self { kind, distance, noise, detail } = self;
+        ComparisonRecord { kind: kind.as_str().to_owned(), distance: *distance, noise: *noise, detail: detail.clone() }
+    }
+}
+
+/// Every kind that either comparison has. Where both answered, a kind that one of them has not is no distance in it: neither said
+/// anything of the kind. Otherwise it is not known.
+fn joined(apart: &Apart, noise: Option<&Apart>) -> Vec<Row> {
+    let known = |apart: &Apart, kind| match apart.distances.get(&kind) {
+        Some((distance, _)) => Some(*distance),
+        None => apart.both_answered.then_some(0.0),
+    };
+    let has = |apart: &Apart, kind| apart.distances.contains_key(&kind);
+    let row = |kind| {
+        // Two embeddings are either both made or say nothing.
+        if !has(apart, kind) && !noise.is_some_and(|noise| has(noise, kind)) {
+            return None;
+        }
+        let distance = known(apart, kind)?;
+        let detail = apart.distances.get(&kind).and_then(|(_, detail)| detail.clone());
+        Some(Row { kind, distance, noise: noise.and_then(|noise| known(noise, kind)), detail })
+    };
+    Comparison::ALL.into_iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apart(both_answered: bool, distances: &[(Comparison, f64)]) -> Apart {
+        let distances = distances.iter().map(|(kind, distance)| (*kind, (*distance, None))).collect();
+        Apart { distances, both_answered, not_compared: None }
+    }
+
+    fn check(candidate: &Apart, noise: Option<&Apart>) -> Vec<(Comparison, f64, Option<f64>)> {
+        joined(candidate, noise).iter().map(|row| (row.kind, row.distance, row.noise)).collect()
+    }
+
+    #[test]
+    fn a_call_that_only_the_baseline_makes_the_second_time_is_noise_without_distance() {
+        let candidate = apart(true, &[(Comparison::Outcome, 0.0)]);
+        let noise = apart(true, &[(Comparison::Outcome, 0.0), (Comparison::ToolCalls, 1.0)]);
+        assert_eq!(
+            check(&candidate, Some(&noise)),
+            [(Comparison::Outcome, 0.0, Some(0.0)), (Comparison::ToolCalls, 0.0, Some(1.0))]
+        );
+    }
+
+    #[test]
+    fn a_second_answer_that_failed_says_nothing_of_what_it_would_have_said() {
+        let candidate = apart(true, &[(Comparison::Outcome, 0.0), (Comparison::Json, 0.5)]);
+        let noise = apart(false, &[(Comparison::Outcome, 1.0)]);
+        assert_eq!(
+            check(&candidate, Some(&noise)),
+            [(Comparison::Outcome, 0.0, Some(1.0)), (Comparison::Json, 0.5, None)]
+        );
+        assert_eq!(check(&candidate, None)[1], (Comparison::Json, 0.5, None));
+    }
+}
