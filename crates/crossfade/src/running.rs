@@ -55,6 +55,11 @@ pub(crate) struct Running {
 impl Running {
     /// Starts everything; when this returns, the data listener takes traffic. `path` is where a reload reads the config.
     pub(crate) fn start(config: &Config, path: PathBuf) -> Result<Running, Stop> {
+        Running::start_within(config, path, STORE_PATIENCE)
+    }
+
+    /// The same, with another patience for a store that refuses: a drill does not wait for a minute.
+    pub(crate) fn start_within(config: &Config, path: PathBuf, store_patience: Duration) -> Result<Running, Stop> {
         // The directories first: the lock file lies in one of them.
         prepare_directory(config.store.parent())?;
         let lease = Lease::acquire(&config.store).map_err(|error| {
@@ -77,7 +82,7 @@ impl Running {
             lanes: Arc::clone(&lanes),
             record_ready: Box::new(move || inherited.counts().inherited_shipped),
             tick: TICK,
-            store_patience: STORE_PATIENCE,
+            store_patience,
         })
         .map_err(Stop::failed)?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));

@@ -28,7 +28,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
-pub use control::CommitError;
+pub use control::{CommitError, Held};
 pub use egress::CallSums;
 pub(crate) use egress::insert_connections;
 pub use epoch::EpochOutcome;

@@ -16,7 +16,7 @@ pub use database::{
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,
-    ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, InputsRow, Judged, JudgedPlace, KeyChangeError,
+    ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, Held, InputsRow, Judged, JudgedPlace, KeyChangeError,
     KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, RouteTraffic, SecretRow,
     SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };

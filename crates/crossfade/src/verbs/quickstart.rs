@@ -4,7 +4,7 @@
 
 mod act;
 mod story;
-mod traffic;
+pub(crate) mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

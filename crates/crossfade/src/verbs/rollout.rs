@@ -1,5 +1,6 @@
 //! `crossfade rollout …`: start, watch and steer a migration.
 
+mod drill;
 mod file;
 mod history;
 mod page;
@@ -63,6 +64,8 @@ pub(crate) enum Verb {
     },
     /// What it will take at the recorded or stated traffic, for every step, gate and guard; exits 3 when a gate can never be decided.
     Plan(plan::Args),
+    /// Rehearse a failure with the rollout's own policy in a gateway of its own, and measure detection, switch and verification.
+    Drill(drill::Args),
     /// Decide everything again from the record; exits 3 when anything comes out otherwise than it is recorded.
     Replay {
         /// The rollout.
@@ -94,6 +97,7 @@ pub(crate) struct Change {
 pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
     let source = || Source::open(place);
     match verb {
+        Verb::Drill(args) => drill::run(place, &args, out),
         Verb::Plan(args) => plan::run(place, &args, out),
         Verb::Simulate(args) => simulate::run(place, &args, out),
         Verb::Replay { name } => replay::run(&source()?, &name, out),

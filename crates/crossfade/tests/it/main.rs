@@ -15,6 +15,7 @@ mod alerts;
 mod config;
 mod conformance;
 mod crash;
+mod drill;
 mod egress;
 mod exchanges;
 mod feedback;

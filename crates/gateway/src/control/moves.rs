@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use rollout::{Decided, Event, Evidence, State, Status, Transition};
+use rollout::{Decided, Event, Evidence, Stage, State, Status, Transition};
 use store::{Beside, CommitError, CountedRow, EvidenceRow};
 
 use super::ControlError;
 use super::managed::{self, Moment, Pending};
 use super::run::Work;
 use super::storing::PROBE_EVERY;
-use crate::live::{self, Counting};
+use crate::live::{self, Counting, View};
 
 impl Work {
     /// Takes one rollout through one event: a rise is committed first, a fall published first.
@@ -75,6 +75,20 @@ impl Work {
         Ok(transition)
     }
 
+    /// Somebody else leads: this process moves the rollout no more. As when the control plane is lost, shadow and canary go back to the
+    /// baseline and later stages stay, with their guards armed.
+    pub(super) fn strand(&mut self, name: &str) {
+        let Some(rollout) = self.rollouts.get_mut(name) else { return };
+        rollout.stranded = true;
+        let early = rollout.state.stage(&rollout.policy) <= Stage::Canary;
+        if early {
+            let view = managed::view(&rollout.policy, &rollout.state);
+            let back = View { share: 0.0, shadow_sample: 0.0, watching: false, ..view };
+            rollout.live.publish(back, None);
+        }
+        tracing::error!(rollout = name, reverted = early, "another process leads this rollout");
+    }
+
     fn keep_for_later(&mut self, name: &str, counted: Option<CountedRow>) {
         if let Some(row) = counted {
             self.stash(name, row);
@@ -120,9 +134,7 @@ impl Work {
             }
             Err(conflict @ CommitError::Conflict { .. }) => {
                 tracing::error!(rollout = name, error = %conflict, "another writer moved the rollout");
-                if let Some(rollout) = self.rollouts.get_mut(name) {
-                    rollout.stranded = true;
-                }
+                self.strand(name);
                 Err(ControlError::Refused(format!("{conflict}; restart this gateway to take up what the store holds")))
             }
         }
@@ -155,7 +167,7 @@ impl Work {
     pub(super) fn persist_trip(&mut self, name: &str) {
         let Some(rollout) = self.rollouts.get(name) else { return };
         let Some(trip) = rollout.live.pending_trip() else { return };
-        if rollout.pending.is_some() {
+        if rollout.pending.is_some() || rollout.stranded {
             return;
         }
         let live = Arc::clone(&rollout.live);

@@ -150,7 +150,22 @@ impl Work {
         }
         if self.saved_at.elapsed() >= SAVE_EVERY {
             self.read_filed();
+            self.heed_others();
             self.save_all_evidence();
+        }
+    }
+
+    /// Whoever moved a rollout in the store leads it. What cannot be read is the store's refusal, which has its own patience.
+    fn heed_others(&mut self) {
+        let waiting = |rollout: &Managed| rollout.is_live() && !rollout.stranded && rollout.pending.is_none();
+        let ours = self.rollouts.iter().filter(|(_, rollout)| waiting(rollout));
+        let moved = ours.filter(|(name, rollout)| {
+            let stored = self.database.load_rollout(name);
+            stored.is_ok_and(|row| row.is_some_and(|row| row.generation != rollout.state.generation))
+        });
+        let moved: Vec<String> = moved.map(|(name, _)| name.clone()).collect();
+        for name in moved {
+            self.strand(&name);
         }
     }
 

@@ -29,7 +29,7 @@ impl Work {
     pub(super) fn save_evidence(&mut self, name: &str) -> Result<(), DatabaseError> {
         let Some(rollout) = self.rollouts.get(name) else { return Ok(()) };
         // A change that waits for the store has taken what was counted up to it; that goes first.
-        if !rollout.is_live() || rollout.pending.is_some() {
+        if !rollout.is_live() || rollout.pending.is_some() || rollout.stranded {
             return Ok(());
         }
         let mark = rollout.live.with_counting(|counting| {

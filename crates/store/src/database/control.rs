@@ -27,6 +27,18 @@ pub enum CommitError {
     Database(#[from] DatabaseError),
 }
 
+/// Nobody else writes while this lives.
+#[derive(Debug)]
+pub struct Held(Connection);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.execute_batch("ROLLBACK") {
+            tracing::debug!(%error, "the connection ends its transaction with itself");
+        }
+    }
+}
+
 impl Database {
     /// Moves a rollout on: state, audit row and what stands beside them in one transaction, if it is still at
     /// `expected_generation` (0: it does not exist). The new generation is returned and is `expected_generation + 1`.
@@ -81,6 +93,13 @@ impl Database {
             .execute("UPDATE rollouts SET generation = generation WHERE name = (SELECT max(name) FROM rollouts)", [])
             .map_err(&what)?;
         transaction.commit().map_err(&what)
+    }
+
+    /// Keeps every other writer out until the returned value is dropped: what a full or read-only disk does, for a drill.
+    pub fn hold(&self) -> Result<Held, DatabaseError> {
+        let connection = super::writable(self.path(), "FULL", super::CONTROL_WAIT)?;
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(during("holding the database"))?;
+        Ok(Held(connection))
     }
 
     /// Every rollout, by name.

@@ -80,6 +80,13 @@ impl Traffic {
         self.counters.numbers.load(Ordering::Relaxed)
     }
 
+    /// What was sent so far.
+    pub(crate) fn so_far(&self) -> Sent {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { numbers, answered, failed, broken, .. } = &*self.counters;
+        Sent { requests: read(numbers), answered: read(answered), failed: read(failed), broken: read(broken) }
+    }
+
     /// Lets requests under way finish, and says what was sent.
     pub(crate) fn stop(mut self) -> Sent {
         self.counters.stop.store(true, Ordering::Release);
@@ -88,9 +95,7 @@ impl Traffic {
         {
             tracing::error!("traffic thread panicked");
         }
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { numbers, answered, failed, broken, .. } = &*self.counters;
-        Sent { requests: read(numbers), answered: read(answered), failed: read(failed), broken: read(broken) }
+        self.so_far()
     }
 }
 
