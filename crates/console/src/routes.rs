@@ -81,6 +81,7 @@ pub const ROUTES: &[Route] = &[
     post("/api/rollouts/{name}/accept", Role::Approver, |call| change_rollout(call, "accept")),
     get("/api/rollouts/{name}/filed", |call| json(&operations::rollouts::filed(&call.desk.reader(), call.name())?)),
     post("/api/rollouts/{name}/file", Role::Operator, file_result),
+    get("/api/contests/{name}", |call| json(&operations::contests::contest(&call.desk.reader(), call.name())?)),
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),

@@ -98,6 +98,7 @@ impl Running {
             recall: Arc::new(Recall::new(Some(config.store.clone()))),
             lanes: Arc::clone(&lanes),
             providers: Arc::clone(&providers),
+            store: Some(config.store.clone()),
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
         let ready = Arc::new(AtomicBool::new(true));

@@ -57,6 +57,17 @@ pub struct RolloutSettings {
     pub outcomes: BTreeSet<String>,
     /// How its requests are copied.
     pub shadow: ShadowSettings,
+    /// What is said of the candidate.
+    pub facts: CandidateFacts,
+}
+
+/// What the config says of a candidate, and what its route requires of one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateFacts {
+    /// Context length, GPU, licence.
+    pub labels: BTreeMap<String, String>,
+    /// What the route requires and the candidate has not, in words: then it never goes beyond shadow.
+    pub unmet: Vec<String>,
 }
 
 /// What an operator may ask for.

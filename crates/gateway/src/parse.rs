@@ -87,7 +87,6 @@ impl Parsed {
         })
     }
 
-    #[cfg(test)]
     /// A request as it is on record: nothing beside its body, and nobody's limits on it.
     pub(crate) fn of_record(endpoint: Endpoint, body: Bytes) -> Result<Self, Refusal> {
         let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;

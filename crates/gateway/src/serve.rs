@@ -50,6 +50,8 @@ pub struct Deps {
     pub recall: Arc<Recall>,
     /// Breakers, pauses and places of targets.
     pub lanes: Arc<Lanes>,
+    /// The store, where the shadow finds what it used before and what it copies later; without one it does neither.
+    pub store: Option<std::path::PathBuf>,
 }
 
 /// How much of a machine the listener uses.

@@ -3,11 +3,14 @@
 //! no room the copy is dropped and the reason counted.
 
 mod apart;
+mod archive;
 mod compared;
 mod copy;
 mod draw;
 mod governor;
+mod later;
 mod ledger;
+mod meaning;
 mod offer;
 mod pair;
 mod settings;
@@ -33,6 +36,7 @@ use crate::outward::Outward;
 use crate::serve::{Deps, StartError, spawn};
 use crate::worker::{Prepared, Worker};
 
+use archive::Archive;
 use copy::Whose;
 pub(crate) use draw::{Drawn, Stratum, draw, task};
 use governor::Governor;
@@ -222,10 +226,10 @@ pub(crate) fn start(
     let governor = Governor::new(limits.overload, n_workers);
     let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held, governor };
     let counters = Arc::new(Counters::default());
-    let (deps, kept) = (deps.clone(), (Arc::clone(&counts), Arc::clone(&counters)));
+    let (deps, kept, inner) = (deps.clone(), (Arc::clone(&counts), Arc::clone(&counters)), door.clone());
     let thread = spawn("shadow", move || async move {
         step_back();
-        Shadow::new(deps, limits, kept).run(offers, phase).await;
+        Shadow::new(deps, (limits, inner), kept).run(offers, phase).await;
     })?;
     Ok(ShadowThread { door, counts, counters, thread: Mutex::new(Some(thread)) })
 }
@@ -257,12 +261,20 @@ struct Shadow {
     validator: RefCell<schema::Validator>,
     phase: LocalPhase,
     prepared: RefCell<Rc<Prepared>>,
+    /// Room for what is copied later.
+    door: ShadowDoor,
+    /// When this process began, Unix microseconds.
+    began_us: u64,
     /// What each rollout's copies use.
     ledgers: RefCell<HashMap<String, Ledger>>,
 }
 
 impl Shadow {
-    fn new(deps: Deps, limits: ShadowLimits, (counts, counters): (Arc<Counts>, Arc<Counters>)) -> Rc<Self> {
+    fn new(
+        deps: Deps,
+        (limits, door): (ShadowLimits, ShadowDoor),
+        (counts, counters): (Arc<Counts>, Arc<Counters>),
+    ) -> Rc<Self> {
         let providers = deps.providers.lane();
         let prepared = Prepared::new(deps.snapshot.load_full(), &providers, &deps.lanes.shadow);
         Rc::new(Self {
@@ -276,6 +288,8 @@ impl Shadow {
             validator: RefCell::default(),
             phase: LocalPhase::new(),
             prepared: RefCell::new(Rc::new(prepared)),
+            door,
+            began_us: crate::live::now().0,
             ledgers: RefCell::default(),
         })
     }
@@ -296,6 +310,11 @@ impl Shadow {
     /// Takes offers until the door closes. What is waiting or under way at the end is dropped, and on record as that.
     async fn run(self: Rc<Self>, mut offers: mpsc::Receiver<Offer>, mut phase: watch::Receiver<Phase>) {
         let tasks = TaskTracker::new();
+        match self.deps.store.clone().map(Archive::start) {
+            Some(Ok(archive)) => drop(tasks.spawn_local(later::run(Rc::clone(&self), archive, tasks.clone()))),
+            Some(Err(error)) => tracing::error!(%error, "nothing is copied later: no thread for the store"),
+            None => {}
+        }
         loop {
             tokio::select! {
                 biased;
@@ -346,6 +365,20 @@ impl Shadow {
         let budget = snapshot.rollouts.get(name).map(|settings| settings.shadow.budget).unwrap_or_default();
         let now = (Instant::now(), crate::live::now().0);
         self.with_ledger(name, |ledger| ledger.begin(&budget, self.held_by(offer), now))
+    }
+
+    /// Whether one more copy of a rollout could begin now.
+    fn may_begin(&self, rollout: &str) -> Result<(), ShadowDrop> {
+        let snapshot = self.deps.snapshot.load();
+        let budget = snapshot.rollouts.get(rollout).map(|settings| settings.shadow.budget).unwrap_or_default();
+        let now = (Instant::now(), crate::live::now().0);
+        self.with_ledger(rollout, |ledger| ledger.may_begin(&budget, 2 * self.limits.max_answer, now))
+    }
+
+    /// Whether the machine, and all copies together, leave room for one that nobody waits for.
+    fn is_idle_enough(&self) -> bool {
+        let in_flight = self.counts.in_flight.load(Ordering::Relaxed);
+        in_flight < self.limits.max_in_flight as u64 && !self.door.governor.is_overloaded()
     }
 
     /// The copy's calls have ended.

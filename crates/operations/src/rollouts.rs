@@ -324,7 +324,7 @@ fn not_started(name: &str) -> OperationError {
     OperationError::NotFound(format!("rollout `{name}` has not been started"))
 }
 
-fn parse(row: &RolloutRow) -> Result<(StoredState, Policy), OperationError> {
+pub(crate) fn parse(row: &RolloutRow) -> Result<(StoredState, Policy), OperationError> {
     let stored = serde_json::from_str(&row.state_json).map_err(|error| corrupt(&row.name, &error))?;
     let policy = serde_json::from_str(&row.policy_json).map_err(|error| corrupt(&row.name, &error))?;
     Ok((stored, policy))
@@ -334,6 +334,6 @@ pub(crate) fn corrupt(name: &str, error: &serde_json::Error) -> OperationError {
     OperationError::Unavailable(format!("what the store holds of rollout `{name}` cannot be read: {error}"))
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     gateway::live::now()
 }

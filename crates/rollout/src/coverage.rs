@@ -141,6 +141,9 @@ fn add_one(counts: &mut BTreeMap<String, u64>, key: &str) {
 const SIZES: [(usize, &str); 6] =
     [(256 << 10, "256k"), (64 << 10, "64k"), (16 << 10, "16k"), (4 << 10, "4k"), (1 << 10, "1k"), (0, "0k")];
 
+/// The names of all buckets.
+pub const SIZE_NAMES: [&str; 6] = ["256k", "64k", "16k", "4k", "1k", "0k"];
+
 /// The size bucket of a request of so many bytes: `0k`, `1k`, `4k`, `16k`, `64k`, `256k`.
 #[must_use]
 pub fn size_bucket(n_bytes: usize) -> &'static str {

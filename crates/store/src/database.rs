@@ -41,7 +41,7 @@ pub use rows::{
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
     TargetCost, TransitionRow,
 };
-pub use shadow::{ComparedRow, CopySpend, DeferredCounts, DeferredRow};
+pub use shadow::{BothCopied, ComparedRow, CopySpend, DeferredCounts, DeferredRow};
 pub(crate) use shadow::{insert_drawn, insert_pairs};
 pub use traffic::RouteTraffic;
 

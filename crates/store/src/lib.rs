@@ -20,7 +20,7 @@ pub use database::{
     KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, RouteTraffic, SecretRow,
     SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };
-pub use database::{ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow};
+pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow};
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};
 pub use shipper::{Shipper, ShipperConfig, ShipperCounts};

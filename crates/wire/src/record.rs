@@ -49,6 +49,8 @@ pub enum Record {
     Pair(PairRecord),
     /// The baseline's second answer to the same request, or the reason there is none.
     Duplicate(ShadowRecord),
+    /// Embeddings of the answers of a pair were asked for.
+    Meaning(ShadowRecord),
 }
 
 impl Record {
@@ -57,7 +59,7 @@ impl Record {
         match self {
             Record::Request(record) => Some(record.id),
             Record::Answer(record) => Some(record.id),
-            Record::Shadow(record) | Record::Duplicate(record) => Some(record.id),
+            Record::Shadow(record) | Record::Duplicate(record) | Record::Meaning(record) => Some(record.id),
             Record::Drawn(record) => Some(record.id),
             Record::Pair(record) => Some(record.drawn.id),
             Record::Outcome(record) => Some(record.id),
@@ -277,6 +279,8 @@ pub enum AttemptRole {
     Escalation,
     /// The baseline once more, with a request that it has answered: how far its own answers are apart is noise.
     Duplicate,
+    /// Embeddings of the answers of a pair, to see how far their meanings are apart.
+    Meaning,
 }
 
 impl AttemptRole {
@@ -292,6 +296,7 @@ impl AttemptRole {
             AttemptRole::Repair => "repair",
             AttemptRole::Escalation => "escalation",
             AttemptRole::Duplicate => "duplicate",
+            AttemptRole::Meaning => "meaning",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `workloads` and `rollouts`: which class of requests carries which risk, and what moves from where to where.
 
+mod facts;
 mod policy;
 mod shadow;
 
@@ -78,6 +79,7 @@ pub(crate) fn rollouts(
         let (Some(from), Some(to)) = (targets.get(&baseline), targets.get(&candidate)) else { continue };
         let fingerprint = fingerprint([&from.fingerprint, &to.fingerprint], &rules::about(routes, &route));
         let probe_every = (!probe_every.is_zero()).then_some(probe_every);
+        let facts = facts::read(root, &route, &candidate);
         let settings = RolloutSettings {
             name: name.value.clone(),
             route,
@@ -86,6 +88,7 @@ pub(crate) fn rollouts(
             fingerprint,
             policy,
             shadow,
+            facts,
             probe_every,
             outcomes,
         };

@@ -76,8 +76,9 @@ pub(crate) fn targets(root: &Section<'_>, providers: &Providers, prompts: &Named
 fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Option<Target> {
     let provider = section.need("provider").and_then(|item| providers.reference(&item));
     let model = section.need("model").and_then(|item| one_star(&item, item.string()));
-    // Read with the prices.
+    // Read with the prices, and with the rollouts.
     section.get("price");
+    section.get("labels");
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
     let parameters = parameters(&section);
     let translation = translation::read(&section);
@@ -225,6 +226,8 @@ fn validation(section: &Section<'_>) -> Validation {
 }
 
 fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Workloads) -> Option<RouteRead> {
+    // Read with the rollouts.
+    section.get("requires");
     let target = section.need("target").and_then(|item| {
         let target = targets.reference(&item)?;
         star_has_meaning(&item, name, &target.value, targets);

@@ -1,5 +1,6 @@
 //! `crossfade rollout …`: start, watch and steer a migration.
 
+mod compare;
 mod drill;
 mod file;
 mod history;
@@ -73,6 +74,11 @@ pub(crate) enum Verb {
     },
     /// Play the policy against made-up or recorded traffic, thousands of times: false rollbacks, false promotions, delays.
     Simulate(simulate::Args),
+    /// The candidates of one route side by side: who leads, who is out and why; exits 4 while none is proven the best.
+    Compare {
+        /// The route.
+        route: String,
+    },
     /// Every transition with who, why, and the numbers and exchanges it rested on; `--format json` has all of the evidence.
     History {
         /// The rollout.
@@ -106,6 +112,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             watch_status(&source()?, &name, out)
         }
         Verb::Status { name: Some(name), .. } => status(&source()?, &name, out),
+        Verb::Compare { route } => compare::run(&source()?, &route, out),
         Verb::History { name } => history(&source()?, &name, out),
         Verb::Start(change) => carry_out(&source()?, "start", &change, out),
         Verb::Promote(change) => carry_out(&source()?, "promote", &change, out),

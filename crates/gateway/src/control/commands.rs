@@ -64,6 +64,7 @@ impl Work {
             route: settings.route.clone(),
             fingerprint: settings.fingerprint.clone(),
             simulated: self.is_simulated(&settings),
+            facts: settings.facts.clone(),
             state: state.clone(),
         };
         let counting = Counting { evidence: begun.clone(), log: InputLog::default() };
@@ -140,7 +141,8 @@ impl Work {
     pub(super) fn renew_identity(&mut self, name: &str) {
         let Some(old) = self.rollouts.remove(name) else { return };
         let simulated = self.settings(name).map_or(old.simulated, |settings| self.is_simulated(&settings));
-        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, state: old.state };
+        let facts = self.settings(name).map_or(old.facts, |settings| settings.facts.clone());
+        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, facts, state: old.state };
         let renewed = Managed::new(stored, old.policy, old.live.hand_over(), self.wake.clone());
         self.rollouts.insert(name.to_owned(), renewed);
         self.publish_table();

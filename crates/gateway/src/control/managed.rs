@@ -9,6 +9,7 @@ use rollout::{
 use store::{CountedRow, EvidenceRow, InputsRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
 
+use super::CandidateFacts;
 use crate::live::{Counted, Counting, Identity, LiveRollout, View, Waker};
 use crate::{feedback, observe};
 
@@ -39,6 +40,7 @@ pub(super) struct Managed {
     pub route: String,
     pub fingerprint: String,
     pub simulated: bool,
+    pub facts: CandidateFacts,
     pub policy: Policy,
     pub state: State,
     pub live: Arc<LiveRollout>,
@@ -58,6 +60,9 @@ pub struct StoredState {
     /// Whether either target is simulated: then everything shown from the rollout says so.
     #[serde(default)]
     pub simulated: bool,
+    /// What the config said of the candidate when it began.
+    #[serde(default)]
+    pub facts: CandidateFacts,
     /// Where it stands.
     pub state: State,
 }
@@ -65,7 +70,7 @@ pub struct StoredState {
 impl Managed {
     /// A rollout as it begins or as the store holds it, ready to be published.
     pub fn new(stored: StoredState, policy: Policy, counting: Counting, wake: Waker) -> Self {
-        let StoredState { route, fingerprint, simulated, state } = stored;
+        let StoredState { route, fingerprint, simulated, facts, state } = stored;
         let identity = Identity {
             name: state.name.clone(),
             route: route.clone(),
@@ -77,7 +82,7 @@ impl Managed {
         };
         let live = LiveRollout::new(identity, view(&policy, &state), Evidence::begin(&policy, &state, None), wake);
         let live = Arc::new(live.counting(counting));
-        Self { route, fingerprint, simulated, policy, state, live, pending: None, stranded: false }
+        Self { route, fingerprint, simulated, facts, policy, state, live, pending: None, stranded: false }
     }
 
     /// The row the store keeps of `state`.
@@ -86,6 +91,7 @@ impl Managed {
             route: self.route.clone(),
             fingerprint: self.fingerprint.clone(),
             simulated: self.simulated,
+            facts: self.facts.clone(),
             state: state.clone(),
         };
         Ok(RolloutRow {

@@ -61,6 +61,12 @@ impl Work {
                 "route `{route}` is served by rollout `{other}`; abort that first"
             )));
         }
+        if transition.to_share > 0.0
+            && rollout.state.share(&rollout.policy) <= 0.0
+            && let Some(unmet) = self.settings(name).and_then(|settings| settings.facts.unmet.first().cloned())
+        {
+            return Err(ControlError::Refused(format!("the candidate is out: {unmet}")));
+        }
         // An open breaker is not in the evidence: a rise on it would be in the store for whoever starts after a crash.
         if transition.to_share > transition.from_share && rollout.live.pending_trip().is_some() {
             self.keep_for_later(name, pending.counted);

@@ -176,8 +176,9 @@ impl Work {
         }
         let health = self.health(name);
         let status = rollout.state.status;
-        let other_serves =
-            rollout.state.share(&rollout.policy) <= 0.0 && self.serving_on(&rollout.route, name).is_some();
+        let may_not_serve = rollout.state.share(&rollout.policy) <= 0.0
+            && (self.serving_on(&rollout.route, name).is_some()
+                || self.settings(name).is_some_and(|settings| !settings.facts.unmet.is_empty()));
         // Decided and taken in one moment: the evidence that is written down is the one that was decided on.
         let decided = rollout.live.with_counting(|counting| {
             let now = live::now();
@@ -187,7 +188,7 @@ impl Work {
             }
             let event = decision.into_event()?;
             // One of several contenders goes on, and the others wait until it is back.
-            if other_serves && matches!(event, Event::Promote { .. }) {
+            if may_not_serve && matches!(event, Event::Promote { .. }) {
                 return None;
             }
             Some((event, Counted { at: now, ..counting.take() }))

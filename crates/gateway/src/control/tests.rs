@@ -45,6 +45,7 @@ impl Bench {
             probe_every: None,
             outcomes: Default::default(),
             shadow: Default::default(),
+            facts: Default::default(),
         };
         let mut bench = Self {
             dir,

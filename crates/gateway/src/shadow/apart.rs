@@ -102,5 +102,13 @@ fn structured(text: &str) -> Option<Value> {
     serde_json::from_str(text).ok()
 }
 
+impl Side {
+    /// The words, when they are what the answer says: neither JSON, whose fields are compared, nor nothing.
+    pub(super) fn prose(&self) -> Option<&str> {
+        let text = self.said.as_ref().ok()?.text.trim();
+        (!text.is_empty() && structured(text).is_none()).then_some(text)
+    }
+}
+
 #[cfg(test)]
 mod tests;

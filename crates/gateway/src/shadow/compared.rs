@@ -5,6 +5,8 @@ use rollout::{Compared, Comparison};
 use wire::record::{ComparisonRecord, PairRecord, Record};
 
 use super::apart::{Apart, Ignore, Side, compare};
+use super::meaning;
+use super::settings::Meaning;
 use super::strip::is_teacher_forced;
 use super::{Heard, Offer, Shadow};
 
@@ -19,9 +21,13 @@ pub(super) async fn settle(
     let settings = shadow.settings(&offer.live.identity.name);
     let ignore = Ignore::of(settings.as_ref().map_or(&[], |settings| &settings.ignore));
     let (one, other) = (Side::of(&baseline), Side::of(candidate));
-    let apart = compare(&one, &other, &ignore);
+    let mut apart = compare(&one, &other, &ignore);
     let second = again.map(Side::of);
-    let noise = second.as_ref().map(|second| compare(&one, second, &ignore));
+    let mut noise = second.as_ref().map(|second| compare(&one, second, &ignore));
+    if let Some(meaning) = settings.as_ref().and_then(|settings| settings.meaning.as_ref()).filter(|_| !altered) {
+        let sides = (&one, &other, second.as_ref());
+        meanings(shadow, offer, meaning, sides, (&mut apart, noise.as_mut())).await;
+    }
     let deferred = offer.offered.is_none();
     let comparisons = joined(&apart, noise.as_ref());
     let pair = PairRecord {
@@ -49,6 +55,32 @@ pub(super) async fn settle(
     offer.live.observe_comparison(offer.epoch, compared);
 }
 
+/// Adds how far the meanings are apart, where both say something in words.
+async fn meanings(
+    shadow: &Shadow,
+    offer: &Offer,
+    meaning: &Meaning,
+    (one, other, second): (&Side, &Side, Option<&Side>),
+    (apart, noise): (&mut Apart, Option<&mut Apart>),
+) {
+    let (Some(own), Some(theirs)) = (one.prose(), other.prose()) else { return };
+    let again = second.and_then(Side::prose);
+    let texts: Vec<&str> = [own, theirs].into_iter().chain(again).collect();
+    match Box::pin(meaning::distances(shadow, offer, meaning, &texts)).await {
+        Some(Ok(distances)) => {
+            let mut distances = distances.into_iter();
+            if let Some(distance) = distances.next() {
+                apart.distances.insert(Comparison::Meaning, (distance, None));
+            }
+            if let (Some(distance), Some(noise)) = (distances.next(), noise) {
+                noise.distances.insert(Comparison::Meaning, (distance, None));
+            }
+        }
+        Some(Err(why)) => apart.not_compared = Some(why),
+        None => {}
+    }
+}
+
 /// One kind of distance, with the baseline's own.
 struct Row {
     kind: Comparison,
@@ -69,7 +101,8 @@ impl Row {
 fn joined(apart: &Apart, noise: Option<&Apart>) -> Vec<Row> {
     let known = |apart: &Apart, kind| match apart.distances.get(&kind) {
         Some((distance, _)) => Some(*distance),
-        None => apart.both_answered.then_some(0.0),
+        // Meanings that were not asked for are not the same meaning.
+        None => (apart.both_answered && kind != Comparison::Meaning).then_some(0.0),
     };
     let has = |apart: &Apart, kind| apart.distances.contains_key(&kind);
     let row = |kind| {

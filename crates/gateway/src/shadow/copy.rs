@@ -14,6 +14,7 @@ use rollout::{Metric, MetricSet};
 use wire::capability::Unsupported;
 use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
+use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{Adaptation, Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
 
@@ -23,6 +24,7 @@ use super::{Half, Heard, Offer, Shadow};
 use crate::adapt::{self, Adapted, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
+use crate::live::LiveRollout;
 use crate::mend::{self, Expected};
 use crate::observe::{self, Form};
 use crate::parse::Parsed;
@@ -211,6 +213,18 @@ pub(super) fn dropped(shadow: &Shadow, offer: &Offer, reason: ShadowDrop) {
     offer.live.shadow_dropped(offer.epoch, reason, &offer.stratum.name);
     offer.pair.shadow(Half::NoEvidence);
     record(shadow, offer, Whose::Candidate, None, (Some(reason), Bytes::new()));
+}
+
+/// Writes down that a request has no copy, where there is no offer of it.
+pub(super) fn write_drop(shadow: &Shadow, (id, live, epoch): (ExchangeId, &LiveRollout, u32), reason: ShadowDrop) {
+    shadow.write(&Record::Shadow(ShadowRecord {
+        id,
+        rollout: live.identity.name.clone(),
+        epoch,
+        attempt: None,
+        drop: Some(reason),
+        body: Private::new(Bytes::new()),
+    }));
 }
 
 fn record(

@@ -32,8 +32,20 @@ pub(crate) struct Stratum {
 }
 
 impl Stratum {
+    /// As it was written down.
+    pub(super) fn again(size: &str, task: Option<String>, streamed: bool) -> Arc<Self> {
+        Self::named(
+            rollout::coverage::SIZE_NAMES.into_iter().find(|name| *name == size).unwrap_or("0k"),
+            task,
+            streamed,
+        )
+    }
+
     pub(crate) fn of(size: usize, task: Option<String>, streamed: bool) -> Arc<Self> {
-        let size = size_bucket(size);
+        Self::named(size_bucket(size), task, streamed)
+    }
+
+    fn named(size: &'static str, task: Option<String>, streamed: bool) -> Arc<Self> {
         Arc::new(Self { name: stratum(size, task.as_deref(), streamed), size, task, streamed })
     }
 }
@@ -63,7 +75,8 @@ pub(crate) fn draw(
     Some(Drawn { probability, duplicate })
 }
 
-fn is_drawn(salt: &str, purpose: &str, id: ExchangeId, fraction: f64) -> bool {
+/// Whether a request is drawn for one purpose.
+pub(super) fn is_drawn(salt: &str, purpose: &str, id: ExchangeId, fraction: f64) -> bool {
     fraction > 0.0
         && rollout::assign::arm(rollout::assign::position(salt, purpose, &id.to_bytes()), fraction, 0.0)
             == rollout::Arm::Candidate

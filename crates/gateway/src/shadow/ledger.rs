@@ -26,7 +26,6 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    #[cfg(test)]
     /// What it used before this process began, on the day of `now_us`.
     pub(crate) fn resume(&mut self, (nanos, tokens): (u64, u64), now_us: u64) {
         self.turn(now_us);
@@ -36,6 +35,22 @@ impl Ledger {
 
     /// Room for one more copy that holds `n_bytes`; [`end`](Self::end) gives it back.
     pub(crate) fn begin(
+        &mut self,
+        budget: &ShadowBudget,
+        n_bytes: usize,
+        (now, now_us): (Instant, u64),
+    ) -> Result<(), ShadowDrop> {
+        self.may_begin(budget, n_bytes, (now, now_us))?;
+        if let Some((left, _)) = &mut self.allowance {
+            *left -= 1.0;
+        }
+        self.in_flight += 1;
+        self.bytes += n_bytes;
+        Ok(())
+    }
+
+    /// Whether there is room now.
+    pub(crate) fn may_begin(
         &mut self,
         budget: &ShadowBudget,
         n_bytes: usize,
@@ -59,6 +74,7 @@ impl Ledger {
         if budget.tokens_per_day.is_some_and(|most| self.tokens.saturating_add(under_way(self.tokens)) >= most) {
             return Err(ShadowDrop::BudgetTokens);
         }
+        self.allowance = self.allowance.filter(|_| budget.per_second.is_some());
         if let Some(rate) = budget.per_second {
             let most = rate.max(1.0);
             let (left, at) = self.allowance.unwrap_or((most, now));
@@ -67,10 +83,7 @@ impl Ledger {
             if left < 1.0 {
                 return Err(ShadowDrop::Rate);
             }
-            self.allowance = Some((left - 1.0, now));
         }
-        self.in_flight += 1;
-        self.bytes += n_bytes;
         Ok(())
     }
 

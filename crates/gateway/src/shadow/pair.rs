@@ -80,6 +80,12 @@ impl Pair {
         Self { rollout, epoch, unit, admitted_us, exchange, stratum, sides, live_ended }
     }
 
+    /// A pair whose live side ended long ago.
+    pub(crate) fn later(self, live: Half, heard: Option<Heard>) -> Self {
+        let sides = Sides { live: Some(live), shadow: None, heard: heard.map(Arc::new), deferred: true };
+        Self { sides: Mutex::new(sides), ..self }
+    }
+
     /// The live side ended.
     pub(crate) fn live(&self, half: Half, heard: Option<Arc<Heard>>) {
         self.settle(|sides| {

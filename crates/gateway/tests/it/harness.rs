@@ -167,9 +167,9 @@ pub fn target(name: &str, url: &str) -> Target {
 fn settings(live: &LiveRollout, shadow: &ShadowSettings) -> (String, Arc<RolloutSettings>) {
     let Identity { name, route, baseline, candidate, fingerprint, .. } = live.identity.clone();
     let (policy, shadow) = (Policy::template(Risk::Medium), shadow.clone());
-    let (probe_every, outcomes) = (None, Default::default());
+    let (probe_every, outcomes, facts) = (None, Default::default(), Default::default());
     let settings =
-        RolloutSettings { name, route, baseline, candidate, fingerprint, policy, probe_every, outcomes, shadow };
+        RolloutSettings { name, route, baseline, candidate, fingerprint, policy, probe_every, outcomes, shadow, facts };
     (settings.name.clone(), Arc::new(settings))
 }
 
@@ -266,6 +266,7 @@ impl Gateway {
                 setup.providers.watched(Arc::new(JournalLedger::new(journal.clone())), wire::record::Lane::Live),
             ),
             lanes: Arc::default(),
+            store: Some(dir.path().join("crossfade.db")),
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let serving = start(listener, &deps, &setup.size).unwrap();

@@ -28,6 +28,7 @@ fn start(live: &Arc<LiveRollout>) -> (Gateway, [Upstream; 2]) {
         probe_every: None,
         outcomes: BTreeSet::from(["tickets".to_owned(), "escalations".to_owned()]),
         shadow: Default::default(),
+        facts: Default::default(),
     };
     let mut snapshot = (*gateway.snapshot.load_full()).clone();
     snapshot.rollouts.insert(settings.name.clone(), Arc::new(settings));

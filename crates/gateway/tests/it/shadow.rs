@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use gateway::live::LiveRollout;
-use gateway::shadow::{Overload, ShadowBudget, ShadowSettings};
+use gateway::shadow::{Meaning, Overload, ShadowBudget, ShadowSettings, Window};
 use rollout::Comparison;
 use scripted::{Script, Upstream, chat_completion, chat_stream};
 use serde_json::json;
@@ -334,4 +334,102 @@ fn results_of_tools_make_a_pair_teacher_forced() {
     assert_eq!(post(gateway.addr, quoted).status, 200);
     until("two pairs", || live.evidence().comparisons().n == 2);
     assert_eq!(live.evidence().comparisons().teacher_forced, 1);
+}
+
+/// A window that is always open.
+const ALWAYS: Window = Window { from: 0, to: 24 * 60, utc_offset: 0 };
+
+/// One that is shut now, and for hours.
+fn shut() -> Window {
+    let minutes = gateway::live::now().0 / 60_000_000 % (24 * 60);
+    let from = u16::try_from((minutes + 12 * 60) % (24 * 60)).unwrap();
+    Window { from, to: (from + 1) % (24 * 60), utc_offset: 0 }
+}
+
+#[test]
+fn requests_are_copied_later_from_the_record_and_each_once() {
+    let a = Upstream::with(|_| Script::json(chat_completion(r#"{"city":"Bern"}"#)));
+    let b = Upstream::with(|_| Script::json(chat_completion(r#"{"city":"Basel"}"#)));
+    let live = rollout(0.0, 1.0);
+    let shadow = ShadowSettings { deferred: Some(shut()), ..ShadowSettings::default() };
+    let gateway = Setup { shadow, ..Setup::to(&[&a, &b]).with(&live) }.start();
+    for _ in 0..5 {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    }
+    let waiting = |gateway: &Gateway| gateway.database.deferred_counts("to-b", 1).unwrap();
+    until("five wait", || gateway.exchanges(5).len() == 5 && waiting(&gateway).waiting == 5);
+    assert!(b.requests().is_empty());
+    // Another process takes up what this one wrote down, in the middle of its copies.
+    let mut snapshot = (**gateway.snapshot.load()).clone();
+    let mut settings = (*snapshot.rollouts["to-b"]).clone();
+    settings.shadow.deferred = Some(ALWAYS);
+    snapshot.rollouts.insert("to-b".to_owned(), Arc::new(settings));
+    gateway.reload(snapshot).unwrap();
+    let second = gateway.with_an_empty_memory();
+    until("five pairs", || live.evidence().comparisons().n == 5);
+    assert_eq!(b.requests().len(), 5, "two processes on one store make no copy twice");
+    let exchanges = compared(&second, 5, 1);
+    assert!(exchanges.iter().all(|exchange| exchange.pairs[0].deferred && exchange.pairs[0].comparisons.len() == 4));
+    until("nothing waits", || waiting(&second) == store::DeferredCounts::default());
+    let evidence = live.evidence();
+    let candidate = evidence.arm(rollout::Arm::Candidate);
+    assert_eq!(candidate.tally(rollout::Metric::Error).n, 5, "quality counts");
+    assert_eq!(candidate.tally(rollout::Metric::Timeout).n, 0, "latency does not");
+    assert_eq!((candidate.duration.n(), candidate.time_to_first_token.n()), (0, 0));
+    assert_eq!(evidence.comparisons().view(0.05).deferred, 5);
+    assert_eq!(evidence.comparisons().of(Comparison::Json).unwrap().mean(), Some(1.0));
+}
+
+#[test]
+fn what_was_taken_by_a_process_that_died_is_interrupted_and_not_made_again() {
+    let (a, b) = (saying("from a"), saying("from b"));
+    let live = rollout(0.0, 1.0);
+    let shadow = ShadowSettings { deferred: Some(shut()), ..ShadowSettings::default() };
+    let gateway = Setup { shadow, ..Setup::to(&[&a, &b]).with(&live) }.start();
+    for _ in 0..3 {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    }
+    until("three wait", || {
+        gateway.exchanges(3).len() == 3 && gateway.database.deferred_counts("to-b", 1).unwrap().waiting == 3
+    });
+    // It died between this and the record of the copy.
+    let first = gateway.database.deferred("to-b", 1, 1).unwrap()[0].drawn.id;
+    assert_eq!(gateway.database.take_deferred("to-b", &[first], 1).unwrap(), [first]);
+    assert_eq!(gateway.database.take_deferred("to-b", &[first], 1).unwrap(), [], "once for good");
+    let second = gateway.with_an_empty_memory();
+    until("interrupted", || live.evidence().coverage().dropped.get("interrupted") == Some(&1));
+    until("two left", || second.database.deferred_counts("to-b", 1).unwrap().waiting == 2);
+    assert!(b.requests().is_empty());
+    let dropped = || second.database.pair_counts(&store::ExchangeFilter::default()).unwrap().dropped;
+    until("on record", || second.exchanges(3).len() == 3 && dropped().get("interrupted") == Some(&1));
+}
+
+#[test]
+fn meanings_are_compared_by_a_target_that_makes_embeddings() {
+    let (a, b) = (saying("The capital is Bern."), saying("Bern it is."));
+    // The first text, then what is at a right angle to it, then nearly the first again.
+    let c = Upstream::with(|_| {
+        Script::json(
+            r#"{"object":"list","model":"m","data":[{"index":0,"embedding":[1,0]},{"index":1,"embedding":[0,1]},{"index":2,"embedding":[1,0]}],"usage":{"prompt_tokens":7,"total_tokens":7}}"#,
+        )
+    });
+    let live = rollout(0.0, 1.0);
+    let meaning =
+        Meaning { target: "c".to_owned(), sample: 1.0, nanos_per_day: None, tokens_per_day: Some(7), max_text: 1000 };
+    let shadow = ShadowSettings { noise_duplicate: 1.0, meaning: Some(meaning), ..ShadowSettings::default() };
+    let gateway = Setup { shadow, ..Setup::to(&[&a, &b, &c]).with(&live) }.start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    let exchange = compared(&gateway, 1, 1).remove(0);
+    let found = exchange.pairs[0].comparisons.iter().find(|comparison| comparison.kind == "meaning").unwrap();
+    assert_eq!((found.distance, found.noise), (0.5, Some(0.0)));
+    let asked: serde_json::Value = serde_json::from_slice(&c.requests()[0].body).unwrap();
+    assert_eq!(asked["input"], json!(["The capital is Bern.", "Bern it is.", "The capital is Bern."]));
+    assert_eq!((asked["model"].as_str(), c.requests()[0].path.as_str()), (Some("model-c"), "/v1/embeddings"));
+    let call = exchange.attempts.iter().find(|attempt| attempt.role == "meaning").unwrap();
+    assert!(call.target.as_deref() == Some("c") && call.answer_bytes > 0, "the call is on record");
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    let spent: Vec<_> =
+        compared(&gateway, 2, 1).into_iter().filter_map(|exchange| exchange.pairs[0].not_compared.clone()).collect();
+    assert_eq!(spent, ["the budget for embeddings is spent"]);
+    assert_eq!(c.requests().len(), 1);
 }

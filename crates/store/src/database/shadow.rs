@@ -143,19 +143,61 @@ impl Database {
         n.map(|n| n as u64).map_err(during("forgetting requests to copy"))
     }
 
-    /// What the copies of a rollout, and the second answers asked of its baseline, have used since a moment.
-    pub fn copy_spend(&self, rollout: &str, since_us: u64) -> Result<CopySpend, DatabaseError> {
+    /// What the copies of a rollout, and the second answers asked of its baseline, have used from one moment to another.
+    pub fn copy_spend(&self, rollout: &str, (since_us, until_us): (u64, u64)) -> Result<CopySpend, DatabaseError> {
         let sql = "SELECT coalesce(sum(cost_nanos), 0), coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), 0)
-            FROM attempts WHERE rollout = ?1 AND shadow > 0 AND exchange_id >= ?2 AND started_us >= ?3";
+            FROM attempts WHERE rollout = ?1 AND shadow IN (1, 2) AND exchange_id >= ?2 AND started_us >= ?3
+                AND started_us < ?4";
         // Ids sort by time: nothing older than a day before is looked at. A deferred copy may be of an older request.
         let from = ExchangeId::new((since_us / 1000).saturating_sub(DAYS_LOOKED_AT * 86_400_000), [0; 10]);
         self.reading()
-            .query_row(sql, params![rollout, from.to_bytes(), signed(since_us)], |row| {
+            .query_row(sql, params![rollout, from.to_bytes(), signed(since_us), signed(until_us)], |row| {
                 Ok(CopySpend { nanos: row.get(0).map(unsigned)?, tokens: row.get(1).map(unsigned)? })
             })
             .optional()
             .map(Option::unwrap_or_default)
             .map_err(during("adding up what copies used"))
+    }
+}
+
+/// What of the requests that two rollouts copied is known of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BothCopied {
+    /// Requests that both candidates were given a copy of.
+    pub both: u64,
+    /// Of these, the first candidate alone was bad.
+    pub only_first_bad: u64,
+    /// The second alone was.
+    pub only_second_bad: u64,
+}
+
+impl Database {
+    /// How two candidates did on the requests that both were given a copy of: failures, and answers without their form. A rollout is
+    /// given with its epoch.
+    pub fn copies_of_both(&self, first: (&str, u32), second: (&str, u32)) -> Result<BothCopied, DatabaseError> {
+        let bad = |copy: &str| {
+            format!(
+                "({copy}.failure IS NOT NULL OR {copy}.format_valid = 0 OR {copy}.schema_valid = 0 OR {copy}.tool_calls_valid = 0)"
+            )
+        };
+        let (one, other) = (bad("a"), bad("b"));
+        let sql = format!(
+            "SELECT count(*), coalesce(sum({one} IS TRUE AND {other} IS NOT TRUE), 0),
+                    coalesce(sum({other} IS TRUE AND {one} IS NOT TRUE), 0)
+             FROM attempts a JOIN attempts b ON b.exchange_id = a.exchange_id AND b.shadow = 1
+                 AND b.rollout = ?3 AND b.epoch = ?4 AND b.dropped IS NULL
+             WHERE a.shadow = 1 AND a.rollout = ?1 AND a.epoch = ?2 AND a.dropped IS NULL"
+        );
+        let counts = |row: &Row<'_>| {
+            Ok(BothCopied {
+                both: row.get(0).map(unsigned)?,
+                only_first_bad: row.get(1).map(unsigned)?,
+                only_second_bad: row.get(2).map(unsigned)?,
+            })
+        };
+        self.reading()
+            .query_row(&sql, params![first.0, first.1, second.0, second.1], counts)
+            .map_err(during("comparing the copies of two rollouts"))
     }
 }
 

@@ -83,6 +83,8 @@ enum Copied {
     Copy = 1,
     /// The baseline's second one.
     Duplicate = 2,
+    /// Embeddings of the others.
+    Meaning = 3,
 }
 
 struct StoredBody {
@@ -136,6 +138,7 @@ impl Batch {
             }
             Ok(Record::Shadow(shadow)) => self.keep_copy(shadow, Copied::Copy, compressor),
             Ok(Record::Duplicate(duplicate)) => self.keep_copy(duplicate, Copied::Duplicate, compressor),
+            Ok(Record::Meaning(meaning)) => self.keep_copy(meaning, Copied::Meaning, compressor),
             Ok(Record::Drawn(drawn)) => self.drawn.push(drawn),
             Ok(Record::Pair(pair)) => self.pairs.push(pair),
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
