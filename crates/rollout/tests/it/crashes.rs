@@ -8,7 +8,7 @@ use rollout::{
     Transition, apply, decide,
 };
 
-use crate::support::{ERROR, Random, draft, medium, outcome, pair, set_if, size};
+use crate::support::{ERROR, Random, draft, figure, grouped, medium, outcome, pair, set_if, size};
 
 struct Disk {
     state: State,
@@ -200,7 +200,7 @@ fn check_audit(audit: &[Transition]) {
 
 #[test]
 fn killed_at_any_point_a_rollout_never_resumes_with_a_higher_share() {
-    let (mut n_kills, mut n_rises, mut n_rollbacks, mut n_full) = (0, 0, 0, 0);
+    let (mut n_kills, mut n_rises, mut n_rollbacks, mut n_full) = (0_u64, 0, 0, 0);
     for seed in 0..size(300, 5000) {
         let mut world = World::new(seed as u64);
         for _ in 0..300 {
@@ -214,8 +214,18 @@ fn killed_at_any_point_a_rollout_never_resumes_with_a_higher_share() {
         n_rollbacks += world.disk.audit.iter().filter(|row| row.event == "rollback").count();
         n_full += world.disk.audit.iter().filter(|row| row.to == "completed").count();
     }
-    println!(
-        "{n_kills} kills, {n_rises} rises of a share, {n_rollbacks} rollbacks, {n_full} completed: never a higher share"
+    figure(
+        "G11",
+        "one process, kills between any two steps: resumed with a higher share",
+        &format!(
+            "0 of {} kills ({} rises, {} rollbacks, {} completed)",
+            grouped(n_kills),
+            n_rises,
+            n_rollbacks,
+            n_full
+        ),
+        "0",
+        size(300, 5000),
     );
     assert!(n_kills > 1000 && n_rises > 100 && n_rollbacks > 100 && n_full > 0);
 }

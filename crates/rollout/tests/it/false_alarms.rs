@@ -2,7 +2,7 @@
 
 use rollout::{Action, Arm, Evidence, GuardPolicy, Metric, MetricSet, Policy, State, Status, Unit};
 
-use crate::support::{Random, medium, outcome, pair, size, started, whole};
+use crate::support::{Random, Users, figure, medium, outcome, pair, percent, size, started, whole};
 
 /// A guard of equal weight on every metric, each seeing bad events at 1 %.
 fn every_metric() -> Policy {
@@ -60,39 +60,14 @@ fn a_rollout_between_equals_is_rolled_back_once_in_a_hundred() {
     let n_runs = size(200, 10_000);
     let (policy, mut random) = (every_metric(), Random::new(17));
     let n_alarms = (0..n_runs).filter(|_| is_rolled_back(&policy, &mut random, 20_000)).count();
-    println!(
-        "G1: {n_alarms} of {n_runs} rollouts between equals rolled back: {:.2} % (goal 1 %)",
-        percent(n_alarms, n_runs)
+    figure(
+        "G1",
+        "equals, six metrics, every event looked at, five serving steps of 20 000 requests: rolled back",
+        &format!("{:.2} %", percent(n_alarms, n_runs)),
+        "≤ 1 %",
+        n_runs,
     );
     assert!(n_alarms <= allowed(n_runs, 0.01), "{n_alarms}");
-}
-
-/// Units that send very different numbers of requests and fail at very different rates, each staying on its arm.
-struct Users {
-    position: Vec<f64>,
-    propensity: Vec<f64>,
-    cumulative: Vec<f64>,
-}
-
-impl Users {
-    /// Request counts lognormal with sigma 2; error rates lognormal with mean 1 % and three times that as deviation.
-    fn new(random: &mut Random, n_users: usize) -> Self {
-        let sigma = 10_f64.ln().sqrt();
-        let mut total = 0.0;
-        let cumulative = (0..n_users).map(|_| {
-            total += (2.0 * random.normal()).exp();
-            total
-        });
-        let cumulative: Vec<f64> = cumulative.collect();
-        let propensity = (0..n_users).map(|_| (0.01 * (sigma * random.normal() - 0.5 * sigma * sigma).exp()).min(1.0));
-        let propensity = propensity.collect();
-        Self { position: (0..n_users).map(|_| random.fraction()).collect(), propensity, cumulative }
-    }
-
-    fn pick(&self, random: &mut Random) -> usize {
-        let target = random.fraction() * self.cumulative.last().copied().unwrap();
-        self.cumulative.partition_point(|sum| *sum <= target).min(self.cumulative.len() - 1)
-    }
 }
 
 fn is_rolled_back_with_users(policy: &Policy, random: &mut Random, per_step: usize) -> bool {
@@ -124,16 +99,17 @@ fn heavy_users_do_not_roll_a_rollout_between_equals_back() {
     policy.unit = Unit::Request;
     let n_naive_runs = n_runs / 4;
     let n_naive = (0..n_naive_runs).filter(|_| is_rolled_back_with_users(&policy, &mut random, 20_000)).count();
-    println!(
-        "G2: {n_alarms} of {n_runs} rollouts between equals with heavy users rolled back: {:.2} % (goal 1 %); counting every bad \
-         request it would be {:.0} %",
-        percent(n_alarms, n_runs),
-        percent(n_naive, n_naive_runs)
+    figure(
+        "G2",
+        "the same with heavy users who stay on their arm: rolled back",
+        &format!(
+            "{:.2} %; counting every bad request {:.0} %",
+            percent(n_alarms, n_runs),
+            percent(n_naive, n_naive_runs)
+        ),
+        "≤ 1 %",
+        n_runs,
     );
     assert!(n_alarms <= allowed(n_runs, 0.01), "{n_alarms}");
     assert!(n_naive > n_naive_runs / 10, "the rule is what makes the difference: {n_naive}");
-}
-
-fn percent(part: usize, whole: usize) -> f64 {
-    100.0 * part as f64 / whole as f64
 }

@@ -16,9 +16,13 @@ mod gates;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod peeking;
+#[cfg(test)]
 mod planning;
 #[cfg(test)]
 mod power;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod simulating;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use rollout::{Arm, BreachCause, Policy};
 
-use crate::support::{Random, at_share, medium, quantile, request, size};
+use crate::support::{Random, at_share, figure, grouped, medium, point, quantile, request, size};
 
 /// Total requests until the breach, with the candidate bad from the start.
 fn requests_until_breach(policy: &Policy, random: &mut Random, share: f64, rates: (f64, f64)) -> u64 {
@@ -14,10 +14,12 @@ fn check_median(goal: &str, share: f64, rates: (f64, f64), at_most: u64, n_runs:
     let (policy, mut random) = (medium(), Random::new(3));
     let mut totals: Vec<u64> = (0..n_runs).map(|_| requests_until_breach(&policy, &mut random, share, rates)).collect();
     let (median, p95) = (quantile(&mut totals, 0.5), quantile(&mut totals, 0.95));
-    println!(
-        "{goal}: {} % to {} % at a share of {share}: median {median}, p95 {p95} requests in {n_runs} runs (goal {at_most})",
-        rates.0 * 100.0,
-        rates.1 * 100.0
+    figure(
+        goal,
+        &format!("{} % to {} % errors at a share of {}", rates.0 * 100.0, rates.1 * 100.0, share),
+        &format!("median {}, p95 {} requests", grouped(median), grouped(p95)),
+        &format!("median ≤ {}", grouped(at_most)),
+        n_runs,
     );
     assert!(median <= at_most, "{median}");
 }
@@ -64,10 +66,16 @@ fn check_outage(share: f64, n_clean: u64, base: f64, at_most: u64) {
     let (policy, mut random) = (medium(), Random::new(5));
     let mut totals: Vec<u64> = (0..n_runs).map(|_| outage(&policy, &mut random, share, n_clean, base)).collect();
     let (median, p95, most) = (quantile(&mut totals, 0.5), quantile(&mut totals, 0.95), quantile(&mut totals, 1.0));
-    println!(
-        "G5: outage at a share of {share} after {n_clean} candidate requests at {} % errors: median {median}, p95 {p95}, \
-         most {most} candidate requests in {n_runs} runs (goal {at_most})",
-        base * 100.0
+    figure(
+        "G5",
+        &format!(
+            "outage at a share of {share} after {} clean candidate requests, {} % errors",
+            grouped(n_clean),
+            base * 100.0
+        ),
+        &format!("p95 {p95}, most {most} candidate requests (median {median})"),
+        &format!("p95 ≤ {at_most}"),
+        n_runs,
     );
     assert!(p95 <= at_most, "{p95}");
 }
@@ -130,8 +138,36 @@ fn a_regression_in_mid_epoch_takes_at_most_twice_as_long() {
         quantile(&mut delays, 0.5)
     };
     let (from_start, after_500, after_2000) = (delay(0), delay(500), delay(2000));
-    println!(
-        "G6: doubled errors at 50 %: {from_start} requests from the start, {after_500} after 500 bad events, {after_2000} after 2000"
+    let worst = after_500.max(after_2000) as f64 / from_start as f64;
+    figure(
+        "G6",
+        "doubled errors at a share of 0.5, from the start and after 500 or 2 000 bad events",
+        &format!(
+            "{} and {} or {} requests: {worst:.2} times",
+            grouped(from_start),
+            grouped(after_500),
+            grouped(after_2000)
+        ),
+        "≤ 2 times",
+        n_runs,
     );
     assert!(after_500 <= 2 * from_start && after_2000 <= 2 * from_start, "{from_start} {after_500} {after_2000}");
+}
+
+/// The plot of delays: every effect takes longer the smaller it is, and none is out of reach.
+#[test]
+fn delays_by_effect_and_share() {
+    let (policy, mut random) = (medium(), Random::new(13));
+    for share in [0.05, 0.1, 0.5, 0.9] {
+        let mut longest = u64::MAX;
+        for ratio in [1.5, 2.0, 3.0, 5.0, 10.0] {
+            let n_runs = size(20, 400);
+            let mut totals: Vec<u64> =
+                (0..n_runs).map(|_| requests_until_breach(&policy, &mut random, share, (0.01, 0.01 * ratio))).collect();
+            let median = quantile(&mut totals, 0.5);
+            point("delay", &format!("share {share}"), ratio, median as f64);
+            assert!(median < longest, "{median} requests for {ratio} times the errors at a share of {share}");
+            longest = median;
+        }
+    }
 }

@@ -146,3 +146,65 @@ pub fn whole(value: f64) -> usize {
 pub fn after(policy: &Policy, state: &State, event: &Event, evidence: &Evidence, now: Timestamp) -> State {
     apply(policy, state, event, Some(evidence), now).unwrap().0
 }
+
+/// Prints one row of the table in docs/statistics.md, which `scripts/statistics` collects: goal, what was simulated, what came
+/// out, what was asked for, how many runs, and the test that ran.
+pub fn figure(goal: &str, what: &str, found: &str, target: &str, n_runs: usize) {
+    let thread = std::thread::current();
+    println!(
+        "\nfigure\t{goal}\t{what}\t{found}\t{target}\t{}\t{}",
+        grouped(n_runs as u64),
+        thread.name().unwrap_or("")
+    );
+}
+
+/// Prints one point of a plot.
+pub fn point(plot: &str, series: &str, x: f64, y: f64) {
+    println!("\npoint\t{plot}\t{series}\t{x}\t{y}");
+}
+
+/// A number with its thousands apart.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A fraction as a percentage.
+pub fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole as f64
+}
+
+/// Units that send very different numbers of requests and fail at very different rates, each staying on its arm.
+pub struct Users {
+    pub position: Vec<f64>,
+    pub propensity: Vec<f64>,
+    cumulative: Vec<f64>,
+}
+
+impl Users {
+    /// Request counts lognormal with sigma 2; error rates lognormal with mean 1 % and three times that as deviation.
+    pub fn new(random: &mut Random, n_users: usize) -> Self {
+        let sigma = 10_f64.ln().sqrt();
+        let mut total = 0.0;
+        let cumulative = (0..n_users).map(|_| {
+            total += (2.0 * random.normal()).exp();
+            total
+        });
+        let cumulative: Vec<f64> = cumulative.collect();
+        let propensity = (0..n_users).map(|_| (0.01 * (sigma * random.normal() - 0.5 * sigma * sigma).exp()).min(1.0));
+        let propensity = propensity.collect();
+        Self { position: (0..n_users).map(|_| random.fraction()).collect(), propensity, cumulative }
+    }
+
+    pub fn pick(&self, random: &mut Random) -> usize {
+        let target = random.fraction() * self.cumulative.last().copied().unwrap();
+        self.cumulative.partition_point(|sum| *sum <= target).min(self.cumulative.len() - 1)
+    }
+}
