@@ -1,5 +1,5 @@
 //! The statistics against a second implementation (`tests/reference/generate.py`) and against published libraries
-//! (`tests/reference/libraries.py`).
+//! (`tests/reference/libraries.py`), and error rates by simulation.
 
 #[cfg(test)]
 mod libraries;
@@ -7,3 +7,5 @@ mod libraries;
 mod merging;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod simulated;
