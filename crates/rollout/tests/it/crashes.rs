@@ -201,7 +201,7 @@ fn check_audit(audit: &[Transition]) {
 #[test]
 fn killed_at_any_point_a_rollout_never_resumes_with_a_higher_share() {
     let (mut n_kills, mut n_rises, mut n_rollbacks, mut n_full) = (0_u64, 0, 0, 0);
-    for seed in 0..size(300, 5000) {
+    for seed in 0..size(300, 2000) {
         let mut world = World::new(seed as u64);
         for _ in 0..300 {
             if world.step().is_err() {
@@ -225,7 +225,7 @@ fn killed_at_any_point_a_rollout_never_resumes_with_a_higher_share() {
             n_full
         ),
         "0",
-        size(300, 5000),
+        size(300, 2000),
     );
     assert!(n_kills > 1000 && n_rises > 100 && n_rollbacks > 100 && n_full > 0);
 }

@@ -49,7 +49,7 @@ fn passes(policy: &Policy, random: &mut Random, share: f64, rates: (f64, f64), n
 #[test]
 fn a_candidate_worse_by_the_margin_passes_at_most_once_in_twenty() {
     let (policy, mut random) = (one_gate(), Random::new(23));
-    let n_runs = size(200, 4000);
+    let n_runs = size(200, 2000);
     for share in [0.0, 0.1, 0.5] {
         let n = 20_000;
         let n_passed = (0..n_runs).filter(|_| passes(&policy, &mut random, share, (0.01, 0.02), n)).count();
