@@ -4,7 +4,9 @@
 //! The parts, in the order of a rollout's life: [`assign`] puts a unit on an arm; [`Evidence`] counts what came of it, one
 //! epoch at a time, and says at once when a guard is breached; [`decide`] reads evidence against the [`Policy`]; [`apply`]
 //! turns an [`Event`] (a decision or an operator's command) into the next [`State`] and the [`Transition`] to write down;
-//! [`explain()`] says all of it in words and numbers; [`plan_lite`] says beforehand how much a gate will need.
+//! [`explain()`] says all of it in words and numbers; [`plan_lite`] says beforehand how much a gate
+//! will need, [`outlook`] what the whole rollout will take, [`simulate`] how a policy behaves in thousands of them, and [`Replay`] makes every
+//! decision again from the record.
 
 pub mod assign;
 mod breach;
