@@ -69,7 +69,7 @@ pub const ROUTES: &[Route] = &[
     get("/ready", |call| Ok(answers::ready(call.desk.is_ready()))),
     get("/metrics", |call| Ok(text(&operations::metrics(call.desk)))),
     get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)),
-    get("/api/rollouts/{name}", |call| json(&operations::rollouts::status(&call.desk.reader(), call.name())?)),
+    get("/api/rollouts/{name}", |call| json(&operations::rollouts::status_now(call.desk, call.name())?)),
     get("/api/rollouts/{name}/history", |call| json(&operations::rollouts::history(&call.desk.reader(), call.name())?)),
     post("/api/rollouts/{name}/start", Role::Operator, |call| change_rollout(call, "start")),
     post("/api/rollouts/{name}/pause", Role::Operator, |call| change_rollout(call, "pause")),

@@ -10,6 +10,9 @@ use crate::verbs::{
     rollout, serve,
 };
 
+/// The config where none is named.
+pub(crate) const USUAL_CONFIG: &str = "crossfade.yaml";
+
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
 #[command(name = "crossfade", version, arg_required_else_help = true, disable_help_subcommand = true)]
@@ -18,7 +21,7 @@ use crate::verbs::{
 )]
 pub(crate) struct Cli {
     /// The config file.
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "crossfade.yaml", env = "CROSSFADE_CONFIG")]
+    #[arg(long, short, global = true, value_name = "FILE", default_value = USUAL_CONFIG, env = "CROSSFADE_CONFIG")]
     pub config: PathBuf,
     /// How answers are written.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
@@ -66,7 +69,7 @@ pub(crate) enum Verb {
     /// Move traffic from a baseline to a candidate, and back.
     #[command(subcommand)]
     Rollout(rollout::Verb),
-    /// Show one good and one bad migration, simulated, in under three minutes.
+    /// Show one good and one bad migration, simulated, in about 20 seconds.
     Quickstart(quickstart::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),

@@ -19,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let out = out::Out::new(cli.format);
+    let out = out::Out::new(cli.format).with_config(named(&cli.config));
     match verbs::run(cli, &out) {
         Ok(exit) => exit.into(),
         Err(stop) => {
@@ -27,4 +27,12 @@ fn main() -> ExitCode {
             stop.exit.into()
         }
     }
+}
+
+/// The config, where a command has to name it: it is neither the usual one nor the one of the environment.
+fn named(config: &std::path::Path) -> Option<&'static str> {
+    let is_usual = config == std::path::Path::new(cli::USUAL_CONFIG);
+    let is_of_environment = std::env::var_os("CROSSFADE_CONFIG").is_some_and(|named| named == config.as_os_str());
+    // Once, for as long as the process lives.
+    (!is_usual && !is_of_environment).then(|| &*Box::leak(config.display().to_string().into_boxed_str()))
 }

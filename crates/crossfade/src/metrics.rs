@@ -20,6 +20,7 @@ pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger, told: &alerts::
         ("crossfade_egress_unrecorded_total", "Entries of the ledger of connections that the journal did not take.");
     family(&mut text, name, help, "counter", &[(String::new(), ledger.n_lost())]);
     render_targets(&mut text, &serving.target_statuses());
+    render_breakers(&mut text, "shadow_breaker", "a replica's breaker for copies", &serving.shadow_target_statuses());
     render_caches(&mut text, &serving.cache_statuses());
     text += &telling::render(told);
     text
@@ -35,32 +36,38 @@ fn render_caches(text: &mut String, caches: &[CacheStatus]) {
     family(text, "crossfade_cache_answers", "Answers that it holds.", "gauge", &samples(|cache| cache.n_answers));
 }
 
-/// Breakers, pauses and queues as they stand.
-fn render_targets(text: &mut String, targets: &[TargetStatus]) {
-    let replicas =
-        || targets.iter().flat_map(|target| target.replicas.iter().map(|replica| (escaped(&target.target), replica)));
-    let mut states = Vec::new();
-    let mut pauses = Vec::new();
-    for (target, replica) in replicas() {
-        let labels = format!("target=\"{target}\",replica=\"{}\"", escaped(&replica.provider));
+/// The breakers of one lane: what they are doing, and how often they opened.
+fn render_breakers(text: &mut String, name: &str, whose: &str, targets: &[TargetStatus]) {
+    let (mut states, mut opened) = (Vec::new(), Vec::new());
+    for (target, replica) in targets.iter().flat_map(|of| of.replicas.iter().map(|replica| (&of.target, replica))) {
+        let labels = format!("target=\"{}\",replica=\"{}\"", escaped(target), escaped(&replica.provider));
         for state in [State::Closed, State::Recovering, State::Open, State::Probing] {
             let is_it = u64::from(replica.breaker == state);
             states.push((format!("{{{labels},state=\"{}\"}}", state.as_str()), is_it));
         }
+        opened.push((format!("{{{labels}}}"), replica.opened));
+    }
+    family(text, &format!("crossfade_{name}_state"), &format!("1 for the state {whose} is in."), "gauge", &states);
+    let help = format!("How often {whose} opened.");
+    family(text, &format!("crossfade_{name}_opened_total"), &help, "counter", &opened);
+}
+
+/// Breakers, pauses and queues as they stand.
+fn render_targets(text: &mut String, targets: &[TargetStatus]) {
+    let replicas =
+        || targets.iter().flat_map(|target| target.replicas.iter().map(|replica| (escaped(&target.target), replica)));
+    render_breakers(text, "breaker", "a replica's breaker", targets);
+    let mut pauses = Vec::new();
+    for (target, replica) in replicas() {
+        let labels = format!("target=\"{target}\",replica=\"{}\"", escaped(&replica.provider));
         for cause in [Cause::Throttled, Cause::Quota] {
             let is_it = u64::from(replica.paused == Some(cause));
             pauses.push((format!("{{{labels},cause=\"{}\"}}", cause.as_str()), is_it));
         }
     }
-    let opened = replicas().map(|(target, replica)| {
-        (format!("{{target=\"{target}\",replica=\"{}\"}}", escaped(&replica.provider)), replica.opened)
-    });
-    let opened: Vec<_> = opened.collect();
     let waiting =
         targets.iter().map(|target| (format!("{{target=\"{}\"}}", escaped(&target.target)), target.waiting as u64));
     let waiting: Vec<_> = waiting.collect();
-    family(text, "crossfade_breaker_state", "1 for the state a replica's breaker is in.", "gauge", &states);
-    family(text, "crossfade_breaker_opened_total", "How often a replica's breaker opened.", "counter", &opened);
     family(
         text,
         "crossfade_replica_paused",

@@ -98,13 +98,24 @@ impl From<anyhow::Error> for Stop {
 pub(crate) struct Out {
     format: Format,
     colour: bool,
+    config: Option<&'static str>,
 }
 
 impl Out {
     /// Colour only on a terminal, and never when `NO_COLOR` is set.
     pub(crate) fn new(format: Format) -> Out {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Out { format, colour: wanted && format == Format::Text && std::io::stdout().is_terminal() }
+        Out { format, colour: wanted && format == Format::Text && std::io::stdout().is_terminal(), config: None }
+    }
+
+    /// The same where the command line named a config: commands that are shown as the next step name it too.
+    pub(crate) fn with_config(self, config: Option<&'static str>) -> Out {
+        Out { config, ..self }
+    }
+
+    /// The config that commands shown as the next step have to name.
+    pub(crate) fn config(&self) -> Option<&'static str> {
+        self.config
     }
 
     /// How answers are written.
@@ -142,6 +153,7 @@ impl Out {
 
     /// Writes words to stderr.
     pub(crate) fn say(&self, words: impl fmt::Display) {
+        let words = with_config(&words.to_string(), self.config);
         if writeln!(std::io::stderr().lock(), "{words}").is_err() {
             tracing::debug!("stderr is closed");
         }
@@ -151,7 +163,9 @@ impl Out {
     pub(crate) fn stop(&self, stop: &Stop) {
         if self.is_json() {
             let facts = serde_json::json!({ "error": {
-                "message": format!("{:#}", stop.error), "hint": stop.hint, "problems": stop.config_errors,
+                "message": format!("{:#}", stop.error),
+                "hint": stop.hint.as_deref().map(|hint| with_config(hint, self.config)),
+                "problems": stop.config_errors,
             } });
             self.answer(&facts, String::new);
         }
@@ -161,6 +175,23 @@ impl Out {
             self.say(format_args!("hint: {hint}"));
         }
     }
+}
+
+/// Verbs that read the config: a command without it would be about another gateway.
+const READS_CONFIG: [&str; 11] =
+    ["serve", "check", "reload", "exchanges", "egress", "keys", "prices", "review", "alerts", "rollout", "init"];
+
+/// Names the config in every `crossfade VERB` between backticks.
+fn with_config(words: &str, config: Option<&'static str>) -> String {
+    let Some(config) = config else { return words.to_owned() };
+    let mut parts = words.split("`crossfade ");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let verb = part.split([' ', '`']).next().unwrap_or_default();
+        let place = if READS_CONFIG.contains(&verb) { format!("-c {config} ") } else { String::new() };
+        named += &format!("`crossfade {place}{part}");
+    }
+    named
 }
 
 /// Rows under headings, columns as wide as they need to be, numbers to the right.
@@ -199,4 +230,20 @@ fn width_of(cell: &str) -> usize {
         in_colour = in_colour && character != 'm';
     }
     width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_shown_as_the_next_step_name_the_config_that_was_named() {
+        let hint = "`crossfade check` lists them, `crossfade rollout start NAME` starts one; `crossfade completions`";
+        assert_eq!(with_config(hint, None), hint);
+        assert_eq!(
+            with_config(hint, Some("prod.yaml")),
+            "`crossfade -c prod.yaml check` lists them, `crossfade -c prod.yaml rollout start NAME` starts one; `crossfade \
+             completions`"
+        );
+    }
 }

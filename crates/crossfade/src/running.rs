@@ -115,6 +115,7 @@ impl Running {
             alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
         });
         let alerts = Arc::new(tell(config, (&live, &journal, &reloader), &ledger)?);
+        let troubled = Arc::clone(&serving);
         let (told, webhooks) = (Arc::clone(&alerts), Arc::clone(&reloader));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
         let desk = Arc::new(Desk {
@@ -125,6 +126,7 @@ impl Running {
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
             gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics, &ledger, &told.status())),
+            trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
             webhooks: Box::new(move || webhooks.webhooks()),
             ready: Arc::clone(&ready),

@@ -241,6 +241,19 @@ impl Serving {
         self.lanes.statuses(&self.snapshot.load(), Instant::now())
     }
 
+    /// The same for copies.
+    #[must_use]
+    pub fn shadow_target_statuses(&self) -> Vec<TargetStatus> {
+        self.lanes.shadow_statuses(&self.snapshot.load(), Instant::now())
+    }
+
+    /// Why a target takes no calls, from callers or, with `shadowing`, copies; `None` while it takes some.
+    #[must_use]
+    pub fn trouble(&self, target: &str, shadowing: bool) -> Option<providers::Trouble> {
+        let snapshot = self.snapshot.load();
+        self.lanes.trouble(snapshot.target(target)?, shadowing)
+    }
+
     /// Ends the listener in order: readiness off, accept on for `pre_stop`, close the door, wait for what is under way up to
     /// the deadline, cut what is left, and wait for the threads. Blocks. The journal must be closed after this, not before.
     pub fn drain(&self) -> Drained {

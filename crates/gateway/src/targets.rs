@@ -10,7 +10,7 @@ use http::HeaderValue;
 use providers::balance;
 use providers::breaker::State;
 use providers::cool_down::Cause;
-use providers::{Entry, Health, Permit, Places, Provider, ProviderConfig, ProviderError};
+use providers::{Entry, Health, Permit, Places, Provider, ProviderConfig, ProviderError, Trouble, Whose};
 use wire::failure::{Failure, FailureKind, Retry};
 
 use crate::snapshot::{Snapshot, Target};
@@ -19,10 +19,16 @@ use crate::snapshot::{Snapshot, Target};
 pub const MAX_REPLICAS: usize = 32;
 
 /// The two lanes. Outlive every snapshot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lanes {
     pub(crate) live: TargetStates,
     pub(crate) shadow: TargetStates,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { live: TargetStates::of("live"), shadow: TargetStates::of("shadow") }
+    }
 }
 
 impl Lanes {
@@ -30,6 +36,18 @@ impl Lanes {
     #[must_use]
     pub fn is_down(&self, target: &Target, shadowing: bool) -> bool {
         self.live.is_down(target) || (shadowing && self.shadow.is_down(target))
+    }
+
+    /// Why every replica of `target` is shut, with the same meaning as [`Lanes::is_down`]; the latest of the reasons.
+    #[must_use]
+    pub fn trouble(&self, target: &Target, shadowing: bool) -> Option<Trouble> {
+        self.live.trouble(target).or_else(|| self.shadow.trouble(target).filter(|_| shadowing))
+    }
+
+    /// The same as [`Lanes::statuses`] for copies.
+    #[must_use]
+    pub fn shadow_statuses(&self, snapshot: &Snapshot, now: Instant) -> Vec<TargetStatus> {
+        snapshot.targets.values().map(|target| self.shadow.status(target, now)).collect()
     }
 
     /// What is known of every replica of every target of a config, for callers.
@@ -66,6 +84,7 @@ pub struct ReplicaStatus {
 /// What is known of all targets in one lane.
 #[derive(Debug, Default)]
 pub(crate) struct TargetStates {
+    lane: &'static str,
     replicas: Mutex<HashMap<ReplicaKey, Arc<Health>>>,
     places: Mutex<HashMap<String, Arc<Places>>>,
 }
@@ -92,10 +111,16 @@ impl ReplicaKey {
 }
 
 impl TargetStates {
+    fn of(lane: &'static str) -> Self {
+        Self { lane, ..Self::default() }
+    }
+
     pub(crate) fn health(&self, target: &Target, provider: &ProviderConfig) -> Arc<Health> {
         let mut replicas = lock(&self.replicas);
         let health = replicas.entry(ReplicaKey::new(target, provider));
-        Arc::clone(health.or_insert_with(|| Arc::new(Health::new(Instant::now()))))
+        let (target, provider) = (target.name.clone(), provider.name.clone());
+        let new = || Arc::new(Health::new(Instant::now(), Whose { target, provider, lane: self.lane }));
+        Arc::clone(health.or_insert_with(new))
     }
 
     fn places(&self, target: &Target) -> Option<Arc<Places>> {
@@ -128,6 +153,17 @@ impl TargetStates {
             let health = replicas.get(&ReplicaKey::new(target, provider));
             health.is_some_and(|health| is_down(health))
         })
+    }
+
+    fn trouble(&self, target: &Target) -> Option<Trouble> {
+        if !self.is_down(target) {
+            return None;
+        }
+        let replicas = lock(&self.replicas);
+        let troubles = target.providers().filter_map(|provider| {
+            replicas.get(&ReplicaKey::new(target, provider)).and_then(|health| health.trouble())
+        });
+        troubles.max_by_key(|trouble| trouble.since)
     }
 
     fn status(&self, target: &Target, now: Instant) -> TargetStatus {

@@ -101,6 +101,9 @@ pub struct Reloaded {
 /// Reads, validates and swaps the config; the text of every problem when it cannot.
 pub type ReloadFn = Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
 
+/// Why the target of this name takes no calls, from callers or, if so asked, copies; `None` while it takes some.
+pub type TroubleFn = Box<dyn Fn(&str, bool) -> Option<providers::Trouble> + Send + Sync>;
+
 /// What operations on a running gateway work with.
 pub struct Desk {
     /// The only writer of stages.
@@ -117,6 +120,8 @@ pub struct Desk {
     pub providers: Arc<providers::Shared>,
     /// The request path's counters as Prometheus text.
     pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Why a target takes no calls, for callers or copies.
+    pub trouble: TroubleFn,
     /// Validates and swaps the config.
     pub reload: ReloadFn,
     /// The webhooks of the config, by name.

@@ -70,6 +70,22 @@ pub struct RolloutView {
     /// What would change where it stands.
     #[serde(default)]
     pub why: Why,
+    /// The candidate takes no calls now; `None` without a running gateway too, which alone knows.
+    #[serde(default)]
+    pub down: Option<CandidateDown>,
+}
+
+/// Why the candidate takes no calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateDown {
+    /// When its breaker opened, Unix microseconds.
+    pub since_us: u64,
+    /// The kind of the last failure before that.
+    pub kind: String,
+    /// What that failure said, in short.
+    pub words: String,
+    /// Whether no request gets there at all.
+    pub unreachable: bool,
 }
 
 /// What the last probe of a baseline found.
@@ -118,6 +134,22 @@ pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
 /// # Errors
 /// When there is no such rollout, or the store cannot be read.
 pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationError> {
+    view(database, name, |_, _| None)
+}
+
+/// The same with what only the running gateway knows: whether the candidate takes calls.
+///
+/// # Errors
+/// As [`status`].
+pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
+    view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))
+}
+
+fn view(
+    database: &Database,
+    name: &str,
+    trouble: impl FnOnce(&str, bool) -> Option<providers::Trouble>,
+) -> Result<RolloutView, OperationError> {
     let row = load(database, name)?;
     let (stored, policy) = parse(&row)?;
     let reading = |source| OperationError::Store { doing: "read the rollout's evidence", source };
@@ -132,7 +164,10 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
     let cost = |arm| database.arm_cost(name, stored.state.epoch, arm).map_err(reading);
     let costs = ArmCosts { baseline: cost("baseline")?, candidate: cost("candidate")? };
     let filed = database.filed(name).map_err(reading)?.iter().filter_map(gateway::control::filed).collect();
-    let health = Health { filed, ..Health::default() };
+    let down = trouble(&stored.state.candidate, stored.state.share(&policy) <= 0.0)
+        .filter(|_| stored.state.status.is_serving())
+        .map(down);
+    let health = Health { filed, candidate_breaker_open: down.is_some(), ..Health::default() };
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
     let explanation = rollout::explain(&policy, &stored.state, &evidence, &health, now);
     Ok(RolloutView {
@@ -150,7 +185,18 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
         why: Why::of(&explanation, &evidence),
         explanation,
         transitions,
+        down,
     })
+}
+
+fn down(trouble: providers::Trouble) -> CandidateDown {
+    let since = trouble.since.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    CandidateDown {
+        since_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+        kind: trouble.kind.as_str().to_owned(),
+        words: trouble.words(),
+        unreachable: trouble.is_unreachable(),
+    }
 }
 
 /// The last reading; one that an older version wrote otherwise is none.

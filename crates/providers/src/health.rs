@@ -1,9 +1,9 @@
 //! Whether one replica of a target is worth a call now: its breaker, and the pause its provider asked for.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
-use wire::failure::Failure;
+use wire::failure::{Failure, FailureKind};
 
 use crate::breaker::{Admission, Breaker, Permit, Signal, State};
 use crate::cool_down::{CoolDown, Cooling};
@@ -13,6 +13,48 @@ use crate::cool_down::{CoolDown, Cooling};
 pub struct Health {
     breaker: Arc<Breaker>,
     cool_down: CoolDown,
+    whose: Whose,
+    /// Why the breaker is open; taken only when it turns.
+    trouble: Mutex<Option<Trouble>>,
+}
+
+/// Whom a log line about a replica is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whose {
+    /// The target.
+    pub target: String,
+    /// The provider of the replica.
+    pub provider: String,
+    /// `live`, or `shadow` for copies.
+    pub lane: &'static str,
+}
+
+/// Why a breaker opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// When it went from closed to open.
+    pub since: SystemTime,
+    /// What kind of failure was the last before it.
+    pub kind: FailureKind,
+    /// What that failure said.
+    pub detail: String,
+}
+
+impl Trouble {
+    /// Whether no request got there at all.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        use FailureKind::{Connect, Dns, TimeoutConnect, Tls};
+        matches!(self.kind, Connect | Dns | Tls | TimeoutConnect)
+    }
+
+    /// The innermost cause, as short as it can be said: `connection refused`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let innermost = self.detail.rsplit(": ").next().unwrap_or_default();
+        let innermost = innermost.split(" (os error").next().unwrap_or_default().trim();
+        if innermost.is_empty() { self.kind.as_str().replace('_', " ") } else { innermost.to_lowercase() }
+    }
 }
 
 /// The answer to whoever wants to call.
@@ -29,8 +71,8 @@ pub enum Entry {
 
 impl Health {
     /// Nothing known yet: closed, no pause.
-    pub fn new(now: Instant) -> Self {
-        Self { breaker: Arc::default(), cool_down: CoolDown::new(now) }
+    pub fn new(now: Instant, whose: Whose) -> Self {
+        Self { breaker: Arc::default(), cool_down: CoolDown::new(now), whose, trouble: Mutex::default() }
     }
 
     /// Whether a call may be made now.
@@ -53,12 +95,41 @@ impl Health {
     }
 
     /// Takes in how a call ended; `failure` is `None` for a success. Of a call that was made without a permit the breaker hears
-    /// nothing. `jitter` as in [`Permit::record`]. Returns true when this opened the breaker.
+    /// nothing. `jitter` as in [`Permit::record`]. Returns true when this opened the breaker. The log hears of a breaker that opens
+    /// or lets calls in again, once each time; of a probe that fails it hears nothing.
     pub fn record(&self, permit: Option<Permit>, failure: Option<&Failure>, now: Instant, jitter: f64) -> bool {
         if let Some(failure) = failure {
             self.cool_down.heed(failure, now);
         }
-        permit.is_some_and(|permit| permit.record(now, failure.map_or(Signal::Success, Signal::of), jitter))
+        let Some(permit) = permit else { return false };
+        let is_probe = permit.is_probe();
+        let opened = permit.record(now, failure.map_or(Signal::Success, Signal::of), jitter);
+        match failure {
+            Some(failure) if opened => self.note_opened(failure),
+            None if is_probe && self.state() != State::Open => self.note_closed(),
+            _ => {}
+        }
+        opened
+    }
+
+    fn note_opened(&self, failure: &Failure) {
+        let Whose { target, provider, lane } = &self.whose;
+        let (kind, detail) = (failure.kind, &failure.detail);
+        tracing::warn!(target_name = %target, %provider, lane, failure = %kind, %detail, "breaker opened");
+        let trouble = Trouble { since: SystemTime::now(), kind, detail: detail.clone() };
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+    }
+
+    fn note_closed(&self) {
+        let Whose { target, provider, lane } = &self.whose;
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open_s = trouble.and_then(|trouble| trouble.since.elapsed().ok()).map_or(0, |open| open.as_secs());
+        tracing::info!(target_name = %target, %provider, lane, open_s, "breaker closed");
+    }
+
+    /// Why the breaker is open, while it is.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What the breaker is doing.
@@ -88,7 +159,7 @@ mod tests {
     #[test]
     fn a_429_pauses_without_opening_and_frees_the_probe() {
         let mut now = Instant::now();
-        let health = Health::new(now);
+        let health = Health::new(now, Whose::default());
         let call = |now, failure: &Failure| match health.enter(now) {
             Entry::Yes(permit) => health.record(Some(permit), Some(failure), now, 0.5),
             other => panic!("{other:?}"),
@@ -108,5 +179,28 @@ mod tests {
         assert!(!health.is_shut(now));
         assert!(!call(now, &busy), "the probe was free");
         assert_eq!((health.opened(), health.state()), (1, State::Open));
+    }
+
+    #[test]
+    fn an_open_breaker_says_why_until_it_lets_calls_in_again() {
+        let mut now = Instant::now();
+        let health = Health::new(now, Whose::default());
+        let refused = Failure::new(FailureKind::Connect, "tcp connect error: Connection refused (os error 111)");
+        let call = |now, failure: Option<&Failure>| match health.enter(now) {
+            Entry::Yes(permit) => health.record(Some(permit), failure, now, 0.5),
+            other => panic!("{other:?}"),
+        };
+        (0..4).for_each(|_| assert!(!call(now, Some(&refused))));
+        assert_eq!(health.trouble(), None, "not open yet");
+        assert!(call(now, Some(&refused)));
+        let trouble = health.trouble().unwrap();
+        assert!(trouble.is_unreachable());
+        assert_eq!(trouble.words(), "connection refused");
+        now += Duration::from_secs(1);
+        assert!(!call(now, Some(&Failure::new(FailureKind::TimeoutConnect, "no connection in time"))));
+        assert_eq!(health.trouble(), Some(trouble), "a probe that fails changes nothing");
+        now += Duration::from_secs(3);
+        assert!(!call(now, None));
+        assert_eq!(health.trouble(), None);
     }
 }

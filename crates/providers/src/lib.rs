@@ -36,7 +36,7 @@ pub use classify::{classify, error_in_body};
 pub use client::{Call, Client, Sent, Special};
 pub use config::{BaseUrl, BaseUrlError, Class, Dialect, Http2, Identity, ProviderConfig, Timeouts};
 pub use connect::{Lookup, LookupFn};
-pub use health::{Entry, Health};
+pub use health::{Entry, Health, Trouble, Whose};
 pub use ledger::Ledger;
 pub use places::{Place, Places, Queue};
 pub use provider::{Provider, ProviderError, Shared};

@@ -105,8 +105,8 @@ impl Breach {
         let metric = self.metric.map_or("", Metric::rate_name);
         match self.cause {
             BreachCause::Relative => format!(
-                "{metric} of the candidate is higher: {} bad events in {} requests against {} in {} on the baseline at a share \
-                 of {} (e-value {}, {} needed)",
+                "{metric} of the candidate is higher: {} units met it in {} requests, against {} in {} on the baseline, at a share \
+                 of {} (all relative guards together: e-value {}, {} needed)",
                 self.bad_candidate,
                 self.n_candidate,
                 self.bad_baseline,
@@ -116,7 +116,8 @@ impl Breach {
                 rounded(self.threshold),
             ),
             BreachCause::Absolute => format!(
-                "{metric} of the candidate is above its limit: {} bad events in {} requests (e-value {}, {} needed)",
+                "{metric} of the candidate is above its limit: {} units met it in {} requests (the guard of that limit: e-value {}, {} \
+                 needed)",
                 self.bad_candidate,
                 self.n_candidate,
                 rounded(self.e_value),
@@ -195,8 +196,8 @@ mod tests {
         };
         assert_eq!(
             breach.words(),
-            "error rate of the candidate is higher: 12 bad events in 480 requests against 30 in 4500 on the baseline at a share \
-             of 10 % (e-value 1234, 1000 needed)"
+            "error rate of the candidate is higher: 12 units met it in 480 requests, against 30 in 4500 on the baseline, at a \
+             share of 10 % (all relative guards together: e-value 1234, 1000 needed)"
         );
         assert_eq!(percent(0.0125), "1.25 %");
         assert_eq!(rounded(0.5), "0.50");

@@ -364,6 +364,19 @@ fn held(policy: &Policy, step: &StepPolicy, state: &State, evidence: &Evidence, 
     )
 }
 
+/// The same for a rollout that is on a step, whatever it waits for.
+pub(crate) fn unmet(
+    policy: &Policy,
+    state: &State,
+    evidence: &Evidence,
+    health: &Health,
+    now: Timestamp,
+) -> Vec<Reason> {
+    // Who waits for approval is measured a little more mildly; whoever overrules is not.
+    let state = State { status: Status::Active, ..state.clone() };
+    policy.step(state.step_idx).map_or_else(Vec::new, |step| missing(policy, step, &state, evidence, health, now))
+}
+
 /// Everything that keeps the step from being left.
 fn missing(
     policy: &Policy,

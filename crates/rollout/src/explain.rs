@@ -21,6 +21,8 @@ use crate::state::{Approval, State, Status};
 
 /// 95 % of a normal distribution lies within this many standard deviations.
 const NORMAL_95: f64 = 1.959_964;
+/// Pairs or units from which a difference above the margin is said to be one.
+const WORSE_FROM: u64 = 5;
 
 /// Everything there is to say about a rollout at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +99,9 @@ pub struct Explanation {
     /// How far the answers of pairs are apart, for triage.
     #[serde(default)]
     pub comparisons: ComparisonsView,
+    /// Whether whoever started it may approve it.
+    #[serde(default)]
+    pub author_may_approve: bool,
 }
 
 /// What a certificate says.
@@ -312,12 +317,15 @@ struct Summary<'a> {
 pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Health, now: Timestamp) -> Explanation {
     let step = policy.step(state.step_idx);
     let decision = decide(policy, state, evidence, health, now);
-    let missing = match &decision {
+    let mut missing: Vec<String> = match &decision {
         Decision::Hold { because } => because.iter().map(crate::Reason::words).collect(),
         Decision::Withdraw { because } => because.iter().map(crate::Reason::words).collect(),
         Decision::AwaitApproval { have, need } => vec![format!("{have} of {need} approvals")],
         _ => Vec::new(),
     };
+    if state.status.is_serving() {
+        missing.extend(crate::remarks::keyless(policy.unit, evidence.key_sources()));
+    }
     Explanation {
         rollout: state.name.clone(),
         baseline: state.baseline.clone(),
@@ -352,6 +360,7 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         cost: evidence.cost().map(cost),
         max_duration_s: state.max_duration(policy).map(|most| most.as_secs()),
         comparisons: evidence.comparisons().view(policy.alpha_promote),
+        author_may_approve: policy.author_may_approve,
     }
 }
 
@@ -471,11 +480,17 @@ fn gate_view(policy: &Policy, evidence: &Evidence, gate: &GateEvidence) -> GateV
     let tally = evidence.arm(Arm::Baseline).tally(gate.metric);
     let rate = if tally.n == 0 { 0.01 } else { tally.bad as f64 / tally.n as f64 };
     let wanted = needed(alpha, gate.margin, evidence.share(), rate, 0.0);
-    let n_more = wanted.filter(|_| !has_passed).map(|wanted| wanted.saturating_sub(reading.n));
+    // Far on the wrong side, "if both are equal" is no help.
+    let is_worse = !has_passed && reading.n >= WORSE_FROM && reading.estimate > Some(gate.margin);
+    let n_more = wanted.filter(|_| !has_passed && !is_worse).map(|wanted| wanted.saturating_sub(reading.n));
     let what = if evidence.stage() == Stage::Shadow { "pairs" } else { "units" };
     let e_value = reading.log_e.min(690.0).exp();
     let missing = match (has_passed, n_more) {
         (true, _) => String::new(),
+        _ if is_worse => {
+            let seen = percent(reading.estimate.unwrap_or_default()).replace(" %", "");
+            format!("worse by {seen} points so far, over the margin")
+        }
         (false, Some(0)) if reading.n > 0 => {
             format!("not proven after {} {what}: the candidate may be worse", reading.n)
         }

@@ -26,6 +26,7 @@ pub mod outlook;
 pub mod plan;
 pub mod policy;
 mod record;
+mod remarks;
 pub mod replay;
 mod seen;
 pub mod simulate;
@@ -53,6 +54,7 @@ pub use policy::{
     PolicyError, Risk, Stage, StepPolicy, Unit,
 };
 pub use record::{Decided, Looked, digest};
+pub use remarks::overruled;
 pub use replay::Replay;
 pub use seen::SeenUnit;
 pub use state::{Approval, State, Status};

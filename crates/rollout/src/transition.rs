@@ -482,7 +482,10 @@ impl Event {
             }
             Self::AwaitApproval => "every gate passed; waiting for approval".to_owned(),
             Self::Withdraw { missing } => format!("what was to be approved does not pass any more: {missing}"),
-            Self::Approve { actor, .. } => format!("approved by {actor}"),
+            Self::Approve { actor, .. } => {
+                let need = policy.step(next.step_idx).map_or(0, |step| step.approvals);
+                format!("approved by {actor} ({} of {need})", next.approvals.len())
+            }
             Self::Hold { because } => format!("held for a person: {}", because.words()),
             Self::Extend { actor, reason } => said("extended", actor, reason),
             Self::Accept { actor, reason } => said("accepted as it is", actor, reason),

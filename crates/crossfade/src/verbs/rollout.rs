@@ -8,9 +8,9 @@ mod page;
 mod plan;
 mod replay;
 mod simulate;
+mod watch;
 
-use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use clap::Subcommand;
@@ -25,9 +25,6 @@ use super::source::{Source, percent};
 use super::time::now_us;
 use crate::config::show_share;
 use crate::out::{Exit, Out, Stop, table};
-
-/// How often `--watch` looks.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// What can be typed.
 #[derive(Debug, Subcommand)]
@@ -109,7 +106,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Replay { name } => replay::run(&source()?, &name, out),
         Verb::Status { name: None, .. } => list(&source()?, out),
         Verb::Status { name: Some(name), watch } if watch && std::io::stdout().is_terminal() => {
-            watch_status(&source()?, &name, out)
+            watch::watch(&source()?, &name, out)
         }
         Verb::Status { name: Some(name), .. } => status(&source()?, &name, out),
         Verb::Compare { route } => compare::run(&source()?, &route, out),
@@ -147,7 +144,14 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     let read: Transition = serde_json::from_value(transition.clone()).context("could not read the answer")?;
     out.answer(&transition, || {
         let (from, to) = (show_share(read.from_share), show_share(read.to_share));
-        format!("{}: {} -> {}, share {from} -> {to}, epoch {}\n", read.rollout, read.from, read.to, read.epoch)
+        let moved = if read.from == read.to {
+            format!("{}: {}, {}", read.rollout, read.reason, read.to)
+        } else {
+            format!("{}: {} -> {}", read.rollout, read.from, read.to)
+        };
+        let overruled = read.reason.split_once("; overrules: ").map(|(_, overruled)| overruled);
+        let overruled = overruled.map_or_else(String::new, |overruled| format!("overrules: {overruled}\n"));
+        format!("{moved}, share {from} -> {to}, epoch {}\n{overruled}", read.epoch)
     });
     if verb == "start" {
         out.say(format_args!("hint: `crossfade rollout status {} --watch` follows it", change.name));
@@ -219,7 +223,14 @@ fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-fn read(source: &Source, name: &str) -> Result<(Value, RolloutView), Stop> {
+/// A rollout as it was found, and how its page is to look.
+struct Reading {
+    value: Value,
+    view: RolloutView,
+    look: page::Look,
+}
+
+fn read(source: &Source, name: &str, out: &Out) -> Result<Reading, Stop> {
     let path = format!("/api/rollouts/{}", percent(name));
     let value = source.read(&path, |database| operations::rollouts::status(database, name));
     let mut value = value.map_err(not_started)?;
@@ -227,39 +238,27 @@ fn read(source: &Source, name: &str) -> Result<(Value, RolloutView), Stop> {
     // What scripts ask for most, without knowing how the page is built.
     value["share"] = json!(view.explanation.share);
     value["status"] = json!(view.explanation.status);
-    Ok((value, view))
+    value["from_store"] = json!(source.is_alone());
+    let now_us = now_us();
+    let notice = source.is_alone().then(|| {
+        let moved = view.transitions.first().map(|row| row.at_us);
+        let age = view.evidence_saved_at_us.max(moved).map(|at| now_us.saturating_sub(at) / 1_000_000);
+        let age = age.map_or_else(String::new, |age| format!(", {age} s old"));
+        format!("no gateway answers at {}: this is what the store says{age}", source.admin.address())
+    });
+    let look = page::Look { now_us, colour: out.has_colour(), config: out.config(), notice };
+    Ok(Reading { value, view, look })
 }
 
 fn status(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
-    let (value, view) = read(source, name)?;
-    out.answer(&value, || page::render(&view, now_us(), out.has_colour()));
+    let Reading { value, view, look } = read(source, name, out)?;
+    out.answer(&value, || page::render(&view, &look));
     Ok(exit_of(view.explanation.status))
 }
 
 /// Rolled back is "the evidence says no"; everything else is a state like any other.
 fn exit_of(status: Status) -> Exit {
     if status == Status::RolledBack { Exit::No } else { Exit::Ok }
-}
-
-fn watch_status(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
-    loop {
-        let (value, view) = read(source, name)?;
-        // Home, the page with each line's rest erased, then everything below erased: no flicker.
-        let page = page::render(&view, now_us(), out.has_colour()).replace('\n', "\x1b[K\n");
-        if out.is_json() {
-            out.print(&format!("{value}\n"));
-        } else {
-            out.print(&format!("\x1b[H{page}\x1b[J"));
-        }
-        let status = view.explanation.status;
-        if matches!(status, Status::RolledBack | Status::Aborted | Status::Completed) {
-            return Ok(exit_of(status));
-        }
-        if std::io::stdout().flush().is_err() {
-            return Ok(Exit::Ok);
-        }
-        std::thread::sleep(WATCH_EVERY);
-    }
 }
 
 fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {

@@ -1,5 +1,6 @@
 //! Where a verb that reads or changes gets its facts: the running gateway if there is one, else its store.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -21,6 +22,8 @@ pub(crate) struct Source {
     /// The running gateway, if it runs.
     pub admin: Admin,
     store: PathBuf,
+    /// Nobody answered: what was read is what the store says.
+    alone: Cell<bool>,
     /// The gateway is the one in the config, and no token speaks for whoever asks.
     is_owner: bool,
 }
@@ -37,7 +40,7 @@ impl Source {
         };
         let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(places.admin.token);
         let is_owner = place.admin.is_none() && token.is_none();
-        Ok(Source { admin: Admin::new(address, token), store: places.store, is_owner })
+        Ok(Source { admin: Admin::new(address, token), store: places.store, alone: Cell::new(false), is_owner })
     }
 
     /// Reads `path` from the gateway, or does `from_store` when none runs. Whoever may read the store's file needs no token for that.
@@ -47,13 +50,21 @@ impl Source {
         from_store: impl FnOnce(&Database) -> Result<T, OperationError>,
     ) -> Result<Value, Stop> {
         match self.admin.get(path) {
-            Ok(value) => return Ok(value),
-            Err(AdminError::NobodyThere) => {}
+            Ok(value) => {
+                self.alone.set(false);
+                return Ok(value);
+            }
+            Err(AdminError::NobodyThere) => self.alone.set(true),
             Err(AdminError::Refused { status: StatusCode::UNAUTHORIZED, .. }) if self.is_owner && self.may_read() => {}
             Err(error) => return Err(self.stop(error)),
         }
         let rows = from_store(&self.database()?).map_err(operation)?;
         serde_json::to_value(rows).map_err(Stop::failed)
+    }
+
+    /// Whether no gateway answered when it was last asked.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.get()
     }
 
     fn may_read(&self) -> bool {

@@ -25,6 +25,10 @@ impl Work {
             return Err(ControlError::Refused(why.into()));
         }
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
+        let reason = match verb {
+            Verb::Promote | Verb::Accept => self.with_overruled(name, reason)?,
+            _ => reason,
+        };
         let event = match verb {
             Verb::Start => return self.start(name, &actor),
             Verb::Promote => Event::ForcePromote { actor, reason },
@@ -37,6 +41,27 @@ impl Work {
             Verb::Resume => return self.resume(name, Event::Resume { actor, reason }),
         };
         self.happen(name, &event)
+    }
+
+    /// The reason, and what it sets aside. Nobody is sent to a candidate that cannot be reached, whatever the reason.
+    fn with_overruled(&self, name: &str, reason: String) -> Result<String, ControlError> {
+        let Some(rollout) = self.rollouts.get(name).filter(|rollout| rollout.is_live()) else { return Ok(reason) };
+        let health = self.health(name);
+        if health.candidate_breaker_open {
+            let snapshot = self.snapshot.load();
+            let target = snapshot.target(&rollout.state.candidate);
+            let why = target.and_then(|target| self.lanes.trouble(target, rollout.state.share(&rollout.policy) <= 0.0));
+            let why = why.map_or_else(String::new, |why| format!(" ({})", why.words()));
+            let said = format!("the candidate's circuit breaker is open{why}: promote it when it answers");
+            return Err(ControlError::Refused(said));
+        }
+        if reason.trim().is_empty() {
+            return Ok(reason);
+        }
+        let overruled = rollout.live.with_counting(|counting| {
+            rollout::overruled(&rollout.policy, &rollout.state, &counting.evidence, &health, live::now())
+        });
+        Ok(if overruled.is_empty() { reason } else { format!("{reason}; overrules: {overruled}") })
     }
 
     pub(super) fn start(&mut self, name: &str, actor: &str) -> Result<Transition, ControlError> {

@@ -155,15 +155,7 @@ impl Work {
         rollout.pending = None;
         let view = managed::view(&rollout.policy, &rollout.state);
         rollout.live.publish(view, begun.filter(|_| begins));
-        tracing::info!(
-            rollout = name,
-            from = transition.from,
-            to = transition.to,
-            actor = transition.actor,
-            event = transition.event,
-            reason = transition.reason,
-            "rollout moved"
-        );
+        announce(name, &transition);
         if begins {
             self.note_journal(name);
         }
@@ -232,6 +224,16 @@ impl Work {
         let on_trial = self.rollouts.values().filter(|rollout| rollout.state.status != Status::Completed);
         let barred = on_trial.map(|rollout| rollout.state.candidate.clone()).collect();
         self.live.publish(live.map(|rollout| Arc::clone(&rollout.live)), barred);
+    }
+}
+
+/// One line for each transition; harm is louder than the rest.
+fn announce(rollout: &str, transition: &Transition) {
+    let Transition { from, to, actor, event, reason, .. } = transition;
+    if event == "rollback" {
+        tracing::warn!(rollout, from, to, actor, event, reason, "rollout rolled back");
+    } else {
+        tracing::info!(rollout, from, to, actor, event, reason, "rollout moved");
     }
 }
 

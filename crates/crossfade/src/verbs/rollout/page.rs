@@ -1,5 +1,6 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
+mod fit;
 mod shadow;
 mod why;
 
@@ -13,43 +14,109 @@ use crate::config::{show_duration, show_share};
 use crate::out::table;
 use crate::verbs::time::us_to_text;
 
-/// The page, at the moment `now_us`.
-pub(crate) fn render(view: &RolloutView, now_us: u64, colour: bool) -> String {
+/// What a page is drawn for.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// The moment.
+    pub now_us: u64,
+    /// Whether it may be coloured.
+    pub colour: bool,
+    /// The config that was named on the command line: commands on the page name it too.
+    pub config: Option<&'static str>,
+    /// What whoever asked found out about where the numbers come from.
+    pub notice: Option<String>,
+}
+
+/// The page whole.
+pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
+    let paint = Paint { colour: look.colour };
     let facts = &view.explanation;
-    let paint = Paint { colour };
     let mut page = String::new();
-    let (rollout, baseline, candidate) = (&facts.rollout, &facts.baseline, &facts.candidate);
-    let simulated = if view.simulated { "   SIMULATED" } else { "" };
-    let title = format!("{rollout}   {baseline} -> {candidate} on route {}   {} UTC", view.route, us_to_text(now_us));
-    line(&mut page, &(title + simulated));
+    notices(view, look, paint).iter().for_each(|notice| line(&mut page, notice));
+    line(&mut page, &title(view, look));
     line(&mut page, "");
     line(&mut page, &format!("  {}", rail(facts, paint)));
     line(&mut page, "");
     line(&mut page, &format!("status    {}", paint.status(facts.status, &view.label)));
     line(&mut page, &format!("because   {}", facts.reason));
-    if facts.status.is_serving() {
-        line(&mut page, &format!("verdict   {}: {}", paint.verdict(facts.verdict), facts.decision));
-        line(&mut page, &progress(facts));
-        line(&mut page, &saved(view, now_us));
-        facts.missing.iter().for_each(|missing| line(&mut page, &format!("missing   {missing}")));
-    } else {
-        line(&mut page, &format!("verdict   {}", paint.verdict(facts.verdict)));
-    }
+    standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
-    section(&mut page, "guards: proof of harm rolls back", &(guards(&facts.guards, paint) + &harm(facts)));
+    let guards = guards(facts.guards.iter(), paint) + &harm(facts);
+    section(&mut page, "guards: proof of harm rolls back", &guards);
     section(&mut page, "why, and what would change it", &why::lines(view));
-    section(&mut page, "shadow", &shadow::coverage(view));
-    section(
-        &mut page,
-        "answers of pairs: how far apart (for triage: moves no guard and no gate)",
-        &shadow::comparisons(view),
-    );
-    section(&mut page, "way back", &way_back(view, now_us));
-    section(&mut page, "alerts that did not arrive", &untold(&view.webhooks, now_us));
-    section(&mut page, "last transitions", &transitions(&view.transitions));
-    section(&mut page, "next", &next(view));
+    rest(&mut page, view, look);
+    section(&mut page, "next", &next(view, look));
     page
+}
+
+/// The page for a terminal of so many columns and lines: first what one looks for, whatever is cut off.
+pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> String {
+    let paint = Paint { colour: look.colour };
+    let facts = &view.explanation;
+    let mut head = notices(view, look, paint);
+    head.push(title(view, look));
+    head.push(format!("  {}", rail(facts, paint)));
+    head.push(format!("status    {}", paint.status(facts.status, &view.label)));
+    head.extend(standing(view, look, paint));
+    head.extend(next(view, look).lines().map(|text| format!("next      {text}")));
+    let mut page = String::new();
+    line(&mut page, &format!("because   {}", facts.reason));
+    section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
+    let (news, quiet): (Vec<&GuardView>, Vec<&GuardView>) =
+        facts.guards.iter().partition(|guard| guard.bad_candidate > 0 || guard.verdict == Verdict::Fail);
+    let news = if news.is_empty() { String::new() } else { guards(news.into_iter(), paint) };
+    let quiet = if quiet.is_empty() { String::new() } else { format!("{} guards without news\n", quiet.len()) };
+    section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts)));
+    section(&mut page, "why, and what would change it", &why::lines(view));
+    section(&mut page, "arms", &arms(facts, &view.costs));
+    rest(&mut page, view, look);
+    fit::fit(&head, &page, size)
+}
+
+fn rest(page: &mut String, view: &RolloutView, look: &Look) {
+    section(page, "shadow", &shadow::coverage(view));
+    let comparisons = shadow::comparisons(view);
+    section(page, "answers of pairs: how far apart (for triage: moves no guard and no gate)", &comparisons);
+    section(page, "way back", &way_back(view, look.now_us));
+    section(page, "alerts that did not arrive", &untold(&view.webhooks, look.now_us));
+    section(page, "last transitions", &transitions(&view.transitions));
+}
+
+/// What changes how everything below is to be read.
+fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
+    let down = view.down.as_ref().map(|down| {
+        let what = if down.unreachable { "candidate unreachable" } else { "candidate fails" };
+        let since = us_to_text(down.since_us);
+        let since = since.split(' ').next_back().unwrap_or_default();
+        format!("{what}: {}, breaker open since {since} UTC", down.words)
+    });
+    look.notice.iter().cloned().chain(down).map(|notice| paint.with(31, &notice)).collect()
+}
+
+fn title(view: &RolloutView, look: &Look) -> String {
+    let Explanation { rollout, baseline, candidate, .. } = &view.explanation;
+    let simulated = if view.simulated { "   SIMULATED" } else { "" };
+    let at = us_to_text(look.now_us);
+    format!("{rollout}   {baseline} -> {candidate} on route {}   {at} UTC{simulated}", view.route)
+}
+
+/// The verdict, how far it is, and what is missing. An aborted rollout has no verdict.
+fn standing(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
+    let facts = &view.explanation;
+    if !facts.status.is_serving() {
+        let has_verdict = matches!(facts.status, Status::RolledBack | Status::Completed);
+        return has_verdict.then(|| format!("verdict   {}", paint.verdict(facts.verdict))).into_iter().collect();
+    }
+    let only_approval = facts.decision.starts_with("wait for approval");
+    let verdict = if only_approval {
+        let (have, need) = (facts.approvals.len(), facts.approvals_needed);
+        paint.with(33, &format!("every gate passes, waits for approval ({have} of {need})"))
+    } else {
+        format!("{}: {}", paint.verdict(facts.verdict), facts.decision)
+    };
+    let missing = facts.missing.iter().map(|missing| format!("missing   {missing}"));
+    [format!("verdict   {verdict}"), progress(facts), saved(view, look.now_us)].into_iter().chain(missing).collect()
 }
 
 fn line(page: &mut String, text: &str) {
@@ -136,6 +203,7 @@ fn saved(view: &RolloutView, now_us: u64) -> String {
 }
 
 fn arms(facts: &Explanation, costs: &ArmCosts) -> String {
+    let in_shadow = facts.stage == rollout::Stage::Shadow;
     let row = |arm: &ArmView| {
         let (name, target, cost) = match arm.arm {
             rollout::Arm::Baseline => ("baseline", &facts.baseline, &costs.baseline),
@@ -147,8 +215,9 @@ fn arms(facts: &Explanation, costs: &ArmCosts) -> String {
         vec![
             name.to_owned(),
             target.clone(),
-            arm.units.to_string(),
-            n.to_string(),
+            if in_shadow { facts.pairs.have.to_string() } else { arm.units.to_string() },
+            // In shadow only the copies are looked at one by one.
+            if in_shadow && n == 0 { "-".to_owned() } else { n.to_string() },
             latency(arm.time_to_first_token),
             latency(arm.duration),
             mean(cost),
@@ -156,8 +225,9 @@ fn arms(facts: &Explanation, costs: &ArmCosts) -> String {
         ]
     };
     let rows: Vec<Vec<String>> = facts.arms.iter().map(row).collect();
-    let headings =
-        ["arm", "target", "units", "requests", "ttft p50/p95/p99 ms", "total p50/p95/p99 ms", "cost/request $", "bad"];
+    let counted = if in_shadow { "pairs" } else { "units" };
+    let (first, total) = ("ttft p50/p95/p99 ms", "total p50/p95/p99 ms");
+    let headings = ["arm", "target", counted, "requests", first, total, "cost/request $", "bad requests"];
     table(&headings, &rows)
 }
 
@@ -183,7 +253,7 @@ fn gates(gates: &[GateView], paint: Paint) -> String {
     table(&["gate", "n", "difference", "below", "margin", "e-value", "passes at", "verdict", "missing"], &rows)
 }
 
-fn guards(guards: &[GuardView], paint: Paint) -> String {
+fn guards<'a>(guards: impl Iterator<Item = &'a GuardView>, paint: Paint) -> String {
     let row = |guard: &GuardView| {
         let kind = match guard.kind {
             GuardKind::Relative { weight } => format!("against the baseline, weight {}", show_share(weight)),
@@ -205,8 +275,8 @@ fn guards(guards: &[GuardView], paint: Paint) -> String {
             },
         ]
     };
-    let rows: Vec<Vec<String>> = guards.iter().map(row).collect();
-    table(&["guard", "what", "bad baseline", "bad candidate", "e-value", "rolls back at", "verdict"], &rows)
+    let rows: Vec<Vec<String>> = guards.map(row).collect();
+    table(&["guard", "what", "units bad: baseline", "candidate", "e-value", "rolls back at", "verdict"], &rows)
 }
 
 fn harm(facts: &Explanation) -> String {
@@ -239,15 +309,22 @@ fn untold(webhooks: &[WebhookState], now_us: u64) -> String {
 
 fn transitions(transitions: &[TransitionRow]) -> String {
     let line = |row: &TransitionRow| {
-        let (at, from, to) = (us_to_text(row.at_us), &row.from, &row.to);
-        format!("{at}  {from} -> {to}  by {}: {}\n", row.actor, row.reason)
+        // Most reasons say who.
+        let by = if row.reason.contains(&row.actor) { String::new() } else { format!("by {}: ", row.actor) };
+        format!("{}  {}  {by}{}\n", us_to_text(row.at_us), way(row), row.reason)
     };
     transitions.iter().map(line).collect()
 }
 
-fn next(view: &RolloutView) -> String {
+/// From where to where; one place when it stayed there.
+pub(super) fn way(row: &TransitionRow) -> String {
+    if row.from == row.to { row.from.clone() } else { format!("{} -> {}", row.from, row.to) }
+}
+
+fn next(view: &RolloutView, look: &Look) -> String {
     let name = &view.name;
-    let verb = |verb: &str, why: &str| format!("crossfade rollout {verb} {name:<24} {why}\n");
+    let crossfade = look.config.map_or_else(|| "crossfade".to_owned(), |config| format!("crossfade -c {config}"));
+    let verb = |verb: &str, why: &str| format!("{crossfade} rollout {verb} {name:<24} {why}\n");
     match view.explanation.status {
         Status::Draft => verb("start", "begins in shadow"),
         Status::Active => {
@@ -256,10 +333,13 @@ fn next(view: &RolloutView) -> String {
                 + &verb("abort", "everybody back to the baseline, now")
         }
         Status::AwaitingApproval => {
-            verb(
-                "approve",
-                &format!("lets it go on; not by {}, who started it, unless the policy says so", view.author),
-            ) + &verb("abort", "everybody back to the baseline, now")
+            let author = &view.author;
+            let who = if view.explanation.author_may_approve {
+                format!("lets it go on; by anybody who may approve, {author} too")
+            } else {
+                format!("lets it go on; not by {author}, who started it")
+            };
+            verb("approve", &who) + &verb("abort", "everybody back to the baseline, now")
         }
         Status::Held => {
             verb("extend", "more time, as much again as the step may last; give --reason")
@@ -271,8 +351,10 @@ fn next(view: &RolloutView) -> String {
         }
         Status::RolledBack | Status::Aborted => {
             "everybody is on the baseline; there is nothing urgent\n".to_owned()
-                + &format!("crossfade exchanges list --rollout {name} --arm candidate   shows what the candidate did\n")
-                + &format!("crossfade rollout history {name}   shows every step; --format json has the evidence\n")
+                + &format!(
+                    "{crossfade} exchanges list --rollout {name} --arm candidate   shows what the candidate did\n"
+                )
+                + &format!("{crossfade} rollout history {name}   shows every step; --format json has the evidence\n")
                 + &verb("resume", "begins again in shadow, with new evidence; give --reason")
         }
         Status::Completed => {

@@ -8,7 +8,7 @@ use rollout::{
 };
 use store::{ArmCost, TransitionRow};
 
-use super::render;
+use super::{Look, fitted, render};
 
 const START: Timestamp = Timestamp(1_795_000_000_000_000);
 
@@ -107,8 +107,12 @@ impl Case {
         self
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "an expectation is written in place")]
     fn check(self, expected: expect_test::ExpectFile) {
+        let (view, now_us) = self.shown();
+        expected.assert_eq(&render(&view, &Look { now_us, ..Look::default() }));
+    }
+
+    fn shown(self) -> (RolloutView, u64) {
         let Case { policy, state, evidence, mut transitions, now } = self;
         transitions.truncate(5);
         let cost = |requests, nanos, unknown| ArmCost { requests, known: requests, unknown, nanos };
@@ -128,8 +132,9 @@ impl Case {
             transitions,
             probe: None,
             webhooks: Vec::new(),
+            down: None,
         };
-        expected.assert_eq(&render(&view, now.0, false));
+        (view, now.0)
     }
 }
 
@@ -153,4 +158,30 @@ fn aborted_says_by_whom() {
     let mut case = Case::started().paired(10);
     case.happen(&Event::Abort { actor: "ben".into(), reason: "vendor incident".into() });
     case.check(expect_file!["tests/aborted.txt"]);
+}
+
+#[test]
+fn a_terminal_of_24_lines_shows_what_one_looks_for() {
+    let (view, now_us) = Case::started().promoted().served(3000, 5).shown();
+    let page = fitted(&view, &Look { now_us, ..Look::default() }, (80, 24));
+    expect_file!["tests/watched.txt"].assert_eq(&page);
+}
+
+#[test]
+fn a_candidate_that_is_down_and_a_gateway_that_is_gone_come_first() {
+    let (mut view, now_us) = Case::started().paired(10).shown();
+    view.down = Some(operations::rollouts::CandidateDown {
+        since_us: START.0,
+        kind: "connect".into(),
+        words: "connection refused".into(),
+        unreachable: true,
+    });
+    let notice = Some("no gateway answers".into());
+    let shown = render(&view, &Look { now_us, config: Some("prod.yaml"), notice, ..Look::default() });
+    let first: Vec<&str> = shown.lines().take(2).collect();
+    assert_eq!(
+        first,
+        ["no gateway answers", "candidate unreachable: connection refused, breaker open since 11:06:40 UTC"]
+    );
+    assert!(shown.contains("  crossfade -c prod.yaml rollout abort support-to-qwen "), "{shown}");
 }
