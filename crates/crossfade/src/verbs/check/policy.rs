@@ -47,8 +47,10 @@ pub(super) fn text(policy: &Policy) -> String {
         show_duration(policy.warm_up)
     );
     let stale = policy.stale_after.map_or_else(|| "never".to_owned(), show_duration);
-    text +=
-        &format!("  approvals hold for {}, evidence is stale after {stale}\n", show_duration(policy.approval_expiry));
+    let approver =
+        if policy.author_may_approve { "whoever starts it may approve it" } else { "whoever starts it may not" };
+    let expiry = show_duration(policy.approval_expiry);
+    text += &format!("  approvals hold for {expiry}, {approver}; evidence is stale after {stale}\n");
     text
 }
 
