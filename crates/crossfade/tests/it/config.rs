@@ -64,7 +64,7 @@ fn limits_are_printed_and_where_a_budget_cannot_be_kept_is_said() {
 fn a_missing_config_names_the_next_step() {
     let house = House::new(CONFIG);
     let done = house.run(&["--config", "none.yaml", "serve"]).exits(2);
-    assert!(done.stderr.contains("hint: `crossfade init`"), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: `crossfade -c none.yaml init`"), "{}", done.stderr);
 }
 
 #[test]
