@@ -161,7 +161,8 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let internal_tenants = tenants.iter().filter_map(is_internal).collect();
     let tenants = tenants.into_iter().map(|(name, (limits, _))| (name, limits)).collect();
     let passthrough = passthrough::read(&root, &providers);
-    let rollouts = rollouts::rollouts(&root, &targets, &routes, &workloads);
+    let (rollouts, cohorts) = rollouts::rollouts(&root, &targets, &routes, &workloads);
+    rollouts::attach(&mut routes, cohorts);
     let (prices, sheets) = prices::read(&root, &targets);
     allowances::unpriced_budgets(&root, &routes, &prices);
     let hash = value::hash(&std::iter::once(text).chain(sheets.iter().map(String::as_str)).collect::<Vec<_>>());

@@ -24,6 +24,8 @@ pub(crate) struct Judged {
     pub(crate) usage: Option<Usage>,
     pub(crate) finish_reason: Option<String>,
     pub(crate) form: Judgement,
+    /// Whether it declines or says nothing, as far as its dialect tells.
+    pub(crate) declined: Option<bool>,
 }
 
 impl Judged {
@@ -77,7 +79,8 @@ pub(crate) fn whole(
     } else {
         Judgement::default()
     };
-    Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, form })
+    let declined = facts.declines();
+    Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, form, declined })
 }
 
 /// An answer of Anthropic's.
@@ -92,7 +95,12 @@ fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
     }
     let format_valid = facts.format_valid(body, request.view.response_format);
     let form = Judgement { format_valid, ..Judgement::default() };
-    Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, form })
+    Ok(Judged {
+        usage: facts.tokens.map(|tokens| tokens.usage()),
+        finish_reason: facts.stop_reason,
+        form,
+        declined: None,
+    })
 }
 
 /// An answer that is no text of a model: it must be what its type says, and no error.
@@ -107,5 +115,7 @@ fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
 /// Judges a stream by what it told.
 pub(crate) fn stream(upstream: &Upstream) -> Judged {
     let seen = upstream.seen();
-    Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), form: upstream.form() }
+    // What declines in words is content; a stream without any says nothing.
+    let declined = seen.done.then(|| !seen.content());
+    Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), form: upstream.form(), declined }
 }

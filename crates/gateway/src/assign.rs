@@ -11,9 +11,10 @@ use wire::record::{Arm, RolloutRef, UnitSource};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::authenticate::Principal;
-use crate::live::{Identity, LiveRollout, LiveTable};
+use crate::live::{CandidateAttempt, Identity, LiveRollout, LiveTable};
 use crate::parse::Parsed;
 use crate::residency;
+use crate::resolve::rules::Asked;
 use crate::shadow::{self, Drawn, Stratum};
 use crate::snapshot::{Route, Snapshot};
 
@@ -33,6 +34,8 @@ pub(crate) struct Assignment {
     pub(crate) contenders: Vec<Contender>,
     /// What kind of request it is, when it was drawn for any of them.
     pub(crate) stratum: Option<Arc<Stratum>>,
+    /// The caller said which arm, and may: it is no evidence.
+    pub(crate) forced: bool,
 }
 
 /// A request's place in a rollout that splits nothing.
@@ -64,7 +67,20 @@ impl Assignment {
             unit: self.unit,
             unit_source: self.source,
             arm: self.arm,
-            forced: false,
+            forced: self.forced,
+        }
+    }
+
+    /// Asks to begin an attempt at the candidate.
+    pub(crate) fn begin_candidate(&self) -> Option<CandidateAttempt> {
+        if self.forced { self.live.begin_forced() } else { self.live.begin_candidate(self.unit) }
+    }
+
+    /// Its arm as the evidence names it.
+    pub(crate) fn rollout_arm(&self) -> rollout::Arm {
+        match self.arm {
+            Arm::Baseline => rollout::Arm::Baseline,
+            Arm::Candidate => rollout::Arm::Candidate,
         }
     }
 
@@ -90,13 +106,19 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     if caller.request.goes_on_elsewhere() {
         return None;
     }
-    let live = table.for_route(&route.name).filter(|live| snapshot.covers(&live.identity))?;
+    let live = live(table, snapshot, route, caller).filter(|live| snapshot.covers(&live.identity))?;
     if caller.residency != Residency::Anywhere && !may_go_to_both(snapshot, caller.residency, &live.identity) {
         return None;
     }
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
     let view = live.view();
+    if let Some(arm) = forced(caller) {
+        let (epoch, share) = (view.epoch, view.share);
+        drop(view);
+        let (shadow, contenders, stratum) = (None, Vec::new(), None);
+        return Some(Assignment { live, epoch, share, unit, source, arm, shadow, contenders, stratum, forced: true });
+    }
     let arm = match rollout::assign::arm(unit, view.share, view.holdback) {
         rollout::Arm::Candidate => Arm::Candidate,
         rollout::Arm::Baseline => Arm::Baseline,
@@ -104,17 +126,27 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     let (epoch, share, sample) = (view.epoch, view.share, view.shadow_sample);
     drop(view);
     live.count_key_source(epoch, source);
-    let mut assignment =
-        Assignment { live, epoch, share, unit, source, arm, shadow: None, contenders: Vec::new(), stratum: None };
+    let mut assignment = Assignment {
+        live,
+        epoch,
+        share,
+        unit,
+        source,
+        arm,
+        shadow: None,
+        contenders: Vec::new(),
+        stratum: None,
+        forced: false,
+    };
     if arm == Arm::Baseline {
-        assignment.contenders = contenders(table, snapshot, route, caller);
+        assignment.contenders = contenders(table, snapshot, assignment.live.slot(), caller);
         draw(&mut assignment, sample, snapshot, caller);
     }
     Some(assignment)
 }
 
 /// The places of a request in the rollouts that copy it beside the one that splits its route. Each has a key of its own unit.
-fn contenders(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Vec<Contender> {
+fn contenders(table: &LiveTable, snapshot: &Snapshot, slot: &str, caller: &Caller<'_>) -> Vec<Contender> {
     let takes_part = |live: &Arc<LiveRollout>| {
         snapshot.covers(&live.identity)
             && (caller.residency == Residency::Anywhere || may_go_to_both(snapshot, caller.residency, &live.identity))
@@ -126,7 +158,7 @@ fn contenders(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Ca
         live.count_key_source(epoch, source);
         Contender { live, epoch, unit, shadow: None }
     };
-    table.contenders(&route.name).into_iter().filter(takes_part).map(place).collect()
+    table.contenders(slot).into_iter().filter(takes_part).map(place).collect()
 }
 
 /// Draws the request for every rollout that copies its route's requests.
@@ -151,6 +183,33 @@ fn draw(assignment: &mut Assignment, sample: f64, snapshot: &Snapshot, caller: &
     if assignment.shadow.is_some() || assignment.contenders.iter().any(|contender| contender.shadow.is_some()) {
         let request = caller.request;
         assignment.stratum = Some(Stratum::of(request.body.len(), task, request.streamed()));
+    }
+}
+
+/// The header by which a key that may says which arm answers.
+const ARM: &str = "x-crossfade-arm";
+
+/// The arm that the caller asks for, if it may. Whoever may not is assigned like anybody.
+fn forced(caller: &Caller<'_>) -> Option<Arm> {
+    let asked = caller.headers.get(ARM).filter(|_| caller.principal.may_force_arm())?;
+    match asked.as_bytes() {
+        b"baseline" => Some(Arm::Baseline),
+        b"candidate" => Some(Arm::Candidate),
+        _ => None,
+    }
+}
+
+/// The rollout that the request belongs to: that of the first cohort it is in, or of the route where it is in none. A cohort without
+/// rollouts keeps its requests out of all.
+fn live(table: &LiveTable, snapshot: &Snapshot, route: &Route, caller: &Caller<'_>) -> Option<Arc<LiveRollout>> {
+    let cohorts = snapshot.cohorts(route);
+    if cohorts.is_empty() {
+        return table.for_route(&route.name);
+    }
+    let asked = Asked::new(caller.headers, caller.principal, (route, caller.request));
+    match routing::first(cohorts.iter().map(|cohort| &cohort.when), &asked) {
+        Some(idx) => table.for_route(cohorts[idx].slot.as_deref()?),
+        None => table.for_route(&route.name),
     }
 }
 

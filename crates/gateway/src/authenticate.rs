@@ -50,6 +50,16 @@ impl Principal {
         }
     }
 
+    /// Which part of the world its requests are from, when the key says so.
+    pub(crate) fn geography(&self) -> Option<&str> {
+        self.key().and_then(|key| key.scope.geography.as_deref())
+    }
+
+    /// Whether it may say which arm of a rollout answers.
+    pub(crate) fn may_force_arm(&self) -> bool {
+        self.key().is_some_and(|key| key.scope.force_arm)
+    }
+
     /// Whether the route called `name` may be called.
     pub(crate) fn may_call(&self, name: &str) -> bool {
         match self {

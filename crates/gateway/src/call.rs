@@ -10,6 +10,7 @@ mod rescue;
 mod steps;
 mod told;
 mod tries;
+mod watch;
 
 use std::rc::Rc;
 use std::time::Instant;

@@ -8,18 +8,19 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, Guard};
 use rollout::{
-    Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Outcome, PairOutcome, SeenUnit,
-    Signal, Timestamp, Unit,
+    Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Objectives, Outcome, PairOutcome,
+    SeenUnit, Signal, Timestamp, Unit,
 };
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
 use crate::snapshot::Snapshot;
+use crate::snapshot::cohorts::{cohort_of, slot};
 
 /// Microseconds since the Unix epoch, by the system clock.
 #[must_use]
@@ -89,6 +90,8 @@ pub struct LiveRollout {
     /// Who is compared with whom.
     pub identity: Identity,
     view: ArcSwap<View>,
+    objectives: ArcSwap<Objectives>,
+    slot: OnceLock<String>,
     counting: Mutex<Counting>,
     trip: Mutex<Option<Trip>>,
     tripped: AtomicBool,
@@ -179,6 +182,8 @@ impl LiveRollout {
         Self {
             identity,
             view: ArcSwap::from_pointee(view),
+            objectives: ArcSwap::from_pointee(evidence.objectives()),
+            slot: OnceLock::new(),
             counting: Mutex::new(Counting { evidence, log: InputLog::default() }),
             trip: Mutex::new(None),
             tripped: AtomicBool::new(false),
@@ -192,8 +197,21 @@ impl LiveRollout {
     /// The same, going on with what was counted before.
     #[must_use]
     pub(crate) fn counting(mut self, counting: Counting) -> Self {
+        self.objectives.store(Arc::new(counting.evidence.objectives()));
         self.counting = Mutex::new(counting);
         self
+    }
+
+    /// The slice of a route's traffic that it is about: the whole route, or a cohort of it.
+    #[must_use]
+    pub fn slot(&self) -> &str {
+        self.slot.get_or_init(|| slot(&self.identity.route, cohort_of(&self.identity.name)))
+    }
+
+    /// What an answer may take.
+    #[must_use]
+    pub fn objectives(&self) -> Objectives {
+        **self.objectives.load()
     }
 
     /// Share, epoch and sampling as they stand this moment. Read again before every attempt.
@@ -215,6 +233,14 @@ impl LiveRollout {
         }
         self.attempts.begun.fetch_add(1, Ordering::AcqRel);
         Some(attempt)
+    }
+
+    /// Asks to begin an attempt that its caller wants of the candidate, whatever the share: `None` once the candidate was thrown back.
+    #[must_use]
+    pub fn begin_forced(self: &Arc<Self>) -> Option<CandidateAttempt> {
+        self.attempts.in_flight.fetch_add(1, Ordering::AcqRel);
+        let attempt = CandidateAttempt(Arc::clone(self));
+        self.view.load().watching.then_some(attempt)
     }
 
     /// Counts one live outcome of `epoch`. Takes the share to 0 before returning when it completes a breach.
@@ -350,6 +376,7 @@ impl LiveRollout {
             return false;
         }
         if let Some(evidence) = evidence {
+            self.objectives.store(Arc::new(evidence.objectives()));
             *self.lock_counting() = Counting { evidence, log: InputLog::default() };
             self.first_bad_us.store(0, Ordering::Release);
             self.attempts.begun_before.store(self.attempts.begun.load(Ordering::Acquire), Ordering::Release);
@@ -452,7 +479,7 @@ impl LiveTable {
         table
     }
 
-    /// The rollout that splits `route`, if one is live.
+    /// The rollout that splits `route`, or a cohort of it by its slot, if one is live.
     #[must_use]
     pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {
         self.0.load().by_route.get(route)?.first().cloned()
@@ -491,7 +518,7 @@ impl LiveTable {
     pub(crate) fn publish(&self, rollouts: impl IntoIterator<Item = Arc<LiveRollout>>, barred: HashSet<String>) {
         let mut by_route: HashMap<String, Vec<Arc<LiveRollout>>> = HashMap::new();
         for live in rollouts {
-            by_route.entry(live.identity.route.clone()).or_default().push(live);
+            by_route.entry(live.slot().to_owned()).or_default().push(live);
         }
         // Stable: those in shadow keep their order.
         by_route.values_mut().for_each(|all| all.sort_by_key(|live| live.view().share <= 0.0));

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use providers::Timeouts;
-use rollout::{Metric, MetricSet, Outcome, Timestamp};
+use rollout::{CostOutcome, Metric, MetricSet, Objectives, Outcome, Timestamp};
 use wire::failure::FailureKind;
-use wire::record::{Arm, AttemptRecord, AttemptRole, ExchangeOutcome};
+use wire::record::{Arm, AttemptRecord, AttemptRole, Charge, ExchangeOutcome};
 
 use crate::record::Exchange;
 use crate::shadow::{Half, Heard};
@@ -117,9 +117,46 @@ pub(crate) const fn is_refusal(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::HttpClientError | FailureKind::Unsupported)
 }
 
-/// Reports an attempt that ended.
-pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
-    let Some(assignment) = &exchange.assignment else { return };
+/// What an attempt's times tell, held against what an answer may take. Late is late, whatever came of it in the end; what ended early
+/// otherwise than well would have been neither.
+pub(crate) fn speed(record: &AttemptRecord, streamed: bool, objectives: Objectives) -> (MetricSet, MetricSet) {
+    let is_over = |time_us: u64, most: Duration| Duration::from_micros(time_us) > most;
+    let mut verdicts = (MetricSet::EMPTY, MetricSet::EMPTY);
+    let mut judge = |metric: Metric, is_bad: bool, is_known: bool| {
+        if is_known {
+            verdicts.0.insert(metric);
+        }
+        if is_known && is_bad {
+            verdicts.1.insert(metric);
+        }
+    };
+    if let Some(most) = objectives.total {
+        let is_late = is_over(record.duration_us, most);
+        judge(Metric::Slow, is_late, is_late || record.failure.is_none());
+    }
+    if let Some(most) = objectives.first_token.filter(|_| streamed) {
+        let first = record.time_to_first_token_us;
+        let is_late = is_over(first.unwrap_or(record.duration_us), most);
+        judge(Metric::SlowFirstToken, is_late, is_late || first.is_some());
+    }
+    verdicts
+}
+
+/// Whether a whole answer declines or says nothing, as far as is known: `declined` of its text, the reason for its end of both.
+pub(crate) fn refusal(record: &AttemptRecord, declined: Option<bool>) -> (MetricSet, MetricSet) {
+    let is_filtered =
+        record.finish_reason.as_deref().is_some_and(|reason| matches!(reason, "content_filter" | "refusal"));
+    let metric = MetricSet::of(&[Metric::Refusal]);
+    match (record.failure, is_filtered, declined) {
+        (Some(_), ..) | (None, false, None) => (MetricSet::EMPTY, MetricSet::EMPTY),
+        (None, true, _) | (None, _, Some(true)) => (metric, metric),
+        (None, false, Some(false)) => (metric, MetricSet::EMPTY),
+    }
+}
+
+/// Reports an attempt that ended. What was `late` has been reported as soon as it was.
+pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord, late: MetricSet) {
+    let Some(assignment) = exchange.assignment.as_ref().filter(|assignment| !assignment.forced) else { return };
     if record.role != AttemptRole::Live || record.arm != Some(assignment.arm) {
         return settle_refused(exchange, record);
     }
@@ -129,7 +166,11 @@ pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord) {
         return;
     }
     if let Some((observed, bad)) = verdict(record.failure, Form::of(record)) {
-        report(exchange, record, observed, bad);
+        let speed = speed(record, exchange.request.streamed(), assignment.live.objectives());
+        let refusal = refusal(record, exchange.declined);
+        let not_late = MetricSet::ALL.xor(late);
+        let observed = observed.or(speed.0.and(not_late)).or(refusal.0);
+        report(exchange, record, observed, bad.or(speed.1.and(not_late)).or(refusal.1));
     }
 }
 
@@ -152,10 +193,7 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
     let complete = record.failure.is_none();
     let outcome = Outcome {
         unit: assignment.unit,
-        arm: match assignment.arm {
-            Arm::Baseline => rollout::Arm::Baseline,
-            Arm::Candidate => rollout::Arm::Candidate,
-        },
+        arm: assignment.rollout_arm(),
         admitted_at: Timestamp(exchange.arrival.unix_us),
         at: crate::live::now(),
         observed,
@@ -164,6 +202,10 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
         duration_us: complete.then_some(record.duration_us),
     };
     assignment.live.observe_exchange(assignment.epoch, &outcome, exchange.id);
+    if let (true, Some(Charge::Priced { nanos, .. })) = (complete, &record.cost) {
+        let Outcome { unit, arm, admitted_at, at, .. } = outcome;
+        assignment.live.observe_cost(assignment.epoch, &CostOutcome { unit, arm, admitted_at, at, nanos: *nanos });
+    }
     // They are not split by it, and learn of the baseline what there is to learn.
     for contender in &assignment.contenders {
         let outcome = Outcome { unit: contender.unit, ..outcome };
@@ -180,7 +222,14 @@ pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (serve
         .iter()
         .find(|record| record.role == AttemptRole::Live && record.arm == Some(Arm::Baseline))
         .filter(|_| outcome != ExchangeOutcome::ClientGone);
-    let half = match baseline.and_then(|record| verdict(record.failure, Form::of(record))) {
+    let objectives = exchange.assignment.as_ref().map(|assignment| assignment.live.objectives()).unwrap_or_default();
+    let judged = baseline.and_then(|record| {
+        let (observed, bad) = verdict(record.failure, Form::of(record))?;
+        let speed = speed(record, exchange.request.streamed(), objectives);
+        let refusal = refusal(record, exchange.declined);
+        Some((observed.or(speed.0).or(refusal.0), bad.or(speed.1).or(refusal.1)))
+    });
+    let half = match judged {
         Some((observed, bad)) => Half::Known { observed, bad, times: (None, None) },
         None => Half::NoEvidence,
     };

@@ -164,6 +164,8 @@ pub(crate) struct Exchange {
     pub(crate) served: Option<Served>,
     /// The form of the answer under way, once it is known.
     pub(crate) form: Judgement,
+    /// Whether the answer under way declines or says nothing, once it is known.
+    pub(crate) declined: Option<bool>,
     /// What the route's cache has to do with it, when the route has one and it was not answered from there.
     pub(crate) cache: Option<Missed>,
     /// Nobody was called: it was answered from the route's cache.
@@ -253,6 +255,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         whole_answer: None,
         served: None,
         form: Judgement::default(),
+        declined: None,
         cache: None,
         is_cached: false,
         judging: false,
@@ -327,6 +330,7 @@ impl Exchange {
         self.whole_answer = None;
         self.served = None;
         self.form = Judgement::default();
+        self.declined = None;
         self.told = None;
     }
 

@@ -294,6 +294,7 @@ async fn end(
         upstream.judge(&exchange.worker.validator);
     }
     let judged = answer::stream(&upstream);
+    exchange.declined = judged.declined;
     exchange.keep(&upstream.on_record(&Bytes::new()));
     if ended.is_ok() {
         let target = exchange.served.as_ref().map(|served| served.target.clone()).unwrap_or_default();

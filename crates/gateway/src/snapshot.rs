@@ -3,6 +3,7 @@
 
 mod caching;
 mod cascade;
+pub mod cohorts;
 mod rules;
 mod validation;
 mod wildcard;
@@ -23,6 +24,7 @@ use crate::prices::TargetPrices;
 
 pub use caching::{CacheScope, Cacheable, Caching};
 pub use cascade::{Cascade, CascadeStreams};
+pub use cohorts::Cohort;
 pub use rules::{RouteRule, RuleTo};
 pub use validation::{OnInvalid, StreamValidation, Validation};
 pub use wildcard::wildcard;
@@ -218,6 +220,8 @@ pub struct Route {
     pub limits: govern::limits::Limits,
     /// Where requests go by what they ask for; the first that holds is followed.
     pub rules: Vec<RouteRule>,
+    /// Slices of its traffic that rollouts treat apart; a request belongs to the first that holds.
+    pub cohorts: Vec<Cohort>,
     /// Small models that are asked first.
     pub cascade: Option<Arc<Cascade>>,
     /// Answers that are given again.

@@ -29,6 +29,17 @@ pub struct KeySpec {
     pub networks: BTreeSet<String>,
     /// How much it may call.
     pub limits: Limits,
+    /// Which part of the world its requests are from, whatever they say themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geography: Option<String>,
+    /// Whether it may say which arm of a rollout answers.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force_arm: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The routes a key may call.
@@ -61,6 +72,10 @@ pub struct Scope {
     pub networks: Vec<Network>,
     /// When it ends, Unix microseconds.
     pub expires_at_us: Option<u64>,
+    /// Which part of the world its requests are from.
+    pub geography: Option<String>,
+    /// Whether it may say which arm of a rollout answers.
+    pub force_arm: bool,
 }
 
 impl Scope {
@@ -75,6 +90,8 @@ impl Scope {
             role: spec.role,
             networks: spec.networks.iter().map(|network| network.parse()).collect::<Result<_, _>>()?,
             expires_at_us,
+            geography: spec.geography.clone(),
+            force_arm: spec.force_arm,
         })
     }
 
@@ -104,6 +121,9 @@ impl Scope {
             (self.tenant.is_none() || self.tenant == other.tenant, "tenant"),
             (networks, "networks"),
             (ends, "expiry"),
+            (self.geography.is_none() || self.geography == other.geography, "geography"),
+            // The role that steers rollouts steers single requests, too.
+            (self.force_arm || !other.force_arm || self.role >= Some(Role::Operator), "force_arm"),
         ];
         checks.into_iter().find(|(holds, _)| !holds).map(|(_, what)| what)
     }
@@ -192,13 +212,7 @@ mod tests {
     fn spec(role: Option<Role>, routes: &[&str], tenant: Option<&str>, networks: &[&str]) -> KeySpec {
         let names = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let routes = if routes == ["*"] { Routes::All } else { Routes::Only(names(routes)) };
-        KeySpec {
-            routes,
-            tenant: tenant.map(str::to_owned),
-            role,
-            networks: names(networks),
-            limits: Limits::default(),
-        }
+        KeySpec { routes, tenant: tenant.map(str::to_owned), role, networks: names(networks), ..KeySpec::default() }
     }
 
     #[test]

@@ -23,8 +23,15 @@ pub struct Actor {
 impl Actor {
     /// Somebody whose word is taken for it: who holds the files of the store, or got in by a door that asks for no key.
     pub fn trusted(name: impl Into<String>, role: Role) -> Actor {
-        let scope =
-            Scope { routes: Routes::All, tenant: None, role: Some(role), networks: Vec::new(), expires_at_us: None };
+        let scope = Scope {
+            routes: Routes::All,
+            tenant: None,
+            role: Some(role),
+            networks: Vec::new(),
+            expires_at_us: None,
+            geography: None,
+            force_arm: false,
+        };
         Actor { name: name.into(), scope }
     }
 

@@ -65,6 +65,12 @@ pub struct Request {
     /// How much it may call.
     #[serde(default)]
     pub limits: LimitsChange,
+    /// Which part of the world its requests are from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geography: Option<String>,
+    /// Whether it may say which arm of a rollout answers.
+    #[serde(default)]
+    pub force_arm: bool,
     /// A key that its holder has already, from wherever; its text is taken as it is.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed", deserialize_with = "hidden")]
     pub existing: Option<Private<String>>,
@@ -140,6 +146,12 @@ pub struct KeyView {
     pub networks: BTreeSet<String>,
     /// How much it may call; what is `null` is as the config says, or without limit.
     pub limits: Limits,
+    /// Which part of the world its requests are from.
+    #[serde(default)]
+    pub geography: Option<String>,
+    /// Whether it may say which arm of a rollout answers.
+    #[serde(default)]
+    pub force_arm: bool,
     /// Nano-dollars spent of its own budget in the period that it is now, as the store has it: a second behind a running gateway.
     /// `None` without a budget, and where it was not looked up.
     pub spent_nanos: Option<u64>,
@@ -238,6 +250,8 @@ pub fn create(keys: Keys<'_>, actor: &Actor, request: Request) -> Result<IssuedV
             role: request.role,
             networks: request.networks,
             limits: request.limits.apply(Limits::default()),
+            geography: request.geography,
+            force_arm: request.force_arm,
         },
         expires_at_us: request.expires_at_us,
         existing,
@@ -335,6 +349,8 @@ fn view(row: &KeyRow) -> KeyView {
         role: spec.role,
         networks: spec.networks,
         limits: spec.limits,
+        geography: spec.geography,
+        force_arm: spec.force_arm,
         spent_nanos: None,
         created_at_us: row.created_at_us,
         created_by: row.created_by.clone(),

@@ -16,7 +16,7 @@ use crate::examples::Examples;
 use crate::gates::{CertificateEvidence, GateEvidence};
 use crate::guards::Guards;
 use crate::metric::{Metric, MetricSet};
-use crate::policy::{Policy, Stage, Unit};
+use crate::policy::{Objectives, Policy, Stage, Unit};
 use crate::seen::{Marks, SeenUnit, SeenUnits};
 
 /// What came of one request of a unit that is in the rollout. Forced assignments and answers of an emergency fallback are no
@@ -161,6 +161,8 @@ pub struct Evidence {
     /// When anything was counted last.
     #[serde(default)]
     last_at: Timestamp,
+    #[serde(default)]
+    objectives: Objectives,
 }
 
 impl Evidence {
@@ -191,6 +193,7 @@ impl Evidence {
             cost: policy.cost.as_ref().and_then(|cost| CostGuard::new(cost, share)),
             certificates: policy.certificates.iter().map(CertificateEvidence::new).collect(),
             last_at: Timestamp::default(),
+            objectives: policy.objectives,
         }
     }
 
@@ -358,6 +361,12 @@ impl Evidence {
         self.last_at
     }
 
+    /// What an answer may take in this epoch.
+    #[must_use]
+    pub fn objectives(&self) -> Objectives {
+        self.objectives
+    }
+
     /// The first breach of the epoch.
     #[must_use]
     pub fn breach(&self) -> Option<&Breach> {
@@ -379,7 +388,19 @@ impl Evidence {
     /// A copy to write down, read or explain. It does not remember units: never count on it.
     #[must_use]
     pub fn snapshot(&self) -> Self {
-        let Self { epoch, step_idx, stage, share, started, warm_from, unit_is_request, n_pairs, last_at, .. } = *self;
+        let Self {
+            epoch,
+            step_idx,
+            stage,
+            share,
+            started,
+            warm_from,
+            unit_is_request,
+            n_pairs,
+            last_at,
+            objectives,
+            ..
+        } = *self;
         Self {
             epoch,
             step_idx,
@@ -402,6 +423,7 @@ impl Evidence {
             cost: self.cost.clone(),
             certificates: self.certificates.clone(),
             last_at,
+            objectives,
         }
     }
 

@@ -25,6 +25,10 @@ pub struct When {
     pub tools: Option<Tools>,
     /// What its last user message says is in one of these languages; no condition when empty.
     pub languages: Vec<Language>,
+    /// The part of the world it is from is one of these; no condition when empty.
+    pub geographies: Vec<Pattern>,
+    /// The task that its caller names is one of these; no condition when empty.
+    pub tasks: Vec<Pattern>,
 }
 
 /// A header and the values it may have.
@@ -74,6 +78,10 @@ pub trait Facts {
     fn tool_fits(&self, test: &dyn Fn(&str) -> bool) -> bool;
     /// The language of its last user message.
     fn language(&self) -> Language;
+    /// The part of the world it is from.
+    fn geography(&self) -> Option<&str>;
+    /// The task that its caller names.
+    fn task(&self) -> Option<&str>;
 }
 
 /// The place of the first rule that holds. `None` when none does.
@@ -89,6 +97,8 @@ impl When {
         };
         is_one_of(&self.tenants, facts.tenant())
             && is_one_of(&self.workloads, facts.workload())
+            && is_one_of(&self.geographies, facts.geography())
+            && is_one_of(&self.tasks, facts.task())
             && self
                 .headers
                 .iter()
@@ -112,6 +122,8 @@ impl When {
             || (!other.languages.is_empty() && other.languages.iter().all(|theirs| self.languages.contains(theirs)));
         sets(&self.tenants, &other.tenants)
             && sets(&self.workloads, &other.workloads)
+            && sets(&self.geographies, &other.geographies)
+            && sets(&self.tasks, &other.tasks)
             && self.headers.iter().all(header)
             && Size::covers(self.prompt_bytes, other.prompt_bytes)
             && Size::covers(self.prompt_tokens, other.prompt_tokens)
@@ -130,6 +142,11 @@ impl When {
         }
         if !self.workloads.is_empty() {
             words.add(format_args!("workload is {}", either(&self.workloads)));
+        }
+        for (what, patterns) in [("geography", &self.geographies), ("task", &self.tasks)] {
+            if !patterns.is_empty() {
+                words.add(format_args!("{what} is {}", either(patterns)));
+            }
         }
         if let Some(size) = self.prompt_bytes {
             words.add(format_args!("prompt has {} bytes, {size}", facts.prompt_bytes()));
@@ -153,7 +170,13 @@ impl fmt::Display for When {
         for header in &self.headers {
             words.add(format_args!("header {} is {}", header.name, either(&header.values)));
         }
-        for (what, patterns) in [("tenant", &self.tenants), ("workload", &self.workloads)] {
+        let sets = [
+            ("tenant", &self.tenants),
+            ("workload", &self.workloads),
+            ("geography", &self.geographies),
+            ("task", &self.tasks),
+        ];
+        for (what, patterns) in sets {
             if !patterns.is_empty() {
                 words.add(format_args!("{what} is {}", either(patterns)));
             }

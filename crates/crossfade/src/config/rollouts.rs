@@ -1,5 +1,6 @@
 //! `workloads` and `rollouts`: which class of requests carries which risk, and what moves from where to where.
 
+mod cohorts;
 mod facts;
 mod policy;
 mod shadow;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::control::RolloutSettings;
+use gateway::snapshot::Cohort;
+use gateway::snapshot::cohorts::AT;
 use govern::Residency;
 use rollout::{Risk, Unit};
 
@@ -42,15 +45,15 @@ pub(crate) fn workloads(root: &Section<'_>) -> Workloads {
     Named { what: "workload", found: root.named("workloads").into_iter().map(read).collect() }
 }
 
-/// `rollouts`.
+/// `rollouts`, each with one more for each of its cohorts, and the cohorts of their routes.
 pub(crate) fn rollouts(
     root: &Section<'_>,
     targets: &Targets,
     routes: &Routes,
     workloads: &Workloads,
-) -> BTreeMap<String, Arc<RolloutSettings>> {
+) -> (BTreeMap<String, Arc<RolloutSettings>>, BTreeMap<String, Vec<Cohort>>) {
     let mut on_route: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut rollouts = BTreeMap::new();
+    let (mut rollouts, mut of_routes) = (BTreeMap::new(), BTreeMap::new());
     for (name, item) in root.named("rollouts") {
         let Some(section) = item.section() else { continue };
         let references = References::read(&section, targets, routes);
@@ -64,12 +67,17 @@ pub(crate) fn rollouts(
         references.check(&section, routes);
         references.stay_inside(&section, targets, routes);
         let (policy, shadow) = policy::read(&section, references.risk(routes, workloads), targets);
+        let cohorts = cohorts::read(&section, &policy, (workloads, targets));
         let probe = section.section("probe");
         let probe_every = probe.get("every").and_then(|item| item.duration()).unwrap_or(PROBE_EVERY);
         probe.finish();
         let outcomes = section.get("outcomes").and_then(|item| item.list("names such as `[tickets, escalations]`"));
         let outcomes = outcomes.unwrap_or_default().iter().filter_map(|item| item.parsed(OUTCOME, outcome)).collect();
         section.finish();
+        if name.value.contains(AT) {
+            let message = format!("a rollout's name has no `{AT}`: it stands between a rollout and its cohort");
+            root.note_at(&name, message, None);
+        }
         let (Some(route), Some(baseline), Some(candidate)) =
             (references.route, references.baseline, references.candidate)
         else {
@@ -77,32 +85,48 @@ pub(crate) fn rollouts(
         };
         let (route, baseline, candidate) = (route.value, baseline.value, candidate.value);
         let (Some(from), Some(to)) = (targets.get(&baseline), targets.get(&candidate)) else { continue };
-        let fingerprint = fingerprint([&from.fingerprint, &to.fingerprint], &rules::about(routes, &route));
+        let rules = rules::about(routes, &route);
+        let about = |cohorts: &str| fingerprint([&from.fingerprint, &to.fingerprint], &rules, cohorts);
         let probe_every = (!probe_every.is_zero()).then_some(probe_every);
         let facts = facts::read(root, &route, &candidate);
-        let settings = RolloutSettings {
-            name: name.value.clone(),
+        let written = name.clone();
+        let whole = RolloutSettings {
+            name: name.value,
             route,
             baseline,
             candidate,
-            fingerprint,
+            fingerprint: String::new(),
             policy,
             shadow,
             facts,
             probe_every,
             outcomes,
         };
-        rollouts.insert(name.value, Arc::new(settings));
+        for settings in cohorts.parts(&whole, about) {
+            rollouts.insert(settings.name.clone(), Arc::new(settings));
+        }
+        let of_route = cohorts.of_route(&whole.route);
+        let of_other = of_routes.insert(whole.route, of_route.clone());
+        if of_other.is_some_and(|of_other: Vec<Cohort>| of_other != of_route) {
+            root.note_at(&written, "contenders of a route have the same cohorts, in the same order", None);
+        }
     }
-    rollouts
+    (rollouts, of_routes)
 }
 
-/// What the evidence is about: both targets, and which requests the rules leave on the route.
-fn fingerprint([from, to]: [&String; 2], rules: &str) -> String {
-    let mut parts = vec![from.as_str(), to];
-    if !rules.is_empty() {
-        parts.push(rules);
+/// Gives the routes the cohorts of their rollouts.
+pub(crate) fn attach(routes: &mut Routes, mut cohorts: BTreeMap<String, Vec<Cohort>>) {
+    for (name, read) in &mut routes.found {
+        if let (Some(read), Some(cohorts)) = (read, cohorts.remove(name)) {
+            read.route.cohorts = cohorts;
+        }
     }
+}
+
+/// What the evidence is about: both targets, which requests the rules leave on the route, and which of those the cohorts leave here.
+fn fingerprint([from, to]: [&String; 2], rules: &str, cohorts: &str) -> String {
+    let mut parts = vec![from.as_str(), to];
+    parts.extend([rules, cohorts].into_iter().filter(|part| !part.is_empty()));
     value::hash(&parts)[..16].to_owned()
 }
 

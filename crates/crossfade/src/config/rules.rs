@@ -136,6 +136,11 @@ fn to(route: &str, section: &Section<'_>, known: &Known<'_>, chosen: &mut Vec<Wr
 }
 
 fn when(item: &Item<'_>, known: &Known<'_>) -> Option<When> {
+    condition(item, known.workloads)
+}
+
+/// A condition on requests; `None` where there is none.
+pub(crate) fn condition(item: &Item<'_>, known: &Workloads) -> Option<When> {
     let section = item.section()?;
     let when = When {
         headers: section.named("headers").iter().filter_map(|(name, item)| header(name, item)).collect(),
@@ -145,6 +150,8 @@ fn when(item: &Item<'_>, known: &Known<'_>) -> Option<When> {
         prompt_tokens: section.get("prompt_tokens").and_then(|item| size(&item, |item| item.count(0, u64::MAX))),
         tools: section.get("tools").and_then(|item| tools(&item)),
         languages: section.get("language").map(|item| languages(&item)).unwrap_or_default(),
+        geographies: section.get("geography").map(|item| patterns(&item, "geographies")).unwrap_or_default(),
+        tasks: section.get("task").map(|item| patterns(&item, "tasks")).unwrap_or_default(),
     };
     let is_empty = when == When::default();
     section.finish();
@@ -186,8 +193,8 @@ fn patterns(item: &Item<'_>, of: &str) -> Vec<Pattern> {
 }
 
 /// Names of workloads. They are not patterns, so that a misspelt one is noticed.
-fn workloads(item: &Item<'_>, known: &Known<'_>) -> Vec<Pattern> {
-    let read = |item: &Item<'_>| Pattern::new(&known.workloads.reference(item)?.value);
+fn workloads(item: &Item<'_>, known: &Workloads) -> Vec<Pattern> {
+    let read = |item: &Item<'_>| Pattern::new(&known.reference(item)?.value);
     item.one_or_more("workloads").iter().filter_map(read).collect()
 }
 

@@ -276,6 +276,7 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
         policy,
         limits,
         rules,
+        cohorts: Vec::new(),
         cascade,
         cache,
     };

@@ -3,6 +3,7 @@
 mod cache;
 mod calling;
 mod cascade;
+mod cohorts;
 mod policy;
 mod prices;
 mod residency;

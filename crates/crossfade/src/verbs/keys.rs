@@ -80,6 +80,12 @@ pub(crate) struct Create {
     /// When it ends, from now: `90d`.
     #[arg(long, value_name = "DURATION", value_parser = from_now)]
     expires: Option<u64>,
+    /// Which part of the world its requests are from, for rules and cohorts.
+    #[arg(long, value_name = "NAME")]
+    geography: Option<String>,
+    /// It may say with `x-crossfade-arm: baseline` or `candidate` which arm of a rollout answers; such requests are no evidence.
+    #[arg(long)]
+    force_arm: bool,
     #[command(flatten)]
     limits: Limits,
     /// Read from stdin a key its holder has already, and take it as it is.
@@ -192,7 +198,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 }
 
 fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
-    let Create { name, routes, tenant, role, network, expires, limits, existing, who } = create;
+    let Create { name, routes, tenant, role, network, expires, geography, force_arm, limits, existing, who } = create;
     let request = Request {
         name,
         routes: routes.map(|names| names.into_iter().filter(|name| !name.is_empty()).collect()),
@@ -201,6 +207,8 @@ fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
         networks: network.into_iter().collect::<BTreeSet<_>>(),
         expires_at_us: expires,
         limits: limits.change(),
+        geography,
+        force_arm,
         existing: if existing { Some(from_stdin()?) } else { None },
         actor: Some(who.actor.clone()),
         reason: who.reason.clone(),
@@ -324,6 +332,8 @@ fn page(view: &KeyView) -> String {
         ("role", view.role.map_or("none", operations::Role::as_str).to_owned()),
         ("networks", if networks.is_empty() { "any".into() } else { networks }),
         ("limits", shown_limits(view)),
+        ("geography", view.geography.clone().unwrap_or_else(|| "not said".into())),
+        ("force arm", if view.force_arm { "yes" } else { "no" }.into()),
         ("made", format!("{} UTC by {}", us_to_text(view.created_at_us), view.created_by)),
         ("ends", view.expires_at_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),
         ("last used", view.last_used_us.map_or_else(|| "never".into(), |at| format!("{} UTC", us_to_text(at)))),

@@ -16,6 +16,7 @@ use super::enter::{Grant, enter};
 use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
 use super::steps::Step;
 use super::tries::Tries;
+use super::watch::{self, Watch};
 use super::{Content, Dead, Effort, Opened};
 use crate::adapt;
 use crate::asked::Outbound;
@@ -39,6 +40,8 @@ pub(crate) struct Attempt {
     pub(super) timeouts: Timeouts,
     destination: Rc<Destination>,
     grant: Option<Grant>,
+    /// Tells the guards when the answer is late.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Attempt {
@@ -186,7 +189,8 @@ pub(crate) fn refused_here(kind: FailureKind, endpoint: Endpoint, refusal: &Refu
 fn still_covered(exchange: &Exchange) -> bool {
     exchange.assignment.as_ref().is_some_and(|assignment| {
         let view = assignment.live.view();
-        rollout::assign::arm(assignment.unit, view.share, view.holdback) == rollout::Arm::Candidate
+        let is_covered = || rollout::assign::arm(assignment.unit, view.share, view.holdback) == rollout::Arm::Candidate;
+        if assignment.forced { view.watching } else { is_covered() }
     })
 }
 
@@ -202,8 +206,14 @@ fn begin_attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) {
     let model = target.model_for(&exchange.route.name, exchange.request.model());
     let record = begun(target, &model, exchange.attempts.len(), (step.arm, role), started_us);
     let timeouts = target.provider.timeouts;
-    exchange.attempt =
-        Some(Attempt { record, started, timeouts, destination: Rc::clone(&step.destination), grant: None });
+    exchange.attempt = Some(Attempt {
+        record,
+        started,
+        timeouts,
+        destination: Rc::clone(&step.destination),
+        grant: None,
+        watch: None,
+    });
 }
 
 /// The call leaves now. Returns how long each part of it may take from here.
@@ -232,6 +242,11 @@ fn dispatch(exchange: &mut Exchange, provider: &Provider, grant: Grant) -> Timeo
         };
         attempt.grant = Some(grant);
     }
+    let of = exchange.attempt.as_ref().map(|attempt| (attempt.record.arm, attempt.record.role, attempt.started));
+    let watch = of.and_then(|(arm, role, started)| watch::watch(exchange, (arm, role), started));
+    if let Some(attempt) = &mut exchange.attempt {
+        attempt.watch = watch;
+    }
     timeouts
 }
 
@@ -256,6 +271,9 @@ pub(super) fn blame(exchange: &Exchange, failure: Failure) -> Failure {
 pub(crate) fn note(exchange: &mut Exchange, what: impl FnOnce(&mut AttemptRecord)) {
     if let Some(attempt) = &mut exchange.attempt {
         what(&mut attempt.record);
+        if let Some(watch) = attempt.watch.as_ref().filter(|_| attempt.record.time_to_first_token_us.is_some()) {
+            watch.answers();
+        }
     }
 }
 
@@ -279,7 +297,7 @@ fn waited_too_long(exchange: &Exchange) -> bool {
 /// Closes the attempt under way: its breaker and the guards hear of it before this returns.
 pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     let Some(attempt) = exchange.attempt.take() else { return };
-    let Attempt { mut record, started, destination, grant, .. } = attempt;
+    let Attempt { mut record, started, destination, grant, watch, .. } = attempt;
     let now = Instant::now();
     record.duration_us = micros(now.saturating_duration_since(started));
     record.failure = failure.map(|failure| failure.kind);
@@ -303,6 +321,8 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     {
         assignment.live.breaker_opened();
     }
-    observe::attempt(exchange, &record);
+    let late = watch.as_ref().map(Watch::late).unwrap_or_default();
+    drop(watch);
+    observe::attempt(exchange, &record, late);
     exchange.attempts.push(record);
 }

@@ -45,7 +45,7 @@ pub(super) async fn enter(
         }
     };
     let candidate = match &exchange.assignment {
-        Some(assignment) if step.is_trial() => match assignment.live.begin_candidate(assignment.unit) {
+        Some(assignment) if step.is_trial() => match assignment.begin_candidate() {
             Some(candidate) => Some(candidate),
             None => return Ok(None),
         },

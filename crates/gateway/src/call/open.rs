@@ -117,6 +117,7 @@ pub(super) async fn read_whole(
         Err(failure) => return Err(refused(failure, (status, headers), said, translation)),
     };
     exchange.form = judged.form.clone();
+    exchange.declined = judged.declined;
     if exchange.judging {
         told::whole(exchange, asked_at, &said, judged.finish_reason.as_deref());
     }
@@ -202,6 +203,7 @@ pub(super) async fn open_stream(
         upstream.judge(&worker.validator);
         let (judged, n_bytes) = (answer::stream(&upstream), upstream.seen().n_bytes);
         exchange.form = judged.form.clone();
+        exchange.declined = judged.declined;
         if exchange.judging {
             told::stream(exchange, asked_at, &open.0, judged.finish_reason.as_deref());
         }

@@ -10,6 +10,7 @@ use super::moves::refused;
 use super::run::Work;
 use super::{ControlError, RolloutSettings, Verb};
 use crate::live::{self, Counting};
+use crate::snapshot::cohorts::cohort_of;
 
 impl Work {
     /// Carries out an operator's command.
@@ -158,7 +159,9 @@ impl Work {
     /// Another rollout of the route that serves anyone: while it does, none of its contenders goes beyond shadow.
     pub(super) fn serving_on(&self, route: &str, beside: &str) -> Option<&str> {
         let serves = |rollout: &Managed| rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0;
-        let mut others = self.rollouts.iter().filter(|(other, rollout)| *other != beside && rollout.route == route);
+        let mut others = self.rollouts.iter().filter(|(other, rollout)| {
+            *other != beside && rollout.route == route && cohort_of(other) == cohort_of(beside)
+        });
         others.find(|(_, rollout)| serves(rollout)).map(|(other, _)| other.as_str())
     }
 

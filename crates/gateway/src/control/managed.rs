@@ -1,10 +1,11 @@
 //! One rollout in the controller's hands: what is stored of it, and what is published.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rollout::{
-    Arm, Decided, Evidence, Filed, FiledKind, Health, Input, InputLog, Looked, Metric, MetricSet, Outcome, Policy,
-    SeenUnit, Signal, State, Status, Timestamp, Transition,
+    Arm, Decided, Evidence, Filed, FiledKind, Health, Input, InputLog, Looked, Metric, MetricSet, Objectives, Outcome,
+    Policy, SeenUnit, Signal, State, Status, Timestamp, Transition,
 };
 use store::{CountedRow, EvidenceRow, InputsRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
@@ -151,6 +152,8 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
     let mut counting = Counting { evidence, log: InputLog::from_number(saved.n_inputs) };
     for outcome in saved.outcomes {
         let Some((observed, bad)) = judged(&outcome) else { continue };
+        let slow = slow(&outcome, counting.evidence.objectives());
+        let (observed, bad) = (observed.or(slow.0), bad.or(slow.1));
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
         let (admitted_at, exchange) = (Timestamp(outcome.received_at_us), outcome.exchange.to_string());
         if !bad.is_empty() {
@@ -181,6 +184,17 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
         counting.count(Input::Outcome(outcome));
     }
     Ok(counting)
+}
+
+/// Whether a stored outcome was late as a whole. Whether its first token was is not known: the record does not say who waited for one.
+fn slow(outcome: &store::EpochOutcome, objectives: Objectives) -> (MetricSet, MetricSet) {
+    let (Some(most), Some(took_us)) = (objectives.total, outcome.duration_us) else { return Default::default() };
+    let slow = MetricSet::of(&[Metric::Slow]);
+    match (Duration::from_micros(took_us) > most, &outcome.failure) {
+        (true, _) => (slow, slow),
+        (false, None) => (slow, MetricSet::EMPTY),
+        (false, Some(_)) => Default::default(),
+    }
 }
 
 /// What a stored outcome was judged on, and bad on; `None` when it is no evidence.

@@ -243,7 +243,7 @@ impl Work {
             return;
         }
         let event = Event::Changed {
-            what: "a target".into(),
+            what: "a target, a rule or a cohort".into(),
             baseline: settings.baseline.clone(),
             candidate: settings.candidate.clone(),
         };

@@ -16,6 +16,10 @@ use crate::worker::Worker;
 
 /// The header by which a caller says which workload its request belongs to.
 const WORKLOAD: &str = "x-crossfade-workload";
+/// The header by which a caller says which part of the world a request is from, where its key does not.
+const GEOGRAPHY: &str = "x-crossfade-geography";
+/// The header by which a caller says what a request is for.
+const TASK: &str = "x-crossfade-task";
 
 /// A route, and how it came to be that one.
 pub(crate) struct Chosen {
@@ -68,6 +72,10 @@ impl<'a> Asked<'a> {
         let workload = said.or(route.workload.as_deref());
         Self { headers, principal, request, workload, tokens: OnceCell::new(), language: OnceCell::new() }
     }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
 }
 
 impl Facts for Asked<'_> {
@@ -104,6 +112,15 @@ impl Facts for Asked<'_> {
             !found
         });
         found
+    }
+
+    fn geography(&self) -> Option<&str> {
+        // What a key says of its place, no header overrules.
+        self.principal.geography().or_else(|| self.header(GEOGRAPHY))
+    }
+
+    fn task(&self) -> Option<&str> {
+        self.header(TASK)
     }
 
     fn language(&self) -> Language {

@@ -39,6 +39,8 @@ pub struct Setup {
     /// Of the route `gpt-4o`.
     pub route_limits: govern::limits::Limits,
     pub validation: Validation,
+    /// Of the route `gpt-4o`.
+    pub cohorts: Vec<gateway::snapshot::Cohort>,
     pub limits: Limits,
     pub keeping: Keeping,
     pub drain: Drain,
@@ -71,6 +73,7 @@ impl Setup {
             residency: govern::Residency::Anywhere,
             route_limits: govern::limits::Limits::default(),
             validation: Validation::default(),
+            cohorts: Vec::new(),
             limits: Limits { write_timeout: Duration::from_millis(500), ..Limits::default() },
             keeping: Keeping::default(),
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
@@ -178,8 +181,17 @@ pub fn rollout(share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
     rollout_to("b", share, shadow_sample)
 }
 
+/// The same under another policy.
+pub fn rollout_under(policy: &Policy, share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
+    rollout_of("b", policy, share, shadow_sample)
+}
+
 /// A rollout on the route `gpt-4o` from `a` to another target, called after it.
 pub fn rollout_to(candidate: &str, share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
+    rollout_of(candidate, &Policy::template(Risk::Medium), share, shadow_sample)
+}
+
+fn rollout_of(candidate: &str, policy: &Policy, share: f64, shadow_sample: f64) -> Arc<LiveRollout> {
     let identity = Identity {
         name: format!("to-{candidate}"),
         route: "gpt-4o".to_owned(),
@@ -190,9 +202,8 @@ pub fn rollout_to(candidate: &str, share: f64, shadow_sample: f64) -> Arc<LiveRo
         fingerprint: String::new(),
     };
     let view = View { epoch: 1, generation: 1, share, holdback: 0.0, shadow_sample, watching: true };
-    let policy = Policy::template(Risk::Medium);
     let step = usize::from(share > 0.0);
-    let evidence = Evidence::new(&policy, 1, step, &Carry::none(), Timestamp(0));
+    let evidence = Evidence::new(policy, 1, step, &Carry::none(), Timestamp(0));
     let (wake, _) = std::sync::mpsc::sync_channel(1);
     Arc::new(LiveRollout::new(identity, view, evidence, wake))
 }
@@ -227,6 +238,7 @@ impl Gateway {
             validation: setup.validation,
             limits: setup.route_limits,
             residency: setup.residency,
+            cohorts: setup.cohorts,
             ..Route::to("gpt-4o", "a")
         };
         // One more route to each target alone, and called once: `to-a-directly` and so on.

@@ -13,6 +13,8 @@ mod cascade;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod cohorts;
+#[cfg(test)]
 mod cost;
 #[cfg(test)]
 mod drain;

@@ -9,7 +9,7 @@ use scripted::{Hang, Script, Upstream, chat_completion, chat_stream};
 use store::ExchangeFilter;
 
 use crate::client::{Connection, post};
-use crate::harness::{PLAIN, STREAMED, Setup, rollout, until};
+use crate::harness::{PLAIN, STREAMED, Setup, rollout, rollout_under, until};
 
 fn answering(words: &'static str) -> Upstream {
     Upstream::with(move |request| {
@@ -331,4 +331,59 @@ fn a_stream_of_the_candidate_that_stalls_is_a_timeout_of_its_arm() {
         Setup::to(&[&a, &b]).with(&live).timeouts(|timeouts| timeouts.inter_token = Duration::from_millis(100)).start();
     assert!(!post(gateway.addr, STREAMED).whole);
     assert_eq!(tally(&live, Arm::Candidate, Metric::Timeout), (1, 1));
+}
+
+#[test]
+fn a_late_answer_is_a_bad_event_when_it_becomes_late_and_not_when_it_ends() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let mut policy = rollout::Policy::template(rollout::Risk::Medium);
+    policy.objectives.first_token = Some(Duration::from_millis(50));
+    policy.objectives.total = Some(Duration::from_millis(100));
+    let live = rollout_under(&policy, 1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    let mut waiting = Connection::open(gateway.addr);
+    waiting.post(STREAMED);
+    until("late", || tally(&live, Arm::Candidate, Metric::Slow) == (1, 1));
+    assert_eq!(tally(&live, Arm::Candidate, Metric::SlowFirstToken), (1, 1));
+    assert_eq!(live.attempt_counts().in_flight, 1, "it is still awaited");
+    drop(waiting);
+    gateway.exchange();
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Slow), (1, 1), "and counts once");
+}
+
+#[test]
+fn an_answer_in_time_is_a_good_event() {
+    let (a, b) = (answering("from a"), answering("from b"));
+    let mut policy = rollout::Policy::template(rollout::Risk::Medium);
+    policy.objectives.first_token = Some(Duration::from_secs(60));
+    policy.objectives.total = Some(Duration::from_secs(60));
+    let live = rollout_under(&policy, 1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for request in [PLAIN, STREAMED] {
+        assert_eq!(post(gateway.addr, request).status, 200);
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Slow), (2, 0));
+    assert_eq!(
+        tally(&live, Arm::Candidate, Metric::SlowFirstToken),
+        (1, 0),
+        "only a stream has a first token to wait for"
+    );
+}
+
+#[test]
+fn answers_that_decline_or_say_nothing_are_refusals() {
+    let declining = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
+    let empty = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"stop"}]}"#;
+    let calling = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+    let filtered = chat_completion("I").to_owned().replace("\"stop\"", "\"content_filter\"");
+    let scripts = [declining, empty, calling, filtered.as_str(), &chat_completion("yes")];
+    let scripts: Vec<Script> = scripts.iter().map(|body| Script::json(body.as_bytes())).collect();
+    let live = rollout(1.0, 0.0);
+    let (a, b) = (answering("from a"), Upstream::start(scripts));
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for n_bad in [1, 2, 2, 3, 3] {
+        assert_eq!(post(gateway.addr, PLAIN).status, 200);
+        assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal).1, n_bad);
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal).0, 5);
 }

@@ -12,6 +12,8 @@ struct Asked {
     bytes: u64,
     tools: Vec<&'static str>,
     language: Option<&'static str>,
+    geography: Option<&'static str>,
+    task: Option<&'static str>,
 }
 
 impl Facts for Asked {
@@ -45,6 +47,14 @@ impl Facts for Asked {
 
     fn language(&self) -> Language {
         self.language.and_then(Language::named).unwrap_or(Language::Unknown)
+    }
+
+    fn geography(&self) -> Option<&str> {
+        self.geography
+    }
+
+    fn task(&self) -> Option<&str> {
+        self.task
     }
 }
 
@@ -164,6 +174,7 @@ prop_compose! {
     fn some_when()(
         values in some_patterns(),
         (tenants, workloads) in (some_patterns(), some_patterns()),
+        (geographies, tasks) in (some_patterns(), some_patterns()),
         (prompt_bytes, prompt_tokens) in (some_size(), some_size()),
         tools in prop::option::of(prop_oneof![
             Just(Tools::None), Just(Tools::Some), some_patterns().prop_map(Tools::Named)
@@ -172,7 +183,7 @@ prop_compose! {
     ) -> When {
         let headers = if values.is_empty() { Vec::new() } else { vec![HeaderIs { name: "h".to_owned(), values }] };
         let languages = languages.iter().filter_map(|code| Language::named(code)).collect();
-        When { headers, tenants, workloads, prompt_bytes, prompt_tokens, tools, languages }
+        When { headers, tenants, workloads, prompt_bytes, prompt_tokens, tools, languages, geographies, tasks }
     }
 }
 
@@ -184,8 +195,13 @@ prop_compose! {
         bytes in 0_u64..60,
         tools in prop::collection::vec(prop::sample::select(vec!["a", "ab", "b"]), 0..3),
         language in prop::option::of(prop::sample::select(vec!["de", "en", "fr"])),
+        (geography, task) in (
+            prop::option::of(prop::sample::select(vec!["a", "ab", "b"])),
+            prop::option::of(prop::sample::select(vec!["a", "ab", "b"])),
+        ),
     ) -> Asked {
-        Asked { headers: value.map(|value| ("h", value)).into_iter().collect(), tenant, workload, bytes, tools, language }
+        let headers = value.map(|value| ("h", value)).into_iter().collect();
+        Asked { headers, tenant, workload, bytes, tools, language, geography, task }
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Choice {
     pub refusal: Option<Range<usize>>,
     /// The `function` of each tool call that has one.
     pub tool_calls: Vec<Function>,
+    /// `message.content` is null or an empty string.
+    pub is_empty: bool,
+    /// It says something that is neither text nor a tool call: sound, or a call as it was made before there were tools.
+    pub says_otherwise: bool,
 }
 
 /// The function that is called, by place.
@@ -50,6 +54,15 @@ impl AnswerFacts {
     /// Whether the answer in `body` has the format asked for, see [`super::content::Accumulator::format_valid`].
     pub fn format_valid(&self, body: &[u8], format: ResponseFormat) -> Option<bool> {
         verdict(format, &self.texts(body))
+    }
+
+    /// Whether every choice declines, or says nothing and calls nothing; `None` when there is no choice to tell by.
+    pub fn declines(&self) -> Option<bool> {
+        let declines = |choice: &Choice| {
+            let refused = choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2);
+            refused || (choice.is_empty && choice.tool_calls.is_empty() && !choice.says_otherwise)
+        };
+        (!self.choices.is_empty()).then(|| self.choices.iter().all(declines))
     }
 
     /// What each choice of the answer in `body` says.
@@ -135,8 +148,13 @@ fn message(body: &[u8], at: usize, choice: &mut Choice) -> Result<usize, ScanErr
     while let Some(key) = walk.next_key()? {
         let (kind, value) = walk.skip()?;
         match (key.name.as_ref(), kind) {
-            (b"content", Kind::String) => choice.content = Some(value),
+            (b"content", Kind::String) => {
+                choice.is_empty = value.len() <= 2;
+                choice.content = Some(value);
+            }
+            (b"content", Kind::Null) => choice.is_empty = true,
             (b"refusal", Kind::String) => choice.refusal = Some(value),
+            (b"function_call" | b"audio", Kind::Object) => choice.says_otherwise = true,
             (b"tool_calls", Kind::Array) => {
                 each_tool_call(body, value.start, |_, function| choice.tool_calls.push(function))?;
             }

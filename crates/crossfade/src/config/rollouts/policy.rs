@@ -13,7 +13,11 @@ use crate::config::targets::Targets;
 
 /// Reads `unit`, `stages` and `policy`. Without a workload on the route the risk is medium.
 pub(super) fn read(section: &Section<'_>, risk: Option<Risk>, targets: &Targets) -> (Policy, ShadowSettings) {
-    let mut policy = Policy::template(risk.unwrap_or(Risk::Medium));
+    read_over(section, Policy::template(risk.unwrap_or(Risk::Medium)), targets)
+}
+
+/// The same over what is there already.
+pub(super) fn read_over(section: &Section<'_>, mut policy: Policy, targets: &Targets) -> (Policy, ShadowSettings) {
     if let Some(unit) = section.get("unit").and_then(|item| item.word(&UNITS)) {
         policy.unit = unit;
     }
@@ -44,13 +48,17 @@ fn stages(section: &Section<'_>, policy: &mut Policy, targets: &Targets) -> Shad
         policy.shadow_sample = sample.value;
     }
     let settings = super::shadow::read(&shadow, targets);
-    let holdback = full.get("holdback").and_then(|item| item.share()).map_or(policy.holdback, |share| share.value);
-    let shares = StageShares {
-        canary: shares(&canary).unwrap_or_else(|| of(Stage::Canary, policy)),
-        majority: shares(&majority).unwrap_or_else(|| of(Stage::Majority, policy)),
-        holdback,
-    };
-    policy.set_shares(&shares);
+    let holdback = full.get("holdback").and_then(|item| item.share()).map(|share| share.value);
+    let (in_canary, in_majority) = (shares(&canary), shares(&majority));
+    // Other shares take the template's minimums; without any, what is there stays.
+    if holdback.is_some() || in_canary.is_some() || in_majority.is_some() {
+        let shares = StageShares {
+            canary: in_canary.unwrap_or_else(|| of(Stage::Canary, policy)),
+            majority: in_majority.unwrap_or_else(|| of(Stage::Majority, policy)),
+            holdback: holdback.unwrap_or(policy.holdback),
+        };
+        policy.set_shares(&shares);
+    }
     for (stage, section) in
         [(Stage::Shadow, shadow), (Stage::Canary, canary), (Stage::Majority, majority), (Stage::Full, full)]
     {
