@@ -61,13 +61,17 @@ pub enum Kind {
     ProbeFailed,
     /// It can again.
     ProbePassed,
+    /// A completed rollout's gates were read again and pass.
+    Revalidated,
+    /// They were read again and do not.
+    NotRevalidated,
     /// Somebody tries whether alerts arrive.
     Test,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Moved,
         Kind::RolledBack,
         Kind::ApprovalWanted,
@@ -76,6 +80,8 @@ impl Kind {
         Kind::StaleEvidence,
         Kind::ProbeFailed,
         Kind::ProbePassed,
+        Kind::Revalidated,
+        Kind::NotRevalidated,
         Kind::Test,
     ];
 
@@ -91,6 +97,8 @@ impl Kind {
             Kind::StaleEvidence => "rollout.stale_evidence",
             Kind::ProbeFailed => "baseline.probe_failed",
             Kind::ProbePassed => "baseline.probe_passed",
+            Kind::Revalidated => "rollout.revalidated",
+            Kind::NotRevalidated => "rollout.not_revalidated",
             Kind::Test => "test",
         }
     }
@@ -110,6 +118,8 @@ impl Kind {
             Kind::ApprovalWanted => &[Topic::Approvals, Topic::Transitions],
             Kind::JournalDrops | Kind::ShadowDrops => &[Topic::Drops],
             Kind::StaleEvidence => &[Topic::StaleEvidence],
+            Kind::Revalidated => &[Topic::Transitions],
+            Kind::NotRevalidated => &[Topic::StaleEvidence, Topic::Transitions],
             Kind::ProbeFailed | Kind::ProbePassed => &[Topic::Probe],
             Kind::Test => &[],
         }

@@ -37,6 +37,8 @@ pub trait Facts: Send {
     fn reading(&self) -> Reading;
     /// The probes that are to be made now and again.
     fn probes(&self) -> Vec<Plan>;
+    /// What else is worth telling, that takes reading the store: asked now and then, and told once.
+    fn findings(&self, database: &Database, now_us: u64) -> Vec<Event>;
     /// Whether the requests of this rollout's route stay in the house.
     fn is_internal(&self, rollout: &str) -> bool;
 }

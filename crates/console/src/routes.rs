@@ -70,6 +70,7 @@ pub const ROUTES: &[Route] = &[
     get("/metrics", |call| Ok(text(&operations::metrics(call.desk)))),
     get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)),
     get("/api/rollouts/{name}", |call| json(&operations::rollouts::status_now(call.desk, call.name())?)),
+    get("/api/rollouts/{name}/revalidation/{back}/{sample}", revalidation),
     get("/api/rollouts/{name}/history", |call| json(&operations::rollouts::history(&call.desk.reader(), call.name())?)),
     post("/api/rollouts/{name}/start", Role::Operator, |call| change_rollout(call, "start")),
     post("/api/rollouts/{name}/pause", Role::Operator, |call| change_rollout(call, "pause")),
@@ -209,6 +210,14 @@ fn resolve_review(call: &Call<'_>) -> Answer {
     let actor = call.actor(request.actor.take());
     let at_us = operations::reviews::now();
     json(&operations::reviews::resolve(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
+}
+
+/// `back` in microseconds, `sample` in millionths.
+fn revalidation(call: &Call<'_>) -> Answer {
+    let sample: u32 = number(call, 2)?;
+    let span = operations::revalidation::Span { back_us: number(call, 1)?, sample: f64::from(sample) / 1e6 };
+    let now_us = operations::reviews::now();
+    json(&operations::revalidation::read(&call.desk.reader(), call.name(), span, now_us)?)
 }
 
 fn test_alerts(call: &Call<'_>) -> Answer {

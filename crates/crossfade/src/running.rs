@@ -182,8 +182,12 @@ fn tell(
     (live, journal, reloader): (&Arc<LiveTable>, &Journal, &Reloader),
     ledger: &Arc<JournalLedger>,
 ) -> Result<alerts::Alerts, Stop> {
-    let looking =
-        telling::Looking { live: Arc::clone(live), journal: journal.clone(), snapshot: Arc::clone(&reloader.snapshot) };
+    let looking = telling::Looking {
+        live: Arc::clone(live),
+        journal: journal.clone(),
+        snapshot: Arc::clone(&reloader.snapshot),
+        looked_us: 0.into(),
+    };
     let database = Database::open(&config.store).map_err(Stop::failed)?;
     let lane = reloader.providers.lane().watched(Arc::clone(ledger) as _, Lane::Alerts);
     let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.alerts));

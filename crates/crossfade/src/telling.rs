@@ -1,23 +1,30 @@
 //! What the alerts' thread looks at in a running gateway.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use alerts::probe::Plan;
 use alerts::watch::{Reading, RolloutReading};
-use alerts::{Facts, Settings};
+use alerts::{Event, Facts, Settings};
 use arc_swap::ArcSwap;
 use gateway::live::LiveTable;
 use gateway::snapshot::Snapshot;
 use govern::Residency;
+use operations::revalidation::Span;
 use providers::Shared;
 use rollout::{Arm, Evidence, Metric};
 use store::{Database, Journal};
+
+/// How often it is looked whether a completed rollout is to be read anew.
+const LOOK_EVERY_US: u64 = 600_000_000;
 
 /// The gateway as it runs.
 pub(crate) struct Looking {
     pub(crate) live: Arc<LiveTable>,
     pub(crate) journal: Journal,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// When completed rollouts were looked at last, Unix microseconds.
+    pub(crate) looked_us: AtomicU64,
 }
 
 impl Facts for Looking {
@@ -55,6 +62,22 @@ impl Facts for Looking {
             Some(Plan { rollout, target: target_name, provider, endpoint, body, special, every })
         };
         serving.filter_map(plan).collect()
+    }
+
+    fn findings(&self, database: &Database, now_us: u64) -> Vec<Event> {
+        if now_us.saturating_sub(self.looked_us.load(Ordering::Relaxed)) < LOOK_EVERY_US {
+            return Vec::new();
+        }
+        self.looked_us.store(now_us, Ordering::Relaxed);
+        let snapshot = self.snapshot.load();
+        let span_of = |name: &str| {
+            let (every, sample) = snapshot.rollouts.get(name)?.revalidate?;
+            Some(Span { back_us: u64::try_from(every.as_micros()).unwrap_or(u64::MAX), sample })
+        };
+        operations::revalidation::due(database, span_of, now_us).unwrap_or_else(|error| {
+            tracing::error!(%error, "completed rollouts could not be read anew");
+            Vec::new()
+        })
     }
 
     fn is_internal(&self, rollout: &str) -> bool {

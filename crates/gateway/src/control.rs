@@ -59,6 +59,8 @@ pub struct RolloutSettings {
     pub shadow: ShadowSettings,
     /// What is said of the candidate.
     pub facts: CandidateFacts,
+    /// How often the gates are read anew once it is completed, and of what fraction of units; `None` is never.
+    pub revalidate: Option<(Duration, f64)>,
 }
 
 /// What the config says of a candidate, and what its route requires of one.

@@ -11,6 +11,7 @@ pub mod exchanges;
 pub mod keys;
 pub mod plan;
 pub mod replay;
+pub mod revalidation;
 pub mod reviews;
 pub mod rollouts;
 pub mod simulated;

@@ -73,6 +73,9 @@ pub struct RolloutView {
     /// The candidate takes no calls now; `None` without a running gateway too, which alone knows.
     #[serde(default)]
     pub down: Option<CandidateDown>,
+    /// What was found when its gates were read anew after it was completed: when, in Unix microseconds, and in words.
+    #[serde(default)]
+    pub revalidated: Option<(u64, String)>,
 }
 
 /// Why the candidate takes no calls.
@@ -169,6 +172,8 @@ fn view(
         .map(down);
     let health = Health { filed, candidate_breaker_open: down.is_some(), ..Health::default() };
     let now = if stored.state.status.is_serving() { now() } else { stored.state.epoch_started };
+    let kinds = [alerts::Kind::Revalidated.as_str(), alerts::Kind::NotRevalidated.as_str()];
+    let revalidated = database.last_alert(&kinds, name).map_err(reading)?;
     let explanation = rollout::explain(&policy, &stored.state, &evidence, &health, now);
     Ok(RolloutView {
         name: row.name.clone(),
@@ -183,6 +188,7 @@ fn view(
         probe: probe(database, name).map_err(reading)?,
         webhooks: database.webhook_states().map_err(reading)?,
         why: Why::of(&explanation, &evidence),
+        revalidated: revalidated.map(|alert| (alert.at_us, alert.words)),
         explanation,
         transitions,
         down,

@@ -54,7 +54,8 @@ impl Work {
         }
         drop(busiest);
         let events = self.watch.borrow_mut().look(reading, settings, now_us);
-        for event in events {
+        let found = self.parts.facts.findings(&self.parts.database, now_us);
+        for event in events.into_iter().chain(found) {
             self.tell(&event, None, settings);
         }
         if let Some(webhooks) = self.store(self.parts.database.webhook_states()) {

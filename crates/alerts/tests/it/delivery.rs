@@ -38,6 +38,10 @@ impl Facts for Said {
         self.probes.clone()
     }
 
+    fn findings(&self, _: &Database, _: u64) -> Vec<Event> {
+        Vec::new()
+    }
+
     fn is_internal(&self, _: &str) -> bool {
         self.internal
     }

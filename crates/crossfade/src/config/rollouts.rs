@@ -71,6 +71,11 @@ pub(crate) fn rollouts(
         let probe = section.section("probe");
         let probe_every = probe.get("every").and_then(|item| item.duration()).unwrap_or(PROBE_EVERY);
         probe.finish();
+        let again = section.section("revalidate");
+        let every = again.get("every").and_then(|item| item.duration()).unwrap_or(REVALIDATE_EVERY);
+        let sample = again.get("sample").and_then(|item| item.share()).map_or(1.0, |share| share.value);
+        again.finish();
+        let revalidate = (!every.is_zero()).then_some((every, sample));
         let outcomes = section.get("outcomes").and_then(|item| item.list("names such as `[tickets, escalations]`"));
         let outcomes = outcomes.unwrap_or_default().iter().filter_map(|item| item.parsed(OUTCOME, outcome)).collect();
         section.finish();
@@ -101,6 +106,7 @@ pub(crate) fn rollouts(
             facts,
             probe_every,
             outcomes,
+            revalidate,
         };
         for settings in cohorts.parts(&whole, about) {
             rollouts.insert(settings.name.clone(), Arc::new(settings));
@@ -203,6 +209,9 @@ impl References {
 
 /// How often a baseline is probed when nobody says: a few tokens an hour.
 const PROBE_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often a completed rollout is read anew when nobody says.
+const REVALIDATE_EVERY: Duration = Duration::from_secs(30 * 86_400);
 
 const OUTCOME: &str = "a name of at most 64 letters, digits, `-`, `_` and `.`";
 

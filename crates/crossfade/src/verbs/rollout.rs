@@ -7,6 +7,7 @@ mod history;
 mod page;
 mod plan;
 mod replay;
+mod revalidate;
 mod simulate;
 mod watch;
 
@@ -76,6 +77,8 @@ pub(crate) enum Verb {
         /// The route.
         route: String,
     },
+    /// Read the gates of a completed rollout anew, of the last while alone; exits 4 when they are not proven again.
+    Revalidate(revalidate::Args),
     /// Every transition with who, why, and the numbers and exchanges it rested on; `--format json` has all of the evidence.
     History {
         /// The rollout.
@@ -110,6 +113,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         }
         Verb::Status { name: Some(name), .. } => status(&source()?, &name, out),
         Verb::Compare { route } => compare::run(&source()?, &route, out),
+        Verb::Revalidate(args) => revalidate::run(&source()?, &args, out),
         Verb::History { name } => history(&source()?, &name, out),
         Verb::Start(change) => carry_out(&source()?, "start", &change, out),
         Verb::Promote(change) => carry_out(&source()?, "promote", &change, out),

@@ -60,3 +60,30 @@ fn a_status_says_what_would_change_it_and_an_approval_that_nobody_waits_for_what
         assert!(refused.contains(words), "{words} not in\n{refused}");
     }
 }
+
+#[test]
+fn at_full_the_gates_are_read_anew_from_the_record_and_too_little_is_not_enough() {
+    let house = House::new(&CONFIG.replace("risk: medium", "risk: low"));
+    let gateway = house.serve();
+    let read = ["rollout", "revalidate", "to-qwen", "--last", "1h", "--format", "json"];
+    gateway.run(&read).exits(2);
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let refused = gateway.run(&read).exits(1).stderr;
+    assert!(refused.contains("not at full with a holdback"), "{refused}");
+    for _ in 0..3 {
+        gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test", "--actor", "ana"]).exits(0);
+    }
+    for _ in 0..20 {
+        assert_eq!(gateway.chat("gpt-4o", "hello").status, 200);
+    }
+    let found = until(|| {
+        let found = gateway.run(&read).exits(4).json();
+        (found["requests"] == 20).then_some(found)
+    });
+    let gates = found["gates"].as_array().unwrap();
+    let units = |gate: &Value| gate["baseline"][0].as_u64().unwrap() + gate["candidate"][0].as_u64().unwrap();
+    assert!(!gates.is_empty() && gates.iter().all(|gate| units(gate) == 20 && gate["is_proven"] == false), "{found}");
+    assert_eq!(gateway.stop(), 0);
+    let page = house.run(&["rollout", "revalidate", "to-qwen", "--last", "1h"]).exits(4).stdout;
+    assert!(page.contains("could not be proven again") && page.contains("20 requests"), "{page}");
+}

@@ -46,6 +46,7 @@ impl Bench {
             outcomes: Default::default(),
             shadow: Default::default(),
             facts: Default::default(),
+            revalidate: None,
         };
         let mut bench = Self {
             dir,

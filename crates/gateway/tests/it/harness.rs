@@ -171,8 +171,19 @@ fn settings(live: &LiveRollout, shadow: &ShadowSettings) -> (String, Arc<Rollout
     let Identity { name, route, baseline, candidate, fingerprint, .. } = live.identity.clone();
     let (policy, shadow) = (Policy::template(Risk::Medium), shadow.clone());
     let (probe_every, outcomes, facts) = (None, Default::default(), Default::default());
-    let settings =
-        RolloutSettings { name, route, baseline, candidate, fingerprint, policy, probe_every, outcomes, shadow, facts };
+    let settings = RolloutSettings {
+        name,
+        route,
+        baseline,
+        candidate,
+        fingerprint,
+        policy,
+        probe_every,
+        outcomes,
+        shadow,
+        facts,
+        revalidate: None,
+    };
     (settings.name.clone(), Arc::new(settings))
 }
 

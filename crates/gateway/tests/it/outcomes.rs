@@ -26,6 +26,7 @@ fn start(live: &Arc<LiveRollout>) -> (Gateway, [Upstream; 2]) {
         fingerprint: String::new(),
         policy: Policy::template(Risk::Medium),
         probe_every: None,
+        revalidate: None,
         outcomes: BTreeSet::from(["tickets".to_owned(), "escalations".to_owned()]),
         shadow: Default::default(),
         facts: Default::default(),

@@ -223,6 +223,15 @@ impl Database {
         Ok(details)
     }
 
+    /// The newest alert of one of these kinds about this subject.
+    pub fn last_alert(&self, kinds: &[&str], subject: &str) -> Result<Option<AlertRow>, DatabaseError> {
+        let names = serde_json::to_string(kinds).unwrap_or_else(|_| "[]".to_owned());
+        let sql = "SELECT id, at_us, kind, subject, words, data FROM alerts
+            WHERE subject = ?1 AND kind IN (SELECT value FROM json_each(?2)) ORDER BY at_us DESC LIMIT 1";
+        let found = self.reading().query_row(sql, params![subject, names], alert_row).optional();
+        found.map_err(during("reading the last alert"))
+    }
+
     /// How every webhook stands that anything was or is to be delivered to.
     pub fn webhook_states(&self) -> Result<Vec<WebhookState>, DatabaseError> {
         let connection = self.reading();

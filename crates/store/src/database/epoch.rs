@@ -1,6 +1,6 @@
 //! The record read back as evidence: what the assigned arm's own attempt made of each request of one epoch.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 use wire::ids::ExchangeId;
 
 use super::exchanges::whole;
@@ -37,43 +37,60 @@ pub struct EpochOutcome {
     pub exchange: ExchangeId,
 }
 
+const OUTCOMES: &str = "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
+        a.format_valid, a.time_to_first_token_us, a.duration_us,
+        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), a.schema_valid,
+        a.tool_calls_valid, a.not_validated IS NOT NULL, e.id
+    FROM exchanges e JOIN attempts a
+      ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
+    WHERE e.rollout = ?1 AND e.epoch = ?2 AND e.unit IS NOT NULL AND coalesce(e.forced, 0) = 0";
+
 impl Database {
     /// The outcomes of an epoch whose attempts ended after `since_us`, oldest first. With 0, all of them.
     pub fn epoch_outcomes(&self, rollout: &str, epoch: u32, since_us: u64) -> Result<Vec<EpochOutcome>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading an epoch's outcomes");
-        let mut select = connection
-            .prepare(
-                "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
-                        a.format_valid, a.time_to_first_token_us, a.duration_us,
-                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), a.schema_valid,
-                        a.tool_calls_valid, a.not_validated IS NOT NULL, e.id
-                 FROM exchanges e JOIN attempts a
-                   ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
-                 WHERE e.rollout = ?1 AND e.epoch = ?2 AND ended > ?3 AND e.unit IS NOT NULL
-                   AND coalesce(e.forced, 0) = 0
-                 ORDER BY ended",
-            )
-            .map_err(&what)?;
-        let rows = select
-            .query_map(params![rollout, epoch, signed(since_us)], |row| {
-                Ok(EpochOutcome {
-                    unit: row.get(0).map(unsigned)?,
-                    arm: row.get(1)?,
-                    received_at_us: row.get(2).map(unsigned)?,
-                    ended_at_us: row.get(3).map(unsigned)?,
-                    failure: row.get(4)?,
-                    format_valid: row.get(5)?,
-                    time_to_first_token_us: whole(row, 6)?,
-                    duration_us: whole(row, 7)?,
-                    served_elsewhere: row.get(8)?,
-                    schema_valid: row.get(9)?,
-                    tool_calls_valid: row.get(10)?,
-                    not_validated: row.get(11)?,
-                    exchange: row.get(12).map(ExchangeId::from_bytes)?,
-                })
-            })
-            .map_err(&what)?;
+        let sql = format!("{OUTCOMES} AND ended > ?3 ORDER BY ended");
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(params![rollout, epoch, signed(since_us)], outcome).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
+
+    /// The outcomes of an epoch whose requests arrived since `from_us`, oldest first, `most` at most: those of a sample of units, by the low
+    /// digits of their positions, which say nothing of their arms.
+    pub fn sampled_outcomes(
+        &self,
+        rollout: &str,
+        epoch: u32,
+        (from_us, sample): (u64, f64),
+        most: u32,
+    ) -> Result<Vec<EpochOutcome>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading a sample of an epoch's outcomes");
+        let sql = format!(
+            "{OUTCOMES} AND e.id >= ?3 AND (?4 >= 1.0 OR abs(e.unit % 1000003) < ?4 * 1000003) ORDER BY e.id LIMIT ?5"
+        );
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let from = ExchangeId::from_u128(u128::from(from_us / 1000) << 80).to_bytes();
+        let rows = select.query_map(params![rollout, epoch, from, sample, most], outcome).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+fn outcome(row: &Row<'_>) -> rusqlite::Result<EpochOutcome> {
+    Ok(EpochOutcome {
+        unit: row.get(0).map(unsigned)?,
+        arm: row.get(1)?,
+        received_at_us: row.get(2).map(unsigned)?,
+        ended_at_us: row.get(3).map(unsigned)?,
+        failure: row.get(4)?,
+        format_valid: row.get(5)?,
+        time_to_first_token_us: whole(row, 6)?,
+        duration_us: whole(row, 7)?,
+        served_elsewhere: row.get(8)?,
+        schema_valid: row.get(9)?,
+        tool_calls_valid: row.get(10)?,
+        not_validated: row.get(11)?,
+        exchange: row.get(12).map(ExchangeId::from_bytes)?,
+    })
 }

@@ -284,13 +284,17 @@ fn harm(facts: &Explanation) -> String {
     format!("relative guards together: e-value {}, rolls back at {}\n", number(harm.e_value), number(harm.threshold))
 }
 
-/// Whether the baseline could take all traffic back.
+/// Whether the baseline could take all traffic back, and whether the candidate is still as it was proven to be.
 fn way_back(view: &RolloutView, now_us: u64) -> String {
-    let Some(probe) = &view.probe else { return String::new() };
+    let again = view
+        .revalidated
+        .as_ref()
+        .map_or_else(String::new, |(at_us, words)| format!("{}  {words}\n", us_to_text(*at_us)));
+    let Some(probe) = &view.probe else { return again };
     let verdict = if probe.finding.ok { "ok" } else { "NOT SURE" };
     let age = show_duration(std::time::Duration::from_secs(now_us.saturating_sub(probe.at_us) / 1_000_000));
     let simulated = if probe.finding.simulated { " (simulated)" } else { "" };
-    format!("{verdict}: {}{simulated}, {} ms, {age} ago\n", probe.finding.words, probe.finding.latency_ms)
+    format!("{verdict}: {}{simulated}, {} ms, {age} ago\n{again}", probe.finding.words, probe.finding.latency_ms)
 }
 
 /// Webhooks that something waits for, or that something was given up for.

@@ -128,6 +128,7 @@ impl Case {
             policy_hash: state.policy_hash.clone(),
             evidence_saved_at_us: Some(now.0 - 400_000),
             why: Why::of(&explanation, &evidence),
+            revalidated: None,
             explanation,
             transitions,
             probe: None,
