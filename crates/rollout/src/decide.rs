@@ -463,7 +463,8 @@ fn not_filed(policy: &Policy, state: &State, health: &Health, now: Timestamp) ->
 }
 
 fn poor_strata(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
-    let found = evidence.coverage().strata_covered(policy.min_coverage)?;
+    // Of requests of one kind the coverage of all says the same.
+    let found = evidence.coverage().strata_covered(policy.min_coverage).filter(|found| found.of > 1)?;
     let is_enough = found.covered as f64 >= policy.min_strata * found.of as f64;
     let worst = found.worst.map(|(name, _)| name);
     (!is_enough).then_some(Reason::StrataCoverage {
