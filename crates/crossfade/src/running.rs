@@ -62,6 +62,10 @@ impl Running {
     pub(crate) fn start_within(config: &Config, path: PathBuf, store_patience: Duration) -> Result<Running, Stop> {
         // The directories first: the lock file lies in one of them.
         prepare_directory(config.store.parent())?;
+        if store::private::is_readable_by_others(&config.store) {
+            let path = config.store.display();
+            tracing::warn!(%path, "others may read the store, which holds prompts and answers; chmod 600 it");
+        }
         let lease = Lease::acquire(&config.store).map_err(|error| {
             let hint = "one process at a time runs on a store; stop the other, or give this one another `store`";
             Stop::failed(error).hint(hint)
@@ -205,7 +209,7 @@ fn warn_without_keys(config: &Config, keys: &Keeper) {
 
 fn prepare_directory(directory: Option<&std::path::Path>) -> Result<(), Stop> {
     let Some(directory) = directory.filter(|directory| !directory.as_os_str().is_empty()) else { return Ok(()) };
-    let made = std::fs::create_dir_all(directory);
+    let made = store::private::make_directory(directory);
     Ok(made.with_context(|| format!("could not make the directory {}", directory.display()))?)
 }
 

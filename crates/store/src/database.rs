@@ -146,6 +146,7 @@ impl Database {
 /// A connection that writes.
 pub(crate) fn writable(path: &Path, synchronous: &str, wait: Duration) -> Result<Connection, DatabaseError> {
     let open = |source| DatabaseError::Open { path: path.to_path_buf(), source };
+    crate::private::make_file(path);
     let connection = Connection::open(path).map_err(open)?;
     connection.busy_timeout(wait).map_err(open)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;

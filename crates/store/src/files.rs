@@ -4,7 +4,7 @@ pub mod simulated;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,7 +76,7 @@ impl RealFiles {
     /// Opens the directory, creating it if needed.
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<RealFiles> {
         let dir = dir.into();
-        std::fs::create_dir_all(&dir)?;
+        crate::private::make_directory(&dir)?;
         let mut spares = Vec::new();
         for entry in std::fs::read_dir(&dir)? {
             let path = entry?.path();
@@ -128,7 +128,7 @@ impl Files for RealFiles {
             }
             None => None,
         };
-        let file = OpenOptions::new().write(true).create_new(paved.is_none()).open(path)?;
+        let file = OpenOptions::new().write(true).create_new(paved.is_none()).mode(crate::private::FILE).open(path)?;
         reserve(&file);
         Ok(Arc::new(RealSegment { file, end: AtomicU64::new(0), paved: AtomicU64::new(paved.unwrap_or(0)) }))
     }

@@ -8,6 +8,7 @@ pub mod failpoints;
 pub mod files;
 mod journal;
 mod lease;
+pub mod private;
 mod shipper;
 
 pub use database::{

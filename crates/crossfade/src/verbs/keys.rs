@@ -107,18 +107,24 @@ pub(crate) struct Limits {
     /// Requests under way at once; 0 is none of its own.
     #[arg(long, value_name = "N")]
     concurrency: Option<u32>,
-    /// US dollars and for how long: `100/month`, `2.50/day`, `500/total`; `0/total` is none of its own.
+    /// US dollars and for how long: `100/month`, `2.50/day`, `500/total`; `none` (or `0/total`) is none of its own.
     #[arg(long, value_name = "USD/PERIOD", value_parser = budget)]
     budget: Option<Budget>,
 }
 
 fn budget(text: &str) -> Result<Budget, String> {
+    if text.trim() == "none" {
+        return Ok(Budget { nanos: 0, per: Period::Total });
+    }
     let read = || {
         let (usd, per) = text.split_once('/')?;
         let per = Period::ALL.into_iter().find(|period| period.as_str() == per.trim())?;
         Some(Budget { nanos: nanodollars(usd.trim())?, per })
     };
-    read().ok_or_else(|| "expected US dollars and a period, such as `100/month`, `2.50/day` or `500/total`".to_owned())
+    read().ok_or_else(|| {
+        "expected US dollars and a period, such as `100/month`, `2.50/day` or `500/total`; `none` takes it away"
+            .to_owned()
+    })
 }
 
 impl Limits {
@@ -181,7 +187,12 @@ impl From<Role> for operations::Role {
 pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
     let source = Source::open(place)?;
     match verb {
-        Verb::Create(create) => make(&source, create, out),
+        Verb::Create(create) => {
+            let doubts = doubts(place, &create);
+            let exit = make(&source, create, out)?;
+            doubts.iter().for_each(|doubt| out.say(format_args!("warning: {doubt}")));
+            Ok(exit)
+        }
         Verb::List { all } => list(&source, all, out),
         Verb::Show { key } => {
             let path = format!("/api/keys/{}", percent(&key));
@@ -195,6 +206,30 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Revoke { key, who } => revoke(&source, &key, &who, out),
         Verb::History { key } => history(&source, key.as_deref(), out),
     }
+}
+
+/// What of a new key will not work with the config as it is; nothing where the config cannot be read.
+fn doubts(place: &Place, create: &Create) -> Vec<String> {
+    let Ok(config) = crate::load::config(&place.config) else { return Vec::new() };
+    let snapshot = &config.snapshot;
+    let named: Vec<&str> = create.routes.iter().flatten().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let is_pattern = |name: &str| name.contains('*');
+    let fits = |route: &str, name: &str| {
+        route == name || route.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix))
+    };
+    let is_known = |name: &str| snapshot.routes.keys().any(|route| fits(route, name));
+    let unknown = named.iter().filter(|name| !is_pattern(name) && !is_known(name));
+    let unknown: Vec<String> = unknown.map(|name| format!("the config has no route `{name}`")).collect();
+    let may = |name: &str| named.is_empty() || named.contains(&"*") || named.contains(&name);
+    let has_budget = create.limits.budget.is_some_and(|budget| budget.nanos > 0);
+    let unpriced = snapshot
+        .routes
+        .values()
+        .filter(|route| has_budget && may(&route.name) && !snapshot.prices.of.contains_key(&route.target));
+    let unpriced = unpriced.map(|route| {
+        format!("no price is known for route `{}`: with a budget every request there is answered 429", route.name)
+    });
+    unknown.into_iter().chain(unpriced).collect()
 }
 
 fn make(source: &Source, create: Create, out: &Out) -> Result<Exit, Stop> {
@@ -381,6 +416,8 @@ fn summary(view: &KeyView) -> String {
     parts.extend(view.tenant.as_ref().map(|tenant| format!("tenant {tenant}")));
     parts.extend(view.role.map(|role| format!("role {}", role.as_str())));
     parts.push(view.expires_at_us.map_or_else(|| "never ends".into(), |at| format!("ends {} UTC", us_to_text(at))));
+    let limits = shown_limits(view);
+    parts.push(if limits == "as the config says" { format!("limits {limits}") } else { limits });
     parts.join(", ")
 }
 

@@ -138,6 +138,12 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     });
     let transition = match answer {
         Ok(transition) => transition,
+        Err(stop) if verb == "abort" && is_not_started(&stop) && source.has_rollout(&change.name) => {
+            let facts = json!({ "rollout": change.name, "already": "not started" });
+            let said = || format!("{}: it has not been started, everybody is on the baseline\n", change.name);
+            out.answer(&facts, said);
+            return Ok(Exit::Ok);
+        }
         Err(stop) => {
             let Some(state) = already(verb, &stop) else { return Err(refused(stop, verb, &change.name)) };
             let facts = json!({ "rollout": change.name, "already": state });
@@ -161,6 +167,10 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
         out.say(format_args!("hint: `crossfade rollout status {} --watch` follows it", change.name));
     }
     Ok(Exit::Ok)
+}
+
+fn is_not_started(stop: &Stop) -> bool {
+    stop.error.to_string().ends_with("has not been started")
 }
 
 /// The state a rollout is in, when it is the one that `verb` was to bring about: whoever wants everybody on the baseline has it.

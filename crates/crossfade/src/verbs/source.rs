@@ -22,6 +22,7 @@ pub(crate) struct Source {
     /// The running gateway, if it runs.
     pub admin: Admin,
     store: PathBuf,
+    config: PathBuf,
     /// Nobody answered: what was read is what the store says.
     alone: Cell<bool>,
     /// The gateway is the one in the config, and no token speaks for whoever asks.
@@ -40,7 +41,13 @@ impl Source {
         };
         let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(places.admin.token);
         let is_owner = place.admin.is_none() && token.is_none();
-        Ok(Source { admin: Admin::new(address, token), store: places.store, alone: Cell::new(false), is_owner })
+        Ok(Source {
+            admin: Admin::new(address, token),
+            store: places.store,
+            config: place.config.clone(),
+            alone: Cell::new(false),
+            is_owner,
+        })
     }
 
     /// Reads `path` from the gateway, or does `from_store` when none runs. Whoever may read the store's file needs no token for that.
@@ -87,6 +94,11 @@ impl Source {
             return Err(stop.hint("no gateway runs on this config; start one with `crossfade serve`"));
         }
         Database::open_read_only(&self.store).map_err(Stop::failed)
+    }
+
+    /// Whether the config has a rollout of this name; not when it cannot be read.
+    pub(crate) fn has_rollout(&self, name: &str) -> bool {
+        load::config(&self.config).is_ok_and(|config| config.snapshot.rollouts.contains_key(name))
     }
 
     /// The file of the store.
