@@ -21,6 +21,17 @@ fn make(house: &House, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn a_key_for_what_the_config_does_not_have_is_made_and_doubted() {
+    let house = House::new(&guarded());
+    let made = house.run(&["keys", "create", "app", "--routes", "nope", "--budget", "1/day"]).exits(0);
+    assert!(made.stderr.contains("warning: the config has no route `nope`"), "{}", made.stderr);
+    assert!(made.stderr.contains("1.00 USD per day"), "the limits are said again: {}", made.stderr);
+    let made = house.run(&["keys", "create", "other", "--budget", "1/day"]).exits(0);
+    assert!(made.stderr.contains("warning: no price is known for route `gpt-4o`"), "{}", made.stderr);
+    house.run(&["keys", "limit", "other", "--budget", "none", "--reason", "a flat fee"]).exits(0);
+}
+
+#[test]
 fn a_key_made_before_the_start_opens_and_its_life_is_told() {
     let house = House::new(&guarded());
     let root = make(&house, &["root", "--role", "admin", "--reason", "first"]);

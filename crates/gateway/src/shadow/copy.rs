@@ -257,6 +257,8 @@ struct Copy {
     kept: Kept,
     /// More came than is held at once, so that it is not known whether it has the format asked for.
     format_unknown: bool,
+    /// The answer declines, or says nothing; `None` when that is not known.
+    declined: Option<bool>,
     /// What it began with; it is priced by it, too.
     prepared: Rc<Prepared>,
     whose: Whose,
@@ -304,7 +306,18 @@ impl Copy {
         let kept = Kept { bytes: Vec::new(), limit };
         let (prepared, destination) = (Rc::clone(prepared), Rc::clone(destination));
         let gaps_us = Vec::new();
-        Self { record, started, destination, picked, kept, format_unknown: false, prepared, whose, gaps_us }
+        Self {
+            record,
+            started,
+            destination,
+            picked,
+            kept,
+            format_unknown: false,
+            declined: None,
+            prepared,
+            whose,
+            gaps_us,
+        }
     }
 
     async fn run(
@@ -373,7 +386,9 @@ impl Copy {
         self.format_unknown = upstream.format_unknown();
         upstream.judge(&shadow.validator);
         self.report(shadow, &upstream.findings());
-        answer::stream(&upstream).write(&mut self.record);
+        let judged = answer::stream(&upstream);
+        self.declined = judged.declined;
+        judged.write(&mut self.record);
         Ok(())
     }
 
@@ -417,6 +432,7 @@ impl Copy {
         let expected = Expected::of(asked, &self.destination.target);
         expected.missed(judged.usage.as_ref(), &judged.form, None, &mut findings);
         self.report(shadow, &findings);
+        self.declined = judged.declined;
         judged.write(&mut self.record);
         Ok(())
     }
@@ -448,7 +464,7 @@ impl Copy {
         shadow.counts.ended(self.whose, failure.is_some());
         if self.whose == Whose::Candidate {
             shadow.counters.forms.count(&self.record);
-            offer.pair.shadow(self.half());
+            offer.pair.shadow(self.half(offer));
             if failure.is_none() {
                 self.look(shadow, offer);
             }
@@ -480,7 +496,7 @@ impl Copy {
 
     /// What the guards and gates learn. The gateway let the request through and the baseline's answer decides whether it was
     /// in order: what only the candidate refuses counts against it.
-    fn half(&self) -> Half {
+    fn half(&self, offer: &Offer) -> Half {
         let failure = match self.record.failure {
             Some(kind) if observe::is_refusal(kind) => Some(FailureKind::HttpServerError),
             other => other,
@@ -488,6 +504,9 @@ impl Copy {
         match observe::verdict(failure, Form::of(&self.record)) {
             Some((observed, bad)) => {
                 let observed = if self.format_unknown { observed.and(NOT_FORMAT) } else { observed };
+                let speed = observe::speed(&self.record, offer.request.streamed(), offer.live.objectives());
+                let refusal = observe::refusal(&self.record, self.declined);
+                let (observed, bad) = (observed.or(speed.0).or(refusal.0), bad.or(speed.1).or(refusal.1));
                 let complete = failure.is_none().then_some(self.record.duration_us);
                 Half::Known { observed, bad, times: (self.record.time_to_first_token_us, complete) }
             }

@@ -13,7 +13,7 @@ use super::{Room, Stratum};
 use crate::live::LiveRollout;
 
 /// What is about how long something took.
-const TIMES: MetricSet = MetricSet::of(&[Metric::Timeout, Metric::Slow]);
+const TIMES: MetricSet = MetricSet::of(&[Metric::Timeout, Metric::Slow, Metric::SlowFirstToken]);
 
 /// One side of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

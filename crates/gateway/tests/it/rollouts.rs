@@ -371,6 +371,20 @@ fn an_answer_in_time_is_a_good_event() {
 }
 
 #[test]
+fn a_copy_is_judged_on_speed_and_refusal_as_an_answer_is() {
+    let empty = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"stop"}]}"#;
+    let (a, b) = (answering("from a"), Upstream::with(move |_| Script::json(empty)));
+    let mut policy = rollout::Policy::template(rollout::Risk::Medium);
+    policy.objectives.total = Some(Duration::from_secs(60));
+    let live = rollout_under(&policy, 0.0, 1.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    until("the pair", || tally(&live, Arm::Candidate, Metric::Refusal) == (1, 1));
+    assert_eq!(tally(&live, Arm::Baseline, Metric::Refusal), (1, 0));
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Slow), (1, 0));
+}
+
+#[test]
 fn answers_that_decline_or_say_nothing_are_refusals() {
     let declining = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":null,"refusal":"no"},"finish_reason":"stop"}]}"#;
     let empty = r#"{"id":"c","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"stop"}]}"#;
