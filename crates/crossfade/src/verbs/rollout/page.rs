@@ -1,5 +1,6 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
+mod beside;
 mod fit;
 mod shadow;
 mod why;
@@ -42,7 +43,8 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
-    let guards = guards(facts.guards.iter(), paint) + &harm(facts);
+    section(&mut page, "also asked for", &beside::asked(facts, paint));
+    let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
     section(&mut page, "guards: proof of harm rolls back", &guards);
     section(&mut page, "why, and what would change it", &why::lines(view));
     rest(&mut page, view, look);
@@ -63,11 +65,12 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     let mut page = String::new();
     line(&mut page, &format!("because   {}", facts.reason));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
+    section(&mut page, "also asked for", &beside::asked(facts, paint));
     let (news, quiet): (Vec<&GuardView>, Vec<&GuardView>) =
         facts.guards.iter().partition(|guard| guard.bad_candidate > 0 || guard.verdict == Verdict::Fail);
     let news = if news.is_empty() { String::new() } else { guards(news.into_iter(), paint) };
     let quiet = if quiet.is_empty() { String::new() } else { format!("{} guards without news\n", quiet.len()) };
-    section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts)));
+    section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts) + &beside::alarms(facts)));
     section(&mut page, "why, and what would change it", &why::lines(view));
     section(&mut page, "arms", &arms(facts, &view.costs));
     rest(&mut page, view, look);
