@@ -53,17 +53,7 @@ impl Parsed {
     ) -> Result<Self, Refusal> {
         let mut held = Held::nothing(bodies);
         held.grow(body.len(), limits).map_err(|failure| Refusal::of(&failure))?;
-        let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
-        Ok(Self {
-            endpoint,
-            body,
-            view,
-            boundary: None,
-            beside: Beside::default(),
-            kept: None,
-            caller: Hints::default(),
-            _held: held,
-        })
+        Self::bare(endpoint, body, held)
     }
 
     /// The same request with another body: the one it had, without what was taken out. It counts as a body of its own.
@@ -89,6 +79,11 @@ impl Parsed {
 
     /// A request as it is on record: nothing beside its body, and nobody's limits on it.
     pub(crate) fn of_record(endpoint: Endpoint, body: Bytes) -> Result<Self, Refusal> {
+        Self::bare(endpoint, body, Held::nothing(&Arc::default()))
+    }
+
+    /// A body and nothing beside it.
+    fn bare(endpoint: Endpoint, body: Bytes, held: Held) -> Result<Self, Refusal> {
         let view = wire::request::parse(endpoint, &body).map_err(|error| Refusal::from(&error))?;
         Ok(Self {
             endpoint,
@@ -98,7 +93,7 @@ impl Parsed {
             beside: Beside::default(),
             kept: None,
             caller: Hints::default(),
-            _held: Held::nothing(&Arc::default()),
+            _held: held,
         })
     }
 
