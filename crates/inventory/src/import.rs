@@ -171,6 +171,10 @@ impl<'t> Importing<'t> {
         for (node, line) in &tree.overwritten {
             ledger.harmless(node, format!("written again on line {line}; only the last of two equal keys counts"));
         }
+        for node in &tree.unnameable {
+            let why = "its key looks like a secret, and keys are shown";
+            ledger.unsupported(node, why, "if it is one, make a new one; if not, give it another name");
+        }
         let (file, today) = (beside.file.to_owned(), beside.today.to_owned());
         Importing { ledger, draft: Draft::default(), variables: Variables::default(), file, today }
     }

@@ -127,8 +127,23 @@ impl<'t> Ledger<'t> {
         &self.contested
     }
 
+    /// No reader sees a withheld text, so what one says of it is about the lack of it; the reason is another.
+    fn withhold(&mut self) {
+        let outcomes = &mut self.outcomes;
+        self.tree.root.each_leaf(&mut |leaf, node| {
+            let slot = outcomes.get_mut(leaf).filter(|_| node.is_withheld());
+            if let Some(slot @ (None | Some(Outcome::Unsupported { .. }))) = slot {
+                *slot = Some(Outcome::Unsupported {
+                    why: "it looks like a secret, where none belongs, and is neither copied nor shown".to_owned(),
+                    hint: "if it is one, make a new one: this file has been read; if not, write it by hand".to_owned(),
+                });
+            }
+        });
+    }
+
     /// Every leaf, in the order of its place. What nobody decided about is unsupported.
-    pub(super) fn finish(self, title: &str) -> Vec<Key> {
+    pub(super) fn finish(mut self, title: &str) -> Vec<Key> {
+        self.withhold();
         let undecided = || Outcome::Unsupported {
             why: format!("not a key of {title} that the importer knows"),
             hint: "look up what it does, and whether it is still wanted".to_owned(),

@@ -250,7 +250,7 @@ pub(super) fn flow(node: &Node, key: &str, text: &mut dyn FnMut(&Node, &str, &st
         Value::Nothing => "null".to_owned(),
         Value::Boolean(boolean) => boolean.to_string(),
         Value::Number(number) => plain_number(number),
-        Value::Text(written) => quoted(text(node, written, key).as_str()),
+        Value::Text(written) | Value::Secret(written) => quoted(text(node, written, key).as_str()),
         Value::List(items) => {
             let items: Vec<String> = items.iter().map(|item| flow(item, key, text)).collect();
             format!("[{}]", items.join(", "))

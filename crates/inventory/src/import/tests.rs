@@ -305,3 +305,52 @@ model_list:
     assert!(!imported.config.contains("canary") && !format!("{imported:?}").contains("canary"));
     assert_eq!(imported.config.matches("api_key: ${OPENAI_API_KEY_2}").count(), 1, "{}", imported.config);
 }
+
+/// The reasons of this file's secrets, which nothing else of the import shows.
+#[track_caller]
+fn check_withheld(source: Source, text: &str, paths: &[&str]) {
+    let imported = check(source, "x", text);
+    let said = serde_json::to_string(&imported).unwrap();
+    assert!(!said.contains("canary"), "{said}");
+    let withheld = imported.keys.iter().filter(|key| key.outcome.words().contains("looks like a secret"));
+    let withheld: Vec<&str> = withheld.map(|key| key.key.as_str()).collect();
+    assert_eq!(withheld, paths, "{said}");
+}
+
+#[test]
+fn what_looks_like_a_secret_where_none_belongs_is_withheld_from_config_and_report() {
+    let toml = "[models.m]\nrouting = ['p']\n[models.m.providers.p]\ntype = 'vllm'\napi_base = 'http://gpu-1/v1'\nmodel_name = 'sk-canary-7d1f'\n";
+    check_withheld(Source::Tensorzero, toml, &["models.m.providers.p.model_name"]);
+    let yaml = "model_list: [{ model_name: a, litellm_params: { model: openai/sk-canary-7d1f, rpm: 3 } }]";
+    check_withheld(Source::Litellm, yaml, &["model_list[0].litellm_params.model"]);
+    let yaml = "model_list: [{ model_name: ' sk-canary-7d1f', litellm_params: { model: openai/x } }]";
+    check_withheld(Source::Litellm, yaml, &["model_list[0].model_name", "model_list[0].litellm_params.model"]);
+    let json = r#"{"provider":"openai","override_params":{"model":"sk-canary-7d1f"},"custom_host":"https://h/v1?key=sk-canary-7d1f"}"#;
+    check_withheld(Source::Portkey, json, &["override_params.model", "custom_host"]);
+}
+
+#[test]
+fn a_key_that_looks_like_a_secret_is_not_shown_and_nothing_below_it_is_carried_over() {
+    let toml = "[models.m]\nrouting = ['p']\n[models.m.providers.p]\ntype = 'openai'\nmodel_name = 'x'\n[models.sk-canary-7d1f]\nrouting = ['p']\n";
+    check_withheld(Source::Tensorzero, toml, &["models.….routing[0]"]);
+    let yaml = "router_settings: { model_group_alias: { sk-canary-7d1f: a, sk-canary-7d1f: b } }";
+    check_withheld(Source::Litellm, yaml, &["router_settings.model_group_alias.…"]);
+}
+
+#[test]
+fn a_secret_among_the_parameters_of_requests_becomes_a_variable_as_ever() {
+    let text =
+        "model_list: [{ model_name: a, litellm_params: { model: openai/x, extra_body: { auth: sk-canary-7d1f } } }]";
+    let imported = check(Source::Litellm, "x", text);
+    assert!(imported.config.contains("${A_AUTH}"), "{}", imported.config);
+    assert!(!format!("{imported:?}").contains("canary"));
+}
+
+#[test]
+fn names_of_models_that_begin_like_a_key_are_names() {
+    for name in ["hf_llama-3", "ASIA-PACIFIC", "desk-assistant-7b", "fw_small", "sk-x"] {
+        let text = format!("model_list: [{{ model_name: {name}, litellm_params: {{ model: openai/{name} }} }}]");
+        let imported = check(Source::Litellm, "x", &text);
+        assert!(imported.config.contains(&format!("model: {name}")), "{}", imported.config);
+    }
+}

@@ -6,6 +6,7 @@ pub(crate) mod toml;
 pub(crate) mod yaml;
 
 use super::Unreadable;
+use super::variables::{is_secret_key, looks_secret, shown};
 
 /// Nodes in one file, aliases expanded; a file beyond this is an attack or a mistake.
 pub(crate) const MAX_NODES: usize = 200_000;
@@ -45,6 +46,8 @@ pub(crate) enum Value {
     Number(String),
     /// A text.
     Text(String),
+    /// A text that looks like a secret, under a key that keeps none: no reader sees it as a text, so that none can copy it.
+    Secret(String),
     /// A list.
     List(Vec<Node>),
     /// A map in the order written, each key once.
@@ -105,6 +108,11 @@ impl Node {
             Value::Text(text) if !text.trim().is_empty() => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether it is a text that no reader may copy: it looks like a secret and stands where none belongs.
+    pub(crate) fn is_withheld(&self) -> bool {
+        matches!(self.value, Value::Secret(_))
     }
 
     /// A text, number or boolean as text.
@@ -172,6 +180,8 @@ pub(crate) struct Tree {
     pub root: Node,
     /// What was written and then written again under the same key, each with the line of the last.
     pub overwritten: Vec<(Node, usize)>,
+    /// What stands under keys that look like secrets themselves; their paths do not show the key.
+    pub unnameable: Vec<Node>,
     /// Key path and place of every leaf, by number.
     pub leaves: Vec<(String, Place)>,
 }
@@ -188,37 +198,60 @@ impl Tree {
         if !matches!(root.value, Value::Map(_)) {
             return Err(Unreadable::at(root.place, "expected a map of settings at the top of the file"));
         }
-        let mut overwritten = Vec::new();
-        let mut leaves = Vec::new();
-        number(&mut root, String::new(), &mut leaves, &mut overwritten);
-        Ok(Tree { root, overwritten, leaves })
+        let mut numbering = Numbering::default();
+        numbering.number(&mut root, String::new(), false);
+        let Numbering { overwritten, unnameable, leaves } = numbering;
+        Ok(Tree { root, overwritten, unnameable, leaves })
     }
 }
 
-fn number(node: &mut Node, path: String, leaves: &mut Vec<(String, Place)>, overwritten: &mut Vec<(Node, usize)>) {
-    match &mut node.value {
-        Value::List(items) if !items.is_empty() => {
-            for (idx, item) in items.iter_mut().enumerate() {
-                number(item, format!("{path}[{idx}]"), leaves, overwritten);
-            }
-        }
-        Value::Map(entries) if !entries.is_empty() => {
-            for (early, last_line) in split_off_duplicates(entries) {
-                let (name, mut early) = early;
+/// What is found on the way through a file.
+#[derive(Default)]
+struct Numbering {
+    overwritten: Vec<(Node, usize)>,
+    unnameable: Vec<Node>,
+    leaves: Vec<(String, Place)>,
+}
+
+impl Numbering {
+    /// Gives `node` and all below it their paths, and leaves their numbers. Below a key that keeps secrets they are left to the
+    /// reader, which puts variables in their place.
+    fn number(&mut self, node: &mut Node, path: String, keeps_secrets: bool) {
+        if let Value::Map(entries) = &mut node.value {
+            for ((name, mut early), last_line) in split_off_duplicates(entries) {
                 // What was overwritten inside it too is as gone as the rest of it.
-                number(&mut early, join(&path, &name), leaves, overwritten);
-                overwritten.push((early, last_line));
+                self.number(&mut early, join(&path, &name), keeps_secrets);
+                self.overwritten.push((early, last_line));
             }
-            for (name, entry) in entries {
-                number(entry, join(&path, name), leaves, overwritten);
+            for (name, mut node) in entries.extract_if(.., |(name, _)| looks_secret(name)) {
+                self.number(&mut node, join(&path, &name), keeps_secrets);
+                self.unnameable.push(node);
             }
         }
-        _ => {
-            node.leaf = leaves.len();
-            leaves.push((path.clone(), node.place));
+        match &mut node.value {
+            Value::List(items) if !items.is_empty() => {
+                for (idx, item) in items.iter_mut().enumerate() {
+                    self.number(item, format!("{path}[{idx}]"), keeps_secrets);
+                }
+            }
+            Value::Map(entries) if !entries.is_empty() => {
+                for (name, entry) in entries {
+                    self.number(entry, join(&path, name), keeps_secrets || is_secret_key(name));
+                }
+            }
+            value => {
+                if let Value::Text(text) = value
+                    && !keeps_secrets
+                    && looks_secret(text)
+                {
+                    *value = Value::Secret(std::mem::take(text));
+                }
+                node.leaf = self.leaves.len();
+                self.leaves.push((path.clone(), node.place));
+            }
         }
+        node.path = path;
     }
-    node.path = path;
 }
 
 fn split_off_duplicates(entries: &mut Vec<(String, Node)>) -> Vec<((String, Node), usize)> {
@@ -241,8 +274,9 @@ fn split_off_duplicates(entries: &mut Vec<(String, Node)>) -> Vec<((String, Node
     early
 }
 
-/// `path.key`, the key in quotes when it could be misread.
+/// `path.key`, the key in quotes when it could be misread and not shown when it looks like a secret.
 pub(crate) fn join(path: &str, key: &str) -> String {
+    let key = shown(key);
     let plain = !key.is_empty() && !key.contains(['.', ' ', '[', ']', '"']);
     let key = if plain { key.to_owned() } else { format!("\"{key}\"") };
     if path.is_empty() { key } else { format!("{path}.{key}") }

@@ -148,29 +148,22 @@ pub(super) fn shown(text: &str) -> &str {
     if looks_secret(text) { "…" } else { text }
 }
 
-/// Whether a text is or holds a secret, going by the way vendors write theirs and URLs carry them.
+/// Whether a text is or holds a secret, going by the way vendors write theirs and URLs carry them. It may stand in the middle:
+/// after a vendor's name, in a header or a query.
 pub(super) fn looks_secret(text: &str) -> bool {
-    const BEGINNINGS: [&str; 18] = [
-        "sk-",
-        "sk_",
-        "pk-",
-        "gsk_",
-        "xai-",
-        "hf_",
-        "nvapi-",
-        "pplx-",
-        "tgp_",
-        "csk-",
-        "fw_",
-        "AIza",
-        "AKIA",
-        "ASIA",
-        "ghp_",
-        "github_pat_",
-        "eyJ",
-        "Bearer ",
-    ];
     let has_password =
         text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or(rest).contains('@'));
-    has_password || BEGINNINGS.iter().any(|beginning| text.starts_with(beginning))
+    let is_between = |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_';
+    has_password || text.contains("Bearer ") || text.split(is_between).any(is_secret_word)
+}
+
+/// Whether a word begins as vendors' keys do and goes on for long enough.
+fn is_secret_word(word: &str) -> bool {
+    const MARKS: [&str; 12] =
+        ["sk-", "sk_", "pk-", "csk-", "gsk_", "xai-", "nvapi-", "pplx-", "tgp_", "ghp_", "github_pat_", "eyJ"];
+    // Beginnings that names of models and places have too; what follows is one word then, and a long one.
+    const COMMON: [&str; 5] = ["hf_", "fw_", "AIza", "AKIA", "ASIA"];
+    let after = |beginnings: &[&str]| beginnings.iter().find_map(|beginning| word.strip_prefix(beginning));
+    after(&MARKS).is_some_and(|rest| rest.len() >= 6)
+        || after(&COMMON).is_some_and(|rest| rest.len() >= 16 && rest.contains(|c: char| c.is_ascii_digit()))
 }

@@ -271,8 +271,13 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Two thousand, unless `PROPTEST_CASES` says otherwise.
+fn n_cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(2000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(n_cases()))]
 
     #[test]
     fn how_a_stream_is_split_makes_no_difference(stream in stream(), mut splits in prop::collection::vec(0_usize..120, 0..12)) {

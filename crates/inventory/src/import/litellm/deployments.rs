@@ -98,7 +98,7 @@ fn refuse<'n>(
     (at, why, hint): Refused<'n>,
     importing: &mut Importing<'_>,
 ) -> Option<(&'n str, &'n Node, usize)> {
-    let name = item.get("model_name").filter(|name| name.text().is_some_and(|name| !looks_secret(name)));
+    let name = item.get("model_name").filter(|name| name.text().is_some());
     let line = at.unwrap_or(item).place.line;
     let reason = Outcome::Unsupported { why, hint };
     let part = Outcome::Unsupported {
@@ -132,17 +132,17 @@ impl<'n> Entry<'n> {
             (None, format!("there is no `{what}`, so LiteLLM has nothing to call"), "complete it or drop it".to_owned())
         };
         let name = item.get("model_name").ok_or_else(|| missing("model_name"))?;
-        let group = name.text().ok_or_else(|| missing("model_name"))?;
         let params = item.get("litellm_params").ok_or_else(|| missing("litellm_params"))?;
         let model_node = params.get("model").ok_or_else(|| missing("litellm_params.model"))?;
-        let written = model_node.text().ok_or_else(|| missing("litellm_params.model"))?;
         let refused = |why: String, hint: &str| (Some(model_node), why, hint.to_owned());
-        if looks_secret(group) || looks_secret(written) {
+        if name.is_withheld() || model_node.is_withheld() {
             return Err(refused(
                 "the name looks like a secret, and names are shown".to_owned(),
                 "give it another name",
             ));
         }
+        let group = name.text().ok_or_else(|| missing("model_name"))?;
+        let written = model_node.text().ok_or_else(|| missing("litellm_params.model"))?;
         if written.starts_with("os.environ/") {
             let hint = "write the model and its provider into the source first";
             return Err(refused("the provider cannot be told from a variable".to_owned(), hint));

@@ -313,8 +313,13 @@ fn holds(source: Source, root: Node) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A thousand, unless `PROPTEST_CASES` says otherwise.
+fn n_cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1000)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(n_cases()))]
 
     #[test]
     fn any_tree_of_litellms_words_is_accounted_for_and_keeps_its_secrets(root in node(LITELLM)) {

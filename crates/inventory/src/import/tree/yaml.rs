@@ -140,7 +140,7 @@ fn name(key: &Node) -> Option<String> {
         Value::Text(text) | Value::Number(text) => Some(text.clone()),
         Value::Boolean(boolean) => Some(boolean.to_string()),
         Value::Nothing => Some("null".to_owned()),
-        Value::List(_) | Value::Map(_) => None,
+        Value::Secret(_) | Value::List(_) | Value::Map(_) => None,
     }
 }
 

@@ -12,7 +12,8 @@ const CHAT: &[u8] = br#"{"model":"gpt-4o","stream":true,"stream_options":{"inclu
 const MESSAGES: &[u8] = br#"{"model":"claude-x","thinking":{"type":"adaptive"}}"#;
 
 fn n_cases() -> ProptestConfig {
-    ProptestConfig::with_cases(if std::env::var_os("CROSSFADE_SLOW_TESTS").is_some() { 10_000 } else { 200 })
+    let n_cases = if std::env::var_os("CROSSFADE_SLOW_TESTS").is_some() { 10_000 } else { 200 };
+    ProptestConfig::with_cases(std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(n_cases))
 }
 
 fn chat_context() -> Context<'static> {
