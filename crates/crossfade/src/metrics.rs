@@ -109,6 +109,11 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
         ("crossfade_shadow_sent_total", "Copies sent to a candidate.", shadow.sent),
         ("crossfade_shadow_answered_total", "Copies answered well.", shadow.answered),
         ("crossfade_shadow_failed_total", "Copies that failed.", shadow.failed),
+        (
+            "crossfade_shadow_unkept_total",
+            "Answers to copies that were read and not kept whole, for want of memory.",
+            shadow.unkept,
+        ),
         ("crossfade_shadow_unrecorded_total", "Copies the journal did not take.", shadow.unrecorded),
     ] {
         family(&mut text, name, help, "counter", &[(String::new(), value)]);

@@ -241,6 +241,7 @@ pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (serve
         // What there is no room for is not compared; what was said about it stays.
         if is_own && record.failure.is_none() {
             heard.room = exchange.worker.shadow.reserve_answer(answer.len());
+            heard.unkept = heard.room.is_none() && answer.len() <= exchange.worker.shadow.max_answer();
             heard.answer = if heard.room.is_some() { answer.clone() } else { Bytes::new() };
         }
         Arc::new(heard)

@@ -13,6 +13,7 @@ mod ledger;
 mod meaning;
 mod offer;
 mod pair;
+mod room;
 mod settings;
 mod strip;
 
@@ -20,7 +21,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ use ledger::Ledger;
 use offer::Offer;
 pub(crate) use offer::on_sent;
 pub(crate) use pair::{Half, Heard, Pair};
+use room::Pool;
+pub(crate) use room::{AnswerRoom, Room};
 pub use settings::{Meaning, ShadowBudget, ShadowSettings, Window};
 
 /// Bounds of the shadow.
@@ -52,14 +55,14 @@ pub use settings::{Meaning, ShadowBudget, ShadowSettings, Window};
 pub struct ShadowLimits {
     /// Copies that may wait to be looked at. They wait for microseconds; a full queue means that the machine is busy.
     pub queue: usize,
-    /// Bytes of requests and answers held at once.
+    /// Bytes of requests and answers held at once. A copy takes what its request and its answer come to, the answer twice: once kept, and
+    /// once to make sense of what arrives.
     pub max_bytes: usize,
     /// Copies under way at once.
     pub max_in_flight: usize,
     /// A copy that waited longer than this is dropped.
     pub max_age: Duration,
-    /// Bytes kept of one answer; the rest is read, counted and forgotten. As many again may be held to make sense of what
-    /// arrives, so that a copy takes its request and twice this from `max_bytes`.
+    /// Bytes kept of one answer; the rest is read, counted and forgotten.
     pub max_answer: usize,
     /// When nothing is copied because the machine has nothing left for it; `None` never looks.
     pub overload: Option<Overload>,
@@ -91,6 +94,8 @@ pub struct ShadowTotals {
     pub in_flight: u64,
     /// Bytes held for them.
     pub bytes: u64,
+    /// Answers that were read and not kept whole, because the copies held as much as they may.
+    pub unkept: u64,
     /// Records the journal did not take.
     pub unrecorded: u64,
     /// Second answers asked of baselines.
@@ -107,6 +112,7 @@ struct Counts {
     answered: AtomicU64,
     failed: AtomicU64,
     in_flight: AtomicU64,
+    unkept: AtomicU64,
     unrecorded: AtomicU64,
     duplicates_sent: AtomicU64,
     duplicates_failed: AtomicU64,
@@ -128,42 +134,29 @@ impl Counts {
     }
 }
 
-/// Bytes held for one copy, given back when it ends.
-#[derive(Debug)]
-pub(crate) struct Room(Arc<AtomicUsize>, usize);
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::AcqRel);
-    }
-}
-
 /// Where workers leave copies.
 #[derive(Clone)]
 pub(crate) struct ShadowDoor {
     sender: mpsc::Sender<Offer>,
-    bytes: Arc<AtomicUsize>,
-    max_bytes: usize,
-    /// What one copy may hold besides its request.
-    max_held: usize,
+    memory: Pool,
+    max_answer: usize,
     governor: Arc<Governor>,
 }
 
 impl ShadowDoor {
-    /// Room for one copy and its answer, if there is any.
-    fn reserve(&self, n_bytes: usize) -> Option<Room> {
-        self.take(n_bytes + self.max_held)
+    /// Room for one copy and the beginning of its answers, if there is any.
+    fn reserve(&self, n_request: usize, n_answers: usize) -> Option<Room> {
+        self.memory.take(room::at_first(n_request, n_answers, self.max_answer))
     }
 
     /// Room for an answer to compare with. One that is longer than what is kept of a copy's is not compared, and needs none.
     pub(crate) fn reserve_answer(&self, n_bytes: usize) -> Option<Room> {
-        if n_bytes <= self.max_held / 2 { self.take(n_bytes) } else { None }
+        if n_bytes <= self.max_answer { self.memory.take(n_bytes) } else { None }
     }
 
-    fn take(&self, n_bytes: usize) -> Option<Room> {
-        let reserved = Room(Arc::clone(&self.bytes), n_bytes);
-        let before = self.bytes.fetch_add(n_bytes, Ordering::AcqRel);
-        (before + n_bytes <= self.max_bytes).then_some(reserved)
+    /// Bytes kept of one answer.
+    pub(crate) const fn max_answer(&self) -> usize {
+        self.max_answer
     }
 
     /// Looks for overload for as long as the worker at `seat` runs.
@@ -197,7 +190,8 @@ impl ShadowThread {
             answered: read(&self.counts.answered),
             failed: read(&self.counts.failed),
             in_flight: read(&self.counts.in_flight),
-            bytes: self.door.bytes.load(Ordering::Relaxed) as u64,
+            bytes: self.door.memory.held() as u64,
+            unkept: read(&self.counts.unkept),
             unrecorded: read(&self.counts.unrecorded),
             duplicates_sent: read(&self.counts.duplicates_sent),
             duplicates_failed: read(&self.counts.duplicates_failed),
@@ -222,9 +216,9 @@ pub(crate) fn start(
     let (sender, offers) = mpsc::channel(limits.queue.max(1));
     let counts = Arc::new(Counts::default());
     let limits = ShadowLimits { max_answer: limits.max_answer.min(limits.max_bytes / 4), ..limits.clone() };
-    let (bytes, max_held) = (Arc::default(), 2 * limits.max_answer);
+    let (memory, max_answer) = (Pool::new(limits.max_bytes), limits.max_answer);
     let governor = Governor::new(limits.overload, n_workers);
-    let door = ShadowDoor { sender, bytes, max_bytes: limits.max_bytes, max_held, governor };
+    let door = ShadowDoor { sender, memory, max_answer, governor };
     let counters = Arc::new(Counters::default());
     let (deps, kept, inner) = (deps.clone(), (Arc::clone(&counts), Arc::clone(&counters)), door.clone());
     let thread = spawn("shadow", move || async move {
@@ -334,7 +328,7 @@ impl Shadow {
         }
     }
 
-    fn take(self: &Rc<Self>, offer: Offer, tasks: &TaskTracker) {
+    fn take(self: &Rc<Self>, mut offer: Offer, tasks: &TaskTracker) {
         let refused = if self.phase.get() >= Phase::Closing {
             Some(ShadowDrop::ShuttingDown)
         } else if offer.offered.is_some_and(|offered| offered.elapsed() > self.limits.max_age) {
@@ -342,7 +336,7 @@ impl Shadow {
         } else if self.counts.in_flight.load(Ordering::Relaxed) >= self.limits.max_in_flight as u64 {
             Some(ShadowDrop::Concurrency)
         } else {
-            self.begin(&offer).err()
+            self.begin(&mut offer).err()
         };
         match refused {
             Some(reason) => copy::dropped(self, &offer, reason),
@@ -359,12 +353,12 @@ impl Shadow {
     }
 
     /// Room for one copy in the ledger of its rollout.
-    fn begin(&self, offer: &Offer) -> Result<(), ShadowDrop> {
-        let name = &offer.live.identity.name;
+    fn begin(&self, offer: &mut Offer) -> Result<(), ShadowDrop> {
+        let (name, room) = (&offer.live.identity.name, offer.room.get_or_insert_default());
         let snapshot = self.deps.snapshot.load();
         let budget = snapshot.rollouts.get(name).map(|settings| settings.shadow.budget).unwrap_or_default();
         let now = (Instant::now(), crate::live::now().0);
-        self.with_ledger(name, |ledger| ledger.begin(&budget, self.held_by(offer), now))
+        self.with_ledger(name, |ledger| ledger.begin(&budget, room, now))
     }
 
     /// Whether one more copy of a rollout could begin now.
@@ -372,7 +366,7 @@ impl Shadow {
         let snapshot = self.deps.snapshot.load();
         let budget = snapshot.rollouts.get(rollout).map(|settings| settings.shadow.budget).unwrap_or_default();
         let now = (Instant::now(), crate::live::now().0);
-        self.with_ledger(rollout, |ledger| ledger.may_begin(&budget, 2 * self.limits.max_answer, now))
+        self.with_ledger(rollout, |ledger| ledger.may_begin(&budget, room::at_first(0, 1, self.limits.max_answer), now))
     }
 
     /// Whether the machine, and all copies together, leave room for one that nobody waits for.
@@ -383,7 +377,7 @@ impl Shadow {
 
     /// The copy's calls have ended.
     fn end(&self, offer: &Offer) {
-        self.with_ledger(&offer.live.identity.name, |ledger| ledger.end(self.held_by(offer)));
+        self.with_ledger(&offer.live.identity.name, Ledger::end);
     }
 
     /// A call ended.
@@ -395,10 +389,6 @@ impl Shadow {
                 "a call of the shadow has no known price: where it has a budget in dollars, nothing more is copied today"
             );
         }
-    }
-
-    fn held_by(&self, offer: &Offer) -> usize {
-        offer.request.body.len() + 2 * self.limits.max_answer
     }
 
     fn with_ledger<T>(&self, rollout: &str, act: impl FnOnce(&mut Ledger) -> T) -> T {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use wire::usage::Usage;
 use crate::drain::{LocalPhase, Phase};
 use crate::mend::{Expected, Mending};
 use crate::parse::Parsed;
+use crate::shadow::AnswerRoom;
 use crate::snapshot::Target;
 
 /// Events that are ready are taken together up to this many bytes, so that they leave in one write.
@@ -50,8 +52,8 @@ pub(crate) struct Upstream {
     kind: Kind,
     /// What a stream of Messages has said of its usage.
     tokens: Tokens,
-    /// The bound on what is held, when it is not the usual one.
-    within: Option<usize>,
+    /// What may be held of it, when that is not the usual.
+    within: Option<Rc<AnswerRoom>>,
     expected: Expected,
     mending: Option<Box<Mending>>,
 }
@@ -127,18 +129,31 @@ impl Upstream {
     }
 
     /// The same, holding at most `n_bytes` of the stream at once: half for an event that is not whole yet, half for what the
-    /// format is judged by. A longer event ends the stream as [`FailureKind::Capacity`]; of more text, the format is not known.
-    pub(crate) fn within(mut self, n_bytes: usize) -> Self {
+    /// format is judged by. A longer event ends the stream as [`FailureKind::Capacity`]; of more text, the format is not known. Where there
+    /// is no room for as much, less is held.
+    pub(crate) fn within(mut self, n_bytes: usize, room: Rc<AnswerRoom>) -> Self {
         self.decoder = Some(Decoder::with_limit(n_bytes / 2));
         self.format = self.format.map(|format| match format {
             Format::Chat(_) => Format::Chat(Accumulator::with_limit(n_bytes / 2)),
-            Format::Messages(said) => Format::Messages(said),
+            Format::Messages(_) => Format::Messages(content::Accumulator::with_limit(n_bytes / 2)),
         });
         if let Some(mending) = &mut self.mending {
             mending.within(n_bytes / 2);
         }
-        self.within = Some(n_bytes);
+        self.within = Some(room);
         self
+    }
+
+    /// There is no room for more of the stream: what was gathered is given up.
+    fn give_up(&mut self, covered: usize) {
+        match &mut self.format {
+            Some(Format::Chat(said)) => said.give_up(),
+            Some(Format::Messages(said)) => said.give_up(),
+            None => {}
+        }
+        if let Some(decoder) = &mut self.decoder {
+            decoder.limit_to(covered / 2);
+        }
     }
 
     pub(crate) fn seen(&self) -> &Seen {
@@ -177,7 +192,11 @@ impl Upstream {
 
     /// Whether there was more than is held to judge the format by.
     pub(crate) fn format_unknown(&self) -> bool {
-        matches!(&self.format, Some(Format::Chat(said)) if said.has_overflown())
+        match &self.format {
+            Some(Format::Chat(said)) => said.has_overflown(),
+            Some(Format::Messages(said)) => said.has_overflown(),
+            None => false,
+        }
     }
 
     /// The body, to be read to its end so that the connection can be used again.
@@ -233,6 +252,9 @@ impl Upstream {
 
     fn take(&mut self, bytes: Bytes, events: &mut Vec<Event>) {
         self.seen.n_bytes += bytes.len() as u64;
+        if let Some(room) = self.within.clone().filter(|room| !room.cover(self.seen.n_bytes)) {
+            self.give_up(room.covered());
+        }
         let Some(decoder) = &mut self.decoder else { return };
         let (said, from) = (self.mending.is_some().then(|| bytes.clone()), events.len());
         if let Err(error) = decoder.push(bytes, events) {

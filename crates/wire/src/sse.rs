@@ -118,6 +118,11 @@ impl Decoder {
         Decoder { boundary: Boundary::default(), pending: BytesMut::new(), limit, failed: None, at_start: true }
     }
 
+    /// Takes events of up to `limit` bytes from here on, when that is less.
+    pub fn limit_to(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
+    }
+
     /// Takes the next bytes and appends the events they complete to `events`. Once it failed, it fails for ever; the
     /// events before the failure are in `events`.
     pub fn push(&mut self, mut chunk: Bytes, events: &mut Vec<Event>) -> Result<(), SseError> {

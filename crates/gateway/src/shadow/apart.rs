@@ -41,6 +41,8 @@ impl Side {
     pub(super) fn of(heard: &Heard) -> Self {
         let said = if heard.failure.is_some() {
             Err("failed")
+        } else if heard.unkept {
+            Err("memory_full")
         } else if heard.n_bytes > 0 && (heard.answer.is_empty() || (heard.answer.len() as u64) < heard.n_bytes) {
             Err("too_long")
         } else {

@@ -20,7 +20,7 @@ use wire::record::{Adaptation, Arm, AttemptRecord, AttemptRole, Record, ShadowDr
 
 use super::compared;
 use super::strip::{SideEffects, strip};
-use super::{Half, Heard, Offer, Shadow};
+use super::{AnswerRoom, Half, Heard, Offer, Shadow};
 use crate::adapt::{self, Adapted, adapt_shadow};
 use crate::answer;
 use crate::asked::Outbound;
@@ -266,20 +266,24 @@ struct Copy {
     gaps_us: Vec<u64>,
 }
 
-/// What is kept of an answer. It grows as bytes come and is never larger than its limit.
+/// What is kept of an answer. It grows as bytes come, and is never larger than there is room for.
 struct Kept {
     bytes: Vec<u8>,
-    limit: usize,
+    room: Rc<AnswerRoom>,
 }
 
 impl Kept {
     /// Takes as much as there is room for.
     fn take(&mut self, piece: &[u8]) {
-        let taken = piece.len().min(self.limit - self.bytes.len());
+        if self.room.is_full() {
+            return;
+        }
+        let most = self.room.covered();
+        let taken = piece.len().min(most - self.bytes.len());
         let needed = self.bytes.len() + taken;
         if needed > self.bytes.capacity() {
-            // Doubled, as a vector does by itself, but never beyond the limit.
-            let capacity = needed.max(self.bytes.capacity() * 2).min(self.limit);
+            // Doubled, as a vector does by itself, but never beyond what there is room for.
+            let capacity = needed.max(self.bytes.capacity() * 2).min(most);
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(&piece[..taken]);
@@ -303,7 +307,7 @@ impl Copy {
         };
         let mut record = begun(target, &model, 0, part, started_us);
         record.provider.clone_from(&destination.replicas[picked.idx].provider.config().name);
-        let kept = Kept { bytes: Vec::new(), limit };
+        let kept = Kept { bytes: Vec::new(), room: Rc::new(AnswerRoom::beside(offer.room.as_ref(), limit)) };
         let (prepared, destination) = (Rc::clone(prepared), Rc::clone(destination));
         let gaps_us = Vec::new();
         Self {
@@ -352,7 +356,7 @@ impl Copy {
         if reply.status.is_success() && offer.request.streamed() && streamed {
             let target = &self.destination.target;
             let upstream = Upstream::new(reply.body, (asked, target), &timeouts, self.started).mended_by(adapted.plan);
-            let upstream = upstream.within(shadow.limits.max_answer);
+            let upstream = upstream.within(shadow.limits.max_answer, Rc::clone(&self.kept.room));
             self.read_stream(shadow, upstream).await
         } else {
             let deadline = self.started + timeouts.whole_answer();
@@ -444,6 +448,7 @@ impl Copy {
             if self.record.answer_bytes > LONGEST_ANSWER {
                 return Err(Failure::new(FailureKind::Malformed, "the answer does not end"));
             }
+            self.kept.room.cover(self.record.answer_bytes);
             self.kept.take(&piece);
         }
         Ok(())
@@ -469,6 +474,10 @@ impl Copy {
                 self.look(shadow, offer);
             }
         }
+        let (unkept, room) = (self.kept.room.is_full(), self.kept.room.take());
+        if unkept {
+            shadow.counts.unkept.fetch_add(1, Ordering::Relaxed);
+        }
         let answer = Bytes::from(self.kept.bytes);
         let heard = Heard {
             answer: answer.clone(),
@@ -476,7 +485,8 @@ impl Copy {
             failure: self.record.failure,
             finish_reason: self.record.finish_reason.clone(),
             gaps_us: self.gaps_us,
-            room: None,
+            unkept,
+            room: Some(room),
         };
         record(shadow, offer, self.whose, Some(self.record), (None, answer));
         heard

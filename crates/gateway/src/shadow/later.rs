@@ -163,11 +163,11 @@ async fn copy_one(
             return copy::dropped(shadow, &offer, ShadowDrop::ShuttingDown);
         }
         if shadow.is_idle_enough() {
-            let room = shadow.door.reserve(offer.request.body.len());
-            if room.is_some() && shadow.begin(&offer).is_ok() {
-                offer.room = room;
+            offer.room = shadow.door.reserve(offer.request.body.len(), offer.n_answers());
+            if offer.room.is_some() && shadow.begin(&mut offer).is_ok() {
                 break;
             }
+            offer.room = None;
         }
         tokio::time::sleep(ROOM_EVERY).await;
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use wire::record::{AttemptRecord, Charge, ShadowDrop};
 
+use super::room::{Pool, Room};
 use super::settings::ShadowBudget;
 
 const US_PER_DAY: u64 = 86_400_000_000;
@@ -20,7 +21,7 @@ pub(crate) struct Ledger {
     /// A call of today was charged for and nobody knows how much.
     has_unknown: bool,
     in_flight: usize,
-    bytes: usize,
+    memory: Pool,
     /// Copies that may begin, and when that was counted.
     allowance: Option<(f64, Instant)>,
 }
@@ -33,23 +34,25 @@ impl Ledger {
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
-    /// Room for one more copy that holds `n_bytes`; [`end`](Self::end) gives it back.
+    /// One more copy, until [`end`](Self::end). What its `room` holds, now and later, is held of this rollout's share, too.
     pub(crate) fn begin(
         &mut self,
         budget: &ShadowBudget,
-        n_bytes: usize,
+        room: &mut Room,
         (now, now_us): (Instant, u64),
     ) -> Result<(), ShadowDrop> {
-        self.may_begin(budget, n_bytes, (now, now_us))?;
+        self.may_begin(budget, room.n_bytes(), (now, now_us))?;
+        if !room.also_of(self.memory.within(budget.max_bytes.unwrap_or(usize::MAX))) {
+            return Err(ShadowDrop::MemoryFull);
+        }
         if let Some((left, _)) = &mut self.allowance {
             *left -= 1.0;
         }
         self.in_flight += 1;
-        self.bytes += n_bytes;
         Ok(())
     }
 
-    /// Whether there is room now.
+    /// Whether there is room now for a copy that holds `n_bytes`.
     pub(crate) fn may_begin(
         &mut self,
         budget: &ShadowBudget,
@@ -60,7 +63,7 @@ impl Ledger {
         if budget.in_flight.is_some_and(|most| self.in_flight >= most) {
             return Err(ShadowDrop::Concurrency);
         }
-        if budget.max_bytes.is_some_and(|most| self.bytes + n_bytes > most) {
+        if budget.max_bytes.is_some_and(|most| self.memory.held().saturating_add(n_bytes) > most) {
             return Err(ShadowDrop::MemoryFull);
         }
         // Those under way cost what the others did.
@@ -87,10 +90,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// A copy that held `n_bytes` is over.
-    pub(crate) fn end(&mut self, n_bytes: usize) {
+    /// The calls of a copy are over.
+    pub(crate) fn end(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(n_bytes);
     }
 
     /// A call ended. Whether it is the first of the day whose price is not known.
@@ -136,12 +138,12 @@ mod tests {
         let budget = ShadowBudget { nanos_per_day: Some(100), ..ShadowBudget::default() };
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         for _ in 0..2 {
-            ledger.begin(&budget, 0, (now, NOON)).unwrap();
+            ledger.begin(&budget, &mut Room::default(), (now, NOON)).unwrap();
             ledger.spend_tokens(0, priced(50).as_ref(), NOON);
-            ledger.end(0);
+            ledger.end();
         }
-        assert_eq!(ledger.begin(&budget, 0, (now, NOON)), Err(ShadowDrop::BudgetDollars));
-        ledger.begin(&budget, 0, (now, NOON + US_PER_DAY)).unwrap();
+        assert_eq!(ledger.begin(&budget, &mut Room::default(), (now, NOON)), Err(ShadowDrop::BudgetDollars));
+        ledger.begin(&budget, &mut Room::default(), (now, NOON + US_PER_DAY)).unwrap();
     }
 
     #[test]
@@ -149,9 +151,13 @@ mod tests {
         let budget = ShadowBudget { nanos_per_day: Some(100), ..ShadowBudget::default() };
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         ledger.spend_tokens(0, priced(40).as_ref(), NOON);
-        ledger.begin(&budget, 0, (now, NOON)).unwrap();
-        ledger.begin(&budget, 0, (now, NOON)).unwrap();
-        assert_eq!(ledger.begin(&budget, 0, (now, NOON)), Err(ShadowDrop::BudgetDollars), "40 + 2 x 40");
+        ledger.begin(&budget, &mut Room::default(), (now, NOON)).unwrap();
+        ledger.begin(&budget, &mut Room::default(), (now, NOON)).unwrap();
+        assert_eq!(
+            ledger.begin(&budget, &mut Room::default(), (now, NOON)),
+            Err(ShadowDrop::BudgetDollars),
+            "40 + 2 x 40"
+        );
     }
 
     #[test]
@@ -160,8 +166,12 @@ mod tests {
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         assert!(ledger.spend_tokens(5, Some(&Charge::Unknown { why: "no_price".into() }), NOON));
         assert!(!ledger.spend_tokens(5, Some(&Charge::Unknown { why: "no_price".into() }), NOON), "said once a day");
-        assert_eq!(ledger.begin(&budget, 0, (now, NOON)), Err(ShadowDrop::BudgetDollars));
-        assert_eq!(ledger.begin(&ShadowBudget::default(), 0, (now, NOON)), Ok(()), "nobody asked for the price");
+        assert_eq!(ledger.begin(&budget, &mut Room::default(), (now, NOON)), Err(ShadowDrop::BudgetDollars));
+        assert_eq!(
+            ledger.begin(&ShadowBudget::default(), &mut Room::default(), (now, NOON)),
+            Ok(()),
+            "nobody asked for the price"
+        );
     }
 
     #[test]
@@ -169,17 +179,24 @@ mod tests {
         let (mut ledger, now) = (Ledger::default(), Instant::now());
         ledger.resume((0, 90), NOON);
         let tokens = ShadowBudget { tokens_per_day: Some(90), ..ShadowBudget::default() };
-        assert_eq!(ledger.begin(&tokens, 0, (now, NOON)), Err(ShadowDrop::BudgetTokens), "used before the restart");
+        assert_eq!(
+            ledger.begin(&tokens, &mut Room::default(), (now, NOON)),
+            Err(ShadowDrop::BudgetTokens),
+            "used before the restart"
+        );
+        let all = Pool::new(1000);
+        let room = || all.take(10).unwrap();
+        let mut rooms: Vec<Room> = (0..4).map(|_| room()).collect();
         let rate = ShadowBudget { per_second: Some(2.0), ..ShadowBudget::default() };
-        ledger.begin(&rate, 10, (now, NOON)).unwrap();
-        ledger.begin(&rate, 10, (now, NOON)).unwrap();
-        assert_eq!(ledger.begin(&rate, 10, (now, NOON)), Err(ShadowDrop::Rate));
-        ledger.begin(&rate, 10, (now + Duration::from_millis(500), NOON)).unwrap();
+        ledger.begin(&rate, &mut rooms[0], (now, NOON)).unwrap();
+        ledger.begin(&rate, &mut rooms[1], (now, NOON)).unwrap();
+        assert_eq!(ledger.begin(&rate, &mut rooms[2], (now, NOON)), Err(ShadowDrop::Rate));
+        ledger.begin(&rate, &mut rooms[2], (now + Duration::from_millis(500), NOON)).unwrap();
         let most = ShadowBudget { in_flight: Some(3), ..ShadowBudget::default() };
-        assert_eq!(ledger.begin(&most, 0, (now, NOON)), Err(ShadowDrop::Concurrency));
+        assert_eq!(ledger.begin(&most, &mut Room::default(), (now, NOON)), Err(ShadowDrop::Concurrency));
         let bytes = ShadowBudget { max_bytes: Some(35), ..ShadowBudget::default() };
-        assert_eq!(ledger.begin(&bytes, 10, (now, NOON)), Err(ShadowDrop::MemoryFull));
-        ledger.end(10);
-        assert_eq!(ledger.begin(&bytes, 10, (now, NOON)), Ok(()));
+        assert_eq!(ledger.begin(&bytes, &mut rooms[3], (now, NOON)), Err(ShadowDrop::MemoryFull));
+        drop(rooms.remove(0));
+        assert_eq!(ledger.begin(&bytes, &mut rooms[2], (now, NOON)), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use wire::private::Private;
 use wire::record::{AttemptRecord, AttemptRole, Endpoint, Record, ShadowRecord};
 
 use super::settings::{Meaning, ShadowBudget};
-use super::{Offer, Shadow, draw};
+use super::{Offer, Room, Shadow, draw};
 use crate::adapt::adapt_shadow;
 use crate::parse::Parsed;
 use crate::record::{begun, bytes_sent, micros};
@@ -39,13 +39,13 @@ pub(super) async fn distances(
         ..ShadowBudget::default()
     };
     let ledger = format!("{} meaning", offer.live.identity.name);
-    let now = (Instant::now(), crate::live::now().0);
-    if shadow.with_ledger(&ledger, |ledger| ledger.begin(&budget, 0, now)).is_err() {
+    let (now, mut nothing) = ((Instant::now(), crate::live::now().0), Room::default());
+    if shadow.with_ledger(&ledger, |ledger| ledger.begin(&budget, &mut nothing, now)).is_err() {
         return Some(Err("the budget for embeddings is spent"));
     }
     let asked = ask(shadow, offer, meaning, texts).await;
     shadow.with_ledger(&ledger, |ledger| {
-        ledger.end(0);
+        ledger.end();
         if let Ok((record, _)) | Err((Some(record), _)) = &asked {
             ledger.spend(record, crate::live::now().0);
         }

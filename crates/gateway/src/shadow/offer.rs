@@ -40,6 +40,11 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
+    /// How many answers may come to it.
+    pub(super) fn n_answers(&self) -> usize {
+        1 + usize::from(self.drawn.duplicate)
+    }
+
     /// How it was drawn, for the record.
     pub(super) fn drawn_record(&self, at_us: u64) -> DrawnRecord {
         DrawnRecord {
@@ -126,7 +131,7 @@ fn leave(worker: &Worker, mut offer: Offer) -> Result<(), ShadowDrop> {
     if door.governor.is_overloaded() {
         return Err(ShadowDrop::Overload);
     }
-    offer.room = Some(door.reserve(offer.request.body.len()).ok_or(ShadowDrop::MemoryFull)?);
+    offer.room = Some(door.reserve(offer.request.body.len(), offer.n_answers()).ok_or(ShadowDrop::MemoryFull)?);
     offer.offered = Some(Instant::now());
     door.sender.try_send(offer).map_err(|error| match error {
         TrySendError::Full(_) => ShadowDrop::QueueFull,

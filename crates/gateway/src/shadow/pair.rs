@@ -42,6 +42,8 @@ pub(crate) struct Heard {
     pub(crate) finish_reason: Option<String>,
     /// Gaps between the pieces of its stream, microseconds.
     pub(crate) gaps_us: Vec<u64>,
+    /// There was no room to keep all of it.
+    pub(crate) unkept: bool,
     /// What it holds of the shadow's memory.
     pub(crate) room: Option<Room>,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::live::LiveRollout;
+use gateway::shadow::{ShadowBudget, ShadowSettings};
 use rollout::{Arm, Metric};
 use scripted::{Hang, Script, Upstream, chat_completion, chat_stream};
 use store::ExchangeFilter;
@@ -274,6 +275,60 @@ fn a_hanging_candidate_never_delays_the_baseline_and_drops_are_counted() {
     until("48 drops", || live.evidence().coverage().n_dropped() == 48);
     assert_eq!(gateway.serving.shadow_totals().in_flight, 2);
     assert_eq!(gateway.exchanges(50).len(), 50);
+}
+
+#[test]
+fn copies_hold_what_their_requests_and_answers_come_to() {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(0.0, 1.0);
+    let mut setup = Setup::to(&[&a, &b]).with(&live).timeouts(|timeouts| timeouts.total = Duration::from_secs(600));
+    // Room for three answers of the longest kind that is kept.
+    setup.size.shadow.max_bytes = 2 << 20;
+    let gateway = setup.start();
+    let mut connection = Connection::open(gateway.addr);
+    for _ in 0..60 {
+        connection.post(PLAIN);
+        assert_eq!(connection.answer().unwrap().status, 200);
+    }
+    until("all copies under way", || gateway.serving.shadow_totals().in_flight == 60);
+    assert_eq!(live.evidence().coverage().n_dropped(), 0);
+    until("the baselines' answers are held", || gateway.serving.shadow_totals().bytes > 60 << 14);
+    let held = gateway.serving.shadow_totals().bytes;
+    assert!(held < 60 * 20_000, "{held} bytes for 60 short requests");
+}
+
+#[test]
+fn an_answer_that_there_is_no_room_for_is_judged_without_being_kept() {
+    let long = "x".repeat(1 << 16);
+    let (whole, stream) = (chat_completion(&long), chat_stream(&["xxxxxxxx"; 1000], true).concat());
+    let copies = Upstream::with(move |request| match request.text().contains("\"stream\":true") {
+        true => Script::stream([stream.as_bytes()]),
+        false => Script::json(whole.as_bytes()),
+    });
+    let (a, live) = (answering("{}"), rollout(0.0, 1.0));
+    let mut setup = Setup::to(&[&a, &copies]).with(&live);
+    setup.size.shadow.max_bytes = 40_000;
+    setup.size.shadow.max_answer = 10_000;
+    let shadow = ShadowSettings {
+        budget: ShadowBudget { max_bytes: Some(17_000), ..ShadowBudget::default() },
+        ..ShadowSettings::default()
+    };
+    let gateway = Setup { shadow, ..setup }.start();
+    let head = r#"{"model":"gpt-4o","messages":[],"response_format":{"type":"json_object"}"#;
+    for (n, end) in ["}", r#","stream":true}"#].into_iter().enumerate() {
+        assert_eq!(post(gateway.addr, &format!("{head}{end}")).status, 200);
+        until("a pair", || live.evidence().comparisons().n == n as u64 + 1);
+        until("nothing held", || gateway.serving.shadow_totals().bytes == 0);
+    }
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Error), (2, 0), "they did answer");
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Format), (0, 0), "in which format is not known");
+    assert_eq!((gateway.serving.shadow_totals().unkept, live.evidence().coverage().n_dropped()), (2, 0));
+    until("both pairs on record", || gateway.exchanges(2).iter().all(|exchange| exchange.pairs.len() == 1));
+    for exchange in gateway.exchanges(2) {
+        assert_eq!(exchange.pairs[0].not_compared.as_deref(), Some("memory_full"));
+        let copy = exchange.attempts.iter().find(|attempt| attempt.role == "shadow").unwrap();
+        assert!(copy.answer_bytes > 16 << 10, "all of it was read");
+    }
 }
 
 #[test]

@@ -11,13 +11,20 @@ use crate::scan::{self, Kind, ScanError, unescape_lossy};
 const MAX_BLOCKS: usize = 1024;
 
 /// Gathers the deltas of a stream, as [`crate::openai::content::Accumulator`] does those of a chat.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Accumulator {
     text: Vec<u8>,
     /// The pieces of each call's input, by the index of its block.
     inputs: Vec<(u64, Vec<u8>)>,
     n_bytes: usize,
+    limit: usize,
     overflown: bool,
+}
+
+impl Default for Accumulator {
+    fn default() -> Accumulator {
+        Accumulator::new()
+    }
 }
 
 impl fmt::Debug for Accumulator {
@@ -29,13 +36,30 @@ impl fmt::Debug for Accumulator {
 impl Accumulator {
     /// Nothing gathered yet, and room for [`MAX_BYTES`] of events.
     pub fn new() -> Accumulator {
-        Accumulator::default()
+        Accumulator::with_limit(MAX_BYTES)
+    }
+
+    /// Nothing gathered yet, and room for `limit` bytes of events.
+    pub fn with_limit(limit: usize) -> Accumulator {
+        Accumulator { text: Vec::new(), inputs: Vec::new(), n_bytes: 0, limit, overflown: false }
+    }
+
+    /// Whether more was said than there was room for: the format is then not known.
+    pub fn has_overflown(&self) -> bool {
+        self.overflown
+    }
+
+    /// Forgets what was gathered and gathers no more, as if too much had been said.
+    pub fn give_up(&mut self) {
+        self.overflown = true;
+        self.text = Vec::new();
+        self.inputs = Vec::new();
     }
 
     /// Takes the data of the next event. What is no delta adds nothing.
     pub fn push(&mut self, data: &[u8]) {
         self.n_bytes = self.n_bytes.saturating_add(data.len());
-        self.overflown |= self.n_bytes > MAX_BYTES;
+        self.overflown |= self.n_bytes > self.limit;
         if self.overflown {
             self.text = Vec::new();
             self.inputs = Vec::new();

@@ -75,6 +75,12 @@ impl Accumulator {
         self.overflown
     }
 
+    /// Forgets what was gathered and gathers no more, as if too much had been said.
+    pub fn give_up(&mut self) {
+        self.overflown = true;
+        self.choices = Vec::new();
+    }
+
     /// Takes the data of the next event. What is no chunk adds nothing.
     pub fn push(&mut self, data: &[u8]) {
         if !self.overflown && self.n_bytes + data.len() > self.limit {
