@@ -1,0 +1,106 @@
+//! What a metric may read of a case and of an answer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a case says about a good answer. A case says what it knows; a metric that needs more leaves the answer unscored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Case {
+    /// Texts that are right, each as good as the other. For classes the first one is the label.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// The value the answer should be as JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// The JSON Schema the answer should follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The tools that were offered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// The calls that are right, each an object of one name with the accepted values of each argument: `{"f": {"x": [1, 2]}}`, where
+    /// `""` among them means that the argument may be left out. An empty list: no call is right. `None`: nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Vec<Value>>,
+    /// What the answer was to be made of, in the order in which it was shown: the first is cited as `[1]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Document>,
+    /// Whether the documents hold the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answerable: Option<bool>,
+    /// How relevant each document of the corpus is to the query, by its id; what is not named is not relevant.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub relevance: BTreeMap<String, f64>,
+}
+
+/// A tool that was offered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// The JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
+/// A document of the context.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Document {
+    /// Its id in the corpus.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// The text of the message.
+    pub text: String,
+    /// The calls of tools, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+    /// The message's own `refusal`, where the server sends one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+    /// The ids of documents, best first, for retrievers and rerankers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranking: Vec<String>,
+    /// What models said about this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judged>,
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Call {
+    /// The name called.
+    pub name: String,
+    /// The arguments as they came: the text of a JSON object, if all is well.
+    pub arguments: String,
+}
+
+/// What models said about an answer: whoever runs the metric asks them first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Judged {
+    /// The vector of the answer's text, and those of the references in their order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<Vectors>,
+}
+
+/// Vectors of texts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Vectors {
+    /// Of the answer's text.
+    pub answer: Vec<f32>,
+    /// Of each reference.
+    pub references: Vec<Vec<f32>>,
+}
