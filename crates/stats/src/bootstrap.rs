@@ -4,6 +4,8 @@
 //! they are independent. A paired comparison draws pairs. The seed is an argument. Sources: Efron, "Better bootstrap confidence intervals" (1987), sections 2
 //! and 6; Davison and Hinkley, "Bootstrap Methods and their Application" (1997), sections 2.4 (clusters) and 5.3.
 
+use std::collections::BTreeMap;
+
 use crate::eprocess::count;
 use crate::random::Random;
 use crate::special::{normal_cdf, normal_quantile};
@@ -35,6 +37,20 @@ impl Bootstrap {
             statistic(&others)
         });
         Self::from_parts(statistic(&all), distribution, without_each.collect())
+    }
+
+    /// Of [`mean_of`] these units, the same numbers as [`new`](Self::new) gives, in time that grows with the number of units and not with its square.
+    #[must_use]
+    pub fn of_mean(units: &[(u64, f64)], n_resamples: usize, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let distribution = (0..n_resamples).map(|_| {
+            let drawn = (0..units.len()).map(|_| units[random.below(units.len())]);
+            mean(drawn.fold((0, 0.0), |(n, sum), (n_here, sum_here)| (n + n_here, sum + sum_here)))
+        });
+        let distribution = distribution.collect();
+        let (n, sum) = units.iter().fold((0, 0.0), |(n, sum), (n_here, sum_here)| (n + n_here, sum + sum_here));
+        let without_each = units.iter().map(|(n_here, sum_here)| mean((n - n_here, sum - sum_here))).collect();
+        Self::from_parts(mean((n, sum)), distribution, without_each)
     }
 
     /// From the statistic of the sample, of each resample, and of the sample without each unit.
@@ -96,7 +112,22 @@ impl Bootstrap {
 /// With one observation per unit it is the plain mean; a paired comparison takes differences. NaN where nothing was brought.
 #[must_use]
 pub fn mean_of(units: &[(u64, f64)], drawn: &[usize]) -> f64 {
-    let (n, sum) = drawn.iter().fold((0, 0.0), |(n, sum), unit_idx| (n + units[*unit_idx].0, sum + units[*unit_idx].1));
+    mean(drawn.iter().fold((0, 0.0), |(n, sum), unit_idx| (n + units[*unit_idx].0, sum + units[*unit_idx].1)))
+}
+
+/// Values gathered by the cluster they come from (a document, a conversation), each cluster as `(how many, their sum)`, in the order of the clusters' names.
+#[must_use]
+pub fn by_cluster<Cluster: Ord>(values: impl IntoIterator<Item = (Cluster, f64)>) -> Vec<(u64, f64)> {
+    let mut clusters: BTreeMap<Cluster, (u64, f64)> = BTreeMap::new();
+    for (cluster, value) in values {
+        let (n, sum) = clusters.entry(cluster).or_default();
+        *n += 1;
+        *sum += value;
+    }
+    clusters.into_values().collect()
+}
+
+fn mean((n, sum): (u64, f64)) -> f64 {
     sum / count(n)
 }
 
@@ -141,6 +172,15 @@ mod tests {
             high - low
         };
         assert!(width(&clustered) > 8.0 * width(&apart));
+    }
+
+    #[test]
+    fn the_short_way_to_a_mean_draws_the_same() {
+        let units = by_cluster([("b", 1.0), ("a", 4.0), ("b", 2.5), ("c", 0.0), ("a", -1.0), ("d", 7.0)]);
+        assert_eq!(units, [(2, 3.0), (2, 3.5), (1, 0.0), (1, 7.0)]);
+        let long = Bootstrap::new(units.len(), 500, 9, |drawn| mean_of(&units, drawn));
+        assert_eq!(Bootstrap::of_mean(&units, 500, 9), long);
+        assert_eq!(Bootstrap::of_mean(&[], 10, 9).percentile(0.05), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! (`tests/reference/libraries.py`), and error rates by simulation.
 
 #[cfg(test)]
+mod comparisons;
+#[cfg(test)]
 mod libraries;
 #[cfg(test)]
 mod merging;
