@@ -175,7 +175,7 @@ impl Journal {
         let shared = Arc::new(Shared::new(config, files, &recovered));
         let writer = {
             let shared = shared.clone();
-            spawn("journal-writer", move || writer::run(&shared, first_seq))?
+            spawn("journal-writer", move || writer::run(&shared))?
         };
         let syncer = {
             let shared = shared.clone();

@@ -29,6 +29,8 @@ pub struct Faults {
     pub forgets_pages: bool,
     /// Writes take fewer bytes than offered, at random.
     pub short_writes: bool,
+    /// How long a write takes.
+    pub write_takes: std::time::Duration,
 }
 
 /// The simulated disk; clones are the same disk.
@@ -274,6 +276,10 @@ struct SimulatedSegment {
 impl SegmentFile for SimulatedSegment {
     fn append(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let takes = self.files.lock().faults.write_takes;
+        if !takes.is_zero() {
+            std::thread::sleep(takes);
+        }
         let mut state = self.files.lock();
         if let Some(kind) = state.faults.write_error {
             // What a failed write leaves behind is anybody's guess.

@@ -11,6 +11,7 @@ use wire::record::Record;
 use super::buffer::Buffer;
 use super::recover::Recovered;
 use super::ticket::{Ticket, Waiter, WriteError};
+use super::writer::Tail;
 use super::{Config, Mode, SubmitError};
 use crate::failpoints;
 use crate::files::{Files, SegmentFile};
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     /// Records waiting for the writer, already framed.
     pub queue: Mutex<Queue>,
     pub work: Condvar,
+    /// The end of the log, for whoever writes. Taken before `queue` and `dirty`.
+    pub tail: Mutex<Tail>,
     /// Batches the disk may still lose.
     pub dirty: Mutex<Dirty>,
     pub dirty_work: Condvar,
@@ -158,6 +161,7 @@ impl Shared {
             max_spool_bytes: config.max_spool_bytes,
             queue: Mutex::default(),
             work: Condvar::new(),
+            tail: Mutex::new(Tail::new(recovered.next_seq)),
             dirty: Mutex::new(Dirty { dir_synced: recovered.next_seq - 1, ..Dirty::default() }),
             dirty_work: Condvar::new(),
             written: AtomicU64::new(0),

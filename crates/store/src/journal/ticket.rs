@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use super::queue::{Shared, lock};
+use super::{Mode, writer};
 
 /// Resolves when the record is as safe as the journal's mode promises.
 ///
@@ -37,6 +38,17 @@ impl Ticket {
     /// Waits for the record to be safe; no task is parked when it already is.
     pub async fn wait(self) -> Result<(), WriteError> {
         self.await
+    }
+
+    /// Writes the record on this thread if that can be done at once: for a caller that has nothing else to do than to wait
+    /// for it. The disk may hold up this thread until a write has shown it to be slow; the writer thread then writes alone for a while.
+    pub fn write_here(&self) {
+        if let Some(shared) = &self.shared
+            && shared.mode == Mode::Durable
+            && self.peek().is_none()
+        {
+            writer::write_here(shared);
+        }
     }
 
     /// Waits on a thread without a runtime.

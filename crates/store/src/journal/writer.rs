@@ -1,10 +1,11 @@
-//! The writer thread: takes everything that waits, one write per batch, then resolves the tickets.
+//! Writing: takes everything that waits, one write per batch, then resolves the tickets. The writer thread does it, or a
+//! request thread that has nothing else to do (`write_here`).
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use wire::record::{GapRecord, Record};
 
@@ -27,25 +28,140 @@ const RETRY: Duration = Duration::from_millis(100);
 const CLOSING_TURNS: u32 = 50;
 const CLOSING_FAILURES: u32 = 3;
 
-pub(super) fn run(shared: &Shared, first_seq: u64) {
-    let mut writer = Writer::new(shared, first_seq);
-    while let Some(work) = writer.take() {
-        writer.turn(work);
+/// A write by a request thread that takes longer than this sends all writes to the writer thread for a while.
+const SLOW: Duration = Duration::from_millis(1);
+/// How long, after the first slow write and at most. It doubles with each that follows, and is halved by as many fast ones.
+const SHUN: Duration = Duration::from_secs(1);
+const MAX_SHUN: Duration = Duration::from_secs(64);
+
+pub(super) fn run(shared: &Shared) {
+    while wait(shared) {
+        Writer::new(shared, &mut lock(&shared.tail)).step();
     }
-    writer.finish();
+    Writer::new(shared, &mut lock(&shared.tail)).finish();
     let mut dirty = lock(&shared.dirty);
     dirty.closed = true;
     shared.dirty_work.notify_all();
 }
 
-pub(super) struct Writer<'a> {
-    shared: &'a Shared,
+/// Waits for work; false when the journal is closed and nothing waits.
+fn wait(shared: &Shared) -> bool {
+    let mut retry = !lock(&shared.dirty).again.is_empty();
+    let mut queue = lock(&shared.queue);
+    let mut n_dozes = 0;
+    while queue.buffer.is_empty() && !queue.rewrite {
+        if queue.closed {
+            return false;
+        }
+        let work = &shared.work;
+        if retry {
+            queue.writer = WriterState::Asleep;
+            queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
+            queue.rewrite = true;
+            retry = false;
+        } else if n_dozes < DOZES {
+            queue.writer = WriterState::Dozing;
+            queue = work.wait_timeout(queue, LINGER).unwrap_or_else(PoisonError::into_inner).0;
+            n_dozes += 1;
+        } else {
+            queue.writer = WriterState::Asleep;
+            queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+    queue.writer = WriterState::Awake;
+    true
+}
+
+/// Writes what waits on the caller's thread: two changes of thread cost more than the write itself when the page cache
+/// takes it, and the caller waits for it anyhow. Does nothing, and the writer thread is as it was, when that thread is at it, when
+/// there is more to do than one append, or when the disk has lately been slow.
+pub(super) fn write_here(shared: &Shared) {
+    let mut tail = match shared.tail.try_lock() {
+        Ok(tail) => tail,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return,
+    };
+    let began = Instant::now();
+    if tail.is_full(shared.segment_bytes) || !tail.pace.is_trusted(began) {
+        return;
+    }
+    let mut queue = lock(&shared.queue);
+    if queue.buffer.is_empty() || queue.rewrite || queue.gap.is_some() || queue.closed {
+        return;
+    }
+    let work = tail.swap(&mut queue);
+    drop(queue);
+    Writer::new(shared, &mut tail).turn(work);
+    tail.pace.note(began, began.elapsed());
+}
+
+/// Whether the disk takes writes fast enough that a request thread may do one.
+#[derive(Default)]
+struct Pace {
+    shunned_until: Option<Instant>,
+    /// How long the next slow write shuns request threads; zero is `SHUN`.
+    penalty: Duration,
+    n_fast: u32,
+}
+
+impl Pace {
+    /// Fast writes in a row that halve the penalty.
+    const FORGIVEN_BY: u32 = 1000;
+
+    fn is_trusted(&self, now: Instant) -> bool {
+        self.shunned_until.is_none_or(|until| now >= until)
+    }
+
+    fn note(&mut self, began: Instant, took: Duration) {
+        if took > SLOW {
+            let penalty = self.penalty.clamp(SHUN, MAX_SHUN);
+            self.shunned_until = Some(began + took + penalty);
+            self.penalty = penalty * 2;
+            self.n_fast = 0;
+        } else {
+            self.n_fast += 1;
+            if self.n_fast >= Self::FORGIVEN_BY {
+                self.penalty /= 2;
+                self.n_fast = 0;
+            }
+        }
+    }
+}
+
+/// The end of the log: where the next record goes. Whoever holds it writes.
+pub(super) struct Tail {
     next_seq: u64,
     current: Option<Current>,
     /// Sequence of the last record taken from the queue.
     taken: u64,
     /// Swapped with the queue's: memory that was just written is still in the processor's caches.
     spare: Buffer,
+    pace: Pace,
+}
+
+impl Tail {
+    pub(super) fn new(first_seq: u64) -> Tail {
+        Tail { next_seq: first_seq, current: None, taken: 0, spare: Buffer::default(), pace: Pace::default() }
+    }
+
+    /// Whether the next record begins a segment.
+    fn is_full(&self, segment_bytes: u64) -> bool {
+        self.current.as_ref().is_none_or(|current| current.len >= segment_bytes)
+    }
+
+    /// Takes everything that waits.
+    fn swap(&mut self, queue: &mut Queue) -> Work {
+        queue.rewrite = false;
+        let bytes = std::mem::replace(&mut queue.buffer, std::mem::take(&mut self.spare));
+        let (first, last) = (self.taken + 1, queue.last);
+        self.taken = last;
+        Work { bytes, first, last, gap: queue.gap.take() }
+    }
+}
+
+pub(super) struct Writer<'a> {
+    shared: &'a Shared,
+    tail: &'a mut Tail,
 }
 
 struct Current {
@@ -72,52 +188,14 @@ struct Work {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(shared: &'a Shared, first_seq: u64) -> Writer<'a> {
-        Writer { shared, next_seq: first_seq, current: None, taken: 0, spare: Buffer::default() }
+    pub(super) fn new(shared: &'a Shared, tail: &'a mut Tail) -> Writer<'a> {
+        Writer { shared, tail }
     }
 
-    /// Does what waits now; a test drives the writer with it, step by step.
-    #[cfg(test)]
+    /// Does what waits now.
     pub(super) fn step(&mut self) {
-        let work = self.swap(&mut lock(&self.shared.queue));
+        let work = self.tail.swap(&mut lock(&self.shared.queue));
         self.turn(work);
-    }
-
-    /// Waits for work; `None` when the journal is closed and nothing waits.
-    fn take(&mut self) -> Option<Work> {
-        let mut retry = !lock(&self.shared.dirty).again.is_empty();
-        let mut queue = lock(&self.shared.queue);
-        let mut n_dozes = 0;
-        while queue.buffer.is_empty() && !queue.rewrite {
-            if queue.closed {
-                return None;
-            }
-            let work = &self.shared.work;
-            if retry {
-                queue.writer = WriterState::Asleep;
-                queue = work.wait_timeout(queue, RETRY).unwrap_or_else(PoisonError::into_inner).0;
-                queue.rewrite = true;
-                retry = false;
-            } else if n_dozes < DOZES {
-                queue.writer = WriterState::Dozing;
-                queue = work.wait_timeout(queue, LINGER).unwrap_or_else(PoisonError::into_inner).0;
-                n_dozes += 1;
-            } else {
-                queue.writer = WriterState::Asleep;
-                queue = work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            }
-        }
-        Some(self.swap(&mut queue))
-    }
-
-    /// Takes everything that waits.
-    fn swap(&mut self, queue: &mut Queue) -> Work {
-        queue.writer = WriterState::Awake;
-        queue.rewrite = false;
-        let bytes = std::mem::replace(&mut queue.buffer, std::mem::take(&mut self.spare));
-        let (first, last) = (self.taken + 1, queue.last);
-        self.taken = last;
-        Work { bytes, first, last, gap: queue.gap.take() }
     }
 
     fn turn(&mut self, mut work: Work) {
@@ -170,6 +248,7 @@ impl<'a> Writer<'a> {
             dirty.again.push_back((written.batch, bytes));
             drop(dirty);
             lock(&self.shared.queue).rewrite = true;
+            self.shared.work.notify_all();
             return;
         }
         dirty.batches.push_back(written);
@@ -185,7 +264,7 @@ impl<'a> Writer<'a> {
     fn recycle(&mut self, mut buffer: Buffer) {
         buffer.clear();
         if buffer.capacity() <= MAX_SPARE {
-            self.spare = buffer;
+            self.tail.spare = buffer;
         }
     }
 
@@ -196,7 +275,7 @@ impl<'a> Writer<'a> {
             let mut dirty = lock(&self.shared.dirty);
             (dirty.poisoned, std::mem::take(&mut dirty.again))
         };
-        let left = self.current.take_if(|current| poisoned >= current.segment.seq);
+        let left = self.tail.current.take_if(|current| poisoned >= current.segment.seq);
         left.into_iter().for_each(Current::seal);
         let mut left: VecDeque<(Batch, Buffer)> = VecDeque::new();
         for (batch, mut bytes) in again {
@@ -222,7 +301,7 @@ impl<'a> Writer<'a> {
     /// Appends whole, and says where: what a failed append left behind is taken back, else the segment is left for good.
     fn write(&mut self, bytes: &mut Buffer) -> io::Result<(Segment, u64)> {
         let shared = self.shared;
-        let mut current = match self.current.take() {
+        let mut current = match self.tail.current.take() {
             Some(current) if current.len < shared.segment_bytes => current,
             full => {
                 full.into_iter().for_each(Current::seal);
@@ -233,7 +312,7 @@ impl<'a> Writer<'a> {
         failpoint!("journal.before_write");
         if let Err((error, done)) = append(&current.segment, &mut bytes.slices()) {
             match current.segment.file.truncate(current.len) {
-                Ok(()) => self.current = Some(current),
+                Ok(()) => self.tail.current = Some(current),
                 Err(_) => {
                     shared.spool_bytes.fetch_add(done as u64, Ordering::Relaxed);
                 }
@@ -246,28 +325,28 @@ impl<'a> Writer<'a> {
         shared.spool_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         *lock(&shared.active) = (current.segment.seq, current.len);
         let segment = current.segment.clone();
-        self.current = Some(current);
+        self.tail.current = Some(current);
         Ok((segment, at))
     }
 
     fn rotate(&mut self) -> io::Result<Current> {
         failpoint!("journal.rotate");
         let file = loop {
-            match self.shared.files.create(self.next_seq) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.next_seq += 1,
+            match self.shared.files.create(self.tail.next_seq) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.tail.next_seq += 1,
                 other => break other?,
             }
         };
         let nonce = nonce();
-        let segment = Segment { seq: self.next_seq, nonce, file };
+        let segment = Segment { seq: self.tail.next_seq, nonce, file };
         if let Err((error, _)) = append(&segment, &mut [IoSlice::new(&frame::header(nonce))]) {
             if self.shared.files.delete(segment.seq).is_err() {
                 // Left behind without a header; a reader skips it.
-                self.next_seq += 1;
+                self.tail.next_seq += 1;
             }
             return Err(error);
         }
-        self.next_seq += 1;
+        self.tail.next_seq += 1;
         self.shared.spool_bytes.fetch_add(HEADER_LEN as u64, Ordering::Relaxed);
         *lock(&self.shared.active) = (segment.seq, HEADER_LEN as u64);
         Ok(Current { segment, len: HEADER_LEN as u64 })
@@ -277,7 +356,12 @@ impl<'a> Writer<'a> {
     fn finish(&mut self) {
         let gap = lock(&self.shared.queue).gap.take();
         if let Some(gap) = gap {
-            self.turn(Work { bytes: Buffer::default(), first: self.taken + 1, last: self.taken, gap: Some(gap) });
+            self.turn(Work {
+                bytes: Buffer::default(),
+                first: self.tail.taken + 1,
+                last: self.tail.taken,
+                gap: Some(gap),
+            });
         }
         let mut n_failures = 0;
         for _ in 0..CLOSING_TURNS {
@@ -344,4 +428,30 @@ fn nonce() -> u64 {
 
 fn gap_record(gap: &Gap) -> Record {
     Record::Gap(GapRecord { from_us: gap.from_us, to_us: gap.to_us, n: gap.n, reason: gap.reason.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_slow_write_shuns_request_threads_for_longer_and_fast_ones_are_forgiven() {
+        let start = Instant::now();
+        let slow = Duration::from_millis(2);
+        let mut pace = Pace::default();
+        let mut now = start;
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert!(pace.is_trusted(now));
+            pace.note(now, slow);
+            let until = now + slow + Duration::from_secs(seconds);
+            assert!(!pace.is_trusted(until - Duration::from_millis(1)));
+            assert!(pace.is_trusted(until));
+            now = until;
+        }
+        for _ in 0..7 * Pace::FORGIVEN_BY {
+            pace.note(now, Duration::from_micros(30));
+        }
+        pace.note(now, slow);
+        assert!(pace.is_trusted(now + slow + Duration::from_secs(1)));
+    }
 }

@@ -16,7 +16,7 @@ use crate::journal::reader::{Position, ReadOutcome, Reader};
 use crate::journal::recover::{Recovered, recover, sync_newest};
 use crate::journal::syncer::{Syncing, segments};
 use crate::journal::ticket::Ticket;
-use crate::journal::writer::Writer;
+use crate::journal::writer::{Writer, write_here};
 use crate::journal::{Config, Mode};
 
 /// SplitMix64.
@@ -77,7 +77,6 @@ impl Model {
         let recovered = recover(&self.disk, &left).unwrap();
         sync_newest(&self.disk, &left);
         let shared = Arc::new(self.shared(&recovered));
-        let mut writer = Writer::new(&shared, recovered.next_seq);
         let mut reader = self.reader(&shared);
         let mut tickets: Vec<(usize, u64, Ticket)> = Vec::new();
         let mut taken = 0;
@@ -94,8 +93,8 @@ impl Model {
                         tickets.push((number, taken, ticket));
                     }
                 }
-                45..70 => writer.step(),
-                70..84 => self.sync(&shared, &mut writer),
+                45..70 => self.write(&shared),
+                70..84 => self.sync(&shared),
                 84..92 => self.faults(),
                 _ => self.ship(&mut reader),
             }
@@ -143,7 +142,16 @@ impl Model {
         reader
     }
 
-    fn sync(&mut self, shared: &Shared, writer: &mut Writer<'_>) {
+    /// As the writer thread or as a request thread.
+    fn write(&mut self, shared: &Shared) {
+        if self.random.chance(50) {
+            write_here(shared);
+        } else {
+            Writer::new(shared, &mut lock(&shared.tail)).step();
+        }
+    }
+
+    fn sync(&mut self, shared: &Shared) {
         let due = segments(&lock(&shared.dirty));
         for segment in due {
             let Some(syncing) = Syncing::start(shared, &segment) else { continue };
@@ -151,7 +159,7 @@ impl Model {
             self.any_failed_sync |= result.is_err();
             // Writes go on while a sync runs.
             if self.random.chance(30) {
-                writer.step();
+                self.write(shared);
             }
             syncing.complete(&result);
         }

@@ -59,7 +59,13 @@ fn a_ticket_resolves_and_the_record_is_read_back() {
 
 #[test]
 fn many_tasks_wait_on_two_threads_and_all_wake() {
-    let journal = open(&SimulatedFiles::new(1), Mode::Strict);
+    for (mode, writes_here) in [(Mode::Strict, false), (Mode::Durable, false), (Mode::Durable, true)] {
+        many_tasks_wait(mode, writes_here);
+    }
+}
+
+fn many_tasks_wait(mode: Mode, writes_here: bool) {
+    let journal = open(&SimulatedFiles::new(1), mode);
     let threads: Vec<_> = (0..2)
         .map(|thread| {
             let journal = journal.clone();
@@ -72,7 +78,11 @@ fn many_tasks_wait_on_two_threads_and_all_wake() {
                             tokio::task::spawn_local(async move {
                                 for n in 0..20 {
                                     let number = thread * 10_000 + task * 100 + n;
-                                    journal.submit(&record(number)).unwrap().wait().await.unwrap();
+                                    let ticket = journal.submit(&record(number)).unwrap();
+                                    if writes_here && number % 3 == 0 {
+                                        ticket.write_here();
+                                    }
+                                    ticket.wait().await.unwrap();
                                 }
                             })
                         })
