@@ -28,11 +28,10 @@ const RETRY: Duration = Duration::from_millis(100);
 const CLOSING_TURNS: u32 = 50;
 const CLOSING_FAILURES: u32 = 3;
 
-/// A write by a request thread that takes longer than this sends all writes to the writer thread for a while.
+/// A write by a request thread that takes longer than this leaves the next ones to the writer thread.
 const SLOW: Duration = Duration::from_millis(1);
-/// How long, after the first slow write and at most. It doubles with each that follows, and is halved by as many fast ones.
-const SHUN: Duration = Duration::from_secs(1);
-const MAX_SHUN: Duration = Duration::from_secs(64);
+/// For so many times as long as it took: a core waits on a slow disk for a hundredth of the time at most.
+const SHUN: u32 = 100;
 
 pub(super) fn run(shared: &Shared) {
     while wait(shared) {
@@ -82,7 +81,7 @@ pub(super) fn write_here(shared: &Shared) {
         Err(TryLockError::WouldBlock) => return,
     };
     let began = Instant::now();
-    if tail.is_full(shared.segment_bytes) || !tail.pace.is_trusted(began) {
+    if tail.is_full(shared.segment_bytes) || tail.shunned_until.is_some_and(|until| began < until) {
         return;
     }
     let mut queue = lock(&shared.queue);
@@ -92,39 +91,10 @@ pub(super) fn write_here(shared: &Shared) {
     let work = tail.swap(&mut queue);
     drop(queue);
     Writer::new(shared, &mut tail).turn(work);
-    tail.pace.note(began, began.elapsed());
-}
-
-/// Whether the disk takes writes fast enough that a request thread may do one.
-#[derive(Default)]
-struct Pace {
-    shunned_until: Option<Instant>,
-    /// How long the next slow write shuns request threads; zero is `SHUN`.
-    penalty: Duration,
-    n_fast: u32,
-}
-
-impl Pace {
-    /// Fast writes in a row that halve the penalty.
-    const FORGIVEN_BY: u32 = 1000;
-
-    fn is_trusted(&self, now: Instant) -> bool {
-        self.shunned_until.is_none_or(|until| now >= until)
-    }
-
-    fn note(&mut self, began: Instant, took: Duration) {
-        if took > SLOW {
-            let penalty = self.penalty.clamp(SHUN, MAX_SHUN);
-            self.shunned_until = Some(began + took + penalty);
-            self.penalty = penalty * 2;
-            self.n_fast = 0;
-        } else {
-            self.n_fast += 1;
-            if self.n_fast >= Self::FORGIVEN_BY {
-                self.penalty /= 2;
-                self.n_fast = 0;
-            }
-        }
+    let ended = Instant::now();
+    let took = ended - began;
+    if took > SLOW {
+        tail.shunned_until = Some(ended + took * SHUN);
     }
 }
 
@@ -136,12 +106,13 @@ pub(super) struct Tail {
     taken: u64,
     /// Swapped with the queue's: memory that was just written is still in the processor's caches.
     spare: Buffer,
-    pace: Pace,
+    /// Until then no request thread writes: the disk was slow.
+    shunned_until: Option<Instant>,
 }
 
 impl Tail {
     pub(super) fn new(first_seq: u64) -> Tail {
-        Tail { next_seq: first_seq, current: None, taken: 0, spare: Buffer::default(), pace: Pace::default() }
+        Tail { next_seq: first_seq, current: None, taken: 0, spare: Buffer::default(), shunned_until: None }
     }
 
     /// Whether the next record begins a segment.
@@ -428,30 +399,4 @@ fn nonce() -> u64 {
 
 fn gap_record(gap: &Gap) -> Record {
     Record::Gap(GapRecord { from_us: gap.from_us, to_us: gap.to_us, n: gap.n, reason: gap.reason.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_slow_write_shuns_request_threads_for_longer_and_fast_ones_are_forgiven() {
-        let start = Instant::now();
-        let slow = Duration::from_millis(2);
-        let mut pace = Pace::default();
-        let mut now = start;
-        for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
-            assert!(pace.is_trusted(now));
-            pace.note(now, slow);
-            let until = now + slow + Duration::from_secs(seconds);
-            assert!(!pace.is_trusted(until - Duration::from_millis(1)));
-            assert!(pace.is_trusted(until));
-            now = until;
-        }
-        for _ in 0..7 * Pace::FORGIVEN_BY {
-            pace.note(now, Duration::from_micros(30));
-        }
-        pace.note(now, slow);
-        assert!(pace.is_trusted(now + slow + Duration::from_secs(1)));
-    }
 }
