@@ -1,4 +1,4 @@
-//! The crash-safe local log of exchanges: bounded, checksummed, written by its own thread.
+//! The crash-safe local log of exchanges: bounded, checksummed, written by its own thread, or by one that waits for it alone.
 
 mod buffer;
 mod frame;
