@@ -9,10 +9,14 @@
 //!
 //! Formulas, sources and the parity figures against the reference implementations: `docs/metrics.md`.
 
+pub mod bleu;
 mod case;
+pub mod chrf;
 pub mod classes;
+pub mod porter;
 mod python;
 mod registry;
+pub mod rouge;
 pub mod squad;
 mod text;
 

@@ -7,10 +7,11 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::classes::{self, Average, Figure};
-use super::{Metric, squad, text};
+use super::rouge::{self, Rouge};
+use super::{Metric, bleu, chrf, squad, text};
 
 /// Every name there is.
-pub const NAMES: [&str; 20] = [
+pub const NAMES: [&str; 27] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -21,6 +22,13 @@ pub const NAMES: [&str; 20] = [
     "non_empty",
     "squad_em",
     "squad_f1",
+    "rouge_1",
+    "rouge_2",
+    "rouge_l",
+    "rouge_lsum",
+    "bleu",
+    "chrf",
+    "chrf_plus_plus",
     "accuracy",
     "precision_micro",
     "precision_macro",
@@ -66,6 +74,13 @@ struct RawPattern {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawStemmed {
+    #[serde(default)]
+    stemmed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLabels {
     labels: Option<Vec<String>>,
 }
@@ -78,6 +93,10 @@ pub fn named(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
     if let Some((figure, average)) = of_classes(name) {
         let RawLabels { labels } = read(name, settings)?;
         return Ok(classes::metric(name, figure, average, labels));
+    }
+    if let Some(kind) = of_rouge(name) {
+        let RawStemmed { stemmed } = read(name, settings)?;
+        return Ok(rouge::metric(name, kind, stemmed));
     }
     if name == "regex" {
         let RawPattern { pattern } = read(name, settings)?;
@@ -101,6 +120,19 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "non_empty" => text::non_empty,
         "squad_em" => squad::exact_match,
         "squad_f1" => squad::f1,
+        "bleu" => bleu::metric,
+        "chrf" => || chrf::metric("chrf", 0),
+        "chrf_plus_plus" => || chrf::metric("chrf_plus_plus", 2),
+        _ => return None,
+    })
+}
+
+fn of_rouge(name: &str) -> Option<Rouge> {
+    Some(match name {
+        "rouge_1" => Rouge::N(1),
+        "rouge_2" => Rouge::N(2),
+        "rouge_l" => Rouge::L,
+        "rouge_lsum" => Rouge::Lsum,
         _ => return None,
     })
 }
