@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, egress, exchanges, import, init, keys, man, prices, quickstart, reload, review,
-    rollout, serve,
+    alerts, completions, conformance, dataset, egress, exchanges, import, init, keys, man, prices, quickstart, reload,
+    review, rollout, serve,
 };
 
 /// The config where none is named.
@@ -47,6 +47,9 @@ pub(crate) enum Verb {
     Serve(serve::Args),
     /// Probe a live server: what of the vendor's API does it do, and what does it do wrong in silence?
     Conformance(conformance::Args),
+    /// Keep cases to evaluate on: from files, or of recorded traffic.
+    #[command(subcommand)]
+    Dataset(dataset::Verb),
     /// Make a running gateway read its config again.
     Reload(reload::Args),
     /// Read the record.

@@ -34,6 +34,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, render};
+pub(crate) use tree::{Kind, Node, parse as parse_tree};
 pub(crate) use value::{duration as parse_duration, nanodollars, short as show_share, show_duration};
 
 /// A whole resolved config.

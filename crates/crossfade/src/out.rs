@@ -178,8 +178,21 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 11] =
-    ["serve", "check", "reload", "exchanges", "egress", "keys", "prices", "review", "alerts", "rollout", "init"];
+const READS_CONFIG: [&str; 13] = [
+    "dataset",
+    "eval",
+    "serve",
+    "check",
+    "reload",
+    "exchanges",
+    "egress",
+    "keys",
+    "prices",
+    "review",
+    "alerts",
+    "rollout",
+    "init",
+];
 
 /// Names the config in every `crossfade VERB` between backticks.
 fn with_config(words: &str, config: Option<&'static str>) -> String {

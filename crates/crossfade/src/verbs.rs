@@ -4,6 +4,7 @@ pub(crate) mod alerts;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conformance;
+pub(crate) mod dataset;
 pub(crate) mod egress;
 pub(crate) mod exchanges;
 pub(crate) mod import;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Check => check::run(&place, out),
         Verb::Serve(args) => serve::run(&place, &args, out),
         Verb::Conformance(args) => conformance::run(&place, &args, out),
+        Verb::Dataset(verb) => dataset::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
         Verb::Egress(args) => egress::run(&place, &args, out),

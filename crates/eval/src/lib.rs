@@ -1,6 +1,11 @@
-//! The evidence there is before any traffic: what a server can do, measured on the live server, and what answers are worth.
+//! The evidence there is before any traffic: what a server can do, measured on the live server, and what answers are worth, on datasets of
+//! one's own.
 //!
 //! Calls go out through `providers` and nothing here opens a socket. What is found is a value; whoever asked prints it.
 
+pub mod case;
+pub mod dataset;
+
+pub mod answer;
 pub mod conformance;
 pub mod metric;

@@ -5,6 +5,7 @@
 
 pub mod control;
 pub mod live;
+pub mod offline;
 pub mod serve;
 pub mod snapshot;
 

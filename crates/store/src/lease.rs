@@ -51,6 +51,36 @@ impl Lease {
         Ok(Lease { file, path })
     }
 
+    /// Takes one of `n` places beside the database, the first that is free: its lock file is `<database>.<what>-<place>.lock`. Returns the place,
+    /// and the places before and after it that somebody had once and nobody has now.
+    pub fn acquire_place(
+        database: &Path,
+        what: &str,
+        n: usize,
+    ) -> Result<Option<(Lease, usize, Vec<usize>)>, LeaseError> {
+        let beside = |place: usize| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(format!(".{what}-{place}"));
+            PathBuf::from(name)
+        };
+        let mut found = None;
+        for place in 0..n {
+            match Lease::acquire(&beside(place)) {
+                Ok(lease) => {
+                    found = Some((lease, place));
+                    break;
+                }
+                Err(LeaseError::Held { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((lease, own)) = found else { return Ok(None) };
+        let others = (0..n).filter(|place| *place != own && lock_path(&beside(*place)).exists());
+        let free = others.filter(|place| Lease::holder(&beside(*place)).is_none());
+        let dead = std::iter::once(own).chain(free).collect();
+        Ok(Some((lease, own, dead)))
+    }
+
     /// The process that holds the lease of `database` now, if any.
     pub fn holder(database: &Path) -> Option<String> {
         let mut file = OpenOptions::new().read(true).write(true).open(lock_path(database)).ok()?;

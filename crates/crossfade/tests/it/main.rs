@@ -15,6 +15,7 @@ mod alerts;
 mod config;
 mod conformance;
 mod crash;
+mod datasets;
 mod drill;
 mod egress;
 mod exchanges;

@@ -1,0 +1,320 @@
+//! `crossfade dataset import|check|record|list|show|export`: cases to evaluate on, in versions named by their content.
+
+mod record;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use eval::case::Case;
+use eval::dataset::{Columns, Dataset, Format, Imported, Located, LocatedKind, Origin, Problems, from_promptfoo, read};
+use serde_json::{Value, json};
+use store::{Database, DatasetRow};
+
+use super::Place;
+use super::time::{now_us, us_to_text};
+use crate::config::{Kind, Node, parse_tree};
+use crate::load;
+use crate::out::{Exit, Out, Stop, table};
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Keep the cases of a file: our JSONL, CSV, OpenAI evals, chats with their answer, or promptfoo's YAML.
+    Import {
+        /// What is read, and how.
+        #[command(flatten)]
+        from: FromFile,
+        /// What the dataset is called; the file's name without its ending when it is not said.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Say everything that is wrong with a file of cases, and keep nothing.
+    Check {
+        /// What is read, and how.
+        #[command(flatten)]
+        from: FromFile,
+    },
+    /// Make cases of recorded traffic.
+    Record(record::Args),
+    /// Every version of every dataset.
+    List,
+    /// What a dataset is made of, and its first cases.
+    Show {
+        /// Its name, or `NAME@VERSION` with the beginning of a version's hash.
+        #[arg(value_name = "NAME[@VERSION]")]
+        dataset: String,
+        /// So many cases of it.
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        cases: usize,
+    },
+    /// Print a dataset as our JSONL.
+    Export {
+        /// Its name, or `NAME@VERSION`.
+        #[arg(value_name = "NAME[@VERSION]")]
+        dataset: String,
+    },
+}
+
+/// A file of cases.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FromFile {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How it is written; by its name and first line when it is not said.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    from: Option<Written>,
+    /// The column, or the member of an item, with the question.
+    #[arg(long, value_name = "COLUMN")]
+    input: Option<String>,
+    /// The one with the right answer.
+    #[arg(long, value_name = "COLUMN")]
+    expected: Option<String>,
+    /// The one with the case's id.
+    #[arg(long, value_name = "COLUMN")]
+    id: Option<String>,
+    /// The one whose equal values say that cases are not independent.
+    #[arg(long, value_name = "COLUMN")]
+    cluster: Option<String>,
+    /// One that is a slice of the same name; can be given more than once.
+    #[arg(long = "slice", value_name = "COLUMN")]
+    slices: Vec<String>,
+}
+
+/// How cases are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Written {
+    /// One case per line.
+    Jsonl,
+    /// `{"input", "ideal"}`, or `{"item"}`.
+    OpenaiEvals,
+    /// Chats whose last message is the answer.
+    Chat,
+    /// With a row of headings.
+    Csv,
+    /// A promptfoo configuration.
+    Promptfoo,
+}
+
+impl Written {
+    fn format(self) -> Format {
+        match self {
+            Written::Jsonl => Format::Jsonl,
+            Written::OpenaiEvals => Format::OpenaiEvals,
+            Written::Chat => Format::Chat,
+            Written::Csv => Format::Csv,
+            Written::Promptfoo => Format::Promptfoo,
+        }
+    }
+}
+
+/// Keeps datasets, or reads them.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    match verb {
+        Verb::Import { from, name } => {
+            let imported = from_file(&from, name)?;
+            let row = keep(place, &imported.dataset, &imported.origin)?;
+            said(&imported, out);
+            out.answer(&row, || kept(&row));
+        }
+        Verb::Check { from } => {
+            let imported = from_file(&from, None)?;
+            said(&imported, out);
+            let facts = json!({
+                "version": imported.dataset.version(),
+                "n_cases": imported.dataset.cases.len(),
+                "left_out": imported.left_out,
+            });
+            out.answer(&facts, || summary(&imported.dataset));
+        }
+        Verb::Record(args) => return record::run(place, &args, out),
+        Verb::List => list(place, out)?,
+        Verb::Show { dataset, cases } => show(place, &dataset, cases, out)?,
+        Verb::Export { dataset } => {
+            let (_, dataset) = stored(place, &dataset)?;
+            out.print(&dataset.to_jsonl());
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The cases of a file. What is wrong with it is a usage error, problem by problem.
+pub(super) fn from_file(from: &FromFile, name: Option<String>) -> Result<Imported, Stop> {
+    let columns = Columns {
+        input: from.input.clone(),
+        expected: from.expected.clone(),
+        id: from.id.clone(),
+        cluster: from.cluster.clone(),
+        slices: from.slices.clone(),
+    };
+    file(&from.file, name, (from.from.map(Written::format), &columns))
+}
+
+/// The cases of a file at a path.
+pub(super) fn file(path: &Path, name: Option<String>, how: (Option<Format>, &Columns)) -> Result<Imported, Stop> {
+    let bytes = std::fs::read(path).map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())))?;
+    let shown = path.display().to_string();
+    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.unwrap_or_else(stem);
+    let is_promptfoo =
+        how.0.unwrap_or_else(|| Format::of(&shown, &String::from_utf8_lossy(&bytes))) == Format::Promptfoo;
+    let imported = if is_promptfoo { promptfoo(&name, &shown, &bytes) } else { read(&name, &shown, &bytes, how) };
+    imported.map_err(|problems| Stop::usage(format!("{} with {shown}\n{problems}", n_things(problems.n, "problem"))))
+}
+
+fn promptfoo(name: &str, path: &str, bytes: &[u8]) -> Result<Imported, Problems> {
+    let text = String::from_utf8_lossy(bytes);
+    match parse_tree(&text) {
+        Ok(tree) => from_promptfoo(name, path, (bytes, &located(&tree))),
+        Err(error) => {
+            let mut problems = Problems::of(path);
+            problems.note(error.place.line, "", format!("not YAML: {}", error.message));
+            Err(problems)
+        }
+    }
+}
+
+/// The tree as the room that reads cases wants it, its scalars read as YAML 1.2 reads them.
+fn located(node: &Node) -> Located {
+    let kind = match &node.kind {
+        Kind::List(items) => LocatedKind::List(items.iter().map(located).collect()),
+        Kind::Map(members) => {
+            LocatedKind::Map(members.iter().map(|(key, node)| (key.name.clone(), located(node))).collect())
+        }
+        Kind::Scalar { text, quoted: true } => LocatedKind::Scalar(Value::String(text.clone())),
+        Kind::Scalar { .. } if node.is_nothing() => LocatedKind::Scalar(Value::Null),
+        Kind::Scalar { text, .. } => LocatedKind::Scalar(match text.as_str() {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            text => match serde_json::from_str(text) {
+                Ok(Value::Number(number)) => Value::Number(number),
+                _ => Value::String(text.to_owned()),
+            },
+        }),
+    };
+    Located { line: node.place.line, kind }
+}
+
+/// Keeps a dataset in the store of the config.
+pub(super) fn keep(place: &Place, dataset: &Dataset, origin: &Origin) -> Result<DatasetRow, Stop> {
+    let database = writable(place)?;
+    let row = DatasetRow {
+        name: dataset.name.clone(),
+        version: dataset.version(),
+        at_us: now_us(),
+        n_cases: dataset.cases.len() as u64,
+        origin: serde_json::to_value(origin).map_err(Stop::failed)?,
+    };
+    let cases: Vec<(String, String)> = dataset.cases.iter().map(|case| (case.id.clone(), case.canonical())).collect();
+    database.put_dataset(&row, &cases).map_err(Stop::failed)?;
+    // One that was there already stays with the time and the origin it had.
+    let stored = database.dataset(&row.name, &row.version).map_err(Stop::failed)?;
+    Ok(stored.unwrap_or(row))
+}
+
+/// The store of the config, for writing; it is made where there is none yet.
+pub(super) fn writable(place: &Place) -> Result<Database, Stop> {
+    let places = load::places(&place.config)?;
+    Database::open(&places.store).map_err(Stop::failed)
+}
+
+/// The store of the config, for reading.
+pub(super) fn readable(place: &Place) -> Result<Database, Stop> {
+    let path = load::places(&place.config)?.store;
+    if !path.exists() {
+        let stop = Stop::failed(anyhow::anyhow!("there is no store {} yet", path.display()));
+        return Err(stop.hint("`crossfade dataset import FILE` makes it"));
+    }
+    Database::open_read_only(path).map_err(Stop::failed)
+}
+
+/// `NAME` or `NAME@VERSION` of the store.
+pub(super) fn stored(place: &Place, what: &str) -> Result<(DatasetRow, Dataset), Stop> {
+    let database = readable(place)?;
+    let (name, version) = what.split_once('@').unwrap_or((what, ""));
+    let row = database.dataset(name, version).map_err(Stop::failed)?.ok_or_else(|| {
+        let known: Vec<String> = database.datasets().unwrap_or_default().into_iter().map(|row| row.name).collect();
+        let stop = Stop::usage(format!("there is no dataset `{what}`"));
+        if known.is_empty() {
+            stop.hint("`crossfade dataset import FILE` keeps one")
+        } else {
+            stop.hint(format!("there are: {}", known.join(", ")))
+        }
+    })?;
+    let lines = database.dataset_cases(&row.version).map_err(Stop::failed)?;
+    let cases = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<Vec<Case>, _>>();
+    let cases = cases.context("a case in the store cannot be read").map_err(Stop::from)?;
+    let dataset = Dataset { name: row.name.clone(), cases };
+    Ok((row, dataset))
+}
+
+pub(super) fn n_things(n: usize, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+fn said(imported: &Imported, out: &Out) {
+    for (what, n) in &imported.left_out {
+        out.say(format_args!("left out: `{what}`, {n} times"));
+    }
+}
+
+fn kept(row: &DatasetRow) -> String {
+    format!("{}@{}  {} cases\n", row.name, short(&row.version), row.n_cases)
+}
+
+/// As much of a version as a person needs.
+pub(super) fn short(version: &str) -> &str {
+    version.get(..12).unwrap_or(version)
+}
+
+fn list(place: &Place, out: &Out) -> Result<(), Stop> {
+    let rows = readable(place)?.datasets().map_err(Stop::failed)?;
+    out.answer(&rows, || {
+        let row = |row: &DatasetRow| {
+            let from = match row.origin["kind"].as_str() {
+                Some("file") => row.origin["path"].as_str().unwrap_or_default().to_owned(),
+                _ => "traffic".to_owned(),
+            };
+            vec![row.name.clone(), short(&row.version).to_owned(), row.n_cases.to_string(), us_to_text(row.at_us), from]
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+        table(&["dataset", "version", "cases", "kept at (UTC)", "from"], &rows)
+    });
+    Ok(())
+}
+
+fn show(place: &Place, what: &str, n_cases: usize, out: &Out) -> Result<(), Stop> {
+    let (row, dataset) = stored(place, what)?;
+    let first: Vec<&Case> = dataset.cases.iter().take(n_cases).collect();
+    let facts = json!({ "dataset": row, "cases": first });
+    out.answer(&facts, || {
+        let mut text = format!("{}@{}  {} cases, kept {}\n", row.name, row.version, row.n_cases, us_to_text(row.at_us));
+        text += &format!("from {}\n{}", row.origin, summary(&dataset));
+        for case in &first {
+            text += &format!("\n{}: {}\n", case.id, case.question().trim());
+            for answer in case.expected_texts() {
+                text += &format!("  -> {}\n", answer.trim());
+            }
+        }
+        text
+    });
+    Ok(())
+}
+
+/// How many cases are in each slice.
+fn summary(dataset: &Dataset) -> String {
+    let mut slices = std::collections::BTreeMap::<(String, String), u64>::new();
+    for (name, value) in dataset.cases.iter().flat_map(|case| &case.slices) {
+        *slices.entry((name.clone(), value.clone())).or_default() += 1;
+    }
+    let labelled = dataset.cases.iter().filter(|case| !case.expected.is_empty() || !case.checks.is_empty()).count();
+    let mut text = format!("{}, {labelled} with a right answer or checks\n", n_things(dataset.cases.len(), "case"));
+    if !slices.is_empty() {
+        let rows: Vec<Vec<String>> =
+            slices.into_iter().map(|((name, value), n)| vec![name, value, n.to_string()]).collect();
+        text += &table(&["slice", "", "cases"], &rows);
+    }
+    text
+}

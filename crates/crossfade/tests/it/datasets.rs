@@ -1,0 +1,79 @@
+//! `dataset`: files of cases that are right and wrong, versions, and cases of recorded traffic.
+
+use crate::parts::{CONFIG, House, post};
+
+#[test]
+fn a_file_is_kept_as_a_version_of_its_content_and_comes_back_as_it_was() {
+    let house = House::new(CONFIG);
+    let path = house.path().join("cases.jsonl");
+    std::fs::write(&path, "{\"id\":\"a\",\"input\":\"A?\",\"expected\":\"yes\"}\n{\"id\":\"b\",\"input\":\"B?\"}\n")
+        .unwrap();
+    let kept = house.run(&["dataset", "import", "cases.jsonl", "--format", "json"]).exits(0).json();
+    assert_eq!((kept["name"].as_str(), kept["n_cases"].as_u64()), (Some("cases"), Some(2)));
+    let again = house.run(&["dataset", "import", "cases.jsonl", "--format", "json"]).exits(0).json();
+    assert_eq!(kept, again);
+    std::fs::write(&path, "{\"id\":\"a\",\"input\":\"A?\",\"expected\":\"no\"}\n").unwrap();
+    house.run(&["dataset", "import", "cases.jsonl"]).exits(0);
+    let list = house.run(&["dataset", "list", "--format", "json"]).exits(0).json();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    let first = format!("cases@{}", &kept["version"].as_str().unwrap()[..10]);
+    let exported = house.run(&["dataset", "export", &first]).exits(0);
+    std::fs::write(house.path().join("again.jsonl"), &exported.stdout).unwrap();
+    let checked = house.run(&["dataset", "check", "again.jsonl", "--format", "json"]).exits(0).json();
+    assert_eq!(checked["version"], kept["version"]);
+    let shown = house.run(&["dataset", "show", &first]).exits(0);
+    assert!(shown.stdout.contains("a: A?\n  -> yes"), "{}", shown.stdout);
+    let unknown = house.run(&["dataset", "show", "case"]).exits(2);
+    assert!(unknown.stderr.contains("hint: there are: cases"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_bad_file_is_refused_whole_with_every_problem_by_line_and_field() {
+    let house = House::new(CONFIG);
+    std::fs::write(house.path().join("bad.jsonl"), "{\"input\":\"A?\"}\n{\"inptu\":\"B?\"}\n").unwrap();
+    let refused = house.run(&["dataset", "import", "bad.jsonl"]).exits(2);
+    assert!(refused.stderr.contains("bad.jsonl:2:inptu: unknown member; did you mean `input`?"), "{}", refused.stderr);
+    house.run(&["dataset", "list"]).exits(1);
+    let yaml = "prompts: [\"Q: {{q}}\"]\ntests:\n  - vars: { q: A }\n    assert:\n      - type: javascript\n        value: 1\n";
+    std::fs::write(house.path().join("p.yaml"), yaml).unwrap();
+    let refused = house.run(&["dataset", "check", "p.yaml"]).exits(2);
+    assert!(
+        refused.stderr.contains("p.yaml:5:tests[0].assert[0].type: `javascript` has no counterpart"),
+        "{}",
+        refused.stderr
+    );
+    std::fs::write(house.path().join("p.yaml"), yaml.replace("javascript", "contains")).unwrap();
+    house.run(&["dataset", "import", "p.yaml", "--name", "p"]).exits(0);
+}
+
+#[test]
+fn recorded_traffic_becomes_cases_without_duplicates_and_without_addresses() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    let ask = |text: &str| {
+        let body = format!(r#"{{"model":"gpt-4o","user":"u1","messages":[{{"role":"user","content":"{text}"}}]}}"#);
+        assert_eq!(post(gateway.data, "/v1/chat/completions", &body).status, 200);
+    };
+    ["How long is the warranty?", "how long is  the warranty?", "I am ann@mail.example.org, who are you?"].map(ask);
+    gateway.stop();
+    let made = house.run(&["dataset", "record", "live", "--by", "route", "--format", "json"]).exits(0).json();
+    let tally = &made["tally"];
+    assert_eq!(
+        (tally["matched"].as_u64(), tally["duplicates"].as_u64(), tally["redactions"].as_u64()),
+        (Some(3), Some(1), Some(1)),
+        "{made}"
+    );
+    let exported = house.run(&["dataset", "export", "live"]).exits(0).stdout;
+    assert!(!exported.contains("mail.example.org") && exported.contains("I am [email]"), "{exported}");
+    let cases: Vec<serde_json::Value> = exported.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(cases.len(), 2);
+    for case in &cases {
+        assert_eq!(
+            (case["slices"]["route"].as_str(), case["id"].as_str()),
+            (Some("gpt-4o"), case["source"]["exchange"].as_str())
+        );
+        assert!(case["expected"][0].is_string() && case["request"]["user"].is_null(), "{case}");
+        house.run(&["exchanges", "show", case["source"]["exchange"].as_str().unwrap()]).exits(0);
+    }
+    assert!(cases.iter().any(|case| case["source"]["duplicates"] == 1));
+}

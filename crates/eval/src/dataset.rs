@@ -1,0 +1,71 @@
+//! Datasets: cases that belong together, in versions named by their content.
+//!
+//! A version is the SHA-256 of its cases in their canonical form, sorted by id: the same cases in another order are the same
+//! version, and any change of any of them is another. Files are read whole or not at all; everything wrong in one is
+//! reported at once, each by file, line and field.
+
+mod csv;
+mod openai;
+mod own;
+mod problem;
+mod promptfoo;
+mod read;
+pub mod redact;
+#[cfg(test)]
+mod tests;
+pub mod traffic;
+
+pub use problem::{Problem, Problems};
+pub use promptfoo::{Located, LocatedKind, from_promptfoo};
+pub use read::{Columns, Format, Imported, read};
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::{Case, digest};
+
+/// Cases in the order they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// What it is called.
+    pub name: String,
+    /// Its cases; their ids differ.
+    pub cases: Vec<Case>,
+}
+
+/// Where a dataset came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Origin {
+    /// A file.
+    File {
+        /// Its name as it was typed.
+        path: String,
+        /// How it was read.
+        format: String,
+        /// SHA-256 of its bytes.
+        sha256: String,
+    },
+    /// The record of exchanges.
+    Traffic {
+        /// What was asked of it, as it was typed.
+        selection: String,
+    },
+}
+
+impl Dataset {
+    /// The version: SHA-256 of the canonical cases sorted by id.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let mut lines: Vec<(&str, String)> =
+            self.cases.iter().map(|case| (case.id.as_str(), case.canonical())).collect();
+        lines.sort_unstable();
+        let parts: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_bytes()).collect();
+        digest(&parts)
+    }
+
+    /// One line of JSON per case, which is how a dataset is written to a file of our own.
+    #[must_use]
+    pub fn to_jsonl(&self) -> String {
+        self.cases.iter().map(|case| case.canonical() + "\n").collect()
+    }
+}

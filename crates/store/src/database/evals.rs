@@ -1,0 +1,299 @@
+//! Evaluation runs: plans, claims, answers and scores. Workers of one run share nothing but these tables.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::control::begin;
+use super::{Database, DatabaseError, during, signed, unsigned, writable};
+
+/// How long a worker waits for the others.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvalRunRow {
+    /// Its name.
+    pub run: String,
+    /// When it was planned, Unix microseconds.
+    pub at_us: u64,
+    /// How many answers it is made of.
+    pub n_items: u64,
+    /// What it does, as JSON.
+    pub plan: serde_json::Value,
+    /// Answers there are.
+    pub n_answered: u64,
+    /// Of these, without an answer for good.
+    pub n_failed: u64,
+    /// Of these, taken over from an earlier call of the same content.
+    pub n_reused: u64,
+    /// What its calls cost so far, in billionths of a dollar.
+    pub spent_nanos: u64,
+}
+
+/// An answer to an item, or the failure that stands for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnsweredRow {
+    /// Which item.
+    pub item: u64,
+    /// When, Unix microseconds.
+    pub at_us: u64,
+    /// Hash of everything the answer depends on.
+    pub key: Vec<u8>,
+    /// Whether no call was made for it: an earlier one had the same key.
+    pub reused: bool,
+    /// Why there is no answer.
+    pub failure: Option<String>,
+    /// What the calls for it cost, in billionths of a dollar.
+    pub spent_nanos: u64,
+    /// The answer and what is known of its calls, as JSON.
+    pub json: String,
+    /// What it is worth.
+    pub scores: Vec<ScoredRow>,
+}
+
+/// What a metric says of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredRow {
+    /// The id of the metric's definition.
+    pub metric: String,
+    /// What it says, as JSON.
+    pub json: String,
+}
+
+/// A block of items that a worker may work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedBlock {
+    /// Its number.
+    pub block: u64,
+    /// The items of it that have no answer yet.
+    pub items: Vec<u64>,
+    /// What the run has cost so far, in billionths of a dollar.
+    pub spent_nanos: u64,
+}
+
+/// A worker's way to write: a connection of its own, whose commits survive the death of the process but are not synced one by
+/// one, so that a power cut may cost the last of them.
+#[derive(Debug)]
+pub struct EvalWriter {
+    connection: Connection,
+    run: String,
+    worker: String,
+}
+
+impl EvalWriter {
+    /// For the worker of this name.
+    pub fn open(path: &Path, run: &str, worker: &str) -> Result<EvalWriter, DatabaseError> {
+        let connection = writable(path, "NORMAL", WAIT)?;
+        Ok(EvalWriter { connection, run: run.to_owned(), worker: worker.to_owned() })
+    }
+
+    /// Claims the first block that nobody works on, until `until_us`; `None` when there is none at `now_us`.
+    pub fn claim(
+        &mut self,
+        (size, n_items): (u64, u64),
+        now_us: u64,
+        until_us: u64,
+    ) -> Result<Option<ClaimedBlock>, DatabaseError> {
+        let transaction = begin(&mut self.connection)?;
+        let what = during("claiming a part of a run");
+        let left: Option<i64> = transaction
+            .prepare(
+                "SELECT block FROM eval_claims WHERE run = ?1 AND done = 0 AND until_us < ?2 ORDER BY block LIMIT 1",
+            )
+            .and_then(|mut select| select.query_row(params![self.run, signed(now_us)], |row| row.get(0)).optional())
+            .map_err(&what)?;
+        let block = match left {
+            Some(block) => unsigned(block),
+            None => transaction
+                .prepare("SELECT coalesce(max(block) + 1, 0) FROM eval_claims WHERE run = ?1")
+                .and_then(|mut select| select.query_row([&self.run], |row| row.get(0).map(unsigned)))
+                .map_err(&what)?,
+        };
+        let (from, to) = (block * size, ((block + 1) * size).min(n_items));
+        if from >= n_items {
+            return Ok(None);
+        }
+        transaction
+            .prepare(
+                "INSERT INTO eval_claims VALUES (?1, ?2, ?3, ?4, 0)
+                 ON CONFLICT DO UPDATE SET worker = excluded.worker, until_us = excluded.until_us",
+            )
+            .and_then(|mut insert| insert.execute(params![self.run, signed(block), self.worker, signed(until_us)]))
+            .map_err(&what)?;
+        let answered: Vec<u64> = transaction
+            .prepare("SELECT item FROM eval_answers WHERE run = ?1 AND item >= ?2 AND item < ?3")
+            .and_then(|mut select| {
+                select.query_map(params![self.run, signed(from), signed(to)], |row| row.get(0).map(unsigned))?.collect()
+            })
+            .map_err(&what)?;
+        let spent_nanos = transaction
+            .prepare("SELECT coalesce(sum(spent_nanos), 0) FROM eval_answers WHERE run = ?1")
+            .and_then(|mut select| select.query_row([&self.run], |row| row.get(0).map(unsigned)))
+            .map_err(&what)?;
+        transaction.commit().map_err(&what)?;
+        let items = (from..to).filter(|item| !answered.contains(item)).collect();
+        Ok(Some(ClaimedBlock { block, items, spent_nanos }))
+    }
+
+    /// Holds this worker's claims until `until_us`.
+    pub fn hold(&mut self, until_us: u64) -> Result<(), DatabaseError> {
+        self.connection
+            .prepare("UPDATE eval_claims SET until_us = ?3 WHERE run = ?1 AND worker = ?2 AND done = 0")
+            .and_then(|mut update| update.execute(params![self.run, self.worker, signed(until_us)]))
+            .map(drop)
+            .map_err(during("holding a claim"))
+    }
+
+    /// Gives up the claims of a worker that works no more: this one at its end, or one that is known to be dead.
+    pub fn release(&mut self, worker: &str) -> Result<(), DatabaseError> {
+        self.connection
+            .execute(
+                "UPDATE eval_claims SET until_us = 0 WHERE run = ?1 AND worker = ?2 AND done = 0",
+                params![self.run, worker],
+            )
+            .map(drop)
+            .map_err(during("releasing claims"))
+    }
+
+    /// Writes answers with their scores, and marks the blocks that are whole, in one transaction. An item that has an answer keeps it:
+    /// returns of each whether it had none.
+    pub fn write(&mut self, rows: &[AnsweredRow], done: &[u64]) -> Result<Vec<bool>, DatabaseError> {
+        let transaction = begin(&mut self.connection)?;
+        let what = during("writing answers of a run");
+        let mut is_new = Vec::with_capacity(rows.len());
+        {
+            let mut answer = transaction
+                .prepare("INSERT OR IGNORE INTO eval_answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")
+                .map_err(&what)?;
+            let mut score = transaction.prepare("INSERT INTO eval_scores VALUES (?1, ?2, ?3, ?4)").map_err(&what)?;
+            for row in rows {
+                let (item, at_us, spent) = (signed(row.item), signed(row.at_us), signed(row.spent_nanos));
+                let values =
+                    params![self.run, item, at_us, self.worker, row.key, row.reused, row.failure, spent, row.json];
+                is_new.push(answer.execute(values).map_err(&what)? == 1);
+                if is_new.last() == Some(&false) {
+                    continue;
+                }
+                for scored in &row.scores {
+                    score.execute(params![self.run, item, scored.metric, scored.json]).map_err(&what)?;
+                }
+            }
+            let mut finish =
+                transaction.prepare("UPDATE eval_claims SET done = 1 WHERE run = ?1 AND block = ?2").map_err(&what)?;
+            for block in done {
+                finish.execute(params![self.run, signed(*block)]).map_err(&what)?;
+            }
+        }
+        transaction.commit().map_err(&what)?;
+        Ok(is_new)
+    }
+
+    /// Whether another worker works on a part of the run.
+    pub fn busy(&self) -> Result<bool, DatabaseError> {
+        self.connection
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM eval_claims WHERE run = ?1 AND worker <> ?2 AND done = 0)",
+                params![self.run, self.worker],
+                |row| row.get(0),
+            )
+            .map_err(during("asking who works on a run"))
+    }
+}
+
+const RUN: &str =
+    "SELECT r.run, r.at_us, r.n_items, r.plan_json, count(a.item), count(a.failure), coalesce(sum(a.reused), 0),
+    coalesce(sum(a.spent_nanos), 0) FROM eval_runs r LEFT JOIN eval_answers a ON a.run = r.run";
+
+impl Database {
+    /// Plans a run. Says whether it is new; one of the same name keeps its plan.
+    pub fn plan_run(&self, run: &str, at_us: u64, (n_items, plan): (u64, &str)) -> Result<bool, DatabaseError> {
+        let n = self
+            .controlling()?
+            .execute(
+                "INSERT OR IGNORE INTO eval_runs VALUES (?1, ?2, ?3, ?4)",
+                params![run, signed(at_us), signed(n_items), plan],
+            )
+            .map_err(during("planning a run"))?;
+        Ok(n == 1)
+    }
+
+    /// An answer of any run with this key for which a call was made, as JSON.
+    pub fn reusable_answer(&self, key: &[u8]) -> Result<Option<String>, DatabaseError> {
+        let select = "SELECT json FROM eval_answers WHERE key = ?1 AND reused = 0 AND failure IS NULL LIMIT 1";
+        let found = self.reading().query_row(select, [key], |row| row.get(0)).optional();
+        found.map_err(during("looking for an answer"))
+    }
+
+    /// A run and how far it is; `None` when there is none of this name.
+    pub fn eval_run(&self, run: &str) -> Result<Option<EvalRunRow>, DatabaseError> {
+        let select = format!("{RUN} WHERE r.run = ?1 GROUP BY r.run");
+        self.reading().query_row(&select, [run], run_row).optional().map_err(during("reading a run"))
+    }
+
+    /// Every run, the newest first.
+    pub fn eval_runs(&self) -> Result<Vec<EvalRunRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("listing runs");
+        let mut select =
+            connection.prepare(&format!("{RUN} GROUP BY r.run ORDER BY r.at_us DESC, r.run")).map_err(&what)?;
+        let rows = select.query_map([], run_row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Every answer of a run with its scores, by item.
+    pub fn eval_answers(&self, run: &str) -> Result<Vec<AnsweredRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the answers of a run");
+        let mut select = connection
+            .prepare("SELECT item, at_us, key, reused, failure, spent_nanos, json FROM eval_answers WHERE run = ?1 ORDER BY item")
+            .map_err(&what)?;
+        let rows = select.query_map([run], answered_row).map_err(&what)?;
+        let mut rows: Vec<AnsweredRow> = rows.collect::<Result<_, _>>().map_err(&what)?;
+        let mut select = connection
+            .prepare("SELECT item, metric, json FROM eval_scores WHERE run = ?1 ORDER BY item, metric")
+            .map_err(&what)?;
+        let mut scores = select.query([run]).map_err(&what)?;
+        let mut at = 0;
+        while let Some(score) = scores.next().map_err(&what)? {
+            let item = unsigned(score.get(0).map_err(&what)?);
+            while rows.get(at).is_some_and(|row| row.item < item) {
+                at += 1;
+            }
+            if let Some(row) = rows.get_mut(at).filter(|row| row.item == item) {
+                let metric = score.get(1).map_err(&what)?;
+                row.scores.push(ScoredRow { metric, json: score.get(2).map_err(&what)? });
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn run_row(row: &Row<'_>) -> rusqlite::Result<EvalRunRow> {
+    let plan: String = row.get(3)?;
+    Ok(EvalRunRow {
+        run: row.get(0)?,
+        at_us: row.get(1).map(unsigned)?,
+        n_items: row.get(2).map(unsigned)?,
+        plan: serde_json::from_str(&plan).unwrap_or_default(),
+        n_answered: row.get(4).map(unsigned)?,
+        n_failed: row.get(5).map(unsigned)?,
+        n_reused: row.get(6).map(unsigned)?,
+        spent_nanos: row.get(7).map(unsigned)?,
+    })
+}
+
+fn answered_row(row: &Row<'_>) -> rusqlite::Result<AnsweredRow> {
+    Ok(AnsweredRow {
+        item: row.get(0).map(unsigned)?,
+        at_us: row.get(1).map(unsigned)?,
+        key: row.get(2)?,
+        reused: row.get(3)?,
+        failure: row.get(4)?,
+        spent_nanos: row.get(5).map(unsigned)?,
+        json: row.get(6)?,
+        scores: Vec::new(),
+    })
+}
