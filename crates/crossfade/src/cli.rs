@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, dataset, egress, exchanges, import, init, keys, man, prices, quickstart, reload,
-    review, rollout, serve,
+    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, prices, quickstart,
+    reload, review, rollout, serve,
 };
 
 /// The config where none is named.
@@ -50,6 +50,9 @@ pub(crate) enum Verb {
     /// Keep cases to evaluate on: from files, or of recorded traffic.
     #[command(subcommand)]
     Dataset(dataset::Verb),
+    /// Ask targets the cases of a dataset, and say with what certainty one is as good as another.
+    #[command(subcommand)]
+    Eval(eval::Verb),
     /// Make a running gateway read its config again.
     Reload(reload::Args),
     /// Read the record.

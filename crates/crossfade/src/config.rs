@@ -16,6 +16,7 @@ mod reader;
 mod residency;
 mod rollouts;
 mod rules;
+mod suite;
 mod targets;
 mod tree;
 mod value;
@@ -34,6 +35,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, render};
+pub(crate) use suite::{Suite, risk_of, suite};
 pub(crate) use tree::{Kind, Node, parse as parse_tree};
 pub(crate) use value::{duration as parse_duration, nanodollars, short as show_share, show_duration};
 

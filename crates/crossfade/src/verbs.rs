@@ -6,10 +6,12 @@ pub(crate) mod completions;
 pub(crate) mod conformance;
 pub(crate) mod dataset;
 pub(crate) mod egress;
+pub(crate) mod eval;
 pub(crate) mod exchanges;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
+mod ledger;
 pub(crate) mod man;
 pub(crate) mod prices;
 pub(crate) mod quickstart;
@@ -32,7 +34,7 @@ use crate::out::{Exit, Format, Out, Stop};
 pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     let Cli { config, admin, verb, .. } = cli;
     let place = Place { config, admin };
-    if out.format() == Format::Html && !matches!(verb, Verb::Conformance(_)) {
+    if out.format() == Format::Html && !matches!(verb, Verb::Conformance(_) | Verb::Eval(eval::Verb::Report(_))) {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
     }
     match verb {
@@ -42,6 +44,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Serve(args) => serve::run(&place, &args, out),
         Verb::Conformance(args) => conformance::run(&place, &args, out),
         Verb::Dataset(verb) => dataset::run(&place, verb, out),
+        Verb::Eval(verb) => eval::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
         Verb::Egress(args) => egress::run(&place, &args, out),

@@ -5,7 +5,13 @@
 
 pub mod case;
 pub mod dataset;
+pub mod metric;
+pub mod run;
+
+pub mod results;
+
+pub mod compare;
+pub mod report;
 
 pub mod answer;
 pub mod conformance;
-pub mod metric;

@@ -78,17 +78,42 @@ impl TargetPrices {
         costs.map(|cost| cost.nanos).max()
     }
 
+    /// What a call of `model` at `target` costs that used this, began then and took so long (Unix microseconds, microseconds); in
+    /// billionths of a dollar, `None` when that is not known.
+    #[must_use]
+    pub fn price_of(
+        &self,
+        (target, model): (&str, &str),
+        usage: Option<&wire::usage::Usage>,
+        (started_us, duration_us): (u64, u64),
+    ) -> Option<u64> {
+        match self.call((target, model), usage, (started_us, duration_us)) {
+            Ok(Charge::Priced { nanos, .. }) => Some(nanos),
+            Ok(Charge::Unknown { .. }) | Err(_) => None,
+        }
+    }
+
     fn price(&self, attempt: &AttemptRecord) -> Result<Charge, Unknown> {
-        let tariff = self.tariff(&attempt.target, &attempt.model).ok_or(Unknown::Model)?;
-        let tier = attempt.usage.map_or(wire::usage::Tier::default(), |usage| usage.tier);
-        let row = tariff.row(When::from_us(attempt.started_us), tier.as_str()).ok_or(Unknown::Row)?;
+        let when = (attempt.started_us, attempt.duration_us);
+        self.call((&attempt.target, &attempt.model), attempt.usage.as_ref(), when)
+    }
+
+    fn call(
+        &self,
+        (target, model): (&str, &str),
+        usage: Option<&wire::usage::Usage>,
+        (started_us, duration_us): (u64, u64),
+    ) -> Result<Charge, Unknown> {
+        let tariff = self.tariff(target, model).ok_or(Unknown::Model)?;
+        let tier = usage.map_or(wire::usage::Tier::default(), |usage| usage.tier);
+        let row = tariff.row(When::from_us(started_us), tier.as_str()).ok_or(Unknown::Row)?;
         let by_call = row.meters().all(Meter::is_of_every_call);
-        let used = match &attempt.usage {
+        let used = match usage {
             Some(usage) => metered(usage),
             None if by_call => cost::Usage::new(),
             None => return Err(Unknown::Usage),
         };
-        let cost = row.charge(&used.with(Meter::BusyUs, attempt.duration_us))?;
+        let cost = row.charge(&used.with(Meter::BusyUs, duration_us))?;
         Ok(Charge::Priced { nanos: cost.nanos, row: cost.row.to_owned() })
     }
 }

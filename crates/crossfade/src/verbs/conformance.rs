@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,12 +15,12 @@ use eval::conformance::{
 };
 use providers::{BaseUrl, Dialect, ProviderConfig, Shared};
 use serde_json::json;
-use store::Database;
 use wire::capability::{BackendKind, Profile};
 use wire::private::Private;
-use wire::record::{ConnectionRecord, Lane};
+use wire::record::Lane;
 
 use super::Place;
+use super::ledger::Collected;
 use crate::load;
 use crate::out::{Exit, Format, Out, Stop, table};
 
@@ -194,30 +194,6 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
         model: Some(args.model.clone().unwrap_or_else(|| target.model.clone())),
         embedding_model: args.embedding_model.clone(),
     })
-}
-
-/// The connections of this process, until they are written to the store.
-#[derive(Default)]
-struct Collected(Mutex<Vec<ConnectionRecord>>);
-
-impl providers::Ledger for Collected {
-    fn write(&self, connection: ConnectionRecord) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-    }
-}
-
-impl Collected {
-    /// Writes them down where the config says the record is. Without a config, or before anything was recorded, there is no ledger.
-    fn note(&self, place: &Place, out: &Out) {
-        let connections = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let store =
-            place.config.exists().then(|| load::places(&place.config).ok()).flatten().map(|places| places.store);
-        let Some(store) = store.filter(|store| store.exists()) else { return };
-        let written = Database::open(store).and_then(|database| database.note_connections(&connections));
-        if let Err(error) = written {
-            out.say(format_args!("the connections of this run are not on the ledger: {error}"));
-        }
-    }
 }
 
 fn probed(subject: &Subject, (args, ledger): (&Args, &Arc<Collected>), out: &Out) -> Result<Report, Stop> {

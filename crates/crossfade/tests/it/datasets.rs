@@ -54,7 +54,9 @@ fn recorded_traffic_becomes_cases_without_duplicates_and_without_addresses() {
         let body = format!(r#"{{"model":"gpt-4o","user":"u1","messages":[{{"role":"user","content":"{text}"}}]}}"#);
         assert_eq!(post(gateway.data, "/v1/chat/completions", &body).status, 200);
     };
-    ["How long is the warranty?", "how long is  the warranty?", "I am ann@mail.example.org, who are you?"].map(ask);
+    for text in ["How long is the warranty?", "how long is  the warranty?", "I am ann@mail.example.org, who are you?"] {
+        ask(text);
+    }
     gateway.stop();
     let made = house.run(&["dataset", "record", "live", "--by", "route", "--format", "json"]).exits(0).json();
     let tally = &made["tally"];

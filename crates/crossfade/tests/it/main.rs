@@ -18,6 +18,7 @@ mod crash;
 mod datasets;
 mod drill;
 mod egress;
+mod evaluations;
 mod exchanges;
 mod feedback;
 mod import;

@@ -103,6 +103,11 @@ impl House {
         Done::of(self.command(arguments).envs(environment.iter().copied()).output().unwrap())
     }
 
+    /// Starts a verb that somebody waits for, or kills.
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// Runs a verb that reads stdin.
     pub fn run_fed(&self, arguments: &[&str], stdin: &str) -> Done {
         let mut command = self.command(arguments);

@@ -48,10 +48,12 @@ pub enum Lane {
     Conformance,
     /// Alerts, and the probes of baselines.
     Alerts,
+    /// `crossfade eval`.
+    Evaluation,
 }
 
 impl Lane {
-    const ALL: [Lane; 3] = [Lane::Live, Lane::Shadow, Lane::Conformance];
+    const ALL: [Lane; 5] = [Lane::Live, Lane::Shadow, Lane::Conformance, Lane::Alerts, Lane::Evaluation];
 
     /// The lane of this word.
     pub fn named(word: &str) -> Option<Lane> {
@@ -65,6 +67,7 @@ impl Lane {
             Lane::Shadow => "shadow",
             Lane::Conformance => "conformance",
             Lane::Alerts => "alerts",
+            Lane::Evaluation => "evaluation",
         }
     }
 }

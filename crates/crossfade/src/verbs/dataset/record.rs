@@ -48,7 +48,7 @@ pub(crate) struct Args {
 #[value(rename_all = "snake_case")]
 enum By {
     Route,
-    ServedBy,
+    Target,
     Size,
     Feedback,
     Tools,
@@ -106,7 +106,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 fn stratum(by: By) -> Stratum {
     match by {
         By::Route => Stratum::Route,
-        By::ServedBy => Stratum::ServedBy,
+        By::Target => Stratum::ServedBy,
         By::Size => Stratum::Size,
         By::Feedback => Stratum::Feedback,
         By::Tools => Stratum::Tools,

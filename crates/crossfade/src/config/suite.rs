@@ -1,0 +1,98 @@
+//! A suite: what an evaluation asks, of whom, and what decides. A file of its own, read like the config.
+
+use std::path::PathBuf;
+
+use eval::run::Spec;
+use rollout::Risk;
+use serde_json::Value;
+
+use super::error::ConfigError;
+use super::reader::{Item, Section};
+use super::{rollouts, with_root};
+
+/// A suite as it was written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Suite {
+    /// A dataset of the store, as `NAME` or `NAME@VERSION`.
+    pub dataset: Option<String>,
+    /// A file of cases beside the suite.
+    pub file: Option<PathBuf>,
+    /// Who answers; the baseline first.
+    pub targets: Vec<String>,
+    /// How often each case is asked.
+    pub repeats: Option<u64>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// What answers are measured by.
+    pub metrics: Vec<Spec>,
+    /// The one that decides; the first where it is not said.
+    pub primary: Option<String>,
+    /// How much worse the candidate may be.
+    pub margin: Option<f64>,
+    /// The workload whose risk says how much.
+    pub workload: Option<String>,
+    /// The most it may cost, in billionths of a dollar.
+    pub max_cost_nanos: Option<u64>,
+}
+
+/// Reads a suite.
+///
+/// # Errors
+/// Every problem found, in the order of the file.
+pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigError>> {
+    let environment = |name: &str| std::env::var(name).ok();
+    with_root(source_name, text, &environment, |root| {
+        let text = |key: &'static str| root.get(key).and_then(|item| item.string()).map(|written| written.value);
+        let suite = Suite {
+            dataset: text("dataset"),
+            file: root.get("file").and_then(|item| item.path()),
+            targets: targets(&root),
+            repeats: root.get("repeats").and_then(|item| item.count(1, 1000)),
+            seed: root.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))),
+            metrics: root.get("metrics").map(|item| metrics(&item)).unwrap_or_default(),
+            primary: text("primary"),
+            margin: root.get("margin").and_then(|item| item.number(0.0, 1e9)),
+            workload: text("workload"),
+            max_cost_nanos: root
+                .get("max_cost")
+                .and_then(|item| item.parsed("an amount of dollars such as 2.50", super::nanodollars)),
+        };
+        root.finish();
+        suite
+    })
+}
+
+fn targets(root: &Section<'_>) -> Vec<String> {
+    let Some(item) = root.get("targets") else { return Vec::new() };
+    let names = item.list("targets").unwrap_or_default();
+    names.iter().filter_map(Item::string).map(|written| written.value).collect()
+}
+
+/// Metrics by name, or `{ name, settings... }`.
+fn metrics(item: &Item<'_>) -> Vec<Spec> {
+    let read = |item: &Item<'_>| match item.json()? {
+        Value::String(name) => Some(Spec { name, settings: Value::Null }),
+        Value::Object(mut members) => match members.remove("name") {
+            Some(Value::String(name)) => {
+                let settings = if members.is_empty() { Value::Null } else { Value::Object(members) };
+                Some(Spec { name, settings })
+            }
+            _ => {
+                item.note("a metric with settings needs a `name`", None);
+                None
+            }
+        },
+        _ => {
+            item.note("expected the name of a metric, or a map with its `name` and its settings", None);
+            None
+        }
+    };
+    item.one_or_more("metrics").iter().filter_map(read).collect()
+}
+
+/// The risk of a workload of the config; `None` where there is none of this name, or the config cannot be read.
+pub(crate) fn risk_of(source_name: &str, text: &str, workload: &str) -> Option<Risk> {
+    let environment = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")));
+    let workloads = with_root(source_name, text, &environment, |root| rollouts::workloads(&root)).ok()?;
+    workloads.get(workload).map(|workload| workload.risk)
+}

@@ -1,0 +1,162 @@
+//! `crossfade eval run|compare|report|watch|list`: is the candidate good enough on one's own tasks?
+
+mod asker;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod words;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use eval::compare::{Report, Verdict, report as compared};
+use eval::results::{Results, ResultsError};
+use serde_json::json;
+use store::EvalRunRow;
+
+use super::Place;
+use super::dataset::{readable, short};
+use super::time::us_to_text;
+use crate::out::{Exit, Out, Stop, table};
+
+/// What the bootstraps of reports draw with: the same run gives the same report.
+const SEED: u64 = 1;
+/// How often a watched run is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Ask every target every case, and compare; a run that was stopped or killed goes on where it was.
+    Run(Box<run::Args>),
+    /// Say again how the targets of a run compare.
+    Compare {
+        /// The run.
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// Write a run's report: a page, JSON, CSV, JUnit or Markdown.
+    Report(report::Args),
+    /// Watch a run until it is whole.
+    Watch {
+        /// The run.
+        #[arg(value_name = "RUN")]
+        run: String,
+        /// Look once.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Every run.
+    List,
+}
+
+/// Evaluates, or reads evaluations.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    match verb {
+        Verb::Run(args) => run::run(place, &args, out),
+        Verb::Compare { run } => {
+            let report = load(place, &run)?;
+            out.answer(&facts(&report), || words::comparison(&report));
+            Ok(exit(&report))
+        }
+        Verb::Report(args) => report::run(place, &args, out),
+        Verb::Watch { run, once } => watch(place, (&run, once), out),
+        Verb::List => list(place, out),
+    }
+}
+
+/// A run, compared.
+fn load(place: &Place, run: &str) -> Result<Report, Stop> {
+    let database = readable(place)?;
+    let results = Results::load(&database, run).map_err(|error| match &error {
+        ResultsError::NoRun(_) => {
+            let known: Vec<String> = database.eval_runs().unwrap_or_default().into_iter().map(|row| row.run).collect();
+            let stop = Stop::failed(error).exit(Exit::Usage);
+            if known.is_empty() {
+                stop.hint("`crossfade eval run SUITE` makes one")
+            } else {
+                stop.hint(format!("there are: {}", known.join(", ")))
+            }
+        }
+        _ => Stop::failed(error),
+    })?;
+    Ok(compared(&results, SEED))
+}
+
+/// The report without its cases: what a comparison says.
+fn facts(report: &Report) -> serde_json::Value {
+    // Numbers, words and maps with text keys always serialise.
+    let mut facts = serde_json::to_value(report).unwrap_or_default();
+    if let Some(members) = facts.as_object_mut() {
+        members.remove("cases");
+    }
+    facts
+}
+
+/// All candidates pass; or one fails; or something is not decided. A run of one target has nothing to decide.
+fn exit(report: &Report) -> Exit {
+    let verdicts = || report.candidates.iter().map(|candidate| candidate.primary.verdict);
+    if !report.whole || verdicts().any(|verdict| verdict == Verdict::Undecided) {
+        // What is proven stays proven, whatever else is not.
+        return if verdicts().any(|verdict| verdict == Verdict::Fail) { Exit::No } else { Exit::Undecided };
+    }
+    if verdicts().any(|verdict| verdict == Verdict::Fail) { Exit::No } else { Exit::Ok }
+}
+
+fn watch(place: &Place, (run, once): (&str, bool), out: &Out) -> Result<Exit, Stop> {
+    let database = readable(place)?;
+    let began = std::time::Instant::now();
+    let mut first = None;
+    loop {
+        let row = database.eval_run(run).map_err(Stop::failed)?;
+        let row = row.ok_or_else(|| Stop::usage(format!("there is no run `{run}`")))?;
+        let whole = row.n_answered >= row.n_items;
+        if whole || once {
+            out.answer(&row, || line(&row, None) + "\n");
+            return Ok(if whole { Exit::Ok } else { Exit::Undecided });
+        }
+        let before = *first.get_or_insert(row.n_answered);
+        let n_since = row.n_answered - before;
+        let left =
+            (n_since > 0).then(|| began.elapsed().mul_f64((row.n_items - row.n_answered) as f64 / n_since as f64));
+        progress::draw(&line(&row, left));
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn line(row: &EvalRunRow, left: Option<Duration>) -> String {
+    let left = left.map(|left| format!(", about {} left", progress::rough(left))).unwrap_or_default();
+    format!(
+        "{}: {} of {} answers, {} failed, {} reused, {} dollars{left}",
+        row.run,
+        row.n_answered,
+        row.n_items,
+        row.n_failed,
+        row.n_reused,
+        cost::decimal::dollars(row.spent_nanos)
+    )
+}
+
+fn list(place: &Place, out: &Out) -> Result<Exit, Stop> {
+    let rows = readable(place)?.eval_runs().map_err(Stop::failed)?;
+    out.answer(&json!(rows), || {
+        let row = |row: &EvalRunRow| {
+            let text = |name: &str| row.plan[name].as_str().unwrap_or_default().to_owned();
+            let targets = row.plan["targets"].as_array().into_iter().flatten();
+            let targets: Vec<&str> = targets.filter_map(|target| target["name"].as_str()).collect();
+            vec![
+                row.run.clone(),
+                us_to_text(row.at_us),
+                format!("{}@{}", text("dataset"), short(&text("version"))),
+                targets.join(" "),
+                format!("{} / {}", row.n_answered, row.n_items),
+                row.n_failed.to_string(),
+                cost::decimal::dollars(row.spent_nanos),
+            ]
+        };
+        let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+        table(&["run", "planned at (UTC)", "dataset", "targets", "answers", "failed", "dollars"], &rows)
+    });
+    Ok(Exit::Ok)
+}

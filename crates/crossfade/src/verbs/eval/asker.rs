@@ -1,0 +1,63 @@
+//! A target of the config as an evaluation asks it: as the gateway would.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use eval::case::Case;
+use eval::run::{Ask, Asked, Target, Used};
+use gateway::offline::{Prepared, prepare};
+use gateway::snapshot::Snapshot;
+use providers::{Call, Timeouts};
+use wire::failure::Failure;
+
+/// Asks one target.
+struct Asker {
+    snapshot: Arc<Snapshot>,
+    target: Arc<gateway::snapshot::Target>,
+}
+
+struct Ready(Prepared);
+
+/// The target as a worker calls it.
+pub(super) fn target(snapshot: &Arc<Snapshot>, target: &Arc<gateway::snapshot::Target>) -> Target {
+    Target {
+        provider: Arc::clone(&target.provider),
+        retries: target.calling.retries,
+        max_concurrency: target.calling.max_concurrency,
+        ask: Rc::new(Asker { snapshot: Arc::clone(snapshot), target: Arc::clone(target) }),
+    }
+}
+
+impl Ask for Asker {
+    fn prepare(&self, case: &Case, body: Bytes) -> Result<Box<dyn Asked>, Failure> {
+        // A case of a request that could not leave the house cannot either.
+        let route = case.source.as_ref().and_then(|source| source.route.as_ref());
+        let route = route.and_then(|route| self.snapshot.routes.get(route));
+        let residency = route.map(|route| route.residency).unwrap_or_default();
+        let prepared = prepare(&self.snapshot, &self.target, (body, residency))?;
+        Ok(Box::new(Ready(prepared)))
+    }
+
+    fn price(&self, used: &Used) -> Option<u64> {
+        self.snapshot.prices.price_of(
+            (&self.target.name, &self.target.model),
+            used.usage.as_ref(),
+            (used.started_us, used.duration_us),
+        )
+    }
+}
+
+impl Asked for Ready {
+    fn body(&self) -> &Bytes {
+        &self.0.body
+    }
+
+    fn call(&self, timeouts: Timeouts) -> Call {
+        self.0.call(timeouts)
+    }
+
+    fn read(&self, body: &Bytes) -> Result<Bytes, Failure> {
+        self.0.read(body)
+    }
+}

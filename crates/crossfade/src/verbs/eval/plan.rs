@@ -1,0 +1,145 @@
+//! From a suite and what was typed to a plan.
+
+use std::path::{Path, PathBuf};
+
+use eval::dataset::Columns;
+use eval::metric;
+use eval::run::{CHECKS, Plan, PlannedTarget, Scorer, Spec};
+use serde_json::Value;
+use store::DatasetRow;
+
+use super::run::Args;
+use crate::config::{self, Config, Suite};
+use crate::out::Stop;
+use crate::verbs::Place;
+use crate::verbs::dataset::{file, keep, stored};
+
+/// A plan with the dataset it is about.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) cases: Vec<eval::case::Case>,
+    pub(super) max_cost_nanos: Option<u64>,
+}
+
+/// Makes the plan. What was typed goes before what the suite says.
+pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planned, Stop> {
+    let suite = match &args.suite {
+        Some(path) => read(path)?,
+        None => Suite::default(),
+    };
+    let (row, mut cases) = dataset(place, args, &suite)?;
+    if let Some(limit) = args.limit {
+        cases.truncate(limit);
+    }
+    let names = if args.targets.is_empty() { suite.targets.clone() } else { args.targets.clone() };
+    let targets = targets(config, &names)?;
+    let metrics = metrics(args, &suite, &cases)?;
+    let primary = args.primary.clone().or(suite.primary.clone()).unwrap_or_else(|| metrics[0].name.clone());
+    if !metrics.iter().any(|spec| spec.name == primary) {
+        return Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics")));
+    }
+    Scorer::check_cases(&cases).map_err(|(id, error)| Stop::usage(format!("case `{id}`: {error}")))?;
+    let plan = Plan {
+        dataset: row.name,
+        version: row.version,
+        n_cases: cases.len() as u64,
+        targets,
+        repeats: args.repeats.or(suite.repeats).unwrap_or(1),
+        seed: args.seed.or(suite.seed),
+        margin: margin(place, args, &suite)?,
+        metrics,
+        primary,
+        reuse: !args.no_reuse,
+    };
+    Ok(Planned { plan, cases, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
+}
+
+fn read(path: &Path) -> Result<Suite, Stop> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())))?;
+    config::suite(&path.display().to_string(), &text).map_err(Stop::config)
+}
+
+/// The dataset, kept first where it is a file.
+fn dataset(place: &Place, args: &Args, suite: &Suite) -> Result<(DatasetRow, Vec<eval::case::Case>), Stop> {
+    let typed = (args.dataset.clone(), args.file.clone());
+    let (name, path): (Option<String>, Option<PathBuf>) =
+        if typed == (None, None) { (suite.dataset.clone(), suite.file.clone()) } else { typed };
+    match (name, path) {
+        (name, Some(path)) => {
+            let imported = file(&path, name, (None, &Columns::default()))?;
+            let row = keep(place, &imported.dataset, &imported.origin)?;
+            // The same cases may be there in another order, and that one counts.
+            let (row, dataset) = stored(place, &format!("{}@{}", row.name, row.version))?;
+            Ok((row, dataset.cases))
+        }
+        (Some(name), None) => {
+            let (row, dataset) = stored(place, &name)?;
+            Ok((row, dataset.cases))
+        }
+        (None, None) => {
+            let stop = Stop::usage("nothing says which cases are asked");
+            Err(stop.hint("`--file FILE`, `--dataset NAME`, or a suite with one of them"))
+        }
+    }
+}
+
+fn targets(config: &Config, names: &[String]) -> Result<Vec<PlannedTarget>, Stop> {
+    if names.is_empty() {
+        let stop = Stop::usage("nothing says who is asked");
+        return Err(stop.hint("`--target NAME`, the baseline first, or `targets` of the suite"));
+    }
+    let one = |name: &String| {
+        let target = config.snapshot.targets.get(name).ok_or_else(|| {
+            let known: Vec<&str> = config.snapshot.targets.keys().map(String::as_str).collect();
+            Stop::usage(format!("there is no target `{name}`")).hint(format!("defined: {}", known.join(", ")))
+        })?;
+        Ok(PlannedTarget {
+            name: name.clone(),
+            fingerprint: target.fingerprint.clone(),
+            provider: target.provider.name.clone(),
+            model: target.model.clone(),
+            simulated: target.provider.is_simulated(),
+        })
+    };
+    let targets: Vec<PlannedTarget> = names.iter().map(one).collect::<Result<_, Stop>>()?;
+    let twice =
+        targets.iter().enumerate().find(|(idx, target)| targets[..*idx].iter().any(|one| one.name == target.name));
+    if let Some((_, target)) = twice {
+        return Err(Stop::usage(format!("`{}` is asked twice", target.name)));
+    }
+    Ok(targets)
+}
+
+/// What was typed, else what the suite says, else the checks of the cases, or that the answer holds a right one.
+fn metrics(args: &Args, suite: &Suite, cases: &[eval::case::Case]) -> Result<Vec<Spec>, Stop> {
+    let plain = |name: &str| Spec { name: name.to_owned(), settings: Value::Null };
+    let metrics = if !args.metrics.is_empty() {
+        args.metrics.iter().map(|name| plain(name)).collect()
+    } else if !suite.metrics.is_empty() {
+        suite.metrics.clone()
+    } else if cases.iter().any(|case| !case.checks.is_empty()) {
+        vec![plain(CHECKS)]
+    } else {
+        vec![plain("icontains"), plain("squad_f1")]
+    };
+    for spec in &metrics {
+        Scorer::of(std::slice::from_ref(spec)).map_err(|error| {
+            let stop = Stop::usage(error);
+            stop.hint(format!("there are: {CHECKS}, {}", metric::NAMES.join(", ")))
+        })?;
+    }
+    Ok(metrics)
+}
+
+/// What was typed, or what the risk of the workload says; 0.05 where nothing does.
+fn margin(place: &Place, args: &Args, suite: &Suite) -> Result<f64, Stop> {
+    if let Some(margin) = args.margin.or(suite.margin) {
+        return Ok(margin);
+    }
+    let Some(workload) = args.workload.as_ref().or(suite.workload.as_ref()) else { return Ok(0.05) };
+    let text = std::fs::read_to_string(&place.config).unwrap_or_default();
+    let risk = config::risk_of(&place.config.display().to_string(), &text, workload);
+    let risk = risk.ok_or_else(|| Stop::usage(format!("the config has no workload `{workload}`")))?;
+    Ok(rollout::template::judged_margin(risk))
+}

@@ -1,0 +1,108 @@
+//! A comparison as text.
+
+use eval::compare::{Comparison, Interval, Report};
+use eval::report::{SIMULATED, sentence};
+
+use crate::out::table;
+use crate::verbs::dataset::short;
+
+/// What a run came to: targets, differences with their intervals, slices, and a verdict for each candidate.
+pub(super) fn comparison(report: &Report) -> String {
+    let mut text = format!("{}  {}@{}, {} cases", report.run, report.dataset, short(&report.version), report.n_cases);
+    if report.repeats > 1 {
+        text += &format!(", each {} times", report.repeats);
+    }
+    text += "\n";
+    if report.simulated {
+        text += &format!("{SIMULATED}\n");
+    }
+    text += &format!("\n{}", targets(report));
+    for candidate in &report.candidates {
+        let mut rows = vec![row(&format!("{} (decides)", report.primary), &candidate.primary)];
+        rows.extend(candidate.others.iter().map(|(name, comparison)| row(name, comparison)));
+        for slice in &candidate.slices {
+            let mark = if slice.worse { " WORSE" } else { "" };
+            rows.push(row(&format!("  {} {}{mark}", slice.slice, slice.value), &slice.comparison));
+        }
+        let title = format!("{} by", candidate.candidate);
+        let headings =
+            [title.as_str(), "cases", "baseline", "candidate", "difference", "interval", "lost", "won", "missing"];
+        text += &format!("\n{}", table(&headings, &rows));
+        text += &parity(&candidate.primary);
+        text += &format!("{}\n", sentence(&candidate.candidate, report, &candidate.primary));
+    }
+    text
+}
+
+fn targets(report: &Report) -> String {
+    let metrics: Vec<&String> = report.definitions.keys().collect();
+    let mut headings = vec!["target", "answers", "failed", "reused"];
+    headings.extend(metrics.iter().map(|name| name.as_str()));
+    headings.extend(["p50 ms", "p95 ms", "$ per case", "$ per success"]);
+    let rows: Vec<Vec<String>> = report
+        .targets
+        .iter()
+        .map(|target| {
+            let money = &target.speed_and_cost;
+            let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+            let dollars = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
+            let mut cells = vec![
+                target.name.clone(),
+                target.n_answered.to_string(),
+                target.n_failed.to_string(),
+                target.n_reused.to_string(),
+            ];
+            cells.extend(metrics.iter().map(|name| number(target.means.get(*name).copied().flatten())));
+            cells.extend([
+                ms(money.latency.as_ref().map(|speed| speed.p50_ms)),
+                ms(money.latency.as_ref().map(|speed| speed.p95_ms)),
+                dollars(money.cost_per_case),
+                dollars(money.cost_per_successful_task),
+            ]);
+            cells
+        })
+        .collect();
+    table(&headings, &rows)
+}
+
+fn row(name: &str, comparison: &Comparison) -> Vec<String> {
+    let flips = comparison.flips;
+    vec![
+        name.to_owned(),
+        comparison.n.to_string(),
+        number(comparison.baseline),
+        number(comparison.candidate),
+        comparison.difference.map_or_else(|| "-".to_owned(), |difference| format!("{difference:+.4}")),
+        comparison.interval.map_or_else(|| "-".to_owned(), ends),
+        flips.map_or_else(|| "-".to_owned(), |flips| flips.lost.to_string()),
+        flips.map_or_else(|| "-".to_owned(), |flips| flips.won.to_string()),
+        comparison.n_missing.to_string(),
+    ]
+}
+
+fn parity(comparison: &Comparison) -> String {
+    let Some(parity) = &comparison.parity else { return String::new() };
+    let percent = |interval: Option<Interval>| {
+        interval.map_or_else(String::new, |interval| {
+            let Interval { low, high, level } = interval;
+            format!(" ({:.1} % interval {:.1} to {:.1} %)", level * 100.0, low * 100.0, high * 100.0)
+        })
+    };
+    let mut text = format!("parity {:.1} %{}", parity.share * 100.0, percent(parity.interval));
+    if let Some(kept) = parity.kept {
+        text += &format!(
+            "; of what the baseline gets right {:.1} % is kept{}",
+            kept * 100.0,
+            percent(parity.kept_interval)
+        );
+    }
+    text + "\n"
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
+}
+
+fn ends(Interval { low, high, .. }: Interval) -> String {
+    format!("[{low:+.4}, {high:+.4}]")
+}

@@ -1,0 +1,257 @@
+//! `eval`: runs that are killed and go on, runs that are shared, what they cost, and what they say of targets whose quality is known.
+
+use std::collections::BTreeMap;
+use std::process::Child;
+use std::time::Duration;
+
+use scripted::{Script, Upstream, chat_completion};
+use serde_json::Value;
+
+use crate::parts::{House, until};
+
+/// One target, `t`, at a scripted upstream; its prices are a dollar per million tokens.
+fn one_target(upstream: &Upstream) -> House {
+    House::new(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  p: {{ dialect: openai, base_url: {}/v1 }}\n\
+         targets:\n  t: {{ provider: p, model: m, price: {{ rates: {{ input: 1, output: 1 }}, source: a test, checked: 2026-11-20 }} }}\n  u: {{ provider: p, model: other, price: {{ rates: {{ input: 1, output: 1 }}, source: a test, checked: 2026-11-20 }} }}\n\
+         routes:\n  m: {{ target: t }}\n",
+        upstream.url()
+    ))
+}
+
+fn write_cases(house: &House, n: usize) {
+    let lines: String = (0..n)
+        .map(|idx| format!("{{\"id\":\"c{idx}\",\"input\":\"Question {idx}?\",\"expected\":\"yes\"}}\n"))
+        .collect();
+    std::fs::write(house.path().join("cases.jsonl"), lines).unwrap();
+}
+
+/// The whole report, checked for one answer and one score of each metric per item.
+#[track_caller]
+fn whole_report(house: &House, run: &str, n_cases: usize) -> Value {
+    let report = house.run(&["eval", "report", run, "--as", "json"]).exits(0).json();
+    assert_eq!(report["whole"], true);
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), n_cases);
+    for case in cases {
+        for side in case["sides"].as_array().unwrap() {
+            assert_eq!(
+                (side["text"].as_str(), side["worth"]["icontains"].as_f64()),
+                (Some("yes"), Some(1.0)),
+                "{case}"
+            );
+        }
+    }
+    report
+}
+
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// How often each question was asked.
+fn asked(upstream: &Upstream) -> BTreeMap<String, usize> {
+    let mut asked = BTreeMap::new();
+    for request in upstream.requests() {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        *asked.entry(body["messages"][0]["content"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    asked
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_asks_nothing_twice_but_what_was_in_flight() {
+    let slow = std::env::var_os("CROSSFADE_SLOW_TESTS").is_some();
+    let (n_cases, n_kills, concurrency) = if slow { (5000, 50, 8) } else { (400, 8, 4) };
+    let upstream = Upstream::with(|_| Script::json(chat_completion("yes")).delay(Duration::from_millis(2)));
+    let house = one_target(&upstream);
+    write_cases(&house, n_cases);
+    let wide = concurrency.to_string();
+    let arguments = ["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r", "--concurrency", &wide];
+    let mut n_killed = 0;
+    for kill_idx in 1..=n_kills {
+        let child = house.spawn(&arguments);
+        // Each life gets a little further before it ends.
+        let goal = n_cases * kill_idx / (n_kills + 1);
+        until(|| (upstream.requests().len() >= goal).then_some(()));
+        kill(child);
+        n_killed += 1;
+    }
+    house.run(&arguments).exits(0);
+    let report = whole_report(&house, "r", n_cases);
+    assert_eq!(
+        (report["targets"][0]["n_answered"].as_u64(), report["targets"][0]["n_failed"].as_u64()),
+        (Some(n_cases as u64), Some(0))
+    );
+    let asked = asked(&upstream);
+    assert_eq!(asked.len(), n_cases);
+    let n_again: usize = asked.values().map(|n| n - 1).sum();
+    assert!(
+        n_again <= n_killed * concurrency,
+        "{n_again} calls were made again after {n_killed} kills with {concurrency} in flight"
+    );
+    // Nothing is left to do.
+    house.run(&arguments).exits(0);
+    assert_eq!(upstream.requests().len(), n_cases + n_again);
+}
+
+#[test]
+fn several_workers_share_a_run_and_ask_nothing_twice() {
+    let upstream = Upstream::with(|_| Script::json(chat_completion("yes")).delay(Duration::from_millis(3)));
+    let house = one_target(&upstream);
+    write_cases(&house, 400);
+    let arguments = ["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r", "--concurrency", "2"];
+    let workers: Vec<Child> = (0..3).map(|_| house.spawn(&arguments)).collect();
+    for mut worker in workers {
+        assert!(worker.wait().unwrap().success());
+    }
+    whole_report(&house, "r", 400);
+    assert_eq!((asked(&upstream).len(), upstream.requests().len()), (400, 400));
+    let listed = house.run(&["eval", "list", "--format", "json"]).exits(0).json();
+    assert_eq!(listed[0]["n_answered"], 400);
+    house.run(&["eval", "watch", "r"]).exits(0);
+}
+
+#[test]
+fn a_run_stops_before_it_costs_more_than_it_may_and_goes_on_when_it_may_cost_more() {
+    let upstream = Upstream::start(vec![Script::json(chat_completion("yes"))]);
+    let house = one_target(&upstream);
+    write_cases(&house, 100);
+    let run = |cap: &str| {
+        house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r", "--max-cost", cap])
+    };
+    let stopped = run("0.0003").exits(4);
+    assert!(stopped.stderr.contains("stopped before it costs more"), "{}", stopped.stderr);
+    let listed = house.run(&["eval", "list", "--format", "json"]).exits(0).json();
+    let (spent, answered) = (listed[0]["spent_nanos"].as_u64().unwrap(), listed[0]["n_answered"].as_u64().unwrap());
+    assert!(spent <= 300_000 && (1..100).contains(&answered), "{listed}");
+    run("10").exits(0);
+    assert_eq!(upstream.requests().len(), 100);
+    house.write(
+        &std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap().replace(
+            ", price: { rates: { input: 1, output: 1 }, source: a test, checked: 2026-11-20 }",
+            ", price: none",
+        ),
+    );
+    let refused = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--max-cost", "1"]).exits(2);
+    assert!(refused.stderr.contains("no cap would hold"), "{}", refused.stderr);
+}
+
+#[test]
+fn calls_that_are_made_again_are_charged_to_the_case_and_failures_are_worth_nothing() {
+    let n_second = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Upstream::with(move |request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        match body["messages"][0]["content"].as_str().unwrap() {
+            "Question 0?" => Script::error(400, "invalid_request_error", "bad"),
+            "Question 1?" if n_second.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 => {
+                Script::error(500, "server_error", "busy")
+            }
+            _ => Script::json(chat_completion("yes")),
+        }
+    });
+    let house = one_target(&upstream);
+    write_cases(&house, 3);
+    house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r", "--concurrency", "1"]).exits(0);
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let target = &report["targets"][0];
+    assert_eq!(
+        (target["n_failed"].as_u64(), target["failures"]["http_client_error"].as_u64()),
+        (Some(1), Some(1)),
+        "{target}"
+    );
+    assert_eq!(target["means"]["icontains"].as_f64(), Some(2.0 / 3.0));
+    // Four calls for three answers.
+    assert_eq!(upstream.requests().len(), 4);
+    assert_eq!(target["speed_and_cost"]["attempts_per_answer"].as_f64(), Some(4.0 / 3.0), "{target}");
+    assert!(report["cases"][0]["sides"][0]["failure"].as_str().unwrap().contains("http_client_error"), "{report}");
+}
+
+#[test]
+fn a_target_that_cannot_be_called_stops_the_run_and_is_no_bad_answer() {
+    let house = House::new(
+        "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\nproviders:\n  p: { dialect: openai, base_url: http://127.0.0.1:1/v1 }\ntargets:\n  t: { provider: p, model: m }\nroutes:\n  m: { target: t }\n",
+    );
+    write_cases(&house, 3);
+    let stopped = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r"]).exits(1);
+    assert!(stopped.stderr.contains("`t` cannot be called") && stopped.stderr.contains("hint:"), "{}", stopped.stderr);
+    let listed = house.run(&["eval", "list", "--format", "json"]).exits(0).json();
+    assert_eq!((listed[0]["n_answered"].as_u64(), listed[0]["n_items"].as_u64()), (Some(0), Some(3)));
+}
+
+#[test]
+fn answers_are_taken_over_only_where_everything_they_depend_on_is_the_same() {
+    let upstream = Upstream::start(vec![Script::json(chat_completion("yes"))]);
+    let house = one_target(&upstream);
+    write_cases(&house, 20);
+    let run = |name: &str, more: &[&str]| {
+        house.run(&[&["eval", "run", "--file", "cases.jsonl", "--run", name], more].concat()).exits(0);
+        upstream.requests().len()
+    };
+    assert_eq!(run("a", &["--target", "t"]), 20);
+    assert_eq!(run("b", &["--target", "t"]), 20);
+    assert_eq!(run("c", &["--target", "t", "--no-reuse"]), 40);
+    assert_eq!(run("d", &["--target", "u"]), 60);
+    assert_eq!(run("e", &["--target", "t", "--seed", "7"]), 80);
+    // The first time is known, the second is not.
+    assert_eq!(run("f", &["--target", "t", "--repeats", "2"]), 100);
+    let other = house.run(&["eval", "run", "--file", "cases.jsonl", "--run", "a", "--target", "u"]).exits(2);
+    assert!(other.stderr.contains("the targets, or what they are made of differ"), "{}", other.stderr);
+}
+
+#[test]
+fn a_suite_is_read_with_every_problem_by_line_and_column() {
+    let house = House::new(crate::parts::CONFIG);
+    write_cases(&house, 3);
+    std::fs::write(house.path().join("s.yaml"), "file: cases.jsonl\ntargets: [gpt]\nmetrics: [contains]\nrepeat: 3\n")
+        .unwrap();
+    let wrong = house.run(&["eval", "run", "s.yaml"]).exits(2);
+    assert!(wrong.stderr.contains("s.yaml:4:1") && wrong.stderr.contains("`repeats`"), "{}", wrong.stderr);
+    std::fs::write(house.path().join("s.yaml"), "file: cases.jsonl\ntargets: [gpt]\nmetrics: [contians]\n").unwrap();
+    let wrong = house.run(&["eval", "run", "s.yaml"]).exits(2);
+    assert!(wrong.stderr.contains("the nearest is `contains`"), "{}", wrong.stderr);
+}
+
+/// The shipped migration: a candidate that is as good, and one that is worse, both with a known truth.
+#[test]
+fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_and_cost() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/support-qa");
+    let house = House::new("");
+    for file in ["crossfade.yaml", "suite.yaml", "cases.jsonl"] {
+        std::fs::copy(format!("{example}/{file}"), house.path().join(file)).unwrap();
+    }
+    let done = house.run(&["eval", "run", "suite.yaml", "--run", "r", "--format", "json"]).exits(3);
+    let report = done.json();
+    let candidate = |name: &str| {
+        let candidates = report["candidates"].as_array().unwrap();
+        candidates.iter().find(|candidate| candidate["candidate"] == name).unwrap()["primary"].clone()
+    };
+    let (good, bad) = (candidate("open-large"), candidate("open-small"));
+    assert_eq!((good["verdict"].as_str(), bad["verdict"].as_str()), (Some("pass"), Some("fail")), "{report}");
+    // Truth: 0.93 at the vendor, 0.96 and 0.70 at the candidates.
+    for (comparison, truth) in [(&good, 0.03), (&bad, -0.23)] {
+        let end = |name: &str| comparison["interval"][name].as_f64().unwrap();
+        assert!(end("low") <= truth && truth <= end("high"), "{comparison}");
+        assert!(comparison["parity"]["interval"]["low"].is_number(), "{comparison}");
+    }
+    assert!(bad["parity"]["share"].as_f64().unwrap() < 0.85, "{bad}");
+    let money = |idx: usize| report["targets"][idx]["speed_and_cost"]["cost_per_successful_task"].as_f64().unwrap();
+    assert!(money(1) < money(0), "{report}");
+    assert!(report["candidates"][0]["slices"].as_array().unwrap().len() >= 8);
+    for (file, words) in [
+        ("r.html", "candidate worse"),
+        ("r.json", "\"simulated\": true"),
+        ("r.csv", "case,target,answer"),
+        ("r.xml", "<testsuite name=\"open-small\""),
+        ("r.md", "**FAIL** open-small"),
+    ] {
+        house.run(&["eval", "report", "r", "-o", file]).exits(0);
+        let text = std::fs::read_to_string(house.path().join(file)).unwrap();
+        assert!(text.contains(words), "{words} is not in {file}");
+        assert!(file != "r.html" || !text.contains("http"), "the page needs something else");
+    }
+    let again = house.run(&["eval", "compare", "r", "--format", "json"]).exits(3).json();
+    assert_eq!(again, report);
+    house.run(&["eval", "report", "r", "--verdict"]).exits(3);
+}

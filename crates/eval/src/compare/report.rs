@@ -1,0 +1,374 @@
+//! A whole run, compared: every candidate with the baseline, by every metric and within every slice, and case by case.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use stats::multiplicity::holm;
+
+use super::money::{self, SpeedAndCost};
+use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
+use crate::case::Case;
+use crate::metric::Unscored;
+use crate::results::{Results, Yardstick};
+
+/// Slices with fewer cases are not compared on their own.
+const SMALLEST_SLICE: usize = 5;
+
+/// Everything there is to say of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The run.
+    pub run: String,
+    /// When it was planned, Unix microseconds.
+    pub at_us: u64,
+    /// The dataset and its version.
+    pub dataset: String,
+    /// Its version.
+    pub version: String,
+    /// How many cases are asked.
+    pub n_cases: u64,
+    /// How often each.
+    pub repeats: u64,
+    /// Whether every answer is there; a run that is not whole has no verdict.
+    pub whole: bool,
+    /// Whether any answer is made up.
+    pub simulated: bool,
+    /// The metric that decides.
+    pub primary: String,
+    /// The margin.
+    pub margin: f64,
+    /// The chance of a wrong verdict of any candidate, which is shared among them.
+    pub alpha: f64,
+    /// What the metrics are, by their names.
+    pub definitions: BTreeMap<String, Definition>,
+    /// The targets, the baseline first.
+    pub targets: Vec<TargetSummary>,
+    /// Each other target beside the baseline.
+    pub candidates: Vec<CandidateReport>,
+    /// Case by case.
+    pub cases: Vec<CaseRow>,
+}
+
+/// What a metric is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Definition {
+    /// The id of the definition.
+    pub id: String,
+    /// In a sentence.
+    pub definition: String,
+}
+
+/// A target by itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TargetSummary {
+    /// Its name.
+    pub name: String,
+    /// The model.
+    pub model: String,
+    /// The provider.
+    pub provider: String,
+    /// Whether its answers are made up.
+    pub simulated: bool,
+    /// Answers there are.
+    pub n_answered: u64,
+    /// Of these, failed for good: worth the worst there is.
+    pub n_failed: u64,
+    /// Failures by kind.
+    pub failures: BTreeMap<String, u64>,
+    /// Of these, taken over from earlier calls.
+    pub n_reused: u64,
+    /// The mean of each metric over the cases that have a number.
+    pub means: BTreeMap<String, Option<f64>>,
+    /// Cases without a number, by metric and reason.
+    pub unscored: BTreeMap<String, BTreeMap<Unscored, u64>>,
+    /// Of cases asked more than once, the part whose answers are not all worth the same: the target's own noise.
+    pub noise: Option<f64>,
+    /// What its answers took and cost.
+    pub speed_and_cost: SpeedAndCost,
+}
+
+/// A candidate beside the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CandidateReport {
+    /// The candidate.
+    pub candidate: String,
+    /// By the metric that decides.
+    pub primary: Comparison,
+    /// By the others; they decide nothing.
+    pub others: BTreeMap<String, Comparison>,
+    /// By the metric that decides, within slices; they decide nothing.
+    pub slices: Vec<SliceRow>,
+}
+
+/// Within a slice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SliceRow {
+    /// The dimension.
+    pub slice: String,
+    /// The value.
+    pub value: String,
+    /// The comparison.
+    pub comparison: Comparison,
+    /// `p_different`, adjusted for how many slices are looked at (Holm).
+    pub p_adjusted: Option<f64>,
+    /// Whether the candidate is worse here beyond chance.
+    pub worse: bool,
+}
+
+/// One case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CaseRow {
+    /// Its id.
+    pub id: String,
+    /// What was asked.
+    pub question: String,
+    /// Right answers.
+    pub expected: Vec<String>,
+    /// Where it belongs.
+    pub slices: BTreeMap<String, String>,
+    /// The exchange it was made of.
+    pub exchange: Option<String>,
+    /// What each target said, in the order of the targets.
+    pub sides: Vec<Side>,
+    /// Of each candidate, how much better it is than the baseline; below 0 where it is worse.
+    pub gains: Vec<Option<f64>>,
+}
+
+/// What a target said to a case, of the first repeat.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Side {
+    /// The text.
+    pub text: String,
+    /// The calls of tools.
+    pub tool_calls: Vec<String>,
+    /// Why there is no answer.
+    pub failure: Option<String>,
+    /// What it is worth by each metric, over all repeats.
+    pub worth: BTreeMap<String, Option<f64>>,
+    /// How long the answer took.
+    pub latency_ms: f64,
+    /// What its calls cost, in dollars.
+    pub cost: Option<f64>,
+}
+
+/// Compares a run. `seed` decides what the bootstraps draw: the same run gives the same report.
+#[must_use]
+pub fn report(results: &Results, seed: u64) -> Report {
+    let plan = &results.plan;
+    let yardsticks = results.yardsticks();
+    let n_candidates = plan.targets.len().saturating_sub(1).max(1);
+    let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed };
+    let table = Table::of(results, &yardsticks);
+    let candidates = (1..plan.targets.len()).map(|target_idx| candidate(results, &table, target_idx, question));
+    let definitions = yardsticks.iter().map(|yardstick| {
+        let definition = Definition { id: yardstick.id.clone(), definition: yardstick.definition.clone() };
+        (yardstick.name.clone(), definition)
+    });
+    Report {
+        run: results.row.run.clone(),
+        at_us: results.row.at_us,
+        dataset: plan.dataset.clone(),
+        version: plan.version.clone(),
+        n_cases: plan.n_cases,
+        repeats: plan.repeats,
+        whole: results.is_whole(),
+        simulated: results.is_simulated(),
+        primary: plan.primary.clone(),
+        margin: plan.margin,
+        alpha: ALPHA,
+        definitions: definitions.collect(),
+        targets: (0..plan.targets.len()).map(|target_idx| summary(results, &table, target_idx, seed)).collect(),
+        candidates: candidates.collect(),
+        cases: results
+            .cases
+            .iter()
+            .enumerate()
+            .map(|(case_idx, case)| case_row(results, &table, (case_idx, case)))
+            .collect(),
+    }
+}
+
+/// What every answer is worth by every metric: computed once.
+struct Table<'t> {
+    yardsticks: &'t [Yardstick],
+    primary_idx: usize,
+    /// By metric, case and target.
+    worth: Vec<Vec<Vec<Result<f64, Unscored>>>>,
+}
+
+impl<'t> Table<'t> {
+    fn of(results: &Results, yardsticks: &'t [Yardstick]) -> Table<'t> {
+        let n_targets = results.plan.targets.len();
+        let of_case = |yardstick: &Yardstick, case_idx| {
+            (0..n_targets).map(|target_idx| results.worth(yardstick, case_idx, target_idx)).collect()
+        };
+        let worth = yardsticks
+            .iter()
+            .map(|yardstick| (0..results.cases.len()).map(|case_idx| of_case(yardstick, case_idx)).collect())
+            .collect();
+        let primary_idx = yardsticks.iter().position(|yardstick| yardstick.name == results.plan.primary).unwrap_or(0);
+        Table { yardsticks, primary_idx, worth }
+    }
+
+    /// Pairs of the cases that `belongs`, and how many have no number.
+    fn pairs(
+        &self,
+        (metric_idx, target_idx): (usize, usize),
+        cases: &[Case],
+        belongs: impl Fn(&Case) -> bool,
+    ) -> (Vec<Pair>, u64) {
+        let yardstick = &self.yardsticks[metric_idx];
+        let (mut pairs, mut n_missing) = (Vec::new(), 0);
+        for (case, worth) in cases.iter().zip(&self.worth[metric_idx]).filter(|(case, _)| belongs(case)) {
+            match (worth[0], worth[target_idx]) {
+                (Ok(baseline), Ok(candidate)) => {
+                    let turned = |value: f64| yardstick.gain(0.0, value);
+                    pairs.push(Pair {
+                        cluster: case.cluster.clone(),
+                        baseline: turned(baseline),
+                        candidate: turned(candidate),
+                    });
+                }
+                _ => n_missing += 1,
+            }
+        }
+        (pairs, n_missing)
+    }
+}
+
+fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: Question) -> CandidateReport {
+    let compared = |metric_idx: usize, belongs: &dyn Fn(&Case) -> bool| {
+        let (pairs, n_missing) = table.pairs((metric_idx, target_idx), &results.cases, belongs);
+        compare(&pairs, n_missing, question)
+    };
+    let mut primary = compared(table.primary_idx, &|_| true);
+    if !results.is_whole() {
+        primary.verdict = Verdict::Undecided;
+        let missing = results.plan.n_items() - results.records.len() as u64;
+        primary.because = Some(format!("the run is not whole: {missing} answers are missing"));
+    }
+    let others = (0..table.yardsticks.len()).filter(|metric_idx| *metric_idx != table.primary_idx);
+    let others = others.map(|metric_idx| {
+        let mut comparison = compared(metric_idx, &|_| true);
+        // The margin is one of the metric that decides.
+        comparison.verdict = Verdict::Undecided;
+        comparison.because = Some("this metric does not decide".to_owned());
+        (table.yardsticks[metric_idx].name.clone(), comparison)
+    });
+    let others = others.collect();
+    let named: BTreeSet<(&String, &String)> = results.cases.iter().flat_map(|case| &case.slices).collect();
+    let mut slices = Vec::new();
+    for (slice, value) in named {
+        let belongs = |case: &Case| case.slices.get(slice) == Some(value);
+        if results.cases.iter().filter(|case| belongs(case)).count() >= SMALLEST_SLICE {
+            let comparison = compared(table.primary_idx, &belongs);
+            slices.push(SliceRow {
+                slice: slice.clone(),
+                value: value.clone(),
+                comparison,
+                p_adjusted: None,
+                worse: false,
+            });
+        }
+    }
+    let tested: Vec<usize> = (0..slices.len()).filter(|idx| slices[*idx].comparison.p_different.is_some()).collect();
+    let p_values: Vec<f64> = tested.iter().filter_map(|idx| slices[*idx].comparison.p_different).collect();
+    for (idx, p_adjusted) in tested.into_iter().zip(holm(&p_values)) {
+        let row = &mut slices[idx];
+        row.p_adjusted = Some(p_adjusted);
+        row.worse = p_adjusted <= ALPHA && row.comparison.difference.is_some_and(|difference| difference < 0.0);
+    }
+    CandidateReport { candidate: results.plan.targets[target_idx].name.clone(), primary, others, slices }
+}
+
+fn summary(results: &Results, table: &Table<'_>, target_idx: usize, seed: u64) -> TargetSummary {
+    let target = &results.plan.targets[target_idx];
+    let records: Vec<_> = results.records.iter().filter(|record| record.item.target_idx == target_idx).collect();
+    let mut failures = BTreeMap::new();
+    for failure in records.iter().filter_map(|record| record.answered.failure.as_deref()) {
+        let kind = failure.split(':').next().unwrap_or(failure);
+        *failures.entry(kind.to_owned()).or_default() += 1;
+    }
+    let (mut means, mut unscored) = (BTreeMap::new(), BTreeMap::<String, BTreeMap<Unscored, u64>>::new());
+    let mut worth = None;
+    for (metric_idx, (yardstick, cases)) in table.yardsticks.iter().zip(&table.worth).enumerate() {
+        let values: Vec<f64> = cases.iter().filter_map(|worth| worth[target_idx].ok()).collect();
+        let sum: f64 = values.iter().sum();
+        means.insert(yardstick.name.clone(), (!values.is_empty()).then(|| sum / values.len() as f64));
+        for why in cases.iter().filter_map(|worth| worth[target_idx].err()) {
+            *unscored.entry(yardstick.name.clone()).or_default().entry(why).or_default() += 1;
+        }
+        if metric_idx == table.primary_idx {
+            worth = Some(sum * results.plan.repeats as f64);
+        }
+    }
+    TargetSummary {
+        name: target.name.clone(),
+        model: target.model.clone(),
+        provider: target.provider.clone(),
+        simulated: records.iter().any(|record| record.answered.simulated),
+        n_answered: records.len() as u64,
+        n_failed: failures.values().sum(),
+        failures,
+        n_reused: records.iter().filter(|record| record.reused).count() as u64,
+        means,
+        unscored,
+        noise: noise(results, &table.yardsticks[table.primary_idx], target_idx),
+        speed_and_cost: money::of(results, target_idx, worth, seed),
+    }
+}
+
+/// Of cases asked more than once, the part whose answers are not all worth the same.
+fn noise(results: &Results, yardstick: &Yardstick, target_idx: usize) -> Option<f64> {
+    if results.plan.repeats < 2 || results.cases.is_empty() {
+        return None;
+    }
+    let differs = |case_idx: &usize| {
+        let mut values = results
+            .of(*case_idx, target_idx)
+            .map(|record| record.scores.get(&yardstick.id).and_then(crate::metric::Score::as_value).map(f64::to_bits));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    let n_different = (0..results.cases.len()).filter(differs).count();
+    Some(n_different as f64 / results.cases.len() as f64)
+}
+
+fn case_row(results: &Results, table: &Table<'_>, (case_idx, case): (usize, &Case)) -> CaseRow {
+    let side = |target_idx: usize| {
+        let first = results.of(case_idx, target_idx).next();
+        let answered = first.map(|record| &record.answered);
+        let answer = answered.and_then(|answered| answered.answer.as_ref());
+        let worth = table.yardsticks.iter().zip(&table.worth);
+        Side {
+            text: answer
+                .map(|answer| answer.refusal.clone().unwrap_or_else(|| answer.text.clone()))
+                .unwrap_or_default(),
+            tool_calls: answer
+                .map(|answer| {
+                    answer.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect()
+                })
+                .unwrap_or_default(),
+            failure: answered.and_then(|answered| answered.failure.clone()),
+            worth: worth.map(|(yardstick, cases)| (yardstick.name.clone(), cases[case_idx][target_idx].ok())).collect(),
+            latency_ms: answered.map_or(0.0, |answered| answered.latency_us as f64 / 1000.0),
+            cost: answered.and_then(|answered| answered.cost_nanos).map(|nanos| nanos as f64 * 1e-9),
+        }
+    };
+    let worth = &table.worth[table.primary_idx][case_idx];
+    let yardstick = &table.yardsticks[table.primary_idx];
+    let gain = |target_idx: usize| Some(yardstick.gain(worth[0].ok()?, worth[target_idx].ok()?));
+    CaseRow {
+        id: case.id.clone(),
+        question: case.question(),
+        expected: case
+            .expected
+            .iter()
+            .map(|answer| answer.as_str().map_or_else(|| answer.to_string(), str::to_owned))
+            .collect(),
+        slices: case.slices.clone(),
+        exchange: case.source.as_ref().map(|source| source.exchange.clone()),
+        sides: (0..results.plan.targets.len()).map(side).collect(),
+        gains: (1..results.plan.targets.len()).map(gain).collect(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Comparisons by hand, and simulated evaluations with a known truth.
+
+use stats::random::Random;
+
+use super::*;
+
+const QUESTION: Question = Question { margin: 0.05, alpha: ALPHA, seed: 1 };
+
+fn pair(baseline: f64, candidate: f64) -> Pair {
+    Pair { cluster: None, baseline, candidate }
+}
+
+/// So many pairs of each kind.
+fn pairs(both_right: usize, lost: usize, won: usize, both_wrong: usize) -> Vec<Pair> {
+    let kinds = [(both_right, (1.0, 1.0)), (lost, (1.0, 0.0)), (won, (0.0, 1.0)), (both_wrong, (0.0, 0.0))];
+    kinds.into_iter().flat_map(|(n, (baseline, candidate))| vec![pair(baseline, candidate); n]).collect()
+}
+
+#[test]
+fn equals_on_many_cases_pass_and_on_few_are_undecided_with_the_cases_they_still_need() {
+    let many = compare(&pairs(850, 50, 50, 50), 0, QUESTION);
+    assert_eq!((many.verdict, many.n), (Verdict::Pass, 1000));
+    let interval = many.interval.unwrap();
+    assert!(interval.low > -0.05 && interval.low < 0.0 && interval.high > 0.0, "{interval:?}");
+    let few = compare(&pairs(85, 5, 5, 5), 0, QUESTION);
+    assert_eq!(few.verdict, Verdict::Undecided);
+    // 10 % discordant, 5 points, 5 % and 80 %: 248; one case more is assumed to disagree.
+    let needed = few.needed.unwrap();
+    // That, and a little for the luck of so few cases.
+    assert!((248..400).contains(&needed), "{needed}");
+    assert_eq!(few.still_needed, Some(needed - 100));
+}
+
+#[test]
+fn a_candidate_that_is_worse_by_more_than_the_margin_fails() {
+    let worse = compare(&pairs(300, 120, 10, 70), 0, QUESTION);
+    assert_eq!(worse.verdict, Verdict::Fail);
+    assert!(worse.p_different.unwrap() < 1e-9 && worse.interval.unwrap().high < -0.05);
+    assert_eq!(worse.flips, Some(Flips { both_right: 300, lost: 120, won: 10, both_wrong: 70 }));
+    let parity = worse.parity.unwrap();
+    assert!((parity.share - 310.0 / 420.0).abs() < 1e-12 && (parity.kept.unwrap() - 300.0 / 420.0).abs() < 1e-12);
+    let interval = parity.interval.unwrap();
+    assert!(interval.low < parity.share && parity.share < interval.high, "{interval:?}");
+}
+
+#[test]
+fn nothing_passes_for_want_of_numbers() {
+    let missing = compare(&pairs(900, 0, 0, 0), 100, QUESTION);
+    assert_eq!(
+        (missing.verdict, missing.because.as_deref()),
+        (Verdict::Undecided, Some("100 of 1000 cases have no number"))
+    );
+    let none = compare(&[], 0, QUESTION);
+    assert_eq!((none.verdict, none.interval, none.difference), (Verdict::Undecided, None, None));
+    let one = compare(&pairs(1, 0, 0, 0), 0, QUESTION);
+    assert_eq!(one.verdict, Verdict::Undecided);
+}
+
+#[test]
+fn values_that_never_differ_are_equal_only_when_there_are_enough() {
+    let same = |n: usize| compare(&vec![pair(0.5, 0.5); n], 0, QUESTION);
+    assert_eq!((same(20).verdict, same(400).verdict), (Verdict::Undecided, Verdict::Pass));
+    let interval = same(400).interval.unwrap();
+    assert!(interval.low < 0.0 && interval.low > -0.05 && interval.high > 0.0, "{interval:?}");
+}
+
+#[test]
+fn cases_of_one_document_count_less_than_cases_of_many() {
+    let clustered = |per_cluster: usize| -> Vec<Pair> {
+        let alike = |idx: usize| {
+            let cluster = Some(format!("document {}", idx / per_cluster));
+            // One document in twenty is lost, and one is won.
+            let (baseline, candidate) = match (idx / per_cluster) % 20 {
+                0 => (1.0, 0.0),
+                1 => (0.0, 1.0),
+                _ => (1.0, 1.0),
+            };
+            Pair { cluster, baseline, candidate }
+        };
+        (0..400).map(alike).collect()
+    };
+    let (alone, together) = (compare(&clustered(1), 0, QUESTION), compare(&clustered(10), 0, QUESTION));
+    assert_eq!(
+        (alone.n_clusters, together.n_clusters, alone.difference, together.difference),
+        (400, 40, Some(0.0), Some(0.0))
+    );
+    let width = |comparison: &Comparison| comparison.interval.map(|interval| interval.high - interval.low).unwrap();
+    assert!(width(&together) > 2.0 * width(&alone), "{} {}", width(&together), width(&alone));
+    assert_eq!((alone.verdict, together.verdict), (Verdict::Pass, Verdict::Undecided));
+    assert!(together.needed > alone.needed);
+}
+
+#[test]
+fn the_same_pairs_give_the_same_comparison() {
+    let values: Vec<Pair> = (0..60_u32).map(|idx| pair(f64::from(idx % 7) / 7.0, f64::from(idx % 5) / 5.0)).collect();
+    assert_eq!(compare(&values, 0, QUESTION), compare(&values, 0, QUESTION));
+}
+
+/// What a simulated pair of answers is like.
+#[derive(Clone, Copy)]
+struct World {
+    /// How much worse the candidate is.
+    loss: f64,
+    /// The part of cases that disagree.
+    discordant: f64,
+    /// Cases in a cluster, all alike in nothing but that they are drawn together half of the time.
+    per_cluster: usize,
+    /// Whether outcomes are graded instead of 0 and 1.
+    graded: bool,
+}
+
+fn chance(random: &mut Random) -> f64 {
+    (random.bits() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn simulated(world: World, n: usize, random: &mut Random) -> Vec<Pair> {
+    let mut shared = 0.0;
+    let one = |idx: usize| {
+        if idx.is_multiple_of(world.per_cluster) {
+            shared = chance(random);
+        }
+        let own = chance(random);
+        let drawn = if world.per_cluster > 1 && chance(random) < 0.5 { shared } else { own };
+        let p_lost = f64::midpoint(world.discordant, world.loss);
+        let (baseline, candidate) = if drawn < p_lost {
+            (1.0, 0.0)
+        } else if drawn < world.discordant {
+            (0.0, 1.0)
+        } else {
+            (1.0, 1.0)
+        };
+        // A grade moves both alike, so that differences keep their mean.
+        let grade = if world.graded { 0.4 * chance(random) } else { 0.0 };
+        let cluster = (world.per_cluster > 1).then(|| (idx / world.per_cluster).to_string());
+        Pair { cluster, baseline: baseline * (1.0 - grade), candidate: candidate * (1.0 - grade) }
+    };
+    (0..n).map(one).collect()
+}
+
+/// How often each verdict comes up.
+fn verdicts(world: World, n: usize, n_evaluations: u64, question: Question) -> (f64, f64) {
+    let (mut n_pass, mut n_fail) = (0.0, 0.0);
+    for evaluation in 0..n_evaluations {
+        let mut random = Random::new(1000 + evaluation);
+        match decide(&simulated(world, n, &mut random), 0, question).verdict {
+            Verdict::Pass => n_pass += 1.0,
+            Verdict::Fail => n_fail += 1.0,
+            Verdict::Undecided => {}
+        }
+    }
+    (n_pass / n_evaluations as f64, n_fail / n_evaluations as f64)
+}
+
+fn is_slow() -> bool {
+    std::env::var_os("CROSSFADE_SLOW_TESTS").is_some()
+}
+
+/// At exactly the margin no more than one in twenty may pass, and no more may fail. Three standard errors of the simulation are granted.
+#[test]
+fn at_the_margin_one_in_twenty_passes_at_most() {
+    let n_evaluations = if is_slow() { 4000 } else { 400 };
+    let three_errors = 3.0 * (0.05_f64 * 0.95 / n_evaluations as f64).sqrt();
+    for (n, world) in [
+        (300, World { loss: 0.05, discordant: 0.10, per_cluster: 1, graded: false }),
+        (1000, World { loss: 0.05, discordant: 0.20, per_cluster: 1, graded: false }),
+        (300, World { loss: 0.05, discordant: 0.15, per_cluster: 5, graded: false }),
+    ] {
+        let (passed, failed) = verdicts(world, n, n_evaluations, QUESTION);
+        assert!(
+            passed <= 0.05 + three_errors && failed <= 0.05 + three_errors,
+            "{n}: {passed} passed, {failed} failed"
+        );
+    }
+}
+
+/// Equals on as many cases as the plan for 80 % says pass about four times in five.
+#[test]
+fn as_many_cases_as_planned_decide_four_times_in_five() {
+    let n_evaluations = if is_slow() { 4000 } else { 400 };
+    let world = World { loss: 0.0, discordant: 0.10, per_cluster: 1, graded: false };
+    let (passed, failed) = verdicts(world, 248, n_evaluations, QUESTION);
+    assert!((0.74..0.87).contains(&passed) && failed < 0.01, "{passed} passed, {failed} failed");
+}
+
+/// A pilot of 200 says how many cases decide; that many, asked anew, decide rightly at least 78 times in a hundred.
+#[test]
+fn the_number_that_a_pilot_says_decides() {
+    let n_studies = if is_slow() { 2000 } else { 100 };
+    for (loss, expected) in [(0.0, Verdict::Pass), (0.02, Verdict::Pass), (0.10, Verdict::Fail), (0.15, Verdict::Fail)]
+    {
+        let world = World { loss, discordant: 0.20, per_cluster: 1, graded: false };
+        let mut n_right = 0.0;
+        for study in 0..n_studies {
+            let mut random = Random::new(77_000 + study);
+            let pilot = decide(&simulated(world, 200, &mut random), 0, QUESTION);
+            let n = pilot.needed.unwrap_or(200).min(20_000);
+            let study = decide(&simulated(world, usize::try_from(n).unwrap(), &mut random), 0, QUESTION);
+            n_right += f64::from(u8::from(study.verdict == expected));
+        }
+        let right = n_right / n_studies as f64;
+        let granted = 3.0 * (0.78_f64 * 0.22 / n_studies as f64).sqrt();
+        assert!(right >= 0.78 - granted, "{loss}: {right}");
+    }
+}

@@ -1,0 +1,381 @@
+//! One page that needs nothing else: numbers with their intervals, plots, and every case side by side. Its filters are in the page itself and
+//! work without a script. Whatever a model or a user said is escaped.
+
+use std::fmt::Write as _;
+
+use super::plot::{Bar, intervals};
+use super::{SIMULATED, ends, number, sentence, signed};
+use crate::compare::{CandidateReport, CaseRow, Comparison, Report, Side, SliceRow, TargetSummary};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
+.pass{color:#1a7f37}.fail{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}\
+.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
+svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}\
+svg .zero{stroke:#8888}svg .margin{stroke:#cf222e;stroke-dasharray:4 3}svg .bar{stroke:#0969da;stroke-width:3}svg circle{fill:#0969da}\
+svg .worse .bar{stroke:#cf222e}svg .worse circle{fill:#cf222e}\
+details.case{border:1px solid #8884;border-radius:.4rem;margin:.4rem 0;padding:.3rem .7rem}summary{cursor:pointer}\
+.sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.8rem;margin:.5rem 0}\
+.side{background:#8881;border-radius:.3rem;padding:.5rem .7rem}.side pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0;font:inherit}\
+ins{background:#1a7f3733;text-decoration:none}del{background:#cf222e33;text-decoration:none}\
+input[name=show]{margin:.2rem .3rem .8rem 0}label{margin-right:1rem}\
+#worse:checked~.cases .case:not(.is-worse),#better:checked~.cases .case:not(.is-better),#failed:checked~.cases .case:not(.is-failed){display:none}";
+
+/// The page of a report.
+#[must_use]
+pub fn html(report: &Report) -> String {
+    let title = format!("Evaluation {} on {}", report.run, report.dataset);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
+        escaped(&title)
+    );
+    // Writing to a String cannot fail.
+    head(&mut page, report).unwrap_or_default();
+    targets(&mut page, report).unwrap_or_default();
+    for candidate in &report.candidates {
+        beside(&mut page, report, candidate).unwrap_or_default();
+    }
+    definitions(&mut page, report).unwrap_or_default();
+    cases(&mut page, report).unwrap_or_default();
+    page + "</html>\n"
+}
+
+fn head(page: &mut String, report: &Report) -> std::fmt::Result {
+    if report.simulated {
+        writeln!(page, "<p><strong>{SIMULATED}</strong></p>")?;
+    }
+    for candidate in &report.candidates {
+        let verdict = candidate.primary.verdict.as_str();
+        let text = sentence(&candidate.candidate, report, &candidate.primary);
+        writeln!(page, "<p class=\"verdict {verdict}\"><b>{verdict}</b> {}</p>", escaped(&text))?;
+    }
+    writeln!(
+        page,
+        "<p class=\"small\">{} cases of {}@{}, each asked {} per target · {} decides, margin {} · chance of a wrong verdict at most {} · planned at Unix \
+         microsecond {}{}</p>",
+        report.n_cases,
+        escaped(&report.dataset),
+        report.version,
+        if report.repeats == 1 { "once".to_owned() } else { format!("{} times", report.repeats) },
+        escaped(&report.primary),
+        report.margin,
+        report.alpha,
+        report.at_us,
+        if report.whole { "" } else { " · <strong>the run is not whole</strong>" }
+    )
+}
+
+fn targets(page: &mut String, report: &Report) -> std::fmt::Result {
+    page.push_str("<h2>Targets</h2>\n<table><tr><th>target<th>model");
+    for name in report.definitions.keys() {
+        write!(page, "<th class=\"n\">{}", escaped(name))?;
+    }
+    page.push_str("<th class=\"n\">failed<th class=\"n\">unscored<th class=\"n\">p50 ms<th class=\"n\">p95 ms<th class=\"n\">dollars per case<th class=\"n\">dollars per success<th class=\"n\">calls per answer<th class=\"n\">own noise\n");
+    for target in &report.targets {
+        target_row(page, report, target)?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+fn target_row(page: &mut String, report: &Report, target: &TargetSummary) -> std::fmt::Result {
+    let simulated = if target.simulated { " (simulated)" } else { "" };
+    write!(page, "<tr><td>{}{simulated}<td>{}", escaped(&target.name), escaped(&target.model))?;
+    for name in report.definitions.keys() {
+        write!(page, "<td class=\"n\">{}", number(target.means.get(name).copied().flatten()))?;
+    }
+    let unscored: u64 = target.unscored.get(&report.primary).map_or(0, |reasons| reasons.values().sum());
+    let money = &target.speed_and_cost;
+    let ms = |pick: fn(&crate::compare::Speed) -> f64| {
+        money.latency.as_ref().map_or_else(|| "-".to_owned(), |speed| format!("{:.1}", pick(speed)))
+    };
+    let dollars = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
+    writeln!(
+        page,
+        "<td class=\"n\">{}<td class=\"n\">{unscored}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{:.2}<td class=\"n\">{}",
+        target.n_failed,
+        ms(|speed| speed.p50_ms),
+        ms(|speed| speed.p95_ms),
+        dollars(money.cost_per_case),
+        dollars(money.cost_per_successful_task),
+        money.attempts_per_answer,
+        target.noise.map_or_else(|| "-".to_owned(), |noise| format!("{:.1} %", noise * 100.0))
+    )
+}
+
+fn beside(page: &mut String, report: &Report, candidate: &CandidateReport) -> std::fmt::Result {
+    let baseline = report.targets.first().map_or("", |target| target.name.as_str());
+    writeln!(page, "<h2>{} beside {}</h2>", escaped(&candidate.candidate), escaped(baseline))?;
+    page.push_str("<table><tr><th>metric<th class=\"n\">cases<th class=\"n\">baseline<th class=\"n\">candidate<th class=\"n\">difference<th>interval<th class=\"n\">p non-inferior<th class=\"n\">p equivalent<th class=\"n\">p different<th class=\"n\">lost<th class=\"n\">won<th class=\"n\">no number<th>made by\n");
+    metric_row(page, &report.primary, &candidate.primary)?;
+    for (name, comparison) in &candidate.others {
+        metric_row(page, name, comparison)?;
+    }
+    page.push_str("</table>\n");
+    details(page, &candidate.primary)?;
+    let mut bars = vec![bar("all cases".to_owned(), &candidate.primary, false)];
+    bars.extend(
+        candidate.slices.iter().map(|row| bar(format!("{} {}", row.slice, row.value), &row.comparison, row.worse)),
+    );
+    writeln!(page, "<h3>By slice</h3>\n{}", intervals(&bars, report.margin))?;
+    if !candidate.slices.is_empty() {
+        page.push_str("<table><tr><th>slice<th><th class=\"n\">cases<th class=\"n\">baseline<th class=\"n\">candidate<th class=\"n\">difference<th>interval<th class=\"n\">p different, adjusted<th>\n");
+        for row in &candidate.slices {
+            slice_row(page, row)?;
+        }
+        page.push_str("</table>\n");
+    }
+    Ok(())
+}
+
+fn bar(label: String, comparison: &Comparison, worse: bool) -> Bar {
+    Bar { label, value: comparison.difference, interval: comparison.interval, worse }
+}
+
+fn metric_row(page: &mut String, name: &str, comparison: &Comparison) -> std::fmt::Result {
+    let flip = |pick: fn(&crate::compare::Flips) -> u64| {
+        comparison.flips.as_ref().map_or_else(|| "-".to_owned(), |flips| pick(flips).to_string())
+    };
+    writeln!(
+        page,
+        "<tr><td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"small\">{}",
+        escaped(name),
+        comparison.n,
+        number(comparison.baseline),
+        number(comparison.candidate),
+        signed(comparison.difference),
+        ends(comparison.interval),
+        number(comparison.p_non_inferior),
+        number(comparison.p_equivalent),
+        number(comparison.p_different),
+        flip(|flips| flips.lost),
+        flip(|flips| flips.won),
+        comparison.n_missing,
+        comparison.method
+    )
+}
+
+fn details(page: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    if let Some(parity) = &comparison.parity {
+        writeln!(
+            page,
+            "<p>Parity: the candidate keeps {:.1} % of the baseline's mean {}",
+            parity.share * 100.0,
+            percent(parity.interval)
+        )?;
+        if let Some(kept) = parity.kept {
+            write!(
+                page,
+                "; of the cases the baseline gets right it gets {:.1} % right {}",
+                kept * 100.0,
+                percent(parity.kept_interval)
+            )?;
+        }
+        page.push_str(".</p>\n");
+    }
+    let or_none = |value: Option<f64>| number(value);
+    writeln!(
+        page,
+        "<p class=\"small\">So many cases find a difference of {} and prove a margin of {}, four times in five. A decision four times in five takes {} \
+         cases. {} clusters.</p>",
+        or_none(comparison.detectable),
+        or_none(comparison.provable_margin),
+        comparison.needed.map_or_else(|| "unknown".to_owned(), |needed| needed.to_string()),
+        comparison.n_clusters
+    )
+}
+
+fn percent(interval: Option<crate::compare::Interval>) -> String {
+    interval.map_or_else(String::new, |interval| {
+        format!(
+            "({:.0} % interval {:.1} to {:.1} %)",
+            interval.level * 100.0,
+            interval.low * 100.0,
+            interval.high * 100.0
+        )
+    })
+}
+
+fn slice_row(page: &mut String, row: &SliceRow) -> std::fmt::Result {
+    let comparison = &row.comparison;
+    writeln!(
+        page,
+        "<tr><td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td>{}",
+        escaped(&row.slice),
+        escaped(&row.value),
+        comparison.n,
+        number(comparison.baseline),
+        number(comparison.candidate),
+        signed(comparison.difference),
+        ends(comparison.interval),
+        number(row.p_adjusted),
+        if row.worse { "<span class=\"fail\">worse</span>" } else { "" }
+    )
+}
+
+fn definitions(page: &mut String, report: &Report) -> std::fmt::Result {
+    page.push_str("<h2>What the numbers are</h2>\n<table><tr><th>metric<th>id<th>definition\n");
+    for (name, definition) in &report.definitions {
+        writeln!(
+            page,
+            "<tr><td>{}<td>{}<td>{}",
+            escaped(name),
+            escaped(&definition.id),
+            escaped(&definition.definition)
+        )?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+fn cases(page: &mut String, report: &Report) -> std::fmt::Result {
+    page.push_str(
+        "<h2>Cases</h2>\n<input type=\"radio\" name=\"show\" id=\"all\" checked><label for=\"all\">all</label>\
+         <input type=\"radio\" name=\"show\" id=\"worse\"><label for=\"worse\">candidate worse</label>\
+         <input type=\"radio\" name=\"show\" id=\"better\"><label for=\"better\">candidate better</label>\
+         <input type=\"radio\" name=\"show\" id=\"failed\"><label for=\"failed\">call failed</label>\n<div class=\"cases\">\n",
+    );
+    for case in &report.cases {
+        case_block(page, report, case)?;
+    }
+    page.push_str("</div>\n");
+    Ok(())
+}
+
+fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::Result {
+    let mut classes = String::from("case");
+    let any = |holds: fn(f64) -> bool| case.gains.iter().flatten().any(|gain| holds(*gain));
+    for (class, holds) in [
+        (" is-worse", any(|gain| gain < 0.0)),
+        (" is-better", any(|gain| gain > 0.0)),
+        (" is-failed", case.sides.iter().any(|side| side.failure.is_some())),
+    ] {
+        if holds {
+            classes.push_str(class);
+        }
+    }
+    let gains: Vec<String> = case.gains.iter().map(|gain| signed(*gain)).collect();
+    writeln!(
+        page,
+        "<details class=\"{classes}\"><summary>{} <span class=\"small\">{}</span> {}</summary>",
+        escaped(&case.id),
+        gains.join(" "),
+        escaped(&beginning(&case.question))
+    )?;
+    writeln!(page, "<p><b>Asked</b> {}</p>", escaped(&case.question))?;
+    if !case.expected.is_empty() {
+        writeln!(page, "<p><b>Right</b> {}</p>", escaped(&case.expected.join(" | ")))?;
+    }
+    if !case.slices.is_empty() || case.exchange.is_some() {
+        let slices: Vec<String> = case.slices.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let exchange = case.exchange.as_ref().map(|id| format!(" · exchange {id}")).unwrap_or_default();
+        writeln!(page, "<p class=\"small\">{}{}</p>", escaped(&slices.join(" · ")), escaped(&exchange))?;
+    }
+    page.push_str("<div class=\"sides\">");
+    for (idx, side) in case.sides.iter().enumerate() {
+        side_block(page, report, (case, idx, side))?;
+    }
+    page.push_str("</div></details>\n");
+    Ok(())
+}
+
+fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, usize, &Side)) -> std::fmt::Result {
+    let name = report.targets.get(idx).map_or("", |target| target.name.as_str());
+    let worth: Vec<String> = side.worth.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    write!(
+        page,
+        "<div class=\"side\"><b>{}</b> <span class=\"small\">{} · {:.1} ms</span><pre>",
+        escaped(name),
+        escaped(&worth.join(" · ")),
+        side.latency_ms
+    )?;
+    match (&side.failure, idx, case.sides.first()) {
+        (Some(failure), ..) => write!(page, "<i class=\"fail\">{}</i>", escaped(failure))?,
+        (None, 0, _) | (None, _, None) => page.push_str(&escaped(&side.text)),
+        (None, _, Some(baseline)) => page.push_str(&difference(&baseline.text, &side.text)),
+    }
+    for call in &side.tool_calls {
+        write!(page, "\n→ {}", escaped(call))?;
+    }
+    page.push_str("</pre></div>");
+    Ok(())
+}
+
+/// Texts with more words are shown as they are: what is marked in them would take too long to find.
+const MOST_WORDS: usize = 1500;
+
+/// The second text with what it has beside the first marked, and what it lacks of it, by words: the longest common subsequence.
+fn difference(first: &str, second: &str) -> String {
+    let (one, other): (Vec<&str>, Vec<&str>) =
+        (first.split_inclusive(' ').collect(), second.split_inclusive(' ').collect());
+    if one.len() > MOST_WORDS || other.len() > MOST_WORDS {
+        return escaped(second);
+    }
+    let width = other.len() + 1;
+    let mut longest = vec![0_u16; (one.len() + 1) * width];
+    for i in (0..one.len()).rev() {
+        for j in (0..other.len()).rev() {
+            longest[i * width + j] = if one[i].trim_end() == other[j].trim_end() {
+                longest[(i + 1) * width + j + 1] + 1
+            } else {
+                longest[(i + 1) * width + j].max(longest[i * width + j + 1])
+            };
+        }
+    }
+    let (mut i, mut j, mut marked) = (0, 0, String::new());
+    while i < one.len() || j < other.len() {
+        if i < one.len() && j < other.len() && one[i].trim_end() == other[j].trim_end() {
+            marked += &escaped(other[j]);
+            (i, j) = (i + 1, j + 1);
+        } else if j < other.len() && (i == one.len() || longest[i * width + j + 1] >= longest[(i + 1) * width + j]) {
+            marked += &format!("<ins>{}</ins>", escaped(other[j]));
+            j += 1;
+        } else {
+            marked += &format!("<del>{}</del>", escaped(one[i]));
+            i += 1;
+        }
+    }
+    marked
+}
+
+fn beginning(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() > 100 { line.chars().take(99).chain(['…']).collect() } else { line.to_owned() }
+}
+
+/// Text as it may stand in a page.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_differ_are_marked_and_markup_is_escaped() {
+        let marked = difference("It takes 72 hours.", "It takes <b>three days</b>.");
+        assert_eq!(
+            marked,
+            "It takes <ins>&lt;b&gt;three </ins><ins>days&lt;/b&gt;.</ins><del>72 </del><del>hours.</del>"
+        );
+        assert_eq!(difference("same text", "same text"), "same text");
+        assert_eq!(difference("", "new"), "<ins>new</ins>");
+    }
+}

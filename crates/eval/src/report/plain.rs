@@ -1,0 +1,197 @@
+//! CSV, JUnit and Markdown.
+
+use std::fmt::Write as _;
+
+use super::{SIMULATED, ends, number, sentence, signed};
+use crate::compare::{CaseRow, Report, Verdict};
+
+/// Cases that a comment on a pull request shows.
+const SHOWN: usize = 10;
+
+/// One row per case and target (RFC 4180).
+#[must_use]
+pub fn csv(report: &Report) -> String {
+    let metrics: Vec<&String> = report.definitions.keys().collect();
+    let mut heading: Vec<String> =
+        ["case", "target", "answer", "failure", "latency_ms", "cost_dollars", "gain"].map(str::to_owned).to_vec();
+    heading.extend(metrics.iter().map(|name| (*name).clone()));
+    heading.extend(["question", "expected", "slices", "exchange"].map(str::to_owned));
+    let mut text = row(&heading);
+    for case in &report.cases {
+        for (idx, side) in case.sides.iter().enumerate() {
+            let gain = idx.checked_sub(1).and_then(|idx| case.gains.get(idx).copied().flatten());
+            let plain = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+            let answer = if side.tool_calls.is_empty() { side.text.clone() } else { side.tool_calls.join("\n") };
+            let mut cells = vec![
+                case.id.clone(),
+                report.targets.get(idx).map(|target| target.name.clone()).unwrap_or_default(),
+                answer,
+                side.failure.clone().unwrap_or_default(),
+                format!("{:.3}", side.latency_ms),
+                plain(side.cost),
+                plain(gain),
+            ];
+            cells.extend(metrics.iter().map(|name| plain(side.worth.get(*name).copied().flatten())));
+            let slices: Vec<String> = case.slices.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            cells.extend([
+                case.question.clone(),
+                case.expected.join("\n"),
+                slices.join(";"),
+                case.exchange.clone().unwrap_or_default(),
+            ]);
+            text += &row(&cells);
+        }
+    }
+    text
+}
+
+fn row(cells: &[String]) -> String {
+    let cell = |cell: &String| {
+        // A spreadsheet runs what begins like a formula: it is made text, unless it is a number.
+        let is_formula = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
+        let cell = if is_formula { format!("'{cell}") } else { cell.clone() };
+        if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    };
+    cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n"
+}
+
+/// A test suite per candidate: the verdict is one test, and each case another, which fails where the candidate is worse than the baseline.
+#[must_use]
+pub fn junit(report: &Report) -> String {
+    let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"crossfade eval\">\n");
+    for (idx, candidate) in report.candidates.iter().enumerate() {
+        let worse: Vec<&CaseRow> =
+            report.cases.iter().filter(|case| case.gains[idx].is_some_and(|gain| gain < 0.0)).collect();
+        let skipped = report.cases.iter().filter(|case| case.gains[idx].is_none()).count();
+        let decided = candidate.primary.verdict != Verdict::Pass;
+        // Writing to a String cannot fail.
+        write!(
+            xml,
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{skipped}\">\n    <testcase classname=\"verdict\" name=\"{} against {}\">",
+            attribute(&candidate.candidate),
+            report.cases.len() + 1,
+            worse.len() + usize::from(decided),
+            attribute(&candidate.candidate),
+            attribute(report.targets.first().map_or("", |target| &target.name)),
+        )
+        .unwrap_or_default();
+        let text = sentence(&candidate.candidate, report, &candidate.primary);
+        if decided {
+            write!(xml, "<failure type=\"{}\" message=\"{}\"/>", candidate.primary.verdict.as_str(), attribute(&text))
+                .unwrap_or_default();
+        } else {
+            write!(xml, "<system-out>{}</system-out>", attribute(&text)).unwrap_or_default();
+        }
+        xml += "</testcase>\n";
+        for case in &report.cases {
+            let side = &case.sides[idx + 1];
+            let seconds = side.latency_ms / 1000.0;
+            write!(
+                xml,
+                "    <testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.6}\">",
+                attribute(&report.dataset),
+                attribute(&case.id)
+            )
+            .unwrap_or_default();
+            match case.gains[idx] {
+                Some(gain) if gain < 0.0 => {
+                    let said = side.failure.as_ref().unwrap_or(&side.text);
+                    write!(
+                        xml,
+                        "<failure type=\"worse\" message=\"{gain:+.4} in {}\">{}</failure>",
+                        attribute(&report.primary),
+                        attribute(said)
+                    )
+                    .unwrap_or_default();
+                }
+                Some(_) => {}
+                None => xml += "<skipped message=\"no number\"/>",
+            }
+            xml += "</testcase>\n";
+        }
+        xml += "  </testsuite>\n";
+    }
+    xml + "</testsuites>\n"
+}
+
+/// Text as it may stand in XML, characters left out that XML cannot hold.
+fn attribute(text: &str) -> String {
+    let is_allowed = |character: &char| {
+        matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{fffd}' | '\u{10000}'..)
+            && !matches!(character, '\u{fffe}' | '\u{ffff}')
+    };
+    super::html::escaped(&text.chars().filter(is_allowed).collect::<String>())
+}
+
+/// For a comment on a pull request: verdicts, numbers, slices where the candidate is worse, and the first cases it lost.
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut text = format!("## Evaluation `{}` on `{}`\n\n", report.run, report.dataset);
+    if report.simulated {
+        text += &format!("**{SIMULATED}**\n\n");
+    }
+    for candidate in &report.candidates {
+        text += &format!(
+            "**{}** {}\n\n",
+            candidate.primary.verdict.as_str().to_uppercase(),
+            sentence(&candidate.candidate, report, &candidate.primary)
+        );
+    }
+    text += "| target | metric | mean | difference | interval | lost / won | failed | p95 ms | dollars per case |\n|---|---|---|---|---|---|---|---|---|\n";
+    for (idx, target) in report.targets.iter().enumerate() {
+        let comparison =
+            idx.checked_sub(1).and_then(|idx| report.candidates.get(idx)).map(|candidate| &candidate.primary);
+        let flips = comparison
+            .and_then(|comparison| comparison.flips)
+            .map_or_else(|| "-".to_owned(), |flips| format!("{} / {}", flips.lost, flips.won));
+        let money = &target.speed_and_cost;
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {flips} | {} | {} | {} |",
+            cell(&target.name),
+            cell(&report.primary),
+            number(target.means.get(&report.primary).copied().flatten()),
+            signed(comparison.and_then(|comparison| comparison.difference)),
+            ends(comparison.and_then(|comparison| comparison.interval)),
+            target.n_failed,
+            money.latency.as_ref().map_or_else(|| "-".to_owned(), |speed| format!("{:.1}", speed.p95_ms)),
+            money.cost_per_case.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.6}")),
+        )
+        .unwrap_or_default();
+    }
+    for (idx, candidate) in report.candidates.iter().enumerate() {
+        for row in candidate.slices.iter().filter(|row| row.worse) {
+            text += &format!(
+                "\n`{}` is worse where {} is {}: {} {}\n",
+                candidate.candidate,
+                cell(&row.slice),
+                cell(&row.value),
+                signed(row.comparison.difference),
+                ends(row.comparison.interval)
+            );
+        }
+        let mut lost: Vec<&CaseRow> =
+            report.cases.iter().filter(|case| case.gains[idx].is_some_and(|gain| gain < 0.0)).collect();
+        lost.sort_by(|a, b| a.gains[idx].unwrap_or(0.0).total_cmp(&b.gains[idx].unwrap_or(0.0)));
+        if !lost.is_empty() {
+            text += &format!(
+                "\n<details><summary>{} cases where {} is worse</summary>\n\n",
+                lost.len(),
+                super::html::escaped(&candidate.candidate)
+            );
+            for case in lost.iter().take(SHOWN) {
+                text += &format!("- `{}` {}\n", case.id.replace('`', "'"), cell(&case.question));
+            }
+            text += "\n</details>\n";
+        }
+    }
+    text
+}
+
+/// Text as it may stand in a table: one line, and no markup.
+fn cell(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = if line.chars().count() > 160 { line.chars().take(159).chain(['…']).collect() } else { line };
+    super::html::escaped(&short).replace('|', "\\|").replace('`', "'")
+}

@@ -1,0 +1,202 @@
+//! A run as it is on record: its plan, its cases, and every answer with its scores.
+
+use std::collections::BTreeMap;
+
+use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
+
+use crate::case::Case;
+use crate::metric::{Direction, Measured, Range, Score, UnknownMetric, Unscored};
+use crate::run::{Answered, Item, Plan, Scorer};
+
+/// Everything that is known of a run.
+#[derive(Debug)]
+pub struct Results {
+    /// How far it is.
+    pub row: EvalRunRow,
+    /// What it does.
+    pub plan: Plan,
+    /// The cases it asks, in their order.
+    pub cases: Vec<Case>,
+    /// What answers are worth.
+    pub scorer: Scorer,
+    /// The answers there are, by item.
+    pub records: Vec<Record>,
+}
+
+/// An answer with its scores.
+#[derive(Debug)]
+pub struct Record {
+    /// To what.
+    pub item: Item,
+    /// Whether no call was made for it.
+    pub reused: bool,
+    /// The answer, or why there is none.
+    pub answered: Answered,
+    /// What it is worth, by the id of the definition.
+    pub scores: BTreeMap<String, Score>,
+}
+
+/// Why a run cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// The store failed.
+    #[error("the run cannot be read")]
+    Store(#[from] DatabaseError),
+    /// There is none of this name.
+    #[error("there is no run `{0}`")]
+    NoRun(String),
+    /// Something of it is not as this program writes it.
+    #[error("the run `{run}` holds {what} that cannot be read")]
+    Unreadable {
+        /// The run.
+        run: String,
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It is measured by what this program does not know.
+    #[error("the run `{run}` is measured by what is not known here")]
+    Metric {
+        /// The run.
+        run: String,
+        /// Which.
+        #[source]
+        source: UnknownMetric,
+    },
+}
+
+/// A metric as answers are compared by it.
+#[derive(Debug, Clone)]
+pub struct Yardstick {
+    /// Its name.
+    pub name: String,
+    /// The id of its definition.
+    pub id: String,
+    /// The definition in a sentence.
+    pub definition: String,
+    /// Which way is better.
+    pub direction: Direction,
+    /// The values it can take.
+    pub range: Range,
+}
+
+impl Results {
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it cannot be read.
+    pub fn load(database: &Database, run: &str) -> Result<Results, ResultsError> {
+        let row = database.eval_run(run)?.ok_or_else(|| ResultsError::NoRun(run.to_owned()))?;
+        let unreadable = |what| move |source| ResultsError::Unreadable { run: run.to_owned(), what, source };
+        let plan: Plan = serde_json::from_value(row.plan.clone()).map_err(unreadable("a plan"))?;
+        let lines = database.dataset_cases(&plan.version)?;
+        let cases = lines.iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
+        let cases = cases.map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
+        let scorer = Scorer::of(&plan.metrics);
+        let scorer = scorer.map_err(|source| ResultsError::Metric { run: run.to_owned(), source })?;
+        let rows = database.eval_answers(run)?.into_iter();
+        let records = rows.map(|row| record(&plan, row)).collect::<Result<_, _>>();
+        Ok(Results {
+            row,
+            cases: cases.map_err(unreadable("a case"))?,
+            scorer,
+            records: records.map_err(unreadable("an answer"))?,
+            plan,
+        })
+    }
+
+    /// Whether every item has its answer.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.records.len() as u64 == self.plan.n_items()
+    }
+
+    /// Whether any answer is made up.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.records.iter().any(|record| record.answered.simulated)
+    }
+
+    /// The metrics of the plan.
+    #[must_use]
+    pub fn yardsticks(&self) -> Vec<Yardstick> {
+        let one = |(name, id): (&str, &str)| {
+            let metric = self.scorer.metric(name);
+            Yardstick {
+                name: name.to_owned(),
+                id: id.to_owned(),
+                definition: metric
+                    .map_or("1 when everything holds that the case asks of its answer, else 0", |metric| {
+                        metric.definition
+                    })
+                    .to_owned(),
+                direction: metric.map_or(Direction::HigherIsBetter, |metric| metric.direction),
+                range: metric.map_or(Range::UNIT, |metric| metric.range),
+            }
+        };
+        self.scorer.ids().map(one).collect()
+    }
+
+    /// The answers of a target to a case.
+    pub fn of(&self, case_idx: usize, target_idx: usize) -> impl Iterator<Item = &Record> {
+        let first = (case_idx as u64 * self.plan.targets.len() as u64 + target_idx as u64) * self.plan.repeats;
+        let from = self.records.partition_point(|record| record.item.number < first);
+        let to = self.records.partition_point(|record| record.item.number < first + self.plan.repeats);
+        self.records[from..to].iter()
+    }
+
+    /// What the answers of a target to a case are worth: the mean over repeats. A call that failed for good is worth the worst the metric
+    /// can say, where that is a number.
+    ///
+    /// # Errors
+    /// Why there is no number.
+    pub fn worth(&self, yardstick: &Yardstick, case_idx: usize, target_idx: usize) -> Result<f64, Unscored> {
+        let (mut sum, mut n) = (0.0, 0_u32);
+        for record in self.of(case_idx, target_idx) {
+            let value = match (&record.answered.answer, record.scores.get(&yardstick.id)) {
+                (None, _) => yardstick.worst().ok_or(Unscored::NoAnswer)?,
+                (Some(_), None) => return Err(Unscored::NoJudgement),
+                (Some(_), Some(score)) => match score.measured {
+                    Measured::Value(value) => value,
+                    Measured::Unscored(why) => return Err(why),
+                },
+            };
+            sum += value;
+            n += 1;
+        }
+        if u64::from(n) < self.plan.repeats { Err(Unscored::NoAnswer) } else { Ok(sum / f64::from(n)) }
+    }
+}
+
+impl Yardstick {
+    /// The worst value there is; `None` where there is no bound.
+    #[must_use]
+    pub fn worst(&self) -> Option<f64> {
+        let worst = match self.direction {
+            Direction::HigherIsBetter => self.range.low,
+            Direction::LowerIsBetter => self.range.high,
+        };
+        worst.is_finite().then_some(worst)
+    }
+
+    /// How much better the second is than the first: above 0 when it is.
+    #[must_use]
+    pub fn gain(&self, first: f64, second: f64) -> f64 {
+        match self.direction {
+            Direction::HigherIsBetter => second - first,
+            Direction::LowerIsBetter => first - second,
+        }
+    }
+}
+
+fn record(plan: &Plan, row: AnsweredRow) -> Result<Record, serde_json::Error> {
+    let scores = row.scores.into_iter().map(|scored| Ok((scored.metric, serde_json::from_str(&scored.json)?)));
+    Ok(Record {
+        item: plan.item(row.item),
+        reused: row.reused,
+        answered: serde_json::from_str(&row.json)?,
+        scores: scores.collect::<Result<_, serde_json::Error>>()?,
+    })
+}

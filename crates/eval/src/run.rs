@@ -1,0 +1,48 @@
+//! The runner: every case to every target, as often as said, and what each answer is worth.
+//!
+//! A run is planned whole before its first call ([`Plan`]) and its items are numbered, so that any worker of any process knows from a
+//! number what to do. Workers share nothing but the store: they claim blocks of items for a while, hold their claims as long as
+//! they live, and write each answer with its scores in one transaction. An item has no answer or one; a worker that is killed loses
+//! the calls it had in flight and nothing else. An answer is looked up by everything it depends on before a call is made for it.
+
+mod call;
+mod plan;
+mod score;
+mod work;
+mod write;
+
+pub use call::{Ask, Asked, Used};
+pub use plan::{Item, Plan, PlannedTarget};
+pub use score::{CHECKS, Scorer, Spec};
+pub use work::{Ended, Job, Progress, RunError, Target, work};
+
+use serde::{Deserialize, Serialize};
+use wire::usage::Usage;
+
+use crate::case::Answer;
+
+/// What became of an item: an answer or the failure that stands for it, and what its calls took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    /// Why there is none, after the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Calls that were made for it.
+    pub attempts: u32,
+    /// From the call to the last byte of the answer, of the attempt that answered.
+    pub latency_us: u64,
+    /// From the first call to the end, failed attempts and waits included.
+    pub total_us: u64,
+    /// What the provider counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What all attempts cost, in billionths of a dollar; not known where one of them has no known price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_nanos: Option<u64>,
+    /// Whether it is made up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+}

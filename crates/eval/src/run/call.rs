@@ -1,0 +1,218 @@
+//! One item: the call, the calls after it that its failure allows, and what they took.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use providers::{Call, Client, Provider, RetryRules, Timeouts};
+use serde_json::Value;
+use stats::random::Random;
+use wire::failure::{Failure, FailureKind, Retry};
+use wire::openai::answer::inspect;
+use wire::usage::Usage;
+
+use super::Answered;
+use crate::answer::whole;
+use crate::case::Case;
+
+/// The longest answer that is read.
+const LONGEST_ANSWER: usize = 16 << 20;
+/// The longest wait that a provider that asks to slow down is granted.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a call is made again because the provider asks to slow down, beside the other attempts.
+const MOST_PAUSES: u32 = 8;
+
+/// How a target is asked. Whoever knows its config says.
+pub trait Ask {
+    /// The request as the target gets it.
+    ///
+    /// # Errors
+    /// When the target cannot be asked that.
+    fn prepare(&self, case: &Case, body: Bytes) -> Result<Box<dyn Asked>, Failure>;
+
+    /// What a call costs, in billionths of a dollar; `None` when that is not known.
+    fn price(&self, used: &Used) -> Option<u64>;
+}
+
+/// A request ready to be sent.
+pub trait Asked {
+    /// Its bytes.
+    fn body(&self) -> &Bytes;
+
+    /// The call that sends it once.
+    fn call(&self, timeouts: Timeouts) -> Call;
+
+    /// The answer as a chat completion.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read(&self, body: &Bytes) -> Result<Bytes, Failure>;
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy)]
+pub struct Used {
+    /// What the provider counted.
+    pub usage: Option<Usage>,
+    /// When it began, Unix microseconds.
+    pub started_us: u64,
+    /// How long it took.
+    pub duration_us: u64,
+}
+
+/// The body of a case's request, before a target's own changes.
+pub(super) fn body(case: &Case, seed: Option<u64>) -> Bytes {
+    let mut request = case.request.clone();
+    // Whoever asks a target puts its own name for the model here.
+    request.insert("model".to_owned(), Value::from("evaluation"));
+    if let Some(seed) = seed {
+        request.entry("seed").or_insert_with(|| Value::from(seed));
+    }
+    Bytes::from(Value::Object(request).to_string())
+}
+
+/// Whether a failure says nothing about the answer to this case: every other case would fail alike until somebody does something.
+pub(super) fn is_standstill(kind: FailureKind) -> bool {
+    matches!(
+        kind,
+        FailureKind::Connect
+            | FailureKind::Dns
+            | FailureKind::Tls
+            | FailureKind::TimeoutConnect
+            | FailureKind::Authentication
+            | FailureKind::QuotaExhausted
+            | FailureKind::RateLimited
+    )
+}
+
+/// What one attempt came to.
+struct Attempt {
+    result: Result<crate::case::Answer, Failure>,
+    usage: Option<Usage>,
+    simulated: bool,
+    duration: Duration,
+    cost_nanos: Option<u64>,
+}
+
+/// The client and the target of a call.
+pub(super) struct Way<'w> {
+    pub(super) client: &'w Client,
+    pub(super) provider: &'w Arc<Provider>,
+    pub(super) retries: RetryRules,
+    pub(super) ask: &'w Rc<dyn Ask>,
+}
+
+/// Asks until there is an answer, or a failure that stands. `seed` decides how long it waits before another attempt.
+pub(super) async fn call(way: &Way<'_>, asked: &dyn Asked, seed: u64) -> (Answered, Option<Failure>) {
+    let mut random = Random::new(seed);
+    let began = Instant::now();
+    let (mut answered, mut n_pauses) = (Answered { cost_nanos: Some(0), ..Answered::default() }, 0);
+    let most = way.retries.max_attempts(false) + MOST_PAUSES;
+    loop {
+        let attempt = once(way, asked).await;
+        answered.attempts += 1;
+        answered.simulated |= attempt.simulated;
+        answered.usage = attempt.usage.or(answered.usage);
+        answered.cost_nanos = answered.cost_nanos.zip(attempt.cost_nanos).map(|(sum, cost)| sum + cost);
+        let failure = match attempt.result {
+            Ok(answer) => {
+                answered.latency_us = micros(attempt.duration);
+                answered.answer = Some(answer);
+                answered.total_us = micros(began.elapsed());
+                return (answered, None);
+            }
+            Err(failure) => failure,
+        };
+        let chance = (random.bits() >> 11) as f64 / (1_u64 << 53) as f64;
+        let wait = match failure.retry {
+            Retry::After(wait) if n_pauses < MOST_PAUSES => {
+                n_pauses += 1;
+                Some(wait.min(LONGEST_PAUSE))
+            }
+            _ if failure.kind == FailureKind::RateLimited && n_pauses < MOST_PAUSES => {
+                n_pauses += 1;
+                Some(way.retries.wait(n_pauses, chance))
+            }
+            _ => {
+                let n_failed = answered.attempts - n_pauses;
+                let again = way.retries.allow(&failure) && n_failed < way.retries.max_attempts(false);
+                again.then(|| way.retries.wait(n_failed, chance))
+            }
+        };
+        match wait {
+            Some(wait) if answered.attempts < most => tokio::time::sleep(wait).await,
+            _ => {
+                answered.total_us = micros(began.elapsed());
+                answered.failure = Some(failure.to_string());
+                return (answered, Some(failure));
+            }
+        }
+    }
+}
+
+async fn once(way: &Way<'_>, asked: &dyn Asked) -> Attempt {
+    let timeouts = way.provider.config().timeouts;
+    let started_us = now_us();
+    let began = Instant::now();
+    let mut attempt = Attempt {
+        result: Err(Failure::new(FailureKind::TimeoutTotal, "no whole answer in time")),
+        usage: None,
+        simulated: false,
+        duration: Duration::ZERO,
+        cost_nanos: Some(0),
+    };
+    let answer = tokio::time::timeout(timeouts.whole_answer(), exchange(way, asked, &timeouts)).await;
+    attempt.duration = began.elapsed();
+    let mut was_paid = true;
+    if let Ok(answer) = answer {
+        match answer {
+            Ok((body, simulated)) => {
+                attempt.simulated = simulated;
+                attempt.result = read(asked, &body, &mut attempt.usage);
+            }
+            Err(failure) => {
+                // A call that the provider refused, or that never reached it, is not charged for.
+                was_paid = matches!(
+                    failure.kind,
+                    FailureKind::Disconnected | FailureKind::TimeoutTotal | FailureKind::TimeoutFirstToken
+                );
+                attempt.result = Err(failure);
+            }
+        }
+    }
+    if was_paid {
+        let used = Used { usage: attempt.usage, started_us, duration_us: micros(attempt.duration) };
+        attempt.cost_nanos = way.ask.price(&used);
+    }
+    attempt
+}
+
+async fn exchange(way: &Way<'_>, asked: &dyn Asked, timeouts: &Timeouts) -> Result<(Bytes, bool), Failure> {
+    let reply = way.client.call(way.provider, asked.call(*timeouts)).await?;
+    let (status, headers, simulated) = (reply.status, reply.headers, reply.simulated);
+    let body = reply.body.collect(LONGEST_ANSWER).await?;
+    if !status.is_success() {
+        return Err(providers::classify(status, &headers, &body, SystemTime::now()));
+    }
+    match providers::error_in_body(&body) {
+        Some(failure) => Err(failure),
+        None => Ok((body, simulated)),
+    }
+}
+
+fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -> Result<crate::case::Answer, Failure> {
+    let body = asked.read(body)?;
+    let facts = inspect(&body);
+    *usage = facts.usage;
+    whole(&body, &facts).ok_or_else(|| Failure::new(FailureKind::Malformed, "the answer is no chat completion"))
+}
+
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Now, in Unix microseconds.
+pub(super) fn now_us() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros)
+}
