@@ -50,6 +50,11 @@ impl Call<'_> {
         if self.body.is_empty() {
             return Ok(T::default());
         }
+        self.required()
+    }
+
+    /// The same where there is no default.
+    fn required<T: DeserializeOwned>(&self) -> Result<T, OperationError> {
         serde_json::from_slice(self.body)
             .map_err(|error| OperationError::Invalid(format!("the body is not what this route takes: {error}")))
     }
@@ -82,6 +87,9 @@ pub const ROUTES: &[Route] = &[
     post("/api/rollouts/{name}/accept", Role::Approver, |call| change_rollout(call, "accept")),
     get("/api/rollouts/{name}/filed", |call| json(&operations::rollouts::filed(&call.desk.reader(), call.name())?)),
     post("/api/rollouts/{name}/file", Role::Operator, file_result),
+    post("/api/rollouts/{name}/drill", Role::Operator, begin_drill),
+    get("/api/rollouts/{name}/drill", |call| json(&operations::drills::report(call.desk, call.name())?)),
+    post("/api/rollouts/{name}/drill/end", Role::Operator, end_drill),
     get("/api/contests/{name}", |call| json(&operations::contests::contest(&call.desk.reader(), call.name())?)),
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
@@ -171,6 +179,17 @@ fn file_result(call: &Call<'_>) -> Answer {
     let mut request: operations::rollouts::FileRequest = call.read()?;
     let actor = call.actor(request.actor.take());
     json(&operations::rollouts::file(call.desk.keys.database(), &actor, call.name(), &request)?)
+}
+
+fn begin_drill(call: &Call<'_>) -> Answer {
+    let mut request: operations::drills::DrillRequest = call.required()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::drills::begin(call.desk, &actor, call.name(), request)?)
+}
+
+fn end_drill(call: &Call<'_>) -> Answer {
+    let change: Change = call.read()?;
+    json(&operations::drills::end(call.desk, &call.actor(change.actor), call.name())?)
 }
 
 fn create_key(call: &Call<'_>) -> Answer {

@@ -112,8 +112,11 @@ pub(crate) fn assign(table: &LiveTable, snapshot: &Snapshot, route: &Route, call
     }
     let (key, source) = key(live.identity.unit, caller);
     let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
+    let forced = forced(caller);
+    // Who says which arm answers takes no part in a drill.
+    let live = if forced.is_some() { live } else { live.acting() };
     let view = live.view();
-    if let Some(arm) = forced(caller) {
+    if let Some(arm) = forced {
         let (epoch, share) = (view.epoch, view.share);
         drop(view);
         let (shadow, contenders, stratum) = (None, Vec::new(), None);
@@ -152,6 +155,7 @@ fn contenders(table: &LiveTable, snapshot: &Snapshot, slot: &str, caller: &Calle
             && (caller.residency == Residency::Anywhere || may_go_to_both(snapshot, caller.residency, &live.identity))
     };
     let place = |live: Arc<LiveRollout>| {
+        let live = live.acting();
         let (key, source) = key(live.identity.unit, caller);
         let unit = rollout::assign::position(&live.identity.salt, ASSIGN, key.as_bytes());
         let epoch = live.view().epoch;

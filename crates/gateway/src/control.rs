@@ -7,6 +7,7 @@
 //! a minute counts as control plane lost (DESIGN law 6).
 
 mod commands;
+mod drills;
 mod managed;
 mod moves;
 mod run;
@@ -26,6 +27,7 @@ use rollout::{Policy, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
+use crate::drill::{Asked, DrillReport, Plan};
 use crate::live::{LiveTable, Waker};
 use crate::shadow::ShadowSettings;
 use crate::snapshot::Snapshot;
@@ -145,11 +147,17 @@ pub enum ControlError {
 }
 
 struct Command {
-    verb: Verb,
     rollout: String,
     actor: String,
     reason: String,
-    reply: SyncSender<Result<Transition, ControlError>>,
+    what: What,
+}
+
+/// What is asked for, and who waits for what came of it.
+enum What {
+    Move(Verb, SyncSender<Result<Transition, ControlError>>),
+    Drill(Plan, SyncSender<Result<DrillReport, ControlError>>),
+    EndDrill(SyncSender<Result<DrillReport, ControlError>>),
 }
 
 /// A handle on the controller; cheap to clone.
@@ -161,7 +169,12 @@ pub struct Control {
 
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} by {}", self.verb.as_str(), self.rollout, self.actor)
+        let what = match &self.what {
+            What::Move(verb, _) => verb.as_str(),
+            What::Drill(..) => "drill",
+            What::EndDrill(_) => "end the drill of",
+        };
+        write!(f, "{what} {} by {}", self.rollout, self.actor)
     }
 }
 
@@ -171,8 +184,34 @@ impl Control {
     /// # Errors
     /// When the rollout is unknown, its state does not allow the verb, or the store or the controller does not answer.
     pub fn command(&self, verb: Verb, rollout: &str, actor: &str, reason: &str) -> Result<Transition, ControlError> {
+        self.ask(rollout, (actor, reason), |reply| What::Move(verb, reply))
+    }
+
+    /// Begins a drill on `rollout`, and says how it stands. It ends by itself; see [`crate::drill`].
+    ///
+    /// # Errors
+    /// When the rollout is unknown, its state or policy does not allow the drill, or the store or the controller does not answer.
+    pub fn drill(&self, plan: Plan, rollout: &str, actor: &str, reason: &str) -> Result<DrillReport, ControlError> {
+        self.ask(rollout, (actor, reason), |reply| What::Drill(plan, reply))
+    }
+
+    /// Ends the drill on `rollout` that is on.
+    ///
+    /// # Errors
+    /// When none is on, or the controller does not answer.
+    pub fn end_drill(&self, rollout: &str, actor: &str) -> Result<DrillReport, ControlError> {
+        self.ask(rollout, (actor, ""), What::EndDrill)
+    }
+
+    fn ask<T>(
+        &self,
+        rollout: &str,
+        (actor, reason): (&str, &str),
+        what: impl FnOnce(SyncSender<Result<T, ControlError>>) -> What,
+    ) -> Result<T, ControlError> {
         let (reply, answer) = sync_channel(1);
-        let command = Command { verb, rollout: rollout.into(), actor: actor.into(), reason: reason.into(), reply };
+        let command =
+            Command { rollout: rollout.into(), actor: actor.into(), reason: reason.into(), what: what(reply) };
         self.commands.try_send(command).map_err(|_| ControlError::Unavailable)?;
         if let Err(TrySendError::Disconnected(())) = self.wake.try_send(()) {
             return Err(ControlError::Unavailable);
@@ -276,15 +315,24 @@ fn turn(work: &mut run::Work, inbox: &Receiver<Command>, woken: &Receiver<()>, s
     while let Ok(()) | Err(RecvTimeoutError::Timeout) = woken.recv_timeout(work.tick()) {
         work.persist_trips();
         while let Ok(command) = inbox.try_recv() {
-            let result = work.command(command.verb, &command.rollout, &command.actor, &command.reason);
-            // Whoever asked may have given up waiting; the audit row has it all the same.
-            drop(command.reply.try_send(result));
+            carry_out(work, command);
         }
         work.tick_all();
+        work.turn_drills();
         if stop.load(std::sync::atomic::Ordering::Acquire) {
+            work.stop_drills();
             work.save_all_evidence();
             break;
         }
+    }
+}
+
+/// Whoever asked may have given up waiting; the audit row has it all the same.
+fn carry_out(work: &mut run::Work, Command { rollout, actor, reason, what }: Command) {
+    match what {
+        What::Move(verb, reply) => drop(reply.try_send(work.command(verb, &rollout, &actor, &reason))),
+        What::Drill(plan, reply) => drop(reply.try_send(work.begin_drill(&rollout, plan, Asked { actor, reason }))),
+        What::EndDrill(reply) => drop(reply.try_send(work.end_drill(&rollout, &actor))),
     }
 }
 

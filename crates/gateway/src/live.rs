@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use rollout::{
     Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Objectives, Outcome, PairOutcome,
     SeenUnit, Signal, Timestamp, Unit,
@@ -19,6 +19,7 @@ use rollout::{
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
+use crate::drill::{Drill, Script};
 use crate::snapshot::Snapshot;
 use crate::snapshot::cohorts::{cohort_of, slot};
 
@@ -99,6 +100,9 @@ pub struct LiveRollout {
     attempts: Attempts,
     stale_outcomes: AtomicU64,
     controller: Waker,
+    /// The drill that is on, on the rollout itself; its script, on what stands in for it.
+    drill: ArcSwapOption<Drill>,
+    script: Option<Arc<Script>>,
 }
 
 /// The evidence, and what it counted since it was last written down.
@@ -191,7 +195,34 @@ impl LiveRollout {
             attempts: Attempts::default(),
             stale_outcomes: AtomicU64::new(0),
             controller,
+            drill: ArcSwapOption::empty(),
+            script: None,
         }
+    }
+
+    /// The same, standing in for a rollout while this script is played.
+    #[must_use]
+    pub(crate) fn scripted(mut self, script: Arc<Script>) -> Self {
+        self.script = Some(script);
+        self
+    }
+
+    /// What requests are assigned by and counted for: this, or what stands in for it while a drill is on.
+    #[must_use]
+    pub(crate) fn acting(self: Arc<Self>) -> Arc<Self> {
+        let stand_in = self.drill.load().as_ref().and_then(|drill| drill.stand_in().cloned());
+        stand_in.unwrap_or(self)
+    }
+
+    /// Begins a drill, or ends the one that is on. The controller alone calls this.
+    pub(crate) fn drill(&self, drill: Option<Arc<Drill>>) {
+        self.drill.store(drill);
+    }
+
+    /// What is played in the candidate's place.
+    #[must_use]
+    pub(crate) fn script(&self) -> Option<&Arc<Script>> {
+        self.script.as_ref()
     }
 
     /// The same, going on with what was counted before.
@@ -424,6 +455,9 @@ impl LiveRollout {
             return;
         }
         self.view.store(Arc::new(View { share: 0.0, shadow_sample: 0.0, watching: false, ..(*view).clone() }));
+        if let Some(script) = &self.script {
+            script.switched_off(Instant::now());
+        }
         let first_bad = self.first_bad_us.load(Ordering::Acquire);
         let detect_us = if first_bad == 0 { 0 } else { at.0.saturating_sub(first_bad) };
         *noted = Some(Trip {
@@ -459,7 +493,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The live rollouts by route, and the candidates that nobody may fall back to. One rollout splits a route; others may copy its requests,
 /// each to a candidate of its own.
 #[derive(Debug, Default)]
-pub struct LiveTable(ArcSwap<Table>);
+pub struct LiveTable {
+    table: ArcSwap<Table>,
+    /// The last drill of each rollout, for whoever asks how it went.
+    drills: Mutex<HashMap<String, Arc<Drill>>>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -482,20 +520,20 @@ impl LiveTable {
     /// The rollout that splits `route`, or a cohort of it by its slot, if one is live.
     #[must_use]
     pub fn for_route(&self, route: &str) -> Option<Arc<LiveRollout>> {
-        self.0.load().by_route.get(route)?.first().cloned()
+        self.table.load().by_route.get(route)?.first().cloned()
     }
 
     /// The rollouts that copy requests of `route` beside the one that splits it.
     #[must_use]
     pub fn contenders(&self, route: &str) -> Vec<Arc<LiveRollout>> {
-        let table = self.0.load();
+        let table = self.table.load();
         table.by_route.get(route).and_then(|all| all.get(1..)).unwrap_or_default().to_vec()
     }
 
     /// Whether `target` is the candidate of a rollout that has not been completed: under way, thrown back or aborted.
     #[must_use]
     pub fn is_barred(&self, target: &str) -> bool {
-        self.0.load().barred.contains(target)
+        self.table.load().barred.contains(target)
     }
 
     /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up before they are aborted.
@@ -505,13 +543,24 @@ impl LiveTable {
             let settings = snapshot.rollouts.get(&live.identity.name);
             settings.is_none_or(|settings| settings.route != live.identity.route)
         };
-        self.0.load().by_route.values().flatten().filter(lost).map(|live| live.identity.name.clone()).collect()
+        self.table.load().by_route.values().flatten().filter(lost).map(|live| live.identity.name.clone()).collect()
+    }
+
+    /// The last drill of a rollout in this process.
+    #[must_use]
+    pub fn last_drill(&self, rollout: &str) -> Option<Arc<Drill>> {
+        lock(&self.drills).get(rollout).cloned()
+    }
+
+    /// Remembers the last drill of a rollout.
+    pub(crate) fn note_drill(&self, rollout: &str, drill: &Arc<Drill>) {
+        lock(&self.drills).insert(rollout.to_owned(), Arc::clone(drill));
     }
 
     /// Every live rollout.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<LiveRollout>> {
-        self.0.load().by_route.values().flatten().cloned().collect()
+        self.table.load().by_route.values().flatten().cloned().collect()
     }
 
     /// Replaces the table. The controller alone calls this.
@@ -522,6 +571,6 @@ impl LiveTable {
         }
         // Stable: those in shadow keep their order.
         by_route.values_mut().for_each(|all| all.sort_by_key(|live| live.view().share <= 0.0));
-        self.0.store(Arc::new(Table { by_route, barred }));
+        self.table.store(Arc::new(Table { by_route, barred }));
     }
 }

@@ -156,6 +156,10 @@ pub(crate) fn refusal(record: &AttemptRecord, declined: Option<bool>) -> (Metric
 
 /// Reports an attempt that ended. What was `late` has been reported as soon as it was.
 pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord, late: MetricSet) {
+    // It ended because nobody was to get the script's answer. The answer itself is judged.
+    let judged =
+        (record.failure == Some(FailureKind::Drill)).then(|| AttemptRecord { failure: None, ..record.clone() });
+    let record = judged.as_ref().unwrap_or(record);
     let Some(assignment) = exchange.assignment.as_ref().filter(|assignment| !assignment.forced) else { return };
     if record.role != AttemptRole::Live || record.arm != Some(assignment.arm) {
         return settle_refused(exchange, record);
@@ -215,6 +219,7 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
 
 /// Hands the live side of its pairs to the comparison: what became of it, and the answer, when it is the baseline's own.
 pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (served_by, answer): (Option<&str>, &Bytes)) {
+    drilled(exchange, outcome, served_by);
     let pairs = std::mem::take(&mut exchange.pairs);
     let Some(assignment) = exchange.assignment.as_ref().filter(|_| !pairs.is_empty()) else { return };
     let baseline = exchange
@@ -249,4 +254,12 @@ pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (serve
     for pair in &pairs {
         pair.live(half, heard.clone());
     }
+}
+
+/// Tells a drill what became of an exchange that was assigned while it was on.
+fn drilled(exchange: &Exchange, outcome: ExchangeOutcome, served_by: Option<&str>) {
+    let Some(assignment) = exchange.assignment.as_ref() else { return };
+    let Some(script) = assignment.live.script() else { return };
+    let by_candidate = served_by == Some(assignment.live.identity.candidate.as_str());
+    script.ended((exchange.arrival.at, exchange.met_a_drill), outcome, (&exchange.attempts, by_candidate));
 }

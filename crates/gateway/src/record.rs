@@ -179,6 +179,8 @@ pub(crate) struct Exchange {
     pub(crate) escalating: bool,
     /// What is sent instead of the caller's request: the same, and what was wrong with the first answer to it.
     pub(crate) instead: Option<Arc<Parsed>>,
+    /// A drill's script answered a call of it.
+    pub(crate) met_a_drill: bool,
     request_ticket: Option<Ticket>,
     finished: bool,
     _in_flight: InFlight,
@@ -263,6 +265,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         told: None,
         escalating: false,
         instead: None,
+        met_a_drill: false,
         request_ticket: Some(ticket),
         finished: false,
         _in_flight: InFlight::begin(&worker.counters),

@@ -6,6 +6,7 @@ pub mod contests;
 pub mod costs;
 mod desk;
 mod door;
+pub mod drills;
 pub mod egress;
 pub mod exchanges;
 pub mod keys;

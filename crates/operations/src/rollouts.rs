@@ -2,6 +2,7 @@
 
 use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
+use gateway::drill::DrillReport;
 use govern::Role;
 use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Status, Timestamp, Transition, Why};
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ pub struct RolloutView {
     /// What was found when its gates were read anew after it was completed: when, in Unix microseconds, and in words.
     #[serde(default)]
     pub revalidated: Option<(u64, String)>,
+    /// The drill that is on, which the running gateway alone knows of.
+    #[serde(default)]
+    pub drill: Option<DrillReport>,
 }
 
 /// Why the candidate takes no calls.
@@ -145,7 +149,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
 /// # Errors
 /// As [`status`].
 pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
-    view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))
+    let view = view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))?;
+    Ok(RolloutView { drill: crate::drills::under_way(desk, name), ..view })
 }
 
 fn view(
@@ -192,6 +197,7 @@ fn view(
         explanation,
         transitions,
         down,
+        drill: None,
     })
 }
 
@@ -212,13 +218,17 @@ fn probe(database: &Database, name: &str) -> Result<Option<ProbeView>, DatabaseE
     Ok(row.and_then(view))
 }
 
-/// Every transition of a rollout, oldest first.
+/// Every transition of a rollout and every drill that was filed for it, oldest first.
 ///
 /// # Errors
 /// When there is no such rollout, or the store cannot be read.
 pub fn history(database: &Database, name: &str) -> Result<Vec<TransitionRow>, OperationError> {
     load(database, name)?;
-    database.transitions(Some(name)).map_err(|source| OperationError::Store { doing: "read the history", source })
+    let reading = |source| OperationError::Store { doing: "read the history", source };
+    let mut rows = database.transitions(Some(name)).map_err(reading)?;
+    rows.extend(crate::drills::rows(database, name, &rows)?);
+    rows.sort_by_key(|row| row.at_us);
+    Ok(rows)
 }
 
 /// Carries out `verb` (`start`, `promote`, `approve`, `pause`, `abort`, `resume`, `extend`, `accept`) through the controller.
@@ -372,7 +382,7 @@ pub(crate) fn load(database: &Database, name: &str) -> Result<RolloutRow, Operat
     row.ok_or_else(|| not_started(name))
 }
 
-fn not_started(name: &str) -> OperationError {
+pub(crate) fn not_started(name: &str) -> OperationError {
     OperationError::NotFound(format!("rollout `{name}` has not been started"))
 }
 

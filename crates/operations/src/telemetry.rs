@@ -30,6 +30,13 @@ pub fn metrics(desk: &Desk) -> String {
         let name = &live.identity.name;
         write_line(&mut text, &format!("crossfade_rollout_candidate_attempts_total{{rollout=\"{name}\"}} {begun}"));
     }
+    write_line(&mut text, "# HELP crossfade_rollout_drill Whether a drill is on: its candidate fails by script.");
+    write_line(&mut text, "# TYPE crossfade_rollout_drill gauge");
+    for live in &rollouts {
+        let name = &live.identity.name;
+        let is_on = u8::from(desk.live.last_drill(name).is_some_and(|drill| drill.is_on()));
+        write_line(&mut text, &format!("crossfade_rollout_drill{{rollout=\"{name}\"}} {is_on}"));
+    }
     text
 }
 

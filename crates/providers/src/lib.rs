@@ -25,6 +25,7 @@ pub mod breaker;
 pub mod budget;
 pub mod classify;
 pub mod cool_down;
+pub mod fault;
 pub mod health;
 pub mod places;
 pub mod retry;

@@ -57,6 +57,11 @@ impl ReplyBody {
         Self { source: Source::Simulated(Box::new(body)), has_marked_end: true, _in_flight: Some(in_flight) }
     }
 
+    /// One that no provider sent.
+    pub(crate) fn made_up(body: SimulatedBody) -> Self {
+        Self { source: Source::Simulated(Box::new(body)), has_marked_end: true, _in_flight: None }
+    }
+
     /// The next piece; `None` at the end, which was a proper end. A body that was cut ends with an error instead.
     /// Giving up the future loses no bytes.
     pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {

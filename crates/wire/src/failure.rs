@@ -144,6 +144,8 @@ kinds! {
     Policy = "policy",
     /// The policy of the route refers it to a person.
     Referred = "referred",
+    /// A drill answered in the candidate's place: the answer was judged, and another target is asked.
+    Drill = "drill",
 }
 
 impl FailureKind {
@@ -169,7 +171,8 @@ impl FailureKind {
             | FailureKind::RecordUnavailable
             | FailureKind::ShuttingDown
             | FailureKind::Internal
-            | FailureKind::Unsupported => Origin::Crossfade,
+            | FailureKind::Unsupported
+            | FailureKind::Drill => Origin::Crossfade,
             _ => Origin::Provider,
         }
     }

@@ -126,6 +126,16 @@ pub struct RolloutRef {
     pub forced: bool,
 }
 
+/// Epochs from here on are drills: the Unix second a drill began in, above this. Evidence is read by epoch, so that nothing of a drill is
+/// ever the rollout's; its own epochs count from 1 and never get here.
+pub const FIRST_DRILL_EPOCH: u32 = 1 << 31;
+
+/// Whether an epoch is a drill.
+#[must_use]
+pub const fn is_drill(epoch: u32) -> bool {
+    epoch >= FIRST_DRILL_EPOCH
+}
+
 /// Where the key of a unit came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -63,7 +63,8 @@ pub(crate) enum Verb {
     },
     /// What it will take at the recorded or stated traffic, for every step, gate and guard; exits 3 when a gate can never be decided.
     Plan(plan::Args),
-    /// Rehearse a failure with the rollout's own policy in a gateway of its own, and measure detection, switch and verification.
+    /// Rehearse a failure with the rollout's own policy, in a gateway of its own or on the running one, and measure detection, switch and
+    /// verification.
     Drill(drill::Args),
     /// Decide everything again from the record; exits 3 when anything comes out otherwise than it is recorded.
     Replay {

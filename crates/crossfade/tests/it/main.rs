@@ -17,6 +17,7 @@ mod conformance;
 mod crash;
 mod datasets;
 mod drill;
+mod drill_live;
 mod egress;
 mod evaluations;
 mod exchanges;

@@ -42,12 +42,14 @@ pub(crate) struct Attempt {
     grant: Option<Grant>,
     /// Tells the guards when the answer is late.
     pub(crate) watch: Option<Watch>,
+    /// A drill's script answered, and nobody was called.
+    drilled: bool,
 }
 
 impl Attempt {
     /// The replica that was called, if one was.
     pub(super) fn called(&self) -> Option<usize> {
-        self.grant.as_ref().map(|grant| grant.picked.idx)
+        self.grant.as_ref().filter(|_| !self.drilled).map(|grant| grant.picked.idx)
     }
 
     /// Gives the place among the calls under way to whoever comes after.
@@ -109,7 +111,10 @@ pub(super) async fn attempt(
         }),
         sent: shadow::on_sent(exchange, step.arm),
     };
-    let Reply { status, headers, body, simulated } = send(exchange, &provider, call).await?;
+    let Reply { status, headers, body, simulated } = match drilled(exchange, step, &call).await {
+        Some(answer) => answer?,
+        None => send(exchange, &provider, call).await?,
+    };
     note(exchange, |record| {
         record.status = Some(status.as_u16());
         record.simulated = simulated;
@@ -132,6 +137,9 @@ pub(super) async fn attempt(
             .await?,
         )
     };
+    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.drilled) {
+        return Err(Failure::new(FailureKind::Drill, "a script's answer is for nobody").into());
+    }
     let opened = Opened {
         destination: Rc::clone(destination),
         status,
@@ -147,6 +155,23 @@ pub(super) async fn attempt(
 fn wants_logprobs(exchange: &Exchange) -> bool {
     let asks = |cascade: &Cascade| cascade.ask_logprobs && cascade.escalate.by_confidence();
     exchange.judging && exchange.route.cascade.as_deref().is_some_and(asks)
+}
+
+/// The answer of a drill's script in the candidate's place, when one is on and this call meets it. It counts as sent, and nothing was.
+async fn drilled(exchange: &mut Exchange, step: &Step, call: &Call) -> Option<Result<Reply, Failure>> {
+    let assignment = exchange.assignment.as_ref().filter(|_| step.is_trial())?;
+    let fault = assignment.live.script()?.fault(&exchange.request, false)?;
+    exchange.met_a_drill = true;
+    if let Some(attempt) = &mut exchange.attempt {
+        (attempt.drilled, attempt.record.simulated) = (true, true);
+    }
+    let (asked, timeouts) = ((call.endpoint, call.streamed), call.timeouts);
+    let left = exchange.left(Instant::now());
+    let played = async {
+        let late = || Err(Failure::new(FailureKind::Drill, "a drill's late answer is for nobody"));
+        fault.play(asked, &timeouts, left).await.unwrap_or_else(late)
+    };
+    Some(guarded(exchange, played).await)
 }
 
 /// Makes the call, and notes how much of it was sent.
@@ -213,6 +238,7 @@ fn begin_attempt(exchange: &mut Exchange, step: &Step, role: AttemptRole) {
         destination: Rc::clone(&step.destination),
         grant: None,
         watch: None,
+        drilled: false,
     });
 }
 
@@ -297,7 +323,7 @@ fn waited_too_long(exchange: &Exchange) -> bool {
 /// Closes the attempt under way: its breaker and the guards hear of it before this returns.
 pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     let Some(attempt) = exchange.attempt.take() else { return };
-    let Attempt { mut record, started, destination, grant, watch, .. } = attempt;
+    let Attempt { mut record, started, destination, grant, watch, drilled, .. } = attempt;
     let now = Instant::now();
     record.duration_us = micros(now.saturating_duration_since(started));
     record.failure = failure.map(|failure| failure.kind);
@@ -309,7 +335,8 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
         exchange.worker.counters.attempt_failures.add(failure.kind);
         tracing::debug!(exchange = %exchange.id, target_name = %record.target, failure = %failure.kind, "attempt failed");
     }
-    let opened = grant.is_some_and(|Grant { picked, .. }| {
+    // What no provider did is no provider's health.
+    let opened = grant.filter(|_| !drilled).is_some_and(|Grant { picked, .. }| {
         let health = &destination.replicas[picked.idx].health;
         health.record(picked.permit, failure, now, exchange.worker.random_fraction())
     });

@@ -11,6 +11,7 @@ use store::{CountedRow, Database, Journal, RolloutRow};
 
 use super::managed::{self, Managed, Moment, StoredState};
 use super::{ControllerParts, StartError};
+use crate::drill::Drill;
 use crate::live::{self, Counted, LiveTable, Waker};
 use crate::snapshot::Snapshot;
 use crate::targets::Lanes;
@@ -38,6 +39,8 @@ pub(super) struct Work {
     pub(super) journal_base: HashMap<String, (u64, u64)>,
     /// What was filed for each rollout, as it was when evidence was saved last.
     pub(super) filed: HashMap<String, Vec<Filed>>,
+    /// Drills that are on, or whose result is not filed yet.
+    pub(super) drills: BTreeMap<String, Arc<Drill>>,
 }
 
 /// A store that does not take writes.
@@ -67,6 +70,7 @@ impl Work {
             refusing: None,
             journal_base: HashMap::new(),
             filed: HashMap::new(),
+            drills: BTreeMap::new(),
         };
         work.take_up()?;
         Ok(work)

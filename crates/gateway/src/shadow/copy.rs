@@ -264,6 +264,8 @@ struct Copy {
     whose: Whose,
     /// Gaps between the pieces of its stream, microseconds.
     gaps_us: Vec<u64>,
+    /// A drill's script answered, and nobody was called.
+    drilled: bool,
 }
 
 /// What is kept of an answer. It grows as bytes come, and is never larger than there is room for.
@@ -321,6 +323,7 @@ impl Copy {
             prepared,
             whose,
             gaps_us,
+            drilled: false,
         }
     }
 
@@ -347,7 +350,10 @@ impl Copy {
             }),
         };
         let n_bytes = call.body.len() as u64;
-        let reply = shadow.client.call(offer.residency, &provider, call).await;
+        let reply = match self.drilled(offer, &call).await {
+            Some(answer) => answer,
+            None => shadow.client.call(offer.residency, &provider, call).await,
+        };
         self.record.request_bytes = bytes_sent(reply.as_ref().err(), n_bytes);
         let reply = reply?;
         self.record.status = Some(reply.status.as_u16());
@@ -362,6 +368,16 @@ impl Copy {
             let deadline = self.started + timeouts.whole_answer();
             self.read_whole(shadow, (asked, adapted.plan), reply, deadline).await
         }
+    }
+
+    /// The answer of a drill's script in the candidate's place, when one is on and this copy meets it. One that is to be late is late
+    /// when this returns.
+    async fn drilled(&mut self, offer: &Offer, call: &Call) -> Option<Result<Reply, Failure>> {
+        let script = offer.live.script().filter(|_| self.whose == Whose::Candidate)?;
+        let fault = script.fault(&offer.request, true)?;
+        let answer = fault.play((call.endpoint, call.streamed), &call.timeouts, None).await?;
+        (self.drilled, self.record.simulated) = (true, true);
+        Some(answer)
     }
 
     async fn read_stream(&mut self, shadow: &Shadow, mut upstream: Upstream) -> Result<(), Failure> {
@@ -462,10 +478,13 @@ impl Copy {
         self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
         self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
         shadow.counters.count_cost(&self.record);
-        shadow.spent(offer, &self.record);
-        // No jitter: one process has one shadow, so there is nobody to be out of step with.
-        let health = &self.destination.replicas[self.picked.idx].health;
-        health.record(self.picked.permit.take(), failure.as_ref(), now, 0.5);
+        // What no provider did costs nothing and is no provider's health.
+        if !self.drilled {
+            shadow.spent(offer, &self.record);
+            // No jitter: one process has one shadow, so there is nobody to be out of step with.
+            let health = &self.destination.replicas[self.picked.idx].health;
+            health.record(self.picked.permit.take(), failure.as_ref(), now, 0.5);
+        }
         shadow.counts.ended(self.whose, failure.is_some());
         if self.whose == Whose::Candidate {
             shadow.counters.forms.count(&self.record);

@@ -278,7 +278,7 @@ impl Database {
     pub fn mean_tokens(&self, rollout: &str) -> Result<Option<f64>, DatabaseError> {
         let sql =
             "SELECT avg(n) FROM (SELECT coalesce(input_tokens, 0) + coalesce(output_tokens, 0) AS n FROM exchanges
-            WHERE rollout = ?1 AND epoch = (SELECT max(epoch) FROM exchanges WHERE rollout = ?1)
+            WHERE rollout = ?1 AND epoch = (SELECT max(epoch) FROM exchanges WHERE rollout = ?1 AND epoch < 2147483648)
               AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL) ORDER BY id DESC LIMIT 200)";
         self.reading().query_row(sql, [rollout], |row| row.get(0)).map_err(during("reading the tokens of requests"))
     }

@@ -63,6 +63,14 @@ impl Database {
         transaction.commit().map_err(&what)
     }
 
+    /// Writes down what somebody did that changes nothing by itself.
+    pub fn note(&self, audit: &AuditRow) -> Result<(), DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        write_audit(&transaction, audit)?;
+        transaction.commit().map_err(during("writing the audit"))
+    }
+
     /// What was filed for a rollout, newest first.
     pub fn filed(&self, rollout: &str) -> Result<Vec<FiledRow>, DatabaseError> {
         let connection = self.reading();

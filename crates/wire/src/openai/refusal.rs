@@ -233,6 +233,7 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
             (500, SERVER, "The gateway made an error. It is logged under the id of this exchange.")
         }
         FailureKind::Unsupported => (400, INVALID_REQUEST, "The model does not support what the request asks for."),
+        FailureKind::Drill => (503, SERVER, "The model does not answer: its failure is being rehearsed."),
         FailureKind::Unauthenticated => (401, INVALID_REQUEST, "This API key opens nothing any more."),
         FailureKind::Forbidden => (403, INVALID_REQUEST, "This API key does not have access to that."),
         FailureKind::RequestLimit => (429, "requests", "The limit of requests per minute is reached."),

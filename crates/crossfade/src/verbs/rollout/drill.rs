@@ -1,8 +1,9 @@
 //! `crossfade rollout drill NAME`: a failure rehearsed with the rollout's own policy, and measured.
 //!
-//! The rehearsal runs in a gateway of its own in this process, over real HTTP, with a store and a journal of its own: no request of a
+//! With `--live`, `--cohort` or `--shadow` it is played on the running gateway (`live.rs`). Else the rehearsal runs in a gateway of its own in this process, over real HTTP, with a store and a journal of its own: no request of a
 //! user, no evidence and no share of the real rollout is touched. Both providers are simulated; the candidate's takes the fault.
 
+mod live;
 mod rehearsal;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use gateway::drill::Check;
 use operations::rollouts::FileRequest;
 use operations::{Actor, Role};
 use rollout::{Policy, Stage};
@@ -26,9 +28,11 @@ use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
 use crate::verbs::source::{Source, percent};
 use crate::verbs::time::now_us;
-use rehearsal::{Check, Rehearsal};
+use rehearsal::Rehearsal;
 
 const TEMPLATE: &str = include_str!("drill/crossfade.yaml");
+/// How long nothing more may reach the candidate in a gateway of its own.
+const VERIFY: &str = "3s";
 /// People who would have to approve before the drill's step is left: more than there are, so that its share stays.
 const NOBODY_LEAVES: u32 = 1_000;
 
@@ -38,12 +42,36 @@ pub(crate) struct Args {
     /// The rollout of the config whose policy is put to the test.
     name: String,
     /// What fails.
-    #[arg(long, value_enum)]
-    kind: Kind,
-    /// The candidate's share while it fails: the first step of the policy with at least this share is played.
+    #[arg(long, value_enum, required_unless_present = "end")]
+    kind: Option<Kind>,
+    /// Play it on the running gateway, on what callers are served: those who meet the fault are answered by the baseline.
+    #[arg(long, conflicts_with_all = ["share", "shadow_only", "dir", "no_file"])]
+    live: bool,
+    /// Play it on the running gateway, in this cohort of the rollout.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["share", "shadow_only", "dir", "no_file"])]
+    cohort: Option<String>,
+    /// Play it on the running gateway, on copies alone.
+    #[arg(long, conflicts_with_all = ["live", "share", "shadow_only", "dir", "no_file"])]
+    shadow: bool,
+    /// End the drill that the running gateway plays.
+    #[arg(long, conflicts_with_all = ["kind", "share", "shadow_only", "dir", "no_file"])]
+    end: bool,
+    /// On the running gateway: how many requests meet the fault at most.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    requests: u64,
+    /// On the running gateway: how many requests the baseline must answer after the switch.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    verify_requests: u64,
+    /// On the running gateway: how long a caller waits at most for a candidate that hangs or is late [default: 5s, or until it is late].
+    #[arg(long, value_name = "DURATION")]
+    patience: Option<String>,
+    /// On the running gateway: why; the audit row keeps it.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// In a gateway of its own: the candidate's share while it fails: the first step of the policy with at least this share is played.
     #[arg(long, value_name = "SHARE", conflicts_with = "shadow_only")]
     share: Option<f64>,
-    /// Let it fail in shadow, on copies alone: no answer to a caller may fail.
+    /// In a gateway of its own: let it fail in shadow, on copies alone: no answer to a caller may fail.
     #[arg(long)]
     shadow_only: bool,
     /// What chance in the simulated providers and the traffic is derived from.
@@ -52,9 +80,9 @@ pub(crate) struct Args {
     /// How long the fault may go unseen.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     at_most: String,
-    /// How long nothing more may reach the candidate after the switch.
-    #[arg(long, value_name = "DURATION", default_value = "3s")]
-    verify: String,
+    /// How long nothing more may reach the candidate after the switch [default: 3s; on the running gateway 30s at most].
+    #[arg(long, value_name = "DURATION")]
+    verify: Option<String>,
     /// Do not file the result for the rollout's gates.
     #[arg(long)]
     no_file: bool,
@@ -131,13 +159,18 @@ struct Report<'a> {
 
 /// Exits 0 when every check holds, 3 when one does not, 4 when the policy cannot see such a fault or nothing could be measured.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    if args.is_live() {
+        return live::run(place, args, out);
+    }
+    let kind = args.kind.ok_or_else(no_kind)?;
     let config = load::config(&place.config)?;
     let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name))?;
-    let (at_most, verify) = (duration("--at-most", &args.at_most)?, duration("--verify", &args.verify)?);
+    let verify = args.verify.as_deref().unwrap_or(VERIFY);
+    let (at_most, verify) = (duration("--at-most", &args.at_most)?, duration("--verify", verify)?);
     let step_idx = step_of(&settings.policy, args)?;
     let step = settings.policy.step(step_idx).context("the policy has no steps")?;
     let directory = Directory::new(args.dir.as_deref())?;
-    let rehearsal = Rehearsal { kind: args.kind, step_idx, seed: args.seed, at_most, verify };
+    let rehearsal = Rehearsal { kind, step_idx, seed: args.seed, at_most, verify };
     let at_us = now_us();
     let played = rehearsal.play(directory.path(), &policy_of(&settings.policy, step_idx))?;
     let verdict = match (&played.undecided, played.checks.iter().all(|check| check.holds)) {
@@ -147,7 +180,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     };
     let report = Report {
         rollout: &args.name,
-        kind: args.kind,
+        kind,
         simulated: true,
         stage: step.stage,
         share: step.share,
@@ -172,6 +205,18 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         Verdict::Fail => Exit::No,
         Verdict::Undecided => Exit::Undecided,
     })
+}
+
+fn no_kind() -> Stop {
+    Stop::usage("a drill needs a `--kind`")
+}
+
+fn rows(checks: &[Check]) -> Vec<Vec<String>> {
+    let row = |check: &Check| {
+        let holds = if check.holds { "yes" } else { "NO" };
+        vec![check.what.clone(), check.measured.clone(), check.target.clone(), holds.to_owned()]
+    };
+    checks.iter().map(row).collect()
 }
 
 /// The step that is played: shadow, or the first one that serves at least the share.
@@ -299,12 +344,7 @@ fn render(report: &Report<'_>) -> String {
         report.stage.as_str(),
         show_share(report.share)
     );
-    let row = |check: &Check| {
-        let holds = if check.holds { "yes" } else { "NO" };
-        vec![check.what.clone(), check.measured.clone(), check.target.clone(), holds.to_owned()]
-    };
-    let rows: Vec<Vec<String>> = report.checks.iter().map(row).collect();
-    text.push_str(&table(&["what", "measured", "target", "holds"], &rows));
+    text.push_str(&table(&["what", "measured", "target", "holds"], &rows(&report.checks)));
     text.push_str(&match (&report.undecided, report.verdict) {
         (Some(why), _) => format!("\nundecided: {why}\n"),
         (None, Verdict::Pass) => "\npass\n".to_owned(),

@@ -13,6 +13,16 @@ const SHOWN: usize = 3;
 pub(super) fn render(rows: &[TransitionRow]) -> String {
     let block = |row: &TransitionRow| {
         let (from, to) = (show_share(row.from_share), show_share(row.to_share));
+        if row.event == "drill" {
+            return format!(
+                "{}  drill at {}, epoch {}\n  by {}: {}\n",
+                us_to_text(row.at_us),
+                row.to,
+                row.epoch,
+                row.actor,
+                row.reason
+            );
+        }
         let mut text = format!(
             "{}  {} -> {}, share {from} -> {to}, epoch {}\n  {} by {}: {}\n",
             us_to_text(row.at_us),

@@ -94,7 +94,12 @@ fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
         let since = since.split(' ').next_back().unwrap_or_default();
         format!("{what}: {}, breaker open since {since} UTC", down.words)
     });
-    look.notice.iter().cloned().chain(down).map(|notice| paint.with(31, &notice)).collect()
+    let drill = view.drill.as_ref().map(|drill| {
+        let on = if drill.shadow { "its copies" } else { "what callers are served" };
+        let (kind, faults, by) = (drill.kind.as_str(), drill.faults, &drill.actor);
+        format!("a drill is on: `{kind}` on {on}, {faults} calls met it, begun by {by}; nothing counts as evidence meanwhile")
+    });
+    look.notice.iter().cloned().chain(down).chain(drill).map(|notice| paint.with(31, &notice)).collect()
 }
 
 fn title(view: &RolloutView, look: &Look) -> String {

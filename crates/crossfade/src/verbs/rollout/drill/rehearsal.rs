@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use gateway::drill::Check;
 use gateway::live::LiveRollout;
 use operations::{Actor, OperationError, Role, rollouts};
 use rollout::{Arm, Metric, Policy, Stage};
-use serde::Serialize;
 use serde_json::{Value, json};
 use store::{Database, TransitionRow};
 
@@ -34,15 +34,6 @@ const MOST_BAD_EVENTS: u64 = 8;
 const MOST_SWITCH_MS: f64 = 10.0;
 /// From the switch to its row in the store.
 const MOST_PERSIST: Duration = Duration::from_secs(1);
-
-/// One thing that must hold.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Check {
-    pub what: String,
-    pub measured: String,
-    pub target: String,
-    pub holds: bool,
-}
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -360,7 +351,7 @@ impl Stagehand<'_> {
     }
 
     fn check(&mut self, what: &str, measured: String, target: String, holds: bool) {
-        self.played.checks.push(Check { what: what.to_owned(), measured, target, holds });
+        self.played.checks.push(Check::new(what, measured, target, holds));
     }
 }
 

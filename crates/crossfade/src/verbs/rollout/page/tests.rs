@@ -134,6 +134,7 @@ impl Case {
             probe: None,
             webhooks: Vec::new(),
             down: None,
+            drill: None,
         };
         (view, now.0)
     }
