@@ -18,7 +18,7 @@ use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
 use govern::{Keeper, Key, KeyTable, Role};
 use operations::{Desk, Door, Reloaded};
-use store::{Database, Journal, Lease, Shipper, ShipperConfig};
+use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
 
 use crate::config::{self, Config};
@@ -33,6 +33,43 @@ const STORE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a start waits for what a dead process left in the journal. What takes longer goes on beside the traffic, which
 /// is the baseline's until it is done.
 const CATCH_UP: Duration = Duration::from_millis(300);
+
+/// What a rehearsal does otherwise than production.
+pub(crate) struct Manner {
+    /// A store that refuses for this long counts as control plane lost.
+    pub store_patience: Duration,
+    /// Makes the store refuse.
+    pub refusing: Option<Refusing>,
+}
+
+impl Manner {
+    fn open(&self, config: &Config) -> Result<Database, Stop> {
+        let opened = match &self.refusing {
+            Some(refusing) => Database::open_refusing(&config.store, refusing),
+            None => Database::open(&config.store),
+        };
+        opened.map_err(Stop::failed)
+    }
+}
+
+/// A second engine on the store of a running gateway, without its lease: what a gateway elsewhere is that believes to lead.
+pub(crate) struct Usurper {
+    /// What it makes of the rollouts.
+    pub live: Arc<LiveTable>,
+    controller: Controller,
+}
+
+impl Usurper {
+    /// Who gives it orders.
+    pub(crate) fn control(&self) -> gateway::control::Control {
+        self.controller.control()
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(self) {
+        self.controller.stop();
+    }
+}
 
 /// A running gateway.
 pub(crate) struct Running {
@@ -55,11 +92,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts everything; when this returns, the data listener takes traffic. `path` is where a reload reads the config.
     pub(crate) fn start(config: &Config, path: PathBuf) -> Result<Running, Stop> {
-        Running::start_within(config, path, STORE_PATIENCE)
+        Running::start_in(config, path, &Manner { store_patience: STORE_PATIENCE, refusing: None })
     }
 
-    /// The same, with another patience for a store that refuses: a drill does not wait for a minute.
-    pub(crate) fn start_within(config: &Config, path: PathBuf, store_patience: Duration) -> Result<Running, Stop> {
+    /// The same in another manner: a drill does not wait for a minute, and its store may be made to refuse.
+    pub(crate) fn start_in(config: &Config, path: PathBuf, manner: &Manner) -> Result<Running, Stop> {
+        let store_patience = manner.store_patience;
         // The directories first: the lock file lies in one of them.
         prepare_directory(config.store.parent())?;
         if store::private::is_readable_by_others(&config.store) {
@@ -73,13 +111,13 @@ impl Running {
         let data = bind(config.listen, "listen")?;
         let admin_listener = bind(config.admin.listen, "admin.listen")?;
         let data_address = data.local_addr().context("the data listener has no address")?;
-        let (journal, shipper) = open_record(config)?;
+        let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let live = Arc::new(LiveTable::default());
         let lanes = Arc::<Lanes>::default();
         let inherited = Arc::clone(&shipper);
         let controller = Controller::start(ControllerParts {
-            database: Database::open(&config.store).map_err(Stop::failed)?,
+            database: manner.open(config)?,
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
@@ -91,7 +129,7 @@ impl Running {
         .map_err(Stop::failed)?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));
         let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
-        let keys = Arc::new(Keeper::start(Database::open(&config.store).map_err(Stop::failed)?).map_err(Stop::failed)?);
+        let keys = Arc::new(Keeper::start(manner.open(config)?).map_err(Stop::failed)?);
         warn_without_keys(config, &keys);
         let deps = Deps {
             keys: keys.table(),
@@ -118,7 +156,7 @@ impl Running {
             live: Arc::clone(&live),
             alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
         });
-        let alerts = Arc::new(tell(config, (&live, &journal, &reloader), &ledger)?);
+        let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
         let troubled = Arc::clone(&serving);
         let (told, webhooks) = (Arc::clone(&alerts), Arc::clone(&reloader));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
@@ -161,6 +199,22 @@ impl Running {
         self.desk.live.all().into_iter().find(|live| live.identity.name == rollout)
     }
 
+    /// Starts a second engine on `store`, whoever holds the lease. For drills.
+    pub(crate) fn usurp(&self, store: &std::path::Path, store_patience: Duration) -> Result<Usurper, Stop> {
+        let live = Arc::new(LiveTable::default());
+        let controller = Controller::start(ControllerParts {
+            database: Database::open(store).map_err(Stop::failed)?,
+            snapshot: Arc::clone(&self.reloader.snapshot),
+            live: Arc::clone(&live),
+            journal: self.journal.clone(),
+            lanes: Arc::default(),
+            record_ready: Box::new(|| true),
+            tick: TICK,
+            store_patience,
+        });
+        Ok(Usurper { live, controller: controller.map_err(Stop::failed)? })
+    }
+
     /// Waits until everything recorded so far is in the database.
     pub(crate) fn ship(&self, at_most: Duration) -> bool {
         self.shipper.flush(at_most)
@@ -182,7 +236,7 @@ impl Running {
 
 /// The thread that tells, with a lane of its own on the ledger of connections.
 fn tell(
-    config: &Config,
+    database: Database,
     (live, journal, reloader): (&Arc<LiveTable>, &Journal, &Reloader),
     ledger: &Arc<JournalLedger>,
 ) -> Result<alerts::Alerts, Stop> {
@@ -192,7 +246,6 @@ fn tell(
         snapshot: Arc::clone(&reloader.snapshot),
         looked_us: 0.into(),
     };
-    let database = Database::open(&config.store).map_err(Stop::failed)?;
     let lane = reloader.providers.lane().watched(Arc::clone(ledger) as _, Lane::Alerts);
     let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.alerts));
     Ok(alerts.context("could not start the alerts' thread")?)
@@ -221,7 +274,7 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Stop> {
 }
 
 /// The journal, and the database with everything a dead process left in the journal.
-fn open_record(config: &Config) -> Result<(Journal, Arc<Shipper>), Stop> {
+fn open_record(config: &Config, manner: &Manner) -> Result<(Journal, Arc<Shipper>), Stop> {
     let record = &config.record;
     let settings = store::Config {
         mode: record.mode,
@@ -231,7 +284,7 @@ fn open_record(config: &Config) -> Result<(Journal, Arc<Shipper>), Stop> {
     };
     let (journal, recovered) = Journal::open(&record.dir, settings).map_err(Stop::failed)?;
     tracing::info!(?recovered, "journal open");
-    let database = Database::open(&config.store).map_err(Stop::failed)?;
+    let database = manner.open(config)?;
     let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).context("could not start shipping")?;
     if !shipper.flush(CATCH_UP) {
         tracing::warn!(

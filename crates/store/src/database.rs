@@ -13,6 +13,7 @@ mod feedback;
 mod filed;
 mod keys;
 mod pairs;
+mod refusing;
 mod replay;
 mod rows;
 mod schema;
@@ -40,6 +41,7 @@ pub use feedback::{EXTERNAL_METRIC, EpochSignal, FEEDBACK_METRIC, FeedbackRow, J
 pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
+pub use refusing::Refusing;
 pub use rows::{
     ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CopyBody, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
@@ -59,6 +61,8 @@ pub struct Database {
     path: PathBuf,
     control: Option<Mutex<Connection>>,
     read: Mutex<Connection>,
+    /// In a drill: whether writes are refused.
+    refusing: Option<Refusing>,
 }
 
 /// The database failed, or holds what it should not.
@@ -121,7 +125,17 @@ impl Database {
         let control = writable(&path, "FULL", CONTROL_WAIT)?;
         schema::migrate(&control, &path)?;
         let read = readable(&path)?;
-        Ok(Database { path, control: Some(Mutex::new(control)), read: Mutex::new(read) })
+        Ok(Database { path, control: Some(Mutex::new(control)), read: Mutex::new(read), refusing: None })
+    }
+
+    /// Opens it for a drill: while `refusing` is switched on, every write is refused.
+    pub fn open_refusing(path: impl AsRef<Path>, refusing: &Refusing) -> Result<Database, DatabaseError> {
+        Ok(Database { refusing: Some(refusing.clone()), ..Database::open(path)? })
+    }
+
+    /// What decides whether writes are refused, in a drill.
+    pub(crate) fn refusing(&self) -> Option<Refusing> {
+        self.refusing.clone()
     }
 
     /// Opens an existing database for questions only; a gateway may be running on it.
@@ -129,7 +143,7 @@ impl Database {
         let path = path.as_ref().to_path_buf();
         let read = readable(&path)?;
         schema::check(&read, &path)?;
-        Ok(Database { path, control: None, read: Mutex::new(read) })
+        Ok(Database { path, control: None, read: Mutex::new(read), refusing: None })
     }
 
     /// The file.
@@ -143,7 +157,11 @@ impl Database {
 
     fn controlling(&self) -> Result<MutexGuard<'_, Connection>, DatabaseError> {
         let control = self.control.as_ref().ok_or(DatabaseError::ReadOnly)?;
-        Ok(control.lock().unwrap_or_else(PoisonError::into_inner))
+        let control = control.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refusing) = &self.refusing {
+            refusing.heed(&control).map_err(during("heeding a drill"))?;
+        }
+        Ok(control)
     }
 }
 

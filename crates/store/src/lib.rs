@@ -22,7 +22,7 @@ pub use database::{
     KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, RouteTraffic, SecretRow,
     SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };
-pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow};
+pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};
 pub use shipper::{Shipper, ShipperConfig, ShipperCounts};

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::database::{Database, DatabaseError, during, signed, unsigned, writable};
+use crate::database::{Database, DatabaseError, Refusing, during, signed, unsigned, writable};
 use crate::failpoint;
 use crate::journal::{Journal, Position, ReadOutcome, Reader};
 use insert::Batch;
@@ -109,6 +109,7 @@ impl Shipper {
             first_seq: journal.first_seq(),
             path: database.path().to_path_buf(),
             config,
+            refusing: database.refusing(),
             connection: None,
             batch: None,
             swept: false,
@@ -180,6 +181,8 @@ struct Ship {
     first_seq: u64,
     path: PathBuf,
     config: ShipperConfig,
+    /// In a drill: whether writes are refused.
+    refusing: Option<Refusing>,
     connection: Option<Connection>,
     /// Read and compressed, not yet committed; kept over a failure.
     batch: Option<Batch>,
@@ -236,6 +239,9 @@ impl Ship {
     fn turn(&mut self) -> Result<bool, ShipError> {
         if self.connection.is_none() {
             self.connect()?;
+        }
+        if let (Some(refusing), Some(connection)) = (&self.refusing, &self.connection) {
+            refusing.heed(connection).map_err(during("heeding a drill"))?;
         }
         let mut batch = match self.batch.take() {
             Some(batch) => batch,

@@ -51,22 +51,84 @@ fn a_candidate_that_hangs_in_canary_is_thrown_back_and_the_result_is_filed() {
 }
 
 #[test]
-fn without_its_leader_or_its_store_a_canary_goes_back_to_the_baseline() {
+fn an_outage_at_half_and_more_is_found_within_six_bad_events() {
     let house = House::new(CONFIG);
-    for kind in ["leader-loss", "store-down"] {
-        let report = check(&house, &["--kind", kind], 0);
-        assert_eq!(check_of(&report, "shadow and canary go back to the baseline")["holds"], true, "{report:#}");
-        assert_eq!(check_of(&report, "answers to callers that failed")["measured"], "0");
+    for share in ["0.5", "0.9"] {
+        let report = check(&house, &["--kind", "error", "--share", share], 0);
+        // The circuit breaker of the candidate, which counts no units, may be there first.
+        if check_of(&report, "what saw it")["measured"] != "breaker_open" {
+            let bad = check_of(&report, "bad events of the candidate until then");
+            assert_eq!((&bad["target"], &bad["holds"]), (&"at most 6".into(), &true.into()), "{report:#}");
+        }
     }
 }
 
 #[test]
-fn without_its_leader_a_majority_stays_with_its_guards_armed() {
+fn answers_that_are_late_are_seen_and_nobody_is_left_without_one() {
+    let house = House::new(&CONFIG.replace("warm_up: 0", "warm_up: 0, objectives: { first_token: 200ms, total: 2s }"));
+    let report = check(&house, &["--kind", "latency"], 0);
+    assert_eq!(report["verdict"], "pass", "{report:#}");
+    assert_eq!(check_of(&report, "what saw it")["measured"], "relative");
+    assert_eq!(check_of(&report, "answers to callers that failed")["measured"], "0");
+    assert_eq!(check_of(&report, "attempts and copies begun after the switch")["measured"], "0");
+}
+
+#[test]
+fn answers_that_should_be_json_and_refusals_are_seen() {
+    let house = House::new(CONFIG);
+    for kind in ["malformed", "refusal"] {
+        assert_eq!(check(&house, &["--kind", kind], 0)["verdict"], "pass");
+    }
+}
+
+#[test]
+fn without_its_store_a_canary_goes_back_to_the_baseline_and_nothing_is_lost() {
+    let house = House::new(CONFIG);
+    for fault in ["locked", "read-only"] {
+        let report = check(&house, &["--kind", "store-down", "--store-fault", fault], 0);
+        assert_eq!(report["store_fault"], fault);
+        for what in ["shadow and canary go back to the baseline", "written down once the store is back"] {
+            assert_eq!(check_of(&report, what)["holds"], true, "{report:#}");
+        }
+        assert_eq!(check_of(&report, "answers to callers that failed")["measured"], "0");
+        assert_eq!(check_of(&report, "answers that are not on record")["measured"], "0");
+    }
+}
+
+#[test]
+fn without_its_store_a_majority_stays_with_its_guards_armed() {
+    let house = House::new(CONFIG);
+    let report = check(&house, &["--kind", "store-down", "--store-fault", "read-only", "--share", "0.9"], 0);
+    assert_eq!(check_of(&report, "the share stays where it is")["measured"], "yes");
+    assert_eq!(check_of(&report, "guards are armed: a broken candidate is thrown back")["holds"], true);
+    assert_eq!(check_of(&report, "answers that are not on record")["measured"], "0");
+}
+
+#[test]
+fn without_its_lead_a_canary_goes_back_while_another_engine_serves_what_was_committed() {
+    let house = House::new(CONFIG);
+    let report = check(&house, &["--kind", "leader-loss"], 0);
+    for what in [
+        "another gateway is refused the lease while this one runs",
+        "another engine takes over, at the committed share",
+        "shadow and canary go back to the baseline",
+        "a promotion is refused",
+        "the highest share of the one that lost",
+        "the last row is the other leader's",
+    ] {
+        assert_eq!(check_of(&report, what)["holds"], true, "{report:#}");
+    }
+    assert_eq!(check_of(&report, "answers to callers that failed")["measured"], "0");
+}
+
+#[test]
+fn without_its_lead_a_majority_stays_with_its_guards_armed() {
     let house = House::new(CONFIG);
     let report = check(&house, &["--kind", "leader-loss", "--share", "0.9"], 0);
     assert_eq!(check_of(&report, "the share stays where it is")["measured"], "yes");
     assert_eq!(check_of(&report, "guards are armed: a broken candidate is thrown back")["holds"], true);
     assert_eq!(check_of(&report, "a promotion is refused")["measured"], "yes");
+    assert_eq!(check_of(&report, "the highest share of the one that lost")["target"], "0.9");
 }
 
 #[test]

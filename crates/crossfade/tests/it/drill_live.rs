@@ -80,6 +80,9 @@ fn an_outage_in_canary_is_found_within_six_requests_and_no_caller_notices() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
     start(&gateway, "to-qwen", true);
+    // Medium risk asks for a drill before majority.
+    let asked = |gateway: &Gateway<'_>| gateway.status()["explanation"]["filed"][0].clone();
+    assert_eq!((&asked(&gateway)["kind"], &asked(&gateway)["missing"]), (&"drill".into(), &"nothing is filed".into()));
     let report = check(&gateway, &chat(), &["--kind", "error", "--live", "--reason", "thursday"]);
     assert_eq!((&report["stage"], &report["share"], &report["shadow"]), (&"canary".into(), &0.5.into(), &false.into()));
     // Goal G5: at most 6 candidate requests at shares of a half and more.
@@ -92,6 +95,7 @@ fn an_outage_in_canary_is_found_within_six_requests_and_no_caller_notices() {
         (&filed["kind"], &filed["name"], &filed["passed"], &filed["actor"]),
         (&"drill".into(), &"error".into(), &true.into(), &"dora".into())
     );
+    assert_eq!((&asked(&gateway)["verdict"], &asked(&gateway)["missing"]), (&"pass".into(), &"".into()));
     let history = gateway.run(&["rollout", "history", "to-qwen", "--format", "json"]).exits(0).json();
     let last = history.as_array().unwrap().last().unwrap();
     assert_eq!((&last["event"], &last["to"], &last["actor"]), (&"drill".into(), &"canary 50 %".into(), &"dora".into()));

@@ -3,6 +3,7 @@
 //! With `--live`, `--cohort` or `--shadow` it is played on the running gateway (`live.rs`). Else the rehearsal runs in a gateway of its own in this process, over real HTTP, with a store and a journal of its own: no request of a
 //! user, no evidence and no share of the real rollout is touched. Both providers are simulated; the candidate's takes the fault.
 
+mod control;
 mod live;
 mod rehearsal;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use gateway::drill::Check;
+use gateway::drill::{Check, Kind as Fault};
 use operations::rollouts::FileRequest;
 use operations::{Actor, Role};
 use rollout::{Policy, Stage};
@@ -33,6 +34,8 @@ use rehearsal::Rehearsal;
 const TEMPLATE: &str = include_str!("drill/crossfade.yaml");
 /// How long nothing more may reach the candidate in a gateway of its own.
 const VERIFY: &str = "3s";
+/// A longer objective is cut to this in a gateway of its own, or its callers would wait for late answers longer than they do.
+const LONGEST_OBJECTIVE: Duration = Duration::from_secs(1);
 /// People who would have to approve before the drill's step is left: more than there are, so that its share stays.
 const NOBODY_LEAVES: u32 = 1_000;
 
@@ -83,6 +86,9 @@ pub(crate) struct Args {
     /// How long nothing more may reach the candidate after the switch [default: 3s; on the running gateway 30s at most].
     #[arg(long, value_name = "DURATION")]
     verify: Option<String>,
+    /// With `--kind store-down`: how the store refuses.
+    #[arg(long, value_enum, default_value_t = StoreFault::Locked, conflicts_with_all = ["live", "cohort", "shadow", "end"])]
+    store_fault: StoreFault,
     /// Do not file the result for the rollout's gates.
     #[arg(long)]
     no_file: bool,
@@ -114,7 +120,29 @@ pub(super) enum Kind {
     LeaderLoss,
 }
 
+/// How a store takes no writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoreFault {
+    /// Another writer holds it: every write waits for its turn, in vain.
+    Locked,
+    /// Its file is read-only, as when the disk is full: every write fails at once.
+    ReadOnly,
+}
+
 impl Kind {
+    /// As a fault of the candidate, when it is one.
+    const fn fault(self) -> Option<Fault> {
+        match self {
+            Self::Error => Some(Fault::Error),
+            Self::Latency => Some(Fault::Latency),
+            Self::Malformed => Some(Fault::Malformed),
+            Self::Refusal => Some(Fault::Refusal),
+            Self::Hang => Some(Fault::Hang),
+            Self::StoreDown | Self::LeaderLoss => None,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -142,6 +170,8 @@ pub(super) enum Verdict {
 struct Report<'a> {
     rollout: &'a str,
     kind: Kind,
+    /// How the store took no writes, where it took none.
+    store_fault: Option<StoreFault>,
     simulated: bool,
     stage: Stage,
     share: f64,
@@ -170,7 +200,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let step_idx = step_of(&settings.policy, args)?;
     let step = settings.policy.step(step_idx).context("the policy has no steps")?;
     let directory = Directory::new(args.dir.as_deref())?;
-    let rehearsal = Rehearsal { kind, step_idx, seed: args.seed, at_most, verify };
+    let rehearsal = Rehearsal { kind, step_idx, seed: args.seed, at_most, verify, store_fault: args.store_fault };
     let at_us = now_us();
     let played = rehearsal.play(directory.path(), &policy_of(&settings.policy, step_idx))?;
     let verdict = match (&played.undecided, played.checks.iter().all(|check| check.holds)) {
@@ -181,6 +211,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let report = Report {
         rollout: &args.name,
         kind,
+        store_fault: (kind == Kind::StoreDown).then_some(args.store_fault),
         simulated: true,
         stage: step.stage,
         share: step.share,
@@ -245,6 +276,10 @@ fn policy_of(policy: &Policy, step_idx: usize) -> Policy {
     policy.forced_promotion = true;
     policy.filed.clear();
     policy.stale_after = None;
+    let shorter = |objective: Option<Duration>| objective.map(|objective| objective.min(LONGEST_OBJECTIVE));
+    let objectives = policy.objectives;
+    (policy.objectives.first_token, policy.objectives.total) =
+        (shorter(objectives.first_token), shorter(objectives.total));
     policy
 }
 
@@ -284,9 +319,15 @@ impl Drop for Directory {
 }
 
 /// The rehearsal's config with the policy in place.
-fn config_of(directory: &Path, seed: u32, policy: &Policy) -> Result<(crate::config::Config, PathBuf), Stop> {
+fn config_of(
+    directory: &Path,
+    (seed, patience): (u32, Duration),
+    policy: &Policy,
+) -> Result<(crate::config::Config, PathBuf), Stop> {
     let path = directory.join("crossfade.yaml");
-    std::fs::write(&path, TEMPLATE.replace("{seed}", &seed.to_string())).context("could not write the config")?;
+    let (first, total) = (patience.as_millis().to_string(), (patience * 10).as_millis().to_string());
+    let text = TEMPLATE.replace("{seed}", &seed.to_string()).replace("{patience}", &first).replace("{total}", &total);
+    std::fs::write(&path, text).context("could not write the config")?;
     let mut config = load::config(&path)?;
     config.store = directory.join("crossfade.db");
     config.record.dir = directory.join("journal");

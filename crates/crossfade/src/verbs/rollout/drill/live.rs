@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use gateway::drill::{DrillReport, Kind as Fault, Phase, Plan, Verdict};
+use gateway::drill::{DrillReport, Phase, Plan, Verdict};
 use operations::drills::DrillRequest;
 use serde_json::json;
 
 use super::super::plan::duration;
-use super::{Args, Kind, rows};
+use super::{Args, rows};
 use crate::config::show_share;
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
@@ -32,19 +32,11 @@ impl Args {
     }
 
     fn plan(&self) -> Result<Plan, Stop> {
-        let kind = match self.kind {
-            Some(Kind::Error) => Fault::Error,
-            Some(Kind::Latency) => Fault::Latency,
-            Some(Kind::Malformed) => Fault::Malformed,
-            Some(Kind::Refusal) => Fault::Refusal,
-            Some(Kind::Hang) => Fault::Hang,
-            Some(Kind::StoreDown | Kind::LeaderLoss) => {
-                let stop = Stop::usage("a gateway that serves is not robbed of its store or its leader for a drill");
-                return Err(
-                    stop.hint("without `--live`, `--cohort` and `--shadow` it is rehearsed in a gateway of its own")
-                );
-            }
-            None => return Err(super::no_kind()),
+        let Some(kind) = self.kind.ok_or_else(super::no_kind)?.fault() else {
+            let stop = Stop::usage("a gateway that serves is not robbed of its store or its leader for a drill");
+            return Err(
+                stop.hint("without `--live`, `--cohort` and `--shadow` it is rehearsed in a gateway of its own")
+            );
         };
         let ms = |key: &str, text: &str| -> Result<u64, Stop> {
             Ok(u64::try_from(duration(key, text)?.as_millis()).unwrap_or(u64::MAX))

@@ -1,35 +1,38 @@
 //! The rehearsal itself: a gateway, traffic, a fault, and what came of it.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gateway::drill::Check;
+use gateway::drill::{Check, Kind as Fault, most_bad_events};
 use gateway::live::LiveRollout;
 use operations::{Actor, OperationError, Role, rollouts};
 use rollout::{Arm, Metric, Policy, Stage};
 use serde_json::{Value, json};
-use store::{Database, TransitionRow};
+use store::{Refusing, TransitionRow};
 
-use super::{Kind, config_of};
+use super::{Kind, StoreFault, config_of};
 use crate::out::Stop;
-use crate::running::Running;
+use crate::running::{Manner, Running};
 use crate::verbs::quickstart::traffic::{Sent, Traffic};
 use crate::verbs::source::operation;
 
-const ROLLOUT: &str = "drill";
+pub(super) const ROLLOUT: &str = "drill";
 const CONNECTIONS: usize = 8;
 /// How often the rehearsal looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long a store may refuse before the control plane counts as lost; a minute in production.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// A control transaction waits so long for another writer; a state that a waiting controller must see takes a little longer.
-const CONTROLLER_MAY_TAKE: Duration = Duration::from_secs(20);
+pub(super) const CONTROLLER_MAY_TAKE: Duration = Duration::from_secs(20);
+/// How long the gateway waits for a candidate that hangs.
+const CANDIDATE_PATIENCE: Duration = Duration::from_millis(500);
+/// Late answers take so many times as long as they may.
+const LATER: f64 = 1.5;
 /// Good answers of the candidate before anything fails.
 const HONEYMOON: u64 = 50;
-/// Bad events of the candidate until an outage is found.
-const MOST_BAD_EVENTS: u64 = 8;
 /// The switch, from the breaching outcome to a share of 0.
 const MOST_SWITCH_MS: f64 = 10.0;
 /// From the switch to its row in the store.
@@ -52,16 +55,22 @@ pub(super) struct Rehearsal {
     pub seed: u32,
     pub at_most: Duration,
     pub verify: Duration,
+    pub store_fault: StoreFault,
 }
 
 /// Everything that runs.
-struct Stagehand<'a> {
-    plan: Rehearsal,
+pub(super) struct Stagehand<'a> {
+    pub(super) plan: Rehearsal,
     policy: &'a Policy,
-    running: &'a Running,
-    traffic: &'a Traffic,
-    live: Arc<LiveRollout>,
-    played: Played,
+    pub(super) running: &'a Running,
+    pub(super) traffic: &'a Traffic,
+    pub(super) live: Arc<LiveRollout>,
+    pub(super) played: Played,
+    /// The file of the store, and what makes it refuse.
+    pub(super) store: &'a Path,
+    pub(super) refusing: &'a Refusing,
+    /// The highest share seen while waiting for something.
+    pub(super) peak: Cell<f64>,
 }
 
 impl Rehearsal {
@@ -71,10 +80,12 @@ impl Rehearsal {
             Ok(knobs) => knobs,
             Err(why) => return Ok(Played { undecided: Some(why), ..Played::default() }),
         };
-        let (config, path) = config_of(directory, self.seed, policy)?;
-        let running = Running::start_within(&config, path, STORE_PATIENCE)?;
+        let (config, path) = config_of(directory, (self.seed, self.patience(policy)), policy)?;
+        let refusing = Refusing::default();
+        let manner = Manner { store_patience: STORE_PATIENCE, refusing: Some(refusing.clone()) };
+        let running = Running::start_in(&config, path, &manner)?;
         let traffic = Traffic::start(running.data_address(), self.seed, CONNECTIONS)?;
-        let played = self.with(&running, &traffic, policy, &knobs, &config.store);
+        let played = self.with((&running, &traffic), policy, &knobs, (&config.store, &refusing));
         let sent = traffic.stop();
         running.drain();
         Ok(Played { requests: sent.requests, ..played? })
@@ -82,50 +93,44 @@ impl Rehearsal {
 
     /// The candidate's fault as the knobs of its simulated provider; why the policy could not see it, otherwise.
     fn knobs(self, policy: &Policy) -> Result<Value, String> {
-        let watched = |metric: Metric| {
-            let by_guard = policy.guards.iter().any(|guard| guard.metric == metric);
-            let by_breaker = policy.absolute.is_some_and(|absolute| absolute.metric == metric) && self.step_idx > 0;
-            let shadowed = self.step_idx > 0 || policy.shadow_guards;
-            if (by_guard && shadowed) || by_breaker {
-                Ok(())
-            } else {
-                Err(format!("the policy has no guard on the {}", metric.rate_name()))
-            }
-        };
-        match self.kind {
-            Kind::Hang => watched(Metric::Error).map(|()| json!({ "hang_rate": 1.0 })),
-            Kind::Malformed => watched(Metric::Format).map(|()| json!({ "malformed_json_rate": 1.0 })),
-            Kind::Refusal => watched(Metric::Refusal).map(|()| json!({ "refusal_rate": 1.0 })),
-            Kind::Latency => {
-                let objectives = policy.objectives;
-                let late = objectives
-                    .first_token
-                    .or(objectives.total)
-                    .ok_or("the policy has no latency objective: set `policy.objectives`")?;
-                watched(if objectives.first_token.is_some() { Metric::SlowFirstToken } else { Metric::Slow })?;
-                let late_ms = late.as_secs_f64() * 1500.0;
-                Ok(json!({ "time_to_first_token": { "median": late_ms, "sigma": 0.0 } }))
-            }
-            Kind::Error | Kind::StoreDown | Kind::LeaderLoss => {
-                watched(Metric::Error).map(|()| json!({ "error_rate": 1.0 }))
-            }
+        let fault = self.kind.fault().unwrap_or(Fault::Error);
+        if let Some(why) = fault.why_unseen(policy, self.step_idx == 0) {
+            return Err(why);
         }
+        let late = policy.objectives.first_token.or(policy.objectives.total).unwrap_or_default();
+        Ok(match fault {
+            Fault::Error => json!({ "error_rate": 1.0 }),
+            Fault::Hang => json!({ "hang_rate": 1.0 }),
+            Fault::Malformed => json!({ "malformed_json_rate": 1.0 }),
+            Fault::Refusal => json!({ "refusal_rate": 1.0 }),
+            Fault::Latency => {
+                let late_ms = late.mul_f64(LATER).as_secs_f64() * 1e3;
+                json!({ "time_to_first_token": { "median": late_ms, "sigma": 0.0 } })
+            }
+        })
+    }
+
+    /// How long the gateway waits for the candidate's first token: not long, but longer than an answer that is to be late takes.
+    fn patience(self, policy: &Policy) -> Duration {
+        let objectives = policy.objectives;
+        let late = objectives.first_token.max(objectives.total).filter(|_| self.kind == Kind::Latency);
+        late.map_or(CANDIDATE_PATIENCE, |late| (late * 4).max(CANDIDATE_PATIENCE))
     }
 
     fn with(
         self,
-        running: &Running,
-        traffic: &Traffic,
+        (running, traffic): (&Running, &Traffic),
         policy: &Policy,
         knobs: &Value,
-        store: &Path,
+        (store, refusing): (&Path, &Refusing),
     ) -> Result<Played, Stop> {
         change(running, "start")?;
         for _ in 0..self.step_idx {
             change(running, "promote")?;
         }
         let live = running.live(ROLLOUT).context("the rehearsed rollout did not become live")?;
-        let mut hand = Stagehand { plan: self, policy, running, traffic, live, played: Played::default() };
+        let (played, peak) = (Played::default(), Cell::new(0.0));
+        let mut hand = Stagehand { plan: self, policy, running, traffic, live, played, store, refusing, peak };
         if !hand.until(CONTROLLER_MAY_TAKE, |hand| hand.candidate_answers() >= HONEYMOON || !hand.is_watching())?
             || !hand.is_watching()
         {
@@ -134,8 +139,8 @@ impl Rehearsal {
         }
         let before = traffic.so_far();
         match self.kind {
-            Kind::StoreDown => hand.store_down(store, knobs)?,
-            Kind::LeaderLoss => hand.leader_loss(store, knobs)?,
+            Kind::StoreDown => hand.store_down(knobs)?,
+            Kind::LeaderLoss => hand.leader_loss(knobs)?,
             _ => hand.candidate_fails(knobs)?,
         }
         hand.callers(before);
@@ -202,11 +207,11 @@ impl Stagehand<'_> {
     /// An outage must be found within so many bad events; good answers that were under way come between them.
     fn most_bad_events(&self) -> Option<u64> {
         let is_outage = matches!(self.plan.kind, Kind::Error | Kind::Hang) && self.share() > 0.0;
-        (is_outage && self.policy.absolute.is_some()).then_some(MOST_BAD_EVENTS)
+        (is_outage && self.policy.absolute.is_some()).then(|| most_bad_events(self.share()))
     }
 
     /// Nothing more reaches the candidate.
-    fn verify(&mut self) -> Result<(), Stop> {
+    pub(super) fn verify(&mut self) -> Result<(), Stop> {
         let reached = |hand: &Self| {
             let evidence = hand.live.evidence();
             hand.live.attempt_counts().begun + evidence.coverage().offered
@@ -222,69 +227,8 @@ impl Stagehand<'_> {
         Ok(())
     }
 
-    fn store_down(&mut self, store: &Path, knobs: &Value) -> Result<(), Stop> {
-        let database = Database::open(store).map_err(Stop::failed)?;
-        let held = database.hold().map_err(Stop::failed)?;
-        let began = Instant::now();
-        if self.is_early() {
-            let reverted = self.until(CONTROLLER_MAY_TAKE, |hand| !hand.is_watching())?;
-            self.played.detected_after = reverted.then(|| began.elapsed());
-            let target =
-                format!("within {} s (patience {} s)", CONTROLLER_MAY_TAKE.as_secs(), STORE_PATIENCE.as_secs());
-            self.check(
-                "shadow and canary go back to the baseline",
-                format!("after {:.1} s", began.elapsed().as_secs_f64()),
-                target,
-                reverted,
-            );
-            self.verify()?;
-        } else {
-            std::thread::sleep(STORE_PATIENCE + Duration::from_secs(8));
-            let stays = self.is_watching() && self.live.view().share > 0.0;
-            self.check("the share stays where it is", yes_no(stays), "yes".to_owned(), stays);
-            self.guards_are_armed(knobs)?;
-        }
-        let share = self.live.view().share;
-        drop(held);
-        let written = self.until(CONTROLLER_MAY_TAKE, |hand| hand.rollback().is_some())?;
-        self.check("written down once the store is back", yes_no(written), "yes".to_owned(), written);
-        let never_rose = self.live.view().share <= share && share <= 0.0;
-        self.check("no share above 0 afterwards", yes_no(never_rose), "yes".to_owned(), never_rose);
-        Ok(())
-    }
-
-    fn leader_loss(&mut self, store: &Path, knobs: &Value) -> Result<(), Stop> {
-        // What another gateway would do that leads now: it moves the rollout in the store.
-        let other = Database::open(store).map_err(Stop::failed)?;
-        let actor = Actor::trusted("another-gateway", Role::Operator);
-        rollouts::abort_stored(&other, &actor, ROLLOUT, "drill: another process leads").map_err(operation)?;
-        let began = Instant::now();
-        if self.is_early() {
-            let reverted = self.until(CONTROLLER_MAY_TAKE, |hand| !hand.is_watching())?;
-            self.played.detected_after = reverted.then(|| began.elapsed());
-            self.check(
-                "shadow and canary go back to the baseline",
-                format!("after {:.1} s", began.elapsed().as_secs_f64()),
-                "within 2 s".to_owned(),
-                reverted && began.elapsed() <= Duration::from_secs(2),
-            );
-            self.verify()?;
-        } else {
-            std::thread::sleep(Duration::from_secs(2));
-            let stays = self.is_watching() && self.live.view().share > 0.0;
-            self.check("the share stays where it is", yes_no(stays), "yes".to_owned(), stays);
-            self.guards_are_armed(knobs)?;
-        }
-        let refused = matches!(change_as(self.running, "promote"), Err(OperationError::Refused(_)));
-        self.check("a promotion is refused", yes_no(refused), "yes".to_owned(), refused);
-        let last = self.history()?.pop().map(|row| row.actor).unwrap_or_default();
-        let is_alone = last == "another-gateway";
-        self.check("the last row is the other leader's", last, "another-gateway".to_owned(), is_alone);
-        Ok(())
-    }
-
     /// With the control plane lost, a candidate that breaks is thrown back all the same, in memory.
-    fn guards_are_armed(&mut self, knobs: &Value) -> Result<(), Stop> {
+    pub(super) fn guards_are_armed(&mut self, knobs: &Value) -> Result<(), Stop> {
         let began = Instant::now();
         self.break_candidate(knobs)?;
         let fell = self.until(self.plan.at_most, |hand| hand.live.view().share <= 0.0)?;
@@ -313,7 +257,7 @@ impl Stagehand<'_> {
         Ok(())
     }
 
-    fn is_watching(&self) -> bool {
+    pub(super) fn is_watching(&self) -> bool {
         self.live.view().watching
     }
 
@@ -321,7 +265,7 @@ impl Stagehand<'_> {
         self.policy.step(self.plan.step_idx).map_or(0.0, |step| step.share)
     }
 
-    fn is_early(&self) -> bool {
+    pub(super) fn is_early(&self) -> bool {
         self.policy.step(self.plan.step_idx).is_none_or(|step| step.stage <= Stage::Canary)
     }
 
@@ -330,40 +274,37 @@ impl Stagehand<'_> {
         self.live.evidence().arm(Arm::Candidate).tally(Metric::Error).n
     }
 
-    fn history(&self) -> Result<Vec<TransitionRow>, Stop> {
+    pub(super) fn history(&self) -> Result<Vec<TransitionRow>, Stop> {
         rollouts::history(&self.running.desk.reader(), ROLLOUT).map_err(operation)
     }
 
-    fn rollback(&self) -> Option<TransitionRow> {
+    pub(super) fn rollback(&self) -> Option<TransitionRow> {
         self.history().ok()?.into_iter().find(|row| row.event == "rollback")
     }
 
     /// Waits for a state; whether it came in time.
-    fn until(&self, at_most: Duration, reached: impl Fn(&Self) -> bool) -> Result<bool, Stop> {
+    pub(super) fn until(&self, at_most: Duration, reached: impl Fn(&Self) -> bool) -> Result<bool, Stop> {
         let deadline = Instant::now() + at_most;
         while !reached(self) {
             if Instant::now() >= deadline {
                 return Ok(false);
             }
+            self.peak.set(self.peak.get().max(self.live.view().share));
             std::thread::sleep(LOOK_EVERY);
         }
         Ok(true)
     }
 
-    fn check(&mut self, what: &str, measured: String, target: String, holds: bool) {
+    pub(super) fn check(&mut self, what: &str, measured: String, target: String, holds: bool) {
         self.played.checks.push(Check::new(what, measured, target, holds));
     }
-}
-
-fn yes_no(is: bool) -> String {
-    if is { "yes" } else { "no" }.to_owned()
 }
 
 fn change(running: &Running, verb: &str) -> Result<(), Stop> {
     change_as(running, verb).map_err(operation)
 }
 
-fn change_as(running: &Running, verb: &str) -> Result<(), OperationError> {
+pub(super) fn change_as(running: &Running, verb: &str) -> Result<(), OperationError> {
     let actor = Actor::trusted("drill", Role::Admin);
     rollouts::change(&running.desk, &actor, ROLLOUT, verb, "drill").map(|_| ())
 }
