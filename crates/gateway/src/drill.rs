@@ -35,7 +35,8 @@ const WATCHED: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a caller waits for a candidate that hangs in a drill, if nobody says otherwise.
 const PATIENCE: Duration = Duration::from_secs(5);
-const LONGEST: Duration = Duration::from_secs(3600);
+/// The rollout's own evidence stands still meanwhile, and must not get stale by it.
+const LONGEST: Duration = Duration::from_secs(900);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 const MOST_FAULTS: u64 = 100_000;
 
@@ -300,9 +301,9 @@ impl Drill {
     }
 
     /// What requests are assigned by, while it is on.
-    pub(crate) fn stand_in(&self) -> Option<&Arc<LiveRollout>> {
+    pub(crate) fn stand_in(&self, now: Instant) -> Option<&Arc<LiveRollout>> {
         let until = self.began + self.plan.at_most() + self.plan.verify() + GRACE;
-        (self.over.get().is_none() && Instant::now() < until).then_some(&self.stand_in)
+        (self.is_on() && now < until).then_some(&self.stand_in)
     }
 
     /// Whether it has not ended.
@@ -421,7 +422,7 @@ mod tests {
     #[test]
     fn an_outage_trips_the_stand_in_and_not_the_rollout() {
         let (real, drill) = rehearsed(Plan::of(Kind::Error), 1);
-        let stand_in = Arc::clone(drill.stand_in().unwrap());
+        let stand_in = Arc::clone(drill.stand_in(Instant::now()).unwrap());
         assert!(wire::record::is_drill(stand_in.view().epoch));
         let share = real.view().share;
         let n = (1..=20).find(|unit| {
@@ -435,6 +436,20 @@ mod tests {
         assert_eq!(drill.report().phase, Phase::Verifying);
         let too_late = Instant::now() + LONGEST;
         assert_eq!(drill.due((Some(&real), CONFIG), too_late), Some(End::Unverified));
+    }
+
+    #[test]
+    fn requests_heed_a_drill_no_longer_than_its_bounds_whatever_becomes_of_the_controller() {
+        let (real, drill) = rehearsed(Plan { at_most_ms: 1_000, verify_ms: 2_000, ..Plan::of(Kind::Error) }, 1);
+        let after = |ms: u64| drill.began + Duration::from_millis(ms);
+        assert!(drill.stand_in(after(3_999)).is_some());
+        assert!(drill.stand_in(after(4_000)).is_none());
+        // Nobody ended it, and the rollout assigns by itself as soon as it is over.
+        let drill = Arc::new(drill);
+        real.drill(Some(Arc::clone(&drill)));
+        assert!(wire::record::is_drill(Arc::clone(&real).acting().view().epoch));
+        drill.end(End::Ended);
+        assert!(Arc::ptr_eq(&Arc::clone(&real).acting(), &real));
     }
 
     #[test]
@@ -452,7 +467,7 @@ mod tests {
         check(after(1), Some(End::Moved));
         assert_eq!(drill.end(End::Moved).verdict, Some(Verdict::Undecided));
         // Whoever asks after that is assigned by the rollout itself, and the first reason stays.
-        assert!(drill.stand_in().is_none());
+        assert!(drill.stand_in(Instant::now()).is_none());
         assert_eq!(drill.end(End::Unseen).end, Some(End::Moved));
     }
 
@@ -475,7 +490,7 @@ mod tests {
         assert_eq!(plan.problem(&policy), None);
         for wrong in [
             Plan { at_most_ms: 0, ..plan.clone() },
-            Plan { at_most_ms: 3_600_001, ..plan.clone() },
+            Plan { at_most_ms: 900_001, ..plan.clone() },
             Plan { most_faults: 0, ..plan.clone() },
             Plan { verify_requests: 0, ..plan.clone() },
             Plan { patience_ms: Some(60_001), ..plan.clone() },

@@ -210,7 +210,7 @@ impl LiveRollout {
     /// What requests are assigned by and counted for: this, or what stands in for it while a drill is on.
     #[must_use]
     pub(crate) fn acting(self: Arc<Self>) -> Arc<Self> {
-        let stand_in = self.drill.load().as_ref().and_then(|drill| drill.stand_in().cloned());
+        let stand_in = self.drill.load().as_ref().and_then(|drill| drill.stand_in(Instant::now()).cloned());
         stand_in.unwrap_or(self)
     }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
-use providers::{Call, Place, Provider, Reply, Timeouts};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use providers::{Call, Place, Provider, Reply, ReplyBody, Timeouts};
 use wire::capability::Unsupported;
+use wire::capability::mend::Plan;
 use wire::failure::{Failure, FailureKind};
 use wire::openai::Refusal;
 use wire::record::{Arm, AttemptRecord, AttemptRole, Endpoint};
+use wire::usage::Usage;
 
 use super::enter::{Grant, enter};
 use super::open::{guarded, is_event_stream, open_pieces, open_stream, read_whole};
@@ -18,7 +20,7 @@ use super::steps::Step;
 use super::tries::Tries;
 use super::watch::{self, Watch};
 use super::{Content, Dead, Effort, Opened};
-use crate::adapt;
+use crate::adapt::{self, AddedFields};
 use crate::asked::Outbound;
 use crate::authenticate;
 use crate::counters::add;
@@ -119,27 +121,8 @@ pub(super) async fn attempt(
         record.status = Some(status.as_u16());
         record.simulated = simulated;
     });
-    let content = if status.is_success() && exchange.request.streamed() && is_event_stream(&headers) {
-        Content::Stream(Box::new(
-            open_stream(exchange, destination, body, (translation.as_ref(), &adapted.added, adapted.plan)).await?,
-        ))
-    } else if status.is_success() && is_passed_through(&exchange.request, &headers) {
-        Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
-    } else {
-        Content::Whole(
-            read_whole(
-                exchange,
-                destination,
-                (status, &headers),
-                body,
-                (translation.as_ref(), &adapted.added, adapted.plan),
-            )
-            .await?,
-        )
-    };
-    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.drilled) {
-        return Err(Failure::new(FailureKind::Drill, "a script's answer is for nobody").into());
-    }
+    let made = (translation.as_ref(), &adapted.added, adapted.plan);
+    let content = content(exchange, destination, (status, &headers, body), made).await?;
     let opened = Opened {
         destination: Rc::clone(destination),
         status,
@@ -149,6 +132,26 @@ pub(super) async fn attempt(
         kept: false,
     };
     Ok(Some(opened))
+}
+
+/// The answer, as far as it is read before anything of it goes on. A script's answer goes nowhere.
+async fn content(
+    exchange: &mut Exchange,
+    destination: &Destination,
+    (status, headers, body): (StatusCode, &HeaderMap, ReplyBody),
+    made: (Option<&Translation>, &AddedFields, Option<Plan>),
+) -> Result<Content, Dead> {
+    let content = if status.is_success() && exchange.request.streamed() && is_event_stream(headers) {
+        Content::Stream(Box::new(open_stream(exchange, destination, body, made).await?))
+    } else if status.is_success() && is_passed_through(&exchange.request, headers) {
+        Content::Pieces(Box::new(open_pieces(exchange, destination, (status, body)).await?))
+    } else {
+        Content::Whole(read_whole(exchange, destination, (status, headers), body, made).await?)
+    };
+    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.drilled) {
+        return Err(Failure::new(FailureKind::Drill, "a script's answer is for nobody").into());
+    }
+    Ok(content)
 }
 
 /// Whether the answer's log-probabilities are asked for, whatever the caller asked.
@@ -328,7 +331,11 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     record.duration_us = micros(now.saturating_duration_since(started));
     record.failure = failure.map(|failure| failure.kind);
     record.truncated = failure.is_some() && record.answer_bytes > 0;
-    record.cost = exchange.prepared.snapshot.prices.charge(exchange.request.endpoint, &record);
+    if drilled {
+        record.usage = Some(Usage::default());
+    } else {
+        record.cost = exchange.prepared.snapshot.prices.charge(exchange.request.endpoint, &record);
+    }
     exchange.worker.counters.count_cost(&record);
     exchange.worker.counters.forms.count(&record);
     if let Some(failure) = failure {

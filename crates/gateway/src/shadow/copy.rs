@@ -17,6 +17,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::private::Private;
 use wire::record::{Adaptation, Arm, AttemptRecord, AttemptRole, Record, ShadowDrop, ShadowRecord};
+use wire::usage::Usage;
 
 use super::compared;
 use super::strip::{SideEffects, strip};
@@ -476,10 +477,12 @@ impl Copy {
         self.record.duration_us = micros(now.saturating_duration_since(self.started));
         self.record.failure = failure.as_ref().map(|failure| failure.kind);
         self.record.truncated = failure.is_some() && self.record.answer_bytes > 0;
-        self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
-        shadow.counters.count_cost(&self.record);
         // What no provider did costs nothing and is no provider's health.
-        if !self.drilled {
+        if self.drilled {
+            self.record.usage = Some(Usage::default());
+        } else {
+            self.record.cost = self.prepared.snapshot.prices.charge(offer.request.endpoint, &self.record);
+            shadow.counters.count_cost(&self.record);
             shadow.spent(offer, &self.record);
             // No jitter: one process has one shadow, so there is nobody to be out of step with.
             let health = &self.destination.replicas[self.picked.idx].health;
