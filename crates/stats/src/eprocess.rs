@@ -23,7 +23,8 @@ const STEADY_RESTARTS: f64 = 30.0;
 ///
 /// Two sequences, for two kinds of restart. [`restart`](Self::restart) keeps `1 / (1 + ln(1 + j))`: most goes to the first few. Restart `j`
 /// begins with about `1 / ((j + 1)(1 + ln(1 + j))^2)` of the money, that is `ln(1 + j) + 2 ln(1 + ln(1 + j))` nats: with
-/// `start_weight` 0.5, 1.6 nats for the first, 8.8 for the 100th, 12.6 for the 2000th. [`restart_steadily`](Self::restart_steadily) keeps
+/// `start_weight` 0.5, 1.6 nats for the first, 8.8 for the 100th, 12.6 for the 2000th; the absolute breaker keeps by sequences of its
+/// own. [`restart_steadily`](Self::restart_steadily) keeps
 /// `(1 + j / 30)^(-1/2)`: the first thirty get about the same, 4.8 nats each with 0.5, the 100th 7.0, the 2000th 11.1. Starting itself costs
 /// `-ln(start_weight)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,13 +76,22 @@ impl EProcess {
     pub fn restart(&mut self) {
         self.n_restarts += 1;
         let even = 1.0 / as_f64(self.log_wealth.len());
-        self.spend(1.0 / (1.0 + (1.0 + count(self.n_restarts)).ln()), std::iter::repeat(even));
+        let part = 1.0 / (1.0 + (1.0 + count(self.n_restarts)).ln());
+        self.spend(self.kept_at_start() * part, std::iter::repeat(even));
     }
 
     /// Spends the next part of the kept money over the grid by these weights, about as much on each of the first thirty restarts.
     pub fn restart_steadily(&mut self, weights: &[f64]) {
         self.n_restarts += 1;
-        self.spend((1.0 + count(self.n_restarts) / STEADY_RESTARTS).powf(-0.5), weights.iter().copied());
+        let part = (1.0 + count(self.n_restarts) / STEADY_RESTARTS).powf(-0.5);
+        self.spend(self.kept_at_start() * part, weights.iter().copied());
+    }
+
+    /// Spends `money` of what is kept, or what is left of it, over the grid by these weights, which sum to 1.
+    pub fn restart_with(&mut self, money: f64, weights: &[f64]) {
+        self.n_restarts += 1;
+        let spent = money.clamp(0.0, self.unspent);
+        self.spend(self.unspent - spent, weights.iter().copied());
     }
 
     /// The natural logarithm of the e-value.
@@ -108,8 +118,7 @@ impl EProcess {
         most + (grid + rest).ln()
     }
 
-    fn spend(&mut self, kept_part: f64, weights: impl Iterator<Item = f64>) {
-        let kept = (1.0 - self.start_weight) * kept_part;
+    fn spend(&mut self, kept: f64, weights: impl Iterator<Item = f64>) {
         let spent = self.unspent - kept;
         if spent <= 0.0 {
             return;
@@ -124,6 +133,12 @@ impl EProcess {
     #[must_use]
     pub fn n_restarts(&self) -> u64 {
         self.n_restarts
+    }
+
+    /// The money that was kept at the start, for all restarts.
+    #[must_use]
+    pub fn kept_at_start(&self) -> f64 {
+        1.0 - self.start_weight
     }
 
     /// The money kept for later restarts.

@@ -94,12 +94,20 @@ fn an_outage_from_the_start_is_found_within_six_candidate_requests_at_large_shar
 }
 
 #[test]
-fn an_outage_after_a_clean_past_is_found_within_ten_candidate_requests() {
-    for base in [0.0, 0.01] {
-        check_outage(0.1, 500, base, 10);
-        check_outage(0.5, 500, base, 10);
-        check_outage(0.5, 10_000, base, 10);
-        check_outage(0.9, 200_000, base, 10);
+fn an_outage_after_a_clean_past_is_found_within_eight_candidate_requests() {
+    for base in [0.0, 0.01, 0.03] {
+        check_outage(0.1, 500, base, 8);
+        check_outage(0.5, 500, base, 8);
+        check_outage(0.5, 10_000, base, 8);
+    }
+}
+
+/// No rule promises less than 8: seven bad ones in a row come among 200 000 at a rate of exactly the limit with probability 1.5e-4, and a
+/// false alarm may come with 1e-4.
+#[test]
+fn an_outage_after_a_very_long_past_is_found_within_eight_candidate_requests() {
+    for base in [0.0, 0.01, 0.03] {
+        check_outage(0.9, 200_000, base, 8);
     }
 }
 

@@ -39,7 +39,7 @@ proptest! {
     fn an_absolute_breaker_of_three_replicas_is_the_breaker_of_one(
         events in prop::collection::vec((0_u8..10, 0_usize..3), 1..600),
     ) {
-        let (mut single, mut merged) = (AbsoluteGuard::new(0.05, 0.5), AbsoluteGuard::new(0.05, 0.5));
+        let (mut single, mut merged) = (AbsoluteGuard::new(0.05, 0.4), AbsoluteGuard::new(0.05, 0.4));
         let mut good = [0_u64; 3];
         for (event, replica) in events {
             if event == 0 {

@@ -223,7 +223,7 @@ fn familywise_e_values_over_every_set() {
 #[test]
 fn guards_and_sketches_come_back_from_json_bit_for_bit() {
     let mut relative = RelativeGuard::new(0.1, 1.25, 0.75);
-    let mut absolute = AbsoluteGuard::new(0.05, 0.5);
+    let mut absolute = AbsoluteGuard::new(0.05, 0.4);
     let mut sketch = LatencySketch::new();
     for idx in 0..5000_u64 {
         relative.observe_bad(idx % 7 == 0);

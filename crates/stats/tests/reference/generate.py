@@ -45,17 +45,27 @@ def relative(share, ratio, events, start_weight, restart_every=50):
 
 
 def absolute(limit, events, start_weight):
-    bets = np.geomspace(0.002, 0.9, 20)
-    kept = lambda j: (1 - start_weight) / (1 + np.log(1 + j))
+    """By the definition: every restart, each with what it has won since, and what is left."""
+    bets = np.geomspace(0.002, 0.98, 20)
+    purses = [
+        (lambda n: 1 / (1 + np.log(1 + n)), bets**0.0),
+        (lambda n: (1 + n / 10) ** -0.7, bets**1.5),
+        (lambda n: (1 + n / 3) ** -0.7, bets**4.0),
+    ]
     events = np.array(events)
-    bad_at = np.flatnonzero(events)
-    starts = [(0, start_weight)] + [(at + 1, kept(j) - kept(j + 1)) for j, at in enumerate(bad_at)]
-    parts = [np.log(kept(len(bad_at)))]
+    starts, used, in_row = [(0, start_weight * np.full(20, 1 / 20))], [0, 0, 0], 0
+    for at, is_bad in enumerate(events):
+        in_row = in_row + 1 if is_bad else 0
+        for idx, (kept, weights) in enumerate(purses):
+            if in_row > idx:
+                money = (1 - start_weight) / 3 * (kept(used[idx]) - kept(used[idx] + 1))
+                starts.append((at + 1, money * weights / weights.sum()))
+                used[idx] += 1
+    parts = [np.log(sum((1 - start_weight) / 3 * kept(n) for (kept, _), n in zip(purses, used)))]
     for begin, money in starts:
         n_bad = events[begin:].sum()
         n_good = len(events) - begin - n_bad
-        log_wealth = n_bad * np.log1p(bets * (1 - limit) / limit) + n_good * np.log1p(-bets)
-        parts.extend(log_wealth + np.log(money / len(log_wealth)))
+        parts.extend(n_bad * np.log1p(bets * (1 - limit) / limit) + n_good * np.log1p(-bets) + np.log(money))
     return mixture(parts)
 
 
@@ -168,7 +178,7 @@ def main():
         for n in (5, 100, 1000):
             events = (rng.random(n) < rate).astype(int).tolist()
             cases["absolute"].append(
-                {"limit": 0.05, "start_weight": 0.5, "events": events, "log_e": absolute(0.05, events, 0.5)}
+                {"limit": 0.05, "start_weight": 0.4, "events": events, "log_e": absolute(0.05, events, 0.4)}
             )
     for share in (0.01, 0.1, 0.5, 0.9):
         for k1, k0 in ((0, 0), (1, 0), (0, 7), (12, 40), (300, 250), (40, 4000)):
