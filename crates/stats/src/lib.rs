@@ -8,6 +8,7 @@
 
 pub mod absolute;
 pub mod agreement;
+pub mod bands;
 pub mod beta_mixture;
 pub mod betting;
 pub mod bootstrap;

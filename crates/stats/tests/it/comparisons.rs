@@ -4,7 +4,8 @@ use serde::Deserialize;
 use stats::agreement::{self, Scale, Weights};
 use stats::equivalence::{self, Moments};
 use stats::sample_size::{Errors, NonInferiority, non_inferior_means};
-use stats::{bootstrap, drift, multiplicity, permutation};
+use stats::sequence::NormalMixture;
+use stats::{bands, bootstrap, drift, multiplicity, permutation};
 
 #[derive(Deserialize)]
 struct Comparisons {
@@ -21,6 +22,8 @@ struct Comparisons {
     smirnov_of_many: Vec<SmirnovOfMany>,
     discrepancy: Vec<Discrepancy>,
     stability: Vec<Stability>,
+    bands: Vec<Bands>,
+    normal_mixture: Vec<Mixture>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +126,25 @@ struct Stability {
     reference: Vec<u64>,
     current: Vec<u64>,
     index: f64,
+}
+
+#[derive(Deserialize)]
+struct Bands {
+    n: u64,
+    tuned: u64,
+    quantile: f64,
+    stitched: f64,
+    margin: f64,
+}
+
+#[derive(Deserialize)]
+struct Mixture {
+    sum: f64,
+    variance: f64,
+    tuned: f64,
+    is_one_sided: bool,
+    log_e: f64,
+    bound: f64,
 }
 
 fn comparisons() -> Comparisons {
@@ -258,5 +280,22 @@ fn kernel_distances_as_numpy_has_them_and_p_values_as_all_permutations_give_them
 fn stability_as_numpy_has_it() {
     for case in comparisons().stability {
         check(drift::population_stability(&case.reference, &case.current, 1e-4).unwrap(), case.index);
+    }
+}
+
+#[test]
+fn bands_and_mixtures_as_confseq_has_them() {
+    for case in comparisons().bands {
+        check_within(
+            bands::double_stitching(case.quantile, case.n, 0.05, case.tuned),
+            case.stitched,
+            1e-6 * case.stitched,
+        );
+        check(bands::distribution_margin(case.n, 0.05, 10, 0.85), case.margin);
+    }
+    for case in comparisons().normal_mixture {
+        let mixture = NormalMixture::tuned(case.tuned, 0.05, case.is_one_sided);
+        check(mixture.log_e(case.sum, case.variance), case.log_e);
+        check_within(mixture.bound(case.variance, 0.05), case.bound, 1e-6 * case.bound);
     }
 }

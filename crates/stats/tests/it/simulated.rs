@@ -4,7 +4,7 @@
 use stats::bootstrap::{Bootstrap, mean_of};
 use stats::random::Random;
 use stats::special::normal_quantile;
-use stats::{LatencySketch, PairedScores, quantile, ranking, sequence};
+use stats::{AbsoluteGuard, LatencySketch, PairedScores, bands, quantile, ranking, sequence};
 
 fn size(quick: u32, full: u32) -> u32 {
     if std::env::var_os("CROSSFADE_SLOW_TESTS").is_some() { full } else { quick }
@@ -71,6 +71,35 @@ fn a_p95_that_is_the_same_is_rarely_called_higher_and_one_that_is_higher_is_foun
     }
 }
 
+/// A candidate whose rate is exactly the breaker's limit, 20 000 requests, every event looked at. Runs of bad events come and go.
+#[test]
+fn a_rate_at_the_limit_opens_the_breaker_as_rarely_as_it_says() {
+    let n_runs = size(300, 10_000);
+    let mut random = Random::new(13);
+    let ever = |random: &mut Random, alpha: f64| {
+        let mut guard = AbsoluteGuard::new(0.05, 0.4);
+        (0..20_000).any(|_| {
+            if fraction(random) < 0.05 {
+                guard.observe_bad();
+                guard.log_e() >= -alpha.ln()
+            } else {
+                guard.observe_good();
+                false
+            }
+        })
+    };
+    let n_false = (0..n_runs).filter(|_| ever(&mut random, 0.01)).count();
+    let found = format!("{:.2} %", 100.0 * n_false as f64 / f64::from(n_runs));
+    figure(
+        "T2",
+        "a rate of exactly the limit, 20 000 requests, every event looked at: breaker open at 1 %",
+        &found,
+        "≤ 1 %",
+        n_runs,
+    );
+    assert!(n_false as f64 <= allowed(n_runs, 0.01), "{n_false}");
+}
+
 /// Four candidates that score alike, 1 000 requests, 20 looks: is any ever called better than another?
 #[test]
 fn equal_candidates_are_rarely_ranked() {
@@ -115,6 +144,35 @@ fn an_interval_for_a_rate_holds_at_all_times_at_once() {
         .count();
     let found = format!("{:.1} %", 100.0 * n_missed as f64 / f64::from(n_runs));
     figure("T7", "interval of a rate of 3 %, 200 looks up to 2 000 trials: ever wrong at 5 %", &found, "≤ 5 %", n_runs);
+    assert!(n_missed as f64 <= allowed(n_runs, 0.05), "{n_missed}");
+}
+
+/// Four quantiles of uniform values at twenty looks: do the bands ever leave out any of them?
+#[test]
+fn bands_for_all_quantiles_hold_at_all_times_at_once() {
+    let (n_runs, quantiles) = (size(60, 1000), [0.1, 0.5, 0.9, 0.99]);
+    let mut random = Random::new(19);
+    let n_missed = (0..n_runs)
+        .filter(|_| {
+            let mut sketch = LatencySketch::new();
+            (1..=10_000_u64).any(|n| {
+                sketch.record_us(1 + random.below(1_000_000) as u64);
+                n % 500 == 0
+                    && bands::of(&sketch, &quantiles, 0.05, 1000).iter().any(|band| {
+                        let truth = band.quantile * 1e6;
+                        truth < band.low_us as f64 || band.high_us.is_some_and(|high| truth > high as f64)
+                    })
+            })
+        })
+        .count();
+    let found = format!("{:.1} %", 100.0 * n_missed as f64 / f64::from(n_runs));
+    figure(
+        "T7",
+        "bands for four quantiles together, 20 looks up to 10 000 values: ever wrong at 5 %",
+        &found,
+        "≤ 5 %",
+        n_runs,
+    );
     assert!(n_missed as f64 <= allowed(n_runs, 0.05), "{n_missed}");
 }
 

@@ -9,7 +9,7 @@ import pathlib
 
 import krippendorff as krippendorff_library
 import numpy as np
-from confseq import betting, betting_strategies
+from confseq import betting, betting_strategies, boundaries, quantiles
 from scipy import optimize, stats
 from statsmodels.regression import linear_model
 from statsmodels.stats import inter_rater, multitest, power
@@ -144,10 +144,28 @@ def stability():
         yield {"reference": reference.tolist(), "current": current.tolist(), "index": float(np.sum((c - r) * np.log(c / r)))}
 
 
+def bands():
+    for n, tuned, quantile in [(100, 100, 0.5), (1000, 100, 0.99), (50_000, 1000, 0.05), (20, 500, 0.9)]:
+        yield {
+            "n": n, "tuned": tuned, "quantile": quantile,
+            "stitched": float(quantiles.double_stitching_bound(quantile, n, 0.05, tuned, 0.5, 1.4, 2)),
+            "margin": float(quantiles.empirical_process_lil_bound(n, 0.05, 10, 0.85)),
+        }
+
+
+def normal_mixture():
+    for sum_of, variance, tuned, is_one_sided in [(3.0, 10.0, 5.0, True), (-20.0, 200.0, 100.0, True), (40.0, 300.0, 100.0, False)]:
+        yield {
+            "sum": sum_of, "variance": variance, "tuned": tuned, "is_one_sided": is_one_sided,
+            "log_e": float(boundaries.normal_log_mixture(sum_of, variance, tuned, 0.05, is_one_sided)),
+            "bound": float(boundaries.normal_mixture_bound(variance, 0.05, tuned, 0.05, is_one_sided)),
+        }
+
+
 def main():
     makers = [
         tango_interval, bounded_means, clustered_error, sign_flips, hochberg, pairs_for_means, cohen, fleiss, krippendorff, smirnov, smirnov_of_many,
-        discrepancy, stability,
+        discrepancy, stability, bands, normal_mixture,
     ]
     groups = []
     for maker in makers:
