@@ -394,8 +394,10 @@ fn missing(
     if evidence.n_pairs() < step.min_pairs {
         reasons.push(Reason::TooFewPairs { have: evidence.n_pairs(), need: step.min_pairs });
     }
-    if evidence.n_units() < step.min_units {
-        reasons.push(Reason::TooFewUnits { have: evidence.n_units(), need: step.min_units });
+    // At full no gate speaks; that nobody came is no soak.
+    let least_units = step.min_units.max(u64::from(step.stage == Stage::Full));
+    if evidence.n_units() < least_units {
+        reasons.push(Reason::TooFewUnits { have: evidence.n_units(), need: least_units });
     }
     if step.stage != Stage::Full {
         reasons.extend(undecided_gates(policy, state, evidence));

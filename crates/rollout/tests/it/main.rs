@@ -16,6 +16,8 @@ mod gates;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod peeking;
 #[cfg(test)]
 mod planning;

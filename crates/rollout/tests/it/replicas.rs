@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use proptest::prelude::{Just, Strategy, prop, prop_oneof};
 use rollout::{
     Arm, Decision, Event, Evidence, Health, Outcome, PairOutcome, Policy, Stage, State, Status, Timestamp, Transition,
     apply, decide,
@@ -14,7 +15,7 @@ use rollout::{
 
 use crate::support::{ERROR, Random, draft, figure, grouped, medium, outcome, pair, set_if, size};
 
-const N_REPLICAS: usize = 3;
+pub const N_REPLICAS: usize = 3;
 /// Out of touch with the store for so long, a replica in shadow or canary goes back to the baseline.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -332,26 +333,96 @@ impl World {
             self.failing = self.random.one_of(&[0.01, 0.01, 0.3, 1.0]);
         }
         if self.random.chance(if self.store.is_reachable { 0.01 } else { 0.08 }) {
-            self.store.is_reachable = !self.store.is_reachable;
-            self.counts.outages += u64::from(!self.store.is_reachable);
+            self.act(idx, Step::Outage)?;
         }
-        match self.random.below(100) {
-            0..35 => self.traffic(idx),
-            35..55 => self.flush(idx),
-            55..70 => {
+        let step = match self.random.below(100) {
+            0..35 => Step::Traffic,
+            35..55 => Step::Flush,
+            55..70 => Step::Poll,
+            70..84 => Step::Lead,
+            84..98 => Step::Commit,
+            98 => Step::Operator,
+            _ => Step::Sleep,
+        };
+        self.act(idx, step)
+    }
+
+    fn act(&mut self, idx: usize, step: Step) -> Result<(), Killed> {
+        match step {
+            Step::Traffic => self.traffic(idx),
+            Step::Flush => self.flush(idx),
+            Step::Lead => self.lead(idx),
+            Step::Commit => self.commit(idx),
+            Step::Operator => self.operator(idx),
+            Step::Kill => Err(Killed),
+            Step::Poll => {
                 self.poll(idx);
                 Ok(())
             }
-            70..84 => self.lead(idx),
-            84..98 => self.commit(idx),
-            98 => self.operator(idx),
-            _ => {
+            Step::Sleep => {
                 // A long pause: leases expire, and who slept still believes what it knew.
                 self.now = self.now.plus(Duration::from_secs(30));
                 Ok(())
             }
+            Step::Outage => {
+                self.store.is_reachable = !self.store.is_reachable;
+                self.counts.outages += u64::from(!self.store.is_reachable);
+                Ok(())
+            }
+            Step::Failing(per_cent) => {
+                self.failing = f64::from(per_cent) / 100.0;
+                Ok(())
+            }
         }
     }
+
+    fn check_audit(&self) {
+        for (row, after) in self.store.audit.iter().zip(self.store.audit.iter().skip(1)) {
+            assert_eq!((row.to_share, row.generation + 1), (after.from_share, after.generation), "an unbroken chain");
+            assert!(row.epoch <= after.epoch, "epochs only rise");
+        }
+    }
+}
+
+/// What one replica does next, or what is done to it or to the store.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Traffic,
+    Flush,
+    Poll,
+    Lead,
+    Commit,
+    Operator,
+    Sleep,
+    Kill,
+    Outage,
+    Failing(u8),
+}
+
+pub fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => Just(Step::Traffic),
+        5 => Just(Step::Flush),
+        4 => Just(Step::Poll),
+        4 => Just(Step::Lead),
+        4 => Just(Step::Commit),
+        1 => Just(Step::Operator),
+        1 => Just(Step::Sleep),
+        1 => Just(Step::Kill),
+        1 => Just(Step::Outage),
+        1 => prop::sample::select(vec![Step::Failing(1), Step::Failing(30), Step::Failing(100)]),
+    ]
+}
+
+/// A world in which the replicas take these steps.
+pub fn walk(seed: u64, steps: &[(usize, Step)]) {
+    let mut world = World::new(seed);
+    for (idx, step) in steps {
+        if world.act(*idx, *step).is_err() {
+            world.restart(*idx);
+        }
+    }
+    world.check_audit();
 }
 
 impl Replica {
@@ -388,9 +459,7 @@ fn three_replicas_and_a_store_that_comes_and_goes_never_raise_a_share_without_co
                 world.restart(idx);
             }
         }
-        for (row, after) in world.store.audit.iter().zip(world.store.audit.iter().skip(1)) {
-            assert_eq!((row.to_share, row.generation + 1), (after.from_share, after.generation), "an unbroken chain");
-        }
+        world.check_audit();
         let Counts { kills, outages, rises, rollbacks, completed, fenced, breaches } = world.counts;
         total.kills += kills;
         total.outages += outages;
