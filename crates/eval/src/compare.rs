@@ -7,7 +7,7 @@
 //!
 //! * two outcomes (0 and 1) and independent cases: Tango's score test and interval of the difference of paired rates;
 //! * else: Student's t on the differences (of whole clusters, where there are any), and the bias-corrected bootstrap interval of
-//!   their mean, drawn by cluster. A verdict needs both to agree;
+//!   their mean, drawn by cluster. A verdict needs both to agree, and with two outcomes Tango's test on the cases' effective number too;
 //! * where no two differences differ: a betting test that assumes nothing but bounds.
 
 mod money;
@@ -185,7 +185,10 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
     let difference = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
     let tested = match flips {
         Some(flips) if !is_clustered => rates(n, flips, question),
-        _ => means(&differences, &clusters, question),
+        Some(flips) => {
+            rates_of_clusters(means(&differences, &clusters, question), (&differences, &clusters), (flips, question))
+        }
+        None => means(&differences, &clusters, question),
     };
     let mut comparison = Comparison {
         n,
@@ -210,7 +213,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
         because: None,
     };
     plan(&mut comparison, (&differences, &clusters), question);
-    judge(&mut comparison, question);
+    judge(&mut comparison, tested.p_inferior, question);
     comparison
 }
 
@@ -218,6 +221,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
 struct Tested {
     interval: Option<Interval>,
     p_non_inferior: Option<f64>,
+    p_inferior: Option<f64>,
     p_equivalent: Option<f64>,
     method: &'static str,
 }
@@ -230,6 +234,7 @@ fn rates(n: u64, flips: Flips, Question { margin, alpha, .. }: Question) -> Test
         // More bad outcomes are a smaller gain: the ends change places and signs.
         interval: interval.map(|(low, high)| Interval { low: -high, high: -low, level: 1.0 - 2.0 * alpha }),
         p_non_inferior: test.map(|test| test.p_below_margin),
+        p_inferior: test.map(|test| 1.0 - test.p_below_margin),
         p_equivalent: test.map(|test| test.p_value()),
         method: "paired rates: Tango's score test and interval",
     }
@@ -247,6 +252,7 @@ fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha,
         return Tested {
             interval: ends.map(|(low, high)| Interval { low, high, level }),
             p_non_inferior: Some(test.p_below_margin),
+            p_inferior: Some(1.0 - test.p_below_margin),
             p_equivalent: Some(test.p_value()),
             method: if is_clustered {
                 "means of whole clusters: Student's t and the bias-corrected bootstrap"
@@ -264,8 +270,44 @@ fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha,
     Tested {
         interval: ends.map(|(low, high)| Interval { low, high, level }),
         p_non_inferior: bounded.map(|test| test.p_below_margin),
+        // The betting test's p-value against the other side is not one less this one.
+        p_inferior: bounded_means(&gains, -margin, alpha).filter(|_| is_bounded).map(|test| test.p_below_margin),
         p_equivalent: bounded.map(|test| test.p_value()),
         method: "all differences alike: a betting test that assumes only bounds",
+    }
+}
+
+/// Two outcomes in clusters. With few clusters and few that disagree Student's t is too sure: a p-value is not below the one of Tango's score test on as many
+/// independent cases as the clusters are worth (n over the design effect; J. Rao and A. Scott, "A simple method for the analysis of clustered binary
+/// data", 1992), counts rounded against the claim. In simulations at the margin t alone passed 6 % with 60 clusters.
+fn rates_of_clusters(
+    tested: Tested,
+    (differences, clusters): (&[f64], &[(u64, f64)]),
+    (flips, question): (Flips, Question),
+) -> Tested {
+    let squares: f64 = differences.iter().map(|value| value * value).sum();
+    let effect = design_effect(clusters, squares).unwrap_or(1.0).max(1.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and the count it comes from"
+    )]
+    let rounded = |count: u64, up: bool| {
+        let count = count as f64 / effect;
+        if up { count.ceil() as u64 } else { count.floor() as u64 }
+    };
+    let n = rounded(differences.len() as u64, false);
+    let test = |against: bool| {
+        let (lost, won) = (rounded(flips.lost, against), rounded(flips.won, !against));
+        paired_rates(n.max(lost + won), lost, won, question.margin)
+    };
+    let (below, above) = (test(true), test(false));
+    let larger = |one: Option<f64>, other: Option<f64>| Some(one?.max(other?));
+    Tested {
+        p_non_inferior: larger(tested.p_non_inferior, below.map(|test| test.p_below_margin)),
+        p_inferior: larger(tested.p_inferior, above.map(|test| 1.0 - test.p_below_margin)),
+        p_equivalent: larger(tested.p_equivalent, below.map(|test| test.p_value())),
+        ..tested
     }
 }
 
@@ -426,7 +468,7 @@ fn assumed_discordance(flips: Flips, n: u64, at_least: f64) -> f64 {
 }
 
 /// The verdict, which needs the test and the interval to say the same.
-fn judge(comparison: &mut Comparison, Question { margin, alpha, .. }: Question) {
+fn judge(comparison: &mut Comparison, p_inferior: Option<f64>, Question { margin, alpha, .. }: Question) {
     let total = comparison.n + comparison.n_missing;
     if total == 0 {
         comparison.because = Some("there is no case".to_owned());
@@ -442,7 +484,7 @@ fn judge(comparison: &mut Comparison, Question { margin, alpha, .. }: Question) 
     };
     if p <= alpha && interval.low > -margin {
         comparison.verdict = Verdict::Pass;
-    } else if 1.0 - p <= alpha && interval.high < -margin {
+    } else if p_inferior.is_some_and(|p| p <= alpha) && interval.high < -margin {
         comparison.verdict = Verdict::Fail;
     }
 }

@@ -20,8 +20,9 @@ pub use promptfoo::{Located, LocatedKind, from_promptfoo};
 pub use read::{Columns, Format, Imported, read};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::case::{Case, digest};
+use crate::case::{Case, canonical, digest};
 
 /// Cases in the order they were read.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,34 @@ impl Dataset {
         lines.sort_unstable();
         let parts: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_bytes()).collect();
         digest(&parts)
+    }
+
+    /// Chats that end with the first right answer, as fine-tuning takes them, and how many cases have none.
+    #[must_use]
+    pub fn to_chats(&self) -> (String, usize) {
+        let mut text = String::new();
+        let mut n_left_out = 0;
+        for case in &self.cases {
+            let answer = match case.expected.first() {
+                Some(Value::String(answer)) => json!({ "role": "assistant", "content": answer }),
+                Some(answer) if answer["tool_calls"].is_array() => {
+                    json!({ "role": "assistant", "content": null, "tool_calls": answer["tool_calls"] })
+                }
+                Some(answer) => json!({ "role": "assistant", "content": answer.to_string() }),
+                None => {
+                    n_left_out += 1;
+                    continue;
+                }
+            };
+            let mut chat = case.request.clone();
+            if let Some(Value::Array(messages)) = chat.get_mut("messages") {
+                messages.push(answer);
+            }
+            chat.retain(|name, _| matches!(name.as_str(), "messages" | "tools" | "parallel_tool_calls"));
+            text.push_str(&canonical(&Value::Object(chat)));
+            text.push('\n');
+        }
+        (text, n_left_out)
     }
 
     /// One line of JSON per case, which is how a dataset is written to a file of our own.

@@ -11,7 +11,9 @@ pub mod run;
 pub mod results;
 
 pub mod compare;
+pub mod drift;
 pub mod report;
+pub mod review;
 
 pub mod answer;
 pub mod conformance;

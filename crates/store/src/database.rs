@@ -1,6 +1,7 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
 mod alerts;
+mod blind;
 mod checks;
 mod control;
 mod costs;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
+pub use blind::BlindPairRow;
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
 pub use control::{CommitError, Held};

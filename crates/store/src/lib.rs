@@ -14,7 +14,7 @@ mod shipper;
 pub use database::{
     AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, ProbeRow, Tried, UnitOutcomeRow, WebhookState,
 };
-pub use database::{AnsweredRow, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow};
+pub use database::{AnsweredRow, BlindPairRow, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow};
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,

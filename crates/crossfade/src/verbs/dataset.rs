@@ -48,11 +48,14 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "N", default_value_t = 5)]
         cases: usize,
     },
-    /// Print a dataset as our JSONL.
+    /// Print a dataset as our JSONL, or as chats with their answers, which is what fine-tuning takes.
     Export {
         /// Its name, or `NAME@VERSION`.
         #[arg(value_name = "NAME[@VERSION]")]
         dataset: String,
+        /// As chats that end with the first right answer; cases without one are left out, and counted.
+        #[arg(long)]
+        chat: bool,
     },
 }
 
@@ -132,9 +135,14 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Record(args) => return record::run(place, &args, out),
         Verb::List => list(place, out)?,
         Verb::Show { dataset, cases } => show(place, &dataset, cases, out)?,
-        Verb::Export { dataset } => {
+        Verb::Export { dataset, chat: false } => out.print(&stored(place, &dataset)?.1.to_jsonl()),
+        Verb::Export { dataset, chat: true } => {
             let (_, dataset) = stored(place, &dataset)?;
-            out.print(&dataset.to_jsonl());
+            let (text, n_left_out) = dataset.to_chats();
+            out.print(&text);
+            if n_left_out > 0 {
+                out.say(format_args!("left out: {} without a right answer", n_things(n_left_out, "case")));
+            }
         }
     }
     Ok(Exit::Ok)

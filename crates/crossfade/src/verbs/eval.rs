@@ -1,9 +1,12 @@
 //! `crossfade eval run|compare|report|watch|list`: is the candidate good enough on one's own tasks?
 
 mod asker;
+mod drift;
+mod file;
 mod plan;
 mod progress;
 mod report;
+mod review;
 mod run;
 mod words;
 
@@ -47,6 +50,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         once: bool,
     },
+    /// Say whether inputs and answers of two runs come out alike.
+    Drift(drift::Args),
+    /// File a run's verdict for the gates of a rollout.
+    File(file::Args),
+    /// Have people judge pairs of answers without knowing whose they are.
+    #[command(subcommand)]
+    Review(review::Verb),
     /// Every run.
     List,
 }
@@ -61,6 +71,9 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             Ok(exit(&report))
         }
         Verb::Report(args) => report::run(place, &args, out),
+        Verb::Drift(args) => drift::run(place, &args, out),
+        Verb::File(args) => file::run(place, &args, out),
+        Verb::Review(verb) => review::run(place, verb, out),
         Verb::Watch { run, once } => watch(place, (&run, once), out),
         Verb::List => list(place, out),
     }

@@ -196,6 +196,12 @@ fn answers_are_taken_over_only_where_everything_they_depend_on_is_the_same() {
     assert_eq!(run("e", &["--target", "t", "--seed", "7"]), 80);
     // The first time is known, the second is not.
     assert_eq!(run("f", &["--target", "t", "--repeats", "2"]), 100);
+    let drift = house.run(&["eval", "drift", "a", "c", "--fail-on-drift", "--format", "json"]).exits(0).json();
+    assert_eq!(
+        (drift[0]["stability_index"].as_f64(), drift[0]["drifted"].as_bool()),
+        (Some(0.0), Some(false)),
+        "{drift}"
+    );
     let other = house.run(&["eval", "run", "--file", "cases.jsonl", "--run", "a", "--target", "u"]).exits(2);
     assert!(other.stderr.contains("the targets, or what they are made of differ"), "{}", other.stderr);
 }
@@ -254,4 +260,129 @@ fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_a
     let again = house.run(&["eval", "compare", "r", "--format", "json"]).exits(3).json();
     assert_eq!(again, report);
     house.run(&["eval", "report", "r", "--verdict"]).exits(3);
+}
+
+/// Two targets whose answers differ, and everything that names them.
+const BLIND: &str = "\
+listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+providers:
+  incumbent-house: { dialect: simulated, simulated: { seed: 11, quality: 1.0, time_to_first_token: { median: 1 } } }
+  newcomer-house: { dialect: simulated, simulated: { seed: 23, quality: 0.2, time_to_first_token: { median: 1 } } }
+targets:
+  oldname: { provider: incumbent-house, model: oldmodel }
+  newname: { provider: newcomer-house, model: newmodel }
+routes:
+  r: { target: oldname }
+";
+
+#[test]
+fn nothing_that_a_reviewer_sees_before_the_verdict_says_whose_an_answer_is() {
+    let house = House::new(BLIND);
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/support-qa/cases.jsonl");
+    std::fs::copy(cases, house.path().join("cases.jsonl")).unwrap();
+    let targets = ["--target", "oldname", "--target", "newname", "--limit", "15", "--run", "r"];
+    let done = house.run(&[&["eval", "run", "--file", "cases.jsonl"], &targets[..]].concat());
+    assert!(matches!(done.code, 3 | 4), "{}", done.stderr);
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let cases = report["cases"].as_array().unwrap();
+    let (mut n_first, mut n_pairs) = (0, 0);
+    for reviewer in ["ann", "bo"] {
+        loop {
+            let next = ["eval", "review", "next", "r", "--reviewer", reviewer, "--overlap", "2"];
+            let shown = house.run(&next).exits(0);
+            let text = house.run(&[&next[..], &["--format", "json"]].concat()).exits(0);
+            for seen in [&shown, &text] {
+                let seen = format!("{}{}", seen.stdout, seen.stderr).to_lowercase();
+                for word in [
+                    "oldname",
+                    "newname",
+                    "oldmodel",
+                    "newmodel",
+                    "house",
+                    "baseline",
+                    "candidate",
+                    "simulated",
+                    "0x",
+                    " ms",
+                ] {
+                    assert!(!seen.contains(word), "`{word}` is in\n{seen}");
+                }
+            }
+            // What is open is shown again, the same way round.
+            let pair = text.json();
+            assert_eq!(pair, house.run(&[&next[..], &["--format", "json"]].concat()).exits(0).json());
+            let Some(token) = pair["pair"].as_str() else { break };
+            let case = cases.iter().find(|case| case["question"] == pair["question"]).unwrap();
+            let side = |idx: usize| case["sides"][idx]["text"].as_str().unwrap();
+            let (first, second) = (pair["first"].as_str().unwrap(), pair["second"].as_str().unwrap());
+            assert!((first, second) == (side(0), side(1)) || (first, second) == (side(1), side(0)), "{pair}");
+            n_first += usize::from(first == side(1) && second == side(0));
+            n_pairs += 1;
+            // Ann always finds the vendor's answer better; Bo now and then sees no difference.
+            let is_tie = side(0) == side(1) || (reviewer == "bo" && n_pairs % 4 == 0);
+            let choice = if is_tie {
+                "tie"
+            } else if first == side(0) {
+                "first"
+            } else {
+                "second"
+            };
+            house.run(&["eval", "review", "say", token, choice]).exits(0);
+            house.run(&["eval", "review", "say", token, "tie"]).exits(1);
+        }
+    }
+    assert_eq!(n_pairs, 30);
+    // Either way round with even chance: beyond these bounds it is not, but for one time in a hundred thousand.
+    assert!((3..=27).contains(&n_first), "{n_first} of 30 had the candidate first");
+    let standings = house.run(&["eval", "review", "results", "r", "--format", "json"]).exits(0).json();
+    let standing = &standings[0];
+    assert_eq!((standing["candidate"].as_str(), standing["n_verdicts"].as_u64()), (Some("newname"), Some(30)));
+    assert_eq!(standing["won"].as_u64(), Some(0), "{standing}");
+    let agreement = standing["agreement"].as_f64().unwrap();
+    assert!(agreement < 1.0 && standing["tied"].as_u64() > Some(0), "{standing}");
+    let rate = standing["win_rate"].as_f64().unwrap();
+    let ends = [&standing["interval"]["low"], &standing["interval"]["high"]].map(|end| end.as_f64().unwrap());
+    assert!(rate < 0.35 && ends[0] <= rate && rate <= ends[1], "{standing}");
+    house.run(&["eval", "review", "say", "nothing", "tie"]).exits(2);
+}
+
+#[test]
+fn a_proven_verdict_is_filed_for_the_gates_of_the_rollout_of_the_same_targets() {
+    let rollout = "rollouts:\n  to-new: { route: r, baseline: oldname, candidate: newname, unit: request, stages: { shadow: { sample: 1.0 }, canary: { shares: [0.5] }, majority: { shares: [0.9] } } }\n";
+    let config = BLIND.replace("quality: 0.2", "quality: 1.0") + rollout;
+    let house = House::new(&config);
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/support-qa/cases.jsonl");
+    // Each case for itself: forty clusters without a loss would not prove anything.
+    let cases: String = std::fs::read_to_string(cases)
+        .unwrap()
+        .lines()
+        .map(|line| line.split(", \"cluster\"").next().unwrap().to_owned() + "}\n")
+        .collect();
+    std::fs::write(house.path().join("cases.jsonl"), cases).unwrap();
+    let run = |limit: &str, name: &str| {
+        let targets = ["--target", "oldname", "--target", "newname", "--limit", limit, "--run", name];
+        house.run(&[&["eval", "run", "--file", "cases.jsonl"], &targets[..]].concat())
+    };
+    run("200", "whole").exits(0);
+    run("5", "few").exits(4);
+    let file = |run: &str| house.run(&["eval", "file", run, "--rollout", "to-new"]);
+    let nobody = file("whole").exits(1);
+    assert!(nobody.stderr.contains("no gateway answers"), "{}", nobody.stderr);
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-new"]).exits(0);
+    let through = |run: &str| gateway.run(&["eval", "file", run, "--rollout", "to-new"]);
+    through("few").exits(4);
+    through("whole").exits(0);
+    let filed = gateway.run(&["rollout", "filed", "to-new", "--format", "json"]).exits(0).json();
+    assert_eq!(filed.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (filed[0]["kind"].as_str(), filed[0]["name"].as_str(), filed[0]["n"].as_u64()),
+        (Some("suite"), Some("cases"), Some(200))
+    );
+    assert_eq!((filed[0]["passed"].as_bool(), filed[0]["digest"].as_str().unwrap().len()), (Some(true), 64));
+    gateway.stop();
+    house.write(&config.replace("model: newmodel", "model: newermodel"));
+    let changed = file("whole").exits(2);
+    assert!(changed.stderr.contains("`newname` is not what it was"), "{}", changed.stderr);
 }

@@ -105,6 +105,9 @@ fn the_last_message_of_a_chat_is_its_answer() {
     assert!(case.request["tools"].is_array() && case.request["messages"].as_array().unwrap().len() == 1);
     let turns = r#"{"conversations":[{"from":"human","value":"Q?"},{"from":"gpt","value":"A."}]}"#;
     assert_eq!(cases("c.jsonl", turns)[0].expected_texts().next(), Some("A."));
+    let chats = Dataset { name: "d".to_owned(), cases: cases("c.jsonl", chat) }.to_chats();
+    assert_eq!(cases("again.jsonl", &chats.0)[0].request, cases("c.jsonl", chat)[0].request);
+    assert_eq!(chats.1, 0);
     check_problems(
         "c.jsonl",
         r#"{"conversations":[{"from":"human","value":"Q?"}]}"#,

@@ -1,0 +1,95 @@
+//! `crossfade eval file RUN --rollout NAME`: a run's verdict as a filed result, which the gates of a rollout can ask for.
+//!
+//! Only what is proven is filed, and only for the rollout of the very targets the run asked: their fingerprints must be those of the config. The
+//! digest is the SHA-256 of the report as `crossfade eval report RUN --as json` prints it, so that anybody can hold it against the store.
+
+use eval::compare::Verdict;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::load;
+use crate::load as loaded;
+use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
+use crate::verbs::dataset::readable;
+use crate::verbs::source::{Source, percent};
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The rollout it is filed for.
+    #[arg(long, value_name = "NAME")]
+    rollout: String,
+    /// The name that the gate asks for; the dataset's when it is not said.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Who files it.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+}
+
+/// Files the verdict through the running gateway.
+pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let report = load(place, &args.run)?;
+    let config = loaded::config(&place.config)?;
+    let rollouts = &config.snapshot.rollouts;
+    let settings = rollouts.get(&args.rollout).ok_or_else(|| {
+        let known: Vec<&str> = rollouts.keys().map(String::as_str).collect();
+        Stop::usage(format!("the config has no rollout `{}`", args.rollout))
+            .hint(format!("there are: {}", known.join(", ")))
+    })?;
+    let (baseline, candidate) = (settings.baseline.as_str(), settings.candidate.as_str());
+    let found = report.candidates.iter().find(|one| one.candidate == candidate);
+    let found = found.filter(|_| report.targets.first().is_some_and(|target| target.name == baseline));
+    let found = found.ok_or_else(|| {
+        Stop::usage(format!(
+            "the run `{}` does not hold `{candidate}` against `{baseline}`, as the rollout does",
+            args.run
+        ))
+    })?;
+    same_targets(place, (&args.run, &[baseline, candidate]), &config)?;
+    if found.primary.verdict == Verdict::Undecided {
+        out.say(eval::report::sentence(candidate, &report, &found.primary));
+        out.say("nothing is filed: undecided is no result");
+        return Ok(Exit::Undecided);
+    }
+    let text = serde_json::to_string_pretty(&report).map_err(Stop::failed)? + "\n";
+    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let passed = found.primary.verdict == Verdict::Pass;
+    let name = args.name.as_ref().unwrap_or(&report.dataset);
+    let body = json!({
+        "actor": args.actor,
+        "kind": "suite",
+        "name": name,
+        "passed": passed,
+        "digest": digest,
+        "n": found.primary.n,
+        "reason": eval::report::sentence(candidate, &report, &found.primary),
+    });
+    let source = Source::open(place)?;
+    let path = format!("/api/rollouts/{}/file", percent(&args.rollout));
+    let row = source.change(&path, &body)?.ok_or_else(|| source.nobody())?;
+    let verdict = if passed { "pass" } else { "fail" };
+    out.answer(&row, || format!("{}: suite `{name}` filed as a {verdict}, {} cases\n", args.rollout, found.primary.n));
+    Ok(if passed { Exit::Ok } else { Exit::No })
+}
+
+/// Refuses a run of targets that have changed since.
+fn same_targets(place: &Place, (run, names): (&str, &[&str]), config: &crate::config::Config) -> Result<(), Stop> {
+    let row = readable(place)?.eval_run(run).map_err(Stop::failed)?;
+    let plan = row.map(|row| row.plan).unwrap_or_default();
+    let planned = plan["targets"].as_array().cloned().unwrap_or_default();
+    for name in names {
+        let then =
+            planned.iter().find(|target| target["name"] == *name).and_then(|target| target["fingerprint"].as_str());
+        let now = config.snapshot.targets.get(*name).map(|target| target.fingerprint.as_str());
+        if then != now {
+            let stop = Stop::usage(format!("`{name}` is not what it was when the run `{run}` asked it"));
+            return Err(stop.hint("`crossfade eval run` asks it as it is now"));
+        }
+    }
+    Ok(())
+}
