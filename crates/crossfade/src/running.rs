@@ -283,7 +283,14 @@ fn open_record(config: &Config, manner: &Manner) -> Result<(Journal, Arc<Shipper
         ..store::Config::default()
     };
     let (journal, recovered) = Journal::open(&record.dir, settings).map_err(Stop::failed)?;
-    tracing::info!(?recovered, "journal open");
+    let store::Recovered { segments, bytes, records_in_last, unacknowledged_bytes, .. } = recovered;
+    tracing::info!(segments, bytes, records_in_last, "journal open");
+    if unacknowledged_bytes > 0 {
+        tracing::info!(
+            bytes = unacknowledged_bytes,
+            "the last process ended within a write: what it had written of it is cut off, nothing acknowledged is lost"
+        );
+    }
     let database = manner.open(config)?;
     let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).context("could not start shipping")?;
     if !shipper.flush(CATCH_UP) {

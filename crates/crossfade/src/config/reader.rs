@@ -239,7 +239,18 @@ impl<'a> Item<'a> {
 
     /// `true` or `false`.
     pub(crate) fn boolean(&self) -> Option<bool> {
-        self.parsed("`true` or `false`", |text| text.parse().ok())
+        let text = self.text("`true` or `false`")?;
+        let read = text.parse().ok();
+        if read.is_none() {
+            let meant = match text.to_lowercase().as_str() {
+                "yes" | "y" | "on" => Some("true"),
+                "no" | "n" | "off" => Some("false"),
+                _ => nearest(&text, ["true", "false"]),
+            };
+            let hint = meant.map(|word| format!("did you mean `{word}`?"));
+            self.note(format!("expected `true` or `false`, found {}", self.node.describe()), hint);
+        }
+        read
     }
 
     /// A time such as `30s`.

@@ -194,6 +194,18 @@ fn wrong_type() {
         1 error in the config
     "#]],
     );
+    check(
+        "workload: support",
+        "workload: support, emergency_fallback: yes",
+        expect![[r#"
+        crossfade.yaml:14:84: `routes.gpt-4o.emergency_fallback`: expected `true` or `false`, found `yes`
+         14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, emergency_fallback: yes }
+            |                                                                                    ^^^
+           hint: did you mean `true`?
+
+        1 error in the config
+    "#]],
+    );
 }
 
 #[test]

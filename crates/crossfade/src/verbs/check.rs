@@ -3,6 +3,7 @@
 mod calling;
 mod choosing;
 mod policy;
+mod telling;
 
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
@@ -73,6 +74,7 @@ fn facts(config: &Config) -> Value {
         "key_limits": config.snapshot.auth.key_limits, "tenants": config.snapshot.tenants, "unpriced_routes": unpriced(config),
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
+        "alerts": telling::alerts(config), "feedback": telling::feedback(config),
     })
 }
 
@@ -124,6 +126,7 @@ fn text(config: &Config) -> String {
     line(format_args!("workers   {workers}"));
     text += &sections(config);
     text += &limits(config);
+    text += &telling::text(config);
     for rollout in config.snapshot.rollouts.values() {
         let (name, route) = (&rollout.name, &rollout.route);
         let hash = &rollout.policy.hash()[..16];

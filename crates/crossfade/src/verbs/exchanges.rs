@@ -105,6 +105,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
                 _ => stop,
             })?;
             out.answer(&exchange, || show(&exchange));
+            raise(&exchange).into_iter().for_each(|hint| out.say(hint));
         }
         Verb::Pairs(filter) => {
             let filter = filter.resolve();
@@ -235,9 +236,64 @@ fn compared(pair: &Value) -> String {
     page
 }
 
+/// The facts of an exchange in the order in which they came about: who asked for what, which arm it was given, how it ended, what it took.
+/// What is not here follows by name.
+const ORDER: [&str; 27] = [
+    "id",
+    "received_at_us",
+    "endpoint",
+    "asked",
+    "route",
+    "principal",
+    "streamed",
+    "client_retry",
+    "rollout",
+    "epoch",
+    "share",
+    "unit",
+    "unit_source",
+    "arm",
+    "forced",
+    "arm_failure",
+    "outcome",
+    "status",
+    "failure",
+    "served_by",
+    "simulated",
+    "time_to_first_token_us",
+    "duration_us",
+    "finished_at_us",
+    "usage",
+    "cost",
+    "no_evidence",
+];
+
+fn in_order(exchange: &Value) -> Vec<(&String, &Value)> {
+    let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    let mut facts: Vec<(&String, &Value)> = exchange.as_object().into_iter().flatten().collect();
+    facts.sort_by_key(|(name, _)| place(name));
+    facts
+}
+
+/// What a timeout asks of whoever reads it: each key of the config that could be raised, once.
+fn raise(exchange: &Value) -> Vec<String> {
+    let hint = |attempt: &Value| {
+        let (failure, provider) = (attempt["failure"].as_str()?, attempt["provider"].as_str()?);
+        let key = failure.strip_prefix("timeout_")?;
+        // An answer that is no stream has a time of its own, where the config gives it one.
+        let other = if key == "total" && exchange["streamed"] == false { ", or `answer` where it is set," } else { "" };
+        Some(format!(
+            "hint: `{failure}`: where such answers may take longer, raise `providers.{provider}.timeouts.{key}`{other} in the config"
+        ))
+    };
+    let mut hints: Vec<String> = exchange["attempts"].as_array().into_iter().flatten().filter_map(hint).collect();
+    hints.dedup();
+    hints
+}
+
 fn show(exchange: &Value) -> String {
     let mut page = String::new();
-    for (name, value) in exchange.as_object().into_iter().flatten() {
+    for (name, value) in in_order(exchange) {
         let is_body = matches!(name.as_str(), "request" | "answer" | "shadow");
         if !value.is_array() && !value.is_null() && !is_body {
             let shown = match name.as_str() {
@@ -413,6 +469,29 @@ mod tests {
         let page = show(&json!({ "endpoint": "files", "asked": "GET /files?limit=2", "attempts": [] }));
         assert!(page.contains("asked                    GET /files?limit=2\n"), "{page}");
         assert!(!show(&json!({ "endpoint": "chat_completions", "asked": null, "attempts": [] })).contains("asked"));
+    }
+
+    #[test]
+    fn a_page_begins_with_the_id_and_goes_on_as_the_exchange_did() {
+        let page = show(&json!({
+            "status": 200, "served_by": "gpt", "route": "gpt-4o", "id": "a", "outcome": "complete", "arm": "baseline",
+            "another": "fact", "attempts": []
+        }));
+        let names: Vec<&str> = page.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(names[..7], ["id", "route", "arm", "outcome", "status", "served_by", "another"], "{page}");
+    }
+
+    #[test]
+    fn a_timeout_names_the_key_to_raise_once() {
+        let late = json!({ "failure": "timeout_first_token", "provider": "gpu" });
+        let other = json!({ "failure": "http_server_error", "provider": "gpu" });
+        assert_eq!(
+            raise(&json!({ "attempts": [late, late, other] })),
+            [
+                "hint: `timeout_first_token`: where such answers may take longer, raise `providers.gpu.timeouts.first_token` in the config"
+            ]
+        );
+        assert!(raise(&json!({ "attempts": [] })).is_empty());
     }
 
     #[test]

@@ -25,6 +25,26 @@ fn check_prints_the_same_facts_as_json() {
 }
 
 #[test]
+fn check_says_who_is_told_and_what_feedback_counts_and_no_secret_of_either() {
+    let house = House::new(CONFIG);
+    let quiet = house.run(&["check"]).exits(0).stdout;
+    assert!(quiet.contains("alerts    nobody is told"), "{quiet}");
+    assert!(quiet.contains("feedback  a thumb down, a score below 0.5 and no label"), "{quiet}");
+    let webhook = "{ name: pager, url: https://hooks.example/T01/hidden-path, secret: not-a-real-secret-1, on: [breaches, probe] }";
+    house.write(&format!("{CONFIG}alerts: [{webhook}]\nfeedback: {{ bad_below: 0.3, bad_labels: [wrong] }}\n"));
+    let told = house.run(&["check"]).exits(0).stdout;
+    for words in ["pager", "https://hooks.example", "breaches, probe", "below 0.3 and the labels `wrong`"] {
+        assert!(told.contains(words), "{words} not in\n{told}");
+    }
+    let facts = house.run(&["check", "--format", "json"]).exits(0);
+    assert_eq!(facts.json()["alerts"]["webhooks"][0]["on"], serde_json::json!(["breaches", "probe"]));
+    assert_eq!(facts.json()["feedback"]["bad_below"], 0.3);
+    for secret in ["hidden-path", "not-a-real-secret"] {
+        assert!(!told.contains(secret) && !facts.stdout.contains(secret));
+    }
+}
+
+#[test]
 fn check_says_everything_that_is_wrong_at_once() {
     let house = House::new(&CONFIG.replace("provider: new", "provider: nwe").replace("risk: medium", "risk: midium"));
     let done = house.run(&["check", "--format", "json"]).exits(2);

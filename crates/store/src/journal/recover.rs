@@ -22,7 +22,7 @@ pub struct Recovered {
     /// Whole records in the last segment.
     pub records_in_last: u64,
     /// Bytes cut off the last segment: a record that was never acknowledged.
-    pub truncated_bytes: u64,
+    pub unacknowledged_bytes: u64,
     /// The first segment this process will write.
     pub(crate) next_seq: u64,
 }
@@ -45,8 +45,8 @@ pub(super) fn recover(files: &dyn Files, segments: &[(u64, u64)]) -> Result<Reco
     recovered.records_in_last = scan.n_records;
     if scan.good < len {
         files.truncate(seq, scan.good).map_err(tail)?;
-        recovered.truncated_bytes = len - scan.good;
-        recovered.bytes -= recovered.truncated_bytes;
+        recovered.unacknowledged_bytes = len - scan.good;
+        recovered.bytes -= recovered.unacknowledged_bytes;
     }
     Ok(recovered)
 }

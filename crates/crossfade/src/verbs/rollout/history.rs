@@ -3,6 +3,7 @@
 use serde_json::Value;
 use store::TransitionRow;
 
+use super::page::way;
 use crate::config::show_share;
 use crate::verbs::time::us_to_text;
 
@@ -23,11 +24,11 @@ pub(super) fn render(rows: &[TransitionRow]) -> String {
                 row.reason
             );
         }
+        let share = if from == to { to } else { format!("{from} -> {to}") };
         let mut text = format!(
-            "{}  {} -> {}, share {from} -> {to}, epoch {}\n  {} by {}: {}\n",
+            "{}  {}, share {share}, epoch {}\n  {} by {}: {}\n",
             us_to_text(row.at_us),
-            row.from,
-            row.to,
+            way(row),
             row.epoch,
             row.event.replace('_', " "),
             row.actor,

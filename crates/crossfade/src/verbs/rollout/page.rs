@@ -46,7 +46,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
     section(&mut page, "guards: proof of harm rolls back", &guards);
-    section(&mut page, "why, and what would change it", &why::lines(view));
+    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look)));
     rest(&mut page, view, look);
     section(&mut page, "next", &next(view, look));
     page
@@ -71,7 +71,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     let news = if news.is_empty() { String::new() } else { guards(news.into_iter(), paint) };
     let quiet = if quiet.is_empty() { String::new() } else { format!("{} guards without news\n", quiet.len()) };
     section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts) + &beside::alarms(facts)));
-    section(&mut page, "why, and what would change it", &why::lines(view));
+    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look)));
     section(&mut page, "arms", &arms(facts, &view.costs));
     rest(&mut page, view, look);
     fit::fit(&head, &page, size)
@@ -92,7 +92,11 @@ fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
         let what = if down.unreachable { "candidate unreachable" } else { "candidate fails" };
         let since = us_to_text(down.since_us);
         let since = since.split(' ').next_back().unwrap_or_default();
-        format!("{what}: {}, breaker open since {since} UTC", down.words)
+        // A server that is slow and well is thrown back for our impatience.
+        let patience = down.kind.strip_prefix("timeout_").map_or_else(String::new, |key| {
+            format!("; where its answers may take longer, raise `timeouts.{key}` of its provider")
+        });
+        format!("{what}: {}, breaker open since {since} UTC{patience}", down.words)
     });
     let drill = view.drill.as_ref().map(|drill| {
         let on = if drill.shadow { "its copies" } else { "what callers are served" };
@@ -333,9 +337,14 @@ pub(super) fn way(row: &TransitionRow) -> String {
     if row.from == row.to { row.from.clone() } else { format!("{} -> {}", row.from, row.to) }
 }
 
+/// How the next command begins: with the config that the last one named.
+fn crossfade(look: &Look) -> String {
+    look.config.map_or_else(|| "crossfade".to_owned(), |config| format!("crossfade -c {config}"))
+}
+
 fn next(view: &RolloutView, look: &Look) -> String {
     let name = &view.name;
-    let crossfade = look.config.map_or_else(|| "crossfade".to_owned(), |config| format!("crossfade -c {config}"));
+    let crossfade = crossfade(look);
     let verb = |verb: &str, why: &str| format!("{crossfade} rollout {verb} {name:<24} {why}\n");
     match view.explanation.status {
         Status::Draft => verb("start", "begins in shadow"),

@@ -288,7 +288,7 @@ fn a_torn_tail_is_cut_at_every_length() {
         let files: Arc<dyn Files> = Arc::new(disk.clone());
         let (journal, recovered) = Journal::open("x", Config { files: Some(files), ..Config::default() }).unwrap();
         let torn = (whole.len() as u64 - cut) % whole.len() as u64;
-        assert_eq!((recovered.records_in_last, recovered.truncated_bytes), (2, if cut == 1 { torn } else { 0 }));
+        assert_eq!((recovered.records_in_last, recovered.unacknowledged_bytes), (2, if cut == 1 { torn } else { 0 }));
         assert_eq!(read_all(&journal).0, [0, 1]);
     }
 }

@@ -7,7 +7,7 @@ use rollout::why::{BadExchanges, Why};
 const SHOWN: usize = 3;
 
 /// The lines of the section.
-pub(super) fn lines(view: &RolloutView) -> String {
+pub(super) fn lines(view: &RolloutView, crossfade: &str) -> String {
     let why = &view.why;
     let mut text = String::new();
     if let Some(nearest) = why.nearest_words() {
@@ -20,10 +20,10 @@ pub(super) fn lines(view: &RolloutView) -> String {
     for wait in &why.waits {
         text += &format!("needs     {}\n", wait.words());
     }
-    text + &bad(why)
+    text + &bad(why, crossfade)
 }
 
-fn bad(why: &Why) -> String {
+fn bad(why: &Why, crossfade: &str) -> String {
     let line = |bad: &BadExchanges| {
         let shown: Vec<&str> = bad.exchanges.iter().rev().take(SHOWN).map(String::as_str).collect();
         format!("bad       {} of the {}: {}\n", bad.metric, bad.arm.as_str(), shown.join(" "))
@@ -32,6 +32,6 @@ fn bad(why: &Why) -> String {
     if text.is_empty() {
         text
     } else {
-        text + "          `crossfade exchanges show ID` has each; the newest are first\n"
+        text + &format!("          `{crossfade} exchanges show ID` has each; the newest are first\n")
     }
 }
