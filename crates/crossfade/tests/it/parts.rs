@@ -276,3 +276,12 @@ pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// [`CONFIG`] with other stages and another policy, each as it stands between the braces.
+pub fn with_policy(stages: &str, policy: &str) -> String {
+    let (before, _) = CONFIG.split_once("    stages: ").unwrap();
+    format!("{before}    stages: {{ {stages} }}\n    policy: {{ warm_up: 0, requires: [], {policy} }}\n")
+}
+
+/// Gates that a handful of good answers proves.
+pub const WIDE_GATES: &str = "gates: { error: { margin: 0.3 }, format: { margin: 0.3 }, tool_call: { margin: 0.3 } }";

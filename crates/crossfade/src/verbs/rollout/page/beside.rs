@@ -21,7 +21,9 @@ pub(super) fn asked(facts: &Explanation, paint: Paint) -> String {
                 let name = if view.name == "any" { "error" } else { &view.name };
                 format!("; `crossfade rollout drill {} --kind {name}` files one", facts.rollout)
             }
-            _ => String::new(),
+            FiledKind::Drill => String::new(),
+            _ if view.missing.is_empty() => String::new(),
+            _ => format!("; `crossfade rollout file {} --kind {kind} --name {}` files one", facts.rollout, view.name),
         };
         format!("{kind} `{}` before {before}: {}{missing}{hint}\n", view.name, paint.verdict(view.verdict))
     };
