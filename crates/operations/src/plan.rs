@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway::control::judged;
 use rollout::outlook::{Outlook, Question, outlook};
-use rollout::simulate::RecordedUnit;
+use rollout::simulate::{RecordedRequest, RecordedUnit};
 use rollout::traffic::{HOURS, Traffic, hour_of_week};
 use rollout::{Arm, Input, InputPart, Metric, Policy, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct Stated {
     pub peak_per_minute: Option<f64>,
     /// The baseline's bad rates.
     pub rates: BTreeMap<Metric, f64>,
+    /// Tokens of a request and its answer.
+    pub tokens_per_request: Option<f64>,
+    /// The fraction of answers that anything is known of, by metric.
+    pub observed: BTreeMap<Metric, f64>,
 }
 
 /// Whose plan it is.
@@ -57,6 +61,9 @@ pub struct Basis {
     pub assumed: Vec<String>,
     /// The traffic that was planned for.
     pub traffic: Traffic,
+    /// Mean tokens of a request and of its answer, as they were recorded.
+    #[serde(default)]
+    pub tokens: Option<(f64, f64)>,
 }
 
 /// A plan and what it is made from.
@@ -87,8 +94,9 @@ pub fn basis(
         None => nothing(),
     };
     if let Some(per_day) = stated.requests_per_day {
-        let even = Traffic::even(per_day, basis.traffic.requests_per_unit, basis.traffic.rates.clone());
-        basis.traffic = Traffic { mean_duration: basis.traffic.mean_duration, ..even };
+        let even = Traffic::even(per_day, basis.traffic.requests_per_unit, BTreeMap::new());
+        let (per_hour, peak_per_minute) = (even.per_hour, even.peak_per_minute);
+        basis.traffic = Traffic { per_hour, peak_per_minute, ..basis.traffic };
         basis.assumed.push(format!("{per_day:.0} requests a day, every hour alike (stated)"));
     } else if basis.recorded_requests < LEAST_REQUESTS {
         return Err(OperationError::Refused(format!(
@@ -110,6 +118,14 @@ pub fn basis(
         basis.traffic.rates.insert(*metric, *rate);
         basis.assumed.push(format!("{} {:.3} % (stated)", metric.rate_name(), rate * 100.0));
     }
+    if let Some(tokens) = stated.tokens_per_request {
+        basis.traffic.tokens_per_request = Some(tokens);
+        basis.assumed.push(format!("{tokens} tokens of a request (stated)"));
+    }
+    for (metric, fraction) in &stated.observed {
+        basis.traffic.observed.insert(*metric, *fraction);
+        basis.assumed.push(format!("{metric} is known of {:.1} % of answers (stated)", fraction * 100.0));
+    }
     assume_rates(&mut basis, planned.policy);
     Ok(basis)
 }
@@ -123,12 +139,13 @@ pub fn plan(planned: &Planned<'_>, basis: Basis, question: &Question) -> PlanRep
 
 fn nothing() -> Basis {
     let assumed = vec!["one request of a unit".to_owned()];
-    Basis { recorded_requests: 0, recorded_hours: 0, assumed, traffic: Traffic::even(0.0, 1.0, BTreeMap::new()) }
+    let traffic = Traffic::even(0.0, 1.0, BTreeMap::new());
+    Basis { recorded_requests: 0, recorded_hours: 0, assumed, traffic, tokens: None }
 }
 
 /// What no metric was seen for is assumed to be 1 %, as a rollout's first evidence assumes it.
 fn assume_rates(basis: &mut Basis, policy: &Policy) {
-    let gates = policy.gates.iter().map(|gate| gate.metric);
+    let gates = policy.gates.iter().map(|gate| gate.metric).chain(policy.certificates.iter().map(|one| one.metric));
     let metrics: BTreeSet<Metric> = gates.chain(policy.guards.iter().map(|guard| guard.metric)).collect();
     let unknown: Vec<Metric> = metrics.into_iter().filter(|metric| !basis.traffic.rates.contains_key(metric)).collect();
     basis.traffic.rates.extend(unknown.iter().map(|metric| (*metric, ASSUMED_RATE)));
@@ -157,11 +174,46 @@ fn recorded(database: &Database, planned: &Planned<'_>, since_us: u64) -> Result
         assumed.push("one request of a unit: units are not recorded before a rollout is live".to_owned());
         1.0
     };
-    let rates = rates(&outcomes);
+    let mut rates = rates(&outcomes);
+    let mut observed = BTreeMap::new();
+    let mut seen = |metric: Metric, (n, bad): (u64, u64), of: u64| {
+        if n > 0 {
+            rates.insert(metric, (bad as f64 + 0.5) / (n as f64 + 1.0));
+            observed.insert(metric, n as f64 / of.max(n) as f64);
+        }
+    };
+    let objectives = &planned.policy.objectives;
+    let us = |time: Option<Duration>| {
+        time.map_or(u64::MAX >> 1, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX >> 1))
+    };
+    let times = (us(objectives.total), us(objectives.first_token));
+    let late = database.route_lateness((planned.route, planned.baseline), since_us, times).map_err(reading)?;
+    let calls = late.total.0;
+    if objectives.total.is_some() {
+        seen(Metric::Slow, late.total, calls);
+    }
+    if objectives.first_token.is_some() {
+        seen(Metric::SlowFirstToken, late.first_token, calls);
+    }
+    seen(Metric::Feedback, rows.judged, recorded_requests);
     let mean_duration = rows.mean_duration_us.map(|us| Duration::from_secs_f64((us / 1e6).max(0.0)));
     let peak_per_minute = rows.peak_per_minute as f64;
-    let traffic = Traffic { per_hour, peak_per_minute, requests_per_unit, rates, mean_duration };
-    Ok(Basis { recorded_requests, recorded_hours, assumed, traffic })
+    let traffic = Traffic {
+        per_hour,
+        peak_per_minute,
+        requests_per_unit,
+        rates,
+        mean_duration,
+        tokens_per_request: rows.mean_tokens.map(|(input, output)| input + output),
+        cost_spread: rows.mean_nanos.and_then(spread),
+        observed,
+    };
+    Ok(Basis { recorded_requests, recorded_hours, assumed, traffic, tokens: rows.mean_tokens })
+}
+
+/// Sigma of the lognormal that has this mean and mean square.
+fn spread((mean, square): (f64, f64)) -> Option<f64> {
+    (mean > 0.0 && square.is_finite()).then(|| (square / (mean * mean)).max(1.0).ln().sqrt())
 }
 
 /// The mean of each hour of the week over the weeks that were recorded; of the hours that no week has yet, the mean of all.
@@ -200,7 +252,11 @@ pub fn recorded_units(database: &Database, name: &str) -> Result<Vec<RecordedUni
                     && outcome.arm == Arm::Baseline
                     && outcome.observed.contains(Metric::Error)
                 {
-                    units.entry((epoch, outcome.unit)).or_default().requests.push(outcome.bad);
+                    units.entry((epoch, outcome.unit)).or_default().requests.push(RecordedRequest {
+                        bad: outcome.bad,
+                        time_to_first_token_us: outcome.time_to_first_token_us,
+                        duration_us: outcome.duration_us,
+                    });
                 }
             }
         }
@@ -215,7 +271,9 @@ pub fn recorded_units(database: &Database, name: &str) -> Result<Vec<RecordedUni
 #[must_use]
 pub fn rates_of(units: &[RecordedUnit]) -> BTreeMap<Metric, f64> {
     let n: usize = units.iter().map(|unit| unit.requests.len()).sum();
-    let bad = |metric: Metric| units.iter().flat_map(|unit| &unit.requests).filter(|bad| bad.contains(metric)).count();
+    let bad = |metric: Metric| {
+        units.iter().flat_map(|unit| &unit.requests).filter(|request| request.bad.contains(metric)).count()
+    };
     Metric::ALL.into_iter().map(|metric| (metric, bad(metric) as f64 / n.max(1) as f64)).collect()
 }
 

@@ -170,7 +170,9 @@ impl Evidence {
     #[must_use]
     pub fn new(policy: &Policy, epoch: u32, step_idx: usize, carry: &Carry, started: Timestamp) -> Self {
         let (stage, share) = policy.step(step_idx).map_or((Stage::Shadow, 0.0), |step| (step.stage, step.share));
-        let gates = policy.gates.iter().map(|gate| GateEvidence::new(gate, share, carry.rate(gate.metric)));
+        let gates = policy.gates.iter().filter(|gate| gate.metric.is_asked_in(stage));
+        let gates = gates.map(|gate| GateEvidence::new(gate, share, carry.rate(gate.metric)));
+        let certificates = policy.certificates.iter().filter(|one| one.metric.is_asked_in(stage));
         Self {
             epoch,
             step_idx,
@@ -191,7 +193,7 @@ impl Evidence {
             examples: Examples::default(),
             alarms: Vec::new(),
             cost: policy.cost.as_ref().and_then(|cost| CostGuard::new(cost, share)),
-            certificates: policy.certificates.iter().map(CertificateEvidence::new).collect(),
+            certificates: certificates.map(CertificateEvidence::new).collect(),
             last_at: Timestamp::default(),
             objectives: policy.objectives,
         }

@@ -21,7 +21,7 @@ pub(crate) const EVEN: f64 = 0.5;
 const LARGEST_LOG_E: f64 = 690.0;
 
 /// How surely an effect must be larger than the one that matters.
-const EFFECT_ALPHA: f64 = 0.05;
+pub(crate) const EFFECT_ALPHA: f64 = 0.05;
 
 /// Everything that can stop a rollout during one epoch.
 ///

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Stage;
+
 /// One way an attempt can be bad. Each attempt is judged on the metrics that could be observed for it.
 ///
 /// What counts is the attempt of the arm the unit is assigned to, not what the caller saw after a failover.
@@ -96,6 +98,12 @@ impl Metric {
     #[must_use]
     pub fn is_signal(self) -> bool {
         matches!(self, Self::Feedback | Self::Judged | Self::External)
+    }
+
+    /// Whether a step of this stage can ask for it. Copies have no users: nobody says anything of them, and nothing happens to anybody.
+    #[must_use]
+    pub fn is_asked_in(self, stage: Stage) -> bool {
+        stage != Stage::Shadow || !matches!(self, Self::Feedback | Self::External)
     }
 
     pub(crate) fn idx(self) -> usize {

@@ -3,6 +3,7 @@
 //! takes to tell.
 
 mod chance;
+mod late;
 mod summary;
 mod world;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::assign::{self, Arm};
 use crate::coverage;
 use crate::decide::Health;
-use crate::evidence::{Evidence, Outcome, PairOutcome};
+use crate::evidence::{Evidence, Outcome, PairOutcome, Signal};
 use crate::metric::{Metric, MetricSet};
 use crate::policy::{Policy, Stage};
 use crate::state::{State, Status};
@@ -22,8 +23,12 @@ use crate::transition::{Event, apply};
 use crate::{Timestamp, decide};
 
 pub use chance::Chance;
+pub use late::{Late, Latency, Spread, Told};
 pub use summary::{Delay, Proportion, Summary, summary};
-pub use world::{RecordedUnit, Units, World};
+pub use world::{RecordedRequest, RecordedUnit, Units, World};
+
+use late::{Known, Queue, Took, parts};
+use world::Drawn;
 
 /// Gates are looked at after so many requests; guards after every one.
 const LOOK_EVERY: u64 = 50;
@@ -79,6 +84,7 @@ pub fn play(policy: &Policy, world: &World, mut chance: Chance) -> Fate {
         chance,
         now: world.from,
         evidence: Evidence::begin(policy, &draft, None),
+        queue: Queue::default(),
         state: draft,
         requests: 0,
         worse_since: None,
@@ -99,6 +105,7 @@ struct Game<'a> {
     now: Timestamp,
     state: State,
     evidence: Evidence,
+    queue: Queue,
     requests: u64,
     worse_since: Option<u64>,
     candidate_requests: u64,
@@ -119,6 +126,11 @@ impl Game<'_> {
             let Some(now) = self.world.next_request(self.now) else { return self.fate(Ending::Undecided) };
             if now.since(self.world.from) > self.world.at_most {
                 return self.fate(Ending::Undecided);
+            }
+            self.learn(now);
+            if self.evidence.breach().is_some() {
+                self.look();
+                continue;
             }
             self.now = now;
             self.request();
@@ -149,31 +161,107 @@ impl Game<'_> {
             self.candidate_requests += 1;
             self.world.candidate(&unit, factor, is_worse, &mut self.chance)
         });
-        let outcome = |arm, bad| Outcome {
-            unit: unit.position,
+        let served = if arm == Arm::Candidate { candidate.unwrap_or(MetricSet::EMPTY) } else { baseline };
+        let took = self.world.took(&unit, (arm, is_worse), &mut self.chance);
+        self.answer(unit.position, arm, served, took);
+        self.tell(&unit, (arm, is_worse), took);
+        if let (true, Some(candidate_bad)) = (is_copied, candidate) {
+            self.evidence.count_shadow_offer(coverage::OTHER);
+            if self.chance.one_in(self.world.late.lost_copies) {
+                self.evidence.count_shadow_drop("simulated", coverage::OTHER, false);
+            } else {
+                let of_copy = self.world.took(&unit, (Arm::Candidate, is_worse), &mut self.chance);
+                self.pair(unit.position, (baseline, took), (candidate_bad, of_copy));
+            }
+        }
+    }
+
+    /// What comes of an answer: what is late becomes known when it is late, the rest at its end.
+    fn answer(&mut self, unit: u64, arm: Arm, bad: MetricSet, took: Took) {
+        let judged = parts(self.world.objectives, (self.world.observed, bad), took);
+        let admitted_at = self.now;
+        let outcome = |after_us: u64, observed, bad| Outcome {
+            unit,
             arm,
-            admitted_at: self.now,
-            at: self.now,
-            observed: self.world.observed,
+            admitted_at,
+            at: Timestamp(admitted_at.0 + after_us),
+            observed,
             bad,
             time_to_first_token_us: None,
             duration_us: None,
         };
-        let served = if arm == Arm::Candidate { candidate.unwrap_or(MetricSet::EMPTY) } else { baseline };
-        let served = outcome(arm, served);
-        self.evidence.observe(&served);
-        if let (true, Some(candidate_bad)) = (is_copied, candidate) {
-            self.evidence.count_shadow_offer(coverage::OTHER);
-            self.evidence.observe_pair(&PairOutcome {
-                unit: unit.position,
-                admitted_at: self.now,
-                at: self.now,
-                observed: self.world.observed,
-                baseline_bad: baseline,
-                candidate_bad,
-                time_to_first_token_us: None,
-                duration_us: None,
-            });
+        for (metric, after_us) in judged.early {
+            let late = MetricSet::of(&[metric]);
+            let late = outcome(after_us, late, late);
+            self.queue.push(late.at, Known::Outcome(late));
+        }
+        let end = Outcome {
+            time_to_first_token_us: took.first_token_us,
+            duration_us: took.total_us,
+            ..outcome(took.total_us.unwrap_or(0), judged.observed, judged.bad)
+        };
+        if took == Took::default() {
+            self.evidence.observe(&end);
+        } else {
+            self.queue.push(end.at, Known::Outcome(end));
+        }
+    }
+
+    /// A pair is complete when both answers have ended.
+    fn pair(&mut self, unit: u64, (baseline, took): (MetricSet, Took), (candidate, of_copy): (MetricSet, Took)) {
+        let judge = |bad: MetricSet, took: Took| {
+            let judged = parts(self.world.objectives, (self.world.observed, bad), took);
+            let late: MetricSet = judged.early.iter().map(|(metric, _)| *metric).collect();
+            (judged.observed.or(late), judged.bad.or(late))
+        };
+        let ((of_baseline, baseline_bad), (of_candidate, candidate_bad)) =
+            (judge(baseline, took), judge(candidate, of_copy));
+        let after_us = took.total_us.max(of_copy.total_us).unwrap_or(0);
+        let pair = PairOutcome {
+            unit,
+            admitted_at: self.now,
+            at: Timestamp(self.now.0 + after_us),
+            observed: of_baseline.and(of_candidate),
+            baseline_bad,
+            candidate_bad,
+            time_to_first_token_us: of_copy.first_token_us,
+            duration_us: of_copy.total_us,
+        };
+        if after_us == 0 {
+            self.evidence.observe_pair(&pair);
+        } else {
+            self.queue.push(pair.at, Known::Pair(pair));
+        }
+    }
+
+    /// What people will say of an answer, or what will happen to whoever got it.
+    fn tell(&mut self, unit: &Drawn, whose: (Arm, bool), took: Took) {
+        for (metric, told) in &self.world.late.signals {
+            if took.hangs || !self.chance.one_in(told.of) {
+                continue;
+            }
+            let bad = self.world.told(*metric, unit, whose, &mut self.chance);
+            let delay = -(1.0 - self.chance.fraction()).ln() * told.delay.as_secs_f64();
+            let at =
+                self.now.plus(Duration::from_secs_f64(delay)).plus(Duration::from_micros(took.total_us.unwrap_or(0)));
+            let signal = Signal { unit: unit.position, arm: whose.0, metric: *metric, bad, admitted_at: self.now, at };
+            self.queue.push(at, Known::Outcome(signal.into()));
+        }
+    }
+
+    /// Counts what has become known by now, up to a breach.
+    fn learn(&mut self, now: Timestamp) {
+        while self.evidence.breach().is_none() {
+            let Some(known) = self.queue.pop(now) else { return };
+            let at = match &known {
+                Known::Outcome(outcome) => outcome.at,
+                Known::Pair(pair) => pair.at,
+            };
+            self.now = self.now.max(at);
+            match known {
+                Known::Outcome(outcome) => self.evidence.observe(&outcome),
+                Known::Pair(pair) => self.evidence.observe_pair(&pair),
+            };
         }
     }
 

@@ -30,6 +30,16 @@ pub struct Traffic {
     pub rates: BTreeMap<Metric, f64>,
     /// How long the baseline takes for an answer, on average.
     pub mean_duration: Option<Duration>,
+    /// Tokens of a request and its answer, on average, where they are known.
+    #[serde(default)]
+    pub tokens_per_request: Option<f64>,
+    /// Sigma of the logarithms of what requests cost, where that is known.
+    #[serde(default)]
+    pub cost_spread: Option<f64>,
+    /// The fraction of answers that anything is known of, by metric; what is not here is known of all answers, or of none if it has to be told by
+    /// somebody.
+    #[serde(default)]
+    pub observed: BTreeMap<Metric, f64>,
 }
 
 impl Traffic {
@@ -43,7 +53,17 @@ impl Traffic {
             requests_per_unit: requests_per_unit.max(1.0),
             rates,
             mean_duration: None,
+            tokens_per_request: None,
+            cost_spread: None,
+            observed: BTreeMap::new(),
         }
+    }
+
+    /// The fraction of answers of which it is known whether they were bad.
+    #[must_use]
+    pub fn observed(&self, metric: Metric) -> f64 {
+        let of_all = if metric.is_signal() { 0.0 } else { 1.0 };
+        self.observed.get(&metric).copied().unwrap_or(of_all).clamp(0.0, 1.0)
     }
 
     /// The baseline's bad rate; 0 where nothing is known.

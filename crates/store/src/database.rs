@@ -44,6 +44,7 @@ pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
 pub use refusing::Refusing;
+pub use replay::PrunedInputs;
 pub use rows::{
     ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CopyBody, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
@@ -51,7 +52,7 @@ pub use rows::{
 };
 pub use shadow::{BothCopied, ComparedRow, CopySpend, DeferredCounts, DeferredRow};
 pub(crate) use shadow::{insert_drawn, insert_pairs};
-pub use traffic::RouteTraffic;
+pub use traffic::{Lateness, RouteTraffic};
 
 /// How long a control transaction waits for another writer.
 const CONTROL_WAIT: Duration = Duration::from_secs(5);

@@ -19,8 +19,8 @@ pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,
     ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, Held, InputsRow, Judged, JudgedPlace, KeyChangeError,
-    KeyRow, Measured, OutcomeRow, PairCounts, PairRow, ReferralRow, ReviewRow, RolloutRow, RouteTraffic, SecretRow,
-    SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
+    KeyRow, Lateness, Measured, OutcomeRow, PairCounts, PairRow, PrunedInputs, ReferralRow, ReviewRow, RolloutRow,
+    RouteTraffic, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
 };
 pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};

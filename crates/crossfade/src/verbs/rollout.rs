@@ -72,7 +72,7 @@ pub(crate) enum Verb {
         name: String,
     },
     /// Play the policy against made-up or recorded traffic, thousands of times: false rollbacks, false promotions, delays.
-    Simulate(simulate::Args),
+    Simulate(Box<simulate::Args>),
     /// The candidates of one route side by side: who leads, who is out and why; exits 4 while none is proven the best.
     Compare {
         /// The route.

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::Rates;
 use super::chance::Chance;
+use super::late::Late;
 use crate::Timestamp;
+use crate::assign::Arm;
 use crate::metric::{Metric, MetricSet};
-use crate::policy::{Policy, Unit};
+use crate::policy::{Objectives, Policy, Unit};
 use crate::traffic::{Traffic, hour_of_week};
 
 /// Units that are under way at the same time.
@@ -31,6 +33,10 @@ pub struct World {
     pub unit: Unit,
     /// What is judged.
     pub observed: MetricSet,
+    /// What is not known at once, and what gets lost; see [`World::living`].
+    pub late: Late,
+    /// What an answer may take.
+    pub objectives: Objectives,
     /// Units of a recorded rollout; drawn with replacement in place of made-up ones.
     pub recorded: Vec<RecordedUnit>,
     /// When it starts.
@@ -42,8 +48,19 @@ pub struct World {
 /// What a unit's requests were bad on, one after the other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordedUnit {
-    /// Each request's bad metrics.
-    pub requests: Vec<MetricSet>,
+    /// Its requests.
+    pub requests: Vec<RecordedRequest>,
+}
+
+/// What one recorded request came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RecordedRequest {
+    /// What it was bad on.
+    pub bad: MetricSet,
+    /// Time to the first token, if one came.
+    pub time_to_first_token_us: Option<u64>,
+    /// Time to the end, if it came.
+    pub duration_us: Option<u64>,
 }
 
 /// One request's unit.
@@ -52,7 +69,14 @@ pub struct Drawn {
     /// Where it falls on the interval.
     pub position: u64,
     rate: f64,
-    recorded: Option<MetricSet>,
+    recorded: Option<RecordedRequest>,
+}
+
+impl Drawn {
+    /// What its request really came to.
+    pub(super) fn recorded(&self) -> Option<RecordedRequest> {
+        self.recorded
+    }
 }
 
 /// The units under way.
@@ -87,6 +111,8 @@ impl World {
             rate_spread: 0.0,
             unit: policy.unit,
             observed,
+            late: Late::default(),
+            objectives: Objectives::default(),
             recorded: Vec::new(),
             from: Timestamp(0),
             at_most: Duration::from_secs(365 * 86_400),
@@ -124,8 +150,8 @@ impl World {
     }
 
     pub(super) fn baseline(&self, unit: &Drawn, factor: f64, chance: &mut Chance) -> MetricSet {
-        if let Some(recorded) = unit.recorded {
-            return recorded.and(self.observed);
+        if let Some(recorded) = unit.recorded() {
+            return recorded.bad.and(self.observed);
         }
         self.draw(|metric| self.traffic.rate(metric), unit.rate * factor, chance)
     }
@@ -137,10 +163,10 @@ impl World {
             let changed = self.effect.get(&metric).filter(|_| is_worse);
             changed.copied().unwrap_or_else(|| self.traffic.rate(metric))
         };
-        let Some(recorded) = unit.recorded else { return self.draw(rate, unit.rate * factor, chance) };
+        let Some(recorded) = unit.recorded() else { return self.draw(rate, unit.rate * factor, chance) };
         let turned = self.observed.iter().filter(|metric| {
             let (was, is) = (self.traffic.rate(*metric), rate(*metric));
-            let is_bad = recorded.contains(*metric);
+            let is_bad = recorded.bad.contains(*metric);
             if is > was {
                 is_bad || chance.one_in((is - was) / (1.0 - was).max(f64::MIN_POSITIVE))
             } else {
@@ -148,6 +174,13 @@ impl World {
             }
         });
         turned.collect()
+    }
+
+    /// Whether what is told of an answer is bad: of the candidate as often as the effect says once it is worse.
+    pub(super) fn told(&self, metric: Metric, unit: &Drawn, (arm, is_worse): (Arm, bool), chance: &mut Chance) -> bool {
+        let changed = self.effect.get(&metric).filter(|_| is_worse && arm == Arm::Candidate);
+        let rate = changed.copied().unwrap_or_else(|| self.traffic.rate(metric));
+        chance.one_in((rate * unit.rate).min(1.0))
     }
 
     fn draw(&self, rate: impl Fn(Metric) -> f64, factor: f64, chance: &mut Chance) -> MetricSet {

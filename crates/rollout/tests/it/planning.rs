@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rollout::outlook::{Amount, Outlook, Question, outlook};
+use rollout::outlook::{Amount, Outlook, Question, ShadowLimits, outlook};
 use rollout::traffic::Traffic;
-use rollout::{Metric, Policy, Risk, Stage, Timestamp, plan_lite};
+use rollout::{Action, CertificatePolicy, GatePolicy, Metric, Policy, Risk, Stage, Timestamp, plan_lite};
 use stats::{PairedDifference, UnpairedDifference};
 
 use crate::support::{Random, size};
@@ -49,12 +49,8 @@ fn nine_in_ten_equals_pass_at_the_number_the_planner_recommends() {
 
 fn ahead(policy: &Policy, per_day: f64, within_days: u64) -> Outlook {
     let rates: BTreeMap<Metric, f64> = Metric::ALL.map(|metric| (metric, RATE)).into();
-    let question = Question {
-        from: Timestamp(0),
-        within: Some(Duration::from_secs(within_days * 86_400)),
-        per_minute: None,
-        concurrency: None,
-    };
+    let within = Some(Duration::from_secs(within_days * 86_400));
+    let question = Question { within, ..Question::at(Timestamp(0)) };
     outlook(policy, &Traffic::even(per_day, 1.0, rates), &question)
 }
 
@@ -99,10 +95,129 @@ fn a_rollback_that_the_baseline_cannot_take_is_refused() {
     traffic.peak_per_minute = 400.0;
     traffic.mean_duration = Some(Duration::from_secs(3));
     let ask = |per_minute, concurrency| {
-        let question = Question { from: Timestamp(0), within: None, per_minute, concurrency };
+        let question = Question { per_minute, concurrency, ..Question::at(Timestamp(0)) };
         outlook(&policy, &traffic, &question).refusals
     };
     assert_eq!(ask(Some(500.0), Some(30.0)), Vec::<String>::new());
     assert!(ask(Some(300.0), None)[0].contains("300 requests a minute"));
     assert!(ask(None, Some(10.0))[0].contains("10 calls at once"), "400 a minute of 3 s each are 20 at once");
+}
+
+fn rates(rate: f64) -> BTreeMap<Metric, f64> {
+    Metric::ALL.map(|metric| (metric, rate)).into()
+}
+
+#[test]
+fn a_certificate_is_planned_and_refused_where_the_baseline_itself_would_fail_it() {
+    let mut policy = Policy::template(Risk::Low);
+    policy.objectives.total = Some(Duration::from_secs(2));
+    policy.certificates = vec![CertificatePolicy { metric: Metric::Slow, limit: 0.05, alpha: None }];
+    let plan = |slow: f64| {
+        let mut traffic = Traffic::even(20_000.0, 1.0, rates(RATE));
+        traffic.rates.insert(Metric::Slow, slow);
+        outlook(&policy, &traffic, &Question::at(Timestamp(0)))
+    };
+    let good = plan(0.01);
+    assert_eq!(good.refusals, Vec::<String>::new());
+    let of = |step_idx: usize| good.steps[step_idx].certificates[0].typical;
+    let in_shadow = of(0).n.unwrap();
+    assert!((100..400).contains(&in_shadow), "{in_shadow}");
+    // At a share of 10 % the candidate's units are a tenth of all; in shadow a quarter of the requests becomes pairs.
+    assert_eq!((of(0).requests, of(1).requests), (Some(in_shadow * 4), Some(in_shadow * 10)));
+    assert!(good.steps.last().unwrap().certificates.is_empty(), "nothing is asked for at full");
+    let bad = plan(0.06).refusals;
+    let words =
+        "shadow 0 %: the certificate of a slow answer rate below 5 % can never be decided: it is 6 % on the baseline";
+    assert!(bad[0].starts_with(words), "{bad:?}");
+}
+
+#[test]
+fn an_effect_that_is_too_small_to_matter_pauses_and_takes_no_second_proof() {
+    let mut policy = Policy::template(Risk::Medium);
+    policy.guards.iter_mut().for_each(|guard| guard.min_effect = 0.015);
+    let plan = ahead(&policy, 20_000.0, 28);
+    let finds = &plan.steps[2].guards[0].finds;
+    let actions: Vec<Action> = finds.iter().map(|find| find.action).collect();
+    // Of 1 %: 1.5 and 2 times are 0.5 and 1 point more, 3 times are 2.
+    assert_eq!(actions[..3], [Action::Pause, Action::Pause, Action::Rollback]);
+    let without = ahead(&Policy::template(Risk::High), 20_000.0, 28);
+    assert!(without.steps[2].guards[0].finds.iter().all(|find| find.action == Action::Rollback));
+    // Three times as bad is found later where it must be proven to be more than 1.5 points.
+    let plain = ahead(&Policy::template(Risk::Medium), 20_000.0, 28);
+    let requests = |plan: &Outlook| plan.steps[2].guards[0].finds[2].typical.requests.unwrap();
+    assert!(requests(&plan) > requests(&plain));
+}
+
+#[test]
+fn the_guard_of_costs_is_planned_where_both_arms_serve() {
+    let plan = ahead(&Policy::template(Risk::Medium), 20_000.0, 28);
+    let watched: Vec<bool> = plan.steps.iter().map(|step| step.cost.is_some()).collect();
+    assert_eq!(watched, [false, true, true, true, true, true]);
+    let cost = plan.steps[3].cost.as_ref().unwrap();
+    assert_eq!(cost.allowed, 1.5);
+    let needs: Vec<Option<u64>> = cost.finds.iter().map(|find| find.typical.n).collect();
+    assert!(needs[2].is_some() && needs[2] <= needs[1].or(needs[2]), "{needs:?}");
+}
+
+#[test]
+fn a_budget_of_copies_that_starves_the_gates_is_refused_with_the_sample_that_fits() {
+    let policy = Policy { shadow_sample: 1.0, ..Policy::template(Risk::Low) };
+    let mut traffic = Traffic::even(10_000.0, 1.0, rates(RATE));
+    traffic.tokens_per_request = Some(1000.0);
+    let plan = |tokens_per_day| {
+        let shadow = ShadowLimits { tokens_per_day, ..ShadowLimits::default() };
+        outlook(&policy, &traffic, &Question { shadow, ..Question::at(Timestamp(0)) })
+    };
+    assert_eq!(plan(Some(10_000_000)).refusals, Vec::<String>::new());
+    let starved = plan(Some(2_000_000));
+    assert_eq!(
+        starved.refusals,
+        [
+            "shadow 0 %: 2000000 tokens a day leave 20 % of the copies, and 90 % must become pairs: lower `sample` to 0.20, or raise the budget"
+        ]
+    );
+    let pairs = |plan: &Outlook| plan.steps[0].minimum.requests.unwrap();
+    assert!(pairs(&starved).abs_diff(5 * pairs(&plan(None))) <= 1, "what is dropped is no pair");
+    let limit = Question { tokens_per_minute: Some(5_000.0), ..Question::at(Timestamp(0)) };
+    let refusals = outlook(&policy, &traffic, &limit).refusals;
+    assert!(
+        refusals[0].starts_with("the baseline takes 5000 tokens a minute"),
+        "7 requests a minute of 1000: {refusals:?}"
+    );
+}
+
+#[test]
+fn a_gate_on_what_users_say_needs_users_who_say_something() {
+    let mut policy = Policy::template(Risk::Low);
+    policy.gates = vec![GatePolicy { metric: Metric::Feedback, margin: 0.05, alpha: None }];
+    let plan = |observed: Option<f64>| {
+        let mut traffic = Traffic::even(100_000.0, 1.0, rates(RATE));
+        traffic.observed.extend(observed.map(|fraction| (Metric::Feedback, fraction)));
+        outlook(&policy, &traffic, &Question::at(Timestamp(0)))
+    };
+    let silent = plan(None);
+    assert!(silent.steps[0].gates.is_empty(), "copies have no users: shadow does not ask");
+    assert!(
+        silent.refusals[0].contains("canary 10 %: the gate on the negative feedback rate")
+            && silent.refusals.len() == 2
+    );
+    assert!(silent.refusals[0].contains("nobody has said anything of an answer yet"), "{:?}", silent.refusals);
+    let guard = silent.steps[1].guards.iter().find(|guard| guard.metric == Metric::Feedback).unwrap();
+    assert!(guard.blind.is_some() && guard.finds.is_empty());
+    let (all, few) = (plan(Some(1.0)), plan(Some(0.05)));
+    let requests = |plan: &Outlook| plan.steps[1].gates[0].typical.requests.unwrap();
+    assert_eq!((few.refusals.len(), requests(&few).abs_diff(20 * requests(&all)) <= 20), (0, true));
+}
+
+#[test]
+fn a_weekend_without_requests_is_told_where_it_makes_evidence_stale() {
+    let policy = Policy { stale_after: Some(Duration::from_secs(36 * 3600)), ..Policy::template(Risk::Low) };
+    let mut traffic = Traffic::even(20_000.0, 1.0, rates(RATE));
+    assert!(outlook(&policy, &traffic, &Question::at(Timestamp(0))).remarks.is_empty());
+    traffic.per_hour[5 * 24..].fill(0.0);
+    let remarks = outlook(&policy, &traffic, &Question::at(Timestamp(0))).remarks;
+    assert!(
+        remarks[0].starts_with("nothing comes for 2 d 0 h of the week, and evidence is stale after 1 d 12 h"),
+        "{remarks:?}"
+    );
 }

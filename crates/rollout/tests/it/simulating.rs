@@ -1,10 +1,13 @@
 //! Simulated rollouts against what is known of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use rollout::simulate::{Chance, Ending, Fate, RecordedUnit, World, play, summary};
+use rollout::simulate::{
+    Chance, Ending, Fate, Late, Latency, RecordedRequest, RecordedUnit, Spread, Told, World, play, summary,
+};
 use rollout::traffic::Traffic;
-use rollout::{Metric, MetricSet, Policy, Risk, Unit};
+use rollout::{Metric, Objectives, Policy, Risk, Stage, Unit};
 
 use crate::support::size;
 
@@ -61,9 +64,88 @@ fn recorded_units_are_drawn_as_they_were() {
     let mut world = world(&policy);
     world.unit = Unit::Conversation;
     world.traffic.rates = BTreeMap::from([(Metric::Error, 0.0)]);
-    world.recorded = vec![RecordedUnit { requests: vec![MetricSet::EMPTY; 4] }];
+    world.recorded = vec![RecordedUnit { requests: vec![RecordedRequest::default(); 4] }];
     let clean = play(&policy, &world, Chance::of(3, 0));
     assert_eq!(clean.ending, Ending::Completed, "nothing recorded was bad");
     world.effect.insert(Metric::Error, 0.3);
     assert_eq!(play(&policy, &world, Chance::of(3, 0)).ending, Ending::RolledBack);
+}
+
+/// The low template with objectives, begun in canary: what is late there is late for users.
+fn timed() -> Policy {
+    let mut policy = Policy::template(Risk::Low);
+    policy.objectives = Objectives { first_token: Some(Duration::from_secs(2)), total: Some(Duration::from_secs(30)) };
+    policy
+}
+
+fn taking_time(candidate: f64, hangs: f64) -> Late {
+    let seconds = Duration::from_secs;
+    let latency = Latency {
+        first_token: Some(Spread::with_p95(Duration::from_millis(500), Duration::from_millis(1500))),
+        total: Some(Spread::with_p95(seconds(8), seconds(20))),
+        candidate,
+        hangs,
+        timeout: seconds(600),
+    };
+    Late { latency: Some(latency), ..Late::default() }
+}
+
+#[test]
+fn copies_that_come_to_nothing_keep_the_rollout_in_shadow() {
+    let policy = Policy::template(Risk::Low);
+    let lossy = |lost_copies| world(&policy).living(Late { lost_copies, ..Late::default() }, &policy);
+    assert_eq!(play(&policy, &lossy(0.02), Chance::of(4, 0)).ending, Ending::Completed);
+    let fate = play(&policy, &lossy(0.3), Chance::of(4, 0));
+    assert_eq!((fate.ending, fate.step_idx), (Ending::Waiting, 0), "70 % of pairs are not the 90 % that are asked for");
+}
+
+#[test]
+fn equals_that_take_time_get_to_full_and_a_candidate_that_takes_three_times_as_long_does_not() {
+    let policy = timed();
+    let fates = |candidate| {
+        let world = world(&policy).living(taking_time(candidate, 0.0), &policy);
+        fates(&policy, &world, 8, size(6, 500) as u64)
+    };
+    assert!(fates(1.0).iter().filter(|fate| fate.ending == Ending::Completed).count() >= 5);
+    for fate in fates(3.0) {
+        assert_eq!(fate.ending, Ending::RolledBack, "{fate:?}");
+        assert!(matches!(fate.metric, Some(Metric::Slow | Metric::SlowFirstToken)), "{fate:?}");
+    }
+}
+
+#[test]
+fn answers_that_never_come_are_found_at_the_objective_and_not_at_the_timeout() {
+    // Where users are served, and the candidate begins to hang in the middle of the step.
+    let mut policy = timed();
+    policy.steps.retain(|step| step.stage != Stage::Canary);
+    policy.steps[1].min_duration = Duration::from_secs(86_400);
+    let of = |objectives: Objectives| {
+        let policy = Policy { objectives, ..policy.clone() };
+        let mut world = world(&policy).living(taking_time(1.0, 1.0), &policy);
+        world.effect_after = 22_000;
+        let fate = play(&policy, &world, Chance::of(6, 0));
+        assert_eq!((fate.ending, fate.step_idx), (Ending::RolledBack, 1), "{fate:?}");
+        fate.after_effect.unwrap()
+    };
+    let (timed, blind) = (of(policy.objectives), of(Objectives::default()));
+    // 600 s are 140 requests at 20 000 a day.
+    assert!(timed + 60 < blind, "{timed} requests with objectives, {blind} without");
+}
+
+#[test]
+fn users_who_complain_hours_later_throw_a_worse_candidate_back_and_equals_pass() {
+    let mut policy = Policy::template(Risk::Low);
+    policy.guards.iter_mut().for_each(|guard| guard.weight = if guard.metric == Metric::Feedback { 0.5 } else { 0.05 });
+    let play_all = |rate: f64| {
+        let signals = BTreeMap::from([(Metric::Feedback, Told { of: 0.2, delay: Duration::from_secs(2 * 3600) })]);
+        let mut world = world(&policy).living(Late { signals, ..Late::default() }, &policy);
+        world.traffic.rates.insert(Metric::Feedback, 0.05);
+        world.effect.insert(Metric::Feedback, rate);
+        fates(&policy, &world, 2, size(4, 500) as u64)
+    };
+    assert!(play_all(0.05).iter().all(|fate| fate.ending == Ending::Completed));
+    for fate in play_all(0.5) {
+        assert_eq!((fate.ending, fate.metric), (Ending::RolledBack, Some(Metric::Feedback)), "{fate:?}");
+        assert!(fate.step_idx > 0, "copies have no users: {fate:?}");
+    }
 }

@@ -1,7 +1,12 @@
 //! What a rollout's evidence counted and what its transitions were made of: everything that is needed to decide again.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
 
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::control::begin;
+use super::keys::{AuditRow, write_audit};
 use super::{CountedRow, Database, DatabaseError, InputsRow, during, signed, unsigned};
 
 /// A part is numbers and words in lines that are much alike.
@@ -54,6 +59,100 @@ impl Database {
             .map_err(&what)?;
         let rows = select.query_map([rollout], |row| Ok((row.get(0).map(unsigned)?, row.get(1)?))).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+/// Entries of an epoch that were deleted because their time was over: those before `until`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrunedInputs {
+    /// The epoch.
+    pub epoch: u32,
+    /// The first entry that may still be there.
+    pub until: u64,
+    /// They were counted before this, Unix microseconds.
+    pub before_us: u64,
+}
+
+/// What a row of the audit calls it.
+const PRUNED: &str = "rollout.prune_inputs";
+
+impl Database {
+    /// Every epoch that has evidence, and when it was saved last in Unix microseconds.
+    pub fn epochs_of_evidence(&self) -> Result<Vec<(String, u32, u64)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading which epochs there are");
+        let mut select = connection
+            .prepare("SELECT rollout, epoch, updated_at_us FROM evidence ORDER BY rollout, epoch")
+            .map_err(&what)?;
+        let rows =
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2).map(unsigned)?))).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Deletes entries of an epoch that were counted before `before_us`, from its first on and `most` parts at most, with a row in the audit. `None`
+    /// when there are none.
+    pub fn prune_inputs(
+        &self,
+        (rollout, epoch): (&str, u32),
+        (before_us, now_us): (u64, u64),
+        most: u32,
+    ) -> Result<Option<PrunedInputs>, DatabaseError> {
+        let what = during("pruning what was counted");
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let front = "SELECT first + n, at_us FROM inputs WHERE rollout = ?1 AND epoch = ?2 ORDER BY first LIMIT ?3";
+        let until = {
+            let mut select = transaction.prepare(front).map_err(&what)?;
+            let parts = select
+                .query_map(params![rollout, epoch, most], |row| {
+                    Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?))
+                })
+                .map_err(&what)?;
+            let mut until = None;
+            for part in parts {
+                let (end, at_us): (u64, u64) = part.map_err(&what)?;
+                if at_us >= before_us {
+                    break;
+                }
+                until = Some(end);
+            }
+            until
+        };
+        let Some(until) = until else { return Ok(None) };
+        let delete = "DELETE FROM inputs WHERE rollout = ?1 AND epoch = ?2 AND first < ?3";
+        transaction.execute(delete, params![rollout, epoch, signed(until)]).map_err(&what)?;
+        let pruned = PrunedInputs { epoch, until, before_us };
+        let audit = AuditRow {
+            at_us: now_us,
+            actor: "crossfade".to_owned(),
+            action: PRUNED.to_owned(),
+            subject: format!("rollout:{rollout}"),
+            reason: "`record.replay` is over".to_owned(),
+            detail_json: serde_json::to_string(&pruned).unwrap_or_default(),
+        };
+        write_audit(&transaction, &audit)?;
+        transaction.commit().map_err(&what)?;
+        Ok(Some(pruned))
+    }
+
+    /// What was pruned of a rollout's entries, by epoch: the first entry that may still be there.
+    pub fn pruned_inputs(&self, rollout: &str) -> Result<BTreeMap<u32, u64>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading what was pruned");
+        let mut select = connection
+            .prepare("SELECT detail_json FROM audit WHERE subject = ?1 AND action = ?2 ORDER BY number")
+            .map_err(&what)?;
+        let rows = select
+            .query_map(params![format!("rollout:{rollout}"), PRUNED], |row| row.get::<_, String>(0))
+            .map_err(&what)?;
+        let mut pruned = BTreeMap::new();
+        for row in rows {
+            // What cannot be read explains nothing: the entries then are missing.
+            if let Ok(PrunedInputs { epoch, until, .. }) = serde_json::from_str(&row.map_err(&what)?) {
+                pruned.insert(epoch, until);
+            }
+        }
+        Ok(pruned)
     }
 }
 

@@ -19,6 +19,21 @@ pub struct RouteTraffic {
     pub units: u64,
     /// Mean duration of complete answers.
     pub mean_duration_us: Option<f64>,
+    /// Mean tokens of a request and of its answer, where both were counted.
+    pub mean_tokens: Option<(f64, f64)>,
+    /// Mean of what requests cost in nano-dollars, and mean of its square, where it is known.
+    pub mean_nanos: Option<(f64, f64)>,
+    /// Requests of which somebody said whether the answer was good, and those of which somebody said that it was bad.
+    pub judged: (u64, u64),
+}
+
+/// Calls of a target held against the times that answers may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// Calls whose duration is known, and those that took longer than the objective.
+    pub total: (u64, u64),
+    /// Calls for streams that had a first token, and those whose first token was later than the objective.
+    pub first_token: (u64, u64),
 }
 
 impl Database {
@@ -40,14 +55,52 @@ impl Database {
                     WHERE id >= ?1 AND route = ?2 GROUP BY received_at_us / 60000000)";
         let peak_per_minute =
             connection.query_row(peak, params![since, route], |row| row.get(0).map(unsigned)).map_err(&what)?;
-        let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL))
+        let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL)),
+                           avg(iif(output_tokens IS NULL, NULL, input_tokens)), avg(iif(input_tokens IS NULL, NULL, output_tokens)),
+                           avg(cost_nanos), avg(1.0 * cost_nanos * cost_nanos)
                     FROM exchanges WHERE id >= ?1 AND route = ?2";
-        let (with_unit, units, mean_duration_us) = connection
+        let both = |a: Option<f64>, b: Option<f64>| a.zip(b);
+        let mut traffic = connection
             .query_row(sums, params![since, route], |row| {
-                Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?, row.get(2)?))
+                Ok(RouteTraffic {
+                    with_unit: row.get(0).map(unsigned)?,
+                    units: row.get(1).map(unsigned)?,
+                    mean_duration_us: row.get(2)?,
+                    mean_tokens: both(row.get(3)?, row.get(4)?),
+                    mean_nanos: both(row.get(5)?, row.get(6)?),
+                    ..RouteTraffic::default()
+                })
             })
             .map_err(&what)?;
-        Ok(RouteTraffic { per_hour, peak_per_minute, with_unit, units, mean_duration_us })
+        let judged = "SELECT count(*), coalesce(sum(bad), 0) FROM (SELECT max(f.bad) AS bad FROM feedback f
+                      JOIN exchanges e ON e.id = f.exchange_id
+                      WHERE e.id >= ?1 AND e.route = ?2 AND f.bad IS NOT NULL GROUP BY f.exchange_id)";
+        traffic.judged = connection
+            .query_row(judged, params![since, route], |row| Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?)))
+            .map_err(&what)?;
+        Ok(RouteTraffic { per_hour, peak_per_minute, ..traffic })
+    }
+
+    /// How many calls of `target` for requests of `route` since `since_us` took longer than these times, in microseconds.
+    pub fn route_lateness(
+        &self,
+        (route, target): (&str, &str),
+        since_us: u64,
+        (total_us, first_token_us): (u64, u64),
+    ) -> Result<Lateness, DatabaseError> {
+        let select = "SELECT count(a.duration_us), coalesce(sum(a.duration_us > ?4), 0),
+                             count(iif(e.streamed, a.time_to_first_token_us, NULL)),
+                             coalesce(sum(e.streamed AND a.time_to_first_token_us > ?5), 0)
+                      FROM exchanges e JOIN attempts a ON a.exchange_id = e.id AND a.shadow = 0 AND a.idx = 0
+                      WHERE e.id >= ?1 AND e.route = ?2 AND a.target = ?3";
+        let values = params![first_id(since_us), route, target, super::signed(total_us), super::signed(first_token_us)];
+        let lateness = self.reading().query_row(select, values, |row| {
+            Ok(Lateness {
+                total: (row.get(0).map(unsigned)?, row.get(1).map(unsigned)?),
+                first_token: (row.get(2).map(unsigned)?, row.get(3).map(unsigned)?),
+            })
+        });
+        lateness.map_err(during("reading how late a route's answers are"))
     }
 
     /// What the first call of each request of `route` to `target` came to, and how often, since `since_us`. The units and times of these

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cost::{Meter, Usage, When};
+use gateway::control::RolloutSettings;
 use operations::plan::{PlanReport, Planned, Stated};
-use rollout::outlook::{Amount, Question, StepOutlook};
+use rollout::Action;
+use rollout::outlook::{Amount, Finding, Question, ShadowLimits, StepOutlook};
 use rollout::{Metric, Timestamp};
 use store::Database;
 
@@ -27,6 +30,9 @@ pub(crate) struct Args {
     /// Requests a minute that the baseline's provider takes; a rollback gives it back all of the traffic.
     #[arg(long, value_name = "N")]
     baseline_limit: Option<f64>,
+    /// Tokens a minute that it takes.
+    #[arg(long, value_name = "N")]
+    baseline_token_limit: Option<f64>,
     /// Show every guard, not only the one with the largest part of the harm budget.
     #[arg(long)]
     all_guards: bool,
@@ -50,6 +56,12 @@ pub(crate) struct TrafficArgs {
     /// The baseline's rate of another metric, such as `format=0.005`; repeatable.
     #[arg(long, value_name = "METRIC=RATE", value_parser = metric_rate)]
     rate: Vec<(Metric, f64)>,
+    /// Tokens of a request and its answer on average.
+    #[arg(long, value_name = "N")]
+    tokens_per_request: Option<f64>,
+    /// The fraction of answers of which somebody says something, such as `feedback=0.05`; repeatable.
+    #[arg(long, value_name = "METRIC=FRACTION", value_parser = metric_rate)]
+    observed: Vec<(Metric, f64)>,
     /// How far back the record is read.
     #[arg(long, value_name = "DURATION", default_value = "28d")]
     since: String,
@@ -62,6 +74,7 @@ impl TrafficArgs {
             ("--requests-per-day", self.requests_per_day),
             ("--requests-per-unit", self.requests_per_unit),
             ("--peak-per-minute", self.peak_per_minute),
+            ("--tokens-per-request", self.tokens_per_request),
         ];
         for (option, number) in numbers {
             if number.is_some_and(|number| !(number > 0.0 && number.is_finite())) {
@@ -76,8 +89,9 @@ impl TrafficArgs {
             return Err(Stop::usage(format!("the {} {rate} must be 0 or more and below 1", metric.rate_name()))
                 .hint("for 1 % write 0.01"));
         }
-        let Self { requests_per_day, requests_per_unit, peak_per_minute, .. } = *self;
-        Ok(Stated { requests_per_day, requests_per_unit, peak_per_minute, rates })
+        let Self { requests_per_day, requests_per_unit, peak_per_minute, tokens_per_request, .. } = *self;
+        let observed = self.observed.iter().copied().collect();
+        Ok(Stated { requests_per_day, requests_per_unit, peak_per_minute, rates, tokens_per_request, observed })
     }
 
     /// From when on the record is read, Unix microseconds.
@@ -126,9 +140,14 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         within: Some(within),
         per_minute: args.baseline_limit,
         concurrency: concurrency(&config, &settings.baseline),
+        tokens_per_minute: args.baseline_token_limit,
+        shadow: copies(&config, settings, basis.tokens),
     };
     let report = operations::plan::plan(&planned, basis, &question);
     out.answer(&report, || render(&report, args.all_guards));
+    for remark in &report.outlook.remarks {
+        out.say(format_args!("note: {remark}"));
+    }
     for refusal in &report.outlook.refusals {
         out.say(format_args!("refused: {refusal}"));
     }
@@ -151,6 +170,25 @@ pub(crate) fn too_little(error: operations::OperationError) -> Stop {
 /// What the baseline's target may have under way over all its replicas, where the config limits it.
 fn concurrency(config: &Config, baseline: &str) -> Option<f64> {
     config.snapshot.target(baseline)?.calling.max_concurrency.map(|most| most as f64)
+}
+
+/// What copies may use, and what one costs by the candidate's price and the tokens that were recorded.
+fn copies(config: &Config, settings: &RolloutSettings, tokens: Option<(f64, f64)>) -> ShadowLimits {
+    let budget = &settings.shadow.budget;
+    let nanos_per_copy =
+        config.snapshot.target(&settings.candidate).zip(tokens).and_then(|(target, (input, output))| {
+            let tariff = config.snapshot.prices.tariff(&target.name, &target.model)?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "means of counts")]
+            let usage = Usage::new().with(Meter::Input, input as u64).with(Meter::Output, output as u64);
+            let cost = tariff.price(&usage, When::from_us(now_us()), cost::sheet::STANDARD).ok()?;
+            Some(cost.nanos as f64)
+        });
+    ShadowLimits {
+        tokens_per_day: budget.tokens_per_day,
+        per_second: budget.per_second,
+        nanos_per_day: budget.nanos_per_day,
+        nanos_per_copy,
+    }
 }
 
 fn render(report: &PlanReport, all: bool) -> String {
@@ -179,9 +217,12 @@ fn render(report: &PlanReport, all: bool) -> String {
         &["step", "share", "guard", "base rate", "1.5x", "2x", "3x", "5x", "10x", "in the step"],
         &outlook.steps.iter().flat_map(|step| guard_rows(step, all)).collect::<Vec<_>>(),
     ));
-    if !all {
-        text.push_str("The guard with the largest part of the budget; `--all-guards` shows every one.\n");
-    }
+    text.push_str(if all {
+        "A star: found, and so small an effect that it pauses. Costs: so many times what is allowed, 1.5, 2 and 3.\n"
+    } else {
+        "The guard with the largest part of the budget; `--all-guards` shows every one, and that of costs.\n"
+    });
+    text.push_str(&blind(report));
     let days = |days: Option<f64>| days.map_or("never".to_owned(), |days| format!("{days:.1} days"));
     text.push_str(&format!(
         "\nTo the end: {}, nine in ten {}; people's time not counted.\n",
@@ -222,39 +263,74 @@ fn gate_rows(step: &StepOutlook) -> Vec<Vec<String>> {
             days(most.days),
         ]
     };
+    let of_people = |what: String| {
+        let [stage, share] = place_of(step);
+        let mut row = vec![stage, share, what];
+        row.resize(8, "-".to_owned());
+        row
+    };
     let minimum = row("minimum".to_owned(), &step.minimum, &step.minimum);
     let gates = step.gates.iter().map(|gate| {
         row(format!("gate {} +{}", gate.metric, show_share(gate.margin)), &gate.typical, &gate.nine_in_ten)
     });
-    std::iter::once(minimum).chain(gates).collect()
+    let certificates = step.certificates.iter().map(|one| {
+        row(format!("certificate {} <{}", one.metric, show_share(one.limit)), &one.typical, &one.nine_in_ten)
+    });
+    let coverage = step.coverage.iter().map(|coverage| {
+        let (expected, need) = (show_share((coverage.expected * 1e3).round() / 1e3), show_share(coverage.need));
+        of_people(format!("coverage {expected} of {need}"))
+    });
+    let filed = step.filed.iter().map(|filed| of_people(format!("filed {} {}", filed.kind.as_str(), filed.name)));
+    let approvals = (step.approvals > 0).then(|| of_people(format!("approvals {}", step.approvals)));
+    std::iter::once(minimum).chain(gates).chain(certificates).chain(coverage).chain(filed).chain(approvals).collect()
 }
 
 fn guard_rows(step: &StepOutlook, all: bool) -> Vec<Vec<String>> {
-    let mut rows: Vec<Vec<String>> = step
-        .guards
-        .iter()
+    let row = |what: String, rate: String, cells: Vec<String>, last: String| {
+        let [stage, share] = place_of(step);
+        let mut row = vec![stage, share, what, rate];
+        row.extend(cells);
+        row.resize(9, "-".to_owned());
+        row.push(last);
+        row
+    };
+    let count = |amount: &Amount| amount.requests.map_or("never".to_owned(), short);
+    // A star: found, and as small an effect as pauses.
+    let cell = |finding: &Finding| {
+        let star = if finding.action == Action::Pause { "*" } else { "" };
+        format!("{} ({}){star}", count(&finding.typical), count(&finding.nine_in_ten))
+    };
+    let sees = step.guards.iter().filter(|guard| guard.blind.is_none());
+    let mut rows: Vec<Vec<String>> = sees
         .take(if all { usize::MAX } else { 1 })
         .map(|guard| {
-            let [stage, share] = place_of(step);
-            let mut row = vec![stage, share, guard.metric.to_string(), format!("{:.2} %", guard.rate * 100.0)];
-            let cells = guard.finds.iter().map(|finding| {
-                let count = |amount: &Amount| amount.requests.map_or("never".to_owned(), short);
-                format!("{} ({})", count(&finding.typical), count(&finding.nine_in_ten))
-            });
-            row.extend(cells);
-            row.resize(9, "-".to_owned());
-            row.push(guard.smallest_in_step.map_or("nothing".to_owned(), |ratio| format!("{ratio}x and more")));
-            row
+            let found = guard.smallest_in_step.map_or("nothing".to_owned(), |ratio| format!("{ratio}x and more"));
+            let rate = format!("{:.2} %", guard.rate * 100.0);
+            row(guard.metric.to_string(), rate, guard.finds.iter().map(cell).collect(), found)
         })
         .collect();
+    if let Some(cost) = step.cost.as_ref().filter(|_| all) {
+        let cells = cost.finds.iter().map(|find| format!("{} ({})", count(&find.typical), count(&find.nine_in_ten)));
+        let then = if cost.action == Action::Pause { ", pauses" } else { "" };
+        rows.push(row("cost".into(), "-".into(), cells.collect(), format!("times {} allowed{then}", cost.allowed)));
+    }
     if let Some([all, half]) = step.outage {
-        let [stage, share] = place_of(step);
-        let mut row = vec![stage, share, "outage".to_owned(), "-".to_owned()];
-        row.extend((0..5).map(|_| "-".to_owned()));
-        row.push(format!("all failing {all}, half {half}"));
-        rows.push(row);
+        rows.push(row("outage".into(), "-".into(), Vec::new(), format!("all failing {all}, half {half}")));
     }
     rows
+}
+
+/// Guards that see nothing, each once with why.
+fn blind(report: &PlanReport) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for guard in report.outlook.steps.iter().flat_map(|step| &step.guards) {
+        let Some(why) = guard.blind.as_ref().filter(|why| *why != "copies have no users") else { continue };
+        let line = format!("The guard on the {} sees nothing: {why}.\n", guard.metric.rate_name());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 /// `24.3k`.

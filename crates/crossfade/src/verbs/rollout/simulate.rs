@@ -1,22 +1,24 @@
 //! `crossfade rollout simulate`: a policy played thousands of times.
 
+mod histogram;
 mod plot;
+mod times;
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use operations::plan::Planned;
-use rollout::simulate::{Chance, Delay, Fate, Proportion, Summary, World, play, summary};
-use rollout::{Metric, Policy, Risk, Timestamp};
+use rollout::simulate::{Chance, Delay, Ending, Fate, Proportion, Summary, World, play, summary};
+use rollout::{Metric, Objectives, Policy, Risk, Timestamp};
 use serde::Serialize;
 
 use super::plan::{TrafficArgs, duration, metric_rate, store_of, too_little, unknown};
-use crate::config::show_share;
+use crate::config::{show_duration, show_share};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
@@ -25,6 +27,8 @@ use crate::verbs::Place;
 const PER_DAY: f64 = 10_000.0;
 /// 1970-01-05, a Monday at midnight: where simulated time begins, so that the same seed gives the same bytes on every day.
 const MONDAY: Timestamp = Timestamp(4 * 86_400_000_000);
+/// Where progress is not drawn, it is told this often.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -48,8 +52,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     effect_after: u64,
     /// Draw units from what a recorded rollout counted on its baseline, in place of made-up ones.
-    #[arg(long, requires = "name")]
+    #[arg(long, requires = "name", alias = "recorded")]
     from_recorded: bool,
+    #[command(flatten)]
+    times: times::Times,
     #[command(flatten)]
     traffic: TrafficArgs,
     /// How much bad rates swing over a day, of both targets alike: 0.5 is between half and one and a half times.
@@ -64,8 +70,8 @@ pub(crate) struct Args {
     /// How long a rollout is played at most.
     #[arg(long, value_name = "DURATION", default_value = "180d")]
     at_most: String,
-    /// Draw how long the rollouts took and how they ended.
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw how long the rollouts took and how they ended; `.html` has the numbers beside the picture.
+    #[arg(long, value_name = "FILE.svg|FILE.html")]
     plot: Option<PathBuf>,
 }
 
@@ -88,6 +94,8 @@ struct Played<'a> {
     rates: &'a std::collections::BTreeMap<Metric, f64>,
     effect: &'a std::collections::BTreeMap<Metric, f64>,
     effect_after: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    times: Option<Vec<String>>,
     recorded_units: usize,
     assumed: &'a [String],
     summary: &'a Summary,
@@ -98,15 +106,29 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (policy, mut world, assumed) = world(place, args)?;
     world.effect = args.effect.iter().copied().collect();
     world.observed = world.observed.or(world.effect.keys().copied().collect());
+    let (policy, late, living) = args.times.late(policy, !world.recorded.is_empty())?;
+    let told = late.signals.keys().copied().collect::<Vec<_>>();
+    if let Some(metric) = world.effect.keys().find(|metric| metric.is_signal() && !told.contains(metric)) {
+        out.say(format_args!(
+            "note: {metric} is told of every answer at once; `--signal {metric}=FRACTION/DELAY` says of how many and how late"
+        ));
+    }
+    let slows = late.latency.as_ref().is_some_and(|latency| latency.candidate > 1.0 || latency.hangs > 0.0);
+    if slows && policy.objectives == Objectives::default() {
+        out.say("note: nothing judges how long answers take; `--objective-total` and `--objective-first-token` say what is late");
+    }
+    // What nobody tells is not known; what is stated, recorded or an effect is.
+    let stated = args.traffic.stated()?.rates;
+    let is_known =
+        |metric: &Metric| !metric.is_signal() || stated.contains_key(metric) || world.effect.contains_key(metric);
+    world.observed = world.observed.iter().filter(is_known).collect();
+    let world = world.living(late, &policy);
     if world.effect.iter().any(|(metric, rate)| *rate < world.traffic.rate(*metric)) {
         out.say("note: an effect below the baseline's rate is an improvement");
     }
     let fates = play_all(&policy, &world, args.seed, args.runs)?;
-    let is_worse = world.effect.iter().any(|(metric, rate)| *rate > world.traffic.rate(*metric));
+    let is_worse = slows || world.effect.iter().any(|(metric, rate)| *rate > world.traffic.rate(*metric));
     let summary = summary(&fates, policy.steps.len(), is_worse);
-    if let Some(path) = &args.plot {
-        std::fs::write(path, plot::svg(&fates)).with_context(|| format!("could not write {}", path.display()))?;
-    }
     let facts = Played {
         rollout: args.name.as_deref(),
         simulated: true,
@@ -117,12 +139,30 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         rates: &world.traffic.rates,
         effect: &world.effect,
         effect_after: world.effect_after,
+        times: (!living.is_empty()).then_some(living),
         recorded_units: world.recorded.len(),
         assumed: &assumed,
         summary: &summary,
     };
-    out.answer(&facts, || render(&facts, &policy));
+    let page = || render(&facts, &policy);
+    if let Some(path) = &args.plot {
+        let is_page = path.extension().is_some_and(|extension| extension == "html");
+        let drawn = if is_page { plot::html(&fates, &page()) } else { plot::svg(&fates) };
+        std::fs::write(path, drawn).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    out.answer(&facts, || page() + &picture(&fates, is_worse));
     Ok(Exit::Ok)
+}
+
+/// What one looks at first: how soon a worse candidate was found, or how long a good one took.
+fn picture(fates: &[Fate], is_worse: bool) -> String {
+    if is_worse {
+        let found = fates.iter().filter(|fate| fate.ending == Ending::RolledBack);
+        let requests = found.filter_map(|fate| fate.after_effect.map(|n| n as f64));
+        histogram::text("rollbacks by requests since the candidate was worse", requests)
+    } else {
+        histogram::text("rollouts by days to full", fates.iter().filter_map(|fate| fate.days_to_full))
+    }
 }
 
 fn world(place: &Place, args: &Args) -> Result<(Policy, World, Vec<String>), Stop> {
@@ -204,20 +244,32 @@ fn play_all(policy: &Policy, world: &World, seed: u64, runs: u64) -> Result<Vec<
 
 fn show_progress(done: &AtomicUsize, runs: u64, is_over: impl Fn() -> bool) {
     let shows = std::io::stderr().is_terminal();
-    let width = 30;
+    let (width, begun) = (30, Instant::now());
+    let mut told = begun;
     while !is_over() {
         std::thread::sleep(Duration::from_millis(if shows { 200 } else { 5 }));
+        let done = done.load(Ordering::Relaxed);
+        let left = left(begun.elapsed(), done, runs).map_or_else(String::new, |left| format!(", {left} left"));
+        // Progress that cannot be shown is no reason to stop.
         if shows {
-            let done = done.load(Ordering::Relaxed);
             let filled = done * width / usize::try_from(runs.max(1)).unwrap_or(usize::MAX);
             let bar: String = (0..width).map(|at| if at < filled { '#' } else { '.' }).collect();
-            // Progress that cannot be shown is no reason to stop.
-            write!(std::io::stderr(), "\r[{bar}] {done} of {runs}").ok();
+            write!(std::io::stderr(), "\r[{bar}] {done} of {runs}{left}\x1b[K").ok();
+        } else if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            writeln!(std::io::stderr(), "{done} of {runs}{left}").ok();
         }
     }
     if shows {
         writeln!(std::io::stderr()).ok();
     }
+}
+
+/// How long the rest will take, once some are done.
+fn left(elapsed: Duration, done: usize, runs: u64) -> Option<String> {
+    let rest = runs.checked_sub(done as u64).filter(|rest| *rest > 0 && done > 0)?;
+    let seconds = elapsed.as_secs_f64() / done as f64 * rest as f64;
+    Some(show_duration(Duration::from_secs(Duration::try_from_secs_f64(seconds).ok()?.as_secs() + 1)))
 }
 
 fn render(facts: &Played<'_>, policy: &Policy) -> String {
@@ -236,6 +288,9 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
     } else {
         format!("the candidate's {}, after {} requests\n", effect.join(", "), facts.effect_after)
     });
+    for said in facts.times.iter().flatten() {
+        text.push_str(&format!("{said}\n"));
+    }
     for assumed in facts.assumed {
         text.push_str(&format!("  assumed: {assumed}\n"));
     }
@@ -248,11 +303,15 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
         ("requests to the end", summary.requests),
     ];
     let rows = delays.into_iter().filter_map(|(what, delay)| {
-        let Delay { n, median, p95 } = delay?;
-        Some(vec![what.to_owned(), n.to_string(), format!("{median:.1}"), format!("{p95:.1}")])
+        let Delay { n, median, median_interval, p95, p95_interval } = delay?;
+        let of = |value: f64, (low, high): (f64, f64)| format!("{value:.1} ({low:.1} to {high:.1})");
+        Some(vec![what.to_owned(), n.to_string(), of(median, median_interval), of(p95, p95_interval)])
     });
     text.push('\n');
-    text.push_str(&table(&["", "runs", "median", "95th percentile"], &rows.collect::<Vec<_>>()));
+    text.push_str(&table(
+        &["", "runs", "median (95 % interval)", "95th percentile (95 % interval)"],
+        &rows.collect::<Vec<_>>(),
+    ));
     let steps = policy.steps.iter().zip(&summary.rollbacks_by_step).filter(|(_, n)| **n > 0);
     let steps: Vec<String> =
         steps.map(|(step, n)| format!("{} {}: {n}", step.stage.as_str(), show_share(step.share))).collect();

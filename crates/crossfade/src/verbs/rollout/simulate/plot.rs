@@ -13,6 +13,18 @@ const ENDINGS: [(Ending, &str, &str); 4] = [
     (Ending::Undecided, "undecided", "#f0e442"),
 ];
 
+/// The picture and the numbers on one page that needs nothing else.
+pub(super) fn html(fates: &[Fate], numbers: &str) -> String {
+    let numbers = numbers.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Simulated rollouts</title>\n\
+         <body style=\"font-family: sans-serif; max-width: 72em; margin: 2em auto\">\n<h1>Simulated rollouts</h1>\n\
+         <p>How many had ended after so many days, and how. Simulated: nothing here was measured on a candidate.</p>\n{}\
+         <pre>{numbers}</pre>\n</body></html>\n",
+        svg(fates)
+    )
+}
+
 /// One curve for each ending that happened.
 pub(super) fn svg(fates: &[Fate]) -> String {
     let most_days = fates.iter().map(|fate| fate.days).fold(1.0, f64::max);
