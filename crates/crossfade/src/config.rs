@@ -84,6 +84,8 @@ pub(crate) struct Record {
     pub segment_bytes: u64,
     /// Bound on bytes that the database does not have yet.
     pub max_spool_bytes: u64,
+    /// How long what evidence counted is kept for a replay once its epoch has ended; `None` for ever.
+    pub replay: Option<std::time::Duration>,
 }
 
 /// Reads a config.
@@ -146,7 +148,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let record = process::record(&root);
     let workers = process::workers(&root);
     let limits = process::limits(&root);
-    let keeping = process::keeping(&root);
+    let keeping = process::keeping(&root, &record);
     let drain = process::drain(&root);
     let shadow = process::shadow(&root);
     let feedback = process::feedback(&root);

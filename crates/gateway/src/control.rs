@@ -10,6 +10,7 @@ mod commands;
 mod drills;
 mod managed;
 mod moves;
+mod pruning;
 mod run;
 mod storing;
 #[cfg(test)]

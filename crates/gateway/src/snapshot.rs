@@ -252,11 +252,13 @@ pub struct Keeping {
     pub keep: bool,
     /// Bytes of conversations in memory at once.
     pub memory: usize,
+    /// How long what a rollout's evidence counted is kept for a replay once its epoch has ended; `None` for ever.
+    pub replay: Option<Duration>,
 }
 
 impl Default for Keeping {
     fn default() -> Self {
-        Self { keep: true, memory: 64 << 20 }
+        Self { keep: true, memory: 64 << 20, replay: Some(Duration::from_secs(90 * 24 * 3600)) }
     }
 }
 

@@ -88,6 +88,9 @@ pub struct ReplayReport {
     pub differences: Vec<ReplayDifference>,
     /// What could not be decided again, and why.
     pub missing: Vec<String>,
+    /// What is not decided again because its time was over and it was deleted, as the audit says.
+    #[serde(default)]
+    pub pruned: Vec<String>,
 }
 
 /// Decides everything again. `progress` is told how many entries have been counted.
@@ -109,6 +112,8 @@ struct Work<'a> {
     outcomes: HashMap<(u64, u64), (MetricSet, MetricSet)>,
     /// Whether the epoch under way has been counted from its first entry.
     whole: bool,
+    /// By epoch, the entries that were deleted because their time was over: those before this one.
+    pruned: BTreeMap<u32, u64>,
 }
 
 impl<'a> Work<'a> {
@@ -125,9 +130,12 @@ impl<'a> Work<'a> {
             n_differences: 0,
             differences: Vec::new(),
             missing: Vec::new(),
+            pruned: Vec::new(),
         };
         let (replay, outcomes) = (Replay::default(), HashMap::new());
-        Ok(Self { database, name, progress, replay, report, outcomes, whole: true })
+        let reading = |source| OperationError::Store { doing: "read what was pruned", source };
+        let pruned = database.pruned_inputs(name).map_err(reading)?;
+        Ok(Self { database, name, progress, replay, report, outcomes, whole: true, pruned })
     }
 
     fn run(mut self) -> Result<ReplayReport, OperationError> {
@@ -222,6 +230,15 @@ impl<'a> Work<'a> {
 
     /// Counts the entries of an epoch up to `position`, or all there are.
     fn count_up_to(&mut self, epoch: u32, position: Option<u64>) -> Result<(), OperationError> {
+        let until = self.pruned.get(&epoch).copied().filter(|until| *until > self.replay.n_inputs());
+        if let Some(until) = until.filter(|_| self.whole && self.replay.evidence().is_some()) {
+            let said = format!("the first {until} entries of epoch {epoch} were deleted when their time was over");
+            if !self.report.pruned.contains(&said) {
+                self.report.pruned.push(said);
+            }
+            self.forget();
+            return Ok(());
+        }
         while self.whole
             && self.replay.evidence().is_some()
             && position.is_none_or(|position| self.replay.n_inputs() < position)

@@ -85,6 +85,11 @@ pub(crate) fn record(root: &Section<'_>) -> Record {
         dir: section.get("dir").and_then(|item| item.path()).unwrap_or_else(|| root.beside("crossfade-journal")),
         segment_bytes: size("segment_size").unwrap_or(defaults.segment_bytes),
         max_spool_bytes: size("max_spool").unwrap_or(defaults.max_spool_bytes),
+        replay: match section.get("replay") {
+            Some(item) if item.is_boolean() == Some(false) => None,
+            Some(item) => item.duration(),
+            None => Keeping::default().replay,
+        },
     };
     section.finish();
     record
@@ -126,12 +131,13 @@ pub(crate) fn limits(root: &Section<'_>) -> Limits {
 }
 
 /// `responses`.
-pub(crate) fn keeping(root: &Section<'_>) -> Keeping {
+pub(crate) fn keeping(root: &Section<'_>, record: &Record) -> Keeping {
     let section = root.section("responses");
     let defaults = Keeping::default();
     let keeping = Keeping {
         keep: section.get("keep").and_then(|item| item.boolean()).unwrap_or(defaults.keep),
         memory: section.get("memory").and_then(|item| item.size()).unwrap_or(defaults.memory),
+        replay: record.replay,
     };
     section.finish();
     keeping

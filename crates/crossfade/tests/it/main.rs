@@ -36,4 +36,5 @@ mod rollouts;
 mod secrets;
 mod serve;
 mod signals;
+mod watch;
 mod why;

@@ -183,3 +183,48 @@ fn a_rollback_by_evidence_comes_out_the_same_and_whatever_was_touched_is_named()
     let report = replayed(&house).exits(4).json();
     assert_eq!(report["verdict"], "incomplete");
 }
+
+#[test]
+fn what_was_counted_is_deleted_when_its_time_is_over_and_what_is_kept_is_decided_again() {
+    let house = House::new(&CONFIG.replace("risk: medium", "risk: low"));
+    let gateway = house.serve();
+    let verb = |gateway: &Gateway<'_>, verb: &str| {
+        gateway.run(&["rollout", verb, "to-qwen", "--reason", "test"]).exits(0);
+    };
+    verb(&gateway, "start");
+    chat(&gateway, 20);
+    verb(&gateway, "promote");
+    chat(&gateway, 20);
+    assert_eq!(gateway.stop(), 0);
+    let entries = |epoch: u32| -> i64 {
+        let connection = Connection::open(house.path().join("crossfade.db")).unwrap();
+        let select = "SELECT coalesce(sum(n), 0) FROM inputs WHERE epoch = ?1";
+        connection.query_row(select, [epoch], |row| row.get(0)).unwrap()
+    };
+    let of_canary = entries(2);
+    assert!(entries(1) > 0 && of_canary > 0);
+
+    // The same store under a config that keeps nothing of what is over.
+    house.write(&format!("record: {{ replay: 0s }}\n{}", CONFIG.replace("risk: medium", "risk: low")));
+    let gateway = house.serve();
+    until(|| (entries(1) == 0).then_some(()));
+    assert_eq!(entries(2), of_canary, "of an epoch under way nothing is deleted");
+    chat(&gateway, 10);
+    verb(&gateway, "promote");
+    let report = replayed(&house).exits(0).json();
+    assert_eq!((&report["verdict"], &report["missing"]), (&"equal".into(), &serde_json::json!([])), "{report:#}");
+    assert!(report["pruned"][0].as_str().unwrap().contains("of epoch 1 were deleted"), "{report:#}");
+    let equal: Vec<&Value> = report["transitions"].as_array().unwrap().iter().map(|line| &line["equal"]).collect();
+    assert_eq!(equal, [&Value::from(true), &Value::from(true), &Value::from(true)], "{report:#}");
+    assert!(
+        report["looks_equal"].as_u64() > Some(0),
+        "the second epoch is decided again, saving by saving: {report:#}"
+    );
+    let page = house.run(&["rollout", "replay", "to-qwen"]).exits(0).stdout;
+    assert!(page.contains("every decision that is kept came out as it is recorded"), "{page}");
+    // What is gone without a word in the audit is missing, whoever deleted it.
+    assert_eq!(gateway.stop(), 0);
+    let connection = Connection::open(house.path().join("crossfade.db")).unwrap();
+    assert!(connection.execute("DELETE FROM inputs WHERE epoch = 2", []).unwrap() > 0);
+    assert_eq!(replayed(&house).exits(4).json()["verdict"], "incomplete");
+}

@@ -41,6 +41,8 @@ pub(super) struct Work {
     pub(super) filed: HashMap<String, Vec<Filed>>,
     /// Drills that are on, or whose result is not filed yet.
     pub(super) drills: BTreeMap<String, Arc<Drill>>,
+    /// When nothing was left to prune.
+    pub(super) pruned_at: Option<Instant>,
 }
 
 /// A store that does not take writes.
@@ -71,6 +73,7 @@ impl Work {
             journal_base: HashMap::new(),
             filed: HashMap::new(),
             drills: BTreeMap::new(),
+            pruned_at: None,
         };
         work.take_up()?;
         Ok(work)
@@ -156,6 +159,9 @@ impl Work {
             self.read_filed();
             self.heed_others();
             self.save_all_evidence();
+            if self.withheld.is_none() {
+                self.prune();
+            }
         }
     }
 

@@ -42,7 +42,8 @@ fn render(report: &ReplayReport) -> String {
         let equal = match line.equal {
             Some(true) => "equal",
             Some(false) => "DIFFERENT",
-            None => "not recorded",
+            None if report.pruned.is_empty() => "not recorded",
+            None => "not kept",
         };
         vec![
             us_to_text(line.at_us),
@@ -76,7 +77,11 @@ fn render(report: &ReplayReport) -> String {
     for missing in &report.missing {
         text.push_str(&format!("not decided again: {missing}\n"));
     }
+    for pruned in &report.pruned {
+        text.push_str(&format!("not decided again: {pruned} (`record.replay`)\n"));
+    }
     text.push_str(match report.verdict {
+        ReplayVerdict::Equal if !report.pruned.is_empty() => "every decision that is kept came out as it is recorded\n",
         ReplayVerdict::Equal => "every decision came out as it is recorded\n",
         ReplayVerdict::Different => "the record is not what these decisions come from\n",
         ReplayVerdict::Incomplete => "nothing differs; some of it could not be decided again\n",

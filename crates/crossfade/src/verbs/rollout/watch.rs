@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rollout::Status;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 
 use super::{Reading, page};
 use crate::out::{Exit, Out, Stop};
@@ -20,20 +21,40 @@ const HEED: Duration = Duration::from_millis(50);
 /// Where the terminal does not say how large it is.
 const USUAL: (usize, usize) = (80, 24);
 
-/// The other screen of the terminal, until it is dropped: what was on the first one is there again.
-struct Screen<'a>(&'a Out);
+/// The other screen of the terminal, until it is dropped: what was on the first one is there again. What is typed meanwhile is neither shown
+/// nor left for the shell.
+struct Screen<'a> {
+    out: &'a Out,
+    /// How the terminal was, where there is one to type on.
+    before: Option<Termios>,
+}
 
 impl<'a> Screen<'a> {
     fn enter(out: &'a Out) -> Screen<'a> {
         out.print("\x1b[?1049h\x1b[?25l\x1b[2J");
-        Screen(out)
+        let before = tcgetattr(std::io::stdin()).ok();
+        if let Some(mut silent) = before.clone() {
+            silent.local_modes.remove(LocalModes::ECHO);
+            set(&silent);
+        }
+        Screen { out, before }
     }
 }
 
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
-        self.0.print("\x1b[?25h\x1b[?1049l");
+        if let Some(before) = &self.before {
+            // Typed for a page that has gone.
+            tcflush(std::io::stdin(), QueueSelector::IFlush).ok();
+            set(before);
+        }
+        self.out.print("\x1b[?25h\x1b[?1049l");
     }
+}
+
+/// A terminal that does not take it stays as it is.
+fn set(termios: &Termios) {
+    tcsetattr(std::io::stdin(), OptionalActions::Now, termios).ok();
 }
 
 /// Draws until the rollout ends, or a signal does. The last page stays when it is over.
@@ -42,6 +63,8 @@ pub(super) fn watch(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&leave)).context("could not listen for signals")?;
     }
+    let resized = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGWINCH, Arc::clone(&resized)).context("could not listen for signals")?;
     let screen = (!out.is_json()).then(|| Screen::enter(out));
     let last = loop {
         let reading = super::read(source, name, out)?;
@@ -56,7 +79,7 @@ pub(super) fn watch(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop
             break reading;
         }
         let until = Instant::now() + EVERY;
-        while Instant::now() < until && !leave.load(Ordering::Relaxed) {
+        while Instant::now() < until && !leave.load(Ordering::Relaxed) && !resized.swap(false, Ordering::Relaxed) {
             std::thread::sleep(HEED);
         }
         if leave.load(Ordering::Relaxed) {
