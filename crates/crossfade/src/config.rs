@@ -11,6 +11,7 @@ mod passthrough;
 mod policy;
 mod prices;
 mod process;
+mod prompts;
 mod providers;
 mod reader;
 mod residency;
@@ -35,6 +36,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, render};
+pub(crate) use prompts::prompt as read_prompt;
 pub(crate) use suite::{Suite, risk_of, suite};
 pub(crate) use tree::{Kind, Node, parse as parse_tree};
 pub(crate) use value::{duration as parse_duration, nanodollars, short as show_share, show_duration};
@@ -154,7 +156,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let feedback = process::feedback(&root);
     let told = Arc::new(alerts::read(&root));
     let providers = providers::read(&root);
-    let prompts = targets::prompts(&root);
+    let prompts = prompts::bound(&root);
     let targets = targets::targets(&root, &providers, &prompts);
     let workloads = rollouts::workloads(&root);
     let mut routes = targets::routes(&root, &targets, &workloads);
@@ -170,7 +172,9 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     rollouts::attach(&mut routes, cohorts);
     let (prices, sheets) = prices::read(&root, &targets);
     allowances::unpriced_budgets(&root, &routes, &prices);
-    let hash = value::hash(&std::iter::once(text).chain(sheets.iter().map(String::as_str)).collect::<Vec<_>>());
+    let asked = prompts::texts(&prompts);
+    let texts = std::iter::once(text).chain(sheets.iter().chain(&asked).map(String::as_str));
+    let hash = value::hash(&texts.collect::<Vec<_>>());
     root.finish();
     let kept = passthrough.targets.into_iter().map(|target| (target.name.clone(), target));
     let targets = targets.found.into_iter().filter_map(|(name, target)| Some((name, target?))).chain(kept).collect();

@@ -19,6 +19,8 @@ pub(crate) enum Format {
     Json,
     /// One page that needs nothing else; for verbs that write reports.
     Html,
+    /// For build servers: golden tests as JUnit XML.
+    Junit,
 }
 
 /// How a verb ended.
@@ -136,7 +138,7 @@ impl Out {
     /// Writes the answer: `text` for people, `facts` for programs.
     pub(crate) fn answer<T: Serialize + ?Sized>(&self, facts: &T, text: impl FnOnce() -> String) {
         let answer = match self.format {
-            Format::Text | Format::Html => text(),
+            Format::Text | Format::Html | Format::Junit => text(),
             // The facts are maps with text keys: they always serialise.
             Format::Json => serde_json::to_string_pretty(facts).unwrap_or_default() + "\n",
         };
@@ -178,7 +180,7 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 13] = [
+const READS_CONFIG: [&str; 14] = [
     "dataset",
     "eval",
     "serve",
@@ -192,6 +194,7 @@ const READS_CONFIG: [&str; 13] = [
     "alerts",
     "rollout",
     "init",
+    "prompts",
 ];
 
 /// Names the config in every `crossfade VERB` between backticks.

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 mod ledger;
 pub(crate) mod man;
 pub(crate) mod prices;
+pub(crate) mod prompts;
 pub(crate) mod quickstart;
 pub(crate) mod reload;
 pub(crate) mod review;
@@ -37,6 +38,9 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     if out.format() == Format::Html && !matches!(verb, Verb::Conformance(_) | Verb::Eval(eval::Verb::Report(_))) {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
     }
+    if out.format() == Format::Junit && !matches!(&verb, Verb::Prompts(args) if args.makes_junit()) {
+        return Err(Stop::usage("`--format junit` is for `prompts test`").hint("use `--format json`"));
+    }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),
         Verb::Import(args) => import::run(&args, out),
@@ -47,6 +51,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Eval(verb) => eval::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
+        Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),

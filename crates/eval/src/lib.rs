@@ -17,3 +17,5 @@ pub mod review;
 
 pub mod answer;
 pub mod conformance;
+
+pub mod prompt;

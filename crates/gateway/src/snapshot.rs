@@ -189,6 +189,21 @@ pub struct PromptVariant {
     pub name: String,
     /// The text of the system message.
     pub system: String,
+    /// The registered prompt it is of, where it is of one.
+    pub source: Option<PromptSource>,
+}
+
+/// A registered prompt, as a target is bound to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromptSource {
+    /// The prompt's name.
+    pub prompt: String,
+    /// The variant; the form for all targets when there is none.
+    pub variant: Option<String>,
+    /// SHA-256 of what the prompt says.
+    pub version: String,
+    /// Request fields that the variant sets, with their JSON text; `null` takes one away.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// The name an application calls and the policy behind it.

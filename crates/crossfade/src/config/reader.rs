@@ -45,6 +45,30 @@ impl<'a> Problems<'a> {
         });
     }
 
+    /// Notes what was found wrong in another file.
+    pub(crate) fn adopt(&self, errors: Vec<ConfigError>) {
+        self.found.borrow_mut().extend(errors);
+    }
+
+    /// Where occurrence `nth` of `piece` stands, counted from `place` on; `place` where it is written otherwise.
+    fn piece(&self, place: Place, piece: &str, nth: usize) -> Place {
+        let lines = || self.text.split_inclusive('\n');
+        let before: usize = lines().take(place.line - 1).map(str::len).sum();
+        let line = self.text.get(before..).unwrap_or_default();
+        let column = line.char_indices().nth(place.column - 1).map_or(0, |(at, _)| at);
+        let from = before + column;
+        let Some((at, _)) = self.text.get(from..).unwrap_or_default().match_indices(piece).nth(nth) else {
+            return place;
+        };
+        let above = self.text.get(..from + at).unwrap_or_default();
+        let line_start = above.rfind('\n').map_or(0, |end| end + 1);
+        Place {
+            line: above.matches('\n').count() + 1,
+            column: above[line_start..].chars().count() + 1,
+            length: piece.lines().next().unwrap_or_default().chars().count().max(1),
+        }
+    }
+
     fn unknown_key<'w>(&self, place: Place, path: &str, key: &str, known: impl Iterator<Item = &'w str> + Clone) {
         let hint = match nearest(key, known.clone()) {
             Some(word) => format!("did you mean `{word}`?"),
@@ -104,6 +128,17 @@ impl<'a> Item<'a> {
     /// Notes a problem at this node.
     pub(crate) fn note(&self, message: impl Into<String>, hint: Option<String>) {
         self.problems.note(self.node.place, &self.path, message, hint);
+    }
+
+    /// Notes a problem of occurrence `nth` of a piece of this text.
+    pub(crate) fn note_piece(&self, (piece, nth): (&str, usize), message: impl Into<String>, hint: Option<String>) {
+        let place = self.problems.piece(self.node.place, piece, nth);
+        self.problems.note(place, &self.path, message, hint);
+    }
+
+    /// Notes what was found wrong in a file that this node names.
+    pub(crate) fn adopt(&self, errors: Vec<ConfigError>) {
+        self.problems.adopt(errors);
     }
 
     fn with<T>(&self, value: T) -> Written<T> {

@@ -51,19 +51,6 @@ impl<T> Named<T> {
 /// Targets by name.
 pub(crate) type Targets = Named<Arc<Target>>;
 
-/// `prompts`: system prompts that targets name as their `prompt_variant`.
-pub(crate) fn prompts(root: &Section<'_>) -> Named<PromptVariant> {
-    let read = |(name, item): (Written<String>, Item<'_>)| {
-        let prompt = item.section().and_then(|section| {
-            let system = section.need("system").and_then(|item| item.string());
-            section.finish();
-            Some(PromptVariant { name: name.value.clone(), system: system?.value })
-        });
-        (name.value, prompt)
-    };
-    Named { what: "prompt", found: root.named("prompts").into_iter().map(read).collect() }
-}
-
 /// `targets`.
 pub(crate) fn targets(root: &Section<'_>, providers: &Providers, prompts: &Named<PromptVariant>) -> Targets {
     let read = |(name, item): (Written<String>, Item<'_>)| {
@@ -80,7 +67,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     section.get("price");
     section.get("labels");
     let prompt_name = section.get("prompt_variant").map(|item| prompts.reference(&item));
-    let parameters = parameters(&section);
+    let mut parameters = parameters(&section);
     let translation = translation::read(&section);
     let first = provider.as_ref().and_then(|name| providers.get(&name.value));
     let calling = calling::calling(&section, providers, first.map(|provider| &**provider));
@@ -91,6 +78,9 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
         None => None,
     };
+    if let Some(source) = prompt.as_ref().and_then(|prompt| prompt.source.as_ref()) {
+        super::prompts::override_parameters(&mut parameters, source);
+    }
     let provider = Arc::clone(providers.get(&provider?.value)?);
     let model = model?.value;
     let fingerprint = fingerprint((&provider, &model), &parameters, prompt.as_ref(), (&translation, &claude));

@@ -140,7 +140,7 @@ fn form(args: &Args, out: &Out) -> Form {
     match (out.format(), ending) {
         (Format::Html, _) | (Format::Text, Some("html" | "htm")) => Form::Html,
         (Format::Json, _) | (Format::Text, Some("json")) => Form::Json,
-        (Format::Text, _) => Form::Text,
+        (Format::Text | Format::Junit, _) => Form::Text,
     }
 }
 

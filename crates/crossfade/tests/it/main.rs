@@ -29,6 +29,7 @@ mod holding;
 mod import;
 mod keys;
 mod prices;
+mod prompts;
 mod reload;
 mod replay;
 mod review;
