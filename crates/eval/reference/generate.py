@@ -4,7 +4,7 @@
     generate.py DIRECTORY [--cases N] [--seed S] [FAMILY...]
 
 Writes FAMILY.jsonl for each family, one case a line. The same seed and number give the same files, byte for byte. Needs the packages
-of requirements.txt, installed with --no-deps; scripts/metrics does that.
+of requirements.txt, installed with --no-deps, and jsonschema's source distribution named by JSON_SCHEMA_SUITE; scripts/metrics does both.
 """
 
 import argparse
@@ -12,10 +12,13 @@ import json
 import pathlib
 import random
 
+import of_calls
 import of_classes
+import of_json
+import of_rankings
 import of_texts
 
-FAMILIES = of_texts.FAMILIES | of_classes.FAMILIES
+FAMILIES = of_texts.FAMILIES | of_classes.FAMILIES | of_calls.FAMILIES | of_json.FAMILIES | of_rankings.FAMILIES
 
 
 def main():

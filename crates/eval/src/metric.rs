@@ -10,15 +10,22 @@
 //! Formulas, sources and the parity figures against the reference implementations: `docs/metrics.md`.
 
 pub mod bleu;
+pub mod calls;
 mod case;
 pub mod chrf;
+pub mod citations;
 pub mod classes;
+pub mod json;
+pub mod path;
 pub mod porter;
 mod python;
+pub mod ranking;
+mod refusal;
 mod registry;
 pub mod rouge;
 pub mod squad;
 mod text;
+pub mod vectors;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -68,6 +68,12 @@ pub fn find<N: AsRef<str>>(text: &str, tools: &[N]) -> Option<Leak> {
     })
 }
 
+/// Whether words stand in `text` that begin a family's calls and no prose. [`find`] says whether a call can be read from them.
+#[must_use]
+pub fn is_marked(text: &str) -> bool {
+    families::MARKS.iter().any(|mark| text.contains(mark))
+}
+
 fn without_end_marks(text: &str) -> &str {
     let mut rest = text.trim_end();
     while let Some(shorter) = END_MARKS.iter().find_map(|mark| rest.strip_suffix(mark)) {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::citations::{Claim, Entailment};
+
 /// What a case says about a good answer. A case says what it knows; a metric that needs more leaves the answer unscored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -93,6 +95,15 @@ pub struct Judged {
     /// The vector of the answer's text, and those of the references in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vectors: Option<Vectors>,
+    /// Whether documents entail statements: the answers to [`questions`](super::citations::questions).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entailed: Option<Vec<Entailment>>,
+    /// The claims of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Vec<Claim>>,
+    /// Whether the answer says that it does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abstained: Option<bool>,
 }
 
 /// Vectors of texts.

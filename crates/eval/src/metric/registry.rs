@@ -6,12 +6,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::calls::{self, Matching};
 use super::classes::{self, Average, Figure};
+use super::json::{self, Fields};
+use super::path::Path;
+use super::ranking::{self, Ranked};
 use super::rouge::{self, Rouge};
-use super::{Metric, bleu, chrf, squad, text};
+use super::{Metric, bleu, chrf, citations, refusal, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 27] = [
+pub const NAMES: [&str; 45] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -39,6 +43,24 @@ pub const NAMES: [&str; 27] = [
     "f1_micro",
     "f1_macro",
     "f1_weighted",
+    "tool_calls",
+    "tool_call_health",
+    "json_valid",
+    "json_schema",
+    "json_path",
+    "field_accuracy",
+    "embedding_cosine",
+    "citation_recall",
+    "citation_precision",
+    "citation_format",
+    "quote_in_source",
+    "groundedness",
+    "abstention",
+    "refusal",
+    "ndcg_at_k",
+    "mrr",
+    "recall_at_k",
+    "precision_at_k",
 ];
 
 /// Why there is no such metric.
@@ -81,6 +103,51 @@ struct RawStemmed {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawRanking {
+    k: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCalls {
+    #[serde(default)]
+    matching: RawMatching,
+    #[serde(default)]
+    dotless: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum RawMatching {
+    #[default]
+    Greedy,
+    Maximum,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSchema {
+    schema: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPath {
+    path: String,
+    equals: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFields {
+    #[serde(default)]
+    tolerance: f64,
+    #[serde(default)]
+    ignore: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLabels {
     labels: Option<Vec<String>>,
 }
@@ -98,15 +165,54 @@ pub fn named(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
         let RawStemmed { stemmed } = read(name, settings)?;
         return Ok(rouge::metric(name, kind, stemmed));
     }
-    if name == "regex" {
-        let RawPattern { pattern } = read(name, settings)?;
-        let pattern = pattern.map(|pattern| Regex::new(&pattern)).transpose();
-        let pattern = pattern.map_err(|error| wrong(name, format!("`pattern`: {error}")))?;
-        return Ok(text::regex(pattern));
+    if let Some(ranked) = of_ranking(name) {
+        let RawRanking { k } = read(name, settings)?;
+        if k == Some(0) {
+            return Err(wrong(name, "`k` is at least 1".to_owned()));
+        }
+        return Ok(ranking::metric(name, ranked, k));
     }
-    let make = without_settings(name).ok_or_else(|| unknown(name))?;
-    let RawNone {} = read(name, settings)?;
-    Ok(make())
+    if let Some(make) = without_settings(name) {
+        let RawNone {} = read(name, settings)?;
+        return Ok(make());
+    }
+    with_settings(name, settings)
+}
+
+fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
+    Ok(match name {
+        "regex" => {
+            let RawPattern { pattern } = read(name, settings)?;
+            let pattern = pattern.map(|pattern| Regex::new(&pattern)).transpose();
+            text::regex(pattern.map_err(|error| wrong(name, format!("`pattern`: {error}")))?)
+        }
+        "tool_calls" => {
+            let RawCalls { matching, dotless } = read(name, settings)?;
+            let matching = match matching {
+                RawMatching::Greedy => Matching::Greedy,
+                RawMatching::Maximum => Matching::Maximum,
+            };
+            calls::metric(matching, dotless)
+        }
+        "json_schema" => {
+            let RawSchema { schema } = read(name, settings)?;
+            json::schema(schema.as_ref())
+                .map_err(|why| wrong(name, format!("`schema` is not validated against: {why}")))?
+        }
+        "json_path" => {
+            let RawPath { path, equals } = read(name, settings)?;
+            let parsed = Path::parse(&path).map_err(|error| wrong(name, format!("`path`: {error}")))?;
+            json::path(&path, parsed, equals)
+        }
+        "field_accuracy" => {
+            let RawFields { tolerance, ignore } = read(name, settings)?;
+            if !(0.0..1.0).contains(&tolerance) {
+                return Err(wrong(name, "`tolerance` is relative: from 0, and less than 1".to_owned()));
+            }
+            json::field_accuracy(Fields { tolerance, ignore })
+        }
+        _ => return Err(unknown(name)),
+    })
 }
 
 fn without_settings(name: &str) -> Option<fn() -> Metric> {
@@ -121,8 +227,35 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "squad_em" => squad::exact_match,
         "squad_f1" => squad::f1,
         "bleu" => bleu::metric,
+        "tool_call_health" => calls::health,
+        "json_valid" => json::valid,
+        "embedding_cosine" => vectors::cosine_metric,
+        "citation_format" => citations::format,
+        "quote_in_source" => citations::quote_in_source,
+        "groundedness" => citations::groundedness,
+        "abstention" => || citations::abstention(refusal::abstains),
+        "refusal" => refusal::metric,
+        "citation_recall" => || {
+            let definition = "statements that the documents they cite entail together, among all statements";
+            citations::metric("citation_recall", |figures| figures.recall, definition)
+        },
+        "citation_precision" => || {
+            let definition =
+                "citations of an entailed statement that entail it alone or without which the others do not, among all";
+            citations::metric("citation_precision", |figures| figures.precision, definition)
+        },
         "chrf" => || chrf::metric("chrf", 0),
         "chrf_plus_plus" => || chrf::metric("chrf_plus_plus", 2),
+        _ => return None,
+    })
+}
+
+fn of_ranking(name: &str) -> Option<Ranked> {
+    Some(match name {
+        "ndcg_at_k" => Ranked::Ndcg,
+        "mrr" => Ranked::ReciprocalRank,
+        "recall_at_k" => Ranked::Recall,
+        "precision_at_k" => Ranked::Precision,
         _ => return None,
     })
 }
@@ -179,11 +312,14 @@ mod tests {
 
     #[test]
     fn every_name_has_a_metric_and_no_two_share_an_id() {
-        let ids: BTreeSet<String> = NAMES.iter().map(|name| named(name, &Value::Null).unwrap().id).collect();
-        assert_eq!(ids.len(), NAMES.len());
-        for (id, name) in NAMES.iter().map(|name| (named(name, &Value::Null).unwrap().id, name)) {
+        let mut ids = BTreeSet::new();
+        for name in NAMES {
+            let settings = if name == "json_path" { serde_json::json!({ "path": "$" }) } else { Value::Null };
+            let id = named(name, &settings).unwrap().id;
             assert!(id.starts_with(&format!("{name}@")), "{id} of {name}");
+            ids.insert(id);
         }
+        assert_eq!(ids.len(), NAMES.len());
     }
 
     #[test]

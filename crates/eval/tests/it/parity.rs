@@ -4,11 +4,12 @@
 //! Every comparison prints a line `parity`, from which `scripts/metrics` writes the table of `docs/metrics.md`.
 
 mod texts;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use eval::metric::{Answer, Case, Metric, named};
+use eval::metric::{Answer, Case, Metric, NAMES, named};
 use serde_json::Value;
 
 /// The largest difference that is none.
@@ -51,6 +52,11 @@ impl Tally {
             row.largest = 1.0;
             row.first.get_or_insert_with(|| format!("ours {ours:?}, theirs {theirs:?}: {}", short(case)));
         }
+    }
+
+    /// Counts a case that has no value with us.
+    fn unscored(&mut self, id: &str) {
+        self.rows.entry(id.to_owned()).or_default().n_unscored += 1;
     }
 
     /// Prints the rows and fails when one has a difference.
@@ -97,4 +103,11 @@ fn text_case(case: &Value) -> (Case, Answer) {
 
 fn expected(case: &Value) -> BTreeMap<String, f64> {
     serde_json::from_value(case["expected"].clone()).unwrap()
+}
+
+#[test]
+fn every_metric_is_on_the_page() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/metrics.md")).unwrap();
+    let missing: Vec<&str> = NAMES.into_iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not say what these are: {missing:?}");
 }

@@ -1,0 +1,193 @@
+//! Calls of tools against the calls that are right, by the rules of the Berkeley function-calling leaderboard (`bfcl-eval`
+//! 2026.3.23, `ast_checker`, category Python), and what became of a call that is not right.
+//!
+//! The rules: the name is the tool's; every required argument is there; no argument that the tool or the case does not know; the type
+//! is the schema's (an integer where a number is wanted will do) or, failing that, the type of the accepted values; the value is one
+//! of the accepted ones, strings compared without ` ,./-_*^`, in lower case and with one kind of quote; an argument may be left out
+//! where `""` is accepted. Several calls match in any order, each expected call taking the first call left that fits it.
+//!
+//! What we add: an answer without a call is looked at before it counts as abstention. A call in the words of a chat template is
+//! `leaked`, arguments that are no JSON are `malformed`; BFCL's own irrelevance category takes both for a wise silence. The schema's
+//! words `number` and `object` are read as BFCL's `float` and `dict`. Integers beyond 64 bits are doubles.
+
+mod accept;
+mod health;
+
+use serde_json::{Map, Value};
+use wire::leak;
+
+use super::{Answer, Call, Case, Metric, Score, Tool, Unscored};
+
+pub use accept::Mismatch;
+pub(super) use health::metric as health;
+
+/// How several calls find the ones they are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Matching {
+    /// Each expected call takes the first call left that fits, as BFCL does it.
+    #[default]
+    Greedy,
+    /// Right when there is any way at all to pair them: no right answer is lost to the order.
+    Maximum,
+}
+
+/// The case's expectation cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+/// `tool_calls`. `dotless`: names that were offered with dots may be called with underscores only, as for vendors that allow no dots.
+pub(super) fn metric(matching: Matching, dotless: bool) -> Metric {
+    let mut id = "tool_calls@bfcl-eval-2026.3.23".to_owned();
+    if matching == Matching::Maximum {
+        id.push_str(":matching=maximum");
+    }
+    if dotless {
+        id.push_str(":dotless");
+    }
+    Metric::new(id, "1 when the calls are those that the case accepts by BFCL's rules, else 0", move |case, answer| {
+        score(case, answer, matching, dotless)
+    })
+}
+
+fn score(case: &Case, answer: &Answer, matching: Matching, dotless: bool) -> Score {
+    let Some(expected) = &case.calls else { return Score::unscored(Unscored::NoReference) };
+    if let Some(outcome) = silence(case, answer) {
+        let is_right = expected.is_empty() && matches!(outcome, "abstained" | "empty");
+        return Score::is(is_right).with_outcome(outcome);
+    }
+    let mut calls = Vec::new();
+    for call in &answer.calls {
+        match Parsed::of(call) {
+            Some(parsed) => calls.push(parsed),
+            None => return Score::is(false).with_outcome("malformed"),
+        }
+    }
+    if expected.is_empty() {
+        return Score::is(false).with_outcome("unwanted");
+    }
+    let is_offered = |call: &Parsed| case.tools.iter().any(|tool| named(tool, dotless) == call.name);
+    match check(&case.tools, &calls, expected, matching, dotless) {
+        Err(Malformed) => Score::unscored(Unscored::MalformedCase),
+        Ok(Ok(())) => Score::is(true).with_outcome("correct"),
+        Ok(Err(_)) if !calls.iter().all(is_offered) => Score::is(false).with_outcome("unknown_tool"),
+        Ok(Err(mismatch)) => Score::is(false).with_outcome(mismatch.as_str()),
+    }
+}
+
+/// What an answer without calls is; `None` when it has some.
+fn silence(case: &Case, answer: &Answer) -> Option<&'static str> {
+    if !answer.calls.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = case.tools.iter().map(|tool| tool.name.as_str()).collect();
+    Some(if leak::find(&answer.text, &names).is_some() {
+        "leaked"
+    } else if leak::is_marked(&answer.text) {
+        // The words of a template, and no call that could be read from them.
+        "malformed"
+    } else if answer.text.trim().is_empty() && answer.refusal.is_none() {
+        "empty"
+    } else {
+        "abstained"
+    })
+}
+
+/// A call whose arguments are an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The name called.
+    pub name: String,
+    /// The arguments.
+    pub arguments: Map<String, Value>,
+}
+
+impl Parsed {
+    /// `None` when the arguments are no object. Nothing at all is an empty one: some servers say it so.
+    #[must_use]
+    pub fn of(call: &Call) -> Option<Parsed> {
+        let arguments = match call.arguments.trim() {
+            "" => Map::new(),
+            text => serde_json::from_str(text).ok()?,
+        };
+        Some(Parsed { name: call.name.clone(), arguments })
+    }
+}
+
+/// Whether the calls are those that are expected, at least one.
+///
+/// # Errors
+/// When the expectation cannot be read: it names a tool that was not offered, or is not made as it should be.
+pub fn check(
+    tools: &[Tool],
+    calls: &[Parsed],
+    expected: &[Value],
+    matching: Matching,
+    dotless: bool,
+) -> Result<Result<(), Mismatch>, Malformed> {
+    if calls.len() != expected.len() {
+        return Ok(Err(Mismatch::Count));
+    }
+    // Row: expected; column: the calls; what is wrong with that pair.
+    let mut table = Vec::with_capacity(expected.len());
+    for one in expected {
+        let (name, accepted) = one.as_object().and_then(|object| object.iter().next()).ok_or(Malformed)?;
+        let tool = tools.iter().find(|tool| tool.name == *name).ok_or(Malformed)?;
+        let accepted = accepted.as_object().ok_or(Malformed)?;
+        let mut row = Vec::with_capacity(calls.len());
+        for call in calls {
+            row.push(accept::call(tool, &named(tool, dotless), call, accepted)?.err());
+        }
+        table.push(row);
+    }
+    let paired = match matching {
+        Matching::Greedy => greedy(&table),
+        Matching::Maximum => maximum(&table),
+    };
+    Ok(paired.map_err(|row| {
+        // The call that came closest says what is wrong.
+        table[row].iter().flatten().max().copied().unwrap_or(Mismatch::Count)
+    }))
+}
+
+/// The row that finds no call, if there is one.
+fn greedy(table: &[Vec<Option<Mismatch>>]) -> Result<(), usize> {
+    let mut taken = vec![false; table.len()];
+    for (row, mismatches) in table.iter().enumerate() {
+        let first = (0..mismatches.len()).find(|column| !taken[*column] && mismatches[*column].is_none());
+        taken[first.ok_or(row)?] = true;
+    }
+    Ok(())
+}
+
+/// The same with augmenting paths: Kuhn's algorithm.
+fn maximum(table: &[Vec<Option<Mismatch>>]) -> Result<(), usize> {
+    let mut holder: Vec<Option<usize>> = vec![None; table.len()];
+    for row in 0..table.len() {
+        let mut seen = vec![false; table.len()];
+        if !augment(table, row, &mut seen, &mut holder) {
+            return Err(row);
+        }
+    }
+    Ok(())
+}
+
+fn augment(table: &[Vec<Option<Mismatch>>], row: usize, seen: &mut [bool], holder: &mut [Option<usize>]) -> bool {
+    for column in 0..table[row].len() {
+        if table[row][column].is_some() || std::mem::replace(&mut seen[column], true) {
+            continue;
+        }
+        if holder[column].is_none_or(|other| augment(table, other, seen, holder)) {
+            holder[column] = Some(row);
+            return true;
+        }
+    }
+    false
+}
+
+/// The name by which a tool is called.
+fn named(tool: &Tool, dotless: bool) -> String {
+    if dotless { tool.name.replace('.', "_") } else { tool.name.clone() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use serde_json::json;
+
+use super::super::named as metric_named;
+use super::*;
+
+fn weather() -> Case {
+    Case {
+        tools: vec![
+            Tool {
+                name: "get_weather".into(),
+                parameters: json!({
+                    "type": "object",
+                    "properties": { "city": { "type": "string" }, "days": { "type": "integer" }, "unit": { "type": "string" } },
+                    "required": ["city"],
+                }),
+            },
+            Tool { name: "get_time".into(), parameters: json!({ "type": "object", "properties": {} }) },
+        ],
+        calls: Some(vec![
+            json!({ "get_weather": { "city": ["Paris", "Paris, France"], "days": [3, ""], "unit": [""] } }),
+        ]),
+        ..Case::default()
+    }
+}
+
+fn called(calls: &[(&str, &str)]) -> Answer {
+    let calls = calls.iter().map(|(name, arguments)| Call { name: (*name).into(), arguments: (*arguments).into() });
+    Answer { calls: calls.collect(), ..Answer::default() }
+}
+
+fn said(text: &str) -> Answer {
+    Answer { text: text.to_owned(), ..Answer::default() }
+}
+
+fn check(case: &Case, answer: &Answer, value: f64, outcome: &str) {
+    let score = metric_named("tool_calls", &Value::Null).unwrap().score(case, answer);
+    assert_eq!((score.as_value(), score.outcome.as_deref()), (Some(value), Some(outcome)), "{answer:?}");
+}
+
+#[test]
+fn a_call_is_right_in_every_form_that_is_accepted() {
+    check(&weather(), &called(&[("get_weather", r#"{"city":"PARIS"}"#)]), 1.0, "correct");
+    check(&weather(), &called(&[("get_weather", r#"{"city":"paris france","days":3}"#)]), 1.0, "correct");
+}
+
+#[test]
+fn every_way_to_be_wrong_has_a_word_of_its_own() {
+    let case = weather();
+    check(&case, &called(&[("get_weather", r#"{"city":"Rome"}"#)]), 0.0, "wrong_value");
+    check(&case, &called(&[("get_weather", r#"{"city":7}"#)]), 0.0, "wrong_type");
+    check(&case, &called(&[("get_weather", r#"{"days":3}"#)]), 0.0, "under_specified");
+    check(&case, &called(&[("get_weather", r#"{"city":"Paris","zip":1}"#)]), 0.0, "over_specified");
+    check(&case, &called(&[("get_time", "{}")]), 0.0, "wrong_tool");
+    check(&case, &called(&[("get_wether", r#"{"city":"Paris"}"#)]), 0.0, "unknown_tool");
+    check(&case, &called(&[("get_weather", r#"{"city":"Paris""#)]), 0.0, "malformed");
+    check(&case, &called(&[("get_weather", r#"{"city":"Paris"}"#), ("get_time", "")]), 0.0, "wrong_count");
+}
+
+#[test]
+fn a_call_that_leaked_or_broke_is_never_an_abstention() {
+    let case = weather();
+    let quiet = Case { calls: Some(Vec::new()), ..weather() };
+    let leaked = said("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>");
+    let broken = said("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Par");
+    for case in [&case, &quiet] {
+        check(case, &leaked, 0.0, "leaked");
+        check(case, &broken, 0.0, "malformed");
+    }
+    check(&case, &said("Which city?"), 0.0, "abstained");
+    check(&quiet, &said("I can only tell the weather."), 1.0, "abstained");
+    check(&quiet, &called(&[("get_time", "{}")]), 0.0, "unwanted");
+}
+
+#[test]
+fn a_pairing_is_found_where_the_first_fit_takes_the_wrong_call() {
+    let mut case = weather();
+    case.calls =
+        Some(vec![json!({ "get_weather": { "city": ["a", "b"] } }), json!({ "get_weather": { "city": ["a"] } })]);
+    let answer = called(&[("get_weather", r#"{"city":"a"}"#), ("get_weather", r#"{"city":"b"}"#)]);
+    check(&case, &answer, 0.0, "wrong_value");
+    let maximum = metric_named("tool_calls", &json!({ "matching": "maximum" })).unwrap();
+    assert_eq!(maximum.score(&case, &answer).as_value(), Some(1.0));
+}
+
+#[test]
+fn health_needs_no_right_answer() {
+    let metric = metric_named("tool_call_health", &Value::Null).unwrap();
+    let outcome = |answer: &Answer| metric.score(&weather(), answer).outcome.unwrap().into_owned();
+    assert_eq!(outcome(&called(&[("get_weather", r#"{"city":"Rome"}"#)])), "called");
+    assert_eq!(outcome(&called(&[("get_weather", r#"{"city":["Rome"]}"#)])), "schema_invalid");
+    assert_eq!(outcome(&called(&[("get_weather", "[]")])), "malformed");
+    assert_eq!(outcome(&called(&[("get_time", r#"{"zone":1}"#)])), "over_specified");
+    assert_eq!(outcome(&said("")), "empty");
+}
+
+#[test]
+fn an_expectation_that_cannot_be_read_is_unscored() {
+    let mut case = weather();
+    case.calls = Some(vec![json!({ "get_weather": { "city": "Paris" } })]);
+    let score = metric_named("tool_calls", &Value::Null)
+        .unwrap()
+        .score(&case, &called(&[("get_weather", r#"{"city":"Paris"}"#)]));
+    assert_eq!(score, Score::unscored(Unscored::MalformedCase));
+}

@@ -1,0 +1,405 @@
+//! Answers made of documents: whether what is said is cited and the citations hold (ALCE, Gao et al. 2023), whether quotes stand where
+//! they are said to, whether claims are supported (the formula of RAGAS's faithfulness), and whether the answer abstains where the
+//! documents do not hold one.
+//!
+//! Whether documents entail a sentence is a model's word, or a person's: the metric says what has to be asked ([`questions`]) and
+//! takes the answers ([`Judged::entailed`](super::Judged)). Quotes need nobody.
+
+use std::collections::BTreeSet;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Basis, Case, Metric, Score, Unscored};
+
+/// A sentence of an answer and what it cites.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The sentence without its citations.
+    pub text: String,
+    /// Where it stands in the answer, its citations included, in bytes.
+    pub span: std::ops::Range<usize>,
+    /// The numbers cited, as they are written: the first document is 1.
+    pub cited: Vec<u64>,
+}
+
+/// Whether documents together entail a statement of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entailment {
+    /// Which statement, from 0.
+    pub statement: usize,
+    /// Which documents, from 1 as they are cited, ascending.
+    pub documents: Vec<u64>,
+    /// Whether they do.
+    pub holds: bool,
+}
+
+/// A claim of an answer, and whether the documents support it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claim {
+    /// The claim.
+    pub text: String,
+    /// Whether it is supported.
+    pub supported: bool,
+}
+
+/// The figures of one answer's citations.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    /// Statements whose documents entail them, among all.
+    pub recall: f64,
+    /// Citations that are needed for a statement that is entailed, among all; 0 without citations.
+    pub precision: f64,
+}
+
+/// Citations that are looked at in one sentence, as in ALCE.
+const MOST_CITED: usize = 3;
+
+/// The statements of an answer. A sentence ends at a line's end, or at `.`, `!`, `?` or `。` with white space or a citation behind it;
+/// citations directly behind the end belong to it. ALCE splits with NLTK's trained tokenizer, which knows abbreviations; this
+/// rule does not, and needs no model.
+#[must_use]
+pub fn statements(answer: &str) -> Vec<Statement> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    for end in ends(answer) {
+        let sentence = &answer[start..end];
+        let (text, cited) = without_citations(sentence);
+        if !text.trim().is_empty() || !cited.is_empty() {
+            found.push(Statement { text: text.trim().to_owned(), span: start..end, cited });
+        }
+        start = end;
+    }
+    found
+}
+
+/// Where sentences end, in bytes.
+fn ends(text: &str) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        let mut end = at + c.len_utf8();
+        if c == '\n' {
+            ends.push(end);
+            continue;
+        }
+        if !matches!(c, '.' | '!' | '?' | '。' | '！' | '？') {
+            continue;
+        }
+        // What follows the mark: closing quotes, then citations with or without a space before them.
+        let behind = &text[end..];
+        let closing = behind.len() - behind.trim_start_matches(['"', '”', '»', ')', '\'']).len();
+        end += closing;
+        while let Some((_, n)) = citation(&text[end..]) {
+            end += n;
+        }
+        if text[end..].chars().next().is_none_or(char::is_whitespace) || matches!(c, '。' | '！' | '？') {
+            ends.push(end);
+            while rest.next_if(|(at, _)| *at < end).is_some() {}
+        }
+    }
+    if ends.last() != Some(&text.len()) {
+        ends.push(text.len());
+    }
+    ends
+}
+
+/// A citation at the beginning, spaces before it allowed: its number and its length in bytes.
+fn citation(text: &str) -> Option<(u64, usize)> {
+    let inner = text.trim_start_matches(' ').strip_prefix('[')?;
+    let n_digits = inner.bytes().take_while(u8::is_ascii_digit).count();
+    let number = inner[..n_digits].parse().ok()?;
+    inner[n_digits..].starts_with(']').then_some((number, text.len() - inner.len() + n_digits + 1))
+}
+
+fn without_citations(sentence: &str) -> (String, Vec<u64>) {
+    let mut text = String::with_capacity(sentence.len());
+    let mut cited = Vec::new();
+    let mut at = 0;
+    while let Some(c) = sentence[at..].chars().next() {
+        if let Some((number, n)) = citation(&sentence[at..]) {
+            cited.push(number);
+            at += n;
+        } else {
+            text.push(c);
+            at += c.len_utf8();
+        }
+    }
+    (text, cited)
+}
+
+/// The figures of statements that cite documents 1 to `n_documents`. `entails` says whether documents together entail a statement;
+/// when it does not know, there are no figures. `None` as well when there is no statement.
+///
+/// By hand: one statement cites 1 and 2, 1 alone entails it: recall 1; 2 is not needed: precision 1/2.
+pub fn figures(
+    cited: &[Vec<u64>],
+    n_documents: u64,
+    mut entails: impl FnMut(usize, &[u64]) -> Option<bool>,
+) -> Option<Figures> {
+    let mut n_entailed = 0_usize;
+    let mut n_needed = 0_usize;
+    let mut n_cited = 0_usize;
+    for (statement, cited) in cited.iter().enumerate() {
+        // A citation of nothing makes the whole statement unsupported, and its citations are not counted.
+        if cited.is_empty() || cited.iter().any(|number| !(1..=n_documents).contains(number)) {
+            continue;
+        }
+        let cited = &cited[..cited.len().min(MOST_CITED)];
+        n_cited += cited.len();
+        if !entails(statement, cited)? {
+            continue;
+        }
+        n_entailed += 1;
+        if cited.len() == 1 {
+            n_needed += 1;
+            continue;
+        }
+        for (place, number) in cited.iter().enumerate() {
+            if entails(statement, &[*number])? {
+                n_needed += 1;
+                continue;
+            }
+            let first = cited.iter().position(|other| other == number).unwrap_or(place);
+            let others: Vec<u64> = (0..cited.len()).filter(|at| *at != first).map(|at| cited[at]).collect();
+            n_needed += usize::from(!entails(statement, &others)?);
+        }
+    }
+    let quotient = |part: usize, whole: usize| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    let figures = Figures { recall: quotient(n_entailed, cited.len()), precision: quotient(n_needed, n_cited) };
+    (!cited.is_empty()).then_some(figures)
+}
+
+/// What has to be known of an answer to score its citations: statements and sets of documents. The answers that are not needed in
+/// the end are asked as well.
+#[must_use]
+pub fn questions(answer: &str, n_documents: u64) -> Vec<Entailment> {
+    let mut questions: BTreeSet<(usize, Vec<u64>)> = BTreeSet::new();
+    let cited: Vec<Vec<u64>> = statements(answer).into_iter().map(|statement| statement.cited).collect();
+    for all_hold in [true, false] {
+        figures(&cited, n_documents, |statement, documents| {
+            questions.insert((statement, as_set(documents)));
+            // Every set once as if it held, and once as if only whole sets held.
+            Some(all_hold || documents.len() == cited[statement].len().min(MOST_CITED))
+        });
+    }
+    let question = |(statement, documents)| Entailment { statement, documents, holds: false };
+    questions.into_iter().map(question).collect()
+}
+
+fn as_set(documents: &[u64]) -> Vec<u64> {
+    documents.iter().copied().collect::<BTreeSet<u64>>().into_iter().collect()
+}
+
+/// `citation_recall` and `citation_precision`.
+pub(super) fn metric(name: &str, figure: fn(Figures) -> f64, definition: &'static str) -> Metric {
+    Metric::new(format!("{name}@alce-246c476"), definition, move |case, answer| {
+        if case.documents.is_empty() {
+            return Score::unscored(Unscored::NoContext);
+        }
+        let statements = statements(&answer.text);
+        if statements.is_empty() {
+            return Score::unscored(Unscored::NoClaims);
+        }
+        let known = answer.judged.as_ref().and_then(|judged| judged.entailed.as_ref());
+        let cited: Vec<Vec<u64>> = statements.into_iter().map(|statement| statement.cited).collect();
+        let found = figures(&cited, case.documents.len() as u64, |statement, documents| {
+            let documents = as_set(documents);
+            known?.iter().find(|one| one.statement == statement && one.documents == documents).map(|one| one.holds)
+        });
+        found.map_or(Score::unscored(Unscored::NoJudgement), |figures| Score::value(figure(figures)))
+    })
+}
+
+/// `citation_format`: citations that name a document there is.
+pub(super) fn format() -> Metric {
+    Metric::new(
+        "citation_format@crossfade-1",
+        "citations `[n]` whose number is that of a document, among all; without any: unscored",
+        |case: &Case, answer| {
+            let cited: Vec<u64> = statements(&answer.text).into_iter().flat_map(|statement| statement.cited).collect();
+            if cited.is_empty() {
+                return Score::unscored(Unscored::NoClaims);
+            }
+            let n = case.documents.len() as u64;
+            let good = cited.iter().filter(|number| (1..=n).contains(number)).count();
+            Score::value(good as f64 / cited.len() as f64)
+        },
+    )
+}
+
+/// A quote in an answer, and where it stands in the document that is cited for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quote {
+    /// What is quoted, in the answer, in bytes.
+    pub span: std::ops::Range<usize>,
+    /// The document, from 1, and the bytes of its text. `None`: in no document that the sentence cites.
+    pub source: Option<(u64, std::ops::Range<usize>)>,
+}
+
+/// Every quote of an answer, with its place in a document that its sentence cites. White space of any length is equal, all else is
+/// compared as it is written. A pair of quotation marks around fewer than three words is emphasis and no quote.
+#[must_use]
+pub fn quotes(answer: &str, documents: &[super::Document]) -> Vec<Quote> {
+    let mut found = Vec::new();
+    for statement in statements(answer) {
+        for span in quoted(&answer[statement.span.clone()]) {
+            let span = statement.span.start + span.start..statement.span.start + span.end;
+            let source = statement.cited.iter().find_map(|number| {
+                let document = documents.get(usize::try_from(number.checked_sub(1)?).ok()?)?;
+                Some((*number, stands(&answer[span.clone()], &document.text)?))
+            });
+            found.push(Quote { span, source });
+        }
+    }
+    found
+}
+
+/// What stands between quotation marks in a sentence.
+fn quoted(sentence: &str) -> Vec<std::ops::Range<usize>> {
+    let pairs = [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')];
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(c) = sentence[at..].chars().next() {
+        at += c.len_utf8();
+        let Some((_, closing)) = pairs.iter().find(|(opening, _)| *opening == c) else { continue };
+        let Some(n) = sentence[at..].find(*closing) else { continue };
+        let inside = &sentence[at..at + n];
+        if inside.split_whitespace().count() >= 3 || (c == '「' && inside.chars().count() >= 6) {
+            found.push(at..at + n);
+        }
+        at += n + closing.len_utf8();
+    }
+    found
+}
+
+/// Where a quote stands in a text.
+fn stands(quote: &str, text: &str) -> Option<std::ops::Range<usize>> {
+    let words: Vec<String> = quote.split_whitespace().map(regex::escape).collect();
+    let pattern = Regex::new(&words.join(r"\s+")).ok()?;
+    pattern.find(text).map(|found| found.range())
+}
+
+/// `quote_in_source`.
+pub(super) fn quote_in_source() -> Metric {
+    Metric::new(
+        "quote_in_source@crossfade-1",
+        "quotes of three words or more that stand word for word in a document which their sentence cites, among all; without any: \
+         unscored",
+        |case: &Case, answer| {
+            let quotes = quotes(&answer.text, &case.documents);
+            if quotes.is_empty() {
+                return Score::unscored(Unscored::NoClaims);
+            }
+            let good = quotes.iter().filter(|quote| quote.source.is_some()).count();
+            Score::value(good as f64 / quotes.len() as f64)
+        },
+    )
+}
+
+/// `groundedness`.
+pub(super) fn groundedness() -> Metric {
+    Metric::new(
+        "groundedness@ragas-0.4",
+        "claims of the answer that the documents support, among all; an answer without a claim is unscored",
+        |_: &Case, answer| match answer.judged.as_ref().and_then(|judged| judged.claims.as_ref()) {
+            None => Score::unscored(Unscored::NoJudgement),
+            Some(claims) if claims.is_empty() => Score::unscored(Unscored::NoClaims),
+            Some(claims) => {
+                let n_supported = claims.iter().filter(|claim| claim.supported).count() as f64;
+                let basis = Basis::Counts(vec![n_supported, claims.len() as f64]);
+                Score::value(n_supported / claims.len() as f64).with_basis(basis)
+            }
+        },
+    )
+}
+
+/// `abstention`: whether the answer abstains exactly where the documents hold no answer.
+pub(super) fn abstention(abstains: fn(&Answer) -> bool) -> Metric {
+    Metric::new(
+        "abstention@crossfade-1",
+        "1 when the answer abstains on a case that cannot be answered from its documents, or answers one that can, else 0; the \
+         confusion of the two is in the basis",
+        move |case, answer| {
+            let Some(answerable) = case.answerable else { return Score::unscored(Unscored::NoReference) };
+            let judged = answer.judged.as_ref().and_then(|judged| judged.abstained);
+            let abstained = judged.unwrap_or_else(|| abstains(answer));
+            let word = |abstains| if abstains { "abstained" } else { "answered" };
+            let (expected, predicted) = (word(!answerable).to_owned(), word(abstained).to_owned());
+            Score::is(answerable != abstained)
+                .with_outcome(match (answerable, abstained) {
+                    (true, false) => "answered",
+                    (true, true) => "abstained_though_answerable",
+                    (false, true) => "abstained",
+                    (false, false) => "answered_without_basis",
+                })
+                .with_basis(Basis::Classes { expected, predicted })
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, Judged, named};
+    use super::*;
+
+    fn documents(texts: &[&str]) -> Case {
+        let documents = texts.iter().map(|text| Document { id: String::new(), text: (*text).to_owned() });
+        Case { documents: documents.collect(), ..Case::default() }
+    }
+
+    #[test]
+    fn sentences_keep_the_citations_behind_them() {
+        let answer = "Refunds take 3.5 days [1][2]. Is it free? Yes! [3]\nNo cite";
+        let found: Vec<(String, Vec<u64>)> = statements(answer).into_iter().map(|one| (one.text, one.cited)).collect();
+        let expected: [(&str, &[u64]); 4] =
+            [("Refunds take 3.5 days.", &[1, 2]), ("Is it free?", &[]), ("Yes!", &[3]), ("No cite", &[])];
+        assert_eq!(found, expected.map(|(text, cited)| (text.to_owned(), cited.to_vec())));
+    }
+
+    #[test]
+    fn a_citation_that_is_not_needed_costs_precision() {
+        let holds = |_: usize, documents: &[u64]| Some(documents.contains(&1));
+        let found = figures(&[vec![1, 2], vec![9], vec![]], 2, holds).unwrap();
+        assert_eq!(found, Figures { recall: 1.0 / 3.0, precision: 0.5 });
+        assert_eq!(figures(&[], 2, holds), None);
+        assert_eq!(figures(&[vec![1]], 1, |_, _| None), None, "nobody knows");
+    }
+
+    #[test]
+    fn the_questions_are_those_whose_answers_decide() {
+        let asked: Vec<(usize, Vec<u64>)> =
+            questions("A [1][2]. B [2].", 2).into_iter().map(|one| (one.statement, one.documents)).collect();
+        assert_eq!(asked, [(0, vec![1]), (0, vec![1, 2]), (0, vec![2]), (1, vec![2])]);
+        let case = documents(&["x", "y"]);
+        let mut answer = Answer { text: "A [1][2]. B [2].".into(), ..Answer::default() };
+        let recall = named("citation_recall", &serde_json::Value::Null).unwrap();
+        assert_eq!(recall.score(&case, &answer), Score::unscored(Unscored::NoJudgement));
+        let mut entailed = questions(&answer.text, 2);
+        entailed.iter_mut().for_each(|one| one.holds = one.documents.contains(&1));
+        answer.judged = Some(Judged { entailed: Some(entailed), ..Judged::default() });
+        assert_eq!(recall.score(&case, &answer).as_value(), Some(0.5));
+    }
+
+    #[test]
+    fn a_quote_stands_in_the_document_that_is_cited_for_it() {
+        let case = documents(&["All items can be\nreturned within 30 days.", "Nothing."]);
+        let check =
+            |text: &str| quotes(text, &case.documents).into_iter().map(|quote| quote.source).collect::<Vec<_>>();
+        assert_eq!(check("It says \"can be returned within\" [1]."), [Some((1, 10..32))]);
+        assert_eq!(check("It says \"can be returned within\" [2]."), [None]);
+        assert_eq!(check("It says \"can be exchanged within\" [1]."), [None]);
+        assert_eq!(check("The \"old\" rule [1]."), []);
+    }
+
+    #[test]
+    fn no_claims_is_not_a_number() {
+        let metric = named("groundedness", &serde_json::Value::Null).unwrap();
+        let of = |claims| Answer { judged: Some(Judged { claims, ..Judged::default() }), ..Answer::default() };
+        assert_eq!(metric.score(&Case::default(), &of(Some(vec![]))), Score::unscored(Unscored::NoClaims));
+        let claim = |supported| Claim { text: String::new(), supported };
+        assert_eq!(metric.score(&Case::default(), &of(Some(vec![claim(true), claim(false)]))).as_value(), Some(0.5));
+    }
+}
