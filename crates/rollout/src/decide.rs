@@ -432,7 +432,7 @@ fn undecided_gates(policy: &Policy, state: &State, evidence: &Evidence) -> impl 
         let log_e = gate.log_e(evidence.stage());
         (log_e < enough(state, alpha)).then(|| Reason::GateUndecided {
             metric: gate.metric,
-            n: gate.reading(evidence.stage(), alpha).n,
+            n: gate.n(evidence.stage()),
             e_value: log_e.exp(),
             threshold: 1.0 / alpha,
         })

@@ -33,18 +33,23 @@ impl GateEvidence {
         if stage == Stage::Shadow {
             GateReading {
                 log_e: self.paired.log_e(self.margin),
-                n: self.paired.n(),
+                n: self.n(stage),
                 estimate: self.paired.estimate(),
                 upper_bound: self.paired.upper_bound(alpha),
             }
         } else {
             GateReading {
                 log_e: self.unpaired.log_e(self.margin),
-                n: self.unpaired.candidate().0 + self.unpaired.baseline().0,
+                n: self.n(stage),
                 estimate: self.unpaired.estimate(),
                 upper_bound: self.unpaired.upper_bound(alpha),
             }
         }
+    }
+
+    /// Pairs or units counted.
+    pub(crate) fn n(&self, stage: Stage) -> u64 {
+        if stage == Stage::Shadow { self.paired.n() } else { self.unpaired.candidate().0 + self.unpaired.baseline().0 }
     }
 
     /// `ln E` alone.

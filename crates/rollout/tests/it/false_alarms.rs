@@ -91,7 +91,7 @@ fn is_rolled_back_with_users(policy: &Policy, random: &mut Random, per_step: usi
 
 #[test]
 fn heavy_users_do_not_roll_a_rollout_between_equals_back() {
-    let n_runs = size(200, 5000);
+    let n_runs = size(200, 10_000);
     let mut policy = every_metric();
     policy.unit = Unit::User;
     let mut random = Random::new(19);

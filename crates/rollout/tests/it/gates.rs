@@ -49,7 +49,7 @@ fn passes(policy: &Policy, random: &mut Random, share: f64, rates: (f64, f64), n
 #[test]
 fn a_candidate_worse_by_the_margin_passes_at_most_once_in_twenty() {
     let (policy, mut random) = (one_gate(), Random::new(23));
-    let n_runs = size(200, 2000);
+    let n_runs = size(200, 10_000);
     for share in [0.0, 0.1, 0.5] {
         let n = 20_000;
         let n_passed = (0..n_runs).filter(|_| passes(&policy, &mut random, share, (0.01, 0.02), n)).count();
@@ -68,7 +68,7 @@ fn a_candidate_worse_by_the_margin_passes_at_most_once_in_twenty() {
 #[test]
 fn equals_pass_nine_times_in_ten_with_the_planned_number() {
     let (policy, mut random) = (one_gate(), Random::new(29));
-    let n_runs = size(100, 2000);
+    let n_runs = size(100, 10_000);
     for planned in plan_lite(&policy, |_| 0.01) {
         let n = planned.nine_in_ten.unwrap();
         let n_passed = (0..n_runs).filter(|_| passes(&policy, &mut random, planned.share, (0.01, 0.01), n)).count();
@@ -109,7 +109,7 @@ fn passes_with_users(policy: &Policy, random: &mut Random, share: f64, n: u64) -
 
 #[test]
 fn heavy_users_do_not_pass_a_candidate_worse_by_the_margin() {
-    let n_runs = size(60, 2000);
+    let n_runs = size(60, 4000);
     let mut random = Random::new(31);
     for share in [0.0, 0.1, 0.5] {
         let policy = Policy { unit: Unit::User, ..one_gate() };
