@@ -164,6 +164,19 @@ pub enum Reason {
         /// The e-value needed.
         threshold: f64,
     },
+    /// A kind of request has not proven its margin by itself.
+    StratumUndecided {
+        /// Which kind.
+        stratum: String,
+        /// On what.
+        metric: Metric,
+        /// Pairs counted.
+        n: u64,
+        /// The e-value reached.
+        e_value: f64,
+        /// The e-value needed.
+        threshold: f64,
+    },
     /// A rate is not proven to be below its limit.
     CertificateUndecided {
         /// Of what.
@@ -234,6 +247,12 @@ impl Reason {
             Self::TooFewUnits { have, need } => format!("{have} of {need} units"),
             Self::GateUndecided { metric, n, e_value, threshold } => format!(
                 "{} not proven within its margin after {n} (e-value {}, {} needed)",
+                metric.rate_name(),
+                rounded(*e_value),
+                rounded(*threshold)
+            ),
+            Self::StratumUndecided { stratum, metric, n, e_value, threshold } => format!(
+                "{} not proven within its margin for requests of kind {stratum} after {n} (e-value {}, {} needed)",
                 metric.rate_name(),
                 rounded(*e_value),
                 rounded(*threshold)
@@ -407,6 +426,7 @@ fn missing(
     if step.stage == Stage::Shadow {
         reasons.extend(poor_coverage(policy, evidence));
         reasons.extend(poor_strata(policy, evidence));
+        reasons.extend(undecided_strata(policy, state, evidence));
         reasons.extend(health.candidate_breaker_open.then_some(Reason::BreakerOpen));
     }
     let lost = health.journal_dropped as f64 / health.journal_records.max(1) as f64;
@@ -437,6 +457,25 @@ fn undecided_gates(policy: &Policy, state: &State, evidence: &Evidence) -> impl 
             threshold: 1.0 / alpha,
         })
     })
+}
+
+/// The kind of request that is furthest from its proof, on each gated metric.
+fn undecided_strata(policy: &Policy, state: &State, evidence: &Evidence) -> Vec<Reason> {
+    let (Some(demand), Some(strata)) = (&policy.strata_gate, evidence.strata()) else { return Vec::new() };
+    let readings = strata.readings(&policy.gates, demand);
+    let worst = policy.gates.iter().filter_map(|gate| {
+        let alpha = gate.alpha.unwrap_or(policy.alpha_promote);
+        let of_metric = readings.iter().filter(|reading| reading.metric == gate.metric);
+        let worst = of_metric.min_by(|a, b| a.log_e.total_cmp(&b.log_e))?;
+        (worst.log_e < enough(state, alpha)).then(|| Reason::StratumUndecided {
+            stratum: worst.stratum.clone(),
+            metric: gate.metric,
+            n: worst.n,
+            e_value: worst.log_e.exp(),
+            threshold: 1.0 / alpha,
+        })
+    });
+    worst.collect()
 }
 
 fn undecided_certificates(policy: &Policy, state: &State, evidence: &Evidence) -> impl Iterator<Item = Reason> {

@@ -18,6 +18,7 @@ use crate::guards::Guards;
 use crate::metric::{Metric, MetricSet};
 use crate::policy::{Objectives, Policy, Stage, Unit};
 use crate::seen::{Marks, SeenUnit, SeenUnits};
+use crate::strata::StrataGates;
 
 /// What came of one request of a unit that is in the rollout. Forced assignments and answers of an emergency fallback are no
 /// evidence: do not report them.
@@ -163,6 +164,12 @@ pub struct Evidence {
     last_at: Timestamp,
     #[serde(default)]
     objectives: Objectives,
+    /// What each kind of request says, where the policy asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strata: Option<StrataGates>,
+    /// The kind of the pair that comes next, and when that was admitted.
+    #[serde(skip)]
+    next_stratum: Option<(String, Timestamp)>,
 }
 
 impl Evidence {
@@ -196,6 +203,8 @@ impl Evidence {
             certificates: certificates.map(CertificateEvidence::new).collect(),
             last_at: Timestamp::default(),
             objectives: policy.objectives,
+            strata: policy.strata_gate.filter(|_| stage == Stage::Shadow).map(|_| StrataGates::default()),
+            next_stratum: None,
         }
     }
 
@@ -262,6 +271,11 @@ impl Evidence {
         let wanted = Marks::bad(discordant).and_gates(pair.observed).and_unit(pair.observed.contains(Metric::Error));
         let new = self.mark(pair.unit, wanted);
         self.n_pairs += u64::from(new.unit());
+        if let Some(strata) = &mut self.strata {
+            let of_this = self.next_stratum.take().filter(|(_, admitted_at)| *admitted_at == pair.admitted_at);
+            let gated = self.gates.iter().map(|gate| gate.metric).filter(|metric| new.gate_metrics().contains(*metric));
+            strata.observe(of_this.as_ref().map_or("", |(stratum, _)| stratum), gated, [baseline_bad, candidate_bad]);
+        }
         for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
             gate.paired.observe(baseline_bad.contains(gate.metric), candidate_bad.contains(gate.metric));
         }
@@ -315,6 +329,9 @@ impl Evidence {
     pub fn count_pair_of(&mut self, stratum: &str, admitted_at: Timestamp) {
         if admitted_at >= self.started {
             self.coverage.complete_one(stratum);
+            if self.strata.is_some() {
+                self.next_stratum = Some((stratum.to_owned(), admitted_at));
+            }
         }
     }
 
@@ -426,6 +443,8 @@ impl Evidence {
             certificates: self.certificates.clone(),
             last_at,
             objectives,
+            strata: self.strata.clone(),
+            next_stratum: None,
         }
     }
 
@@ -580,6 +599,10 @@ impl Evidence {
 
     pub(crate) fn guards(&self) -> &Guards {
         &self.guards
+    }
+
+    pub(crate) fn strata(&self) -> Option<&StrataGates> {
+        self.strata.as_ref()
     }
 
     pub(crate) fn cost(&self) -> Option<&CostGuard> {

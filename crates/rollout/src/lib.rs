@@ -31,6 +31,7 @@ pub mod replay;
 mod seen;
 pub mod simulate;
 pub mod state;
+pub mod strata;
 pub mod template;
 pub mod traffic;
 pub mod transition;
@@ -51,7 +52,7 @@ pub use metric::{Metric, MetricSet};
 pub use plan::{Needed, plan_lite};
 pub use policy::{
     AbsolutePolicy, CertificatePolicy, CostPolicy, FiledPolicy, GatePolicy, GuardPolicy, Objectives, Policy,
-    PolicyError, Risk, Stage, StepPolicy, Unit,
+    PolicyError, Risk, Stage, StepPolicy, StrataGatePolicy, Unit,
 };
 pub use record::{Decided, Looked, digest};
 pub use remarks::overruled;

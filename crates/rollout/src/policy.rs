@@ -236,6 +236,18 @@ pub struct Policy {
     /// How long nothing may be counted before the evidence is stale; `None` never is.
     #[serde(default)]
     pub stale_after: Option<Duration>,
+    /// What the pairs of each kind of request must prove by themselves; `None` looks at all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strata_gate: Option<StrataGatePolicy>,
+}
+
+/// Demands in shadow that every kind of request (size, task, streamed or not) proves by itself what the gates prove of all together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrataGatePolicy {
+    /// The difference of rates that would matter in one kind: larger than a gate's, since there are fewer pairs of each.
+    pub margin: f64,
+    /// A kind with fewer pairs is judged together with the other small ones, and these once they have as many.
+    pub min_pairs: u64,
 }
 
 fn week() -> Duration {
@@ -360,6 +372,7 @@ impl Policy {
         }
         for (at, value) in [
             ("min_strata", self.min_strata),
+            ("strata.margin", self.strata_gate.map_or(0.0, |strata| strata.margin)),
             ("shadow.sample", self.shadow_sample),
             ("full.holdback", self.holdback),
             ("min_coverage", self.min_coverage),

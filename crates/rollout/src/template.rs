@@ -6,7 +6,8 @@ use crate::breach::Action;
 use crate::filed::{ANY, FiledKind};
 use crate::metric::Metric;
 use crate::policy::{
-    AbsolutePolicy, CostPolicy, FiledPolicy, GatePolicy, GuardPolicy, Objectives, Policy, Risk, Stage, StepPolicy, Unit,
+    AbsolutePolicy, CostPolicy, FiledPolicy, GatePolicy, GuardPolicy, Objectives, Policy, Risk, Stage, StepPolicy,
+    StrataGatePolicy, Unit,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -60,6 +61,7 @@ struct Template {
     filed: Vec<FiledPolicy>,
     approval_expiry: Duration,
     stale_after: Duration,
+    strata_gate: Option<StrataGatePolicy>,
 }
 
 /// The margin of the gate on judged losses, where it is switched on: the net loss rate that would matter. There is no such gate in a
@@ -131,6 +133,7 @@ pub(crate) fn policy(risk: Risk) -> Policy {
         min_strata: 0.9,
         approval_expiry: template.approval_expiry,
         stale_after: Some(template.stale_after),
+        strata_gate: template.strata_gate,
     };
     policy.set_shares(&template.shares);
     policy
@@ -182,6 +185,7 @@ fn template(risk: Risk) -> Template {
             filed: Vec::new(),
             approval_expiry: 7 * DAY,
             stale_after: 3 * DAY,
+            strata_gate: None,
         },
         Risk::Medium => Template {
             shares: StageShares { canary: vec![0.05, 0.1], majority: vec![0.5, 0.9], holdback: 0.02 },
@@ -199,6 +203,7 @@ fn template(risk: Risk) -> Template {
             filed: vec![drill(30 * DAY, Stage::Majority)],
             approval_expiry: 7 * DAY,
             stale_after: 3 * DAY,
+            strata_gate: None,
         },
         Risk::High => Template {
             shares: StageShares { canary: vec![0.01, 0.05, 0.1, 0.25], majority: vec![0.5, 0.75], holdback: 0.05 },
@@ -216,6 +221,7 @@ fn template(risk: Risk) -> Template {
             filed: vec![drill(7 * DAY, Stage::Canary), human_review()],
             approval_expiry: 3 * DAY,
             stale_after: DAY,
+            strata_gate: Some(StrataGatePolicy { margin: 0.02, min_pairs: 500 }),
         },
     }
 }

@@ -335,3 +335,39 @@ fn the_page_of_facts_says_what_is_missing() {
     let json = serde_json::to_string(&page).unwrap();
     assert_eq!(serde_json::from_str::<rollout::Explanation>(&json).unwrap(), page);
 }
+
+/// At high risk the long prompts must prove themselves: what all pairs together prove is no pass where one kind fails.
+#[test]
+fn at_high_risk_one_kind_that_is_worse_holds_what_all_together_would_pass() {
+    let mut policy = Policy { unit: Unit::Request, warm_up: Duration::ZERO, ..Policy::template(Risk::High) };
+    policy.filed.clear();
+    policy.guards.clear();
+    policy.gates.truncate(1);
+    policy.steps[0].min_duration = Duration::ZERO;
+    policy.steps[0].approvals = 0;
+    let state = started(&policy);
+    let in_kinds = |failing_in_hundred: u64| {
+        let mut evidence = Evidence::begin(&policy, &state, None);
+        for unit in 0..40_000_u64 {
+            let is_long = unit.is_multiple_of(40);
+            let stratum = if is_long { "64k/-/whole" } else { "1k/-/whole" };
+            evidence.count_shadow_offer(stratum);
+            evidence.count_pair_of(stratum, Timestamp(1));
+            let bad = set_if(is_long && unit / 40 % 100 < failing_in_hundred);
+            evidence.observe_pair(&pair(unit, ERROR, MetricSet::EMPTY, bad));
+        }
+        evidence
+    };
+    check(&policy, &state, &in_kinds(0), &["Promote { to: 1 }"]);
+    let worse = in_kinds(5);
+    let words = |evidence: &Evidence| match decide(&policy, &state, evidence, &Health::default(), NOW) {
+        Decision::Hold { because } => because.iter().map(Reason::words).collect::<Vec<_>>().join("; "),
+        other => format!("{other:?}"),
+    };
+    let of_kind = "error rate not proven within its margin for requests of kind 64k/-/whole after 1000";
+    assert!(words(&worse).starts_with(of_kind), "{}", words(&worse));
+    let again: Evidence = serde_json::from_str(&serde_json::to_string(&worse).unwrap()).unwrap();
+    assert_eq!(words(&again), words(&worse), "what was written down says the same");
+    let of_all = Policy { strata_gate: None, ..policy.clone() };
+    check(&of_all, &state, &worse, &["Promote { to: 1 }"]);
+}

@@ -4,7 +4,7 @@ use gateway::shadow::ShadowSettings;
 use rollout::template::judged_margin;
 use rollout::{
     AbsolutePolicy, Action, CertificatePolicy, FiledKind, FiledPolicy, GatePolicy, GuardPolicy, Metric, Policy, Risk,
-    Stage, StageShares,
+    Stage, StageShares, StrataGatePolicy,
 };
 
 use super::UNITS;
@@ -155,7 +155,26 @@ fn overrides(section: &Section<'_>, policy: &mut Policy) {
     cost(&section, policy);
     requires(&section, policy);
     absolute(&section, policy);
+    strata(&section, policy);
     section.finish();
+}
+
+/// `strata: { margin: 0.02, min_pairs: 500 }` asks every kind of request for proof of its own; `false` does not.
+fn strata(section: &Section<'_>, policy: &mut Policy) {
+    let Some(item) = section.get("strata") else { return };
+    if item.is_boolean() == Some(false) {
+        policy.strata_gate = None;
+        return;
+    }
+    let Some(section) = item.section() else { return };
+    let margin = section.get("margin").and_then(|item| item.share()).map(|margin| margin.value);
+    let min_pairs = section.get("min_pairs").and_then(|item| item.count(1, 10_000_000));
+    section.finish();
+    let of_template = policy.strata_gate.unwrap_or(StrataGatePolicy { margin: 0.02, min_pairs: 500 });
+    policy.strata_gate = Some(StrataGatePolicy {
+        margin: margin.unwrap_or(of_template.margin),
+        min_pairs: min_pairs.unwrap_or(of_template.min_pairs),
+    });
 }
 
 /// `gates: { error: { margin: 0.01 } }` replaces the gates of the template, metric by metric; `false` takes one out.

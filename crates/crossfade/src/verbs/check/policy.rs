@@ -25,6 +25,9 @@ pub(super) fn text(policy: &Policy) -> String {
         line("", format!("filed {kind} `{name}`{cases}, at most {age} old, before {}", demand.before.as_str()));
     }
     let guards = policy.guards.iter().map(guard).collect::<Vec<_>>().join(", ");
+    if let Some(strata) = &policy.strata_gate {
+        line("kinds", format!("+{} pp each, from {} pairs on", points(strata.margin), strata.min_pairs));
+    }
     line("guards", format!("{guards} (alpha {})", policy.alpha_harm));
     let breaker = policy.absolute.as_ref().map_or_else(
         || "none".to_owned(),
