@@ -271,3 +271,23 @@ fn a_drill_ends_by_hand_by_a_reload_by_a_move_and_by_a_kill() {
     assert_eq!((&status["drill"], bad(&status, "candidate")), (&Value::Null, 0));
     assert_eq!(filed(&gateway), json!([]), "no verdict, nothing filed");
 }
+
+#[test]
+fn a_drill_whose_command_line_is_killed_ends_by_itself() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    start(&gateway, "to-qwen", true);
+    let admin = gateway.admin.to_string();
+    let mut watcher = house.spawn(&["--admin", &admin, "rollout", "drill", "to-qwen", "--kind", "error", "--live"]);
+    // Asked by status alone, which does not keep it going.
+    until(|| gateway.status()["drill"]["phase"].as_str().map(|phase| assert_eq!(phase, "faulty")));
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    until(|| gateway.status()["drill"].is_null().then_some(()));
+    let report: Value = serde_json::from_str(&get(gateway.admin, "/api/rollouts/to-qwen/drill").body).unwrap();
+    assert_eq!(
+        (&report["end"], &report["verdict"], &report["faults"]),
+        (&"unwatched".into(), &"undecided".into(), &0.into())
+    );
+    assert_eq!(filed(&gateway), json!([]));
+}
