@@ -11,6 +11,7 @@
 //! * where no two differences differ: a betting test that assumes nothing but bounds.
 
 mod money;
+mod pooled;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use stats::multiplicity::holm;
 
 use super::money::{self, SpeedAndCost};
+use super::pooled;
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::Case;
 use crate::metric::Unscored;
@@ -77,7 +78,7 @@ pub struct TargetSummary {
     pub failures: BTreeMap<String, u64>,
     /// Of these, taken over from earlier calls.
     pub n_reused: u64,
-    /// The mean of each metric over the cases that have a number.
+    /// The number of each metric: the mean over the cases that have one, or what the metric computes over all of them.
     pub means: BTreeMap<String, Option<f64>>,
     /// Cases without a number, by metric and reason.
     pub unscored: BTreeMap<String, BTreeMap<Unscored, u64>>,
@@ -249,7 +250,8 @@ fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: 
     }
     let others = (0..table.yardsticks.len()).filter(|metric_idx| *metric_idx != table.primary_idx);
     let others = others.map(|metric_idx| {
-        let mut comparison = compared(metric_idx, &|_| true);
+        let whole = pooled::compare(results, &table.yardsticks[metric_idx], (target_idx, question));
+        let mut comparison = whole.unwrap_or_else(|| compared(metric_idx, &|_| true));
         // The margin is one of the metric that decides.
         comparison.verdict = Verdict::Undecided;
         comparison.because = Some("this metric does not decide".to_owned());
@@ -294,9 +296,17 @@ fn summary(results: &Results, table: &Table<'_>, target_idx: usize, seed: u64) -
     for (metric_idx, (yardstick, cases)) in table.yardsticks.iter().zip(&table.worth).enumerate() {
         let values: Vec<f64> = cases.iter().filter_map(|worth| worth[target_idx].ok()).collect();
         let sum: f64 = values.iter().sum();
-        means.insert(yardstick.name.clone(), (!values.is_empty()).then(|| sum / values.len() as f64));
-        for why in cases.iter().filter_map(|worth| worth[target_idx].err()) {
-            *unscored.entry(yardstick.name.clone()).or_default().entry(why).or_default() += 1;
+        if pooled::is_whole(results, yardstick) {
+            let (number, reasons) = pooled::number(results, yardstick, target_idx);
+            means.insert(yardstick.name.clone(), number);
+            if !reasons.is_empty() {
+                unscored.insert(yardstick.name.clone(), reasons);
+            }
+        } else {
+            means.insert(yardstick.name.clone(), (!values.is_empty()).then(|| sum / values.len() as f64));
+            for why in cases.iter().filter_map(|worth| worth[target_idx].err()) {
+                *unscored.entry(yardstick.name.clone()).or_default().entry(why).or_default() += 1;
+            }
         }
         if metric_idx == table.primary_idx {
             worth = Some(sum * results.plan.repeats as f64);

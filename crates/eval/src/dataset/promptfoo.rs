@@ -12,6 +12,7 @@ use super::own::{asking, check_messages, unknown};
 use super::read::{Imported, Placed, digest_of_file, unique};
 use super::{Dataset, Format, Origin, Problems};
 use crate::case::{Case, Check};
+use crate::metric::NAMES;
 
 /// A node of YAML with the line it stands on. This room reads no YAML: whoever does hands over the tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,19 +53,20 @@ const BESIDE: [&str; 12] = [
 const REFUSED: [&str; 6] =
     ["scenarios", "nunjucksFilters", "extensions", "derivedMetrics", "redteam", "assertionTemplates"];
 
-/// The metric that means what a promptfoo assertion means.
+/// The metric that means what a promptfoo assertion means, as far as it is one of ours.
 fn metric_of(kind: &str) -> Option<&'static str> {
-    Some(match kind {
+    let name = match kind {
         "equals" => "exact_match",
-        "contains" => "contains",
-        "icontains" => "icontains",
+        "contains" | "contains-any" => "contains",
+        "icontains" | "icontains-any" => "icontains",
         "contains-all" => "contains_all",
-        "contains-any" => "contains",
-        "icontains-any" => "icontains",
         "starts-with" => "starts_with",
         "regex" => "regex",
+        "is-json" => "json_schema",
+        "is-refusal" => "refusal",
         _ => return None,
-    })
+    };
+    NAMES.contains(&name).then_some(name)
 }
 
 /// Reads a configuration.
@@ -256,6 +258,10 @@ impl Reading {
                     "weight" | "metric" => self.leave(&format!("assert.{name}")),
                     _ => self.problems.note(node.line, format!("{field}.{name}"), "has no counterpart"),
                 }
+            }
+            // Without a schema any JSON will do.
+            if check.metric == "json_schema" && check.value.is_null() {
+                "json_valid".clone_into(&mut check.metric);
             }
             parts.checks.push(check);
         }

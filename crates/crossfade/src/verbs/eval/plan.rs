@@ -38,6 +38,10 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
     if !metrics.iter().any(|spec| spec.name == primary) {
         return Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics")));
     }
+    if !decides_by_case(&metrics, &primary)? {
+        let stop = Stop::usage(format!("`{primary}` is a number of all cases together: it cannot decide case by case"));
+        return Err(stop.hint("`--primary` names one that can, such as `accuracy`"));
+    }
     Scorer::check_cases(&cases).map_err(|(id, error)| Stop::usage(format!("case `{id}`: {error}")))?;
     let plan = Plan {
         dataset: row.name,
@@ -52,6 +56,13 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         reuse: !args.no_reuse,
     };
     Ok(Planned { plan, cases, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
+}
+
+/// Whether the mean of a metric over cases is its number. Accuracy is computed over all cases and is their mean all the same.
+fn decides_by_case(metrics: &[Spec], primary: &str) -> Result<bool, Stop> {
+    let scorer = Scorer::of(metrics).map_err(Stop::usage)?;
+    let is_mean = scorer.metric(primary).is_none_or(|metric| matches!(metric.pool, metric::Pool::Mean));
+    Ok(is_mean || primary == "accuracy")
 }
 
 fn read(path: &Path) -> Result<Suite, Stop> {
