@@ -24,7 +24,7 @@ pub(crate) struct Judged {
     pub(crate) usage: Option<Usage>,
     pub(crate) finish_reason: Option<String>,
     pub(crate) form: Judgement,
-    /// Whether it declines or says nothing, as far as its dialect tells.
+    /// Whether it declines or says nothing, as far as its dialect and the beginning of its words tell.
     pub(crate) declined: Option<bool>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn whole(
     } else {
         Judgement::default()
     };
-    let declined = facts.declines();
+    let declined = facts.declines(body);
     Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, form, declined })
 }
 
@@ -94,13 +94,9 @@ fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
     let format_valid = facts.format_valid(body, request.view.response_format);
+    let declined = Some(facts.declines(body));
     let form = Judgement { format_valid, ..Judgement::default() };
-    Ok(Judged {
-        usage: facts.tokens.map(|tokens| tokens.usage()),
-        finish_reason: facts.stop_reason,
-        form,
-        declined: None,
-    })
+    Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, form, declined })
 }
 
 /// An answer that is no text of a model: it must be what its type says, and no error.
@@ -115,7 +111,6 @@ fn other(headers: &HeaderMap, facts: AnswerFacts) -> Result<Judged, Failure> {
 /// Judges a stream by what it told.
 pub(crate) fn stream(upstream: &Upstream) -> Judged {
     let seen = upstream.seen();
-    // What declines in words is content; a stream without any says nothing.
-    let declined = seen.done.then(|| !seen.content());
+    let declined = upstream.declines();
     Judged { usage: seen.usage, finish_reason: seen.finish_reason.clone(), form: upstream.form(), declined }
 }

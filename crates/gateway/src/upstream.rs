@@ -19,6 +19,7 @@ use wire::openai::chunk::{self, ChunkFacts};
 use wire::openai::content::{Accumulator, ChoiceText};
 use wire::openai::{response, typed};
 use wire::record::Endpoint;
+use wire::refusal::{Beginning, Manner};
 use wire::request::RequestView;
 use wire::sse::{Decoder, Event, EventKind, MAX_EVENT_BYTES};
 use wire::usage::Usage;
@@ -47,6 +48,8 @@ pub(crate) struct Upstream {
     said: Option<Vec<ChoiceText>>,
     form: Option<Judgement>,
     seen: Seen,
+    /// How it began to say what it says.
+    beginning: Beginning,
     n_choices: u64,
     /// What its events are.
     kind: Kind,
@@ -96,6 +99,7 @@ impl Upstream {
             said: None,
             form: None,
             seen: Seen::default(),
+            beginning: Beginning::default(),
             n_choices: request.n_choices(),
             kind,
             tokens: Tokens::default(),
@@ -197,6 +201,13 @@ impl Upstream {
             Some(Format::Messages(said)) => said.has_overflown(),
             None => false,
         }
+    }
+
+    /// Whether the whole answer declines, also in plain words, or says nothing and calls nothing; `None` when it is not whole. Of several
+    /// choices, which come in turns, only whether they say anything is known.
+    pub(crate) fn declines(&self) -> Option<bool> {
+        self.whole().ok()?;
+        Some(if self.n_choices > 1 { !self.seen.content() } else { self.beginning.manner() != Manner::Answered })
     }
 
     /// The body, to be read to its end so that the connection can be used again.
@@ -312,6 +323,7 @@ impl Upstream {
             has_content: facts.has_content,
             finish_reason: facts.stop_reason,
             usage: facts.tokens.map(|_| self.tokens.usage()),
+            says: facts.says,
             ..ChunkFacts::default()
         }
     }
@@ -338,6 +350,7 @@ impl Upstream {
             return Err(Failure::new(FailureKind::Malformed, "an event is neither JSON nor [DONE]"));
         }
         let now = Instant::now();
+        self.beginning.push(&event.data, &facts.says);
         if facts.has_content && !self.seen.content() {
             self.seen.time_to_first_token = Some(now.saturating_duration_since(self.patience.started));
             self.patience.answering = true;

@@ -116,10 +116,10 @@ mod tests {
             [(Endpoint::ChatCompletions, answer::inspect as fn(&[u8]) -> _), (Endpoint::Responses, response::inspect)]
         {
             let (_, refusal) = body(Fault::Refusal, endpoint);
-            assert_eq!(inspect(&refusal).declines(), Some(true), "{endpoint:?}");
+            assert_eq!(inspect(&refusal).declines(&refusal), Some(true), "{endpoint:?}");
             let (_, malformed) = body(Fault::Malformed, endpoint);
             let facts = inspect(&malformed);
-            assert_eq!(facts.declines(), Some(false), "{endpoint:?}");
+            assert_eq!(facts.declines(&malformed), Some(false), "{endpoint:?}");
             assert_eq!(facts.format_valid(&malformed, wire::openai::ResponseFormat::JsonObject), Some(false));
         }
         let (_, refusal) = body(Fault::Refusal, Endpoint::Messages);

@@ -15,6 +15,7 @@ pub mod openai;
 pub mod private;
 pub mod reach;
 pub mod record;
+pub mod refusal;
 pub mod request;
 pub mod responses;
 pub mod scan;

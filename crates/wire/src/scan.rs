@@ -11,7 +11,7 @@ mod value;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub use text::{unescape, unescape_lossy, unsigned};
+pub use text::{unescape, unescape_lossy, unescape_start, unsigned};
 pub use value::skip_value;
 
 /// Nested deeper than this is refused (`serde_json` and most servers stop at the same depth).

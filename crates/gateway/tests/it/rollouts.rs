@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway::live::LiveRollout;
 use gateway::shadow::{ShadowBudget, ShadowSettings};
-use rollout::{Arm, Metric};
+use rollout::{Arm, Comparison, Metric};
 use scripted::{Hang, Script, Upstream, chat_completion, chat_stream};
 use store::ExchangeFilter;
 
@@ -455,4 +455,45 @@ fn answers_that_decline_or_say_nothing_are_refusals() {
         assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal).1, n_bad);
     }
     assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal).0, 5);
+}
+
+#[test]
+fn refusals_in_plain_words_and_in_streams_are_seen_of_both_arms() {
+    let declining = chat_completion("Es tut mir leid, aber dabei kann ich nicht helfen.");
+    let blank = chat_completion(" \n ");
+    let stream = |deltas: &[&str]| Script::stream(chat_stream(deltas, true));
+    let refusing = chat_stream(&["x"], true).concat().replace("\"content\":\"x\"", "\"refusal\":\"I can't\"");
+    let long = "I'm sorry, but I can't help with that. ".repeat(30);
+    // The answers first: so many refusals throw a candidate back.
+    let scripts = vec![
+        stream(&["Glad", "ly."]),
+        stream(&[&long]),
+        Script::json(declining.as_bytes()),
+        Script::json(blank.as_bytes()),
+        stream(&["I\u{2019}m sorry, ", "but I can\u{2019}t", " help with that."]),
+        Script::stream([refusing.as_bytes()]),
+        stream(&[" ", "\n"]),
+    ];
+    let (a, b) = (answering("from a"), Upstream::start(scripts));
+    let live = rollout(1.0, 0.0);
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for (request, n_bad) in
+        [(STREAMED, 0), (STREAMED, 0), (PLAIN, 1), (PLAIN, 2), (STREAMED, 3), (STREAMED, 4), (STREAMED, 5)]
+    {
+        assert_eq!(post(gateway.addr, request).status, 200);
+        until("judged", || tally(&live, Arm::Candidate, Metric::Refusal).1 == n_bad);
+    }
+    until("all judged", || tally(&live, Arm::Candidate, Metric::Refusal).0 == 7);
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal).1, 5, "neither an answer nor one that goes on");
+    // A copy is judged as an answer is, and both its answers stand side by side.
+    let live = rollout(0.0, 1.0);
+    let (a, b) = (answering("from a"), answering("Sorry, I can't help with that."));
+    let gateway = Setup::to(&[&a, &b]).with(&live).start();
+    for request in [PLAIN, STREAMED] {
+        assert_eq!(post(gateway.addr, request).status, 200);
+    }
+    until("two pairs", || live.evidence().comparisons().n == 2);
+    assert_eq!(tally(&live, Arm::Candidate, Metric::Refusal), (2, 2));
+    assert_eq!(tally(&live, Arm::Baseline, Metric::Refusal), (2, 0));
+    assert_eq!(live.evidence().comparisons().of(Comparison::Refusal).unwrap().mean(), Some(1.0));
 }

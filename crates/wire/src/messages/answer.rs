@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Tokens;
 use crate::openai::{ResponseFormat, format_valid};
+use crate::refusal::{Beginning, Manner, Says};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
 
@@ -28,9 +29,21 @@ pub struct AnswerFacts {
     pub texts: Vec<Range<usize>>,
     /// `input` of each `tool_use` block.
     pub tool_inputs: Vec<Range<usize>>,
+    /// It has a block that is neither text nor thinking.
+    pub says_otherwise: bool,
 }
 
 impl AnswerFacts {
+    /// Whether the answer in `body` declines in plain words, or says nothing and calls nothing.
+    pub fn declines(&self, body: &[u8]) -> bool {
+        let mut beginning = Beginning::default();
+        for text in &self.texts {
+            let text = Some(text.clone());
+            beginning.push(body, &Says { text, refused: false, otherwise: self.says_otherwise });
+        }
+        !self.says_otherwise && beginning.manner() != Manner::Answered
+    }
+
     /// Whether the text in `body` is what `format` asks for; `None` when it asks for nothing or nothing was said. The
     /// input of a tool is JSON by the nature of the dialect.
     pub fn format_valid(&self, body: &[u8], format: ResponseFormat) -> Option<bool> {
@@ -102,10 +115,12 @@ fn block(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<usize, ScanE
         }
         Some(b"\"thinking\"") => facts.has_content |= text.is_some_and(|literal| literal.len() > 2),
         Some(b"\"tool_use\"") => {
-            facts.has_content = true;
+            (facts.has_content, facts.says_otherwise) = (true, true);
             facts.tool_inputs.extend(input);
         }
-        Some(_) => facts.has_content = true,
+        // Thinking that is not shown.
+        Some(b"\"redacted_thinking\"") => facts.has_content = true,
+        Some(_) => (facts.has_content, facts.says_otherwise) = (true, true),
         None => {}
     }
     Ok(walk.at())

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::Tokens;
 use super::answer::text_member;
+use crate::refusal::Says;
 use crate::scan::cursor::{Object, begins_with};
 use crate::scan::{Kind, ScanError};
 
@@ -46,6 +47,8 @@ pub struct EventFacts {
     pub error_type: Option<String>,
     /// It holds text, thinking or a part of a call. A call's beginning is content: it has the name of the tool.
     pub has_content: bool,
+    /// What it says.
+    pub says: Says,
     /// Where `delta.stop_reason` is, quotation marks included.
     pub stop_reason: Option<Range<usize>>,
     /// What it says of the usage. Gather it over the stream with [`Tokens::update`].
@@ -89,8 +92,8 @@ fn read(data: &[u8]) -> Result<EventFacts, ScanError> {
     facts.done = facts.event == EventType::MessageStop;
     facts.error = facts.event == EventType::Error;
     match (facts.event, delta, block) {
-        (EventType::BlockDelta, Some(at), _) => facts.has_content = any_text(data, at, false)?,
-        (EventType::BlockStart, _, Some(at)) => facts.has_content = any_text(data, at, true)?,
+        (EventType::BlockDelta, Some(at), _) => facts.has_content = any_text(data, (at, false), &mut facts.says)?,
+        (EventType::BlockStart, _, Some(at)) => facts.has_content = any_text(data, (at, true), &mut facts.says)?,
         (EventType::MessageDelta, Some(at), _) => {
             let mut walk = Object::open(data, at)?;
             while let Some(key) = walk.next_key()? {
@@ -133,17 +136,25 @@ fn message(data: &[u8], at: usize, facts: &mut EventFacts) -> Result<usize, Scan
 
 /// Whether the delta or the block that begins at `at` holds text, thinking or a part of a call. A block of another type
 /// than text and thinking does by being there.
-fn any_text(data: &[u8], at: usize, is_block: bool) -> Result<bool, ScanError> {
+fn any_text(data: &[u8], (at, is_block): (usize, bool), says: &mut Says) -> Result<bool, ScanError> {
     let (mut any, mut other) = (false, false);
     let mut walk = Object::open(data, at)?;
     while let Some(key) = walk.next_key()? {
         let (kind, value) = walk.skip()?;
         match (key.name.as_ref(), kind) {
-            (b"text" | b"thinking" | b"partial_json", Kind::String) => any |= value.len() > 2,
+            (b"text" | b"thinking" | b"partial_json", Kind::String) if value.len() > 2 => {
+                any = true;
+                match key.name.as_ref() {
+                    b"text" => says.text = Some(value),
+                    b"partial_json" => says.otherwise = true,
+                    _ => {}
+                }
+            }
             (b"type", Kind::String) => other = is_block && !matches!(&data[value], b"\"text\"" | b"\"thinking\""),
             _ => {}
         }
     }
+    says.otherwise |= other;
     Ok(any || other)
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::ResponseFormat;
 use super::chunk::truthy;
 use super::content::{ChoiceText, ToolCallText, verdict};
+use crate::refusal::{Beginning, Manner, Says};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
 use crate::usage::{Tier, Usage};
@@ -56,11 +57,20 @@ impl AnswerFacts {
         verdict(format, &self.texts(body))
     }
 
-    /// Whether every choice declines, or says nothing and calls nothing; `None` when there is no choice to tell by.
-    pub fn declines(&self) -> Option<bool> {
+    /// Whether every choice of the answer in `body` declines, also in plain words, or says nothing and calls nothing; `None` when there is
+    /// no choice to tell by.
+    pub fn declines(&self, body: &[u8]) -> Option<bool> {
         let declines = |choice: &Choice| {
-            let refused = choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2);
-            refused || (choice.is_empty && choice.tool_calls.is_empty() && !choice.says_otherwise)
+            if choice.refusal.as_ref().is_some_and(|literal| literal.len() > 2) {
+                return true;
+            }
+            if choice.content.is_none() && !choice.is_empty {
+                return false;
+            }
+            let mut beginning = Beginning::default();
+            let otherwise = !choice.tool_calls.is_empty() || choice.says_otherwise;
+            beginning.push(body, &Says { text: choice.content.clone(), refused: false, otherwise });
+            beginning.manner() != Manner::Answered
         };
         (!self.choices.is_empty()).then(|| self.choices.iter().all(declines))
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::refusal::Says;
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{Kind, ScanError};
 use crate::usage::{Tier, Usage};
@@ -25,6 +26,8 @@ pub struct ChunkFacts {
     pub usage_only: bool,
     /// What to cut so that its `"usage":null` is gone, a comma included.
     pub usage_null_range: Option<Range<usize>>,
+    /// What it says; of several choices, the text of the first.
+    pub says: Says,
 }
 
 /// What to do with a chunk on its way to the caller.
@@ -123,7 +126,10 @@ fn choice(data: &[u8], at: usize, facts: &mut ChunkFacts) -> Result<usize, ScanE
             let mut delta = Object::open(data, walk.at())?;
             while let Some(key) = delta.next_key()? {
                 let (kind, value) = delta.skip()?;
-                facts.has_content |= carries(&key.name) && not_empty(data, kind, &value);
+                if carries(&key.name) && not_empty(data, kind, &value) {
+                    facts.has_content = true;
+                    says(&key.name, kind, value, &mut facts.says);
+                }
             }
             walk.resume(delta.at());
             continue;
@@ -133,11 +139,27 @@ fn choice(data: &[u8], at: usize, facts: &mut ChunkFacts) -> Result<usize, ScanE
             b"finish_reason" if kind == Kind::String && facts.finish_reason.is_none() => {
                 facts.finish_reason = Some(value);
             }
-            b"text" => facts.has_content |= not_empty(data, kind, &value),
+            b"text" if not_empty(data, kind, &value) => {
+                facts.has_content = true;
+                // A text that is gone on with declines nothing.
+                facts.says.otherwise = true;
+            }
             _ => {}
         }
     }
     Ok(walk.at())
+}
+
+/// Notes what a member of a delta says.
+fn says(name: &[u8], kind: Kind, value: Range<usize>, says: &mut Says) {
+    match (name, kind) {
+        (b"content", Kind::String) => {
+            says.text.get_or_insert(value);
+        }
+        (b"refusal", _) => says.refused = true,
+        (b"reasoning" | b"reasoning_content" | b"reasoning_details", _) => {}
+        _ => says.otherwise = true,
+    }
 }
 
 /// The members of a delta that are what the caller waits for.

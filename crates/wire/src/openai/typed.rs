@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::chunk::{ChunkFacts, not_empty, truthy};
 use super::{ErrorBody, json};
+use crate::refusal::Says;
 use crate::scan::cursor::{Object, begins_with};
 use crate::scan::{Kind, ScanError};
 use crate::usage::{Tier, Usage};
@@ -44,7 +45,7 @@ pub fn error_event(error: &ErrorBody) -> Bytes {
 
 fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
     let mut facts = ChunkFacts { valid: true, ..ChunkFacts::default() };
-    let mut kind: Option<Range<usize>> = None;
+    let (mut kind, mut delta): (Option<Range<usize>>, Option<Range<usize>>) = (None, None);
     let mut has_delta = false;
     let mut top = Object::open_top(data)?;
     while let Some(key) = top.next_key()? {
@@ -56,7 +57,10 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
         let (value_kind, value) = top.skip()?;
         match key.name.as_ref() {
             b"type" if value_kind == Kind::String => kind = Some(value),
-            b"delta" | b"b64_json" | b"audio" => has_delta |= not_empty(data, value_kind, &value),
+            b"delta" | b"b64_json" | b"audio" => {
+                has_delta |= not_empty(data, value_kind, &value);
+                delta = Some(value).filter(|_| value_kind == Kind::String);
+            }
             b"usage" => facts.usage = Usage::read(data, value),
             b"error" => facts.error |= truthy(data, value_kind, &value),
             _ => {}
@@ -71,14 +75,28 @@ fn read(data: &[u8]) -> Result<ChunkFacts, ScanError> {
         name if FINISHES.contains(&name) => {
             facts.has_content |= has_delta;
             facts.finish_reason = kind;
+            facts.says.otherwise = true;
         }
         name => {
             facts.finish_reason = None;
             facts.usage = facts.usage.filter(|_| !name.starts_with("response."));
             facts.has_content = has_delta && (name.ends_with(".delta") || name.ends_with(".partial_image"));
+            if facts.has_content {
+                says(name, delta, &mut facts.says);
+            }
         }
     }
     Ok(facts)
+}
+
+/// Notes what an event of content says.
+fn says(name: &str, delta: Option<Range<usize>>, says: &mut Says) {
+    match name {
+        "response.output_text.delta" => says.text = delta,
+        "response.refusal.delta" => says.refused = true,
+        _ if name.starts_with("response.reasoning") => {}
+        _ => says.otherwise = true,
+    }
 }
 
 /// Reads the `response` of an event: why it ended, and its usage.

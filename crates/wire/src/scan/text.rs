@@ -39,6 +39,14 @@ pub fn unescape_lossy(body: &[u8], literal: Range<usize>, out: &mut Vec<u8>) {
     }
 }
 
+/// The same for the beginning of a literal: what its first `most` bytes stand for. An escape that they cut stays as it is, and so does
+/// the beginning of a character.
+pub fn unescape_start(body: &[u8], literal: Range<usize>, most: usize, out: &mut Vec<u8>) {
+    if let Ok(inner) = inside(body, &literal) {
+        decode(&inner[..inner.len().min(most)], out, Surrogates::Replace);
+    }
+}
+
 /// The number that `text` is, when it is a whole one that fits.
 pub fn unsigned(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde_json::Value;
+use wire::refusal::{self, Manner};
 use wire::sse::Decoder;
 
 /// What an answer says.
@@ -56,44 +57,6 @@ impl Finish {
         }
     }
 }
-
-/// Whether the model did what it was asked.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    #[default]
-    Answered,
-    Refused,
-    Empty,
-}
-
-impl Manner {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Empty => "empty",
-        }
-    }
-}
-
-/// How English refusals begin. A model may decline in other words; then both sides of a pair are `answered`, and their meanings differ.
-const REFUSALS: [&str; 12] = [
-    "i'm sorry, but i can",
-    "i am sorry, but i can",
-    "sorry, but i can",
-    "sorry, i can",
-    "i can't help with",
-    "i cannot help with",
-    "i can't assist",
-    "i cannot assist",
-    "i'm unable to",
-    "i am unable to",
-    "i won't be able to",
-    "i must decline",
-];
-
-/// A longer text that begins like a refusal goes on to answer.
-const LONGEST_REFUSAL: usize = 600;
 
 /// Reads an answer; `None` when it says nothing that could be compared (embeddings, sound, no JSON).
 pub(in crate::shadow) fn said(answer: &Bytes, finish_reason: Option<&str>) -> Option<Said> {
@@ -277,12 +240,11 @@ impl Gathered {
         if finish == Finish::Stop && !calls.is_empty() {
             finish = Finish::Tools;
         }
-        let manner = if self.refused || finish == Finish::Filtered || reads_as_refusal(&text) {
-            Manner::Refused
-        } else if text.trim().is_empty() && calls.is_empty() {
-            Manner::Empty
-        } else {
-            Manner::Answered
+        let manner = match refusal::manner(&text) {
+            _ if self.refused || finish == Finish::Filtered => Manner::Refused,
+            // What calls has said something.
+            _ if !calls.is_empty() => Manner::Answered,
+            manner => manner,
         };
         Said { text, calls, finish, manner }
     }
@@ -290,15 +252,6 @@ impl Gathered {
 
 fn is_last_of_response(kind: &str) -> bool {
     matches!(kind, "response.completed" | "response.incomplete" | "response.failed")
-}
-
-fn reads_as_refusal(text: &str) -> bool {
-    let text = text.trim();
-    if text.len() > LONGEST_REFUSAL {
-        return false;
-    }
-    let start: String = text.chars().take(40).collect::<String>().to_lowercase().replace('\u{2019}', "'");
-    REFUSALS.iter().any(|refusal| start.starts_with(refusal))
 }
 
 /// The items of a list, numbered; of anything else, none.
