@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use providers::{ProviderConfig, Special};
 use serde::{Deserialize, Serialize};
+use wire::failure::FailureKind;
 use wire::record::Endpoint;
 
 /// A probe that is to be made, again and again.
@@ -27,6 +28,21 @@ pub struct Plan {
     pub special: Option<Box<Special>>,
     /// How often.
     pub every: Duration,
+}
+
+/// The call that a probe made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// When it began, Unix microseconds.
+    pub started_us: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The status of the answer, if there was one.
+    pub status: Option<StatusCode>,
+    /// Why there was none, or not all of it.
+    pub failure: Option<FailureKind>,
+    /// The answer.
+    pub body: Bytes,
 }
 
 /// What was seen of the traffic that would come back.

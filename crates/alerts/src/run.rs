@@ -20,7 +20,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Event;
-use crate::probe::{Busiest, Finding, Plan};
+use crate::probe::{Busiest, Finding, Made, Plan};
 use crate::watch::{Reading, Watch};
 use crate::webhook::Settings;
 
@@ -37,6 +37,8 @@ pub trait Facts: Send {
     fn reading(&self) -> Reading;
     /// The probes that are to be made now and again.
     fn probes(&self) -> Vec<Plan>;
+    /// A probe was made: it cost something like any call.
+    fn probed(&self, plan: &Plan, made: &Made);
     /// What else is worth telling, that takes reading the store: asked now and then, and told once.
     fn findings(&self, database: &Database, now_us: u64) -> Vec<Event>;
     /// Whether the requests of this rollout's route stay in the house.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alerts::probe::Plan;
+use alerts::probe::{Made, Plan};
 use alerts::watch::{Reading, RolloutReading};
 use alerts::{Event, Facts, Settings};
 use arc_swap::ArcSwap;
@@ -62,6 +62,23 @@ impl Facts for Looking {
             Some(Plan { rollout, target: target_name, provider, endpoint, body, special, every })
         };
         serving.filter_map(plan).collect()
+    }
+
+    fn probed(&self, plan: &Plan, made: &Made) {
+        let snapshot = self.snapshot.load();
+        let Some(target) = snapshot.target(&plan.target) else { return };
+        let live = self.live.all().into_iter().find(|live| live.identity.name == plan.rollout);
+        let asked = gateway::probe::Asked {
+            rollout: (&plan.rollout, live.map_or(0, |live| live.view().epoch)),
+            started_us: made.started_us,
+            took: made.took,
+            status: made.status.map(|status| status.as_u16()),
+            failure: made.failure,
+            body: &made.body,
+        };
+        if self.journal.submit(&gateway::probe::record(&snapshot, target, &asked)).is_err() {
+            tracing::warn!(rollout = plan.rollout, "a probe and its cost are not on record");
+        }
     }
 
     fn findings(&self, database: &Database, now_us: u64) -> Vec<Event> {

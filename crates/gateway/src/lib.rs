@@ -25,6 +25,7 @@ pub mod counters;
 pub mod drain;
 mod feedback;
 mod hints;
+mod lately;
 pub mod ledger;
 mod memory;
 mod mend;

@@ -20,6 +20,7 @@ use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
 use crate::drill::{Drill, Script};
+use crate::lately::Lately;
 use crate::snapshot::Snapshot;
 use crate::snapshot::cohorts::{cohort_of, slot};
 
@@ -110,6 +111,8 @@ pub struct LiveRollout {
 pub(crate) struct Counting {
     pub(crate) evidence: Evidence,
     pub(crate) log: InputLog,
+    /// Which exchanges are in it.
+    pub(crate) lately: Lately,
 }
 
 /// What was counted up to one moment, all of it taken at that moment.
@@ -119,11 +122,18 @@ pub(crate) struct Counted {
     pub(crate) evidence: Evidence,
     pub(crate) units: Vec<SeenUnit>,
     pub(crate) inputs: InputPart,
+    /// Which exchanges it counted lately.
+    pub(crate) lately: Lately,
     /// How many entries the epoch has counted.
     pub(crate) position: u64,
 }
 
 impl Counting {
+    /// Counts what is about to be counted, and has counted nothing yet.
+    pub(crate) fn begin(evidence: Evidence) -> Self {
+        Self { evidence, log: InputLog::default(), lately: Lately::default() }
+    }
+
     pub(crate) fn count(&mut self, input: Input) -> Option<Breach> {
         let breach = self.evidence.take(&input);
         self.log.push(input);
@@ -138,6 +148,7 @@ impl Counting {
             units: self.evidence.take_new_seen_units(),
             position: self.log.next(),
             inputs: self.log.take(),
+            lately: self.lately.clone(),
         }
     }
 }
@@ -188,7 +199,7 @@ impl LiveRollout {
             view: ArcSwap::from_pointee(view),
             objectives: ArcSwap::from_pointee(evidence.objectives()),
             slot: OnceLock::new(),
-            counting: Mutex::new(Counting { evidence, log: InputLog::default() }),
+            counting: Mutex::new(Counting::begin(evidence)),
             trip: Mutex::new(None),
             tripped: AtomicBool::new(false),
             first_bad_us: AtomicU64::new(0),
@@ -288,6 +299,30 @@ impl LiveRollout {
         self.observe(epoch, outcome);
     }
 
+    /// Counts what came of an attempt that ended at `ended_us`, what it cost, and that it is counted: all of it or, after a crash, none.
+    pub(crate) fn observe_answer(
+        &self,
+        epoch: u32,
+        (outcome, cost): (&Outcome, Option<CostOutcome>),
+        (exchange, ended_us): (ExchangeId, u64),
+    ) {
+        if outcome.arm == rollout::Arm::Candidate && !outcome.bad.is_empty() {
+            self.note_first_bad(outcome.at);
+        }
+        let inputs = [example(outcome, exchange), Some(Input::Outcome(*outcome)), cost.map(Input::Cost)];
+        self.count_all(epoch, outcome.at, inputs.into_iter().flatten(), |lately| lately.counted(exchange, ended_us));
+    }
+
+    /// Counts that an attempt which is under way is late.
+    pub(crate) fn observe_late(&self, epoch: u32, outcome: &Outcome, exchange: ExchangeId) {
+        if outcome.arm == rollout::Arm::Candidate {
+            self.note_first_bad(outcome.at);
+        }
+        let inputs = [example(outcome, exchange), Some(Input::Outcome(*outcome))];
+        let late = outcome.observed;
+        self.count_all(epoch, outcome.at, inputs.into_iter().flatten(), |lately| lately.late(exchange, late));
+    }
+
     /// Counts one complete pair of `epoch`, and remembers the exchange if either side of it is bad.
     pub(crate) fn observe_paired_exchange(
         &self,
@@ -314,11 +349,6 @@ impl LiveRollout {
         let stratum: Cow<'static, str> = stratum.to_owned().into();
         self.count(epoch, pair.at, Input::PairOf { stratum, admitted_at: pair.admitted_at });
         self.count(epoch, pair.at, Input::Pair(*pair));
-    }
-
-    /// Counts what a request of `epoch` cost the arm its unit is assigned to.
-    pub fn observe_cost(&self, epoch: u32, cost: &CostOutcome) {
-        self.count(epoch, cost.at, Input::Cost(*cost));
     }
 
     /// Counts how far the answers of a pair are apart.
@@ -386,7 +416,11 @@ impl LiveRollout {
     pub(crate) fn hand_over(&self) -> Counting {
         let mut counting = self.lock_counting();
         let left = counting.evidence.snapshot();
-        Counting { evidence: std::mem::replace(&mut counting.evidence, left), log: std::mem::take(&mut counting.log) }
+        Counting {
+            evidence: std::mem::replace(&mut counting.evidence, left),
+            log: std::mem::take(&mut counting.log),
+            lately: std::mem::take(&mut counting.lately),
+        }
     }
 
     /// The breach that took the share to 0 and is not written down yet.
@@ -408,7 +442,7 @@ impl LiveRollout {
         }
         if let Some(evidence) = evidence {
             self.objectives.store(Arc::new(evidence.objectives()));
-            *self.lock_counting() = Counting { evidence, log: InputLog::default() };
+            *self.lock_counting() = Counting::begin(evidence);
             self.first_bad_us.store(0, Ordering::Release);
             self.attempts.begun_before.store(self.attempts.begun.load(Ordering::Acquire), Ordering::Release);
         }
@@ -418,13 +452,24 @@ impl LiveRollout {
     }
 
     fn count(&self, epoch: u32, at: Timestamp, input: Input) {
+        self.count_all(epoch, at, std::iter::once(input), |_| ());
+    }
+
+    fn count_all(
+        &self,
+        epoch: u32,
+        at: Timestamp,
+        inputs: impl Iterator<Item = Input>,
+        note: impl FnOnce(&mut Lately),
+    ) {
         let breach = {
             let mut counting = self.lock_counting();
             if counting.evidence.epoch() != epoch {
                 self.stale_outcomes.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            counting.count(input)
+            note(&mut counting.lately);
+            inputs.fold(None, |breach, input| counting.count(input).or(breach))
         };
         if let Some(breach) = breach {
             self.switch_off(breach, epoch, at, Instant::now());
@@ -483,6 +528,12 @@ impl LiveRollout {
     fn lock_counting(&self) -> MutexGuard<'_, Counting> {
         lock(&self.counting)
     }
+}
+
+/// What shows an exchange as an example of what was bad: before the outcome, so that a breach which it completes shows it.
+fn example(outcome: &Outcome, exchange: ExchangeId) -> Option<Input> {
+    let Outcome { arm, bad, admitted_at, .. } = *outcome;
+    (!bad.is_empty()).then(|| Input::Example { arm, bad, admitted_at, exchange: exchange.to_string() })
 }
 
 /// A panic elsewhere leaves numbers, not broken invariants, behind: a poisoned lock is taken all the same.

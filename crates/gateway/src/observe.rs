@@ -117,9 +117,26 @@ pub(crate) const fn is_refusal(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::HttpClientError | FailureKind::Unsupported)
 }
 
-/// What an attempt's times tell, held against what an answer may take. Late is late, whatever came of it in the end; what ended early
-/// otherwise than well would have been neither.
+/// An attempt's times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) first_token_us: Option<u64>,
+    pub(crate) duration_us: u64,
+    pub(crate) has_failed: bool,
+}
+
+/// What an attempt's times tell, held against what an answer may take.
 pub(crate) fn speed(record: &AttemptRecord, streamed: bool, objectives: Objectives) -> (MetricSet, MetricSet) {
+    let times = Times {
+        first_token_us: record.time_to_first_token_us,
+        duration_us: record.duration_us,
+        has_failed: record.failure.is_some(),
+    };
+    lateness(times, streamed, objectives)
+}
+
+/// Late is late, whatever came of it in the end; what ended early otherwise than well would have been neither.
+pub(crate) fn lateness(times: Times, streamed: bool, objectives: Objectives) -> (MetricSet, MetricSet) {
     let is_over = |time_us: u64, most: Duration| Duration::from_micros(time_us) > most;
     let mut verdicts = (MetricSet::EMPTY, MetricSet::EMPTY);
     let mut judge = |metric: Metric, is_bad: bool, is_known: bool| {
@@ -131,12 +148,12 @@ pub(crate) fn speed(record: &AttemptRecord, streamed: bool, objectives: Objectiv
         }
     };
     if let Some(most) = objectives.total {
-        let is_late = is_over(record.duration_us, most);
-        judge(Metric::Slow, is_late, is_late || record.failure.is_none());
+        let is_late = is_over(times.duration_us, most);
+        judge(Metric::Slow, is_late, is_late || !times.has_failed);
     }
     if let Some(most) = objectives.first_token.filter(|_| streamed) {
-        let first = record.time_to_first_token_us;
-        let is_late = is_over(first.unwrap_or(record.duration_us), most);
+        let first = times.first_token_us;
+        let is_late = is_over(first.unwrap_or(times.duration_us), most);
         judge(Metric::SlowFirstToken, is_late, is_late || first.is_some());
     }
     verdicts
@@ -144,13 +161,17 @@ pub(crate) fn speed(record: &AttemptRecord, streamed: bool, objectives: Objectiv
 
 /// Whether a whole answer declines or says nothing, as far as is known: `declined` of its text, the reason for its end of both.
 pub(crate) fn refusal(record: &AttemptRecord, declined: Option<bool>) -> (MetricSet, MetricSet) {
-    let is_filtered =
-        record.finish_reason.as_deref().is_some_and(|reason| matches!(reason, "content_filter" | "refusal"));
+    manner(record.failure.is_some(), record.finish_reason.as_deref(), declined)
+}
+
+/// The same of what is stored.
+pub(crate) fn manner(has_failed: bool, finish_reason: Option<&str>, declined: Option<bool>) -> (MetricSet, MetricSet) {
+    let is_filtered = finish_reason.is_some_and(|reason| matches!(reason, "content_filter" | "refusal"));
     let metric = MetricSet::of(&[Metric::Refusal]);
-    match (record.failure, is_filtered, declined) {
-        (Some(_), ..) | (None, false, None) => (MetricSet::EMPTY, MetricSet::EMPTY),
-        (None, true, _) | (None, _, Some(true)) => (metric, metric),
-        (None, false, Some(false)) => (metric, MetricSet::EMPTY),
+    match (has_failed, is_filtered, declined) {
+        (true, ..) | (false, false, None) => (MetricSet::EMPTY, MetricSet::EMPTY),
+        (false, true, _) | (false, _, Some(true)) => (metric, metric),
+        (false, false, Some(false)) => (metric, MetricSet::EMPTY),
     }
 }
 
@@ -174,7 +195,8 @@ pub(crate) fn attempt(exchange: &mut Exchange, record: &AttemptRecord, late: Met
         let refusal = refusal(record, exchange.declined);
         let not_late = MetricSet::ALL.xor(late);
         let observed = observed.or(speed.0.and(not_late)).or(refusal.0);
-        report(exchange, record, observed, bad.or(speed.1.and(not_late)).or(refusal.1));
+        let bad = bad.or(speed.1.and(not_late)).or(refusal.1);
+        report(exchange, record, (observed, bad), record.started_us.saturating_add(record.duration_us));
     }
 }
 
@@ -188,11 +210,12 @@ fn settle_refused(exchange: &mut Exchange, record: &AttemptRecord) {
     if let Some(refused) = exchange.candidate_refused.take()
         && record.failure.is_none()
     {
-        report(exchange, &refused, ENDED, MetricSet::of(&[Metric::Error]));
+        // It is known only now.
+        report(exchange, &refused, (ENDED, MetricSet::of(&[Metric::Error])), crate::live::now().0);
     }
 }
 
-fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad: MetricSet) {
+fn report(exchange: &Exchange, record: &AttemptRecord, (observed, bad): (MetricSet, MetricSet), ended_us: u64) {
     let Some(assignment) = &exchange.assignment else { return };
     let complete = record.failure.is_none();
     let outcome = Outcome {
@@ -205,11 +228,13 @@ fn report(exchange: &Exchange, record: &AttemptRecord, observed: MetricSet, bad:
         time_to_first_token_us: record.time_to_first_token_us,
         duration_us: complete.then_some(record.duration_us),
     };
-    assignment.live.observe_exchange(assignment.epoch, &outcome, exchange.id);
-    if let (true, Some(Charge::Priced { nanos, .. })) = (complete, &record.cost) {
-        let Outcome { unit, arm, admitted_at, at, .. } = outcome;
-        assignment.live.observe_cost(assignment.epoch, &CostOutcome { unit, arm, admitted_at, at, nanos: *nanos });
-    }
+    let cost = match &record.cost {
+        Some(Charge::Priced { nanos, .. }) if complete => Some(*nanos),
+        _ => None,
+    };
+    let Outcome { unit, arm, admitted_at, at, .. } = outcome;
+    let cost = cost.map(|nanos| CostOutcome { unit, arm, admitted_at, at, nanos });
+    assignment.live.observe_answer(assignment.epoch, (&outcome, cost), (exchange.id, ended_us));
     // They are not split by it, and learn of the baseline what there is to learn.
     for contender in &assignment.contenders {
         let outcome = Outcome { unit: contender.unit, ..outcome };

@@ -167,6 +167,8 @@ pub(crate) struct Exchange {
     pub(crate) form: Judgement,
     /// Whether the answer under way declines or says nothing, once it is known.
     pub(crate) declined: Option<bool>,
+    /// The same of the attempts that ended, by their places.
+    pub(crate) declined_by: Vec<(u16, bool)>,
     /// What the route's cache has to do with it, when the route has one and it was not answered from there.
     pub(crate) cache: Option<Missed>,
     /// Nobody was called: it was answered from the route's cache.
@@ -259,6 +261,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         served: None,
         form: Judgement::default(),
         declined: None,
+        declined_by: Vec::new(),
         cache: None,
         is_cached: false,
         judging: false,
@@ -384,6 +387,7 @@ impl Exchange {
             body: Private::new(if body.len() > limit { body.slice(..limit) } else { body }),
             cost,
             decisions: std::mem::take(&mut self.decisions),
+            declined: std::mem::take(&mut self.declined_by),
         });
         submit(&self.worker, &record)
     }

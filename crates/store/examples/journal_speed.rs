@@ -167,6 +167,7 @@ fn answer(id: ExchangeId, body: Private<bytes::Bytes>) -> AnswerRecord {
         attempts: vec![attempt],
         body,
         cost: None,
+        declined: Vec::new(),
     }
 }
 

@@ -51,6 +51,8 @@ pub enum Record {
     Duplicate(ShadowRecord),
     /// Embeddings of the answers of a pair were asked for.
     Meaning(ShadowRecord),
+    /// A baseline was asked whether it could take all traffic back. It belongs to no exchange: its id is its own.
+    Probe(ShadowRecord),
 }
 
 impl Record {
@@ -65,7 +67,7 @@ impl Record {
             Record::Outcome(record) => Some(record.id),
             Record::Checks(record) => Some(record.id),
             Record::Feedback(record) => Some(record.id),
-            Record::Gap(_) | Record::Connection(_) | Record::UnitOutcome(_) => None,
+            Record::Gap(_) | Record::Connection(_) | Record::UnitOutcome(_) | Record::Probe(_) => None,
         }
     }
 }
@@ -291,6 +293,8 @@ pub enum AttemptRole {
     Duplicate,
     /// Embeddings of the answers of a pair, to see how far their meanings are apart.
     Meaning,
+    /// A question to a baseline, to see whether it could take all traffic back.
+    Probe,
 }
 
 impl AttemptRole {
@@ -307,6 +311,7 @@ impl AttemptRole {
             AttemptRole::Escalation => "escalation",
             AttemptRole::Duplicate => "duplicate",
             AttemptRole::Meaning => "meaning",
+            AttemptRole::Probe => "probe",
         }
     }
 }
@@ -343,6 +348,15 @@ pub struct AnswerRecord {
     pub cost: Option<Charge>,
     /// What was decided about which target should answer, in order.
     pub decisions: Vec<Decision>,
+    /// Whether an attempt's answer declines or says nothing, by the attempt's place; those of which that is not known are not in it.
+    pub declined: Vec<(u16, bool)>,
+}
+
+impl AnswerRecord {
+    /// Whether the answer of the attempt at this place declines or says nothing; `None` when that is not known.
+    pub fn declined_by(&self, idx: u16) -> Option<bool> {
+        self.declined.iter().find(|(of, _)| *of == idx).map(|(_, declined)| *declined)
+    }
 }
 
 /// A choice that Crossfade made about who should answer, and why. It quotes nothing of the request but numbers.
@@ -459,6 +473,8 @@ pub struct ShadowRecord {
     /// The bytes the candidate answered.
     #[serde(with = "private::body")]
     pub body: Body,
+    /// Whether the answer declines or says nothing; `None` when that is not known.
+    pub declined: Option<bool>,
 }
 
 /// Why a copy for the shadow was dropped.

@@ -3,14 +3,16 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::StatusCode;
 use providers::{Call, Timeouts};
 use store::ProbeRow;
+use wire::failure::FailureKind;
 use wire::splice::Pieces;
 
 use super::{Work, lock, now_us};
 use crate::event::{Event, Kind};
-use crate::probe::{Finding, Peak, Plan, judge};
+use crate::probe::{Finding, Made, Peak, Plan, judge};
 use crate::webhook::Settings;
 
 /// Transitions told of in one go.
@@ -102,13 +104,19 @@ impl Work {
 
     async fn probe_once(&self, plan: &Plan, settings: &Settings) {
         let peak = self.peak(plan);
-        let began = Instant::now();
-        let answer = self.call(plan).await;
-        let answer = match &answer {
-            Ok((status, headers)) => Ok((*status, headers)),
-            Err(why) => Err(*why),
+        let (began, started_us) = (Instant::now(), now_us());
+        let called = self.call(plan).await;
+        let (status, failure, body) = match &called {
+            Ok(called) => (Some(called.status), called.failure, called.body.clone()),
+            Err(kind) => (None, Some(*kind), Bytes::new()),
         };
-        let finding = judge(plan, answer, began.elapsed(), peak);
+        let made = Made { started_us, took: began.elapsed(), status, failure, body };
+        self.parts.facts.probed(plan, &made);
+        let answer = match &called {
+            Ok(called) => Ok((called.status, &called.headers)),
+            Err(kind) => Err(kind.as_str()),
+        };
+        let finding = judge(plan, answer, made.took, peak);
         let at_us = now_us();
         let was_ok = {
             let mut probes = self.probes.borrow_mut();
@@ -151,9 +159,9 @@ impl Work {
         Peak { requests_per_minute, tokens_per_minute: mean.map(|mean| mean * requests_per_minute) }
     }
 
-    async fn call(&self, plan: &Plan) -> Result<(StatusCode, http::HeaderMap), &'static str> {
+    async fn call(&self, plan: &Plan) -> Result<Called, FailureKind> {
         let provider =
-            self.parts.providers.provider(std::sync::Arc::clone(&plan.provider)).map_err(|_| "no such provider")?;
+            self.parts.providers.provider(std::sync::Arc::clone(&plan.provider)).map_err(|_| FailureKind::Connect)?;
         let call = Call {
             endpoint: plan.endpoint,
             body: Pieces::from(plan.body.clone()),
@@ -163,12 +171,25 @@ impl Work {
             sent: None,
             special: plan.special.clone(),
         };
-        let reply = self.client.call(&provider, call).await.map_err(|failure| failure.kind.as_str())?;
+        let reply = self.client.call(&provider, call).await.map_err(|failure| failure.kind)?;
         let (status, headers) = (reply.status, reply.headers.clone());
         // Read to its end, so that the provider counts one whole call.
-        tokio::time::timeout(PATIENCE, reply.body.collect(1 << 20)).await.ok();
-        Ok((status, headers))
+        let (body, failure) = match tokio::time::timeout(PATIENCE, reply.body.collect(1 << 20)).await {
+            Ok(Ok(body)) => (body, None),
+            Ok(Err(failure)) => (Bytes::new(), Some(failure.kind)),
+            Err(_) => (Bytes::new(), Some(FailureKind::TimeoutTotal)),
+        };
+        Ok(Called { status, headers, body, failure })
     }
+}
+
+/// An answer that began.
+struct Called {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Bytes,
+    /// Why it is not whole.
+    failure: Option<FailureKind>,
 }
 
 fn us(duration: Duration) -> u64 {

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alerts::event::Topic;
-use alerts::probe::Plan;
+use alerts::probe::{Made, Plan};
 use alerts::sign::Secret;
 use alerts::watch::{Reading, RolloutReading};
 use alerts::{Alerts, Event, Facts, Kind, Parts, Settings, Webhook, WebhookUrl};
@@ -23,6 +23,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 struct Said {
     reading: Arc<Mutex<Reading>>,
     probes: Vec<Plan>,
+    made: Arc<Mutex<Vec<Made>>>,
     internal: bool,
     n_reads: Arc<AtomicUsize>,
 }
@@ -36,6 +37,10 @@ impl Facts for Said {
 
     fn probes(&self) -> Vec<Plan> {
         self.probes.clone()
+    }
+
+    fn probed(&self, _: &Plan, made: &Made) {
+        self.made.lock().unwrap().push(made.clone());
     }
 
     fn findings(&self, _: &Database, _: u64) -> Vec<Event> {
@@ -273,6 +278,9 @@ fn a_probe_that_fails_is_told_once_and_told_again_when_it_passes() {
     let finding = alerts.status().probes["to-b"].clone();
     assert_eq!((finding.ok, finding.requests_limit), (true, Some(500.0)));
     drop(alerts);
+    let made = bench.said.made.lock().unwrap();
+    assert!(made.len() >= 3 && made.iter().all(|made| made.failure.is_none() && made.started_us > 0));
+    assert_eq!(made[2].body.as_ref(), b"{}", "what it cost is for others to find out");
     let rows = bench.database().probes("to-b", 10).unwrap();
     assert!(rows.len() >= 3 && rows.last().is_some_and(|row| !row.ok), "{rows:#?}");
 }

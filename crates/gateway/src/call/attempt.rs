@@ -358,5 +358,7 @@ pub(crate) fn end_attempt(exchange: &mut Exchange, failure: Option<&Failure>) {
     let late = watch.as_ref().map(Watch::late).unwrap_or_default();
     drop(watch);
     observe::attempt(exchange, &record, late);
+    let declined = exchange.declined.filter(|_| record.failure.is_none());
+    exchange.declined_by.extend(declined.map(|declined| (record.idx, declined)));
     exchange.attempts.push(record);
 }

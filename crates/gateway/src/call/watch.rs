@@ -69,7 +69,7 @@ impl Awaited {
             time_to_first_token_us: None,
             duration_us: None,
         };
-        self.live.observe_exchange(self.epoch, &outcome, self.exchange);
+        self.live.observe_late(self.epoch, &outcome, self.exchange);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use govern::Role;
-use rollout::{Decided, Event, Evidence, InputLog, State, Status, Transition};
+use rollout::{Decided, Event, Evidence, State, Status, Transition};
 
 use super::managed::{Managed, Pending, StoredState};
 use super::moves::refused;
@@ -93,7 +93,7 @@ impl Work {
             facts: settings.facts.clone(),
             state: state.clone(),
         };
-        let counting = Counting { evidence: begun.clone(), log: InputLog::default() };
+        let counting = Counting::begin(begun.clone());
         let rollout = Managed::new(stored, settings.policy.clone(), counting, self.wake.clone());
         self.rollouts.insert(name.to_owned(), rollout);
         let decided = Decided::without_evidence(now, draft, settings.policy.clone(), event);

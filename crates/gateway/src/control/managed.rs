@@ -1,16 +1,16 @@
 //! One rollout in the controller's hands: what is stored of it, and what is published.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rollout::{
-    Arm, Decided, Evidence, Filed, FiledKind, Health, Input, InputLog, Looked, Metric, MetricSet, Objectives, Outcome,
-    Policy, SeenUnit, Signal, State, Status, Timestamp, Transition,
+    Arm, CostOutcome, Decided, Evidence, Filed, FiledKind, Health, Input, InputLog, Looked, Metric, MetricSet,
+    Objectives, Outcome, Policy, SeenUnit, Signal, State, Status, Timestamp, Transition,
 };
 use store::{CountedRow, EvidenceRow, InputsRow, RolloutRow, TransitionRow};
 use wire::failure::FailureKind;
 
 use super::CandidateFacts;
+use crate::lately::Lately;
 use crate::live::{Counted, Counting, Identity, LiveRollout, View, Waker};
 use crate::{feedback, observe};
 
@@ -137,6 +137,8 @@ pub(super) struct Saved {
     pub signals: Vec<store::EpochSignal>,
     /// How many entries it had counted.
     pub n_inputs: u64,
+    /// Which exchanges it had counted lately.
+    pub lately: Lately,
 }
 
 /// The evidence of `state` as the store has it, brought up to date from the record: a process that died may have seen a
@@ -149,28 +151,40 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
     };
     let counted = saved.counted.into_iter();
     evidence.import_seen_units(counted.map(|seen| SeenUnit { unit: seen.unit, marks: seen.flags }));
-    let mut counting = Counting { evidence, log: InputLog::from_number(saved.n_inputs) };
+    let mut counting = Counting { evidence, log: InputLog::from_number(saved.n_inputs), lately: saved.lately };
+    let is_counted = counting.lately.has();
     for outcome in saved.outcomes {
+        if is_counted(outcome.exchange) {
+            continue;
+        }
         let Some((observed, bad)) = judged(&outcome) else { continue };
         let slow = slow(&outcome, counting.evidence.objectives());
-        let (observed, bad) = (observed.or(slow.0), bad.or(slow.1));
+        // That it was late may have been counted before its end.
+        let not_yet = MetricSet::ALL.xor(counting.lately.late_of(outcome.exchange));
+        let (observed, bad) = (observed.or(slow.0.and(not_yet)), bad.or(slow.1.and(not_yet)));
+        counting.lately.counted(outcome.exchange, outcome.ended_at_us);
         let arm = if outcome.arm == Arm::Candidate.as_str() { Arm::Candidate } else { Arm::Baseline };
         let (admitted_at, exchange) = (Timestamp(outcome.received_at_us), outcome.exchange.to_string());
         if !bad.is_empty() {
             counting.count(Input::Example { arm, bad, admitted_at, exchange });
         }
+        let (unit, at) = (outcome.unit, Timestamp(outcome.ended_at_us));
         // A breach is kept in the evidence: the controller looks for it before anything is published.
         counting.count(Input::Outcome(Outcome {
-            unit: outcome.unit,
+            unit,
             arm,
             admitted_at,
-            at: Timestamp(outcome.ended_at_us),
+            at,
             observed,
             bad,
             time_to_first_token_us: outcome.time_to_first_token_us,
             duration_us: outcome.duration_us,
         }));
+        if let (None, Some(nanos)) = (&outcome.failure, outcome.cost_nanos) {
+            counting.count(Input::Cost(CostOutcome { unit, arm, admitted_at, at, nanos }));
+        }
     }
+    counting.lately.forget_late();
     for signal in saved.signals {
         let Some(metric) = Metric::named(&signal.metric).filter(|metric| metric.is_signal()) else { continue };
         let (admitted_at, at) = (Timestamp(signal.admitted_us), Timestamp(signal.at_us));
@@ -186,15 +200,15 @@ pub(super) fn restore(policy: &Policy, state: &State, saved: Saved) -> Result<Co
     Ok(counting)
 }
 
-/// Whether a stored outcome was late as a whole. Whether its first token was is not known: the record does not say who waited for one.
+/// Whether a stored outcome, or its first token, was late.
 fn slow(outcome: &store::EpochOutcome, objectives: Objectives) -> (MetricSet, MetricSet) {
-    let (Some(most), Some(took_us)) = (objectives.total, outcome.duration_us) else { return Default::default() };
-    let slow = MetricSet::of(&[Metric::Slow]);
-    match (Duration::from_micros(took_us) > most, &outcome.failure) {
-        (true, _) => (slow, slow),
-        (false, None) => (slow, MetricSet::EMPTY),
-        (false, Some(_)) => Default::default(),
-    }
+    let Some(duration_us) = outcome.duration_us else { return Default::default() };
+    let times = observe::Times {
+        first_token_us: outcome.time_to_first_token_us,
+        duration_us,
+        has_failed: outcome.failure.is_some(),
+    };
+    observe::lateness(times, outcome.streamed, objectives)
 }
 
 /// What a stored outcome was judged on, and bad on; `None` when it is no evidence.
@@ -214,7 +228,9 @@ pub fn judged(outcome: &store::EpochOutcome) -> Option<(MetricSet, MetricSet)> {
         tool_calls_valid: outcome.tool_calls_valid,
         unknown: outcome.not_validated,
     };
-    observe::verdict(failure, form)
+    let (observed, bad) = observe::verdict(failure, form)?;
+    let refusal = observe::manner(failure.is_some(), outcome.finish_reason.as_deref(), outcome.declined);
+    Some((observed.or(refusal.0), bad.or(refusal.1)))
 }
 
 /// A filed result as gates read it; `None` for a kind that is not known.
@@ -260,12 +276,17 @@ pub fn audit(transition: &Transition) -> TransitionRow {
 }
 
 /// A saved copy of evidence. The time is taken with the copy: what became known later is replayed after a crash.
-pub(super) fn evidence_row(name: &str, evidence: &Evidence, at: Timestamp) -> Result<EvidenceRow, serde_json::Error> {
+pub(super) fn evidence_row(
+    name: &str,
+    (evidence, lately): (&Evidence, &Lately),
+    at: Timestamp,
+) -> Result<EvidenceRow, serde_json::Error> {
     Ok(EvidenceRow {
         rollout: name.to_owned(),
         epoch: evidence.epoch(),
         updated_at_us: at.0,
         json: serde_json::to_string(evidence)?,
+        lately: lately.to_bytes(),
     })
 }
 
@@ -275,7 +296,7 @@ pub(super) fn counted_row(
     counted: Counted,
     health: Health,
 ) -> Result<CountedRow, serde_json::Error> {
-    let Counted { at, evidence, units, inputs, .. } = counted;
+    let Counted { at, evidence, units, inputs, lately, .. } = counted;
     let looked = Looked::at(policy, state, &evidence, health, at);
     let part = InputsRow {
         first: inputs.first,
@@ -285,7 +306,7 @@ pub(super) fn counted_row(
         lines: inputs.to_lines(),
     };
     Ok(CountedRow {
-        evidence: evidence_row(&state.name, &evidence, at)?,
+        evidence: evidence_row(&state.name, (&evidence, &lately), at)?,
         units: units.into_iter().map(|seen| store::SeenUnit { unit: seen.unit, flags: seen.marks }).collect(),
         inputs: vec![part],
     })
@@ -296,3 +317,6 @@ pub(super) fn weight(evidence: &Evidence) -> u64 {
     let judged = |arm| evidence.arm(arm).tally(Metric::Error).n;
     judged(Arm::Baseline) + judged(Arm::Candidate) + evidence.coverage().offered + evidence.coverage().n_dropped()
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use super::ControlError;
 use super::managed::{self, Moment, Pending};
 use super::run::Work;
 use super::storing::PROBE_EVERY;
+use crate::lately::Lately;
 use crate::live::{self, Counting, View};
 
 impl Work {
@@ -124,7 +125,10 @@ impl Work {
         let unreadable =
             |error: serde_json::Error| ControlError::Refused(format!("the state cannot be stored: {error}"));
         let row = rollout.row(&pending.state).map_err(unreadable)?;
-        let begun = pending.begun.as_ref().map(|evidence| managed::evidence_row(name, evidence, pending.transition.at));
+        let begun = pending
+            .begun
+            .as_ref()
+            .map(|evidence| managed::evidence_row(name, (evidence, &Lately::default()), pending.transition.at));
         let begun = begun.transpose().map_err(unreadable)?;
         let decided = serde_json::to_string(&pending.decided).map_err(unreadable)?;
         let beside = Beside { counted: pending.counted.as_ref(), begun: begun.as_ref(), decided_json: Some(&decided) };

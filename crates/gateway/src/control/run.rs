@@ -10,8 +10,9 @@ use rollout::{Decision, Event, Filed, Health, Policy, Status};
 use store::{CountedRow, Database, Journal, RolloutRow};
 
 use super::managed::{self, Managed, Moment, StoredState};
-use super::{ControllerParts, StartError};
+use super::{CandidateFacts, ControllerParts, StartError};
 use crate::drill::Drill;
+use crate::lately::Lately;
 use crate::live::{self, Counted, LiveTable, Waker};
 use crate::snapshot::Snapshot;
 use crate::targets::Lanes;
@@ -113,8 +114,10 @@ impl Work {
         let evidence = self.database.load_evidence(&row.name, epoch).map_err(StartError::Load)?;
         let counted = self.database.seen_units(&row.name, epoch).map_err(StartError::Load)?;
         let saved_at = evidence.as_ref().map_or(0, |saved| saved.updated_at_us);
+        let lately = evidence.as_ref().map(|saved| Lately::from_bytes(&saved.lately, saved.updated_at_us));
+        let lately = lately.unwrap_or_default();
         let outcomes = if with_record && stored.state.status.is_serving() {
-            self.database.epoch_outcomes(&row.name, epoch, saved_at).map_err(StartError::Load)?
+            self.database.epoch_outcomes(&row.name, epoch, lately.since_us()).map_err(StartError::Load)?
         } else {
             Vec::new()
         };
@@ -124,7 +127,7 @@ impl Work {
             Vec::new()
         };
         let n_inputs = self.database.next_input(&row.name, epoch).map_err(StartError::Load)?;
-        let saved = managed::Saved { evidence, counted, outcomes, signals, n_inputs };
+        let saved = managed::Saved { evidence, counted, outcomes, signals, n_inputs, lately };
         let counting = managed::restore(&policy, &stored.state, saved).map_err(corrupt)?;
         Ok(Managed::new(stored, policy, counting, self.wake.clone()))
     }
@@ -249,8 +252,11 @@ impl Work {
     pub(super) fn heed_config(&mut self, name: &str) {
         let Some(settings) = self.settings(name) else { return };
         let Some(rollout) = self.rollouts.get(name) else { return };
-        if !rollout.is_live() || rollout.fingerprint == settings.fingerprint || rollout.pending.is_some() {
+        if !rollout.is_live() || rollout.pending.is_some() {
             return;
+        }
+        if rollout.fingerprint == settings.fingerprint {
+            return self.heed_facts(name, &settings.facts);
         }
         let event = Event::Changed {
             what: "a target, a rule or a cohort".into(),
@@ -267,6 +273,22 @@ impl Work {
                     rollout.fingerprint = before;
                 }
             }
+        }
+    }
+
+    /// What the config says of the candidate, and what its route requires, is written down for whoever compares candidates. It is no
+    /// change of the rollout.
+    fn heed_facts(&mut self, name: &str, facts: &CandidateFacts) {
+        let Some(rollout) = self.rollouts.get_mut(name).filter(|rollout| rollout.facts != *facts) else { return };
+        rollout.facts = facts.clone();
+        let written = rollout.row(&rollout.state).map(|row| self.database.renew_rollout(&row));
+        match written {
+            Ok(Ok(_)) => {
+                tracing::info!(rollout = name, unmet = facts.unmet.join("; "), "the candidate's labels changed")
+            }
+            // The next transition writes them.
+            Ok(Err(error)) => tracing::warn!(rollout = name, %error, "changed labels are not written down yet"),
+            Err(error) => tracing::warn!(rollout = name, %error, "changed labels cannot be written down"),
         }
     }
 

@@ -284,12 +284,42 @@ fn a_breach_that_died_with_its_process_is_found_in_the_record() {
     let view = live.view().clone();
     let shipper = ship(&bench.journal, &bench.database_path());
     for n in 0..40 {
-        record_failed_candidate(&bench.journal, n, view.epoch, view.share);
+        record_failed_candidate(&bench.journal, n, (view.epoch, view.share), now().0);
     }
     assert!(shipper.flush(Duration::from_secs(10)));
     bench.crash();
     assert!(bench.live.for_route("gpt").is_none_or(|live| live.view().share == 0.0));
     assert_eq!(bench.stored().0.state.status, Status::RolledBack);
+    shipper.stop();
+}
+
+#[test]
+fn what_was_not_counted_before_a_crash_is_counted_after_it_and_nothing_twice() {
+    let mut bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    let view = live.view().clone();
+    let shipper = ship(&bench.journal, &bench.database_path());
+    let at = now().0;
+    let record = |n, at| record_failed_candidate(&bench.journal, n, (view.epoch, view.share), at);
+    // The first ended long before the saving and was not counted by then; the third is counted, and ended after the saving by its clock.
+    let (_, counted, ahead) = (record(1, at), record(2, at), record(3, at + 1_500_000));
+    let failed = MetricSet::of(&[Metric::Error]);
+    for (unit, (exchange, ended_us)) in [(2, counted), (3, ahead)] {
+        live.observe_answer(view.epoch, (&outcome(unit, Arm::Candidate, failed), None), (exchange, ended_us));
+    }
+    let saved = || {
+        let database = Database::open_read_only(bench.database_path()).unwrap();
+        let row = database.load_evidence("support", view.epoch).unwrap()?;
+        let evidence: rollout::Evidence = serde_json::from_str(&row.json).unwrap();
+        Some((evidence.arm(Arm::Candidate).tally(Metric::Error).n, row.updated_at_us))
+    };
+    wait_for("evidence saved", || saved().is_some_and(|(n, saved_us)| n == 2 && saved_us > at + 10));
+    assert!(shipper.flush(Duration::from_secs(10)));
+    for _ in 0..2 {
+        bench.crash();
+        let tally = bench.live().evidence().arm(Arm::Candidate).tally(Metric::Error);
+        assert_eq!((tally.n, tally.bad), (3, 3));
+    }
     shipper.stop();
 }
 
@@ -423,8 +453,8 @@ fn ship(journal: &Journal, database: &Path) -> Shipper {
     Shipper::start(journal, &database, ShipperConfig::default()).unwrap()
 }
 
-fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
-    let at = now().0;
+/// Its id, and when its attempt ended.
+fn record_failed_candidate(journal: &Journal, n: u8, (epoch, share): (u32, f64), at: u64) -> (ExchangeId, u64) {
     let id = ExchangeId::new(at / 1000, [n; 10]);
     let rollout = record::RolloutRef {
         name: "support".into(),
@@ -484,8 +514,10 @@ fn record_failed_candidate(journal: &Journal, n: u8, epoch: u32, share: f64) {
         body: Private::new(bytes::Bytes::from_static(b"{}")),
         cost: None,
         decisions: Vec::new(),
+        declined: Vec::new(),
     };
     for record in [record::Record::Request(request), record::Record::Answer(answer)] {
         journal.submit(&record).unwrap().wait_blocking().unwrap();
     }
+    (id, at + 10)
 }

@@ -225,6 +225,7 @@ pub(super) fn write_drop(shadow: &Shadow, (id, live, epoch): (ExchangeId, &LiveR
         attempt: None,
         drop: Some(reason),
         body: Private::new(Bytes::new()),
+        declined: None,
     }));
 }
 
@@ -232,9 +233,10 @@ fn record(
     shadow: &Shadow,
     offer: &Offer,
     whose: Whose,
-    attempt: Option<AttemptRecord>,
+    attempt: Option<(AttemptRecord, Option<bool>)>,
     (drop, body): (Option<ShadowDrop>, Bytes),
 ) {
+    let (attempt, declined) = attempt.map_or((None, None), |(attempt, declined)| (Some(attempt), declined));
     let record = ShadowRecord {
         id: offer.id,
         rollout: offer.live.identity.name.clone(),
@@ -242,6 +244,7 @@ fn record(
         attempt,
         drop,
         body: Private::new(body),
+        declined,
     };
     shadow.write(&match whose {
         Whose::Candidate => Record::Shadow(record),
@@ -510,7 +513,7 @@ impl Copy {
             unkept,
             room: Some(room),
         };
-        record(shadow, offer, self.whose, Some(self.record), (None, answer));
+        record(shadow, offer, self.whose, Some((self.record, self.declined)), (None, answer));
         heard
     }
 

@@ -115,6 +115,7 @@ async fn ask(shadow: &Shadow, offer: &Offer, meaning: &Meaning, texts: &[&str]) 
         attempt: Some((*record).clone()),
         drop: None,
         body: Private::new(Bytes::new()),
+        declined: None,
     }));
     match answered {
         Ok(vectors) => Ok((record, vectors)),

@@ -158,6 +158,7 @@ fn not_taken(worker: &Worker, id: ExchangeId, (live, epoch): (&LiveRollout, u32)
         attempt: None,
         drop: Some(reason),
         body: Private::new(bytes::Bytes::new()),
+        declined: None,
     });
     if worker.deps.journal.submit(&record).is_err() {
         crate::counters::add(&worker.counters.records_failed, 1);

@@ -1,8 +1,11 @@
 //! What an exchange cost, on record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use gateway::prices::{PricedBy, TargetPrices};
+use gateway::probe::Asked;
 use gateway::snapshot::Snapshot;
 use scripted::{Cut, Script, Upstream, chat_stream};
 
@@ -139,6 +142,35 @@ fn a_copy_has_its_own_cost_on_the_candidates_side() {
     };
     until("both sides are on record", || both() == (COST_OF_A, COST_OF_B));
     assert_eq!(gateway.exchange().exchange.cost.unwrap().nanos, Some(COST_OF_A), "the copy is not the caller's");
+}
+
+#[test]
+fn a_probe_of_the_baseline_is_paid_for_like_any_call() {
+    let upstream = Upstream::with(|_| answer(""));
+    let gateway = Setup::to(&[&upstream]).start();
+    price(&gateway, SHEET);
+    let snapshot = gateway.snapshot.load();
+    let target = snapshot.target("a").unwrap();
+    let body = format!(r#"{{"choices":[{{"message":{{"content":"pong"}},"finish_reason":"stop"}}],{}}}"#, usage());
+    let asked = |status, body| Asked {
+        rollout: ("to-b", 1),
+        started_us: gateway::live::now().0,
+        took: Duration::from_millis(5),
+        status: Some(status),
+        failure: None,
+        body,
+    };
+    let (whole, refused) = (Bytes::from(body), Bytes::from_static(b"{}"));
+    for asked in [asked(200, &whole), asked(200, &whole), asked(401, &refused)] {
+        let record = gateway::probe::record(&snapshot, target, &asked);
+        gateway.journal.submit(&record).unwrap().wait_blocking().unwrap();
+    }
+    until("the probes on record", || !gateway.database.target_costs(0, u32::MAX).unwrap().is_empty());
+    until("all of them", || gateway.database.target_costs(0, u32::MAX).unwrap()[0].sums.requests == 3);
+    let costs = gateway.database.target_costs(0, u32::MAX).unwrap();
+    assert_eq!((costs.len(), costs[0].target.as_str(), costs[0].role.as_str()), (1, "a", "probe"));
+    assert_eq!((costs[0].sums.known, costs[0].sums.nanos), (2, 2 * COST_OF_A));
+    assert_eq!(gateway.database.arm_cost("to-b", 1, "baseline").unwrap().nanos, 0, "no request of an arm");
 }
 
 #[test]

@@ -73,6 +73,18 @@ impl Database {
         Ok(generation)
     }
 
+    /// Writes what is said beside the state of a rollout, when its generation is still the row's: no transition, and no audit. True when it
+    /// was written.
+    pub fn renew_rollout(&self, row: &RolloutRow) -> Result<bool, DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("renewing a rollout");
+        let sql = "UPDATE rollouts SET state_json = ?3 WHERE name = ?1 AND generation = ?2";
+        let n = transaction.execute(sql, params![row.name, signed(row.generation), row.state_json]).map_err(&what)?;
+        transaction.commit().map_err(&what)?;
+        Ok(n > 0)
+    }
+
     /// Saves evidence, the units and the entries it has newly counted, in one transaction.
     pub fn save_evidence(&self, counted: &CountedRow) -> Result<(), DatabaseError> {
         let mut connection = self.controlling()?;
@@ -121,7 +133,8 @@ impl Database {
 
     /// The evidence of one epoch.
     pub fn load_evidence(&self, rollout: &str, epoch: u32) -> Result<Option<EvidenceRow>, DatabaseError> {
-        let select = "SELECT rollout, epoch, updated_at_us, json FROM evidence WHERE rollout = ?1 AND epoch = ?2";
+        let select =
+            "SELECT rollout, epoch, updated_at_us, json, lately FROM evidence WHERE rollout = ?1 AND epoch = ?2";
         self.reading()
             .query_row(select, params![rollout, epoch], |row| {
                 Ok(EvidenceRow {
@@ -129,6 +142,7 @@ impl Database {
                     epoch: row.get(1)?,
                     updated_at_us: row.get(2).map(unsigned)?,
                     json: row.get(3)?,
+                    lately: row.get(4)?,
                 })
             })
             .optional()
@@ -217,9 +231,9 @@ fn write_transition(transaction: &Transaction<'_>, row: &TransitionRow, generati
 fn write_evidence(transaction: &Transaction<'_>, row: &EvidenceRow) -> Result<(), DatabaseError> {
     transaction
         .execute(
-            "INSERT INTO evidence VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
-             SET updated_at_us = excluded.updated_at_us, json = excluded.json",
-            params![row.rollout, row.epoch, signed(row.updated_at_us), row.json],
+            "INSERT INTO evidence VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
+             SET updated_at_us = excluded.updated_at_us, json = excluded.json, lately = excluded.lately",
+            params![row.rollout, row.epoch, signed(row.updated_at_us), row.json, row.lately],
         )
         .map_err(during("saving evidence"))?;
     Ok(())

@@ -35,12 +35,24 @@ pub struct EpochOutcome {
     pub duration_us: Option<u64>,
     /// The exchange.
     pub exchange: ExchangeId,
+    /// Whether a stream was asked for.
+    pub streamed: bool,
+    /// Why the model stopped.
+    pub finish_reason: Option<String>,
+    /// Whether the answer declines or says nothing; `None` when that is not known.
+    pub declined: Option<bool>,
+    /// What the attempt cost, when that is known.
+    pub cost_nanos: Option<u64>,
 }
 
-const OUTCOMES: &str = "SELECT e.unit, e.arm, e.received_at_us, a.started_us + a.duration_us AS ended, a.failure,
+/// What the candidate refuses is judged when the exchange ends: what the baseline makes of it decides.
+const OUTCOMES: &str = "SELECT e.unit, e.arm, e.received_at_us,
+        iif(a.arm = 'candidate' AND a.failure IN ('http_client_error', 'unsupported'), e.finished_at_us,
+            a.started_us + a.duration_us) AS ended, a.failure,
         a.format_valid, a.time_to_first_token_us, a.duration_us,
         coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), a.schema_valid,
-        a.tool_calls_valid, a.not_validated IS NOT NULL, e.id
+        a.tool_calls_valid, a.not_validated IS NOT NULL, e.id, coalesce(e.streamed, 0), a.finish_reason, a.declined,
+        a.cost_nanos
     FROM exchanges e JOIN attempts a
       ON a.exchange_id = e.id AND a.shadow = 0 AND a.role = 'live' AND a.arm = e.arm
     WHERE e.rollout = ?1 AND e.epoch = ?2 AND e.unit IS NOT NULL AND coalesce(e.forced, 0) = 0";
@@ -92,5 +104,9 @@ fn outcome(row: &Row<'_>) -> rusqlite::Result<EpochOutcome> {
         tool_calls_valid: row.get(10)?,
         not_validated: row.get(11)?,
         exchange: row.get(12).map(ExchangeId::from_bytes)?,
+        streamed: row.get(13)?,
+        finish_reason: row.get(14)?,
+        declined: row.get(15)?,
+        cost_nanos: whole(row, 16)?,
     })
 }

@@ -416,6 +416,8 @@ pub struct EvidenceRow {
     pub updated_at_us: u64,
     /// `rollout::Evidence` as JSON.
     pub json: String,
+    /// Which exchanges it counted lately, in the gateway's own form; empty in a row of before that was kept.
+    pub lately: Vec<u8>,
 }
 
 /// Entries that the evidence of an epoch has counted since it was saved before.

@@ -177,7 +177,8 @@ impl Database {
     pub fn copies_of_both(&self, first: (&str, u32), second: (&str, u32)) -> Result<BothCopied, DatabaseError> {
         let bad = |copy: &str| {
             format!(
-                "({copy}.failure IS NOT NULL OR {copy}.format_valid = 0 OR {copy}.schema_valid = 0 OR {copy}.tool_calls_valid = 0)"
+                "({copy}.failure IS NOT NULL OR {copy}.format_valid = 0 OR {copy}.schema_valid = 0 OR {copy}.tool_calls_valid = 0
+                    OR {copy}.declined = 1)"
             )
         };
         let (one, other) = (bad("a"), bad("b"));

@@ -28,7 +28,7 @@ fn transition(to: &str, to_share: f64) -> TransitionRow {
 }
 
 fn evidence(json: &str) -> EvidenceRow {
-    EvidenceRow { rollout: "r".into(), epoch: 2, updated_at_us: 5, json: json.into() }
+    EvidenceRow { rollout: "r".into(), epoch: 2, updated_at_us: 5, json: json.into(), lately: vec![1, 2] }
 }
 
 fn counted(json: &str, first: u64, units: &[SeenUnit]) -> CountedRow {

@@ -116,9 +116,10 @@ impl Database {
         let mut select = connection
             .prepare(
                 "SELECT a.failure, a.format_valid, a.schema_valid, a.tool_calls_valid, a.not_validated IS NOT NULL,
-                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), count(*), min(e.id)
+                        coalesce(e.outcome = 'complete' AND e.served_by <> a.target, 0), count(*), min(e.id),
+                        iif(a.finish_reason IN ('content_filter', 'refusal'), a.finish_reason, NULL), a.declined
                  FROM exchanges e JOIN attempts a ON a.exchange_id = e.id AND a.shadow = 0 AND a.idx = 0
-                 WHERE e.id >= ?1 AND e.route = ?2 AND a.target = ?3 GROUP BY 1, 2, 3, 4, 5, 6",
+                 WHERE e.id >= ?1 AND e.route = ?2 AND a.target = ?3 GROUP BY 1, 2, 3, 4, 5, 6, 9, 10",
             )
             .map_err(&what)?;
         let rows = select
@@ -137,6 +138,10 @@ impl Database {
                     served_elsewhere: row.get(5)?,
                     time_to_first_token_us: None,
                     duration_us: None,
+                    streamed: false,
+                    finish_reason: row.get(8)?,
+                    declined: row.get(9)?,
+                    cost_nanos: None,
                 };
                 Ok((outcome, row.get(6).map(unsigned)?))
             })

@@ -121,7 +121,9 @@ fn body(record: &Record) -> Option<&Bytes> {
     match record {
         Record::Request(request) => Some(request.body.expose()),
         Record::Answer(answer) => Some(answer.body.expose()),
-        Record::Shadow(shadow) | Record::Duplicate(shadow) | Record::Meaning(shadow) => Some(shadow.body.expose()),
+        Record::Shadow(shadow) | Record::Duplicate(shadow) | Record::Meaning(shadow) | Record::Probe(shadow) => {
+            Some(shadow.body.expose())
+        }
         Record::Outcome(_)
         | Record::Gap(_)
         | Record::Connection(_)
@@ -181,6 +183,7 @@ mod tests {
             attempt: None,
             drop: None,
             body: Private::from((0..n_bytes).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>()),
+            declined: None,
         })
     }
 

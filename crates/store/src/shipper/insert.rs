@@ -85,6 +85,8 @@ enum Copied {
     Duplicate = 2,
     /// Embeddings of the others.
     Meaning = 3,
+    /// Whether a baseline could take all traffic back.
+    Probe = 4,
 }
 
 struct StoredBody {
@@ -139,6 +141,7 @@ impl Batch {
             Ok(Record::Shadow(shadow)) => self.keep_copy(shadow, Copied::Copy, compressor),
             Ok(Record::Duplicate(duplicate)) => self.keep_copy(duplicate, Copied::Duplicate, compressor),
             Ok(Record::Meaning(meaning)) => self.keep_copy(meaning, Copied::Meaning, compressor),
+            Ok(Record::Probe(probe)) => self.keep_copy(probe, Copied::Probe, compressor),
             Ok(Record::Drawn(drawn)) => self.drawn.push(drawn),
             Ok(Record::Pair(pair)) => self.pairs.push(pair),
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
@@ -197,14 +200,24 @@ impl Batch {
                 None => Belonging::find(&mut belonging, answer.id)?,
             };
             for attempt in &answer.attempts {
-                if insert_attempt(&mut attempts, (answer.id, attempt.idx.into()), Some(attempt), None)? {
+                if insert_attempt(
+                    &mut attempts,
+                    (answer.id, attempt.idx.into()),
+                    (Some(attempt), answer.declined_by(attempt.idx)),
+                    None,
+                )? {
                     sums.add(attempt, &belonging);
                 }
             }
         }
         for (shadow, copied) in &self.shadows {
             let place = (shadow.id, idx_of(&shadow.rollout));
-            let is_new = insert_attempt(&mut attempts, place, shadow.attempt.as_ref(), Some((shadow, *copied)))?;
+            let is_new = insert_attempt(
+                &mut attempts,
+                place,
+                (shadow.attempt.as_ref(), shadow.declined),
+                Some((shadow, *copied)),
+            )?;
             if let (Some(attempt), true) = (&shadow.attempt, is_new) {
                 let rollout = Some((shadow.rollout.clone(), shadow.epoch));
                 sums.add(attempt, &Belonging { rollout, is_retry: false });
@@ -275,14 +288,22 @@ impl Batch {
     }
 }
 
-/// The record in a payload, also of a journal of before requests said what was `asked`, and answers what was decided: theirs end
-/// where that would begin.
+/// The record in a payload, also of a journal of before requests said what was `asked`, answers what was decided and who declined: theirs
+/// end where that would begin, and every such part is nothing when it is a zero.
 pub(super) fn decode(payload: &[u8]) -> Result<Record, postcard::Error> {
     match postcard::from_bytes(payload) {
-        Err(postcard::Error::DeserializeUnexpectedEnd) => postcard::from_bytes(&[payload, &[0]].concat()),
+        Err(postcard::Error::DeserializeUnexpectedEnd) => {
+            let longer = |n: usize| postcard::from_bytes(&[payload, &[0, 0][..n]].concat());
+            // Of an answer two parts came later, of all others one.
+            let may_lack_two = payload.first() == Some(&ANSWER);
+            longer(1).or_else(|error| if may_lack_two { longer(2) } else { Err(error) })
+        }
         done => done,
     }
 }
+
+/// How the record of an answer begins.
+const ANSWER: u8 = 1;
 
 const PENDING_COLUMNS: usize = 15;
 const ANSWER_COLUMNS: usize = 18;
@@ -301,7 +322,7 @@ const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
     FROM (SELECT 1) LEFT JOIN pending p ON p.id = ?19";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
-    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)";
+    ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)";
 
 /// Requests of dead processes: their answers, if they were written, have been shipped before this.
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
@@ -410,7 +431,7 @@ fn idx_of(rollout: &str) -> u32 {
 fn insert_attempt(
     statement: &mut Statement<'_>,
     (id, idx): (ExchangeId, u32),
-    attempt: Option<&AttemptRecord>,
+    (attempt, declined): (Option<&AttemptRecord>, Option<bool>),
     shadow: Option<(&ShadowRecord, Copied)>,
 ) -> rusqlite::Result<bool> {
     let copied = shadow.map_or(0, |(_, copied)| copied as u8);
@@ -459,6 +480,7 @@ fn insert_attempt(
             &attempt.is_some_and(|attempt| attempt.truncated),
             &attempt.map_or(0, |attempt| signed(attempt.answer_bytes)),
             &attempt.map_or(0, |attempt| signed(attempt.request_bytes)),
+            &declined,
         ],
     )?;
     Ok(statement.raw_execute()? > 0)

@@ -115,6 +115,7 @@ fn answer(number: u64) -> Record {
         attempts: vec![failed, attempt(1, AttemptRole::Failover)],
         body: body("tiny"),
         cost: None,
+        declined: vec![(1, true)],
     })
 }
 
@@ -126,6 +127,7 @@ fn shadow(number: u64, drop: Option<ShadowDrop>) -> Record {
         attempt: drop.is_none().then(|| attempt(0, AttemptRole::Shadow)),
         drop,
         body: body(if drop.is_none() { "the candidate's answer" } else { "" }),
+        declined: drop.is_none().then_some(false),
     })
 }
 
@@ -200,9 +202,15 @@ fn a_request_of_before_requests_said_what_was_asked_is_read_from_a_journal() {
     assert_eq!(decode(before).unwrap(), Record::Request(old));
     assert!(decode(&payload[..payload.len() - 2]).is_err());
     let Record::Answer(mut old) = answer(1) else { unreachable!() };
-    old.decisions = Vec::new();
+    (old.decisions, old.declined) = (Vec::new(), Vec::new());
     let payload = postcard::to_stdvec(&Record::Answer(old.clone())).unwrap();
-    assert_eq!(decode(&payload[..payload.len() - 1]).unwrap(), Record::Answer(old));
+    for n_later in 1..=2 {
+        assert_eq!(decode(&payload[..payload.len() - n_later]).unwrap(), Record::Answer(old.clone()));
+    }
+    let Record::Shadow(mut old) = shadow(1, None) else { unreachable!() };
+    old.declined = None;
+    let payload = postcard::to_stdvec(&Record::Shadow(old.clone())).unwrap();
+    assert_eq!(decode(&payload[..payload.len() - 1]).unwrap(), Record::Shadow(old));
     assert_eq!(decode(&postcard::to_stdvec(&request(2)).unwrap()).unwrap(), request(2));
 }
 

@@ -164,5 +164,6 @@ fn answer(id: ExchangeId) -> Record {
         attempts: Vec::new(),
         body: Private::from(vec![b'y'; 300]),
         cost: None,
+        declined: Vec::new(),
     })
 }

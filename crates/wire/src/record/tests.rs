@@ -78,6 +78,7 @@ fn records() -> Vec<Record> {
             attempts: vec![attempt(AttemptRole::Live), attempt(AttemptRole::Failover)],
             body: body.clone(),
             cost: Some(Charge::Unknown { why: "no_usage".into() }),
+            declined: vec![(1, false)],
         }),
         Record::Shadow(ShadowRecord {
             id,
@@ -86,6 +87,7 @@ fn records() -> Vec<Record> {
             attempt: Some(attempt(AttemptRole::Shadow)),
             drop: Some(ShadowDrop::QueueFull),
             body,
+            declined: Some(true),
         }),
         Record::Outcome(OutcomeRecord {
             id,

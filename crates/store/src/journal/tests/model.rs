@@ -44,7 +44,7 @@ fn record(number: usize, size: usize) -> Record {
     let body: Vec<u8> = (0..size).map(|at| u8::try_from((number + at) % 251).unwrap()).collect();
     let id = ExchangeId::from_u128(number as u128);
     let (rollout, body) = ("r".to_owned(), Private::from(body));
-    Record::Shadow(ShadowRecord { id, rollout, epoch: 1, attempt: None, drop: None, body })
+    Record::Shadow(ShadowRecord { id, rollout, epoch: 1, attempt: None, drop: None, body, declined: None })
 }
 
 /// What is remembered over deaths of the process: records, promises, and what a shipper took away.
