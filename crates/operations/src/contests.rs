@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use gateway::control::StoredState;
+use gateway::snapshot::cohorts::{AT, cohort_of};
 use rollout::{Evidence, Explanation, Health, Policy, Status};
 use serde::{Deserialize, Serialize};
 use stats::PairedDifference;
@@ -52,6 +53,10 @@ pub struct Contender {
     pub ranks: (usize, usize),
     /// Complete pairs of distinct units.
     pub pairs: u64,
+    /// Of its pairs whose answers were compared, those whose request holds results of tools: it was given the baseline's steps and is judged on
+    /// the next one.
+    #[serde(default)]
+    pub teacher_forced: u64,
     /// How much more often it is bad than the baseline, by gate: estimate and upper bound.
     pub gates: Vec<ContestGate>,
     /// Half of its answers came within this, and nearly all within that, microseconds.
@@ -82,16 +87,26 @@ struct Read {
     cost: ArmCost,
 }
 
-/// The contest on a route.
+/// The contest on a route, or on a cohort of it, `ROUTE@COHORT`.
 ///
 /// # Errors
 /// When no rollout of the route was ever started, or the store cannot be read.
 pub fn contest(database: &Database, route: &str) -> Result<Contest, OperationError> {
     let reading = |source| OperationError::Store { doing: "compare candidates", source };
-    let mut all = Vec::new();
+    let mut parsed = Vec::new();
     for row in database.load_rollouts().map_err(reading)? {
         let (stored, policy) = parse(&row)?;
-        if stored.route == route {
+        parsed.push((row, stored, policy));
+    }
+    // The rollouts of a cohort have requests of their own, and are no contenders of the others.
+    let is_route = parsed.iter().any(|(_, stored, _)| stored.route == route);
+    let (of_route, cohort) = match route.rsplit_once(AT) {
+        Some((of_route, cohort)) if !is_route => (of_route, Some(cohort)),
+        _ => (route, None),
+    };
+    let mut all = Vec::new();
+    for (row, stored, policy) in parsed {
+        if stored.route == of_route && cohort_of(&row.name) == cohort {
             all.push(read(database, &row, stored, policy)?);
         }
     }
@@ -156,9 +171,9 @@ fn betters(database: &Database, all: &[Read]) -> Result<BTreeMap<(usize, usize),
 fn eliminated(one: &Read) -> Option<String> {
     let state = &one.stored.state;
     match state.status {
-        Status::RolledBack | Status::Aborted => {
-            Some(format!("{}: {}", state.status.as_str().replace('_', " "), state.reason))
-        }
+        Status::RolledBack => Some(format!("rolled back: {}", state.reason)),
+        // Its reason says so, and by whom.
+        Status::Aborted => Some(state.reason.clone()),
         _ => one.stored.facts.unmet.first().cloned(),
     }
 }
@@ -182,6 +197,7 @@ fn contender(one: &Read, eliminated: Option<String>, standing: &stats::ranking::
         e_value: standing.adjusted_log_e.min(690.0).exp(),
         ranks: (standing.best_rank, standing.worst_rank),
         pairs: one.facts.pairs.have,
+        teacher_forced: one.facts.comparisons.teacher_forced,
         gates: gates.collect(),
         duration_us: arm.and_then(|arm| arm.duration).map(|quantiles| (quantiles.p50_us, quantiles.p99_us)),
         mean_cost_nanos: one.cost.mean_nanos(),

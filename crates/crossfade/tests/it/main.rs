@@ -14,6 +14,7 @@ mod tidy;
 mod alerts;
 mod approvals;
 mod cohorts;
+mod compare;
 mod config;
 mod conformance;
 mod crash;

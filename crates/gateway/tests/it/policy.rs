@@ -11,7 +11,7 @@ use wire::record::Verdict;
 
 use crate::client::{Connection, post};
 use crate::endpoints::change;
-use crate::harness::{Gateway, PLAIN, STREAMED, Setup, rollout, until};
+use crate::harness::{Gateway, PLAIN, STREAMED, Setup, rollout, rollout_to, until};
 
 fn deny(name: &str, pattern: &str, when: When, then: Verdict) -> Check {
     let patterns = Patterns::new(vec![Patterns::compile(pattern).unwrap()]);
@@ -112,6 +112,28 @@ fn what_is_taken_out_reaches_neither_the_target_nor_the_copy_nor_the_record() {
     );
     let request = gateway.database.body(gateway.exchange().exchange.id, store::BodyKind::Request).unwrap().unwrap();
     assert!(!String::from_utf8_lossy(request.expose()).contains("canary"));
+}
+
+#[test]
+fn the_verdicts_on_the_copies_of_several_candidates_stand_side_by_side() {
+    let (baseline, one, other) = (saying(&["fine"]), saying(&["fine"]), saying(&["sk-abcd"]));
+    let (to_b, to_c) = (rollout_to("b", 0.0, 1.0), rollout_to("c", 0.0, 1.0));
+    let gateway = Setup::to(&[&baseline, &one, &other]).with(&to_b).with(&to_c).start();
+    let of = |name| deny(name, "sk-[a-z]+", When::After, Verdict::Block);
+    with(&gateway, policy(vec![of("keys"), of("again")]));
+    assert_eq!(post(gateway.addr, PLAIN).status, 200);
+    let id = gateway.exchange().exchange.id;
+    let copies = || {
+        gateway.exchanges(1);
+        gateway.database.checks(id).unwrap().into_iter().filter(|check| check.shadow).collect::<Vec<_>>()
+    };
+    until("all verdicts on both copies", || copies().len() == 4);
+    let mut told: Vec<_> =
+        copies().into_iter().map(|check| (check.target.unwrap(), check.name, check.verdict)).collect();
+    told.sort();
+    let expected = [("b", "again", "allow"), ("b", "keys", "allow"), ("c", "again", "block"), ("c", "keys", "block")];
+    let expected = expected.map(|(target, name, verdict)| (target.to_owned(), name.to_owned(), verdict.to_owned()));
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -100,12 +100,16 @@ pub(crate) fn insert_checks(transaction: &Transaction<'_>, records: &[ChecksReco
     )?;
     for record in records {
         for (idx, check) in record.checks.iter().enumerate() {
+            // Several candidates may answer copies of one request, each under its target: their checks stand side by side.
+            let of =
+                check.target.as_ref().filter(|_| record.shadow).map_or(0, |target| crc32c::crc32c(target.as_bytes()));
+            let idx = (u64::from(of) << 16) | idx as u64;
             let arm = check.arm.map(|arm| if arm == Arm::Baseline { "baseline" } else { "candidate" });
             let asked = check.asked.as_ref();
             insert.execute(params![
                 record.id.to_bytes(),
                 record.shadow,
-                signed(idx as u64),
+                signed(idx),
                 signed(record.at_us),
                 record.route,
                 check.name,

@@ -81,6 +81,10 @@ fn page(contest: &Contest) -> String {
         (None, Some(leader)) => format!("leads, not proven to be the best: {leader}\n"),
         (None, None) => "every candidate is out\n".to_owned(),
     };
+    if contest.contenders.iter().any(|contender| contender.teacher_forced > 0) {
+        page += "requests with results of tools are teacher-forced: every candidate was given the baseline's steps and is judged on the next \
+                 one; whole trajectories are judged in canary, by the outcomes of units\n";
+    }
     if let Some(serving) = &contest.serving {
         page +=
             &format!("{serving} serves: the others go on to copy, and none of them goes beyond shadow while it does\n");
