@@ -16,10 +16,10 @@ record: {{ mode: {mode}, dir: {directory}/journal }}
 shadow: {{ overload: false }}     # the load generator shares these cores
 providers:
   now: {{ dialect: openai, base_url: http://{baseline}/v1, api_key: sk-bench, class: self_hosted }}
-  next: {{ dialect: openai, base_url: http://{candidate}/v1, api_key: sk-bench, class: self_hosted{candidate_extra} }}
+  next: {{ dialect: openai, base_url: http://{candidate}/v1, api_key: sk-bench, class: self_hosted{candidate_extra} }}{second_provider}
 targets:
   now: {{ provider: now, model: mock-baseline{price} }}
-  next: {{ provider: next, model: mock-candidate }}
+  next: {{ provider: next, model: mock-candidate }}{second_target}
 routes:
   bench: {{ target: now, workload: bench{limits} }}
 workloads:
@@ -29,6 +29,17 @@ rollouts:
     route: bench
     baseline: now
     candidate: next
+    unit: request
+    stages: {{ shadow: {{ sample: {sample}, noise_duplicate: {noise} }} }}
+    policy: {{ shadow_guards: false }}
+{second_rollout}"""
+
+# Another candidate of the same route, with copies, a ledger and pairs of its own.
+SECOND_ROLLOUT = """\
+  bench-to-second:
+    route: bench
+    baseline: now
+    candidate: second
     unit: request
     stages: {{ shadow: {{ sample: {sample} }} }}
     policy: {{ shadow_guards: false }}
@@ -43,9 +54,12 @@ PRICE = ", price: { rates: { input: 2.5, cached: 1.25, output: 10 }, source: a b
 
 
 class Crossfade:
-    """One gateway on free ports, with a rollout in shadow at `sample` (0: none started)."""
+    """One gateway on free ports, with a rollout in shadow at `sample` (0: none started).
 
-    def __init__(self, stage, binary, name, baseline, candidate, sample=0.0, mode="durable", candidate_extra="", limited=False):
+    `noise` of the copies also ask the baseline again; `second` is the address of another candidate that all requests are copied to.
+    """
+
+    def __init__(self, stage, binary, name, baseline, candidate, sample=0.0, mode="durable", candidate_extra="", limited=False, noise=0.0, second=None):
         self.directory = stage.directory / name
         self.directory.mkdir()
         self.sample = sample
@@ -62,6 +76,10 @@ class Crossfade:
                 candidate=candidate,
                 candidate_extra=candidate_extra,
                 sample=sample or 1.0,
+                noise=noise,
+                second_provider=f"\n  second: {{ dialect: openai, base_url: http://{second}/v1, api_key: sk-bench, class: self_hosted }}" if second else "",
+                second_target="\n  second: { provider: second, model: mock-second }" if second else "",
+                second_rollout=SECOND_ROLLOUT.format(sample=sample or 1.0) if second else "",
                 price=PRICE if limited else "",
                 limits=f", limits: {LIMITS}" if limited else "",
             )
@@ -74,15 +92,16 @@ class Crossfade:
         self.process = stage.start(name, [binary, "serve", "--config", config], listening=self.address)
         wait_until(f"{name} is ready", lambda: get(f"http://{self.address}/ready"))
         if sample:
-            self.ask("start")
-            wait_until(f"{name} shadows", lambda: "shadow" in json.dumps(self.rollout()))
+            for rollout in ["bench-to-next"] + (["bench-to-second"] if second else []):
+                self.ask("start", rollout)
+                wait_until(f"{name} shadows", lambda: "shadow" in json.dumps(self.rollout(rollout)))
 
-    def ask(self, verb):
+    def ask(self, verb, rollout="bench-to-next"):
         body = json.dumps({"actor": "bench", "reason": "benchmark"}).encode()
-        return get(f"http://{self.admin}/api/rollouts/bench-to-next/{verb}", data=body, method="POST")
+        return get(f"http://{self.admin}/api/rollouts/{rollout}/{verb}", data=body, method="POST")
 
-    def rollout(self):
-        return json.loads(get(f"http://{self.admin}/api/rollouts/bench-to-next"))
+    def rollout(self, rollout="bench-to-next"):
+        return json.loads(get(f"http://{self.admin}/api/rollouts/{rollout}"))
 
     def metrics(self):
         """Every sample of /metrics as {line without value: value}."""

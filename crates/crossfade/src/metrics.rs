@@ -114,6 +114,13 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
             "Answers to copies that were read and not kept whole, for want of memory.",
             shadow.unkept,
         ),
+        (
+            "crossfade_shadow_duplicates_sent_total",
+            "Second answers asked of baselines, to know their noise.",
+            shadow.duplicates_sent,
+        ),
+        ("crossfade_shadow_duplicates_failed_total", "Second answers that failed.", shadow.duplicates_failed),
+        ("crossfade_shadow_overloads_total", "How often the machine had nothing left for copies.", shadow.overloads),
         ("crossfade_shadow_unrecorded_total", "Copies the journal did not take.", shadow.unrecorded),
     ] {
         family(&mut text, name, help, "counter", &[(String::new(), value)]);

@@ -1,5 +1,7 @@
 //! `serve`: it answers, says where, drains, and keeps a second one away from its store.
 
+use std::collections::BTreeSet;
+
 use crate::parts::{CONFIG, House, get};
 
 #[test]
@@ -46,4 +48,15 @@ fn the_log_can_be_json() {
     for line in lines {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
     }
+}
+
+#[test]
+fn every_metric_is_on_its_page_and_the_page_has_no_other() {
+    let page = include_str!("../../../../docs/reference/metrics.md");
+    let named: BTreeSet<&str> = page.split('`').filter(|word| word.starts_with("crossfade_")).collect();
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    let metrics = get(gateway.admin, "/metrics").body;
+    let families = metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    assert_eq!(families.collect::<BTreeSet<&str>>(), named);
 }
