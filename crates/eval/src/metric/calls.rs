@@ -127,53 +127,58 @@ pub fn check(
     if calls.len() != expected.len() {
         return Ok(Err(Mismatch::Count));
     }
-    // Row: expected; column: the calls; what is wrong with that pair.
-    let mut table = Vec::with_capacity(expected.len());
+    // Row: expected; column: the calls.
+    let mut table: Vec<Vec<Pair>> = Vec::with_capacity(expected.len());
     for one in expected {
         let (name, accepted) = one.as_object().and_then(|object| object.iter().next()).ok_or(Malformed)?;
         let tool = tools.iter().find(|tool| tool.name == *name).ok_or(Malformed)?;
         let accepted = accepted.as_object().ok_or(Malformed)?;
-        let mut row = Vec::with_capacity(calls.len());
-        for call in calls {
-            row.push(accept::call(tool, &named(tool, dotless), call, accepted)?.err());
-        }
-        table.push(row);
+        let name = named(tool, dotless);
+        table.push(calls.iter().map(|call| accept::call(tool, &name, call, accepted)).collect());
     }
-    let paired = match matching {
-        Matching::Greedy => greedy(&table),
-        Matching::Maximum => maximum(&table),
+    let unmatched = match matching {
+        Matching::Greedy => greedy(&table)?,
+        Matching::Maximum => maximum(&table)?,
     };
-    Ok(paired.map_err(|row| {
-        // The call that came closest says what is wrong.
-        table[row].iter().flatten().max().copied().unwrap_or(Mismatch::Count)
-    }))
+    let Some(row) = unmatched else { return Ok(Ok(())) };
+    // The call that came closest says what is wrong.
+    let closest = table[row].iter().filter_map(|pair| pair.ok()?.err()).max();
+    Ok(Err(closest.unwrap_or(Mismatch::Count)))
 }
 
-/// The row that finds no call, if there is one.
-fn greedy(table: &[Vec<Option<Mismatch>>]) -> Result<(), usize> {
+/// Whether a call is the expected one; or the expectation, as far as it had to be read, cannot be.
+type Pair = Result<Result<(), Mismatch>, Malformed>;
+
+/// The first row that finds no call, if there is one. Only what is looked at on the way has to be readable.
+fn greedy(table: &[Vec<Pair>]) -> Result<Option<usize>, Malformed> {
     let mut taken = vec![false; table.len()];
-    for (row, mismatches) in table.iter().enumerate() {
-        let first = (0..mismatches.len()).find(|column| !taken[*column] && mismatches[*column].is_none());
-        taken[first.ok_or(row)?] = true;
+    'rows: for (row, pairs) in table.iter().enumerate() {
+        for (column, pair) in pairs.iter().enumerate() {
+            if !taken[column] && (*pair)?.is_ok() {
+                taken[column] = true;
+                continue 'rows;
+            }
+        }
+        return Ok(Some(row));
     }
-    Ok(())
+    Ok(None)
 }
 
-/// The same with augmenting paths: Kuhn's algorithm.
-fn maximum(table: &[Vec<Option<Mismatch>>]) -> Result<(), usize> {
+/// The same with augmenting paths: Kuhn's algorithm. What cannot be read fits nothing, and matters only when no pairing is found.
+fn maximum(table: &[Vec<Pair>]) -> Result<Option<usize>, Malformed> {
     let mut holder: Vec<Option<usize>> = vec![None; table.len()];
     for row in 0..table.len() {
         let mut seen = vec![false; table.len()];
         if !augment(table, row, &mut seen, &mut holder) {
-            return Err(row);
+            return if table.iter().flatten().any(Result::is_err) { Err(Malformed) } else { Ok(Some(row)) };
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-fn augment(table: &[Vec<Option<Mismatch>>], row: usize, seen: &mut [bool], holder: &mut [Option<usize>]) -> bool {
+fn augment(table: &[Vec<Pair>], row: usize, seen: &mut [bool], holder: &mut [Option<usize>]) -> bool {
     for column in 0..table[row].len() {
-        if table[row][column].is_some() || std::mem::replace(&mut seen[column], true) {
+        if table[row][column] != Ok(Ok(())) || std::mem::replace(&mut seen[column], true) {
             continue;
         }
         if holder[column].is_none_or(|other| augment(table, other, seen, holder)) {

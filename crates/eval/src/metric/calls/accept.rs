@@ -90,22 +90,27 @@ pub(super) fn call(
     if required.iter().filter_map(Value::as_str).any(|name| !call.arguments.contains_key(name)) {
         return Ok(Err(Mismatch::UnderSpecified));
     }
+    // What cannot be read matters only where nothing else is wrong: arguments have no order.
+    let mut is_readable = true;
     for (argument, value) in &call.arguments {
         let (Some(schema), Some(accepted)) = (tool.parameters["properties"].get(argument), accepted.get(argument))
         else {
             return Ok(Err(Mismatch::OverSpecified));
         };
-        let accepted = accepted.as_array().ok_or(Malformed)?;
-        if let Err(mismatch) = one(schema, value, accepted)? {
-            return Ok(Err(mismatch));
+        match accepted.as_array().ok_or(Malformed).and_then(|accepted| one(schema, value, accepted)) {
+            Ok(Ok(())) => {}
+            Ok(Err(mismatch)) => return Ok(Err(mismatch)),
+            Err(Malformed) => is_readable = false,
         }
     }
-    for (argument, values) in accepted {
-        if !call.arguments.contains_key(argument) && !may_be_left_out(values)? {
-            return Ok(Err(Mismatch::UnderSpecified));
+    for (_, values) in accepted.iter().filter(|(argument, _)| !call.arguments.contains_key(*argument)) {
+        match may_be_left_out(values) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Err(Mismatch::UnderSpecified)),
+            Err(Malformed) => is_readable = false,
         }
     }
-    Ok(Ok(()))
+    if is_readable { Ok(Ok(())) } else { Err(Malformed) }
 }
 
 /// Whether one argument is accepted.

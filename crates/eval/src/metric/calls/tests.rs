@@ -102,3 +102,13 @@ fn an_expectation_that_cannot_be_read_is_unscored() {
         .score(&case, &called(&[("get_weather", r#"{"city":"Paris"}"#)]));
     assert_eq!(score, Score::unscored(Unscored::MalformedCase));
 }
+
+#[test]
+fn only_what_is_looked_at_has_to_be_readable() {
+    let mut case = weather();
+    let unread = json!({ "get_time": { "zone": 7 } });
+    case.calls = Some(vec![json!({ "get_weather": { "city": ["a"] } }), unread]);
+    case.tools[1].parameters = json!({ "type": "object", "properties": { "zone": { "type": "string" } } });
+    // The first pair fits at once; the second call is of another name, so that its values are never read.
+    check(&case, &called(&[("get_weather", r#"{"city":"a"}"#), ("get_weather", r#"{"city":"b"}"#)]), 0.0, "wrong_tool");
+}
