@@ -103,6 +103,10 @@ pub const ROUTES: &[Route] = &[
     }),
     get("/api/reviews/{id}", |call| json(&operations::reviews::show(&call.desk.reader(), call.name())?)),
     post("/api/reviews/{id}/resolve", Role::Operator, resolve_review),
+    Route { method: "GET", path: "/api/panels", role: Role::Operator, answer: list_panels },
+    Route { method: "GET", path: "/api/panels/{name}/result", role: Role::Operator, answer: panel_result },
+    post("/api/panels/{name}/next", Role::Viewer, next_pair),
+    post("/api/panels/{name}/judge", Role::Viewer, judge_pair),
     get("/api/verdicts/{from}/{to}", |call| {
         json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
     }),
@@ -229,6 +233,28 @@ fn resolve_review(call: &Call<'_>) -> Answer {
     let actor = call.actor(request.actor.take());
     let at_us = operations::reviews::now();
     json(&operations::reviews::resolve(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
+}
+
+fn list_panels(call: &Call<'_>) -> Answer {
+    json(&operations::panels::list(&call.desk.reader(), &call.actor(None))?)
+}
+
+fn panel_result(call: &Call<'_>) -> Answer {
+    json(&operations::panels::result(&call.desk.reader(), &call.actor(None), call.name())?)
+}
+
+fn next_pair(call: &Call<'_>) -> Answer {
+    let mut request: operations::panels::Request = call.read()?;
+    let actor = call.actor(request.reviewer.take());
+    let at_us = operations::reviews::now();
+    json(&operations::panels::next(call.desk.keys.database(), &actor, call.name(), at_us)?)
+}
+
+fn judge_pair(call: &Call<'_>) -> Answer {
+    let mut request: operations::panels::Request = call.read()?;
+    let actor = call.actor(request.reviewer.take());
+    let at_us = operations::reviews::now();
+    json(&operations::panels::judge(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
 }
 
 /// `back` in microseconds, `sample` in millionths.

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, prices, prompts,
-    quickstart, reload, review, rollout, serve,
+    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
+    prompts, quickstart, reload, review, rollout, serve,
 };
 
 /// The config where none is named.
@@ -66,6 +66,9 @@ pub(crate) enum Verb {
     /// See what calls cost, and bring price sheets in.
     #[command(subcommand)]
     Prices(prices::Verb),
+    /// Show people pairs of answers without saying whose is whose, and count whom they prefer.
+    #[command(subcommand)]
+    Panel(panel::Verb),
     /// Keep prompts in versions, hold them against golden tests, and see which carry over to a candidate.
     Prompts(prompts::Args),
     /// See what was referred to people and decide it, and what policies found.

@@ -180,7 +180,7 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 14] = [
+const READS_CONFIG: [&str; 15] = [
     "dataset",
     "eval",
     "serve",
@@ -195,6 +195,7 @@ const READS_CONFIG: [&str; 14] = [
     "rollout",
     "init",
     "prompts",
+    "panel",
 ];
 
 /// Names the config in every `crossfade VERB` between backticks.

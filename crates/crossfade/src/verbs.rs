@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod keys;
 mod ledger;
 pub(crate) mod man;
+pub(crate) mod panel;
 pub(crate) mod prices;
 pub(crate) mod prompts;
 pub(crate) mod quickstart;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Eval(verb) => eval::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
+        Verb::Panel(verb) => panel::run(&place, verb, out),
         Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),

@@ -18,4 +18,5 @@ pub mod review;
 pub mod answer;
 pub mod conformance;
 
+pub mod panel;
 pub mod prompt;

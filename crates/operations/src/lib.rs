@@ -10,6 +10,7 @@ pub mod drills;
 pub mod egress;
 pub mod exchanges;
 pub mod keys;
+pub mod panels;
 pub mod plan;
 pub mod replay;
 pub mod revalidation;

@@ -12,8 +12,8 @@ pub mod private;
 mod shipper;
 
 pub use database::{
-    AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, ProbeRow, PromptLabelRow, PromptRow, Tried, UnitOutcomeRow,
-    WebhookState,
+    AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelPairRow, PanelRow, ProbeRow,
+    PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{AnsweredRow, BlindPairRow, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow};
 pub use database::{

@@ -29,6 +29,7 @@ mod gates;
 mod holding;
 mod import;
 mod keys;
+mod panel;
 mod prices;
 mod prompts;
 mod reload;

@@ -1,0 +1,399 @@
+//! Panels: people judge pairs of answers and are not told whose is whose. What is shown, and when, is decided here.
+
+use std::collections::BTreeMap;
+
+use eval::answer::read;
+use eval::case::text_of;
+use eval::panel::{Drawable, Judged, Summary, Verdict, Why, assign, draw, shown, summarise};
+use govern::Role;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{AuditRow, Database, ExchangeFilter, PairRow, PanelItemRow, PanelPairRow, PanelRow};
+
+use crate::desk::{Actor, OperationError};
+use crate::exchanges;
+
+/// The newest pairs that are looked at.
+const MOST_PAIRS: u32 = 10_000;
+/// The longest question or answer that is shown, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// What a panel is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The rollout whose shadow pairs are shown.
+    pub rollout: String,
+    /// Its epoch; all when it is not said.
+    pub epoch: Option<u32>,
+    /// The baseline's target.
+    pub baseline: String,
+    /// The candidate's target.
+    pub candidate: String,
+    /// Who judges.
+    pub reviewers: Vec<String>,
+    /// How many pairs.
+    pub pairs: usize,
+    /// The part of them that everybody judges.
+    pub overlap: f64,
+    /// The part of them that automatic comparison finds farthest apart.
+    pub disagreeing: f64,
+}
+
+/// What was opened.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Opened {
+    /// The panel.
+    pub panel: String,
+    /// Pairs that could be shown.
+    pub candidates: usize,
+    /// Pairs that are.
+    pub pairs: usize,
+    /// Judgements that are asked for.
+    pub items: usize,
+}
+
+/// A panel and how far it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Listed {
+    /// The panel.
+    pub panel: String,
+    /// When it was opened, Unix microseconds.
+    pub at_us: u64,
+    /// Who opened it.
+    pub actor: String,
+    /// What was planned.
+    pub plan: Value,
+    /// How far each reviewer is.
+    pub reviewers: BTreeMap<String, Progress>,
+}
+
+/// What a reviewer is shown: everything, and nothing else goes to a reviewer before the verdict.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// The panel.
+    pub panel: String,
+    /// What a verdict names.
+    pub item: String,
+    /// What was asked.
+    pub question: String,
+    /// One answer.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// How far this reviewer is.
+    pub progress: Progress,
+}
+
+/// How far a reviewer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Judgements given.
+    pub judged: u64,
+    /// Judgements that are asked for.
+    pub of: u64,
+}
+
+/// What a reviewer asks for, or says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Who, where the door does not know better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewer: Option<String>,
+    /// The item that is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
+    /// What was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// What there is to say of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// What a panel came to.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The panel.
+    pub panel: String,
+    /// What was planned.
+    pub plan: Value,
+    /// Judgements that are asked for.
+    pub items: u64,
+    /// What the verdicts given come to.
+    pub summary: Summary,
+}
+
+fn failed(doing: &'static str) -> impl Fn(store::DatabaseError) -> OperationError {
+    move |source| OperationError::Store { doing, source }
+}
+
+/// Opens a panel: draws pairs, decides sides and order, and takes out of the answers what tells whose they are, the `names` among it.
+///
+/// # Errors
+/// When the plan makes no sense, there are no pairs with two answers, or there is a panel of this name.
+pub fn open(
+    database: &Database,
+    actor: &Actor,
+    (name, at_us): (&str, u64),
+    (plan, names): (&Plan, &[String]),
+) -> Result<Opened, OperationError> {
+    actor.needs(Role::Operator)?;
+    sensible(name, plan)?;
+    let filter = ExchangeFilter {
+        rollout: Some(plan.rollout.clone()),
+        epoch: plan.epoch,
+        limit: Some(MOST_PAIRS),
+        ..ExchangeFilter::default()
+    };
+    let pairs = database.pairs(&filter).map_err(failed("list pairs"))?;
+    let is_whole = |pair: &&PairRow| {
+        pair.dropped.is_none()
+            && pair.live_target.as_ref() == Some(&plan.baseline)
+            && pair.shadow_target.as_ref() == Some(&plan.candidate)
+            && pair.outcome.as_deref() == Some("complete")
+            && pair.shadow.as_ref().is_some_and(|shadow| shadow.failure.is_none())
+    };
+    let pairs: Vec<&PairRow> = pairs.iter().filter(is_whole).collect();
+    let drawable: Vec<Drawable> = pairs.iter().map(|pair| of_pair(pair)).collect();
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| OperationError::Unavailable(format!("the system gives no random bytes: {error}")))?;
+    let mut rows = Vec::new();
+    for (idx, why) in draw(&drawable, plan.pairs, plan.disagreeing, &secret) {
+        if let (Some(pair), Some(drawn)) = (pairs.get(idx), drawable.get(idx)) {
+            rows.extend(row(database, pair, (&drawn.stratum, why), (&plan.rollout, names))?);
+        }
+    }
+    if rows.is_empty() {
+        let Plan { rollout, baseline, candidate, .. } = plan;
+        return Err(OperationError::Refused(format!(
+            "`{rollout}` has no pairs that both `{baseline}` and `{candidate}` answered in text"
+        )));
+    }
+    let item = |item: eval::panel::Item| PanelItemRow {
+        item: item.id,
+        pair: item.pair as u64,
+        reviewer: item.reviewer,
+        candidate_is_a: item.candidate_is_a,
+        why: String::new(),
+        verdict: None,
+    };
+    let items: Vec<PanelItemRow> =
+        assign(rows.len(), &plan.reviewers, plan.overlap, &secret).into_iter().map(item).collect();
+    // A plan is texts and numbers: it always serialises.
+    let plan_json = serde_json::to_string(plan).unwrap_or_default();
+    let panel = PanelRow { name: name.to_owned(), at_us, actor: actor.name.clone(), plan_json: plan_json.clone() };
+    let audit = AuditRow {
+        at_us,
+        actor: actor.name.clone(),
+        action: "panel.open".to_owned(),
+        subject: format!("panel:{name}"),
+        reason: String::new(),
+        detail_json: plan_json,
+    };
+    let is_new = database.open_panel((&panel, &secret), &rows, &items, &audit).map_err(failed("open the panel"))?;
+    if !is_new {
+        return Err(OperationError::Refused(format!("there is a panel `{name}` already")));
+    }
+    Ok(Opened { panel: name.to_owned(), candidates: drawable.len(), pairs: rows.len(), items: items.len() })
+}
+
+fn sensible(name: &str, plan: &Plan) -> Result<(), OperationError> {
+    let wrong = |words: &str| Err(OperationError::Invalid(words.to_owned()));
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        return wrong("a panel's name has letters, digits, `-`, `_` and `.`");
+    }
+    if plan.reviewers.is_empty() || plan.reviewers.iter().any(|reviewer| reviewer.trim().is_empty()) {
+        return wrong("a panel needs reviewers");
+    }
+    let twice =
+        plan.reviewers.iter().enumerate().any(|(idx, one)| plan.reviewers.iter().take(idx).any(|other| other == one));
+    if twice {
+        return wrong("a reviewer is named twice");
+    }
+    Ok(())
+}
+
+fn of_pair(pair: &PairRow) -> Drawable {
+    let compared = pair.compared.as_ref();
+    let task = compared.and_then(|compared| compared.task.clone());
+    let size = compared.map(|compared| compared.size.clone());
+    let route = pair.route.clone().unwrap_or_default();
+    let excess = |one: &wire::record::ComparisonRecord| one.distance - one.noise.unwrap_or(0.0);
+    let comparisons = compared.map(|compared| compared.comparisons.as_slice()).unwrap_or_default();
+    Drawable {
+        stratum: [Some(route), task, size].into_iter().flatten().collect::<Vec<_>>().join(" / "),
+        disagreement: comparisons.iter().map(excess).fold(0.0, f64::max),
+    }
+}
+
+/// The pair as it is shown; nothing where one of the answers has no text.
+fn row(
+    database: &Database,
+    pair: &PairRow,
+    (stratum, why): (&str, Why),
+    (rollout, names): (&str, &[String]),
+) -> Result<Option<PanelPairRow>, OperationError> {
+    let view = exchanges::show(database, &pair.id.to_string())?;
+    let copies = database.copy_bodies(pair.id).map_err(failed("read the copy"))?;
+    let copy = copies.iter().find(|copy| copy.rollout == rollout && !copy.duplicate);
+    let copy = copy.map(|copy| String::from_utf8_lossy(copy.body.expose()).into_owned()).or(view.shadow);
+    let text = |body: Option<String>| {
+        let answer = read(body?.as_bytes())?;
+        Some(cut(shown(&answer, names))).filter(|text| !text.is_empty())
+    };
+    let question = view.request.and_then(|body| question(&body));
+    let (Some(question), Some(baseline), Some(candidate)) = (question, text(view.answer), text(copy)) else {
+        return Ok(None);
+    };
+    let why = match why {
+        Why::Chance => "chance",
+        Why::Disagreement => "disagreement",
+    };
+    let source = pair.id.to_string();
+    Ok(Some(PanelPairRow { source, stratum: stratum.to_owned(), why: why.to_owned(), question, baseline, candidate }))
+}
+
+/// The conversation up to the answer, without the system's words: these may name a model.
+fn question(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let messages = body.get("messages").and_then(Value::as_array)?;
+    let turns: Vec<String> = messages
+        .iter()
+        .filter(|message| matches!(message["role"].as_str(), Some("user" | "assistant")))
+        .map(|message| format!("[{}] {}", message["role"].as_str().unwrap_or_default(), text_of(&message["content"])))
+        .collect();
+    Some(cut(turns.join("\n\n"))).filter(|text| !text.is_empty())
+}
+
+fn cut(text: String) -> String {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    format!("{}\n[cut here]", &text[..text.floor_char_boundary(LONGEST)])
+}
+
+/// Every panel, and how far its reviewers are.
+///
+/// # Errors
+/// When the actor may not, or the store cannot be read.
+pub fn list(database: &Database, actor: &Actor) -> Result<Vec<Listed>, OperationError> {
+    actor.needs(Role::Operator)?;
+    let panels = database.panels().map_err(failed("list panels"))?;
+    let listed = |panel: PanelRow| {
+        let items = database.panel_items(&panel.name).map_err(failed("read the panel"))?;
+        let names = items.iter().map(|item| item.reviewer.clone());
+        let reviewers = names.map(|name| (name.clone(), progress(&items, &name))).collect();
+        let plan = serde_json::from_str(&panel.plan_json).unwrap_or_default();
+        Ok(Listed { panel: panel.name, at_us: panel.at_us, actor: panel.actor, plan, reviewers })
+    };
+    panels.into_iter().map(listed).collect()
+}
+
+/// Who judges: the holder of a key by the key's name.
+fn reviewer(actor: &Actor) -> &str {
+    actor.name.split(" (").next().unwrap_or(&actor.name)
+}
+
+fn items(database: &Database, panel: &str) -> Result<Vec<PanelItemRow>, OperationError> {
+    let items = database.panel_items(panel).map_err(failed("read the panel"))?;
+    if items.is_empty() {
+        return Err(OperationError::NotFound(format!("there is no panel `{panel}`")));
+    }
+    Ok(items)
+}
+
+fn progress(items: &[PanelItemRow], reviewer: &str) -> Progress {
+    let own = items.iter().filter(|item| item.reviewer == reviewer);
+    own.fold(Progress { judged: 0, of: 0 }, |sum, item| Progress {
+        judged: sum.judged + u64::from(item.verdict.is_some()),
+        of: sum.of + 1,
+    })
+}
+
+/// The next pair of a reviewer; `None` when all are judged.
+///
+/// # Errors
+/// When there is no such panel, or nothing in it is for this reviewer.
+pub fn next(database: &Database, actor: &Actor, panel: &str, at_us: u64) -> Result<Option<Next>, OperationError> {
+    actor.needs(Role::Viewer)?;
+    let reviewer = reviewer(actor);
+    let progress = progress(&items(database, panel)?, reviewer);
+    if progress.of == 0 {
+        return Err(OperationError::Forbidden(format!("`{reviewer}` is no reviewer of the panel `{panel}`")));
+    }
+    let shown = database.show_next(panel, reviewer, at_us).map_err(failed("show a pair"))?;
+    Ok(shown.map(|row| Next {
+        panel: panel.to_owned(),
+        item: row.item,
+        question: row.question,
+        a: row.a,
+        b: row.b,
+        progress,
+    }))
+}
+
+/// Takes a verdict: once, of whom the item is for, after it was shown. What comes back says how far the reviewer is and nothing else.
+///
+/// # Errors
+/// When the request says no verdict, or this reviewer was not shown the item, or has judged it.
+pub fn judge(
+    database: &Database,
+    actor: &Actor,
+    (panel, at_us): (&str, u64),
+    request: &Request,
+) -> Result<Progress, OperationError> {
+    actor.needs(Role::Viewer)?;
+    let (Some(item), Some(verdict)) = (&request.item, request.verdict) else {
+        return Err(OperationError::Invalid(
+            "a verdict names an `item` and a `verdict`: a, b, tie or neither".to_owned(),
+        ));
+    };
+    let reviewer = reviewer(actor);
+    let word = match verdict {
+        Verdict::A => "a",
+        Verdict::B => "b",
+        Verdict::Tie => "tie",
+        Verdict::Neither => "neither",
+    };
+    let is_taken = database.judge_item((panel, item, reviewer), (word, request.note.trim()), at_us);
+    if !is_taken.map_err(failed("write the verdict down"))? {
+        return Err(OperationError::Refused(format!("`{item}` was not shown to `{reviewer}`, or is judged already")));
+    }
+    Ok(progress(&items(database, panel)?, reviewer))
+}
+
+/// What the verdicts come to. It says nothing of single pairs.
+///
+/// # Errors
+/// When the actor may not, or there is no such panel.
+pub fn result(database: &Database, actor: &Actor, panel: &str) -> Result<Outcome, OperationError> {
+    actor.needs(Role::Operator)?;
+    let items = items(database, panel)?;
+    let row = database.panels().map_err(failed("read the panel"))?.into_iter().find(|row| row.name == panel);
+    let plan: Value = row.and_then(|row| serde_json::from_str(&row.plan_json).ok()).unwrap_or_default();
+    let reviewers = plan["reviewers"].as_array().into_iter().flatten();
+    let reviewers: Vec<String> = reviewers.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    let judged: Vec<Judged> = items.iter().filter_map(judged).collect();
+    let summary = summarise(&judged, &reviewers);
+    Ok(Outcome { panel: panel.to_owned(), plan, items: items.len() as u64, summary })
+}
+
+fn judged(item: &PanelItemRow) -> Option<Judged> {
+    let (verdict, took_us) = item.verdict.as_ref()?;
+    let verdict = match verdict.as_str() {
+        "a" => Verdict::A,
+        "b" => Verdict::B,
+        "tie" => Verdict::Tie,
+        _ => Verdict::Neither,
+    };
+    Some(Judged {
+        pair: usize::try_from(item.pair).ok()?,
+        why: if item.why == "disagreement" { Why::Disagreement } else { Why::Chance },
+        reviewer: item.reviewer.clone(),
+        candidate_is_a: item.candidate_is_a,
+        verdict,
+        took_us: *took_us,
+    })
+}
