@@ -79,7 +79,7 @@ pub(super) enum Held {
 impl Expectation {
     /// The expectation of this name: `json`, `max_length`, `calls`, or a metric's, with `not_` before it for the contrary.
     ///
-    /// `value` is what the answer is held against, or `{ value, at_least }`.
+    /// `value` is what the answer is held against, or `{ value, at_least, settings }` with `at_least` or `settings`: those of the metric.
     ///
     /// # Errors
     /// When there is none of this name, or it cannot be held against this value.
@@ -99,8 +99,8 @@ impl Expectation {
         Ok(Expectation { name: name.to_owned(), value, kind })
     }
 
-    /// Holds an answer against it.
-    pub(super) fn hold(&self, said: &Said) -> Held {
+    /// Holds an answer against it, where these tools were offered.
+    pub(super) fn hold(&self, said: &Said, tools: &[metric::Tool]) -> Held {
         match &self.kind {
             Kind::MaxLength(most) => {
                 let length = said.answer.text.chars().count() as u64;
@@ -125,7 +125,8 @@ impl Expectation {
             Kind::Metric { name, settings, case, at_least, not } => {
                 // It was found when the file was read.
                 let Ok(metric) = metric::named(name, settings) else { return Held::Unscored("malformed_case") };
-                measured(&metric, (case, *at_least, *not), said)
+                let case = metric::Case { tools: tools.to_vec(), ..metric::Case::clone(case) };
+                measured(&metric, (&case, *at_least, *not), said)
             }
         }
     }
@@ -153,19 +154,27 @@ fn rounded(value: f64) -> String {
 
 fn of_metric(written: &str, value: &Value) -> Result<Kind, UnknownExpectation> {
     let (name, not) = written.strip_prefix("not_").map_or((written, false), |name| (name, true));
-    let (value, at_least) = match value {
-        Value::Object(members) if members.contains_key("at_least") => {
-            let at_least = members.get("at_least").and_then(Value::as_f64);
-            let known = members.keys().all(|key| matches!(key.as_str(), "value" | "at_least"));
-            let at_least = at_least.filter(|_| known).ok_or_else(|| {
-                UnknownExpectation(format!("`{written}` takes a value, or `{{ value, at_least }}` with a number"))
-            })?;
-            (members.get("value").unwrap_or(&Value::Null), at_least)
-        }
-        value => (value, 1.0),
+    let told = || {
+        UnknownExpectation(format!(
+            "`{written}` takes a value, or `{{ value, at_least, settings }}`, where `at_least` is a number"
+        ))
     };
-    let settings = match value {
-        Value::String(pattern) if name == "regex" => {
+    let (value, at_least, settings) = match value {
+        Value::Object(members) if members.contains_key("at_least") || members.contains_key("settings") => {
+            if !members.keys().all(|key| matches!(key.as_str(), "value" | "at_least" | "settings")) {
+                return Err(told());
+            }
+            let at_least = match members.get("at_least") {
+                None => 1.0,
+                Some(number) => number.as_f64().ok_or_else(told)?,
+            };
+            (members.get("value").unwrap_or(&Value::Null), at_least, members.get("settings").cloned())
+        }
+        value => (value, 1.0, None),
+    };
+    let settings = match (value, settings) {
+        (_, Some(settings)) => settings,
+        (Value::String(pattern), None) if name == "regex" => {
             Value::Object(Map::from_iter([("pattern".to_owned(), pattern.clone().into())]))
         }
         _ => Value::Null,
@@ -179,6 +188,9 @@ fn held_against(name: &str, value: &Value) -> metric::Case {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     if name.contains("schema") {
         return metric::Case { schema: Some(value.clone()), ..metric::Case::default() };
+    }
+    if let ("tool_calls", Value::Array(calls)) = (name, value) {
+        return metric::Case { calls: Some(calls.clone()), ..metric::Case::default() };
     }
     let references = match value {
         Value::Null => Vec::new(),

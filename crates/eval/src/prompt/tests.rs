@@ -276,9 +276,20 @@ fn what_is_expected_must_be_something_there_is() {
     assert_eq!(told("max_length", json!("x")), "`max_length` takes a number of characters");
     assert_eq!(
         told("squad_f1", json!({ "at_least": "x" })),
-        "`squad_f1` takes a value, or `{ value, at_least }` with a number"
+        "`squad_f1` takes a value, or `{ value, at_least, settings }`, where `at_least` is a number"
     );
     assert!(told("regex", json!("(")).contains("`pattern`"));
+    let lookup = golden(&[("tool_calls", json!([{ "lookup": { "x": [1, 2] } }]))]);
+    let call = |x: u64| {
+        let call = metric::Call { name: "lookup".to_owned(), arguments: json!({ "x": x }).to_string() };
+        Said { answer: metric::Answer { calls: vec![call], ..metric::Answer::default() }, finish_reason: None }
+    };
+    let parameters = json!({ "type": "object", "properties": { "x": { "type": "integer" } }, "required": ["x"] });
+    let request = values(
+        json!({ "tools": [{ "type": "function", "function": { "name": "lookup", "parameters": parameters } }] }),
+    );
+    assert_eq!(judge(&lookup, &request, &call(2), None), Outcome::Passed);
+    assert!(matches!(judge(&lookup, &request, &call(3), None), Outcome::Failed { .. }));
     let loose = golden(&[("squad_f1", json!({ "value": "a red fox", "at_least": 0.5 }))]);
     check_found(&loose, &said("the red dog"), &[]);
     check_found(&loose, &said("the blue dog"), &[Check::Expectation]);

@@ -303,8 +303,9 @@ pub fn judge(golden: &Golden, request: &Map<String, Value>, said: &Said, languag
         find(Check::Language, format!("{found}, and {wanted} is wanted"));
     }
     let mut unscored = None;
+    let schemas = described(request);
     for expectation in &golden.expect {
-        match expectation.hold(said) {
+        match expectation.hold(said, &schemas) {
             Held::Yes => {}
             Held::No(seen) => match expectation.name.as_str() {
                 "max_length" => find(Check::TooLong, seen),
@@ -362,6 +363,16 @@ pub fn tally<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> BTreeMap<Ch
 fn offered(request: &Map<String, Value>) -> Vec<String> {
     let tools = request.get("tools").and_then(Value::as_array).into_iter().flatten();
     tools.filter_map(|tool| tool["function"]["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// The tools of the request as metrics read them.
+fn described(request: &Map<String, Value>) -> Vec<metric::Tool> {
+    let tools = request.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let tool = |tool: &Value| {
+        let name = tool["function"]["name"].as_str()?.to_owned();
+        Some(metric::Tool { name, parameters: tool["function"]["parameters"].clone() })
+    };
+    tools.filter_map(tool).collect()
 }
 
 /// Whether the answer is to be JSON: the request's format or the golden test says so.
