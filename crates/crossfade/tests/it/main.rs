@@ -11,6 +11,7 @@
 mod parts;
 mod tidy;
 
+mod ahead;
 mod alerts;
 mod approvals;
 mod cohorts;

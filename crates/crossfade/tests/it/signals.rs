@@ -71,7 +71,8 @@ fn tickets_of_the_candidates_conversations_throw_it_back_a_unit_at_most_once() {
         at += 0.001;
         let body = json!({ "unit": unit, "metric": "tickets", "bad": bad, "at": at });
         let answer = post(gateway.data, "/v1/outcomes", &body.to_string());
-        assert_eq!(answer.status, 200, "{}", answer.body);
+        // Thrown back by the one before, it counts nothing any more.
+        assert!(answer.status == 200 || answer.body.contains("unknown_rollout"), "{}", answer.body);
         answer.body.contains("\"counted\":true")
     };
     // Many tickets of one conversation are one bad unit.
