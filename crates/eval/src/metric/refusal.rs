@@ -1,5 +1,7 @@
 //! Whether an answer declines. Two separate things: to refuse what one was asked, and to abstain because the documents do not say.
 
+use wire::refusal::{self, Manner};
+
 use super::{Answer, Case, Metric, Score};
 
 /// `refusal`.
@@ -12,9 +14,10 @@ pub(super) fn metric() -> Metric {
     .lower_is_better()
 }
 
-/// Whether the answer refuses: the message's own field first, then its words.
+/// Whether the answer refuses: by the message's own field, else by its words, as the gateway tells it of live answers.
 pub(super) fn refuses(answer: &Answer) -> bool {
-    answer.calls.is_empty() && answer.refusal.as_ref().is_some_and(|refusal| !refusal.trim().is_empty())
+    let is_said = answer.refusal.as_ref().is_some_and(|refusal| !refusal.trim().is_empty());
+    answer.calls.is_empty() && (is_said || refusal::manner(&answer.text) == Manner::Refused)
 }
 
 /// Whether the answer says that it does not know, or that the documents do not. A pre-filter of short answers in English, for where no
@@ -65,11 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_in_its_own_field_is_one_and_a_call_is_none() {
+    fn a_refusal_is_one_in_its_own_field_or_in_plain_words() {
         let metric = named("refusal", &serde_json::Value::Null).unwrap();
         let refused = Answer { refusal: Some("I can't help with that.".into()), ..Answer::default() };
         assert_eq!(metric.score(&Case::default(), &refused).as_value(), Some(1.0));
         assert_eq!(metric.score(&Case::default(), &said("Paris")).as_value(), Some(0.0));
+        let declined = said("I'm sorry, but I can't help with that.");
+        assert_eq!(metric.score(&Case::default(), &declined).as_value(), Some(1.0));
     }
 
     #[test]
