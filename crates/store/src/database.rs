@@ -18,6 +18,7 @@ mod panels;
 mod prompts;
 mod refusing;
 mod replay;
+mod retention;
 mod rows;
 mod schema;
 mod shadow;
@@ -49,6 +50,7 @@ pub use panels::{PanelItemRow, PanelPairRow, PanelRow, ShownRow};
 pub use prompts::{PromptLabelRow, PromptRow};
 pub use refusing::Refusing;
 pub use replay::PrunedInputs;
+pub use retention::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn};
 pub use rows::{
     ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CopyBody, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,
     ExchangeFilter, ExchangeRow, GapRow, InputsRow, Measured, OutcomeRow, PairCounts, PairRow, RolloutRow, SeenUnit,
