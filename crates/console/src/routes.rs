@@ -94,6 +94,7 @@ pub const ROUTES: &[Route] = &[
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
+    get("/api/record", |call| json(&operations::retention::status(&call.desk.reader())?)),
     get("/api/costs/{from}/{to}", spent),
     get("/api/reviews/open/{limit}", |call| {
         json(&operations::reviews::list(&call.desk.reader(), false, number(call, 0)?)?)

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
-    prompts, quickstart, reload, review, rollout, serve,
+    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices, prompts,
+    quickstart, record, reload, review, rollout, serve,
 };
 
 /// The config where none is named.
@@ -58,6 +58,9 @@ pub(crate) enum Verb {
     /// Read the record.
     #[command(subcommand)]
     Exchanges(exchanges::Verb),
+    /// See how large the record is, and take away what is old.
+    #[command(subcommand)]
+    Record(record::Verb),
     /// See what left the house, how much, to whom and why.
     Egress(egress::Args),
     /// Say who may call which routes, and who may steer.

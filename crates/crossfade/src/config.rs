@@ -39,7 +39,7 @@ pub(crate) use error::{ConfigError, render};
 pub(crate) use prompts::prompt as read_prompt;
 pub(crate) use suite::{Suite, risk_of, suite};
 pub(crate) use tree::{Kind, Node, parse as parse_tree};
-pub(crate) use value::{duration as parse_duration, nanodollars, short as show_share, show_duration};
+pub(crate) use value::{age as parse_age, duration as parse_duration, nanodollars, short as show_share, show_duration};
 
 /// A whole resolved config.
 #[derive(Debug)]
@@ -88,6 +88,8 @@ pub(crate) struct Record {
     pub max_spool_bytes: u64,
     /// How long what evidence counted is kept for a replay once its epoch has ended; `None` for ever.
     pub replay: Option<std::time::Duration>,
+    /// What goes from the database, and when.
+    pub retention: gateway::retention::Settings,
 }
 
 /// Reads a config.

@@ -14,7 +14,12 @@ use providers::breaker::State;
 use providers::cool_down::Cause;
 
 /// Every metric of the data path, in the Prometheus text format 0.0.4.
-pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger, told: &alerts::run::Status) -> String {
+pub(crate) fn metrics(
+    serving: &Serving,
+    ledger: &JournalLedger,
+    told: &alerts::run::Status,
+    retention: &gateway::retention::Status,
+) -> String {
     let mut text = render(&serving.totals(), &serving.shadow_totals());
     let (name, help) =
         ("crossfade_egress_unrecorded_total", "Entries of the ledger of connections that the journal did not take.");
@@ -23,7 +28,24 @@ pub(crate) fn metrics(serving: &Serving, ledger: &JournalLedger, told: &alerts::
     render_breakers(&mut text, "shadow_breaker", "a replica's breaker for copies", &serving.shadow_target_statuses());
     render_caches(&mut text, &serving.cache_statuses());
     text += &telling::render(told);
+    render_retention(&mut text, retention);
     text
+}
+
+/// How large the record is, and what went from it.
+fn render_retention(text: &mut String, status: &gateway::retention::Status) {
+    let gone = &status.gone;
+    for (name, help, kind, value) in [
+        ("crossfade_store_bytes", "Bytes of the database in use, at the last look.", "gauge", status.size.used),
+        ("crossfade_store_free_bytes", "Bytes of its file that are used again.", "gauge", status.size.free),
+        ("crossfade_store_over_bytes", "Bytes beyond its bound that nothing may go for.", "gauge", status.over),
+        ("crossfade_retention_exchanges_total", "Exchanges that went from the record.", "counter", gone.exchanges),
+        ("crossfade_retention_bodies_total", "Bodies that went from the record.", "counter", gone.bodies),
+        ("crossfade_retention_body_bytes_total", "Stored bytes of these bodies.", "counter", gone.body_bytes),
+        ("crossfade_retention_failures_total", "Looks at which the store refused.", "counter", status.failures),
+    ] {
+        family(text, name, help, kind, &[(String::new(), value)]);
+    }
 }
 
 /// What the caches of routes hold.

@@ -13,6 +13,7 @@ use gateway::control::{Controller, ControllerParts};
 use gateway::ledger::JournalLedger;
 use gateway::live::{LiveRollout, LiveTable};
 use gateway::recall::Recall;
+use gateway::retention::{self, Retention};
 use gateway::serve::{Deps, Serving, Size};
 use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
@@ -84,6 +85,7 @@ pub(crate) struct Running {
     admin: Admin,
     keys: Arc<Keeper>,
     alerts: Arc<alerts::Alerts>,
+    retention: Arc<Retention>,
     shipper: Arc<Shipper>,
     journal: Journal,
     lease: Lease,
@@ -157,8 +159,9 @@ impl Running {
             alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
         });
         let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
+        let retention = Arc::new(keep(config, &reloader)?);
         let troubled = Arc::clone(&serving);
-        let (told, webhooks) = (Arc::clone(&alerts), Arc::clone(&reloader));
+        let (told, pruned, webhooks) = (Arc::clone(&alerts), Arc::clone(&retention), Arc::clone(&reloader));
         let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
         let desk = Arc::new(Desk {
             control: controller.control(),
@@ -167,7 +170,9 @@ impl Running {
             keys: Arc::clone(&keys),
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
-            gateway_metrics: Box::new(move || crate::metrics::metrics(&metrics, &ledger, &told.status())),
+            gateway_metrics: Box::new(move || {
+                crate::metrics::metrics(&metrics, &ledger, &told.status(), &pruned.status())
+            }),
             trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
             webhooks: Box::new(move || webhooks.webhooks()),
@@ -176,7 +181,20 @@ impl Running {
         });
         let door = Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() };
         let admin = console::start(admin_listener, door, Arc::clone(&desk)).map_err(Stop::failed)?;
-        Ok(Running { desk, serving, reloader, ready, controller, admin, keys, alerts, shipper, journal, lease })
+        Ok(Running {
+            desk,
+            serving,
+            reloader,
+            ready,
+            controller,
+            admin,
+            keys,
+            alerts,
+            retention,
+            shipper,
+            journal,
+            lease,
+        })
     }
 
     /// Where applications connect.
@@ -226,6 +244,7 @@ impl Running {
         self.serving.drain();
         self.controller.stop();
         self.alerts.stop();
+        self.retention.stop();
         self.admin.stop();
         self.keys.stop();
         self.journal.shutdown();
@@ -249,6 +268,18 @@ fn tell(
     let lane = reloader.providers.lane().watched(Arc::clone(ledger) as _, Lane::Alerts);
     let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.alerts));
     Ok(alerts.context("could not start the alerts' thread")?)
+}
+
+/// The thread that takes away what is old.
+fn keep(config: &Config, reloader: &Reloader) -> Result<Retention, Stop> {
+    let database = Database::open(&config.store).map_err(Stop::failed)?;
+    let snapshot = Arc::clone(&reloader.snapshot);
+    let window = move |name: &str| {
+        let revalidated = snapshot.load().rollouts.get(name)?.revalidate;
+        Some(revalidated.map_or(retention::COMPLETED, |(every, _)| every))
+    };
+    let started = Retention::start(database, config.record.retention, window);
+    Ok(started.context("could not start the retention's thread")?)
 }
 
 fn warn_without_keys(config: &Config, keys: &Keeper) {

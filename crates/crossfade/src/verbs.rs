@@ -17,6 +17,7 @@ pub(crate) mod panel;
 pub(crate) mod prices;
 pub(crate) mod prompts;
 pub(crate) mod quickstart;
+pub(crate) mod record;
 pub(crate) mod reload;
 pub(crate) mod review;
 pub(crate) mod rollout;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
+        Verb::Record(verb) => record::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Review(verb) => review::run(&place, verb, out),
         Verb::Alerts(verb) => alerts::run(&place, verb, out),

@@ -44,6 +44,7 @@ mod refuse;
 mod relay;
 mod residency;
 mod resolve;
+pub mod retention;
 pub mod shadow;
 mod socket;
 pub mod targets;

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod panels;
 pub mod plan;
 pub mod replay;
+pub mod retention;
 pub mod revalidation;
 pub mod reviews;
 pub mod rollouts;

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use gateway::retention::Settings;
 use gateway::shadow::{Overload, ShadowLimits};
 use gateway::snapshot::{Auth, Drain, FeedbackRules, Keeping, Limits};
 
@@ -90,9 +92,43 @@ pub(crate) fn record(root: &Section<'_>) -> Record {
             Some(item) => item.duration(),
             None => Keeping::default().replay,
         },
+        retention: retention(&section),
     };
     section.finish();
     record
+}
+
+/// `record.retention`: what goes from the database, and when. Nothing, unless it is said.
+fn retention(record: &Section<'_>) -> Settings {
+    const SHORTEST: Duration = Duration::from_secs(3600);
+    const SMALLEST: u64 = 64 << 20;
+    let section = record.section("retention");
+    let age = |key| {
+        let item = section.get(key)?;
+        let age = item.age()?;
+        if age < SHORTEST {
+            item.note("what is not an hour old does not go: requests under way and their copies need it", None);
+        }
+        Some((item, age))
+    };
+    let (bodies, rows) = (age("bodies"), age("rows"));
+    if let (Some((_, bodies)), Some((item, rows))) = (&bodies, &rows)
+        && rows < bodies
+    {
+        item.note(
+            "exchanges go with their bodies, so that they cannot go before them",
+            Some("write at least what `bodies` has".into()),
+        );
+    }
+    let max_size = section.get("max_size").and_then(|item| {
+        let size = item.size()? as u64;
+        if size < SMALLEST {
+            item.note("a database of less than 64MiB holds nothing worth keeping", None);
+        }
+        Some(size)
+    });
+    section.finish();
+    Settings { bodies: bodies.map(|(_, age)| age), rows: rows.map(|(_, age)| age), max_size }
 }
 
 /// `workers: auto` or a number.

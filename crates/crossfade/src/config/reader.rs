@@ -293,6 +293,11 @@ impl<'a> Item<'a> {
         self.parsed("a duration such as `250ms`, `30s`, `5m`, `24h` or `7d`", value::duration)
     }
 
+    /// How long something is kept, such as `30d`.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.parsed("an age such as `24h`, `30d` or `400d`", value::age)
+    }
+
     /// A size such as `32MiB`.
     pub(crate) fn size(&self) -> Option<usize> {
         self.parsed("a size such as `4096`, `64KiB`, `32MiB` or `1GiB`", value::size)

@@ -7,6 +7,15 @@ use sha2::{Digest, Sha256};
 
 /// `250ms`, `30s`, `5m`, `24h`, `7d`; a bare `0` is allowed.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
+    up_to(text, 366)
+}
+
+/// How long something is kept: as a duration, up to a century.
+pub(crate) fn age(text: &str) -> Option<Duration> {
+    up_to(text, 36_600)
+}
+
+fn up_to(text: &str, most_days: u64) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -20,7 +29,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "d" => 86_400.0,
         _ => return None,
     };
-    Duration::try_from_secs_f64(number * unit).ok().filter(|duration| duration.as_secs() <= 366 * 86_400)
+    Duration::try_from_secs_f64(number * unit).ok().filter(|duration| duration.as_secs() <= most_days * 86_400)
 }
 
 /// A duration as a person would write it.
@@ -146,6 +155,8 @@ mod tests {
         for text in ["", "5", "s", "5 weeks", "-1s", "400d", "1e9h", "."] {
             assert_eq!(duration(text), None, "{text}");
         }
+        assert_eq!(age("400d"), Some(Duration::from_secs(400 * 86_400)));
+        assert_eq!(age("36601d"), None);
     }
 
     #[test]

