@@ -85,7 +85,7 @@ pub(crate) struct Running {
     admin: Admin,
     keys: Arc<Keeper>,
     alerts: Arc<alerts::Alerts>,
-    retention: Arc<Retention>,
+    pruning: Arc<Retention>,
     shipper: Arc<Shipper>,
     journal: Journal,
     lease: Lease,
@@ -99,36 +99,24 @@ impl Running {
 
     /// The same in another manner: a drill does not wait for a minute, and its store may be made to refuse.
     pub(crate) fn start_in(config: &Config, path: PathBuf, manner: &Manner) -> Result<Running, Stop> {
-        let store_patience = manner.store_patience;
-        // The directories first: the lock file lies in one of them.
-        prepare_directory(config.store.parent())?;
-        if store::private::is_readable_by_others(&config.store) {
-            let path = config.store.display();
-            tracing::warn!(%path, "others may read the store, which holds prompts and answers; chmod 600 it");
-        }
-        let lease = Lease::acquire(&config.store).map_err(|error| {
-            let hint = "one process at a time runs on a store; stop the other, or give this one another `store`";
-            Stop::failed(error).hint(hint)
-        })?;
+        let lease = take_store(config)?;
         let data = bind(config.listen, "listen")?;
         let admin_listener = bind(config.admin.listen, "admin.listen")?;
-        let data_address = data.local_addr().context("the data listener has no address")?;
         let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let live = Arc::new(LiveTable::default());
         let lanes = Arc::<Lanes>::default();
-        let inherited = Arc::clone(&shipper);
-        let controller = Controller::start(ControllerParts {
+        let parts = ControllerParts {
             database: manner.open(config)?,
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
             journal: journal.clone(),
             lanes: Arc::clone(&lanes),
-            record_ready: Box::new(move || inherited.counts().inherited_shipped),
+            record_ready: is_shipped(&shipper),
             tick: TICK,
-            store_patience,
-        })
-        .map_err(Stop::failed)?;
+            store_patience: manner.store_patience,
+        };
+        let controller = Controller::start(parts).map_err(Stop::failed)?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));
         let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
         let keys = Arc::new(Keeper::start(manner.open(config)?).map_err(Stop::failed)?);
@@ -149,7 +137,7 @@ impl Running {
         let auth = Arc::clone(&snapshot);
         let reloader = Arc::new(Reloader {
             path,
-            data: data_address,
+            data: serving.addr(),
             fixed: fixed(config),
             has_token: config.admin.token.is_some(),
             snapshot,
@@ -159,10 +147,9 @@ impl Running {
             alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
         });
         let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
-        let retention = Arc::new(keep(config, &reloader)?);
+        let pruning = Arc::new(keep(manner.open(config)?, config, &reloader)?);
         let troubled = Arc::clone(&serving);
-        let (told, pruned, webhooks) = (Arc::clone(&alerts), Arc::clone(&retention), Arc::clone(&reloader));
-        let (reload, metrics) = (Arc::clone(&reloader), Arc::clone(&serving));
+        let (reload, webhooks) = (Arc::clone(&reloader), Arc::clone(&reloader));
         let desk = Arc::new(Desk {
             control: controller.control(),
             live,
@@ -170,17 +157,14 @@ impl Running {
             keys: Arc::clone(&keys),
             asks_for_keys: Box::new(move || auth.load().auth.required),
             providers,
-            gateway_metrics: Box::new(move || {
-                crate::metrics::metrics(&metrics, &ledger, &told.status(), &pruned.status())
-            }),
+            gateway_metrics: metrics_of(&serving, ledger, &alerts, &pruning),
             trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
             webhooks: Box::new(move || webhooks.webhooks()),
             ready: Arc::clone(&ready),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
         });
-        let door = Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() };
-        let admin = console::start(admin_listener, door, Arc::clone(&desk)).map_err(Stop::failed)?;
+        let admin = console::start(admin_listener, door(config), Arc::clone(&desk)).map_err(Stop::failed)?;
         Ok(Running {
             desk,
             serving,
@@ -190,7 +174,7 @@ impl Running {
             admin,
             keys,
             alerts,
-            retention,
+            pruning,
             shipper,
             journal,
             lease,
@@ -244,13 +228,27 @@ impl Running {
         self.serving.drain();
         self.controller.stop();
         self.alerts.stop();
-        self.retention.stop();
+        self.pruning.stop();
         self.admin.stop();
         self.keys.stop();
         self.journal.shutdown();
         self.shipper.stop();
         drop(self.lease);
     }
+}
+
+/// The store is this process's from here on.
+fn take_store(config: &Config) -> Result<Lease, Stop> {
+    // The directories first: the lock file lies in one of them.
+    prepare_directory(config.store.parent())?;
+    if store::private::is_readable_by_others(&config.store) {
+        let path = config.store.display();
+        tracing::warn!(%path, "others may read the store, which holds prompts and answers; chmod 600 it");
+    }
+    Lease::acquire(&config.store).map_err(|error| {
+        let hint = "one process at a time runs on a store; stop the other, or give this one another `store`";
+        Stop::failed(error).hint(hint)
+    })
 }
 
 /// The thread that tells, with a lane of its own on the ledger of connections.
@@ -270,9 +268,30 @@ fn tell(
     Ok(alerts.context("could not start the alerts' thread")?)
 }
 
+/// Whether everything that earlier processes left is in the database.
+fn is_shipped(shipper: &Arc<Shipper>) -> Box<dyn Fn() -> bool + Send> {
+    let shipper = Arc::clone(shipper);
+    Box::new(move || shipper.counts().inherited_shipped)
+}
+
+/// Who comes in at the admin listener.
+fn door(config: &Config) -> Door {
+    Door { token: config.admin.token.clone(), on_loopback: config.admin.listen.ip().is_loopback() }
+}
+
+/// The numbers of everything but the journal and the rollouts.
+fn metrics_of(
+    serving: &Arc<Serving>,
+    ledger: Arc<JournalLedger>,
+    alerts: &Arc<alerts::Alerts>,
+    pruning: &Arc<Retention>,
+) -> Box<dyn Fn() -> String + Send + Sync> {
+    let (serving, alerts, pruning) = (Arc::clone(serving), Arc::clone(alerts), Arc::clone(pruning));
+    Box::new(move || crate::metrics::metrics(&serving, &ledger, &alerts.status(), &pruning.status()))
+}
+
 /// The thread that takes away what is old.
-fn keep(config: &Config, reloader: &Reloader) -> Result<Retention, Stop> {
-    let database = Database::open(&config.store).map_err(Stop::failed)?;
+fn keep(database: Database, config: &Config, reloader: &Reloader) -> Result<Retention, Stop> {
     let snapshot = Arc::clone(&reloader.snapshot);
     let window = move |name: &str| {
         let revalidated = snapshot.load().rollouts.get(name)?.revalidate;
