@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices, prompts,
-    quickstart, record, reload, review, rollout, serve,
+    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
+    prompts, quickstart, record, reload, review, rollout, serve,
 };
 
 /// The config where none is named.
