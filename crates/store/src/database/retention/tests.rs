@@ -186,7 +186,9 @@ fn large_bodies_go_a_few_at_a_time() {
 fn what_ended_epochs_counted_goes_and_the_evidence_itself_stays() {
     let house = house(1);
     for (rollout, epoch, at) in [("r", 1, 1), ("r", 2, 1), ("running", 1, 1), ("running", 2, 1)] {
-        house.run(&format!("INSERT INTO evidence VALUES ('{rollout}', {epoch}, {at}, '{{}}')"));
+        house.run(&format!(
+            "INSERT INTO evidence (rollout, epoch, updated_at_us, json) VALUES ('{rollout}', {epoch}, {at}, '{{}}')"
+        ));
         let unit = |n| format!("INSERT INTO seen_units VALUES ('{rollout}', {epoch}, {n}, 1);");
         house.run(&format!("BEGIN; {} COMMIT", (0..300).map(unit).collect::<String>()));
         house.run(&format!("INSERT INTO inputs VALUES ('{rollout}', {epoch}, 0, 1, 1, '{{}}', 1, x'00')"));
