@@ -156,6 +156,7 @@ mod tests {
             residency: 403 permission_error (invalid_request_error)
             policy: 400 invalid_request_error (invalid_request_error)
             referred: 403 permission_error (invalid_request_error)
+            drill: 529 overloaded_error (api_error)
         "#]]
         .assert_eq(&table);
     }

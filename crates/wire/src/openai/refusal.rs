@@ -350,6 +350,7 @@ mod tests {
             residency: 403 invalid_request_error residency caller final -
             policy: 400 invalid_request_error content_filter caller final -
             referred: 403 invalid_request_error referred caller final -
+            drill: 503 server_error drill crossfade retry -
         "#]]
         .assert_eq(&table);
     }
