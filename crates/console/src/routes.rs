@@ -352,7 +352,10 @@ mod tests {
     fn only_what_reads_is_open_to_viewers_and_nothing_is_twice_in_the_table() {
         let mut seen = std::collections::BTreeSet::new();
         for route in ROUTES {
-            assert_eq!(route.method == "GET", route.role == Role::Viewer, "{} {}", route.method, route.path);
+            // People judge blind with a viewer's key, and what a panel found is not for those who still judge.
+            if !route.path.starts_with("/api/panels") {
+                assert_eq!(route.method == "GET", route.role == Role::Viewer, "{} {}", route.method, route.path);
+            }
             assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);
         }
     }

@@ -24,7 +24,7 @@ use rollout::{Evidence, Metric, Policy, State, Timestamp};
 use serde::{Deserialize, Serialize};
 use wire::record::FIRST_DRILL_EPOCH;
 
-pub use report::{Check, DrillReport, Phase, Verdict, most_bad_events};
+pub use report::{Check, DrillReport, MOST_BAD_EVENTS, Phase, Verdict};
 pub(crate) use script::Script;
 
 use crate::live::{self, LiveRollout, View, Waker};

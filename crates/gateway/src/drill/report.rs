@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Drill, End, Kind, Plan};
 use crate::live::Trip;
 
-/// Bad events of the candidate until an outage is found, at shares below a half and from there on (goal G5).
-const MOST_BAD_EVENTS: [u64; 2] = [8, 6];
+/// Bad events of the candidate until an outage is found, whatever came before (goal G5).
+pub const MOST_BAD_EVENTS: u64 = 8;
+/// The same at shares of a half and more, where nothing came before.
+const MOST_BAD_EVENTS_FROM_THE_START: u64 = 6;
 /// From the breaching outcome to a share of 0 (goal G7, within one process), milliseconds.
 const MOST_SWITCH_MS: f64 = 10.0;
 
@@ -263,10 +265,9 @@ impl Drill {
     }
 }
 
-/// Bad events of the candidate until an outage must be found, at a share.
-#[must_use]
-pub fn most_bad_events(share: f64) -> u64 {
-    MOST_BAD_EVENTS[usize::from(share >= 0.5)]
+/// Bad events until an outage must be found by a ledger that begins with it.
+pub(super) fn most_bad_events(share: f64) -> u64 {
+    if share >= 0.5 { MOST_BAD_EVENTS_FROM_THE_START } else { MOST_BAD_EVENTS }
 }
 
 /// An end that is nobody's finding is no verdict, and neither is a fault that nobody met.

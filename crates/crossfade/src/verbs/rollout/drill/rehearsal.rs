@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gateway::drill::{Check, Kind as Fault, most_bad_events};
+use gateway::drill::{Check, Kind as Fault, MOST_BAD_EVENTS};
 use gateway::live::LiveRollout;
 use operations::{Actor, OperationError, Role, rollouts};
 use rollout::{Arm, Metric, Policy, Stage};
@@ -204,10 +204,11 @@ impl Stagehand<'_> {
         self.check("the switch, from the breaching outcome", words, format!("at most {MOST_SWITCH_MS:.0} ms"), is_fast);
     }
 
-    /// An outage must be found within so many bad events; good answers that were under way come between them.
+    /// An outage after a past must be found within so many bad events at any share; good answers that were under way come
+    /// between the first of them.
     fn most_bad_events(&self) -> Option<u64> {
         let is_outage = matches!(self.plan.kind, Kind::Error | Kind::Hang) && self.share() > 0.0;
-        (is_outage && self.policy.absolute.is_some()).then(|| most_bad_events(self.share()))
+        (is_outage && self.policy.absolute.is_some()).then_some(MOST_BAD_EVENTS)
     }
 
     /// Nothing more reaches the candidate.
