@@ -217,6 +217,8 @@ def write_body(directory, name, n_bytes, stream=False, n_chunks=50, pace_us=5000
     vocabulary = "the invoice of customer was paid late and account holds two open orders for parts from Bremen \u2013 see \\n line".split()
 
     def text(length):
+        if length > 200_000:
+            return (text(100_000) * (length // 99_000 + 1)).encode()[:length].decode(errors="ignore").rstrip("\\").ljust(1)
         out = ""
         while len(out.encode()) < length:
             out += words.choice(vocabulary) + " "
