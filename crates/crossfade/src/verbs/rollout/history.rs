@@ -66,11 +66,12 @@ fn numbers(event: &str, evidence: &Value) -> Vec<String> {
     lines
 }
 
+/// What a guard saw. A circuit breaker and a lost store count nothing; the reason says it all.
 fn breach(breach: &Value) -> Option<String> {
     let n = |name: &str| breach[name].as_u64();
     Some(format!(
         "breach: {}, e-value {} of {}, {} bad of the candidate ({} requests), {} of the baseline ({})",
-        breach["metric"].as_str().unwrap_or("the breaker"),
+        breach["metric"].as_str()?,
         number(breach["e_value"].as_f64()?),
         number(breach["threshold"].as_f64()?),
         n("bad_candidate")?,
