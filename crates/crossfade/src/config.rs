@@ -138,7 +138,7 @@ pub(crate) struct Places {
 /// When the text is not YAML, or these two keys are wrong.
 pub(crate) fn places(source_name: &str, text: &str, environment: Environment<'_>) -> Result<Places, Vec<ConfigError>> {
     with_root(source_name, text, environment, |root| Places {
-        admin: process::admin(&root, process::auth(&root).required),
+        admin: process::admin(&root, process::auth(&root).required, None),
         store: process::store(&root),
     })
 }
@@ -147,7 +147,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let allow_unauthenticated = root.get("allow_unauthenticated").and_then(|item| item.boolean()).unwrap_or(false);
     let auth = process::auth(&root);
     let listen = process::listen(&root, auth.required || allow_unauthenticated);
-    let admin = process::admin(&root, auth.required);
+    let admin = process::admin(&root, auth.required, Some(listen));
     let store = process::store(&root);
     let record = process::record(&root);
     let workers = process::workers(&root);

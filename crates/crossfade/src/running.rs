@@ -393,12 +393,8 @@ impl Reloader {
     }
 
     fn swap(&self, config: &Config) -> Result<Reloaded, Stop> {
-        if let Some(rollout) = self.live.lost_by(&config.snapshot).first() {
-            let stop =
-                Stop::usage(anyhow!("rollout `{rollout}` is live, and this config has it no more or on another route"));
-            return Err(
-                stop.hint(format!("`crossfade rollout abort {rollout}` first, or leave it in the config as it is"))
-            );
+        if let Some(live) = self.live.lost_by(&config.snapshot).first() {
+            return Err(lost(live));
         }
         stays_guarded(self.data, config)?;
         if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.has_token {
@@ -419,6 +415,18 @@ impl Reloader {
         let waits_for_start = differs.map(|(_, (key, _))| key.to_owned()).collect();
         Ok(Reloaded { config_hash: config.hash.clone(), changed: before.hash != config.hash, waits_for_start })
     }
+}
+
+/// A running gateway keeps its rollouts. One that is completed has nothing to be aborted: that would take its traffic back.
+fn lost(live: &LiveRollout) -> Stop {
+    let (rollout, view) = (&live.identity.name, live.view());
+    let stop = Stop::usage(anyhow!("rollout `{rollout}` is live, and this config has it no more or on another route"));
+    if !view.watching && view.share > 0.0 {
+        return stop.hint(
+            "it is completed: stop the gateway and start it with this config; answers under way are finished first",
+        );
+    }
+    stop.hint(format!("`crossfade rollout abort {rollout}` first, or leave it in the config as it is"))
 }
 
 /// What went wrong and the next step, for whoever asked from afar.

@@ -587,14 +587,14 @@ impl LiveTable {
         self.table.load().barred.contains(target)
     }
 
-    /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up before they are aborted.
+    /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up while they are live.
     #[must_use]
-    pub fn lost_by(&self, snapshot: &Snapshot) -> Vec<String> {
+    pub fn lost_by(&self, snapshot: &Snapshot) -> Vec<Arc<LiveRollout>> {
         let lost = |live: &&Arc<LiveRollout>| {
             let settings = snapshot.rollouts.get(&live.identity.name);
             settings.is_none_or(|settings| settings.route != live.identity.route)
         };
-        self.table.load().by_route.values().flatten().filter(lost).map(|live| live.identity.name.clone()).collect()
+        self.table.load().by_route.values().flatten().filter(lost).cloned().collect()
     }
 
     /// The last drill of a rollout in this process.

@@ -22,8 +22,9 @@ const EVERY: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(6 * 3600);
 /// The shortest rest between two turns.
 const SHORTEST_REST: Duration = Duration::from_millis(20);
-/// A body or exchange younger than this is not taken away for its size: callers go on from answers, people look at what just happened.
-const SAFE_AGE: Duration = Duration::from_secs(3600);
+/// What is younger is not taken away, neither for its age nor for its size: requests under way and their copies need it, callers go on
+/// from answers, people look at what just happened.
+pub const SAFE_AGE: Duration = Duration::from_secs(3600);
 /// When there is too much, it goes on until this fraction of the bound is left free.
 const SLACK: u64 = 20;
 /// A completed rollout's exchanges stay for at least this long: its gates are read anew from them.

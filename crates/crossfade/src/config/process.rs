@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use gateway::retention::Settings;
 use gateway::shadow::{Overload, ShadowLimits};
@@ -39,11 +38,20 @@ pub(crate) fn listen(root: &Section<'_>, may_leave_loopback: bool) -> SocketAddr
     listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)))
 }
 
-/// `admin`. Beyond loopback it needs a token, or keys.
-pub(crate) fn admin(root: &Section<'_>, keys_required: bool) -> Admin {
+/// `admin`. Beyond loopback it needs a token, or keys. `taken` is the address callers come in by.
+pub(crate) fn admin(root: &Section<'_>, keys_required: bool, taken: Option<SocketAddr>) -> Admin {
     let section = root.section("admin");
     let item = section.get("listen");
     let listen = item.as_ref().and_then(|item| item.parsed(ADDRESS, value::address));
+    if let (Some(item), Some(listen)) = (&item, listen)
+        && Some(listen) == taken
+        && listen.port() != 0
+    {
+        item.note(
+            format!("{listen} is `listen` already, where callers come in"),
+            Some("give it a port of its own".into()),
+        );
+    }
     let written = section.get("token");
     let token = written.as_ref().and_then(Item::secret);
     if let (Some(item), Some(listen), None) = (item, listen, written)
@@ -100,13 +108,12 @@ pub(crate) fn record(root: &Section<'_>) -> Record {
 
 /// `record.retention`: what goes from the database, and when. Nothing, unless it is said.
 fn retention(record: &Section<'_>) -> Settings {
-    const SHORTEST: Duration = Duration::from_secs(3600);
     const SMALLEST: u64 = 64 << 20;
     let section = record.section("retention");
     let age = |key| {
         let item = section.get(key)?;
         let age = item.age()?;
-        if age < SHORTEST {
+        if age < gateway::retention::SAFE_AGE {
             item.note("what is not an hour old does not go: requests under way and their copies need it", None);
         }
         Some((item, age))

@@ -399,6 +399,22 @@ fn candidate_is_the_baseline() {
 }
 
 #[test]
+fn two_listeners_on_one_address() {
+    check(
+        "admin:  { listen: 127.0.0.1:4001 }",
+        "admin: { listen: 127.0.0.1:4000 }",
+        expect![[r#"
+            crossfade.yaml:2:18: `admin.listen`: 127.0.0.1:4000 is `listen` already, where callers come in
+             2 | admin: { listen: 127.0.0.1:4000 }
+               |                  ^^^^^^^^^^^^^^
+               hint: give it a port of its own
+
+            1 error in the config
+        "#]],
+    );
+}
+
+#[test]
 fn baseline_is_not_what_the_route_serves() {
     check(
         "baseline: gpt",

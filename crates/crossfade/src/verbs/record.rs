@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::Subcommand;
 use gateway::retention::{self, Settings};
 use operations::retention::{RecordStatus, Wanted};
@@ -36,6 +37,9 @@ pub(crate) struct Prune {
     /// Exchanges older than this go, with everything that belongs to them.
     #[arg(long, value_name = "AGE", value_parser = age)]
     rows: Option<Duration>,
+    /// Take away what is not an hour old too: a request under way then ends without its record, a copy without its answer.
+    #[arg(long)]
+    young: bool,
     /// Give the room back to the file system afterwards; no gateway may run, and the copy takes as much room again.
     #[arg(long, conflicts_with = "dry_run")]
     compact: bool,
@@ -62,6 +66,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 }
 
 fn prune(place: &Place, source: &Source, args: &Prune, out: &Out) -> Result<Exit, Stop> {
+    are_old_enough(args)?;
     let database = source.database()?;
     let config = load::config(&place.config);
     let settings = match (&config, args.bodies, args.rows) {
@@ -114,6 +119,25 @@ fn prune(place: &Place, source: &Source, args: &Prune, out: &Out) -> Result<Exit
     }
     answer(out, &gone, &wanted, "gone");
     Ok(Exit::Ok)
+}
+
+/// The bounds of the config's `record.retention` hold here too.
+fn are_old_enough(args: &Prune) -> Result<(), Stop> {
+    for (option, age) in [("--bodies", args.bodies), ("--rows", args.rows)] {
+        if age.is_some_and(|age| age < retention::SAFE_AGE) && !args.young && !args.dry_run {
+            let stop = Stop::usage(anyhow!("`{option}`: what is not an hour old does not go"));
+            return Err(stop.hint(
+                "requests under way and their copies need it; write at least `1h` (`m` is minutes), or add `--young`",
+            ));
+        }
+    }
+    if let (Some(bodies), Some(rows)) = (args.bodies, args.rows)
+        && rows < bodies
+    {
+        let stop = Stop::usage(anyhow!("`--rows` is less than `--bodies`, and exchanges go with their bodies"));
+        return Err(stop.hint("write at least what `--bodies` has"));
+    }
+    Ok(())
 }
 
 fn alone(store: &std::path::Path) -> Result<Lease, Stop> {

@@ -30,13 +30,14 @@ fn what_is_old_goes_by_hand_but_for_what_a_rollout_rests_on() {
         gateway.chat("gpt-4o", &format!("under way {n}"));
     }
     until(|| (listed(&gateway) == 7).then_some(()));
-    let pruned = gateway.run(&["record", "prune", "--rows", "1ms", "--reason", "test", "--format", "json"]).exits(0);
+    let pruned =
+        gateway.run(&["record", "prune", "--rows", "1ms", "--young", "--reason", "test", "--format", "json"]).exits(0);
     let pruned = pruned.json();
     assert_eq!(facts(&pruned), [4, 8, 3], "{pruned}");
     assert_eq!(pruned["kept_for"][0]["rollout"], "to-qwen");
     assert_eq!(listed(&gateway), 3);
 
-    let refused = gateway.run(&["record", "prune", "--rows", "1ms", "--compact"]).exits(1);
+    let refused = gateway.run(&["record", "prune", "--rows", "1ms", "--young", "--compact"]).exits(1);
     assert!(refused.stderr.contains("stop the gateway first"), "{}", refused.stderr);
     let show = gateway.run(&["record", "show", "--format", "json"]).exits(0).json();
     assert!(show["size"]["used"].as_u64() > Some(0) && show["oldest_exchange_us"].is_u64(), "{show}");
@@ -49,9 +50,24 @@ fn what_is_old_goes_by_hand_but_for_what_a_rollout_rests_on() {
     gateway.run(&["rollout", "abort", "to-qwen"]).exits(0);
     assert_eq!(gateway.stop(), 0);
 
-    let pruned = house.run(&["record", "prune", "--rows", "1ms", "--compact", "--format", "json"]).exits(0).json();
+    let pruned =
+        house.run(&["record", "prune", "--rows", "1ms", "--young", "--compact", "--format", "json"]).exits(0).json();
     assert_eq!(facts(&pruned)[0], 3, "an aborted rollout lets go: {pruned}");
     assert_eq!(house.run(&["record", "show", "--format", "json"]).exits(0).json()["size"]["free"], 0);
+}
+
+#[test]
+fn what_is_not_an_hour_old_is_not_pruned_and_exchanges_do_not_go_before_their_bodies() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    for (ages, said) in [
+        (&["--rows", "6m"][..], "`--rows`: what is not an hour old does not go"),
+        (&["--bodies", "0s"], "`--bodies`: what is not an hour old does not go"),
+        (&["--bodies", "2h", "--rows", "1h"], "`--rows` is less than `--bodies`"),
+    ] {
+        let stderr = gateway.run(&[&["record", "prune"], ages].concat()).exits(2).stderr;
+        assert!(stderr.contains(said), "{stderr}");
+    }
 }
 
 #[test]

@@ -346,6 +346,7 @@ fn next(view: &RolloutView, look: &Look) -> String {
     let name = &view.name;
     let crossfade = crossfade(look);
     let verb = |verb: &str, why: &str| format!("{crossfade} rollout {verb} {name:<24} {why}\n");
+    let with = |verb: &str, option: &str, why: &str| format!("{crossfade} rollout {verb} {name} {option}   {why}\n");
     match view.explanation.status {
         Status::Draft => verb("start", "begins in shadow"),
         Status::Active => {
@@ -355,16 +356,16 @@ fn next(view: &RolloutView, look: &Look) -> String {
         }
         Status::AwaitingApproval => {
             let author = &view.author;
-            let who = if view.explanation.author_may_approve {
-                format!("lets it go on; by anybody who may approve, {author} too")
+            let approve = if view.explanation.author_may_approve {
+                verb("approve", &format!("lets it go on; by anybody who may approve, {author} too"))
             } else {
-                format!("lets it go on; not by {author}, who started it")
+                with("approve", "--actor NAME", &format!("lets it go on; not by {author}, who started it"))
             };
-            verb("approve", &who) + &verb("abort", "everybody back to the baseline, now")
+            approve + &verb("abort", "everybody back to the baseline, now")
         }
         Status::Held => {
-            verb("extend", "more time, as much again as the step may last; give --reason")
-                + &verb("accept", "on to the next step as it is; give --reason")
+            with("extend", "--reason TEXT", "more time, as much again as the step may last")
+                + &with("accept", "--reason TEXT", "on to the next step as it is")
                 + &verb("abort", "everybody back to the baseline, now")
         }
         Status::Paused => {
@@ -376,11 +377,13 @@ fn next(view: &RolloutView, look: &Look) -> String {
                     "{crossfade} exchanges list --rollout {name} --arm candidate   shows what the candidate did\n"
                 )
                 + &format!("{crossfade} rollout history {name}   shows every step; --format json has the evidence\n")
-                + &verb("resume", "begins again in shadow, with new evidence; give --reason")
+                + &with("resume", "--reason TEXT", "begins again in shadow, with new evidence")
         }
         Status::Completed => {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
-            format!("make `{candidate}` the target of route `{route}` in the config, and remove the rollout\n")
+            format!(
+                "make `{candidate}` the target of route `{route}` in the config, remove the rollout, and start the gateway anew\n"
+            )
         }
     }
 }

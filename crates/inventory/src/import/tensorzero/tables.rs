@@ -86,7 +86,7 @@ pub(super) const MODEL: &[Rule] = &[
     unsupported(
         "namespace",
         "a route is not bound to a namespace",
-        "scope keys to routes: `crossfade keys create --route`",
+        "scope keys to routes: `crossfade keys create --routes`",
     ),
 ];
 
