@@ -26,6 +26,7 @@ use serde::Serialize;
 
 use draft::Draft;
 use ledger::Ledger;
+use rules::Rule;
 use tree::{Place, Tree};
 use variables::Variables;
 
@@ -62,6 +63,15 @@ impl Source {
             "toml" => Some(Source::Tensorzero),
             "json" => Some(Source::Portkey),
             _ => None,
+        }
+    }
+
+    /// What becomes of the keys at the top of its config.
+    const fn top(self) -> &'static [Rule] {
+        match self {
+            Source::Litellm => litellm::tables::TOP,
+            Source::Tensorzero => tensorzero::tables::TOP,
+            Source::Portkey => portkey::tables::CONFIG,
         }
     }
 
@@ -116,6 +126,8 @@ pub struct Imported {
     pub keys: Vec<Key>,
     /// The environment variables the config reads, by name.
     pub environment: Vec<Variable>,
+    /// Whether the source knows none of the keys at the top: the file is something else.
+    pub is_foreign: bool,
 }
 
 impl Imported {
@@ -192,9 +204,11 @@ impl<'t> Importing<'t> {
     }
 
     fn finish(self, source: Source) -> Imported {
+        let top = self.ledger.tree().root.entries();
+        let is_foreign = !top.is_empty() && top.iter().all(|(key, _)| rules::find(source.top(), key).is_none());
         let keys = self.ledger.finish(source.title());
         let environment = self.variables.finish();
         let config = render::config(&self.draft, source.title(), &self.file, &keys, &environment);
-        Imported { config, keys, environment }
+        Imported { config, keys, environment, is_foreign }
     }
 }

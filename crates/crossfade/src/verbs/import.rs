@@ -77,6 +77,10 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let unreadable =
         |error| Stop::usage(format!("{shown}: {error}")).hint("is it the config of another gateway? see `--from`");
     let imported = import(source, &text, &beside).map_err(unreadable)?;
+    if imported.is_foreign {
+        let stop = Stop::usage(format!("{shown}: none of the keys at its top is one of {}'s", source.title()));
+        return Err(stop.hint("is it the config of another gateway? see `--from`"));
+    }
     let counts = imported.counts();
     let keeps_back = args.strict && counts.unsupported > 0;
     let written = match &args.output {

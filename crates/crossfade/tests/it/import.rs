@@ -140,3 +140,17 @@ fn what_cannot_be_read_is_usage() {
     let done = house.run(&["import", "config.ini"]).exits(2);
     assert!(done.stderr.contains("hint: say whose it is"), "{}", done.stderr);
 }
+
+#[test]
+fn a_file_that_is_something_else_is_no_partial_import() {
+    let house = House::new("");
+    std::fs::write(house.path().join("compose.yaml"), "services:\n  web: { image: nginx, ports: ['80:80'] }\n")
+        .unwrap();
+    std::fs::write(house.path().join("Cargo.toml"), "[package]\nname = 'x'\n").unwrap();
+    std::fs::write(house.path().join("package.json"), r#"{"scripts":{"build":"tsc"}}"#).unwrap();
+    for file in ["compose.yaml", "Cargo.toml", "package.json"] {
+        let done = house.run(&["import", file, "--output", "new.yaml"]).exits(2);
+        assert!(done.stderr.contains("none of the keys") && done.stderr.contains("--from"), "{}", done.stderr);
+        assert!(!house.path().join("new.yaml").exists());
+    }
+}

@@ -109,13 +109,14 @@ fn wrong_forms(root: &Node, importing: &mut Importing<'_>) {
             rules::leftovers(variant, tables::VARIANT, &[], ledger);
         }
     }
-    for (key, node) in root.entries() {
+    let is_read = |key: &str| matches!(rules::find(tables::TOP, key), Some(rules::Verdict::Mapped(_)));
+    for (key, node) in root.entries().iter().filter(|(key, _)| is_read(key)) {
         for part in
             node.entries().iter().map(|(_, part)| part).filter(|part| part.entries().is_empty() && key != "gateway")
         {
             ledger.rest(part, &rules::wrong_form(part));
         }
-        if node.entries().is_empty() && matches!(rules::find(tables::TOP, key), Some(rules::Verdict::Mapped(_))) {
+        if node.entries().is_empty() {
             ledger.rest(node, &rules::wrong_form(node));
         }
     }

@@ -16,7 +16,7 @@ const HEADERS: &str = "a provider has no headers of its own";
 const HEADERS_HINT: &str = "use a key that belongs to one organization and project only";
 
 /// A config or a target: Portkey reads both alike.
-pub(super) const CONFIG: &[Rule] = &[
+pub(in crate::import) const CONFIG: &[Rule] = &[
     mapped("strategy", "the order of the route's targets: see `strategy.mode`"),
     mapped("targets", "targets, in the order they are tried"),
     mapped("provider", "decides the provider; `@name` is a key that Portkey keeps"),
