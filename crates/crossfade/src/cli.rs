@@ -13,6 +13,9 @@ use crate::verbs::{
 /// The config where none is named.
 pub(crate) const USUAL_CONFIG: &str = "crossfade.yaml";
 
+/// Options that every verb has stand last in its help, under this.
+const EVERYWHERE: &str = "Options of every verb";
+
 /// Moves an application from one model to another: both play, one fades in, the other stays ready.
 #[derive(Debug, Parser)]
 #[command(name = "crossfade", version, arg_required_else_help = true, disable_help_subcommand = true)]
@@ -22,12 +25,13 @@ pub(crate) const USUAL_CONFIG: &str = "crossfade.yaml";
 pub(crate) struct Cli {
     /// The config file.
     #[arg(long, short, global = true, value_name = "FILE", default_value = USUAL_CONFIG, env = "CROSSFADE_CONFIG")]
+    #[arg(help_heading = EVERYWHERE)]
     pub config: PathBuf,
     /// How answers are written.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = EVERYWHERE)]
     pub format: Format,
     /// Address of a running gateway's admin listener, when it is not the one in the config.
-    #[arg(long, global = true, value_name = "ADDRESS", env = "CROSSFADE_ADMIN")]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "CROSSFADE_ADMIN", help_heading = EVERYWHERE)]
     pub admin: Option<String>,
     /// What to do.
     #[command(subcommand)]
@@ -92,4 +96,37 @@ pub(crate) enum Verb {
     /// List the failpoints of this build.
     #[command(hide = true)]
     Failpoints,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every verb's page, by its name.
+    fn pages(command: &clap::Command, name: &str, found: &mut Vec<(String, String)>) {
+        found.push((name.to_owned(), command.clone().render_long_help().to_string()));
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            pages(verb, &format!("{name} {}", verb.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn options_that_every_verb_has_stand_last_in_each_help() {
+        let mut command = Cli::command();
+        command.build();
+        let mut found = Vec::new();
+        pages(&command, "crossfade", &mut found);
+        assert!(found.len() > 40, "{} pages", found.len());
+        for (name, page) in found {
+            let (own, everywhere) =
+                page.split_once(EVERYWHERE).unwrap_or_else(|| panic!("{name} has no heading:\n{page}"));
+            for option in ["--config <FILE>", "--format <FORMAT>", "--admin <ADDRESS>"] {
+                assert!(!own.contains(option) && everywhere.contains(option), "{name}: {option}\n{page}");
+            }
+            let others = everywhere.lines().filter(|line| line.trim_start().starts_with("--")).count();
+            assert!(others <= 3, "{name}: options of its own after the heading\n{page}");
+        }
+    }
 }
