@@ -30,6 +30,7 @@ mod gates;
 mod holding;
 mod import;
 mod keys;
+mod pages;
 mod panel;
 mod prices;
 mod prompts;
