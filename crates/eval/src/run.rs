@@ -11,7 +11,7 @@ mod score;
 mod work;
 mod write;
 
-pub use call::{Ask, Asked, Used};
+pub use call::{Ask, Asked, Used, whole_answer};
 pub use plan::{Item, Plan, PlannedTarget};
 pub use score::{CHECKS, Scorer, Spec};
 pub use work::{Ended, Job, Progress, RunError, Target, work};

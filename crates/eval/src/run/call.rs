@@ -162,7 +162,9 @@ async fn once(way: &Way<'_>, asked: &dyn Asked) -> Attempt {
         duration: Duration::ZERO,
         cost_nanos: Some(0),
     };
-    let answer = tokio::time::timeout(timeouts.whole_answer(), exchange(way, asked, &timeouts)).await;
+    let answer =
+        tokio::time::timeout(timeouts.whole_answer(), whole_answer(way.client, way.provider, asked.call(timeouts)))
+            .await;
     attempt.duration = began.elapsed();
     let mut was_paid = true;
     if let Ok(answer) = answer {
@@ -188,8 +190,12 @@ async fn once(way: &Way<'_>, asked: &dyn Asked) -> Attempt {
     attempt
 }
 
-async fn exchange(way: &Way<'_>, asked: &dyn Asked, timeouts: &Timeouts) -> Result<(Bytes, bool), Failure> {
-    let reply = way.client.call(way.provider, asked.call(*timeouts)).await?;
+/// The whole answer to a call, and whether it is simulated. It does not look at the time.
+///
+/// # Errors
+/// When the provider cannot be reached, answers with an error, also one in a body of status 200, or with more than 16 MiB.
+pub async fn whole_answer(client: &Client, provider: &Provider, call: Call) -> Result<(Bytes, bool), Failure> {
+    let reply = client.call(provider, call).await?;
     let (status, headers, simulated) = (reply.status, reply.headers, reply.simulated);
     let body = reply.body.collect(LONGEST_ANSWER).await?;
     if !status.is_success() {

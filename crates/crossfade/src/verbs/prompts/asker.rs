@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
 use eval::prompt::results::Row;
 use eval::prompt::trial::{Outcome, Said, judge};
 use eval::prompt::{Form, Golden, Prompt};
+use eval::run::whole_answer;
 use gateway::offline::prepare;
 use gateway::snapshot::{Snapshot, Target};
 use govern::Residency;
@@ -25,8 +26,6 @@ use crate::out::{Out, Stop};
 use crate::verbs::Place;
 use crate::verbs::ledger::Collected;
 
-/// The longest answer that is read.
-const LONGEST_ANSWER: usize = 16 << 20;
 /// The longest a provider that asks to wait is waited for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -180,18 +179,7 @@ impl Line {
     async fn once(&self, body: Bytes) -> Result<(Said, bool), Failure> {
         let prepared = prepare(&self.snapshot, &self.target, (body, Residency::default()))?;
         let timeouts = self.provider.config().timeouts;
-        let exchange = async {
-            let reply = self.client.call(&self.provider, prepared.call(timeouts)).await?;
-            let (status, headers, simulated) = (reply.status, reply.headers, reply.simulated);
-            let body = reply.body.collect(LONGEST_ANSWER).await?;
-            if !status.is_success() {
-                return Err(providers::classify(status, &headers, &body, SystemTime::now()));
-            }
-            match providers::error_in_body(&body) {
-                Some(failure) => Err(failure),
-                None => Ok((body, simulated)),
-            }
-        };
+        let exchange = whole_answer(&self.client, &self.provider, prepared.call(timeouts));
         let late = |_| Failure::new(FailureKind::TimeoutTotal, "no whole answer in time");
         let (body, simulated) = tokio::time::timeout(timeouts.whole_answer(), exchange).await.map_err(late)??;
         let body = prepared.read(&body)?;
