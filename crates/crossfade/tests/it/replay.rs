@@ -24,13 +24,14 @@ fn chat(gateway: &Gateway<'_>, n: usize) {
     (0..n).for_each(|idx| drop(gateway.chat("gpt-4o", &format!("question {idx}"))));
 }
 
+fn verb(gateway: &Gateway<'_>, verb: &str) {
+    gateway.run(&["rollout", verb, "to-qwen", "--reason", "test"]).exits(0);
+}
+
 #[test]
 fn a_rollout_that_was_paused_killed_promoted_and_aborted_comes_out_the_same_every_time() {
     let house = House::new(&CONFIG.replace("risk: medium", "risk: low"));
     let gateway = house.serve();
-    let verb = |gateway: &Gateway<'_>, verb: &str| {
-        gateway.run(&["rollout", verb, "to-qwen", "--reason", "test"]).exits(0);
-    };
     verb(&gateway, "start");
     chat(&gateway, 20);
     verb(&gateway, "pause");
@@ -188,9 +189,6 @@ fn a_rollback_by_evidence_comes_out_the_same_and_whatever_was_touched_is_named()
 fn what_was_counted_is_deleted_when_its_time_is_over_and_what_is_kept_is_decided_again() {
     let house = House::new(&CONFIG.replace("risk: medium", "risk: low"));
     let gateway = house.serve();
-    let verb = |gateway: &Gateway<'_>, verb: &str| {
-        gateway.run(&["rollout", verb, "to-qwen", "--reason", "test"]).exits(0);
-    };
     verb(&gateway, "start");
     chat(&gateway, 20);
     verb(&gateway, "promote");
