@@ -62,6 +62,9 @@ pub fn language_of_refusal(beginning: &str, n_bytes: u64) -> Option<&'static str
     if n_bytes > LONGEST || beginning.len() < "no puedo".len() {
         return None;
     }
+    if !may_decline(beginning) {
+        return None;
+    }
     let text = plain(beginning);
     if text.starts_with(QUOTES) || GIVES.iter().any(|sign| text.contains(sign)) {
         return None;
@@ -73,9 +76,37 @@ pub fn language_of_refusal(beginning: &str, n_bytes: u64) -> Option<&'static str
     LANGUAGES.iter().find(declines).map(|language| language.tag)
 }
 
+/// Bytes of a text by which hardly any answer still looks like a refusal.
+const GLANCE: usize = 40;
+
+/// Whether a text begins as an apology or a phrase does, as far as one glance tells: nearly every answer is passed over here.
+fn may_decline(text: &str) -> bool {
+    let text = undressed(text);
+    let glance = plain(&text[..text.floor_char_boundary(GLANCE)]);
+    let Some(first) = glance.as_bytes().first() else { return true };
+    let agrees = |word: &&str| {
+        let n = word.len().min(glance.len());
+        word.as_bytes().first() == Some(first) && word.as_bytes()[..n] == glance.as_bytes()[..n]
+    };
+    let begins = |phrase: &Phrase| !phrase.after_apology && phrase.starts.iter().any(|start| agrees(&start));
+    LANGUAGES
+        .iter()
+        .any(|language| language.apologies.iter().any(|word| agrees(&word)) || language.phrases.iter().any(begins))
+}
+
+/// Without the marks that a text may be dressed with.
+fn undressed(text: &str) -> &str {
+    text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '#' | '>' | '~'))
+}
+
 /// Lower case, with plain apostrophes and without the marks that a text may be dressed with.
 fn plain(text: &str) -> String {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '*' | '_' | '#' | '>' | '~'));
+    let text = undressed(text);
+    if text.is_ascii() {
+        let mut text = text.to_ascii_lowercase();
+        text.retain(|c| c != '*');
+        return text;
+    }
     text.chars()
         .map(|c| if c == '\u{2019}' || c == '\u{2bc}' { '\'' } else { c })
         .flat_map(char::to_lowercase)

@@ -38,6 +38,18 @@ fn what_is_found_is_a_refusal_and_most_refusals_are_found() {
 }
 
 #[test]
+fn a_glance_passes_over_no_refusal() {
+    for language in LANGUAGES {
+        let starts = language.phrases.iter().filter(|phrase| !phrase.after_apology).flat_map(|phrase| phrase.starts);
+        for word in language.apologies.iter().chain(starts) {
+            let dressed = format!("\n> **{}**, and so on", word.to_uppercase().replace('\'', "’"));
+            assert!(may_decline(word) && may_decline(&dressed), "{dressed}");
+        }
+    }
+    assert!(!may_decline("The answer is 42.") && !may_decline("{\"answer\": 42}"));
+}
+
+#[test]
 fn a_long_text_and_one_that_gives_something_are_answers() {
     let refusal = "I'm sorry, but I can't help with that. ";
     assert_eq!(found(refusal), Some("en"));
