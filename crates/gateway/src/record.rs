@@ -282,9 +282,12 @@ fn submit(worker: &Worker, record: &Record) -> Result<Ticket, Failure> {
     })
 }
 
-/// Waits until a record is as safe as the journal's mode promises. A worker that serves nobody else writes it itself.
+/// With more exchanges than this under way a worker leaves its records to the writer thread, which then writes many at once.
+const FEW: u64 = 4;
+
+/// Waits until a record is as safe as the journal's mode promises. A worker that serves few writes it itself.
 pub(crate) async fn on_record(worker: &Worker, ticket: Ticket) -> Result<(), Failure> {
-    if worker.counters.in_flight.load(Ordering::Relaxed) <= 1 {
+    if worker.counters.in_flight.load(Ordering::Relaxed) <= FEW {
         ticket.write_here();
     }
     let detail = match tokio::time::timeout(RECORD_PATIENCE, ticket.wait()).await {
