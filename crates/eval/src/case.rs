@@ -56,12 +56,18 @@ pub struct Check {
     /// What it is held against; `expected` of the case where there is none.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub value: Value,
-    /// At or above this the check holds; the metric's own where it is not said.
+    /// At or above this the check holds, at or below it where less is better and there is no bound; 1 where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// Whether it holds when the metric says no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not: bool,
+    /// The metric's settings.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub settings: Map<String, Value>,
+    /// What it counts for among others, 1 where it is not said; what counts for nothing decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
 }
 
 /// Where a case comes from.
@@ -113,6 +119,14 @@ pub struct ToolCall {
     pub name: String,
     /// Its arguments as the text that came; it may not be JSON.
     pub arguments: String,
+}
+
+impl Check {
+    /// A check of this metric, held against this.
+    #[must_use]
+    pub fn of(metric: impl Into<String>, value: Value) -> Check {
+        Check { metric: metric.into(), value, threshold: None, not: false, settings: Map::new(), weight: None }
+    }
 }
 
 impl Case {

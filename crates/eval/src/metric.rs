@@ -23,6 +23,7 @@ pub mod ranking;
 mod refusal;
 mod registry;
 pub mod rouge;
+mod spent;
 pub mod squad;
 mod text;
 pub mod vectors;
@@ -167,11 +168,13 @@ pub enum Unscored {
     TooLong,
     /// A vector is all zeros or not finite, or two vectors differ in length.
     BadVector,
+    /// Nothing is known of it: a call without a price, a provider that does not say why it ended.
+    NotKnown,
 }
 
 impl Unscored {
     /// Every reason.
-    pub const ALL: [Unscored; 10] = [
+    pub const ALL: [Unscored; 11] = [
         Unscored::NoAnswer,
         Unscored::NoReference,
         Unscored::NoSchema,
@@ -182,6 +185,7 @@ impl Unscored {
         Unscored::NotValidated,
         Unscored::TooLong,
         Unscored::BadVector,
+        Unscored::NotKnown,
     ];
 
     /// The word in reports.
@@ -198,6 +202,7 @@ impl Unscored {
             Unscored::NotValidated => "not_validated",
             Unscored::TooLong => "too_long",
             Unscored::BadVector => "bad_vector",
+            Unscored::NotKnown => "not_known",
         }
     }
 }
@@ -235,6 +240,32 @@ impl Metric {
     #[must_use]
     pub fn pooled(self, whole: impl Fn(&[&Score]) -> Option<f64> + Send + Sync + 'static) -> Metric {
         Metric { pool: Pool::Whole(Arc::new(whole)), ..self }
+    }
+
+    /// 1 where the value [reaches](Metric::reaches) the threshold, else 0; the mean of it over cases is the part that does.
+    #[must_use]
+    pub fn at(self, threshold: f64) -> Metric {
+        let id = format!("{}:threshold={threshold}", self.id);
+        let definition = "1 when the value of the metric named before the threshold reaches it, else 0";
+        Metric::new(id, definition, move |case, answer| {
+            let score = self.score(case, answer);
+            match score.measured {
+                Measured::Value(value) => Score { outcome: score.outcome, ..Score::is(self.reaches(value, threshold)) },
+                Measured::Unscored(_) => score,
+            }
+        })
+    }
+
+    /// Whether a value is at or above a threshold; where less is better and nothing bounds it (times, costs, edits), at or below it.
+    #[must_use]
+    pub fn reaches(&self, value: f64, threshold: f64) -> bool {
+        if self.is_spent() { value <= threshold } else { value >= threshold }
+    }
+
+    /// Whether less is better and nothing bounds it, so that nothing holds without a threshold.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.direction == Direction::LowerIsBetter && !self.range.high.is_finite()
     }
 
     /// Scores one answer to one case.

@@ -13,7 +13,7 @@ mod write;
 
 pub use call::{Ask, Asked, Used, whole_answer};
 pub use plan::{Item, Plan, PlannedTarget};
-pub use score::{CHECKS, Scorer, Spec};
+pub use score::{CHECKS, Scorer, Spec, Took};
 pub use work::{Ended, Job, Progress, RunError, Target, work};
 
 use serde::{Deserialize, Serialize};

@@ -237,7 +237,7 @@ impl Reading {
                 self.problems.note(node.line, field, "expected a map");
                 continue;
             };
-            let mut check = Check { metric: String::new(), value: Value::Null, threshold: None, not: false };
+            let mut check = Check::of(String::new(), Value::Null);
             for (name, node) in members {
                 match name.as_str() {
                     "type" => {

@@ -76,6 +76,15 @@ pub struct Answer {
     /// What models said about this answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judged>,
+    /// Why it ended, as the provider says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// From the call to the last byte, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// What it cost with all attempts, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_dollars: Option<f64>,
 }
 
 /// A call of a tool.

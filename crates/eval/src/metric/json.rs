@@ -56,6 +56,60 @@ pub(super) fn schema(schema: Option<&Value>) -> Result<Metric, &'static str> {
     }))
 }
 
+/// `contains_json`, with a schema or without.
+///
+/// # Errors
+/// When the schema is not one that is validated against.
+pub(super) fn contains(schema: Option<&Value>) -> Result<Metric, &'static str> {
+    let compiled =
+        schema.map(|schema| Compiled::new(schema.to_string().as_bytes()).map_err(schema::Unvalidated::as_str));
+    let compiled = compiled.transpose()?.map(Arc::new);
+    let id = match schema {
+        Some(schema) => format!("contains_json@crossfade-1:schema={schema}"),
+        None => "contains_json@crossfade-1".to_owned(),
+    };
+    let definition = "1 when a JSON object or array stands anywhere in the message (one that is valid by the schema, where there is one), \
+                      else 0; of nested ones the outermost is looked at";
+    Ok(Metric::new(id, definition, move |_: &Case, answer| {
+        let mut seen = "not_json";
+        for value in values_in(&answer.text) {
+            let Some(compiled) = &compiled else { return Score::is(true).with_outcome("valid") };
+            match compiled.check(value.as_bytes()) {
+                Some(Verdict::Valid) => return Score::is(true).with_outcome("valid"),
+                Some(Verdict::Unknown(why)) => {
+                    return Score::unscored(Unscored::NotValidated).with_outcome(why.as_str());
+                }
+                Some(Verdict::Invalid(_)) | None => seen = "invalid",
+            }
+        }
+        Score::is(false).with_outcome(seen)
+    }))
+}
+
+/// How many places that may begin a value are tried.
+const MOST_BEGINNINGS: usize = 1000;
+
+/// The objects and arrays that stand in a text, outermost only.
+fn values_in(text: &str) -> Vec<&str> {
+    let (mut values, mut from, mut n_tried) = (Vec::new(), 0, 0);
+    while let Some(at) = text[from..].find(['{', '[']).map(|at| from + at) {
+        n_tried += 1;
+        if n_tried > MOST_BEGINNINGS {
+            break;
+        }
+        let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<serde::de::IgnoredAny>();
+        from = match stream.next() {
+            Some(Ok(_)) => {
+                let end = at + stream.byte_offset();
+                values.push(&text[at..end]);
+                end
+            }
+            _ => at + 1,
+        };
+    }
+    values
+}
+
 /// `json_path`: the path finds something, or something equal to this.
 pub(super) fn path(text: &str, path: Path, equals: Option<Value>) -> Metric {
     let mut id = format!("json_path@rfc9535:{}", Value::from(text));
@@ -271,6 +325,17 @@ mod tests {
         let elsewhere = Case { schema: Some(json!({ "$ref": "https://example.com/s" })), ..Case::default() };
         assert_eq!(follows(&elsewhere, "{}"), (None, "reference".into()));
         assert_eq!(follows(&Case::default(), "{}").0, None);
+    }
+
+    #[test]
+    fn json_among_words_is_found_where_that_is_asked() {
+        let found = |settings, text| check("contains_json", settings, &Case::default(), text);
+        assert_eq!(found(Value::Null, "Here [x] it is:\n```json\n{\"a\": 1}\n```"), (Some(1.0), "valid".into()));
+        assert_eq!(found(Value::Null, "none {here"), (Some(0.0), "not_json".into()));
+        let schema = json!({ "schema": { "type": "object", "required": ["b"] } });
+        assert_eq!(found(schema.clone(), "[1] and {\"b\": {}}"), (Some(1.0), "valid".into()));
+        assert_eq!(found(schema, "{\"a\": {\"b\": 1}}"), (Some(0.0), "invalid".into()));
+        assert!(found(Value::Null, &"[".repeat(100_000)).0 == Some(0.0));
     }
 
     #[test]

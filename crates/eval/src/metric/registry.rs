@@ -12,17 +12,20 @@ use super::json::{self, Fields};
 use super::path::Path;
 use super::ranking::{self, Ranked};
 use super::rouge::{self, Rouge};
-use super::{Metric, bleu, chrf, citations, refusal, squad, text, vectors};
+use super::{Metric, bleu, chrf, citations, refusal, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 45] = [
+pub const NAMES: [&str; 52] = [
     "exact_match",
     "contains",
     "contains_all",
     "icontains",
+    "icontains_all",
     "starts_with",
     "regex",
     "levenshtein",
+    "edit_distance",
+    "word_count",
     "non_empty",
     "squad_em",
     "squad_f1",
@@ -47,6 +50,7 @@ pub const NAMES: [&str; 45] = [
     "tool_call_health",
     "json_valid",
     "json_schema",
+    "contains_json",
     "json_path",
     "field_accuracy",
     "embedding_cosine",
@@ -61,6 +65,9 @@ pub const NAMES: [&str; 45] = [
     "mrr",
     "recall_at_k",
     "precision_at_k",
+    "finish_reason",
+    "latency_ms",
+    "cost_dollars",
 ];
 
 /// Why there is no such metric.
@@ -152,11 +159,21 @@ struct RawLabels {
     labels: Option<Vec<String>>,
 }
 
-/// The metric of this name with these settings, `null` or an object.
+/// The metric of this name with these settings, `null` or an object. Every metric takes a `threshold`: it is 1 then where the value
+/// [reaches](Metric::reaches) it, else 0.
 ///
 /// # Errors
 /// When there is none of this name, or it has no such setting.
 pub fn named(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
+    let mut settings = settings.clone();
+    let threshold = settings.as_object_mut().and_then(|settings| settings.remove("threshold"));
+    let metric = plain(name, &settings)?;
+    let Some(threshold) = threshold else { return Ok(metric) };
+    let threshold = threshold.as_f64().ok_or_else(|| wrong(name, "`threshold` is a number".to_owned()))?;
+    Ok(metric.at(threshold))
+}
+
+fn plain(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
     if let Some((figure, average)) = of_classes(name) {
         let RawLabels { labels } = read(name, settings)?;
         return Ok(classes::metric(name, figure, average, labels));
@@ -199,6 +216,11 @@ fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> 
             json::schema(schema.as_ref())
                 .map_err(|why| wrong(name, format!("`schema` is not validated against: {why}")))?
         }
+        "contains_json" => {
+            let RawSchema { schema } = read(name, settings)?;
+            json::contains(schema.as_ref())
+                .map_err(|why| wrong(name, format!("`schema` is not validated against: {why}")))?
+        }
         "json_path" => {
             let RawPath { path, equals } = read(name, settings)?;
             let parsed = Path::parse(&path).map_err(|error| wrong(name, format!("`path`: {error}")))?;
@@ -221,8 +243,14 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "contains" => text::contains,
         "contains_all" => text::contains_all,
         "icontains" => text::icontains,
+        "icontains_all" => text::icontains_all,
         "starts_with" => text::starts_with,
         "levenshtein" => text::levenshtein,
+        "edit_distance" => text::edit_distance,
+        "word_count" => text::word_count,
+        "finish_reason" => spent::finish_reason,
+        "latency_ms" => spent::latency,
+        "cost_dollars" => spent::cost,
         "non_empty" => text::non_empty,
         "squad_em" => squad::exact_match,
         "squad_f1" => squad::f1,
@@ -327,5 +355,22 @@ mod tests {
         let told = |name: &str, settings: Value| named(name, &settings).unwrap_err().to_string();
         assert_eq!(told("exact-match", Value::Null), "there is no metric `exact-match`; the nearest is `exact_match`");
         assert!(told("squad_f1", serde_json::json!({ "case": true })).contains("unknown field `case`"));
+        assert!(told("rouge_l", serde_json::json!({ "threshold": "high" })).contains("`threshold` is a number"));
+    }
+
+    #[test]
+    fn every_metric_takes_a_threshold_and_says_so_in_its_id() {
+        use super::super::{Answer, Case};
+        let metric = named("levenshtein", &serde_json::json!({ "threshold": 0.5 })).unwrap();
+        assert_eq!(metric.id, "levenshtein@crossfade-1:threshold=0.5");
+        let case = Case { references: vec!["sitting".to_owned()], ..Case::default() };
+        let score = |text: &str, ms| {
+            let answer = Answer { text: text.to_owned(), latency_ms: ms, ..Answer::default() };
+            (metric.score(&case, &answer).as_value(), answer)
+        };
+        assert_eq!((score("kitten", None).0, score("no", None).0), (Some(1.0), Some(0.0)));
+        let fast = named("latency_ms", &serde_json::json!({ "threshold": 100 })).unwrap();
+        let of = |ms| fast.score(&case, &score("", ms).1).as_value();
+        assert_eq!((of(Some(99.0)), of(Some(101.0)), of(None)), (Some(1.0), Some(0.0), None));
     }
 }

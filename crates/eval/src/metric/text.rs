@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Answer, Case, Metric, Score, Unscored};
+use super::{Answer, Case, Metric, Range, Score, Unscored};
 
 /// `exact_match`.
 pub(super) fn exact_match() -> Metric {
@@ -41,6 +41,18 @@ pub(super) fn icontains() -> Metric {
     )
 }
 
+/// `icontains_all`.
+pub(super) fn icontains_all() -> Metric {
+    Metric::new(
+        "icontains_all@crossfade-1",
+        "1 when every reference stands in the answer, both in lower case, else 0",
+        |case, answer| {
+            let text = answer.text.to_lowercase();
+            all(case, |reference| text.contains(&reference.to_lowercase()))
+        },
+    )
+}
+
 /// `starts_with`.
 pub(super) fn starts_with() -> Metric {
     Metric::new(
@@ -69,20 +81,54 @@ pub(super) fn levenshtein() -> Metric {
     )
 }
 
+/// `edit_distance`.
+pub(super) fn edit_distance() -> Metric {
+    let definition =
+        "insertions, deletions and replacements of characters from the answer to the nearest reference; less is better";
+    Metric::new("edit_distance@crossfade-1", definition, |case, answer| {
+        let values = case.references.iter().map(|reference| edits(&answer.text, reference));
+        match values.collect::<Option<Vec<_>>>() {
+            None => Score::unscored(Unscored::TooLong),
+            Some(values) => {
+                let nearest = values.into_iter().min();
+                nearest.map_or(Score::unscored(Unscored::NoReference), |edits| Score::value(edits as f64))
+            }
+        }
+    })
+    .lower_is_better()
+    .within(UNBOUNDED)
+}
+
+/// From 0 on.
+const UNBOUNDED: Range = Range { low: 0.0, high: f64::INFINITY };
+
+/// `word_count`.
+pub(super) fn word_count() -> Metric {
+    let definition = "words of the answer, divided by white space, where there is a reference 1 when they are as many as it says, else 0";
+    Metric::new("word_count@crossfade-1", definition, |case, answer| {
+        let n = answer.text.split_whitespace().count() as f64;
+        match case.references.first().map(|text| text.trim().parse::<f64>()) {
+            None => Score::value(n),
+            Some(Err(_)) => Score::unscored(Unscored::MalformedCase),
+            Some(Ok(wanted)) => Score::is(wanted == n),
+        }
+    })
+    .within(UNBOUNDED)
+}
+
 /// Steps of the edit distance that are taken: about a second of one core.
 const MAX_STEPS: usize = 400_000_000;
 
 /// `None` when it would take too many steps. By hand: `kitten` and `sitting` are 3 edits apart, so 1 - 3/7.
 fn similarity(one: &str, other: &str) -> Option<f64> {
-    let (n_one, n_other) = (one.chars().count(), other.chars().count());
-    if n_one.saturating_mul(n_other) > MAX_STEPS {
-        return None;
-    }
-    let longer = n_one.max(n_other);
-    if longer == 0 {
-        return Some(1.0);
-    }
-    Some(1.0 - strsim::levenshtein(one, other) as f64 / longer as f64)
+    let longer = one.chars().count().max(other.chars().count());
+    let edits = edits(one, other)?;
+    Some(if longer == 0 { 1.0 } else { 1.0 - edits as f64 / longer as f64 })
+}
+
+fn edits(one: &str, other: &str) -> Option<usize> {
+    let n_steps = one.chars().count().saturating_mul(other.chars().count());
+    (n_steps <= MAX_STEPS).then(|| strsim::levenshtein(one, other))
 }
 
 /// `regex`, with the pattern of the settings or the references as patterns.
@@ -161,6 +207,9 @@ mod tests {
         assert_eq!(check("levenshtein", "kitten", &["sitting"]), Some(1.0 - 3.0 / 7.0));
         assert_eq!(check("levenshtein", "ä", &["a"]), Some(0.0));
         assert_eq!(check("levenshtein", "", &[""]), Some(1.0));
+        assert_eq!(check("edit_distance", "kitten", &["sitting", "mitten"]), Some(1.0));
+        assert_eq!(check("word_count", " one  two\n", &[]), Some(2.0));
+        assert_eq!((check("word_count", "a b", &["2"]), check("word_count", "a", &["2"])), (Some(1.0), Some(0.0)));
     }
 
     #[test]

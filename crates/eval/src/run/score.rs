@@ -28,6 +28,32 @@ pub struct Scorer {
     metrics: Vec<(String, Option<Metric>)>,
 }
 
+impl Spec {
+    /// What it is called in reports: its setting `as`, else the metric's name.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.settings.get("as").and_then(Value::as_str).unwrap_or(&self.name)
+    }
+
+    /// The settings that are the metric's own.
+    fn own_settings(&self) -> Value {
+        let mut settings = self.settings.clone();
+        if let Some(members) = settings.as_object_mut() {
+            members.remove("as");
+        }
+        settings
+    }
+}
+
+/// What a call took, where that is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Took {
+    /// From the call to the last byte, in microseconds.
+    pub latency_us: Option<u64>,
+    /// What all attempts cost, in billionths of a dollar.
+    pub cost_nanos: Option<u64>,
+}
+
 impl Scorer {
     /// Finds the metrics.
     ///
@@ -36,7 +62,7 @@ impl Scorer {
     pub fn of(specs: &[Spec]) -> Result<Scorer, UnknownMetric> {
         let one = |spec: &Spec| match spec.name.as_str() {
             CHECKS => Ok((CHECKS.to_owned(), None)),
-            name => metric::named(name, &spec.settings).map(|metric| (name.to_owned(), Some(metric))),
+            name => metric::named(name, &spec.own_settings()).map(|metric| (spec.label().to_owned(), Some(metric))),
         };
         Ok(Scorer { metrics: specs.iter().map(one).collect::<Result<_, _>>()? })
     }
@@ -54,10 +80,16 @@ impl Scorer {
         self.metrics.iter().find(|(known, _)| known == name)?.1.as_ref()
     }
 
-    /// What each says of an answer.
+    /// What each says of an answer of which nothing is known but what it says.
     #[must_use]
     pub fn score(&self, case: &Case, answer: &Answer) -> Vec<(String, Score)> {
-        let (asked, answered) = (as_metrics_want(case), of_answer(answer));
+        self.score_call(case, answer, Took::default())
+    }
+
+    /// What each says of an answer.
+    #[must_use]
+    pub fn score_call(&self, case: &Case, answer: &Answer, took: Took) -> Vec<(String, Score)> {
+        let (asked, answered) = (as_metrics_want(case), of_answer(answer, took));
         let scores = self.metrics.iter().map(|(_, metric)| match metric {
             Some(metric) => (metric.id.clone(), metric.score(&asked, &answered)),
             None => (CHECKS_ID.to_owned(), checks(case, &asked, &answered)),
@@ -65,13 +97,13 @@ impl Scorer {
         scores.collect()
     }
 
-    pub(super) fn rows(&self, case: &Case, answer: &Answer) -> Vec<ScoredRow> {
+    pub(super) fn rows(&self, case: &Case, answer: &Answer, took: Took) -> Vec<ScoredRow> {
         let row = |(metric, score): (String, Score)| ScoredRow {
             metric,
             // A score is numbers and words: it always serialises.
             json: serde_json::to_string(&score).unwrap_or_default(),
         };
-        self.score(case, answer).into_iter().map(row).collect()
+        self.score_call(case, answer, took).into_iter().map(row).collect()
     }
 
     /// Checks of cases that name no metric there is.
@@ -81,7 +113,7 @@ impl Scorer {
     pub fn check_cases<'c>(cases: impl IntoIterator<Item = &'c Case>) -> Result<(), (String, UnknownMetric)> {
         for case in cases {
             for check in &case.checks {
-                check_metric(check).map_err(|error| (case.id.clone(), error))?;
+                examine(check).map_err(|error| (case.id.clone(), error))?;
             }
         }
         Ok(())
@@ -93,26 +125,80 @@ fn checks(case: &Case, asked: &metric::Case, answered: &metric::Answer) -> Score
     if case.checks.is_empty() {
         return Score::unscored(Unscored::NoReference);
     }
-    for check in &case.checks {
-        let Ok(metric) = check_metric(check) else { return Score::unscored(Unscored::MalformedCase) };
-        let score = metric.score(&held_against(check, asked), answered);
-        match score.measured {
-            metric::Measured::Value(value) if (value >= check.threshold.unwrap_or(1.0)) != check.not => {}
-            metric::Measured::Value(_) => return Score::is(false),
-            metric::Measured::Unscored(why) => return Score::unscored(why),
-        }
+    match all(&case.checks, None, (asked, answered)) {
+        Ok(holds) => Score::is(holds),
+        Err(why) => Score::unscored(why),
     }
-    Score::is(true)
 }
 
-fn check_metric(check: &Check) -> Result<Metric, UnknownMetric> {
-    let settings = match (check.metric.as_str(), &check.value) {
-        ("regex", Value::String(pattern)) => {
-            Value::Object(Map::from_iter([("pattern".to_owned(), pattern.clone().into())]))
+/// Whether those of the checks that count for anything hold: every one, or by weight so large a part of them.
+fn all(
+    checks: &[Check],
+    threshold: Option<f64>,
+    (asked, answered): (&metric::Case, &metric::Answer),
+) -> Result<bool, Unscored> {
+    let (mut held, mut whole) = (0.0, 0.0);
+    for check in checks {
+        let weight = check.weight.unwrap_or(1.0);
+        if weight <= 0.0 {
+            continue;
         }
-        _ => Value::Null,
+        let holds = holds(check, (asked, answered))?;
+        if !holds && threshold.is_none() {
+            return Ok(false);
+        }
+        held += if holds { weight } else { 0.0 };
+        whole += weight;
+    }
+    // Sums of weights such as 0.1 are not exact.
+    Ok(threshold.is_none_or(|threshold| whole == 0.0 || held / whole >= threshold - 1e-9))
+}
+
+fn holds(check: &Check, (asked, answered): (&metric::Case, &metric::Answer)) -> Result<bool, Unscored> {
+    if check.metric == CHECKS {
+        let checks = inner(check).map_err(|_| Unscored::MalformedCase)?;
+        return Ok(all(&checks, check.threshold, (asked, answered))? != check.not);
+    }
+    let metric = check_metric(check).map_err(|_| Unscored::MalformedCase)?;
+    match metric.score(&held_against(check, asked), answered).measured {
+        metric::Measured::Value(value) => Ok(metric.reaches(value, check.threshold.unwrap_or(1.0)) != check.not),
+        metric::Measured::Unscored(why) => Err(why),
+    }
+}
+
+/// The checks that a check of the metric `checks` is made of.
+fn inner(check: &Check) -> Result<Vec<Check>, serde_json::Error> {
+    serde_json::from_value(check.value.clone())
+}
+
+/// Whether a check can be measured at all.
+fn examine(check: &Check) -> Result<(), UnknownMetric> {
+    let wrong = |problem: String| UnknownMetric::Settings { name: check.metric.clone(), problem };
+    if check.metric == CHECKS {
+        let checks = inner(check).map_err(|error| wrong(format!("`value` is a list of checks: {error}")))?;
+        return checks.iter().try_for_each(examine);
+    }
+    let metric = check_metric(check)?;
+    if metric.is_spent() && check.threshold.is_none() {
+        return Err(wrong("a check by it needs a `threshold`".to_owned()));
+    }
+    Ok(())
+}
+
+/// The metric of a check, with its settings. What it is held against stands for the setting of the same sense where that is not
+/// said: the pattern of `regex`, the schema of `contains_json`, what `json_path` finds.
+fn check_metric(check: &Check) -> Result<Metric, UnknownMetric> {
+    let mut settings = check.settings.clone();
+    let meant = match (check.metric.as_str(), &check.value) {
+        ("regex", Value::String(_)) => Some("pattern"),
+        ("json_path", value) if !value.is_null() => Some("equals"),
+        ("contains_json", Value::Object(_)) => Some("schema"),
+        _ => None,
     };
-    metric::named(&check.metric, &settings)
+    if let Some(setting) = meant.filter(|setting| !settings.contains_key(*setting)) {
+        settings.insert(setting.to_owned(), check.value.clone());
+    }
+    metric::named(&check.metric, &Value::Object(settings))
 }
 
 /// The case as a check sees it: what the check names in place of the right answers.
@@ -174,13 +260,16 @@ fn accepted(call: &Value) -> Option<Value> {
     Some(Value::Object(Map::from_iter([(name.to_owned(), Value::Object(accepted))])))
 }
 
-fn of_answer(answer: &Answer) -> metric::Answer {
+fn of_answer(answer: &Answer, took: Took) -> metric::Answer {
     let calls = answer.tool_calls.iter();
     let calls = calls.map(|call| metric::Call { name: call.name.clone(), arguments: call.arguments.clone() });
     metric::Answer {
         text: answer.text.clone(),
         calls: calls.collect(),
         refusal: answer.refusal.clone(),
+        finish_reason: answer.finish_reason.clone(),
+        latency_ms: took.latency_us.map(|us| us as f64 / 1000.0),
+        cost_dollars: took.cost_nanos.map(|nanos| nanos as f64 / 1e9),
         ..metric::Answer::default()
     }
 }
@@ -190,7 +279,7 @@ mod tests {
     use super::*;
 
     fn check(metric: &str, value: Value, not: bool) -> Check {
-        Check { metric: metric.to_owned(), value, threshold: None, not }
+        Check { not, ..Check::of(metric, value) }
     }
 
     #[track_caller]
@@ -210,6 +299,71 @@ mod tests {
         check_score(vec![check("regex", "^[0-9]+$".into(), false)], "72", Some(1.0));
         check_score(vec![check("exact_match", Value::Null, false)], "yes", Some(1.0));
         check_score(Vec::new(), "yes", None);
+    }
+
+    #[test]
+    fn a_check_has_the_settings_of_its_metric() {
+        let with = |metric: &str, value, settings: Value| {
+            let settings = settings.as_object().unwrap().clone();
+            vec![Check { settings, ..Check::of(metric, value) }]
+        };
+        let path = || with("json_path", 7.into(), serde_json::json!({ "path": "$.items[*].id" }));
+        check_score(path(), r#"{"items": [{"id": 7}]}"#, Some(1.0));
+        check_score(path(), r#"{"items": [{"id": 8}]}"#, Some(0.0));
+        let accuracy =
+            || Check { threshold: Some(0.5), ..Check::of("field_accuracy", serde_json::json!({"a": 1, "b": 2})) };
+        check_score(vec![accuracy()], r#"{"a": 1}"#, Some(1.0));
+        check_score(vec![Check { threshold: Some(0.6), ..accuracy() }], r#"{"a": 1}"#, Some(0.0));
+        let stemmed = |stemmed: bool| with("rouge_1", "he runs".into(), serde_json::json!({ "stemmed": stemmed }));
+        check_score(stemmed(true), "he run", Some(1.0));
+        check_score(stemmed(false), "he run", Some(0.0));
+    }
+
+    #[test]
+    fn of_a_set_of_checks_a_part_is_enough_and_what_counts_for_nothing_decides_nothing() {
+        let set = |threshold| {
+            let checks = serde_json::json!([
+                { "metric": "contains", "value": "a", "weight": 3.0 },
+                { "metric": "contains", "value": "b" },
+                { "metric": "contains", "value": "c", "weight": 0.0 },
+            ]);
+            vec![Check { threshold, ..Check::of(CHECKS, checks) }]
+        };
+        check_score(set(None), "ab", Some(1.0));
+        check_score(set(None), "a", Some(0.0));
+        check_score(set(Some(0.75)), "a", Some(1.0));
+        check_score(set(Some(0.75)), "b", Some(0.0));
+        let not = vec![Check { not: true, ..set(Some(0.75)).remove(0) }];
+        check_score(not, "b", Some(1.0));
+    }
+
+    #[test]
+    fn what_a_call_took_is_held_against_its_limit() {
+        let limits = vec![
+            Check { threshold: Some(200.0), ..Check::of("latency_ms", Value::Null) },
+            Check { threshold: Some(0.01), ..Check::of("cost_dollars", Value::Null) },
+        ];
+        let case = Case { checks: limits, ..Case::asking("a", "Q?", []) };
+        let scorer = Scorer::of(&[Spec { name: CHECKS.to_owned(), settings: Value::Null }]).unwrap();
+        let score = |latency_us, cost_nanos| {
+            let took = Took { latency_us: Some(latency_us), cost_nanos };
+            scorer.score_call(&case, &Answer::default(), took)[0].1.as_value()
+        };
+        assert_eq!((score(200_000, Some(10_000_000)), score(200_001, Some(0))), (Some(1.0), Some(0.0)));
+        assert_eq!(score(1, None), None);
+        let unlimited = Case { checks: vec![Check::of("latency_ms", Value::Null)], ..Case::asking("a", "Q?", []) };
+        assert!(Scorer::check_cases([&unlimited]).unwrap_err().1.to_string().contains("needs a `threshold`"));
+    }
+
+    #[test]
+    fn two_metrics_of_one_name_are_told_apart_by_what_they_are_called() {
+        let spec = |pattern: &str| Spec {
+            name: "regex".to_owned(),
+            settings: serde_json::json!({ "as": format!("has {pattern}"), "pattern": pattern }),
+        };
+        let scorer = Scorer::of(&[spec("a"), spec("b")]).unwrap();
+        let ids: Vec<_> = scorer.ids().map(|(name, id)| format!("{name} {id}")).collect();
+        assert_eq!(ids, [r#"has a regex@rust-regex-1:"a""#, r#"has b regex@rust-regex-1:"b""#]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::call::{Ask, Asked, Way, body, call, is_standstill, micros, now_us};
+use super::score::Took;
 use super::write::{Gone, Writer};
 use super::{Answered, Item, Plan, Scorer};
 use crate::case::Case;
@@ -306,7 +307,9 @@ impl Shop {
                 }
             }
         };
-        let scores = answered.answer.as_ref().map(|answer| self.job.scorer.rows(case, answer)).unwrap_or_default();
+        let took = Took { latency_us: Some(answered.latency_us), cost_nanos: answered.cost_nanos };
+        let scores = answered.answer.as_ref().map(|answer| self.job.scorer.rows(case, answer, took));
+        let scores = scores.unwrap_or_default();
         let spent_nanos = if reused { 0 } else { answered.cost_nanos.unwrap_or(0) };
         let row = AnsweredRow {
             item: number,

@@ -34,8 +34,13 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
     let names = if args.targets.is_empty() { suite.targets.clone() } else { args.targets.clone() };
     let targets = targets(config, &names)?;
     let metrics = metrics(args, &suite, &cases)?;
-    let primary = args.primary.clone().or(suite.primary.clone()).unwrap_or_else(|| metrics[0].name.clone());
-    if !metrics.iter().any(|spec| spec.name == primary) {
+    let primary = args.primary.clone().or(suite.primary.clone()).unwrap_or_else(|| metrics[0].label().to_owned());
+    let labels: Vec<&str> = metrics.iter().map(Spec::label).collect();
+    if let Some((_, twice)) = labels.iter().enumerate().find(|(idx, label)| labels[..*idx].contains(label)) {
+        let stop = Stop::usage(format!("two metrics are called `{twice}`"));
+        return Err(stop.hint("give one of them a name of its own: `{ name: regex, as: has-number, pattern: ... }`"));
+    }
+    if !labels.contains(&primary.as_str()) {
         return Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics")));
     }
     if !decides_by_case(&metrics, &primary)? {
