@@ -88,10 +88,8 @@ fn may_decline(text: &str) -> bool {
         let n = word.len().min(glance.len());
         word.as_bytes().first() == Some(first) && word.as_bytes()[..n] == glance.as_bytes()[..n]
     };
-    let begins = |phrase: &Phrase| !phrase.after_apology && phrase.starts.iter().any(|start| agrees(&start));
-    LANGUAGES
-        .iter()
-        .any(|language| language.apologies.iter().any(|word| agrees(&word)) || language.phrases.iter().any(begins))
+    let begins = |phrase: &Phrase| !phrase.after_apology && phrase.starts.iter().any(&agrees);
+    LANGUAGES.iter().any(|language| language.apologies.iter().any(&agrees) || language.phrases.iter().any(begins))
 }
 
 /// Without the marks that a text may be dressed with.
