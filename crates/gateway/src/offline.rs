@@ -1,6 +1,8 @@
 //! A target as it would be asked and answer if a request came by the gateway, for whoever measures targets without traffic. Nothing is
 //! called here: what comes back is a request ready to be sent by the caller's own client, and a way to read its answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use govern::Residency;
 use govern::residency::{Side, may_go};
@@ -76,6 +78,7 @@ impl Prepared {
             request_id: None,
             timeouts,
             sent: None,
+            pause: Duration::ZERO,
             special: self.special.clone(),
         }
     }

@@ -114,6 +114,7 @@ impl Work {
             request_id: None,
             timeouts: webhook.provider.timeouts,
             sent: None,
+            pause: Duration::ZERO,
             special: Some(Box::new(special(&webhook.path, headers(webhook, &alert.id, now_us() / 1_000_000, &body)))),
         };
         let reply =

@@ -169,6 +169,7 @@ impl Work {
             request_id: None,
             timeouts: Timeouts { total: PATIENCE, first_token: PATIENCE, answer: None, ..plan.provider.timeouts },
             sent: None,
+            pause: Duration::ZERO,
             special: plan.special.clone(),
         };
         let reply = self.client.call(&provider, call).await.map_err(|failure| failure.kind)?;

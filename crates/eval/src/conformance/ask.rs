@@ -231,6 +231,7 @@ impl<'p> Line<'p> {
             request_id: None,
             timeouts,
             sent: None,
+            pause: Duration::ZERO,
             special,
         };
         let failed = |failure: Failure| {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -104,6 +104,7 @@ pub(super) async fn attempt(
         body: adapted.body,
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
+        pause: Duration::ZERO,
         timeouts,
         special: exchange.request.beside.special(&Outbound {
             provider: provider.config(),

@@ -1,6 +1,7 @@
 //! Asking a moderation target about a text.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use govern::policy::Moderation;
@@ -52,6 +53,7 @@ pub(super) async fn ask(exchange: &Exchange, moderation: &Moderation, said: Opti
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
         timeouts: Timeouts { total: timeout, first_token: timeout, ..provider.config().timeouts },
         sent: None,
+        pause: Duration::ZERO,
         special: None,
     };
     let answer = async {

@@ -79,6 +79,7 @@ async fn ask(shadow: &Shadow, offer: &Offer, meaning: &Meaning, texts: &[&str]) 
         request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
         timeouts,
         sent: None,
+        pause: Duration::ZERO,
         special: None,
     };
     let read = async {

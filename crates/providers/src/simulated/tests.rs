@@ -35,6 +35,7 @@ fn call(body: String, streamed: bool) -> Call {
         request_id: None,
         timeouts: Timeouts::default(),
         sent: None,
+        pause: Duration::ZERO,
         special: None,
     }
 }

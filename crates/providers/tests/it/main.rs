@@ -38,6 +38,7 @@ fn call() -> Call {
         request_id: None,
         timeouts: Timeouts::default(),
         sent: None,
+        pause: Duration::ZERO,
         special: None,
     }
 }

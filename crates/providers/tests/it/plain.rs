@@ -106,13 +106,17 @@ async fn the_hook_does_not_fire_when_there_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_large_prompt_arrives_whole() {
-    let upstream = Upstream::start(vec![Script::json("{}")]);
-    let prompt = "x".repeat(3 << 20);
-    let body = Pieces::of(Bytes::from(prompt.clone()), &[Edit::new(10..11, "y")]);
-    ask(&Client::new(), &provider(&upstream.url()), Call { body, ..call() }).await.unwrap();
-    let seen = upstream.requests()[0].text();
-    assert!(seen.len() == prompt.len() && seen.starts_with("xxxxxxxxxxy"));
+async fn a_large_prompt_arrives_whole_in_turns_and_with_pauses() {
+    for pause in [Duration::ZERO, Duration::from_millis(1)] {
+        let upstream = Upstream::start(vec![Script::json("{}")]);
+        let prompt = "x".repeat(3 << 20);
+        let body = Pieces::of(Bytes::from(prompt.clone()), &[Edit::new(10..11, "y")]);
+        let began = Instant::now();
+        ask(&Client::new(), &provider(&upstream.url()), Call { body, pause, ..call() }).await.unwrap();
+        assert!(began.elapsed() >= pause * 10, "a turn of the others after each 256 KiB");
+        let seen = upstream.requests()[0].text();
+        assert!(seen.len() == prompt.len() && seen.starts_with("xxxxxxxxxxy"));
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ const CLOSING_FAILURES: u32 = 3;
 const SLOW: Duration = Duration::from_millis(1);
 /// For so many times as long as it took: a core waits on a slow disk for a hundredth of the time at most.
 const SHUN: u32 = 100;
+/// Bytes that a request thread writes at most: some 100 us of copying.
+const MOST_HERE: usize = 256 << 10;
 
 pub(super) fn run(shared: &Shared) {
     while wait(shared) {
@@ -85,7 +87,8 @@ pub(super) fn write_here(shared: &Shared) {
         return;
     }
     let mut queue = lock(&shared.queue);
-    if queue.buffer.is_empty() || queue.rewrite || queue.gap.is_some() || queue.closed {
+    let n_bytes = queue.buffer.len();
+    if n_bytes == 0 || n_bytes > MOST_HERE || queue.rewrite || queue.gap.is_some() || queue.closed {
         return;
     }
     let work = tail.swap(&mut queue);
