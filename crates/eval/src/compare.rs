@@ -10,14 +10,16 @@
 //!   their mean, drawn by cluster. A verdict needs both to agree, and with two outcomes Tango's test on the cases' effective number too;
 //! * where no two differences differ: a betting test that assumes nothing but bounds.
 
+mod aa;
 mod money;
 mod pooled;
 mod report;
 #[cfg(test)]
 mod tests;
 
+pub use aa::Noise;
 pub use money::{Speed, SpeedAndCost};
-pub use report::{CandidateReport, CaseRow, Report, Side, SliceRow, TargetSummary, report};
+pub use report::{CandidateReport, CaseRow, Report, Side, SliceRow, TargetSummary, report, summary_report};
 
 use std::collections::BTreeMap;
 
@@ -327,11 +329,11 @@ fn furthest(losses: &[f64], alpha: f64) -> Option<f64> {
 }
 
 fn clusters(pairs: &[Pair], differences: &[f64]) -> Vec<(u64, f64)> {
-    let named = |(idx, pair): (usize, &Pair)| match &pair.cluster {
-        Some(cluster) => (0, cluster.clone(), 0),
-        None => (1, String::new(), idx),
-    };
-    by_cluster(pairs.iter().enumerate().map(named).zip(differences.iter().copied()))
+    let (named, alone): (Vec<_>, Vec<_>) =
+        pairs.iter().zip(differences.iter().copied()).partition(|(pair, _)| pair.cluster.is_some());
+    let mut clusters = by_cluster(named.into_iter().map(|(pair, difference)| (&pair.cluster, difference)));
+    clusters.extend(alone.into_iter().map(|(_, difference)| (1, difference)));
+    clusters
 }
 
 /// Where the outcomes fall; `None` where any is neither 0 nor 1.
@@ -375,13 +377,13 @@ fn p_different(flips: Option<Flips>, clusters: &[(u64, f64)], seed: u64) -> Opti
 
 /// The ratio of two means over the same cases, drawn by cluster.
 fn parity(pairs: &[Pair], flips: Option<Flips>, Question { alpha, seed, .. }: Question) -> Option<Parity> {
-    let mut sums: BTreeMap<(u8, &str, usize), (f64, f64)> = BTreeMap::new();
-    for (idx, pair) in pairs.iter().enumerate() {
-        let name = pair.cluster.as_deref().map_or((1, "", idx), |cluster| (0, cluster, 0));
-        let sum = sums.entry(name).or_default();
+    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for (cluster, pair) in pairs.iter().filter_map(|pair| Some((pair.cluster.as_deref()?, pair))) {
+        let sum = sums.entry(cluster).or_default();
         *sum = (sum.0 + pair.baseline, sum.1 + pair.candidate);
     }
-    let units: Vec<(f64, f64)> = sums.into_values().collect();
+    let alone = pairs.iter().filter(|pair| pair.cluster.is_none()).map(|pair| (pair.baseline, pair.candidate));
+    let units: Vec<(f64, f64)> = sums.into_values().chain(alone).collect();
     let (baseline, candidate) = units.iter().fold((0.0, 0.0), |sum, unit| (sum.0 + unit.0, sum.1 + unit.1));
     if units.iter().any(|unit| unit.0 < 0.0 || unit.1 < 0.0) || baseline <= 0.0 {
         // A share of nothing, or of what may be below nothing, is no share.

@@ -1,6 +1,6 @@
 //! A run as it is on record: its plan, its cases, and every answer with its scores.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
@@ -33,7 +33,25 @@ pub struct Record {
     /// The answer, or why there is none.
     pub answered: Answered,
     /// What it is worth, by the id of the definition.
-    pub scores: BTreeMap<String, Score>,
+    pub scores: Scores,
+}
+
+/// Scores of one answer. There are few, and there are many answers: a list that shares the ids is a tenth of a map.
+#[derive(Debug, Default)]
+pub struct Scores(Box<[(Arc<str>, Score)]>);
+
+impl Scores {
+    /// The one by the definition of this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Score> {
+        self.0.iter().find(|(known, _)| **known == *id).map(|(_, score)| score)
+    }
+}
+
+impl<Id: Into<Arc<str>>> FromIterator<(Id, Score)> for Scores {
+    fn from_iter<T: IntoIterator<Item = (Id, Score)>>(scores: T) -> Scores {
+        Scores(scores.into_iter().map(|(id, score)| (id.into(), score)).collect())
+    }
 }
 
 /// Why a run cannot be read.
@@ -92,17 +110,21 @@ impl Results {
         let unreadable = |what| move |source| ResultsError::Unreadable { run: run.to_owned(), what, source };
         let plan: Plan = serde_json::from_value(row.plan.clone()).map_err(unreadable("a plan"))?;
         let lines = database.dataset_cases(&plan.version)?;
-        let cases = lines.iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
-        let cases = cases.map(|line| serde_json::from_str(line)).collect::<Result<_, _>>();
+        let cases = lines.into_iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
+        let cases = cases.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();
         let scorer = Scorer::of(&plan.metrics);
         let scorer = scorer.map_err(|source| ResultsError::Metric { run: run.to_owned(), source })?;
-        let rows = database.eval_answers(run)?.into_iter();
-        let records = rows.map(|row| record(&plan, row)).collect::<Result<_, _>>();
+        let ids: Vec<Arc<str>> = scorer.ids().map(|(_, id)| Arc::from(id)).collect();
+        let mut records = Vec::new();
+        database.eval_answers(run, |row| {
+            records.push(record(&plan, &ids, row).map_err(unreadable("an answer"))?);
+            Ok::<(), ResultsError>(())
+        })?;
         Ok(Results {
             row,
             cases: cases.map_err(unreadable("a case"))?,
             scorer,
-            records: records.map_err(unreadable("an answer"))?,
+            records,
             plan,
         })
     }
@@ -191,8 +213,9 @@ impl Yardstick {
     }
 }
 
-fn record(plan: &Plan, row: AnsweredRow) -> Result<Record, serde_json::Error> {
-    let scores = row.scores.into_iter().map(|scored| Ok((scored.metric, serde_json::from_str(&scored.json)?)));
+fn record(plan: &Plan, ids: &[Arc<str>], row: AnsweredRow) -> Result<Record, serde_json::Error> {
+    let named = |metric: String| ids.iter().find(|id| ***id == *metric).map_or_else(|| metric.into(), Arc::clone);
+    let scores = row.scores.into_iter().map(|scored| Ok((named(scored.metric), serde_json::from_str(&scored.json)?)));
     Ok(Record {
         item: plan.item(row.item),
         reused: row.reused,

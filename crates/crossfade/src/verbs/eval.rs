@@ -13,7 +13,7 @@ mod words;
 use std::time::Duration;
 
 use clap::Subcommand;
-use eval::compare::{Report, Verdict, report as compared};
+use eval::compare::{Report, Verdict, report as compared, summary_report as summarised};
 use eval::results::{Results, ResultsError};
 use serde_json::json;
 use store::EvalRunRow;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use stats::multiplicity::holm;
 
+use super::aa::{self, Noise};
 use super::money::{self, SpeedAndCost};
 use super::pooled;
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
@@ -93,6 +94,8 @@ pub struct TargetSummary {
 pub struct CandidateReport {
     /// The candidate.
     pub candidate: String,
+    /// What the same target's own noise is, where the candidate is the baseline under another name (an A/A): then there is no verdict.
+    pub noise: Option<Noise>,
     /// By the metric that decides.
     pub primary: Comparison,
     /// By the others; they decide nothing.
@@ -155,17 +158,31 @@ pub struct Side {
 /// Compares a run. `seed` decides what the bootstraps draw: the same run gives the same report.
 #[must_use]
 pub fn report(results: &Results, seed: u64) -> Report {
+    let (mut report, table) = compared(results, seed);
+    let cases = results.cases.iter().enumerate();
+    report.cases = cases.map(|(case_idx, case)| case_row(results, &table, (case_idx, case))).collect();
+    report
+}
+
+/// The same without its cases, whose texts are the larger part of it.
+#[must_use]
+pub fn summary_report(results: &Results, seed: u64) -> Report {
+    compared(results, seed).0
+}
+
+fn compared(results: &Results, seed: u64) -> (Report, Table) {
     let plan = &results.plan;
     let yardsticks = results.yardsticks();
-    let n_candidates = plan.targets.len().saturating_sub(1).max(1);
+    // An A/A decides nothing and takes no part of the chance of a wrong verdict.
+    let n_candidates = (1..plan.targets.len()).filter(|idx| !plan.is_same_as_baseline(*idx)).count().max(1);
     let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed };
-    let table = Table::of(results, &yardsticks);
+    let table = Table::of(results, yardsticks);
     let candidates = (1..plan.targets.len()).map(|target_idx| candidate(results, &table, target_idx, question));
-    let definitions = yardsticks.iter().map(|yardstick| {
+    let definitions = table.yardsticks.iter().map(|yardstick| {
         let definition = Definition { id: yardstick.id.clone(), definition: yardstick.definition.clone() };
         (yardstick.name.clone(), definition)
     });
-    Report {
+    let report = Report {
         run: results.row.run.clone(),
         at_us: results.row.at_us,
         dataset: plan.dataset.clone(),
@@ -180,25 +197,21 @@ pub fn report(results: &Results, seed: u64) -> Report {
         definitions: definitions.collect(),
         targets: (0..plan.targets.len()).map(|target_idx| summary(results, &table, target_idx, seed)).collect(),
         candidates: candidates.collect(),
-        cases: results
-            .cases
-            .iter()
-            .enumerate()
-            .map(|(case_idx, case)| case_row(results, &table, (case_idx, case)))
-            .collect(),
-    }
+        cases: Vec::new(),
+    };
+    (report, table)
 }
 
 /// What every answer is worth by every metric: computed once.
-struct Table<'t> {
-    yardsticks: &'t [Yardstick],
+struct Table {
+    yardsticks: Vec<Yardstick>,
     primary_idx: usize,
     /// By metric, case and target.
     worth: Vec<Vec<Vec<Result<f64, Unscored>>>>,
 }
 
-impl<'t> Table<'t> {
-    fn of(results: &Results, yardsticks: &'t [Yardstick]) -> Table<'t> {
+impl Table {
+    fn of(results: &Results, yardsticks: Vec<Yardstick>) -> Table {
         let n_targets = results.plan.targets.len();
         let of_case = |yardstick: &Yardstick, case_idx| {
             (0..n_targets).map(|target_idx| results.worth(yardstick, case_idx, target_idx)).collect()
@@ -237,7 +250,7 @@ impl<'t> Table<'t> {
     }
 }
 
-fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: Question) -> CandidateReport {
+fn candidate(results: &Results, table: &Table, target_idx: usize, question: Question) -> CandidateReport {
     let compared = |metric_idx: usize, belongs: &dyn Fn(&Case) -> bool| {
         let (pairs, n_missing) = table.pairs((metric_idx, target_idx), &results.cases, belongs);
         compare(&pairs, n_missing, question)
@@ -248,6 +261,11 @@ fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: 
         let missing = results.plan.n_items() - results.records.len() as u64;
         primary.because = Some(format!("the run is not whole: {missing} answers are missing"));
     }
+    let noise = results.plan.is_same_as_baseline(target_idx).then(|| {
+        let noise = aa::noise(&compared_pairs(table, target_idx, results), &primary, question.margin);
+        aa::refuse(&mut primary, &noise);
+        noise
+    });
     let others = (0..table.yardsticks.len()).filter(|metric_idx| *metric_idx != table.primary_idx);
     let others = others.map(|metric_idx| {
         let whole = pooled::compare(results, &table.yardsticks[metric_idx], (target_idx, question));
@@ -255,6 +273,7 @@ fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: 
         // The margin is one of the metric that decides.
         comparison.verdict = Verdict::Undecided;
         comparison.because = Some("this metric does not decide".to_owned());
+        comparison.parity = comparison.parity.filter(|_| noise.is_none());
         (table.yardsticks[metric_idx].name.clone(), comparison)
     });
     let others = others.collect();
@@ -263,7 +282,10 @@ fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: 
     for (slice, value) in named {
         let belongs = |case: &Case| case.slices.get(slice) == Some(value);
         if results.cases.iter().filter(|case| belongs(case)).count() >= SMALLEST_SLICE {
-            let comparison = compared(table.primary_idx, &belongs);
+            let mut comparison = compared(table.primary_idx, &belongs);
+            if let Some(noise) = &noise {
+                aa::refuse(&mut comparison, noise);
+            }
             slices.push(SliceRow {
                 slice: slice.clone(),
                 value: value.clone(),
@@ -280,10 +302,14 @@ fn candidate(results: &Results, table: &Table<'_>, target_idx: usize, question: 
         row.p_adjusted = Some(p_adjusted);
         row.worse = p_adjusted <= ALPHA && row.comparison.difference.is_some_and(|difference| difference < 0.0);
     }
-    CandidateReport { candidate: results.plan.targets[target_idx].name.clone(), primary, others, slices }
+    CandidateReport { candidate: results.plan.targets[target_idx].name.clone(), noise, primary, others, slices }
 }
 
-fn summary(results: &Results, table: &Table<'_>, target_idx: usize, seed: u64) -> TargetSummary {
+fn compared_pairs(table: &Table, target_idx: usize, results: &Results) -> Vec<Pair> {
+    table.pairs((table.primary_idx, target_idx), &results.cases, |_| true).0
+}
+
+fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> TargetSummary {
     let target = &results.plan.targets[target_idx];
     let records: Vec<_> = results.records.iter().filter(|record| record.item.target_idx == target_idx).collect();
     let mut failures = BTreeMap::new();
@@ -344,7 +370,7 @@ fn noise(results: &Results, yardstick: &Yardstick, target_idx: usize) -> Option<
     Some(n_different as f64 / results.cases.len() as f64)
 }
 
-fn case_row(results: &Results, table: &Table<'_>, (case_idx, case): (usize, &Case)) -> CaseRow {
+fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) -> CaseRow {
     let side = |target_idx: usize| {
         let first = results.of(case_idx, target_idx).next();
         let answered = first.map(|record| &record.answered);

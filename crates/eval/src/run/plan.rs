@@ -84,6 +84,23 @@ impl Plan {
         Item { number, case_idx: whole(pair / n_targets), target_idx: whole(pair % n_targets), repeat }
     }
 
+    /// Whether this target is the first one under another name: same provider, model, prompt and parameters, which its fingerprint is made of.
+    #[must_use]
+    pub fn is_same_as_baseline(&self, target_idx: usize) -> bool {
+        target_idx > 0 && self.is_same(0, target_idx)
+    }
+
+    /// How many targets before this one are the same.
+    #[must_use]
+    pub fn n_same_before(&self, target_idx: usize) -> usize {
+        (0..target_idx).filter(|other| self.is_same(*other, target_idx)).count()
+    }
+
+    fn is_same(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.targets[one], &self.targets[other]);
+        one.fingerprint == other.fingerprint && one.provider == other.provider && one.model == other.model
+    }
+
     /// The plan in a few letters: the same plan always has the same.
     #[must_use]
     pub fn mark(&self) -> String {
@@ -161,5 +178,14 @@ mod tests {
         other.targets[1].fingerprint = "g".to_owned();
         assert_ne!(one.mark(), other.mark());
         assert_eq!(one.differences(&other), ["the targets, or what they are made of"]);
+    }
+
+    #[test]
+    fn a_target_under_another_name_is_the_same() {
+        let mut plan = plan();
+        assert!(!plan.is_same_as_baseline(1) && !plan.is_same_as_baseline(0));
+        plan.targets[1].fingerprint = plan.targets[0].fingerprint.clone();
+        assert!(plan.is_same_as_baseline(1) && !plan.is_same_as_baseline(0));
+        assert_eq!((plan.n_same_before(0), plan.n_same_before(1)), (0, 1));
     }
 }

@@ -363,6 +363,11 @@ impl Shop {
             // What a simulated provider says depends on its knobs.
             part(format!("{:?}", config.dialect).as_bytes());
         }
+        let n_same = self.job.plan.n_same_before(item.target_idx);
+        if n_same > 0 {
+            // An A/A that took over its own answers would have no noise.
+            part(format!("again {n_same}").as_bytes());
+        }
         part(&item.repeat.to_be_bytes());
         part(body);
         hash.finalize()[..16].to_vec()

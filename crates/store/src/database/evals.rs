@@ -243,32 +243,42 @@ impl Database {
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 
-    /// Every answer of a run with its scores, by item.
-    pub fn eval_answers(&self, run: &str) -> Result<Vec<AnsweredRow>, DatabaseError> {
+    /// Every answer of a run with its scores, by item, one after the other: a long run is not held twice.
+    ///
+    /// # Errors
+    /// When the store fails, or what `each` says, which ends it.
+    pub fn eval_answers<E: From<DatabaseError>>(
+        &self,
+        run: &str,
+        mut each: impl FnMut(AnsweredRow) -> Result<(), E>,
+    ) -> Result<(), E> {
         let connection = self.reading();
         let what = during("reading the answers of a run");
-        let mut select = connection
+        let mut answers = connection
             .prepare("SELECT item, at_us, key, reused, failure, spent_nanos, json FROM eval_answers WHERE run = ?1 ORDER BY item")
             .map_err(&what)?;
-        let rows = select.query_map([run], answered_row).map_err(&what)?;
-        let mut rows: Vec<AnsweredRow> = rows.collect::<Result<_, _>>().map_err(&what)?;
-        let mut select = connection
+        let mut scores = connection
             .prepare("SELECT item, metric, json FROM eval_scores WHERE run = ?1 ORDER BY item, metric")
             .map_err(&what)?;
-        let mut scores = select.query([run]).map_err(&what)?;
-        let mut at = 0;
-        while let Some(score) = scores.next().map_err(&what)? {
-            let item = unsigned(score.get(0).map_err(&what)?);
-            while rows.get(at).is_some_and(|row| row.item < item) {
-                at += 1;
+        let mut scores = scores.query([run]).map_err(&what)?;
+        let mut next = scored_row(&mut scores).map_err(&what)?;
+        for row in answers.query_map([run], answered_row).map_err(&what)? {
+            let mut row = row.map_err(&what)?;
+            while let Some((item, scored)) = next.take_if(|(item, _)| *item <= row.item) {
+                if item == row.item {
+                    row.scores.push(scored);
+                }
+                next = scored_row(&mut scores).map_err(&what)?;
             }
-            if let Some(row) = rows.get_mut(at).filter(|row| row.item == item) {
-                let metric = score.get(1).map_err(&what)?;
-                row.scores.push(ScoredRow { metric, json: score.get(2).map_err(&what)? });
-            }
+            each(row)?;
         }
-        Ok(rows)
+        Ok(())
     }
+}
+
+fn scored_row(rows: &mut rusqlite::Rows<'_>) -> rusqlite::Result<Option<(u64, ScoredRow)>> {
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some((row.get(0).map(unsigned)?, ScoredRow { metric: row.get(1)?, json: row.get(2)? })))
 }
 
 fn run_row(row: &Row<'_>) -> rusqlite::Result<EvalRunRow> {

@@ -85,6 +85,7 @@ fn dataset(place: &Place, args: &Args, suite: &Suite) -> Result<(DatasetRow, Vec
         (name, Some(path)) => {
             let imported = file(&path, name, (None, &Columns::default()))?;
             let row = keep(place, &imported.dataset, &imported.origin)?;
+            drop(imported);
             // The same cases may be there in another order, and that one counts.
             let (row, dataset) = stored(place, &format!("{}@{}", row.name, row.version))?;
             Ok((row, dataset.cases))

@@ -12,7 +12,7 @@ use wire::record::Lane;
 
 use super::plan::{Planned, plan};
 use super::progress::Shown;
-use super::{SEED, asker, compared, exit, facts, words};
+use super::{SEED, asker, exit, facts, summarised, words};
 use crate::config::{Config, nanodollars};
 use crate::load;
 use crate::out::{Exit, Out, Stop};
@@ -94,7 +94,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     begin(&database, &name, &planned.plan, out)?;
     let ended = worked(place, (&config, &name, args), planned, out)?;
     let results = Results::load(&database, &name).map_err(Stop::failed)?;
-    let report = compared(&results, SEED);
+    let report = summarised(&results, SEED);
     out.answer(&facts(&report), || words::comparison(&report));
     if ended == Ended::CostCap {
         out.say("stopped before it costs more than it may; the same with a larger `--max-cost` goes on from here");
