@@ -58,7 +58,7 @@ pub(crate) fn whole(body: &[u8], facts: &AnswerFacts) -> Option<Answer> {
     Some(Answer { refusal, finish_reason: facts.finish_reason.clone(), ..of_choice(first) })
 }
 
-fn of_choice(choice: &ChoiceText) -> Answer {
+pub(crate) fn of_choice(choice: &ChoiceText) -> Answer {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let calls = choice.tool_calls.iter();
     let tool_calls = calls.map(|call| ToolCall {

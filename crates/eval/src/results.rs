@@ -120,13 +120,7 @@ impl Results {
             records.push(record(&plan, &ids, row).map_err(unreadable("an answer"))?);
             Ok::<(), ResultsError>(())
         })?;
-        Ok(Results {
-            row,
-            cases: cases.map_err(unreadable("a case"))?,
-            scorer,
-            records,
-            plan,
-        })
+        Ok(Results { row, cases: cases.map_err(unreadable("a case"))?, scorer, records, plan })
     }
 
     /// Whether every item has its answer.

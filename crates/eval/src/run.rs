@@ -8,10 +8,11 @@
 mod call;
 mod plan;
 mod score;
+mod stream;
 mod work;
 mod write;
 
-pub use call::{Ask, Asked, Used, whole_answer};
+pub use call::{Ask, Asked, ReadStream, Used, whole_answer};
 pub use plan::{Item, Plan, PlannedTarget};
 pub use score::{CHECKS, Scorer, Spec, Took};
 pub use work::{Ended, Job, Progress, RunError, Target, work};
@@ -42,7 +43,23 @@ pub struct Answered {
     /// What all attempts cost, in billionths of a dollar; not known where one of them has no known price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_nanos: Option<u64>,
+    /// How a streamed answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Pace>,
     /// Whether it is made up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+}
+
+/// How a streamed answer came, of the attempt that answered. The clock is read when bytes arrive: what comes together has no gap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// From the call to the first content, reasoning or call of a tool.
+    pub time_to_first_token_us: u64,
+    /// Gaps between events with content: one less than there are such events.
+    pub n_gaps: u64,
+    /// From the first of these events to the last.
+    pub gaps_us: u64,
+    /// The longest gap.
+    pub longest_gap_us: u64,
 }

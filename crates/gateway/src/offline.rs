@@ -13,13 +13,14 @@ use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::record::{Adaptation, Endpoint};
 use wire::splice::Pieces;
+use wire::sse::{Decoder, Event};
 
 use crate::adapt::{Adapted, adapt_shadow};
 use crate::asked::{Beside, Outbound};
-use crate::mend;
+use crate::mend::{self, Mending};
 use crate::parse::Parsed;
 use crate::snapshot::{Route, Snapshot, Target};
-use crate::translate::{Marks, Translation, anthropic_version, translate};
+use crate::translate::{Marks, Translation, Translator, anthropic_version, translate};
 
 /// A chat completion as one target is asked for it.
 #[derive(Debug)]
@@ -29,12 +30,13 @@ pub struct Prepared {
     /// What was changed, dropped or renamed on the way.
     pub changes: Vec<Adaptation>,
     endpoint: Endpoint,
+    streamed: bool,
     special: Option<Box<Special>>,
     translation: Option<Translation>,
     plan: Option<Plan>,
 }
 
-/// Prepares a whole (not streamed) chat completion for `target`: its model, its prompt variant, its parameters, its dialect, and nothing stored.
+/// Prepares a chat completion, whole or streamed as the body says, for `target`: its model, its prompt variant, its parameters, its dialect, and nothing stored.
 ///
 /// # Errors
 /// When the body is no such request, the target cannot be asked that, or it may not leave the house.
@@ -64,7 +66,8 @@ pub fn prepare(
         version: anthropic_version(&request, asked, target),
     };
     let special = Beside::default().special(&to);
-    Ok(Prepared { body: body.to_bytes(), changes, endpoint: asked.endpoint, special, translation, plan })
+    let (endpoint, streamed) = (asked.endpoint, request.streamed());
+    Ok(Prepared { body: body.to_bytes(), changes, endpoint, streamed, special, translation, plan })
 }
 
 impl Prepared {
@@ -74,7 +77,7 @@ impl Prepared {
         Call {
             endpoint: self.endpoint,
             body: Pieces::from(self.body.clone()),
-            streamed: false,
+            streamed: self.streamed,
             request_id: None,
             timeouts,
             sent: None,
@@ -91,10 +94,86 @@ impl Prepared {
         let body = mend::whole(self.plan.as_ref(), StatusCode::OK, body, &mut Findings::default());
         match &self.translation {
             // Nobody sees the ids that are made of these.
-            Some(translation) => translation.answer(&body, Marks { id: ExchangeId::from_u128(0), created_us: 0 }),
+            Some(translation) => translation.answer(&body, UNSEEN),
             None => Ok(body),
         }
     }
+
+    /// Reads a streamed answer as the chunks of a chat completion: put right as the gateway would, and translated back.
+    #[must_use]
+    pub fn reader(&self) -> StreamReader {
+        StreamReader {
+            decoder: Some(Decoder::new()),
+            mending: self.plan.clone().map(Mending::new),
+            translator: self.translation.as_ref().and_then(|translation| translation.stream(UNSEEN)),
+            translated: Decoder::new(),
+        }
+    }
+}
+
+/// Nobody sees the ids that are made of these.
+const UNSEEN: Marks = Marks { id: ExchangeId::from_u128(0), created_us: 0 };
+
+/// A streamed answer on its way from a target's bytes to chunks of a chat completion.
+pub struct StreamReader {
+    decoder: Option<Decoder>,
+    mending: Option<Mending>,
+    translator: Option<Translator>,
+    translated: Decoder,
+}
+
+impl StreamReader {
+    /// Takes the next bytes and appends the chunks that they complete.
+    ///
+    /// # Errors
+    /// When they are no events, or cannot be translated.
+    pub fn push(&mut self, bytes: &Bytes, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let mut events = Vec::new();
+        decoder.push(bytes.clone(), &mut events).map_err(|error| malformed(&error))?;
+        if let Some(mending) = &mut self.mending {
+            mending.take(bytes, &mut events, 0);
+            // What the provider said word for word is nobody's concern here.
+            drop(mending.original());
+        }
+        self.pass_on(events, chunks)
+    }
+
+    /// The body has ended: the last chunks.
+    ///
+    /// # Errors
+    /// When they cannot be translated.
+    pub fn end(&mut self, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        let mut events = Vec::from_iter(self.decoder.take().and_then(|decoder| decoder.finish().event));
+        if let Some(mending) = &mut self.mending {
+            mending.take(&Bytes::new(), &mut events, 0);
+            mending.end(&mut events);
+        }
+        self.pass_on(events, chunks)?;
+        match &mut self.translator {
+            Some(translator) => {
+                let bytes = translator.end()?;
+                self.translated.push(bytes, chunks).map_err(|error| malformed(&error))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn pass_on(&mut self, mut events: Vec<Event>, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        let Some(translator) = &mut self.translator else {
+            chunks.append(&mut events);
+            return Ok(());
+        };
+        for event in &events {
+            let bytes = translator.event(event)?;
+            self.translated.push(bytes, chunks).map_err(|error| malformed(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn malformed(error: &wire::sse::SseError) -> Failure {
+    Failure::new(FailureKind::Malformed, error.to_string())
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) struct Suite {
     pub workload: Option<String>,
     /// The most it may cost, in billionths of a dollar.
     pub max_cost_nanos: Option<u64>,
+    /// Whether answers are streamed.
+    pub stream: bool,
 }
 
 /// Reads a suite.
@@ -53,6 +55,7 @@ pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigEr
             primary: text("primary"),
             margin: root.get("margin").and_then(|item| item.number(0.0, 1e9)),
             workload: text("workload"),
+            stream: root.get("stream").and_then(|item| item.boolean()).unwrap_or_default(),
             max_cost_nanos: root
                 .get("max_cost")
                 .and_then(|item| item.parsed("an amount of dollars such as 2.50", super::nanodollars)),

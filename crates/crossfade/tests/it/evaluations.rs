@@ -206,6 +206,99 @@ fn answers_are_taken_over_only_where_everything_they_depend_on_is_the_same() {
     assert!(other.stderr.contains("the targets, or what they are made of differ"), "{}", other.stderr);
 }
 
+fn chunk(delta: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+    )
+}
+
+#[test]
+fn streamed_answers_are_read_whole_and_say_when_their_first_token_came() {
+    let upstream = Upstream::with(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["stream"], &body["stream_options"]["include_usage"]), (&true.into(), &true.into()), "{body}");
+        let late = Duration::from_millis(20);
+        let first = Script::stream([chunk("{\"role\":\"assistant\",\"content\":\"\"}", "null")]);
+        match body["messages"][0]["content"].as_str().unwrap() {
+            // Ends before it is done.
+            "Question 1?" => first.piece(chunk("{\"content\":\"ye\"}", "null")),
+            "Question 2?" => first.piece(chunk("{\"refusal\":\"I will \"}", "null")).piece(chunk("{\"refusal\":\"not.\"}", "\"stop\"")),
+            _ => first
+                .piece_after(late, chunk("{\"content\":\"ye\"}", "null"))
+                .piece_after(late, chunk("{\"content\":\"s\"}", "\"stop\""))
+                .piece("data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":1000,\"total_tokens\":2000}}\n\ndata: [DONE]\n\n"),
+        }
+    });
+    let house = one_target(&upstream);
+    write_cases(&house, 3);
+    std::fs::write(
+        house.path().join("s.yaml"),
+        "file: cases.jsonl\ntargets: [t]\nmetrics: [icontains]\nstream: true\n",
+    )
+    .unwrap();
+    let said = house.run(&["eval", "run", "s.yaml", "--run", "r"]).exits(0);
+    assert!(said.stdout.contains("first token p50"), "{}", said.stdout);
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let side = |idx: usize| &report["cases"][idx]["sides"][0];
+    assert_eq!(side(0)["text"], "yes");
+    // A dollar per million, both ways.
+    assert_eq!(side(0)["cost"].as_f64(), Some(0.002), "{report}");
+    let ms = |name: &str| side(0)[name].as_f64().unwrap();
+    assert!(ms("time_to_first_token_ms") >= 20.0 && ms("longest_gap_ms") >= 15.0, "{report}");
+    assert!(ms("latency_ms") >= ms("time_to_first_token_ms") + ms("longest_gap_ms"), "{report}");
+    assert!(side(1)["failure"].as_str().unwrap().contains("ended before the answer did"), "{report}");
+    assert_eq!((side(2)["text"].as_str(), side(2)["failure"].as_str()), (Some("I will not."), None));
+    assert_eq!(report["targets"][0]["speed_and_cost"]["time_to_first_token"]["n"], 2);
+    house.run(&["eval", "report", "r", "-o", "r.html"]).exits(0);
+    assert!(std::fs::read_to_string(house.path().join("r.html")).unwrap().contains("first token p50 ms"));
+    let other = house.run(&["eval", "run", "s.yaml", "--run", "whole", "--limit", "1"]).exits(0);
+    assert_eq!(other.code, 0);
+}
+
+#[test]
+fn a_target_held_against_itself_shows_its_noise_and_never_parity() {
+    let n = std::sync::atomic::AtomicUsize::new(0);
+    let upstream = Upstream::with(move |_| {
+        let n = n.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Script::json(chat_completion(if n % 20 == 7 { "no" } else { "yes" }))
+    });
+    let house = one_target(&upstream);
+    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+    house.write(&config.replace("model: other", "model: m"));
+    write_cases(&house, 300);
+    let run = [
+        "eval",
+        "run",
+        "--file",
+        "cases.jsonl",
+        "--target",
+        "t",
+        "--target",
+        "u",
+        "--metric",
+        "icontains",
+        "--run",
+        "r",
+    ];
+    let report = house.run(&[&run[..], &["--format", "json"]].concat()).exits(4).json();
+    // The second did not take over the first one's answers.
+    assert_eq!(upstream.requests().len(), 600);
+    let candidate = &report["candidates"][0];
+    assert_eq!(
+        (candidate["primary"]["verdict"].as_str(), candidate["primary"]["parity"].is_null()),
+        (Some("undecided"), true)
+    );
+    assert_eq!(candidate["noise"]["n_apart"], 30, "{candidate}");
+    let said = house.run(&["eval", "compare", "r"]).exits(4);
+    assert!(
+        said.stdout.contains("an A/A") && said.stdout.contains("10.0 % of cases come out apart"),
+        "{}",
+        said.stdout
+    );
+    let filed = house.run(&["eval", "file", "r", "--rollout", "none"]);
+    assert_ne!(filed.code, 0);
+}
+
 #[test]
 fn a_suite_is_read_with_every_problem_by_line_and_column() {
     let house = House::new(crate::parts::CONFIG);

@@ -4,7 +4,7 @@ use serde::Serialize;
 use stats::bootstrap::Bootstrap;
 
 use super::{ALPHA, Interval};
-use crate::results::{Record, Results};
+use crate::results::Results;
 
 /// Draws of the bootstrap.
 const RESAMPLES: usize = 2000;
@@ -25,6 +25,12 @@ pub struct Speed {
 pub struct SpeedAndCost {
     /// How long they took.
     pub latency: Option<Speed>,
+    /// Of streamed answers, from the call to the first content.
+    pub time_to_first_token: Option<Speed>,
+    /// Of streamed answers with more than one event of content, the mean gap between two.
+    pub gap: Option<Speed>,
+    /// Of the same, the longest gap.
+    pub longest_gap: Option<Speed>,
     /// What a case cost on average, in dollars: all attempts of all its repeats, over its repeats. `None` where any cost is not known.
     pub cost_per_case: Option<f64>,
     /// Its bootstrap interval.
@@ -40,6 +46,7 @@ pub struct SpeedAndCost {
 /// Of a target, where the sum of what its answers are worth is known.
 pub(super) fn of(results: &Results, target_idx: usize, worth: Option<f64>, seed: u64) -> SpeedAndCost {
     let records = || results.records.iter().filter(move |record| record.item.target_idx == target_idx);
+    let paces = || records().filter_map(|record| record.answered.pace);
     let n_unpriced = records().filter(|record| record.answered.cost_nanos.is_none()).count() as u64;
     let mut per_case = vec![(0_u64, 0.0); results.cases.len()];
     for record in records() {
@@ -55,7 +62,12 @@ pub(super) fn of(results: &Results, target_idx: usize, worth: Option<f64>, seed:
     let attempts: u64 = records().map(|record| u64::from(record.answered.attempts)).sum();
     let n_called = records().filter(|record| record.answered.attempts > 0).count();
     SpeedAndCost {
-        latency: speed(records()),
+        latency: speed(
+            records().filter_map(|record| record.answered.answer.as_ref().map(|_| record.answered.latency_us as f64)),
+        ),
+        time_to_first_token: speed(paces().map(|pace| pace.time_to_first_token_us as f64)),
+        gap: speed(paces().filter(|pace| pace.n_gaps > 0).map(|pace| pace.gaps_us as f64 / pace.n_gaps as f64)),
+        longest_gap: speed(paces().filter(|pace| pace.n_gaps > 0).map(|pace| pace.longest_gap_us as f64)),
         cost_per_case: is_known.then(|| total / n as f64),
         cost_interval: ends.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * ALPHA }),
         cost_per_successful_task: worth.filter(|worth| is_known && *worth > 0.0).map(|worth| total / worth),
@@ -64,9 +76,8 @@ pub(super) fn of(results: &Results, target_idx: usize, worth: Option<f64>, seed:
     }
 }
 
-fn speed<'r>(records: impl Iterator<Item = &'r Record>) -> Option<Speed> {
-    let answered = records.filter(|record| record.answered.answer.is_some());
-    let mut ms: Vec<f64> = answered.map(|record| record.answered.latency_us as f64 / 1000.0).collect();
+fn speed(micros: impl Iterator<Item = f64>) -> Option<Speed> {
+    let mut ms: Vec<f64> = micros.map(|micros| micros / 1000.0).collect();
     ms.sort_unstable_by(f64::total_cmp);
     let last = ms.len().checked_sub(1)?;
     // The nearest rank: the smallest value that so many are not above.

@@ -152,6 +152,7 @@ mod tests {
             primary: "f1_macro".to_owned(),
             margin: 0.05,
             reuse: true,
+            stream: false,
         };
         let scorer = Scorer::of(&metrics).unwrap();
         let cases: Vec<Case> = said

@@ -151,6 +151,10 @@ pub struct Side {
     pub worth: BTreeMap<String, Option<f64>>,
     /// How long the answer took.
     pub latency_ms: f64,
+    /// How long the first content of a streamed answer took.
+    pub time_to_first_token_ms: Option<f64>,
+    /// The longest gap between two events with content of a streamed answer.
+    pub longest_gap_ms: Option<f64>,
     /// What its calls cost, in dollars.
     pub cost: Option<f64>,
 }
@@ -376,6 +380,7 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
         let answered = first.map(|record| &record.answered);
         let answer = answered.and_then(|answered| answered.answer.as_ref());
         let worth = table.yardsticks.iter().zip(&table.worth);
+        let pace = answered.and_then(|answered| answered.pace);
         Side {
             text: answer
                 .map(|answer| answer.refusal.clone().unwrap_or_else(|| answer.text.clone()))
@@ -388,6 +393,8 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
             failure: answered.and_then(|answered| answered.failure.clone()),
             worth: worth.map(|(yardstick, cases)| (yardstick.name.clone(), cases[case_idx][target_idx].ok())).collect(),
             latency_ms: answered.map_or(0.0, |answered| answered.latency_us as f64 / 1000.0),
+            time_to_first_token_ms: pace.map(|pace| pace.time_to_first_token_us as f64 / 1000.0),
+            longest_gap_ms: pace.filter(|pace| pace.n_gaps > 0).map(|pace| pace.longest_gap_us as f64 / 1000.0),
             cost: answered.and_then(|answered| answered.cost_nanos).map(|nanos| nanos as f64 * 1e-9),
         }
     };

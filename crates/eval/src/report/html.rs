@@ -80,6 +80,28 @@ fn targets(page: &mut String, report: &Report) -> std::fmt::Result {
         target_row(page, report, target)?;
     }
     page.push_str("</table>\n");
+    pace(page, report)
+}
+
+/// Of streamed answers, how they came.
+fn pace(page: &mut String, report: &Report) -> std::fmt::Result {
+    if report.targets.iter().all(|target| target.speed_and_cost.time_to_first_token.is_none()) {
+        return Ok(());
+    }
+    page.push_str("<h3>Streams</h3>\n<table><tr><th>target<th class=\"n\">streamed<th class=\"n\">first token p50 ms<th class=\"n\">p95 ms<th class=\"n\">mean gap p50 ms<th class=\"n\">p95 ms<th class=\"n\">longest gap p50 ms<th class=\"n\">p95 ms\n");
+    for target in &report.targets {
+        let money = &target.speed_and_cost;
+        let n = money.time_to_first_token.map_or(0, |speed| speed.n);
+        write!(page, "<tr><td>{}<td class=\"n\">{n}", escaped(&target.name))?;
+        for speed in [money.time_to_first_token, money.gap, money.longest_gap] {
+            match speed {
+                Some(speed) => write!(page, "<td class=\"n\">{:.1}<td class=\"n\">{:.1}", speed.p50_ms, speed.p95_ms)?,
+                None => page.push_str("<td class=\"n\">-<td class=\"n\">-"),
+            }
+        }
+        page.push('\n');
+    }
+    page.push_str("</table>\n<p class=\"small\">Gaps are between events with content, as their bytes arrived.</p>\n");
     Ok(())
 }
 
@@ -287,9 +309,10 @@ fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::R
 fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, usize, &Side)) -> std::fmt::Result {
     let name = report.targets.get(idx).map_or("", |target| target.name.as_str());
     let worth: Vec<String> = side.worth.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    let first = side.time_to_first_token_ms.map(|ms| format!(", the first token after {ms:.1}")).unwrap_or_default();
     write!(
         page,
-        "<div class=\"side\"><b>{}</b> <span class=\"small\">{} · {:.1} ms</span><pre>",
+        "<div class=\"side\"><b>{}</b> <span class=\"small\">{} · {:.1} ms{first}</span><pre>",
         escaped(name),
         escaped(&worth.join(" · ")),
         side.latency_ms

@@ -15,7 +15,9 @@ pub fn csv(report: &Report) -> String {
     let mut heading: Vec<String> =
         ["case", "target", "answer", "failure", "latency_ms", "cost_dollars", "gain"].map(str::to_owned).to_vec();
     heading.extend(metrics.iter().map(|name| (*name).clone()));
-    heading.extend(["question", "expected", "slices", "exchange"].map(str::to_owned));
+    heading.extend(
+        ["question", "expected", "slices", "exchange", "time_to_first_token_ms", "longest_gap_ms"].map(str::to_owned),
+    );
     let mut text = row(&heading);
     for case in &report.cases {
         for (idx, side) in case.sides.iter().enumerate() {
@@ -38,6 +40,8 @@ pub fn csv(report: &Report) -> String {
                 case.expected.join("\n"),
                 slices.join(";"),
                 case.exchange.clone().unwrap_or_default(),
+                plain(side.time_to_first_token_ms),
+                plain(side.longest_gap_ms),
             ]);
             text += &row(&cells);
         }

@@ -10,14 +10,15 @@ use serde_json::Value;
 use stats::random::Random;
 use wire::failure::{Failure, FailureKind, Retry};
 use wire::openai::answer::inspect;
+use wire::sse::Event;
 use wire::usage::Usage;
 
-use super::Answered;
+use super::{Answered, Pace, stream};
 use crate::answer::whole;
 use crate::case::Case;
 
 /// The longest answer that is read.
-const LONGEST_ANSWER: usize = 16 << 20;
+pub(super) const LONGEST_ANSWER: usize = 16 << 20;
 /// The longest wait that a provider that asks to slow down is granted.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often a call is made again because the provider asks to slow down, beside the other attempts.
@@ -48,6 +49,24 @@ pub trait Asked {
     /// # Errors
     /// When it cannot be read.
     fn read(&self, body: &Bytes) -> Result<Bytes, Failure>;
+
+    /// What reads a streamed answer.
+    fn reader(&self) -> Box<dyn ReadStream>;
+}
+
+/// A streamed answer on its way to chunks of a chat completion.
+pub trait ReadStream {
+    /// Takes the next bytes and appends the chunks that they complete.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn push(&mut self, bytes: &Bytes, chunks: &mut Vec<Event>) -> Result<(), Failure>;
+
+    /// The body has ended: the last chunks.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn end(&mut self, chunks: &mut Vec<Event>) -> Result<(), Failure>;
 }
 
 /// What a call used.
@@ -62,12 +81,15 @@ pub struct Used {
 }
 
 /// The body of a case's request, before a target's own changes.
-pub(super) fn body(case: &Case, seed: Option<u64>) -> Bytes {
+pub(super) fn body(case: &Case, seed: Option<u64>, stream: bool) -> Bytes {
     let mut request = case.request.clone();
     // Whoever asks a target puts its own name for the model here.
     request.insert("model".to_owned(), Value::from("evaluation"));
     if let Some(seed) = seed {
         request.entry("seed").or_insert_with(|| Value::from(seed));
+    }
+    if stream {
+        request.insert("stream".to_owned(), Value::from(true));
     }
     Bytes::from(Value::Object(request).to_string())
 }
@@ -90,6 +112,7 @@ pub(super) fn is_standstill(kind: FailureKind) -> bool {
 struct Attempt {
     result: Result<crate::case::Answer, Failure>,
     usage: Option<Usage>,
+    pace: Option<Pace>,
     simulated: bool,
     duration: Duration,
     cost_nanos: Option<u64>,
@@ -101,6 +124,7 @@ pub(super) struct Way<'w> {
     pub(super) provider: &'w Arc<Provider>,
     pub(super) retries: RetryRules,
     pub(super) ask: &'w Rc<dyn Ask>,
+    pub(super) stream: bool,
 }
 
 /// Asks until there is an answer, or a failure that stands. `seed` decides how long it waits before another attempt.
@@ -119,6 +143,7 @@ pub(super) async fn call(way: &Way<'_>, asked: &dyn Asked, seed: u64) -> (Answer
             Ok(answer) => {
                 answered.latency_us = micros(attempt.duration);
                 answered.answer = Some(answer);
+                answered.pace = attempt.pace;
                 answered.total_us = micros(began.elapsed());
                 return (answered, None);
             }
@@ -158,20 +183,25 @@ async fn once(way: &Way<'_>, asked: &dyn Asked) -> Attempt {
     let mut attempt = Attempt {
         result: Err(Failure::new(FailureKind::TimeoutTotal, "no whole answer in time")),
         usage: None,
+        pace: None,
         simulated: false,
         duration: Duration::ZERO,
         cost_nanos: Some(0),
     };
-    let answer =
-        tokio::time::timeout(timeouts.whole_answer(), whole_answer(way.client, way.provider, asked.call(timeouts)))
-            .await;
+    let answer = async {
+        if way.stream {
+            return stream::answer((way.client, way.provider), asked, timeouts).await;
+        }
+        let (body, simulated) = whole_answer(way.client, way.provider, asked.call(timeouts)).await?;
+        Ok(stream::Came::whole(asked, &body, simulated))
+    };
+    let answer = tokio::time::timeout(timeouts.whole_answer(), answer).await;
     attempt.duration = began.elapsed();
     let mut was_paid = true;
     if let Ok(answer) = answer {
         match answer {
-            Ok((body, simulated)) => {
-                attempt.simulated = simulated;
-                attempt.result = read(asked, &body, &mut attempt.usage);
+            Ok(stream::Came { result, usage, pace, simulated }) => {
+                (attempt.result, attempt.usage, attempt.pace, attempt.simulated) = (result, usage, pace, simulated);
             }
             Err(failure) => {
                 // A call that the provider refused, or that never reached it, is not charged for.
@@ -207,7 +237,7 @@ pub async fn whole_answer(client: &Client, provider: &Provider, call: Call) -> R
     }
 }
 
-fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -> Result<crate::case::Answer, Failure> {
+pub(super) fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -> Result<crate::case::Answer, Failure> {
     let body = asked.read(body)?;
     let facts = inspect(&body);
     *usage = facts.usage;

@@ -29,6 +29,9 @@ pub struct Plan {
     pub margin: f64,
     /// Whether answers of earlier runs are taken over where everything they depend on is the same.
     pub reuse: bool,
+    /// Whether answers are streamed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
 }
 
 /// A target as a plan names it.
@@ -130,6 +133,7 @@ impl Plan {
             "the metric that decides, or its margin",
         );
         note(self.reuse == other.reuse, "whether answers are reused");
+        note(self.stream == other.stream, "whether answers are streamed");
         different
     }
 }
@@ -157,6 +161,7 @@ mod tests {
             primary: "contains".to_owned(),
             margin: 0.05,
             reuse: true,
+            stream: false,
         }
     }
 

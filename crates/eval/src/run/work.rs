@@ -290,7 +290,7 @@ impl Shop {
         let plan = &self.job.plan;
         let item = plan.item(number);
         let (case, target) = (&self.job.cases[item.case_idx], &self.job.targets[item.target_idx]);
-        let body = body(case, plan.seed.map(|seed| seed.wrapping_add(item.repeat)));
+        let body = body(case, plan.seed.map(|seed| seed.wrapping_add(item.repeat)), plan.stream);
         let (key, answered, reused) = match target.ask.prepare(case, body) {
             Err(failure) => {
                 let failure = Some(failure.to_string());
@@ -335,7 +335,8 @@ impl Shop {
             None => None,
         };
         let provider = &self.providers[item.target_idx];
-        let way = Way { client: &self.client, provider, retries: target.retries, ask: &target.ask };
+        let stream = self.job.plan.stream;
+        let way = Way { client: &self.client, provider, retries: target.retries, ask: &target.ask, stream };
         let (answered, failure) = Box::pin(call(&way, asked, item.number)).await;
         match failure {
             Some(failure) if is_standstill(failure.kind) => Err(RunError::Standstill {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eval::case::Case;
-use eval::run::{Ask, Asked, Target, Used};
-use gateway::offline::{Prepared, prepare};
+use eval::run::{Ask, Asked, ReadStream, Target, Used};
+use gateway::offline::{Prepared, StreamReader, prepare};
 use gateway::snapshot::Snapshot;
 use providers::{Call, Timeouts};
 use wire::failure::Failure;
+use wire::sse::Event;
 
 /// Asks one target.
 struct Asker {
@@ -59,5 +60,21 @@ impl Asked for Ready {
 
     fn read(&self, body: &Bytes) -> Result<Bytes, Failure> {
         self.0.read(body)
+    }
+
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(Reader(self.0.reader()))
+    }
+}
+
+struct Reader(StreamReader);
+
+impl ReadStream for Reader {
+    fn push(&mut self, bytes: &Bytes, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        self.0.push(bytes, chunks)
+    }
+
+    fn end(&mut self, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        self.0.end(chunks)
     }
 }

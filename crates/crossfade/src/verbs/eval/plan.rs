@@ -59,6 +59,7 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         metrics,
         primary,
         reuse: !args.no_reuse,
+        stream: args.stream || suite.stream,
     };
     Ok(Planned { plan, cases, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
 }

@@ -71,6 +71,9 @@ pub(crate) struct Args {
     /// Call again where an earlier run has the answer to the same request by the same target.
     #[arg(long)]
     pub(super) no_reuse: bool,
+    /// Ask for streams, and measure the time to the first token and the gaps after it.
+    #[arg(long)]
+    pub(super) stream: bool,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

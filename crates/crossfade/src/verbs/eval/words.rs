@@ -39,6 +39,10 @@ fn targets(report: &Report) -> String {
     let mut headings = vec!["target", "answers", "failed", "reused"];
     headings.extend(metrics.iter().map(|name| name.as_str()));
     headings.extend(["p50 ms", "p95 ms", "$ per case", "$ per success"]);
+    let is_streamed = report.targets.iter().any(|target| target.speed_and_cost.time_to_first_token.is_some());
+    if is_streamed {
+        headings.extend(["first token p50", "p95", "gap p50", "longest gap p95"]);
+    }
     let rows: Vec<Vec<String>> = report
         .targets
         .iter()
@@ -59,6 +63,14 @@ fn targets(report: &Report) -> String {
                 dollars(money.cost_per_case),
                 dollars(money.cost_per_successful_task),
             ]);
+            if is_streamed {
+                cells.extend([
+                    ms(money.time_to_first_token.map(|speed| speed.p50_ms)),
+                    ms(money.time_to_first_token.map(|speed| speed.p95_ms)),
+                    ms(money.gap.map(|speed| speed.p50_ms)),
+                    ms(money.longest_gap.map(|speed| speed.p95_ms)),
+                ]);
+            }
             cells
         })
         .collect();
