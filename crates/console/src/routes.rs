@@ -108,6 +108,16 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/api/panels/{name}/result", role: Role::Operator, answer: panel_result },
     post("/api/panels/{name}/next", Role::Viewer, next_pair),
     post("/api/panels/{name}/judge", Role::Viewer, judge_pair),
+    Route { method: "GET", path: "/api/evaluations/{run}/review", role: Role::Operator, answer: review_progress },
+    Route {
+        method: "GET",
+        path: "/api/evaluations/{run}/review/results",
+        role: Role::Operator,
+        answer: review_results,
+    },
+    post("/api/evaluations/{run}/review/next", Role::Viewer, hand_out),
+    post("/api/evaluations/{run}/review/judge", Role::Viewer, judge_answers),
+    post("/api/evaluations/{run}/review/file", Role::Viewer, file_verdicts),
     get("/api/verdicts/{from}/{to}", |call| {
         json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
     }),
@@ -258,6 +268,35 @@ fn judge_pair(call: &Call<'_>) -> Answer {
     json(&operations::panels::judge(call.desk.keys.database(), &actor, (call.name(), at_us), &request)?)
 }
 
+fn review_progress(call: &Call<'_>) -> Answer {
+    json(&operations::blind::progress(&call.desk.reader(), &call.actor(None), call.name())?)
+}
+
+fn review_results(call: &Call<'_>) -> Answer {
+    json(&operations::blind::results(&call.desk.reader(), &call.actor(None), call.name())?)
+}
+
+fn hand_out(call: &Call<'_>) -> Answer {
+    let mut request: operations::blind::Request = call.read()?;
+    let actor = call.actor(request.reviewer.take());
+    let databases = (&*call.desk.reader(), call.desk.keys.database());
+    json(&operations::blind::next(databases, &actor, (call.name(), operations::reviews::now()), &request)?)
+}
+
+fn judge_answers(call: &Call<'_>) -> Answer {
+    let mut request: operations::blind::Request = call.read()?;
+    let actor = call.actor(request.reviewer.take());
+    let at = (Some(call.name()), operations::reviews::now());
+    json(&operations::blind::judge(call.desk.keys.database(), &actor, at, &request)?)
+}
+
+fn file_verdicts(call: &Call<'_>) -> Answer {
+    let mut request: operations::blind::FileRequest = call.required()?;
+    let actor = call.actor(request.reviewer.take());
+    let at = (call.name(), operations::reviews::now());
+    json(&operations::blind::file(call.desk.keys.database(), &actor, at, &request)?)
+}
+
 /// `back` in microseconds, `sample` in millionths.
 fn revalidation(call: &Call<'_>) -> Answer {
     let sample: u32 = number(call, 2)?;
@@ -353,7 +392,8 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for route in ROUTES {
             // People judge blind with a viewer's key, and what a panel found is not for those who still judge.
-            if !route.path.starts_with("/api/panels") {
+            let is_blind = ["/api/panels", "/api/evaluations"].iter().any(|start| route.path.starts_with(start));
+            if !is_blind {
                 assert_eq!(route.method == "GET", route.role == Role::Viewer, "{} {}", route.method, route.path);
             }
             assert!(seen.insert((route.method, route.path)), "{} {}", route.method, route.path);

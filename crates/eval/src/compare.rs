@@ -23,7 +23,7 @@ pub use report::{CandidateReport, CaseRow, Report, Side, SliceRow, TargetSummary
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use stats::bootstrap::{Bootstrap, by_cluster};
 use stats::equivalence::{Moments, bounded_means, paired_means, paired_rates, paired_rates_interval};
 use stats::random::Random;
@@ -89,7 +89,7 @@ impl Verdict {
 }
 
 /// Two numbers with what lies between them.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

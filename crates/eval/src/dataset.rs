@@ -15,6 +15,7 @@ pub mod redact;
 mod tests;
 pub mod traffic;
 
+pub(crate) use csv::rows as csv_rows;
 pub use problem::{Problem, Problems};
 pub use promptfoo::{Located, LocatedKind, from_promptfoo};
 pub use read::{Columns, Format, Imported, read};

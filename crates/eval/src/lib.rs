@@ -13,7 +13,10 @@ pub mod results;
 pub mod compare;
 pub mod drift;
 pub mod report;
+
+pub mod agreement;
 pub mod review;
+pub mod verdicts;
 
 pub mod answer;
 pub mod conformance;

@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stats::agreement::{Weights, cohen, fleiss};
 use stats::difference::PairedDifference;
 use stats::random::Random;
 
+use crate::agreement::{Kappa, Ratings, all, each_two};
 use crate::case::Answer;
+
+/// What intervals of agreement draw with: the same verdicts give the same.
+const SEED: u64 = 1;
 
 /// A pair that may be shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,10 +100,10 @@ pub struct Summary {
     pub neither: u64,
     /// Of pairs shown because automatic comparison finds them far apart: those with a preference, and all.
     pub disagreements_confirmed: (u64, u64),
-    /// Cohen's kappa of each two reviewers over what both judged, with how many pairs that is.
-    pub cohen: Vec<(String, String, u64, Option<f64>)>,
-    /// Fleiss' kappa over pairs that every reviewer judged, with how many that is.
-    pub fleiss: (u64, Option<f64>),
+    /// Cohen's kappa of each two reviewers over what both judged.
+    pub cohen: Vec<Kappa>,
+    /// Fleiss' kappa over pairs that equally many judged: those that go to every reviewer.
+    pub fleiss: Kappa,
     /// Verdicts for `a` among those for `a` or `b`: far from one half, the place decides and not the answer.
     pub chose_a: (u64, u64),
     /// Half of the verdicts took less than this.
@@ -248,6 +251,13 @@ pub fn shown(answer: &Answer, names: &[String]) -> String {
     masked(&text, names)
 }
 
+/// Whether something in the answer is made unreadable before a reviewer sees it, since it tells whose it is.
+#[must_use]
+pub fn names_itself(answer: &Answer, names: &[String]) -> bool {
+    let text = without_thoughts(&answer.text);
+    masked(&text, names) != text || answer.refusal.as_deref().is_some_and(|text| masked(text, names) != text)
+}
+
 fn without_thoughts(text: &str) -> String {
     let mut rest = text;
     let mut kept = String::new();
@@ -334,6 +344,10 @@ pub fn summarise(judged: &[Judged], reviewers: &[String]) -> Summary {
         PairedDifference::from_counts(n_pairs, wins, losses).upper_bound(0.025).map(|bound| 1.0 - rate(bound).max(0.0));
     let mut times: Vec<u64> = judged.iter().map(|one| one.took_us).collect();
     times.sort_unstable();
+    let of = |(pair, (_, verdicts)): (&usize, &(Why, Vec<&Judged>))| {
+        (*pair as u64, verdicts.iter().map(|judged| (judged.reviewer.clone(), category(judged))).collect())
+    };
+    let ratings: Ratings = pairs.iter().map(of).collect();
     let chose = |verdict: Verdict| judged.iter().filter(|one| one.verdict == verdict).count() as u64;
     Summary {
         n_pairs,
@@ -344,16 +358,14 @@ pub fn summarise(judged: &[Judged], reviewers: &[String]) -> Summary {
         win_rate_interval: low.zip(high),
         neither: chose(Verdict::Neither),
         disagreements_confirmed: confirmed,
-        cohen: cohens(&pairs, reviewers),
-        fleiss: fleiss_of(&pairs, reviewers.len()),
+        cohen: each_two(&ratings, reviewers, SEED),
+        fleiss: all(&ratings, reviewers, SEED),
         chose_a: (chose(Verdict::A), chose(Verdict::A) + chose(Verdict::B)),
         median_time_us: times.get(times.len() / 2).copied(),
         total_time_us: times.iter().sum(),
         n_verdicts: judged.len() as u64,
     }
 }
-
-type Pairs<'p> = BTreeMap<usize, (Why, Vec<&'p Judged>)>;
 
 /// Baseline, neither, candidate.
 fn category(judged: &Judged) -> usize {
@@ -362,39 +374,6 @@ fn category(judged: &Judged) -> usize {
         0 => 1,
         1.. => 2,
     }
-}
-
-fn cohens(pairs: &Pairs<'_>, reviewers: &[String]) -> Vec<(String, String, u64, Option<f64>)> {
-    let mut kappas = Vec::new();
-    for (idx, one) in reviewers.iter().enumerate() {
-        for other in reviewers.iter().skip(idx + 1) {
-            let mut table = vec![vec![0_u64; 3]; 3];
-            for (_, verdicts) in pairs.values() {
-                let of = |name: &String| {
-                    verdicts.iter().find(|judged| judged.reviewer == *name).map(|judged| category(judged))
-                };
-                if let (Some(one), Some(other)) = (of(one), of(other)) {
-                    table[one][other] += 1;
-                }
-            }
-            let n: u64 = table.iter().flatten().sum();
-            let kappa = cohen(&table, Weights::Same).map(|agreement| agreement.estimate);
-            kappas.push((one.clone(), other.clone(), n, kappa));
-        }
-    }
-    kappas
-}
-
-fn fleiss_of(pairs: &Pairs<'_>, n_reviewers: usize) -> (u64, Option<f64>) {
-    let whole = pairs.values().filter(|(_, verdicts)| verdicts.len() == n_reviewers && n_reviewers > 1);
-    let ratings: Vec<Vec<u64>> = whole
-        .map(|(_, verdicts)| {
-            let mut counts = vec![0_u64; 3];
-            verdicts.iter().for_each(|judged| counts[category(judged)] += 1);
-            counts
-        })
-        .collect();
-    (ratings.len() as u64, fleiss(&ratings))
 }
 
 #[cfg(test)]
@@ -476,8 +455,8 @@ mod tests {
         let summary = summarise(&verdicts, &names(&["ana", "ben"]));
         assert_eq!((summary.wins, summary.losses, summary.ties, summary.win_rate), (1, 1, 2, Some(0.5)));
         assert_eq!(summary.disagreements_confirmed, (1, 1));
-        assert_eq!(summary.cohen[0].2, 2);
-        assert_eq!(summary.fleiss.0, 2);
+        assert_eq!(summary.cohen[0].n_pairs, 2);
+        assert_eq!(summary.fleiss.n_pairs, 2);
         assert_eq!(summary.chose_a, (4, 6));
         assert_eq!((summary.median_time_us, summary.total_time_us), (Some(10), 70));
         let (low, high) = summary.win_rate_interval.unwrap();

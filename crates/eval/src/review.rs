@@ -1,25 +1,30 @@
 //! What people say of pairs of answers when they do not know whose they are: which pair comes next, and what all verdicts come to.
 //!
-//! Pairs whose answers are worth different things by the metric that decides come in turns with pairs of every slice, both in an order
-//! that the seed decides: the first show where metric and people disagree, the second what is usual. A pair goes to as many people as
-//! said before new ones are begun, so that agreement can be measured. The unit is the case: several verdicts on one are averaged.
+//! Pairs that metrics (judges among them) see differently come in turns with pairs of every slice: first those of which one metric says
+//! that the candidate is better and another that the baseline is, then those of which the metric that decides says that the answers are
+//! not worth the same. The first show where automatic judgement is not to be trusted, the pairs of every slice what is usual; the seed
+//! decides the order within each. A pair goes to as many people as said before new ones are begun, so that agreement can be measured.
+//! The unit is the case: several verdicts on one are averaged.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use stats::agreement::{Scale, krippendorff};
 use stats::bootstrap::Bootstrap;
 use stats::random::Random;
 use store::BlindPairRow;
 
+use crate::agreement::{Kappa, Ratings, all, each_two};
 use crate::compare::{ALPHA, Interval};
-use crate::results::Results;
+use crate::panel::names_itself;
+use crate::results::{Results, Yardstick};
 
 /// Draws of the bootstrap.
 const RESAMPLES: usize = 4000;
 
 /// What is said of a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// The answer that stands first is better.
     First,
@@ -48,7 +53,7 @@ impl Choice {
 }
 
 /// What all verdicts on a candidate come to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// The candidate.
     pub candidate: String,
@@ -72,33 +77,78 @@ pub struct Standing {
     pub first_chosen: Option<f64>,
     /// The middle of the times from showing to verdict, in seconds.
     pub median_seconds: Option<f64>,
+    /// Cohen's kappa of each two reviewers over what both judged.
+    pub cohen: Vec<Kappa>,
+    /// Fleiss' kappa over cases that equally many judged.
+    pub fleiss: Kappa,
+    /// What each reviewer's verdicts took.
+    pub times: Vec<ReviewTime>,
+    /// Verdicts on pairs of which an answer named itself: the name was made unreadable.
+    pub n_masked: u64,
+    /// The win rate without these.
+    pub win_rate_unmasked: Option<f64>,
 }
 
-/// The next case for a reviewer; `None` when there is none left. Cases that lack an answer are left out.
-#[must_use]
-pub fn next(
-    results: &Results,
-    (target_idx, shown): (usize, &[BlindPairRow]),
-    (reviewer, overlap, seed): (&str, u64, u64),
-) -> Option<usize> {
-    let candidate = &results.plan.targets[target_idx].name;
-    let of_candidate = shown.iter().filter(|pair| pair.candidate == *candidate);
-    let mut n_shown: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut own = BTreeSet::new();
-    for pair in of_candidate {
-        *n_shown.entry(pair.case_idx).or_default() += 1;
-        if pair.reviewer == reviewer {
-            own.insert(pair.case_idx);
-        }
+/// The time of a reviewer: what people cost is counted from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReviewTime {
+    /// Who.
+    pub reviewer: String,
+    /// Verdicts.
+    pub n_verdicts: u64,
+    /// Of these, such whose time is known.
+    pub n_timed: u64,
+    /// Their times together, in seconds.
+    pub seconds: f64,
+    /// The middle one.
+    pub median_seconds: Option<f64>,
+}
+
+/// The cases of a candidate in the order in which they are judged.
+#[derive(Debug)]
+pub struct Queue {
+    candidate: String,
+    order: Vec<usize>,
+}
+
+impl Queue {
+    /// Of a candidate of a run. Cases that lack an answer are left out.
+    #[must_use]
+    pub fn of(results: &Results, target_idx: usize, seed: u64) -> Queue {
+        Queue { candidate: results.plan.targets[target_idx].name.clone(), order: order(results, target_idx, seed) }
     }
-    let order = order(results, target_idx, seed);
-    let free = |case_idx: &usize| {
-        let case_idx = *case_idx as u64;
-        !own.contains(&case_idx) && n_shown.get(&case_idx).copied().unwrap_or(0) < overlap
-    };
-    let is_begun = |case_idx: &usize| n_shown.contains_key(&(*case_idx as u64));
-    let begun = order.iter().copied().find(|case_idx| free(case_idx) && is_begun(case_idx));
-    begun.or_else(|| order.iter().copied().find(free))
+
+    /// How many cases it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The next case for a reviewer; `None` when there is none left. Each case goes to `overlap` people.
+    #[must_use]
+    pub fn next(&self, shown: &[BlindPairRow], (reviewer, overlap): (&str, u64)) -> Option<usize> {
+        let mut n_shown: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut own = BTreeSet::new();
+        for pair in shown.iter().filter(|pair| pair.candidate == self.candidate) {
+            *n_shown.entry(pair.case_idx).or_default() += 1;
+            if pair.reviewer == reviewer {
+                own.insert(pair.case_idx);
+            }
+        }
+        let free = |case_idx: &usize| {
+            let case_idx = *case_idx as u64;
+            !own.contains(&case_idx) && n_shown.get(&case_idx).copied().unwrap_or(0) < overlap
+        };
+        let is_begun = |case_idx: &usize| n_shown.contains_key(&(*case_idx as u64));
+        let begun = self.order.iter().copied().find(|case_idx| free(case_idx) && is_begun(case_idx));
+        begun.or_else(|| self.order.iter().copied().find(free))
+    }
 }
 
 /// All cases with both answers, in the order in which they are judged.
@@ -109,13 +159,25 @@ fn order(results: &Results, target_idx: usize, seed: u64) -> Vec<usize> {
     let has_answer = |case_idx: usize, target_idx: usize| {
         results.of(case_idx, target_idx).next().is_some_and(|record| record.answered.answer.is_some())
     };
-    let (mut differing, mut by_slice) = (Vec::new(), BTreeMap::<String, Vec<usize>>::new());
+    let worth =
+        |yardstick: &Yardstick, case_idx: usize, target_idx: usize| results.worth(yardstick, case_idx, target_idx).ok();
+    // Metrics with the candidate ahead, and with the baseline.
+    let ahead = |case_idx: usize| {
+        let gain = |yardstick: &Yardstick| {
+            Some(yardstick.gain(worth(yardstick, case_idx, 0)?, worth(yardstick, case_idx, target_idx)?))
+        };
+        let gains = || yardsticks.iter().filter_map(gain);
+        (gains().any(|gain| gain > 0.0), gains().any(|gain| gain < 0.0))
+    };
+    let (mut opposed, mut differing, mut by_slice) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<usize>>::new());
     for (case_idx, case) in results.cases.iter().enumerate() {
         if !has_answer(case_idx, 0) || !has_answer(case_idx, target_idx) {
             continue;
         }
-        let worth = |target_idx| primary.and_then(|primary| results.worth(primary, case_idx, target_idx).ok());
-        if worth(0).map(f64::to_bits) == worth(target_idx).map(f64::to_bits) {
+        let of = |target_idx| primary.and_then(|primary| worth(primary, case_idx, target_idx)).map(f64::to_bits);
+        if ahead(case_idx) == (true, true) {
+            opposed.push(case_idx);
+        } else if of(0) == of(target_idx) {
             let slice = case.slices.values().cloned().collect::<Vec<_>>().join(" / ");
             by_slice.entry(slice).or_default().push(case_idx);
         } else {
@@ -129,78 +191,131 @@ fn order(results: &Results, target_idx: usize, seed: u64) -> Vec<usize> {
         }
         by_slice.retain(|_, cases| !cases.is_empty());
     }
-    let mut order = Vec::with_capacity(differing.len() + alike.len());
+    let mut order = Vec::with_capacity(opposed.len() + differing.len() + alike.len());
     let mut alike = alike.into_iter();
-    while !differing.is_empty() {
-        order.push(differing.swap_remove(random.below(differing.len())));
-        order.extend(alike.next());
+    for mut telling in [opposed, differing] {
+        while !telling.is_empty() {
+            order.push(telling.swap_remove(random.below(telling.len())));
+            order.extend(alike.next());
+        }
     }
     order.extend(alike);
     order
+}
+
+/// A verdict, and what it is worth to the candidate: 1, 0.5 or 0.
+struct Judged<'p> {
+    pair: &'p BlindPairRow,
+    choice: Choice,
+    worth: f64,
+    is_masked: bool,
 }
 
 /// What the verdicts on a candidate come to.
 #[must_use]
 pub fn standing(results: &Results, (target_idx, shown): (usize, &[BlindPairRow]), seed: u64) -> Standing {
     let candidate = results.plan.targets[target_idx].name.clone();
-    let judged: Vec<(&BlindPairRow, Choice)> = shown
-        .iter()
-        .filter(|pair| pair.candidate == candidate)
-        .filter_map(|pair| Some((pair, Choice::named(pair.choice.as_deref()?)?)))
-        .collect();
-    let mut standing = Standing {
-        candidate,
-        n_cases: 0,
-        n_verdicts: judged.len() as u64,
-        won: 0,
-        tied: 0,
-        lost: 0,
-        win_rate: None,
-        interval: None,
-        agreement: None,
-        first_chosen: None,
-        median_seconds: None,
-    };
-    let mut by_case: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
-    let (mut n_first, mut seconds) = (0_u64, Vec::new());
-    for (pair, choice) in &judged {
-        let worth = match (choice, pair.candidate_first) {
-            (Choice::Tie, _) => 0.5,
-            (Choice::First, true) | (Choice::Second, false) => 1.0,
-            (Choice::First, false) | (Choice::Second, true) => 0.0,
-        };
-        match worth {
-            worth if worth > 0.75 => standing.won += 1,
-            worth if worth < 0.25 => standing.lost += 1,
-            _ => standing.tied += 1,
+    let of_candidate = shown.iter().filter(|pair| pair.candidate == candidate);
+    let judged: Vec<Judged<'_>> = of_candidate.filter_map(|pair| judged(results, target_idx, pair)).collect();
+    let count = |from: f64, to: f64| judged.iter().filter(|one| one.worth > from && one.worth < to).count() as u64;
+    let (won, tied, lost) = (count(0.75, 2.0), count(0.25, 0.75), count(-1.0, 0.25));
+    let n_first = judged.iter().filter(|one| one.choice == Choice::First).count();
+    let by_case = |keep: &dyn Fn(&Judged<'_>) -> bool| {
+        let mut by_case: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for one in judged.iter().filter(|one| keep(one)) {
+            by_case.entry(one.pair.case_idx).or_default().push(one.worth);
         }
-        n_first += u64::from(*choice == Choice::First);
-        by_case.entry(pair.case_idx).or_default().push(worth);
-        let took = pair.judged_at_us.map(|at| at.saturating_sub(pair.shown_at_us));
-        seconds.extend(took.map(|took| took as f64 * 1e-6));
+        by_case
+    };
+    let all_cases = by_case(&|_| true);
+    let (win_rate, interval) = rate(results, &all_cases, seed);
+    let items: Vec<Vec<f64>> = all_cases.values().filter(|verdicts| verdicts.len() > 1).cloned().collect();
+    let mut ratings = Ratings::new();
+    for one in &judged {
+        let category = if one.worth > 0.75 { 2 } else { usize::from(one.worth > 0.25) };
+        ratings.entry(one.pair.case_idx).or_default().insert(one.pair.reviewer.clone(), category);
     }
-    standing.n_cases = by_case.len() as u64;
-    let decided = standing.won + standing.lost;
-    standing.first_chosen = (decided > 0).then(|| n_first as f64 / decided as f64);
+    let reviewers: BTreeSet<&String> = judged.iter().map(|one| &one.pair.reviewer).collect();
+    let reviewers: Vec<String> = reviewers.into_iter().cloned().collect();
+    Standing {
+        candidate,
+        n_cases: all_cases.len() as u64,
+        n_verdicts: judged.len() as u64,
+        won,
+        tied,
+        lost,
+        win_rate,
+        interval,
+        agreement: krippendorff(&items, Scale::Ordinal),
+        first_chosen: (won + lost > 0).then(|| n_first as f64 / (won + lost) as f64),
+        median_seconds: median(seconds(&judged, None)),
+        cohen: each_two(&ratings, &reviewers, seed),
+        fleiss: all(&ratings, &reviewers, seed),
+        times: reviewers.iter().map(|reviewer| time(&judged, reviewer)).collect(),
+        n_masked: judged.iter().filter(|one| one.is_masked).count() as u64,
+        win_rate_unmasked: rate(results, &by_case(&|one| !one.is_masked), seed).0,
+    }
+}
+
+fn judged<'p>(results: &Results, target_idx: usize, pair: &'p BlindPairRow) -> Option<Judged<'p>> {
+    let choice = Choice::named(pair.choice.as_deref()?)?;
+    let worth = match (choice, pair.candidate_first) {
+        (Choice::Tie, _) => 0.5,
+        (Choice::First, true) | (Choice::Second, false) => 1.0,
+        (Choice::First, false) | (Choice::Second, true) => 0.0,
+    };
+    let names = names(results);
+    let case_idx = usize::try_from(pair.case_idx).ok()?;
+    let names_itself = |target_idx| {
+        let answer = results.of(case_idx, target_idx).next().and_then(|record| record.answered.answer.as_ref());
+        answer.is_some_and(|answer| names_itself(answer, &names))
+    };
+    Some(Judged { pair, choice, worth, is_masked: names_itself(0) || names_itself(target_idx) })
+}
+
+/// The names of models that are made unreadable before a reviewer sees an answer of this run.
+#[must_use]
+pub fn names(results: &Results) -> Vec<String> {
+    results.plan.targets.iter().map(|target| target.model.clone()).collect()
+}
+
+fn seconds(judged: &[Judged<'_>], reviewer: Option<&str>) -> Vec<f64> {
+    let of = judged.iter().filter(|one| reviewer.is_none_or(|name| one.pair.reviewer == name));
+    of.filter_map(|one| one.pair.took_us).map(|took| took as f64 * 1e-6).collect()
+}
+
+fn median(mut seconds: Vec<f64>) -> Option<f64> {
     seconds.sort_unstable_by(f64::total_cmp);
-    standing.median_seconds = seconds.get(seconds.len() / 2).copied();
-    let items: Vec<Vec<f64>> = by_case.values().filter(|verdicts| verdicts.len() > 1).cloned().collect();
-    standing.agreement = krippendorff(&items, Scale::Ordinal);
+    seconds.get(seconds.len() / 2).copied()
+}
+
+fn time(judged: &[Judged<'_>], reviewer: &str) -> ReviewTime {
+    let seconds = seconds(judged, Some(reviewer));
+    ReviewTime {
+        reviewer: reviewer.to_owned(),
+        n_verdicts: judged.iter().filter(|one| one.pair.reviewer == reviewer).count() as u64,
+        n_timed: seconds.len() as u64,
+        seconds: seconds.iter().sum(),
+        median_seconds: median(seconds),
+    }
+}
+
+/// The win rate, averaged by case, and its bootstrap interval over cases, or clusters of them.
+fn rate(results: &Results, by_case: &BTreeMap<u64, Vec<f64>>, seed: u64) -> (Option<f64>, Option<Interval>) {
     let mut clusters: BTreeMap<String, (u64, f64)> = BTreeMap::new();
-    for (case_idx, verdicts) in &by_case {
+    for (case_idx, verdicts) in by_case {
         let case = usize::try_from(*case_idx).ok().and_then(|case_idx| results.cases.get(case_idx));
         let cluster = case.and_then(|case| case.cluster.clone()).unwrap_or_else(|| format!("\u{0}{case_idx}"));
         let sum = clusters.entry(cluster).or_default();
         *sum = (sum.0 + 1, sum.1 + verdicts.iter().sum::<f64>() / verdicts.len() as f64);
     }
     let clusters: Vec<(u64, f64)> = clusters.into_values().collect();
-    if !clusters.is_empty() {
-        let bootstrap = Bootstrap::of_mean(&clusters, RESAMPLES, seed);
-        standing.win_rate = Some(bootstrap.estimate());
-        let ends = bootstrap.bias_corrected(2.0 * ALPHA).or_else(|| bootstrap.percentile(2.0 * ALPHA));
-        // Of two cases there is an interval, and it says nothing.
-        let ends = ends.filter(|_| clusters.len() > 2);
-        standing.interval = ends.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * ALPHA });
+    if clusters.is_empty() {
+        return (None, None);
     }
-    standing
+    let bootstrap = Bootstrap::of_mean(&clusters, RESAMPLES, seed);
+    let ends = bootstrap.bias_corrected(2.0 * ALPHA).or_else(|| bootstrap.percentile(2.0 * ALPHA));
+    // Of two cases there is an interval, and it says nothing.
+    let ends = ends.filter(|_| clusters.len() > 2);
+    (Some(bootstrap.estimate()), ends.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * ALPHA }))
 }

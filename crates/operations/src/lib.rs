@@ -2,6 +2,7 @@
 //! a verb does the same whoever asks. Changes to a rollout are audited where they are committed, in the controller.
 
 pub mod alerts;
+pub mod blind;
 pub mod contests;
 pub mod costs;
 mod desk;

@@ -15,7 +15,9 @@ pub use database::{
     AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelPairRow, PanelRow, ProbeRow,
     PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
-pub use database::{AnsweredRow, BlindPairRow, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow};
+pub use database::{
+    AnsweredRow, BlindPairRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow, Took,
+};
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
     Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,

@@ -1,6 +1,7 @@
 //! `crossfade panel`: people judge pairs of answers and are not told whose is whose.
 
 use clap::{Subcommand, ValueEnum};
+use eval::agreement::Kappa;
 use eval::panel::Verdict;
 use operations::panels::{self, Listed, Next, Outcome, Plan, Progress, Request};
 use operations::{Actor, Role};
@@ -248,16 +249,19 @@ fn result(outcome: &Outcome) -> String {
     page += &format!("neither will do            {} judgements\n", summary.neither);
     let (chose_a, decided) = summary.chose_a;
     page += &format!("chose `a`                  {chose_a} of {decided}\n");
-    for (one, other, n, kappa) in &summary.cohen {
-        page += &format!("Cohen's kappa              {} of {one} and {other}, over {n} pairs\n", number(*kappa));
+    for kappa in &summary.cohen {
+        page += &format!("Cohen's kappa              {} of {}\n", agreement(kappa), kappa.reviewers.join(" and "));
     }
-    page += &format!(
-        "Fleiss' kappa              {} over {} pairs that all judged\n",
-        number(summary.fleiss.1),
-        summary.fleiss.0
-    );
+    page += &format!("Fleiss' kappa              {}\n", agreement(&summary.fleiss));
     let median = summary.median_time_us.map_or_else(|| "-".to_owned(), seconds);
     page + &format!("time                       {median} median, {} together\n", seconds(summary.total_time_us))
+}
+
+/// A kappa with its interval, and over how many pairs.
+pub(super) fn agreement(of: &Kappa) -> String {
+    let kappa = of.kappa.map_or_else(|| "-".to_owned(), |kappa| format!("{kappa:.3}"));
+    let interval = of.interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
+    format!("{kappa}{interval} over {} pairs", of.n_pairs)
 }
 
 /// Proven not to be lower than one half by more than the margin, proven to be, or neither.

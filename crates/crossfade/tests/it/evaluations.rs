@@ -91,6 +91,7 @@ fn a_run_that_is_killed_again_and_again_asks_nothing_twice_but_what_was_in_fligh
         n_again <= n_killed * concurrency,
         "{n_again} calls were made again after {n_killed} kills with {concurrency} in flight"
     );
+    println!("{n_cases} cases, {n_killed} kills, {concurrency} in flight: {n_again} calls were made again");
     // Nothing is left to do.
     house.run(&arguments).exits(0);
     assert_eq!(upstream.requests().len(), n_cases + n_again);

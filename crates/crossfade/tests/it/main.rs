@@ -14,6 +14,7 @@ mod tidy;
 mod ahead;
 mod alerts;
 mod approvals;
+mod blind;
 mod cohorts;
 mod compare;
 mod config;

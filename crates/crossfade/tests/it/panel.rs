@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::parts::{CONFIG, Gateway, House, until};
 
 /// Both arms say who they are, in text, headers, ids and usage; the candidate's answers are longer.
-fn upstream(model: &'static str, answer: &'static str) -> Upstream {
+pub(crate) fn upstream(model: &'static str, answer: &'static str) -> Upstream {
     Upstream::with(move |request| {
         let asked = request.text();
         let nth = asked.split("number ").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("0").to_owned();
@@ -19,7 +19,7 @@ fn upstream(model: &'static str, answer: &'static str) -> Upstream {
     })
 }
 
-fn config(old: &Upstream, new: &Upstream) -> String {
+pub(crate) fn config(old: &Upstream, new: &Upstream) -> String {
     let line = |line: &str| match line.split(':').next() {
         Some("  old") => format!("  old: {{ dialect: openai, base_url: {}/v1 }}", old.url()),
         Some("  new") => format!("  new: {{ dialect: openai, base_url: {}/v1 }}", new.url()),
@@ -32,9 +32,15 @@ fn config(old: &Upstream, new: &Upstream) -> String {
 
 /// A request to the admin listener, and every byte of its answer.
 fn raw(gateway: &Gateway<'_>, path: &str, body: &str) -> String {
+    raw_as(gateway, None, path, body)
+}
+
+/// The same, with a key.
+pub(crate) fn raw_as(gateway: &Gateway<'_>, key: Option<&str>, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(gateway.admin).unwrap();
     let n = body.len();
-    write!(stream, "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {n}\r\nconnection: close\r\n\r\n{body}").unwrap();
+    let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
+    write!(stream, "POST {path} HTTP/1.1\r\nhost: localhost\r\n{key}content-type: application/json\r\ncontent-length: {n}\r\nconnection: close\r\n\r\n{body}").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -105,7 +111,7 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     let result = gateway.run(&["panel", "result", "p", "--format", "json"]).exits(0).json();
     let summary = &result["summary"];
     assert_eq!((&summary["wins"], &summary["losses"], &summary["win_rate"]), (&24.into(), &0.into(), &1.0.into()));
-    assert_eq!((&summary["fleiss"][0], &summary["n_verdicts"]), (&12.into(), &36.into()));
+    assert_eq!((&summary["fleiss"]["n_pairs"], &summary["n_verdicts"]), (&12.into(), &36.into()));
     assert!(summary["win_rate_interval"][0].as_f64().unwrap() > 0.45, "{summary}");
     let page = gateway.run(&["panel", "result", "p"]).exits(0).stdout;
     assert!(page.contains("win rate of the candidate  1.000") && page.contains("Cohen's kappa"), "{page}");
@@ -119,7 +125,7 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
 
 /// Nothing that names a model, target, provider or arm, no time, no usage, no exchange, no header of an upstream.
 #[track_caller]
-fn scan(answer: &str, head: &str) {
+pub(crate) fn scan(answer: &str, head: &str) {
     let lower = answer.to_lowercase();
     for word in [
         "vendorsecret",

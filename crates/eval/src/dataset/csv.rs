@@ -98,7 +98,7 @@ fn uses(headings: &[String], columns: &Columns, problems: &mut Problems) -> Vec<
 }
 
 /// Rows with the lines they begin on. A quotation that does not end, or text after one, is a problem.
-fn rows(text: &str, problems: &mut Problems) -> Vec<(usize, Vec<String>)> {
+pub(crate) fn rows(text: &str, problems: &mut Problems) -> Vec<(usize, Vec<String>)> {
     let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut begun) = (1, 1);
     // Whether within quotation marks, and whether the cell had any.

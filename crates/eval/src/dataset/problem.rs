@@ -51,7 +51,7 @@ impl Problems {
     }
 
     /// The value, when nothing is wrong.
-    pub(super) fn or<T>(self, value: T) -> Result<T, Problems> {
+    pub(crate) fn or<T>(self, value: T) -> Result<T, Problems> {
         if self.n == 0 { Ok(value) } else { Err(self) }
     }
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::control::begin;
 use super::{Database, DatabaseError, during, signed, unsigned};
 
 /// A pair that was shown to somebody.
@@ -25,10 +26,37 @@ pub struct BlindPairRow {
     pub judged_at_us: Option<u64>,
     /// What was said: `first`, `second` or `tie`.
     pub choice: Option<String>,
+    /// How long it took, in microseconds; nothing where nobody measured it.
+    pub took_us: Option<u64>,
+}
+
+/// How long a verdict took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Took {
+    /// As long as it is since the pair was shown.
+    SinceShown,
+    /// So many microseconds, as somebody says.
+    Micros(u64),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What is said of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlindVerdict<'v> {
+    /// What the pair is called.
+    pub token: &'v str,
+    /// `first`, `second` or `tie`.
+    pub choice: &'v str,
+    /// Why.
+    pub reason: Option<&'v str>,
+    /// How long it took.
+    pub took: Took,
 }
 
 const PAIR: &str =
-    "SELECT p.token, p.run, p.candidate, p.case_idx, p.reviewer, p.shown_at_us, p.candidate_first, v.at_us, v.choice
+    "SELECT p.token, p.run, p.candidate, p.case_idx, p.reviewer, p.shown_at_us, p.candidate_first, v.at_us, v.choice,
+        iif(v.took_us = -1, max(0, v.at_us - p.shown_at_us), v.took_us)
     FROM blind_pairs p LEFT JOIN blind_verdicts v ON v.token = p.token";
 
 impl Database {
@@ -65,18 +93,30 @@ impl Database {
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 
-    /// Writes down what was said of a pair. Says whether it is the first word on it; a later one changes nothing.
-    pub fn judge_pair(
-        &self,
-        token: &str,
-        at_us: u64,
-        (choice, reason): (&str, Option<&str>),
-    ) -> Result<bool, DatabaseError> {
-        let n = self.controlling()?.execute(
-            "INSERT OR IGNORE INTO blind_verdicts VALUES (?1, ?2, ?3, ?4)",
-            params![token, signed(at_us), choice, reason],
-        );
-        n.map(|n| n == 1).map_err(during("judging a pair"))
+    /// Writes down what was said of pairs: of all of them, or of none. Names the first on which there is a word already; a later one changes
+    /// nothing.
+    pub fn judge_pairs(&self, verdicts: &[BlindVerdict<'_>], at_us: u64) -> Result<Option<String>, DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("judging pairs");
+        for verdict in verdicts {
+            let took = match verdict.took {
+                Took::SinceShown => Some(-1),
+                Took::Micros(us) => Some(signed(us)),
+                Took::Unknown => None,
+            };
+            let n = transaction
+                .execute(
+                    "INSERT OR IGNORE INTO blind_verdicts (token, at_us, choice, reason, took_us) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    params![verdict.token, signed(at_us), verdict.choice, verdict.reason, took],
+                )
+                .map_err(&what)?;
+            if n == 0 {
+                return Ok(Some(verdict.token.to_owned()));
+            }
+        }
+        transaction.commit().map_err(&what)?;
+        Ok(None)
     }
 }
 
@@ -91,5 +131,6 @@ fn pair_row(row: &Row<'_>) -> rusqlite::Result<BlindPairRow> {
         candidate_first: row.get(6)?,
         judged_at_us: row.get::<_, Option<i64>>(7)?.map(unsigned),
         choice: row.get(8)?,
+        took_us: row.get::<_, Option<i64>>(9)?.map(unsigned),
     })
 }

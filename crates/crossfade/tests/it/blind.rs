@@ -1,0 +1,150 @@
+//! `eval review` over the admin listener: what reviewers get, byte by byte, who may ask what, and verdicts from a file.
+
+use scripted::Upstream;
+use serde_json::Value;
+
+use crate::panel::{config, raw_as, scan, upstream};
+use crate::parts::{Gateway, House, request};
+
+/// Cases that both answer with their names in it, in a run of the name `r`.
+fn judged_by_people(old: &Upstream, new: &Upstream, n_cases: usize) -> House {
+    let house = House::new(&format!("auth: {{ required: true }}\n{}", config(old, new)));
+    let lines: String = (0..n_cases)
+        .map(|idx| {
+            let topic = ["billing", "refunds"][idx % 2];
+            format!("{{\"id\":\"c{idx}\",\"input\":\"Question number {idx}.\",\"expected\":\"Old words\",\"slices\":{{\"topic\":\"{topic}\"}}}}\n")
+        })
+        .collect();
+    std::fs::write(house.path().join("cases.jsonl"), lines).unwrap();
+    let run = ["eval", "run", "--file", "cases.jsonl", "--target", "gpt", "--target", "qwen", "--run", "r"];
+    let done = house.run(&run);
+    assert!(matches!(done.code, 3 | 4), "{}", done.stderr);
+    house
+}
+
+fn key(house: &House, name: &str, role: &str) -> String {
+    house.run(&["keys", "create", name, "--role", role]).exits(0).stdout.trim().to_owned()
+}
+
+fn read(gateway: &Gateway<'_>, key: &str, path: &str) -> (u16, Value) {
+    let bearer = format!("Bearer {key}");
+    let answer = request(gateway.admin, "GET", path, &[("authorization", &bearer)], "");
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+#[test]
+fn no_byte_of_the_admin_api_says_whose_an_answer_is_and_no_id_or_place_in_the_order_does() {
+    let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
+    let house = judged_by_people(&old, &new, 60);
+    let (ana, ben, op) = (key(&house, "ana", "viewer"), key(&house, "ben", "viewer"), key(&house, "op", "operator"));
+    let gateway = house.serve();
+    let next = "/api/evaluations/r/review/next";
+    let mut shown: Vec<(u64, bool)> = Vec::new();
+    for (who, key) in [("ana", &ana), ("ben", &ben)] {
+        loop {
+            // The name in the body counts for nothing where a key says who asks.
+            let answer = raw_as(&gateway, Some(key), next, "{\"reviewer\":\"somebody\",\"overlap\":2}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            scan(&answer, head);
+            let handed: Value = serde_json::from_str(body).unwrap();
+            let Some(pair) = handed["pairs"].get(0) else { break };
+            let members: Vec<&str> = pair.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(members, ["first", "pair", "question", "second"]);
+            let first = pair["first"].as_str().unwrap();
+            assert!(first.starts_with("I am [name]."), "{first}");
+            let token = pair["pair"].as_str().unwrap();
+            let new_first = first.contains("New words");
+            shown.push((u64::from_str_radix(token, 16).unwrap(), new_first));
+            let other = if who == "ana" { &ben } else { &ana };
+            let choice = if new_first { "second" } else { "first" };
+            let say = |key: &str| {
+                let body = format!("{{\"pair\":\"{token}\",\"choice\":\"{choice}\"}}");
+                raw_as(&gateway, Some(key), "/api/evaluations/r/review/judge", &body)
+            };
+            assert!(say(other).starts_with("HTTP/1.1 404"));
+            let answer = say(key);
+            scan(&answer, answer.split_once("\r\n\r\n").unwrap().0);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            assert!(say(key).starts_with("HTTP/1.1 409"));
+        }
+    }
+    assert_eq!(shown.len(), 120);
+    assert_tells_nothing(&shown);
+    for path in ["/api/evaluations/r/review", "/api/evaluations/r/review/results"] {
+        assert_eq!(read(&gateway, &ana, path).0, 403, "{path}");
+    }
+    let (_, progress) = read(&gateway, &op, "/api/evaluations/r/review");
+    let of_candidate = &progress["candidates"]["qwen"];
+    assert_eq!((of_candidate["verdicts"].as_u64(), of_candidate["overlapping"].as_u64()), (Some(120), Some(60)));
+    assert_eq!(progress["reviewers"]["ana"], serde_json::json!([60, 60]));
+    let (_, results) = read(&gateway, &op, "/api/evaluations/r/review/results");
+    let standing = &results[0];
+    assert_eq!((standing["lost"].as_u64(), standing["n_masked"].as_u64()), (Some(120), Some(120)), "{standing}");
+    assert_eq!(standing["times"][1]["n_timed"].as_u64(), Some(60), "{standing}");
+    gateway.stop();
+}
+
+/// Neither a bit of what a pair is called nor where it stands in the order goes with the side. Of 120 fair coins, 30 or fewer, or 90 or more,
+/// fall alike once in thirty million times.
+#[track_caller]
+fn assert_tells_nothing(shown: &[(u64, bool)]) {
+    let check = |what: &str, tells: &dyn Fn(usize, u64) -> bool| {
+        let alike = shown.iter().enumerate().filter(|(idx, (token, side))| tells(*idx, *token) == *side).count();
+        assert!((31..90).contains(&alike), "{what} goes with the side in {alike} of {}", shown.len());
+    };
+    check("nothing", &|_, _| true);
+    check("every other", &|idx, _| idx % 2 == 0);
+    check("the half", &|idx, _| idx < shown.len() / 2);
+    check("the one before", &|idx, _| idx > 0 && shown[idx - 1].1);
+    for bit in 0..64 {
+        check(&format!("bit {bit}"), &|_, token| token >> bit & 1 == 1);
+    }
+}
+
+#[test]
+fn verdicts_of_a_file_are_taken_whole_or_not_at_all() {
+    let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
+    let house = judged_by_people(&old, &new, 12);
+    let hand_out = ["eval", "review", "hand-out", "r", "--reviewer", "ana", "--pairs", "8"];
+    let handed = house.run(&hand_out).exits(0);
+    scan(&handed.stdout, "");
+    scan(&handed.stderr, "");
+    let table = house.run(&[&hand_out[..], &["--as", "csv"]].concat()).exits(0).stdout;
+    let pairs: Vec<Value> = handed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(pairs.len() == 8 && pairs.iter().all(|pair| table.contains(pair["pair"].as_str().unwrap())), "{table}");
+    let judged = |pairs: &[Value], choice: &dyn Fn(usize) -> Value| -> String {
+        let line = |(idx, pair): (usize, &Value)| {
+            let mut pair = pair.clone();
+            pair["choice"] = choice(idx);
+            pair["seconds"] = 12.into();
+            pair.to_string() + "\n"
+        };
+        pairs.iter().enumerate().map(line).collect()
+    };
+    let file = |text: &str| {
+        std::fs::write(house.path().join("verdicts.jsonl"), text).unwrap();
+        house.run(&["eval", "review", "file", "r", "verdicts.jsonl", "--reviewer", "ana"])
+    };
+    let verdicts = || house.run(&["eval", "review", "results", "r", "--format", "json"]).exits(0).json()[0].clone();
+    let wrong = file(&judged(&pairs, &|idx| if idx == 3 { "best".into() } else { "tie".into() })).exits(2);
+    assert!(wrong.stderr.contains("verdicts.jsonl:4:choice: `best` is none of first, second, tie"), "{}", wrong.stderr);
+    let mut others = pairs.clone();
+    others[0]["pair"] = "0000".into();
+    others[1]["reviewer"] = "ben".into();
+    let wrong = file(&judged(&others, &|_| "tie".into())).exits(2);
+    assert!(wrong.stderr.contains("verdicts.jsonl:1:pair") && wrong.stderr.contains(":2:reviewer"), "{}", wrong.stderr);
+    assert_eq!(verdicts()["n_verdicts"], 0);
+    let taken = file(&judged(&pairs, &|idx| if idx < 6 { "first".into() } else { Value::Null })).exits(0);
+    assert_eq!(taken.stdout, "6 verdicts\n");
+    assert!(taken.stderr.contains("2 pairs have no choice"), "{}", taken.stderr);
+    let standing = verdicts();
+    assert_eq!((standing["n_verdicts"].as_u64(), standing["median_seconds"].as_f64()), (Some(6), Some(12.0)));
+    let again = file(&judged(&pairs, &|_| "tie".into())).exits(2);
+    assert!(again.stderr.contains("is judged already"), "{}", again.stderr);
+    assert_eq!(verdicts(), standing);
+    // Those that were left open come again, before new ones.
+    let open = house.run(&hand_out[..6]).exits(0).stdout;
+    assert!(open.lines().take(2).zip(&pairs[6..]).all(|(line, pair)| line.contains(pair["pair"].as_str().unwrap())));
+    let queue = house.run(&["eval", "review", "queue", "r"]).exits(0).stdout;
+    assert!(queue.contains("qwen") && queue.contains("ana"), "{queue}");
+}
