@@ -8,7 +8,7 @@ mod csv;
 mod openai;
 mod own;
 mod problem;
-mod promptfoo;
+pub mod promptfoo;
 mod read;
 pub mod redact;
 #[cfg(test)]

@@ -185,7 +185,7 @@ fn promptfoo(name: &str, path: &str, bytes: &[u8]) -> Result<Imported, Problems>
 }
 
 /// The tree as the room that reads cases wants it, its scalars read as YAML 1.2 reads them.
-fn located(node: &Node) -> Located {
+pub(super) fn located(node: &Node) -> Located {
     let kind = match &node.kind {
         Kind::List(items) => LocatedKind::List(items.iter().map(located).collect()),
         Kind::Map(members) => {
@@ -202,7 +202,7 @@ fn located(node: &Node) -> Located {
             },
         }),
     };
-    Located { line: node.place.line, kind }
+    Located { line: node.place.line, column: node.place.column, kind }
 }
 
 /// Keeps a dataset in the store of the config.

@@ -1,5 +1,6 @@
 //! `crossfade import`: the config of another gateway as one of Crossfade's, and what became of each of its keys.
 
+mod promptfoo;
 #[cfg(test)]
 mod tests;
 
@@ -9,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use inventory::import::{Beside, Counts, Imported, Key, Outcome, Source, import};
 use serde_json::json;
 
@@ -18,10 +19,13 @@ use crate::out::{Exit, Out, Stop, table};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// The config to import: LiteLLM's config.yaml, TensorZero's tensorzero.toml or a config of Portkey's as JSON.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
     /// Whose config it is; by default what the file looks like.
     #[arg(long, value_name = "GATEWAY")]
     from: Option<From>,
@@ -37,6 +41,13 @@ pub(crate) struct Args {
     /// Write nothing when something cannot be carried over.
     #[arg(long)]
     strict: bool,
+}
+
+/// What is no gateway's.
+#[derive(Debug, Subcommand)]
+enum Of {
+    /// A promptfoo configuration as a suite with its cases, prompts and suggestions of targets.
+    Promptfoo(promptfoo::Args),
 }
 
 /// Whose config it is.
@@ -62,15 +73,19 @@ impl From {
 
 /// Imports, writes and reports. A partial import is written and still ends as a failure, so that a script notices.
 pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let shown = args.file.display().to_string();
-    let text =
-        std::fs::read_to_string(&args.file).map_err(|error| Stop::usage(format!("cannot read {shown}: {error}")))?;
+    if let Some(Of::Promptfoo(args)) = &args.of {
+        return promptfoo::run(args, out);
+    }
+    // Without a subcommand it is required.
+    let file = args.file.as_deref().unwrap_or(Path::new(""));
+    let shown = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| Stop::usage(format!("cannot read {shown}: {error}")))?;
     let source = args.from.map(From::source).or_else(|| Source::detect(&shown));
     let source = source.ok_or_else(|| {
         Stop::usage(format!("{shown} does not look like the config of a gateway that is known"))
             .hint("say whose it is: `--from litellm`, `tensorzero` or `portkey`")
     })?;
-    let directory = args.file.parent().unwrap_or(Path::new("")).to_owned();
+    let directory = file.parent().unwrap_or(Path::new("")).to_owned();
     let beside = |path: &str| std::fs::read_to_string(directory.join(path)).ok();
     let today = &us_to_text(now_us())[..10];
     let beside = Beside { file: &shown, read: &beside, today, routes: &args.route };

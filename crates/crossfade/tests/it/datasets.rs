@@ -38,7 +38,7 @@ fn a_bad_file_is_refused_whole_with_every_problem_by_line_and_field() {
     std::fs::write(house.path().join("p.yaml"), yaml).unwrap();
     let refused = house.run(&["dataset", "check", "p.yaml"]).exits(2);
     assert!(
-        refused.stderr.contains("p.yaml:5:tests[0].assert[0].type: `javascript` has no counterpart"),
+        refused.stderr.contains("p.yaml:5:tests[0].assert[0].type: code that comes with cases is not run"),
         "{}",
         refused.stderr
     );

@@ -34,6 +34,7 @@ mod keys;
 mod pages;
 mod panel;
 mod prices;
+mod promptfoo;
 mod prompts;
 mod record;
 mod reload;

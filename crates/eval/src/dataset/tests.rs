@@ -144,16 +144,16 @@ fn csv_has_quotations_lines_within_cells_and_columns_by_name() {
 }
 
 fn scalar(line: usize, value: impl Into<serde_json::Value>) -> Located {
-    Located { line, kind: LocatedKind::Scalar(value.into()) }
+    Located { line, column: 1, kind: LocatedKind::Scalar(value.into()) }
 }
 
 fn map(line: usize, members: Vec<(&str, Located)>) -> Located {
     let members = members.into_iter().map(|(name, node)| (name.to_owned(), node)).collect();
-    Located { line, kind: LocatedKind::Map(members) }
+    Located { line, column: 1, kind: LocatedKind::Map(members) }
 }
 
 fn list(line: usize, items: Vec<Located>) -> Located {
-    Located { line, kind: LocatedKind::List(items) }
+    Located { line, column: 1, kind: LocatedKind::List(items) }
 }
 
 #[test]
@@ -177,25 +177,18 @@ fn what_would_mean_something_else_is_not_imported() {
     let check = map(5, vec![("type", scalar(5, "javascript")), ("value", scalar(5, "x"))]);
     let test = map(2, vec![("assert", list(5, vec![check])), ("vars", map(3, vec![("q", scalar(3, "file://q.txt"))]))]);
     let prompts = list(1, vec![scalar(1, "{% if x %}")]);
-    let root = map(
-        1,
-        vec![
-            ("prompts", prompts),
-            ("scenarios", list(1, vec![])),
-            ("test", scalar(9, 1)),
-            ("tests", list(2, vec![test])),
-        ],
-    );
+    let root = map(1, vec![("prompts", prompts), ("test", scalar(9, 1)), ("tests", list(2, vec![test]))]);
     let problems = from_promptfoo("d", "p.yaml", (b"", &root)).unwrap_err();
     let shown: Vec<String> = problems.shown.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [
-            "p.yaml:1:prompts[0]: only a template of texts and {{variables}} can be read here",
-            "p.yaml:1:scenarios: changes the cases in a way that has no counterpart",
-            "p.yaml:9:test: unknown member; did you mean `tests`?",
-            "p.yaml:5:tests[0].assert[0].type: `javascript` has no counterpart",
-            "p.yaml:3:tests[0].vars.q: files cannot be read here",
+            "p.yaml:1:prompts[0]: a template with logic, filters or the conversation; write it as texts and {{variables}}, one prompt \
+             for each way it can turn out",
+            "p.yaml:3:tests[0].vars.q: the file cannot be read here; write what is in it in its place",
+            "p.yaml:5:tests[0].assert[0].type: code that comes with cases is not run; say it with `regex`, `json_path` or \
+             `contains_json`, or run the code on what `crossfade eval report -o FILE.csv` writes",
+            "p.yaml:9:test: not a key of promptfoo's that is known here; look up what it does, and whether it is still wanted",
         ]
     );
 }

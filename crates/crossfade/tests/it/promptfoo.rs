@@ -1,0 +1,149 @@
+//! `import promptfoo`: every key accounted for, and what is written is what `check` and `eval run` take.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::parts::{CONFIG, Done, House};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/promptfoo").join(name)
+}
+
+fn import(house: &House, name: &str) -> Done {
+    let path = fixture(name);
+    house.run(&["import", "promptfoo", path.to_str().unwrap(), "--write", "out", "--format", "json"])
+}
+
+fn cases(house: &House) -> Vec<Value> {
+    let text = std::fs::read_to_string(house.path().join("out/cases.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What became of the value at this path.
+#[track_caller]
+fn outcome<'r>(report: &'r Value, key: &str) -> &'r Value {
+    let keys = report["keys"].as_array().unwrap();
+    keys.iter().find(|entry| entry["key"] == key).unwrap_or_else(|| panic!("no `{key}` in {keys:#?}"))
+}
+
+#[test]
+fn every_assertion_becomes_a_check_or_is_named_with_its_reason() {
+    let house = House::new(CONFIG);
+    let report = import(&house, "assertions.yaml").exits(1).json();
+    let cases = cases(&house);
+    assert_eq!(cases.len(), 1);
+    // The test's threshold makes one set of them all.
+    let set = &cases[0]["checks"][0];
+    assert_eq!((set["metric"].as_str(), set["threshold"].as_f64()), (Some("checks"), Some(0.5)));
+    let metrics: Vec<&str> =
+        set["value"].as_array().unwrap().iter().map(|check| check["metric"].as_str().unwrap()).collect();
+    let expected = [
+        "latency_ms",
+        "cost_dollars",
+        "exact_match",
+        "json_path",
+        "contains",
+        "icontains",
+        "contains_all",
+        "icontains",
+        "starts_with",
+        "regex",
+        "json_valid",
+        "json_schema",
+        "contains_json",
+        "edit_distance",
+        "rouge_1",
+        "bleu",
+        "checks",
+        "finish_reason",
+        "refusal",
+        "checks",
+    ];
+    assert_eq!(metrics, expected);
+    let check = |idx: usize| &set["value"][idx];
+    assert_eq!((check(2)["weight"].as_f64(), check(7)["not"].as_bool()), (Some(2.0), Some(true)));
+    assert_eq!((check(5)["value"][1].as_str(), check(15)["threshold"].as_f64()), (Some("days"), Some(40.0)));
+    assert_eq!(cases[0]["slices"]["topic"], "refunds");
+    for (idx, why) in [
+        (8, "linear time"),
+        (18, "no vectors"),
+        (19, "not run"),
+        (20, "not run"),
+        (22, "judge"),
+        (23, "parser"),
+        (24, "contians"),
+    ] {
+        let found = outcome(&report, &format!("tests[0].assert[{idx}].type"));
+        assert_eq!(found["outcome"], "unsupported", "{found}");
+        assert!(found["why"].as_str().unwrap().contains(why), "{found}");
+    }
+    for key in ["colour", "providers[2]", "providers[1].config.passthrough.a", "evaluateOptions.timeoutMs"] {
+        assert_eq!(outcome(&report, key)["outcome"], "unsupported", "{key}");
+    }
+    for key in ["outputPath", "sharing", "evaluateOptions.maxConcurrency", "tests[0].metadata.ids[0]"] {
+        assert_eq!(outcome(&report, key)["outcome"], "harmless", "{key}");
+    }
+    assert_eq!(outcome(&report, "evaluateOptions.repeat")["outcome"], "mapped");
+    let suite = std::fs::read_to_string(house.path().join("out/suite.yaml")).unwrap();
+    assert!(suite.contains("targets: [gpt-4o, small]") && suite.contains("repeats: 2"), "{suite}");
+    assert!(suite.contains("criteria: \"is polite\"") && suite.contains("criteria: \"names the time\""), "{suite}");
+    let all = report.to_string() + &suite + &std::fs::read_to_string(house.path().join("out/crossfade.yaml")).unwrap();
+    assert!(!all.contains("sk-not-a-real-key"));
+}
+
+#[test]
+fn what_is_written_is_what_check_prompts_and_dataset_take() {
+    for (name, n_cases) in [("assertions.yaml", 1), ("chat.yaml", 9), ("scenarios.yaml", 4)] {
+        let house = House::new(CONFIG);
+        let report = import(&house, name).json();
+        assert_eq!(report["n_cases"], n_cases, "{name}: {report:#}");
+        let keys = [("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k")];
+        house.run_with(&["--config", "out/crossfade.yaml", "check"], &keys).exits(0);
+        let checked = house.run(&["dataset", "check", "out/cases.jsonl", "--format", "json"]).exits(0).json();
+        assert_eq!(checked["n_cases"], n_cases, "{name}");
+        if house.path().join("out/prompts").exists() {
+            house.run(&["prompts", "--dir", "out/prompts", "list"]).exits(0);
+        }
+    }
+}
+
+#[test]
+fn prompts_and_tests_in_files_are_read_and_programs_are_not() {
+    let house = House::new(CONFIG);
+    let report = import(&house, "chat.yaml").exits(1).json();
+    let cases = cases(&house);
+    let text = |idx: usize| cases[idx]["request"]["messages"].as_array().unwrap().last().unwrap()["content"].clone();
+    assert_eq!((text(0), text(1), text(2)), ("Why?".into(), "One: Why?".into(), "Two: Why?".into()));
+    // A quotation mark within a chat written as JSON stays one.
+    assert_eq!(text(4), "How \"so\"?");
+    let last = &cases[8];
+    assert_eq!(last["request"]["messages"][0]["content"], "[test] Q: Say \"hi\"\nplease\nA:");
+    assert_eq!((last["request"]["temperature"].as_i64(), last["checks"].as_array().unwrap().len()), (Some(0), 1));
+    assert_eq!(last["checks"][0]["value"], "Say \"hi\"\nplease");
+    for key in ["prompts[3]", "prompts[4]", "tests[2].vars.user", "tests[3].vars", "targets[2]"] {
+        assert_eq!(outcome(&report, key)["outcome"], "unsupported", "{key}");
+    }
+    assert_eq!(outcome(&report, "env.OPENAI_API_KEY")["outcome"], "harmless");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_file_line_and_key_and_nothing_is_written() {
+    let house = House::new(CONFIG);
+    let check = |text: &str, code: i32, arguments: &[&str], said: &str| {
+        std::fs::write(house.path().join("p.yaml"), text).unwrap();
+        let done = house.run(&[&["import", "promptfoo", "p.yaml", "--write", "out"], arguments].concat()).exits(code);
+        assert!(done.stderr.contains(said), "{}", done.stderr);
+        assert!(!house.path().join("out").exists());
+    };
+    let good = "prompts: 'Q {{q}}'\nproviders: openai:gpt-4o\ntests:\n  - vars: { q: a }\n";
+    check("prompts: [", 2, &[], "p.yaml:2: not YAML");
+    check("- a\n", 2, &[], "p.yaml:1: expected a map");
+    check(&format!("{good}    assert: {{ type: equals }}\n"), 2, &[], "p.yaml:5:tests[0].assert: expected a list");
+    check(&good.replace("q: a", "other: a"), 2, &[], "p.yaml:1:prompts: there is no variable `q`");
+    check(&format!("{good}    assert: [{{ type: is-sql }}]\n"), 1, &["--strict"], "nothing is written");
+    std::fs::write(house.path().join("p.yaml"), good).unwrap();
+    house.run(&["import", "promptfoo", "p.yaml", "--write", "out"]).exits(0);
+    house.run(&["import", "promptfoo", "p.yaml", "--write", "out"]).exits(2);
+    house.run(&["import", "promptfoo", "p.yaml", "--write", "out", "--force"]).exits(0);
+}
