@@ -156,6 +156,7 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
         let samples: Vec<_> = values.iter().map(|(value, n)| (format!("{{{label}=\"{value}\"}}"), *n)).collect();
         family(&mut text, name, help, "counter", &samples);
     }
+    judged(&mut text, totals);
     costs(&mut text, totals);
     let changes = totals.adaptations.iter().map(|(target, field, action, n)| {
         let (target, field) = (escaped(target), escaped(field));
@@ -167,6 +168,20 @@ fn render(totals: &Totals, shadow: &ShadowTotals) -> String {
     choices(&mut text, totals);
     verdicts(&mut text, totals);
     text
+}
+
+/// What the rollouts' checks found of pairs.
+fn judged(text: &mut String, totals: &Totals) {
+    for (judged, name, help, label) in [
+        (true, "crossfade_shadow_judged_total", "Pairs whose answers were judged.", "verdict"),
+        (false, "crossfade_shadow_not_judged_total", "Pairs that were drawn to be judged and were not.", "reason"),
+    ] {
+        let of_kind = totals.pairs.iter().filter(|pair| pair.judged == judged);
+        let samples: Vec<_> = of_kind
+            .map(|pair| (format!("{{rollout=\"{}\",{label}=\"{}\"}}", pair.rollout, pair.what), pair.n))
+            .collect();
+        family(text, name, help, "counter", &samples);
+    }
 }
 
 /// Dollars are exact: nine places behind the point.

@@ -21,5 +21,7 @@ pub mod verdicts;
 pub mod answer;
 pub mod conformance;
 
+pub mod live;
+
 pub mod panel;
 pub mod prompt;

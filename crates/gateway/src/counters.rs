@@ -2,6 +2,7 @@
 
 mod choices;
 mod forms;
+mod pairs;
 mod verdicts;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use wire::record::{Adaptation, AttemptRecord, Charge, ExchangeOutcome, ShadowDro
 pub use choices::{CacheTotal, ChoiceTotals, Followed};
 pub(crate) use forms::Forms;
 pub use forms::{FormTotals, Judged};
+pub use pairs::PairTotal;
+use pairs::Pairs;
 pub(crate) use verdicts::Verdicts;
 pub use verdicts::{VerdictKey, VerdictTotal};
 
@@ -64,6 +67,8 @@ pub struct Counters {
     pub(crate) forms: Forms,
     /// What policies found.
     pub(crate) verdicts: Verdicts,
+    /// What was found of pairs that were to be judged.
+    pub(crate) pairs: Pairs,
     /// Which way requests went.
     pub(crate) choices: choices::Choices,
     /// What attempts cost, by target. Locked, but by nobody else than a reader once in a while.
@@ -221,6 +226,8 @@ pub struct Totals {
     pub verdicts: Vec<(VerdictKey, VerdictTotal)>,
     /// Which way requests went.
     pub choices: ChoiceTotals,
+    /// What was found of pairs that were to be judged.
+    pub pairs: Vec<PairTotal>,
 }
 
 impl Totals {
@@ -232,6 +239,7 @@ impl Totals {
         let mut verdicts = BTreeMap::new();
         for one in all {
             one.verdicts.add_to(&mut verdicts);
+            totals.pairs.extend(one.pairs.totals());
             totals.add_numbers(one);
             one.forms.add_to(&mut totals.forms);
             one.choices.add_to(&mut totals.choices);

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use rollout::{
-    Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, MetricSet, Objectives, Outcome, PairOutcome,
-    SeenUnit, Signal, Timestamp, Unit,
+    Breach, Compared, CostOutcome, Evidence, Input, InputLog, InputPart, JudgedPair, Metric, MetricSet, Objectives,
+    Outcome, PairOutcome, SeenUnit, Signal, Timestamp, Unit,
 };
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
@@ -354,6 +354,17 @@ impl LiveRollout {
     /// Counts how far the answers of a pair are apart.
     pub fn observe_comparison(&self, epoch: u32, compared: Compared) {
         self.count(epoch, now(), Input::Compared(compared));
+    }
+
+    /// Counts what checks say of a pair, and remembers the exchange if the candidate's answer is bad. It may complete a breach.
+    pub(crate) fn observe_judged(&self, epoch: u32, pair: JudgedPair, exchange: ExchangeId) {
+        let at = pair.at;
+        if pair.candidate_bad {
+            self.note_first_bad(at);
+            let bad = MetricSet::of(&[Metric::Judged]);
+            self.note_example(epoch, (rollout::Arm::Candidate, bad, pair.admitted_at), exchange);
+        }
+        self.count(epoch, at, Input::Judged(pair));
     }
 
     /// Counts a copy that the shadow took and that came to nothing.

@@ -5,6 +5,7 @@
 //! the baseline is from itself, on the same request: `D(P,C) - D(P,P')`, between -1 and 1. Its bounds hold whenever one looks
 //! (Howard et al. 2021, empirical Bernstein with the centre 0). A distance is for triage: it says where to look and harms nobody.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -27,11 +28,14 @@ pub enum Comparison {
     ToolCalls,
     /// The meaning of the texts: half of 1 less the cosine of their embeddings.
     Meaning,
+    /// What the checks of the rollout say of both: 0 where they say the same, else 1.
+    Judged,
 }
 
 impl Comparison {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Outcome, Self::Finish, Self::Refusal, Self::Json, Self::ToolCalls, Self::Meaning];
+    pub const ALL: [Self; 7] =
+        [Self::Outcome, Self::Finish, Self::Refusal, Self::Json, Self::ToolCalls, Self::Meaning, Self::Judged];
 
     /// The word used in the record and on pages.
     #[must_use]
@@ -43,6 +47,7 @@ impl Comparison {
             Self::Json => "json",
             Self::ToolCalls => "tool_calls",
             Self::Meaning => "meaning",
+            Self::Judged => "judged",
         }
     }
 }
@@ -70,6 +75,9 @@ pub struct Compared {
     pub inter_token_us: Vec<u64>,
     /// The same of the baseline's second answer, which was asked for on the same side.
     pub duplicate_inter_token_us: Vec<u64>,
+    /// Why the rollout's checks say nothing of it, where it was drawn for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_judged: Option<Cow<'static, str>>,
 }
 
 /// One kind of distance over all pairs. Sums: they add across replicas.
@@ -100,6 +108,9 @@ pub struct Comparisons {
     /// Gaps between the pieces of the baseline's second answers.
     pub duplicate_inter_token: LatencySketch,
     distances: BTreeMap<Comparison, Distances>,
+    /// Pairs that were drawn to be judged and were not, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_judged: BTreeMap<String, u64>,
 }
 
 /// One kind of distance, to be shown.
@@ -138,6 +149,9 @@ pub struct ComparisonsView {
     pub inter_token: Option<Quantiles>,
     /// The same of the baseline's second answers.
     pub duplicate_inter_token: Option<Quantiles>,
+    /// Pairs that were drawn to be judged and were not, by reason.
+    #[serde(default)]
+    pub not_judged: BTreeMap<String, u64>,
 }
 
 /// A distance from 0 to 1 in millionths.
@@ -162,6 +176,13 @@ impl Comparisons {
         if !compared.deferred {
             compared.inter_token_us.iter().for_each(|gap| self.inter_token.record_us(*gap));
             compared.duplicate_inter_token_us.iter().for_each(|gap| self.duplicate_inter_token.record_us(*gap));
+        }
+        if let Some(reason) = &compared.not_judged {
+            if let Some(n) = self.not_judged.get_mut(&**reason) {
+                *n += 1;
+            } else {
+                self.not_judged.insert(reason.to_string(), 1);
+            }
         }
         if compared.altered {
             return;
@@ -189,6 +210,7 @@ impl Comparisons {
             distances: self.distances.iter().filter_map(|(kind, distances)| distances.view(*kind, alpha)).collect(),
             inter_token: self.inter_token.quantiles(),
             duplicate_inter_token: self.duplicate_inter_token.quantiles(),
+            not_judged: self.not_judged.clone(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What has been seen in one epoch, in counters and sketches of fixed size.
 
+mod judged;
+
 use std::collections::BTreeMap;
 
 use serde::de::Error as _;
@@ -19,6 +21,8 @@ use crate::metric::{Metric, MetricSet};
 use crate::policy::{Objectives, Policy, Stage, Unit};
 use crate::seen::{Marks, SeenUnit, SeenUnits};
 use crate::strata::StrataGates;
+
+pub use judged::JudgedPair;
 
 /// What came of one request of a unit that is in the rollout. Forced assignments and answers of an emergency fallback are no
 /// evidence: do not report them.
@@ -271,10 +275,21 @@ impl Evidence {
         let wanted = Marks::bad(discordant).and_gates(pair.observed).and_unit(pair.observed.contains(Metric::Error));
         let new = self.mark(pair.unit, wanted);
         self.n_pairs += u64::from(new.unit());
+        let next = self.next_stratum.take().filter(|(_, admitted_at)| *admitted_at == pair.admitted_at);
+        let stratum = next.as_ref().map_or("", |(stratum, _)| stratum);
+        self.weigh(new, [baseline_bad, candidate_bad], stratum)
+    }
+
+    /// Gives gates and guards what of a pair is new to them. Returns the breach if it completes the first one of the epoch.
+    fn weigh(
+        &mut self,
+        new: Marks,
+        bad @ [baseline_bad, candidate_bad]: [MetricSet; 2],
+        stratum: &str,
+    ) -> Option<Breach> {
         if let Some(strata) = &mut self.strata {
-            let of_this = self.next_stratum.take().filter(|(_, admitted_at)| *admitted_at == pair.admitted_at);
             let gated = self.gates.iter().map(|gate| gate.metric).filter(|metric| new.gate_metrics().contains(*metric));
-            strata.observe(of_this.as_ref().map_or("", |(stratum, _)| stratum), gated, [baseline_bad, candidate_bad]);
+            strata.observe(stratum, gated, bad);
         }
         for gate in self.gates.iter_mut().filter(|gate| new.gate_metrics().contains(gate.metric)) {
             gate.paired.observe(baseline_bad.contains(gate.metric), candidate_bad.contains(gate.metric));

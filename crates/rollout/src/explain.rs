@@ -465,7 +465,7 @@ fn arms(evidence: &Evidence) -> Vec<ArmView> {
     vec![view(Arm::Baseline), view(Arm::Candidate)]
 }
 
-fn gates(policy: &Policy, evidence: &Evidence) -> Vec<GateView> {
+pub(crate) fn gates(policy: &Policy, evidence: &Evidence) -> Vec<GateView> {
     if evidence.stage() == Stage::Full {
         return Vec::new();
     }

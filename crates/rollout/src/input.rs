@@ -9,7 +9,7 @@ use crate::assign::Arm;
 use crate::breach::Breach;
 use crate::comparison::Compared;
 use crate::cost::CostOutcome;
-use crate::evidence::{Evidence, Outcome, PairOutcome};
+use crate::evidence::{Evidence, JudgedPair, Outcome, PairOutcome};
 use crate::metric::MetricSet;
 
 /// One thing that was counted.
@@ -59,6 +59,8 @@ pub enum Input {
     },
     /// How far the answers of a pair are apart.
     Compared(Compared),
+    /// What the checks say of a pair that was counted before.
+    Judged(JudgedPair),
     /// Where a unit's key came from.
     KeySource {
         /// Where.
@@ -77,6 +79,7 @@ impl Evidence {
             Input::ShadowOffer { stratum } => self.count_shadow_offer(stratum),
             Input::ShadowDrop { reason, stratum, drawn } => self.count_shadow_drop(reason, stratum, *drawn),
             Input::PairOf { stratum, admitted_at } => self.count_pair_of(stratum, *admitted_at),
+            Input::Judged(pair) => return self.observe_judged(pair),
             Input::Compared(compared) => self.observe_comparison(compared),
             Input::KeySource { source } => self.count_key_source(source),
         }
@@ -190,6 +193,14 @@ mod tests {
                 probability: 0.25,
                 distances: vec![(Comparison::Json, 333_333, Some(1))],
                 ..Compared::default()
+            }),
+            Input::Judged(JudgedPair {
+                unit: 9,
+                admitted_at: Timestamp(1),
+                at: Timestamp(2),
+                baseline_bad: false,
+                candidate_bad: true,
+                stratum: "0k/-/whole".into(),
             }),
             Input::KeySource { source: "header".into() },
         ]

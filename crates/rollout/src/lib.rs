@@ -43,7 +43,7 @@ pub use comparison::{Compared, Comparison, Comparisons, ComparisonsView};
 pub use cost::CostOutcome;
 pub use coverage::{Coverage, StrataCovered, StratumCoverage};
 pub use decide::{Decision, Health, HeldBecause, Reason, decide};
-pub use evidence::{ArmEvidence, Carry, Evidence, Outcome, PairOutcome, Signal, Tally};
+pub use evidence::{ArmEvidence, Carry, Evidence, JudgedPair, Outcome, PairOutcome, Signal, Tally};
 pub use examples::Examples;
 pub use explain::{Explanation, explain};
 pub use filed::{Filed, FiledKind};

@@ -30,7 +30,7 @@ pub enum Metric {
     SlowFirstToken,
     /// Somebody who got the answer says that it was bad. Observed for every answer that somebody says anything of.
     Feedback,
-    /// A judge, a check or a reviewer prefers the other answer or finds this one wanting. Observed for every answer that was judged.
+    /// A check or a judge finds the answer wanting. Observed for both answers of every pair that was judged.
     Judged,
     /// Something outside happened to the unit that should not: a ticket, a failed search, an escalation. Observed for every unit that is
     /// counted outside.
@@ -100,10 +100,15 @@ impl Metric {
         matches!(self, Self::Feedback | Self::Judged | Self::External)
     }
 
-    /// Whether a step of this stage can ask for it. Copies have no users: nobody says anything of them, and nothing happens to anybody.
+    /// Whether a step of this stage can ask for it. Copies have no users: nobody says anything of them, and nothing happens to anybody. Both
+    /// answers to one request are what is judged, and there are two only while requests are copied.
     #[must_use]
     pub fn is_asked_in(self, stage: Stage) -> bool {
-        stage != Stage::Shadow || !matches!(self, Self::Feedback | Self::External)
+        match self {
+            Self::Feedback | Self::External => stage != Stage::Shadow,
+            Self::Judged => stage == Stage::Shadow,
+            _ => true,
+        }
     }
 
     pub(crate) fn idx(self) -> usize {

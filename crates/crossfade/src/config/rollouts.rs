@@ -2,6 +2,7 @@
 
 mod cohorts;
 mod facts;
+mod judged;
 mod policy;
 mod shadow;
 

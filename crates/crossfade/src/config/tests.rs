@@ -4,6 +4,7 @@ mod cache;
 mod calling;
 mod cascade;
 mod cohorts;
+mod judged;
 mod policy;
 mod prices;
 mod residency;

@@ -30,6 +30,7 @@ mod feedback;
 mod gates;
 mod holding;
 mod import;
+mod judged;
 mod keys;
 mod pages;
 mod panel;

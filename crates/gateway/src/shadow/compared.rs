@@ -5,6 +5,7 @@ use rollout::{Compared, Comparison};
 use wire::record::{ComparisonRecord, PairRecord, Record};
 
 use super::apart::{Apart, Ignore, Side, compare};
+use super::judged;
 use super::meaning;
 use super::settings::Meaning;
 use super::strip::is_teacher_forced;
@@ -28,15 +29,27 @@ pub(super) async fn settle(
         let sides = (&one, &other, second.as_ref());
         meanings(shadow, offer, meaning, sides, (&mut apart, noise.as_mut())).await;
     }
+    // What was another request says nothing of this one.
+    let judging = settings.as_ref().and_then(|settings| settings.judged.as_ref()).filter(|_| !altered);
+    let judged = judging.and_then(|judging| judged::judge(shadow, offer, judging, (&one, &other, second.as_ref())));
+    let not_judged = judged.as_ref().and_then(|judged| judged.as_ref().err().copied());
     let deferred = offer.offered.is_none();
-    let comparisons = joined(&apart, noise.as_ref());
+    let mut comparisons = joined(&apart, noise.as_ref());
+    if let Some(Ok(judged)) = &judged {
+        let (distance, noise, detail) = (judged.distance, judged.noise, Some(judged.detail.clone()));
+        comparisons.push(Row { kind: Comparison::Judged, distance, noise, detail });
+    }
     let pair = PairRecord {
         drawn: offer.drawn_record(offer.arrival.unix_us),
         at_us: crate::live::now().0,
         deferred,
         altered,
         teacher_forced: is_teacher_forced(&offer.request),
-        not_compared: apart.not_compared.map(str::to_owned),
+        not_compared: match (apart.not_compared, not_judged) {
+            (Some(why), _) => Some(why.to_owned()),
+            (None, Some(why)) => Some(format!("not judged: {why}")),
+            (None, None) => None,
+        },
         comparisons: comparisons.iter().map(Row::record).collect(),
     };
     let compared = Compared {
@@ -50,9 +63,13 @@ pub(super) async fn settle(
             .collect(),
         inter_token_us: candidate.gaps_us.clone(),
         duplicate_inter_token_us: again.map(|again| again.gaps_us.clone()).unwrap_or_default(),
+        not_judged: not_judged.map(Into::into),
     };
     shadow.write(&Record::Pair(pair));
     offer.live.observe_comparison(offer.epoch, compared);
+    if let Some(Ok(judgement)) = &judged {
+        offer.live.observe_judged(offer.epoch, judged::evidence(offer, judgement), offer.id);
+    }
 }
 
 /// Adds how far the meanings are apart, where both say something in words.

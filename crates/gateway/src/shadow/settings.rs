@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::judged::Judging;
+
 /// How the shadow of one rollout behaves.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ShadowSettings {
@@ -17,6 +19,8 @@ pub struct ShadowSettings {
     pub ignore: Vec<String>,
     /// How meanings are compared; not at all without.
     pub meaning: Option<Meaning>,
+    /// How answers are judged; not at all without.
+    pub judged: Option<Judging>,
 }
 
 /// What the copies of one rollout, and the second answers asked of its baseline, may use. `None` is as much as comes.

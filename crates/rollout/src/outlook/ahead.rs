@@ -114,6 +114,7 @@ impl Ahead<'_> {
             Metric::SlowFirstToken if objectives.first_token.is_none() => {
                 "there is no `objectives.first_token` to be late for"
             }
+            Metric::Judged if !metric.is_asked_in(self.step.stage) => "only pairs of the shadow are judged",
             metric if !metric.is_asked_in(self.step.stage) => "copies have no users",
             Metric::Feedback if self.traffic.observed(metric) <= 0.0 => {
                 "nobody has said anything of an answer yet; state how many do with `--observed feedback=0.05`"

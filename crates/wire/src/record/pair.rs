@@ -54,7 +54,7 @@ pub struct PairRecord {
 /// How far apart two answers are in one respect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRecord {
-    /// In which respect: `outcome`, `finish`, `refusal`, `json`, `tool_calls`, `meaning`.
+    /// In which respect: `outcome`, `finish`, `refusal`, `json`, `tool_calls`, `meaning`, `judged`.
     pub kind: String,
     /// From 0, the same, to 1: candidate against baseline.
     pub distance: f64,

@@ -64,6 +64,12 @@ fn name(item: &Item<'_>, before: &[Read]) -> Option<String> {
     Some(name)
 }
 
+/// What was judged by another definition is other evidence.
+fn with_judge(about: &str, shadow: &ShadowSettings) -> String {
+    let judged = shadow.judged.as_ref().map(|judging| format!("judged by {}\n", judging.judge.definition()));
+    format!("{about}{}", judged.unwrap_or_default())
+}
+
 impl Cohorts {
     /// The rollouts to be run, by name, with policy and fingerprint: one for each cohort that is not kept on the baseline, and one for what
     /// is in none. The harm budget is divided among them: a rollback without cause in any of them has the chance that the policy says.
@@ -75,16 +81,17 @@ impl Cohorts {
             // Writing to a String cannot fail.
             writeln!(about, "{:?}", read.cohort.when).unwrap_or_default();
             if let Some((policy, shadow)) = &read.part {
+                let shadow = shadow.clone().unwrap_or_else(|| whole.shadow.clone());
                 parts.push(RolloutSettings {
                     name: format!("{}{AT}{}", whole.name, read.cohort.name),
                     policy: part(policy),
-                    fingerprint: fingerprint(&about),
-                    shadow: shadow.clone().unwrap_or_else(|| whole.shadow.clone()),
+                    fingerprint: fingerprint(&with_judge(&about, &shadow)),
+                    shadow,
                     ..whole.clone()
                 });
             }
         }
-        let (policy, fingerprint) = (part(&whole.policy), fingerprint(&about));
+        let (policy, fingerprint) = (part(&whole.policy), fingerprint(&with_judge(&about, &whole.shadow)));
         parts.push(RolloutSettings { policy, fingerprint, ..whole.clone() });
         parts
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use gateway::shadow::{Meaning, ShadowBudget, ShadowSettings, Window};
 
+use super::judged;
 use crate::config::reader::{Item, Section};
 use crate::config::targets::Targets;
 use crate::config::value;
@@ -13,13 +14,15 @@ const MAX_TEXT: usize = 8 << 10;
 
 /// Reads it from the section that also has the sample.
 pub(super) fn read(section: &Section<'_>, targets: &Targets) -> ShadowSettings {
+    let noise_duplicate = section.get("noise_duplicate").and_then(|item| item.share()).map_or(0.0, |share| share.value);
     ShadowSettings {
         budget: budget(section),
-        noise_duplicate: section.get("noise_duplicate").and_then(|item| item.share()).map_or(0.0, |share| share.value),
+        noise_duplicate,
         task_samples: task_samples(section),
         deferred: section.get("deferred").and_then(|item| window(&item)),
         ignore: ignore(section),
         meaning: section.get("meaning").and_then(|item| meaning(&item, targets)),
+        judged: section.get("judged").and_then(|item| judged::read(&item, noise_duplicate)),
     }
 }
 

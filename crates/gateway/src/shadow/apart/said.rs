@@ -7,6 +7,8 @@ use serde_json::Value;
 use wire::refusal::{self, Manner};
 use wire::sse::Decoder;
 
+use crate::shadow::Spoken;
+
 /// What an answer says.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(in crate::shadow) struct Said {
@@ -55,6 +57,19 @@ impl Finish {
             "content_filter" | "refusal" => Self::Filtered,
             _ => Self::Other,
         }
+    }
+}
+
+impl Said {
+    /// The same for whoever judges it: arguments as text.
+    pub(in crate::shadow) fn spoken(&self) -> Spoken {
+        let arguments = |arguments: &Value| match arguments {
+            // What was no JSON is as it came.
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let calls = self.calls.iter().map(|call| (call.name.clone(), arguments(&call.arguments))).collect();
+        Spoken { text: self.text.clone(), calls }
     }
 }
 

@@ -99,6 +99,10 @@ pub(super) fn comparisons(view: &RolloutView) -> String {
         let gaps = latency(comparisons.duplicate_inter_token);
         text += &format!("gaps between pieces, baseline asked twice, p50/p95/p99 ms: {gaps}\n");
     }
+    if !comparisons.not_judged.is_empty() {
+        let reasons = comparisons.not_judged.iter().map(|(reason, n)| format!("{reason} {n}"));
+        text += &format!("drawn to be judged and not judged: {}\n", reasons.collect::<Vec<_>>().join(", "));
+    }
     if comparisons.altered > 0 {
         let n = comparisons.altered;
         text += &format!("{n} copies had tools of their provider taken out and are in no distance above\n");
