@@ -92,8 +92,8 @@ pub fn unreachable(trial: &mut Trial) {
     let streamed = trial.dice.coin();
     let began = Instant::now();
     trial.one(setup, &[&good], streamed);
-    // Three tries, two waits of a millisecond at most, and five times as long on a busy machine.
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    // Three tries, two waits of a millisecond at most, and far longer on a busy machine.
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }
 
 pub fn no_head(trial: &mut Trial) {

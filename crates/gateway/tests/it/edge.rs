@@ -112,7 +112,7 @@ fn a_head_that_does_not_arrive_is_closed_and_others_are_served_meanwhile() {
     assert_eq!(post(gateway.addr, PLAIN).status, 200);
     let mut rest = Vec::new();
     slow.stream.read_to_end(&mut rest).unwrap_or_default();
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert!(begun.elapsed() >= Duration::from_millis(100));
 }
 

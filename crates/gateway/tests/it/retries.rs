@@ -281,13 +281,14 @@ fn a_callers_short_patience_is_not_held_against_the_target() {
 fn no_retry_outlives_the_callers_patience() {
     let upstream = Upstream::start(vec![broken()]);
     let mut setup = Setup::to(&[&upstream]).calling_up_to(10);
-    setup.retries.base = Some(Duration::from_secs(8));
-    setup.retries.cap = Some(Duration::from_secs(8));
+    // Longer than any wait on a busy machine.
+    setup.retries.base = Some(Duration::from_secs(80));
+    setup.retries.cap = Some(Duration::from_secs(80));
     let gateway = setup.start();
     let began = Instant::now();
     let answer = post_with(&gateway, &[("x-stainless-read-timeout", "0.2")], PLAIN);
     assert_eq!(answer.status, 502, "the provider's failure says more than the deadline");
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -75,7 +75,7 @@ async fn a_host_that_does_not_take_the_connection_is_a_connect_timeout() {
     let started = Instant::now();
     let failure = ask(&Client::new(), &provider, call()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::TimeoutConnect, "{failure}");
-    assert!(started.elapsed() < SECOND);
+    assert!(started.elapsed() < 5 * SECOND);
 }
 
 #[tokio::test]
