@@ -197,3 +197,34 @@ fn every_command_of_the_readme_and_the_pages_is_one_with_options_that_it_has() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(n > 50, "{n} commands");
 }
+
+/// The text of the page's block in this language.
+fn block<'a>(page: &'a str, language: &str) -> &'a str {
+    let (_, block) = page.split_once(&format!("```{language}\n")).unwrap();
+    block.split_once("```").unwrap().0
+}
+
+/// Runs a tool where the machine has it; what it says when it does not accept.
+fn accepts(tool: &str, arguments: &[&str]) {
+    let Ok(done) = std::process::Command::new(tool).args(arguments).output() else { return };
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{tool} {arguments:?}\n{said}");
+}
+
+#[test]
+fn the_service_and_the_proxy_of_the_page_on_deployment_are_taken_by_their_programs() {
+    let page = page("docs/deployment.md");
+    let room = tempfile::TempDir::new().unwrap();
+    let at = |name: &str| room.path().join(name).display().to_string();
+    let unit = block(&page, "ini").replace("/usr/local/bin/crossfade", env!("CARGO_BIN_EXE_crossfade"));
+    std::fs::write(at("crossfade.service"), unit).unwrap();
+    accepts("systemd-analyze", &["verify", &at("crossfade.service")]);
+    // Certificates are another's, and only root listens there.
+    let server = block(&page, "nginx").replace("listen 443 ssl;", "listen 127.0.0.1:44390;");
+    let without: Vec<&str> = server.lines().filter(|line| !line.trim().starts_with("ssl_certificate")).collect();
+    assert_eq!(server.lines().count(), without.len() + 2);
+    let (pid, server) = (at("nginx.pid"), without.join("\n"));
+    let whole = format!("pid {pid};\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{server}\n}}\n");
+    std::fs::write(at("nginx.conf"), whole).unwrap();
+    accepts("nginx", &["-t", "-e", "stderr", "-c", &at("nginx.conf")]);
+}
