@@ -16,7 +16,7 @@ use crate::cost::{CostGuard, CostOutcome};
 use crate::coverage::Coverage;
 use crate::examples::Examples;
 use crate::gates::{CertificateEvidence, GateEvidence};
-use crate::guards::Guards;
+use crate::guards::{Absolute, Guards};
 use crate::metric::{Metric, MetricSet};
 use crate::policy::{Objectives, Policy, Stage, Unit};
 use crate::seen::{Marks, SeenUnit, SeenUnits};
@@ -225,19 +225,20 @@ impl Evidence {
             return None;
         }
         let is_candidate = outcome.arm == Arm::Candidate;
-        let breaker = self
-            .guards
-            .absolute
-            .as_ref()
-            .map(|absolute| absolute.metric)
-            .filter(|metric| is_candidate && outcome.observed.contains(*metric));
+        let observed = |limit: &Option<Absolute>| {
+            let metric = limit.as_ref().map(|limit| limit.metric);
+            metric.filter(|metric| is_candidate && outcome.observed.contains(*metric))
+        };
+        let (breaker, late) = (observed(&self.guards.absolute), observed(&self.guards.late));
         let breaker_bad = breaker.is_some_and(|metric| bad.contains(metric));
+        let late_bad = late.is_some_and(|metric| bad.contains(metric));
         let is_warm = outcome.at >= self.warm_from;
         let counted = if is_warm { bad.and(self.guards.watched()) } else { MetricSet::EMPTY };
         let gated = if is_warm { outcome.observed } else { MetricSet::EMPTY };
         let wanted = Marks::bad(counted)
             .and_gates(gated)
             .and_breaker(breaker_bad)
+            .and_late(late_bad)
             .and_unit(is_warm && outcome.observed.contains(Metric::Error));
         let new = self.mark(outcome.unit, wanted);
         self.arms[outcome.arm.idx()].units += u64::from(new.unit());
@@ -247,14 +248,18 @@ impl Evidence {
         if is_candidate {
             self.count_certificates(new.gate_metrics(), bad);
         }
-        if breaker.is_some() && !breaker_bad {
-            self.observe_absolute(false);
+        // A good event each time, a bad one once for a unit.
+        if let Some(limit) =
+            self.guards.absolute.as_mut().filter(|_| new.breaker() || breaker.is_some() && !breaker_bad)
+        {
+            limit.observe(breaker_bad);
         }
-        if new.breaker() {
-            self.observe_absolute(true);
+        if let Some(limit) = self.guards.late.as_mut().filter(|_| new.late() || late.is_some() && !late_bad) {
+            limit.observe(late_bad);
         }
         self.guards.observe_bad(new.bad_metrics(), outcome.arm);
-        if new.breaker() || !new.bad_metrics().is_empty() { self.first_breach() } else { None }
+        let is_news = new.breaker() || new.late() || !new.bad_metrics().is_empty();
+        if is_news { self.first_breach() } else { None }
     }
 
     /// Counts one complete pair. Returns the breach if this pair completes the first one of the epoch.
@@ -478,16 +483,6 @@ impl Evidence {
 
     fn mark(&mut self, unit: u64, wanted: Marks) -> Marks {
         if self.unit_is_request { wanted } else { self.seen.mark(unit, wanted) }
-    }
-
-    fn observe_absolute(&mut self, is_bad: bool) {
-        if let Some(absolute) = &mut self.guards.absolute {
-            if is_bad {
-                absolute.guard.observe_bad();
-            } else {
-                absolute.guard.observe_good();
-            }
-        }
     }
 
     fn count_certificates(&mut self, first: MetricSet, bad: MetricSet) {

@@ -18,6 +18,7 @@ use crate::metric::Metric;
 use crate::plan::needed;
 use crate::policy::{FiledPolicy, Policy, Stage};
 use crate::state::{Approval, State, Status};
+use crate::strata::StratumReading;
 
 /// 95 % of a normal distribution lies within this many standard deviations.
 const NORMAL_95: f64 = 1.959_964;
@@ -102,6 +103,28 @@ pub struct Explanation {
     /// Whether whoever started it may approve it.
     #[serde(default)]
     pub author_may_approve: bool,
+    /// What each kind of request says by itself, where a gate asks for that.
+    #[serde(default)]
+    pub strata: Vec<StratumView>,
+}
+
+/// What the pairs of one kind of request say on one gated metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StratumView {
+    /// The kind: size, task, streamed or not; or all small ones together.
+    pub stratum: String,
+    /// What is counted.
+    pub metric: Metric,
+    /// Pairs counted.
+    pub n: u64,
+    /// How much worse it may be, 0..1.
+    pub margin: f64,
+    /// The e-value against "worse by the margin".
+    pub e_value: f64,
+    /// The e-value that passes.
+    pub threshold: f64,
+    /// Pass, or undecided.
+    pub verdict: Verdict,
 }
 
 /// What a certificate says.
@@ -310,6 +333,9 @@ struct Summary<'a> {
     cost: Option<CostView>,
     alarms: &'a [Breach],
     bad_exchanges: Vec<crate::why::BadExchanges>,
+    /// Only where they are gates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strata: Vec<StratumView>,
 }
 
 /// The page of facts.
@@ -361,7 +387,26 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         max_duration_s: state.max_duration(policy).map(|most| most.as_secs()),
         comparisons: evidence.comparisons().view(policy.alpha_promote),
         author_may_approve: policy.author_may_approve,
+        strata: strata(policy, evidence),
     }
+}
+
+fn strata(policy: &Policy, evidence: &Evidence) -> Vec<StratumView> {
+    let (Some(demand), Some(strata)) = (&policy.strata_gate, evidence.strata()) else { return Vec::new() };
+    let view = |reading: StratumReading| {
+        let gate = policy.gates.iter().find(|gate| gate.metric == reading.metric)?;
+        let threshold = 1.0 / gate.alpha.unwrap_or(policy.alpha_promote);
+        Some(StratumView {
+            stratum: reading.stratum,
+            metric: reading.metric,
+            n: reading.n,
+            margin: demand.margin.max(gate.margin),
+            e_value: reading.log_e.min(690.0).exp(),
+            threshold,
+            verdict: if reading.log_e >= threshold.ln() { Verdict::Pass } else { Verdict::Undecided },
+        })
+    };
+    strata.readings(&policy.gates, demand).into_iter().filter_map(view).collect()
 }
 
 fn certificates(policy: &Policy, evidence: &Evidence) -> Vec<CertificateView> {
@@ -427,6 +472,7 @@ pub(crate) fn summary_json(policy: &Policy, evidence: &Evidence) -> String {
         cost: evidence.cost().map(cost),
         alarms: evidence.alarms(),
         bad_exchanges: crate::why::bad_exchanges(evidence),
+        strata: strata(policy, evidence),
     };
     serde_json::to_string(&summary).unwrap_or_else(|_| "null".to_owned())
 }
@@ -526,7 +572,7 @@ fn guards(evidence: &Evidence) -> Vec<GuardView> {
             verdict: if relative.e_value >= threshold { Verdict::Fail } else { Verdict::Undecided },
         }
     });
-    let absolute = guards.absolute.iter().map(|absolute| {
+    let absolute = guards.limits().map(|absolute| {
         let (e_value, threshold) = (absolute.guard.log_e().min(690.0).exp(), 1.0 / absolute.alpha);
         GuardView {
             metric: absolute.metric,

@@ -7,7 +7,7 @@ use crate::assign::Arm;
 use crate::breach::{Action, Breach, BreachCause};
 use crate::evidence::Carry;
 use crate::metric::{Metric, MetricSet};
-use crate::policy::{Policy, Stage};
+use crate::policy::{AbsolutePolicy, Policy, Stage};
 
 /// A relative guard bets this much at once and keeps the rest for a regression that comes later. More would find one from the
 /// start sooner, less one that comes later: doubled errors at a share of 50 % take 134 bad events from the start and 234 after 2 000
@@ -36,6 +36,8 @@ pub(crate) const EFFECT_ALPHA: f64 = 0.05;
 pub(crate) struct Guards {
     pub(crate) relative: Vec<Relative>,
     pub(crate) absolute: Option<Absolute>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) late: Option<Absolute>,
     alpha_harm: f64,
     step_weight: f64,
     /// What finished steps contribute, and the weight they had.
@@ -84,15 +86,18 @@ impl Guards {
                 RelativeGuard::new(even, ratio, RELATIVE_START)
             }),
         });
-        let absolute = policy.absolute.filter(|_| share > 0.0).map(|absolute| Absolute {
-            metric: absolute.metric,
-            limit: absolute.limit,
-            alpha: absolute.alpha,
-            guard: AbsoluteGuard::new(absolute.limit, ABSOLUTE_START),
-        });
+        let absolute = |policy: Option<AbsolutePolicy>| {
+            policy.filter(|_| share > 0.0).map(|absolute| Absolute {
+                metric: absolute.metric,
+                limit: absolute.limit,
+                alpha: absolute.alpha,
+                guard: AbsoluteGuard::new(absolute.limit, ABSOLUTE_START),
+            })
+        };
         Self {
             relative: relative.collect(),
-            absolute,
+            absolute: absolute(policy.absolute),
+            late: absolute(policy.absolute_late),
             alpha_harm: policy.alpha_harm,
             step_weight: policy.step_weight(),
             finished,
@@ -158,19 +163,12 @@ impl Guards {
     }
 
     pub(crate) fn absolute_breach(&self) -> Option<Breach> {
-        let absolute = self.absolute.as_ref()?;
-        let log_e = absolute.guard.log_e();
-        if log_e < -absolute.alpha.ln() {
-            return None;
-        }
-        Some(Breach {
-            cause: BreachCause::Absolute,
-            metric: Some(absolute.metric),
-            e_value: log_e.min(LARGEST_LOG_E).exp(),
-            threshold: 1.0 / absolute.alpha,
-            bad_candidate: absolute.guard.n_bad(),
-            ..Breach::breaker_opened()
-        })
+        self.limits().find_map(Absolute::breach)
+    }
+
+    /// What holds whatever the baseline does.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &Absolute> {
+        self.absolute.iter().chain(&self.late)
     }
 
     fn step_e_value(&self) -> f64 {
@@ -178,6 +176,31 @@ impl Guards {
         let weights: f64 = of_rollback().map(|relative| relative.weight).sum();
         let weighted: f64 = of_rollback().map(|relative| relative.weight * relative.e_value).sum();
         weighted + (1.0 - weights).max(0.0)
+    }
+}
+
+impl Absolute {
+    pub(crate) fn observe(&mut self, is_bad: bool) {
+        if is_bad {
+            self.guard.observe_bad();
+        } else {
+            self.guard.observe_good();
+        }
+    }
+
+    fn breach(&self) -> Option<Breach> {
+        let log_e = self.guard.log_e();
+        if log_e < -self.alpha.ln() {
+            return None;
+        }
+        Some(Breach {
+            cause: BreachCause::Absolute,
+            metric: Some(self.metric),
+            e_value: log_e.min(LARGEST_LOG_E).exp(),
+            threshold: 1.0 / self.alpha,
+            bad_candidate: self.guard.n_bad(),
+            ..Breach::breaker_opened()
+        })
     }
 }
 

@@ -219,6 +219,22 @@ pub struct StepOutlook {
     pub approvals: u32,
     /// Requests a minute that a rollback gives back to the baseline at the peak.
     pub given_back_per_minute: f64,
+    /// What each kind of request must prove by itself; in shadow, where a gate asks for that.
+    #[serde(default)]
+    pub strata: Vec<StratumOutlook>,
+}
+
+/// What one kind of request needs for its proof on one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StratumOutlook {
+    /// The metric.
+    pub metric: Metric,
+    /// The margin.
+    pub margin: f64,
+    /// Pairs of one kind that it needs half of the time; `None` where no number is enough.
+    pub typical: Option<u64>,
+    /// The same, nine times in ten.
+    pub nine_in_ten: Option<u64>,
 }
 
 /// A whole rollout.

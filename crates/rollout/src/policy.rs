@@ -239,6 +239,10 @@ pub struct Policy {
     /// What the pairs of each kind of request must prove by themselves; `None` looks at all together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strata_gate: Option<StrataGatePolicy>,
+    /// The rate of answers later than an objective that is too high whatever the baseline does; `None` compares arms alone. Where the
+    /// candidate serves nearly everybody a comparison says little, and answers that never come are seen at their timeout only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absolute_late: Option<AbsolutePolicy>,
 }
 
 /// Demands in shadow that every kind of request (size, task, streamed or not) proves by itself what the gates prove of all together.
@@ -357,7 +361,7 @@ impl Policy {
         }
         let weights: f64 = self.guards.iter().map(|guard| guard.weight).sum();
         problems.unless(weights <= 1.0 + 1e-9, "guards", || format!("the weights sum to {weights}, more than 1"));
-        if let Some(absolute) = &self.absolute {
+        for absolute in self.absolute.iter().chain(&self.absolute_late) {
             for (at, value) in [("absolute.limit", absolute.limit), ("absolute.alpha", absolute.alpha)] {
                 problems.unless(value > 0.0 && value < 1.0, at, || format!("{value} must be above 0 and below 1"));
             }

@@ -28,6 +28,7 @@ impl Marks {
     const BREAKER: u64 = 1 << 16;
     const UNIT: u64 = 1 << 17;
     const COST: u64 = 1 << 18;
+    const LATE: u64 = 1 << 19;
     /// Set while the unit is in the list of changed ones.
     const CHANGED: u64 = 1 << 31;
     /// Where the metrics after the eighth go on.
@@ -45,6 +46,11 @@ impl Marks {
 
     pub(crate) fn and_breaker(self, wanted: bool) -> Self {
         Self(self.0 | if wanted { Self::BREAKER } else { 0 })
+    }
+
+    /// The same for the limit on late answers.
+    pub(crate) fn and_late(self, wanted: bool) -> Self {
+        Self(self.0 | if wanted { Self::LATE } else { 0 })
     }
 
     pub(crate) fn and_unit(self, wanted: bool) -> Self {
@@ -80,6 +86,10 @@ impl Marks {
 
     pub(crate) fn breaker(self) -> bool {
         self.0 & Self::BREAKER != 0
+    }
+
+    pub(crate) fn late(self) -> bool {
+        self.0 & Self::LATE != 0
     }
 
     pub(crate) fn unit(self) -> bool {

@@ -134,6 +134,7 @@ pub(crate) fn policy(risk: Risk) -> Policy {
         approval_expiry: template.approval_expiry,
         stale_after: Some(template.stale_after),
         strata_gate: template.strata_gate,
+        absolute_late: None,
     };
     policy.set_shares(&template.shares);
     policy

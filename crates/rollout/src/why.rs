@@ -166,7 +166,7 @@ fn distances(evidence: &Evidence) -> Vec<GuardDistance> {
         e_value: guards.harm(),
         threshold: guards.harm_threshold(),
     });
-    let absolute = guards.absolute.iter().map(|absolute| GuardDistance {
+    let absolute = guards.limits().map(|absolute| GuardDistance {
         metric: absolute.metric,
         kind: GuardKind::Absolute { limit: absolute.limit },
         more_bad: {

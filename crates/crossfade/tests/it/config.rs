@@ -1,6 +1,6 @@
 //! `init`, `check`, `completions`, `man`, and what the command line refuses.
 
-use crate::parts::{CONFIG, House};
+use crate::parts::{CONFIG, House, with_policy};
 
 #[test]
 fn init_writes_a_config_that_check_accepts_and_never_over_another() {
@@ -113,4 +113,14 @@ fn verbs_that_need_a_gateway_say_that_there_is_none() {
     let done = house.run(&["rollout", "status", "to-qwen"]).exits(1);
     assert!(done.stderr.contains("there is no store"), "{}", done.stderr);
     house.run(&["reload"]).exits(1);
+}
+
+#[test]
+fn a_limit_on_late_answers_is_shown_and_needs_an_objective() {
+    const STAGES: &str = "shadow: { sample: 1.0 }, canary: { shares: [0.5] }, majority: { shares: [0.9] }";
+    let late = |objectives: &str| with_policy(STAGES, &format!("{objectives} absolute: {{ slow: 0.5 }}"));
+    let shown = House::new(&late("objectives: { total: 30s },")).run(&["check"]).exits(0).stdout;
+    assert!(shown.contains("error above 5 % (alpha 0.0001), slow above 50 % (alpha 0.0001)"), "{shown}");
+    let refused = House::new(&late("")).run(&["check"]).exits(2).stderr;
+    assert!(refused.contains("nothing is late without an objective"), "{refused}");
 }

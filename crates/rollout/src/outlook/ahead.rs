@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::finding::{certificate_needed, cost_needed, events_needed, outage_attempts};
 use super::{
     Amount, CertificateOutlook, CostFinding, CostOutlook, CoverageOutlook, Finding, GateOutlook, GuardOutlook,
-    Question, ShadowLimits, StepOutlook, days, whole,
+    Question, ShadowLimits, StepOutlook, StratumOutlook, days, whole,
 };
 use crate::Timestamp;
 use crate::breach::{Action, percent};
@@ -74,7 +74,23 @@ impl Ahead<'_> {
             max_days,
             approvals: step.approvals,
             given_back_per_minute: step.share * self.traffic.peak_per_minute,
+            strata: self.strata(),
         }
+    }
+
+    /// What each kind of request proves by itself. How many kinds there are, and how large, only the traffic will say.
+    fn strata(&self) -> Vec<StratumOutlook> {
+        let Some(demand) = self.policy.strata_gate.filter(|_| self.step.stage == Stage::Shadow) else {
+            return Vec::new();
+        };
+        let gates = self.policy.gates.iter().filter(|gate| gate.metric.is_asked_in(Stage::Shadow));
+        let of_gate = |gate: &GatePolicy| {
+            let (margin, rate) = (demand.margin.max(gate.margin), self.traffic.rate(gate.metric));
+            let alpha = gate.alpha.unwrap_or(self.policy.alpha_promote);
+            let at = |luck: f64| needed(alpha, margin, self.step.share, rate, luck).map(|n| n.max(demand.min_pairs));
+            StratumOutlook { metric: gate.metric, margin, typical: at(0.0), nine_in_ten: at(NINE_IN_TEN) }
+        };
+        gates.map(of_gate).collect()
     }
 
     fn gate(&self, gate: &GatePolicy) -> GateOutlook {

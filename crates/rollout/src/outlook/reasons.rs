@@ -83,7 +83,14 @@ pub(super) fn remarks(policy: &Policy, traffic: &Traffic) -> Vec<String> {
             duration(after.as_secs()),
         )
     });
-    stale.into_iter().collect()
+    let kinds = policy.strata_gate.map(|strata| {
+        format!(
+            "each kind of request (size, task, streamed or not) proves its gates by itself in shadow: one that is a tenth of all requests \
+             takes ten times the pairs stated for a kind, and kinds with less than {} pairs count together",
+            strata.min_pairs
+        )
+    });
+    stale.into_iter().chain(kinds).collect()
 }
 
 /// The longest run of hours in which nothing comes, around the end of the week too.

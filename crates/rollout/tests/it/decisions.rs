@@ -368,6 +368,15 @@ fn at_high_risk_one_kind_that_is_worse_holds_what_all_together_would_pass() {
     assert!(words(&worse).starts_with(of_kind), "{}", words(&worse));
     let again: Evidence = serde_json::from_str(&serde_json::to_string(&worse).unwrap()).unwrap();
     assert_eq!(words(&again), words(&worse), "what was written down says the same");
+    let page = explain(&policy, &state, &worse, &Health::default(), NOW);
+    let kinds: Vec<_> = page.strata.iter().map(|it| (it.stratum.as_str(), it.n, it.verdict)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("1k/-/whole", 39_000, rollout::explain::Verdict::Pass),
+            ("64k/-/whole", 1000, rollout::explain::Verdict::Undecided)
+        ]
+    );
     let of_all = Policy { strata_gate: None, ..policy.clone() };
     check(&of_all, &state, &worse, &["Promote { to: 1 }"]);
 }

@@ -7,7 +7,7 @@ use rollout::simulate::{
     Chance, Ending, Fate, Late, Latency, RecordedRequest, RecordedUnit, Spread, Told, World, play, summary,
 };
 use rollout::traffic::Traffic;
-use rollout::{Metric, Objectives, Policy, Risk, Stage, Unit};
+use rollout::{AbsolutePolicy, Metric, Objectives, Policy, Risk, Stage, Unit};
 
 use crate::support::size;
 
@@ -130,6 +130,28 @@ fn answers_that_never_come_are_found_at_the_objective_and_not_at_the_timeout() {
     let (timed, blind) = (of(policy.objectives), of(Objectives::default()));
     // 600 s are 140 requests at 20 000 a day.
     assert!(timed + 60 < blind, "{timed} requests with objectives, {blind} without");
+}
+
+#[test]
+fn at_nearly_all_of_the_traffic_a_limit_on_late_answers_finds_a_hang_at_the_objective() {
+    let mut policy = timed();
+    policy.holdback = 0.02;
+    policy.steps.retain(|step| matches!(step.stage, Stage::Shadow | Stage::Full));
+    let full = policy.steps.last_mut().unwrap();
+    (full.share, full.min_duration) = (0.98, Duration::from_secs(10 * 86_400));
+    let of = |slow: Option<f64>| {
+        let late = slow.map(|limit| AbsolutePolicy { metric: Metric::Slow, limit, alpha: 1e-4 });
+        let policy = Policy { absolute_late: late, ..policy.clone() };
+        let mut world = world(&policy).living(taking_time(1.0, 1.0), &policy);
+        world.effect_after = 22_000;
+        let fate = play(&policy, &world, Chance::of(6, 0));
+        assert_eq!((fate.ending, fate.step_idx), (Ending::RolledBack, 1), "{fate:?}");
+        fate.after_effect.unwrap()
+    };
+    let (limited, compared) = (of(Some(0.5)), of(None));
+    println!("a hang at a share of 0.98: {limited} requests with the limit, {compared} without");
+    // 30 s are 7 requests at 20 000 a day, 600 s are 140.
+    assert!(limited < 100 && limited + 40 < compared, "{limited} with the limit, {compared} without");
 }
 
 #[test]

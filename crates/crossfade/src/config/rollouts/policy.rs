@@ -296,11 +296,25 @@ fn requires(section: &Section<'_>, policy: &mut Policy) {
 
 const ACTIONS: [(&str, Action); 2] = [("rollback", Action::Rollback), ("pause", Action::Pause)];
 
-/// `absolute: { limit: 0.05, alpha: 0.0001 }`.
+/// `absolute: { limit: 0.05, alpha: 0.0001, slow: 0.5 }`; `slow` is of answers later than `objectives.total`.
 fn absolute(section: &Section<'_>, policy: &mut Policy) {
     let section = section.section("absolute");
     let limit = section.get("limit").and_then(|item| item.share()).map(|share| share.value);
     let alpha = section.get("alpha").and_then(|item| item.number(0.0, 1.0));
+    if let Some(item) = section.get("slow") {
+        if policy.objectives.total.is_none() {
+            item.note(
+                "nothing is late without an objective",
+                Some("write `objectives: { total: 30s }` beside it".into()),
+            );
+        }
+        let of_template = policy.absolute.map_or(1e-4, |absolute| absolute.alpha);
+        policy.absolute_late = item.share().map(|share| AbsolutePolicy {
+            metric: Metric::Slow,
+            limit: share.value,
+            alpha: alpha.unwrap_or(of_template),
+        });
+    }
     section.finish();
     if let Some(absolute) = &mut policy.absolute {
         let AbsolutePolicy { metric, limit: of_limit, alpha: of_alpha } = *absolute;

@@ -29,11 +29,11 @@ pub(super) fn text(policy: &Policy) -> String {
         line("kinds", format!("+{} pp each, from {} pairs on", points(strata.margin), strata.min_pairs));
     }
     line("guards", format!("{guards} (alpha {})", policy.alpha_harm));
-    let breaker = policy.absolute.as_ref().map_or_else(
-        || "none".to_owned(),
-        |absolute| format!("{} above {} % (alpha {})", absolute.metric, points(absolute.limit), absolute.alpha),
-    );
-    line("breaker", breaker);
+    let limits = policy.absolute.iter().chain(&policy.absolute_late);
+    let limits =
+        limits.map(|limit| format!("{} above {} % (alpha {})", limit.metric, points(limit.limit), limit.alpha));
+    let limits: Vec<String> = limits.collect();
+    line("breaker", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") });
     let cost = policy.cost.as_ref().map_or_else(
         || "not watched".to_owned(),
         |cost| format!("above {} times the baseline's (alpha {}){}", cost.ratio, cost.alpha, then(cost.action)),

@@ -7,7 +7,7 @@ mod why;
 
 use operations::rollouts::{ArmCosts, RolloutView};
 use rollout::Status;
-use rollout::explain::{ArmView, Explanation, GateView, GuardKind, GuardView, Verdict};
+use rollout::explain::{ArmView, Explanation, GateView, GuardKind, GuardView, StratumView, Verdict};
 use stats::sketch::Quantiles;
 use store::{ArmCost, TransitionRow, WebhookState};
 
@@ -42,7 +42,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     line(&mut page, &format!("because   {}", facts.reason));
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
-    section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
+    section(&mut page, "gates: proof that the candidate is not worse", &gates(facts, paint));
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
     section(&mut page, "guards: proof of harm rolls back", &guards);
@@ -64,7 +64,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     head.extend(next(view, look).lines().map(|text| format!("next      {text}")));
     let mut page = String::new();
     line(&mut page, &format!("because   {}", facts.reason));
-    section(&mut page, "gates: proof that the candidate is not worse", &gates(&facts.gates, paint));
+    section(&mut page, "gates: proof that the candidate is not worse", &gates(facts, paint));
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let (news, quiet): (Vec<&GuardView>, Vec<&GuardView>) =
         facts.guards.iter().partition(|guard| guard.bad_candidate > 0 || guard.verdict == Verdict::Fail);
@@ -243,8 +243,8 @@ fn arms(facts: &Explanation, costs: &ArmCosts) -> String {
     table(&headings, &rows)
 }
 
-fn gates(gates: &[GateView], paint: Paint) -> String {
-    if gates.is_empty() {
+fn gates(facts: &Explanation, paint: Paint) -> String {
+    if facts.gates.is_empty() {
         return String::new();
     }
     let row = |gate: &GateView| {
@@ -261,7 +261,21 @@ fn gates(gates: &[GateView], paint: Paint) -> String {
             gate.missing.clone(),
         ]
     };
-    let rows: Vec<Vec<String>> = gates.iter().map(row).collect();
+    let kind = |kind: &StratumView| {
+        let dash = || "-".to_owned();
+        vec![
+            format!("{} of {}", kind.metric, kind.stratum),
+            kind.n.to_string(),
+            dash(),
+            dash(),
+            points(kind.margin),
+            number(kind.e_value),
+            number(kind.threshold),
+            paint.verdict(kind.verdict),
+            String::new(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = facts.gates.iter().map(row).chain(facts.strata.iter().map(kind)).collect();
     table(&["gate", "n", "difference", "below", "margin", "e-value", "passes at", "verdict", "missing"], &rows)
 }
 
@@ -382,7 +396,7 @@ fn next(view: &RolloutView, look: &Look) -> String {
         Status::Completed => {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
             format!(
-                "make `{candidate}` the target of route `{route}` in the config, remove the rollout, and start the gateway anew\n"
+                "make `{candidate}` the target of route `{route}` in the config, remove the rollout, and `crossfade reload`\n"
             )
         }
     }
