@@ -342,12 +342,14 @@ impl<'a> Work<'a> {
         }
         for row in &rows {
             let key = (row.received_at_us, row.unit);
-            let (Some((observed, bad)), Some((_, recorded))) = (counted.get(&key), judged(row)) else { continue };
+            let (Some((observed, bad)), Some((seen, recorded))) = (counted.get(&key), judged(row)) else { continue };
             if at_once.get(&key) != Some(&1) {
                 continue;
             }
             self.report.outcomes_checked += 1;
-            let (recorded, bad) = (recorded.and(RECORDED).and(*observed), bad.and(RECORDED));
+            // An older record does not say who declined: what it does not know it does not deny.
+            let told = if seen.contains(Metric::Refusal) { RECORDED.with(Metric::Refusal) } else { RECORDED };
+            let (recorded, bad) = (recorded.and(told).and(*observed), bad.and(told));
             if recorded != bad {
                 let words = |set: MetricSet| {
                     let names: Vec<&str> = set.iter().map(Metric::as_str).collect();

@@ -151,14 +151,19 @@ impl Replay {
     }
 }
 
-/// Which form this build writes evidence and policies in: its names, without any value. A record in another form has other digests.
+/// One higher with every change of a number or a formula that decisions are made by, such as those of the breaker: the names in the
+/// evidence stay, and what comes out of the same entries does not.
+const RULES: u32 = 2;
+
+/// Which form this build writes evidence and policies in, and by which rules it decides: its names, without any value. A record in
+/// another form has other digests and is not compared.
 #[must_use]
 pub fn form() -> &'static str {
     static FORM: OnceLock<String> = OnceLock::new();
     FORM.get_or_init(|| {
         let policy = Policy::template(Risk::Medium);
         let evidence = Evidence::new(&policy, 1, 1, &Carry::none(), Timestamp(0));
-        let mut names = BTreeSet::new();
+        let mut names = BTreeSet::from([format!("rules {RULES}")]);
         for part in [serde_json::to_value(&policy), serde_json::to_value(&evidence)] {
             collect("", &part.unwrap_or_default(), &mut names);
         }

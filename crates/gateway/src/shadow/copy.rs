@@ -389,6 +389,21 @@ impl Copy {
     }
 
     async fn read_stream(&mut self, shadow: &Shadow, mut upstream: Upstream) -> Result<(), Failure> {
+        if let Err(failure) = self.read_events(shadow, &mut upstream).await {
+            // What was said of the usage before the answer broke off is what its provider charges for.
+            self.record.usage = upstream.seen().usage;
+            return Err(failure);
+        }
+        self.format_unknown = upstream.format_unknown();
+        upstream.judge(&shadow.validator);
+        self.report(shadow, &upstream.findings());
+        let judged = answer::stream(&upstream);
+        self.declined = judged.declined;
+        judged.write(&mut self.record);
+        Ok(())
+    }
+
+    async fn read_events(&mut self, shadow: &Shadow, upstream: &mut Upstream) -> Result<(), Failure> {
         let mut events = Vec::new();
         let mut last_piece: Option<Instant> = None;
         loop {
@@ -410,14 +425,7 @@ impl Copy {
                 return Err(Failure::new(FailureKind::Malformed, "the answer does not end"));
             }
         }
-        upstream.whole()?;
-        self.format_unknown = upstream.format_unknown();
-        upstream.judge(&shadow.validator);
-        self.report(shadow, &upstream.findings());
-        let judged = answer::stream(&upstream);
-        self.declined = judged.declined;
-        judged.write(&mut self.record);
-        Ok(())
+        upstream.whole()
     }
 
     /// A piece of content came; those that came together have no gap between them.

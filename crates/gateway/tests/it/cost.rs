@@ -145,6 +145,24 @@ fn a_copy_has_its_own_cost_on_the_candidates_side() {
 }
 
 #[test]
+fn a_copy_that_is_cut_keeps_the_cost_of_what_it_had_said_it_used() {
+    let mut events = chat_stream(&["hi", " there"], false);
+    events.insert(
+        1,
+        format!("data: {{\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[],{}}}\n\n", usage()),
+    );
+    let bytes = events[..3].concat().len();
+    let (live, copied) =
+        (Upstream::with(|_| stream()), Upstream::start(vec![Script::stream(events).cut_after(bytes, Cut::Fin)]));
+    let gateway = Setup::to(&[&live, &copied]).with(&rollout(0.0, 1.0)).start();
+    price(&gateway, SHEET);
+    assert_eq!(post(gateway.addr, STREAMED).status, 200);
+    let candidate = || gateway.database.arm_cost("to-b", 1, "candidate").unwrap();
+    until("the copy is on record", || candidate().known + candidate().unknown > 0);
+    assert_eq!((candidate().nanos, candidate().unknown), (COST_OF_B, 0));
+}
+
+#[test]
 fn a_probe_of_the_baseline_is_paid_for_like_any_call() {
     let upstream = Upstream::with(|_| answer(""));
     let gateway = Setup::to(&[&upstream]).start();
