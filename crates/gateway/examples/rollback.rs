@@ -86,8 +86,15 @@ impl Bench {
             salt: "bench".to_owned(),
             fingerprint: String::new(),
         };
-        let view =
-            View { epoch: EPOCH, generation: 1, share: self.share, holdback: 0.0, shadow_sample: 0.0, watching: true };
+        let view = View {
+            epoch: EPOCH,
+            generation: 1,
+            share: self.share,
+            holdback: 0.0,
+            shadow_sample: 0.0,
+            watching: true,
+            completed: false,
+        };
         LiveRollout::new(identity, view, self.evidence.clone(), waker)
     }
 

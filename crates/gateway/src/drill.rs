@@ -391,6 +391,7 @@ mod tests {
             holdback: 0.0,
             shadow_sample: 0.0,
             watching: true,
+            completed: false,
         };
         let (wake, _) = std::sync::mpsc::sync_channel(1);
         let evidence = Evidence::begin(&policy, &state, None);

@@ -44,8 +44,10 @@ pub struct View {
     pub holdback: f64,
     /// Fraction of baseline requests copied to the candidate, 0..1.
     pub shadow_sample: f64,
-    /// Whether outcomes are counted: false once rolled back, aborted or completed.
+    /// Whether outcomes are counted: false once rolled back or aborted.
     pub watching: bool,
+    /// Whether the candidate serves for good: it has soaked at full. Guards are armed still.
+    pub completed: bool,
 }
 
 /// A breach as the process saw it: what, when, and how long until the share was 0.
@@ -223,6 +225,22 @@ impl LiveRollout {
     pub(crate) fn acting(self: Arc<Self>) -> Arc<Self> {
         let stand_in = self.drill.load().as_ref().and_then(|drill| drill.stand_in(Instant::now()).cloned());
         stand_in.unwrap_or(self)
+    }
+
+    /// Whether it is completed and a config without it has its candidate as the route's target: then nothing is left for it to do.
+    #[must_use]
+    pub fn is_taken_over(&self, snapshot: &Snapshot) -> bool {
+        let Identity { name, route, candidate, .. } = &self.identity;
+        self.is_completed()
+            && !snapshot.rollouts.contains_key(name)
+            && snapshot.routes.get(route).is_some_and(|route| route.target == *candidate)
+    }
+
+    /// Whether the candidate serves for good, and nobody took it back.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        let view = self.view();
+        view.completed && view.share > 0.0
     }
 
     /// Begins a drill, or ends the one that is on. The controller alone calls this.
@@ -598,12 +616,13 @@ impl LiveTable {
         self.table.load().barred.contains(target)
     }
 
-    /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up while they are live.
+    /// Live rollouts that a config no longer has, or has on another route: it cannot be taken up while they are live. One that is
+    /// completed may go where its route serves what it proved.
     #[must_use]
     pub fn lost_by(&self, snapshot: &Snapshot) -> Vec<Arc<LiveRollout>> {
         let lost = |live: &&Arc<LiveRollout>| {
             let settings = snapshot.rollouts.get(&live.identity.name);
-            settings.is_none_or(|settings| settings.route != live.identity.route)
+            settings.is_none_or(|settings| settings.route != live.identity.route) && !live.is_taken_over(snapshot)
         };
         self.table.load().by_route.values().flatten().filter(lost).cloned().collect()
     }

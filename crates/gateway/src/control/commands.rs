@@ -158,7 +158,10 @@ impl Work {
 
     /// Another rollout of the route that serves anyone: while it does, none of its contenders goes beyond shadow.
     pub(super) fn serving_on(&self, route: &str, beside: &str) -> Option<&str> {
-        let serves = |rollout: &Managed| rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0;
+        let snapshot = self.snapshot.load();
+        let serves = |rollout: &Managed| {
+            rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0 && !rollout.live.is_taken_over(&snapshot)
+        };
         let mut others = self.rollouts.iter().filter(|(other, rollout)| {
             *other != beside && rollout.route == route && cohort_of(other) == cohort_of(beside)
         });

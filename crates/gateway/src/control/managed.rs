@@ -122,6 +122,7 @@ pub(super) fn view(policy: &Policy, state: &State) -> View {
             0.0
         },
         watching: state.status.is_serving(),
+        completed: state.status == Status::Completed,
     }
 }
 

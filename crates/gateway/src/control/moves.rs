@@ -6,7 +6,7 @@ use rollout::{Decided, Event, Evidence, Stage, State, Status, Transition};
 use store::{Beside, CommitError, CountedRow, EvidenceRow};
 
 use super::ControlError;
-use super::managed::{self, Moment, Pending};
+use super::managed::{self, Managed, Moment, Pending};
 use super::run::Work;
 use super::storing::PROBE_EVERY;
 use crate::lately::Lately;
@@ -223,8 +223,23 @@ impl Work {
         }
     }
 
+    /// Whether the request path is to see a rollout. A completed one whose place the config has taken is history.
+    fn is_to_publish(&self, rollout: &Managed) -> bool {
+        let is_over = rollout.pending.is_none() && rollout.live.is_taken_over(&self.snapshot.load());
+        (rollout.is_live() || rollout.pending.is_some()) && !is_over
+    }
+
+    /// Publishes anew where a reload has taken the place of a completed rollout, or given it back.
+    pub(super) fn heed_taken_over(&self) {
+        let published = self.live.all();
+        let is_published = |name: &str| published.iter().any(|live| live.identity.name == name);
+        if self.rollouts.iter().any(|(name, rollout)| self.is_to_publish(rollout) != is_published(name)) {
+            self.publish_table();
+        }
+    }
+
     pub(super) fn publish_table(&self) {
-        let live = self.rollouts.values().filter(|rollout| rollout.is_live() || rollout.pending.is_some());
+        let live = self.rollouts.values().filter(|rollout| self.is_to_publish(rollout));
         let on_trial = self.rollouts.values().filter(|rollout| rollout.state.status != Status::Completed);
         let barred = on_trial.map(|rollout| rollout.state.candidate.clone()).collect();
         self.live.publish(live.map(|rollout| Arc::clone(&rollout.live)), barred);

@@ -153,6 +153,9 @@ impl Work {
             tracing::error!(error = &error as &dyn std::error::Error, "the stored rollouts cannot be taken up");
         }
         self.probe_store();
+        if self.withheld.is_none() {
+            self.heed_taken_over();
+        }
         let names: Vec<String> = self.rollouts.keys().cloned().collect();
         for name in &names {
             self.heed_config(name);

@@ -212,7 +212,7 @@ fn rollout_of(candidate: &str, policy: &Policy, share: f64, shadow_sample: f64) 
         salt: "rollout-1".to_owned(),
         fingerprint: String::new(),
     };
-    let view = View { epoch: 1, generation: 1, share, holdback: 0.0, shadow_sample, watching: true };
+    let view = View { epoch: 1, generation: 1, share, holdback: 0.0, shadow_sample, watching: true, completed: false };
     let step = usize::from(share > 0.0);
     let evidence = Evidence::new(policy, 1, step, &Carry::none(), Timestamp(0));
     let (wake, _) = std::sync::mpsc::sync_channel(1);

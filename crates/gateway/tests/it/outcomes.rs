@@ -40,7 +40,15 @@ fn start(live: &Arc<LiveRollout>) -> (Gateway, [Upstream; 2]) {
 /// The harness's rollout, with everybody on the candidate and units of this kind.
 fn rollout_of(unit: Unit) -> Arc<LiveRollout> {
     let identity = Identity { unit, ..by_request(1.0, 0.0).identity.clone() };
-    let view = View { epoch: 1, generation: 1, share: 1.0, holdback: 0.0, shadow_sample: 0.0, watching: true };
+    let view = View {
+        epoch: 1,
+        generation: 1,
+        share: 1.0,
+        holdback: 0.0,
+        shadow_sample: 0.0,
+        watching: true,
+        completed: false,
+    };
     let policy = Policy { unit, ..Policy::template(Risk::Medium) };
     let evidence = Evidence::new(&policy, 1, 1, &Carry::none(), Timestamp(0));
     let (wake, _) = std::sync::mpsc::sync_channel(1);
