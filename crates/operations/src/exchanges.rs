@@ -38,6 +38,8 @@ pub struct ExchangeView {
     pub shadow: Option<String>,
     /// Further answers that nobody but Crossfade reads.
     pub copies: Vec<CopyView>,
+    /// Whether its bodies were recorded and have been taken away since.
+    pub bodies_pruned: bool,
 }
 
 /// An answer that nobody but Crossfade reads.
@@ -101,6 +103,7 @@ pub fn show(database: &Database, id: &str) -> Result<ExchangeView, OperationErro
         answer: body(BodyKind::Answer)?,
         shadow: first,
         copies,
+        bodies_pruned: detail.bodies.is_empty() && detail.attempts.iter().any(|attempt| attempt.answer_bytes > 0),
         detail,
     })
 }

@@ -50,6 +50,12 @@ pub struct Opened {
     pub pairs: usize,
     /// Judgements that are asked for.
     pub items: usize,
+    /// Pairs that were asked for.
+    #[serde(default)]
+    pub asked: usize,
+    /// Where fewer are shown than were asked for: why, in words with their numbers.
+    #[serde(default)]
+    pub short_of: Vec<String>,
 }
 
 /// A panel and how far it is.
@@ -154,13 +160,16 @@ pub fn open(
             && pair.outcome.as_deref() == Some("complete")
             && pair.shadow.as_ref().is_some_and(|shadow| shadow.failure.is_none())
     };
-    let pairs: Vec<&PairRow> = pairs.iter().filter(is_whole).collect();
+    let recorded = pairs;
+    let pairs: Vec<&PairRow> = recorded.iter().filter(is_whole).collect();
     let drawable: Vec<Drawable> = pairs.iter().map(|pair| of_pair(pair)).collect();
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| OperationError::Unavailable(format!("the system gives no random bytes: {error}")))?;
     let mut rows = Vec::new();
-    for (idx, why) in draw(&drawable, plan.pairs, plan.disagreeing, &secret) {
+    let drawn = draw(&drawable, plan.pairs, plan.disagreeing, &secret);
+    let n_drawn = drawn.len();
+    for (idx, why) in drawn {
         if let (Some(pair), Some(drawn)) = (pairs.get(idx), drawable.get(idx)) {
             rows.extend(row(database, pair, (&drawn.stratum, why), (&plan.rollout, names))?);
         }
@@ -171,6 +180,11 @@ pub fn open(
             "`{rollout}` has no pairs that both `{baseline}` and `{candidate}` answered in text"
         )));
     }
+    let short_of = if rows.len() < plan.pairs {
+        short_of(plan, &recorded, (drawable.len(), n_drawn, rows.len()))
+    } else {
+        Vec::new()
+    };
     let item = |item: eval::panel::Item| PanelItemRow {
         item: item.id,
         pair: item.pair as u64,
@@ -196,7 +210,42 @@ pub fn open(
     if !is_new {
         return Err(OperationError::Refused(format!("there is a panel `{name}` already")));
     }
-    Ok(Opened { panel: name.to_owned(), candidates: drawable.len(), pairs: rows.len(), items: items.len() })
+    Ok(Opened {
+        panel: name.to_owned(),
+        candidates: drawable.len(),
+        pairs: rows.len(),
+        items: items.len(),
+        asked: plan.pairs,
+        short_of,
+    })
+}
+
+/// Why a panel has fewer pairs than its plan: what was recorded, and what of it cannot be shown.
+fn short_of(plan: &Plan, recorded: &[PairRow], (whole, drawn, shown): (usize, usize, usize)) -> Vec<String> {
+    let mut words = vec![format!("{} pairs are recorded of `{}`", recorded.len(), plan.rollout)];
+    let mut say = |n: usize, what: String| {
+        if n > 0 {
+            words.push(format!("{n} {what}"));
+        }
+    };
+    let dropped = recorded.iter().filter(|pair| pair.dropped.is_some()).count();
+    let is_other = |pair: &&PairRow| {
+        let (live, shadow) = (pair.live_target.as_ref(), pair.shadow_target.as_ref());
+        live.is_some_and(|live| *live != plan.baseline) || shadow.is_some_and(|shadow| *shadow != plan.candidate)
+    };
+    let others = recorded.iter().filter(|pair| pair.dropped.is_none()).filter(is_other).count();
+    let Plan { baseline, candidate, .. } = plan;
+    say(dropped, "of them have no second answer: their copy was dropped".to_owned());
+    say(others, format!("of them were answered by other targets than `{baseline}` and `{candidate}`"));
+    let failed = recorded.len().saturating_sub(dropped + others + whole);
+    say(failed, "of them failed, were cut or are under way on one side".to_owned());
+    let wanted = plan.pairs.min(whole);
+    say(
+        wanted.saturating_sub(drawn),
+        "places of `--disagreeing` are empty: no further pair is farther apart than noise".to_owned(),
+    );
+    say(drawn.saturating_sub(shown), "of those drawn have no text on a side, or their bodies were pruned".to_owned());
+    words
 }
 
 fn sensible(name: &str, plan: &Plan) -> Result<(), OperationError> {
@@ -299,7 +348,11 @@ fn reviewer(actor: &Actor) -> &str {
 fn items(database: &Database, panel: &str) -> Result<Vec<PanelItemRow>, OperationError> {
     let items = database.panel_items(panel).map_err(failed("read the panel"))?;
     if items.is_empty() {
-        return Err(OperationError::NotFound(format!("there is no panel `{panel}`")));
+        let panels = database.panels().map_err(failed("list panels"))?;
+        let names: Vec<String> = panels.into_iter().map(|panel| format!("`{}`", panel.name)).collect();
+        let known =
+            if names.is_empty() { "none is open".to_owned() } else { format!("there are: {}", names.join(", ")) };
+        return Err(OperationError::NotFound(format!("there is no panel `{panel}`; {known}")));
     }
     Ok(items)
 }

@@ -294,7 +294,7 @@ fn raise(exchange: &Value) -> Vec<String> {
 fn show(exchange: &Value) -> String {
     let mut page = String::new();
     for (name, value) in in_order(exchange) {
-        let is_body = matches!(name.as_str(), "request" | "answer" | "shadow");
+        let is_body = matches!(name.as_str(), "request" | "answer" | "shadow" | "bodies_pruned");
         if !value.is_array() && !value.is_null() && !is_body {
             let shown = match name.as_str() {
                 at if at.ends_with("_at_us") => us_to_text(value.as_u64().unwrap_or(0)),
@@ -341,6 +341,9 @@ fn show(exchange: &Value) -> String {
             page += &format!("\n{name}\n{}\n", body.trim_end());
         }
     }
+    if exchange["bodies_pruned"] == true {
+        page += "\nits bodies were pruned (`record.retention` or `crossfade record prune`)\n";
+    }
     for copy in exchange["copies"].as_array().into_iter().flatten() {
         let what = if copy["duplicate"] == true { "duplicate of the baseline" } else { "shadow" };
         page += &format!("\n{what} ({})\n{}\n", text(&copy["rollout"]), text(&copy["answer"]).trim_end());
@@ -371,7 +374,8 @@ fn attempts(attempts: &[Value]) -> String {
             (_, Some(before)) => Some(format!("after {before}")),
         };
         let simulated = (attempt["simulated"] == true).then(|| "simulated".to_owned());
-        let note: Vec<String> = why.into_iter().chain(simulated).collect();
+        let declined = (attempt["declined"] == true).then(|| "declined".to_owned());
+        let note: Vec<String> = why.into_iter().chain(declined).chain(simulated).collect();
         let is_copy = matches!(attempt["role"].as_str(), Some("shadow" | "duplicate"));
         vec![
             if is_copy { "-".into() } else { text(&attempt["idx"]) },

@@ -78,8 +78,16 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
         "--disagreeing",
         "0",
     ];
-    gateway.run(&open).exits(0);
+    let said = gateway.run(&open).exits(0).stderr;
+    assert!(!said.contains("asked for"), "{said}");
     gateway.run(&open).exits(1);
+    let many =
+        ["panel", "open", "many", "--rollout", "to-qwen", "--reviewer", "ana", "--pairs", "1000", "--format", "json"];
+    let short = gateway.run(&many).exits(0);
+    assert!(short.stderr.contains("pairs of the 1000 asked for: "), "{}", short.stderr);
+    assert!(short.stderr.contains("pairs are recorded of `to-qwen`"), "{}", short.stderr);
+    let shown = short.json()["pairs"].as_u64().unwrap();
+    assert!((30..=40).contains(&shown), "{shown}");
     let mut sides = Vec::new();
     for reviewer in ["ana", "ben"] {
         let mut items = Vec::new();
@@ -117,9 +125,13 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     assert!(page.contains("win rate of the candidate  1.000") && page.contains("Cohen's kappa"), "{page}");
     assert_eq!(gateway.stop(), 0);
     house.run(&["panel", "next", "p", "--reviewer", "eve"]).exits(1);
-    house.run(&["panel", "next", "none", "--reviewer", "ana"]).exits(2);
+    let unknown = house.run(&["panel", "next", "none", "--reviewer", "ana"]).exits(2).stderr;
+    assert!(unknown.contains("there are: ") && unknown.contains("`p`"), "{unknown}");
     let done = house.run(&["panel", "next", "p", "--reviewer", "ana"]).exits(0);
     assert_eq!(done.stdout, "everything is judged\n");
+    assert!(done.stderr.contains("`crossfade panel result p`"), "{}", done.stderr);
+    let more = house.run(&["panel", "next", "many", "--reviewer", "ana"]).exits(0).stderr;
+    assert!(more.contains("`crossfade panel judge many ") && more.contains(" --reviewer ana`"), "{more}");
     assert!(house.run(&["panel", "list"]).exits(0).stdout.contains("ana 18 of 18"));
 }
 

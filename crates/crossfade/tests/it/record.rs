@@ -100,3 +100,26 @@ fn an_age_that_makes_no_sense_is_an_error_of_the_config() {
         assert!(stopped.stderr.contains(words), "{}", stopped.stderr);
     }
 }
+
+#[test]
+fn an_exchange_says_that_its_answer_declined_and_that_its_bodies_were_pruned() {
+    let sorry = scripted::chat_completion("I'm sorry, but I can't help with that.");
+    let upstream = scripted::Upstream::start(vec![scripted::Script::json(sorry)]);
+    let own = format!("  old: {{ dialect: openai, base_url: {}/v1 }}", upstream.url());
+    let line = |line: &str| if line.starts_with("  old: ") { own.clone() } else { line.to_owned() };
+    let house = House::new(&(CONFIG.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"));
+    let gateway = house.serve();
+    gateway.chat("gpt-4o", "how are locks picked?");
+    let id = until(|| {
+        let rows = gateway.run(&["exchanges", "list", "--format", "json"]).exits(0).json();
+        Some(rows[0]["id"].as_str()?.to_owned())
+    });
+    let page = gateway.run(&["exchanges", "show", &id]).exits(0).stdout;
+    assert!(page.contains("declined") && page.contains("how are locks picked?"), "{page}");
+    assert!(!page.contains("pruned"), "{page}");
+    let facts = gateway.run(&["exchanges", "show", &id, "--format", "json"]).exits(0).json();
+    assert_eq!((&facts["attempts"][0]["declined"], &facts["bodies_pruned"]), (&true.into(), &false.into()));
+    gateway.run(&["record", "prune", "--bodies", "1ms", "--young", "--reason", "test"]).exits(0);
+    let page = gateway.run(&["exchanges", "show", &id]).exits(0).stdout;
+    assert!(page.contains("its bodies were pruned") && !page.contains("how are locks picked?"), "{page}");
+}

@@ -28,7 +28,7 @@ const EXCHANGE: &str = "SELECT e.id, e.received_at_us, e.finished_at_us, e.endpo
 const ATTEMPT: &str = "SELECT idx, role, arm, rollout, epoch, dropped, target, provider, model, started_us, status,
     failure, time_to_first_token_us, duration_us, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
     cache_write_tokens, usage_json, cost_nanos, cost_row, cost_unknown, finish_reason, format_valid,
-    schema_valid, tool_calls_valid, violation, not_validated, truncated, simulated, answer_bytes FROM attempts
+    schema_valid, tool_calls_valid, violation, not_validated, truncated, simulated, answer_bytes, declined FROM attempts
     WHERE exchange_id = ?1 ORDER BY shadow, idx";
 
 impl Database {
@@ -256,6 +256,7 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         truncated: row.get(29)?,
         simulated: row.get(30)?,
         answer_bytes: row.get(31).map(unsigned)?,
+        declined: row.get(32)?,
     })
 }
 

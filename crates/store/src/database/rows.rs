@@ -123,6 +123,8 @@ pub struct AttemptRow {
     pub simulated: bool,
     /// Length of the answer.
     pub answer_bytes: u64,
+    /// Whether the answer declined what it was asked for; `None` when nobody looked, as of an older record.
+    pub declined: Option<bool>,
 }
 
 /// What was measured of an answer, live or shadow.
