@@ -73,6 +73,7 @@ pub const ROUTES: &[Route] = &[
     get("/health", |_| Ok(text("ok\n"))),
     get("/ready", |call| Ok(answers::ready(call.desk.is_ready()))),
     get("/metrics", |call| Ok(text(&operations::metrics(call.desk)))),
+    get("/api/identity", |call| json(&call.desk.identity)),
     get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)),
     get("/api/rollouts/{name}", |call| json(&operations::rollouts::status_now(call.desk, call.name())?)),
     get("/api/rollouts/{name}/revalidation/{back}/{sample}", revalidation),

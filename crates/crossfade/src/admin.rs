@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use operations::Identity;
 use serde_json::Value;
 use wire::private::Private;
 
@@ -33,6 +34,8 @@ pub(crate) enum AdminError {
         /// What it said.
         message: String,
     },
+    /// The gateway there is another one than was meant: which, and which was meant.
+    Another(Box<Identity>, Box<Identity>),
     /// The exchange broke.
     Broken(anyhow::Error),
 }

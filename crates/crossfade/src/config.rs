@@ -35,7 +35,7 @@ use wire::private::Private;
 
 use reader::{Environment, Item, Problems};
 
-pub(crate) use error::{ConfigError, render};
+pub(crate) use error::{ConfigError, nearest, render};
 pub(crate) use prompts::prompt as read_prompt;
 pub(crate) use suite::{Suite, risk_of, suite};
 pub(crate) use tree::{Kind, Node, parse as parse_tree};

@@ -23,6 +23,7 @@ use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
 
 use crate::config::{self, Config};
+use crate::identity;
 use crate::load;
 use crate::out::Stop;
 use crate::telling;
@@ -134,7 +135,7 @@ impl Running {
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
         let ready = Arc::new(AtomicBool::new(true));
-        let auth = Arc::clone(&snapshot);
+        let (auth, identity) = (Arc::clone(&snapshot), identity::of(&config.store, &path));
         let reloader = Arc::new(Reloader {
             path,
             data: serving.addr(),
@@ -148,9 +149,9 @@ impl Running {
         });
         let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
         let pruning = Arc::new(keep(manner.open(config)?, config, &reloader)?);
-        let troubled = Arc::clone(&serving);
-        let (reload, webhooks) = (Arc::clone(&reloader), Arc::clone(&reloader));
+        let (troubled, reload, webhooks) = (Arc::clone(&serving), Arc::clone(&reloader), Arc::clone(&reloader));
         let desk = Arc::new(Desk {
+            identity,
             control: controller.control(),
             live,
             journal: journal.clone(),
@@ -392,9 +393,30 @@ impl Reloader {
         reloaded
     }
 
+    /// What a completed rollout proved is the candidate as it is in force, under whatever name the new config keeps it.
+    fn unproven(&self, after: &Snapshot) -> Option<Stop> {
+        let before = self.snapshot.load();
+        let fingerprint =
+            |snapshot: &Snapshot, name: &str| snapshot.target(name).map(|target| target.fingerprint.clone());
+        let live = self.live.all().into_iter().filter(|live| live.is_taken_over(after));
+        let changed = |live: &Arc<LiveRollout>| {
+            let candidate = &live.identity.candidate;
+            fingerprint(&before, candidate) != fingerprint(after, candidate)
+        };
+        let live = live.into_iter().find(changed)?;
+        let (rollout, candidate) = (&live.identity.name, &live.identity.candidate);
+        let stop = Stop::usage(anyhow!(
+            "rollout `{rollout}` is completed with another target `{candidate}` than this config has under that name"
+        ));
+        Some(stop.hint("take the rollout out with the target as it was proved; change the target in a later reload"))
+    }
+
     fn swap(&self, config: &Config) -> Result<Reloaded, Stop> {
         if let Some(live) = self.live.lost_by(&config.snapshot).first() {
             return Err(lost(live));
+        }
+        if let Some(stop) = self.unproven(&config.snapshot) {
+            return Err(stop);
         }
         stays_guarded(self.data, config)?;
         if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.has_token {
@@ -419,12 +441,12 @@ impl Reloader {
 
 /// A running gateway keeps its rollouts. One that is completed has nothing to be aborted: that would take its traffic back.
 fn lost(live: &LiveRollout) -> Stop {
-    let (rollout, view) = (&live.identity.name, live.view());
+    let gateway::live::Identity { name: rollout, route, candidate, .. } = &live.identity;
     let stop = Stop::usage(anyhow!("rollout `{rollout}` is live, and this config has it no more or on another route"));
-    if !view.watching && view.share > 0.0 {
-        return stop.hint(
-            "it is completed: stop the gateway and start it with this config; answers under way are finished first",
-        );
+    if live.is_completed() {
+        return stop.hint(format!(
+            "it is completed: with `{candidate}` as the target of route `{route}` it may go; everybody is served by that already"
+        ));
     }
     stop.hint(format!("`crossfade rollout abort {rollout}` first, or leave it in the config as it is"))
 }

@@ -111,8 +111,24 @@ pub type ReloadFn = Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
 /// Why the target of this name takes no calls, from callers or, if so asked, copies; `None` while it takes some.
 pub type TroubleFn = Box<dyn Fn(&str, bool) -> Option<providers::Trouble> + Send + Sync>;
 
+/// Which gateway this is: whose store it writes and which config it reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The store, from the root of the file system, without links.
+    pub store: String,
+    /// The store's file by device and inode, so that it is known by another path too; `None` where there are none.
+    #[serde(default)]
+    pub store_file: Option<String>,
+    /// The config that a reload reads, from the root of the file system.
+    pub config: String,
+    /// The version of the program.
+    pub version: String,
+}
+
 /// What operations on a running gateway work with.
 pub struct Desk {
+    /// Which gateway this is.
+    pub identity: Identity,
     /// The only writer of stages.
     pub control: Control,
     /// The live rollouts, for telemetry.

@@ -21,7 +21,7 @@ pub mod rollouts;
 pub mod simulated;
 mod telemetry;
 
-pub use desk::{Actor, Desk, OperationError, Reader, Reloaded, reload};
+pub use desk::{Actor, Desk, Identity, OperationError, Reader, Reloaded, reload};
 pub use door::{Admitted, Door, NotAdmitted};
 pub use govern::limits::{Budget, Period};
 pub use govern::{LimitsChange, Role};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use store::Database;
 
 use super::Place;
-use super::source::{Source, operation, percent};
+use super::source::{Source, names_like, operation, percent};
 use super::time::{now_us, us_to_text};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
@@ -125,6 +125,13 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             })?;
             let next: Option<Next> = serde_json::from_value(next).map_err(Stop::failed)?;
             out.answer(&next, || next.as_ref().map_or_else(|| "everything is judged\n".to_owned(), page));
+            let who = request.reviewer.as_ref().map_or_else(String::new, |name| format!(" --reviewer {name}"));
+            out.say(match &next {
+                Some(Next { item, .. }) => {
+                    format!("hint: `crossfade panel judge {name} {item} --verdict a|b|tie|neither{who}` judges it")
+                }
+                None => format!("hint: `crossfade panel result {name}` says what all verdicts come to"),
+            });
             Ok(Exit::Ok)
         }
         Verb::Judge { name, item, verdict, note, reviewer } => {
@@ -158,8 +165,8 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
     let snapshot = &config.snapshot;
     let rollout = snapshot.rollouts.get(&args.rollout).ok_or_else(|| {
-        let known: Vec<&str> = snapshot.rollouts.keys().map(String::as_str).collect();
-        Stop::usage(format!("there is no rollout `{}`", args.rollout)).hint(format!("defined: {}", known.join(", ")))
+        let known = names_like(&args.rollout, snapshot.rollouts.keys().map(String::as_str));
+        Stop::usage(format!("there is no rollout `{}`", args.rollout)).hint(known)
     })?;
     let plan = Plan {
         rollout: args.rollout.clone(),
@@ -180,9 +187,17 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
     let actor = Actor::trusted(args.actor.clone(), Role::Admin);
     let opened = panels::open(&database, &actor, (&args.name, now_us()), (&plan, &names)).map_err(operation)?;
     out.answer(&opened, || {
-        let panels::Opened { panel, candidates, pairs, items } = &opened;
+        let panels::Opened { panel, candidates, pairs, items, .. } = &opened;
         format!("{panel}: {pairs} of {candidates} pairs, {items} judgements\n")
     });
+    if !opened.short_of.is_empty() {
+        out.say(format_args!(
+            "{} pairs of the {} asked for: {}",
+            opened.pairs,
+            opened.asked,
+            opened.short_of.join("; ")
+        ));
+    }
     out.say(format_args!("`crossfade panel next {} --reviewer {}` shows the first", args.name, args.reviewers[0]));
     Ok(Exit::Ok)
 }

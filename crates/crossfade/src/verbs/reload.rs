@@ -19,6 +19,12 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let Some(reloaded) = source.change("/api/reload", &json!({ "actor": args.actor }))? else {
         return Err(source.nobody());
     };
+    if let Some(theirs) = source.other_config() {
+        out.say(format_args!(
+            "the gateway reads {theirs}, as it was told at its start, and not {}",
+            place.config.display()
+        ));
+    }
     let changed = reloaded["changed"].as_bool().unwrap_or_default();
     let hash: String = reloaded["config_hash"].as_str().unwrap_or_default().chars().take(16).collect();
     let waiting = reloaded["waits_for_start"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);

@@ -146,7 +146,7 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
             return Ok(Exit::Ok);
         }
         Err(stop) => {
-            let Some(state) = already(verb, &stop) else { return Err(refused(stop, verb, &change.name)) };
+            let Some(state) = already(verb, &stop) else { return Err(refused(source, stop, verb, &change.name)) };
             let facts = json!({ "rollout": change.name, "already": state });
             out.answer(&facts, || format!("{}: {state} already, nothing changed\n", change.name));
             return Ok(Exit::Ok);
@@ -187,24 +187,18 @@ fn already(verb: &str, stop: &Stop) -> Option<&'static str> {
 }
 
 /// A refusal with the next step: what the verb lacks, or where to see what is possible.
-fn refused(stop: Stop, verb: &str, name: &str) -> Stop {
+fn refused(source: &Source, stop: Stop, verb: &str, name: &str) -> Stop {
     match (stop.hint.is_some(), stop.exit) {
         (true, _) => stop,
-        (_, Exit::Usage) if verb == "start" => stop.hint("`crossfade check` lists the rollouts of the config"),
-        (_, Exit::Usage) => not_started(stop),
+        (_, Exit::Usage) if verb == "start" && source.has_rollout(name) => {
+            stop.hint("the config has it and the gateway has not taken it up yet: `crossfade reload`")
+        }
+        (_, Exit::Usage) => source.with_rollouts(stop, name),
         _ if stop.error.to_string().ends_with("a reason is needed") => {
             let stop = Stop { exit: Exit::Usage, ..stop };
             stop.hint("give `--reason TEXT`; the audit row keeps it")
         }
         _ => stop.hint(format!("`crossfade rollout status {name}` shows where it stands and what can be done")),
-    }
-}
-
-fn not_started(stop: Stop) -> Stop {
-    if stop.exit == Exit::Usage && stop.hint.is_none() {
-        stop.hint("`crossfade rollout status` lists what has been started, `crossfade rollout start NAME` starts one")
-    } else {
-        stop
     }
 }
 
@@ -248,7 +242,7 @@ struct Reading {
 fn read(source: &Source, name: &str, out: &Out) -> Result<Reading, Stop> {
     let path = format!("/api/rollouts/{}", percent(name));
     let value = source.read(&path, |database| operations::rollouts::status(database, name));
-    let mut value = value.map_err(not_started)?;
+    let mut value = value.map_err(|stop| source.with_rollouts(stop, name))?;
     let view: RolloutView = serde_json::from_value(value.clone()).context("could not read the answer")?;
     // What scripts ask for most, without knowing how the page is built.
     value["share"] = json!(view.explanation.share);
@@ -278,7 +272,8 @@ fn exit_of(status: Status) -> Exit {
 
 fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
     let path = format!("/api/rollouts/{}/history", percent(name));
-    let value = source.read(&path, |database| operations::rollouts::history(database, name)).map_err(not_started)?;
+    let value = source.read(&path, |database| operations::rollouts::history(database, name));
+    let value = value.map_err(|stop| source.with_rollouts(stop, name))?;
     let rows: Vec<TransitionRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
     out.answer(&value, || history::render(&rows));
     Ok(Exit::Ok)

@@ -1,11 +1,12 @@
 //! Where a verb that reads or changes gets its facts: the running gateway if there is one, else its store.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::StatusCode;
-use operations::OperationError;
+use operations::{Identity, OperationError};
 use serde::Serialize;
 use serde_json::Value;
 use store::Database;
@@ -13,6 +14,8 @@ use wire::private::Private;
 
 use super::Place;
 use crate::admin::{Admin, AdminError};
+use crate::config::nearest;
+use crate::identity;
 use crate::load;
 use crate::out::{Exit, Stop};
 
@@ -27,6 +30,10 @@ pub(crate) struct Source {
     alone: Cell<bool>,
     /// The gateway is the one in the config, and no token speaks for whoever asks.
     is_owner: bool,
+    /// The gateway was named on the command line: whosever it is, it is meant.
+    is_named: bool,
+    /// The gateway that answered, once it is known to be the one of the config.
+    known: OnceCell<Option<Identity>>,
 }
 
 impl Source {
@@ -39,7 +46,7 @@ impl Source {
             })?,
             None => places.admin.listen,
         };
-        let token = std::env::var("CROSSFADE_ADMIN_TOKEN").ok().map(Private::new).or(places.admin.token);
+        let token = token()?.or(places.admin.token);
         let is_owner = place.admin.is_none() && token.is_none();
         Ok(Source {
             admin: Admin::new(address, token),
@@ -47,7 +54,38 @@ impl Source {
             config: place.config.clone(),
             alone: Cell::new(false),
             is_owner,
+            is_named: place.admin.is_some(),
+            known: OnceCell::new(),
         })
+    }
+
+    /// The gateway that answers at the address; an error when it is another config's. `None` when it was named, or is of a version that
+    /// does not say who it is.
+    fn meant(&self) -> Result<Option<&Identity>, AdminError> {
+        if self.is_named {
+            return Ok(None);
+        }
+        if let Some(known) = self.known.get() {
+            return Ok(known.as_ref());
+        }
+        let found = match self.admin.get("/api/identity") {
+            Ok(value) => serde_json::from_value::<Identity>(value).ok(),
+            Err(AdminError::Refused { status: StatusCode::NOT_FOUND, .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let ours = identity::of(&self.store, &self.config);
+        match found {
+            Some(theirs) if !identity::is_same_store(&theirs, &ours) => {
+                Err(AdminError::Another(Box::new(theirs), Box::new(ours)))
+            }
+            found => Ok(self.known.get_or_init(|| found).as_ref()),
+        }
+    }
+
+    /// The config of the gateway that answered, when it is not the one of this verb.
+    pub(crate) fn other_config(&self) -> Option<&str> {
+        let theirs = &self.known.get()?.as_ref()?.config;
+        (*theirs != identity::of(&self.store, &self.config).config).then_some(theirs.as_str())
     }
 
     /// Reads `path` from the gateway, or does `from_store` when none runs. Whoever may read the store's file needs no token for that.
@@ -56,7 +94,7 @@ impl Source {
         path: &str,
         from_store: impl FnOnce(&Database) -> Result<T, OperationError>,
     ) -> Result<Value, Stop> {
-        match self.admin.get(path) {
+        match self.meant().and_then(|_| self.admin.get(path)) {
             Ok(value) => {
                 self.alone.set(false);
                 return Ok(value);
@@ -80,7 +118,7 @@ impl Source {
 
     /// Asks the gateway for a change; `None` when none runs.
     pub(crate) fn change(&self, path: &str, body: &Value) -> Result<Option<Value>, Stop> {
-        match self.admin.post(path, body) {
+        match self.meant().and_then(|_| self.admin.post(path, body)) {
             Ok(value) => Ok(Some(value)),
             Err(AdminError::NobodyThere) => Ok(None),
             Err(error) => Err(self.stop(error)),
@@ -101,6 +139,27 @@ impl Source {
         load::config(&self.config).is_ok_and(|config| config.snapshot.rollouts.contains_key(name))
     }
 
+    /// A refusal of a name that no rollout has, with the nearest and all there are, of the config and the store. One of the config has
+    /// not been started, which is another matter.
+    pub(crate) fn with_rollouts(&self, stop: Stop, name: &str) -> Stop {
+        if stop.exit != Exit::Usage || stop.hint.is_some() {
+            return stop;
+        }
+        if self.has_rollout(name) {
+            return stop.hint(format!(
+                "`crossfade rollout start {name}` starts it; `crossfade rollout status` lists what has been started"
+            ));
+        }
+        let mut known = BTreeSet::new();
+        if let Ok(config) = load::config(&self.config) {
+            known.extend(config.snapshot.rollouts.keys().cloned());
+        }
+        let started = self.read("/api/rollouts", operations::rollouts::list).ok();
+        let names = started.as_ref().and_then(Value::as_array).into_iter().flatten();
+        known.extend(names.filter_map(|line| line["name"].as_str()).map(str::to_owned));
+        stop.hint(names_like(name, known.iter().map(String::as_str)))
+    }
+
     /// The file of the store.
     pub(crate) fn store(&self) -> &std::path::Path {
         &self.store
@@ -115,6 +174,18 @@ impl Source {
     fn stop(&self, error: AdminError) -> Stop {
         match error {
             AdminError::NobodyThere => self.nobody(),
+            AdminError::Another(theirs, ours) => Stop::usage(format!(
+                "the gateway at http://{} serves the store {} of {}; this config has the store {}",
+                self.admin.address(),
+                theirs.store,
+                theirs.config,
+                ours.store
+            ))
+            .hint(format!(
+                "`--config {}` asks for that gateway; give this config an `admin.listen` of its own and start it, or name the gateway \
+                 that is meant with `--admin ADDRESS`",
+                theirs.config
+            )),
             AdminError::Refused { status, message } => {
                 let stop = Stop::failed(anyhow::anyhow!("{message}"));
                 match status.as_u16() {
@@ -132,11 +203,34 @@ impl Source {
     }
 }
 
+/// What opens the admin listener, from the environment. One that is set and empty is a mistake, most often a secret that was not there.
+fn token() -> Result<Option<Private<String>>, Stop> {
+    match std::env::var("CROSSFADE_ADMIN_TOKEN") {
+        Ok(token) if token.trim().is_empty() => {
+            let stop = Stop::usage("CROSSFADE_ADMIN_TOKEN is set and empty");
+            Err(stop.hint("set it to a key with a role or to the config's `admin.token`; unset it to ask without one"))
+        }
+        Ok(token) => Ok(Some(Private::new(token))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Stop::usage("CROSSFADE_ADMIN_TOKEN is no text")),
+    }
+}
+
 /// Why an operation came to nothing, as a verb says it.
 pub(crate) fn operation(error: OperationError) -> Stop {
     let usage = matches!(error, OperationError::NotFound(_) | OperationError::Invalid(_));
     let stop = Stop::failed(error);
     if usage { stop.exit(Exit::Usage) } else { stop }
+}
+
+/// The hint for a name that nothing has: the nearest, and all there are.
+pub(crate) fn names_like<'a>(given: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    let all: Vec<&str> = known.clone().into_iter().collect();
+    match nearest(given, known) {
+        _ if all.is_empty() => "there is none yet; `rollouts` of the config defines them".to_owned(),
+        Some(word) => format!("did you mean `{word}`? there are: {}", all.join(", ")),
+        None => format!("there are: {}", all.join(", ")),
+    }
 }
 
 /// `text` as part of a URL's path or query.

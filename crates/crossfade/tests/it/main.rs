@@ -46,4 +46,5 @@ mod secrets;
 mod serve;
 mod signals;
 mod watch;
+mod whose;
 mod why;

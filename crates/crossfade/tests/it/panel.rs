@@ -81,13 +81,7 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     let said = gateway.run(&open).exits(0).stderr;
     assert!(!said.contains("asked for"), "{said}");
     gateway.run(&open).exits(1);
-    let many =
-        ["panel", "open", "many", "--rollout", "to-qwen", "--reviewer", "ana", "--pairs", "1000", "--format", "json"];
-    let short = gateway.run(&many).exits(0);
-    assert!(short.stderr.contains("pairs of the 1000 asked for: "), "{}", short.stderr);
-    assert!(short.stderr.contains("pairs are recorded of `to-qwen`"), "{}", short.stderr);
-    let shown = short.json()["pairs"].as_u64().unwrap();
-    assert!((30..=40).contains(&shown), "{shown}");
+    open_more_than_there_are(&gateway);
     let mut sides = Vec::new();
     for reviewer in ["ana", "ben"] {
         let mut items = Vec::new();
@@ -133,6 +127,17 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     let more = house.run(&["panel", "next", "many", "--reviewer", "ana"]).exits(0).stderr;
     assert!(more.contains("`crossfade panel judge many ") && more.contains(" --reviewer ana`"), "{more}");
     assert!(house.run(&["panel", "list"]).exits(0).stdout.contains("ana 18 of 18"));
+}
+
+/// A panel that asks for more pairs than there are says how many it has, and why.
+fn open_more_than_there_are(gateway: &Gateway<'_>) {
+    let many =
+        ["panel", "open", "many", "--rollout", "to-qwen", "--reviewer", "ana", "--pairs", "1000", "--format", "json"];
+    let short = gateway.run(&many).exits(0);
+    assert!(short.stderr.contains("pairs of the 1000 asked for: "), "{}", short.stderr);
+    assert!(short.stderr.contains("pairs are recorded of `to-qwen`"), "{}", short.stderr);
+    let shown = short.json()["pairs"].as_u64().unwrap();
+    assert!((30..=40).contains(&shown), "{shown}");
 }
 
 /// Nothing that names a model, target, provider or arm, no time, no usage, no exchange, no header of an upstream.

@@ -12,7 +12,7 @@ use crate::load as loaded;
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::Place;
 use crate::verbs::dataset::readable;
-use crate::verbs::source::{Source, percent};
+use crate::verbs::source::{Source, names_like, percent};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -37,9 +37,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let config = loaded::config(&place.config)?;
     let rollouts = &config.snapshot.rollouts;
     let settings = rollouts.get(&args.rollout).ok_or_else(|| {
-        let known: Vec<&str> = rollouts.keys().map(String::as_str).collect();
-        Stop::usage(format!("the config has no rollout `{}`", args.rollout))
-            .hint(format!("there are: {}", known.join(", ")))
+        let known = names_like(&args.rollout, rollouts.keys().map(String::as_str));
+        Stop::usage(format!("the config has no rollout `{}`", args.rollout)).hint(known)
     })?;
     let (baseline, candidate) = (settings.baseline.as_str(), settings.candidate.as_str());
     let found = report.candidates.iter().find(|one| one.candidate == candidate);

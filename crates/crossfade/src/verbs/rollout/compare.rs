@@ -10,7 +10,12 @@ use crate::verbs::source::{Source, percent};
 pub(super) fn run(source: &Source, route: &str, out: &Out) -> Result<Exit, Stop> {
     let path = format!("/api/contests/{}", percent(route));
     let value = source.read(&path, |database| operations::contests::contest(database, route));
-    let value = value.map_err(super::not_started)?;
+    let value = value.map_err(|stop| match stop.exit {
+        Exit::Usage if stop.hint.is_none() => {
+            stop.hint("`crossfade rollout status` lists what has been started, and on which routes")
+        }
+        _ => stop,
+    })?;
     let contest: Contest = serde_json::from_value(value.clone()).context("could not read the answer")?;
     out.answer(&value, || page(&contest));
     Ok(if contest.winner.is_some() { Exit::Ok } else { Exit::Undecided })

@@ -194,7 +194,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     let kind = args.kind.ok_or_else(no_kind)?;
     let config = load::config(&place.config)?;
-    let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name))?;
+    let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name, &config))?;
     let verify = args.verify.as_deref().unwrap_or(VERIFY);
     let (at_most, verify) = (duration("--at-most", &args.at_most)?, duration("--verify", verify)?);
     let step_idx = step_of(&settings.policy, args)?;

@@ -5,7 +5,6 @@ use clap::ValueEnum;
 use serde_json::json;
 use store::FiledRow;
 
-use super::not_started;
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::source::{Source, percent};
 use crate::verbs::time::us_to_text;
@@ -60,7 +59,8 @@ pub(super) fn file(source: &Source, result: &Result, out: &Out) -> std::result::
         "reason": result.reason,
     });
     let path = format!("/api/rollouts/{}/file", percent(&result.rollout));
-    let row = source.change(&path, &body).map_err(not_started)?.ok_or_else(|| source.nobody())?;
+    let row = source.change(&path, &body).map_err(|stop| source.with_rollouts(stop, &result.rollout))?;
+    let row = row.ok_or_else(|| source.nobody())?;
     out.answer(&row, || {
         let verdict = if passed { "pass" } else { "fail" };
         format!("{}: {} `{}` filed as a {verdict}\n", result.rollout, result.kind, result.name)
@@ -71,7 +71,8 @@ pub(super) fn file(source: &Source, result: &Result, out: &Out) -> std::result::
 /// Lists what was filed.
 pub(super) fn filed(source: &Source, name: &str, out: &Out) -> std::result::Result<Exit, Stop> {
     let path = format!("/api/rollouts/{}/filed", percent(name));
-    let value = source.read(&path, |database| operations::rollouts::filed(database, name)).map_err(not_started)?;
+    let value = source.read(&path, |database| operations::rollouts::filed(database, name));
+    let value = value.map_err(|stop| source.with_rollouts(stop, name))?;
     let rows: Vec<FiledRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
     out.answer(&value, || {
         let row = |row: &FiledRow| {

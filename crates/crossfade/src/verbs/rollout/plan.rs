@@ -15,6 +15,7 @@ use crate::config::{Config, parse_duration, show_share};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
+use crate::verbs::source::names_like;
 use crate::verbs::time::now_us;
 
 /// What can be typed.
@@ -123,7 +124,7 @@ pub(crate) fn store_of(config: &Config) -> Result<Option<Database>, Stop> {
 /// Prints the plan; exits 3 when a gate can never be decided, 4 when there is nothing to plan from.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
-    let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name))?;
+    let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name, &config))?;
     let within =
         parse_duration(&args.within).ok_or_else(|| Stop::usage("`--within` must be a duration such as `14d`"))?;
     let planned = Planned {
@@ -154,8 +155,9 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     Ok(if report.outlook.refusals.is_empty() { Exit::Ok } else { Exit::No })
 }
 
-pub(crate) fn unknown(name: &str) -> Stop {
-    Stop::usage(format!("there is no rollout `{name}` in the config")).hint("`crossfade check` lists them")
+pub(crate) fn unknown(name: &str, config: &Config) -> Stop {
+    let stop = Stop::usage(format!("there is no rollout `{name}` in the config"));
+    stop.hint(names_like(name, config.snapshot.rollouts.keys().map(String::as_str)))
 }
 
 pub(crate) fn too_little(error: operations::OperationError) -> Stop {
@@ -276,13 +278,19 @@ fn gate_rows(step: &StepOutlook) -> Vec<Vec<String>> {
     let certificates = step.certificates.iter().map(|one| {
         row(format!("certificate {} <{}", one.metric, show_share(one.limit)), &one.typical, &one.nine_in_ten)
     });
+    let strata = step.strata.iter().map(|kind| {
+        let mut row = of_people(format!("each kind {} +{}", kind.metric, show_share(kind.margin)));
+        row[3] = kind.typical.map_or("never".to_owned(), |n| n.to_string());
+        row
+    });
     let coverage = step.coverage.iter().map(|coverage| {
         let (expected, need) = (show_share((coverage.expected * 1e3).round() / 1e3), show_share(coverage.need));
         of_people(format!("coverage {expected} of {need}"))
     });
     let filed = step.filed.iter().map(|filed| of_people(format!("filed {} {}", filed.kind.as_str(), filed.name)));
     let approvals = (step.approvals > 0).then(|| of_people(format!("approvals {}", step.approvals)));
-    std::iter::once(minimum).chain(gates).chain(certificates).chain(coverage).chain(filed).chain(approvals).collect()
+    let proofs = gates.chain(certificates).chain(strata);
+    std::iter::once(minimum).chain(proofs).chain(coverage).chain(filed).chain(approvals).collect()
 }
 
 fn guard_rows(step: &StepOutlook, all: bool) -> Vec<Vec<String>> {

@@ -25,7 +25,8 @@ pub(crate) fn run(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> 
             write!(std::io::stderr(), "\r{entries} entries counted again").ok();
         }
     };
-    let report = operations::replay::replay(&database, name, &mut progress).map_err(operation)?;
+    let report = operations::replay::replay(&database, name, &mut progress).map_err(operation);
+    let report = report.map_err(|stop| source.with_rollouts(stop, name))?;
     if shown > 0 {
         out.say("");
     }

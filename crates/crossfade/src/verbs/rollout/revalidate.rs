@@ -28,7 +28,8 @@ pub(super) fn run(source: &Source, args: &Args, out: &Out) -> Result<Exit, Stop>
     let now_us = now_us();
     let span = Span { back_us: now_us.saturating_sub(args.last), sample: args.sample };
     let path = format!("/api/rollouts/{}/revalidation/{}/{:.0}", percent(&args.name), span.back_us, args.sample * 1e6);
-    let found = source.read(&path, |database| operations::revalidation::read(database, &args.name, span, now_us))?;
+    let found = source.read(&path, |database| operations::revalidation::read(database, &args.name, span, now_us));
+    let found = found.map_err(|stop| source.with_rollouts(stop, &args.name))?;
     let found: Revalidation = serde_json::from_value(found).context("could not read the answer")?;
     out.answer(&found, || page(&found));
     Ok(if found.is_proven { Exit::Ok } else { Exit::Undecided })

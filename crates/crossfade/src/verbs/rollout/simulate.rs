@@ -161,7 +161,18 @@ fn picture(fates: &[Fate], is_worse: bool) -> String {
         let requests = found.filter_map(|fate| fate.after_effect.map(|n| n as f64));
         histogram::text("rollbacks by requests since the candidate was worse", requests)
     } else {
-        histogram::text("rollouts by days to full", fates.iter().filter_map(|fate| fate.days_to_full))
+        by_time(fates)
+    }
+}
+
+/// In hours where nearly all of them took less than a day.
+fn by_time(fates: &[Fate]) -> String {
+    let days = || fates.iter().filter_map(|fate| fate.days_to_full);
+    let longer = days().filter(|days| *days >= 1.0).count();
+    if longer * 20 > days().count() {
+        histogram::text("rollouts by days to full", days())
+    } else {
+        histogram::text("rollouts by hours to full", days().map(|days| days * 24.0))
     }
 }
 
@@ -171,7 +182,7 @@ fn world(place: &Place, args: &Args) -> Result<(Policy, World, Vec<String>), Sto
     let (policy, basis, recorded) = match &args.name {
         Some(name) => {
             let config = load::config(&place.config)?;
-            let settings = config.snapshot.rollouts.get(name).ok_or_else(|| unknown(name))?;
+            let settings = config.snapshot.rollouts.get(name).ok_or_else(|| unknown(name, &config))?;
             let (route, baseline) = (settings.route.as_str(), settings.baseline.as_str());
             let planned = Planned { name: name.as_str(), route, baseline, policy: &settings.policy };
             let database = store_of(&config)?;
@@ -299,7 +310,7 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
     let delays = [
         ("requests until a worse candidate was thrown back", summary.detection),
         ("of these the candidate's", summary.detection_candidate),
-        ("days to full", summary.days_to_full),
+        to_full(summary.days_to_full),
         ("requests to the end", summary.requests),
     ];
     let rows = delays.into_iter().filter_map(|(what, delay)| {
@@ -321,6 +332,19 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
     text
 }
 
+/// How long it took, in hours where that is less than a day.
+fn to_full(days: Option<Delay>) -> (&'static str, Option<Delay>) {
+    match days {
+        Some(Delay { n, median, median_interval, p95, p95_interval }) if p95 < 1.0 => {
+            let hours = |(low, high): (f64, f64)| (low * 24.0, high * 24.0);
+            let (median_interval, p95_interval) = (hours(median_interval), hours(p95_interval));
+            let (median, p95) = (median * 24.0, p95 * 24.0);
+            ("hours to full", Some(Delay { n, median, median_interval, p95, p95_interval }))
+        }
+        days => ("days to full", days),
+    }
+}
+
 fn proportions(summary: &Summary) -> Vec<Vec<String>> {
     let false_or_not = if summary.is_worse { "rolled back" } else { "rolled back (falsely)" };
     let all = [
@@ -337,4 +361,24 @@ fn proportions(summary: &Summary) -> Vec<Vec<String>> {
         Some(vec![what.to_owned(), percent(fraction), format!("{} to {}", percent(low), percent(high))])
     };
     all.into_iter().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rollouts_of_less_than_a_day_are_told_in_hours() {
+        let delay = |median: f64, p95: f64| {
+            Some(Delay { n: 9, median, median_interval: (median, median), p95, p95_interval: (p95, p95) })
+        };
+        let (what, hours) = to_full(delay(0.25, 0.5));
+        assert_eq!(
+            (what, hours.map(|it| (it.median, it.p95, it.p95_interval))),
+            ("hours to full", Some((6.0, 12.0, (12.0, 12.0))))
+        );
+        let (what, days) = to_full(delay(0.25, 1.5));
+        assert_eq!((what, days.map(|it| it.p95)), ("days to full", Some(1.5)));
+        assert_eq!(to_full(None).0, "days to full");
+    }
 }
