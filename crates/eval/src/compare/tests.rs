@@ -151,6 +151,14 @@ fn verdicts(world: World, n: usize, n_evaluations: u64, question: Question) -> (
     (n_pass / n_evaluations as f64, n_fail / n_evaluations as f64)
 }
 
+/// A part of so many simulations with its Wilson interval at 95 %, as the statistics page has it.
+fn figure(what: &str, part: f64, n: u64) {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the count")]
+    let hits = (part * n as f64).round() as u64;
+    let (low, high) = interval::wilson(hits, n, 1.96).unwrap();
+    println!("\nevaluation\t{what}\t{:.1} % ({:.1} to {:.1})\t{n}", 100.0 * part, 100.0 * low, 100.0 * high);
+}
+
 fn is_slow() -> bool {
     std::env::var_os("CROSSFADE_SLOW_TESTS").is_some()
 }
@@ -166,6 +174,10 @@ fn at_the_margin_one_in_twenty_passes_at_most() {
         (300, World { loss: 0.05, discordant: 0.15, per_cluster: 5, graded: false }),
     ] {
         let (passed, failed) = verdicts(world, n, n_evaluations, QUESTION);
+        let World { discordant, per_cluster, .. } = world;
+        let about = format!("{n} cases, {discordant} apart, clusters of {per_cluster}, worse by the margin");
+        figure(&format!("{about}: pass"), passed, n_evaluations);
+        figure(&format!("{about}: fail"), failed, n_evaluations);
         assert!(
             passed <= 0.05 + three_errors && failed <= 0.05 + three_errors,
             "{n}: {passed} passed, {failed} failed"
@@ -179,6 +191,7 @@ fn as_many_cases_as_planned_decide_four_times_in_five() {
     let n_evaluations = if is_slow() { 4000 } else { 400 };
     let world = World { loss: 0.0, discordant: 0.10, per_cluster: 1, graded: false };
     let (passed, failed) = verdicts(world, 248, n_evaluations, QUESTION);
+    figure("248 cases, 0.1 apart, equals, planned for 80 %: pass", passed, n_evaluations);
     assert!((0.74..0.87).contains(&passed) && failed < 0.01, "{passed} passed, {failed} failed");
 }
 
@@ -198,6 +211,11 @@ fn the_number_that_a_pilot_says_decides() {
             n_right += f64::from(u8::from(study.verdict == expected));
         }
         let right = n_right / n_studies as f64;
+        figure(
+            &format!("pilot of 200, then as many as it says, 0.2 apart, worse by {loss}: decisive and right"),
+            right,
+            n_studies,
+        );
         let granted = 3.0 * (0.78_f64 * 0.22 / n_studies as f64).sqrt();
         assert!(right >= 0.78 - granted, "{loss}: {right}");
     }
