@@ -170,11 +170,13 @@ pub enum Unscored {
     BadVector,
     /// Nothing is known of it: a call without a price, a provider that does not say why it ended.
     NotKnown,
+    /// It was not asked: the case may not go to this target.
+    Withheld,
 }
 
 impl Unscored {
     /// Every reason.
-    pub const ALL: [Unscored; 11] = [
+    pub const ALL: [Unscored; 12] = [
         Unscored::NoAnswer,
         Unscored::NoReference,
         Unscored::NoSchema,
@@ -186,6 +188,7 @@ impl Unscored {
         Unscored::TooLong,
         Unscored::BadVector,
         Unscored::NotKnown,
+        Unscored::Withheld,
     ];
 
     /// The word in reports.
@@ -203,6 +206,7 @@ impl Unscored {
             Unscored::TooLong => "too_long",
             Unscored::BadVector => "bad_vector",
             Unscored::NotKnown => "not_known",
+            Unscored::Withheld => "withheld",
         }
     }
 }

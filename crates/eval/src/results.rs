@@ -172,6 +172,7 @@ impl Results {
         let (mut sum, mut n) = (0.0, 0_u32);
         for record in self.of(case_idx, target_idx) {
             let value = match (&record.answered.answer, record.scores.get(&yardstick.id)) {
+                (None, _) if record.answered.withheld.is_some() => return Err(Unscored::Withheld),
                 (None, _) => yardstick.worst().ok_or(Unscored::NoAnswer)?,
                 (Some(_), None) => return Err(Unscored::NoJudgement),
                 (Some(_), Some(score)) => match score.measured {

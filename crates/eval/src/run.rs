@@ -31,6 +31,9 @@ pub struct Answered {
     /// Why there is none, after the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why it was not asked: the case may not go to this target. No failure of the target's, and no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
     /// Calls that were made for it.
     pub attempts: u32,
     /// From the call to the last byte of the answer, of the attempt that answered.

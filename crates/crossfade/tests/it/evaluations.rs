@@ -480,3 +480,43 @@ fn a_proven_verdict_is_filed_for_the_gates_of_the_rollout_of_the_same_targets() 
     let changed = file("whole").exits(2);
     assert!(changed.stderr.contains("`newname` is not what it was"), "{}", changed.stderr);
 }
+
+#[test]
+fn a_case_that_may_not_leave_the_house_is_withheld_from_a_target_outside_and_is_no_failure() {
+    let upstream = Upstream::with(|_| Script::json(chat_completion("yes")));
+    let target = |name: &str| {
+        format!(
+            "  {name}: {{ provider: {name}, model: m, price: {{ rates: {{ input: 1, output: 1 }}, source: a test, checked: 2026-11-20 }} }}\n"
+        )
+    };
+    let house = House::new(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  in: {{ dialect: openai, base_url: {0}/v1, class: self_hosted }}\n  out: {{ dialect: openai, base_url: {0}/v1, class: vendor }}\ntargets:\n{1}{2}routes:\n  m: {{ target: in, residency: internal }}\n",
+        upstream.url(),
+        target("in"),
+        target("out"),
+    ));
+    let lines: String = (0..6)
+        .map(|idx| {
+            let source = if idx < 4 { ",\"source\":{\"exchange\":\"e\",\"route\":\"m\"}" } else { "" };
+            format!("{{\"id\":\"c{idx}\",\"input\":\"Question {idx}?\",\"expected\":\"yes\"{source}}}\n")
+        })
+        .collect();
+    std::fs::write(house.path().join("cases.jsonl"), lines).unwrap();
+    let done = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "in", "--target", "out", "--run", "r"]);
+    assert!(done.stdout.contains("out: 4 not asked"), "{}\n{}", done.stdout, done.stderr);
+    assert_eq!(asked(&upstream).values().sum::<usize>(), 8);
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let outside = &report["targets"][1];
+    assert_eq!(
+        (
+            outside["n_failed"].as_u64(),
+            outside["n_withheld"].as_u64(),
+            outside["unscored"]["icontains"]["withheld"].as_u64()
+        ),
+        (Some(0), Some(4), Some(4)),
+        "{outside}"
+    );
+    assert_eq!(outside["means"]["icontains"], 1.0);
+    // Two thirds of the pairs are missing: nothing is proven.
+    assert_eq!(done.code, 4);
+}

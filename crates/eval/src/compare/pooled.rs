@@ -112,6 +112,7 @@ fn scores(results: &Results, yardstick: &Yardstick, (case_idx, target_idx): (usi
     let one = |record: &crate::results::Record| match (&record.answered.answer, record.scores.get(&yardstick.id)) {
         (Some(_), Some(score)) => score.clone(),
         (Some(_), None) => Score::unscored(Unscored::NoJudgement),
+        (None, _) if record.answered.withheld.is_some() => Score::unscored(Unscored::Withheld),
         (None, _) => {
             let scored = results.scorer.score(&results.cases[case_idx], &Answer::default());
             let found = scored.into_iter().find(|(id, _)| *id == yardstick.id);

@@ -75,6 +75,8 @@ pub struct TargetSummary {
     pub n_answered: u64,
     /// Of these, failed for good: worth the worst there is.
     pub n_failed: u64,
+    /// Of these, not asked because the case may not go there: worth nothing that is counted.
+    pub n_withheld: u64,
     /// Failures by kind.
     pub failures: BTreeMap<String, u64>,
     /// Of these, taken over from earlier calls.
@@ -350,6 +352,7 @@ fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> Ta
         n_answered: records.len() as u64,
         n_failed: failures.values().sum(),
         failures,
+        n_withheld: records.iter().filter(|record| record.answered.withheld.is_some()).count() as u64,
         n_reused: records.iter().filter(|record| record.reused).count() as u64,
         means,
         unscored,

@@ -105,6 +105,14 @@ fn pace(page: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
+/// Calls that failed, and cases that were not asked.
+fn failed(target: &TargetSummary) -> String {
+    match target.n_withheld {
+        0 => target.n_failed.to_string(),
+        n => format!("{} ({n} withheld)", target.n_failed),
+    }
+}
+
 fn target_row(page: &mut String, report: &Report, target: &TargetSummary) -> std::fmt::Result {
     let simulated = if target.simulated { " (simulated)" } else { "" };
     write!(page, "<tr><td>{}{simulated}<td>{}", escaped(&target.name), escaped(&target.model))?;
@@ -120,7 +128,7 @@ fn target_row(page: &mut String, report: &Report, target: &TargetSummary) -> std
     writeln!(
         page,
         "<td class=\"n\">{}<td class=\"n\">{unscored}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{:.2}<td class=\"n\">{}",
-        target.n_failed,
+        failed(target),
         ms(|speed| speed.p50_ms),
         ms(|speed| speed.p95_ms),
         dollars(money.cost_per_case),

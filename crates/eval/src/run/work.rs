@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use store::{AnsweredRow, Database, DatabaseError};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
+use wire::failure::FailureKind;
 
 use super::call::{Ask, Asked, Way, body, call, is_standstill, micros, now_us};
 use super::score::Took;
@@ -21,6 +22,8 @@ use crate::case::Case;
 
 /// How long a claim holds when nobody holds it.
 const LEASE: Duration = Duration::from_secs(30);
+/// How often a worker under a cap looks at what all of them have spent.
+const COUNT_AGAIN: Duration = Duration::from_millis(100);
 /// How long a worker without anything to do waits before it looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -140,6 +143,7 @@ struct Shop {
     n_before: Cell<u64>,
     spent_nanos: Cell<u64>,
     dearest: Cell<Option<u64>>,
+    counted: Cell<Instant>,
 }
 
 /// Works until the run is whole, or may cost no more.
@@ -171,6 +175,7 @@ async fn floor(shop: &Rc<Shop>, progress: &dyn Fn(Progress)) -> Result<Ended, Ru
             ended(done)?;
             progress(shop.progress(false));
         }
+        shop.count_spending()?;
         let may_begin = tasks.len() < shop.job.concurrency && shop.may_spend(tasks.len());
         if !may_begin {
             let Some(done) = within(LEASE / 3, tasks.join_next()).await else { continue };
@@ -243,6 +248,7 @@ impl Shop {
             n_before: Cell::new(n_before),
             spent_nanos: Cell::new(0),
             dearest: Cell::new(None),
+            counted: Cell::new(Instant::now()),
             job,
         })
     }
@@ -250,6 +256,19 @@ impl Shop {
     fn is_whole(&self) -> Result<bool, RunError> {
         let row = self.reading.eval_run(&self.job.run)?;
         Ok(row.is_some_and(|row| row.n_answered >= row.n_items))
+    }
+
+    /// Under a cap, sees what other workers have spent: they may be that much beyond what is known here as they have in flight, and as
+    /// they finished since.
+    fn count_spending(&self) -> Result<(), RunError> {
+        if self.job.max_cost_nanos.is_none() || self.counted.get().elapsed() < COUNT_AGAIN {
+            return Ok(());
+        }
+        self.counted.set(Instant::now());
+        if let Some(row) = self.reading.eval_run(&self.job.run)? {
+            self.spent_nanos.set(self.spent_nanos.get().max(row.spent_nanos));
+        }
+        Ok(())
     }
 
     /// Whether one more call may begin beside so many: should each of them cost as much as the dearest so far, the cap holds. While
@@ -293,8 +312,13 @@ impl Shop {
         let body = body(case, plan.seed.map(|seed| seed.wrapping_add(item.repeat)), plan.stream);
         let (key, answered, reused) = match target.ask.prepare(case, body) {
             Err(failure) => {
-                let failure = Some(failure.to_string());
-                (Vec::new(), Answered { failure, cost_nanos: Some(0), ..Answered::default() }, false)
+                let unasked = Answered { cost_nanos: Some(0), ..Answered::default() };
+                let why = Some(failure.to_string());
+                let answered = match failure.kind {
+                    FailureKind::Residency => Answered { withheld: why, ..unasked },
+                    _ => Answered { failure: why, ..unasked },
+                };
+                (Vec::new(), answered, false)
             }
             Ok(asked) => {
                 let key = self.key(item, asked.body());

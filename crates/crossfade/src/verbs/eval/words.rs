@@ -17,6 +17,13 @@ pub(super) fn comparison(report: &Report) -> String {
         text += &format!("{SIMULATED}\n");
     }
     text += &format!("\n{}", targets(report));
+    for target in report.targets.iter().filter(|target| target.n_withheld > 0) {
+        let n = target.n_withheld;
+        text += &format!(
+            "{}: {n} not asked, because the cases may not leave the house; no failures, and no numbers\n",
+            target.name
+        );
+    }
     for candidate in &report.candidates {
         let mut rows = vec![row(&format!("{} (decides)", report.primary), &candidate.primary)];
         rows.extend(candidate.others.iter().map(|(name, comparison)| row(name, comparison)));
