@@ -172,11 +172,13 @@ pub enum Unscored {
     NotKnown,
     /// It was not asked: the case may not go to this target.
     Withheld,
+    /// The judge said nothing that can be read as a verdict.
+    NoVerdict,
 }
 
 impl Unscored {
     /// Every reason.
-    pub const ALL: [Unscored; 12] = [
+    pub const ALL: [Unscored; 13] = [
         Unscored::NoAnswer,
         Unscored::NoReference,
         Unscored::NoSchema,
@@ -189,6 +191,7 @@ impl Unscored {
         Unscored::BadVector,
         Unscored::NotKnown,
         Unscored::Withheld,
+        Unscored::NoVerdict,
     ];
 
     /// The word in reports.
@@ -207,6 +210,7 @@ impl Unscored {
             Unscored::BadVector => "bad_vector",
             Unscored::NotKnown => "not_known",
             Unscored::Withheld => "withheld",
+            Unscored::NoVerdict => "no_verdict",
         }
     }
 }

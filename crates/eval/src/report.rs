@@ -2,10 +2,12 @@
 //! pull request. JSON is the report itself.
 
 mod html;
+mod judges;
 mod plain;
 mod plot;
 
 pub use html::html;
+pub use judges::{label, lines};
 pub use plain::{csv, junit, markdown};
 
 use crate::compare::{Comparison, Interval, Report, Verdict};
@@ -40,7 +42,7 @@ pub fn sentence(candidate: &str, report: &Report, comparison: &Comparison) -> St
     let mut text = format!(
         "{candidate}: {} by {} ({n} cases): {difference:+.4} against the baseline, {level:.1} % interval [{:+.4}, {:+.4}], margin -{margin}",
         comparison.verdict.as_str(),
-        report.primary,
+        label(report, &report.primary),
         interval.low,
         interval.high
     );

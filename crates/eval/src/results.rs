@@ -5,6 +5,7 @@ use std::sync::Arc;
 use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
 use crate::case::Case;
+use crate::judge::said::Judged;
 use crate::metric::{Direction, Measured, Range, Score, UnknownMetric, Unscored};
 use crate::run::{Answered, Item, Plan, Scorer};
 
@@ -21,6 +22,8 @@ pub struct Results {
     pub scorer: Scorer,
     /// The answers there are, by item.
     pub records: Vec<Record>,
+    /// What judges say of them; their grades are among the scores.
+    pub judged: Vec<Judged>,
 }
 
 /// An answer with its scores.
@@ -46,6 +49,14 @@ impl Scores {
     pub fn get(&self, id: &str) -> Option<&Score> {
         self.0.iter().find(|(known, _)| **known == *id).map(|(_, score)| score)
     }
+
+    /// Adds one, or puts it in the place of the one by the same definition.
+    pub(crate) fn put(&mut self, id: &Arc<str>, score: Score) {
+        let mut scores = std::mem::take(&mut self.0).into_vec();
+        scores.retain(|(known, _)| known != id);
+        scores.push((Arc::clone(id), score));
+        self.0 = scores.into_boxed_slice();
+    }
 }
 
 impl<Id: Into<Arc<str>>> FromIterator<(Id, Score)> for Scores {
@@ -63,6 +74,14 @@ pub enum ResultsError {
     /// There is none of this name.
     #[error("there is no run `{0}`")]
     NoRun(String),
+    /// It holds what a judge said of another run.
+    #[error("`{run}` holds what a judge said of the run `{of}`, whose report shows it")]
+    OfJudge {
+        /// The run.
+        run: String,
+        /// The run that was judged.
+        of: String,
+    },
     /// Something of it is not as this program writes it.
     #[error("the run `{run}` holds {what} that cannot be read")]
     Unreadable {
@@ -106,9 +125,32 @@ impl Results {
     /// # Errors
     /// When there is none of this name, or it cannot be read.
     pub fn load(database: &Database, run: &str) -> Result<Results, ResultsError> {
+        let mut results = Results::alone(database, run)?;
+        for judged in &mut results.judged {
+            let (id, runs) = (judged.judge.id(), judged.judge.floor.runs.clone());
+            for other in runs.iter().filter(|other| *other != run) {
+                let labels = match Results::alone(database, other) {
+                    Err(ResultsError::NoRun(_)) => None,
+                    Err(error) => return Err(error),
+                    Ok(results) => results.judged.into_iter().find(|one| one.judge.id() == id).map(|one| one.labels),
+                };
+                match labels {
+                    Some(labels) => judged.labels.add(&labels),
+                    None => judged.labels.missing.push(format!("no run `{other}` was judged by the same judge")),
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// A run without what other runs say of its judges.
+    fn alone(database: &Database, run: &str) -> Result<Results, ResultsError> {
         let row = database.eval_run(run)?.ok_or_else(|| ResultsError::NoRun(run.to_owned()))?;
         let unreadable = |what| move |source| ResultsError::Unreadable { run: run.to_owned(), what, source };
         let plan: Plan = serde_json::from_value(row.plan.clone()).map_err(unreadable("a plan"))?;
+        if let Some(of) = plan.judge_of {
+            return Err(ResultsError::OfJudge { run: run.to_owned(), of });
+        }
         let lines = database.dataset_cases(&plan.version)?;
         let cases = lines.into_iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
         let cases = cases.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();
@@ -120,7 +162,14 @@ impl Results {
             records.push(record(&plan, &ids, row).map_err(unreadable("an answer"))?);
             Ok::<(), ResultsError>(())
         })?;
-        Ok(Results { row, cases: cases.map_err(unreadable("a case"))?, scorer, records, plan })
+        let cases = cases.map_err(unreadable("a case"))?;
+        let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new() };
+        let judges = results.plan.judges.clone();
+        for judge in &judges {
+            let judged = Judged::load(database, &mut results, judge)?;
+            results.judged.push(judged);
+        }
+        Ok(results)
     }
 
     /// Whether every item has its answer.
@@ -135,7 +184,7 @@ impl Results {
         self.records.iter().any(|record| record.answered.simulated)
     }
 
-    /// The metrics of the plan.
+    /// The metrics of the plan, and after them the judges that grade.
     #[must_use]
     pub fn yardsticks(&self) -> Vec<Yardstick> {
         let one = |(name, id): (&str, &str)| {
@@ -152,7 +201,16 @@ impl Results {
                 range: metric.map_or(Range::UNIT, |metric| metric.range),
             }
         };
-        self.scorer.ids().map(one).collect()
+        let graded = self.plan.judges.iter().filter_map(|judge| {
+            Some(Yardstick {
+                name: judge.name.clone(),
+                id: judge.id(),
+                definition: judge.definition(),
+                direction: Direction::HigherIsBetter,
+                range: judge.scale()?.range(),
+            })
+        });
+        self.scorer.ids().map(one).chain(graded).collect()
     }
 
     /// The answers of a target to a case.

@@ -301,7 +301,7 @@ fn time(judged: &[Judged<'_>], reviewer: &str) -> ReviewTime {
 }
 
 /// The win rate, averaged by case, and its bootstrap interval over cases, or clusters of them.
-fn rate(results: &Results, by_case: &BTreeMap<u64, Vec<f64>>, seed: u64) -> (Option<f64>, Option<Interval>) {
+pub(crate) fn rate(results: &Results, by_case: &BTreeMap<u64, Vec<f64>>, seed: u64) -> (Option<f64>, Option<Interval>) {
     let mut clusters: BTreeMap<String, (u64, f64)> = BTreeMap::new();
     for (case_idx, verdicts) in by_case {
         let case = usize::try_from(*case_idx).ok().and_then(|case_idx| results.cases.get(case_idx));

@@ -18,6 +18,7 @@ pub mod drift;
 pub mod eprocess;
 pub mod equivalence;
 pub mod interval;
+pub mod logistic;
 pub mod mcnemar;
 pub mod multiplicity;
 pub mod permutation;

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use eval::judge::{Floor, Rules};
 use eval::run::Spec;
 use rollout::Risk;
 use serde_json::Value;
 
 use super::error::ConfigError;
 use super::reader::{Item, Section};
-use super::{rollouts, with_root};
+use super::{judges, rollouts, with_root};
 
 /// A suite as it was written.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,21 @@ pub(crate) struct Suite {
     pub max_cost_nanos: Option<u64>,
     /// Whether answers are streamed.
     pub stream: bool,
+    /// Who judges the answers.
+    pub judges: Vec<SuiteJudge>,
+}
+
+/// A judge as a suite says it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SuiteJudge {
+    /// Its name.
+    pub name: String,
+    /// The target that judges.
+    pub target: String,
+    /// What it is asked.
+    pub rules: Rules,
+    /// When its word may decide.
+    pub floor: Floor,
 }
 
 /// Reads a suite.
@@ -59,6 +75,7 @@ pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigEr
             max_cost_nanos: root
                 .get("max_cost")
                 .and_then(|item| item.parsed("an amount of dollars such as 2.50", super::nanodollars)),
+            judges: judges::read(&root),
         };
         root.finish();
         suite

@@ -92,6 +92,10 @@ fn load(place: &Place, run: &str) -> Result<Report, Stop> {
                 stop.hint(format!("there are: {}", known.join(", ")))
             }
         }
+        ResultsError::OfJudge { of, .. } => {
+            let hint = format!("`crossfade eval report {of}`");
+            Stop::failed(error).exit(Exit::Usage).hint(hint)
+        }
         _ => Stop::failed(error),
     })?;
     Ok(compared(&results, SEED))
@@ -110,7 +114,8 @@ fn facts(report: &Report) -> serde_json::Value {
 /// All candidates pass; or one fails; or something is not decided. A run of one target has nothing to decide.
 fn exit(report: &Report) -> Exit {
     let verdicts = || report.candidates.iter().map(|candidate| candidate.primary.verdict);
-    if !report.whole || verdicts().any(|verdict| verdict == Verdict::Undecided) {
+    let is_whole = report.whole && report.judges.iter().all(|judge| judge.whole);
+    if !is_whole || verdicts().any(|verdict| verdict == Verdict::Undecided) {
         // What is proven stays proven, whatever else is not.
         return if verdicts().any(|verdict| verdict == Verdict::Fail) { Exit::No } else { Exit::Undecided };
     }

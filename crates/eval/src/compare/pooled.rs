@@ -154,6 +154,8 @@ mod tests {
             margin: 0.05,
             reuse: true,
             stream: false,
+            judges: Vec::new(),
+            judge_of: None,
         };
         let scorer = Scorer::of(&metrics).unwrap();
         let cases: Vec<Case> = said
@@ -181,7 +183,7 @@ mod tests {
             n_reused: 0,
             spent_nanos: 0,
         };
-        Results { row, plan, cases, scorer, records }
+        Results { row, plan, cases, scorer, records, judged: Vec::new() }
     }
 
     #[test]

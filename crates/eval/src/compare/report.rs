@@ -10,7 +10,8 @@ use super::money::{self, SpeedAndCost};
 use super::pooled;
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::Case;
-use crate::metric::Unscored;
+use crate::judge::standing::{JudgeReport, reports};
+use crate::metric::{Range, Unscored};
 use crate::results::{Results, Yardstick};
 
 /// Slices with fewer cases are not compared on their own.
@@ -49,6 +50,9 @@ pub struct Report {
     pub candidates: Vec<CandidateReport>,
     /// Case by case.
     pub cases: Vec<CaseRow>,
+    /// Who judged, and what came of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<JudgeReport>,
 }
 
 /// What a metric is.
@@ -183,7 +187,16 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
     let n_candidates = (1..plan.targets.len()).filter(|idx| !plan.is_same_as_baseline(*idx)).count().max(1);
     let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed };
     let table = Table::of(results, yardsticks);
-    let candidates = (1..plan.targets.len()).map(|target_idx| candidate(results, &table, target_idx, question));
+    let judges = reports(results, seed);
+    let held = held(results, &judges);
+    let candidates = (1..plan.targets.len()).map(|target_idx| {
+        let mut candidate = candidate(results, &table, target_idx, question);
+        if let Some(because) = held.as_ref().filter(|_| !plan.is_same_as_baseline(target_idx)) {
+            candidate.primary.verdict = Verdict::Undecided;
+            candidate.primary.because = Some(because.clone());
+        }
+        candidate
+    });
     let definitions = table.yardsticks.iter().map(|yardstick| {
         let definition = Definition { id: yardstick.id.clone(), definition: yardstick.definition.clone() };
         (yardstick.name.clone(), definition)
@@ -196,7 +209,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         n_cases: plan.n_cases,
         repeats: plan.repeats,
         whole: results.is_whole(),
-        simulated: results.is_simulated(),
+        simulated: results.is_simulated() || judges.iter().any(|judge| judge.simulated),
         primary: plan.primary.clone(),
         margin: plan.margin,
         alpha: ALPHA,
@@ -204,8 +217,24 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         targets: (0..plan.targets.len()).map(|target_idx| summary(results, &table, target_idx, seed)).collect(),
         candidates: candidates.collect(),
         cases: Vec::new(),
+        judges,
     };
     (report, table)
+}
+
+/// Why there is no verdict for any candidate, where a judge is to decide that may not.
+fn held(results: &Results, judges: &[JudgeReport]) -> Option<String> {
+    let judge = judges.iter().find(|judge| judge.name == results.plan.primary)?;
+    match judge {
+        _ if !results.is_whole() => None,
+        JudgeReport { whole: false, n_questions, n_asked, name, .. } => {
+            Some(format!("the judge `{name}` was asked {n_asked} of {n_questions} questions"))
+        }
+        JudgeReport { trust, name, .. } if !trust.trusted => {
+            Some(format!("the judge `{name}` is not trusted: {}", trust.why))
+        }
+        _ => None,
+    }
 }
 
 /// What every answer is worth by every metric: computed once.
@@ -340,7 +369,10 @@ fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> Ta
                 *unscored.entry(yardstick.name.clone()).or_default().entry(why).or_default() += 1;
             }
         }
-        if metric_idx == table.primary_idx {
+        // Grades from 1 to 5 do not add up to tasks that succeeded.
+        let is_graded =
+            yardstick.range != Range::UNIT && results.plan.judges.iter().any(|judge| judge.name == yardstick.name);
+        if metric_idx == table.primary_idx && !is_graded {
             worth = Some(sum * results.plan.repeats as f64);
         }
     }

@@ -40,6 +40,7 @@ pub fn html(report: &Report) -> String {
     for candidate in &report.candidates {
         beside(&mut page, report, candidate).unwrap_or_default();
     }
+    super::judges::html(&mut page, report).unwrap_or_default();
     definitions(&mut page, report).unwrap_or_default();
     cases(&mut page, report).unwrap_or_default();
     page + "</html>\n"
@@ -142,9 +143,9 @@ fn beside(page: &mut String, report: &Report, candidate: &CandidateReport) -> st
     let baseline = report.targets.first().map_or("", |target| target.name.as_str());
     writeln!(page, "<h2>{} beside {}</h2>", escaped(&candidate.candidate), escaped(baseline))?;
     page.push_str("<table><tr><th>metric<th class=\"n\">cases<th class=\"n\">baseline<th class=\"n\">candidate<th class=\"n\">difference<th>interval<th class=\"n\">p non-inferior<th class=\"n\">p equivalent<th class=\"n\">p different<th class=\"n\">lost<th class=\"n\">won<th class=\"n\">no number<th>made by\n");
-    metric_row(page, &report.primary, &candidate.primary)?;
+    metric_row(page, &super::label(report, &report.primary), &candidate.primary)?;
     for (name, comparison) in &candidate.others {
-        metric_row(page, name, comparison)?;
+        metric_row(page, &super::label(report, name), comparison)?;
     }
     page.push_str("</table>\n");
     details(page, &candidate.primary)?;

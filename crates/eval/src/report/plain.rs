@@ -154,7 +154,7 @@ pub fn markdown(report: &Report) -> String {
             text,
             "| {} | {} | {} | {} | {} | {flips} | {} | {} | {} |",
             cell(&target.name),
-            cell(&report.primary),
+            cell(&super::label(report, &report.primary)),
             number(target.means.get(&report.primary).copied().flatten()),
             signed(comparison.and_then(|comparison| comparison.difference)),
             ends(comparison.and_then(|comparison| comparison.interval)),
@@ -163,6 +163,13 @@ pub fn markdown(report: &Report) -> String {
             money.cost_per_case.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.6}")),
         )
         .unwrap_or_default();
+    }
+    if !report.judges.is_empty() {
+        text += "\n### Judges\n\n";
+        for line in report.judges.iter().flat_map(super::lines) {
+            let indent = if line.starts_with(' ') { "  " } else { "" };
+            text += &format!("{indent}- {}\n", super::html::escaped(line.trim()));
+        }
     }
     for (idx, candidate) in report.candidates.iter().enumerate() {
         for row in candidate.slices.iter().filter(|row| row.worse) {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::score::Spec;
 use crate::case::{canonical, digest};
+use crate::judge::Judge;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,12 @@ pub struct Plan {
     /// Whether answers are streamed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
+    /// Who judges the answers once all are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judges: Vec<Judge>,
+    /// The run whose answers are judged, where this is what a judge is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_of: Option<String>,
 }
 
 /// A target as a plan names it.
@@ -134,6 +141,7 @@ impl Plan {
         );
         note(self.reuse == other.reuse, "whether answers are reused");
         note(self.stream == other.stream, "whether answers are streamed");
+        note(self.judges == other.judges && self.judge_of == other.judge_of, "the judges");
         different
     }
 }
@@ -162,6 +170,8 @@ mod tests {
             margin: 0.05,
             reuse: true,
             stream: false,
+            judges: Vec::new(),
+            judge_of: None,
         }
     }
 

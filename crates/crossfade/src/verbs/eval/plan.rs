@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use eval::dataset::Columns;
+use eval::judge::{Judge, Kind};
 use eval::metric;
 use eval::run::{CHECKS, Plan, PlannedTarget, Scorer, Spec};
 use serde_json::Value;
 use store::DatasetRow;
 
 use super::run::Args;
-use crate::config::{self, Config, Suite};
+use crate::config::{self, Config, Suite, SuiteJudge};
 use crate::out::Stop;
 use crate::verbs::Place;
 use crate::verbs::dataset::{file, keep, stored};
@@ -34,15 +35,8 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
     let names = if args.targets.is_empty() { suite.targets.clone() } else { args.targets.clone() };
     let targets = targets(config, &names)?;
     let metrics = metrics(args, &suite, &cases)?;
-    let primary = args.primary.clone().or(suite.primary.clone()).unwrap_or_else(|| metrics[0].label().to_owned());
-    let labels: Vec<&str> = metrics.iter().map(Spec::label).collect();
-    if let Some((_, twice)) = labels.iter().enumerate().find(|(idx, label)| labels[..*idx].contains(label)) {
-        let stop = Stop::usage(format!("two metrics are called `{twice}`"));
-        return Err(stop.hint("give one of them a name of its own: `{ name: regex, as: has-number, pattern: ... }`"));
-    }
-    if !labels.contains(&primary.as_str()) {
-        return Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics")));
-    }
+    let judges = judges(config, &suite.judges, (&metrics, targets.len()))?;
+    let primary = primary(args, &suite, (&metrics, &judges))?;
     if !decides_by_case(&metrics, &primary)? {
         let stop = Stop::usage(format!("`{primary}` is a number of all cases together: it cannot decide case by case"));
         return Err(stop.hint("`--primary` names one that can, such as `accuracy`"));
@@ -60,8 +54,31 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         primary,
         reuse: !args.no_reuse,
         stream: args.stream || suite.stream,
+        judges,
+        judge_of: None,
     };
     Ok(Planned { plan, cases, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
+}
+
+/// What decides: a metric, or a judge that grades.
+fn primary(args: &Args, suite: &Suite, (metrics, judges): (&[Spec], &[Judge])) -> Result<String, Stop> {
+    let primary = args.primary.clone().or(suite.primary.clone()).unwrap_or_else(|| metrics[0].label().to_owned());
+    let labels: Vec<&str> = metrics.iter().map(Spec::label).collect();
+    if let Some((_, twice)) = labels.iter().enumerate().find(|(idx, label)| labels[..*idx].contains(label)) {
+        let stop = Stop::usage(format!("two metrics are called `{twice}`"));
+        return Err(stop.hint("give one of them a name of its own: `{ name: regex, as: has-number, pattern: ... }`"));
+    }
+    if labels.contains(&primary.as_str()) {
+        return Ok(primary);
+    }
+    match judges.iter().find(|judge| judge.name == primary) {
+        Some(judge) if judge.scale().is_some() => Ok(primary),
+        Some(_) => {
+            let stop = Stop::usage(format!("`{primary}` compares pairs: it gives no number to decide by"));
+            Err(stop.hint("a judge of kind `rubric` does, once it agrees with people"))
+        }
+        None => Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics"))),
+    }
 }
 
 /// Whether the mean of a metric over cases is its number. Accuracy is computed over all cases and is their mean all the same.
@@ -107,26 +124,49 @@ fn targets(config: &Config, names: &[String]) -> Result<Vec<PlannedTarget>, Stop
         let stop = Stop::usage("nothing says who is asked");
         return Err(stop.hint("`--target NAME`, the baseline first, or `targets` of the suite"));
     }
-    let one = |name: &String| {
-        let target = config.snapshot.targets.get(name).ok_or_else(|| {
-            let known: Vec<&str> = config.snapshot.targets.keys().map(String::as_str).collect();
-            Stop::usage(format!("there is no target `{name}`")).hint(format!("defined: {}", known.join(", ")))
-        })?;
-        Ok(PlannedTarget {
-            name: name.clone(),
-            fingerprint: target.fingerprint.clone(),
-            provider: target.provider.name.clone(),
-            model: target.model.clone(),
-            simulated: target.provider.is_simulated(),
-        })
-    };
-    let targets: Vec<PlannedTarget> = names.iter().map(one).collect::<Result<_, Stop>>()?;
+    let targets: Vec<PlannedTarget> = names.iter().map(|name| target(config, name)).collect::<Result<_, Stop>>()?;
     let twice =
         targets.iter().enumerate().find(|(idx, target)| targets[..*idx].iter().any(|one| one.name == target.name));
     if let Some((_, target)) = twice {
         return Err(Stop::usage(format!("`{}` is asked twice", target.name)));
     }
     Ok(targets)
+}
+
+fn target(config: &Config, name: &str) -> Result<PlannedTarget, Stop> {
+    let target = config.snapshot.targets.get(name).ok_or_else(|| {
+        let known: Vec<&str> = config.snapshot.targets.keys().map(String::as_str).collect();
+        Stop::usage(format!("there is no target `{name}`")).hint(format!("defined: {}", known.join(", ")))
+    })?;
+    Ok(PlannedTarget {
+        name: name.to_owned(),
+        fingerprint: target.fingerprint.clone(),
+        provider: target.provider.name.clone(),
+        model: target.model.clone(),
+        simulated: target.provider.is_simulated(),
+    })
+}
+
+/// The judges of the suite, each with its target as it is now.
+fn judges(config: &Config, judges: &[SuiteJudge], (metrics, n_targets): (&[Spec], usize)) -> Result<Vec<Judge>, Stop> {
+    let one = |judge: &SuiteJudge| {
+        if metrics.iter().any(|spec| spec.label() == judge.name) {
+            return Err(Stop::usage(format!("`{}` is a metric and a judge: give the judge another name", judge.name)));
+        }
+        if judge.rules.kind == Kind::Pairwise && n_targets < 2 {
+            return Err(Stop::usage(format!(
+                "the judge `{}` compares pairs, and only one target is asked",
+                judge.name
+            )));
+        }
+        Ok(Judge {
+            name: judge.name.clone(),
+            target: target(config, &judge.target)?,
+            rules: judge.rules.clone(),
+            floor: judge.floor.clone(),
+        })
+    };
+    judges.iter().map(one).collect()
 }
 
 /// What was typed, else what the suite says, else the checks of the cases, or that the answer holds a right one.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use eval::judge::questions::{self, run_name, subjects};
 use eval::results::Results;
 use eval::run::{Ended, Job, Plan, RunError, Scorer, work};
 use providers::Shared;
@@ -95,7 +96,11 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let name = args.run.clone().unwrap_or_else(|| format!("{}-{}", planned.plan.dataset, planned.plan.mark()));
     let database = dataset::writable(place)?;
     begin(&database, &name, &planned.plan, out)?;
-    let ended = worked(place, (&config, &name, args), planned, out)?;
+    let cap = planned.max_cost_nanos;
+    let mut ended = worked(place, (&config, &name, args), planned, out)?;
+    if ended == Ended::Whole {
+        ended = judged(place, &database, (&config, &name, args), (cap, out))?;
+    }
     let results = Results::load(&database, &name).map_err(Stop::failed)?;
     let report = summarised(&results, SEED);
     out.answer(&facts(&report), || words::comparison(&report));
@@ -106,11 +111,46 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     Ok(exit(&report))
 }
 
+/// Has the judges of a whole run judge it, one after the other. What they are asked is a run of its own, so that it is shared, resumed and taken over
+/// like one; the cap is that of everything together.
+fn judged(
+    place: &Place,
+    database: &Database,
+    (config, name, args): (&Config, &str, &Args),
+    (cap, out): (Option<u64>, &Out),
+) -> Result<Ended, Stop> {
+    let results = Results::load(database, name).map_err(Stop::failed)?;
+    let mut spent = results.row.spent_nanos;
+    for judge in &results.plan.judges {
+        if results.plan.targets.iter().any(|target| target.model == judge.target.model) {
+            out.say(format_args!(
+                "the judge `{}` is the model of a target that it judges; models tend to prefer their own answers",
+                judge.name
+            ));
+        }
+        let cases = questions::cases(&results, judge, &subjects(&results, judge));
+        if cases.is_empty() {
+            continue;
+        }
+        let run = run_name(name, &judge.name);
+        let plan = questions::plan(&results, judge, &cases);
+        begin(database, &run, &plan, out)?;
+        let max_cost_nanos = cap.map(|cap| cap.saturating_sub(spent));
+        let planned = Planned { plan, cases, max_cost_nanos };
+        if worked(place, (config, &run, args), planned, out)? == Ended::CostCap {
+            return Ok(Ended::CostCap);
+        }
+        spent += database.eval_run(&run).map_err(Stop::failed)?.map_or(0, |row| row.spent_nanos);
+    }
+    Ok(Ended::Whole)
+}
+
 /// A cap holds only where every call has a price.
 fn priced(config: &Config, plan: &Plan) -> Result<(), Stop> {
     let unpriced = plan
         .targets
         .iter()
+        .chain(plan.judges.iter().map(|judge| &judge.target))
         .find(|target| !target.simulated && config.snapshot.prices.tariff(&target.name, &target.model).is_none());
     match unpriced {
         None => Ok(()),

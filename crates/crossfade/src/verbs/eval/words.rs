@@ -1,7 +1,7 @@
 //! A comparison as text.
 
 use eval::compare::{Comparison, Interval, Report};
-use eval::report::{SIMULATED, sentence};
+use eval::report::{SIMULATED, label, lines, sentence};
 
 use crate::out::table;
 use crate::verbs::dataset::short;
@@ -25,8 +25,8 @@ pub(super) fn comparison(report: &Report) -> String {
         );
     }
     for candidate in &report.candidates {
-        let mut rows = vec![row(&format!("{} (decides)", report.primary), &candidate.primary)];
-        rows.extend(candidate.others.iter().map(|(name, comparison)| row(name, comparison)));
+        let mut rows = vec![row(&format!("{} (decides)", label(report, &report.primary)), &candidate.primary)];
+        rows.extend(candidate.others.iter().map(|(name, comparison)| row(&label(report, name), comparison)));
         for slice in &candidate.slices {
             let mark = if slice.worse { " WORSE" } else { "" };
             rows.push(row(&format!("  {} {}{mark}", slice.slice, slice.value), &slice.comparison));
@@ -37,6 +37,9 @@ pub(super) fn comparison(report: &Report) -> String {
         text += &format!("\n{}", table(&headings, &rows));
         text += &parity(&candidate.primary);
         text += &format!("{}\n", sentence(&candidate.candidate, report, &candidate.primary));
+    }
+    for judge in &report.judges {
+        text += &format!("\n{}\n", lines(judge).join("\n"));
     }
     text
 }

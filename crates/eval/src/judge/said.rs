@@ -1,0 +1,116 @@
+//! What a judge said of a run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use store::Database;
+
+use super::pairs::{Pair, pairs};
+use super::questions::{Subject, run_name, subjects};
+use super::trust::Labels;
+use super::{Judge, Kind, NoVerdict};
+use crate::case::Answer;
+use crate::metric::Score;
+use crate::results::{Results, ResultsError};
+use crate::run::Answered;
+
+/// A judge and its word on everything it is asked about.
+#[derive(Debug)]
+pub struct Judged {
+    /// The judge.
+    pub judge: Judge,
+    /// What it is asked about.
+    pub subjects: Vec<Subject>,
+    /// Its answers to these, and whether no call was made for it; `None` where it has not been asked yet.
+    pub said: Vec<Option<(Answered, bool)>>,
+    /// Of a pairwise judge, what it says of each pair.
+    pub pairs: Vec<Pair>,
+    /// Where people judged the same pairs.
+    pub labels: Labels,
+    /// What its calls cost, in billionths of a dollar.
+    pub spent_nanos: u64,
+}
+
+impl Judged {
+    /// Reads what a judge said, and adds its grades to the scores of the answers. Labels of other runs are not looked at yet.
+    pub(crate) fn load(database: &Database, results: &mut Results, judge: &Judge) -> Result<Judged, ResultsError> {
+        let run = run_name(&results.row.run, &judge.name);
+        let row = database.eval_run(&run)?;
+        let subjects = subjects(results, judge);
+        let mut said: Vec<Option<(Answered, bool)>> = subjects.iter().map(|_| None).collect();
+        // A run of this name that asks something else is no word on this one.
+        let row = row.filter(|row| row.n_items == subjects.len() as u64);
+        if row.is_some() {
+            database.eval_answers(&run, |answer| {
+                let answered = serde_json::from_str(&answer.json).map_err(|source| ResultsError::Unreadable {
+                    run: run.clone(),
+                    what: "an answer",
+                    source,
+                })?;
+                let place = usize::try_from(answer.item).ok().and_then(|idx| said.get_mut(idx));
+                if let Some(place) = place {
+                    *place = Some((answered, answer.reused));
+                }
+                Ok::<(), ResultsError>(())
+            })?;
+        }
+        let spent_nanos = row.map_or(0, |row| row.spent_nanos);
+        let judge = judge.clone();
+        let mut judged = Judged { judge, subjects, said, pairs: Vec::new(), labels: Labels::default(), spent_nanos };
+        match judged.judge.rules.kind {
+            Kind::Rubric(_) => judged.grade(results),
+            Kind::Pairwise => judged.pairs = pairs(results, &judged),
+        }
+        let shown = database.blind_pairs(&results.row.run)?;
+        judged.labels = Labels::of(results, &judged, &shown);
+        Ok(judged)
+    }
+
+    /// Whether it has been asked everything.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.said.iter().all(Option::is_some)
+    }
+
+    /// The answer to a question; `None` where it has not been asked.
+    pub(super) fn answer(&self, idx: usize) -> Option<Result<&Answer, NoVerdict>> {
+        let (answered, _) = self.said.get(idx)?.as_ref()?;
+        Some(answered.answer.as_ref().ok_or(NoVerdict::NoAnswer))
+    }
+
+    /// Puts the grades beside the other scores.
+    fn grade(&self, results: &mut Results) {
+        let id: Arc<str> = self.judge.id().into();
+        let n_targets = results.plan.targets.len() as u64;
+        for (idx, subject) in self.subjects.iter().enumerate() {
+            let Some(answer) = self.answer(idx) else { continue };
+            let grade = answer.and_then(|answer| self.judge.rules.score(answer));
+            let score = grade.map_or_else(NoVerdict::score, Score::value);
+            let pair = subject.case_idx as u64 * n_targets + subject.target_idx as u64;
+            let number = pair * results.plan.repeats + subject.repeat;
+            let place = results.records.binary_search_by_key(&number, |record| record.item.number);
+            if let Ok(place) = place {
+                results.records[place].scores.put(&id, score);
+            }
+        }
+    }
+
+    /// What came of every question that has been asked and has no verdict, by reason.
+    #[must_use]
+    pub fn unscored(&self) -> BTreeMap<NoVerdict, u64> {
+        let mut reasons = BTreeMap::new();
+        for idx in 0..self.said.len() {
+            let Some(answer) = self.answer(idx) else { continue };
+            let rules = &self.judge.rules;
+            let why = match (answer, rules.kind) {
+                (Err(why), _) => Some(why),
+                (Ok(answer), Kind::Rubric(_)) => rules.score(answer).err(),
+                (Ok(answer), Kind::Pairwise) => rules.preference(answer).err(),
+            };
+            if let Some(why) = why {
+                *reasons.entry(why).or_default() += 1;
+            }
+        }
+        reasons
+    }
+}

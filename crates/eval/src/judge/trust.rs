@@ -1,0 +1,187 @@
+//! Whether a judge is to be trusted: how far it agrees with people on the pairs that they judged without knowing whose they were.
+//!
+//! A pairwise judge is held against people as it is; one by rubric prefers the answer it gives the higher grade. What several people say of a pair is
+//! one word: that of most of them. The agreement is Cohen's kappa over candidate, tie and baseline (`stats::agreement`), and it is on the answers of the
+//! first repeat, which is what people see.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use stats::agreement::{Weights, cohen};
+use stats::interval::wilson;
+use store::BlindPairRow;
+
+use super::pairs::of_candidate;
+use super::said::Judged;
+use super::{Floor, Kind};
+use crate::compare::Interval;
+use crate::results::Results;
+use crate::review::Choice;
+
+/// The normal quantile of 95 % intervals.
+const Z: f64 = 1.959_964;
+
+/// What people and a judge say of the same pairs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Pairs by what people say and what the judge says, each for the baseline, neither or the candidate.
+    pub table: [[u64; 3]; 3],
+    /// Pairs that people judged and the judge has no verdict on.
+    pub n_unscored: u64,
+    /// What was looked for and is not there, in words.
+    pub missing: Vec<String>,
+}
+
+/// How far a judge agrees with people, and what follows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trust {
+    /// Whether its word may decide.
+    pub trusted: bool,
+    /// Why, or why not.
+    pub why: String,
+    /// Pairs that both judged.
+    pub n_labelled: u64,
+    /// Pairs that people judged and the judge has no verdict on.
+    pub n_unscored: u64,
+    /// The part of them on which both say the same.
+    pub agreement: Option<f64>,
+    /// Its Wilson interval.
+    pub agreement_interval: Option<Interval>,
+    /// Cohen's kappa; none where it is not defined.
+    pub kappa: Option<f64>,
+    /// Its interval, from its standard error.
+    pub kappa_interval: Option<Interval>,
+    /// The kappa that is asked for.
+    pub floor: f64,
+    /// On so many pairs.
+    pub floor_labelled: u64,
+}
+
+/// 0 for the baseline, 1 for neither, 2 for the candidate.
+fn place(worth: f64) -> usize {
+    match worth {
+        worth if worth < 0.5 => 0,
+        worth if worth > 0.5 => 2,
+        _ => 1,
+    }
+}
+
+impl Labels {
+    /// The pairs of a run that people judged, beside what the judge says of them.
+    pub(super) fn of(results: &Results, judged: &Judged, shown: &[BlindPairRow]) -> Labels {
+        let mut people: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
+        for pair in shown {
+            let target_idx = results.plan.targets.iter().position(|target| target.name == pair.candidate);
+            let choice = pair.choice.as_deref().and_then(Choice::named);
+            let case_idx = usize::try_from(pair.case_idx).ok().filter(|idx| *idx < results.cases.len());
+            if let (Some(target_idx), Some(choice), Some(case_idx)) = (target_idx, choice, case_idx) {
+                people.entry((case_idx, target_idx)).or_default().push(of_candidate(choice, pair.candidate_first));
+            }
+        }
+        let words: BTreeMap<(usize, usize), f64> = judged
+            .pairs
+            .iter()
+            .filter(|pair| pair.repeat == 0)
+            .filter_map(|pair| Some(((pair.case_idx, pair.target_idx), pair.word.worth()?)))
+            .collect();
+        let id = judged.judge.id();
+        let word = |case_idx: usize, target_idx: usize| match judged.judge.rules.kind {
+            Kind::Pairwise => words.get(&(case_idx, target_idx)).copied(),
+            Kind::Rubric(_) => {
+                let grade = |target_idx| {
+                    let first = results.of(case_idx, target_idx).find(|record| record.item.repeat == 0)?;
+                    first.scores.get(&id)?.as_value()
+                };
+                let (baseline, candidate) = (grade(0)?, grade(target_idx)?);
+                Some(0.5 + 0.5 * f64::from(i8::from(candidate > baseline) - i8::from(candidate < baseline)))
+            }
+        };
+        let mut labels = Labels::default();
+        for ((case_idx, target_idx), said) in people {
+            let of_people = said.iter().sum::<f64>() / said.len() as f64;
+            match word(case_idx, target_idx) {
+                Some(of_judge) => labels.table[place(of_people)][place(of_judge)] += 1,
+                None => labels.n_unscored += 1,
+            }
+        }
+        labels
+    }
+
+    /// Adds those of another run.
+    pub(crate) fn add(&mut self, other: &Labels) {
+        for (row, more) in self.table.iter_mut().zip(&other.table) {
+            row.iter_mut().zip(more).for_each(|(n, more)| *n += more);
+        }
+        self.n_unscored += other.n_unscored;
+        self.missing.extend(other.missing.iter().cloned());
+    }
+
+    /// What follows from them.
+    #[must_use]
+    pub fn trust(&self, floor: &Floor) -> Trust {
+        let n_labelled: u64 = self.table.iter().flatten().sum();
+        let n_agreed: u64 = (0..3).map(|idx| self.table[idx][idx]).sum();
+        let table: Vec<Vec<u64>> = self.table.iter().map(|row| row.to_vec()).collect();
+        let kappa = cohen(&table, Weights::Same);
+        let interval = |(low, high)| Interval { low, high, level: 0.95 };
+        let (trusted, mut why) = match kappa {
+            _ if n_labelled < floor.labelled => {
+                let why = format!("people judged {n_labelled} pairs of the {} that are asked for", floor.labelled);
+                (false, why)
+            }
+            None => (false, "kappa is not defined: people and judge always say the same one thing".to_owned()),
+            Some(kappa) => {
+                let trusted = kappa.estimate >= floor.kappa;
+                let is = if trusted { "is at or above" } else { "is below" };
+                let why = format!("kappa {:.3} on {n_labelled} pairs {is} {}", kappa.estimate, floor.kappa);
+                (trusted, why)
+            }
+        };
+        for missing in &self.missing {
+            why += &format!("; {missing}");
+        }
+        Trust {
+            trusted,
+            why,
+            n_labelled,
+            n_unscored: self.n_unscored,
+            agreement: (n_labelled > 0).then(|| n_agreed as f64 / n_labelled as f64),
+            agreement_interval: wilson(n_agreed, n_labelled, Z).map(interval),
+            kappa: kappa.map(|kappa| kappa.estimate),
+            kappa_interval: kappa.map(|kappa| {
+                let half = Z * kappa.standard_error;
+                interval(((kappa.estimate - half).max(-1.0), (kappa.estimate + half).min(1.0)))
+            }),
+            floor: floor.kappa,
+            floor_labelled: floor.labelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(table: [[u64; 3]; 3], expected: (bool, Option<f64>, &str)) {
+        let labels = Labels { table, ..Labels::default() };
+        let trust = labels.trust(&Floor::default());
+        let kappa = trust.kappa.map(|kappa| (kappa * 1e6).round() / 1e6);
+        assert_eq!((trust.trusted, kappa), (expected.0, expected.1), "{trust:?}");
+        assert!(trust.why.contains(expected.2), "{}", trust.why);
+    }
+
+    #[test]
+    fn a_judge_is_trusted_at_the_floor_on_enough_pairs_and_not_before() {
+        // 20 + 20 of 50 agree in two categories of 25 each: 0.8 observed, 0.5 by chance.
+        check([[20, 0, 5], [0, 0, 0], [5, 0, 20]], (true, Some(0.6), "kappa 0.600 on 50 pairs is at or above 0.6"));
+        check([[19, 0, 6], [0, 0, 0], [6, 0, 19]], (false, Some(0.52), "is below 0.6"));
+        check([[10, 0, 0], [0, 10, 0], [0, 0, 10]], (false, Some(1.0), "30 pairs of the 50"));
+        check([[0; 3]; 3], (false, None, "0 pairs of the 50"));
+    }
+
+    #[test]
+    fn always_the_same_word_is_no_agreement() {
+        check([[0, 0, 0], [0, 0, 0], [0, 0, 80]], (false, None, "not defined"));
+    }
+}
