@@ -13,12 +13,14 @@
 mod aa;
 mod money;
 mod pooled;
+mod ranked;
 mod report;
 #[cfg(test)]
 mod tests;
 
 pub use aa::Noise;
 pub use money::{Speed, SpeedAndCost};
+pub use ranked::{Ranked, RankedPair, Ranking};
 pub use report::{CandidateReport, CaseRow, Report, Side, SliceRow, TargetSummary, report, summary_report};
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ mod html;
 mod judges;
 mod plain;
 mod plot;
+mod ranking;
 
 pub use html::html;
 pub use judges::{label, lines};

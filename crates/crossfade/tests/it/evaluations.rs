@@ -336,6 +336,11 @@ fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_a
         assert!(comparison["parity"]["interval"]["low"].is_number(), "{comparison}");
     }
     assert!(bad["parity"]["share"].as_f64().unwrap() < 0.85, "{bad}");
+    // Both proven better than the small one; the other two are too close to call.
+    let of = |target: &Value| format!("{} {}-{}", target["target"], target["best_rank"], target["worst_rank"]);
+    let mut ranks: Vec<String> = report["ranking"]["targets"].as_array().unwrap().iter().map(of).collect();
+    ranks.sort();
+    assert_eq!(ranks, ["\"open-large\" 1-2", "\"open-small\" 3-3", "\"vendor\" 1-2"], "{report}");
     let money = |idx: usize| report["targets"][idx]["speed_and_cost"]["cost_per_successful_task"].as_f64().unwrap();
     assert!(money(1) < money(0), "{report}");
     assert!(report["candidates"][0]["slices"].as_array().unwrap().len() >= 8);
@@ -345,6 +350,8 @@ fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_a
         ("r.csv", "case,target,answer"),
         ("r.xml", "<testsuite name=\"open-small\""),
         ("r.md", "**FAIL** open-small"),
+        ("r.md", "vendor over open-small"),
+        ("r.html", "<h2>Ranks</h2>"),
     ] {
         house.run(&["eval", "report", "r", "-o", file]).exits(0);
         let text = std::fs::read_to_string(house.path().join(file)).unwrap();

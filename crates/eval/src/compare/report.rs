@@ -8,6 +8,7 @@ use stats::multiplicity::holm;
 use super::aa::{self, Noise};
 use super::money::{self, SpeedAndCost};
 use super::pooled;
+use super::ranked::{self, Ranking};
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::Case;
 use crate::judge::standing::{JudgeReport, reports};
@@ -53,6 +54,8 @@ pub struct Report {
     /// Who judged, and what came of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub judges: Vec<JudgeReport>,
+    /// All targets in order, where there are two candidates or more.
+    pub ranking: Option<Ranking>,
 }
 
 /// What a metric is.
@@ -201,6 +204,12 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         let definition = Definition { id: yardstick.id.clone(), definition: yardstick.definition.clone() };
         (yardstick.name.clone(), definition)
     });
+    let targets: Vec<TargetSummary> =
+        (0..plan.targets.len()).map(|target_idx| summary(results, &table, target_idx, seed)).collect();
+    // The baseline once more is noise: it is no target of its own.
+    let others: Vec<usize> = (0..targets.len()).filter(|idx| *idx == 0 || !plan.is_same_as_baseline(*idx)).collect();
+    let summaries: Vec<&TargetSummary> = others.iter().map(|idx| &targets[*idx]).collect();
+    let ranking = ranked::rank(&table.rows(&others, &results.cases), &summaries, seed);
     let report = Report {
         run: results.row.run.clone(),
         at_us: results.row.at_us,
@@ -214,10 +223,11 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         margin: plan.margin,
         alpha: ALPHA,
         definitions: definitions.collect(),
-        targets: (0..plan.targets.len()).map(|target_idx| summary(results, &table, target_idx, seed)).collect(),
+        targets,
         candidates: candidates.collect(),
         cases: Vec::new(),
         judges,
+        ranking,
     };
     (report, table)
 }
@@ -257,6 +267,16 @@ impl Table {
             .collect();
         let primary_idx = yardsticks.iter().position(|yardstick| yardstick.name == results.plan.primary).unwrap_or(0);
         Table { yardsticks, primary_idx, worth }
+    }
+
+    /// What the cases are worth at these targets by the metric that decides; cases that lack a number are left out.
+    fn rows(&self, targets: &[usize], cases: &[Case]) -> Vec<ranked::Row> {
+        let yardstick = &self.yardsticks[self.primary_idx];
+        let turned = |of: &Vec<Result<f64, Unscored>>| {
+            targets.iter().map(|idx| of[*idx].ok().map(|value| yardstick.gain(0.0, value))).collect::<Option<Vec<_>>>()
+        };
+        let rows = cases.iter().zip(&self.worth[self.primary_idx]);
+        rows.filter_map(|(case, of)| Some(ranked::Row { cluster: case.cluster.clone(), worth: turned(of)? })).collect()
     }
 
     /// Pairs of the cases that `belongs`, and how many have no number.

@@ -37,6 +37,7 @@ pub fn html(report: &Report) -> String {
     // Writing to a String cannot fail.
     head(&mut page, report).unwrap_or_default();
     targets(&mut page, report).unwrap_or_default();
+    page.push_str(&report.ranking.as_ref().map(super::ranking::html).unwrap_or_default());
     for candidate in &report.candidates {
         beside(&mut page, report, candidate).unwrap_or_default();
     }

@@ -171,6 +171,7 @@ pub fn markdown(report: &Report) -> String {
             text += &format!("{indent}- {}\n", super::html::escaped(line.trim()));
         }
     }
+    text += &report.ranking.as_ref().map(super::ranking::markdown).unwrap_or_default();
     for (idx, candidate) in report.candidates.iter().enumerate() {
         for row in candidate.slices.iter().filter(|row| row.worse) {
             text += &format!(
@@ -201,7 +202,7 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// Text as it may stand in a table: one line, and no markup.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let short: String = if line.chars().count() > 160 { line.chars().take(159).chain(['…']).collect() } else { line };
     super::html::escaped(&short).replace('|', "\\|").replace('`', "'")

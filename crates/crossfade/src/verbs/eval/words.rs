@@ -1,6 +1,6 @@
 //! A comparison as text.
 
-use eval::compare::{Comparison, Interval, Report};
+use eval::compare::{Comparison, Interval, Ranked, RankedPair, Ranking, Report};
 use eval::report::{SIMULATED, label, lines, sentence};
 
 use crate::out::table;
@@ -24,6 +24,7 @@ pub(super) fn comparison(report: &Report) -> String {
             target.name
         );
     }
+    text += &report.ranking.as_ref().map(ranking).unwrap_or_default();
     for candidate in &report.candidates {
         let mut rows = vec![row(&format!("{} (decides)", label(report, &report.primary)), &candidate.primary)];
         rows.extend(candidate.others.iter().map(|(name, comparison)| row(&label(report, name), comparison)));
@@ -85,6 +86,32 @@ fn targets(report: &Report) -> String {
         })
         .collect();
     table(&headings, &rows)
+}
+
+/// All targets in order, with the ranks that are left to them, and each two.
+fn ranking(ranking: &Ranking) -> String {
+    let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+    let row = |of: &Ranked| {
+        let rank = if of.best_rank == of.worst_rank {
+            of.best_rank.to_string()
+        } else {
+            format!("{} to {}", of.best_rank, of.worst_rank)
+        };
+        let dollars = of.cost_per_successful_task.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
+        vec![rank, of.target.clone(), number(Some(of.mean)), ms(of.p50_ms), ms(of.p95_ms), dollars]
+    };
+    let rows: Vec<Vec<String>> = ranking.targets.iter().map(row).collect();
+    let targets = table(&["rank", "target", "mean", "p50 ms", "p95 ms", "$ per success"], &rows);
+    let row = |pair: &RankedPair| {
+        let p = pair.p_adjusted.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
+        let interval = pair.interval.map_or_else(|| "-".to_owned(), ends);
+        let proven = if pair.proven { "better" } else { "open" };
+        let two = format!("{} over {}", pair.first, pair.second);
+        vec![two, format!("{:+.4}", pair.difference), interval, p, proven.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = ranking.pairs.iter().map(row).collect();
+    let pairs = table(&["each two", "difference", "95 % for all at once", "p (Holm)", "proven"], &rows);
+    format!("\n{targets}\n{pairs}")
 }
 
 fn row(name: &str, comparison: &Comparison) -> Vec<String> {
