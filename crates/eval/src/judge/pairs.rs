@@ -43,6 +43,8 @@ pub enum Word {
     OnlyCandidate,
     /// Only the baseline answered: the candidate loses, and nobody was asked.
     OnlyBaseline,
+    /// One of the targets was not allowed the case: nothing is known of the pair.
+    Withheld,
     /// A verdict cannot be read.
     Unread(NoVerdict),
     /// It has not been asked in both orders yet.
@@ -60,7 +62,7 @@ impl Word {
             Word::Alike => Some(0.5),
             Word::OnlyCandidate => Some(1.0),
             Word::OnlyBaseline => Some(0.0),
-            Word::Unread(_) | Word::Open => None,
+            Word::Withheld | Word::Unread(_) | Word::Open => None,
         }
     }
 
@@ -109,6 +111,7 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
                 let (baseline, candidate) = (answer(results, (case_idx, 0, repeat)), answer(results, key));
                 let word = match (asked.get(&key), baseline, candidate) {
                     (Some(said), ..) => word(*said),
+                    _ if is_withheld(results, (case_idx, 0, repeat)) || is_withheld(results, key) => Word::Withheld,
                     _ if !results.is_whole() => Word::Open,
                     (None, Some(_), None) => Word::OnlyBaseline,
                     (None, None, Some(_)) => Word::OnlyCandidate,
@@ -122,6 +125,11 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
         }
     }
     pairs
+}
+
+fn is_withheld(results: &Results, (case_idx, target_idx, repeat): (usize, usize, u64)) -> bool {
+    let mut records = results.of(case_idx, target_idx);
+    records.any(|record| record.item.repeat == repeat && record.answered.withheld.is_some())
 }
 
 fn word(said: Orders) -> Word {

@@ -400,7 +400,7 @@ fn of_two_contenders_one_goes_on_and_the_other_when_it_is_back() {
     };
     prove("support");
     wait_for("canary", || of("support").view().share > 0.0);
-    assert_eq!(bench.live().identity.name, "support", "who serves splits the route");
+    wait_for("who serves splits the route", || bench.live().identity.name == "support");
     prove("second");
     // Each command is a turn of the controller, which looks at all gates.
     for _ in 0..3 {
@@ -412,7 +412,7 @@ fn of_two_contenders_one_goes_on_and_the_other_when_it_is_back() {
     assert_eq!((of("second").view().share, of("second").view().shadow_sample > 0.0), (0.0, true), "it goes on to copy");
     bench.command(Verb::Abort, "ann").unwrap();
     wait_for("the other's canary", || of("second").view().share > 0.0);
-    assert_eq!(bench.live().identity.name, "second");
+    wait_for("the other splits the route", || bench.live().identity.name == "second");
     let refused = bench.command(Verb::Resume, "ann").unwrap_err();
     assert!(refused.to_string().contains("is split by rollout `second`"), "{refused}");
 }
