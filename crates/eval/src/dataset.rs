@@ -14,6 +14,7 @@ pub mod redact;
 #[cfg(test)]
 mod tests;
 pub mod traffic;
+pub mod tuning;
 
 pub(crate) use csv::rows as csv_rows;
 pub use problem::{Problem, Problems};

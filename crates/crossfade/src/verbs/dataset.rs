@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use eval::case::Case;
-use eval::dataset::{Columns, Dataset, Format, Imported, Located, LocatedKind, Origin, Problems, from_promptfoo, read};
+use eval::dataset::{
+    Columns, Dataset, Format, Imported, Located, LocatedKind, Origin, Problems, from_promptfoo, read, tuning,
+};
 use serde_json::{Value, json};
 use store::{Database, DatasetRow};
 
@@ -56,7 +58,33 @@ pub(crate) enum Verb {
         /// As chats that end with the first right answer; cases without one are left out, and counted.
         #[arg(long)]
         chat: bool,
+        /// Write `train.jsonl`, `validation.jsonl` and `manifest.json` here, to fine-tune on; what depends on each other is in one of them.
+        #[arg(long, value_name = "DIRECTORY", conflicts_with = "chat")]
+        tune: Option<PathBuf>,
+        /// With `--tune`: the part of the cases that is for validation.
+        #[arg(long, value_name = "SHARE", default_value_t = 0.1, requires = "tune", value_parser = share)]
+        validation: f64,
+        /// With `--tune`: decides which cases these are.
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "tune")]
+        seed: u64,
+        /// With `--tune`: how chats are written.
+        #[arg(long, value_enum, value_name = "STYLE", default_value_t = Style::Openai, requires = "tune")]
+        style: Style,
     },
+}
+
+/// How chats to fine-tune on are written.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Style {
+    /// As the OpenAI API takes them.
+    Openai,
+    /// As chat templates of Hugging Face take them: arguments of tools as objects.
+    Huggingface,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..1.0).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 1; for 10 % write 0.1".to_owned())
 }
 
 /// A file of cases.
@@ -135,8 +163,12 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Record(args) => return record::run(place, &args, out),
         Verb::List => list(place, out)?,
         Verb::Show { dataset, cases } => show(place, &dataset, cases, out)?,
-        Verb::Export { dataset, chat: false } => out.print(&stored(place, &dataset)?.1.to_jsonl()),
-        Verb::Export { dataset, chat: true } => {
+        Verb::Export { dataset, tune: Some(directory), validation, seed, style, .. } => {
+            let (_, dataset) = stored(place, &dataset)?;
+            tune(&dataset, &directory, (validation, seed, style), out)?;
+        }
+        Verb::Export { dataset, chat: false, .. } => out.print(&stored(place, &dataset)?.1.to_jsonl()),
+        Verb::Export { dataset, chat: true, .. } => {
             let (_, dataset) = stored(place, &dataset)?;
             let (text, n_left_out) = dataset.to_chats();
             out.print(&text);
@@ -146,6 +178,38 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Writes the files to fine-tune on.
+fn tune(
+    dataset: &Dataset,
+    directory: &Path,
+    (validation, seed, style): (f64, u64, Style),
+    out: &Out,
+) -> Result<(), Stop> {
+    let style = match style {
+        Style::Openai => tuning::Style::OpenAi,
+        Style::Huggingface => tuning::Style::HuggingFace,
+    };
+    let tuning = tuning::split(dataset, (validation, seed), style);
+    let manifest = format!("{:#}\n", tuning.manifest);
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("could not make {}", directory.display()))
+        .map_err(Stop::from)?;
+    for (name, text) in
+        [("train.jsonl", &tuning.train), ("validation.jsonl", &tuning.validation), ("manifest.json", &manifest)]
+    {
+        let path = directory.join(name);
+        std::fs::write(&path, text)
+            .with_context(|| format!("could not write {}", path.display()))
+            .map_err(Stop::from)?;
+    }
+    out.answer(&tuning.manifest, || {
+        let (train, validation) = (tuning.train.lines().count(), tuning.validation.lines().count());
+        let left_out = tuning.manifest["left_out"].as_array().map_or(0, Vec::len);
+        format!("{train} to train, {validation} to validate, {left_out} without a right answer left out\n")
+    });
+    Ok(())
 }
 
 /// The cases of a file. What is wrong with it is a usage error, problem by problem.

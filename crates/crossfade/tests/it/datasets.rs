@@ -79,3 +79,22 @@ fn recorded_traffic_becomes_cases_without_duplicates_and_without_addresses() {
     }
     assert!(cases.iter().any(|case| case["source"]["duplicates"] == 1));
 }
+
+#[test]
+fn data_to_fine_tune_on_share_no_cluster_and_say_where_each_case_went() {
+    let house = House::new(crate::parts::CONFIG);
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/support-qa/cases.jsonl");
+    house.run(&["dataset", "import", cases, "--name", "qa"]).exits(0);
+    let tune = ["dataset", "export", "qa", "--tune", "tuning", "--validation", "0.2"];
+    let told = house.run(&tune).exits(0).stdout;
+    assert_eq!(told, "160 to train, 40 to validate, 0 without a right answer left out\n");
+    let read = |name: &str| std::fs::read_to_string(house.path().join("tuning").join(name)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    assert_eq!(manifest["files"][1]["n"], 40, "{manifest}");
+    for line in read("train.jsonl").lines().chain(read("validation.jsonl").lines()) {
+        let chat: serde_json::Value = serde_json::from_str(line).unwrap();
+        let last = chat["messages"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["role"], "assistant", "{line}");
+    }
+    house.run(&["dataset", "export", "qa", "--seed", "3"]).exits(2);
+}
