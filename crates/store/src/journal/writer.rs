@@ -28,10 +28,12 @@ const RETRY: Duration = Duration::from_millis(100);
 const CLOSING_TURNS: u32 = 50;
 const CLOSING_FAILURES: u32 = 3;
 
-/// A write by a request thread that takes longer than this leaves the next ones to the writer thread.
-const SLOW: Duration = Duration::from_millis(1);
-/// For so many times as long as it took: a core waits on a slow disk for a hundredth of the time at most.
-const SHUN: u32 = 100;
+/// A write by a request thread that takes longer than this waited for the disk, or for a core.
+const SLOW: Duration = Duration::from_micros(200);
+/// How much of that goes before the next writes are left to the writer thread.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// It is forgotten so many times slower than time goes by: a core waits on a slow disk for a fiftieth of the time at most.
+const FORGETS: u32 = 50;
 /// Bytes that a request thread writes at most: some 100 us of copying.
 const MOST_HERE: usize = 256 << 10;
 
@@ -83,7 +85,7 @@ pub(super) fn write_here(shared: &Shared) {
         Err(TryLockError::WouldBlock) => return,
     };
     let began = Instant::now();
-    if tail.is_full(shared.segment_bytes) || tail.shunned_until.is_some_and(|until| began < until) {
+    if tail.is_full(shared.segment_bytes) || !tail.waited.is_little(began) {
         return;
     }
     let mut queue = lock(&shared.queue);
@@ -94,10 +96,28 @@ pub(super) fn write_here(shared: &Shared) {
     let work = tail.swap(&mut queue);
     drop(queue);
     Writer::new(shared, &mut tail).turn(work);
-    let ended = Instant::now();
-    let took = ended - began;
-    if took > SLOW {
-        tail.shunned_until = Some(ended + took * SHUN);
+    tail.waited.add(began.elapsed());
+}
+
+/// How long request threads lately waited for slow writes.
+#[derive(Default)]
+struct Waited {
+    lately: Duration,
+    /// When that was.
+    at: Option<Instant>,
+}
+
+impl Waited {
+    fn is_little(&mut self, now: Instant) -> bool {
+        let since = self.at.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.lately = self.lately.saturating_sub(since / FORGETS);
+        self.lately <= PATIENCE
+    }
+
+    fn add(&mut self, took: Duration) {
+        if took > SLOW {
+            self.lately += took;
+        }
     }
 }
 
@@ -109,13 +129,13 @@ pub(super) struct Tail {
     taken: u64,
     /// Swapped with the queue's: memory that was just written is still in the processor's caches.
     spare: Buffer,
-    /// Until then no request thread writes: the disk was slow.
-    shunned_until: Option<Instant>,
+    /// What request threads waited: with more of it they do not write.
+    waited: Waited,
 }
 
 impl Tail {
     pub(super) fn new(first_seq: u64) -> Tail {
-        Tail { next_seq: first_seq, current: None, taken: 0, spare: Buffer::default(), shunned_until: None }
+        Tail { next_seq: first_seq, current: None, taken: 0, spare: Buffer::default(), waited: Waited::default() }
     }
 
     /// Whether the next record begins a segment.

@@ -55,9 +55,9 @@ fn a_thread_that_waits_anyhow_writes_what_is_queued() {
 }
 
 #[test]
-fn a_slow_write_leaves_the_next_ones_to_the_writer_thread() {
+fn slow_writes_leave_the_next_ones_to_the_writer_thread() {
     let log = Log::begun(Mode::Durable);
-    log.disk.set(|faults| faults.write_takes = Duration::from_millis(3));
+    log.disk.set(|faults| faults.write_takes = Duration::from_millis(50));
     let slow = log.submit();
     slow.write_here();
     assert_eq!(slow.peek(), Some(Ok(())));
