@@ -151,7 +151,10 @@ fn assume_rates(basis: &mut Basis, policy: &Policy) {
     basis.traffic.rates.extend(unknown.iter().map(|metric| (*metric, ASSUMED_RATE)));
     let names: Vec<&str> = unknown.into_iter().map(Metric::as_str).collect();
     if !names.is_empty() {
-        basis.assumed.push(format!("a rate of 1 % where nothing is recorded: {}", names.join(", ")));
+        basis.assumed.push(format!(
+            "a rate of 1 % where fewer than {LEAST_REQUESTS} answers are recorded: {}",
+            names.join(", ")
+        ));
     }
 }
 
@@ -177,7 +180,8 @@ fn recorded(database: &Database, planned: &Planned<'_>, since_us: u64) -> Result
     let mut rates = rates(&outcomes);
     let mut observed = BTreeMap::new();
     let mut seen = |metric: Metric, (n, bad): (u64, u64), of: u64| {
-        if n > 0 {
+        // Of a few answers no rate is known.
+        if n >= LEAST_REQUESTS {
             rates.insert(metric, (bad as f64 + 0.5) / (n as f64 + 1.0));
             observed.insert(metric, n as f64 / of.max(n) as f64);
         }
@@ -277,7 +281,8 @@ pub fn rates_of(units: &[RecordedUnit]) -> BTreeMap<Metric, f64> {
     Metric::ALL.into_iter().map(|metric| (metric, bad(metric) as f64 / n.max(1) as f64)).collect()
 }
 
-/// Half an event more than was seen, so that what never happened yet is not impossible.
+/// Half an event more than was seen, so that what never happened yet is not impossible. Of a few answers no rate is known: half an event
+/// in one would be a quarter of all.
 fn rates(outcomes: &[(store::EpochOutcome, u64)]) -> BTreeMap<Metric, f64> {
     let mut tallies: BTreeMap<Metric, (u64, u64)> = BTreeMap::new();
     for (outcome, times) in outcomes {
@@ -288,6 +293,7 @@ fn rates(outcomes: &[(store::EpochOutcome, u64)]) -> BTreeMap<Metric, f64> {
             *n_bad += if bad.contains(metric) { *times } else { 0 };
         }
     }
+    tallies.retain(|_, (n, _)| *n >= LEAST_REQUESTS);
     tallies.into_iter().map(|(metric, (n, bad))| (metric, (bad as f64 + 0.5) / (n as f64 + 1.0))).collect()
 }
 

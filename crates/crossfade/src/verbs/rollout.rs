@@ -167,6 +167,12 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     if verb == "start" {
         out.say(format_args!("hint: `crossfade rollout status {} --watch` follows it", change.name));
     }
+    if verb == "approve" {
+        out.say(format_args!(
+            "hint: with all its approvals it goes on by itself, at the next look; `crossfade rollout status {} --watch` shows it",
+            change.name
+        ));
+    }
     Ok(Exit::Ok)
 }
 

@@ -190,8 +190,9 @@ impl Source {
                 let stop = Stop::failed(anyhow::anyhow!("{message}"));
                 match status.as_u16() {
                     401 => stop.hint(
-                        "set CROSSFADE_ADMIN_TOKEN to a key with a role, or to the config's `admin.token`; without either, stop the \
-                         gateway and make one: `crossfade keys create NAME --role admin`",
+                        "set CROSSFADE_ADMIN_TOKEN to a key with a role or to the config's `admin.token`, or unset it where it is an old \
+                         one and the gateway asks for none; a key is made on the gateway's machine: `crossfade keys create \
+                         NAME --role admin`",
                     ),
                     403 => stop.hint("set CROSSFADE_ADMIN_TOKEN to a key that may do this"),
                     400 | 404 => stop.exit(Exit::Usage),

@@ -44,6 +44,13 @@ fn a_candidate_that_is_worse_by_more_than_the_margin_fails() {
 }
 
 #[test]
+fn a_share_that_no_draw_changes_has_no_interval() {
+    let all_right = compare(&pairs(40, 0, 0, 0), 0, QUESTION).parity.unwrap();
+    assert_eq!((all_right.share, all_right.interval), (1.0, None), "no width is no certainty");
+    assert!(all_right.kept_interval.unwrap().low < 1.0);
+}
+
+#[test]
 fn nothing_passes_for_want_of_numbers() {
     let missing = compare(&pairs(900, 0, 0, 0), 100, QUESTION);
     assert_eq!(

@@ -173,6 +173,23 @@ fn a_promptfoo_configuration_is_prompts_times_variables_with_what_is_asserted() 
 }
 
 #[test]
+fn variables_of_promptfoo_may_name_others_and_no_circle_is_followed() {
+    let imported = |country: &str, question: &str| {
+        let question = scalar(3, question);
+        let countries = list(4, vec![scalar(4, country), scalar(4, "Spain")]);
+        let test = map(2, vec![("vars", map(3, vec![("question", question), ("country", countries)]))]);
+        let prompts = list(1, vec![scalar(1, "{{question}}")]);
+        let root = map(1, vec![("prompts", prompts), ("providers", scalar(1, "x")), ("tests", list(2, vec![test]))]);
+        from_promptfoo("d", "p.yaml", (b"", &root))
+    };
+    let cases = imported("France", "What is the capital of {{ country }}?").unwrap().dataset.cases;
+    let questions: Vec<String> = cases.iter().map(Case::question).collect();
+    assert_eq!(questions, ["What is the capital of France?", "What is the capital of Spain?"]);
+    let problems = imported("{{question}}", "Where is {{country}}?").unwrap_err();
+    assert_eq!(problems.shown[0].to_string(), "p.yaml:1:vars: variables name each other in a circle");
+}
+
+#[test]
 fn what_would_mean_something_else_is_not_imported() {
     let check = map(5, vec![("type", scalar(5, "javascript")), ("value", scalar(5, "x"))]);
     let test = map(2, vec![("assert", list(5, vec![check])), ("vars", map(3, vec![("q", scalar(3, "file://q.txt"))]))]);

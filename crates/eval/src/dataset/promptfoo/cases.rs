@@ -18,6 +18,7 @@ impl Reading<'_> {
         (parts, variables): (&Parts, &BTreeMap<String, Value>),
     ) -> Option<Case> {
         let before = self.problems.n;
+        let variables = &self.resolved(prompt.line, variables);
         let template = format!("{}{}{}", parts.prefix, prompt.text, parts.suffix);
         let is_chat = matches!(serde_json::from_str::<Value>(&template), Ok(Value::Array(_)));
         let text = self.filled(prompt.line, &prompt.path, &template, (variables, is_chat));
@@ -32,7 +33,7 @@ impl Reading<'_> {
         let mut case = Case { request, slices: parts.slices.clone(), ..Case::asking("", "", []) };
         for check in &parts.checks {
             let mut check = check.clone();
-            self.fill(prompt.line, &mut check.value, variables);
+            self.fill((prompt.line, "assert.value"), &mut check.value, variables);
             case.checks.push(check);
         }
         if let Some(threshold) = parts.threshold.filter(|_| !case.checks.is_empty()) {
@@ -45,11 +46,30 @@ impl Reading<'_> {
         (self.problems.n == before).then_some(case)
     }
 
-    fn fill(&mut self, line: usize, value: &mut Value, variables: &BTreeMap<String, Value>) {
+    /// Variables may name others: they are filled in until none does.
+    fn resolved(&mut self, line: usize, variables: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+        let mut variables = variables.clone();
+        for _ in 0..MOST_NESTED {
+            if !variables.values().any(names_a_variable) {
+                return variables;
+            }
+            let (before, n) = (variables.clone(), self.problems.n);
+            for value in variables.values_mut() {
+                self.fill((line, "vars"), value, &before);
+            }
+            if self.problems.n > n {
+                return variables;
+            }
+        }
+        self.problems.note(line, "vars", "variables name each other in a circle");
+        variables
+    }
+
+    fn fill(&mut self, at: (usize, &str), value: &mut Value, variables: &BTreeMap<String, Value>) {
         match value {
-            Value::String(text) => *text = self.filled(line, "assert.value", text, (variables, false)),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(line, item, variables)),
-            Value::Object(members) => members.values_mut().for_each(|item| self.fill(line, item, variables)),
+            Value::String(text) => *text = self.filled(at.0, at.1, text, (variables, false)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.fill(at, item, variables)),
+            Value::Object(members) => members.values_mut().for_each(|item| self.fill(at, item, variables)),
             _ => {}
         }
     }
@@ -82,6 +102,18 @@ impl Reading<'_> {
             rest = after;
         }
         text + rest
+    }
+}
+
+/// Variables in variables in variables.
+const MOST_NESTED: usize = 8;
+
+fn names_a_variable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains("{{"),
+        Value::Array(items) => items.iter().any(names_a_variable),
+        Value::Object(members) => members.values().any(names_a_variable),
+        _ => false,
     }
 }
 
