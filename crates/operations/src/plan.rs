@@ -180,10 +180,12 @@ fn recorded(database: &Database, planned: &Planned<'_>, since_us: u64) -> Result
     let mut rates = rates(&outcomes);
     let mut observed = BTreeMap::new();
     let mut seen = |metric: Metric, (n, bad): (u64, u64), of: u64| {
+        if n > 0 {
+            observed.insert(metric, n as f64 / of.max(n) as f64);
+        }
         // Of a few answers no rate is known.
         if n >= LEAST_REQUESTS {
             rates.insert(metric, (bad as f64 + 0.5) / (n as f64 + 1.0));
-            observed.insert(metric, n as f64 / of.max(n) as f64);
         }
     };
     let objectives = &planned.policy.objectives;

@@ -191,8 +191,7 @@ impl Source {
                 match status.as_u16() {
                     401 => stop.hint(
                         "set CROSSFADE_ADMIN_TOKEN to a key with a role or to the config's `admin.token`, or unset it where it is an old \
-                         one and the gateway asks for none; a key is made on the gateway's machine: `crossfade keys create \
-                         NAME --role admin`",
+                         one; with no key at all, `crossfade keys create NAME --role admin` makes one while the gateway is stopped",
                     ),
                     403 => stop.hint("set CROSSFADE_ADMIN_TOKEN to a key that may do this"),
                     400 | 404 => stop.exit(Exit::Usage),

@@ -186,7 +186,7 @@ fn whoever_may_read_the_store_reads_beside_a_guarded_gateway_and_changes_nothing
     let listed = house.run(&["keys", "list"]).exits(0);
     assert!(listed.stdout.contains("app"), "{}", listed.stdout);
     let refused = house.run(&["keys", "revoke", "app"]).exits(1);
-    assert!(refused.stderr.contains("stop the gateway and make one"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("makes one while the gateway is stopped"), "{}", refused.stderr);
 }
 
 /// Every route of the admin API with something in place of its names.
