@@ -28,6 +28,9 @@ use crate::run::PlannedTarget;
 /// What the questions are called: another wording is another judge.
 const PROMPTS: &str = "crossfade-1";
 
+/// The normal quantile of 95 % intervals.
+const Z: f64 = 1.959_964;
+
 /// A judge of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judge {

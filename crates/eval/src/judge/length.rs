@@ -13,6 +13,7 @@ use stats::interval::wilson;
 use stats::logistic;
 use stats::random::Random;
 
+use super::Z;
 use crate::compare::{ALPHA, Interval};
 
 /// The penalty on the slope.
@@ -20,8 +21,6 @@ const PENALTY: f64 = 1.0;
 /// Points that all draws of the bootstrap together fit at most; and draws at most, and at least.
 const MOST_FITTED: usize = 400_000;
 const RESAMPLES: (usize, usize) = (1000, 100);
-/// The normal quantile of a 95 % interval.
-const Z: f64 = 1.959_964;
 
 /// A pair with a verdict and both answers.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::prompt::text_of_answer;
-use super::questions::answer;
+use super::questions::answered;
 use super::said::Judged;
 use super::{Kind, NoVerdict};
 use crate::results::Results;
@@ -108,10 +108,12 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
         for target_idx in 1..results.plan.targets.len() {
             for repeat in 0..results.plan.repeats {
                 let key = (case_idx, target_idx, repeat);
-                let (baseline, candidate) = (answer(results, (case_idx, 0, repeat)), answer(results, key));
+                let both = [(case_idx, 0, repeat), key].map(|key| answered(results, key));
+                let is_withheld = both.iter().flatten().any(|answered| answered.withheld.is_some());
+                let [baseline, candidate] = both.map(|answered| answered?.answer.as_ref());
                 let word = match (asked.get(&key), baseline, candidate) {
                     (Some(said), ..) => word(*said),
-                    _ if is_withheld(results, (case_idx, 0, repeat)) || is_withheld(results, key) => Word::Withheld,
+                    _ if is_withheld => Word::Withheld,
                     _ if !results.is_whole() => Word::Open,
                     (None, Some(_), None) => Word::OnlyBaseline,
                     (None, None, Some(_)) => Word::OnlyCandidate,
@@ -125,11 +127,6 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
         }
     }
     pairs
-}
-
-fn is_withheld(results: &Results, (case_idx, target_idx, repeat): (usize, usize, u64)) -> bool {
-    let mut records = results.of(case_idx, target_idx);
-    records.any(|record| record.item.repeat == repeat && record.answered.withheld.is_some())
 }
 
 fn word(said: Orders) -> Word {
@@ -168,5 +165,6 @@ mod tests {
         let said = word([Some(Ok(Choice::First)), Some(Err(NoVerdict::Leaked))]);
         assert_eq!((said, said.worth(), said.is_consistent()), (Word::Unread(NoVerdict::Leaked), None, None));
         assert_eq!(word([Some(Ok(Choice::First)), None]), Word::Open);
+        assert_eq!(Word::Withheld.worth(), None, "what may not leave the house is no loss");
     }
 }

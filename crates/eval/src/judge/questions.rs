@@ -5,7 +5,7 @@ use super::prompt::text_of_answer;
 use super::{Judge, Kind};
 use crate::case::{Answer, Case, digest};
 use crate::results::Results;
-use crate::run::Plan;
+use crate::run::{Answered, Plan};
 
 /// What one question is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +65,14 @@ fn is_first(seed: u64, case: &Case, (target_idx, repeat): (usize, u64)) -> bool 
     drawn.as_bytes().first().is_some_and(|letter| letter.is_ascii_digit() && letter % 2 == 0 || *letter > b'c')
 }
 
-/// The answer of a target to a case, which time.
-pub(super) fn answer(results: &Results, (case_idx, target_idx, repeat): (usize, usize, u64)) -> Option<&Answer> {
-    let mut records = results.of(case_idx, target_idx);
-    records.find(|record| record.item.repeat == repeat)?.answered.answer.as_ref()
+/// What came of asking a target a case, which time.
+pub(super) fn answered(results: &Results, (case_idx, target_idx, repeat): (usize, usize, u64)) -> Option<&Answered> {
+    Some(&results.of(case_idx, target_idx).find(|record| record.item.repeat == repeat)?.answered)
+}
+
+/// The answer, where there is one.
+fn answer(results: &Results, key: (usize, usize, u64)) -> Option<&Answer> {
+    answered(results, key)?.answer.as_ref()
 }
 
 /// The baseline's answer and the candidate's, where there are both and they do not say the same.

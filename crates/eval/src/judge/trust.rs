@@ -13,13 +13,10 @@ use store::BlindPairRow;
 
 use super::pairs::of_candidate;
 use super::said::Judged;
-use super::{Floor, Kind};
+use super::{Floor, Kind, Z};
 use crate::compare::Interval;
 use crate::results::Results;
 use crate::review::Choice;
-
-/// The normal quantile of 95 % intervals.
-const Z: f64 = 1.959_964;
 
 /// What people and a judge say of the same pairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
