@@ -43,11 +43,12 @@ fn text(rows: &[Drift]) -> String {
             number(row.after.1),
             number(row.stability_index),
             number(row.distance),
+            number(row.mean_discrepancy),
             number(row.p_adjusted),
             if row.drifted { "DRIFTED" } else { "" }.to_owned(),
         ]
     };
     let headings =
-        ["what", "target", "n before", "n after", "mean before", "mean after", "psi", "ks", "p adjusted", ""];
+        ["what", "target", "n before", "n after", "mean before", "mean after", "psi", "ks", "mmd", "p adjusted", ""];
     table(&headings, &rows.iter().map(row).collect::<Vec<_>>())
 }
