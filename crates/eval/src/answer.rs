@@ -45,6 +45,25 @@ pub fn read(body: &[u8]) -> Option<Answer> {
     Some(Answer { finish_reason, ..of_choice(first) })
 }
 
+/// Reads an answer that ranks so many documents: `{"results": [{"index", "relevance_score"}]}` as Cohere, Jina, vLLM and llama.cpp have it, or
+/// `data` in place of `results` as Voyage has it. Where each has a score the highest is first, whatever their order is, and equal ones stay in it.
+/// `None` when it is none, or names a document there is not.
+#[must_use]
+pub fn ranked(body: &[u8], n_documents: usize) -> Option<Vec<usize>> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let results = answer.get("results").or_else(|| answer.get("data"))?.as_array()?;
+    let one = |result: &Value| {
+        let idx = usize::try_from(result["index"].as_u64()?).ok().filter(|idx| *idx < n_documents)?;
+        Some((idx, result["relevance_score"].as_f64().or_else(|| result["score"].as_f64())))
+    };
+    let mut ranking: Vec<(usize, Option<f64>)> = results.iter().map(one).collect::<Option<_>>()?;
+    if ranking.iter().all(|(_, score)| score.is_some()) {
+        let score = |one: &(usize, Option<f64>)| one.1.unwrap_or(f64::NEG_INFINITY);
+        ranking.sort_by(|one, other| score(other).total_cmp(&score(one)));
+    }
+    Some(ranking.into_iter().map(|(idx, _)| idx).collect())
+}
+
 /// The first choice of a whole answer whose facts are known.
 pub(crate) fn whole(body: &[u8], facts: &AnswerFacts) -> Option<Answer> {
     let texts = facts.texts(body);
@@ -65,7 +84,7 @@ pub(crate) fn of_choice(choice: &ChoiceText) -> Answer {
         name: text(&call.name),
         arguments: text(call.arguments.as_deref().unwrap_or_default()),
     });
-    Answer { text: text(&choice.content), tool_calls: tool_calls.collect(), refusal: None, finish_reason: None }
+    Answer { text: text(&choice.content), tool_calls: tool_calls.collect(), ..Answer::default() }
 }
 
 #[cfg(test)]
@@ -80,6 +99,21 @@ mod tests {
             Answer { text: "72 höurs".to_owned(), finish_reason: Some("stop".to_owned()), ..Answer::default() };
         assert_eq!(whole, Some(expected.clone()));
         assert_eq!(read(stream.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn rankings_are_read_by_their_scores_and_name_documents_there_are() {
+        let check = |body: &str, expected: Option<&[usize]>| {
+            assert_eq!(ranked(body.as_bytes(), 3).as_deref(), expected, "{body}")
+        };
+        check(r#"{"results":[{"index":2,"relevance_score":0.9},{"index":0,"relevance_score":0.1}]}"#, Some(&[2, 0]));
+        check(r#"{"results":[{"index":0,"relevance_score":-3},{"index":1,"relevance_score":4.5}]}"#, Some(&[1, 0]));
+        check(r#"{"results":[{"index":1,"relevance_score":0},{"index":0,"relevance_score":0}]}"#, Some(&[1, 0]));
+        check(r#"{"data":[{"index":1},{"index":0,"relevance_score":2}]}"#, Some(&[1, 0]));
+        check(r#"{"results":[]}"#, Some(&[]));
+        check(r#"{"results":[{"index":3,"relevance_score":1}]}"#, None);
+        check(r#"{"results":[{"index":-1,"relevance_score":1}]}"#, None);
+        check(r#"{"choices":[]}"#, None);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub struct Case {
     /// What it is called; no two cases of a dataset share it.
     pub id: String,
-    /// The members of a chat request: `messages`, and whatever else the request has, but never a model.
+    /// The members of a chat request: `messages`, and whatever else the request has, but never a model. Or those of a request to rank the
+    /// documents: `query`, and whatever else it has.
     pub request: Map<String, Value>,
     /// Right answers, any of which will do: texts, or values where the answer is JSON or tool calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -35,6 +36,23 @@ pub struct Case {
     /// The exchange it was made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Lineage>,
+    /// How relevant each document of the corpus is to what is asked, by its id; what is not named is not relevant. Said and without any that is: the
+    /// corpus holds no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relevance: Option<BTreeMap<String, f64>>,
+    /// What of the documents a right answer rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// A span of a document that a right answer rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The document's id.
+    pub document: String,
+    /// The words, as they stand in it.
+    pub text: String,
 }
 
 /// Something an answer may cite.
@@ -110,6 +128,12 @@ pub struct Answer {
     /// Why it ended, as the provider says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
+    /// Of an answer that ranks documents: which of the case's, best first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranking: Option<Vec<usize>>,
+    /// What the answer rests on, where it brings that along: the first is cited as `[1]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passages: Vec<Document>,
 }
 
 /// A call of a tool as it came.
@@ -144,6 +168,8 @@ impl Case {
             slices: BTreeMap::new(),
             cluster: None,
             source: None,
+            relevance: None,
+            evidence: Vec::new(),
         }
     }
 
@@ -154,9 +180,19 @@ impl Case {
         serde_json::to_value(self).map(|value| canonical(&value)).unwrap_or_default()
     }
 
-    /// The last text that a user wrote: what pages show of a case.
+    /// How many documents are to be ranked, where that is what is asked.
+    #[must_use]
+    pub fn ranks(&self) -> Option<usize> {
+        let is_query = self.request.contains_key("query") && !self.request.contains_key("messages");
+        is_query.then_some(self.documents.len())
+    }
+
+    /// The last text that a user wrote, or what documents are ranked for: what pages show of a case.
     #[must_use]
     pub fn question(&self) -> String {
+        if self.ranks().is_some() {
+            return self.request.get("query").map(text_of).unwrap_or_default();
+        }
         let messages = self.request.get("messages").and_then(Value::as_array);
         let mut users = messages.into_iter().flatten().filter(|message| message["role"] == "user");
         users.next_back().map(|message| text_of(&message["content"])).unwrap_or_default()

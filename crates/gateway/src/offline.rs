@@ -22,7 +22,7 @@ use crate::parse::Parsed;
 use crate::snapshot::{Route, Snapshot, Target};
 use crate::translate::{Marks, Translation, Translator, anthropic_version, translate};
 
-/// A chat completion as one target is asked for it.
+/// A request as one target is asked it.
 #[derive(Debug)]
 pub struct Prepared {
     /// What goes out, in the target's dialect.
@@ -36,19 +36,20 @@ pub struct Prepared {
     plan: Option<Plan>,
 }
 
-/// Prepares a chat completion, whole or streamed as the body says, for `target`: its model, its prompt variant, its parameters, its dialect, and nothing stored.
+/// Prepares a request of `endpoint`, whole or streamed as the body says, for `target`: its model, its prompt variant, its parameters, its dialect, and
+/// nothing stored.
 ///
 /// # Errors
 /// When the body is no such request, the target cannot be asked that, or it may not leave the house.
 pub fn prepare(
     snapshot: &Snapshot,
     target: &Target,
-    (body, residency): (Bytes, Residency),
+    (endpoint, body, residency): (Endpoint, Bytes, Residency),
 ) -> Result<Prepared, Failure> {
     let refused = |words: String| Failure::new(FailureKind::Unsupported, words);
     let side = Side::of(target.provider.class.is_external());
     may_go(residency, side).map_err(|error| Failure::new(FailureKind::Residency, error.to_string()))?;
-    let request = Parsed::of_record(Endpoint::ChatCompletions, body)
+    let request = Parsed::of_record(endpoint, body)
         .map_err(|refusal| Failure::new(FailureKind::InvalidRequest, refusal.body.message.to_string()))?;
     let route = Route::to(target.name.clone(), target.name.clone());
     let translation = translate(&request, target, (snapshot, &route, &std::sync::Arc::default()))
@@ -86,7 +87,7 @@ impl Prepared {
         }
     }
 
-    /// The answer as a chat completion: put right as the gateway would, and translated back.
+    /// The answer, to a chat as a chat completion: put right as the gateway would, and translated back.
     ///
     /// # Errors
     /// When it cannot be read.

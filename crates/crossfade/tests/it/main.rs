@@ -41,6 +41,7 @@ mod prompts;
 mod record;
 mod reload;
 mod replay;
+mod reranking;
 mod review;
 mod rollouts;
 mod secrets;

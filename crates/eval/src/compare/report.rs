@@ -10,7 +10,7 @@ use super::money::{self, SpeedAndCost};
 use super::pooled;
 use super::ranked::{self, Ranking};
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
-use crate::case::Case;
+use crate::case::{Answer, Case};
 use crate::judge::standing::{JudgeReport, reports};
 use crate::metric::{Range, Unscored};
 use crate::results::{Results, Yardstick};
@@ -429,6 +429,15 @@ fn noise(results: &Results, yardstick: &Yardstick, target_idx: usize) -> Option<
     Some(n_different as f64 / results.cases.len() as f64)
 }
 
+/// What an answer says: its text, or the ids of documents in its order.
+fn said(case: &Case, answer: &Answer) -> String {
+    if let Some(ranking) = &answer.ranking {
+        let ids = ranking.iter().filter_map(|idx| Some(case.documents.get(*idx)?.id.as_str()));
+        return ids.collect::<Vec<_>>().join("\n");
+    }
+    answer.refusal.clone().unwrap_or_else(|| answer.text.clone())
+}
+
 fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) -> CaseRow {
     let side = |target_idx: usize| {
         let first = results.of(case_idx, target_idx).next();
@@ -437,9 +446,7 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
         let worth = table.yardsticks.iter().zip(&table.worth);
         let pace = answered.and_then(|answered| answered.pace);
         Side {
-            text: answer
-                .map(|answer| answer.refusal.clone().unwrap_or_else(|| answer.text.clone()))
-                .unwrap_or_default(),
+            text: answer.map(|answer| said(case, answer)).unwrap_or_default(),
             tool_calls: answer
                 .map(|answer| {
                     answer.tool_calls.iter().map(|call| format!("{}({})", call.name, call.arguments)).collect()

@@ -1,22 +1,26 @@
 //! Our own lines: a case as it is, with two shorter ways to say what is asked.
 //!
-//! `{"id", "input", "expected"}` is enough. Members: `id`, `request` or `messages` or `input` (with `system`), `expected`,
-//! `documents`, `answerable`, `checks`, `slices`, `cluster`, `source`. Any other is an error.
+//! `{"id", "input", "expected"}` is enough. Members: `id`, `request` or `messages` or `input` (with `system`) or `query`, `expected`,
+//! `documents`, `answerable`, `relevance`, `evidence`, `checks`, `slices`, `cluster`, `source`. Any other is an error.
 
 use serde_json::{Map, Value, json};
 
 use super::Problems;
-use crate::case::Case;
+use crate::case::{Case, Document};
+use crate::metric::citations::stands;
 
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 15] = [
     "id",
     "request",
     "messages",
     "input",
+    "query",
     "system",
     "expected",
     "documents",
     "answerable",
+    "relevance",
+    "evidence",
     "checks",
     "slices",
     "cluster",
@@ -32,7 +36,8 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
     for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
         problems.note(line, name, unknown(name, &MEMBERS));
     }
-    let request = request(line, &mut members, problems);
+    let documents: Vec<Document> = typed(line, "documents", &mut members, problems).unwrap_or_default();
+    let request = request(line, (&mut members, &documents), problems);
     let expected = match members.remove("expected") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(answers)) => answers,
@@ -43,13 +48,16 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
         id: text(line, "id", &mut members, problems).unwrap_or_default(),
         request: request?,
         expected,
-        documents: typed(line, "documents", &mut members, problems).unwrap_or_default(),
+        documents,
         answerable: typed(line, "answerable", &mut members, problems),
         checks: typed(line, "checks", &mut members, problems).unwrap_or_default(),
         slices,
         cluster: text(line, "cluster", &mut members, problems),
         source: typed(line, "source", &mut members, problems),
+        relevance: typed(line, "relevance", &mut members, problems),
+        evidence: typed(line, "evidence", &mut members, problems).unwrap_or_default(),
     };
+    check_labels(line, &case, problems);
     (problems.n == before).then_some(case)
 }
 
@@ -60,14 +68,73 @@ pub(super) fn unknown(name: &str, known: &[&str]) -> String {
     near.map_or_else(|| "unknown member".to_owned(), |(_, word)| format!("unknown member; did you mean `{word}`?"))
 }
 
-fn request(line: usize, members: &mut Map<String, Value>, problems: &mut Problems) -> Option<Map<String, Value>> {
+/// Notes labels that contradict the case's documents.
+fn check_labels(line: usize, case: &Case, problems: &mut Problems) {
+    for (id, gain) in case.relevance.iter().flatten().filter(|(_, gain)| !gain.is_finite() || **gain < 0.0) {
+        problems.note(
+            line,
+            format!("relevance.{id}"),
+            format!("`{gain}` is no relevance: 0 is none, and more is more"),
+        );
+    }
+    let is_labelled = case.relevance.is_some() || !case.evidence.is_empty() || case.ranks().is_some();
+    for (idx, document) in case.documents.iter().enumerate().filter(|_| is_labelled) {
+        if case.documents[..idx].iter().any(|other| other.id == document.id) {
+            problems.note(line, format!("documents[{idx}].id"), format!("`{}` is there already", document.id));
+        }
+    }
+    for (idx, evidence) in case.evidence.iter().enumerate() {
+        let shown = case.documents.iter().find(|document| document.id == evidence.document);
+        if evidence.text.trim().is_empty() {
+            problems.note(line, format!("evidence[{idx}].text"), "expected the words of a document");
+        } else if shown.is_some_and(|document| stands(&evidence.text, &document.text).is_none()) {
+            let what = format!("these words do not stand in the document `{}`", evidence.document);
+            problems.note(line, format!("evidence[{idx}].text"), what);
+        }
+    }
+}
+
+/// The place in a text of a question for its documents.
+const DOCUMENTS: &str = "{{documents}}";
+
+/// The text with the documents in their place, each with the number it is cited by.
+fn with_documents(text: &str, documents: &[Document]) -> String {
+    if documents.is_empty() || !text.contains(DOCUMENTS) {
+        return text.to_owned();
+    }
+    let numbered = documents.iter().enumerate().map(|(idx, document)| format!("[{}] {}", idx + 1, document.text));
+    text.replace(DOCUMENTS, &numbered.collect::<Vec<_>>().join("\n"))
+}
+
+/// What documents are to be ranked for.
+fn ranking(
+    line: usize,
+    field: &str,
+    request: Map<String, Value>,
+    problems: &mut Problems,
+) -> Option<Map<String, Value>> {
+    let before = problems.n;
+    if !request.get("query").is_some_and(Value::is_string) {
+        problems.note(line, field, "expected a text");
+    }
+    if request.contains_key("documents") {
+        problems.note(line, "request.documents", "the documents that are ranked are those of the case");
+    }
+    (problems.n == before).then_some(request)
+}
+
+fn request(
+    line: usize,
+    (members, documents): (&mut Map<String, Value>, &[Document]),
+    problems: &mut Problems,
+) -> Option<Map<String, Value>> {
     let named: Vec<&str> =
-        ["request", "messages", "input"].into_iter().filter(|name| members.contains_key(*name)).collect();
+        ["request", "messages", "input", "query"].into_iter().filter(|name| members.contains_key(*name)).collect();
     let [one] = named[..] else {
         let what = if named.is_empty() {
-            "one of `request`, `messages` and `input` is missing"
+            "one of `request`, `messages`, `input` and `query` is missing"
         } else {
-            "only one of `request`, `messages` and `input` can be said"
+            "only one of `request`, `messages`, `input` and `query` can be said"
         };
         problems.note(line, named.first().copied().unwrap_or_default(), what);
         return None;
@@ -76,10 +143,19 @@ fn request(line: usize, members: &mut Map<String, Value>, problems: &mut Problem
     if system.is_some() && one != "input" {
         problems.note(line, "system", "goes with `input`; elsewhere it is a message");
     }
-    match (one, members.remove(one)) {
+    let is_ranking = |request: &Map<String, Value>| request.contains_key("query") && !request.contains_key("messages");
+    let asked = members.remove(one);
+    if documents.is_empty() && (one == "query" || asked.as_ref().and_then(Value::as_object).is_some_and(is_ranking)) {
+        problems.note(line, "documents", "there are none to be ranked");
+    }
+    match (one, asked) {
+        ("query", Some(query)) => ranking(line, one, Map::from_iter([("query".to_owned(), query)]), problems),
         ("request", Some(Value::Object(request))) => {
             if request.contains_key("model") {
                 problems.note(line, "request.model", "a case names no model: the targets of a run do");
+            }
+            if is_ranking(&request) {
+                return ranking(line, "request.query", request, problems);
             }
             let messages = request.get("messages").cloned();
             check_messages(line, "request.messages", messages.as_ref(), problems).then_some(request)
@@ -88,7 +164,10 @@ fn request(line: usize, members: &mut Map<String, Value>, problems: &mut Problem
             let valid = check_messages(line, "messages", messages.as_ref(), problems);
             valid.then(|| Map::from_iter([("messages".to_owned(), messages.unwrap_or_default())]))
         }
-        ("input", Some(Value::String(input))) => Some(asking(system.as_deref(), &input)),
+        ("input", Some(Value::String(input))) => {
+            let system = system.map(|text| with_documents(&text, documents));
+            Some(asking(system.as_deref(), &with_documents(&input, documents)))
+        }
         (field, _) => {
             problems.note(line, field, if field == "input" { "expected a text" } else { "expected an object" });
             None

@@ -36,6 +36,12 @@ pub struct Case {
     /// How relevant each document of the corpus is to the query, by its id; what is not named is not relevant.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub relevance: BTreeMap<String, f64>,
+    /// Whether the corpus holds the answer, whatever of it was shown; `None` where nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_corpus: Option<bool>,
+    /// The spans that a right answer rests on: the id of a document, and words of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<(String, String)>,
 }
 
 /// A tool that was offered.

@@ -275,8 +275,8 @@ fn quoted(sentence: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// Where a quote stands in a text.
-fn stands(quote: &str, text: &str) -> Option<std::ops::Range<usize>> {
+/// Where a quote stands in a text, in bytes. White space of any length is equal.
+pub(crate) fn stands(quote: &str, text: &str) -> Option<std::ops::Range<usize>> {
     let words: Vec<String> = quote.split_whitespace().map(regex::escape).collect();
     let pattern = Regex::new(&words.join(r"\s+")).ok()?;
     pattern.find(text).map(|found| found.range())

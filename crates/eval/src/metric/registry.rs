@@ -10,12 +10,13 @@ use super::calls::{self, Matching};
 use super::classes::{self, Average, Figure};
 use super::json::{self, Fields};
 use super::path::Path;
+use super::rag::{self, Part, Rules, Source};
 use super::ranking::{self, Ranked};
 use super::rouge::{self, Rouge};
-use super::{Metric, bleu, chrf, citations, refusal, spent, squad, text, vectors};
+use super::{Metric, Pool, bleu, chrf, citations, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 52] = [
+pub const NAMES: [&str; 57] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -60,6 +61,11 @@ pub const NAMES: [&str; 52] = [
     "quote_in_source",
     "groundedness",
     "abstention",
+    "evidence_precision",
+    "evidence_recall",
+    "rag_end_to_end",
+    "rag_generation",
+    "rag_retrieval",
     "refusal",
     "ndcg_at_k",
     "mrr",
@@ -155,6 +161,51 @@ struct RawFields {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawRag {
+    correct: Option<RawCorrect>,
+    correct_at: Option<f64>,
+    #[serde(default)]
+    source: Source,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawCorrect {
+    Name(String),
+    Settled(serde_json::Map<String, Value>),
+}
+
+impl RawRag {
+    fn resolve(self, name: &str) -> Result<Rules, UnknownMetric> {
+        let correct = match self.correct {
+            None => text::icontains(),
+            Some(RawCorrect::Name(correct)) => named(&correct, &Value::Null)?,
+            Some(RawCorrect::Settled(mut settings)) => {
+                let correct = settings.remove("name").and_then(|correct| correct.as_str().map(str::to_owned));
+                let correct =
+                    correct.ok_or_else(|| wrong(name, "`correct` is a metric: its `name` is missing".to_owned()))?;
+                named(&correct, &Value::Object(settings))?
+            }
+        };
+        if matches!(correct.pool, Pool::Whole(_)) && !correct.id.starts_with("accuracy@") {
+            return Err(wrong(
+                name,
+                format!("`correct` says whether one answer is right, and `{}` is no metric of one answer", correct.id),
+            ));
+        }
+        let correct_at = self.correct_at.unwrap_or(correct.range.high);
+        if !correct_at.is_finite() {
+            return Err(wrong(
+                name,
+                "`correct` has no largest value: `correct_at` says from where on it is right".to_owned(),
+            ));
+        }
+        Ok(Rules { correct, correct_at, source: self.source, abstains: refusal::abstains })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawLabels {
     labels: Option<Vec<String>>,
 }
@@ -202,6 +253,14 @@ fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> 
             let RawPattern { pattern } = read(name, settings)?;
             let pattern = pattern.map(|pattern| Regex::new(&pattern)).transpose();
             text::regex(pattern.map_err(|error| wrong(name, format!("`pattern`: {error}")))?)
+        }
+        "rag_end_to_end" | "rag_generation" => {
+            let part = if name == "rag_generation" { Part::Generation } else { Part::EndToEnd };
+            rag::metric(name, part, read::<RawRag>(name, settings)?.resolve(name)?)
+        }
+        "rag_retrieval" => {
+            let RawNone {} = read(name, settings)?;
+            rag::metric(name, Part::Retrieval, read::<RawRag>(name, &Value::Null)?.resolve(name)?)
         }
         "tool_calls" => {
             let RawCalls { matching, dotless } = read(name, settings)?;
@@ -260,6 +319,8 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "embedding_cosine" => vectors::cosine_metric,
         "citation_format" => citations::format,
         "quote_in_source" => citations::quote_in_source,
+        "evidence_precision" => spans::precision,
+        "evidence_recall" => spans::recall,
         "groundedness" => citations::groundedness,
         "abstention" => || citations::abstention(refusal::abstains),
         "refusal" => refusal::metric,

@@ -14,8 +14,8 @@ use wire::sse::Event;
 use wire::usage::Usage;
 
 use super::{Answered, Pace, stream};
-use crate::answer::whole;
-use crate::case::Case;
+use crate::answer::{ranked, whole};
+use crate::case::{Answer, Case};
 
 /// The longest answer that is read.
 pub(super) const LONGEST_ANSWER: usize = 16 << 20;
@@ -44,7 +44,7 @@ pub trait Asked {
     /// The call that sends it once.
     fn call(&self, timeouts: Timeouts) -> Call;
 
-    /// The answer as a chat completion.
+    /// The answer, to a chat as a chat completion.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -52,6 +52,11 @@ pub trait Asked {
 
     /// What reads a streamed answer.
     fn reader(&self) -> Box<dyn ReadStream>;
+
+    /// How many documents are to be ranked; `None` where a chat is asked.
+    fn ranks(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// A streamed answer on its way to chunks of a chat completion.
@@ -85,6 +90,12 @@ pub(super) fn body(case: &Case, seed: Option<u64>, stream: bool) -> Bytes {
     let mut request = case.request.clone();
     // Whoever asks a target puts its own name for the model here.
     request.insert("model".to_owned(), Value::from("evaluation"));
+    if case.ranks().is_some() {
+        // Nothing in it is drawn by chance, and servers of rerankers know no seed.
+        let texts: Vec<&str> = case.documents.iter().map(|document| document.text.as_str()).collect();
+        request.insert("documents".to_owned(), Value::from(texts));
+        return Bytes::from(Value::Object(request).to_string());
+    }
     if let Some(seed) = seed {
         request.entry("seed").or_insert_with(|| Value::from(seed));
     }
@@ -110,7 +121,7 @@ pub(super) fn is_standstill(kind: FailureKind) -> bool {
 
 /// What one attempt came to.
 struct Attempt {
-    result: Result<crate::case::Answer, Failure>,
+    result: Result<Answer, Failure>,
     usage: Option<Usage>,
     pace: Option<Pace>,
     simulated: bool,
@@ -189,7 +200,7 @@ async fn once(way: &Way<'_>, asked: &dyn Asked) -> Attempt {
         cost_nanos: Some(0),
     };
     let answer = async {
-        if way.stream {
+        if way.stream && asked.ranks().is_none() {
             return stream::answer((way.client, way.provider), asked, timeouts).await;
         }
         let (body, simulated) = whole_answer(way.client, way.provider, asked.call(timeouts)).await?;
@@ -237,10 +248,15 @@ pub async fn whole_answer(client: &Client, provider: &Provider, call: Call) -> R
     }
 }
 
-pub(super) fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -> Result<crate::case::Answer, Failure> {
+pub(super) fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -> Result<Answer, Failure> {
     let body = asked.read(body)?;
     let facts = inspect(&body);
     *usage = facts.usage;
+    if let Some(n_documents) = asked.ranks() {
+        let ranking = ranked(&body, n_documents);
+        let malformed = || Failure::new(FailureKind::Malformed, "the answer is no ranking of the documents");
+        return ranking.map(|ranking| Answer { ranking: Some(ranking), ..Answer::default() }).ok_or_else(malformed);
+    }
     whole(&body, &facts).ok_or_else(|| Failure::new(FailureKind::Malformed, "the answer is no chat completion"))
 }
 

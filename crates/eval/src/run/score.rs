@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::ScoredRow;
 
-use crate::case::{Answer, Case, Check};
+use crate::case::{Answer, Case, Check, Document};
 use crate::metric::{self, Metric, Score, UnknownMetric, Unscored};
 
 /// The name of the metric that says whether everything holds that a case asks of its answer.
@@ -89,7 +89,7 @@ impl Scorer {
     /// What each says of an answer.
     #[must_use]
     pub fn score_call(&self, case: &Case, answer: &Answer, took: Took) -> Vec<(String, Score)> {
-        let (asked, answered) = (as_metrics_want(case), of_answer(answer, took));
+        let (asked, answered) = (as_metrics_want(case, answer), of_answer((case, answer), took));
         let scores = self.metrics.iter().map(|(_, metric)| match metric {
             Some(metric) => (metric.id.clone(), metric.score(&asked, &answered)),
             None => (CHECKS_ID.to_owned(), checks(case, &asked, &answered)),
@@ -218,12 +218,16 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// What metrics read of a case.
-fn as_metrics_want(case: &Case) -> metric::Case {
+/// What metrics read of a case. Where an answer brings along what it rests on, that is what it was made of.
+fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
+    let documents = shown(case, answer);
     let other = case.expected.iter().find(|answer| !answer.is_string());
     let calls = other.and_then(|answer| answer["tool_calls"].as_array());
     let schema = case.request.get("response_format").map(|format| &format["json_schema"]["schema"]);
     let tools = case.request.get("tools").and_then(Value::as_array).into_iter().flatten();
+    // What holds evidence is relevant, where nothing else is said.
+    let of_evidence = || case.evidence.iter().map(|span| (span.document.clone(), 1.0)).collect();
+    let relevance = case.relevance.clone().or_else(|| (!case.evidence.is_empty()).then(of_evidence));
     metric::Case {
         references: case.expected_texts().map(str::to_owned).collect(),
         value: if calls.is_some() { None } else { other.cloned() },
@@ -236,14 +240,21 @@ fn as_metrics_want(case: &Case) -> metric::Case {
             })
             .collect(),
         calls: calls.map(|calls| calls.iter().filter_map(accepted).collect()),
-        documents: case
-            .documents
+        documents: documents
             .iter()
             .map(|document| metric::Document { id: document.id.clone(), text: document.text.clone() })
             .collect(),
-        answerable: case.answerable,
-        ..metric::Case::default()
+        // What was said is of the case's own documents.
+        answerable: case.answerable.filter(|_| answer.passages.is_empty()),
+        in_corpus: relevance.as_ref().map(|relevance| relevance.values().any(|gain| *gain > 0.0)),
+        relevance: relevance.unwrap_or_default(),
+        evidence: case.evidence.iter().map(|span| (span.document.clone(), span.text.clone())).collect(),
     }
+}
+
+/// What an answer was made of.
+fn shown<'c>(case: &'c Case, answer: &'c Answer) -> &'c [Document] {
+    if answer.passages.is_empty() { &case.documents } else { &answer.passages }
 }
 
 /// A call that was made, as the one call that is right: each argument with the one value it had.
@@ -260,7 +271,11 @@ fn accepted(call: &Value) -> Option<Value> {
     Some(Value::Object(Map::from_iter([(name.to_owned(), Value::Object(accepted))])))
 }
 
-fn of_answer(answer: &Answer, took: Took) -> metric::Answer {
+fn of_answer((case, answer): (&Case, &Answer), took: Took) -> metric::Answer {
+    let ranking: Vec<String> = match &answer.ranking {
+        Some(ranking) => ranking.iter().filter_map(|idx| Some(case.documents.get(*idx)?.id.clone())).collect(),
+        None => shown(case, answer).iter().map(|document| document.id.clone()).collect(),
+    };
     let calls = answer.tool_calls.iter();
     let calls = calls.map(|call| metric::Call { name: call.name.clone(), arguments: call.arguments.clone() });
     metric::Answer {
@@ -270,6 +285,7 @@ fn of_answer(answer: &Answer, took: Took) -> metric::Answer {
         finish_reason: answer.finish_reason.clone(),
         latency_ms: took.latency_us.map(|us| us as f64 / 1000.0),
         cost_dollars: took.cost_nanos.map(|nanos| nanos as f64 / 1e9),
+        ranking,
         ..metric::Answer::default()
     }
 }

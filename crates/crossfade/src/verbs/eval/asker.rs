@@ -10,6 +10,7 @@ use gateway::offline::{Prepared, StreamReader, prepare};
 use gateway::snapshot::Snapshot;
 use providers::{Call, Timeouts};
 use wire::failure::Failure;
+use wire::record::Endpoint;
 use wire::sse::Event;
 
 /// Asks one target.
@@ -18,7 +19,10 @@ struct Asker {
     target: Arc<gateway::snapshot::Target>,
 }
 
-struct Ready(Prepared);
+struct Ready {
+    prepared: Prepared,
+    ranks: Option<usize>,
+}
 
 /// The target as a worker calls it.
 pub(super) fn target(snapshot: &Arc<Snapshot>, target: &Arc<gateway::snapshot::Target>) -> Target {
@@ -36,8 +40,10 @@ impl Ask for Asker {
         let route = case.source.as_ref().and_then(|source| source.route.as_ref());
         let route = route.and_then(|route| self.snapshot.routes.get(route));
         let residency = route.map(|route| route.residency).unwrap_or_default();
-        let prepared = prepare(&self.snapshot, &self.target, (body, residency))?;
-        Ok(Box::new(Ready(prepared)))
+        let ranks = case.ranks();
+        let endpoint = if ranks.is_some() { Endpoint::Rerank } else { Endpoint::ChatCompletions };
+        let prepared = prepare(&self.snapshot, &self.target, (endpoint, body, residency))?;
+        Ok(Box::new(Ready { prepared, ranks }))
     }
 
     fn price(&self, used: &Used) -> Option<u64> {
@@ -51,19 +57,23 @@ impl Ask for Asker {
 
 impl Asked for Ready {
     fn body(&self) -> &Bytes {
-        &self.0.body
+        &self.prepared.body
     }
 
     fn call(&self, timeouts: Timeouts) -> Call {
-        self.0.call(timeouts)
+        self.prepared.call(timeouts)
     }
 
     fn read(&self, body: &Bytes) -> Result<Bytes, Failure> {
-        self.0.read(body)
+        self.prepared.read(body)
     }
 
     fn reader(&self) -> Box<dyn ReadStream> {
-        Box::new(Reader(self.0.reader()))
+        Box::new(Reader(self.prepared.reader()))
+    }
+
+    fn ranks(&self) -> Option<usize> {
+        self.ranks
     }
 }
 

@@ -169,7 +169,7 @@ fn judges(config: &Config, judges: &[SuiteJudge], (metrics, n_targets): (&[Spec]
     judges.iter().map(one).collect()
 }
 
-/// What was typed, else what the suite says, else the checks of the cases, or that the answer holds a right one.
+/// What was typed, else what the suite says, else the checks of the cases, or that the answer holds a right one, or how good a ranking is.
 fn metrics(args: &Args, suite: &Suite, cases: &[eval::case::Case]) -> Result<Vec<Spec>, Stop> {
     let plain = |name: &str| Spec { name: name.to_owned(), settings: Value::Null };
     let metrics = if !args.metrics.is_empty() {
@@ -178,6 +178,9 @@ fn metrics(args: &Args, suite: &Suite, cases: &[eval::case::Case]) -> Result<Vec
         suite.metrics.clone()
     } else if cases.iter().any(|case| !case.checks.is_empty()) {
         vec![plain(CHECKS)]
+    } else if !cases.is_empty() && cases.iter().all(|case| case.ranks().is_some()) {
+        let first = |name: &str| Spec { name: name.to_owned(), settings: serde_json::json!({ "k": 10 }) };
+        vec![first("ndcg_at_k"), first("recall_at_k"), plain("mrr")]
     } else {
         vec![plain("icontains"), plain("squad_f1")]
     };

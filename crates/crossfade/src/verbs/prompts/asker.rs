@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 use wire::failure::{Failure, FailureKind};
-use wire::record::Lane;
+use wire::record::{Endpoint, Lane};
 
 use crate::config::Config;
 use crate::out::{Out, Stop};
@@ -177,7 +177,7 @@ impl Line {
     }
 
     async fn once(&self, body: Bytes) -> Result<(Said, bool), Failure> {
-        let prepared = prepare(&self.snapshot, &self.target, (body, Residency::default()))?;
+        let prepared = prepare(&self.snapshot, &self.target, (Endpoint::ChatCompletions, body, Residency::default()))?;
         let timeouts = self.provider.config().timeouts;
         let exchange = whole_answer(&self.client, &self.provider, prepared.call(timeouts));
         let late = |_| Failure::new(FailureKind::TimeoutTotal, "no whole answer in time");
