@@ -1,0 +1,4 @@
+//! What tries to get out, and does not.
+
+#[cfg(test)]
+mod contained;
