@@ -119,6 +119,7 @@ pub const ROUTES: &[Route] = &[
     post("/api/evaluations/{run}/review/next", Role::Viewer, hand_out),
     post("/api/evaluations/{run}/review/judge", Role::Viewer, judge_answers),
     post("/api/evaluations/{run}/review/file", Role::Viewer, file_verdicts),
+    post("/api/evaluations/{run}/review/assign", Role::Operator, assign_pairs),
     get("/api/verdicts/{from}/{to}", |call| {
         json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
     }),
@@ -289,6 +290,13 @@ fn judge_answers(call: &Call<'_>) -> Answer {
     let actor = call.actor(request.reviewer.take());
     let at = (Some(call.name()), operations::reviews::now());
     json(&operations::blind::judge(call.desk.keys.database(), &actor, at, &request)?)
+}
+
+fn assign_pairs(call: &Call<'_>) -> Answer {
+    let mut request: operations::blind::AssignRequest = call.required()?;
+    let actor = call.actor(request.actor.take());
+    let at = (call.name(), operations::reviews::now());
+    json(&operations::blind::assign(call.desk.keys.database(), &actor, at, &request)?)
 }
 
 fn file_verdicts(call: &Call<'_>) -> Answer {

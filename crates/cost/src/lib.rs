@@ -3,7 +3,7 @@
 //! The parts, in the order a price is found: a [`sheet`] is what was written down, by hand or by an [`import`]er, with its
 //! source and date; [`Prices`] is several sheets resolved and checked; a [`Tariff`] is what of them is about one model at one
 //! vendor; [`Tariff::price`] finds the [`Row`] that holds at a moment and charges a [`Usage`]. Self-hosted targets have a
-//! tariff made from the price of a GPU-hour and measured throughput ([`gpu`]).
+//! tariff made from the price of a GPU-hour and measured throughput ([`gpu`]). What [`people`] cost who judge answers is time by the hour.
 //!
 //! Amounts are exact decimals until the very end: a charge is summed as a fraction and rounded once, half up, to integer
 //! nano-dollars. What cannot be priced is [`Unknown`], with the reason; it is never 0.
@@ -16,6 +16,7 @@ pub mod import;
 pub mod json;
 pub mod meter;
 pub mod pattern;
+pub mod people;
 mod prices;
 mod rates;
 mod row;

@@ -6,6 +6,12 @@
 //! decides the order within each. A pair goes to as many people as said before new ones are begun, so that agreement can be measured.
 //! The unit is the case: several verdicts on one are averaged.
 
+mod assigned;
+mod proof;
+
+pub use assigned::{Assignment, assigned, provable_margin};
+pub use proof::{MARGIN, Proof, proof};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -151,37 +157,81 @@ impl Queue {
     }
 }
 
+/// How much a pair tells of where automatic judgement is not to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// One metric says that the candidate is better, and another that the baseline is.
+    Opposed,
+    /// The metric that decides says that the answers are not worth the same.
+    Differing,
+    /// Neither.
+    Alike,
+}
+
+impl Telling {
+    fn rank(self) -> f64 {
+        match self {
+            Telling::Opposed => 1.0,
+            Telling::Differing => 0.5,
+            Telling::Alike => 0.0,
+        }
+    }
+}
+
+/// What metrics see of a candidate's pairs.
+struct Sight<'r> {
+    results: &'r Results,
+    yardsticks: Vec<Yardstick>,
+    target_idx: usize,
+}
+
+impl Sight<'_> {
+    fn of(results: &Results, target_idx: usize) -> Sight<'_> {
+        Sight { results, yardsticks: results.yardsticks(), target_idx }
+    }
+
+    /// How much the pair of a case tells; nothing where one of the answers is missing, and there is no pair.
+    fn telling(&self, case_idx: usize) -> Option<Telling> {
+        let has_answer = |target_idx: usize| {
+            self.results.of(case_idx, target_idx).next().is_some_and(|record| record.answered.answer.is_some())
+        };
+        if !has_answer(0) || !has_answer(self.target_idx) {
+            return None;
+        }
+        let worth = |yardstick: &Yardstick, target_idx: usize| self.results.worth(yardstick, case_idx, target_idx).ok();
+        let gain =
+            |yardstick: &Yardstick| Some(yardstick.gain(worth(yardstick, 0)?, worth(yardstick, self.target_idx)?));
+        let gains = || self.yardsticks.iter().filter_map(gain);
+        let primary = self.yardsticks.iter().find(|yardstick| yardstick.name == self.results.plan.primary);
+        let of = |target_idx| primary.and_then(|primary| worth(primary, target_idx)).map(f64::to_bits);
+        // Metrics with the candidate ahead, and with the baseline.
+        Some(if gains().any(|gain| gain > 0.0) && gains().any(|gain| gain < 0.0) {
+            Telling::Opposed
+        } else if of(0) == of(self.target_idx) {
+            Telling::Alike
+        } else {
+            Telling::Differing
+        })
+    }
+
+    /// The slices of a case, as one.
+    fn slice(&self, case_idx: usize) -> String {
+        let case = self.results.cases.get(case_idx);
+        case.map(|case| case.slices.values().cloned().collect::<Vec<_>>().join(" / ")).unwrap_or_default()
+    }
+}
+
 /// All cases with both answers, in the order in which they are judged.
 fn order(results: &Results, target_idx: usize, seed: u64) -> Vec<usize> {
     let mut random = Random::new(seed);
-    let yardsticks = results.yardsticks();
-    let primary = yardsticks.iter().find(|yardstick| yardstick.name == results.plan.primary);
-    let has_answer = |case_idx: usize, target_idx: usize| {
-        results.of(case_idx, target_idx).next().is_some_and(|record| record.answered.answer.is_some())
-    };
-    let worth =
-        |yardstick: &Yardstick, case_idx: usize, target_idx: usize| results.worth(yardstick, case_idx, target_idx).ok();
-    // Metrics with the candidate ahead, and with the baseline.
-    let ahead = |case_idx: usize| {
-        let gain = |yardstick: &Yardstick| {
-            Some(yardstick.gain(worth(yardstick, case_idx, 0)?, worth(yardstick, case_idx, target_idx)?))
-        };
-        let gains = || yardsticks.iter().filter_map(gain);
-        (gains().any(|gain| gain > 0.0), gains().any(|gain| gain < 0.0))
-    };
+    let sight = Sight::of(results, target_idx);
     let (mut opposed, mut differing, mut by_slice) = (Vec::new(), Vec::new(), BTreeMap::<String, Vec<usize>>::new());
-    for (case_idx, case) in results.cases.iter().enumerate() {
-        if !has_answer(case_idx, 0) || !has_answer(case_idx, target_idx) {
-            continue;
-        }
-        let of = |target_idx| primary.and_then(|primary| worth(primary, case_idx, target_idx)).map(f64::to_bits);
-        if ahead(case_idx) == (true, true) {
-            opposed.push(case_idx);
-        } else if of(0) == of(target_idx) {
-            let slice = case.slices.values().cloned().collect::<Vec<_>>().join(" / ");
-            by_slice.entry(slice).or_default().push(case_idx);
-        } else {
-            differing.push(case_idx);
+    for case_idx in 0..results.cases.len() {
+        match sight.telling(case_idx) {
+            None => {}
+            Some(Telling::Opposed) => opposed.push(case_idx),
+            Some(Telling::Differing) => differing.push(case_idx),
+            Some(Telling::Alike) => by_slice.entry(sight.slice(case_idx)).or_default().push(case_idx),
         }
     }
     let mut alike = Vec::new();
@@ -201,6 +251,19 @@ fn order(results: &Results, target_idx: usize, seed: u64) -> Vec<usize> {
     }
     order.extend(alike);
     order
+}
+
+/// What verdicts are worth to the candidate, with their cases: 1, 0.5 or 0.
+fn worths(rows: &[&BlindPairRow]) -> Vec<(u64, f64)> {
+    rows.iter().filter_map(|pair| Some((pair.case_idx, worth(pair)?))).collect()
+}
+
+fn worth(pair: &BlindPairRow) -> Option<f64> {
+    Some(match (Choice::named(pair.choice.as_deref()?)?, pair.candidate_first) {
+        (Choice::Tie, _) => 0.5,
+        (Choice::First, true) | (Choice::Second, false) => 1.0,
+        (Choice::First, false) | (Choice::Second, true) => 0.0,
+    })
 }
 
 /// A verdict, and what it is worth to the candidate: 1, 0.5 or 0.
@@ -258,12 +321,7 @@ pub fn standing(results: &Results, (target_idx, shown): (usize, &[BlindPairRow])
 }
 
 fn judged<'p>(results: &Results, target_idx: usize, pair: &'p BlindPairRow) -> Option<Judged<'p>> {
-    let choice = Choice::named(pair.choice.as_deref()?)?;
-    let worth = match (choice, pair.candidate_first) {
-        (Choice::Tie, _) => 0.5,
-        (Choice::First, true) | (Choice::Second, false) => 1.0,
-        (Choice::First, false) | (Choice::Second, true) => 0.0,
-    };
+    let (choice, worth) = (Choice::named(pair.choice.as_deref()?)?, worth(pair)?);
     let names = names(results);
     let case_idx = usize::try_from(pair.case_idx).ok()?;
     let names_itself = |target_idx| {

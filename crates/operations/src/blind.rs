@@ -3,18 +3,22 @@
 //! Until a pair is judged nothing that leaves here says which answer is whose: no name, no model, no time, no cost. Which stands first is drawn
 //! when the pair is handed out and kept in the store, like what the pair is called.
 
+mod plan;
+
+pub use plan::{AssignRequest, Assigned, assign};
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use eval::case::{Case, text_of};
 use eval::dataset::Problems;
 use eval::panel::shown;
 use eval::results::{Results, ResultsError};
-use eval::review::{Choice, Queue, Standing, names, standing};
+use eval::review::{Assignment, Choice, Proof, Queue, Standing, names, proof, standing};
 use eval::verdicts::Verdict;
 use govern::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{BlindPairRow, BlindVerdict, Database, DatabaseError, Took};
+use store::{BlindAssignedRow, BlindPairRow, BlindVerdict, Database, DatabaseError, Took};
 
 use crate::desk::{Actor, OperationError};
 
@@ -100,6 +104,19 @@ pub struct Progress {
     pub candidates: BTreeMap<String, CandidateProgress>,
     /// By reviewer: pairs that were shown, and those of them that are judged.
     pub reviewers: BTreeMap<String, (u64, u64)>,
+    /// By reviewer: verdicts that are asked for, where it is said who judges what.
+    #[serde(default)]
+    pub assigned: BTreeMap<String, u64>,
+}
+
+/// What all verdicts on a candidate come to, and what they prove.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reviewed {
+    /// What they come to.
+    #[serde(flatten)]
+    pub standing: Standing,
+    /// What they prove.
+    pub proof: Proof,
 }
 
 /// How far one candidate's is.
@@ -163,6 +180,9 @@ pub fn next(
     }
     let queues: Vec<(usize, Queue)> =
         candidates.into_iter().map(|target_idx| (target_idx, Queue::of(&results, target_idx, SEED))).collect();
+    let plans = reading.review_plans(run).map_err(failed("read the plans"))?;
+    let planned: BTreeSet<String> = plans.into_iter().map(|plan| plan.candidate).collect();
+    let assigned = reading.review_assigned(run).map_err(failed("read who judges which pairs"))?;
     let n_wanted = request.pairs.unwrap_or(1).clamp(1, MOST_AT_ONCE);
     let overlap = request.overlap.unwrap_or(1).max(1);
     let of_candidate = |pair: &BlindPairRow| {
@@ -175,7 +195,11 @@ pub fn next(
         let open = open.filter_map(|pair| Some((pair, of_candidate(pair)?)));
         let open: Vec<Shown> =
             open.take(n_wanted).map(|(pair, target_idx)| as_shown(&results, target_idx, pair)).collect();
-        let next = if open.len() < n_wanted { draw(&results, (&queues, &rows), (reviewer, overlap)) } else { None };
+        let next = if open.len() < n_wanted {
+            draw(&results, (&queues, &rows), (&planned, &assigned), (reviewer, overlap))
+        } else {
+            None
+        };
         let Some((candidate, case_idx)) = next else {
             let judged = own().filter(|pair| pair.choice.is_some()).count() as u64;
             return Ok(Handed { pairs: open, judged });
@@ -197,17 +221,29 @@ pub fn next(
     }
 }
 
-/// The next case, of the candidate that was shown the least.
+/// The next case, of the candidate that was shown the least. Of a candidate with a plan nobody gets what is not assigned to him.
 fn draw(
     results: &Results,
     (queues, rows): (&[(usize, Queue)], &[BlindPairRow]),
+    (planned, assigned): (&BTreeSet<String>, &[BlindAssignedRow]),
     who: (&str, u64),
 ) -> Option<(String, usize)> {
     let name = |target_idx: usize| results.plan.targets[target_idx].name.clone();
     let n_shown = |target_idx: usize| rows.iter().filter(|pair| pair.candidate == name(target_idx)).count();
     let mut least: Vec<&(usize, Queue)> = queues.iter().collect();
     least.sort_by_key(|(target_idx, _)| n_shown(*target_idx));
-    least.into_iter().find_map(|(target_idx, queue)| Some((name(*target_idx), queue.next(rows, who)?)))
+    let own = |candidate: &str| {
+        let is_shown = |case_idx: u64| {
+            rows.iter().any(|row| row.candidate == candidate && row.case_idx == case_idx && row.reviewer == who.0)
+        };
+        let mut open = assigned.iter().filter(|one| one.candidate == candidate && one.reviewer == who.0);
+        open.find(|one| !is_shown(one.case_idx)).and_then(|one| usize::try_from(one.case_idx).ok())
+    };
+    least.into_iter().find_map(|(target_idx, queue)| {
+        let candidate = name(*target_idx);
+        let case_idx = if planned.contains(&candidate) { own(&candidate) } else { queue.next(rows, who) };
+        Some((candidate, case_idx?))
+    })
 }
 
 fn random() -> Result<u64, OperationError> {
@@ -335,6 +371,9 @@ pub fn progress(database: &Database, actor: &Actor, run: &str) -> Result<Progres
     let results = load(database, run)?;
     let rows = database.blind_pairs(run).map_err(failed("read the pairs"))?;
     let mut progress = Progress::default();
+    for one in database.review_assigned(run).map_err(failed("read who judges which pairs"))? {
+        *progress.assigned.entry(one.reviewer).or_default() += 1;
+    }
     for pair in &rows {
         let (shown, judged) = progress.reviewers.entry(pair.reviewer.clone()).or_default();
         (*shown, *judged) = (*shown + 1, *judged + u64::from(pair.choice.is_some()));
@@ -358,13 +397,27 @@ pub fn progress(database: &Database, actor: &Actor, run: &str) -> Result<Progres
     Ok(progress)
 }
 
-/// What all verdicts come to, by candidate.
+/// What all verdicts come to, and what they prove, by candidate.
 ///
 /// # Errors
 /// When the actor may not, or there is no such run.
-pub fn results(database: &Database, actor: &Actor, run: &str) -> Result<Vec<Standing>, OperationError> {
+pub fn results(database: &Database, actor: &Actor, run: &str) -> Result<Vec<Reviewed>, OperationError> {
     actor.needs(Role::Operator)?;
     let results = load(database, run)?;
     let shown = database.blind_pairs(run).map_err(failed("read the pairs"))?;
-    Ok((1..results.plan.targets.len()).map(|target_idx| standing(&results, (target_idx, &shown), SEED)).collect())
+    let assigned = database.review_assigned(run).map_err(failed("read who judges which pairs"))?;
+    let mut plans: BTreeMap<String, Assignment> = BTreeMap::new();
+    for row in database.review_plans(run).map_err(failed("read the plans"))? {
+        let plan = serde_json::from_str(&row.plan_json)
+            .map_err(|error| OperationError::Unavailable(format!("the plan of `{run}` cannot be read: {error}")))?;
+        plans.insert(row.candidate, plan);
+    }
+    let of = |target_idx: usize| {
+        let plan = plans.get(&results.plan.targets[target_idx].name);
+        Reviewed {
+            standing: standing(&results, (target_idx, &shown), SEED),
+            proof: proof(&results, (target_idx, &shown), (plan, &assigned), SEED),
+        }
+    };
+    Ok((1..results.plan.targets.len()).map(of).collect())
 }

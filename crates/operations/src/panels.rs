@@ -37,6 +37,9 @@ pub struct Plan {
     pub overlap: f64,
     /// The part of them that automatic comparison finds farthest apart.
     pub disagreeing: f64,
+    /// What the two targets were when it was opened; empty where an older version opened it.
+    #[serde(default)]
+    pub fingerprints: Vec<String>,
 }
 
 /// What was opened.

@@ -33,7 +33,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
-pub use blind::{BlindPairRow, BlindVerdict, Took};
+pub use blind::{BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, Took};
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
 pub use control::{CommitError, Held};

@@ -16,7 +16,8 @@ pub use database::{
     PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{
-    AnsweredRow, BlindPairRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow, EvalWriter, ScoredRow, Took,
+    AnsweredRow, BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow,
+    EvalWriter, ScoredRow, Took,
 };
 pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,

@@ -10,6 +10,8 @@ mod review;
 mod run;
 mod words;
 
+pub(super) use review::dollars;
+
 use std::time::Duration;
 
 use clap::Subcommand;

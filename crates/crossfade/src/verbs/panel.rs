@@ -1,14 +1,19 @@
 //! `crossfade panel`: people judge pairs of answers and are not told whose is whose.
 
+mod file;
+
 use clap::{Subcommand, ValueEnum};
+use cost::Decimal;
+use cost::people::People;
 use eval::agreement::Kappa;
-use eval::panel::Verdict;
+use eval::panel::{Summary, Verdict};
 use operations::panels::{self, Listed, Next, Outcome, Plan, Progress, Request};
 use operations::{Actor, Role};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::Database;
 
 use super::Place;
+use super::eval::dollars;
 use super::source::{Source, names_like, operation, percent};
 use super::time::{now_us, us_to_text};
 use crate::load;
@@ -52,7 +57,12 @@ pub(crate) enum Verb {
         /// How much below one half the win rate may be: 3 when it is proven to be lower, 4 while nothing is proven.
         #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = margin)]
         margin: f64,
+        /// What an hour of a reviewer costs: says what the panel did.
+        #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+        per_hour: Option<Decimal>,
     },
+    /// File what the verdicts prove for the gates of the panel's rollout, as a result of kind `review`.
+    File(file::Args),
 }
 
 /// What a panel is to be.
@@ -149,16 +159,46 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             out.answer(&progress, || format!("{} of {} judged\n", progress.judged, progress.of));
             Ok(Exit::Ok)
         }
-        Verb::Result { name, margin } => {
-            let source = Source::open(place)?;
-            let actor = Actor::trusted("command-line", Role::Admin);
-            let path = format!("/api/panels/{}/result", percent(&name));
-            let outcome = source.read(&path, |database| panels::result(database, &actor, &name))?;
-            let outcome: Outcome = serde_json::from_value(outcome).map_err(Stop::failed)?;
-            out.answer(&outcome, || result(&outcome));
-            Ok(verdict(&outcome, margin, out))
+        Verb::Result { name, margin, per_hour } => {
+            let outcome = outcome(place, &name)?;
+            let cost = per_hour.map(|per_hour| people(&outcome).nanos(per_hour));
+            // Numbers and words always serialise.
+            let mut facts = serde_json::to_value(&outcome).unwrap_or_default();
+            if let Some(nanos) = cost {
+                facts["people_cost_nanos"] = json!(nanos);
+            }
+            out.answer(&facts, || {
+                let dollars = |nanos: Option<u64>| {
+                    nanos.map_or_else(|| "unknown".to_owned(), |nanos| format!("${}", cost::decimal::dollars(nanos)))
+                };
+                let cost =
+                    cost.map(|nanos| format!("cost                       {} of people's time\n", dollars(nanos)));
+                result(&outcome) + &cost.unwrap_or_default()
+            });
+            let exit = verdict(&outcome.summary, margin);
+            match exit {
+                Exit::No => out.say(format_args!("the win rate is proven to be under {}", 0.5 - margin)),
+                Exit::Undecided => out.say("not enough verdicts to say"),
+                _ => {}
+            }
+            Ok(exit)
         }
+        Verb::File(args) => file::run(place, &args, out),
     }
+}
+
+/// What a panel came to.
+fn outcome(place: &Place, name: &str) -> Result<Outcome, Stop> {
+    let actor = Actor::trusted("command-line", Role::Admin);
+    let path = format!("/api/panels/{}/result", percent(name));
+    let outcome = Source::open(place)?.read(&path, |database| panels::result(database, &actor, name))?;
+    serde_json::from_value(outcome).map_err(Stop::failed)
+}
+
+/// The verdicts and their time, as the room `cost` takes them.
+fn people(outcome: &Outcome) -> People {
+    let Summary { n_verdicts, total_time_us, .. } = outcome.summary;
+    People { n_verdicts, n_timed: n_verdicts, micros: total_time_us }
 }
 
 fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
@@ -177,6 +217,7 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
         pairs: usize::from(args.pairs),
         overlap: args.overlap,
         disagreeing: args.disagreeing,
+        fingerprints: fingerprints(&config, [&rollout.baseline, &rollout.candidate]),
     };
     // What a config calls targets and providers no model knows; its model's name it may well say.
     let names: Vec<String> = snapshot.targets.values().map(|target| target.model.clone()).collect();
@@ -200,6 +241,12 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
     }
     out.say(format_args!("`crossfade panel next {} --reviewer {}` shows the first", args.name, args.reviewers[0]));
     Ok(Exit::Ok)
+}
+
+/// What targets are now: their model, address, prompt and parameters, as a hash each.
+fn fingerprints(config: &crate::config::Config, names: [&String; 2]) -> Vec<String> {
+    let of = |name: &String| config.snapshot.targets.get(name).map(|target| target.fingerprint.clone());
+    names.into_iter().filter_map(of).collect()
 }
 
 /// Asks the gateway, or does it in the store when none runs.
@@ -280,17 +327,11 @@ pub(super) fn agreement(of: &Kappa) -> String {
 }
 
 /// Proven not to be lower than one half by more than the margin, proven to be, or neither.
-fn verdict(outcome: &Outcome, margin: f64, out: &Out) -> Exit {
+fn verdict(summary: &Summary, margin: f64) -> Exit {
     let line = 0.5 - margin;
-    match outcome.summary.win_rate_interval {
+    match summary.win_rate_interval {
         Some((low, _)) if low > line => Exit::Ok,
-        Some((_, high)) if high < line => {
-            out.say(format_args!("the win rate is proven to be under {line}"));
-            Exit::No
-        }
-        _ => {
-            out.say("not enough verdicts to say");
-            Exit::Undecided
-        }
+        Some((_, high)) if high < line => Exit::No,
+        _ => Exit::Undecided,
     }
 }

@@ -148,3 +148,82 @@ fn verdicts_of_a_file_are_taken_whole_or_not_at_all() {
     let queue = house.run(&["eval", "review", "queue", "r"]).exits(0).stdout;
     assert!(queue.contains("qwen") && queue.contains("ana"), "{queue}");
 }
+
+/// Judges everything that a reviewer is handed: for the answer with these words in three of four pairs.
+fn judges(house: &House, reviewer: &str, words: &str) -> usize {
+    let hand_out = ["eval", "review", "hand-out", "r", "--reviewer", reviewer, "--pairs", "200"];
+    let handed = house.run(&hand_out).exits(0).stdout;
+    let line = |(idx, line): (usize, &str)| {
+        let mut pair: Value = serde_json::from_str(line).unwrap();
+        let is_first = pair["first"].as_str().unwrap().contains(words);
+        pair["choice"] = if is_first == (idx % 4 != 0) { "first".into() } else { "second".into() };
+        pair["seconds"] = 6.into();
+        pair.to_string() + "\n"
+    };
+    let verdicts: String = handed.lines().enumerate().map(line).collect();
+    std::fs::write(house.path().join("verdicts.jsonl"), verdicts).unwrap();
+    if !handed.is_empty() {
+        house.run(&["eval", "review", "file", "r", "verdicts.jsonl", "--reviewer", reviewer]).exits(0);
+    }
+    handed.lines().count()
+}
+
+#[test]
+fn a_planned_review_is_evidence_for_a_gate_when_its_last_verdict_is_there() {
+    let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
+    let open = config(&old, &new);
+    let house = House::new(&open);
+    let line =
+        |idx: usize| format!("{{\"id\":\"c{idx}\",\"input\":\"Question number {idx}.\",\"expected\":\"Old words\"}}\n");
+    std::fs::write(house.path().join("cases.jsonl"), (0..100).map(line).collect::<String>()).unwrap();
+    house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "gpt", "--target", "qwen", "--run", "r"]);
+    let assign = [
+        "eval",
+        "review",
+        "assign",
+        "r",
+        "--reviewer",
+        "ana",
+        "--reviewer",
+        "ben",
+        "--pairs",
+        "80",
+        "--overlap",
+        "0.25",
+    ];
+    let said = house.run(&[&assign[..], &["--margin", "0.1"]].concat()).exits(0);
+    assert_eq!(said.stdout, "qwen: 80 pairs by chance, 0 that metrics see differently, 100 verdicts\n");
+    assert!(said.stderr.contains("prove a margin of 0.14"), "{}", said.stderr);
+    let again = house.run(&assign);
+    assert!(again.code != 0 && again.stderr.contains("before the first is shown"), "{}", again.stderr);
+    // Nobody else gets a pair, and nobody more than his own.
+    assert_eq!((judges(&house, "eve", "New words"), judges(&house, "ana", "New words")), (0, 50));
+    let queue = house.run(&["eval", "review", "queue", "r", "--format", "json"]).exits(0).json();
+    assert_eq!((queue["assigned"]["ben"].as_u64(), queue["reviewers"]["ben"].is_null()), (Some(50), true));
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let file = || gateway.run(&["eval", "file", "r", "--rollout", "to-qwen", "--review"]);
+    let early = file().exits(4);
+    assert!(early.stderr.contains("50 verdicts are still to come"), "{}", early.stderr);
+    assert_eq!(judges(&house, "ben", "New words"), 50);
+    let results = ["eval", "review", "results", "r", "--per-hour", "30"];
+    let page = gateway.run(&results).exits(0).stdout;
+    // 100 verdicts of 6 seconds at 30 dollars an hour.
+    assert!(page.contains("cost           $5 of people's time") || page.contains("$5.00"), "{page}");
+    assert!(
+        page.contains("people judged 80 of 80 cases (drawn by chance)") && page.contains("proven not to be"),
+        "{page}"
+    );
+    file().exits(0);
+    let filed = gateway.run(&["rollout", "filed", "to-qwen", "--format", "json"]).exits(0).json();
+    let filed = &filed.as_array().unwrap()[0];
+    assert_eq!(
+        (filed["kind"].as_str(), filed["name"].as_str(), filed["n"].as_u64(), filed["passed"].as_bool()),
+        (Some("review"), Some("cases"), Some(80), Some(true)),
+        "{filed}"
+    );
+    gateway.stop();
+    house.write(&open.replace("Opensecret-32B", "Opensecret-33B"));
+    let changed = house.run(&["eval", "file", "r", "--rollout", "to-qwen", "--review"]).exits(2);
+    assert!(changed.stderr.contains("`qwen` is not what it was"), "{}", changed.stderr);
+}

@@ -77,6 +77,7 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
         "0.5",
         "--disagreeing",
         "0",
+        "--epoch=1",
     ];
     let said = gateway.run(&open).exits(0).stderr;
     assert!(!said.contains("asked for"), "{said}");
@@ -117,6 +118,7 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     assert!(summary["win_rate_interval"][0].as_f64().unwrap() > 0.45, "{summary}");
     let page = gateway.run(&["panel", "result", "p"]).exits(0).stdout;
     assert!(page.contains("win rate of the candidate  1.000") && page.contains("Cohen's kappa"), "{page}");
+    is_filed(&gateway);
     assert_eq!(gateway.stop(), 0);
     house.run(&["panel", "next", "p", "--reviewer", "eve"]).exits(1);
     let unknown = house.run(&["panel", "next", "none", "--reviewer", "ana"]).exits(2).stderr;
@@ -127,6 +129,20 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     let more = house.run(&["panel", "next", "many", "--reviewer", "ana"]).exits(0).stderr;
     assert!(more.contains("`crossfade panel judge many ") && more.contains(" --reviewer ana`"), "{more}");
     assert!(house.run(&["panel", "list"]).exits(0).stdout.contains("ana 18 of 18"));
+}
+
+/// What is proven of one epoch is evidence for a gate; what is of any epoch, or proves nothing, is not.
+fn is_filed(gateway: &Gateway<'_>) {
+    assert_eq!(gateway.run(&["panel", "file", "p"]).exits(0).stdout, "to-qwen: review filed as a pass, 24 pairs\n");
+    let filed = gateway.run(&["rollout", "filed", "to-qwen", "--format", "json"]).exits(0).json();
+    assert_eq!((&filed[0]["kind"], &filed[0]["name"], &filed[0]["n"]), (&"review".into(), &"p".into(), &24.into()));
+    let any = gateway.run(&["panel", "file", "many"]).exits(2).stderr;
+    assert!(any.contains("pairs of whatever epoch") && any.contains("--epoch N"), "{any}");
+    let empty = ["panel", "open", "empty", "--rollout", "to-qwen", "--reviewer", "ana", "--pairs", "5", "--epoch", "1"];
+    gateway.run(&empty).exits(0);
+    gateway.run(&["panel", "file", "empty"]).exits(4);
+    let page = gateway.run(&["panel", "result", "empty", "--per-hour", "30"]).exits(4).stdout;
+    assert!(page.contains("unknown of people's time"), "{page}");
 }
 
 /// A panel that asks for more pairs than there are says how many it has, and why.

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::begin;
+use super::keys::{AuditRow, write_audit};
 use super::{Database, DatabaseError, during, signed, unsigned};
 
 /// A pair that was shown to somebody.
@@ -28,6 +29,34 @@ pub struct BlindPairRow {
     pub choice: Option<String>,
     /// How long it took, in microseconds; nothing where nobody measured it.
     pub took_us: Option<u64>,
+}
+
+/// What was planned of the review of one candidate, before the first pair was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindPlanRow {
+    /// The run.
+    pub run: String,
+    /// The candidate.
+    pub candidate: String,
+    /// When, Unix microseconds.
+    pub at_us: u64,
+    /// Who planned it.
+    pub actor: String,
+    /// What, as JSON.
+    pub plan_json: String,
+}
+
+/// A pair that somebody is to judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlindAssignedRow {
+    /// The candidate whose answer is one of the two.
+    pub candidate: String,
+    /// The case's place in the run.
+    pub case_idx: u64,
+    /// Who is to judge it.
+    pub reviewer: String,
+    /// Why it was chosen.
+    pub why: String,
 }
 
 /// How long a verdict took.
@@ -90,6 +119,79 @@ impl Database {
         let mut select =
             connection.prepare(&format!("{PAIR} WHERE p.run = ?1 ORDER BY p.shown_at_us, p.token")).map_err(&what)?;
         let rows = select.query_map([run], pair_row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Writes down who is to judge which pairs of a candidate, with its audit row: all of it, or nothing and `false` where there is such a plan or
+    /// a pair of the candidate was shown.
+    pub fn plan_review(
+        &self,
+        plan: &BlindPlanRow,
+        assigned: &[BlindAssignedRow],
+        audit: &AuditRow,
+    ) -> Result<bool, DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("planning a review");
+        let n = transaction
+            .execute(
+                "INSERT OR IGNORE INTO blind_plans (run, candidate, at_us, actor, plan) SELECT ?1, ?2, ?3, ?4, ?5
+                 WHERE NOT EXISTS (SELECT 1 FROM blind_pairs WHERE run = ?1 AND candidate = ?2)",
+                params![plan.run, plan.candidate, signed(plan.at_us), plan.actor, plan.plan_json],
+            )
+            .map_err(&what)?;
+        if n == 0 {
+            return Ok(false);
+        }
+        for (place, one) in assigned.iter().enumerate() {
+            let BlindAssignedRow { candidate, case_idx, reviewer, why } = one;
+            transaction
+                .execute(
+                    "INSERT INTO blind_assigned VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    params![plan.run, candidate, signed(place as u64), signed(*case_idx), reviewer, why],
+                )
+                .map_err(&what)?;
+        }
+        write_audit(&transaction, audit)?;
+        transaction.commit().map_err(&what)?;
+        Ok(true)
+    }
+
+    /// What was planned of a run's review, by candidate.
+    pub fn review_plans(&self, run: &str) -> Result<Vec<BlindPlanRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading plans of reviews");
+        let select = "SELECT run, candidate, at_us, actor, plan FROM blind_plans WHERE run = ?1 ORDER BY candidate";
+        let mut select = connection.prepare(select).map_err(&what)?;
+        let read = |row: &Row<'_>| {
+            Ok(BlindPlanRow {
+                run: row.get(0)?,
+                candidate: row.get(1)?,
+                at_us: row.get(2).map(unsigned)?,
+                actor: row.get(3)?,
+                plan_json: row.get(4)?,
+            })
+        };
+        let rows = select.query_map([run], read).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// Who is to judge which pairs of a run, by candidate, in the order in which they are shown.
+    pub fn review_assigned(&self, run: &str) -> Result<Vec<BlindAssignedRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading who judges which pairs");
+        let select =
+            "SELECT candidate, case_idx, reviewer, why FROM blind_assigned WHERE run = ?1 ORDER BY candidate, place";
+        let mut select = connection.prepare(select).map_err(&what)?;
+        let read = |row: &Row<'_>| {
+            Ok(BlindAssignedRow {
+                candidate: row.get(0)?,
+                case_idx: row.get(1).map(unsigned)?,
+                reviewer: row.get(2)?,
+                why: row.get(3)?,
+            })
+        };
+        let rows = select.query_map([run], read).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 

@@ -1,7 +1,9 @@
-//! `crossfade eval file RUN --rollout NAME`: a run's verdict as a filed result, which the gates of a rollout can ask for.
+//! `crossfade eval file RUN --rollout NAME`: a run's verdict as a filed result, which the gates of a rollout can ask for; with `--review` what
+//! people said of its pairs.
 //!
 //! Only what is proven is filed, and only for the rollout of the very targets the run asked: their fingerprints must be those of the config. The
-//! digest is the SHA-256 of the report as `crossfade eval report RUN --as json` prints it, so that anybody can hold it against the store.
+//! digest is the SHA-256 of the report as `crossfade eval report RUN --as json` prints it (of the candidate's entry in
+//! `crossfade eval review results RUN --format json`), so that anybody can hold it against the store.
 
 use eval::compare::Verdict;
 use serde_json::json;
@@ -20,6 +22,9 @@ pub(crate) struct Args {
     /// The run.
     #[arg(value_name = "RUN")]
     run: String,
+    /// File what people said of the run's pairs, as a result of kind `review`.
+    #[arg(long)]
+    review: bool,
     /// The rollout it is filed for.
     #[arg(long, value_name = "NAME")]
     rollout: String,
@@ -29,6 +34,15 @@ pub(crate) struct Args {
     /// Who files it.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
     actor: String,
+}
+
+/// What is filed.
+struct Found {
+    kind: &'static str,
+    verdict: Verdict,
+    n: u64,
+    sentence: String,
+    digest: String,
 }
 
 /// Files the verdict through the running gateway.
@@ -41,39 +55,60 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         Stop::usage(format!("the config has no rollout `{}`", args.rollout)).hint(known)
     })?;
     let (baseline, candidate) = (settings.baseline.as_str(), settings.candidate.as_str());
-    let found = report.candidates.iter().find(|one| one.candidate == candidate);
-    let found = found.filter(|_| report.targets.first().is_some_and(|target| target.name == baseline));
-    let found = found.ok_or_else(|| {
+    let is_held = report.targets.first().is_some_and(|target| target.name == baseline);
+    let compared = report.candidates.iter().find(|one| one.candidate == candidate).filter(|_| is_held);
+    let compared = compared.ok_or_else(|| {
         Stop::usage(format!(
             "the run `{}` does not hold `{candidate}` against `{baseline}`, as the rollout does",
             args.run
         ))
     })?;
     same_targets(place, (&args.run, &[baseline, candidate]), &config)?;
-    if found.primary.verdict == Verdict::Undecided {
-        out.say(eval::report::sentence(candidate, &report, &found.primary));
+    let found = if args.review {
+        of_people(place, &args.run, candidate)?
+    } else {
+        let text = serde_json::to_string_pretty(&report).map_err(Stop::failed)? + "\n";
+        let sentence = eval::report::sentence(candidate, &report, &compared.primary);
+        let (verdict, n) = (compared.primary.verdict, compared.primary.n);
+        Found { kind: "suite", verdict, n, sentence, digest: sha256(&text) }
+    };
+    let Found { kind, verdict, n, sentence, digest } = found;
+    if verdict == Verdict::Undecided {
+        out.say(sentence);
         out.say("nothing is filed: undecided is no result");
         return Ok(Exit::Undecided);
     }
-    let text = serde_json::to_string_pretty(&report).map_err(Stop::failed)? + "\n";
-    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    let passed = found.primary.verdict == Verdict::Pass;
+    let passed = verdict == Verdict::Pass;
     let name = args.name.as_ref().unwrap_or(&report.dataset);
     let body = json!({
         "actor": args.actor,
-        "kind": "suite",
+        "kind": kind,
         "name": name,
         "passed": passed,
         "digest": digest,
-        "n": found.primary.n,
-        "reason": eval::report::sentence(candidate, &report, &found.primary),
+        "n": n,
+        "reason": sentence,
     });
     let source = Source::open(place)?;
     let path = format!("/api/rollouts/{}/file", percent(&args.rollout));
     let row = source.change(&path, &body)?.ok_or_else(|| source.nobody())?;
-    let verdict = if passed { "pass" } else { "fail" };
-    out.answer(&row, || format!("{}: suite `{name}` filed as a {verdict}, {} cases\n", args.rollout, found.primary.n));
+    let word = if passed { "pass" } else { "fail" };
+    out.answer(&row, || format!("{}: {kind} `{name}` filed as a {word}, {n} cases\n", args.rollout));
     Ok(if passed { Exit::Ok } else { Exit::No })
+}
+
+/// What people said of the pairs of a candidate.
+fn of_people(place: &Place, run: &str, candidate: &str) -> Result<Found, Stop> {
+    let all = super::review::results(place, run)?;
+    let found = all.into_iter().find(|one| one.standing.candidate == candidate);
+    let found = found.ok_or_else(|| Stop::usage(format!("the run `{run}` has no pairs of `{candidate}`")))?;
+    let text = serde_json::to_string_pretty(&found).map_err(Stop::failed)? + "\n";
+    let sentence = super::review::sentence(candidate, &found.proof);
+    Ok(Found { kind: "review", verdict: found.proof.verdict, n: found.proof.n, sentence, digest: sha256(&text) })
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses a run of targets that have changed since.

@@ -1,27 +1,36 @@
-//! `crossfade eval review next|say|hand-out|file|queue|results`: people judge pairs of answers without knowing whose they are.
+//! `crossfade eval review assign|next|say|hand-out|file|queue|results`: people judge pairs of answers without knowing whose they are.
 //!
 //! Until a pair is judged nothing that is printed says which answer is whose. What is shown is decided in `operations::blind`; a running gateway
 //! is asked, else the store.
 
+mod standing;
+
+pub(super) use standing::sentence;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
-use eval::review::{Choice, Standing};
-use operations::blind::{self, FileRequest, Handed, Progress, Request, Shown, Taken};
+use cost::Decimal;
+use eval::review::Choice;
+use operations::blind::{
+    self, AssignRequest, Assigned, FileRequest, Handed, Progress, Request, Reviewed, Shown, Taken,
+};
 use operations::{Actor, OperationError, Role};
 use serde_json::{Value, json};
 use store::Database;
 
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
-use crate::verbs::panel::agreement;
 use crate::verbs::source::{Source, operation, percent};
 use crate::verbs::time::now_us;
 
 /// What can be typed.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Say who judges which pairs, before the first is shown: what comes of these pairs can be filed for a gate.
+    Assign(Assign),
     /// Show the next pair to somebody.
     Next(Who),
     /// Say which answer of a pair is better.
@@ -72,12 +81,48 @@ pub(crate) enum Verb {
         #[arg(value_name = "RUN")]
         run: String,
     },
-    /// What all verdicts come to.
+    /// What all verdicts come to, and what they prove.
     Results {
         /// The run.
         #[arg(value_name = "RUN")]
         run: String,
+        /// What an hour of a reviewer costs: says what the review did.
+        #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+        per_hour: Option<Decimal>,
     },
+}
+
+/// Who is to judge which pairs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Assign {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Who judges; given once for each. With keys, the names of the keys.
+    #[arg(long = "reviewer", value_name = "NAME", required = true)]
+    reviewers: Vec<String>,
+    /// Which candidate's pairs; needed where the run has several.
+    #[arg(long, value_name = "TARGET")]
+    candidate: Option<String>,
+    /// How many pairs; without it every case that both answered.
+    #[arg(long, value_name = "N")]
+    pairs: Option<usize>,
+    /// The part of the pairs that every reviewer judges, from 0 to 1: what agreement is read from.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    overlap: f64,
+    /// The part of the pairs that metrics see differently, from 0 to 1; they are no part of the proof.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    telling: f64,
+    /// How much below one half the win rate may be; it is said now, and not when the verdicts are there.
+    #[arg(long, value_name = "SHARE", default_value_t = eval::review::MARGIN)]
+    margin: f64,
+    /// Who plans.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+}
+
+pub(crate) fn dollars(text: &str) -> Result<Decimal, String> {
+    Decimal::parse(text).ok_or_else(|| "expected dollars, such as 45 or 37.50".to_owned())
 }
 
 /// Who judges pairs of what.
@@ -120,6 +165,7 @@ pub(crate) enum Written {
 /// Shows pairs, takes verdicts, and says what they come to.
 pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
     match verb {
+        Verb::Assign(args) => assign(place, &args, out)?,
         Verb::Next(who) => {
             let handed = hand_out(place, &who, 1)?;
             let first = handed.pairs.first();
@@ -149,15 +195,55 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let progress: Progress = serde_json::from_value(found).map_err(Stop::failed)?;
             out.answer(&progress, || queue(&progress));
         }
-        Verb::Results { run } => {
-            let actor = Actor::trusted("command-line", Role::Admin);
-            let path = format!("/api/evaluations/{}/review/results", percent(&run));
-            let found = Source::open(place)?.read(&path, |database| blind::results(database, &actor, &run))?;
-            let standings: Vec<Standing> = serde_json::from_value(found).map_err(Stop::failed)?;
-            out.answer(&standings, || text(&standings));
+        Verb::Results { run, per_hour } => {
+            let all = results(place, &run)?;
+            let facts: Vec<Value> = all.iter().map(|one| standing::facts(one, per_hour)).collect();
+            out.answer(&facts, || standing::text(&all, per_hour));
         }
     }
     Ok(Exit::Ok)
+}
+
+/// What the verdicts of a run come to, by candidate.
+pub(super) fn results(place: &Place, run: &str) -> Result<Vec<Reviewed>, Stop> {
+    let actor = Actor::trusted("command-line", Role::Admin);
+    let path = format!("/api/evaluations/{}/review/results", percent(run));
+    let found = Source::open(place)?.read(&path, |database| blind::results(database, &actor, run))?;
+    serde_json::from_value(found).map_err(Stop::failed)
+}
+
+fn assign(place: &Place, args: &Assign, out: &Out) -> Result<(), Stop> {
+    let Assign { run, reviewers, candidate, pairs, overlap, telling, margin, actor } = args;
+    let request = AssignRequest {
+        actor: Some(actor.clone()),
+        candidate: candidate.clone(),
+        reviewers: reviewers.clone(),
+        pairs: *pairs,
+        overlap: *overlap,
+        telling: *telling,
+        margin: Some(*margin),
+    };
+    let path = format!("/api/evaluations/{}/review/assign", percent(run));
+    let actor = Actor::trusted(actor.clone(), Role::Admin);
+    let done =
+        change(place, Some(&path), &request, |database| blind::assign(database, &actor, (run, now_us()), &request))?;
+    let done: Assigned = serde_json::from_value(done).map_err(Stop::failed)?;
+    out.answer(&done, || {
+        let Assigned { candidate, by_chance, telling, verdicts, .. } = &done;
+        format!(
+            "{candidate}: {by_chance} pairs by chance, {telling} that metrics see differently, {verdicts} verdicts\n"
+        )
+    });
+    match done.provable_margin {
+        Some(provable) if provable > done.margin => out.say(format_args!(
+            "hint: where nobody says `tie`, {} pairs prove a margin of {provable:.3} of equals four times in five, and {} is asked for; ties make it smaller",
+            done.by_chance, done.margin
+        )),
+        Some(_) => {}
+        None => out.say(format_args!("hint: {} pairs prove nothing", done.by_chance)),
+    }
+    out.say(format_args!("`crossfade eval review next {run} --reviewer {}` shows the first", reviewers[0]));
+    Ok(())
 }
 
 /// Asks the gateway, or does it in the store when none runs.
@@ -268,67 +354,12 @@ fn queue(progress: &Progress) -> String {
     };
     let rows: Vec<Vec<String>> = progress.candidates.iter().map(row).collect();
     let candidates = table(&["candidate", "cases", "unseen", "open", "verdicts", "judged by several"], &rows);
-    let row =
-        |(name, (shown, judged)): (&String, &(u64, u64))| vec![name.clone(), shown.to_string(), judged.to_string()];
-    let rows: Vec<Vec<String>> = progress.reviewers.iter().map(row).collect();
-    format!("{candidates}\n{}", table(&["reviewer", "shown", "judged"], &rows))
-}
-
-fn text(standings: &[Standing]) -> String {
-    let two = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    let row = |standing: &Standing| {
-        let interval =
-            standing.interval.map_or_else(|| "-".to_owned(), |ends| format!("[{:.2}, {:.2}]", ends.low, ends.high));
-        vec![
-            standing.candidate.clone(),
-            standing.n_cases.to_string(),
-            standing.n_verdicts.to_string(),
-            standing.won.to_string(),
-            standing.tied.to_string(),
-            standing.lost.to_string(),
-            two(standing.win_rate),
-            interval,
-            two(standing.agreement),
-            two(standing.first_chosen),
-            two(standing.median_seconds),
-        ]
+    let names: BTreeSet<&String> = progress.reviewers.keys().chain(progress.assigned.keys()).collect();
+    let row = |name: &String| {
+        let (shown, judged) = progress.reviewers.get(name).copied().unwrap_or_default();
+        let assigned = progress.assigned.get(name).map_or_else(|| "-".to_owned(), u64::to_string);
+        vec![name.clone(), assigned, shown.to_string(), judged.to_string()]
     };
-    let headings = [
-        "candidate",
-        "cases",
-        "verdicts",
-        "won",
-        "tied",
-        "lost",
-        "win rate",
-        "90 % interval",
-        "agreement",
-        "first chosen",
-        "median s",
-    ];
-    table(&headings, &standings.iter().map(row).collect::<Vec<_>>()) + &standings.iter().map(people).collect::<String>()
-}
-
-/// Agreement and time of the people, and how many answers named themselves.
-fn people(standing: &Standing) -> String {
-    let mut text = format!("\n{}\n", standing.candidate);
-    for kappa in &standing.cohen {
-        text += &format!("Cohen's kappa  {} of {}\n", agreement(kappa), kappa.reviewers.join(" and "));
-    }
-    text += &format!("Fleiss' kappa  {}\n", agreement(&standing.fleiss));
-    for time in &standing.times {
-        let median = time.median_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s"));
-        text += &format!(
-            "time           {}: {median} median, {:.1} s together, {} of {} verdicts timed\n",
-            time.reviewer, time.seconds, time.n_timed, time.n_verdicts
-        );
-    }
-    if standing.n_masked > 0 {
-        let rate = standing.win_rate_unmasked.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}"));
-        text += &format!(
-            "named itself   an answer in {} verdicts, its name made unreadable; win rate without them {rate}\n",
-            standing.n_masked
-        );
-    }
-    text
+    let rows: Vec<Vec<String>> = names.into_iter().map(row).collect();
+    format!("{candidates}\n{}", table(&["reviewer", "assigned", "shown", "judged"], &rows))
 }
