@@ -14,6 +14,8 @@ mod false_alarms;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod invariants;
@@ -29,5 +31,7 @@ mod replicas;
 mod simulating;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod switching;
 #[cfg(test)]
 mod transitions;
