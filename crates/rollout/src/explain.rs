@@ -6,6 +6,7 @@ use stats::sketch::Quantiles;
 
 use crate::Timestamp;
 use crate::assign::Arm;
+use crate::bands::Bands;
 use crate::breach::{Breach, percent, rounded};
 use crate::comparison::ComparisonsView;
 use crate::cost::CostGuard;
@@ -106,6 +107,9 @@ pub struct Explanation {
     /// What each kind of request says by itself, where a gate asks for that.
     #[serde(default)]
     pub strata: Vec<StratumView>,
+    /// Where rates and times lie, whenever one looks.
+    #[serde(default)]
+    pub bands: Bands,
 }
 
 /// What the pairs of one kind of request say on one gated metric.
@@ -388,6 +392,7 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         comparisons: evidence.comparisons().view(policy.alpha_promote),
         author_may_approve: policy.author_may_approve,
         strata: strata(policy, evidence),
+        bands: Bands::of(evidence),
     }
 }
 

@@ -9,6 +9,7 @@
 //! decision again from the record.
 
 pub mod assign;
+pub mod bands;
 mod breach;
 pub mod comparison;
 mod cost;

@@ -1,5 +1,6 @@
 //! The page one reads at 3 a.m.: where it stands, what the numbers say, what is missing, what to do.
 
+mod bands;
 mod beside;
 mod fit;
 mod shadow;
@@ -42,6 +43,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     line(&mut page, &format!("because   {}", facts.reason));
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
+    section(&mut page, bands::TITLE, &bands::lines(facts));
     section(&mut page, "gates: proof that the candidate is not worse", &gates(facts, paint));
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
@@ -73,6 +75,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts) + &beside::alarms(facts)));
     section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look)));
     section(&mut page, "arms", &arms(facts, &view.costs));
+    section(&mut page, bands::TITLE, &bands::lines(facts));
     rest(&mut page, view, look);
     fit::fit(&head, &page, size)
 }
@@ -433,12 +436,14 @@ fn number(value: f64) -> String {
     }
 }
 
+/// Microseconds as milliseconds.
 #[expect(clippy::cast_precision_loss, reason = "a duration of hours is far below 2^53 microseconds")]
+fn ms(us: u64) -> String {
+    let ms = us as f64 / 1000.0;
+    if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") }
+}
+
 fn latency(quantiles: Option<Quantiles>) -> String {
-    let ms = |us: u64| {
-        let ms = us as f64 / 1000.0;
-        if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") }
-    };
     quantiles.map_or_else(|| "-".to_owned(), |q| format!("{} / {} / {}", ms(q.p50_us), ms(q.p95_us), ms(q.p99_us)))
 }
 
