@@ -69,29 +69,38 @@ impl Kind {
         }
     }
 
-    /// What a fault of this kind is bad on. `Err` when the policy says of no latency that it is too long.
-    fn metric(self, policy: &Policy) -> Result<Metric, String> {
-        match self {
-            Self::Error | Self::Hang => Ok(Metric::Error),
-            Self::Malformed => Ok(Metric::Format),
-            Self::Refusal => Ok(Metric::Refusal),
-            Self::Latency if policy.objectives.first_token.is_some() => Ok(Metric::SlowFirstToken),
-            Self::Latency if policy.objectives.total.is_some() => Ok(Metric::Slow),
-            Self::Latency => Err("the policy has no latency objective: set `policy.objectives`".to_owned()),
-        }
-    }
-
     /// Why `policy` cannot see such a fault, on copies or on what callers are served; `None` when it can.
     #[must_use]
     pub fn why_unseen(self, policy: &Policy, on_copies: bool) -> Option<String> {
-        let metric = match self.metric(policy) {
-            Ok(metric) => metric,
-            Err(why) => return Some(why),
+        let metric = match self {
+            Self::Error | Self::Hang => Metric::Error,
+            Self::Malformed => Metric::Format,
+            Self::Refusal => Metric::Refusal,
+            Self::Latency => match lateness(policy, true) {
+                Some((metric, _)) => metric,
+                None => return Some("the policy has no latency objective: set `policy.objectives`".to_owned()),
+            },
         };
-        let by_guard = policy.guards.iter().any(|guard| guard.metric == metric) && (!on_copies || policy.shadow_guards);
-        let by_breaker = !on_copies && policy.absolute.is_some_and(|absolute| absolute.metric == metric);
-        (!by_guard && !by_breaker).then(|| format!("the policy has no guard on the {}", metric.rate_name()))
+        (!is_watched(policy, metric, on_copies))
+            .then(|| format!("the policy has no guard on the {}", metric.rate_name()))
     }
+}
+
+/// Whether a guard or a limit of the policy would speak of this.
+fn is_watched(policy: &Policy, metric: Metric, on_copies: bool) -> bool {
+    let by_guard = policy.guards.iter().any(|guard| guard.metric == metric) && (!on_copies || policy.shadow_guards);
+    let mut limits = policy.absolute.iter().chain(&policy.absolute_late);
+    by_guard || !on_copies && limits.any(|limit| limit.metric == metric)
+}
+
+/// What a late answer is bad on, and when it is late: by the objective that something watches, that of the first token before that of
+/// the whole. `None` without objectives.
+#[must_use]
+pub fn lateness(policy: &Policy, streamed: bool) -> Option<(Metric, Duration)> {
+    let first = policy.objectives.first_token.filter(|_| streamed).map(|after| (Metric::SlowFirstToken, after));
+    let total = policy.objectives.total.map(|after| (Metric::Slow, after));
+    let watched = [first, total].into_iter().flatten().find(|(metric, _)| is_watched(policy, *metric, false));
+    watched.or(first).or(total)
 }
 
 /// What somebody asks for, and within which bounds.
@@ -192,8 +201,7 @@ impl Plan {
 
 /// When an answer is late, and a little later: the watch that tells the guards so runs to the objective itself.
 fn late(policy: &Policy, streamed: bool) -> Option<Duration> {
-    let objectives = policy.objectives;
-    let objective = objectives.first_token.filter(|_| streamed).or(objectives.total)?;
+    let (_, objective) = lateness(policy, streamed)?;
     Some(objective + objective / 10 + Duration::from_millis(20))
 }
 
@@ -364,7 +372,7 @@ impl Drill {
 
 #[cfg(test)]
 mod tests {
-    use rollout::{Arm, MetricSet, Outcome, Risk};
+    use rollout::{AbsolutePolicy, Arm, MetricSet, Outcome, Risk};
 
     use super::*;
     use crate::live::Identity;
@@ -479,9 +487,16 @@ mod tests {
             assert_eq!(kind.why_unseen(&policy, false), None, "{kind:?}");
         }
         assert!(Kind::Latency.why_unseen(&policy, false).unwrap().contains("no latency objective"));
-        let blind = Policy { guards: Vec::new(), ..policy.clone() };
+        let mut blind = Policy { guards: Vec::new(), ..policy.clone() };
         assert_eq!(Kind::Error.why_unseen(&blind, false), None, "the absolute breaker sees it");
         assert!(Kind::Error.why_unseen(&blind, true).is_some(), "but not on copies");
+        blind.objectives.first_token = Some(Duration::from_secs(1));
+        blind.objectives.total = Some(Duration::from_secs(9));
+        assert!(Kind::Latency.why_unseen(&blind, false).unwrap().contains("no guard"));
+        blind.absolute_late = Some(AbsolutePolicy { metric: Metric::Slow, limit: 0.5, alpha: 1e-4 });
+        assert_eq!(Kind::Latency.why_unseen(&blind, false), None, "the limit on late answers sees it");
+        assert_eq!(lateness(&blind, true), Some((Metric::Slow, Duration::from_secs(9))), "and it is what is broken");
+        assert_eq!(lateness(&policy, true), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::breach::Action;
 use crate::metric::Metric;
-use crate::policy::{FiledPolicy, Policy, Stage};
+use crate::policy::{AbsolutePolicy, FiledPolicy, Policy, Stage};
 use crate::traffic::Traffic;
 
 use ahead::Ahead;
@@ -207,8 +207,12 @@ pub struct StepOutlook {
     /// What must be filed before it is left.
     #[serde(default)]
     pub filed: Vec<FiledPolicy>,
-    /// Requests of the route until an outage of the candidate is found, all of them or half of them failing; `None` in shadow.
-    pub outage: Option<[u64; 2]>,
+    /// Requests of the route until an outage of the candidate is found, all of them or half of them failing (`None` where that is not above the
+    /// limit); `None` in shadow, or without a breaker.
+    pub outage: Option<[Option<u64>; 2]>,
+    /// The same for the limit on late answers, all of them or half of them late.
+    #[serde(default)]
+    pub late: Option<[Option<u64>; 2]>,
     /// Days until the step can be left.
     pub typical_days: Option<f64>,
     /// The same, nine times in ten.
@@ -255,6 +259,12 @@ pub struct Outlook {
     /// What will be otherwise than one may think, and is no reason not to start.
     #[serde(default)]
     pub remarks: Vec<String>,
+}
+
+/// Attempts of the candidate, all of them bad and nothing before them, until a limit has its proof; `None` where it never has.
+#[must_use]
+pub fn attempts_of_an_outage(limit: &AbsolutePolicy) -> Option<u64> {
+    finding::outage_attempts(limit, 1.0).map(whole)
 }
 
 /// Looks ahead.

@@ -51,6 +51,22 @@ fn a_plan_has_every_gate_and_guard_and_refuses_what_can_never_be_decided() {
 }
 
 #[test]
+fn a_plan_says_when_the_limit_on_late_answers_finds_that_all_are() {
+    let house =
+        House::new(&with_policy("shadow: { sample: 1.0 }", "objectives: { total: 2s }, absolute: { slow: 0.4 }"));
+    let report = plan(&house, &STATED).json();
+    let steps = report["outlook"]["steps"].as_array().unwrap();
+    assert!(steps[0]["late"].is_null(), "nobody waits for copies");
+    let [all, half] = [0, 1].map(|idx| steps[1]["late"][idx].as_u64().unwrap());
+    // Fifteen or so of the candidate's, which are a twentieth of the requests.
+    assert!((200..400).contains(&all) && half > 5 * all, "{all} {half}");
+    assert!(steps[1]["outage"][0].as_u64().unwrap() < all, "errors have the lower limit");
+    house.write(&with_policy("shadow: { sample: 1.0 }", "objectives: { total: 2s }, absolute: { slow: 0.5 }"));
+    let page = house.run(&[&["rollout", "plan", "to-qwen"], &STATED[..]].concat()).stdout;
+    assert!(page.contains("half never") && page.contains("all failing 100,"), "{page}");
+}
+
+#[test]
 fn a_plan_reads_the_record_how_late_answers_were_how_long_and_what_users_said() {
     let policy = "objectives: { total: 1us }, certificates: { slow: { limit: 0.05 } }";
     let house = House::new(&with_policy("shadow: { sample: 1.0 }", policy).replace("1us", "1ms"));

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rollout::{Breach, BreachCause, Stage};
+use rollout::outlook::attempts_of_an_outage;
+use rollout::{AbsolutePolicy, Breach, BreachCause, Policy, Stage};
 use serde::{Deserialize, Serialize};
 
 use super::{Drill, End, Kind, Plan};
@@ -252,16 +253,25 @@ impl Drill {
         checks
     }
 
-    /// Whether an outage was found within as many bad events as it may take; `None` where the kind or the policy promises nothing.
+    /// Whether an outage was found by a limit within as many bad events as it may take; `None` where the kind or the policy promises nothing.
     fn outage(&self, breach: &Breach) -> Option<Check> {
         let is_outage = matches!(self.plan.kind, Kind::Error | Kind::Hang) && !self.script.on_copies();
-        let is_counted = matches!(breach.cause, BreachCause::Relative | BreachCause::Absolute);
-        if !is_outage || !is_counted || self.policy.absolute.is_none() {
-            return None;
-        }
-        let (bad, most) = (breach.bad_candidate, most_bad_events(self.view.share));
-        let what = "bad events of the candidate until then";
+        let most = most_bad_events_of(&self.policy, breach, self.view.share).filter(|_| is_outage)?;
+        let (bad, what) = (breach.bad_candidate, "bad events of the candidate until then");
         Some(Check::new(what, bad.to_string(), format!("at most {most}"), bad <= most))
+    }
+}
+
+/// Bad events until what spoke must have spoken, by a ledger that begins with the outage. A guard that compares promises nothing on another
+/// metric than the breaker's.
+fn most_bad_events_of(policy: &Policy, breach: &Breach, share: f64) -> Option<u64> {
+    let is_of = |limit: &AbsolutePolicy| breach.metric == Some(limit.metric);
+    match breach.cause {
+        BreachCause::Relative | BreachCause::Absolute if policy.absolute.as_ref().is_some_and(is_of) => {
+            Some(most_bad_events(share))
+        }
+        BreachCause::Absolute => attempts_of_an_outage(policy.absolute_late.as_ref().filter(|limit| is_of(limit))?),
+        _ => None,
     }
 }
 

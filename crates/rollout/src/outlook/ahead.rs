@@ -12,7 +12,7 @@ use crate::breach::{Action, percent};
 use crate::guards::{EFFECT_ALPHA, EVEN};
 use crate::metric::Metric;
 use crate::plan::needed;
-use crate::policy::{CertificatePolicy, GatePolicy, GuardPolicy, Policy, Stage, StepPolicy, Unit};
+use crate::policy::{AbsolutePolicy, CertificatePolicy, GatePolicy, GuardPolicy, Policy, Stage, StepPolicy, Unit};
 use crate::traffic::Traffic;
 
 /// One-sided 90 %.
@@ -68,7 +68,8 @@ impl Ahead<'_> {
             coverage: self.coverage(),
             cost: self.cost(),
             filed: self.filed(step_idx),
-            outage: self.outage(),
+            outage: self.outage(policy.absolute),
+            late: self.outage(policy.absolute_late),
             typical_days,
             nine_in_ten_days,
             max_days,
@@ -245,11 +246,10 @@ impl Ahead<'_> {
         }
     }
 
-    /// Requests of the route until the absolute breaker finds that all, or half, of the candidate's requests fail.
-    fn outage(&self) -> Option<[u64; 2]> {
-        let absolute = self.policy.absolute.filter(|_| self.step.share > 0.0)?;
-        let requests = |failing: f64| whole(outage_attempts(absolute.limit, absolute.alpha, failing) / self.step.share);
-        Some([requests(1.0), requests(0.5)])
+    /// Requests of the route until a limit finds that all, or half, of the candidate's are bad.
+    fn outage(&self, limit: Option<AbsolutePolicy>) -> Option<[Option<u64>; 2]> {
+        let limit = limit.filter(|_| self.step.share > 0.0)?;
+        Some([1.0, 0.5].map(|failing| Some(whole(outage_attempts(&limit, failing)? / self.step.share))))
     }
 
     fn cost(&self) -> Option<CostOutlook> {

@@ -8,13 +8,15 @@ use super::whole;
 use crate::assign::Arm;
 use crate::cost::CostGuard;
 use crate::guards::{ABSOLUTE_START, RELATIVE_START};
-use crate::policy::CostPolicy;
+use crate::policy::{AbsolutePolicy, CostPolicy};
 use crate::simulate::Chance;
 
 /// More bad events are no plan.
 const MOST_EVENTS: u64 = 100_000_000;
 /// More units are no plan.
 const MOST_UNITS: u64 = 1_000_000_000;
+/// More attempts until a limit finds an outage are no plan.
+const MOST_ATTEMPTS: f64 = 1e5;
 /// Streams of made-up costs that are played, and how many units each is played for.
 const COST_RUNS: u64 = 15;
 const MOST_COSTS: u64 = 20_000;
@@ -52,11 +54,18 @@ fn smallest(most: u64, enough: impl Fn(u64) -> bool) -> Option<u64> {
     Some(plenty)
 }
 
-/// Attempts of the candidate until the breaker finds that this fraction of them fails, good ones coming first.
-pub(super) fn outage_attempts(limit: f64, alpha: f64, failing: f64) -> f64 {
-    let mut guard = AbsoluteGuard::new(limit, ABSOLUTE_START);
+/// Attempts of the candidate until a limit finds that this fraction of them is bad, good ones coming first; `None` where the fraction is not
+/// above the limit, or hardly.
+pub(super) fn outage_attempts(limit: &AbsolutePolicy, failing: f64) -> Option<f64> {
+    if failing <= limit.limit {
+        return None;
+    }
+    let mut guard = AbsoluteGuard::new(limit.limit, ABSOLUTE_START);
     let (mut attempts, mut good_to_come) = (0.0, 0.0);
-    while guard.log_e() < -alpha.ln() && attempts < 1e6 {
+    while guard.log_e() < -limit.alpha.ln() {
+        if attempts >= MOST_ATTEMPTS {
+            return None;
+        }
         good_to_come += failing.recip() - 1.0;
         while good_to_come >= 1.0 {
             guard.observe_good();
@@ -65,7 +74,7 @@ pub(super) fn outage_attempts(limit: f64, alpha: f64, failing: f64) -> f64 {
         guard.observe_bad();
         attempts += 1.0;
     }
-    attempts
+    Some(attempts)
 }
 
 /// Units of both arms until the guard of costs finds a candidate `ratio` times as dear, half of the time and nine times in ten: the guard
@@ -107,6 +116,16 @@ mod tests {
         assert!(one < 250, "published: 169 at a true rate of 1 %; planned: {one}");
         assert_eq!((needs(0.05), needs(0.2)), (None, None));
         assert!(certificate_needed(0.05, 0.01, 0.05, 1.2816) > Some(one));
+    }
+
+    #[test]
+    fn an_outage_takes_more_attempts_the_higher_the_limit_and_one_below_it_is_none() {
+        let of = |limit: f64| AbsolutePolicy { metric: crate::metric::Metric::Slow, limit, alpha: 1e-4 };
+        assert_eq!(outage_attempts(&of(0.05), 1.0), Some(5.0));
+        let late = outage_attempts(&of(0.5), 1.0).unwrap();
+        assert!((14.0..=20.0).contains(&late), "{late}");
+        assert!(outage_attempts(&of(0.3), 0.5) > outage_attempts(&of(0.05), 0.5));
+        assert_eq!((outage_attempts(&of(0.5), 0.5), outage_attempts(&of(0.499_999), 0.5)), (None, None));
     }
 
     #[test]

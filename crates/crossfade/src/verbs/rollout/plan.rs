@@ -322,8 +322,12 @@ fn guard_rows(step: &StepOutlook, all: bool) -> Vec<Vec<String>> {
         let then = if cost.action == Action::Pause { ", pauses" } else { "" };
         rows.push(row("cost".into(), "-".into(), cells.collect(), format!("times {} allowed{then}", cost.allowed)));
     }
-    if let Some([all, half]) = step.outage {
-        rows.push(row("outage".into(), "-".into(), Vec::new(), format!("all failing {all}, half {half}")));
+    let found = |requests: Option<u64>| requests.map_or_else(|| "never".to_owned(), |n| n.to_string());
+    for (what, how, limit) in [("outage", "failing", step.outage), ("all late", "late", step.late)] {
+        if let Some([all, half]) = limit {
+            let last = format!("all {how} {}, half {}", found(all), found(half));
+            rows.push(row(what.into(), "-".into(), Vec::new(), last));
+        }
     }
     rows
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use gateway::drill::{Check, Kind as Fault, MOST_BAD_EVENTS};
+use gateway::drill::{Check, Kind as Fault, MOST_BAD_EVENTS, lateness};
 use gateway::live::LiveRollout;
 use operations::{Actor, OperationError, Role, rollouts};
 use rollout::{Arm, Metric, Policy, Stage};
@@ -97,7 +97,7 @@ impl Rehearsal {
         if let Some(why) = fault.why_unseen(policy, self.step_idx == 0) {
             return Err(why);
         }
-        let late = policy.objectives.first_token.or(policy.objectives.total).unwrap_or_default();
+        let late = lateness(policy, true).map(|(_, after)| after).unwrap_or_default();
         Ok(match fault {
             Fault::Error => json!({ "error_rate": 1.0 }),
             Fault::Hang => json!({ "hang_rate": 1.0 }),
@@ -187,7 +187,9 @@ impl Stagehand<'_> {
         let bad = evidence["breach"]["bad_candidate"].as_u64().map(|bad| bad.saturating_sub(bad_before));
         let cause = evidence["breach"]["cause"].as_str().unwrap_or("breaker_open").to_owned();
         let most = self.most_bad_events();
-        let is_counted = matches!(cause.as_str(), "relative" | "absolute");
+        // The promise is the breaker's, on what it watches.
+        let is_counted = matches!(cause.as_str(), "relative" | "absolute")
+            && evidence["breach"]["metric"].as_str() == self.policy.absolute.map(|breaker| breaker.metric.as_str());
         if let (Some(bad), Some(most)) = (bad.filter(|_| is_counted), most) {
             self.check(
                 "bad events of the candidate until then",
