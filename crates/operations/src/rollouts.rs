@@ -1,9 +1,12 @@
 //! Rollouts: read from the store, whether a gateway runs or not; changed through the controller of the one that runs.
 
+use std::time::Duration;
+
 use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
 use gateway::drill::DrillReport;
 use govern::Role;
+use rollout::transition::DECIDED;
 use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Status, Timestamp, Transition, Why};
 use serde::{Deserialize, Serialize};
 use store::{
@@ -14,6 +17,8 @@ use crate::desk::{Actor, Desk, OperationError};
 
 /// How many of the last transitions a status shows.
 const LAST_TRANSITIONS: usize = 5;
+/// So soon after it went on by itself, a promotion is a misunderstanding.
+const JUST_NOW: Duration = Duration::from_secs(60);
 /// The longest name or digest of a filed result, bytes.
 const LONGEST_NAME: usize = 256;
 
@@ -241,6 +246,9 @@ pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) 
         Verb::Approve | Verb::Promote | Verb::Accept => Role::Approver,
         Verb::Start | Verb::Pause | Verb::Abort | Verb::Resume | Verb::Extend => Role::Operator,
     })?;
+    if let Some(why) = (verb == Verb::Promote).then(|| went_on_just_now(desk, name)).flatten() {
+        return Err(OperationError::Refused(why));
+    }
     desk.control.command(verb, name, &actor.name, reason).map_err(|error| match error {
         ControlError::Unknown(_) if verb != Verb::Start => not_started(name),
         ControlError::Refused(why) if verb == Verb::Approve => OperationError::Refused(not_yet(desk, name, why)),
@@ -342,6 +350,24 @@ fn not_yet(desk: &Desk, name: &str, why: String) -> String {
         need => format!("it will ask for approval then ({need} needed)"),
     };
     format!("{why}: it waits for {missing}; {need}")
+}
+
+/// With the last approval a rollout goes on by itself. Who promotes right after it means the step that it has left already, and would skip
+/// the gates of the next one.
+fn went_on_just_now(desk: &Desk, name: &str) -> Option<String> {
+    let rows = desk.reader().transitions(Some(name)).ok()?;
+    let [.., approved, went_on] = rows.as_slice() else { return None };
+    let ago = now().since(Timestamp(went_on.at_us));
+    let is_it = approved.event == "approve" && went_on.event == "promote" && went_on.actor == DECIDED;
+    (is_it && ago < JUST_NOW).then(|| {
+        format!(
+            "with the last approval it went on by itself to {}, {} s ago: `promote` would skip that step; where that is meant, wait until it \
+             has been there for {} s",
+            went_on.to,
+            ago.as_secs(),
+            JUST_NOW.as_secs()
+        )
+    })
 }
 
 /// Aborts a rollout in the store alone. Only for when no gateway runs: the caller holds the lease.

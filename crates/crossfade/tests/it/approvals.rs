@@ -63,6 +63,10 @@ fn two_people_agree_neither_of_them_the_author_and_what_they_agreed_to_is_on_rec
     until(|| (gateway.status()["share"] == 0.5).then_some(()));
     assert_eq!(events(&gateway), ["start", "await_approval", "approve", "approve", "promote"]);
     assert_eq!(gateway.status()["explanation"]["approvals"], json!([]), "the next step asks anew");
+    // Who is used to other systems promotes what was approved, and would skip the step that it is on by now.
+    let skips = gateway.run(&["rollout", "promote", "to-qwen", "--reason", "approved"]).exits(1).stderr;
+    assert!(skips.contains("it went on by itself to canary 50 %"), "{skips}");
+    assert_eq!(gateway.status()["share"], 0.5);
     let shown = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
     assert!(shown.contains("shadow 0 % (awaiting_approval), share 0, epoch 1\n  approve by ana: "), "{shown}");
     gateway.run(&["rollout", "replay", "to-qwen"]).exits(0);
