@@ -133,6 +133,8 @@ pub struct Calling {
     pub max_concurrency: Option<usize>,
     /// What may wait for one of them to end.
     pub queue: Queue,
+    /// The longest that its breaker pauses between two probes, in place of 30 s. No key of the config: a rehearsal sets it.
+    pub longest_pause: Option<Duration>,
 }
 
 impl Target {

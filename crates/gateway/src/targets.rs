@@ -118,8 +118,15 @@ impl TargetStates {
     pub(crate) fn health(&self, target: &Target, provider: &ProviderConfig) -> Arc<Health> {
         let mut replicas = lock(&self.replicas);
         let health = replicas.entry(ReplicaKey::new(target, provider));
+        let longest_pause = target.calling.longest_pause;
         let (target, provider) = (target.name.clone(), provider.name.clone());
-        let new = || Arc::new(Health::new(Instant::now(), Whose { target, provider, lane: self.lane }));
+        let whose = Whose { target, provider, lane: self.lane };
+        let new = || {
+            Arc::new(match longest_pause {
+                Some(most) => Health::impatient(Instant::now(), whose, most),
+                None => Health::new(Instant::now(), whose),
+            })
+        };
         Arc::clone(health.or_insert_with(new))
     }
 

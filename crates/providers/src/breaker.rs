@@ -49,6 +49,7 @@ pub struct Breaker {
     /// Goes up with every change of phase; a permit of an older one is ignored.
     generation: AtomicU64,
     n_opened: AtomicU64,
+    longest_pause: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -207,12 +208,19 @@ impl Default for Breaker {
             steady: AtomicBool::new(true),
             generation: AtomicU64::new(0),
             n_opened: AtomicU64::new(0),
+            longest_pause: LONGEST_PAUSE,
             inner: Mutex::new(inner),
         }
     }
 }
 
 impl Breaker {
+    /// One that never pauses for longer than this, for rehearsals that nobody should wait for.
+    #[must_use]
+    pub fn impatient(longest_pause: Duration) -> Self {
+        Self { longest_pause, ..Self::default() }
+    }
+
     /// Whether a call may be made now.
     pub fn admit(self: &Arc<Self>, now: Instant) -> Admission {
         if self.steady.load(Ordering::Acquire) {
@@ -302,7 +310,7 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant, jitter: f64) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << inner.n_trips.min(5)).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(1 << inner.n_trips.min(5)).min(self.longest_pause);
         inner.until = Some(now + pause.mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0)));
         inner.n_trips += 1;
         inner.n_failures = 0;

@@ -1,7 +1,7 @@
 //! Whether one replica of a target is worth a call now: its breaker, and the pause its provider asked for.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use wire::failure::{Failure, FailureKind};
 
@@ -73,6 +73,11 @@ impl Health {
     /// Nothing known yet: closed, no pause.
     pub fn new(now: Instant, whose: Whose) -> Self {
         Self { breaker: Arc::default(), cool_down: CoolDown::new(now), whose, trouble: Mutex::default() }
+    }
+
+    /// The same with a breaker that never pauses for longer than this.
+    pub fn impatient(now: Instant, whose: Whose, longest_pause: Duration) -> Self {
+        Self { breaker: Arc::new(Breaker::impatient(longest_pause)), ..Self::new(now, whose) }
     }
 
     /// Whether a call may be made now.

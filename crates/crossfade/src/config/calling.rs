@@ -59,6 +59,7 @@ pub(crate) fn calling(section: &Section<'_>, providers: &Providers, provider: Op
         retries: provider.map_or(own, |provider| own.over(provider.retries)),
         max_concurrency: limit.and_then(|n| usize::try_from(n).ok()),
         queue: queue.and_then(|item| item.section()).map(self::queue).unwrap_or_default(),
+        longest_pause: None,
     }
 }
 

@@ -36,6 +36,8 @@ const TEMPLATE: &str = include_str!("drill/crossfade.yaml");
 const VERIFY: &str = "3s";
 /// A longer objective is cut to this in a gateway of its own, or its callers would wait for late answers longer than they do.
 const LONGEST_OBJECTIVE: Duration = Duration::from_secs(1);
+/// A breaker lets one call in after at most this, in place of 30 s: in shadow its probes are all that the guards see of an outage.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 /// People who would have to approve before the drill's step is left: more than there are, so that its share stays.
 const NOBODY_LEAVES: u32 = 1_000;
 
@@ -334,6 +336,9 @@ fn config_of(
     let snapshot = Arc::make_mut(&mut config.snapshot);
     for settings in snapshot.rollouts.values_mut() {
         Arc::make_mut(settings).policy = policy.clone();
+    }
+    for target in snapshot.targets.values_mut() {
+        Arc::make_mut(target).calling.longest_pause = Some(LONGEST_PAUSE);
     }
     Ok((config, path))
 }
