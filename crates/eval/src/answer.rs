@@ -7,7 +7,7 @@ use wire::openai::content::{Accumulator, ChoiceText};
 use wire::scan::unescape_lossy;
 use wire::sse::{Decoder, Event};
 
-use crate::case::{Answer, ToolCall};
+use crate::case::{Answer, Document, ToolCall};
 
 impl Answer {
     /// The answer as what a right answer would be: its text, or the tools it called.
@@ -74,7 +74,30 @@ pub(crate) fn whole(body: &[u8], facts: &AnswerFacts) -> Option<Answer> {
         String::from_utf8_lossy(&text).into_owned()
     });
     let refusal = refusal.filter(|text| !text.is_empty());
-    Some(Answer { refusal, finish_reason: facts.finish_reason.clone(), ..of_choice(first) })
+    let passages = if brings_passages(body) {
+        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        passages(&answer["choices"][0]["message"])
+    } else {
+        Vec::new()
+    };
+    Some(Answer { refusal, finish_reason: facts.finish_reason.clone(), passages, ..of_choice(first) })
+}
+
+/// Whether it is worth looking for what an answer rests on.
+pub(crate) fn brings_passages(body: &[u8]) -> bool {
+    wire::scan::contains(body, b"\"citations\"")
+}
+
+/// What a message, or the beginning of a streamed one, says it rests on: `context.citations` as Azure OpenAI sends it for data of one's own. Of several names of
+/// a passage the first counts: `id`, `url`, `filepath`, `title`.
+pub(crate) fn passages(message: &Value) -> Vec<Document> {
+    let citations = message["context"]["citations"].as_array().into_iter().flatten();
+    let one = |(idx, citation): (usize, &Value)| {
+        let named = ["id", "url", "filepath", "title"].into_iter().find_map(|name| citation[name].as_str());
+        let id = named.filter(|id| !id.is_empty()).map_or_else(|| format!("passage {}", idx + 1), str::to_owned);
+        Some(Document { id, text: citation["content"].as_str()?.to_owned() })
+    };
+    citations.enumerate().filter_map(one).collect()
 }
 
 pub(crate) fn of_choice(choice: &ChoiceText) -> Answer {
@@ -99,6 +122,15 @@ mod tests {
             Answer { text: "72 höurs".to_owned(), finish_reason: Some("stop".to_owned()), ..Answer::default() };
         assert_eq!(whole, Some(expected.clone()));
         assert_eq!(read(stream.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn an_answer_may_bring_along_what_it_rests_on() {
+        let body = br#"{"choices":[{"message":{"content":"72 hours [doc1].","context":{"citations":[{"content":"It takes 72 hours.","title":"Refunds","filepath":"refunds.md","chunk_id":"0"},{"content":"No name."},{"title":"no text"}]}},"finish_reason":"stop"}]}"#;
+        let found: Vec<_> = read(body).unwrap().passages.into_iter().map(|one| (one.id, one.text)).collect();
+        let expected = [("refunds.md", "It takes 72 hours."), ("passage 2", "No name.")];
+        assert_eq!(found, expected.map(|(id, text)| (id.to_owned(), text.to_owned())));
+        assert_eq!(crate::metric::citations::statements("72 hours [doc1][2].")[0].cited, [1, 2]);
     }
 
     #[test]

@@ -13,13 +13,15 @@
 mod aa;
 mod money;
 mod pooled;
+mod rag;
 mod ranked;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use aa::Noise;
 pub use money::{Speed, SpeedAndCost};
+pub use rag::{Abstention, Rag, RagCandidate, RagRow, RagShare, RagTarget, Share};
 pub use ranked::{Ranked, RankedPair, Ranking};
 pub use report::{CandidateReport, CaseRow, Report, Side, SliceRow, TargetSummary, report, summary_report};
 

@@ -5,11 +5,14 @@ mod html;
 mod judges;
 mod plain;
 mod plot;
+mod rag;
 mod ranking;
 
+pub(crate) use html::POLICY;
 pub use html::html;
 pub use judges::{label, lines};
 pub use plain::{csv, junit, markdown};
+pub use rag::{Table, tables};
 
 use crate::compare::{Comparison, Interval, Report, Verdict};
 

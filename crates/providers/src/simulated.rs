@@ -13,7 +13,8 @@
 //! the same seed, a call that fails at an error rate of 2 % also fails at 4 %.
 //!
 //! **Quality.** The [`questions`] are a small labelled set about a made-up product. A prompt whose last user message
-//! contains one of them is answered correctly with probability `quality`, else with the answer to another question.
+//! contains one of them is answered correctly with probability `quality`, else with the answer to another question. A prompt with numbered passages is answered from
+//! these ([`reader`]): quoted, cited, and not at all where they do not say; `wrong_citation_rate` and `unfounded_rate` plant what goes wrong there.
 
 mod answer;
 mod body;
@@ -21,6 +22,7 @@ mod draws;
 mod embed;
 mod knobs;
 mod questions;
+mod reader;
 
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,12 @@ use stats::multiplicity::holm;
 use super::aa::{self, Noise};
 use super::money::{self, SpeedAndCost};
 use super::pooled;
+use super::rag::{self, Rag};
 use super::ranked::{self, Ranking};
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::{Answer, Case};
 use crate::judge::standing::{JudgeReport, reports};
+use crate::metric::rag::Outcome;
 use crate::metric::{Range, Unscored};
 use crate::results::{Results, Yardstick};
 
@@ -56,6 +58,9 @@ pub struct Report {
     pub judges: Vec<JudgeReport>,
     /// All targets in order, where there are two candidates or more.
     pub ranking: Option<Ranking>,
+    /// What retrieval and what the model lost, where a metric asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rag: Option<Rag>,
 }
 
 /// What a metric is.
@@ -166,6 +171,9 @@ pub struct Side {
     pub longest_gap_ms: Option<f64>,
     /// What its calls cost, in dollars.
     pub cost: Option<f64>,
+    /// How an answer made of retrieved documents came out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// Compares a run. `seed` decides what the bootstraps draw: the same run gives the same report.
@@ -228,6 +236,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         cases: Vec::new(),
         judges,
         ranking,
+        rag: rag::rag(results, seed),
     };
     (report, table)
 }
@@ -458,6 +467,7 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
             time_to_first_token_ms: pace.map(|pace| pace.time_to_first_token_us as f64 / 1000.0),
             longest_gap_ms: pace.filter(|pace| pace.n_gaps > 0).map(|pace| pace.longest_gap_us as f64 / 1000.0),
             cost: answered.and_then(|answered| answered.cost_nanos).map(|nanos| nanos as f64 * 1e-9),
+            outcome: rag::outcome_of(results, first),
         }
     };
     let worth = &table.worth[table.primary_idx][case_idx];

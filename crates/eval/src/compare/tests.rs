@@ -1,13 +1,67 @@
 //! Comparisons by hand, and simulated evaluations with a known truth.
 
 use stats::random::Random;
+use store::EvalRunRow;
 
 use super::*;
+use crate::case::Case;
+use crate::results::{Record, Results};
+use crate::run::{Answered, Plan, PlannedTarget, Scorer, Spec};
 
 const QUESTION: Question = Question { margin: 0.05, alpha: ALPHA, seed: 1 };
 
 fn pair(baseline: f64, candidate: f64) -> Pair {
     Pair { cluster: None, baseline, candidate }
+}
+
+/// A whole run of two targets on these cases, without a failure but where nothing is said.
+pub(crate) fn results_of(
+    cases: &[Case],
+    metrics: &[Spec],
+    said: impl Fn(usize, usize) -> Option<crate::case::Answer>,
+) -> Results {
+    let target = |name: &str| PlannedTarget {
+        name: name.to_owned(),
+        fingerprint: name.to_owned(),
+        provider: "p".to_owned(),
+        model: "m".to_owned(),
+        simulated: false,
+    };
+    let plan = Plan {
+        dataset: "d".to_owned(),
+        version: "v".to_owned(),
+        n_cases: cases.len() as u64,
+        targets: vec![target("a"), target("b")],
+        repeats: 1,
+        seed: None,
+        metrics: metrics.to_vec(),
+        primary: metrics[0].label().to_owned(),
+        margin: 0.05,
+        reuse: true,
+        stream: false,
+        judges: Vec::new(),
+        judge_of: None,
+    };
+    let scorer = Scorer::of(metrics).unwrap();
+    let records = (0..plan.n_items()).map(|number| {
+        let item = plan.item(number);
+        let answer = said(item.case_idx, item.target_idx);
+        let scores = answer.iter().flat_map(|answer| scorer.score(&cases[item.case_idx], answer)).collect();
+        let failure = answer.is_none().then(|| "http_server_error: 500".to_owned());
+        Record { item, reused: false, answered: Answered { answer, failure, ..Answered::default() }, scores }
+    });
+    let records = records.collect();
+    let row = EvalRunRow {
+        run: "r".to_owned(),
+        at_us: 0,
+        n_items: plan.n_items(),
+        plan: serde_json::Value::Null,
+        n_answered: plan.n_items(),
+        n_failed: 0,
+        n_reused: 0,
+        spent_nanos: 0,
+    };
+    Results { row, plan, cases: cases.to_vec(), scorer, records, judged: Vec::new() }
 }
 
 /// So many pairs of each kind.

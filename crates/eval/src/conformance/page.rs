@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Change, Comparison, DEFINITION, Evidence, Report, Row, Verdict};
+use crate::report::POLICY;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -14,13 +15,14 @@ th{font-weight:600}td.v{white-space:nowrap;font-weight:600}\
 .worse{color:#cf222e}.better{color:#1a7f37}\
 .score{font-size:2.2rem;font-weight:700}.small{color:#6e7781;font-size:.85rem}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:.3rem;margin:.3rem 0}\
+@media(max-width:60rem){table{display:block;overflow-x:auto}}body{overflow-wrap:anywhere}table{overflow-wrap:normal}bdi,td,pre{unicode-bidi:isolate}\
 details{margin:.2rem 0}summary{cursor:pointer}";
 
 /// The page of `report`, held against `against` when there is one; `config` is the snippet it advises.
 pub fn page(report: &Report, against: Option<(&Report, &Comparison)>, config: &str) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{POLICY}\
          <title>Conformance of {0}</title><style>{STYLE}</style>\n<h1>Conformance of {0}</h1>\n",
         escaped(&report.subject)
     );

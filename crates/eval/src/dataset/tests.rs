@@ -61,7 +61,7 @@ fn every_bad_line_is_named_by_file_line_and_field() {
         text,
         &[
             "cases.jsonl:3:inputs: unknown member; did you mean `input`?",
-            "cases.jsonl:3: one of `request`, `messages` and `input` is missing",
+            "cases.jsonl:3: one of `request`, `messages`, `input` and `query` is missing",
             "cases.jsonl:4:messages[0].role: `usr` is none of system, developer, user, assistant, tool",
             "cases.jsonl:4:messages[0].content: expected a text or a list of parts",
             "cases.jsonl:5: not JSON at column 10: EOF while parsing a value",

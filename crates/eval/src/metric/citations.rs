@@ -106,9 +106,10 @@ fn ends(text: &str) -> Vec<usize> {
     ends
 }
 
-/// A citation at the beginning, spaces before it allowed: its number and its length in bytes.
+/// A citation at the beginning, `[1]` or `[doc1]`, spaces before it allowed: its number and its length in bytes.
 fn citation(text: &str) -> Option<(u64, usize)> {
     let inner = text.trim_start_matches(' ').strip_prefix('[')?;
+    let inner = inner.strip_prefix("doc").unwrap_or(inner);
     let n_digits = inner.bytes().take_while(u8::is_ascii_digit).count();
     let number = inner[..n_digits].parse().ok()?;
     inner[n_digits..].starts_with(']').then_some((number, text.len() - inner.len() + n_digits + 1))

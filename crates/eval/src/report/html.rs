@@ -6,6 +6,11 @@ use std::fmt::Write as _;
 use super::plot::{Bar, intervals};
 use super::{SIMULATED, ends, number, sentence, signed};
 use crate::compare::{CandidateReport, CaseRow, Comparison, Report, Side, SliceRow, TargetSummary};
+use crate::metric::rag::Cause;
+
+/// Says to the browser what is so anyway: nothing runs, and nothing is fetched.
+pub(crate) const POLICY: &str =
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">";
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
@@ -22,15 +27,18 @@ details.case{border:1px solid #8884;border-radius:.4rem;margin:.4rem 0;padding:.
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:.8rem;margin:.5rem 0}\
 .side{background:#8881;border-radius:.3rem;padding:.5rem .7rem}.side pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0;font:inherit}\
 ins{background:#1a7f3733;text-decoration:none}del{background:#cf222e33;text-decoration:none}\
+@media(max-width:60rem){table,div.wide{display:block;overflow-x:auto}svg{min-width:40rem}div.plot{overflow-x:auto}}\
+body{overflow-wrap:anywhere}table{overflow-wrap:normal}bdi,td,pre{unicode-bidi:isolate}\
 input[name=show]{margin:.2rem .3rem .8rem 0}label{margin-right:1rem}\
-#worse:checked~.cases .case:not(.is-worse),#better:checked~.cases .case:not(.is-better),#failed:checked~.cases .case:not(.is-failed){display:none}";
+#worse:checked~.cases .case:not(.is-worse),#better:checked~.cases .case:not(.is-better),#failed:checked~.cases .case:not(.is-failed),\
+#retriever:checked~.cases .case:not(.is-retriever),#model:checked~.cases .case:not(.is-model){display:none}";
 
 /// The page of a report.
 #[must_use]
 pub fn html(report: &Report) -> String {
     let title = format!("Evaluation {} on {}", report.run, report.dataset);
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">{POLICY}\
          <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
         escaped(&title)
     );
@@ -38,6 +46,7 @@ pub fn html(report: &Report) -> String {
     head(&mut page, report).unwrap_or_default();
     targets(&mut page, report).unwrap_or_default();
     page.push_str(&report.ranking.as_ref().map(super::ranking::html).unwrap_or_default());
+    page.push_str(&report.rag.as_ref().map(super::rag::html).unwrap_or_default());
     for candidate in &report.candidates {
         beside(&mut page, report, candidate).unwrap_or_default();
     }
@@ -154,7 +163,7 @@ fn beside(page: &mut String, report: &Report, candidate: &CandidateReport) -> st
     bars.extend(
         candidate.slices.iter().map(|row| bar(format!("{} {}", row.slice, row.value), &row.comparison, row.worse)),
     );
-    writeln!(page, "<h3>By slice</h3>\n{}", intervals(&bars, report.margin))?;
+    writeln!(page, "<h3>By slice</h3>\n<div class=\"plot\">{}</div>", intervals(&bars, report.margin))?;
     if !candidate.slices.is_empty() {
         page.push_str("<table><tr><th>slice<th><th class=\"n\">cases<th class=\"n\">baseline<th class=\"n\">candidate<th class=\"n\">difference<th>interval<th class=\"n\">p different, adjusted<th>\n");
         for row in &candidate.slices {
@@ -270,8 +279,15 @@ fn cases(page: &mut String, report: &Report) -> std::fmt::Result {
         "<h2>Cases</h2>\n<input type=\"radio\" name=\"show\" id=\"all\" checked><label for=\"all\">all</label>\
          <input type=\"radio\" name=\"show\" id=\"worse\"><label for=\"worse\">candidate worse</label>\
          <input type=\"radio\" name=\"show\" id=\"better\"><label for=\"better\">candidate better</label>\
-         <input type=\"radio\" name=\"show\" id=\"failed\"><label for=\"failed\">call failed</label>\n<div class=\"cases\">\n",
+         <input type=\"radio\" name=\"show\" id=\"failed\"><label for=\"failed\">call failed</label>\n",
     );
+    if report.rag.is_some() {
+        page.push_str(
+            "<input type=\"radio\" name=\"show\" id=\"retriever\"><label for=\"retriever\">lost by the retriever</label>\
+             <input type=\"radio\" name=\"show\" id=\"model\"><label for=\"model\">lost by the model</label>\n",
+        );
+    }
+    page.push_str("<div class=\"cases\">\n");
     for case in &report.cases {
         case_block(page, report, case)?;
     }
@@ -281,11 +297,14 @@ fn cases(page: &mut String, report: &Report) -> std::fmt::Result {
 
 fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::Result {
     let mut classes = String::from("case");
+    let lost_by = |cause| case.sides.iter().any(|side| side.outcome.is_some_and(|of| of.cause() == Some(cause)));
     let any = |holds: fn(f64) -> bool| case.gains.iter().flatten().any(|gain| holds(*gain));
     for (class, holds) in [
         (" is-worse", any(|gain| gain < 0.0)),
         (" is-better", any(|gain| gain > 0.0)),
         (" is-failed", case.sides.iter().any(|side| side.failure.is_some())),
+        (" is-retriever", lost_by(Cause::Retriever)),
+        (" is-model", lost_by(Cause::Model)),
     ] {
         if holds {
             classes.push_str(class);
@@ -294,14 +313,14 @@ fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::R
     let gains: Vec<String> = case.gains.iter().map(|gain| signed(*gain)).collect();
     writeln!(
         page,
-        "<details class=\"{classes}\"><summary>{} <span class=\"small\">{}</span> {}</summary>",
+        "<details class=\"{classes}\"><summary><bdi>{}</bdi> <span class=\"small\">{}</span> <bdi>{}</bdi></summary>",
         escaped(&case.id),
         gains.join(" "),
         escaped(&beginning(&case.question))
     )?;
-    writeln!(page, "<p><b>Asked</b> {}</p>", escaped(&case.question))?;
+    writeln!(page, "<p><b>Asked</b> <bdi>{}</bdi></p>", escaped(&case.question))?;
     if !case.expected.is_empty() {
-        writeln!(page, "<p><b>Right</b> {}</p>", escaped(&case.expected.join(" | ")))?;
+        writeln!(page, "<p><b>Right</b> <bdi>{}</bdi></p>", escaped(&case.expected.join(" | ")))?;
     }
     if !case.slices.is_empty() || case.exchange.is_some() {
         let slices: Vec<String> = case.slices.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -318,7 +337,9 @@ fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::R
 
 fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, usize, &Side)) -> std::fmt::Result {
     let name = report.targets.get(idx).map_or("", |target| target.name.as_str());
-    let worth: Vec<String> = side.worth.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+    let outcome = side.outcome.map(|outcome| outcome.as_str().to_owned());
+    let worth = side.worth.iter().map(|(name, value)| format!("{name} {}", number(*value)));
+    let worth: Vec<String> = outcome.into_iter().chain(worth).collect();
     let first = side.time_to_first_token_ms.map(|ms| format!(", the first token after {ms:.1}")).unwrap_or_default();
     write!(
         page,

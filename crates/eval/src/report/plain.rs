@@ -16,7 +16,8 @@ pub fn csv(report: &Report) -> String {
         ["case", "target", "answer", "failure", "latency_ms", "cost_dollars", "gain"].map(str::to_owned).to_vec();
     heading.extend(metrics.iter().map(|name| (*name).clone()));
     heading.extend(
-        ["question", "expected", "slices", "exchange", "time_to_first_token_ms", "longest_gap_ms"].map(str::to_owned),
+        ["question", "expected", "slices", "exchange", "time_to_first_token_ms", "longest_gap_ms", "outcome"]
+            .map(str::to_owned),
     );
     let mut text = row(&heading);
     for case in &report.cases {
@@ -42,6 +43,7 @@ pub fn csv(report: &Report) -> String {
                 case.exchange.clone().unwrap_or_default(),
                 plain(side.time_to_first_token_ms),
                 plain(side.longest_gap_ms),
+                side.outcome.map(|outcome| outcome.as_str().to_owned()).unwrap_or_default(),
             ]);
             text += &row(&cells);
         }
@@ -172,6 +174,7 @@ pub fn markdown(report: &Report) -> String {
         }
     }
     text += &report.ranking.as_ref().map(super::ranking::markdown).unwrap_or_default();
+    text += &report.rag.as_ref().map(super::rag::markdown).unwrap_or_default();
     for (idx, candidate) in report.candidates.iter().enumerate() {
         for row in candidate.slices.iter().filter(|row| row.worse) {
             text += &format!(

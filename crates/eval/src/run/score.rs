@@ -228,6 +228,8 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
     // What holds evidence is relevant, where nothing else is said.
     let of_evidence = || case.evidence.iter().map(|span| (span.document.clone(), 1.0)).collect();
     let relevance = case.relevance.clone().or_else(|| (!case.evidence.is_empty()).then(of_evidence));
+    let is_relevant = |document: &Document| relevance.as_ref()?.get(&document.id).map(|gain| *gain > 0.0);
+    let holds = relevance.is_some().then(|| documents.iter().any(|document| is_relevant(document) == Some(true)));
     metric::Case {
         references: case.expected_texts().map(str::to_owned).collect(),
         value: if calls.is_some() { None } else { other.cloned() },
@@ -244,8 +246,8 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
             .iter()
             .map(|document| metric::Document { id: document.id.clone(), text: document.text.clone() })
             .collect(),
-        // What was said is of the case's own documents.
-        answerable: case.answerable.filter(|_| answer.passages.is_empty()),
+        // What was said is of the case's own documents; where nothing was, what is relevant is enough.
+        answerable: case.answerable.filter(|_| answer.passages.is_empty()).or(holds),
         in_corpus: relevance.as_ref().map(|relevance| relevance.values().any(|gain| *gain > 0.0)),
         relevance: relevance.unwrap_or_default(),
         evidence: case.evidence.iter().map(|span| (span.document.clone(), span.text.clone())).collect(),

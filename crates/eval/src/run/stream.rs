@@ -14,8 +14,8 @@ use wire::usage::Usage;
 
 use super::Pace;
 use super::call::{Asked, LONGEST_ANSWER, micros, read};
-use crate::answer::of_choice;
-use crate::case::Answer;
+use crate::answer::{brings_passages, of_choice, passages};
+use crate::case::{Answer, Document};
 
 /// What came of a call that was answered.
 pub(super) struct Came {
@@ -82,6 +82,7 @@ struct Gathered {
     latest: Instant,
     texts: Accumulator,
     refusal: String,
+    passages: Vec<Document>,
     finish_reason: Option<String>,
     usage: Option<Usage>,
     done: bool,
@@ -95,6 +96,7 @@ impl Gathered {
             latest: began,
             texts: Accumulator::with_limit(LONGEST_ANSWER),
             refusal: String::new(),
+            passages: Vec::new(),
             finish_reason: None,
             usage: None,
             done: false,
@@ -120,6 +122,10 @@ impl Gathered {
             let chunk: Value = serde_json::from_slice(data).unwrap_or_default();
             self.refusal += chunk["choices"][0]["delta"]["refusal"].as_str().unwrap_or_default();
         }
+        if self.passages.is_empty() && brings_passages(data) {
+            let chunk: Value = serde_json::from_slice(data).unwrap_or_default();
+            self.passages = passages(&chunk["choices"][0]["delta"]);
+        }
         if facts.has_content {
             let gap_us = micros(now - self.latest);
             self.pace = Some(match self.pace {
@@ -143,6 +149,7 @@ impl Gathered {
         let first = self.texts.choices().and_then(<[_]>::first);
         let first = first.ok_or_else(|| Failure::new(FailureKind::Malformed, "the answer is no chat completion"))?;
         let refusal = Some(std::mem::take(&mut self.refusal)).filter(|text| !text.is_empty());
-        Ok(Answer { refusal, finish_reason: self.finish_reason.take(), ..of_choice(first) })
+        let passages = std::mem::take(&mut self.passages);
+        Ok(Answer { refusal, finish_reason: self.finish_reason.take(), passages, ..of_choice(first) })
     }
 }

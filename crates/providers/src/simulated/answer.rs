@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::draws::Draws;
 use super::knobs::Knobs;
 use super::questions::{Question, questions};
+use super::reader;
 
 /// What is read of a chat request.
 #[derive(Deserialize)]
@@ -86,12 +87,15 @@ impl ChatAnswer {
         let content = if refused {
             REFUSAL.to_owned()
         } else {
-            let words = words(request, knobs, draws);
-            match format {
-                Some(format) if format.kind != "text" => {
+            let read = read(request, knobs, draws);
+            match (format, read) {
+                (Some(format), read) if format.kind != "text" => {
+                    let words = read.unwrap_or_else(|| words(request, knobs, draws));
                     json_content(&words, &format, draws.malformed < knobs.malformed_json_rate)
                 }
-                _ => padded(words, n_tokens),
+                // What is said beside a quote would have to be cited, too.
+                (_, Some(words)) => words,
+                (_, None) => padded(words(request, knobs, draws), n_tokens),
             }
         };
         let mut ends = ends_of_tokens(&content);
@@ -210,6 +214,17 @@ impl ChatAnswer {
             r#"{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{total},"prompt_tokens_details":{{"cached_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":0}}}}"#
         ).ok();
     }
+}
+
+/// What numbered passages of the prompt say.
+fn read(request: &ChatRequest<'_>, knobs: &Knobs, draws: &Draws) -> Option<String> {
+    let numbered = |raw: &&RawValue| raw.get().contains("[1] ");
+    if !request.messages.iter().filter_map(|message| message.content).any(|raw| numbered(&raw)) {
+        return None;
+    }
+    let texts = request.messages.iter();
+    let texts = texts.map(|message| (message.role == "user", message.content.map(text_of).unwrap_or_default()));
+    reader::answer(&texts.collect::<Vec<_>>(), knobs, draws)
 }
 
 /// What the answer says: the answer to the question asked, or to another one, or a polite nothing.

@@ -18,6 +18,9 @@ pub(crate) struct Draws {
     pub(crate) first_token: f64,
     pub(crate) per_token: f64,
     pub(crate) n_tokens: f64,
+    // Uniform again: what came later stands last, so that the same calls draw the same.
+    pub(crate) citation: f64,
+    pub(crate) unfounded: f64,
 }
 
 impl Draws {
@@ -38,6 +41,8 @@ impl Draws {
             first_token: random.normal(),
             per_token: random.normal(),
             n_tokens: random.normal(),
+            citation: random.uniform(),
+            unfounded: random.uniform(),
         }
     }
 }

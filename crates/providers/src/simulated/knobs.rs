@@ -36,6 +36,10 @@ pub struct Knobs {
     pub quality: f64,
     /// Length of an embedding when the request does not say.
     pub embedding_dimensions: u32,
+    /// Answers from numbered passages that cite another passage than the one they quote.
+    pub wrong_citation_rate: f64,
+    /// Questions that the numbered passages do not answer and that are answered from them all the same.
+    pub unfounded_rate: f64,
 }
 
 impl Default for Knobs {
@@ -56,6 +60,8 @@ impl Default for Knobs {
             malformed_json_rate: 0.0,
             quality: 0.95,
             embedding_dimensions: 256,
+            wrong_citation_rate: 0.0,
+            unfounded_rate: 0.0,
         }
     }
 }
@@ -106,6 +112,8 @@ impl Knobs {
             ("refusal_rate", self.refusal_rate),
             ("malformed_json_rate", self.malformed_json_rate),
             ("quality", self.quality),
+            ("wrong_citation_rate", self.wrong_citation_rate),
+            ("unfounded_rate", self.unfounded_rate),
         ];
         let distributions = [
             ("time_to_first_token", self.time_to_first_token),

@@ -21,6 +21,8 @@ pub(crate) fn read(section: &Section<'_>) -> SimulatedConfig {
     rate("refusal_rate", &mut knobs.refusal_rate);
     rate("malformed_json_rate", &mut knobs.malformed_json_rate);
     rate("quality", &mut knobs.quality);
+    rate("wrong_citation_rate", &mut knobs.wrong_citation_rate);
+    rate("unfounded_rate", &mut knobs.unfounded_rate);
     let number = |key, from, to| section.get(key).and_then(|item| item.count(from, to));
     let small = |key, from, to| number(key, from, to).and_then(|n| u32::try_from(n).ok());
     knobs.tokens_per_chunk = small("tokens_per_chunk", 1, 10_000).unwrap_or(knobs.tokens_per_chunk);

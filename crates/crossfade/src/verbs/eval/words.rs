@@ -1,7 +1,7 @@
 //! A comparison as text.
 
-use eval::compare::{Comparison, Interval, Ranked, RankedPair, Ranking, Report};
-use eval::report::{SIMULATED, label, lines, sentence};
+use eval::compare::{Comparison, Interval, Rag, Ranked, RankedPair, Ranking, Report};
+use eval::report::{SIMULATED, Table, label, lines, sentence, tables};
 
 use crate::out::table;
 use crate::verbs::dataset::short;
@@ -25,6 +25,7 @@ pub(super) fn comparison(report: &Report) -> String {
         );
     }
     text += &report.ranking.as_ref().map(ranking).unwrap_or_default();
+    text += &report.rag.as_ref().map(rag).unwrap_or_default();
     for candidate in &report.candidates {
         let mut rows = vec![row(&format!("{} (decides)", label(report, &report.primary)), &candidate.primary)];
         rows.extend(candidate.others.iter().map(|(name, comparison)| row(&label(report, name), comparison)));
@@ -112,6 +113,15 @@ fn ranking(ranking: &Ranking) -> String {
     let rows: Vec<Vec<String>> = ranking.pairs.iter().map(row).collect();
     let pairs = table(&["each two", "difference", "95 % for all at once", "p (Holm)", "proven"], &rows);
     format!("\n{targets}\n{pairs}")
+}
+
+/// Who lost what.
+fn rag(rag: &Rag) -> String {
+    let one = |of: Table| {
+        let headings: Vec<&str> = of.headings.iter().map(String::as_str).collect();
+        format!("\n{}\n{}", of.title, table(&headings, &of.rows))
+    };
+    tables(rag).into_iter().map(one).collect()
 }
 
 fn row(name: &str, comparison: &Comparison) -> Vec<String> {

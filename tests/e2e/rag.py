@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""The worked example of docs/reference/evaluation.md on retrieval and answers: three simulated readers of the same passages, two with a planted fault.
+
+One cites other passages than those it quotes, one answers where the passages do not say. The report has to find both, each where it is and with an
+interval that holds the truth, and to blame nobody for what the other did. What the retriever missed is counted once more here, from the files."""
+import json, shutil, subprocess, sys
+
+from parts.stack import ROOT, Stack, figures
+
+EXAMPLE = ROOT / "examples" / "rag-qa"
+# What the config plants: of answers, those that cite another passage; of questions without an answer in the passages, those that are answered.
+WRONG_CITATION, UNFOUNDED = 0.4, 0.8
+
+
+def counted(cases):
+    """How many questions the corpus answers, and of these how many of the retrieved passages do."""
+    held = [case for case in cases if "evidence" in case]
+    shown = [case for case in held if case["evidence"][0]["document"] in [document["id"] for document in case["documents"]]]
+    return len(held), len(shown)
+
+
+def main():
+    with figures("rag") as say, Stack() as stack:
+        for name in ("crossfade.yaml", "suite.yaml", "cases.jsonl", "corpus.jsonl", "questions.jsonl", "make_cases.py"):
+            shutil.copy(EXAMPLE / name, stack.directory / name)
+        before = (stack.directory / "cases.jsonl").read_text()
+        subprocess.run([sys.executable, stack.directory / "make_cases.py"], check=True)
+        say("cases are what make_cases.py makes", len(before.splitlines()), (stack.directory / "cases.jsonl").read_text() == before)
+        n_held, n_shown = counted([json.loads(line) for line in before.splitlines()])
+        n_cases = len(before.splitlines())
+
+        stack.config = stack.directory / "crossfade.yaml"
+        report = stack.crossfade("eval", "run", stack.directory / "suite.yaml", "--run", "first", codes=(3,))
+        rag = report["rag"]
+        vendor, sloppy, eager = rag["targets"]
+        say("said to be simulated", report["simulated"], report["simulated"] is True)
+        for target in rag["targets"]:
+            missed = sum(n for word, n in target["outcomes"].items() if word.startswith("missed"))
+            say(f"{target['name']}: what the retriever missed", missed, missed == n_held - n_shown)
+            say(f"{target['name']}: outcomes", sum(target["outcomes"].values()), sum(target["outcomes"].values()) == n_cases)
+        say("vendor: cites wrongly or makes up", vendor["outcomes"].get("unsourced", 0) + vendor["outcomes"].get("made_up", 0),
+            not {"unsourced", "made_up", "missed_made_up"} & set(vendor["outcomes"]))
+
+        rows = {one["candidate"]: {row["share"]: row for row in one["rows"]} for one in rag["candidates"]}
+        # What a reader without a fault answers of what was shown; the rest it abstains on.
+        answered = vendor["outcomes"]["right"] / n_shown
+        for name, share, truth in (("open-sloppy", "unsourced", WRONG_CITATION * answered), ("open-eager", "made_up", UNFOUNDED)):
+            row = rows[name][share]
+            low, high = row["interval"]["low"], row["interval"]["high"]
+            say(f"{name}: {share}, planted {truth:.3f}", f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]", low <= truth <= high and low > 0)
+            say(f"{name}: {share} is called worse", row["p_adjusted"], row["worse"] is True)
+        for name, share in (("open-sloppy", "made_up"), ("open-sloppy", "wrong"), ("open-eager", "unsourced")):
+            row = rows[name][share]
+            say(f"{name}: {share} is not", row["difference"], row["worse"] is False and row["difference"] == 0)
+        for name in rows:
+            for share in ("retrieved", "lost_by_retriever"):
+                say(f"{name}: {share} is the same", rows[name][share]["difference"], rows[name][share]["difference"] == 0)
+            say(f"{name}: the model loses more", rows[name]["lost_by_model"]["difference"], rows[name]["lost_by_model"]["worse"] is True)
+
+        for target, recall in ((vendor, 1.0), (sloppy, 1.0)):
+            say(f"{target['name']}: abstains where the passages do not say", target["abstention"]["recall"], target["abstention"]["recall"] == recall)
+        of = eager["abstention"]
+        say("open-eager: abstains where the passages do not say", of["recall"], of["recall"] < 0.5 and of["not_held_answered"] + of["not_held_abstained"] == n_cases - n_shown)
+
+        by_metric = {name: report["candidates"][0]["others"][name] for name in ("quote_in_source", "evidence_precision", "recall_at_k")}
+        say("open-sloppy: quotes that stand where they are cited from", by_metric["quote_in_source"]["candidate"], by_metric["quote_in_source"]["difference"] < -0.2)
+        say("recall@4 of the retriever", by_metric["recall_at_k"]["baseline"], abs(by_metric["recall_at_k"]["baseline"] - n_shown / n_held) < 1e-9)
+        say("verdicts", [one["primary"]["verdict"] for one in report["candidates"]], all(one["primary"]["verdict"] == "fail" for one in report["candidates"]))
+
+
+if __name__ == "__main__":
+    main()
