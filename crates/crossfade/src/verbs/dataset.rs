@@ -15,7 +15,7 @@ use store::{Database, DatasetRow};
 
 use super::Place;
 use super::time::{now_us, us_to_text};
-use crate::config::{Kind, Node, parse_tree};
+use crate::config::{Key, Kind, Node, parse_tree};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 
@@ -248,13 +248,11 @@ fn promptfoo(name: &str, path: &str, bytes: &[u8]) -> Result<Imported, Problems>
     }
 }
 
-/// The tree as the room that reads cases wants it, its scalars read as YAML 1.2 reads them.
+/// The tree as the room that reads cases wants it, its scalars read as YAML 1.2 reads them, and what `<<` merges into a map in its place.
 pub(super) fn located(node: &Node) -> Located {
     let kind = match &node.kind {
         Kind::List(items) => LocatedKind::List(items.iter().map(located).collect()),
-        Kind::Map(members) => {
-            LocatedKind::Map(members.iter().map(|(key, node)| (key.name.clone(), located(node))).collect())
-        }
+        Kind::Map(members) => LocatedKind::Map(merged(members)),
         Kind::Scalar { text, quoted: true } => LocatedKind::Scalar(Value::String(text.clone())),
         Kind::Scalar { .. } if node.is_nothing() => LocatedKind::Scalar(Value::Null),
         Kind::Scalar { text, .. } => LocatedKind::Scalar(match text.as_str() {
@@ -267,6 +265,28 @@ pub(super) fn located(node: &Node) -> Located {
         }),
     };
     Located { line: node.place.line, column: node.place.column, kind }
+}
+
+/// The members of a map. What `<<` brings in goes behind what the map says itself, and of several maps the first counts, as YAML's merge key has it.
+fn merged(members: &[(Key, Node)]) -> Vec<(String, Located)> {
+    let is_merge = |key: &Key, node: &Node| {
+        let is_map = |node: &Node| matches!(node.kind, Kind::Map(_));
+        key.name == "<<" && (is_map(node) || matches!(&node.kind, Kind::List(maps) if maps.iter().all(is_map)))
+    };
+    let (merges, own): (Vec<_>, Vec<_>) = members.iter().partition(|(key, node)| is_merge(key, node));
+    let mut all: Vec<(String, Located)> = own.iter().map(|(key, node)| (key.name.clone(), located(node))).collect();
+    for (_, node) in merges {
+        let maps = if let Kind::List(maps) = &node.kind { maps.as_slice() } else { std::slice::from_ref(node) };
+        for map in maps {
+            let LocatedKind::Map(brought) = located(map).kind else { continue };
+            for (name, node) in brought {
+                if !all.iter().any(|(known, _)| *known == name) {
+                    all.push((name, node));
+                }
+            }
+        }
+    }
+    all
 }
 
 /// Keeps a dataset in the store of the config.

@@ -137,7 +137,8 @@ fn what_cannot_be_read_is_named_by_file_line_and_key_and_nothing_is_written() {
         assert!(!house.path().join("out").exists());
     };
     let good = "prompts: 'Q {{q}}'\nproviders: openai:gpt-4o\ntests:\n  - vars: { q: a }\n";
-    check("prompts: [", 2, &[], "p.yaml:2: not YAML");
+    check("prompts: [", 2, &[], "p.yaml:1: not YAML at column 11");
+    check("prompts: a\ntests: {\n", 2, &[], "p.yaml:2: not YAML");
     check("- a\n", 2, &[], "p.yaml:1: expected a map");
     check(&format!("{good}    assert: {{ type: equals }}\n"), 2, &[], "p.yaml:5:tests[0].assert: expected a list");
     check(&good.replace("q: a", "other: a"), 2, &[], "p.yaml:1:prompts: there is no variable `q`");
@@ -146,4 +147,47 @@ fn what_cannot_be_read_is_named_by_file_line_and_key_and_nothing_is_written() {
     house.run(&["import", "promptfoo", "p.yaml", "--write", "out"]).exits(0);
     house.run(&["import", "promptfoo", "p.yaml", "--write", "out"]).exits(2);
     house.run(&["import", "promptfoo", "p.yaml", "--write", "out", "--force"]).exits(0);
+}
+
+#[test]
+fn tests_in_a_table_merge_keys_and_dotted_variables_are_read_and_accounted_for() {
+    let house = House::new(CONFIG);
+    let report = import(&house, "table.yaml").exits(1).json();
+    let cases = cases(&house);
+    let asked = |idx: usize| cases[idx]["request"]["messages"][0]["content"].as_str().unwrap();
+    assert_eq!(
+        (0..6).map(asked).collect::<Vec<_>>(),
+        [
+            "Tell Ann of moons.",
+            "moons?",
+            "Tell Ann of stars, all. Please.",
+            "stars, all? Please.",
+            "Tell Bo of tides.",
+            "tides?"
+        ]
+    );
+    let set = &cases[0]["checks"][0];
+    assert_eq!((&set["threshold"], &cases[0]["slices"]["level"]), (&0.5.into(), &"easy".into()));
+    let checks = &set["value"];
+    assert_eq!((&checks[0]["metric"], &checks[0]["value"]), (&"contains".into(), &"moon".into()));
+    assert_eq!((&checks[1]["metric"], &checks[1]["threshold"]), (&"edit_distance".into(), &3.0.into()));
+    assert_eq!((&cases[2]["checks"][0]["not"], &cases[2]["checks"][0]["value"]), (&true.into(), &"sun".into()));
+    // What `<<` brings in is there, and variables are filled in within a value that is no text.
+    let equal = &cases[4]["checks"][0];
+    assert_eq!((&equal["weight"], &equal["threshold"]), (&2.0.into(), &Value::Null), "{equal}");
+    assert_eq!(equal["settings"]["equals"], serde_json::json!({ "about": "tides", "who": ["Bo"] }));
+    assert_eq!(outcome(&report, "tests[1].assert[0].threshold")["outcome"], "harmless");
+    assert_eq!(outcome(&report, "table.csv[1].colour")["outcome"], "unsupported");
+    assert_eq!(outcome(&report, "table.csv[0].assert[1].threshold")["outcome"], "mapped");
+    let renamed = outcome(&report, "prompts[0]");
+    assert!(renamed["note"].as_str().unwrap().contains("`user.name` is `user_name`"), "{renamed}");
+    let prompt = std::fs::read_to_string(house.path().join("out/prompts/prompt-1.yaml")).unwrap();
+    assert!(prompt.contains("Tell {{user_name}} of {{topic}}."), "{prompt}");
+    house.run(&["prompts", "--dir", "out/prompts", "list"]).exits(0);
+    let wrong = house.path().join("wrong");
+    std::fs::create_dir(&wrong).unwrap();
+    std::fs::write(wrong.join("p.yaml"), "prompts: 'Q {{q}}'\nproviders: openai:gpt-4o\ntests: t.csv\n").unwrap();
+    std::fs::write(wrong.join("t.csv"), "q,__expected\na\n").unwrap();
+    let said = house.run(&["import", "promptfoo", "wrong/p.yaml"]).exits(2).stderr;
+    assert!(said.contains("wrong/p.yaml:3:tests: t.csv:2: 1 columns, where the headings are 2"), "{said}");
 }

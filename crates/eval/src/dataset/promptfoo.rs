@@ -9,6 +9,7 @@ mod checks;
 mod ledger;
 mod prompts;
 mod providers;
+mod sheet;
 mod write;
 
 use std::collections::BTreeMap;
@@ -295,23 +296,40 @@ impl<'a> Reading<'a> {
         let is_data = [".yaml", ".yml", ".json"].iter().any(|end| file.ends_with(end));
         let found = is_data.then(|| (self.beside.read)(file)).flatten().and_then(|text| (self.beside.parse)(&text));
         let Some(found) = found else {
-            let hint = if file.ends_with(".csv") {
-                "`crossfade dataset import` reads CSV; or write the tests in place"
-            } else {
-                "write what is in it in its place"
-            };
-            self.ledger.unsupported(path, "the file cannot be read here", hint);
+            self.ledger.unsupported(path, "the file cannot be read here", "write what is in it in its place");
             return None;
         };
+        Some(self.taken_in(path, file, found))
+    }
+
+    /// What is in a file, each value of which is accounted for like one that stands in place.
+    fn taken_in(&mut self, path: &str, file: &str, found: Located) -> (String, Located) {
         self.ledger.converted(path, "cases.jsonl");
         let name = file.trim_start_matches("./").to_owned();
         self.ledger.take_in(&name, &found);
-        Some((name, found))
+        (name, found)
+    }
+
+    /// The same of tests, which may be in a table too.
+    fn opened_tests(&mut self, path: &str, node: &Located) -> Option<(String, Located)> {
+        let text = node.text().unwrap_or_default();
+        let file = text.strip_prefix("file://").unwrap_or(&text);
+        let Some(table) = Some(file).filter(|file| file.ends_with(".csv")).and_then(|file| (self.beside.read)(file))
+        else {
+            return self.opened(path, node);
+        };
+        match sheet::tests(file, &table) {
+            Ok(tests) => Some(self.taken_in(path, file, tests)),
+            Err(problems) => {
+                problems.shown.into_iter().for_each(|problem| self.problems.note(node.line, path, problem.to_string()));
+                None
+            }
+        }
     }
 
     /// The items of a list, of a list in a file, or of files in a list.
     fn listed(&mut self, path: &str, node: &Located) -> Vec<(String, Located)> {
-        let Some((path, node)) = self.opened(path, node) else { return Vec::new() };
+        let Some((path, node)) = self.opened_tests(path, node) else { return Vec::new() };
         let LocatedKind::List(items) = node.kind else {
             self.ledger.unsupported(&path, "what makes tests by a program is not run", "write the tests in place");
             return Vec::new();
@@ -321,7 +339,7 @@ impl<'a> Reading<'a> {
             let path = format!("{path}[{idx}]");
             if item.text().is_none() {
                 all.push((path, item));
-            } else if let Some((path, inner)) = self.opened(&path, &item) {
+            } else if let Some((path, inner)) = self.opened_tests(&path, &item) {
                 match inner.kind {
                     LocatedKind::List(items) => {
                         all.extend(items.into_iter().enumerate().map(|(idx, item)| (format!("{path}[{idx}]"), item)));

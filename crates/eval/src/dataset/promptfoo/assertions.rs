@@ -65,6 +65,20 @@ pub(super) fn meaning(kind: &str, value: &Value, threshold: Option<f64>) -> Mean
     }
 }
 
+/// Whether promptfoo has an assertion of this type (without `not-`), as far as is known here.
+pub(super) fn is_known(kind: &str) -> bool {
+    let unknown = |why: &str| why.ends_with(UNKNOWN);
+    !matches!(meaning(kind, &Value::Null, None), Meaning::None { why, .. } if unknown(&why))
+}
+
+/// How the words of an assertion nobody knows end.
+const UNKNOWN: &str = "is no assertion that is known here";
+
+/// Whether an assertion of this type reads its `threshold`.
+pub(super) fn reads_threshold(kind: &str) -> bool {
+    matches!(kind, "levenshtein" | "rouge-n" | "bleu" | "latency" | "cost")
+}
+
 /// Assertions without a metric of ours.
 fn without(kind: &str) -> Meaning {
     match kind {
@@ -106,7 +120,7 @@ fn without(kind: &str) -> Meaning {
             none("there are no traces of agents here", "check the calls of tools by `tool_calls`")
         }
         _ if kind.contains("redteam") => none("it is a check of an attack", "leave it to a red-team suite"),
-        _ => none(&format!("`{kind}` is no assertion that is known here"), "look up what it does"),
+        _ => none(&format!("`{kind}` {UNKNOWN}"), "look up what it does"),
     }
 }
 

@@ -34,6 +34,9 @@ impl Reading<'_> {
         for check in &parts.checks {
             let mut check = check.clone();
             self.fill((prompt.line, "assert.value"), &mut check.value, variables);
+            for setting in check.settings.values_mut() {
+                self.fill((prompt.line, "assert.value"), setting, variables);
+            }
             case.checks.push(check);
         }
         if let Some(threshold) = parts.threshold.filter(|_| !case.checks.is_empty()) {

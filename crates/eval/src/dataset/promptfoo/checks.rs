@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::assertions::{Meaning, meaning};
+use super::assertions::{Meaning, meaning, reads_threshold};
 use super::ledger::below;
 use super::{Located, LocatedKind, Parts, Reading};
 use crate::case::Check;
@@ -113,6 +113,9 @@ impl Reading<'_> {
                 for name in members.keys() {
                     let path = below(path, name);
                     match *name {
+                        "threshold" if !reads_threshold(kind) => {
+                            self.ledger.left_out(&path, "this assertion does not read it: it holds, or it does not");
+                        }
                         "type" | "value" | "threshold" | "weight" => match note.filter(|_| *name == "type") {
                             Some(note) => self.ledger.converted_but(&path, "cases.jsonl: checks", note),
                             None => self.ledger.converted(&path, "cases.jsonl: checks"),
@@ -127,8 +130,7 @@ impl Reading<'_> {
                         _ => {}
                     }
                 }
-                let threshold = check.threshold.or(threshold.filter(|_| check.metric != CHECKS && kind != "equals"));
-                Some(Check { not: check.not != not, weight, threshold, ..check })
+                Some(Check { not: check.not != not, weight, ..check })
             }
             Meaning::Nothing(why) => {
                 self.ledger.left_out(path, why);

@@ -126,9 +126,26 @@ impl Reading<'_> {
             self.ledger.unsupported(&prompt.path, "a template with logic, filters or the conversation", hint);
             return;
         }
-        self.ledger.converted(&prompt.path, "cases.jsonl: request");
+        let to = "cases.jsonl: request";
+        let other: Vec<&str> = tags().filter(|tag| word(tag) != **tag).collect();
+        match prompt.file() {
+            None => {
+                self.ledger.converted_but(&prompt.path, to, "no file in prompts/: it is no chat of texts and variables")
+            }
+            Some(_) if !other.is_empty() => {
+                let renamed: Vec<String> = other.iter().map(|tag| format!("`{tag}` is `{}`", word(tag))).collect();
+                let note = format!("in prompts/ a variable is one word: {}", renamed.join(", "));
+                self.ledger.converted_but(&prompt.path, to, note);
+            }
+            Some(_) => self.ledger.converted(&prompt.path, to),
+        }
         prompts.push(prompt);
     }
+}
+
+/// A variable's name as one word, as a prompt of ours has them: `user.name` is `user_name`.
+fn word(tag: &str) -> String {
+    tag.replace(['.', '-'], "_")
 }
 
 impl Prompt {
@@ -146,12 +163,21 @@ impl Prompt {
 
     /// The prompt as a file of ours, by its name; `None` where it cannot be one.
     pub(super) fn file(&self) -> Option<(String, String)> {
-        let messages: Vec<(String, String)> = match serde_json::from_str::<Value>(&self.text) {
+        let mut template = self.text.clone();
+        let mut words: BTreeMap<String, &str> = BTreeMap::new();
+        for (tag, _) in self.text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")) {
+            // Two that would be one are no file.
+            if words.insert(word(tag.trim()), tag.trim()).is_some_and(|other| other != tag.trim()) {
+                return None;
+            }
+            template = template.replace(&format!("{{{{{tag}}}}}"), &format!("{{{{{}}}}}", word(tag)));
+        }
+        let messages: Vec<(String, String)> = match serde_json::from_str::<Value>(&template) {
             Ok(Value::Array(messages)) => messages
                 .iter()
                 .map(|message| Some((message["role"].as_str()?.to_owned(), message["content"].as_str()?.to_owned())))
                 .collect::<Option<_>>()?,
-            _ => vec![("user".to_owned(), self.text.clone())],
+            _ => vec![("user".to_owned(), template)],
         };
         let mut names = BTreeSet::new();
         for (_, text) in &messages {
