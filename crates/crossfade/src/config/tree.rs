@@ -34,6 +34,13 @@ impl Place {
     fn at(marker: &Marker) -> Place {
         Place { line: marker.line().max(1), column: marker.col() + 1, length: 1 }
     }
+
+    /// The same, or where the text ends: a parser that comes to the end looks for more on a line that is not there.
+    fn within(self, text: &str) -> Place {
+        let n_lines = text.lines().count().max(1);
+        let last = text.lines().last().unwrap_or_default();
+        if self.line > n_lines { Place { line: n_lines, column: last.chars().count() + 1, length: 1 } } else { self }
+    }
 }
 
 /// A node of the tree.
@@ -132,7 +139,7 @@ pub(crate) struct SyntaxError {
 /// On the first place where the text stops being YAML, or is more than one document, or uses what a config needs not.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let text = hide_variables(text);
-    let mut builder = Builder { events: Parser::new_from_str(&text), anchors: HashMap::new(), n_nodes: 0 };
+    let mut builder = Builder { events: Parser::new_from_str(&text), text: &text, anchors: HashMap::new(), n_nodes: 0 };
     let mut document = None;
     loop {
         let (event, span) = builder.next()?;
@@ -151,6 +158,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
 
 struct Builder<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
+    text: &'a str,
     anchors: HashMap<usize, Node>,
     n_nodes: usize,
 }
@@ -159,7 +167,10 @@ impl<'a> Builder<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
         match self.events.next_event() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => Err(SyntaxError { place: Place::at(error.marker()), message: error.info().to_owned() }),
+            Some(Err(error)) => {
+                let place = Place::at(error.marker()).within(self.text);
+                Err(SyntaxError { place, message: error.info().to_owned() })
+            }
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }

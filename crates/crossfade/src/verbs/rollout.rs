@@ -259,7 +259,7 @@ fn read(source: &Source, name: &str, out: &Out) -> Result<Reading, Stop> {
         let moved = view.transitions.first().map(|row| row.at_us);
         let age = view.evidence_saved_at_us.max(moved).map(|at| now_us.saturating_sub(at) / 1_000_000);
         let age = age.map_or_else(String::new, |age| format!(", {age} s old"));
-        format!("no gateway answers at {}: this is what the store says{age}", source.admin.address())
+        format!("{}: this is what the store says{age}", source.no_answer())
     });
     let look = page::Look { now_us, colour: out.has_colour(), config: out.config(), notice };
     Ok(Reading { value, view, look })

@@ -157,6 +157,7 @@ impl Source {
         let started = self.read("/api/rollouts", operations::rollouts::list).ok();
         let names = started.as_ref().and_then(Value::as_array).into_iter().flatten();
         known.extend(names.filter_map(|line| line["name"].as_str()).map(str::to_owned));
+        let stop = if known.contains(name) { stop } else { Stop::usage(format!("there is no rollout `{name}`")) };
         stop.hint(names_like(name, known.iter().map(String::as_str)))
     }
 
@@ -165,9 +166,17 @@ impl Source {
         &self.store
     }
 
+    /// That no gateway answers, and where it was looked for. A config that leaves its port to the system, as quickstart's does, names no place.
+    pub(crate) fn no_answer(&self) -> String {
+        match self.admin.address() {
+            address if address.to_string().ends_with(":0") => "no gateway runs on this config".to_owned(),
+            address => format!("no gateway answers at http://{address}"),
+        }
+    }
+
     /// Nobody runs the gateway, and the verb needs one.
     pub(crate) fn nobody(&self) -> Stop {
-        let stop = Stop::failed(anyhow::anyhow!("no gateway answers at http://{}", self.admin.address()));
+        let stop = Stop::failed(anyhow::anyhow!("{}", self.no_answer()));
         stop.hint("start it with `crossfade serve`, or name its admin listener with `--admin ADDRESS`")
     }
 

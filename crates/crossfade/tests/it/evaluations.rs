@@ -311,6 +311,8 @@ fn a_suite_is_read_with_every_problem_by_line_and_column() {
     std::fs::write(house.path().join("s.yaml"), "file: cases.jsonl\ntargets: [gpt]\nmetrics: [contians]\n").unwrap();
     let wrong = house.run(&["eval", "run", "s.yaml"]).exits(2);
     assert!(wrong.stderr.contains("the nearest is `contains`"), "{}", wrong.stderr);
+    let none = house.run(&["eval", "run", "nosuite.yaml"]).exits(2);
+    assert!(none.stderr.contains("hint: there are: ./s.yaml"), "{}", none.stderr);
 }
 
 /// The shipped migration: a candidate that is as good, and one that is worse, both with a known truth.
@@ -469,7 +471,7 @@ fn a_proven_verdict_is_filed_for_the_gates_of_the_rollout_of_the_same_targets() 
     run("5", "few").exits(4);
     let file = |run: &str| house.run(&["eval", "file", run, "--rollout", "to-new"]);
     let nobody = file("whole").exits(1);
-    assert!(nobody.stderr.contains("no gateway answers"), "{}", nobody.stderr);
+    assert!(nobody.stderr.contains("no gateway runs on this config"), "{}", nobody.stderr);
     let gateway = house.serve();
     gateway.run(&["rollout", "start", "to-new"]).exits(0);
     let through = |run: &str| gateway.run(&["eval", "file", run, "--rollout", "to-new"]);
@@ -509,7 +511,10 @@ fn a_case_that_may_not_leave_the_house_is_withheld_from_a_target_outside_and_is_
         })
         .collect();
     std::fs::write(house.path().join("cases.jsonl"), lines).unwrap();
-    let done = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "in", "--target", "out", "--run", "r"]);
+    let judges = "judges:\n  better: { target: in, kind: pairwise, criteria: says what is right }\n";
+    let suite = format!("file: cases.jsonl\ntargets: [in, out]\nmetrics: [icontains]\nmargin: 0.05\n{judges}");
+    std::fs::write(house.path().join("s.yaml"), suite).unwrap();
+    let done = house.run(&["eval", "run", "s.yaml", "--run", "r"]);
     assert!(done.stdout.contains("out: 4 not asked"), "{}\n{}", done.stdout, done.stderr);
     assert_eq!(asked(&upstream).values().sum::<usize>(), 8);
     let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
@@ -524,6 +529,14 @@ fn a_case_that_may_not_leave_the_house_is_withheld_from_a_target_outside_and_is_
         "{outside}"
     );
     assert_eq!(outside["means"]["icontains"], 1.0);
+    // Of a pair that is withheld a judge is asked nothing, and it is neither won nor lost; the two others are alike.
+    let pairs = &report["judges"][0]["candidates"][0];
+    assert_eq!(
+        ["n_pairs", "n_unscored", "won", "tied", "lost"].map(|name| pairs[name].as_u64()),
+        [Some(6), Some(4), Some(0), Some(2), Some(0)],
+        "{pairs}"
+    );
+    assert_eq!(report["judges"][0]["n_asked"], 0);
     // Two thirds of the pairs are missing: nothing is proven.
     assert_eq!(done.code, 4);
 }

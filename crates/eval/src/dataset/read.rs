@@ -176,11 +176,24 @@ pub(super) fn unique(placed: Placed, problems: &mut Problems) -> Vec<Case> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut cases = Vec::with_capacity(placed.len());
     for (line, mut case) in placed {
-        if case.id.is_empty() {
+        let is_named = !case.id.is_empty();
+        if !is_named {
             case.id = digest(&[case.canonical().as_bytes()])[..12].to_owned();
         }
-        if let Some(first) = seen.insert(case.id.clone(), line) {
-            problems.note(line, "id", format!("`{}` is the id of the case at line {first} too", case.id));
+        let n_before = seen.len();
+        let first = *seen.entry(case.id.clone()).or_insert(line);
+        let is_first = seen.len() > n_before;
+        match (is_first, is_named) {
+            (true, _) => {}
+            (false, true) => {
+                problems.note(line, "id", format!("`{}` is the id of the case at line {first} too", case.id))
+            }
+            (false, false) if first == line => {
+                problems.note(line, "", "makes the same case more than once: give each something of its own");
+            }
+            (false, false) => {
+                problems.note(line, "", format!("the same case as at line {first}: an `id` tells them apart"))
+            }
         }
         cases.push(case);
     }

@@ -90,8 +90,25 @@ fn decides_by_case(metrics: &[Spec], primary: &str) -> Result<bool, Stop> {
 
 fn read(path: &Path) -> Result<Suite, Stop> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())))?;
+        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())).hint(suites_beside(path)))?;
     config::suite(&path.display().to_string(), &text).map_err(Stop::config)
+}
+
+/// What may have been meant: files beside it that read as suites.
+fn suites_beside(path: &Path) -> String {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_suite = |path: &PathBuf| {
+        let is_yaml = path.extension().is_some_and(|end| end == "yaml" || end == "yml");
+        is_yaml && std::fs::read_to_string(path).is_ok_and(|text| config::suite("", &text).is_ok())
+    };
+    let found = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<String> = found.filter(is_suite).map(|path| path.display().to_string()).collect();
+    found.sort();
+    if found.is_empty() {
+        "`crossfade eval run --file CASES --target BASELINE --target CANDIDATE` needs no suite".to_owned()
+    } else {
+        format!("there are: {}", found.join(", "))
+    }
 }
 
 /// The dataset, kept first where it is a file.
