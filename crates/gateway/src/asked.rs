@@ -5,6 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Uri};
 use providers::{Dialect, ProviderConfig, Special};
+use wire::multipart;
 use wire::openai::Refusal;
 use wire::record::{Endpoint, Service};
 
@@ -82,6 +83,11 @@ impl Beside {
     /// Whether it changes something that a provider keeps.
     pub(crate) fn is_change(&self) -> bool {
         self.kept.as_ref().is_some_and(|(method, _)| *method != Method::GET)
+    }
+
+    /// The boundary between the parts of what goes to a provider as a form.
+    pub(crate) fn boundary(&self) -> Option<&str> {
+        multipart::boundary(self.content_type.as_ref()?.to_str().ok()?)
     }
 
     /// Says that the body is a form.

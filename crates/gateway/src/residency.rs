@@ -6,7 +6,8 @@ use http::HeaderMap;
 use wire::failure::FailureKind;
 use wire::openai::Refusal;
 use wire::reach;
-use wire::record::Service;
+use wire::record::{Endpoint, Service};
+use wire::scan;
 
 use crate::authenticate::Principal;
 use crate::call::{Dead, refused_here};
@@ -49,12 +50,16 @@ pub(crate) fn hold(exchange: &Exchange) -> Option<Dead> {
 
 /// What of it reaches out, as a refusal. What cannot be read is refused too: nobody knows what a server makes of it.
 fn reaches_out(request: &Parsed) -> Option<Refusal> {
-    let found = match &request.boundary {
-        Some(boundary) => reach::form_reaches_out(boundary, &request.body),
-        // Files that a provider keeps are not looked into.
-        None if request.endpoint.service() == Service::Provider && !is_object(&request.body) => return None,
-        None => reach::reaches_out(&request.body),
+    let is_kept = request.endpoint.service() == Service::Provider;
+    let found = match (&request.boundary, request.beside.boundary()) {
+        (Some(boundary), _) => reach::form_reaches_out(boundary, &request.body),
+        (None, Some(boundary)) if is_kept => reach::upload_reaches_out(boundary, &request.body),
+        (None, _) if is_kept && !is_object(&request.body) => return None,
+        (None, _) => reach::reaches_out(&request.body),
     };
+    if request.endpoint == Endpoint::Uploads && is_upload_of_requests(&request.body) {
+        return Some(Refusal::upload_in_parts());
+    }
     // What was said before goes along.
     let found = match (found, &request.kept) {
         (Ok(None), Some(kept)) => reach::items_reach_out(&kept.items),
@@ -64,6 +69,17 @@ fn reaches_out(request: &Parsed) -> Option<Refusal> {
         Ok(field) => field.map(Refusal::reaches_out),
         Err(error) => Some(Refusal::from(&error)),
     }
+}
+
+/// Whether a file of requests is to come in parts, which are cut anywhere and cannot be looked into one by one.
+fn is_upload_of_requests(body: &[u8]) -> bool {
+    let mut is = false;
+    let read = scan::each_top_level(body, |member| {
+        is |= member.key == "purpose"
+            && scan::unescape(body, member.value).is_ok_and(|purpose| reach::is_of_requests(purpose.as_bytes()));
+        Ok(())
+    });
+    read.is_ok() && is
 }
 
 fn is_object(body: &[u8]) -> bool {

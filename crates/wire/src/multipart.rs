@@ -104,6 +104,27 @@ pub fn each_part(
     body: &[u8],
     mut visit: impl FnMut(&str, Range<usize>) -> Result<(), ScanError>,
 ) -> Result<(), ScanError> {
+    each_named(boundary, body, |part, value| if part.is_file { Ok(()) } else { visit(part.name, value) })
+}
+
+/// A part of a form.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The field it is for.
+    pub name: &'a str,
+    /// Whether it has a file name: such a part is a file, whatever it is called.
+    pub is_file: bool,
+}
+
+/// Calls `visit` with each part that has a name, files too, and the place of its content.
+///
+/// # Errors
+/// When the form cannot be read, or `visit` says so.
+pub fn each_named(
+    boundary: &str,
+    body: &[u8],
+    mut visit: impl FnMut(Part<'_>, Range<usize>) -> Result<(), ScanError>,
+) -> Result<(), ScanError> {
     let delimiter = format!("\r\n--{boundary}");
     let finder = memmem::Finder::new(delimiter.as_bytes());
     let broken = |at: usize, what: &'static str| ScanError::new(at, what);
@@ -136,31 +157,29 @@ pub fn each_part(
         } else {
             end + delimiter.len()
         };
-        if let Some(name) = name_of(&body[head_at..head_end]) {
-            visit(name, content..end)?;
+        if let Some(part) = part_of(&body[head_at..head_end]) {
+            visit(part, content..end)?;
         }
         at = next;
     }
     Err(broken(at, "the form has too many parts"))
 }
 
-/// The field a part is for, when it is a field of text: parts with a file name are files, whatever they are called.
-fn name_of(head: &[u8]) -> Option<&str> {
+/// The part whose headers these are; `None` when it has no name.
+fn part_of(head: &[u8]) -> Option<Part<'_>> {
     let head = std::str::from_utf8(head).ok()?;
     let disposition = head.split("\r\n").find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
     })?;
-    let mut field = None;
+    let (mut field, mut is_file) = (None, false);
     for (name, value) in parameters(disposition) {
-        if name.eq_ignore_ascii_case("filename") || name.eq_ignore_ascii_case("filename*") {
-            return None;
-        }
+        is_file |= name.eq_ignore_ascii_case("filename") || name.eq_ignore_ascii_case("filename*");
         if name.eq_ignore_ascii_case("name") {
             field = Some(value);
         }
     }
-    field
+    field.map(|name| Part { name, is_file })
 }
 
 /// The parameters after the first `;`. A quoted value ends at the next quotation mark: a name with an escaped one is none

@@ -108,6 +108,72 @@ pub fn form_reaches_out(boundary: &str, body: &[u8]) -> Result<Option<String>, S
     Ok(found)
 }
 
+/// Purposes of uploaded files that are read line by line as requests: batches, data to tune on, evaluations.
+const REQUESTS: [&[u8]; 3] = [b"batch", b"fine-tune", b"evals"];
+
+/// Purposes of uploaded files that are documents and pictures: an address in them is text.
+const DOCUMENTS: [&[u8]; 3] = [b"assistants", b"vision", b"user_data"];
+
+/// Whether what is uploaded for this purpose is read as requests.
+pub fn is_of_requests(purpose: &[u8]) -> bool {
+    REQUESTS.contains(&purpose)
+}
+
+/// The same for a form that uploads a file: the first request in the file that is one, as a path such as
+/// `file[2].body.messages[0].content[1].image_url.url`, where `file[2]` is its third line. A document is not looked into.
+///
+/// # Errors
+/// When the form cannot be read, or a file whose purpose says that it holds requests.
+pub fn upload_reaches_out(boundary: &str, body: &[u8]) -> Result<Option<String>, ScanError> {
+    let (mut purposes, mut files) = (Vec::new(), Vec::new());
+    multipart::each_named(boundary, body, |part, value| {
+        if part.is_file {
+            files.push((part.name.to_owned(), value));
+        } else if part.name == "purpose" {
+            purposes.push(&body[value]);
+        }
+        Ok(())
+    })?;
+    let is_document = |purpose: &&[u8]| DOCUMENTS.contains(purpose);
+    if !purposes.is_empty() && purposes.iter().all(is_document) {
+        return form_reaches_out(boundary, body);
+    }
+    let must_be_read = purposes.iter().any(|purpose| is_of_requests(purpose));
+    for (name, file) in files {
+        if let Some(path) = lines_reach_out(&body[file], must_be_read)? {
+            return Ok(Some(name + &path));
+        }
+    }
+    form_reaches_out(boundary, body)
+}
+
+/// The first line of a file that reaches out. A line that is no JSON is an error when `must_be_read`, else it is text.
+fn lines_reach_out(file: &[u8], must_be_read: bool) -> Result<Option<String>, ScanError> {
+    let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    for (idx, line) in file.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() || !must_be_read && !line.starts_with(b"{") && !line.starts_with(b"[") {
+            continue;
+        }
+        match line_reaches_out(line) {
+            Ok(Some(path)) => return Ok(Some(format!("[{idx}]{path}"))),
+            Err(error) if must_be_read => return Err(error.about("file")),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn line_reaches_out(line: &[u8]) -> Result<Option<String>, ScanError> {
+    let mut end = 0;
+    let found = value(line, &mut end, Around { below: "", in_tools: false })?;
+    // A second value on the line is one that somebody else may read.
+    if found.is_none() && end < line.len() {
+        return Err(ScanError::new(end, "a line of the file has more than one JSON value"));
+    }
+    Ok(found)
+}
+
 /// What is known of the place of a value.
 #[derive(Clone, Copy)]
 struct Around<'a> {
@@ -366,6 +432,36 @@ mod tests {
         assert_eq!(check("name=\"image[]\"", "http://a").as_deref(), Some("image[]"));
         assert_eq!(check("name=\"prompt\"", "https://a"), None);
         assert_eq!(check("name=\"image\"; filename=\"x\"", "https://a"), None);
+    }
+
+    #[test]
+    fn the_requests_in_an_uploaded_file_are_looked_at_and_documents_are_not() {
+        let form = |purpose: &str, file: &str| {
+            format!(
+                "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n--b\r\ncontent-disposition: \
+                 form-data; name=\"file\"; filename=\"in.jsonl\"\r\n\r\n{file}\r\n--b--\r\n"
+            )
+        };
+        let check = |purpose: &str, file: &str| upload_reaches_out("b", form(purpose, file).as_bytes());
+        let line = |part: &str| {
+            format!(r#"{{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{}}}"#, chat(part))
+        };
+        let (near, far) = (
+            line(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AA"}}"#),
+            line(r#"{"type":"image_url","image_url":{"url":"https://a.example/x.png"}}"#),
+        );
+        let place = Some("file[2].body.messages[0].content[1].image_url.url".to_owned());
+        assert_eq!(check("batch", &near).unwrap(), None);
+        assert_eq!(check("batch", &format!("\u{feff}{near}\r\n\n{far}\n")).unwrap(), place);
+        assert_eq!(
+            check("fine-tune", &far).unwrap().as_deref(),
+            Some("file[0].body.messages[0].content[1].image_url.url")
+        );
+        // What is to be read as requests and cannot be is an error; of others only what is JSON is looked at.
+        assert!(check("batch", "custom_id,url").is_err() && check("batch", &far[1..]).is_err());
+        assert_eq!(check("ocr", "%PDF-1.7").unwrap(), None);
+        assert!(check("ocr", &far).unwrap().is_some());
+        assert_eq!(check("user_data", &far).unwrap(), None);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use providers::Class;
 use scripted::{Cut, Received, Script, Upstream, chat_completion, chat_stream};
+use wire::record::Endpoint;
 
 use crate::client::{Answer, Connection, post};
-use crate::endpoints::change;
+use crate::endpoints::{change, passing_on};
 use crate::harness::{Gateway, PLAIN, Setup, rollout};
 use crate::outbound::requests;
 
@@ -174,6 +175,45 @@ fn what_would_make_a_server_of_the_house_reach_out_is_refused_and_the_field_is_n
     let data = part(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#);
     assert_eq!(post(gateway.addr, &data).status, 200);
     assert_eq!(post(gateway.addr, &image.replace("gpt-4o", "to-a-directly")).status, 200);
+}
+
+#[test]
+fn requests_in_an_uploaded_file_are_looked_into_line_by_line() {
+    let house = Upstream::with(|_| Script::json(r#"{"id":"file-1","object":"file","purpose":"batch"}"#));
+    let gateway = Setup::to(&[&house]).inside(&["a"]).internal().start();
+    passing_on(&gateway, &[Endpoint::Files, Endpoint::Uploads]);
+    let upload = |purpose: &str, line: &str| {
+        let form = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n--b\r\ncontent-disposition: form-data; \
+             name=\"file\"; filename=\"in.jsonl\"\r\ncontent-type: application/jsonl\r\n\r\n{line}\r\n--b--\r\n"
+        );
+        ask(&gateway, "/v1/files", &[("content-type", "multipart/form-data; boundary=b")], &form)
+    };
+    let line = |url: &str| {
+        format!(
+            r#"{{"custom_id":"1","method":"POST","url":"/v1/chat/completions","body":{{"model":"m","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{url}"}}}}]}}]}}}}"#
+        )
+    };
+    let refused =
+        upload("batch", &format!("{}\n{}", line("data:image/png;base64,AA"), line("https://a.example/x.png")));
+    assert_eq!((refused.status, refused.error()["code"].as_str()), (400, Some("residency")));
+    assert_eq!(refused.error()["param"], "file[1].body.messages[0].content[0].image_url.url");
+    assert_eq!(upload("batch", "no request").status, 400);
+    let json = [("content-type", "application/json")];
+    let in_parts = r#"{"filename":"in.jsonl","purpose":"batch","bytes":3,"mime_type":"application/jsonl"}"#;
+    let answer = ask(&gateway, "/v1/uploads", &json, in_parts);
+    assert_eq!((answer.status, answer.error()["param"].as_str()), (400, Some("purpose")));
+    assert_eq!(house.requests().len(), 0);
+    // What carries its bytes along, and documents, go through; and so does everything of those who may leave the house.
+    assert_eq!(upload("batch", &line("data:image/png;base64,AA")).status, 200);
+    assert_eq!(upload("user_data", &line("https://a.example/x.png")).status, 200);
+    assert_eq!(ask(&gateway, "/v1/uploads", &json, &in_parts.replace("batch", "user_data")).status, 200);
+    change(&gateway, |snapshot| {
+        for route in snapshot.passthrough.values_mut() {
+            Arc::make_mut(route).residency = Residency::Anywhere;
+        }
+    });
+    assert_eq!(upload("batch", &line("https://a.example/x.png")).status, 200);
 }
 
 #[test]

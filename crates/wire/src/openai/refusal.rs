@@ -84,6 +84,14 @@ impl Refusal {
         Refusal::by_caller(400, FailureKind::Residency, body)
     }
 
+    /// 400: a file of requests that comes in parts, which cannot be looked into, and the request may not leave the house.
+    pub fn upload_in_parts() -> Refusal {
+        let message = "A file of requests that may not leave the house is looked into, and cannot be when it comes in parts. Upload it \
+                       whole, as one file.";
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_param("purpose").with_code("residency");
+        Refusal::by_caller(400, FailureKind::Residency, body)
+    }
+
     /// 404: no route has the name `model`.
     pub fn model_not_found(model: &str) -> Refusal {
         let name: String = model.chars().take(256).collect();
