@@ -9,7 +9,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
 use wire::messages::thinking;
 use wire::openai::{ErrorBody, Refusal};
-use wire::record::{Adaptation, AdaptationAction, Endpoint};
+use wire::record::{Adaptation, AdaptationAction, Endpoint, Service};
 use wire::sse::{Decoder, Event};
 use wire::translate::messages::{inbound, outbound};
 use wire::translate::{Context, Dialect, Translated, responses};
@@ -54,7 +54,9 @@ pub(crate) fn translate(
     if request.view.has_token_arrays && !snapshot.reads_tokens_of(route, target) {
         return Err(foreign_tokens(request.endpoint));
     }
-    let Some(from) = dialect(request.endpoint) else { return Ok(None) };
+    let Some(from) = dialect(request.endpoint) else {
+        return if is_there(request.endpoint, target) { Ok(None) } else { Err(not_spoken(request.endpoint)) };
+    };
     let pairs = match (request.endpoint, way(from, &target.provider.speaks)) {
         (Endpoint::Messages, Some([])) => return without_our_thinking(request, target, memory),
         (Endpoint::Responses, Some([])) => return going_on(request, target, memory),
@@ -125,6 +127,32 @@ pub(crate) fn told_again(answer: &Bytes, request: &Bytes, marks: Marks) -> Optio
     Some(if said.is_empty() { last } else { said })
 }
 
+/// An answer of chat completions, whole or its events, as a caller of `endpoint` reads it. `None` where no answer is made of chat.
+pub(crate) fn said_to(
+    endpoint: Endpoint,
+    (answer, streamed): (&Bytes, bool),
+    (request, marks): (&Bytes, Marks),
+) -> Option<Bytes> {
+    let pair = match endpoint {
+        Endpoint::ChatCompletions => return Some(answer.clone()),
+        Endpoint::Responses => Pair::ResponsesToChat,
+        Endpoint::Messages => Pair::MessagesToChat,
+        _ => return None,
+    };
+    let steps = [(pair, request.clone())];
+    if !streamed {
+        return answer_through(&steps, answer, marks).ok();
+    }
+    let (mut events, mut said) = (Vec::new(), Vec::new());
+    Decoder::new().push(answer.clone(), &mut events).ok()?;
+    let mut translator = translator(&steps, marks)?;
+    for event in &events {
+        said.extend_from_slice(&translator.event(event).ok()?);
+    }
+    said.extend_from_slice(&translator.end().ok()?);
+    Some(Bytes::from(said))
+}
+
 /// What other models thought goes back to no endpoint of Anthropic's: it cannot be signed, and Anthropic refuses it.
 fn without_our_thinking(
     request: &Parsed,
@@ -175,6 +203,11 @@ const fn dialect(endpoint: Endpoint) -> Option<Dialect> {
         Endpoint::Messages | Endpoint::CountTokens => Some(Dialect::Messages),
         _ => None,
     }
+}
+
+/// Whether a provider has an endpoint that no dialect has of its own. Anthropic has none of OpenAI's others.
+fn is_there(endpoint: Endpoint, target: &Target) -> bool {
+    endpoint.service() == Service::Provider || !matches!(target.provider.dialect, providers::Dialect::Anthropic)
 }
 
 /// How to get from a dialect to one of those that a target speaks: not at all when it is among them, and `None` when no pair

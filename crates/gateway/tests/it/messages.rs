@@ -264,6 +264,25 @@ fn tokens_are_counted_by_a_target_that_speaks_messages() {
 }
 
 #[test]
+fn what_anthropic_has_no_endpoint_for_is_refused_before_it_is_asked() {
+    let upstream = answering();
+    let gateway = to_anthropic(&upstream);
+    let cases = [
+        ("/v1/completions", r#"{"model":"gpt-4o","prompt":"x"}"#),
+        ("/v1/embeddings", r#"{"model":"gpt-4o","input":"x"}"#),
+        ("/v1/moderations", r#"{"model":"gpt-4o","input":"x"}"#),
+        ("/v1/images/generations", r#"{"model":"gpt-4o","prompt":"x"}"#),
+        ("/v1/audio/speech", r#"{"model":"gpt-4o","input":"x","voice":"alloy"}"#),
+    ];
+    for (path, body) in cases {
+        let answer = send(&gateway, "POST", path, body);
+        assert_eq!((answer.status, answer.error()["code"].as_str()), (400, Some("unsupported_endpoint")), "{path}");
+        assert!(answer.error()["message"].as_str().unwrap().contains(path.trim_start_matches("/v1")), "{path}");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
 fn thinking_that_another_model_did_does_not_reach_anthropic() {
     let upstream = answering();
     let gateway = to_anthropic(&upstream);
