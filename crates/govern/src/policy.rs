@@ -31,7 +31,7 @@ pub enum BlockedAs {
     /// An error, 400 or 403.
     #[default]
     Error,
-    /// Where it is a chat: an answer without text that ends for `content_filter`, as some vendors' do.
+    /// Where an answer is text: one without any that ends for `content_filter`, as some vendors' do.
     ContentFilter,
 }
 

@@ -211,7 +211,7 @@ fn a_moderation_target_is_asked_within_its_time_and_a_silent_one_fails_as_declar
 }
 
 #[test]
-fn sizes_tools_and_everything_are_held_to_their_lists_and_a_chat_may_end_for_content_filter() {
+fn sizes_tools_and_everything_are_held_to_their_lists_and_an_answer_may_end_for_content_filter() {
     let upstream = saying(&["x"]);
     let gateway = Setup::to(&[&upstream]).start();
     let check = |kind| Check { name: "check".to_owned(), when: When::Before, kind, then: Verdict::Block };
@@ -240,12 +240,32 @@ fn sizes_tools_and_everything_are_held_to_their_lists_and_a_chat_may_end_for_con
         "{}",
         stream.text()
     );
-    let mut messages = Connection::open(gateway.addr);
-    messages.send(
-        "POST",
-        "/v1/messages",
-        &[],
-        br#"{"model":"gpt-4o","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#,
+    let ask = |path: &str, body: &str| {
+        let mut connection = Connection::open(gateway.addr);
+        connection.send("POST", path, &[], body.as_bytes());
+        connection.answer().unwrap()
+    };
+    let whole = |path: &str, body: &str| -> serde_json::Value {
+        let answer = ask(path, body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap()
+    };
+    let response = whole("/v1/responses", r#"{"model":"gpt-4o","input":"hi"}"#);
+    assert_eq!(
+        (&response["status"], &response["incomplete_details"]["reason"]),
+        (&"incomplete".into(), &"content_filter".into())
     );
-    assert_eq!(messages.answer().unwrap().status, 400);
+    let message = r#"{"model":"gpt-4o","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(whole("/v1/messages", message)["stop_reason"], "refusal");
+    let completion = r#"{"model":"gpt-4o","prompt":"hi"}"#;
+    assert_eq!(whole("/v1/completions", completion)["choices"][0]["finish_reason"], "content_filter");
+    let streamed = |path: &str, body: &str| ask(path, &body.replacen('{', "{\"stream\":true,", 1)).text();
+    let events = streamed("/v1/responses", r#"{"model":"gpt-4o","input":"hi"}"#);
+    assert!(events.contains("event: response.incomplete") && events.contains("\"sequence_number\":2"), "{events}");
+    let events = streamed("/v1/messages", message);
+    assert!(events.contains("\"stop_reason\":\"refusal\"") && events.contains("event: message_stop"), "{events}");
+    assert!(streamed("/v1/completions", completion).ends_with("data: [DONE]\n\n"));
+    // What is no text is refused all the same.
+    assert_eq!(ask("/v1/embeddings", r#"{"model":"gpt-4o","input":"hi"}"#).status, 400);
+    assert_eq!(upstream.requests().len(), 3);
 }
