@@ -5,7 +5,7 @@
 //! answer looks like a whole one, or when connections, calls or places are still held five seconds later. `docs/reliability.md` is
 //! this table; `UPDATE_EXPECT=1` writes it again.
 //!
-//! Five trials a row, 200 with `CROSSFADE_SLOW_TESTS` set; `CROSSFADE_FAULT_SEED` plays the one that failed.
+//! Five trials a row, 200 with `CROSSFADE_SLOW_TESTS` set (of memory over time one, and a longer one); `CROSSFADE_FAULT_SEED` plays the one that failed.
 
 #[cfg(test)]
 #[path = "../it/client.rs"]
@@ -32,6 +32,8 @@ mod page;
 mod process;
 #[cfg(test)]
 mod row;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

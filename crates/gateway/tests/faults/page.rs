@@ -11,7 +11,7 @@ const HEAD: &str = "\
 # What goes wrong, and what is seen of it
 
 This page is printed by the tests (`crates/gateway/tests/faults`; `UPDATE_EXPECT=1 cargo test -p gateway --test faults page` writes it again). A row is
-played in seeded trials on real sockets against a whole gateway: five in CI, 200 with `CROSSFADE_SLOW_TESTS=1`. Each trial draws its timing,
+played in seeded trials on real sockets against a whole gateway: five in CI, 200 with `CROSSFADE_SLOW_TESTS=1` (row 42: one). Each trial draws its timing,
 offsets, sizes and whether the answer is a stream, and fails when a caller, the record or an upstream sees anything that is not in its row.
 After each, nothing may be held five seconds later: no request, call, place in a queue, connection or file descriptor.
 
