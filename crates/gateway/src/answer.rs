@@ -11,6 +11,7 @@ use schema::judge::{Judgement, judge};
 use wire::failure::{Failure, FailureKind};
 use wire::messages;
 use wire::openai::answer::{self as dialect, AnswerFacts};
+use wire::openai::content::ChoiceText;
 use wire::openai::response;
 use wire::record::{AttemptRecord, Endpoint, Service, Validity};
 use wire::usage::Usage;
@@ -58,7 +59,7 @@ pub(crate) fn whole(
         return Err(failure);
     }
     if request.endpoint == Endpoint::Messages {
-        return message(request, body);
+        return message(request, validator, body);
     }
     let facts = match request.endpoint {
         Endpoint::Responses => response::inspect(body),
@@ -73,18 +74,21 @@ pub(crate) fn whole(
     if !facts.valid || !facts.has_answer {
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
-    let view = &request.view;
-    let form = if view.has_format() {
-        judge(&mut validator.borrow_mut(), (view, &request.body), Some(&facts.texts(body)))
-    } else {
-        Judgement::default()
-    };
+    let form = form_of(request, validator, || facts.texts(body));
     let declined = facts.declines(body);
     Ok(Judged { usage: facts.usage, finish_reason: facts.finish_reason, form, declined })
 }
 
+/// What the answer is worth that was to have a form; nothing where none was asked for.
+fn form_of(request: &Parsed, validator: &RefCell<Validator>, said: impl FnOnce() -> Vec<ChoiceText>) -> Judgement {
+    if !request.view.has_format() {
+        return Judgement::default();
+    }
+    judge(&mut validator.borrow_mut(), (&request.view, &request.body), Some(&said()))
+}
+
 /// An answer of Anthropic's.
-fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
+fn message(request: &Parsed, validator: &RefCell<Validator>, body: &[u8]) -> Result<Judged, Failure> {
     let facts = messages::answer::inspect(body);
     if facts.is_error_object {
         let kind = facts.error_type.as_deref().map_or(FailureKind::ErrorInBody, messages::error::kind);
@@ -93,9 +97,8 @@ fn message(request: &Parsed, body: &[u8]) -> Result<Judged, Failure> {
     if !facts.valid || !facts.has_answer {
         return Err(Failure::new(FailureKind::Malformed, "the answer is not the dialect's"));
     }
-    let format_valid = facts.format_valid(body, request.view.response_format);
     let declined = Some(facts.declines(body));
-    let form = Judgement { format_valid, ..Judgement::default() };
+    let form = form_of(request, validator, || vec![facts.said(body)]);
     Ok(Judged { usage: facts.tokens.map(|tokens| tokens.usage()), finish_reason: facts.stop_reason, form, declined })
 }
 

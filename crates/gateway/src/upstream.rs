@@ -169,11 +169,7 @@ impl Upstream {
         let Some(asked) = self.asked.take() else { return };
         let choices = match &self.format {
             Some(Format::Chat(said)) => Some(said.choices()),
-            Some(Format::Messages(said)) => {
-                let format_valid = said.format_valid(asked.0.response_format);
-                self.form = Some(Judgement { format_valid, ..Judgement::default() });
-                return;
-            }
+            Some(Format::Messages(said)) => Some(said.choices()),
             None => self.said.as_deref().map(Some),
         };
         // A stream of events that do not tell what was said has no form to judge.
@@ -181,11 +177,12 @@ impl Upstream {
         self.form = Some(judge(&mut validator.borrow_mut(), (&asked.0, &asked.1), choices));
     }
 
-    /// What was said, by choice. `None` when too much was, or in events that are not kept.
+    /// What was said, by choice. `None` when too much was, or it has no form.
     pub(crate) fn choices(&self) -> Option<&[ChoiceText]> {
         match &self.format {
             Some(Format::Chat(said)) => said.choices(),
-            Some(Format::Messages(_)) | None => None,
+            Some(Format::Messages(said)) => said.choices(),
+            None => self.said.as_deref(),
         }
     }
 

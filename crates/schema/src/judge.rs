@@ -222,14 +222,15 @@ fn offered<'b>(view: &RequestView, body: &'b [u8]) -> Vec<Tool<'b>> {
     scan::each_element(body, list, |element| {
         if element.kind == Kind::Object {
             let at = match view.endpoint {
-                Endpoint::Responses => Some(element.value),
+                Endpoint::Responses | Endpoint::Messages => Some(element.value),
                 _ => member(body, element.value, "function", Kind::Object)?,
             };
             if let Some(at) = at
                 && let Some(name) = member(body, at.clone(), "name", Kind::String)?
             {
                 let name = scan::unescape(body, name)?;
-                let parameters = member(body, at, "parameters", Kind::Object)?.map(|at| &body[at]);
+                let key = if view.endpoint == Endpoint::Messages { "input_schema" } else { "parameters" };
+                let parameters = member(body, at, key, Kind::Object)?.map(|at| &body[at]);
                 tools.push(Tool { name, parameters });
             }
         }
@@ -244,6 +245,7 @@ fn content_schema(view: &RequestView, body: &[u8]) -> Option<Place> {
     let find = || {
         let path: &[&str] = match view.endpoint {
             Endpoint::Responses => &["text", "format", "schema"],
+            Endpoint::Messages => &["output_config", "format", "schema"],
             _ => &["response_format", "json_schema", "schema"],
         };
         let Some(mut at) = view.named(body, path[0]).next().map(|(_, field)| field.value.clone()) else {

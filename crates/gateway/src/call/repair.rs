@@ -6,67 +6,123 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use schema::judge::{Part, Violation};
-use serde_json::json;
-use wire::openai::answer::inspect;
+use serde_json::{Value, json};
+use wire::messages;
 use wire::openai::content::{ChoiceText, ToolCallText};
-use wire::openai::well_formed;
+use wire::openai::{answer, response, well_formed};
 use wire::record::Endpoint;
 
 use super::{Content, Opened};
 use crate::parse::Parsed;
 use crate::record::Exchange;
 
-/// The request that asks for a corrected answer. `None` where that cannot be said: not a chat, several choices, or nothing that
-/// could be told; then the same request is sent again.
+/// The request that asks for a corrected answer. `None` where that cannot be said: several choices, or nothing that could be told;
+/// then the same request is sent again.
 pub(super) fn request(exchange: &Exchange, opened: &Opened) -> Option<Arc<Parsed>> {
     let request = &exchange.request;
-    if request.endpoint != Endpoint::ChatCompletions || request.n_choices() > 1 {
+    if request.n_choices() > 1 {
         return None;
     }
     let violation = exchange.form.violation.as_ref()?;
-    let messages = match &opened.content {
-        Content::Whole(body) => messages(inspect(body).texts(body).first()?, violation),
-        Content::Stream(open) => messages(open.upstream.choices()?.first()?, violation),
+    let said = match &opened.content {
+        Content::Whole(body) => in_one(&said(request.endpoint, body)?)?,
+        Content::Stream(open) => in_one(open.upstream.choices()?)?,
         Content::Pieces(_) => return None,
     };
-    let list = request.view.messages.clone()?;
-    let (before, after) = request.body.split_at_checked(list.end.checked_sub(1)?)?;
-    let is_empty = request.body.get(list.start + 1..list.end - 1)?.trim_ascii().is_empty();
-    let comma: &[u8] = if is_empty { b"" } else { b"," };
-    let body = Bytes::from([before, comma, messages.as_bytes(), after].concat());
+    // Where a model that thinks called a tool, Anthropic wants its own thinking back, with its signature.
+    let thinks =
+        request.endpoint == Endpoint::Messages && request.view.named(&request.body, "thinking").next().is_some();
+    if thinks && violation.part != Part::Content {
+        return None;
+    }
+    let body = with_turns(request, &turns(request.endpoint, &said, violation)?)?;
     let memory = (&exchange.prepared.snapshot.limits, &exchange.worker.bodies);
-    request.said_as(Endpoint::ChatCompletions, body, memory).ok().map(Arc::new)
+    request.with_body(body, memory).ok().map(Arc::new)
 }
 
-/// The messages that are added to the conversation, without the brackets around them.
-fn messages(said: &ChoiceText, violation: &Violation) -> String {
+/// What a whole answer says, in the caller's dialect.
+fn said(endpoint: Endpoint, body: &[u8]) -> Option<Vec<ChoiceText>> {
+    match endpoint {
+        Endpoint::ChatCompletions => Some(answer::inspect(body).texts(body)),
+        Endpoint::Responses => Some(response::inspect(body).texts(body)),
+        Endpoint::Messages => Some(vec![messages::answer::inspect(body).said(body)]),
+        _ => None,
+    }
+}
+
+/// What one answer says in several parts: of Responses, every text and every call is one.
+fn in_one(parts: &[ChoiceText]) -> Option<ChoiceText> {
+    let mut all = parts.first()?.clone();
+    for part in &parts[1..] {
+        all.content.extend_from_slice(&part.content);
+        all.tool_calls.extend_from_slice(&part.tool_calls);
+    }
+    Some(all)
+}
+
+/// The request with turns at the end of its conversation.
+fn with_turns(request: &Parsed, turns: &[Value]) -> Option<Bytes> {
+    let view = &request.view;
+    let list = if request.endpoint == Endpoint::Responses { view.input.clone() } else { view.messages.clone() }?;
+    let (before, conversation, after) =
+        (request.body.get(..list.start)?, request.body.get(list.clone())?, request.body.get(list.end..)?);
+    let turns = turns.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let turns = turns.as_bytes();
+    // A conversation may be one text of the user's.
+    if conversation.first() == Some(&b'"') {
+        let user: &[u8] = br#"[{"role":"user","content":"#;
+        return Some(Bytes::from([before, user, conversation, b"},", turns, b"]", after].concat()));
+    }
+    let inner = conversation.strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let comma: &[u8] = if inner.trim_ascii().is_empty() { b"" } else { b"," };
+    Some(Bytes::from([before, b"[", inner, comma, turns, b"]", after].concat()))
+}
+
+/// The turns that are added to the conversation, in the dialect of an endpoint.
+fn turns(endpoint: Endpoint, said: &ChoiceText, violation: &Violation) -> Option<Vec<Value>> {
     let content = String::from_utf8_lossy(&said.content);
     let wrong = wrong(violation);
-    let mut list = Vec::new();
-    match violation.part {
+    let invalid = match violation.part {
+        Part::Content if content.is_empty() && endpoint == Endpoint::Messages => return None,
         Part::Content => {
-            list.push(json!({ "role": "assistant", "content": content }));
             let ask = "Answer again: the whole answer, corrected, and nothing else.";
-            list.push(json!({ "role": "user", "content": format!("Your answer does not have the form that was asked for. {wrong} {ask}") }));
+            let told = format!("Your answer does not have the form that was asked for. {wrong} {ask}");
+            return Some(vec![
+                json!({ "role": "assistant", "content": content }),
+                json!({ "role": "user", "content": told }),
+            ]);
         }
-        Part::ToolCall(invalid) => {
-            let calls: Vec<_> = said.tool_calls.iter().enumerate().map(call).collect();
-            let content = (!content.is_empty()).then_some(content);
-            list.push(json!({ "role": "assistant", "content": content, "tool_calls": calls }));
-            for (idx, call) in said.tool_calls.iter().enumerate() {
-                let told = if idx == invalid {
-                    format!(
-                        "This call was not made, because it is not valid. {wrong}{} Call again, corrected.",
-                        quoted(call)
-                    )
-                } else {
-                    "This call was not made, because another one beside it is not valid. Call again.".to_owned()
-                };
-                list.push(json!({ "role": "tool", "tool_call_id": id(idx), "content": told }));
-            }
+        Part::ToolCall(invalid) => invalid,
+    };
+    let told = |(idx, call): (usize, &ToolCallText)| {
+        if idx == invalid {
+            format!("This call was not made, because it is not valid. {wrong}{} Call again, corrected.", quoted(call))
+        } else {
+            "This call was not made, because another one beside it is not valid. Call again.".to_owned()
         }
-    }
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    };
+    let calls = || said.tool_calls.iter().enumerate();
+    let content = (!content.is_empty()).then_some(content);
+    Some(match endpoint {
+        Endpoint::Messages => {
+            let text = content.map(|content| json!({ "type": "text", "text": content }));
+            let called: Vec<Value> = text.into_iter().chain(calls().map(tool_use)).collect();
+            let result = |(idx, call)| json!({ "type": "tool_result", "tool_use_id": id(idx), "is_error": true, "content": told((idx, call)) });
+            let results: Vec<Value> = calls().map(result).collect();
+            vec![json!({ "role": "assistant", "content": called }), json!({ "role": "user", "content": results })]
+        }
+        Endpoint::Responses => {
+            let text = content.map(|content| json!({ "role": "assistant", "content": content }));
+            let result = |(idx, call)| json!({ "type": "function_call_output", "call_id": id(idx), "output": told((idx, call)) });
+            text.into_iter().chain(calls().map(function_call)).chain(calls().map(result)).collect()
+        }
+        _ => {
+            let called: Vec<Value> = calls().map(call).collect();
+            let asked = json!({ "role": "assistant", "content": content, "tool_calls": called });
+            let result = |(idx, call)| json!({ "role": "tool", "tool_call_id": id(idx), "content": told((idx, call)) });
+            std::iter::once(asked).chain(calls().map(result)).collect()
+        }
+    })
 }
 
 /// `At /items/3/price: the value is not of type "number" (type).`
@@ -80,12 +136,28 @@ fn wrong(violation: &Violation) -> String {
     words + finding.words.expose().trim_end_matches('.') + &format!(" ({}).", finding.keyword)
 }
 
-/// A call as the conversation has it. Some servers parse what they are told was called, so it is JSON in any case.
-fn call((idx, call): (usize, &ToolCallText)) -> serde_json::Value {
-    let arguments = arguments(call);
-    let arguments = if well_formed(arguments.as_bytes()) { arguments } else { Cow::Borrowed("{}") };
-    let name = String::from_utf8_lossy(&call.name);
+/// A call as the conversation of a chat has it.
+fn call((idx, call): (usize, &ToolCallText)) -> Value {
+    let (name, arguments) = (String::from_utf8_lossy(&call.name), repeated(call));
     json!({ "id": id(idx), "type": "function", "function": { "name": name, "arguments": arguments } })
+}
+
+/// The same of Responses.
+fn function_call((idx, call): (usize, &ToolCallText)) -> Value {
+    let (name, arguments) = (String::from_utf8_lossy(&call.name), repeated(call));
+    json!({ "type": "function_call", "call_id": id(idx), "name": name, "arguments": arguments })
+}
+
+/// The same of Messages, whose inputs are objects.
+fn tool_use((idx, call): (usize, &ToolCallText)) -> Value {
+    let input = serde_json::from_str(&arguments(call)).ok().filter(Value::is_object).unwrap_or_else(|| json!({}));
+    json!({ "type": "tool_use", "id": id(idx), "name": String::from_utf8_lossy(&call.name), "input": input })
+}
+
+/// What the call was made with. Some servers parse what they are told was called, so it is JSON in any case.
+fn repeated(call: &ToolCallText) -> Cow<'_, str> {
+    let arguments = arguments(call);
+    if well_formed(arguments.as_bytes()) { arguments } else { Cow::Borrowed("{}") }
 }
 
 /// What was said instead of JSON.
@@ -110,15 +182,23 @@ mod tests {
 
     use super::*;
 
-    fn check(said: &ChoiceText, part: Part, (path, keyword, words): (&str, &str, &str), expected: Expect) {
+    fn check(
+        endpoint: Endpoint,
+        said: &ChoiceText,
+        part: Part,
+        (path, keyword, words): (&str, &str, &str),
+        expected: Expect,
+    ) {
         let finding = Finding { path: path.into(), keyword: keyword.into(), words: words.to_owned().into() };
-        expected.assert_eq(&messages(said, &Violation { part, finding }).replace("},{\"content", "},\n{\"content"));
+        let turns = turns(endpoint, said, &Violation { part, finding }).unwrap_or_default();
+        expected.assert_eq(&turns.iter().map(ToString::to_string).collect::<Vec<_>>().join(",\n"));
     }
 
     #[test]
     fn the_model_reads_its_answer_and_what_is_wrong_with_it() {
         let said = ChoiceText { content: br#"{"a":"1"}"#.to_vec(), ..ChoiceText::default() };
         check(
+            Endpoint::ChatCompletions,
             &said,
             Part::Content,
             ("/a", "type", r#"the value is not of type "integer""#),
@@ -135,6 +215,7 @@ mod tests {
         let tool_calls = vec![call(b"weather", br#"{"city":"Bern"}"#), call(b"weather", b"{\"city\":")];
         let said = ChoiceText { tool_calls, ..ChoiceText::default() };
         check(
+            Endpoint::ChatCompletions,
             &said,
             Part::ToolCall(1),
             ("", "json", "The arguments are not valid JSON."),
@@ -142,6 +223,46 @@ mod tests {
             {"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{\"city\":\"Bern\"}","name":"weather"},"id":"repair000","type":"function"},{"function":{"arguments":"{}","name":"weather"},"id":"repair001","type":"function"}]},
             {"content":"This call was not made, because another one beside it is not valid. Call again.","role":"tool","tool_call_id":"repair000"},
             {"content":"This call was not made, because it is not valid. The arguments are not valid JSON (json). They were: {\"city\": Call again, corrected.","role":"tool","tool_call_id":"repair001"}"#]],
+        );
+        for endpoint in [Endpoint::Responses, Endpoint::Messages] {
+            let wrong = ("", "json", "The arguments are not valid JSON.");
+            let expected = if endpoint == Endpoint::Responses {
+                expect![[r#"
+                {"arguments":"{\"city\":\"Bern\"}","call_id":"repair000","name":"weather","type":"function_call"},
+                {"arguments":"{}","call_id":"repair001","name":"weather","type":"function_call"},
+                {"call_id":"repair000","output":"This call was not made, because another one beside it is not valid. Call again.","type":"function_call_output"},
+                {"call_id":"repair001","output":"This call was not made, because it is not valid. The arguments are not valid JSON (json). They were: {\"city\": Call again, corrected.","type":"function_call_output"}"#]]
+            } else {
+                expect![[r#"
+                {"content":[{"id":"repair000","input":{"city":"Bern"},"name":"weather","type":"tool_use"},{"id":"repair001","input":{},"name":"weather","type":"tool_use"}],"role":"assistant"},
+                {"content":[{"content":"This call was not made, because another one beside it is not valid. Call again.","is_error":true,"tool_use_id":"repair000","type":"tool_result"},{"content":"This call was not made, because it is not valid. The arguments are not valid JSON (json). They were: {\"city\": Call again, corrected.","is_error":true,"tool_use_id":"repair001","type":"tool_result"}],"role":"user"}"#]]
+            };
+            check(endpoint, &said, Part::ToolCall(1), wrong, expected);
+        }
+    }
+
+    #[test]
+    fn the_turns_are_added_to_a_list_or_to_a_text() {
+        let check = |endpoint: Endpoint, body: &'static str, expected: &str| {
+            let request = Parsed::of_record(endpoint, Bytes::from_static(body.as_bytes())).unwrap();
+            let said = with_turns(&request, &[json!({ "role": "user" })]).unwrap();
+            assert_eq!(String::from_utf8_lossy(&said), expected);
+        };
+        let turn = r#"{"role":"user"}"#;
+        check(
+            Endpoint::Responses,
+            r#"{"input":"hi","model":"m"}"#,
+            &format!(r#"{{"input":[{{"role":"user","content":"hi"}},{turn}],"model":"m"}}"#),
+        );
+        check(
+            Endpoint::Responses,
+            r#"{"model":"m","input":[{"role":"user","content":"a"} ]}"#,
+            &format!(r#"{{"model":"m","input":[{{"role":"user","content":"a"}} ,{turn}]}}"#),
+        );
+        check(
+            Endpoint::ChatCompletions,
+            r#"{"model":"m","messages":[]}"#,
+            &format!(r#"{{"model":"m","messages":[{turn}]}}"#),
         );
     }
 }

@@ -40,7 +40,7 @@ fn answering() -> Upstream {
 }
 
 /// Has the target at this place be one of Anthropic's.
-fn at_anthropic(setup: &mut Setup, idx: usize, upstream: &Upstream) {
+pub fn at_anthropic(setup: &mut Setup, idx: usize, upstream: &Upstream) {
     let base = BaseUrl::parse_for(&upstream.url(), &Dialect::Anthropic).unwrap();
     let mut provider = ProviderConfig::new("anthropic", Dialect::Anthropic, base);
     provider.api_key = Some(Private::new(PROVIDER_KEY.to_owned()));

@@ -6,8 +6,9 @@ use rollout::{Arm, Metric};
 use scripted::{Cut, Script, Upstream};
 use store::{ExchangeDetail, Measured};
 
-use crate::client::post;
+use crate::client::{Connection, post};
 use crate::harness::{Gateway, Setup, rollout};
+use crate::messages::at_anthropic;
 
 const SCHEMA: &str = r#""response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object",
     "properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}}}"#;
@@ -270,6 +271,95 @@ fn a_repair_tells_the_model_what_it_said_and_what_is_wrong() {
         assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["arguments"], r#"{"town":1}"#);
         assert_eq!(sent["messages"][2]["tool_call_id"], sent["messages"][1]["tool_calls"][0]["id"]);
         assert!(sent["messages"][2]["content"].as_str().unwrap().contains("required"), "{sent}");
+    }
+}
+
+/// One request of another dialect, and what came of it.
+fn ask(gateway: &Gateway, path: &str, body: &str) -> (String, Vec<String>) {
+    let mut connection = Connection::open(gateway.addr);
+    connection.send("POST", path, &[], body.as_bytes());
+    let answer = connection.answer().unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let attempts = one(gateway).attempts;
+    let shown = attempts.iter().map(|one| {
+        let (_, schema, calls, ..) = form(&one.measured);
+        format!("{} {:?} {:?}", one.role, schema, calls)
+    });
+    (answer.text(), shown.collect())
+}
+
+#[test]
+fn responses_and_messages_are_repaired_too() {
+    let a = saying(&[text(BAD), text(GOOD)]);
+    let gateway = with(Setup::to(&[&a]), OnInvalid::Repair).start();
+    let schema = r#"{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}"#;
+    let body = format!(
+        r#"{{"model":"gpt-4o","input":"hi","text":{{"format":{{"type":"json_schema","name":"x","schema":{schema}}}}}}}"#
+    );
+    let (answer, attempts) = ask(&gateway, "/v1/responses", &body);
+    assert_eq!(attempts, ["live Some(false) None", "repair Some(true) None"]);
+    assert!(answer.contains(&serde_json::to_string(GOOD).unwrap()), "{answer}");
+    let sent: serde_json::Value = serde_json::from_slice(&a.requests()[1].body).unwrap();
+    assert_eq!((&sent["messages"][0]["content"], &sent["messages"][1]["content"]), (&"hi".into(), &BAD.into()));
+
+    for streamed in [false, true] {
+        // Anthropic's own answers are held against the schema and the tools as they are.
+        let message = |block: &str, stop: &str| {
+            let shown = if streamed { r#"{"type":"text","text":""}"# } else { block };
+            let head = format!(
+                r#"{{"id":"m","type":"message","role":"assistant","model":"c","content":[{}],"stop_reason":{},"stop_sequence":null,"usage":{{"input_tokens":1,"output_tokens":1}}}}"#,
+                if streamed { "" } else { shown },
+                if streamed { "null".to_owned() } else { format!("\"{stop}\"") }
+            );
+            if !streamed {
+                return Script::json(head);
+            }
+            let events = [
+                ("message_start", format!(r#""message":{head}"#)),
+                ("content_block_start", format!(r#""index":0,"content_block":{block}"#)),
+                ("content_block_stop", r#""index":0"#.to_owned()),
+                (
+                    "message_delta",
+                    format!(r#""delta":{{"stop_reason":"{stop}","stop_sequence":null}},"usage":{{"output_tokens":1}}"#),
+                ),
+                ("message_stop", r#""x":0"#.to_owned()),
+            ];
+            Script::stream(
+                events.map(|(kind, rest)| format!("event: {kind}\ndata: {{\"type\":\"{kind}\",{rest}}}\n\n")),
+            )
+        };
+        let words = |words: &str| {
+            message(&format!(r#"{{"type":"text","text":{}}}"#, serde_json::to_string(words).unwrap()), "end_turn")
+        };
+        let called = |input: &str| {
+            message(&format!(r#"{{"type":"tool_use","id":"t","name":"weather","input":{input}}}"#), "tool_use")
+        };
+        let tools = r#""tools":[{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}]"#;
+        let format = format!(r#""output_config":{{"format":{{"type":"json_schema","schema":{schema}}}}}"#);
+        let asked = |more: &str| {
+            format!(
+                r#"{{"model":"gpt-4o","max_tokens":9,"stream":{streamed},"messages":[{{"role":"user","content":"hi"}}],{more}}}"#
+            )
+        };
+        for (scripts, more, expected) in [
+            (vec![words(BAD), words(GOOD)], format.as_str(), ["live Some(false) None", "repair Some(true) None"]),
+            (
+                vec![called(r#"{"town":1}"#), called(r#"{"city":"Bern"}"#)],
+                tools,
+                ["live None Some(false)", "repair None Some(true)"],
+            ),
+        ] {
+            let a = Upstream::start(scripts);
+            let mut setup = with(Setup::to(&[&a]), OnInvalid::Repair);
+            at_anthropic(&mut setup, 0, &a);
+            let gateway = setup.start();
+            let (_, attempts) = ask(&gateway, "/v1/messages", &asked(more));
+            assert_eq!(attempts, expected, "{more} {streamed}");
+            let sent: serde_json::Value = serde_json::from_slice(&a.requests()[1].body).unwrap();
+            let turns = sent["messages"].as_array().unwrap();
+            assert_eq!((turns.len(), &turns[1]["role"], &turns[2]["role"]), (3, &"assistant".into(), &"user".into()));
+            assert!(turns[2].to_string().contains("not"), "{sent}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Tokens;
-use crate::openai::{ResponseFormat, format_valid};
+use crate::openai::content::{ChoiceText, ToolCallText};
 use crate::refusal::{Beginning, Manner, Says};
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{self, Kind, ScanError};
@@ -27,8 +27,8 @@ pub struct AnswerFacts {
     pub stop_reason: Option<String>,
     /// The texts, string literals with their quotation marks. Text with citations comes in several.
     pub texts: Vec<Range<usize>>,
-    /// `input` of each `tool_use` block.
-    pub tool_inputs: Vec<Range<usize>>,
+    /// Each `tool_use` block: the caller's own tools, not those that run at the provider.
+    pub calls: Vec<Call>,
     /// It has a block that is neither text nor thinking.
     pub says_otherwise: bool,
 }
@@ -44,16 +44,27 @@ impl AnswerFacts {
         !self.says_otherwise && beginning.manner() != Manner::Answered
     }
 
-    /// Whether the text in `body` is what `format` asks for; `None` when it asks for nothing or nothing was said. The
-    /// input of a tool is JSON by the nature of the dialect.
-    pub fn format_valid(&self, body: &[u8], format: ResponseFormat) -> Option<bool> {
-        if self.texts.is_empty() {
-            return None;
-        }
-        let mut text = Vec::new();
-        self.texts.iter().for_each(|literal| scan::unescape_lossy(body, literal.clone(), &mut text));
-        format_valid(format, &text)
+    /// What the answer in `body` says.
+    pub fn said(&self, body: &[u8]) -> ChoiceText {
+        let mut said = ChoiceText { refused: self.stop_reason.as_deref() == Some("refusal"), ..ChoiceText::default() };
+        self.texts.iter().for_each(|literal| scan::unescape_lossy(body, literal.clone(), &mut said.content));
+        let call = |call: &Call| {
+            let mut name = Vec::new();
+            call.name.iter().for_each(|literal| scan::unescape_lossy(body, literal.clone(), &mut name));
+            ToolCallText { name, arguments: call.input.clone().map(|input| body[input].to_vec()) }
+        };
+        said.tool_calls = self.calls.iter().map(call).collect();
+        said
     }
+}
+
+/// A call of a tool, by place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Call {
+    /// `name`, a string literal with its quotation marks.
+    pub name: Option<Range<usize>>,
+    /// `input`, JSON by the nature of the dialect.
+    pub input: Option<Range<usize>>,
 }
 
 /// Reads an answer. Never fails: what cannot be read is not `valid`.
@@ -98,13 +109,14 @@ fn read(body: &[u8]) -> Result<AnswerFacts, ScanError> {
 /// Reads the block that begins at `at` and returns its end.
 fn block(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<usize, ScanError> {
     let mut walk = Object::open(body, at)?;
-    let (mut kind_of_block, mut text, mut input) = (None, None, None);
+    let (mut kind_of_block, mut text, mut call) = (None, None, Call::default());
     while let Some(key) = walk.next_key()? {
         let (kind, value) = walk.skip()?;
         match (key.name.as_ref(), kind) {
             (b"type", Kind::String) => kind_of_block = Some(value),
             (b"text" | b"thinking", Kind::String) => text = Some(value),
-            (b"input", _) => input = Some(value),
+            (b"name", Kind::String) => call.name = Some(value),
+            (b"input", _) => call.input = Some(value),
             _ => {}
         }
     }
@@ -116,7 +128,7 @@ fn block(body: &[u8], at: usize, facts: &mut AnswerFacts) -> Result<usize, ScanE
         Some(b"\"thinking\"") => facts.has_content |= text.is_some_and(|literal| literal.len() > 2),
         Some(b"\"tool_use\"") => {
             (facts.has_content, facts.says_otherwise) = (true, true);
-            facts.tool_inputs.extend(input);
+            facts.calls.push(call);
         }
         // Thinking that is not shown.
         Some(b"\"redacted_thinking\"") => facts.has_content = true,
@@ -157,9 +169,10 @@ mod tests {
             ranges.iter().map(|r| String::from_utf8_lossy(&body[r.clone()]).into_owned()).collect::<Vec<_>>()
         };
         assert_eq!(shown(&facts.texts), [r#""{\"a\":""#, r#""1}""#]);
-        assert_eq!(shown(&facts.tool_inputs), [r#"{"text":"no"}"#]);
-        assert_eq!(facts.format_valid(body, ResponseFormat::JsonSchema), Some(true));
-        assert_eq!(facts.format_valid(body, ResponseFormat::Text), None);
+        let said = facts.said(body);
+        assert_eq!((said.content.as_slice(), said.refused), (br#"{"a":1}"#.as_slice(), false));
+        let calls: Vec<_> = said.tool_calls.iter().map(|call| (&*call.name, call.arguments.as_deref())).collect();
+        assert_eq!(calls, [(b"f".as_slice(), Some(br#"{"text":"no"}"#.as_slice()))]);
     }
 
     #[test]
