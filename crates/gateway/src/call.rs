@@ -19,7 +19,7 @@ use bytes::Bytes;
 use govern::Residency;
 use http::{HeaderMap, StatusCode};
 use wire::failure::{Failure, FailureKind, Retry};
-use wire::openai::chunk::ChunkFacts;
+use wire::openai::chunk::{self, ChunkFacts};
 use wire::record::Arm;
 use wire::sse::Event;
 
@@ -82,6 +82,23 @@ pub(crate) struct Heard {
     pub(crate) said: Option<Bytes>,
     /// The same without what only Crossfade asked for, where that is more than usage.
     pub(crate) shown: Option<Box<(Event, ChunkFacts)>>,
+}
+
+impl Heard {
+    /// What its caller gets of it, when it is not translated.
+    pub(crate) fn shown(&self) -> &Event {
+        self.shown.as_deref().map_or(&self.event, |(event, _)| event)
+    }
+
+    /// Has its caller get this data in place of its own. Places that were found in a chunk of a chat are found anew.
+    pub(crate) fn show(&mut self, data: &Bytes, is_chat: bool) {
+        if *data == self.shown().data {
+            return;
+        }
+        let (event, facts) = self.shown.as_deref().map_or((&self.event, &self.facts), |(event, facts)| (event, facts));
+        let facts = if is_chat { chunk::inspect(data) } else { facts.clone() };
+        self.shown = Some(Box::new((event.with_data(data), facts)));
+    }
 }
 
 /// Looks at an event, and says it in the caller's dialect when that is another.

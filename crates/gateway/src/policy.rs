@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use govern::policy::{Check, Kind, Policy, Streams};
 use wire::failure::{Failure, FailureKind};
-use wire::record::{Arm, CheckRecord, ChecksRecord, Phase, Record, Verdict};
+use wire::record::{Arm, CheckRecord, ChecksRecord, Endpoint, Phase, Record, Verdict};
 use wire::texts::Gathered;
 
 use crate::call::{Content, Dead, Opened, end_attempt};
@@ -117,17 +117,25 @@ pub(crate) async fn after(exchange: &mut Exchange, mut opened: Opened) -> Result
         }
         Content::Whole(body) => {
             let said = Said::Body(body.clone());
-            let (verdict, redacted) = judged(exchange, &policy, said).await;
-            if let Some(redacted) = redacted {
+            let (verdict, said) = judged(exchange, &policy, said).await;
+            if let Said::Body(redacted) = said {
                 *body = redacted;
             }
             verdict
         }
         Content::Stream(open) => {
-            let mut gathered = Gathered::with_limit(MAX_SAID);
-            open.held.iter().for_each(|heard| gathered.push(&heard.event.data));
-            let said = if open.whole { Said::Stream(gathered, open.upstream.seen().n_bytes) } else { Said::TooLong };
-            judged(exchange, &policy, said).await.0
+            // What was translated already is not what could be redacted.
+            let datas =
+                open.translator.is_none().then(|| open.held.iter().map(|heard| heard.shown().data.clone()).collect());
+            let gathered = gathered(open.held.iter().map(|heard| &heard.shown().data));
+            let n_bytes = open.upstream.seen().n_bytes;
+            let said = if open.whole { Said::Stream(gathered, n_bytes, datas) } else { Said::TooLong };
+            let (verdict, said) = judged(exchange, &policy, said).await;
+            if let Said::Stream(_, _, Some(datas)) = said {
+                let is_chat = matches!(exchange.request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+                open.held.iter_mut().zip(&datas).for_each(|(heard, data)| heard.show(data, is_chat));
+            }
+            verdict
         }
     };
     if !verdict.stops() {
@@ -145,7 +153,7 @@ pub(crate) async fn after(exchange: &mut Exchange, mut opened: Opened) -> Result
 pub(crate) async fn at_end(exchange: &mut Exchange, n_bytes: u64) -> Result<(), Failure> {
     let Some(gathered) = exchange.findings.gathered.take() else { return Ok(()) };
     let Some(policy) = exchange.route.policy.clone() else { return Ok(()) };
-    let (verdict, _) = judged(exchange, &policy, Said::Stream(*gathered, n_bytes)).await;
+    let (verdict, _) = judged(exchange, &policy, Said::Stream(*gathered, n_bytes, None)).await;
     match verdict.stops() {
         true => Err(Failure::new(stopped::kind(verdict), "stopped by the route's policy")),
         false => Ok(()),
@@ -157,9 +165,16 @@ pub(crate) const fn is_stopped(kind: FailureKind) -> bool {
     matches!(kind, FailureKind::Policy | FailureKind::Referred)
 }
 
+/// The texts of events with this data.
+fn gathered<'d>(datas: impl Iterator<Item = &'d Bytes>) -> Gathered {
+    let mut gathered = Gathered::with_limit(MAX_SAID);
+    datas.for_each(|data| gathered.push(data));
+    gathered
+}
+
 /// The strictest verdict on an answer, and the answer without what was taken out.
-async fn judged(exchange: &mut Exchange, policy: &Policy, said: Said) -> (Verdict, Option<Bytes>) {
-    let (mut said, mut redacted, mut strictest) = (said, None, Verdict::Allow);
+async fn judged(exchange: &mut Exchange, policy: &Policy, said: Said) -> (Verdict, Said) {
+    let (mut said, mut strictest) = (said, Verdict::Allow);
     for check in policy.of(Phase::After) {
         let record = match &check.kind {
             Kind::Moderation(moderation) => {
@@ -170,10 +185,13 @@ async fn judged(exchange: &mut Exchange, policy: &Policy, said: Said) -> (Verdic
                 let began = Instant::now();
                 let found = look::at_answer(check, &said);
                 let record = record_of(check, Phase::After, &found, began);
-                if let Found::Redacted(body) = found {
-                    said = Said::Body(body.clone());
-                    redacted = Some(body);
-                }
+                said = match (found, said) {
+                    (Found::Redacted(body), _) => Said::Body(body),
+                    (Found::RedactedStream(datas), Said::Stream(_, n_bytes, _)) => {
+                        Said::Stream(gathered(datas.iter()), n_bytes, Some(datas))
+                    }
+                    (_, said) => said,
+                };
                 record
             }
         };
@@ -184,7 +202,7 @@ async fn judged(exchange: &mut Exchange, policy: &Policy, said: Said) -> (Verdic
             break;
         }
     }
-    (strictest, redacted)
+    (strictest, said)
 }
 
 /// Whose answer is looked at.
@@ -228,7 +246,7 @@ async fn moderated(
 fn record_of(check: &Check, phase: Phase, found: &Found, began: Instant) -> CheckRecord {
     let (verdict, detail, failed) = match found {
         Found::Nothing => (Verdict::Allow, None, false),
-        Found::Redacted(_) => (Verdict::Redact, None, false),
+        Found::Redacted(_) | Found::RedactedStream(_) => (Verdict::Redact, None, false),
         Found::This(detail) => (check.then, Some(detail.clone()), false),
         // A text that could not be looked at may hold anything.
         Found::Unknown(why) => (

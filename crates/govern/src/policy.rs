@@ -2,6 +2,7 @@
 //! whoever calls a moderation target brings what it said.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -168,6 +169,23 @@ impl Patterns {
     #[must_use]
     pub fn found_in(&self, text: &[u8]) -> Option<usize> {
         self.0.iter().position(|pattern| pattern.is_match(text))
+    }
+
+    /// Where anything is found in a text, in order; what touches is one place.
+    #[must_use]
+    pub fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut all: Vec<Range<usize>> =
+            self.0.iter().flat_map(|pattern| pattern.find_iter(text).map(|found| found.range())).collect();
+        all.retain(|place| !place.is_empty());
+        all.sort_unstable_by_key(|place| (place.start, place.end));
+        let mut places: Vec<Range<usize>> = Vec::with_capacity(all.len());
+        for place in all {
+            match places.last_mut().filter(|last| place.start <= last.end) {
+                Some(last) => last.end = last.end.max(place.end),
+                None => places.push(place),
+            }
+        }
+        places
     }
 
     /// The text with everything that is found taken out; `None` when nothing is.

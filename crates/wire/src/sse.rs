@@ -40,6 +40,18 @@ pub enum EventKind {
 }
 
 impl Event {
+    /// The same event with other data, which is one line.
+    #[must_use]
+    pub fn with_data(&self, data: &[u8]) -> Event {
+        let (before, after) = match self.data_start {
+            Some(start) => (&self.raw[..start], &self.raw[start + self.data.len()..]),
+            None => (&b"data: "[..], &b"\n\n"[..]),
+        };
+        let raw = Bytes::from([before, data, after].concat());
+        let data = raw.slice(before.len()..before.len() + data.len());
+        Event { data, data_start: Some(before.len()), kind: self.kind, raw }
+    }
+
     /// Reads `raw`, the bytes of one event; a byte order mark before it is skipped.
     pub fn parse(raw: Bytes) -> Event {
         parse(raw, true)

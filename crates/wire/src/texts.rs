@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::scan::cursor::{Array, Object, begins_with};
 use crate::scan::{Kind, ScanError, unescape_lossy};
+use crate::splice::{Edit, Pieces, json_string};
 
 /// Members whose text a dialect chooses, not a person or a model.
 const WORDS: [&[u8]; 22] = [
@@ -139,6 +142,73 @@ impl Gathered {
     }
 }
 
+/// Puts `with` in the place of what `find` finds in the texts of a stream, of which `datas` are the data of all events. What is found may
+/// lie in several of them: the first gets what is put there. The data of each event, the same where nothing was found in it.
+///
+/// `find` is given a whole text and returns places in order that do not overlap.
+pub fn replaced(datas: &[Bytes], with: &str, find: impl Fn(&[u8]) -> Vec<Range<usize>>) -> Vec<Bytes> {
+    let mut lanes: Vec<(Lane, Vec<Piece>)> = Vec::new();
+    for (event, data) in datas.iter().enumerate().filter(|(_, data)| data.first() == Some(&b'{')) {
+        let place = place_of(data).unwrap_or_default();
+        let mut add = |name: &[u8], literal: Range<usize>| {
+            let known = lanes.iter().position(|(lane, _)| lane.place == place && lane.name == name);
+            let idx = known.unwrap_or_else(|| {
+                lanes.push((Lane { place, name: name.to_vec(), text: Vec::new() }, Vec::new()));
+                lanes.len() - 1
+            });
+            let (lane, pieces) = &mut lanes[idx];
+            let start = lane.text.len();
+            unescape_lossy(data, literal.clone(), &mut lane.text);
+            pieces.push(Piece { event, literal, text: start..lane.text.len() });
+            Ok(())
+        };
+        each_text(data, &mut add).unwrap_or_default();
+    }
+    let mut edits: Vec<Vec<Edit>> = vec![Vec::new(); datas.len()];
+    for (lane, pieces) in &lanes {
+        let found = find(&lane.text);
+        for piece in pieces {
+            if let Some(left) = piece.without(&lane.text, &found, with) {
+                edits[piece.event].push(Edit::new(piece.literal.clone(), json_string(&left)));
+            }
+        }
+    }
+    datas
+        .iter()
+        .zip(edits)
+        .map(|(data, mut edits)| {
+            edits.sort_unstable_by_key(|edit| edit.range.start);
+            if edits.is_empty() { data.clone() } else { Pieces::of(data.clone(), &edits).to_bytes() }
+        })
+        .collect()
+}
+
+/// A piece of a text: which event it is in, where, and where it is in the text.
+struct Piece {
+    event: usize,
+    literal: Range<usize>,
+    text: Range<usize>,
+}
+
+impl Piece {
+    /// The piece without what was found; `None` when nothing was found in it.
+    fn without(&self, text: &[u8], found: &[Range<usize>], with: &str) -> Option<String> {
+        let mut left = Vec::new();
+        let mut at = self.text.start;
+        let mut is_touched = false;
+        for place in found.iter().filter(|place| place.start < self.text.end && place.end > self.text.start) {
+            is_touched = true;
+            left.extend_from_slice(&text[at..place.start.max(at)]);
+            if place.start >= self.text.start {
+                left.extend_from_slice(with.as_bytes());
+            }
+            at = place.end.min(self.text.end);
+        }
+        left.extend_from_slice(&text[at..self.text.end]);
+        is_touched.then(|| String::from_utf8_lossy(&left).into_owned())
+    }
+}
+
 /// Which choice, block or item an event is about: the first index in it, whatever it is called.
 fn place_of(data: &[u8]) -> Option<u64> {
     let mut found = [None; 3];
@@ -196,6 +266,41 @@ mod tests {
             {"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]}],"n":1}"#;
         assert_eq!(texts(body), [r#""a\"b""#, r#""f""#, r#""{}""#]);
         assert!(each_text(b"{\"a\":", &mut |_, _| Ok(())).is_err());
+    }
+
+    #[test]
+    fn what_is_found_is_replaced_wherever_its_pieces_are() {
+        let secret = |text: &[u8]| {
+            let text = String::from_utf8_lossy(text).into_owned();
+            text.match_indices("secret").map(|(at, found)| at..at + found.len()).collect()
+        };
+        let check = |events: &[&str], expected: &[&str]| {
+            let datas: Vec<Bytes> = events.iter().map(|event| Bytes::from((*event).to_owned())).collect();
+            let left = replaced(&datas, "[x]", secret);
+            let left: Vec<_> = left.iter().map(|data| String::from_utf8_lossy(data).into_owned()).collect();
+            assert_eq!(left, expected);
+        };
+        let chat =
+            |index: u8, text: &str| format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{text}"}}}}]}}"#);
+        check(
+            &[
+                &chat(0, "a se"),
+                &chat(1, "cret"),
+                &chat(0, "cr"),
+                &chat(0, "et\\n secretsec"),
+                &chat(0, "ret!"),
+                "[DONE]",
+            ],
+            &[&chat(0, "a [x]"), &chat(1, "cret"), &chat(0, ""), &chat(0, "\\n [x][x]"), &chat(0, "!"), "[DONE]"],
+        );
+        // The last event of a response says it all again.
+        let delta = |text: &str| {
+            format!(r#"{{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"{text}"}}"#)
+        };
+        let whole = |text: &str| {
+            format!(r#"{{"type":"response.completed","response":{{"output":[{{"content":[{{"text":"{text}"}}]}}]}}}}"#)
+        };
+        check(&[&delta("sec"), &delta("ret"), &whole("secret")], &[&delta("[x]"), &delta(""), &whole("[x]")]);
     }
 
     #[test]

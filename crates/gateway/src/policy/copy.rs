@@ -27,7 +27,7 @@ pub(crate) fn judge_copy(
         let (mut events, mut gathered) = (Vec::new(), Gathered::with_limit(MAX_SAID));
         Decoder::with_limit(kept.len()).push(Bytes::copy_from_slice(kept), &mut events).ok()?;
         events.iter().for_each(|event| gathered.push(&event.data));
-        Said::Stream(gathered, n_bytes)
+        Said::Stream(gathered, n_bytes, None)
     };
     let checks = policy.of(Phase::After).filter(|check| matches!(check.kind, Kind::Deny(_) | Kind::MaxBytes(_)));
     let judge = |check| {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use govern::policy::{Check, Kind, Patterns, is_listed};
+use govern::policy::{Check, Kind, Patterns, REDACTED, is_listed};
 use wire::multipart;
 use wire::record::{Service, Verdict};
 use wire::scan::{self, Next, ScanError};
 use wire::splice::{Edit, Pieces, json_string};
-use wire::texts::{Gathered, each_text};
+use wire::texts::{Gathered, each_text, replaced};
 
 use crate::parse::Parsed;
 
@@ -20,6 +20,8 @@ pub(super) enum Found {
     This(Cow<'static, str>),
     /// The body without it.
     Redacted(Bytes),
+    /// The data of each event of a stream, without it.
+    RedactedStream(Vec<Bytes>),
     /// It cannot be taken out where it is.
     CannotRedact(Cow<'static, str>),
     /// It could not be looked at.
@@ -31,8 +33,8 @@ pub(super) enum Found {
 pub(super) enum Said {
     /// A body of JSON.
     Body(Bytes),
-    /// The texts of a stream, and its length.
-    Stream(Gathered, u64),
+    /// The texts of a stream, and its length. The data of its events, where nobody has seen them and something may be taken out.
+    Stream(Gathered, u64, Option<Vec<Bytes>>),
     /// More than is looked at.
     TooLong,
 }
@@ -42,7 +44,7 @@ impl Said {
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Said::Body(body) => joined(body),
-            Said::Stream(gathered, _) => {
+            Said::Stream(gathered, ..) => {
                 let texts = gathered.texts()?.map(String::from_utf8_lossy);
                 Some(texts.collect::<Vec<_>>().join("\n"))
             }
@@ -73,22 +75,41 @@ pub(super) fn at_answer(check: &Check, said: &Said) -> Found {
         (Kind::Always | Kind::Tools(_) | Kind::Moderation(_), _) => Found::Nothing,
         (_, Said::TooLong) => Found::Unknown("too_long"),
         (Kind::MaxBytes(most), Said::Body(body)) => longer(*most, body.len()),
-        (Kind::MaxBytes(most), Said::Stream(_, n_bytes)) => {
+        (Kind::MaxBytes(most), Said::Stream(_, n_bytes, _)) => {
             longer(*most, usize::try_from(*n_bytes).unwrap_or(usize::MAX))
         }
         // What is no JSON, speech say, has no texts.
         (Kind::Deny(_), Said::Body(body)) if body.first() != Some(&b'{') => Found::Nothing,
-        (Kind::Deny(patterns), Said::Body(body)) => in_json(check, patterns, body),
-        (Kind::Deny(patterns), Said::Stream(gathered, _)) => {
+        (Kind::Deny(patterns), Said::Body(body)) => match in_json(check, patterns, body) {
+            // Beside the text, its tokens spell it out once more.
+            Found::Redacted(_) if has_tokens(body) => Found::CannotRedact(Cow::Borrowed("log probabilities")),
+            found => found,
+        },
+        (Kind::Deny(patterns), Said::Stream(gathered, _, datas)) => {
             let Some(texts) = gathered.texts() else { return Found::Unknown("too_long") };
             let found = texts.filter_map(|text| patterns.found_in(text)).next();
             match found.map(which) {
                 None => Found::Nothing,
-                Some(which) if check.then == Verdict::Redact => Found::CannotRedact(which),
+                Some(which) if check.then == Verdict::Redact => match datas {
+                    Some(datas) if !datas.iter().any(|data| has_tokens(data)) => {
+                        Found::RedactedStream(replaced(datas, REDACTED, |text| patterns.places(text)))
+                    }
+                    _ => Found::CannotRedact(which),
+                },
                 Some(which) => Found::This(which),
             }
         }
     }
+}
+
+/// Whether an answer, or an event of one, tells its tokens.
+fn has_tokens(data: &[u8]) -> bool {
+    let mut found = false;
+    let read = each_text(data, &mut |name, _| {
+        found |= name == b"token";
+        Ok(())
+    });
+    found || read.is_err() && data.first() == Some(&b'{')
 }
 
 /// The texts of a request as one; `None` when it has none that could be looked at.

@@ -51,6 +51,7 @@ pub(super) async fn ask(exchange: &Exchange, moderation: &Moderation, said: Opti
         body: Pieces::from(Bytes::from(body)),
         streamed: false,
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
+        hops: exchange.request.hops() + 1,
         timeouts: Timeouts { total: timeout, first_token: timeout, ..provider.config().timeouts },
         sent: None,
         pause: Duration::ZERO,

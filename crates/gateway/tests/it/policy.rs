@@ -161,6 +161,36 @@ fn a_held_stream_is_stopped_whole_and_a_cut_one_never_ends_cleanly() {
 }
 
 #[test]
+fn what_is_taken_out_of_a_held_stream_may_lie_across_its_events() {
+    let upstream = saying(&["all is ge", "hei", "m here, geheim", "er"]);
+    let gateway = Setup::to(&[&upstream]).start();
+    let redact = |name: &str, pattern: &str| deny(name, pattern, When::After, Verdict::Redact);
+    with(&gateway, policy(vec![redact("secret", "geheim"), redact("here", "here")]));
+    let answer = post(gateway.addr, STREAMED);
+    let text = answer.text();
+    let said: String = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line.strip_prefix("data: ")?).ok())
+        .filter_map(|chunk| Some(chunk["choices"][0]["delta"]["content"].as_str()?.to_owned()))
+        .collect();
+    assert_eq!(said, "all is [redacted] [redacted], [redacted]er");
+    // The usage that only the gateway asked for is taken out of a changed event as out of any other.
+    assert!(answer.whole && text.ends_with("data: [DONE]\n\n") && !text.contains("usage"), "{text}");
+    let rows = checks(&gateway, 1);
+    assert_eq!(verdicts(&rows), [("secret", "after", "redact"), ("here", "after", "redact")]);
+    // Of a stream that somebody has read already nothing can be taken out.
+    with(&gateway, Policy { streams: Streams::Cut, ..policy(vec![redact("secret", "geheim")]) });
+    assert!(!post(gateway.addr, STREAMED).whole);
+
+    // Its tokens would spell it out beside the text.
+    let tokens = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"geheim"},"finish_reason":"stop","logprobs":{"content":[{"token":"ge"},{"token":"heim"}]}}]}"#;
+    let telling = Upstream::with(move |_| Script::json(tokens));
+    let gateway = Setup::to(&[&telling]).start();
+    with(&gateway, policy(vec![redact("secret", "geheim")]));
+    assert_eq!(post(gateway.addr, PLAIN).status, 400);
+}
+
+#[test]
 fn what_is_escalated_waits_for_a_person_with_the_answer_that_was_held_back() {
     let upstream = saying(&["take all of them"]);
     let gateway = Setup::to(&[&upstream]).start();
