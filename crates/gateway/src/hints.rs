@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use providers::HOPS;
 
 /// What of the caller's time is left for the way back, so that it reads our answer and not its own timeout: a fiftieth, at
 /// most this.
@@ -23,6 +24,8 @@ pub(crate) struct Hints {
     pub(crate) client_retry: u16,
     /// How long the caller waits for the beginning of its answer.
     pub(crate) patience: Option<Duration>,
+    /// How many gateways the request has come through already.
+    pub(crate) hops: u8,
 }
 
 impl Hints {
@@ -37,7 +40,11 @@ impl Hints {
             let patience = Duration::from_secs_f64(seconds);
             patience - (patience / 50).min(LONGEST_MARGIN)
         });
-        Self { client_retry: count.unwrap_or(0), patience }
+        // More than a byte holds is more than is allowed.
+        let hops = headers
+            .get(HOPS)
+            .map_or(0, |hops| hops.to_str().ok().and_then(|hops| hops.parse().ok()).unwrap_or(u8::MAX));
+        Self { client_retry: count.unwrap_or(0), patience, hops }
     }
 }
 
@@ -52,7 +59,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-        let expected = Hints { client_retry, patience: patience_ms.map(Duration::from_millis) };
+        let expected = Hints { client_retry, patience: patience_ms.map(Duration::from_millis), hops: 0 };
         assert_eq!(Hints::read(&headers.collect()), expected);
     }
 

@@ -80,6 +80,7 @@ impl Prepared {
             body: Pieces::from(self.body.clone()),
             streamed: self.streamed,
             request_id: None,
+            hops: 0,
             timeouts,
             sent: None,
             pause: Duration::ZERO,

@@ -149,6 +149,11 @@ impl Parsed {
         self.caller.client_retry
     }
 
+    /// How many gateways it has come through already.
+    pub(crate) fn hops(&self) -> u8 {
+        self.caller.hops
+    }
+
     /// How long its caller waits for the beginning of the answer, when it says so.
     pub(crate) fn patience(&self) -> Option<Duration> {
         self.caller.patience

@@ -34,6 +34,9 @@ use crate::{
     relay, residency, resolve,
 };
 
+/// More gateways than these are none that somebody put in a row, but ones that call each other.
+const MOST_HOPS: u8 = 4;
+
 /// Answers one request, whatever it is.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
@@ -149,6 +152,9 @@ async fn exchange(
         Ok(request) => request,
         Err(refusal) => return unread(worker, &refusal),
     };
+    if request.hops() >= MOST_HOPS {
+        return refused(worker, new_id(worker), &Refusal::loops());
+    }
     if let Err(refusal) = recall::go_on(worker, &principal, &mut request).await {
         return refused(worker, new_id(worker), &refusal);
     }

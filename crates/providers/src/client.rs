@@ -34,6 +34,9 @@ use crate::reply::{InFlight, Reply, ReplyBody};
 const CREDENTIALS: [HeaderName; 3] =
     [AUTHORIZATION, HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
 
+/// Says how many gateways a request has come through.
+pub const HOPS: HeaderName = HeaderName::from_static("x-crossfade-hops");
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Called once the request has been handed to the connection whole, before the answer is there.
@@ -63,6 +66,9 @@ pub struct Call {
     pub streamed: bool,
     /// Sent as `x-request-id`.
     pub request_id: Option<HeaderValue>,
+    /// How many gateways the request has come through, this one included: sent as [`HOPS`], so that gateways that call one another
+    /// notice. 0 where nobody's request is passed on; then it is not sent.
+    pub hops: u8,
     /// How long to wait for the head of the answer: `first_token` if streamed, else `total`.
     pub timeouts: Timeouts,
     /// Fired once the connection has taken the last byte of the body: it is in the socket, or (a large body) in the
@@ -210,7 +216,7 @@ fn is_one_name(name: &str) -> bool {
     !name.is_empty() && name.chars().any(|c| c != '.') && name.chars().all(is_plain)
 }
 
-/// The request of a call: the provider's own headers and three of the call's, nothing else.
+/// The request of a call: the provider's own headers and four of the call's, nothing else.
 fn outgoing(provider: &Provider, call: &Call, announce: bool) -> (Request<Outgoing>, Option<oneshot::Receiver<()>>) {
     let (body, taken) = Outgoing::new(&call.body, call.pause, announce);
     let mut request = Request::new(body);
@@ -221,6 +227,9 @@ fn outgoing(provider: &Provider, call: &Call, announce: bool) -> (Request<Outgoi
     request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
     if let Some(request_id) = &call.request_id {
         request.headers_mut().insert(X_REQUEST_ID, request_id.clone());
+    }
+    if call.hops > 0 {
+        request.headers_mut().insert(HOPS, HeaderValue::from(u16::from(call.hops)));
     }
     if let Some(special) = &call.special {
         apply(special, (provider, call.endpoint), &mut request);

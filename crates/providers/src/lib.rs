@@ -34,7 +34,7 @@ pub mod simulated;
 pub use breaker::{Admission, Breaker, Permit};
 pub use budget::BudgetLimits;
 pub use classify::{classify, error_in_body};
-pub use client::{Call, Client, Sent, Special};
+pub use client::{Call, Client, HOPS, Sent, Special};
 pub use config::{BaseUrl, BaseUrlError, Class, Dialect, Http2, Identity, ProviderConfig, Timeouts};
 pub use connect::{Lookup, LookupFn};
 pub use health::{Entry, Health, Trouble, Whose};

@@ -97,9 +97,9 @@ pub fn after(failure: &Failure) -> After {
         | FailureKind::TimeoutConnect
         | FailureKind::ErrorInBody
         | FailureKind::ErrorInStream => After::Safe,
-        // A redirect and "not implemented" stay what they are.
+        // A redirect, "not implemented" and "loop detected" stay what they are.
         FailureKind::HttpServerError => match failure.status {
-            Some(300..=399 | 501 | 505) => After::Useless,
+            Some(300..=399 | 501 | 505 | 508) => After::Useless,
             _ => After::Safe,
         },
         FailureKind::TimeoutFirstToken

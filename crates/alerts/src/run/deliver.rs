@@ -112,6 +112,7 @@ impl Work {
             body: Pieces::from(Bytes::from(body.clone())),
             streamed: false,
             request_id: None,
+            hops: 0,
             timeouts: webhook.provider.timeouts,
             sent: None,
             pause: Duration::ZERO,

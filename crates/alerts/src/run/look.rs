@@ -167,6 +167,7 @@ impl Work {
             body: Pieces::from(plan.body.clone()),
             streamed: false,
             request_id: None,
+            hops: 0,
             timeouts: Timeouts { total: PATIENCE, first_token: PATIENCE, answer: None, ..plan.provider.timeouts },
             sent: None,
             pause: Duration::ZERO,

@@ -229,6 +229,7 @@ impl<'p> Line<'p> {
             body: Pieces::from(Bytes::from(ask.body)),
             streamed: ask.streamed,
             request_id: None,
+            hops: 0,
             timeouts,
             sent: None,
             pause: Duration::ZERO,

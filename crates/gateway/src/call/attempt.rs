@@ -104,6 +104,7 @@ pub(super) async fn attempt(
         body: adapted.body,
         streamed: exchange.request.streamed(),
         request_id: HeaderValue::try_from(exchange.id.to_string()).ok(),
+        hops: exchange.request.hops() + 1,
         pause: Duration::ZERO,
         timeouts,
         special: exchange.request.beside.special(&Outbound {

@@ -347,6 +347,7 @@ impl Copy {
             body: adapted.body,
             streamed: offer.request.streamed(),
             request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
+            hops: offer.request.hops() + 1,
             timeouts,
             sent: None,
             pause: PAUSE,

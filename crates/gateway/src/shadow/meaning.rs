@@ -77,6 +77,7 @@ async fn ask(shadow: &Shadow, offer: &Offer, meaning: &Meaning, texts: &[&str]) 
         body: adapted.body,
         streamed: false,
         request_id: HeaderValue::try_from(offer.id.to_string()).ok(),
+        hops: offer.request.hops() + 1,
         timeouts,
         sent: None,
         pause: Duration::ZERO,

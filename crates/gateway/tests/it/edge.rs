@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use scripted::{Script, Upstream, chat_completion};
 
 use crate::client::{Connection, post};
-use crate::harness::{PLAIN, Setup, until};
+use crate::endpoints::change;
+use crate::harness::{Gateway, PLAIN, Setup, until};
 
 fn upstream() -> Upstream {
     Upstream::start(vec![Script::json(chat_completion("x"))])
@@ -163,4 +164,90 @@ fn no_more_connections_than_allowed_are_served_at_once() {
     drop(first);
     third.stream.set_read_timeout(Some(crate::client::PATIENCE)).unwrap();
     assert_eq!(third.answer().unwrap().status, 200);
+}
+
+/// What a caller would slip behind another request: a whole request of its own.
+fn smuggled() -> String {
+    let body = PLAIN.replace("hi", "smuggled");
+    format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Sends bytes and reads what comes until the connection is closed, or nothing comes any more.
+fn sent_raw(gateway: &Gateway, bytes: &str) -> String {
+    let mut connection = Connection::open(gateway.addr);
+    connection.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    connection.stream.write_all(bytes.as_bytes()).unwrap();
+    let mut read = Vec::new();
+    connection.stream.read_to_end(&mut read).unwrap_or_default();
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+#[test]
+fn no_request_is_smuggled_in_another_ones_body() {
+    let upstream = upstream();
+    let gateway = Setup::to(&[&upstream]).start();
+    let is_smuggled = || upstream.requests().iter().any(|received| received.text().contains("smuggled"));
+    let (inner, post) = (smuggled(), "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n");
+    let (n, chunked) = (inner.len(), "0\r\n\r\n");
+    for attack in [
+        // Two lengths: whoever stands before the gateway may go by the other one.
+        format!("{post}content-length: {}\r\ntransfer-encoding: chunked\r\n\r\n{chunked}{inner}", n + 5),
+        format!("{post}transfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n{chunked}{inner}", n + 5),
+        format!("{post}content-length: {n}\r\ncontent-length: 0\r\n\r\n{inner}"),
+        // An encoding that only one of two readers takes for chunked.
+        format!("{post}transfer-encoding: xchunked\r\n\r\n{chunked}{inner}"),
+        format!("{post}transfer-encoding: chunked, identity\r\n\r\n{chunked}{inner}"),
+        format!("{post}transfer-encoding : chunked\r\n\r\n{chunked}{inner}"),
+        format!("{post}transfer-encoding:\u{b}chunked\r\n\r\n{chunked}{inner}"),
+        format!("POST /v1/chat/completions HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n{chunked}{inner}"),
+        // A length that only one of two readers can read.
+        format!("{post}content-length: +0\r\n\r\n{inner}"),
+        format!("{post}content-length: 0x0\r\n\r\n{inner}"),
+        format!("{post}x: y\r\n content-length: 0\r\n\r\n{inner}"),
+        // A body that nobody reads, because the request is refused before.
+        format!("POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: {n}\r\n\r\n{inner}"),
+        format!("GET /v1/models HTTP/1.1\r\nhost: x\r\ncontent-length: {n}\r\n\r\n{inner}"),
+        format!("{post}content-encoding: gzip\r\ncontent-length: {n}\r\n\r\n{inner}"),
+        format!(
+            "GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\ncontent-length: {n}\r\n\r\n{inner}"
+        ),
+    ] {
+        let answer = sent_raw(&gateway, &attack);
+        assert!(!is_smuggled(), "{attack}\n{answer}");
+        assert!(!answer.contains(" 101 "), "{answer}");
+    }
+    // Behind a request that ends where it says, the same bytes are a request.
+    sent_raw(&gateway, &format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n{inner}"));
+    assert!(is_smuggled());
+}
+
+#[test]
+fn gateways_that_call_one_another_in_a_circle_notice() {
+    let upstream = upstream();
+    let gateway = Setup::to(&[&upstream]).start();
+    post(gateway.addr, PLAIN);
+    assert_eq!(upstream.requests()[0].header("x-crossfade-hops"), Some("1"));
+    let own = format!("http://{}/v1", gateway.addr);
+    change(&gateway, |snapshot| {
+        let target = std::sync::Arc::make_mut(snapshot.targets.get_mut("a").unwrap());
+        target.model = "gpt-4o".to_owned();
+        let mut provider = (*target.provider).clone();
+        provider.base_url = providers::BaseUrl::parse(&own).unwrap();
+        target.provider = provider.into();
+    });
+    let answer = post(gateway.addr, PLAIN);
+    assert_eq!((answer.status, answer.error()["code"].as_str()), (508, Some("request_loop")));
+    // Each of the four asked once, and the one behind them said why not.
+    let exchanges = gateway.exchanges(5);
+    let looped: Vec<_> = exchanges.iter().filter(|one| one.exchange.outcome != "complete").collect();
+    assert_eq!(looped.len(), 4);
+    assert!(looped.iter().all(|one| one.attempts.len() == 1), "{looped:?}");
+    let mut connection = Connection::open(gateway.addr);
+    connection.send("POST", "/v1/chat/completions", &[("x-crossfade-hops", "4")], PLAIN.as_bytes());
+    let answer = connection.answer().unwrap();
+    assert_eq!((answer.status, answer.error()["code"].as_str()), (508, Some("request_loop")));
+    assert_eq!(answer.header("x-should-retry"), Some("false"));
 }

@@ -375,6 +375,7 @@ fn of_the_callers_headers_only_those_on_the_list_travel() {
             "openai-beta",
             "openai-project",
             "user-agent",
+            "x-crossfade-hops",
             "x-request-id"
         ]
     );

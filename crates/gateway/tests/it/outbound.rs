@@ -136,6 +136,7 @@ impl Houses {
             "host",
             "user-agent",
             "x-api-key",
+            "x-crossfade-hops",
             "x-request-id",
         ];
         if let Some((name, _)) = ours.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {

@@ -33,6 +33,7 @@ fn call(body: String, streamed: bool) -> Call {
         body: Pieces::of(Bytes::from(body), &[]),
         streamed,
         request_id: None,
+        hops: 0,
         timeouts: Timeouts::default(),
         sent: None,
         pause: Duration::ZERO,

@@ -36,6 +36,7 @@ fn call() -> Call {
         body: Pieces::of(Bytes::from_static(BODY.as_bytes()), &[]),
         streamed: false,
         request_id: None,
+        hops: 0,
         timeouts: Timeouts::default(),
         sent: None,
         pause: Duration::ZERO,

@@ -3,21 +3,26 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use providers::{BaseUrl, Client, Dialect, Http2, Provider, ProviderConfig, Shared};
+use providers::{BaseUrl, Client, Dialect, Http2, Ledger, Provider, ProviderConfig, Shared};
 use wire::failure::FailureKind;
+use wire::record::{ConnectionRecord, Lane};
 
 use super::http2::{Act, Acts, serve};
 use super::{ask, call, provider_with};
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Server {
     addr: SocketAddr,
@@ -154,4 +159,78 @@ fn a_ca_file_that_cannot_be_read_is_named() {
     config.ca_file = Some("/nowhere/ca.pem".into());
     let error = Shared::new().provider(Arc::new(config)).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the certificates of `ca_file` /nowhere/ca.pem");
+}
+
+/// A ledger that keeps what it hears.
+#[derive(Default)]
+struct Heard(Mutex<Vec<ConnectionRecord>>);
+
+impl Ledger for Heard {
+    fn write(&self, connection: ConnectionRecord) {
+        self.0.lock().unwrap().push(connection);
+    }
+}
+
+/// Takes one connection for `to` and carries it there: what went each way, once both ends are closed.
+async fn carry_one(to: SocketAddr) -> (SocketAddr, JoinSet<(u64, u64)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut carrying = JoinSet::new();
+    carrying.spawn(async move {
+        let (from, _) = listener.accept().await.unwrap();
+        let (mut from_read, mut from_write) = from.into_split();
+        let (mut on_read, mut on_write) = TcpStream::connect(to).await.unwrap().into_split();
+        tokio::join!(pump(&mut from_read, &mut on_write), pump(&mut on_read, &mut from_write))
+    });
+    (addr, carrying)
+}
+
+/// Carries one way until either end is closed, and counts.
+async fn pump(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin)) -> u64 {
+    let (mut n_bytes, mut buffer) = (0, vec![0; 16 << 10]);
+    while let Ok(n @ 1..) = from.read(&mut buffer).await {
+        n_bytes += n as u64;
+        if to.write_all(&buffer[..n]).await.is_err() {
+            break;
+        }
+    }
+    to.shutdown().await.ok();
+    n_bytes
+}
+
+#[tokio::test]
+async fn a_row_of_tls_has_its_server_name_and_the_bytes_that_the_network_carried() {
+    // A name that is vouched for, by both protocols; and one that is not: the handshake fails, and what it took is on the ledger.
+    for (protocol, is_trusted) in [("http/1.1", true), ("h2", true), ("http/1.1", false)] {
+        let server = start(&[protocol]).await;
+        let (addr, mut carried) = carry_one(server.addr).await;
+        let heard = Arc::new(Heard::default());
+        let mut config = ProviderConfig::new(
+            "test",
+            Dialect::Openai,
+            BaseUrl::parse(&format!("https://localhost:{}", addr.port())).unwrap(),
+        );
+        config.ca_file = is_trusted.then(|| server.ca_file.path().to_owned());
+        let shared = Shared::new().watched(Arc::clone(&heard) as Arc<dyn Ledger>, Lane::Live);
+        let provider = shared.provider(Arc::new(config)).unwrap();
+        let client = Client::new();
+        let answer = ask(&client, &provider, call()).await;
+        assert_eq!(answer.is_ok(), is_trusted, "{answer:?}");
+        drop((client, provider, shared));
+        let (out, back) = timeout(PATIENCE, carried.join_next()).await.unwrap().unwrap().unwrap();
+        let closed = async {
+            loop {
+                let rows = heard.0.lock().unwrap().clone();
+                match rows.into_iter().find(|row| row.closed_at_us.is_some()) {
+                    Some(row) => return row,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let row = timeout(PATIENCE, closed).await.expect("the row is closed with its connection");
+        assert_eq!((row.host.as_str(), row.sni.as_deref()), ("localhost", Some("localhost")));
+        assert_eq!((row.remote, row.bytes_out), (addr, out), "{row:?}");
+        // More than what was said in clear text: the handshake is in it. What came after the last read is not.
+        assert!(row.bytes_in <= back && row.bytes_in > 600 && row.bytes_out > 200, "{row:?}, {back} came back");
+    }
 }

@@ -28,6 +28,10 @@ pub struct Refusal {
 impl Refusal {
     /// What the caller reads about `failure`. Its `detail` stays inside.
     pub fn of(failure: &Failure) -> Refusal {
+        if failure.kind == FailureKind::HttpServerError && failure.status == Some(LOOPS) {
+            // Said on by every gateway of the circle, so that none of them tries again.
+            return Refusal { origin: failure.origin, kind: failure.kind, ..Refusal::loops() };
+        }
         let (status, class, message) = words(failure.kind);
         let retry_after = match failure.retry {
             Retry::After(wait) => Some(wait),
@@ -90,6 +94,15 @@ impl Refusal {
                        whole, as one file.";
         let body = ErrorBody::new(message, INVALID_REQUEST).with_param("purpose").with_code("residency");
         Refusal::by_caller(400, FailureKind::Residency, body)
+    }
+
+    /// 508: the request has come through gateways that call one another in a circle.
+    pub fn loops() -> Refusal {
+        let message = "This request has come through one gateway after another: their providers' addresses lead in a circle. Tell \
+                       whoever runs them.";
+        let body = ErrorBody::new(message, UPSTREAM).with_code("request_loop");
+        let kind = FailureKind::InvalidRequest;
+        Refusal { status: LOOPS, body, retry_after: None, origin: Origin::Crossfade, kind, may_retry: false }
     }
 
     /// 404: no route has the name `model`.
@@ -196,6 +209,9 @@ impl From<&ScanError> for Refusal {
 
 const INVALID_REQUEST: &str = "invalid_request_error";
 const UPSTREAM: &str = "upstream_error";
+
+/// Loop detected (RFC 5842 §7.2).
+const LOOPS: u16 = 508;
 const SERVER: &str = "server_error";
 
 /// Status, class and message.
