@@ -20,12 +20,7 @@ type Said = (Vec<String>, bool);
 /// Of an answer that came in one piece, in the dialect of `endpoint`.
 pub(super) fn whole(exchange: &mut Exchange, endpoint: Endpoint, body: &[u8], finish_reason: Option<&str>) {
     let said = match endpoint {
-        Endpoint::Messages => {
-            let facts = messages::answer::inspect(body);
-            let mut text = Vec::new();
-            facts.texts.iter().for_each(|literal| wire::scan::unescape_lossy(body, literal.clone(), &mut text));
-            (vec![beginning(&text)], false)
-        }
+        Endpoint::Messages => of(&[messages::answer::inspect(body).said(body)]),
         Endpoint::Responses => of(&response::inspect(body).texts(body)),
         _ => of(&dialect::inspect(body).texts(body)),
     };
@@ -34,11 +29,15 @@ pub(super) fn whole(exchange: &mut Exchange, endpoint: Endpoint, body: &[u8], fi
     tell(exchange, said, finish_reason, &logprobs);
 }
 
-/// Of a stream that was held back to its end. Of Anthropic's events only the reason to stop is looked at.
+/// Of a stream that was held back to its end.
 pub(super) fn stream(exchange: &mut Exchange, endpoint: Endpoint, held: &[Heard], finish_reason: Option<&str>) {
     let mut logprobs = Logprobs::default();
     let said = match endpoint {
-        Endpoint::Messages => (Vec::new(), false),
+        Endpoint::Messages => {
+            let mut text = messages::content::Accumulator::new();
+            held.iter().for_each(|heard| text.push(&heard.event.data));
+            of(text.choices().unwrap_or_default())
+        }
         Endpoint::Responses => {
             let whole = held.iter().rev().find_map(|heard| {
                 let data = &heard.event.data;

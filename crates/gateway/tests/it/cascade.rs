@@ -12,6 +12,7 @@ use store::ExchangeDetail;
 use crate::client::{Answer, post};
 use crate::cost::price;
 use crate::harness::{Gateway, Setup, rollout, until};
+use crate::messages::{at_anthropic, events};
 
 const SHEET: &str = r#"{ "source": "a test", "checked": "2026-11-25", "models": [
   { "vendor": "acme", "id": "model-a", "prices": [{ "rates": { "input": 2, "output": 10 } }] },
@@ -232,6 +233,19 @@ fn a_stream_goes_to_the_routes_own_target_or_is_held_back_until_it_is_judged() {
     let answer = post(gateway.addr, &asking(r#","stream":true"#));
     assert_eq!(answer.header("x-crossfade-target"), Some("a"));
     assert!(answer.text().contains("large") && !answer.text().contains("small"));
+}
+
+#[test]
+fn a_held_stream_of_anthropics_is_judged_by_its_words() {
+    let (small, large) = (Upstream::with(|_| Script::stream(events())), saying("yes", "stop", "null"));
+    let mut setup = Setup::to(&[&large, &small]);
+    at_anthropic(&mut setup, 1, &small);
+    let gateway = setup.start();
+    let phrases = vec![routing::cascade::folded("Hello")];
+    set(&gateway, Cascade { streams: CascadeStreams::Hold, ..first_b(Escalate { phrases, ..Escalate::default() }) });
+    let answer = post(gateway.addr, &asking(r#","stream":true"#));
+    assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("a")), "{}", answer.text());
+    assert_eq!(because(&gateway.exchange()), [("target a", "b: its answer begins with phrase 1")]);
 }
 
 #[test]

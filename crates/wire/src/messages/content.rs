@@ -109,7 +109,7 @@ impl Accumulator {
             }
         }
         if is_call || is_other {
-            self.open(index, is_call.then(|| ToolCallText { name, arguments: Some(input) }));
+            self.open(index, is_call.then_some(ToolCallText { name, arguments: Some(input) }));
         }
         Ok(())
     }
