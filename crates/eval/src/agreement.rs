@@ -44,18 +44,35 @@ pub fn each_two(ratings: &Ratings, reviewers: &[String], seed: u64) -> Vec<Kappa
         for other in reviewers.iter().skip(idx + 1) {
             let both = |of: &BTreeMap<String, usize>| Some(vec![*of.get(one)?, *of.get(other)?]);
             let items: Vec<Vec<usize>> = ratings.values().filter_map(both).collect();
-            kappas.push(kappa(vec![one.clone(), other.clone()], &items, seed, |items| {
-                let mut table = vec![vec![0_u64; CATEGORIES]; CATEGORIES];
-                for item in items {
-                    if let Some(cell) = table.get_mut(item[0]).and_then(|row| row.get_mut(item[1])) {
-                        *cell += 1;
-                    }
-                }
-                cohen(&table, Weights::Same).map(|agreement| agreement.estimate)
-            }));
+            kappas.push(kappa(vec![one.clone(), other.clone()], &items, seed, of_two));
         }
     }
     kappas
+}
+
+/// Cohen's kappa of two who put as many pairs into each two categories as the table says: the first by row, the second by column.
+#[must_use]
+pub fn of_table(table: &[[u64; CATEGORIES]; CATEGORIES], names: [&str; 2], seed: u64) -> Kappa {
+    let mut items = Vec::new();
+    for (one, row) in table.iter().enumerate() {
+        for (other, n) in row.iter().enumerate() {
+            items.extend((0..*n).map(|_| vec![one, other]));
+        }
+    }
+    kappa(names.map(str::to_owned).to_vec(), &items, seed, of_two)
+}
+
+/// Cohen's kappa of pairs that two put into categories.
+fn of_two(items: &[&Vec<usize>]) -> Option<f64> {
+    let mut table = vec![vec![0_u64; CATEGORIES]; CATEGORIES];
+    for item in items {
+        if let [one, other] = item[..]
+            && let Some(cell) = table.get_mut(one).and_then(|row| row.get_mut(other))
+        {
+            *cell += 1;
+        }
+    }
+    cohen(&table, Weights::Same).map(|agreement| agreement.estimate)
 }
 
 /// Fleiss' kappa over pairs that equally many people judged: as many as the most pairs that two or more judged have, the larger number

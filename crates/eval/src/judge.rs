@@ -5,10 +5,13 @@
 //! [`Rules::preference`]) are pure and know nothing of runs: whoever has a case and an answer can use them. A verdict is the whole answer or it is none;
 //! what cannot be read is [`NoVerdict`] and counted, never a zero.
 //!
+//! The questions about a pair of live answers ([`live`]) are the same, asked while the pairs come.
+//!
 //! In a run, the questions to a judge are a run of their own ([`questions`]), so that its calls are on record, taken over, retried, capped and resumed as any
 //! other call is. A judge decides nothing until it agrees with people ([`trust`]).
 
 pub mod length;
+pub mod live;
 pub mod pairs;
 mod prompt;
 pub mod questions;
@@ -26,7 +29,10 @@ use crate::metric::Range;
 use crate::run::PlannedTarget;
 
 /// What the questions are called: another wording is another judge.
-const PROMPTS: &str = "crossfade-1";
+const PROMPTS: &str = "crossfade-2";
+
+/// Of the questions a judge was asked, this part may lack a verdict that can be read before nothing is decided by the others.
+pub const MOST_UNREAD: f64 = 0.01;
 
 /// The normal quantile of 95 % intervals.
 const Z: f64 = 1.959_964;
@@ -56,6 +62,19 @@ pub struct Rules {
     /// Sent as `temperature`; not sent where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
+    /// How often each question is asked, with the next seed each time: a grade is the mean, a preference what most say, and how often all
+    /// say the same is the judge's agreement with itself.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub repeats: u64,
+}
+
+const fn once() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_once(repeats: &u64) -> bool {
+    *repeats == 1
 }
 
 /// What kind of word a judge gives.

@@ -270,13 +270,32 @@ fn without_thoughts(text: &str) -> String {
     kept.rsplit("</think>").next().unwrap_or_default().to_owned()
 }
 
+/// The text with these names and those of the common families made unreadable, but for those that are known from what was asked: where a
+/// question is about somebody, the answer has to name them.
+#[must_use]
+pub fn without_names(text: &str, names: &[String], known: &str) -> String {
+    let known = known.to_lowercase();
+    let mut words = words(names);
+    words.retain(|word| !known.contains(word.as_str()));
+    masked_words(text, &words)
+}
+
 fn masked(text: &str, names: &[String]) -> String {
+    masked_words(text, &words(names))
+}
+
+/// The names as they are looked for, the longest first.
+fn words(names: &[String]) -> Vec<String> {
     let mut words: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
     words.extend(names.iter().filter_map(|name| name.rsplit('/').next()).map(str::to_lowercase));
     words.extend(FAMILIES.map(str::to_owned));
     words.retain(|word| word.chars().count() > 2);
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     words.dedup();
+    words
+}
+
+fn masked_words(text: &str, words: &[String]) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut at = 0;
     let mut after_word = false;

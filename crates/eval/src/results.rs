@@ -6,6 +6,7 @@ use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
 use crate::case::Case;
 use crate::judge::said::Judged;
+use crate::judge::trust::Labels;
 use crate::metric::{Direction, Measured, Range, Score, UnknownMetric, Unscored};
 use crate::run::{Answered, Item, Plan, Scorer};
 
@@ -128,19 +129,34 @@ impl Results {
         let mut results = Results::alone(database, run)?;
         for judged in &mut results.judged {
             let (id, runs) = (judged.judge.id(), judged.judge.floor.runs.clone());
-            for other in runs.iter().filter(|other| *other != run) {
-                let labels = match Results::alone(database, other) {
-                    Err(ResultsError::NoRun(_)) => None,
-                    Err(error) => return Err(error),
-                    Ok(results) => results.judged.into_iter().find(|one| one.judge.id() == id).map(|one| one.labels),
-                };
-                match labels {
-                    Some(labels) => judged.labels.add(&labels),
-                    None => judged.labels.missing.push(format!("no run `{other}` was judged by the same judge")),
-                }
-            }
+            let others = runs.iter().filter(|other| *other != run);
+            judged.labels.add(&Results::labels(database, &id, others)?);
         }
         Ok(results)
+    }
+
+    /// What people said, in these runs, of pairs that the judge of this id judged there.
+    ///
+    /// # Errors
+    /// When one of them cannot be read. One that is not there, or was not judged by this judge, is missing among the labels.
+    pub fn labels<'r>(
+        database: &Database,
+        judge: &str,
+        runs: impl Iterator<Item = &'r String>,
+    ) -> Result<Labels, ResultsError> {
+        let mut all = Labels::default();
+        for run in runs {
+            let labels = match Results::alone(database, run) {
+                Err(ResultsError::NoRun(_)) => None,
+                Err(error) => return Err(error),
+                Ok(results) => results.judged.into_iter().find(|one| one.judge.id() == judge).map(|one| one.labels),
+            };
+            match labels {
+                Some(labels) => all.add(&labels),
+                None => all.missing.push(format!("no run `{run}` was judged by the same judge")),
+            }
+        }
+        Ok(all)
     }
 
     /// A run without what other runs say of its judges.

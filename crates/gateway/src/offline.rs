@@ -8,6 +8,7 @@ use govern::Residency;
 use govern::residency::{Side, may_go};
 use http::StatusCode;
 use providers::{Call, Special, Timeouts};
+use serde_json::json;
 use wire::capability::mend::{Findings, Plan};
 use wire::failure::{Failure, FailureKind};
 use wire::ids::ExchangeId;
@@ -69,6 +70,40 @@ pub fn prepare(
     let special = Beside::default().special(&to);
     let (endpoint, streamed) = (asked.endpoint, request.streamed());
     Ok(Prepared { body: body.to_bytes(), changes, endpoint, streamed, special, translation, plan })
+}
+
+/// Prepares a question whose answer a program reads, such as one to a model that judges. What such a question asks for beside its words, a form of the
+/// answer and a seed, helps and is not what it is about: it goes in the strongest form that the target takes, or stays away.
+///
+/// # Errors
+/// As [`prepare`], for the plainest form.
+pub fn prepare_question(
+    snapshot: &Snapshot,
+    target: &Target,
+    (body, residency): (Bytes, Residency),
+) -> Result<Prepared, Failure> {
+    let chat = Endpoint::ChatCompletions;
+    let mut refused = match prepare(snapshot, target, (chat, body.clone(), residency)) {
+        Err(failure) if failure.kind == FailureKind::Unsupported => failure,
+        done => return done,
+    };
+    let Ok(serde_json::Value::Object(question)) = serde_json::from_slice(&body) else { return Err(refused) };
+    for keeps_seed in [true, false] {
+        for format in [question.get("response_format").cloned(), Some(json!({ "type": "json_object" })), None] {
+            let mut plainer = question.clone();
+            plainer.remove("response_format");
+            plainer.extend(format.map(|format| ("response_format".to_owned(), format)));
+            if !keeps_seed {
+                plainer.remove("seed");
+            }
+            let body = Bytes::from(serde_json::Value::Object(plainer).to_string());
+            match prepare(snapshot, target, (chat, body, residency)) {
+                Err(failure) if failure.kind == FailureKind::Unsupported => refused = failure,
+                done => return done,
+            }
+        }
+    }
+    Err(refused)
 }
 
 impl Prepared {

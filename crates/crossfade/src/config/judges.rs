@@ -9,6 +9,8 @@ use super::suite::SuiteJudge;
 const ONLY: &str = "quality";
 /// The highest point a scale may have.
 const MOST_POINTS: u32 = 100;
+/// How often a question may be asked.
+const MOST_REPEATS: u64 = 9;
 
 /// Reads `judges` of a suite.
 pub(super) fn read(root: &Section<'_>) -> Vec<SuiteJudge> {
@@ -22,9 +24,24 @@ fn judge(name: &Written<String>, item: &Item<'_>) -> Option<SuiteJudge> {
     }
     let section = item.section()?;
     let target = section.need("target").and_then(|item| item.string()).map(|written| written.value);
+    let rules = rules(&section);
+    let floor = section.get("agreement").map(|item| floor(&item)).unwrap_or_default();
+    section.finish();
+    Some(SuiteJudge { name: name.value.clone(), target: target?, rules: rules?, floor })
+}
+
+/// What a judge is asked.
+pub(super) fn rules(section: &Section<'_>) -> Option<Rules> {
     let is_rubric = section.need("kind").and_then(|item| item.word(&[("rubric", true), ("pairwise", false)]));
     let criteria = section.need("criteria").map(|item| criteria(&item)).unwrap_or_default();
     let scale = section.get("scale").map(|item| (item.parsed("`pass_fail`, or points such as `1-5`", scale), item));
+    let seed = section.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))).unwrap_or(1);
+    let temperature = match section.get("temperature") {
+        None => Some(0.0),
+        Some(item) if item.json().is_some_and(|value| value.is_null()) => None,
+        Some(item) => item.number(0.0, 2.0),
+    };
+    let repeats = section.get("repeats").and_then(|item| item.count(1, MOST_REPEATS)).unwrap_or(1);
     let kind = match (is_rubric?, scale) {
         (true, None) => Kind::Rubric(Scale::Points(1, 5)),
         (true, Some((scale, _))) => Kind::Rubric(scale?),
@@ -34,16 +51,7 @@ fn judge(name: &Written<String>, item: &Item<'_>) -> Option<SuiteJudge> {
             Kind::Pairwise
         }
     };
-    let seed = section.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))).unwrap_or(1);
-    let temperature = match section.get("temperature") {
-        None => Some(0.0),
-        Some(item) if item.json().is_some_and(|value| value.is_null()) => None,
-        Some(item) => item.number(0.0, 2.0),
-    };
-    let floor = section.get("agreement").map(|item| floor(&item)).unwrap_or_default();
-    section.finish();
-    let rules = Rules { kind, criteria, seed, temperature };
-    Some(SuiteJudge { name: name.value.clone(), target: target?, rules, floor })
+    Some(Rules { kind, criteria, seed, temperature, repeats })
 }
 
 /// Criteria by name, or the text of the only one.
@@ -74,7 +82,8 @@ fn scale(text: &str) -> Option<Scale> {
     (low < high && high <= MOST_POINTS).then_some(Scale::Points(low, high))
 }
 
-fn floor(item: &Item<'_>) -> Floor {
+/// When a judge's word may decide.
+pub(super) fn floor(item: &Item<'_>) -> Floor {
     let Some(section) = item.section() else { return Floor::default() };
     let usual = Floor::default();
     let runs = section.get("runs").map(|item| item.one_or_more("runs")).unwrap_or_default();

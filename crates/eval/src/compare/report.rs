@@ -249,6 +249,7 @@ fn held(results: &Results, judges: &[JudgeReport]) -> Option<String> {
         JudgeReport { whole: false, n_questions, n_asked, name, .. } => {
             Some(format!("the judge `{name}` was asked {n_asked} of {n_questions} questions"))
         }
+        JudgeReport { withheld: Some(why), name, .. } => Some(format!("the judge `{name}` decides nothing: {why}")),
         JudgeReport { trust, name, .. } if !trust.trusted => {
             Some(format!("the judge `{name}` is not trusted: {}", trust.why))
         }

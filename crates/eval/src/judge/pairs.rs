@@ -92,7 +92,7 @@ fn settle(one: f64, other: f64) -> f64 {
 }
 
 /// What was said to a pair in each order, the baseline's answer first and then the candidate's; `None` where it has not been asked.
-type Orders = [Option<Result<Choice, NoVerdict>>; 2];
+pub(super) type Orders = [Option<Result<Choice, NoVerdict>>; 2];
 
 /// Every pair of a run, as far as a pairwise judge has been asked.
 pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
@@ -100,8 +100,7 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
     let mut asked: BTreeMap<(usize, usize, u64), Orders> = BTreeMap::new();
     for (idx, subject) in judged.subjects.iter().enumerate() {
         let key = (subject.case_idx, subject.target_idx, subject.repeat);
-        let said = judged.answer(idx).map(|answer| answer.and_then(|answer| judged.judge.rules.preference(answer)));
-        asked.entry(key).or_default()[usize::from(subject.candidate_first)] = said;
+        asked.entry(key).or_default()[usize::from(subject.candidate_first)] = judged.choice(idx);
     }
     let mut pairs = Vec::new();
     for case_idx in 0..results.cases.len() {
@@ -129,7 +128,7 @@ pub(super) fn pairs(results: &Results, judged: &Judged) -> Vec<Pair> {
     pairs
 }
 
-fn word(said: Orders) -> Word {
+pub(super) fn word(said: Orders) -> Word {
     match said {
         [Some(Err(why)), _] | [_, Some(Err(why))] => Word::Unread(why),
         [Some(Ok(baseline_first)), Some(Ok(candidate_first))] => Word::Said { baseline_first, candidate_first },

@@ -5,6 +5,7 @@ use super::prompt::text_of_answer;
 use super::{Judge, Kind};
 use crate::case::{Answer, Case, digest};
 use crate::results::Results;
+use crate::review::names;
 use crate::run::{Answered, Plan};
 
 /// What one question is about.
@@ -85,17 +86,16 @@ fn differing(results: &Results, (case_idx, target_idx, repeat): (usize, usize, u
 /// The questions as cases, one for each subject.
 #[must_use]
 pub fn cases(results: &Results, judge: &Judge, subjects: &[Subject]) -> Vec<Case> {
-    let rules = &judge.rules;
+    let (rules, names) = (&judge.rules, names(results));
     let one = |subject: &Subject| {
         let case = &results.cases[subject.case_idx];
         let key = (subject.case_idx, subject.target_idx, subject.repeat);
         Some(match rules.kind {
-            Kind::Rubric(_) => rules.question(case, answer(results, key)?),
+            Kind::Rubric(_) => rules.question(case, answer(results, key)?, &names),
             Kind::Pairwise => {
                 let (baseline, candidate) = differing(results, key)?;
-                let (first, second) =
-                    if subject.candidate_first { (candidate, baseline) } else { (baseline, candidate) };
-                rules.pair_question(case, first, second)
+                let pair = if subject.candidate_first { (candidate, baseline) } else { (baseline, candidate) };
+                rules.pair_question(case, pair, &names)
             }
         })
     };
@@ -112,8 +112,8 @@ pub fn plan(results: &Results, judge: &Judge, cases: &[Case]) -> Plan {
         version: digest(&lines),
         n_cases: cases.len() as u64,
         targets: vec![judge.target.clone()],
-        repeats: 1,
-        seed: None,
+        repeats: judge.rules.repeats,
+        seed: (judge.rules.repeats > 1).then_some(judge.rules.seed),
         metrics: Vec::new(),
         primary: String::new(),
         margin: 0.0,

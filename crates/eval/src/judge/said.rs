@@ -8,10 +8,12 @@ use store::Database;
 use super::pairs::{Pair, pairs};
 use super::questions::{Subject, run_name, subjects};
 use super::trust::Labels;
+use super::verdict::{all_same, mean, most};
 use super::{Judge, Kind, NoVerdict};
 use crate::case::Answer;
 use crate::metric::Score;
 use crate::results::{Results, ResultsError};
+use crate::review::Choice;
 use crate::run::Answered;
 
 /// A judge and its word on everything it is asked about.
@@ -21,7 +23,7 @@ pub struct Judged {
     pub judge: Judge,
     /// What it is asked about.
     pub subjects: Vec<Subject>,
-    /// Its answers to these, and whether no call was made for it; `None` where it has not been asked yet.
+    /// Its answers to these, as often as each is asked, and whether no call was made for it; `None` where it has not been asked yet.
     pub said: Vec<Option<(Answered, bool)>>,
     /// Of a pairwise judge, what it says of each pair.
     pub pairs: Vec<Pair>,
@@ -37,9 +39,11 @@ impl Judged {
         let run = run_name(&results.row.run, &judge.name);
         let row = database.eval_run(&run)?;
         let subjects = subjects(results, judge);
-        let mut said: Vec<Option<(Answered, bool)>> = subjects.iter().map(|_| None).collect();
+        let n_repeats = usize::try_from(judge.rules.repeats).unwrap_or(1);
+        let mut said: Vec<Option<(Answered, bool)>> = Vec::new();
+        said.resize_with(subjects.len() * n_repeats, || None);
         // A run of this name that asks something else is no word on this one.
-        let row = row.filter(|row| row.n_items == subjects.len() as u64);
+        let row = row.filter(|row| row.n_items == said.len() as u64);
         if row.is_some() {
             database.eval_answers(&run, |answer| {
                 let answered = serde_json::from_str(&answer.json).map_err(|source| ResultsError::Unreadable {
@@ -72,10 +76,41 @@ impl Judged {
         self.said.iter().all(Option::is_some)
     }
 
-    /// The answer to a question; `None` where it has not been asked.
-    pub(super) fn answer(&self, idx: usize) -> Option<Result<&Answer, NoVerdict>> {
-        let (answered, _) = self.said.get(idx)?.as_ref()?;
-        Some(answered.answer.as_ref().ok_or(NoVerdict::NoAnswer))
+    /// The answers to a question, one for each time it is asked; `None` where it has not been asked as often as that.
+    fn answers(&self, idx: usize) -> Option<Vec<Result<&Answer, NoVerdict>>> {
+        let n_repeats = usize::try_from(self.judge.rules.repeats).unwrap_or(1);
+        let said = self.said.get(idx * n_repeats..(idx + 1) * n_repeats)?.iter();
+        let one = |said: &'_ Option<(Answered, bool)>| said.is_some();
+        if !said.clone().all(one) {
+            return None;
+        }
+        Some(said.flatten().map(|(answered, _)| answered.answer.as_ref().ok_or(NoVerdict::NoAnswer)).collect())
+    }
+
+    fn grades(&self, idx: usize) -> Option<Vec<Result<f64, NoVerdict>>> {
+        let grade = |answer: Result<&Answer, NoVerdict>| answer.and_then(|answer| self.judge.rules.score(answer));
+        Some(self.answers(idx)?.into_iter().map(grade).collect())
+    }
+
+    fn choices(&self, idx: usize) -> Option<Vec<Result<Choice, NoVerdict>>> {
+        let choice = |answer: Result<&Answer, NoVerdict>| answer.and_then(|answer| self.judge.rules.preference(answer));
+        Some(self.answers(idx)?.into_iter().map(choice).collect())
+    }
+
+    /// Which answer it prefers in one order of a pair, all repeats together; `None` where it has not been asked.
+    pub(super) fn choice(&self, idx: usize) -> Option<Result<Choice, NoVerdict>> {
+        self.choices(idx).map(|choices| most(&choices))
+    }
+
+    /// Questions that were asked more than once and read each time, and how many of these it answered the same way each time.
+    #[must_use]
+    pub fn repeated(&self) -> (u64, u64) {
+        let same = |idx| match self.judge.rules.kind {
+            Kind::Rubric(_) => all_same(&self.grades(idx)?),
+            Kind::Pairwise => all_same(&self.choices(idx)?),
+        };
+        let known = (0..self.subjects.len()).filter_map(same);
+        known.fold((0, 0), |(n, n_same), same| (n + 1, n_same + u64::from(same)))
     }
 
     /// Puts the grades beside the other scores.
@@ -83,9 +118,8 @@ impl Judged {
         let id: Arc<str> = self.judge.id().into();
         let n_targets = results.plan.targets.len() as u64;
         for (idx, subject) in self.subjects.iter().enumerate() {
-            let Some(answer) = self.answer(idx) else { continue };
-            let grade = answer.and_then(|answer| self.judge.rules.score(answer));
-            let score = grade.map_or_else(NoVerdict::score, Score::value);
+            let Some(grades) = self.grades(idx) else { continue };
+            let score = mean(&grades).map_or_else(NoVerdict::score, Score::value);
             let pair = subject.case_idx as u64 * n_targets + subject.target_idx as u64;
             let number = pair * results.plan.repeats + subject.repeat;
             let place = results.records.binary_search_by_key(&number, |record| record.item.number);
@@ -95,17 +129,16 @@ impl Judged {
         }
     }
 
-    /// What came of every question that has been asked and has no verdict, by reason.
+    /// What came of every time a question has been asked and has no verdict, by reason.
     #[must_use]
     pub fn unscored(&self) -> BTreeMap<NoVerdict, u64> {
         let mut reasons = BTreeMap::new();
-        for idx in 0..self.said.len() {
-            let Some(answer) = self.answer(idx) else { continue };
-            let rules = &self.judge.rules;
-            let why = match (answer, rules.kind) {
-                (Err(why), _) => Some(why),
-                (Ok(answer), Kind::Rubric(_)) => rules.score(answer).err(),
-                (Ok(answer), Kind::Pairwise) => rules.preference(answer).err(),
+        let rules = &self.judge.rules;
+        for (answered, _) in self.said.iter().flatten() {
+            let why = match (&answered.answer, rules.kind) {
+                (None, _) => Some(NoVerdict::NoAnswer),
+                (Some(answer), Kind::Rubric(_)) => rules.score(answer).err(),
+                (Some(answer), Kind::Pairwise) => rules.preference(answer).err(),
             };
             if let Some(why) = why {
                 *reasons.entry(why).or_default() += 1;

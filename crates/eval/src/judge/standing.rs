@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use stats::interval::wilson;
 
 use super::length::{LengthControl, Point, control};
 use super::pairs::{Pair, Word};
 use super::said::Judged;
 use super::trust::Trust;
-use super::{Kind, NoVerdict};
+use super::{Kind, MOST_UNREAD, NoVerdict, Z};
 use crate::compare::Interval;
 use crate::results::Results;
 use crate::review::{Choice, rate};
@@ -32,7 +33,7 @@ pub struct JudgeReport {
     pub simulated: bool,
     /// Whether it has been asked everything.
     pub whole: bool,
-    /// What it is asked: a grade for each answer, or two orders of each pair.
+    /// What it is asked: a grade for each answer, or two orders of each pair, each as often as it is asked.
     pub n_questions: u64,
     /// Questions that have been asked.
     pub n_asked: u64,
@@ -46,6 +47,14 @@ pub struct JudgeReport {
     pub cost: f64,
     /// Verdicts whose cost is not known.
     pub n_unpriced: u64,
+    /// How often each question is asked.
+    pub n_repeats: u64,
+    /// Of the questions asked more than once, the part it answered the same way each time; none where each is asked once.
+    pub self_agreement: Option<f64>,
+    /// Its Wilson interval.
+    pub self_agreement_interval: Option<Interval>,
+    /// Why nothing may be decided by it, where too many of its verdicts cannot be read.
+    pub withheld: Option<String>,
     /// Whether it agrees with people.
     pub trust: Trust,
     /// Of a pairwise judge, what it says of each candidate.
@@ -96,6 +105,8 @@ fn report(results: &Results, judged: &Judged, seed: u64) -> JudgeReport {
         Kind::Rubric(_) => Vec::new(),
         Kind::Pairwise => (1..n_targets).map(|target_idx| pairwise(results, judged, (target_idx, seed))).collect(),
     };
+    let (n_repeated, n_same) = judged.repeated();
+    let unscored = judged.unscored();
     JudgeReport {
         name: judge.name.clone(),
         kind: judge.rules.kind(),
@@ -105,9 +116,13 @@ fn report(results: &Results, judged: &Judged, seed: u64) -> JudgeReport {
         model: judge.target.model.clone(),
         simulated: judge.target.simulated || asked().any(|(answered, _)| answered.simulated),
         whole: results.is_whole() && judged.is_whole(),
-        n_questions: judged.subjects.len() as u64,
+        n_questions: judged.said.len() as u64,
         n_asked: asked().count() as u64,
-        unscored: judged.unscored(),
+        n_repeats: judge.rules.repeats,
+        self_agreement: (n_repeated > 0).then(|| n_same as f64 / n_repeated as f64),
+        self_agreement_interval: wilson(n_same, n_repeated, Z).map(|(low, high)| Interval { low, high, level: 0.95 }),
+        withheld: withheld(unscored.values().sum(), asked().count() as u64),
+        unscored,
         n_reused: asked().filter(|(_, reused)| *reused).count() as u64,
         n_calls: asked().filter(|(_, reused)| !reused).map(|(answered, _)| u64::from(answered.attempts)).sum(),
         cost: judged.spent_nanos as f64 * 1e-9,
@@ -115,6 +130,18 @@ fn report(results: &Results, judged: &Judged, seed: u64) -> JudgeReport {
         trust: judged.labels.trust(&judge.floor),
         candidates,
     }
+}
+
+/// Why nothing may be decided by a judge of whose questions too many have no verdict: it leaves out what it finds hard.
+#[must_use]
+pub fn withheld(n_unread: u64, n_asked: u64) -> Option<String> {
+    let is_too_many = n_unread as f64 > MOST_UNREAD * n_asked as f64;
+    is_too_many.then(|| {
+        format!(
+            "{n_unread} of {n_asked} verdicts cannot be read, more than {:.0} %: the others prove nothing",
+            100.0 * MOST_UNREAD
+        )
+    })
 }
 
 fn pairwise(results: &Results, judged: &Judged, (target_idx, seed): (usize, u64)) -> PairwiseReport {

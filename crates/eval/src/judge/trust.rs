@@ -1,22 +1,25 @@
 //! Whether a judge is to be trusted: how far it agrees with people on the pairs that they judged without knowing whose they were.
 //!
 //! A pairwise judge is held against people as it is; one by rubric prefers the answer it gives the higher grade. What several people say of a pair is
-//! one word: that of most of them. The agreement is Cohen's kappa over candidate, tie and baseline (`stats::agreement`), and it is on the answers of the
-//! first repeat, which is what people see.
+//! one word: that of most of them. The agreement is Cohen's kappa over candidate, tie and baseline with the interval that the agreement of people has
+//! ([`crate::agreement`]), and it is on the answers of the first repeat, which is what people see.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stats::agreement::{Weights, cohen};
 use stats::interval::wilson;
 use store::BlindPairRow;
 
 use super::pairs::of_candidate;
 use super::said::Judged;
 use super::{Floor, Kind, Z};
+use crate::agreement;
 use crate::compare::Interval;
 use crate::results::Results;
 use crate::review::Choice;
+
+/// What intervals of kappa draw with: the same labels give the same.
+const SEED: u64 = 1;
 
 /// What people and a judge say of the same pairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub struct Trust {
     pub agreement_interval: Option<Interval>,
     /// Cohen's kappa; none where it is not defined.
     pub kappa: Option<f64>,
-    /// Its interval, from its standard error.
+    /// Its interval: the bootstrap over pairs, as for people; none of few pairs.
     pub kappa_interval: Option<Interval>,
     /// The kappa that is asked for.
     pub floor: f64,
@@ -118,19 +121,18 @@ impl Labels {
     pub fn trust(&self, floor: &Floor) -> Trust {
         let n_labelled: u64 = self.table.iter().flatten().sum();
         let n_agreed: u64 = (0..3).map(|idx| self.table[idx][idx]).sum();
-        let table: Vec<Vec<u64>> = self.table.iter().map(|row| row.to_vec()).collect();
-        let kappa = cohen(&table, Weights::Same);
+        let kappa = agreement::of_table(&self.table, ["people", "judge"], SEED);
         let interval = |(low, high)| Interval { low, high, level: 0.95 };
-        let (trusted, mut why) = match kappa {
+        let (trusted, mut why) = match kappa.kappa {
             _ if n_labelled < floor.labelled => {
                 let why = format!("people judged {n_labelled} pairs of the {} that are asked for", floor.labelled);
                 (false, why)
             }
             None => (false, "kappa is not defined: people and judge always say the same one thing".to_owned()),
             Some(kappa) => {
-                let trusted = kappa.estimate >= floor.kappa;
+                let trusted = kappa >= floor.kappa;
                 let is = if trusted { "is at or above" } else { "is below" };
-                let why = format!("kappa {:.3} on {n_labelled} pairs {is} {}", kappa.estimate, floor.kappa);
+                let why = format!("kappa {kappa:.3} on {n_labelled} pairs {is} {}", floor.kappa);
                 (trusted, why)
             }
         };
@@ -144,11 +146,8 @@ impl Labels {
             n_unscored: self.n_unscored,
             agreement: (n_labelled > 0).then(|| n_agreed as f64 / n_labelled as f64),
             agreement_interval: wilson(n_agreed, n_labelled, Z).map(interval),
-            kappa: kappa.map(|kappa| kappa.estimate),
-            kappa_interval: kappa.map(|kappa| {
-                let half = Z * kappa.standard_error;
-                interval(((kappa.estimate - half).max(-1.0), (kappa.estimate + half).min(1.0)))
-            }),
+            kappa: kappa.kappa,
+            kappa_interval: kappa.interval.map(interval),
             floor: floor.kappa,
             floor_labelled: floor.labelled,
         }
@@ -175,6 +174,21 @@ mod tests {
         check([[19, 0, 6], [0, 0, 0], [6, 0, 19]], (false, Some(0.52), "is below 0.6"));
         check([[10, 0, 0], [0, 10, 0], [0, 0, 10]], (false, Some(1.0), "30 pairs of the 50"));
         check([[0; 3]; 3], (false, None, "0 pairs of the 50"));
+    }
+
+    #[test]
+    fn the_interval_of_kappa_is_that_of_two_people_who_say_the_same() {
+        let table = [[20, 0, 5], [0, 0, 0], [5, 0, 20]];
+        let trust = Labels { table, ..Labels::default() }.trust(&Floor::default());
+        let interval = trust.kappa_interval.unwrap();
+        // Kappa of 50 pairs with 40 agreements in two even categories has the standard error 0.113.
+        assert!((interval.low - 0.38).abs() < 0.06 && (interval.high - 0.82).abs() < 0.06, "{interval:?}");
+        let full = Labels { table: [[25, 0, 0], [0, 0, 0], [0, 0, 25]], ..Labels::default() };
+        let interval = full.trust(&Floor::default()).kappa_interval.unwrap();
+        assert!(
+            interval.low > 0.8 && interval.low < 0.9 && interval.high >= 1.0,
+            "no width would be too much: {interval:?}"
+        );
     }
 
     #[test]

@@ -89,6 +89,34 @@ impl Rules {
     }
 }
 
+/// What the grades of all repeats of a question come to: their mean.
+///
+/// # Errors
+/// When one of them is no verdict: a mean of the others is one of what was easy to grade.
+pub(super) fn mean(grades: &[Result<f64, NoVerdict>]) -> Result<f64, NoVerdict> {
+    let grades: Vec<f64> = grades.iter().copied().collect::<Result<_, _>>()?;
+    if grades.is_empty() { Err(NoVerdict::NoAnswer) } else { Ok(grades.iter().sum::<f64>() / grades.len() as f64) }
+}
+
+/// What the choices of all repeats of a question come to: the one that more than half of them say, else a tie.
+///
+/// # Errors
+/// When one of them is no verdict.
+pub(super) fn most(choices: &[Result<Choice, NoVerdict>]) -> Result<Choice, NoVerdict> {
+    let choices: Vec<Choice> = choices.iter().copied().collect::<Result<_, _>>()?;
+    if choices.is_empty() {
+        return Err(NoVerdict::NoAnswer);
+    }
+    let is_most = |choice: &Choice| 2 * choices.iter().filter(|other| *other == choice).count() > choices.len();
+    Ok([Choice::First, Choice::Second].into_iter().find(is_most).unwrap_or(Choice::Tie))
+}
+
+/// Whether all repeats of a question say the same; `None` where there is one, or one without a verdict.
+pub(super) fn all_same<T: PartialEq>(said: &[Result<T, NoVerdict>]) -> Option<bool> {
+    let is_known = said.len() > 1 && said.iter().all(Result::is_ok);
+    is_known.then(|| said.windows(2).all(|two| two[0] == two[1]))
+}
+
 fn grade(scale: Scale, said: &Value) -> Result<f64, NoVerdict> {
     match scale {
         Scale::PassFail => match said.as_str().ok_or(NoVerdict::OutOfScale)? {
@@ -136,7 +164,13 @@ mod tests {
 
     fn rules(kind: Kind) -> Rules {
         let criterion = |name: &str| Criterion { name: name.into(), text: "t".into() };
-        Rules { kind, criteria: vec![criterion("correct"), criterion("polite")], seed: 1, temperature: None }
+        Rules {
+            kind,
+            criteria: vec![criterion("correct"), criterion("polite")],
+            seed: 1,
+            temperature: None,
+            repeats: 1,
+        }
     }
 
     fn said(text: &str) -> Answer {
@@ -193,6 +227,20 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(pairwise.preference(&said(text)), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn repeats_come_to_their_mean_or_to_what_most_say_and_one_that_cannot_be_read_leaves_none() {
+        use Choice::{First, Second, Tie};
+        assert_eq!(mean(&[Ok(4.0), Ok(5.0)]), Ok(4.5));
+        assert_eq!(mean(&[Ok(4.0), Err(NoVerdict::Leaked)]), Err(NoVerdict::Leaked));
+        let table = [(vec![First, First, Second], First), (vec![First, Second, Tie], Tie), (vec![Second], Second)];
+        for (said, expected) in table {
+            assert_eq!(most(&said.iter().copied().map(Ok).collect::<Vec<_>>()), Ok(expected), "{said:?}");
+        }
+        assert_eq!(most(&[Ok(First), Err(NoVerdict::NoAnswer), Ok(First)]), Err(NoVerdict::NoAnswer));
+        assert_eq!((all_same(&[Ok(1.0), Ok(1.0)]), all_same(&[Ok(1.0), Ok(2.0)])), (Some(true), Some(false)));
+        assert_eq!((all_same(&[Ok(1.0)]), all_same(&[Ok(1.0), Err(NoVerdict::Leaked)])), (None, None));
     }
 
     #[test]

@@ -10,8 +10,11 @@ use crate::judge::standing::{JudgeReport, PairwiseReport};
 /// The name of a metric, marked where it is a judge's that is not trusted.
 #[must_use]
 pub fn label(report: &Report, name: &str) -> String {
-    let doubted = report.judges.iter().any(|judge| judge.name == name && !judge.trust.trusted);
-    if doubted { format!("{name} (judge not trusted)") } else { name.to_owned() }
+    match report.judges.iter().find(|judge| judge.name == name) {
+        Some(judge) if judge.withheld.is_some() => format!("{name} (judge withheld)"),
+        Some(judge) if !judge.trust.trusted => format!("{name} (judge not trusted)"),
+        _ => name.to_owned(),
+    }
 }
 
 /// What a judge comes to, line by line.
@@ -22,6 +25,8 @@ pub fn lines(judge: &JudgeReport) -> Vec<String> {
         format!("  {}", trust(judge)),
         format!("  {}", work(judge)),
     ];
+    lines.push(format!("  {}", itself(judge)));
+    lines.extend(judge.withheld.iter().map(|why| format!("  withheld: {why}")));
     lines.extend(judge.candidates.iter().map(|candidate| format!("  {}", pairs(candidate))));
     lines
 }
@@ -43,6 +48,19 @@ fn trust(judge: &JudgeReport) -> String {
         text += &format!("; without a verdict on {} pairs that people judged", trust.n_unscored);
     }
     text
+}
+
+/// How far it agrees with itself.
+fn itself(judge: &JudgeReport) -> String {
+    match judge.self_agreement {
+        None if judge.n_repeats < 2 => "agreement with itself not measured: each question is asked once".to_owned(),
+        agreement => format!(
+            "asked {} times, the same each time {} {}",
+            judge.n_repeats,
+            number(agreement),
+            between(judge.self_agreement_interval)
+        ),
+    }
 }
 
 fn work(judge: &JudgeReport) -> String {
@@ -92,18 +110,20 @@ pub(super) fn html(page: &mut String, report: &Report) -> std::fmt::Result {
     if report.judges.is_empty() {
         return Ok(());
     }
-    page.push_str("<h2>Judges</h2>\n<table><tr><th>judge<th>by<th>trust<th>work<th>id\n");
+    page.push_str("<h2>Judges</h2>\n<table><tr><th>judge<th>by<th>trust<th>itself<th>work<th>id\n");
     for judge in &report.judges {
-        let class = if judge.trust.trusted { "pass" } else { "undecided" };
+        let class = if judge.trust.trusted && judge.withheld.is_none() { "pass" } else { "undecided" };
+        let withheld = judge.withheld.iter().map(|why| format!("; withheld: {why}")).collect::<String>();
         let simulated = if judge.simulated { " (simulated)" } else { "" };
         writeln!(
             page,
-            "<tr><td>{}, {}<td>{}{simulated} <span class=\"small\">{}</span><td class=\"{class}\">{}<td>{}<td class=\"small\">{}",
+            "<tr><td>{}, {}<td>{}{simulated} <span class=\"small\">{}</span><td class=\"{class}\">{}<td>{}<td>{}<td class=\"small\">{}",
             escaped(&judge.name),
             judge.kind,
             escaped(&judge.target),
             escaped(&judge.model),
-            escaped(&trust(judge)),
+            escaped(&(trust(judge) + &withheld)),
+            escaped(&itself(judge)),
             escaped(&work(judge)),
             escaped(&judge.id)
         )?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use eval::case::Case;
 use eval::run::{Ask, Asked, ReadStream, Target, Used};
-use gateway::offline::{Prepared, StreamReader, prepare};
+use gateway::offline::{Prepared, StreamReader, prepare, prepare_question};
 use gateway::snapshot::Snapshot;
 use providers::{Call, Timeouts};
 use wire::failure::Failure;
@@ -17,6 +17,8 @@ use wire::sse::Event;
 struct Asker {
     snapshot: Arc<Snapshot>,
     target: Arc<gateway::snapshot::Target>,
+    /// It is asked to judge: how its answer is asked to look is no part of the question.
+    judges: bool,
 }
 
 struct Ready {
@@ -24,13 +26,13 @@ struct Ready {
     ranks: Option<usize>,
 }
 
-/// The target as a worker calls it.
-pub(super) fn target(snapshot: &Arc<Snapshot>, target: &Arc<gateway::snapshot::Target>) -> Target {
+/// The target as a worker calls it, as one that judges or as one that answers.
+pub(super) fn target(snapshot: &Arc<Snapshot>, target: &Arc<gateway::snapshot::Target>, judges: bool) -> Target {
     Target {
         provider: Arc::clone(&target.provider),
         retries: target.calling.retries,
         max_concurrency: target.calling.max_concurrency,
-        ask: Rc::new(Asker { snapshot: Arc::clone(snapshot), target: Arc::clone(target) }),
+        ask: Rc::new(Asker { snapshot: Arc::clone(snapshot), target: Arc::clone(target), judges }),
     }
 }
 
@@ -41,8 +43,12 @@ impl Ask for Asker {
         let route = route.and_then(|route| self.snapshot.routes.get(route));
         let residency = route.map(|route| route.residency).unwrap_or_default();
         let ranks = case.ranks();
-        let endpoint = if ranks.is_some() { Endpoint::Rerank } else { Endpoint::ChatCompletions };
-        let prepared = prepare(&self.snapshot, &self.target, (endpoint, body, residency))?;
+        let prepared = if self.judges {
+            prepare_question(&self.snapshot, &self.target, (body, residency))?
+        } else {
+            let endpoint = if ranks.is_some() { Endpoint::Rerank } else { Endpoint::ChatCompletions };
+            prepare(&self.snapshot, &self.target, (endpoint, body, residency))?
+        };
         Ok(Box::new(Ready { prepared, ranks }))
     }
 

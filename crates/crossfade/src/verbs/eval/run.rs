@@ -196,7 +196,7 @@ fn worked(
     let targets = plan.targets.iter().filter_map(|target| config.snapshot.targets.get(&target.name));
     let job = Job {
         run: name.to_owned(),
-        targets: targets.map(|target| asker::target(&config.snapshot, target)).collect(),
+        targets: targets.map(|target| asker::target(&config.snapshot, target, plan.judge_of.is_some())).collect(),
         scorer: Scorer::of(&plan.metrics).map_err(Stop::failed)?,
         plan,
         cases,
