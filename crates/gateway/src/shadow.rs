@@ -15,6 +15,7 @@ mod meaning;
 mod offer;
 mod pair;
 mod room;
+mod ruling;
 mod settings;
 mod strip;
 
@@ -50,6 +51,7 @@ pub(crate) use offer::on_sent;
 pub(crate) use pair::{Half, Heard, Pair};
 use room::Pool;
 pub(crate) use room::{AnswerRoom, Room};
+pub use ruling::{ByModel, ModelJudge, Round, Ruling, Trusted};
 pub use settings::{Meaning, ShadowBudget, ShadowSettings, Window};
 
 /// Bounds of the shadow.
@@ -263,6 +265,10 @@ struct Shadow {
     began_us: u64,
     /// What each rollout's copies use.
     ledgers: RefCell<HashMap<String, Ledger>>,
+    /// The way to the store, where there is one.
+    archive: RefCell<Option<Rc<Archive>>>,
+    /// What is known of the judges, by rollout.
+    trusts: RefCell<HashMap<String, ruling::Known>>,
 }
 
 impl Shadow {
@@ -287,6 +293,8 @@ impl Shadow {
             door,
             began_us: crate::live::now().0,
             ledgers: RefCell::default(),
+            archive: RefCell::default(),
+            trusts: RefCell::default(),
         })
     }
 
@@ -307,7 +315,11 @@ impl Shadow {
     async fn run(self: Rc<Self>, mut offers: mpsc::Receiver<Offer>, mut phase: watch::Receiver<Phase>) {
         let tasks = TaskTracker::new();
         match self.deps.store.clone().map(Archive::start) {
-            Some(Ok(archive)) => drop(tasks.spawn_local(later::run(Rc::clone(&self), archive, tasks.clone()))),
+            Some(Ok(archive)) => {
+                let archive = Rc::new(archive);
+                self.archive.replace(Some(Rc::clone(&archive)));
+                drop(tasks.spawn_local(later::run(Rc::clone(&self), archive, tasks.clone())));
+            }
             Some(Err(error)) => tracing::error!(%error, "nothing is copied later: no thread for the store"),
             None => {}
         }

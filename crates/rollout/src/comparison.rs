@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use stats::sketch::Quantiles;
 use stats::{EmpiricalBernstein, LatencySketch};
 
+use crate::asked::Asked;
+
 /// In which respect two answers are compared. Every distance is from 0, the same, to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -78,6 +80,9 @@ pub struct Compared {
     /// Why the rollout's checks say nothing of it, where it was drawn for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_judged: Option<Cow<'static, str>>,
+    /// What came of asking a model that judges, where one was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
 }
 
 /// One kind of distance over all pairs. Sums: they add across replicas.
@@ -111,6 +116,9 @@ pub struct Comparisons {
     /// Pairs that were drawn to be judged and were not, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub not_judged: BTreeMap<String, u64>,
+    /// What came of asking a model that judges.
+    #[serde(default, skip_serializing_if = "Asked::is_nothing")]
+    pub asked: Asked,
 }
 
 /// One kind of distance, to be shown.
@@ -152,6 +160,9 @@ pub struct ComparisonsView {
     /// Pairs that were drawn to be judged and were not, by reason.
     #[serde(default)]
     pub not_judged: BTreeMap<String, u64>,
+    /// What came of asking a model that judges, and whether its word may decide.
+    #[serde(default, skip_serializing_if = "Asked::is_nothing")]
+    pub asked: Asked,
 }
 
 /// A distance from 0 to 1 in millionths.
@@ -184,6 +195,9 @@ impl Comparisons {
                 self.not_judged.insert(reason.to_string(), 1);
             }
         }
+        if let Some(asked) = &compared.asked {
+            self.asked.add(asked);
+        }
         if compared.altered {
             return;
         }
@@ -211,6 +225,7 @@ impl Comparisons {
             inter_token: self.inter_token.quantiles(),
             duplicate_inter_token: self.duplicate_inter_token.quantiles(),
             not_judged: self.not_judged.clone(),
+            asked: self.asked,
         }
     }
 }

@@ -177,6 +177,18 @@ pub enum Reason {
         /// The e-value needed.
         threshold: f64,
     },
+    /// What is judged proves nothing: too many questions to the judge have no verdict that can be read.
+    JudgeUnread {
+        /// Questions without one.
+        unread: u64,
+        /// Questions asked.
+        questions: u64,
+    },
+    /// The judge's word decides nothing: it has not been shown to agree with people.
+    JudgeUntrusted {
+        /// Pairs that it judged.
+        pairs: u64,
+    },
     /// A rate is not proven to be below its limit.
     CertificateUndecided {
         /// Of what.
@@ -257,6 +269,12 @@ impl Reason {
                 rounded(*e_value),
                 rounded(*threshold)
             ),
+            Self::JudgeUnread { unread, questions } => format!(
+                "{unread} of {questions} questions to the judge have no verdict that can be read, more than 1 %: what it judged proves nothing"
+            ),
+            Self::JudgeUntrusted { pairs } => {
+                format!("the judge's word on {pairs} pairs decides nothing: it has not been shown to agree with people")
+            }
             Self::CertificateUndecided { metric, limit, n, e_value, threshold } => format!(
                 "{} not proven to be below {} after {n} (e-value {}, {} needed)",
                 metric.rate_name(),
@@ -421,6 +439,7 @@ fn missing(
     if step.stage != Stage::Full {
         reasons.extend(undecided_gates(policy, state, evidence));
         reasons.extend(undecided_certificates(policy, state, evidence));
+        reasons.extend(withheld(evidence));
     }
     reasons.extend(not_filed(policy, state, health, now));
     if step.stage == Stage::Shadow {
@@ -490,6 +509,20 @@ fn undecided_certificates(policy: &Policy, state: &State, evidence: &Evidence) -
             threshold: 1.0 / alpha,
         })
     })
+}
+
+/// Why what a model judged may not decide, where a gate or a certificate asks for it.
+pub(crate) fn withheld(evidence: &Evidence) -> Vec<Reason> {
+    let asks = evidence.gates().iter().any(|gate| gate.metric == Metric::Judged)
+        || evidence.certificates().iter().any(|certificate| certificate.metric == Metric::Judged);
+    let asked = evidence.comparisons().asked;
+    if evidence.stage() != Stage::Shadow || !asks {
+        return Vec::new();
+    }
+    let unread = Reason::JudgeUnread { unread: asked.unread, questions: asked.questions };
+    let untrusted = Reason::JudgeUntrusted { pairs: asked.untrusted };
+    let reasons = [(asked.is_withheld(), unread), (asked.untrusted > 0, untrusted)];
+    reasons.into_iter().filter_map(|(holds, reason)| holds.then_some(reason)).collect()
 }
 
 /// What the entry of the next step's stage demands, where that is another stage than this step's.

@@ -11,7 +11,7 @@ use crate::breach::{Breach, percent, rounded};
 use crate::comparison::ComparisonsView;
 use crate::cost::CostGuard;
 use crate::coverage::Coverage;
-use crate::decide::{Decision, Health, decide};
+use crate::decide::{Decision, Health, decide, withheld};
 use crate::evidence::Evidence;
 use crate::filed::FiledKind;
 use crate::gates::{CertificateEvidence, GateEvidence};
@@ -415,7 +415,9 @@ fn strata(policy: &Policy, evidence: &Evidence) -> Vec<StratumView> {
 }
 
 fn certificates(policy: &Policy, evidence: &Evidence) -> Vec<CertificateView> {
+    let may_not = withheld(evidence);
     let view = |one: &CertificateEvidence| {
+        let is_withheld = one.metric == Metric::Judged && !may_not.is_empty();
         let threshold = 1.0 / one.alpha.unwrap_or(policy.alpha_promote);
         let log_e = one.log_e();
         CertificateView {
@@ -426,7 +428,7 @@ fn certificates(policy: &Policy, evidence: &Evidence) -> Vec<CertificateView> {
             limit: one.limit,
             e_value: log_e.min(690.0).exp(),
             threshold,
-            verdict: if log_e >= threshold.ln() { Verdict::Pass } else { Verdict::Undecided },
+            verdict: if !is_withheld && log_e >= threshold.ln() { Verdict::Pass } else { Verdict::Undecided },
         }
     };
     if evidence.stage() == Stage::Full { Vec::new() } else { evidence.certificates().iter().map(view).collect() }
@@ -527,7 +529,8 @@ fn gate_view(policy: &Policy, evidence: &Evidence, gate: &GateEvidence) -> GateV
     let alpha = gate.alpha.unwrap_or(policy.alpha_promote);
     let threshold = 1.0 / alpha;
     let reading = gate.reading(evidence.stage(), alpha);
-    let has_passed = reading.log_e >= threshold.ln();
+    let withheld = if gate.metric == Metric::Judged { withheld(evidence) } else { Vec::new() };
+    let has_passed = withheld.is_empty() && reading.log_e >= threshold.ln();
     let tally = evidence.arm(Arm::Baseline).tally(gate.metric);
     let rate = if tally.n == 0 { 0.01 } else { tally.bad as f64 / tally.n as f64 };
     let wanted = needed(alpha, gate.margin, evidence.share(), rate, 0.0);
@@ -538,6 +541,7 @@ fn gate_view(policy: &Policy, evidence: &Evidence, gate: &GateEvidence) -> GateV
     let e_value = reading.log_e.min(690.0).exp();
     let missing = match (has_passed, n_more) {
         (true, _) => String::new(),
+        _ if !withheld.is_empty() => withheld.iter().map(crate::Reason::words).collect::<Vec<_>>().join("; "),
         _ if is_worse => {
             let seen = percent(reading.estimate.unwrap_or_default()).replace(" %", "");
             format!("worse by {seen} points so far, over the margin")

@@ -8,6 +8,7 @@
 //! will need, [`outlook`] what the whole rollout will take, [`simulate`] how a policy behaves in thousands of them, and [`Replay`] makes every
 //! decision again from the record.
 
+mod asked;
 pub mod assign;
 pub mod bands;
 mod breach;
@@ -38,6 +39,7 @@ pub mod traffic;
 pub mod transition;
 pub mod why;
 
+pub use asked::Asked;
 pub use assign::Arm;
 pub use breach::{Action, Alarm, Breach, BreachCause};
 pub use comparison::{Compared, Comparison, Comparisons, ComparisonsView};

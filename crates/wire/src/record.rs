@@ -53,6 +53,8 @@ pub enum Record {
     Meaning(ShadowRecord),
     /// A baseline was asked whether it could take all traffic back. It belongs to no exchange: its id is its own.
     Probe(ShadowRecord),
+    /// A model was asked what an answer of a pair is worth, or which of the two is better.
+    Judgement(ShadowRecord),
 }
 
 impl Record {
@@ -61,7 +63,10 @@ impl Record {
         match self {
             Record::Request(record) => Some(record.id),
             Record::Answer(record) => Some(record.id),
-            Record::Shadow(record) | Record::Duplicate(record) | Record::Meaning(record) => Some(record.id),
+            Record::Shadow(record)
+            | Record::Duplicate(record)
+            | Record::Meaning(record)
+            | Record::Judgement(record) => Some(record.id),
             Record::Drawn(record) => Some(record.id),
             Record::Pair(record) => Some(record.drawn.id),
             Record::Outcome(record) => Some(record.id),
@@ -295,6 +300,8 @@ pub enum AttemptRole {
     Meaning,
     /// A question to a baseline, to see whether it could take all traffic back.
     Probe,
+    /// A question to a model that judges the answers of a pair.
+    Judge,
 }
 
 impl AttemptRole {
@@ -312,6 +319,7 @@ impl AttemptRole {
             AttemptRole::Duplicate => "duplicate",
             AttemptRole::Meaning => "meaning",
             AttemptRole::Probe => "probe",
+            AttemptRole::Judge => "judge",
         }
     }
 }

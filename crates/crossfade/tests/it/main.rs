@@ -31,6 +31,7 @@ mod gates;
 mod holding;
 mod import;
 mod judged;
+mod judged_models;
 mod judges;
 mod keys;
 mod pages;

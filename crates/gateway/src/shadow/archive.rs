@@ -2,6 +2,7 @@
 //! shadow's must not wait for a disk while it reads answers.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -12,7 +13,7 @@ use wire::failure::FailureKind;
 use wire::ids::ExchangeId;
 use wire::record::{Arm, AttemptRole, DrawnRecord, Endpoint};
 
-use super::{Half, Heard};
+use super::{Half, Heard, ModelJudge, Trusted};
 use crate::observe::{Form, verdict};
 
 /// Questions that may wait; each asker waits for its answer, so there are few.
@@ -33,6 +34,8 @@ enum Question {
     Take { rollout: String, id: ExchangeId, now_us: u64, reply: oneshot::Sender<Option<Result<Due, &'static str>>> },
     Interrupted { before_us: u64, reply: oneshot::Sender<Vec<DeferredRow>> },
     Forget { rollout: String, before_epoch: u32 },
+    JudgeSpend { rollout: String, span_us: (u64, u64), reply: oneshot::Sender<CopySpend> },
+    Trust { judge: Arc<dyn ModelJudge>, reply: oneshot::Sender<Trusted> },
 }
 
 /// The way to the store.
@@ -53,6 +56,16 @@ impl Archive {
     /// What a rollout's copies have used from one moment to another; `None` when the store does not say.
     pub(super) async fn spend(&self, rollout: &str, span_us: (u64, u64)) -> Option<CopySpend> {
         self.ask(|reply| Question::Spend { rollout: rollout.to_owned(), span_us, reply }).await
+    }
+
+    /// The same of the questions to the judge of its pairs.
+    pub(super) async fn judge_spend(&self, rollout: &str, span_us: (u64, u64)) -> Option<CopySpend> {
+        self.ask(|reply| Question::JudgeSpend { rollout: rollout.to_owned(), span_us, reply }).await
+    }
+
+    /// Whether a judge is shown to agree with people; `None` when the store does not say.
+    pub(super) async fn trust(&self, judge: &Arc<dyn ModelJudge>) -> Option<Trusted> {
+        self.ask(|reply| Question::Trust { judge: Arc::clone(judge), reply }).await
     }
 
     /// Requests that wait to be copied, oldest first.
@@ -112,6 +125,10 @@ fn answer(path: &std::path::Path, asked: &Receiver<Question>) {
 fn one(database: &Database, question: Question) -> Result<(), DatabaseError> {
     match question {
         Question::Spend { rollout, span_us, reply } => drop(reply.send(database.copy_spend(&rollout, span_us)?)),
+        Question::JudgeSpend { rollout, span_us, reply } => {
+            reply.send(database.judge_spend(&rollout, span_us)?).ok();
+        }
+        Question::Trust { judge, reply } => drop(reply.send(judge.trust(database))),
         Question::Waiting { rollout, epoch, at_most, reply } => {
             let rows = database.deferred(&rollout, epoch, at_most)?;
             drop(reply.send(rows.into_iter().map(|row| row.drawn).collect()));

@@ -5,7 +5,7 @@ use rollout::{Compared, Comparison};
 use wire::record::{ComparisonRecord, PairRecord, Record};
 
 use super::apart::{Apart, Ignore, Side, compare};
-use super::judged;
+use super::judged::{self, Judged};
 use super::meaning;
 use super::settings::Meaning;
 use super::strip::is_teacher_forced;
@@ -31,12 +31,16 @@ pub(super) async fn settle(
     }
     // What was another request says nothing of this one.
     let judging = settings.as_ref().and_then(|settings| settings.judged.as_ref()).filter(|_| !altered);
-    let judged = judging.and_then(|judging| judged::judge(shadow, offer, judging, (&one, &other, second.as_ref())));
-    let not_judged = judged.as_ref().and_then(|judged| judged.as_ref().err().copied());
+    let judged = match judging {
+        Some(judging) => Box::pin(judged::judge(shadow, offer, judging, (&one, &other, second.as_ref()))).await,
+        None => None,
+    };
+    let not_judged = judged.as_ref().and_then(Judged::undecided);
+    let judgement = judged.as_ref().and_then(|judged| judged.found.as_ref().ok());
     let deferred = offer.offered.is_none();
     let mut comparisons = joined(&apart, noise.as_ref());
-    if let Some(Ok(judged)) = &judged {
-        let (distance, noise, detail) = (judged.distance, judged.noise, Some(judged.detail.clone()));
+    if let Some(judgement) = judgement {
+        let (distance, noise, detail) = (judgement.distance, judgement.noise, Some(judgement.detail.clone()));
         comparisons.push(Row { kind: Comparison::Judged, distance, noise, detail });
     }
     let pair = PairRecord {
@@ -64,10 +68,11 @@ pub(super) async fn settle(
         inter_token_us: candidate.gaps_us.clone(),
         duplicate_inter_token_us: again.map(|again| again.gaps_us.clone()).unwrap_or_default(),
         not_judged: not_judged.map(Into::into),
+        asked: judged.as_ref().and_then(|judged| judged.asked),
     };
     shadow.write(&Record::Pair(pair));
     offer.live.observe_comparison(offer.epoch, compared);
-    if let Some(Ok(judgement)) = &judged {
+    if let Some(judgement) = judgement.filter(|judgement| judgement.decides) {
         offer.live.observe_judged(offer.epoch, judged::evidence(offer, judgement), offer.id);
     }
 }

@@ -14,7 +14,7 @@ use wire::record::{DrawnRecord, ShadowDrop};
 
 use super::archive::{Archive, Due};
 use super::copy::{self, UnderWay};
-use super::{Drawn, Offer, Pair, Shadow, Stratum};
+use super::{Drawn, Offer, Pair, Shadow, Stratum, ruling};
 use crate::drain::Phase;
 use crate::live::LiveRollout;
 use crate::parse::Parsed;
@@ -31,7 +31,7 @@ const US_PER_DAY: u64 = 86_400_000_000;
 
 /// Looks for as long as the shadow runs: what rollouts used before this process began, what another process left unfinished, and what
 /// is to be copied now.
-pub(super) async fn run(shadow: Rc<Shadow>, archive: Archive, tasks: TaskTracker) {
+pub(super) async fn run(shadow: Rc<Shadow>, archive: Rc<Archive>, tasks: TaskTracker) {
     let (mut resumed, mut has_counted) = (HashSet::new(), false);
     loop {
         let rollouts = shadow.deps.live.all();
@@ -58,12 +58,18 @@ pub(super) async fn run(shadow: Rc<Shadow>, archive: Archive, tasks: TaskTracker
     }
 }
 
-/// Takes up what a rollout's copies used today.
+/// Takes up what a rollout's copies and its judge used today.
 async fn resume(shadow: &Shadow, archive: &Archive, rollout: &str) {
     let now_us = crate::live::now().0;
     let since_us = now_us / US_PER_DAY * US_PER_DAY;
     if let Some(spend) = archive.spend(rollout, (since_us, shadow.began_us)).await {
         shadow.with_ledger(rollout, |ledger| ledger.resume((spend.nanos, spend.tokens), now_us));
+    }
+    if let Some(spend) = archive.judge_spend(rollout, (since_us, shadow.began_us)).await {
+        shadow.with_ledger(&ruling::ledger_of(rollout), |ledger| {
+            ledger.resume((spend.nanos, spend.tokens), now_us);
+            ledger.resume_calls(spend.calls, now_us);
+        });
     }
 }
 

@@ -34,6 +34,18 @@ impl Ledger {
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
+    /// Calls it made before this process began, on the day of `now_us`.
+    pub(crate) fn resume_calls(&mut self, n_calls: u64, now_us: u64) {
+        self.turn(now_us);
+        self.n_calls = self.n_calls.saturating_add(n_calls);
+    }
+
+    /// Calls that ended on the day of `now_us`.
+    pub(crate) fn n_calls(&mut self, now_us: u64) -> u64 {
+        self.turn(now_us);
+        self.n_calls
+    }
+
     /// One more copy, until [`end`](Self::end). What its `room` holds, now and later, is held of this rollout's share, too.
     pub(crate) fn begin(
         &mut self,

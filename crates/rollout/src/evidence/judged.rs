@@ -53,6 +53,8 @@ impl Evidence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asked::Asked;
+    use crate::comparison::Compared;
     use crate::evidence::Carry;
     use crate::explain::Verdict;
     use crate::policy::{GatePolicy, Policy, Risk};
@@ -83,6 +85,28 @@ mod tests {
         assert_eq!(verdict(&policy, &evidence), Verdict::Pass);
         assert_eq!((evidence.n_pairs(), evidence.coverage().complete), (0, 0), "the pair itself is counted elsewhere");
         assert_eq!([Arm::Baseline, Arm::Candidate].map(|arm| evidence.arm(arm).tally(Metric::Judged).n), [400, 400]);
+    }
+
+    #[test]
+    fn a_gate_that_has_passed_is_withheld_while_too_many_verdicts_cannot_be_read() {
+        let (policy, mut evidence) = shadow();
+        let asked = |questions, unread| Compared {
+            asked: Some(Asked { pairs: 1, questions, unread, ..Asked::default() }),
+            ..Compared::default()
+        };
+        for unit in 0..400 {
+            evidence.observe_comparison(&asked(2, u64::from(unit < 9)));
+            evidence.observe_judged(&pair(unit, false, false));
+        }
+        assert_eq!(verdict(&policy, &evidence), Verdict::Undecided, "9 of 800");
+        let missing = crate::explain::gates(&policy, &evidence)[0].missing.clone();
+        assert!(missing.contains("9 of 800 questions to the judge have no verdict"), "{missing}");
+        evidence.observe_comparison(&asked(100, 0));
+        assert_eq!(verdict(&policy, &evidence), Verdict::Pass, "9 of 900");
+        let untrusted = Asked { pairs: 1, untrusted: 1, ..Asked::default() };
+        evidence.observe_comparison(&Compared { asked: Some(untrusted), ..Compared::default() });
+        let missing = crate::explain::gates(&policy, &evidence)[0].missing.clone();
+        assert!(missing.contains("decides nothing"), "{missing}");
     }
 
     #[test]

@@ -56,13 +56,15 @@ pub struct DeferredCounts {
     pub taken: u64,
 }
 
-/// What the copies of a rollout have used.
+/// What the copies of a rollout, or the questions to its judge, have used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CopySpend {
     /// Nano-dollars at a known price.
     pub nanos: u64,
     /// Tokens read and written.
     pub tokens: u64,
+    /// Calls.
+    pub calls: u64,
 }
 
 /// The pairs of one exchange.
@@ -144,15 +146,32 @@ impl Database {
     }
 
     /// What the copies of a rollout, and the second answers asked of its baseline, have used from one moment to another.
-    pub fn copy_spend(&self, rollout: &str, (since_us, until_us): (u64, u64)) -> Result<CopySpend, DatabaseError> {
-        let sql = "SELECT coalesce(sum(cost_nanos), 0), coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), 0)
-            FROM attempts WHERE rollout = ?1 AND shadow IN (1, 2) AND exchange_id >= ?2 AND started_us >= ?3
-                AND started_us < ?4";
+    pub fn copy_spend(&self, rollout: &str, span_us: (u64, u64)) -> Result<CopySpend, DatabaseError> {
+        self.spend_of("1, 2", rollout, span_us)
+    }
+
+    /// What the questions to the judge of a rollout's pairs have used from one moment to another.
+    pub fn judge_spend(&self, rollout: &str, span_us: (u64, u64)) -> Result<CopySpend, DatabaseError> {
+        self.spend_of("5", rollout, span_us)
+    }
+
+    fn spend_of(
+        &self,
+        kinds: &str,
+        rollout: &str,
+        (since_us, until_us): (u64, u64),
+    ) -> Result<CopySpend, DatabaseError> {
+        let sql = format!(
+            "SELECT coalesce(sum(cost_nanos), 0), coalesce(sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), 0), count(*)
+            FROM attempts WHERE rollout = ?1 AND shadow IN ({kinds}) AND exchange_id >= ?2 AND started_us >= ?3
+                AND started_us < ?4"
+        );
         // Ids sort by time: nothing older than a day before is looked at. A deferred copy may be of an older request.
         let from = ExchangeId::new((since_us / 1000).saturating_sub(DAYS_LOOKED_AT * 86_400_000), [0; 10]);
         self.reading()
-            .query_row(sql, params![rollout, from.to_bytes(), signed(since_us), signed(until_us)], |row| {
-                Ok(CopySpend { nanos: row.get(0).map(unsigned)?, tokens: row.get(1).map(unsigned)? })
+            .query_row(&sql, params![rollout, from.to_bytes(), signed(since_us), signed(until_us)], |row| {
+                let number = |column| row.get(column).map(unsigned);
+                Ok(CopySpend { nanos: number(0)?, tokens: number(1)?, calls: number(2)? })
             })
             .optional()
             .map(Option::unwrap_or_default)

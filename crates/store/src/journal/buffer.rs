@@ -121,9 +121,11 @@ fn body(record: &Record) -> Option<&Bytes> {
     match record {
         Record::Request(request) => Some(request.body.expose()),
         Record::Answer(answer) => Some(answer.body.expose()),
-        Record::Shadow(shadow) | Record::Duplicate(shadow) | Record::Meaning(shadow) | Record::Probe(shadow) => {
-            Some(shadow.body.expose())
-        }
+        Record::Shadow(shadow)
+        | Record::Duplicate(shadow)
+        | Record::Meaning(shadow)
+        | Record::Probe(shadow)
+        | Record::Judgement(shadow) => Some(shadow.body.expose()),
         Record::Outcome(_)
         | Record::Gap(_)
         | Record::Connection(_)

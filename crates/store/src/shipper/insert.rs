@@ -87,6 +87,8 @@ enum Copied {
     Meaning = 3,
     /// Whether a baseline could take all traffic back.
     Probe = 4,
+    /// What a model that judges the pair says.
+    Judgement = 5,
 }
 
 struct StoredBody {
@@ -142,6 +144,7 @@ impl Batch {
             Ok(Record::Duplicate(duplicate)) => self.keep_copy(duplicate, Copied::Duplicate, compressor),
             Ok(Record::Meaning(meaning)) => self.keep_copy(meaning, Copied::Meaning, compressor),
             Ok(Record::Probe(probe)) => self.keep_copy(probe, Copied::Probe, compressor),
+            Ok(Record::Judgement(judgement)) => self.keep_copy(judgement, Copied::Judgement, compressor),
             Ok(Record::Drawn(drawn)) => self.drawn.push(drawn),
             Ok(Record::Pair(pair)) => self.pairs.push(pair),
             Ok(Record::Outcome(outcome)) => self.outcomes.push(outcome),
@@ -211,7 +214,7 @@ impl Batch {
             }
         }
         for (shadow, copied) in &self.shadows {
-            let place = (shadow.id, idx_of(&shadow.rollout));
+            let place = (shadow.id, idx_of(shadow, *copied));
             let is_new = insert_attempt(
                 &mut attempts,
                 place,
@@ -422,9 +425,13 @@ fn bind_answer(statement: &mut Statement<'_>, from: usize, answer: &AnswerRecord
     )
 }
 
-/// What tells the copies of one exchange apart: a hash of the rollout's name, in 31 bits.
-fn idx_of(rollout: &str) -> u32 {
-    crc32c::crc32c(rollout.as_bytes()) >> 1
+/// What tells the copies of one exchange apart: a hash of the rollout's name, in 31 bits, and of the question's number where a judge was
+/// asked several.
+fn idx_of(shadow: &ShadowRecord, copied: Copied) -> u32 {
+    let rollout = crc32c::crc32c(shadow.rollout.as_bytes());
+    let number = shadow.attempt.as_ref().filter(|_| copied == Copied::Judgement).map_or(0, |attempt| attempt.idx);
+    let idx = if number == 0 { rollout } else { crc32c::crc32c_append(rollout, &number.to_be_bytes()) };
+    idx >> 1
 }
 
 /// True when it was not there yet.

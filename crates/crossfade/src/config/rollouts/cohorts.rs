@@ -66,7 +66,7 @@ fn name(item: &Item<'_>, before: &[Read]) -> Option<String> {
 
 /// What was judged by another definition is other evidence.
 fn with_judge(about: &str, shadow: &ShadowSettings) -> String {
-    let judged = shadow.judged.as_ref().map(|judging| format!("judged by {}\n", judging.judge.definition()));
+    let judged = shadow.judged.as_ref().map(|judging| format!("judged by {}\n", judging.definition()));
     format!("{about}{}", judged.unwrap_or_default())
 }
 

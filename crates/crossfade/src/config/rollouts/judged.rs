@@ -1,5 +1,7 @@
-//! `stages.shadow.judged`: the checks that say what both answers of a pair are worth. The checks are `eval`'s, and the shadow, which may
-//! not know that room, asks them through [`Judge`].
+//! `stages.shadow.judged`: the checks that say what both answers of a pair are worth, and the model that is asked. Both are `eval`'s, and the
+//! shadow, which may not know that room, asks them through [`Judge`] and [`model`].
+
+mod model;
 
 use std::sync::Arc;
 
@@ -9,18 +11,37 @@ use gateway::shadow::{Judge, Judging, Spoken, Worth};
 use serde_json::Value;
 
 use crate::config::reader::Item;
+use crate::config::targets::Targets;
 
 /// What is judged of an answer when nobody says: the longest that the slowest metric takes milliseconds for.
 const MAX_TEXT: usize = 8 << 10;
 
-/// `judged: { checks: [json_schema, { metric: squad_f1, against: baseline, threshold: 0.8 }], sample: 1, per_second: 50, max_text: 8KiB }`.
-pub(super) fn read(item: &Item<'_>, noise_duplicate: f64) -> Option<Judging> {
+/// `judged: { judge: { target: judge, kind: pairwise, criteria: "..." }, checks: [json_schema, { metric: squad_f1, against: baseline, threshold: 0.8 }], sample: 1, per_second: 50, max_text: 8KiB }`.
+pub(super) fn read(item: &Item<'_>, noise_duplicate: f64, targets: &Targets) -> Option<Judging> {
     let section = item.section()?;
     let sample = section.get("sample").and_then(|item| item.share()).map_or(1.0, |share| share.value);
     let per_second = section.get("per_second").and_then(|item| item.number(0.001, 1e9));
     let max_text = section.get("max_text").and_then(|item| item.size()).unwrap_or(MAX_TEXT);
-    let written = section.need("checks").map(|item| item.one_or_more("checks")).unwrap_or_default();
+    let model = section.get("judge").map(|item| model::read(&item, targets));
+    let written = section.get("checks").map(|item| item.one_or_more("checks"));
     section.finish();
+    if model.is_none() && written.is_none() {
+        let hint = "`checks: [json_schema]`, or `judge: { target: NAME, kind: pairwise, criteria: TEXT }`";
+        item.note("nothing says what a good answer is: `checks` and `judge` are missing", Some(hint.into()));
+        return None;
+    }
+    let judge = match written {
+        Some(written) => Some(checks(item, &written, noise_duplicate)?),
+        None => None,
+    };
+    let model = match model {
+        Some(model) => Some(model?),
+        None => None,
+    };
+    Some(Judging { judge, model, sample, per_second, max_text })
+}
+
+fn checks(item: &Item<'_>, written: &[Item<'_>], noise_duplicate: f64) -> Option<Arc<dyn Judge>> {
     let specs: Vec<Spec> = written.iter().map(spec).collect::<Option<_>>()?;
     if specs.is_empty() {
         return None;
@@ -39,7 +60,7 @@ pub(super) fn read(item: &Item<'_>, noise_duplicate: f64) -> Option<Judging> {
             Some("write `noise_duplicate: 0.2` beside `judged`: the fraction that can be judged so".into()),
         );
     }
-    Some(Judging { judge: Arc::new(ByChecks::new(checks)), sample, per_second, max_text })
+    Some(Arc::new(ByChecks::new(checks)))
 }
 
 /// A metric's name, or a map: what is not the check's own is a setting of the metric.

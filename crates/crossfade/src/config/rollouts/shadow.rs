@@ -22,7 +22,7 @@ pub(super) fn read(section: &Section<'_>, targets: &Targets) -> ShadowSettings {
         deferred: section.get("deferred").and_then(|item| window(&item)),
         ignore: ignore(section),
         meaning: section.get("meaning").and_then(|item| meaning(&item, targets)),
-        judged: section.get("judged").and_then(|item| judged::read(&item, noise_duplicate)),
+        judged: section.get("judged").and_then(|item| judged::read(&item, noise_duplicate, targets)),
     }
 }
 
@@ -49,7 +49,8 @@ fn budget(section: &Section<'_>) -> ShadowBudget {
     budget
 }
 
-fn dollars(section: &Section<'_>) -> Option<u64> {
+/// `usd_per_day`, in nano-dollars.
+pub(super) fn dollars(section: &Section<'_>) -> Option<u64> {
     let expected = "an amount of US dollars above 0, such as `20` or `0.25`";
     let read = |text: &str| value::nanodollars(text).filter(|nanos| *nanos > 0);
     section.get("usd_per_day").and_then(|item| item.parsed(expected, read))

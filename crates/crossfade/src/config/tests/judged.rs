@@ -18,8 +18,9 @@ fn checks_are_read_with_their_defaults_and_are_part_of_what_the_evidence_is_abou
     ));
     let judging = config.snapshot.rollouts["support-to-qwen"].shadow.judged.clone().unwrap();
     assert_eq!((judging.sample, judging.per_second, judging.max_text), (1.0, None, 8 << 10));
-    assert!(judging.judge.needs_baseline());
-    let metrics: Vec<&str> = judging.judge.metrics().iter().map(|metric| metric.split('@').next().unwrap()).collect();
+    let judge = judging.judge.unwrap();
+    assert!(judge.needs_baseline());
+    let metrics: Vec<&str> = judge.metrics().iter().map(|metric| metric.split('@').next().unwrap()).collect();
     assert_eq!(metrics, ["non_empty", "squad_f1"]);
     let of = |check: &str| fingerprint(&format!("judged: {{ checks: {check} }}"));
     assert_eq!(of("non_empty"), of("[non_empty]"));
@@ -53,10 +54,53 @@ fn checks_that_cannot_be_made_are_mistakes_with_their_place() {
     );
     check("judged: { checks: [{ metric: non_empty, treshold: 1 }] }", "unknown field `treshold`");
     check("judged: { checks: [{ value: x }] }", "a check names its `metric`");
-    check("judged: { sample: 0.5 }", "checks");
+    check("judged: { sample: 0.5 }", "`checks` and `judge` are missing");
     check("judged: { checks: non_empty, per_minute: 3 }", "per_minute");
     check(
         "judged: { checks: [{ metric: exact_match, against: baseline }] }",
         "write `noise_duplicate: 0.2` beside `judged`",
     );
+}
+
+/// The right config, with a judge of this kind.
+fn by_model(judge: &str) -> String {
+    with(&format!("judged: {{ judge: {{ target: gpt, criteria: helps, {judge} }} }}"))
+}
+
+#[test]
+fn a_model_judges_within_its_budget_and_is_part_of_what_the_evidence_is_about() {
+    let of = |judge: &str| right(&by_model(judge)).snapshot.rollouts["support-to-qwen"].clone();
+    let plain = of("kind: pairwise");
+    let judging = plain.shadow.judged.clone().unwrap();
+    let model = judging.model.unwrap();
+    assert!(judging.judge.is_none() && !model.judge.decides_untested());
+    assert_eq!((model.target.as_str(), model.budget.in_flight, model.calls_per_day), ("gpt", Some(8), None));
+    assert_eq!(model.timeout.as_secs(), 30);
+    assert!(model.judge.definition().starts_with("judge.pairwise@crossfade-2:"), "{}", model.judge.definition());
+    let bounded = of(
+        "kind: pairwise, timeout: 5s, agreement: false, budget: { usd_per_day: 2, calls_per_day: 100, in_flight: 2, per_second: 3 }",
+    );
+    let model = bounded.shadow.judged.clone().unwrap().model.unwrap();
+    assert!(model.judge.decides_untested());
+    assert_eq!((model.budget.nanos_per_day, model.calls_per_day), (Some(2_000_000_000), Some(100)));
+    assert_eq!((model.budget.in_flight, model.budget.per_second), (Some(2), Some(3.0)));
+    assert_eq!(plain.fingerprint, bounded.fingerprint, "what it may use is no other definition");
+    assert_ne!(plain.fingerprint, of("kind: pairwise, repeats: 3").fingerprint);
+    let [four, three] = [4, 3].map(|from| of(&format!("kind: rubric, threshold: {from}")).fingerprint.clone());
+    assert_ne!(four, three);
+}
+
+#[test]
+fn a_model_that_cannot_judge_is_a_mistake_with_its_place() {
+    let check = |judge: &str, expected: &str| {
+        let told = errors(&by_model(judge));
+        assert!(told.contains(expected), "{told}");
+    };
+    check("kind: rubric", "from which grade on an answer is good");
+    check("kind: rubric, scale: 1-5, threshold: 6", "a number from 1 to 5");
+    check("kind: pairwise, threshold: 4", "a pairwise judge gives no grade");
+    check("kind: pairwise, agreement: true", "`false`");
+    check("kind: pairwise, budget: { usd: 1 }", "usd");
+    let told = errors(&with("judged: { judge: { target: nobody, kind: pairwise, criteria: x } }"));
+    assert!(told.contains("there is no target `nobody`"), "{told}");
 }

@@ -2,7 +2,7 @@
 
 use operations::rollouts::RolloutView;
 use rollout::comparison::DistanceView;
-use rollout::{Coverage, StratumCoverage};
+use rollout::{Asked, Coverage, StratumCoverage};
 
 use super::{latency, rate};
 use crate::out::table;
@@ -103,6 +103,7 @@ pub(super) fn comparisons(view: &RolloutView) -> String {
         let reasons = comparisons.not_judged.iter().map(|(reason, n)| format!("{reason} {n}"));
         text += &format!("drawn to be judged and not judged: {}\n", reasons.collect::<Vec<_>>().join(", "));
     }
+    text += &asked(&comparisons.asked);
     if comparisons.altered > 0 {
         let n = comparisons.altered;
         text += &format!("{n} copies had tools of their provider taken out and are in no distance above\n");
@@ -115,6 +116,31 @@ pub(super) fn comparisons(view: &RolloutView) -> String {
             "{} of {} pairs hold results of tools: the shadow is teacher-forced there, it is given the baseline's steps and judged on \
              the next one; whole trajectories are judged in canary, by the outcomes of units\n",
             comparisons.teacher_forced, comparisons.n
+        );
+    }
+    text
+}
+
+/// How it went with the model that judges.
+fn asked(asked: &Asked) -> String {
+    if asked.is_nothing() {
+        return String::new();
+    }
+    let part = |part: Option<f64>| part.map_or_else(|| "not measured".to_owned(), rate);
+    let Asked { pairs, questions, unread, repeated, both_orders, .. } = *asked;
+    let mut text = format!(
+        "judge: asked about {pairs} pairs, {unread} of {questions} answers without a verdict; orders disagree on {} of {both_orders} pairs; \
+         the same when asked again {} of {repeated} questions\n",
+        part(asked.flip_rate()),
+        part(asked.self_agreement())
+    );
+    if asked.is_withheld() {
+        text += "judge: more than 1 % without a verdict: what it judged proves nothing\n";
+    }
+    if asked.untrusted > 0 {
+        text += &format!(
+            "judge: its word on {} pairs decides nothing, because it has not been shown to agree with people (`agreement`)\n",
+            asked.untrusted
         );
     }
     text
