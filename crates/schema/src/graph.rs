@@ -81,8 +81,10 @@ fn keyword(name: &str, value: &Value) -> Option<(Holds, Against)> {
 impl Graph {
     /// Finds every schema inside `document`.
     pub(crate) fn of(document: &Value) -> Result<Graph, Unvalidated> {
+        let mut anchors = HashMap::new();
+        gather(document, &mut String::new(), &mut anchors);
         let mut finder =
-            Finder { document, places: HashMap::new(), queue: Vec::new(), nodes: Vec::new(), n_patterns: 0 };
+            Finder { document, anchors, places: HashMap::new(), queue: Vec::new(), nodes: Vec::new(), n_patterns: 0 };
         finder.place(String::new())?;
         let mut at = 0;
         while at < finder.queue.len() {
@@ -145,6 +147,8 @@ impl Graph {
 /// Follows what leads from schema to schema.
 struct Finder<'d> {
     document: &'d Value,
+    /// Where `$anchor` names a schema; nowhere when two have the same.
+    anchors: HashMap<String, Option<String>>,
     /// JSON pointers of the schemas found, and their places in `nodes`.
     places: HashMap<String, usize>,
     queue: Vec<String>,
@@ -232,14 +236,61 @@ impl Finder<'_> {
         if renamed && !is_root { Err(Unvalidated::Reference) } else { Ok(()) }
     }
 
-    /// The schema that a `$ref` names, when it is in this document and named by its place.
+    /// The schema that a `$ref` names, when it is in this document: by its place, or by its `$anchor`.
     fn target(&mut self, reference: &Value) -> Result<usize, Unvalidated> {
-        let pointer = reference.as_str().and_then(|reference| reference.strip_prefix('#'));
-        let pointer =
-            pointer.filter(|pointer| !pointer.contains('%') && (pointer.is_empty() || pointer.starts_with('/')));
-        let pointer = pointer.ok_or(Unvalidated::Reference)?;
-        self.place(pointer.to_owned())
+        let fragment = reference.as_str().and_then(|reference| reference.strip_prefix('#'));
+        let fragment = fragment.and_then(decoded).ok_or(Unvalidated::Reference)?;
+        if fragment.is_empty() || fragment.starts_with('/') {
+            return self.place(fragment);
+        }
+        let pointer = self.anchors.get(&fragment).cloned().flatten().ok_or(Unvalidated::Reference)?;
+        self.place(pointer)
     }
+}
+
+/// Every `$anchor` at a place where a keyword holds a schema, below `pointer`. A document is no deeper than its parser allows.
+fn gather(schema: &Value, pointer: &mut String, anchors: &mut HashMap<String, Option<String>>) {
+    let Value::Object(members) = schema else { return };
+    if let Some(anchor) = members.get("$anchor").and_then(Value::as_str) {
+        anchors.entry(anchor.to_owned()).and_modify(|place| *place = None).or_insert_with(|| Some(pointer.clone()));
+    }
+    let mut below = |inner: &Value, at: &str| {
+        let length = pointer.len();
+        pointer.push_str(at);
+        gather(inner, pointer, anchors);
+        pointer.truncate(length);
+    };
+    for (name, value) in members {
+        let Some((holds, _)) = keyword(name, value) else { continue };
+        let at = format!("/{}", escaped(name));
+        match (holds, value) {
+            (Holds::One, inner) => below(inner, &at),
+            (Holds::List, Value::Array(list)) => {
+                list.iter().enumerate().for_each(|(n, inner)| below(inner, &format!("{at}/{n}")));
+            }
+            (Holds::Map, Value::Object(map)) => {
+                map.iter().for_each(|(key, inner)| below(inner, &format!("{at}/{}", escaped(key))));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A fragment of a URI without its `%`; `None` where it is no such.
+fn decoded(fragment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(fragment.len());
+    let mut rest = fragment.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
+        }
+        let hex = rest.get(..2).and_then(|hex| std::str::from_utf8(hex).ok())?;
+        bytes.push(u8::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with('+'))?);
+        rest = rest.get(2..)?;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 impl Node {

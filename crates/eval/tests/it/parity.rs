@@ -3,6 +3,7 @@
 //!
 //! Every comparison prints a line `parity`, from which `scripts/metrics` writes the table of `docs/metrics.md`.
 
+mod others;
 mod texts;
 mod values;
 

@@ -32,6 +32,9 @@ fn the_keywords_of_2020_12_are_held() {
         ("true", "1", "valid"),
         ("true", "{1}", "not JSON"),
         ("{}", "1e999", "number"),
+        (r##"{"$ref":"#name","$defs":{"a":{"$anchor":"name","type":"integer"}}}"##, "1", "valid"),
+        (r##"{"$ref":"#name","$defs":{"a/b":{"not":{"$anchor":"name","type":"integer"}}}}"##, "\"x\"", ": type"),
+        (r##"{"$ref":"#/$defs/a%25b","$defs":{"a%b":{"type":"integer"}}}"##, "\"x\"", ": type"),
         // Of another draft, as its generators say themselves.
         (
             r#"{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"type":"string"}],"additionalItems":false}"#,
@@ -50,7 +53,11 @@ fn what_is_not_here_is_not_fetched_and_what_is_no_schema_is_told() {
         (r#"{"$ref":"https://example.com/a.json"}"#, "reference"),
         (r#"{"$ref":"file:///etc/passwd"}"#, "reference"),
         (r#"{"$ref":"other.json#/a"}"#, "reference"),
-        (r##"{"$ref":"#name","$defs":{"a":{"$anchor":"name"}}}"##, "reference"),
+        (r##"{"$ref":"#name","$defs":{"a":{"$anchor":"name"},"b":{"$anchor":"name"}}}"##, "reference"),
+        (r##"{"$ref":"#name","enum":[{"$anchor":"name"}]}"##, "reference"),
+        (r##"{"$ref":"#nobody"}"##, "reference"),
+        (r##"{"$ref":"#/$defs/a%2"}"##, "reference"),
+        (r##"{"$anchor":"name","$ref":"#name"}"##, "schema_too_complex"),
         (r##"{"properties":{"a":{"$id":"https://example.com/b","$ref":"#"}}}"##, "reference"),
         (r##"{"$ref":"#/$defs/none"}"##, "schema"),
         (r#"{"$schema":"https://example.com/mine"}"#, "schema"),
