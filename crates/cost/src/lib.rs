@@ -21,6 +21,7 @@ mod prices;
 mod rates;
 mod row;
 pub mod sheet;
+pub mod tco;
 
 pub use date::When;
 pub use decimal::Decimal;

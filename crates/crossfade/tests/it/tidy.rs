@@ -28,7 +28,7 @@ const OWNERS: [(&str, &[&str]); 16] = [
 
 /// The pure rooms and everything they may use.
 const PURE: [(&str, &[&str]); 6] = [
-    ("cost", &["serde", "serde_json", "thiserror"]),
+    ("cost", &["serde", "serde_json", "stats", "thiserror"]),
     ("routing", &["whatlang"]),
     ("schema", &["jsonschema", "serde_json", "wire"]),
     ("stats", &["hdrhistogram", "serde"]),

@@ -1,0 +1,477 @@
+//! One page that needs nothing else: what it comes to, item by item beside each other, how sure one can be, and where every figure is from.
+
+use std::fmt::Write as _;
+
+use super::book::{Cell, Provenance};
+use super::facts::Costed;
+use super::odds::{Needed, Odds, Verdict};
+use super::study::LineItem;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.sum td{font-weight:600}\
+.reached{color:#1a7f37}.missed{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
+svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}svg rect{fill:#0969da}svg rect.below{fill:#cf222e}\
+svg .zero{stroke:#8888}svg .target{stroke:#1a7f37;stroke-dasharray:4 3}svg polyline{fill:none;stroke:#0969da;stroke-width:2}svg polyline.other{stroke:#bc4c00}\
+td.e{overflow-wrap:anywhere;max-width:32rem}";
+
+const WIDTH: f64 = 860.0;
+
+/// A share as a percentage.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    // No minus before a zero.
+    format!("{:.1} %", (share * 1000.0).round() / 10.0 + 0.0)
+}
+
+/// What a study comes to, in sentences.
+#[must_use]
+pub fn sentences(costed: &Costed) -> Vec<String> {
+    let [baseline, candidate] = &costed.sides;
+    let figure = |id: &str| costed.book.value(id).map(super::Exact::to_f64);
+    let Some(odds) = &costed.odds else {
+        let n = costed.book.unknown().count();
+        return vec![format!(
+            "Not known: {n} {} to be filled in before anything can be said.",
+            if n == 1 { "figure has" } else { "figures have" }
+        )];
+    };
+    let saving = figure("saving.share").unwrap_or_default();
+    let direction = if saving < 0.0 { "dearer" } else { "cheaper" };
+    let cost = |side: usize| {
+        costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
+    };
+    let mut said = vec![format!(
+        "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} to {} saved (P10 to P90).",
+        cost(1),
+        cost(0),
+        percent(saving.abs()),
+        percent(odds.saving.p10),
+        percent(odds.saving.p90)
+    )];
+    let verdict = match odds.verdict {
+        Verdict::Reached => "the target is reached",
+        Verdict::Missed => "the target is missed",
+        Verdict::Undecided => "undecided",
+    };
+    said.push(format!(
+        "P(cheaper) is {}, P(saving of {} or more) {}; {} is wanted: {verdict}.",
+        percent(odds.cheaper),
+        percent(odds.target),
+        percent(odds.reaches),
+        percent(odds.certainty)
+    ));
+    said.push(needed(odds));
+    said.extend(evens(costed));
+    said
+}
+
+fn needed(odds: &Odds) -> String {
+    match &odds.needed {
+        Needed::Cases { cases, more, reached } => {
+            let what = if *reached { "reached" } else { "missed" };
+            let more = match more {
+                0 => "there are as many".to_owned(),
+                more => format!("{more} more than there are"),
+            };
+            format!(
+                "If what was seen so far is the truth, {cases} evaluation cases a side show four times in five that the target is {what} ({more})."
+            )
+        }
+        Needed::NotByCases { because: Some(because) } => {
+            format!("No number of evaluation cases settles it alone; of the rest, this moves it most: {because}.")
+        }
+        Needed::NotByCases { because: None } => {
+            "No number of evaluation cases settles it: the saving is too close to the target.".to_owned()
+        }
+        Needed::NotCounted => {
+            "First-pass success is not from counted cases: an evaluation run would say how sure it is.".to_owned()
+        }
+    }
+}
+
+fn evens(costed: &Costed) -> Vec<String> {
+    let value = |id: &str| costed.book.find(id).filter(|cell| cell.value.is_some());
+    let mut said = Vec::new();
+    if let Some(cell) = value("even.month") {
+        let month = cell.shown().unwrap_or_default();
+        let months = costed.months;
+        said.push(match month.as_str() {
+            "0" => format!("The change does not pay for itself within {months} months."),
+            month => format!("The change has paid for itself in month {month}."),
+        });
+    }
+    let mut even = |id: &str, most: f64, words: &dyn Fn(&Cell) -> String, none: &str| {
+        if let Some(cell) = value(id) {
+            let at = cell.value.as_ref().map_or(f64::NAN, super::Exact::to_f64);
+            said.push(if (0.0..=most).contains(&at) { words(cell) } else { none.to_owned() });
+        }
+    };
+    let text = |cell: &Cell, places| rounded(cell, places).unwrap_or_default();
+    let words = |cell: &Cell| format!("Both cost the same at {} tasks a month.", text(cell, 0));
+    even("even.volume", f64::INFINITY, &words, "At no number of tasks do both cost the same.");
+    let words = |cell: &Cell| {
+        format!(
+            "Both cost the same where the candidate is right at the first attempt in {} of tasks.",
+            percent(cell.value.as_ref().map_or(0.0, super::Exact::to_f64))
+        )
+    };
+    even("even.first_pass", 1.0, &words, "No first-pass success of the candidate makes both cost the same.");
+    let words = |cell: &Cell| format!("Both cost the same where an hour of review costs ${}.", text(cell, 2));
+    even("even.review_hour", f64::INFINITY, &words, "At no price of review do both cost the same.");
+    said
+}
+
+/// A cell's value to so many places.
+#[must_use]
+pub fn rounded(cell: &Cell, places: u32) -> Option<String> {
+    let least = if cell.unit.starts_with('$') { 2 } else { 0 };
+    cell.value.as_ref().map(|value| value.rounded(places, least))
+}
+
+/// The page of a study.
+#[must_use]
+pub fn html(costed: &Costed) -> String {
+    let title = format!("Cost of {}: {} beside {}", costed.name, costed.sides[1], costed.sides[0]);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
+        escaped(&title)
+    );
+    // Writing to a String cannot fail.
+    head(&mut page, costed).unwrap_or_default();
+    items(&mut page, costed).unwrap_or_default();
+    if let Some(odds) = &costed.odds {
+        chances(&mut page, odds).unwrap_or_default();
+    }
+    months(&mut page, costed).unwrap_or_default();
+    cells(&mut page, costed).unwrap_or_default();
+    page + "</html>\n"
+}
+
+fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {
+    if let Some(odds) = &costed.odds {
+        let verdict = odds.verdict.as_str();
+        writeln!(
+            page,
+            "<p class=\"verdict {verdict}\"><b>{verdict}</b> saving of {} wanted</p>",
+            percent(odds.target)
+        )?;
+    }
+    for sentence in sentences(costed) {
+        writeln!(page, "<p>{}</p>", escaped(&sentence))?;
+    }
+    let unknown: Vec<&Cell> = costed.book.unknown().collect();
+    if !unknown.is_empty() {
+        page.push_str("<h2>Asked for</h2>\n<ul>\n");
+        for cell in unknown {
+            writeln!(
+                page,
+                "<li>{}, in {} <span class=\"small\">{}</span>",
+                escaped(&cell.label),
+                escaped(cell.unit),
+                escaped(&cell.id)
+            )?;
+        }
+        page.push_str("</ul>\n");
+    }
+    let n = |provenance| costed.n_from(provenance);
+    writeln!(
+        page,
+        "<p class=\"small\">Of {} figures {} are measured, {} stated, {} assumed, and the rest computed from these. Worksheet of {}.</p>",
+        costed.book.cells().len(),
+        n(Provenance::Measured),
+        n(Provenance::Stated),
+        n(Provenance::Assumed),
+        costed.date
+    )
+}
+
+fn items(page: &mut String, costed: &Costed) -> std::fmt::Result {
+    writeln!(
+        page,
+        "<h2>A month, item by item</h2>\n<table><tr><th>item<th class=\"n\">{}, $<th class=\"n\">{}, $<th>where from",
+        escaped(&costed.sides[0]),
+        escaped(&costed.sides[1])
+    )?;
+    let money = |cell: Option<&Cell>| {
+        cell.map_or_else(String::new, |cell| rounded(cell, 2).unwrap_or_else(|| "unknown".to_owned()))
+    };
+    for item in LineItem::ALL {
+        let both = costed.item(item);
+        write!(page, "<tr><td>{}", item.label())?;
+        for cell in both {
+            write!(page, "<td class=\"n\">{}", money(cell))?;
+        }
+        let said: Vec<String> = both
+            .iter()
+            .flatten()
+            .filter(|cell| cell.formula.is_none())
+            .map(|cell| escaped(&cell.source.evidence))
+            .collect();
+        writeln!(page, "<td class=\"small e\">{}", said.join(" · "))?;
+    }
+    for (name, label) in [
+        ("total", "Everything"),
+        ("cost_per_successful_task", "For a successful task"),
+        ("cost_per_attempt", "For an attempt"),
+    ] {
+        write!(page, "<tr class=\"sum\"><td>{label}")?;
+        for side in [0, 1] {
+            let places = if name == "total" { 2 } else { 6 };
+            let cell = costed.cell(side, name).and_then(|cell| rounded(cell, places));
+            write!(page, "<td class=\"n\">{}", cell.unwrap_or_else(|| "unknown".to_owned()))?;
+        }
+        page.push_str("<td>\n");
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+fn chances(page: &mut String, odds: &Odds) -> std::fmt::Result {
+    writeln!(page, "<h2>How sure it is</h2>\n<p>{} draws, seed {}.</p>\n{}", odds.draws, odds.seed, histogram(odds))?;
+    page.push_str("<table><tr><th><th class=\"n\">P10<th class=\"n\">P50<th class=\"n\">P90\n");
+    for (label, at) in
+        [("baseline, $ for a successful task", odds.baseline), ("candidate, $ for a successful task", odds.candidate)]
+    {
+        writeln!(
+            page,
+            "<tr><td>{label}<td class=\"n\">{:.6}<td class=\"n\">{:.6}<td class=\"n\">{:.6}",
+            at.p10, at.p50, at.p90
+        )?;
+    }
+    let saving = odds.saving;
+    writeln!(
+        page,
+        "<tr><td>saving<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}\n</table>",
+        percent(saving.p10),
+        percent(saving.p50),
+        percent(saving.p90)
+    )?;
+    if odds.tornado.is_empty() {
+        return writeln!(page, "<p>No input has a spread: every figure is taken for certain.</p>");
+    }
+    page.push_str("<h2>What moves the saving</h2>\n");
+    page.push_str(&tornado(odds));
+    page.push_str("<table><tr><th>input<th class=\"n\">its P10<th class=\"n\">its P90<th class=\"n\">saving there<th class=\"n\">and there<th class=\"n\">share of the uncertainty\n");
+    for swing in &odds.tornado {
+        writeln!(
+            page,
+            "<tr><td>{} <span class=\"small\">{}</span><td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}",
+            escaped(&swing.label),
+            escaped(&swing.id),
+            short(swing.input.0),
+            short(swing.input.1),
+            percent(swing.saving.0),
+            percent(swing.saving.1),
+            percent(swing.share)
+        )?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+/// Four significant digits.
+fn short(value: f64) -> String {
+    let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    let places = (3.0 - digits).clamp(0.0, 9.0);
+    (0..=9).find(|n| f64::from(*n) >= places).map_or_else(String::new, |n: u8| format!("{value:.*}", usize::from(n)))
+}
+
+fn histogram(odds: &Odds) -> String {
+    let (from, width, bars) = &odds.histogram;
+    let most = bars.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return String::new();
+    }
+    let span = width * bars.len() as f64;
+    let x = |saving: f64| WIDTH * (saving - from) / span;
+    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} 220\" role=\"img\" aria-label=\"how likely which saving is\">");
+    for (idx, n) in bars.iter().enumerate() {
+        let at = from + width * idx as f64;
+        let height = 180.0 * f64::from(*n) / f64::from(most);
+        let class = if at + width / 2.0 < 0.0 { " class=\"below\"" } else { "" };
+        write!(
+            svg,
+            "<rect{class} x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
+            x(at),
+            195.0 - height,
+            WIDTH / bars.len() as f64 - 1.0
+        )
+        .unwrap_or_default();
+    }
+    for (class, at, label) in
+        [("zero", 0.0, "0".to_owned()), ("target", odds.target, format!("target {}", percent(odds.target)))]
+    {
+        if (0.0..=WIDTH).contains(&x(at)) {
+            write!(svg, "<line class=\"{class}\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"0\" y2=\"195\"/><text x=\"{0:.1}\" y=\"212\" text-anchor=\"middle\">{label}</text>", x(at)).unwrap_or_default();
+        }
+    }
+    let ends = [(0.0, "start", from + 0.0), (WIDTH, "end", from + span)];
+    for (at, anchor, saving) in ends {
+        write!(svg, "<text x=\"{at}\" y=\"212\" text-anchor=\"{anchor}\">{}</text>", percent(saving))
+            .unwrap_or_default();
+    }
+    svg + "</svg>\n"
+}
+
+fn tornado(odds: &Odds) -> String {
+    const LABELS: f64 = 320.0;
+    const ROW: f64 = 26.0;
+    let swings = &odds.tornado[..odds.tornado.len().min(12)];
+    let ends = swings.iter().flat_map(|swing| [swing.saving.0, swing.saving.1]).chain([odds.target, 0.0]);
+    let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), end| (low.min(end), high.max(end)));
+    let x = |saving: f64| LABELS + (WIDTH - LABELS - 20.0) * (saving - low) / (high - low).max(1e-9) + 10.0;
+    let height = ROW * swings.len() as f64 + 24.0;
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"what each input does to the saving\">"
+    );
+    for (idx, swing) in swings.iter().enumerate() {
+        let y = ROW * idx as f64;
+        let (from, to) = (x(swing.saving.0.min(swing.saving.1)), x(swing.saving.0.max(swing.saving.1)));
+        write!(
+            svg,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text><rect x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"16\"/>",
+            LABELS - 8.0,
+            y + 17.0,
+            escaped(&swing.label),
+            y + 5.0,
+            (to - from).max(1.0)
+        )
+        .unwrap_or_default();
+    }
+    for (class, at, label) in [("zero", 0.0, "0".to_owned()), ("target", odds.target, percent(odds.target))] {
+        write!(
+            svg,
+            "<line class=\"{class}\" x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"0\" y2=\"{1}\"/><text x=\"{0:.1}\" y=\"{2}\" text-anchor=\"middle\">{label}</text>",
+            x(at),
+            height - 22.0,
+            height - 6.0
+        )
+        .unwrap_or_default();
+    }
+    svg + "</svg>\n"
+}
+
+fn months(page: &mut String, costed: &Costed) -> std::fmt::Result {
+    let paid = |side: &str| -> Vec<f64> {
+        let value = |month| {
+            costed.month(month, &format!("{side}_paid")).and_then(|cell| cell.value.as_ref().map(super::Exact::to_f64))
+        };
+        (1..=costed.months).map_while(value).collect()
+    };
+    let (baseline, candidate) = (paid("baseline"), paid("candidate"));
+    if baseline.len() < 2 || candidate.len() < 2 {
+        return Ok(());
+    }
+    let most = baseline.iter().chain(&candidate).copied().fold(1e-9, f64::max);
+    let line = |class: &str, values: &[f64]| {
+        let points = values.iter().enumerate().map(|(idx, value)| {
+            format!(
+                "{:.1},{:.1}",
+                10.0 + (WIDTH - 20.0) * idx as f64 / (values.len() - 1) as f64,
+                190.0 - 180.0 * value / most
+            )
+        });
+        format!("<polyline class=\"{class}\" points=\"{}\"/>", points.collect::<Vec<_>>().join(" "))
+    };
+    writeln!(
+        page,
+        "<h2>Paid until then</h2>\n<svg viewBox=\"0 0 {WIDTH} 215\" role=\"img\" aria-label=\"what has been paid by month\">{}{}<text x=\"10\" y=\"208\">month 1</text>\
+         <text x=\"{}\" y=\"208\" text-anchor=\"end\">month {}</text><text x=\"10\" y=\"12\">${most:.0}</text></svg>\n\
+         <p class=\"small\"><span style=\"color:#0969da\">━</span> {} <span style=\"color:#bc4c00\">━</span> {}, the change included</p>",
+        line("one", &baseline),
+        line("other", &candidate),
+        WIDTH - 10.0,
+        costed.months,
+        escaped(&costed.sides[0]),
+        escaped(&costed.sides[1])
+    )
+}
+
+fn cells(page: &mut String, costed: &Costed) -> std::fmt::Result {
+    page.push_str("<h2>Every figure</h2>\n<details><summary>Show</summary>\n<table><tr><th>id<th>what<th class=\"n\">value<th>unit<th>from<th>day<th>evidence or formula\n");
+    for cell in costed.book.cells() {
+        let spread = cell.spread.as_ref().map(|spread| format!(" ({})", spread.words())).unwrap_or_default();
+        writeln!(
+            page,
+            "<tr><td>{}<td>{}<td class=\"n\">{}{}<td>{}<td>{}<td>{}<td class=\"small e\">{}",
+            escaped(&cell.id),
+            escaped(&cell.label),
+            cell.shown().unwrap_or_else(|| "unknown".to_owned()),
+            escaped(&spread),
+            escaped(cell.unit),
+            cell.source.provenance.as_str(),
+            cell.source.date,
+            escaped(&cell.source.evidence)
+        )?;
+    }
+    page.push_str("</table></details>\n");
+    Ok(())
+}
+
+/// Text as it may stand in a page.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tco::odds::Draw;
+    use crate::tco::samples::{linear, paid_back, uncertain};
+    use crate::tco::{Study, model};
+
+    fn costed(study: &Study) -> Costed {
+        Costed::new(study, model(study), Draw { draws: 2_000, seed: 1 })
+    }
+
+    #[test]
+    fn sentences_say_what_it_comes_to() {
+        let said = sentences(&costed(&paid_back())).join("\n");
+        assert!(said.contains("The change has paid for itself in month 9."), "{said}");
+        assert!(said.contains("not from counted cases"), "{said}");
+        let said = sentences(&costed(&linear())).join("\n");
+        assert!(said.contains("58.1 % dearer") && said.contains("the target is missed"), "{said}");
+        assert!(said.contains("does not pay for itself within 12 months"), "{said}");
+        let mut unknown = uncertain();
+        unknown.tasks.value = None;
+        assert_eq!(
+            sentences(&costed(&unknown)),
+            ["Not known: 1 figure has to be filled in before anything can be said."]
+        );
+    }
+
+    #[test]
+    fn the_page_needs_nothing_else_and_what_people_wrote_is_escaped() {
+        let mut study = uncertain();
+        study.candidate.name = "<script>alert(1)</script>".to_owned();
+        let page = html(&costed(&study));
+        assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
+        assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
+        assert_eq!(page.matches("<svg").count(), 3);
+        assert!(LineItem::ALL.iter().all(|item| page.contains(item.label())));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(
+            [0.0, 0.912_345, 2_250.4, 3.0, 1e-7].map(short),
+            ["0.000", "0.9123", "2250", "3.000", "0.000000100"]
+        );
+    }
+}
