@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::out::Format;
 use crate::verbs::{
     alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
-    prompts, quickstart, record, reload, review, rollout, serve,
+    prompts, quickstart, record, reload, review, rollout, serve, tco,
 };
 
 /// The config where none is named.
@@ -73,6 +73,9 @@ pub(crate) enum Verb {
     /// See what calls cost, and bring price sheets in.
     #[command(subcommand)]
     Prices(prices::Verb),
+    /// Cost a migration all in: both sides item by item, a successful task, break-evens, and how sure it is.
+    #[command(subcommand)]
+    Tco(tco::Verb),
     /// Show people pairs of answers without saying whose is whose, and count whom they prefer.
     #[command(subcommand)]
     Panel(panel::Verb),

@@ -22,6 +22,7 @@ mod suite;
 mod targets;
 mod tree;
 mod value;
+mod worksheet;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub(crate) use prompts::prompt as read_prompt;
 pub(crate) use suite::{Suite, SuiteJudge, risk_of, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};
 pub(crate) use value::{age as parse_age, duration as parse_duration, nanodollars, short as show_share, show_duration};
+pub(crate) use worksheet::worksheet;
 
 /// A whole resolved config.
 #[derive(Debug)]

@@ -147,8 +147,13 @@ impl Out {
 
     /// Writes to stdout as it is. A reader that left (`| head`) is no error.
     pub(crate) fn print(&self, text: &str) {
+        self.print_bytes(text.as_bytes());
+    }
+
+    /// The same of what may be no text.
+    pub(crate) fn print_bytes(&self, bytes: &[u8]) {
         let mut stdout = std::io::stdout().lock();
-        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
             tracing::debug!("stdout is closed");
         }
     }

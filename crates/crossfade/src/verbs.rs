@@ -23,6 +23,7 @@ pub(crate) mod review;
 pub(crate) mod rollout;
 pub(crate) mod serve;
 mod source;
+pub(crate) mod tco;
 mod time;
 
 pub(crate) use time::now_us;
@@ -37,7 +38,9 @@ use crate::out::{Exit, Format, Out, Stop};
 pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     let Cli { config, admin, verb, .. } = cli;
     let place = Place { config, admin };
-    if out.format() == Format::Html && !matches!(verb, Verb::Conformance(_) | Verb::Eval(eval::Verb::Report(_))) {
+    if out.format() == Format::Html
+        && !matches!(verb, Verb::Conformance(_) | Verb::Eval(eval::Verb::Report(_)) | Verb::Tco(tco::Verb::Run(_)))
+    {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
     }
     if out.format() == Format::Junit && !matches!(&verb, Verb::Prompts(args) if args.makes_junit()) {
@@ -53,6 +56,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Eval(verb) => eval::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
+        Verb::Tco(verb) => tco::run(&place, verb, out),
         Verb::Panel(verb) => panel::run(&place, verb, out),
         Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),

@@ -19,6 +19,7 @@ pub mod revalidation;
 pub mod reviews;
 pub mod rollouts;
 pub mod simulated;
+pub mod tco;
 mod telemetry;
 
 pub use desk::{Actor, Desk, Identity, OperationError, Reader, Reloaded, reload};

@@ -375,6 +375,21 @@ impl<'a> Item<'a> {
         self.problems.beside(path)
     }
 
+    /// The line it stands on, from 1.
+    pub(crate) fn line(&self) -> usize {
+        self.node.place.line
+    }
+
+    /// Whether it is a map with this key.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|(entry, _)| entry.name == key))
+    }
+
+    /// Whether it is a list.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.node.kind, Kind::List(_))
+    }
+
     /// Whether it is a map, or nothing, which is an empty one.
     pub(crate) fn is_map(&self) -> bool {
         self.node.is_nothing() || matches!(self.node.kind, Kind::Map(_))
@@ -467,6 +482,11 @@ impl<'a> Section<'a> {
     /// A path as it counts from the directory of the config file.
     pub(crate) fn beside(&self, path: &str) -> PathBuf {
         self.problems.beside(path)
+    }
+
+    /// The line it begins on, from 1.
+    pub(crate) fn line(&self) -> usize {
+        self.place.line
     }
 
     /// Notes a problem of the whole map.

@@ -82,7 +82,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 }
 
 /// A run, compared.
-fn load(place: &Place, run: &str) -> Result<Report, Stop> {
+pub(super) fn load(place: &Place, run: &str) -> Result<Report, Stop> {
     let database = readable(place)?;
     let results = Results::load(&database, run).map_err(|error| match &error {
         ResultsError::NoRun(_) => {

@@ -48,6 +48,7 @@ mod rollouts;
 mod secrets;
 mod serve;
 mod signals;
+mod tco;
 mod watch;
 mod whose;
 mod why;

@@ -1,0 +1,94 @@
+use cost::tco::study::{Amount, Attempt, Capacity, Count, Fallback, GpuPrice, LineItem, Part};
+use cost::tco::{Exact, Provenance, Spread, model};
+
+use super::*;
+use crate::config::render;
+
+const RIGHT: &str = include_str!("right.yaml");
+
+fn of(text: &str) -> Option<Exact> {
+    Exact::parse(text)
+}
+
+/// What is wrong with the right worksheet once a text in it is another.
+fn check(from: &str, to: &str, expected: &[&str]) {
+    assert!(RIGHT.contains(from), "{from}");
+    let errors = worksheet("tco.yaml", &RIGHT.replacen(from, to, 1)).expect_err(to);
+    let rendered = render(&errors);
+    for words in expected {
+        assert!(rendered.contains(words), "{words} not in\n{rendered}");
+    }
+}
+
+#[test]
+fn a_worksheet_is_read_with_the_source_of_every_figure() {
+    let study = worksheet("tco.yaml", RIGHT).unwrap();
+    assert_eq!(study.tasks.value, of("1200000"));
+    assert_eq!(study.tasks.source.evidence, "tco.yaml, line 4");
+    assert_eq!(study.tasks.source.provenance, Provenance::Assumed);
+    let seen = &study.candidate.first_pass;
+    assert_eq!(seen.spread.as_deref(), Some(&Spread::Seen { successes: 460, of: 500 }));
+    assert_eq!(
+        (seen.source.provenance, seen.source.date.to_string().as_str(), seen.source.evidence.as_str()),
+        (Provenance::Measured, "2026-11-20", "eval run parity-3")
+    );
+    let Attempt::Tokens(tokens) = &study.baseline.attempt else { panic!("{:?}", study.baseline.attempt) };
+    assert_eq!((&tokens.input.value, &tokens.cached), (&of("1155"), &None));
+    let Capacity::Gpus(gpus) = &study.candidate.capacity else { panic!("{:?}", study.candidate.capacity) };
+    let (Count::Stated(count), GpuPrice::Rent(hour)) = (&gpus.count, &gpus.price) else { panic!("{gpus:?}") };
+    assert_eq!((count.value.clone(), hour.source.provenance), (of("2"), Provenance::Stated));
+    assert!(
+        matches!(&study.baseline.fallback, Fallback::Nothing(because) if because.words == "the vendor stands in for itself")
+    );
+    let given = |item| study.candidate.given.iter().find(|(given, _)| *given == item).map(|(_, amount)| amount);
+    assert!(matches!(given(LineItem::OnCall), Some(Amount::Parts(parts)) if matches!(parts[..], [Part::Monthly(_)])));
+    assert!(matches!(given(LineItem::Embeddings), Some(Amount::Parts(parts)) if parts.len() == 2));
+}
+
+/// W8 and W9 from a file: the same figures as from the engine's own study.
+#[test]
+fn the_figures_of_a_worksheet_are_those_of_the_engine() {
+    let book = model(&worksheet("tco.yaml", RIGHT).unwrap());
+    assert_eq!(book.unknown().count(), 0);
+    let shown = |id: &str| book.find(id).and_then(|cell| cell.shown()).unwrap();
+    assert_eq!(shown("baseline.cost_per_successful_task"), "0.12549725");
+    assert_eq!(shown("baseline.total"), "150596.70");
+    assert_eq!(book.value("candidate.cost_per_successful_task").unwrap().rounded(8, 0), "0.10211896");
+    assert_eq!(shown("candidate.item.embeddings"), "10.00");
+}
+
+#[test]
+fn what_is_not_written_or_unknown_is_asked_for_with_its_line() {
+    let text = RIGHT.replace("tasks_per_month: 1_200_000", "tasks_per_month: unknown").replace("    fixed: 1\n", "");
+    let book = model(&worksheet("tco.yaml", &text).unwrap());
+    let asked: Vec<(&str, Option<usize>)> = book.unknown().map(|cell| (cell.id.as_str(), cell.line)).collect();
+    assert_eq!(asked[0], ("tasks_per_month", Some(4)));
+    assert!(asked.iter().any(|(id, line)| *id == "baseline.review.fixed" && *line == Some(18)), "{asked:?}");
+}
+
+#[test]
+fn mistakes_are_named_with_line_and_nearest_word() {
+    check(
+        "tasks_per_month",
+        "tasks_per_moth",
+        &["tco.yaml:4:1: `tasks_per_moth`: unknown key", "did you mean `tasks_per_month`?"],
+    );
+    check("    on_call:", "    oncall:", &["did you mean `on_call`?"]);
+    check("1_200_000", "lots", &["tco.yaml:4:", "expected a number above 0, or `unknown`, found `lots`"]);
+    check("share: 0.01", "share: 1%", &["a share from 0 to 1 (for 5 % write 0.05)"]);
+    check("seen: 460, of: 500", "seen: 460, of: 400", &["no more are seen than there are"]);
+    check("low: 2, high: 4.5", "low: 4, high: 4.5", &["`low` is below `high`"]);
+    check("seen: 460", "value: 0.9, seen: 460", &["a figure has a `value`"]);
+    check("{ none: \"the vendor runs the machines\" }", "{ none: \"\" }", &["needs a reason"]);
+    check("  gpus: { none: \"the vendor runs the machines\" }\n", "", &["`baseline.gpus`", "`gpus` is missing"]);
+    check("crossfade-tco/1", "crossfade-tco/2", &["expected `crossfade-tco/1`"]);
+    check("date: 2026-11-26", "date: yesterday", &["expected a day such as 2026-11-26"]);
+    check("certainty: 0.8", "certainty: 0.4", &["above 0.5 and below 1"]);
+    check("count: 2", "count: 2, peak: { tokens_per_second: 1 }", &["is a `count`, or follows from a `peak`"]);
+    check("count: 2", "count: 2, headrom: 1", &["unknown key"]);
+    check(
+        "input_tokens: 1155",
+        "input_tokens: 1155, cached_tokens: 2000, cached_price: 1",
+        &["a part of `input_tokens`"],
+    );
+}

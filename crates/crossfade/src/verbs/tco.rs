@@ -1,0 +1,27 @@
+//! `crossfade tco init|run`: what a migration costs and saves, all in, and how sure that is.
+
+mod init;
+mod run;
+mod words;
+
+use clap::Subcommand;
+
+use super::Place;
+use crate::out::{Exit, Out, Stop};
+
+/// What can be typed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Write a commented worksheet to fill in, with what the record already knows.
+    Init(init::Args),
+    /// Cost both sides of a worksheet: item by item, for a successful task, with break-evens and how sure it is.
+    Run(run::Args),
+}
+
+/// Costs.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    match verb {
+        Verb::Init(args) => init::run(place, &args, out),
+        Verb::Run(args) => run::run(&args, out),
+    }
+}

@@ -1,0 +1,126 @@
+//! `crossfade tco run WORKSHEET`: the study of a worksheet.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use cost::tco::odds::{DRAWS, Verdict};
+use cost::tco::page::{html, sentences};
+use cost::tco::study::Study;
+use cost::tco::{Costed, Draw, Exact, WhatIfError, model, what_if, xlsx};
+
+use super::words;
+use crate::config::{nearest, worksheet};
+use crate::out::{Exit, Format, Out, Stop};
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The worksheet; `crossfade tco init` writes one to fill in.
+    #[arg(value_name = "WORKSHEET")]
+    worksheet: PathBuf,
+    /// What if a figure were another: `candidate.first_pass=0.92`; names are those of the figures, may be given several times.
+    #[arg(long = "set", value_name = "FIGURE=VALUE", value_parser = assignment)]
+    set: Vec<(String, Exact)>,
+    /// Draws of what is uncertain.
+    #[arg(long, value_name = "N", default_value_t = DRAWS, value_parser = clap::value_parser!(u32).range(100..=2_000_000))]
+    draws: u32,
+    /// The same seed gives the same draws.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write it to this file instead of stdout; the name's ending says the form: .html, .json, .csv or .xlsx.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The form, where no ending says it.
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    form: Option<Form>,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people.
+    Text,
+    /// One page that needs nothing else, with plots.
+    Html,
+    /// Every figure, with its source.
+    Json,
+    /// A row per figure.
+    Csv,
+    /// A workbook with live formulas.
+    Xlsx,
+}
+
+fn assignment(text: &str) -> Result<(String, Exact), String> {
+    let (name, value) = text.split_once('=').ok_or("write it like `candidate.first_pass=0.92`")?;
+    let value = Exact::parse(value.trim()).ok_or_else(|| format!("`{value}` is no number"))?;
+    Ok((name.trim().to_owned(), value))
+}
+
+/// Costs the worksheet. The exit says whether the saving that is wanted is reached: 0 yes, 3 no, 4 not enough is known.
+pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let path = &args.worksheet;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let stop = Stop::usage(format!("cannot read {}: {error}", path.display()));
+        stop.hint("`crossfade tco init` writes a worksheet to fill in")
+    })?;
+    let study = worksheet(&path.display().to_string(), &text).map_err(Stop::config)?;
+    let asked: BTreeMap<String, Exact> = args.set.iter().cloned().collect();
+    let book = what_if(&study, &asked).map_err(|error| refused(&error, &study))?;
+    let costed = Costed::new(&study, book, Draw { draws: args.draws, seed: args.seed });
+    let answer = match form(args, out) {
+        Form::Text => words::text(&costed).into_bytes(),
+        Form::Html => html(&costed).into_bytes(),
+        Form::Json => (serde_json::to_string_pretty(&costed.facts()).map_err(Stop::failed)? + "\n").into_bytes(),
+        Form::Csv => costed.csv().into_bytes(),
+        Form::Xlsx => xlsx(&costed),
+    };
+    match &args.output {
+        Some(path) => {
+            std::fs::write(path, &answer).with_context(|| format!("could not write {}", path.display()))?;
+            for sentence in sentences(&costed) {
+                out.say(sentence);
+            }
+            out.say(format_args!("the study is in {}", path.display()));
+        }
+        None => out.print_bytes(&answer),
+    }
+    let n_unknown = costed.book.unknown().count();
+    if n_unknown > 0 {
+        out.say(format_args!(
+            "{n_unknown} unknown; the lines of {} that ask for them are in the answer",
+            path.display()
+        ));
+    }
+    Ok(match costed.odds.as_ref().map(|odds| odds.verdict) {
+        Some(Verdict::Reached) => Exit::Ok,
+        Some(Verdict::Missed) => Exit::No,
+        Some(Verdict::Undecided) | None => Exit::Undecided,
+    })
+}
+
+/// A "what if" of something else, with the nearest that can be asked.
+fn refused(error: &WhatIfError, study: &Study) -> Stop {
+    let stop = Stop::usage(error);
+    let WhatIfError::NoCell(id) = error else { return stop };
+    let book = model(study);
+    let inputs: Vec<&str> =
+        book.cells().iter().filter(|cell| cell.formula.is_none()).map(|cell| cell.id.as_str()).collect();
+    match nearest(id, inputs.iter().copied()) {
+        Some(word) => stop.hint(format!("did you mean `{word}`?")),
+        None => stop.hint(format!("there are: {}", inputs.join(", "))),
+    }
+}
+
+fn form(args: &Args, out: &Out) -> Form {
+    let ending = args.output.as_deref().and_then(Path::extension).and_then(std::ffi::OsStr::to_str);
+    match (args.form, ending, out.format()) {
+        (Some(form), ..) => form,
+        (None, Some("html" | "htm"), _) | (None, None, Format::Html) => Form::Html,
+        (None, Some("json"), _) | (None, None, Format::Json) => Form::Json,
+        (None, Some("csv"), _) => Form::Csv,
+        (None, Some("xlsx"), _) => Form::Xlsx,
+        _ => Form::Text,
+    }
+}

@@ -1,0 +1,139 @@
+//! What a migration costs: the worksheet, what the record fills in, and the answers in every form.
+
+use scripted::{Script, Upstream, chat_completion};
+use serde_json::Value;
+
+use crate::parts::{CONFIG, House, until};
+
+/// A worksheet that lacks nothing: the worked answers W8 and W9.
+const RIGHT: &str = include_str!("../../src/config/worksheet/right.yaml");
+
+fn house(worksheet: &str) -> (House, String) {
+    let house = House::new(CONFIG);
+    let file = house.path().join("tco.yaml");
+    std::fs::write(&file, worksheet).unwrap();
+    let file = file.display().to_string();
+    (house, file)
+}
+
+fn figure(facts: &Value, id: &str) -> String {
+    let cells = facts["cells"].as_array().unwrap();
+    let cell = cells.iter().find(|cell| cell["id"] == id).unwrap_or_else(|| panic!("no {id}"));
+    cell["shown"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_study_says_the_same_in_every_form() {
+    let (house, file) = house(RIGHT);
+    let run = |more: &[&str]| house.run(&[&["tco", "run", &file, "--draws", "20000"][..], more].concat());
+    let text = run(&[]).exits(4).stdout;
+    for words in [
+        "A successful task costs $0.10212 at own and $0.1255 at api",
+        "undecided",
+        "0 because the vendor is",
+        "candidate.first_pass",
+    ] {
+        assert!(text.contains(words), "{words} not in\n{text}");
+    }
+    let facts = run(&["--format", "json"]).exits(4).json();
+    assert_eq!(facts["baseline"]["cost_per_successful_task"], 0.125_497_25);
+    assert_eq!(figure(&facts, "baseline.total"), "150596.70");
+    assert_eq!(facts["verdict"], "undecided");
+    let median = facts["odds"]["saving"]["p50"].as_f64().unwrap();
+    assert!((median - 0.18).abs() < 0.02, "{median}");
+    let csv = run(&["--as", "csv"]).exits(4).stdout;
+    assert!(csv.contains("\nbaseline.total,Everything,$/month,150596.70,derived,2026-11-26,"), "{csv}");
+    let page = house.path().join("tco.html");
+    let said = run(&["-o", page.to_str().unwrap()]).exits(4);
+    assert!(said.stdout.is_empty() && said.stderr.contains("the study is in"), "{}", said.stderr);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("<svg") && page.contains("150596.70") && !page.contains("<script"));
+    let again = run(&["--format", "json"]).exits(4).json();
+    assert_eq!(facts, again, "the same seed gives the same answer");
+}
+
+#[test]
+fn what_if_decides_and_a_name_that_is_none_is_answered_with_the_nearest() {
+    let (house, file) = house(RIGHT);
+    let what_if = |set: &str, code| house.run(&["tco", "run", &file, "--draws", "5000", "--set", set]).exits(code);
+    what_if("candidate.first_pass=0.99", 0);
+    what_if("candidate.first_pass=0.80", 3);
+    assert!(what_if("candidate.first_pas=0.9", 2).stderr.contains("did you mean `candidate.first_pass`?"));
+    assert!(what_if("candidate.first_pass=1.9", 2).stderr.contains("a share from 0 to 1"));
+    assert!(what_if("baseline.total=1", 2).stderr.contains("is computed"));
+    assert!(what_if("baseline.total", 2).stderr.contains("write it like"));
+}
+
+#[test]
+fn what_is_unknown_is_asked_for_and_never_taken_for_nothing() {
+    let (house, file) = house(&RIGHT.replace("review_hour: { value: 60, low: 30, high: 120 }", "review_hour: unknown"));
+    let said = house.run(&["tco", "run", &file]).exits(4);
+    for words in ["1 figure has to be filled in", "line 5", "review_hour", "QA and human review"] {
+        assert!(said.stdout.contains(words), "{words} not in\n{}", said.stdout);
+    }
+    let facts = house.run(&["tco", "run", &file, "--format", "json"]).exits(4).json();
+    assert_eq!((&facts["unknown"][0]["id"], &facts["odds"]), (&"review_hour".into(), &Value::Null));
+    assert_eq!(facts["baseline"]["cost_per_successful_task"], Value::Null);
+
+    std::fs::write(&file, RIGHT.replace("review_hour", "review_hours")).unwrap();
+    assert!(house.run(&["tco", "run", &file]).exits(2).stderr.contains("did you mean `review_hour`?"));
+    assert!(house.run(&["tco", "run", "nowhere.yaml"]).exits(2).stderr.contains("crossfade tco init"));
+}
+
+#[test]
+fn a_worksheet_begins_with_what_the_record_knows() {
+    let sheet = r#"{ "source": "a test", "checked": "2026-11-20", "models": [
+      { "vendor": "acme", "id": "big", "prices": [{ "rates": { "request": "0.25", "input": 0, "output": 0 } }] } ] }"#;
+    let config =
+        CONFIG.replace("model: gpt-4o }", "model: gpt-4o, price: acme/big }") + "prices: { files: [acme.json] }\n";
+    let house = House::new(&config);
+    std::fs::write(house.path().join("acme.json"), sheet).unwrap();
+    let gateway = house.serve();
+    for n in 0..5 {
+        assert_eq!(gateway.chat("gpt-4o", &format!("question {n}")).status, 200);
+    }
+    until(|| (house.run(&["prices", "spent"]).exits(0).stdout.contains("1.25")).then_some(()));
+    let file = house.path().join("costs.yaml").display().to_string();
+    let said = house.run(&["tco", "init", "--route", "gpt-4o", "-o", &file]).exits(0);
+    assert!(said.stderr.contains("tasks a month are 5 requests of route gpt-4o in the"), "{}", said.stderr);
+    let worksheet = std::fs::read_to_string(&file).unwrap();
+    assert!(worksheet.contains("attempt: { value: 0.25, provenance: measured, date: 20"), "{worksheet}");
+    assert!(worksheet.contains("evidence: \"5 priced calls of target"), "{worksheet}");
+    let facts = house.run(&["tco", "run", &file, "--format", "json"]).exits(4).json();
+    assert_eq!(figure(&facts, "baseline.attempt_cost"), "0.25");
+    assert!(facts["unknown"].as_array().unwrap().len() > 30);
+    assert!(house.run(&["tco", "init", "-o", &file]).exits(2).stderr.contains("exists and is left as it is"));
+    assert!(
+        house.run(&["tco", "init", "--route", "gpt-4", "--print"]).exits(2).stderr.contains("did you mean `gpt-4o`")
+    );
+}
+
+#[test]
+fn first_pass_success_is_that_of_an_evaluation_run() {
+    let upstream = Upstream::with(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let question = body["messages"][0]["content"].as_str().unwrap();
+        let is_wrong = body["model"] == "other" && question.ends_with("0?");
+        Script::json(chat_completion(if is_wrong { "no" } else { "yes" }))
+    });
+    let price = "price: { rates: { input: 1, output: 1 }, source: a test, checked: 2026-11-20 }";
+    let house = House::new(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  p: {{ dialect: openai, base_url: {}/v1 }}\n\
+         targets:\n  t: {{ provider: p, model: m, {price} }}\n  u: {{ provider: p, model: other, {price} }}\nroutes:\n  m: {{ target: t }}\n",
+        upstream.url()
+    ));
+    let line = |idx: usize| format!("{{\"id\":\"c{idx}\",\"input\":\"Question {idx}?\",\"expected\":\"yes\"}}\n");
+    std::fs::write(house.path().join("cases.jsonl"), (0..40).map(line).collect::<String>()).unwrap();
+    let asked = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--target", "u", "--run", "r"]);
+    assert!(asked.stderr.contains("eval report") || !asked.stdout.is_empty(), "{}", asked.stderr);
+    let sheet = house.run(&["tco", "init", "--run", "r", "--print"]).exits(0).stdout;
+    assert!(sheet.contains("first_pass: { seen: 40, of: 40, provenance: measured, date: 20"), "{sheet}");
+    assert!(sheet.contains("first_pass: { seen: 36, of: 40, "), "{sheet}");
+    assert!(
+        sheet.contains("name: \"t\"") && sheet.contains("name: \"u\"") && sheet.contains("eval run r, "),
+        "{sheet}"
+    );
+    assert!(house.run(&["tco", "init", "--run", "q", "--print"]).exits(2).stderr.contains("there are: r"));
+    let wrong = house.run(&["tco", "init", "--run", "r", "--candidate", "v", "--print"]).exits(2).stderr;
+    assert!(wrong.contains("no candidate `v`") && wrong.contains("there are: u"), "{wrong}");
+}
