@@ -11,6 +11,7 @@ mod steps;
 mod told;
 mod tries;
 mod watch;
+mod withdrawal;
 
 use std::rc::Rc;
 use std::time::Instant;

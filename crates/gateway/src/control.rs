@@ -64,6 +64,9 @@ pub struct RolloutSettings {
     pub facts: CandidateFacts,
     /// How often the gates are read anew once it is completed, and of what fraction of units; `None` is never.
     pub revalidate: Option<(Duration, f64)>,
+    /// A call of the candidate that is under way when it is thrown back, and of whose answer nothing was shown, is given up, and the baseline
+    /// is asked; otherwise it goes on to its end.
+    pub retry_on_rollback: bool,
 }
 
 /// What the config says of a candidate, and what its route requires of one.

@@ -102,6 +102,7 @@ const fn no_evidence(kind: FailureKind) -> bool {
             | FailureKind::Forbidden
             | FailureKind::CallerDeadline
             | FailureKind::Recovering
+            | FailureKind::Withdrawn
             | FailureKind::RequestLimit
             | FailureKind::TokenLimit
             | FailureKind::ConcurrencyLimit

@@ -132,6 +132,7 @@ fn is_charged(attempt: &AttemptRecord) -> bool {
                 | FailureKind::ClientGone
                 | FailureKind::ShuttingDown
                 | FailureKind::TooSlow
+                | FailureKind::Withdrawn
         ),
     }
 }

@@ -146,6 +146,8 @@ kinds! {
     Referred = "referred",
     /// A drill answered in the candidate's place: the answer was judged, and another target is asked.
     Drill = "drill",
+    /// The candidate was thrown back before anything of its answer was shown, and another target is asked.
+    Withdrawn = "withdrawn",
 }
 
 impl FailureKind {
@@ -172,7 +174,8 @@ impl FailureKind {
             | FailureKind::ShuttingDown
             | FailureKind::Internal
             | FailureKind::Unsupported
-            | FailureKind::Drill => Origin::Crossfade,
+            | FailureKind::Drill
+            | FailureKind::Withdrawn => Origin::Crossfade,
             _ => Origin::Provider,
         }
     }

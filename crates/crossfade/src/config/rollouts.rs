@@ -78,6 +78,8 @@ pub(crate) fn rollouts(
         again.finish();
         let revalidate = (!every.is_zero()).then_some((every, sample));
         let outcomes = section.get("outcomes").and_then(|item| item.list("names such as `[tickets, escalations]`"));
+        let words = [("drain", false), ("retry", true)];
+        let retry_on_rollback = section.get("on_rollback").and_then(|item| item.word(&words)).unwrap_or(false);
         let outcomes = outcomes.unwrap_or_default().iter().filter_map(|item| item.parsed(OUTCOME, outcome)).collect();
         section.finish();
         if name.value.contains(AT) {
@@ -108,6 +110,7 @@ pub(crate) fn rollouts(
             probe_every,
             outcomes,
             revalidate,
+            retry_on_rollback,
         };
         for settings in cohorts.parts(&whole, about) {
             rollouts.insert(settings.name.clone(), Arc::new(settings));

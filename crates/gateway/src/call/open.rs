@@ -15,7 +15,7 @@ use wire::failure::{Failure, FailureKind};
 use wire::openai::{chunk, logprobs};
 use wire::sse::Event;
 
-use super::{Dead, Effort, Heard, Open, hear, note, told};
+use super::{Dead, Effort, Heard, Open, hear, note, told, withdrawal};
 use crate::adapt::AddedFields;
 use crate::answer;
 use crate::drain::Phase;
@@ -41,13 +41,15 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// Waits for `work`, unless the process is at the end of its patience or the request turns out not to be on record. The
-/// ticket is only looked at when something else happens: most are there long before the provider answers.
+/// Waits for `work`, unless the process is at the end of its patience, the request turns out not to be on record, or the candidate that
+/// is called was thrown back and its callers are not to wait for it. The ticket is only looked at when something else happens: most
+/// are there long before the provider answers.
 pub(super) async fn guarded<T>(
     exchange: &mut Exchange,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let mut work = pin!(work);
+    let mut withdrawal = withdrawal::of(exchange);
     poll_fn(|cx| {
         if exchange.worker.phase.get() >= Phase::Cutting {
             return Poll::Ready(Err(Failure::new(FailureKind::ShuttingDown, "cut at the drain's deadline")));
@@ -55,7 +57,13 @@ pub(super) async fn guarded<T>(
         if let Err(failure) = exchange.request_so_far() {
             return Poll::Ready(Err(failure));
         }
-        work.as_mut().poll(cx)
+        if let Poll::Ready(answer) = work.as_mut().poll(cx) {
+            return Poll::Ready(answer);
+        }
+        match &mut withdrawal {
+            Some(withdrawal) => withdrawal.poll(cx).map(Err),
+            None => Poll::Pending,
+        }
     })
     .await
 }

@@ -91,6 +91,10 @@ impl Tries {
         let Some(called) = called.filter(|_| !was_not_called(failure) && !exchange.is_overdue()) else {
             return Next::Over;
         };
+        // Its rollout took the call back: neither it nor a replica is asked again.
+        if failure.kind == FailureKind::Withdrawn {
+            return Next::Over;
+        }
         if exchange.request.changes_what_is_kept() && !surely_not_done(failure) {
             return Next::Over;
         }

@@ -47,6 +47,7 @@ impl Bench {
             shadow: Default::default(),
             facts: Default::default(),
             revalidate: None,
+            retry_on_rollback: false,
         };
         let mut bench = Self {
             dir,

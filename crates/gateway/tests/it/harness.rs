@@ -47,6 +47,7 @@ pub struct Setup {
     pub live: Vec<Arc<LiveRollout>>,
     /// What the config says of the shadow of every rollout in `live`.
     pub shadow: ShadowSettings,
+    pub retry_on_rollback: bool,
     pub journal: Config,
     pub size: Size,
     pub providers: providers::Shared,
@@ -79,6 +80,7 @@ impl Setup {
             drain: Drain { pre_stop: Duration::ZERO, deadline: Duration::from_secs(5) },
             live: Vec::new(),
             shadow: ShadowSettings::default(),
+            retry_on_rollback: false,
             journal: Config::default(),
             size: Size { n_workers: 2, ..Size::default() },
             providers: providers::Shared::new(),
@@ -104,6 +106,13 @@ impl Setup {
     pub fn calling(mut self, name: &str, change: impl Fn(&mut Calling)) -> Self {
         let targets = self.targets.iter_mut().filter(|target| target.name == name);
         targets.for_each(|target| change(&mut target.calling));
+        self
+    }
+
+    /// Calls of a candidate that is thrown back are given up.
+    #[must_use]
+    pub fn retrying_on_rollback(mut self) -> Self {
+        self.retry_on_rollback = true;
         self
     }
 
@@ -167,7 +176,7 @@ pub fn target(name: &str, url: &str) -> Target {
 }
 
 /// The rollout as the config has it.
-fn settings(live: &LiveRollout, shadow: &ShadowSettings) -> (String, Arc<RolloutSettings>) {
+fn settings(live: &LiveRollout, shadow: &ShadowSettings, retry_on_rollback: bool) -> (String, Arc<RolloutSettings>) {
     let Identity { name, route, baseline, candidate, fingerprint, .. } = live.identity.clone();
     let (policy, shadow) = (Policy::template(Risk::Medium), shadow.clone());
     let (probe_every, outcomes, facts) = (None, Default::default(), Default::default());
@@ -183,6 +192,7 @@ fn settings(live: &LiveRollout, shadow: &ShadowSettings) -> (String, Arc<Rollout
         shadow,
         facts,
         revalidate: None,
+        retry_on_rollback,
     };
     (settings.name.clone(), Arc::new(settings))
 }
@@ -267,7 +277,7 @@ impl Gateway {
             routes: routes.into_iter().map(|route| (route.name.clone(), Arc::new(route))).collect(),
             passthrough: BTreeMap::new(),
             prices: gateway::prices::TargetPrices::default(),
-            rollouts: setup.live.iter().map(|live| settings(live, &setup.shadow)).collect(),
+            rollouts: setup.live.iter().map(|live| settings(live, &setup.shadow, setup.retry_on_rollback)).collect(),
             auth: setup.auth,
             tenants: setup.tenants,
             keeping: setup.keeping,

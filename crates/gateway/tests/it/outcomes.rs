@@ -30,6 +30,7 @@ fn start(live: &Arc<LiveRollout>) -> (Gateway, [Upstream; 2]) {
         outcomes: BTreeSet::from(["tickets".to_owned(), "escalations".to_owned()]),
         shadow: Default::default(),
         facts: Default::default(),
+        retry_on_rollback: false,
     };
     let mut snapshot = (*gateway.snapshot.load_full()).clone();
     snapshot.rollouts.insert(settings.name.clone(), Arc::new(settings));

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use gateway::live::LiveRollout;
 use gateway::shadow::{ShadowBudget, ShadowSettings};
-use rollout::{Arm, Comparison, Metric};
+use rollout::{Arm, Comparison, Metric, MetricSet, Outcome, Timestamp};
 use scripted::{Hang, Script, Upstream, chat_completion, chat_stream};
 use store::ExchangeFilter;
 
-use crate::client::{Connection, post};
+use crate::client::{Answer, Connection, post};
 use crate::harness::{PLAIN, STREAMED, Setup, rollout, rollout_under, until};
 
 fn answering(words: &'static str) -> Upstream {
@@ -189,6 +189,45 @@ fn a_candidate_that_hangs_is_rolled_back_although_its_callers_give_up_first() {
     }
     // The breaker opened at the fifth, and no outcome counts after the switch.
     assert!(tally(&live, Arm::Candidate, Metric::Timeout).1 >= 5);
+}
+
+/// A caller of a candidate that hangs, and is thrown back meanwhile: the caller's answer, and what became of the first attempt.
+fn thrown_back_under_a_caller(request: &str, setup: impl Fn(Setup) -> Setup) -> (Answer, Vec<Option<String>>) {
+    let (a, b) = (answering("from a"), Upstream::start(vec![Script::silent()]));
+    let live = rollout(1.0, 0.0);
+    let gateway = setup(Setup::to(&[&a, &b]).with(&live)).start();
+    let mut caller = Connection::open(gateway.addr);
+    caller.post(request);
+    b.wait_for(1, crate::client::PATIENCE);
+    let error = MetricSet::of(&[Metric::Error]);
+    for unit in 0..20 {
+        let (admitted_at, at) = (Timestamp(1), Timestamp(1));
+        let (time_to_first_token_us, duration_us) = (None, None);
+        let (arm, observed, bad) = (Arm::Candidate, error, error);
+        live.observe(1, &Outcome { unit, arm, admitted_at, at, observed, bad, time_to_first_token_us, duration_us });
+    }
+    assert_eq!(live.view().share, 0.0);
+    let answer = caller.answer().unwrap();
+    let attempts = gateway.exchange().attempts;
+    (answer, attempts.into_iter().map(|attempt| attempt.measured.failure).collect())
+}
+
+#[test]
+fn who_waits_for_a_candidate_that_is_thrown_back_is_answered_by_the_baseline_where_the_rollout_says_so() {
+    // Whoever waited for the candidate's own time limit would wait longer than this test does.
+    let patient = |setup: Setup| {
+        setup.retrying_on_rollback().timeouts(|timeouts| timeouts.first_token = Duration::from_secs(600))
+    };
+    for request in [PLAIN, STREAMED] {
+        let (answer, failures) = thrown_back_under_a_caller(request, patient);
+        assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("a")));
+        assert_eq!(failures, [Some("withdrawn".to_owned()), None]);
+    }
+    // Otherwise it goes on to its end.
+    let brief = |setup: Setup| setup.timeouts(|timeouts| timeouts.first_token = Duration::from_millis(300));
+    let (answer, failures) = thrown_back_under_a_caller(STREAMED, brief);
+    assert_eq!((answer.status, answer.header("x-crossfade-target")), (200, Some("a")));
+    assert_eq!(failures, [Some("timeout_first_token".to_owned()), None]);
 }
 
 #[test]

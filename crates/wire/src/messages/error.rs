@@ -157,6 +157,7 @@ mod tests {
             policy: 400 invalid_request_error (invalid_request_error)
             referred: 403 permission_error (invalid_request_error)
             drill: 529 overloaded_error (api_error)
+            withdrawn: 529 overloaded_error (api_error)
         "#]]
         .assert_eq(&table);
     }

@@ -258,6 +258,7 @@ const fn words(kind: FailureKind) -> (u16, &'static str, &'static str) {
         }
         FailureKind::Unsupported => (400, INVALID_REQUEST, "The model does not support what the request asks for."),
         FailureKind::Drill => (503, SERVER, "The model does not answer: its failure is being rehearsed."),
+        FailureKind::Withdrawn => (503, SERVER, "The model was taken out of service while it answered."),
         FailureKind::Unauthenticated => (401, INVALID_REQUEST, "This API key opens nothing any more."),
         FailureKind::Forbidden => (403, INVALID_REQUEST, "This API key does not have access to that."),
         FailureKind::RequestLimit => (429, "requests", "The limit of requests per minute is reached."),
@@ -375,6 +376,7 @@ mod tests {
             policy: 400 invalid_request_error content_filter caller final -
             referred: 403 invalid_request_error referred caller final -
             drill: 503 server_error drill crossfade retry -
+            withdrawn: 503 server_error withdrawn crossfade retry -
         "#]]
         .assert_eq(&table);
     }

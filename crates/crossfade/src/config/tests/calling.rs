@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{RIGHT, check, edited, right};
+use super::{RIGHT, check, edited, errors, right};
 
 #[test]
 fn how_a_target_is_called_comes_from_route_target_and_provider_in_this_order() {
@@ -84,4 +84,14 @@ fn replicas_queues_and_retries_that_make_no_sense() {
             7 errors in the config
         "#]],
     );
+}
+
+#[test]
+fn calls_of_a_candidate_that_is_thrown_back_go_on_unless_the_rollout_says_otherwise() {
+    let (unit, rollout) = ("    unit: conversation\n", "support-to-qwen");
+    let says = |text: &str| right(text).snapshot.rollouts[rollout].retry_on_rollback;
+    let written = |word: &str| edited(unit, &format!("{unit}    on_rollback: {word}\n"));
+    assert_eq!([says(RIGHT), says(&written("drain")), says(&written("retry"))], [false, false, true]);
+    let wrong = errors(&written("retyr"));
+    assert!(wrong.contains("expected one of `drain`, `retry`") && wrong.contains("did you mean `retry`?"), "{wrong}");
 }
