@@ -116,7 +116,13 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Compare { route } => compare::run(&source()?, &route, out),
         Verb::Revalidate(args) => revalidate::run(&source()?, &args, out),
         Verb::History { name } => history(&source()?, &name, out),
-        Verb::Start(change) => carry_out(&source()?, "start", &change, out),
+        Verb::Start(change) => {
+            let exit = carry_out(&source()?, "start", &change, out)?;
+            for refusal in plan::refusals(place, &change.name) {
+                out.say(format_args!("note: at the traffic on record the plan refuses it: {refusal}"));
+            }
+            Ok(exit)
+        }
         Verb::Promote(change) => carry_out(&source()?, "promote", &change, out),
         Verb::Approve(change) => carry_out(&source()?, "approve", &change, out),
         Verb::Pause(change) => carry_out(&source()?, "pause", &change, out),

@@ -91,6 +91,11 @@ fn a_plan_reads_the_record_how_late_answers_were_how_long_and_what_users_said() 
     assert!((told - 0.1).abs() < 0.02, "{told}");
     let refused = report["outlook"]["refusals"].to_string();
     assert!(refused.contains("can never be decided: it is "), "{refused}");
+    let started = gateway.run(&["rollout", "start", "to-qwen"]).exits(0).stderr;
+    assert!(
+        started.contains("note: at the traffic on record the plan refuses it: canary 5 %: the certificate"),
+        "{started}"
+    );
 }
 
 fn simulate(house: &House, arguments: &[&str]) -> Value {

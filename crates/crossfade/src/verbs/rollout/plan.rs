@@ -18,6 +18,10 @@ use crate::verbs::Place;
 use crate::verbs::source::names_like;
 use crate::verbs::time::now_us;
 
+/// How long a step may last, and how far back the record is read, when nobody says.
+const WITHIN: &str = "28d";
+const SINCE: &str = "28d";
+
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,7 +30,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     traffic: TrafficArgs,
     /// How long a step may last where its policy does not say; a gate that takes longer is refused.
-    #[arg(long, value_name = "DURATION", default_value = "28d")]
+    #[arg(long, value_name = "DURATION", default_value = WITHIN)]
     within: String,
     /// Requests a minute that the baseline's provider takes; a rollback gives it back all of the traffic.
     #[arg(long, value_name = "N")]
@@ -40,7 +44,7 @@ pub(crate) struct Args {
 }
 
 /// The traffic that is planned or simulated for.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct TrafficArgs {
     /// Requests a day, in place of what the store has recorded of the route.
     #[arg(long, value_name = "N")]
@@ -64,7 +68,7 @@ pub(crate) struct TrafficArgs {
     #[arg(long, value_name = "METRIC=FRACTION", value_parser = metric_rate)]
     observed: Vec<(Metric, f64)>,
     /// How far back the record is read.
-    #[arg(long, value_name = "DURATION", default_value = "28d")]
+    #[arg(long, value_name = "DURATION", default_value = SINCE)]
     since: String,
 }
 
@@ -123,6 +127,26 @@ pub(crate) fn store_of(config: &Config) -> Result<Option<Database>, Stop> {
 
 /// Prints the plan; exits 3 when a gate can never be decided, 4 when there is nothing to plan from.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let report = report(place, args)?;
+    out.answer(&report, || render(&report, args.all_guards));
+    for remark in &report.outlook.remarks {
+        out.say(format_args!("note: {remark}"));
+    }
+    for refusal in &report.outlook.refusals {
+        out.say(format_args!("refused: {refusal}"));
+    }
+    Ok(if report.outlook.refusals.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// Why a plan at the recorded traffic refuses a rollout; nothing where there is no config, no such rollout or too little on record.
+pub(crate) fn refusals(place: &Place, name: &str) -> Vec<String> {
+    let traffic = TrafficArgs { since: SINCE.to_owned(), ..TrafficArgs::default() };
+    let (name, within) = (name.to_owned(), WITHIN.to_owned());
+    let args = Args { name, traffic, within, baseline_limit: None, baseline_token_limit: None, all_guards: false };
+    report(place, &args).map(|report| report.outlook.refusals).unwrap_or_default()
+}
+
+fn report(place: &Place, args: &Args) -> Result<PlanReport, Stop> {
     let config = load::config(&place.config)?;
     let settings = config.snapshot.rollouts.get(&args.name).ok_or_else(|| unknown(&args.name, &config))?;
     let within =
@@ -144,15 +168,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         tokens_per_minute: args.baseline_token_limit,
         shadow: copies(&config, settings, basis.tokens),
     };
-    let report = operations::plan::plan(&planned, basis, &question);
-    out.answer(&report, || render(&report, args.all_guards));
-    for remark in &report.outlook.remarks {
-        out.say(format_args!("note: {remark}"));
-    }
-    for refusal in &report.outlook.refusals {
-        out.say(format_args!("refused: {refusal}"));
-    }
-    Ok(if report.outlook.refusals.is_empty() { Exit::Ok } else { Exit::No })
+    Ok(operations::plan::plan(&planned, basis, &question))
 }
 
 pub(crate) fn unknown(name: &str, config: &Config) -> Stop {
