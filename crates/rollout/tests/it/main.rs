@@ -26,6 +26,8 @@ mod planning;
 #[cfg(test)]
 mod power;
 #[cfg(test)]
+mod replaying;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod simulating;
