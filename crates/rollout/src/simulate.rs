@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::assign::{self, Arm};
+use crate::breach::BreachCause;
+use crate::cost::CostOutcome;
 use crate::coverage;
 use crate::decide::Health;
 use crate::evidence::{Evidence, Outcome, PairOutcome, Signal};
@@ -25,13 +27,15 @@ use crate::{Timestamp, decide};
 pub use chance::Chance;
 pub use late::{Late, Latency, Spread, Told};
 pub use summary::{Delay, Proportion, Summary, summary};
-pub use world::{RecordedRequest, RecordedUnit, Units, World};
+pub use world::{Costs, RecordedRequest, RecordedUnit, Units, World};
 
 use late::{Known, Queue, Took, parts};
 use world::Drawn;
 
 /// Gates are looked at after so many requests; guards after every one.
 const LOOK_EVERY: u64 = 50;
+/// Nano-dollars that a request costs the baseline on average; what it is does not matter.
+const MEAN_COST: f64 = 1e6;
 /// People answer after an hour.
 const CONSENT: Duration = Duration::from_secs(3600);
 
@@ -56,6 +60,8 @@ pub struct Fate {
     pub days_to_full: Option<f64>,
     /// Whether it was promoted while the candidate was worse.
     pub promoted_while_worse: bool,
+    /// Whether the guard of costs stopped it.
+    pub dear: bool,
 }
 
 /// How a simulated rollout ended.
@@ -70,6 +76,8 @@ pub enum Ending {
     Waiting,
     /// The time that was simulated ended first.
     Undecided,
+    /// People were asked to approve a step, and said no.
+    Refused,
 }
 
 /// Plays one rollout. The same chance gives the same fate.
@@ -92,6 +100,7 @@ pub fn play(policy: &Policy, world: &World, mut chance: Chance) -> Fate {
         candidate_before: 0,
         days_to_full: None,
         promoted_while_worse: false,
+        dear: false,
     };
     game.happen(&Event::Start { actor: "simulation".into() });
     game.play()
@@ -112,6 +121,7 @@ struct Game<'a> {
     candidate_before: u64,
     days_to_full: Option<f64>,
     promoted_while_worse: bool,
+    dear: bool,
 }
 
 impl Game<'_> {
@@ -120,6 +130,7 @@ impl Game<'_> {
             match self.state.status {
                 Status::RolledBack => return self.fate(Ending::RolledBack),
                 Status::Completed => return self.fate(Ending::Completed),
+                Status::Aborted => return self.fate(Ending::Refused),
                 Status::Active | Status::AwaitingApproval => {}
                 _ => return self.fate(Ending::Waiting),
             }
@@ -165,6 +176,13 @@ impl Game<'_> {
         let took = self.world.took(&unit, (arm, is_worse), &mut self.chance);
         self.answer(unit.position, arm, served, took);
         self.tell(&unit, (arm, is_worse), took);
+        if let (false, Some(costs)) = (shadowing, self.world.costs) {
+            let ratio = if is_worse && arm == Arm::Candidate { costs.ratio } else { 1.0 };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; saturates")]
+            let nanos = (MEAN_COST * ratio * self.chance.lognormal(costs.spread)) as u64;
+            let (unit, admitted_at) = (unit.position, self.now);
+            self.evidence.observe_cost(&CostOutcome { unit, arm, admitted_at, at: admitted_at, nanos });
+        }
         if let (true, Some(candidate_bad)) = (is_copied, candidate) {
             self.evidence.count_shadow_offer(coverage::OTHER);
             if self.chance.one_in(self.world.late.lost_copies) {
@@ -275,6 +293,10 @@ impl Game<'_> {
         if self.state.status == Status::AwaitingApproval {
             let needed = self.policy.step(self.state.step_idx).map_or(0, |step| step.approvals);
             self.now = self.now.plus(CONSENT);
+            if self.chance.one_in(self.world.refusals) {
+                self.happen(&Event::Abort { actor: "person-0".into(), reason: "no".into() });
+                return;
+            }
             for person in 0..needed {
                 self.happen(&Event::Approve { actor: format!("person-{person}"), role: "approver".into() });
             }
@@ -284,6 +306,9 @@ impl Game<'_> {
     /// What is refused changes nothing, here as there.
     fn happen(&mut self, event: &Event) {
         let Ok((next, _)) = apply(self.policy, &self.state, event, Some(&self.evidence), self.now) else { return };
+        if let Event::Alarm { breach } | Event::Rollback { breach } = event {
+            self.dear |= breach.cause == BreachCause::Cost;
+        }
         if next.step_idx > self.state.step_idx {
             self.promoted_while_worse |= self.worse_since.is_some();
             if next.stage(self.policy) == Stage::Full {
@@ -307,6 +332,7 @@ impl Game<'_> {
             candidate_after_effect: self.worse_since.map(|_| self.candidate_requests - self.candidate_before),
             days_to_full: self.days_to_full,
             promoted_while_worse: self.promoted_while_worse,
+            dear: self.dear,
         }
     }
 }

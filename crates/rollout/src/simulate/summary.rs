@@ -65,6 +65,12 @@ pub struct Summary {
     pub requests: Option<Delay>,
     /// How many of the rollbacks happened on each step.
     pub rollbacks_by_step: Vec<u64>,
+    /// Ended because people said no.
+    pub refused: Proportion,
+    /// Stopped by the guard of costs, and requests until then; a false alarm unless the candidate was dear.
+    pub dear: Proportion,
+    /// Requests from the first of a dear candidate until then.
+    pub dear_after: Option<Delay>,
 }
 
 /// Adds up.
@@ -93,6 +99,9 @@ pub fn summary(fates: &[Fate], n_steps: usize, is_worse: bool) -> Summary {
         days_to_full: delay(fates.iter().filter_map(|fate| fate.days_to_full)),
         requests: delay(fates.iter().map(|fate| fate.requests as f64)),
         rollbacks_by_step,
+        refused: ended(Ending::Refused),
+        dear: proportion(fates, |fate| fate.dear),
+        dear_after: delay(fates.iter().filter(|fate| fate.dear).filter_map(|fate| fate.after_effect.map(|n| n as f64))),
     }
 }
 

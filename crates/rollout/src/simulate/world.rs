@@ -39,10 +39,23 @@ pub struct World {
     pub objectives: Objectives,
     /// Units of a recorded rollout; drawn with replacement in place of made-up ones.
     pub recorded: Vec<RecordedUnit>,
+    /// What requests cost; `None` where no cost is known.
+    pub costs: Option<Costs>,
+    /// The chance that people say no when they are asked to approve a step.
+    pub refusals: f64,
     /// When it starts.
     pub from: Timestamp,
     /// How long is simulated at most.
     pub at_most: Duration,
+}
+
+/// What requests cost: lognormal, in units of the baseline's mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Costs {
+    /// The candidate's mean, once it is worse.
+    pub ratio: f64,
+    /// Sigma of the logarithms.
+    pub spread: f64,
 }
 
 /// What a unit's requests were bad on, one after the other.
@@ -114,6 +127,8 @@ impl World {
             late: Late::default(),
             objectives: Objectives::default(),
             recorded: Vec::new(),
+            costs: None,
+            refusals: 0.0,
             from: Timestamp(0),
             at_most: Duration::from_secs(365 * 86_400),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rollout::simulate::{
-    Chance, Ending, Fate, Late, Latency, RecordedRequest, RecordedUnit, Spread, Told, World, play, summary,
+    Chance, Costs, Ending, Fate, Late, Latency, RecordedRequest, RecordedUnit, Spread, Told, World, play, summary,
 };
 use rollout::traffic::Traffic;
 use rollout::{AbsolutePolicy, Metric, Objectives, Policy, Risk, Stage, Unit};
@@ -169,5 +169,33 @@ fn users_who_complain_hours_later_throw_a_worse_candidate_back_and_equals_pass()
     for fate in play_all(0.5) {
         assert_eq!((fate.ending, fate.metric), (Ending::RolledBack, Some(Metric::Feedback)), "{fate:?}");
         assert!(fate.step_idx > 0, "copies have no users: {fate:?}");
+    }
+}
+
+#[test]
+fn a_candidate_that_is_dear_is_stopped_and_one_that_is_not_gets_to_full() {
+    let policy = Policy::template(Risk::Low);
+    let play_all = |ratio: f64| {
+        let world = World { costs: Some(Costs { ratio, spread: 0.5 }), ..world(&policy) };
+        fates(&policy, &world, 11, 8)
+    };
+    // The template allows one and a half times.
+    for fate in play_all(3.0) {
+        assert_eq!((fate.ending, fate.dear, fate.step_idx > 0), (Ending::Waiting, true, true), "{fate:?}");
+    }
+    let fair = play_all(1.2);
+    assert!(fair.iter().all(|fate| !fate.dear), "{fair:?}");
+    assert!(fair.iter().any(|fate| fate.ending == Ending::Completed), "{fair:?}");
+    assert_eq!(summary(&play_all(3.0), policy.steps.len(), true).dear.n, 8);
+}
+
+#[test]
+fn people_who_say_no_end_a_rollout_and_chance_is_the_same_where_nobody_does() {
+    let policy = Policy { filed: Vec::new(), ..Policy::template(Risk::Medium) };
+    let play_all = |refusals: f64| fates(&policy, &World { refusals, ..world(&policy) }, 13, 6);
+    let asked: Vec<bool> = play_all(0.0).iter().map(|fate| fate.step_idx > 2).collect();
+    assert!(asked.iter().any(|asked| *asked), "the template asks people after canary");
+    for (fate, was_asked) in play_all(1.0).iter().zip(asked) {
+        assert_eq!((fate.ending == Ending::Refused, fate.step_idx <= 2), (was_asked, true), "{fate:?}");
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::ValueEnum;
 use operations::plan::Planned;
-use rollout::simulate::{Chance, Delay, Ending, Fate, Proportion, Summary, World, play, summary};
+use rollout::simulate::{Chance, Costs, Delay, Ending, Fate, Proportion, Summary, World, play, summary};
 use rollout::{Metric, Objectives, Policy, Risk, Timestamp};
 use serde::Serialize;
 
@@ -67,6 +67,15 @@ pub(crate) struct Args {
     /// How different units are in their bad rate: sigma of a lognormal.
     #[arg(long, value_name = "SIGMA", default_value_t = 1.0)]
     rate_spread: f64,
+    /// The candidate's mean cost in place of the baseline's, such as 2; without it no cost is known.
+    #[arg(long, value_name = "TIMES")]
+    cost_ratio: Option<f64>,
+    /// How different requests are in cost, on both targets: sigma of a lognormal [default: as recorded, else 1].
+    #[arg(long, value_name = "SIGMA", requires = "cost_ratio")]
+    cost_spread: Option<f64>,
+    /// The chance that people say no when they are asked to approve a step.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0)]
+    refuse: f64,
     /// How long a rollout is played at most.
     #[arg(long, value_name = "DURATION", default_value = "180d")]
     at_most: String,
@@ -96,6 +105,9 @@ struct Played<'a> {
     effect_after: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_ratio: Option<f64>,
+    refuse: f64,
     recorded_units: usize,
     assumed: &'a [String],
     summary: &'a Summary,
@@ -127,7 +139,9 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.say("note: an effect below the baseline's rate is an improvement");
     }
     let fates = play_all(&policy, &world, args.seed, args.runs)?;
-    let is_worse = slows || world.effect.iter().any(|(metric, rate)| *rate > world.traffic.rate(*metric));
+    let allowed = policy.cost.map_or(f64::INFINITY, |cost| cost.ratio);
+    let is_dear = world.costs.is_some_and(|costs| costs.ratio > allowed);
+    let is_worse = slows || is_dear || world.effect.iter().any(|(metric, rate)| *rate > world.traffic.rate(*metric));
     let summary = summary(&fates, policy.steps.len(), is_worse);
     let facts = Played {
         rollout: args.name.as_deref(),
@@ -140,6 +154,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         effect: &world.effect,
         effect_after: world.effect_after,
         times: (!living.is_empty()).then_some(living),
+        cost_ratio: args.cost_ratio,
+        refuse: args.refuse,
         recorded_units: world.recorded.len(),
         assumed: &assumed,
         summary: &summary,
@@ -214,11 +230,20 @@ fn world(place: &Place, args: &Args) -> Result<(Policy, World, Vec<String>), Sto
         // What is drawn has its own rates: the effect is told from these.
         traffic.rates = operations::plan::rates_of(&recorded);
     }
+    let spread = args.cost_spread.or(traffic.cost_spread).unwrap_or(1.0);
+    let costs = args.cost_ratio.map(|ratio| Costs { ratio, spread });
+    if !(0.0..=1.0).contains(&args.refuse) || costs.is_some_and(|costs| !(costs.ratio > 0.0 && costs.spread >= 0.0)) {
+        return Err(Stop::usage(
+            "`--refuse` is between 0 and 1, `--cost-ratio` above 0, and `--cost-spread` 0 or more",
+        ));
+    }
     let world = World {
         effect_after: args.effect_after,
         drift: args.drift.clamp(0.0, 1.0),
         size_spread: args.size_spread.max(0.0),
         rate_spread: args.rate_spread.max(0.0),
+        costs,
+        refusals: args.refuse,
         recorded,
         from: MONDAY,
         at_most,
@@ -299,6 +324,9 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
     } else {
         format!("the candidate's {}, after {} requests\n", effect.join(", "), facts.effect_after)
     });
+    if let Some(times) = facts.cost_ratio {
+        text.push_str(&format!("a request of the candidate costs {times} times the baseline's on average\n"));
+    }
     for said in facts.times.iter().flatten() {
         text.push_str(&format!("{said}\n"));
     }
@@ -310,6 +338,7 @@ fn render(facts: &Played<'_>, policy: &Policy) -> String {
     let delays = [
         ("requests until a worse candidate was thrown back", summary.detection),
         ("of these the candidate's", summary.detection_candidate),
+        ("requests until a dear candidate was stopped", summary.dear_after),
         to_full(summary.days_to_full),
         ("requests to the end", summary.requests),
     ];
@@ -353,6 +382,8 @@ fn proportions(summary: &Summary) -> Vec<Vec<String>> {
         ("at full while worse", summary.full_while_worse),
         ("completed", Some(summary.completed)),
         ("stopped for a person", Some(summary.waiting)),
+        ("stopped by the guard of costs", Some(summary.dear).filter(|dear| dear.n > 0)),
+        ("refused by people", Some(summary.refused).filter(|refused| refused.n > 0)),
         ("undecided at the end", Some(summary.undecided)),
     ];
     let row = |(what, proportion): (&str, Option<Proportion>)| {

@@ -6,11 +6,12 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 48.0;
 /// Endings with their words and colours, told apart without red and green.
-const ENDINGS: [(Ending, &str, &str); 4] = [
+const ENDINGS: [(Ending, &str, &str); 5] = [
     (Ending::Completed, "completed", "#0072b2"),
     (Ending::RolledBack, "rolled back", "#d55e00"),
     (Ending::Waiting, "stopped for a person", "#999999"),
     (Ending::Undecided, "undecided", "#f0e442"),
+    (Ending::Refused, "refused by people", "#cc79a7"),
 ];
 
 /// The picture and the numbers on one page that needs nothing else.
