@@ -12,11 +12,14 @@ use crate::case::{canonical, digest};
 use crate::metric::{self, Answer, Case, Measured, Metric, Tool, UnknownMetric, Unscored};
 
 /// Metrics that say something of an answer alone.
-const ALONE: [&str; 12] = [
+const ALONE: [&str; 16] = [
     "contains",
     "contains_all",
+    "contains_json",
     "exact_match",
+    "finish_reason",
     "icontains",
+    "icontains_all",
     "json_path",
     "json_schema",
     "json_valid",
@@ -25,26 +28,34 @@ const ALONE: [&str; 12] = [
     "regex",
     "starts_with",
     "tool_call_health",
+    "word_count",
 ];
 /// Metrics that hold an answer against the baseline's.
-const AGAINST: [&str; 10] = [
+const AGAINST: [&str; 13] = [
+    "bleu",
     "chrf",
+    "chrf_plus_plus",
     "exact_match",
     "field_accuracy",
     "icontains",
     "rouge_1",
     "rouge_2",
     "rouge_l",
+    "rouge_lsum",
     "squad_em",
     "squad_f1",
     "tool_calls",
 ];
 /// Of them, those whose value is rarely 1 for two good answers: what is enough must be said.
-const GRADED: [&str; 6] = ["chrf", "field_accuracy", "rouge_1", "rouge_2", "rouge_l", "squad_f1"];
+const GRADED: [&str; 9] =
+    ["bleu", "chrf", "chrf_plus_plus", "field_accuracy", "rouge_1", "rouge_2", "rouge_l", "rouge_lsum", "squad_f1"];
 /// Metrics that read the request: its tools, or its schema.
 const OF_REQUEST: [&str; 3] = ["json_schema", "tool_call_health", "tool_calls"];
 /// Metrics that are about a text, which somebody names.
-const OF_TEXT: [&str; 6] = ["contains", "contains_all", "exact_match", "icontains", "regex", "starts_with"];
+const OF_TEXT: [&str; 8] =
+    ["contains", "contains_all", "exact_match", "finish_reason", "icontains", "icontains_all", "regex", "starts_with"];
+/// Metrics that say how much there is of something: from which value on that is good must be said.
+const COUNTED: [&str; 1] = ["word_count"];
 /// A longer request is not read for its tools and its schema.
 const LONGEST_REQUEST: usize = 1 << 20;
 
@@ -72,7 +83,11 @@ pub enum WrongCheck {
     #[error(transparent)]
     Metric(#[from] UnknownMetric),
     /// It needs what only a case knows, or a model.
-    #[error("`{metric}` is not measured on live answers; there are: {there}", there = names(*against).join(", "))]
+    #[error(
+        "`{metric}` is not measured on live answers: {because}; there are: {there}",
+        because = why_not(metric),
+        there = names(*against).join(", ")
+    )]
     NotLive {
         /// The metric.
         metric: String,
@@ -100,6 +115,14 @@ pub enum WrongCheck {
         metric: String,
         /// Because it is held against the baseline.
         against: bool,
+    },
+    /// It counts something.
+    #[error(
+        "`{metric}` counts: say with `threshold` from which number on that is good (with `not: true`, from which on it is not)"
+    )]
+    NeedsNumber {
+        /// The metric.
+        metric: String,
     },
     /// Nothing says how much is enough.
     #[error("two good answers rarely agree in full: say with `threshold` from which value of `{metric}` on they do")]
@@ -239,6 +262,9 @@ impl Check {
         if !against && !of_text && !references.is_empty() {
             return Err(WrongCheck::NoValue { metric: metric(), against });
         }
+        if COUNTED.contains(&name.as_str()) && threshold.is_none() {
+            return Err(WrongCheck::NeedsNumber { metric: metric() });
+        }
         if GRADED.contains(&name.as_str()) && threshold.is_none() {
             return Err(WrongCheck::NeedsThreshold { metric: metric() });
         }
@@ -256,6 +282,30 @@ impl Check {
 
 const fn names(against: bool) -> &'static [&'static str] {
     if against { &AGAINST } else { &ALONE }
+}
+
+/// Why a metric of evaluations is none of live answers.
+fn why_not(metric: &str) -> &'static str {
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| metric.starts_with(prefix));
+    match metric {
+        "latency_ms" | "cost_dollars" => "what answers take and cost has guards of its own (`slow`, `cost`)",
+        "levenshtein" | "edit_distance" => "its time grows with the square of an answer's length",
+        "ndcg_at_k" | "mrr" | "recall_at_k" | "precision_at_k" => {
+            "it is about an order of documents, and answers are texts"
+        }
+        "accuracy" => "its number is one of many cases that each have a right class",
+        _ if metric.ends_with("_micro") || metric.ends_with("_macro") || metric.ends_with("_weighted") => {
+            "its number is one of many cases that each have a right class"
+        }
+        _ if starts(&["embedding", "bertscore", "bert_score"]) => {
+            "it needs a model; `stages.shadow.meaning` compares meanings, and `judge` has a model judge"
+        }
+        _ if starts(&["citation", "quote", "evidence", "grounded", "abstention", "rag", "context", "faithful"]) => {
+            "it needs the documents an answer has to rest on, which only a case names"
+        }
+        _ if starts(&["code", "compile", "unit_tests", "diff"]) => "it runs programs",
+        _ => "it needs what only a case of a dataset knows",
+    }
 }
 
 fn text(value: &Value) -> String {

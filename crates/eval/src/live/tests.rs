@@ -126,5 +126,41 @@ fn what_cannot_be_checked_live_is_a_mistake_that_says_what_can() {
         "`exact_match` reads no `value` beside `against: baseline`",
     );
     let (_, wrong) = Checks::of(&[spec(json!({ "metric": "groundedness" }))]).unwrap_err();
-    assert!(wrong.to_string().starts_with("`groundedness` is not measured on live answers; there are: contains,"));
+    let told = "`groundedness` is not measured on live answers: it needs the documents an answer has to rest on, which only a case names; there are: contains,";
+    assert!(wrong.to_string().starts_with(told), "{wrong}");
+    check_wrong(
+        json!({ "metric": "word_count" }),
+        "`word_count` counts: say with `threshold` from which number on that is good (with `not: true`, from which on it is not)",
+    );
+}
+
+#[test]
+fn every_metric_of_evaluations_is_live_or_refused_with_a_reason() {
+    for name in ALONE.into_iter().chain(AGAINST) {
+        assert!(metric::NAMES.contains(&name), "{name}");
+    }
+    for name in metric::NAMES.into_iter().filter(|name| !ALONE.contains(name) && !AGAINST.contains(name)) {
+        for against in ["baseline", ""] {
+            let written = json!({ "metric": name, "against": against, "threshold": 0.5 });
+            let (_, wrong) = Checks::of(&[spec(written)]).unwrap_err();
+            let told = wrong.to_string();
+            assert!(told.starts_with(&format!("`{name}` is not measured on live answers: ")), "{told}");
+        }
+    }
+}
+
+#[test]
+fn how_long_an_answer_is_why_it_ended_and_what_stands_in_it_are_checked_alone() {
+    let nothing = json!({});
+    let alone = |written: Value, answer: Answer| check(written, &nothing, None, answer);
+    let short = json!({ "metric": "word_count", "threshold": 4, "not": true });
+    assert_eq!((alone(short.clone(), says("one two three")), alone(short, says("a b c d"))), (Ok(true), Ok(false)));
+    let ended = json!({ "metric": "finish_reason", "value": ["stop", "tool_calls"] });
+    let cut = |reason: &str| Answer { finish_reason: Some(reason.to_owned()), ..says("x") };
+    assert_eq!((alone(ended.clone(), cut("stop")), alone(ended.clone(), cut("length"))), (Ok(true), Ok(false)));
+    assert_eq!(alone(ended, says("x")), Err("not_known"));
+    let object = json!({ "metric": "contains_json", "schema": { "type": "object", "required": ["a"] } });
+    assert_eq!((alone(object.clone(), says("Here: {\"a\":1}.")), alone(object, says("{}"))), (Ok(true), Ok(false)));
+    let all = json!({ "metric": "icontains_all", "value": ["alpha", "BETA"] });
+    assert_eq!((alone(all.clone(), says("Beta, alpha")), alone(all, says("alpha"))), (Ok(true), Ok(false)));
 }

@@ -25,6 +25,8 @@ pub struct Spoken {
     pub text: String,
     /// The tools it calls, with their arguments as text.
     pub calls: Vec<(String, String)>,
+    /// Why it ended, in the words of chat completions, where it says so.
+    pub finish: Option<&'static str>,
 }
 
 /// What an answer is worth.

@@ -132,5 +132,10 @@ impl Judge for ByChecks {
 
 fn answer(spoken: &Spoken) -> Answer {
     let call = |(name, arguments): &(String, String)| Call { name: name.clone(), arguments: arguments.clone() };
-    Answer { text: spoken.text.clone(), calls: spoken.calls.iter().map(call).collect(), ..Answer::default() }
+    Answer {
+        text: spoken.text.clone(),
+        calls: spoken.calls.iter().map(call).collect(),
+        finish_reason: spoken.finish.map(str::to_owned),
+        ..Answer::default()
+    }
 }

@@ -69,7 +69,13 @@ impl Said {
             other => other.to_string(),
         };
         let calls = self.calls.iter().map(|call| (call.name.clone(), arguments(&call.arguments))).collect();
-        Spoken { text: self.text.clone(), calls }
+        let finish = match self.finish {
+            Finish::Tools => Some("tool_calls"),
+            Finish::Filtered => Some("content_filter"),
+            Finish::Stop | Finish::Length => Some(self.finish.as_str()),
+            Finish::Other => None,
+        };
+        Spoken { text: self.text.clone(), calls, finish }
     }
 }
 
