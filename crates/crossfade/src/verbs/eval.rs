@@ -18,7 +18,7 @@ use clap::Subcommand;
 use eval::compare::{Report, Verdict, report as compared, summary_report as summarised};
 use eval::results::{Results, ResultsError};
 use serde_json::json;
-use store::EvalRunRow;
+use store::{Database, EvalRunRow};
 
 use super::Place;
 use super::dataset::{readable, short};
@@ -43,7 +43,7 @@ pub(crate) enum Verb {
     },
     /// Write a run's report: a page, JSON, CSV, JUnit or Markdown.
     Report(report::Args),
-    /// Watch a run until it is whole.
+    /// Watch a run until it is whole, and until its judges have been asked everything.
     Watch {
         /// The run.
         #[arg(value_name = "RUN")]
@@ -127,14 +127,28 @@ fn exit(report: &Report) -> Exit {
 fn watch(place: &Place, (run, once): (&str, bool), out: &Out) -> Result<Exit, Stop> {
     let database = readable(place)?;
     let began = std::time::Instant::now();
-    let mut first = None;
+    let (mut first, mut judges) = (None, None);
     loop {
         let row = database.eval_run(run).map_err(Stop::failed)?;
         let row = row.ok_or_else(|| Stop::usage(format!("there is no run `{run}`")))?;
-        let whole = row.n_answered >= row.n_items;
+        let answered = row.n_answered >= row.n_items;
+        if answered && judges.is_none() {
+            judges = Some(asked_of_judges(&database, &row)?);
+        }
+        let judged = judged(&database, judges.as_deref().unwrap_or_default())?;
+        let whole = answered && judged.iter().all(Judged::is_whole);
         if whole || once {
-            out.answer(&row, || line(&row, None) + "\n");
+            out.answer(&with_judges(&row, &judged), || {
+                let lines = judged.iter().map(Judged::line);
+                std::iter::once(line(&row, None)).chain(lines).fold(String::new(), |text, line| text + &line + "\n")
+            });
             return Ok(if whole { Exit::Ok } else { Exit::Undecided });
+        }
+        if answered {
+            let open = judged.iter().filter(|judged| !judged.is_whole()).map(Judged::line);
+            progress::draw(&open.collect::<Vec<_>>().join("; "));
+            std::thread::sleep(LOOK);
+            continue;
         }
         let before = *first.get_or_insert(row.n_answered);
         let n_since = row.n_answered - before;
@@ -143,6 +157,55 @@ fn watch(place: &Place, (run, once): (&str, bool), out: &Out) -> Result<Exit, St
         progress::draw(&line(&row, left));
         std::thread::sleep(LOOK);
     }
+}
+
+/// How far a judge is.
+struct Judged {
+    run: String,
+    n_questions: u64,
+    n_answered: u64,
+}
+
+impl Judged {
+    fn is_whole(&self) -> bool {
+        self.n_answered >= self.n_questions
+    }
+
+    fn line(&self) -> String {
+        format!("{}: {} of {} questions", self.run, self.n_answered, self.n_questions)
+    }
+}
+
+/// What the judges of a run whose answers are all there are to be asked: the name of each one's run, and how many questions.
+fn asked_of_judges(database: &Database, row: &EvalRunRow) -> Result<Vec<(String, u64)>, Stop> {
+    // A run of a judge has none, and one without judges need not be read.
+    if row.plan["judges"].as_array().is_none_or(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let results = Results::load(database, &row.run).map_err(Stop::failed)?;
+    let one = |judged: &eval::judge::said::Judged| {
+        (eval::judge::questions::run_name(&row.run, &judged.judge.name), judged.said.len() as u64)
+    };
+    Ok(results.judged.iter().map(one).collect())
+}
+
+fn judged(database: &Database, judges: &[(String, u64)]) -> Result<Vec<Judged>, Stop> {
+    let one = |(run, n_questions): &(String, u64)| {
+        // A judge that is asked nothing has no run.
+        let row = database.eval_run(run).map_err(Stop::failed)?;
+        Ok(Judged { run: run.clone(), n_questions: *n_questions, n_answered: row.map_or(0, |row| row.n_answered) })
+    };
+    judges.iter().map(one).collect()
+}
+
+/// The run as it is, with how far its judges are.
+fn with_judges(row: &EvalRunRow, judged: &[Judged]) -> serde_json::Value {
+    let mut facts = json!(row);
+    if !judged.is_empty() {
+        let one = |judged: &Judged| json!({ "run": judged.run, "n_questions": judged.n_questions, "n_answered": judged.n_answered });
+        facts["judges"] = judged.iter().map(one).collect();
+    }
+    facts
 }
 
 fn line(row: &EvalRunRow, left: Option<Duration>) -> String {

@@ -63,6 +63,22 @@ fn upstream(delay: Duration) -> Upstream {
         let model = body["model"].as_str().unwrap();
         let messages = body["messages"].as_array().unwrap();
         let text = messages.last().unwrap()["content"].as_str().unwrap();
+        if model == "j-mood" {
+            // It decides by the seed where it has nothing else to decide by.
+            let good = ["answer A", "answer B"].map(|name| section(text, name).contains("good"));
+            let word = match good {
+                [true, false] => "A",
+                [false, true] => "B",
+                _ => {
+                    if body["seed"].as_u64().unwrap().is_multiple_of(2) {
+                        "A"
+                    } else {
+                        "B"
+                    }
+                }
+            };
+            return Script::json(chat_completion(&json!({ "verdict": word }).to_string())).delay(delay);
+        }
         if model.starts_with("j-") {
             return Script::json(chat_completion(&verdict(model, text))).delay(delay);
         }
@@ -73,7 +89,7 @@ fn upstream(delay: Duration) -> Upstream {
 
 fn house(upstream: &Upstream, suite: &str) -> House {
     let names = [("incumbent", "m-old"), ("newcomer", "m-new")].into_iter();
-    let judges = ["j-good", "j-first", "j-long", "j-rubbish", "j-grade", "j-odd"].map(|name| (name, name));
+    let judges = ["j-good", "j-first", "j-long", "j-rubbish", "j-grade", "j-odd", "j-mood"].map(|name| (name, name));
     let target = |(name, model): (&str, &str)| {
         format!(
             "  {name}: {{ provider: p, model: {model}, price: {{ rates: {{ input: 1, output: 1 }}, source: a test, checked: 2026-11-20 }} }}\n"
@@ -294,4 +310,84 @@ fn a_suite_with_a_judge_that_makes_no_sense_is_refused_with_its_place() {
         assert!(done.stderr.contains(words), "{words} is not in\n{}", done.stderr);
     }
     assert_eq!(upstream.requests().len(), 0);
+}
+
+#[test]
+fn a_judge_that_is_asked_again_shows_how_far_it_agrees_with_itself() {
+    let upstream = upstream(Duration::ZERO);
+    let suite = pairwise("mood").replace(" }", ", repeats: 3 }");
+    let house = house(&upstream, &format!("judges:\n{suite}"));
+    house.run(&["eval", "run", "s.yaml", "--run", "r"]).exits(0);
+    let judge = &report(&house, "r")["judges"][0];
+    assert_eq!((&judge["n_questions"], &judge["n_asked"], &judge["n_calls"]), (&json!(240), &json!(240), &json!(240)));
+    // Of forty pairs ten have a winner, on which it always says the same; two orders each.
+    check(&judge["self_agreement"], 0.25);
+    let interval = &judge["self_agreement_interval"];
+    assert!(interval["low"].as_f64() < Some(0.25) && interval["high"].as_f64() > Some(0.25), "{judge}");
+    assert_eq!(judge["candidates"][0]["won"], 10, "what most say counts: {judge}");
+    let seeds: std::collections::BTreeSet<u64> = upstream
+        .requests()
+        .iter()
+        .map(body)
+        .filter(|body| body["model"] == "j-mood")
+        .map(|body| body["seed"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seeds.into_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    house.run(&["eval", "report", "r", "-o", "r.md"]).exits(0);
+    let text = std::fs::read_to_string(house.path().join("r.md")).unwrap();
+    assert!(text.contains("asked 3 times, the same each time 0.2500"), "{text}");
+}
+
+#[test]
+fn a_judge_of_which_more_than_one_in_a_hundred_verdicts_cannot_be_read_decides_nothing() {
+    let upstream = upstream(Duration::ZERO);
+    let house = house(
+        &upstream,
+        "primary: odd\njudges:\n  odd:\n    target: j-odd\n    kind: rubric\n    criteria: { right: says what is right, polite: is polite }\n",
+    );
+    let done = house.run(&["eval", "run", "s.yaml", "--run", "r"]).exits(4);
+    assert!(done.stdout.contains("have no verdict that can be read, more than 1 %"), "{}", done.stdout);
+    let candidate = &report(&house, "r")["candidates"][0]["primary"];
+    assert_eq!(candidate["verdict"], "undecided");
+    assert!(candidate["because"].as_str().unwrap().contains("`odd` decides nothing"), "{candidate}");
+}
+
+#[test]
+fn a_judge_is_asked_in_the_form_that_its_server_takes() {
+    for (refused, form, has_seed) in [
+        ("", json!("json_schema"), true),
+        ("json_schema: refuse", json!("json_object"), true),
+        ("json_schema: refuse, json_object: refuse", Value::Null, true),
+        ("json_schema: refuse, json_object: refuse, seed: refuse", Value::Null, false),
+    ] {
+        let upstream = upstream(Duration::ZERO);
+        let house = house(&upstream, &format!("judges:\n{}", pairwise("good")));
+        let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+        let refusing = format!(
+            "  q: {{ dialect: openai, base_url: {}/v1, capabilities: {{ {refused} }} }}\ntargets:",
+            upstream.url()
+        );
+        let config = config.replace("targets:", &refusing).replace("j-good: { provider: p,", "j-good: { provider: q,");
+        house.write(&config);
+        house.run(&["eval", "run", "s.yaml", "--run", "r"]).exits(0);
+        let asked: Vec<Value> = upstream.requests().iter().map(body).filter(|body| body["model"] == "j-good").collect();
+        assert_eq!(asked.len(), 80);
+        for body in asked {
+            assert_eq!((&body["response_format"]["type"], body.get("seed").is_some()), (&form, has_seed), "{body}");
+        }
+        assert_eq!(report(&house, "r")["judges"][0]["candidates"][0]["won"], 10);
+    }
+}
+
+#[test]
+fn whoever_watches_a_run_waits_for_its_judges() {
+    let upstream = upstream(Duration::from_millis(20));
+    let house = house(&upstream, &format!("judges:\n{}", pairwise("good")));
+    let mut child = house.spawn(&["eval", "run", "s.yaml", "--run", "r", "--concurrency", "4"]);
+    until(|| upstream.requests().iter().any(|request| body(request)["model"] == "j-good").then_some(()));
+    let once = house.run(&["eval", "watch", "r", "--once", "--format", "json"]).exits(4).json();
+    assert_eq!((&once["n_answered"], &once["judges"][0]["n_questions"]), (&json!(80), &json!(80)), "{once}");
+    let done = house.run(&["eval", "watch", "r", "--format", "json"]).exits(0).json();
+    assert_eq!(done["judges"], json!([{ "run": "r~good", "n_questions": 80, "n_answered": 80 }]), "{done}");
+    assert!(child.wait().unwrap().success());
 }

@@ -138,7 +138,7 @@ pub fn withheld(n_unread: u64, n_asked: u64) -> Option<String> {
     let is_too_many = n_unread as f64 > MOST_UNREAD * n_asked as f64;
     is_too_many.then(|| {
         format!(
-            "{n_unread} of {n_asked} verdicts cannot be read, more than {:.0} %: the others prove nothing",
+            "{n_unread} of {n_asked} questions have no verdict that can be read, more than {:.0} %: the others prove nothing",
             100.0 * MOST_UNREAD
         )
     })
