@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::control::RolloutSettings;
+use gateway::shadow::ShadowSettings;
 use gateway::snapshot::Cohort;
 use gateway::snapshot::cohorts::AT;
 use govern::Residency;
@@ -68,6 +69,7 @@ pub(crate) fn rollouts(
         references.check(&section, routes);
         references.stay_inside(&section, targets, routes);
         let (policy, shadow) = policy::read(&section, references.risk(routes, workloads), targets);
+        references.judge_stays_inside(&item, &shadow, routes, targets);
         let cohorts = cohorts::read(&section, &policy, (workloads, targets));
         let probe = section.section("probe");
         let probe_every = probe.get("every").and_then(|item| item.duration()).unwrap_or(PROBE_EVERY);
@@ -169,6 +171,16 @@ impl References {
             if let Some((message, hint)) = residency::leaves(&read.route, &arm.value, targets) {
                 section.note_at(arm, message, Some(hint));
             }
+        }
+    }
+
+    /// Notes a judge outside the house of pairs whose requests may not leave it: it would never be asked.
+    fn judge_stays_inside(&self, rollout: &Item<'_>, shadow: &ShadowSettings, routes: &Routes, targets: &Targets) {
+        let read = self.route.as_ref().and_then(|route| routes.get(&route.value));
+        let model = shadow.judged.as_ref().and_then(|judging| judging.model.as_ref());
+        let (Some(read), Some(model)) = (read, model) else { return };
+        if let Some((message, hint)) = residency::leaves(&read.route, &model.target, targets) {
+            rollout.inside(["stages", "shadow", "judged", "judge", "target"].map(Err)).note(message, Some(hint));
         }
     }
 

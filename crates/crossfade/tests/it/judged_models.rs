@@ -4,7 +4,7 @@
 use scripted::{Received, Script, Upstream, chat_completion};
 use serde_json::{Value, json};
 
-use crate::parts::{Gateway, House, get, until, with_policy};
+use crate::parts::{Gateway, House, get, request, until, with_policy};
 
 /// What a model answers to a question: the incumbent is good on every second one, the newcomer on three of four, the bad one never. Each says
 /// its name.
@@ -187,9 +187,9 @@ fn a_candidate_that_the_judge_finds_worse_is_thrown_back() {
 
 /// What holds a rollout whose candidate is good and whose judge is this one: a reason in `not_judged`, and words.
 #[track_caller]
-fn check_holds(edit: impl Fn(String) -> String, judge: &str, (reason, words): (&str, &str)) -> Upstream {
+fn check_holds(judge: &str, (reason, words): (&str, &str)) -> Upstream {
     let upstream = upstream();
-    let house = House::new(&edit(config(&upstream, "m-new", judge)));
+    let house = House::new(&config(&upstream, "m-new", judge));
     let gateway = house.serve();
     gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
     let mut n = 0;
@@ -216,39 +216,66 @@ fn check_holds(edit: impl Fn(String) -> String, judge: &str, (reason, words): (&
 #[test]
 fn a_judge_that_cannot_be_read_scores_nothing_and_the_gate_holds() {
     let judge = "target: talks, kind: pairwise, agreement: false";
-    check_holds(
-        |config| config,
-        judge,
-        ("judge_no_verdict", "questions to the judge have no verdict that can be read, more than 1 %"),
-    );
+    check_holds(judge, ("judge_no_verdict", "questions to the judge have no verdict that can be read, more than 1 %"));
 }
 
 #[test]
 fn a_judge_that_is_down_decides_nothing_and_no_caller_notices() {
     let judge = "target: down, kind: pairwise, agreement: false";
-    check_holds(|config| config, judge, ("judge_failed", "judge_failed"));
+    check_holds(judge, ("judge_failed", "judge_failed"));
 }
 
 #[test]
 fn a_judge_that_is_not_shown_to_agree_with_people_decides_nothing() {
     let judge = "target: good, kind: pairwise";
-    check_holds(|config| config, judge, ("judge_not_trusted", "it has not been shown to agree with people"));
+    check_holds(judge, ("judge_not_trusted", "it has not been shown to agree with people"));
 }
 
 #[test]
 fn a_judge_asks_no_more_than_its_budget() {
     let judge = "target: good, kind: pairwise, agreement: false, budget: { calls_per_day: 4, in_flight: 1 }";
-    let upstream = check_holds(|config| config, judge, ("judge_budget", "judge_budget"));
+    let upstream = check_holds(judge, ("judge_budget", "judge_budget"));
     assert_eq!(asked(&upstream).len(), 4);
 }
 
 #[test]
 fn what_may_not_leave_the_house_is_judged_by_nobody_outside() {
+    let upstream = upstream();
     let judge = "target: good, kind: pairwise, agreement: false";
-    let internal =
-        |config: String| config.replace("gpt-4o: { target: gpt,", "gpt-4o: { target: gpt, residency: internal,");
-    let upstream = check_holds(internal, judge, ("residency", "residency"));
+    let tenants = "tenants: { clinic: { residency: internal } }\nauth: { required: true }\n";
+    let house = House::new(&(config(&upstream, "m-new", judge) + tenants));
+    let root = house.run(&["keys", "create", "root", "--role", "admin", "--reason", "first"]).exits(0);
+    let root = root.stdout.trim().to_owned();
+    let key = |name: &str, more: &[&str]| {
+        let arguments = ["keys", "create", name, "--routes", "gpt-4o", "--expires", "1d"];
+        let arguments: Vec<&str> = arguments.into_iter().chain(more.iter().copied()).collect();
+        house.run(&arguments).exits(0).stdout.trim().to_owned()
+    };
+    let (clinic, shop) = (key("clinic", &["--tenant", "clinic"]), key("shop", &[]));
+    let gateway = house.serve();
+    gateway.run_as(&root, &["rollout", "start", "to-qwen"]).exits(0);
+    let mut n = 0;
+    let mut chat = |key: &str| {
+        let text = format!("Question {n}?");
+        n += 1;
+        let body = json!({ "model": "gpt-4o", "messages": [{ "role": "user", "content": text }] }).to_string();
+        let head = [("authorization", &*format!("Bearer {key}"))];
+        assert_eq!(request(gateway.data, "POST", "/v1/chat/completions", &head, &body).status, 200);
+    };
+    let counted = |reason: &str| {
+        let status = gateway.run_as(&root, &["rollout", "status", "to-qwen", "--format", "json"]).json();
+        status["explanation"]["comparisons"]["not_judged"][reason].as_u64()
+    };
+    until(|| {
+        chat(&clinic);
+        (counted("residency") >= Some(5)).then_some(())
+    });
     assert_eq!(asked(&upstream).len(), 0);
+    // The same judge is asked what may leave.
+    until(|| {
+        chat(&shop);
+        (asked(&upstream).len() >= 2).then_some(())
+    });
 }
 
 #[test]

@@ -217,7 +217,12 @@ async fn ask(
     record.failure = read.as_ref().err().map(|failure| failure.kind);
     record.cost = prepared.snapshot.prices.charge(Endpoint::ChatCompletions, &record);
     shadow.counters.count_cost(&record);
-    shadow.with_ledger(ledger, |ledger| ledger.spend(&record, crate::live::now().0));
+    if shadow.with_ledger(ledger, |ledger| ledger.spend(&record, crate::live::now().0)) {
+        tracing::warn!(
+            rollout = %offer.live.identity.name, target = %record.target,
+            "a call of the judge has no known price: where it has a budget in dollars, nothing more is judged today"
+        );
+    }
     let status = record.status;
     write(shadow, offer, *record);
     read.map_err(|failure| match failure.kind {

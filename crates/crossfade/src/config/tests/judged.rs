@@ -104,3 +104,11 @@ fn a_model_that_cannot_judge_is_a_mistake_with_its_place() {
     let told = errors(&with("judged: { judge: { target: nobody, kind: pairwise, criteria: x } }"));
     assert!(told.contains("there is no target `nobody`"), "{told}");
 }
+
+#[test]
+fn a_judge_outside_the_house_of_an_internal_route_is_a_mistake_with_its_place() {
+    let internal = by_model("kind: pairwise").replace("risk: medium }", "risk: medium, residency: internal }");
+    let told = errors(&internal);
+    let expected = "`rollouts.support-to-qwen.stages.shadow.judged.judge.target`: `gpt` is outside the house";
+    assert!(told.contains(expected), "{told}");
+}
