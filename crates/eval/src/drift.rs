@@ -15,6 +15,7 @@ use stats::random::Random;
 
 use crate::case::Answer;
 use crate::compare::ALPHA;
+use crate::encode::Recorded;
 use crate::results::Results;
 
 /// Bins of the index.
@@ -23,11 +24,11 @@ const BINS: usize = 10;
 const FLOOR: f64 = 1e-4;
 
 /// Vectors of a run that the discrepancy is computed from at most: its cost is their square, a thousand times. More are drawn from.
-const MOST_VECTORS: usize = 400;
+pub const MOST_VECTORS: usize = 400;
 /// Shuffles behind a p-value, which is then no smaller than one in this and one.
 const SHUFFLES: u32 = 999;
 /// Decides what is drawn and how it is shuffled: the same runs give the same numbers.
-const SEED: u64 = 7;
+pub const SEED: u64 = 7;
 
 /// One quantity in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,9 +55,10 @@ pub struct Drift {
     pub drifted: bool,
 }
 
-/// Compares the inputs of two runs, and of every target that is in both the length and the worth of answers.
+/// Compares the inputs of two runs, and of every target that is in both the answers and their worth; by their vectors too where both runs have some on record
+/// ([`recorded`](crate::encode::recorded)) by one encoder.
 #[must_use]
-pub fn drift(before: &Results, after: &Results) -> Vec<Drift> {
+pub fn drift(before: &Results, after: &Results, recorded: Option<(&Recorded, &Recorded)>) -> Vec<Drift> {
     let lengths = |results: &Results| -> Vec<f64> {
         results.cases.iter().map(|case| case.question().chars().count() as f64).collect()
     };
@@ -65,6 +67,11 @@ pub fn drift(before: &Results, after: &Results) -> Vec<Drift> {
         row("characters of the question", None, (&lengths(before), &lengths(after))),
         vectors("features of the input", None, features::scaled(inputs(before), inputs(after))),
     ];
+    // Vectors of two encoders say nothing of each other.
+    let recorded = recorded.filter(|(before, after)| before.encoder == after.encoder);
+    if let Some((before, after)) = recorded {
+        rows.push(vectors("vectors of the input", None, (before.inputs.clone(), after.inputs.clone())));
+    }
     for (before_idx, target) in before.plan.targets.iter().enumerate() {
         let Some(after_idx) = after.plan.targets.iter().position(|other| other.name == target.name) else { continue };
         let said = (answers(before, before_idx), answers(after, after_idx));
@@ -75,6 +82,10 @@ pub fn drift(before: &Results, after: &Results) -> Vec<Drift> {
         let of = |answers: &[&Answer]| answers.iter().map(|answer| features::of_answer(answer)).collect();
         let scaled = features::scaled(of(&said.0), of(&said.1));
         rows.push(vectors("features of the answer", Some(&target.name), scaled));
+        if let Some((before, after)) = recorded {
+            let both = (before.answers[before_idx].clone(), after.answers[after_idx].clone());
+            rows.push(vectors("vectors of the answer", Some(&target.name), both));
+        }
         for yardstick in before.yardsticks() {
             if !after.yardsticks().iter().any(|other| other.id == yardstick.id) {
                 continue;

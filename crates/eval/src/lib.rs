@@ -5,6 +5,7 @@
 
 pub mod case;
 pub mod dataset;
+pub mod encode;
 pub mod judge;
 pub mod metric;
 pub mod run;

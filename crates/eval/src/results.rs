@@ -5,6 +5,7 @@ use std::sync::Arc;
 use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
 use crate::case::Case;
+use crate::encode::{self, Encoding};
 use crate::judge::said::Judged;
 use crate::judge::trust::Labels;
 use crate::metric::{Direction, Measured, Range, Score, UnknownMetric, Unscored};
@@ -25,6 +26,8 @@ pub struct Results {
     pub records: Vec<Record>,
     /// What judges say of them; their grades are among the scores.
     pub judged: Vec<Judged>,
+    /// What became of the encoder's items; what is measured by its vectors is among the scores.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 /// An answer with its scores.
@@ -81,6 +84,14 @@ pub enum ResultsError {
         /// The run.
         run: String,
         /// The run that was judged.
+        of: String,
+    },
+    /// It holds the vectors of another run.
+    #[error("`{run}` holds the vectors of the run `{of}`, whose report shows what is measured by them")]
+    OfEncoder {
+        /// The run.
+        run: String,
+        /// The run whose texts they are of.
         of: String,
     },
     /// Something of it is not as this program writes it.
@@ -167,6 +178,9 @@ impl Results {
         if let Some(of) = plan.judge_of {
             return Err(ResultsError::OfJudge { run: run.to_owned(), of });
         }
+        if let Some(of) = plan.encoder_of {
+            return Err(ResultsError::OfEncoder { run: run.to_owned(), of });
+        }
         let lines = database.dataset_cases(&plan.version)?;
         let cases = lines.into_iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
         let cases = cases.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();
@@ -179,7 +193,10 @@ impl Results {
             Ok::<(), ResultsError>(())
         })?;
         let cases = cases.map_err(unreadable("a case"))?;
-        let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new() };
+        let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new(), encoding: None };
+        if let Some(encoder) = results.plan.encoder.clone() {
+            results.encoding = Some(encode::score(database, &mut results, &encoder)?);
+        }
         let judges = results.plan.judges.clone();
         for judge in &judges {
             let judged = Judged::load(database, &mut results, judge)?;

@@ -13,8 +13,10 @@ mod work;
 mod write;
 
 pub use call::{Ask, Asked, ReadStream, Used, whole_answer};
+pub(crate) use call::{micros, now_us};
 pub use plan::{Item, Plan, PlannedTarget};
 pub use score::{CHECKS, Scorer, Spec, Took};
+pub(crate) use work::LEASE;
 pub use work::{Ended, Job, Progress, RunError, Target, work};
 
 use serde::{Deserialize, Serialize};

@@ -38,6 +38,17 @@ pub(crate) struct Suite {
     pub stream: bool,
     /// Who judges the answers.
     pub judges: Vec<SuiteJudge>,
+    /// What makes vectors of texts.
+    pub encoder: Option<SuiteEncoder>,
+}
+
+/// What makes vectors of texts, as a suite says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SuiteEncoder {
+    /// The target that is asked for embeddings.
+    Target(String),
+    /// The directory of a model that runs in this process, and the layer whose vectors tokens have.
+    Model(PathBuf, Option<usize>),
 }
 
 /// A judge as a suite says it.
@@ -76,6 +87,7 @@ pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigEr
                 .get("max_cost")
                 .and_then(|item| item.parsed("an amount of dollars such as 2.50", super::nanodollars)),
             judges: judges::read(&root),
+            encoder: root.get("encoder").and_then(|item| encoder(&item)),
         };
         root.finish();
         suite
@@ -86,6 +98,18 @@ fn targets(root: &Section<'_>) -> Vec<String> {
     let Some(item) = root.get("targets") else { return Vec::new() };
     let names = item.list("targets").unwrap_or_default();
     names.iter().filter_map(Item::string).map(|written| written.value).collect()
+}
+
+/// A target by name, or `{ model: DIRECTORY, layer: N }`.
+fn encoder(item: &Item<'_>) -> Option<SuiteEncoder> {
+    if !item.is_map() {
+        return item.string().map(|written| SuiteEncoder::Target(written.value));
+    }
+    let section = item.section()?;
+    let directory = section.need("model").and_then(|item| item.path());
+    let layer = section.get("layer").and_then(|item| item.count(0, 1000));
+    section.finish();
+    Some(SuiteEncoder::Model(directory?, layer.and_then(|layer| usize::try_from(layer).ok())))
 }
 
 /// Metrics by name, or `{ name, settings... }`.

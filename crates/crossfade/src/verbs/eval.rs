@@ -2,6 +2,7 @@
 
 mod asker;
 mod drift;
+mod encoder;
 mod file;
 mod plan;
 mod progress;
@@ -94,7 +95,7 @@ pub(super) fn load(place: &Place, run: &str) -> Result<Report, Stop> {
                 stop.hint(format!("there are: {}", known.join(", ")))
             }
         }
-        ResultsError::OfJudge { of, .. } => {
+        ResultsError::OfJudge { of, .. } | ResultsError::OfEncoder { of, .. } => {
             let hint = format!("`crossfade eval report {of}`");
             Stop::failed(error).exit(Exit::Usage).hint(hint)
         }
@@ -116,7 +117,9 @@ fn facts(report: &Report) -> serde_json::Value {
 /// All candidates pass; or one fails; or something is not decided. A run of one target has nothing to decide.
 fn exit(report: &Report) -> Exit {
     let verdicts = || report.candidates.iter().map(|candidate| candidate.primary.verdict);
-    let is_whole = report.whole && report.judges.iter().all(|judge| judge.whole);
+    let is_whole = report.whole
+        && report.judges.iter().all(|judge| judge.whole)
+        && report.encoder.as_ref().is_none_or(|encoder| encoder.whole);
     if !is_whole || verdicts().any(|verdict| verdict == Verdict::Undecided) {
         // What is proven stays proven, whatever else is not.
         return if verdicts().any(|verdict| verdict == Verdict::Fail) { Exit::No } else { Exit::Undecided };

@@ -24,6 +24,7 @@ mod datasets;
 mod drill;
 mod drill_live;
 mod egress;
+mod encoders;
 mod evaluations;
 mod exchanges;
 mod feedback;

@@ -156,6 +156,8 @@ mod tests {
             stream: false,
             judges: Vec::new(),
             judge_of: None,
+            encoder: None,
+            encoder_of: None,
         };
         let scorer = Scorer::of(&metrics).unwrap();
         let cases: Vec<Case> = said
@@ -183,7 +185,7 @@ mod tests {
             n_reused: 0,
             spent_nanos: 0,
         };
-        Results { row, plan, cases, scorer, records, judged: Vec::new() }
+        Results { row, plan, cases, scorer, records, judged: Vec::new(), encoding: None }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::rag::{self, Rag};
 use super::ranked::{self, Ranking};
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::{Answer, Case};
+use crate::encode::EncoderReport;
 use crate::judge::standing::{JudgeReport, reports};
 use crate::metric::rag::Outcome;
 use crate::metric::{Range, Unscored};
@@ -61,6 +62,9 @@ pub struct Report {
     /// What retrieval and what the model lost, where a metric asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rag: Option<Rag>,
+    /// What made the vectors, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<EncoderReport>,
 }
 
 /// What a metric is.
@@ -199,6 +203,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
     let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed };
     let table = Table::of(results, yardsticks);
     let judges = reports(results, seed);
+    let encoder = results.encoding.as_ref().map(|encoding| encoding.report(results));
     let held = held(results, &judges);
     let candidates = (1..plan.targets.len()).map(|target_idx| {
         let mut candidate = candidate(results, &table, target_idx, question);
@@ -226,7 +231,9 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         n_cases: plan.n_cases,
         repeats: plan.repeats,
         whole: results.is_whole(),
-        simulated: results.is_simulated() || judges.iter().any(|judge| judge.simulated),
+        simulated: results.is_simulated()
+            || judges.iter().any(|judge| judge.simulated)
+            || encoder.as_ref().is_some_and(|encoder| encoder.simulated),
         primary: plan.primary.clone(),
         margin: plan.margin,
         alpha: ALPHA,
@@ -237,6 +244,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         judges,
         ranking,
         rag: rag::rag(results, seed),
+        encoder,
     };
     (report, table)
 }

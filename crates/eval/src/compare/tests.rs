@@ -41,6 +41,8 @@ pub(crate) fn results_of(
         stream: false,
         judges: Vec::new(),
         judge_of: None,
+        encoder: None,
+        encoder_of: None,
     };
     let scorer = Scorer::of(metrics).unwrap();
     let records = (0..plan.n_items()).map(|number| {
@@ -61,7 +63,7 @@ pub(crate) fn results_of(
         n_reused: 0,
         spent_nanos: 0,
     };
-    Results { row, plan, cases: cases.to_vec(), scorer, records, judged: Vec::new() }
+    Results { row, plan, cases: cases.to_vec(), scorer, records, judged: Vec::new(), encoding: None }
 }
 
 /// So many pairs of each kind.

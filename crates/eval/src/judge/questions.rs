@@ -121,5 +121,7 @@ pub fn plan(results: &Results, judge: &Judge, cases: &[Case]) -> Plan {
         stream: false,
         judges: Vec::new(),
         judge_of: Some(results.row.run.clone()),
+        encoder: None,
+        encoder_of: None,
     }
 }

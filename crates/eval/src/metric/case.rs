@@ -1,11 +1,12 @@
 //! What a metric may read of a case and of an answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::citations::{Claim, Entailment};
+use super::vectors::BertScore;
 
 /// What a case says about a good answer. A case says what it knows; a metric that needs more leaves the answer unscored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -107,9 +108,12 @@ pub struct Call {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Judged {
-    /// The vector of the answer's text, and those of the references in their order.
+    /// The vectors of the answer's text and of the references.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vectors: Option<Vectors>,
+    /// How the tokens of the answer match those of a reference, by the reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matches: Option<HashMap<String, BertScore>>,
     /// Whether documents entail statements: the answers to [`questions`](super::citations::questions).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entailed: Option<Vec<Entailment>>,
@@ -121,12 +125,6 @@ pub struct Judged {
     pub abstained: Option<bool>,
 }
 
-/// Vectors of texts.
+/// Vectors of texts, by the text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Vectors {
-    /// Of the answer's text.
-    pub answer: Vec<f32>,
-    /// Of each reference.
-    pub references: Vec<Vec<f32>>,
-}
+pub struct Vectors(pub HashMap<String, Vec<f32>>);

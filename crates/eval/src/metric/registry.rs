@@ -16,7 +16,7 @@ use super::rouge::{self, Rouge};
 use super::{Metric, Pool, bleu, chrf, citations, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 57] = [
+pub const NAMES: [&str; 58] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -55,6 +55,7 @@ pub const NAMES: [&str; 57] = [
     "json_path",
     "field_accuracy",
     "embedding_cosine",
+    "bertscore",
     "citation_recall",
     "citation_precision",
     "citation_format",
@@ -135,6 +136,20 @@ enum RawMatching {
     #[default]
     Greedy,
     Maximum,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCosine {
+    encoder: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBertScore {
+    #[serde(default)]
+    figure: vectors::Figure,
+    encoder: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -270,6 +285,14 @@ fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> 
             };
             calls::metric(matching, dotless)
         }
+        "embedding_cosine" => {
+            let RawCosine { encoder } = read(name, settings)?;
+            vectors::cosine_metric(encoder.as_deref())
+        }
+        "bertscore" => {
+            let RawBertScore { figure, encoder } = read(name, settings)?;
+            vectors::bert_metric(figure, encoder.as_deref())
+        }
         "json_schema" => {
             let RawSchema { schema } = read(name, settings)?;
             json::schema(schema.as_ref())
@@ -316,7 +339,6 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "bleu" => bleu::metric,
         "tool_call_health" => calls::health,
         "json_valid" => json::valid,
-        "embedding_cosine" => vectors::cosine_metric,
         "citation_format" => citations::format,
         "quote_in_source" => citations::quote_in_source,
         "evidence_precision" => spans::precision,

@@ -1,8 +1,10 @@
 //! Similarity of meaning from vectors that a model gave: cosine of texts, and BERTScore of tokens (Zhang et al. 2020).
 //!
-//! Nothing here runs a model. Whoever does ([`Encoder`]) hands in the vectors; an embeddings target gives those of texts.
+//! Nothing here runs a model. Whoever does ([`Encode`]) hands in the vectors; an embeddings target gives those of texts.
 
-use super::{Case, Metric, Range, Score, Unscored, Vectors};
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Case, Judged, Metric, Range, Score, Unscored};
 
 /// The vectors of a text's tokens, as an encoder gives them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,23 +15,38 @@ pub struct Tokens {
     pub weights: Vec<f64>,
 }
 
-/// A model that gives a vector for each token of a text.
-pub trait Encoder {
+/// A text as a model that knows tokens sees it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Encoding {
+    /// Of the text.
+    pub vector: Vec<f32>,
+    /// Of its tokens.
+    pub tokens: Tokens,
+}
+
+/// A model that gives vectors of a text and of its tokens.
+pub trait Encode {
     /// What can go wrong.
     type Error;
 
-    /// Names model, layer and weighting, as `bert-base-uncased_L9_no-idf`: part of the metric's id.
+    /// Names model, layer and weighting, as `bert-base-uncased-1a2b3c4d_L9_no-idf`: part of the metrics' ids.
     fn id(&self) -> String;
 
-    /// The vectors of the tokens of a text.
+    /// The vectors of a text.
     ///
     /// # Errors
     /// When the model cannot be asked.
-    fn tokens(&self, text: &str) -> Result<Tokens, Self::Error>;
+    fn encode(&self, text: &str) -> Result<Encoding, Self::Error>;
+}
+
+/// Whether the metric of this name, or id, needs vectors.
+#[must_use]
+pub fn is_by_meaning(name: &str) -> bool {
+    matches!(name.split('@').next(), Some("embedding_cosine" | "bertscore"))
 }
 
 /// Precision, recall and F1 of BERTScore, not rescaled.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct BertScore {
     /// How well each token of the answer is matched in the reference.
     pub precision: f64,
@@ -39,19 +56,80 @@ pub struct BertScore {
     pub f1: f64,
 }
 
-/// `embedding_cosine`.
-pub(super) fn cosine_metric() -> Metric {
+/// Which number of a BERTScore counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Figure {
+    Precision,
+    Recall,
+    #[default]
+    F1,
+}
+
+impl Figure {
+    fn of(self, score: BertScore) -> f64 {
+        match self {
+            Figure::Precision => score.precision,
+            Figure::Recall => score.recall,
+            Figure::F1 => score.f1,
+        }
+    }
+}
+
+/// `bertscore`, by the encoder of this id.
+pub(super) fn bert_metric(figure: Figure, encoder: Option<&str>) -> Metric {
+    let of = match figure {
+        Figure::Precision => ":precision",
+        Figure::Recall => ":recall",
+        Figure::F1 => "",
+    };
     Metric::new(
-        "embedding_cosine@crossfade-1",
-        "cosine of the vectors of answer and reference, in double precision; the best reference counts; vectors of zeros, of other \
-         lengths or not finite leave the answer unscored",
-        |_: &Case, answer| {
-            let vectors = answer.judged.as_ref().and_then(|judged| judged.vectors.as_ref());
-            let Some(Vectors { answer, references }) = vectors else { return Score::unscored(Unscored::NoJudgement) };
-            if references.is_empty() {
+        format!("bertscore@bert-score-0.3.13{of}{}", by(encoder)),
+        "every token finds its nearest on the other side by the cosine of their vectors; the mean over the answer's is precision, over the \
+         reference's recall, and F1 their harmonic mean; not rescaled; the best reference counts",
+        move |case: &Case, answer| {
+            let matches = answer.judged.as_ref().and_then(|judged| judged.matches.as_ref());
+            let Some(matches) = matches else { return Score::unscored(Unscored::NoJudgement) };
+            if case.references.is_empty() {
                 return Score::unscored(Unscored::NoReference);
             }
-            let cosines = references.iter().map(|reference| cosine(answer, reference)).collect::<Option<Vec<f64>>>();
+            let is_blank = |text: &str| text.trim().is_empty();
+            let of_reference = |reference: &String| {
+                if is_blank(reference) || is_blank(&answer.text) {
+                    return Some(BertScore::default());
+                }
+                matches.get(reference).copied()
+            };
+            let scores = case.references.iter().map(of_reference).collect::<Option<Vec<_>>>();
+            let best = scores.and_then(|scores| scores.into_iter().map(|score| figure.of(score)).max_by(f64::total_cmp));
+            best.map_or(Score::unscored(Unscored::NoJudgement), Score::value)
+        },
+    )
+    .within(Range::SIGNED_UNIT)
+}
+
+fn by(encoder: Option<&str>) -> String {
+    encoder.map_or_else(String::new, |encoder| format!(":encoder={encoder}"))
+}
+
+/// `embedding_cosine`, by the encoder of this id.
+pub(super) fn cosine_metric(encoder: Option<&str>) -> Metric {
+    Metric::new(
+        format!("embedding_cosine@crossfade-1{}", by(encoder)),
+        "cosine of the vectors of answer and reference, in double precision; the best reference counts; vectors of zeros, of other \
+         lengths or not finite leave the answer unscored",
+        |case: &Case, answer: &Answer| {
+            let Some(Judged { vectors: Some(vectors), .. }) = &answer.judged else {
+                return Score::unscored(Unscored::NoJudgement);
+            };
+            if case.references.is_empty() {
+                return Score::unscored(Unscored::NoReference);
+            }
+            let vector = |text: &String| vectors.0.get(text).map(Vec::as_slice);
+            // A text of blanks has no vector.
+            let Some(said) = vector(&answer.text) else { return Score::unscored(Unscored::BadVector) };
+            let cosines = case.references.iter().map(|reference| cosine(said, vector(reference)?));
+            let cosines = cosines.collect::<Option<Vec<f64>>>();
             let best = cosines.and_then(|cosines| cosines.into_iter().max_by(f64::total_cmp));
             best.map_or(Score::unscored(Unscored::BadVector), Score::value)
         },

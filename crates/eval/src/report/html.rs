@@ -51,6 +51,9 @@ pub fn html(report: &Report) -> String {
         beside(&mut page, report, candidate).unwrap_or_default();
     }
     super::judges::html(&mut page, report).unwrap_or_default();
+    if let Some(encoder) = &report.encoder {
+        page += &format!("<p class=\"small\">{}</p>\n", escaped(&encoder.line()));
+    }
     definitions(&mut page, report).unwrap_or_default();
     cases(&mut page, report).unwrap_or_default();
     page + "</html>\n"

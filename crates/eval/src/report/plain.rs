@@ -173,6 +173,9 @@ pub fn markdown(report: &Report) -> String {
             text += &format!("{indent}- {}\n", super::html::escaped(line.trim()));
         }
     }
+    if let Some(encoder) = &report.encoder {
+        text += &format!("\n{}\n", super::html::escaped(&encoder.line()));
+    }
     text += &report.ranking.as_ref().map(super::ranking::markdown).unwrap_or_default();
     text += &report.rag.as_ref().map(super::rag::markdown).unwrap_or_default();
     for (idx, candidate) in report.candidates.iter().enumerate() {

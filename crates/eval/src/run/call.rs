@@ -16,6 +16,7 @@ use wire::usage::Usage;
 use super::{Answered, Pace, stream};
 use crate::answer::{ranked, whole};
 use crate::case::{Answer, Case};
+use crate::encode;
 
 /// The longest answer that is read.
 pub(super) const LONGEST_ANSWER: usize = 16 << 20;
@@ -44,11 +45,16 @@ pub trait Asked {
     /// The call that sends it once.
     fn call(&self, timeouts: Timeouts) -> Call;
 
-    /// The answer, to a chat as a chat completion.
+    /// The answer: to a chat as a chat completion, else as it came.
     ///
     /// # Errors
     /// When it cannot be read.
     fn read(&self, body: &Bytes) -> Result<Bytes, Failure>;
+
+    /// Of how many texts it asks for vectors, where it is no chat completion.
+    fn n_texts(&self) -> Option<usize> {
+        None
+    }
 
     /// What reads a streamed answer.
     fn reader(&self) -> Box<dyn ReadStream>;
@@ -257,14 +263,17 @@ pub(super) fn read(asked: &dyn Asked, body: &Bytes, usage: &mut Option<Usage>) -
         let malformed = || Failure::new(FailureKind::Malformed, "the answer is no ranking of the documents");
         return ranking.map(|ranking| Answer { ranking: Some(ranking), ..Answer::default() }).ok_or_else(malformed);
     }
+    if let Some(n_texts) = asked.n_texts() {
+        return encode::read(&body, n_texts).map_err(|why| Failure::new(FailureKind::Malformed, why));
+    }
     whole(&body, &facts).ok_or_else(|| Failure::new(FailureKind::Malformed, "the answer is no chat completion"))
 }
 
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Now, in Unix microseconds.
-pub(super) fn now_us() -> u64 {
+pub(crate) fn now_us() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, micros)
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::score::Spec;
 use crate::case::{canonical, digest};
+use crate::encode::Encoder;
 use crate::judge::Judge;
 
 /// A whole run.
@@ -39,6 +40,12 @@ pub struct Plan {
     /// The run whose answers are judged, where this is what a judge is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_of: Option<String>,
+    /// What makes vectors of the texts once all answers are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<Encoder>,
+    /// The run whose texts are encoded, where this is what an encoder is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_of: Option<String>,
 }
 
 /// A target as a plan names it.
@@ -142,6 +149,7 @@ impl Plan {
         note(self.reuse == other.reuse, "whether answers are reused");
         note(self.stream == other.stream, "whether answers are streamed");
         note(self.judges == other.judges && self.judge_of == other.judge_of, "the judges");
+        note(self.encoder == other.encoder && self.encoder_of == other.encoder_of, "the encoder");
         different
     }
 }
@@ -172,6 +180,8 @@ mod tests {
             stream: false,
             judges: Vec::new(),
             judge_of: None,
+            encoder: None,
+            encoder_of: None,
         }
     }
 

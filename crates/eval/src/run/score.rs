@@ -97,6 +97,34 @@ impl Scorer {
         scores.collect()
     }
 
+    /// What those say that need vectors, `checks` among them where the case has a check that does.
+    pub(crate) fn by_meaning(
+        &self,
+        (case, is_checked): (&Case, bool),
+        (answer, took): (&Answer, Took),
+        judged: metric::Judged,
+    ) -> Vec<(String, Score)> {
+        let asked = as_metrics_want(case, answer);
+        let answered = metric::Answer { judged: Some(judged), ..of_answer((case, answer), took) };
+        let score = |metric: &Option<Metric>| match metric {
+            Some(metric) => metric.score(&asked, &answered),
+            None => checks(case, &asked, &answered),
+        };
+        self.needing_vectors(is_checked).map(|(id, metric)| (id.to_owned(), score(metric))).collect()
+    }
+
+    /// The same where there are no vectors.
+    pub(crate) fn without_meaning(&self, is_checked: bool, why: Unscored) -> Vec<(String, Score)> {
+        self.needing_vectors(is_checked).map(|(id, _)| (id.to_owned(), Score::unscored(why))).collect()
+    }
+
+    fn needing_vectors(&self, is_checked: bool) -> impl Iterator<Item = (&str, &Option<Metric>)> {
+        let needing = self.metrics.iter().filter(move |(_, metric)| {
+            metric.as_ref().map_or(is_checked, |metric| metric::vectors::is_by_meaning(&metric.id))
+        });
+        needing.map(|(_, metric)| (metric.as_ref().map_or(CHECKS_ID, |metric| metric.id.as_str()), metric))
+    }
+
     pub(super) fn rows(&self, case: &Case, answer: &Answer, took: Took) -> Vec<ScoredRow> {
         let row = |(metric, score): (String, Score)| ScoredRow {
             metric,

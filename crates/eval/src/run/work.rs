@@ -21,7 +21,7 @@ use super::{Answered, Item, Plan, Scorer};
 use crate::case::Case;
 
 /// How long a claim holds when nobody holds it.
-const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How often a worker under a cap looks at what all of them have spent.
 const COUNT_AGAIN: Duration = Duration::from_millis(100);
 /// How long a worker without anything to do waits before it looks again.

@@ -9,6 +9,7 @@ use eval::run::{Ask, Asked, ReadStream, Target, Used};
 use gateway::offline::{Prepared, StreamReader, prepare, prepare_question};
 use gateway::snapshot::Snapshot;
 use providers::{Call, Timeouts};
+use serde_json::Value;
 use wire::failure::Failure;
 use wire::record::Endpoint;
 use wire::sse::Event;
@@ -21,9 +22,11 @@ struct Asker {
     judges: bool,
 }
 
+/// What is ready to be sent, how many documents it asks to be ranked, and of how many texts it asks for vectors.
 struct Ready {
     prepared: Prepared,
     ranks: Option<usize>,
+    n_texts: Option<usize>,
 }
 
 /// The target as a worker calls it, as one that judges or as one that answers.
@@ -43,13 +46,19 @@ impl Ask for Asker {
         let route = route.and_then(|route| self.snapshot.routes.get(route));
         let residency = route.map(|route| route.residency).unwrap_or_default();
         let ranks = case.ranks();
+        // What an encoder is asked has texts where others have messages.
+        let n_texts = case.request.get("input").and_then(Value::as_array).map(Vec::len);
         let prepared = if self.judges {
             prepare_question(&self.snapshot, &self.target, (body, residency))?
         } else {
-            let endpoint = if ranks.is_some() { Endpoint::Rerank } else { Endpoint::ChatCompletions };
+            let endpoint = match (ranks, n_texts) {
+                (Some(_), _) => Endpoint::Rerank,
+                (None, Some(_)) => Endpoint::Embeddings,
+                (None, None) => Endpoint::ChatCompletions,
+            };
             prepare(&self.snapshot, &self.target, (endpoint, body, residency))?
         };
-        Ok(Box::new(Ready { prepared, ranks }))
+        Ok(Box::new(Ready { prepared, ranks, n_texts }))
     }
 
     fn price(&self, used: &Used) -> Option<u64> {
@@ -72,6 +81,10 @@ impl Asked for Ready {
 
     fn read(&self, body: &Bytes) -> Result<Bytes, Failure> {
         self.prepared.read(body)
+    }
+
+    fn n_texts(&self) -> Option<usize> {
+        self.n_texts
     }
 
     fn reader(&self) -> Box<dyn ReadStream> {

@@ -1,6 +1,7 @@
 //! `crossfade eval drift RUN OTHER`: whether inputs and answers of two runs come out alike.
 
-use eval::drift::{Drift, drift};
+use eval::drift::{Drift, MOST_VECTORS, SEED, drift};
+use eval::encode::recorded;
 use eval::results::Results;
 
 use crate::out::{Exit, Out, Stop, table};
@@ -25,7 +26,10 @@ pub(crate) struct Args {
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let database = readable(place)?;
     let load = |run: &str| Results::load(&database, run).map_err(|error| Stop::failed(error).exit(Exit::Usage));
-    let rows = drift(&load(&args.run)?, &load(&args.other)?);
+    let (before, after) = (load(&args.run)?, load(&args.other)?);
+    let vectors = |results: &Results| recorded(&database, results, MOST_VECTORS, SEED).map_err(Stop::failed);
+    let recorded = vectors(&before)?.zip(vectors(&after)?);
+    let rows = drift(&before, &after, recorded.as_ref().map(|(before, after)| (before, after)));
     out.answer(&rows, || text(&rows));
     let drifted = rows.iter().any(|row| row.drifted);
     Ok(if drifted && args.fail_on_drift { Exit::No } else { Exit::Ok })

@@ -9,6 +9,7 @@ use eval::run::{CHECKS, Plan, PlannedTarget, Scorer, Spec};
 use serde_json::Value;
 use store::DatasetRow;
 
+use super::encoder::{self, Chosen, Model};
 use super::run::Args;
 use crate::config::{self, Config, Suite, SuiteJudge};
 use crate::out::Stop;
@@ -20,6 +21,8 @@ pub(super) struct Planned {
     pub(super) plan: Plan,
     pub(super) cases: Vec<eval::case::Case>,
     pub(super) max_cost_nanos: Option<u64>,
+    /// The encoder, where it runs in this process.
+    pub(super) encoder: Option<Model>,
 }
 
 /// Makes the plan. What was typed goes before what the suite says.
@@ -34,7 +37,9 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
     }
     let names = if args.targets.is_empty() { suite.targets.clone() } else { args.targets.clone() };
     let targets = targets(config, &names)?;
-    let metrics = metrics(args, &suite, &cases)?;
+    let mut metrics = metrics(args, &suite, &cases)?;
+    let encoder = encoder::of(config, args.encoder.as_ref(), suite.encoder.as_ref())?;
+    encoder::measure(encoder.as_ref(), &mut metrics, &cases)?;
     let judges = judges(config, &suite.judges, (&metrics, targets.len()))?;
     let primary = primary(args, &suite, (&metrics, &judges))?;
     if !decides_by_case(&metrics, &primary)? {
@@ -56,8 +61,14 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         stream: args.stream || suite.stream,
         judges,
         judge_of: None,
+        encoder: encoder.as_ref().map(Chosen::planned),
+        encoder_of: None,
     };
-    Ok(Planned { plan, cases, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
+    if plan.encoder.is_some() && plan.judges.iter().any(|judge| judge.name == eval::encode::NAME) {
+        return Err(Stop::usage("no judge is called `encoder` where a run has one"));
+    }
+    let encoder = encoder.and_then(Chosen::model);
+    Ok(Planned { plan, cases, encoder, max_cost_nanos: args.max_cost.or(suite.max_cost_nanos) })
 }
 
 /// What decides: a metric, or a judge that grades.
@@ -150,7 +161,7 @@ fn targets(config: &Config, names: &[String]) -> Result<Vec<PlannedTarget>, Stop
     Ok(targets)
 }
 
-fn target(config: &Config, name: &str) -> Result<PlannedTarget, Stop> {
+pub(super) fn target(config: &Config, name: &str) -> Result<PlannedTarget, Stop> {
     let target = config.snapshot.targets.get(name).ok_or_else(|| {
         let known: Vec<&str> = config.snapshot.targets.keys().map(String::as_str).collect();
         Stop::usage(format!("there is no target `{name}`")).hint(format!("defined: {}", known.join(", ")))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use eval::encode::{self, Encoder};
 use eval::judge::questions::{self, run_name, subjects};
 use eval::results::Results;
 use eval::run::{Ended, Job, Plan, RunError, Scorer, work};
@@ -11,6 +12,7 @@ use providers::Shared;
 use store::{Database, Lease};
 use wire::record::Lane;
 
+use super::encoder::Model;
 use super::plan::{Planned, plan};
 use super::progress::Shown;
 use super::{SEED, asker, exit, facts, summarised, words};
@@ -22,7 +24,7 @@ use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
 
 /// Workers that one store takes at a time.
-const PLACES: usize = 64;
+pub(super) const PLACES: usize = 64;
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -72,6 +74,9 @@ pub(crate) struct Args {
     /// Call again where an earlier run has the answer to the same request by the same target.
     #[arg(long)]
     pub(super) no_reuse: bool,
+    /// The target that makes vectors of texts, for metrics that need them.
+    #[arg(long, value_name = "TARGET")]
+    pub(super) encoder: Option<String>,
     /// Ask for streams, and measure the time to the first token and the gaps after it.
     #[arg(long)]
     pub(super) stream: bool,
@@ -89,7 +94,8 @@ fn dollars(text: &str) -> Result<u64, String> {
 /// Plans the run or finds it planned, works until it is whole, and compares.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
-    let planned = plan(place, args, &config)?;
+    let mut planned = plan(place, args, &config)?;
+    let encoder = planned.encoder.take();
     if planned.max_cost_nanos.is_some() {
         priced(&config, &planned.plan)?;
     }
@@ -98,6 +104,9 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     begin(&database, &name, &planned.plan, out)?;
     let cap = planned.max_cost_nanos;
     let mut ended = worked(place, (&config, &name, args), planned, out)?;
+    if ended == Ended::Whole {
+        ended = encoded(place, &database, (&config, &name, args), (cap, encoder.as_ref(), out))?;
+    }
     if ended == Ended::Whole {
         ended = judged(place, &database, (&config, &name, args), (cap, out))?;
     }
@@ -111,6 +120,33 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     Ok(exit(&report))
 }
 
+/// Has the texts of a whole run made into vectors, in a run of its own beside it.
+fn encoded(
+    place: &Place,
+    database: &Database,
+    (config, name, args): (&Config, &str, &Args),
+    (cap, model, out): (Option<u64>, Option<&Model>, &Out),
+) -> Result<Ended, Stop> {
+    let results = Results::load(database, name).map_err(Stop::failed)?;
+    let Some(encoder) = &results.plan.encoder else { return Ok(Ended::Whole) };
+    let cases = encode::cases(&results);
+    if cases.is_empty() {
+        return Ok(Ended::Whole);
+    }
+    let (run, plan) = (encode::run_name(name), encode::plan(&results, encoder, &cases));
+    begin(database, &run, &plan, out)?;
+    match model {
+        Some(model) => {
+            model.work(place, &results, (run, plan, cases), out)?;
+            Ok(Ended::Whole)
+        }
+        None => {
+            let max_cost_nanos = cap.map(|cap| cap.saturating_sub(results.row.spent_nanos));
+            worked(place, (config, &run, args), Planned { plan, cases, max_cost_nanos, encoder: None }, out)
+        }
+    }
+}
+
 /// Has the judges of a whole run judge it, one after the other. What they are asked is a run of its own, so that it is shared, resumed and taken over
 /// like one; the cap is that of everything together.
 fn judged(
@@ -120,7 +156,8 @@ fn judged(
     (cap, out): (Option<u64>, &Out),
 ) -> Result<Ended, Stop> {
     let results = Results::load(database, name).map_err(Stop::failed)?;
-    let mut spent = results.row.spent_nanos;
+    let of_encoder = database.eval_run(&encode::run_name(name)).map_err(Stop::failed)?;
+    let mut spent = results.row.spent_nanos + of_encoder.map_or(0, |row| row.spent_nanos);
     for judge in &results.plan.judges {
         if results.plan.targets.iter().any(|target| target.model == judge.target.model) {
             out.say(format_args!(
@@ -136,7 +173,7 @@ fn judged(
         let plan = questions::plan(&results, judge, &cases);
         begin(database, &run, &plan, out)?;
         let max_cost_nanos = cap.map(|cap| cap.saturating_sub(spent));
-        let planned = Planned { plan, cases, max_cost_nanos };
+        let planned = Planned { plan, cases, max_cost_nanos, encoder: None };
         if worked(place, (config, &run, args), planned, out)? == Ended::CostCap {
             return Ok(Ended::CostCap);
         }
@@ -151,6 +188,10 @@ fn priced(config: &Config, plan: &Plan) -> Result<(), Stop> {
         .targets
         .iter()
         .chain(plan.judges.iter().map(|judge| &judge.target))
+        .chain(plan.encoder.iter().filter_map(|encoder| match encoder {
+            Encoder::Target(target) => Some(target),
+            Encoder::Here(_) => None,
+        }))
         .find(|target| !target.simulated && config.snapshot.prices.tariff(&target.name, &target.model).is_none());
     match unpriced {
         None => Ok(()),
@@ -192,7 +233,7 @@ fn worked(
         taken.ok_or_else(|| Stop::failed(anyhow::anyhow!("{PLACES} workers use this store already")))?;
     let worker = |place: usize| format!("worker-{place}");
     let ledger = Arc::new(Collected::default());
-    let Planned { plan, cases, max_cost_nanos } = planned;
+    let Planned { plan, cases, max_cost_nanos, .. } = planned;
     let targets = plan.targets.iter().filter_map(|target| config.snapshot.targets.get(&target.name));
     let job = Job {
         run: name.to_owned(),

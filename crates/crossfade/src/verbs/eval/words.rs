@@ -40,6 +40,9 @@ pub(super) fn comparison(report: &Report) -> String {
         text += &parity(&candidate.primary);
         text += &format!("{}\n", sentence(&candidate.candidate, report, &candidate.primary));
     }
+    if let Some(encoder) = &report.encoder {
+        text += &format!("\n{}\n", encoder.line());
+    }
     for judge in &report.judges {
         text += &format!("\n{}\n", lines(judge).join("\n"));
     }
