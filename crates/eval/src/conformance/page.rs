@@ -11,11 +11,12 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid #8884}\
 th{font-weight:600}td.v{white-space:nowrap;font-weight:600}\
-.equivalent{color:#1a7f37}.degraded{color:#9a6700}.none{color:#cf222e}.not_measured{color:#6e7781}\
+.equivalent{color:#1a7f37}.degraded{color:#9a6700}.none{color:#cf222e}.not_measured{color:#59636e}\
 .worse{color:#cf222e}.better{color:#1a7f37}\
-.score{font-size:2.2rem;font-weight:700}.small{color:#6e7781;font-size:.85rem}\
+.score{font-size:2.2rem;font-weight:700}.small{color:#59636e;font-size:.85rem}\
 pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:.3rem;margin:.3rem 0}\
-@media(max-width:60rem){table{display:block;overflow-x:auto}}body{overflow-wrap:anywhere}table{overflow-wrap:normal}bdi,td,pre{unicode-bidi:isolate}\
+@media(max-width:60rem){table{display:block;overflow-x:auto}}body{overflow-wrap:anywhere}table{overflow-wrap:normal}\
+@media(prefers-color-scheme:dark){.equivalent,.better{color:#3fb950}.none,.worse{color:#ff7b72}.degraded{color:#d29922}.not_measured,.small{color:#9198a1}a{color:#79c0ff}}\
 details{margin:.2rem 0}summary{cursor:pointer}";
 
 /// The page of `report`, held against `against` when there is one; `config` is the snippet it advises.

@@ -12,13 +12,14 @@ use crate::metric::rag::Cause;
 pub(crate) const POLICY: &str =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">";
 
+/// `bdi` alone would not keep direction marks in: an isolate that is left open inside takes its end. A block of its own does.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
-.pass{color:#1a7f37}.fail{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}\
+.pass{color:#1a7f37}.fail{color:#cf222e}.undecided{color:#9a6700}.small{color:#59636e;font-size:.85rem}\
 .verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}\
 svg .zero{stroke:#8888}svg .margin{stroke:#cf222e;stroke-dasharray:4 3}svg .bar{stroke:#0969da;stroke-width:3}svg circle{fill:#0969da}\
@@ -28,7 +29,8 @@ details.case{border:1px solid #8884;border-radius:.4rem;margin:.4rem 0;padding:.
 .side{background:#8881;border-radius:.3rem;padding:.5rem .7rem}.side pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0;font:inherit}\
 ins{background:#1a7f3733;text-decoration:none}del{background:#cf222e33;text-decoration:none}\
 @media(max-width:60rem){table,div.wide{display:block;overflow-x:auto}svg{min-width:40rem}div.plot{overflow-x:auto}}\
-body{overflow-wrap:anywhere}table{overflow-wrap:normal}bdi,td,pre{unicode-bidi:isolate}\
+body{overflow-wrap:anywhere}table{overflow-wrap:normal}bdi{display:inline-block}\
+@media(prefers-color-scheme:dark){.pass{color:#3fb950}.fail{color:#ff7b72}.undecided{color:#d29922}.small{color:#9198a1}}\
 input[name=show]{margin:.2rem .3rem .8rem 0}label{margin-right:1rem}\
 #worse:checked~.cases .case:not(.is-worse),#better:checked~.cases .case:not(.is-better),#failed:checked~.cases .case:not(.is-failed),\
 #retriever:checked~.cases .case:not(.is-retriever),#model:checked~.cases .case:not(.is-model){display:none}";
