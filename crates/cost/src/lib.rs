@@ -8,6 +8,7 @@
 //! Amounts are exact decimals until the very end: a charge is summed as a fraction and rounded once, half up, to integer
 //! nano-dollars. What cannot be priced is [`Unknown`], with the reason; it is never 0.
 
+pub mod capacity;
 pub mod date;
 pub mod decimal;
 pub mod gpu;

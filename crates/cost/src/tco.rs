@@ -7,6 +7,7 @@
 mod book;
 mod exact;
 mod facts;
+mod focus;
 mod model;
 mod natural;
 pub mod odds;
@@ -21,6 +22,7 @@ mod xlsx;
 pub use book::{Book, Cell, Expr, Provenance, Quantity, Ref, Source};
 pub use exact::Exact;
 pub use facts::Costed;
+pub use focus::focus;
 pub use model::{WhatIfError, model, what_if};
 pub use odds::{Draw, Odds, odds};
 pub use spread::Spread;

@@ -43,3 +43,12 @@ pub fn recorded(database: &Database, route: &str, (from_day, to_day): (u32, u32)
         costs,
     })
 }
+
+/// When requests of `route` came since `since_us`, in Unix microseconds, with the tokens of each and of its answer.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn arrivals(database: &Database, route: &str, since_us: u64) -> Result<Vec<(u64, u64, u64)>, OperationError> {
+    let failed = |source| OperationError::Store { doing: "read when requests came", source };
+    database.route_arrivals(route, since_us).map_err(failed)
+}

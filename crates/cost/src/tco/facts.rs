@@ -143,7 +143,7 @@ impl Costed {
 }
 
 /// A field as RFC 4180 has it. A text that a spreadsheet would take for a formula gets an apostrophe first; a number does not.
-fn quoted(field: &str) -> String {
+pub(super) fn quoted(field: &str) -> String {
     let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']) && field.parse::<f64>().is_err();
     let field = if is_formula { format!("'{field}") } else { field.to_owned() };
     if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }

@@ -43,6 +43,8 @@ fn a_study_says_the_same_in_every_form() {
     assert!((median - 0.18).abs() < 0.02, "{median}");
     let csv = run(&["--as", "csv"]).exits(4).stdout;
     assert!(csv.contains("\nbaseline.total,Everything,$/month,150596.70,derived,2026-11-26,"), "{csv}");
+    let focus = run(&["--as", "focus"]).exits(4).stdout;
+    assert!(focus.lines().count() == 9 && focus.contains("planned, not billed: API fees of api, a month"), "{focus}");
     let page = house.path().join("tco.html");
     let said = run(&["-o", page.to_str().unwrap()]).exits(4);
     assert!(said.stdout.is_empty() && said.stderr.contains("the study is in"), "{}", said.stderr);
@@ -136,4 +138,37 @@ fn first_pass_success_is_that_of_an_evaluation_run() {
     assert!(house.run(&["tco", "init", "--run", "q", "--print"]).exits(2).stderr.contains("there are: r"));
     let wrong = house.run(&["tco", "init", "--run", "r", "--candidate", "v", "--print"]).exits(2).stderr;
     assert!(wrong.contains("no candidate `v`") && wrong.contains("there are: u"), "{wrong}");
+}
+
+#[test]
+fn a_fleet_is_sized_for_the_arrivals_that_were_recorded() {
+    let house = House::new(CONFIG);
+    // An hour; of every eight minutes one has 24 requests a second and the others two.
+    let mut lines = "TIMESTAMP,ContextTokens,GeneratedTokens\n".to_owned();
+    for second in 0..1_920 {
+        let n = if second / 60 % 8 == 0 { 24 } else { 2 };
+        for idx in 0..n {
+            let at = f64::from(second) + f64::from(idx) / f64::from(n);
+            lines += &format!("2026-11-25 {:02}:{:02}:{:06.3},500,200\n", second / 3600, second / 60 % 60, at % 60.0);
+        }
+    }
+    std::fs::write(house.path().join("trace.csv"), lines).unwrap();
+    let curve = ["--curve", "1:20,8:24,32:38,64:48", "--most-active", "64", "--reads", "20000"];
+    let size = |more: &[&str]| {
+        house.run(&[&["tco", "size", "--requests", "trace.csv", "--format", "json"][..], &curve, more].concat())
+    };
+    let facts = size(&["--done-ms", "15000"]).exits(0).json();
+    let replicas = |name: &str| facts[name].as_u64().unwrap();
+    assert!(replicas("replicas") > replicas("replicas_at_random"), "{facts}");
+    assert!(facts["sizes"][0]["kept_by"].as_f64().unwrap() >= 0.95, "{facts}");
+    assert!(facts["sizes"][1]["kept_by"].as_f64().unwrap() < 0.95, "{facts}");
+    assert!(size(&["--done-ms", "1000"]).exits(3).stderr.contains("do not hold these arrivals"));
+    assert!(size(&[]).exits(2).stderr.contains("--first-ms"));
+    let curve =
+        house.run(&["tco", "size", "--requests", "trace.csv", "--curve", "8:24,1:20", "--first-ms", "9"]).exits(2);
+    assert!(curve.stderr.contains("both numbers rise"), "{}", curve.stderr);
+    let gateway = house.serve();
+    drop(gateway);
+    let few = house.run(&["tco", "size", "--route", "gpt-4o", "--curve", "1:20", "--first-ms", "9"]).exits(4);
+    assert!(few.stderr.contains("route gpt-4o: 0 requests are too few"), "{}", few.stderr);
 }

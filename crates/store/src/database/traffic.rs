@@ -81,6 +81,27 @@ impl Database {
         Ok(RouteTraffic { per_hour, peak_per_minute, ..traffic })
     }
 
+    /// When requests of `route` since `since_us` came, in Unix microseconds, with their tokens and those of their answers; those of which both
+    /// were counted, the oldest first.
+    pub fn route_arrivals(&self, route: &str, since_us: u64) -> Result<Vec<(u64, u64, u64)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading when a route's requests came");
+        let mut select = connection
+            .prepare(
+                "SELECT received_at_us, input_tokens, output_tokens FROM exchanges
+                 WHERE id >= ?1 AND route = ?2 AND received_at_us IS NOT NULL AND input_tokens IS NOT NULL
+                   AND output_tokens IS NOT NULL ORDER BY id",
+            )
+            .map_err(&what)?;
+        let number = |row: &rusqlite::Row<'_>, idx: usize| row.get(idx).map(unsigned);
+        let rows = select
+            .query_map(params![first_id(since_us), route], |row| {
+                Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?))
+            })
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
     /// How many calls of `target` for requests of `route` since `since_us` took longer than these times, in microseconds.
     pub fn route_lateness(
         &self,

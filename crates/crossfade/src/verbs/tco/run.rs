@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use cost::tco::odds::{DRAWS, Verdict};
 use cost::tco::page::{html, sentences};
 use cost::tco::study::Study;
-use cost::tco::{Costed, Draw, Exact, WhatIfError, model, what_if, xlsx};
+use cost::tco::{Costed, Draw, Exact, WhatIfError, focus, model, what_if, xlsx};
 
 use super::words;
 use crate::config::{nearest, worksheet};
@@ -50,6 +50,8 @@ enum Form {
     Csv,
     /// A workbook with live formulas.
     Xlsx,
+    /// A month as rows of FOCUS 1.0.
+    Focus,
 }
 
 fn assignment(text: &str) -> Result<(String, Exact), String> {
@@ -75,6 +77,7 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         Form::Json => (serde_json::to_string_pretty(&costed.facts()).map_err(Stop::failed)? + "\n").into_bytes(),
         Form::Csv => costed.csv().into_bytes(),
         Form::Xlsx => xlsx(&costed),
+        Form::Focus => focus(&costed).into_bytes(),
     };
     match &args.output {
         Some(path) => {
