@@ -60,6 +60,9 @@ fn upstream() -> Upstream {
         if model == "j-down" {
             return Script::error(500, "server_error", "down");
         }
+        if model == "j-slow" {
+            return Script::silent();
+        }
         if model.starts_with("j-") {
             return Script::json(chat_completion(&verdict(model, &body)));
         }
@@ -88,7 +91,7 @@ fn config(upstream: &Upstream, candidate: &str, judge: &str) -> String {
     let (_, after) = rest.split_once("routes:").unwrap();
     let url = upstream.url();
     let price = "price: { rates: { input: 1, output: 1 }, source: a test, checked: 2026-11-20 }";
-    let judges: String = ["good", "mood", "talks", "grade", "down"]
+    let judges: String = ["good", "mood", "talks", "grade", "down", "slow"]
         .map(|name| format!("  {name}: {{ provider: outside, model: j-{name}, {price} }}\n"))
         .concat();
     format!(
@@ -223,6 +226,18 @@ fn a_judge_that_cannot_be_read_scores_nothing_and_the_gate_holds() {
 fn a_judge_that_is_down_decides_nothing_and_no_caller_notices() {
     let judge = "target: down, kind: pairwise, agreement: false";
     check_holds(judge, ("judge_failed", "judge_failed"));
+}
+
+#[test]
+fn a_judge_that_says_nothing_is_given_up_and_what_it_has_no_room_for_meanwhile_is_counted() {
+    let judge = "target: slow, kind: pairwise, agreement: false, timeout: 100ms, budget: { in_flight: 2 }";
+    let upstream = check_holds(judge, ("judge_busy", "judge_too_slow"));
+    // Of a pair whose first question is not answered the second one is not asked.
+    let orders = asked(&upstream)
+        .iter()
+        .map(|request| section(body(request)["messages"][1]["content"].as_str().unwrap(), "conversation").to_owned())
+        .collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(orders.len(), asked(&upstream).len());
 }
 
 #[test]
