@@ -19,6 +19,10 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A stage of a sandbox is this program again, before anything of it has begun.
+    if let Some(code) = sandbox::stage(std::env::args_os().skip(1)) {
+        return code;
+    }
     let cli = cli::Cli::parse();
     let out = out::Out::new(cli.format).with_config(named(&cli.config));
     match verbs::run(cli, &out) {

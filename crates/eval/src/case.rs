@@ -43,6 +43,40 @@ pub struct Case {
     /// What of the documents a right answer rests on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// What a task of code has beside its question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+/// What a task of code has beside its question: never a command, which is the suite's to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Code {
+    /// Files that are there before the answer, by their paths.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Files that are put there before the tests are run, in place of whatever has their paths; no patch may touch them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tests: BTreeMap<String, String>,
+    /// What is read and what is to be written then: each a test.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<CodeRun>,
+    /// How many tests there are, where a program says which of them pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_tests: Option<u64>,
+}
+
+/// A run of a program, and what it is to write.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CodeRun {
+    /// Arguments after those of the suite's command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// What it reads.
+    pub stdin: String,
+    /// What it is to write.
+    pub stdout: String,
 }
 
 /// A span of a document that a right answer rests on.
@@ -170,6 +204,7 @@ impl Case {
             source: None,
             relevance: None,
             evidence: Vec::new(),
+            code: None,
         }
     }
 

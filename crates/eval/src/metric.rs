@@ -15,6 +15,7 @@ mod case;
 pub mod chrf;
 pub mod citations;
 pub mod classes;
+pub mod code;
 pub mod json;
 pub mod path;
 pub mod porter;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use case::{Answer, Call, Case, Document, Judged, Tool, Vectors};
-pub use registry::{NAMES, UnknownMetric, named};
+pub use registry::{NAMES, UnknownMetric, named, of_suite};
 
 /// One definition, ready to be applied.
 #[derive(Clone)]
@@ -107,6 +108,9 @@ pub struct Score {
     /// What happened, in a word of the metric's own closed list, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Cow<'static, str>>,
+    /// What a report shows of it, where there is more to say: the end of what a program wrote, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
     /// What a number over many cases is computed from.
     #[serde(default, skip_serializing_if = "Basis::is_none")]
     pub basis: Basis,
@@ -176,11 +180,15 @@ pub enum Unscored {
     Withheld,
     /// The judge said nothing that can be read as a verdict.
     NoVerdict,
+    /// It is code, and there is nothing in which it may be run.
+    NoSandbox,
+    /// It is code, and a program that the suite runs on it is not there.
+    NoTool,
 }
 
 impl Unscored {
     /// Every reason.
-    pub const ALL: [Unscored; 13] = [
+    pub const ALL: [Unscored; 15] = [
         Unscored::NoAnswer,
         Unscored::NoReference,
         Unscored::NoSchema,
@@ -194,6 +202,8 @@ impl Unscored {
         Unscored::NotKnown,
         Unscored::Withheld,
         Unscored::NoVerdict,
+        Unscored::NoSandbox,
+        Unscored::NoTool,
     ];
 
     /// The word in reports.
@@ -213,6 +223,8 @@ impl Unscored {
             Unscored::NotKnown => "not_known",
             Unscored::Withheld => "withheld",
             Unscored::NoVerdict => "no_verdict",
+            Unscored::NoSandbox => "no_sandbox",
+            Unscored::NoTool => "no_tool",
         }
     }
 }
@@ -260,7 +272,9 @@ impl Metric {
         Metric::new(id, definition, move |case, answer| {
             let score = self.score(case, answer);
             match score.measured {
-                Measured::Value(value) => Score { outcome: score.outcome, ..Score::is(self.reaches(value, threshold)) },
+                Measured::Value(value) => {
+                    Score { outcome: score.outcome, detail: score.detail, ..Score::is(self.reaches(value, threshold)) }
+                }
                 Measured::Unscored(_) => score,
             }
         })
@@ -322,7 +336,7 @@ impl Score {
     /// A score that says it all in its value.
     #[must_use]
     pub fn value(value: f64) -> Score {
-        Score { measured: Measured::Value(value), outcome: None, basis: Basis::None }
+        Score { measured: Measured::Value(value), outcome: None, detail: None, basis: Basis::None }
     }
 
     /// 1 for yes and 0 for no.
@@ -334,13 +348,19 @@ impl Score {
     /// No value, and why.
     #[must_use]
     pub fn unscored(why: Unscored) -> Score {
-        Score { measured: Measured::Unscored(why), outcome: None, basis: Basis::None }
+        Score { measured: Measured::Unscored(why), outcome: None, detail: None, basis: Basis::None }
     }
 
     /// The same with a word for what happened.
     #[must_use]
     pub fn with_outcome(self, outcome: &'static str) -> Score {
         Score { outcome: Some(Cow::Borrowed(outcome)), ..self }
+    }
+
+    /// The same with what a report shows of it.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Score {
+        Score { detail: Some(detail.into()), ..self }
     }
 
     /// The same with what a number over many cases is computed from.

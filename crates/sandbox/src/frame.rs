@@ -48,6 +48,8 @@ pub(crate) enum Said {
         /// Whether it is the namespaces that are not to be had.
         forbidden: bool,
     },
+    /// The first command is about to be run: whatever happens from now on, a command may have brought about.
+    Begun,
     /// All commands were run.
     Report(Report),
 }

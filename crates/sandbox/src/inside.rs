@@ -53,11 +53,23 @@ fn talk() -> io::Result<(File, File)> {
     Ok((from.into(), to.into()))
 }
 
+/// Closes what whoever started us had open and did not mean for us, or for what we start: files, sockets, locks.
+fn close_others() -> io::Result<()> {
+    let open = std::fs::read_dir("/proc/self/fd")?.flatten();
+    let open: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The one by which they were listed is closed already.
+        nix::unistd::close(number).unwrap_or_default();
+    }
+    Ok(())
+}
+
 fn outer() -> io::Result<()> {
+    close_others()?;
     let (from, to) = talk()?;
     let setup: Setup = frame::read(&from)?;
     let said = match (setup.isolation, &setup.scratch) {
-        (Isolation::None, Some(scratch)) => work::bare(scratch, &from),
+        (Isolation::None, Some(scratch)) => work::bare(scratch, &from, &to),
         (Isolation::None, None) => return Err(io::Error::other("no directory to work in")),
         (Isolation::Namespaces, _) => {
             if let Err(failed) = house::take_namespaces() {
@@ -78,7 +90,7 @@ fn outer() -> io::Result<()> {
 fn init() -> io::Result<()> {
     let (from, to) = talk()?;
     let said = match house::move_in() {
-        Ok(()) => work::isolated(&from),
+        Ok(()) => work::isolated(&from, &to),
         Err(failed) => failed.said(),
     };
     frame::write(&to, &said)

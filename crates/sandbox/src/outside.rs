@@ -61,7 +61,7 @@ mod linux {
     use crate::STAGE;
     use crate::frame::{self, Said, Setup, Work};
     use crate::inside::USER;
-    use crate::session::Isolation;
+    use crate::session::{Ended, Isolation, Ran};
 
     /// Beyond what the commands may take: for starting, building the house, and ending.
     const SLACK: Duration = Duration::from_secs(60);
@@ -93,7 +93,7 @@ mod linux {
         match said {
             Ok(Said::Report(report)) => Ok(report),
             Ok(Said::Failed { why, forbidden }) => Err(Unavailable { why, hint: forbidden.then_some(ALLOW) }),
-            Ok(Said::Ready) => Err(none("the sandbox did not get ready".to_owned())),
+            Ok(Said::Ready | Said::Begun) => Err(none("the sandbox did not get ready".to_owned())),
             Err(error) => Err(none(format!("the sandbox ended: {error}"))),
         }
     }
@@ -136,11 +136,20 @@ mod linux {
             }
             // A stage that could not build the house does not read any more, and says why.
             let written = frame::write(&mut to, &Work::of(session));
-            let said = frame::read(Timed { from, until: Instant::now() + session.longest() + SLACK });
+            let said = frame::read(Timed { from, until: Instant::now() + SLACK });
             if said.is_err() {
                 written?;
             }
-            said
+            match said? {
+                Said::Begun => {}
+                other => return Ok(other),
+            }
+            let down = |why: String| Said::Report(Report { runs: vec![Ran::nothing(Ended::BroughtDown(why))] });
+            Ok(match frame::read(Timed { from, until: Instant::now() + session.longest() + SLACK }) {
+                Ok(Said::Failed { why, .. }) => down(why),
+                Ok(said) => said,
+                Err(error) => down(error.to_string()),
+            })
         }
     }
 

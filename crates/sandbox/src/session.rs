@@ -118,6 +118,14 @@ pub struct Ran {
     pub wall_ms: u64,
 }
 
+impl Ran {
+    /// A command of which there is nothing but how it ended.
+    pub(crate) fn nothing(ended: Ended) -> Ran {
+        let empty = Output { text: String::new(), whole: true };
+        Ran { ended, stdout: empty.clone(), stderr: empty, collected: None, wall_ms: 0 }
+    }
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -134,6 +142,8 @@ pub enum Ended {
     Memory,
     /// It never began: there is no such program.
     NoProgram,
+    /// Nobody knows: the sandbox ended under it, which a command can bring about for all of them.
+    BroughtDown(String),
     /// It never began, for another reason.
     NotStarted(String),
 }
@@ -156,6 +166,7 @@ impl Ended {
             Ended::CpuTime => "killed: out of CPU time".to_owned(),
             Ended::Memory => "killed: out of memory".to_owned(),
             Ended::NoProgram => "not run: there is no such program in the sandbox".to_owned(),
+            Ended::BroughtDown(why) => format!("the sandbox was brought down: {why}"),
             Ended::NotStarted(why) => format!("not run: {why}"),
         }
     }

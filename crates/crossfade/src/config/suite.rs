@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use eval::judge::{Floor, Rules};
+use eval::metric::code;
 use eval::run::Spec;
 use rollout::Risk;
 use serde_json::Value;
@@ -78,7 +79,7 @@ pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigEr
             targets: targets(&root),
             repeats: root.get("repeats").and_then(|item| item.count(1, 1000)),
             seed: root.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))),
-            metrics: root.get("metrics").map(|item| metrics(&item)).unwrap_or_default(),
+            metrics: with_code(root.get("metrics").map(|item| metrics(&item)).unwrap_or_default(), root.get("code")),
             primary: text("primary"),
             margin: root.get("margin").and_then(|item| item.number(0.0, 1e9)),
             workload: text("workload"),
@@ -132,6 +133,25 @@ fn metrics(item: &Item<'_>) -> Vec<Spec> {
         }
     };
     item.one_or_more("metrics").iter().filter_map(read).collect()
+}
+
+/// The metrics that run code, with what `code` says for all of them where they do not say it themselves.
+fn with_code(mut metrics: Vec<Spec>, code: Option<Item<'_>>) -> Vec<Spec> {
+    let Some(item) = code else { return metrics };
+    let Some(Value::Object(common)) = item.json() else {
+        item.note("expected a map of what is said of code", None);
+        return metrics;
+    };
+    let of_code: Vec<&mut Spec> = metrics.iter_mut().filter(|spec| code::NAMES.contains(&spec.name.as_str())).collect();
+    if of_code.is_empty() {
+        item.note(format!("no metric runs code: {}", code::NAMES.join(", ")), None);
+    }
+    for spec in of_code {
+        let own = spec.settings.as_object().cloned().unwrap_or_default();
+        let all = common.clone().into_iter().chain(own).collect();
+        spec.settings = Value::Object(all);
+    }
+    metrics
 }
 
 /// The risk of a workload of the config; `None` where there is none of this name, or the config cannot be read.

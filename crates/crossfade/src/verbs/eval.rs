@@ -1,6 +1,7 @@
 //! `crossfade eval run|compare|report|watch|list`: is the candidate good enough on one's own tasks?
 
 mod asker;
+mod bench;
 mod drift;
 mod encoder;
 mod file;

@@ -15,6 +15,7 @@ mod ahead;
 mod alerts;
 mod approvals;
 mod blind;
+mod code;
 mod cohorts;
 mod compare;
 mod config;

@@ -15,8 +15,8 @@ use crate::case::{Answer, Case};
 use crate::encode::EncoderReport;
 use crate::judge::standing::{JudgeReport, reports};
 use crate::metric::rag::Outcome;
-use crate::metric::{Range, Unscored};
-use crate::results::{Results, Yardstick};
+use crate::metric::{Range, Unscored, code};
+use crate::results::{Record, Results, Scores, Yardstick};
 
 /// Slices with fewer cases are not compared on their own.
 const SMALLEST_SLICE: usize = 5;
@@ -105,6 +105,9 @@ pub struct TargetSummary {
     pub noise: Option<f64>,
     /// What its answers took and cost.
     pub speed_and_cost: SpeedAndCost,
+    /// How often its answers came out how, by metrics that run code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// A candidate beside the baseline.
@@ -167,6 +170,9 @@ pub struct Side {
     pub failure: Option<String>,
     /// What it is worth by each metric, over all repeats.
     pub worth: BTreeMap<String, Option<f64>>,
+    /// What a metric has to say of it beside a number, by its name: the outcome, and what a program wrote.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
     /// How long the answer took.
     pub latency_ms: f64,
     /// How long the first content of a streamed answer took.
@@ -428,6 +434,7 @@ fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> Ta
         unscored,
         noise: noise(results, &table.yardsticks[table.primary_idx], target_idx),
         speed_and_cost: money::of(results, target_idx, worth, seed),
+        outcomes: outcomes(&table.yardsticks, &records),
     }
 }
 
@@ -456,6 +463,34 @@ fn said(case: &Case, answer: &Answer) -> String {
     answer.refusal.clone().unwrap_or_else(|| answer.text.clone())
 }
 
+/// How often answers came out how, by metrics that run code.
+fn outcomes(yardsticks: &[Yardstick], records: &[&Record]) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let of_code = yardsticks.iter().filter(|yardstick| code::NAMES.iter().any(|name| yardstick.id.starts_with(name)));
+    let counted = of_code.map(|yardstick| {
+        let mut counts = BTreeMap::new();
+        let scores = records.iter().filter_map(|record| record.scores.get(&yardstick.id));
+        for outcome in scores.filter_map(|score| score.outcome.as_deref()) {
+            *counts.entry(outcome.to_owned()).or_default() += 1;
+        }
+        (yardstick.name.clone(), counts)
+    });
+    counted.collect()
+}
+
+/// What metrics have to say of an answer beside their numbers: outcomes of those that say more, and what that is.
+fn notes(yardsticks: &[Yardstick], scores: &Scores) -> BTreeMap<String, String> {
+    let said = |yardstick: &Yardstick| {
+        let score = scores.get(&yardstick.id)?;
+        let runs_code = code::NAMES.iter().any(|name| yardstick.id.starts_with(name));
+        if score.detail.is_none() && !runs_code {
+            return None;
+        }
+        let words: Vec<&str> = [score.outcome.as_deref(), score.detail.as_deref()].into_iter().flatten().collect();
+        (!words.is_empty()).then(|| (yardstick.name.clone(), words.join("\n")))
+    };
+    yardsticks.iter().filter_map(said).collect()
+}
+
 fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) -> CaseRow {
     let side = |target_idx: usize| {
         let first = results.of(case_idx, target_idx).next();
@@ -472,6 +507,7 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
                 .unwrap_or_default(),
             failure: answered.and_then(|answered| answered.failure.clone()),
             worth: worth.map(|(yardstick, cases)| (yardstick.name.clone(), cases[case_idx][target_idx].ok())).collect(),
+            notes: first.map(|record| notes(&table.yardsticks, &record.scores)).unwrap_or_default(),
             latency_ms: answered.map_or(0.0, |answered| answered.latency_us as f64 / 1000.0),
             time_to_first_token_ms: pace.map(|pace| pace.time_to_first_token_us as f64 / 1000.0),
             longest_gap_ms: pace.filter(|pace| pace.n_gaps > 0).map(|pace| pace.longest_gap_us as f64 / 1000.0),

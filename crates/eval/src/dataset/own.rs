@@ -1,7 +1,7 @@
 //! Our own lines: a case as it is, with two shorter ways to say what is asked.
 //!
 //! `{"id", "input", "expected"}` is enough. Members: `id`, `request` or `messages` or `input` (with `system`) or `query`, `expected`,
-//! `documents`, `answerable`, `relevance`, `evidence`, `checks`, `slices`, `cluster`, `source`. Any other is an error.
+//! `documents`, `answerable`, `relevance`, `evidence`, `checks`, `slices`, `cluster`, `source`, `code`. Any other is an error.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::Problems;
 use crate::case::{Case, Document};
 use crate::metric::citations::stands;
 
-const MEMBERS: [&str; 15] = [
+const MEMBERS: [&str; 16] = [
     "id",
     "request",
     "messages",
@@ -25,6 +25,7 @@ const MEMBERS: [&str; 15] = [
     "slices",
     "cluster",
     "source",
+    "code",
 ];
 
 pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option<Case> {
@@ -56,6 +57,7 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
         source: typed(line, "source", &mut members, problems),
         relevance: typed(line, "relevance", &mut members, problems),
         evidence: typed(line, "evidence", &mut members, problems).unwrap_or_default(),
+        code: typed(line, "code", &mut members, problems),
     };
     check_labels(line, &case, problems);
     (problems.n == before).then_some(case)

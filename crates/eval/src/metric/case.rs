@@ -43,6 +43,9 @@ pub struct Case {
     /// The spans that a right answer rests on: the id of a document, and words of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<(String, String)>,
+    /// What a task of code has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<crate::case::Code>,
 }
 
 /// A tool that was offered.

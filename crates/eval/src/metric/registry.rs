@@ -1,5 +1,7 @@
 //! Metrics by name, with their settings.
 
+use std::sync::Arc;
+
 use regex::Regex;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,6 +10,7 @@ use thiserror::Error;
 
 use super::calls::{self, Matching};
 use super::classes::{self, Average, Figure};
+use super::code::{self, Bench};
 use super::json::{self, Fields};
 use super::path::Path;
 use super::rag::{self, Part, Rules, Source};
@@ -16,7 +19,7 @@ use super::rouge::{self, Rouge};
 use super::{Metric, Pool, bleu, chrf, citations, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 58] = [
+pub const NAMES: [&str; 60] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -72,6 +75,8 @@ pub const NAMES: [&str; 58] = [
     "mrr",
     "recall_at_k",
     "precision_at_k",
+    "diff_applies",
+    "diff_quality",
     "finish_reason",
     "latency_ms",
     "cost_dollars",
@@ -231,9 +236,31 @@ struct RawLabels {
 /// # Errors
 /// When there is none of this name, or it has no such setting.
 pub fn named(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> {
+    if code::NAMES.contains(&name) {
+        return Err(wrong(name, "it runs code, which only a suite's metrics do".to_owned()));
+    }
+    with_threshold(name, settings, plain)
+}
+
+/// The metric of this name with these settings, one of those that run code among them. Without a bench these have no values.
+///
+/// # Errors
+/// As [`named`].
+pub fn of_suite(name: &str, settings: &Value, bench: Option<&Arc<Bench>>) -> Result<Metric, UnknownMetric> {
+    with_threshold(name, settings, |name, settings| match code::metric(name, settings, bench) {
+        Some(metric) => metric.map_err(|problem| wrong(name, problem)),
+        None => plain(name, settings),
+    })
+}
+
+fn with_threshold(
+    name: &str,
+    settings: &Value,
+    make: impl Fn(&str, &Value) -> Result<Metric, UnknownMetric>,
+) -> Result<Metric, UnknownMetric> {
     let mut settings = settings.clone();
     let threshold = settings.as_object_mut().and_then(|settings| settings.remove("threshold"));
-    let metric = plain(name, &settings)?;
+    let metric = make(name, &settings)?;
     let Some(threshold) = threshold else { return Ok(metric) };
     let threshold = threshold.as_f64().ok_or_else(|| wrong(name, "`threshold` is a number".to_owned()))?;
     Ok(metric.at(threshold))
@@ -334,6 +361,8 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "latency_ms" => spent::latency,
         "cost_dollars" => spent::cost,
         "non_empty" => text::non_empty,
+        "diff_applies" => code::patch::applies,
+        "diff_quality" => code::patch::quality,
         "squad_em" => squad::exact_match,
         "squad_f1" => squad::f1,
         "bleu" => bleu::metric,
@@ -411,7 +440,12 @@ fn wrong(name: &str, problem: String) -> UnknownMetric {
 }
 
 fn unknown(name: &str) -> UnknownMetric {
-    let nearest = NAMES.iter().min_by_key(|known| strsim::levenshtein(known, name)).copied().unwrap_or_default();
+    let nearest = NAMES
+        .iter()
+        .chain(&code::NAMES)
+        .min_by_key(|known| strsim::levenshtein(known, name))
+        .copied()
+        .unwrap_or_default();
     UnknownMetric::Name { name: name.to_owned(), nearest }
 }
 

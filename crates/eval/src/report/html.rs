@@ -361,7 +361,18 @@ fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, 
     for call in &side.tool_calls {
         write!(page, "\n→ {}", escaped(call))?;
     }
-    page.push_str("</pre></div>");
+    page.push_str("</pre>");
+    for (name, note) in &side.notes {
+        let first = note.lines().next().unwrap_or_default();
+        write!(
+            page,
+            "<details><summary class=\"small\">{} {}</summary><pre>{}</pre></details>",
+            escaped(name),
+            escaped(first),
+            escaped(note)
+        )?;
+    }
+    page.push_str("</div>");
     Ok(())
 }
 

@@ -101,12 +101,15 @@ pub fn junit(report: &Report) -> String {
             .unwrap_or_default();
             match case.gains[idx] {
                 Some(gain) if gain < 0.0 => {
-                    let said = side.failure.as_ref().unwrap_or(&side.text);
+                    let mut said = side.failure.as_ref().unwrap_or(&side.text).clone();
+                    for (name, note) in &side.notes {
+                        said += &format!("\n\n{name}: {note}");
+                    }
                     write!(
                         xml,
                         "<failure type=\"worse\" message=\"{gain:+.4} in {}\">{}</failure>",
                         attribute(&report.primary),
-                        attribute(said)
+                        attribute(&said)
                     )
                     .unwrap_or_default();
                 }

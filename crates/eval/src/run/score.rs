@@ -1,10 +1,13 @@
 //! What an answer is worth by the metrics of a plan.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use store::ScoredRow;
 
 use crate::case::{Answer, Case, Check, Document};
+use crate::metric::code::{self, Bench};
 use crate::metric::{self, Metric, Score, UnknownMetric, Unscored};
 
 /// The name of the metric that says whether everything holds that a case asks of its answer.
@@ -23,7 +26,7 @@ pub struct Spec {
 }
 
 /// The metrics of a plan, ready to be applied.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scorer {
     metrics: Vec<(String, Option<Metric>)>,
 }
@@ -36,7 +39,8 @@ impl Spec {
     }
 
     /// The settings that are the metric's own.
-    fn own_settings(&self) -> Value {
+    #[must_use]
+    pub fn own_settings(&self) -> Value {
         let mut settings = self.settings.clone();
         if let Some(members) = settings.as_object_mut() {
             members.remove("as");
@@ -60,11 +64,31 @@ impl Scorer {
     /// # Errors
     /// When there is none of a name, or it has no such setting.
     pub fn of(specs: &[Spec]) -> Result<Scorer, UnknownMetric> {
+        Scorer::at(specs, None)
+    }
+
+    /// The same, where those that run code run it at this bench; without one they have no values.
+    ///
+    /// # Errors
+    /// As [`Scorer::of`].
+    pub fn at(specs: &[Spec], bench: Option<&Arc<Bench>>) -> Result<Scorer, UnknownMetric> {
         let one = |spec: &Spec| match spec.name.as_str() {
             CHECKS => Ok((CHECKS.to_owned(), None)),
-            name => metric::named(name, &spec.own_settings()).map(|metric| (spec.label().to_owned(), Some(metric))),
+            name => metric::of_suite(name, &spec.own_settings(), bench)
+                .map(|metric| (spec.label().to_owned(), Some(metric))),
         };
         Ok(Scorer { metrics: specs.iter().map(one).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether any of them runs code, and so takes long and waits.
+    #[must_use]
+    pub fn runs_code(&self) -> bool {
+        let begins =
+            |metric: &Metric, name: &str| metric.id.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
+        self.metrics
+            .iter()
+            .filter_map(|(_, metric)| metric.as_ref())
+            .any(|metric| code::NAMES.iter().any(|name| begins(metric, name)))
     }
 
     /// Name and id of each.
@@ -279,6 +303,7 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
         in_corpus: relevance.as_ref().map(|relevance| relevance.values().any(|gain| *gain > 0.0)),
         relevance: relevance.unwrap_or_default(),
         evidence: case.evidence.iter().map(|span| (span.document.clone(), span.text.clone())).collect(),
+        code: case.code.clone(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use providers::{Client, Provider, ProviderConfig, ProviderError, RetryRules, Shared};
 use sha2::{Digest, Sha256};
-use store::{AnsweredRow, Database, DatabaseError};
+use store::{AnsweredRow, Database, DatabaseError, ScoredRow};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 use wire::failure::FailureKind;
@@ -18,7 +18,7 @@ use super::call::{Ask, Asked, Way, body, call, is_standstill, micros, now_us};
 use super::score::Took;
 use super::write::{Gone, Writer};
 use super::{Answered, Item, Plan, Scorer};
-use crate::case::Case;
+use crate::case::{Answer, Case};
 
 /// How long a claim holds when nobody holds it.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -132,6 +132,7 @@ struct Shop {
     client: Client,
     providers: Vec<Arc<Provider>>,
     places: Vec<Option<Semaphore>>,
+    benches: Semaphore,
     writer: Writer,
     reading: Database,
     blocks: RefCell<BTreeMap<u64, u64>>,
@@ -237,6 +238,7 @@ impl Shop {
             client: Client::new(),
             providers,
             places,
+            benches: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
             writer,
             reading,
             blocks: RefCell::default(),
@@ -332,8 +334,10 @@ impl Shop {
             }
         };
         let took = Took { latency_us: Some(answered.latency_us), cost_nanos: answered.cost_nanos };
-        let scores = answered.answer.as_ref().map(|answer| self.job.scorer.rows(case, answer, took));
-        let scores = scores.unwrap_or_default();
+        let scores = match &answered.answer {
+            Some(answer) => self.scores(case, answer, took).await?,
+            None => Vec::new(),
+        };
         let spent_nanos = if reused { 0 } else { answered.cost_nanos.unwrap_or(0) };
         let row = AnsweredRow {
             item: number,
@@ -350,6 +354,17 @@ impl Shop {
         let done = self.one_less(block);
         self.writer.write(row, done).await?;
         Ok(())
+    }
+
+    /// What an answer is worth. Code is run on threads of its own, as many at once as there are processors.
+    async fn scores(&self, case: &Case, answer: &Answer, took: Took) -> Result<Vec<ScoredRow>, RunError> {
+        if !self.job.scorer.runs_code() {
+            return Ok(self.job.scorer.rows(case, answer, took));
+        }
+        let _place = self.benches.acquire().await.ok();
+        let (scorer, case, answer) = (self.job.scorer.clone(), case.clone(), answer.clone());
+        // A metric that panicked scored nothing: its item stays open.
+        tokio::task::spawn_blocking(move || scorer.rows(&case, &answer, took)).await.map_err(|_| RunError::Writer)
     }
 
     async fn call(&self, item: Item, asked: &dyn Asked) -> Result<Answered, RunError> {

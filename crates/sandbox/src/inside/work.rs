@@ -40,8 +40,8 @@ struct Place {
 }
 
 /// Runs the commands as process 1 of the namespace.
-pub(super) fn isolated(from: &File) -> Said {
-    said(from, || {
+pub(super) fn isolated(from: &File, to: &File) -> Said {
+    said(from, to, || {
         // What we hold in memory is nobody's business inside either.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
         Ok(Place { work: directory(Path::new(BOX))?, home: PathBuf::from("/tmp"), isolated: true })
@@ -49,8 +49,8 @@ pub(super) fn isolated(from: &File) -> Said {
 }
 
 /// Runs them in a directory of the machine, with limits and without walls.
-pub(super) fn bare(scratch: &Path, from: &File) -> Said {
-    said(from, || {
+pub(super) fn bare(scratch: &Path, from: &File, to: &File) -> Said {
+    said(from, to, || {
         // Orphans become ours, so that they can be found.
         set_child_subreaper(Some(rustix::process::getpid()))?;
         for name in ["work", "home"] {
@@ -60,10 +60,11 @@ pub(super) fn bare(scratch: &Path, from: &File) -> Said {
     })
 }
 
-fn said(from: &File, place: impl FnOnce() -> io::Result<Place>) -> Said {
+fn said(from: &File, to: &File, place: impl FnOnce() -> io::Result<Place>) -> Said {
     let worked = (|| {
         let place = place()?;
         let work: Work = frame::read(from)?;
+        frame::write(to, &Said::Begun)?;
         session(&place, &work, from)
     })();
     match worked {
@@ -90,13 +91,7 @@ fn session(place: &Place, work: &Work, from: &File) -> io::Result<Report> {
 }
 
 fn one(place: &Place, work: &Work, run: &Run, from: &File) -> io::Result<Ran> {
-    let not_run = |ended| Ran {
-        ended,
-        stdout: Output { whole: true, ..Output::default() },
-        stderr: Output { whole: true, ..Output::default() },
-        collected: None,
-        wall_ms: 0,
-    };
+    let not_run = Ran::nothing;
     for (name, text) in &run.files {
         if let Err(error) = put(&place.work, name, text) {
             return Ok(not_run(Ended::NotStarted(format!("the file `{name}` cannot be written: {error}"))));
@@ -106,7 +101,11 @@ fn one(place: &Place, work: &Work, run: &Run, from: &File) -> io::Result<Ran> {
     let Some(program) = program(run.command.first(), environment.get("PATH"), &place.work) else {
         return Ok(not_run(Ended::NoProgram));
     };
-    let (mut stdin, mut stdout, mut stderr) = (hidden(place)?, hidden(place)?, hidden(place)?);
+    let mut files = [(); 3].map(|()| hidden(place));
+    if let Some(Err(error)) = files.iter().find(|file| file.is_err()) {
+        return Ok(not_run(Ended::NotStarted(format!("there is no place for its output: {error}"))));
+    }
+    let [Ok(stdin), Ok(stdout), Ok(stderr)] = &mut files else { return Err(io::ErrorKind::InvalidData.into()) };
     if let Err(error) = stdin.write_all(run.stdin.as_bytes()).and_then(|()| stdin.rewind()) {
         return Ok(not_run(Ended::NotStarted(format!("its input cannot be written: {error}"))));
     }
@@ -115,7 +114,7 @@ fn one(place: &Place, work: &Work, run: &Run, from: &File) -> io::Result<Ran> {
     command.args([STAGE, "exec", &serde_json::to_string(&work.limits)?, &processes]).arg(program);
     command.args(run.command.iter().skip(1)).env_clear().envs(&environment).process_group(0);
     command.current_dir(format!("/proc/self/fd/{}", place.work.as_raw_fd()));
-    command.stdin(stdin).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    command.stdin(stdin.try_clone()?).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
     let began = Instant::now();
     let child = match command.spawn() {
         Ok(child) => child,
@@ -129,8 +128,8 @@ fn one(place: &Place, work: &Work, run: &Run, from: &File) -> io::Result<Ran> {
     let most = work.limits.output_bytes;
     Ok(Ran {
         ended,
-        stdout: kept(&mut stdout, most)?,
-        stderr: kept(&mut stderr, most)?,
+        stdout: kept(stdout, most)?,
+        stderr: kept(stderr, most)?,
         collected: run.collect.as_deref().and_then(|name| collected(&place.work, name, most)),
         wall_ms,
     })

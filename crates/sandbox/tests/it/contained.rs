@@ -257,6 +257,39 @@ fn there_is_no_privilege_to_be_had() {
 }
 
 #[test]
+fn what_brings_the_sandbox_down_has_failed_and_is_not_left_out() {
+    // Limits of a process of one's own user may be lowered: the one that watches dies of it, and everything with it.
+    let code = "import resource, time\nresource.prlimit(1, resource.RLIMIT_CPU, (0, 0))\nwhile True: time.sleep(0.01)";
+    attack(code, Limits { wall_ms: 20_000, ..limits() }, |ran| {
+        assert!(matches!(ran.ended, Ended::BroughtDown(_) | Ended::WallTime), "{ran:?}");
+    });
+    // No place is left for the next command's files.
+    let full = "try:\n    for n in range(100000): open(f'f{n}', 'w').close()\nexcept OSError: pass";
+    let files = BTreeMap::from([("more".to_owned(), "x".to_owned())]);
+    check(&session(vec![python(full), Run { files, ..shell("true") }]), |runs| {
+        assert!(matches!(runs[1].ended, Ended::NotStarted(_)), "{runs:?}");
+    });
+}
+
+#[test]
+fn no_open_file_of_ours_is_handed_on() {
+    if !is_possible() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (script, canary) = (directory.path().join("stage"), directory.path().join("canary"));
+    let text =
+        format!("#!/bin/sh\nexec 7<>{} 9>&7\nexec {} \"$@\"\n", canary.display(), env!("CARGO_BIN_EXE_sandbox-stage"));
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let code = "import os\nfor n in range(3, 64):\n    try: os.write(n, b'x'); print('open', n)\n    except OSError: pass\nprint(sorted(os.listdir('/proc/self/fd')))";
+    let report = Sandbox::new(&script).run(&session(vec![python(code)])).unwrap();
+    // The fourth is the one by which they are listed.
+    assert_eq!(report.runs[0].stdout.text, "['0', '1', '2', '3']\n", "{report:?}");
+    assert!(canary.exists() && std::fs::read(&canary).unwrap().is_empty());
+}
+
+#[test]
 fn where_there_are_no_namespaces_nothing_is_run_and_it_is_said_why() {
     // Inside a sandbox there is none to be had: the stage is started there by hand.
     let stage = PathBuf::from(env!("CARGO_BIN_EXE_sandbox-stage"));

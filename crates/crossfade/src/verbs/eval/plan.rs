@@ -215,7 +215,8 @@ fn metrics(args: &Args, suite: &Suite, cases: &[eval::case::Case]) -> Result<Vec
     for spec in &metrics {
         Scorer::of(std::slice::from_ref(spec)).map_err(|error| {
             let stop = Stop::usage(error);
-            stop.hint(format!("there are: {CHECKS}, {}", metric::NAMES.join(", ")))
+            let names = metric::NAMES.iter().chain(&metric::code::NAMES).copied().collect::<Vec<_>>();
+            stop.hint(format!("there are: {CHECKS}, {}", names.join(", ")))
         })?;
     }
     Ok(metrics)

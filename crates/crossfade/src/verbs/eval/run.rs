@@ -15,7 +15,7 @@ use wire::record::Lane;
 use super::encoder::Model;
 use super::plan::{Planned, plan};
 use super::progress::Shown;
-use super::{SEED, asker, exit, facts, summarised, words};
+use super::{SEED, asker, bench, exit, facts, summarised, words};
 use crate::config::{Config, nanodollars};
 use crate::load;
 use crate::out::{Exit, Out, Stop};
@@ -99,6 +99,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     if planned.max_cost_nanos.is_some() {
         priced(&config, &planned.plan)?;
     }
+    bench::examine(&planned.plan, out)?;
     let name = args.run.clone().unwrap_or_else(|| format!("{}-{}", planned.plan.dataset, planned.plan.mark()));
     let database = dataset::writable(place)?;
     begin(&database, &name, &planned.plan, out)?;
@@ -233,12 +234,13 @@ fn worked(
         taken.ok_or_else(|| Stop::failed(anyhow::anyhow!("{PLACES} workers use this store already")))?;
     let worker = |place: usize| format!("worker-{place}");
     let ledger = Arc::new(Collected::default());
+    let bench = bench::bench();
     let Planned { plan, cases, max_cost_nanos, .. } = planned;
     let targets = plan.targets.iter().filter_map(|target| config.snapshot.targets.get(&target.name));
     let job = Job {
         run: name.to_owned(),
         targets: targets.map(|target| asker::target(&config.snapshot, target, plan.judge_of.is_some())).collect(),
-        scorer: Scorer::of(&plan.metrics).map_err(Stop::failed)?,
+        scorer: Scorer::at(&plan.metrics, Some(&bench)).map_err(Stop::failed)?,
         plan,
         cases,
         store,

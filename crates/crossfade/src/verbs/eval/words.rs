@@ -24,6 +24,12 @@ pub(super) fn comparison(report: &Report) -> String {
             target.name
         );
     }
+    for (target, (metric, counts)) in
+        report.targets.iter().flat_map(|target| target.outcomes.iter().map(move |of| (target, of)))
+    {
+        let counts: Vec<String> = counts.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
+        text += &format!("{} by {metric}: {}\n", target.name, counts.join(", "));
+    }
     text += &report.ranking.as_ref().map(ranking).unwrap_or_default();
     text += &report.rag.as_ref().map(rag).unwrap_or_default();
     for candidate in &report.candidates {
