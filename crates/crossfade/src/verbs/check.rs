@@ -144,7 +144,8 @@ fn text(config: &Config) -> String {
         let (name, route) = (&rollout.name, &rollout.route);
         let hash = &rollout.policy.hash()[..16];
         let heading = format!("\nrollout {name}: {} -> {} on route {route}", rollout.baseline, rollout.candidate);
-        text += &format!("{heading}\n{}  policy hash {hash}\n", policy::text(&rollout.policy));
+        let beside = policy::beside(rollout);
+        text += &format!("{heading}\n{}{beside}  policy hash {hash}\n", policy::text(&rollout.policy));
     }
     text
 }

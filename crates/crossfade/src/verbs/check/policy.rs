@@ -1,5 +1,8 @@
 //! The policy of a rollout, resolved: what the risk's template says and the config says otherwise.
 
+use std::time::Duration;
+
+use gateway::control::RolloutSettings;
 use rollout::{Action, GatePolicy, GuardPolicy, Policy, StepPolicy};
 
 use super::word;
@@ -55,6 +58,18 @@ pub(super) fn text(policy: &Policy) -> String {
     let expiry = show_duration(policy.approval_expiry);
     text += &format!("  approvals hold for {expiry}, {approver}; evidence is stale after {stale}\n");
     text
+}
+
+/// What the rollout says beside its policy.
+pub(super) fn beside(rollout: &RolloutSettings) -> String {
+    let calls = if rollout.retry_on_rollback { "are given up and the baseline is asked" } else { "go on to their end" };
+    let every = |time: Option<Duration>| {
+        time.map_or_else(|| "never".to_owned(), |time| format!("every {}", show_duration(time)))
+    };
+    let (probe, again) = (every(rollout.probe_every), every(rollout.revalidate.map(|(time, _)| time)));
+    format!(
+        "  at a rollback calls under way {calls}; baseline probed {probe}; gates read anew {again} once completed\n"
+    )
 }
 
 fn points(fraction: f64) -> String {
