@@ -67,6 +67,21 @@ fn a_plan_says_when_the_limit_on_late_answers_finds_that_all_are() {
 }
 
 #[test]
+fn candidates_that_cost_more_and_people_who_say_no_are_played() {
+    let house = House::new(CONFIG);
+    let dear = simulate(&house, &["--cost-ratio", "4", "--cost-spread", "0.5", "--runs", "10"]);
+    assert_eq!((&dear["cost_ratio"], &dear["summary"]["dear"]["n"]), (&4.0.into(), &10.into()), "{dear:#}");
+    assert!(dear["summary"]["dear_after"]["median"].as_f64() > Some(0.0), "{dear:#}");
+    let some = ["rollout", "simulate", "--risk", "medium", "--runs", "2", "--refuse", "1"];
+    let page = house.run(&some).exits(0).stdout;
+    assert!(page.contains("refused by people"), "{page}");
+    house.run(&["rollout", "simulate", "--refuse", "2"]).exits(2);
+    let checked = house.run(&["check"]).exits(0).stdout;
+    let said = "at a rollback calls under way go on to their end; baseline probed every 1h; gates read anew every 30d once completed";
+    assert!(checked.contains(said), "{checked}");
+}
+
+#[test]
 fn a_plan_reads_the_record_how_late_answers_were_how_long_and_what_users_said() {
     let policy = "objectives: { total: 1us }, certificates: { slow: { limit: 0.05 } }";
     let house = House::new(&with_policy("shadow: { sample: 1.0 }", policy).replace("1us", "1ms"));
@@ -99,8 +114,9 @@ fn a_plan_reads_the_record_how_late_answers_were_how_long_and_what_users_said() 
 }
 
 fn simulate(house: &House, arguments: &[&str]) -> Value {
-    let some = ["rollout", "simulate", "--risk", "low", "--runs", "40", "--format", "json"];
-    house.run(&[&some[..], arguments].concat()).exits(0).json()
+    let some = ["rollout", "simulate", "--risk", "low", "--format", "json"];
+    let runs: &[&str] = if arguments.contains(&"--runs") { &[] } else { &["--runs", "40"] };
+    house.run(&[&some[..], runs, arguments].concat()).exits(0).json()
 }
 
 #[test]
