@@ -71,6 +71,8 @@ pub(crate) struct Open {
     pub(crate) whole: bool,
     /// Says it in the caller's dialect, when that is another.
     pub(crate) translator: Option<Translator>,
+    /// The same before it heard anything, where something may be taken out of what was said.
+    pub(crate) again: Option<Box<Translator>>,
     /// What is held back beyond the usual is counted until it is sent.
     pub(crate) _room: Held,
 }
@@ -85,6 +87,27 @@ pub(crate) struct Heard {
     pub(crate) shown: Option<Box<(Event, ChunkFacts)>>,
 }
 
+impl Open {
+    /// Has the caller get this data in place of that of the events that are held back.
+    pub(crate) fn show(&mut self, datas: &[Bytes], is_chat: bool) -> Result<(), Failure> {
+        if self.held.iter().zip(datas).all(|(heard, data)| heard.shown().data == *data) {
+            return Ok(());
+        }
+        let is_translated = self.translator.is_some();
+        self.held.iter_mut().zip(datas).for_each(|(heard, data)| heard.show(data, is_chat && !is_translated));
+        if is_translated {
+            let again = self.again.take();
+            let mut again =
+                again.ok_or_else(|| Failure::new(FailureKind::Internal, "nothing to translate it again"))?;
+            for heard in &mut self.held {
+                heard.said = Some(again.event(heard.shown())?);
+            }
+            self.translator = Some(*again);
+        }
+        Ok(())
+    }
+}
+
 impl Heard {
     /// What its caller gets of it, when it is not translated.
     pub(crate) fn shown(&self) -> &Event {
@@ -92,7 +115,7 @@ impl Heard {
     }
 
     /// Has its caller get this data in place of its own. Places that were found in a chunk of a chat are found anew.
-    pub(crate) fn show(&mut self, data: &Bytes, is_chat: bool) {
+    fn show(&mut self, data: &Bytes, is_chat: bool) {
         if *data == self.shown().data {
             return;
         }

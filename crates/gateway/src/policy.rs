@@ -124,18 +124,17 @@ pub(crate) async fn after(exchange: &mut Exchange, mut opened: Opened) -> Result
             verdict
         }
         Content::Stream(open) => {
-            // What was translated already is not what could be redacted.
-            let datas =
-                open.translator.is_none().then(|| open.held.iter().map(|heard| heard.shown().data.clone()).collect());
+            let datas = open.held.iter().map(|heard| heard.shown().data.clone()).collect();
             let gathered = gathered(open.held.iter().map(|heard| &heard.shown().data));
             let n_bytes = open.upstream.seen().n_bytes;
-            let said = if open.whole { Said::Stream(gathered, n_bytes, datas) } else { Said::TooLong };
+            let said = if open.whole { Said::Stream(gathered, n_bytes, Some(datas)) } else { Said::TooLong };
             let (verdict, said) = judged(exchange, &policy, said).await;
-            if let Said::Stream(_, _, Some(datas)) = said {
-                let is_chat = matches!(exchange.request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
-                open.held.iter_mut().zip(&datas).for_each(|(heard, data)| heard.show(data, is_chat));
+            let is_chat = matches!(exchange.request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+            match said {
+                // What cannot be said without it is not said.
+                Said::Stream(_, _, Some(datas)) if open.show(&datas, is_chat).is_err() => verdict.max(Verdict::Block),
+                _ => verdict,
             }
-            verdict
         }
     };
     if !verdict.stops() {

@@ -195,7 +195,7 @@ async fn whole(exchange: &mut Exchange, answer: &Bytes) -> Result<(), Failure> {
 
 /// Sends a stream, frame by frame, and ends it.
 async fn stream(mut exchange: Box<Exchange>, open: Open, outlet: Outlet) -> Ending {
-    let Open { mut upstream, held, rest, usage_added, whole, mut translator, _room } = open;
+    let Open { mut upstream, held, rest, usage_added, whole, mut translator, again: _, _room } = open;
     if let Some(served) = exchange.served.as_mut().filter(|_| whole) {
         served.released = Some(exchange.arrival.at.elapsed());
     }

@@ -180,6 +180,7 @@ pub(super) async fn open_stream(
     let limits = exchange.prepared.snapshot.limits.clone();
     let validated = asked.view.has_format() && exchange.route.validation.streams == StreamValidation::Hold;
     let watched = exchange.route.policy.as_ref().is_some_and(|policy| policy.holds_streams());
+    let again = translation.filter(|_| watched).and_then(|translation| translation.stream(exchange.marks()));
     let (hold, asked_at) = (validated || watched || exchange.judging, asked.endpoint);
     let limit = if hold { MAX_HELD_STREAM } else { limits.hold_bytes };
     let mut room = Held::nothing(&worker.bodies);
@@ -227,7 +228,16 @@ pub(super) async fn open_stream(
     note(exchange, |record| record.time_to_first_token_us = first.map(micros));
     exchange.served = Some(Served::new(destination, 200));
     let usage_added = added.usage;
-    Ok(Open { upstream, held: open.0, rest: open.1, usage_added, whole, translator, _room: room })
+    Ok(Open {
+        upstream,
+        held: open.0,
+        rest: open.1,
+        usage_added,
+        whole,
+        translator,
+        again: again.map(Box::new),
+        _room: room,
+    })
 }
 
 /// A whole answer without the log-probabilities that its caller did not ask for.

@@ -178,6 +178,22 @@ fn what_is_taken_out_of_a_held_stream_may_lie_across_its_events() {
     assert!(answer.whole && text.ends_with("data: [DONE]\n\n") && !text.contains("usage"), "{text}");
     let rows = checks(&gateway, 1);
     assert_eq!(verdicts(&rows), [("secret", "after", "redact"), ("here", "after", "redact")]);
+    // A stream that is translated is translated without it.
+    for (path, body, end) in [
+        ("/v1/responses", r#"{"model":"gpt-4o","stream":true,"input":"hi"}"#, "response.completed"),
+        (
+            "/v1/messages",
+            r#"{"model":"gpt-4o","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"hi"}]}"#,
+            "message_stop",
+        ),
+    ] {
+        let mut connection = Connection::open(gateway.addr);
+        connection.send("POST", path, &[], body.as_bytes());
+        let answer = connection.answer().unwrap();
+        let text = answer.text();
+        assert!(answer.whole && text.contains(end) && text.contains("[redacted]"), "{text}");
+        assert!(!text.contains("geh") && !text.contains("hei"), "{text}");
+    }
     // Of a stream that somebody has read already nothing can be taken out.
     with(&gateway, Policy { streams: Streams::Cut, ..policy(vec![redact("secret", "geheim")]) });
     assert!(!post(gateway.addr, STREAMED).whole);
