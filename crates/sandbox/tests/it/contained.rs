@@ -361,3 +361,51 @@ fn whoever_started_it_takes_it_along() {
     child.wait().unwrap();
     assert_eq!(marked(&mark), Vec::<PathBuf>::new());
 }
+/// Compilers take more than interpreters.
+fn of_compilers(read: Vec<PathBuf>, runs: Vec<Run>) -> Session {
+    let limits = Limits {
+        cpu_seconds: 60,
+        wall_ms: 300_000,
+        memory_bytes: 1024 * MIB,
+        disk_bytes: 128 * MIB,
+        ..Limits::default()
+    };
+    Session { limits, read, ..session(runs) }
+}
+
+fn build_and_run(compiler: &str, (name, text): (&str, &str)) -> Vec<Run> {
+    let files = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+    let command = [compiler, "-o", "program", name].map(str::to_owned).to_vec();
+    let run = Run { command: vec!["./program".to_owned()], stdin: "6 7\n".to_owned(), ..Run::default() };
+    vec![Run { files, command, needed: true, ..Run::default() }, run]
+}
+
+#[test]
+fn c_is_compiled_and_run() {
+    if !Path::new("/usr/bin/cc").exists() {
+        eprintln!("skipped: there is no /usr/bin/cc here");
+        return;
+    }
+    let good = "#include <stdio.h>\nint main(void) { int a, b; scanf(\"%d %d\", &a, &b); printf(\"%d\\n\", a * b); return 0; }\n";
+    check(&of_compilers(Vec::new(), build_and_run("cc", ("main.c", good))), |runs| {
+        assert_eq!(runs[1].stdout.text, "42\n", "{runs:?}");
+    });
+    check(&of_compilers(Vec::new(), build_and_run("cc", ("main.c", "int main(void) { return x; }\n"))), |runs| {
+        assert!(runs.len() == 1 && runs[0].stderr.text.contains("undeclared"), "{runs:?}");
+    });
+}
+
+#[test]
+fn rust_of_a_toolchain_in_a_home_is_compiled_and_run() {
+    let sysroot = std::process::Command::new("rustc").args(["--print", "sysroot"]).output();
+    let sysroot = sysroot.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    let rustc = Path::new(sysroot.trim()).join("bin/rustc");
+    if !rustc.exists() || !Path::new("/usr/bin/cc").exists() {
+        eprintln!("skipped: there is no rustc, or no linker, here");
+        return;
+    }
+    let good = "use std::io::Read;\nfn main() {\n    let mut text = String::new();\n    std::io::stdin().read_to_string(&mut text).unwrap();\n    println!(\"{}\", text.split_whitespace().map(|n| n.parse::<i32>().unwrap()).product::<i32>());\n}\n";
+    let session =
+        of_compilers(vec![PathBuf::from(sysroot.trim())], build_and_run(rustc.to_str().unwrap(), ("main.rs", good)));
+    check(&session, |runs| assert_eq!(runs[1].stdout.text, "42\n", "{runs:?}"));
+}
