@@ -7,7 +7,7 @@ use stats::random::Random;
 
 use super::{Comparison, Interval, Question, Verdict};
 use crate::case::Answer;
-use crate::metric::{Measured, Pool, Score, Unscored};
+use crate::metric::{Basis, Measured, Pool, Score, Unscored};
 use crate::results::{Results, Yardstick};
 
 /// Scores that are read in one bootstrap at most: more cases are drawn fewer times.
@@ -62,7 +62,11 @@ pub(super) fn compare(
         clusters.entry(name).or_default().push((baseline, candidate));
     }
     let clusters: Vec<Vec<Both>> = clusters.into_values().collect();
+    let added = Added::of(&clusters);
     let of = |drawn: &[usize], is_candidate: bool| {
+        if let Some(added) = &added {
+            return whole(&[&added.score(drawn, is_candidate)]);
+        }
         let cases = drawn.iter().flat_map(|cluster_idx| &clusters[*cluster_idx]);
         let scores: Vec<&Score> =
             cases.flat_map(|(baseline, candidate)| if is_candidate { candidate } else { baseline }).collect();
@@ -105,6 +109,50 @@ pub(super) fn compare(
         verdict: Verdict::Undecided,
         because: None,
     })
+}
+
+/// The counts of each cluster, added up once: what is drawn again and again is then a sum of rows, and not of scores. Of both targets, side by side.
+struct Added {
+    n_counts: usize,
+    rows: Vec<f64>,
+}
+
+impl Added {
+    /// `None` where the metric's number is made of anything but counts.
+    fn of(clusters: &[Vec<Both>]) -> Option<Added> {
+        let counts = |score: &Score| match &score.basis {
+            Basis::Counts(counts) => Some(counts.len()),
+            _ => None,
+        };
+        let n_counts = counts(clusters.first()?.first()?.0.first()?)?;
+        let mut rows = vec![0.0; clusters.len() * 2 * n_counts];
+        for (cluster, row) in clusters.iter().zip(rows.chunks_exact_mut(2 * n_counts.max(1))) {
+            let (baseline, candidate) = row.split_at_mut(n_counts);
+            for both in cluster {
+                for (scores, row) in [(&both.0, &mut *baseline), (&both.1, &mut *candidate)] {
+                    for score in scores {
+                        let Basis::Counts(counts) = &score.basis else { return None };
+                        if counts.len() != n_counts {
+                            return None;
+                        }
+                        row.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+                    }
+                }
+            }
+        }
+        Some(Added { n_counts, rows })
+    }
+
+    /// All of these clusters as one score of a target.
+    fn score(&self, drawn: &[usize], is_candidate: bool) -> Score {
+        let mut sum = vec![0.0; self.n_counts];
+        for cluster_idx in drawn {
+            let from = (2 * cluster_idx + usize::from(is_candidate)) * self.n_counts;
+            let row = self.rows.get(from..from + self.n_counts).unwrap_or_default();
+            sum.iter_mut().zip(row).for_each(|(sum, n)| *sum += n);
+        }
+        Score::value(0.0).with_basis(Basis::Counts(sum))
+    }
 }
 
 /// The scores of a target's answers to a case.
@@ -186,6 +234,22 @@ mod tests {
             spent_nanos: 0,
         };
         Results { row, plan, cases, scorer, records, judged: Vec::new(), encoding: None }
+    }
+
+    #[test]
+    fn counts_of_clusters_are_added_once_and_come_to_the_same() {
+        let score = |counts: &[f64]| Score::value(1.0).with_basis(Basis::Counts(counts.to_vec()));
+        let both = |baseline: &[f64], candidate: &[f64]| (vec![score(baseline)], vec![score(candidate)]);
+        let clusters = vec![
+            vec![both(&[1.0, 2.0], &[3.0, 4.0]), both(&[10.0, 0.0], &[0.0, 1.0])],
+            vec![both(&[5.0, 5.0], &[7.0, 7.0])],
+        ];
+        let added = Added::of(&clusters).unwrap();
+        let of = |drawn: &[usize], is_candidate| added.score(drawn, is_candidate).basis;
+        assert_eq!(of(&[0, 1, 1], false), Basis::Counts(vec![21.0, 12.0]));
+        assert_eq!(of(&[0, 1, 1], true), Basis::Counts(vec![17.0, 19.0]));
+        let other = vec![vec![both(&[1.0, 2.0], &[3.0])]];
+        assert!(Added::of(&other).is_none() && Added::of(&[]).is_none());
     }
 
     #[test]

@@ -53,10 +53,37 @@ pub fn best<R: AsRef<str>>(answer: &str, references: &[R], n_words: usize) -> Op
 fn orders(answer: &str, reference: &str, n_words: usize) -> Vec<Order> {
     let characters = |text: &str| text.chars().filter(|c| !python::is_space(*c)).collect::<Vec<char>>();
     let (of_answer, of_reference) = (characters(answer), characters(reference));
-    let mut orders: Vec<Order> = (1..=CHARACTERS).map(|n| order(&of_answer, &of_reference, n)).collect();
+    let mut orders: Vec<Order> = (1..=CHARACTERS).map(|n| order_of_characters(&of_answer, &of_reference, n)).collect();
     let (of_answer, of_reference) = (words(answer), words(reference));
     orders.extend((1..=n_words).map(|n| order(&of_answer, &of_reference, n)));
     orders
+}
+
+/// The same as [`order`] for characters, of which six fit into a number: sorted numbers are counted in a tenth of the time that a map of slices takes.
+fn order_of_characters(answer: &[char], reference: &[char], n: usize) -> Order {
+    if reference.len() < n {
+        return Order::default();
+    }
+    let packed = |text: &[char]| {
+        // 21 bits hold a character, there are 0x11_0000; six take 126 of the 128.
+        let pack = |gram: &[char]| gram.iter().fold(0_u128, |packed, c| packed << 21 | u128::from(u32::from(*c)));
+        let mut packed: Vec<u128> = text.windows(n).map(pack).collect();
+        packed.sort_unstable();
+        packed
+    };
+    let (of_answer, of_reference) = (packed(answer), packed(reference));
+    let (mut shared, mut at) = (0, 0);
+    for gram in &of_answer {
+        while of_reference.get(at).is_some_and(|other| other < gram) {
+            at += 1;
+        }
+        // Each of the reference's goes to one of the answer's.
+        if of_reference.get(at) == Some(gram) {
+            shared += 1;
+            at += 1;
+        }
+    }
+    Order { answer: of_answer.len() as u64, reference: of_reference.len() as u64, shared }
 }
 
 fn order<T: Eq + Hash>(answer: &[T], reference: &[T], n: usize) -> Order {
