@@ -166,3 +166,58 @@ fn what_cannot_be_encoded_is_said_before_anything_is_asked() {
     }
     assert_eq!(upstream.requests().len(), 0);
 }
+
+/// The model that the room `encoder` keeps for its tests, with the numbers that bert-score gives for it.
+#[cfg(feature = "encoder")]
+#[test]
+fn answers_are_measured_by_bertscore_where_the_binary_has_a_model() {
+    let reference = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../encoder/tests/reference");
+    let known = std::fs::read_to_string(reference.join("cases.jsonl")).unwrap();
+    let known: Vec<Value> = known.lines().take(60).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<String> = known.iter().map(|case| case["answer"].as_str().unwrap().to_owned()).collect();
+    let upstream = Upstream::with(move |request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let idx: usize = body["messages"][0]["content"].as_str().unwrap().parse().unwrap();
+        let message = json!({ "role": "assistant", "content": answers[idx] });
+        let choice = json!({ "index": 0, "message": message, "finish_reason": "stop" });
+        Script::json(
+            json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice] })
+                .to_string(),
+        )
+    });
+    let house = house(&upstream);
+    let lines: String = known
+        .iter()
+        .enumerate()
+        .map(|(idx, case)| {
+            json!({ "id": format!("c{idx}"), "input": idx.to_string(), "expected": case["references"] }).to_string()
+                + "\n"
+        })
+        .collect();
+    std::fs::write(house.path().join("known.jsonl"), lines).unwrap();
+    let model = reference.join("tiny-bert").canonicalize().unwrap();
+    let suite = format!(
+        "file: known.jsonl\ntargets: [t]\nmetrics: [bertscore, {{ name: bertscore, as: precision, figure: precision }}, embedding_cosine]\n\
+         encoder: {{ model: {}, layer: 2 }}\n",
+        model.display()
+    );
+    std::fs::write(house.path().join("bert.yaml"), suite).unwrap();
+    house.run(&["eval", "run", "bert.yaml", "--run", "r"]).exits(0);
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let id = report["definitions"]["bertscore"]["id"].as_str().unwrap();
+    assert!(id.starts_with("bertscore@bert-score-0.3.13:encoder=tiny-bert-") && id.ends_with("_L2_no-idf"), "{id}");
+    for (case, known) in report["cases"].as_array().unwrap().iter().zip(&known) {
+        let worth = &case["sides"][0]["worth"];
+        for (name, place) in [("precision", 0), ("bertscore", 2)] {
+            let (ours, theirs) = (worth[name].as_f64().unwrap(), known["expected"][place].as_f64().unwrap());
+            assert!((ours - theirs).abs() <= 1e-4, "{name} {ours} {theirs}: {known}");
+        }
+    }
+    let encoder = &report["encoder"];
+    assert_eq!((&encoder["n_failed"], &encoder["n_calls"], &encoder["whole"]), (&0.into(), &0.into(), &true.into()));
+    // What was encoded before is taken over.
+    house.run(&["eval", "run", "bert.yaml", "--run", "again"]).exits(0);
+    let again = house.run(&["eval", "report", "again", "--as", "json"]).exits(0).json();
+    assert_eq!(again["encoder"]["n_reused"], 60, "{}", again["encoder"]);
+    assert_eq!(again["targets"][0]["means"], report["targets"][0]["means"]);
+}

@@ -1,22 +1,22 @@
 //! What makes vectors of a run's texts: a target of the config, or a model in a directory where this binary was built with one.
 
+#[cfg(not(feature = "encoder"))]
+mod absent;
 #[cfg(feature = "encoder")]
 mod here;
-
-use std::path::Path;
 
 use eval::case::{Case, Check};
 use eval::encode::Encoder;
 use eval::metric::vectors::is_by_meaning;
-use eval::results::Results;
-use eval::run::{CHECKS, Plan, PlannedTarget, Spec};
+use eval::run::{CHECKS, PlannedTarget, Spec};
 use serde_json::{Map, Value};
 
 use super::plan::target;
 use crate::config::{Config, SuiteEncoder};
-use crate::out::{Out, Stop};
-use crate::verbs::Place;
+use crate::out::Stop;
 
+#[cfg(not(feature = "encoder"))]
+pub(super) use absent::Model;
 #[cfg(feature = "encoder")]
 pub(super) use here::Model;
 
@@ -104,28 +104,4 @@ fn names(checks: &[Check], is_meant: &dyn Fn(&str) -> bool) -> Option<String> {
         }
         is_meant(&check.metric).then(|| check.metric.clone())
     })
-}
-
-/// A model in a directory, which this binary cannot run.
-#[cfg(not(feature = "encoder"))]
-pub(super) enum Model {}
-
-#[cfg(not(feature = "encoder"))]
-impl Model {
-    fn load(directory: &Path, _layer: Option<usize>) -> Result<Model, Stop> {
-        let stop = Stop::usage(format!(
-            "the encoder is the model in {}, and this binary was built without what runs one",
-            directory.display()
-        ));
-        Err(stop.hint("build with `--features encoder`, or name an embeddings target: `encoder: TARGET`"))
-    }
-
-    fn id(&self) -> String {
-        match *self {}
-    }
-
-    /// Encodes what is left of a run.
-    pub(super) fn work(&self, _: &Place, _: &Results, _: (String, Plan, Vec<Case>), _: &Out) -> Result<(), Stop> {
-        match *self {}
-    }
 }
