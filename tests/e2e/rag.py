@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""The worked example of docs/reference/evaluation.md on retrieval and answers: three simulated readers of the same passages, two with a planted fault.
+"""The worked example of docs/reference/evaluation.md on retrieval and answers: three simulated readers of the same passages, two with a planted fault; then two
+real rerankers.
 
 One cites other passages than those it quotes, one answers where the passages do not say. The report has to find both, each where it is and with an
-interval that holds the truth, and to blame nobody for what the other did. What the retriever missed is counted once more here, from the files."""
-import json, shutil, subprocess, sys
+interval that holds the truth, and to blame nobody for what the other did. What the retriever missed is counted once more here, from the files.
+The rerankers are llama.cpp servers with random weights, which order passages by nothing that can be said; asked directly, they give the numbers that the report has to show."""
+import json, math, shutil, subprocess, sys, urllib.request
 
-from parts.stack import ROOT, Stack, figures
+from parts.stack import ROOT, Stack, figures, gateway_config
 
 EXAMPLE = ROOT / "examples" / "rag-qa"
 # What the config plants: of answers, those that cite another passage; of questions without an answer in the passages, those that are answered.
@@ -19,6 +21,43 @@ def counted(cases):
     return len(held), len(shown)
 
 
+def asked(url, case):
+    """nDCG of the order in which a server puts a case's documents, worked out here."""
+    body = {"model": "rank", "query": case["query"], "documents": [document["text"] for document in case["documents"]]}
+    request = urllib.request.Request(url + "/rerank", json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        results = sorted(json.load(answer)["results"], key=lambda result: -result["relevance_score"])
+    gains = [case["relevance"].get(case["documents"][result["index"]]["id"], 0) for result in results]
+    discounted = lambda gains: sum(gain / math.log2(rank + 2) for rank, gain in enumerate(gains))
+    return discounted(gains) / discounted(sorted(case["relevance"].values(), reverse=True))
+
+
+def rerankers(say, stack, cases):
+    servers = {name: stack.llama(name, seed=seed, reranking=True) for name, seed in (("first", 1), ("second", 2))}
+    targets = {name: {"provider": name, "model": name} for name in servers}
+    config = gateway_config({name: server.url for name, server in servers.items()}, targets, {"first": {"target": "first"}})
+    stack.write_config(config | {"store": "sqlite:./rerank.db"})
+    queries = []
+    for case in cases:
+        relevant = {document["id"]: 1 for document in case["documents"] if document["id"] in [span["document"] for span in case.get("evidence", [])]}
+        if relevant:
+            queries.append({"id": case["id"], "query": case["input"], "documents": case["documents"], "relevance": relevant, "cluster": case["cluster"]})
+    queries = queries[:24]
+    (stack.directory / "queries.jsonl").write_text("".join(json.dumps(query) + "\n" for query in queries))
+    arguments = ["--file", stack.directory / "queries.jsonl", "--target", "first", "--target", "second", "--run", "rerank", "--concurrency", "1"]
+    report = stack.crossfade("eval", "run", *arguments, codes=(0, 3, 4))
+    say("rerankers: the metric that decides", report["primary"], report["primary"] == "ndcg_at_k")
+    say("rerankers: not said to be simulated", report["simulated"], report["simulated"] is False)
+    for target in report["targets"]:
+        worked_out = sum(asked(servers[target["name"]].url, query) for query in queries) / len(queries)
+        found = target["means"]["ndcg_at_k"]
+        # A score may differ in its last digits with what else is computed at the time, and swap two that are next to each other.
+        say(f"rerankers: {target['name']}: nDCG, asked directly {worked_out:.6f}", f"{found:.6f}", target["n_failed"] == 0 and abs(found - worked_out) <= 0.02)
+    primary = report["candidates"][0]["primary"]
+    low, high = primary["interval"]["low"], primary["interval"]["high"]
+    say("rerankers: difference with its interval", f"{primary['difference']:+.4f} [{low:+.4f}, {high:+.4f}]", low <= primary["difference"] <= high)
+
+
 def main():
     with figures("rag") as say, Stack() as stack:
         for name in ("crossfade.yaml", "suite.yaml", "cases.jsonl", "corpus.jsonl", "questions.jsonl", "make_cases.py"):
@@ -26,7 +65,8 @@ def main():
         before = (stack.directory / "cases.jsonl").read_text()
         subprocess.run([sys.executable, stack.directory / "make_cases.py"], check=True)
         say("cases are what make_cases.py makes", len(before.splitlines()), (stack.directory / "cases.jsonl").read_text() == before)
-        n_held, n_shown = counted([json.loads(line) for line in before.splitlines()])
+        cases = [json.loads(line) for line in before.splitlines()]
+        n_held, n_shown = counted(cases)
         n_cases = len(before.splitlines())
 
         stack.config = stack.directory / "crossfade.yaml"
@@ -66,6 +106,7 @@ def main():
         say("open-sloppy: quotes that stand where they are cited from", by_metric["quote_in_source"]["candidate"], by_metric["quote_in_source"]["difference"] < -0.2)
         say("recall@4 of the retriever", by_metric["recall_at_k"]["baseline"], abs(by_metric["recall_at_k"]["baseline"] - n_shown / n_held) < 1e-9)
         say("verdicts", [one["primary"]["verdict"] for one in report["candidates"]], all(one["primary"]["verdict"] == "fail" for one in report["candidates"]))
+        rerankers(say, stack, cases)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ use super::rouge::{self, Rouge};
 use super::{Metric, Pool, bleu, chrf, citations, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 60] = [
+pub const NAMES: [&str; 61] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -65,6 +65,7 @@ pub const NAMES: [&str; 60] = [
     "quote_in_source",
     "groundedness",
     "abstention",
+    "k_precision",
     "evidence_precision",
     "evidence_recall",
     "rag_end_to_end",
@@ -370,6 +371,7 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "json_valid" => json::valid,
         "citation_format" => citations::format,
         "quote_in_source" => citations::quote_in_source,
+        "k_precision" => squad::k_precision,
         "evidence_precision" => spans::precision,
         "evidence_recall" => spans::recall,
         "groundedness" => citations::groundedness,

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::citations::statements;
 use super::python;
 use super::{Answer, Case, Metric, Score, Unscored};
 
@@ -37,6 +38,26 @@ fn best(case: &Case, answer: &Answer, value: fn(&[String], &[String]) -> f64) ->
     values.max_by(f64::total_cmp).map_or(Score::unscored(Unscored::NoReference), Score::value)
 }
 
+/// `k_precision`: how much of an answer stands in what it was made of, word for word (K-Precision, Adlakha et al. 2023). It needs no judge; a true answer in
+/// other words loses by it, and so does every word that is the answer's own.
+pub(super) fn k_precision() -> Metric {
+    Metric::new(
+        "k_precision@adlakha-2023",
+        "words of the answer, citations left out, that the documents together have as often, among all; SQuAD's normalisation",
+        |case, answer| {
+            if case.documents.is_empty() {
+                return Score::unscored(Unscored::NoContext);
+            }
+            let said: Vec<String> = statements(&answer.text).iter().flat_map(|one| normalised(&one.text)).collect();
+            if said.is_empty() {
+                return Score::unscored(Unscored::NoClaims);
+            }
+            let known: Vec<String> = case.documents.iter().flat_map(|document| normalised(&document.text)).collect();
+            Score::value(n_shared(&said, &known) as f64 / said.len() as f64)
+        },
+    )
+}
+
 /// F1 of two texts.
 ///
 /// By hand: `the cat sat` and `a cat sat down` share `cat` and `sat`; 2 of 2 and 2 of 3, so 2·1·(2/3)/(1 + 2/3) = 0.8.
@@ -49,23 +70,29 @@ fn overlap(answer: &[String], reference: &[String]) -> f64 {
     if answer.is_empty() || reference.is_empty() {
         return f64::from(u8::from(answer.is_empty() && reference.is_empty()));
     }
-    let mut left: HashMap<&str, usize> = HashMap::new();
-    for word in reference {
-        *left.entry(word).or_default() += 1;
-    }
-    let mut n_same = 0_usize;
-    for word in answer {
-        if let Some(n) = left.get_mut(word.as_str()).filter(|n| **n > 0) {
-            *n -= 1;
-            n_same += 1;
-        }
-    }
+    let n_same = n_shared(answer, reference);
     if n_same == 0 {
         return 0.0;
     }
     let precision = n_same as f64 / answer.len() as f64;
     let recall = n_same as f64 / reference.len() as f64;
     2.0 * precision * recall / (precision + recall)
+}
+
+/// Words that two multisets share.
+fn n_shared(one: &[String], other: &[String]) -> usize {
+    let mut left: HashMap<&str, usize> = HashMap::new();
+    for word in other {
+        *left.entry(word).or_default() += 1;
+    }
+    let mut n_same = 0_usize;
+    for word in one {
+        if let Some(n) = left.get_mut(word.as_str()).filter(|n| **n > 0) {
+            *n -= 1;
+            n_same += 1;
+        }
+    }
+    n_same
 }
 
 /// The words of a text after normalisation.
@@ -126,5 +153,19 @@ mod tests {
         assert_eq!(normalised("a\u{301} x"), ["\u{301}", "x"], "a mark is no part of a word");
         assert_eq!(normalised("a² thé a\u{1f}b"), ["a²", "thé", "b"]);
         assert_eq!(normalised("a_n t.h.e"), Vec::<String>::new(), "what punctuation leaves is an article");
+    }
+
+    #[test]
+    fn what_stands_in_the_documents_counts_as_often_as_it_stands_there() {
+        let document = |text: &str| super::super::Document { id: String::new(), text: text.to_owned() };
+        let documents = vec![document("Refunds take 72 hours."), document("Tea is free.")];
+        let case = Case { documents, ..Case::default() };
+        let score = |text: &str| {
+            let answer = Answer { text: text.to_owned(), ..Answer::default() };
+            k_precision().score(&case, &answer).as_value()
+        };
+        // Five words, of which `refunds`, `take`, `72` and one `hours` are known.
+        assert_eq!(score("The refunds take 72 hours, hours [1]."), Some(0.8));
+        assert_eq!((score("Nobody knows."), score("[1]")), (Some(0.0), None));
     }
 }
