@@ -9,7 +9,7 @@ Rows 1 to 40 played at 200 trials each on 2026-11-25 (7 000 trials, two cores sh
 was left running after its caller had gone was 3 ms, of 600 trials (rows 14 to 16).
 
 Rows 30 to 33, 39 and 41 of the matrix are about what is recorded when disks and processes die; they are tested with the journal
-(`crates/store`), by `scripts/test-crashes` and by `tests/e2e/kill_gateway.py`. Row 42 has one trial, of 2 600 requests in CI and 8 200 in the slow suite: it
+(`crates/store`), by `scripts/test-crashes` and by `tests/e2e/kill_gateway.py`. Row 42 has one trial, of 5 400 requests in CI and 9 200 in the slow suite: it
 fails when its second half holds 1 KiB more for each request (and 1 MiB) than its first, or an open stream more than 256 KiB. What a stream takes, and half an hour of everything at
 once, is measured by `scripts/bench-memory`; its figures are in [reference/memory.md](reference/memory.md).
 ";
