@@ -55,14 +55,14 @@ fn a_candidate_that_hangs_in_canary_is_thrown_back_and_the_result_is_filed() {
 }
 
 #[test]
-fn an_outage_after_a_good_past_is_found_within_eight_bad_events_at_any_share() {
+fn an_outage_after_a_good_past_is_found_within_a_few_bad_events_at_any_share() {
     let house = House::new(CONFIG);
     for share in ["0.1", "0.5", "0.9"] {
         let report = check(&house, &["--kind", "error", "--share", share], 0);
-        // The circuit breaker of the candidate, which counts no units, may be there first.
+        // The circuit breaker of the candidate, which counts no units, may be there first. Eight, and two for good answers under way.
         if check_of(&report, "what saw it")["measured"] != "breaker_open" {
             let bad = check_of(&report, "bad events of the candidate until then");
-            assert_eq!((&bad["target"], &bad["holds"]), (&"at most 8".into(), &true.into()), "{report:#}");
+            assert_eq!((&bad["target"], &bad["holds"]), (&"at most 10".into(), &true.into()), "{report:#}");
         }
     }
 }

@@ -21,6 +21,8 @@ use crate::verbs::source::operation;
 
 pub(super) const ROLLOUT: &str = "drill";
 const CONNECTIONS: usize = 8;
+/// Bad events more that an outage may take, where good answers under way come between.
+const UNDER_WAY: u64 = 2;
 /// How often the rehearsal looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long a store may refuse before the control plane counts as lost; a minute in production.
@@ -206,11 +208,11 @@ impl Stagehand<'_> {
         self.check("the switch, from the breaching outcome", words, format!("at most {MOST_SWITCH_MS:.0} ms"), is_fast);
     }
 
-    /// An outage after a past must be found within so many bad events at any share; good answers that were under way come
-    /// between the first of them.
+    /// An outage after a past must be found within so many bad events at any share. Good answers that were under way come between the
+    /// first of them, and each takes away some of what a bad one has shown.
     fn most_bad_events(&self) -> Option<u64> {
         let is_outage = matches!(self.plan.kind, Kind::Error | Kind::Hang) && self.share() > 0.0;
-        (is_outage && self.policy.absolute.is_some()).then_some(MOST_BAD_EVENTS)
+        (is_outage && self.policy.absolute.is_some()).then_some(MOST_BAD_EVENTS + UNDER_WAY)
     }
 
     /// Nothing more reaches the candidate.
