@@ -37,7 +37,7 @@ use wire::private::Private;
 
 use reader::{Environment, Item, Problems};
 
-pub(crate) use error::{ConfigError, nearest, render};
+pub(crate) use error::{ConfigError, nearest, places_of, render};
 pub(crate) use prompts::prompt as read_prompt;
 pub(crate) use suite::{Suite, SuiteEncoder, SuiteJudge, risk_of, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};

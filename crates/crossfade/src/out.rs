@@ -68,9 +68,10 @@ impl Stop {
         Stop { exit: Exit::Usage, ..Stop::failed(anyhow::anyhow!("{message}")) }
     }
 
-    /// The config is wrong.
+    /// The config, or a file like it, is wrong.
     pub(crate) fn config(errors: Vec<ConfigError>) -> Stop {
-        Stop { config_errors: errors, ..Stop::usage("the config has errors") }
+        let place = config::places_of(&errors);
+        Stop { config_errors: errors, ..Stop::usage(format_args!("there are errors in {place}")) }
     }
 
     /// Everything it says, problems of a config included.
@@ -160,7 +161,11 @@ impl Out {
 
     /// Writes words to stderr.
     pub(crate) fn say(&self, words: impl fmt::Display) {
-        let words = with_config(&words.to_string(), self.config);
+        self.write(&with_config(&words.to_string(), self.config));
+    }
+
+    /// The same as they are.
+    fn write(&self, words: &str) {
         if writeln!(std::io::stderr().lock(), "{words}").is_err() {
             tracing::debug!("stderr is closed");
         }
@@ -168,16 +173,20 @@ impl Out {
 
     /// Says why a verb stopped. With `--format json` the same facts go to stdout.
     pub(crate) fn stop(&self, stop: &Stop) {
+        let problems = hints_with_config(&stop.config_errors, self.config);
         if self.is_json() {
             let facts = serde_json::json!({ "error": {
                 "message": format!("{:#}", stop.error),
                 "hint": stop.hint.as_deref().map(|hint| with_config(hint, self.config)),
-                "problems": stop.config_errors,
+                "problems": problems,
             } });
             self.answer(&facts, String::new);
         }
-        let prefix = if stop.config_errors.is_empty() { "error: " } else { "" };
-        self.say(format_args!("{prefix}{}", stop.full_text().trim_end()));
+        if problems.is_empty() {
+            self.say(format_args!("error: {}", stop.full_text().trim_end()));
+        } else {
+            self.write(config::render(&problems).trim_end());
+        }
         if let Some(hint) = &stop.hint {
             self.say(format_args!("hint: {hint}"));
         }
@@ -214,6 +223,15 @@ fn with_config(words: &str, config: Option<&'static str>) -> String {
         named += &format!("`crossfade {place}{part}");
     }
     named
+}
+
+/// Problems whose hints name the config. Lines of the file, and what a message quotes of them, stay as they were written.
+fn hints_with_config(problems: &[ConfigError], config: Option<&'static str>) -> Vec<ConfigError> {
+    let named = |problem: &ConfigError| {
+        let hint = problem.hint.as_deref().map(|hint| with_config(hint, config));
+        ConfigError { hint, ..problem.clone() }
+    };
+    problems.iter().map(named).collect()
 }
 
 /// Rows under headings, columns as wide as they need to be, numbers to the right.

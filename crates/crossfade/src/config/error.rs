@@ -48,11 +48,22 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Every problem of one file, as text: one block each, then how many.
+/// Every problem, as text: one block each, then how many and in what file.
 pub(crate) fn render(errors: &[ConfigError]) -> String {
     let blocks: Vec<String> = errors.iter().map(ToString::to_string).collect();
     let n_errors = errors.len();
-    format!("{}\n{n_errors} {} in the config\n", blocks.join("\n"), if n_errors == 1 { "error" } else { "errors" })
+    let word = if n_errors == 1 { "error" } else { "errors" };
+    format!("{}\n{n_errors} {word} in {}\n", blocks.join("\n"), places_of(errors))
+}
+
+/// The file that problems are in; how many files, when they are several.
+pub(crate) fn places_of(errors: &[ConfigError]) -> String {
+    let mut names: Vec<&str> = errors.iter().map(|error| error.source_name.as_str()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("{} files", several.len()),
+    }
 }
 
 /// The line a place is on, with what could be a secret masked, and the caret's length kept inside it.

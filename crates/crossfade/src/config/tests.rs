@@ -127,7 +127,7 @@ fn unknown_key() {
             |                              ^^^^^
            hint: did you mean `model`?
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
     check(
@@ -139,7 +139,7 @@ fn unknown_key() {
                |             ^^^
                hint: known here: api_key, base_url, ca_file, capabilities, class, connection_lifetime, dialect, forward_headers, http2, http2_ping, idle_timeout, kind, max_connections, price, region, retries, retry_budget, speaks, timeouts
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
 }
@@ -158,7 +158,7 @@ fn wrong_type() {
          9 | limits: { max_connections: many, max_body: [1] }
            |                                            ^
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
     check(
@@ -169,7 +169,7 @@ fn wrong_type() {
          14 |   gpt-4o: { target: gpt, fallback: azure, workload: support }
             |                                    ^^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -181,7 +181,7 @@ fn wrong_type() {
             |                    ^^^^^^
            hint: did you mean `medium`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -192,7 +192,7 @@ fn wrong_type() {
          14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, emergency_fallback: maybe }
             |                                                                                    ^^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -204,7 +204,7 @@ fn wrong_type() {
             |                                                                                    ^^^
            hint: did you mean `true`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -220,7 +220,7 @@ fn what_is_done_about_invalid_answers_is_one_of_a_few_words() {
             |                                                                                          ^^^^^^
            hint: did you mean `repair`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -232,7 +232,7 @@ fn what_is_done_about_invalid_answers_is_one_of_a_few_words() {
             |                                                                                       ^^^^
            hint: write `on_invalid: repair`, `retry` or `fail_over` beside it
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     let config =
@@ -251,7 +251,7 @@ fn missing_key() {
          12 |   qwen:  { model: Qwen/Qwen3-32B, prompt_variant: terse, parameters: { set: { temperature: 0.2 } } }
             |          ^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -267,7 +267,7 @@ fn target_names_no_provider() {
             |                      ^^^^
            hint: did you mean `gpu`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -283,7 +283,7 @@ fn target_names_no_prompt() {
             |                                                                  ^^^^^
            hint: did you mean `terse`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -309,7 +309,7 @@ fn route_names_no_target_and_no_workload() {
             |                                                      ^^^^^
            hint: defined: support
 
-        3 errors in the config
+        3 errors in crossfade.yaml
     "#]],
     );
 }
@@ -325,7 +325,7 @@ fn route_falls_back_to_its_own_target() {
             |                                     ^^^
            hint: name another, or remove it
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -341,7 +341,7 @@ fn a_star_stands_for_one_thing_and_for_something() {
             |                     ^^^
            hint: name a target with a model of its own, or a route such as `openai/*`
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -357,7 +357,7 @@ fn a_star_stands_for_one_thing_and_for_something() {
             |            ^^^^^^
            hint: defined: */*
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
 }
@@ -378,7 +378,7 @@ fn rollout_names_no_route_and_no_target() {
             |               ^^
            hint: did you mean `gpt`?
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
 }
@@ -394,7 +394,7 @@ fn candidate_is_the_baseline() {
             |                ^^^
            hint: name the target you want to move to
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -410,7 +410,7 @@ fn two_listeners_on_one_address() {
                |                  ^^^^^^^^^^^^^^
                hint: give it a port of its own
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
 }
@@ -426,7 +426,7 @@ fn baseline_is_not_what_the_route_serves() {
             |               ^^^^^
            hint: write `baseline: gpt`
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -442,7 +442,7 @@ fn candidate_is_a_fallback_of_its_route() {
             |                                            ^^^^
            hint: remove it, or write `emergency_fallback: true` on the route: such answers are labelled and no evidence
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     let allowed = edited("fallback: [azure]", "fallback: [azure, qwen], emergency_fallback: true");
@@ -463,7 +463,7 @@ fn two_rollouts_of_one_route_are_contenders_and_have_a_candidate_each() {
                 |                ^^^^
                hint: several rollouts of one route are contenders, each with a candidate of its own; remove one
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
 }
@@ -479,7 +479,7 @@ fn missing_environment_variable() {
            |                                                                                   ^^^^^^^^^^^^^
            hint: export OPENAI_KEY=… before you start Crossfade; write `$${` for a literal `${`
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -495,7 +495,7 @@ fn share_out_of_range() {
             |                                 ^^^
            hint: for 25 % write 0.25
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -506,7 +506,7 @@ fn share_out_of_range() {
          23 |     stages: { shadow: { sample: -0.5 } }
             |                                 ^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -523,7 +523,7 @@ fn share_out_of_range() {
             |                                     ^^
            hint: for 10 % write 0.1
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
     check(
@@ -534,7 +534,7 @@ fn share_out_of_range() {
          23 |     stages: { canary: { shares: [0.2, 0.1] }, shadow: { sample: 1.0 } }
             |             ^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -554,7 +554,7 @@ fn bad_duration_and_size() {
          9 | limits: { header_timeout: 10, max_body: 32MB }
            |                                         ^^^^
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]],
     );
 }
@@ -569,7 +569,7 @@ fn bad_url() {
          6 |   gpu:    { dialect: openai, base_url: gpu-1:8000/v1, class: self_hosted }
            |                                        ^^^^^^^^^^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -580,7 +580,7 @@ fn bad_url() {
              6 |   gpu:    { dialect: openai, base_url: http://*********@gpu-1:8000/v1, class: self_hosted }
                |                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
 }
@@ -595,7 +595,7 @@ fn bad_addresses() {
          1 | listen: 4000
            |         ^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -607,7 +607,7 @@ fn bad_addresses() {
                |         ^^^^^^^^^^^^
                hint: write `auth: { required: true }` and make keys with `crossfade keys create`, or listen on 127.0.0.1; `allow_unauthenticated: true` is for a place where something else asks for keys
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
     check(
@@ -619,7 +619,7 @@ fn bad_addresses() {
                |                  ^^^^^^^^^^^^
                hint: write `auth: { required: true }` and make a key with a role, add `token: ${CROSSFADE_ADMIN_TOKEN}` next to it, or listen on 127.0.0.1
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
     let allowed = edited("listen: 127.0.0.1:4000", "allow_unauthenticated: true\nlisten: 0.0.0.0:4000");
@@ -637,7 +637,7 @@ fn store_of_another_kind() {
            |        ^^^^^^^^^^^^^^^^^^^^^^^
            hint: write `store: sqlite:./crossfade.db`
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -652,7 +652,7 @@ fn duplicate_key() {
          9 | store: sqlite:other.db
            | ^^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -667,7 +667,7 @@ fn yaml_syntax() {
          11 |   azure: { provider: openai, model: gpt-4o-mini }
             |   ^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -679,7 +679,7 @@ fn yaml_syntax() {
             |  ^
            hint: indent with spaces; YAML refuses tabs
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -690,7 +690,7 @@ fn yaml_syntax() {
          9 | ---
            | ^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -715,7 +715,7 @@ fn policy_that_cannot_be_run() {
                 |                                                                ^^^^
                hint: did you mean `error`?
 
-            3 errors in the config
+            3 errors in crossfade.yaml
         "#]],
     );
 }
@@ -760,7 +760,7 @@ fn a_treatment_that_cannot_be_is_an_error_with_the_possible_ones() {
                |                                                                                                                                                     ^^^
                hint: the gateway lists its routes; remove the line
 
-            4 errors in the config
+            4 errors in crossfade.yaml
         "#]],
     );
 }

@@ -26,7 +26,8 @@ pub(crate) fn run(place: &Place, out: &Out) -> Result<Exit, Stop> {
     out.answer(&facts(&config), || text(&config));
     if config.snapshot.routes.is_empty() {
         out.say(format_args!(
-            "no routes: every request would be answered 404; `crossfade init` writes a config to start from"
+            "no routes: every request would be answered 404; `crossfade init --print` shows a config to start from, and `crossfade init` \
+             writes it once this file is gone"
         ));
     }
     let unpriced = unpriced(&config);

@@ -51,7 +51,46 @@ fn check_says_everything_that_is_wrong_at_once() {
     let problems = done.json()["error"]["problems"].as_array().unwrap().clone();
     assert_eq!(problems.len(), 2);
     assert_eq!(problems[0]["hint"], "did you mean `new`?");
-    assert!(done.stderr.ends_with("2 errors in the config\n"), "{}", done.stderr);
+    assert!(done.stderr.ends_with("2 errors in crossfade.yaml\n"), "{}", done.stderr);
+}
+
+#[test]
+fn a_line_of_the_file_is_shown_as_it_is_and_only_what_to_do_next_names_the_config() {
+    let house = House::new(CONFIG);
+    let wrong = "listen: 0.0.0.0:0   # before `crossfade rollout approve`";
+    std::fs::write(house.path().join("bad.yaml"), CONFIG.replacen("listen: 127.0.0.1:0", wrong, 1)).unwrap();
+    let said = house.run(&["-c", "bad.yaml", "check"]).exits(2).stderr;
+    assert!(said.contains(&format!(" 1 | {wrong}\n   |         ^^^^^^^^^\n")), "{said}");
+    assert!(said.contains("make keys with `crossfade -c bad.yaml keys create`"), "{said}");
+    assert!(said.ends_with("1 error in bad.yaml\n"), "{said}");
+    let facts = house.run(&["-c", "bad.yaml", "check", "--format", "json"]).exits(2).json();
+    assert_eq!(facts["error"]["message"], "there are errors in bad.yaml");
+}
+
+#[test]
+fn errors_of_another_file_than_the_config_are_counted_in_that_file() {
+    let house = House::new(CONFIG);
+    std::fs::write(house.path().join("suite.yaml"), "file: cases.jsonl\ntargts: [gpt]\n").unwrap();
+    let said = house.run(&["eval", "run", "suite.yaml"]).exits(2).stderr;
+    assert!(said.ends_with(" in suite.yaml\n") && !said.contains("in crossfade.yaml"), "{said}");
+    std::fs::create_dir(house.path().join("prompts")).unwrap();
+    for name in ["one", "two"] {
+        std::fs::write(house.path().join(format!("prompts/{name}.yaml")), "nonsense: 1\n").unwrap();
+    }
+    let said = house.run(&["prompts", "list"]).exits(2).stderr;
+    assert!(said.ends_with(" in 2 files\n"), "{said}");
+}
+
+#[test]
+fn a_config_with_nothing_in_it_says_how_to_get_one() {
+    let house = House::new("");
+    let said = house.run(&["check"]).exits(0).stderr;
+    assert!(
+        said.contains("`crossfade init --print` shows a config") && said.contains("once this file is gone"),
+        "{said}"
+    );
+    house.run(&["init"]).exits(2);
+    assert!(house.run(&["init", "--print"]).exits(0).stdout.contains("rollouts:"));
 }
 
 #[test]

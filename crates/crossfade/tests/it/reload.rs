@@ -21,7 +21,7 @@ fn a_reload_swaps_the_config_and_a_bad_one_changes_nothing_and_says_why() {
     let json = [("content-type", "application/json")];
     let answer = crate::parts::request(gateway.admin, "POST", "/api/reload", &json, "{}");
     assert_eq!(answer.status, 400, "{admin} {answer:?}");
-    for words in ["there is no target `gtp`", "did you mean `medium`?", "2 errors in the config"] {
+    for words in ["there is no target `gtp`", "did you mean `medium`?", "2 errors in crossfade.yaml"] {
         assert!(answer.body.contains(words), "{words} not in {}", answer.body);
     }
     assert_eq!(gateway.chat("second", "hello").status, 200, "the config in force stays");

@@ -61,7 +61,7 @@ fn a_cache_that_makes_no_sense() {
             |                                                                         ^^^^^^^
            hint: did you mean `requests`?
 
-        4 errors in the config
+        4 errors in crossfade.yaml
     "#]],
     );
     let named = edited("  gpt:   {", "  cache: { provider: openai, model: gpt-4o }\n  gpt:   {");
@@ -72,7 +72,7 @@ fn a_cache_that_makes_no_sense() {
             |                              ^^
            hint: give the target another name: `cache` is who answered, on record, when nobody was called
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]]
     .assert_eq(&errors(&named));
     check(
@@ -83,7 +83,7 @@ fn a_cache_that_makes_no_sense() {
          14 |   faq: { target: gpt, cache: {} }
             |                              ^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }

@@ -81,7 +81,7 @@ fn replicas_queues_and_retries_that_make_no_sense() {
                 |                                                                                                                                                           ^^
                hint: make `cap` the larger one
 
-            7 errors in the config
+            7 errors in crossfade.yaml
         "#]],
     );
 }

@@ -85,7 +85,7 @@ fn a_cascade_that_makes_no_sense() {
                 |                ^^^^
                hint: did you mean `hold`?
 
-            9 errors in the config
+            9 errors in crossfade.yaml
         "#]],
     );
     check(
@@ -96,7 +96,7 @@ fn a_cascade_that_makes_no_sense() {
          14 |   small-first: { target: gpt, cascade: {} }
             |                                        ^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }
@@ -112,7 +112,7 @@ fn a_rollout_needs_a_route_without_a_cascade() {
             |            ^^^^^^
            hint: put the rollout on a route without one, or remove the cascade until the rollout has ended
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }

@@ -63,7 +63,7 @@ fn cohorts_that_make_no_sense() {
          28 |       - { name: us, when: { geography: us }, arm: candidate }
             |                                                   ^^^^^^^^^
 
-        4 errors in the config
+        4 errors in crossfade.yaml
     "#]],
     );
 }

@@ -44,7 +44,7 @@ fn what_a_policy_leaves_open_or_gets_wrong_is_said_where_it_is_written() {
                 |                                                                                                                                    ^
                hint: make it two checks
 
-            3 errors in the config
+            3 errors in crossfade.yaml
         "#]],
     );
     check(
@@ -61,7 +61,7 @@ fn what_a_policy_leaves_open_or_gets_wrong_is_said_where_it_is_written() {
                 |                                                                                                                                            ^^^^^^
                hint: write `block`, `escalate` or `allow`
 
-            2 errors in the config
+            2 errors in crossfade.yaml
         "#]],
     );
     check(
@@ -82,7 +82,7 @@ fn what_a_policy_leaves_open_or_gets_wrong_is_said_where_it_is_written() {
              14 |   gpt-4o: { target: gpt, fallback: [azure], workload: support, policy: { checks: { a: { moderation: gp }, b: { tools: [x], when: both }, c: { moderation: gpt } }, streams: hold } }
                 |                                                                                                                                             ^^
 
-            3 errors in the config
+            3 errors in crossfade.yaml
         "#]],
     );
 }

@@ -49,7 +49,7 @@ fn prices_are_refused_where_they_are_wrong() {
             |                                                         ^^^^^^
            hint: did you mean `openai`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]].assert_eq(&with("opneai"));
     expect![[r#"
         crossfade.yaml:12:57: `targets.qwen.price`: no price is known for `gpt-99` at `openai`
@@ -57,7 +57,7 @@ fn prices_are_refused_where_they_are_wrong() {
             |                                                         ^^^^^^^^^^^^^
            hint: `crossfade prices list --vendor openai` shows what is known
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]].assert_eq(&with("openai/gpt-99"));
     expect![[r#"
         crossfade.yaml:12:57: `targets.qwen.price`: `checked` is missing, here and above
@@ -73,7 +73,7 @@ fn prices_are_refused_where_they_are_wrong() {
             |                                                                                                                         ^^^^^^^^^^
            hint: did you mean `checked`?
 
-        3 errors in the config
+        3 errors in crossfade.yaml
     "#]].assert_eq(&with("{ gpu: { hour: 3, concurrent_requests: 0 }, source: x, chekced: 2026-11-01 }"));
     let own = format!("{RIGHT}{PRICES}");
     expect![[r#"
@@ -82,7 +82,7 @@ fn prices_are_refused_where_they_are_wrong() {
             |                                                                              ^^^^
            hint: did you mean `output`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]]
     .assert_eq(&errors(&own.replace("output: 7.10", "outptu: 7.10")));
     expect![[r#"
@@ -94,7 +94,7 @@ fn prices_are_refused_where_they_are_wrong() {
          28 |     - { vendor: openai, id: gpt-4o, prices: [{ rates: { input: -1.75, output: 7.10 } }] }
             |                                                                ^^^^^
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]].assert_eq(&errors(&own.replace("input: 1.75", "input: -1.75").replace("  source: contract 2026-114\n", "")));
     expect![[r#"
         crossfade.yaml:26:11: `prices.shiped`: unknown key
@@ -106,7 +106,7 @@ fn prices_are_refused_where_they_are_wrong() {
          27 |   files: [nowhere.json]
             |           ^^^^^^^^^^^^
 
-        2 errors in the config
+        2 errors in crossfade.yaml
     "#]]
     .assert_eq(&errors(&own.replace("prices:\n", "prices:\n  shiped: false\n  files: [nowhere.json]\n")));
 }
@@ -125,7 +125,7 @@ fn a_budget_of_a_route_without_a_price_is_refused_and_one_with_a_price_is_kept()
             |                                          ^^
            hint: give target `qwen` or its provider a `price`; `crossfade prices list` shows what is known
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]].assert_eq(&errors(&with("qwen")));
     let config = right(&with("gpt"));
     assert_eq!(config.snapshot.routes["own"].limits.budget.unwrap().nanos, 5_000_000_000);

@@ -46,7 +46,7 @@ fn an_internal_route_names_nobody_outside_the_house() {
                 |               ^^^
                hint: name another target; if `openai` is in the house, write `class: self_hosted` there
 
-            3 errors in the config
+            3 errors in crossfade.yaml
         "#]],
     );
     check(
@@ -68,7 +68,7 @@ fn an_internal_route_names_nobody_outside_the_house() {
             |               ^^^
            hint: name another target; if `openai` is in the house, write `class: self_hosted` there
 
-        3 errors in the config
+        3 errors in crossfade.yaml
     "#]],
     );
 }
@@ -84,7 +84,7 @@ fn words_of_residency_are_held_to_their_list() {
             |                                                                           ^^^^^^
            hint: did you mean `internal`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -96,7 +96,7 @@ fn words_of_residency_are_held_to_their_list() {
            |                                                                     ^^^^^^^^^^
            hint: did you mean `self_hosted`?
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
     check(
@@ -107,7 +107,7 @@ fn words_of_residency_are_held_to_their_list() {
          6 |   gpu:    { dialect: openai, base_url: http://gpu-1:8000/v1, class: self_hosted, region: "eu west" }
            |                                                                                          ^^^^^^^^^^
 
-        1 error in the config
+        1 error in crossfade.yaml
     "#]],
     );
 }

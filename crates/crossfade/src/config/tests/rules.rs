@@ -91,7 +91,7 @@ fn a_rule_that_leads_nowhere_or_is_never_reached() {
                 |                             ^
                hint: give it one, or make its choice the route's own target
 
-            8 errors in the config
+            8 errors in crossfade.yaml
         "#]],
     );
 }
@@ -148,7 +148,7 @@ fn conditions_that_make_no_sense() {
              21 |       - { when: { language: [xx], workload: suport, tenant: [] }, route: long }
                 |                                                             ^
 
-            9 errors in the config
+            9 errors in crossfade.yaml
         "#]],
     );
 }
@@ -164,7 +164,7 @@ fn a_rule_goes_round_no_rollout() {
                 |                                                                                                         ^^^^^
                hint: the rollout decides who answers here; choose another route (`route: NAME`), whose own rollout then applies
 
-            1 error in the config
+            1 error in crossfade.yaml
         "#]],
     );
 }
