@@ -20,8 +20,17 @@ pub(crate) fn config(path: &Path) -> Result<Config, Stop> {
 /// When the file cannot be read, or says neither where the gateway nor where the store is.
 pub(crate) fn places(path: &Path) -> Result<Places, Stop> {
     let text = text(path)?;
-    let environment = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")));
-    config::places(&path.display().to_string(), &text, &environment).map_err(Stop::config)
+    config::places(&path.display().to_string(), &text, &stand_in).map_err(Stop::config)
+}
+
+/// Reads the config for what is called what in it, as far as that goes without the keys of providers; `None` when it has problems.
+pub(crate) fn names(path: &Path) -> Option<Config> {
+    config::resolve(&path.display().to_string(), &text(path).ok()?, &stand_in).ok()
+}
+
+/// A variable of the environment, or a text in the place of one that is not set here.
+fn stand_in(name: &str) -> Option<String> {
+    Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")))
 }
 
 fn text(path: &Path) -> Result<String, Stop> {

@@ -5,7 +5,7 @@ use operations::ExchangeFilter;
 use serde_json::Value;
 
 use super::Place;
-use super::source::{Source, percent};
+use super::source::{Source, names_like, percent};
 use super::time::{ago, us_to_text};
 use crate::out::{Exit, Out, Stop, table};
 
@@ -94,6 +94,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let path = format!("/api/exchanges?{}", query(&filter)?);
             let page = source.read(&path, |database| operations::exchanges::list(database, &filter))?;
             let rows = &page["exchanges"];
+            known_route(&source, &filter, rows)?;
             out.answer(rows, || list(rows));
             out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
@@ -112,11 +113,31 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let path = format!("/api/exchanges/pairs?{}", query(&filter)?);
             let page = source.read(&path, |database| operations::exchanges::pairs(database, &filter))?;
             let rows = &page["pairs"];
+            known_route(&source, &filter, rows)?;
             out.answer(rows, || pairs(rows));
             out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Nothing found of a route that is neither in the config nor on record is a name typed wrong, not an answer.
+fn known_route(source: &Source, filter: &ExchangeFilter, rows: &Value) -> Result<(), Stop> {
+    let is_empty = |rows: &Value| rows.as_array().is_none_or(Vec::is_empty);
+    let Some(route) = filter.route.as_ref().filter(|_| is_empty(rows)) else { return Ok(()) };
+    let Some(known) = source.routes().filter(|known| !known.contains(route)) else { return Ok(()) };
+    let of_route = ExchangeFilter { route: Some(route.clone()), limit: Some(1), ..ExchangeFilter::default() };
+    let path = format!("/api/exchanges?{}", query(&of_route)?);
+    let page = source.read(&path, |database| operations::exchanges::list(database, &of_route))?;
+    if !is_empty(&page["exchanges"]) {
+        return Ok(());
+    }
+    let stop = Stop::usage(format!("there is no route `{route}`, neither in the config nor on record"));
+    Err(if known.is_empty() {
+        stop.hint("the config has no routes; `crossfade exchanges list` shows what is on record")
+    } else {
+        stop.hint(names_like(route, known.iter().map(String::as_str)))
+    })
 }
 
 fn query(filter: &ExchangeFilter) -> Result<String, Stop> {

@@ -139,6 +139,24 @@ impl Source {
         load::config(&self.config).is_ok_and(|config| config.snapshot.rollouts.contains_key(name))
     }
 
+    /// What routes are called in the config; `None` when it cannot be read, or another gateway than its own was asked.
+    pub(crate) fn routes(&self) -> Option<Vec<String>> {
+        let has_answered = !self.is_alone();
+        if has_answered && (self.is_named && !self.is_of_config() || self.other_config().is_some()) {
+            return None;
+        }
+        let snapshot = load::names(&self.config)?.snapshot;
+        let kept = snapshot.passthrough.values().map(|route| route.name.clone());
+        Some(snapshot.routes.keys().cloned().chain(kept).collect())
+    }
+
+    /// Whether the gateway that was named on the command line says that it is the one of the config.
+    fn is_of_config(&self) -> bool {
+        let theirs =
+            self.admin.get("/api/identity").ok().and_then(|said| serde_json::from_value::<Identity>(said).ok());
+        theirs.is_some_and(|theirs| theirs.config == identity::of(&self.store, &self.config).config)
+    }
+
     /// A refusal of a name that no rollout has, with the nearest and all there are, of the config and the store. One of the config has
     /// not been started, which is another matter.
     pub(crate) fn with_rollouts(&self, stop: Stop, name: &str) -> Stop {

@@ -25,8 +25,33 @@ fn what_was_answered_can_be_listed_and_shown_while_it_runs_and_after() {
     let stored: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
     let newest_first: Vec<&str> = ids.iter().rev().map(String::as_str).collect();
     assert_eq!(stored, newest_first);
-    let none = house.run(&["exchanges", "list", "--format", "json", "--route", "other"]).exits(0).json();
-    assert_eq!(none, serde_json::json!([]));
+    let none = house.run(&["exchanges", "list", "--format", "json", "--route", "gpt-4o", "--outcome", "failed"]);
+    assert_eq!(none.exits(0).json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_route_that_nobody_knows_is_refused_and_one_that_was_removed_stays_readable() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    assert_eq!(gateway.chat("gpt-4o", "hello").status, 200);
+    for verb in ["list", "pairs"] {
+        let said = gateway.run(&["exchanges", verb, "--route", "gpt-4"]).exits(2).stderr;
+        assert!(said.contains("there is no route `gpt-4`") && said.contains("did you mean `gpt-4o`?"), "{said}");
+    }
+    assert_eq!(gateway.stop(), 0);
+
+    let of_route = |route: &str| house.run(&["exchanges", "list", "--route", route, "--format", "json"]);
+    house.write(&CONFIG.replace("gpt-4o: {", "chat: {").replace("route: gpt-4o", "route: chat"));
+    assert_eq!(of_route("gpt-4o").exits(0).json().as_array().unwrap().len(), 1, "it is on record");
+    house.run(&["exchanges", "list", "--route", "gpt-4o", "--outcome", "failed"]).exits(0);
+    assert_eq!(of_route("chat").exits(0).json(), serde_json::json!([]), "it is in the config");
+    of_route("nope").exits(2);
+    // A provider's key that is not at hand hides no name.
+    house.write(&CONFIG.replace(
+        "providers:\n",
+        "providers:\n  far: { dialect: openai, base_url: https://far.example/v1, api_key: \"${FAR_KEY}\" }\n",
+    ));
+    of_route("nope").exits(2);
 }
 
 #[test]
