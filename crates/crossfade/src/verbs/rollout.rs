@@ -160,6 +160,9 @@ fn carry_out(source: &Source, verb: &str, change: &Change, out: &Out) -> Result<
     };
     let read: Transition = serde_json::from_value(transition.clone()).context("could not read the answer")?;
     out.answer(&transition, || {
+        if verb == "approve" {
+            return format!("{}: {}\n", read.rollout, read.reason);
+        }
         let (from, to) = (show_share(read.from_share), show_share(read.to_share));
         let moved = if read.from == read.to {
             format!("{}: {}, {}", read.rollout, read.reason, read.to)
@@ -186,6 +189,12 @@ fn is_not_started(stop: &Stop) -> bool {
     stop.error.to_string().ends_with("has not been started")
 }
 
+/// Whether who asked may not approve, or has: others can.
+fn needs_another(stop: &Stop) -> bool {
+    let said = stop.error.to_string();
+    said.ends_with("started this rollout and may not approve it") || said.ends_with("has approved this step already")
+}
+
 /// The state a rollout is in, when it is the one that `verb` was to bring about: whoever wants everybody on the baseline has it.
 fn already(verb: &str, stop: &Stop) -> Option<&'static str> {
     let states: &[&'static str] = match verb {
@@ -206,6 +215,10 @@ fn refused(source: &Source, stop: Stop, verb: &str, name: &str) -> Stop {
             stop.hint("the config has it and the gateway has not taken it up yet: `crossfade reload`")
         }
         (_, Exit::Usage) => source.with_rollouts(stop, name),
+        _ if needs_another(&stop) => stop.hint(format!(
+            "somebody else has to: `crossfade rollout approve {name} --actor NAME`; where the admin listener asks for a key, with theirs in \
+             CROSSFADE_ADMIN_TOKEN"
+        )),
         _ if stop.error.to_string().ends_with("a reason is needed") => {
             let stop = Stop { exit: Exit::Usage, ..stop };
             stop.hint("give `--reason TEXT`; the audit row keeps it")

@@ -38,9 +38,12 @@ fn two_people_agree_neither_of_them_the_author_and_what_they_agreed_to_is_on_rec
 
     let own = approve(&gateway, "tester").exits(1).stderr;
     assert!(own.contains("`tester` started this rollout and may not approve it"), "{own}");
-    approve(&gateway, "ana").exits(0);
+    let next_step = "hint: somebody else has to: `crossfade rollout approve to-qwen --actor NAME`";
+    assert!(own.contains(next_step), "{own}");
+    let said = gateway.run(&["rollout", "approve", "to-qwen", "--actor", "ana"]).exits(0).stdout;
+    assert_eq!(said, "to-qwen: approved by ana (1 of 2)\n");
     let again = approve(&gateway, "ana").exits(1).stderr;
-    assert!(again.contains("`ana` has approved this step already"), "{again}");
+    assert!(again.contains("`ana` has approved this step already") && again.contains(next_step), "{again}");
     // Gates can be overruled, people cannot.
     let forced = gateway.run(&["rollout", "promote", "to-qwen", "--reason", "in a hurry"]).exits(1).stderr;
     assert!(forced.contains("the step needs 2 approvals and has 1"), "{forced}");

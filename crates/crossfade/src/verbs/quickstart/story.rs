@@ -69,9 +69,7 @@ impl Story {
 
     /// One transition and the evidence it rests on.
     pub(crate) fn transition(&self, running: &Running, row: &TransitionRow) {
-        let shares = format!("share {} -> {}", show_share(row.from_share), show_share(row.to_share));
-        self.tell(&format!("{}: {} -> {} ({shares}) by {}", row.rollout, row.from, row.to, row.actor));
-        self.tell(&format!("    why: {}", row.reason));
+        lines(row).iter().for_each(|line| self.tell(line));
         let rests_on_gates = matches!(row.event.as_str(), "promote" | "await_approval" | "rollback");
         let Ok(evidence) = serde_json::from_str::<Value>(&row.evidence_json) else { return };
         if !rests_on_gates {
@@ -123,9 +121,8 @@ impl Story {
             "{requests} requests sent over HTTP, {failed} answered with an error status, {broken} broken"
         ));
         for (plot, end) in plots.iter().zip(ends) {
-            let path: Vec<&str> = end.transitions.iter().map(|row| row.to.as_str()).collect();
             let planned = if end.ending == Some(plot.ending) { "as planned" } else { "NOT as planned" };
-            self.tell(&format!("{} {planned}: {}", end.rollout, path.join(" -> ")));
+            self.tell(&format!("{} {planned}: {}", end.rollout, path(&end.transitions)));
         }
         let config = config.display();
         self.tell("look at what was recorded:");
@@ -136,6 +133,25 @@ impl Story {
         self.tell(&format!("    crossfade --config {config} exchanges list --arm candidate --rollout billing-to-open"));
         self.tell(&format!("    crossfade --config {config} exchanges pairs --rollout {}", plots[0].rollout));
     }
+}
+
+/// Where a transition led and why. One that leads nowhere else, such as an approval, is what happened and nothing more.
+fn lines(row: &TransitionRow) -> Vec<String> {
+    if row.from == row.to {
+        return vec![format!("{}: {}", row.rollout, row.reason)];
+    }
+    let shares = format!("share {} -> {}", show_share(row.from_share), show_share(row.to_share));
+    vec![
+        format!("{}: {} -> {} ({shares}) by {}", row.rollout, row.from, row.to, row.actor),
+        format!("    why: {}", row.reason),
+    ]
+}
+
+/// Every place a rollout was at, each once after the other.
+fn path(transitions: &[TransitionRow]) -> String {
+    let mut path: Vec<&str> = transitions.iter().map(|row| row.to.as_str()).collect();
+    path.dedup();
+    path.join(" -> ")
 }
 
 fn plan(policy: &Policy) -> Vec<Needed> {
@@ -184,4 +200,46 @@ fn guard_lines(evidence: &Value) -> Vec<String> {
         ))
     };
     evidence["guards"].as_array().into_iter().flatten().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(from: &str, to: &str, reason: &str) -> TransitionRow {
+        TransitionRow {
+            rollout: "support-to-open".into(),
+            generation: 1,
+            at_us: 1,
+            from: from.into(),
+            to: to.into(),
+            from_share: 0.1,
+            to_share: 0.1,
+            epoch: 2,
+            actor: "quickstart".into(),
+            event: "approve".into(),
+            reason: reason.into(),
+            evidence_json: "{}".into(),
+            policy_hash: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_approval_says_who_approved_and_no_way_from_a_place_to_itself() {
+        let waiting = "canary 10 % (awaiting_approval)";
+        let rows = [
+            row("canary 10 %", waiting, "every gate passed; waiting for approval"),
+            row(waiting, waiting, "approved by quickstart (1 of 1)"),
+            row(waiting, "majority 50 %", "every gate passed; on to majority 50 %"),
+        ];
+        assert_eq!(lines(&rows[1]), ["support-to-open: approved by quickstart (1 of 1)"]);
+        assert_eq!(
+            lines(&rows[0]),
+            [
+                "support-to-open: canary 10 % -> canary 10 % (awaiting_approval) (share 0.1 -> 0.1) by quickstart",
+                "    why: every gate passed; waiting for approval"
+            ]
+        );
+        assert_eq!(path(&rows), "canary 10 % (awaiting_approval) -> majority 50 %");
+    }
 }
