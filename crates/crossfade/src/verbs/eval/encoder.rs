@@ -80,7 +80,7 @@ pub(super) fn measure(encoder: Option<&Chosen>, metrics: &mut [Spec], cases: &[C
     if wants_tokens && !encoder.knows_tokens() {
         let stop = Stop::usage("`bertscore` needs the vectors of tokens, which no embeddings target gives");
         return Err(stop.hint(
-            "`encoder: { model: DIRECTORY, layer: N }` in the suite, with a binary built with `--features encoder`",
+            "`encoder: { model: DIRECTORY, layer: N }` in the suite, with a binary built by `cargo build --release --features encoder`",
         ));
     }
     for spec in metrics.iter_mut().filter(|spec| is_by_meaning(&spec.name)) {

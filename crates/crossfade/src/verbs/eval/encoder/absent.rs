@@ -18,7 +18,7 @@ impl Model {
             "the encoder is the model in {}, and this binary was built without what runs one",
             directory.display()
         ));
-        Err(stop.hint("build with `--features encoder`, or name an embeddings target: `encoder: TARGET`"))
+        Err(stop.hint("`cargo build --release --features encoder` in Crossfade's source builds one that can; or name an embeddings target: `encoder: TARGET`"))
     }
 
     pub(super) fn id(&self) -> String {
