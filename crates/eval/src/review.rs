@@ -353,7 +353,8 @@ fn time(judged: &[Judged<'_>], reviewer: &str) -> ReviewTime {
         reviewer: reviewer.to_owned(),
         n_verdicts: judged.iter().filter(|one| one.pair.reviewer == reviewer).count() as u64,
         n_timed: seconds.len() as u64,
-        seconds: seconds.iter().sum(),
+        // A sum of nothing is -0.
+        seconds: seconds.iter().sum::<f64>() + 0.0,
         median_seconds: median(seconds),
     }
 }

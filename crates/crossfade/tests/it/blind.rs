@@ -147,6 +147,30 @@ fn verdicts_of_a_file_are_taken_whole_or_not_at_all() {
     assert!(open.lines().take(2).zip(&pairs[6..]).all(|(line, pair)| line.contains(pair["pair"].as_str().unwrap())));
     let queue = house.run(&["eval", "review", "queue", "r"]).exits(0).stdout;
     assert!(queue.contains("qwen") && queue.contains("ana"), "{queue}");
+    let next = house.run(&["eval", "review", "next", "r", "--reviewer", "ana"]).exits(0);
+    let say =
+        format!("eval review say {} first|second|tie --run r --reviewer ana`", pairs[6]["pair"].as_str().unwrap());
+    assert!(next.stderr.contains(&say), "{}", next.stderr);
+    // Somebody else judges all, in times nobody knows: what was left open holds the proof up no more.
+    let page = || house.run(&["eval", "review", "results", "r"]).exits(0).stdout;
+    assert!(
+        page().contains("6 verdicts are still to come") && page().contains("6 pairs are open with ana"),
+        "{}",
+        page()
+    );
+    let handed =
+        house.run(&["eval", "review", "hand-out", "r", "--reviewer", "ben", "--pairs", "12", "--overlap", "2"]);
+    let line = |line: &str| {
+        let mut pair: Value = serde_json::from_str(line).unwrap();
+        pair["choice"] = "tie".into();
+        pair.to_string() + "\n"
+    };
+    let verdicts: String = handed.exits(0).stdout.lines().map(line).collect();
+    std::fs::write(house.path().join("verdicts.jsonl"), &verdicts).unwrap();
+    assert_eq!(verdicts.lines().count(), 12);
+    house.run(&["eval", "review", "file", "r", "verdicts.jsonl", "--reviewer", "ben"]).exits(0);
+    assert!(page().contains("people judged 12 of 12 cases") && !page().contains("still to come"), "{}", page());
+    assert!(page().contains("ben: 0 of 12 verdicts timed"), "{}", page());
 }
 
 /// Judges everything that a reviewer is handed: for the answer with these words in three of four pairs.

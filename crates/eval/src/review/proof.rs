@@ -2,7 +2,7 @@
 //!
 //! The unit is the case, what its verdicts are worth is averaged within it, and what is tested is how far wins exceed losses: the tests are
 //! those of a comparison, `compare`. Its alpha holds for one look: nothing is proven before the last verdict of a planned review is there, and
-//! of one that was not planned only when every pair of the run is judged.
+//! of one that was not planned only when every case of the run has a verdict. A pair that somebody left open holds nothing up where its case has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Proof {
     pub planned: bool,
     /// Cases that are to be judged.
     pub n_asked: u64,
-    /// Verdicts on them that are still to come.
+    /// Verdicts on them that are still to come, at least.
     pub n_open: u64,
     /// Cases that are judged.
     pub n: u64,
@@ -71,7 +71,8 @@ pub fn proof(
     let n_judged: usize = by_case.values().map(Vec::len).sum();
     let n_open = match plan {
         Some(_) => places.len() - n_judged.min(places.len()),
-        None => asked.len() - by_case.len() + rows.iter().filter(|pair| pair.choice.is_none()).count(),
+        // One for each case without any: a pair of it that is open will be that one.
+        None => asked.len() - by_case.len(),
     };
     let pair = |(case_idx, verdicts): (&u64, &Vec<f64>)| {
         let case = usize::try_from(*case_idx).ok().and_then(|case_idx| results.cases.get(case_idx));
@@ -88,7 +89,8 @@ pub fn proof(
     let without = (0..results.cases.len()).filter(|case_idx| sight.telling(*case_idx).is_none()).count();
     let too_many = without as f64 > MOST_MISSING * results.cases.len() as f64;
     let reason = if n_open > 0 {
-        Some(format!("{n_open} verdicts are still to come, and nothing is proven before the last"))
+        let holds_up = |pair: &&BlindPairRow| plan.is_some() || !by_case.contains_key(&pair.case_idx);
+        Some(still_to_come(n_open, rows.iter().copied().filter(holds_up)))
     } else if too_many {
         Some(format!("{without} of {} cases have not two answers to show", results.cases.len()))
     } else {
@@ -105,5 +107,76 @@ pub fn proof(
         margin,
         verdict: if reason.is_some() { Verdict::Undecided } else { compared.verdict },
         because: reason.or(compared.because),
+    }
+}
+
+/// How many verdicts are missing, and who was shown a pair and has not judged it.
+fn still_to_come<'p>(n_open: usize, rows: impl Iterator<Item = &'p BlindPairRow>) -> String {
+    let mut text = format!(
+        "{n_open} verdict{} still to come, and nothing is proven before the last",
+        if n_open == 1 { " is" } else { "s are" }
+    );
+    let open: Vec<&str> = rows.filter(|pair| pair.choice.is_none()).map(|pair| pair.reviewer.as_str()).collect();
+    let who: Vec<&str> = open.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    if !open.is_empty() {
+        let are = if open.len() == 1 { "pair is" } else { "pairs are" };
+        text += &format!("; {} {are} open with {}", open.len(), who.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::case::{Answer, Case};
+    use crate::compare::tests::results_of;
+    use crate::run::Spec;
+
+    fn shown(case_idx: u64, reviewer: &str, choice: Option<&str>) -> BlindPairRow {
+        BlindPairRow {
+            token: format!("{reviewer}{case_idx}"),
+            run: "r".to_owned(),
+            candidate: "b".to_owned(),
+            case_idx,
+            reviewer: reviewer.to_owned(),
+            shown_at_us: 0,
+            candidate_first: true,
+            judged_at_us: None,
+            choice: choice.map(str::to_owned),
+            took_us: None,
+        }
+    }
+
+    fn check(shown: &[BlindPairRow], n_open: u64, because: Option<&str>) {
+        let cases: Vec<Case> = (0..3).map(|idx| Case::asking(format!("c{idx}"), "Q?", ["yes".into()])).collect();
+        let metric = [Spec { name: "exact_match".to_owned(), settings: Value::Null }];
+        let results = results_of(&cases, &metric, |_, _| Some(Answer { text: "yes".to_owned(), ..Answer::default() }));
+        let proof = proof(&results, (1, shown), (None, &[]), 1);
+        assert_eq!((proof.n_asked, proof.n_open), (3, n_open));
+        let still = proof.because.filter(|words| words.contains("to come"));
+        assert_eq!(still.as_deref(), because);
+    }
+
+    #[test]
+    fn a_pair_that_was_left_open_holds_nothing_up_where_its_case_is_judged() {
+        let judged = |n: u64| (0..n).map(|idx| shown(idx, "bo", Some("tie")));
+        check(&judged(3).chain([shown(0, "cy", None)]).collect::<Vec<_>>(), 0, None);
+        check(
+            &judged(2).chain([shown(0, "cy", None), shown(2, "cy", None)]).collect::<Vec<_>>(),
+            1,
+            Some("1 verdict is still to come, and nothing is proven before the last; 1 pair is open with cy"),
+        );
+    }
+
+    #[test]
+    fn an_open_pair_stands_for_a_case_that_is_not_judged_and_is_not_counted_beside_it() {
+        let open: Vec<_> = (0..3).map(|idx| shown(idx, "bo", None)).chain([shown(0, "cy", None)]).collect();
+        check(
+            &open,
+            3,
+            Some("3 verdicts are still to come, and nothing is proven before the last; 4 pairs are open with bo, cy"),
+        );
     }
 }

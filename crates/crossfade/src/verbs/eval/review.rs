@@ -171,6 +171,16 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let first = handed.pairs.first();
             let facts = first.map_or_else(|| json!({ "pair": null }), |shown| json!(shown));
             out.answer(&facts, || first.map_or_else(|| "nothing is left to judge\n".to_owned(), page));
+            match first {
+                Some(Shown { pair, .. }) => out.say(format_args!(
+                    "hint: `crossfade eval review say {pair} first|second|tie --run {} --reviewer {}`",
+                    who.run, who.reviewer
+                )),
+                None => out.say(format_args!(
+                    "hint: cases that somebody else was shown come with `--overlap {}`, where nobody is assigned pairs",
+                    who.overlap.saturating_add(1)
+                )),
+            }
         }
         Verb::Say { token, choice, reason, run, reviewer } => {
             say(place, (run.as_deref(), token, choice), (reason, reviewer), out)?;

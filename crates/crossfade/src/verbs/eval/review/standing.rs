@@ -31,7 +31,7 @@ pub(super) fn facts(one: &Reviewed, per_hour: Option<Decimal>) -> Value {
 pub(in crate::verbs::eval) fn sentence(candidate: &str, proof: &Proof) -> String {
     let rate = proof.win_rate.map_or_else(|| "no win rate".to_owned(), |rate| format!("win rate {rate:.3}"));
     let interval = proof.interval.map_or_else(String::new, |ends| {
-        format!(" [{:.3}, {:.3}] at {:.0} %", ends.low, ends.high, 100.0 * ends.level)
+        format!(", interval of the proof [{:.3}, {:.3}] at {:.0} %", ends.low, ends.high, 100.0 * ends.level)
     });
     let margin = proof.margin;
     let verdict = match proof.verdict {
@@ -96,7 +96,7 @@ pub(super) fn text(all: &[Reviewed], per_hour: Option<Decimal>) -> String {
         "tied",
         "lost",
         "win rate",
-        "90 % interval",
+        "90 % bootstrap",
         "agreement",
         "first chosen",
         "median s",
@@ -115,10 +115,12 @@ fn people(standing: &Standing) -> String {
     }
     text += &format!("Fleiss' kappa  {}\n", agreement(&standing.fleiss));
     for time in &standing.times {
-        let median = time.median_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s"));
+        let spent = time
+            .median_seconds
+            .map_or_else(String::new, |median| format!("{median:.1} s median, {:.1} s together, ", time.seconds));
         text += &format!(
-            "time           {}: {median} median, {:.1} s together, {} of {} verdicts timed\n",
-            time.reviewer, time.seconds, time.n_timed, time.n_verdicts
+            "time           {}: {spent}{} of {} verdicts timed\n",
+            time.reviewer, time.n_timed, time.n_verdicts
         );
     }
     if standing.n_masked > 0 {
