@@ -8,7 +8,9 @@
 //! * two outcomes (0 and 1) and independent cases: Tango's score test and interval of the difference of paired rates;
 //! * else: Student's t on the differences (of whole clusters, where there are any), and the bias-corrected bootstrap interval of
 //!   their mean, drawn by cluster. A verdict needs both to agree, and with two outcomes Tango's test on the cases' effective number too;
-//! * where no two differences differ: a betting test that assumes nothing but bounds.
+//! * where no two differences differ: a betting test that assumes nothing but the metric's bounds.
+//!
+//! What an outcome is and how far two values can be apart is the metric's range to say: a scale from 1 to 5 on which all is 1 has no two outcomes.
 
 mod aa;
 mod money;
@@ -37,6 +39,8 @@ use stats::sample_size::{
 };
 use stats::{interval, mcnemar, permutation};
 
+use crate::metric::Range;
+
 /// How many times the bootstrap draws.
 const RESAMPLES: usize = 4000;
 /// Of the cases, this part may lack a number; with more there is no verdict but "undecided".
@@ -55,6 +59,8 @@ pub struct Question {
     pub alpha: f64,
     /// Decides what the bootstrap draws.
     pub seed: u64,
+    /// What both numbers of a pair lie within.
+    pub range: Range,
 }
 
 /// A pair: what both answers to a case are worth, the larger the better.
@@ -187,7 +193,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
     let differences: Vec<f64> = pairs.iter().map(|pair| pair.candidate - pair.baseline).collect();
     let clusters = clusters(pairs, &differences);
     let is_clustered = (clusters.len() as u64) < n;
-    let flips = flips(pairs);
+    let flips = flips(pairs, question.range);
     let mean = |value: fn(&Pair) -> f64| (n > 0).then(|| pairs.iter().map(value).sum::<f64>() / n as f64);
     let difference = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
     let tested = match flips {
@@ -220,7 +226,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
         because: None,
     };
     plan(&mut comparison, (&differences, &clusters), question);
-    judge(&mut comparison, tested.p_inferior, question);
+    judge(&mut comparison, &tested, question);
     comparison
 }
 
@@ -231,6 +237,8 @@ struct Tested {
     p_inferior: Option<f64>,
     p_equivalent: Option<f64>,
     method: &'static str,
+    /// Why nothing can be tested, where that is not for want of cases.
+    untested: Option<&'static str>,
 }
 
 /// Two outcomes: a bad one is 1 minus a right one, and worse is more of them.
@@ -244,11 +252,12 @@ fn rates(n: u64, flips: Flips, Question { margin, alpha, .. }: Question) -> Test
         p_inferior: test.map(|test| 1.0 - test.p_below_margin),
         p_equivalent: test.map(|test| test.p_value()),
         method: "paired rates: Tango's score test and interval",
+        untested: None,
     }
 }
 
 /// Anything else. `losses` turn the differences round: the tests of `stats` ask whether a difference is below the margin.
-fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha, seed }: Question) -> Tested {
+fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha, seed, range }: Question) -> Tested {
     let losses: Vec<(u64, f64)> = clusters.iter().map(|(n, sum)| (*n, -sum)).collect();
     let test = paired_means(Moments::clustered(&losses), margin);
     let level = 1.0 - 2.0 * alpha;
@@ -266,21 +275,26 @@ fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha,
             } else {
                 "paired means: Student's t and the bias-corrected bootstrap"
             },
+            untested: None,
         };
     }
-    // No two differ: nothing but bounds is left to go by.
-    let losses: Vec<f64> = losses.iter().map(|(n, sum)| sum / *n as f64).collect();
-    let is_bounded = losses.iter().all(|loss| loss.abs() <= 1.0);
-    let bounded = is_bounded.then(|| bounded_means(&losses, margin, alpha)).flatten();
+    // No two differ: nothing but bounds is left to go by. The test is of differences within 1 either way, and so in widths of the range.
+    let width = range.high - range.low;
+    let is_bounded = width.is_finite() && width > 0.0;
+    let losses: Vec<f64> = losses.iter().map(|(n, sum)| sum / *n as f64 / width).collect();
+    let bounded = is_bounded.then(|| bounded_means(&losses, margin / width, alpha)).flatten();
     let gains: Vec<f64> = losses.iter().map(|loss| -loss).collect();
-    let ends = bounded.and_then(|_| Some((-furthest(&losses, alpha)?, furthest(&gains, alpha)?)));
+    let ends = bounded.and_then(|_| Some((-width * furthest(&losses, alpha)?, width * furthest(&gains, alpha)?)));
+    // The betting test's p-value against the other side is not one less this one.
+    let p_inferior = bounded.and_then(|_| bounded_means(&gains, -margin / width, alpha));
     Tested {
         interval: ends.map(|(low, high)| Interval { low, high, level }),
         p_non_inferior: bounded.map(|test| test.p_below_margin),
-        // The betting test's p-value against the other side is not one less this one.
-        p_inferior: bounded_means(&gains, -margin, alpha).filter(|_| is_bounded).map(|test| test.p_below_margin),
+        p_inferior: p_inferior.map(|test| test.p_below_margin),
         p_equivalent: bounded.map(|test| test.p_value()),
         method: "all differences alike: a betting test that assumes only bounds",
+        untested: (!is_bounded && losses.len() > 1)
+            .then_some("all differences are alike, and values of this metric have no bounds to test them by"),
     }
 }
 
@@ -340,11 +354,15 @@ fn clusters(pairs: &[Pair], differences: &[f64]) -> Vec<(u64, f64)> {
     clusters
 }
 
-/// Where the outcomes fall; `None` where any is neither 0 nor 1.
-fn flips(pairs: &[Pair]) -> Option<Flips> {
+/// Where the outcomes fall: right is the upper end of a range that is 1 wide, as from 0 to 1, and wrong the lower. `None` where any value is neither, and
+/// for every other range: whatever was seen of it are no two outcomes.
+fn flips(pairs: &[Pair], range: Range) -> Option<Flips> {
+    if (range.high - range.low - 1.0).abs() > f64::EPSILON {
+        return None;
+    }
     let mut flips = Flips::default();
     for pair in pairs {
-        let cell = match (as_outcome(pair.baseline)?, as_outcome(pair.candidate)?) {
+        let cell = match (as_outcome(pair.baseline - range.low)?, as_outcome(pair.candidate - range.low)?) {
             (true, true) => &mut flips.both_right,
             (true, false) => &mut flips.lost,
             (false, true) => &mut flips.won,
@@ -477,7 +495,7 @@ fn assumed_discordance(flips: Flips, n: u64, at_least: f64) -> f64 {
 }
 
 /// The verdict, which needs the test and the interval to say the same.
-fn judge(comparison: &mut Comparison, p_inferior: Option<f64>, Question { margin, alpha, .. }: Question) {
+fn judge(comparison: &mut Comparison, tested: &Tested, Question { margin, alpha, .. }: Question) {
     let total = comparison.n + comparison.n_missing;
     if total == 0 {
         comparison.because = Some("there is no case".to_owned());
@@ -488,12 +506,12 @@ fn judge(comparison: &mut Comparison, p_inferior: Option<f64>, Question { margin
         return;
     }
     let (Some(p), Some(interval)) = (comparison.p_non_inferior, comparison.interval) else {
-        comparison.because = Some("there are too few cases for a test".to_owned());
+        comparison.because = Some(tested.untested.unwrap_or("there are too few cases for a test").to_owned());
         return;
     };
     if p <= alpha && interval.low > -margin {
         comparison.verdict = Verdict::Pass;
-    } else if p_inferior.is_some_and(|p| p <= alpha) && interval.high < -margin {
+    } else if tested.p_inferior.is_some_and(|p| p <= alpha) && interval.high < -margin {
         comparison.verdict = Verdict::Fail;
     } else if interval.low > -margin || interval.high < -margin {
         // The test allows for more than the interval does where there are few clusters.

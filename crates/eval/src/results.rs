@@ -289,6 +289,15 @@ impl Yardstick {
         worst.is_finite().then_some(worst)
     }
 
+    /// The values there are, turned so that the larger is the better: what [`gain`](Yardstick::gain) over 0 lies within.
+    #[must_use]
+    pub fn gains(&self) -> Range {
+        match self.direction {
+            Direction::HigherIsBetter => self.range,
+            Direction::LowerIsBetter => Range { low: -self.range.high, high: -self.range.low },
+        }
+    }
+
     /// How much better the second is than the first: above 0 when it is.
     #[must_use]
     pub fn gain(&self, first: f64, second: f64) -> f64 {

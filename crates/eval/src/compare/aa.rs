@@ -78,6 +78,7 @@ impl Noise {
 mod tests {
     use super::*;
     use crate::compare::{Question, compare};
+    use crate::metric::Range;
 
     fn pair(baseline: f64, candidate: f64) -> Pair {
         Pair { cluster: None, baseline, candidate }
@@ -92,7 +93,7 @@ mod tests {
                 _ => pair(1.0, 1.0),
             })
             .collect();
-        let mut comparison = compare(&pairs, 0, Question { margin: 0.05, alpha: 0.05, seed: 1 });
+        let mut comparison = compare(&pairs, 0, Question { margin: 0.05, alpha: 0.05, seed: 1, range: Range::UNIT });
         assert_eq!(comparison.verdict, Verdict::Pass, "which is why it has to be refused");
         let noise = noise(&pairs, &comparison, 0.05);
         assert_eq!((noise.n_apart, noise.n, noise.share, noise.mean_distance), (20, 400, Some(0.05), Some(0.05)));
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn a_margin_that_noise_alone_reaches_is_named() {
         let pairs: Vec<Pair> = (0..30).map(|idx| pair(f64::from(idx % 2), f64::from((idx / 2) % 2))).collect();
-        let comparison = compare(&pairs, 0, Question { margin: 0.02, alpha: 0.05, seed: 1 });
+        let comparison = compare(&pairs, 0, Question { margin: 0.02, alpha: 0.05, seed: 1, range: Range::UNIT });
         assert!(noise(&pairs, &comparison, 0.02).margin_within_band);
     }
 }

@@ -177,6 +177,7 @@ mod tests {
 
     use super::*;
     use crate::case::Case;
+    use crate::metric::Range;
     use crate::results::Record;
     use crate::run::{Answered, Plan, PlannedTarget, Scorer, Spec};
 
@@ -262,7 +263,7 @@ mod tests {
         assert!(is_whole(&results, yardstick));
         let expected = 0.5 * 18.0 / 19.0;
         assert!((number(&results, yardstick, 1).0.unwrap() - expected).abs() < 1e-12);
-        let question = Question { margin: 0.05, alpha: 0.05, seed: 1 };
+        let question = Question { margin: 0.05, alpha: 0.05, seed: 1, range: Range::UNIT };
         let comparison = compare(&results, yardstick, (1, question)).unwrap();
         assert!((comparison.difference.unwrap() - (expected - 1.0)).abs() < 1e-12, "{comparison:?}");
         let interval = comparison.interval.unwrap();

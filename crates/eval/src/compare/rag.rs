@@ -14,6 +14,7 @@ use stats::interval::wilson;
 use stats::multiplicity::holm;
 
 use super::{ALPHA, Interval, Pair, Question, RESAMPLES, decide};
+use crate::metric::Range;
 use crate::metric::rag::{Cause, Outcome};
 use crate::results::{Record, Results};
 
@@ -311,7 +312,7 @@ fn interval(clusters: &[(u64, f64)], n: u64, seed: u64) -> Option<Interval> {
 }
 
 fn candidate(results: &Results, (table, target_idx): (&[Vec<Vec<Came>>], usize), seed: u64) -> RagCandidate {
-    let question = Question { margin: 1.0, alpha: 0.5 * ALPHA, seed };
+    let question = Question { margin: 1.0, alpha: 0.5 * ALPHA, seed, range: Range::UNIT };
     let row = |share: Share| {
         let pairs = results.cases.iter().zip(table).filter_map(|(case, came)| {
             let (baseline, candidate) = (part(share, &came[0])?, part(share, &came[target_idx])?);

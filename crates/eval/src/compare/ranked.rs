@@ -15,6 +15,7 @@ use stats::random::Random;
 
 use super::report::TargetSummary;
 use super::{ALPHA, Flips, Interval, Pair, flips, p_different};
+use crate::metric::Range;
 
 /// Draws of the bootstrap.
 const RESAMPLES: usize = 2000;
@@ -195,7 +196,8 @@ fn p_value(rows: &[Row], (first, second): (usize, usize), seed: u64) -> Option<f
     let pairs: Vec<Pair> = rows.iter().map(pair).collect();
     let differences: Vec<f64> = pairs.iter().map(|pair| pair.candidate - pair.baseline).collect();
     let clusters = super::clusters(&pairs, &differences);
-    let flips: Option<Flips> = flips(&pairs).filter(|_| clusters.len() == pairs.len());
+    // Where all values are 0 or 1 the two tests say the same of any scale that is not from 0 to 1: nothing differs.
+    let flips: Option<Flips> = flips(&pairs, Range::UNIT).filter(|_| clusters.len() == pairs.len());
     p_different(flips, &clusters, seed)
 }
 

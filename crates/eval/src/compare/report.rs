@@ -206,7 +206,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
     let yardsticks = results.yardsticks();
     // An A/A decides nothing and takes no part of the chance of a wrong verdict.
     let n_candidates = (1..plan.targets.len()).filter(|idx| !plan.is_same_as_baseline(*idx)).count().max(1);
-    let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed };
+    let question = Question { margin: plan.margin, alpha: ALPHA / n_candidates as f64, seed, range: Range::UNIT };
     let table = Table::of(results, yardsticks);
     let judges = reports(results, seed);
     let encoder = results.encoding.as_ref().map(|encoding| encoding.report(results));
@@ -332,7 +332,7 @@ impl Table {
 fn candidate(results: &Results, table: &Table, target_idx: usize, question: Question) -> CandidateReport {
     let compared = |metric_idx: usize, belongs: &dyn Fn(&Case) -> bool| {
         let (pairs, n_missing) = table.pairs((metric_idx, target_idx), &results.cases, belongs);
-        compare(&pairs, n_missing, question)
+        compare(&pairs, n_missing, Question { range: table.yardsticks[metric_idx].gains(), ..question })
     };
     let mut primary = compared(table.primary_idx, &|_| true);
     if !results.is_whole() {

@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::results::{Record, Results};
 use crate::run::{Answered, Plan, PlannedTarget, Scorer, Spec};
 
-const QUESTION: Question = Question { margin: 0.05, alpha: ALPHA, seed: 1 };
+const QUESTION: Question = Question { margin: 0.05, alpha: ALPHA, seed: 1, range: Range::UNIT };
 
 fn pair(baseline: f64, candidate: f64) -> Pair {
     Pair { cluster: None, baseline, candidate }
@@ -125,6 +125,33 @@ fn values_that_never_differ_are_equal_only_when_there_are_enough() {
     assert_eq!((same(20).verdict, same(400).verdict), (Verdict::Undecided, Verdict::Pass));
     let interval = same(400).interval.unwrap();
     assert!(interval.low < 0.0 && interval.low > -0.05 && interval.high > 0.0, "{interval:?}");
+}
+
+#[test]
+fn a_scale_on_which_all_is_its_worst_has_no_two_outcomes_and_differences_as_far_apart_as_its_ends() {
+    let on = |low: f64, high: f64| {
+        compare(&vec![pair(1.0, 1.0); 200], 0, Question { range: Range { low, high }, ..QUESTION })
+    };
+    let (rubric, rate) = (on(1.0, 5.0), on(0.0, 1.0));
+    assert_eq!(rate.flips.unwrap().both_right, 200);
+    assert_eq!((rubric.flips, rubric.parity.unwrap().kept), (None, None));
+    let unit = compare(&vec![pair(0.5, 0.5); 200], 0, QUESTION).interval.unwrap();
+    let wide = rubric.interval.unwrap();
+    assert!(
+        (wide.high - 4.0 * unit.high).abs() < 1e-6 && (wide.low - 4.0 * unit.low).abs() < 1e-6,
+        "{wide:?} {unit:?}"
+    );
+    // As many cases that are alike prove a margin four times as wide.
+    let (narrow, same) = (Question { range: Range { low: 1.0, high: 5.0 }, ..QUESTION }, vec![pair(1.0, 1.0); 400]);
+    let verdict = |question| compare(&same, 0, question).verdict;
+    assert_eq!((verdict(narrow), verdict(Question { margin: 0.2, ..narrow })), (Verdict::Undecided, Verdict::Pass));
+    // Less is better: 0 is the right outcome and not the wrong one.
+    let refusals =
+        compare(&[pair(0.0, 0.0), pair(0.0, -1.0)], 0, Question { range: Range { low: -1.0, high: 0.0 }, ..QUESTION });
+    assert_eq!(refusals.flips, Some(Flips { both_right: 1, lost: 1, won: 0, both_wrong: 0 }));
+    let unbounded = on(0.0, f64::INFINITY);
+    assert_eq!((unbounded.verdict, unbounded.interval), (Verdict::Undecided, None));
+    assert!(unbounded.because.is_some_and(|why| why.contains("no bounds")));
 }
 
 #[test]
