@@ -33,6 +33,17 @@ fn a_bad_file_is_refused_whole_with_every_problem_by_line_and_field() {
     std::fs::write(house.path().join("bad.jsonl"), "{\"input\":\"A?\"}\n{\"inptu\":\"B?\"}\n").unwrap();
     let refused = house.run(&["dataset", "import", "bad.jsonl"]).exits(2);
     assert!(refused.stderr.contains("bad.jsonl:2:inptu: unknown member; did you mean `input`?"), "{}", refused.stderr);
+    std::fs::write(
+        house.path().join("bad.jsonl"),
+        "{\"input\":\"A?\",\"checks\":[{\"metric\":\"regx\"}]}\n{\"input\":\"\"}\n",
+    )
+    .unwrap();
+    for verb in [&["dataset", "check", "bad.jsonl"][..], &["eval", "run", "--file", "bad.jsonl", "--target", "gpt"]] {
+        let refused = house.run(verb).exits(2);
+        let all = refused.stderr.contains("bad.jsonl:1:checks[0]: there is no metric `regx`; the nearest is `regex`")
+            && refused.stderr.contains("bad.jsonl:2:input: empty");
+        assert!(all, "{}", refused.stderr);
+    }
     house.run(&["dataset", "list"]).exits(1);
     let yaml = "prompts: [\"Q: {{q}}\"]\ntests:\n  - vars: { q: A }\n    assert:\n      - type: javascript\n        value: 1\n";
     std::fs::write(house.path().join("p.yaml"), yaml).unwrap();

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Problems;
 use crate::case::{Case, Document};
 use crate::metric::citations::stands;
+use crate::run::Scorer;
 
 const MEMBERS: [&str; 16] = [
     "id",
@@ -60,6 +61,11 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
         code: typed(line, "code", &mut members, problems),
     };
     check_labels(line, &case, problems);
+    for (idx, check) in case.checks.iter().enumerate() {
+        if let Err(error) = Scorer::check(check) {
+            problems.note(line, format!("checks[{idx}]"), error.to_string());
+        }
+    }
     (problems.n == before).then_some(case)
 }
 
@@ -116,8 +122,10 @@ fn ranking(
     problems: &mut Problems,
 ) -> Option<Map<String, Value>> {
     let before = problems.n;
-    if !request.get("query").is_some_and(Value::is_string) {
-        problems.note(line, field, "expected a text");
+    match request.get("query") {
+        Some(Value::String(query)) if query.trim().is_empty() => problems.note(line, field, "empty"),
+        Some(Value::String(_)) => {}
+        _ => problems.note(line, field, "expected a text"),
     }
     if request.contains_key("documents") {
         problems.note(line, "request.documents", "the documents that are ranked are those of the case");
@@ -165,6 +173,10 @@ fn request(
         ("messages", messages) => {
             let valid = check_messages(line, "messages", messages.as_ref(), problems);
             valid.then(|| Map::from_iter([("messages".to_owned(), messages.unwrap_or_default())]))
+        }
+        ("input", Some(Value::String(input))) if input.trim().is_empty() => {
+            problems.note(line, one, "empty");
+            None
         }
         ("input", Some(Value::String(input))) => {
             let system = system.map(|text| with_documents(&text, documents));

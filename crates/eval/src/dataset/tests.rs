@@ -76,6 +76,25 @@ fn every_bad_line_is_named_by_file_line_and_field() {
 }
 
 #[test]
+fn a_check_that_cannot_be_measured_and_a_question_without_words_are_problems_like_any_other() {
+    let text = concat!(
+        "{\"id\":\"a\",\"input\":\"Q?\",\"checks\":[{\"metric\":\"contains\",\"value\":\"x\"},{\"metric\":\"regx\",\"value\":\"x\"},{\"metric\":\"latency_ms\"}]}\n",
+        "{\"id\":\"b\",\"input\":\" \"}\n",
+        "{\"id\":\"c\",\"query\":\"\",\"documents\":[{\"id\":\"d\",\"text\":\"t\"}]}\n",
+    );
+    check_problems(
+        "c.jsonl",
+        text,
+        &[
+            "c.jsonl:1:checks[1]: there is no metric `regx`; the nearest is `regex`",
+            "c.jsonl:1:checks[2]: the settings of the metric `latency_ms`: a check by it needs a `threshold`",
+            "c.jsonl:2:input: empty",
+            "c.jsonl:3:query: empty",
+        ],
+    );
+}
+
+#[test]
 fn evals_of_openai_are_read_in_both_forms() {
     let lines = concat!(
         r#"{"input":[{"role":"system","content":"Be short."},{"role":"user","content":"Q?"}],"ideal":["a","b"]}"#,

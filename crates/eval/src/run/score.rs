@@ -158,6 +158,14 @@ impl Scorer {
         self.score_call(case, answer, took).into_iter().map(row).collect()
     }
 
+    /// Whether a check can be measured at all.
+    ///
+    /// # Errors
+    /// When there is no such metric, or it does not take these settings.
+    pub fn check(check: &Check) -> Result<(), UnknownMetric> {
+        examine(check)
+    }
+
     /// Checks of cases that name no metric there is.
     ///
     /// # Errors
