@@ -44,7 +44,9 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
     }
     if out.format() == Format::Junit && !matches!(&verb, Verb::Prompts(args) if args.makes_junit()) {
-        return Err(Stop::usage("`--format junit` is for `prompts test`").hint("use `--format json`"));
+        let is_report = matches!(verb, Verb::Eval(eval::Verb::Report(_)));
+        let hint = if is_report { "`--as junit` writes a report as JUnit XML" } else { "use `--format json`" };
+        return Err(Stop::usage("`--format junit` is for `prompts test`").hint(hint));
     }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),

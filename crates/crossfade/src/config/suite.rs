@@ -1,5 +1,6 @@
 //! A suite: what an evaluation asks, of whom, and what decides. A file of its own, read like the config.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use eval::judge::{Floor, Rules};
@@ -154,9 +155,10 @@ fn with_code(mut metrics: Vec<Spec>, code: Option<Item<'_>>) -> Vec<Spec> {
     metrics
 }
 
-/// The risk of a workload of the config; `None` where there is none of this name, or the config cannot be read.
-pub(crate) fn risk_of(source_name: &str, text: &str, workload: &str) -> Option<Risk> {
+/// The risks of the config's workloads, by their names; none where the config cannot be read.
+pub(crate) fn risks(source_name: &str, text: &str) -> BTreeMap<String, Risk> {
     let environment = |name: &str| Some(std::env::var(name).unwrap_or_else(|_| format!("unset-{name}")));
-    let workloads = with_root(source_name, text, &environment, |root| rollouts::workloads(&root)).ok()?;
-    workloads.get(workload).map(|workload| workload.risk)
+    let workloads = with_root(source_name, text, &environment, |root| rollouts::workloads(&root));
+    let found = workloads.map(|workloads| workloads.found).unwrap_or_default();
+    found.into_iter().filter_map(|(name, workload)| Some((name, workload?.risk))).collect()
 }

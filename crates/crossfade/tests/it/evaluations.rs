@@ -176,9 +176,38 @@ fn a_target_that_cannot_be_called_stops_the_run_and_is_no_bad_answer() {
     );
     write_cases(&house, 3);
     let stopped = house.run(&["eval", "run", "--file", "cases.jsonl", "--target", "t", "--run", "r"]).exits(1);
-    assert!(stopped.stderr.contains("`t` cannot be called") && stopped.stderr.contains("hint:"), "{}", stopped.stderr);
+    let said = "`t` cannot be called at http://127.0.0.1:1/v1: connection refused\n";
+    assert!(stopped.stderr.contains(said) && stopped.stderr.contains("hint:"), "{}", stopped.stderr);
     let listed = house.run(&["eval", "list", "--format", "json"]).exits(0).json();
     assert_eq!((listed[0]["n_answered"].as_u64(), listed[0]["n_items"].as_u64()), (Some(0), Some(3)));
+}
+
+#[test]
+fn a_margin_nobody_said_is_printed_and_names_nothing_has_come_with_those_there_are() {
+    let upstream = Upstream::start(vec![Script::json(chat_completion("yes"))]);
+    let house = one_target(&upstream);
+    write_cases(&house, 3);
+    let config = house.path().join("crossfade.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    house.write(&format!("{text}workloads: {{ support: {{ risk: low }} }}\n"));
+    let run = |more: &[&str]| {
+        let name = format!("run{}", more.concat());
+        let both = ["eval", "run", "--file", "cases.jsonl", "--run", &name, "--target", "t", "--target", "u"];
+        house.run(&[&both[..], more].concat())
+    };
+    let default = run(&["--limit", "2"]);
+    assert!(default.stderr.contains("margin 0.05 (default)"), "{}", default.stderr);
+    for said in [&["--margin", "0.1"], &["--workload", "support"]] {
+        let done = run(said);
+        assert!(matches!(done.code, 0 | 4) && !done.stderr.contains("(default)"), "{}", done.stderr);
+    }
+    let check = |more: &[&str], hint: &str| {
+        let refused = run(more).exits(2);
+        assert!(refused.stderr.contains(hint), "{}", refused.stderr);
+    };
+    check(&["--workload", "suport"], "did you mean `support`? there are: support");
+    check(&["--primary", "icontain"], "did you mean `icontains`? there are: icontains, squad_f1");
+    check(&["--target", "tt"], "there are: t, u");
 }
 
 #[test]
@@ -363,6 +392,14 @@ fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_a
     let again = house.run(&["eval", "compare", "r", "--format", "json"]).exits(3).json();
     assert_eq!(again, report);
     house.run(&["eval", "report", "r", "--verdict"]).exits(3);
+    let unknown = house.run(&["eval", "report", "r", "-o", "r.pdf"]).exits(2);
+    assert!(unknown.stderr.contains(".pdf") && unknown.stderr.contains(".html, .htm, .json"), "{}", unknown.stderr);
+    assert!(!house.path().join("r.pdf").exists());
+    house.run(&["eval", "report", "r", "-o", "r.pdf", "--as", "md"]).exits(0);
+    house.run(&["eval", "report", "r", "-o", "R.HTML"]).exits(0);
+    assert!(std::fs::read_to_string(house.path().join("R.HTML")).unwrap().starts_with("<!doctype html>"));
+    let junit = house.run(&["eval", "report", "r", "--format", "junit"]).exits(2);
+    assert!(junit.stderr.contains("--as junit"), "{}", junit.stderr);
 }
 
 /// Two targets whose answers differ, and everything that names them.

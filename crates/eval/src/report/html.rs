@@ -72,8 +72,8 @@ fn head(page: &mut String, report: &Report) -> std::fmt::Result {
     }
     writeln!(
         page,
-        "<p class=\"small\">{} cases of {}@{}, each asked {} per target · {} decides, margin {} · chance of a wrong verdict at most {} · planned at Unix \
-         microsecond {}{}</p>",
+        "<p class=\"small\">{} cases of {}@{}, each asked {} per target · {} decides, margin {} · chance of a wrong verdict at most {} · planned \
+         {} UTC{}</p>",
         report.n_cases,
         escaped(&report.dataset),
         report.version,
@@ -81,7 +81,7 @@ fn head(page: &mut String, report: &Report) -> std::fmt::Result {
         escaped(&report.primary),
         report.margin,
         report.alpha,
-        report.at_us,
+        utc(report.at_us),
         if report.whole { "" } else { " · <strong>the run is not whole</strong>" }
     )
 }
@@ -376,6 +376,21 @@ fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, 
     Ok(())
 }
 
+/// Unix microseconds as `2026-11-26 07:04`.
+fn utc(us: u64) -> String {
+    let minutes = us / 60_000_000;
+    // Days to a date, after H. Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March, eras have 400 of them. From 1970 on.
+    let shifted = minutes / 1440 + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes % 1440 / 60, minutes % 60)
+}
+
 /// Texts with more words are shown as they are: what is marked in them would take too long to find.
 const MOST_WORDS: usize = 1500;
 
@@ -437,6 +452,13 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_a_date_and_a_time_in_utc() {
+        assert_eq!(utc(0), "1970-01-01 00:00");
+        assert_eq!(utc(1_709_210_096_000_000), "2024-02-29 12:34");
+        assert_eq!(utc(1_795_675_880_978_586), "2026-11-26 06:51");
+    }
 
     #[test]
     fn words_that_differ_are_marked_and_markup_is_escaped() {

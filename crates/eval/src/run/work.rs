@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use store::{AnsweredRow, Database, DatabaseError, ScoredRow};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
-use wire::failure::FailureKind;
+use wire::failure::{Failure, FailureKind};
 
 use super::call::{Ask, Asked, Way, body, call, is_standstill, micros, now_us};
 use super::score::Took;
@@ -108,13 +108,27 @@ pub enum RunError {
     #[error("cannot set up the calls to `{0}`")]
     Provider(String, #[source] ProviderError),
     /// A target cannot be called at all, so that its failure says nothing of a case.
-    #[error("`{target}` cannot be called: {why}")]
+    #[error("`{target}` cannot be called at {place}: {why}")]
     Standstill {
         /// The target.
         target: String,
+        /// The base URL of its provider, which carries no secret.
+        place: String,
         /// Why.
         why: String,
     },
+}
+
+/// Why there is no way to a target, in the words of the innermost cause.
+fn why(failure: &Failure) -> String {
+    use FailureKind::{Connect, Dns, TimeoutConnect, Tls};
+    if !matches!(failure.kind, Connect | Dns | Tls | TimeoutConnect) {
+        return failure.to_string();
+    }
+    // What the layers between say of each other, outermost first.
+    let layers = ["client error (Connect): ", "no TCP connection: ", "tcp connect error: "];
+    let words = layers.iter().fold(&*failure.detail, |words, layer| words.strip_prefix(layer).unwrap_or(words));
+    words.split(" (os error").next().unwrap_or(words).replacen("Connection ", "connection ", 1)
 }
 
 impl From<Gone> for RunError {
@@ -380,7 +394,8 @@ impl Shop {
         match failure {
             Some(failure) if is_standstill(failure.kind) => Err(RunError::Standstill {
                 target: self.job.plan.targets[item.target_idx].name.clone(),
-                why: failure.to_string(),
+                place: provider.config().base_url.to_string(),
+                why: why(&failure),
             }),
             _ => Ok(answered),
         }
@@ -451,5 +466,20 @@ impl Shop {
             left,
             waiting,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_target_cannot_be_called_is_its_innermost_cause() {
+        let check = |kind, detail: &str, expected: &str| assert_eq!(why(&Failure::new(kind, detail)), expected);
+        let refused = "client error (Connect): no TCP connection: tcp connect error: Connection refused (os error 111)";
+        check(FailureKind::Connect, refused, "connection refused");
+        let tls = "client error (Connect): no TLS session: invalid peer certificate: UnknownIssuer";
+        check(FailureKind::Tls, tls, "no TLS session: invalid peer certificate: UnknownIssuer");
+        check(FailureKind::Authentication, "401: bad key", "authentication: 401: bad key");
     }
 }

@@ -12,9 +12,13 @@ use store::DatasetRow;
 use super::encoder::{self, Chosen, Model};
 use super::run::Args;
 use crate::config::{self, Config, Suite, SuiteJudge};
-use crate::out::Stop;
+use crate::out::{Out, Stop};
 use crate::verbs::Place;
 use crate::verbs::dataset::{file, keep, stored};
+use crate::verbs::source::names_like;
+
+/// The margin where nothing says another.
+const MARGIN: f64 = 0.05;
 
 /// A plan with the dataset it is about.
 pub(super) struct Planned {
@@ -26,7 +30,7 @@ pub(super) struct Planned {
 }
 
 /// Makes the plan. What was typed goes before what the suite says.
-pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planned, Stop> {
+pub(super) fn plan(place: &Place, args: &Args, config: &Config, out: &Out) -> Result<Planned, Stop> {
     let suite = match &args.suite {
         Some(path) => read(path)?,
         None => Suite::default(),
@@ -47,6 +51,14 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         return Err(stop.hint("`--primary` names one that can, such as `accuracy`"));
     }
     Scorer::check_cases(&cases).map_err(|(id, error)| Stop::usage(format!("case `{id}`: {error}")))?;
+    let margin = margin(place, args, &suite)?.unwrap_or_else(|| {
+        if targets.len() > 1 {
+            out.say(format_args!(
+                "margin {MARGIN} (default); `--margin`, or `margin` or `workload` of the suite, says another"
+            ));
+        }
+        MARGIN
+    });
     let plan = Plan {
         dataset: row.name,
         version: row.version,
@@ -54,7 +66,7 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config) -> Result<Planne
         targets,
         repeats: args.repeats.or(suite.repeats).unwrap_or(1),
         seed: args.seed.or(suite.seed),
-        margin: margin(place, args, &suite)?,
+        margin,
         metrics,
         primary,
         reuse: !args.no_reuse,
@@ -88,7 +100,11 @@ fn primary(args: &Args, suite: &Suite, (metrics, judges): (&[Spec], &[Judge])) -
             let stop = Stop::usage(format!("`{primary}` compares pairs: it gives no number to decide by"));
             Err(stop.hint("a judge of kind `rubric` does, once it agrees with people"))
         }
-        None => Err(Stop::usage(format!("`{primary}` is to decide and is not among the metrics"))),
+        None => {
+            let stop = Stop::usage(format!("`{primary}` is to decide and is not among the metrics"));
+            let graded = judges.iter().filter(|judge| judge.scale().is_some()).map(|judge| judge.name.as_str());
+            Err(stop.hint(names_like(&primary, labels.into_iter().chain(graded).collect::<Vec<_>>())))
+        }
     }
 }
 
@@ -163,8 +179,8 @@ fn targets(config: &Config, names: &[String]) -> Result<Vec<PlannedTarget>, Stop
 
 pub(super) fn target(config: &Config, name: &str) -> Result<PlannedTarget, Stop> {
     let target = config.snapshot.targets.get(name).ok_or_else(|| {
-        let known: Vec<&str> = config.snapshot.targets.keys().map(String::as_str).collect();
-        Stop::usage(format!("there is no target `{name}`")).hint(format!("defined: {}", known.join(", ")))
+        let known = config.snapshot.targets.keys().map(String::as_str);
+        Stop::usage(format!("there is no target `{name}`")).hint(names_like(name, known))
     })?;
     Ok(PlannedTarget {
         name: name.to_owned(),
@@ -222,14 +238,21 @@ fn metrics(args: &Args, suite: &Suite, cases: &[eval::case::Case]) -> Result<Vec
     Ok(metrics)
 }
 
-/// What was typed, or what the risk of the workload says; 0.05 where nothing does.
-fn margin(place: &Place, args: &Args, suite: &Suite) -> Result<f64, Stop> {
+/// What was typed, or what the risk of the workload says.
+fn margin(place: &Place, args: &Args, suite: &Suite) -> Result<Option<f64>, Stop> {
     if let Some(margin) = args.margin.or(suite.margin) {
-        return Ok(margin);
+        return Ok(Some(margin));
     }
-    let Some(workload) = args.workload.as_ref().or(suite.workload.as_ref()) else { return Ok(0.05) };
+    let Some(workload) = args.workload.as_ref().or(suite.workload.as_ref()) else { return Ok(None) };
     let text = std::fs::read_to_string(&place.config).unwrap_or_default();
-    let risk = config::risk_of(&place.config.display().to_string(), &text, workload);
-    let risk = risk.ok_or_else(|| Stop::usage(format!("the config has no workload `{workload}`")))?;
-    Ok(rollout::template::judged_margin(risk))
+    let risks = config::risks(&place.config.display().to_string(), &text);
+    let risk = risks.get(workload).ok_or_else(|| {
+        let hint = if risks.is_empty() {
+            "`workloads` of the config says which there are, and with which risk".to_owned()
+        } else {
+            names_like(workload, risks.keys().map(String::as_str))
+        };
+        Stop::usage(format!("the config has no workload `{workload}`")).hint(hint)
+    })?;
+    Ok(Some(rollout::template::judged_margin(*risk)))
 }

@@ -40,13 +40,15 @@ enum Form {
     /// For a build server.
     Junit,
     /// For a pull request.
+    #[value(alias = "md")]
     Markdown,
 }
 
 /// Writes the report.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let form = form(args, out)?;
     let report = load(place, &args.run)?;
-    let text = match form(args, out) {
+    let text = match form {
         Form::Html => html(&report),
         Form::Json => serde_json::to_string_pretty(&report).map_err(Stop::failed)? + "\n",
         Form::Csv => csv(&report),
@@ -70,16 +72,38 @@ fn verdict(report: &Report, out: &Out) -> Exit {
     exit(report)
 }
 
-fn form(args: &Args, out: &Out) -> Form {
-    let ending = args.output.as_deref().and_then(Path::extension).and_then(std::ffi::OsStr::to_str);
+/// What was said, else what the name of the file ends in, else how answers are written at all.
+fn form(args: &Args, out: &Out) -> Result<Form, Stop> {
+    let ending = args.output.as_deref().and_then(Path::extension);
     match (args.form, ending, out.format()) {
-        (Some(form), ..) => form,
-        (None, Some("html" | "htm"), _) | (None, None, Format::Html) => Form::Html,
-        (None, Some("json"), _) | (None, None, Format::Json) => Form::Json,
-        (None, Some("csv"), _) => Form::Csv,
-        (None, Some("xml"), _) => Form::Junit,
-        _ => Form::Markdown,
+        (Some(form), ..) => Ok(form),
+        (None, Some(ending), _) => of_ending(&ending.to_string_lossy()).ok_or_else(|| {
+            let stop = Stop::usage(format!("no report ends in .{}", ending.display()));
+            stop.hint(format!("there are: {}; `--as FORM` says what a file of another name is to hold", endings()))
+        }),
+        (None, None, Format::Html) => Ok(Form::Html),
+        (None, None, Format::Json) => Ok(Form::Json),
+        (None, None, _) => Ok(Form::Markdown),
     }
+}
+
+/// What names of files end in, with the form that says.
+const ENDINGS: [(&str, Form); 7] = [
+    ("html", Form::Html),
+    ("htm", Form::Html),
+    ("json", Form::Json),
+    ("csv", Form::Csv),
+    ("xml", Form::Junit),
+    ("md", Form::Markdown),
+    ("markdown", Form::Markdown),
+];
+
+fn of_ending(ending: &str) -> Option<Form> {
+    ENDINGS.iter().find(|(known, _)| ending.eq_ignore_ascii_case(known)).map(|(_, form)| *form)
+}
+
+fn endings() -> String {
+    ENDINGS.map(|(ending, _)| format!(".{ending}")).join(", ")
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Stop> {

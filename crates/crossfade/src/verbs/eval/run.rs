@@ -94,7 +94,7 @@ fn dollars(text: &str) -> Result<u64, String> {
 /// Plans the run or finds it planned, works until it is whole, and compares.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
-    let mut planned = plan(place, args, &config)?;
+    let mut planned = plan(place, args, &config, out)?;
     let encoder = planned.encoder.take();
     if planned.max_cost_nanos.is_some() {
         priced(&config, &planned.plan)?;
