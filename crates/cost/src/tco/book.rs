@@ -68,7 +68,7 @@ pub struct Ref(pub(super) usize);
 /// One figure.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// Its name: `candidate.gpu.count`.
+    /// Its name: `candidate.gpus.count`.
     pub id: String,
     /// What it is, for people.
     pub label: String,

@@ -163,8 +163,8 @@ fn worth(book: &mut Book, (id, side): (&str, &Side), shared: &Shared) -> Worth {
     let review_minutes = book.derive(&at("review.minutes"), ("Review of a task", "minutes/task"), minutes);
     let review_cost = review_minutes * shared.review_hour / Expr::Whole(60);
     let review_cost = book.derive(&at("review.cost"), ("Review of a task", "$/task"), review_cost);
-    let undetected = share(book, "undetected", "Tasks that fail unnoticed", &review.undetected.0);
-    let bad = book.input(&at("undetected_cost"), ("A failure nobody notices", "$"), &review.undetected.1);
+    let undetected = share(book, "undetected.share", "Tasks that fail unnoticed", &review.undetected.0);
+    let bad = book.input(&at("undetected.cost"), ("A failure nobody notices", "$"), &review.undetected.1);
     let undetected_cost =
         book.derive(&at("undetected_cost_per_task"), ("Undetected failures of a task", "$/task"), undetected * bad);
     let succeeds = Expr::ONE - failed * (Expr::ONE - escalated * fixed);
@@ -186,8 +186,8 @@ fn attempt_cost(book: &mut Book, (id, attempt): (&str, &Attempt)) -> Ref {
     let at = |name: &str| format!("{id}.{name}");
     let label = ("An attempt at the vendor", "$/attempt");
     let tokens = match attempt {
-        Attempt::Nothing(because) => return items::nothing(book, &at("attempt_cost"), label, because),
-        Attempt::Dollars(quantity) => return book.input(&at("attempt_cost"), label, quantity),
+        Attempt::Nothing(because) => return items::nothing(book, &at("attempt"), label, because),
+        Attempt::Dollars(quantity) => return book.input(&at("attempt"), label, quantity),
         Attempt::Tokens(tokens) => tokens,
     };
     let count = |book: &mut Book, name: &str, label: &str, quantity: &Quantity| {
@@ -196,19 +196,19 @@ fn attempt_cost(book: &mut Book, (id, attempt): (&str, &Attempt)) -> Ref {
     let price = |book: &mut Book, name: &str, label: &str, quantity: &Quantity| {
         book.input(&at(name), (label, "$/million tokens"), quantity)
     };
-    let input = count(book, "tokens.input", "Tokens that go in", &tokens.input);
-    let output = count(book, "tokens.output", "Tokens that come out", &tokens.output);
-    let input_price = price(book, "price.input", "Tokens that go in", &tokens.input_price);
-    let output_price = price(book, "price.output", "Tokens that come out", &tokens.output_price);
+    let input = count(book, "attempt.input_tokens", "Tokens that go in", &tokens.input);
+    let output = count(book, "attempt.output_tokens", "Tokens that come out", &tokens.output);
+    let input_price = price(book, "attempt.input_price", "Tokens that go in", &tokens.input_price);
+    let output_price = price(book, "attempt.output_price", "Tokens that come out", &tokens.output_price);
     let whole = match &tokens.cached {
         None => input * input_price,
         Some((cached, cached_price)) => {
-            let cached = count(book, "tokens.cached", "Of these, found in the cache", cached);
-            let cached_price = price(book, "price.cached", "Cached tokens", cached_price);
+            let cached = count(book, "attempt.cached_tokens", "Of these, found in the cache", cached);
+            let cached_price = price(book, "attempt.cached_price", "Cached tokens", cached_price);
             (input - cached) * input_price + cached * cached_price
         }
     };
-    book.derive(&at("attempt_cost"), label, (whole + output * output_price) / MILLION)
+    book.derive(&at("attempt"), label, (whole + output * output_price) / MILLION)
 }
 
 /// What the sides come to beside each other, and where they would be even.

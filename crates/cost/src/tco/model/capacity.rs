@@ -53,7 +53,7 @@ pub(super) fn machines(book: &mut Book, (id, capacity): (&str, &Capacity)) -> Op
     let Capacity::Gpus(gpus) = capacity else { return None };
     let Gpus { count, price } = &**gpus;
     let (gpu_month, power_month) = price_of(book, id, price);
-    let at = |name: &str| format!("{id}.gpu.{name}");
+    let at = |name: &str| format!("{id}.gpus.{name}");
     let input = |book: &mut Book, name: &str, label: (&str, &'static str), quantity: &Quantity| {
         book.input(&at(name), label, quantity)
     };
@@ -64,10 +64,11 @@ pub(super) fn machines(book: &mut Book, (id, capacity): (&str, &Capacity)) -> Op
         }
         Count::Peak(peak) => {
             let PeakCount { tokens_per_second, per_gpu, headroom, spare } = &**peak;
-            let peak = input(book, "peak", ("Tokens a second at the peak", "tokens/s"), tokens_per_second);
-            let per_gpu = input(book, "tokens_per_second", ("Tokens a second of a GPU", "tokens/s"), per_gpu);
-            let share = input(book, "headroom", ("Headroom beyond the peak", "share"), headroom);
-            let spare = input(book, "spare", ("GPUs that stand in", "GPUs"), spare);
+            let peak =
+                input(book, "peak.tokens_per_second", ("Tokens a second at the peak", "tokens/s"), tokens_per_second);
+            let per_gpu = input(book, "peak.per_gpu", ("Tokens a second of a GPU", "tokens/s"), per_gpu);
+            let share = input(book, "peak.headroom", ("Headroom beyond the peak", "share"), headroom);
+            let spare = input(book, "peak.spare", ("GPUs that stand in", "GPUs"), spare);
             let base = book.derive(&at("base"), ("GPUs for the peak", "GPUs"), (peak / per_gpu).ceiling());
             let whole = (peak * (Expr::ONE + Expr::from(share)) / per_gpu).ceiling();
             let headroom = book.derive(&at("headroom_gpus"), ("GPUs for the headroom", "GPUs"), whole - base);
@@ -81,18 +82,18 @@ pub(super) fn machines(book: &mut Book, (id, capacity): (&str, &Capacity)) -> Op
 }
 
 fn slots(book: &mut Book, id: &str, count: &SlotCount, (gpu_month, power_month): (Ref, Option<Ref>)) -> Machines {
-    let at = |name: &str| format!("{id}.gpu.{name}");
+    let at = |name: &str| format!("{id}.gpus.{name}");
     let mut input =
         |name: &str, label: (&str, &'static str), quantity: &Quantity| book.input(&at(name), label, quantity);
     let rate =
-        input("requests_per_second", ("Requests a second at the peak", "requests/s"), &count.requests_per_second);
-    let answer = input("answer_tokens", ("Tokens of an answer", "tokens"), &count.tokens);
+        input("slots.requests_per_second", ("Requests a second at the peak", "requests/s"), &count.requests_per_second);
+    let answer = input("slots.answer_tokens", ("Tokens of an answer", "tokens"), &count.tokens);
     let speed =
-        input("stream_tokens_per_second", ("Tokens a second of a stream", "tokens/s"), &count.tokens_per_second);
-    let per_gpu = input("streams", ("Streams of a GPU", "streams/GPU"), &count.per_gpu);
-    let wait = input("wait_s", ("Time an arrival may wait", "s"), &count.wait_s);
-    let late = input("late", ("Arrivals that may wait longer", "share"), &count.late);
-    let spare = input("spare", ("GPUs that stand in", "GPUs"), &count.spare);
+        input("slots.stream_tokens_per_second", ("Tokens a second of a stream", "tokens/s"), &count.tokens_per_second);
+    let per_gpu = input("slots.streams_per_gpu", ("Streams of a GPU", "streams/GPU"), &count.per_gpu);
+    let wait = input("slots.wait_s", ("Time an arrival may wait", "s"), &count.wait_s);
+    let late = input("slots.late", ("Arrivals that may wait longer", "share"), &count.late);
+    let spare = input("slots.spare", ("GPUs that stand in", "GPUs"), &count.spare);
     let parts = [rate.into(), answer / speed, wait.into(), late.into()];
     let needed = book.derive(&at("slots"), ("Streams at once", "streams"), Expr::Slots(Box::new(parts)));
     let base = book.derive(&at("base"), ("GPUs for these", "GPUs"), (needed / per_gpu).ceiling());
@@ -103,7 +104,7 @@ fn slots(book: &mut Book, id: &str, count: &SlotCount, (gpu_month, power_month):
 
 /// A month of a GPU, and its electricity where that is not in it.
 fn price_of(book: &mut Book, id: &str, price: &GpuPrice) -> (Ref, Option<Ref>) {
-    let at = |name: &str| format!("{id}.gpu.{name}");
+    let at = |name: &str| format!("{id}.gpus.{name}");
     match price {
         GpuPrice::Rent(hour) => {
             let hour = book.input(&at("per_hour"), ("An hour of a GPU", "$/hour"), hour);
@@ -116,19 +117,19 @@ fn price_of(book: &mut Book, id: &str, price: &GpuPrice) -> (Ref, Option<Ref>) {
 /// Straight line: `(P - RV) / N`. Annuity at `i` a month: `(P - RV / (1+i)^N) i / (1 - (1+i)^-N)`, the payment whose worth today is what the
 /// server costs less what its end brings.
 fn owned(book: &mut Book, id: &str, server: &Server) -> (Ref, Option<Ref>) {
-    let at = |name: &str| format!("{id}.gpu.{name}");
+    let at = |name: &str| format!("{id}.gpus.{name}");
     let mut input =
         |name: &str, label: (&str, &'static str), quantity: &Quantity| book.input(&at(name), label, quantity);
-    let price = input("server_price", ("A server", "$"), &server.price);
-    let gpus = input("per_server", ("GPUs of a server", "GPUs/server"), &server.gpus);
-    let residual = input("residual", ("What it is worth at the end", "share"), &server.residual);
-    let kilowatts = input("kilowatts", ("Power of a server", "kW"), &server.kilowatts);
-    let pue = input("pue", ("Power of the building for one of the server", "ratio"), &server.pue);
-    let kwh = input("kwh", ("A kilowatt-hour", "$/kWh"), &server.kwh);
-    let duty = input("duty", ("Share of full power", "share"), &server.duty);
-    let utilization = input("utilization", ("Hours in which it works", "share"), &server.utilization);
+    let price = input("server.price", ("A server", "$"), &server.price);
+    let gpus = input("server.gpus", ("GPUs of a server", "GPUs/server"), &server.gpus);
+    let residual = input("server.residual", ("What it is worth at the end", "share"), &server.residual);
+    let kilowatts = input("server.kilowatts", ("Power of a server", "kW"), &server.kilowatts);
+    let pue = input("server.pue", ("Power of the building for one of the server", "ratio"), &server.pue);
+    let kwh = input("server.kwh", ("A kilowatt-hour", "$/kWh"), &server.kwh);
+    let duty = input("server.duty", ("Share of full power", "share"), &server.duty);
+    let utilization = input("server.utilization", ("Hours in which it works", "share"), &server.utilization);
     let interest =
-        server.interest.as_ref().map(|rate| input("interest", ("What money costs in a year", "share"), rate));
+        server.interest.as_ref().map(|rate| input("server.interest", ("What money costs in a year", "share"), rate));
     let worth = price * residual;
     let server_month = match interest {
         None => (Expr::from(price) - worth) / Expr::Whole(server.months.into()),

@@ -62,7 +62,7 @@ pub(super) fn items(
             LineItem::HumanReview => book.derive(&name, label, shared.tasks * own.review_cost),
             LineItem::UndetectedFailures => book.derive(&name, label, shared.tasks * own.undetected_cost),
             LineItem::FallbackVendor => {
-                let (cell, share) = fallback_vendor(book, (&name, label), &side.fallback, (shared.tasks, other));
+                let (cell, share) = fallback_vendor(book, (id, &name, label), &side.fallback, (shared.tasks, other));
                 fallback = share;
                 cell
             }
@@ -104,15 +104,16 @@ fn given(book: &mut Book, (name, label): (&str, (&str, &'static str)), side: &Si
 
 fn fallback_vendor(
     book: &mut Book,
-    (name, label): (&str, (&str, &'static str)),
+    (id, name, label): (&str, &str, (&str, &'static str)),
     fallback: &Fallback,
     (tasks, other): (Ref, &Worth),
 ) -> (Ref, Option<Ref>) {
     match fallback {
         Fallback::Nothing(because) => (nothing(book, name, label, because), None),
         Fallback::Share { share, minimum } => {
-            let share = book.input(&format!("{name}.share"), ("Tasks that go to the fallback", "share"), share);
-            let minimum = book.input(&format!("{name}.minimum"), ("Commitment to the fallback", "$/month"), minimum);
+            let share = book.input(&format!("{id}.fallback.share"), ("Tasks that go to the fallback", "share"), share);
+            let minimum =
+                book.input(&format!("{id}.fallback.minimum"), ("Commitment to the fallback", "$/month"), minimum);
             let formula = tasks * share * other.attempt_cost + minimum;
             (book.derive(name, label, formula), Some(share))
         }

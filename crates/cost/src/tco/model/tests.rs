@@ -44,8 +44,8 @@ fn w1_gpus_for_a_peak_with_headroom_and_one_to_stand_in() {
     check(
         &linear(),
         &[
-            ("baseline.gpu.count", "31"),
-            ("candidate.gpu.count", "49"),
+            ("baseline.gpus.count", "31"),
+            ("candidate.gpus.count", "49"),
             ("baseline.item.gpu", "45625.00"),
             ("baseline.item.autoscaling_headroom", "9125.00"),
             ("baseline.item.redundancy", "1825.00"),
@@ -105,17 +105,17 @@ fn w5_the_month_in_which_the_change_has_paid_for_itself() {
 
 #[test]
 fn w6_what_an_hour_of_a_gpu_costs_that_is_bought() {
-    check(&owned(None, "1"), &[("candidate.gpu.server_month", "6250.00"), ("candidate.gpu.server_power", "1042.44")]);
+    check(&owned(None, "1"), &[("candidate.gpus.server_month", "6250.00"), ("candidate.gpus.server_power", "1042.44")]);
     check(&owned(None, "1"), &[("candidate.item.gpu", "6250.00"), ("candidate.item.power", "1042.44")]);
-    near(&owned(None, "1"), 4, &[("candidate.gpu.per_hour", "1.2487")]);
-    near(&owned(None, "0.6"), 4, &[("candidate.gpu.per_hour", "2.0812")]);
-    near(&owned(Some("0.10"), "1"), 2, &[("candidate.gpu.server_month", "7885.12")]);
+    near(&owned(None, "1"), 4, &[("candidate.gpus.per_hour", "1.2487")]);
+    near(&owned(None, "0.6"), 4, &[("candidate.gpus.per_hour", "2.0812")]);
+    near(&owned(Some("0.10"), "1"), 2, &[("candidate.gpus.server_month", "7885.12")]);
 }
 
 #[test]
 fn w7_support_questions_at_a_vendor() {
     let expected = [
-        ("baseline.attempt_cost", "0.0049975"),
+        ("baseline.attempt", "0.0049975"),
         ("baseline.attempts", "1.1"),
         ("baseline.failed", "0.05"),
         ("baseline.cost_per_successful_task", "0.12549725"),
@@ -176,6 +176,24 @@ fn growth_of_tasks_buys_more_gpus_and_growth_of_tokens_too() {
     study.baseline.price_change = of("-0.5");
     // Half of the fees of $6596.70, all of the review of $144 000.
     near(&study, 2, &[("month_001.baseline", "150596.70"), ("month_002.baseline", "147298.35")]);
+}
+
+/// A name says the same in a worksheet and in a "what if": tokens a second at the peak are not those of a GPU.
+#[test]
+fn what_if_names_a_figure_as_the_worksheet_does() {
+    let count = |id: &str, value: &str| {
+        let book = what_if(&linear(), &[(id.to_owned(), Exact::parse(value).unwrap())].into()).unwrap();
+        book.find("candidate.gpus.count").unwrap().shown().unwrap()
+    };
+    // 600 * 1.2 / 25 = 28.8, and 1000 * 1.2 / 600 = 2; one stands in.
+    assert_eq!(count("candidate.gpus.peak.tokens_per_second", "600"), "30");
+    assert_eq!(count("candidate.gpus.peak.per_gpu", "600"), "3");
+    let refused = what_if(&linear(), &[("candidate.gpus.tokens_per_second".to_owned(), Exact::of(600))].into());
+    assert!(matches!(refused, Err(WhatIfError::NoCell(_))), "{refused:?}");
+    let book = model(&support(of("0.88")));
+    for id in ["baseline.attempt.input_tokens", "baseline.attempt.output_price", "candidate.fallback.share"] {
+        assert!(book.find(id).is_some_and(|cell| cell.formula.is_none()), "{id}");
+    }
 }
 
 #[test]
