@@ -45,12 +45,11 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
         costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
     };
     let mut said = vec![format!(
-        "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} to {} saved (P10 to P90).",
+        "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} (P10 to P90).",
         cost(1),
         cost(0),
         percent(saving.abs()),
-        percent(odds.saving.p10),
-        percent(odds.saving.p90)
+        span(odds.saving.p10, odds.saving.p90)
     )];
     let verdict = match odds.verdict {
         Verdict::Reached => "the target is reached",
@@ -69,12 +68,23 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
     said
 }
 
+/// From the lesser saving to the greater, in the words of their directions; what is dearer on both ends goes from the least to the most.
+fn span(low: f64, high: f64) -> String {
+    if high <= 0.0 {
+        format!("{} to {} dearer", percent(-high), percent(-low))
+    } else if low < 0.0 {
+        format!("{} dearer to {} cheaper", percent(-low), percent(high))
+    } else {
+        format!("{} to {} cheaper", percent(low), percent(high))
+    }
+}
+
 fn needed(odds: &Odds) -> String {
     match &odds.needed {
-        Needed::Cases { cases, more, reached } => {
+        Needed::Cases { cases, more, there, reached } => {
             let what = if *reached { "reached" } else { "missed" };
             let more = match more {
-                0 => "there are as many".to_owned(),
+                0 => format!("there are enough: {there}"),
                 more => format!("{more} more than there are"),
             };
             format!(
@@ -181,7 +191,7 @@ fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {
     let n = |provenance| costed.n_from(provenance);
     writeln!(
         page,
-        "<p class=\"small\">Of {} figures {} are measured, {} stated, {} assumed, and the rest computed from these. Worksheet of {}.</p>",
+        "<p class=\"small\">Of {} figures, measured: {}, stated: {}, assumed: {}; the rest is computed from these. Worksheet of {}.</p>",
         costed.book.cells().len(),
         n(Provenance::Measured),
         n(Provenance::Stated),
@@ -433,7 +443,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::tco::odds::Draw;
-    use crate::tco::samples::{linear, paid_back, uncertain};
+    use crate::tco::samples::{linear, paid_back, seen, support, uncertain};
     use crate::tco::{Study, model};
 
     fn costed(study: &Study) -> Costed {
@@ -447,6 +457,7 @@ mod tests {
         assert!(said.contains("not from counted cases"), "{said}");
         let said = sentences(&costed(&linear())).join("\n");
         assert!(said.contains("58.1 % dearer") && said.contains("the target is missed"), "{said}");
+        assert!(said.contains("with what is uncertain 58.1 % to 58.1 % dearer (P10 to P90)"), "{said}");
         assert!(said.contains("does not pay for itself within 12 months"), "{said}");
         let mut unknown = uncertain();
         unknown.tasks.value = None;
@@ -454,6 +465,24 @@ mod tests {
             sentences(&costed(&unknown)),
             ["Not known: 1 figure has to be filled in before anything can be said."]
         );
+    }
+
+    #[test]
+    fn what_is_uncertain_is_said_in_one_direction() {
+        assert_eq!(span(-4.895, -2.228), "222.8 % to 489.5 % dearer");
+        assert_eq!(span(-0.045, 0.361), "4.5 % dearer to 36.1 % cheaper");
+        assert_eq!(span(0.1, 0.2), "10.0 % to 20.0 % cheaper");
+    }
+
+    #[test]
+    fn cases_that_suffice_are_counted() {
+        let mut study = support(seen(450, 500));
+        study.baseline.first_pass = seen(200, 500);
+        let costed = costed(&study);
+        let odds = costed.odds.as_ref().unwrap();
+        assert!(matches!(odds.needed, Needed::Cases { more: 0, there: 500, .. }), "{:?}", odds.needed);
+        let said = needed(odds);
+        assert!(said.ends_with("(there are enough: 500)."), "{said}");
     }
 
     #[test]

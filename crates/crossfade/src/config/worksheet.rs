@@ -20,6 +20,8 @@ use figure::Kind;
 const FORMAT: &str = "crossfade-tco/1";
 /// Months that are looked at where nobody says.
 const MONTHS: u64 = 36;
+/// What a worksheet may have beside its sides, its first two lines, `horizon` and `growth`.
+const BESIDE_THE_SIDES: [&str; 6] = ["name", "tasks_per_month", "review_hour", "one_off", "target_saving", "certainty"];
 
 /// What every figure of a worksheet may fall back on.
 struct Sheet<'a> {
@@ -35,18 +37,36 @@ struct Sheet<'a> {
 /// Every problem found, in the order of the file.
 pub(crate) fn worksheet(source_name: &str, text: &str) -> Result<Study, Vec<ConfigError>> {
     let environment = |name: &str| std::env::var(name).ok();
-    with_root(source_name, text, &environment, |root| read(root, source_name))
+    let study = with_root(source_name, text, &environment, |root| read(root, source_name))?;
+    // Without a study there was a problem, and so no way to here.
+    study.ok_or_else(Vec::new)
 }
 
-fn read(root: Section<'_>, source_name: &str) -> Study {
-    if let Some(item) = root.need("worksheet") {
-        item.parsed(&format!("`{FORMAT}`, the format of this file"), |text| (text == FORMAT).then_some(()));
-    }
+/// `None` where it is none, or lacks a side: that was noted, and what else it lacks follows from it.
+fn read(root: Section<'_>, source_name: &str) -> Option<Study> {
+    let Some(item) = root.get("worksheet") else {
+        let hint = "`crossfade tco init` writes one to fill in";
+        root.note(
+            format!("this is no worksheet of costs: one has the line `worksheet: {FORMAT}`"),
+            Some(hint.to_owned()),
+        );
+        return None;
+    };
+    item.parsed(&format!("`{FORMAT}`, the format of this file"), |text| (text == FORMAT).then_some(()));
     let date = root.need("date").and_then(|item| item.parsed("a day such as 2026-11-26", Date::parse));
     let sheet = Sheet { name: source_name, date: date.unwrap_or(Date(0)) };
     let horizon = root.section("horizon");
     let months = horizon.get("months").and_then(|item| item.count(2, 120)).unwrap_or(MONTHS);
     let growth = root.section("growth");
+    let sides = (side::read(&root, "baseline", &sheet), side::read(&root, "candidate", &sheet));
+    let (Some(baseline), Some(candidate)) = sides else {
+        // What else there is waits, but for keys that are none: a side may be there under a name that is mistyped.
+        for key in BESIDE_THE_SIDES {
+            root.get(key);
+        }
+        root.finish();
+        return None;
+    };
     let study = Study {
         name: text(&root, "name").unwrap_or_else(|| "costs".to_owned()),
         date: sheet.date,
@@ -59,13 +79,13 @@ fn read(root: Section<'_>, source_name: &str) -> Study {
         one_off: one_off(&root, &sheet),
         target_saving: sheet.figure(&root, "target_saving", Kind::Change),
         certainty: sheet.figure(&root, "certainty", Kind::Certainty),
-        baseline: side::read(&root, "baseline", &sheet),
-        candidate: side::read(&root, "candidate", &sheet),
+        baseline,
+        candidate,
     };
     horizon.finish();
     growth.finish();
     root.finish();
-    study
+    Some(study)
 }
 
 fn text(section: &Section<'_>, key: &'static str) -> Option<String> {

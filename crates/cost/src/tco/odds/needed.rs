@@ -31,6 +31,8 @@ pub enum Needed {
         cases: u64,
         /// Beyond those there are of the side that has fewer.
         more: u64,
+        /// Those there are, of the side that has fewer.
+        there: u64,
         /// Whether they would show that the target is reached; else that it is not.
         reached: bool,
     },
@@ -87,7 +89,7 @@ pub(super) fn needed(book: &Book, plan: &Plan<'_>, (target, certainty): (f64, f6
         if enough(middle) { upper = middle } else { lower = middle }
     }
     let there = rates.sides.iter().filter_map(|(_, _, n)| *n).min().unwrap_or(0);
-    Needed::Cases { cases: upper, more: upper.saturating_sub(there), reached }
+    Needed::Cases { cases: upper, more: upper.saturating_sub(there), there, reached }
 }
 
 fn rates(book: &Book) -> Option<Rates> {

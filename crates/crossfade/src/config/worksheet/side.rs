@@ -13,10 +13,9 @@ use crate::config::reader::{Item, Section};
 /// Months a server is used where nobody says.
 const SERVER_MONTHS: u64 = 36;
 
-/// Reads the side under `key`.
-pub(super) fn read(root: &Section<'_>, key: &'static str, sheet: &Sheet<'_>) -> Side {
-    let section = root.need(key).and_then(|item| item.section());
-    let section = section.unwrap_or_else(|| root.section(key));
+/// Reads the side under `key`; `None` where there is none, which is noted once.
+pub(super) fn read(root: &Section<'_>, key: &'static str, sheet: &Sheet<'_>) -> Option<Side> {
+    let section = root.need(key)?.section()?;
     let nothing = || sheet.no_reason();
     let side = Side {
         name: text(&section, "name").unwrap_or_else(|| key.to_owned()),
@@ -30,7 +29,7 @@ pub(super) fn read(root: &Section<'_>, key: &'static str, sheet: &Sheet<'_>) -> 
         given: items(&section, sheet),
     };
     section.finish();
-    side
+    Some(side)
 }
 
 fn retries(section: &Section<'_>, sheet: &Sheet<'_>) -> Vec<Quantity> {

@@ -66,6 +66,30 @@ fn what_is_not_written_or_unknown_is_asked_for_with_its_line() {
     assert!(asked.iter().any(|(id, line)| *id == "baseline.review.fixed" && *line == Some(18)), "{asked:?}");
 }
 
+/// Every problem of a text, as it is shown.
+fn problems(text: &str) -> String {
+    render(&worksheet("tco.yaml", text).expect_err(text))
+}
+
+#[test]
+fn what_is_no_worksheet_is_said_to_be_none_and_not_read_as_one() {
+    let said = problems("dataset: cases.jsonl\ntargets: [t]\n");
+    assert!(
+        said.contains("tco.yaml:1:1: this is no worksheet of costs: one has the line `worksheet: crossfade-tco/1`"),
+        "{said}"
+    );
+    assert!(said.contains("crossfade tco init") && said.contains("1 error in the config"), "{said}");
+}
+
+#[test]
+fn a_side_that_is_not_there_is_missing_once_and_none_of_its_keys() {
+    let said = problems("worksheet: crossfade-tco/1\ndate: 2026-11-26\ntasks_per_month: 5\n");
+    assert!(said.contains("`baseline` is missing") && said.contains("`candidate` is missing"), "{said}");
+    assert!(said.contains("2 errors in the config"), "{said}");
+    let said = problems(&RIGHT.replace("baseline:", "baselin:"));
+    assert!(said.contains("did you mean `baseline`?") && said.contains("2 errors in the config"), "{said}");
+}
+
 #[test]
 fn mistakes_are_named_with_line_and_nearest_word() {
     check(

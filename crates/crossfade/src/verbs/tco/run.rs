@@ -29,10 +29,10 @@ pub(crate) struct Args {
     /// The same seed gives the same draws.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Write it to this file instead of stdout; the name's ending says the form: .html, .json, .csv or .xlsx.
+    /// Write it to this file instead of stdout; the name's ending says the form: .html, .json, .csv, .xlsx or .txt.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The form, where no ending says it.
+    /// The form, whatever the name's ending.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
 }
@@ -62,7 +62,7 @@ fn assignment(text: &str) -> Result<(String, Exact), String> {
 
 /// Costs the worksheet. The exit says whether the saving that is wanted is reached: 0 yes, 3 no, 4 not enough is known.
 pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let path = &args.worksheet;
+    let (path, form) = (&args.worksheet, form(args, out)?);
     let text = std::fs::read_to_string(path).map_err(|error| {
         let stop = Stop::usage(format!("cannot read {}: {error}", path.display()));
         stop.hint("`crossfade tco init` writes a worksheet to fill in")
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let asked: BTreeMap<String, Exact> = args.set.iter().cloned().collect();
     let book = what_if(&study, &asked).map_err(|error| refused(&error, &study))?;
     let costed = Costed::new(&study, book, Draw { draws: args.draws, seed: args.seed });
-    let answer = match form(args, out) {
+    let answer = match form {
         Form::Text => words::text(&costed).into_bytes(),
         Form::Html => html(&costed).into_bytes(),
         Form::Json => (serde_json::to_string_pretty(&costed.facts()).map_err(Stop::failed)? + "\n").into_bytes(),
@@ -116,14 +116,27 @@ fn refused(error: &WhatIfError, study: &Study) -> Stop {
     }
 }
 
-fn form(args: &Args, out: &Out) -> Form {
-    let ending = args.output.as_deref().and_then(Path::extension).and_then(std::ffi::OsStr::to_str);
-    match (args.form, ending, out.format()) {
-        (Some(form), ..) => form,
-        (None, Some("html" | "htm"), _) | (None, None, Format::Html) => Form::Html,
-        (None, Some("json"), _) | (None, None, Format::Json) => Form::Json,
-        (None, Some("csv"), _) => Form::Csv,
-        (None, Some("xlsx"), _) => Form::Xlsx,
-        _ => Form::Text,
+/// The form that is asked for; an ending that says none is refused before anything is computed.
+fn form(args: &Args, out: &Out) -> Result<Form, Stop> {
+    if let Some(form) = args.form {
+        return Ok(form);
+    }
+    let Some(ending) = args.output.as_deref().and_then(Path::extension) else {
+        return Ok(match out.format() {
+            Format::Html => Form::Html,
+            Format::Json => Form::Json,
+            _ => Form::Text,
+        });
+    };
+    match ending.to_string_lossy().to_ascii_lowercase().as_str() {
+        "html" | "htm" => Ok(Form::Html),
+        "json" => Ok(Form::Json),
+        "csv" => Ok(Form::Csv),
+        "xlsx" => Ok(Form::Xlsx),
+        "txt" => Ok(Form::Text),
+        _ => {
+            let stop = Stop::usage(format!("no form of a study has the ending `.{}`", ending.to_string_lossy()));
+            Err(stop.hint("there are: .html, .json, .csv, .xlsx, .txt; `--as FORM` writes a form whatever the ending"))
+        }
     }
 }

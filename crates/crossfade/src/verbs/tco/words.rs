@@ -34,7 +34,7 @@ pub(super) fn text(costed: &Costed) -> String {
     let n = |provenance| costed.n_from(provenance);
     let counts = [Provenance::Measured, Provenance::Stated, Provenance::Assumed, Provenance::Derived].map(n);
     text += &format!(
-        "\n{} figures are measured, {} stated, {} assumed and {} computed from these; `--as json` has each with its source.\n",
+        "\nfigures: {} measured, {} stated, {} assumed and {} computed from these; `--as json` has each with its source.\n",
         counts[0], counts[1], counts[2], counts[3]
     );
     text
