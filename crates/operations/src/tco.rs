@@ -12,10 +12,8 @@ const US_PER_DAY: u64 = 86_400_000_000;
 pub struct Recorded {
     /// Requests of the route.
     pub requests: u64,
-    /// Hours from the first of them to the last, both counted.
-    pub hours: u64,
-    /// The hours of the first and the last, since 1970.
-    pub between: Option<(u64, u64)>,
+    /// When the first and the last of them came, in Unix microseconds.
+    pub between_us: Option<(u64, u64)>,
     /// Mean tokens of a request and of its answer.
     pub tokens: Option<(f64, f64)>,
     /// The most requests in a minute.
@@ -33,11 +31,9 @@ pub fn recorded(database: &Database, route: &str, (from_day, to_day): (u32, u32)
     let traffic = database.route_traffic(route, u64::from(from_day) * US_PER_DAY).map_err(failed)?;
     let mut costs = database.target_costs(from_day, to_day).map_err(failed)?;
     costs.retain(|cost| cost.role == "live");
-    let between = traffic.per_hour.first().zip(traffic.per_hour.last()).map(|(first, last)| (first.0, last.0));
     Ok(Recorded {
         requests: traffic.per_hour.iter().map(|(_, n)| n).sum(),
-        hours: between.map_or(0, |(first, last)| last - first + 1),
-        between,
+        between_us: traffic.between_us,
         tokens: traffic.mean_tokens,
         peak_per_minute: traffic.peak_per_minute,
         costs,

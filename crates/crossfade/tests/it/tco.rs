@@ -50,6 +50,10 @@ fn a_study_says_the_same_in_every_form() {
     assert!(said.stdout.is_empty() && said.stderr.contains("the study is in"), "{}", said.stderr);
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("<svg") && page.contains("150596.70") && !page.contains("<script"));
+    let wrong = house.path().join("t.pdf");
+    let refused = run(&["-o", wrong.to_str().unwrap()]).exits(2).stderr;
+    assert!(refused.contains("ending `.pdf`") && refused.contains(".html, .json, .csv, .xlsx, .txt"), "{refused}");
+    assert!(!wrong.exists() && run(&["-o", wrong.to_str().unwrap(), "--as", "focus"]).exits(4).stdout.is_empty());
     let again = run(&["--format", "json"]).exits(4).json();
     assert_eq!(facts, again, "the same seed gives the same answer");
 }
@@ -60,6 +64,7 @@ fn what_if_decides_and_a_name_that_is_none_is_answered_with_the_nearest() {
     let what_if = |set: &str, code| house.run(&["tco", "run", &file, "--draws", "5000", "--set", set]).exits(code);
     what_if("candidate.first_pass=0.99", 0);
     what_if("candidate.first_pass=0.80", 3);
+    assert!(what_if("candidate.gpu.count=3", 2).stderr.contains("did you mean `candidate.gpus.count`?"));
     assert!(what_if("candidate.first_pas=0.9", 2).stderr.contains("did you mean `candidate.first_pass`?"));
     assert!(what_if("candidate.first_pass=1.9", 2).stderr.contains("a share from 0 to 1"));
     assert!(what_if("baseline.total=1", 2).stderr.contains("is computed"));
@@ -97,12 +102,14 @@ fn a_worksheet_begins_with_what_the_record_knows() {
     until(|| (house.run(&["prices", "spent"]).exits(0).stdout.contains("1.25")).then_some(()));
     let file = house.path().join("costs.yaml").display().to_string();
     let said = house.run(&["tco", "init", "--route", "gpt-4o", "-o", &file]).exits(0);
-    assert!(said.stderr.contains("tasks a month are 5 requests of route gpt-4o in the"), "{}", said.stderr);
+    let too_short = "stay unknown, for the record is too short: 5 requests of route gpt-4o in ";
+    assert!(said.stderr.contains(too_short), "{}", said.stderr);
     let worksheet = std::fs::read_to_string(&file).unwrap();
+    assert!(worksheet.contains("tasks_per_month: unknown        # too short a record: 5 requests in "), "{worksheet}");
     assert!(worksheet.contains("attempt: { value: 0.25, provenance: measured, date: 20"), "{worksheet}");
     assert!(worksheet.contains("evidence: \"5 priced calls of target"), "{worksheet}");
     let facts = house.run(&["tco", "run", &file, "--format", "json"]).exits(4).json();
-    assert_eq!(figure(&facts, "baseline.attempt_cost"), "0.25");
+    assert_eq!(figure(&facts, "baseline.attempt"), "0.25");
     assert!(facts["unknown"].as_array().unwrap().len() > 30);
     assert!(house.run(&["tco", "init", "-o", &file]).exits(2).stderr.contains("exists and is left as it is"));
     assert!(
@@ -131,6 +138,15 @@ fn first_pass_success_is_that_of_an_evaluation_run() {
     let sheet = house.run(&["tco", "init", "--run", "r", "--print"]).exits(0).stdout;
     assert!(sheet.contains("first_pass: { seen: 40, of: 40, provenance: measured, date: 20"), "{sheet}");
     assert!(sheet.contains("first_pass: { seen: 36, of: 40, "), "{sheet}");
+    // Nine tokens in and three out, at a dollar for a million of either.
+    assert_eq!(sheet.matches("attempt: { value: 0.000012, provenance: measured, date: 20").count(), 2, "{sheet}");
+    assert!(sheet.contains("evidence: \"eval run r, the mean of 40 cases asked of target u\""), "{sheet}");
+    assert_eq!(sheet.matches("gpus: { none: \"the vendor runs the machines\" }").count(), 2, "{sheet}");
+    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+    house.write(&config.replace("dialect: openai,", "dialect: openai, class: self_hosted,"));
+    let own = house.run(&["tco", "init", "--run", "r", "--print"]).exits(0);
+    assert!(own.stdout.contains("attempt: { none: \"it runs on GPUs of its own\" }"), "{}", own.stdout);
+    assert!(own.stdout.contains("per_hour: unknown") && own.stderr.contains("u is self_hosted"), "{}", own.stderr);
     assert!(
         sheet.contains("name: \"t\"") && sheet.contains("name: \"u\"") && sheet.contains("eval run r, "),
         "{sheet}"

@@ -25,6 +25,8 @@ pub struct RouteTraffic {
     pub mean_nanos: Option<(f64, f64)>,
     /// Requests of which somebody said whether the answer was good, and those of which somebody said that it was bad.
     pub judged: (u64, u64),
+    /// When the first and the last came, in Unix microseconds.
+    pub between_us: Option<(u64, u64)>,
 }
 
 /// Calls of a target held against the times that answers may take.
@@ -57,9 +59,10 @@ impl Database {
             connection.query_row(peak, params![since, route], |row| row.get(0).map(unsigned)).map_err(&what)?;
         let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL)),
                            avg(iif(output_tokens IS NULL, NULL, input_tokens)), avg(iif(input_tokens IS NULL, NULL, output_tokens)),
-                           avg(cost_nanos), avg(1.0 * cost_nanos * cost_nanos)
+                           avg(cost_nanos), avg(1.0 * cost_nanos * cost_nanos), min(received_at_us), max(received_at_us)
                     FROM exchanges WHERE id >= ?1 AND route = ?2";
         let both = |a: Option<f64>, b: Option<f64>| a.zip(b);
+        let moment = |row: &rusqlite::Row<'_>, idx: usize| row.get::<_, Option<i64>>(idx).map(|us| us.map(unsigned));
         let mut traffic = connection
             .query_row(sums, params![since, route], |row| {
                 Ok(RouteTraffic {
@@ -68,6 +71,7 @@ impl Database {
                     mean_duration_us: row.get(2)?,
                     mean_tokens: both(row.get(3)?, row.get(4)?),
                     mean_nanos: both(row.get(5)?, row.get(6)?),
+                    between_us: moment(row, 7)?.zip(moment(row, 8)?),
                     ..RouteTraffic::default()
                 })
             })

@@ -1,6 +1,7 @@
 //! `crossfade tco init`: a worksheet to fill in. What the record knows is in it, with where it is from; the rest is unknown.
 
-use std::collections::BTreeMap;
+mod known;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,8 +10,8 @@ use anyhow::Context;
 use cost::When;
 use cost::date::Date;
 use cost::decimal::dollars;
-use eval::compare::CandidateReport;
-use operations::tco::{Recorded, recorded};
+use eval::compare::{CandidateReport, TargetSummary};
+use operations::tco::recorded;
 
 use crate::load;
 use crate::out::{Exit, Out, Stop};
@@ -19,21 +20,7 @@ use crate::verbs::source::{names_like, operation};
 use crate::verbs::time::now_us;
 use crate::verbs::{Place, eval as evaluations};
 
-const TEMPLATE: &str = include_str!("worksheet.yaml");
-
-/// Every place of the template that the record may fill, and what stands there else.
-const PLACES: [(&str, &str); 10] = [
-    ("NAME", "costs"),
-    ("DATE", ""),
-    ("TASKS", "unknown"),
-    ("BASELINE", "baseline"),
-    ("CANDIDATE", "candidate"),
-    ("BASELINE_FIRST_PASS", "unknown"),
-    ("CANDIDATE_FIRST_PASS", "unknown"),
-    ("BASELINE_ATTEMPT", "unknown"),
-    ("CANDIDATE_ATTEMPT", "{ none: \"it runs on GPUs of its own\" }"),
-    ("PEAK", "unknown"),
-];
+use known::{Known, measured, text};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -60,32 +47,24 @@ pub(crate) struct Args {
 
 /// Writes a worksheet; never over a file that is there.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let mut known: BTreeMap<&str, String> = PLACES.iter().map(|(at, usual)| (*at, (*usual).to_owned())).collect();
-    let today = When::from_us(now_us()).date();
-    known.insert("DATE", today.to_string());
-    let mut said = Vec::new();
-    if let Some(candidate) = &args.candidate {
-        known.insert("CANDIDATE", text(candidate));
-    }
-    let mut sides = [None, args.candidate.clone()];
+    let mut known = Known::new(When::from_us(now_us()).date());
+    known.names[1].clone_from(&args.candidate);
     if let Some(run) = &args.run {
-        sides = of_run(place, (run, args.candidate.as_deref()), &mut known, &mut said)?;
+        of_run(place, (run, args.candidate.as_deref()), &mut known)?;
     }
     if let Some(route) = &args.route {
-        of_route(place, (route, args.days, today), sides, (&mut known, &mut said))?;
+        of_route(place, (route, args.days), &mut known)?;
     }
-    let mut worksheet = TEMPLATE.to_owned();
-    for (at, value) in &known {
-        worksheet = worksheet.replace(&format!("@{at}@"), value);
-    }
+    machines(place, &mut known);
+    let worksheet = known.worksheet();
     if args.print {
         out.print(&worksheet);
     } else {
         write(args, &worksheet)?;
         let path = args.output.display();
-        out.answer(&serde_json::json!({ "written": args.output, "known": said }), || format!("{path}\n"));
+        out.answer(&serde_json::json!({ "written": args.output, "known": known.said }), || format!("{path}\n"));
     }
-    for words in &said {
+    for words in &known.said {
         out.say(words);
     }
     out.say(format_args!("hint: fill in what is unknown, then `crossfade tco run {}`", args.output.display()));
@@ -106,13 +85,8 @@ fn write(args: &Args, worksheet: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-/// How often each side of a run is right; the names of both.
-fn of_run(
-    place: &Place,
-    (run, candidate): (&str, Option<&str>),
-    known: &mut BTreeMap<&str, String>,
-    said: &mut Vec<String>,
-) -> Result<[Option<String>; 2], Stop> {
+/// The sides of a run: how often each is right, and what its calls cost.
+fn of_run(place: &Place, (run, candidate): (&str, Option<&str>), known: &mut Known) -> Result<(), Stop> {
     let report = evaluations::load(place, run)?;
     let names = || report.candidates.iter().map(|candidate| candidate.candidate.as_str());
     let chosen: &CandidateReport = match (candidate, report.candidates.as_slice()) {
@@ -128,8 +102,7 @@ fn of_run(
         }
     };
     let baseline = report.targets.first().map(|target| target.name.clone()).unwrap_or_default();
-    known.insert("BASELINE", text(&baseline));
-    known.insert("CANDIDATE", text(&chosen.candidate));
+    known.names = [Some(baseline.clone()), Some(chosen.candidate.clone())];
     let date = When::from_us(report.at_us).date();
     match &chosen.primary.flips {
         Some(flips) => {
@@ -142,25 +115,47 @@ fn of_run(
                     text(&evidence)
                 )
             };
-            known.insert("BASELINE_FIRST_PASS", seen(flips.both_right + flips.lost));
-            known.insert("CANDIDATE_FIRST_PASS", seen(flips.both_right + flips.won));
-            said.push(format!("first-pass success is that of {n} cases of run {run}{made_up}"));
+            known.put("BASELINE_FIRST_PASS", seen(flips.both_right + flips.lost));
+            known.put("CANDIDATE_FIRST_PASS", seen(flips.both_right + flips.won));
+            known.said.push(format!("first-pass success is that of {n} cases of run {run}{made_up}"));
         }
-        None => said.push(format!(
+        None => known.said.push(format!(
             "run {run} decides by {}, which is not right or wrong: first-pass success stays unknown",
             report.primary
         )),
     }
-    Ok([Some(baseline), Some(chosen.candidate.clone())])
+    for (idx, name) in [&baseline, &chosen.candidate].into_iter().enumerate() {
+        if let Some(target) = report.targets.iter().find(|target| target.name == *name) {
+            of_calls((run, date), idx, target, known);
+        }
+    }
+    Ok(())
+}
+
+/// What an answer of a run's target cost on average, calls that were made again included.
+fn of_calls((run, date): (&str, Date), idx: usize, target: &TargetSummary, known: &mut Known) {
+    let name = &target.name;
+    let cost = &target.speed_and_cost;
+    let Some(dollars) = cost.cost_per_case else {
+        if cost.n_unpriced > 0 {
+            let n = counted(cost.n_unpriced, "answer");
+            known
+                .said
+                .push(format!("{n} of {name} in run {run} had no price: what an attempt costs is not taken from it"));
+        }
+        return;
+    };
+    let answers = counted(target.n_answered + target.n_failed, "case");
+    let made_up = if target.simulated { ", simulated" } else { "" };
+    let evidence = format!("eval run {run}, the mean of {answers} asked of target {name}{made_up}");
+    let value = format!("{dollars:.9}");
+    let value = value.trim_end_matches('0').trim_end_matches('.').to_owned();
+    known.attempts[idx] = Some(measured(&value, date, &evidence));
+    known.said.push(format!("an attempt at {name} costs what {answers} of run {run} cost on average"));
 }
 
 /// What was recorded of a route and of its targets.
-fn of_route(
-    place: &Place,
-    (route, days, today): (&str, u32, Date),
-    [baseline, candidate]: [Option<String>; 2],
-    (known, said): (&mut BTreeMap<&str, String>, &mut Vec<String>),
-) -> Result<(), Stop> {
+fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Result<(), Stop> {
     let config = load::config(&place.config)?;
     let routes = &config.snapshot.routes;
     let target = routes.get(route).map(|route| route.target.clone()).ok_or_else(|| {
@@ -168,93 +163,47 @@ fn of_route(
         stop.hint(names_like(route, routes.keys().map(String::as_str)))
     })?;
     let rollout = config.snapshot.rollouts.values().find(|rollout| rollout.route == route);
-    let baseline = baseline.unwrap_or(target);
-    let candidate = candidate.or_else(|| rollout.map(|rollout| rollout.candidate.clone()));
-    known.insert("NAME", text(route));
-    known.insert("BASELINE", text(&baseline));
-    if let Some(candidate) = &candidate {
-        known.insert("CANDIDATE", text(candidate));
+    known.put("NAME", text(route));
+    known.names[0].get_or_insert(target);
+    if let (None, Some(rollout)) = (&known.names[1], rollout) {
+        known.names[1] = Some(rollout.candidate.clone());
     }
-    let to = u32::try_from(today.0).unwrap_or(0).saturating_add(1);
+    let to = u32::try_from(known.today.0).unwrap_or(0).saturating_add(1);
     let database = readable(place)?;
     let recorded = recorded(&database, route, (to.saturating_sub(days), to)).map_err(operation)?;
-    filled(route, &recorded, today, (known, said));
-    let costs = |name: &str| recorded.costs.iter().find(|cost| cost.target == name && cost.sums.known > 0);
-    if let Some(cost) = costs(&baseline) {
+    known.traffic(route, &recorded);
+    for idx in [0, 1] {
+        // The cases of a run are the same for both sides; what each was asked in traffic is not.
+        let (Some(name), None) = (known.names[idx].clone(), &known.attempts[idx]) else { continue };
+        let cost = recorded.costs.iter().find(|cost| cost.target == name && cost.sums.known > 0);
+        let Some(cost) = cost else { continue };
         let mean = cost.sums.nanos.saturating_add(cost.sums.known / 2) / cost.sums.known;
         let unpriced = match cost.sums.unknown {
             0 => String::new(),
-            n => format!("; {n} calls without a price are left out"),
+            n => format!("; {} without a price left out", counted(n, "call")),
         };
-        let evidence = format!("{} priced calls of target {baseline} in {days} days{unpriced}", cost.sums.known);
-        known.insert("BASELINE_ATTEMPT", measured(&dollars(mean), today, &evidence));
-        said.push(format!("an attempt at {baseline} costs what {} calls cost on average{unpriced}", cost.sums.known));
-    } else {
-        said.push(format!("no priced call of {baseline} is on record: what an attempt costs stays unknown"));
+        let calls = counted(cost.sums.known, "priced call");
+        let evidence = format!("{calls} of target {name} in {}{unpriced}", counted(days.into(), "day"));
+        known.attempts[idx] = Some(measured(&dollars(mean), known.today, &evidence));
+        known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
     }
     Ok(())
 }
 
-/// Tasks a month, and tokens a second at the peak.
-fn filled(
-    route: &str,
-    recorded: &Recorded,
-    today: Date,
-    (known, said): (&mut BTreeMap<&str, String>, &mut Vec<String>),
-) {
-    let Some((first, last)) = recorded.between else {
-        said.push(format!("no request of route {route} is on record: the number of tasks stays unknown"));
-        return;
-    };
-    let hour = |hours: u64| {
-        let when = When(i64::try_from(hours).unwrap_or(0).saturating_mul(3600));
-        format!("{} {:02}:00", when.date(), hours % 24)
-    };
-    let span = format!(
-        "{} requests of route {route} in the {} hours from {} to {} UTC",
-        recorded.requests,
-        recorded.hours,
-        hour(first),
-        hour(last)
-    );
-    // A month has 730 hours; rounded half up.
-    let tasks = (recorded.requests * 730 + recorded.hours / 2) / recorded.hours.max(1);
-    known.insert("TASKS", measured(&tasks.to_string(), today, &span));
-    said.push(format!("{tasks} tasks a month are {span}"));
-    if let Some((_, output)) = recorded.tokens {
-        let per_second = recorded.peak_per_minute as f64 * output / 60.0;
-        let evidence = format!(
-            "the busiest minute had {} requests, with {output:.1} tokens of answer on average",
-            recorded.peak_per_minute
-        );
-        known.insert("PEAK", measured(&format!("{per_second:.3}"), today, &evidence));
+/// Who runs the machines of each side, by the class of its provider in the config.
+fn machines(place: &Place, known: &mut Known) {
+    let is_named = known.names.iter().any(Option::is_some);
+    // Without a config that is right nobody knows; a verb that writes a form to fill in goes on.
+    let config = if is_named { load::config(&place.config).ok() } else { None };
+    for idx in [0, 1] {
+        let name = known.names[idx].as_deref();
+        let target = config.as_ref().zip(name).and_then(|(config, name)| config.snapshot.targets.get(name));
+        let class = target.map(|target| target.provider.class);
+        known.machines(idx, class);
     }
 }
 
-fn measured(value: &str, date: Date, evidence: &str) -> String {
-    format!("{{ value: {value}, provenance: measured, date: {date}, evidence: {} }}", text(evidence))
-}
-
-/// A text as YAML has it in double quotes.
-fn text(words: &str) -> String {
-    // JSON's strings are YAML's; a dollar that would be read as a variable is doubled, as in the config.
-    serde_json::Value::from(words.replace("${", "$${")).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::worksheet;
-
-    #[test]
-    fn the_template_is_a_worksheet_in_which_all_that_nobody_knows_is_asked_for() {
-        let filled =
-            PLACES.iter().fold(TEMPLATE.to_owned(), |sheet, (at, usual)| sheet.replace(&format!("@{at}@"), usual));
-        assert!(!filled.contains('@'), "every place is filled");
-        let filled = filled.replace("date: ", "date: 2026-11-26");
-        let study = worksheet("tco.yaml", &filled).unwrap();
-        let book = cost::tco::model(&study);
-        assert!(book.unknown().count() > 40);
-        assert!(book.find("baseline.total").is_some_and(|cell| cell.value.is_none()));
-    }
+/// How many of something: `1 call`, `2 calls`.
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
