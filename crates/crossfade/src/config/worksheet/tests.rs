@@ -78,16 +78,16 @@ fn what_is_no_worksheet_is_said_to_be_none_and_not_read_as_one() {
         said.contains("tco.yaml:1:1: this is no worksheet of costs: one has the line `worksheet: crossfade-tco/1`"),
         "{said}"
     );
-    assert!(said.contains("crossfade tco init") && said.contains("1 error in the config"), "{said}");
+    assert!(said.contains("crossfade tco init") && said.contains("1 error in tco.yaml"), "{said}");
 }
 
 #[test]
 fn a_side_that_is_not_there_is_missing_once_and_none_of_its_keys() {
     let said = problems("worksheet: crossfade-tco/1\ndate: 2026-11-26\ntasks_per_month: 5\n");
     assert!(said.contains("`baseline` is missing") && said.contains("`candidate` is missing"), "{said}");
-    assert!(said.contains("2 errors in the config"), "{said}");
+    assert!(said.contains("2 errors in tco.yaml"), "{said}");
     let said = problems(&RIGHT.replace("baseline:", "baselin:"));
-    assert!(said.contains("did you mean `baseline`?") && said.contains("2 errors in the config"), "{said}");
+    assert!(said.contains("did you mean `baseline`?") && said.contains("2 errors in tco.yaml"), "{said}");
 }
 
 #[test]
