@@ -120,6 +120,7 @@ pub const ROUTES: &[Route] = &[
     post("/api/evaluations/{run}/review/judge", Role::Viewer, judge_answers),
     post("/api/evaluations/{run}/review/file", Role::Viewer, file_verdicts),
     post("/api/evaluations/{run}/review/assign", Role::Operator, assign_pairs),
+    post("/api/evaluations/{run}/review/withdraw", Role::Operator, withdraw_pairs),
     get("/api/verdicts/{from}/{to}", |call| {
         json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
     }),
@@ -297,6 +298,13 @@ fn assign_pairs(call: &Call<'_>) -> Answer {
     let actor = call.actor(request.actor.take());
     let at = (call.name(), operations::reviews::now());
     json(&operations::blind::assign(call.desk.keys.database(), &actor, at, &request)?)
+}
+
+fn withdraw_pairs(call: &Call<'_>) -> Answer {
+    let mut request: operations::blind::WithdrawRequest = call.required()?;
+    let actor = call.actor(request.actor.take());
+    let at = (call.name(), operations::reviews::now());
+    json(&operations::blind::withdraw(call.desk.keys.database(), &actor, at, &request)?)
 }
 
 fn file_verdicts(call: &Call<'_>) -> Answer {

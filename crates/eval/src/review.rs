@@ -93,6 +93,9 @@ pub struct Standing {
     pub n_masked: u64,
     /// The win rate without these.
     pub win_rate_unmasked: Option<f64>,
+    /// Pairs that were withdrawn before anybody judged them: no part of anything above.
+    #[serde(default)]
+    pub n_withdrawn: u64,
 }
 
 /// The time of a reviewer: what people cost is counted from it.
@@ -142,7 +145,10 @@ impl Queue {
         let mut n_shown: BTreeMap<u64, u64> = BTreeMap::new();
         let mut own = BTreeSet::new();
         for pair in shown.iter().filter(|pair| pair.candidate == self.candidate) {
-            *n_shown.entry(pair.case_idx).or_default() += 1;
+            // A pair that was withdrawn leaves its case to others, and does not come again.
+            if !pair.is_withdrawn() {
+                *n_shown.entry(pair.case_idx).or_default() += 1;
+            }
             if pair.reviewer == reviewer {
                 own.insert(pair.case_idx);
             }
@@ -278,8 +284,9 @@ struct Judged<'p> {
 #[must_use]
 pub fn standing(results: &Results, (target_idx, shown): (usize, &[BlindPairRow]), seed: u64) -> Standing {
     let candidate = results.plan.targets[target_idx].name.clone();
-    let of_candidate = shown.iter().filter(|pair| pair.candidate == candidate);
-    let judged: Vec<Judged<'_>> = of_candidate.filter_map(|pair| judged(results, target_idx, pair)).collect();
+    let of_candidate = || shown.iter().filter(|pair| pair.candidate == candidate);
+    let n_withdrawn = of_candidate().filter(|pair| pair.is_withdrawn()).count() as u64;
+    let judged: Vec<Judged<'_>> = of_candidate().filter_map(|pair| judged(results, target_idx, pair)).collect();
     let count = |from: f64, to: f64| judged.iter().filter(|one| one.worth > from && one.worth < to).count() as u64;
     let (won, tied, lost) = (count(0.75, 2.0), count(0.25, 0.75), count(-1.0, 0.25));
     let n_first = judged.iter().filter(|one| one.choice == Choice::First).count();
@@ -317,6 +324,7 @@ pub fn standing(results: &Results, (target_idx, shown): (usize, &[BlindPairRow])
         times: reviewers.iter().map(|reviewer| time(&judged, reviewer)).collect(),
         n_masked: judged.iter().filter(|one| one.is_masked).count() as u64,
         win_rate_unmasked: rate(results, &by_case(&|one| !one.is_masked), seed).0,
+        n_withdrawn,
     }
 }
 

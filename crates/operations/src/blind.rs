@@ -4,8 +4,10 @@
 //! when the pair is handed out and kept in the store, like what the pair is called.
 
 mod plan;
+mod withdraw;
 
 pub use plan::{AssignRequest, Assigned, assign};
+pub use withdraw::{WithdrawRequest, Withdrawn, withdraw};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +109,25 @@ pub struct Progress {
     /// By reviewer: verdicts that are asked for, where it is said who judges what.
     #[serde(default)]
     pub assigned: BTreeMap<String, u64>,
+    /// By reviewer: pairs that were withdrawn, which are neither shown nor asked for any more.
+    #[serde(default)]
+    pub withdrawn: BTreeMap<String, u64>,
+    /// Pairs that were shown and wait for their verdict, oldest first.
+    #[serde(default)]
+    pub open: Vec<Open>,
+}
+
+/// A pair that waits for its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// What it is called.
+    pub pair: String,
+    /// Whose answer is one of the two.
+    pub candidate: String,
+    /// With whom.
+    pub reviewer: String,
+    /// Since when, Unix microseconds.
+    pub shown_at_us: u64,
 }
 
 /// What all verdicts on a candidate come to, and what they prove.
@@ -132,6 +153,9 @@ pub struct CandidateProgress {
     pub verdicts: u64,
     /// Cases with two verdicts or more: what agreement is read from.
     pub overlapping: u64,
+    /// Pairs that were withdrawn before anybody judged them.
+    #[serde(default)]
+    pub withdrawn: u64,
 }
 
 fn failed(doing: &'static str) -> impl Fn(DatabaseError) -> OperationError {
@@ -191,7 +215,7 @@ pub fn next(
     loop {
         let rows = writing.blind_pairs(run).map_err(failed("read the pairs"))?;
         let own = || rows.iter().filter(|pair| pair.reviewer == reviewer);
-        let open = own().filter(|pair| pair.choice.is_none());
+        let open = own().filter(|pair| pair.is_open());
         let open = open.filter_map(|pair| Some((pair, of_candidate(pair)?)));
         let open: Vec<Shown> =
             open.take(n_wanted).map(|(pair, target_idx)| as_shown(&results, target_idx, pair)).collect();
@@ -201,7 +225,7 @@ pub fn next(
             None
         };
         let Some((candidate, case_idx)) = next else {
-            let judged = own().filter(|pair| pair.choice.is_some()).count() as u64;
+            let judged = own().filter(|pair| pair.is_judged()).count() as u64;
             return Ok(Handed { pairs: open, judged });
         };
         let pair = BlindPairRow {
@@ -299,8 +323,11 @@ pub fn judge(
     let is_for = |pair: &BlindPairRow| {
         run.is_none_or(|run| pair.run == run) && (!is_reviewer_only(actor) || pair.reviewer == reviewer(actor))
     };
-    if !pair.is_some_and(|pair| is_for(&pair)) {
+    let Some(pair) = pair.filter(is_for) else {
         return Err(OperationError::NotFound(format!("no pair `{token}` was shown")));
+    };
+    if pair.is_withdrawn() {
+        return Err(OperationError::Refused(format!("the pair `{token}` was withdrawn: no verdict is asked for")));
     }
     let reason = request.reason.as_deref();
     let verdict = BlindVerdict { token, choice: choice.as_str(), reason, took: Took::SinceShown };
@@ -335,7 +362,10 @@ pub fn file(
                 note("pair", format!("no pair `{}` was shown to {}", verdict.pair, reviewer(actor)));
             }
             None => note("pair", format!("no pair `{}` of the run `{run}` was shown", verdict.pair)),
-            Some(pair) if pair.choice.is_some() => note("pair", format!("`{}` is judged already", verdict.pair)),
+            Some(pair) if pair.is_withdrawn() => {
+                note("pair", format!("`{}` was withdrawn: leave its choice empty", verdict.pair));
+            }
+            Some(pair) if !pair.is_open() => note("pair", format!("`{}` is judged already", verdict.pair)),
             Some(pair) => {
                 if let Some(name) = verdict.reviewer.as_ref().filter(|name| **name != pair.reviewer) {
                     note("reviewer", format!("`{}` was not shown to `{name}`", verdict.pair));
@@ -375,22 +405,35 @@ pub fn progress(database: &Database, actor: &Actor, run: &str) -> Result<Progres
         *progress.assigned.entry(one.reviewer).or_default() += 1;
     }
     for pair in &rows {
+        if pair.is_withdrawn() {
+            *progress.withdrawn.entry(pair.reviewer.clone()).or_default() += 1;
+            continue;
+        }
         let (shown, judged) = progress.reviewers.entry(pair.reviewer.clone()).or_default();
-        (*shown, *judged) = (*shown + 1, *judged + u64::from(pair.choice.is_some()));
+        (*shown, *judged) = (*shown + 1, *judged + u64::from(pair.is_judged()));
+        if pair.is_open() {
+            progress.open.push(Open {
+                pair: pair.token.clone(),
+                candidate: pair.candidate.clone(),
+                reviewer: pair.reviewer.clone(),
+                shown_at_us: pair.shown_at_us,
+            });
+        }
     }
     for (target_idx, target) in results.plan.targets.iter().enumerate().skip(1) {
         let own: Vec<&BlindPairRow> = rows.iter().filter(|pair| pair.candidate == target.name).collect();
         let mut verdicts: BTreeMap<u64, u64> = BTreeMap::new();
-        for pair in &own {
-            *verdicts.entry(pair.case_idx).or_default() += u64::from(pair.choice.is_some());
+        for pair in own.iter().filter(|pair| !pair.is_withdrawn()) {
+            *verdicts.entry(pair.case_idx).or_default() += u64::from(pair.is_judged());
         }
         let cases = Queue::of(&results, target_idx, SEED).len() as u64;
         let of_candidate = CandidateProgress {
             cases,
             unseen: cases.saturating_sub(verdicts.len() as u64),
-            open: own.iter().filter(|pair| pair.choice.is_none()).count() as u64,
+            open: own.iter().filter(|pair| pair.is_open()).count() as u64,
             verdicts: verdicts.values().sum(),
             overlapping: verdicts.values().filter(|n| **n > 1).count() as u64,
+            withdrawn: own.iter().filter(|pair| pair.is_withdrawn()).count() as u64,
         };
         progress.candidates.insert(target.name.clone(), of_candidate);
     }

@@ -193,6 +193,64 @@ fn judges(house: &House, reviewer: &str, words: &str) -> usize {
 }
 
 #[test]
+fn pairs_that_are_withdrawn_come_to_nobody_and_hold_nothing_up() {
+    let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
+    let house = judged_by_people(&old, &new, 40);
+    let (ana, op) = (key(&house, "ana", "viewer"), key(&house, "op", "operator"));
+    let assign = ["eval", "review", "assign", "r", "--reviewer", "ana", "--reviewer", "ben", "--overlap", "0.95"];
+    house.run(&assign).exits(0);
+    let gateway = house.serve();
+    let ask = |key: &str, what: &str, body: &str| {
+        let bearer = format!("Bearer {key}");
+        let heads = [("authorization", &*bearer), ("content-type", "application/json")];
+        let answer = request(gateway.admin, "POST", &format!("/api/evaluations/r/review/{what}"), &heads, body);
+        (answer.status, answer.body)
+    };
+    let next = || serde_json::from_str::<Value>(&ask(&ana, "next", "{}").1).unwrap()["pairs"][0]["pair"].clone();
+    let pair = next();
+    let body = format!("{{\"pairs\":[{pair}],\"reason\":\"shows a name\"}}");
+    assert_eq!(ask(&ana, "withdraw", &body).0, 403);
+    for wrong in ["{\"reason\":\"why\"}", &format!("{{\"pairs\":[{pair}],\"reason\":\" \"}}")] {
+        assert_eq!(ask(&op, "withdraw", wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(ask(&op, "withdraw", "{\"pairs\":[\"0000\"],\"reason\":\"why\"}").0, 404);
+    assert_eq!(ask(&op, "withdraw", &body), (200, "{\"open\":1,\"unshown\":0}".to_owned()));
+    assert_eq!(ask(&op, "withdraw", &body).0, 409);
+    let verdict = |pair: &Value| format!("{{\"pair\":{pair},\"choice\":\"tie\"}}");
+    let (status, words) = ask(&ana, "judge", &verdict(&pair));
+    assert!(status == 409 && words.contains("was withdrawn"), "{words}");
+    let second = next();
+    assert_ne!(second, pair);
+    assert_eq!(ask(&ana, "judge", &verdict(&second)).0, 200);
+    let (status, words) = ask(&op, "withdraw", &body.replace(pair.as_str().unwrap(), second.as_str().unwrap()));
+    assert!(status == 409 && words.contains("is judged, and stays so"), "{words}");
+    gateway.stop();
+    // Ben judges what is his, and what is left of ana's goes.
+    judges(&house, "ben", "Old words");
+    let third = house.run(&["eval", "review", "next", "r", "--reviewer", "ana", "--format", "json"]).exits(0).json();
+    let queue = house.run(&["eval", "review", "queue", "r"]).exits(0).stdout;
+    let open: Vec<&str> = queue.lines().filter(|line| line.contains(third["pair"].as_str().unwrap())).collect();
+    assert!(matches!(open[..], [line] if line.contains("qwen") && line.contains("ana")), "{queue}");
+    let withdraw = ["eval", "review", "withdraw", "r", "--reason", "ana has left", "--actor", "op"];
+    let eve = house.run(&[&withdraw[..], &["--reviewer", "eve"]].concat()).exits(2);
+    assert!(eve.stderr.contains("assigned to `eve`; `ana`, `ben` were"), "{}", eve.stderr);
+    let gone = house.run(&[&withdraw[..], &["--reviewer", "ana"]].concat()).exits(0);
+    assert!(gone.stdout.contains("that were not shown yet"), "{}", gone.stdout);
+    let results = house.run(&["eval", "review", "results", "r", "--format", "json"]).exits(0).json()[0].clone();
+    let (standing, proof) = (&results, &results["proof"]);
+    let (n_open, withdrawn) = (proof["n_open"].as_u64(), standing["n_withdrawn"].as_u64());
+    assert!(n_open == Some(0) && withdrawn > Some(30), "{results}");
+    assert!(proof["n_withdrawn"].as_u64() <= Some(2) && proof["n"].as_u64() >= Some(38), "{results}");
+    let page = house.run(&["eval", "review", "results", "r"]).exits(0).stdout;
+    assert!(page.contains("before anybody judged") && !page.contains("still to come"), "{page}");
+    assert_eq!(judges(&house, "ana", "Old words"), 0);
+    let audited = store::Database::open(house.path().join("crossfade.db")).unwrap().audit(Some("run:r")).unwrap();
+    let audited: Vec<(&str, &str)> =
+        audited.iter().filter(|row| row.action == "review.withdraw").map(|row| (&*row.actor, &*row.reason)).collect();
+    assert!(audited.contains(&("op", "ana has left")) && audited.len() == 2, "{audited:?}");
+}
+
+#[test]
 fn a_planned_review_is_evidence_for_a_gate_when_its_last_verdict_is_there() {
     let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
     let open = config(&old, &new);

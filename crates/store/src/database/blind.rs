@@ -1,10 +1,13 @@
 //! Pairs of answers that people judge without knowing whose they are.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::control::begin;
 use super::keys::{AuditRow, write_audit};
 use super::{Database, DatabaseError, during, signed, unsigned};
+
+/// What stands in place of a verdict where a pair was withdrawn. Being kept as one, it and a verdict cannot both be.
+const WITHDRAWN: &str = "withdrawn";
 
 /// A pair that was shown to somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +28,30 @@ pub struct BlindPairRow {
     pub candidate_first: bool,
     /// When it was judged, Unix microseconds.
     pub judged_at_us: Option<u64>,
-    /// What was said: `first`, `second` or `tie`.
+    /// What was said: `first`, `second` or `tie`; `withdrawn` where nobody is to say anything any more.
     pub choice: Option<String>,
     /// How long it took, in microseconds; nothing where nobody measured it.
     pub took_us: Option<u64>,
+}
+
+impl BlindPairRow {
+    /// Whether it waits for its verdict.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.choice.is_none()
+    }
+
+    /// Whether it was withdrawn before anybody judged it.
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        self.choice.as_deref() == Some(WITHDRAWN)
+    }
+
+    /// Whether it has a verdict.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        !self.is_open() && !self.is_withdrawn()
+    }
 }
 
 /// What was planned of the review of one candidate, before the first pair was shown.
@@ -91,19 +114,7 @@ const PAIR: &str =
 impl Database {
     /// Writes down that a pair is shown. Says whether it is new: a pair is shown to a person once.
     pub fn show_pair(&self, pair: &BlindPairRow) -> Result<bool, DatabaseError> {
-        let values = params![
-            pair.token,
-            pair.run,
-            pair.candidate,
-            signed(pair.case_idx),
-            pair.reviewer,
-            signed(pair.shown_at_us),
-            pair.candidate_first
-        ];
-        let n = self
-            .controlling()?
-            .execute("INSERT OR IGNORE INTO blind_pairs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values);
-        n.map(|n| n == 1).map_err(during("showing a pair"))
+        write_pair(&*self.controlling()?, pair).map(|n| n == 1).map_err(during("showing a pair"))
     }
 
     /// The pair of a token; `None` when none was shown by it.
@@ -220,6 +231,58 @@ impl Database {
         transaction.commit().map_err(&what)?;
         Ok(None)
     }
+
+    /// Withdraws pairs that nobody has judged, those that were not shown yet among them, with the audit row: all of them, or none. Names the
+    /// first of which there is a verdict, or that is withdrawn already.
+    pub fn withdraw_pairs(
+        &self,
+        pairs: &[BlindPairRow],
+        (reason, at_us): (&str, u64),
+        audit: &AuditRow,
+    ) -> Result<Option<String>, DatabaseError> {
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("withdrawing pairs");
+        for pair in pairs {
+            // A pair that is shown meanwhile keeps the name that it was shown by.
+            write_pair(&transaction, pair).map_err(&what)?;
+            let n = transaction
+                .execute(
+                    "INSERT OR IGNORE INTO blind_verdicts (token, at_us, choice, reason, took_us) SELECT token, ?5, ?6, ?7, NULL
+                     FROM blind_pairs WHERE run = ?1 AND candidate = ?2 AND case_idx = ?3 AND reviewer = ?4",
+                    params![
+                        pair.run,
+                        pair.candidate,
+                        signed(pair.case_idx),
+                        pair.reviewer,
+                        signed(at_us),
+                        WITHDRAWN,
+                        reason
+                    ],
+                )
+                .map_err(&what)?;
+            if n == 0 {
+                return Ok(Some(pair.token.clone()));
+            }
+        }
+        write_audit(&transaction, audit)?;
+        transaction.commit().map_err(&what)?;
+        Ok(None)
+    }
+}
+
+/// Writes a pair down where it is not there yet.
+fn write_pair(connection: &Connection, pair: &BlindPairRow) -> rusqlite::Result<usize> {
+    let values = params![
+        pair.token,
+        pair.run,
+        pair.candidate,
+        signed(pair.case_idx),
+        pair.reviewer,
+        signed(pair.shown_at_us),
+        pair.candidate_first
+    ];
+    connection.execute("INSERT OR IGNORE INTO blind_pairs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", values)
 }
 
 fn pair_row(row: &Row<'_>) -> rusqlite::Result<BlindPairRow> {

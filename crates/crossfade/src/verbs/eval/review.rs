@@ -1,4 +1,4 @@
-//! `crossfade eval review assign|next|say|hand-out|file|queue|results`: people judge pairs of answers without knowing whose they are.
+//! `crossfade eval review assign|next|say|hand-out|file|queue|withdraw|results`: people judge pairs of answers without knowing whose they are.
 //!
 //! Until a pair is judged nothing that is printed says which answer is whose. What is shown is decided in `operations::blind`; a running gateway
 //! is asked, else the store.
@@ -15,7 +15,8 @@ use clap::{Subcommand, ValueEnum};
 use cost::Decimal;
 use eval::review::Choice;
 use operations::blind::{
-    self, AssignRequest, Assigned, FileRequest, Handed, Progress, Request, Reviewed, Shown, Taken,
+    self, AssignRequest, Assigned, FileRequest, Handed, Progress, Request, Reviewed, Shown, Taken, WithdrawRequest,
+    Withdrawn,
 };
 use operations::{Actor, OperationError, Role};
 use serde_json::{Value, json};
@@ -24,7 +25,10 @@ use store::Database;
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
 use crate::verbs::source::{Source, operation, percent};
-use crate::verbs::time::now_us;
+use crate::verbs::time::{now_us, us_to_text};
+
+/// As many open pairs are printed; `--format json` has all.
+const MOST_OPEN: usize = 20;
 
 /// What can be typed.
 #[derive(Debug, Subcommand)]
@@ -81,6 +85,8 @@ pub(crate) enum Verb {
         #[arg(value_name = "RUN")]
         run: String,
     },
+    /// Take back pairs without a verdict: nobody is shown them again, nothing waits for them, and reports count them as withdrawn.
+    Withdraw(Withdraw),
     /// What all verdicts come to, and what they prove.
     Results {
         /// The run.
@@ -117,6 +123,26 @@ pub(crate) struct Assign {
     #[arg(long, value_name = "SHARE", default_value_t = eval::review::MARGIN)]
     margin: f64,
     /// Who plans.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
+    actor: String,
+}
+
+/// Which pairs are withdrawn, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Withdraw {
+    /// The run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// What `queue` and `next` call the pairs.
+    #[arg(value_name = "PAIR", required_unless_present = "reviewer", conflicts_with = "reviewer")]
+    pairs: Vec<String>,
+    /// Everything of this reviewer without a verdict: what was shown, and what is assigned and was not shown yet.
+    #[arg(long, value_name = "NAME")]
+    reviewer: Option<String>,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who withdraws.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
     actor: String,
 }
@@ -205,6 +231,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let progress: Progress = serde_json::from_value(found).map_err(Stop::failed)?;
             out.answer(&progress, || queue(&progress));
         }
+        Verb::Withdraw(args) => withdraw(place, args, out)?,
         Verb::Results { run, per_hour } => {
             let all = results(place, &run)?;
             let facts: Vec<Value> = all.iter().map(|one| standing::facts(one, per_hour)).collect();
@@ -253,6 +280,23 @@ fn assign(place: &Place, args: &Assign, out: &Out) -> Result<(), Stop> {
         None => out.say(format_args!("hint: {} pairs prove nothing", done.by_chance)),
     }
     out.say(format_args!("`crossfade eval review next {run} --reviewer {}` shows the first", reviewers[0]));
+    Ok(())
+}
+
+fn withdraw(place: &Place, args: Withdraw, out: &Out) -> Result<(), Stop> {
+    let Withdraw { run, pairs, reviewer, reason, actor } = args;
+    let request = WithdrawRequest { actor: Some(actor.clone()), pairs, reviewer, reason };
+    let path = format!("/api/evaluations/{}/review/withdraw", percent(&run));
+    let actor = Actor::trusted(actor, Role::Admin);
+    let done =
+        change(place, Some(&path), &request, |database| blind::withdraw(database, &actor, (&run, now_us()), &request))?;
+    let done: Withdrawn = serde_json::from_value(done).map_err(Stop::failed)?;
+    out.answer(&done, || {
+        let Withdrawn { open, unshown } = done;
+        let shown = if unshown > 0 { format!(", {unshown} that were not shown yet") } else { String::new() };
+        format!("withdrawn: {open} open pair{}{shown}\n", if open == 1 { "" } else { "s" })
+    });
+    out.say(format_args!("`crossfade eval review results {run}` says what is proven now"));
     Ok(())
 }
 
@@ -359,17 +403,31 @@ fn csv(pairs: &[Shown]) -> String {
 
 fn queue(progress: &Progress) -> String {
     let row = |(name, of): (&String, &blind::CandidateProgress)| {
-        let numbers = [of.cases, of.unseen, of.open, of.verdicts, of.overlapping].map(|n| n.to_string());
+        let numbers = [of.cases, of.unseen, of.open, of.verdicts, of.overlapping, of.withdrawn].map(|n| n.to_string());
         std::iter::once(name.clone()).chain(numbers).collect()
     };
     let rows: Vec<Vec<String>> = progress.candidates.iter().map(row).collect();
-    let candidates = table(&["candidate", "cases", "unseen", "open", "verdicts", "judged by several"], &rows);
-    let names: BTreeSet<&String> = progress.reviewers.keys().chain(progress.assigned.keys()).collect();
+    let candidates =
+        table(&["candidate", "cases", "unseen", "open", "verdicts", "judged by several", "withdrawn"], &rows);
+    let names: BTreeSet<&String> =
+        progress.reviewers.keys().chain(progress.assigned.keys()).chain(progress.withdrawn.keys()).collect();
     let row = |name: &String| {
         let (shown, judged) = progress.reviewers.get(name).copied().unwrap_or_default();
         let assigned = progress.assigned.get(name).map_or_else(|| "-".to_owned(), u64::to_string);
-        vec![name.clone(), assigned, shown.to_string(), judged.to_string()]
+        let withdrawn = progress.withdrawn.get(name).copied().unwrap_or_default();
+        vec![name.clone(), assigned, shown.to_string(), judged.to_string(), withdrawn.to_string()]
     };
     let rows: Vec<Vec<String>> = names.into_iter().map(row).collect();
-    format!("{candidates}\n{}", table(&["reviewer", "assigned", "shown", "judged"], &rows))
+    let reviewers = table(&["reviewer", "assigned", "shown", "judged", "withdrawn"], &rows);
+    if progress.open.is_empty() {
+        return format!("{candidates}\n{reviewers}");
+    }
+    let row = |open: &blind::Open| {
+        vec![open.pair.clone(), open.candidate.clone(), open.reviewer.clone(), us_to_text(open.shown_at_us)]
+    };
+    let n_more = progress.open.len().saturating_sub(MOST_OPEN);
+    let more = if n_more > 0 { format!("and {n_more} more\n") } else { String::new() };
+    let rows: Vec<Vec<String>> = progress.open.iter().take(MOST_OPEN).map(row).collect();
+    let open = table(&["open", "candidate", "reviewer", "shown at"], &rows);
+    format!("{candidates}\n{reviewers}\n{open}{more}")
 }

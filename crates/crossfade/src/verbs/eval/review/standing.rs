@@ -43,7 +43,9 @@ pub(in crate::verbs::eval) fn sentence(candidate: &str, proof: &Proof) -> String
         },
     };
     let drawn = if proof.planned { "drawn by chance" } else { "all that can be shown" };
-    format!("{candidate}: people judged {} of {} cases ({drawn}): {rate}{interval}; {verdict}", proof.n, proof.n_asked)
+    let gone = if proof.n_withdrawn > 0 { format!(", {} withdrawn", proof.n_withdrawn) } else { String::new() };
+    let (n, asked) = (proof.n, proof.n_asked);
+    format!("{candidate}: people judged {n} of {asked} cases ({drawn}{gone}): {rate}{interval}; {verdict}")
 }
 
 /// The verdicts of a candidate and their time, as the room `cost` takes them.
@@ -122,6 +124,10 @@ fn people(standing: &Standing) -> String {
             "time           {}: {spent}{} of {} verdicts timed\n",
             time.reviewer, time.n_timed, time.n_verdicts
         );
+    }
+    if standing.n_withdrawn > 0 {
+        let pairs = if standing.n_withdrawn == 1 { "pair" } else { "pairs" };
+        text += &format!("withdrawn      {} {pairs} before anybody judged\n", standing.n_withdrawn);
     }
     if standing.n_masked > 0 {
         let rate = standing.win_rate_unmasked.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}"));
