@@ -83,23 +83,5 @@ pub const NAME: &str = "encoder";
 /// The plan of the encoder's run.
 #[must_use]
 pub fn plan(results: &Results, encoder: &Encoder, cases: &[Case]) -> Plan {
-    let lines: Vec<String> = cases.iter().map(Case::canonical).collect();
-    let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
-    Plan {
-        dataset: results.plan.dataset.clone(),
-        version: digest(&lines),
-        n_cases: cases.len() as u64,
-        targets: vec![encoder.planned()],
-        repeats: 1,
-        seed: None,
-        metrics: Vec::new(),
-        primary: String::new(),
-        margin: 0.0,
-        reuse: results.plan.reuse,
-        stream: false,
-        judges: Vec::new(),
-        judge_of: None,
-        encoder: None,
-        encoder_of: Some(results.row.run.clone()),
-    }
+    Plan { encoder_of: Some(results.row.run.clone()), ..results.plan.beside(encoder.planned(), cases) }
 }

@@ -167,6 +167,19 @@ fn what_cannot_be_encoded_is_said_before_anything_is_asked() {
     assert_eq!(upstream.requests().len(), 0);
 }
 
+#[test]
+fn an_encoder_that_no_metric_needs_is_said_to_make_its_calls_for_drift_alone() {
+    let upstream = upstream();
+    let house = house(&upstream);
+    let suite = |metric: &str| format!("file: cases.jsonl\ntargets: [t]\nmetrics: [{metric}]\nencoder: e\n");
+    std::fs::write(house.path().join("idle.yaml"), suite("contains")).unwrap();
+    let said = house.run(&["eval", "run", "idle.yaml"]).exits(0);
+    assert!(said.stderr.contains("no metric and no check is measured by meaning"), "{}", said.stderr);
+    std::fs::write(house.path().join("needed.yaml"), suite("embedding_cosine")).unwrap();
+    let said = house.run(&["eval", "run", "needed.yaml"]).exits(0);
+    assert!(!said.stderr.contains("measured by meaning"), "{}", said.stderr);
+}
+
 /// The model that the room `encoder` keeps for its tests, with the numbers that bert-score gives for it.
 #[cfg(feature = "encoder")]
 #[test]

@@ -105,23 +105,10 @@ pub fn cases(results: &Results, judge: &Judge, subjects: &[Subject]) -> Vec<Case
 /// The plan of the judge's run.
 #[must_use]
 pub fn plan(results: &Results, judge: &Judge, cases: &[Case]) -> Plan {
-    let lines: Vec<String> = cases.iter().map(Case::canonical).collect();
-    let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
     Plan {
-        dataset: results.plan.dataset.clone(),
-        version: digest(&lines),
-        n_cases: cases.len() as u64,
-        targets: vec![judge.target.clone()],
         repeats: judge.rules.repeats,
         seed: (judge.rules.repeats > 1).then_some(judge.rules.seed),
-        metrics: Vec::new(),
-        primary: String::new(),
-        margin: 0.0,
-        reuse: results.plan.reuse,
-        stream: false,
-        judges: Vec::new(),
         judge_of: Some(results.row.run.clone()),
-        encoder: None,
-        encoder_of: None,
+        ..results.plan.beside(judge.target.clone(), cases)
     }
 }

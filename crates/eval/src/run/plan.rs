@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::score::Spec;
-use crate::case::{canonical, digest};
+use crate::case::{Case, canonical, digest};
 use crate::encode::Encoder;
 use crate::judge::Judge;
 
@@ -80,6 +80,31 @@ pub struct Item {
 const BLOCK: u64 = 64;
 
 impl Plan {
+    /// The plan of a run beside this one, in which one target is asked about it, once each: it measures and decides nothing itself. Whoever makes it says
+    /// whose run it is.
+    #[must_use]
+    pub(crate) fn beside(&self, target: PlannedTarget, cases: &[Case]) -> Plan {
+        let lines: Vec<String> = cases.iter().map(Case::canonical).collect();
+        let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+        Plan {
+            dataset: self.dataset.clone(),
+            version: digest(&lines),
+            n_cases: cases.len() as u64,
+            targets: vec![target],
+            repeats: 1,
+            seed: None,
+            metrics: Vec::new(),
+            primary: String::new(),
+            margin: 0.0,
+            reuse: self.reuse,
+            stream: false,
+            judges: Vec::new(),
+            judge_of: None,
+            encoder: None,
+            encoder_of: None,
+        }
+    }
+
     /// How many answers it wants.
     #[must_use]
     pub fn n_items(&self) -> u64 {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::plan::target;
 use crate::config::{Config, SuiteEncoder};
-use crate::out::Stop;
+use crate::out::{Out, Stop};
 
 #[cfg(not(feature = "encoder"))]
 pub(super) use absent::Model;
@@ -59,8 +59,12 @@ pub(super) fn of(
     }
 }
 
-/// Tells the metrics that need vectors whose they are: it goes into their ids.
-pub(super) fn measure(encoder: Option<&Chosen>, metrics: &mut [Spec], cases: &[Case]) -> Result<(), Stop> {
+/// Tells the metrics that need vectors whose they are: it goes into their ids. An encoder that none of them needs is said to be one.
+pub(super) fn measure(
+    encoder: Option<&Chosen>,
+    metrics: &mut [Spec],
+    (cases, out): (&[Case], &Out),
+) -> Result<(), Stop> {
     let checked = || cases.iter().find_map(|case| Some((checked(&case.checks)?, &case.id)));
     let by_checks = metrics.iter().any(|spec| spec.name == CHECKS).then(checked).flatten();
     let needing = metrics.iter().map(|spec| spec.name.clone()).find(|name| is_by_meaning(name));
@@ -75,6 +79,12 @@ pub(super) fn measure(encoder: Option<&Chosen>, metrics: &mut [Spec], cases: &[C
         return Err(stop.hint("`--encoder TARGET`, or `encoder` of the suite, names a target that makes embeddings"));
     };
     let encoder = encoder.planned();
+    if needing.is_none() && by_checks.is_none() {
+        out.say(
+            "no metric and no check is measured by meaning: `encoder` makes its vectors for `eval drift` alone, and its calls are charged; without the key \
+             none is made",
+        );
+    }
     let wants_tokens = metrics.iter().any(|spec| spec.name == "bertscore")
         || by_checks.is_some() && cases.iter().any(|case| names(&case.checks, &|name| name == "bertscore").is_some());
     if wants_tokens && !encoder.knows_tokens() {

@@ -43,7 +43,7 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config, out: &Out) -> Re
     let targets = targets(config, &names)?;
     let mut metrics = metrics(args, &suite, &cases)?;
     let encoder = encoder::of(config, args.encoder.as_ref(), suite.encoder.as_ref())?;
-    encoder::measure(encoder.as_ref(), &mut metrics, &cases)?;
+    encoder::measure(encoder.as_ref(), &mut metrics, (&cases, out))?;
     let judges = judges(config, &suite.judges, (&metrics, targets.len()))?;
     let primary = primary(args, &suite, (&metrics, &judges))?;
     if !decides_by_case(&metrics, &primary)? {
