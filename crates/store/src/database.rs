@@ -1,6 +1,7 @@
 //! The SQLite database: what the shipper brings, what the controller decides, and the questions asked of both.
 
 mod alerts;
+mod benches;
 mod blind;
 mod checks;
 mod control;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
+pub use benches::BenchRow;
 pub use blind::{BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, Took};
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};

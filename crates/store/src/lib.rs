@@ -12,7 +12,7 @@ pub mod private;
 mod shipper;
 
 pub use database::{
-    AlertDetail, AlertRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelPairRow, PanelRow, ProbeRow,
+    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelPairRow, PanelRow, ProbeRow,
     PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{

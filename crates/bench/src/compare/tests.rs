@@ -1,0 +1,110 @@
+//! What a comparison in turns can see, on made-up latencies.
+
+use std::time::Duration;
+
+use stats::random::Random;
+
+use super::*;
+use crate::arrivals::normal;
+use crate::clock::seconds;
+use crate::sample::Outcome;
+
+const N_BLOCKS: usize = 100;
+const PER_BLOCK: usize = 20;
+const SIGMA: f64 = 0.3;
+
+/// 2,000 requests a target in random blocks of 20; latencies are log-normal around `median`, times what the machine does meanwhile.
+fn run(seed: u64, candidate: f64, drift: f64) -> Vec<Sample> {
+    let mut random = Random::new(seed);
+    let mut samples = Vec::new();
+    for block in 0..N_BLOCKS {
+        // A slow wave, and a jump of its own in each block.
+        let wave = (block as f64 / N_BLOCKS as f64 * 5.0).sin() + 0.3 * normal(&mut random);
+        let level = (drift * wave).exp();
+        for (target, factor) in [(0, 1.0), (1, candidate)] {
+            for _ in 0..PER_BLOCK {
+                samples.push(sample((target, block), 0.2 * level * factor * (SIGMA * normal(&mut random)).exp()));
+            }
+        }
+    }
+    samples
+}
+
+fn sample((target, block): (usize, usize), latency_s: f64) -> Sample {
+    let mut sample = Sample::begun(target, block, (Duration::ZERO, Duration::ZERO));
+    sample.sent = Some(Duration::ZERO);
+    (sample.first, sample.last) = (Some(seconds(latency_s)), Some(seconds(latency_s)));
+    sample.outcome = Outcome::Good;
+    sample
+}
+
+fn of(samples: &[Sample], quantile: &str) -> Delta {
+    let targets = ["a".to_owned(), "b".to_owned()];
+    let deltas = deltas(&targets, samples, 1);
+    deltas.into_iter().find(|delta| delta.metric == definition::TTFT_INTENDED && delta.quantile == quantile).unwrap()
+}
+
+#[test]
+fn five_percent_of_the_median_and_ten_of_the_p95_are_seen_in_2000_requests() {
+    let mut n_seen = [0; 2];
+    for seed in 0..40 {
+        n_seen[0] += usize::from(of(&run(seed, 1.05, 0.1), "p50").is_shown());
+        n_seen[1] += usize::from(of(&run(seed, 1.10, 0.1), "p95").is_shown());
+    }
+    assert!(n_seen.iter().all(|n| *n >= 36), "{n_seen:?} of 40");
+}
+
+#[test]
+fn the_same_target_twice_is_rarely_called_different() {
+    let n_runs = 200;
+    let n_false = (0..n_runs).filter(|seed| of(&run(seed + 1000, 1.0, 0.1), "p50").is_shown()).count();
+    // 5 % of 200 are 10; 17 and more come with a chance of 2 %.
+    assert!(n_false <= 16, "{n_false} of {n_runs}");
+}
+
+#[test]
+fn turns_cancel_what_drifts() {
+    let mut widths = [0.0; 2];
+    for seed in 0..10 {
+        let in_turns = run(seed, 1.0, 0.3);
+        // One after the other: the candidate's blocks are of the run's second half, and no block has both.
+        let mut after = run(seed, 1.0, 0.3);
+        after.retain(|sample| (sample.block < N_BLOCKS / 2) == (sample.target == 0));
+        let width = |delta: &Delta| delta.interval_ms.map(|(low, high)| high - low).unwrap();
+        widths[0] += width(&of(&in_turns, "p50"));
+        widths[1] += unpaired(&after);
+    }
+    assert!(widths[0] * 2.0 <= widths[1], "{widths:?}");
+}
+
+/// The width of the interval when the blocks of each side are drawn on their own.
+fn unpaired(samples: &[Sample]) -> f64 {
+    let blocks = |target: usize| {
+        let mut blocks: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for sample in samples.iter().filter(|sample| sample.target == target) {
+            blocks.entry(sample.block).or_default().push(millis(sample.first.unwrap()));
+        }
+        blocks.into_values().map(|values| [values, Vec::new()]).collect::<Vec<_>>()
+    };
+    let variance = |blocks: Vec<[Vec<f64>; 2]>| {
+        let side = Side::new(&blocks, 0);
+        let of = |drawn: &[usize]| {
+            let mut weights = vec![0; blocks.len()];
+            drawn.iter().for_each(|idx| weights[*idx] += 1);
+            side.quantile(&weights, 0.5).unwrap()
+        };
+        let (low, high) = Bootstrap::new(blocks.len(), 500, 1, of).percentile(0.05).unwrap();
+        (high - low).powi(2)
+    };
+    (variance(blocks(0)) + variance(blocks(1))).sqrt()
+}
+
+#[test]
+fn too_few_blocks_have_no_interval_and_failures_no_latency() {
+    let mut samples = run(1, 1.0, 0.0);
+    samples.retain(|sample| sample.block < FEWEST_BLOCKS - 1);
+    let delta = of(&samples, "p50");
+    assert_eq!((delta.interval_ms, delta.n_blocks, delta.is_shown()), (None, 9, false));
+    samples.iter_mut().filter(|sample| sample.target == 1).for_each(|sample| sample.outcome = Outcome::Timeout);
+    assert_eq!(deltas(&["a".to_owned(), "b".to_owned()], &samples, 1), []);
+}

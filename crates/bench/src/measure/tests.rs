@@ -1,0 +1,127 @@
+use super::*;
+use crate::sample::TokenSource;
+use crate::slo::Verdict;
+
+const SLO: Slo = Slo { ttft_ms: Some(100.0), e2e_ms: None, tpot_ms: None, gap_max_ms: None, share: 0.95 };
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// 1000 requests, ten milliseconds apart, each first token after 50 ms and ten more 10 ms apart.
+fn steady() -> Vec<Sample> {
+    let one = |idx: u64| {
+        let at = ms(idx * 10);
+        let mut sample = Sample::begun(0, 0, (at, at));
+        sample.sent = Some(at);
+        (sample.first, sample.last, sample.ended) = (Some(at + ms(50)), Some(at + ms(150)), at + ms(151));
+        (sample.n_chunks, sample.output) = (11, Some((11, TokenSource::Usage)));
+        (sample.longest_gap, sample.input) = (Some(ms(10)), Some((100, 25)));
+        sample.outcome = Outcome::Good;
+        sample
+    };
+    (0..1000).map(one).collect()
+}
+
+fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
+    let mut gaps = Gaps::new();
+    samples.iter().filter_map(|sample| sample.longest_gap).for_each(|gap| gaps.add(gap));
+    let measured = Measured {
+        target: "a",
+        load: Load::Rate { per_s: 100.0 },
+        window: (Duration::ZERO, Duration::from_secs(10)),
+        samples: samples.iter().collect(),
+        gaps: &gaps,
+        network_ms: Some(2.0),
+    };
+    expected(&level(&measured, Some(&SLO)));
+}
+
+#[test]
+fn a_steady_level_is_what_it_was_made_of() {
+    check(&steady(), |level| {
+        let p99 = |id: &str| level.latency[id].value("p99");
+        assert_eq!(
+            (p99("ttft.intended"), p99("e2e.sent"), p99("tpot"), p99("gap.max")),
+            (Some(50.0), Some(150.0), Some(10.0), Some(10.0))
+        );
+        assert!((p99("gap").unwrap() - 10.0).abs() < 0.01);
+        assert_eq!((level.n_requests, level.n_good, level.errors.len()), (1000, 1000, 0));
+        // The last fifteen end after the window.
+        assert_eq!((level.requests_per_s, level.out_tok_s), (Some(98.5), Some(1083.5)));
+        assert_eq!((level.out_tok_s_steady, level.in_tok_s), (Some(1100.0), Some(9850.0)));
+        assert!((level.mean_active.unwrap() - 15.0).abs() < 0.2, "{:?}", level.mean_active);
+        assert_eq!((level.cached_share, level.tokens_from["usage"]), (Some(0.25), 1000));
+        assert_eq!((level.verdict, level.invalid.clone()), (Some(Verdict::Pass), None));
+        assert_eq!((level.budget.prefill_ms, level.budget.queue_ms, level.budget.decode_ms), (None, None, Some(100.0)));
+        assert_eq!(level.shares["ttft.intended"].last(), Some(&(50.0, 1.0)));
+    });
+}
+
+#[test]
+fn a_stall_is_in_the_intended_latencies_and_not_in_those_of_a_client_that_waits() {
+    // The server stands still from 5.0 to 5.5 s; a client with one place at a time sends late what is due meanwhile.
+    let mut samples = steady();
+    for sample in samples.iter_mut().filter(|sample| sample.intended >= ms(5000) && sample.intended < ms(5500)) {
+        let late = ms(5500) - sample.intended;
+        (sample.first, sample.last) = (Some(ms(5500) + ms(50)), Some(ms(5500) + ms(150)));
+        sample.sent = sample.sent.map(|sent| sent + late);
+    }
+    check(&samples, |level| {
+        // 50 of 1000 waited up to 500 ms: the p99 is 40 of these 50 down the line of 10 ms each.
+        let truth = 50.0 + 400.0;
+        let found = level.latency["ttft.intended"].value("p99").unwrap();
+        assert!((found / truth - 1.0).abs() <= 0.05, "{found}");
+        assert_eq!(level.latency["ttft.sent"].value("p99"), Some(50.0));
+        assert_eq!(level.verdict, Some(Verdict::Undecided));
+    });
+}
+
+#[test]
+fn a_client_that_lags_makes_the_level_invalid() {
+    let mut samples = steady();
+    samples.iter_mut().step_by(50).for_each(|sample| sample.started += ms(2));
+    check(&samples, |level| {
+        assert!(level.invalid.as_deref().is_some_and(|why| why.contains("2.00 ms")), "{:?}", level.invalid);
+    });
+    // 1 % of a first token that takes 50 ms is less than the 1 ms that is always allowed.
+    samples.iter_mut().for_each(|sample| sample.started = sample.intended + Duration::from_micros(900));
+    check(&samples, |level| assert_eq!(level.invalid, None));
+}
+
+#[test]
+fn failures_are_counted_by_kind_and_what_never_came_is_latest() {
+    let mut samples = steady();
+    samples[0].outcome = Outcome::Truncated;
+    samples[1].outcome = Outcome::Http5xx;
+    samples.iter_mut().skip(2).step_by(10).for_each(|sample| sample.outcome = Outcome::Timeout);
+    check(&samples, |level| {
+        let expected = [("http_5xx", 1), ("timeout", 100), ("truncated", 1)];
+        assert!(level.errors.iter().map(|(word, n)| (word.as_str(), *n)).eq(expected), "{:?}", level.errors);
+        assert_eq!(level.latency["ttft.intended"].value("p50"), Some(50.0));
+        assert_eq!(level.latency["ttft.intended"].value("p95"), None);
+        assert_eq!(level.verdict, Some(Verdict::Fail));
+        assert_eq!(level.goodput.as_ref().unwrap().attained, Attained { n_met: 898, n: 1000 });
+    });
+}
+
+#[test]
+fn a_server_that_times_itself_splits_the_latency() {
+    let mut samples = steady();
+    samples.iter_mut().for_each(|sample| {
+        sample.server = ServerTimes {
+            prefill_ms: Some(20.0),
+            prefill_tokens: Some(80.0),
+            decode_ms: Some(99.0),
+            ..ServerTimes::default()
+        };
+    });
+    check(&samples, |level| {
+        let Budget { network_ms, queue_ms, prefill_ms, decode_ms, gateway_ms } = level.budget;
+        assert_eq!(
+            [network_ms, queue_ms, prefill_ms, decode_ms, gateway_ms],
+            [Some(2.0), Some(28.0), Some(20.0), Some(99.0), None]
+        );
+        assert_eq!(level.prefill_tok_s, Some(4000.0));
+    });
+}

@@ -1,0 +1,144 @@
+//! The most load that keeps to an objective: fourfold steps until one fails, then halves of what is between, on a ratio scale.
+//!
+//! A load is sustained when the lower end of Wilson's 95 % interval of its attainment reaches the share asked for: what is not shown is not
+//! sustained, so that the answer errs low. The search is pure; a [`Probe`] is a run on sockets, or a queue in virtual time in tests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::slo::{Attained, Slo, Verdict};
+
+/// Tries one load.
+pub trait Probe {
+    /// Why it could not.
+    type Error;
+
+    /// What so much load came to.
+    ///
+    /// # Errors
+    /// When nothing can be measured any more.
+    fn probe(&mut self, load: f64) -> Result<Probed, Self::Error>;
+}
+
+/// What a probe saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Probed {
+    /// Requests that met the objective.
+    pub attained: Attained,
+    /// The client could not send what it was to: no evidence.
+    pub is_invalid: bool,
+    /// Somebody stopped it.
+    pub is_stopped: bool,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// The first load that is tried. Twelve probes end within 3 % of an answer from a quarter of it to 250 times as much.
+    pub start: f64,
+    /// No load above this is tried.
+    pub most: f64,
+    /// The bracket's ends are this close when the search ends: 0.03 for 3 %.
+    pub tolerance: f64,
+    /// Loads are whole numbers: answers under way at once.
+    pub is_whole: bool,
+    /// Probes at most.
+    pub most_probes: usize,
+}
+
+impl Default for Range {
+    fn default() -> Range {
+        Range { start: 1.0, most: 10_000.0, tolerance: 0.03, is_whole: false, most_probes: 12 }
+    }
+}
+
+/// One probe, as it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// How much.
+    pub load: f64,
+    /// Requests that met the objective, and all.
+    pub attained: Attained,
+    /// Wilson's 95 % interval of the share.
+    pub interval: Option<(f64, f64)>,
+    /// Whether that is shown, refuted or neither.
+    pub verdict: Verdict,
+    /// The client lagged: no evidence.
+    pub is_invalid: bool,
+}
+
+/// Where the search ended.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bracket {
+    /// The highest load that was sustained.
+    pub sustained: Option<f64>,
+    /// The lowest that was not.
+    pub failed: Option<f64>,
+    /// The client was the limit above `sustained`.
+    pub is_client_bound: bool,
+    /// Somebody stopped it.
+    pub is_stopped: bool,
+    /// Every probe, in order.
+    pub tried: Vec<Tried>,
+}
+
+impl Bracket {
+    /// How far the ends are apart, by the lower one.
+    #[must_use]
+    pub fn width(&self) -> Option<f64> {
+        Some(self.failed? / self.sustained? - 1.0)
+    }
+}
+
+/// Searches.
+///
+/// # Errors
+/// When a probe cannot be made.
+pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracket, P::Error> {
+    let mut found = Bracket::default();
+    while found.tried.len() < range.most_probes && !found.is_stopped {
+        let Some(load) = next(&range, &found) else { break };
+        let Probed { attained, is_invalid, is_stopped } = probe.probe(load)?;
+        if is_stopped {
+            found.is_stopped = true;
+            break;
+        }
+        let verdict = if is_invalid { Verdict::Undecided } else { slo.judge(&attained) };
+        found.tried.push(Tried { load, attained, interval: attained.interval(), verdict, is_invalid });
+        if verdict == Verdict::Pass {
+            found.sustained = Some(found.sustained.map_or(load, |before| before.max(load)));
+        } else {
+            let is_lowest = found.failed.is_none_or(|before| load < before);
+            if is_lowest {
+                found.failed = Some(load);
+                found.is_client_bound = is_invalid;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The next load to try; `None` when the bracket is narrow enough.
+fn next(range: &Range, found: &Bracket) -> Option<f64> {
+    let (start, most) = (range.start.min(range.most), range.most);
+    let load = match (found.sustained, found.failed) {
+        (None, None) => start,
+        (Some(sustained), None) => (sustained < most).then(|| (sustained * 4.0).min(most))?,
+        (None, Some(failed)) => failed / 4.0,
+        (Some(sustained), Some(failed)) => {
+            (failed / sustained > 1.0 + range.tolerance).then(|| (sustained * failed).sqrt())?
+        }
+    };
+    if !range.is_whole {
+        return Some(load);
+    }
+    let whole = load.round();
+    let is_between = found.sustained.is_none_or(|low| whole > low) && found.failed.is_none_or(|high| whole < high);
+    match (found.sustained, found.failed) {
+        // Nothing whole is in the middle: is there anything between?
+        (Some(low), Some(high)) if !is_between => (high - low > 1.5).then_some(low + 1.0),
+        _ => (whole >= 1.0 && is_between).then_some(whole),
+    }
+}
+
+#[cfg(test)]
+mod tests;

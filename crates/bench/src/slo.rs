@@ -1,0 +1,172 @@
+//! What latencies are allowed, and whether enough requests kept to it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stats::interval::wilson;
+
+use crate::clock::millis;
+use crate::sample::Sample;
+
+/// The normal quantile of a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+
+/// What is allowed to a request, in milliseconds, and the share that must keep to all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Slo {
+    /// `ttft.intended` at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// `e2e.intended` at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e2e_ms: Option<f64>,
+    /// `tpot` at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpot_ms: Option<f64>,
+    /// `gap.max` at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap_max_ms: Option<f64>,
+    /// The share of all requests, failures included, that must keep to it.
+    pub share: f64,
+}
+
+impl Slo {
+    /// Whether one request kept to all of it. A failure did not; what a request does not have (`tpot` of one token) it keeps.
+    #[must_use]
+    pub fn is_met(&self, sample: &Sample) -> bool {
+        let within =
+            |value: Option<f64>, limit: Option<f64>| limit.is_none_or(|limit| value.is_none_or(|ms| ms <= limit));
+        let ms = |time: Option<Duration>| time.map(millis);
+        sample.is_good()
+            && within(ms(sample.ttft_intended()), self.ttft_ms)
+            && within(ms(sample.e2e_intended()), self.e2e_ms)
+            && within(sample.tpot_ms(), self.tpot_ms)
+            && within(ms(sample.longest_gap), self.gap_max_ms)
+    }
+
+    /// Judges so many of so many.
+    #[must_use]
+    pub fn judge(&self, attained: &Attained) -> Verdict {
+        match attained.interval() {
+            None => Verdict::Undecided,
+            Some((low, _)) if low >= self.share => Verdict::Pass,
+            Some((_, high)) if high < self.share => Verdict::Fail,
+            Some(_) => Verdict::Undecided,
+        }
+    }
+
+    /// The fewest requests of which this share can be shown: all of them good.
+    #[must_use]
+    pub fn fewest(&self) -> u64 {
+        // The lower bound of n of n is n / (n + z²).
+        crate::clock::whole((self.share * Z * Z / (1.0 - self.share).max(1e-9)).ceil())
+    }
+
+    /// It in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let parts = [
+            ("ttft.intended", self.ttft_ms),
+            ("e2e.intended", self.e2e_ms),
+            ("tpot", self.tpot_ms),
+            ("gap.max", self.gap_max_ms),
+        ];
+        let parts: Vec<String> =
+            parts.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name} <= {limit} ms"))).collect();
+        let limits = if parts.is_empty() { "a whole answer".to_owned() } else { parts.join(" and ") };
+        format!("{limits} for {} % of requests", (self.share * 1e4).round() / 1e2)
+    }
+}
+
+/// What the evidence says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The objective is met: shown.
+    Pass,
+    /// It is not met: shown.
+    Fail,
+    /// Neither is shown.
+    Undecided,
+}
+
+impl Verdict {
+    /// The word in results.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Undecided => "undecided",
+        }
+    }
+}
+
+/// So many of so many met the objective.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attained {
+    /// Requests that met it.
+    pub n_met: u64,
+    /// All requests.
+    pub n: u64,
+}
+
+impl Attained {
+    /// Counts them.
+    pub fn of<'s>(slo: &Slo, samples: impl Iterator<Item = &'s Sample>) -> Attained {
+        samples.fold(Attained::default(), |so_far, sample| Attained {
+            n_met: so_far.n_met + u64::from(slo.is_met(sample)),
+            n: so_far.n + 1,
+        })
+    }
+
+    /// The share; `None` of none.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.n_met as f64 / self.n as f64)
+    }
+
+    /// Wilson's 95 % interval of it; `None` of none.
+    #[must_use]
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        wilson(self.n_met, self.n, Z)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::Outcome;
+
+    const SLO: Slo = Slo { ttft_ms: Some(100.0), e2e_ms: None, tpot_ms: None, gap_max_ms: None, share: 0.95 };
+
+    fn check(n_met: u64, n: u64, expected: Verdict) {
+        assert_eq!(SLO.judge(&Attained { n_met, n }), expected, "{n_met} of {n}");
+    }
+
+    #[test]
+    fn a_share_is_shown_or_it_is_undecided() {
+        check(0, 0, Verdict::Undecided);
+        check(72, 72, Verdict::Undecided);
+        check(73, 73, Verdict::Pass);
+        check(950, 1000, Verdict::Undecided);
+        check(970, 1000, Verdict::Pass);
+        check(930, 1000, Verdict::Fail);
+        assert_eq!(SLO.fewest(), 73);
+    }
+
+    #[test]
+    fn a_failure_met_nothing_however_early_it_came() {
+        let ms = Duration::from_millis;
+        let mut sample = Sample::begun(0, 0, (ms(0), ms(0)));
+        sample.first = Some(ms(99));
+        sample.outcome = Outcome::Truncated;
+        assert!(!SLO.is_met(&sample));
+        sample.outcome = Outcome::Good;
+        assert!(SLO.is_met(&sample));
+        // Counted from when it was due, not from when it was sent.
+        (sample.started, sample.sent, sample.first) = (ms(50), Some(ms(50)), Some(ms(101)));
+        assert!(!SLO.is_met(&sample));
+        assert_eq!(SLO.words(), "ttft.intended <= 100 ms for 95 % of requests");
+    }
+}

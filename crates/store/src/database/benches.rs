@@ -1,0 +1,67 @@
+//! Results of benchmarks.
+
+use rusqlite::{Row, params};
+
+use super::{Database, DatabaseError, during, signed, unsigned};
+
+/// A result. It is never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BenchRow {
+    /// What it is called.
+    pub name: String,
+    /// When the run began, Unix microseconds.
+    pub at_us: u64,
+    /// Who ran it.
+    pub actor: String,
+    /// What kind of run it was.
+    pub kind: String,
+    /// `valid`, `invalid` or `partial`.
+    pub verdict: String,
+    /// The document.
+    pub result_json: String,
+}
+
+const SELECT: &str = "SELECT name, at_us, actor, kind, verdict, result FROM bench_results";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<BenchRow> {
+    Ok(BenchRow {
+        name: row.get(0)?,
+        at_us: row.get(1).map(unsigned)?,
+        actor: row.get(2)?,
+        kind: row.get(3)?,
+        verdict: row.get(4)?,
+        result_json: row.get(5)?,
+    })
+}
+
+impl Database {
+    /// Keeps a result. Says whether it is new; one of its name that is there stays as it is.
+    pub fn keep_bench(&self, row: &BenchRow) -> Result<bool, DatabaseError> {
+        let n = self
+            .controlling()?
+            .execute(
+                "INSERT OR IGNORE INTO bench_results VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![row.name, signed(row.at_us), row.actor, row.kind, row.verdict, row.result_json],
+            )
+            .map_err(during("keeping a benchmark"))?;
+        Ok(n == 1)
+    }
+
+    /// The result of this name.
+    pub fn bench(&self, name: &str) -> Result<Option<BenchRow>, DatabaseError> {
+        Ok(self.select_benches(&format!("{SELECT} WHERE name = ?1"), [name])?.pop())
+    }
+
+    /// Every result, the newest first.
+    pub fn benches(&self) -> Result<Vec<BenchRow>, DatabaseError> {
+        self.select_benches(&format!("{SELECT} ORDER BY at_us DESC, name"), [])
+    }
+
+    fn select_benches<const N: usize>(&self, sql: &str, by: [&str; N]) -> Result<Vec<BenchRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading benchmarks");
+        let mut select = connection.prepare(sql).map_err(&what)?;
+        let rows = select.query_map(rusqlite::params_from_iter(by), read).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
