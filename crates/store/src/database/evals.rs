@@ -81,6 +81,15 @@ pub struct EvalWriter {
     connection: Connection,
     run: String,
     worker: String,
+    settled: Settled,
+}
+
+/// The blocks from the first that are all done: nothing of them is claimed or answered any more, so that nothing of them is read again. What a claim
+/// costs does not grow with the run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Settled {
+    n_blocks: u64,
+    spent_nanos: u64,
 }
 
 /// Pages of the database that a writer keeps, in KiB.
@@ -92,7 +101,8 @@ impl EvalWriter {
         let connection = writable(path, "NORMAL", WAIT)?;
         // Keys come in no order: with SQLite's own two megabytes a run of 100 000 answers reads their index again and again.
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(during("opening a run"))?;
-        Ok(EvalWriter { connection, run: run.to_owned(), worker: worker.to_owned() })
+        let settled = Settled::default();
+        Ok(EvalWriter { connection, run: run.to_owned(), worker: worker.to_owned(), settled })
     }
 
     /// Claims the first block that nobody works on, until `until_us`; `None` when there is none at `now_us`.
@@ -104,18 +114,18 @@ impl EvalWriter {
     ) -> Result<Option<ClaimedBlock>, DatabaseError> {
         let transaction = begin(&mut self.connection)?;
         let what = during("claiming a part of a run");
+        let settled = settle(&transaction, &self.run, (self.settled, size)).map_err(&what)?;
         let left: Option<i64> = transaction
             .prepare(
-                "SELECT block FROM eval_claims WHERE run = ?1 AND done = 0 AND until_us < ?2 ORDER BY block LIMIT 1",
+                "SELECT block FROM eval_claims WHERE run = ?1 AND block >= ?2 AND done = 0 AND until_us < ?3 ORDER BY block LIMIT 1",
             )
-            .and_then(|mut select| select.query_row(params![self.run, signed(now_us)], |row| row.get(0)).optional())
+            .and_then(|mut select| {
+                select.query_row(params![self.run, signed(settled.n_blocks), signed(now_us)], |row| row.get(0)).optional()
+            })
             .map_err(&what)?;
         let block = match left {
             Some(block) => unsigned(block),
-            None => transaction
-                .prepare("SELECT coalesce(max(block) + 1, 0) FROM eval_claims WHERE run = ?1")
-                .and_then(|mut select| select.query_row([&self.run], |row| row.get(0).map(unsigned)))
-                .map_err(&what)?,
+            None => next_block(&transaction, &self.run).map_err(&what)?,
         };
         let (from, to) = (block * size, ((block + 1) * size).min(n_items));
         if from >= n_items {
@@ -134,13 +144,11 @@ impl EvalWriter {
                 select.query_map(params![self.run, signed(from), signed(to)], |row| row.get(0).map(unsigned))?.collect()
             })
             .map_err(&what)?;
-        let spent_nanos = transaction
-            .prepare("SELECT coalesce(sum(spent_nanos), 0) FROM eval_answers WHERE run = ?1")
-            .and_then(|mut select| select.query_row([&self.run], |row| row.get(0).map(unsigned)))
-            .map_err(&what)?;
+        let open = spent(&transaction, &self.run, (settled.n_blocks * size, n_items)).map_err(&what)?;
         transaction.commit().map_err(&what)?;
+        self.settled = settled;
         let items = (from..to).filter(|item| !answered.contains(item)).collect();
-        Ok(Some(ClaimedBlock { block, items, spent_nanos }))
+        Ok(Some(ClaimedBlock { block, items, spent_nanos: settled.spent_nanos + open }))
     }
 
     /// Holds this worker's claims until `until_us`.
@@ -206,6 +214,34 @@ impl EvalWriter {
             )
             .map_err(during("asking who works on a run"))
     }
+}
+
+/// What is settled now, where so much was before.
+fn settle(connection: &Connection, run: &str, (before, size): (Settled, u64)) -> rusqlite::Result<Settled> {
+    let open: Option<u64> = connection
+        .prepare("SELECT block FROM eval_claims WHERE run = ?1 AND block >= ?2 AND done = 0 ORDER BY block LIMIT 1")?
+        .query_row(params![run, signed(before.n_blocks)], |row| row.get(0).map(unsigned))
+        .optional()?;
+    let n_blocks = match open {
+        Some(block) => block,
+        None => next_block(connection, run)?,
+    };
+    let newly = spent(connection, run, (before.n_blocks * size, n_blocks * size))?;
+    Ok(Settled { n_blocks, spent_nanos: before.spent_nanos + newly })
+}
+
+/// The first block that nobody ever claimed: they are claimed one after the other.
+fn next_block(connection: &Connection, run: &str) -> rusqlite::Result<u64> {
+    connection
+        .prepare("SELECT coalesce(max(block) + 1, 0) FROM eval_claims WHERE run = ?1")?
+        .query_row([run], |row| row.get(0).map(unsigned))
+}
+
+/// What these items cost, in billionths of a dollar.
+fn spent(connection: &Connection, run: &str, (from, to): (u64, u64)) -> rusqlite::Result<u64> {
+    connection
+        .prepare("SELECT coalesce(sum(spent_nanos), 0) FROM eval_answers WHERE run = ?1 AND item >= ?2 AND item < ?3")?
+        .query_row(params![run, signed(from), signed(to)], |row| row.get(0).map(unsigned))
 }
 
 const RUN: &str =
@@ -311,4 +347,59 @@ fn answered_row(row: &Row<'_>) -> rusqlite::Result<AnsweredRow> {
         json: row.get(6)?,
         scores: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: (u64, u64) = (4, 20);
+
+    fn answered(item: u64, spent_nanos: u64) -> AnsweredRow {
+        AnsweredRow {
+            item,
+            at_us: 1,
+            key: item.to_be_bytes().to_vec(),
+            reused: false,
+            failure: None,
+            spent_nanos,
+            json: "{}".to_owned(),
+            scores: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_claim_knows_what_everyone_spent_though_it_reads_no_settled_block_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.db");
+        let database = Database::open(&path).unwrap();
+        database.plan_run("r", 1, (SIZE.1, "{}")).unwrap();
+        let [mut one, mut other] = ["one", "other"].map(|name| EvalWriter::open(&path, "r", name).unwrap());
+        let claimed = |writer: &mut EvalWriter, now_us| {
+            let claimed = writer.claim(SIZE, now_us, now_us + 10).unwrap();
+            claimed.map(|claimed| (claimed.block, claimed.items, claimed.spent_nanos))
+        };
+        assert_eq!(claimed(&mut one, 1), Some((0, vec![0, 1, 2, 3], 0)));
+        assert_eq!(claimed(&mut other, 1), Some((1, vec![4, 5, 6, 7], 0)));
+        let rows: Vec<AnsweredRow> = (4..8).map(|item| answered(item, 100)).collect();
+        other.write(&rows, &[1]).unwrap();
+        one.write(&[answered(0, 1), answered(1, 2)], &[]).unwrap();
+        // The second block is done, the first is not: nothing is settled, and everything is counted.
+        assert_eq!(claimed(&mut other, 1), Some((2, vec![8, 9, 10, 11], 403)));
+        assert_eq!(other.settled.n_blocks, 0);
+        one.write(&[answered(2, 4), answered(3, 8)], &[0]).unwrap();
+        assert_eq!(claimed(&mut one, 1), Some((3, vec![12, 13, 14, 15], 415)));
+        assert_eq!((one.settled.n_blocks, one.settled.spent_nanos), (2, 415));
+        one.write(&[answered(12, 16)], &[]).unwrap();
+        // Claims run out, and what was answered within them stays.
+        let mut third = EvalWriter::open(&path, "r", "third").unwrap();
+        assert_eq!(claimed(&mut third, 100), Some((2, vec![8, 9, 10, 11], 431)));
+        assert_eq!(claimed(&mut one, 100), Some((3, vec![13, 14, 15], 431)));
+        one.write(&[answered(13, 0), answered(14, 0), answered(15, 0)], &[3]).unwrap();
+        third.write(&(8..12).map(|item| answered(item, 1000)).collect::<Vec<_>>(), &[2]).unwrap();
+        assert_eq!(claimed(&mut one, 100), Some((4, vec![16, 17, 18, 19], 4431)));
+        assert_eq!((one.settled.n_blocks, one.settled.spent_nanos), (4, 4431));
+        one.write(&(16..20).map(|item| answered(item, 1)).collect::<Vec<_>>(), &[4]).unwrap();
+        assert_eq!(claimed(&mut one, 100), None);
+    }
 }

@@ -104,11 +104,13 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let database = dataset::writable(place)?;
     begin(&database, &name, &planned.plan, out)?;
     let cap = planned.max_cost_nanos;
+    // Whoever has none of them asked does not read the run for it.
+    let (has_encoder, has_judges) = (planned.plan.encoder.is_some(), !planned.plan.judges.is_empty());
     let mut ended = worked(place, (&config, &name, args), planned, out)?;
-    if ended == Ended::Whole {
+    if ended == Ended::Whole && has_encoder {
         ended = encoded(place, &database, (&config, &name, args), (cap, encoder.as_ref(), out))?;
     }
-    if ended == Ended::Whole {
+    if ended == Ended::Whole && has_judges {
         ended = judged(place, &database, (&config, &name, args), (cap, out))?;
     }
     let results = Results::load(&database, &name).map_err(Stop::failed)?;
