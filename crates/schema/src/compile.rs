@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use jsonschema::paths::LocationSegment;
-use jsonschema::{PatternOptions, ValidationError};
+use jsonschema::{Draft, PatternOptions, ValidationError};
 use serde_json::Value;
 use wire::private::Private;
 
+use crate::documents::Documents;
 use crate::graph::Graph;
+use crate::resources::DIALECT;
 use crate::work;
 
 /// The longest schema that is compiled, in bytes.
-const MAX_SCHEMA_BYTES: usize = 128 << 10;
+pub(crate) const MAX_SCHEMA_BYTES: usize = 128 << 10;
 /// The longest text that is held against a schema, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The longest path in a finding, in bytes.
@@ -50,9 +52,11 @@ pub enum Unvalidated {
     Schema,
     /// The schema is too long.
     SchemaTooLong,
-    /// The schema refers to something that is not in it, or not by its place.
+    /// The schema refers to something that is neither in it nor in a document given with it, or is not of draft 2020-12 and has
+    /// parts with names of their own.
     Reference,
-    /// The schema loops, is too large or too deep, or refers to what only the course of the check decides.
+    /// The schema loops, is too large or too deep, or refers by the means of an older draft to what only the course of the check
+    /// decides.
     TooComplex,
     /// The answer is too long, or more was said than was kept.
     AnswerTooLong,
@@ -103,21 +107,39 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// Compiles a schema. Nothing outside of it is ever read.
+    /// Compiles a schema. Nothing outside of it is ever read, but for the meta-schema of its draft.
     ///
     /// # Errors
     /// When it is no schema, or one that could cost too much.
     pub fn new(schema: &[u8]) -> Result<Compiled, Unvalidated> {
+        Compiled::with_documents(schema, &Documents::default())
+    }
+
+    /// Compiles a schema that may refer to these documents. Nothing else outside of it is ever read.
+    ///
+    /// # Errors
+    /// When it is no schema, or one that could cost too much.
+    pub fn with_documents(schema: &[u8], documents: &Documents) -> Result<Compiled, Unvalidated> {
         if schema.len() > MAX_SCHEMA_BYTES {
             return Err(Unvalidated::SchemaTooLong);
         }
-        let document: Value = serde_json::from_slice(schema).map_err(|_| Unvalidated::Schema)?;
-        let graph = Graph::of(&document)?;
+        let mut document: Value = serde_json::from_slice(schema).map_err(|_| Unvalidated::Schema)?;
+        // A meta-schema of one's own says which keywords mean anything.
+        let is_own = Draft::default().detect(&document) == Draft::Unknown;
+        let found = if is_own { Err(Unvalidated::Reference) } else { Graph::of(&document) };
+        let graph = match found {
+            // Names of other places, or of what only the way there decides, may be followed in advance.
+            Err(Unvalidated::Reference | Unvalidated::TooComplex) if is_own || is_2020_12(&document) => {
+                document = documents.flat(document)?;
+                Graph::of(&document)?
+            }
+            found => found?,
+        };
         let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
         let options = jsonschema::options().offline().should_validate_formats(false).with_pattern_options(patterns);
         let options = match document.get("$schema") {
             Some(_) => options,
-            None => options.with_draft(jsonschema::Draft::Draft202012),
+            None => options.with_draft(Draft::Draft202012),
         };
         let validator = options.build(&document).map_err(|_| Unvalidated::Schema)?;
         let names = graph.nodes.iter().flat_map(|node| node.properties.keys().cloned()).collect();
@@ -166,6 +188,11 @@ impl Compiled {
         cut(&mut path, MAX_PATH);
         Finding { path, keyword: error.kind().keyword().to_owned(), words: Private::new(words) }
     }
+}
+
+/// Whether a document goes by the draft whose names are followed.
+fn is_2020_12(document: &Value) -> bool {
+    document.get("$schema").is_none_or(|name| name.as_str().is_some_and(|name| name.trim_end_matches('#') == DIALECT))
 }
 
 /// Cuts a text that is longer than `n_bytes`, between two characters.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::compile::Unvalidated;
 
 /// Most schemas inside one schema.
-const MAX_SCHEMAS: usize = 4096;
+pub(crate) const MAX_SCHEMAS: usize = 4096;
 /// Most regular expressions in one schema: each takes up to a millisecond to compile.
 const MAX_PATTERNS: usize = 64;
 /// Longest chain of schemas that look at the same value one inside the other: it is on the stack.
@@ -45,14 +45,14 @@ pub(crate) struct Node {
 }
 
 /// Where the schemas of a keyword are.
-enum Holds {
+pub(crate) enum Holds {
     One,
     List,
     Map,
 }
 
 /// What they are held against.
-enum Against {
+pub(crate) enum Against {
     SameValue,
     Member,
     Element,
@@ -62,7 +62,7 @@ enum Against {
 }
 
 /// The keywords that hold schemas, of every draft that has them.
-fn keyword(name: &str, value: &Value) -> Option<(Holds, Against)> {
+pub(crate) fn keyword(name: &str, value: &Value) -> Option<(Holds, Against)> {
     Some(match name {
         "allOf" | "anyOf" | "oneOf" => (Holds::List, Against::SameValue),
         "not" | "if" | "then" | "else" => (Holds::One, Against::SameValue),
@@ -277,7 +277,7 @@ fn gather(schema: &Value, pointer: &mut String, anchors: &mut HashMap<String, Op
 }
 
 /// A fragment of a URI without its `%`; `None` where it is no such.
-fn decoded(fragment: &str) -> Option<String> {
+pub(crate) fn decoded(fragment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(fragment.len());
     let mut rest = fragment.as_bytes();
     while let [byte, tail @ ..] = rest {
@@ -312,7 +312,7 @@ impl Node {
 }
 
 /// A key as a JSON pointer has it (RFC 6901).
-fn escaped(key: &str) -> String {
+pub(crate) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

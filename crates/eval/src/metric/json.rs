@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
-use schema::{Compiled, Verdict};
-use serde_json::Value;
+use schema::{Compiled, Documents, Verdict};
+use serde_json::{Map, Value};
+
+use crate::case::{canonical, digest};
 
 use super::path::Path;
 use super::{Answer, Basis, Case, Metric, Score, Unscored};
@@ -21,17 +23,14 @@ pub(super) fn valid() -> Metric {
     })
 }
 
-/// `json_schema`, with the schema of the settings or of the case.
+/// `json_schema`, with the schema of the settings or of the case, which may refer to `documents` by their URIs.
 ///
 /// # Errors
-/// When the schema of the settings is not one that is validated against.
-pub(super) fn schema(schema: Option<&Value>) -> Result<Metric, &'static str> {
-    let own = schema.map(|schema| Compiled::new(schema.to_string().as_bytes()).map_err(schema::Unvalidated::as_str));
-    let own = own.transpose()?.map(Arc::new);
-    let id = match schema {
-        Some(schema) => format!("json_schema@2020-12:schema={schema}"),
-        None => "json_schema@2020-12".to_owned(),
-    };
+/// When the schema of the settings is not one that is validated against, or something is no document.
+pub(super) fn schema(schema: Option<&Value>, documents: &Map<String, Value>) -> Result<Metric, String> {
+    let beside = read_documents(documents)?;
+    let own = schema.map(|schema| compiled(schema, &beside)).transpose()?.map(Arc::new);
+    let id = format!("json_schema@2020-12{}", named_by(schema, documents));
     let definition = "1 when the whole message is JSON that is valid by the schema (its `$schema`, else draft 2020-12; `format` asserts \
                       nothing), else 0; what cannot be validated within bounds is unscored";
     Ok(Metric::new(id, definition, move |case, answer| {
@@ -39,7 +38,7 @@ pub(super) fn schema(schema: Option<&Value>) -> Result<Metric, &'static str> {
         let compiled = match (&own, &case.schema) {
             (Some(own), _) => own.as_ref(),
             (None, None) => return Score::unscored(Unscored::NoSchema),
-            (None, Some(schema)) => match Compiled::new(schema.to_string().as_bytes()) {
+            (None, Some(schema)) => match Compiled::with_documents(schema.to_string().as_bytes(), &beside) {
                 Err(why) => return Score::unscored(Unscored::NotValidated).with_outcome(why.as_str()),
                 Ok(compiled) => {
                     of_case = compiled;
@@ -59,15 +58,11 @@ pub(super) fn schema(schema: Option<&Value>) -> Result<Metric, &'static str> {
 /// `contains_json`, with a schema or without.
 ///
 /// # Errors
-/// When the schema is not one that is validated against.
-pub(super) fn contains(schema: Option<&Value>) -> Result<Metric, &'static str> {
-    let compiled =
-        schema.map(|schema| Compiled::new(schema.to_string().as_bytes()).map_err(schema::Unvalidated::as_str));
-    let compiled = compiled.transpose()?.map(Arc::new);
-    let id = match schema {
-        Some(schema) => format!("contains_json@crossfade-1:schema={schema}"),
-        None => "contains_json@crossfade-1".to_owned(),
-    };
+/// When the schema is not one that is validated against, or something is no document.
+pub(super) fn contains(schema: Option<&Value>, documents: &Map<String, Value>) -> Result<Metric, String> {
+    let beside = read_documents(documents)?;
+    let compiled = schema.map(|schema| compiled(schema, &beside)).transpose()?.map(Arc::new);
+    let id = format!("contains_json@crossfade-1{}", named_by(schema, documents));
     let definition = "1 when a JSON object or array stands anywhere in the message (one that is valid by the schema, where there is one), \
                       else 0; of nested ones the outermost is looked at";
     Ok(Metric::new(id, definition, move |_: &Case, answer| {
@@ -84,6 +79,28 @@ pub(super) fn contains(schema: Option<&Value>) -> Result<Metric, &'static str> {
         }
         Score::is(false).with_outcome(seen)
     }))
+}
+
+fn read_documents(documents: &Map<String, Value>) -> Result<Documents, String> {
+    let texts: Vec<_> = documents.iter().map(|(uri, document)| (uri.as_str(), document.to_string())).collect();
+    let texts = texts.iter().map(|(uri, text)| (*uri, text.as_bytes()));
+    Documents::new(texts).map_err(|no_document| format!("`documents`: {no_document}"))
+}
+
+fn compiled(schema: &Value, documents: &Documents) -> Result<Compiled, String> {
+    let compiled = Compiled::with_documents(schema.to_string().as_bytes(), documents);
+    compiled.map_err(|why| format!("`schema` is not validated against: {}", why.as_str()))
+}
+
+/// What the id says of a schema, and of the documents by the beginning of their hash.
+fn named_by(schema: Option<&Value>, documents: &Map<String, Value>) -> String {
+    let schema = schema.map(|schema| format!("schema={schema}"));
+    let documents = (!documents.is_empty()).then(|| {
+        let text = canonical(&Value::Object(documents.clone()));
+        format!("documents={}", &digest(&[text.as_bytes()])[..12])
+    });
+    let all: Vec<_> = schema.into_iter().chain(documents).collect();
+    if all.is_empty() { String::new() } else { format!(":{}", all.join(",")) }
 }
 
 /// How many places that may begin a value are tried.
@@ -325,6 +342,29 @@ mod tests {
         let elsewhere = Case { schema: Some(json!({ "$ref": "https://example.com/s" })), ..Case::default() };
         assert_eq!(follows(&elsewhere, "{}"), (None, "reference".into()));
         assert_eq!(follows(&Case::default(), "{}").0, None);
+        let beside = json!({ "documents": { "https://example.com/s": { "required": ["b"] } } });
+        assert_eq!(check("json_schema", beside.clone(), &elsewhere, "{}"), (Some(0.0), "invalid".into()));
+        assert_eq!(check("json_schema", beside, &elsewhere, r#"{"b": 1}"#), (Some(1.0), "valid".into()));
+    }
+
+    #[test]
+    fn documents_are_part_of_the_id_and_what_is_none_is_told() {
+        let id = |settings| named("json_schema", &settings).map(|metric| metric.id).map_err(|error| error.to_string());
+        let one = id(json!({ "documents": { "urn:a": true } })).unwrap();
+        assert!(one.starts_with("json_schema@2020-12:documents=") && one.len() == 42, "{one}");
+        assert_ne!(id(json!({ "documents": { "urn:a": false } })).unwrap(), one);
+        assert_eq!(id(json!({ "documents": {} })).unwrap(), "json_schema@2020-12");
+        for (settings, problem) in [
+            (json!({ "documents": { "a.json": {} } }), "`documents`: `a.json` is no URI with a scheme"),
+            (json!({ "documents": { "urn:a": { "type": 3 } } }), "`urn:a` is no JSON Schema of draft 2020-12"),
+            (
+                json!({ "schema": { "$ref": "urn:b" }, "documents": { "urn:a": {} } }),
+                "not validated against: reference",
+            ),
+        ] {
+            let error = id(settings).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -162,6 +162,9 @@ struct RawBertScore {
 #[serde(deny_unknown_fields)]
 struct RawSchema {
     schema: Option<Value>,
+    /// What the schema may refer to, by URI.
+    #[serde(default)]
+    documents: serde_json::Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -322,14 +325,12 @@ fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> 
             vectors::bert_metric(figure, encoder.as_deref())
         }
         "json_schema" => {
-            let RawSchema { schema } = read(name, settings)?;
-            json::schema(schema.as_ref())
-                .map_err(|why| wrong(name, format!("`schema` is not validated against: {why}")))?
+            let RawSchema { schema, documents } = read(name, settings)?;
+            json::schema(schema.as_ref(), &documents).map_err(|problem| wrong(name, problem))?
         }
         "contains_json" => {
-            let RawSchema { schema } = read(name, settings)?;
-            json::contains(schema.as_ref())
-                .map_err(|why| wrong(name, format!("`schema` is not validated against: {why}")))?
+            let RawSchema { schema, documents } = read(name, settings)?;
+            json::contains(schema.as_ref(), &documents).map_err(|problem| wrong(name, problem))?
         }
         "json_path" => {
             let RawPath { path, equals } = read(name, settings)?;

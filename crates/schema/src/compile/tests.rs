@@ -10,6 +10,10 @@ fn check(schema: &str, text: &str) -> String {
     }
 }
 
+/// A tree of anything, and one whose nodes have nothing but children.
+const TREE: &str = r##"{"$id":"strict","$dynamicAnchor":"node","$ref":"tree","unevaluatedProperties":false,"$defs":{"tree":
+    {"$id":"tree","$dynamicAnchor":"node","properties":{"children":{"items":{"$dynamicRef":"#node"}}}}}}"##;
+
 #[test]
 fn the_keywords_of_2020_12_are_held() {
     for (schema, text, expected) in [
@@ -42,6 +46,20 @@ fn the_keywords_of_2020_12_are_held() {
             ": additionalItems",
         ),
         (r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object"}"#, "{}", "valid"),
+        // Parts with names of their own, and the meta-schema.
+        (
+            r##"{"properties":{"a":{"$ref":"part#x"}},"$defs":{"p":{"$id":"part","$defs":{"x":{"$anchor":"x","type":"null"}}}}}"##,
+            r#"{"a":1}"#,
+            "/a: type",
+        ),
+        (r#"{"$ref":"https://json-schema.org/draft/2020-12/schema"}"#, r#"{"not":{"items":{"type":"null"}}}"#, "valid"),
+        (
+            r#"{"$ref":"https://json-schema.org/draft/2020-12/schema"}"#,
+            r#"{"not":{"items":{"minimum":"x"}}}"#,
+            "/not/items/minimum: type",
+        ),
+        (TREE, r#"{"children":[{"children":[]}]}"#, "valid"),
+        (TREE, r#"{"children":[{"childern":[]}]}"#, "/children/0: unevaluatedProperties"),
     ] {
         assert_eq!(check(schema, text), expected, "{schema} {text}");
     }
@@ -58,10 +76,20 @@ fn what_is_not_here_is_not_fetched_and_what_is_no_schema_is_told() {
         (r##"{"$ref":"#nobody"}"##, "reference"),
         (r##"{"$ref":"#/$defs/a%2"}"##, "reference"),
         (r##"{"$anchor":"name","$ref":"#name"}"##, "schema_too_complex"),
-        (r##"{"properties":{"a":{"$id":"https://example.com/b","$ref":"#"}}}"##, "reference"),
+        (r##"{"properties":{"a":{"$id":"https://example.com/b","$ref":"#"}}}"##, "schema_too_complex"),
+        (r##"{"properties":{"a":{"$id":"https://example.com/b","$ref":"c"}}}"##, "reference"),
+        (r##"{"properties":{"a":{"$schema":"https://json-schema.org/draft/2020-12/schema"}}}"##, "reference"),
+        (r##"{"$schema":"http://json-schema.org/draft-07/schema#","not":{"$id":"b","$ref":"b"}}"##, "reference"),
+        (r##"{"$ref":"https://json-schema.org/draft/2019-09/schema"}"##, "reference"),
         (r##"{"$ref":"#/$defs/none"}"##, "schema"),
-        (r#"{"$schema":"https://example.com/mine"}"#, "schema"),
-        (r##"{"$dynamicRef":"#x"}"##, "schema_too_complex"),
+        (r#"{"$schema":"https://example.com/mine"}"#, "reference"),
+        (r##"{"$dynamicRef":"#x"}"##, "reference"),
+        (r##"{"$recursiveRef":"#"}"##, "schema_too_complex"),
+        (r##"{"$id":"https://example.com/a#part","$ref":"b"}"##, "schema"),
+        (r##"{"$ref":"https://example.com/%zz"}"##, "reference"),
+        (r##"{"$ref":"http://["}"##, "reference"),
+        (r##"{"$id":"http://[","$ref":"b"}"##, "schema"),
+        (r##"{"$ref":"b","$defs":{"b":{"$id":"b"},"c":{"$id":"b","type":"null"}}}"##, "reference"),
         (r#"{"type":"strnig"}"#, "schema"),
         (r#"{"properties":[]}"#, "schema"),
         (r#"{"pattern":"("}"#, "schema"),
@@ -122,6 +150,29 @@ fn the_deepest_check_that_is_made_fits_the_stack_of_a_thread() {
     let (valid, invalid) = thread.join().unwrap();
     assert_eq!(valid, "valid");
     assert!(invalid.ends_with(": allOf") || invalid.ends_with(": not"), "{invalid}");
+}
+
+/// Schemas that are written down once for each way to them, of which there are two to the power of the number of layers.
+#[test]
+fn a_schema_with_too_many_dynamic_scopes_is_given_up_early() {
+    let layer = |n: usize, side: &str| {
+        let next = format!(r#"{{"$ref":"a{}"}},{{"$ref":"b{}"}}"#, n + 1, n + 1);
+        let end = r##"{"$dynamicRef":"a20#m0"}"##;
+        let inner = if n < 20 { next } else { end.to_owned() };
+        let anchor =
+            if side == "a" { format!(r#""$defs":{{"m":{{"$dynamicAnchor":"m{n}"}}}},"#) } else { String::new() };
+        let anchor = if n == 20 { r#""$defs":{"m":{"$dynamicAnchor":"m0"}},"#.to_owned() } else { anchor };
+        format!(r#""{side}{n}":{{"$id":"{side}{n}",{anchor}"properties":{{"p":{{"anyOf":[{inner}]}}}}}}"#)
+    };
+    let layers = |first: usize| {
+        let all: Vec<_> = (first..=20).flat_map(|n| [layer(n, "a"), layer(n, "b")]).collect();
+        format!(r##"{{"$ref":"a{first}","$defs":{{{}}}}}"##, all.join(","))
+    };
+    assert_eq!(check(&layers(17), r#"{"p":{"p":1}}"#), "valid");
+    assert_eq!(check(&layers(0), "{}"), "schema_too_complex");
+    // What is copied with them is bounded as well.
+    let long = layers(14).replace(r#""properties""#, &format!(r#""const":"{}","properties""#, "x".repeat(8500)));
+    assert_eq!(check(&long, "{}"), "schema_too_complex");
 }
 
 #[test]
