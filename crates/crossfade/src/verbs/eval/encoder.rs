@@ -25,7 +25,7 @@ pub(super) enum Chosen {
     /// A target that is asked for embeddings.
     Target(PlannedTarget),
     /// A model that runs in this process.
-    Model(Model),
+    Model(Box<Model>),
 }
 
 impl Chosen {
@@ -41,7 +41,7 @@ impl Chosen {
     pub(super) fn model(self) -> Option<Model> {
         match self {
             Chosen::Target(_) => None,
-            Chosen::Model(model) => Some(model),
+            Chosen::Model(model) => Some(*model),
         }
     }
 }
@@ -54,7 +54,9 @@ pub(super) fn of(
 ) -> Result<Option<Chosen>, Stop> {
     match (typed, suite) {
         (Some(name), _) | (None, Some(SuiteEncoder::Target(name))) => Ok(Some(Chosen::Target(target(config, name)?))),
-        (None, Some(SuiteEncoder::Model(directory, layer))) => Ok(Some(Chosen::Model(Model::load(directory, *layer)?))),
+        (None, Some(SuiteEncoder::Model(directory, layer))) => {
+            Ok(Some(Chosen::Model(Box::new(Model::load(directory, *layer)?))))
+        }
         (None, None) => Ok(None),
     }
 }
