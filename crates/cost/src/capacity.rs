@@ -8,13 +8,16 @@
 //! processor sharing where it does (`p_n ∝ Π λ/μ(k)`; it holds for any distribution of lengths while the limit is not reached), and the
 //! bound `M / (b E[g])` of a memory of `M` tokens.
 
+pub mod bursts;
+pub mod fleet;
 mod replica;
 #[cfg(test)]
 mod tests;
+pub mod week;
 
 use stats::random::Random;
 
-use replica::Replica;
+use fleet::{Fleet, play};
 
 /// Seconds for a token of each, by how many are at work.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +57,32 @@ impl Curve {
 pub struct Machine {
     /// How fast it writes.
     pub curve: Curve,
-    /// Tokens of prompts it reads in a second; `None` where reading takes no time of its own.
-    pub reads: Option<f64>,
+    /// How it reads prompts.
+    pub reading: Reading,
     /// Most requests at work at once.
     pub most_active: usize,
     /// Most tokens of prompts and answers in its memory.
     pub memory: Option<f64>,
+}
+
+/// How prompts are read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    /// In no time of its own: it is in the curve.
+    Free,
+    /// Whole, while nobody gets an answer.
+    Stalls {
+        /// Tokens of prompts in a second.
+        tokens_per_second: f64,
+    },
+    /// In pieces between the tokens of answers, one prompt after the other: while one is read, a token of each takes as much longer as a piece
+    /// takes.
+    Chunked {
+        /// Tokens of prompts in a second, with nobody else at work.
+        tokens_per_second: f64,
+        /// Tokens of a piece.
+        chunk: f64,
+    },
 }
 
 /// A request.
@@ -73,15 +96,32 @@ pub struct Arrival {
     pub output: f64,
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// A replica answered it.
+    Answered,
+    /// The vendor did.
+    AtVendor,
+    /// Nobody did.
+    Lost,
+}
+
 /// What became of a request, in seconds since it came.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Served {
+    /// The request.
+    pub arrival: Arrival,
     /// When work on it began.
     pub began_s: f64,
     /// When its first token was there.
     pub first_s: f64,
     /// When it was done.
     pub done_s: f64,
+    /// How often it had been tried before.
+    pub tries: u32,
+    /// How it ended.
+    pub end: End,
 }
 
 /// Whose turn it is.
@@ -93,23 +133,10 @@ pub enum Router {
     LeastOutstanding,
 }
 
-/// What became of every request, in the order in which they were done at each replica. Arrivals are in order of time.
+/// What became of every request at so many replicas to which nothing happens, in the order in which it was seen. Arrivals are in order of time.
 #[must_use]
 pub fn replay(arrivals: &[Arrival], machine: &Machine, (replicas, router): (usize, Router)) -> Vec<Served> {
-    let speeds: Vec<f64> = (0..=machine.most_active).map(|n| machine.curve.at(n as f64)).collect();
-    let mut fleet: Vec<Replica<'_>> = (0..replicas.max(1)).map(|_| Replica::new(machine, &speeds)).collect();
-    for (idx, arrival) in arrivals.iter().enumerate() {
-        let chosen = match router {
-            Router::RoundRobin => idx % fleet.len(),
-            Router::LeastOutstanding => {
-                fleet.iter_mut().for_each(|replica| replica.advance(arrival.at_s));
-                let load = |at: &usize| fleet[*at].outstanding();
-                (0..fleet.len()).min_by_key(load).unwrap_or(0)
-            }
-        };
-        fleet[chosen].offer(*arrival);
-    }
-    fleet.into_iter().flat_map(Replica::finish).collect()
+    play(arrivals, machine, &Fleet::constant(replicas, router)).served
 }
 
 /// What a fleet is to keep.
@@ -127,12 +154,16 @@ impl Objective {
     /// The share of requests that keep it; 0 of none.
     #[must_use]
     pub fn kept(&self, served: &[Served]) -> f64 {
-        let keeps = |served: &Served| {
-            self.first_s.is_none_or(|most| served.first_s <= most)
-                && self.done_s.is_none_or(|most| served.done_s <= most)
-        };
-        let n = served.iter().filter(|served| keeps(served)).count();
+        let n = served.iter().filter(|served| self.keeps(served)).count();
         n as f64 / served.len().max(1) as f64
+    }
+
+    /// Whether this one keeps it. A request that nobody answered does not.
+    #[must_use]
+    pub fn keeps(&self, served: &Served) -> bool {
+        served.end != End::Lost
+            && self.first_s.is_none_or(|most| served.first_s <= most)
+            && self.done_s.is_none_or(|most| served.done_s <= most)
     }
 
     /// Whether enough keep it.
@@ -146,15 +177,34 @@ impl Objective {
 /// worse but for chance, so that halving finds it.
 #[must_use]
 pub fn needed(arrivals: &[Arrival], machine: &Machine, objective: Objective, most: usize) -> Option<usize> {
-    let enough = |replicas: usize| objective.is_kept(&replay(arrivals, machine, (replicas, Router::LeastOutstanding)));
-    let mut upper = 1;
-    while !enough(upper) {
-        if upper >= most {
-            return None;
+    fewest(most, 1, |replicas| objective.is_kept(&replay(arrivals, machine, (replicas, Router::LeastOutstanding))))
+}
+
+/// The fewest, up to `most`, that are enough, looked for around `guess`.
+fn fewest(most: usize, guess: usize, enough: impl Fn(usize) -> bool) -> Option<usize> {
+    let guess = guess.clamp(1, most.max(1));
+    // `lower` are not enough, as none never are; `upper` are.
+    let (mut lower, mut upper, mut step) = (guess, guess, 1);
+    if enough(guess) {
+        loop {
+            lower = upper.saturating_sub(step);
+            if lower == 0 || !enough(lower) {
+                break;
+            }
+            (upper, step) = (lower, step * 2);
         }
-        upper = (upper * 2).min(most);
+    } else {
+        loop {
+            if lower >= most {
+                return None;
+            }
+            upper = (lower + step).min(most);
+            if enough(upper) {
+                break;
+            }
+            (lower, step) = (upper, step * 2);
+        }
     }
-    let mut lower = upper / 2;
     while upper - lower > 1 {
         let middle = lower.midpoint(upper);
         if enough(middle) { upper = middle } else { lower = middle }

@@ -21,7 +21,7 @@ fn poisson(n: usize, rate: f64, random: &mut Random, tokens: impl Fn(&mut Random
 }
 
 fn machine(points: &[(f64, f64)], most_active: usize) -> Machine {
-    Machine { curve: Curve::new(points).unwrap(), reads: None, most_active, memory: None }
+    Machine { curve: Curve::new(points).unwrap(), reading: Reading::Free, most_active, memory: None }
 }
 
 /// Erlang's C: the chance of waiting with `servers` and an offered load.
@@ -159,7 +159,8 @@ fn curves_are_straight_between_points_and_keep_their_throughput_beyond() {
 
 #[test]
 fn a_prompt_that_is_read_stops_the_others() {
-    let machine = Machine { reads: Some(100.0), ..machine(&[(1.0, 0.1), (3.0, 0.1)], 2) };
+    let machine =
+        Machine { reading: Reading::Stalls { tokens_per_second: 100.0 }, ..machine(&[(1.0, 0.1), (3.0, 0.1)], 2) };
     let request = |at_s: f64| Arrival { at_s, input: 100.0, output: 10.0 };
     let served = replay(&[request(0.0), request(1.5)], &machine, (1, Router::RoundRobin));
     // A second to read and one to write; the other's reading falls into it, and holds both up.
@@ -167,4 +168,159 @@ fn a_prompt_that_is_read_stops_the_others() {
     near(served[0].first_s, 1.1);
     near(served[0].done_s, 3.0);
     near(served[1].done_s, 2.0);
+}
+
+/// A piece of 50 tokens takes half a second between two tokens: while the second prompt is read the first request gets a token every 0.6 s.
+#[test]
+fn a_prompt_that_is_read_in_pieces_slows_the_others_down() {
+    let reading = Reading::Chunked { tokens_per_second: 100.0, chunk: 50.0 };
+    let machine = Machine { reading, ..machine(&[(1.0, 0.1), (3.0, 0.1)], 2) };
+    let request = |at_s: f64, output: f64| Arrival { at_s, input: 100.0, output };
+    let served = replay(&[request(0.0, 10.0), request(1.2, 10.0)], &machine, (1, Router::RoundRobin));
+    let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found}, {expected}");
+    // Alone two pieces of half a second each, then a token every 0.1 s; from 1.2 s on, with two written, two pieces more.
+    near(served[0].first_s, 1.1);
+    near(served[0].done_s, 1.2 + 2.0 * 0.6 + 6.0 * 0.1);
+    near(served[1].first_s, 1.2 + 0.1);
+    near(served[1].done_s, 1.2 + 10.0 * 0.1);
+}
+
+/// No request is lost or served twice, and as many tokens are written as were asked for, whatever happens.
+#[test]
+fn every_request_ends_once_whatever_happens_to_the_fleet() {
+    let patterns =
+        [bursts::Pattern::Random { rate: 8.0 }, bursts::Pattern::Bursts { rates: [2.0, 40.0], lasts_s: [60.0, 20.0] }];
+    let scaler = fleet::Autoscaler { least: 1, most: 6, outstanding: 20.0, every_s: 5.0, down_after_s: 60.0 };
+    let sizes = [
+        fleet::Size::Constant(2),
+        fleet::Size::Scheduled(vec![(0.0, 1), (200.0, 4), (500.0, 0), (600.0, 2)]),
+        fleet::Size::Automatic(scaler),
+    ];
+    let vendor = fleet::Vendor { patience_s: 3.0, first_s: 0.4, done_s: 5.0 };
+    for (idx, (pattern, size)) in patterns.iter().flat_map(|p| sizes.iter().map(move |s| (p, s))).enumerate() {
+        for (vendor, most) in [(None, 0), (Some(vendor), 2)] {
+            let arrivals = bursts::made_up(*pattern, (300.0, 200.0), 900.0, idx as u64);
+            let machine = Machine {
+                reading: Reading::Chunked { tokens_per_second: 8_000.0, chunk: 512.0 },
+                memory: Some(30_000.0),
+                ..machine(&[(1.0, 0.02), (32.0, 0.038), (64.0, 0.048)], 64)
+            };
+            let fleet = Fleet {
+                router: Router::LeastOutstanding,
+                size: size.clone(),
+                cold_start_s: 45.0,
+                fails_every_s: Some(300.0),
+                retries: (most > 0).then_some(fleet::Retries { wrong: 0.05, most, after_s: 0.5 }),
+                vendor,
+                seed: 9,
+            };
+            let played = play(&arrivals, &machine, &fleet);
+            let asked_again = played.served.iter().filter(|served| !arrivals.contains(&served.arrival)).count();
+            assert_eq!(played.served.len(), arrivals.len() + asked_again, "{fleet:?}");
+            let is_timely = |served: &Served| served.began_s >= -1e-9 && served.first_s <= served.done_s + 1e-9;
+            assert!(played.served.iter().all(is_timely), "{fleet:?}");
+            assert!(played.failures > 0 && played.replica_s > 0.0 && played.replica_s <= 6.0 * 900.0, "{played:?}");
+            assert_eq!(
+                played.ended(End::Lost) > 0,
+                vendor.is_none(),
+                "what a failure takes is lost where nobody stands in"
+            );
+            assert_eq!(play(&arrivals, &machine, &fleet), played, "the same seed plays the same");
+        }
+    }
+}
+
+#[test]
+fn a_replica_that_is_wanted_more_is_paid_from_its_start_and_used_after() {
+    let quiet = fleet::Fleet::constant(1, Router::LeastOutstanding);
+    let machine = machine(&[(1.0, 1.0), (2.0, 1.0)], 1);
+    let request = |at_s: f64| Arrival { at_s, input: 0.0, output: 5.0 };
+    let arrivals = [0.0, 100.0, 100.0, 200.0].map(request);
+    let size = fleet::Size::Scheduled(vec![(0.0, 1), (100.0, 2), (150.0, 1)]);
+    let fleet = fleet::Fleet { size, cold_start_s: 30.0, ..quiet };
+    let played = play(&arrivals, &machine, &fleet);
+    assert!(played.served.iter().all(|served| served.done_s == 5.0), "both at once at 100 s: {played:?}");
+    // One for 200 s; the other from 70 s, thirty before it is needed, to 150 s.
+    assert!((played.replica_s - 280.0).abs() < 1e-9, "{}", played.replica_s);
+    assert_eq!((played.most, played.cold_starts), (2, 1));
+}
+
+#[test]
+fn what_a_failed_replica_worked_on_begins_anew_and_who_waits_too_long_goes_to_the_vendor() {
+    let machine = machine(&[(1.0, 1.0), (2.0, 1.0)], 1);
+    let arrivals: Vec<Arrival> =
+        (0..200).map(|n| Arrival { at_s: f64::from(n) * 10.0, input: 0.0, output: 5.0 }).collect();
+    let mut fleet = fleet::Fleet {
+        fails_every_s: Some(100.0),
+        cold_start_s: 2.0,
+        retries: Some(fleet::Retries { wrong: 0.0, most: 3, after_s: 0.0 }),
+        ..fleet::Fleet::constant(1, Router::LeastOutstanding)
+    };
+    let played = play(&arrivals, &machine, &fleet);
+    assert_eq!((played.served.len(), played.ended(End::Answered)), (200, 200));
+    let again: Vec<&Served> = played.served.iter().filter(|served| served.tries > 0).collect();
+    // A failure every 102 s or so, and half of the time somebody is at work.
+    assert!(
+        (5..=20).contains(&again.len()) && (14..=28).contains(&played.failures),
+        "{} {}",
+        again.len(),
+        played.failures
+    );
+    assert!(again.iter().all(|served| served.done_s >= 7.0), "the work, and a cold start");
+    fleet.vendor = Some(fleet::Vendor { patience_s: 1.0, first_s: 0.5, done_s: 3.0 });
+    let played = play(&arrivals, &machine, &fleet);
+    let at_vendor: Vec<&Served> = played.served.iter().filter(|served| served.end == End::AtVendor).collect();
+    assert!(!at_vendor.is_empty() && at_vendor.iter().all(|served| served.began_s >= 1.0 - 1e-9));
+}
+
+/// Retries are load: with so many wrong answers, each tried again at most once, half as many requests more come.
+#[test]
+fn answers_that_are_not_taken_come_again() {
+    let arrivals = bursts::made_up(bursts::Pattern::Random { rate: 5.0 }, (1.0, 100.0), 4_000.0, 6);
+    let machine = machine(&[(1.0, 0.02), (64.0, 0.05)], 64);
+    let retries = Some(fleet::Retries { wrong: 0.5, most: 1, after_s: 0.0 });
+    let played = play(&arrivals, &machine, &fleet::Fleet { retries, ..fleet::Fleet::constant(2, Router::RoundRobin) });
+    let share = played.retries as f64 / arrivals.len() as f64;
+    assert!((share - 0.5).abs() < 0.02, "{share}");
+    assert_eq!(played.served.len() as u64, arrivals.len() as u64 + played.retries);
+}
+
+#[test]
+fn the_autoscaler_follows_the_load_and_a_cold_start_makes_it_late() {
+    let burst = bursts::made_up(bursts::Pattern::Random { rate: 30.0 }, (1.0, 200.0), 600.0, 2);
+    let calm = bursts::made_up(bursts::Pattern::Random { rate: 0.5 }, (1.0, 200.0), 3_600.0, 3);
+    let shifted = burst.iter().map(|arrival| Arrival { at_s: arrival.at_s + 1_200.0, ..*arrival });
+    let mut arrivals: Vec<Arrival> = calm.into_iter().chain(shifted).collect();
+    arrivals.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    let machine = machine(&[(1.0, 0.02), (32.0, 0.038), (64.0, 0.048)], 64);
+    let scaler = fleet::Autoscaler { least: 1, most: 12, outstanding: 40.0, every_s: 10.0, down_after_s: 120.0 };
+    let with = |cold_start_s: f64| {
+        let size = fleet::Size::Automatic(scaler);
+        play(
+            &arrivals,
+            &machine,
+            &fleet::Fleet { size, cold_start_s, ..fleet::Fleet::constant(1, Router::LeastOutstanding) },
+        )
+    };
+    let objective = Objective { share: 0.95, first_s: None, done_s: Some(20.0) };
+    let (quick, slow) = (with(1.0), with(300.0));
+    assert!(objective.kept(&quick.served) > objective.kept(&slow.served) + 0.05);
+    assert!(
+        quick.most > 2 && quick.replica_s < quick.most as f64 * 3_600.0 / 2.0,
+        "{} {}",
+        quick.most,
+        quick.replica_s
+    );
+}
+
+#[test]
+fn more_replicas_are_never_worse_but_for_chance() {
+    let arrivals = bursts::made_up(bursts::Pattern::Random { rate: 20.0 }, (1.0, 200.0), 1_000.0, 5);
+    let machine = machine(&[(1.0, 0.02), (32.0, 0.038), (64.0, 0.048)], 64);
+    let mean = |replicas: usize| {
+        let served = replay(&arrivals, &machine, (replicas, Router::LeastOutstanding));
+        served.iter().map(|served| served.done_s).sum::<f64>() / served.len() as f64
+    };
+    let means: Vec<f64> = (1..6).map(mean).collect();
+    assert!(means.windows(2).all(|pair| pair[1] <= pair[0] * 1.01), "{means:?}");
 }

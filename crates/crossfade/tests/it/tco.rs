@@ -188,3 +188,81 @@ fn a_fleet_is_sized_for_the_arrivals_that_were_recorded() {
     let few = house.run(&["tco", "size", "--route", "gpt-4o", "--curve", "1:20", "--first-ms", "9"]).exits(4);
     assert!(few.stderr.contains("route gpt-4o: 0 requests are too few"), "{}", few.stderr);
 }
+
+/// What happens to a fleet, hour by hour: from a file of a curve and requests that nobody sent, which is said.
+#[test]
+fn ways_to_run_a_fleet_are_compared_with_what_happens_to_it() {
+    let house = House::new(CONFIG);
+    let curve = r#"{ "format": "crossfade-curve/1", "points": [{ "active": 1, "token_ms": 20 }, { "active": 64, "token_ms": 48 }],
+      "prompt_tokens_per_second": 20000, "most_active": 64, "measured": "2026-11-20", "evidence": "bench run b1" }"#;
+    std::fs::write(house.path().join("curve.json"), curve).unwrap();
+    let size = |more: &[&str]| {
+        let made_up = ["--made-up", "bursts:2,12,600,120", "--tokens", "500,200", "--hours", "5", "--first-ms", "2000"];
+        house.run(&[&["tco", "size", "--curve", "curve.json", "--format", "json"][..], &made_up, more].concat())
+    };
+    let ran = size(&[
+        "--week",
+        "--cold-start-s",
+        "180",
+        "--fails-every-h",
+        "2",
+        "--autoscale",
+        "30",
+        "--vendor-after-s",
+        "5",
+        "--chunk",
+        "512",
+    ]);
+    let (said, facts) = (ran.stderr.clone(), ran.exits(0).json());
+    assert!(said.contains("nobody sent them"), "{said}");
+    assert!(facts["made_up"] == true && facts["curve"].as_str().unwrap().contains("bench run b1"), "{facts}");
+    let ways = facts["ways"].as_array().unwrap();
+    let names: Vec<&str> = ways.iter().map(|way| way["way"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one size", "by the hour", "by the load"]);
+    assert!(ways.iter().all(|way| way["failures"].as_u64().unwrap() > 0 && way["lost"] == 0.0), "{facts}");
+    assert!(ways[2]["replicas_paid"].as_f64().unwrap() < ways[0]["replicas_paid"].as_f64().unwrap(), "{facts}");
+    assert_eq!(facts["hours"]["replicas"].as_array().unwrap().len(), 168);
+    assert!((5..=6).contains(&facts["hours"]["recorded"].as_u64().unwrap()), "{facts}");
+    assert!(size(&[]).exits(0).json()["ways"].as_array().unwrap().is_empty());
+    for (wrong, words) in [
+        (&["--made-up", "often", "--curve", "1:20"][..], "write `random:RATE`"),
+        (&["--made-up", "random:1", "--curve", "nowhere.json"], "nor a file that can be read"),
+        (&["--made-up", "random:1", "--curve", "crossfade.yaml"], "crossfade.yaml: expected"),
+        (&["--made-up", "random:1", "--curve", "1:20", "--chunk", "64"], "`--reads N`"),
+        (&["--made-up", "random:1", "--route", "gpt-4o", "--curve", "1:20"], "cannot be used with"),
+    ] {
+        let refused = house.run(&[&["tco", "size", "--first-ms", "9"][..], wrong].concat()).exits(2).stderr;
+        assert!(refused.contains(words), "{words} not in {refused}");
+    }
+}
+
+/// Goal A-8, on a public trace of code completion: the fleet that is recommended keeps the objective in the replay, and one for as many requests at
+/// random times would not, which the answer says.
+#[test]
+fn a_fleet_for_random_arrivals_would_not_hold_a_recorded_trace() {
+    let Some(traces) = std::env::var_os("CROSSFADE_TRACES") else {
+        println!("NOT RUN: CROSSFADE_TRACES names no directory of azure_llm_inference_2023_code.csv and _conv.csv");
+        return;
+    };
+    let house = House::new(CONFIG);
+    for (name, done_ms) in [("code", "20000"), ("conv", "40000")] {
+        let trace = std::path::Path::new(&traces).join(format!("azure_llm_inference_2023_{name}.csv"));
+        let words = [
+            "tco",
+            "size",
+            "--requests",
+            trace.to_str().unwrap(),
+            "--curve",
+            "1:20.5,8:23.7,32:37.8,64:48.3,128:76.9,256:114.4",
+        ];
+        let more = ["--reads", "4000", "--done-ms", done_ms, "--format", "json"];
+        let ran = house.run(&[&words[..], &more].concat());
+        let (said, facts) = (ran.stderr.clone(), ran.exits(0).json());
+        println!("{name}: {} replicas, {} at random; {said}", facts["replicas"], facts["replicas_at_random"]);
+        assert!(facts["sizes"][0]["kept_by"].as_f64().unwrap() >= 0.95, "{facts}");
+        if name == "code" {
+            assert_eq!(facts["at_random_keeps"], false, "{facts}");
+            assert!(said.contains("would not hold these arrivals"), "{said}");
+        }
+    }
+}

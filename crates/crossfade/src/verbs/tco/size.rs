@@ -1,16 +1,20 @@
 //! `crossfade tco size`: how many replicas hold the load that was recorded, and how many a size from averages would have bought.
 
-use std::path::{Path, PathBuf};
+mod from;
+mod ways;
 
-use cost::capacity::{Arrival, Curve, Machine, Objective, Router, Served, at_random, needed, percentile, replay};
-use cost::date::Date;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use cost::capacity::bursts::Pattern;
+use cost::capacity::week::{Asked, Week, week};
+use cost::capacity::{Arrival, Machine, Objective, Reading, Router, Served, at_random, needed, percentile, replay};
 use serde_json::json;
 
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
-use crate::verbs::dataset::readable;
-use crate::verbs::source::operation;
-use crate::verbs::time::now_us;
+
+use from::{Measured, measured, pattern, requests, tokens};
 
 /// Fewest requests that a size is found from.
 const FEWEST: usize = 100;
@@ -19,23 +23,35 @@ const FEWEST: usize = 100;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file of requests: CSV with a moment, tokens of the prompt and tokens of the answer (`TIMESTAMP,ContextTokens,GeneratedTokens`).
-    #[arg(long, value_name = "FILE", conflicts_with = "route", required_unless_present = "route")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["route", "made_up"], required_unless_present_any = ["route", "made_up"])]
     requests: Option<PathBuf>,
     /// The route whose recorded requests are played.
-    #[arg(long, value_name = "ROUTE")]
+    #[arg(long, value_name = "ROUTE", conflicts_with = "made_up")]
     route: Option<String>,
     /// Recorded requests of so many days, today included.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=366))]
     days: u32,
-    /// Milliseconds for a token of each, by how many a replica works on: `1:20.5,8:23.7,32:37.8`, as a benchmark measured it.
-    #[arg(long, value_name = "CURVE", value_parser = curve)]
-    curve: Curve,
+    /// For who has no record: requests that are made up, `random:RATE` or `bursts:RATE,RATE,SECONDS,SECONDS` (calm and burst, and how long each lasts).
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    made_up: Option<Pattern>,
+    /// Mean tokens of a made-up prompt and of its answer.
+    #[arg(long, value_name = "IN,OUT", default_value = "1000,200", value_parser = tokens)]
+    tokens: (f64, f64),
+    /// Hours for which requests are made up.
+    #[arg(long, value_name = "N", default_value_t = 4.0, value_parser = hours)]
+    hours: f64,
+    /// Milliseconds for a token of each, by how many a replica works on: `1:20.5,8:23.7,32:37.8`, as a benchmark measured it; or a file of it.
+    #[arg(long, value_name = "CURVE", value_parser = measured)]
+    curve: Measured,
     /// Tokens of prompts a replica reads in a second, while nobody gets an answer; without it, reading takes no time of its own.
     #[arg(long, value_name = "N", value_parser = positive)]
     reads: Option<f64>,
-    /// Most requests a replica works on at once.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
-    most_active: u32,
+    /// Prompts are read in pieces of so many tokens between the tokens of answers, as chunked prefill does; without it whole, while the rest waits.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    chunk: Option<f64>,
+    /// Most requests a replica works on at once; 256 where nobody says.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    most_active: Option<u32>,
     /// Most tokens in a replica's memory, of prompts and answers.
     #[arg(long, value_name = "N", value_parser = positive)]
     memory_tokens: Option<f64>,
@@ -51,9 +67,41 @@ pub(crate) struct Args {
     /// Most replicas that are tried.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
     most: u32,
-    /// Decides the random arrivals of the comparison.
+    /// Decides the random arrivals of the comparison, and what else happens at random.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Who gets a request, where the ways to run it are compared.
+    #[arg(long, value_enum, default_value = "least-outstanding")]
+    router: Turn,
+    /// Size every hour of the week by itself, and compare what a fleet of one size and one that follows the hours come to.
+    #[arg(long)]
+    week: bool,
+    /// Arrivals come as much faster in every hour of the week: 0.2 is a fifth more.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = headroom)]
+    headroom: f64,
+    /// Replicas that stand in for others, in every hour of the week.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
+    spare: u32,
+    #[command(flatten)]
+    events: ways::Events,
+}
+
+/// Who gets a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Turn {
+    /// One replica after the other.
+    RoundRobin,
+    /// The replica with the fewest at work or in line.
+    LeastOutstanding,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    positive(text).and_then(|hours| if hours <= 336.0 { Ok(hours) } else { Err("at most 336 hours".to_owned()) })
+}
+
+fn headroom(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0..=10.0).contains(share));
+    share.ok_or_else(|| "expected a share of at least 0; for 20 % write 0.2".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -65,83 +113,125 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a share above 0, at most 1; for 95 % write 0.95".to_owned())
 }
 
-fn curve(text: &str) -> Result<Curve, String> {
-    let point = |part: &str| {
-        let (n, ms) = part.split_once(':')?;
-        Some((n.trim().parse::<f64>().ok()?, ms.trim().parse::<f64>().ok()? / 1000.0))
-    };
-    let points: Option<Vec<(f64, f64)>> = text.split(',').map(point).collect();
-    let points =
-        points.ok_or("write it like `1:20.5,8:23.7`: how many at once, and milliseconds for a token of each")?;
-    Curve::new(&points).ok_or_else(|| "both numbers rise from each point to the next, and are above 0".to_owned())
-}
-
 /// Finds the size. The exit is 3 where even the most replicas do not hold the load, 4 where there are too few requests.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let (arrivals, from) = arrivals(place, args)?;
+    let asked = requests(place, args)?;
+    let (arrivals, from) = (&asked.arrivals, &asked.from);
     if arrivals.len() < FEWEST {
         let stop = Stop::failed(anyhow::anyhow!("{from}: {} requests are too few to find a size from", arrivals.len()));
-        return Err(stop.exit(Exit::Undecided));
+        let hint = "`--made-up random:RATE` sizes for requests that nobody sent, and says so";
+        return Err(stop.hint(hint).exit(Exit::Undecided));
     }
-    let machine = Machine {
-        curve: args.curve.clone(),
-        reads: args.reads,
-        most_active: args.most_active as usize,
-        memory: args.memory_tokens,
-    };
-    let seconds = |ms: Option<f64>| ms.map(|ms| ms / 1000.0);
-    let objective = Objective { share: args.share, first_s: seconds(args.first_ms), done_s: seconds(args.done_ms) };
+    let machine = machine(args)?;
+    let objective = objective(args);
     let most = args.most as usize;
-    let played = needed(&arrivals, &machine, objective, most);
-    let random = at_random(&arrivals, args.seed);
-    let averaged = needed(&random, &machine, objective, most);
-    let with = |replicas: usize| replay(&arrivals, &machine, (replicas, Router::LeastOutstanding));
-    let rows: Vec<(&str, usize, Vec<Served>)> = [("as recorded", played), ("at random, as many", averaged)]
+    let played = needed(arrivals, &machine, objective, most);
+    let averaged = needed(&at_random(arrivals, args.seed), &machine, objective, most);
+    let with = |replicas: usize| replay(arrivals, &machine, (replicas, Router::LeastOutstanding));
+    let names = if asked.is_made_up { "as made up" } else { "as recorded" };
+    let rows: Vec<Sized> = [(names, played), ("at random, as many", averaged)]
         .into_iter()
         .filter_map(|(name, replicas)| replicas.map(|replicas| (name, replicas, with(replicas))))
         .collect();
-    let span = arrivals.last().map_or(0.0, |last| last.at_s) - arrivals.first().map_or(0.0, |first| first.at_s);
-    let kept = |served: &[Served]| objective.kept(served);
-    let ms =
-        |served: &[Served], of: fn(&Served) -> f64| percentile(served, args.share, of).unwrap_or_default() * 1000.0;
-    let fact = |(name, replicas, served): &(&str, usize, Vec<Served>)| {
-        json!({ "sized_for": name, "replicas": replicas, "kept_by": kept(served),
-            "first_ms": ms(served, |served| served.first_s), "done_ms": ms(served, |served| served.done_s) })
+    let week = args.week.then(|| hours_of(args, &asked, (&machine, objective)));
+    let ways = ways::compare(args, &asked, (&machine, played, week.as_ref()));
+    let span = arrivals.last().map_or(0.0, |last| last.at_s);
+    let fact = |(name, replicas, served): &Sized| {
+        json!({ "sized_for": name, "replicas": replicas, "kept_by": objective.kept(served),
+            "first_ms": ms(served, args.share, |served| served.first_s), "done_ms": ms(served, args.share, |served| served.done_s) })
     };
-    let facts = json!({ "requests": arrivals.len(), "from": from, "seconds": span, "peak_minute_over_mean": peak(&arrivals, span),
-        "replicas": played, "replicas_at_random": averaged, "share": args.share, "sizes": rows.iter().map(fact).collect::<Vec<_>>() });
+    let poisson_keeps = rows.get(1).map(|(_, _, served)| objective.is_kept(served));
+    let facts = json!({ "format": FORMAT, "requests": arrivals.len(), "from": from, "made_up": asked.is_made_up,
+        "curve": args.curve.evidence, "seconds": span, "peak_minute_over_mean": peak(arrivals, span),
+        "replicas": played, "replicas_at_random": averaged, "at_random_keeps": poisson_keeps, "share": args.share,
+        "sizes": rows.iter().map(fact).collect::<Vec<_>>(),
+        "hours": week.as_ref().map(|week| ways::hours(week, args)), "ways": ways.iter().map(|way| way.fact(objective, args.share)).collect::<Vec<_>>() });
     out.answer(&facts, || {
-        let row = |(name, replicas, served): &(&str, usize, Vec<Served>)| {
-            vec![
-                (*name).to_owned(),
-                replicas.to_string(),
-                format!("{:.1} %", kept(served) * 100.0),
-                format!("{:.0}", ms(served, |served| served.first_s)),
-                format!("{:.0}", ms(served, |served| served.done_s)),
-            ]
-        };
-        let p = args.share * 100.0;
-        let (first, done) = (format!("first token ms, p{p}"), format!("end ms, p{p}"));
-        table(
-            &["sized for arrivals", "replicas", "kept by, as recorded", &first, &done],
-            &rows.iter().map(row).collect::<Vec<_>>(),
-        )
-    });
-    out.say(format_args!(
-        "{} requests of {from} in {span:.0} s; the busiest minute has {:.1} times the mean",
-        arrivals.len(),
-        peak(&arrivals, span)
-    ));
-    match (played, averaged) {
-        (Some(played), Some(averaged)) if averaged < played => {
-            out.say(format_args!(
-                "a size from averages, {averaged}, would not hold these arrivals: they need {played}"
-            ));
+        let mut text = sizes(args, objective, &rows, asked.is_made_up);
+        if let Some(week) = &week {
+            text += &format!("\n{}", ways::table_of_hours(week));
         }
-        (None, _) => out.say(format_args!("even {most} replicas do not hold these arrivals")),
+        if !ways.is_empty() {
+            text += &format!("\n{}", ways::table_of_ways(&ways, objective, args.share));
+        }
+        text
+    });
+    let kind =
+        if asked.is_made_up { "; nobody sent them, a size from them is for these and not for yours" } else { "" };
+    out.say(format_args!(
+        "{} requests of {from} in {span:.0} s; the busiest minute has {:.1} times the mean{kind}",
+        arrivals.len(),
+        peak(arrivals, span)
+    ));
+    match (played, averaged, poisson_keeps) {
+        (Some(played), Some(averaged), Some(false)) => {
+            out.say(format_args!("a size from averages, {averaged}, would not hold these arrivals: they need {played}"))
+        }
+        (None, ..) => out.say(format_args!("even {most} replicas do not hold these arrivals")),
         _ => {}
     }
-    Ok(if played.is_some() { Exit::Ok } else { Exit::No })
+    if let Some(week) = &week {
+        out.say(format_args!("{} of 168 hours of the week are on record", week.n_recorded()));
+    }
+    let is_held = played.is_some() && week.as_ref().is_none_or(|week| week.peak().is_some());
+    Ok(if is_held { Exit::Ok } else { Exit::No })
+}
+
+/// What it was sized for, how many, and what became of the arrivals there.
+type Sized = (&'static str, usize, Vec<Served>);
+
+/// The form of the facts.
+const FORMAT: &str = "crossfade-size/1";
+
+fn ms(served: &[Served], share: f64, of: fn(&Served) -> f64) -> f64 {
+    percentile(served, share, of).unwrap_or_default() * 1000.0
+}
+
+fn sizes(args: &Args, objective: Objective, rows: &[Sized], is_made_up: bool) -> String {
+    let row = |(name, replicas, served): &Sized| {
+        vec![
+            (*name).to_owned(),
+            replicas.to_string(),
+            format!("{:.1} %", objective.kept(served) * 100.0),
+            format!("{:.0}", ms(served, args.share, |served| served.first_s)),
+            format!("{:.0}", ms(served, args.share, |served| served.done_s)),
+        ]
+    };
+    let p = args.share * 100.0;
+    let (first, done) = (format!("first token ms, p{p}"), format!("end ms, p{p}"));
+    let kept = if is_made_up { "kept by, as made up" } else { "kept by, as recorded" };
+    let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    table(&["sized for arrivals", "replicas", kept, &first, &done], &rows)
+}
+
+fn machine(args: &Args) -> Result<Machine, Stop> {
+    let curve = &args.curve;
+    let reading = match (args.reads.or(curve.reads), args.chunk) {
+        (None, None) => Reading::Free,
+        (Some(tokens_per_second), None) => Reading::Stalls { tokens_per_second },
+        (Some(tokens_per_second), Some(chunk)) => Reading::Chunked { tokens_per_second, chunk },
+        (None, Some(_)) => {
+            let stop = Stop::usage("`--chunk` says how prompts are read in pieces, and nothing says how fast");
+            return Err(stop.hint("`--reads N`: tokens of prompts in a second"));
+        }
+    };
+    Ok(Machine {
+        curve: curve.curve.clone(),
+        reading,
+        most_active: args.most_active.or(curve.most_active).unwrap_or(256).min(4096) as usize,
+        memory: args.memory_tokens.or(curve.memory_tokens),
+    })
+}
+
+fn objective(args: &Args) -> Objective {
+    let seconds = |ms: Option<f64>| ms.map(|ms| ms / 1000.0);
+    Objective { share: args.share, first_s: seconds(args.first_ms), done_s: seconds(args.done_ms) }
+}
+
+fn hours_of(args: &Args, asked: &from::Requests, (machine, objective): (&Machine, Objective)) -> Week {
+    let spare = args.spare as usize;
+    let of_hour = Asked { objective, headroom: args.headroom, spare, least: 1 + spare, most: args.most as usize };
+    week(&asked.arrivals, asked.epoch_s, machine, &of_hour)
 }
 
 /// Requests of the busiest minute over those of a mean one.
@@ -155,76 +245,4 @@ fn peak(arrivals: &[Arrival], span_s: f64) -> f64 {
         most = most.max(idx - first + 1);
     }
     most as f64 / (arrivals.len() as f64 * 60.0 / span_s.max(60.0))
-}
-
-fn arrivals(place: &Place, args: &Args) -> Result<(Vec<Arrival>, String), Stop> {
-    let (mut arrivals, from) = match (&args.requests, &args.route) {
-        (Some(path), _) => (of_file(path)?, path.display().to_string()),
-        (None, Some(route)) => {
-            let since_us = now_us().saturating_sub(u64::from(args.days) * 86_400_000_000);
-            let rows = operations::tco::arrivals(&readable(place)?, route, since_us).map_err(operation)?;
-            let arrival = |(us, input, output): &(u64, u64, u64)| Arrival {
-                at_s: *us as f64 / 1e6,
-                input: *input as f64,
-                output: *output as f64,
-            };
-            (rows.iter().map(arrival).collect(), format!("route {route}"))
-        }
-        (None, None) => (Vec::new(), String::new()),
-    };
-    arrivals.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-    // Seconds since the first: moments of today have too many digits to add milliseconds to.
-    let first_s = arrivals.first().map_or(0.0, |first: &Arrival| first.at_s);
-    arrivals.iter_mut().for_each(|arrival| arrival.at_s -= first_s);
-    Ok((arrivals, from))
-}
-
-fn of_file(path: &Path) -> Result<Vec<Arrival>, Stop> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())))?;
-    let mut arrivals = Vec::new();
-    for (idx, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match arrival(line) {
-            Some(arrival) => arrivals.push(arrival),
-            // The first line may be headings.
-            None if idx == 0 => {}
-            None => {
-                let stop = Stop::usage(format!("{}, line {}: `{line}` is no request", path.display(), idx + 1));
-                return Err(stop.hint("a line is a moment (`2023-11-16 18:17:03.98`, or seconds), tokens of the prompt, tokens of the answer"));
-            }
-        }
-    }
-    Ok(arrivals)
-}
-
-fn arrival(line: &str) -> Option<Arrival> {
-    let mut fields = line.split(',').map(str::trim);
-    let at_s = moment(fields.next()?)?;
-    let mut tokens = || fields.next()?.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
-    Some(Arrival { at_s, input: tokens()?, output: tokens()? })
-}
-
-/// `2023-11-16 18:17:03.9799600`, also with a `T` and a `Z`, or seconds.
-fn moment(text: &str) -> Option<f64> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Some(seconds).filter(|seconds| seconds.is_finite());
-    }
-    let (day, time) = text.trim_end_matches('Z').split_once([' ', 'T'])?;
-    let mut parts = time.split(':').map(|part| part.parse::<f64>().ok().filter(|part| *part >= 0.0));
-    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    Some(Date::parse(day)?.0 as f64 * 86_400.0 + hour * 3_600.0 + minute * 60.0 + second)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_a_trace_are_read() {
-        let read = |line: &str| arrival(line).map(|arrival| (arrival.at_s, arrival.input, arrival.output));
-        assert_eq!(read("1970-01-02 01:01:01.5,100,20"), Some((86_400.0 + 3_661.5, 100.0, 20.0)));
-        assert_eq!(read("12.25, 1, 2"), Some((12.25, 1.0, 2.0)));
-        assert_eq!(read("TIMESTAMP,ContextTokens,GeneratedTokens"), None);
-        assert_eq!(read("12.25,1"), None);
-    }
 }
