@@ -55,15 +55,21 @@ pub enum Origin {
     },
 }
 
+/// The version of cases that are at hand as their ids and canonical texts: SHA-256 of the texts sorted by id.
+#[must_use]
+pub fn version_of(cases: &[(String, String)]) -> String {
+    let mut lines: Vec<&(String, String)> = cases.iter().collect();
+    lines.sort_unstable();
+    let parts: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_bytes()).collect();
+    digest(&parts)
+}
+
 impl Dataset {
     /// The version: SHA-256 of the canonical cases sorted by id.
     #[must_use]
     pub fn version(&self) -> String {
-        let mut lines: Vec<(&str, String)> =
-            self.cases.iter().map(|case| (case.id.as_str(), case.canonical())).collect();
-        lines.sort_unstable();
-        let parts: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_bytes()).collect();
-        digest(&parts)
+        let lines: Vec<(String, String)> = self.cases.iter().map(|case| (case.id.clone(), case.canonical())).collect();
+        version_of(&lines)
     }
 
     /// Chats that end with the first right answer, as fine-tuning takes them, and how many cases have none.

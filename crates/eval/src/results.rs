@@ -1,14 +1,16 @@
 //! A run as it is on record: its plan, its cases, and every answer with its scores.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
-use crate::case::Case;
+use crate::case::{Answer, Case};
 use crate::encode::{self, Encoding};
 use crate::judge::said::Judged;
 use crate::judge::trust::Labels;
-use crate::metric::{Direction, Measured, Range, Score, UnknownMetric, Unscored};
+use crate::metric::{Basis, Direction, Measured, Range, Score, UnknownMetric, Unscored};
 use crate::run::{Answered, Item, Plan, Scorer};
 
 /// Everything that is known of a run.
@@ -43,29 +45,87 @@ pub struct Record {
     pub scores: Scores,
 }
 
-/// Scores of one answer. There are few, and there are many answers: a list that shares the ids is a tenth of a map.
+/// Scores of one answer. There are few, and there are many answers: a list that shares the ids is a tenth of a map, and most scores are a number.
 #[derive(Debug, Default)]
-pub struct Scores(Box<[(Arc<str>, Score)]>);
+pub struct Scores(Box<[Kept]>);
+
+#[derive(Debug)]
+struct Kept {
+    id: Arc<str>,
+    measured: Measured,
+    /// The whole score, where it is more than what is measured.
+    whole: Option<Box<Score>>,
+}
+
+/// A score of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Scored<'s> {
+    /// The value, or why there is none.
+    pub measured: Measured,
+    whole: Option<&'s Score>,
+}
+
+impl<'s> Scored<'s> {
+    /// The value, if there is one.
+    #[must_use]
+    pub fn as_value(self) -> Option<f64> {
+        match self.measured {
+            Measured::Value(value) => Some(value),
+            Measured::Unscored(_) => None,
+        }
+    }
+
+    /// What happened, in the metric's word.
+    #[must_use]
+    pub fn outcome(self) -> Option<&'s str> {
+        self.whole?.outcome.as_deref()
+    }
+
+    /// What a report shows of it beside the number.
+    #[must_use]
+    pub fn detail(self) -> Option<&'s str> {
+        self.whole?.detail.as_deref()
+    }
+
+    /// The score with everything that belongs to it.
+    #[must_use]
+    pub fn to_score(self) -> Score {
+        let plain = Score { measured: self.measured, outcome: None, detail: None, basis: Basis::None };
+        self.whole.cloned().unwrap_or(plain)
+    }
+}
+
+impl Kept {
+    fn of(id: Arc<str>, mut score: Score) -> Kept {
+        let measured = score.measured;
+        if let Basis::Counts(counts) = &mut score.basis {
+            counts.shrink_to_fit();
+        }
+        let is_plain = score.outcome.is_none() && score.detail.is_none() && score.basis == Basis::None;
+        Kept { id, measured, whole: (!is_plain).then(|| Box::new(score)) }
+    }
+}
 
 impl Scores {
     /// The one by the definition of this id.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Score> {
-        self.0.iter().find(|(known, _)| **known == *id).map(|(_, score)| score)
+    pub fn get(&self, id: &str) -> Option<Scored<'_>> {
+        let kept = self.0.iter().find(|kept| *kept.id == *id)?;
+        Some(Scored { measured: kept.measured, whole: kept.whole.as_deref() })
     }
 
     /// Adds one, or puts it in the place of the one by the same definition.
     pub(crate) fn put(&mut self, id: &Arc<str>, score: Score) {
         let mut scores = std::mem::take(&mut self.0).into_vec();
-        scores.retain(|(known, _)| known != id);
-        scores.push((Arc::clone(id), score));
+        scores.retain(|kept| kept.id != *id);
+        scores.push(Kept::of(Arc::clone(id), score));
         self.0 = scores.into_boxed_slice();
     }
 }
 
 impl<Id: Into<Arc<str>>> FromIterator<(Id, Score)> for Scores {
     fn from_iter<T: IntoIterator<Item = (Id, Score)>>(scores: T) -> Scores {
-        Scores(scores.into_iter().map(|(id, score)| (id.into(), score)).collect())
+        Scores(scores.into_iter().map(|(id, score)| Kept::of(id.into(), score)).collect())
     }
 }
 
@@ -137,7 +197,20 @@ impl Results {
     /// # Errors
     /// When there is none of this name, or it cannot be read.
     pub fn load(database: &Database, run: &str) -> Result<Results, ResultsError> {
-        let mut results = Results::alone(database, run)?;
+        Results::with_labels(database, run, Depth::Everything)
+    }
+
+    /// Reads of a run what a [`summary`](crate::compare::summary_report) says, which is the same of it as of the whole: without the texts of cases and
+    /// answers, where neither a judge nor an encoder reads them.
+    ///
+    /// # Errors
+    /// As [`load`](Results::load).
+    pub fn load_numbers(database: &Database, run: &str) -> Result<Results, ResultsError> {
+        Results::with_labels(database, run, Depth::Numbers)
+    }
+
+    fn with_labels(database: &Database, run: &str, depth: Depth) -> Result<Results, ResultsError> {
+        let mut results = Results::alone(database, run, depth)?;
         for judged in &mut results.judged {
             let (id, runs) = (judged.judge.id(), judged.judge.floor.runs.clone());
             let others = runs.iter().filter(|other| *other != run);
@@ -157,7 +230,7 @@ impl Results {
     ) -> Result<Labels, ResultsError> {
         let mut all = Labels::default();
         for run in runs {
-            let labels = match Results::alone(database, run) {
+            let labels = match Results::alone(database, run, Depth::Everything) {
                 Err(ResultsError::NoRun(_)) => None,
                 Err(error) => return Err(error),
                 Ok(results) => results.judged.into_iter().find(|one| one.judge.id() == judge).map(|one| one.labels),
@@ -171,7 +244,7 @@ impl Results {
     }
 
     /// A run without what other runs say of its judges.
-    fn alone(database: &Database, run: &str) -> Result<Results, ResultsError> {
+    fn alone(database: &Database, run: &str, depth: Depth) -> Result<Results, ResultsError> {
         let row = database.eval_run(run)?.ok_or_else(|| ResultsError::NoRun(run.to_owned()))?;
         let unreadable = |what| move |source| ResultsError::Unreadable { run: run.to_owned(), what, source };
         let plan: Plan = serde_json::from_value(row.plan.clone()).map_err(unreadable("a plan"))?;
@@ -181,18 +254,28 @@ impl Results {
         if let Some(of) = plan.encoder_of {
             return Err(ResultsError::OfEncoder { run: run.to_owned(), of });
         }
-        let lines = database.dataset_cases(&plan.version)?;
-        let cases = lines.into_iter().take(usize::try_from(plan.n_cases).unwrap_or(usize::MAX));
-        let cases = cases.map(|line| serde_json::from_str(&line)).collect::<Result<_, _>>();
+        let is_light = depth == Depth::Numbers && plan.judges.is_empty() && plan.encoder.is_none();
         let scorer = Scorer::of(&plan.metrics);
         let scorer = scorer.map_err(|source| ResultsError::Metric { run: run.to_owned(), source })?;
         let ids: Vec<Arc<str>> = scorer.ids().map(|(_, id)| Arc::from(id)).collect();
         let mut records = Vec::new();
         database.eval_answers(run, |row| {
-            records.push(record(&plan, &ids, row).map_err(unreadable("an answer"))?);
+            let mut record = record(&plan, &ids, row).map_err(unreadable("an answer"))?;
+            if is_light {
+                record.answered.answer = record.answered.answer.map(|_| Answer::default());
+            }
+            records.push(record);
             Ok::<(), ResultsError>(())
         })?;
-        let cases = cases.map_err(unreadable("a case"))?;
+        records.shrink_to_fit();
+        // Where there is no answer, metrics of all cases together score an empty one, for which they want the case.
+        let unanswered: BTreeSet<usize> =
+            records.iter().filter(|one| one.answered.answer.is_none()).map(|one| one.item.case_idx).collect();
+        let cases = database.dataset_cases(&plan.version, plan.n_cases, |case_idx, line| {
+            let is_whole = !is_light || unanswered.contains(&case_idx);
+            if is_whole { serde_json::from_str(line) } else { serde_json::from_str(line).map(Named::case) }
+        })?;
+        let cases = cases.into_iter().collect::<Result<_, _>>().map_err(unreadable("a case"))?;
         let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new(), encoding: None };
         if let Some(encoder) = results.plan.encoder.clone() {
             results.encoding = Some(encode::score(database, &mut results, &encoder)?);
@@ -304,6 +387,42 @@ impl Yardstick {
         match self.direction {
             Direction::HigherIsBetter => second - first,
             Direction::LowerIsBetter => first - second,
+        }
+    }
+}
+
+/// How much of a run is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Everything,
+    Numbers,
+}
+
+/// What a comparison reads of a case.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    #[serde(default)]
+    slices: BTreeMap<String, String>,
+    #[serde(default)]
+    cluster: Option<String>,
+}
+
+impl Named {
+    fn case(self) -> Case {
+        Case {
+            id: self.id,
+            request: serde_json::Map::new(),
+            expected: Vec::new(),
+            documents: Vec::new(),
+            answerable: None,
+            checks: Vec::new(),
+            slices: self.slices,
+            cluster: self.cluster,
+            source: None,
+            relevance: None,
+            evidence: Vec::new(),
+            code: None,
         }
     }
 }

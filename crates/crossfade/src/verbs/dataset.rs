@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use eval::case::Case;
 use eval::dataset::{
     Columns, Dataset, Format, Imported, Located, LocatedKind, Origin, Problems, from_promptfoo, read, tuning,
+    version_of,
 };
 use serde_json::{Value, json};
 use store::{Database, DatasetRow};
@@ -292,14 +293,14 @@ fn merged(members: &[(Key, Node)]) -> Vec<(String, Located)> {
 /// Keeps a dataset in the store of the config.
 pub(super) fn keep(place: &Place, dataset: &Dataset, origin: &Origin) -> Result<DatasetRow, Stop> {
     let database = writable(place)?;
+    let cases: Vec<(String, String)> = dataset.cases.iter().map(|case| (case.id.clone(), case.canonical())).collect();
     let row = DatasetRow {
         name: dataset.name.clone(),
-        version: dataset.version(),
+        version: version_of(&cases),
         at_us: now_us(),
         n_cases: dataset.cases.len() as u64,
         origin: serde_json::to_value(origin).map_err(Stop::failed)?,
     };
-    let cases: Vec<(String, String)> = dataset.cases.iter().map(|case| (case.id.clone(), case.canonical())).collect();
     database.put_dataset(&row, &cases).map_err(Stop::failed)?;
     // One that was there already stays with the time and the origin it had.
     let stored = database.dataset(&row.name, &row.version).map_err(Stop::failed)?;
@@ -335,8 +336,8 @@ pub(super) fn stored(place: &Place, what: &str) -> Result<(DatasetRow, Dataset),
             stop.hint(format!("there are: {}", known.join(", ")))
         }
     })?;
-    let lines = database.dataset_cases(&row.version).map_err(Stop::failed)?;
-    let cases = lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<Vec<Case>, _>>();
+    let cases = database.dataset_cases(&row.version, row.n_cases, |_, line| serde_json::from_str(line));
+    let cases = cases.map_err(Stop::failed)?.into_iter().collect::<Result<Vec<Case>, _>>();
     let cases = cases.context("a case in the store cannot be read").map_err(Stop::from)?;
     let dataset = Dataset { name: row.name.clone(), cases };
     Ok((row, dataset))

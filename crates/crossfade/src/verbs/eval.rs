@@ -70,7 +70,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
     match verb {
         Verb::Run(args) => run::run(place, &args, out),
         Verb::Compare { run } => {
-            let report = load(place, &run)?;
+            let report = summarised(&opened(place, &run, Results::load_numbers)?, SEED);
             out.answer(&facts(&report), || words::comparison(&report));
             Ok(exit(&report))
         }
@@ -85,8 +85,17 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
 
 /// A run, compared.
 pub(super) fn load(place: &Place, run: &str) -> Result<Report, Stop> {
+    Ok(compared(&opened(place, run, Results::load)?, SEED))
+}
+
+/// A run, so much of it as `load` reads.
+fn opened(
+    place: &Place,
+    run: &str,
+    load: fn(&Database, &str) -> Result<Results, ResultsError>,
+) -> Result<Results, Stop> {
     let database = readable(place)?;
-    let results = Results::load(&database, run).map_err(|error| match &error {
+    load(&database, run).map_err(|error| match &error {
         ResultsError::NoRun(_) => {
             let known: Vec<String> = database.eval_runs().unwrap_or_default().into_iter().map(|row| row.run).collect();
             let stop = Stop::failed(error).exit(Exit::Usage);
@@ -101,8 +110,7 @@ pub(super) fn load(place: &Place, run: &str) -> Result<Report, Stop> {
             Stop::failed(error).exit(Exit::Usage).hint(hint)
         }
         _ => Stop::failed(error),
-    })?;
-    Ok(compared(&results, SEED))
+    })
 }
 
 /// The report without its cases: what a comparison says.

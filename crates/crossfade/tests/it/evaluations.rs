@@ -170,6 +170,42 @@ fn calls_that_are_made_again_are_charged_to_the_case_and_failures_are_worth_noth
 }
 
 #[test]
+fn a_comparison_that_reads_no_texts_says_what_the_report_of_the_whole_run_says() {
+    let upstream = Upstream::with(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let (question, model) = (body["messages"][0]["content"].as_str().unwrap(), body["model"].as_str().unwrap());
+        match (question, model) {
+            // A call that failed for good counts as an empty answer in numbers of all cases, for which the case is read.
+            ("Question 2?", "other") => Script::error(400, "invalid_request_error", "bad"),
+            ("Question 1?" | "Question 5?", "other") => Script::json(chat_completion("no")),
+            _ => Script::json(chat_completion("yes, indeed")),
+        }
+    });
+    let house = one_target(&upstream);
+    let line = |idx: usize| {
+        let (half, cluster) = (if idx < 6 { "first" } else { "second" }, idx / 2);
+        format!(
+            "{{\"id\":\"c{idx}\",\"input\":\"Question {idx}?\",\"expected\":\"yes\",\"slices\":{{\"half\":\"{half}\"}},\"cluster\":\"k{cluster}\"}}\n"
+        )
+    };
+    std::fs::write(house.path().join("cases.jsonl"), (0..12).map(line).collect::<String>()).unwrap();
+    let mut arguments = vec!["eval", "run", "--file", "cases.jsonl", "--target", "t", "--target", "u", "--run", "r"];
+    for metric in ["icontains", "squad_f1", "chrf", "bleu", "f1_macro", "refusal"] {
+        arguments.extend(["--metric", metric]);
+    }
+    house.run(&arguments);
+    let mut report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let cases = report.as_object_mut().and_then(|members| members.remove("cases")).unwrap();
+    assert_eq!((cases.as_array().map(Vec::len), cases[1]["sides"][1]["text"].as_str()), (Some(12), Some("no")));
+    assert_eq!(report["targets"][1]["n_failed"].as_u64(), Some(1), "{report}");
+    assert_eq!(report["candidates"][0]["slices"].as_array().map(Vec::len), Some(2), "{report}");
+    assert!(report["candidates"][0]["others"]["chrf"]["difference"].as_f64().unwrap() < 0.0, "{report}");
+    assert_eq!(house.run(&["eval", "compare", "r", "--format", "json"]).json(), report);
+    arguments.extend(["--format", "json"]);
+    assert_eq!(house.run(&arguments).json(), report);
+}
+
+#[test]
 fn a_target_that_cannot_be_called_stops_the_run_and_is_no_bad_answer() {
     let house = House::new(
         "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\nproviders:\n  p: { dialect: openai, base_url: http://127.0.0.1:1/v1 }\ntargets:\n  t: { provider: p, model: m }\nroutes:\n  m: { target: t }\n",

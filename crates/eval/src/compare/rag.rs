@@ -209,7 +209,7 @@ fn named(results: &Results) -> Option<(String, String)> {
 /// The outcome of the first answer of a target to a case, as a page shows it.
 pub(super) fn outcome_of(results: &Results, record: Option<&Record>) -> Option<Outcome> {
     let (_, id) = named(results)?;
-    Outcome::of(record?.scores.get(&id)?.outcome.as_deref()?)
+    Outcome::of(record?.scores.get(&id)?.outcome()?)
 }
 
 /// What there is to say; `None` where no metric asks.
@@ -219,7 +219,7 @@ pub(super) fn rag(results: &Results, seed: u64) -> Option<Rag> {
         _ if record.answered.withheld.is_some() => Came::Unscored,
         _ if record.answered.answer.is_none() => Came::Failed,
         Some(score) => {
-            let outcome = score.outcome.as_deref().and_then(Outcome::of);
+            let outcome = score.outcome().and_then(Outcome::of);
             // Given a miss, no answer is right of the model and still no answer.
             let is_good = score.as_value() == Some(1.0) && outcome != Some(Outcome::MissedAbstained);
             outcome.map_or(Came::Unscored, |outcome| Came::Out(outcome, is_good))

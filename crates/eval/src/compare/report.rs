@@ -444,9 +444,9 @@ fn noise(results: &Results, yardstick: &Yardstick, target_idx: usize) -> Option<
         return None;
     }
     let differs = |case_idx: &usize| {
-        let mut values = results
-            .of(*case_idx, target_idx)
-            .map(|record| record.scores.get(&yardstick.id).and_then(crate::metric::Score::as_value).map(f64::to_bits));
+        let mut values = results.of(*case_idx, target_idx).map(|record| {
+            record.scores.get(&yardstick.id).and_then(crate::results::Scored::as_value).map(f64::to_bits)
+        });
         let first = values.next();
         values.any(|value| Some(value) != first)
     };
@@ -469,7 +469,7 @@ fn outcomes(yardsticks: &[Yardstick], records: &[&Record]) -> BTreeMap<String, B
     let counted = of_code.map(|yardstick| {
         let mut counts = BTreeMap::new();
         let scores = records.iter().filter_map(|record| record.scores.get(&yardstick.id));
-        for outcome in scores.filter_map(|score| score.outcome.as_deref()) {
+        for outcome in scores.filter_map(|score| score.outcome()) {
             *counts.entry(outcome.to_owned()).or_default() += 1;
         }
         (yardstick.name.clone(), counts)
@@ -482,10 +482,10 @@ fn notes(yardsticks: &[Yardstick], scores: &Scores) -> BTreeMap<String, String> 
     let said = |yardstick: &Yardstick| {
         let score = scores.get(&yardstick.id)?;
         let runs_code = code::NAMES.iter().any(|name| yardstick.id.starts_with(name));
-        if score.detail.is_none() && !runs_code {
+        if score.detail().is_none() && !runs_code {
             return None;
         }
-        let words: Vec<&str> = [score.outcome.as_deref(), score.detail.as_deref()].into_iter().flatten().collect();
+        let words: Vec<&str> = [score.outcome(), score.detail()].into_iter().flatten().collect();
         (!words.is_empty()).then(|| (yardstick.name.clone(), words.join("\n")))
     };
     yardsticks.iter().filter_map(said).collect()

@@ -64,14 +64,30 @@ impl Database {
         row.map_err(during("reading a dataset"))
     }
 
-    /// The cases of a version as JSON, in their order.
-    pub fn dataset_cases(&self, version: &str) -> Result<Vec<String>, DatabaseError> {
+    /// The first so many cases of a version, in their order, each as `read` reads its place and its JSON: the texts are not held beside what is
+    /// read of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn dataset_cases<T>(
+        &self,
+        version: &str,
+        n_cases: u64,
+        mut read: impl FnMut(usize, &str) -> T,
+    ) -> Result<Vec<T>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading the cases of a dataset");
-        let mut select =
-            connection.prepare("SELECT json FROM dataset_cases WHERE version = ?1 ORDER BY idx").map_err(&what)?;
-        let rows = select.query_map([version], |row| row.get(0)).map_err(&what)?;
-        rows.collect::<Result<_, _>>().map_err(&what)
+        let most = signed(n_cases.min(i64::MAX.unsigned_abs()));
+        let mut select = connection
+            .prepare("SELECT json FROM dataset_cases WHERE version = ?1 ORDER BY idx LIMIT ?2")
+            .map_err(&what)?;
+        let mut rows = select.query(params![version, most]).map_err(&what)?;
+        let mut cases = Vec::new();
+        while let Some(row) = rows.next().map_err(&what)? {
+            let json = row.get_ref(0).and_then(|json| Ok(json.as_str()?)).map_err(&what)?;
+            cases.push(read(cases.len(), json));
+        }
+        Ok(cases)
     }
 }
 

@@ -113,7 +113,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     if ended == Ended::Whole && has_judges {
         ended = judged(place, &database, (&config, &name, args), (cap, out))?;
     }
-    let results = Results::load(&database, &name).map_err(Stop::failed)?;
+    let results = Results::load_numbers(&database, &name).map_err(Stop::failed)?;
     let report = summarised(&results, SEED);
     out.answer(&facts(&report), || words::comparison(&report));
     if ended == Ended::CostCap {
