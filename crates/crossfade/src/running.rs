@@ -1,10 +1,11 @@
 //! A whole gateway in this process: the store, the data path, the controller and the admin listener, wired.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
@@ -15,10 +16,12 @@ use gateway::live::{LiveRollout, LiveTable};
 use gateway::recall::Recall;
 use gateway::retention::{self, Retention};
 use gateway::serve::{Deps, Serving, Size};
+use gateway::shadow::TRUST_AGE;
 use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
 use govern::{Keeper, Key, KeyTable, Role};
-use operations::{Desk, Door, Reloaded};
+use operations::judge::JudgeView;
+use operations::{Desk, Door, JudgeFn, Reloaded};
 use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
 
@@ -105,8 +108,7 @@ impl Running {
         let admin_listener = bind(config.admin.listen, "admin.listen")?;
         let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
-        let live = Arc::new(LiveTable::default());
-        let lanes = Arc::<Lanes>::default();
+        let (live, lanes) = (Arc::new(LiveTable::default()), Arc::<Lanes>::default());
         let parts = ControllerParts {
             database: manner.open(config)?,
             snapshot: Arc::clone(&snapshot),
@@ -160,6 +162,7 @@ impl Running {
             providers,
             gateway_metrics: metrics_of(&serving, ledger, &alerts, &pruning),
             trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
+            judge: judges_of(Arc::clone(&reloader), config.store.clone()),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
             webhooks: Box::new(move || webhooks.webhooks()),
             ready: Arc::clone(&ready),
@@ -482,6 +485,26 @@ fn stays_steerable(keys: &KeyTable, now_us: u64) -> Result<(), Stop> {
 
 /// Keys of the config with their values as text to compare.
 type Fixed = [(&'static str, String); 6];
+
+/// How far the judges of live pairs agree with people. It is kept as long as the shadow keeps it: looking it up reads whole runs.
+fn judges_of(reloader: Arc<Reloader>, store: PathBuf) -> JudgeFn {
+    let found: Mutex<BTreeMap<String, (Instant, JudgeView)>> = Mutex::default();
+    Box::new(move |rollout| {
+        let snapshot = reloader.snapshot.load_full();
+        let model = snapshot.rollouts.get(rollout)?.shadow.judged.as_ref()?.model.as_ref()?;
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |view: &JudgeView| {
+            view.definition == model.judge.definition() && view.untested == model.judge.decides_untested()
+        };
+        let kept = found.get(rollout).filter(|(at, view)| at.elapsed() < TRUST_AGE && is_same(view));
+        if let Some((_, view)) = kept {
+            return Some(view.clone());
+        }
+        let view = JudgeView::of(model, &Database::open_read_only(&store).ok()?);
+        found.insert(rollout.to_owned(), (Instant::now(), view.clone()));
+        Some(view)
+    })
+}
 
 /// What a reload does not change.
 fn fixed(config: &Config) -> Fixed {

@@ -15,6 +15,7 @@ pub mod live;
 pub mod pairs;
 mod prompt;
 pub mod questions;
+pub(crate) mod reviewed;
 pub mod said;
 pub mod standing;
 pub mod trust;
@@ -116,11 +117,14 @@ pub struct Floor {
     /// Runs beside this one whose pairs count, where the same judge was asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<String>,
+    /// Panels of live pairs that people judged and the same judge judged while they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub panels: Vec<String>,
 }
 
 impl Default for Floor {
     fn default() -> Floor {
-        Floor { kappa: 0.6, labelled: 50, runs: Vec::new() }
+        Floor { kappa: 0.6, labelled: 50, runs: Vec::new(), panels: Vec::new() }
     }
 }
 

@@ -8,6 +8,7 @@ use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
 use crate::case::{Answer, Case};
 use crate::encode::{self, Encoding};
+use crate::judge::reviewed;
 use crate::judge::said::Judged;
 use crate::judge::trust::Labels;
 use crate::metric::{Basis, Direction, Measured, Range, Score, UnknownMetric, Unscored};
@@ -212,9 +213,10 @@ impl Results {
     fn with_labels(database: &Database, run: &str, depth: Depth) -> Result<Results, ResultsError> {
         let mut results = Results::alone(database, run, depth)?;
         for judged in &mut results.judged {
-            let (id, runs) = (judged.judge.id(), judged.judge.floor.runs.clone());
-            let others = runs.iter().filter(|other| *other != run);
+            let (id, floor) = (judged.judge.id(), judged.judge.floor.clone());
+            let others = floor.runs.iter().filter(|other| *other != run);
             judged.labels.add(&Results::labels(database, &id, others)?);
+            judged.labels.add(&reviewed::labels(database, &id, &floor.panels)?);
         }
         Ok(results)
     }

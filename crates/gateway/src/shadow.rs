@@ -51,7 +51,7 @@ pub(crate) use offer::on_sent;
 pub(crate) use pair::{Half, Heard, Pair};
 use room::Pool;
 pub(crate) use room::{AnswerRoom, Room};
-pub use ruling::{ByModel, ModelJudge, Round, Ruling, Trusted};
+pub use ruling::{Agreement, ByModel, ModelJudge, Round, Ruling, TRUST_AGE, Trusted};
 pub use settings::{Meaning, ShadowBudget, ShadowSettings, Window};
 
 /// Bounds of the shadow.

@@ -11,6 +11,8 @@ use govern::{Keeper, Key, Role, Routes, Scope};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
+use crate::judge::JudgeView;
+
 /// Who asks; audit rows carry the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
@@ -111,6 +113,9 @@ pub type ReloadFn = Box<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
 /// Why the target of this name takes no calls, from callers or, if so asked, copies; `None` while it takes some.
 pub type TroubleFn = Box<dyn Fn(&str, bool) -> Option<providers::Trouble> + Send + Sync>;
 
+/// The model that judges pairs of the rollout of this name, and how far it agrees with people by what the store says; `None` where none does.
+pub type JudgeFn = Box<dyn Fn(&str) -> Option<JudgeView> + Send + Sync>;
+
 /// Which gateway this is: whose store it writes and which config it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -145,6 +150,8 @@ pub struct Desk {
     pub gateway_metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Why a target takes no calls, for callers or copies.
     pub trouble: TroubleFn,
+    /// How far the models that judge pairs agree with people.
+    pub judge: JudgeFn,
     /// Validates and swaps the config.
     pub reload: ReloadFn,
     /// The webhooks of the config, by name.

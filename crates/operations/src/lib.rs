@@ -10,6 +10,7 @@ mod door;
 pub mod drills;
 pub mod egress;
 pub mod exchanges;
+pub mod judge;
 pub mod keys;
 pub mod panels;
 pub mod plan;
@@ -22,7 +23,7 @@ pub mod simulated;
 pub mod tco;
 mod telemetry;
 
-pub use desk::{Actor, Desk, Identity, OperationError, Reader, Reloaded, reload};
+pub use desk::{Actor, Desk, Identity, JudgeFn, OperationError, Reader, Reloaded, reload};
 pub use door::{Admitted, Door, NotAdmitted};
 pub use govern::limits::{Budget, Period};
 pub use govern::{LimitsChange, Role};

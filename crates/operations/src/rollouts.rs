@@ -14,6 +14,7 @@ use store::{
 };
 
 use crate::desk::{Actor, Desk, OperationError};
+use crate::judge::JudgeView;
 
 /// How many of the last transitions a status shows.
 const LAST_TRANSITIONS: usize = 5;
@@ -85,6 +86,9 @@ pub struct RolloutView {
     /// The drill that is on, which the running gateway alone knows of.
     #[serde(default)]
     pub drill: Option<DrillReport>,
+    /// The model that judges its pairs, and how far it agrees with people; the config says which.
+    #[serde(default)]
+    pub judge: Option<JudgeView>,
 }
 
 /// Why the candidate takes no calls.
@@ -155,7 +159,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
 /// As [`status`].
 pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
     let view = view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))?;
-    Ok(RolloutView { drill: crate::drills::under_way(desk, name), ..view })
+    let judge = (desk.judge)(name);
+    Ok(RolloutView { drill: crate::drills::under_way(desk, name), judge, ..view })
 }
 
 fn view(
@@ -203,6 +208,7 @@ fn view(
         transitions,
         down,
         drill: None,
+        judge: None,
     })
 }
 

@@ -48,7 +48,7 @@ pub use feedback::{EXTERNAL_METRIC, EpochSignal, FEEDBACK_METRIC, FeedbackRow, J
 pub(crate) use feedback::{insert_feedback, insert_unit_outcomes};
 pub use filed::FiledRow;
 pub use keys::{AuditRow, KeyChangeError, KeyRow, SecretRow, SpendRow};
-pub use panels::{PanelItemRow, PanelPairRow, PanelRow, ShownRow};
+pub use panels::{PanelItemRow, PanelJudgedRow, PanelPairRow, PanelRow, ShownRow};
 pub use prompts::{PromptLabelRow, PromptRow};
 pub use refusing::Refusing;
 pub use replay::PrunedInputs;

@@ -12,8 +12,8 @@ pub mod private;
 mod shipper;
 
 pub use database::{
-    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelPairRow, PanelRow, ProbeRow,
-    PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
+    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelJudgedRow, PanelPairRow,
+    PanelRow, ProbeRow, PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{
     AnsweredRow, BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow,

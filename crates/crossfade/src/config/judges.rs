@@ -86,11 +86,16 @@ fn scale(text: &str) -> Option<Scale> {
 pub(super) fn floor(item: &Item<'_>) -> Floor {
     let Some(section) = item.section() else { return Floor::default() };
     let usual = Floor::default();
-    let runs = section.get("runs").map(|item| item.one_or_more("runs")).unwrap_or_default();
+    let names = |key: &'static str| -> Vec<String> {
+        let items = section.get(key).map(|item| item.one_or_more(key)).unwrap_or_default();
+        items.iter().filter_map(Item::string).map(|written| written.value).collect()
+    };
+    let (runs, panels) = (names("runs"), names("panels"));
     let floor = Floor {
         kappa: section.get("kappa").and_then(|item| item.number(0.0, 1.0)).unwrap_or(usual.kappa),
         labelled: section.get("labelled").and_then(|item| item.count(10, 1_000_000)).unwrap_or(usual.labelled),
-        runs: runs.iter().filter_map(Item::string).map(|written| written.value).collect(),
+        runs,
+        panels,
     };
     section.finish();
     floor

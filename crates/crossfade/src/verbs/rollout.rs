@@ -268,7 +268,11 @@ fn read(source: &Source, name: &str, out: &Out) -> Result<Reading, Stop> {
     let path = format!("/api/rollouts/{}", percent(name));
     let value = source.read(&path, |database| operations::rollouts::status(database, name));
     let mut value = value.map_err(|stop| source.with_rollouts(stop, name))?;
-    let view: RolloutView = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    let mut view: RolloutView = serde_json::from_value(value.clone()).context("could not read the answer")?;
+    if source.is_alone() {
+        view.judge = source.judge(name);
+        value["judge"] = json!(view.judge);
+    }
     // What scripts ask for most, without knowing how the page is built.
     value["share"] = json!(view.explanation.share);
     value["status"] = json!(view.explanation.status);

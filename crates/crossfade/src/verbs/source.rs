@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::StatusCode;
+use operations::judge::JudgeView;
 use operations::{Identity, OperationError};
 use serde::Serialize;
 use serde_json::Value;
@@ -137,6 +138,13 @@ impl Source {
     /// Whether the config has a rollout of this name; not when it cannot be read.
     pub(crate) fn has_rollout(&self, name: &str) -> bool {
         load::config(&self.config).is_ok_and(|config| config.snapshot.rollouts.contains_key(name))
+    }
+
+    /// The model that judges pairs of this rollout by the config, and how far it agrees with people by the store.
+    pub(crate) fn judge(&self, rollout: &str) -> Option<JudgeView> {
+        let config = load::config(&self.config).ok()?;
+        let model = config.snapshot.rollouts.get(rollout)?.shadow.judged.as_ref()?.model.as_ref()?;
+        Some(JudgeView::of(model, &self.database().ok()?))
     }
 
     /// What routes are called in the config; `None` when it cannot be read, or another gateway than its own was asked.

@@ -244,6 +244,8 @@ fn a_judge_that_says_nothing_is_given_up_and_what_it_has_no_room_for_meanwhile_i
 fn a_judge_that_is_not_shown_to_agree_with_people_decides_nothing() {
     let judge = "target: good, kind: pairwise";
     check_holds(judge, ("judge_not_trusted", "it has not been shown to agree with people"));
+    let none = "judge `good`: no verdict of people on pairs that it judged, 0.6 over 50 is asked for: its word decides nothing yet";
+    check_holds(judge, ("judge_not_trusted", none));
 }
 
 #[test]
@@ -323,6 +325,58 @@ fn a_judge_that_agreed_with_people_in_a_run_decides_on_live_pairs() {
         (gateway.status()["explanation"]["stage"] == "canary").then_some(())
     });
     assert!(gateway.log().contains("kappa 1.000 on 12 pairs"), "{}", gateway.log());
+    let status = gateway.status();
+    assert_eq!((&status["judge"]["kappa"], &status["judge"]["n_labelled"]), (&1.0.into(), &12.into()), "{status:#}");
+    let page = gateway.run(&["rollout", "status", "to-qwen"]).stdout;
+    assert!(page.contains("judge `good`: kappa with people 1.000 (") && page.contains("its word decides\n"), "{page}");
     assert_eq!(gateway.stop(), 0);
     replays_equal(&house, &["start", "promote"]);
+}
+
+#[test]
+fn a_judge_that_agreed_with_people_on_live_pairs_of_a_panel_decides_on_those_that_come() {
+    let upstream = upstream();
+    let judge =
+        |panels: &str| format!("target: good, kind: pairwise, agreement: {{ labelled: 12, panels: [{panels}] }}");
+    let house = House::new(&config(&upstream, "m-new", &judge("p")));
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let mut n = 0;
+    until(|| {
+        chat(&gateway, &mut n);
+        let untrusted = gateway.status()["explanation"]["comparisons"]["not_judged"]["judge_not_trusted"].as_u64();
+        (untrusted >= Some(40)).then_some(())
+    });
+    until(|| {
+        let pairs = gateway.run(&["exchanges", "pairs", "--limit", "100", "--format", "json"]).exits(0).stdout;
+        (pairs.matches("not trusted, decides nothing").count() >= 40).then_some(())
+    });
+    let open =
+        ["panel", "open", "p", "--rollout", "to-qwen", "--reviewer", "ann", "--pairs", "24", "--disagreeing", "0"];
+    gateway.run(&open).exits(0);
+    for _ in 0..24 {
+        let pair = gateway.run(&["panel", "next", "p", "--reviewer", "ann", "--format", "json"]).exits(0).json();
+        let is_good = |side: &str| pair[side].as_str().unwrap().contains("good");
+        let verdict = match (is_good("a"), is_good("b")) {
+            (true, false) => "a",
+            (false, true) => "b",
+            _ => "tie",
+        };
+        let item = pair["item"].as_str().unwrap();
+        gateway.run(&["panel", "judge", "p", item, "--verdict", verdict, "--reviewer", "ann"]).exits(0);
+    }
+    gateway.stop();
+    let status = house.run(&["rollout", "status", "to-qwen", "--format", "json"]).json();
+    let judge_view = &status["judge"];
+    assert!(judge_view["kappa"] == 1.0 && judge_view["n_labelled"].as_u64() >= Some(12), "{judge_view:#}");
+    house.write(&config(&upstream, "m-new", &judge("p, none")));
+    let page = house.run(&["rollout", "status", "to-qwen", "--format", "json"]).json();
+    assert!(page["judge"]["why"].as_str().unwrap().contains("no pair of the panel `none`"), "{page:#}");
+    // Now what it says counts.
+    let gateway = house.serve();
+    until(|| {
+        chat(&gateway, &mut n);
+        (gateway.status()["explanation"]["stage"] == "canary").then_some(())
+    });
+    assert_eq!(gateway.stop(), 0);
 }

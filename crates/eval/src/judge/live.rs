@@ -11,7 +11,7 @@ use store::Database;
 use super::pairs::{Orders, Word, word};
 use super::trust::Trust;
 use super::verdict::{all_same, mean, most};
-use super::{Judge, Kind, NoVerdict};
+use super::{Judge, Kind, NoVerdict, reviewed};
 use crate::case::{Answer, Case, text_of};
 use crate::results::{Results, ResultsError};
 
@@ -116,15 +116,18 @@ impl LiveJudge {
         Ok(Round { judge: self, questions: repeated.collect(), candidate_first, are_alike })
     }
 
-    /// Whether it agrees with people on the pairs of the runs that its floor names.
+    /// Whether it agrees with people on the pairs of the runs and panels that its floor names.
     ///
     /// # Errors
     /// When a run cannot be read.
     pub fn trust(&self, database: &Database) -> Result<Trust, ResultsError> {
         let floor = &self.judge.floor;
-        let mut trust = Results::labels(database, &self.judge.id(), floor.runs.iter())?.trust(floor);
-        if floor.runs.is_empty() {
-            trust.why += "; `agreement.runs` names no run with pairs that people judged";
+        let mut labels = Results::labels(database, &self.judge.id(), floor.runs.iter())?;
+        labels.add(&reviewed::labels(database, &self.judge.id(), &floor.panels)?);
+        let mut trust = labels.trust(floor);
+        if floor.runs.is_empty() && floor.panels.is_empty() {
+            trust.why +=
+                "; `agreement.runs` names no run and `agreement.panels` no panel with pairs that people judged";
         }
         Ok(trust)
     }

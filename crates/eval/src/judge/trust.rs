@@ -58,7 +58,7 @@ pub struct Trust {
 }
 
 /// 0 for the baseline, 1 for neither, 2 for the candidate.
-fn place(worth: f64) -> usize {
+pub(super) fn place(worth: f64) -> usize {
     match worth {
         worth if worth < 0.5 => 0,
         worth if worth > 0.5 => 2,

@@ -26,7 +26,7 @@ use crate::record::{begun, bytes_sent, micros};
 const MAX_ANSWER: usize = 1 << 20;
 
 /// How long it is taken for known whether a judge agrees with people.
-const TRUST_AGE: Duration = Duration::from_secs(60);
+pub const TRUST_AGE: Duration = Duration::from_secs(60);
 
 /// Whoever says what a model is asked about a pair. It works only with what it is given: no clock, no socket.
 pub trait ModelJudge: fmt::Debug + Send + Sync {
@@ -75,12 +75,29 @@ pub struct Ruling {
 }
 
 /// Whether a judge's word may decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Trusted {
     /// It may.
     pub trusted: bool,
     /// Why, or why not.
     pub why: String,
+    /// How far it agrees with people; nothing where that cannot be read.
+    pub agreement: Option<Agreement>,
+}
+
+/// How far a judge agrees with people, and how far it has to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agreement {
+    /// Pairs that both judged.
+    pub n_labelled: u64,
+    /// Cohen's kappa; none where it is not defined.
+    pub kappa: Option<f64>,
+    /// Its 95 % interval; none of few pairs.
+    pub interval: Option<(f64, f64)>,
+    /// The kappa that is asked for.
+    pub floor: f64,
+    /// On so many pairs.
+    pub floor_labelled: u64,
 }
 
 /// A model that judges the pairs of a rollout.

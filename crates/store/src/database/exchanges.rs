@@ -192,7 +192,7 @@ pub(super) fn conditions(filter: &ExchangeFilter, id: &str, outcome: Option<&str
     (text, values)
 }
 
-fn of<T>(
+pub(super) fn of<T>(
     connection: &Connection,
     id: ExchangeId,
     sql: &str,

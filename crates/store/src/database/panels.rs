@@ -3,7 +3,9 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::begin;
+use super::exchanges::of;
 use super::keys::{AuditRow, write_audit};
+use super::shadow::{COMPARED_OF, compared_row};
 use super::{Database, DatabaseError, during, signed, unsigned};
 
 /// A panel. Its secret is not read back: whoever opens a panel uses it, and nobody after.
@@ -51,6 +53,19 @@ pub struct PanelItemRow {
     pub why: String,
     /// What was found, and how long that took in microseconds.
     pub verdict: Option<(String, u64)>,
+}
+
+/// What somebody found of a pair, beside what was found of it when it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PanelJudgedRow {
+    /// Which pair, from 0.
+    pub pair: u64,
+    /// Whether the candidate's answer is `a`.
+    pub candidate_is_a: bool,
+    /// What was found.
+    pub verdict: String,
+    /// What judges and checks said of the pair while it came, as text with their ids.
+    pub details: Vec<String>,
 }
 
 /// What a reviewer is shown.
@@ -170,6 +185,41 @@ impl Database {
             )
             .map_err(during("writing a verdict down"))?;
         Ok(n == 1)
+    }
+
+    /// Every verdict of a panel, beside what judges and checks said of its pair; of pairs of which that is no longer on record, nothing.
+    pub fn panel_judged(&self, panel: &str) -> Result<Vec<PanelJudgedRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading verdicts beside what came");
+        let mut select = connection
+            .prepare(
+                "SELECT i.pair, i.candidate_is_a, v.verdict, p.source FROM panel_items i
+                 JOIN panel_pairs p ON p.panel = i.panel AND p.pair = i.pair
+                 JOIN panel_verdicts v ON v.panel = i.panel AND v.item = i.item
+                 WHERE i.panel = ?1 ORDER BY i.item",
+            )
+            .map_err(&what)?;
+        let read = |row: &Row<'_>| {
+            let source: String = row.get(3)?;
+            Ok((
+                PanelJudgedRow {
+                    pair: row.get(0).map(unsigned)?,
+                    candidate_is_a: row.get(1)?,
+                    verdict: row.get(2)?,
+                    details: Vec::new(),
+                },
+                source,
+            ))
+        };
+        let rows = select.query_map([panel], read).map_err(&what)?;
+        let rows: Vec<(PanelJudgedRow, String)> = rows.collect::<Result<_, _>>().map_err(&what)?;
+        let with_details = |(row, source): (PanelJudgedRow, String)| {
+            let Ok(id) = source.parse() else { return Ok(row) };
+            let compared = of(&connection, id, COMPARED_OF, |row| compared_row(row, 0))?;
+            let judged = compared.into_iter().flat_map(|one| one.comparisons).filter(|one| one.kind == "judged");
+            Ok(PanelJudgedRow { details: judged.filter_map(|one| one.detail).collect(), ..row })
+        };
+        rows.into_iter().map(with_details).collect()
     }
 
     /// Every item of a panel.

@@ -44,7 +44,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, bands::TITLE, &bands::lines(facts));
-    section(&mut page, "gates: proof that the candidate is not worse", &gates(facts, paint));
+    section(&mut page, "gates: proof that the candidate is not worse", &(gates(facts, paint) + &judge(view)));
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
     section(&mut page, "guards: proof of harm rolls back", &guards);
@@ -66,7 +66,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     head.extend(next(view, look).lines().map(|text| format!("next      {text}")));
     let mut page = String::new();
     line(&mut page, &format!("because   {}", facts.reason));
-    section(&mut page, "gates: proof that the candidate is not worse", &gates(facts, paint));
+    section(&mut page, "gates: proof that the candidate is not worse", &(gates(facts, paint) + &judge(view)));
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let (news, quiet): (Vec<&GuardView>, Vec<&GuardView>) =
         facts.guards.iter().partition(|guard| guard.bad_candidate > 0 || guard.verdict == Verdict::Fail);
@@ -280,6 +280,26 @@ fn gates(facts: &Explanation, paint: Paint) -> String {
     };
     let rows: Vec<Vec<String>> = facts.gates.iter().map(row).chain(facts.strata.iter().map(kind)).collect();
     table(&["gate", "n", "difference", "below", "margin", "e-value", "passes at", "verdict", "missing"], &rows)
+}
+
+/// How far the model that judges pairs agrees with people, beside the gate that reads its word.
+fn judge(view: &RolloutView) -> String {
+    let Some(judge) = &view.judge else { return String::new() };
+    let agreement = match judge.kappa {
+        _ if judge.n_labelled == 0 => "no verdict of people on pairs that it judged".to_owned(),
+        None => format!("kappa with people not defined, over {} pairs", judge.n_labelled),
+        Some(kappa) => {
+            let ends = judge.interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
+            format!("kappa with people {kappa:.3}{ends} over {} pairs", judge.n_labelled)
+        }
+    };
+    let asked = judge.floor.map_or_else(String::new, |(kappa, n)| format!(", {kappa} over {n} is asked for"));
+    let decides = match (judge.untested, judge.decides) {
+        (true, _) => "its word decides untested (`agreement: false`)",
+        (false, true) => "its word decides",
+        (false, false) => "its word decides nothing yet",
+    };
+    format!("judge `{}`: {agreement}{asked}: {decides}\n", judge.target)
 }
 
 fn guards<'a>(guards: impl Iterator<Item = &'a GuardView>, paint: Paint) -> String {

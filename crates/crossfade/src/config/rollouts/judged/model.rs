@@ -8,7 +8,7 @@ use eval::case::{Answer, ToolCall};
 use eval::judge::live::{Found, LiveJudge, Round};
 use eval::judge::{Floor, Judge, Kind, NoVerdict, Scale};
 use eval::run::PlannedTarget;
-use gateway::shadow::{ByModel, ModelJudge, Ruling, ShadowBudget, Spoken, Trusted, Worth};
+use gateway::shadow::{Agreement, ByModel, ModelJudge, Ruling, ShadowBudget, Spoken, Trusted, Worth};
 use rollout::Asked;
 use store::Database;
 
@@ -122,8 +122,20 @@ impl ModelJudge for Model {
 
     fn trust(&self, database: &Database) -> Trusted {
         match self.judge.trust(database) {
-            Ok(trust) => Trusted { trusted: trust.trusted, why: trust.why },
-            Err(error) => Trusted { trusted: false, why: format!("what people said cannot be read: {error}") },
+            Ok(trust) => {
+                let agreement = Agreement {
+                    n_labelled: trust.n_labelled,
+                    kappa: trust.kappa,
+                    interval: trust.kappa_interval.map(|ends| (ends.low, ends.high)),
+                    floor: trust.floor,
+                    floor_labelled: trust.floor_labelled,
+                };
+                Trusted { trusted: trust.trusted, why: trust.why, agreement: Some(agreement) }
+            }
+            Err(error) => {
+                let why = format!("what people said cannot be read: {error}");
+                Trusted { trusted: false, why, agreement: None }
+            }
         }
     }
 }
