@@ -95,6 +95,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let page = source.read(&path, |database| operations::exchanges::list(database, &filter))?;
             let rows = &page["exchanges"];
             known_route(&source, &filter, rows)?;
+            known_rollout(&source, &filter, rows)?;
             out.answer(rows, || list(rows));
             out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
@@ -114,6 +115,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let page = source.read(&path, |database| operations::exchanges::pairs(database, &filter))?;
             let rows = &page["pairs"];
             known_route(&source, &filter, rows)?;
+            known_rollout(&source, &filter, rows)?;
             out.answer(rows, || pairs(rows));
             out.say(format_args!("the record holds: {}", counted(&page["counts"])));
         }
@@ -138,6 +140,21 @@ fn known_route(source: &Source, filter: &ExchangeFilter, rows: &Value) -> Result
     } else {
         stop.hint(names_like(route, known.iter().map(String::as_str)))
     })
+}
+
+/// The same of a rollout that is neither in the config nor has been started.
+fn known_rollout(source: &Source, filter: &ExchangeFilter, rows: &Value) -> Result<(), Stop> {
+    let is_empty = rows.as_array().is_none_or(Vec::is_empty);
+    let Some(name) = filter.rollout.as_ref().filter(|_| is_empty) else { return Ok(()) };
+    // Another gateway's config may have it.
+    if source.routes().is_none() || source.has_rollout(name) {
+        return Ok(());
+    }
+    let started = source.read("/api/rollouts", operations::rollouts::list)?;
+    if started.as_array().into_iter().flatten().any(|line| line["name"] == **name) {
+        return Ok(());
+    }
+    Err(source.with_rollouts(Stop::usage(format!("there is no rollout `{name}`")), name))
 }
 
 fn query(filter: &ExchangeFilter) -> Result<String, Stop> {

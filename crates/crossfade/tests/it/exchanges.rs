@@ -37,6 +37,10 @@ fn a_route_that_nobody_knows_is_refused_and_one_that_was_removed_stays_readable(
     for verb in ["list", "pairs"] {
         let said = gateway.run(&["exchanges", verb, "--route", "gpt-4"]).exits(2).stderr;
         assert!(said.contains("there is no route `gpt-4`") && said.contains("did you mean `gpt-4o`?"), "{said}");
+        let said = gateway.run(&["exchanges", verb, "--rollout", "to-qwem"]).exits(2).stderr;
+        assert!(said.contains("there is no rollout `to-qwem`") && said.contains("did you mean `to-qwen`?"), "{said}");
+        // One of the config that has not been started is no mistake.
+        gateway.run(&["exchanges", verb, "--rollout", "to-qwen"]).exits(0);
     }
     assert_eq!(gateway.stop(), 0);
 
