@@ -81,7 +81,10 @@ impl Dataset {
             let answer = match case.expected.first() {
                 Some(Value::String(answer)) => json!({ "role": "assistant", "content": answer }),
                 Some(answer) if answer["tool_calls"].is_array() => {
-                    json!({ "role": "assistant", "content": null, "tool_calls": answer["tool_calls"] })
+                    let calls = answer["tool_calls"].as_array().into_iter().flatten().enumerate();
+                    let calls: Vec<Value> =
+                        calls.map(|(idx, call)| tuning::call(idx, call, tuning::Style::OpenAi)).collect();
+                    json!({ "role": "assistant", "content": null, "tool_calls": calls })
                 }
                 Some(answer) => json!({ "role": "assistant", "content": answer.to_string() }),
                 None => {

@@ -334,14 +334,17 @@ fn asked(request: &[u8]) -> Result<Case, &'static str> {
 fn of_baseline(asked: &Case, answer: &Answer) -> Case {
     let call = |call: &metric::Call| {
         let parsed = metric::calls::Parsed::of(call)?;
-        let accepted: Map<String, Value> =
-            parsed.arguments.into_iter().map(|(name, value)| (name, Value::Array(vec![value]))).collect();
-        Some(Value::Object(Map::from_iter([(parsed.name, Value::Object(accepted))])))
+        Some(serde_json::json!({ "name": parsed.name, "arguments": parsed.arguments }))
     };
     // Calls that cannot be read are no reference.
     let calls: Option<Vec<Value>> = answer.calls.iter().map(call).collect();
-    let value = serde_json::from_str(answer.text.trim()).ok();
-    Case { references: vec![answer.text.clone()], value, calls, ..asked.clone() }
+    let value: Option<Value> = serde_json::from_str(answer.text.trim()).ok();
+    Case {
+        references: vec![answer.text.clone()],
+        values: value.into_iter().collect(),
+        calls: calls.into_iter().collect(),
+        ..asked.clone()
+    }
 }
 
 #[cfg(test)]

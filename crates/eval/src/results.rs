@@ -11,8 +11,8 @@ use crate::encode::{self, Encoding};
 use crate::judge::reviewed;
 use crate::judge::said::Judged;
 use crate::judge::trust::Labels;
-use crate::metric::{Basis, Direction, Measured, Range, Score, UnknownMetric, Unscored};
-use crate::run::{Answered, Item, Plan, Scorer};
+use crate::metric::{Basis, Direction, Measured, Range, Score, UnknownMetric, Unscored, code, vectors};
+use crate::run::{Answered, Item, Plan, Scorer, Took};
 
 /// Everything that is known of a run.
 #[derive(Debug)]
@@ -263,21 +263,27 @@ impl Results {
         let mut records = Vec::new();
         database.eval_answers(run, |row| {
             let mut record = record(&plan, &ids, row).map_err(unreadable("an answer"))?;
-            if is_light {
+            if is_light && unmeasured(&record, &ids).next().is_none() {
                 record.answered.answer = record.answered.answer.map(|_| Answer::default());
             }
             records.push(record);
             Ok::<(), ResultsError>(())
         })?;
         records.shrink_to_fit();
-        // Where there is no answer, metrics of all cases together score an empty one, for which they want the case.
-        let unanswered: BTreeSet<usize> =
-            records.iter().filter(|one| one.answered.answer.is_none()).map(|one| one.item.case_idx).collect();
+        // Where there is no answer, metrics of all cases together score an empty one, for which they want the case; so does what is measured again.
+        let is_scored_here = |one: &&Record| one.answered.answer.is_none() || unmeasured(one, &ids).next().is_some();
+        let unanswered: BTreeSet<usize> = records.iter().filter(is_scored_here).map(|one| one.item.case_idx).collect();
         let cases = database.dataset_cases(&plan.version, plan.n_cases, |case_idx, line| {
             let is_whole = !is_light || unanswered.contains(&case_idx);
             if is_whole { serde_json::from_str(line) } else { serde_json::from_str(line).map(Named::case) }
         })?;
-        let cases = cases.into_iter().collect::<Result<_, _>>().map_err(unreadable("a case"))?;
+        let cases: Vec<Case> = cases.into_iter().collect::<Result<_, _>>().map_err(unreadable("a case"))?;
+        for record in &mut records {
+            measure_again(record, &cases, (&scorer, &ids));
+            if is_light {
+                record.answered.answer = record.answered.answer.take().map(|_| Answer::default());
+            }
+        }
         let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new(), encoding: None };
         if let Some(encoder) = results.plan.encoder.clone() {
             results.encoding = Some(encode::score(database, &mut results, &encoder)?);
@@ -389,6 +395,31 @@ impl Yardstick {
         match self.direction {
             Direction::HigherIsBetter => second - first,
             Direction::LowerIsBetter => first - second,
+        }
+    }
+}
+
+/// The definitions by which an answer was not measured when it came: those that have changed since. What runs code or needs vectors is not among them:
+/// it is not measured by reading.
+fn unmeasured<'i>(record: &'i Record, ids: &'i [Arc<str>]) -> impl Iterator<Item = &'i Arc<str>> {
+    let by_reading = |id: &str| {
+        let name = id.split('@').next().unwrap_or_default();
+        !code::NAMES.contains(&name) && !vectors::is_by_meaning(id)
+    };
+    let ids = ids.iter().filter(|_| record.answered.answer.is_some());
+    ids.filter(move |id| record.scores.get(id).is_none() && by_reading(id))
+}
+
+fn measure_again(record: &mut Record, cases: &[Case], (scorer, ids): (&Scorer, &[Arc<str>])) {
+    let missing: Vec<Arc<str>> = unmeasured(record, ids).map(Arc::clone).collect();
+    let (Some(answer), Some(case)) = (&record.answered.answer, cases.get(record.item.case_idx)) else { return };
+    if missing.is_empty() {
+        return;
+    }
+    let took = Took { latency_us: Some(record.answered.latency_us), cost_nanos: record.answered.cost_nanos };
+    for (id, score) in scorer.score_call(case, answer, took) {
+        if let Some(id) = missing.iter().find(|missing| missing.as_ref() == id.as_str()) {
+            record.scores.put(id, score);
         }
     }
 }

@@ -30,6 +30,7 @@ mod evaluations;
 mod exchanges;
 mod feedback;
 mod gates;
+mod grading;
 mod holding;
 mod import;
 mod judged;

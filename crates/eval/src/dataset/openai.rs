@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::own::{asking, check_messages};
 use super::{Columns, Problems};
 use crate::case::{Case, text_of};
+use crate::metric::calls::unreadable;
 
 type Beside<'a> = (&'a mut BTreeMap<String, u64>, &'a mut Problems);
 
@@ -31,7 +32,7 @@ pub(super) fn eval(line: usize, value: Value, columns: &Columns, (left_out, prob
         (members, prefix) = (item, "item.");
     }
     let input = found(&members, columns.input.as_deref(), &INPUTS);
-    let answer = found(&members, columns.expected.as_deref(), &ANSWERS);
+    let answer_name = found(&members, columns.expected.as_deref(), &ANSWERS);
     let Some(input) = input else {
         problems.note(line, format!("{prefix}{}", columns.input.as_deref().unwrap_or("input")), "missing");
         return None;
@@ -45,11 +46,19 @@ pub(super) fn eval(line: usize, value: Value, columns: &Columns, (left_out, prob
             Map::from_iter([("messages".to_owned(), messages.unwrap_or_default())])
         }
     };
-    let expected = match answer.and_then(|name| members.remove(&name)) {
+    let expected = match answer_name.as_ref().and_then(|name| members.remove(name)) {
         Some(Value::Array(answers)) => answers,
         Some(Value::Null) | None => Vec::new(),
         Some(answer) => vec![answer],
     };
+    let wrong = unreadable(&expected);
+    for (place, what) in &wrong {
+        let place = place.replacen("expected", answer_name.as_deref().unwrap_or("ideal"), 1);
+        problems.note(line, format!("{prefix}{place}"), what.clone());
+    }
+    if !wrong.is_empty() {
+        return None;
+    }
     let id = columns.id.as_deref().unwrap_or("id");
     let id = members.remove(id).map(|id| plain(&id)).unwrap_or_default();
     let cluster = members.remove(columns.cluster.as_deref().unwrap_or("cluster")).map(|value| plain(&value));
@@ -86,6 +95,13 @@ pub(super) fn chat(line: usize, value: Value, (left_out, problems): Beside<'_>) 
         Value::Null => Value::String(text_of(&answer["content"])),
         calls => json!({ "tool_calls": calls }),
     };
+    let wrong = unreadable(std::slice::from_ref(&expected));
+    for (place, what) in &wrong {
+        problems.note(line, place.replacen("expected", &format!("{field}[{}]", messages.len()), 1), what.clone());
+    }
+    if !wrong.is_empty() {
+        return None;
+    }
     let mut request = Map::from_iter([("messages".to_owned(), Value::Array(messages))]);
     for name in ["tools", "functions", "parallel_tool_calls", "response_format"] {
         if let Some(value) = members.remove(name).filter(|value| !value.is_null()) {

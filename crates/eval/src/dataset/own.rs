@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Problems;
 use crate::case::{Case, Document};
+use crate::metric::calls::unreadable;
 use crate::metric::citations::stands;
 use crate::run::Scorer;
 
@@ -61,6 +62,9 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
         code: typed(line, "code", &mut members, problems),
     };
     check_labels(line, &case, problems);
+    for (place, what) in unreadable(&case.expected) {
+        problems.note(line, place, what);
+    }
     for (idx, check) in case.checks.iter().enumerate() {
         if let Err(error) = Scorer::check(check) {
             problems.note(line, format!("checks[{idx}]"), error.to_string());

@@ -14,6 +14,7 @@ use super::Dataset;
 use super::redact::Redaction;
 use crate::answer;
 use crate::case::{Case, Lineage, digest, text_of};
+use crate::metric::calls::unreadable;
 
 /// Exchanges looked at in one question to the store.
 const PAGE: u32 = 500;
@@ -76,6 +77,8 @@ pub struct Tally {
     pub redactions: u64,
     /// Cases by stratum.
     pub strata: BTreeMap<String, u64>,
+    /// Cases without a right answer because the one that was given calls a tool in a way that cannot be read.
+    pub unreadable: u64,
 }
 
 /// Why there is no dataset.
@@ -253,6 +256,11 @@ fn case(
     let body = if wants { database.body(candidate.id, BodyKind::Answer)? } else { None };
     let mut expected: Vec<Value> =
         body.and_then(|body| answer::read(body.expose())).map(|answer| answer.as_expected()).into_iter().collect();
+    if !unreadable(&expected).is_empty() {
+        // A call that nobody can read is no right answer, and no sign that none is right.
+        tally.unreadable += 1;
+        expected.clear();
+    }
     let mut redactions = redaction.value(&mut request);
     redactions += expected.iter_mut().map(|answer| redaction.value(answer)).sum::<u64>();
     tally.redactions += redactions;

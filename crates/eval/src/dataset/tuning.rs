@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::Dataset;
 use crate::case::{Case, canonical, digest};
+use crate::metric::calls::Expected;
 
 /// How chats are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,19 +137,16 @@ fn line(case: &Case, style: Style) -> Option<String> {
     Some(canonical(&Value::Object(chat)))
 }
 
-/// A call as the style has it, whether it was written flat or with a `function`.
-fn call(idx: usize, of: &Value, style: Style) -> Value {
-    let function = if of["function"].is_object() { &of["function"] } else { of };
-    let arguments = match (&function["arguments"], style) {
-        (Value::String(text), Style::HuggingFace) => {
-            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))
-        }
-        (Value::String(text), Style::OpenAi) => Value::String(text.clone()),
-        (value, Style::HuggingFace) => value.clone(),
-        (value, Style::OpenAi) => Value::String(canonical(value)),
+/// A call as the style has it, in whichever form it was written; of several values of an argument the first. What cannot be read stays as it is.
+pub(super) fn call(idx: usize, of: &Value, style: Style) -> Value {
+    let Ok(expected) = Expected::read(of) else { return of.clone() };
+    let (name, arguments) = expected.example();
+    let arguments = match style {
+        Style::HuggingFace => Value::Object(arguments),
+        Style::OpenAi => Value::String(canonical(&Value::Object(arguments))),
     };
     let id = of["id"].as_str().map_or_else(|| format!("call_{idx}"), str::to_owned);
-    json!({ "id": id, "type": "function", "function": { "name": function["name"], "arguments": arguments } })
+    json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
 }
 
 /// SHA-256 of the bytes, as `sha256sum` says it.

@@ -11,6 +11,7 @@
 //! words `number` and `object` are read as BFCL's `float` and `dict`. Integers beyond 64 bits are doubles.
 
 mod accept;
+mod expected;
 mod health;
 
 use serde_json::{Map, Value};
@@ -19,6 +20,7 @@ use wire::leak;
 use super::{Answer, Call, Case, Metric, Score, Tool, Unscored};
 
 pub use accept::Mismatch;
+pub use expected::{Expected, unreadable};
 pub(super) use health::metric as health;
 
 /// How several calls find the ones they are compared with.
@@ -37,22 +39,28 @@ pub struct Malformed;
 
 /// `tool_calls`. `dotless`: names that were offered with dots may be called with underscores only, as for vendors that allow no dots.
 pub(super) fn metric(matching: Matching, dotless: bool) -> Metric {
-    let mut id = "tool_calls@bfcl-eval-2026.3.23".to_owned();
+    let mut id = "tool_calls@bfcl-eval-2026.3.23:of=any".to_owned();
     if matching == Matching::Maximum {
         id.push_str(":matching=maximum");
     }
     if dotless {
         id.push_str(":dotless");
     }
-    Metric::new(id, "1 when the calls are those that the case accepts by BFCL's rules, else 0", move |case, answer| {
-        score(case, answer, matching, dotless)
-    })
+    let definition =
+        "1 when the calls are those that the case accepts by BFCL's rules, of several expected answers any, else 0";
+    Metric::new(id, definition, move |case, answer| score(case, answer, matching, dotless))
 }
 
 fn score(case: &Case, answer: &Answer, matching: Matching, dotless: bool) -> Score {
-    let Some(expected) = &case.calls else { return Score::unscored(Unscored::NoReference) };
+    if case.calls.is_empty() {
+        return Score::unscored(Unscored::NoReference);
+    }
+    let expected = match readable(case) {
+        Ok(expected) => expected,
+        Err(why) => return Score::unscored(Unscored::MalformedCase).with_detail(why),
+    };
     if let Some(outcome) = silence(case, answer) {
-        let is_right = expected.is_empty() && matches!(outcome, "abstained" | "empty");
+        let is_right = expected.iter().any(Vec::is_empty) && matches!(outcome, "abstained" | "empty");
         return Score::is(is_right).with_outcome(outcome);
     }
     let mut calls = Vec::new();
@@ -62,16 +70,32 @@ fn score(case: &Case, answer: &Answer, matching: Matching, dotless: bool) -> Sco
             None => return Score::is(false).with_outcome("malformed"),
         }
     }
-    if expected.is_empty() {
-        return Score::is(false).with_outcome("unwanted");
+    let (mut closest, mut is_malformed) = (None, false);
+    for expected in expected.iter().filter(|expected| !expected.is_empty()) {
+        match check(&case.tools, &calls, expected, matching, dotless) {
+            Ok(Ok(())) => return Score::is(true).with_outcome("correct"),
+            Ok(Err(mismatch)) => closest = closest.max(Some(mismatch)),
+            Err(Malformed) => is_malformed = true,
+        }
     }
     let is_offered = |call: &Parsed| case.tools.iter().any(|tool| named(tool, dotless) == call.name);
-    match check(&case.tools, &calls, expected, matching, dotless) {
-        Err(Malformed) => Score::unscored(Unscored::MalformedCase),
-        Ok(Ok(())) => Score::is(true).with_outcome("correct"),
-        Ok(Err(_)) if !calls.iter().all(is_offered) => Score::is(false).with_outcome("unknown_tool"),
-        Ok(Err(mismatch)) => Score::is(false).with_outcome(mismatch.as_str()),
+    match closest {
+        _ if is_malformed => Score::unscored(Unscored::MalformedCase)
+            .with_detail("a call is expected of a tool that is not offered, or with values that cannot be compared"),
+        None => Score::is(false).with_outcome("unwanted"),
+        Some(_) if !calls.iter().all(is_offered) => Score::is(false).with_outcome("unknown_tool"),
+        Some(mismatch) => Score::is(false).with_outcome(mismatch.as_str()),
     }
+}
+
+/// What is expected, each as BFCL's rules compare it.
+fn readable(case: &Case) -> Result<Vec<Vec<Value>>, String> {
+    let one = |call: &Value| match Expected::read(call) {
+        Ok(expected) => Ok(expected.as_accepted(&case.tools)),
+        Err((place, what)) if place.is_empty() => Err(format!("an expected call cannot be read: {what}")),
+        Err((place, what)) => Err(format!("an expected call cannot be read: {place}: {what}")),
+    };
+    case.calls.iter().map(|calls| calls.iter().map(one).collect()).collect()
 }
 
 /// What an answer without calls is; `None` when it has some.

@@ -15,19 +15,19 @@ pub struct Case {
     /// Texts that are right, each as good as the other. For classes the first one is the label.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
-    /// The value the answer should be as JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<Value>,
+    /// Values the answer should be as JSON, each as good as the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Value>,
     /// The JSON Schema the answer should follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
     /// The tools that were offered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// The calls that are right, each an object of one name with the accepted values of each argument: `{"f": {"x": [1, 2]}}`, where
-    /// `""` among them means that the argument may be left out. An empty list: no call is right. `None`: nothing is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls: Option<Vec<Value>>,
+    /// Lists of calls that are right, each as good as the other; a call in any form that [`Expected`](super::calls::Expected) reads. An empty
+    /// one among them: no call is right. No list at all: nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Vec<Value>>,
     /// What the answer was to be made of, in the order in which it was shown: the first is cited as `[1]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<Document>,

@@ -170,7 +170,7 @@ pub struct FieldCounts {
 
 /// `field_accuracy`.
 pub(super) fn field_accuracy(fields: Fields) -> Metric {
-    let mut id = "field_accuracy@crossfade-1".to_owned();
+    let mut id = "field_accuracy@crossfade-2".to_owned();
     if fields.tolerance != 0.0 {
         id.push_str(&format!(":tolerance={}", fields.tolerance));
     }
@@ -178,24 +178,29 @@ pub(super) fn field_accuracy(fields: Fields) -> Metric {
         id.push_str(&format!(":ignore={}", Value::from(fields.ignore.clone())));
     }
     let definition = "fields of the reference value (its scalars and empty containers, by JSON pointer) that the message has equal, among all \
-                      of them; numbers by value, all else exactly; fields that are too many are counted beside it";
+                      of them; numbers by value, all else exactly; of several references the best; fields that are too many are counted beside it";
     Metric::new(id, definition, move |case, answer| {
-        let reference = match (&case.value, case.references.first()) {
-            (Some(value), _) => value.clone(),
-            (None, None) => return Score::unscored(Unscored::NoReference),
-            (None, Some(text)) => match serde_json::from_str(text) {
-                Ok(value) => value,
-                Err(_) => return Score::unscored(Unscored::MalformedCase),
-            },
+        let read_texts =
+            || case.references.iter().map(|text| serde_json::from_str(text)).collect::<Result<Vec<_>, _>>();
+        let references = match read_texts() {
+            _ if !case.values.is_empty() => case.values.clone(),
+            Ok(values) => values,
+            Err(_) => return Score::unscored(Unscored::MalformedCase),
         };
         let (value, outcome) = match read(answer) {
             Ok(value) => (Some(value), "compared"),
             Err(outcome) => (None, outcome),
         };
-        let counts = compare(&reference, value.as_ref(), &fields);
-        if counts.expected == 0 {
-            return Score::unscored(Unscored::NoReference);
-        }
+        let compared = references.iter().map(|reference| compare(reference, value.as_ref(), &fields));
+        // More of them right is better, and then fewer that are too many; of equal ones the first.
+        let better = |one: &FieldCounts, other: &FieldCounts| {
+            let (right, other_right) = (one.right * other.expected, other.right * one.expected);
+            right > other_right || (right == other_right && one.extra < other.extra)
+        };
+        let best = compared
+            .filter(|counts| counts.expected > 0)
+            .reduce(|best, counts| if better(&counts, &best) { counts } else { best });
+        let Some(counts) = best else { return Score::unscored(Unscored::NoReference) };
         let basis = [counts.right, counts.expected, counts.extra].map(|n| n as f64).to_vec();
         Score::value(counts.right as f64 / counts.expected as f64)
             .with_outcome(outcome)
@@ -386,13 +391,16 @@ mod tests {
         assert_eq!(counts, FieldCounts { right: 2, expected: 3, extra: 1 });
         let fields = Fields { tolerance: 0.0, ignore: vec!["/b/*".into()] };
         assert_eq!(compare(&reference, Some(&value), &fields), FieldCounts { right: 1, expected: 1, extra: 1 });
-        let case = Case { value: Some(reference), ..Case::default() };
+        let case = Case { values: vec![reference], ..Case::default() };
         let settings = json!({ "tolerance": 0.01 });
         assert_eq!(
             check("field_accuracy", settings, &case, r#"{"a": 1.005, "b": [2, 3]}"#),
             (Some(1.0), "compared".into())
         );
         assert_eq!(check("field_accuracy", Value::Null, &case, "none"), (Some(0.0), "not_json".into()));
+        let any = Case { values: vec![json!({ "a": 1 }), json!({ "a": 2, "b": 3 })], ..Case::default() };
+        assert_eq!(check("field_accuracy", Value::Null, &any, r#"{"a": 2}"#).0, Some(0.5));
+        assert_eq!(check("field_accuracy", Value::Null, &any, r#"{"a": 1}"#).0, Some(1.0));
     }
 
     #[test]

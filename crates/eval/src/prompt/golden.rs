@@ -180,6 +180,13 @@ fn of_metric(written: &str, value: &Value) -> Result<Kind, UnknownExpectation> {
         _ => Value::Null,
     };
     metric::named(name, &settings).map_err(|error| UnknownExpectation(error.to_string()))?;
+    if let ("tool_calls", Value::Array(_)) = (name, value)
+        && let Some((place, what)) =
+            metric::calls::unreadable(&[serde_json::json!({ "tool_calls": value })]).into_iter().next()
+    {
+        let place = place.trim_start_matches("expected.");
+        return Err(UnknownExpectation(format!("`{place}`: {what}")));
+    }
     let case = Box::new(held_against(name, value));
     Ok(Kind::Metric { name: name.to_owned(), settings, case, at_least, not })
 }
@@ -190,12 +197,12 @@ fn held_against(name: &str, value: &Value) -> metric::Case {
         return metric::Case { schema: Some(value.clone()), ..metric::Case::default() };
     }
     if let ("tool_calls", Value::Array(calls)) = (name, value) {
-        return metric::Case { calls: Some(calls.clone()), ..metric::Case::default() };
+        return metric::Case { calls: vec![calls.clone()], ..metric::Case::default() };
     }
     let references = match value {
         Value::Null => Vec::new(),
         Value::Array(values) => values.iter().map(text).collect(),
         value => vec![text(value)],
     };
-    metric::Case { references, value: Some(value.clone()), ..metric::Case::default() }
+    metric::Case { references, values: vec![value.clone()], ..metric::Case::default() }
 }

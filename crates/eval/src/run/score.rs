@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use store::ScoredRow;
 
 use crate::case::{Answer, Case, Check, Document};
+use crate::metric::calls;
 use crate::metric::code::{self, Bench};
 use crate::metric::{self, Metric, Score, UnknownMetric, Unscored};
 
@@ -14,6 +15,8 @@ use crate::metric::{self, Metric, Score, UnknownMetric, Unscored};
 pub const CHECKS: &str = "checks";
 /// The id of its definition.
 const CHECKS_ID: &str = "checks@crossfade-1";
+/// The name of the metric whose checks are held against a list of calls.
+const CALLS: &str = "tool_calls";
 
 /// A metric by its name, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -238,6 +241,12 @@ fn examine(check: &Check) -> Result<(), UnknownMetric> {
         let checks = inner(check).map_err(|error| wrong(format!("`value` is a list of checks: {error}")))?;
         return checks.iter().try_for_each(examine);
     }
+    if check.metric == CALLS && !check.value.is_null() {
+        let wrong_call = calls::unreadable(&[serde_json::json!({ "tool_calls": check.value })]).into_iter().next();
+        if let Some((place, what)) = wrong_call {
+            return Err(wrong(format!("`value`: {}: {what}", place.trim_start_matches("expected."))));
+        }
+    }
     let metric = check_metric(check)?;
     if metric.is_spent() && check.threshold.is_none() {
         return Err(wrong("a check by it needs a `threshold`".to_owned()));
@@ -266,9 +275,13 @@ fn held_against(check: &Check, asked: &metric::Case) -> metric::Case {
     let texts = |values: &[Value]| values.iter().map(text).collect();
     match &check.value {
         Value::Null => asked.clone(),
-        Value::Array(values) => metric::Case { references: texts(values), ..asked.clone() },
+        Value::Array(calls) if check.metric == CALLS => metric::Case { calls: vec![calls.clone()], ..asked.clone() },
+        Value::Array(values) => {
+            let others = values.iter().filter(|value| !value.is_string()).cloned();
+            metric::Case { references: texts(values), values: others.collect(), ..asked.clone() }
+        }
         value @ Value::Object(_) => {
-            metric::Case { value: Some(value.clone()), schema: Some(value.clone()), ..asked.clone() }
+            metric::Case { values: vec![value.clone()], schema: Some(value.clone()), ..asked.clone() }
         }
         value => metric::Case { references: texts(std::slice::from_ref(value)), ..asked.clone() },
     }
@@ -281,8 +294,10 @@ fn text(value: &Value) -> String {
 /// What metrics read of a case. Where an answer brings along what it rests on, that is what it was made of.
 fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
     let documents = shown(case, answer);
-    let other = case.expected.iter().find(|answer| !answer.is_string());
-    let calls = other.and_then(|answer| answer["tool_calls"].as_array());
+    let others = || case.expected.iter().filter(|answer| !answer.is_string());
+    let calls = others().filter_map(|answer| answer.get("tool_calls"));
+    // What is no list is no call, and read as such: what cannot be read is never nothing.
+    let calls = calls.map(|calls| calls.as_array().cloned().unwrap_or_else(|| vec![Value::Array(vec![calls.clone()])]));
     let schema = case.request.get("response_format").map(|format| &format["json_schema"]["schema"]);
     let tools = case.request.get("tools").and_then(Value::as_array).into_iter().flatten();
     // What holds evidence is relevant, where nothing else is said.
@@ -292,7 +307,7 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
     let holds = relevance.is_some().then(|| documents.iter().any(|document| is_relevant(document) == Some(true)));
     metric::Case {
         references: case.expected_texts().map(str::to_owned).collect(),
-        value: if calls.is_some() { None } else { other.cloned() },
+        values: others().filter(|answer| answer.get("tool_calls").is_none()).cloned().collect(),
         schema: schema.filter(|schema| !schema.is_null()).cloned(),
         tools: tools
             .filter_map(|tool| {
@@ -301,7 +316,7 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
                 Some(metric::Tool { name, parameters: function["parameters"].clone() })
             })
             .collect(),
-        calls: calls.map(|calls| calls.iter().filter_map(accepted).collect()),
+        calls: calls.collect(),
         documents: documents
             .iter()
             .map(|document| metric::Document { id: document.id.clone(), text: document.text.clone() })
@@ -318,20 +333,6 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
 /// What an answer was made of.
 fn shown<'c>(case: &'c Case, answer: &'c Answer) -> &'c [Document] {
     if answer.passages.is_empty() { &case.documents } else { &answer.passages }
-}
-
-/// A call that was made, as the one call that is right: each argument with the one value it had.
-fn accepted(call: &Value) -> Option<Value> {
-    let function = &call["function"];
-    let name = function["name"].as_str()?;
-    let arguments = match &function["arguments"] {
-        Value::String(text) => serde_json::from_str(text).ok()?,
-        other => other.clone(),
-    };
-    let Value::Object(arguments) = arguments else { return None };
-    let accepted: Map<String, Value> =
-        arguments.into_iter().map(|(name, value)| (name, Value::Array(vec![value]))).collect();
-    Some(Value::Object(Map::from_iter([(name.to_owned(), Value::Object(accepted))])))
 }
 
 fn of_answer((case, answer): (&Case, &Answer), took: Took) -> metric::Answer {
@@ -443,6 +444,43 @@ mod tests {
         let scorer = Scorer::of(&[spec("a"), spec("b")]).unwrap();
         let ids: Vec<_> = scorer.ids().map(|(name, id)| format!("{name} {id}")).collect();
         assert_eq!(ids, [r#"has a regex@rust-regex-1:"a""#, r#"has b regex@rust-regex-1:"b""#]);
+    }
+
+    #[test]
+    fn expected_calls_reach_the_metric_in_every_form_and_what_cannot_be_read_is_never_nothing() {
+        let scorer = Scorer::of(&[Spec { name: CALLS.to_owned(), settings: Value::Null }]).unwrap();
+        let score = |calls: Value, id: Option<u64>| {
+            let mut case = Case::asking("a", "Q?", [serde_json::json!({ "tool_calls": calls })]);
+            let parameters = serde_json::json!({ "type": "object", "properties": { "id": { "type": "integer" } } });
+            let tool =
+                serde_json::json!({ "type": "function", "function": { "name": "look", "parameters": parameters } });
+            case.request.insert("tools".to_owned(), serde_json::json!([tool]));
+            let call =
+                id.map(|id| crate::case::ToolCall { name: "look".to_owned(), arguments: format!("{{\"id\":{id}}}") });
+            let answer = Answer { tool_calls: call.into_iter().collect(), text: "-".to_owned(), ..Answer::default() };
+            scorer.score(&case, &answer)[0].1.as_value()
+        };
+        let forms = [
+            serde_json::json!([{ "name": "look", "arguments": { "id": 1 } }]),
+            serde_json::json!([{ "type": "function", "function": { "name": "look", "arguments": "{\"id\":1}" } }]),
+            serde_json::json!([{ "look": { "id": [1] } }]),
+        ];
+        for form in forms {
+            let scores = [Some(1), Some(2), None].map(|id| score(form.clone(), id));
+            assert_eq!(scores, [Some(1.0), Some(0.0), Some(0.0)], "{form}");
+        }
+        for unread in [serde_json::json!([{ "tool": "look" }]), serde_json::json!({ "look": {} }), Value::Null] {
+            assert_eq!([Some(1), None].map(|id| score(unread.clone(), id)), [None, None], "{unread}");
+        }
+        assert_eq!([Some(1), None].map(|id| score(serde_json::json!([]), id)), [Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn any_expected_value_will_do() {
+        let scorer = Scorer::of(&[Spec { name: "field_accuracy".to_owned(), settings: Value::Null }]).unwrap();
+        let case = Case::asking("a", "Q?", [serde_json::json!({ "a": 1 }), serde_json::json!({ "a": 2 })]);
+        let answer = Answer { text: r#"{"a": 2}"#.to_owned(), ..Answer::default() };
+        assert_eq!(scorer.score(&case, &answer)[0].1.as_value(), Some(1.0));
     }
 
     #[test]

@@ -118,6 +118,12 @@ fn words(tally: &Tally) -> String {
         "of {} exchanges: {} asked the same as another, {} could not be cases, {} were not drawn; {} places made unreadable\n",
         tally.matched, tally.duplicates, tally.unusable, tally.not_drawn, tally.redactions
     );
+    if tally.unreadable > 0 {
+        text += &format!(
+            "{} without a right answer: the one given calls a tool with what is no JSON object\n",
+            tally.unreadable
+        );
+    }
     if tally.strata.len() > 1 {
         let rows: Vec<Vec<String>> =
             tally.strata.iter().map(|(stratum, n)| vec![stratum.clone(), n.to_string()]).collect();

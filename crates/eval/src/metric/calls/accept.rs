@@ -39,7 +39,7 @@ impl Mismatch {
 
 /// Python's types, as BFCL tells values apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Null,
     Boolean,
     Integer,
@@ -63,7 +63,7 @@ impl Kind {
     }
 
     /// The type a schema names. `None`: one that BFCL does not know, so that the accepted values say it.
-    fn named(name: &str) -> Option<Kind> {
+    pub(super) fn named(name: &str) -> Option<Kind> {
         Some(match name {
             "string" | "any" => Kind::Text,
             "integer" => Kind::Integer,
