@@ -21,10 +21,16 @@
 pub mod arrivals;
 pub mod clock;
 pub mod compare;
+pub mod csv;
 pub mod definition;
+pub mod engine;
 pub mod measure;
+pub mod page;
+pub mod prompt;
 pub mod quantile;
+pub mod recovery;
 pub mod result;
+pub mod run;
 pub mod sample;
 pub mod search;
 pub mod slo;

@@ -87,6 +87,8 @@ pub struct Measured<'s> {
     pub load: Load,
     /// From when to when requests were due that count.
     pub window: (Duration, Duration),
+    /// Seconds of it in which this target was asked.
+    pub active_s: f64,
     /// These requests.
     pub samples: Vec<&'s Sample>,
     /// Gaps of these requests.
@@ -99,7 +101,8 @@ pub struct Measured<'s> {
 #[must_use]
 pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
     let (begin, end) = measured.window;
-    let seconds = end.saturating_sub(begin).as_secs_f64();
+    let seconds = measured.active_s;
+    let is_whole = (end.saturating_sub(begin).as_secs_f64() - seconds).abs() < 1e-6;
     let samples = &measured.samples;
     let good: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.is_good()).collect();
     let in_window = |sample: &&&Sample| sample.ended >= begin && sample.ended <= end;
@@ -127,7 +130,7 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
         errors: errors(samples),
         requests_per_s: per_s(done.len() as f64),
         out_tok_s: per_s(tokens(&done)),
-        out_tok_s_steady: (seconds > 0.0).then(|| tokens(&in_steady) / (seconds * 0.8)),
+        out_tok_s_steady: (seconds > 0.0 && is_whole).then(|| tokens(&in_steady) / (seconds * 0.8)),
         in_tok_s: per_s(input),
         mean_active: per_s(active),
         prefill_tok_s: prefill(&good),
@@ -171,7 +174,7 @@ fn latency(measured: &Measured<'_>, good: &[&Sample]) -> BTreeMap<String, Distri
 }
 
 /// What times come to; `n_beyond` more are longer than all of them.
-pub(crate) fn summary(times: impl Iterator<Item = Duration>, n_beyond: usize) -> Distribution {
+pub fn summary(times: impl Iterator<Item = Duration>, n_beyond: usize) -> Distribution {
     of_values(&sorted_ms(times), n_beyond)
 }
 

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
+    alerts, bench, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
     prompts, quickstart, record, reload, review, rollout, serve, tco,
 };
 
@@ -57,6 +57,9 @@ pub(crate) enum Verb {
     /// Ask targets the cases of a dataset, and say with what certainty one is as good as another.
     #[command(subcommand)]
     Eval(eval::Verb),
+    /// Measure what a serving stack does under load, and how much of it keeps to an objective.
+    #[command(subcommand)]
+    Bench(bench::Verb),
     /// Make a running gateway read its config again.
     Reload(reload::Args),
     /// Read the record.

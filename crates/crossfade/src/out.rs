@@ -194,7 +194,8 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 15] = [
+const READS_CONFIG: [&str; 16] = [
+    "bench",
     "dataset",
     "eval",
     "serve",

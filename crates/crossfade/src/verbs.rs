@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod alerts;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod conformance;
@@ -39,7 +40,13 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     let Cli { config, admin, verb, .. } = cli;
     let place = Place { config, admin };
     if out.format() == Format::Html
-        && !matches!(verb, Verb::Conformance(_) | Verb::Eval(eval::Verb::Report(_)) | Verb::Tco(tco::Verb::Run(_)))
+        && !matches!(
+            verb,
+            Verb::Conformance(_)
+                | Verb::Eval(eval::Verb::Report(_))
+                | Verb::Tco(tco::Verb::Run(_))
+                | Verb::Bench(bench::Verb::Show(_))
+        )
     {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
     }
@@ -56,6 +63,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Conformance(args) => conformance::run(&place, &args, out),
         Verb::Dataset(verb) => dataset::run(&place, verb, out),
         Verb::Eval(verb) => eval::run(&place, verb, out),
+        Verb::Bench(verb) => bench::run(&place, verb, out),
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
         Verb::Tco(verb) => tco::run(&place, verb, out),

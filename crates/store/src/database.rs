@@ -60,7 +60,7 @@ pub use rows::{
 };
 pub use shadow::{BothCopied, ComparedRow, CopySpend, DeferredCounts, DeferredRow};
 pub(crate) use shadow::{insert_drawn, insert_pairs};
-pub use traffic::{Lateness, RouteTraffic};
+pub use traffic::{Lateness, RequestShape, RouteTraffic};
 
 /// How long a control transaction waits for another writer.
 const CONTROL_WAIT: Duration = Duration::from_secs(5);

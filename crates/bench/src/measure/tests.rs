@@ -30,6 +30,7 @@ fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
         target: "a",
         load: Load::Rate { per_s: 100.0 },
         window: (Duration::ZERO, Duration::from_secs(10)),
+        active_s: 10.0,
         samples: samples.iter().collect(),
         gaps: &gaps,
         network_ms: Some(2.0),

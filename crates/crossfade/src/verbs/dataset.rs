@@ -308,13 +308,13 @@ pub(super) fn keep(place: &Place, dataset: &Dataset, origin: &Origin) -> Result<
 }
 
 /// The store of the config, for writing; it is made where there is none yet.
-pub(super) fn writable(place: &Place) -> Result<Database, Stop> {
+pub(in crate::verbs) fn writable(place: &Place) -> Result<Database, Stop> {
     let places = load::places(&place.config)?;
     Database::open(&places.store).map_err(Stop::failed)
 }
 
 /// The store of the config, for reading.
-pub(super) fn readable(place: &Place) -> Result<Database, Stop> {
+pub(in crate::verbs) fn readable(place: &Place) -> Result<Database, Stop> {
     let path = load::places(&place.config)?.store;
     if !path.exists() {
         let stop = Stop::failed(anyhow::anyhow!("there is no store {} yet", path.display()));

@@ -12,6 +12,7 @@ mod review;
 mod run;
 mod words;
 
+pub(super) use progress::{draw, rough};
 pub(super) use review::dollars;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ mod tidy;
 mod ahead;
 mod alerts;
 mod approvals;
+mod bench;
 mod blind;
 mod code;
 mod cohorts;

@@ -29,6 +29,9 @@ pub struct RouteTraffic {
     pub between_us: Option<(u64, u64)>,
 }
 
+/// When a request came, its tokens and those of its answer, those of it from a cache, and whose it is.
+pub type RequestShape = (u64, u64, u64, u64, u64);
+
 /// Calls of a target held against the times that answers may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lateness {
@@ -101,6 +104,27 @@ impl Database {
         let rows = select
             .query_map(params![first_id(since_us), route], |row| {
                 Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?))
+            })
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// The same, each with the tokens of its prompt that came from a cache (0 where that is not known) and a number that its unit's other requests
+    /// have too.
+    pub fn route_shapes(&self, route: &str, since_us: u64) -> Result<Vec<RequestShape>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the shape of a route's requests");
+        let mut select = connection
+            .prepare(
+                "SELECT received_at_us, input_tokens, output_tokens, coalesce(cached_tokens, 0), coalesce(unit, 0) FROM exchanges
+                 WHERE id >= ?1 AND route = ?2 AND received_at_us IS NOT NULL AND input_tokens IS NOT NULL
+                   AND output_tokens IS NOT NULL ORDER BY id",
+            )
+            .map_err(&what)?;
+        let number = |row: &rusqlite::Row<'_>, idx: usize| row.get::<_, i64>(idx).map(i64::cast_unsigned);
+        let rows = select
+            .query_map(params![first_id(since_us), route], |row| {
+                Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?, number(row, 3)?, number(row, 4)?))
             })
             .map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)

@@ -44,14 +44,14 @@ impl Shown {
 }
 
 /// Draws a line over the one before, where somebody watches.
-pub(super) fn draw(text: &str) {
+pub(in crate::verbs) fn draw(text: &str) {
     if std::io::stderr().is_terminal() {
         write!(std::io::stderr().lock(), "\r\x1b[K{text}").unwrap_or_default();
     }
 }
 
 /// A time as people say it.
-pub(super) fn rough(time: Duration) -> String {
+pub(in crate::verbs) fn rough(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..120 => format!("{seconds} s"),

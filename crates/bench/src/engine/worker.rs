@@ -1,0 +1,185 @@
+//! A thread that sends and reads, with a runtime and connections of its own.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use providers::Client;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::LocalSet;
+use tokio_util::task::TaskTracker;
+
+use super::turns::Turns;
+use super::{Common, Due, Engine, HEED, Pace, Phase, Target, call};
+use crate::measure::Gaps;
+use crate::prompt::Maker;
+use crate::sample::{Outcome, Sample};
+use crate::slo::Slo;
+
+/// What a worker saw.
+#[derive(Default)]
+pub(super) struct Part {
+    pub(super) samples: Vec<Sample>,
+    pub(super) gaps: Vec<Gaps>,
+    pub(super) refused: Option<String>,
+}
+
+/// What the tasks of a worker share.
+pub(super) struct Context {
+    pub(super) common: Arc<Common>,
+    pub(super) client: Client,
+    pub(super) targets: Vec<Target>,
+    pub(super) timeout: Duration,
+    maker: Maker,
+    turns: Turns,
+    window: (Duration, Duration),
+    slo: Option<Slo>,
+    /// The number of the next request of a closed loop, and how far the one after is.
+    next_idx: Cell<(u64, u64)>,
+    samples: RefCell<Vec<Sample>>,
+    gaps: RefCell<Vec<Gaps>>,
+    refused: RefCell<Option<String>>,
+}
+
+/// Runs a worker until its part of the phase is over.
+pub(super) fn run(
+    (engine, phase): (&Engine, &Phase),
+    common: &Arc<Common>,
+    due: Receiver<Due>,
+    (number, n_workers): (usize, usize),
+) -> Part {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Part { refused: Some("no runtime".to_owned()), ..Part::default() };
+    };
+    let context = Rc::new(Context {
+        common: Arc::clone(common),
+        client: Client::new(),
+        targets: engine.targets.clone(),
+        timeout: phase.timeout,
+        maker: engine.maker.clone(),
+        turns: phase.turns,
+        window: (phase.warm_up, phase.end),
+        slo: phase.give_up,
+        next_idx: Cell::new((phase.first_idx + number as u64, n_workers as u64)),
+        samples: RefCell::default(),
+        gaps: RefCell::new(vec![Gaps::new(); engine.targets.len()]),
+        refused: RefCell::default(),
+    });
+    let tasks = TaskTracker::new();
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        match &phase.pace {
+            Pace::Open(_) => open(due, &context, &tasks).await,
+            Pace::Closed(n) => closed((*n, number, n_workers), &context, &tasks),
+        }
+        tasks.close();
+        let until = phase.end.max(common.now()) + phase.drain;
+        while !tasks.is_empty() && !common.is_over() && common.now() < until {
+            tokio::time::timeout(HEED, tasks.wait()).await.ok();
+        }
+    });
+    let end = common.now();
+    // What is still under way is given up here.
+    drop((local, runtime));
+    let mut samples = context.samples.take();
+    for sample in samples.iter_mut().filter(|sample| sample.outcome == Outcome::Unfinished) {
+        sample.ended = end;
+    }
+    samples.retain(|sample| context.counts(sample.intended));
+    Part { samples, gaps: context.gaps.take(), refused: context.refused.take() }
+}
+
+/// Begins each request as it comes, whatever became of those before.
+async fn open(mut due: Receiver<Due>, context: &Rc<Context>, tasks: &TaskTracker) {
+    while let Some(due) = due.recv().await {
+        let context = Rc::clone(context);
+        tasks.spawn_local(async move {
+            call::ask(&context, due).await;
+        });
+    }
+}
+
+/// Fills this worker's part of the places; each begins the next request when the one before has ended.
+fn closed((n, number, n_workers): (usize, usize, usize), context: &Rc<Context>, tasks: &TaskTracker) {
+    let is_each = context.turns == Turns::Each;
+    let n_places = if is_each { n * context.targets.len() } else { n };
+    for place in (0..n_places).filter(|place| place % n_workers == number) {
+        let target = is_each.then_some(place % context.targets.len());
+        let context = Rc::clone(context);
+        tasks.spawn_local(async move { keep(&context, target).await });
+    }
+}
+
+/// One place of a closed loop.
+async fn keep(context: &Rc<Context>, of: Option<usize>) {
+    let mut round = 0;
+    loop {
+        let intended = context.common.now();
+        if intended >= context.window.1 || context.common.is_over() {
+            return;
+        }
+        let turn = context.turns.now(intended, context.targets.len());
+        let (target, block) = of.map(|target| (target, round)).or(turn).unwrap_or_default();
+        round += 1;
+        let (idx, step) = context.next_idx.get();
+        context.next_idx.set((idx + step, step));
+        let made = context.maker.make(idx, &context.targets[target].model, None);
+        let asked = match context.targets[target].ask.prepare(made.body) {
+            Ok(asked) => asked,
+            Err(failure) => {
+                *context.refused.borrow_mut() = Some(format!("{}: {}", context.targets[target].name, failure.detail));
+                return;
+            }
+        };
+        if call::ask(context, Due { intended, target, block, asked, wanted: made.wanted }).await != Outcome::Good {
+            // A server that refuses at once is not asked without a pause.
+            tokio::time::sleep(HEED).await;
+        }
+    }
+}
+
+impl Context {
+    /// Whether a request that was due then counts.
+    pub(super) fn counts(&self, intended: Duration) -> bool {
+        intended >= self.window.0 && intended < self.window.1
+    }
+
+    /// A request begins: its place in the book.
+    pub(super) fn begin(&self, due: &Due) -> usize {
+        self.common.n_begun.fetch_add(1, Ordering::Relaxed);
+        let mut samples = self.samples.borrow_mut();
+        samples.push(Sample::begun(due.target, due.block, (due.intended, self.common.now())));
+        samples.len() - 1
+    }
+
+    /// The chunks with content of one request are so far apart.
+    pub(super) fn gap(&self, target: usize, gap: Duration) {
+        self.gaps.borrow_mut()[target].add(gap);
+    }
+
+    /// Changes what is known of a request.
+    pub(super) fn update(&self, place: usize, change: impl FnOnce(&mut Sample)) {
+        if let Some(sample) = self.samples.borrow_mut().get_mut(place) {
+            change(sample);
+        }
+    }
+
+    /// A request is over.
+    pub(super) fn end(&self, place: usize, outcome: Outcome) {
+        let now = self.common.now();
+        self.common.n_ended.fetch_add(1, Ordering::Relaxed);
+        self.update(place, |sample| (sample.outcome, sample.ended) = (outcome, now));
+        if outcome != Outcome::Good {
+            self.common.n_failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let sample = self.samples.borrow().get(place).copied();
+        let Some((slo, sample)) = self.slo.zip(sample).filter(|(_, sample)| self.counts(sample.intended)) else {
+            return;
+        };
+        if !slo.is_met(&sample) && self.common.n_missed.fetch_add(1, Ordering::Relaxed) >= self.common.may_miss {
+            self.common.given_up.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! A result as one page that needs nothing else: what it comes to, the curves, the figures, and what each id means.
+
+mod plot;
+
+use std::fmt::Write as _;
+
+use crate::definition;
+use crate::result::{BenchResult, Distribution, Level, short};
+use crate::slo::Verdict;
+
+use plot::{Axis, Curve, plot};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}\
+body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.scroll{overflow-x:auto}\
+.pass{color:#1a7f37}.fail{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
+svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}svg .axis{stroke:#8888}svg .limit{stroke:#cf222e;stroke-dasharray:4 3}\
+svg polyline{fill:none;stroke-width:2}figure{margin:1rem 0}figcaption{font-size:.9rem}";
+
+/// The page.
+#[must_use]
+pub fn html(result: &BenchResult) -> String {
+    let title = format!("Benchmark {}", result.name);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
+        escaped(&title)
+    );
+    // Writing to a String cannot fail.
+    head(&mut page, result).unwrap_or_default();
+    found(&mut page, result).unwrap_or_default();
+    curves(&mut page, result).unwrap_or_default();
+    levels(&mut page, result).unwrap_or_default();
+    deltas(&mut page, result).unwrap_or_default();
+    recovery(&mut page, result).unwrap_or_default();
+    about(&mut page, result).unwrap_or_default();
+    page + "</html>\n"
+}
+
+fn head(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
+        let word = verdict.as_str();
+        writeln!(page, "<p class=\"verdict {word}\"><b>{word}</b> {}</p>", escaped(&slo.words()))?;
+    }
+    if result.simulated {
+        writeln!(
+            page,
+            "<p class=\"undecided\">Answers of a simulated provider: nothing here is evidence of a real server.</p>"
+        )?;
+    }
+    if result.partial {
+        writeln!(page, "<p class=\"undecided\">Partial: somebody stopped the run.</p>")?;
+    }
+    if result.verdict != "valid" {
+        writeln!(page, "<p class=\"fail\">INVALID: these figures are no evidence.</p>")?;
+    }
+    for why in &result.why {
+        writeln!(page, "<p>{}</p>", escaped(why))?;
+    }
+    Ok(())
+}
+
+fn found(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.found.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<h2>The most that keeps to the objective</h2>\n<table><tr><th>target<th>over<th class=\"n\">sustained<th class=\"n\">failed<th class=\"n\">tokens/s there<th class=\"n\">peak<th>peak with 20 % headroom<th class=\"n\">probes\n");
+    let number = |value: Option<f64>| value.map_or("none".to_owned(), short);
+    for found in &result.found {
+        let verdict = found.verdict.map_or(String::new(), marked);
+        writeln!(
+            page,
+            "<tr><td>{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{verdict}<td class=\"n\">{}",
+            escaped(&found.target),
+            found.over,
+            number(found.sustained),
+            number(found.failed),
+            number(found.out_tok_s),
+            found.peak.map_or(String::new(), short),
+            found.tried.len()
+        )?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+fn marked(verdict: Verdict) -> String {
+    format!("<span class=\"{0}\">{0}</span>", verdict.as_str())
+}
+
+fn curves(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.levels.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<h2>Curves</h2>\n");
+    let over_levels = |x: fn(&Level) -> Option<f64>, id: &'static str, quantile: &'static str| -> Vec<Curve> {
+        let curve = |name: &String| {
+            let point = |level: &Level| x(level).zip(level.latency.get(id)?.value(quantile));
+            let mut points: Vec<(f64, f64)> =
+                result.levels_of(name).filter(|level| level.invalid.is_none()).filter_map(point).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
+            Curve { name: format!("{name} {quantile}"), points }
+        };
+        result.targets.iter().map(|target| curve(&target.name)).collect()
+    };
+    let limit = |read: fn(&crate::slo::Slo) -> Option<f64>| result.slo.as_ref().and_then(read);
+    let e2e = over_levels(|level| level.out_tok_s, definition::E2E_INTENDED, "p95");
+    let axes = (Axis::linear("output tokens a second"), Axis::log("e2e.intended p95, ms"));
+    figure(
+        page,
+        "Throughput and latency: further right and lower is better.",
+        &plot(&e2e, axes, limit(|slo| slo.e2e_ms)),
+    )?;
+    let mut ttft = over_levels(|level| Some(level.load.number()), definition::TTFT_INTENDED, "p50");
+    ttft.extend(over_levels(|level| Some(level.load.number()), definition::TTFT_INTENDED, "p95"));
+    let is_closed = matches!(result.levels[0].load, crate::result::Load::Concurrency { .. });
+    let x = if is_closed { "answers under way at once" } else { "requests a second" };
+    figure(
+        page,
+        "Time to the first token by load.",
+        &plot(&ttft, (Axis::linear(x), Axis::log("ttft.intended, ms")), limit(|slo| slo.ttft_ms)),
+    )?;
+    for (id, allowed) in
+        [(definition::TTFT_INTENDED, limit(|slo| slo.ttft_ms)), (definition::E2E_INTENDED, limit(|slo| slo.e2e_ms))]
+    {
+        let curve = |level: &Level| Curve {
+            name: format!("{} {}", level.target, level.load.words()),
+            points: level
+                .shares
+                .get(id)
+                .map(|shares| shares.iter().map(|(ms, share)| (*share, *ms)).collect())
+                .unwrap_or_default(),
+        };
+        // More curves than can be told apart say nothing.
+        let curves: Vec<Curve> = result.levels.iter().rev().take(plot::MOST).rev().map(curve).collect();
+        let axes = (Axis::linear("share of requests"), Axis::log(&format!("{id}, ms")));
+        figure(
+            page,
+            &format!("{id}: the share of requests that were as fast or faster."),
+            &plot(&curves, axes, allowed),
+        )?;
+    }
+    Ok(())
+}
+
+fn figure(page: &mut String, words: &str, svg: &str) -> std::fmt::Result {
+    if svg.is_empty() {
+        return Ok(());
+    }
+    writeln!(page, "<figure>{svg}<figcaption>{}</figcaption></figure>", escaped(words))
+}
+
+const SHOWN: [(&str, &[&str]); 7] = [
+    (definition::TTFT_INTENDED, &["p50", "p95", "p99"]),
+    (definition::TTFT_SENT, &["p50"]),
+    (definition::E2E_INTENDED, &["p50", "p95", "p99"]),
+    (definition::E2E_SENT, &["p50"]),
+    (definition::TPOT, &["p50"]),
+    (definition::GAP, &["p99"]),
+    (definition::GAP_MAX, &["p99"]),
+];
+
+fn levels(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.levels.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<h2>Levels</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">good");
+    for (id, quantiles) in SHOWN {
+        for quantile in quantiles {
+            write!(page, "<th class=\"n\">{id} {quantile}, ms")?;
+        }
+    }
+    page.push_str("<th class=\"n\">tokens/s<th class=\"n\">requests/s<th class=\"n\">active<th class=\"n\">lag p99, ms<th>objective<th>errors\n");
+    for level in &result.levels {
+        write!(
+            page,
+            "<tr><td>{}<td>{}<td class=\"n\">{} of {}",
+            escaped(&level.target),
+            level.load.words(),
+            level.n_good,
+            level.n_requests
+        )?;
+        for (id, quantiles) in SHOWN {
+            for quantile in quantiles {
+                write!(page, "<td class=\"n\">{}", with_interval(level.latency.get(id), quantile))?;
+            }
+        }
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), short);
+        let errors: Vec<String> = level.errors.iter().map(|(word, n)| format!("{word} {n}")).collect();
+        let verdict = match (&level.invalid, level.verdict) {
+            (Some(_), _) => "<span class=\"fail\">INVALID</span>".to_owned(),
+            (None, verdict) => verdict.map_or("-".to_owned(), marked),
+        };
+        writeln!(
+            page,
+            "<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{verdict}<td>{}",
+            number(level.out_tok_s),
+            number(level.requests_per_s),
+            number(level.mean_active),
+            level.client_lag.value("p99").map_or("-".to_owned(), |ms| format!("{ms:.2}")),
+            errors.join(", ")
+        )?;
+    }
+    page.push_str("</table></div>\n<p class=\"small\">In brackets: 95 % intervals from order statistics. \"beyond\": later than any answer that was waited for.</p>\n");
+    page.push_str("<h2>Where a median request's time goes, ms</h2>\n<table><tr><th>target<th>load<th class=\"n\">network, at most<th class=\"n\">gateway<th class=\"n\">queue<th class=\"n\">prefill<th class=\"n\">decode\n");
+    for level in &result.levels {
+        let budget = &level.budget;
+        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load.words())?;
+        for part in [budget.network_ms, budget.gateway_ms, budget.queue_ms, budget.prefill_ms, budget.decode_ms] {
+            write!(page, "<td class=\"n\">{}", part.map_or("unknown".to_owned(), |ms| format!("{ms:.2}")))?;
+        }
+        page.push('\n');
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+fn with_interval(found: Option<&Distribution>, quantile: &str) -> String {
+    let Some(found) = found.filter(|found| found.n + found.n_beyond > 0) else { return "-".to_owned() };
+    let Some(quantile) = found.quantiles.get(quantile) else { return "-".to_owned() };
+    let Some(value) = quantile.value else { return "beyond".to_owned() };
+    match (quantile.low, quantile.high) {
+        (None, None) => format!("{value:.1}"),
+        (low, high) => {
+            let end = |end: Option<f64>| end.map_or("?".to_owned(), |ms| format!("{ms:.1}"));
+            format!("{value:.1} <span class=\"small\">({} to {})</span>", end(low), end(high))
+        }
+    }
+}
+
+fn deltas(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.deltas.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<h2>Beside each other, asked in turns</h2>\n<table><tr><th>candidate<th>baseline<th>figure<th class=\"n\">baseline, ms<th class=\"n\">candidate, ms<th class=\"n\">delta, ms<th>95 % interval<th class=\"n\">blocks\n");
+    for delta in &result.deltas {
+        let interval = delta.interval_ms.map_or("too few blocks".to_owned(), |(low, high)| {
+            format!("{low:+.2} to {high:+.2}{}", if delta.is_shown() { "" } else { ": not shown to differ" })
+        });
+        writeln!(
+            page,
+            "<tr><td>{}<td>{}<td>{} {}<td class=\"n\">{:.2}<td class=\"n\">{:.2}<td class=\"n\">{:+.2} ({:+.1} %)<td>{interval}<td class=\"n\">{}",
+            escaped(&delta.candidate),
+            escaped(&delta.baseline),
+            delta.metric,
+            delta.quantile,
+            delta.baseline_ms,
+            delta.candidate_ms,
+            delta.delta_ms,
+            delta.relative() * 100.0,
+            delta.n_blocks
+        )?;
+    }
+    page.push_str("</table>\n<p class=\"small\">Each interval holds for itself; of twenty figures of the same server one may seem to differ.</p>\n");
+    Ok(())
+}
+
+fn recovery(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if let Some(recovery) = &result.recovery {
+        let seconds = |value: Option<f64>| value.map_or("not seen".to_owned(), |s| format!("{s:.2} s"));
+        writeln!(
+            page,
+            "<h2>Recovery</h2>\n<p>Killed {:.1} s into the run, started again {:.2} s later. First good answer after {}, steady after {}; {} of {} requests failed.</p>",
+            recovery.killed_at_s,
+            recovery.restarted_after_s,
+            seconds(recovery.first_good_s),
+            seconds(recovery.steady_s),
+            recovery.n_failed,
+            recovery.n_affected
+        )?;
+    }
+    if let Some(cold) = &result.cold_start {
+        page.push_str("<h2>Cold start</h2>\n<table><tr><th>phase<th class=\"n\">starts<th class=\"n\">p50, ms<th class=\"n\">largest, ms\n");
+        for (phase, found) in &cold.phases {
+            let number = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.0}"));
+            writeln!(
+                page,
+                "<tr><td>{phase}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}",
+                found.n,
+                number(found.value("p50")),
+                number(found.max)
+            )?;
+        }
+        page.push_str("</table>\n");
+    }
+    Ok(())
+}
+
+fn about(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    page.push_str("<h2>What was asked</h2>\n<table>\n");
+    for target in &result.targets {
+        writeln!(
+            page,
+            "<tr><td>target<td>{}<td>{} at {}",
+            escaped(&target.name),
+            escaped(&target.model),
+            escaped(&target.url)
+        )?;
+    }
+    for (name, value) in &result.metadata {
+        writeln!(page, "<tr><td>said of it<td>{}<td>{}", escaped(name), escaped(value))?;
+    }
+    if let Some(location) = &result.location {
+        writeln!(page, "<tr><td>from<td><td>{}", escaped(location))?;
+    }
+    writeln!(page, "<tr><td>plan<td><td>{}", escaped(&result.plan.to_string()))?;
+    writeln!(
+        page,
+        "<tr><td>made by<td><td>Crossfade {}, format {}\n</table>",
+        escaped(&result.crossfade),
+        escaped(&result.format)
+    )?;
+    page.push_str("<h2>Definitions</h2>\n<table>\n");
+    for (id, words) in &result.definitions {
+        writeln!(page, "<tr><td>{}<td>{}", escaped(id), escaped(words))?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+/// Text inside a page.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,285 @@
+//! A run: its levels one after the other, or the search for the most load, and what they come to.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crate::arrivals::trace::Shape;
+use crate::arrivals::{Arrivals, Pattern};
+use crate::clock::place;
+use crate::compare::deltas;
+use crate::definition;
+use crate::engine::turns::Turns;
+use crate::engine::{Engine, Live, Pace, Phase, Seen};
+use crate::measure::{Measured, level};
+use crate::result::{BenchResult, Found, Level, Load, short};
+use crate::sample::Sample;
+use crate::search::{Probe, Probed, Range, search};
+use crate::slo::{Attained, Slo};
+
+/// What a run is made of.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The levels, in order.
+    pub loads: Vec<Load>,
+    /// The arrivals of an open loop.
+    pub pattern: Pattern,
+    /// The requests of a replay.
+    pub shapes: Vec<Shape>,
+    /// Who is asked when.
+    pub turns: Turns,
+    /// Before what counts, each time.
+    pub warm_up: Duration,
+    /// How long a level is, its warm-up apart.
+    pub span: Duration,
+    /// Requests of a level at most, those of its warm-up apart.
+    pub most_requests: Option<u64>,
+    /// How long is waited for what is under way at the end of a level.
+    pub drain: Duration,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// What is allowed.
+    pub slo: Option<Slo>,
+    /// Where the most load is searched.
+    pub search: Option<Range>,
+    /// The load that is expected at the peak.
+    pub peak: Option<f64>,
+    /// Decides arrivals, texts and turns.
+    pub seed: u64,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What is sent now.
+    pub load: Load,
+    /// How long the level takes.
+    pub of: Duration,
+    /// Where it is.
+    pub live: Live,
+}
+
+/// Runs a plan into `result`, whose head is written.
+pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
+    result.slo = plan.slo;
+    let network: Vec<Option<f64>> = engine.targets.iter().map(crate::engine::Target::round_trip_ms).collect();
+    let runner = Runner { engine, plan, network, show, n_sent: Cell::new(0) };
+    match plan.search {
+        Some(range) => runner.search(range, result),
+        None => runner.sweep(result),
+    }
+    verdict(result);
+}
+
+/// An invalid level makes an invalid run; so does one in which nothing was measured. In a search, a level that is invalid is a bound and no more.
+fn verdict(result: &mut BenchResult) {
+    let invalid =
+        |level: &Level| level.invalid.as_ref().map(|why| format!("{} at {}: {why}", level.target, level.load.words()));
+    let why: Vec<String> = result.levels.iter().filter_map(invalid).collect();
+    if result.found.is_empty() {
+        why.into_iter().for_each(|why| result.invalidate(why));
+    } else if result.found.iter().all(|found| found.tried.iter().all(|tried| tried.is_invalid)) {
+        result.invalidate("the client lagged at every load that was tried".to_owned());
+    } else {
+        result.why.extend(why);
+    }
+    if result.levels.iter().all(|level| level.n_good == 0) {
+        result.invalidate("no request had a whole answer".to_owned());
+    }
+    for level in &result.levels {
+        let n_chunks = level.tokens_from.get("chunks").copied().unwrap_or_default();
+        if n_chunks > 0 {
+            let why = format!(
+                "{} at {}: the server did not count the tokens of {n_chunks} answers; chunks were counted instead, and no tokenizer is at hand",
+                level.target,
+                level.load.words()
+            );
+            result.why.push(why);
+        }
+    }
+}
+
+struct Runner<'r> {
+    engine: &'r Engine,
+    plan: &'r Plan,
+    network: Vec<Option<f64>>,
+    show: &'r dyn Fn(Progress),
+    /// Requests so far, so that none is sent twice.
+    n_sent: Cell<u64>,
+}
+
+impl Runner<'_> {
+    fn sweep(&self, result: &mut BenchResult) {
+        let mut compared = Vec::new();
+        for load in &self.plan.loads {
+            let (seen, levels) = self.level(*load, self.turns(), None);
+            if let Some(why) = &seen.refused {
+                result.why.push(format!("requests could not be made: {why}"));
+            }
+            result.levels.extend(levels);
+            // Blocks of different levels are different blocks.
+            let first: usize = compared.iter().map(|sample: &Sample| sample.block + 1).max().unwrap_or(0);
+            compared.extend(seen.samples.iter().map(|sample| Sample { block: sample.block + first, ..*sample }));
+            if seen.is_stopped {
+                result.partial = true;
+                break;
+            }
+        }
+        let names: Vec<String> = self.engine.targets.iter().map(|target| target.name.clone()).collect();
+        if names.len() > 1 {
+            result.deltas = deltas(&names, &compared, self.plan.seed);
+        }
+    }
+
+    /// Each target's own search, one after the other.
+    fn search(&self, range: Range, result: &mut BenchResult) {
+        let Some(slo) = self.plan.slo else { return };
+        for (target, name) in self.engine.targets.iter().map(|target| target.name.clone()).enumerate() {
+            let mut tries = Tries { runner: self, target, is_whole: range.is_whole, slo, levels: Vec::new() };
+            let bracket = match search(range, &slo, &mut tries) {
+                Ok(bracket) => bracket,
+                Err(never) => match never {},
+            };
+            let is_stopped = bracket.is_stopped;
+            let at = |level: &&Level| bracket.sustained.is_some_and(|load| (level.load.number() - load).abs() < 1e-9);
+            let out_tok_s = tries.levels.iter().find(at).and_then(|level| level.out_tok_s);
+            let over = if range.is_whole { "concurrency" } else { "rate" };
+            result.found.push(Found::of((&name, over), bracket, self.plan.peak, out_tok_s));
+            result.levels.append(&mut tries.levels);
+            if is_stopped {
+                result.partial = true;
+                break;
+            }
+        }
+    }
+
+    /// Turns of one target are all the time.
+    fn turns(&self) -> Turns {
+        if self.engine.targets.len() > 1 { self.plan.turns } else { Turns::Each }
+    }
+
+    /// One level of load: what was seen, and what it comes to for each target.
+    fn level(&self, load: Load, turns: Turns, give_up: Option<Slo>) -> (Seen, Vec<Level>) {
+        self.level_of(self.engine, load, (turns, give_up))
+    }
+
+    fn level_of(&self, engine: &Engine, load: Load, (turns, give_up): (Turns, Option<Slo>)) -> (Seen, Vec<Level>) {
+        let phase = self.phase(load, turns, give_up);
+        let of = phase.end;
+        let seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
+        let n_sent = match &phase.pace {
+            Pace::Open(slots) => slots.len() as u64,
+            // Numbers go up by the number of workers in each of them.
+            Pace::Closed(_) => (seen.samples.len() as u64 + 1) * 4,
+        };
+        self.n_sent.set(self.n_sent.get() + n_sent);
+        // What was stopped is shorter than was planned.
+        let end = if seen.is_stopped || seen.gave_up { phase.end.min(seen.ended) } else { phase.end };
+        let window = (phase.warm_up.min(end), end);
+        let n_targets = engine.targets.len();
+        let levels = engine.targets.iter().enumerate().map(|(idx, target)| {
+            let measured = Measured {
+                target: &target.name,
+                load,
+                window,
+                active_s: turns.active_s(window, idx, n_targets),
+                samples: seen.samples.iter().filter(|sample| sample.target == idx).collect(),
+                gaps: &seen.gaps[idx],
+                network_ms: self.network.get(idx).copied().flatten(),
+            };
+            level(&measured, self.plan.slo.as_ref())
+        });
+        let levels = levels.collect();
+        (seen, levels)
+    }
+
+    fn phase(&self, load: Load, turns: Turns, give_up: Option<Slo>) -> Phase {
+        let plan = self.plan;
+        let mut end = plan.warm_up + plan.span;
+        let pace = match load {
+            Load::Rate { per_s } => {
+                // Enough requests to show the share, where a search asks.
+                if let Some(slo) = give_up {
+                    end = end.max(plan.warm_up + crate::clock::seconds(slo.fewest() as f64 * 2.0 / per_s));
+                }
+                let arrivals = Arrivals::new(plan.pattern, per_s, plan.seed);
+                let mut slots: Vec<_> = arrivals.take_while(|at| *at < end).map(|at| (at, None)).collect();
+                if let Some(most) = plan.most_requests {
+                    let n_warm = slots.iter().filter(|(at, _)| *at < plan.warm_up).count();
+                    slots.truncate(n_warm + usize::try_from(most).unwrap_or(usize::MAX));
+                    end = slots.last().map_or(end, |(at, _)| end.min(*at + Duration::from_micros(1)));
+                }
+                Pace::Open(slots)
+            }
+            Load::Replay { .. } => {
+                let n = plan.most_requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+                let slots: Vec<_> =
+                    plan.shapes.iter().take(n).map(|shape| (plan.warm_up + shape.at, Some(*shape))).collect();
+                end = slots.last().map_or(end, |(at, _)| *at + Duration::from_micros(1));
+                Pace::Open(slots)
+            }
+            Load::Concurrency { n } => Pace::Closed(n),
+        };
+        Phase {
+            pace,
+            turns,
+            warm_up: plan.warm_up,
+            end,
+            drain: plan.drain,
+            timeout: plan.timeout,
+            give_up,
+            first_idx: self.n_sent.get(),
+        }
+    }
+}
+
+/// The probes of a search of one target.
+struct Tries<'r> {
+    runner: &'r Runner<'r>,
+    target: usize,
+    is_whole: bool,
+    slo: Slo,
+    levels: Vec<Level>,
+}
+
+impl Probe for Tries<'_> {
+    type Error = Infallible;
+
+    fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
+        let engine = Engine {
+            targets: vec![self.runner.engine.targets[self.target].clone()],
+            maker: self.runner.engine.maker.clone(),
+            n_workers: self.runner.engine.n_workers,
+            stop: std::sync::Arc::clone(&self.runner.engine.stop),
+        };
+        let load = if self.is_whole { Load::Concurrency { n: place(load).max(1) } } else { Load::Rate { per_s: load } };
+        let (seen, levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
+        let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
+        self.levels.extend(levels);
+        let attained = Attained::of(&self.slo, seen.samples.iter());
+        Ok(Probed { attained, is_invalid, is_stopped: seen.is_stopped })
+    }
+}
+
+/// A level in one line: what people read while a run goes on.
+#[must_use]
+pub fn line(level: &Level) -> String {
+    let of = |id: &str, quantile: &str| {
+        level
+            .latency
+            .get(id)
+            .and_then(|found| found.value(quantile))
+            .map_or("-".to_owned(), |ms| format!("{} ms", short(ms)))
+    };
+    format!(
+        "{} at {}: ttft.intended p50 {} p95 {}, e2e.intended p95 {}, {} tokens/s, {} of {} good",
+        level.target,
+        level.load.words(),
+        of(definition::TTFT_INTENDED, "p50"),
+        of(definition::TTFT_INTENDED, "p95"),
+        of(definition::E2E_INTENDED, "p95"),
+        level.out_tok_s.map_or("-".to_owned(), short),
+        level.n_good,
+        level.n_requests
+    )
+}

@@ -1,0 +1,220 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bench::arrivals::Pattern;
+use bench::engine::turns::Turns;
+use bench::engine::{Ask, Asked, Engine, ReadStream, Target};
+use bench::prompt::{Lengths, Maker, Source};
+use bench::result::{BenchResult, Load};
+use bench::run::{Plan, run};
+use bench::slo::{Slo, Verdict};
+use bytes::Bytes;
+use providers::{BaseUrl, Call, Dialect, ProviderConfig, Shared, Timeouts};
+use scripted::{Cut, Received, Script, Upstream, chat_completion, chat_stream};
+use serde_json::{Map, Value};
+use wire::failure::{Failure, FailureKind};
+use wire::record::Endpoint;
+use wire::splice::Pieces;
+use wire::sse::{Decoder, Event};
+
+/// Asks as it is.
+struct Plain;
+
+impl Ask for Plain {
+    fn prepare(&self, body: Bytes) -> Result<Box<dyn Asked>, Failure> {
+        Ok(Box::new(Ready(body)))
+    }
+}
+
+struct Ready(Bytes);
+
+impl Asked for Ready {
+    fn call(&self, timeouts: Timeouts) -> Call {
+        Call {
+            endpoint: Endpoint::ChatCompletions,
+            body: Pieces::from(self.0.clone()),
+            streamed: true,
+            request_id: None,
+            hops: 0,
+            timeouts,
+            sent: None,
+            pause: Duration::ZERO,
+            special: None,
+        }
+    }
+
+    fn reader(&self) -> Box<dyn ReadStream> {
+        Box::new(Reader(Decoder::new()))
+    }
+}
+
+struct Reader(Decoder);
+
+impl ReadStream for Reader {
+    fn push(&mut self, bytes: &Bytes, chunks: &mut Vec<Event>) -> Result<(), Failure> {
+        self.0.push(bytes.clone(), chunks).map_err(|error| Failure::new(FailureKind::Malformed, error.to_string()))
+    }
+
+    fn end(&mut self, _: &mut Vec<Event>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn engine(servers: &[(&str, &Upstream)]) -> Engine {
+    let shared = Shared::new();
+    let target = |(name, server): &(&str, &Upstream)| {
+        let url = BaseUrl::parse(&format!("{}/v1", server.url())).unwrap();
+        let config = ProviderConfig::new(*name, Dialect::Openai, url);
+        Target::new((name, "m"), &config, (&shared, Arc::new(Plain))).unwrap()
+    };
+    let source = Source::Synthetic { input: Lengths::Fixed(8), prefix: (0, 1) };
+    Engine {
+        targets: servers.iter().map(target).collect(),
+        maker: Maker {
+            source,
+            output: Some(Lengths::Fixed(3)),
+            extra: Map::new(),
+            stream: true,
+            ignore_eos: true,
+            seed: 1,
+        },
+        n_workers: 2,
+        stop: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+fn plan(load: Load) -> Plan {
+    Plan {
+        loads: vec![load],
+        pattern: Pattern::Constant,
+        shapes: Vec::new(),
+        turns: Turns::Each,
+        warm_up: Duration::ZERO,
+        span: Duration::from_secs(60),
+        most_requests: Some(40),
+        drain: Duration::from_secs(20),
+        timeout: Duration::from_secs(20),
+        slo: None,
+        search: None,
+        peak: None,
+        seed: 1,
+    }
+}
+
+fn ran(engine: &Engine, plan: &Plan) -> BenchResult {
+    let mut result = BenchResult::new("r", "load", 1);
+    run(engine, plan, &mut result, &|_| {});
+    result
+}
+
+/// Answers in three chunks of one token; the list of models is refused.
+fn answers(request: &Received) -> Script {
+    if request.method == "GET" { Script::status(404) } else { Script::stream(chat_stream(&["a", "b", "c"], true)) }
+}
+
+#[test]
+fn an_open_loop_sends_what_is_due_and_counts_what_came() {
+    let server = Upstream::with(answers);
+    let result = ran(&engine(&[("a", &server)]), &plan(Load::Rate { per_s: 100.0 }));
+    let level = &result.levels[0];
+    assert_eq!((level.n_requests, level.n_good, level.errors.len()), (40, 40, 0), "{:?}", level.errors);
+    assert_eq!((level.mean_output_tokens, level.mean_input_tokens), (Some(3.0), Some(9.0)));
+    assert_eq!(level.tokens_from.get("usage"), Some(&40));
+    assert_eq!((level.latency["gap"].n, level.latency["tpot"].n), (80, 40));
+    // A round trip was measured before, and no prompt was sent twice.
+    assert!(level.budget.network_ms.is_some() && level.budget.prefill_ms.is_none());
+    let mut bodies: Vec<String> =
+        server.requests().iter().filter(|request| request.method == "POST").map(Received::text).collect();
+    bodies.sort();
+    bodies.dedup();
+    assert_eq!(bodies.len(), 40);
+    let body: Value = serde_json::from_str(&bodies[0]).unwrap();
+    assert_eq!((&body["max_tokens"], &body["stream_options"]["include_usage"]), (&Value::from(3), &Value::from(true)));
+}
+
+#[test]
+fn an_open_loop_does_not_wait_for_a_server_that_stands_still() {
+    // Nothing is answered for 600 ms; 40 requests are due in 400 ms, and all of them are sent meanwhile.
+    let server = Upstream::with(|request: &Received| answers(request).delay(Duration::from_millis(600)));
+    let result = ran(&engine(&[("a", &server)]), &plan(Load::Rate { per_s: 100.0 }));
+    let at: Vec<_> =
+        server.requests().iter().filter(|request| request.method == "POST").map(|request| request.at).collect();
+    let first_answer = server
+        .requests()
+        .iter()
+        .filter(|request| request.method == "POST")
+        .filter_map(|request| request.answered)
+        .min();
+    let before = at.iter().filter(|at| **at < first_answer.unwrap()).count();
+    assert!(before >= 35, "{before} of 40 were sent before the first answer");
+    assert!(result.levels[0].latency["ttft.intended"].value("p50").unwrap() >= 600.0);
+}
+
+#[test]
+fn every_lie_of_a_server_has_a_bucket_of_its_own() {
+    let n = AtomicUsize::new(0);
+    let server = Upstream::with(move |request: &Received| {
+        if request.method == "GET" {
+            return Script::status(404);
+        }
+        let truncated = || chat_stream(&["a"], false).into_iter().take(2).collect::<Vec<_>>();
+        match n.fetch_add(1, Ordering::SeqCst) % 8 {
+            0 => answers(request),
+            1 => Script::stream(truncated()),
+            2 => Script::stream(chat_stream(&[], true)),
+            3 => Script::stream(chat_stream(&["a", "b", "c", "d", "e"], true)),
+            4 => Script::stream(["data: {\"error\":{\"message\":\"out of memory\"}}\n\n"]),
+            5 => Script::error(503, "server_error", "overloaded"),
+            6 => Script::error(429, "rate_limit", "slow"),
+            _ => Script::hang_up(Cut::Rst),
+        }
+    });
+    let result = ran(&engine(&[("a", &server)]), &plan(Load::Rate { per_s: 200.0 }));
+    let level = &result.levels[0];
+    for word in ["truncated", "empty", "wrong_length", "error_event", "http_5xx", "http_429"] {
+        assert!(level.errors.get(word).is_some_and(|n| *n >= 1), "{word} in {:?}", level.errors);
+    }
+    assert_eq!(level.n_good + level.errors.values().sum::<u64>(), 40, "{:?}", level.errors);
+}
+
+#[test]
+fn a_whole_answer_to_a_stream_that_was_asked_for_is_read_too() {
+    let server = Upstream::with(|request: &Received| {
+        if request.method == "GET" { Script::status(404) } else { Script::json(chat_completion("a b c")) }
+    });
+    let result =
+        ran(&engine(&[("a", &server)]), &Plan { span: Duration::from_millis(500), ..plan(Load::Concurrency { n: 4 }) });
+    let level = &result.levels[0];
+    assert!(level.n_good > 0 && level.errors.is_empty(), "{level:?}");
+    assert_eq!(level.latency["tpot"].n, 0);
+}
+
+#[test]
+fn targets_in_turns_share_the_time_and_are_compared() {
+    let fast = Upstream::with(answers);
+    let slow = Upstream::with(|request: &Received| answers(request).delay(Duration::from_millis(80)));
+    let mut plan = Plan { span: Duration::from_secs(3), ..plan(Load::Rate { per_s: 60.0 }) };
+    plan.turns = Turns::Blocks { length: Duration::from_millis(100), seed: 3 };
+    plan.most_requests = None;
+    let result = ran(&engine(&[("fast", &fast), ("slow", &slow)]), &plan);
+    let n: Vec<u64> = result.levels.iter().map(|level| level.n_good).collect();
+    assert!(n.iter().all(|n| (60..=120).contains(n)), "{n:?}");
+    let delta = result.deltas.iter().find(|delta| delta.metric == "ttft.intended" && delta.quantile == "p50").unwrap();
+    assert!(delta.is_shown() && delta.delta_ms > 40.0, "{delta:?}");
+}
+
+#[test]
+fn a_run_that_is_stopped_leaves_what_there_was() {
+    let server = Upstream::with(answers);
+    let engine = engine(&[("a", &server)]);
+    let (stop, mut plan) = (Arc::clone(&engine.stop), plan(Load::Rate { per_s: 50.0 }));
+    plan.most_requests = None;
+    plan.slo = Some(Slo { ttft_ms: Some(1e6), e2e_ms: None, tpot_ms: None, gap_max_ms: None, share: 0.5 });
+    let mut result = BenchResult::new("r", "load", 1);
+    run(&engine, &plan, &mut result, &|progress| {
+        stop.fetch_or(progress.live.n_ended >= 20, Ordering::Relaxed);
+    });
+    assert!(result.partial && result.levels[0].n_good >= 20, "{:?}", result.levels[0].errors);
+    assert_eq!(result.slo_verdict(), Some(Verdict::Undecided));
+}

@@ -1,0 +1,3 @@
+//! The loops against servers on real sockets whose pace is known.
+
+mod loops;

@@ -1,0 +1,38 @@
+//! `crossfade bench`: what a serving stack does under load.
+
+mod asker;
+mod phases;
+mod process;
+mod recovery;
+mod run;
+mod show;
+mod subject;
+
+use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
+
+/// What can be typed.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Send load to one or several targets: a rate, so many at once, a replay, or the search for the most that keeps to an objective.
+    Run(Box<run::Args>),
+    /// Kill a server under load and start it again: what is lost, and how long it takes to come back.
+    Recovery(Box<recovery::RecoveryArgs>),
+    /// Start a server from nothing, again and again: to health, to the first token, to a steady pace.
+    ColdStart(Box<recovery::ColdArgs>),
+    /// Show a result of the store, also as JSON, CSV or a page.
+    Show(show::Args),
+    /// List the results of the store.
+    List,
+}
+
+/// Does it.
+pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    match verb {
+        Verb::Run(args) => run::run(place, &args, out),
+        Verb::Recovery(args) => recovery::recovery(place, &args, out),
+        Verb::ColdStart(args) => recovery::cold(place, &args, out),
+        Verb::Show(args) => show::run(place, &args, out),
+        Verb::List => show::list(place, out),
+    }
+}

@@ -1,0 +1,228 @@
+//! `crossfade bench show`: a result as text, JSON, CSV or a page.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use bench::definition;
+use bench::result::{BenchResult, Level, short};
+use serde_json::json;
+
+use super::run::exit;
+use crate::out::{Exit, Format, Out, Stop, table};
+use crate::verbs::{Place, dataset};
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A result of the store, or a file that `--out` wrote as JSON.
+    #[arg(value_name = "NAME|FILE")]
+    name: String,
+    /// Write it to this file: .json, .csv or .html.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// How a result is written to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Csv,
+    Html,
+}
+
+/// The form that a file's ending names.
+pub(super) fn form_of(path: &Path) -> Result<Form, Stop> {
+    match path.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("json") => Ok(Form::Json),
+        Some("csv") => Ok(Form::Csv),
+        Some("html" | "htm") => Ok(Form::Html),
+        _ => {
+            Err(Stop::usage(format!("{} has no ending of a form", path.display()))
+                .hint("end it in .json, .csv or .html"))
+        }
+    }
+}
+
+/// Writes a result to a file.
+pub(super) fn write(path: &Path, result: &BenchResult) -> Result<(), Stop> {
+    let text = match form_of(path)? {
+        Form::Json => serde_json::to_string_pretty(result).map_err(Stop::failed)? + "\n",
+        Form::Csv => bench::csv::csv(result),
+        Form::Html => bench::page::html(result),
+    };
+    std::fs::write(path, text)
+        .map_err(|error| Stop::failed(anyhow::anyhow!("cannot write {}: {error}", path.display())))
+}
+
+/// Shows one.
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let result = found(place, &args.name)?;
+    match &args.out {
+        Some(path) => {
+            write(path, &result)?;
+            out.say(format_args!("written to {}", path.display()));
+        }
+        None if out.format() == Format::Html => out.print(&bench::page::html(&result)),
+        None => out.answer(&result, || text(&result)),
+    }
+    Ok(exit(&result))
+}
+
+fn found(place: &Place, name: &str) -> Result<BenchResult, Stop> {
+    if Path::new(name).extension().is_some_and(|ending| ending == "json") {
+        let text =
+            std::fs::read_to_string(name).map_err(|error| Stop::usage(format!("cannot read {name}: {error}")))?;
+        return BenchResult::parse(&text).map_err(|error| Stop::usage(format!("{name}: {error}")));
+    }
+    let database = dataset::readable(place)?;
+    let result = BenchResult::load(&database, name).map_err(Stop::failed)?;
+    result.ok_or_else(|| {
+        let known: Vec<String> = database.benches().unwrap_or_default().into_iter().map(|row| row.name).collect();
+        let stop = Stop::usage(format!("there is no result `{name}`"));
+        if known.is_empty() {
+            stop.hint("`crossfade bench run` makes one")
+        } else {
+            stop.hint(format!("there are: {}", known.join(", ")))
+        }
+    })
+}
+
+/// Lists all.
+pub(super) fn list(place: &Place, out: &Out) -> Result<Exit, Stop> {
+    let rows = dataset::readable(place)?.benches().map_err(Stop::failed)?;
+    let facts: Vec<_> = rows
+        .iter()
+        .map(|row| json!({ "name": row.name, "kind": row.kind, "verdict": row.verdict, "at_us": row.at_us, "actor": row.actor }))
+        .collect();
+    out.answer(&facts, || {
+        let cells = |row: &store::BenchRow| {
+            vec![
+                row.name.clone(),
+                row.kind.clone(),
+                row.verdict.clone(),
+                crate::verbs::time::us_to_text(row.at_us),
+                row.actor.clone(),
+            ]
+        };
+        table(&["name", "kind", "verdict", "at", "by"], &rows.iter().map(cells).collect::<Vec<_>>())
+    });
+    Ok(Exit::Ok)
+}
+
+/// A result for people.
+pub(super) fn text(result: &BenchResult) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    write_text(&mut text, result).unwrap_or_default();
+    text
+}
+
+fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
+    let state = if result.partial { "partial: somebody stopped it" } else { &result.verdict };
+    let simulated = if result.simulated { "; SIMULATED answers" } else { "" };
+    writeln!(text, "{} ({}): {}{simulated}", result.name, result.kind, state.to_uppercase())?;
+    for why in &result.why {
+        writeln!(text, "  {why}")?;
+    }
+    if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
+        writeln!(text, "{}: {}", slo.words(), verdict.as_str())?;
+    }
+    if !result.levels.is_empty() {
+        writeln!(text, "\nLatencies in ms; ids are explained below.\n{}", levels(result))?;
+    }
+    for level in &result.levels {
+        let errors: Vec<String> = level.errors.iter().map(|(word, n)| format!("{word} {n}")).collect();
+        if !errors.is_empty() {
+            writeln!(text, "{} at {}: {}", level.target, level.load.words(), errors.join(", "))?;
+        }
+    }
+    for found in &result.found {
+        let of = |load: Option<f64>| load.map_or("none".to_owned(), short);
+        let width = found.width.map_or(String::new(), |width| format!(", {:.1} % apart", width * 100.0));
+        writeln!(
+            text,
+            "{}: max_{}@SLO {} (the least that failed: {}{width}), {} probes{}",
+            found.target,
+            found.over,
+            of(found.sustained),
+            of(found.failed),
+            found.tried.len(),
+            if found.is_client_bound { "; the client was the limit" } else { "" }
+        )?;
+        if let (Some(peak), Some(verdict)) = (found.peak, found.verdict) {
+            writeln!(text, "  peak {} with 20 % headroom: {}", short(peak), verdict.as_str())?;
+        }
+    }
+    for delta in &result.deltas {
+        let interval = delta.interval_ms.map_or("no interval: too few blocks".to_owned(), |(low, high)| {
+            format!("95 %: {low:+.2} to {high:+.2}{}", if delta.is_shown() { "" } else { ", not shown to differ" })
+        });
+        writeln!(
+            text,
+            "{} against {}: {} {} {:+.2} ms ({:+.1} %); {interval}; {} blocks",
+            delta.candidate,
+            delta.baseline,
+            delta.metric,
+            delta.quantile,
+            delta.delta_ms,
+            delta.relative() * 100.0,
+            delta.n_blocks
+        )?;
+    }
+    super::phases::write(text, result)?;
+    writeln!(text)?;
+    for (id, words) in definition::ALL {
+        writeln!(text, "{id}: {words}")?;
+    }
+    Ok(())
+}
+
+fn levels(result: &BenchResult) -> String {
+    let headings = [
+        "target",
+        "load",
+        "good",
+        "ttft.intended p50",
+        "p95",
+        "p99",
+        "e2e.intended p95",
+        "p99",
+        "tpot p50",
+        "gap p99",
+        "tok/s",
+        "req/s",
+        "active",
+        "lag p99",
+        "slo",
+    ];
+    table(&headings, &result.levels.iter().map(row).collect::<Vec<_>>())
+}
+
+fn row(level: &Level) -> Vec<String> {
+    let of = |id: &str, quantile: &str| {
+        level.latency.get(id).and_then(|found| found.value(quantile)).map_or("-".to_owned(), |ms| format!("{ms:.1}"))
+    };
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.1}"));
+    let slo = match (&level.invalid, level.verdict) {
+        (Some(_), _) => "INVALID".to_owned(),
+        (None, Some(verdict)) => verdict.as_str().to_owned(),
+        (None, None) => "-".to_owned(),
+    };
+    vec![
+        level.target.clone(),
+        level.load.words(),
+        format!("{} of {}", level.n_good, level.n_requests),
+        of(definition::TTFT_INTENDED, "p50"),
+        of(definition::TTFT_INTENDED, "p95"),
+        of(definition::TTFT_INTENDED, "p99"),
+        of(definition::E2E_INTENDED, "p95"),
+        of(definition::E2E_INTENDED, "p99"),
+        of(definition::TPOT, "p50"),
+        of(definition::GAP, "p99"),
+        number(level.out_tok_s),
+        number(level.requests_per_s),
+        number(level.mean_active),
+        level.client_lag.value("p99").map_or("-".to_owned(), |ms| format!("{ms:.2}")),
+        slo,
+    ]
+}

@@ -1,0 +1,118 @@
+//! `crossfade bench` over a simulated provider and a scripted server.
+
+use scripted::{Received, Script, Upstream, chat_stream};
+
+use crate::parts::{CONFIG, House};
+
+fn server() -> Upstream {
+    Upstream::with(|request: &Received| {
+        if request.method == "GET" { Script::status(404) } else { Script::stream(chat_stream(&["a", "b", "c"], true)) }
+    })
+}
+
+/// A client that shares its processors may lag: then the run is invalid and says so.
+fn is_told(code: i32, verdict: &serde_json::Value) -> bool {
+    (code, verdict.as_str()) == (0, Some("valid")) || (code, verdict.as_str()) == (4, Some("invalid"))
+}
+
+#[test]
+fn a_run_is_kept_shown_and_written_in_every_form() {
+    let house = House::new(CONFIG);
+    let run = house.run(&[
+        "bench",
+        "run",
+        "--target",
+        "gpt",
+        "--target",
+        "qwen",
+        "--rate",
+        "20,40",
+        "--duration",
+        "2s",
+        "--warm-up",
+        "0s",
+        "--block",
+        "100ms",
+        "--output-tokens",
+        "4",
+        "--name",
+        "night",
+        "--meta",
+        "gpu=none",
+        "--location",
+        "here",
+        "--out",
+        "night.html",
+        "--format",
+        "json",
+    ]);
+    let result = run.json();
+    assert!(is_told(run.code, &result["verdict"]), "{} {}", run.code, run.stderr);
+    assert_eq!((&result["simulated"], &result["format"]), (&true.into(), &"crossfade.bench/1".into()));
+    assert_eq!(result["levels"].as_array().unwrap().len(), 4);
+    assert!(result["deltas"].as_array().is_some_and(|deltas| !deltas.is_empty()));
+    assert_eq!((&result["metadata"]["gpu"], &result["location"]), (&"none".into(), &"here".into()));
+    let page = std::fs::read_to_string(house.path().join("night.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("simulated provider"));
+    let shown = house.run(&["bench", "show", "night"]);
+    assert!(shown.stdout.contains("SIMULATED") && shown.stdout.contains("ttft.intended:"), "{}", shown.stdout);
+    assert_eq!(house.run(&["bench", "show", "night", "--format", "json"]).json(), result);
+    house.run(&["bench", "show", "night", "--out", "night.csv"]);
+    assert_eq!(std::fs::read_to_string(house.path().join("night.csv")).unwrap().lines().count(), 5);
+    assert!(house.run(&["bench", "list"]).exits(0).stdout.contains("night"));
+    // A name is used once: said before anything is sent.
+    let again = house.run(&["bench", "run", "--target", "gpt", "--rate", "1", "--name", "night"]).exits(2);
+    assert!(again.stderr.contains("there is a result `night` already"), "{}", again.stderr);
+}
+
+#[test]
+fn a_server_at_a_url_is_measured_without_a_config_and_an_objective_decides() {
+    let (house, server) = (House::new(CONFIG), server());
+    std::fs::remove_file(house.path().join("crossfade.yaml")).unwrap();
+    let url = format!("{}/v1", server.url());
+    let of = |slo: &str| {
+        let arguments = [
+            "bench",
+            "run",
+            "--url",
+            &url,
+            "--model",
+            "m",
+            "--rate",
+            "100",
+            "--duration",
+            "2s",
+            "--warm-up",
+            "0s",
+            "--slo",
+            slo,
+        ];
+        house.run(&[&arguments[..], &["--format", "json", "--out", "r.json"]].concat())
+    };
+    let met = of("ttft=20s");
+    assert!(is_told(met.code, &met.json()["verdict"]), "{}", met.stderr);
+    assert!(met.stderr.contains("kept in no store"), "{}", met.stderr);
+    let missed = of("ttft=1us");
+    assert!(missed.code == 3 || missed.code == 4, "{} {}", missed.code, missed.stderr);
+    assert_eq!(missed.json()["levels"][0]["verdict"], "fail");
+    let shown = house.run(&["bench", "show", "r.json", "--format", "html"]);
+    assert!(shown.stdout.starts_with("<!doctype html>") && shown.stdout.contains("fail"), "{}", shown.stdout);
+}
+
+fn check_refused(arguments: &[&str], words: &str) {
+    let done = House::new(CONFIG).run(&[&["bench", "run"], arguments].concat()).exits(2);
+    assert!(done.stderr.contains(words), "{arguments:?}: {}", done.stderr);
+}
+
+#[test]
+fn what_cannot_be_run_is_said_before_anything_is_sent() {
+    check_refused(&["--rate", "1"], "nobody is asked");
+    check_refused(&["--target", "gtp", "--rate", "1"], "defined: gpt, qwen");
+    check_refused(&["--target", "gpt"], "no load is said");
+    check_refused(&["--target", "gpt", "--search", "rate"], "a search needs an objective");
+    check_refused(&["--target", "gpt", "--rate", "1", "--slo", "speed=1s"], "there are ttft, e2e, tpot and gap");
+    check_refused(&["--target", "gpt", "--rate", "0"], "expected a number above 0");
+    check_refused(&["--target", "gpt", "--trace", "nothing.csv"], "cannot read nothing.csv");
+    check_refused(&["--target", "gpt", "--rate", "1", "--out", "r.xlsx"], ".json, .csv or .html");
+    check_refused(&["--target", "gpt", "--target", "gpt", "--rate", "1"], "named twice");
+}
