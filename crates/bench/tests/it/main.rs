@@ -1,3 +1,5 @@
 //! The loops against servers on real sockets whose pace is known.
 
+#![expect(clippy::unwrap_used, reason = "the functions around a test stop it as the test itself would")]
+
 mod loops;
