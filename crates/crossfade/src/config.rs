@@ -39,7 +39,7 @@ use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, nearest, places_of, render};
 pub(crate) use prompts::prompt as read_prompt;
-pub(crate) use suite::{Suite, SuiteEncoder, SuiteJudge, risks, suite};
+pub(crate) use suite::{Suite, SuiteEncoder, SuiteEntailment, SuiteJudge, risks, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};
 pub(crate) use value::{age as parse_age, duration as parse_duration, nanodollars, short as show_share, show_duration};
 pub(crate) use worksheet::worksheet;

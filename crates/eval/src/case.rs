@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+pub use crate::entail::labels::PeopleSay;
+
 /// One thing to ask, with what is known of a right answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +48,9 @@ pub struct Case {
     /// What a task of code has beside its question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
+    /// What people say of statements and answers, to hold a model's word on entailment against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verdicts: Vec<PeopleSay>,
 }
 
 /// What a task of code has beside its question: never a command, which is the suite's to say.
@@ -205,6 +210,7 @@ impl Case {
             relevance: None,
             evidence: Vec::new(),
             code: None,
+            verdicts: Vec::new(),
         }
     }
 

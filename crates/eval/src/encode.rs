@@ -20,6 +20,7 @@ pub(crate) use scores::score;
 pub use scores::{Recorded, recorded};
 pub use standing::EncoderReport;
 pub(crate) use standing::Encoding;
+pub(crate) use texts::is_checked;
 pub use texts::{Texts, cases, texts};
 
 use crate::case::{Case, digest};

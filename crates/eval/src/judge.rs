@@ -13,7 +13,7 @@
 pub mod length;
 pub mod live;
 pub mod pairs;
-mod prompt;
+pub(crate) mod prompt;
 pub mod questions;
 pub(crate) mod reviewed;
 pub mod said;
@@ -24,6 +24,7 @@ mod verdict;
 use serde::{Deserialize, Serialize};
 
 pub use verdict::NoVerdict;
+pub(crate) use verdict::whole;
 
 use crate::case::digest;
 use crate::metric::Range;

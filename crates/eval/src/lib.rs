@@ -6,6 +6,7 @@
 pub mod case;
 pub mod dataset;
 pub mod encode;
+pub mod entail;
 pub mod judge;
 pub mod metric;
 pub mod run;

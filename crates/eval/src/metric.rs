@@ -39,6 +39,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use case::{Answer, Call, Case, Document, Judged, Tool, Vectors};
+pub use citations::Needs;
 pub use registry::{NAMES, UnknownMetric, named, of_suite};
 
 /// One definition, ready to be applied.
@@ -54,6 +55,8 @@ pub struct Metric {
     pub range: Range,
     /// How the scores of many cases become one number.
     pub pool: Pool,
+    /// What a model has to say of an answer before it has a value.
+    pub needs: Needs,
     measure: Arc<Measure>,
 }
 
@@ -242,6 +245,7 @@ impl Metric {
             direction: Direction::HigherIsBetter,
             range: Range::UNIT,
             pool: Pool::Mean,
+            needs: Needs::default(),
             measure: Arc::new(measure),
         }
     }
@@ -250,6 +254,12 @@ impl Metric {
     #[must_use]
     pub fn within(self, range: Range) -> Metric {
         Metric { range, ..self }
+    }
+
+    /// The same, which needs a model's word.
+    #[must_use]
+    pub fn needing(self, needs: Needs) -> Metric {
+        Metric { needs, ..self }
     }
 
     /// The same, where less is better.
@@ -269,7 +279,8 @@ impl Metric {
     pub fn at(self, threshold: f64) -> Metric {
         let id = format!("{}:threshold={threshold}", self.id);
         let definition = "1 when the value of the metric named before the threshold reaches it, else 0";
-        Metric::new(id, definition, move |case, answer| {
+        let needs = self.needs;
+        let reached = Metric::new(id, definition, move |case, answer| {
             let score = self.score(case, answer);
             match score.measured {
                 Measured::Value(value) => {
@@ -277,7 +288,8 @@ impl Metric {
                 }
                 Measured::Unscored(_) => score,
             }
-        })
+        });
+        reached.needing(needs)
     }
 
     /// Whether a value is at or above a threshold; where less is better and nothing bounds it (times, costs, edits), at or below it.

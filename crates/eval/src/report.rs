@@ -10,7 +10,7 @@ mod ranking;
 
 pub(crate) use html::POLICY;
 pub use html::html;
-pub use judges::{label, lines};
+pub use judges::{entailment, label, lines};
 pub use plain::{csv, junit, markdown};
 pub use rag::{Table, tables};
 

@@ -8,10 +8,11 @@ use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
 use crate::case::{Answer, Case};
 use crate::encode::{self, Encoding};
+use crate::entail::{self, Entailing};
 use crate::judge::reviewed;
 use crate::judge::said::Judged;
 use crate::judge::trust::Labels;
-use crate::metric::{Basis, Direction, Measured, Range, Score, UnknownMetric, Unscored, code, vectors};
+use crate::metric::{Basis, Direction, Measured, Needs, Range, Score, UnknownMetric, Unscored, code, vectors};
 use crate::run::{Answered, Item, Plan, Scorer, Took};
 
 /// Everything that is known of a run.
@@ -31,6 +32,8 @@ pub struct Results {
     pub judged: Vec<Judged>,
     /// What became of the encoder's items; what is measured by its vectors is among the scores.
     pub(crate) encoding: Option<Encoding>,
+    /// What was said on entailment; what is measured by it is among the scores.
+    pub(crate) entailing: Option<Entailing>,
 }
 
 /// An answer with its scores.
@@ -190,6 +193,8 @@ pub struct Yardstick {
     pub direction: Direction,
     /// The values it can take.
     pub range: Range,
+    /// What a model has to say before there is a value.
+    pub needs: Needs,
 }
 
 impl Results {
@@ -202,7 +207,7 @@ impl Results {
     }
 
     /// Reads of a run what a [`summary`](crate::compare::summary_report) says, which is the same of it as of the whole: without the texts of cases and
-    /// answers, where neither a judge nor an encoder reads them.
+    /// answers, where no judge, no encoder and no judge of entailment reads them.
     ///
     /// # Errors
     /// As [`load`](Results::load).
@@ -217,6 +222,16 @@ impl Results {
             let others = floor.runs.iter().filter(|other| *other != run);
             judged.labels.add(&Results::labels(database, &id, others)?);
             judged.labels.add(&reviewed::labels(database, &id, &floor.panels)?);
+        }
+        if let Some(entailing) = &mut results.entailing {
+            let entailer = results.plan.entailment.iter();
+            for other in entailer.flat_map(|entailer| &entailer.floor.runs).filter(|other| *other != run) {
+                let found = match Results::alone(database, other, Depth::Everything) {
+                    Err(ResultsError::NoRun(_)) => None,
+                    other => Some(other?),
+                };
+                entailing.add(other, found.as_ref().and_then(|found| found.entailing.as_ref()));
+            }
         }
         Ok(results)
     }
@@ -256,7 +271,8 @@ impl Results {
         if let Some(of) = plan.encoder_of {
             return Err(ResultsError::OfEncoder { run: run.to_owned(), of });
         }
-        let is_light = depth == Depth::Numbers && plan.judges.is_empty() && plan.encoder.is_none();
+        let is_light =
+            depth == Depth::Numbers && plan.judges.is_empty() && plan.encoder.is_none() && plan.entailment.is_none();
         let scorer = Scorer::of(&plan.metrics);
         let scorer = scorer.map_err(|source| ResultsError::Metric { run: run.to_owned(), source })?;
         let ids: Vec<Arc<str>> = scorer.ids().map(|(_, id)| Arc::from(id)).collect();
@@ -284,7 +300,12 @@ impl Results {
                 record.answered.answer = record.answered.answer.take().map(|_| Answer::default());
             }
         }
-        let mut results = Results { row, cases, scorer, records, plan, judged: Vec::new(), encoding: None };
+        let mut results =
+            Results { row, cases, scorer, records, plan, judged: Vec::new(), encoding: None, entailing: None };
+        if let Some(entailer) = results.plan.entailment.clone() {
+            results.entailing = Some(Entailing::load(database, &results, &entailer)?);
+            entail::score(&mut results);
+        }
         if let Some(encoder) = results.plan.encoder.clone() {
             results.encoding = Some(encode::score(database, &mut results, &encoder)?);
         }
@@ -294,6 +315,18 @@ impl Results {
             results.judged.push(judged);
         }
         Ok(results)
+    }
+
+    /// What has to be known of answers that only a model, or a person, can say.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.cases.iter().map(|case| self.scorer.needs(case)).fold(Needs::default(), Needs::and)
+    }
+
+    /// How many questions on entailment there are.
+    #[must_use]
+    pub fn n_entailment_questions(&self) -> u64 {
+        self.entailing.as_ref().map_or(0, Entailing::n_questions)
     }
 
     /// Whether every item has its answer.
@@ -311,6 +344,7 @@ impl Results {
     /// The metrics of the plan, and after them the judges that grade.
     #[must_use]
     pub fn yardsticks(&self) -> Vec<Yardstick> {
+        let of_checks = self.scorer.needs_of_checks(&self.cases);
         let one = |(name, id): (&str, &str)| {
             let metric = self.scorer.metric(name);
             Yardstick {
@@ -323,6 +357,7 @@ impl Results {
                     .to_owned(),
                 direction: metric.map_or(Direction::HigherIsBetter, |metric| metric.direction),
                 range: metric.map_or(Range::UNIT, |metric| metric.range),
+                needs: metric.map_or(of_checks, |metric| metric.needs),
             }
         };
         let graded = self.plan.judges.iter().filter_map(|judge| {
@@ -332,6 +367,7 @@ impl Results {
                 definition: judge.definition(),
                 direction: Direction::HigherIsBetter,
                 range: judge.scale()?.range(),
+                needs: Needs::default(),
             })
         });
         self.scorer.ids().map(one).chain(graded).collect()
@@ -456,6 +492,7 @@ impl Named {
             relevance: None,
             evidence: Vec::new(),
             code: None,
+            verdicts: Vec::new(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod write;
 pub use call::{Ask, Asked, ReadStream, Used, whole_answer};
 pub(crate) use call::{micros, now_us};
 pub use plan::{Item, Plan, PlannedTarget};
+pub(crate) use score::shown;
 pub use score::{CHECKS, Scorer, Spec, Took};
 pub(crate) use work::LEASE;
 pub use work::{Ended, Job, Progress, RunError, Target, work};

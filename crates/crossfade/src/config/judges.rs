@@ -9,6 +9,8 @@ use super::suite::SuiteJudge;
 const ONLY: &str = "quality";
 /// The highest point a scale may have.
 const MOST_POINTS: u32 = 100;
+/// The seed that is sent where none is said.
+pub(super) const SEED: u64 = 1;
 /// How often a question may be asked.
 const MOST_REPEATS: u64 = 9;
 
@@ -35,12 +37,7 @@ pub(super) fn rules(section: &Section<'_>) -> Option<Rules> {
     let is_rubric = section.need("kind").and_then(|item| item.word(&[("rubric", true), ("pairwise", false)]));
     let criteria = section.need("criteria").map(|item| criteria(&item)).unwrap_or_default();
     let scale = section.get("scale").map(|item| (item.parsed("`pass_fail`, or points such as `1-5`", scale), item));
-    let seed = section.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))).unwrap_or(1);
-    let temperature = match section.get("temperature") {
-        None => Some(0.0),
-        Some(item) if item.json().is_some_and(|value| value.is_null()) => None,
-        Some(item) => item.number(0.0, 2.0),
-    };
+    let (seed, temperature) = knobs(section);
     let repeats = section.get("repeats").and_then(|item| item.count(1, MOST_REPEATS)).unwrap_or(1);
     let kind = match (is_rubric?, scale) {
         (true, None) => Kind::Rubric(Scale::Points(1, 5)),
@@ -52,6 +49,17 @@ pub(super) fn rules(section: &Section<'_>) -> Option<Rules> {
         }
     };
     Some(Rules { kind, criteria, seed, temperature, repeats })
+}
+
+/// The seed and the temperature that are sent to a judge.
+pub(super) fn knobs(section: &Section<'_>) -> (u64, Option<f64>) {
+    let seed = section.get("seed").and_then(|item| item.count(0, u64::from(u32::MAX))).unwrap_or(SEED);
+    let temperature = match section.get("temperature") {
+        None => Some(0.0),
+        Some(item) if item.json().is_some_and(|value| value.is_null()) => None,
+        Some(item) => item.number(0.0, 2.0),
+    };
+    (seed, temperature)
 }
 
 /// Criteria by name, or the text of the only one.

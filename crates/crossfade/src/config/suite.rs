@@ -42,6 +42,28 @@ pub(crate) struct Suite {
     pub judges: Vec<SuiteJudge>,
     /// What makes vectors of texts.
     pub encoder: Option<SuiteEncoder>,
+    /// Who says what documents entail.
+    pub entailment: Option<SuiteEntailment>,
+}
+
+/// Who says what documents entail, as a suite says it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SuiteEntailment {
+    /// The target that is asked.
+    pub target: String,
+    /// Sent as `seed`.
+    pub seed: u64,
+    /// Sent as `temperature`, where it is said.
+    pub temperature: Option<f64>,
+    /// When its word may decide.
+    pub floor: Floor,
+}
+
+impl SuiteEntailment {
+    /// A target by its name, and nothing else said of it.
+    pub(crate) fn by(target: String) -> SuiteEntailment {
+        SuiteEntailment { target, seed: judges::SEED, temperature: Some(0.0), floor: Floor::default() }
+    }
 }
 
 /// What makes vectors of texts, as a suite says it.
@@ -90,6 +112,7 @@ pub(crate) fn suite(source_name: &str, text: &str) -> Result<Suite, Vec<ConfigEr
                 .and_then(|item| item.parsed("an amount of dollars such as 2.50", super::nanodollars)),
             judges: judges::read(&root),
             encoder: root.get("encoder").and_then(|item| encoder(&item)),
+            entailment: root.get("entailment").and_then(|item| entailment(&item)),
         };
         root.finish();
         suite
@@ -112,6 +135,19 @@ fn encoder(item: &Item<'_>) -> Option<SuiteEncoder> {
     let layer = section.get("layer").and_then(|item| item.count(0, 1000));
     section.finish();
     Some(SuiteEncoder::Model(directory?, layer.and_then(|layer| usize::try_from(layer).ok())))
+}
+
+/// A target by name, or a map that says more of it.
+fn entailment(item: &Item<'_>) -> Option<SuiteEntailment> {
+    if !item.is_map() {
+        return item.string().map(|written| SuiteEntailment::by(written.value));
+    }
+    let section = item.section()?;
+    let target = section.need("target").and_then(|item| item.string()).map(|written| written.value);
+    let (seed, temperature) = judges::knobs(&section);
+    let floor = section.get("agreement").map(|item| judges::floor(&item)).unwrap_or_default();
+    section.finish();
+    Some(SuiteEntailment { target: target?, seed, temperature, floor })
 }
 
 /// Metrics by name, or `{ name, settings... }`.

@@ -4,6 +4,7 @@ mod asker;
 mod bench;
 mod drift;
 mod encoder;
+mod entailment;
 mod file;
 mod plan;
 mod progress;
@@ -129,7 +130,8 @@ fn exit(report: &Report) -> Exit {
     let verdicts = || report.candidates.iter().map(|candidate| candidate.primary.verdict);
     let is_whole = report.whole
         && report.judges.iter().all(|judge| judge.whole)
-        && report.encoder.as_ref().is_none_or(|encoder| encoder.whole);
+        && report.encoder.as_ref().is_none_or(|encoder| encoder.whole)
+        && report.entailment.as_ref().is_none_or(|entailment| entailment.whole);
     if !is_whole || verdicts().any(|verdict| verdict == Verdict::Undecided) {
         // What is proven stays proven, whatever else is not.
         return if verdicts().any(|verdict| verdict == Verdict::Fail) { Exit::No } else { Exit::Undecided };
@@ -192,14 +194,15 @@ impl Judged {
 /// What the judges of a run whose answers are all there are to be asked: the name of each one's run, and how many questions.
 fn asked_of_judges(database: &Database, row: &EvalRunRow) -> Result<Vec<(String, u64)>, Stop> {
     // A run of a judge has none, and one without judges need not be read.
-    if row.plan["judges"].as_array().is_none_or(Vec::is_empty) {
+    if row.plan["judges"].as_array().is_none_or(Vec::is_empty) && row.plan["entailment"].is_null() {
         return Ok(Vec::new());
     }
     let results = Results::load(database, &row.run).map_err(Stop::failed)?;
     let one = |judged: &eval::judge::said::Judged| {
         (eval::judge::questions::run_name(&row.run, &judged.judge.name), judged.said.len() as u64)
     };
-    Ok(results.judged.iter().map(one).collect())
+    let entailment = (eval::entail::run_name(&row.run), results.n_entailment_questions());
+    Ok([entailment].into_iter().filter(|(_, n)| *n > 0).chain(results.judged.iter().map(one)).collect())
 }
 
 fn judged(database: &Database, judges: &[(String, u64)]) -> Result<Vec<Judged>, Stop> {

@@ -27,6 +27,7 @@ mod drill;
 mod drill_live;
 mod egress;
 mod encoders;
+mod entailment;
 mod evaluations;
 mod exchanges;
 mod feedback;

@@ -207,6 +207,7 @@ mod tests {
             judge_of: None,
             encoder: None,
             encoder_of: None,
+            entailment: None,
         };
         let scorer = Scorer::of(&metrics).unwrap();
         let cases: Vec<Case> = said
@@ -234,7 +235,7 @@ mod tests {
             n_reused: 0,
             spent_nanos: 0,
         };
-        Results { row, plan, cases, scorer, records, judged: Vec::new(), encoding: None }
+        Results { row, plan, cases, scorer, records, judged: Vec::new(), encoding: None, entailing: None }
     }
 
     #[test]

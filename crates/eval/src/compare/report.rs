@@ -13,6 +13,7 @@ use super::ranked::{self, Ranking};
 use super::{ALPHA, Comparison, Pair, Question, Verdict, compare};
 use crate::case::{Answer, Case};
 use crate::encode::EncoderReport;
+use crate::entail::EntailmentReport;
 use crate::judge::standing::{JudgeReport, reports};
 use crate::metric::rag::Outcome;
 use crate::metric::{Range, Unscored, code};
@@ -65,6 +66,9 @@ pub struct Report {
     /// What made the vectors, and what came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoder: Option<EncoderReport>,
+    /// Who said what documents entail, and what came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entailment: Option<EntailmentReport>,
 }
 
 /// What a metric is.
@@ -210,7 +214,8 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
     let table = Table::of(results, yardsticks);
     let judges = reports(results, seed);
     let encoder = results.encoding.as_ref().map(|encoding| encoding.report(results));
-    let held = held(results, &judges);
+    let entailment = results.entailing.as_ref().map(|entailing| entailing.report(results, &table.yardsticks));
+    let held = held(results, &judges, entailment.as_ref());
     let candidates = (1..plan.targets.len()).map(|target_idx| {
         let mut candidate = candidate(results, &table, target_idx, question);
         if let Some(because) = held.as_ref().filter(|_| !plan.is_same_as_baseline(target_idx)) {
@@ -239,7 +244,8 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         whole: results.is_whole(),
         simulated: results.is_simulated()
             || judges.iter().any(|judge| judge.simulated)
-            || encoder.as_ref().is_some_and(|encoder| encoder.simulated),
+            || encoder.as_ref().is_some_and(|encoder| encoder.simulated)
+            || entailment.as_ref().is_some_and(|entailment| entailment.simulated),
         primary: plan.primary.clone(),
         margin: plan.margin,
         alpha: ALPHA,
@@ -251,12 +257,18 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         ranking,
         rag: rag::rag(results, seed),
         encoder,
+        entailment,
     };
     (report, table)
 }
 
 /// Why there is no verdict for any candidate, where a judge is to decide that may not.
-fn held(results: &Results, judges: &[JudgeReport]) -> Option<String> {
+fn held(results: &Results, judges: &[JudgeReport], entailment: Option<&EntailmentReport>) -> Option<String> {
+    if results.is_whole()
+        && let Some(why) = entailment.and_then(|entailment| entailment.holds_back(&results.plan.primary))
+    {
+        return Some(why);
+    }
     let judge = judges.iter().find(|judge| judge.name == results.plan.primary)?;
     match judge {
         _ if !results.is_whole() => None,

@@ -43,6 +43,7 @@ pub(crate) fn results_of(
         judge_of: None,
         encoder: None,
         encoder_of: None,
+        entailment: None,
     };
     let scorer = Scorer::of(metrics).unwrap();
     let records = (0..plan.n_items()).map(|number| {
@@ -63,7 +64,7 @@ pub(crate) fn results_of(
         n_reused: 0,
         spent_nanos: 0,
     };
-    Results { row, plan, cases: cases.to_vec(), scorer, records, judged: Vec::new(), encoding: None }
+    Results { row, plan, cases: cases.to_vec(), scorer, records, judged: Vec::new(), encoding: None, entailing: None }
 }
 
 /// So many pairs of each kind.

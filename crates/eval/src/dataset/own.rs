@@ -1,7 +1,7 @@
 //! Our own lines: a case as it is, with two shorter ways to say what is asked.
 //!
 //! `{"id", "input", "expected"}` is enough. Members: `id`, `request` or `messages` or `input` (with `system`) or `query`, `expected`,
-//! `documents`, `answerable`, `relevance`, `evidence`, `checks`, `slices`, `cluster`, `source`, `code`. Any other is an error.
+//! `documents`, `answerable`, `relevance`, `evidence`, `checks`, `slices`, `cluster`, `source`, `code`, `verdicts`. Any other is an error.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::metric::calls::unreadable;
 use crate::metric::citations::stands;
 use crate::run::Scorer;
 
-const MEMBERS: [&str; 16] = [
+const MEMBERS: [&str; 17] = [
     "id",
     "request",
     "messages",
@@ -28,6 +28,7 @@ const MEMBERS: [&str; 16] = [
     "cluster",
     "source",
     "code",
+    "verdicts",
 ];
 
 pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option<Case> {
@@ -60,10 +61,17 @@ pub(super) fn case(line: usize, value: Value, problems: &mut Problems) -> Option
         relevance: typed(line, "relevance", &mut members, problems),
         evidence: typed(line, "evidence", &mut members, problems).unwrap_or_default(),
         code: typed(line, "code", &mut members, problems),
+        verdicts: typed(line, "verdicts", &mut members, problems).unwrap_or_default(),
     };
     check_labels(line, &case, problems);
     for (place, what) in unreadable(&case.expected) {
         problems.note(line, place, what);
+    }
+    for (idx, verdict) in case.verdicts.iter().enumerate() {
+        if let Some((member, what)) = verdict.problem(&case.documents) {
+            let dot = if member.is_empty() { "" } else { "." };
+            problems.note(line, format!("verdicts[{idx}]{dot}{member}"), what);
+        }
     }
     for (idx, check) in case.checks.iter().enumerate() {
         if let Err(error) = Scorer::check(check) {

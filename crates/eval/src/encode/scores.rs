@@ -59,14 +59,15 @@ pub(crate) fn score(database: &Database, results: &mut Results, encoder: &Encode
                 let took =
                     Took { latency_us: Some(record.answered.latency_us), cost_nanos: record.answered.cost_nanos };
                 let case = &results.cases[case_idx];
+                let place = results.records.partition_point(|other| other.item.number < record.item.number);
+                let by_judge = results.entailing.as_ref().and_then(|entailing| entailing.judged.get(&place));
                 let scores = match &said {
                     Ok(encoded) => {
-                        let judged = judged(encoded, &texts, &answer.text);
+                        let judged = judged(encoded, &texts, (&answer.text, by_judge));
                         results.scorer.by_meaning((case, is_checked), (answer, took), judged)
                     }
                     Err(why) => results.scorer.without_meaning(is_checked, *why),
                 };
-                let place = results.records.partition_point(|other| other.item.number < record.item.number);
                 let shared =
                     |id: String| ids.iter().find(|known| ***known == *id).map_or_else(|| id.into(), Arc::clone);
                 scored.extend(scores.into_iter().map(|(id, score)| (place, shared(id), score)));
@@ -88,8 +89,8 @@ fn said(answered: &Answered, texts: &Texts) -> Result<Encoded, Unscored> {
     }
 }
 
-/// As a metric reads it.
-fn judged(encoded: &Encoded, texts: &Texts, answer: &str) -> Judged {
+/// As a metric reads it, with what a judge says of the answer.
+fn judged(encoded: &Encoded, texts: &Texts, (answer, by_judge): (&str, Option<&Judged>)) -> Judged {
     let at = |place: &usize| (texts.all[*place].clone(), encoded.vectors[*place].clone());
     let answer_place = texts.answers.iter().position(|place| texts.all[*place] == answer);
     let mut vectors: HashMap<String, Vec<f32>> = texts.references.iter().map(at).collect();
@@ -99,7 +100,7 @@ fn judged(encoded: &Encoded, texts: &Texts, answer: &str) -> Judged {
     let matches = texts.references.iter().zip(of_answer.unwrap_or_default());
     let matches: HashMap<String, BertScore> =
         matches.map(|(place, score)| (texts.all[*place].clone(), *score)).collect();
-    Judged { vectors: Some(Vectors(vectors)), matches: Some(matches), ..Judged::default() }
+    Judged { vectors: Some(Vectors(vectors)), matches: Some(matches), ..by_judge.cloned().unwrap_or_default() }
 }
 
 /// Vectors of a run's texts.

@@ -69,7 +69,7 @@ fn named_by(check: &Check, references: &mut Vec<String>) {
 }
 
 /// Whether a case has a check by meaning.
-pub(super) fn is_checked(checks: &[Check]) -> bool {
+pub(crate) fn is_checked(checks: &[Check]) -> bool {
     checks.iter().any(|check| {
         let inner = || serde_json::from_value::<Vec<Check>>(check.value.clone()).unwrap_or_default();
         is_by_meaning(&check.metric) || (check.metric == CHECKS && is_checked(&inner()))

@@ -21,7 +21,46 @@ const ONLY_JSON: &str = "Answer with one JSON object and nothing else, no text a
 
 /// The wording of every question, for the judge's id.
 pub(super) fn wording() -> String {
-    [RUBRIC, PAIRWISE, MATERIAL, NO_ORDERS, ONLY_JSON].concat()
+    [RUBRIC, PAIRWISE].concat() + &common()
+}
+
+/// The wording that any question to a model about what others wrote has.
+pub(crate) fn common() -> String {
+    [MATERIAL, NO_ORDERS, ONLY_JSON].concat()
+}
+
+/// What others wrote, each text by its name between markers, and the letters that the markers end in.
+pub(crate) fn marked(sections: &[(String, String)]) -> (String, String) {
+    let parts: Vec<&[u8]> = sections.iter().map(|(_, text)| text.as_bytes()).collect();
+    let mark = digest(&parts)[..12].to_owned();
+    let material = sections.iter().map(|(name, text)| format!("[{name} {mark}]\n{text}\n[end of {name} {mark}]"));
+    let material = material.collect::<Vec<_>>().join("\n\n");
+    (mark, material)
+}
+
+/// What a model is told to do with material between these markers, and what its answer is to look like.
+pub(crate) fn system(task: &str, mark: &str, shape: &str) -> String {
+    format!("{task}\n\n{MATERIAL} {mark}. {NO_ORDERS}\n\n{ONLY_JSON}\n{shape}")
+}
+
+/// The chat request, without a model, that asks for an answer of this schema.
+pub(crate) fn request(
+    [system, material]: [&str; 2],
+    schema: Value,
+    (seed, temperature): (Option<u64>, Option<f64>),
+) -> Map<String, Value> {
+    let messages = json!([{ "role": "system", "content": system }, { "role": "user", "content": material }]);
+    let format = json!({ "name": "verdict", "strict": true, "schema": schema });
+    let format = json!({ "type": "json_schema", "json_schema": format });
+    let mut request = Map::from_iter([("messages".to_owned(), messages), ("response_format".to_owned(), format)]);
+    request.extend(seed.map(|seed| ("seed".to_owned(), Value::from(seed))));
+    request.extend(temperature.map(|temperature| ("temperature".to_owned(), Value::from(temperature))));
+    request
+}
+
+/// The schema of an object with these members, all of which it has.
+pub(crate) fn object(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 
 impl Rules {
@@ -51,14 +90,13 @@ impl Rules {
         let asked = asked.join("\n");
         let blind = |(name, text): &(&str, &str)| ((*name).to_owned(), without_names(text, names, &asked));
         sections.extend(answers.iter().map(blind));
-        let parts: Vec<&[u8]> = sections.iter().map(|(_, text)| text.as_bytes()).collect();
-        let mark = digest(&parts)[..12].to_owned();
-        let material = sections.iter().map(|(name, text)| format!("[{name} {mark}]\n{text}\n[end of {name} {mark}]"));
-        let material = material.collect::<Vec<_>>().join("\n\n");
+        let (mark, material) = marked(&sections);
         let mut question = Case::asking(case.id.clone(), &material, []);
         // A judge is told no more than its target may see of the case.
         question.source.clone_from(&case.source);
-        question.request = self.request(&self.system(&mark), &material);
+        // Whoever asks more than once says the seed of each time.
+        let seed = (self.repeats == 1).then_some(self.seed);
+        question.request = request([&self.system(&mark), &material], self.schema(), (seed, self.temperature));
         question
     }
 
@@ -79,29 +117,11 @@ impl Rules {
                 (PAIRWISE, "{\"reason\": one or two sentences, \"verdict\": \"A\", \"B\" or \"tie\"}".to_owned())
             }
         };
-        format!("{opening}\n\nThe criteria:\n{criteria}\n\n{MATERIAL} {mark}. {NO_ORDERS}\n\n{ONLY_JSON}\n{shape}")
-    }
-
-    fn request(&self, system: &str, material: &str) -> Map<String, Value> {
-        let messages = json!([{ "role": "system", "content": system }, { "role": "user", "content": material }]);
-        let format = json!({ "name": "verdict", "strict": true, "schema": self.schema() });
-        let mut request = Map::from_iter([
-            ("messages".to_owned(), messages),
-            ("response_format".to_owned(), json!({ "type": "json_schema", "json_schema": format })),
-        ]);
-        // Whoever asks more than once says the seed of each time.
-        if self.repeats == 1 {
-            request.insert("seed".to_owned(), Value::from(self.seed));
-        }
-        if let Some(temperature) = self.temperature {
-            request.insert("temperature".to_owned(), Value::from(temperature));
-        }
-        request
+        system(&format!("{opening}\n\nThe criteria:\n{criteria}"), mark, &shape)
     }
 
     /// The schema of a verdict.
     fn schema(&self) -> Value {
-        let object = |properties: Value, required: Vec<&str>| json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
         match self.kind {
             Kind::Rubric(scale) => {
                 let grade = match scale {
@@ -112,12 +132,12 @@ impl Rules {
                 };
                 let names: Vec<&str> = self.criteria.iter().map(|criterion| criterion.name.as_str()).collect();
                 let grades: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), grade.clone())).collect();
-                let scores = object(Value::Object(grades), names);
-                object(json!({ "reason": { "type": "string" }, "scores": scores }), vec!["reason", "scores"])
+                let scores = object(Value::Object(grades), &names);
+                object(json!({ "reason": { "type": "string" }, "scores": scores }), &["reason", "scores"])
             }
             Kind::Pairwise => {
                 let verdict = json!({ "type": "string", "enum": ["A", "B", "tie"] });
-                object(json!({ "reason": { "type": "string" }, "verdict": verdict }), vec!["reason", "verdict"])
+                object(json!({ "reason": { "type": "string" }, "verdict": verdict }), &["reason", "verdict"])
             }
         }
     }

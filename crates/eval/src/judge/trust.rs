@@ -116,23 +116,37 @@ impl Labels {
         self.missing.extend(other.missing.iter().cloned());
     }
 
+    /// Adds something that people and the judge each say yes or no to; `None` where the judge has no verdict.
+    pub(crate) fn note(&mut self, people: bool, judge: Option<bool>) {
+        let place = |yes: bool| if yes { 2 } else { 0 };
+        match judge {
+            Some(judge) => self.table[place(people)][place(judge)] += 1,
+            None => self.n_unscored += 1,
+        }
+    }
+
     /// What follows from them.
     #[must_use]
     pub fn trust(&self, floor: &Floor) -> Trust {
+        self.trust_in(floor, "pairs")
+    }
+
+    /// The same, in words about what they are.
+    pub(crate) fn trust_in(&self, floor: &Floor, what: &str) -> Trust {
         let n_labelled: u64 = self.table.iter().flatten().sum();
         let n_agreed: u64 = (0..3).map(|idx| self.table[idx][idx]).sum();
         let kappa = agreement::of_table(&self.table, ["people", "judge"], SEED);
         let interval = |(low, high)| Interval { low, high, level: 0.95 };
         let (trusted, mut why) = match kappa.kappa {
             _ if n_labelled < floor.labelled => {
-                let why = format!("people judged {n_labelled} pairs of the {} that are asked for", floor.labelled);
+                let why = format!("people judged {n_labelled} {what} of the {} that are asked for", floor.labelled);
                 (false, why)
             }
             None => (false, "kappa is not defined: people and judge always say the same one thing".to_owned()),
             Some(kappa) => {
                 let trusted = kappa >= floor.kappa;
                 let is = if trusted { "is at or above" } else { "is below" };
-                let why = format!("kappa {kappa:.3} on {n_labelled} pairs {is} {}", floor.kappa);
+                let why = format!("kappa {kappa:.3} on {n_labelled} {what} {is} {}", floor.kappa);
                 (trusted, why)
             }
         };

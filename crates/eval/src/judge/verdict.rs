@@ -133,7 +133,7 @@ fn grade(scale: Scale, said: &Value) -> Result<f64, NoVerdict> {
 }
 
 /// The object that the whole answer is, with this member, perhaps a `reason`, and nothing else.
-fn whole(said: &Answer, member: &str) -> Result<Map<String, Value>, NoVerdict> {
+pub(crate) fn whole(said: &Answer, member: &str) -> Result<Map<String, Value>, NoVerdict> {
     if said.refusal.is_some() || !said.tool_calls.is_empty() {
         return Err(NoVerdict::NoVerdict);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Unscored;
 use super::citations::{Claim, Entailment};
 use super::vectors::BertScore;
 
@@ -126,6 +127,9 @@ pub struct Judged {
     /// Whether the answer says that it does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abstained: Option<bool>,
+    /// Why something that was asked of it has no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Unscored>,
 }
 
 /// Vectors of texts, by the text.

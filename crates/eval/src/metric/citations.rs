@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
+use super::refusal::abstains;
 use super::{Answer, Basis, Case, Metric, Score, Unscored};
 
 /// A sentence of an answer and what it cites.
@@ -33,6 +34,38 @@ pub struct Entailment {
     pub documents: Vec<u64>,
     /// Whether they do.
     pub holds: bool,
+}
+
+/// What a model, or a person, has to say of an answer before a metric has a value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Whether what a statement cites entails it, all together.
+    pub entailed: bool,
+    /// Whether parts of what a statement cites entail it.
+    pub parts: bool,
+    /// The claims of the answer, and which of them are supported.
+    pub claims: bool,
+    /// Whether the answer abstains.
+    pub abstained: bool,
+}
+
+impl Needs {
+    /// Whether anything is needed.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self != Needs::default()
+    }
+
+    /// What this or the other needs.
+    #[must_use]
+    pub fn and(self, other: Needs) -> Needs {
+        Needs {
+            entailed: self.entailed || other.entailed,
+            parts: self.parts || other.parts,
+            claims: self.claims || other.claims,
+            abstained: self.abstained || other.abstained,
+        }
+    }
 }
 
 /// A claim of an answer, and whether the documents support it.
@@ -174,16 +207,20 @@ pub fn figures(
 }
 
 /// What has to be known of an answer to score its citations: statements and sets of documents. The answers that are not needed in
-/// the end are asked as well.
+/// the end are asked as well. Recall alone needs no parts of what a statement cites.
 #[must_use]
-pub fn questions(answer: &str, n_documents: u64) -> Vec<Entailment> {
+pub fn questions(answer: &str, n_documents: u64, parts: bool) -> Vec<Entailment> {
     let mut questions: BTreeSet<(usize, Vec<u64>)> = BTreeSet::new();
-    let cited: Vec<Vec<u64>> = statements(answer).into_iter().map(|statement| statement.cited).collect();
+    let (texts, cited): (Vec<String>, Vec<Vec<u64>>) =
+        statements(answer).into_iter().map(|statement| (statement.text, statement.cited)).unzip();
     for all_hold in [true, false] {
         figures(&cited, n_documents, |statement, documents| {
-            questions.insert((statement, as_set(documents)));
+            let is_whole = documents.len() == cited[statement].len().min(MOST_CITED);
+            if (parts || is_whole) && !texts[statement].is_empty() {
+                questions.insert((statement, as_set(documents)));
+            }
             // Every set once as if it held, and once as if only whole sets held.
-            Some(all_hold || documents.len() == cited[statement].len().min(MOST_CITED))
+            Some(all_hold || is_whole)
         });
     }
     let question = |(statement, documents)| Entailment { statement, documents, holds: false };
@@ -194,9 +231,18 @@ fn as_set(documents: &[u64]) -> Vec<u64> {
     documents.iter().copied().collect::<BTreeSet<u64>>().into_iter().collect()
 }
 
-/// `citation_recall` and `citation_precision`.
-pub(super) fn metric(name: &str, figure: fn(Figures) -> f64, definition: &'static str) -> Metric {
-    Metric::new(format!("{name}@alce-246c476"), definition, move |case, answer| {
+/// `citation_recall` and `citation_precision`, by the judge of this id.
+pub(super) fn metric(part: Part, judge: Option<&str>) -> Metric {
+    let (name, definition) = match part {
+        Part::Recall => {
+            ("citation_recall", "statements that the documents they cite entail together, among all statements")
+        }
+        Part::Precision => (
+            "citation_precision",
+            "citations of an entailed statement that entail it alone or without which the others do not, among all",
+        ),
+    };
+    let measured = Metric::new(format!("{name}@alce-246c476{}", by(judge)), definition, move |case, answer| {
         if case.documents.is_empty() {
             return Score::unscored(Unscored::NoContext);
         }
@@ -205,13 +251,46 @@ pub(super) fn metric(name: &str, figure: fn(Figures) -> f64, definition: &'stati
             return Score::unscored(Unscored::NoClaims);
         }
         let known = answer.judged.as_ref().and_then(|judged| judged.entailed.as_ref());
-        let cited: Vec<Vec<u64>> = statements.into_iter().map(|statement| statement.cited).collect();
+        let (texts, cited): (Vec<String>, Vec<Vec<u64>>) =
+            statements.into_iter().map(|statement| (statement.text, statement.cited)).unzip();
         let found = figures(&cited, case.documents.len() as u64, |statement, documents| {
+            // Citations by themselves state nothing that could be entailed.
+            if texts[statement].is_empty() {
+                return Some(false);
+            }
+            // Recall goes by whole sets: what parts of them entail is not asked for it.
+            if part == Part::Recall && documents.len() < cited[statement].len().min(MOST_CITED) {
+                return Some(false);
+            }
             let documents = as_set(documents);
             known?.iter().find(|one| one.statement == statement && one.documents == documents).map(|one| one.holds)
         });
-        found.map_or(Score::unscored(Unscored::NoJudgement), |figures| Score::value(figure(figures)))
-    })
+        let Some(figures) = found else { return Score::unscored(missing(answer)) };
+        Score::value(match part {
+            Part::Recall => figures.recall,
+            Part::Precision => figures.precision,
+        })
+    });
+    measured.needing(Needs { entailed: true, parts: part == Part::Precision, ..Needs::default() })
+}
+
+/// Which of the two figures of citations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Of statements, those that are entailed.
+    Recall,
+    /// Of citations, those that are needed.
+    Precision,
+}
+
+/// Whose word it is, as a part of an id.
+pub(super) fn by(judge: Option<&str>) -> String {
+    judge.map_or_else(String::new, |judge| format!(":judge={judge}"))
+}
+
+/// Why a judge's word is missing.
+pub(super) fn missing(answer: &Answer) -> Unscored {
+    answer.judged.as_ref().and_then(|judged| judged.missing).unwrap_or(Unscored::NoJudgement)
 }
 
 /// `citation_format`: citations that name a document there is.
@@ -300,13 +379,14 @@ pub(super) fn quote_in_source() -> Metric {
     )
 }
 
-/// `groundedness`.
-pub(super) fn groundedness() -> Metric {
-    Metric::new(
-        "groundedness@ragas-0.4",
+/// `groundedness`, by the judge of this id.
+pub(super) fn groundedness(judge: Option<&str>) -> Metric {
+    let metric = Metric::new(
+        format!("groundedness@ragas-0.4{}", by(judge)),
         "claims of the answer that the documents support, among all; an answer without a claim is unscored",
-        |_: &Case, answer| match answer.judged.as_ref().and_then(|judged| judged.claims.as_ref()) {
-            None => Score::unscored(Unscored::NoJudgement),
+        |case: &Case, answer| match answer.judged.as_ref().and_then(|judged| judged.claims.as_ref()) {
+            None if case.documents.is_empty() => Score::unscored(Unscored::NoContext),
+            None => Score::unscored(missing(answer)),
             Some(claims) if claims.is_empty() => Score::unscored(Unscored::NoClaims),
             Some(claims) => {
                 let n_supported = claims.iter().filter(|claim| claim.supported).count() as f64;
@@ -314,19 +394,22 @@ pub(super) fn groundedness() -> Metric {
                 Score::value(n_supported / claims.len() as f64).with_basis(basis)
             }
         },
-    )
+    );
+    metric.needing(Needs { claims: true, ..Needs::default() })
 }
 
 /// `abstention`: whether the answer abstains exactly where the documents hold no answer.
-pub(super) fn abstention(abstains: fn(&Answer) -> bool) -> Metric {
-    Metric::new(
-        "abstention@crossfade-1",
+pub(super) fn abstention(abstains: Abstains, judge: Option<&str>) -> Metric {
+    let metric = Metric::new(
+        format!("abstention@crossfade-1{}", abstains.part_of_id(judge)),
         "1 when the answer abstains on a case that cannot be answered from its documents, or answers one that can, else 0; the \
          confusion of the two is in the basis",
         move |case, answer| {
             let Some(answerable) = case.answerable else { return Score::unscored(Unscored::NoReference) };
-            let judged = answer.judged.as_ref().and_then(|judged| judged.abstained);
-            let abstained = judged.unwrap_or_else(|| abstains(answer));
+            let abstained = match abstains.of(answer) {
+                Ok(abstained) => abstained,
+                Err(why) => return Score::unscored(why),
+            };
             let word = |abstains| if abstains { "abstained" } else { "answered" };
             let (expected, predicted) = (word(!answerable).to_owned(), word(abstained).to_owned());
             Score::is(answerable != abstained)
@@ -338,7 +421,52 @@ pub(super) fn abstention(abstains: fn(&Answer) -> bool) -> Metric {
                 })
                 .with_basis(Basis::Classes { expected, predicted })
         },
-    )
+    );
+    metric.needing(abstains.needs())
+}
+
+/// What says whether an answer abstains.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Abstains {
+    /// Its words, as far as they are English phrases that are known.
+    #[default]
+    Words,
+    /// A judge.
+    Judge,
+}
+
+impl Abstains {
+    /// Whether it does.
+    pub(super) fn of(self, answer: &Answer) -> Result<bool, Unscored> {
+        match self {
+            Abstains::Words => Ok(abstains(answer)),
+            // Whoever calls a tool, or says nothing at all, does not say that it does not know.
+            Abstains::Judge if !is_said(answer) => Ok(false),
+            Abstains::Judge => {
+                answer.judged.as_ref().and_then(|judged| judged.abstained).ok_or_else(|| missing(answer))
+            }
+        }
+    }
+
+    /// What that needs.
+    pub(super) fn needs(self) -> Needs {
+        Needs { abstained: self == Abstains::Judge, ..Needs::default() }
+    }
+
+    /// As a part of an id: two definitions are two.
+    pub(super) fn part_of_id(self, judge: Option<&str>) -> String {
+        match self {
+            Abstains::Words => String::new(),
+            Abstains::Judge => format!(":abstains=judge{}", by(judge)),
+        }
+    }
+}
+
+/// Whether there are words that could say that they do not know.
+fn is_said(answer: &Answer) -> bool {
+    let refusal = answer.refusal.as_deref().unwrap_or_default();
+    answer.calls.is_empty() && !(answer.text.trim().is_empty() && refusal.trim().is_empty())
 }
 
 #[cfg(test)]

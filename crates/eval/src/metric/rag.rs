@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::citations::statements;
+use super::citations::{Abstains, Needs, by, statements};
 use super::spans::overlap;
 use super::{Answer, Case, Measured, Metric, Score, Unscored};
 
@@ -151,8 +151,10 @@ pub(super) struct Rules {
     pub(super) correct_at: f64,
     /// What it has to cite.
     pub(super) source: Source,
-    /// Whether it abstains, where no judge said so.
-    pub(super) abstains: fn(&Answer) -> bool,
+    /// What says whether it abstains.
+    pub(super) abstains: Abstains,
+    /// The judge's id, where one is asked.
+    pub(super) judge: Option<String>,
 }
 
 /// `rag_end_to_end`, `rag_generation` and `rag_retrieval`.
@@ -168,9 +170,16 @@ pub(super) fn metric(name: &str, part: Part, rules: Rules) -> Metric {
     };
     let settings = match part {
         Part::Retrieval => String::new(),
-        _ => format!(":correct={}>={}:source={}", rules.correct.id, rules.correct_at, rules.source.as_str()),
+        _ => format!(
+            ":correct={}>={}:source={}{}",
+            rules.correct.id,
+            rules.correct_at,
+            rules.source.as_str(),
+            rules.part_of_id()
+        ),
     };
-    Metric::new(format!("{name}@crossfade-1{settings}"), definition, move |case, answer| {
+    let needs = if part == Part::Retrieval { Needs::default() } else { rules.needs() };
+    let metric = Metric::new(format!("{name}@crossfade-1{settings}"), definition, move |case, answer| {
         if part == Part::Retrieval {
             return match known(case) {
                 Ok((true, is_shown)) => Score::is(is_shown),
@@ -182,7 +191,8 @@ pub(super) fn metric(name: &str, part: Part, rules: Rules) -> Metric {
             Ok(outcome) => Score::is(rules.is_good(outcome, part)).with_outcome(outcome.as_str()),
             Err(why) => Score::unscored(why),
         }
-    })
+    });
+    metric.needing(needs)
 }
 
 /// Whether the corpus holds the answer, and whether what was shown does.
@@ -199,6 +209,18 @@ fn known(case: &Case) -> Result<(bool, bool), Unscored> {
 }
 
 impl Rules {
+    /// What has to be known of an answer.
+    fn needs(&self) -> Needs {
+        self.correct.needs.and(self.abstains.needs())
+    }
+
+    fn part_of_id(&self) -> String {
+        match self.abstains {
+            Abstains::Words if self.correct.needs.is_any() => by(self.judge.as_deref()),
+            of => of.part_of_id(self.judge.as_deref()),
+        }
+    }
+
     fn is_good(&self, outcome: Outcome, part: Part) -> bool {
         match outcome {
             Outcome::Right | Outcome::Abstained => true,
@@ -210,8 +232,7 @@ impl Rules {
 
     fn judge(&self, case: &Case, answer: &Answer) -> Result<Outcome, Unscored> {
         let (in_corpus, is_shown) = known(case)?;
-        let judged = answer.judged.as_ref().and_then(|judged| judged.abstained);
-        if judged.unwrap_or_else(|| (self.abstains)(answer)) {
+        if self.abstains.of(answer)? {
             return Ok(match (in_corpus, is_shown) {
                 (_, true) => Outcome::AbstainedNeedlessly,
                 (true, false) => Outcome::MissedAbstained,

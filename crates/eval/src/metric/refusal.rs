@@ -20,9 +20,8 @@ pub(super) fn refuses(answer: &Answer) -> bool {
     answer.calls.is_empty() && (is_said || refusal::manner(&answer.text) == Manner::Refused)
 }
 
-/// Whether the answer says that it does not know, or that the documents do not. A pre-filter of short answers in English, for where no
-/// judge was asked; what it finds is compared with labels in the tests, and a judge's word
-/// ([`Judged::abstained`](super::Judged)) goes before it.
+/// Whether the answer says that it does not know, or that the documents do not. Phrases of short answers in English; what they find is compared with labels
+/// in the tests. A judge that is asked instead ([`Judged::abstained`](super::Judged)) is another definition.
 pub(super) fn abstains(answer: &Answer) -> bool {
     /// Beginnings of the ways to say so, in lower case.
     const SAYS: [&str; 18] = [

@@ -9,6 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::calls::{self, Matching};
+use super::citations::{self, Abstains};
 use super::classes::{self, Average, Figure};
 use super::code::{self, Bench};
 use super::json::{self, Fields};
@@ -16,7 +17,7 @@ use super::path::Path;
 use super::rag::{self, Part, Rules, Source};
 use super::ranking::{self, Ranked};
 use super::rouge::{self, Rouge};
-use super::{Metric, Pool, bleu, chrf, citations, refusal, spans, spent, squad, text, vectors};
+use super::{Metric, Pool, bleu, chrf, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
 pub const NAMES: [&str; 61] = [
@@ -152,6 +153,20 @@ struct RawCosine {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawJudged {
+    judge: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAbstention {
+    #[serde(default)]
+    abstains: Abstains,
+    judge: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawBertScore {
     #[serde(default)]
     figure: vectors::Figure,
@@ -190,6 +205,9 @@ struct RawRag {
     correct_at: Option<f64>,
     #[serde(default)]
     source: Source,
+    #[serde(default)]
+    abstains: Abstains,
+    judge: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -224,7 +242,7 @@ impl RawRag {
                 "`correct` has no largest value: `correct_at` says from where on it is right".to_owned(),
             ));
         }
-        Ok(Rules { correct, correct_at, source: self.source, abstains: refusal::abstains })
+        Ok(Rules { correct, correct_at, source: self.source, abstains: self.abstains, judge: self.judge })
     }
 }
 
@@ -320,6 +338,19 @@ fn with_settings(name: &str, settings: &Value) -> Result<Metric, UnknownMetric> 
             let RawCosine { encoder } = read(name, settings)?;
             vectors::cosine_metric(encoder.as_deref())
         }
+        "citation_recall" | "citation_precision" => {
+            let RawJudged { judge } = read(name, settings)?;
+            let part = if name == "citation_recall" { citations::Part::Recall } else { citations::Part::Precision };
+            citations::metric(part, judge.as_deref())
+        }
+        "groundedness" => {
+            let RawJudged { judge } = read(name, settings)?;
+            citations::groundedness(judge.as_deref())
+        }
+        "abstention" => {
+            let RawAbstention { abstains, judge } = read(name, settings)?;
+            citations::abstention(abstains, judge.as_deref())
+        }
         "bertscore" => {
             let RawBertScore { figure, encoder } = read(name, settings)?;
             vectors::bert_metric(figure, encoder.as_deref())
@@ -375,18 +406,7 @@ fn without_settings(name: &str) -> Option<fn() -> Metric> {
         "k_precision" => squad::k_precision,
         "evidence_precision" => spans::precision,
         "evidence_recall" => spans::recall,
-        "groundedness" => citations::groundedness,
-        "abstention" => || citations::abstention(refusal::abstains),
         "refusal" => refusal::metric,
-        "citation_recall" => || {
-            let definition = "statements that the documents they cite entail together, among all statements";
-            citations::metric("citation_recall", |figures| figures.recall, definition)
-        },
-        "citation_precision" => || {
-            let definition =
-                "citations of an entailed statement that entail it alone or without which the others do not, among all";
-            citations::metric("citation_precision", |figures| figures.precision, definition)
-        },
         "chrf" => || chrf::metric("chrf", 0),
         "chrf_plus_plus" => || chrf::metric("chrf_plus_plus", 2),
         _ => return None,

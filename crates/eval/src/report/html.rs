@@ -56,6 +56,10 @@ pub fn html(report: &Report) -> String {
     if let Some(encoder) = &report.encoder {
         page += &format!("<p class=\"small\">{}</p>\n", escaped(&encoder.line()));
     }
+    if let Some(entailment) = &report.entailment {
+        let lines: Vec<String> = super::entailment(entailment).iter().map(|line| escaped(line)).collect();
+        page += &format!("<h2>Entailment</h2>\n<pre class=\"small\">{}</pre>\n", lines.join("\n"));
+    }
     definitions(&mut page, report).unwrap_or_default();
     cases(&mut page, report).unwrap_or_default();
     page + "</html>\n"

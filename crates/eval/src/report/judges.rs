@@ -1,11 +1,15 @@
 //! What judges said, for people: who judged, whether it is to be trusted, what it cost, and of a pairwise judge who wins.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::html::escaped;
 use super::number;
 use crate::compare::{Interval, Report};
+use crate::entail::EntailmentReport;
+use crate::judge::NoVerdict;
 use crate::judge::standing::{JudgeReport, PairwiseReport};
+use crate::judge::trust::Trust;
 
 /// The name of a metric, marked where it is a judge's that is not trusted.
 #[must_use]
@@ -13,8 +17,37 @@ pub fn label(report: &Report, name: &str) -> String {
     match report.judges.iter().find(|judge| judge.name == name) {
         Some(judge) if judge.withheld.is_some() => format!("{name} (judge withheld)"),
         Some(judge) if !judge.trust.trusted => format!("{name} (judge not trusted)"),
-        _ => name.to_owned(),
+        Some(_) => name.to_owned(),
+        None => match report.entailment.as_ref().and_then(|entailment| entailment.doubt(name)) {
+            Some(doubt) => format!("{name} ({doubt})"),
+            None => name.to_owned(),
+        },
     }
+}
+
+/// What a judge of entailment comes to, line by line.
+#[must_use]
+pub fn entailment(of: &EntailmentReport) -> Vec<String> {
+    let withheld = match of.n_withheld {
+        0 => String::new(),
+        n => format!(", {n} not asked because the cases may not leave the house"),
+    };
+    let unpriced = if of.n_unpriced > 0 { format!(", {} of unknown cost", of.n_unpriced) } else { String::new() };
+    let mut lines = vec![
+        format!("entailment by {} ({}), {}", of.target, of.model, of.id),
+        format!(
+            "  {} of {} questions asked{withheld}; {} calls, {} reused, {:.6} dollars{unpriced}",
+            of.n_asked, of.n_questions, of.n_calls, of.n_reused, of.cost
+        ),
+    ];
+    for kind in &of.kinds {
+        let (word, metrics) = (kind.kind.as_str(), kind.metrics.join(", "));
+        let unread = reasons(&kind.unscored);
+        lines.push(format!("  {word} (for {metrics}): {} questions asked, {unread}", kind.n_asked));
+        lines.push(format!("    {}", trust(&kind.trust, "questions")));
+        lines.extend(kind.withheld.iter().map(|why| format!("    withheld: {why}")));
+    }
+    lines
 }
 
 /// What a judge comes to, line by line.
@@ -22,7 +55,7 @@ pub fn label(report: &Report, name: &str) -> String {
 pub fn lines(judge: &JudgeReport) -> Vec<String> {
     let mut lines = vec![
         format!("judge {}: {} by {} ({}), {}", judge.name, judge.kind, judge.target, judge.model, judge.id),
-        format!("  {}", trust(judge)),
+        format!("  {}", trust(&judge.trust, "pairs")),
         format!("  {}", work(judge)),
     ];
     lines.push(format!("  {}", itself(judge)));
@@ -31,8 +64,7 @@ pub fn lines(judge: &JudgeReport) -> Vec<String> {
     lines
 }
 
-fn trust(judge: &JudgeReport) -> String {
-    let trust = &judge.trust;
+fn trust(trust: &Trust, what: &str) -> String {
     let word = if trust.trusted { "trusted" } else { "not trusted" };
     let mut text = format!("{word}: {}", trust.why);
     if trust.n_labelled > 0 {
@@ -45,7 +77,7 @@ fn trust(judge: &JudgeReport) -> String {
         );
     }
     if trust.n_unscored > 0 {
-        text += &format!("; without a verdict on {} pairs that people judged", trust.n_unscored);
+        text += &format!("; without a verdict on {} {what} that people judged", trust.n_unscored);
     }
     text
 }
@@ -64,14 +96,20 @@ fn itself(judge: &JudgeReport) -> String {
 }
 
 fn work(judge: &JudgeReport) -> String {
-    let n_unscored: u64 = judge.unscored.values().sum();
-    let reasons = judge.unscored.iter().map(|(why, n)| format!("{why} {n}")).collect::<Vec<_>>();
-    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    let unread = reasons(&judge.unscored);
     let unpriced = if judge.n_unpriced > 0 { format!(", {} of unknown cost", judge.n_unpriced) } else { String::new() };
     format!(
-        "{} of {} questions asked, {n_unscored} without a verdict{reasons}; {} calls, {} reused, {:.6} dollars{unpriced}",
+        "{} of {} questions asked, {unread}; {} calls, {} reused, {:.6} dollars{unpriced}",
         judge.n_asked, judge.n_questions, judge.n_calls, judge.n_reused, judge.cost
     )
+}
+
+/// How many questions have no verdict, and why.
+fn reasons(unscored: &BTreeMap<NoVerdict, u64>) -> String {
+    let n: u64 = unscored.values().sum();
+    let reasons = unscored.iter().map(|(why, n)| format!("{why} {n}")).collect::<Vec<_>>();
+    let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    format!("{n} without a verdict{reasons}")
 }
 
 fn pairs(candidate: &PairwiseReport) -> String {
@@ -122,7 +160,7 @@ pub(super) fn html(page: &mut String, report: &Report) -> std::fmt::Result {
             judge.kind,
             escaped(&judge.target),
             escaped(&judge.model),
-            escaped(&(trust(judge) + &withheld)),
+            escaped(&(trust(&judge.trust, "pairs") + &withheld)),
             escaped(&itself(judge)),
             escaped(&work(judge)),
             escaped(&judge.id)

@@ -179,6 +179,13 @@ pub fn markdown(report: &Report) -> String {
     if let Some(encoder) = &report.encoder {
         text += &format!("\n{}\n", super::html::escaped(&encoder.line()));
     }
+    if let Some(entailment) = &report.entailment {
+        text += "\n### Entailment\n\n";
+        for line in super::entailment(entailment) {
+            let indent = " ".repeat(line.len() - line.trim_start().len());
+            text += &format!("{indent}- {}\n", super::html::escaped(line.trim()));
+        }
+    }
     text += &report.ranking.as_ref().map(super::ranking::markdown).unwrap_or_default();
     text += &report.rag.as_ref().map(super::rag::markdown).unwrap_or_default();
     for (idx, candidate) in report.candidates.iter().enumerate() {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::score::Spec;
 use crate::case::{Case, canonical, digest};
 use crate::encode::Encoder;
+use crate::entail::Entailer;
 use crate::judge::Judge;
 
 /// A whole run.
@@ -46,6 +47,9 @@ pub struct Plan {
     /// The run whose texts are encoded, where this is what an encoder is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_of: Option<String>,
+    /// Who says what documents entail once all answers are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entailment: Option<Entailer>,
 }
 
 /// A target as a plan names it.
@@ -102,6 +106,7 @@ impl Plan {
             judge_of: None,
             encoder: None,
             encoder_of: None,
+            entailment: None,
         }
     }
 
@@ -175,6 +180,7 @@ impl Plan {
         note(self.stream == other.stream, "whether answers are streamed");
         note(self.judges == other.judges && self.judge_of == other.judge_of, "the judges");
         note(self.encoder == other.encoder && self.encoder_of == other.encoder_of, "the encoder");
+        note(self.entailment == other.entailment, "who says what is entailed");
         different
     }
 }
@@ -207,6 +213,7 @@ mod tests {
             judge_of: None,
             encoder: None,
             encoder_of: None,
+            entailment: None,
         }
     }
 

@@ -7,9 +7,10 @@ use serde_json::Value;
 use store::ScoredRow;
 
 use crate::case::{Answer, Case, Check, Document};
+use crate::encode;
 use crate::metric::calls;
 use crate::metric::code::{self, Bench};
-use crate::metric::{self, Metric, Score, UnknownMetric, Unscored};
+use crate::metric::{self, Metric, Needs, Score, UnknownMetric, Unscored};
 
 /// The name of the metric that says whether everything holds that a case asks of its answer.
 pub const CHECKS: &str = "checks";
@@ -152,6 +153,39 @@ impl Scorer {
         needing.map(|(_, metric)| (metric.as_ref().map_or(CHECKS_ID, |metric| metric.id.as_str()), metric))
     }
 
+    /// What has to be known of an answer to a case that only a model, or a person, can say.
+    #[must_use]
+    pub fn needs(&self, case: &Case) -> Needs {
+        let of_metric = |metric: &Option<Metric>| metric.as_ref().map_or_else(|| needs_of(&case.checks), |of| of.needs);
+        self.metrics.iter().map(|(_, metric)| of_metric(metric)).fold(Needs::default(), Needs::and)
+    }
+
+    /// What has to be known of answers for what the cases check, where checks are measured.
+    pub(crate) fn needs_of_checks(&self, cases: &[Case]) -> Needs {
+        let is_measured = self.metrics.iter().any(|(_, metric)| metric.is_none());
+        let checked = cases.iter().filter(|_| is_measured).map(|case| needs_of(&case.checks));
+        checked.fold(Needs::default(), Needs::and)
+    }
+
+    /// What those say that need a judge's word, `checks` among them where the case has a check that does. A case that has a check by meaning too waits
+    /// for [`by_meaning`](Scorer::by_meaning).
+    pub(crate) fn by_judge(
+        &self,
+        case: &Case,
+        (answer, took): (&Answer, Took),
+        judged: metric::Judged,
+    ) -> Vec<(String, Score)> {
+        let asked = as_metrics_want(case, answer);
+        let answered = metric::Answer { judged: Some(judged), ..of_answer((case, answer), took) };
+        let is_checked = needs_of(&case.checks).is_any() && !encode::is_checked(&case.checks);
+        let needing = self.metrics.iter().filter_map(|(_, metric)| match metric {
+            Some(metric) if metric.needs.is_any() => Some((metric.id.clone(), metric.score(&asked, &answered))),
+            None if is_checked => Some((CHECKS_ID.to_owned(), checks(case, &asked, &answered))),
+            _ => None,
+        });
+        needing.collect()
+    }
+
     pub(super) fn rows(&self, case: &Case, answer: &Answer, took: Took) -> Vec<ScoredRow> {
         let row = |(metric, score): (String, Score)| ScoredRow {
             metric,
@@ -254,6 +288,17 @@ fn examine(check: &Check) -> Result<(), UnknownMetric> {
     Ok(())
 }
 
+/// What has to be known of an answer for these checks.
+fn needs_of(checks: &[Check]) -> Needs {
+    let one = |check: &Check| {
+        if check.metric == CHECKS {
+            return inner(check).map_or_else(|_| Needs::default(), |checks| needs_of(&checks));
+        }
+        check_metric(check).map_or_else(|_| Needs::default(), |metric| metric.needs)
+    };
+    checks.iter().map(one).fold(Needs::default(), Needs::and)
+}
+
 /// The metric of a check, with its settings. What it is held against stands for the setting of the same sense where that is not
 /// said: the pattern of `regex`, the schema of `contains_json`, what `json_path` finds.
 fn check_metric(check: &Check) -> Result<Metric, UnknownMetric> {
@@ -331,7 +376,7 @@ fn as_metrics_want(case: &Case, answer: &Answer) -> metric::Case {
 }
 
 /// What an answer was made of.
-fn shown<'c>(case: &'c Case, answer: &'c Answer) -> &'c [Document] {
+pub(crate) fn shown<'c>(case: &'c Case, answer: &'c Answer) -> &'c [Document] {
     if answer.passages.is_empty() { &case.documents } else { &answer.passages }
 }
 

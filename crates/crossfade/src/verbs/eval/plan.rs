@@ -10,6 +10,7 @@ use serde_json::Value;
 use store::DatasetRow;
 
 use super::encoder::{self, Chosen, Model};
+use super::entailment;
 use super::run::Args;
 use crate::config::{self, Config, Suite, SuiteJudge};
 use crate::out::{Out, Stop};
@@ -44,6 +45,8 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config, out: &Out) -> Re
     let mut metrics = metrics(args, &suite, &cases)?;
     let encoder = encoder::of(config, args.encoder.as_ref(), suite.encoder.as_ref())?;
     encoder::measure(encoder.as_ref(), &mut metrics, (&cases, out))?;
+    let entailer = entailment::of(config, args.entailment.as_ref(), suite.entailment.as_ref())?;
+    entailment::measure(entailer.as_ref(), &mut metrics, &cases)?;
     let judges = judges(config, &suite.judges, (&metrics, targets.len()))?;
     let primary = primary(args, &suite, (&metrics, &judges))?;
     if !decides_by_case(&metrics, &primary)? {
@@ -75,7 +78,11 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config, out: &Out) -> Re
         judge_of: None,
         encoder: encoder.as_ref().map(Chosen::planned),
         encoder_of: None,
+        entailment: entailer,
     };
+    if plan.entailment.is_some() && plan.judges.iter().any(|judge| judge.name == eval::entail::NAME) {
+        return Err(Stop::usage("no judge is called `entailment` where a run asks for it"));
+    }
     if plan.encoder.is_some() && plan.judges.iter().any(|judge| judge.name == eval::encode::NAME) {
         return Err(Stop::usage("no judge is called `encoder` where a run has one"));
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use eval::encode::{self, Encoder};
+use eval::entail;
 use eval::judge::questions::{self, run_name, subjects};
 use eval::results::Results;
-use eval::run::{Ended, Job, Plan, RunError, Scorer, work};
+use eval::run::{Ended, Job, Plan, PlannedTarget, RunError, Scorer, work};
 use providers::Shared;
 use store::{Database, Lease};
 use wire::record::Lane;
@@ -77,6 +78,9 @@ pub(crate) struct Args {
     /// The target that makes vectors of texts, for metrics that need them.
     #[arg(long, value_name = "TARGET")]
     pub(super) encoder: Option<String>,
+    /// The target that says what documents entail, for metrics that need it.
+    #[arg(long, value_name = "TARGET")]
+    pub(super) entailment: Option<String>,
     /// Ask for streams, and measure the time to the first token and the gaps after it.
     #[arg(long)]
     pub(super) stream: bool,
@@ -105,10 +109,14 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     begin(&database, &name, &planned.plan, out)?;
     let cap = planned.max_cost_nanos;
     // Whoever has none of them asked does not read the run for it.
-    let (has_encoder, has_judges) = (planned.plan.encoder.is_some(), !planned.plan.judges.is_empty());
+    let (has_encoder, has_entailment) = (planned.plan.encoder.is_some(), planned.plan.entailment.is_some());
+    let has_judges = !planned.plan.judges.is_empty();
     let mut ended = worked(place, (&config, &name, args), planned, out)?;
     if ended == Ended::Whole && has_encoder {
         ended = encoded(place, &database, (&config, &name, args), (cap, encoder.as_ref(), out))?;
+    }
+    if ended == Ended::Whole && has_entailment {
+        ended = entailed(place, &database, (&config, &name, args), (cap, out))?;
     }
     if ended == Ended::Whole && has_judges {
         ended = judged(place, &database, (&config, &name, args), (cap, out))?;
@@ -159,15 +167,11 @@ fn judged(
     (cap, out): (Option<u64>, &Out),
 ) -> Result<Ended, Stop> {
     let results = Results::load(database, name).map_err(Stop::failed)?;
-    let of_encoder = database.eval_run(&encode::run_name(name)).map_err(Stop::failed)?;
-    let mut spent = results.row.spent_nanos + of_encoder.map_or(0, |row| row.spent_nanos);
+    let mut spent = results.row.spent_nanos
+        + spent_by(database, &encode::run_name(name))?
+        + spent_by(database, &entail::run_name(name))?;
     for judge in &results.plan.judges {
-        if results.plan.targets.iter().any(|target| target.model == judge.target.model) {
-            out.say(format_args!(
-                "the judge `{}` is the model of a target that it judges; models tend to prefer their own answers",
-                judge.name
-            ));
-        }
+        warn_of_own(&results, (&judge.name, &judge.target), out);
         let cases = questions::cases(&results, judge, &subjects(&results, judge));
         if cases.is_empty() {
             continue;
@@ -180,9 +184,43 @@ fn judged(
         if worked(place, (config, &run, args), planned, out)? == Ended::CostCap {
             return Ok(Ended::CostCap);
         }
-        spent += database.eval_run(&run).map_err(Stop::failed)?.map_or(0, |row| row.spent_nanos);
+        spent += spent_by(database, &run)?;
     }
     Ok(Ended::Whole)
+}
+
+/// What a run has cost; nothing where there is none.
+fn spent_by(database: &Database, run: &str) -> Result<u64, Stop> {
+    Ok(database.eval_run(run).map_err(Stop::failed)?.map_or(0, |row| row.spent_nanos))
+}
+
+fn warn_of_own(results: &Results, (judge, target): (&str, &PlannedTarget), out: &Out) {
+    if results.plan.targets.iter().any(|judged| judged.model == target.model) {
+        out.say(format_args!(
+            "the judge `{judge}` is the model of a target that it judges; models tend to prefer their own answers"
+        ));
+    }
+}
+
+/// Has what a whole run needs to know of entailment said, in a run of its own beside it.
+fn entailed(
+    place: &Place,
+    database: &Database,
+    (config, name, args): (&Config, &str, &Args),
+    (cap, out): (Option<u64>, &Out),
+) -> Result<Ended, Stop> {
+    let results = Results::load(database, name).map_err(Stop::failed)?;
+    let Some(entailer) = &results.plan.entailment else { return Ok(Ended::Whole) };
+    warn_of_own(&results, (entail::NAME, &entailer.target), out);
+    let cases = entail::cases(&results, entailer);
+    if cases.is_empty() {
+        return Ok(Ended::Whole);
+    }
+    let (run, plan) = (entail::run_name(name), entail::plan(&results, entailer, &cases));
+    begin(database, &run, &plan, out)?;
+    let spent = results.row.spent_nanos + spent_by(database, &encode::run_name(name))?;
+    let max_cost_nanos = cap.map(|cap| cap.saturating_sub(spent));
+    worked(place, (config, &run, args), Planned { plan, cases, max_cost_nanos, encoder: None }, out)
 }
 
 /// A cap holds only where every call has a price.
@@ -191,6 +229,7 @@ fn priced(config: &Config, plan: &Plan) -> Result<(), Stop> {
         .targets
         .iter()
         .chain(plan.judges.iter().map(|judge| &judge.target))
+        .chain(plan.entailment.iter().map(|entailer| &entailer.target))
         .chain(plan.encoder.iter().filter_map(|encoder| match encoder {
             Encoder::Target(target) => Some(target),
             Encoder::Here(_) => None,

@@ -1,7 +1,7 @@
 //! A comparison as text.
 
 use eval::compare::{Comparison, Interval, Rag, Ranked, RankedPair, Ranking, Report};
-use eval::report::{SIMULATED, Table, label, lines, sentence, tables};
+use eval::report::{SIMULATED, Table, entailment, label, lines, sentence, tables};
 
 use crate::out::table;
 use crate::verbs::dataset::short;
@@ -48,6 +48,9 @@ pub(super) fn comparison(report: &Report) -> String {
     }
     if let Some(encoder) = &report.encoder {
         text += &format!("\n{}\n", encoder.line());
+    }
+    if let Some(of) = &report.entailment {
+        text += &format!("\n{}\n", entailment(of).join("\n"));
     }
     for judge in &report.judges {
         text += &format!("\n{}\n", lines(judge).join("\n"));

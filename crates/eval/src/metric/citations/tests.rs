@@ -27,13 +27,16 @@ fn a_citation_that_is_not_needed_costs_precision() {
 #[test]
 fn the_questions_are_those_whose_answers_decide() {
     let asked: Vec<(usize, Vec<u64>)> =
-        questions("A [1][2]. B [2].", 2).into_iter().map(|one| (one.statement, one.documents)).collect();
+        questions("A [1][2]. B [2].", 2, true).into_iter().map(|one| (one.statement, one.documents)).collect();
     assert_eq!(asked, [(0, vec![1]), (0, vec![1, 2]), (0, vec![2]), (1, vec![2])]);
+    let for_recall: Vec<Vec<u64>> =
+        questions("A [1][2]. B [2]. C [9]. D.", 2, false).into_iter().map(|one| one.documents).collect();
+    assert_eq!(for_recall, [vec![1, 2], vec![2]], "and nothing is asked of what cites nothing there is");
     let case = documents(&["x", "y"]);
     let mut answer = Answer { text: "A [1][2]. B [2].".into(), ..Answer::default() };
     let recall = named("citation_recall", &serde_json::Value::Null).unwrap();
     assert_eq!(recall.score(&case, &answer), Score::unscored(Unscored::NoJudgement));
-    let mut entailed = questions(&answer.text, 2);
+    let mut entailed = questions(&answer.text, 2, true);
     entailed.iter_mut().for_each(|one| one.holds = one.documents.contains(&1));
     answer.judged = Some(Judged { entailed: Some(entailed), ..Judged::default() });
     assert_eq!(recall.score(&case, &answer).as_value(), Some(0.5));
@@ -108,4 +111,73 @@ fn the_fourth_citation_of_a_sentence_is_not_looked_at_and_one_that_stands_twice_
     check_figures(&[&[1, 2, 3, 4]], &[&[&[4], &[1, 2, 3, 4]]], (0.0, 0.0));
     // Without the first 1 there is the second.
     check_figures(&[&[1, 1]], &[&[&[1]]], (1.0, 1.0));
+}
+
+#[test]
+fn what_says_whether_an_answer_abstains_is_part_of_the_id_and_a_judge_knows_other_languages() {
+    let case = Case { answerable: Some(false), ..documents(&["x"]) };
+    let said = |text: &str, abstained, missing| Answer {
+        text: text.to_owned(),
+        judged: Some(Judged { abstained, missing, ..Judged::default() }),
+        ..Answer::default()
+    };
+    let by = |settings: serde_json::Value| named("abstention", &settings).unwrap();
+    let (words, judge) = (by(serde_json::Value::Null), by(serde_json::json!({ "abstains": "judge", "judge": "j" })));
+    assert_eq!(
+        (words.id.as_str(), judge.id.as_str()),
+        ("abstention@crossfade-1", "abstention@crossfade-1:abstains=judge:judge=j")
+    );
+    assert!(judge.needs.abstained && !words.needs.is_any());
+    let german = said("Das steht nicht in den Unterlagen.", Some(true), None);
+    assert_eq!(
+        (words.score(&case, &german).as_value(), judge.score(&case, &german).as_value()),
+        (Some(0.0), Some(1.0))
+    );
+    // What a judge says is no part of the definition by words, and where it said nothing that can be read there is no number.
+    let english = said("I don't know.", Some(false), None);
+    assert_eq!(
+        (words.score(&case, &english).as_value(), judge.score(&case, &english).as_value()),
+        (Some(1.0), Some(0.0))
+    );
+    let unread = said("I don't know.", None, Some(Unscored::NoVerdict));
+    assert_eq!(judge.score(&case, &unread), Score::unscored(Unscored::NoVerdict));
+    // Nothing that was said need be judged.
+    assert_eq!(judge.score(&case, &said(" ", None, None)).as_value(), Some(0.0));
+}
+
+#[test]
+fn whose_word_it_is_is_part_of_the_id_and_why_it_is_missing_of_the_score() {
+    let case = documents(&["x"]);
+    let answer = Answer {
+        text: "A [1].".into(),
+        judged: Some(Judged { missing: Some(Unscored::Withheld), ..Judged::default() }),
+        ..Answer::default()
+    };
+    for name in ["citation_recall", "citation_precision", "groundedness"] {
+        let metric = named(name, &serde_json::json!({ "judge": "j", "threshold": 0.5 })).unwrap();
+        assert!(metric.id.ends_with(":judge=j:threshold=0.5") && metric.needs.is_any(), "{}", metric.id);
+        assert_eq!(metric.score(&case, &answer), Score::unscored(Unscored::Withheld));
+    }
+    let rag =
+        named("rag_generation", &serde_json::json!({ "abstains": "judge", "judge": "j", "correct": "groundedness" }))
+            .unwrap();
+    assert!(rag.needs.abstained && rag.needs.claims && rag.id.contains("abstains=judge:judge=j"), "{}", rag.id);
+    let rag = named("rag_generation", &serde_json::Value::Null).unwrap();
+    assert_eq!((rag.needs.is_any(), rag.id.contains("judge")), (false, false));
+}
+
+#[test]
+fn recall_is_known_where_only_whole_sets_are_and_precision_is_not() {
+    let case = documents(&["x", "y"]);
+    let mut entailed = questions("A [1][2]. [1]\nB [2].", 2, false);
+    entailed.iter_mut().for_each(|one| one.holds = true);
+    assert_eq!(entailed.len(), 2, "citations by themselves state nothing: {entailed:?}");
+    let answer = Answer {
+        text: "A [1][2]. [1]\nB [2].".into(),
+        judged: Some(Judged { entailed: Some(entailed), ..Judged::default() }),
+        ..Answer::default()
+    };
+    let of = |name: &str| named(name, &serde_json::Value::Null).unwrap().score(&case, &answer).as_value();
+    let n_statements = statements(&answer.text).len() as f64;
+    assert_eq!((of("citation_recall"), of("citation_precision")), (Some(2.0 / n_statements), None));
 }
