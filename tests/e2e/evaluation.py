@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The worked migration of docs/reference/evaluation.md: three simulated targets of known quality, then two real llama.cpp servers.
+"""The worked migration of docs/reference/evaluation.md: three simulated targets of known quality, then two real llama.cpp servers, then vectors of a third.
 
 First the shipped questions: the candidate that is as good passes, the one that is worse fails, and both intervals hold the truth. Then two
 llama.cpp servers with the same weights, one of which is asked without its JSON Schema: the planted difference is whether an answer is as the
-schema says. The run against the real servers is killed once in the middle and goes on."""
-import json, shutil, signal, subprocess, time
+schema says. The run against the real servers is killed once in the middle and goes on. At last answers are measured by the vectors of a real
+llama.cpp server, as they are by the same vectors here, and by nothing while it is dead."""
+import json, math, shutil, signal, subprocess, time, urllib.request
 
 from parts.stack import ROOT, Stack, crossfade_binary, figures, gateway_config
 
@@ -73,10 +74,87 @@ def real(say, stack):
     say("real servers: not said to be simulated", report["simulated"], report["simulated"] is False)
 
 
+def vector(server, text):
+    """What the server makes of a text that is sent alone."""
+    body = json.dumps({"model": "embed", "input": text}).encode()
+    request = urllib.request.Request(server.url + "/embeddings", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["data"][0]["embedding"]
+
+
+def cosine(one, other):
+    dot = lambda a, b: math.fsum(x * y for x, y in zip(a, b))
+    return dot(one, other) / math.sqrt(dot(one, one) * dot(other, other))
+
+
+def asked(stack, name, n):
+    """A suite of its own questions, measured by meaning."""
+    with open(stack.directory / f"{name}.jsonl", "w") as file:
+        for idx in range(n):
+            line = {"id": f"{name}{idx}", "input": f"Of {name}, ticket {idx}: where is the parcel?", "expected": [f"It comes in {idx} days.", "Nobody knows."]}
+            file.write(json.dumps(line) + "\n")
+    suite = {"file": f"{name}.jsonl", "targets": ["short", "long"], "metrics": ["embedding_cosine"], "margin": 0.1, "encoder": "embed"}
+    (stack.directory / f"{name}.yaml").write_text(json.dumps(suite))
+    return stack.directory / f"{name}.yaml"
+
+
+def meaning(say, stack):
+    # With several slots this server's vector of a text differs with what else it works on.
+    chat, server = stack.llama("chat", seed=1), stack.llama("embed", seed=2, embeddings=True, slots=1)
+    length = lambda n: {"set": {"max_tokens": n, "temperature": 0}}
+    targets = {"short": {"provider": "chat", "model": "chat", "parameters": length(8)},
+               "long": {"provider": "chat", "model": "chat", "parameters": length(24)},
+               "embed": {"provider": "embed", "model": "embed"}}
+    config = gateway_config({"chat": chat.url, "embed": server.url}, targets, {"m": {"target": "short"}})
+    stack.write_config(config | {"store": "sqlite:./meaning.db"})
+    n, any_verdict = 12, (0, 3, 4)
+    stack.crossfade("eval", "run", asked(stack, "alive", n), "--run", "alive", codes=any_verdict)
+    report = stack.crossfade("eval", "report", "alive", "--as", "json")
+    measured, largest, n_blank = 0, 0.0, 0
+    for case in report["cases"]:
+        for side in case["sides"]:
+            value = side["worth"].get("embedding_cosine")
+            if not side["text"].strip():
+                n_blank += 1
+                continue
+            made = vector(server, side["text"])
+            best = max(cosine(made, vector(server, right)) for right in case["expected"])
+            measured += value is not None
+            largest = max(largest, math.inf if value is None else abs(value - best))
+    say("real vectors: answers measured", measured, measured == 2 * n - n_blank and measured > n)
+    say("real vectors: largest difference from the cosine here", f"{largest:.1e}", largest <= 1e-6)
+    encoder = report["encoder"]
+    say("real vectors: calls for them", encoder["n_asked"], encoder["n_asked"] == n and encoder["n_failed"] == 0)
+
+    # Vectors of tokens are what no embeddings endpoint gives.
+    suite = json.loads((stack.directory / "alive.yaml").read_text()) | {"metrics": ["bertscore"]}
+    (stack.directory / "tokens.yaml").write_text(json.dumps(suite))
+    done = subprocess.run([crossfade_binary(), "eval", "run", "tokens.yaml", "--config", str(stack.config)], cwd=stack.directory, capture_output=True, text=True)
+    say("bertscore by an embeddings target: exit", done.returncode, done.returncode == 2 and "vectors of tokens" in done.stderr)
+
+    port = int(server.url.rsplit(":", 1)[1].split("/")[0])
+    server.kill()
+    dead = asked(stack, "dead", n)
+    done = subprocess.run([crossfade_binary(), "eval", "run", dead, "--run", "dead", "--config", str(stack.config)], cwd=stack.directory, capture_output=True, text=True)
+    say("a dead encoder: exit", done.returncode, done.returncode == 1 and "cannot be called" in done.stderr and "goes on from there" in done.stderr)
+    report = stack.crossfade("eval", "report", "dead", "--as", "json")
+    say("a dead encoder: answers all the same", sum(target["n_answered"] for target in report["targets"]), all(target["n_answered"] == n for target in report["targets"]))
+    unscored = [target["unscored"].get("embedding_cosine", {}) for target in report["targets"]]
+    say("a dead encoder: answers without a value, by reason", json.dumps(unscored), all(one == {"no_judgement": n} for one in unscored))
+    verdict = report["candidates"][0]["primary"]["verdict"]
+    say("a dead encoder: verdict", verdict, verdict == "undecided")
+    stack.llama("embed", seed=2, port=port, embeddings=True, slots=1)
+    stack.crossfade("eval", "run", dead, "--run", "dead", codes=any_verdict)
+    report = stack.crossfade("eval", "report", "dead", "--as", "json")
+    unscored = sum(count for target in report["targets"] for reason, count in target["unscored"].get("embedding_cosine", {}).items() if reason != "bad_vector")
+    say("the encoder is back: answers without a value", unscored, unscored == 0)
+
+
 def main():
     with figures("evaluation") as say, Stack() as stack:
         shipped(say, stack)
         real(say, stack)
+        meaning(say, stack)
 
 
 if __name__ == "__main__":
