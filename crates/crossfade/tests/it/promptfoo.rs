@@ -58,6 +58,7 @@ fn every_assertion_becomes_a_check_or_is_named_with_its_reason() {
         "checks",
         "finish_reason",
         "refusal",
+        "embedding_cosine",
         "checks",
     ];
     assert_eq!(metrics, expected);
@@ -65,15 +66,9 @@ fn every_assertion_becomes_a_check_or_is_named_with_its_reason() {
     assert_eq!((check(2)["weight"].as_f64(), check(7)["not"].as_bool()), (Some(2.0), Some(true)));
     assert_eq!((check(5)["value"][1].as_str(), check(15)["threshold"].as_f64()), (Some("days"), Some(40.0)));
     assert_eq!(cases[0]["slices"]["topic"], "refunds");
-    for (idx, why) in [
-        (8, "linear time"),
-        (18, "no vectors"),
-        (19, "not run"),
-        (20, "not run"),
-        (22, "judge"),
-        (23, "parser"),
-        (24, "contians"),
-    ] {
+    for (idx, why) in
+        [(8, "linear time"), (19, "not run"), (20, "not run"), (22, "judge"), (23, "parser"), (24, "contians")]
+    {
         let found = outcome(&report, &format!("tests[0].assert[{idx}].type"));
         assert_eq!(found["outcome"], "unsupported", "{found}");
         assert!(found["why"].as_str().unwrap().contains(why), "{found}");
@@ -85,11 +80,43 @@ fn every_assertion_becomes_a_check_or_is_named_with_its_reason() {
         assert_eq!(outcome(&report, key)["outcome"], "harmless", "{key}");
     }
     assert_eq!(outcome(&report, "evaluateOptions.repeat")["outcome"], "mapped");
+    let similar = outcome(&report, "tests[0].assert[18].type");
+    assert!(similar["outcome"] == "mapped" && similar["note"].as_str().unwrap().contains("encoder"), "{similar}");
     let suite = std::fs::read_to_string(house.path().join("out/suite.yaml")).unwrap();
     assert!(suite.contains("targets: [gpt-4o, small]") && suite.contains("repeats: 2"), "{suite}");
     assert!(suite.contains("criteria: \"is polite\"") && suite.contains("criteria: \"names the time\""), "{suite}");
     let all = report.to_string() + &suite + &std::fs::read_to_string(house.path().join("out/crossfade.yaml")).unwrap();
     assert!(!all.contains("sk-not-a-real-key"));
+}
+
+#[test]
+fn what_is_similar_by_meaning_asks_for_an_encoder_before_anything_is_asked() {
+    let house = House::new(CONFIG);
+    let source = "prompts: ['{{q}}']\nproviders: [openai:gpt-4o, openai:gpt-4o-mini]\ntests:\n  - vars: { q: How long? }\n    assert:\n\
+                  \x20     - { type: similar, value: [three days, 72 hours] }\n\
+                  \x20     - { type: not-similar, value: never, threshold: 0.6, provider: 'openai:embedding:text-embedding-3-small' }\n\
+                  \x20     - { type: not-similar, value: [a, b] }\n      - { type: 'similar:dot', value: x }\n";
+    std::fs::write(house.path().join("p.yaml"), source).unwrap();
+    let report = house.run(&["import", "promptfoo", "p.yaml", "--write", "out", "--format", "json"]).exits(1).json();
+    let checks = cases(&house)[0]["checks"].clone();
+    assert_eq!(checks.as_array().unwrap().len(), 2, "{checks}");
+    assert_eq!((&checks[0]["metric"], &checks[0]["threshold"]), (&"embedding_cosine".into(), &0.75.into()));
+    assert_eq!((&checks[1]["not"], &checks[1]["threshold"]), (&true.into(), &0.6.into()));
+    for (key, why) in
+        [("[1].provider", "no encoder of its own"), ("[2].type", "one of several"), ("[3].type", "cosine alone")]
+    {
+        let found = outcome(&report, &format!("tests[0].assert{key}"));
+        assert!(found["outcome"] == "unsupported" && found["why"].as_str().unwrap().contains(why), "{found}");
+    }
+    let suite = std::fs::read_to_string(house.path().join("out/suite.yaml")).unwrap();
+    assert!(suite.contains("# encoder: NAME"), "{suite}");
+    let run = ["--config", "out/crossfade.yaml", "eval", "run", "out/suite.yaml", "--run", "r"];
+    let refused = house.run_with(&run, &[("OPENAI_API_KEY", "k")]).exits(2);
+    assert!(
+        refused.stderr.contains("needs vectors") && refused.stderr.contains("`encoder` of the suite"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub(super) fn meaning(kind: &str, value: &Value, threshold: Option<f64>) -> Mean
             let note = "as sacreBLEU computes it, from 0 to 100: the threshold is a hundred times as large";
             at("bleu", value, threshold.unwrap_or(0.5) * 100.0, Some(note))
         }
+        "similar" | "similar:cosine" => at("embedding_cosine", value, threshold.unwrap_or(0.75), Some(ENCODER)),
         "latency" => limit("latency_ms", threshold, None),
         "cost" => limit("cost_dollars", threshold, Some("by the prices of the config, all attempts included")),
         "word-count" => words(value),
@@ -76,8 +77,17 @@ const UNKNOWN: &str = "is no assertion that is known here";
 
 /// Whether an assertion of this type reads its `threshold`.
 pub(super) fn reads_threshold(kind: &str) -> bool {
-    matches!(kind, "levenshtein" | "rouge-n" | "bleu" | "latency" | "cost")
+    matches!(kind, "levenshtein" | "rouge-n" | "bleu" | "latency" | "cost") || is_by_meaning(kind)
 }
+
+/// Whether an assertion of this type compares vectors.
+pub(super) fn is_by_meaning(kind: &str) -> bool {
+    matches!(kind, "similar" | "similar:cosine")
+}
+
+/// What is still to be said where vectors are compared.
+const ENCODER: &str = "by the cosine of an encoder that the suite has to name: `encoder: TARGET`, which makes embeddings; another model than the source's \
+                       needs another threshold";
 
 /// Assertions without a metric of ours.
 fn without(kind: &str) -> Meaning {
@@ -96,9 +106,9 @@ fn without(kind: &str) -> Meaning {
         | "pi"
         | "select-best" => Meaning::Judge,
         "javascript" | "python" | "ruby" | "webhook" => none("code that comes with cases is not run", CODE_HINT),
-        "similar" | "similar:cosine" | "similar:dot" | "similar:euclidean" => none(
-            "a run makes no vectors, so that nothing is similar by meaning",
-            "use `levenshtein` or `rouge_l` with a `threshold`, or let a judge say it",
+        "similar:dot" | "similar:euclidean" => none(
+            "vectors are compared by their cosine alone here",
+            "use `similar` with a threshold for the cosine, which becomes `embedding_cosine`",
         ),
         "is-xml" | "contains-xml" | "is-html" | "contains-html" | "is-sql" | "contains-sql" => {
             none("there is no parser of it here", "say with `regex` what has to be there")

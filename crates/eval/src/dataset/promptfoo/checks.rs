@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::assertions::{Meaning, meaning, reads_threshold};
+use super::assertions::{Meaning, is_by_meaning, meaning, reads_threshold};
 use super::ledger::below;
 use super::{Located, LocatedKind, Parts, Reading};
 use crate::case::Check;
@@ -107,6 +107,11 @@ impl Reading<'_> {
             self.ledger.unsupported(path, "code that changes answers is not run", "say it of the answer as it comes");
             return None;
         }
+        if not && is_by_meaning(kind) && value.is_array() {
+            let why = "it holds when one of several texts is not similar, and a check with `not` when none is";
+            self.ledger.unsupported(path, why, "write one assertion for each text");
+            return None;
+        }
         let rubric = value.as_str().unwrap_or(kind).to_owned();
         match meaning(kind, &value, threshold) {
             Meaning::Check(check, note) => {
@@ -123,6 +128,10 @@ impl Reading<'_> {
                         "metric" => {
                             self.ledger
                                 .left_out(&path, "what checks come to is one number, without names of its parts");
+                        }
+                        "provider" if is_by_meaning(kind) => {
+                            let hint = "name a target that makes embeddings as the suite's `encoder`";
+                            self.ledger.unsupported(&path, "a check has no encoder of its own", hint);
                         }
                         "provider" | "rubricPrompt" | "config" => {
                             self.ledger.left_out(&path, "this assertion does not read it")

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::{Converted, Fate, Suggestion};
+use crate::case::Check;
 use crate::dataset::Dataset;
+use crate::metric::vectors::is_by_meaning;
 use crate::run::CHECKS;
 
 /// The files, each by its path below one directory: the suite, its cases, its prompts, and the targets as a config.
@@ -43,6 +45,10 @@ fn suite(source: &str, converted: &Converted) -> String {
     } else {
         text += "metrics: [non_empty]          # the source asserts nothing that is measured here\n";
     }
+    if converted.cases.iter().any(|case| names_by_meaning(&case.checks)) {
+        text +=
+            "# encoder: NAME          # needed: a target that makes embeddings, for the checks by `embedding_cosine`\n";
+    }
     text += "margin: 0.05          # by so much and more a candidate must not be worse\n";
     if let Some(repeats) = converted.repeats {
         text += &format!("repeats: {repeats}\n");
@@ -69,6 +75,14 @@ fn suite(source: &str, converted: &Converted) -> String {
         text += &format!("\n# Not carried over, by the line of the source:\n{lost}");
     }
     text
+}
+
+/// Whether one of the checks needs an encoder.
+fn names_by_meaning(checks: &[Check]) -> bool {
+    checks.iter().any(|check| {
+        let inner = || serde_json::from_value::<Vec<Check>>(check.value.clone()).unwrap_or_default();
+        is_by_meaning(&check.metric) || check.metric == CHECKS && names_by_meaning(&inner())
+    })
 }
 
 fn config(source: &str, targets: &[Suggestion]) -> String {
