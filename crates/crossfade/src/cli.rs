@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::out::Format;
 use crate::verbs::{
     alerts, bench, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
-    prompts, quickstart, record, reload, review, rollout, serve, tco,
+    prompts, quickstart, record, reload, report, review, rollout, serve, tco,
 };
 
 /// The config where none is named.
@@ -79,6 +79,8 @@ pub(crate) enum Verb {
     /// Cost a migration all in: both sides item by item, a successful task, break-evens, and how sure it is.
     #[command(subcommand)]
     Tco(tco::Verb),
+    /// Decide on evidence: stay, switch or hybridize, workload by workload, with everything behind it in a bundle.
+    Report(Box<report::Args>),
     /// Show people pairs of answers without saying whose is whose, and count whom they prefer.
     #[command(subcommand)]
     Panel(panel::Verb),

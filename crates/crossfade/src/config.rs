@@ -15,6 +15,7 @@ mod process;
 mod prompts;
 mod providers;
 mod reader;
+mod report;
 mod residency;
 mod rollouts;
 mod rules;
@@ -27,18 +28,21 @@ mod worksheet;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use gateway::snapshot::Snapshot;
+use rollout::Risk;
 use wire::private::Private;
 
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, nearest, places_of, render};
 pub(crate) use prompts::prompt as read_prompt;
+pub(crate) use report::{ReportSettings, put as put_demand};
 pub(crate) use suite::{Suite, SuiteEncoder, SuiteEntailment, SuiteJudge, risks, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};
 pub(crate) use value::{age as parse_age, duration as parse_duration, nanodollars, short as show_share, show_duration};
@@ -67,6 +71,10 @@ pub(crate) struct Config {
     pub snapshot: Arc<Snapshot>,
     /// Who is told of what.
     pub alerts: Arc<::alerts::Settings>,
+    /// The risk of each workload.
+    pub risks: BTreeMap<String, Risk>,
+    /// What the decision report demands.
+    pub report: ReportSettings,
 }
 
 /// The admin listener.
@@ -175,6 +183,8 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let passthrough = passthrough::read(&root, &providers);
     let (rollouts, cohorts) = rollouts::rollouts(&root, &targets, &routes, &workloads);
     rollouts::attach(&mut routes, cohorts);
+    let risks = workloads.found.iter().filter_map(|(name, of)| Some((name.clone(), of.as_ref()?.risk))).collect();
+    let reported = report::read(&root, &routes);
     let (prices, sheets) = prices::read(&root, &targets);
     allowances::unpriced_budgets(&root, &routes, &prices);
     let asked = prompts::texts(&prompts);
@@ -200,7 +210,20 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         drain,
         feedback,
     });
-    Config { hash, listen, admin, store, record, workers, shadow, allow_unauthenticated, snapshot, alerts: told }
+    Config {
+        hash,
+        listen,
+        admin,
+        store,
+        record,
+        workers,
+        shadow,
+        allow_unauthenticated,
+        snapshot,
+        alerts: told,
+        risks,
+        report: reported,
+    }
 }
 
 fn syntax_hint(text: &str, line: usize) -> Option<String> {

@@ -194,7 +194,7 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 16] = [
+const READS_CONFIG: [&str; 17] = [
     "bench",
     "dataset",
     "eval",
@@ -211,6 +211,7 @@ const READS_CONFIG: [&str; 16] = [
     "init",
     "prompts",
     "panel",
+    "report",
 ];
 
 /// Names the config in every `crossfade VERB` between backticks.

@@ -20,6 +20,7 @@ pub(crate) mod prompts;
 pub(crate) mod quickstart;
 pub(crate) mod record;
 pub(crate) mod reload;
+pub(crate) mod report;
 pub(crate) mod review;
 pub(crate) mod rollout;
 pub(crate) mod serve;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
                 | Verb::Eval(eval::Verb::Report(_))
                 | Verb::Tco(tco::Verb::Run(_))
                 | Verb::Bench(bench::Verb::Show(_))
+                | Verb::Report(_)
         )
     {
         return Err(Stop::usage("`--format html` is for reports").hint("use `--format json`"));
@@ -67,6 +69,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Reload(args) => reload::run(&place, &args, out),
         Verb::Prices(verb) => prices::run(&place, verb, out),
         Verb::Tco(verb) => tco::run(&place, verb, out),
+        Verb::Report(args) => report::run(&place, &args, out),
         Verb::Panel(verb) => panel::run(&place, verb, out),
         Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),

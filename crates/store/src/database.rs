@@ -3,6 +3,7 @@
 mod alerts;
 mod benches;
 mod blind;
+mod calls;
 mod checks;
 mod control;
 mod costs;
@@ -36,6 +37,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
 pub use benches::BenchRow;
 pub use blind::{BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, Took};
+pub use calls::CallRow;
 pub(crate) use checks::insert_checks;
 pub use checks::{CheckRow, ReferralRow, ReviewRow, VerdictSums};
 pub use control::{CommitError, Held};

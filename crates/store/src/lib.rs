@@ -20,11 +20,12 @@ pub use database::{
     EvalWriter, ScoredRow, Took,
 };
 pub use database::{
-    ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallSums, CheckRow, CommitError, CostRow, CountedRow,
-    Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail, ExchangeFilter,
-    ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, Held, InputsRow, Judged, JudgedPlace, KeyChangeError,
-    KeyRow, Lateness, Measured, OutcomeRow, PairCounts, PairRow, PrunedInputs, ReferralRow, RequestShape, ReviewRow,
-    RolloutRow, RouteTraffic, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow, VerdictSums,
+    ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallRow, CallSums, CheckRow, CommitError, CostRow,
+    CountedRow, Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail,
+    ExchangeFilter, ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, Held, InputsRow, Judged, JudgedPlace,
+    KeyChangeError, KeyRow, Lateness, Measured, OutcomeRow, PairCounts, PairRow, PrunedInputs, ReferralRow,
+    RequestShape, ReviewRow, RolloutRow, RouteTraffic, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow,
+    VerdictSums,
 };
 pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
 pub use database::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn};

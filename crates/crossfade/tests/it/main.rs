@@ -47,6 +47,7 @@ mod prompts;
 mod record;
 mod reload;
 mod replay;
+mod report;
 mod reranking;
 mod review;
 mod rollouts;

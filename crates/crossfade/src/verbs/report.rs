@@ -1,0 +1,157 @@
+//! `crossfade report`: stay, switch or hybridize, workload by workload, by stated rules from the evidence there is; and `report verify`, which makes
+//! every figure of a bundle again.
+
+mod engine;
+mod gather;
+mod pdf;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Subcommand;
+use cost::tco::odds::DRAWS;
+use report::{Bundle, Decision, Report, bundle, html, markdown};
+
+use super::Place;
+use crate::out::{Exit, Format, Out, Stop};
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// What can be done with a bundle.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make every figure of a bundle again from its rows, offline; exit code 3 names what does not follow from them.
+    Verify(verify::Args),
+}
+
+/// What a report is asked.
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// Only this workload, or this route; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    workload: Vec<String>,
+    /// The target that might take over, where the route has no rollout, or another one is meant.
+    #[arg(long, value_name = "TARGET")]
+    candidate: Option<String>,
+    /// Write report.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    tco: Vec<String>,
+    /// Business outcomes: CSV with a column `arm` (baseline, candidate), perhaps `cohort`, and one for each metric.
+    #[arg(long, value_name = "FILE")]
+    outcomes: Vec<PathBuf>,
+    /// A probe's report (`crossfade conformance TARGET -o FILE.json`).
+    #[arg(long, value_name = "FILE")]
+    conformance: Vec<PathBuf>,
+    /// Another demand than the config's: `quality.parity=0.95`, `latency.p95=1500ms`, `safety.required=false`.
+    #[arg(long = "set", value_name = "AREA.KEY=VALUE")]
+    set: Vec<String>,
+    /// Draws of what is uncertain in a worksheet.
+    #[arg(long, value_name = "N", default_value_t = DRAWS, value_parser = clap::value_parser!(u32).range(100..=2_000_000))]
+    draws: u32,
+    /// The same seed gives the same draws.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Make no PDF.
+    #[arg(long)]
+    no_pdf: bool,
+}
+
+/// Reports, or verifies.
+pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    if let Some(Verb::Verify(args)) = &args.verb {
+        return verify::run(args, out);
+    }
+    let asked = &args.asked;
+    let rows = gather::rows(place, asked)?;
+    let made = bundle(&rows, &engine::Rooms).map_err(Stop::failed)?;
+    match &asked.out {
+        Some(dir) => write(dir, &made, asked.no_pdf, out)?,
+        None => out.print(&match out.format() {
+            Format::Html => html(&made.report),
+            Format::Json => serde_json::to_string_pretty(&made.report).map_err(Stop::failed)? + "\n",
+            _ => markdown(&made.report),
+        }),
+    }
+    Ok(exit(&made.report))
+}
+
+/// What is proven to stay stays proven, whatever else is open; where nothing says no, what is open keeps it from being a yes.
+fn exit(report: &Report) -> Exit {
+    let any = |decision| report.moves.iter().any(|mv| mv.decision == decision);
+    if any(Decision::Stay) {
+        Exit::No
+    } else if report.moves.is_empty() || any(Decision::NotEnoughEvidence) {
+        Exit::Undecided
+    } else {
+        Exit::Ok
+    }
+}
+
+/// The forms that are laid beside the bundle.
+const FORMS: [&str; 3] = ["report.html", "report.md", "report.json"];
+/// The bundle's file.
+const BUNDLE: &str = "bundle.tar";
+
+fn write(dir: &Path, made: &Bundle, no_pdf: bool, out: &Out) -> Result<(), Stop> {
+    std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
+    for name in FORMS {
+        let bytes = made.files.get(name).map(Vec::as_slice).unwrap_or_default();
+        put(&dir.join(name), bytes)?;
+    }
+    put(&dir.join(BUNDLE), &made.archive)?;
+    let pdf = dir.join("report.pdf");
+    // One of an earlier report would be of other figures.
+    drop(std::fs::remove_file(&pdf));
+    let mut written: Vec<PathBuf> = FORMS.iter().chain([&BUNDLE]).map(|name| dir.join(name)).collect();
+    let mut hint = None;
+    if !no_pdf {
+        match pdf::print(&dir.join("report.html"), &pdf) {
+            Ok(()) => written.push(pdf),
+            Err(why) => hint = Some(why),
+        }
+    }
+    let facts = serde_json::json!({
+        "headline": made.report.headline,
+        "evidence": made.report.evidence,
+        "decisions": made.report.moves.iter().map(decided).collect::<Vec<_>>(),
+        "written": written,
+    });
+    out.answer(&facts, || {
+        let mut text = format!("{}\n", made.report.headline);
+        for mv in &made.report.moves {
+            text += &format!("  {} ({}): {} — {}\n", mv.workload, mv.route, mv.decision.label(), mv.next);
+        }
+        written.iter().fold(text, |text, path| text + &format!("{}\n", path.display()))
+    });
+    if let Some(why) = hint {
+        out.say(format_args!("no PDF: {why}"));
+        out.say("hint: put chromium or google-chrome on PATH (or name one in CROSSFADE_BROWSER), or print report.html from a browser");
+    }
+    Ok(())
+}
+
+fn decided(mv: &report::MoveReport) -> serde_json::Value {
+    serde_json::json!({ "workload": mv.workload, "route": mv.route, "decision": mv.decision, "rule": mv.rule })
+}
+
+/// Writes beside the name and puts it in its place: whoever is killed leaves no half of a file under it.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = path.with_file_name(format!(".{name}.new"));
+    let doing = || format!("could not write {}", path.display());
+    std::fs::write(&beside, bytes).with_context(doing)?;
+    std::fs::rename(&beside, path).with_context(doing)?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The five areas of the scorecard, and what was found in each.
+
+use serde::Serialize;
+
+use crate::figure::Figure;
+
+/// What is asked of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Area {
+    /// Task quality.
+    Quality,
+    /// Latency at the target load.
+    Latency,
+    /// Throughput at the peak.
+    Throughput,
+    /// Critical failures.
+    Safety,
+    /// What a successful task costs.
+    Tco,
+}
+
+impl Area {
+    /// Every area, in the order of the scorecard.
+    pub const ALL: [Area; 5] = [Area::Quality, Area::Latency, Area::Throughput, Area::Safety, Area::Tco];
+
+    /// The word in rules and config.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Area::Quality => "quality",
+            Area::Latency => "latency",
+            Area::Throughput => "throughput",
+            Area::Safety => "safety",
+            Area::Tco => "tco",
+        }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Area::Quality => "Task quality",
+            Area::Latency => "Latency",
+            Area::Throughput => "Throughput",
+            Area::Safety => "Safety",
+            Area::Tco => "Cost (TCO)",
+        }
+    }
+}
+
+/// Where an area stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// What is demanded is proven.
+    Pass,
+    /// The contrary is.
+    Fail,
+    /// Neither is; never a pass.
+    Undecided,
+    /// Nothing was measured; never a pass.
+    NotRun,
+}
+
+impl Standing {
+    /// The word in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Standing::Pass => "pass",
+            Standing::Fail => "fail",
+            Standing::Undecided => "undecided",
+            Standing::NotRun => "not_run",
+        }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Standing::NotRun => "not run",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// What was found in an area.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Found {
+    /// Which.
+    pub area: Area,
+    /// Whether nothing moves without it.
+    pub required: bool,
+    /// What is demanded, in words.
+    pub asks: String,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why, in words.
+    pub because: String,
+    /// What would settle it, where it is open.
+    pub settle: Option<String>,
+    /// Its figures.
+    pub figures: Vec<Figure>,
+    /// Whether any of it is made up.
+    pub simulated: bool,
+}
+
+impl Found {
+    /// An area in which nothing was measured.
+    pub(crate) fn not_run(area: Area, (required, asks): (bool, String), because: &str, settle: &str) -> Found {
+        Found {
+            area,
+            required,
+            asks,
+            standing: Standing::NotRun,
+            because: because.to_owned(),
+            settle: Some(settle.to_owned()),
+            figures: Vec::new(),
+            simulated: false,
+        }
+    }
+
+    /// Whether it keeps a move open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.required && matches!(self.standing, Standing::Undecided | Standing::NotRun)
+    }
+}

@@ -1,0 +1,51 @@
+//! The decision report: stay, switch or hybridize, workload by workload, by stated rules from rows of evidence.
+//!
+//! [`Rows`] are everything a report may speak of; [`report`] is a pure function of them, and [`bundle`] writes both down so that [`verify`]
+//! can make every figure again, anywhere, without the store. What the rows do not prove is "not enough evidence", with what would settle it.
+
+mod area;
+mod bundle;
+mod canonical;
+mod csv;
+mod decision;
+mod figure;
+mod gaps;
+mod html;
+mod latency;
+mod live;
+mod load;
+mod markdown;
+mod money;
+mod outcomes;
+mod phases;
+mod plot;
+mod quality;
+mod report;
+mod rows;
+mod rules;
+mod safety;
+mod settings;
+mod sovereignty;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod words;
+
+pub use area::{Area, Found, Standing};
+pub use bundle::{Bundle, BundleError, bundle};
+pub use canonical::Real;
+pub use decision::Decision;
+pub use figure::Figure;
+pub use html::html;
+pub use live::{Gate, Standings};
+pub use markdown::markdown;
+pub use outcomes::refused as refused_outcomes;
+pub use report::{Engine, MoveReport, Report, report};
+pub use rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, RowsError, Run, RunHead, Upload};
+pub use rules::{Rule, rules};
+pub use settings::{
+    LatencyDemand, LatencyOf, Move, QualityDemand, SafetyDemand, Scorecard, Settings, TargetFacts, TcoDemand,
+    ThroughputDemand, Worksheet,
+};
+pub use verify::{Mismatch, VerifyError, verify};

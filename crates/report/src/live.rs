@@ -1,0 +1,124 @@
+//! Where the rollout of a move stands, made again from its stored state, policy and evidence.
+
+use serde::Serialize;
+
+use crate::figure::{Figure, Unit};
+use crate::report::{Engine, Stale};
+use crate::rows::{ROLLOUTS, RolloutRow, Rows};
+use crate::settings::Move;
+
+/// What a rollout's rows come to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standings {
+    /// Where it stands, in words: `canary 5 %`.
+    pub label: String,
+    /// What it is doing: `running`, `rolled_back` …
+    pub status: String,
+    /// Why, in words.
+    pub reason: String,
+    /// The candidate's share of units.
+    pub share: f64,
+    /// Whether a guard or a person took the candidate back.
+    pub taken_back: bool,
+    /// Its gates.
+    pub gates: Vec<Gate>,
+    /// What is missing, one line each.
+    pub missing: Vec<String>,
+}
+
+/// A gate of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    /// What it asks, in words.
+    pub name: String,
+    /// Pairs or units counted.
+    pub n: u64,
+    /// The candidate's bad rate less the baseline's.
+    pub difference: Option<f64>,
+    /// The difference is below this.
+    pub below: Option<f64>,
+    /// The difference that would matter.
+    pub margin: f64,
+    /// Whether it is passed.
+    pub passed: bool,
+}
+
+/// A rollout in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Live {
+    /// Its name.
+    pub rollout: String,
+    /// Where it stands.
+    pub label: String,
+    /// Why.
+    pub reason: String,
+    /// Whether the candidate was taken back.
+    pub taken_back: bool,
+    /// The candidate's share.
+    pub share: Figure,
+    /// Its gates: the figure's upper end is what the difference is below.
+    pub gates: Vec<LiveGate>,
+    /// What is missing.
+    pub missing: Vec<String>,
+    /// Whether a target is made up.
+    pub simulated: bool,
+}
+
+/// A gate in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LiveGate {
+    /// What it asks.
+    pub name: String,
+    /// Pairs or units.
+    pub n: u64,
+    /// The difference and its bound.
+    pub difference: Figure,
+    /// The margin.
+    pub margin: Figure,
+    /// Whether it is passed.
+    pub passed: bool,
+}
+
+/// The rollout of a move; `None` where none was started, or what it saw was of other targets.
+pub(crate) fn live(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (&str, &mut Vec<Stale>)) -> Option<Live> {
+    let name = mv.rollout.as_ref()?;
+    let row = rows.rollouts.iter().find(|row| row.name == *name)?;
+    if row.fingerprint_now.as_ref().is_some_and(|now| *now != row.fingerprint) {
+        let why = "a target's model, prompt or parameters have changed since its evidence began".to_owned();
+        stale.push(Stale { what: format!("rollout `{name}`"), why });
+        return None;
+    }
+    match engine.standings(row, rows.settings.at_us) {
+        Ok(standings) => Some(shown(row, &standings, key)),
+        Err(why) => {
+            stale.push(Stale { what: format!("rollout `{name}`"), why });
+            None
+        }
+    }
+}
+
+fn shown(row: &RolloutRow, standings: &Standings, key: &str) -> Live {
+    let gate = |(idx, gate): (usize, &Gate)| {
+        let id = format!("{key}.live.gate{}", idx + 1);
+        let difference = Figure::new(format!("{id}.difference"), gate.name.clone(), gate.difference, Unit::Points);
+        LiveGate {
+            name: gate.name.clone(),
+            n: gate.n,
+            difference: difference.between(None, gate.below, "one-sided, at any n").of(ROLLOUTS),
+            margin: Figure::new(format!("{id}.margin"), "Margin", Some(gate.margin), Unit::Points).of(ROLLOUTS),
+            passed: gate.passed,
+        }
+    };
+    let share =
+        Figure::new(format!("{key}.live.share"), "Candidate's share of live units", Some(standings.share), Unit::Share);
+    Live {
+        rollout: row.name.clone(),
+        label: standings.label.clone(),
+        reason: standings.reason.clone(),
+        taken_back: standings.taken_back,
+        share: share.of(ROLLOUTS),
+        gates: standings.gates.iter().enumerate().map(gate).collect(),
+        missing: standings.missing.clone(),
+        simulated: row.simulated,
+    }
+}

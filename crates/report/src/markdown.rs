@@ -1,0 +1,153 @@
+//! The report as Markdown.
+
+use crate::area::Found;
+use crate::outcomes::Outcomes;
+use crate::phases;
+use crate::quality::Part;
+use crate::report::{MoveReport, Report, title};
+use crate::words::{aged, conditions, from_to, made, sovereignty};
+
+/// The report as Markdown.
+#[must_use]
+pub fn markdown(report: &Report) -> String {
+    let mut text = format!("# Decision report\n\n**{}**\n\n{}\n\n", cell(&report.headline), made(report));
+    text += "| workload | decision | quality delta | latency delta | saving | rule |\n|---|---|---|---|---|---|\n";
+    for mv in &report.moves {
+        text += &row(&[
+            &format!("{} {}", title(mv), from_to(mv)),
+            &format!("**{}**", mv.decision.label()),
+            &mv.quality_delta.shown(),
+            &mv.latency_delta.shown(),
+            &mv.cost_delta.shown(),
+            mv.rule,
+        ]);
+    }
+    for mv in &report.moves {
+        one(&mut text, mv);
+    }
+    text += "\n## Phases\n\n";
+    for phase in &report.phases {
+        text += &format!("- {}: {}\n", phase.name, cell(&phase.workloads.join(", ")));
+    }
+    for rule in phases::RULES {
+        text += &format!("- {rule}\n");
+    }
+    for of in &report.outcomes {
+        outcomes(&mut text, of);
+    }
+    list(
+        &mut text,
+        "Evidence that is not counted",
+        report.stale.iter().map(|one| format!("{}: {}.", one.what, one.why)),
+    );
+    list(&mut text, "Of the rows", report.notes.iter().cloned());
+    text +=
+        "\n## Rules\n\nThe first whose conditions hold decides.\n\n| rule | when | then | why |\n|---|---|---|---|\n";
+    for rule in &report.rules {
+        text += &row(&[rule.id, &conditions(rule), rule.then.label(), rule.says]);
+    }
+    text += &format!(
+        "\n{}\n\n## Every figure\n\n| figure | what | value | interval | rows |\n|---|---|---|---|---|\n",
+        aged(&report.scorecard)
+    );
+    for figure in report.moves.iter().flat_map(MoveReport::figures) {
+        let interval = figure.interval.clone().unwrap_or_default();
+        text += &row(&[&figure.id, &figure.label, &figure.shown(), &interval, &figure.rows.join(", ")]);
+    }
+    text += "\n`crossfade report verify bundle.tar` makes every figure again from these rows.\n";
+    text
+}
+
+fn one(text: &mut String, mv: &MoveReport) {
+    let risk = mv.risk.as_ref().map(|risk| format!(", {risk} risk")).unwrap_or_default();
+    *text += &format!(
+        "\n## {}{risk}: {}\n\n{} (rule {}).\n\n**Next:** {}\n\n",
+        cell(&title(mv)),
+        mv.decision.label(),
+        cell(mv.reasons.first().map_or("", |reason| reason.trim_end_matches('.'))),
+        mv.rule,
+        mv.next
+    );
+    *text += "| area | demanded | found | why | would settle it |\n|---|---|---|---|---|\n";
+    for found in &mv.areas {
+        *text += &area(found);
+    }
+    *text += &parts("Parts that could move by themselves", &mv.good_parts);
+    *text += &parts("Parts that should stay", &mv.worse_parts);
+    if let Some(live) = &mv.live {
+        *text += &format!(
+            "\nRollout `{}` at {}: {}.\n\n",
+            live.rollout,
+            live.label,
+            cell(live.reason.trim_end_matches('.'))
+        );
+        *text += "| live gate | n | difference | margin | |\n|---|---|---|---|---|\n";
+        for gate in &live.gates {
+            let passed = if gate.passed { "pass" } else { "undecided" };
+            *text += &row(&[&gate.name, &gate.n.to_string(), &gate.difference.shown(), &gate.margin.shown(), passed]);
+        }
+    }
+    list(text, "Risks", mv.risks.iter().cloned());
+    list(text, "Capability gaps", mv.gaps.iter().cloned());
+    list(text, "Open questions", mv.questions.iter().cloned());
+    *text += &format!("\nSovereignty: {}.\n", sovereignty(mv));
+}
+
+fn area(found: &Found) -> String {
+    let required = if found.required { "" } else { " (not required)" };
+    row(&[
+        &format!("{}{required}", found.area.label()),
+        &found.asks,
+        &format!("**{}**", found.standing.label()),
+        &found.because,
+        found.settle.as_deref().unwrap_or_default(),
+    ])
+}
+
+fn parts(heading: &str, parts: &[Part]) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{heading}:\n\n| part | cases | quality delta | kept |\n|---|---|---|---|\n");
+    for part in parts {
+        text += &row(&[&part.slice, &part.cases.to_string(), &part.difference.shown(), &part.parity.shown()]);
+    }
+    text
+}
+
+fn outcomes(text: &mut String, of: &Outcomes) {
+    *text += &format!("\n## Business outcomes of {}\n\n", cell(&of.source));
+    *text += "| metric | cohort | baseline | candidate | difference | says |\n|---|---|---|---|---|---|\n";
+    for line in &of.lines {
+        *text += &row(&[
+            &line.metric,
+            line.cohort.as_deref().unwrap_or("all"),
+            &format!("{} (n {})", line.baseline.shown(), line.n.0),
+            &format!("{} (n {})", line.candidate.shown(), line.n.1),
+            &line.difference.shown(),
+            line.says,
+        ]);
+    }
+    if of.n_bad > 0 {
+        *text += &format!("\n{} rows are left out: {}\n", of.n_bad, cell(&of.bad.join("; ")));
+    }
+}
+
+fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
+    let mut lines = lines.peekable();
+    if lines.peek().is_some() {
+        *text += &format!("\n**{heading}**\n\n");
+        for line in lines {
+            *text += &format!("- {}\n", cell(&line));
+        }
+    }
+}
+
+fn row(cells: &[&str]) -> String {
+    format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "))
+}
+
+/// Names and reasons of users are in it: nothing of them makes another cell, line or tag.
+fn cell(text: &str) -> String {
+    text.replace(['\n', '\r'], " ").replace('|', "\\|").replace('<', "&lt;")
+}

@@ -1,0 +1,165 @@
+//! What a successful task costs on both sides: the study of a worksheet, computed here from its text.
+
+use std::collections::BTreeMap;
+
+use cost::tco::odds::{Needed, Verdict};
+use cost::tco::{Costed, Draw, Exact, Study, what_if};
+
+use crate::area::{Area, Found, Standing};
+use crate::figure::{Figure, Unit};
+use crate::report::{Engine, Stale};
+use crate::rows::{CALLS, Call, Rows};
+use crate::settings::{Move, Settings};
+
+/// What is known of the costs of a move.
+pub(crate) struct Money {
+    pub found: Found,
+    /// The saving.
+    pub delta: Figure,
+    /// Savings and how often they were drawn: where the first bar begins, how wide one is, and counts.
+    pub histogram: Option<(f64, f64, Vec<u32>)>,
+}
+
+/// What a move's study says.
+pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (&str, &mut Vec<Stale>)) -> Money {
+    let demand = &rows.settings.scorecard.tco;
+    let asks = format!(
+        "a successful task costs at least {} less, with a certainty of {}",
+        Unit::Share.shown(demand.saving.0),
+        Unit::Share.shown(demand.certainty.0)
+    );
+    let label = "Cost delta: saving for a successful task";
+    let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Share);
+    let no_study = |because: &str, settle: &str| Money {
+        found: Found::not_run(Area::Tco, (demand.required, asks.clone()), because, settle),
+        delta: unknown.clone(),
+        histogram: None,
+    };
+    let settle = format!("`crossfade tco init --route {}`, and `--tco` with the worksheet it writes", mv.route);
+    let (idx, study) = match fitting(rows, mv, engine, stale) {
+        Ok(Some(found)) => found,
+        Ok(None) => return no_study("no worksheet of costs for these two targets was given", &settle),
+        Err(why) => return no_study(&why, &settle),
+    };
+    let file = Settings::worksheet_file(idx);
+    let asked = [("target_saving", demand.saving.0), ("certainty", demand.certainty.0)];
+    let asked: BTreeMap<String, Exact> = asked
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Exact::parse(&value.to_string())?)))
+        .collect();
+    let book = match what_if(&study, &asked) {
+        Ok(book) => book,
+        Err(error) => return no_study(&format!("the worksheet cannot be asked: {error}"), &settle),
+    };
+    let costed = Costed::new(&study, book, Draw { draws: rows.settings.draws, seed: rows.settings.seed });
+    let figures = figures(&costed, key, &file);
+    let Some(odds) = &costed.odds else {
+        let missing: Vec<&str> = costed.book.unknown().map(|cell| cell.id.as_str()).collect();
+        let because = format!("{} figures of the worksheet are unknown", missing.len());
+        let settle = format!("in the worksheet: {}", missing.join(", "));
+        let found = Found { standing: Standing::Undecided, figures, ..no_study(&because, &settle).found };
+        return Money { found, ..no_study(&because, &settle) };
+    };
+    let (standing, word) = match odds.verdict {
+        Verdict::Reached => (Standing::Pass, "reached"),
+        Verdict::Missed => (Standing::Fail, "missed"),
+        Verdict::Undecided => (Standing::Undecided, "undecided"),
+    };
+    let delta = Figure::new(format!("{key}.tco.saving"), label, Some(odds.saving.p50), Unit::Share)
+        .between(Some(odds.saving.p10), Some(odds.saving.p90), "80 % of draws (P10 to P90)")
+        .of(&file);
+    let reaches = Unit::Share.shown(odds.reaches);
+    let found = Found {
+        area: Area::Tco,
+        required: demand.required,
+        asks: asks.clone(),
+        standing,
+        because: format!("{word}: P(saving ≥ {}) is {reaches}", Unit::Share.shown(odds.target)),
+        settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
+        figures,
+        simulated: false,
+    };
+    Money { found, delta, histogram: Some(odds.histogram.clone()) }
+}
+
+/// The newest worksheet of these two sides. One that names other sides is of this move only where somebody said so.
+fn fitting(
+    rows: &Rows,
+    mv: &Move,
+    engine: &dyn Engine,
+    stale: &mut Vec<Stale>,
+) -> Result<Option<(usize, Study)>, String> {
+    let mut found: Option<(usize, Study)> = None;
+    let candidate = mv.candidate.as_ref().map(|target| target.name.as_str());
+    for (idx, (sheet, text)) in rows.settings.worksheets.iter().zip(&rows.worksheets).enumerate() {
+        let file = Settings::worksheet_file(idx);
+        let study = engine.study(&file, text)?;
+        let is_said = sheet.of.as_ref().is_some_and(|of| *of == mv.workload || *of == mv.route);
+        let is_named = study.baseline.name == mv.baseline.name && Some(study.candidate.name.as_str()) == candidate;
+        if !is_said && (sheet.of.is_some() || !is_named) {
+            continue;
+        }
+        let at_us = u64::try_from(study.date.0).unwrap_or(0) * 86_400_000_000;
+        if let Some(days) = rows.settings.too_old(at_us) {
+            let why = format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days);
+            stale.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
+        } else if found.as_ref().is_none_or(|(_, other)| other.date <= study.date) {
+            found = Some((idx, study));
+        }
+    }
+    Ok(found)
+}
+
+fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
+    let exact = |id: &str| costed.book.value(id).map(Exact::to_f64);
+    let cell = |side: usize, name: &str| costed.cell(side, name).and_then(|cell| Some(cell.value.as_ref()?.to_f64()));
+    let odds = costed.odds.as_ref();
+    let mut figures = Vec::new();
+    for (idx, (which, name)) in
+        [("baseline", &costed.sides[0]), ("candidate", &costed.sides[1])].into_iter().enumerate()
+    {
+        let spread = odds.map(|odds| if idx == 0 { odds.baseline } else { odds.candidate });
+        let id = format!("{key}.tco.{which}");
+        let label = format!("A successful task at {name}");
+        let figure = Figure::new(id, label, cell(idx, "cost_per_successful_task"), Unit::Dollars);
+        let ends = (spread.map(|spread| spread.p10), spread.map(|spread| spread.p90));
+        figures.push(figure.between(ends.0, ends.1, "80 % of draws (P10 to P90)").of(file));
+    }
+    let id = |name: &str| format!("{key}.tco.{name}");
+    let month = Figure::new(id("per_month"), "Saving a month", exact("saving.per_month"), Unit::Dollars);
+    figures.push(month.of(file));
+    let cheaper = Figure::new(id("cheaper"), "P(cheaper)", odds.map(|odds| odds.cheaper), Unit::Share);
+    figures.push(cheaper.of(file));
+    let reaches =
+        Figure::new(id("reaches"), "P(saving reaches the target)", odds.map(|odds| odds.reaches), Unit::Share);
+    figures.push(reaches.of(file));
+    if let Some(month) = exact("even.month").filter(|month| *month > 0.0) {
+        figures.push(
+            Figure::new(id("even_month"), "Month in which the change has paid for itself", Some(month), Unit::Count)
+                .of(file),
+        );
+    }
+    figures
+}
+
+fn needed(needed: &Needed) -> String {
+    match needed {
+        Needed::Cases { more, .. } if *more > 0 => format!("{more} more evaluation cases a side"),
+        Needed::Cases { .. } => "the same study again: there are cases enough".to_owned(),
+        Needed::NotByCases { because: Some(input) } => {
+            format!("a surer figure for `{input}`: cases alone do not settle it")
+        }
+        Needed::NotByCases { because: None } => {
+            "nothing that can be counted: the saving is too close to the target".to_owned()
+        }
+        Needed::NotCounted => "first-pass success from counted cases (`tco init --run`)".to_owned(),
+    }
+}
+
+/// What calls cost on the record, by side: beside the study, and for a plausibility check of it.
+pub(crate) fn recorded(key: &str, which: &str, calls: &[&Call]) -> Figure {
+    let known: Vec<u64> = calls.iter().filter_map(|call| call.cost_nanos).collect();
+    let mean = (!known.is_empty()).then(|| known.iter().sum::<u64>() as f64 * 1e-9 / known.len() as f64);
+    let label = format!("A recorded call of the {which}, provider's price ({} priced of {})", known.len(), calls.len());
+    Figure::new(format!("{key}.record.{which}"), label, mean, Unit::Dollars).of(CALLS)
+}

@@ -1,0 +1,53 @@
+//! Which workloads go first, by stated rules: what is decided before what is open, low risk before high, much saved before little.
+
+use serde::Serialize;
+
+use crate::decision::Decision;
+use crate::report::{MoveReport, title};
+
+/// How phases are made; printed beside them.
+pub const RULES: [&str; 3] = [
+    "P1: what may switch comes first, then what is hybridized, then what is open, fewest open questions first; what stays is not moved.",
+    "P2: among equals, low risk before medium before high; a workload of no stated risk counts as medium.",
+    "P3: among equals, the larger saving first.",
+];
+
+/// A phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// What it is.
+    pub name: &'static str,
+    /// Its workloads, in order.
+    pub workloads: Vec<String>,
+}
+
+/// Puts moves in order.
+pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
+    let groups = [
+        (Decision::Switch, "Phase 1 — move now, by the rollout's stages"),
+        (Decision::Hybridize, "Phase 2 — move the stated part"),
+        (Decision::NotEnoughEvidence, "Phase 3 — after what is open is settled"),
+        (Decision::Stay, "Not moved"),
+    ];
+    let phase = |(decision, name): (Decision, &'static str)| {
+        let mut of: Vec<&MoveReport> = moves.iter().filter(|mv| mv.decision == decision).collect();
+        of.sort_by(|one, other| {
+            let n_open = |mv: &MoveReport| mv.areas.iter().filter(|found| found.is_open()).count();
+            let saved = |mv: &MoveReport| mv.cost_delta.value.unwrap_or(f64::NEG_INFINITY);
+            (n_open(one), risk(one))
+                .cmp(&(n_open(other), risk(other)))
+                .then_with(|| saved(other).total_cmp(&saved(one)))
+                .then_with(|| one.key.cmp(&other.key))
+        });
+        Phase { name, workloads: of.into_iter().map(title).collect() }
+    };
+    groups.into_iter().map(phase).filter(|phase| !phase.workloads.is_empty()).collect()
+}
+
+fn risk(mv: &MoveReport) -> u8 {
+    match mv.risk.as_deref() {
+        Some("low") => 0,
+        Some("high") => 2,
+        _ => 1,
+    }
+}

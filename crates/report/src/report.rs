@@ -1,0 +1,402 @@
+//! The report: a pure function of its rows.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::area::{Area, Found, Standing};
+use crate::canonical::sha256;
+use crate::decision::Decision;
+use crate::figure::{Figure, Unit};
+use crate::gaps::gaps;
+use crate::latency::times;
+use crate::live::{Live, Standings, live};
+use crate::load::{Traffic, traffic};
+use crate::money::{money, recorded};
+use crate::outcomes::{Outcomes, outcomes};
+use crate::phases::{Phase, phases};
+use crate::quality::{Part, quality};
+use crate::rows::{RolloutRow, Rows};
+use crate::rules::{Facts, Rule, decide, rules};
+use crate::safety::safety;
+use crate::settings::{Move, Scorecard, TargetFacts};
+use crate::sovereignty::{Sovereignty, sovereignty};
+
+/// The format of `report.json`.
+pub const FORMAT: &str = "crossfade-report/1";
+
+/// What rooms know that this one does not see.
+pub trait Engine {
+    /// The study of a worksheet's text.
+    ///
+    /// # Errors
+    /// Why it is none, in words.
+    fn study(&self, file: &str, text: &str) -> Result<cost::tco::Study, String>;
+
+    /// Where a rollout stands at `at_us`.
+    ///
+    /// # Errors
+    /// Why its rows cannot be read, in words.
+    fn standings(&self, row: &RolloutRow, at_us: u64) -> Result<Standings, String>;
+}
+
+/// Everything a report says.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// How to read it.
+    pub format: &'static str,
+    /// The version that made it.
+    pub version: String,
+    /// When, Unix microseconds.
+    pub at_us: u64,
+    /// SHA-256 over the names and bytes of all rows: what it was made of.
+    pub evidence: String,
+    /// What to do, in a sentence.
+    pub headline: String,
+    /// Whether any of the evidence is made up.
+    pub simulated: bool,
+    /// What the areas demand.
+    pub scorecard: Scorecard,
+    /// Move by move.
+    pub moves: Vec<MoveReport>,
+    /// Which go first.
+    pub phases: Vec<Phase>,
+    /// Business outcomes.
+    pub outcomes: Vec<Outcomes>,
+    /// Evidence that is not counted.
+    pub stale: Vec<Stale>,
+    /// What is to be known of the rows.
+    pub notes: Vec<String>,
+    /// The rules by which it was decided.
+    pub rules: Vec<Rule>,
+}
+
+/// A move from a baseline to a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MoveReport {
+    /// What its figures' names begin with.
+    pub key: String,
+    /// The workload.
+    pub workload: String,
+    /// Its risk.
+    pub risk: Option<String>,
+    /// The route.
+    pub route: String,
+    /// Who answers today.
+    pub baseline: TargetFacts,
+    /// Who might.
+    pub candidate: Option<TargetFacts>,
+    /// What to do.
+    pub decision: Decision,
+    /// The rule that says so.
+    pub rule: &'static str,
+    /// Why, in sentences.
+    pub reasons: Vec<String>,
+    /// What to do now.
+    pub next: String,
+    /// How much better the candidate is.
+    pub quality_delta: Figure,
+    /// How much later its answers come.
+    pub latency_delta: Figure,
+    /// How much is saved.
+    pub cost_delta: Figure,
+    /// The five areas.
+    pub areas: Vec<Found>,
+    /// Parts that could move by themselves.
+    pub good_parts: Vec<Part>,
+    /// Parts that should stay.
+    pub worse_parts: Vec<Part>,
+    /// The rollout.
+    pub live: Option<Live>,
+    /// What calls cost on the record.
+    pub recorded: Vec<Figure>,
+    /// What could go wrong.
+    pub risks: Vec<String>,
+    /// What the candidate's server does not do as the vendor's.
+    pub gaps: Vec<String>,
+    /// What would settle what is open.
+    pub questions: Vec<String>,
+    /// Dependence on others, today and after.
+    pub sovereignty: [Sovereignty; 2],
+    /// Facts that the rules asked for.
+    pub facts: BTreeMap<&'static str, String>,
+    /// Whether any of its evidence is made up.
+    pub simulated: bool,
+    /// For plots: the saving's draws, and the times of both.
+    pub plots: Plots,
+}
+
+/// What plots are drawn from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Plots {
+    /// Savings: where the first bar begins, how wide one is, and draws in each.
+    pub saving: Option<(f64, f64, Vec<u32>)>,
+    /// Milliseconds and the share of answers that came within: baseline, candidate.
+    pub times: [Vec<(f64, f64)>; 2],
+}
+
+/// Evidence that is not counted, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stale {
+    /// Which.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Makes the report of these rows. The same rows give the same report.
+#[must_use]
+pub fn report(rows: &Rows, engine: &dyn Engine) -> Report {
+    let rules = rules();
+    let mut stale = Vec::new();
+    let moves: Vec<MoveReport> = rows
+        .settings
+        .moves
+        .iter()
+        .enumerate()
+        .map(|(idx, mv)| one(rows, (idx, mv), (engine, &rules), &mut stale))
+        .collect();
+    let mut seen = Vec::new();
+    stale.retain(|one: &Stale| {
+        !seen.contains(one) && {
+            seen.push(one.clone());
+            true
+        }
+    });
+    let simulated = moves.iter().any(|mv| mv.simulated);
+    Report {
+        format: FORMAT,
+        version: rows.settings.version.clone(),
+        at_us: rows.settings.at_us,
+        evidence: evidence(rows),
+        headline: headline(&moves, simulated),
+        simulated,
+        scorecard: rows.settings.scorecard.clone(),
+        phases: phases(&moves),
+        outcomes: rows.outcomes.iter().enumerate().map(|(idx, upload)| outcomes(idx, upload)).collect(),
+        moves,
+        stale,
+        notes: rows.settings.notes.clone(),
+        rules,
+    }
+}
+
+/// SHA-256 over the names and bytes of all rows.
+fn evidence(rows: &Rows) -> String {
+    let lines: String = rows.files().iter().map(|(name, bytes)| format!("{}  {name}\n", sha256(bytes))).collect();
+    sha256(lines.as_bytes())
+}
+
+fn headline(moves: &[MoveReport], simulated: bool) -> String {
+    let told = |mv: &MoveReport| format!("{}: {}", title(mv), mv.decision.label());
+    let decisions = match moves {
+        [] => "Not enough evidence: the config has no route to decide on".to_owned(),
+        moves => moves.iter().map(told).collect::<Vec<_>>().join("; "),
+    };
+    if simulated {
+        format!(
+            "SIMULATED — some answers behind this are made up, and it decides nothing about real models. {decisions}."
+        )
+    } else {
+        format!("{decisions}.")
+    }
+}
+
+/// A workload with its route, where that says more.
+pub(crate) fn title(mv: &MoveReport) -> String {
+    if mv.workload == mv.route { mv.route.clone() } else { format!("{} ({})", mv.workload, mv.route) }
+}
+
+fn one(
+    rows: &Rows,
+    (idx, mv): (usize, &Move),
+    (engine, rules): (&dyn Engine, &[Rule]),
+    stale: &mut Vec<Stale>,
+) -> MoveReport {
+    let key = format!("m{}", idx + 1);
+    let traffic = traffic(rows, mv);
+    let mut quality = quality(rows, mv, &key);
+    stale.append(&mut quality.stale);
+    let times = times(rows, mv, &traffic, &key);
+    let safety = safety(rows, mv, &key, stale);
+    let money = money(rows, mv, engine, (&key, stale));
+    let live = live(rows, mv, engine, (&key, stale));
+    if traffic.n_other_model > 0 {
+        let what = format!("{} recorded calls of route `{}`", traffic.n_other_model, mv.route);
+        stale.push(Stale { what, why: "they asked for another model than the target has now".to_owned() });
+    }
+    let areas = vec![quality.found, times.latency, times.throughput, safety, money.found];
+    let n_refused = refused(&traffic);
+    let facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);
+    let rule = decide(rules, &facts);
+    // The last rule asks for nothing.
+    let (decision, id, says) =
+        rule.map_or((Decision::NotEnoughEvidence, "U1", ""), |rule| (rule.then, rule.id, rule.says));
+    let is_made_up = |target: &TargetFacts| target.simulated;
+    let simulated = areas.iter().any(|found| found.simulated)
+        || live.as_ref().is_some_and(|live| live.simulated)
+        || is_made_up(&mv.baseline)
+        || mv.candidate.as_ref().is_some_and(is_made_up);
+    let mut reasons = vec![says.to_owned()];
+    reasons.extend(areas.iter().map(sentence));
+    let questions = areas.iter().filter(|found| found.settle.is_some()).map(question).collect();
+    MoveReport {
+        key: key.clone(),
+        workload: mv.workload.clone(),
+        risk: mv.risk.clone(),
+        route: mv.route.clone(),
+        baseline: mv.baseline.clone(),
+        candidate: mv.candidate.clone(),
+        decision,
+        rule: id,
+        reasons,
+        next: next(mv, decision, &areas, live.as_ref()),
+        quality_delta: quality.delta,
+        latency_delta: times.delta,
+        cost_delta: money.delta,
+        risks: risks(mv, &areas, live.as_ref(), &quality.worse_parts),
+        gaps: gaps(rows, mv, n_refused),
+        areas,
+        good_parts: quality.good_parts,
+        worse_parts: quality.worse_parts,
+        live,
+        recorded: vec![recorded(&key, "baseline", &traffic.baseline), recorded(&key, "candidate", &traffic.candidate)],
+        questions,
+        sovereignty: sovereignty(mv, decision),
+        facts,
+        simulated,
+        plots: Plots { saving: money.histogram, times: times.curves },
+    }
+}
+
+/// Calls that the candidate's server or its profile refused for what they asked of it.
+fn refused(traffic: &Traffic<'_>) -> u64 {
+    // `wire::FailureKind::Unsupported`, which is recorded without a call.
+    traffic.candidate.iter().filter(|call| call.failure.as_deref() == Some("unsupported")).count() as u64
+}
+
+fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part]; 2], n_refused: u64) -> Facts {
+    let all_but = |left_out: Option<Area>| {
+        let passes = |found: &Found| !found.required || found.standing == Standing::Pass;
+        let is_pass = areas.iter().filter(|found| Some(found.area) != left_out).all(passes);
+        if is_pass { "pass" } else { "open" }.to_owned()
+    };
+    let some = |any: bool| if any { "some" } else { "none" }.to_owned();
+    let mut facts: Facts = areas
+        .iter()
+        .map(|found| {
+            let standing = if found.required { found.standing.as_str() } else { "optional" };
+            (found.area.as_str(), standing.to_owned())
+        })
+        .collect();
+    facts.insert("candidate", if mv.candidate.is_some() { "named" } else { "none" }.to_owned());
+    facts.insert("all", all_but(None));
+    facts.insert("all_but_quality", all_but(Some(Area::Quality)));
+    facts.insert("all_but_throughput", all_but(Some(Area::Throughput)));
+    let taken_back = live.is_some_and(|live| live.taken_back);
+    facts.insert("rollout", if taken_back { "taken_back" } else { "other" }.to_owned());
+    facts.insert("good_parts", some(!good.is_empty()));
+    facts.insert("worse_parts", some(!worse.is_empty()));
+    facts.insert("refused", some(n_refused > 0));
+    facts
+}
+
+fn sentence(found: &Found) -> String {
+    let optional = if found.required { "" } else { " (not required)" };
+    format!("{}{optional}: {} — {}.", found.area.label(), found.standing.label(), found.because)
+}
+
+fn question(found: &Found) -> String {
+    let settle = found.settle.as_deref().unwrap_or_default();
+    let optional = if found.required { "" } else { " (not required)" };
+    format!("{}{optional}: {settle}.", found.area.label())
+}
+
+fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
+    let rollout = mv.rollout.as_deref();
+    match (decision, rollout) {
+        (Decision::Switch | Decision::Hybridize, Some(rollout)) => match live {
+            None => format!("Start with copies, which users do not see: `crossfade rollout start {rollout}`."),
+            Some(live) => format!(
+                "The rollout `{rollout}` is at {}: let its gates take it on; `crossfade rollout status {rollout}`.",
+                live.label
+            ),
+        },
+        (Decision::Switch | Decision::Hybridize, None) => {
+            format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
+        }
+        (Decision::Stay, _) => {
+            "Leave the route where it is; look for another candidate, or change what failed and measure again."
+                .to_owned()
+        }
+        (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
+            format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
+        }
+        (Decision::NotEnoughEvidence, _) => {
+            let first = areas
+                .iter()
+                .find(|found| found.is_open())
+                .and_then(|found| Some((found.area.label(), found.settle.as_ref()?)));
+            first.map_or_else(
+                || "See what is open below.".to_owned(),
+                |(area, settle)| format!("First of what is missing — {area}: {settle}."),
+            )
+        }
+    }
+}
+
+fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Part]) -> Vec<String> {
+    let mut risks = Vec::new();
+    for part in worse {
+        risks.push(format!("Worse beyond chance where {}: {}.", part.slice, part.difference.shown()));
+    }
+    for found in areas.iter().filter(|found| !found.required && found.standing != Standing::Pass) {
+        risks.push(format!(
+            "{} is not required and is {}: {}.",
+            found.area.label(),
+            found.standing.label(),
+            found.because
+        ));
+    }
+    for gate in live.iter().flat_map(|live| &live.gates).filter(|gate| !gate.passed && gate.n > 0) {
+        let (difference, margin) = (gate.difference.shown(), Unit::Points.shown(gate.margin.value.unwrap_or_default()));
+        risks.push(format!("Live gate not passed yet — {}: {difference}, margin {margin}.", gate.name));
+    }
+    if let Some(candidate) = mv.candidate.as_ref().filter(|candidate| candidate.external && !mv.baseline.external) {
+        risks.push(format!(
+            "Requests would leave the house: `{}` is at {} ({}).",
+            candidate.name, candidate.provider, candidate.class
+        ));
+    }
+    if mv.candidate.as_ref().is_some_and(|candidate| !candidate.external) && mv.baseline.external {
+        risks.push(
+            "Own machines have to be run day and night: who is woken is in the worksheet of costs, or should be."
+                .to_owned(),
+        );
+    }
+    if mv.fallback.is_empty() {
+        risks.push(
+            "The route has no fallback: keep the baseline as the way back until the holdback is gone.".to_owned(),
+        );
+    }
+    risks
+}
+
+impl MoveReport {
+    /// Every figure, the three of page one first.
+    pub fn figures(&self) -> impl Iterator<Item = &Figure> {
+        let parts = self.good_parts.iter().chain(&self.worse_parts).flat_map(|part| [&part.difference, &part.parity]);
+        let live = self.live.iter().flat_map(|live| {
+            std::iter::once(&live.share).chain(live.gates.iter().flat_map(|gate| [&gate.difference, &gate.margin]))
+        });
+        // The quality's delta is the first figure of its area too.
+        let of_areas =
+            self.areas.iter().flat_map(|found| &found.figures).filter(|figure| **figure != self.quality_delta);
+        [&self.quality_delta, &self.latency_delta, &self.cost_delta]
+            .into_iter()
+            .chain(of_areas)
+            .chain(parts)
+            .chain(live)
+            .chain(&self.recorded)
+    }
+}

@@ -1,0 +1,382 @@
+//! Reports of made-up rows: what is decided, and that nothing of a bundle can be changed unseen.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::area::Standing;
+use crate::bundle::bundle;
+use crate::canonical::{Real, sha256};
+use crate::decision::Decision;
+use crate::live::Standings;
+use crate::report::{Engine, MoveReport, report};
+use crate::rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, Run, RunHead, Upload};
+use crate::settings::{Move, Scorecard, Settings, TargetFacts, Worksheet};
+use crate::verify::verify;
+use crate::{html, markdown, tar};
+
+const DAY_US: u64 = 86_400_000_000;
+const NOW_US: u64 = 20_000 * DAY_US;
+
+/// Knows no worksheets; of a rollout, what its state says in a word.
+struct Plain;
+
+impl Engine for Plain {
+    fn study(&self, _file: &str, text: &str) -> Result<cost::tco::Study, String> {
+        Err(format!("no worksheet: {text}"))
+    }
+
+    fn standings(&self, row: &RolloutRow, _at_us: u64) -> Result<Standings, String> {
+        Ok(Standings {
+            label: row.state_json.clone(),
+            status: row.state_json.clone(),
+            reason: "so it is".to_owned(),
+            share: 0.0,
+            taken_back: row.state_json == "rolled_back",
+            gates: Vec::new(),
+            missing: Vec::new(),
+        })
+    }
+}
+
+fn target(name: &str, class: &str) -> TargetFacts {
+    TargetFacts {
+        name: name.to_owned(),
+        provider: format!("{name}-provider"),
+        class: class.to_owned(),
+        external: class != "self_hosted",
+        region: None,
+        model: format!("{name}-model"),
+        fingerprint: format!("{name}-1"),
+        simulated: false,
+    }
+}
+
+fn asked(target: &TargetFacts) -> Asked {
+    Asked {
+        name: target.name.clone(),
+        provider: target.provider.clone(),
+        model: target.model.clone(),
+        fingerprint: target.fingerprint.clone(),
+    }
+}
+
+/// Cases of which the baseline gets 90 % and the candidate `right` of 100 right.
+fn cases(n: usize, right: usize) -> Vec<CasePair> {
+    let worth = |right: bool| Some(f64::from(u8::from(right)));
+    (0..n)
+        .map(|idx| CasePair {
+            case: format!("c{idx}"),
+            cluster: None,
+            slices: BTreeMap::from([("language".to_owned(), if idx % 4 == 0 { "de" } else { "en" }.to_owned())]),
+            baseline: worth(idx % 100 < 90),
+            candidate: worth(idx % 100 < right),
+        })
+        .collect()
+}
+
+fn run(cases: Vec<CasePair>) -> Run {
+    let head = RunHead {
+        run: "parity".to_owned(),
+        at_us: NOW_US - DAY_US,
+        dataset: "d".to_owned(),
+        version: "v".to_owned(),
+        primary: "icontains".to_owned(),
+        definition: "says what is expected".to_owned(),
+        margin: Real(0.05),
+        range: (Real(0.0), Real(1.0)),
+        n_candidates: 1,
+        whole: true,
+        held: None,
+        simulated: false,
+        baseline: asked(&target("gpt", "vendor")),
+        candidate: asked(&target("own", "self_hosted")),
+    };
+    Run { head, cases }
+}
+
+fn calls(n: u64, of: &TargetFacts, ms: u64) -> Vec<Call> {
+    (0..n)
+        .map(|idx| Call {
+            route: "chat".to_owned(),
+            at_us: NOW_US - DAY_US + idx * 100_000,
+            target: of.name.clone(),
+            model: of.model.clone(),
+            is_shadow: of.name == "own",
+            streamed: true,
+            first_token_us: Some(50_000),
+            duration_us: Some((ms + idx % 40) * 1000),
+            input_tokens: Some(10),
+            output_tokens: Some(20),
+            cost_nanos: Some(1_000),
+            failure: None,
+            simulated: false,
+        })
+        .collect()
+}
+
+/// Everything speaks for the candidate but what nobody measured here: only quality, latency and safety are required.
+fn rows() -> Rows {
+    let (gpt, own) = (target("gpt", "vendor"), target("own", "self_hosted"));
+    let mut scorecard = Scorecard::default();
+    scorecard.throughput.required = false;
+    scorecard.tco.required = false;
+    let mv = Move {
+        workload: "support".to_owned(),
+        risk: Some("medium".to_owned()),
+        route: "chat".to_owned(),
+        rollout: Some("to-own".to_owned()),
+        baseline: gpt.clone(),
+        candidate: Some(own.clone()),
+        fallback: Vec::new(),
+        target_load: None,
+    };
+    let filed = FiledRow {
+        rollout: "to-own".to_owned(),
+        kind: "suite".to_owned(),
+        name: "safety".to_owned(),
+        passed: true,
+        at_us: NOW_US - DAY_US,
+        digest: "d".to_owned(),
+        n: 300,
+        actor: "ana".to_owned(),
+        note: "by the book".to_owned(),
+    };
+    let mut all = calls(600, &gpt, 400);
+    all.extend(calls(600, &own, 300));
+    Rows {
+        settings: Settings {
+            version: "0".to_owned(),
+            at_us: NOW_US,
+            config_hash: "c".to_owned(),
+            seed: 1,
+            draws: 100,
+            scorecard,
+            moves: vec![mv],
+            worksheets: Vec::new(),
+            notes: Vec::new(),
+        },
+        runs: vec![run(cases(600, 89))],
+        calls: all,
+        rollouts: Vec::new(),
+        filed: vec![filed],
+        worksheets: Vec::new(),
+        probes: Vec::new(),
+        outcomes: Vec::new(),
+        benches: Vec::new(),
+    }
+}
+
+fn only(rows: &Rows) -> MoveReport {
+    report(rows, &Plain).moves.remove(0)
+}
+
+#[track_caller]
+fn check(rows: &Rows, decision: Decision, rule: &str) {
+    let found = only(rows);
+    assert_eq!((found.decision, found.rule), (decision, rule), "{:#?}", found.reasons);
+}
+
+#[test]
+fn what_is_proven_in_all_that_is_required_switches() {
+    let rows = rows();
+    check(&rows, Decision::Switch, "A1");
+    let found = only(&rows);
+    assert_eq!(found.quality_delta.value, Some(-0.01));
+    assert!(found.latency_delta.high.unwrap() < 0.0, "{:?}", found.latency_delta);
+    assert_eq!([found.sovereignty[0].class, found.sovereignty[1].class], [1, 4]);
+}
+
+#[test]
+fn without_evaluations_there_is_not_enough_evidence() {
+    let mut rows = rows();
+    rows.runs.clear();
+    check(&rows, Decision::NotEnoughEvidence, "U1");
+    let found = only(&rows);
+    assert!(found.next.contains("`crossfade eval run --target gpt --target own`"), "{}", found.next);
+    assert_eq!(found.areas[0].standing, Standing::NotRun);
+}
+
+#[test]
+fn evidence_that_is_old_or_of_another_model_is_not_counted_and_said() {
+    let mut old = rows();
+    old.runs[0].head.at_us = NOW_US - 91 * DAY_US;
+    check(&old, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&old, &Plain).stale[0].why.contains("91 days old"));
+    let mut other = rows();
+    other.runs[0].head.candidate.model = "before".to_owned();
+    check(&other, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&other, &Plain).stale[0].why.contains("was the model before then"));
+    let mut prompt = rows();
+    prompt.runs[0].head.candidate.fingerprint = "own-0".to_owned();
+    check(&prompt, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&prompt, &Plain).stale[0].why.contains("prompt or the parameters"));
+}
+
+#[test]
+fn worse_answers_stay_and_few_cases_ask_for_more() {
+    let mut worse = rows();
+    worse.runs = vec![run(cases(600, 60))];
+    check(&worse, Decision::Stay, "Q1");
+    let mut few = rows();
+    few.runs = vec![run(cases(40, 85))];
+    check(&few, Decision::NotEnoughEvidence, "U1");
+    assert!(only(&few).questions[0].contains("more evaluation cases"), "{:?}", only(&few).questions);
+}
+
+#[test]
+fn parts_that_are_proven_move_by_themselves() {
+    let mut rows = rows();
+    let mut cases = cases(2000, 90);
+    // German answers are all wrong at the candidate.
+    cases.iter_mut().filter(|case| case.slices["language"] == "de").for_each(|case| case.candidate = Some(0.0));
+    rows.runs = vec![run(cases)];
+    check(&rows, Decision::Hybridize, "H1");
+    let found = only(&rows);
+    let slices = |parts: &[crate::quality::Part]| parts.iter().map(|part| part.slice.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (slices(&found.good_parts), slices(&found.worse_parts)),
+        (vec!["language=en".into()], vec!["language=de".into()])
+    );
+    assert_eq!(found.sovereignty[1].class, 3);
+}
+
+#[test]
+fn a_slow_candidate_a_failed_safety_suite_and_a_rollback_stay() {
+    let mut slow = rows();
+    slow.calls.retain(|call| call.target == "gpt");
+    slow.calls.extend(calls(600, &target("own", "self_hosted"), 3_000));
+    check(&slow, Decision::Stay, "L1");
+    let mut unsafe_ = rows();
+    unsafe_.filed[0].passed = false;
+    check(&unsafe_, Decision::Stay, "S1");
+    let mut back = rows();
+    back.rollouts.push(RolloutRow {
+        name: "to-own".to_owned(),
+        route: "chat".to_owned(),
+        fingerprint: "f".to_owned(),
+        fingerprint_now: Some("f".to_owned()),
+        simulated: false,
+        state_json: "rolled_back".to_owned(),
+        policy_json: String::new(),
+        evidence_json: None,
+    });
+    check(&back, Decision::Stay, "S2");
+    // Of another candidate it says nothing.
+    back.rollouts[0].fingerprint_now = Some("g".to_owned());
+    check(&back, Decision::Switch, "A1");
+}
+
+#[test]
+fn what_nobody_measured_is_not_run_and_never_a_pass() {
+    let mut rows = rows();
+    rows.settings.scorecard = Scorecard::default();
+    check(&rows, Decision::NotEnoughEvidence, "U1");
+    let standings: Vec<Standing> = only(&rows).areas.iter().map(|found| found.standing).collect();
+    use Standing::{NotRun, Pass};
+    assert_eq!(standings, [Pass, Pass, NotRun, Pass, NotRun]);
+    rows.filed.clear();
+    assert_eq!(only(&rows).areas[3].standing, NotRun);
+    // Copies at a trickle prove nothing of the peak.
+    rows.settings.moves[0].target_load = Some(Real(50.0));
+    let latency = &only(&rows).areas[1];
+    assert_eq!(latency.standing, Standing::Undecided);
+    assert!(latency.settle.as_ref().unwrap().contains("50.00 req/s"), "{:?}", latency.settle);
+}
+
+#[test]
+fn a_simulated_answer_is_in_the_headline() {
+    let mut rows = rows();
+    assert!(!report(&rows, &Plain).headline.contains("SIMULATED"));
+    rows.runs[0].head.simulated = true;
+    let found = report(&rows, &Plain);
+    assert!(found.headline.starts_with("SIMULATED"), "{}", found.headline);
+    assert!(html(&found).contains("made up") && markdown(&found).contains("SIMULATED"));
+}
+
+#[test]
+fn names_of_users_make_no_tags_and_no_cells() {
+    let mut rows = rows();
+    rows.settings.moves[0].workload = "<script>alert(1)</script>|x".to_owned();
+    let found = report(&rows, &Plain);
+    assert!(!html(&found).contains("<script") && html(&found).contains("&lt;script"));
+    assert!(!markdown(&found).contains("<script") && markdown(&found).contains("\\|x"));
+}
+
+/// Rows with something in every file.
+fn full() -> Rows {
+    let mut rows = rows();
+    rows.runs = vec![run(cases(60, 50))];
+    rows.calls.truncate(40);
+    rows.settings.worksheets.push(Worksheet { source: "tco.yaml".to_owned(), of: None });
+    rows.worksheets.push("not one\n".to_owned());
+    rows.outcomes.push(Upload { source: "o.csv".to_owned(), text: "arm,csat\nbaseline,1\ncandidate,2\n".to_owned() });
+    rows.probes.push(Upload { source: "p.json".to_owned(), text: "{\"subject\":\"own\",\"rows\":[]}".to_owned() });
+    rows
+}
+
+#[test]
+fn the_same_rows_make_the_same_bundle_and_it_verifies() {
+    let (one, other) = (bundle(&full(), &Plain).unwrap(), bundle(&full(), &Plain).unwrap());
+    assert_eq!(one.archive, other.archive);
+    assert_eq!(verify(Ok(&one.archive), &Plain).unwrap().0, []);
+    assert_eq!(verify(Err(one.files.clone()), &Plain).unwrap().0, []);
+    assert_eq!(Rows::read(&one.files).unwrap(), full());
+}
+
+#[test]
+fn any_byte_that_is_changed_is_found_in_the_archive_and_in_every_file() {
+    let made = bundle(&full(), &Plain).unwrap();
+    let names: Vec<&String> = made.files.keys().filter(|name| !made.files[*name].is_empty()).collect();
+    let mut runner = TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
+    let flip = (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..=255_u8);
+    runner
+        .run(&flip, |(file, at, mask)| {
+            let mut archive = made.archive.clone();
+            let place = at.index(archive.len());
+            archive[place] ^= mask;
+            let found = verify(Ok(&archive), &Plain);
+            prop_assert!(found.is_err() || !found.unwrap().0.is_empty(), "byte {place} of the archive");
+            let mut files = made.files.clone();
+            let name = names[file.index(names.len())];
+            let bytes = files.get_mut(name).unwrap();
+            let place = at.index(bytes.len());
+            bytes[place] ^= mask;
+            prop_assert!(!verify(Err(files), &Plain).unwrap().0.is_empty(), "byte {place} of {name}");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_row_that_is_changed_with_its_hash_no_longer_makes_the_figures() {
+    let made = bundle(&full(), &Plain).unwrap();
+    let mut files = made.files.clone();
+    let name = "rows/eval-001.csv".to_owned();
+    let text = String::from_utf8(files[&name].clone()).unwrap().replacen(",1.0,0.0\n", ",1.0,1.0\n", 1);
+    assert_ne!(text.as_bytes(), files[&name]);
+    let (before, after) = (sha256(&files[&name]), sha256(text.as_bytes()));
+    files.insert(name, text.into_bytes());
+    let manifest = String::from_utf8(files["manifest.json"].clone()).unwrap().replace(&before, &after);
+    files.insert("manifest.json".to_owned(), manifest.into_bytes());
+    let (wrong, _) = verify(Ok(&tar::write(&files).unwrap()), &Plain).unwrap();
+    let figures: Vec<&str> = wrong.iter().filter_map(|one| one.figure.as_deref()).collect();
+    assert!(figures.contains(&"m1.quality.delta.value"), "{wrong:#?}");
+    assert!(wrong.iter().any(|one| one.what.contains("the rows come to")), "{wrong:#?}");
+}
+
+#[test]
+fn a_file_too_many_or_too_few_is_named_and_what_is_no_bundle_is_refused() {
+    let made = bundle(&full(), &Plain).unwrap();
+    let mut more = made.files.clone();
+    more.insert("rows/extra.csv".to_owned(), b"x".to_vec());
+    assert!(verify(Err(more), &Plain).unwrap().0.iter().any(|one| one.file == "rows/extra.csv"));
+    for gone in ["rows/calls.csv", "rules.json", "manifest.json"] {
+        let mut fewer = made.files.clone();
+        fewer.remove(gone);
+        assert!(verify(Err(fewer), &Plain).unwrap().0.iter().any(|one| one.file == gone), "{gone}");
+    }
+    assert!(verify(Ok(b"no archive"), &Plain).is_err());
+    assert!(verify(Err(BTreeMap::new()), &Plain).is_err());
+}
