@@ -130,4 +130,49 @@ def paths(rng, n):
         yield {"path": text, "document": document, "expected": found}
 
 
-FAMILIES = {"schemas": schemas, "paths": paths, "suite": suite, "documents": documents}
+def leaves(value, pointer=()):
+    """The scalars and empty containers of a value, by where they stand."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [leaf for name, one in inner for leaf in leaves(one, (*pointer, str(name)))]
+    return found or [(pointer, value)]
+
+
+def same(one, other, tolerance):
+    is_number = lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number(one) and is_number(other):
+        return one == other or abs(one - other) <= tolerance * max(abs(one), abs(other))
+    return type(one) is type(other) and one == other
+
+
+def fields(rng, n):
+    """Fields of references that a value has right: drawn values, changed a little, with one reference or several. A reference by the definition's words."""
+    for _ in range(n):
+        references = [value(rng) for _ in range(rng.choice([1, 1, 2, 3]))]
+        said = value(rng) if rng.random() < 0.2 else changed(rng, rng.choice(references))
+        tolerance = rng.choice([0.0, 0.0, 0.01, 0.5])
+        ignored = rng.choice([None, None, "a", "b", "0"])
+        there = dict(leaves(said))
+        shares = []
+        for reference in references:
+            asked = [(pointer, one) for pointer, one in leaves(reference) if not (pointer and pointer[0] == ignored)]
+            right = [pointer for pointer, one in asked if pointer in there and same(there[pointer], one, tolerance)]
+            if asked:
+                shares.append(len(right) / len(asked))
+        ignore = [] if ignored is None else ["/" + ignored]
+        yield {"references": references, "said": said, "tolerance": tolerance, "ignore": ignore, "expected": max(shares, default=None)}
+
+
+def changed(rng, one):
+    if rng.random() < 0.1:
+        return value(rng, 2)
+    if isinstance(one, dict):
+        kept = {name: changed(rng, member) for name, member in one.items() if rng.random() > 0.1}
+        return kept | ({rng.choice(NAMES): value(rng, 2)} if rng.random() < 0.1 else {})
+    if isinstance(one, list):
+        return [changed(rng, member) for member in one if rng.random() > 0.1]
+    if isinstance(one, (int, float)) and not isinstance(one, bool) and rng.random() < 0.2:
+        return one * rng.choice([1.005, 1.3, 2.0])
+    return one
+
+
+FAMILIES = {"fields": fields, "schemas": schemas, "paths": paths, "suite": suite, "documents": documents}

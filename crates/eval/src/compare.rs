@@ -13,6 +13,7 @@
 //! What an outcome is and how far two values can be apart is the metric's range to say: a scale from 1 to 5 on which all is 1 has no two outcomes.
 
 mod aa;
+mod confusion;
 mod money;
 mod pooled;
 mod rag;
@@ -22,6 +23,7 @@ mod report;
 pub(crate) mod tests;
 
 pub use aa::Noise;
+pub use confusion::{ClassRow, ConfusionMatrix};
 pub use money::{Speed, SpeedAndCost};
 pub use rag::{Abstention, Rag, RagCandidate, RagRow, RagShare, RagTarget, Share};
 pub use ranked::{Ranked, RankedPair, Ranking};

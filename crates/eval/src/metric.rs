@@ -57,6 +57,8 @@ pub struct Metric {
     pub pool: Pool,
     /// What a model has to say of an answer before it has a value.
     pub needs: Needs,
+    /// Of a metric of classes, its labels where they are given; `None` for any other metric.
+    pub classes: Option<Option<Vec<String>>>,
     measure: Arc<Measure>,
 }
 
@@ -246,6 +248,7 @@ impl Metric {
             range: Range::UNIT,
             pool: Pool::Mean,
             needs: Needs::default(),
+            classes: None,
             measure: Arc::new(measure),
         }
     }

@@ -1,6 +1,7 @@
 //! A run's report in the forms others read: a page that needs nothing else, JUnit for a build server, CSV for a spreadsheet, Markdown for a
 //! pull request. JSON is the report itself.
 
+mod classes;
 mod html;
 mod judges;
 mod plain;
@@ -8,6 +9,7 @@ mod plot;
 mod rag;
 mod ranking;
 
+pub use classes::{SHOWN, matrices};
 pub(crate) use html::POLICY;
 pub use html::html;
 pub use judges::{entailment, label, lines};

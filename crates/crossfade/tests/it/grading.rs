@@ -116,3 +116,76 @@ fn of_several_expected_values_and_calls_any_will_do() {
     let means = &report["targets"][0]["means"];
     assert_eq!((means["field_accuracy"].as_f64(), means["tool_calls"].as_f64()), (Some(1.0), Some(1.0)), "{report}");
 }
+
+#[test]
+fn a_call_that_leaked_or_broke_is_told_apart_in_every_report() {
+    let leaked = "<tool_call>\n{\"name\": \"look\", \"arguments\": {\"id\": 1}}\n</tool_call>";
+    let (house, _upstream) = house(move |model, question| match (model, question.parse::<usize>().unwrap() % 4) {
+        ("old", _) => look(&format!("{{\"id\":{question}}}")),
+        (_, 0) => json!(leaked),
+        (_, 1) => look("{\"id\": "),
+        (_, 2) => look("{}"),
+        _ => json!("I do not know."),
+    });
+    write(
+        &house,
+        "cases.jsonl",
+        (0..20).map(|id| asks_for(id, &json!([{ "name": "look", "arguments": { "id": id } }]))),
+    );
+    let run = ["eval", "run", "--file", "cases.jsonl", "--target", "old", "--target", "new", "--metric", "tool_calls"];
+    let told = house.run(&[&run[..], &["--run", "r"]].concat()).exits(3).stdout;
+    let counts = "new by tool_calls: 5 abstained, 5 leaked, 5 malformed, 5 under_specified";
+    assert!(told.contains(counts) && told.contains("old by tool_calls: 20 correct"), "{told}");
+    let report = |form: &str| house.run(&["eval", "report", "r", "--as", form]).exits(0).stdout;
+    let json: Value = serde_json::from_str(&report("json")).unwrap();
+    assert_eq!(json["targets"][1]["outcomes"]["tool_calls"]["leaked"], 5, "{}", json["targets"][1]);
+    let words: Vec<&str> = json["cases"].as_array().unwrap()[..4]
+        .iter()
+        .map(|case| case["sides"][1]["outcomes"]["tool_calls"].as_str().unwrap())
+        .collect();
+    assert_eq!(words, ["leaked", "malformed", "under_specified", "abstained"]);
+    for (form, wanted) in [
+        ("csv", "tool_calls=leaked"),
+        ("junit", "tool_calls=leaked"),
+        ("html", "5 abstained, 5 leaked, 5 malformed, 5 under_specified"),
+        ("html", "tool_calls 0.0000 (leaked)"),
+        ("markdown", "5 abstained, 5 leaked, 5 malformed, 5 under_specified"),
+    ] {
+        let text = report(form);
+        assert!(text.contains(wanted), "{form} without {wanted}\n{text}");
+    }
+}
+
+#[test]
+fn classes_are_shown_with_what_was_said_for_them_and_a_number_of_all_cases_says_what_decides_in_its_place() {
+    let (house, _upstream) = house(|model, question| match (model, question.split(' ').next().unwrap()) {
+        ("new", "refund") if question.ends_with('1') => json!("I would say refund"),
+        ("new", "delivery") if question.ends_with('1') => json!("refund"),
+        (_, class) => json!(class),
+    });
+    let cases = ["refund", "delivery"].into_iter().flat_map(|class| {
+        (1..=10).map(move |n| json!({ "id": format!("{class}{n:02}"), "input": format!("{class} {}", n % 10), "expected": class }))
+    });
+    write(&house, "cases.jsonl", cases);
+    let suite =
+        "file: cases.jsonl\ntargets: [old, new]\nmetrics: [accuracy, { name: f1_macro, labels: [refund, delivery] }]\n";
+    std::fs::write(house.path().join("suite.yaml"), suite).unwrap();
+    let told = house.run(&["eval", "run", "suite.yaml", "--run", "r", "--margin", "0.9"]).exits(0).stdout;
+    assert!(told.contains("said (unparseable)") && told.contains("precision"), "{told}");
+    let report = house.run(&["eval", "report", "r", "--as", "json"]).exits(0).json();
+    let matrices = report["confusion"].as_array().unwrap();
+    assert_eq!(matrices.len(), 4, "{matrices:?}");
+    let of_new = matrices.iter().find(|one| one["target"] == "new" && one["metric"] == "f1_macro").unwrap();
+    assert_eq!(of_new["counts"], json!([[9, 0, 1], [1, 9, 0], [0, 0, 0]]), "{of_new}");
+    let refund = &of_new["classes"][0];
+    assert_eq!((refund["precision"].as_f64(), refund["recall"].as_f64()), (Some(0.9), Some(0.9)), "{refund}");
+    assert_eq!(of_new["classes"][2]["class"], "(unparseable)");
+    let page = house.run(&["eval", "report", "r", "--as", "html"]).exits(0).stdout;
+    assert!(page.contains("<h2>Classes</h2>") && page.contains("said (unparseable)"), "{page}");
+    // It passes, and two cases are lost all the same: no build goes red for them.
+    let junit = house.run(&["eval", "report", "r", "--as", "junit"]).exits(0).stdout;
+    assert!(junit.contains("failures=\"0\"") && !junit.contains("<failure"), "{junit}");
+    assert_eq!(junit.matches("<system-out>worse, -1.0000 in accuracy").count(), 2, "{junit}");
+    let refused = house.run(&["eval", "run", "suite.yaml", "--run", "s", "--primary", "f1_macro"]).exits(2).stderr;
+    assert!(refused.contains("decide by `accuracy`") && refused.contains("bootstrap interval"), "{refused}");
+}

@@ -156,7 +156,7 @@ impl Added {
 }
 
 /// The scores of a target's answers to a case.
-fn scores(results: &Results, yardstick: &Yardstick, (case_idx, target_idx): (usize, usize)) -> Vec<Score> {
+pub(super) fn scores(results: &Results, yardstick: &Yardstick, (case_idx, target_idx): (usize, usize)) -> Vec<Score> {
     let one = |record: &crate::results::Record| match (&record.answered.answer, record.scores.get(&yardstick.id)) {
         (Some(_), Some(score)) => score.to_score(),
         (Some(_), None) => Score::unscored(Unscored::NoJudgement),

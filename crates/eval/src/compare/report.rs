@@ -6,6 +6,7 @@ use serde::Serialize;
 use stats::multiplicity::holm;
 
 use super::aa::{self, Noise};
+use super::confusion::{self, ConfusionMatrix};
 use super::money::{self, SpeedAndCost};
 use super::pooled;
 use super::rag::{self, Rag};
@@ -69,6 +70,9 @@ pub struct Report {
     /// Who said what documents entail, and what came of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entailment: Option<EntailmentReport>,
+    /// Which class was said for which, by metrics of classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub confusion: Vec<ConfusionMatrix>,
 }
 
 /// What a metric is.
@@ -109,7 +113,7 @@ pub struct TargetSummary {
     pub noise: Option<f64>,
     /// What its answers took and cost.
     pub speed_and_cost: SpeedAndCost,
-    /// How often its answers came out how, by metrics that run code.
+    /// How often its answers came out how, by metrics that say it in a word.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<String, BTreeMap<String, u64>>,
 }
@@ -188,6 +192,9 @@ pub struct Side {
     /// How an answer made of retrieved documents came out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// How it came out by each metric that says it in a word.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<String, String>,
 }
 
 /// Compares a run. `seed` decides what the bootstraps draw: the same run gives the same report.
@@ -258,6 +265,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         rag: rag::rag(results, seed),
         encoder,
         entailment,
+        confusion: confusion::of(results, &table.yardsticks),
     };
     (report, table)
 }
@@ -475,10 +483,15 @@ fn said(case: &Case, answer: &Answer) -> String {
     answer.refusal.clone().unwrap_or_else(|| answer.text.clone())
 }
 
-/// How often answers came out how, by metrics that run code.
+/// How an answer came out by each metric that says it in a word.
+fn words(yardsticks: &[Yardstick], scores: &Scores) -> BTreeMap<String, String> {
+    let word = |yardstick: &Yardstick| Some((yardstick.name.clone(), scores.get(&yardstick.id)?.outcome()?.to_owned()));
+    yardsticks.iter().filter_map(word).collect()
+}
+
+/// How often answers came out how, by metrics that say it in a word.
 fn outcomes(yardsticks: &[Yardstick], records: &[&Record]) -> BTreeMap<String, BTreeMap<String, u64>> {
-    let of_code = yardsticks.iter().filter(|yardstick| code::NAMES.iter().any(|name| yardstick.id.starts_with(name)));
-    let counted = of_code.map(|yardstick| {
+    let counted = yardsticks.iter().map(|yardstick| {
         let mut counts = BTreeMap::new();
         let scores = records.iter().filter_map(|record| record.scores.get(&yardstick.id));
         for outcome in scores.filter_map(|score| score.outcome()) {
@@ -486,7 +499,7 @@ fn outcomes(yardsticks: &[Yardstick], records: &[&Record]) -> BTreeMap<String, B
         }
         (yardstick.name.clone(), counts)
     });
-    counted.collect()
+    counted.filter(|(_, counts)| !counts.is_empty()).collect()
 }
 
 /// What metrics have to say of an answer beside their numbers: outcomes of those that say more, and what that is.
@@ -525,6 +538,7 @@ fn case_row(results: &Results, table: &Table, (case_idx, case): (usize, &Case)) 
             longest_gap_ms: pace.filter(|pace| pace.n_gaps > 0).map(|pace| pace.longest_gap_us as f64 / 1000.0),
             cost: answered.and_then(|answered| answered.cost_nanos).map(|nanos| nanos as f64 * 1e-9),
             outcome: rag::outcome_of(results, first),
+            outcomes: first.map(|record| words(&table.yardsticks, &record.scores)).unwrap_or_default(),
         }
     };
     let worth = &table.worth[table.primary_idx][case_idx];

@@ -172,7 +172,7 @@ pub(super) fn metric(name: &str, figure: Figure, average: Average, labels: Optio
         Some(labels) => format!("{name}@scikit-learn-1.9:labels={}", serde_json::Value::from(labels.clone())),
         None => format!("{name}@scikit-learn-1.9"),
     };
-    let (known, averaged) = (labels.clone(), labels);
+    let (known, averaged) = (labels.clone(), labels.clone());
     let metric = Metric::new(
         id,
         "of one case: whether the answer, white space around it apart, is the first reference; of many: the figure of the \
@@ -187,6 +187,7 @@ pub(super) fn metric(name: &str, figure: Figure, average: Average, labels: Optio
                 .with_basis(Basis::Classes { expected: expected.trim().to_owned(), predicted: predicted.to_owned() })
         },
     );
+    let metric = Metric { classes: Some(labels), ..metric };
     if figure == Figure::Accuracy {
         return metric;
     }

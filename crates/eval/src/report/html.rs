@@ -47,6 +47,8 @@ pub fn html(report: &Report) -> String {
     // Writing to a String cannot fail.
     head(&mut page, report).unwrap_or_default();
     targets(&mut page, report).unwrap_or_default();
+    page.push_str(&super::classes::outcomes_html(report));
+    page.push_str(&super::classes::matrices_html(report));
     page.push_str(&report.ranking.as_ref().map(super::ranking::html).unwrap_or_default());
     page.push_str(&report.rag.as_ref().map(super::rag::html).unwrap_or_default());
     for candidate in &report.candidates {
@@ -347,7 +349,10 @@ fn case_block(page: &mut String, report: &Report, case: &CaseRow) -> std::fmt::R
 fn side_block(page: &mut String, report: &Report, (case, idx, side): (&CaseRow, usize, &Side)) -> std::fmt::Result {
     let name = report.targets.get(idx).map_or("", |target| target.name.as_str());
     let outcome = side.outcome.map(|outcome| outcome.as_str().to_owned());
-    let worth = side.worth.iter().map(|(name, value)| format!("{name} {}", number(*value)));
+    let worth = side.worth.iter().map(|(name, value)| {
+        let word = side.outcomes.get(name).map(|word| format!(" ({word})")).unwrap_or_default();
+        format!("{name} {}{word}", number(*value))
+    });
     let worth: Vec<String> = outcome.into_iter().chain(worth).collect();
     let first = side.time_to_first_token_ms.map(|ms| format!(", the first token after {ms:.1}")).unwrap_or_default();
     write!(

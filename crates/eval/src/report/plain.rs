@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{SIMULATED, ends, number, sentence, signed};
-use crate::compare::{CaseRow, Report, Verdict};
+use crate::compare::{CaseRow, Report, Side, Verdict};
 
 /// Cases that a comment on a pull request shows.
 const SHOWN: usize = 10;
@@ -16,8 +16,17 @@ pub fn csv(report: &Report) -> String {
         ["case", "target", "answer", "failure", "latency_ms", "cost_dollars", "gain"].map(str::to_owned).to_vec();
     heading.extend(metrics.iter().map(|name| (*name).clone()));
     heading.extend(
-        ["question", "expected", "slices", "exchange", "time_to_first_token_ms", "longest_gap_ms", "outcome"]
-            .map(str::to_owned),
+        [
+            "question",
+            "expected",
+            "slices",
+            "exchange",
+            "time_to_first_token_ms",
+            "longest_gap_ms",
+            "outcome",
+            "outcomes",
+        ]
+        .map(str::to_owned),
     );
     let mut text = row(&heading);
     for case in &report.cases {
@@ -44,11 +53,17 @@ pub fn csv(report: &Report) -> String {
                 plain(side.time_to_first_token_ms),
                 plain(side.longest_gap_ms),
                 side.outcome.map(|outcome| outcome.as_str().to_owned()).unwrap_or_default(),
+                words(side).join(";"),
             ]);
             text += &row(&cells);
         }
     }
     text
+}
+
+/// How an answer came out, by metric.
+fn words(side: &Side) -> Vec<String> {
+    side.outcomes.iter().map(|(metric, word)| format!("{metric}={word}")).collect()
 }
 
 fn row(cells: &[String]) -> String {
@@ -61,7 +76,9 @@ fn row(cells: &[String]) -> String {
     cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
-/// A test suite per candidate: the verdict is one test, and each case another, which fails where the candidate is worse than the baseline.
+/// A test suite per candidate: the verdict is one test, which fails unless it is a pass, and each case another. Where the verdict is a fail, cases
+/// fail in which the candidate is worse than the baseline: they are why. A pass, or a run that decides nothing, comes with lost cases too: there
+/// they are passed tests whose output says what was lost.
 #[must_use]
 pub fn junit(report: &Report) -> String {
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"crossfade eval\">\n");
@@ -70,13 +87,15 @@ pub fn junit(report: &Report) -> String {
             report.cases.iter().filter(|case| case.gains[idx].is_some_and(|gain| gain < 0.0)).collect();
         let skipped = report.cases.iter().filter(|case| case.gains[idx].is_none()).count();
         let decided = candidate.primary.verdict != Verdict::Pass;
+        let lost_fail = candidate.primary.verdict == Verdict::Fail;
+        let n_failures = usize::from(decided) + if lost_fail { worse.len() } else { 0 };
         // Writing to a String cannot fail.
         write!(
             xml,
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{skipped}\">\n    <testcase classname=\"verdict\" name=\"{} against {}\">",
             attribute(&candidate.candidate),
             report.cases.len() + 1,
-            worse.len() + usize::from(decided),
+            n_failures,
             attribute(&candidate.candidate),
             attribute(report.targets.first().map_or("", |target| &target.name)),
         )
@@ -92,6 +111,7 @@ pub fn junit(report: &Report) -> String {
         for case in &report.cases {
             let side = &case.sides[idx + 1];
             let seconds = side.latency_ms / 1000.0;
+            let outcomes: String = words(side).iter().map(|word| format!("\n{word}")).collect();
             write!(
                 xml,
                 "    <testcase classname=\"{}\" name=\"{}\" time=\"{seconds:.6}\">",
@@ -105,15 +125,17 @@ pub fn junit(report: &Report) -> String {
                     for (name, note) in &side.notes {
                         said += &format!("\n\n{name}: {note}");
                     }
-                    write!(
-                        xml,
-                        "<failure type=\"worse\" message=\"{gain:+.4} in {}\">{}</failure>",
-                        attribute(&report.primary),
-                        attribute(&said)
-                    )
-                    .unwrap_or_default();
+                    said += &outcomes;
+                    let message = attribute(&format!("{gain:+.4} in {}", report.primary));
+                    let said = attribute(&said);
+                    xml += &if lost_fail {
+                        format!("<failure type=\"worse\" message=\"{message}\">{said}</failure>")
+                    } else {
+                        format!("<system-out>worse, {message}: {said}</system-out>")
+                    };
                 }
-                Some(_) => {}
+                Some(_) if outcomes.is_empty() => {}
+                Some(_) => xml += &format!("<system-out>{}</system-out>", attribute(outcomes.trim())),
                 None => xml += "<skipped message=\"no number\"/>",
             }
             xml += "</testcase>\n";
@@ -169,6 +191,7 @@ pub fn markdown(report: &Report) -> String {
         )
         .unwrap_or_default();
     }
+    text += &super::classes::markdown(report);
     if !report.judges.is_empty() {
         text += "\n### Judges\n\n";
         for line in report.judges.iter().flat_map(super::lines) {

@@ -129,36 +129,38 @@ fn row(row: &RagRow) -> Vec<String> {
 
 pub(super) fn html(rag: &Rag) -> String {
     let mut page = String::from("<h2>Retrieval and answers</h2>\n");
-    for table in tables(rag) {
-        page += &format!("<h3>{}</h3>\n<div class=\"wide\"><table><tr>", escaped(&table.title));
-        let class = |idx: usize| if idx == 0 { "" } else { " class=\"n\"" };
-        page.extend(
-            table.headings.iter().enumerate().map(|(idx, text)| format!("<th{}>{}", class(idx), escaped(text))),
-        );
-        for row in &table.rows {
-            page += "\n<tr>";
-            for (idx, text) in row.iter().enumerate() {
-                let marked = match text.as_str() {
-                    "worse" => "<span class=\"fail\">worse</span>".to_owned(),
-                    "better" => "<span class=\"pass\">better</span>".to_owned(),
-                    text => escaped(text),
-                };
-                page += &format!("<td{}>{marked}", class(idx));
-            }
-        }
-        page += "\n</table></div>\n";
-    }
+    page.extend(tables(rag).iter().map(table_html));
     page + &format!("<p class=\"small\">{SAID}</p>\n")
 }
 
-pub(super) fn markdown(rag: &Rag) -> String {
-    let mut text = String::from("\n### Retrieval and answers\n");
-    for table in tables(rag) {
-        let row =
-            |cells: &[String]| format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "));
-        text += &format!("\n{}\n\n{}", cell(&table.title), row(&table.headings));
-        text += &format!("|{}\n", "---|".repeat(table.headings.len()));
-        text.extend(table.rows.iter().map(|cells| row(cells)));
+pub(super) fn table_html(table: &Table) -> String {
+    let mut page = format!("<h3>{}</h3>\n<div class=\"wide\"><table><tr>", escaped(&table.title));
+    let class = |idx: usize| if idx == 0 { "" } else { " class=\"n\"" };
+    page.extend(table.headings.iter().enumerate().map(|(idx, text)| format!("<th{}>{}", class(idx), escaped(text))));
+    for row in &table.rows {
+        page += "\n<tr>";
+        for (idx, text) in row.iter().enumerate() {
+            let marked = match text.as_str() {
+                "worse" if idx > 0 => "<span class=\"fail\">worse</span>".to_owned(),
+                "better" if idx > 0 => "<span class=\"pass\">better</span>".to_owned(),
+                text => escaped(text),
+            };
+            page += &format!("<td{}>{marked}", class(idx));
+        }
     }
+    page + "\n</table></div>\n"
+}
+
+pub(super) fn markdown(rag: &Rag) -> String {
+    let tables: String = tables(rag).iter().map(table_markdown).collect();
+    format!("\n### Retrieval and answers\n{tables}")
+}
+
+pub(super) fn table_markdown(table: &Table) -> String {
+    let row =
+        |cells: &[String]| format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "));
+    let mut text = format!("\n{}\n\n{}", cell(&table.title), row(&table.headings));
+    text += &format!("|{}\n", "---|".repeat(table.headings.len()));
+    text.extend(table.rows.iter().map(|cells| row(cells)));
     text
 }

@@ -51,7 +51,14 @@ pub(super) fn plan(place: &Place, args: &Args, config: &Config, out: &Out) -> Re
     let primary = primary(args, &suite, (&metrics, &judges))?;
     if !decides_by_case(&metrics, &primary)? {
         let stop = Stop::usage(format!("`{primary}` is a number of all cases together: it cannot decide case by case"));
-        return Err(stop.hint("`--primary` names one that can, such as `accuracy`"));
+        let instead = match primary.split('_').next() {
+            Some("bleu" | "chrf") => "`squad_f1` or `rouge_l`",
+            _ => "`accuracy`",
+        };
+        return Err(stop.hint(format!(
+            "decide by {instead}, which has a value for every case, and keep `{primary}` among the metrics: the report has its difference with a \
+             bootstrap interval"
+        )));
     }
     Scorer::check_cases(&cases).map_err(|(id, error)| Stop::usage(format!("case `{id}`: {error}")))?;
     let margin = margin(place, args, &suite)?.unwrap_or_else(|| {

@@ -1,7 +1,7 @@
 //! A comparison as text.
 
 use eval::compare::{Comparison, Interval, Rag, Ranked, RankedPair, Ranking, Report};
-use eval::report::{SIMULATED, Table, entailment, label, lines, sentence, tables};
+use eval::report::{SHOWN, SIMULATED, Table, entailment, label, lines, matrices, sentence, tables};
 
 use crate::out::table;
 use crate::verbs::dataset::short;
@@ -29,6 +29,11 @@ pub(super) fn comparison(report: &Report) -> String {
     {
         let counts: Vec<String> = counts.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
         text += &format!("{} by {metric}: {}\n", target.name, counts.join(", "));
+    }
+    for (of, note) in matrices(report, SHOWN) {
+        let headings: Vec<&str> = of.headings.iter().map(String::as_str).collect();
+        text += &format!("\n{}\n{}", of.title, table(&headings, &of.rows));
+        text += &note.map(|note| note + "\n").unwrap_or_default();
     }
     text += &report.ranking.as_ref().map(ranking).unwrap_or_default();
     text += &report.rag.as_ref().map(rag).unwrap_or_default();

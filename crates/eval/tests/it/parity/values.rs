@@ -7,6 +7,7 @@ use eval::metric::ranking::ndcg_of_scores;
 use eval::metric::vectors::{Tokens, bert_score, cosine};
 use eval::metric::{Answer, Call, Case, Measured, Tool};
 use serde_json::{Map, Value, json};
+use stats::agreement::{Weights, cohen};
 
 use super::{Tally, cases, expected, metric, strings};
 
@@ -72,7 +73,9 @@ fn held(family: &str, id: &str, settings: &Value) -> usize {
 
 #[test]
 fn answers_follow_random_schemas_where_jsonschema_says_so() {
-    held("schemas", "json_schema@2020-12, jsonschema 4.26", &Value::Null);
+    let n_unscored = held("schemas", "json_schema@2020-12, jsonschema 4.26", &Value::Null);
+    // Each has a value: were they all unscored, nothing would differ either.
+    assert_eq!(n_unscored, 0);
 }
 
 /// Everything that the suite requires, names of parts, dynamic references and meta-schemas included. What it has on a server is given as documents.
@@ -104,6 +107,39 @@ fn what_of_the_official_suite_is_not_given_is_fetched_by_nobody() {
         }
     }
     assert!(n_unscored > 30, "{n_unscored}");
+}
+
+#[test]
+fn fields_are_right_where_the_definition_read_by_itself_says_so() {
+    let mut tally = Tally::default();
+    for case in cases("fields") {
+        let metric = metric("field_accuracy", json!({ "tolerance": case["tolerance"], "ignore": case["ignore"] }));
+        let expected = Case { values: read(&case["references"]), ..Case::default() };
+        let answer = Answer { text: case["said"].to_string(), ..Answer::default() };
+        let ours = metric.score(&expected, &answer).as_value();
+        match case["expected"].as_f64() {
+            Some(theirs) => tally.numbers("field_accuracy@crossfade-2", ours, theirs, &case),
+            None => tally.equal("field_accuracy@crossfade-2, none", &ours, &None, &case),
+        }
+    }
+    tally.finish();
+}
+
+#[test]
+fn kappas_are_those_of_scikit_learn() {
+    let mut tally = Tally::default();
+    for case in cases("kappas") {
+        let mut table = vec![vec![0; 3]; 3];
+        for (one, other) in read::<Vec<usize>>(&case["one"]).into_iter().zip(read::<Vec<usize>>(&case["other"])) {
+            table[one][other] += 1;
+        }
+        let ours = cohen(&table, Weights::Same).map(|agreement| agreement.estimate);
+        match case["expected"].as_f64() {
+            Some(theirs) => tally.numbers("cohen_kappa@scikit-learn-1.9", ours, theirs, &case),
+            None => tally.equal("cohen_kappa@scikit-learn-1.9, none", &ours, &None, &case),
+        }
+    }
+    tally.finish();
 }
 
 #[test]
