@@ -53,7 +53,7 @@ impl Expected {
             return Err(at("", FORMS));
         };
         for (argument, values) in accepted {
-            if values.as_array().is_none_or(Vec::is_empty) {
+            if !values.is_array() {
                 let what = "expected a list of the values that are right, `\"\"` among them where it may be left out";
                 return Err((format!("{name}.{argument}"), what.to_owned()));
             }
@@ -194,6 +194,8 @@ mod tests {
         check(json!({ "look": { "id": [1] } }), look);
         check(json!({ "function": { "name": ["a"] } }), r#"{"function":{"name":["a"]}}"#);
         check(json!({ "name": "look", "arguments": "" }), r#"{"look":{}}"#);
+        // BFCL's own files have arguments of which nothing is right.
+        check(json!({ "look": { "id": [] } }), r#"{"look":{"id":[]}}"#);
         check(json!({ "name": "look", "arguments": "{\"id\": " }), "arguments: not JSON at column 7");
         check(json!({ "function": { "name": "look" } }), "function.arguments: missing");
         check(json!({ "look": { "id": 1 } }), "look.id: expected a list of the values");
