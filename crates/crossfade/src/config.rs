@@ -41,7 +41,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, nearest, places_of, render};
-pub(crate) use prompts::prompt as read_prompt;
+pub(crate) use prompts::{Binding, Unbindable, bindable, bindings as prompt_bindings, prompt as read_prompt};
 pub(crate) use report::{ReportSettings, put as put_demand};
 pub(crate) use suite::{Suite, SuiteEncoder, SuiteEntailment, SuiteJudge, risks, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config, Places};
+use crate::config::{self, Binding, Config, Places};
 use crate::out::Stop;
 
 /// Reads the config a process is to run on.
@@ -26,6 +26,14 @@ pub(crate) fn places(path: &Path) -> Result<Places, Stop> {
 /// Reads the config for what is called what in it, as far as that goes without the keys of providers; `None` when it has problems.
 pub(crate) fn names(path: &Path) -> Option<Config> {
     config::resolve(&path.display().to_string(), &text(path).ok()?, &stand_in).ok()
+}
+
+/// Reads which files the prompts of the config are.
+///
+/// # Errors
+/// When the config's file cannot be read.
+pub(crate) fn prompt_bindings(path: &Path) -> Result<Vec<Binding>, Stop> {
+    Ok(config::prompt_bindings(&path.display().to_string(), &text(path)?))
 }
 
 /// A variable of the environment, or a text in the place of one that is not set here.

@@ -1,7 +1,7 @@
 //! Prompts: those of the config that targets name, and a file of a registered prompt, read like the config.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use eval::prompt::{
     Delimiters, Expectation, Field, Form, Golden, Message, Placement, Prompt, RenderError, Role, Shot, Template, Type,
@@ -81,35 +81,14 @@ fn of_file(name: &str, file: &Item<'_>, variant: Option<Item<'_>>) -> Option<Pro
             return None;
         }
     };
-    let variant = match variant {
-        None => None,
-        Some(item) => {
-            let written = item.string()?;
-            if !prompt.variants.contains_key(&written.value) {
-                let known: Vec<&str> = prompt.variants.keys().map(String::as_str).collect();
-                let hint =
-                    if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-                item.note(format!("{shown} has no variant `{}`", written.value), Some(hint));
-                return None;
-            }
-            Some(written.value)
-        }
+    let (variant, place) = match variant {
+        None => (None, file.clone()),
+        Some(item) => (Some(item.string()?.value), item),
     };
-    let form = prompt.form(variant.as_deref())?;
-    if form.system == Placement::User {
-        let message = "the variant puts its system message into the user's, which the gateway does not";
-        file.note(message, Some("bind a variant with `system: system`".to_owned()));
-        return None;
-    }
-    let system = match prompt.system(variant.as_deref()) {
-        Ok(system) if system.is_empty() => {
-            file.note("the prompt has no system message", Some("a target takes nothing else of a prompt".to_owned()));
-            return None;
-        }
+    let system = match bindable(&prompt, variant.as_deref()) {
         Ok(system) => system,
-        Err(error) => {
-            let hint = "the gateway has no values: give the variables of the system message a `default`";
-            file.note(format!("{shown}: {error}"), Some(hint.to_owned()));
+        Err(Unbindable { why, hint }) => {
+            place.note(format!("{shown}: {why}"), Some(hint));
             return None;
         }
     };
@@ -122,6 +101,67 @@ fn of_file(name: &str, file: &Item<'_>, variant: Option<Item<'_>>) -> Option<Pro
         parameters: parameters.into_iter().flatten().collect(),
     };
     Some(PromptVariant { name: name.to_owned(), system, source: Some(source) })
+}
+
+/// A prompt of the config that is a file's.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    /// What targets name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+    /// The variant; the form for all where there is none.
+    pub variant: Option<String>,
+}
+
+/// Which files the config's `prompts` name, whatever else is wrong with the config; none where its text cannot be read.
+pub(crate) fn bindings(source_name: &str, text: &str) -> Vec<Binding> {
+    let as_written = |name: &str| Some(format!("${{{name}}}"));
+    let found = with_root(source_name, text, &as_written, |root| {
+        let read = |(name, item): (Written<String>, Item<'_>)| {
+            let section = item.section()?;
+            let variant = section.get("variant").and_then(|item| item.string()).map(|written| written.value);
+            Some(Binding { name: name.value, file: section.get("file")?.path()?, variant })
+        };
+        root.named("prompts").into_iter().filter_map(read).collect::<Vec<_>>()
+    });
+    found.unwrap_or_default()
+}
+
+/// Why no target can be bound to a form of a prompt.
+#[derive(Debug)]
+pub(crate) struct Unbindable {
+    /// What is in the way.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// The system message that the gateway would send in a variant, or in the form for all.
+///
+/// # Errors
+/// When the variant is not there, or the gateway cannot send it as it is.
+pub(crate) fn bindable(prompt: &Prompt, variant: Option<&str>) -> Result<String, Unbindable> {
+    let unbindable = |why: String, hint: &str| Unbindable { why, hint: hint.to_owned() };
+    let Some(form) = prompt.form(variant) else {
+        let known: Vec<&str> = prompt.variants.keys().map(String::as_str).collect();
+        let hint = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+        return Err(unbindable(format!("there is no variant `{}`", variant.unwrap_or_default()), &hint));
+    };
+    if form.system == Placement::User {
+        let why = "its system message is put into the user's, which the gateway does not";
+        return Err(unbindable(why.to_owned(), "bind a variant with `system: system`"));
+    }
+    match prompt.system(variant) {
+        Ok(system) if system.is_empty() => {
+            Err(unbindable("there is no system message".to_owned(), "a target takes nothing else of a prompt"))
+        }
+        Ok(system) => Ok(system),
+        Err(error) => {
+            let hint = "the gateway has no values: give the variables of the system message a `default`";
+            Err(unbindable(error.to_string(), hint))
+        }
+    }
 }
 
 /// Reads a file of one prompt. Nothing in it is replaced from the environment.

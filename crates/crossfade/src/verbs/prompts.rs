@@ -14,6 +14,7 @@ use store::{AuditRow, Database, PromptLabelRow, PromptRow};
 
 use super::Place;
 use super::time::{now_us, us_to_text};
+use crate::config::{Unbindable, bindable};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 use shelf::{Kept, Loaded, Shelf};
@@ -136,7 +137,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             Ok(Exit::Ok)
         }
         Verb::Rollback { name, label, to, reason, actor } => {
-            rollback(&shelf, (name, label, to.as_deref()), &Why { actor, reason }, out)
+            rollback(place, &shelf, (name, label, to.as_deref()), &Why { actor, reason }, out)
         }
         Verb::Test(args) => test::run(place, &shelf, args, out),
         Verb::Try(args) => trial::run(place, &shelf, args, out),
@@ -307,6 +308,7 @@ fn set_label(shelf: &Shelf, (kept, label): (&Kept, &str), why: &Why<'_>, action:
 }
 
 fn rollback(
+    place: &Place,
     shelf: &Shelf,
     (name, label, to): (&str, &str, Option<&str>),
     why: &Why<'_>,
@@ -329,6 +331,7 @@ fn rollback(
     };
     let loaded = shelf.get(name).ok();
     if let Some(loaded) = loaded {
+        stays_bound(place, loaded, &kept)?;
         // What stood in the file stays to be had.
         let file = shelf.keep(loaded, why.actor)?;
         if file.version != kept.version {
@@ -346,6 +349,27 @@ fn rollback(
     let facts = json!({ "prompt": name, "label": label, "from": now.version, "version": kept.version });
     out.answer(&facts, || format!("{name}@{label} is {} again, was {}\n", short(&kept.version), short(&now.version)));
     Ok(Exit::Ok)
+}
+
+/// Refuses a version that the config is bound to in a form the gateway cannot send: written into the file it would make the config invalid.
+fn stays_bound(place: &Place, loaded: &Loaded, kept: &Kept) -> Result<(), Stop> {
+    let real = |path: &std::path::Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let file = real(&loaded.path);
+    let bindings = load::prompt_bindings(&place.config)?;
+    let lost = bindings.into_iter().filter(|binding| real(&binding.file) == file).filter_map(|binding| {
+        let Unbindable { why, hint } = bindable(&kept.prompt, binding.variant.as_deref()).err()?;
+        Some(format!("`prompts.{}`: {why}; {hint}", binding.name))
+    });
+    let lost: Vec<String> = lost.collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let config = place.config.display();
+    let version = short(&kept.version);
+    let stop = Stop::usage(format!("{config} would not be valid with version {version}: {}", lost.join(" and ")));
+    Err(stop.hint(format!(
+        "nothing is changed; take the binding out of {config} first, or go back to another version with `--to`"
+    )))
 }
 
 /// The version to go back to: that before the newest row in the order of the label's life, where each return to an earlier version

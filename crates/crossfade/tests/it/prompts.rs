@@ -88,6 +88,53 @@ fn versions_are_kept_compared_labelled_and_taken_back() {
 }
 
 #[test]
+fn a_version_that_the_config_cannot_be_bound_to_is_not_taken_back() {
+    let unbound = SUPPORT.replace("{ targets: [qwen], ", "{ targets: [qwen], system: user, ");
+    let house = house(&unbound, "http://127.0.0.1:1");
+    let label = || house.run(&["prompts", "label", "support", "production"]).exits(0);
+    label();
+    write(&house, SUPPORT);
+    label();
+    let path = house.path().join("crossfade.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let bound =
+        config.replace("\ntargets:", "\nprompts:\n  short: { file: prompts/support.yaml, variant: open }\ntargets:");
+    assert_ne!(bound, config);
+    std::fs::write(&path, bound).unwrap();
+    house.run(&["check"]).exits(0);
+    let refused = house.run(&["prompts", "rollback", "support", "--reason", "it was worse"]).exits(2).stderr;
+    for words in [
+        "would not be valid with version",
+        "`prompts.short`: its system message is put into the user's",
+        "nothing is changed",
+    ] {
+        assert!(refused.contains(words), "{words} is not in\n{refused}");
+    }
+    assert_eq!(std::fs::read_to_string(house.path().join("prompts/support.yaml")).unwrap(), SUPPORT);
+    house.run(&["check"]).exits(0);
+    // Whatever else is wrong with the config, the binding is seen; and without it the version can be had.
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "colour: blue\n").unwrap();
+    house.run(&["prompts", "rollback", "support", "--reason", "again"]).exits(2);
+    std::fs::write(&path, config).unwrap();
+    house.run(&["prompts", "rollback", "support", "--reason", "unbound"]).exits(0);
+    assert_eq!(std::fs::read_to_string(house.path().join("prompts/support.yaml")).unwrap(), unbound);
+}
+
+#[test]
+fn the_file_and_the_binding_of_the_docs_are_taken_together() {
+    let page = include_str!("../../../../docs/reference/prompts.md");
+    let snippets: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let house = house(snippets[0], "http://127.0.0.1:1");
+    let providers = "listen: 127.0.0.1:0\nproviders:\n  gpu: { dialect: openai, base_url: http://127.0.0.1:1/v1 }\n";
+    let routes = "routes:\n  chat: { target: qwen }\n";
+    std::fs::write(house.path().join("crossfade.yaml"), format!("{providers}{}{routes}", snippets[1])).unwrap();
+    house.run(&["check"]).exits(0);
+    house.run(&["prompts", "show", "support", "--test", "refund", "--variant", "merged"]).exits(0);
+    let listed = house.run(&["prompts", "list", "--format", "json"]).exits(0).json();
+    assert_eq!(listed[0]["targets"], serde_json::json!(["qwen"]));
+}
+
+#[test]
 fn a_name_that_is_not_declared_is_told_with_file_line_and_variable() {
     let house = house(
         &SUPPORT.replace("{{question}}", "{{qestion}}").replace("string, default", "integer, default"),
@@ -169,7 +216,7 @@ fn a_target_is_bound_to_a_variant_and_starts_afresh_when_the_prompt_changes() {
     assert_ne!(fingerprint(), before);
     house.write(&bound.replace("variant: open }\n", "variant: opne }\n"));
     let told = house.run(&["check"]).exits(2).stderr;
-    assert!(told.contains("has no variant `opne`") && told.contains("it has open"), "{told}");
+    assert!(told.contains("there is no variant `opne`") && told.contains("it has open"), "{told}");
     house.write(&bound);
     write(&house, &SUPPORT.replace("about {{product}}.", "about {{product}}: {{question}}"));
     let told = house.run(&["check"]).exits(2).stderr;
