@@ -145,7 +145,12 @@ fn entailment(item: &Item<'_>) -> Option<SuiteEntailment> {
     let section = item.section()?;
     let target = section.need("target").and_then(|item| item.string()).map(|written| written.value);
     let (seed, temperature) = judges::knobs(&section);
-    let floor = section.get("agreement").map(|item| judges::floor(&item)).unwrap_or_default();
+    let agreement = section.get("agreement");
+    let floor = agreement.as_ref().map(judges::floor).unwrap_or_default();
+    if let Some(panels) = agreement.filter(|_| !floor.panels.is_empty()).map(|item| item.inside([Err("panels")])) {
+        let hint = "write `verdicts` of people into the cases, or name with `runs` other runs whose cases have them";
+        panels.note("a panel compares two answers and says nothing of what documents entail", Some(hint.to_owned()));
+    }
     section.finish();
     Some(SuiteEntailment { target: target?, seed, temperature, floor })
 }

@@ -257,6 +257,23 @@ fn a_word_that_cannot_be_read_is_unscored_and_counted_and_too_many_decide_nothin
 }
 
 #[test]
+fn a_panel_of_pairs_is_no_agreement_on_entailment() {
+    let upstream = upstream(Duration::ZERO);
+    let house = house(&upstream);
+    let rest = "metrics: [citation_recall]\nentailment: { target: good, agreement: { panels: [support-1] } }\n";
+    suite(&house, "panels.yaml", rest);
+    let refused = house.run(&["eval", "run", "panels.yaml", "--run", "r"]).exits(2).stderr;
+    for words in [
+        "panels.yaml:",
+        "`entailment.agreement.panels`",
+        "says nothing of what documents entail",
+        "write `verdicts` of people",
+    ] {
+        assert!(refused.contains(words), "{words} is not in\n{refused}");
+    }
+}
+
+#[test]
 fn a_judge_of_entailment_decides_once_it_agrees_with_people() {
     let upstream = upstream(Duration::ZERO);
     let house = house(&upstream);
@@ -277,7 +294,7 @@ fn a_judge_of_entailment_decides_once_it_agrees_with_people() {
     // People said as it does.
     labelled("labelled.yaml", &rest("good", ""));
     let said = house.run(&["eval", "run", "labelled.yaml", "--run", "labelled"]);
-    assert!(said.stdout.contains("] on 20 such questions is at or above 0.6"), "{}", said.stdout);
+    assert!(said.stdout.contains("kappa 1.000 on 20 such questions is at or above 0.6"), "{}", said.stdout);
     let trust = |run: &str| report(&house, run)["entailment"]["kinds"][0]["trust"].clone();
     assert_eq!((&trust("labelled")["trusted"], &trust("labelled")["n_labelled"]), (&json!(true), &json!(20)));
     let found = report(&house, "labelled");
