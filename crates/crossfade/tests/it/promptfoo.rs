@@ -80,6 +80,10 @@ fn every_assertion_becomes_a_check_or_is_named_with_its_reason() {
         assert_eq!(outcome(&report, key)["outcome"], "harmless", "{key}");
     }
     assert_eq!(outcome(&report, "evaluateOptions.repeat")["outcome"], "mapped");
+    // A rubric leaves no check behind, and says with which judge it would count.
+    let rubric = outcome(&report, "tests[0].assert[22].value")["hint"].as_str().unwrap().to_owned();
+    assert!(rubric.contains("kind: rubric, scale: pass_fail, criteria: \"names the time\""), "{rubric}");
+    assert_eq!(outcome(&report, "defaultTest.assert[2].type")["outcome"], "unsupported");
     let similar = outcome(&report, "tests[0].assert[18].type");
     assert!(similar["outcome"] == "mapped" && similar["note"].as_str().unwrap().contains("encoder"), "{similar}");
     let suite = std::fs::read_to_string(house.path().join("out/suite.yaml")).unwrap();

@@ -65,6 +65,17 @@ impl Beside<'static> {
     }
 }
 
+/// What a model is to judge, for which a case has no check.
+#[derive(Debug)]
+pub struct Judged {
+    /// What it goes by.
+    pub rubric: String,
+    /// Whether it is to fail.
+    pub not: bool,
+    /// Where it is asked.
+    pub paths: Vec<String>,
+}
+
 /// What a configuration becomes.
 #[derive(Debug)]
 pub struct Converted {
@@ -74,8 +85,8 @@ pub struct Converted {
     pub targets: Vec<Suggestion>,
     /// Its prompts as files of ours, by name.
     pub prompts: Vec<(String, String)>,
-    /// What a model is to judge: where it is asked, and what.
-    pub judged: Vec<(String, String)>,
+    /// What a model is to judge.
+    pub judged: Vec<Judged>,
     /// How often each case is asked.
     pub repeats: Option<u64>,
     /// What became of every value.
@@ -160,7 +171,7 @@ struct Reading<'a> {
     beside: Beside<'a>,
     prompts: Vec<Prompt>,
     targets: Vec<Suggestion>,
-    judged: Vec<(String, String)>,
+    judged: Vec<Judged>,
     repeats: Option<u64>,
     /// Where the default test is.
     usual: String,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::assertions::{Meaning, is_by_meaning, meaning, reads_threshold};
 use super::ledger::below;
-use super::{Located, LocatedKind, Parts, Reading};
+use super::write::judge;
+use super::{Judged, Located, LocatedKind, Parts, Reading};
 use crate::case::Check;
 use crate::run::CHECKS;
 
@@ -147,10 +148,10 @@ impl Reading<'_> {
             }
             Meaning::Judge => {
                 let why = "a model is to judge it, which no check of a case does";
-                let hint = "set up a judge of the suite: suite.yaml has it as a comment";
-                self.ledger.unsupported(path, why, hint);
-                if !self.judged.iter().any(|(_, before)| *before == rubric) {
-                    self.judged.push((path.to_owned(), rubric));
+                self.ledger.unsupported(path, why, judge_to_write(&rubric, not));
+                match self.judged.iter_mut().find(|judged| judged.rubric == rubric && judged.not == not) {
+                    Some(before) => before.paths.push(path.to_owned()),
+                    None => self.judged.push(Judged { rubric, not, paths: vec![path.to_owned()] }),
                 }
                 None
             }
@@ -160,4 +161,13 @@ impl Reading<'_> {
             }
         }
     }
+}
+
+/// The judge that would say the same, in a line of a suite.
+fn judge_to_write(rubric: &str, not: bool) -> String {
+    let turned = if not { ", where a pass is what is not to be" } else { "" };
+    format!(
+        "write a judge into suite.yaml, which grades every case of the suite{turned}: `judges: {{ NAME: {} }}`; its comment has it",
+        judge(rubric)
+    )
 }

@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Converted, Fate, Suggestion};
+use super::{Converted, Fate, Judged, Suggestion};
 use crate::case::Check;
 use crate::dataset::Dataset;
 use crate::metric::vectors::is_by_meaning;
 use crate::run::CHECKS;
+
+/// Places that the comment of a judge names.
+const SHOWN_PATHS: usize = 5;
 
 /// The files, each by its path below one directory: the suite, its cases, its prompts, and the targets as a config.
 #[must_use]
@@ -54,14 +57,17 @@ fn suite(source: &str, converted: &Converted) -> String {
         text += &format!("repeats: {repeats}\n");
     }
     if !converted.judged.is_empty() {
-        text += "\n# What a model is to judge, as a judge of the suite would:\n# judges:\n";
-        for (idx, (path, rubric)) in converted.judged.iter().enumerate() {
-            let n = idx + 1;
-            text += &format!(
-                "#   judge-{n}: {{ target: NAME, kind: rubric, scale: pass_fail, criteria: {} }}",
-                quoted(rubric)
-            );
-            text += &format!("          # {}\n", comment(path));
+        text += "\n# What a model is to judge is no check of any case: no number is made of it until a judge of the suite is. A judge grades every case; where only\n\
+                 # some tests ask for it, put their cases into a suite of their own.\n# judges:\n";
+        for (idx, Judged { rubric, not, paths }) in converted.judged.iter().enumerate() {
+            let turned = if *not { "a pass is what is not to be; " } else { "" };
+            let asked: Vec<String> = paths.iter().take(SHOWN_PATHS).map(|path| comment(path)).collect();
+            let more = match paths.len().saturating_sub(SHOWN_PATHS) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let asked = asked.join(", ");
+            text += &format!("#   judge-{}: {}          # {turned}{asked}{more}\n", idx + 1, judge(rubric));
         }
     }
     let lost = converted.entries.iter().filter_map(|entry| match &entry.fate {
@@ -75,6 +81,11 @@ fn suite(source: &str, converted: &Converted) -> String {
         text += &format!("\n# Not carried over, by the line of the source:\n{lost}");
     }
     text
+}
+
+/// The judge of a suite that goes by this rubric.
+pub(super) fn judge(rubric: &str) -> String {
+    format!("{{ target: NAME, kind: rubric, scale: pass_fail, criteria: {} }}", quoted(rubric))
 }
 
 /// Whether one of the checks needs an encoder.
