@@ -14,7 +14,6 @@ pub mod odds;
 pub mod page;
 #[cfg(test)]
 mod samples;
-pub mod scenario;
 pub mod sizing;
 mod spread;
 pub mod study;

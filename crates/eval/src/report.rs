@@ -36,6 +36,33 @@ fn ends(interval: Option<Interval>) -> String {
     interval.map_or_else(|| "-".to_owned(), |Interval { low, high, .. }| format!("[{low:+.4}, {high:+.4}]"))
 }
 
+/// A sum of dollars with its interval, where there is one.
+#[must_use]
+pub fn dollars(value: Option<f64>, interval: Option<Interval>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    let ends = interval.map(|Interval { low, high, .. }| format!(" [{low:.6}, {high:.6}]"));
+    format!("{value:.6}{}", ends.unwrap_or_default())
+}
+
+/// Milliseconds with their interval, where there is one.
+fn ms(value: f64, interval: Option<Interval>) -> String {
+    let ends = interval.map(|Interval { low, high, .. }| format!(" [{low:.1}, {high:.1}]"));
+    format!("{value:.1}{}", ends.unwrap_or_default())
+}
+
+/// A metric by the id of its definition, with its name before it where the id does not begin with that.
+fn defined(name: &str, id: &str) -> String {
+    let is_said = id.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
+    if is_said { id.to_owned() } else { format!("{name} = {id}") }
+}
+
+/// The ids of the definitions that numbers are by, in a line.
+#[must_use]
+pub fn definitions(report: &Report) -> String {
+    let ids = report.definitions.iter().map(|(name, definition)| defined(name, &definition.id));
+    format!("by: {}", ids.collect::<Vec<_>>().join(", "))
+}
+
 /// What a comparison comes to, in a sentence that names its interval.
 #[must_use]
 pub fn sentence(candidate: &str, report: &Report, comparison: &Comparison) -> String {
@@ -52,6 +79,9 @@ pub fn sentence(candidate: &str, report: &Report, comparison: &Comparison) -> St
         interval.low,
         interval.high
     );
+    if comparison.n_missing > 0 && comparison.because.as_ref().is_none_or(|because| !because.contains("no number")) {
+        text += &format!("; {} of {} cases have no number", comparison.n_missing, n + comparison.n_missing);
+    }
     match (comparison.verdict, &comparison.because, comparison.still_needed) {
         (Verdict::Undecided, Some(because), _) => text += &format!("; {because}"),
         (Verdict::Undecided, None, Some(still)) if still > 0 => {

@@ -414,7 +414,11 @@ fn the_shipped_migration_finds_the_planted_difference_with_its_interval_slices_a
     for (file, words) in [
         ("r.html", "candidate worse"),
         ("r.json", "\"simulated\": true"),
-        ("r.csv", "case,target,answer"),
+        ("r.csv", "case,target,answer,failure,latency_ms,cost_dollars,gain,"),
+        ("r.csv", ",icontains@crossfade-"),
+        ("r.md", "\nby: "),
+        ("r.md", "icontains@crossfade-"),
+        ("r.html", "of times by order statistics"),
         ("r.xml", "<testsuite name=\"open-small\""),
         ("r.md", "**FAIL** open-small"),
         ("r.md", "vendor over open-small"),

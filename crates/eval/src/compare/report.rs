@@ -437,7 +437,8 @@ fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> Ta
         let is_graded =
             yardstick.range != Range::UNIT && results.plan.judges.iter().any(|judge| judge.name == yardstick.name);
         if metric_idx == table.primary_idx && !is_graded {
-            worth = Some(sum * results.plan.repeats as f64);
+            let repeats = results.plan.repeats as f64;
+            worth = Some(cases.iter().map(|worth| worth[target_idx].unwrap_or(0.0) * repeats).collect::<Vec<f64>>());
         }
     }
     TargetSummary {
@@ -453,7 +454,7 @@ fn summary(results: &Results, table: &Table, target_idx: usize, seed: u64) -> Ta
         means,
         unscored,
         noise: noise(results, &table.yardsticks[table.primary_idx], target_idx),
-        speed_and_cost: money::of(results, target_idx, worth, seed),
+        speed_and_cost: money::of(results, target_idx, worth.as_deref(), seed),
         outcomes: outcomes(&table.yardsticks, &records),
     }
 }

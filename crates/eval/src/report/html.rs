@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::plot::{Bar, intervals};
-use super::{SIMULATED, ends, number, sentence, signed};
+use super::{SIMULATED, dollars, ends, ms, number, sentence, signed};
 use crate::compare::{CandidateReport, CaseRow, Comparison, Report, Side, SliceRow, TargetSummary};
 use crate::metric::rag::Cause;
 
@@ -101,7 +101,9 @@ fn targets(page: &mut String, report: &Report) -> std::fmt::Result {
     for target in &report.targets {
         target_row(page, report, target)?;
     }
-    page.push_str("</table>\n");
+    page.push_str(
+        "</table>\n<p class=\"small\">In brackets: 95 % intervals, of times by order statistics, of dollars by bootstrap over the cases.</p>\n",
+    );
     pace(page, report)
 }
 
@@ -117,7 +119,10 @@ fn pace(page: &mut String, report: &Report) -> std::fmt::Result {
         write!(page, "<tr><td>{}<td class=\"n\">{n}", escaped(&target.name))?;
         for speed in [money.time_to_first_token, money.gap, money.longest_gap] {
             match speed {
-                Some(speed) => write!(page, "<td class=\"n\">{:.1}<td class=\"n\">{:.1}", speed.p50_ms, speed.p95_ms)?,
+                Some(speed) => {
+                    let (p50, p95) = (ms(speed.p50_ms, speed.p50_interval), ms(speed.p95_ms, speed.p95_interval));
+                    write!(page, "<td class=\"n\">{p50}<td class=\"n\">{p95}")?;
+                }
                 None => page.push_str("<td class=\"n\">-<td class=\"n\">-"),
             }
         }
@@ -143,18 +148,15 @@ fn target_row(page: &mut String, report: &Report, target: &TargetSummary) -> std
     }
     let unscored: u64 = target.unscored.get(&report.primary).map_or(0, |reasons| reasons.values().sum());
     let money = &target.speed_and_cost;
-    let ms = |pick: fn(&crate::compare::Speed) -> f64| {
-        money.latency.as_ref().map_or_else(|| "-".to_owned(), |speed| format!("{:.1}", pick(speed)))
-    };
-    let dollars = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
+    let time = |pick: fn(&crate::compare::Speed) -> String| money.latency.as_ref().map_or_else(|| "-".to_owned(), pick);
     writeln!(
         page,
         "<td class=\"n\">{}<td class=\"n\">{unscored}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{:.2}<td class=\"n\">{}",
         failed(target),
-        ms(|speed| speed.p50_ms),
-        ms(|speed| speed.p95_ms),
-        dollars(money.cost_per_case),
-        dollars(money.cost_per_successful_task),
+        time(|speed| ms(speed.p50_ms, speed.p50_interval)),
+        time(|speed| ms(speed.p95_ms, speed.p95_interval)),
+        dollars(money.cost_per_case, money.cost_interval),
+        dollars(money.cost_per_successful_task, money.success_interval),
         money.attempts_per_answer,
         target.noise.map_or_else(|| "-".to_owned(), |noise| format!("{:.1} %", noise * 100.0))
     )

@@ -2,19 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::{SIMULATED, ends, number, sentence, signed};
+use super::{SIMULATED, defined, definitions, dollars, ends, ms, number, sentence, signed};
 use crate::compare::{CaseRow, Report, Side, Verdict};
 
 /// Cases that a comment on a pull request shows.
 const SHOWN: usize = 10;
 
-/// One row per case and target (RFC 4180).
+/// One row per case and target (RFC 4180). The column of a metric is headed by the id of its definition: sheets of two runs put together mix no two.
 #[must_use]
 pub fn csv(report: &Report) -> String {
     let metrics: Vec<&String> = report.definitions.keys().collect();
     let mut heading: Vec<String> =
         ["case", "target", "answer", "failure", "latency_ms", "cost_dollars", "gain"].map(str::to_owned).to_vec();
-    heading.extend(metrics.iter().map(|name| (*name).clone()));
+    heading.extend(report.definitions.iter().map(|(name, definition)| defined(name, &definition.id)));
     heading.extend(
         [
             "question",
@@ -168,29 +168,7 @@ pub fn markdown(report: &Report) -> String {
             sentence(&candidate.candidate, report, &candidate.primary)
         );
     }
-    text += "| target | metric | mean | difference | interval | lost / won | failed | p95 ms | dollars per case |\n|---|---|---|---|---|---|---|---|---|\n";
-    for (idx, target) in report.targets.iter().enumerate() {
-        let comparison =
-            idx.checked_sub(1).and_then(|idx| report.candidates.get(idx)).map(|candidate| &candidate.primary);
-        let flips = comparison
-            .and_then(|comparison| comparison.flips)
-            .map_or_else(|| "-".to_owned(), |flips| format!("{} / {}", flips.lost, flips.won));
-        let money = &target.speed_and_cost;
-        // Writing to a String cannot fail.
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {flips} | {} | {} | {} |",
-            cell(&target.name),
-            cell(&super::label(report, &report.primary)),
-            number(target.means.get(&report.primary).copied().flatten()),
-            signed(comparison.and_then(|comparison| comparison.difference)),
-            ends(comparison.and_then(|comparison| comparison.interval)),
-            target.n_failed,
-            money.latency.as_ref().map_or_else(|| "-".to_owned(), |speed| format!("{:.1}", speed.p95_ms)),
-            money.cost_per_case.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.6}")),
-        )
-        .unwrap_or_default();
-    }
+    text += &targets(report);
     text += &super::classes::markdown(report);
     if !report.judges.is_empty() {
         text += "\n### Judges\n\n";
@@ -240,9 +218,45 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
+/// A row for each target, by the metric that decides, and what the numbers are by.
+fn targets(report: &Report) -> String {
+    let mut text = String::new();
+    text += "| target | metric | mean | difference | interval | lost / won | failed | no number | p95 ms, 95 % interval | dollars per case, 95 % interval |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n";
+    for (idx, target) in report.targets.iter().enumerate() {
+        let comparison =
+            idx.checked_sub(1).and_then(|idx| report.candidates.get(idx)).map(|candidate| &candidate.primary);
+        let flips = comparison
+            .and_then(|comparison| comparison.flips)
+            .map_or_else(|| "-".to_owned(), |flips| format!("{} / {}", flips.lost, flips.won));
+        let money = &target.speed_and_cost;
+        let n_unscored: u64 = target.unscored.get(&report.primary).map_or(0, |reasons| reasons.values().sum());
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {flips} | {} | {n_unscored} | {} | {} |",
+            cell(&target.name),
+            cell(&super::label(report, &report.primary)),
+            number(target.means.get(&report.primary).copied().flatten()),
+            signed(comparison.and_then(|comparison| comparison.difference)),
+            ends(comparison.and_then(|comparison| comparison.interval)),
+            target.n_failed,
+            money.latency.as_ref().map_or_else(|| "-".to_owned(), |speed| ms(speed.p95_ms, speed.p95_interval)),
+            dollars(money.cost_per_case, money.cost_interval),
+        )
+        .unwrap_or_default();
+    }
+    text += &format!("\n{}\n", cell_of_any_length(&definitions(report)));
+    text
+}
+
 /// Text as it may stand in a table: one line, and no markup.
 pub(super) fn cell(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let short: String = if line.chars().count() > 160 { line.chars().take(159).chain(['…']).collect() } else { line };
-    super::html::escaped(&short).replace('|', "\\|").replace('`', "'")
+    cell_of_any_length(&short)
+}
+
+fn cell_of_any_length(line: &str) -> String {
+    super::html::escaped(line).replace('|', "\\|").replace('`', "'")
 }

@@ -1,7 +1,9 @@
 //! A comparison as text.
 
 use eval::compare::{Comparison, Interval, Rag, Ranked, RankedPair, Ranking, Report};
-use eval::report::{SHOWN, SIMULATED, Table, entailment, label, lines, matrices, sentence, tables};
+use eval::report::{
+    SHOWN, SIMULATED, Table, definitions, dollars, entailment, label, lines, matrices, sentence, tables,
+};
 
 use crate::out::table;
 use crate::verbs::dataset::short;
@@ -16,7 +18,7 @@ pub(super) fn comparison(report: &Report) -> String {
     if report.simulated {
         text += &format!("{SIMULATED}\n");
     }
-    text += &format!("\n{}", targets(report));
+    text += &format!("\n{}{}\n", targets(report), definitions(report));
     for target in report.targets.iter().filter(|target| target.n_withheld > 0) {
         let n = target.n_withheld;
         text += &format!(
@@ -67,7 +69,7 @@ fn targets(report: &Report) -> String {
     let metrics: Vec<&String> = report.definitions.keys().collect();
     let mut headings = vec!["target", "answers", "failed", "reused"];
     headings.extend(metrics.iter().map(|name| name.as_str()));
-    headings.extend(["p50 ms", "p95 ms", "$ per case", "$ per success"]);
+    headings.extend(["p50 ms", "p95 ms", "$ per case, 95 %", "$ per success"]);
     let is_streamed = report.targets.iter().any(|target| target.speed_and_cost.time_to_first_token.is_some());
     if is_streamed {
         headings.extend(["first token p50", "p95", "gap p50", "longest gap p95"]);
@@ -78,7 +80,6 @@ fn targets(report: &Report) -> String {
         .map(|target| {
             let money = &target.speed_and_cost;
             let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
-            let dollars = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.6}"));
             let mut cells = vec![
                 target.name.clone(),
                 target.n_answered.to_string(),
@@ -89,8 +90,8 @@ fn targets(report: &Report) -> String {
             cells.extend([
                 ms(money.latency.as_ref().map(|speed| speed.p50_ms)),
                 ms(money.latency.as_ref().map(|speed| speed.p95_ms)),
-                dollars(money.cost_per_case),
-                dollars(money.cost_per_successful_task),
+                dollars(money.cost_per_case, money.cost_interval),
+                dollars(money.cost_per_successful_task, None),
             ]);
             if is_streamed {
                 cells.extend([
