@@ -163,7 +163,7 @@ fn area(found: &Found) -> String {
         "<tr><td>{}{required}</td><td>{}</td><td>{}<br><span class=\"small\">{}</span></td><td>{}</td></tr>\n",
         found.area.label(),
         standing(found.standing),
-        escaped(&found.because),
+        code(&found.because),
         figures.join(" · "),
         found.settle.as_deref().map(code).unwrap_or_default()
     )

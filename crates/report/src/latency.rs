@@ -4,6 +4,7 @@ use stats::LatencySketch;
 use stats::quantile::interval;
 
 use crate::area::{Area, Found, Standing};
+use crate::bench::{Benches, Level, Most};
 use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, peak_per_second};
 use crate::rows::{CALLS, Call, Rows};
@@ -33,7 +34,7 @@ struct P95 {
 }
 
 /// Times of a move's calls.
-pub(crate) fn times(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Times {
+pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Times {
     let of = rows.settings.scorecard.latency.of;
     let sketches = [&traffic.baseline, &traffic.candidate].map(|calls| sketch(calls, of));
     let [baseline, candidate] = [0, 1].map(|idx| p95(&sketches[idx]));
@@ -55,7 +56,8 @@ pub(crate) fn times(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) ->
     let delta = delta(key, of, baseline.as_ref(), candidate.as_ref());
     let own_load = peak_per_second(traffic.candidate.iter().copied());
     let latency = latency(rows, (traffic, own_load), candidate.as_ref(), figures);
-    let throughput = throughput(rows, mv, traffic, key);
+    let latency = with_bench(rows, latency, (traffic, benches), key);
+    let throughput = with_most(throughput(rows, mv, traffic, key), (rows, traffic), benches.most.as_ref(), key);
     let curves = sketches.map(|sketch| curve(&sketch));
     Times { latency, throughput, delta, curves }
 }
@@ -159,6 +161,60 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
         &settle,
     );
     Found { figures: wanted.map(|_| figure).into_iter().collect(), ..found }
+}
+
+/// A benchmark at the target load or more decides; one at less can only show that it is too slow already.
+fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Found {
+    let demand = &rows.settings.scorecard.latency;
+    let limit = demand.p95_ms as f64;
+    // A target load is a mean: a level that was asked for within a thousandth of it is at it.
+    let at_target = |level: &&Level| traffic.target_load.is_some_and(|target| level.per_s >= target * 0.999);
+    // Of several at one load the newest counts.
+    let nearest = benches.levels.iter().rev().filter(at_target).min_by(|a, b| a.per_s.total_cmp(&b.per_s));
+    let below = || benches.levels.iter().rev().find(|level| level.low_ms.is_some_and(|low| low > limit));
+    let Some(level) = nearest.or_else(below) else { return found };
+    let load = Unit::PerSecond.shown(level.per_s);
+    let (standing, because, settle) = if level.low_ms.is_some_and(|low| low > limit) {
+        (Standing::Fail, format!("benchmarked above the limit, certainly, at {load}"), None)
+    } else if level.high_ms.is_some_and(|high| high < limit) {
+        (Standing::Pass, format!("benchmarked below the limit, certainly, at {load}"), None)
+    } else {
+        let settle = format!("a longer benchmark at {load}");
+        (Standing::Undecided, format!("the benchmark's interval at {load} holds the limit"), Some(settle))
+    };
+    let label = format!("P95 of the candidate, {}, benchmarked at {load}", demand.of.words());
+    let figure = Figure::new(format!("{key}.latency.bench"), label, Some(level.value_ms), Unit::Milliseconds)
+        .between(level.low_ms, level.high_ms, "95 %, order statistics")
+        .of(&level.file);
+    let mut figures = found.figures;
+    figures.insert(0, figure);
+    Found { standing, because, settle, figures, simulated: found.simulated || level.simulated, ..found }
+}
+
+/// What a search for the most load found, held against what is wanted.
+fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<&Most>, key: &str) -> Found {
+    let Some((most, load)) = most.zip(traffic.target_load) else { return found };
+    let wanted = load * (1.0 + rows.settings.scorecard.throughput.headroom.0);
+    let (standing, because, settle) = if most.sustained.is_some_and(|held| held >= wanted) {
+        (Standing::Pass, "held in a benchmark".to_owned(), None)
+    } else if most.failed.is_some_and(|failed| failed <= wanted) {
+        let share = most.sustained.unwrap_or(0.0) / wanted;
+        (Standing::Fail, format!("it holds {} of that within its objective", Unit::Share.shown(share)), None)
+    } else {
+        let settle = format!("a search that goes to {}", Unit::PerSecond.shown(wanted));
+        (
+            Standing::Undecided,
+            "the search ended below what is wanted, and not at the server's limit".to_owned(),
+            Some(settle),
+        )
+    };
+    let label = "Most load within the benchmark's objective";
+    let figure = Figure::new(format!("{key}.throughput.sustained"), label, most.sustained, Unit::PerSecond)
+        .between(most.sustained, most.failed, "held and not held")
+        .of(&most.file);
+    let mut figures = found.figures;
+    figures.push(figure);
+    Found { standing, because, settle, figures, simulated: most.simulated, ..found }
 }
 
 fn percent(share: f64) -> String {

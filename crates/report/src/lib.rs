@@ -4,6 +4,7 @@
 //! can make every figure again, anywhere, without the store. What the rows do not prove is "not enough evidence", with what would settle it.
 
 mod area;
+mod bench;
 mod bundle;
 mod canonical;
 mod csv;

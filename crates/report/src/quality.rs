@@ -199,7 +199,12 @@ fn judged(rows: &Rows, run: &Run, comparison: &Comparison, parity: f64) -> (Stan
                     None,
                 );
             }
-            let why = comparison.because.clone().unwrap_or_else(|| "too few cases".to_owned());
+            let nothing = comparison.baseline.is_some_and(|mean| mean <= 0.0);
+            let why = if nothing {
+                "the baseline gets nothing right by this metric: a share of that says nothing".to_owned()
+            } else {
+                comparison.because.clone().unwrap_or_else(|| "too few cases".to_owned())
+            };
             (Standing::Undecided, why, Some(more(comparison.still_needed)))
         }
         _ => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::area::{Area, Found, Standing};
+use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
 use crate::figure::{Figure, Unit};
@@ -217,7 +218,8 @@ fn one(
     let traffic = traffic(rows, mv);
     let mut quality = quality(rows, mv, &key);
     stale.append(&mut quality.stale);
-    let times = times(rows, mv, &traffic, &key);
+    let benches = benches(rows, mv, stale);
+    let times = times(rows, mv, (&traffic, &benches), &key);
     let safety = safety(rows, mv, &key, stale);
     let money = money(rows, mv, engine, (&key, stale));
     let live = live(rows, mv, engine, (&key, stale));
@@ -358,9 +360,10 @@ fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Part]) -> Vec
             found.because
         ));
     }
-    for gate in live.iter().flat_map(|live| &live.gates).filter(|gate| !gate.passed && gate.n > 0) {
-        let (difference, margin) = (gate.difference.shown(), Unit::Points.shown(gate.margin.value.unwrap_or_default()));
-        risks.push(format!("Live gate not passed yet — {}: {difference}, margin {margin}.", gate.name));
+    let open: Vec<&str> =
+        live.iter().flat_map(|live| &live.gates).filter(|gate| !gate.passed).map(|gate| gate.name.as_str()).collect();
+    if !open.is_empty() {
+        risks.push(format!("Live gates not passed yet: {}.", open.join("; ")));
     }
     if let Some(candidate) = mv.candidate.as_ref().filter(|candidate| candidate.external && !mv.baseline.external) {
         risks.push(format!(

@@ -285,6 +285,42 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     assert!(latency.settle.as_ref().unwrap().contains("50.00 req/s"), "{:?}", latency.settle);
 }
 
+/// A benchmark as `crossfade bench` keeps it, as far as a report reads it.
+fn bench(p95: (f64, f64, f64), sustained: f64, failed: f64) -> Upload {
+    let text = format!(
+        r#"{{"format":"crossfade.bench/1","name":"peak","at_us":{},"verdict":"valid","partial":false,"why":[],"simulated":false,
+        "targets":[{{"name":"own","model":"own-model"}}],
+        "levels":[{{"target":"own","load":{{"kind":"rate","per_s":50.0}},"latency":{{"e2e.intended":{{"p95":{{"value":{},"low":{},"high":{}}}}}}}}}],
+        "found":[{{"target":"own","over":"rate","sustained":{sustained},"failed":{failed},"is_client_bound":false}}]}}"#,
+        NOW_US - DAY_US,
+        p95.0,
+        p95.1,
+        p95.2
+    );
+    Upload { source: "peak".to_owned(), text }
+}
+
+#[test]
+fn benchmarks_decide_latency_at_the_target_load_and_throughput() {
+    let mut rows = rows();
+    rows.settings.moves[0].target_load = Some(Real(50.0));
+    rows.settings.scorecard.throughput.required = true;
+    check(&rows, Decision::NotEnoughEvidence, "U1");
+    rows.benches = vec![bench((900.0, 800.0, 1000.0), 64.0, 70.0)];
+    check(&rows, Decision::Switch, "A1");
+    rows.benches = vec![bench((900.0, 800.0, 1000.0), 30.0, 32.0)];
+    check(&rows, Decision::Hybridize, "H2");
+    assert!(only(&rows).areas[2].because.contains("50.0 % of that"), "{}", only(&rows).areas[2].because);
+    rows.benches = vec![bench((2600.0, 2550.0, 2700.0), 64.0, 70.0)];
+    check(&rows, Decision::Stay, "L1");
+    rows.benches[0].text = rows.benches[0].text.replace("\"valid\"", "\"invalid\"");
+    check(&rows, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&rows, &Plain).stale[0].why.contains("no evidence"));
+    rows.benches = vec![bench((900.0, 800.0, 1000.0), 64.0, 70.0)];
+    rows.benches[0].text = rows.benches[0].text.replace("own-model", "before");
+    check(&rows, Decision::NotEnoughEvidence, "U1");
+}
+
 #[test]
 fn a_simulated_answer_is_in_the_headline() {
     let mut rows = rows();

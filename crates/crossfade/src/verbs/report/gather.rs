@@ -72,6 +72,7 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
     };
     if let Some(database) = &database {
         rows.runs = runs(database, &rows.settings)?;
+        rows.benches = benches(database)?;
         calls(database, &mut rows)?;
         of_rollouts(database, &config, &mut rows)?;
     }
@@ -236,6 +237,12 @@ fn unknown(name: &str) -> TargetFacts {
         fingerprint: String::new(),
         simulated: false,
     }
+}
+
+/// Every benchmark; which of them count is for the report to say.
+fn benches(database: &Database) -> Result<Vec<Upload>, Stop> {
+    let found = database.benches().map_err(Stop::failed)?;
+    Ok(found.into_iter().map(|row| Upload { source: row.name, text: row.result_json }).collect())
 }
 
 /// Runs of a move's two targets.
