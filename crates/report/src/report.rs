@@ -8,7 +8,7 @@ use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
-use crate::figure::{Figure, Unit};
+use crate::figure::Figure;
 use crate::gaps::gaps;
 use crate::latency::times;
 use crate::live::{Live, Standings, live};

@@ -19,7 +19,7 @@ use super::{Config, render, resolve};
 const RIGHT: &str = include_str!("tests/right.yaml");
 
 fn environment(name: &str) -> Option<String> {
-    (name == "OPENAI_API_KEY").then(|| "sk-canary".to_owned())
+    matches!(name, "OPENAI_API_KEY" | "CROSSFADE_ADMIN_TOKEN").then(|| "sk-canary".to_owned())
 }
 
 fn right(text: &str) -> Config {
@@ -51,6 +51,7 @@ fn the_right_config_and_the_one_init_writes_resolve() {
     assert_eq!(config.snapshot.rollouts["support-to-qwen"].policy.steps.len(), 6);
     right(crate::verbs::init::TEMPLATE);
     right(crate::verbs::init::SIMULATED);
+    crate::verbs::init::PROFILES.into_iter().for_each(|(_, profile)| drop(right(profile)));
     right("");
 }
 

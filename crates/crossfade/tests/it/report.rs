@@ -137,3 +137,44 @@ fn simulated_targets_are_in_the_headline_and_wrong_words_are_refused() {
     let wrong = house.run(&["check"]).exits(2).stderr;
     assert!(wrong.contains("gpt-4o") && wrong.contains("speed"), "{wrong}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_browser_that_is_named_prints_the_page_and_one_that_fails_leaves_the_page_and_a_hint() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::new(CONFIG);
+    let browser = house.path().join("browser");
+    let script = |text: &str| {
+        std::fs::write(&browser, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let named = browser.to_str().unwrap();
+        house.run_with(&["report", "--out", "r"], &[("CROSSFADE_BROWSER", named), ("PATH", "/usr/bin:/bin")]).exits(4)
+    };
+    let said = script("for a in \"$@\"; do case $a in --print-to-pdf=*) echo \"$@\" > \"${a#*=}\";; esac; done");
+    assert!(said.stdout.contains("r/report.pdf"), "{}", said.stderr);
+    let arguments = std::fs::read_to_string(house.path().join("r/report.pdf")).unwrap();
+    assert!(
+        arguments.contains("--headless") && arguments.contains("file:///") && arguments.contains("r/report.html"),
+        "{arguments}"
+    );
+    let said = script("exit 3");
+    assert!(
+        said.stderr.contains("no PDF: ")
+            && said.stderr.contains("hint: ")
+            && !house.path().join("r/report.pdf").exists()
+    );
+    assert!(house.path().join("r/report.html").exists());
+}
+
+#[test]
+fn every_profile_is_a_config_that_check_takes() {
+    for profile in ["startup", "regulated", "platform"] {
+        let house = House::new("");
+        let text = house.run(&["init", "--profile", profile, "--print"]).exits(0).stdout;
+        house.write(&text);
+        let keys = [("OPENAI_API_KEY", "sk-not-a-key"), ("CROSSFADE_ADMIN_TOKEN", "not-a-token-0123456789abcdef")];
+        house.run_with(&["check"], &keys).exits(0);
+        let facts = house.run_with(&["report", "--format", "json"], &keys).exits(4).json();
+        assert_eq!(facts["moves"][0]["decision"], "not_enough_evidence", "{profile}");
+    }
+}
