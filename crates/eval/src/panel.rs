@@ -161,20 +161,26 @@ fn shuffled(n: usize, random: &mut Random) -> Vec<usize> {
 }
 
 /// Says who judges which pair, and on which side the candidate is. The first `overlap` (0 to 1) of the pairs go to every reviewer, the others to one
-/// each, in turn.
+/// each, in turn. Nobody gets a pair that `may_see` refuses him: it goes to the next who may, or to nobody; and pairs that all may see are shared
+/// first.
 #[must_use]
-pub fn assign(n_pairs: usize, reviewers: &[String], overlap: f64, secret: &[u8; 32]) -> Vec<Item> {
+pub fn assign(
+    n_pairs: usize,
+    (reviewers, overlap): (&[String], f64),
+    secret: &[u8; 32],
+    may_see: impl Fn(usize, &str) -> bool,
+) -> Vec<Item> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a length")]
     let n_shared = ((n_pairs as f64) * overlap.clamp(0.0, 1.0)).ceil() as usize;
     let mut random = Random::new(number(&digest(secret, &["overlap"])));
     let mut items = Vec::new();
-    for (place, pair) in shuffled(n_pairs, &mut random).into_iter().enumerate() {
-        let judges: Vec<&String> = if place < n_shared {
-            reviewers.iter().collect()
-        } else {
-            reviewers.iter().skip(place % reviewers.len().max(1)).take(1).collect()
-        };
-        items.extend(judges.into_iter().map(|reviewer| item(pair, reviewer, secret)));
+    let mut order = shuffled(n_pairs, &mut random);
+    order.sort_by_key(|pair| !reviewers.iter().all(|reviewer| may_see(*pair, reviewer)));
+    for (place, pair) in order.into_iter().enumerate() {
+        let in_turn = reviewers.iter().cycle().skip(place % reviewers.len().max(1)).take(reviewers.len());
+        let n_judges = if place < n_shared { reviewers.len() } else { 1 };
+        let judges = in_turn.filter(|reviewer| may_see(pair, reviewer)).take(n_judges);
+        items.extend(judges.map(|reviewer| item(pair, reviewer, secret)));
     }
     items.sort_by(|one, other| one.id.cmp(&other.id));
     items
@@ -425,7 +431,7 @@ mod tests {
     #[test]
     fn sides_and_order_are_by_chance_and_every_shared_pair_goes_to_everybody() {
         let reviewers = names(&["ana", "ben"]);
-        let items = assign(400, &reviewers, 0.25, &SECRET);
+        let items = assign(400, (&reviewers, 0.25), &SECRET, |_, _| true);
         assert_eq!(items.len(), 100 * 2 + 300);
         let on_a = items.iter().filter(|item| item.candidate_is_a).count();
         assert!((200..300).contains(&on_a), "{on_a}");
@@ -433,7 +439,7 @@ mod tests {
         assert!(!order.is_sorted());
         let of = |name: &str| items.iter().filter(|item| item.reviewer == name).count();
         assert_eq!(of("ana"), of("ben"));
-        assert_ne!(assign(400, &reviewers, 0.25, &[8; 32]), items);
+        assert_ne!(assign(400, (&reviewers, 0.25), &[8; 32], |_, _| true), items);
     }
 
     #[track_caller]

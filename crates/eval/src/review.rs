@@ -7,9 +7,11 @@
 //! The unit is the case: several verdicts on one are averaged.
 
 mod assigned;
+mod elsewhere;
 mod proof;
 
 pub use assigned::{Assignment, assigned, provable_margin};
+pub use elsewhere::{Alike, Elsewhere};
 pub use proof::{MARGIN, Proof, proof};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,9 +141,25 @@ impl Queue {
         self.order.is_empty()
     }
 
-    /// The next case for a reviewer; `None` when there is none left. Each case goes to `overlap` people.
+    /// The next case for a reviewer; `None` when there is none left. Each case goes to `overlap` people, and nobody gets one that he sees
+    /// elsewhere.
     #[must_use]
-    pub fn next(&self, shown: &[BlindPairRow], (reviewer, overlap): (&str, u64)) -> Option<usize> {
+    pub fn next(&self, shown: &[BlindPairRow], who: (&str, u64), elsewhere: &Elsewhere<'_>) -> Option<usize> {
+        let (free, begun) = self.free(shown, who);
+        let free = || free.iter().copied().filter(|case_idx| !elsewhere.has(*case_idx as u64));
+        free().find(|case_idx| begun.contains(&(*case_idx as u64))).or_else(|| free().next())
+    }
+
+    /// How many cases a reviewer would get next, did he not see them elsewhere.
+    #[must_use]
+    pub fn n_elsewhere(&self, shown: &[BlindPairRow], who: (&str, u64), elsewhere: &Elsewhere<'_>) -> u64 {
+        let (free, _) = self.free(shown, who);
+        free.into_iter().filter(|case_idx| elsewhere.has(*case_idx as u64)).count() as u64
+    }
+
+    /// The cases that this reviewer was not shown with this candidate and that want another verdict, in their order; and those that were shown to
+    /// somebody.
+    fn free(&self, shown: &[BlindPairRow], (reviewer, overlap): (&str, u64)) -> (Vec<usize>, BTreeSet<u64>) {
         let mut n_shown: BTreeMap<u64, u64> = BTreeMap::new();
         let mut own = BTreeSet::new();
         for pair in shown.iter().filter(|pair| pair.candidate == self.candidate) {
@@ -157,9 +175,7 @@ impl Queue {
             let case_idx = *case_idx as u64;
             !own.contains(&case_idx) && n_shown.get(&case_idx).copied().unwrap_or(0) < overlap
         };
-        let is_begun = |case_idx: &usize| n_shown.contains_key(&(*case_idx as u64));
-        let begun = self.order.iter().copied().find(|case_idx| free(case_idx) && is_begun(case_idx));
-        begun.or_else(|| self.order.iter().copied().find(free))
+        (self.order.iter().copied().filter(free).collect(), n_shown.into_keys().collect())
     }
 }
 

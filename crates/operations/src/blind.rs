@@ -15,7 +15,7 @@ use eval::case::{Case, text_of};
 use eval::dataset::Problems;
 use eval::panel::shown;
 use eval::results::{Results, ResultsError};
-use eval::review::{Assignment, Choice, Proof, Queue, Standing, names, proof, standing};
+use eval::review::{Alike, Assignment, Choice, Proof, Queue, Standing, names, proof, standing};
 use eval::verdicts::Verdict;
 use govern::Role;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,10 @@ pub struct Handed {
     pub pairs: Vec<Shown>,
     /// How many this reviewer has judged.
     pub judged: u64,
+    /// Where there are fewer than were asked for: how many more wait for a verdict that this reviewer is not to give, because he sees one of
+    /// their answers in another pair.
+    #[serde(default)]
+    pub elsewhere: u64,
 }
 
 /// What was taken down.
@@ -209,6 +213,7 @@ pub fn next(
     let assigned = reading.review_assigned(run).map_err(failed("read who judges which pairs"))?;
     let n_wanted = request.pairs.unwrap_or(1).clamp(1, MOST_AT_ONCE);
     let overlap = request.overlap.unwrap_or(1).max(1);
+    let alike = Alike::of(&results);
     let of_candidate = |pair: &BlindPairRow| {
         queues.iter().map(|(target_idx, _)| *target_idx).find(|target_idx| targets[*target_idx].name == pair.candidate)
     };
@@ -220,13 +225,16 @@ pub fn next(
         let open: Vec<Shown> =
             open.take(n_wanted).map(|(pair, target_idx)| as_shown(&results, target_idx, pair)).collect();
         let next = if open.len() < n_wanted {
-            draw(&results, (&queues, &rows), (&planned, &assigned), (reviewer, overlap))
+            draw(&results, (&queues, &alike), (&rows, &planned, &assigned), (reviewer, overlap))
         } else {
-            None
+            Err(0)
         };
-        let Some((candidate, case_idx)) = next else {
-            let judged = own().filter(|pair| pair.is_judged()).count() as u64;
-            return Ok(Handed { pairs: open, judged });
+        let (candidate, case_idx) = match next {
+            Ok(next) => next,
+            Err(elsewhere) => {
+                let judged = own().filter(|pair| pair.is_judged()).count() as u64;
+                return Ok(Handed { pairs: open, judged, elsewhere });
+            }
         };
         let pair = BlindPairRow {
             token: format!("{:016x}", random()?),
@@ -245,29 +253,45 @@ pub fn next(
     }
 }
 
-/// The next case, of the candidate that was shown the least. Of a candidate with a plan nobody gets what is not assigned to him.
+/// The next case, of the candidate that was shown the least. Of a candidate with a plan nobody gets what is not assigned to him, and of none what
+/// he sees with another. Where nothing is left: how many cases there are that he is not shown for that reason.
 fn draw(
     results: &Results,
-    (queues, rows): (&[(usize, Queue)], &[BlindPairRow]),
-    (planned, assigned): (&BTreeSet<String>, &[BlindAssignedRow]),
+    (queues, alike): (&[(usize, Queue)], &Alike),
+    (rows, planned, assigned): (&[BlindPairRow], &BTreeSet<String>, &[BlindAssignedRow]),
     who: (&str, u64),
-) -> Option<(String, usize)> {
+) -> Result<(String, usize), u64> {
     let name = |target_idx: usize| results.plan.targets[target_idx].name.clone();
     let n_shown = |target_idx: usize| rows.iter().filter(|pair| pair.candidate == name(target_idx)).count();
     let mut least: Vec<&(usize, Queue)> = queues.iter().collect();
     least.sort_by_key(|(target_idx, _)| n_shown(*target_idx));
-    let own = |candidate: &str| {
+    let own = |candidate: &str| -> Vec<u64> {
         let is_shown = |case_idx: u64| {
             rows.iter().any(|row| row.candidate == candidate && row.case_idx == case_idx && row.reviewer == who.0)
         };
-        let mut open = assigned.iter().filter(|one| one.candidate == candidate && one.reviewer == who.0);
-        open.find(|one| !is_shown(one.case_idx)).and_then(|one| usize::try_from(one.case_idx).ok())
+        let own = assigned.iter().filter(|one| one.candidate == candidate && one.reviewer == who.0);
+        own.map(|one| one.case_idx).filter(|case_idx| !is_shown(*case_idx)).collect()
     };
-    least.into_iter().find_map(|(target_idx, queue)| {
+    let mut n_elsewhere = 0;
+    for (target_idx, queue) in least {
         let candidate = name(*target_idx);
-        let case_idx = if planned.contains(&candidate) { own(&candidate) } else { queue.next(rows, who) };
-        Some((candidate, case_idx?))
-    })
+        let next = if planned.contains(&candidate) {
+            // What is assigned with both of two candidates, as older versions did, is shown with the first.
+            let elsewhere = alike.elsewhere((&candidate, who.0), (rows, &[]));
+            let (taken, open): (Vec<u64>, Vec<u64>) =
+                own(&candidate).into_iter().partition(|case_idx| elsewhere.has(*case_idx));
+            n_elsewhere += taken.len() as u64;
+            open.first().and_then(|case_idx| usize::try_from(*case_idx).ok())
+        } else {
+            let elsewhere = alike.elsewhere((&candidate, who.0), (rows, assigned));
+            n_elsewhere += queue.n_elsewhere(rows, who, &elsewhere);
+            queue.next(rows, who, &elsewhere)
+        };
+        if let Some(case_idx) = next {
+            return Ok((candidate, case_idx));
+        }
+    }
+    Err(n_elsewhere)
 }
 
 fn random() -> Result<u64, OperationError> {

@@ -155,16 +155,18 @@ pub fn open(
         limit: Some(MOST_PAIRS),
         ..ExchangeFilter::default()
     };
-    let pairs = database.pairs(&filter).map_err(failed("list pairs"))?;
-    let is_whole = |pair: &&PairRow| {
-        pair.dropped.is_none()
-            && pair.live_target.as_ref() == Some(&plan.baseline)
-            && pair.shadow_target.as_ref() == Some(&plan.candidate)
-            && pair.outcome.as_deref() == Some("complete")
-            && pair.shadow.as_ref().is_some_and(|shadow| shadow.failure.is_none())
+    let recorded = database.pairs(&filter).map_err(failed("list pairs"))?;
+    let pairs = whole(plan, &recorded);
+    let n_whole = pairs.len();
+    let seen = database.panel_sources().map_err(failed("read who sees which pairs"))?;
+    let may_see = |source: &str, reviewer: &str| !seen.contains(&(reviewer.to_owned(), source.to_owned()));
+    // A reviewer who sees a request in two pairs reads from the answer in both whose it is.
+    let for_somebody = |pair: &&PairRow| {
+        let source = pair.id.to_string();
+        plan.reviewers.iter().any(|reviewer| may_see(&source, reviewer))
     };
-    let recorded = pairs;
-    let pairs: Vec<&PairRow> = recorded.iter().filter(is_whole).collect();
+    let pairs: Vec<&PairRow> = pairs.into_iter().filter(for_somebody).collect();
+    let n_seen = n_whole - pairs.len();
     let drawable: Vec<Drawable> = pairs.iter().map(|pair| of_pair(pair)).collect();
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
@@ -178,13 +180,10 @@ pub fn open(
         }
     }
     if rows.is_empty() {
-        let Plan { rollout, baseline, candidate, .. } = plan;
-        return Err(OperationError::Refused(format!(
-            "`{rollout}` has no pairs that both `{baseline}` and `{candidate}` answered in text"
-        )));
+        return Err(none(plan, n_seen));
     }
     let short_of = if rows.len() < plan.pairs {
-        short_of(plan, &recorded, (drawable.len(), n_drawn, rows.len()))
+        short_of(plan, &recorded, (n_whole, n_seen), (n_drawn, rows.len()))
     } else {
         Vec::new()
     };
@@ -196,8 +195,9 @@ pub fn open(
         why: String::new(),
         verdict: None,
     };
+    let may_judge = |pair: usize, reviewer: &str| rows.get(pair).is_some_and(|row| may_see(&row.source, reviewer));
     let items: Vec<PanelItemRow> =
-        assign(rows.len(), &plan.reviewers, plan.overlap, &secret).into_iter().map(item).collect();
+        assign(rows.len(), (&plan.reviewers, plan.overlap), &secret, may_judge).into_iter().map(item).collect();
     // A plan is texts and numbers: it always serialises.
     let plan_json = serde_json::to_string(plan).unwrap_or_default();
     let panel = PanelRow { name: name.to_owned(), at_us, actor: actor.name.clone(), plan_json: plan_json.clone() };
@@ -223,8 +223,35 @@ pub fn open(
     })
 }
 
+/// The pairs that both targets answered.
+fn whole<'p>(plan: &Plan, recorded: &'p [PairRow]) -> Vec<&'p PairRow> {
+    let is_whole = |pair: &&PairRow| {
+        pair.dropped.is_none()
+            && pair.live_target.as_ref() == Some(&plan.baseline)
+            && pair.shadow_target.as_ref() == Some(&plan.candidate)
+            && pair.outcome.as_deref() == Some("complete")
+            && pair.shadow.as_ref().is_some_and(|shadow| shadow.failure.is_none())
+    };
+    recorded.iter().filter(is_whole).collect()
+}
+
+/// Why there is nothing to show.
+fn none(Plan { rollout, baseline, candidate, .. }: &Plan, n_seen: usize) -> OperationError {
+    OperationError::Refused(match n_seen {
+        0 => format!("`{rollout}` has no pairs that both `{baseline}` and `{candidate}` answered in text"),
+        _ => format!(
+            "each of these reviewers has the {n_seen} pairs of `{rollout}` that both answered in a panel already: name others"
+        ),
+    })
+}
+
 /// Why a panel has fewer pairs than its plan: what was recorded, and what of it cannot be shown.
-fn short_of(plan: &Plan, recorded: &[PairRow], (whole, drawn, shown): (usize, usize, usize)) -> Vec<String> {
+fn short_of(
+    plan: &Plan,
+    recorded: &[PairRow],
+    (whole, seen): (usize, usize),
+    (drawn, shown): (usize, usize),
+) -> Vec<String> {
     let mut words = vec![format!("{} pairs are recorded of `{}`", recorded.len(), plan.rollout)];
     let mut say = |n: usize, what: String| {
         if n > 0 {
@@ -242,7 +269,8 @@ fn short_of(plan: &Plan, recorded: &[PairRow], (whole, drawn, shown): (usize, us
     say(others, format!("of them were answered by other targets than `{baseline}` and `{candidate}`"));
     let failed = recorded.len().saturating_sub(dropped + others + whole);
     say(failed, "of them failed, were cut or are under way on one side".to_owned());
-    let wanted = plan.pairs.min(whole);
+    say(seen, "of them stand in another panel for each of these reviewers".to_owned());
+    let wanted = plan.pairs.min(whole.saturating_sub(seen));
     say(
         wanted.saturating_sub(drawn),
         "places of `--disagreeing` are empty: no further pair is farther apart than noise".to_owned(),

@@ -1,6 +1,8 @@
 //! `eval review` over the admin listener: what reviewers get, byte by byte, who may ask what, and verdicts from a file.
 
-use scripted::Upstream;
+use std::collections::BTreeMap;
+
+use scripted::{Script, Upstream, chat_completion};
 use serde_json::Value;
 
 use crate::panel::{config, raw_as, scan, upstream};
@@ -190,6 +192,123 @@ fn judges(house: &House, reviewer: &str, words: &str) -> usize {
         house.run(&["eval", "review", "file", "r", "verdicts.jsonl", "--reviewer", reviewer]).exits(0);
     }
     handed.lines().count()
+}
+
+/// Cases that the baseline and two candidates answer, in a run of the name `r`.
+fn of_two_candidates([old, new, third]: [&Upstream; 3], n_cases: usize) -> House {
+    let provider = format!("  third: {{ dialect: openai, base_url: {}/v1 }}\ntargets:", third.url());
+    let target = "  other: { provider: third, model: Opensecret-7B }\nroutes:";
+    let house = House::new(&config(old, new).replacen("targets:", &provider, 1).replacen("routes:", target, 1));
+    let line =
+        |idx: usize| format!("{{\"id\":\"c{idx}\",\"input\":\"Question number {idx}.\",\"expected\":\"Old words\"}}\n");
+    std::fs::write(house.path().join("cases.jsonl"), (0..n_cases).map(line).collect::<String>()).unwrap();
+    answer_with_both(&house, "r");
+    house
+}
+
+fn answer_with_both(house: &House, run: &str) {
+    let targets = ["--target", "gpt", "--target", "qwen", "--target", "other"];
+    let done = house.run(&[&["eval", "run", "--file", "cases.jsonl", "--run", run][..], &targets].concat());
+    assert!(matches!(done.code, 3 | 4), "{}", done.stderr);
+}
+
+/// Everything that a reviewer is handed, and what is said beside.
+fn handed(house: &House, run: &str, reviewer: &str) -> (Vec<Value>, String) {
+    let handed = house.run(&["eval", "review", "hand-out", run, "--reviewer", reviewer, "--pairs", "200"]).exits(0);
+    scan(&handed.stdout, "");
+    scan(&handed.stderr, "");
+    (handed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), handed.stderr)
+}
+
+/// The two answers of a pair.
+fn texts(pair: &Value) -> [&str; 2] {
+    ["first", "second"].map(|side| pair[side].as_str().unwrap())
+}
+
+/// No answer stands in two pairs: whoever saw one twice would know that it is the one that all candidates are held against.
+#[track_caller]
+fn assert_no_text_comes_twice(pairs: &[Value]) {
+    let mut all: Vec<&str> = pairs.iter().flat_map(texts).collect();
+    let n = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), n, "{pairs:?}");
+}
+
+#[test]
+fn of_two_candidates_nobody_gets_a_case_twice_and_no_answer_stands_in_two_pairs_of_a_reviewer() {
+    let (old, new) = (upstream("Vendorsecret-4o", "Old words"), upstream("Opensecret-32B", "New words"));
+    let third = upstream("Opensecret-7B", "Third words");
+    let house = of_two_candidates([&old, &new, &third], 60);
+    // Without a plan: who judges first gets each case with one of them, the second with the other, and then nothing is left.
+    let (ana, said) = handed(&house, "r", "ana");
+    assert_eq!(ana.len(), 60);
+    assert!(said.contains("nothing more is left for you in this run") && said.contains("the 60 pairs"), "{said}");
+    assert_no_text_comes_twice(&ana);
+    let n_new = ana.iter().filter(|pair| texts(pair).iter().any(|text| text.contains("New words"))).count();
+    assert_eq!(n_new, 30);
+    // Nor does he get the other one when he asks for it by name, or with the verdicts given.
+    let by_name = ["eval", "review", "next", "r", "--reviewer", "ana", "--overlap", "9", "--candidate", "other"];
+    let verdicts: String =
+        ana.iter().map(|pair| format!("{{\"pair\":{},\"choice\":\"tie\"}}\n", pair["pair"])).collect();
+    std::fs::write(house.path().join("verdicts.jsonl"), verdicts).unwrap();
+    house.run(&["eval", "review", "file", "r", "verdicts.jsonl", "--reviewer", "ana"]).exits(0);
+    let none = house.run(&by_name).exits(0);
+    assert!(none.stdout.starts_with("nothing is left for you in this run: ") && none.stderr.is_empty(), "{none:?}");
+    let (ben, said) = handed(&house, "r", "ben");
+    assert_eq!((ben.len(), said.contains("is left")), (60, false), "{said}");
+    assert_no_text_comes_twice(&ben);
+    let none = house.run(&["eval", "review", "next", "r", "--reviewer", "cleo"]).exits(0);
+    assert_eq!(none.stdout, "nothing is left to judge\n");
+    // With a plan for each: shared cases of the first are nobody's of the second.
+    answer_with_both(&house, "s");
+    let assign = |run: &str, candidate: &str, rest: &[&str]| {
+        house.run(&[&["eval", "review", "assign", run, "--candidate", candidate, "--reviewer", "ana"], rest].concat())
+    };
+    let both = ["--reviewer", "ben", "--overlap", "0.2"];
+    let said = assign("s", "qwen", &both).exits(0);
+    assert!(said.stdout.contains("60 pairs by chance") && said.stdout.contains("72 verdicts"), "{}", said.stdout);
+    let said = assign("s", "other", &both).exits(0);
+    assert!(said.stdout.contains("48 pairs by chance") && said.stdout.contains("48 verdicts"), "{}", said.stdout);
+    assert!(said.stderr.contains("12 cases were left out"), "{}", said.stderr);
+    let (ana, _) = handed(&house, "s", "ana");
+    let (ben, _) = handed(&house, "s", "ben");
+    assert_eq!(ana.len() + ben.len(), 120);
+    assert_no_text_comes_twice(&ana);
+    assert_no_text_comes_twice(&ben);
+    // One person cannot judge every case of both; and what is planned of one is not handed out with the other.
+    answer_with_both(&house, "t");
+    assign("t", "qwen", &["--pairs", "20"]).exits(0);
+    let (ana, said) = handed(&house, "t", "ana");
+    assert!(ana.len() == 60 && said.contains("the 20 pairs"), "{} {said}", ana.len());
+    assert_no_text_comes_twice(&ana);
+    answer_with_both(&house, "u");
+    assign("u", "qwen", &[]).exits(0);
+    let refused = assign("u", "other", &[]);
+    assert!(refused.code != 0 && refused.stderr.contains("`other` needs other `reviewers`"), "{}", refused.stderr);
+}
+
+#[test]
+fn cases_with_the_same_answer_of_the_baseline_come_to_a_reviewer_with_one_candidate() {
+    // Two questions each get the same words of the baseline, and words of their own of the candidates.
+    let old = Upstream::with(|request| {
+        let asked = request.text();
+        let nth = asked.split("number ").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or("0").to_owned();
+        Script::json(chat_completion(&format!("Old words {}", nth.parse::<u32>().unwrap() / 2)))
+    });
+    let (new, third) = (upstream("Opensecret-32B", "New words"), upstream("Opensecret-7B", "Third words"));
+    let house = of_two_candidates([&old, &new, &third], 40);
+    for reviewer in ["ana", "ben"] {
+        let (pairs, _) = handed(&house, "r", reviewer);
+        assert_eq!(pairs.len(), 40);
+        let mut with: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+        for pair in &pairs {
+            let is_new = texts(pair).iter().any(|text| text.contains("New words"));
+            let old = texts(pair).into_iter().find(|text| text.starts_with("Old words")).unwrap();
+            with.entry(old).or_default().push(is_new);
+        }
+        assert!(with.len() == 20 && with.values().all(|with| with[0] == with[1]), "{with:?}");
+    }
 }
 
 #[test]

@@ -126,9 +126,35 @@ fn no_byte_that_a_reviewer_gets_before_the_verdict_says_whose_an_answer_is() {
     let done = house.run(&["panel", "next", "p", "--reviewer", "ana"]).exits(0);
     assert_eq!(done.stdout, "everything is judged\n");
     assert!(done.stderr.contains("`crossfade panel result p`"), "{}", done.stderr);
-    let more = house.run(&["panel", "next", "many", "--reviewer", "ana"]).exits(0).stderr;
-    assert!(more.contains("`crossfade panel judge many ") && more.contains(" --reviewer ana`"), "{more}");
+    let more = house.run(&["panel", "next", "many", "--reviewer", "cleo"]).exits(0).stderr;
+    assert!(more.contains("`crossfade panel judge many ") && more.contains(" --reviewer cleo`"), "{more}");
+    nobody_gets_a_request_in_two_panels(&house);
+}
+
+/// Ana and ben have 24 requests between them in one panel and a few in another; a third asks for all that there are.
+fn nobody_gets_a_request_in_two_panels(house: &House) {
     assert!(house.run(&["panel", "list"]).exits(0).stdout.contains("ana 18 of 18"));
+    let open = ["panel", "open", "again", "--rollout", "to-qwen", "--pairs", "1000", "--disagreeing", "0"];
+    let open = [&open[..], &["--overlap", "1", "--reviewer", "ana", "--reviewer", "ben"]].concat();
+    let said = house.run(&open).exits(0).stderr;
+    assert!(said.contains(" of them stand in another panel for each of these reviewers"), "{said}");
+    let database = store::Database::open(house.path().join("crossfade.db")).unwrap();
+    let sources = database.panel_sources().unwrap();
+    let n_items = |reviewer: &str| {
+        let of = |panel: &str| {
+            let items = database.panel_items(panel).unwrap();
+            items.iter().filter(|item| item.reviewer == reviewer).count()
+        };
+        ["p", "many", "empty", "again"].map(of).iter().sum::<usize>()
+    };
+    for reviewer in ["ana", "ben", "cleo"] {
+        // As many judgements as requests: none comes twice.
+        assert_eq!(n_items(reviewer), sources.iter().filter(|(whose, _)| whose == reviewer).count(), "{reviewer}");
+    }
+    assert!(n_items("ana") >= 30, "{}", n_items("ana"));
+    let open = ["panel", "open", "more", "--rollout", "to-qwen", "--pairs", "1000", "--reviewer", "ana"];
+    let refused = house.run(&open);
+    assert!(refused.code != 0 && refused.stderr.contains("in a panel already: name others"), "{}", refused.stderr);
 }
 
 /// What is proven of one epoch is evidence for a gate; what is of any epoch, or proves nothing, is not.
@@ -148,7 +174,7 @@ fn is_filed(gateway: &Gateway<'_>) {
 /// A panel that asks for more pairs than there are says how many it has, and why.
 fn open_more_than_there_are(gateway: &Gateway<'_>) {
     let many =
-        ["panel", "open", "many", "--rollout", "to-qwen", "--reviewer", "ana", "--pairs", "1000", "--format", "json"];
+        ["panel", "open", "many", "--rollout", "to-qwen", "--reviewer", "cleo", "--pairs", "1000", "--format", "json"];
     let short = gateway.run(&many).exits(0);
     assert!(short.stderr.contains("pairs of the 1000 asked for: "), "{}", short.stderr);
     assert!(short.stderr.contains("pairs are recorded of `to-qwen`"), "{}", short.stderr);

@@ -4,11 +4,13 @@
 //! come and stops when they please proves nothing. So a review that is to be evidence is planned: so many pairs, drawn by chance from each slice in
 //! proportion, for people who are named. The pairs that metrics see differently are beside them and count for nothing but themselves.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use stats::sample_size::{Errors, provable_mean_margin};
-use store::BlindAssignedRow;
+use store::{BlindAssignedRow, BlindPairRow};
 
-use super::Sight;
+use super::{Alike, Elsewhere, Sight};
 use crate::compare::{ALPHA, POWER};
 use crate::panel::{Drawable, Why, assign, draw};
 use crate::results::Results;
@@ -33,19 +35,42 @@ pub struct Assignment {
     pub margin: f64,
 }
 
-/// Draws the pairs of a candidate and says who judges which.
+/// Draws the pairs of a candidate and says who judges which: nobody one that he sees with another candidate. With them comes how many cases
+/// were left out of the draw, because each of the reviewers sees them so.
 #[must_use]
-pub fn assigned(results: &Results, target_idx: usize, plan: &Assignment, secret: &[u8; 32]) -> Vec<BlindAssignedRow> {
+pub fn assigned(
+    results: &Results,
+    target_idx: usize,
+    (plan, taken): (&Assignment, (&[BlindPairRow], &[BlindAssignedRow])),
+    secret: &[u8; 32],
+) -> (Vec<BlindAssignedRow>, u64) {
     let sight = Sight::of(results, target_idx);
+    let alike = Alike::of(results);
+    let candidate = results.plan.targets[target_idx].name.as_str();
+    let elsewhere: BTreeMap<&str, Elsewhere<'_>> = plan
+        .reviewers
+        .iter()
+        .map(|reviewer| (reviewer.as_str(), alike.elsewhere((candidate, reviewer), taken)))
+        .collect();
+    let may_see = |case_idx: usize, reviewer: &str| {
+        elsewhere.get(reviewer).is_none_or(|elsewhere| !elsewhere.has(case_idx as u64))
+    };
+    let mut n_left_out = 0;
     let shown: Vec<(usize, Drawable)> = (0..results.cases.len())
         .filter_map(|case_idx| {
             let disagreement = sight.telling(case_idx)?.rank();
+            if !plan.reviewers.iter().any(|reviewer| may_see(case_idx, reviewer)) {
+                n_left_out += 1;
+                return None;
+            }
             Some((case_idx, Drawable { stratum: sight.slice(case_idx), disagreement }))
         })
         .collect();
     let pairs: Vec<Drawable> = shown.iter().map(|(_, pair)| pair.clone()).collect();
     let drawn = draw(&pairs, plan.pairs, plan.telling, secret);
-    let items = assign(drawn.len(), &plan.reviewers, plan.overlap, secret).into_iter();
+    let of_pair = |pair: usize| drawn.get(pair).and_then(|(idx, _)| shown.get(*idx)).map(|(case_idx, _)| *case_idx);
+    let may_judge = |pair: usize, reviewer: &str| of_pair(pair).is_some_and(|case_idx| may_see(case_idx, reviewer));
+    let items = assign(drawn.len(), (&plan.reviewers, plan.overlap), secret, may_judge).into_iter();
     let row = |item: crate::panel::Item| {
         let (idx, why) = drawn.get(item.pair)?;
         let why = match why {
@@ -53,13 +78,13 @@ pub fn assigned(results: &Results, target_idx: usize, plan: &Assignment, secret:
             Why::Disagreement => TELLING,
         };
         Some(BlindAssignedRow {
-            candidate: results.plan.targets[target_idx].name.clone(),
+            candidate: candidate.to_owned(),
             case_idx: shown.get(*idx)?.0 as u64,
             reviewer: item.reviewer,
             why: why.to_owned(),
         })
     };
-    items.filter_map(row).collect()
+    (items.filter_map(row).collect(), n_left_out)
 }
 
 /// The smallest margin that so many pairs prove of equals four times in five, were nobody ever to say that neither is better: with ties it is smaller.

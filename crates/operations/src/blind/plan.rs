@@ -52,6 +52,9 @@ pub struct Assigned {
     pub margin: f64,
     /// The smallest margin that so many pairs prove of equals four times in five, were nobody ever to say that neither is better.
     pub provable_margin: Option<f64>,
+    /// Cases that were left out of the draw: each of the reviewers sees them with another candidate.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// Says who judges which pairs of a candidate: once, before the first is shown.
@@ -92,7 +95,14 @@ pub fn assign(
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| OperationError::Unavailable(format!("the system gives no random bytes: {error}")))?;
-    let rows = assigned(&results, target_idx, &plan, &secret);
+    let shown = database.blind_pairs(run).map_err(failed("read the pairs"))?;
+    let planned = database.review_assigned(run).map_err(failed("read who judges which pairs"))?;
+    let (rows, left_out) = assigned(&results, target_idx, (&plan, (&shown, &planned)), &secret);
+    if rows.is_empty() && left_out > 0 {
+        return Err(OperationError::Refused(format!(
+            "each of these reviewers sees every case with another candidate, and would read from the answer in both pairs whose it is: `{candidate}` needs other `reviewers`"
+        )));
+    }
     if rows.is_empty() {
         return Err(OperationError::Refused(format!("no case has an answer of the baseline and of `{candidate}`")));
     }
@@ -131,6 +141,7 @@ pub fn assign(
         verdicts: rows.len() as u64,
         margin: plan.margin,
         provable_margin: provable_margin(by_chance),
+        left_out,
     })
 }
 

@@ -112,9 +112,21 @@ const PAIR: &str =
     FROM blind_pairs p LEFT JOIN blind_verdicts v ON v.token = p.token";
 
 impl Database {
-    /// Writes down that a pair is shown. Says whether it is new: a pair is shown to a person once.
+    /// Writes down that a pair is shown. Says whether it is new: a case is shown to a person once, with whichever candidate.
     pub fn show_pair(&self, pair: &BlindPairRow) -> Result<bool, DatabaseError> {
-        write_pair(&*self.controlling()?, pair).map(|n| n == 1).map_err(during("showing a pair"))
+        let mut connection = self.controlling()?;
+        let transaction = begin(&mut connection)?;
+        let what = during("showing a pair");
+        let is_shown: bool = transaction
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM blind_pairs WHERE run = ?1 AND case_idx = ?2 AND reviewer = ?3)",
+                params![pair.run, signed(pair.case_idx), pair.reviewer],
+                |row| row.get(0),
+            )
+            .map_err(&what)?;
+        let n = if is_shown { 0 } else { write_pair(&transaction, pair).map_err(&what)? };
+        transaction.commit().map_err(&what)?;
+        Ok(n == 1)
     }
 
     /// The pair of a token; `None` when none was shown by it.

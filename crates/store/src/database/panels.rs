@@ -1,5 +1,7 @@
 //! Panels: blinded pairs, who is to judge them, and what was found.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::control::begin;
@@ -129,6 +131,20 @@ impl Database {
         write_audit(&transaction, audit)?;
         transaction.commit().map_err(&what)?;
         Ok(true)
+    }
+
+    /// Who is to judge, or has judged, a pair of which exchange, in all panels: reviewers with exchanges.
+    pub fn panel_sources(&self) -> Result<BTreeSet<(String, String)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading who sees which pairs");
+        let mut select = connection
+            .prepare(
+                "SELECT DISTINCT i.reviewer, p.source FROM panel_items i
+                 JOIN panel_pairs p ON p.panel = i.panel AND p.pair = i.pair",
+            )
+            .map_err(&what)?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
     }
 
     /// Every panel, by name.

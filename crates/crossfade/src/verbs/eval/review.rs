@@ -196,12 +196,13 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let handed = hand_out(place, &who, 1)?;
             let first = handed.pairs.first();
             let facts = first.map_or_else(|| json!({ "pair": null }), |shown| json!(shown));
-            out.answer(&facts, || first.map_or_else(|| "nothing is left to judge\n".to_owned(), page));
+            out.answer(&facts, || first.map_or_else(|| nothing(&handed), page));
             match first {
                 Some(Shown { pair, .. }) => out.say(format_args!(
                     "hint: `crossfade eval review say {pair} first|second|tie --run {} --reviewer {}`",
                     who.run, who.reviewer
                 )),
+                None if handed.elsewhere > 0 => {}
                 None => out.say(format_args!(
                     "hint: cases that somebody else was shown come with `--overlap {}`, where nobody is assigned pairs",
                     who.overlap.saturating_add(1)
@@ -217,6 +218,9 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
                 Written::Jsonl => handed.pairs.iter().map(line).collect(),
                 Written::Csv => csv(&handed.pairs),
             });
+            if handed.elsewhere > 0 {
+                out.say(format_args!("{}", nothing(&handed).trim_end()));
+            }
             out.say(format_args!(
                 "{} pairs; `crossfade eval review file {} FILE` takes them back",
                 handed.pairs.len(),
@@ -271,6 +275,12 @@ fn assign(place: &Place, args: &Assign, out: &Out) -> Result<(), Stop> {
             "{candidate}: {by_chance} pairs by chance, {telling} that metrics see differently, {verdicts} verdicts\n"
         )
     });
+    if done.left_out > 0 {
+        out.say(format_args!(
+            "{} cases were left out: each of these reviewers sees them with another candidate, and would know the answer in both pairs again",
+            done.left_out
+        ));
+    }
     match done.provable_margin {
         Some(provable) if provable > done.margin => out.say(format_args!(
             "hint: where nobody says `tie`, {} pairs prove a margin of {provable:.3} of equals four times in five, and {} is asked for; ties make it smaller",
@@ -378,6 +388,18 @@ fn take(place: &Place, (run, file): (&str, &Path), reviewer: Option<String>, out
     }
     out.answer(&taken, || format!("{} verdicts\n", taken.verdicts));
     Ok(())
+}
+
+/// What is said to a reviewer for whom nothing more is left.
+fn nothing(handed: &Handed) -> String {
+    let more = if handed.pairs.is_empty() { "nothing is" } else { "nothing more is" };
+    match handed.elsewhere {
+        0 => format!("{more} left to judge\n"),
+        n => format!(
+            "{more} left for you in this run: an answer of each of the {n} pairs that want a verdict stands in another of yours, and you would know it again; \
+             other reviewers can judge them\n"
+        ),
+    }
 }
 
 fn page(shown: &Shown) -> String {
