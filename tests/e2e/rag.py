@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The worked example of docs/reference/evaluation.md on retrieval and answers: three simulated readers of the same passages, two with a planted fault; then two
-real rerankers.
+"""The worked example of docs/reference/evaluation.md on retrieval and answers: three simulated readers of the same passages, two with a planted fault, once more
+by what a simulated judge says the passages entail; then two real rerankers.
 
 One cites other passages than those it quotes, one answers where the passages do not say. The report has to find both, each where it is and with an
 interval that holds the truth, and to blame nobody for what the other did. What the retriever missed is counted once more here, from the files.
@@ -32,6 +32,22 @@ def asked(url, case):
     return discounted(gains) / discounted(sorted(case["relevance"].values(), reverse=True))
 
 
+def entailment(say, stack):
+    """The same readers by what the passages entail, as the simulated judge says it: to everything no. What no model is asked for has to come out as before."""
+    report = stack.crossfade("eval", "run", stack.directory / "entailment.yaml", "--run", "entailment", "--entailment", "examiner", codes=(3,))
+    of = report["entailment"]
+    asked = {kind["kind"]: kind["n_questions"] for kind in of["kinds"]}
+    say("entailment: questions of each kind", asked, len(asked) == 3 and all(n > 0 for n in asked.values()))
+    say("entailment: calls, one for each question", of["n_calls"], of["n_calls"] == sum(asked.values()))
+    say("entailment: said to be simulated", of["simulated"], of["simulated"] is True and report["simulated"] is True)
+    said = {name: [target["means"][name] for target in report["targets"]] for name in ("citation_recall", "citation_precision", "groundedness")}
+    say("entailment: no to everything", said, all(value == 0 for values in said.values() for value in values))
+    kappas = [kind["trust"]["trusted"] for kind in of["kinds"]]
+    say("entailment: untested and not trusted", kappas, not any(kappas))
+    verdicts = [one["primary"]["verdict"] for one in report["candidates"]]
+    say("entailment: what decides asks no model", verdicts, report["primary"] == "rag_end_to_end" and verdicts == ["fail", "fail"])
+
+
 def rerankers(say, stack, cases):
     servers = {name: stack.llama(name, seed=seed, reranking=True) for name, seed in (("first", 1), ("second", 2))}
     targets = {name: {"provider": name, "model": name} for name in servers}
@@ -60,7 +76,7 @@ def rerankers(say, stack, cases):
 
 def main():
     with figures("rag") as say, Stack() as stack:
-        for name in ("crossfade.yaml", "suite.yaml", "cases.jsonl", "corpus.jsonl", "questions.jsonl", "make_cases.py"):
+        for name in ("crossfade.yaml", "suite.yaml", "entailment.yaml", "cases.jsonl", "corpus.jsonl", "questions.jsonl", "make_cases.py"):
             shutil.copy(EXAMPLE / name, stack.directory / name)
         before = (stack.directory / "cases.jsonl").read_text()
         subprocess.run([sys.executable, stack.directory / "make_cases.py"], check=True)
@@ -106,6 +122,7 @@ def main():
         say("open-sloppy: quotes that stand where they are cited from", by_metric["quote_in_source"]["candidate"], by_metric["quote_in_source"]["difference"] < -0.2)
         say("recall@4 of the retriever", by_metric["recall_at_k"]["baseline"], abs(by_metric["recall_at_k"]["baseline"] - n_shown / n_held) < 1e-9)
         say("verdicts", [one["primary"]["verdict"] for one in report["candidates"]], all(one["primary"]["verdict"] == "fail" for one in report["candidates"]))
+        entailment(say, stack)
         rerankers(say, stack, cases)
 
 
