@@ -18,7 +18,7 @@ def in_turns(say, stack):
                  "--input-tokens", "24", "--output-tokens", "8", "--name", "turns", "--out", "turns.html", codes=(0, 4))
     say("verdict", result["verdict"], result["verdict"] in ("valid", "invalid"))
     for level in result["levels"]:
-        say(f"{level['target']}: whole answers", level["n_good"], level["n_good"] >= 10)
+        say(f"{level['target']}: whole answers", level["n_good"], level["n_good"] >= 2)
         say(f"{level['target']}: tokens from", level["tokens_from"], list(level["tokens_from"]) == ["usage"])
         say(f"{level['target']}: prefill, decode ms", level["budget"], level["budget"]["prefill_ms"] and level["budget"]["decode_ms"])
     page = (stack.directory / "turns.html").read_text()

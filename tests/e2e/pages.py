@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pages in a real browser: a report and a conformance page are made of answers that try to be markup, and tests/pages/pages.test.cjs opens them.
+"""Pages in a real browser: a report, a conformance page and a page of costs are made of answers that try to be markup, and tests/pages/pages.test.cjs opens them.
 
 The browser comes as a package of Node's registry; CROSSFADE_BROWSER names another one."""
 import http.server, json, os, subprocess, sys, threading
@@ -74,6 +74,19 @@ def cases(path):
                                    "documents": documents, "relevance": {relevant: 1}, "slices": {MARKUP: TURNED}}) + "\n")
 
 
+def worksheet(path):
+    """The worked example, with replicas by the hour of the week, and markup where people write."""
+    text = (ROOT / "crates/crossfade/src/config/worksheet/right.yaml").read_text()
+    week = [6 if hour // 24 < 5 and 8 <= hour % 24 < 18 else 2 for hour in range(168)]
+    hours = f"hours: {{ replicas: {week}, gpus_each: 1, cold_start_s: 180, evidence: {json.dumps(MARKUP)} }}"
+    for old, new in [("{ count: 2, per_hour", f"{{ {hours}, per_hour"), ("evidence: three offers", f"evidence: {json.dumps(MARKUP)}"),
+                     ("one_off: { migration", f"scenarios: {{ {json.dumps(MARKUP)}: {{ review_hour: 30 }} }}\none_off: {{ {json.dumps(MARKUP)}"),
+                     ("the vendor is", TURNED + MARKUP.replace('"', "'"))]:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
 def write(page, *arguments):
     done = subprocess.run([crossfade_binary(), *map(str, arguments)], capture_output=True, text=True, timeout=120)
     if not page.exists():
@@ -95,8 +108,11 @@ def made(stack):
     page = stack.directory / "conformance.html"
     write(page, "conformance", url, "--model", "old", "-o", page)
     server.shutdown()
+    costs = stack.directory / "tco.html"
+    worksheet(stack.directory / "tco.yaml")
+    write(costs, "tco", "run", stack.directory / "tco.yaml", "--draws", "5000", "-o", costs)
     of = lambda numbers: [name(number) for number in numbers]
-    return {"report": str(report), "conformance": str(page), "worse": of(WORSE + FAILED), "better": of(BETTER), "failed": of(FAILED),
+    return {"report": str(report), "conformance": str(page), "costs": str(costs), "worse": of(WORSE + FAILED), "better": of(BETTER), "failed": of(FAILED),
             "retriever": of(MISSED), "model": of(WORSE + BETTER), "hostile": HOSTILE}
 
 

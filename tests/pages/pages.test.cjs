@@ -1,4 +1,4 @@
-// The pages of `eval report` and `conformance`, opened in a real browser as files: nothing runs, nothing is fetched, the filters filter, and what
+// The pages of `eval report`, `conformance` and `tco run`, opened in a real browser as files: nothing runs, nothing is fetched, the filters filter, and what
 // models and users wrote stays text in its place. The program that makes them (tests/e2e/pages.py) says in PAGES what is in them.
 // CommonJS, because only `require` finds the packages of the cache through NODE_PATH.
 const assert = require('node:assert/strict');
@@ -8,7 +8,7 @@ const { after, before, test } = require('node:test');
 const { pathToFileURL } = require('node:url');
 const puppeteer = require('puppeteer-core');
 
-const { report, conformance, worse, better, failed, retriever, model, hostile } = JSON.parse(fs.readFileSync(process.env.PAGES));
+const { report, conformance, costs, worse, better, failed, retriever, model, hostile } = JSON.parse(fs.readFileSync(process.env.PAGES));
 const DESK = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
 
@@ -82,7 +82,7 @@ const faint = (page) => page.evaluate(() => {
   return [...found].map(([name, contrast]) => `${name} ${contrast}`);
 });
 
-for (const [name, file] of [['report', report], ['conformance page', conformance]]) {
+for (const [name, file] of [['report', report], ['conformance page', conformance], ['costs', costs]]) {
   test(`${name}: quiet, on a desk and on a phone, light and dark`, async () => {
     for (const viewport of [DESK, PHONE]) {
       for (const scheme of ['light', 'dark']) {
@@ -163,4 +163,25 @@ test('report: direction marks stay within the text they are in', async () => {
   const mixed = await open(spoilt(report, 'direction', (text) => text.replace('bdi{display:inline-block}', '')));
   assert.equal(await inOrder(mixed.page), false, 'without the fence the marks reorder the line');
   await mixed.page.close();
+});
+
+test('costs: every plot is drawn, with its lines within it', async () => {
+  const { page } = await open(costs);
+  const plots = await page.$$eval('svg', (all) => all.map((svg) => {
+    const outer = svg.getBoundingClientRect();
+    const marks = [...svg.querySelectorAll('polyline, rect, polygon')];
+    const inside = marks.every((mark) => {
+      const { left, right, top, bottom } = mark.getBoundingClientRect();
+      return left >= outer.left - 2 && right <= outer.right + 2 && top >= outer.top - 2 && bottom <= outer.bottom + 2;
+    });
+    return { label: svg.getAttribute('aria-label'), wide: outer.width > 200 && outer.height > 80, marks: marks.length, inside, text: svg.outerHTML };
+  }));
+  for (const words of ['how likely', 'each input', 'by tasks a month', 'first-pass success', 'an hour of review', 'P10, P50 and P90', 'has been paid', 'hour of the week']) {
+    assert.equal(plots.filter((plot) => plot.label.includes(words)).length, 1, words);
+  }
+  for (const plot of plots) {
+    assert.ok(plot.wide && plot.marks > 0 && plot.inside && !/NaN|inf/.test(plot.text.replace(/aria-label="[^"]*"/, '')), JSON.stringify(plot).slice(0, 300));
+  }
+  assert.equal(plots.find((plot) => plot.label.includes('hour of the week')).marks, 168);
+  await page.close();
 });

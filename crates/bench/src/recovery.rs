@@ -25,7 +25,8 @@ pub fn recovery(target: &str, samples: &[Sample], (killed, restarted): (Duration
         .filter_map(|sample| sample.last)
         .min();
     let timeline = timeline(samples);
-    let steady = steady(&timeline, killed, before_ttft_ms);
+    // Seconds are whole: the first good one may have begun before its first good answer.
+    let steady = steady(&timeline, killed, before_ttft_ms).map(|at| first_good.map_or(at, |first| at.max(first)));
     let until = steady.unwrap_or(Duration::MAX);
     // What was under way at the kill was hit by it as well.
     let is_affected = |sample: &&Sample| sample.ended >= killed && sample.intended < until;

@@ -14,6 +14,7 @@ pub mod odds;
 pub mod page;
 #[cfg(test)]
 mod samples;
+pub mod scenario;
 pub mod sizing;
 mod spread;
 pub mod study;

@@ -6,9 +6,12 @@
 //! that would decide. The numbers are those of the room `stats`; this file says which is used when.
 //!
 //! * two outcomes (0 and 1) and independent cases: Tango's score test and interval of the difference of paired rates;
-//! * else: Student's t on the differences (of whole clusters, where there are any), and the bias-corrected bootstrap interval of
-//!   their mean, drawn by cluster. A verdict needs both to agree, and with two outcomes Tango's test on the cases' effective number too;
-//! * where no two differences differ: a betting test that assumes nothing but the metric's bounds.
+//! * any other range with two ends: Gaffke's bound on the mean difference (of whole clusters, where there are any), which assumes nothing but the ends: a
+//!   rare total loss that a small sample has not shown is allowed for;
+//! * two outcomes in clusters: Student's t on whole clusters and the bootstrap, and Tango's test and interval on the cases' effective number, whichever is less sure;
+//! * a range without an end, as milliseconds have: Student's t on the differences and the bias-corrected bootstrap interval of their mean, drawn by cluster.
+//!
+//! A case without a number is none that went well: a pass must hold with all of them at their worst, a fail with all of them at their best.
 //!
 //! What an outcome is and how far two values can be apart is the metric's range to say: a scale from 1 to 5 on which all is 1 has no two outcomes.
 
@@ -33,11 +36,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use stats::bootstrap::{Bootstrap, by_cluster};
-use stats::equivalence::{Moments, bounded_means, paired_means, paired_rates, paired_rates_interval};
+use stats::equivalence::{Moments, paired_means, paired_rates, paired_rates_interval};
 use stats::random::Random;
+use stats::sample_mean::SampleMean;
 use stats::sample_size::{
-    Errors, NonInferiority, design_effect, detectable_rate, non_inferior_means, non_inferior_rates,
-    provable_mean_margin, provable_rate_margin, still_needed,
+    Errors, NonInferiority, design_effect, detectable_rate, non_inferior_bounded_means, non_inferior_means,
+    non_inferior_rates, provable_bounded_margin, provable_mean_margin, provable_rate_margin, still_needed,
 };
 use stats::{interval, mcnemar, permutation};
 
@@ -47,6 +51,8 @@ use crate::metric::Range;
 const RESAMPLES: usize = 4000;
 /// Of the cases, this part may lack a number; with more there is no verdict but "undecided".
 const MOST_MISSING: f64 = 0.05;
+/// Of fewer clusters it is not known how much the cases of one have in common.
+const FEWEST_CLUSTERS: usize = 10;
 /// The chance of a wrong pass or fail that is accepted.
 pub const ALPHA: f64 = 0.05;
 /// The chance of the right verdict that a plan of cases is made for.
@@ -129,7 +135,7 @@ pub struct Flips {
 pub struct Parity {
     /// The candidate's mean over the baseline's: "90 % parity" is 0.90 here, and is proven where the interval's lower end is at or above it.
     pub share: f64,
-    /// Its bootstrap interval.
+    /// Its interval.
     pub interval: Option<Interval>,
     /// Of the cases the baseline gets right, the part the candidate gets right too; where outcomes are two.
     pub kept: Option<f64>,
@@ -185,8 +191,33 @@ pub struct Comparison {
 /// Compares.
 #[must_use]
 pub fn compare(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
-    let comparison = decide(pairs, n_missing, question);
+    let mut comparison = decide(pairs, n_missing, question);
+    hold_with_the_missing(&mut comparison, pairs, question);
     Comparison { parity: parity(pairs, comparison.flips, question), ..comparison }
+}
+
+/// A verdict that hangs on the cases without a number is none: answers that cannot be scored are seldom the good ones.
+fn hold_with_the_missing(comparison: &mut Comparison, pairs: &[Pair], question: Question) {
+    let Range { low, high } = question.range;
+    let (baseline, candidate, at) = match comparison.verdict {
+        Verdict::Pass => (high, low, "worst"),
+        Verdict::Fail => (low, high, "best"),
+        Verdict::Undecided => return,
+    };
+    let n_missing = comparison.n_missing;
+    if n_missing == 0 || !(high - low).is_finite() {
+        return;
+    }
+    let missing = (0..n_missing).map(|_| Pair { cluster: None, baseline, candidate });
+    let all: Vec<Pair> = pairs.iter().cloned().chain(missing).collect();
+    if decide(&all, 0, question).verdict != comparison.verdict {
+        let cases = if n_missing == 1 { "case has" } else { "cases have" };
+        comparison.because = Some(format!(
+            "it would be a {}, but {n_missing} {cases} no number, and with these at their {at} it is not proven",
+            comparison.verdict.as_str()
+        ));
+        comparison.verdict = Verdict::Undecided;
+    }
 }
 
 /// The comparison without its parity, which takes the longest and decides nothing.
@@ -200,9 +231,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
     let difference = (n > 0).then(|| differences.iter().sum::<f64>() / n as f64);
     let tested = match flips {
         Some(flips) if !is_clustered => rates(n, flips, question),
-        Some(flips) => {
-            rates_of_clusters(means(&differences, &clusters, question), (&differences, &clusters), (flips, question))
-        }
+        Some(flips) => rates_of_clusters(&differences, &clusters, (flips, question)),
         None => means(&differences, &clusters, question),
     };
     let mut comparison = Comparison {
@@ -258,56 +287,75 @@ fn rates(n: u64, flips: Flips, Question { margin, alpha, .. }: Question) -> Test
     }
 }
 
-/// Anything else. `losses` turn the differences round: the tests of `stats` ask whether a difference is below the margin.
-fn means(differences: &[f64], clusters: &[(u64, f64)], Question { margin, alpha, seed, range }: Question) -> Tested {
+/// Anything else between two ends.
+fn bounded(differences: &[f64], clusters: &[(u64, f64)], question: Question) -> Option<Tested> {
+    let Question { margin, alpha, seed, range } = question;
+    let width = range.high - range.low;
+    let mean = SampleMean::new(clusters, (-width, width), in_common(differences, clusters), seed)?;
+    let (low, high) = mean.interval(2.0 * alpha);
+    let p_non_inferior = mean.p_at_most(-margin);
+    Some(Tested {
+        interval: Some(Interval { low, high, level: 1.0 - 2.0 * alpha }),
+        p_non_inferior: Some(p_non_inferior),
+        p_inferior: Some(mean.p_at_least(-margin)),
+        p_equivalent: Some(p_non_inferior.max(mean.p_at_least(margin))),
+        method: if clusters.len() < differences.len() {
+            "means of whole clusters: Gaffke's bound, which assumes only the ends of the range"
+        } else {
+            "paired means: Gaffke's bound, which assumes only the ends of the range"
+        },
+        untested: None,
+    })
+}
+
+/// What has no ends. `losses` turn the differences round: the tests of `stats` ask whether a difference is below the margin.
+fn unbounded(differences: &[f64], clusters: &[(u64, f64)], question: Question) -> Tested {
+    let Question { margin, alpha, seed, .. } = question;
     let losses: Vec<(u64, f64)> = clusters.iter().map(|(n, sum)| (*n, -sum)).collect();
     let test = paired_means(Moments::clustered(&losses), margin);
-    let level = 1.0 - 2.0 * alpha;
-    let bootstrap = Bootstrap::of_mean(clusters, RESAMPLES, seed);
-    let ends = bootstrap.bias_corrected(2.0 * alpha).or_else(|| bootstrap.percentile(2.0 * alpha));
-    let is_clustered = clusters.len() < differences.len();
-    if let Some(test) = test {
-        return Tested {
-            interval: ends.map(|(low, high)| Interval { low, high, level }),
-            p_non_inferior: Some(test.p_below_margin),
-            p_inferior: Some(1.0 - test.p_below_margin),
-            p_equivalent: Some(test.p_value()),
-            method: if is_clustered {
-                "means of whole clusters: Student's t and the bias-corrected bootstrap"
-            } else {
-                "paired means: Student's t and the bias-corrected bootstrap"
-            },
-            untested: None,
-        };
-    }
-    // No two differ: nothing but bounds is left to go by. The test is of differences within 1 either way, and so in widths of the range.
-    let width = range.high - range.low;
-    let is_bounded = width.is_finite() && width > 0.0;
-    let losses: Vec<f64> = losses.iter().map(|(n, sum)| sum / *n as f64 / width).collect();
-    let bounded = is_bounded.then(|| bounded_means(&losses, margin / width, alpha)).flatten();
-    let gains: Vec<f64> = losses.iter().map(|loss| -loss).collect();
-    let ends = bounded.and_then(|_| Some((-width * furthest(&losses, alpha)?, width * furthest(&gains, alpha)?)));
-    // The betting test's p-value against the other side is not one less this one.
-    let p_inferior = bounded.and_then(|_| bounded_means(&gains, -margin / width, alpha));
+    let bootstrap = test.map(|_| Bootstrap::of_mean(clusters, RESAMPLES, seed));
+    let ends = bootstrap
+        .and_then(|bootstrap| bootstrap.bias_corrected(2.0 * alpha).or_else(|| bootstrap.percentile(2.0 * alpha)));
     Tested {
-        interval: ends.map(|(low, high)| Interval { low, high, level }),
-        p_non_inferior: bounded.map(|test| test.p_below_margin),
-        p_inferior: p_inferior.map(|test| test.p_below_margin),
-        p_equivalent: bounded.map(|test| test.p_value()),
-        method: "all differences alike: a betting test that assumes only bounds",
-        untested: (!is_bounded && losses.len() > 1)
+        interval: ends.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * alpha }),
+        p_non_inferior: test.map(|test| test.p_below_margin),
+        p_inferior: test.map(|test| 1.0 - test.p_below_margin),
+        p_equivalent: test.map(|test| test.p_value()),
+        method: if clusters.len() < differences.len() {
+            "means of whole clusters: Student's t and the bias-corrected bootstrap"
+        } else {
+            "paired means: Student's t and the bias-corrected bootstrap"
+        },
+        untested: (test.is_none() && clusters.len() > 1)
             .then_some("all differences are alike, and values of this metric have no bounds to test them by"),
     }
 }
 
-/// Two outcomes in clusters. With few clusters and few that disagree Student's t is too sure: a p-value is not below the one of Tango's score test on as many
+fn means(differences: &[f64], clusters: &[(u64, f64)], question: Question) -> Tested {
+    bounded(differences, clusters, question).unwrap_or_else(|| unbounded(differences, clusters, question))
+}
+
+/// As many cases as the one that is added to the sample counts for: the design effect, and at least half of the largest cluster, because an effect that is
+/// estimated from a few cases that went wrong is often too small (at the margin it alone passed 6 % with clusters of five and 16 % with clusters of ten; with this
+/// at most 4 %). Of few clusters it is not known, and is as large as it can be.
+fn in_common(differences: &[f64], clusters: &[(u64, f64)]) -> f64 {
+    let largest = clusters.iter().map(|(n, _)| *n).max().unwrap_or(1) as f64;
+    if clusters.len() < FEWEST_CLUSTERS {
+        return largest;
+    }
+    let squares: f64 = differences.iter().map(|value| value * value).sum();
+    design_effect(clusters, squares).unwrap_or(1.0).max(0.5 * largest).clamp(1.0, largest)
+}
+
+/// Two outcomes in clusters. With few that disagree Student's t is too sure: a p-value is not below the one of Tango's score test on as many
 /// independent cases as the clusters are worth (n over the design effect; J. Rao and A. Scott, "A simple method for the analysis of clustered binary
-/// data", 1992), counts rounded against the claim. In simulations at the margin t alone passed 6 % with 60 clusters.
-fn rates_of_clusters(
-    tested: Tested,
-    (differences, clusters): (&[f64], &[(u64, f64)]),
-    (flips, question): (Flips, Question),
-) -> Tested {
+/// data", 1992), counts rounded against the claim.
+/// The interval is the hull of both. Of very few clusters no effect can be estimated: they are taken as means.
+fn rates_of_clusters(differences: &[f64], clusters: &[(u64, f64)], (flips, question): (Flips, Question)) -> Tested {
+    if clusters.len() < FEWEST_CLUSTERS {
+        return means(differences, clusters, question);
+    }
+    let tested = unbounded(differences, clusters, question);
     let squares: f64 = differences.iter().map(|value| value * value).sum();
     let effect = design_effect(clusters, squares).unwrap_or(1.0).max(1.0);
     #[expect(
@@ -320,32 +368,39 @@ fn rates_of_clusters(
         if up { count.ceil() as u64 } else { count.floor() as u64 }
     };
     let n = rounded(differences.len() as u64, false);
-    let test = |against: bool| {
+    let counts = |against: bool| {
         let (lost, won) = (rounded(flips.lost, against), rounded(flips.won, !against));
-        paired_rates(n.max(lost + won), lost, won, question.margin)
+        (n.max(lost + won), lost, won)
+    };
+    let test = |against: bool| {
+        let (n, lost, won) = counts(against);
+        paired_rates(n, lost, won, question.margin)
+    };
+    // Losses are what the interval of rates is of: its upper end is the lower one of the gain.
+    let reach = |against: bool| {
+        let (n, lost, won) = counts(against);
+        paired_rates_interval(n, lost, won, 2.0 * question.alpha)
+    };
+    let hull = |drawn: Option<Interval>| {
+        let (low, high) = (-reach(true)?.1, -reach(false)?.0);
+        let level = 1.0 - 2.0 * question.alpha;
+        Some(drawn.map_or(Interval { low, high, level }, |drawn| Interval {
+            low: drawn.low.min(low),
+            high: drawn.high.max(high),
+            level,
+        }))
     };
     let (below, above) = (test(true), test(false));
-    let larger = |one: Option<f64>, other: Option<f64>| Some(one?.max(other?));
+    // Where no two clusters differ there is no t, and what disagrees at all is nobody's.
+    let larger = |one: Option<f64>, other: Option<f64>| Some(other?.max(one.unwrap_or(0.0)));
     Tested {
+        interval: hull(tested.interval),
         p_non_inferior: larger(tested.p_non_inferior, below.map(|test| test.p_below_margin)),
         p_inferior: larger(tested.p_inferior, above.map(|test| 1.0 - test.p_below_margin)),
         p_equivalent: larger(tested.p_equivalent, below.map(|test| test.p_value())),
-        ..tested
+        method: "two outcomes in whole clusters: Student's t, the bootstrap, and Tango's score test and interval on the effective number of cases",
+        untested: None,
     }
-}
-
-/// The smallest margin that the mean of these is proven to be below.
-fn furthest(losses: &[f64], alpha: f64) -> Option<f64> {
-    let is_below = |margin: f64| bounded_means(losses, margin, alpha).is_some_and(|test| test.p_below_margin <= alpha);
-    if !is_below(1.0) {
-        return Some(1.0);
-    }
-    let (mut low, mut high) = (-1.0, 1.0);
-    for _ in 0..30 {
-        let middle = f64::midpoint(low, high);
-        if is_below(middle) { high = middle } else { low = middle }
-    }
-    Some(high)
 }
 
 fn clusters(pairs: &[Pair], differences: &[f64]) -> Vec<(u64, f64)> {
@@ -399,40 +454,34 @@ fn p_different(flips: Option<Flips>, clusters: &[(u64, f64)], seed: u64) -> Opti
     })
 }
 
-/// The ratio of two means over the same cases, drawn by cluster.
-fn parity(pairs: &[Pair], flips: Option<Flips>, Question { alpha, seed, .. }: Question) -> Option<Parity> {
-    let mut sums: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+/// Over whole clusters: how many cases, and what both are worth in all of them.
+fn worths(pairs: &[Pair]) -> Vec<(u64, f64, f64)> {
+    let mut sums: BTreeMap<&str, (u64, f64, f64)> = BTreeMap::new();
     for (cluster, pair) in pairs.iter().filter_map(|pair| Some((pair.cluster.as_deref()?, pair))) {
-        let sum = sums.entry(cluster).or_default();
-        *sum = (sum.0 + pair.baseline, sum.1 + pair.candidate);
+        let (n, baseline, candidate) = sums.entry(cluster).or_default();
+        (*n, *baseline, *candidate) = (*n + 1, *baseline + pair.baseline, *candidate + pair.candidate);
     }
-    let alone = pairs.iter().filter(|pair| pair.cluster.is_none()).map(|pair| (pair.baseline, pair.candidate));
-    let units: Vec<(f64, f64)> = sums.into_values().chain(alone).collect();
-    let (baseline, candidate) = units.iter().fold((0.0, 0.0), |sum, unit| (sum.0 + unit.0, sum.1 + unit.1));
-    if units.iter().any(|unit| unit.0 < 0.0 || unit.1 < 0.0) || baseline <= 0.0 {
+    let alone = pairs.iter().filter(|pair| pair.cluster.is_none()).map(|pair| (1, pair.baseline, pair.candidate));
+    sums.into_values().chain(alone).collect()
+}
+
+/// The ratio of two means over the same cases, by whole clusters.
+fn parity(pairs: &[Pair], flips: Option<Flips>, question: Question) -> Option<Parity> {
+    let units = worths(pairs);
+    let (baseline, candidate) = units.iter().fold((0.0, 0.0), |sum, unit| (sum.0 + unit.1, sum.1 + unit.2));
+    if units.iter().any(|unit| unit.1 < 0.0 || unit.2 < 0.0) || baseline <= 0.0 {
         // A share of nothing, or of what may be below nothing, is no share.
         return None;
     }
-    let mut random = Random::new(seed);
-    let drawn = (0..RESAMPLES).map(|_| {
-        let sum = (0..units.len()).fold((0.0, 0.0), |sum: (f64, f64), _| {
-            let unit = units[random.below(units.len())];
-            (sum.0 + unit.0, sum.1 + unit.1)
-        });
-        sum.1 / sum.0
-    });
-    let drawn: Vec<f64> = drawn.filter(|share| share.is_finite()).collect();
-    let without = units.iter().map(|unit| (candidate - unit.1) / (baseline - unit.0)).collect();
-    let bootstrap = Bootstrap::from_parts(candidate / baseline, drawn, without);
-    let level = 1.0 - 2.0 * alpha;
-    let ends = bootstrap.bias_corrected(2.0 * alpha).or_else(|| bootstrap.percentile(2.0 * alpha));
-    // Where no draw differs from another there are too few units to tell: no width is no certainty.
-    let ends = ends.filter(|(low, high)| low < high);
+    let share = candidate / baseline;
     let right = flips.map(|flips| (flips.both_right, flips.both_right + flips.lost)).filter(|(_, n)| *n > 0);
-    let z = -stats::special::normal_quantile(alpha);
+    let level = 1.0 - 2.0 * question.alpha;
+    let z = -stats::special::normal_quantile(question.alpha);
+    let ends =
+        share_bounded((pairs, &units), (baseline, share), question).or_else(|| share_drawn(&units, share, question));
     Some(Parity {
-        share: candidate / baseline,
-        interval: ends.map(|(low, high)| Interval { low, high, level }),
+        share,
+        interval: ends.map(|(low, high)| Interval { low: low.max(0.0), high, level }),
         kept: right.map(|(kept, n)| kept as f64 / n as f64),
         kept_interval: right.and_then(|(kept, n)| interval::wilson(kept, n, z)).map(|(low, high)| Interval {
             low,
@@ -440,6 +489,42 @@ fn parity(pairs: &[Pair], flips: Option<Flips>, Question { alpha, seed, .. }: Qu
             level,
         }),
     })
+}
+
+/// The ends of a share where values have ends: of the linear part of the ratio, as means are. A unit is at its worst where the baseline has all and the candidate
+/// nothing, and at its best the other way round.
+fn share_bounded(
+    (pairs, units): (&[Pair], &[(u64, f64, f64)]),
+    (baseline, share): (f64, f64),
+    Question { alpha, seed, range, .. }: Question,
+) -> Option<(f64, f64)> {
+    let per_unit = baseline / units.len() as f64;
+    let linear = |(baseline, candidate): (f64, f64)| share + (candidate - share * baseline) / per_unit;
+    let values: Vec<(u64, f64)> = units.iter().map(|unit| (1, linear((unit.1, unit.2)))).collect();
+    let differences: Vec<f64> = pairs.iter().map(|pair| pair.candidate - share * pair.baseline).collect();
+    let clusters: Vec<(u64, f64)> = units.iter().map(|unit| (unit.0, unit.2 - share * unit.1)).collect();
+    let most = range.high * in_common(&differences, &clusters);
+    let mean = SampleMean::new(&values, (linear((most, 0.0)), linear((0.0, most))), 1.0, seed)?;
+    Some(mean.interval(2.0 * alpha))
+}
+
+/// By the bootstrap of whole units, where values have no end.
+fn share_drawn(units: &[(u64, f64, f64)], share: f64, Question { alpha, seed, .. }: Question) -> Option<(f64, f64)> {
+    let (baseline, candidate) = units.iter().fold((0.0, 0.0), |sum, unit| (sum.0 + unit.1, sum.1 + unit.2));
+    let mut random = Random::new(seed);
+    let drawn = (0..RESAMPLES).map(|_| {
+        let sum = (0..units.len()).fold((0.0, 0.0), |sum: (f64, f64), _| {
+            let unit = units[random.below(units.len())];
+            (sum.0 + unit.1, sum.1 + unit.2)
+        });
+        sum.1 / sum.0
+    });
+    let drawn: Vec<f64> = drawn.filter(|share| share.is_finite()).collect();
+    let without = units.iter().map(|unit| (candidate - unit.2) / (baseline - unit.1)).collect();
+    let bootstrap = Bootstrap::from_parts(share, drawn, without);
+    let ends = bootstrap.bias_corrected(2.0 * alpha).or_else(|| bootstrap.percentile(2.0 * alpha));
+    // Where no draw differs from another there are too few units to tell: no width is no certainty.
+    ends.filter(|(low, high)| low < high)
 }
 
 /// What so many cases can show, and how many would decide.
@@ -470,8 +555,16 @@ fn plan(comparison: &mut Comparison, (differences, clusters): (&[f64], &[(u64, f
             let deviation = Moments::of(differences).variance.sqrt();
             let two_sided = Errors { alpha: 0.5 * alpha, ..errors };
             comparison.detectable = provable_mean_margin(independent, deviation, two_sided);
-            comparison.provable_margin = provable_mean_margin(independent, deviation, errors);
-            non_inferior_means(deviation, ask, errors)
+            let worst = question.range.high - question.range.low;
+            if worst.is_finite() {
+                // Of one value no deviation is known.
+                let deviation = if deviation.is_finite() { deviation } else { worst };
+                comparison.provable_margin = provable_bounded_margin(independent, deviation, worst, errors);
+                non_inferior_bounded_means(deviation, worst, ask, errors)
+            } else {
+                comparison.provable_margin = provable_mean_margin(independent, deviation, errors);
+                non_inferior_means(deviation, ask, errors)
+            }
         }
     };
     comparison.still_needed = needed.map(|needed| still_needed(needed, n, effect));

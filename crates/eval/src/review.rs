@@ -18,17 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use stats::agreement::{Scale, krippendorff};
-use stats::bootstrap::Bootstrap;
 use stats::random::Random;
+use stats::sample_mean::SampleMean;
 use store::BlindPairRow;
 
 use crate::agreement::{Kappa, Ratings, all, each_two};
 use crate::compare::{ALPHA, Interval};
 use crate::panel::names_itself;
 use crate::results::{Results, Yardstick};
-
-/// Draws of the bootstrap.
-const RESAMPLES: usize = 4000;
 
 /// What is said of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -383,7 +380,7 @@ fn time(judged: &[Judged<'_>], reviewer: &str) -> ReviewTime {
     }
 }
 
-/// The win rate, averaged by case, and its bootstrap interval over cases, or clusters of them.
+/// The win rate, averaged by case, and its interval over cases, or clusters of them ([`stats::sample_mean`]): where all verdicts are alike it has a width too.
 pub(crate) fn rate(results: &Results, by_case: &BTreeMap<u64, Vec<f64>>, seed: u64) -> (Option<f64>, Option<Interval>) {
     let mut clusters: BTreeMap<String, (u64, f64)> = BTreeMap::new();
     for (case_idx, verdicts) in by_case {
@@ -396,9 +393,10 @@ pub(crate) fn rate(results: &Results, by_case: &BTreeMap<u64, Vec<f64>>, seed: u
     if clusters.is_empty() {
         return (None, None);
     }
-    let bootstrap = Bootstrap::of_mean(&clusters, RESAMPLES, seed);
-    let ends = bootstrap.bias_corrected(2.0 * ALPHA).or_else(|| bootstrap.percentile(2.0 * ALPHA));
-    // Of two cases there is an interval, and it says nothing.
-    let ends = ends.filter(|_| clusters.len() > 2);
-    (Some(bootstrap.estimate()), ends.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * ALPHA }))
+    let (n, sum) = clusters.iter().fold((0, 0.0), |(n, sum), (n_here, sum_here)| (n + n_here, sum + sum_here));
+    let largest = clusters.iter().map(|(n, _)| *n).max().unwrap_or(1);
+    // A verdict is worth 0 to 1. Of two cases there is an interval, and it says nothing.
+    let mean = SampleMean::new(&clusters, (0.0, 1.0), largest as f64, seed).filter(|_| clusters.len() > 2);
+    let interval = mean.map(|mean| mean.interval(2.0 * ALPHA));
+    (Some(sum / n as f64), interval.map(|(low, high)| Interval { low, high, level: 1.0 - 2.0 * ALPHA }))
 }

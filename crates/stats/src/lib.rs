@@ -4,7 +4,7 @@
 //! Nothing here reads a clock, locks, logs or draws a random number that a seed argument does not decide. Every live test is an e-value: a
 //! number whose expectation is at most 1 while the null hypothesis holds, so that "it ever reached 1/alpha" happens with
 //! probability at most alpha (Ville's inequality), however often one looks. `mcnemar`, `bootstrap`, `equivalence`, `permutation`, `sample_size`, `agreement`,
-//! `drift` and `interval` are for samples whose size was fixed before anybody looked.
+//! `drift`, `interval` and `sample_mean` are for samples whose size was fixed before anybody looked.
 
 pub mod absolute;
 pub mod agreement;
@@ -27,6 +27,7 @@ pub mod random;
 pub mod ranking;
 pub mod relative;
 pub mod running_mean;
+pub mod sample_mean;
 pub mod sample_ratio;
 pub mod sample_size;
 pub mod scores;

@@ -71,6 +71,50 @@ pub fn non_inferior_means(deviation: f64, ask: NonInferiority, errors: Errors) -
     whole((errors.one_sided()? / effect).powi(2) + for_student)
 }
 
+/// Pairs until a margin between two means is proven by Gaffke's bound ([`crate::sample_mean`]), where the worst a pair can be is a difference of `worst`.
+///
+/// The pair that the bound adds moves the mean by `(worst - difference) / (n + 1)` and widens it; and where pairs hardly differ, enough of them must be
+/// there that so rare a total loss would have shown: `(1 - (margin - difference) / (worst - difference))^n <= alpha`.
+#[must_use]
+pub fn non_inferior_bounded_means(deviation: f64, worst: f64, ask: NonInferiority, errors: Errors) -> Option<u64> {
+    let (room, reach) = (room(ask)?, worst - ask.difference);
+    if !errors.is_plan() || !deviation.is_finite() || !reach.is_finite() || room >= reach {
+        return None;
+    }
+    let rare = errors.alpha.ln() / (-room / reach).ln_1p();
+    let is_enough = |n: f64| bounded_reach(n, deviation, (worst, ask.difference), errors) <= room && n >= rare;
+    let mut enough = 2.0;
+    while !is_enough(enough) {
+        enough *= 2.0;
+        if enough > 1e15 {
+            return None;
+        }
+    }
+    let mut short = 0.5 * enough;
+    while enough - short > 0.5 {
+        let middle = f64::midpoint(short, enough);
+        if is_enough(middle) { enough = middle } else { short = middle }
+    }
+    whole(enough)
+}
+
+/// The smallest margin that `n` pairs without a true difference prove by Gaffke's bound: the inverse of [`non_inferior_bounded_means`].
+#[must_use]
+pub fn provable_bounded_margin(n: u64, deviation: f64, worst: f64, errors: Errors) -> Option<f64> {
+    let rare = worst * (1.0 - errors.alpha.powf(1.0 / count(n)));
+    let reach = bounded_reach(count(n), deviation, (worst, 0.0), errors);
+    (n > 0 && errors.is_plan() && reach.is_finite() && deviation >= 0.0).then(|| reach.max(rare))
+}
+
+/// How far from a true difference a margin has to be for so many pairs.
+fn bounded_reach(n: f64, deviation: f64, (worst, difference): (f64, f64), errors: Errors) -> f64 {
+    let (variance, added) = (deviation.powi(2), worst - difference);
+    let spread = (variance + added.powi(2) / (n + 1.0)) / n;
+    added / (n + 1.0)
+        + normal_quantile(1.0 - errors.alpha) * spread.sqrt()
+        + normal_quantile(errors.power) * (variance / n).sqrt()
+}
+
 /// Pairs until a difference between two means is found by Student's t, two-sided at `alpha`.
 #[must_use]
 pub fn different_means(deviation: f64, difference: f64, errors: Errors) -> Option<u64> {

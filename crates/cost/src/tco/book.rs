@@ -46,6 +46,8 @@ pub struct Source {
     pub date: Date,
     /// A run, a page, a contract, a query; of a derived figure, its formula in words.
     pub evidence: String,
+    /// Its id, for programs: `eval-run:parity-3`, `traffic:gpt-4o`, `worksheet:tco.yaml:12`; of a derived figure, `figure:` and its name.
+    pub id: String,
 }
 
 /// A figure that a person or the record supplies, or that nobody has supplied yet.
@@ -395,7 +397,7 @@ impl Book {
         let date = named.iter().map(|at| self.cell(*at).source.date).min().unwrap_or(self.date);
         let value = formula.compute(&Values(&self.cells).all(&named));
         let evidence = formula.written(&|at| self.cell(at).id.clone());
-        let source = Source { provenance: Provenance::Derived, date, evidence };
+        let source = Source { provenance: Provenance::Derived, date, evidence, id: format!("figure:{id}") };
         let (id, label) = (id.to_owned(), label.to_owned());
         self.push(Cell { id, label, unit, value, source, spread: None, formula: Some(formula), line: None })
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::book::{Book, Cell, Provenance};
 use super::odds::{Draw, Odds, odds};
+use super::scenario::Scenario;
 use super::study::{LineItem, Study};
 
 /// The format of the facts.
@@ -40,6 +41,8 @@ pub struct Costed {
     pub book: Book,
     /// How sure one can be; `None` while figures it needs are unknown.
     pub odds: Option<Odds>,
+    /// What becomes of it when prices and volumes go another way.
+    pub scenarios: Vec<Scenario>,
 }
 
 impl Costed {
@@ -52,8 +55,15 @@ impl Costed {
             sides: [study.baseline.name.clone(), study.candidate.name.clone()],
             months: study.months,
             odds: odds(&book, draw),
+            scenarios: Vec::new(),
             book,
         }
+    }
+
+    /// The same with its scenarios.
+    #[must_use]
+    pub fn with_scenarios(self, scenarios: Vec<Scenario>) -> Costed {
+        Costed { scenarios, ..self }
     }
 
     /// A side's cell of this name: `cell(0, "total")`.
@@ -110,6 +120,7 @@ impl Costed {
             "figures": figures.collect::<serde_json::Map<_, _>>(),
             "items": LineItem::ALL.iter().map(item).collect::<Vec<_>>(),
             "odds": self.odds,
+            "scenarios": self.scenarios.iter().map(scenario).collect::<Vec<_>>(),
             "unknown": self.book.unknown().map(asked).collect::<Vec<_>>(),
             "cells": self.book.cells().iter().map(cell).collect::<Vec<_>>(),
         })
@@ -118,7 +129,7 @@ impl Costed {
     /// One row a figure.
     #[must_use]
     pub fn csv(&self) -> String {
-        let mut text = "id,label,unit,value,provenance,date,evidence,spread,formula\n".to_owned();
+        let mut text = "id,label,unit,value,provenance,date,evidence,spread,formula,evidence_id\n".to_owned();
         for cell in self.book.cells() {
             let (evidence, formula) = match cell.formula {
                 Some(_) => ("", cell.source.evidence.as_str()),
@@ -134,6 +145,7 @@ impl Costed {
                 evidence.to_owned(),
                 cell.spread.as_deref().map(super::Spread::words).unwrap_or_default(),
                 formula.to_owned(),
+                cell.source.id.clone(),
             ];
             text += &fields.map(|field| quoted(&field)).join(",");
             text.push('\n');
@@ -153,6 +165,19 @@ fn value(cell: &Cell) -> Value {
     cell.value.as_ref().map_or(Value::Null, |value| json!(value.to_f64()))
 }
 
+fn scenario(scenario: &Scenario) -> Value {
+    let number = |value: &Option<super::Exact>| value.as_ref().map(super::Exact::to_f64);
+    let changes = scenario.changes.iter().map(|(id, value)| (id.clone(), json!(value.to_f64())));
+    json!({
+        "scenario": scenario.name,
+        "changes": changes.collect::<serde_json::Map<_, _>>(),
+        "saving_share": number(&scenario.saving),
+        "saved_over_horizon": number(&scenario.saved),
+        "present_worth": number(&scenario.present_worth),
+        "even_month": number(&scenario.month),
+    })
+}
+
 fn asked(cell: &Cell) -> Value {
     json!({ "id": cell.id, "label": cell.label, "unit": cell.unit, "line": cell.line })
 }
@@ -167,6 +192,7 @@ fn cell(cell: &Cell) -> Value {
         "provenance": cell.source.provenance.as_str(),
         "date": cell.source.date.to_string(),
         "evidence": cell.source.evidence,
+        "evidence_id": cell.source.id,
         "spread": cell.spread.as_deref().map(super::Spread::words),
         "is_formula": cell.formula.is_some(),
     })
@@ -210,7 +236,7 @@ mod tests {
         let row = csv.lines().nth(1).unwrap();
         assert_eq!(
             row,
-            "tasks_per_month,Tasks in a month,tasks/month,1200000,assumed,2026-11-26,\"'=HYPERLINK(\"\"x\"\"), said \"\"she\"\"\",,"
+            "tasks_per_month,Tasks in a month,tasks/month,1200000,assumed,2026-11-26,\"'=HYPERLINK(\"\"x\"\"), said \"\"she\"\"\",,,answers:w"
         );
         let total = csv.lines().find(|line| line.starts_with("baseline.total,")).unwrap();
         assert!(total.starts_with("baseline.total,Everything,$/month,150596.70,derived,2026-11-26,,,"), "{total}");

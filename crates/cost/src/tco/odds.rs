@@ -1,10 +1,12 @@
 //! How sure one can be: every uncertain input drawn many times, and what the saving comes to. A price or wage that both sides pay is one cell
 //! and so one draw for both. The same seed gives the same draws on every machine with the same arithmetic.
 
+mod fan;
 mod needed;
 #[cfg(test)]
 mod tests;
 
+pub use fan::Month;
 pub use needed::Needed;
 
 use serde::Serialize;
@@ -113,6 +115,8 @@ pub struct Odds {
     pub histogram: (f64, f64, Vec<u32>),
     /// Evaluation cases that would settle it.
     pub needed: Needed,
+    /// What has been saved by each month.
+    pub months: Vec<Month>,
 }
 
 /// The odds of a study; `None` where what a successful task costs or saves is unknown.
@@ -150,7 +154,19 @@ pub fn odds(book: &Book, draw: Draw) -> Option<Odds> {
         tornado: tornado(book, &plan, &inputs, savings),
         histogram: histogram(&sorted[2]),
         needed,
+        months: fan::fan(book, draw),
     })
+}
+
+/// What a successful task costs on both sides with one input at each of these values and the rest as it is; `None` where that is unknown.
+pub(super) fn moved(book: &Book, input: &str, values: &[f64]) -> Option<Vec<[f64; 2]>> {
+    let at = book.at(input)?;
+    let plan = Plan::moving(book, &[BASELINE, CANDIDATE], &[at])?;
+    let both = |value: &f64| {
+        let costs = plan.with(&[(at, *value)]);
+        [costs[0], costs[1]]
+    };
+    Some(values.iter().map(both).collect())
 }
 
 /// What has to be computed anew for every draw.
@@ -168,6 +184,11 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// `None` where a wanted cell has no value.
     pub(super) fn of(book: &'a Book, wanted: &[&str]) -> Option<Plan<'a>> {
+        Plan::moving(book, wanted, &[])
+    }
+
+    /// The same where these inputs may get other values too, though they have no spread.
+    fn moving(book: &'a Book, wanted: &[&str], also: &[Ref]) -> Option<Plan<'a>> {
         let cells = book.cells();
         let outputs: Vec<Ref> = wanted.iter().map(|id| book.at(id)).collect::<Option<_>>()?;
         let base: Vec<f64> =
@@ -201,7 +222,7 @@ impl<'a> Plan<'a> {
                         steps.push((Ref(idx), formula));
                     }
                 }
-                (None, None) => {}
+                (None, None) => moves[idx] = also.contains(&Ref(idx)),
             }
         }
         Some(Plan { base, inputs, steps, outputs })

@@ -1,22 +1,32 @@
 //! One page that needs nothing else: what it comes to, item by item beside each other, how sure one can be, and where every figure is from.
 
+mod curves;
+
 use std::fmt::Write as _;
 
 use super::book::{Cell, Provenance};
 use super::facts::Costed;
 use super::odds::{Needed, Odds, Verdict};
+use super::scenario::Scenario;
 use super::study::LineItem;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.sum td{font-weight:600}\
-.reached{color:#1a7f37}.missed{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
+.reached{color:#1a7f37}.missed{color:#cf222e}.undecided{color:#9a6700}.small{color:#59636e;font-size:.85rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
 svg{width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}svg rect{fill:#0969da}svg rect.below{fill:#cf222e}\
-svg .zero{stroke:#8888}svg .target{stroke:#1a7f37;stroke-dasharray:4 3}svg polyline{fill:none;stroke:#0969da;stroke-width:2}svg polyline.other{stroke:#bc4c00}\
+svg .zero{stroke:#8888}svg .target{stroke:#1a7f37;stroke-dasharray:4 3}svg .band{fill:#0969da33}b.one{color:#0969da}b.other{color:#bc4c00}\
+@media(max-width:60rem){table,div.plot{display:block;overflow-x:auto}div.plot svg{min-width:40rem}}body{overflow-wrap:anywhere}table{overflow-wrap:normal}\
+@media(prefers-color-scheme:dark){.reached{color:#3fb950}.missed{color:#ff7b72}.undecided{color:#d29922}.small{color:#9198a1}b.one{color:#4493f8}b.other{color:#f0883e}svg rect{fill:#4493f8}svg polyline{stroke:#4493f8}svg polyline.other{stroke:#f0883e}}\
+svg polyline{fill:none;stroke:#0969da;stroke-width:2}svg polyline.other{stroke:#bc4c00}\
 td.e{overflow-wrap:anywhere;max-width:32rem}";
+
+/// Says to the browser what is so anyway: nothing runs, and nothing is fetched.
+const POLICY: &str =
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">";
 
 const WIDTH: f64 = 860.0;
 
@@ -147,7 +157,7 @@ pub fn rounded(cell: &Cell, places: u32) -> Option<String> {
 pub fn html(costed: &Costed) -> String {
     let title = format!("Cost of {}: {} beside {}", costed.name, costed.sides[1], costed.sides[0]);
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">{POLICY}<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
         escaped(&title)
     );
@@ -156,8 +166,12 @@ pub fn html(costed: &Costed) -> String {
     items(&mut page, costed).unwrap_or_default();
     if let Some(odds) = &costed.odds {
         chances(&mut page, odds).unwrap_or_default();
+        curves::evens(&mut page, costed).unwrap_or_default();
+        curves::fan(&mut page, &odds.months).unwrap_or_default();
     }
     months(&mut page, costed).unwrap_or_default();
+    scenarios(&mut page, costed).unwrap_or_default();
+    curves::hours(&mut page, costed).unwrap_or_default();
     cells(&mut page, costed).unwrap_or_default();
     page + "</html>\n"
 }
@@ -392,7 +406,7 @@ fn months(page: &mut String, costed: &Costed) -> std::fmt::Result {
         page,
         "<h2>Paid until then</h2>\n<svg viewBox=\"0 0 {WIDTH} 215\" role=\"img\" aria-label=\"what has been paid by month\">{}{}<text x=\"10\" y=\"208\">month 1</text>\
          <text x=\"{}\" y=\"208\" text-anchor=\"end\">month {}</text><text x=\"10\" y=\"12\">${most:.0}</text></svg>\n\
-         <p class=\"small\"><span style=\"color:#0969da\">━</span> {} <span style=\"color:#bc4c00\">━</span> {}, the change included</p>",
+         <p class=\"small\"><b class=\"one\">━</b> {} <b class=\"other\">━</b> {}, the change included</p>",
         line("one", &baseline),
         line("other", &candidate),
         WIDTH - 10.0,
@@ -400,6 +414,38 @@ fn months(page: &mut String, costed: &Costed) -> std::fmt::Result {
         escaped(&costed.sides[0]),
         escaped(&costed.sides[1])
     )
+}
+
+fn scenarios(page: &mut String, costed: &Costed) -> std::fmt::Result {
+    if costed.scenarios.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<h2>If prices and volumes go another way</h2>\n<table><tr><th>scenario<th class=\"n\">saving for a task<th class=\"n\">saved over the horizon, $<th class=\"n\">at today's worth, $<th class=\"n\">has paid for itself in month<th>what is other\n");
+    for scenario in &costed.scenarios {
+        let [saving, saved, worth, month] = scenario_words(scenario);
+        let changes: Vec<String> = scenario.changes.iter().map(|(id, value)| format!("{id} = {value}")).collect();
+        writeln!(
+            page,
+            "<tr><td>{}<td class=\"n\">{saving}<td class=\"n\">{saved}<td class=\"n\">{worth}<td class=\"n\">{month}<td class=\"small e\">{}",
+            escaped(&scenario.name),
+            escaped(&changes.join(", "))
+        )?;
+    }
+    page.push_str("</table>\n");
+    Ok(())
+}
+
+/// What a scenario comes to: the saving, dollars over the horizon and at today's worth, and the month.
+#[must_use]
+pub fn scenario_words(scenario: &Scenario) -> [String; 4] {
+    let unknown = || "unknown".to_owned();
+    let money = |value: &Option<super::Exact>| value.as_ref().map_or_else(unknown, |value| value.rounded(0, 0));
+    let month = match scenario.month.as_ref().map(|month| month.rounded(0, 0)) {
+        Some(month) if month == "0" => "never".to_owned(),
+        month => month.unwrap_or_else(unknown),
+    };
+    let saving = scenario.saving.as_ref().map_or_else(unknown, |saving| percent(saving.to_f64()));
+    [saving, money(&scenario.saved), money(&scenario.present_worth), month]
 }
 
 fn cells(page: &mut String, costed: &Costed) -> std::fmt::Result {
@@ -492,7 +538,8 @@ mod tests {
         let page = html(&costed(&study));
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
         assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("url("));
-        assert_eq!(page.matches("<svg").count(), 3);
+        // Odds, tornado, three break-evens, the fan, and what was paid.
+        assert_eq!(page.matches("<svg").count(), 7);
         assert!(LineItem::ALL.iter().all(|item| page.contains(item.label())));
     }
 

@@ -10,7 +10,12 @@ use super::study::{
 use crate::date::Date;
 
 pub(super) fn source() -> Source {
-    Source { provenance: Provenance::Assumed, date: Date(20_783), evidence: "worked answers".to_owned() }
+    Source {
+        provenance: Provenance::Assumed,
+        date: Date(20_783),
+        evidence: "worked answers".to_owned(),
+        id: "answers:w".to_owned(),
+    }
 }
 
 pub(super) fn of(text: &str) -> Quantity {
@@ -68,6 +73,7 @@ pub(super) fn study(baseline: Side, candidate: Side) -> Study {
         certainty: of("0.8"),
         baseline,
         candidate,
+        scenarios: Vec::new(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What a study is made from: what people and the record supply about two sides that do the same work. Both sides have the same list of what
 //! can cost money; what a side does not have costs 0 for a reason that is written down.
 
+use std::collections::BTreeMap;
+
 use super::book::{Provenance, Quantity, Source};
+use super::exact::Exact;
 use crate::date::Date;
 
 /// What a side costs is the sum of these, in this order.
@@ -209,6 +212,8 @@ pub enum Count {
     Peak(Box<PeakCount>),
     /// For waiting times: streams of one speed, at random arrivals.
     Slots(Box<SlotCount>),
+    /// By the hour of the week, as a replay of arrivals found it.
+    Hours(Box<HourCount>),
 }
 
 /// What decides how many GPUs a peak needs.
@@ -241,6 +246,17 @@ pub struct SlotCount {
     pub late: Quantity,
     /// GPUs that stand in for others.
     pub spare: Quantity,
+}
+
+/// Replicas by the hour of the week.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HourCount {
+    /// Replicas of each of the 168 hours, from Monday 00:00 UTC on; those that stand in are among them.
+    pub replicas: Vec<Quantity>,
+    /// GPUs of a replica.
+    pub gpus: Quantity,
+    /// Seconds from the start of a replica until it is usable.
+    pub cold_start_s: Quantity,
 }
 
 /// What a GPU costs.
@@ -374,4 +390,6 @@ pub struct Study {
     pub baseline: Side,
     /// What would be done instead.
     pub candidate: Side,
+    /// Scenarios of its own: a name, and figures with other values.
+    pub scenarios: Vec<(String, BTreeMap<String, Exact>)>,
 }

@@ -206,9 +206,12 @@ fn look(cell: &Cell) -> Look {
 }
 
 fn figures(costed: &Costed) -> Sheet {
-    let mut sheet = Sheet::new(&[34, 44, 18, 16, 10, 12, 60, 26]);
+    let mut sheet = Sheet::new(&[34, 44, 18, 16, 10, 12, 60, 26, 30]);
     sheet.next_row();
-    sheet.texts(&["figure", "what it is", "value", "unit", "from", "day", "evidence", "spread"], Look::Head);
+    sheet.texts(
+        &["figure", "what it is", "value", "unit", "from", "day", "evidence", "spread", "evidence id"],
+        Look::Head,
+    );
     let mut lacks = Vec::with_capacity(costed.book.cells().len());
     for cell in costed.book.cells() {
         sheet.next_row();
@@ -229,7 +232,8 @@ fn figures(costed: &Costed) -> Sheet {
         }
         sheet.texts(&[cell.unit, cell.source.provenance.as_str()], Look::Plain);
         let spread = cell.spread.as_deref().map(super::Spread::words).unwrap_or_default();
-        sheet.texts(&[&cell.source.date.to_string(), &cell.source.evidence, &spread], Look::Plain);
+        let source = &cell.source;
+        sheet.texts(&[&source.date.to_string(), &source.evidence, &spread, &source.id], Look::Plain);
     }
     sheet
 }

@@ -6,6 +6,8 @@ mod side;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use cost::date::Date;
 use cost::tco::study::{Because, Study};
 use cost::tco::{Exact, Provenance, Quantity, Source};
@@ -21,7 +23,8 @@ const FORMAT: &str = "crossfade-tco/1";
 /// Months that are looked at where nobody says.
 const MONTHS: u64 = 36;
 /// What a worksheet may have beside its sides, its first two lines, `horizon` and `growth`.
-const BESIDE_THE_SIDES: [&str; 6] = ["name", "tasks_per_month", "review_hour", "one_off", "target_saving", "certainty"];
+const BESIDE_THE_SIDES: [&str; 7] =
+    ["scenarios", "name", "tasks_per_month", "review_hour", "one_off", "target_saving", "certainty"];
 
 /// What every figure of a worksheet may fall back on.
 struct Sheet<'a> {
@@ -81,6 +84,7 @@ fn read(root: Section<'_>, source_name: &str) -> Option<Study> {
         certainty: sheet.figure(&root, "certainty", Kind::Certainty),
         baseline,
         candidate,
+        scenarios: scenarios(&root),
     };
     horizon.finish();
     growth.finish();
@@ -97,6 +101,17 @@ fn one_off(root: &Section<'_>, sheet: &Sheet<'_>) -> Vec<(String, Quantity)> {
     item.named().iter().map(|(name, item)| (name.value.clone(), sheet.read(item, Kind::Amount))).collect()
 }
 
+/// Scenarios by their names: figures with other values.
+fn scenarios(root: &Section<'_>) -> Vec<(String, BTreeMap<String, Exact>)> {
+    let Some(item) = root.get("scenarios") else { return Vec::new() };
+    let changed = |(figure, item): &(super::reader::Written<String>, Item<'_>)| {
+        let value = item.parsed("a number: the figure's value in this scenario", Exact::parse)?;
+        Some((figure.value.clone(), value))
+    };
+    let of = |item: &Item<'_>| item.named().iter().filter_map(changed).collect();
+    item.named().iter().map(|(name, item)| (name.value.clone(), of(item))).collect()
+}
+
 impl Sheet<'_> {
     /// A figure under a key; unknown where it is not there.
     fn figure(&self, section: &Section<'_>, key: &'static str, kind: Kind) -> Quantity {
@@ -108,7 +123,12 @@ impl Sheet<'_> {
     }
 
     fn source(&self, provenance: Provenance, line: usize) -> Source {
-        Source { provenance, date: self.date, evidence: format!("{}, line {line}", self.name) }
+        Source {
+            provenance,
+            date: self.date,
+            evidence: format!("{}, line {line}", self.name),
+            id: format!("worksheet:{}:{line}", self.name),
+        }
     }
 
     /// The reason of `{ none: reason }`.

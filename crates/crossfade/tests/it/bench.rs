@@ -1,12 +1,16 @@
 //! `crossfade bench` over a simulated provider and a scripted server.
 
+use std::time::Duration;
+
 use scripted::{Received, Script, Upstream, chat_stream};
 
 use crate::parts::{CONFIG, House};
 
+/// It takes 20 ms to begin.
 fn server() -> Upstream {
-    Upstream::with(|request: &Received| {
-        if request.method == "GET" { Script::status(404) } else { Script::stream(chat_stream(&["a", "b", "c"], true)) }
+    Upstream::with(|request: &Received| match request.method.as_str() {
+        "GET" => Script::status(404),
+        _ => Script::stream(chat_stream(&["a", "b", "c"], true)).delay(Duration::from_millis(20)),
     })
 }
 
@@ -92,7 +96,7 @@ fn a_server_at_a_url_is_measured_without_a_config_and_an_objective_decides() {
     let met = of("ttft=20s");
     assert!(is_told(met.code, &met.json()["verdict"]), "{}", met.stderr);
     assert!(met.stderr.contains("kept in no store"), "{}", met.stderr);
-    let missed = of("ttft=1us");
+    let missed = of("ttft=1ms");
     assert!(missed.code == 3 || missed.code == 4, "{} {}", missed.code, missed.stderr);
     assert_eq!(missed.json()["levels"][0]["verdict"], "fail");
     let shown = house.run(&["bench", "show", "r.json", "--format", "html"]);

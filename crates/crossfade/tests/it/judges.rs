@@ -236,7 +236,7 @@ fn grades_decide_only_once_the_judge_agrees_with_people() {
     house.run(&["eval", "compare", "r"]).exits(4);
     people(&house, 1);
     let done = house.run(&["eval", "compare", "r"]).exits(0);
-    assert!(done.stdout.contains("trusted: kappa 1.000 on 20 pairs"), "{}", done.stdout);
+    assert!(done.stdout.contains("trusted: kappa 1.000 [0.663, 1.000] on 20 pairs"), "{}", done.stdout);
     let trust = &report(&house, "r")["judges"][0]["trust"];
     assert_eq!((&trust["trusted"], &trust["n_labelled"]), (&json!(true), &json!(20)), "{trust}");
 

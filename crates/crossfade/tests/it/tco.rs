@@ -266,3 +266,67 @@ fn a_fleet_for_random_arrivals_would_not_hold_a_recorded_trace() {
         }
     }
 }
+
+/// From requests to replicas by the hour of the week to a worksheet to a page: nothing is typed that a file knows.
+#[test]
+fn replicas_by_the_hour_of_the_week_go_into_the_worksheet_and_its_scenarios_are_played() {
+    let house = House::new(CONFIG);
+    let sized = house.run(&[
+        "tco",
+        "size",
+        "--made-up",
+        "random:6",
+        "--hours",
+        "3",
+        "--curve",
+        "1:20,64:48",
+        "--first-ms",
+        "2000",
+        "--week",
+        "--cold-start-s",
+        "120",
+        "--format",
+        "json",
+    ]);
+    std::fs::write(house.path().join("size.json"), sized.exits(0).stdout).unwrap();
+    let sheet = house.run(&["tco", "init", "--size", "size.json", "--print"]).exits(0).stdout;
+    assert!(
+        sheet.contains("provenance: assumed")
+            && sheet.contains("cold_start_s: 120")
+            && sheet.contains("evidence_id: \"size:size.json\""),
+        "{sheet}"
+    );
+    let facts = house.path().join("empty.yaml");
+    std::fs::write(&facts, &sheet).unwrap();
+    let facts = house.run(&["tco", "run", facts.to_str().unwrap(), "--format", "json"]).exits(4).json();
+    let early: f64 = figure(&facts, "candidate.gpus.hour_000").parse().unwrap();
+    assert!(
+        early >= 2.0
+            && facts["cells"].as_array().unwrap().iter().all(|cell| !cell["evidence_id"].as_str().unwrap().is_empty())
+    );
+    for (name, text) in
+        [("a.json", "{}"), ("b.json", "nothing"), ("c.json", r#"{ "format": "crossfade-size/1", "hours": null }"#)]
+    {
+        std::fs::write(house.path().join(name), text).unwrap();
+        assert!(house.run(&["tco", "init", "--size", name, "--print"]).exits(2).stderr.contains("tco size"), "{name}");
+    }
+
+    let file = house.path().join("tco.yaml").display().to_string();
+    let with = |scenarios: &str| {
+        std::fs::write(&file, RIGHT.replace("one_off:", &format!("scenarios: {scenarios}\none_off:"))).unwrap()
+    };
+    with("{ nobody checks: { review_hour: 0 }, a raise: { candidate.item.on_call: 9000, growth.tasks: 0.01 } }");
+    let facts = house.run(&["tco", "run", &file, "--draws", "1000", "--format", "json"]).exits(4).json();
+    let names: Vec<&str> =
+        facts["scenarios"].as_array().unwrap().iter().map(|one| one["scenario"].as_str().unwrap()).collect();
+    assert_eq!((names.len(), names[0], names[6], names[7]), (8, "as it stands", "nobody checks", "a raise"));
+    assert_eq!(facts["odds"]["months"].as_array().unwrap().len(), 24);
+    assert!(
+        house.run(&["tco", "run", &file, "--draws", "1000"]).exits(4).stdout.contains("vendor prices fall 3 % a month")
+    );
+    with("{ wrong: { review_hours: 0 } }");
+    let refused = house.run(&["tco", "run", &file]).exits(2).stderr;
+    assert!(refused.contains("review_hours") && refused.contains("the scenario `wrong`"), "{refused}");
+    with("{ wrong: { review_hour: often } }");
+    assert!(house.run(&["tco", "run", &file]).exits(2).stderr.contains("the figure's value in this scenario"));
+}

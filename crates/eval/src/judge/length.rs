@@ -89,7 +89,9 @@ pub fn control(points: &[Point], seed: u64) -> LengthControl {
         });
         let bootstrap = Bootstrap::from_parts(estimate, draws.collect(), Vec::new());
         let level = 1.0 - 2.0 * ALPHA;
-        found.interval = bootstrap.percentile(2.0 * ALPHA).map(|(low, high)| Interval { low, high, level });
+        // Where no draw differs from another there are too few to tell: no width is no certainty.
+        let ends = bootstrap.percentile(2.0 * ALPHA).filter(|(low, high)| low < high);
+        found.interval = ends.map(|(low, high)| Interval { low, high, level });
     }
     found
 }

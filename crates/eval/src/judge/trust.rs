@@ -21,6 +21,9 @@ use crate::review::Choice;
 /// What intervals of kappa draw with: the same labels give the same.
 const SEED: u64 = 1;
 
+/// So far below the floor the interval of kappa at 95 % may reach.
+const MOST_BELOW: f64 = 0.2;
+
 /// What people and a judge say of the same pairs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
@@ -137,18 +140,14 @@ impl Labels {
         let n_agreed: u64 = (0..3).map(|idx| self.table[idx][idx]).sum();
         let kappa = agreement::of_table(&self.table, ["people", "judge"], SEED);
         let interval = |(low, high)| Interval { low, high, level: 0.95 };
+        let interval_of_kappa = kappa.interval;
         let (trusted, mut why) = match kappa.kappa {
             _ if n_labelled < floor.labelled => {
                 let why = format!("people judged {n_labelled} {what} of the {} that are asked for", floor.labelled);
                 (false, why)
             }
             None => (false, "kappa is not defined: people and judge always say the same one thing".to_owned()),
-            Some(kappa) => {
-                let trusted = kappa >= floor.kappa;
-                let is = if trusted { "is at or above" } else { "is below" };
-                let why = format!("kappa {kappa:.3} on {n_labelled} {what} {is} {}", floor.kappa);
-                (trusted, why)
-            }
+            Some(kappa) => held_to(floor, (n_labelled, what), (kappa, interval_of_kappa)),
         };
         for missing in &self.missing {
             why += &format!("; {missing}");
@@ -168,6 +167,32 @@ impl Labels {
     }
 }
 
+/// Kappa has to be at the floor, and its interval must not reach far below: of few pairs a judge that agrees by luck looks as good as one that agrees.
+fn held_to(
+    floor: &Floor,
+    (n_labelled, what): (u64, &str),
+    (kappa, interval): (f64, Option<(f64, f64)>),
+) -> (bool, String) {
+    if kappa < floor.kappa {
+        return (false, format!("kappa {kappa:.3} on {n_labelled} {what} is below {}", floor.kappa));
+    }
+    let least = floor.kappa - MOST_BELOW;
+    let Some((low, high)) = interval else {
+        return (
+            false,
+            format!("kappa {kappa:.3} on {n_labelled} {what} has no interval: they are too few, or too much alike"),
+        );
+    };
+    let said = format!("kappa {kappa:.3} [{low:.3}, {high:.3}] on {n_labelled} {what}");
+    if low < least {
+        return (
+            false,
+            format!("{said} is not sure enough: its interval reaches below {least:.2}; more {what} settle it"),
+        );
+    }
+    (true, format!("{said} is at or above {}", floor.kappa))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +209,9 @@ mod tests {
     #[test]
     fn a_judge_is_trusted_at_the_floor_on_enough_pairs_and_not_before() {
         // 20 + 20 of 50 agree in two categories of 25 each: 0.8 observed, 0.5 by chance.
-        check([[20, 0, 5], [0, 0, 0], [5, 0, 20]], (true, Some(0.6), "kappa 0.600 on 50 pairs is at or above 0.6"));
+        // Of 50 its interval begins near 0.38, of 150 near 0.47.
+        check([[20, 0, 5], [0, 0, 0], [5, 0, 20]], (false, Some(0.6), "more pairs settle it"));
+        check([[60, 0, 15], [0, 0, 0], [15, 0, 60]], (true, Some(0.6), "on 150 pairs is at or above 0.6"));
         check([[19, 0, 6], [0, 0, 0], [6, 0, 19]], (false, Some(0.52), "is below 0.6"));
         check([[10, 0, 0], [0, 10, 0], [0, 0, 10]], (false, Some(1.0), "30 pairs of the 50"));
         check([[0; 3]; 3], (false, None, "0 pairs of the 50"));

@@ -27,6 +27,8 @@ pub struct RouteTraffic {
     pub judged: (u64, u64),
     /// When the first and the last came, in Unix microseconds.
     pub between_us: Option<(u64, u64)>,
+    /// Requests that said they were a caller's own retry.
+    pub client_retries: u64,
 }
 
 /// When a request came, its tokens and those of its answer, those of it from a cache, and whose it is.
@@ -62,7 +64,8 @@ impl Database {
             connection.query_row(peak, params![since, route], |row| row.get(0).map(unsigned)).map_err(&what)?;
         let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL)),
                            avg(iif(output_tokens IS NULL, NULL, input_tokens)), avg(iif(input_tokens IS NULL, NULL, output_tokens)),
-                           avg(cost_nanos), avg(1.0 * cost_nanos * cost_nanos), min(received_at_us), max(received_at_us)
+                           avg(cost_nanos), avg(1.0 * cost_nanos * cost_nanos), min(received_at_us), max(received_at_us),
+                           coalesce(sum(client_retry > 0), 0)
                     FROM exchanges WHERE id >= ?1 AND route = ?2";
         let both = |a: Option<f64>, b: Option<f64>| a.zip(b);
         let moment = |row: &rusqlite::Row<'_>, idx: usize| row.get::<_, Option<i64>>(idx).map(|us| us.map(unsigned));
@@ -75,6 +78,7 @@ impl Database {
                     mean_tokens: both(row.get(3)?, row.get(4)?),
                     mean_nanos: both(row.get(5)?, row.get(6)?),
                     between_us: moment(row, 7)?.zip(moment(row, 8)?),
+                    client_retries: row.get(9).map(unsigned)?,
                     ..RouteTraffic::default()
                 })
             })
@@ -127,6 +131,22 @@ impl Database {
                 Ok((number(row, 0)?, number(row, 1)?, number(row, 2)?, number(row, 3)?, number(row, 4)?))
             })
             .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// How long people took over pairs of answers they were shown since `since_us`, in microseconds, wherever that was measured.
+    pub fn review_times(&self, since_us: u64) -> Result<Vec<u64>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading how long reviews took");
+        let mut select = connection
+            .prepare(
+                "SELECT took_us FROM panel_verdicts WHERE at_us >= ?1 AND took_us > 0
+                 UNION ALL
+                 SELECT iif(v.took_us = -1, max(0, v.at_us - p.shown_at_us), v.took_us) FROM blind_verdicts v
+                 JOIN blind_pairs p ON p.token = v.token WHERE v.at_us >= ?1 AND v.took_us IS NOT NULL AND v.took_us <> 0",
+            )
+            .map_err(&what)?;
+        let rows = select.query_map([super::signed(since_us)], |row| row.get(0).map(unsigned)).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 

@@ -1,7 +1,7 @@
 //! How many GPUs a side runs, and what one costs.
 
 use crate::tco::book::{Book, Expr, Quantity, Ref};
-use crate::tco::study::{Because, Capacity, Count, GpuPrice, Gpus, LineItem, PeakCount, Server, SlotCount};
+use crate::tco::study::{Because, Capacity, Count, GpuPrice, Gpus, HourCount, LineItem, PeakCount, Server, SlotCount};
 
 use super::{HOURS, items};
 
@@ -78,7 +78,37 @@ pub(super) fn machines(book: &mut Book, (id, capacity): (&str, &Capacity)) -> Op
             Machines { base, headroom: Some(headroom), spare: Some(spare), gpu_month, power_month, grown: Some(grown) }
         }
         Count::Slots(count) => slots(book, id, count, (gpu_month, power_month)),
+        Count::Hours(count) => by_hour(book, id, count, (gpu_month, power_month)),
     })
+}
+
+/// Replicas by the hour of the week: their mean, and what is started early so that it is usable when an hour begins.
+fn by_hour(book: &mut Book, id: &str, count: &HourCount, (gpu_month, power_month): (Ref, Option<Ref>)) -> Machines {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let at = |name: &str| format!("{id}.gpus.{name}");
+    let each = book.input(&at("each"), ("GPUs of a replica", "GPUs/replica"), &count.gpus);
+    let cold = book.input(&at("cold_start_s"), ("Start of a replica until it is usable", "s"), &count.cold_start_s);
+    let hours: Vec<Ref> = count
+        .replicas
+        .iter()
+        .enumerate()
+        .map(|(idx, replicas)| {
+            let label = format!("Replicas, {} {:02}:00 UTC", DAYS[idx / 24 % 7], idx % 24);
+            book.input(&at(&format!("hour_{idx:03}")), (&label, "replicas"), replicas)
+        })
+        .collect();
+    let n = Expr::Whole(hours.len().max(1) as u64);
+    let sum = Expr::sum(hours.iter().map(|hour| Expr::from(*hour)));
+    let base = book.derive(&at("base"), ("GPUs by the hour of the week, mean", "GPUs"), sum * each / n.clone());
+    let before = hours.last().into_iter().chain(&hours);
+    let more = hours
+        .iter()
+        .zip(before)
+        .map(|(hour, before)| Expr::if_at_most((*hour).into(), (*before).into(), Expr::Whole(0), *hour - *before));
+    let early = Expr::sum(more) * cold / Expr::Whole(3_600) * each / n;
+    let early = book.derive(&at("early"), ("GPUs that start before they are needed, mean", "GPUs"), early);
+    book.derive(&at("count"), ("GPUs", "GPUs"), base + early);
+    Machines { base, headroom: Some(early), spare: None, gpu_month, power_month, grown: None }
 }
 
 fn slots(book: &mut Book, id: &str, count: &SlotCount, (gpu_month, power_month): (Ref, Option<Ref>)) -> Machines {

@@ -27,6 +27,7 @@ fn every_cell_is_whole(book: &Book) {
     for cell in book.cells() {
         assert!(!cell.unit.is_empty() && !cell.label.is_empty(), "{}", cell.id);
         assert!(cell.source.date.0 > 0 && !cell.source.evidence.is_empty(), "{}: {:?}", cell.id, cell.source);
+        assert!(!cell.source.id.is_empty(), "{}", cell.id);
         assert_eq!(cell.source.provenance == Provenance::Derived, cell.formula.is_some(), "{}", cell.id);
     }
     for side in SIDES {
@@ -210,4 +211,31 @@ fn what_if_changes_an_input_says_so_and_refuses_what_cannot_be() {
     assert_eq!(wrong("review_hour", "-1"), "`review_hour` cannot be -1: at least 0");
     assert!(wrong("baseline.attempts", "1").starts_with("`baseline.attempts` is computed: (1 + "));
     assert!(asked("growth.tasks", "-0.1").is_ok());
+}
+
+/// Two replicas by night and six by day on workdays: the mean is paid, and the four more of each morning from half an hour before.
+#[test]
+fn gpus_by_the_hour_of_the_week_are_the_mean_and_what_starts_early() {
+    let mut study = linear();
+    let replicas = (0..168).map(|hour| if hour / 24 < 5 && (8..18).contains(&(hour % 24)) { of("6") } else { of("2") });
+    let count = crate::tco::study::Count::Hours(Box::new(crate::tco::study::HourCount {
+        replicas: replicas.collect(),
+        gpus: of("2"),
+        cold_start_s: of("1800"),
+    }));
+    let price = crate::tco::study::GpuPrice::Rent(of("2.5"));
+    study.candidate.capacity = crate::tco::study::Capacity::Gpus(Box::new(crate::tco::study::Gpus { count, price }));
+    // (50 * 6 + 118 * 2) * 2 / 168 GPUs, and 5 * 4 * 0.5 * 2 / 168 of them early.
+    near(
+        &study,
+        6,
+        &[
+            ("candidate.gpus.base", "6.380952"),
+            ("candidate.gpus.early", "0.119048"),
+            ("candidate.item.gpu", "11645.238095"),
+            ("candidate.item.autoscaling_headroom", "217.261905"),
+            ("candidate.item.redundancy", "0.000000"),
+        ],
+    );
+    every_cell_is_whole(&model(&study));
 }

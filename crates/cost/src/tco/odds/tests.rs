@@ -100,7 +100,7 @@ fn so_many_cases_settle_it_four_times_in_five() {
     };
     let stated = of_study(&study([450, 470], 500), 2_000, 1).needed;
     let Needed::Cases { cases, reached: true, .. } = stated else { panic!("{stated:?}") };
-    let n_studies = 400_u32;
+    let n_studies = if std::env::var_os("CROSSFADE_SLOW_TESTS").is_some() { 1_000_u32 } else { 400 };
     let mut random = Random::new(99);
     let settled = (0..n_studies).filter(|idx| {
         let successes = [0.90, 0.94].map(|rate| binomial(cases, rate, &mut random));
@@ -121,4 +121,35 @@ fn where_something_else_is_too_uncertain_no_number_of_cases_settles_it() {
     let needed = of_study(&study, 1_000, 1).needed;
     let Needed::NotByCases { because: Some(because) } = needed else { panic!("{needed:?}") };
     assert_eq!(because, "An hour of a GPU");
+}
+
+/// The fan's middle is what is paid without uncertainty, where nothing is uncertain; with it, P10 is below P90 and time only helps who saves.
+#[test]
+fn months_have_what_is_saved_and_when_it_has_paid_for_itself() {
+    let certain = of_study(&paid_back(), 100, 1).months;
+    assert_eq!(certain.len(), 12);
+    assert!((certain[7].saved.p50 + 50_000.0).abs() < 1e-6 && certain[7].paid_back == 0.0, "{:?}", certain[7]);
+    assert!(certain[8].saved.p50.abs() < 1e-6 && certain[8].paid_back == 1.0, "{:?}", certain[8]);
+    let fan = of_study(&uncertain(), 5_000, 1).months;
+    assert!(fan.iter().all(|month| month.saved.p10 < month.saved.p50 && month.saved.p50 < month.saved.p90));
+    assert!(fan.windows(2).all(|pair| pair[0].paid_back <= pair[1].paid_back));
+    let near = fan[0].paid_back;
+    assert!((near - 0.8534).abs() < 0.03, "without a price of the change, as likely as it is cheaper: {near}");
+}
+
+/// A curve goes through what the study says, and where both cost the same is where its break-even is.
+#[test]
+fn a_curve_goes_through_the_study_and_crosses_at_the_break_even() {
+    let book = model(&support(of("0.91")));
+    let figure = |id: &str| book.value(id).unwrap().to_f64();
+    for (input, even) in [
+        ("tasks_per_month", "even.volume"),
+        ("candidate.first_pass", "even.first_pass"),
+        ("review_hour", "even.review_hour"),
+    ] {
+        let at = moved(&book, input, &[figure(input), figure(even)]).unwrap();
+        assert!((at[0][1] - figure("candidate.cost_per_successful_task")).abs() < 1e-12, "{input}");
+        assert!((at[1][0] / at[1][1] - 1.0).abs() < 1e-9, "{input}: {:?}", at[1]);
+    }
+    assert!(moved(&book, "nothing", &[1.0]).is_none());
 }

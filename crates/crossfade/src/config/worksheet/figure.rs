@@ -1,7 +1,7 @@
 //! One figure: its value, how far it may be off, and where it is from.
 
 use cost::date::Date;
-use cost::tco::{Exact, Provenance, Quantity, Spread};
+use cost::tco::{Exact, Provenance, Quantity, Source, Spread};
 
 use super::{Sheet, whole};
 use crate::config::reader::{Item, Section};
@@ -82,6 +82,7 @@ impl Sheet<'_> {
         let words = Provenance::OF_INPUTS.map(|provenance| (provenance.as_str(), provenance));
         let provenance = section.get("provenance").and_then(|item| item.word(&words));
         let evidence = section.get("evidence").and_then(|item| item.string()).map(|written| written.value);
+        let id = section.get("evidence_id").and_then(|item| item.string()).map(|written| written.value);
         let date = section.get("date").and_then(|item| item.parsed("a day such as 2026-11-26", Date::parse));
         section.finish();
         // Counted cases were measured, what has a source was stated, and anything else is an assumption.
@@ -92,8 +93,23 @@ impl Sheet<'_> {
         };
         let mut source = self.source(provenance.unwrap_or(usual), item.line());
         source.evidence = evidence.unwrap_or(source.evidence);
+        source.id = id.unwrap_or(source.id);
         source.date = date.unwrap_or(source.date);
         Quantity { value, spread: spread.map(Box::new), source, line: Some(item.line()) }
+    }
+}
+
+impl Sheet<'_> {
+    /// Where figures are from that stand in one section; `None` where it does not say.
+    pub(super) fn source_of(&self, section: &Section<'_>) -> Option<Source> {
+        let text = |key: &'static str| section.get(key).and_then(|item| item.string()).map(|written| written.value);
+        let words = Provenance::OF_INPUTS.map(|provenance| (provenance.as_str(), provenance));
+        let provenance = section.get("provenance").and_then(|item| item.word(&words));
+        let (evidence, id) = (text("evidence"), text("evidence_id"));
+        let date = section.get("date").and_then(|item| item.parsed("a day such as 2026-11-26", Date::parse));
+        let evidence = evidence?;
+        let source = self.source(provenance.unwrap_or(Provenance::Stated), section.line());
+        Some(Source { date: date.unwrap_or(source.date), id: id.unwrap_or(source.id), evidence, ..source })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use cost::tco::Quantity;
 use cost::tco::study::{
-    Amount, Attempt, Capacity, Count, Fallback, GpuPrice, Gpus, LineItem, Part, PeakCount, Review, Server, Side,
-    SlotCount, TokenCost,
+    Amount, Attempt, Capacity, Count, Fallback, GpuPrice, Gpus, HourCount, LineItem, Part, PeakCount, Review, Server,
+    Side, SlotCount, TokenCost,
 };
 
 use super::figure::Kind;
@@ -86,13 +86,14 @@ fn capacity(item: &Item<'_>, sheet: &Sheet<'_>) -> Capacity {
         return Capacity::Nothing(sheet.because(item).unwrap_or_else(|| sheet.no_reason()));
     }
     let Some(section) = item.section() else { return Capacity::Nothing(sheet.no_reason()) };
-    let ways = ["count", "peak", "slots"].map(|key| section.get(key).is_some());
+    let ways = ["count", "peak", "slots", "hours"].map(|key| section.get(key).is_some());
     if ways.iter().filter(|is_said| **is_said).count() > 1 {
-        item.note("the number of GPUs is a `count`, or follows from a `peak`, or from `slots`", None);
+        item.note("the number of GPUs is a `count`, or follows from a `peak`, from `slots` or from `hours`", None);
     }
     let count = match ways {
-        [_, true, _] => peak(section.section("peak"), sheet),
-        [_, _, true] => slots(section.section("slots"), sheet),
+        [_, true, ..] => peak(section.section("peak"), sheet),
+        [_, _, true, _] => slots(section.section("slots"), sheet),
+        [_, _, _, true] => hours(section.section("hours"), item, sheet),
         _ => Count::Stated(sheet.figure(&section, "count", Kind::Amount)),
     };
     let [is_bought, is_rented] = ["server", "per_hour"].map(|key| section.get(key).is_some());
@@ -133,6 +134,27 @@ fn slots(section: Section<'_>, sheet: &Sheet<'_>) -> Count {
     };
     section.finish();
     Count::Slots(Box::new(count))
+}
+
+/// Replicas of the 168 hours of a week; their source is said once.
+fn hours(section: Section<'_>, item: &Item<'_>, sheet: &Sheet<'_>) -> Count {
+    let what = "replicas of the 168 hours of a week, from Monday 00:00 UTC on";
+    let items = section.need("replicas").and_then(|item| item.list(what)).unwrap_or_default();
+    if !items.is_empty() && items.len() != 168 {
+        item.note(format!("`hours.replicas` has {} numbers; there are 168: {what}", items.len()), None);
+    }
+    let source = sheet.source_of(&section);
+    let of_hour = |item: &Item<'_>| {
+        let quantity = sheet.read(item, Kind::Amount);
+        Quantity { source: source.clone().unwrap_or(quantity.source), ..quantity }
+    };
+    let count = HourCount {
+        replicas: items.iter().map(of_hour).collect(),
+        gpus: sheet.figure(&section, "gpus_each", Kind::Positive),
+        cold_start_s: sheet.figure(&section, "cold_start_s", Kind::Amount),
+    };
+    section.finish();
+    Count::Hours(Box::new(count))
 }
 
 fn server(section: Section<'_>, item: &Item<'_>, sheet: &Sheet<'_>) -> Server {

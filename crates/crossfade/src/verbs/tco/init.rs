@@ -1,6 +1,7 @@
 //! `crossfade tco init`: a worksheet to fill in. What the record knows is in it, with where it is from; the rest is unknown.
 
 mod known;
+mod week;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -10,7 +11,7 @@ use anyhow::Context;
 use cost::When;
 use cost::date::Date;
 use cost::decimal::dollars;
-use eval::compare::{CandidateReport, TargetSummary};
+use eval::compare::{CandidateReport, Report, TargetSummary};
 use operations::tco::recorded;
 
 use crate::load;
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// Requests of so many days, today included.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=366))]
     days: u32,
+    /// What `crossfade tco size --week --format json` said: the candidate's replicas by the hour of the week.
+    #[arg(long, value_name = "FILE")]
+    size: Option<PathBuf>,
     /// The file.
     #[arg(long, short, value_name = "FILE", default_value = "tco.yaml")]
     output: PathBuf,
@@ -54,6 +58,13 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     if let Some(route) = &args.route {
         of_route(place, (route, args.days), &mut known)?;
+    }
+    if args.route.is_some() || args.run.is_some() {
+        of_reviews(place, args.days, &mut known)?;
+    }
+    if let Some(path) = &args.size {
+        known.hours = Some(week::hours(path, known.today)?);
+        known.said.push(format!("the candidate's replicas by the hour of the week are those of {}", path.display()));
     }
     machines(place, &mut known);
     let worksheet = known.worksheet();
@@ -111,8 +122,9 @@ fn of_run(place: &Place, (run, candidate): (&str, Option<&str>), known: &mut Kno
             let evidence = format!("eval run {run}, {} on {}{made_up}", report.primary, report.dataset);
             let seen = |right: u64| {
                 format!(
-                    "{{ seen: {right}, of: {n}, provenance: measured, date: {date}, evidence: {} }}",
-                    text(&evidence)
+                    "{{ seen: {right}, of: {n}, provenance: measured, date: {date}, evidence: {}, evidence_id: {} }}",
+                    text(&evidence),
+                    text(&format!("eval-run:{run}"))
                 )
             };
             known.put("BASELINE_FIRST_PASS", seen(flips.both_right + flips.lost));
@@ -129,6 +141,42 @@ fn of_run(place: &Place, (run, candidate): (&str, Option<&str>), known: &mut Kno
             of_calls((run, date), idx, target, known);
         }
     }
+    of_whole_run((run, date), &report, known);
+    Ok(())
+}
+
+/// What the run itself cost, its judges included: what another costs.
+fn of_whole_run((run, date): (&str, Date), report: &Report, known: &mut Known) {
+    let of_target = |target: &TargetSummary| Some(target.speed_and_cost.cost_per_case? * target.n_answered as f64);
+    let answers: Option<f64> = report.targets.iter().map(of_target).sum();
+    let (judges, n_unpriced) =
+        report.judges.iter().fold((0.0, 0), |(sum, n), judge| (sum + judge.cost, n + judge.n_unpriced));
+    match answers {
+        Some(answers) if n_unpriced == 0 => {
+            let (all, n) = (answers + judges, counted(report.targets.len() as u64, "target"));
+            let evidence = format!("eval run {run}: ${answers:.6} for answers of {n}, ${judges:.6} for judges");
+            let price = measured(&plain(all), date, (&evidence, &format!("eval-run:{run}")));
+            known.put(
+                "EVALUATION_RUNS",
+                format!("{{ quantity: unknown, price: {price} }}    # runs a month: people know this"),
+            );
+            known.said.push(format!("another run like {run} costs ${all:.6}, ${judges:.6} of it for judges"));
+        }
+        _ => known.said.push(format!("calls of run {run} had no price: what another run costs is not taken from it")),
+    }
+}
+
+/// Dollars as a worksheet has them.
+fn plain(dollars: f64) -> String {
+    let text = format!("{dollars:.9}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// How long people took over answers they were shown.
+fn of_reviews(place: &Place, days: u32, known: &mut Known) -> Result<(), Stop> {
+    let since_us = now_us().saturating_sub(u64::from(days) * 86_400_000_000);
+    let found = operations::tco::review_times(&readable(place)?, since_us).map_err(operation)?;
+    known.reviews(found.as_ref(), days);
     Ok(())
 }
 
@@ -145,12 +193,10 @@ fn of_calls((run, date): (&str, Date), idx: usize, target: &TargetSummary, known
         }
         return;
     };
-    let answers = counted(target.n_answered + target.n_failed, "case");
+    let answers = counted(target.n_answered, "case");
     let made_up = if target.simulated { ", simulated" } else { "" };
     let evidence = format!("eval run {run}, the mean of {answers} asked of target {name}{made_up}");
-    let value = format!("{dollars:.9}");
-    let value = value.trim_end_matches('0').trim_end_matches('.').to_owned();
-    known.attempts[idx] = Some(measured(&value, date, &evidence));
+    known.attempts[idx] = Some(measured(&plain(dollars), date, (&evidence, &format!("eval-run:{run}"))));
     known.said.push(format!("an attempt at {name} costs what {answers} of run {run} cost on average"));
 }
 
@@ -184,7 +230,7 @@ fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Res
         };
         let calls = counted(cost.sums.known, "priced call");
         let evidence = format!("{calls} of target {name} in {}{unpriced}", counted(days.into(), "day"));
-        known.attempts[idx] = Some(measured(&dollars(mean), known.today, &evidence));
+        known.attempts[idx] = Some(measured(&dollars(mean), known.today, (&evidence, &format!("costs:{name}"))));
         known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
     }
     Ok(())

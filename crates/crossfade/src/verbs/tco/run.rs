@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use cost::tco::odds::{DRAWS, Verdict};
 use cost::tco::page::{html, sentences};
+use cost::tco::scenario::{Scenario, scenarios};
 use cost::tco::study::Study;
 use cost::tco::{Costed, Draw, Exact, WhatIfError, focus, model, what_if, xlsx};
 
@@ -71,6 +72,7 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let asked: BTreeMap<String, Exact> = args.set.iter().cloned().collect();
     let book = what_if(&study, &asked).map_err(|error| refused(&error, &study))?;
     let costed = Costed::new(&study, book, Draw { draws: args.draws, seed: args.seed });
+    let costed = costed.with_scenarios(played(&study, &asked)?);
     let answer = match form {
         Form::Text => words::text(&costed).into_bytes(),
         Form::Html => html(&costed).into_bytes(),
@@ -100,6 +102,14 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         Some(Verdict::Reached) => Exit::Ok,
         Some(Verdict::Missed) => Exit::No,
         Some(Verdict::Undecided) | None => Exit::Undecided,
+    })
+}
+
+/// What becomes of the study when prices and volumes go another way.
+fn played(study: &Study, asked: &BTreeMap<String, Exact>) -> Result<Vec<Scenario>, Stop> {
+    scenarios(study, asked).map_err(|(name, error)| {
+        let stop = refused(&error, study);
+        stop.hint(format!("that is asked by the scenario `{name}`"))
     })
 }
 

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
+use crate::verbs::dataset::readable;
 
 use from::{Measured, measured, pattern, requests, tokens};
 
@@ -41,8 +42,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 4.0, value_parser = hours)]
     hours: f64,
     /// Milliseconds for a token of each, by how many a replica works on: `1:20.5,8:23.7,32:37.8`, as a benchmark measured it; or a file of it.
-    #[arg(long, value_name = "CURVE", value_parser = measured)]
-    curve: Measured,
+    #[arg(long, value_name = "CURVE", value_parser = measured, required_unless_present = "bench")]
+    curve: Option<Measured>,
+    /// The benchmark in the store that measured the curve, how fast prompts are read, and how long a start takes.
+    #[arg(long, value_name = "RUN", conflicts_with = "curve")]
+    bench: Option<String>,
+    /// The target of the benchmark, where it is of several.
+    #[arg(long, value_name = "TARGET", requires = "bench")]
+    target: Option<String>,
     /// Tokens of prompts a replica reads in a second, while nobody gets an answer; without it, reading takes no time of its own.
     #[arg(long, value_name = "N", value_parser = positive)]
     reads: Option<f64>,
@@ -122,7 +129,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         let hint = "`--made-up random:RATE` sizes for requests that nobody sent, and says so";
         return Err(stop.hint(hint).exit(Exit::Undecided));
     }
-    let machine = machine(args)?;
+    let curve = curve_of(place, args, out)?;
+    let machine = machine(args, &curve)?;
     let objective = objective(args);
     let most = args.most as usize;
     let played = needed(arrivals, &machine, objective, most);
@@ -142,7 +150,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     };
     let poisson_keeps = rows.get(1).map(|(_, _, served)| objective.is_kept(served));
     let facts = json!({ "format": FORMAT, "requests": arrivals.len(), "from": from, "made_up": asked.is_made_up,
-        "curve": args.curve.evidence, "seconds": span, "peak_minute_over_mean": peak(arrivals, span),
+        "curve": curve.evidence, "seconds": span, "peak_minute_over_mean": peak(arrivals, span),
         "replicas": played, "replicas_at_random": averaged, "at_random_keeps": poisson_keeps, "share": args.share,
         "sizes": rows.iter().map(fact).collect::<Vec<_>>(),
         "hours": week.as_ref().map(|week| ways::hours(week, args)), "ways": ways.iter().map(|way| way.fact(objective, args.share)).collect::<Vec<_>>() });
@@ -204,8 +212,28 @@ fn sizes(args: &Args, objective: Objective, rows: &[Sized], is_made_up: bool) ->
     table(&["sized for arrivals", "replicas", kept, &first, &done], &rows)
 }
 
-fn machine(args: &Args) -> Result<Machine, Stop> {
-    let curve = &args.curve;
+/// The curve that is typed, of a file, or of a benchmark in the store.
+fn curve_of(place: &Place, args: &Args, out: &Out) -> Result<Measured, Stop> {
+    let name = match (&args.curve, &args.bench) {
+        (Some(curve), _) => return Ok(curve.clone()),
+        (None, Some(name)) => name,
+        (None, None) => return Err(Stop::usage("nothing says how fast a replica is")),
+    };
+    let found = operations::tco::benchmark(&readable(place)?, name, args.target.as_deref()).map_err(Stop::usage)?;
+    let measured = from::of_benchmark(name, &found).map_err(Stop::usage)?;
+    if found.simulated {
+        out.say(format_args!("warning: the answers of benchmark {name} are made up"));
+    }
+    if let Some(ms) = found.cold_start_ms {
+        out.say(format_args!(
+            "hint: in benchmark {name} a start took {0:.0} s to the first token: `--cold-start-s {0:.0}`",
+            ms / 1000.0
+        ));
+    }
+    Ok(measured)
+}
+
+fn machine(args: &Args, curve: &Measured) -> Result<Machine, Stop> {
     let reading = match (args.reads.or(curve.reads), args.chunk) {
         (None, None) => Reading::Free,
         (Some(tokens_per_second), None) => Reading::Stalls { tokens_per_second },

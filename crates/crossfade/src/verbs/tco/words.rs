@@ -1,7 +1,8 @@
 //! A study for people.
 
 use cost::tco::odds::Odds;
-use cost::tco::page::{percent, rounded, sentences};
+use cost::tco::page::{percent, rounded, scenario_words, sentences};
+use cost::tco::scenario::Scenario;
 use cost::tco::study::LineItem;
 use cost::tco::{Cell, Costed, Provenance};
 
@@ -21,6 +22,10 @@ pub(super) fn text(costed: &Costed) -> String {
     if let Some(odds) = &costed.odds {
         text.push('\n');
         text += &swings(odds);
+    }
+    if costed.odds.is_some() && !costed.scenarios.is_empty() {
+        text.push('\n');
+        text += &scenarios(costed);
     }
     let unknown: Vec<&Cell> = costed.book.unknown().collect();
     if !unknown.is_empty() {
@@ -69,6 +74,15 @@ fn items(costed: &Costed) -> String {
     }
     let (baseline, candidate) = (format!("{}, $", costed.sides[0]), format!("{}, $", costed.sides[1]));
     table(&["a month", &baseline, &candidate, "why nothing"], &rows)
+}
+
+fn scenarios(costed: &Costed) -> String {
+    let row = |scenario: &Scenario| {
+        let [saving, saved, worth, month] = scenario_words(scenario);
+        vec![scenario.name.clone(), saving, saved, worth, month]
+    };
+    let heads = ["if", "saving for a task", "saved over the horizon, $", "at today's worth, $", "paid back in month"];
+    table(&heads, &costed.scenarios.iter().map(row).collect::<Vec<_>>())
 }
 
 fn swings(odds: &Odds) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cost::date::Date;
-use operations::tco::Recorded;
+use operations::tco::{Recorded, ReviewTimes};
 use providers::Class;
 
 use super::counted;
@@ -12,13 +12,16 @@ use crate::verbs::time::us_to_text;
 const TEMPLATE: &str = include_str!("../worksheet.yaml");
 
 /// Every place of the template that may be filled, and what stands there else; the sides' own apart.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 9] = [
     ("NAME", "costs"),
     ("DATE", ""),
     ("TASKS", "unknown"),
     ("BASELINE_FIRST_PASS", "unknown"),
     ("CANDIDATE_FIRST_PASS", "unknown"),
     ("PEAK", "unknown"),
+    ("REVIEW_MINUTES", "unknown"),
+    ("EVALUATION_RUNS", "unknown"),
+    ("RETRIES", ""),
 ];
 /// The sides, as the template calls them, and their names where nobody says.
 const SIDES: [(&str, &str); 2] = [("BASELINE", "baseline"), ("CANDIDATE", "candidate")];
@@ -39,6 +42,8 @@ pub(super) struct Known {
     pub(super) attempts: [Option<String>; 2],
     /// What a reader is told.
     pub(super) said: Vec<String>,
+    /// The candidate's replicas by the hour of the week, as the worksheet has them.
+    pub(super) hours: Option<String>,
     gpus: [String; 2],
     places: BTreeMap<&'static str, String>,
 }
@@ -49,7 +54,7 @@ impl Known {
         let mut places: BTreeMap<&str, String> = PLACES.iter().map(|(at, usual)| (*at, (*usual).to_owned())).collect();
         places.insert("DATE", today.to_string());
         let gpus = [String::new(), String::new()];
-        Known { today, names: [None, None], attempts: [None, None], said: Vec::new(), gpus, places }
+        Known { today, names: [None, None], attempts: [None, None], said: Vec::new(), hours: None, gpus, places }
     }
 
     /// Fills a place.
@@ -58,11 +63,12 @@ impl Known {
     }
 
     /// A figure of a record that is too short to be sure of it.
-    fn assumed(&self, [low, value, high]: [&str; 3], evidence: &str) -> String {
+    fn assumed(&self, [low, value, high]: [&str; 3], (evidence, id): (&str, &str)) -> String {
+        let id = text(id);
         let evidence = text(&format!("{evidence}; less than a week"));
         let date = self.today;
         format!(
-            "{{ value: {value}, low: {low}, high: {high}, provenance: assumed, date: {date}, evidence: {evidence} }}"
+            "{{ value: {value}, low: {low}, high: {high}, provenance: assumed, date: {date}, evidence: {evidence}, evidence_id: {id} }}"
         )
     }
 
@@ -74,6 +80,8 @@ impl Known {
             return;
         };
         let (lasted, n) = (last.saturating_sub(first), recorded.requests);
+        let id = format!("traffic:{route}");
+        self.repeated(recorded);
         let requests = counted(n, "request");
         let span = format!(
             "{requests} of route {route} in {} from {} to {} UTC",
@@ -98,21 +106,51 @@ impl Known {
         };
         if lasted < WEEK {
             let [low, value, high] = [tasks / 2, tasks, tasks * 2].map(|tasks| tasks.to_string());
-            self.put("TASKS", self.assumed([&low, &value, &high], &span));
+            self.put("TASKS", self.assumed([&low, &value, &high], (&span, &id)));
             self.said.push(format!(
                 "warning: {tasks} tasks a month, from half to twice as many, are an assumption: {span} do not show a whole week"
             ));
             if let Some((per_second, output)) = peak.filter(|(per_second, _)| *per_second > 0.001) {
                 let [value, high] = [per_second, per_second * 2.0].map(|tokens| format!("{tokens:.3}"));
-                self.put("PEAK", self.assumed([&value, &value, &high], &of_peak(output)));
+                self.put("PEAK", self.assumed([&value, &value, &high], (&of_peak(output), &id)));
             }
             return;
         }
-        self.put("TASKS", measured(&tasks.to_string(), self.today, &span));
+        self.put("TASKS", measured(&tasks.to_string(), self.today, (&span, &id)));
         self.said.push(format!("{tasks} tasks a month are {span}"));
         if let Some((per_second, output)) = peak {
-            self.put("PEAK", measured(&format!("{per_second:.3}"), self.today, &of_peak(output)));
+            self.put("PEAK", measured(&format!("{per_second:.3}"), self.today, (&of_peak(output), &id)));
         }
+    }
+
+    /// What callers tried again is on record; how likely a second attempt is right is not.
+    fn repeated(&mut self, recorded: &Recorded) {
+        if recorded.client_retries > 0 {
+            let (n, all) = (recorded.client_retries, recorded.requests);
+            self.put("RETRIES", format!("  # {n} of {all} requests on record were callers' own retries"));
+            self.said.push(format!("{n} of {all} requests were callers' own retries: say under `retries` how likely a second attempt is right"));
+        }
+    }
+
+    /// Minutes of a review, as the panels and blind reviews measured them. The spread has the standard error of the mean.
+    pub(super) fn reviews(&mut self, times: Option<&ReviewTimes>, days: u32) {
+        let Some(times) = times else { return };
+        let (mean, error) = (times.mean, times.error.max(1e-4));
+        // A triangular distribution reaches √6 standard deviations to either side.
+        let [low, high] = [(mean - 2.449 * error).max(0.0), mean + 2.449 * error];
+        let longer = match times.n_longer {
+            0 => String::new(),
+            n => format!("; {n} of more than an hour left out"),
+        };
+        let reviews = counted(times.n, "blind review");
+        let evidence =
+            text(&format!("{reviews} of {} took {mean:.2} minutes on average{longer}", counted(days.into(), "day")));
+        let date = self.today;
+        self.put(
+            "REVIEW_MINUTES",
+            format!("{{ value: {mean:.4}, low: {low:.4}, high: {high:.4}, provenance: measured, date: {date}, evidence: {evidence}, evidence_id: \"reviews:{date}\" }}"),
+        );
+        self.said.push(format!("a review of a sampled task takes what {reviews} took, {mean:.2} minutes{longer}"));
     }
 
     /// Who runs the machines of a side. GPUs of its own has who says so in the config; for a price by the call, somebody else's are paid.
@@ -133,7 +171,10 @@ impl Known {
             Some(Class::Simulated) | None if is_candidate => OWN,
             Some(Class::Vendor | Class::Simulated) | None => VENDOR,
         };
-        self.gpus[idx] = gpus.to_owned();
+        self.gpus[idx] = match (&self.hours, is_candidate) {
+            (Some(hours), true) => format!("{hours}\n    per_hour: unknown"),
+            _ => gpus.to_owned(),
+        };
         let Some(name) = name else { return };
         match class {
             Some(Class::SelfHosted) => {
@@ -164,8 +205,14 @@ impl Known {
         }
         // After the sides: the peak is a place of what stands at them.
         self.places.iter().for_each(|(at, value)| fill(at, value));
-        worksheet
+        worksheet.lines().map(marked).collect()
     }
+}
+
+/// What the record does not know, only people do.
+fn marked(line: &str) -> String {
+    let is_asked = line.contains("unknown") && !line.contains('#');
+    if is_asked { format!("{line:<31} # people know this\n") } else { format!("{line}\n") }
 }
 
 /// A time in words: `21 seconds`, `1 hour`, `9.4 days`.
@@ -182,8 +229,9 @@ fn span(us: u64) -> String {
 }
 
 /// A figure that was counted.
-pub(super) fn measured(value: &str, date: Date, evidence: &str) -> String {
-    format!("{{ value: {value}, provenance: measured, date: {date}, evidence: {} }}", text(evidence))
+pub(super) fn measured(value: &str, date: Date, (evidence, id): (&str, &str)) -> String {
+    let [evidence, id] = [evidence, id].map(text);
+    format!("{{ value: {value}, provenance: measured, date: {date}, evidence: {evidence}, evidence_id: {id} }}")
 }
 
 /// A text as YAML has it in double quotes.

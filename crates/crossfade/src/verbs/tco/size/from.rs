@@ -103,6 +103,19 @@ pub(super) struct Measured {
     pub(super) evidence: String,
 }
 
+/// What a stored benchmark measured.
+pub(super) fn of_benchmark(name: &str, found: &operations::tco::Benchmark) -> Result<Measured, String> {
+    let points: Vec<(f64, f64)> = found.curve.iter().map(|(n, ms)| (*n, ms / 1000.0)).collect();
+    let day = cost::When::from_us(found.at_us).date();
+    Ok(Measured {
+        curve: curve(&points)?,
+        reads: found.prompt_tokens_per_second.filter(|n| n.is_finite() && *n > 0.0),
+        most_active: None,
+        memory_tokens: None,
+        evidence: format!("bench:{name}, target {}, measured {day}", found.target),
+    })
+}
+
 /// The file of a curve.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,5 @@
 use cost::tco::study::{Attempt, Capacity, Study};
-use cost::tco::{Book, Exact, Provenance, Spread, model};
+use cost::tco::{Book, Exact, Provenance, Quantity, Spread, model};
 
 use super::*;
 use crate::config::worksheet;
@@ -91,7 +91,7 @@ fn a_time_is_said_in_its_largest_unit() {
 fn only_who_is_self_hosted_has_gpus_of_its_own() {
     let priced = |known: &mut Known| {
         known.names = [Some("gpt".to_owned()), Some("open-small".to_owned())];
-        known.attempts = ["0.004", "0.001"].map(|value| Some(measured(value, known.today, "a run")));
+        known.attempts = ["0.004", "0.001"].map(|value| Some(measured(value, known.today, ("a run", "eval-run:r"))));
     };
     for class in [Some(Class::Vendor), Some(Class::Hosted), Some(Class::External), Some(Class::Simulated), None] {
         let (_, study) = known([Some(Class::Vendor), class], priced);
@@ -105,4 +105,57 @@ fn only_who_is_self_hosted_has_gpus_of_its_own() {
         matches!(study.candidate.capacity, Capacity::Gpus(_)) && matches!(study.baseline.attempt, Attempt::Dollars(_))
     );
     assert!(known_own.said.iter().any(|words| words.contains("open-small is self_hosted")), "{:?}", known_own.said);
+}
+
+#[test]
+fn reviews_that_were_timed_say_what_one_takes_and_how_sure_that_is() {
+    let times = ReviewTimes { n: 41, n_longer: 2, mean: 1.5, error: 0.1 };
+    let (filled, study) = known([None, None], |known| known.reviews(Some(&times), 30));
+    let minutes = &study.candidate.review.sampled.1;
+    assert_eq!(minutes, &Quantity { line: minutes.line, ..study.baseline.review.sampled.1.clone() });
+    assert_eq!(minutes.value, Exact::parse("1.5"));
+    let [low, high] = ["1.2551", "1.7449"].map(|text| Exact::parse(text).unwrap());
+    assert_eq!(minutes.spread.as_deref(), Some(&Spread::Triangular { low, high }));
+    assert_eq!((minutes.source.provenance, minutes.source.id.as_str()), (Provenance::Measured, "reviews:2026-11-26"));
+    assert!(
+        filled.said[0].contains("41 blind reviews took, 1.50 minutes; 2 of more than an hour left out"),
+        "{:?}",
+        filled.said
+    );
+}
+
+#[test]
+fn what_only_people_know_is_marked_so() {
+    let (known, study) = known([None, None], |known| {
+        known.traffic(
+            "support",
+            &Recorded { client_retries: 3, requests: 21, between_us: Some((SIX, SIX)), ..Recorded::default() },
+        );
+    });
+    let filled = known.worksheet();
+    let is_said = |line: &&str| line.contains("unknown") && !line.trim_start().starts_with('#');
+    assert!(filled.lines().filter(is_said).all(|line| line.contains('#')), "{filled}");
+    assert!(filled.contains("quality_staff: unknown      # people know this"), "{filled}");
+    assert!(filled.contains("3 of 21 requests on record were callers' own retries"), "{filled}");
+    // Goal A-9, of an empty worksheet: both sides have every item, and no figure lacks its source, its day or its id.
+    let book = book(&study);
+    for cell in book.cells() {
+        assert!(
+            !cell.source.evidence.is_empty() && !cell.source.id.is_empty() && cell.source.date.0 > 0,
+            "{}",
+            cell.id
+        );
+    }
+    for side in ["baseline", "candidate"] {
+        for item in cost::tco::study::LineItem::ALL {
+            let cell = book.find(&format!("{side}.item.{}", item.as_str())).unwrap();
+            let is_nothing = cell.formula.is_none() && cell.value.as_ref().is_some_and(Exact::is_zero);
+            assert!(
+                !is_nothing || cell.source.evidence.starts_with("0 because "),
+                "{}: {}",
+                cell.id,
+                cell.source.evidence
+            );
+        }
+    }
 }
