@@ -91,6 +91,9 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     }
 }
 
+/// What is said of distances where no baseline was asked twice.
+pub(crate) const NOISE_UNKNOWN: &str = "the baseline's own noise was not measured: set `stages.shadow.noise_duplicate`";
+
 /// Where the config and the running gateway are.
 #[derive(Debug)]
 pub(crate) struct Place {

@@ -22,7 +22,7 @@ const SEED: u64 = 1;
 pub struct Drawable {
     /// What it is a case of: pairs are drawn from each in proportion.
     pub stratum: String,
-    /// How far automatic comparison says the answers are apart, beyond the baseline's own noise; 0 where it says nothing.
+    /// How far automatic comparison says the answers are apart, beyond the baseline's own noise where that was measured; 0 where it says nothing.
     pub disagreement: f64,
 }
 

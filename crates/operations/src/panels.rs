@@ -9,6 +9,7 @@ use govern::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{AuditRow, Database, ExchangeFilter, PairRow, PanelItemRow, PanelPairRow, PanelRow};
+use wire::record::ComparisonRecord;
 
 use crate::desk::{Actor, OperationError};
 use crate::exchanges;
@@ -40,6 +41,10 @@ pub struct Plan {
     /// What the two targets were when it was opened; empty where an older version opened it.
     #[serde(default)]
     pub fingerprints: Vec<String>,
+    /// Whether the baseline's own noise was measured on any of the pairs it was opened with: where it was not, those that are farthest apart may be no
+    /// farther than the baseline's answers from each other. Set when it is opened; nothing where an older version opened it.
+    #[serde(default)]
+    pub is_noise_measured: Option<bool>,
 }
 
 /// What was opened.
@@ -59,6 +64,9 @@ pub struct Opened {
     /// Where fewer are shown than were asked for: why, in words with their numbers.
     #[serde(default)]
     pub short_of: Vec<String>,
+    /// Whether the baseline's own noise was measured on any of the pairs.
+    #[serde(default)]
+    pub is_noise_measured: bool,
 }
 
 /// A panel and how far it is.
@@ -167,7 +175,9 @@ pub fn open(
     };
     let pairs: Vec<&PairRow> = pairs.into_iter().filter(for_somebody).collect();
     let n_seen = n_whole - pairs.len();
-    let drawable: Vec<Drawable> = pairs.iter().map(|pair| of_pair(pair)).collect();
+    let noise = noise(&pairs);
+    let plan = &Plan { is_noise_measured: Some(!noise.is_empty()), ..plan.clone() };
+    let drawable: Vec<Drawable> = pairs.iter().map(|pair| of_pair(pair, &noise)).collect();
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| OperationError::Unavailable(format!("the system gives no random bytes: {error}")))?;
@@ -220,6 +230,7 @@ pub fn open(
         items: items.len(),
         asked: plan.pairs,
         short_of,
+        is_noise_measured: !noise.is_empty(),
     })
 }
 
@@ -273,7 +284,11 @@ fn short_of(
     let wanted = plan.pairs.min(whole.saturating_sub(seen));
     say(
         wanted.saturating_sub(drawn),
-        "places of `--disagreeing` are empty: no further pair is farther apart than noise".to_owned(),
+        match plan.is_noise_measured {
+            Some(true) => "places of `--disagreeing` are empty: no further pair is farther apart than noise",
+            _ => "places of `--disagreeing` are empty: no further pair is apart",
+        }
+        .to_owned(),
     );
     say(drawn.saturating_sub(shown), "of those drawn have no text on a side, or their bodies were pruned".to_owned());
     words
@@ -295,16 +310,36 @@ fn sensible(name: &str, plan: &Plan) -> Result<(), OperationError> {
     Ok(())
 }
 
-fn of_pair(pair: &PairRow) -> Drawable {
+fn comparisons(pair: &PairRow) -> &[ComparisonRecord] {
+    pair.compared.as_ref().map(|compared| compared.comparisons.as_slice()).unwrap_or_default()
+}
+
+/// How far the baseline's second answers are from its first on average, by kind, where it was asked twice.
+fn noise(pairs: &[&PairRow]) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for one in pairs.iter().flat_map(|pair| comparisons(pair)) {
+        if let Some(noise) = one.noise {
+            let sum = sums.entry(one.kind.clone()).or_default();
+            *sum = (sum.0 + noise, sum.1 + 1.0);
+        }
+    }
+    sums.into_iter().map(|(kind, (sum, n))| (kind, sum / n)).collect()
+}
+
+/// The distance beyond the baseline's noise: that of the pair, where its baseline was asked twice, else what it is on average in this respect. Where
+/// it was measured nowhere there is nothing to take off, and [`Opened::is_noise_measured`] says so.
+fn of_pair(pair: &PairRow, noise: &BTreeMap<String, f64>) -> Drawable {
     let compared = pair.compared.as_ref();
     let task = compared.and_then(|compared| compared.task.clone());
     let size = compared.map(|compared| compared.size.clone());
     let route = pair.route.clone().unwrap_or_default();
-    let excess = |one: &wire::record::ComparisonRecord| one.distance - one.noise.unwrap_or(0.0);
-    let comparisons = compared.map(|compared| compared.comparisons.as_slice()).unwrap_or_default();
+    let excess = |one: &ComparisonRecord| match one.noise.or_else(|| noise.get(&one.kind).copied()) {
+        Some(noise) => one.distance - noise,
+        None => one.distance,
+    };
     Drawable {
         stratum: [Some(route), task, size].into_iter().flatten().collect::<Vec<_>>().join(" / "),
-        disagreement: comparisons.iter().map(excess).fold(0.0, f64::max),
+        disagreement: comparisons(pair).iter().map(excess).fold(0.0, f64::max),
     }
 }
 

@@ -4,9 +4,9 @@ use clap::{Subcommand, ValueEnum};
 use operations::ExchangeFilter;
 use serde_json::Value;
 
-use super::Place;
 use super::source::{Source, names_like, percent};
 use super::time::{ago, us_to_text};
+use super::{NOISE_UNKNOWN, Place};
 use crate::out::{Exit, Out, Stop, table};
 
 /// What can be typed.
@@ -228,10 +228,17 @@ fn pairs(rows: &Value) -> String {
             if row["simulated"] == true { "simulated".into() } else { "-".into() },
         ]
     };
-    let rows: Vec<Vec<String>> = rows.as_array().into_iter().flatten().map(row).collect();
+    let all = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
     let headings =
         ["id", "live", "result", "ms", "shadow", "result", "ms", "dropped", "apart (noise)", "drawn at", "note"];
-    table(&headings, &rows)
+    let mut page = table(&headings, &rows);
+    let mut compared =
+        all.iter().flat_map(|row| row["compared"]["comparisons"].as_array().into_iter().flatten()).peekable();
+    if compared.peek().is_some() && compared.all(|one| one["noise"].is_null()) {
+        page += &format!("{NOISE_UNKNOWN}\n");
+    }
+    page
 }
 
 /// How far the answers are apart, kind by kind, with how far the baseline's own are: `meaning 0.12 (0.08), tool_calls 0`.
@@ -260,13 +267,16 @@ fn compared(pair: &Value) -> String {
         vec![
             text(&comparison["kind"]),
             text(&comparison["distance"]),
-            text(&comparison["noise"]),
+            comparison["noise"].as_f64().map_or_else(|| "not measured".to_owned(), |noise| noise.to_string()),
             text(&comparison["detail"]),
         ]
     };
     let rows: Vec<Vec<String>> = pair["comparisons"].as_array().into_iter().flatten().map(row).collect();
     if !rows.is_empty() {
         page += &table(&["in", "distance", "noise", "where"], &rows);
+        if rows.iter().all(|row| row[2] == "not measured") {
+            page += &format!("{NOISE_UNKNOWN}\n");
+        }
     }
     if let Some(why) = pair["not_compared"].as_str() {
         page += &format!("not compared: {why}\n");

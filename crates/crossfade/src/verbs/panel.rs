@@ -12,10 +12,10 @@ use operations::{Actor, Role};
 use serde_json::{Value, json};
 use store::Database;
 
-use super::Place;
 use super::eval::dollars;
 use super::source::{Source, names_like, operation, percent};
 use super::time::{now_us, us_to_text};
+use super::{NOISE_UNKNOWN, Place};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
 
@@ -218,6 +218,7 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
         overlap: args.overlap,
         disagreeing: args.disagreeing,
         fingerprints: fingerprints(&config, [&rollout.baseline, &rollout.candidate]),
+        is_noise_measured: None,
     };
     // What a config calls targets and providers no model knows; its model's name it may well say.
     let names: Vec<String> = snapshot.targets.values().map(|target| target.model.clone()).collect();
@@ -238,6 +239,9 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
             opened.asked,
             opened.short_of.join("; ")
         ));
+    }
+    if !opened.is_noise_measured && args.disagreeing > 0.0 {
+        out.say(format_args!("those of `--disagreeing` are the farthest apart, and perhaps by noise: {NOISE_UNKNOWN}"));
     }
     out.say(format_args!("`crossfade panel next {} --reviewer {}` shows the first", args.name, args.reviewers[0]));
     Ok(Exit::Ok)
@@ -308,6 +312,9 @@ fn result(outcome: &Outcome) -> String {
     );
     let (confirmed, far) = summary.disagreements_confirmed;
     page += &format!("far apart by comparison    people prefer one in {confirmed} of {far}\n");
+    if far > 0 && outcome.plan["is_noise_measured"] == false {
+        page += &format!("                           {NOISE_UNKNOWN}\n");
+    }
     page += &format!("neither will do            {} judgements\n", summary.neither);
     let (chose_a, decided) = summary.chose_a;
     page += &format!("chose `a`                  {chose_a} of {decided}\n");

@@ -178,6 +178,9 @@ fn open_more_than_there_are(gateway: &Gateway<'_>) {
     let short = gateway.run(&many).exits(0);
     assert!(short.stderr.contains("pairs of the 1000 asked for: "), "{}", short.stderr);
     assert!(short.stderr.contains("pairs are recorded of `to-qwen`"), "{}", short.stderr);
+    // The baseline was never asked twice: what is far apart may be so by noise, and that is said.
+    assert!(short.stderr.contains("the baseline's own noise was not measured: set "), "{}", short.stderr);
+    assert_eq!(short.json()["is_noise_measured"], false);
     let shown = short.json()["pairs"].as_u64().unwrap();
     assert!((30..=40).contains(&shown), "{shown}");
 }

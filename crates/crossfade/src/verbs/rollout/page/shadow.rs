@@ -6,6 +6,7 @@ use rollout::{Asked, Coverage, StratumCoverage};
 
 use super::{latency, rate};
 use crate::out::table;
+use crate::verbs::NOISE_UNKNOWN;
 
 /// Strata in the table, those with the poorest coverage first.
 const MOST_STRATA: usize = 12;
@@ -76,13 +77,13 @@ pub(super) fn comparisons(view: &RolloutView) -> String {
             Some((low, _)) if low > 0.0 => "differs more than the baseline from itself",
             Some((_, high)) if high < 0.0 => "differs less than the baseline from itself",
             Some(_) => "as much as the baseline from itself, as far as is known",
-            None => "no noise to compare with: `noise_duplicate` asks the baseline twice",
+            None => NOISE_UNKNOWN,
         };
         vec![
             distance.kind.to_string(),
             distance.n.to_string(),
             fraction(distance.mean),
-            distance.noise.map_or_else(|| "-".to_owned(), fraction),
+            distance.noise.map_or_else(|| "not measured".to_owned(), fraction),
             distance.n_noise.to_string(),
             distance.excess.map_or_else(|| "-".to_owned(), |excess| format!("{excess:+.3}")),
             bounds.unwrap_or_else(|| "-".to_owned()),
