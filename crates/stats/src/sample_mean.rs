@@ -12,20 +12,33 @@
 
 use crate::eprocess::count;
 use crate::random::Random;
+use crate::special::{normal_cdf, normal_quantile};
 
 /// Weighted means drawn at most; fewer where there are many units, and never fewer than [`LEAST_DRAWS`].
 const MOST_DRAWS: usize = 4000;
 const LEAST_DRAWS: usize = 1000;
 /// About so many weights are drawn at most, until [`LEAST_DRAWS`] asks for more.
-const MOST_WEIGHTS: usize = 20_000_000;
+const MOST_WEIGHTS: usize = 8_000_000;
+/// From so many units on nothing is drawn where the weighted means are as little skewed as [`LEAST_SKEWED`]: their moments are known.
+const MANY: usize = 1000;
+const LEAST_SKEWED: f64 = 0.3;
 
 /// What a sample says of the mean of a quantity between two ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleMean {
-    /// Weighted means with the lowest end added, from the smallest up.
-    lows: Vec<f64>,
+    /// The weighted means with the lowest end added.
+    lows: Means,
     /// With the highest.
-    highs: Vec<f64>,
+    highs: Means,
+}
+
+/// How weighted means are spread.
+#[derive(Clone, Debug, PartialEq)]
+enum Means {
+    /// Drawn, from the smallest up.
+    Drawn(Vec<f64>),
+    /// By their mean, deviation and skewness (Cornish and Fisher, "Moments and cumulants in the specification of distributions", 1938).
+    Smooth { mean: f64, deviation: f64, skewness: f64 },
 }
 
 impl SampleMean {
@@ -44,6 +57,9 @@ impl SampleMean {
         let linear = |n_here: f64, sum_here: f64| mean + (sum_here - mean * n_here) / per_unit;
         let values: Vec<f64> = units.iter().map(|(n_here, sum_here)| linear(count(*n_here), *sum_here)).collect();
         let (worst, best) = (linear(n_added, ends.0 * n_added), linear(n_added, ends.1 * n_added));
+        if let (Some(lows), Some(highs)) = (Means::smooth(&values, worst), Means::smooth(&values, best)) {
+            return Some(Self { lows, highs });
+        }
         let mut random = Random::new(seed);
         let n_draws = (MOST_WEIGHTS / (values.len() + 1)).clamp(LEAST_DRAWS, MOST_DRAWS);
         let (mut lows, mut highs) = (Vec::with_capacity(n_draws), Vec::with_capacity(n_draws));
@@ -58,7 +74,7 @@ impl SampleMean {
         }
         lows.sort_unstable_by(f64::total_cmp);
         highs.sort_unstable_by(f64::total_cmp);
-        Some(Self { lows, highs })
+        Some(Self { lows: Means::Drawn(lows), highs: Means::Drawn(highs) })
     }
 
     /// The interval at level `1 - alpha`: each end is a bound at `alpha / 2`.
@@ -70,41 +86,92 @@ impl SampleMean {
     /// The mean is above this but for `alpha`.
     #[must_use]
     pub fn low(&self, alpha: f64) -> f64 {
-        quantile(&self.lows, alpha)
+        self.lows.quantile(alpha)
     }
 
     /// The mean is below this but for `alpha`.
     #[must_use]
     pub fn high(&self, alpha: f64) -> f64 {
-        quantile(&self.highs, 1.0 - alpha)
+        self.highs.quantile(1.0 - alpha)
     }
 
     /// How likely values as high are, were the mean at most `bound`. Never below one in the number of draws.
     #[must_use]
     pub fn p_at_most(&self, bound: f64) -> f64 {
-        part(self.lows.partition_point(|mean| *mean <= bound), self.lows.len())
+        self.lows.part_to(bound)
     }
 
     /// How likely values as low are, were the mean at least `bound`.
     #[must_use]
     pub fn p_at_least(&self, bound: f64) -> f64 {
-        part(self.highs.len() - self.highs.partition_point(|mean| *mean < bound), self.highs.len())
+        self.highs.part_from(bound)
     }
 }
 
-/// One is added to both, so that no number of draws proves a thing impossible.
-fn part(n: usize, of: usize) -> f64 {
-    (n + 1) as f64 / (of + 1) as f64
+impl Means {
+    /// Of weights that are each as likely as any other, `n` of them, the weighted mean of values with the central moments `m2` and `m3` has the variance
+    /// `m2 / (n + 1)` and the third central moment `2 m3 / ((n + 1) (n + 2))`. `None` of few values, or where that is too skewed for these to say enough.
+    fn smooth(values: &[f64], added: f64) -> Option<Self> {
+        let n = values.len() as f64 + 1.0;
+        let all = || values.iter().copied().chain([added]);
+        let mean = all().sum::<f64>() / n;
+        let (m2, m3) = all().fold((0.0, 0.0), |(m2, m3), value| {
+            let from = value - mean;
+            (m2 + from * from / n, m3 + from * from * from / n)
+        });
+        let deviation = (m2 / (n + 1.0)).sqrt();
+        let skewness = 2.0 * m3 / ((n + 1.0) * (n + 2.0)) / deviation.powi(3);
+        (values.len() >= MANY && skewness.abs() <= LEAST_SKEWED).then_some(Means::Smooth { mean, deviation, skewness })
+    }
+
+    /// Linear between the two nearest of those drawn.
+    fn quantile(&self, level: f64) -> f64 {
+        let ascending = match self {
+            Means::Drawn(ascending) => ascending,
+            Means::Smooth { mean, deviation, skewness } => {
+                let z = normal_quantile(level);
+                return mean + deviation * (z + skewness * (z * z - 1.0) / 6.0);
+            }
+        };
+        let last = ascending.len() - 1;
+        let place = level.clamp(0.0, 1.0) * last as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last index")]
+        let below = place.floor() as usize;
+        let (low, high) = (ascending[below], ascending[(below + 1).min(last)]);
+        low + (place - below as f64) * (high - low)
+    }
+
+    /// The part at or below a bound. Of those drawn one is added to both counts, so that no number of draws proves a thing impossible.
+    fn part_to(&self, bound: f64) -> f64 {
+        match self {
+            Means::Drawn(ascending) => part(ascending.partition_point(|mean| *mean <= bound), ascending.len()),
+            Means::Smooth { .. } => self.smooth_part_to(bound),
+        }
+    }
+
+    /// The part at or above it.
+    fn part_from(&self, bound: f64) -> f64 {
+        match self {
+            Means::Drawn(ascending) => {
+                part(ascending.len() - ascending.partition_point(|mean| *mean < bound), ascending.len())
+            }
+            Means::Smooth { .. } => 1.0 - self.smooth_part_to(bound),
+        }
+    }
+
+    /// The inverse of the quantile, which grows with the level, by halves: the two must say the same.
+    fn smooth_part_to(&self, bound: f64) -> f64 {
+        let (mut low, mut high) = (-6.0_f64, 6.0_f64);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if self.quantile(normal_cdf(middle)) <= bound { low = middle } else { high = middle }
+        }
+        normal_cdf(f64::midpoint(low, high))
+    }
 }
 
-/// Linear between the two nearest.
-fn quantile(ascending: &[f64], level: f64) -> f64 {
-    let last = ascending.len() - 1;
-    let place = level.clamp(0.0, 1.0) * last as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last index")]
-    let below = place.floor() as usize;
-    let (low, high) = (ascending[below], ascending[(below + 1).min(last)]);
-    low + (place - below as f64) * (high - low)
+fn part(n: usize, of: usize) -> f64 {
+    (n + 1) as f64 / (of + 1) as f64
 }
 
 /// Weights that are each as likely as any other are exponential ones over their sum.
@@ -144,6 +211,34 @@ mod tests {
         let reach = 1.6456 * (variance / 2000.0).sqrt();
         assert!((low - (mean - reach)).abs() < 0.08 * reach, "{low} {}", mean - reach);
         assert!((high - (mean + reach)).abs() < 0.08 * reach, "{high} {}", mean + reach);
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_what_would_be_drawn() {
+        // Of ten nine are much alike, and one is lost: skewed.
+        let value = |idx: u32| f64::from(idx * 37 % 101) / 1010.0 - f64::from(u8::from(idx % 10 == 3));
+        let values: Vec<f64> = (0..1500).map(value).collect();
+        let smooth = SampleMean::new(&alone(values.iter().copied()), (-1.0, 1.0), 1.0, 3).unwrap();
+        assert!(matches!(smooth.lows, Means::Smooth { .. }), "{smooth:?}");
+        let mut random = Random::new(9);
+        let mut drawn: Vec<f64> = (0..4000)
+            .map(|_| {
+                let weights: Vec<f64> = (0..=values.len()).map(|_| exponential(&mut random)).collect();
+                let sum: f64 = values.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
+                (sum - weights[values.len()]) / weights.iter().sum::<f64>()
+            })
+            .collect();
+        drawn.sort_unstable_by(f64::total_cmp);
+        let drawn = Means::Drawn(drawn);
+        let width = drawn.quantile(0.95) - drawn.quantile(0.05);
+        for level in [0.01, 0.05, 0.5, 0.95] {
+            let (one, other) = (drawn.quantile(level), smooth.lows.quantile(level));
+            assert!((one - other).abs() < 0.04 * width, "{level}: {one} {other}");
+            assert!((smooth.lows.part_to(other) - level).abs() < 1e-6);
+        }
+        // A single loss among many is too skewed for moments.
+        let rare = alone((0..1500_u32).map(|idx| -f64::from(u8::from(idx == 7))));
+        assert!(matches!(SampleMean::new(&rare, (-1.0, 1.0), 1.0, 3).unwrap().lows, Means::Drawn(_)));
     }
 
     #[test]
