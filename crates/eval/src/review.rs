@@ -1,7 +1,7 @@
 //! What people say of pairs of answers when they do not know whose they are: which pair comes next, and what all verdicts come to.
 //!
 //! Pairs that metrics (judges among them) see differently come in turns with pairs of every slice: first those of which one metric says
-//! that the candidate is better and another that the baseline is, then those of which the metric that decides says that the answers are
+//! that the candidate is better and another that the baseline is, or of which a judge contradicts itself, then those of which the metric that decides says that the answers are
 //! not worth the same. The first show where automatic judgement is not to be trusted, the pairs of every slice what is usual; the seed
 //! decides the order within each. A pair goes to as many people as said before new ones are begun, so that agreement can be measured.
 //! The unit is the case: several verdicts on one are averaged.
@@ -179,7 +179,7 @@ impl Queue {
 /// How much a pair tells of where automatic judgement is not to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Telling {
-    /// One metric says that the candidate is better, and another that the baseline is.
+    /// One metric or judge says that the candidate is better, and another that the baseline is; or a pairwise judge contradicts itself.
     Opposed,
     /// The metric that decides says that the answers are not worth the same.
     Differing,
@@ -202,11 +202,31 @@ struct Sight<'r> {
     results: &'r Results,
     yardsticks: Vec<Yardstick>,
     target_idx: usize,
+    /// Cases of whose pair a pairwise judge says one thing in one order, or once, and another in the other, or again.
+    contradicted: BTreeSet<usize>,
+    /// What each pairwise judge's word of a case's pair is worth beyond one half, on average over its times.
+    preferred: BTreeMap<usize, Vec<f64>>,
 }
 
 impl Sight<'_> {
     fn of(results: &Results, target_idx: usize) -> Sight<'_> {
-        Sight { results, yardsticks: results.yardsticks(), target_idx }
+        let of_target = |(_, of): &(usize, usize)| *of == target_idx;
+        let contradicted = results.judged.iter().flat_map(|judged| judged.contradicted()).filter(of_target);
+        let contradicted = contradicted.map(|(case_idx, _)| case_idx).collect();
+        let mut preferred: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        for judged in &results.judged {
+            let mut of_case: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+            for pair in judged.pairs.iter().filter(|pair| pair.target_idx == target_idx) {
+                if let Some(worth) = pair.word.worth() {
+                    let sum = of_case.entry(pair.case_idx).or_default();
+                    *sum = (sum.0 + worth - 0.5, sum.1 + 1.0);
+                }
+            }
+            for (case_idx, (sum, n)) in of_case {
+                preferred.entry(case_idx).or_default().push(sum / n);
+            }
+        }
+        Sight { results, yardsticks: results.yardsticks(), target_idx, contradicted, preferred }
     }
 
     /// How much the pair of a case tells; nothing where one of the answers is missing, and there is no pair.
@@ -220,11 +240,13 @@ impl Sight<'_> {
         let worth = |yardstick: &Yardstick, target_idx: usize| self.results.worth(yardstick, case_idx, target_idx).ok();
         let gain =
             |yardstick: &Yardstick| Some(yardstick.gain(worth(yardstick, 0)?, worth(yardstick, self.target_idx)?));
-        let gains = || self.yardsticks.iter().filter_map(gain);
+        let preferred = self.preferred.get(&case_idx).map(Vec::as_slice).unwrap_or_default();
+        let gains = || self.yardsticks.iter().filter_map(gain).chain(preferred.iter().copied());
         let primary = self.yardsticks.iter().find(|yardstick| yardstick.name == self.results.plan.primary);
         let of = |target_idx| primary.and_then(|primary| worth(primary, target_idx)).map(f64::to_bits);
         // Metrics with the candidate ahead, and with the baseline.
-        Some(if gains().any(|gain| gain > 0.0) && gains().any(|gain| gain < 0.0) {
+        let is_split = || gains().any(|gain| gain > 0.0) && gains().any(|gain| gain < 0.0);
+        Some(if self.contradicted.contains(&case_idx) || is_split() {
             Telling::Opposed
         } else if of(0) == of(self.target_idx) {
             Telling::Alike

@@ -1,6 +1,6 @@
 //! `judges` of a suite: what they are asked, what their word comes to, and when it may decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use scripted::{Received, Script, Upstream, chat_completion};
@@ -79,6 +79,19 @@ fn upstream(delay: Duration) -> Upstream {
             };
             return Script::json(chat_completion(&json!({ "verdict": word }).to_string())).delay(delay);
         }
+        if model == "j-half" {
+            // On every eighth case it goes by the place, on another eighth by the seed.
+            let [a, b] = ["answer A", "answer B"].map(|name| section(text, name));
+            let idx: u64 = a.split("answer to ").nth(1).unwrap().split([' ', '.']).next().unwrap().parse().unwrap();
+            let word = match (idx % 8, a.contains("good"), b.contains("good")) {
+                (1, ..) => "A",
+                (5, ..) => ["A", "B"][usize::from(body["seed"].as_u64().unwrap().is_multiple_of(2))],
+                (_, true, false) => "A",
+                (_, false, true) => "B",
+                _ => "tie",
+            };
+            return Script::json(chat_completion(&json!({ "verdict": word }).to_string())).delay(delay);
+        }
         if model.starts_with("j-") {
             return Script::json(chat_completion(&verdict(model, text))).delay(delay);
         }
@@ -89,7 +102,8 @@ fn upstream(delay: Duration) -> Upstream {
 
 fn house(upstream: &Upstream, suite: &str) -> House {
     let names = [("incumbent", "m-old"), ("newcomer", "m-new")].into_iter();
-    let judges = ["j-good", "j-first", "j-long", "j-rubbish", "j-grade", "j-odd", "j-mood"].map(|name| (name, name));
+    let judges =
+        ["j-good", "j-first", "j-long", "j-rubbish", "j-grade", "j-odd", "j-mood", "j-half"].map(|name| (name, name));
     let target = |(name, model): (&str, &str)| {
         format!(
             "  {name}: {{ provider: p, model: {model}, price: {{ rates: {{ input: 1, output: 1 }}, source: a test, checked: 2026-11-20 }} }}\n"
@@ -120,6 +134,27 @@ fn check(value: &Value, expected: f64) {
 
 fn pairwise(name: &str) -> String {
     format!("  {name}: {{ target: j-{name}, kind: pairwise, criteria: says what is right }}\n")
+}
+
+#[test]
+fn people_see_first_of_what_a_judge_says_one_thing_and_another() {
+    let upstream = upstream(Duration::ZERO);
+    let judge = pairwise("half").replace(" }", ", repeats: 2 }");
+    let house = house(&upstream, &format!("judges:\n{judge}"));
+    house.run(&["eval", "run", "s.yaml", "--run", "r"]);
+    let handed = house.run(&["eval", "review", "hand-out", "r", "--reviewer", "ana", "--pairs", "20"]).exits(0).stdout;
+    let idx = |line: &str| -> u64 {
+        let pair: Value = serde_json::from_str(line).unwrap();
+        let question = pair["question"].as_str().unwrap();
+        question.trim_start_matches("Question ").trim_end_matches('?').parse().unwrap()
+    };
+    let first: BTreeSet<u64> = handed.lines().map(idx).collect();
+    // Both answers are good there, and metrics see nothing; they come in turns with others, so all ten are among the first twenty.
+    let told: Vec<u64> = first.iter().copied().filter(|idx| idx % 4 == 1).collect();
+    assert!(first.len() == 20 && told == [1, 5, 9, 13, 17, 21, 25, 29, 33, 37], "{first:?}");
+    let assign = ["eval", "review", "assign", "s", "--reviewer", "ana", "--pairs", "20", "--telling", "0.5"];
+    house.run(&["eval", "run", "s.yaml", "--run", "s"]);
+    assert!(house.run(&assign).exits(0).stdout.contains("10 pairs by chance, 10 that metrics see differently"));
 }
 
 #[test]

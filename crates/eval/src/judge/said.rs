@@ -1,6 +1,6 @@
 //! What a judge said of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use store::Database;
@@ -111,6 +111,18 @@ impl Judged {
         };
         let known = (0..self.subjects.len()).filter_map(same);
         known.fold((0, 0), |(n, n_same), same| (n + 1, n_same + u64::from(same)))
+    }
+
+    /// Cases and candidates of whose pair a pairwise judge contradicts itself: its two orders say different things, or one order does when it is
+    /// asked again.
+    #[must_use]
+    pub fn contradicted(&self) -> BTreeSet<(usize, usize)> {
+        let of_orders = self.pairs.iter().filter(|pair| pair.word.is_consistent() == Some(false));
+        let of_orders = of_orders.map(|pair| (pair.case_idx, pair.target_idx));
+        let is_other_again = |idx: &usize| self.choices(*idx).and_then(|choices| all_same(&choices)) == Some(false);
+        let n_pairwise = if self.pairs.is_empty() { 0 } else { self.subjects.len() };
+        let of_repeats = (0..n_pairwise).filter(is_other_again).filter_map(|idx| self.subjects.get(idx));
+        of_orders.chain(of_repeats.map(|subject| (subject.case_idx, subject.target_idx))).collect()
     }
 
     /// Puts the grades beside the other scores.
