@@ -63,45 +63,13 @@ impl Iterator for Arrivals {
         self.at_s = match self.pattern {
             // Not a sum: no error adds up.
             Pattern::Constant => self.n as f64 * self.mean_s,
-            Pattern::Poisson => self.at_s + self.mean_s * exponential(&mut self.random),
+            Pattern::Poisson => self.at_s + self.mean_s * self.random.exponential(),
             Pattern::Gamma { cv } => {
                 let shape = 1.0 / (cv * cv);
-                self.at_s + self.mean_s / shape * gamma(shape, &mut self.random)
+                self.at_s + self.mean_s / shape * self.random.gamma(shape)
             }
         };
         Some(seconds(self.at_s))
-    }
-}
-
-/// A number from the open interval between 0 and 1.
-pub fn uniform(random: &mut Random) -> f64 {
-    ((random.bits() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
-}
-
-/// An exponential number of mean 1.
-pub fn exponential(random: &mut Random) -> f64 {
-    -uniform(random).ln()
-}
-
-/// A standard normal number (Box and Muller 1958).
-pub fn normal(random: &mut Random) -> f64 {
-    (-2.0 * uniform(random).ln()).sqrt() * (std::f64::consts::TAU * uniform(random)).cos()
-}
-
-/// A gamma number of this shape and scale 1 (Marsaglia and Tsang 2000; below a shape of 1 by their boost).
-pub fn gamma(shape: f64, random: &mut Random) -> f64 {
-    if shape < 1.0 {
-        let boost = uniform(random).powf(1.0 / shape);
-        return gamma(shape + 1.0, random) * boost;
-    }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let x = normal(random);
-        let v = (1.0 + c * x).powi(3);
-        if v > 0.0 && uniform(random).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
-            return d * v;
-        }
     }
 }
 

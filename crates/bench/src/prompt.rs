@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use stats::random::Random;
 
 use crate::arrivals::trace::Shape;
-use crate::arrivals::{normal, uniform};
 use crate::clock::whole;
 
 /// How long something is, in tokens.
@@ -48,9 +47,9 @@ impl Lengths {
     fn draw(self, random: &mut Random) -> u64 {
         match self {
             Lengths::Fixed(n) => n,
-            Lengths::Uniform(low, high) => low + whole(uniform(random) * (high - low + 1) as f64).min(high - low),
-            Lengths::Normal(mean, deviation) => whole((mean + deviation * normal(random)).round()).max(1),
-            Lengths::LogNormal(median, sigma) => whole((median * (sigma * normal(random)).exp()).round()).max(1),
+            Lengths::Uniform(low, high) => low + whole(random.uniform() * (high - low + 1) as f64).min(high - low),
+            Lengths::Normal(mean, deviation) => whole((mean + deviation * random.normal()).round()).max(1),
+            Lengths::LogNormal(median, sigma) => whole((median * (sigma * random.normal()).exp()).round()).max(1),
         }
     }
 }

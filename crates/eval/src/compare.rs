@@ -335,6 +335,12 @@ fn means(differences: &[f64], clusters: &[(u64, f64)], question: Question) -> Te
     bounded(differences, clusters, question).unwrap_or_else(|| unbounded(differences, clusters, question))
 }
 
+/// How many times as many cases are needed because they come in clusters: the design effect, at least 1.
+fn effect_of(differences: &[f64], clusters: &[(u64, f64)]) -> f64 {
+    let squares: f64 = differences.iter().map(|value| value * value).sum();
+    design_effect(clusters, squares).unwrap_or(1.0).max(1.0)
+}
+
 /// As many cases as the one that is added to the sample counts for: the design effect, and at least half of the largest cluster, because an effect that is
 /// estimated from a few cases that went wrong is often too small (at the margin it alone passed 6 % with clusters of five and 16 % with clusters of ten; with this
 /// at most 4 %). Of few clusters it is not known, and is as large as it can be.
@@ -343,8 +349,7 @@ fn in_common(differences: &[f64], clusters: &[(u64, f64)]) -> f64 {
     if clusters.len() < FEWEST_CLUSTERS {
         return largest;
     }
-    let squares: f64 = differences.iter().map(|value| value * value).sum();
-    design_effect(clusters, squares).unwrap_or(1.0).max(0.5 * largest).clamp(1.0, largest)
+    effect_of(differences, clusters).max(0.5 * largest).min(largest)
 }
 
 /// Two outcomes in clusters. With few that disagree Student's t is too sure: a p-value is not below the one of Tango's score test on as many
@@ -356,8 +361,7 @@ fn rates_of_clusters(differences: &[f64], clusters: &[(u64, f64)], (flips, quest
         return means(differences, clusters, question);
     }
     let tested = unbounded(differences, clusters, question);
-    let squares: f64 = differences.iter().map(|value| value * value).sum();
-    let effect = design_effect(clusters, squares).unwrap_or(1.0).max(1.0);
+    let effect = effect_of(differences, clusters);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -533,8 +537,7 @@ fn plan(comparison: &mut Comparison, (differences, clusters): (&[f64], &[(u64, f
     let Question { margin, alpha, .. } = question;
     let errors = Errors { alpha, power: POWER };
     let n = comparison.n;
-    let squares: f64 = differences.iter().map(|value| value * value).sum();
-    let effect = design_effect(clusters, squares).unwrap_or(1.0).max(1.0);
+    let effect = effect_of(differences, clusters);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "smaller than the count it comes from")]
     let independent = (n as f64 / effect) as u64;
     let loss = assumed_loss(difference, clusters, margin);

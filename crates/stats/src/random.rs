@@ -20,6 +20,44 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number above 0 and below 1.
+    pub fn uniform(&mut self) -> f64 {
+        ((self.bits() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
+    }
+
+    /// An exponential number of mean 1.
+    pub fn exponential(&mut self) -> f64 {
+        -self.uniform().ln()
+    }
+
+    /// A standard normal number: the polar method (Marsaglia and Bray 1964), the second of the pair unused, so that a draw depends on nothing before.
+    pub fn normal(&mut self) -> f64 {
+        loop {
+            let (x, y) = (2.0 * self.uniform() - 1.0, 2.0 * self.uniform() - 1.0);
+            let square = x * x + y * y;
+            if square > 0.0 && square < 1.0 {
+                return x * (-2.0 * square.ln() / square).sqrt();
+            }
+        }
+    }
+
+    /// A gamma number of this shape, above 0, and scale 1: Marsaglia and Tsang, "A simple method for generating gamma variables" (2000); shapes below 1 by the
+    /// power of a uniform number, as there.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            return self.gamma(shape + 1.0) * self.uniform().powf(1.0 / shape);
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            if v > 0.0 && self.uniform().ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return d * v;
+            }
+        }
+    }
+
     /// A whole number below `n`, each as likely to within `n / 2^64`; 0 for none.
     pub fn below(&mut self, n: usize) -> usize {
         usize::try_from((u128::from(self.bits()) * n as u128) >> 64).unwrap_or(0)

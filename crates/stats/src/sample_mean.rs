@@ -64,9 +64,10 @@ impl SampleMean {
         let n_draws = (MOST_WEIGHTS / (values.len() + 1)).clamp(LEAST_DRAWS, MOST_DRAWS);
         let (mut lows, mut highs) = (Vec::with_capacity(n_draws), Vec::with_capacity(n_draws));
         for _ in 0..n_draws {
-            let added = exponential(&mut random);
+            // Exponential numbers over their sum: every weighting as likely as any other.
+            let added = random.exponential();
             let (weights, sum) = values.iter().fold((added, 0.0), |(weights, sum), value| {
-                let weight = exponential(&mut random);
+                let weight = random.exponential();
                 (weights + weight, sum + weight * value)
             });
             lows.push((sum + added * worst) / weights);
@@ -174,12 +175,6 @@ fn part(n: usize, of: usize) -> f64 {
     (n + 1) as f64 / (of + 1) as f64
 }
 
-/// Weights that are each as likely as any other are exponential ones over their sum.
-fn exponential(random: &mut Random) -> f64 {
-    let above_zero = ((random.bits() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    -above_zero.ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,7 +218,7 @@ mod tests {
         let mut random = Random::new(9);
         let mut drawn: Vec<f64> = (0..4000)
             .map(|_| {
-                let weights: Vec<f64> = (0..=values.len()).map(|_| exponential(&mut random)).collect();
+                let weights: Vec<f64> = (0..=values.len()).map(|_| random.exponential()).collect();
                 let sum: f64 = values.iter().zip(&weights).map(|(value, weight)| value * weight).sum();
                 (sum - weights[values.len()]) / weights.iter().sum::<f64>()
             })

@@ -5,7 +5,6 @@ use std::time::Duration;
 use stats::random::Random;
 
 use super::*;
-use crate::arrivals::normal;
 use crate::clock::seconds;
 use crate::sample::Outcome;
 
@@ -19,11 +18,11 @@ fn run(seed: u64, candidate: f64, drift: f64) -> Vec<Sample> {
     let mut samples = Vec::new();
     for block in 0..N_BLOCKS {
         // A slow wave, and a jump of its own in each block.
-        let wave = (block as f64 / N_BLOCKS as f64 * 5.0).sin() + 0.3 * normal(&mut random);
+        let wave = (block as f64 / N_BLOCKS as f64 * 5.0).sin() + 0.3 * random.normal();
         let level = (drift * wave).exp();
         for (target, factor) in [(0, 1.0), (1, candidate)] {
             for _ in 0..PER_BLOCK {
-                samples.push(sample((target, block), 0.2 * level * factor * (SIGMA * normal(&mut random)).exp()));
+                samples.push(sample((target, block), 0.2 * level * factor * (SIGMA * random.normal()).exp()));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stats::random::Random;
 
 use super::*;
-use crate::arrivals::{Arrivals, Pattern, normal};
+use crate::arrivals::{Arrivals, Pattern};
 
 const SLO: Slo = Slo { ttft_ms: None, e2e_ms: Some(3000.0), tpot_ms: None, gap_max_ms: None, share: 0.95 };
 
@@ -32,7 +32,7 @@ impl Queue {
         let arrivals = Arrivals::new(self.pattern, rate, seed);
         for (idx, at) in (0..self.n + n_warm).zip(arrivals) {
             let Some(Reverse(free_at)) = free.pop() else { continue };
-            let service = mean * (sigma * normal(&mut random) - sigma * sigma / 2.0).exp();
+            let service = mean * (sigma * random.normal() - sigma * sigma / 2.0).exp();
             let done = free_at.max(at) + Duration::from_secs_f64(service);
             free.push(Reverse(done));
             if idx >= n_warm {

@@ -60,31 +60,27 @@ pub fn made_up(pattern: Pattern, (input, output): (f64, f64), seconds: f64, seed
     let mut arrivals = Vec::new();
     let (mut at_s, mut is_burst, mut turns_s) = (0.0, false, f64::INFINITY);
     if let Pattern::Bursts { lasts_s, .. } = pattern {
-        turns_s = exponential(lasts_s[0], &mut random);
+        turns_s = lasts_s[0] * random.exponential();
     }
     loop {
         let rate = match pattern {
             Pattern::Random { rate } => rate,
             Pattern::Bursts { rates, .. } => rates[usize::from(is_burst)],
         };
-        let next_s = if rate > 0.0 { at_s + exponential(1.0 / rate, &mut random) } else { f64::INFINITY };
+        let next_s = if rate > 0.0 { at_s + 1.0 / rate * random.exponential() } else { f64::INFINITY };
         // Times between are without memory: a draw that the turn cuts off is drawn anew.
         if next_s.min(turns_s) > seconds {
             return arrivals;
         }
         if let (Pattern::Bursts { lasts_s, .. }, true) = (pattern, turns_s < next_s) {
             (at_s, is_burst) = (turns_s, !is_burst);
-            turns_s += exponential(lasts_s[usize::from(is_burst)], &mut random);
+            turns_s += lasts_s[usize::from(is_burst)] * random.exponential();
             continue;
         }
         at_s = next_s;
-        let mut tokens = |mean: f64| exponential(mean, &mut random).max(1.0);
+        let mut tokens = |mean: f64| (mean * random.exponential()).max(1.0);
         arrivals.push(Arrival { at_s, input: tokens(input), output: tokens(output) });
     }
-}
-
-fn exponential(mean: f64, random: &mut Random) -> f64 {
-    -mean * (((random.bits() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0).ln()
 }
 
 /// Variance over mean of the number of arrivals in windows of `window_s`; `None` of fewer than two windows.

@@ -348,7 +348,7 @@ impl<'a> House<'a> {
         let Some(retries) = self.fleet.retries else { return };
         while let Some(served) = self.played.served.get(self.seen).copied() {
             self.seen += 1;
-            if served.end != End::Answered || served.tries >= retries.most || self.chance() >= retries.wrong {
+            if served.end != End::Answered || served.tries >= retries.most || self.random.uniform() >= retries.wrong {
                 continue;
             }
             let at_s = self.now_s + retries.after_s;
@@ -478,7 +478,7 @@ impl<'a> House<'a> {
 
     fn may_fail(&mut self, idx: usize) {
         if let Some(mean_s) = self.fleet.fails_every_s {
-            let after_s = -mean_s * self.chance().ln();
+            let after_s = -mean_s * self.random.uniform().ln();
             self.set(self.now_s + after_s, What::Fails(idx, self.places[idx].generation));
         }
     }
@@ -570,10 +570,5 @@ impl<'a> House<'a> {
                 self.close(idx, self.now_s);
             }
         }
-    }
-
-    /// Above 0 and below 1.
-    fn chance(&mut self) -> f64 {
-        ((self.random.bits() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
     }
 }

@@ -77,7 +77,7 @@ impl Sampler {
                 if width <= 0.0 {
                     return mode;
                 }
-                let (at, below) = (uniform(random), (mode - low) / width);
+                let (at, below) = (random.uniform(), (mode - low) / width);
                 if at < below {
                     low + (at * width * (mode - low)).sqrt()
                 } else {
@@ -90,41 +90,8 @@ impl Sampler {
 
 /// A draw of Beta(a, b).
 pub(super) fn beta(a: f64, b: f64, random: &mut Random) -> f64 {
-    let (x, y) = (gamma(a, random), gamma(b, random));
+    let (x, y) = (random.gamma(a), random.gamma(b));
     x / (x + y)
-}
-
-/// Above 0 and below 1.
-pub(super) fn uniform(random: &mut Random) -> f64 {
-    ((random.bits() >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
-}
-
-/// A standard normal draw: the polar method (Marsaglia and Bray 1964), the second of the pair unused, so that a draw depends on nothing before.
-fn normal(random: &mut Random) -> f64 {
-    loop {
-        let (x, y) = (2.0 * uniform(random) - 1.0, 2.0 * uniform(random) - 1.0);
-        let square = x * x + y * y;
-        if square > 0.0 && square < 1.0 {
-            return x * (-2.0 * square.ln() / square).sqrt();
-        }
-    }
-}
-
-/// A gamma draw of this shape, above 0: Marsaglia and Tsang, "A simple method for generating gamma variables" (2000); shapes below 1 by
-/// the power of a uniform draw, as there.
-fn gamma(shape: f64, random: &mut Random) -> f64 {
-    if shape < 1.0 {
-        return gamma(shape + 1.0, random) * uniform(random).powf(1.0 / shape);
-    }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / (9.0 * d).sqrt();
-    loop {
-        let x = normal(random);
-        let v = (1.0 + c * x).powi(3);
-        if v > 0.0 && uniform(random).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
-            return d * v;
-        }
-    }
 }
 
 #[cfg(test)]

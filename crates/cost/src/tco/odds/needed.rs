@@ -9,7 +9,7 @@ use serde::Serialize;
 use stats::random::Random;
 
 use super::{Book, Plan, Ref};
-use crate::tco::spread::{Spread, beta, uniform};
+use crate::tco::spread::{Spread, beta};
 
 /// Studies that are made up for each number of cases.
 const STUDIES: usize = 400;
@@ -188,7 +188,7 @@ fn largest(book: &Book, plan: &Plan<'_>, rates: &Rates) -> Option<String> {
 }
 
 fn normal(random: &mut Random) -> f64 {
-    stats::special::normal_quantile(uniform(random))
+    stats::special::normal_quantile(random.uniform())
 }
 
 /// How many of `n` come out right, each with probability `p`: the middle order statistic of `n` uniform draws is a beta draw, which
@@ -207,5 +207,5 @@ pub(super) fn binomial(mut n: u64, mut p: f64, random: &mut Random) -> u64 {
             p /= at;
         }
     }
-    right + (0..n).filter(|_| uniform(random) < p).count() as u64
+    right + (0..n).filter(|_| random.uniform() < p).count() as u64
 }
