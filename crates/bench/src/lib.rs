@@ -24,6 +24,7 @@ pub mod compare;
 pub mod csv;
 pub mod definition;
 pub mod engine;
+pub mod matrix;
 pub mod measure;
 pub mod page;
 pub mod prompt;

@@ -147,6 +147,7 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
         invalid: invalid(&lag, latency.get(definition::TTFT_INTENDED)),
         budget: budget(&good, measured.network_ms),
         shares: shares(&good),
+        token_checks: Vec::new(),
         client_lag: lag,
         latency,
     }

@@ -10,6 +10,7 @@ use store::{BenchRow, Database, DatabaseError};
 
 use crate::compare::Delta;
 use crate::definition;
+use crate::matrix::Cell;
 use crate::quantile::Quantile;
 use crate::search::{Bracket, Tried};
 use crate::slo::{Attained, Slo, Verdict};
@@ -66,6 +67,9 @@ pub struct BenchResult {
     pub cold_start: Option<ColdStart>,
     /// What each id means.
     pub definitions: BTreeMap<String, String>,
+    /// Of a matrix: every server with its settings. Levels and searches have a cell's label as their target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
 }
 
 impl BenchResult {
@@ -114,10 +118,14 @@ impl BenchResult {
         curve
     }
 
-    /// What all its levels and searches say of the objective: a failure of one is a failure, and no evidence is undecided. `None` without an objective.
+    /// What all its levels and searches say of the objective: a failure of one is a failure, and no evidence is undecided. Of a matrix, one cell that
+    /// keeps to it is enough. `None` without an objective.
     #[must_use]
     pub fn slo_verdict(&self) -> Option<Verdict> {
         self.slo?;
+        if !self.cells.is_empty() {
+            return Some(crate::matrix::verdict(&self.cells));
+        }
         let of_search = |found: &Found| found.verdict.or(found.sustained.map(|_| Verdict::Pass));
         let verdicts: Vec<Verdict> = if self.found.is_empty() {
             self.levels.iter().filter_map(|level| level.verdict).collect()
@@ -317,6 +325,37 @@ pub struct Level {
     pub budget: Budget,
     /// Points `(milliseconds, share of requests up to there)` of some latencies, for plots.
     pub shares: BTreeMap<String, Vec<(f64, f64)>>,
+    /// Tokens of the same answers by two sources, where two were to be had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_checks: Vec<TokenCheck>,
+}
+
+/// Tokens of the same answers, counted twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenCheck {
+    /// Where the numbers of this level are from (`TokenSource::as_str`).
+    pub used: String,
+    /// What they were held against.
+    pub other: String,
+    /// So many answers.
+    pub n_answers: u64,
+    /// Their tokens by the one.
+    pub n_used: u64,
+    /// Their tokens by the other.
+    pub n_other: u64,
+    /// How far these are apart, by the first, beyond the end-of-text token that the one may count and the other cannot see.
+    pub apart: f64,
+}
+
+/// Two counts of tokens this far apart are not of the same thing.
+pub const TOKENS_APART: f64 = 0.01;
+
+impl TokenCheck {
+    /// Whether the two sources do not agree.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.apart > TOKENS_APART
+    }
 }
 
 /// What many values come to, in milliseconds.

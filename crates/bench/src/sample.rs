@@ -110,6 +110,10 @@ pub enum TokenSource {
     Usage,
     /// Usage that stands on its chunks.
     ChunkUsage,
+    /// The server's own tokenizer, over the answer's text.
+    Tokenize,
+    /// A tokenizer of this process, over the answer's text.
+    Tokenizer,
     /// One for each chunk with content.
     Chunks,
 }
@@ -121,6 +125,8 @@ impl TokenSource {
         match self {
             TokenSource::Usage => "usage",
             TokenSource::ChunkUsage => "chunk_usage",
+            TokenSource::Tokenize => "tokenize",
+            TokenSource::Tokenizer => "tokenizer",
             TokenSource::Chunks => "chunks",
         }
     }

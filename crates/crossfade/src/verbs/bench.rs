@@ -1,6 +1,7 @@
 //! `crossfade bench`: what a serving stack does under load.
 
 mod asker;
+mod load;
 mod phases;
 mod process;
 mod recovery;

@@ -15,8 +15,9 @@ use providers::Shared;
 use serde_json::{Map, json};
 use wire::record::Lane;
 
+use super::load::{duration, duration_or_none, lengths, positive, workers};
 use super::process::Server;
-use super::run::{Keep, duration, duration_or_none, heed, lengths, positive, workers};
+use super::run::{Keep, heed};
 use super::subject::Subjects;
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::Place;
