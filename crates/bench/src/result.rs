@@ -215,6 +215,9 @@ pub struct TargetFacts {
     pub url: String,
     /// It makes its answers up.
     pub simulated: bool,
+    /// Hash of everything in the config that makes its answers; `None` of a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// How much was sent.

@@ -4,19 +4,30 @@ use serde_json::Value;
 
 use crate::report::Stale;
 use crate::rows::Rows;
-use crate::settings::{LatencyOf, Move, TargetFacts};
+use crate::settings::{LatencyDemand, LatencyOf, Move, TargetFacts};
 
 /// The only form that is read.
 const FORMAT: &str = "crossfade.bench/1";
 
-/// A 95th percentile at an open loop of so many requests a second.
+/// A 95th percentile at an open loop, of all requests: those without a whole answer count as later than all that had one.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Level {
     pub file: String,
+    /// Which document it is of, the newest last.
+    pub document: usize,
+    /// Requests a second while this target was asked.
     pub per_s: f64,
-    pub value_ms: f64,
+    /// The same over all of the time: less where others had their turns meanwhile.
+    pub mean_per_s: f64,
+    /// `None` where it is beyond all answers that came.
+    pub value_ms: Option<f64>,
     pub low_ms: Option<f64>,
     pub high_ms: Option<f64>,
+    pub n_requests: u64,
+    /// Requests without a whole answer.
+    pub n_failed: u64,
+    /// Those of them of which it is known that no answer came within the limit, however long one had waited.
+    pub n_lost: u64,
     pub simulated: bool,
 }
 
@@ -25,8 +36,10 @@ pub(crate) struct Level {
 pub(crate) struct Most {
     pub file: String,
     pub sustained: Option<f64>,
-    /// The least that the server did not hold; `None` where the client was the limit.
+    /// The least that the server is shown not to hold.
     pub failed: Option<f64>,
+    /// Whether the objective asks for at least as much as the scorecard: so late at most, for 19 in 20.
+    pub is_strict: bool,
     pub simulated: bool,
 }
 
@@ -49,16 +62,16 @@ pub(crate) fn benches(rows: &Rows, mv: &Move, stale: &mut Vec<Stale>) -> Benches
         .filter(|(_, document): &(String, Value)| asks(document, candidate).is_some())
         .collect();
     documents.sort_by_key(|(_, document)| document["at_us"].as_u64());
-    for (file, document) in documents {
+    for (number, (file, document)) in documents.into_iter().enumerate() {
         match refused(rows, &document, candidate) {
             Some(why) => {
                 let what = format!("benchmark `{}`", document["name"].as_str().unwrap_or_default());
                 stale.push(Stale { what, why });
             }
             None => {
-                let of = rows.settings.scorecard.latency.of;
-                found.levels.extend(levels(&file, &document, candidate, of));
-                found.most = most(&file, &document, candidate).or(found.most);
+                let demand = &rows.settings.scorecard.latency;
+                found.levels.extend(levels((&file, number), &document, candidate, demand));
+                found.most = most(&file, &document, candidate, demand).or(found.most);
             }
         }
     }
@@ -82,40 +95,81 @@ fn refused(rows: &Rows, document: &Value, candidate: &TargetFacts) -> Option<Str
     if let Some(days) = rows.settings.too_old(document["at_us"].as_u64().unwrap_or(0)) {
         return Some(format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days));
     }
-    let model = asks(document, candidate)?["model"].as_str().unwrap_or_default();
-    let is_same = model.is_empty() || candidate.model.contains('*') || model == candidate.model;
-    (!is_same).then(|| format!("`{}` was the model {model} then and is {} now", candidate.name, candidate.model))
+    let asked = asks(document, candidate)?;
+    let model = asked["model"].as_str().unwrap_or_default();
+    if !(model.is_empty() || candidate.model.contains('*') || model == candidate.model) {
+        return Some(format!("`{}` was the model {model} then and is {} now", candidate.name, candidate.model));
+    }
+    // Benchmarks of before results said so have none.
+    let is_other = asked["fingerprint"].as_str().is_some_and(|then| then != candidate.fingerprint);
+    is_other.then(|| format!("the address, the prompt or the parameters of `{}` have changed since", candidate.name))
 }
 
-fn levels(file: &str, document: &Value, candidate: &TargetFacts, of: LatencyOf) -> Vec<Level> {
-    let id = match of {
-        LatencyOf::Total => "e2e.intended",
-        LatencyOf::FirstToken => "ttft.intended",
-    };
-    let level = |level: &Value| {
+/// Which latency of a benchmark is meant, and what its objective calls the limit of it.
+const fn ids(of: LatencyOf) -> (&'static str, &'static str) {
+    match of {
+        LatencyOf::Total => ("e2e.intended", "e2e_ms"),
+        LatencyOf::FirstToken => ("ttft.intended", "ttft_ms"),
+    }
+}
+
+fn levels(
+    (file, number): (&str, usize),
+    document: &Value,
+    candidate: &TargetFacts,
+    demand: &LatencyDemand,
+) -> Vec<Level> {
+    let (id, _) = ids(demand.of);
+    let one = |level: &Value| {
         let is_open = matches!(level["load"]["kind"].as_str(), Some("rate" | "replay"));
-        let counts = level["target"] == *candidate.name && level["invalid"].is_null() && is_open;
-        let p95 = &level["latency"][id]["p95"];
-        counts.then_some(Level {
+        if level["target"] != *candidate.name || !level["invalid"].is_null() || !is_open {
+            return None;
+        }
+        let found = &level["latency"][id];
+        let n_good = found["n"].as_u64()?;
+        let n_seen = n_good + found["n_beyond"].as_u64().unwrap_or(0);
+        let n_requests = level["n_requests"].as_u64().unwrap_or(n_seen).max(n_seen);
+        // Of those that are in its quantiles, the 95th percentile of all requests is this one; the next that is known is not below it.
+        let share = 0.95 * n_requests as f64 / n_seen.max(1) as f64;
+        let known = [("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)].into_iter().find(|(_, of)| *of >= share - 1e-9);
+        let upper = |end: &str| known.and_then(|(name, _)| found[name][end].as_f64());
+        let errors = level["errors"].as_object();
+        let waited_ms = document["plan"]["timeout_s"].as_f64().unwrap_or(0.0) * 1e3;
+        let is_lost = |word: &str| word != "unfinished" && (word != "timeout" || waited_ms >= demand.p95_ms as f64);
+        let lost = errors.into_iter().flatten().filter(|(word, _)| is_lost(word)).filter_map(|(_, n)| n.as_u64());
+        let per_s = level["load"]["per_s"].as_f64()?;
+        Some(Level {
             file: file.to_owned(),
-            per_s: level["load"]["per_s"].as_f64()?,
-            value_ms: p95["value"].as_f64()?,
-            low_ms: p95["low"].as_f64(),
-            high_ms: p95["high"].as_f64(),
+            document: number,
+            per_s,
+            mean_per_s: per_s * level["duty"].as_f64().unwrap_or(1.0),
+            value_ms: upper("value"),
+            low_ms: found["p95"]["low"].as_f64(),
+            high_ms: upper("high"),
+            n_requests,
+            n_failed: n_requests - n_good,
+            n_lost: lost.sum(),
             simulated: document["simulated"] == true,
         })
     };
-    document["levels"].as_array().into_iter().flatten().filter_map(level).collect()
+    document["levels"].as_array().into_iter().flatten().filter_map(one).collect()
 }
 
-fn most(file: &str, document: &Value, candidate: &TargetFacts) -> Option<Most> {
+fn most(file: &str, document: &Value, candidate: &TargetFacts, demand: &LatencyDemand) -> Option<Most> {
     let found = document["found"].as_array()?.iter();
     let mut found = found.filter(|found| found["target"] == *candidate.name && found["over"] == "rate");
     let found = found.next()?;
+    let (_, limit) = ids(demand.of);
+    let objective = &document["slo"];
+    let is_limited = objective[limit].as_f64().is_some_and(|ms| ms <= demand.p95_ms as f64);
+    let is_share = objective["share"].as_f64().is_some_and(|share| share >= 0.95 - 1e-9);
+    let refuted = |tried: &&Value| tried["verdict"] == "fail" && tried["is_invalid"] != true;
+    let refuted = found["tried"].as_array().into_iter().flatten().filter(refuted);
     Some(Most {
         file: file.to_owned(),
         sustained: found["sustained"].as_f64(),
-        failed: found["failed"].as_f64().filter(|_| found["is_client_bound"] != true),
+        failed: refuted.filter_map(|tried| tried["load"].as_f64()).reduce(f64::min),
+        is_strict: is_limited && is_share,
         simulated: document["simulated"] == true,
     })
 }

@@ -1,19 +1,49 @@
 //! Latency and throughput: of recorded calls, and of benchmarks.
 
 use stats::LatencySketch;
+use stats::interval::wilson;
 use stats::quantile::interval;
 
 use crate::area::{Area, Found, Standing};
 use crate::bench::{Benches, Level, Most};
 use crate::figure::{Figure, Unit};
-use crate::load::{Traffic, peak_per_second};
-use crate::rows::{CALLS, Call, Rows};
+use crate::load::{Traffic, at_load, peak_per_second};
+use crate::rows::{CALLS, Call, Rows, SETTINGS};
 use crate::settings::{LatencyOf, Move};
 
 /// Fewer answers than this say nothing of a 95th percentile.
 const FEWEST: u64 = 100;
 /// Each arm's interval holds with 95 %, both at once with at least 90 %.
 const ALPHA: f64 = 0.05;
+/// The normal quantile of a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+/// Benchmarks whose loads are this close count as of one load, of which the newest counts.
+const SAME_LOAD: f64 = 1.1;
+/// What a call without an answer counts as: later than any that had one. The sketch keeps nothing longer.
+const NEVER_US: u64 = 3_600_000_000;
+/// Failures that say nothing of how fast a target answers: the caller's own doing, or nobody was asked.
+const NOT_LATE: [&str; 20] = [
+    "client_gone",
+    "invalid_request",
+    "not_found",
+    "too_large",
+    "http_client_error",
+    "unauthenticated",
+    "forbidden",
+    "request_limit",
+    "token_limit",
+    "concurrency_limit",
+    "budget_limit",
+    "residency",
+    "policy",
+    "referred",
+    "unsupported",
+    "record_unavailable",
+    "shutting_down",
+    "internal",
+    "drill",
+    "withdrawn",
+];
 
 /// What is known of the times of a move.
 pub(crate) struct Times {
@@ -25,12 +55,25 @@ pub(crate) struct Times {
     pub curves: [Vec<(f64, f64)>; 2],
 }
 
-/// A 95th percentile of recorded calls.
+/// A 95th percentile of recorded calls; those that failed count as later than all that had an answer.
 struct P95 {
     n: u64,
-    value_ms: f64,
+    n_failed: u64,
+    value_ms: Option<f64>,
     low_ms: f64,
     high_ms: Option<f64>,
+}
+
+impl P95 {
+    fn figure(found: Option<&P95>, id: String, label: String) -> Figure {
+        let figure = Figure::new(id, label, found.and_then(|p95| p95.value_ms), Unit::Milliseconds);
+        let kind = match found {
+            Some(P95 { n, n_failed: 0, .. }) => format!("95 %, at any n; {n} answers"),
+            Some(P95 { n, n_failed, .. }) => format!("95 %, at any n; {n} calls, {n_failed} failed"),
+            None => "95 %, at any n; 0 answers".to_owned(),
+        };
+        figure.between(found.map(|p95| p95.low_ms), found.and_then(|p95| p95.high_ms), kind).of(CALLS)
+    }
 }
 
 /// Times of a move's calls.
@@ -39,23 +82,19 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
     let sketches = [&traffic.baseline, &traffic.candidate].map(|calls| sketch(calls, of));
     let [baseline, candidate] = [0, 1].map(|idx| p95(&sketches[idx]));
     let figure = |which: &str, label: &str, p95: Option<&P95>| {
-        let figure = Figure::new(
-            format!("{key}.latency.{which}"),
-            format!("P95 of {label}, {}", of.words()),
-            p95.map(|p95| p95.value_ms),
-            Unit::Milliseconds,
-        );
-        let n = p95.map_or(0, |p95| p95.n);
-        let kind = format!("95 %, at any n; {n} answers");
-        figure.between(p95.map(|p95| p95.low_ms), p95.and_then(|p95| p95.high_ms), kind).of(CALLS)
+        P95::figure(p95, format!("{key}.latency.{which}"), format!("P95 of {label}, {}", of.words()))
     };
-    let figures = vec![
+    let mut figures = vec![
         figure("baseline", "the baseline", baseline.as_ref()),
         figure("candidate", "the candidate", candidate.as_ref()),
     ];
     let delta = delta(key, of, baseline.as_ref(), candidate.as_ref());
-    let own_load = peak_per_second(traffic.candidate.iter().copied());
-    let latency = latency(rows, (traffic, own_load), candidate.as_ref(), figures);
+    let under_load = traffic.target_load.map(|load| at_load(&traffic.candidate, load)).unwrap_or_default();
+    let under_load = p95(&sketch(&under_load, of));
+    if let Some(p95) = &under_load {
+        figures.push(figure("at_load", "the candidate in minutes of the target load", Some(p95)));
+    }
+    let latency = latency(rows, traffic, [candidate.as_ref(), under_load.as_ref()], figures);
     let latency = with_bench(rows, latency, (traffic, benches), key);
     let throughput = with_most(throughput(rows, mv, traffic, key), (rows, traffic), benches.most.as_ref(), key);
     let curves = sketches.map(|sketch| curve(&sketch));
@@ -64,9 +103,10 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
 
 fn sketch(calls: &[&Call], of: LatencyOf) -> LatencySketch {
     let mut sketch = LatencySketch::new();
-    let times = calls.iter().filter(|call| call.failure.is_none()).filter_map(|call| match of {
-        LatencyOf::Total => call.duration_us,
-        LatencyOf::FirstToken => call.first_token_us,
+    let times = calls.iter().filter_map(|call| match (&call.failure, of) {
+        (Some(failure), _) => (!NOT_LATE.contains(&failure.as_str())).then_some(NEVER_US),
+        (None, LatencyOf::Total) => call.duration_us,
+        (None, LatencyOf::FirstToken) => call.first_token_us,
     });
     times.for_each(|us| sketch.record_us(us));
     sketch
@@ -76,12 +116,20 @@ fn p95(sketch: &LatencySketch) -> Option<P95> {
     let quantiles = sketch.quantiles()?;
     let (low, high) = interval(0.95, sketch, ALPHA);
     let ms = |us: u64| us as f64 / 1000.0;
-    Some(P95 { n: quantiles.n, value_ms: ms(quantiles.p95_us), low_ms: ms(low), high_ms: high.map(ms) })
+    let came = |us: &u64| *us < NEVER_US;
+    let n_failed = sketch.ranges().filter(|(_, high, _)| !came(high)).map(|(_, _, n)| n).sum();
+    Some(P95 {
+        n: quantiles.n,
+        n_failed,
+        value_ms: Some(quantiles.p95_us).filter(came).map(ms),
+        low_ms: ms(low),
+        high_ms: high.filter(came).map(ms),
+    })
 }
 
 fn delta(key: &str, of: LatencyOf, baseline: Option<&P95>, candidate: Option<&P95>) -> Figure {
     let both = baseline.zip(candidate);
-    let value = both.map(|(one, other)| other.value_ms - one.value_ms);
+    let value = both.and_then(|(one, other)| Some(other.value_ms? - one.value_ms?));
     let low = both.and_then(|(one, other)| Some(other.low_ms - one.high_ms?));
     let high = both.and_then(|(one, other)| Some(other.high_ms? - one.low_ms));
     let label = format!("Latency delta at P95, candidate less baseline, {}", of.words());
@@ -90,20 +138,23 @@ fn delta(key: &str, of: LatencyOf, baseline: Option<&P95>, candidate: Option<&P9
         .of(CALLS)
 }
 
-/// What recorded calls prove: that it is too slow at whatever load there was; that it is fast enough only where the load was the one that is asked for.
+/// What recorded calls prove: that it is too slow at whatever load there was; that it is fast enough only in minutes of the load that is asked for.
 fn latency(
     rows: &Rows,
-    (traffic, own_load): (&Traffic<'_>, Option<f64>),
-    candidate: Option<&P95>,
+    traffic: &Traffic<'_>,
+    [candidate, under_load]: [Option<&P95>; 2],
     figures: Vec<Figure>,
 ) -> Found {
     let demand = &rows.settings.scorecard.latency;
     let limit = demand.p95_ms as f64;
     let at = traffic.target_load.map_or_else(|| "the target load".to_owned(), |load| Unit::PerSecond.shown(load));
     let asks = format!("P95 of the {} below {} ms at {at}", demand.of.words(), demand.p95_ms);
-    let bench = match traffic.target_load {
-        Some(load) => format!("a benchmark of the candidate at {}", Unit::PerSecond.shown(load)),
-        None => "a target load (`report.target_load`, or recorded traffic) and a benchmark at it".to_owned(),
+    let bench = match (traffic.target_load, &traffic.too_short) {
+        (_, Some(short)) => {
+            format!("a target load (`report.target_load`; {short} have not seen a peak) and a benchmark at it")
+        }
+        (Some(load), None) => format!("a benchmark of the candidate at {}", Unit::PerSecond.shown(load)),
+        (None, None) => "a target load (`report.target_load`, or recorded traffic) and a benchmark at it".to_owned(),
     };
     let Some(p95) = candidate else {
         let because = if traffic.n_other_model > 0 {
@@ -114,27 +165,41 @@ fn latency(
         return Found::not_run(Area::Latency, (demand.required, asks), because, &bench);
     };
     let simulated = traffic.candidate.iter().any(|call| call.simulated);
-    let held = own_load.zip(traffic.target_load).is_some_and(|(own, target)| own >= target);
+    let is_below = |p95: &P95| p95.high_ms.is_some_and(|high| high < limit);
     let (standing, because, settle) = if p95.n < FEWEST {
         let more = FEWEST - p95.n;
-        (
-            Standing::Undecided,
-            format!("{} answers are too few", p95.n),
-            Some(format!("{more} more answers, or {bench}")),
-        )
+        let settle = Some(format!("{more} more answers, or {bench}"));
+        (Standing::Undecided, format!("{} answers are too few", p95.n), settle)
     } else if p95.low_ms > limit {
-        (Standing::Fail, format!("it is above {} ms, certainly", Unit::Milliseconds.bare(p95.low_ms)), None)
-    } else if p95.high_ms.is_some_and(|high| high < limit) {
-        if held {
-            (Standing::Pass, "below the limit, certainly, at the load of the record".to_owned(), None)
-        } else {
-            let own = own_load.map_or_else(|| "no load".to_owned(), |load| Unit::PerSecond.shown(load));
-            (Standing::Undecided, format!("below the limit, but at {own} only"), Some(bench))
-        }
+        (Standing::Fail, too_slow("it is", p95), None)
     } else {
-        (Standing::Undecided, "the interval holds the limit".to_owned(), Some(format!("more answers, or {bench}")))
+        match under_load {
+            Some(under) if under.n >= FEWEST && under.low_ms > limit => {
+                (Standing::Fail, too_slow("in minutes of the target load it is", under), None)
+            }
+            Some(under) if under.n >= FEWEST && is_below(under) && traffic.too_short.is_none() => {
+                (Standing::Pass, "below the limit, certainly, in minutes of the target load".to_owned(), None)
+            }
+            _ if is_below(p95) => {
+                let own = peak_per_second(&traffic.candidate);
+                let own = own.map_or_else(|| "no load".to_owned(), |load| Unit::PerSecond.shown(load));
+                let because = format!("below the limit, but not shown at the target load: at most {own} came");
+                (Standing::Undecided, because, Some(bench))
+            }
+            _ => {
+                let because = "the interval holds the limit".to_owned();
+                (Standing::Undecided, because, Some(format!("more answers, or {bench}")))
+            }
+        }
     };
     Found { area: Area::Latency, required: demand.required, asks, standing, because, settle, figures, simulated }
+}
+
+fn too_slow(what: &str, p95: &P95) -> String {
+    if p95.low_ms * 1000.0 >= NEVER_US as f64 * 0.98 {
+        return format!("more than one call in twenty failed, certainly: {} of {}", p95.n_failed, p95.n);
+    }
+    format!("{what} above {} ms, certainly", Unit::Milliseconds.bare(p95.low_ms))
 }
 
 /// What load is to be held. Recorded calls never prove that more could be.
@@ -148,11 +213,14 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
         None => format!("holds the peak and {} more", percent(demand.headroom.0)),
     };
     let label = "Load that is to be held, headroom included";
-    let figure = Figure::new(format!("{key}.throughput.wanted"), label, wanted, Unit::PerSecond).of(traffic.load_from);
+    let figure = Figure::new(format!("{key}.throughput.wanted"), label, wanted, Unit::PerSecond).of(SETTINGS);
     let name = mv.candidate.as_ref().map_or("the candidate", |target| &target.name);
-    let settle = match wanted {
-        Some(wanted) => format!("a benchmark of `{name}` at {}", Unit::PerSecond.shown(wanted)),
-        None => "recorded traffic or `report.target_load`, and a benchmark at it".to_owned(),
+    let settle = match wanted.filter(|_| traffic.too_short.is_none()) {
+        Some(wanted) => format!(
+            "a search of `{name}` up to {} (`crossfade bench run --search rate`)",
+            Unit::PerSecond.shown(wanted)
+        ),
+        None => "a day of recorded traffic or `report.target_load`, and a benchmark at it".to_owned(),
     };
     let found = Found::not_run(
         Area::Throughput,
@@ -163,50 +231,95 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
     Found { figures: wanted.map(|_| figure).into_iter().collect(), ..found }
 }
 
-/// A benchmark at the target load or more decides; one at less can only show that it is too slow already.
+/// The level that decides, and what it shows: below the limit only where the load was the target or more, above it only where it was no more.
+fn decided(benches: &Benches, target: Option<f64>, limit: f64) -> Option<(&Level, Standing)> {
+    let is_slow = |level: &Level| {
+        let lost = wilson(level.n_lost, level.n_requests, Z).is_some_and(|(low, _)| low > 0.05);
+        lost || level.low_ms.is_some_and(|low| low > limit)
+    };
+    // A target load is a mean: a level that was asked for within a thousandth of it is at it.
+    let at_least = |level: &&Level| target.is_some_and(|target| level.mean_per_s >= target * 0.999);
+    let at_most = |level: &&Level| target.is_some_and(|target| level.per_s <= target * 1.001);
+    let nearest = benches.levels.iter().filter(at_least).map(|level| level.mean_per_s).reduce(f64::min);
+    let same = |level: &&Level| nearest.is_some_and(|nearest| level.mean_per_s <= nearest * SAME_LOAD);
+    if let Some(level) = benches.levels.iter().rev().filter(at_least).find(same) {
+        let standing = if is_slow(level) {
+            if at_most(&level) { Standing::Fail } else { Standing::Undecided }
+        } else if level.high_ms.is_some_and(|high| high < limit) {
+            Standing::Pass
+        } else {
+            Standing::Undecided
+        };
+        return Some((level, standing));
+    }
+    let newest = benches.levels.iter().filter(at_most).map(|level| level.document).max()?;
+    let slow = benches.levels.iter().filter(at_most).find(|level| level.document == newest && is_slow(level))?;
+    Some((slow, Standing::Fail))
+}
+
+/// A benchmark at the target load decides; one at less can only show that it is too slow already. What recorded calls prove to be too slow stays so.
 fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Found {
     let demand = &rows.settings.scorecard.latency;
     let limit = demand.p95_ms as f64;
-    // A target load is a mean: a level that was asked for within a thousandth of it is at it.
-    let at_target = |level: &&Level| traffic.target_load.is_some_and(|target| level.per_s >= target * 0.999);
-    // Of several at one load the newest counts.
-    let nearest = benches.levels.iter().rev().filter(at_target).min_by(|a, b| a.per_s.total_cmp(&b.per_s));
-    let below = || benches.levels.iter().rev().find(|level| level.low_ms.is_some_and(|low| low > limit));
-    let Some(level) = nearest.or_else(below) else { return found };
+    let Some((level, shown)) = decided(benches, traffic.target_load, limit) else { return found };
     let load = Unit::PerSecond.shown(level.per_s);
-    let (standing, because, settle) = if level.low_ms.is_some_and(|low| low > limit) {
-        (Standing::Fail, format!("benchmarked above the limit, certainly, at {load}"), None)
-    } else if level.high_ms.is_some_and(|high| high < limit) {
-        (Standing::Pass, format!("benchmarked below the limit, certainly, at {load}"), None)
-    } else {
-        let settle = format!("a longer benchmark at {load}");
-        (Standing::Undecided, format!("the benchmark's interval at {load} holds the limit"), Some(settle))
+    let failed = match level.n_failed {
+        0 => String::new(),
+        n => format!("; {n} of {} requests had no whole answer and count as later than all", level.n_requests),
+    };
+    let (standing, because, settle) = match (shown, &traffic.too_short) {
+        (Standing::Fail, _) => (shown, format!("benchmarked above the limit, certainly, at {load}{failed}"), None),
+        (Standing::Pass, Some(short)) => {
+            let because = format!("benchmarked below the limit at {load}, but {short} have not seen a peak");
+            (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
+        }
+        (Standing::Pass, None) => (shown, format!("benchmarked below the limit, certainly, at {load}{failed}"), None),
+        _ => {
+            let at = traffic.target_load.unwrap_or(level.per_s);
+            let settle = format!("a longer benchmark at {}", Unit::PerSecond.shown(at));
+            (Standing::Undecided, format!("the benchmark at {load} does not show it{failed}"), Some(settle))
+        }
     };
     let label = format!("P95 of the candidate, {}, benchmarked at {load}", demand.of.words());
-    let figure = Figure::new(format!("{key}.latency.bench"), label, Some(level.value_ms), Unit::Milliseconds)
+    let figure = Figure::new(format!("{key}.latency.bench"), label, level.value_ms, Unit::Milliseconds)
         .between(level.low_ms, level.high_ms, "95 %, order statistics")
         .of(&level.file);
     let mut figures = found.figures;
     figures.insert(0, figure);
-    Found { standing, because, settle, figures, simulated: found.simulated || level.simulated, ..found }
+    let simulated = found.simulated || level.simulated;
+    if found.standing == Standing::Fail {
+        return Found { because: format!("{} on record; {because}", found.because), figures, simulated, ..found };
+    }
+    Found { standing, because, settle, figures, simulated, ..found }
 }
 
 /// What a search for the most load found, held against what is wanted.
 fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<&Most>, key: &str) -> Found {
     let Some((most, load)) = most.zip(traffic.target_load) else { return found };
     let wanted = load * (1.0 + rows.settings.scorecard.throughput.headroom.0);
-    let (standing, because, settle) = if most.sustained.is_some_and(|held| held >= wanted) {
+    let demand = &rows.settings.scorecard.latency;
+    let holds = most.sustained.is_some_and(|held| held >= wanted);
+    let wanted_shown = Unit::PerSecond.shown(wanted);
+    let (standing, because, settle) = if holds && demand.required && !most.is_strict {
+        let limit = if demand.of == LatencyOf::Total { "e2e" } else { "ttft" };
+        let settle = format!("a search with `--slo {limit}={}ms --share 0.95`", demand.p95_ms);
+        (
+            Standing::Undecided,
+            "held, but within an objective that asks for less than the scorecard".to_owned(),
+            Some(settle),
+        )
+    } else if let Some(short) = traffic.too_short.as_ref().filter(|_| holds) {
+        let because = format!("held in a benchmark, but {short} have not seen a peak");
+        (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
+    } else if holds {
         (Standing::Pass, "held in a benchmark".to_owned(), None)
     } else if most.failed.is_some_and(|failed| failed <= wanted) {
         let share = most.sustained.unwrap_or(0.0) / wanted;
         (Standing::Fail, format!("it holds {} of that within its objective", Unit::Share.shown(share)), None)
     } else {
-        let settle = format!("a search that goes to {}", Unit::PerSecond.shown(wanted));
-        (
-            Standing::Undecided,
-            "the search ended below what is wanted, and not at the server's limit".to_owned(),
-            Some(settle),
-        )
+        let settle = format!("a search that goes to {wanted_shown}, with more requests a probe (`--duration`)");
+        let because = "the search ended below what is wanted, without showing that the server holds no more".to_owned();
+        (Standing::Undecided, because, Some(settle))
     };
     let label = "Most load within the benchmark's objective";
     let figure = Figure::new(format!("{key}.throughput.sustained"), label, most.sustained, Unit::PerSecond)
@@ -226,7 +339,7 @@ fn curve(sketch: &LatencySketch) -> Vec<(f64, f64)> {
     let n = sketch.n();
     let mut below = 0;
     let mut points = Vec::new();
-    for (_, high, here) in sketch.ranges() {
+    for (_, high, here) in sketch.ranges().filter(|(_, high, _)| *high < NEVER_US) {
         below += here;
         points.push((high as f64 / 1000.0, below as f64 / n as f64));
     }

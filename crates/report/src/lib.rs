@@ -46,7 +46,7 @@ pub use report::{Engine, MoveReport, Report, report};
 pub use rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, RowsError, Run, RunHead, Upload};
 pub use rules::{Rule, rules};
 pub use settings::{
-    LatencyDemand, LatencyOf, Move, QualityDemand, SafetyDemand, Scorecard, Settings, TargetFacts, TcoDemand,
-    ThroughputDemand, Worksheet,
+    LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings, TargetFacts,
+    TcoDemand, ThroughputDemand, Worksheet,
 };
 pub use verify::{Mismatch, VerifyError, verify};

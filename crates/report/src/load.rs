@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::rows::{CALLS, Call, Rows, SETTINGS};
+use crate::rows::{Call, Rows};
 use crate::settings::{Move, TargetFacts};
 
 /// The calls of a move that may be counted.
@@ -15,9 +15,13 @@ pub(crate) struct Traffic<'r> {
     pub n_other_model: u64,
     /// Requests a second that are to be held.
     pub target_load: Option<f64>,
-    /// The file that says so.
-    pub load_from: &'static str,
+    /// How short the record is that says so, where it is too short to have seen a peak; then nothing is held.
+    pub too_short: Option<String>,
 }
+
+/// A record that is shorter has not seen every hour of a day.
+const FEWEST_HOURS: u64 = 24;
+const HOUR_US: u64 = 3_600_000_000;
 
 /// Reads the calls of a move.
 pub(crate) fn traffic<'r>(rows: &'r Rows, mv: &Move) -> Traffic<'r> {
@@ -33,19 +37,37 @@ pub(crate) fn traffic<'r>(rows: &'r Rows, mv: &Move) -> Traffic<'r> {
     };
     let baseline = of(&mv.baseline, false);
     let candidate = mv.candidate.as_ref().map(|target| of(target, true)).unwrap_or_default();
-    let recorded = peak_per_second(of_route().filter(|call| !call.is_shadow));
-    let (target_load, load_from) = match mv.target_load {
-        Some(load) => (Some(load.0), SETTINGS),
-        None => (recorded, CALLS),
-    };
-    Traffic { baseline, candidate, n_other_model, target_load, load_from }
+    let said = mv.target_load.map(|load| load.0);
+    let hours = mv.recorded.map(|recorded| recorded.last_us.saturating_sub(recorded.first_us) / HOUR_US);
+    let short = hours.filter(|hours| said.is_none() && *hours < FEWEST_HOURS);
+    Traffic {
+        baseline,
+        candidate,
+        n_other_model,
+        target_load: said.or(mv.recorded.map(|recorded| recorded.peak_per_minute as f64 / 60.0)),
+        too_short: short.map(|hours| format!("{hours} whole hours of record")),
+    }
 }
 
 /// The busiest minute, as requests a second.
-pub(crate) fn peak_per_second<'r>(calls: impl Iterator<Item = &'r Call>) -> Option<f64> {
-    let mut minutes: BTreeMap<u64, u64> = BTreeMap::new();
-    for call in calls {
-        *minutes.entry(call.at_us / 60_000_000).or_default() += 1;
-    }
-    minutes.values().max().map(|n| *n as f64 / 60.0)
+pub(crate) fn peak_per_second(calls: &[&Call]) -> Option<f64> {
+    per_minute(calls).values().max().map(|n| *n as f64 / 60.0)
+}
+
+/// The calls of minutes with at least so many a second.
+pub(crate) fn at_load<'r>(calls: &[&'r Call], per_s: f64) -> Vec<&'r Call> {
+    let minutes = per_minute(calls);
+    // A target load that is the busiest minute's own is reached by it.
+    let is_at = |call: &&&Call| minutes[&minute(call)] as f64 / 60.0 >= per_s * 0.999;
+    calls.iter().filter(is_at).copied().collect()
+}
+
+fn minute(call: &Call) -> u64 {
+    call.at_us / 60_000_000
+}
+
+fn per_minute(calls: &[&Call]) -> BTreeMap<u64, u64> {
+    let mut minutes = BTreeMap::new();
+    calls.iter().for_each(|call| *minutes.entry(minute(call)).or_default() += 1);
+    minutes
 }

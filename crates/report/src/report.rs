@@ -281,6 +281,8 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     let all_but = |left_out: Option<Area>| {
         let passes = |found: &Found| !found.required || found.standing == Standing::Pass;
         let is_pass = areas.iter().filter(|found| Some(found.area) != left_out).all(passes);
+        // Where nothing is required nothing is proven.
+        let is_pass = is_pass && areas.iter().any(|found| found.required);
         if is_pass { "pass" } else { "open" }.to_owned()
     };
     let some = |any: bool| if any { "some" } else { "none" }.to_owned();

@@ -97,7 +97,7 @@ pub fn rules() -> Vec<Rule> {
             "U1",
             &[],
             Decision::NotEnoughEvidence,
-            "Something that the scorecard requires is undecided or was not run, and nothing proven says no.",
+            "Something that the scorecard requires is undecided or was not run, or it requires nothing, and nothing proven says no.",
         ),
     ]
 }

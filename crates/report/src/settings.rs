@@ -153,6 +153,22 @@ pub struct Move {
     pub fallback: Vec<TargetFacts>,
     /// Requests a second at the peak, where somebody said so; else it is that of the record.
     pub target_load: Option<Real>,
+    /// What came in within the age of evidence; `None` where nothing is on record.
+    #[serde(default)]
+    pub recorded: Option<RecordedLoad>,
+}
+
+/// What came in on a route, as the store counted all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedLoad {
+    /// Requests.
+    pub requests: u64,
+    /// When the first came, Unix microseconds.
+    pub first_us: u64,
+    /// When the last came.
+    pub last_us: u64,
+    /// Requests of the busiest minute.
+    pub peak_per_minute: u64,
 }
 
 /// What the config says of a target.

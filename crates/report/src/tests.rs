@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
 
 use crate::area::Standing;
 use crate::bundle::bundle;
@@ -12,7 +13,7 @@ use crate::decision::Decision;
 use crate::live::Standings;
 use crate::report::{Engine, MoveReport, report};
 use crate::rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, Run, RunHead, Upload};
-use crate::settings::{Move, Scorecard, Settings, TargetFacts, Worksheet};
+use crate::settings::{Move, RecordedLoad, Scorecard, Settings, TargetFacts, Worksheet};
 use crate::verify::verify;
 use crate::{html, markdown, tar};
 
@@ -131,6 +132,13 @@ fn rows() -> Rows {
         candidate: Some(own.clone()),
         fallback: Vec::new(),
         target_load: None,
+        // A week of it, with ten requests a second in the busiest minute.
+        recorded: Some(RecordedLoad {
+            requests: 1200,
+            first_us: NOW_US - 8 * DAY_US,
+            last_us: NOW_US - DAY_US,
+            peak_per_minute: 600,
+        }),
     };
     let filed = FiledRow {
         rollout: "to-own".to_owned(),
@@ -285,40 +293,166 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     assert!(latency.settle.as_ref().unwrap().contains("50.00 req/s"), "{:?}", latency.settle);
 }
 
+/// A level of a benchmark at so many a second: its P95, and how many of a thousand requests had no whole answer, by what was wrong with them.
+fn level(per_s: f64, (value, low, high): (f64, f64, f64), errors: &[(&str, u64)]) -> Value {
+    let n_failed: u64 = errors.iter().map(|(_, n)| n).sum();
+    let n_beyond: u64 = errors.iter().filter(|(word, _)| *word == "timeout").map(|(_, n)| n).sum();
+    let quantile = |by: f64| json!({ "value": value * by, "low": low * by, "high": high * by });
+    let p95 = if n_beyond > 50 { json!({ "value": null, "low": null, "high": null }) } else { quantile(1.0) };
+    json!({
+        "target": "own", "load": { "kind": "rate", "per_s": per_s }, "n_requests": 1000, "n_good": 1000 - n_failed,
+        "errors": errors.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect::<BTreeMap<String, u64>>(),
+        "latency": { "e2e.intended": { "n": 1000 - n_failed, "n_beyond": n_beyond, "p95": p95, "p99": quantile(1.2), "p99.9": quantile(1.5) } }
+    })
+}
+
 /// A benchmark as `crossfade bench` keeps it, as far as a report reads it.
+fn document(name: &str, levels: Vec<Value>, (sustained, failed): (f64, f64)) -> Upload {
+    let tried = |load: f64, verdict: &str| json!({ "load": load, "verdict": verdict, "is_invalid": false });
+    let text = json!({
+        "format": "crossfade.bench/1", "name": name, "at_us": NOW_US - DAY_US, "verdict": "valid", "partial": false, "why": [],
+        "simulated": false, "plan": { "timeout_s": 120.0 }, "slo": { "e2e_ms": 2500.0, "share": 0.95 },
+        "targets": [{ "name": "own", "model": "own-model", "fingerprint": "own-1" }], "levels": levels,
+        "found": [{ "target": "own", "over": "rate", "sustained": sustained, "failed": failed, "is_client_bound": false,
+            "tried": [tried(sustained, "pass"), tried(failed, "fail")] }]
+    });
+    Upload { source: name.to_owned(), text: text.to_string() }
+}
+
 fn bench(p95: (f64, f64, f64), sustained: f64, failed: f64) -> Upload {
-    let text = format!(
-        r#"{{"format":"crossfade.bench/1","name":"peak","at_us":{},"verdict":"valid","partial":false,"why":[],"simulated":false,
-        "targets":[{{"name":"own","model":"own-model"}}],
-        "levels":[{{"target":"own","load":{{"kind":"rate","per_s":50.0}},"latency":{{"e2e.intended":{{"p95":{{"value":{},"low":{},"high":{}}}}}}}}}],
-        "found":[{{"target":"own","over":"rate","sustained":{sustained},"failed":{failed},"is_client_bound":false}}]}}"#,
-        NOW_US - DAY_US,
-        p95.0,
-        p95.1,
-        p95.2
-    );
-    Upload { source: "peak".to_owned(), text }
+    document("peak", vec![level(50.0, p95, &[])], (sustained, failed))
+}
+
+const FAST: (f64, f64, f64) = (900.0, 800.0, 1000.0);
+const SLOW: (f64, f64, f64) = (2600.0, 2550.0, 2700.0);
+
+/// A peak of 50 requests a second, and everything but latency and throughput proven.
+fn benched(benches: Vec<Upload>) -> Rows {
+    let mut rows = rows();
+    rows.settings.moves[0].target_load = Some(Real(50.0));
+    rows.settings.scorecard.throughput.required = true;
+    rows.benches = benches;
+    rows
 }
 
 #[test]
 fn benchmarks_decide_latency_at_the_target_load_and_throughput() {
-    let mut rows = rows();
-    rows.settings.moves[0].target_load = Some(Real(50.0));
-    rows.settings.scorecard.throughput.required = true;
-    check(&rows, Decision::NotEnoughEvidence, "U1");
-    rows.benches = vec![bench((900.0, 800.0, 1000.0), 64.0, 70.0)];
-    check(&rows, Decision::Switch, "A1");
-    rows.benches = vec![bench((900.0, 800.0, 1000.0), 30.0, 32.0)];
-    check(&rows, Decision::Hybridize, "H2");
-    assert!(only(&rows).areas[2].because.contains("50.0 % of that"), "{}", only(&rows).areas[2].because);
-    rows.benches = vec![bench((2600.0, 2550.0, 2700.0), 64.0, 70.0)];
-    check(&rows, Decision::Stay, "L1");
-    rows.benches[0].text = rows.benches[0].text.replace("\"valid\"", "\"invalid\"");
-    check(&rows, Decision::NotEnoughEvidence, "U1");
-    assert!(report(&rows, &Plain).stale[0].why.contains("no evidence"));
-    rows.benches = vec![bench((900.0, 800.0, 1000.0), 64.0, 70.0)];
-    rows.benches[0].text = rows.benches[0].text.replace("own-model", "before");
-    check(&rows, Decision::NotEnoughEvidence, "U1");
+    check(&benched(Vec::new()), Decision::NotEnoughEvidence, "U1");
+    check(&benched(vec![bench(FAST, 64.0, 70.0)]), Decision::Switch, "A1");
+    let low = benched(vec![bench(FAST, 30.0, 32.0)]);
+    check(&low, Decision::Hybridize, "H2");
+    assert!(only(&low).areas[2].because.contains("50.0 % of that"), "{}", only(&low).areas[2].because);
+    check(&benched(vec![bench(SLOW, 64.0, 70.0)]), Decision::Stay, "L1");
+    let changed = |from: &str, to: &str| {
+        let mut rows = benched(vec![bench(FAST, 64.0, 70.0)]);
+        let text = rows.benches[0].text.replace(from, to);
+        assert_ne!(text, rows.benches[0].text, "{from}");
+        rows.benches[0].text = text;
+        rows
+    };
+    let invalid = changed("\"valid\"", "\"invalid\"");
+    check(&invalid, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&invalid, &Plain).stale[0].why.contains("no evidence"));
+    check(&changed("own-model", "before"), Decision::NotEnoughEvidence, "U1");
+    let elsewhere = changed("own-1", "own-0");
+    check(&elsewhere, Decision::NotEnoughEvidence, "U1");
+    assert!(report(&elsewhere, &Plain).stale[0].why.contains("the address, the prompt or the parameters"));
+    // A search shows the peak to be missed only where a probe shows so, and held only within an objective like the scorecard's.
+    check(&changed("\"verdict\":\"fail\"", "\"verdict\":\"undecided\""), Decision::Switch, "A1");
+    let mut unshown = benched(vec![bench(FAST, 30.0, 32.0)]);
+    unshown.benches[0].text = unshown.benches[0].text.replace("\"verdict\":\"fail\"", "\"verdict\":\"undecided\"");
+    check(&unshown, Decision::NotEnoughEvidence, "U1");
+    for (from, to) in [("\"e2e_ms\":2500.0", "\"e2e_ms\":60000.0"), ("\"share\":0.95", "\"share\":0.5")] {
+        let lax = changed(from, to);
+        check(&lax, Decision::NotEnoughEvidence, "U1");
+        assert!(only(&lax).questions[0].contains("--slo e2e=2500ms --share 0.95"), "{:?}", only(&lax).questions);
+    }
+}
+
+fn check_levels(levels: Vec<Value>, expected: Standing, words: &str) {
+    let shown = format!("{levels:#?}");
+    let latency = &only(&benched(vec![document("peak", levels, (64.0, 70.0))])).areas[1];
+    assert_eq!(latency.standing, expected, "{}: {shown}", latency.because);
+    assert!(latency.because.contains(words), "{}", latency.because);
+}
+
+#[test]
+fn a_level_above_the_target_load_shows_nothing_too_slow_and_one_below_it_nothing_fast() {
+    check_levels(vec![level(40.0, FAST, &[]), level(80.0, SLOW, &[])], Standing::Undecided, "80.00 req/s");
+    check_levels(vec![level(40.0, FAST, &[]), level(80.0, FAST, &[])], Standing::Pass, "80.00 req/s");
+    check_levels(vec![level(40.0, SLOW, &[])], Standing::Fail, "40.00 req/s");
+    check_levels(vec![level(40.0, FAST, &[])], Standing::Undecided, "not shown at the target load");
+    check_levels(vec![level(50.0, SLOW, &[]), level(80.0, FAST, &[])], Standing::Fail, "50.00 req/s");
+    // In turns with another target it was asked for half of the time.
+    let mut in_turns = level(50.0, FAST, &[]);
+    in_turns["duty"] = json!(0.5);
+    check_levels(vec![in_turns], Standing::Undecided, "not shown at the target load");
+    // Without a target load nobody knows what a level shows.
+    let mut rows = benched(vec![document("peak", vec![level(80.0, SLOW, &[])], (64.0, 70.0))]);
+    (rows.settings.moves[0].target_load, rows.settings.moves[0].recorded) = (None, None);
+    assert_eq!(only(&rows).areas[1].standing, Standing::Undecided);
+}
+
+#[test]
+fn requests_without_an_answer_are_later_than_all_in_a_benchmark() {
+    check_levels(vec![level(50.0, FAST, &[("http_5xx", 10)])], Standing::Pass, "10 of 1000 requests");
+    // The 95th percentile of all is beyond the 99.9th of those that came, or is not known.
+    check_levels(vec![level(50.0, FAST, &[("http_429", 45)])], Standing::Pass, "45 of 1000");
+    check_levels(vec![level(50.0, FAST, &[("unfinished", 100)])], Standing::Undecided, "100 of 1000");
+    check_levels(vec![level(50.0, FAST, &[("http_5xx", 300)])], Standing::Fail, "300 of 1000");
+    check_levels(vec![level(50.0, FAST, &[("timeout", 300)])], Standing::Fail, "300 of 1000");
+    let old = document("old", vec![level(50.0, FAST, &[])], (64.0, 70.0));
+    let new = document("new", vec![level(51.0, FAST, &[("timeout", 300)])], (64.0, 70.0));
+    let latency = &only(&benched(vec![old, new])).areas[1];
+    assert_eq!(latency.standing, Standing::Undecided, "the newest of about the same load counts: {}", latency.because);
+}
+
+#[test]
+fn recorded_calls_show_the_peak_only_in_minutes_of_it_and_failed_ones_are_later_than_all() {
+    let latency = |rows: &Rows| only(rows).areas[1].clone();
+    assert_eq!(latency(&rows()).standing, Standing::Pass);
+    // The busy minute is slow; an idle week makes the P95 of all fast.
+    let mut peak = rows();
+    peak.calls.retain(|call| call.target == "gpt");
+    peak.calls.extend(calls(600, &target("own", "self_hosted"), 4_000));
+    let mut idle = calls(60_000, &target("own", "self_hosted"), 200);
+    idle.iter_mut().enumerate().for_each(|(idx, call)| call.at_us = NOW_US - 6 * DAY_US + idx as u64 * 1_000_000);
+    peak.calls.extend(idle);
+    let found = latency(&peak);
+    assert_eq!(found.standing, Standing::Fail, "{}", found.because);
+    assert!(found.because.contains("in minutes of the target load"), "{}", found.because);
+    let mut failing = rows();
+    let own = failing.calls.iter_mut().filter(|call| call.target == "own");
+    own.step_by(5).for_each(|call| call.failure = Some("timeout_total".to_owned()));
+    let found = latency(&failing);
+    assert_eq!(found.standing, Standing::Fail, "{}", found.because);
+    assert!(found.because.contains("120 of 600"), "{}", found.because);
+    // A caller that goes away, or asks for what nobody has, says nothing of the candidate.
+    let mut gone = rows();
+    let own = gone.calls.iter_mut().filter(|call| call.target == "own");
+    own.step_by(5).for_each(|call| call.failure = Some("client_gone".to_owned()));
+    assert_eq!(latency(&gone).standing, Standing::Pass);
+    // What calls show to be slow, a benchmark does not undo.
+    let mut slow = benched(vec![bench(FAST, 64.0, 70.0)]);
+    slow.calls.retain(|call| call.target == "gpt");
+    slow.calls.extend(calls(600, &target("own", "self_hosted"), 3_000));
+    check(&slow, Decision::Stay, "L1");
+}
+
+#[test]
+fn an_hour_of_record_has_seen_no_peak_and_no_demand_at_all_is_no_proof() {
+    let mut short = benched(vec![document("peak", vec![level(50.0, FAST, &[])], (64.0, 70.0))]);
+    short.settings.moves[0].target_load = None;
+    check(&short, Decision::Switch, "A1");
+    short.settings.moves[0].recorded =
+        short.settings.moves[0].recorded.map(|all| RecordedLoad { first_us: all.last_us - 3_600_000_000, ..all });
+    check(&short, Decision::NotEnoughEvidence, "U1");
+    let found = only(&short);
+    assert!(found.questions[..2].iter().all(|asks| asks.contains("report.target_load")), "{:?}", found.questions);
+    let mut nothing = rows();
+    let card = &mut nothing.settings.scorecard;
+    (card.quality.required, card.latency.required, card.safety.required) = (false, false, false);
+    check(&nothing, Decision::NotEnoughEvidence, "U1");
 }
 
 #[test]

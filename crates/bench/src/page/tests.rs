@@ -12,7 +12,7 @@ pub(crate) fn example() -> BenchResult {
     let mut result = BenchResult::new("night & day", "load", 1);
     result.slo = Some(slo);
     result.targets =
-        vec![TargetFacts { name: "<gpu>".into(), model: "m".into(), url: "http://x".into(), simulated: false }];
+        vec![TargetFacts { name: "<gpu>".into(), model: "m".into(), url: "http://x".into(), ..TargetFacts::default() }];
     for per_s in [2.0, 4.0] {
         let ms = |n: f64| Duration::from_micros(crate::clock::whole(n * 1e3));
         let sample = |idx: u32| {

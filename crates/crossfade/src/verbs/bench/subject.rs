@@ -55,6 +55,7 @@ impl Subjects {
                     target.provider.base_url.to_string()
                 },
                 simulated: target.provider.is_simulated(),
+                fingerprint: Some(target.fingerprint.clone()),
             };
             let target = Target::new((name, &target.model), &target.provider, (shared, ask)).map_err(Stop::failed)?;
             Ok((target, facts))
@@ -77,7 +78,8 @@ impl Subjects {
             provider.api_key = Some(Private::new(key));
         }
         let name = provider.base_url.to_string();
-        let facts = TargetFacts { name: name.clone(), model: self.model.clone(), url: name.clone(), simulated: false };
+        let facts =
+            TargetFacts { name: name.clone(), model: self.model.clone(), url: name.clone(), ..TargetFacts::default() };
         let target = Target::new((&name, &self.model), &provider, (shared, Arc::new(OfUrl))).map_err(Stop::failed)?;
         Ok((target, facts))
     }

@@ -11,8 +11,8 @@ use gateway::control::StoredState;
 use gateway::snapshot::cohorts::AT;
 use gateway::snapshot::{Route, Target};
 use report::{
-    Asked as AskedTarget, Call, CasePair, FiledRow, Move, Real, RolloutRow, Rows, Run, RunHead, Settings, TargetFacts,
-    Upload, Worksheet, refused_outcomes,
+    Asked as AskedTarget, Call, CasePair, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead, Settings,
+    TargetFacts, Upload, Worksheet, refused_outcomes,
 };
 use rollout::Risk;
 use store::Database;
@@ -52,6 +52,9 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         settings.notes.push("There is no store yet: nothing was recorded and nothing was evaluated.".to_owned());
     }
     settings.moves = moves(&config, asked, database.as_ref())?;
+    if let Some(database) = &database {
+        peaks(database, &mut settings)?;
+    }
     for sheet in settings.worksheets.iter().filter_map(|sheet| sheet.of.as_ref()) {
         let names: BTreeSet<&str> = settings.moves.iter().flat_map(|mv| [&*mv.workload, &*mv.route]).collect();
         if !names.contains(sheet.as_str()) {
@@ -209,6 +212,7 @@ fn one(
         candidate: candidate.and_then(|name| of(name)),
         fallback: route.fallback.iter().filter_map(|name| of(name)).collect(),
         target_load: config.report.target_load.get(&route.name).copied().map(Real),
+        recorded: None,
     }
 }
 
@@ -223,6 +227,26 @@ fn facts(target: &Target) -> TargetFacts {
         fingerprint: target.fingerprint.clone(),
         simulated: target.providers().any(|provider| provider.is_simulated()),
     }
+}
+
+/// How much came in on each route within the age of evidence: of everything on record, however many calls of it are read.
+fn peaks(database: &Database, settings: &mut Settings) -> Result<(), Stop> {
+    let since_us = since_us(settings);
+    for mv in &mut settings.moves {
+        let found = database.route_traffic(&mv.route, since_us).map_err(Stop::failed)?;
+        mv.recorded = found.between_us.map(|(first_us, last_us)| RecordedLoad {
+            requests: found.per_hour.iter().map(|(_, n)| n).sum(),
+            first_us,
+            last_us,
+            peak_per_minute: found.peak_per_minute,
+        });
+    }
+    Ok(())
+}
+
+/// From when on evidence counts.
+fn since_us(settings: &Settings) -> u64 {
+    settings.at_us.saturating_sub(u64::from(settings.scorecard.max_age_days).saturating_mul(US_PER_DAY))
 }
 
 /// A target that the config names and does not have: a whole config has none.
@@ -329,8 +353,7 @@ fn held(results: &Results, target_idx: usize, seed: u64) -> Option<String> {
 }
 
 fn calls(database: &Database, rows: &mut Rows) -> Result<(), Stop> {
-    let days = u64::from(rows.settings.scorecard.max_age_days);
-    let since_us = rows.settings.at_us.saturating_sub(days.saturating_mul(US_PER_DAY));
+    let since_us = since_us(&rows.settings);
     let routes: BTreeSet<String> = rows.settings.moves.iter().map(|mv| mv.route.clone()).collect();
     for route in routes {
         let found = database.route_calls(&route, since_us, MOST_CALLS).map_err(Stop::failed)?;
