@@ -215,7 +215,17 @@ impl Expr {
     /// The formula in the names of its cells, as `name` gives them.
     #[must_use]
     pub fn written(&self, name: &dyn Fn(Ref) -> String) -> String {
-        let two = |a: &Expr, sign: &str, b: &Expr| format!("({} {sign} {})", a.written(name), b.written(name));
+        self.written_with(name, &|_, words| format!("ERLANG_SLOTS({})", words.join(", ")))
+    }
+
+    /// The same, with what stands for the number of slots: `slots` gets its four parts, and how these are written.
+    pub(super) fn written_with(
+        &self,
+        name: &dyn Fn(Ref) -> String,
+        slots: &dyn Fn(&[Expr; 4], [String; 4]) -> String,
+    ) -> String {
+        let one = |a: &Expr| a.written_with(name, slots);
+        let two = |a: &Expr, sign: &str, b: &Expr| format!("({} {sign} {})", one(a), one(b));
         match self {
             Expr::Cell(cell) => name(*cell),
             Expr::Whole(value) => value.to_string(),
@@ -223,16 +233,14 @@ impl Expr {
             Expr::Minus(a, b) => two(a, "-", b),
             Expr::Times(a, b) => two(a, "*", b),
             Expr::Over(a, b) => two(a, "/", b),
-            Expr::Power(a, exponent) => format!("({} ^ {exponent})", a.written(name)),
+            Expr::Power(a, exponent) => format!("({} ^ {exponent})", one(a)),
             // Rounded first: 1000 * 1.1 is a little more than 1100 in binary fractions.
-            Expr::Ceiling(a) => format!("ROUNDUP(ROUND({}, 9), 0)", a.written(name)),
+            Expr::Ceiling(a) => format!("ROUNDUP(ROUND({}, 9), 0)", one(a)),
             Expr::IfAtMost(parts) => {
-                let [left, right, then, otherwise] = parts.each_ref().map(|part| part.written(name));
+                let [left, right, then, otherwise] = parts.each_ref().map(one);
                 format!("IF({left} <= {right}, {then}, {otherwise})")
             }
-            Expr::Slots(parts) => {
-                format!("ERLANG_SLOTS({})", parts.each_ref().map(|part| part.written(name)).join(", "))
-            }
+            Expr::Slots(parts) => slots(parts, parts.each_ref().map(one)),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::exact::Exact;
 use super::spread::Spread;
 use super::study::{
     Amount, Attempt, Because, Capacity, Count, Fallback, GpuPrice, Gpus, LineItem, Part, PeakCount, Review, Server,
-    Side, Study, TokenCost,
+    Side, SlotCount, Study, TokenCost,
 };
 use crate::date::Date;
 
@@ -85,6 +85,23 @@ pub(super) fn linear() -> Study {
             per_gpu: of(speed),
             headroom: of("0.2"),
             spare: of("1"),
+        }));
+        Side { capacity: Capacity::Gpus(Box::new(Gpus { count, price: GpuPrice::Rent(of("2.5")) })), ..free(name) }
+    };
+    study(side("fast", "40"), side("slow", "25"))
+}
+
+/// W2: 40 and 25 tokens/s a stream, `rate` requests a second of 200 tokens, at most 5 % waiting longer than a second.
+pub(super) fn streams(rate: &str) -> Study {
+    let side = |name: &str, speed: &str| {
+        let count = Count::Slots(Box::new(SlotCount {
+            requests_per_second: of(rate),
+            tokens: of("200"),
+            tokens_per_second: of(speed),
+            per_gpu: of("1"),
+            wait_s: of("1"),
+            late: of("0.05"),
+            spare: of("0"),
         }));
         Side { capacity: Capacity::Gpus(Box::new(Gpus { count, price: GpuPrice::Rent(of("2.5")) })), ..free(name) }
     };

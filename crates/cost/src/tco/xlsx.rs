@@ -4,13 +4,15 @@
 //! Written by hand: a workbook is seven short parts (ECMA-376), needs no dependency, and is the same bytes every time.
 
 mod package;
+mod streams;
 
 use std::fmt::Write as _;
 
-use super::book::{Cell, Expr, Ref};
+use super::book::{Cell, Ref};
 use super::facts::{Costed, FIGURES};
 use super::page::sentences;
 use super::study::LineItem;
+use streams::Streams;
 
 /// The style of a value, by its place in `STYLES`.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +36,8 @@ const STYLES: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\
 <xf numFmtId=\"165\" fontId=\"0\" fillId=\"0\" borderId=\"0\" xfId=\"0\" applyNumberFormat=\"1\"/></cellXfs>\
 <cellStyles count=\"1\"><cellStyle name=\"Normal\" xfId=\"0\" builtinId=\"0\"/></cellStyles></styleSheet>";
 
-const SHEETS: [&str; 3] = ["Answer", "Figures", "Odds"];
+/// The sheets; the last is there where formulas need it.
+const SHEETS: [&str; 4] = ["Answer", "Figures", "Odds", streams::SHEET];
 const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
 const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
 const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
@@ -45,26 +48,26 @@ const UNKNOWN: &str = "#N/A";
 /// The workbook of a study.
 #[must_use]
 pub fn xlsx(costed: &Costed) -> Vec<u8> {
-    let sheets = [answer(costed), figures(costed), odds(costed)];
+    let streams = Streams::of(&costed.book);
+    let mut sheets = vec![answer(costed), figures(costed, &streams), odds(costed)];
+    sheets.extend(streams.sheet());
+    let n = sheets.len();
     let mut parts = vec![
-        ("[Content_Types].xml", types()),
-        ("_rels/.rels", relations(&[("rId1", "officeDocument", "xl/workbook.xml".to_owned())])),
-        ("xl/workbook.xml", workbook(costed)),
+        ("[Content_Types].xml".to_owned(), types(n)),
+        ("_rels/.rels".to_owned(), relations(&[("rId1".to_owned(), "officeDocument", "xl/workbook.xml".to_owned())])),
+        ("xl/workbook.xml".to_owned(), workbook(costed, n)),
     ];
-    let mut related: Vec<(&str, &str, String)> = ["rId1", "rId2", "rId3"]
-        .iter()
-        .enumerate()
-        .map(|(idx, id)| (*id, "worksheet", format!("worksheets/sheet{}.xml", idx + 1)))
-        .collect();
-    related.push(("rId4", "styles", "styles.xml".to_owned()));
-    parts.push(("xl/_rels/workbook.xml.rels", relations(&related)));
-    parts.push(("xl/styles.xml", STYLES.to_owned()));
-    let names = ["xl/worksheets/sheet1.xml", "xl/worksheets/sheet2.xml", "xl/worksheets/sheet3.xml"];
-    parts.extend(names.into_iter().zip(sheets.map(Sheet::done)));
+    let of_sheet = |idx: usize| (format!("rId{idx}"), "worksheet", format!("worksheets/sheet{idx}.xml"));
+    let mut related: Vec<(String, &str, String)> = (1..=n).map(of_sheet).collect();
+    related.push((format!("rId{}", n + 1), "styles", "styles.xml".to_owned()));
+    parts.push(("xl/_rels/workbook.xml.rels".to_owned(), relations(&related)));
+    parts.push(("xl/styles.xml".to_owned(), STYLES.to_owned()));
+    let named = |(idx, sheet): (usize, Sheet)| (format!("xl/worksheets/sheet{}.xml", idx + 1), sheet.done());
+    parts.extend(sheets.into_iter().enumerate().map(named));
     package::package(&parts)
 }
 
-fn types() -> String {
+fn types(n_sheets: usize) -> String {
     let word = "application/vnd.openxmlformats-officedocument.spreadsheetml";
     let sheet =
         |n: usize| format!("<Override PartName=\"/xl/worksheets/sheet{n}.xml\" ContentType=\"{word}.worksheet+xml\"/>");
@@ -72,12 +75,12 @@ fn types() -> String {
         "{PROLOGUE}<Types xmlns=\"{PACKAGE}/content-types\"><Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
          <Default Extension=\"xml\" ContentType=\"application/xml\"/><Override PartName=\"/xl/workbook.xml\" ContentType=\"{word}.sheet.main+xml\"/>{}\
          <Override PartName=\"/xl/styles.xml\" ContentType=\"{word}.styles+xml\"/></Types>",
-        (1..=SHEETS.len()).map(sheet).collect::<String>()
+        (1..=n_sheets).map(sheet).collect::<String>()
     )
 }
 
-fn relations(of: &[(&str, &str, String)]) -> String {
-    let relation = |(id, kind, target): &(&str, &str, String)| {
+fn relations(of: &[(String, &str, String)]) -> String {
+    let relation = |(id, kind, target): &(String, &str, String)| {
         format!("<Relationship Id=\"{id}\" Type=\"{OFFICE}/{kind}\" Target=\"{target}\"/>")
     };
     let all: String = of.iter().map(relation).collect();
@@ -85,7 +88,7 @@ fn relations(of: &[(&str, &str, String)]) -> String {
 }
 
 /// Every figure is named, so that formulas of the reader's own can be written with names.
-fn workbook(costed: &Costed) -> String {
+fn workbook(costed: &Costed, n_sheets: usize) -> String {
     let mut names: Vec<(String, usize)> = costed
         .book
         .cells()
@@ -103,7 +106,7 @@ fn workbook(costed: &Costed) -> String {
         |(idx, name): (usize, &&str)| format!("<sheet name=\"{name}\" sheetId=\"{0}\" r:id=\"rId{0}\"/>", idx + 1);
     format!(
         "{PROLOGUE}<workbook xmlns=\"{MAIN}\" xmlns:r=\"{OFFICE}\"><sheets>{}</sheets><definedNames>{}</definedNames><calcPr calcId=\"191029\" fullCalcOnLoad=\"1\"/></workbook>",
-        SHEETS.iter().enumerate().map(sheet).collect::<String>(),
+        SHEETS.iter().take(n_sheets).enumerate().map(sheet).collect::<String>(),
         names.iter().map(name).collect::<String>()
     )
 }
@@ -119,8 +122,21 @@ fn row_of(at: Ref) -> usize {
 struct Sheet {
     rows: String,
     row: usize,
-    column: u8,
+    column: usize,
     widths: &'static [u8],
+}
+
+/// A column by its number from 0: `A`, `Z`, `AA`.
+fn column_name(mut idx: usize) -> String {
+    let mut name = String::new();
+    loop {
+        let letter = u8::try_from(idx % 26).unwrap_or(0);
+        name.insert(0, char::from(b'A' + letter));
+        match (idx / 26).checked_sub(1) {
+            Some(next) => idx = next,
+            None => return name,
+        }
+    }
 }
 
 impl Sheet {
@@ -138,7 +154,7 @@ impl Sheet {
     }
 
     fn place(&mut self) -> String {
-        let column = char::from(b'A' + self.column);
+        let column = column_name(self.column);
         self.column += 1;
         format!("{column}{}", self.row)
     }
@@ -205,7 +221,7 @@ fn look(cell: &Cell) -> Look {
     }
 }
 
-fn figures(costed: &Costed) -> Sheet {
+fn figures(costed: &Costed, streams: &Streams) -> Sheet {
     let mut sheet = Sheet::new(&[34, 44, 18, 16, 10, 12, 60, 26, 30]);
     sheet.next_row();
     sheet.texts(
@@ -223,12 +239,13 @@ fn figures(costed: &Costed) -> Sheet {
         let error = if lacking { UNKNOWN } else { "#DIV/0!" };
         let value = cell.value.as_ref().map(super::Exact::to_f64);
         match (&cell.formula, value) {
-            (Some(formula), value) if !has_slots(formula) => {
-                let written = formula.written(&|at| format!("C{}", row_of(at)));
+            (Some(formula), value) => {
+                let slots = |_: &_, words: [String; 4]| streams.place(&words);
+                let written = formula.written_with(&|at| format!("C{}", row_of(at)), &slots);
                 sheet.formula(&written, value.ok_or(error), look(cell));
             }
-            (_, Some(value)) => sheet.number(value, look(cell)),
-            (_, None) => sheet.unknown(),
+            (None, Some(value)) => sheet.number(value, look(cell)),
+            (None, None) => sheet.unknown(),
         }
         sheet.texts(&[cell.unit, cell.source.provenance.as_str()], Look::Plain);
         let spread = cell.spread.as_deref().map(super::Spread::words).unwrap_or_default();
@@ -236,17 +253,6 @@ fn figures(costed: &Costed) -> Sheet {
         sheet.texts(&[&source.date.to_string(), &source.evidence, &spread, &source.id], Look::Plain);
     }
     sheet
-}
-
-/// Whether it needs what no spreadsheet has: the number of slots is a value there.
-fn has_slots(formula: &Expr) -> bool {
-    match formula {
-        Expr::Slots(_) => true,
-        Expr::Cell(_) | Expr::Whole(_) => false,
-        Expr::Plus(a, b) | Expr::Minus(a, b) | Expr::Times(a, b) | Expr::Over(a, b) => has_slots(a) || has_slots(b),
-        Expr::Power(a, _) | Expr::Ceiling(a) => has_slots(a),
-        Expr::IfAtMost(parts) => parts.iter().any(has_slots),
-    }
 }
 
 fn answer(costed: &Costed) -> Sheet {
@@ -369,7 +375,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::tco::odds::Draw;
-    use crate::tco::samples::{linear, of, support, uncertain};
+    use crate::tco::samples::{linear, of, streams, support, uncertain};
     use crate::tco::{Study, model};
 
     fn workbook(study: &Study) -> String {
@@ -394,6 +400,20 @@ mod tests {
         study.tasks.value = None;
         let book = workbook(&study);
         assert!(book.contains("t=\"e\"><v>#N/A</v>") && book.contains("</f><v>#N/A</v>"));
+    }
+
+    #[test]
+    fn columns_are_counted_in_letters() {
+        assert_eq!([0, 25, 26, 51, 52, 701, 702].map(column_name), ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]);
+    }
+
+    /// W2 in a workbook: a table of Erlang's formula on a sheet of its own, and formulas that read it.
+    #[test]
+    fn streams_by_erlangs_formula_are_a_table_that_formulas_read() {
+        let book = workbook(&streams("1"));
+        assert!(book.contains("<sheet name=\"Streams\" sheetId=\"4\" r:id=\"rId4\"/>"));
+        assert!(book.contains("<f>Streams!B7</f><v>9</v>") && book.contains("<f>Streams!D7</f><v>13</v>"));
+        assert!(!workbook(&linear()).contains("Streams") && !book.contains("<f>ERLANG"));
     }
 
     #[test]

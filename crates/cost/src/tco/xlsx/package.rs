@@ -7,7 +7,7 @@ const DOS_DATE: u16 = (1 << 5) | 1;
 const VERSION: u16 = 20;
 
 /// An archive of these parts; names are ASCII.
-pub(super) fn package(parts: &[(&str, String)]) -> Vec<u8> {
+pub(super) fn package(parts: &[(String, String)]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in parts {
         let offset = archive.len();
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_directory_says_where_each_part_is() {
-        let archive = package(&[("a", "one".to_owned()), ("bc", "second".to_owned())]);
+        let archive = package(&[("a".to_owned(), "one".to_owned()), ("bc".to_owned(), "second".to_owned())]);
         let end = archive.len() - 22;
         let number = |at: usize| u32::from_le_bytes(archive[at..at + 4].try_into().unwrap()) as usize;
         assert_eq!((number(end), number(end + 12) + number(end + 16)), (0x0605_4b50, end));
