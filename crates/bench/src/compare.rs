@@ -2,13 +2,14 @@
 //! as the unit of chance. In a run that sends every arrival to both, a block is one arrival.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stats::bootstrap::Bootstrap;
 
 use crate::clock::{millis, place};
 use crate::definition;
-use crate::sample::Sample;
+use crate::sample::{Outcome, Sample};
 
 /// Fewest blocks that an interval is made from.
 pub const FEWEST_BLOCKS: usize = 10;
@@ -56,19 +57,28 @@ impl Delta {
 type Read = fn(&Sample) -> Option<f64>;
 
 const METRICS: [(&str, Read); 3] = [
-    (definition::TTFT_INTENDED, |sample| sample.ttft_intended().map(millis)),
-    (definition::E2E_INTENDED, |sample| sample.e2e_intended().map(millis)),
-    (definition::TPOT, Sample::tpot_ms),
+    (definition::TTFT_INTENDED, |sample| late_or(sample, Sample::ttft_intended)),
+    (definition::E2E_INTENDED, |sample| late_or(sample, Sample::e2e_intended)),
+    (definition::TPOT, |sample| sample.is_good().then(|| sample.tpot_ms()).flatten()),
 ];
 
-/// The deltas between the first target and each other one, over the blocks in which both have whole answers.
+/// The time of a whole answer; one that did not come in time is later than all.
+fn late_or(sample: &Sample, read: fn(&Sample) -> Option<Duration>) -> Option<f64> {
+    match sample.outcome {
+        Outcome::Good => read(sample).map(millis),
+        outcome => outcome.is_later().then_some(f64::INFINITY),
+    }
+}
+
+/// The deltas between the first target and each other one, over the blocks in which both have whole answers or none in time. A quantile that lies
+/// beyond what was waited for has no delta.
 #[must_use]
 pub fn deltas(targets: &[String], samples: &[Sample], seed: u64) -> Vec<Delta> {
     let mut deltas = Vec::new();
     for (candidate_idx, candidate) in targets.iter().enumerate().skip(1) {
         for (metric, read) in METRICS {
             let mut blocks: BTreeMap<usize, [Vec<f64>; 2]> = BTreeMap::new();
-            for sample in samples.iter().filter(|sample| sample.is_good()) {
+            for sample in samples {
                 let side = match sample.target {
                     0 => 0,
                     idx if idx == candidate_idx => 1,
@@ -106,6 +116,9 @@ fn delta(blocks: &[[Vec<f64>; 2]], p: f64, seed: u64) -> Option<Found> {
     let sides = [Side::new(blocks, 0), Side::new(blocks, 1)];
     let all = vec![1; blocks.len()];
     let values = [sides[0].quantile(&all, p)?, sides[1].quantile(&all, p)?];
+    if !values.iter().all(|value| value.is_finite()) {
+        return None;
+    }
     let of = |drawn: &[usize]| {
         let mut weights = vec![0; blocks.len()];
         drawn.iter().for_each(|idx| weights[*idx] += 1);
@@ -114,7 +127,8 @@ fn delta(blocks: &[[Vec<f64>; 2]], p: f64, seed: u64) -> Option<Found> {
     };
     let interval = (blocks.len() >= FEWEST_BLOCKS)
         .then(|| Bootstrap::new(blocks.len(), N_RESAMPLES, seed, of).percentile(0.05))
-        .flatten();
+        .flatten()
+        .filter(|(low, high)| low.is_finite() && high.is_finite());
     Some((values, values[1] - values[0], interval))
 }
 

@@ -147,6 +147,10 @@ pub struct Phase {
 pub struct Seen {
     /// Every request that counts.
     pub samples: Vec<Sample>,
+    /// Those that were due before and ended after the window had begun: they count for what was done in it and for nothing else.
+    pub earlier: Vec<Sample>,
+    /// The number after the last request of a closed loop.
+    pub next_idx: u64,
     /// The gaps of each target.
     pub gaps: Vec<Gaps>,
     /// When it was over: what had been sent by then is all there is.
@@ -263,6 +267,8 @@ impl Engine {
             for worker in workers {
                 let Ok(part) = worker.join() else { continue };
                 seen.samples.extend(part.samples);
+                seen.earlier.extend(part.earlier);
+                seen.next_idx = seen.next_idx.max(part.next_idx);
                 seen.gaps.iter_mut().zip(&part.gaps).for_each(|(all, part)| all.merge(part));
                 seen.refused = seen.refused.take().or(part.refused);
             }

@@ -91,6 +91,8 @@ pub struct Measured<'s> {
     pub active_s: f64,
     /// These requests.
     pub samples: Vec<&'s Sample>,
+    /// Requests that were due before the window and ended in it or after.
+    pub earlier: Vec<&'s Sample>,
     /// Gaps of these requests.
     pub gaps: &'s Gaps,
     /// A round trip to the server without a model, where one was measured.
@@ -102,12 +104,15 @@ pub struct Measured<'s> {
 pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
     let (begin, end) = measured.window;
     let seconds = measured.active_s;
-    let is_whole = (end.saturating_sub(begin).as_secs_f64() - seconds).abs() < 1e-6;
+    // What is done goes on while another target has its turn: it is counted over the whole window.
+    let span_s = end.saturating_sub(begin).as_secs_f64();
+    let is_whole = (span_s - seconds).abs() < 1e-6;
     let samples = &measured.samples;
     let good: Vec<&Sample> = samples.iter().copied().filter(|sample| sample.is_good()).collect();
-    let in_window = |sample: &&&Sample| sample.ended >= begin && sample.ended <= end;
-    let done: Vec<&Sample> = good.iter().filter(in_window).copied().collect();
-    let per_s = |n: f64| (seconds > 0.0).then(|| n / seconds);
+    let all = || measured.earlier.iter().chain(samples).copied();
+    let is_done = |sample: &&Sample| sample.is_good() && sample.ended >= begin && sample.ended <= end;
+    let done: Vec<&Sample> = all().filter(is_done).collect();
+    let per_s = |n: f64| (span_s > 0.0).then(|| n / span_s);
     let tokens =
         |samples: &[&Sample]| samples.iter().filter_map(|sample| sample.output).map(|(n, _)| n).sum::<u64>() as f64;
     let input = done.iter().filter_map(|sample| sample.input).map(|(n, _)| n).sum::<u64>() as f64;
@@ -117,14 +122,13 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
     let latency = latency(measured, &good);
     let lag = summary(samples.iter().map(|sample| sample.lag()), 0);
     let attained = slo.map(|slo| Attained::of(slo, samples.iter().copied()));
-    let active: f64 = samples
-        .iter()
-        .map(|sample| sample.ended.min(end).saturating_sub(sample.started.max(begin)).as_secs_f64())
-        .sum();
+    let active: f64 =
+        all().map(|sample| sample.ended.min(end).saturating_sub(sample.started.max(begin)).as_secs_f64()).sum();
     Level {
         target: measured.target.to_owned(),
         load: measured.load,
         seconds,
+        duty: if span_s > 0.0 { seconds / span_s } else { 1.0 },
         n_requests: samples.len() as u64,
         n_good: good.len() as u64,
         errors: errors(samples),

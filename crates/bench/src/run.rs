@@ -14,8 +14,8 @@ use crate::engine::{Engine, Live, Pace, Phase, Seen};
 use crate::measure::{Measured, level};
 use crate::result::{BenchResult, Found, Level, Load, short};
 use crate::sample::Sample;
-use crate::search::{Probe, Probed, Range, search};
-use crate::slo::{Attained, Slo};
+use crate::search::{Bracket, Probe, Probed, Range, search};
+use crate::slo::{Attained, Slo, Verdict};
 
 /// What a run is made of.
 #[derive(Debug, Clone)]
@@ -99,6 +99,33 @@ fn verdict(result: &mut BenchResult) {
     }
 }
 
+/// Deltas are of what was answered: whoever fails more is compared by fewer.
+fn left_out(names: &[String], samples: &[Sample]) -> Vec<String> {
+    let of = |(idx, name): (usize, &String)| {
+        let of_target = || samples.iter().filter(|sample| sample.target == idx);
+        let (n, n_late) = (of_target().count(), of_target().filter(|sample| sample.outcome.is_later()).count());
+        let n_failed = of_target().filter(|sample| !sample.is_good()).count() - n_late;
+        (n_late + n_failed > 0).then(|| {
+            format!("{name}: of {n} requests, {n_late} had no answer in time and count as later than all in the deltas; {n_failed} failed otherwise and are in none")
+        })
+    };
+    names.iter().enumerate().filter_map(of).collect()
+}
+
+/// A search whose upper end shows neither ended there for want of requests, not of the server.
+fn unshown(name: &str, bracket: &Bracket, is_whole: bool) -> Option<String> {
+    let tried = bracket.tried.iter().find(|tried| Some(tried.load) == bracket.failed)?;
+    let Attained { n_met, n } = tried.attained;
+    let over = if is_whole { "at once" } else { "a second" };
+    (tried.verdict == Verdict::Undecided && !tried.is_invalid).then(|| {
+        format!(
+            "{name}: at {} {over}, {n_met} of {n} requests kept to the objective, which shows neither that it is met nor that it is missed; a \
+             longer `--duration` tells them apart",
+            short(tried.load)
+        )
+    })
+}
+
 struct Runner<'r> {
     engine: &'r Engine,
     plan: &'r Plan,
@@ -128,6 +155,7 @@ impl Runner<'_> {
         let names: Vec<String> = self.engine.targets.iter().map(|target| target.name.clone()).collect();
         if names.len() > 1 {
             result.deltas = deltas(&names, &compared, self.plan.seed);
+            result.why.extend(left_out(&names, &compared));
         }
     }
 
@@ -141,6 +169,7 @@ impl Runner<'_> {
                 Err(never) => match never {},
             };
             let is_stopped = bracket.is_stopped;
+            result.why.extend(unshown(&name, &bracket, range.is_whole));
             let at = |level: &&Level| bracket.sustained.is_some_and(|load| (level.load.number() - load).abs() < 1e-9);
             let out_tok_s = tries.levels.iter().find(at).and_then(|level| level.out_tok_s);
             let over = if range.is_whole { "concurrency" } else { "rate" };
@@ -169,8 +198,8 @@ impl Runner<'_> {
         let seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
         let n_sent = match &phase.pace {
             Pace::Open(slots) => slots.len() as u64,
-            // Numbers go up by the number of workers in each of them.
-            Pace::Closed(_) => (seen.samples.len() as u64 + 1) * 4,
+            // Those of the warm-up are numbers as well.
+            Pace::Closed(_) => seen.next_idx.saturating_sub(phase.first_idx),
         };
         self.n_sent.set(self.n_sent.get() + n_sent);
         // What was stopped is shorter than was planned.
@@ -184,6 +213,7 @@ impl Runner<'_> {
                 window,
                 active_s: turns.active_s(window, idx, n_targets),
                 samples: seen.samples.iter().filter(|sample| sample.target == idx).collect(),
+                earlier: seen.earlier.iter().filter(|sample| sample.target == idx).collect(),
                 gaps: &seen.gaps[idx],
                 network_ms: self.network.get(idx).copied().flatten(),
             };

@@ -107,3 +107,19 @@ fn too_few_blocks_have_no_interval_and_failures_no_latency() {
     samples.iter_mut().filter(|sample| sample.target == 1).for_each(|sample| sample.outcome = Outcome::Timeout);
     assert_eq!(deltas(&["a".to_owned(), "b".to_owned()], &samples, 1), []);
 }
+
+#[test]
+fn answers_that_never_came_are_later_than_all_that_did() {
+    let mut samples = run(7, 1.0, 0.0);
+    let before = of(&samples, "p50").delta_ms;
+    // The candidate gives up on its slowest tenth.
+    let mut times: Vec<Duration> = samples.iter().filter(|one| one.target == 1).filter_map(|one| one.last).collect();
+    times.sort_unstable();
+    let limit = times[times.len() / 10 * 9];
+    let slow = samples.iter_mut().filter(|one| one.target == 1 && one.last.is_some_and(|last| last >= limit));
+    slow.for_each(|one| one.outcome = Outcome::Timeout);
+    assert!((of(&samples, "p50").delta_ms - before).abs() < 1e-9, "what is faster than the median stays as it was");
+    let targets = ["a".to_owned(), "b".to_owned()];
+    let is_p95 = |delta: &Delta| delta.metric == definition::TTFT_INTENDED && delta.quantile == "p95";
+    assert!(!deltas(&targets, &samples, 1).iter().any(is_p95), "nobody knows how late its p95 would have been");
+}

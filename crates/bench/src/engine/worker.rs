@@ -22,7 +22,10 @@ use crate::slo::Slo;
 #[derive(Default)]
 pub(super) struct Part {
     pub(super) samples: Vec<Sample>,
+    pub(super) earlier: Vec<Sample>,
     pub(super) gaps: Vec<Gaps>,
+    /// Of a closed loop: the number after the last that was sent.
+    pub(super) next_idx: u64,
     pub(super) refused: Option<String>,
 }
 
@@ -87,8 +90,12 @@ pub(super) fn run(
     for sample in samples.iter_mut().filter(|sample| sample.outcome == Outcome::Unfinished) {
         sample.ended = end;
     }
+    // What was due in the warm-up and went on after it is part of what the server did in the window.
+    let goes_on = |sample: &&Sample| sample.intended < context.window.0 && sample.ended > context.window.0;
+    let earlier = samples.iter().filter(goes_on).copied().collect();
     samples.retain(|sample| context.counts(sample.intended));
-    Part { samples, gaps: context.gaps.take(), refused: context.refused.take() }
+    let next_idx = context.next_idx.get().0;
+    Part { earlier, next_idx, samples, gaps: context.gaps.take(), refused: context.refused.take() }
 }
 
 /// Begins each request as it comes, whatever became of those before.

@@ -32,6 +32,7 @@ fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
         window: (Duration::ZERO, Duration::from_secs(10)),
         active_s: 10.0,
         samples: samples.iter().collect(),
+        earlier: Vec::new(),
         gaps: &gaps,
         network_ms: Some(2.0),
     };
@@ -57,6 +58,36 @@ fn a_steady_level_is_what_it_was_made_of() {
         assert_eq!((level.budget.prefill_ms, level.budget.queue_ms, level.budget.decode_ms), (None, None, Some(100.0)));
         assert_eq!(level.shares["ttft.intended"].last(), Some(&(50.0, 1.0)));
     });
+}
+
+#[test]
+fn what_was_due_in_the_warm_up_is_work_of_the_window_and_turns_of_others_are_part_of_the_time() {
+    let samples = steady();
+    let (earlier, counted): (Vec<&Sample>, Vec<&Sample>) =
+        samples.iter().partition(|sample| sample.intended < Duration::from_secs(2));
+    let measured = |earlier: Vec<&Sample>, active_s: f64| {
+        let measured = Measured {
+            target: "a",
+            load: Load::Rate { per_s: 100.0 },
+            window: (Duration::from_secs(2), Duration::from_secs(6)),
+            active_s,
+            samples: counted.iter().copied().filter(|sample| sample.intended < Duration::from_secs(6)).collect(),
+            earlier,
+            gaps: &Gaps::new(),
+            network_ms: None,
+        };
+        level(&measured, None)
+    };
+    // As many end in the window that were due before it as were due in it and end after.
+    let goes_on = earlier.iter().copied().filter(|sample| sample.ended > Duration::from_secs(2)).collect();
+    let found = measured(goes_on, 4.0);
+    assert_eq!((found.requests_per_s, found.out_tok_s, found.n_requests), (Some(100.0), Some(1100.0), 400));
+    assert!((found.mean_active.unwrap() - 15.1).abs() < 0.01, "{:?}", found.mean_active);
+    assert!((found.duty - 1.0).abs() < 1e-12);
+    // Asked for half of the time: what came is over all of it.
+    let half = measured(Vec::new(), 2.0);
+    assert_eq!((half.duty, half.seconds, half.requests_per_s), (0.5, 2.0, Some(96.25)));
+    assert_eq!(half.out_tok_s_steady, None);
 }
 
 #[test]

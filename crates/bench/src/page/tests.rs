@@ -32,6 +32,7 @@ pub(crate) fn example() -> BenchResult {
             window: (Duration::ZERO, Duration::from_secs(60)),
             active_s: 60.0,
             samples: samples.iter().collect(),
+            earlier: Vec::new(),
             gaps: &Gaps::new(),
             network_ms: None,
         };

@@ -205,6 +205,21 @@ fn targets_in_turns_share_the_time_and_are_compared() {
 }
 
 #[test]
+fn no_prompt_is_sent_twice_however_much_of_a_closed_loop_is_warm_up() {
+    let server = Upstream::with(answers);
+    let mut plan = Plan { warm_up: Duration::from_millis(600), ..plan(Load::Concurrency { n: 3 }) };
+    (plan.loads, plan.span) = (vec![Load::Concurrency { n: 3 }; 2], Duration::from_millis(50));
+    let result = ran(&engine(&[("a", &server)]), &plan);
+    assert!(result.levels.iter().all(|level| level.n_good > 0), "{:?}", result.levels);
+    let mut bodies: Vec<String> =
+        server.requests().iter().filter(|request| request.method == "POST").map(Received::text).collect();
+    let n = bodies.len();
+    bodies.sort();
+    bodies.dedup();
+    assert_eq!(bodies.len(), n);
+}
+
+#[test]
 fn a_run_that_is_stopped_leaves_what_there_was() {
     let server = Upstream::with(answers);
     let engine = engine(&[("a", &server)]);

@@ -114,9 +114,41 @@ fn what_cannot_be_run_is_said_before_anything_is_sent() {
     check_refused(&["--target", "gtp", "--rate", "1"], "defined: gpt, qwen");
     check_refused(&["--target", "gpt"], "no load is said");
     check_refused(&["--target", "gpt", "--search", "rate"], "a search needs an objective");
+    check_refused(&["--target", "gpt", "--rate", "1", "--no-stream", "--slo", "tpot=9ms"], "answers that come whole");
     check_refused(&["--target", "gpt", "--rate", "1", "--slo", "speed=1s"], "there are ttft, e2e, tpot and gap");
     check_refused(&["--target", "gpt", "--rate", "0"], "expected a number above 0");
     check_refused(&["--target", "gpt", "--trace", "nothing.csv"], "cannot read nothing.csv");
     check_refused(&["--target", "gpt", "--rate", "1", "--out", "r.xlsx"], ".json, .csv or .html");
     check_refused(&["--target", "gpt", "--target", "gpt", "--rate", "1"], "named twice");
+}
+
+#[test]
+fn a_replay_has_the_load_of_what_is_sent_of_it_and_every_run_prompts_of_its_own() {
+    let house = House::new(CONFIG);
+    // A request a second for ten seconds, then one after an hour.
+    let lines: String = (0..10).map(|second| format!("{second},20,4\n")).collect();
+    std::fs::write(house.path().join("trace.csv"), format!("{lines}3600,20,4\n")).unwrap();
+    let run = |name: &str| {
+        let arguments = [
+            "bench",
+            "run",
+            "--target",
+            "gpt",
+            "--trace",
+            "trace.csv",
+            "--requests",
+            "10",
+            "--speed",
+            "20",
+            "--warm-up",
+            "0s",
+        ];
+        house.run(&[&arguments[..], &["--name", name, "--format", "json"]].concat()).json()
+    };
+    let (one, other) = (run("one"), run("other"));
+    let per_s = one["levels"][0]["load"]["per_s"].as_f64().unwrap();
+    assert!((per_s - 10.0 / 9.0 * 20.0).abs() < 1e-6, "{per_s}");
+    assert_ne!(one["plan"]["seed"], other["plan"]["seed"]);
+    assert_eq!(one["targets"][0]["fingerprint"], other["targets"][0]["fingerprint"]);
+    assert!(one["targets"][0]["fingerprint"].is_string());
 }

@@ -104,9 +104,9 @@ pub(super) struct Flags {
     /// Threads that send and read.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) workers: Option<u16>,
-    /// Decides arrivals, lengths, texts and turns.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
+    /// Decides arrivals, lengths, texts and turns; another one for every run where it is not said, so that no server has the prompts in its cache.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {
@@ -205,7 +205,13 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, Value), Stop> 
     if flags.search.is_some() && slo.is_none() {
         return Err(Stop::usage("a search needs an objective").hint("such as `--slo ttft=500ms,e2e=2.5s`"));
     }
-    let (shapes, from) = shapes(place, flags)?;
+    if flags.no_stream && slo.is_some_and(|slo| slo.tpot_ms.is_some() || slo.gap_max_ms.is_some()) {
+        return Err(Stop::usage("answers that come whole have no `tpot` and no `gap` to hold an objective against"));
+    }
+    let (mut shapes, from) = shapes(place, flags)?;
+    // The load of a replay is that of the requests that are sent.
+    shapes.truncate(flags.requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)));
+    let seed = flags.seed.unwrap_or_else(|| now_us() / 1_000 % 1_000_000_000);
     let loads = if let Some(last) = shapes.last() {
         let per_s = shapes.len() as f64 / last.at.as_secs_f64().max(1e-3);
         vec![Load::Replay { per_s }]
@@ -226,8 +232,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, Value), Stop> 
         is_whole: over == "concurrency",
         ..Range::default()
     });
-    let turns =
-        if flags.interleave == "each" { Turns::Each } else { Turns::Blocks { length: flags.block, seed: flags.seed } };
+    let turns = if flags.interleave == "each" { Turns::Each } else { Turns::Blocks { length: flags.block, seed } };
     let plan = Plan {
         loads,
         pattern: flags.arrivals,
@@ -241,7 +246,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, Value), Stop> 
         slo,
         search,
         peak: flags.peak,
-        seed: flags.seed,
+        seed,
     };
     Ok((plan, from))
 }
@@ -294,6 +299,6 @@ pub(super) fn facts_of(flags: &Flags, plan: &Plan, shapes_from: Value) -> Value 
         "interleave": flags.interleave,
         "block_s": flags.block.as_secs_f64(),
         "workers": workers(flags.workers),
-        "seed": flags.seed,
+        "seed": plan.seed,
     })
 }
