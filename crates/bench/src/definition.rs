@@ -64,11 +64,12 @@ pub const ALL: [(&str, &str); 16] = [
     (
         CLIENT_LAG,
         "ms by which requests began later than intended, because this process could not keep up; a run whose p99 is above 1 ms and above 1 % of the p50 \
-         of ttft.intended is INVALID",
+         of ttft.intended is INVALID. In a closed loop, where nothing is due: ms by which its threads came late to what a clock gave them to do every 10 ms, \
+         of which 5 ms are allowed",
     ),
     (
         "cold_start",
-        "ms from the start of a process to its first good health answer, to the first token of the first request, and to the first request within 10 % \
+        "ms from the start of a process to the first connection that it accepts, to its first good health answer, to the first token of the first request, and to the first request within 10 % \
          of the steady p50",
     ),
 ];

@@ -5,6 +5,7 @@ mod call;
 pub mod turns;
 mod worker;
 
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -29,6 +30,12 @@ const AHEAD: usize = 512;
 
 /// Requests on their way to a worker. When there is no room, the pacer waits, and the lag shows it.
 const TO_WORKER: usize = 4096;
+
+/// How often a clock gives the workers of a closed loop something to do, so that it is seen how late they come to it.
+const BEAT: Duration = Duration::from_millis(10);
+
+/// How long a connection may take where it is asked whether there is anybody.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a stop is heeded.
 const HEED: Duration = Duration::from_millis(50);
@@ -104,6 +111,18 @@ impl Target {
 }
 
 impl Target {
+    /// Whether anything accepts a connection where the server is to be; of several addresses, at one of them.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        let url = &self.provider.config().base_url;
+        let Ok(uri) = url.as_str().parse::<http::Uri>() else { return false };
+        let port = uri.port_u16().unwrap_or(if url.is_https() { 443 } else { 80 });
+        // Brackets are how a URL writes an IPv6 address.
+        let host = url.host().trim_matches(['[', ']']);
+        let Ok(mut addresses) = (host, port).to_socket_addrs() else { return false };
+        addresses.any(|address| TcpStream::connect_timeout(&address, PATIENCE).is_ok())
+    }
+
     /// Whether the server answers well to a request that needs no model: for its list of models.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
@@ -153,6 +172,8 @@ pub struct Seen {
     pub next_idx: u64,
     /// The gaps of each target.
     pub gaps: Vec<Gaps>,
+    /// Of a closed loop, in which nothing is due: how late the workers came to what a clock gave them to do while requests counted.
+    pub beats: Vec<Duration>,
     /// When it was over: what had been sent by then is all there is.
     pub ended: Duration,
     /// Somebody stopped it.
@@ -175,6 +196,8 @@ pub struct Live {
     /// Those of them that failed.
     pub n_failed: u64,
 }
+
+type Sender = tokio::sync::mpsc::Sender<ToDo>;
 
 /// What the threads of a phase share.
 pub(crate) struct Common {
@@ -204,8 +227,17 @@ impl Common {
     }
 }
 
+/// What a worker is given to do.
+pub(crate) enum ToDo {
+    /// A request that is due.
+    Ask(Due),
+    /// Nothing: it was to come to this at that moment.
+    Beat(Duration),
+}
+
 /// A request that is due.
 pub(crate) struct Due {
+    number: u64,
     intended: Duration,
     target: usize,
     block: usize,
@@ -258,7 +290,7 @@ impl Engine {
                     maker.join().ok().flatten()
                 }
                 Pace::Closed(_) => {
-                    drop(senders);
+                    scope.spawn(move || beat(common, phase, &senders));
                     None
                 }
             };
@@ -270,6 +302,7 @@ impl Engine {
                 seen.earlier.extend(part.earlier);
                 seen.next_idx = seen.next_idx.max(part.next_idx);
                 seen.gaps.iter_mut().zip(&part.gaps).for_each(|(all, part)| all.merge(part));
+                seen.beats.extend(part.beats);
                 seen.refused = seen.refused.take().or(part.refused);
             }
             seen
@@ -305,7 +338,7 @@ impl Engine {
     ) -> Result<Due, Failure> {
         let made = self.maker.make(idx, &self.targets[target].model, shape);
         let asked = self.targets[target].ask.prepare(made.body)?;
-        Ok(Due { intended, target, block, asked, wanted: made.wanted })
+        Ok(Due { number: idx, intended, target, block, asked, wanted: made.wanted })
     }
 }
 
@@ -321,21 +354,36 @@ fn may_miss(phase: &Phase) -> u64 {
 }
 
 /// Hands each request to a worker at its moment, in turn.
-fn pace(common: &Common, makes: &Receiver<Due>, senders: &[tokio::sync::mpsc::Sender<Due>]) {
+fn pace(common: &Common, makes: &Receiver<Due>, senders: &[Sender]) {
     for (place, due) in makes.iter().enumerate() {
-        loop {
-            if common.is_over() {
-                return;
-            }
-            let left = due.intended.saturating_sub(common.now());
-            if left.is_zero() {
-                break;
-            }
-            thread::sleep(left.min(HEED));
-        }
-        if senders[place % senders.len()].blocking_send(due).is_err() {
+        if !until(common, due.intended) || senders[place % senders.len()].blocking_send(ToDo::Ask(due)).is_err() {
             return;
         }
+    }
+}
+
+/// Gives every worker something to do at moments of its own, none of which is left out when one was late.
+fn beat(common: &Common, phase: &Phase, senders: &[Sender]) {
+    let mut at = phase.warm_up;
+    while at < phase.end && until(common, at) {
+        if senders.iter().any(|sender| sender.blocking_send(ToDo::Beat(at)).is_err()) {
+            return;
+        }
+        at += BEAT;
+    }
+}
+
+/// Waits for this moment; whether it came before the end did.
+fn until(common: &Common, at: Duration) -> bool {
+    loop {
+        if common.is_over() {
+            return false;
+        }
+        let left = at.saturating_sub(common.now());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(HEED));
     }
 }
 

@@ -21,6 +21,9 @@ const N_POINTS: usize = 60;
 /// The most that a client may lag, whatever the latency: 1 ms.
 const LAG_MS: f64 = 1.0;
 
+/// The same in a closed loop, where lag shifts no load and only what the clock says of it: 5 ms.
+const CLOSED_LAG_MS: f64 = 5.0;
+
 /// Counts of gaps, three digits each. A worker has one for each target; none for each stream.
 #[derive(Debug, Clone)]
 pub struct Gaps(Option<Histogram<u64>>);
@@ -95,6 +98,8 @@ pub struct Measured<'s> {
     pub earlier: Vec<&'s Sample>,
     /// Gaps of these requests.
     pub gaps: &'s Gaps,
+    /// Of a closed loop: how late its workers came to what a clock gave them to do.
+    pub beats: &'s [Duration],
     /// A round trip to the server without a model, where one was measured.
     pub network_ms: Option<f64>,
 }
@@ -120,7 +125,11 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
     let is_steady = |sample: &&Sample| sample.ended >= steady.0 && sample.ended <= steady.1;
     let in_steady: Vec<&Sample> = done.iter().copied().filter(is_steady).collect();
     let latency = latency(measured, &good);
-    let lag = summary(samples.iter().map(|sample| sample.lag()), 0);
+    let (lag, most_lag_ms) = match measured.load {
+        // A request that begins when another has ended is late for nothing.
+        Load::Concurrency { .. } => (summary(measured.beats.iter().copied(), 0), CLOSED_LAG_MS),
+        _ => (summary(samples.iter().map(|sample| sample.lag()), 0), LAG_MS),
+    };
     let attained = slo.map(|slo| Attained::of(slo, samples.iter().copied()));
     let active: f64 =
         all().map(|sample| sample.ended.min(end).saturating_sub(sample.started.max(begin)).as_secs_f64()).sum();
@@ -148,7 +157,7 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
             interval: attained.interval(),
         }),
         verdict: slo.zip(attained).map(|(slo, attained)| slo.judge(&attained)),
-        invalid: invalid(&lag, latency.get(definition::TTFT_INTENDED)),
+        invalid: invalid((&lag, most_lag_ms), latency.get(definition::TTFT_INTENDED)),
         budget: budget(&good, measured.network_ms),
         shares: shares(&good),
         token_checks: Vec::new(),
@@ -216,12 +225,12 @@ fn errors(samples: &[&Sample]) -> BTreeMap<String, u64> {
 }
 
 /// Why the client's own lag makes the level no evidence.
-fn invalid(lag: &Distribution, ttft: Option<&Distribution>) -> Option<String> {
+fn invalid((lag, most_ms): (&Distribution, f64), ttft: Option<&Distribution>) -> Option<String> {
     let lag = lag.value("p99")?;
     let ttft = ttft.and_then(|ttft| ttft.value("p50"));
-    let limit = LAG_MS.max(ttft.unwrap_or_default() / 100.0);
+    let limit = most_ms.max(ttft.unwrap_or_default() / 100.0);
     (lag > limit).then(|| {
-        format!("the client began requests late: p99 of client_lag is {lag:.2} ms, of which {limit:.2} ms are allowed")
+        format!("the client could not keep up: p99 of client_lag is {lag:.2} ms, of which {limit:.2} ms are allowed")
     })
 }
 

@@ -513,7 +513,7 @@ pub struct ColdStart {
     pub cache: Option<String>,
     /// Each start.
     pub starts: Vec<Start>,
-    /// What the phases come to, in milliseconds: `health`, `first_token`, `steady`.
+    /// What the phases come to, in milliseconds: `1 listening`, `2 health`, `3 first_token`, `4 steady`.
     pub phases: BTreeMap<String, Distribution>,
 }
 

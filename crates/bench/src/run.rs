@@ -59,11 +59,19 @@ pub struct Progress {
     pub live: Live,
 }
 
+/// Takes every request of a level that counts, in the order in which they were due; given the targets' names.
+pub type Take<'t> = &'t dyn Fn(Load, &[&str], &[Sample]);
+
 /// Runs a plan into `result`, whose head is written.
 pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
+    run_with(engine, plan, result, (show, &|_, _, _| {}));
+}
+
+/// The same, and hands over each request.
+pub fn run_with(engine: &Engine, plan: &Plan, result: &mut BenchResult, (show, take): (&dyn Fn(Progress), Take<'_>)) {
     result.slo = plan.slo;
     let network: Vec<Option<f64>> = engine.targets.iter().map(crate::engine::Target::round_trip_ms).collect();
-    let runner = Runner { engine, plan, network, show, n_sent: Cell::new(0) };
+    let runner = Runner { engine, plan, network, show, take, n_sent: Cell::new(0) };
     match plan.search {
         Some(range) => runner.search(range, result),
         None => runner.sweep(result),
@@ -131,6 +139,7 @@ struct Runner<'r> {
     plan: &'r Plan,
     network: Vec<Option<f64>>,
     show: &'r dyn Fn(Progress),
+    take: Take<'r>,
     /// Requests so far, so that none is sent twice.
     n_sent: Cell<u64>,
 }
@@ -196,6 +205,8 @@ impl Runner<'_> {
         let phase = self.phase(load, turns, give_up);
         let of = phase.end;
         let seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
+        let names: Vec<&str> = engine.targets.iter().map(|target| target.name.as_str()).collect();
+        (self.take)(load, &names, &seen.samples);
         let n_sent = match &phase.pace {
             Pace::Open(slots) => slots.len() as u64,
             // Those of the warm-up are numbers as well.
@@ -215,6 +226,7 @@ impl Runner<'_> {
                 samples: seen.samples.iter().filter(|sample| sample.target == idx).collect(),
                 earlier: seen.earlier.iter().filter(|sample| sample.target == idx).collect(),
                 gaps: &seen.gaps[idx],
+                beats: &seen.beats,
                 network_ms: self.network.get(idx).copied().flatten(),
             };
             level(&measured, self.plan.slo.as_ref())

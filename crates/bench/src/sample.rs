@@ -147,9 +147,17 @@ pub struct ServerTimes {
     pub gateway_ms: Option<f64>,
 }
 
+/// What request number so and so is called to the server, in `x-request-id`.
+#[must_use]
+pub fn request_id(number: u64) -> String {
+    format!("bench-{number}")
+}
+
 /// One request. Moments are times since the run began.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
+    /// Its number in the run: the server reads it as `x-request-id: bench-NUMBER`.
+    pub number: u64,
     /// Which target was asked, by its place in the plan.
     pub target: usize,
     /// Which block of an interleaved run it belongs to.
@@ -187,6 +195,7 @@ impl Sample {
     #[must_use]
     pub fn begun(target: usize, block: usize, (intended, started): (Duration, Duration)) -> Sample {
         Sample {
+            number: 0,
             target,
             block,
             intended,
@@ -241,6 +250,29 @@ impl Sample {
         let (tokens, _) = self.output?;
         let after = tokens.checked_sub(self.first_chunk_tokens).filter(|n| *n > 0 && self.n_chunks > 1)?;
         Some(crate::clock::millis(self.last?.saturating_sub(self.first?)) / after as f64)
+    }
+
+    /// It as a line of a file: moments in milliseconds since the level began, `null` for what was not seen.
+    #[must_use]
+    pub fn line(&self, target: &str, load: &str) -> serde_json::Value {
+        let ms = crate::clock::millis;
+        serde_json::json!({
+            "id": request_id(self.number),
+            "target": target,
+            "load": load,
+            "intended_ms": ms(self.intended),
+            "started_ms": ms(self.started),
+            "sent_ms": self.sent.map(ms),
+            "first_ms": self.first.map(ms),
+            "last_ms": self.last.map(ms),
+            "longest_gap_ms": self.longest_gap.map(ms),
+            "chunks": self.n_chunks,
+            "output_tokens": self.output.map(|(n, _)| n),
+            "tokens_from": self.output.map(|(_, source)| source.as_str()),
+            "input_tokens": self.input.map(|(n, _)| n),
+            "cached_tokens": self.input.map(|(_, cached)| cached),
+            "outcome": self.outcome.as_str(),
+        })
     }
 
     /// How much later than intended this process began with it.

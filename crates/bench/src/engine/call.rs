@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use providers::{Call, Client, Provider, Reply, Special, Timeouts};
 use serde_json::Value;
 use wire::failure::{Failure, FailureKind};
@@ -19,7 +19,7 @@ use wire::usage::Usage;
 use super::Due;
 use super::worker::Context;
 use crate::clock::millis;
-use crate::sample::{Outcome, Sample, ServerTimes, TokenSource};
+use crate::sample::{Outcome, Sample, ServerTimes, TokenSource, request_id};
 
 /// The longest answer that is read whole.
 const LONGEST: usize = 64 << 20;
@@ -49,6 +49,8 @@ async fn asked(context: &Rc<Context>, due: &Due, place: usize) -> Result<(), Fai
         answer: Some(all),
     };
     let mut call = due.asked.call(timeouts);
+    // So that a request that was slow can be found in the server's own log.
+    call.request_id = HeaderValue::from_str(&request_id(due.number)).ok();
     let sent: Rc<Cell<Option<Duration>>> = Rc::default();
     let (tells, clock) = (Rc::clone(&sent), Rc::clone(context));
     call.sent = Some(Box::new(move || tells.set(Some(clock.common.now()))));

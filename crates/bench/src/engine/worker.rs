@@ -12,7 +12,7 @@ use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use super::turns::Turns;
-use super::{Common, Due, Engine, HEED, Pace, Phase, Target, call};
+use super::{Common, Due, Engine, HEED, Pace, Phase, Target, ToDo, call};
 use crate::measure::Gaps;
 use crate::prompt::Maker;
 use crate::sample::{Outcome, Sample};
@@ -26,6 +26,7 @@ pub(super) struct Part {
     pub(super) gaps: Vec<Gaps>,
     /// Of a closed loop: the number after the last that was sent.
     pub(super) next_idx: u64,
+    pub(super) beats: Vec<Duration>,
     pub(super) refused: Option<String>,
 }
 
@@ -43,6 +44,7 @@ pub(super) struct Context {
     next_idx: Cell<(u64, u64)>,
     samples: RefCell<Vec<Sample>>,
     gaps: RefCell<Vec<Gaps>>,
+    beats: RefCell<Vec<Duration>>,
     refused: RefCell<Option<String>>,
 }
 
@@ -50,7 +52,7 @@ pub(super) struct Context {
 pub(super) fn run(
     (engine, phase): (&Engine, &Phase),
     common: &Arc<Common>,
-    due: Receiver<Due>,
+    to_do: Receiver<ToDo>,
     (number, n_workers): (usize, usize),
 ) -> Part {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
@@ -68,15 +70,17 @@ pub(super) fn run(
         next_idx: Cell::new((phase.first_idx + number as u64, n_workers as u64)),
         samples: RefCell::default(),
         gaps: RefCell::new(vec![Gaps::new(); engine.targets.len()]),
+        beats: RefCell::default(),
         refused: RefCell::default(),
     });
     let tasks = TaskTracker::new();
     let local = LocalSet::new();
     local.block_on(&runtime, async {
         match &phase.pace {
-            Pace::Open(_) => open(due, &context, &tasks).await,
+            Pace::Open(_) => {}
             Pace::Closed(n) => closed((*n, number, n_workers), &context, &tasks),
         }
+        take(to_do, &context, &tasks).await;
         tasks.close();
         let until = phase.end.max(common.now()) + phase.drain;
         while !tasks.is_empty() && !common.is_over() && common.now() < until {
@@ -95,16 +99,22 @@ pub(super) fn run(
     let earlier = samples.iter().filter(goes_on).copied().collect();
     samples.retain(|sample| context.counts(sample.intended));
     let next_idx = context.next_idx.get().0;
-    Part { earlier, next_idx, samples, gaps: context.gaps.take(), refused: context.refused.take() }
+    let beats = context.beats.take();
+    Part { earlier, next_idx, samples, gaps: context.gaps.take(), beats, refused: context.refused.take() }
 }
 
 /// Begins each request as it comes, whatever became of those before.
-async fn open(mut due: Receiver<Due>, context: &Rc<Context>, tasks: &TaskTracker) {
-    while let Some(due) = due.recv().await {
-        let context = Rc::clone(context);
-        tasks.spawn_local(async move {
-            call::ask(&context, due).await;
-        });
+async fn take(mut to_do: Receiver<ToDo>, context: &Rc<Context>, tasks: &TaskTracker) {
+    while let Some(to_do) = to_do.recv().await {
+        match to_do {
+            ToDo::Ask(due) => {
+                let context = Rc::clone(context);
+                tasks.spawn_local(async move {
+                    call::ask(&context, due).await;
+                });
+            }
+            ToDo::Beat(at) => context.beats.borrow_mut().push(context.common.now().saturating_sub(at)),
+        }
     }
 }
 
@@ -140,7 +150,9 @@ async fn keep(context: &Rc<Context>, of: Option<usize>) {
                 return;
             }
         };
-        if call::ask(context, Due { intended, target, block, asked, wanted: made.wanted }).await != Outcome::Good {
+        if call::ask(context, Due { number: idx, intended, target, block, asked, wanted: made.wanted }).await
+            != Outcome::Good
+        {
             // A server that refuses at once is not asked without a pause.
             tokio::time::sleep(HEED).await;
         }
@@ -157,7 +169,8 @@ impl Context {
     pub(super) fn begin(&self, due: &Due) -> usize {
         self.common.n_begun.fetch_add(1, Ordering::Relaxed);
         let mut samples = self.samples.borrow_mut();
-        samples.push(Sample::begun(due.target, due.block, (due.intended, self.common.now())));
+        let sample = Sample::begun(due.target, due.block, (due.intended, self.common.now()));
+        samples.push(Sample { number: due.number, ..sample });
         samples.len() - 1
     }
 

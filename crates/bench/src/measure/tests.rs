@@ -33,6 +33,7 @@ fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
         active_s: 10.0,
         samples: samples.iter().collect(),
         earlier: Vec::new(),
+        beats: &[],
         gaps: &gaps,
         network_ms: Some(2.0),
     };
@@ -73,6 +74,7 @@ fn what_was_due_in_the_warm_up_is_work_of_the_window_and_turns_of_others_are_par
             active_s,
             samples: counted.iter().copied().filter(|sample| sample.intended < Duration::from_secs(6)).collect(),
             earlier,
+            beats: &[],
             gaps: &Gaps::new(),
             network_ms: None,
         };

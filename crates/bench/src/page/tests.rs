@@ -33,6 +33,7 @@ pub(crate) fn example() -> BenchResult {
             active_s: 60.0,
             samples: samples.iter().collect(),
             earlier: Vec::new(),
+            beats: &[],
             gaps: &Gaps::new(),
             network_ms: None,
         };

@@ -3,3 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "the functions around a test stop it as the test itself would")]
 
 mod loops;
+mod stage;
+mod truth;

@@ -19,7 +19,7 @@ pub(crate) enum Verb {
     Run(Box<run::Args>),
     /// Kill a server under load and start it again: what is lost, and how long it takes to come back.
     Recovery(Box<recovery::RecoveryArgs>),
-    /// Start a server from nothing, again and again: to health, to the first token, to a steady pace.
+    /// Start a server from nothing, again and again: to the first connection, to health, to the first token, to a steady pace.
     ColdStart(Box<recovery::ColdArgs>),
     /// Show a result of the store, also as JSON, CSV or a page.
     Show(show::Args),

@@ -1,10 +1,11 @@
 //! `crossfade bench` over a simulated provider and a scripted server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use scripted::metronome::{Metronome, Tempo};
 use scripted::{Received, Script, Upstream, chat_stream};
 
-use crate::parts::{CONFIG, House};
+use crate::parts::{CONFIG, House, until};
 
 /// It takes 20 ms to begin.
 fn server() -> Upstream {
@@ -151,4 +152,58 @@ fn a_replay_has_the_load_of_what_is_sent_of_it_and_every_run_prompts_of_its_own(
     assert_ne!(one["plan"]["seed"], other["plan"]["seed"]);
     assert_eq!(one["targets"][0]["fingerprint"], other["targets"][0]["fingerprint"]);
     assert!(one["targets"][0]["fingerprint"].is_string());
+}
+
+/// Runs a level of 3 s against a server of known pace, and stops the process for 300 ms in the middle of it.
+fn check_stopped(load: &[&str]) {
+    let mut tempo = Tempo::new(Duration::from_millis(30), Duration::from_millis(1));
+    tempo.n_tokens = 4;
+    let (house, server) = (House::new(CONFIG), Metronome::start(tempo));
+    let url = format!("{}/v1", server.url());
+    let common = [
+        "bench",
+        "run",
+        "--url",
+        &url,
+        "--duration",
+        "3s",
+        "--warm-up",
+        "0s",
+        "--out",
+        "r.json",
+        "--samples",
+        "each.jsonl",
+    ];
+    let mut child = house.spawn(&[&common[..], load].concat());
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    };
+    until(|| (server.answered().len() >= 20).then_some(()));
+    signal("-STOP");
+    let stopped = Instant::now();
+    until(|| (stopped.elapsed() >= Duration::from_millis(300)).then_some(()));
+    signal("-CONT");
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+    let read = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
+    let result: serde_json::Value = serde_json::from_str(&read("r.json")).unwrap();
+    let lag_ms = result["levels"][0]["client_lag"]["p99"]["value"].as_f64().unwrap();
+    assert!(result["verdict"] == "invalid" && lag_ms > 30.0, "{lag_ms} {}", result["why"]);
+    // Each request is in the file, by the name under which the server has it.
+    let lines: Vec<serde_json::Value> =
+        read("each.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len() as u64, result["levels"][0]["n_requests"].as_u64().unwrap());
+    let known: std::collections::HashSet<String> = server.answered().into_iter().map(|answered| answered.id).collect();
+    let mut good = lines.iter().filter(|line| line["outcome"] == "good");
+    assert!(good.all(|line| known.contains(line["id"].as_str().unwrap()) && line["chunks"] == 4));
+}
+
+#[test]
+fn a_process_that_was_stopped_for_a_while_has_no_evidence_of_an_open_loop() {
+    check_stopped(&["--rate", "100", "--output-tokens", "4"]);
+}
+
+#[test]
+fn a_process_that_was_stopped_for_a_while_has_no_evidence_of_a_closed_loop() {
+    check_stopped(&["--concurrency", "4", "--output-tokens", "4"]);
 }

@@ -47,10 +47,19 @@ impl Server {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until it says that it can answer; when that was, or `None` where it ended or took too long.
+    /// Waits until a connection is accepted; when that was, or `None` where it ended or took too long.
+    pub(super) fn listening(&mut self, target: &Target, patience: Duration) -> Option<Instant> {
+        self.once(patience, || target.is_listening())
+    }
+
+    /// The same for a good answer that needs no model.
     pub(super) fn healthy(&mut self, target: &Target, patience: Duration) -> Option<Instant> {
+        self.once(patience, || target.is_healthy())
+    }
+
+    fn once(&mut self, patience: Duration, is_there: impl Fn() -> bool) -> Option<Instant> {
         while self.started.elapsed() < patience && !self.is_gone() {
-            if target.is_healthy() {
+            if is_there() {
                 return Some(Instant::now());
             }
             std::thread::sleep(ASKED);

@@ -211,9 +211,10 @@ pub(super) fn cold(place: &Place, args: &ColdArgs, out: &Out) -> Result<Exit, St
         bench::measure::summary(times, 0)
     };
     cold.phases = BTreeMap::from([
-        ("1 health".to_owned(), phase(|start| start.health_ms)),
-        ("2 first_token".to_owned(), phase(|start| start.first_token_ms)),
-        ("3 steady".to_owned(), phase(|start| start.steady_ms)),
+        ("1 listening".to_owned(), phase(|start| start.listening_ms)),
+        ("2 health".to_owned(), phase(|start| start.health_ms)),
+        ("3 first_token".to_owned(), phase(|start| start.first_token_ms)),
+        ("4 steady".to_owned(), phase(|start| start.steady_ms)),
     ]);
     if cold.starts.iter().all(|start| start.first_token_ms.is_none()) {
         result.invalidate("no start came to a first token".to_owned());
@@ -231,11 +232,13 @@ fn start(engine: &Engine, args: &ColdArgs, number: u32) -> Result<Start, Stop> {
     let mut server = Server::start(&common.start)?;
     let started = server.started();
     let mut found = Start::default();
+    let since_start = |at: Instant| at.saturating_duration_since(started).as_secs_f64() * 1e3;
+    found.listening_ms = server.listening(&engine.targets[0], common.patience).map(since_start);
     let Some(healthy) = server.healthy(&engine.targets[0], common.patience) else {
         found.failed = Some("it did not become healthy, or ended".to_owned());
         return Ok(found);
     };
-    found.health_ms = Some(healthy.saturating_duration_since(started).as_secs_f64() * 1e3);
+    found.health_ms = Some(since_start(healthy));
     let mut firsts: Vec<(f64, Duration)> = Vec::new();
     for idx in 0..args.requests {
         let (sample, began) = common.once(engine, u64::from(number * args.requests + idx));
@@ -243,7 +246,7 @@ fn start(engine: &Engine, args: &ColdArgs, number: u32) -> Result<Start, Stop> {
         else {
             continue;
         };
-        let at = (began + first).saturating_duration_since(started).as_secs_f64() * 1e3;
+        let at = since_start(began + first);
         firsts.push((at, sample.ttft_intended().unwrap_or_default()));
     }
     let half = firsts.len() / 2;

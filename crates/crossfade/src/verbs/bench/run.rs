@@ -1,14 +1,18 @@
 //! `crossfade bench run`: plans it, runs it, keeps what it came to.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use bench::engine::Engine;
-use bench::result::BenchResult;
+use bench::result::{BenchResult, Load};
 use bench::run::Progress;
+use bench::sample::Sample;
 use bench::slo::Verdict;
 use providers::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -30,6 +34,9 @@ pub(crate) struct Args {
     subjects: Subjects,
     #[command(flatten)]
     flags: Flags,
+    /// Write every request that counts to this file, a JSON object a line; the server reads its `id` as `x-request-id`.
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
     #[command(flatten)]
     pub(super) keep: Keep,
 }
@@ -75,11 +82,53 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     args.keep.is_free(place, &result)?;
     let n_workers = load::workers(flags.workers);
     let engine = Engine { targets, maker: load::maker(flags, &plan)?, n_workers, stop: heed()? };
-    bench::run::run(&engine, &plan, &mut result, &|progress| shown(progress));
+    let lines = args.samples.as_deref().map(Lines::to).transpose()?;
+    let take = |load: Load, names: &[&str], samples: &[Sample]| {
+        if let Some(lines) = &lines {
+            lines.take(load, names, samples);
+        }
+    };
+    bench::run::run_with(&engine, &plan, &mut result, (&|progress| shown(progress), &take));
     draw("");
+    if let Some(lines) = lines {
+        lines.end()?;
+    }
     result.ended_us = now_us();
     ledger.note(place, out);
     args.keep.finish(place, result, out)
+}
+
+/// The file with a line for each request.
+struct Lines {
+    path: PathBuf,
+    file: RefCell<std::io::Result<BufWriter<File>>>,
+}
+
+impl Lines {
+    fn to(path: &Path) -> Result<Lines, Stop> {
+        let cannot = |error| Stop::usage(format!("cannot write {}: {error}", path.display()));
+        let file = RefCell::new(Ok(BufWriter::new(File::create(path).map_err(cannot)?)));
+        Ok(Lines { path: path.to_owned(), file })
+    }
+
+    /// Writes as long as it can; the first failure is told at the end, so that no run is lost for it.
+    fn take(&self, load: Load, names: &[&str], samples: &[Sample]) {
+        let words = load.words();
+        for sample in samples {
+            let line = sample.line(names.get(sample.target).unwrap_or(&""), &words);
+            let mut file = self.file.borrow_mut();
+            if let Ok(open) = &mut *file
+                && let Err(error) = writeln!(open, "{line}")
+            {
+                *file = Err(error);
+            }
+        }
+    }
+
+    fn end(self) -> Result<(), Stop> {
+        let flushed = self.file.into_inner().and_then(|mut file| file.flush());
+        flushed.with_context(|| format!("cannot write {}", self.path.display())).map_err(Stop::failed)
+    }
 }
 
 /// A flag that the usual signals to stop set.
