@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, bench, completions, conformance, dataset, egress, eval, exchanges, import, init, keys, man, panel, prices,
-    prompts, quickstart, record, reload, report, review, rollout, serve, tco,
+    alerts, bench, completions, conformance, dataset, egress, eval, exchanges, exit, import, init, keys, man, panel,
+    prices, prompts, quickstart, record, reload, report, review, rollout, serve, tco,
 };
 
 /// The config where none is named.
@@ -81,6 +81,9 @@ pub(crate) enum Verb {
     Tco(tco::Verb),
     /// Decide on evidence: stay, switch or hybridize, workload by workload, with everything behind it in a bundle.
     Report(Box<report::Args>),
+    /// Be able to leave a vendor: take one's data out of it, with proof that all of it is there.
+    #[command(subcommand)]
+    Exit(exit::Verb),
     /// Show people pairs of answers without saying whose is whose, and count whom they prefer.
     #[command(subcommand)]
     Panel(panel::Verb),

@@ -194,7 +194,7 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 17] = [
+const READS_CONFIG: [&str; 18] = [
     "bench",
     "dataset",
     "eval",
@@ -202,6 +202,7 @@ const READS_CONFIG: [&str; 17] = [
     "check",
     "reload",
     "exchanges",
+    "exit",
     "egress",
     "keys",
     "prices",

@@ -9,6 +9,7 @@ pub(crate) mod dataset;
 pub(crate) mod egress;
 pub(crate) mod eval;
 pub(crate) mod exchanges;
+pub(crate) mod exit;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -74,6 +75,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Prompts(args) => prompts::run(&place, &args, out),
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
+        Verb::Exit(verb) => exit::run(&place, verb, out),
         Verb::Record(verb) => record::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Review(verb) => review::run(&place, verb, out),

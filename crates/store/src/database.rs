@@ -8,6 +8,7 @@ mod checks;
 mod control;
 mod costs;
 mod datasets;
+mod dump;
 mod egress;
 mod epoch;
 mod evals;

@@ -1,11 +1,15 @@
 //! `crossfade keys …`: who may call, and who may steer.
 
 use std::collections::BTreeSet;
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use cost::decimal::dollars;
+use exit::signing::SigningKey;
 use operations::keys::{KeyView, Keys, LimitsRequest, Request, RotationRequest};
 use operations::{Actor, Budget, OperationError, Period};
 use serde::Serialize;
@@ -52,6 +56,12 @@ pub(crate) enum Verb {
         key: String,
         #[command(flatten)]
         who: Who,
+    },
+    /// Make a key that signs exports: the private half into a file, the public half beside it and on stdout.
+    Signing {
+        /// The file of the private half; one that is there is not written over.
+        #[arg(default_value = "signing.key")]
+        file: std::path::PathBuf,
     },
     /// What was done to a key, by whom and why; to all of them when none is named.
     History {
@@ -185,6 +195,9 @@ impl From<Role> for operations::Role {
 
 /// Carries out one of them.
 pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
+    if let Verb::Signing { file } = &verb {
+        return signing(file, out);
+    }
     let source = Source::open(place)?;
     match verb {
         Verb::Create(create) => {
@@ -205,7 +218,39 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Limit { key, limits, who } => limit(&source, &key, limits, &who, out),
         Verb::Revoke { key, who } => revoke(&source, &key, &who, out),
         Verb::History { key } => history(&source, key.as_deref(), out),
+        Verb::Signing { file } => signing(&file, out),
     }
+}
+
+/// Makes a key that signs exports.
+fn signing(file: &Path, out: &Out) -> Result<Exit, Stop> {
+    let pem = SigningKey::generate().map_err(Stop::failed)?;
+    let public = SigningKey::from_pem(pem.expose()).map_err(Stop::failed)?.public();
+    let beside = file.with_extension("pub");
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut to = match options.open(file) {
+        Ok(to) => to,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let stop = Stop::usage(format!("there is a file {} already", file.display()));
+            return Err(stop.hint("what a lost key signed cannot be signed again: name another file"));
+        }
+        Err(error) => {
+            let error = anyhow::Error::new(error).context(format!("could not write {}", file.display()));
+            return Err(Stop::failed(error));
+        }
+    };
+    to.write_all(pem.expose().as_bytes()).with_context(|| format!("could not write {}", file.display()))?;
+    std::fs::write(&beside, public.to_pem()).with_context(|| format!("could not write {}", beside.display()))?;
+    out.answer(&json!({ "private": file, "public": beside, "key": public.text() }), || {
+        format!(
+            "{}\n{}: keep it where nobody else reads it\n{}: hand it out\n",
+            public.text(),
+            file.display(),
+            beside.display()
+        )
+    });
+    Ok(Exit::Ok)
 }
 
 /// What of a new key will not work with the config as it is; nothing where the config cannot be read.

@@ -39,6 +39,7 @@ mod judged;
 mod judged_models;
 mod judges;
 mod keys;
+mod leaving;
 mod pages;
 mod panel;
 mod prices;
