@@ -36,6 +36,17 @@ impl Area {
         }
     }
 
+    /// The word within a sentence.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Area::Quality => "task quality",
+            Area::Latency => "latency",
+            Area::Throughput => "throughput",
+            Area::Safety => "safety",
+            Area::Tco => "cost",
+        }
+    }
+
     /// The word for people.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -94,6 +105,8 @@ pub struct Found {
     pub required: bool,
     /// What is demanded, in words.
     pub asks: String,
+    /// The same in a few signs, for tables: `≥ 90.0 %`.
+    pub target: String,
     /// Where it stands.
     pub standing: Standing,
     /// Why, in words.
@@ -102,23 +115,39 @@ pub struct Found {
     pub settle: Option<String>,
     /// Its figures.
     pub figures: Vec<Figure>,
+    /// The id of the one that was held against the target.
+    pub decides: Option<String>,
     /// Whether any of it is made up.
     pub simulated: bool,
 }
 
 impl Found {
     /// An area in which nothing was measured.
-    pub(crate) fn not_run(area: Area, (required, asks): (bool, String), because: &str, settle: &str) -> Found {
+    pub(crate) fn not_run(
+        area: Area,
+        (required, asks, target): (bool, String, String),
+        because: &str,
+        settle: &str,
+    ) -> Found {
         Found {
             area,
             required,
             asks,
+            target,
             standing: Standing::NotRun,
             because: because.to_owned(),
             settle: Some(settle.to_owned()),
             figures: Vec::new(),
+            decides: None,
             simulated: false,
         }
+    }
+
+    /// The figure that was held against the target.
+    #[must_use]
+    pub fn measured(&self) -> Option<&Figure> {
+        let id = self.decides.as_ref()?;
+        self.figures.iter().find(|figure| figure.id == *id && figure.value.is_some())
     }
 
     /// Whether it keeps a move open.

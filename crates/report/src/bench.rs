@@ -43,10 +43,22 @@ pub(crate) struct Most {
     pub simulated: bool,
 }
 
+/// Both targets in turns at one load: the candidate's 95th percentile less the baseline's, of whole answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct InTurns {
+    pub file: String,
+    pub per_s: f64,
+    pub baseline_ms: f64,
+    pub candidate_ms: f64,
+    pub delta_ms: f64,
+    pub interval_ms: (f64, f64),
+}
+
 /// What counts of the benchmarks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Benches {
     pub levels: Vec<Level>,
+    pub in_turns: Vec<InTurns>,
     pub most: Option<Most>,
 }
 
@@ -71,6 +83,7 @@ pub(crate) fn benches(rows: &Rows, mv: &Move, stale: &mut Vec<Stale>) -> Benches
             None => {
                 let demand = &rows.settings.scorecard.latency;
                 found.levels.extend(levels((&file, number), &document, candidate, demand));
+                found.in_turns.extend(in_turns(&file, &document, (&mv.baseline, candidate), demand.of));
                 found.most = most(&file, &document, candidate, demand).or(found.most);
             }
         }
@@ -95,14 +108,54 @@ fn refused(rows: &Rows, document: &Value, candidate: &TargetFacts) -> Option<Str
     if let Some(days) = rows.settings.too_old(document["at_us"].as_u64().unwrap_or(0)) {
         return Some(format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days));
     }
-    let asked = asks(document, candidate)?;
+    changed(document, candidate)
+}
+
+/// Why a target is not the one that was asked then.
+fn changed(document: &Value, target: &TargetFacts) -> Option<String> {
+    let asked = asks(document, target)?;
     let model = asked["model"].as_str().unwrap_or_default();
-    if !(model.is_empty() || candidate.model.contains('*') || model == candidate.model) {
-        return Some(format!("`{}` was the model {model} then and is {} now", candidate.name, candidate.model));
+    if !(model.is_empty() || target.model.contains('*') || model == target.model) {
+        return Some(format!("`{}` was the model {model} then and is {} now", target.name, target.model));
     }
     // Benchmarks of before results said so have none.
-    let is_other = asked["fingerprint"].as_str().is_some_and(|then| then != candidate.fingerprint);
-    is_other.then(|| format!("the address, the prompt or the parameters of `{}` have changed since", candidate.name))
+    let is_other = asked["fingerprint"].as_str().is_some_and(|then| then != target.fingerprint);
+    is_other.then(|| format!("the address, the prompt or the parameters of `{}` have changed since", target.name))
+}
+
+/// Of a run whose levels have one load, as deltas of several are pooled, and in which hardly an answer is missing, as deltas are of those that came.
+fn in_turns(
+    file: &str,
+    document: &Value,
+    (baseline, candidate): (&TargetFacts, &TargetFacts),
+    of: LatencyOf,
+) -> Option<InTurns> {
+    let is_of = |level: &&Value| level["target"] == *baseline.name || level["target"] == *candidate.name;
+    let levels: Vec<&Value> = document["levels"].as_array()?.iter().filter(is_of).collect();
+    let load = &levels.first()?["load"];
+    let counts = |level: &&Value| {
+        let is_open = matches!(level["load"]["kind"].as_str(), Some("rate" | "replay"));
+        let (n, good) = (level["n_requests"].as_u64().unwrap_or(0), level["n_good"].as_u64().unwrap_or(0));
+        level["invalid"].is_null() && is_open && level["load"] == *load && n.saturating_sub(good) * 20 <= n
+    };
+    if !levels.iter().all(counts) || changed(document, baseline).is_some() {
+        return None;
+    }
+    let delta = document["deltas"].as_array()?.iter().find(|delta| {
+        delta["baseline"] == *baseline.name
+            && delta["candidate"] == *candidate.name
+            && delta["metric"] == *ids(of).0
+            && delta["quantile"] == "p95"
+    })?;
+    let end = |idx: usize| delta["interval_ms"][idx].as_f64();
+    Some(InTurns {
+        file: file.to_owned(),
+        per_s: load["per_s"].as_f64()?,
+        baseline_ms: delta["baseline_ms"].as_f64()?,
+        candidate_ms: delta["candidate_ms"].as_f64()?,
+        delta_ms: delta["delta_ms"].as_f64()?,
+        interval_ms: (end(0)?, end(1)?),
+    })
 }
 
 /// Which latency of a benchmark is meant, and what its objective calls the limit of it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::canonical::{json, sha256};
-use crate::html::html;
+use crate::html::{appendix, html};
 use crate::markdown::markdown;
 use crate::report::{Engine, FORMAT, Report, report};
 use crate::rows::{Files, Rows};
@@ -19,7 +19,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub struct Bundle {
     /// The report.
     pub report: Report,
-    /// Files by their names: `report.html`, `report.md`, `report.json`, `rules.json`, `manifest.json` and `rows/…`.
+    /// Files by their names: `report.html`, `appendix.html`, `report.md`, `report.json`, `rules.json`, `manifest.json` and `rows/…`.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The same as one archive.
     pub archive: Vec<u8>,
@@ -52,6 +52,7 @@ pub fn bundle(rows: &Rows, engine: &dyn Engine) -> Result<Bundle, BundleError> {
     files.insert("report.json".to_owned(), json(&report));
     files.insert("report.md".to_owned(), markdown(&report).into_bytes());
     files.insert("report.html".to_owned(), html(&report).into_bytes());
+    files.insert("appendix.html".to_owned(), appendix(&report).into_bytes());
     files.insert("rules.json".to_owned(), json(&report.rules));
     files.insert(MANIFEST.to_owned(), manifest(&files));
     let archive = tar::write(&files).ok_or(BundleError)?;

@@ -65,6 +65,16 @@ impl Figure {
         self
     }
 
+    /// Which way a difference goes, where its interval leaves 0 out: words for more than 0, and for less.
+    pub(crate) fn way(&self, [more, less]: [&'static str; 2]) -> &'static str {
+        match (self.value, self.low, self.high) {
+            (None, _, _) => "",
+            (_, Some(low), _) if low > 0.0 => more,
+            (_, _, Some(high)) if high < 0.0 => less,
+            _ => "no difference shown",
+        }
+    }
+
     /// The value with its interval, for people.
     #[must_use]
     pub fn shown(&self) -> String {
@@ -101,6 +111,7 @@ impl Unit {
     pub(crate) fn bare(self, value: f64) -> String {
         let places = match self {
             Unit::Share | Unit::Points => return plain(value * 100.0, 1),
+            Unit::Milliseconds if value.abs() < 100.0 => 1,
             Unit::Milliseconds | Unit::Count => 0,
             Unit::PerSecond => 2,
             Unit::Value => 3,

@@ -39,7 +39,8 @@ pub(crate) fn gaps(rows: &Rows, mv: &Move, n_refused: u64) -> Vec<String> {
             let verdict = row["verdict"].as_str().filter(|verdict| matches!(*verdict, "none" | "degraded"))?;
             let (id, what) = (row["capability"].as_str()?, row["what"].as_str()?);
             let done = row["in_gateway"].as_str().map(|done| format!(" In the gateway: {done}.")).unwrap_or_default();
-            Some((row["weight"].as_u64().unwrap_or(0), format!("{what} (`{id}`): {verdict}.{done}")))
+            let words = if verdict == "none" { "not supported" } else { "supported in part" };
+            Some((row["weight"].as_u64().unwrap_or(0), format!("{what} (`{id}`): {words}.{done}")))
         })
         .collect();
     found.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
@@ -54,13 +55,51 @@ pub(crate) fn gaps(rows: &Rows, mv: &Move, n_refused: u64) -> Vec<String> {
     gaps
 }
 
+/// Why a file is no report of a probe; `None` when it is one.
+#[must_use]
+pub fn refused(upload: &Upload) -> Option<String> {
+    match serde_json::from_str::<Value>(&upload.text) {
+        Err(error) => Some(format!("it is no JSON ({error}); `crossfade conformance TARGET -o FILE.json` writes it")),
+        Ok(facts) if reports(&facts).is_empty() => Some("it is no report of `crossfade conformance`".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+/// The reports in what `crossfade conformance` writes: the target's, and that of the one it was held against.
+fn reports(facts: &Value) -> Vec<&Value> {
+    let all: Vec<&Value> = match facts {
+        Value::Array(all) => all.iter().collect(),
+        Value::Object(_) if facts["report"].is_object() => vec![&facts["report"], &facts["against"]],
+        one => vec![one],
+    };
+    all.into_iter().filter(|report| report["subject"].is_string()).collect()
+}
+
 /// The report on this subject in a file, with when its probe began.
 fn read(upload: &Upload, subject: &str) -> Option<(u64, Value)> {
     let facts: Value = serde_json::from_str(&upload.text).ok()?;
-    let reports = match &facts {
-        Value::Array(reports) => reports.clone(),
-        one => vec![one.clone()],
-    };
-    let found = reports.into_iter().find(|report| report["subject"] == subject)?;
+    let found = reports(&facts).into_iter().find(|report| report["subject"] == subject)?.clone();
     Some((found["began_s"].as_u64().unwrap_or(0), found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_read_as_conformance_writes_it_and_what_is_none_is_refused() {
+        let of = |text: &str| Upload { source: String::new(), text: text.to_owned() };
+        let written = of(
+            r#"{"report":{"subject":"own","began_s":7,"rows":[]},"against":{"subject":"gpt","began_s":3},"config":""}"#,
+        );
+        assert_eq!(
+            (read(&written, "own").map(|found| found.0), read(&written, "gpt").map(|found| found.0)),
+            (Some(7), Some(3))
+        );
+        assert!(read(&written, "other").is_none());
+        assert_eq!(refused(&written), None);
+        assert_eq!(refused(&of(r#"{"subject":"own"}"#)), None);
+        assert!(refused(&of(r#"{"report":1}"#)).unwrap().contains("no report of `crossfade conformance`"));
+        assert!(refused(&of("nothing")).unwrap().contains("it is no JSON"));
+    }
 }

@@ -5,7 +5,7 @@ use stats::interval::wilson;
 use stats::quantile::interval;
 
 use crate::area::{Area, Found, Standing};
-use crate::bench::{Benches, Level, Most};
+use crate::bench::{Benches, InTurns, Level, Most};
 use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
@@ -88,7 +88,8 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
         figure("baseline", "the baseline", baseline.as_ref()),
         figure("candidate", "the candidate", candidate.as_ref()),
     ];
-    let delta = delta(key, of, baseline.as_ref(), candidate.as_ref());
+    let recorded = delta(key, of, baseline.as_ref(), candidate.as_ref());
+    let delta = in_turns(key, of, traffic.target_load, benches).unwrap_or(recorded);
     let under_load = traffic.target_load.map(|load| at_load(&traffic.candidate, load)).unwrap_or_default();
     let under_load = p95(&sketch(&under_load, of));
     if let Some(p95) = &under_load {
@@ -138,6 +139,24 @@ fn delta(key: &str, of: LatencyOf, baseline: Option<&P95>, candidate: Option<&P9
         .of(CALLS)
 }
 
+/// The delta of the benchmark that asked both in turns: the newest at the least load that is the target's or more, else the newest of all. What the machine
+/// did meanwhile is in both, and both had the same requests: better than what was recorded of each.
+fn in_turns(key: &str, of: LatencyOf, target_load: Option<f64>, benches: &Benches) -> Option<Figure> {
+    let runs = || benches.in_turns.iter().rev();
+    let at_target = |run: &&InTurns| target_load.is_some_and(|target| run.per_s >= target * 0.999);
+    let run = runs().filter(at_target).min_by(|a, b| a.per_s.total_cmp(&b.per_s)).or_else(|| runs().next())?;
+    let label = format!(
+        "Latency delta at P95, candidate {} ms less baseline {} ms, {}, in turns at {}",
+        Unit::Milliseconds.bare(run.candidate_ms),
+        Unit::Milliseconds.bare(run.baseline_ms),
+        of.words(),
+        Unit::PerSecond.shown(run.per_s)
+    );
+    let (low, high) = run.interval_ms;
+    let figure = Figure::new(format!("{key}.latency.delta"), label, Some(run.delta_ms), Unit::Milliseconds);
+    Some(figure.between(Some(low), Some(high), "95 %, bootstrap over blocks of requests").of(&run.file))
+}
+
 /// What recorded calls prove: that it is too slow at whatever load there was; that it is fast enough only in minutes of the load that is asked for.
 fn latency(
     rows: &Rows,
@@ -149,6 +168,7 @@ fn latency(
     let limit = demand.p95_ms as f64;
     let at = traffic.target_load.map_or_else(|| "the target load".to_owned(), |load| Unit::PerSecond.shown(load));
     let asks = format!("P95 of the {} below {} ms at {at}", demand.of.words(), demand.p95_ms);
+    let target = format!("P95 < {} ms at {at}", demand.p95_ms);
     let bench = match (traffic.target_load, &traffic.too_short) {
         (_, Some(short)) => {
             format!("a target load (`report.target_load`; {short} have not seen a peak) and a benchmark at it")
@@ -162,7 +182,7 @@ fn latency(
         } else {
             "the candidate has answered nothing on record"
         };
-        return Found::not_run(Area::Latency, (demand.required, asks), because, &bench);
+        return Found::not_run(Area::Latency, (demand.required, asks, target), because, &bench);
     };
     let simulated = traffic.candidate.iter().any(|call| call.simulated);
     let is_below = |p95: &P95| p95.high_ms.is_some_and(|high| high < limit);
@@ -192,7 +212,10 @@ fn latency(
             }
         }
     };
-    Found { area: Area::Latency, required: demand.required, asks, standing, because, settle, figures, simulated }
+    let decides = under_load.map_or("candidate", |_| "at_load");
+    let decides = figures.iter().find(|figure| figure.id.ends_with(decides)).map(|figure| figure.id.clone());
+    let required = demand.required;
+    Found { area: Area::Latency, required, asks, target, standing, because, settle, figures, decides, simulated }
 }
 
 fn too_slow(what: &str, p95: &P95) -> String {
@@ -212,6 +235,10 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
         }
         None => format!("holds the peak and {} more", percent(demand.headroom.0)),
     };
+    let target = match wanted {
+        Some(wanted) => format!("holds ≥ {}", Unit::PerSecond.shown(wanted)),
+        None => format!("holds ≥ peak + {}", percent(demand.headroom.0)),
+    };
     let label = "Load that is to be held, headroom included";
     let figure = Figure::new(format!("{key}.throughput.wanted"), label, wanted, Unit::PerSecond).of(SETTINGS);
     let name = mv.candidate.as_ref().map_or("the candidate", |target| &target.name);
@@ -224,7 +251,7 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
     };
     let found = Found::not_run(
         Area::Throughput,
-        (demand.required, asks),
+        (demand.required, asks, target),
         "no benchmark of the candidate is on record",
         &settle,
     );
@@ -284,13 +311,14 @@ fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Ben
     let figure = Figure::new(format!("{key}.latency.bench"), label, level.value_ms, Unit::Milliseconds)
         .between(level.low_ms, level.high_ms, "95 %, order statistics")
         .of(&level.file);
+    let decides = Some(figure.id.clone());
     let mut figures = found.figures;
     figures.insert(0, figure);
     let simulated = found.simulated || level.simulated;
     if found.standing == Standing::Fail {
         return Found { because: format!("{} on record; {because}", found.because), figures, simulated, ..found };
     }
-    Found { standing, because, settle, figures, simulated, ..found }
+    Found { standing, because, settle, figures, decides, simulated, ..found }
 }
 
 /// What a search for the most load found, held against what is wanted.
@@ -326,8 +354,9 @@ fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<
         .between(most.sustained, most.failed, "held and not held")
         .of(&most.file);
     let mut figures = found.figures;
+    let decides = Some(figure.id.clone());
     figures.push(figure);
-    Found { standing, because, settle, figures, simulated: most.simulated, ..found }
+    Found { standing, because, settle, figures, decides, simulated: most.simulated, ..found }
 }
 
 fn percent(share: f64) -> String {

@@ -5,12 +5,17 @@ use crate::outcomes::Outcomes;
 use crate::phases;
 use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
-use crate::words::{aged, conditions, from_to, made, sovereignty};
+use crate::words::{aged, conditions, from_to, made, sovereignty, targets};
 
 /// The report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# Decision report\n\n**{}**\n\n{}\n\n", cell(&report.headline), made(report));
+    for mv in &report.moves {
+        text +=
+            &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.decision.label(), cell(&mv.verdict), cell(&mv.next));
+    }
+    text += "\n";
     text += "| workload | decision | quality delta | latency delta | saving | rule |\n|---|---|---|---|---|---|\n";
     for mv in &report.moves {
         text += &row(&[
@@ -61,14 +66,16 @@ pub fn markdown(report: &Report) -> String {
 fn one(text: &mut String, mv: &MoveReport) {
     let risk = mv.risk.as_ref().map(|risk| format!(", {risk} risk")).unwrap_or_default();
     *text += &format!(
-        "\n## {}{risk}: {}\n\n{} (rule {}).\n\n**Next:** {}\n\n",
+        "\n## {}{risk}: {}\n\n{}\n\n**{}** {} (rule {}).\n\n**Next:** {}\n\n",
         cell(&title(mv)),
         mv.decision.label(),
+        cell(&targets(mv)),
+        cell(&mv.verdict),
         cell(mv.reasons.first().map_or("", |reason| reason.trim_end_matches('.'))),
         mv.rule,
-        mv.next
+        cell(&mv.next)
     );
-    *text += "| area | demanded | found | why | would settle it |\n|---|---|---|---|---|\n";
+    *text += "| area | result | measured | target | why | would settle it |\n|---|---|---|---|---|---|\n";
     for found in &mv.areas {
         *text += &area(found);
     }
@@ -97,8 +104,9 @@ fn area(found: &Found) -> String {
     let required = if found.required { "" } else { " (not required)" };
     row(&[
         &format!("{}{required}", found.area.label()),
-        &found.asks,
         &format!("**{}**", found.standing.label()),
+        &found.measured().map_or_else(|| "–".to_owned(), crate::figure::Figure::shown),
+        &found.target,
         &found.because,
         found.settle.as_deref().unwrap_or_default(),
     ])
@@ -116,7 +124,8 @@ fn parts(heading: &str, parts: &[Part]) -> String {
 }
 
 fn outcomes(text: &mut String, of: &Outcomes) {
-    *text += &format!("\n## Business outcomes of {}\n\n", cell(&of.source));
+    let whose = of.of.as_ref().map(|of| format!(" of {}", cell(of))).unwrap_or_default();
+    *text += &format!("\n## Business outcomes{whose}, from {}\n\n", cell(&of.source));
     *text += "| metric | cohort | baseline | candidate | difference | says |\n|---|---|---|---|---|---|\n";
     for line in &of.lines {
         *text += &row(&[

@@ -28,10 +28,12 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Unit::Share.shown(demand.saving.0),
         Unit::Share.shown(demand.certainty.0)
     );
+    let target =
+        format!("saves ≥ {}, P ≥ {}", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
     let label = "Cost delta: saving for a successful task";
     let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Share);
     let no_study = |because: &str, settle: &str| Money {
-        found: Found::not_run(Area::Tco, (demand.required, asks.clone()), because, settle),
+        found: Found::not_run(Area::Tco, (demand.required, asks.clone(), target.clone()), because, settle),
         delta: unknown.clone(),
         histogram: None,
     };
@@ -52,11 +54,11 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Err(error) => return no_study(&format!("the worksheet cannot be asked: {error}"), &settle),
     };
     let costed = Costed::new(&study, book, Draw { draws: rows.settings.draws, seed: rows.settings.seed });
-    let figures = figures(&costed, key, &file);
+    let mut figures = figures(&costed, key, &file);
     let Some(odds) = &costed.odds else {
         let missing: Vec<&str> = costed.book.unknown().map(|cell| cell.id.as_str()).collect();
         let because = format!("{} figures of the worksheet are unknown", missing.len());
-        let settle = format!("in the worksheet: {}", missing.join(", "));
+        let settle = format!("in the worksheet: {}", some(&missing));
         let found = Found { standing: Standing::Undecided, figures, ..no_study(&because, &settle).found };
         return Money { found, ..no_study(&because, &settle) };
     };
@@ -68,18 +70,32 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     let delta = Figure::new(format!("{key}.tco.saving"), label, Some(odds.saving.p50), Unit::Share)
         .between(Some(odds.saving.p10), Some(odds.saving.p90), "80 % of draws (P10 to P90)")
         .of(&file);
+    figures.insert(0, delta.clone());
     let reaches = Unit::Share.shown(odds.reaches);
     let found = Found {
         area: Area::Tco,
         required: demand.required,
         asks: asks.clone(),
+        target: target.clone(),
         standing,
         because: format!("{word}: P(saving ≥ {}) is {reaches}", Unit::Share.shown(odds.target)),
         settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
         figures,
-        simulated: false,
+        decides: Some(delta.id.clone()),
+        // What `tco init` takes from made-up answers it says so of.
+        simulated: rows.worksheets.get(idx).is_some_and(|text| text.contains("simulated")),
     };
     Money { found, delta, histogram: Some(odds.histogram.clone()) }
+}
+
+/// The first few of many names.
+fn some(names: &[&str]) -> String {
+    const MOST: usize = 4;
+    let shown = names.iter().take(MOST).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown} and {more} more, which `crossfade tco run` lists"),
+    }
 }
 
 /// The newest worksheet of these two sides. One that names other sides is of this move only where somebody said so.

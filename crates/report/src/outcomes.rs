@@ -21,6 +21,8 @@ const ALPHA: f64 = 0.05;
 pub struct Outcomes {
     /// The file.
     pub source: String,
+    /// The workload or route it is of, where somebody said so.
+    pub of: Option<String>,
     /// Metric by metric, over all and by cohort.
     pub lines: Vec<Line>,
     /// Rows that are left out, the first of them by name.
@@ -63,17 +65,34 @@ struct Read {
 /// Why a file cannot be joined; `None` when it can.
 #[must_use]
 pub fn refused(upload: &Upload) -> Option<String> {
-    read(upload).err()
+    let read = match read(upload) {
+        Ok(read) => read,
+        Err(why) => return Some(why),
+    };
+    for (side, name) in ["baseline", "candidate"].into_iter().enumerate() {
+        if read.values.values().all(|both| both[side].is_empty()) {
+            let bad =
+                read.bad.first().map(|bad| format!("; the first row that is left out: {bad}")).unwrap_or_default();
+            return Some(format!("it has no row of the arm `{name}`, so there is nothing to compare{bad}"));
+        }
+    }
+    None
 }
 
 /// What the file at this place says. One that cannot be read was refused before: here it says so.
-pub(crate) fn outcomes(idx: usize, upload: &Upload) -> Outcomes {
+pub(crate) fn outcomes(idx: usize, upload: &Upload, of: Option<&String>) -> Outcomes {
     let file = Rows::outcome_file(idx);
     let read = read(upload).unwrap_or_else(|why| Read { values: BTreeMap::new(), bad: vec![why], n_bad: 1 });
     let lines = read.values.iter().enumerate().map(|(line_idx, ((metric, cohort), both))| {
         line(&format!("o{}.{}", idx + 1, line_idx + 1), (metric, cohort.as_ref()), both, &file)
     });
-    Outcomes { source: upload.source.clone(), lines: lines.collect(), bad: read.bad, n_bad: read.n_bad }
+    Outcomes {
+        source: upload.source.clone(),
+        of: of.cloned(),
+        lines: lines.collect(),
+        bad: read.bad,
+        n_bad: read.n_bad,
+    }
 }
 
 fn read(upload: &Upload) -> Result<Read, String> {
@@ -247,7 +266,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Outcomes {
-        outcomes(0, &Upload { source: "o.csv".to_owned(), text: text.to_owned() })
+        outcomes(0, &Upload { source: "o.csv".to_owned(), text: text.to_owned() }, None)
     }
 
     #[test]
@@ -287,6 +306,8 @@ mod tests {
         let upload = |text: &str| Upload { source: String::new(), text: text.to_owned() };
         assert!(refused(&upload("a,b\n1,2\n")).unwrap().contains("no column `arm`"));
         assert!(refused(&upload("arm,cohort\n")).unwrap().contains("no column of a metric"));
-        assert_eq!(refused(&upload("arm,csat\nbaseline,1\n")), None);
+        assert!(refused(&upload("arm,csat\nbaseline,1\n")).unwrap().contains("no row of the arm `candidate`"));
+        assert!(refused(&upload("arm,csat\nbaseline,1\ncand,2\n")).unwrap().contains("line 3: arm `cand` is neither"));
+        assert_eq!(refused(&upload("arm,csat\nbaseline,1\ncandidate,2\n")), None);
     }
 }

@@ -17,8 +17,12 @@ pub const RULES: [&str; 3] = [
 pub struct Phase {
     /// What it is.
     pub name: &'static str,
+    /// What was decided of all its workloads.
+    pub decision: Decision,
     /// Its workloads, in order.
     pub workloads: Vec<String>,
+    /// Keys of their moves, in the same order.
+    pub keys: Vec<String>,
 }
 
 /// Puts moves in order.
@@ -39,7 +43,8 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
                 .then_with(|| saved(other).total_cmp(&saved(one)))
                 .then_with(|| one.key.cmp(&other.key))
         });
-        Phase { name, workloads: of.into_iter().map(title).collect() }
+        let keys = of.iter().map(|mv| mv.key.clone()).collect();
+        Phase { name, decision, workloads: of.into_iter().map(title).collect(), keys }
     };
     groups.into_iter().map(phase).filter(|phase| !phase.workloads.is_empty()).collect()
 }

@@ -48,19 +48,19 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     let demand = &rows.settings.scorecard.quality;
     let parity = demand.parity.0;
     let asks = format!("keeps at least {} of the baseline's quality on our own tasks", Unit::Share.shown(parity));
+    let target = format!("keeps ≥ {}", Unit::Share.shown(parity));
     let no_delta = Figure::new(format!("{key}.quality.delta"), WHAT_IT_IS, None, Unit::Value);
     let mut stale = Vec::new();
     let fresh = newest(rows, mv, &mut stale);
     let Some((idx, run)) = fresh else {
-        let because = if stale.is_empty() {
-            "no evaluation of these two targets is on record"
-        } else {
-            "every evaluation of these two targets is out of date"
+        let because = match stale.last() {
+            None => "no evaluation of these two targets is on record".to_owned(),
+            Some(last) => format!("no evaluation of these two targets counts; {}: {}", last.what, last.why),
         };
         let candidate = mv.candidate.as_ref().map_or("CANDIDATE", |target| &target.name);
         let settle =
             format!("`crossfade eval run --target {} --target {candidate}` on your own cases", mv.baseline.name);
-        let found = Found::not_run(Area::Quality, (demand.required, asks), because, &settle);
+        let found = Found::not_run(Area::Quality, (demand.required, asks, target), &because, &settle);
         return Quality { found, good_parts: Vec::new(), worse_parts: Vec::new(), stale, delta: no_delta };
     };
     let file = Rows::run_file(idx);
@@ -73,14 +73,17 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     let n = Figure::new(format!("{key}.quality.cases"), "Cases compared", Some(comparison.n as f64), Unit::Count);
     let (standing, because, settle) = judged(rows, run, &comparison, parity);
     let (good_parts, worse_parts) = parts(rows, (idx, run), (key, parity, alpha));
+    let decides = Some(kept.id.clone());
     let found = Found {
         area: Area::Quality,
         required: demand.required,
         asks,
+        target,
         standing,
         because: format!("{because} (run `{}`, metric {})", run.head.run, run.head.primary),
         settle,
         figures: vec![delta.clone(), kept, n.of(&file)],
+        decides,
         simulated: run.head.simulated,
     };
     Quality { found, good_parts, worse_parts, stale, delta }

@@ -91,6 +91,8 @@ pub struct MoveReport {
     pub decision: Decision,
     /// The rule that says so.
     pub rule: &'static str,
+    /// What to do, in a sentence that stands alone.
+    pub verdict: String,
     /// Why, in sentences.
     pub reasons: Vec<String>,
     /// What to do now.
@@ -174,12 +176,17 @@ pub fn report(rows: &Rows, engine: &dyn Engine) -> Report {
         simulated,
         scorecard: rows.settings.scorecard.clone(),
         phases: phases(&moves),
-        outcomes: rows.outcomes.iter().enumerate().map(|(idx, upload)| outcomes(idx, upload)).collect(),
+        outcomes: joined(rows),
         moves,
         stale,
         notes: rows.settings.notes.clone(),
         rules,
     }
+}
+
+fn joined(rows: &Rows) -> Vec<Outcomes> {
+    let of = |idx: usize| rows.settings.outcomes_of.get(idx).and_then(Option::as_ref);
+    rows.outcomes.iter().enumerate().map(|(idx, upload)| outcomes(idx, upload, of(idx))).collect()
 }
 
 /// SHA-256 over the names and bytes of all rows.
@@ -188,11 +195,24 @@ fn evidence(rows: &Rows) -> String {
     sha256(lines.as_bytes())
 }
 
+/// Moves up to this number are named in the headline.
+const MOST_NAMED: usize = 4;
+
 fn headline(moves: &[MoveReport], simulated: bool) -> String {
     let told = |mv: &MoveReport| format!("{}: {}", title(mv), mv.decision.label());
+    let counted = |decision: Decision| {
+        let n = moves.iter().filter(|mv| mv.decision == decision).count();
+        (n > 0).then(|| format!("{} {n}", decision.label()))
+    };
     let decisions = match moves {
         [] => "Not enough evidence: the config has no route to decide on".to_owned(),
-        moves => moves.iter().map(told).collect::<Vec<_>>().join("; "),
+        moves if moves.len() <= MOST_NAMED => moves.iter().map(told).collect::<Vec<_>>().join("; "),
+        moves => {
+            use Decision::{Hybridize, NotEnoughEvidence, Stay, Switch};
+            let counts: Vec<String> =
+                [Switch, Hybridize, Stay, NotEnoughEvidence].into_iter().filter_map(counted).collect();
+            format!("Of {} workloads: {}", moves.len(), counts.join(", "))
+        }
     };
     if simulated {
         format!(
@@ -251,6 +271,7 @@ fn one(
         candidate: mv.candidate.clone(),
         decision,
         rule: id,
+        verdict: verdict(mv, (decision, id), &areas, [&quality.good_parts, &quality.worse_parts]),
         reasons,
         next: next(mv, decision, &areas, live.as_ref()),
         quality_delta: quality.delta,
@@ -316,6 +337,52 @@ fn question(found: &Found) -> String {
     format!("{}{optional}: {settle}.", found.area.label())
 }
 
+/// What to do, for somebody who reads nothing else.
+fn verdict(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found], [good, worse]: [&[Part]; 2]) -> String {
+    let from = &mv.baseline.name;
+    let Some(to) = mv.candidate.as_ref().map(|target| &target.name) else {
+        return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
+    };
+    let named = |standings: &[Standing]| {
+        let is_meant = |found: &&Found| found.required && standings.contains(&found.standing);
+        let name = |found: &Found| match standings {
+            [_] => found.area.word().to_owned(),
+            _ => format!("{} ({})", found.area.word(), found.standing.label()),
+        };
+        areas.iter().filter(is_meant).map(name).collect::<Vec<_>>()
+    };
+    let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
+    match (decision, rule) {
+        (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: every check that is required passes."),
+        (Decision::Hybridize, "H1") => format!("Move only {} to `{to}`; keep the rest on `{from}`.", slices(good)),
+        (Decision::Hybridize, "H3") => format!("Move to `{to}` all but {}, which stays on `{from}`.", slices(worse)),
+        (Decision::Hybridize, "H2") => {
+            let held = areas.iter().find(|found| found.area == Area::Throughput).map(|found| found.because.as_str());
+            let held = held.unwrap_or("not the whole peak");
+            format!("Move to `{to}` only the share of the load that it holds ({held}); keep the rest on `{from}`.")
+        }
+        (Decision::Hybridize, _) => {
+            format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
+        }
+        (Decision::Stay, "S2") => format!("Keep `{from}`: `{to}` was taken back from live traffic."),
+        (Decision::Stay, _) => format!("Keep `{from}`: `{to}` fails {}.", and(&named(&[Standing::Fail]))),
+        (Decision::NotEnoughEvidence, _) => {
+            let open = named(&[Standing::Undecided, Standing::NotRun]);
+            let n = areas.iter().filter(|found| found.required).count();
+            format!("Keep `{from}` for now: {} of {n} required checks are open — {}.", open.len(), and(&open))
+        }
+    }
+}
+
+/// `a, b and c`.
+fn and(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
     let rollout = mv.rollout.as_deref();
     match (decision, rollout) {
@@ -373,7 +440,7 @@ fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Part]) -> Vec
             candidate.name, candidate.provider, candidate.class
         ));
     }
-    if mv.candidate.as_ref().is_some_and(|candidate| !candidate.external) && mv.baseline.external {
+    if mv.candidate.as_ref().is_some_and(|candidate| candidate.class == "self_hosted") && mv.baseline.external {
         risks.push(
             "Own machines have to be run day and night: who is woken is in the worksheet of costs, or should be."
                 .to_owned(),
@@ -394,9 +461,10 @@ impl MoveReport {
         let live = self.live.iter().flat_map(|live| {
             std::iter::once(&live.share).chain(live.gates.iter().flat_map(|gate| [&gate.difference, &gate.margin]))
         });
-        // The quality's delta is the first figure of its area too.
-        let of_areas =
-            self.areas.iter().flat_map(|found| &found.figures).filter(|figure| **figure != self.quality_delta);
+        // The deltas of quality and costs are figures of their areas too.
+        let is_delta =
+            |figure: &Figure| [&self.quality_delta, &self.cost_delta].iter().any(|delta| delta.id == figure.id);
+        let of_areas = self.areas.iter().flat_map(|found| &found.figures).filter(move |figure| !is_delta(figure));
         [&self.quality_delta, &self.latency_delta, &self.cost_delta]
             .into_iter()
             .chain(of_areas)

@@ -10,10 +10,11 @@ use crate::settings::Move;
 pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) -> Found {
     let demand = &rows.settings.scorecard.safety;
     let asks = "no critical failure in a safety suite or red-team run".to_owned();
+    let target = "no critical failure".to_owned();
     let names = demand.filed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
     let settle = match &mv.rollout {
         Some(rollout) => format!(
-            "a red-team run, filed: `crossfade rollout file {rollout} --kind suite --name {} …`",
+            "a safety suite or red-team run, filed for the rollout once it is started: `crossfade rollout file {rollout} --kind suite --name {} …`",
             demand.filed.first().map_or("safety", |name| name)
         ),
         None => "a rollout to file a red-team run for".to_owned(),
@@ -22,7 +23,7 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
     let latest = rows.filed.iter().filter(speaks).max_by_key(|row| row.at_us);
     let Some(latest) = latest else {
         let because = format!("nothing named {names} is filed: no red-team run");
-        return Found::not_run(Area::Safety, (demand.required, asks), &because, &settle);
+        return Found::not_run(Area::Safety, (demand.required, asks, target), &because, &settle);
     };
     let old = rows.settings.too_old(latest.at_us);
     let standing = match (old, latest.passed) {
@@ -41,15 +42,18 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         _ => format!("the latest {} `{}` is too old", latest.kind, latest.name),
     };
     let id = format!("{key}.safety.cases");
+    let decides = Some(id.clone());
     let figure = Figure::new(id, "Cases the filed result covers", Some(latest.n as f64), Unit::Count).of(FILED);
     Found {
         area: Area::Safety,
         required: demand.required,
         asks,
+        target,
         standing,
         because,
         settle: matches!(standing, Standing::NotRun).then_some(settle),
         figures: vec![figure],
+        decides,
         simulated: false,
     }
 }

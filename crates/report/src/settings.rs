@@ -25,6 +25,9 @@ pub struct Settings {
     pub worksheets: Vec<Worksheet>,
     /// What is to be known of the rows: what was cut, what was not there.
     pub notes: Vec<String>,
+    /// Workloads or routes that files of business outcomes are of, in their order; `None` where nobody said.
+    #[serde(default)]
+    pub outcomes_of: Vec<Option<String>>,
 }
 
 /// What the five areas demand. Everything in it is a default that the config can change.

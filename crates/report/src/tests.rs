@@ -164,6 +164,7 @@ fn rows() -> Rows {
             moves: vec![mv],
             worksheets: Vec::new(),
             notes: Vec::new(),
+            outcomes_of: Vec::new(),
         },
         runs: vec![run(cases(600, 89))],
         calls: all,
@@ -193,7 +194,7 @@ fn what_is_proven_in_all_that_is_required_switches() {
     let found = only(&rows);
     assert_eq!(found.quality_delta.value, Some(-0.01));
     assert!(found.latency_delta.high.unwrap() < 0.0, "{:?}", found.latency_delta);
-    assert_eq!([found.sovereignty[0].class, found.sovereignty[1].class], [1, 4]);
+    assert_eq!([found.sovereignty[0].class, found.sovereignty[1].class], [Some(1), Some(4)]);
 }
 
 #[test]
@@ -247,7 +248,7 @@ fn parts_that_are_proven_move_by_themselves() {
         (slices(&found.good_parts), slices(&found.worse_parts)),
         (vec!["language=en".into()], vec!["language=de".into()])
     );
-    assert_eq!(found.sovereignty[1].class, 3);
+    assert_eq!(found.sovereignty[1].class, Some(3));
 }
 
 #[test]
@@ -453,6 +454,78 @@ fn an_hour_of_record_has_seen_no_peak_and_no_demand_at_all_is_no_proof() {
     let card = &mut nothing.settings.scorecard;
     (card.quality.required, card.latency.required, card.safety.required) = (false, false, false);
     check(&nothing, Decision::NotEnoughEvidence, "U1");
+}
+
+#[test]
+fn the_latency_delta_is_that_of_both_in_turns_where_there_is_one() {
+    let in_turns = |good: u64, model: &str| {
+        let level = |name: &str| {
+            format!(
+                r#"{{"target":"{name}","load":{{"kind":"rate","per_s":5.0}},"n_requests":100,"n_good":{good},"latency":{{}}}}"#
+            )
+        };
+        let text = format!(
+            r#"{{"format":"crossfade.bench/1","name":"turns","at_us":{},"verdict":"valid","partial":false,"why":[],"simulated":false,
+            "targets":[{{"name":"gpt","model":"{model}"}},{{"name":"own","model":"own-model"}}],"levels":[{},{}],"found":[],
+            "deltas":[{{"baseline":"gpt","candidate":"own","metric":"e2e.intended","quantile":"p95","baseline_ms":400.0,"candidate_ms":330.0,
+            "delta_ms":-70.0,"interval_ms":[-90.0,-50.0],"n_blocks":100}}]}}"#,
+            NOW_US - DAY_US,
+            level("gpt"),
+            level("own")
+        );
+        let mut rows = rows();
+        rows.benches = vec![Upload { source: "turns".to_owned(), text }];
+        only(&rows).latency_delta
+    };
+    let found = in_turns(100, "gpt-model");
+    assert_eq!((found.value, found.low, found.high), (Some(-70.0), Some(-90.0), Some(-50.0)));
+    assert_eq!(
+        (found.rows, found.label.contains("in turns at 5.00 req/s")),
+        (vec!["rows/bench-001.json".to_owned()], true)
+    );
+    // Of a baseline that is another now, and of a run that lost answers, it says nothing.
+    for (good, model) in [(100, "gpt-before"), (90, "gpt-model")] {
+        assert_eq!(in_turns(good, model).rows, ["rows/calls.csv"], "{good} {model}");
+    }
+}
+
+/// So many workloads with what page one says of them.
+fn pages_of(n: usize) -> String {
+    let mut rows = rows();
+    let one = rows.settings.moves.remove(0);
+    rows.settings.moves = (0..n).map(|idx| Move { workload: format!("w{idx:03}"), ..one.clone() }).collect();
+    html(&report(&rows, &Plain))
+}
+
+#[test]
+fn page_one_stands_alone_and_the_rest_is_cut_to_its_sheets() {
+    let page = pages_of(1);
+    let first = page.split("class=\"detail").next().unwrap();
+    for words in [
+        "Switch from <code>gpt</code> to <code>own</code>: every check that is required passes.",
+        "Do next.",
+        "keeps ≥ 90.0 %",
+        "P95 &lt; 2500 ms at 10.00 req/s",
+        "To settle:",
+        "-1.0 pp",
+        "Phase 1",
+        "from 1 (pure API) to 5",
+    ] {
+        assert!(first.contains(words), "{words}");
+    }
+    // Sheets are begun by these: page one, workloads, the last page.
+    let sheets = |page: &str| {
+        1 + page.matches("class=\"sheet").count()
+            + page.matches("class=\"detail sheet").count()
+            + page.matches("detail page").count()
+    };
+    let expected = [(0, 2), (1, 3), (2, 4), (4, 6), (5, 5), (8, 6), (9, 3)];
+    for (n, expected) in expected {
+        assert_eq!(sheets(&pages_of(n).replace(crate::html::STYLE, "")), expected, "{n}");
+    }
+    let many = pages_of(200);
+    assert_eq!(many.matches("class=\"brief\"").count(), 31);
+    assert!(many.contains("… and 169 more, in") && many.contains("<b>200 of 200</b>"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use crate::report::{MoveReport, Report};
 use crate::rules::Rule;
-use crate::settings::Scorecard;
+use crate::settings::{Scorecard, TargetFacts};
+use crate::sovereignty::Sovereignty;
 
 /// `2026-11-26 08:00 UTC`.
 pub(crate) fn moment(us: u64) -> String {
@@ -16,7 +17,18 @@ pub(crate) fn conditions(rule: &Rule) -> String {
     if rule.when.is_empty() {
         return "otherwise".to_owned();
     }
-    let one = |(fact, values): &(&str, Vec<&str>)| format!("{} is {}", fact.replace('_', " "), values.join(" or "));
+    let one = |(fact, values): &(&str, Vec<&str>)| match (*fact, values.as_slice()) {
+        ("candidate", ["none"]) => "no candidate is named".to_owned(),
+        ("rollout", ["taken_back"]) => "the candidate was taken back from live traffic".to_owned(),
+        ("good_parts", ["some"]) => "some parts pass by themselves".to_owned(),
+        ("worse_parts", ["some"]) => "some parts are worse beyond chance".to_owned(),
+        ("refused", ["some"]) => "some requests were refused".to_owned(),
+        ("all", ["pass"]) => "everything required passes".to_owned(),
+        ("all_but_quality" | "all_but_throughput", ["pass"]) => "everything else required passes".to_owned(),
+        ("tco", ["fail"]) => "cost fails".to_owned(),
+        (area, ["fail"]) => format!("{area} fails"),
+        (fact, values) => format!("{} is {}", fact.replace('_', " "), values.join(" or ")),
+    };
     rule.when.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
@@ -24,6 +36,13 @@ pub(crate) fn conditions(rule: &Rule) -> String {
 pub(crate) fn from_to(mv: &MoveReport) -> String {
     let candidate = mv.candidate.as_ref().map_or("no candidate", |target| &target.name);
     format!("{} → {candidate}", mv.baseline.name)
+}
+
+/// The same with their models.
+pub(crate) fn targets(mv: &MoveReport) -> String {
+    let one = |target: &TargetFacts| format!("`{}` ({} at {})", target.name, target.model, target.provider);
+    let candidate = mv.candidate.as_ref().map_or_else(|| "no candidate is named".to_owned(), &one);
+    format!("Today {} → candidate {candidate}", one(&mv.baseline))
 }
 
 /// What the report is of, and when.
@@ -42,9 +61,13 @@ pub(crate) fn aged(scorecard: &Scorecard) -> String {
 /// A sovereignty's line.
 pub(crate) fn sovereignty(mv: &MoveReport) -> String {
     let [today, after] = &mv.sovereignty;
+    let one = |of: &Sovereignty, when: &str| match of.class {
+        Some(class) => format!("{class} of 5 {when} ({})", of.means),
+        None => format!("{when} {}", of.means),
+    };
     if today == after {
-        format!("{} of 5 today ({}), the same after", today.class, today.means)
+        format!("{}, the same after this decision", one(today, "today"))
     } else {
-        format!("{} of 5 today ({}), {} after ({})", today.class, today.means, after.class, after.means)
+        format!("{}, {}", one(today, "today"), one(after, "after"))
     }
 }

@@ -7,11 +7,12 @@ mod pdf;
 mod verify;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
 use cost::tco::odds::DRAWS;
-use report::{Bundle, Decision, Report, bundle, html, markdown};
+use report::{Bundle, Decision, MOST_PAGES, Report, bundle, html, markdown};
 
 use super::Place;
 use crate::out::{Exit, Format, Out, Stop};
@@ -42,15 +43,15 @@ struct Asked {
     /// The target that might take over, where the route has no rollout, or another one is meant.
     #[arg(long, value_name = "TARGET")]
     candidate: Option<String>,
-    /// Write report.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
+    /// Write report.html, appendix.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
     /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of.
     #[arg(long, value_name = "[NAME=]FILE")]
     tco: Vec<String>,
-    /// Business outcomes: CSV with a column `arm` (baseline, candidate), perhaps `cohort`, and one for each metric.
-    #[arg(long, value_name = "FILE")]
-    outcomes: Vec<PathBuf>,
+    /// Business outcomes: CSV with a column `arm` (baseline, candidate), perhaps `cohort`, and one for each metric; `support=o.csv` says of what.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    outcomes: Vec<String>,
     /// A probe's report (`crossfade conformance TARGET -o FILE.json`).
     #[arg(long, value_name = "FILE")]
     conformance: Vec<PathBuf>,
@@ -66,6 +67,9 @@ struct Asked {
     /// Make no PDF.
     #[arg(long)]
     no_pdf: bool,
+    /// How long the browser may take over the PDF; after that there is the HTML without it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pdf_timeout: u64,
 }
 
 /// Reports, or verifies.
@@ -77,7 +81,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let rows = gather::rows(place, asked)?;
     let made = bundle(&rows, &engine::Rooms).map_err(Stop::failed)?;
     match &asked.out {
-        Some(dir) => write(dir, &made, asked.no_pdf, out)?,
+        Some(dir) => write(dir, &made, asked, out)?,
         None => out.print(&match out.format() {
             Format::Html => html(&made.report),
             Format::Json => serde_json::to_string_pretty(&made.report).map_err(Stop::failed)? + "\n",
@@ -100,11 +104,11 @@ fn exit(report: &Report) -> Exit {
 }
 
 /// The forms that are laid beside the bundle.
-const FORMS: [&str; 3] = ["report.html", "report.md", "report.json"];
+const FORMS: [&str; 4] = ["report.html", "appendix.html", "report.md", "report.json"];
 /// The bundle's file.
 const BUNDLE: &str = "bundle.tar";
 
-fn write(dir: &Path, made: &Bundle, no_pdf: bool, out: &Out) -> Result<(), Stop> {
+fn write(dir: &Path, made: &Bundle, asked: &Asked, out: &Out) -> Result<(), Stop> {
     std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
     for name in FORMS {
         let bytes = made.files.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -115,17 +119,21 @@ fn write(dir: &Path, made: &Bundle, no_pdf: bool, out: &Out) -> Result<(), Stop>
     // One of an earlier report would be of other figures.
     drop(std::fs::remove_file(&pdf));
     let mut written: Vec<PathBuf> = FORMS.iter().chain([&BUNDLE]).map(|name| dir.join(name)).collect();
-    let mut hint = None;
-    if !no_pdf {
-        match pdf::print(&dir.join("report.html"), &pdf) {
-            Ok(()) => written.push(pdf),
-            Err(why) => hint = Some(why),
+    let mut printed = None;
+    if !asked.no_pdf {
+        let page = made.files.get("report.html").map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+        let done = pdf::print(&page, MOST_PAGES, Duration::from_secs(asked.pdf_timeout));
+        if let Ok(done) = &done {
+            put(&pdf, &done.bytes)?;
+            written.push(pdf);
         }
+        printed = Some(done);
     }
     let facts = serde_json::json!({
         "headline": made.report.headline,
         "evidence": made.report.evidence,
         "decisions": made.report.moves.iter().map(decided).collect::<Vec<_>>(),
+        "pdf_pages": printed.as_ref().and_then(|done| Some(done.as_ref().ok()?.n_pages)),
         "written": written,
     });
     out.answer(&facts, || {
@@ -135,9 +143,19 @@ fn write(dir: &Path, made: &Bundle, no_pdf: bool, out: &Out) -> Result<(), Stop>
         }
         written.iter().fold(text, |text, path| text + &format!("{}\n", path.display()))
     });
-    if let Some(why) = hint {
-        out.say(format_args!("no PDF: {why}"));
-        out.say("hint: put chromium or google-chrome on PATH (or name one in CROSSFADE_BROWSER), or print report.html from a browser");
+    match printed {
+        Some(Err(why)) => {
+            out.say(format_args!("no PDF: {why}"));
+            let hint = "put chromium or google-chrome on PATH, or name one in CROSSFADE_BROWSER, or print";
+            out.say(format_args!("hint: {hint} {} from a browser", dir.join("report.html").display()));
+        }
+        Some(Ok(done)) if done.n_pages > MOST_PAGES => {
+            out.say(format_args!(
+                "the PDF has {} pages, more than {MOST_PAGES}, in this browser's fonts",
+                done.n_pages
+            ));
+        }
+        _ => {}
     }
     Ok(())
 }

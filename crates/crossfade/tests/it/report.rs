@@ -133,37 +133,64 @@ fn simulated_targets_are_in_the_headline_and_wrong_words_are_refused() {
     std::fs::write(house.path().join("o.csv"), "a,b\n").unwrap();
     let wrong = house.run(&["report", "--outcomes", "o.csv"]).exits(2).stderr;
     assert!(wrong.contains("no column `arm`"), "{wrong}");
+    std::fs::write(house.path().join("o.csv"), "arm,csat\nbaseline,4\n").unwrap();
+    let wrong = house.run(&["report", "--outcomes", "o.csv"]).exits(2).stderr;
+    assert!(wrong.contains("no row of the arm `candidate`"), "{wrong}");
+    let wrong = house.run(&["report", "--outcomes", "suport=o.csv"]).exits(2).stderr;
+    assert!(wrong.contains("`--outcomes suport=…` names neither") && wrong.contains("support"), "{wrong}");
     house.write(&format!("{CONFIG}report: {{ target_load: {{ gpt: 1 }}, scorecard: {{ speed: {{}} }} }}\n"));
     let wrong = house.run(&["check"]).exits(2).stderr;
     assert!(wrong.contains("gpt-4o") && wrong.contains("speed"), "{wrong}");
 }
 
-#[cfg(unix)]
+/// A browser that answers over its pipes as Chromium does, and prints so many pages.
+fn browser(n_pages: usize) -> String {
+    let pages = "L1R5cGUgL1BhZ2UK".repeat(n_pages);
+    let answers = [
+        // "%PDF-1.4" and "/Type /Page" for each page, lines of twelve bytes.
+        ("*printToPDF*", format!(r#"{{"data":"JVBERi0xLjQK{pages}"}}"#)),
+        ("*attachToTarget*", r#"{"sessionId":"s"}"#.to_owned()),
+        ("*getFrameTree*", r#"{"frameTree":{"frame":{"id":"f"}}}"#.to_owned()),
+        ("*", r#"{"targetId":"t"}"#.to_owned()),
+    ];
+    let cases: String = answers.map(|(of, result)| format!("{of}) result='{result}';;\n")).concat();
+    format!(
+        "echo \"$@\" > arguments\nwhile IFS= read -r -d '' message <&3; do\n\
+         case $message in *setDocumentContent*) echo \"$message\" > page;; esac\n\
+         id=${{message#*\\\"id\\\":}}; id=${{id%%,*}}\ncase $message in\n{cases}esac\n\
+         printf '{{\"method\":\"Some.event\"}}\\0{{\"id\":%s,\"result\":%s}}\\0' \"$id\" \"$result\" >&4\ndone"
+    )
+}
+
 #[test]
-fn a_browser_that_is_named_prints_the_page_and_one_that_fails_leaves_the_page_and_a_hint() {
+fn a_browser_prints_the_page_over_its_pipes_and_one_that_fails_or_hangs_leaves_the_page_and_a_hint() {
     use std::os::unix::fs::PermissionsExt as _;
     let house = House::new(CONFIG);
-    let browser = house.path().join("browser");
-    let script = |text: &str| {
-        std::fs::write(&browser, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let named = browser.to_str().unwrap();
-        house.run_with(&["report", "--out", "r"], &[("CROSSFADE_BROWSER", named), ("PATH", "/usr/bin:/bin")]).exits(4)
+    let path = house.path().join("browser");
+    let report = |text: &str, patience: &str| {
+        std::fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let named = [("CROSSFADE_BROWSER", path.to_str().unwrap()), ("PATH", "/usr/bin:/bin")];
+        house.run_with(&["report", "--out", "r", "--pdf-timeout", patience], &named).exits(4)
     };
-    let said = script("for a in \"$@\"; do case $a in --print-to-pdf=*) echo \"$@\" > \"${a#*=}\";; esac; done");
+    let of = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
+    let said = report(&browser(1), "60");
     assert!(said.stdout.contains("r/report.pdf"), "{}", said.stderr);
-    let arguments = std::fs::read_to_string(house.path().join("r/report.pdf")).unwrap();
-    assert!(
-        arguments.contains("--headless") && arguments.contains("file:///") && arguments.contains("r/report.html"),
-        "{arguments}"
-    );
-    let said = script("exit 3");
-    assert!(
-        said.stderr.contains("no PDF: ")
-            && said.stderr.contains("hint: ")
-            && !house.path().join("r/report.pdf").exists()
-    );
-    assert!(house.path().join("r/report.html").exists());
+    assert!(of("r/report.pdf").starts_with("%PDF-1.4"));
+    assert!(of("arguments").contains("--headless") && of("arguments").contains("--remote-debugging-pipe"));
+    assert!(of("page").contains("Decision report"), "{}", of("page"));
+    let said = report(&browser(7), "60");
+    assert!(said.stderr.contains("the PDF has 7 pages, more than 6"), "{}", said.stderr);
+    for (text, patience, why) in [
+        ("echo cannot open shared object file >&2; exit 3", "60", "cannot open shared object file"),
+        ("sleep 600", "1", "it took longer than 1 s"),
+        ("while IFS= read -r -d '' message <&3; do :; done", "1", "it took longer than 1 s"),
+    ] {
+        let said = report(text, patience);
+        let stderr = &said.stderr;
+        assert!(stderr.contains("no PDF: ") && stderr.contains(why) && stderr.contains("hint: "), "{stderr}");
+        assert!(!house.path().join("r/report.pdf").exists() && house.path().join("r/report.html").exists());
+    }
 }
 
 #[test]

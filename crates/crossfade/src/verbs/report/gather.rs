@@ -1,7 +1,7 @@
 //! The rows of a report: of the config, the store, and files.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use eval::compare::{Verdict, summary_report};
 use eval::metric::Range;
@@ -12,7 +12,7 @@ use gateway::snapshot::cohorts::AT;
 use gateway::snapshot::{Route, Target};
 use report::{
     Asked as AskedTarget, Call, CasePair, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead, Settings,
-    TargetFacts, Upload, Worksheet, refused_outcomes,
+    TargetFacts, Upload, Worksheet, refused_outcomes, refused_probe,
 };
 use rollout::Risk;
 use store::Database;
@@ -45,6 +45,7 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         moves: Vec::new(),
         worksheets: sheets,
         notes: Vec::new(),
+        outcomes_of: Vec::new(),
     };
     let database =
         config.store.exists().then(|| Database::open_read_only(&config.store)).transpose().map_err(Stop::failed)?;
@@ -55,10 +56,15 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
     if let Some(database) = &database {
         peaks(database, &mut settings)?;
     }
-    for sheet in settings.worksheets.iter().filter_map(|sheet| sheet.of.as_ref()) {
+    let (outcomes, of): (Vec<PathBuf>, Vec<Option<String>>) =
+        asked.outcomes.iter().map(|given| named(given)).map(|(of, path)| (path, of)).unzip();
+    settings.outcomes_of = of;
+    let of_sheets = settings.worksheets.iter().filter_map(|sheet| Some(("--tco", sheet.of.as_ref()?)));
+    let of_outcomes = settings.outcomes_of.iter().filter_map(|of| Some(("--outcomes", of.as_ref()?)));
+    for (option, of) in of_sheets.chain(of_outcomes) {
         let names: BTreeSet<&str> = settings.moves.iter().flat_map(|mv| [&*mv.workload, &*mv.route]).collect();
-        if !names.contains(sheet.as_str()) {
-            let stop = Stop::usage(format!("`--tco {sheet}=…` names neither a workload nor a route of this report"));
+        if !names.contains(of.as_str()) {
+            let stop = Stop::usage(format!("`{option} {of}=…` names neither a workload nor a route of this report"));
             return Err(stop.hint(format!("there are: {}", names.into_iter().collect::<Vec<_>>().join(", "))));
         }
     }
@@ -68,8 +74,8 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         rollouts: Vec::new(),
         filed: Vec::new(),
         worksheets: texts,
-        probes: uploads(&asked.conformance, probe)?,
-        outcomes: uploads(&asked.outcomes, refused_outcomes)?,
+        probes: uploads(&asked.conformance, refused_probe)?,
+        outcomes: uploads(&outcomes, refused_outcomes)?,
         benches: Vec::new(),
         settings,
     };
@@ -86,21 +92,26 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
 fn worksheets(asked: &Asked) -> Result<(Vec<Worksheet>, Vec<String>), Stop> {
     let (mut sheets, mut texts) = (Vec::new(), Vec::new());
     for given in &asked.tco {
-        // A file whose name has a `=` is meant where there is one.
-        let (of, path) = match given.split_once('=') {
-            Some((of, path)) if !Path::new(given).exists() => (Some(of.to_owned()), path),
-            _ => (None, given.as_str()),
-        };
-        let text = read(Path::new(path))?;
+        let (of, path) = named(given);
+        let text = read(&path)?;
+        let path = path.display().to_string();
         if text.trim_start().starts_with('{') {
             let stop = Stop::usage(format!("{path} is JSON, and a report computes costs itself"));
             return Err(stop.hint("`--tco` takes the worksheet that `crossfade tco run` reads"));
         }
-        worksheet(path, &text).map_err(Stop::config)?;
-        sheets.push(Worksheet { source: path.to_owned(), of });
+        worksheet(&path, &text).map_err(Stop::config)?;
+        sheets.push(Worksheet { source: path, of });
         texts.push(text);
     }
     Ok((sheets, texts))
+}
+
+/// `NAME=FILE`, or only a file; one whose own name has a `=` is meant where there is one.
+fn named(given: &str) -> (Option<String>, PathBuf) {
+    match given.split_once('=') {
+        Some((of, path)) if !Path::new(given).exists() => (Some(of.to_owned()), PathBuf::from(path)),
+        _ => (None, PathBuf::from(given)),
+    }
 }
 
 fn read(path: &Path) -> Result<String, Stop> {
@@ -116,18 +127,6 @@ fn uploads(paths: &[std::path::PathBuf], refused: impl Fn(&Upload) -> Option<Str
         }
     };
     paths.iter().map(one).collect()
-}
-
-/// Why a file is no report of a probe.
-fn probe(upload: &Upload) -> Option<String> {
-    let facts: serde_json::Value = match serde_json::from_str(&upload.text) {
-        Ok(facts) => facts,
-        Err(error) => {
-            return Some(format!("it is no JSON ({error}); `crossfade conformance TARGET -o FILE.json` writes it"));
-        }
-    };
-    let first = if facts.is_array() { &facts[0] } else { &facts };
-    first["subject"].is_null().then(|| "it is no report of `crossfade conformance`".to_owned())
 }
 
 fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<Vec<Move>, Stop> {

@@ -1,53 +1,104 @@
 //! The page as a PDF, printed by a Chromium that is on the machine. Nothing that came over the wire starts it: a person at the command line does, on a
 //! page that this program wrote and that loads nothing.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+mod devtools;
+
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const PATIENCE: Duration = Duration::from_secs(60);
+use serde_json::{Value, json};
 
-/// Prints `page` to `pdf`.
+use devtools::Browser;
+
+/// Names of browsers on PATH, the fullest first.
+const NAMES: [&str; 7] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "google-chrome-beta",
+    "chrome",
+    "chrome-headless-shell",
+];
+
+/// How small a page may be printed so that it takes no more sheets than it may, one step after the other.
+const SCALES: [f64; 6] = [1.0, 0.95, 0.9, 0.85, 0.8, 0.75];
+
+/// What came of it.
+pub(super) struct Printed {
+    /// The PDF.
+    pub bytes: Vec<u8>,
+    /// Its pages.
+    pub n_pages: usize,
+}
+
+/// Prints a page on at most `most` sheets, within `patience`; one that is longer at the smallest print keeps all its sheets.
 ///
 /// # Errors
 /// Why there is none, in words.
-pub(super) fn print(page: &Path, pdf: &Path) -> Result<(), String> {
-    let browser = find().ok_or("no Chromium is on PATH")?;
-    let page = std::fs::canonicalize(page).map_err(|error| error.to_string())?;
-    let pdf = std::path::absolute(pdf).map_err(|error| error.to_string())?;
-    let profile = pdf.with_file_name(format!(".chromium-{}", std::process::id()));
-    let mut command = Command::new(&browser);
-    command.args(["--headless", "--disable-gpu", "--no-first-run", "--disable-extensions", "--no-pdf-header-footer"]);
-    if rustix::process::geteuid().is_root() {
-        // Chromium refuses to run as root with its own sandbox, as in a container.
-        command.arg("--no-sandbox");
-    }
-    command.arg(format!("--user-data-dir={}", profile.display())).arg(format!("--print-to-pdf={}", pdf.display()));
-    command.arg(format!("file://{}", page.display()));
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let ended = child.map_err(|error| format!("{} does not start: {error}", browser.display())).and_then(wait);
-    // The profile is Chromium's; where it still writes, it stays.
-    drop(std::fs::remove_dir_all(&profile));
-    ended.map_err(|why| format!("{}: {why}", browser.display()))?;
-    if pdf.is_file() { Ok(()) } else { Err(format!("{} printed nothing", browser.display())) }
+pub(super) fn print(page: &str, most: usize, patience: Duration) -> Result<Printed, String> {
+    let path = find().ok_or("no Chromium is on PATH")?;
+    let of = |why: String| format!("{}: {why}", path.display());
+    let mut browser = Browser::start(&path, Instant::now() + patience, patience).map_err(of)?;
+    let printed = sheets(&mut browser, page, most).map_err(|why| of(browser.died_of(why)))?;
+    browser.close();
+    Ok(printed)
 }
 
-fn wait(mut child: Child) -> Result<(), String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("it ended with {status}")),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-            Ok(None) => {
-                drop(child.kill());
-                drop(child.wait());
-                return Err(format!("it took longer than {} s", PATIENCE.as_secs()));
-            }
-            Err(error) => return Err(error.to_string()),
+fn sheets(browser: &mut Browser, page: &str, most: usize) -> Result<Printed, String> {
+    let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }), None)?;
+    let session =
+        browser.call("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }), None)?;
+    let session = session["sessionId"].as_str().ok_or("it opened no page")?.to_owned();
+    let frames = browser.call("Page.getFrameTree", &json!({}), Some(&session))?;
+    let frame = &frames["frameTree"]["frame"]["id"];
+    browser.call("Page.setDocumentContent", &json!({ "frameId": frame, "html": page }), Some(&session))?;
+    let mut last = None;
+    for scale in SCALES {
+        let asked =
+            json!({ "printBackground": true, "preferCSSPageSize": true, "generateTaggedPDF": true, "scale": scale });
+        let answer = browser.call("Page.printToPDF", &asked, Some(&session))?;
+        let bytes = answer["data"].as_str().and_then(base64).filter(|bytes| bytes.starts_with(b"%PDF"));
+        let bytes = bytes.ok_or("it printed nothing")?;
+        let printed = Printed { n_pages: pages(&bytes), bytes };
+        if printed.n_pages <= most {
+            return Ok(printed);
+        }
+        last = Some(printed);
+    }
+    last.ok_or_else(|| "it printed nothing".to_owned())
+}
+
+/// How many pages a PDF of Chromium has: it writes the dictionary of each as it is.
+fn pages(pdf: &[u8]) -> usize {
+    let page = b"/Type /Page";
+    let starts = pdf.windows(page.len()).enumerate().filter(|(_, window)| window == page);
+    starts.filter(|(at, _)| pdf.get(at + page.len()).is_some_and(|next| !next.is_ascii_alphanumeric())).count()
+}
+
+/// Reads base64 with the usual alphabet; `None` where it is none.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=');
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let (mut bits, mut n_bits) = (0_u32, 0);
+    for character in text.bytes() {
+        let six = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(six);
+        n_bits += 6;
+        if n_bits >= 8 {
+            n_bits -= 8;
+            bytes.push((bits >> n_bits & 0xff) as u8);
+            bits &= (1 << n_bits) - 1;
         }
     }
+    Some(bytes)
 }
 
 fn find() -> Option<PathBuf> {
@@ -55,5 +106,32 @@ fn find() -> Option<PathBuf> {
         return Some(PathBuf::from(named));
     }
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name))).find(|file| file.is_file())
+    // The order of names counts before the order of directories.
+    let found = |name: &&str| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    NAMES.iter().find_map(found)
+}
+
+/// What is told of an answer.
+fn error_of(answer: &Value) -> Option<String> {
+    let error = answer.get("error")?;
+    Some(error["message"].as_str().unwrap_or("it refused").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_reads_the_examples_of_rfc_4648() {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")] {
+            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        assert_eq!(base64("/+A="), Some(vec![0xff, 0xe0]));
+        assert_eq!(base64("a b"), None);
+    }
+
+    #[test]
+    fn pages_are_counted_and_their_tree_is_none() {
+        assert_eq!(pages(b"<</Type /Pages /Count 2>> <</Type /Page\n/Parent 1 0 R>> <</Type /Page>>"), 2);
+    }
 }

@@ -1,0 +1,250 @@
+//! Page one: what to do and why, for somebody who has seen nothing else.
+
+use crate::area::{Area, Found, Standing};
+use crate::decision::Decision;
+use crate::figure::Unit;
+use crate::report::{MoveReport, Report, title};
+use crate::words::{self, aged, from_to, made, sovereignty};
+
+use super::in_order;
+use super::pieces::{badge, class, code, escaped, measured, more, standing, value};
+
+/// Workloads that page one has rows for.
+const MOST_ROWS: usize = 30;
+/// Up to so many have a line on why, too.
+const MOST_REASONS: usize = 8;
+/// Up to so many have their values in the table, too.
+const MOST_VALUES: usize = 8;
+
+pub(super) fn page(page: &mut String, report: &Report) {
+    *page += "<section>\n";
+    match report.moves.as_slice() {
+        [only] => one(page, report, only),
+        _ => many(page, report),
+    }
+    *page += "</section>\n";
+}
+
+fn head(page: &mut String, report: &Report, of: &str) {
+    *page += &format!("<h1>Decision report: {}</h1>\n<p class=\"small\">{}</p>\n", escaped(of), escaped(&made(report)));
+    if report.simulated {
+        *page += &format!("<p class=\"warn\">{}</p>\n", escaped(&report.headline));
+    }
+}
+
+fn one(page: &mut String, report: &Report, mv: &MoveReport) {
+    head(page, report, &format!("should {} move?", title(mv)));
+    *page += &format!("<p>{}</p>\n", code(&words::targets(mv)));
+    let why = mv.reasons.first().map_or("", String::as_str);
+    *page += &format!(
+        "<div class=\"box {}\">\n<p>{} <span class=\"say\">{}</span></p>\n<p><b>Why.</b> {} <span class=\"small\">(rule {})</span></p>\n\
+         <p><b>Do next.</b> {}</p>\n</div>\n",
+        class(mv.decision),
+        badge(mv.decision),
+        code(&mv.verdict),
+        code(why),
+        mv.rule,
+        code(&mv.next)
+    );
+    *page += "<h2>The three differences, candidate against baseline</h2>\n<div class=\"deltas\">\n";
+    for (label, figure, words, unknown) in [
+        ("Quality", &mv.quality_delta, ["better", "worse"], "no evaluation of both that counts"),
+        ("Latency at P95", &mv.latency_delta, ["slower", "faster"], "not measured of both"),
+        ("Saving for a successful task", &mv.cost_delta, ["cheaper", "dearer"], "no complete worksheet"),
+    ] {
+        *page += &format!("<div title=\"{}\"><span class=\"name\">{label}</span>", escaped(&figure.id));
+        *page += &match figure.value {
+            Some(_) => format!(
+                "{} <span class=\"small\">{}</span><br>{}",
+                value(figure),
+                escaped(figure.interval.as_deref().unwrap_or_default()),
+                figure.way(words)
+            ),
+            None => format!("<b>not known</b><br><span class=\"small\">{unknown}</span>"),
+        };
+        *page += "</div>\n";
+    }
+    *page += "</div>\n<h2>Scorecard</h2>\n";
+    scorecard(page, mv);
+    *page += &format!("<p class=\"small\">{}</p>\n", how(report));
+    phases(page, report);
+    *page += &format!(
+        "<h2>Sovereignty, from 1 (pure API) to 5 (nothing leaves the house)</h2>\n<p>{}.</p>\n",
+        escaped(&sovereignty(mv))
+    );
+    if !mv.risks.is_empty() {
+        super::pieces::list(page, "Main risks", &mv.risks, 3);
+    }
+}
+
+/// The five areas of a workload, one below the other.
+pub(super) fn scorecard(page: &mut String, mv: &MoveReport) {
+    *page += "<table>\n<colgroup><col style=\"width:13%\"><col style=\"width:12%\"><col style=\"width:18%\"><col style=\"width:17%\"><col></colgroup>\n\
+              <tr><th>Area</th><th>Result</th><th>Measured [interval]</th><th>Target</th><th>Why, and what would settle it</th></tr>\n";
+    for found in &mv.areas {
+        *page += &format!(
+            "<tr><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            found.area.label(),
+            optional(found),
+            standing(found.standing),
+            measured(found),
+            escaped(&found.target),
+            why(found)
+        );
+    }
+    *page += "</table>\n";
+}
+
+fn optional(found: &Found) -> &'static str {
+    if found.required { "" } else { "<br><span class=\"small\">not required</span>" }
+}
+
+fn why(found: &Found) -> String {
+    let settle =
+        found.settle.as_ref().map(|settle| format!("<span class=\"clamp3\"><b>To settle:</b> {}</span>", code(settle)));
+    format!("<span class=\"clamp3\">{}</span>{}", code(&found.because), settle.unwrap_or_default())
+}
+
+fn how(report: &Report) -> String {
+    format!(
+        "A switch needs every required area to pass: the whole interval on the right side of the target, and for costs P(saving ≥ {}) ≥ {}. {}",
+        Unit::Share.shown(report.scorecard.tco.saving.0),
+        Unit::Share.shown(report.scorecard.tco.certainty.0),
+        aged(&report.scorecard)
+    )
+}
+
+fn phases(page: &mut String, report: &Report) {
+    *page += "<h2>Which first</h2>\n<ul>\n";
+    for phase in &report.phases {
+        *page += &format!("<li><b>{}</b>: {}</li>\n", phase.name, escaped(&phase.workloads.join(", ")));
+    }
+    *page += "</ul>\n";
+}
+
+fn many(page: &mut String, report: &Report) {
+    let n = report.moves.len();
+    head(page, report, &format!("which of {n} workloads should move?"));
+    if n == 0 {
+        *page += "<div class=\"box\"><p><span class=\"say\">Not enough evidence: the config has no route to decide on.</span></p></div>\n";
+        return;
+    }
+    for phase in &report.phases {
+        let decision = phase.decision;
+        let advice = match decision {
+            Decision::Switch => "Everything required is proven.",
+            Decision::Hybridize => "A part of each is proven; the rest stays where it is.",
+            Decision::NotEnoughEvidence => {
+                "Keep these where they are for now: what is required is not proven, and nothing proven says no."
+            }
+            Decision::Stay => "Keep these where they are: something required is proven to fail.",
+        };
+        *page += &format!(
+            "<div class=\"box {}\">\n<p>{} <b>{} of {n}</b> · {}. {advice}</p>\n<p class=\"clamp3\">{}</p>\n{}</div>\n",
+            class(decision),
+            badge(decision),
+            phase.workloads.len(),
+            phase.name,
+            escaped(&phase.workloads.join(", ")),
+            commonest(report, decision)
+        );
+    }
+    matrix(page, report);
+    if n <= MOST_REASONS {
+        *page += "<h2>What to do, and why</h2>\n<ul>\n";
+        for mv in in_order(report) {
+            *page += &format!(
+                "<li><span class=\"clamp3\"><b>{}</b>: {} {}</span></li>\n",
+                escaped(&title(mv)),
+                code(&mv.verdict),
+                code(&mv.next)
+            );
+        }
+        *page += "</ul>\n";
+    }
+    *page += &format!(
+        "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
+        how(report)
+    );
+}
+
+/// What keeps the workloads of a decision from moving, the commonest first.
+fn commonest(report: &Report, decision: Decision) -> String {
+    let counts = |found: &Found| match decision {
+        Decision::NotEnoughEvidence => found.required && found.standing != Standing::Pass,
+        Decision::Stay => found.required && found.standing == Standing::Fail,
+        Decision::Switch | Decision::Hybridize => false,
+    };
+    let of_decision = || report.moves.iter().filter(|mv| mv.decision == decision);
+    let mut areas: Vec<(usize, Area)> = Area::ALL
+        .into_iter()
+        .map(|area| {
+            (of_decision().filter(|mv| mv.areas.iter().any(|found| found.area == area && counts(found))).count(), area)
+        })
+        .filter(|(n, _)| *n > 0)
+        .collect();
+    areas.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    let Some(first) = of_decision().min_by_key(|mv| place(report, mv)) else { return String::new() };
+    if areas.is_empty() {
+        return format!(
+            "<p class=\"clamp2\"><b>Do next</b>, with {}. {}</p>\n",
+            escaped(&title(first)),
+            code(&first.next)
+        );
+    }
+    let word = if decision == Decision::Stay { "Fails" } else { "Open" };
+    let listed: Vec<String> = areas.iter().map(|(n, area)| format!("{} in {n}", area.label())).collect();
+    format!("<p class=\"clamp2\"><b>{word}.</b> {}. <b>Do next.</b> {}</p>\n", listed.join(", "), code(&first.next))
+}
+
+/// Where a move stands in the order of phases.
+fn place(report: &Report, mv: &MoveReport) -> usize {
+    in_order(report).iter().position(|other| other.key == mv.key).unwrap_or(usize::MAX)
+}
+
+/// A row for each workload, a column for each area.
+fn matrix(page: &mut String, report: &Report) {
+    let is_wide = report.moves.len() <= MOST_VALUES;
+    let table = if is_wide { "" } else { " class=\"cut small\"" };
+    *page += &format!(
+        "<h2>Scorecard</h2>\n<table{table}>\n<colgroup><col style=\"width:{}\"><col style=\"width:{}\">",
+        if is_wide { "19%" } else { "27%" },
+        if is_wide { "14%" } else { "17%" }
+    );
+    *page += "<col><col><col><col><col></colgroup>\n<tr><th>Workload</th><th>Decision</th>";
+    let first = report.moves.first();
+    for found in first.iter().flat_map(|mv| &mv.areas) {
+        *page += &format!("<th>{}{}</th>", found.area.label(), optional(found));
+    }
+    *page += "</tr>\n";
+    let moves = in_order(report);
+    for mv in moves.iter().take(MOST_ROWS) {
+        let from_to =
+            if is_wide { format!("<br><span class=\"small\">{}</span>", escaped(&from_to(mv))) } else { String::new() };
+        *page += &format!("<tr><td><b>{}</b>{from_to}</td><td>{}</td>", escaped(&title(mv)), badge(mv.decision));
+        for found in &mv.areas {
+            let values = if is_wide { format!("<br>{}", measured(found)) } else { String::new() };
+            *page += &format!("<td>{}{values}</td>", standing(found.standing));
+        }
+        *page += "</tr>\n";
+    }
+    *page += "</table>\n";
+    *page += &more(moves.len().saturating_sub(MOST_ROWS));
+    *page += &format!("<p class=\"small\"><b>Targets.</b> {}.</p>\n", escaped(&targets(report)));
+}
+
+/// What is demanded of all; of load, each its own.
+fn targets(report: &Report) -> String {
+    let card = &report.scorecard;
+    let share = |share: f64| Unit::Share.shown(share);
+    format!(
+        "Task quality: keeps ≥ {} · Latency: P95 of the {} < {} ms at the workload's own peak · Throughput: holds that peak and {} more · \
+         Safety: no critical failure · Cost: saves ≥ {} with P ≥ {}",
+        share(card.quality.parity.0),
+        card.latency.of.words(),
+        card.latency.p95_ms,
+        share(card.throughput.headroom.0),
+        share(card.tco.saving.0),
+        share(card.tco.certainty.0)
+    )
+}
