@@ -52,7 +52,7 @@ const IMPURE: [&str; 9] = [
 ];
 
 /// Where `crossfade report` starts a browser to print its page.
-const REPORT_PRINTER: &str = "crates/crossfade/src/verbs/report/pdf.rs";
+const REPORT_PRINTER: &str = "crates/crossfade/src/verbs/report/pdf/devtools.rs";
 /// Where `crossfade bench` starts and kills a server.
 const BENCH_SERVER: &str = "crates/crossfade/src/verbs/bench/process.rs";
 
