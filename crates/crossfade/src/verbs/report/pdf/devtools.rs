@@ -112,7 +112,8 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // Of its own group; where the leader has ended, the rest of it is ended all the same.
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
+            // Where nobody of it is left there is nothing to end.
+            kill_process_group(group, Signal::KILL).unwrap_or_default();
         }
         drop(self.child.wait());
         // The profile is Chromium's; where it still writes, it stays.
