@@ -145,7 +145,8 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
         out_tok_s: per_s(tokens(&done)),
         out_tok_s_steady: (seconds > 0.0 && is_whole).then(|| tokens(&in_steady) / (seconds * 0.8)),
         in_tok_s: per_s(input),
-        mean_active: per_s(active),
+        // No requests at all are minus nothing.
+        mean_active: per_s(active + 0.0),
         prefill_tok_s: prefill(&good),
         mean_input_tokens: mean(good.iter().filter_map(|sample| sample.input).map(|(n, _)| n as f64)),
         mean_output_tokens: mean(good.iter().filter_map(|sample| sample.output).map(|(n, _)| n as f64)),

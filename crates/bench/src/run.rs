@@ -299,7 +299,8 @@ impl Probe for Tries<'_> {
         let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
         self.levels.extend(levels);
         let attained = Attained::of(&self.slo, seen.samples.iter());
-        Ok(Probed { attained, is_invalid, is_stopped: seen.is_stopped })
+        let is_dead = !seen.samples.iter().chain(&seen.earlier).any(Sample::is_good);
+        Ok(Probed { attained, is_invalid, is_stopped: seen.is_stopped, is_dead })
     }
 }
 

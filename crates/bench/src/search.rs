@@ -28,6 +28,8 @@ pub struct Probed {
     pub is_invalid: bool,
     /// Somebody stopped it.
     pub is_stopped: bool,
+    /// There was not one whole answer: less load would bring none either.
+    pub is_dead: bool,
 }
 
 /// Where to look.
@@ -95,9 +97,11 @@ impl Bracket {
 /// When a probe cannot be made.
 pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracket, P::Error> {
     let mut found = Bracket::default();
-    while found.tried.len() < range.most_probes && !found.is_stopped {
+    let mut has_ended = false;
+    while found.tried.len() < range.most_probes && !has_ended {
         let Some(load) = next(&range, &found) else { break };
-        let Probed { attained, is_invalid, is_stopped } = probe.probe(load)?;
+        let Probed { attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
+        has_ended = is_dead && found.sustained.is_none();
         if is_stopped {
             found.is_stopped = true;
             break;

@@ -139,9 +139,22 @@ fn a_probe_whose_client_lagged_is_no_evidence() {
         type Error = Infallible;
         fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
             let attained = Attained { n_met: 1000, n: 1000 };
-            Ok(Probed { attained, is_invalid: load > 50.0, is_stopped: false })
+            Ok(Probed { attained, is_invalid: load > 50.0, ..Probed::default() })
         }
     }
     let found = search(Range::default(), &SLO, &mut Lags).unwrap();
     assert!(found.sustained.unwrap() <= 50.0 && found.is_client_bound, "{found:?}");
+}
+
+#[test]
+fn a_server_that_answers_nothing_is_asked_once() {
+    struct Dead;
+    impl Probe for Dead {
+        type Error = Infallible;
+        fn probe(&mut self, _: f64) -> Result<Probed, Infallible> {
+            Ok(Probed { attained: Attained { n_met: 0, n: 100 }, is_dead: true, ..Probed::default() })
+        }
+    }
+    let Ok(found) = search(Range::default(), &SLO, &mut Dead);
+    assert_eq!((found.tried.len(), found.sustained, found.failed, found.is_stopped), (1, None, Some(1.0), false));
 }

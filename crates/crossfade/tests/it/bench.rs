@@ -121,6 +121,7 @@ fn what_cannot_be_run_is_said_before_anything_is_sent() {
     check_refused(&["--target", "gpt", "--trace", "nothing.csv"], "cannot read nothing.csv");
     check_refused(&["--target", "gpt", "--rate", "1", "--out", "r.xlsx"], ".json, .csv or .html");
     check_refused(&["--target", "gpt", "--target", "gpt", "--rate", "1"], "named twice");
+    check_refused(&["--target", "gpt", "--rate", "1", "--out", "nowhere/r.json"], "nowhere is no directory");
 }
 
 #[test]
@@ -206,4 +207,55 @@ fn a_process_that_was_stopped_for_a_while_has_no_evidence_of_an_open_loop() {
 #[test]
 fn a_process_that_was_stopped_for_a_while_has_no_evidence_of_a_closed_loop() {
     check_stopped(&["--concurrency", "4", "--output-tokens", "4"]);
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_shown_and_a_search_of_a_dead_server_ends_at_once() {
+    let house = House::new(CONFIG);
+    std::fs::create_dir(house.path().join("taken.json")).unwrap();
+    let run =
+        ["bench", "run", "--target", "gpt", "--rate", "50", "--requests", "5", "--warm-up", "0s", "--format", "json"];
+    let lost = house.run(&[&run[..], &["--out", "taken.json"]].concat()).exits(1);
+    assert_eq!(lost.json()["levels"][0]["n_requests"], 5, "{}", lost.stderr);
+    assert!(lost.stderr.contains("cannot write taken.json"), "{}", lost.stderr);
+    // A server that is not there ends a search at its first probe.
+    let dead = [
+        "bench",
+        "run",
+        "--url",
+        "http://127.0.0.1:9/v1",
+        "--search",
+        "rate",
+        "--slo",
+        "e2e=1s",
+        "--start",
+        "2000",
+        "--duration",
+        "1s",
+    ];
+    let dead = house.run(&[&dead[..], &["--warm-up", "0s", "--drain", "1s", "--format", "json"]].concat()).exits(4);
+    assert_eq!(dead.json()["found"][0]["tried"].as_array().unwrap().len(), 1);
+    assert!(
+        dead.json()["why"].as_array().unwrap().contains(&"no request had a whole answer".into()),
+        "{}",
+        dead.stdout
+    );
+}
+
+#[test]
+fn a_result_whose_name_is_taken_meanwhile_is_kept_under_another() {
+    let house = House::new(CONFIG);
+    let run = |duration: &str| {
+        let run =
+            ["bench", "run", "--target", "gpt", "--rate", "5", "--warm-up", "0s", "--name", "twice", "--duration"];
+        house.run(&[&run[..], &[duration]].concat())
+    };
+    // Both begin while the name is free.
+    std::thread::scope(|scope| {
+        let longer = scope.spawn(|| run("6s"));
+        run("3s");
+        longer.join().unwrap();
+    });
+    let listed = house.run(&["bench", "list"]).exits(0).stdout;
+    assert!(listed.contains("twice ") && listed.contains("twice-2 "), "{listed}");
 }

@@ -74,10 +74,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let flags = &args.flags;
     let (plan, shapes_from) = load::plan(place, flags)?;
     let (targets, facts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-    let mut result = args.keep.head("load", &facts)?;
-    if flags.search.is_some() {
-        "search".clone_into(&mut result.kind);
-    }
+    let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
     result.plan = load::facts_of(flags, &plan, shapes_from);
     args.keep.is_free(place, &result)?;
     let n_workers = load::workers(flags.workers);
@@ -161,6 +158,11 @@ impl Keep {
         result.metadata = self.metadata.iter().cloned().collect::<BTreeMap<_, _>>();
         if let Some(path) = &self.out {
             show::form_of(path)?;
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+                let stop = Stop::usage(format!("{} is no directory", directory.display()));
+                return Err(stop.hint(format!("{} is to be written there when the run is over", path.display())));
+            }
         }
         Ok(result)
     }
@@ -171,27 +173,47 @@ impl Keep {
             return Ok(());
         }
         let database = dataset::writable(place)?;
-        if database.bench(&result.name).map_err(Stop::failed)?.is_some() {
+        // A name that nobody said gets a number where it is taken.
+        if self.name.is_some() && database.bench(&result.name).map_err(Stop::failed)?.is_some() {
             let stop = Stop::usage(format!("there is a result `{}` already", result.name));
             return Err(stop.hint("`--name NAME` gives this one a name of its own"));
         }
         Ok(())
     }
 
-    /// Keeps a result, writes it where it was asked for, and says what it came to.
-    pub(super) fn finish(&self, place: &Place, result: BenchResult, out: &Out) -> Result<Exit, Stop> {
-        if place.config.exists() {
-            result.keep(&dataset::writable(place)?, &self.by).map_err(Stop::failed)?;
-            out.say(format_args!("kept as {}; `crossfade bench show {}` shows it again", result.name, result.name));
-        } else {
-            out.say(format_args!("there is no {}: the result is kept in no store", place.config.display()));
-        }
-        if let Some(path) = &self.out {
-            show::write(path, &result)?;
-            out.say(format_args!("written to {}", path.display()));
-        }
+    /// Keeps a result, writes it where it was asked for, and says what it came to. Where it cannot be kept or written it is shown all the same: nobody
+    /// measures it again.
+    pub(super) fn finish(&self, place: &Place, mut result: BenchResult, out: &Out) -> Result<Exit, Stop> {
+        let kept = if place.config.exists() { Some(self.keep(place, &mut result)) } else { None };
+        let written = self.out.as_ref().map(|path| show::write(path, &result));
         out.answer(&result, || show::text(&result));
-        Ok(exit(&result))
+        let mut failed = Vec::new();
+        match kept {
+            Some(Ok(())) => {
+                out.say(format_args!("kept as {0}; `crossfade bench show {0}` shows it again", result.name));
+            }
+            Some(Err(stop)) => failed.push(stop),
+            None => out.say(format_args!("there is no {}: the result is kept in no store", place.config.display())),
+        }
+        match (written, &self.out) {
+            (Some(Ok(())), Some(path)) => out.say(format_args!("written to {}", path.display())),
+            (Some(Err(stop)), _) => failed.push(stop),
+            _ => {}
+        }
+        // The answer is on stdout already: these are words beside it.
+        failed.iter().for_each(|stop| out.say(format_args!("error: {}", stop.full_text())));
+        Ok(if failed.is_empty() { exit(&result) } else { Exit::Failed })
+    }
+
+    /// Keeps it, under another name where somebody took its own meanwhile.
+    fn keep(&self, place: &Place, result: &mut BenchResult) -> Result<(), Stop> {
+        let (database, name) = (dataset::writable(place)?, result.name.clone());
+        let mut number = 1;
+        while !result.keep(&database, &self.by).map_err(Stop::failed)? {
+            number += 1;
+            result.name = format!("{name}-{number}");
+        }
+        Ok(())
     }
 }
 
