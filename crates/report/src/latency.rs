@@ -171,7 +171,7 @@ fn latency(
     let target = format!("P95 < {} ms at {at}", demand.p95_ms);
     let bench = match (traffic.target_load, &traffic.too_short) {
         (_, Some(short)) => {
-            format!("a target load (`report.target_load`; {short} have not seen a peak) and a benchmark at it")
+            format!("a target load (`report.target_load`; {short}) and a benchmark at it")
         }
         (Some(load), None) => format!("a benchmark of the candidate at {}", Unit::PerSecond.shown(load)),
         (None, None) => "a target load (`report.target_load`, or recorded traffic) and a benchmark at it".to_owned(),
@@ -297,7 +297,7 @@ fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Ben
     let (standing, because, settle) = match (shown, &traffic.too_short) {
         (Standing::Fail, _) => (shown, format!("benchmarked above the limit, certainly, at {load}{failed}"), None),
         (Standing::Pass, Some(short)) => {
-            let because = format!("benchmarked below the limit at {load}, but {short} have not seen a peak");
+            let because = format!("benchmarked below the limit at {load}, but {short} and may not have seen the peak");
             (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
         }
         (Standing::Pass, None) => (shown, format!("benchmarked below the limit, certainly, at {load}{failed}"), None),
@@ -337,7 +337,7 @@ fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<
             Some(settle),
         )
     } else if let Some(short) = traffic.too_short.as_ref().filter(|_| holds) {
-        let because = format!("held in a benchmark, but {short} have not seen a peak");
+        let because = format!("held in a benchmark, but {short} and may not have seen the peak");
         (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
     } else if holds {
         (Standing::Pass, "held in a benchmark".to_owned(), None)

@@ -15,7 +15,7 @@ pub(crate) struct Traffic<'r> {
     pub n_other_model: u64,
     /// Requests a second that are to be held.
     pub target_load: Option<f64>,
-    /// How short the record is that says so, where it is too short to have seen a peak; then nothing is held.
+    /// That the record which says so is too short to have seen a peak, where it is; then nothing is held.
     pub too_short: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn traffic<'r>(rows: &'r Rows, mv: &Move) -> Traffic<'r> {
         candidate,
         n_other_model,
         target_load: said.or(mv.recorded.map(|recorded| recorded.peak_per_minute as f64 / 60.0)),
-        too_short: short.map(|hours| format!("{hours} whole hours of record")),
+        too_short: short.map(|hours| format!("the record is shorter than a day ({hours} h)")),
     }
 }
 

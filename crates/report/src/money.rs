@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use cost::tco::odds::{Needed, Verdict};
-use cost::tco::{Costed, Draw, Exact, Study, what_if};
+use cost::tco::{Costed, Draw, Exact, Quantity, Study, what_if};
 
 use crate::area::{Area, Found, Standing};
 use crate::figure::{Figure, Unit};
+use crate::quality::changed;
 use crate::report::{Engine, Stale};
-use crate::rows::{CALLS, Call, Rows};
+use crate::rows::{CALLS, Call, Rows, Run};
 use crate::settings::{Move, Settings};
 
 /// What is known of the costs of a move.
@@ -119,11 +120,25 @@ fn fitting(
         if let Some(days) = rows.settings.too_old(at_us) {
             let why = format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days);
             stale.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
+        } else if let Some(why) = of_other_targets(rows, mv, &study) {
+            stale.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
         } else if found.as_ref().is_none_or(|(_, other)| other.date <= study.date) {
             found = Some((idx, study));
         }
     }
     Ok(found)
+}
+
+/// Why the first-pass success of a worksheet is not that of the targets of now, where it is from an evaluation that is on record.
+fn of_other_targets(rows: &Rows, mv: &Move, study: &Study) -> Option<String> {
+    let candidate = mv.candidate.as_ref()?;
+    let cited = |quantity: &Quantity| quantity.source.id.strip_prefix("eval-run:").map(str::to_owned);
+    let is_of = |run: &&Run, name: &str| run.head.run == name && run.head.candidate.name == candidate.name;
+    [&study.baseline.first_pass, &study.candidate.first_pass].into_iter().filter_map(cited).find_map(|name| {
+        let run = rows.runs.iter().find(|run| is_of(run, &name))?;
+        let why = changed(&run.head.baseline, &mv.baseline).or_else(|| changed(&run.head.candidate, candidate))?;
+        Some(format!("its first-pass success is of the evaluation `{name}`, and {why}"))
+    })
 }
 
 fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {

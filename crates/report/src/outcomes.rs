@@ -184,8 +184,11 @@ fn line(id: &str, (metric, cohort): (&str, Option<&String>), both: &Both, file: 
         Figure::new(format!("{id}.{name}"), format!("{metric}: {name}"), value, unit).of(file)
     };
     let shown = figure("difference", difference, by).between(ends.map(|ends| ends.0), ends.map(|ends| ends.1), kind);
+    // What is undone is worse the more there is of it: `unresolved`, `dissatisfied`.
+    let is_undone = ["unresol", "unsolv", "dissatis", "unsatis", "unsuccess", "undeflect"];
     let lower_is_better = ["time", "duration", "cost", "escalat", "reopen", "error", "complaint", "transfer", "churn"]
         .iter()
+        .chain(&is_undone)
         .any(|part| metric.contains(part));
     let higher_is_better = ["deflect", "resol", "solved", "satisf", "csat", "nps", "success", "conversion"]
         .iter()
@@ -291,6 +294,13 @@ mod tests {
         assert!(time.difference.low.unwrap() < -20.0 && time.difference.high.unwrap() > -21.0);
         let cohort = found.lines.iter().find(|line| line.cohort.as_deref() == Some("de")).unwrap();
         assert_eq!((cohort.n.1, cohort.says), (0, "too few rows"));
+    }
+
+    #[test]
+    fn what_is_undone_is_worse_the_more_there_is_of_it() {
+        let mut text = "arm,unresolved,dissatisfied\n".to_owned();
+        (0..200).for_each(|idx| text += &format!("baseline,{0},{0}\ncandidate,1,1\n", u8::from(idx % 2 == 0)));
+        assert!(of(&text).lines.iter().all(|line| line.says == "worse"), "{:?}", of(&text).lines);
     }
 
     /// Newcombe's own example: 56 of 70 and 48 of 80, method 10: 0.0524 to 0.3339.

@@ -111,7 +111,7 @@ fn newest<'r>(rows: &'r Rows, mv: &Move, stale: &mut Vec<Stale>) -> Option<(usiz
 }
 
 /// Why a target is not the one that was asked.
-fn changed(then: &Asked, now: &TargetFacts) -> Option<String> {
+pub(crate) fn changed(then: &Asked, now: &TargetFacts) -> Option<String> {
     if then.fingerprint == now.fingerprint && then.provider == now.provider && then.model == now.model {
         return None;
     }

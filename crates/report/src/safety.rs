@@ -3,7 +3,7 @@
 use crate::area::{Area, Found, Standing};
 use crate::figure::{Figure, Unit};
 use crate::report::Stale;
-use crate::rows::{FILED, FiledRow, Rows};
+use crate::rows::{FILED, FiledRow, RolloutRow, Rows};
 use crate::settings::Move;
 
 /// What is known of the safety of a move's candidate.
@@ -25,22 +25,29 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         let because = format!("nothing named {names} is filed: no red-team run");
         return Found::not_run(Area::Safety, (demand.required, asks, target), &because, &settle);
     };
-    let old = rows.settings.too_old(latest.at_us);
-    let standing = match (old, latest.passed) {
+    // What was filed says nothing of the target itself; the rollout that it was filed for does.
+    let is_other = |row: &&RolloutRow| row.fingerprint_now.as_ref().is_some_and(|now| *now != row.fingerprint);
+    let other = rows.rollouts.iter().filter(|row| mv.rollout.as_ref() == Some(&row.name)).find(is_other);
+    let refused = match (rows.settings.too_old(latest.at_us), other) {
         // A failure does not go away by itself.
-        (_, false) => Standing::Fail,
-        (Some(_), true) => Standing::NotRun,
-        (None, true) => Standing::Pass,
+        _ if !latest.passed => None,
+        (Some(days), _) => {
+            Some(format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days))
+        }
+        (None, Some(_)) => {
+            Some("a target of the rollout it was filed for has another model, prompt or parameters now".to_owned())
+        }
+        (None, None) => None,
     };
-    if let (Some(days), true) = (old, latest.passed) {
-        let why = format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days);
+    let filed = format!("the latest {} `{}`", latest.kind, latest.name);
+    let (standing, because) = match &refused {
+        _ if !latest.passed => (Standing::Fail, format!("{filed} is a failure")),
+        Some(why) => (Standing::NotRun, format!("{filed} does not count: {why}")),
+        None => (Standing::Pass, format!("{filed} is a pass")),
+    };
+    if let Some(why) = refused {
         stale.push(Stale { what: format!("filed {} `{}`", latest.kind, latest.name), why });
     }
-    let because = match standing {
-        Standing::Fail => format!("the latest {} `{}` is a failure", latest.kind, latest.name),
-        Standing::Pass => format!("the latest {} `{}` is a pass", latest.kind, latest.name),
-        _ => format!("the latest {} `{}` is too old", latest.kind, latest.name),
-    };
     let id = format!("{key}.safety.cases");
     let decides = Some(id.clone());
     let figure = Figure::new(id, "Cases the filed result covers", Some(latest.n as f64), Unit::Count).of(FILED);

@@ -274,6 +274,13 @@ fn a_slow_candidate_a_failed_safety_suite_and_a_rollback_stay() {
     check(&back, Decision::Stay, "S2");
     // Of another candidate it says nothing.
     back.rollouts[0].fingerprint_now = Some("g".to_owned());
+    // Nor does a pass that was filed for that one; a failure stays one.
+    check(&back, Decision::NotEnoughEvidence, "U1");
+    assert_eq!(only(&back).areas[3].standing, Standing::NotRun);
+    assert!(report(&back, &Plain).stale.iter().any(|one| one.what == "filed suite `safety`"));
+    back.filed[0].passed = false;
+    check(&back, Decision::Stay, "S1");
+    back.settings.scorecard.safety.required = false;
     check(&back, Decision::Switch, "A1");
 }
 

@@ -80,8 +80,15 @@ fn worse_answers_stay_and_a_changed_model_makes_the_evaluation_stale() {
     assert_eq!(facts["moves"][0]["rule"], "Q1", "{facts:#}");
     let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
     house.write(&config.replace("model: q }", "model: q2 }"));
-    let said = house.run(&["report"]).exits(4).stdout;
+    // A worksheet whose rates are of that evaluation is of that model as well.
+    let sheet = include_str!("../../src/config/worksheet/right.yaml");
+    let sheet = sheet.replace("name: api", "name: gpt").replace("name: own", "name: qwen");
+    let sheet =
+        sheet.replace("evidence: eval run parity-3 }", "evidence: eval run parity, evidence_id: \"eval-run:parity\" }");
+    std::fs::write(house.path().join("tco.yaml"), sheet).unwrap();
+    let said = house.run(&["report", "--tco", "tco.yaml"]).exits(4).stdout;
     assert!(said.contains("was the model q then and is q2 now"), "{said}");
+    assert!(said.contains("worksheet `tco.yaml`: its first-pass success is of the evaluation `parity`"), "{said}");
 }
 
 #[test]
