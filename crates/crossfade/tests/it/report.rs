@@ -2,7 +2,7 @@
 
 use scripted::{Script, Upstream, chat_completion};
 
-use crate::parts::{CONFIG, House};
+use crate::parts::{CONFIG, House, post};
 
 /// Two targets at one scripted upstream; only quality is required.
 fn house(upstream: &Upstream) -> House {
@@ -206,9 +206,82 @@ fn every_profile_is_a_config_that_check_takes() {
         let house = House::new("");
         let text = house.run(&["init", "--profile", profile, "--print"]).exits(0).stdout;
         house.write(&text);
-        let keys = [("OPENAI_API_KEY", "sk-not-a-key"), ("CROSSFADE_ADMIN_TOKEN", "not-a-token-0123456789abcdef")];
-        house.run_with(&["check"], &keys).exits(0);
-        let facts = house.run_with(&["report", "--format", "json"], &keys).exits(4).json();
+        house.run_with(&["check"], &KEYS).exits(0);
+        let facts = house.run_with(&["report", "--format", "json"], &KEYS).exits(4).json();
         assert_eq!(facts["moves"][0]["decision"], "not_enough_evidence", "{profile}");
     }
+}
+
+/// What the profiles' configs take from the environment.
+const KEYS: [(&str, &str); 2] =
+    [("OPENAI_API_KEY", "sk-not-a-key"), ("CROSSFADE_ADMIN_TOKEN", "not-a-token-0123456789abcdef")];
+
+#[test]
+fn every_profile_is_served_and_the_regulated_one_demands_keys_approvals_evidence_and_retention() {
+    let rollouts = [("startup", "support-to-qwen"), ("regulated", "advice-to-own"), ("platform", "agents-to-large")];
+    for (profile, rollout) in rollouts {
+        let house = House::new("");
+        let text = house.run(&["init", "--profile", profile, "--print"]).exits(0).stdout;
+        let text = text.replace("127.0.0.1:4000", "127.0.0.1:0").replace("127.0.0.1:4001", "127.0.0.1:0");
+        house.write(&text.replace("https://api.openai.com/v1", "http://127.0.0.1:9/v1"));
+        let said = house.run_with(&["check"], &KEYS).exits(0).stdout;
+        let gateway = house.serve_with(&KEYS);
+        let body = r#"{"model":"assistant","messages":[{"role":"user","content":"hi"}]}"#;
+        let asks_for_keys = profile != "startup";
+        assert_eq!(post(gateway.data, "/v1/chat/completions", body).status == 401, asks_for_keys, "{profile}");
+        let start = ["rollout", "start", rollout, "--actor", "ana"];
+        if asks_for_keys {
+            let refused = gateway.run(&start);
+            assert_ne!(refused.code, 0, "{profile}: an operator without the token");
+        }
+        // On this machine alone the startup's operators need no token.
+        let run = |arguments: &[&str]| {
+            if asks_for_keys { gateway.run_as(KEYS[1].1, arguments) } else { gateway.run(arguments) }
+        };
+        run(&start).exits(0);
+        let promoted = run(&["rollout", "promote", rollout, "--actor", "ana", "--reason", "in a hurry"]);
+        if profile != "regulated" {
+            continue;
+        }
+        assert!(
+            promoted.code != 0 && promoted.stderr.contains("before the gates have passed"),
+            "{}{}",
+            promoted.stdout,
+            promoted.stderr
+        );
+        for words in [
+            "record    strict",
+            "bodies go after 30 d, exchanges go after 400 d",
+            "asks every caller for a key",
+            "filed suite `any` of 500 cases, at most 30d old, before canary",
+            "filed suite `safety` of 300 cases, at most 30d old, before canary",
+            "filed review `any` of 200 cases, at most 30d old, before majority",
+            "filed drill `any`, at most 30d old, before majority",
+            "approvals hold for 3d, whoever starts it may not",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        // Two people agree after shadow, canary and majority.
+        let stages =
+            said.lines().filter(|line| line.trim_start().starts_with(['s', 'c', 'm']) && line.ends_with("  2"));
+        assert_eq!(stages.count(), 3, "{said}");
+    }
+}
+
+#[test]
+fn what_the_scorecard_demands_is_edited_in_the_config_and_at_the_command_line() {
+    let upstream = upstream(20);
+    let house = house(&upstream);
+    evaluate(&house, 400, 4);
+    let target = |house: &House, set: &[&str]| {
+        let arguments: Vec<&str> = ["report", "--format", "json"].iter().chain(set).copied().collect();
+        let facts = house.run(&arguments).json();
+        (facts["moves"][0]["areas"][0]["target"].clone(), facts["moves"][0]["areas"][0]["standing"].clone())
+    };
+    // 95 of 100 right is at least 90 %, and not shown to be 95 %.
+    assert_eq!(target(&house, &["--set", "quality.parity=0.95"]).0, "keeps ≥ 95.0 %");
+    let config = std::fs::read_to_string(house.path().join("crossfade.yaml")).unwrap();
+    house.write(&config.replace("scorecard:\n", "scorecard:\n    quality: { parity: 0.99 }\n"));
+    assert_eq!(target(&house, &[]), ("keeps ≥ 99.0 %".into(), "fail".into()));
+    assert_eq!(target(&house, &["--set", "quality.parity=0.5"]).0, "keeps ≥ 50.0 %");
 }
