@@ -11,6 +11,7 @@ pub mod judge;
 pub mod metric;
 pub mod run;
 
+pub mod again;
 pub mod results;
 
 pub mod compare;

@@ -387,9 +387,18 @@ impl Results {
     /// # Errors
     /// Why there is no number.
     pub fn worth(&self, yardstick: &Yardstick, case_idx: usize, target_idx: usize) -> Result<f64, Unscored> {
-        let (mut sum, mut n) = (0.0, 0_u32);
+        let worths = self.worths(yardstick, case_idx, target_idx)?;
+        Ok(worths.iter().sum::<f64>() / worths.len() as f64)
+    }
+
+    /// What each of these answers is worth, in the order in which they were asked for.
+    ///
+    /// # Errors
+    /// Why one has no number.
+    pub fn worths(&self, yardstick: &Yardstick, case_idx: usize, target_idx: usize) -> Result<Vec<f64>, Unscored> {
+        let mut worths = Vec::new();
         for record in self.of(case_idx, target_idx) {
-            let value = match (&record.answered.answer, record.scores.get(&yardstick.id)) {
+            worths.push(match (&record.answered.answer, record.scores.get(&yardstick.id)) {
                 (None, _) if record.answered.withheld.is_some() => return Err(Unscored::Withheld),
                 (None, _) => yardstick.worst().ok_or(Unscored::NoAnswer)?,
                 (Some(_), None) => return Err(Unscored::NoJudgement),
@@ -397,11 +406,9 @@ impl Results {
                     Measured::Value(value) => value,
                     Measured::Unscored(why) => return Err(why),
                 },
-            };
-            sum += value;
-            n += 1;
+            });
         }
-        if u64::from(n) < self.plan.repeats { Err(Unscored::NoAnswer) } else { Ok(sum / f64::from(n)) }
+        if (worths.len() as u64) < self.plan.repeats { Err(Unscored::NoAnswer) } else { Ok(worths) }
     }
 }
 

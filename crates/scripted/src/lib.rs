@@ -11,6 +11,7 @@
 //! ```
 #![expect(clippy::expect_used, reason = "a tool of tests: a socket that cannot be had must stop the test")]
 
+pub mod batching;
 pub mod metronome;
 mod sample;
 mod script;

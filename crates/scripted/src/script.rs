@@ -1,4 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
 
 /// What the upstream does with one request. Built by chaining; every part has a harmless default.
 #[derive(Clone, Debug)]
@@ -11,7 +14,11 @@ pub struct Script {
     pub(crate) cut: Option<(usize, Cut)>,
     pub(crate) hang: Option<Hang>,
     pub(crate) after: After,
+    pub(crate) feed: Option<Feed>,
 }
+
+/// Pieces that somebody else makes while the answer is sent.
+pub(crate) type Feed = Arc<Mutex<mpsc::Receiver<Vec<u8>>>>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
@@ -79,6 +86,7 @@ impl Script {
             cut: None,
             hang: None,
             after: After::KeepAlive,
+            feed: None,
         }
     }
 
@@ -121,6 +129,13 @@ impl Script {
     #[must_use]
     pub fn framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
+        self
+    }
+
+    /// After the pieces so far, sends what comes from here until nobody holds the other end. The answer is chunked, and asked for once.
+    #[must_use]
+    pub fn fed(mut self, feed: mpsc::Receiver<Vec<u8>>) -> Self {
+        self.feed = Some(Arc::new(Mutex::new(feed)));
         self
     }
 

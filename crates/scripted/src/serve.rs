@@ -216,7 +216,21 @@ impl Connection {
                 return Err(Stopped::Cut(how));
             }
         }
+        self.feed(script).await?;
         script.cut.map_or(Ok(()), |(_, how)| Err(Stopped::Cut(how)))
+    }
+
+    /// Sends what comes from elsewhere, as it comes.
+    async fn feed(&mut self, script: &Script) -> Result<(), Stopped> {
+        let Some(feed) = &script.feed else { return Ok(()) };
+        let mut feed = feed.lock().await;
+        while let Some(bytes) = feed.recv().await {
+            let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+            chunk.extend_from_slice(&bytes);
+            chunk.extend_from_slice(b"\r\n");
+            self.write(&chunk).await?;
+        }
+        Ok(())
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Stopped> {

@@ -53,6 +53,33 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Bursts between which nothing comes, with this mean rate and these dispersions in windows of two lengths, the shorter first: what a record that was
+    /// counted in seconds and in minutes is like. `None` where no such process has them: both are above 1, and the longer window has the greater, but
+    /// not by more than the windows' ratio.
+    #[must_use]
+    pub fn matched(rate: f64, [(short_s, short), (long_s, long)]: [(f64, f64); 2]) -> Option<Pattern> {
+        // The dispersion less 1 is `2 v / (m s)` times this.
+        let grown = |x: f64| 1.0 - (1.0 - (-x).exp()) / x;
+        let wanted = (long - 1.0) / (short - 1.0);
+        let is_possible = rate > 0.0 && short > 1.0 && 0.0 < short_s && short_s < long_s;
+        if !is_possible || !(1.0..long_s / short_s).contains(&wanted) || wanted <= 1.0 {
+            return None;
+        }
+        // The ratio falls as the sum of the rates of change rises.
+        let (mut low, mut high) = (1e-9 / long_s, 1e6 / short_s);
+        for _ in 0..200 {
+            let middle = (low * high).sqrt();
+            if grown(middle * long_s) / grown(middle * short_s) > wanted { low = middle } else { high = middle }
+        }
+        let sum = (low * high).sqrt();
+        let variance = (short - 1.0) / grown(sum * short_s) * rate * sum / 2.0;
+        let calm = variance / (variance + rate * rate);
+        let lasts_s = [1.0 / (sum * (1.0 - calm)), 1.0 / (sum * calm)];
+        Some(Pattern::Bursts { rates: [0.0, rate / (1.0 - calm)], lasts_s })
+    }
+}
+
 /// Requests for `seconds`, whose tokens are exponentially distributed around these means (of prompt and answer), at least one each.
 #[must_use]
 pub fn made_up(pattern: Pattern, (input, output): (f64, f64), seconds: f64, seed: u64) -> Vec<Arrival> {
@@ -124,6 +151,23 @@ mod tests {
         assert!((found / by_hand - 1.0).abs() < 0.05, "{found}, {by_hand}");
         let input = arrivals.iter().map(|arrival| arrival.input).sum::<f64>() / arrivals.len() as f64;
         assert!((input / 100.0 - 1.0).abs() < 0.02, "{input}");
+    }
+
+    /// A public trace of code completion: 2.57 requests a second, with a dispersion of 13 in seconds and of 161 in minutes.
+    #[test]
+    fn bursts_are_matched_to_the_dispersion_of_a_record() {
+        let pattern = Pattern::matched(2.57, [(1.0, 13.0), (60.0, 161.0)]).unwrap();
+        assert!((pattern.mean_rate() - 2.57).abs() < 1e-9, "{pattern:?}");
+        for (window_s, wanted) in [(1.0, 13.0), (60.0, 161.0)] {
+            assert!((pattern.dispersion(window_s) / wanted - 1.0).abs() < 1e-6, "{pattern:?}");
+            let arrivals = made_up(pattern, (1.0, 1.0), 400_000.0, 11);
+            let found = dispersion(&arrivals, window_s).unwrap();
+            assert!((found / wanted - 1.0).abs() < 0.05, "{found}, {wanted}");
+        }
+        for (short, long) in [(1.0, 2.0), (2.0, 1.5), (2.0, 70.0), (2.0, f64::NAN)] {
+            assert_eq!(Pattern::matched(2.0, [(1.0, short), (60.0, long)]), None, "{short}, {long}");
+        }
+        assert_eq!(Pattern::matched(0.0, [(1.0, 13.0), (60.0, 161.0)]), None);
     }
 
     #[test]

@@ -90,6 +90,11 @@ pub(super) fn load(place: &Place, run: &str) -> Result<Report, Stop> {
     Ok(compared(&opened(place, run, Results::load)?, SEED))
 }
 
+/// A run without what its answers say: what they are worth, by its plan.
+pub(super) fn numbers(place: &Place, run: &str) -> Result<Results, Stop> {
+    opened(place, run, Results::load_numbers)
+}
+
 /// A run, so much of it as `load` reads.
 fn opened(
     place: &Place,

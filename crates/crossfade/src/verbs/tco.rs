@@ -26,6 +26,6 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
     match verb {
         Verb::Init(args) => init::run(place, &args, out),
         Verb::Run(args) => run::run(&args, out),
-        Verb::Size(args) => size::run(place, &args, out),
+        Verb::Size(args) => size::run(place, *args, out),
     }
 }

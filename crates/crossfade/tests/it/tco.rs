@@ -1,7 +1,7 @@
 //! What a migration costs: the worksheet, what the record fills in, and the answers in every form.
 
 use scripted::{Script, Upstream, chat_completion};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::parts::{CONFIG, House, until};
 
@@ -156,6 +156,64 @@ fn first_pass_success_is_that_of_an_evaluation_run() {
     assert!(wrong.contains("no candidate `v`") && wrong.contains("there are: u"), "{wrong}");
 }
 
+/// Each case asked three times: first-pass success is that of the first time, and what is right at a retry that of the cases wrong until then.
+#[test]
+fn what_is_right_at_a_retry_is_that_of_a_run_that_asked_again() {
+    let asked = std::sync::Mutex::new(std::collections::BTreeMap::<(String, String), u32>::new());
+    let upstream = Upstream::with(move |request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let (model, question) =
+            (body["model"].to_string(), body["messages"][0]["content"].as_str().unwrap().to_owned());
+        let mut asked = asked.lock().unwrap();
+        let n = asked.entry((model.clone(), question.clone())).and_modify(|n| *n += 1).or_insert(1);
+        // One case in ten is right from the second time on at one, and one in five from the third time on at the other.
+        let is_wrong = match model.as_str() {
+            "\"other\"" => *n < 3 && (question.ends_with("0?") || question.ends_with("5?")),
+            _ => *n < 2 && question.ends_with("0?"),
+        };
+        Script::json(chat_completion(if is_wrong { "no" } else { "yes" }))
+    });
+    let house = House::new(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  p: {{ dialect: openai, base_url: {}/v1 }}\n\
+         targets:\n  t: {{ provider: p, model: m }}\n  u: {{ provider: p, model: other }}\nroutes:\n  m: {{ target: t }}\n",
+        upstream.url()
+    ));
+    let line = |idx: usize| format!("{{\"id\":\"c{idx}\",\"input\":\"Question {idx}?\",\"expected\":\"yes\"}}\n");
+    std::fs::write(house.path().join("cases.jsonl"), (0..40).map(line).collect::<String>()).unwrap();
+    let run = ["eval", "run", "--file", "cases.jsonl", "--target", "t", "--target", "u", "--concurrency", "1"];
+    let asked = house.run(&[&run[..], &["--run", "again", "--repeats", "3"]].concat());
+    assert!(!asked.stdout.is_empty(), "{}", asked.stderr);
+    let plain = house.run(&["tco", "init", "--run", "again", "--print"]).exits(0);
+    assert!(
+        plain.stdout.contains("first_pass: { seen: 36, of: 40, ")
+            && plain.stdout.contains("first_pass: { seen: 32, of: 40, "),
+        "{}",
+        plain.stdout
+    );
+    assert_eq!(plain.stdout.matches("  retries: []").count(), 2, "{}", plain.stdout);
+    assert!(plain.stderr.contains("of the 8 cases u had wrong, 0 were right the second time"), "{}", plain.stderr);
+    let filled = house.run(&["tco", "init", "--run", "again", "--retries", "2", "--print"]).exits(0).stdout;
+    assert!(filled.contains("  retries: [{ seen: 4, of: 4, provenance: measured, date: 20"), "{filled}");
+    assert!(
+        filled.contains("  retries: [{ seen: 0, of: 8, ")
+            && filled.contains(" at attempt 3 of cases wrong until then on "),
+        "{filled}"
+    );
+    assert!(
+        filled.contains(", unknown]"),
+        "nobody was wrong twice at t: what a third attempt is worth is not known\n{filled}"
+    );
+    let file = house.path().join("again.yaml");
+    std::fs::write(&file, &filled).unwrap();
+    let facts = house.run(&["tco", "run", file.to_str().unwrap(), "--format", "json"]).exits(4).json();
+    assert_eq!([figure(&facts, "candidate.retry_1"), figure(&facts, "candidate.retry_2")], ["0", "1"]);
+    let refused = house.run(&["tco", "init", "--run", "again", "--retries", "3", "--print"]).exits(2).stderr;
+    assert!(refused.contains("3 retries are not known") && refused.contains("`--retries 2` at most"), "{refused}");
+    assert!(!house.run(&[&run[..], &["--run", "once"]].concat()).stdout.is_empty());
+    let refused = house.run(&["tco", "init", "--run", "once", "--retries", "1", "--print"]).exits(2).stderr;
+    assert!(refused.contains("asked each case once") && refused.contains("--repeats 2"), "{refused}");
+}
+
 #[test]
 fn a_fleet_is_sized_for_the_arrivals_that_were_recorded() {
     let house = House::new(CONFIG);
@@ -178,7 +236,13 @@ fn a_fleet_is_sized_for_the_arrivals_that_were_recorded() {
     assert!(replicas("replicas") > replicas("replicas_at_random"), "{facts}");
     assert!(facts["sizes"][0]["kept_by"].as_f64().unwrap() >= 0.95, "{facts}");
     assert!(facts["sizes"][1]["kept_by"].as_f64().unwrap() < 0.95, "{facts}");
-    assert!(size(&["--done-ms", "1000"]).exits(3).stderr.contains("do not hold these arrivals"));
+    let never = size(&["--done-ms", "1000"]).exits(3).stderr;
+    assert!(
+        never.contains("do not hold these arrivals") && never.contains("no number of replicas keeps what is asked"),
+        "{never}"
+    );
+    let few = size(&["--done-ms", "8000", "--most", "1"]).exits(3).stderr;
+    assert!(few.contains("`--most N` tries more"), "{few}");
     assert!(size(&[]).exits(2).stderr.contains("--first-ms"));
     let curve =
         house.run(&["tco", "size", "--requests", "trace.csv", "--curve", "8:24,1:20", "--first-ms", "9"]).exits(2);
@@ -187,6 +251,82 @@ fn a_fleet_is_sized_for_the_arrivals_that_were_recorded() {
     drop(gateway);
     let few = house.run(&["tco", "size", "--route", "gpt-4o", "--curve", "1:20", "--first-ms", "9"]).exits(4);
     assert!(few.stderr.contains("route gpt-4o: 0 requests are too few"), "{}", few.stderr);
+}
+
+/// A benchmark's row as `bench run` writes it: levels of one target.
+fn benchmark(name: &str, verdict: &str, more: Value) -> store::BenchRow {
+    let level = |active: f64, per_s: f64, writing_ms: f64| {
+        json!({ "target": "qwen", "load": { "kind": "rate", "per_s": per_s }, "mean_active": active * 3.0, "out_tok_s_steady": per_s * 101.0,
+            "mean_output_tokens": 101.0, "mean_input_tokens": 500.0, "prefill_tok_s": 20_000.0, "cached_share": 0.0,
+            "latency": { "tpot": { "mean": writing_ms / 100.0 }, "e2e.sent": { "mean": writing_ms + 400.0 }, "ttft.sent": { "mean": 400.0 } } })
+    };
+    let mut result = json!({ "format": "crossfade.bench/1", "name": name, "simulated": false, "levels":
+        [level(0.4, 0.2, 2_000.0), level(9.6, 4.0, 2_400.0), level(38.0, 10.0, 3_800.0)] });
+    result.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    store::BenchRow {
+        name: name.to_owned(),
+        at_us: 1_795_672_800_000_000,
+        actor: "a test".to_owned(),
+        kind: "load".to_owned(),
+        verdict: verdict.to_owned(),
+        result_json: result.to_string(),
+    }
+}
+
+/// Nothing is typed that a benchmark knows: the curve, how fast prompts are read, how long a start takes. What is no evidence is refused.
+#[test]
+fn a_fleet_is_sized_by_a_benchmark_in_the_store() {
+    let house = House::new(CONFIG);
+    let cold = json!({ "levels": [], "cold_start": { "target": "qwen", "starts":
+        [{ "first_token_ms": 80_000.0 }, { "first_token_ms": 100_000.0 }, { "first_token_ms": null }] } });
+    let database = store::Database::open(house.path().join("crossfade.db")).unwrap();
+    for row in [
+        benchmark("night", "valid", json!({})),
+        benchmark("lagged", "invalid", json!({})),
+        benchmark("starts", "valid", cold),
+    ] {
+        assert!(database.keep_bench(&row).unwrap());
+    }
+    drop(database);
+    let made_up = [
+        "tco",
+        "size",
+        "--made-up",
+        "random:30",
+        "--tokens",
+        "500,101",
+        "--hours",
+        "2",
+        "--done-ms",
+        "12000",
+        "--format",
+        "json",
+    ];
+    let size = |more: &[&str]| house.run(&[&made_up[..], more].concat());
+    let found = size(&["--bench", "night", "--cold-start", "starts", "--week"]).exits(0).json();
+    assert_eq!(found["curve"], "bench:night, target qwen, measured 2026-11-26");
+    assert_eq!(found["hours"]["cold_start_s"], 90.0, "the mean of the starts that came to a token");
+    // Ten answers a second in 3.8 s each, a quarter of the time spent reading: 38 at once, a token every 28.5 ms.
+    let typed = size(&["--curve", "0.4:19.9,9.6:21.6,38:28.5", "--reads", "20000"]).exits(0).json();
+    assert_eq!(
+        (&found["replicas"], &found["sizes"][0]["out_tok_s"]),
+        (&typed["replicas"], &typed["sizes"][0]["out_tok_s"])
+    );
+    let per_s = found["sizes"][0]["requests_per_s"].as_f64().unwrap();
+    assert!((per_s / 30.0 - 1.0).abs() < 0.03, "{per_s}");
+    let whole = size(&["--bench", "night", "--target", "qwen", "--reads", "1000000"]).exits(0).json();
+    assert!(whole["replicas"].as_u64() > Some(1), "{whole}");
+    for (more, words) in [
+        (&["--bench", "lagged"][..], "benchmark `lagged` is invalid: it is no evidence"),
+        (&["--bench", "nigth"], "no benchmark is called `nigth`; there are:"),
+        (&["--bench", "starts"], "has no load with both"),
+        (&["--bench", "night", "--target", "llama"], "it is of: qwen"),
+        (&["--bench", "night", "--cold-start", "night"], "`crossfade bench cold-start` measures one"),
+        (&["--bench", "night", "--curve", "1:20"], "cannot be used with"),
+    ] {
+        let refused = size(more).exits(2).stderr;
+        assert!(refused.contains(words), "{words} not in {refused}");
+    }
 }
 
 /// What happens to a fleet, hour by hour: from a file of a curve and requests that nobody sent, which is said.
@@ -258,7 +398,14 @@ fn a_fleet_for_random_arrivals_would_not_hold_a_recorded_trace() {
         let more = ["--reads", "4000", "--done-ms", done_ms, "--format", "json"];
         let ran = house.run(&[&words[..], &more].concat());
         let (said, facts) = (ran.stderr.clone(), ran.exits(0).json());
-        println!("{name}: {} replicas, {} at random; {said}", facts["replicas"], facts["replicas_at_random"]);
+        println!(
+            "figure\tA-8\ta public trace of {}: replicas that keep the p95 in the replay, and for random arrivals\t{} and {}\t{}\t{}",
+            if name == "code" { "code completion" } else { "conversation" },
+            facts["replicas"],
+            facts["replicas_at_random"],
+            if name == "code" { "more, and it is said" } else { "said where more" },
+            facts["requests"]
+        );
         assert!(facts["sizes"][0]["kept_by"].as_f64().unwrap() >= 0.95, "{facts}");
         if name == "code" {
             assert_eq!(facts["at_random_keeps"], false, "{facts}");

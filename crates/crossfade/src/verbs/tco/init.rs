@@ -1,5 +1,6 @@
 //! `crossfade tco init`: a worksheet to fill in. What the record knows is in it, with where it is from; the rest is unknown.
 
+mod again;
 mod known;
 mod week;
 
@@ -35,6 +36,10 @@ pub(crate) struct Args {
     /// The candidate, where the run has several or there is none: a target of the config.
     #[arg(long, value_name = "TARGET")]
     candidate: Option<String>,
+    /// How often the application asks again for an answer that is wrong; how likely the answer is right then is that of the run, which asked each case
+    /// so often (`crossfade eval run --repeats`).
+    #[arg(long, value_name = "N", requires = "run", value_parser = clap::value_parser!(u32).range(1..=5))]
+    retries: Option<u32>,
     /// Requests of so many days, today included.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=366))]
     days: u32,
@@ -54,7 +59,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let mut known = Known::new(When::from_us(now_us()).date());
     known.names[1].clone_from(&args.candidate);
     if let Some(run) = &args.run {
-        of_run(place, (run, args.candidate.as_deref()), &mut known)?;
+        of_run(place, (run, args.candidate.as_deref(), args.retries), &mut known)?;
     }
     if let Some(route) = &args.route {
         of_route(place, (route, args.days), &mut known)?;
@@ -97,7 +102,11 @@ fn write(args: &Args, worksheet: &str) -> Result<(), Stop> {
 }
 
 /// The sides of a run: how often each is right, and what its calls cost.
-fn of_run(place: &Place, (run, candidate): (&str, Option<&str>), known: &mut Known) -> Result<(), Stop> {
+fn of_run(
+    place: &Place,
+    (run, candidate, retries): (&str, Option<&str>, Option<u32>),
+    known: &mut Known,
+) -> Result<(), Stop> {
     let report = evaluations::load(place, run)?;
     let names = || report.candidates.iter().map(|candidate| candidate.candidate.as_str());
     let chosen: &CandidateReport = match (candidate, report.candidates.as_slice()) {
@@ -115,26 +124,17 @@ fn of_run(place: &Place, (run, candidate): (&str, Option<&str>), known: &mut Kno
     let baseline = report.targets.first().map(|target| target.name.clone()).unwrap_or_default();
     known.names = [Some(baseline.clone()), Some(chosen.candidate.clone())];
     let date = When::from_us(report.at_us).date();
+    let asked = again::Asked { run, date, report: &report, names: [&baseline, &chosen.candidate] };
     match &chosen.primary.flips {
+        _ if report.repeats > 1 => again::of_repeats(place, &asked, retries, known)?,
+        _ if retries.is_some() => return Err(again::once(run)),
         Some(flips) => {
             let n = chosen.primary.n;
-            let made_up = if report.simulated { ", answers of a simulated provider among them" } else { "" };
-            let evidence = format!("eval run {run}, {} on {}{made_up}", report.primary, report.dataset);
-            let seen = |right: u64| {
-                format!(
-                    "{{ seen: {right}, of: {n}, provenance: measured, date: {date}, evidence: {}, evidence_id: {} }}",
-                    text(&evidence),
-                    text(&format!("eval-run:{run}"))
-                )
-            };
-            known.put("BASELINE_FIRST_PASS", seen(flips.both_right + flips.lost));
-            known.put("CANDIDATE_FIRST_PASS", seen(flips.both_right + flips.won));
-            known.said.push(format!("first-pass success is that of {n} cases of run {run}{made_up}"));
+            known.put("BASELINE_FIRST_PASS", asked.seen(flips.both_right + flips.lost, n, ""));
+            known.put("CANDIDATE_FIRST_PASS", asked.seen(flips.both_right + flips.won, n, ""));
+            known.said.push(format!("first-pass success is that of {n} cases of run {run}{}", asked.made_up()));
         }
-        None => known.said.push(format!(
-            "run {run} decides by {}, which is not right or wrong: first-pass success stays unknown",
-            report.primary
-        )),
+        None => known.said.push(asked.not_right_or_wrong()),
     }
     for (idx, name) in [&baseline, &chosen.candidate].into_iter().enumerate() {
         if let Some(target) = report.targets.iter().find(|target| target.name == *name) {

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// Milliseconds for a token of each, by how many a replica works on: `1:20.5,8:23.7,32:37.8`, as a benchmark measured it; or a file of it.
     #[arg(long, value_name = "CURVE", value_parser = measured, required_unless_present = "bench")]
     curve: Option<Measured>,
-    /// The benchmark in the store that measured the curve, how fast prompts are read, and how long a start takes.
+    /// The benchmark in the store that measured the curve, and how fast prompts are read.
     #[arg(long, value_name = "RUN", conflicts_with = "curve")]
     bench: Option<String>,
     /// The target of the benchmark, where it is of several.
@@ -121,7 +121,9 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Finds the size. The exit is 3 where even the most replicas do not hold the load, 4 where there are too few requests.
-pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+pub(crate) fn run(place: &Place, mut args: Args, out: &Out) -> Result<Exit, Stop> {
+    args.events.measured_start(place)?;
+    let args = &args;
     let asked = requests(place, args)?;
     let (arrivals, from) = (&asked.arrivals, &asked.from);
     if arrivals.len() < FEWEST {
@@ -145,7 +147,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let ways = ways::compare(args, &asked, (&machine, played, week.as_ref()));
     let span = arrivals.last().map_or(0.0, |last| last.at_s);
     let fact = |(name, replicas, served): &Sized| {
-        json!({ "sized_for": name, "replicas": replicas, "kept_by": objective.kept(served),
+        let (answers, tokens) = throughput(served, span);
+        json!({ "sized_for": name, "replicas": replicas, "kept_by": objective.kept(served), "requests_per_s": answers, "out_tok_s": tokens,
             "first_ms": ms(served, args.share, |served| served.first_s), "done_ms": ms(served, args.share, |served| served.done_s) })
     };
     let poisson_keeps = rows.get(1).map(|(_, _, served)| objective.is_kept(served));
@@ -175,7 +178,10 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         (Some(played), Some(averaged), Some(false)) => {
             out.say(format_args!("a size from averages, {averaged}, would not hold these arrivals: they need {played}"))
         }
-        (None, ..) => out.say(format_args!("even {most} replicas do not hold these arrivals")),
+        (None, ..) => {
+            out.say(format_args!("even {most} replicas do not hold these arrivals"));
+            out.say(alone(arrivals, &machine, objective));
+        }
         _ => {}
     }
     if let Some(week) = &week {
@@ -195,6 +201,15 @@ fn ms(served: &[Served], share: f64, of: fn(&Served) -> f64) -> f64 {
     percentile(served, share, of).unwrap_or_default() * 1000.0
 }
 
+/// Answers a second that ended before the last request came, and tokens of these: what a benchmark of the same requests counts.
+fn throughput(served: &[Served], span_s: f64) -> (f64, f64) {
+    let first_s = served.iter().map(|served| served.arrival.at_s).fold(f64::INFINITY, f64::min);
+    let is_done = |served: &&Served| served.arrival.at_s + served.done_s <= first_s + span_s;
+    let done = || served.iter().filter(is_done);
+    let span_s = span_s.max(1e-9);
+    (done().count() as f64 / span_s, done().map(|served| served.arrival.output).sum::<f64>() / span_s)
+}
+
 fn sizes(args: &Args, objective: Objective, rows: &[Sized], is_made_up: bool) -> String {
     let row = |(name, replicas, served): &Sized| {
         vec![
@@ -209,6 +224,9 @@ fn sizes(args: &Args, objective: Objective, rows: &[Sized], is_made_up: bool) ->
     let (first, done) = (format!("first token ms, p{p}"), format!("end ms, p{p}"));
     let kept = if is_made_up { "kept by, as made up" } else { "kept by, as recorded" };
     let rows: Vec<Vec<String>> = rows.iter().map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
     table(&["sized for arrivals", "replicas", kept, &first, &done], &rows)
 }
 
@@ -220,14 +238,13 @@ fn curve_of(place: &Place, args: &Args, out: &Out) -> Result<Measured, Stop> {
         (None, None) => return Err(Stop::usage("nothing says how fast a replica is")),
     };
     let found = operations::tco::benchmark(&readable(place)?, name, args.target.as_deref()).map_err(Stop::usage)?;
-    let measured = from::of_benchmark(name, &found).map_err(Stop::usage)?;
+    let measured = from::of_benchmark(name, &found, args.reads).map_err(Stop::usage)?;
     if found.simulated {
         out.say(format_args!("warning: the answers of benchmark {name} are made up"));
     }
-    if let Some(ms) = found.cold_start_ms {
+    if measured.reads.is_none() {
         out.say(format_args!(
-            "hint: in benchmark {name} a start took {0:.0} s to the first token: `--cold-start-s {0:.0}`",
-            ms / 1000.0
+            "warning: benchmark {name} does not say how fast prompts are read, so reading takes no time here; `--reads N` says it"
         ));
     }
     Ok(measured)
@@ -260,6 +277,26 @@ fn hours_of(args: &Args, asked: &from::Requests, (machine, objective): (&Machine
     let spare = args.spare as usize;
     let of_hour = Asked { objective, headroom: args.headroom, spare, least: 1 + spare, most: args.most as usize };
     week(&asked.arrivals, asked.epoch_s, machine, &of_hour)
+}
+
+/// Why more replicas may be of no use: what a request takes that has one for itself.
+fn alone(arrivals: &[Arrival], machine: &Machine, objective: Objective) -> String {
+    // Further apart than anything takes.
+    let apart = arrivals.iter().enumerate().map(|(idx, arrival)| Arrival { at_s: idx as f64 * 1e6, ..*arrival });
+    let served = replay(&apart.collect::<Vec<_>>(), machine, (1, Router::RoundRobin));
+    let seconds = |of| percentile(&served, objective.share, of).unwrap_or_default();
+    let p = objective.share * 100.0;
+    let (first, done) = (seconds(|served| served.first_s), seconds(|served| served.done_s));
+    if objective.is_kept(&served) {
+        "hint: alone on a replica they would keep it: `--most N` tries more, a faster replica needs fewer".to_owned()
+    } else {
+        format!(
+            "hint: alone on a replica p{p} of them takes {:.0} ms to the first token and {:.0} ms to the end: no number of replicas keeps what is asked, a \
+             faster one or shorter answers might",
+            first * 1000.0,
+            done * 1000.0
+        )
+    }
 }
 
 /// Requests of the busiest minute over those of a mean one.

@@ -12,7 +12,7 @@ use crate::verbs::time::us_to_text;
 const TEMPLATE: &str = include_str!("../worksheet.yaml");
 
 /// Every place of the template that may be filled, and what stands there else; the sides' own apart.
-const PLACES: [(&str, &str); 9] = [
+const PLACES: [(&str, &str); 11] = [
     ("NAME", "costs"),
     ("DATE", ""),
     ("TASKS", "unknown"),
@@ -22,6 +22,8 @@ const PLACES: [(&str, &str); 9] = [
     ("REVIEW_MINUTES", "unknown"),
     ("EVALUATION_RUNS", "unknown"),
     ("RETRIES", ""),
+    ("BASELINE_RETRIES", "[]"),
+    ("CANDIDATE_RETRIES", "[]"),
 ];
 /// The sides, as the template calls them, and their names where nobody says.
 const SIDES: [(&str, &str); 2] = [("BASELINE", "baseline"), ("CANDIDATE", "candidate")];

@@ -103,13 +103,18 @@ pub(super) struct Measured {
     pub(super) evidence: String,
 }
 
-/// What a stored benchmark measured.
-pub(super) fn of_benchmark(name: &str, found: &operations::tco::Benchmark) -> Result<Measured, String> {
-    let points: Vec<(f64, f64)> = found.curve.iter().map(|(n, ms)| (*n, ms / 1000.0)).collect();
+/// What a stored benchmark measured, for a replica that reads prompts as fast as is typed, or as the benchmark says.
+pub(super) fn of_benchmark(
+    name: &str,
+    found: &operations::tco::Benchmark,
+    reads: Option<f64>,
+) -> Result<Measured, String> {
+    let reads = reads.or(found.prompt_tokens_per_second.filter(|n| n.is_finite() && *n > 0.0));
+    let points: Vec<(f64, f64)> = found.curve(reads).iter().map(|(n, ms)| (*n, ms / 1000.0)).collect();
     let day = cost::When::from_us(found.at_us).date();
     Ok(Measured {
         curve: curve(&points)?,
-        reads: found.prompt_tokens_per_second.filter(|n| n.is_finite() && *n > 0.0),
+        reads,
         most_active: None,
         memory_tokens: None,
         evidence: format!("bench:{name}, target {}, measured {day}", found.target),

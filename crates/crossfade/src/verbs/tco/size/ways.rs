@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::from::Requests;
 use super::{Args, Turn, positive};
-use crate::out::table;
+use crate::out::{Stop, table};
+use crate::verbs::Place;
+use crate::verbs::dataset::readable;
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const HOUR_S: f64 = 3_600.0;
@@ -19,6 +21,9 @@ pub(super) struct Events {
     /// Seconds from the start of a replica until it is usable.
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = not_negative)]
     cold_start_s: f64,
+    /// The same, from a benchmark in the store: the mean time to the first token of its cold starts.
+    #[arg(long, value_name = "RUN", conflicts_with = "cold_start_s")]
+    cold_start: Option<String>,
     /// A replica fails every so many hours on average, at random; what it worked on is tried again as far as `--retries` goes.
     #[arg(long, value_name = "H", value_parser = positive)]
     fails_every_h: Option<f64>,
@@ -50,6 +55,15 @@ fn vendor_ms(text: &str) -> Result<(f64, f64), String> {
 }
 
 impl Events {
+    /// Takes how long a start takes from the store, where that is asked.
+    pub(super) fn measured_start(&mut self, place: &Place) -> Result<(), Stop> {
+        if let Some(name) = &self.cold_start {
+            let ms = operations::tco::cold_start_ms(&readable(place)?, name).map_err(Stop::usage)?;
+            self.cold_start_s = ms / 1000.0;
+        }
+        Ok(())
+    }
+
     fn is_any(&self) -> bool {
         self.cold_start_s > 0.0
             || self.fails_every_h.is_some()
