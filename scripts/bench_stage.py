@@ -39,7 +39,7 @@ class Missing(Exception):
     """Something the benchmark needs is not here; the text says how to get it."""
 
 
-def build(examples, binary=True, prebuilt=None):
+def build(examples, binary=True, prebuilt=None, package="gateway"):
     """Builds in release and returns {name: path}, read from cargo's own messages; or takes them from `prebuilt`."""
     paths = {}
     if prebuilt:
@@ -49,7 +49,7 @@ def build(examples, binary=True, prebuilt=None):
                 raise Missing(f"{name} is not in {prebuilt}")
             paths[name] = str(found[0].resolve())
         return paths
-    commands = [["cargo", "build", "--release", "-p", "gateway"] + [word for name in examples for word in ("--example", name)]]
+    commands = [["cargo", "build", "--release", "-p", package] + [word for name in examples for word in ("--example", name)]]
     if binary:
         commands.append(["cargo", "build", "--release", "-p", "crossfade"])
     for command in commands:

@@ -1,5 +1,6 @@
 //! When requests are due. A schedule is made before the first one is sent and never waits for an answer: that is what makes a loop open.
 
+pub mod lineage;
 pub mod trace;
 
 use std::time::Duration;

@@ -157,6 +157,8 @@ pub struct Phase {
     pub timeout: Duration,
     /// Stop when this cannot be met any more.
     pub give_up: Option<Slo>,
+    /// Requests of a closed loop that count at most; then it is over.
+    pub most: Option<u64>,
     /// The number of the first request, so that no two phases send the same.
     pub first_idx: u64,
 }
@@ -180,6 +182,8 @@ pub struct Seen {
     pub is_stopped: bool,
     /// The objective could not be met any more.
     pub gave_up: bool,
+    /// A closed loop had all the requests that it was to have before its time was over.
+    pub is_full: bool,
     /// Why requests could not be made, where they could not.
     pub refused: Option<String>,
 }
@@ -207,6 +211,8 @@ pub(crate) struct Common {
     /// Requests that may miss the objective before it is given up.
     may_miss: u64,
     n_missed: AtomicU64,
+    /// Requests of a closed loop that count.
+    n_counted: AtomicU64,
     n_begun: AtomicU64,
     n_ended: AtomicU64,
     n_failed: AtomicU64,
@@ -267,6 +273,7 @@ impl Engine {
             given_up: AtomicBool::new(false),
             may_miss: may_miss(phase),
             n_missed: AtomicU64::new(0),
+            n_counted: AtomicU64::new(0),
             n_begun: AtomicU64::new(0),
             n_ended: AtomicU64::new(0),
             n_failed: AtomicU64::new(0),
@@ -309,6 +316,7 @@ impl Engine {
         });
         seen.samples.sort_by_key(|sample| sample.intended);
         seen.is_stopped = self.stop.load(Ordering::Relaxed);
+        seen.is_full = phase.most.is_some_and(|most| common.n_counted.load(Ordering::Relaxed) > most);
         seen.gave_up = common.given_up.load(Ordering::Relaxed);
         seen.ended = common.now();
         seen

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::arrivals::trace::Shape;
 use crate::arrivals::{Arrivals, Pattern};
@@ -13,9 +14,18 @@ use crate::engine::turns::Turns;
 use crate::engine::{Engine, Live, Pace, Phase, Seen};
 use crate::measure::{Measured, level};
 use crate::result::{BenchResult, Found, Level, Load, short};
-use crate::sample::Sample;
+use crate::sample::{Outcome, Sample};
 use crate::search::{Bracket, Probe, Probed, Range, search};
 use crate::slo::{Attained, Slo, Verdict};
+
+/// How long a level of one request is.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A request alone that takes more than this of the one before takes as long as they do here.
+const NO_BETTER: f64 = 0.9;
+
+/// A server that answers nothing good is asked again after this.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a run is made of.
 #[derive(Debug, Clone)]
@@ -214,7 +224,7 @@ impl Runner<'_> {
         };
         self.n_sent.set(self.n_sent.get() + n_sent);
         // What was stopped is shorter than was planned.
-        let end = if seen.is_stopped || seen.gave_up { phase.end.min(seen.ended) } else { phase.end };
+        let end = if seen.is_stopped || seen.gave_up || seen.is_full { phase.end.min(seen.ended) } else { phase.end };
         let window = (phase.warm_up.min(end), end);
         let n_targets = engine.targets.len();
         let levels = engine.targets.iter().enumerate().map(|(idx, target)| {
@@ -256,7 +266,7 @@ impl Runner<'_> {
             Load::Replay { .. } => {
                 let n = plan.most_requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
                 let slots: Vec<_> =
-                    plan.shapes.iter().take(n).map(|shape| (plan.warm_up + shape.at, Some(*shape))).collect();
+                    plan.shapes.iter().take(n).map(|shape| (plan.warm_up + shape.at, Some(shape.clone()))).collect();
                 end = slots.last().map_or(end, |(at, _)| *at + Duration::from_micros(1));
                 Pace::Open(slots)
             }
@@ -270,6 +280,7 @@ impl Runner<'_> {
             drain: plan.drain,
             timeout: plan.timeout,
             give_up,
+            most: plan.most_requests,
             first_idx: self.n_sent.get(),
         }
     }
@@ -298,9 +309,47 @@ impl Probe for Tries<'_> {
         let (seen, levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
         let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
         self.levels.extend(levels);
+        if seen.samples.iter().any(|sample| sample.outcome == Outcome::Unfinished) {
+            self.settle(&engine);
+        }
         let attained = Attained::of(&self.slo, seen.samples.iter());
         let is_dead = !seen.samples.iter().chain(&seen.earlier).any(Sample::is_good);
         Ok(Probed { attained, is_invalid, is_stopped: seen.is_stopped, is_dead })
+    }
+}
+
+impl Tries<'_> {
+    /// Waits until a server that goes on with what nobody waits for any more is done with it, so that the next probe does not pay for this one: until a
+    /// request alone keeps to the objective, or takes no less time than the one before.
+    fn settle(&self, engine: &Engine) {
+        let (runner, began) = (self.runner, Instant::now());
+        let mut before: Option<Duration> = None;
+        while began.elapsed() < runner.plan.drain && !engine.stop.load(Ordering::Relaxed) {
+            let phase = Phase {
+                pace: Pace::Open(vec![(Duration::ZERO, None)]),
+                turns: Turns::Each,
+                warm_up: Duration::ZERO,
+                end: SHORTEST,
+                drain: runner.plan.drain,
+                timeout: runner.plan.timeout,
+                give_up: None,
+                most: None,
+                first_idx: runner.n_sent.get(),
+            };
+            runner.n_sent.set(runner.n_sent.get() + 1);
+            let seen = engine.run(&phase, &|_| {});
+            let Some(alone) = seen.samples.first() else { return };
+            let took = alone.e2e_intended().filter(|_| alone.is_good());
+            let is_no_better =
+                took.zip(before).is_some_and(|(took, before)| took.as_secs_f64() > before.as_secs_f64() * NO_BETTER);
+            if self.slo.is_met(alone) || is_no_better {
+                return;
+            }
+            before = took;
+            if took.is_none() {
+                std::thread::sleep(PAUSE);
+            }
+        }
     }
 }
 

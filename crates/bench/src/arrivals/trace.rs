@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use super::lineage::{Lineage, lineages};
 use crate::clock::{seconds, whole};
 
 /// One request of a trace.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
     /// When it came, since the first.
     pub at: Duration,
@@ -14,10 +15,10 @@ pub struct Shape {
     pub input: u64,
     /// Tokens of its answer.
     pub output: u64,
-    /// Tokens at the prompt's beginning that it has in common with earlier ones of its group.
+    /// Tokens at the prompt's beginning that came from a cache.
     pub shared: u64,
-    /// Who it has them in common with: a conversation, say.
-    pub group: u64,
+    /// Where its words are from, so that as many come from one again.
+    pub lineage: Lineage,
 }
 
 /// What is wrong with a trace file.
@@ -57,7 +58,7 @@ pub fn read(text: &str) -> Result<Vec<Shape>, TraceError> {
         input,
         output,
         shared: 0,
-        group: idx as u64,
+        lineage: Lineage::alone(idx, input.max(1)),
     };
     Ok(found.iter().enumerate().map(shape).collect())
 }
@@ -100,17 +101,18 @@ pub type Recorded = (u64, u64, u64, u64, u64);
 /// # Errors
 /// When there are none.
 pub fn of_record(recorded: &[Recorded]) -> Result<Vec<Shape>, TraceError> {
-    let first = recorded.iter().map(|request| request.0).min().ok_or(TraceError::Empty)?;
-    let shape = |&(at_us, input, output, cached, group): &Recorded| Shape {
+    let mut recorded = recorded.to_vec();
+    recorded.sort_by_key(|request| request.0);
+    let first = recorded.first().ok_or(TraceError::Empty)?.0;
+    let requests: Vec<_> = recorded.iter().map(|request| (request.1.max(1), request.3, request.4)).collect();
+    let shape = |(&(at_us, input, output, cached, _), lineage): (&Recorded, Lineage)| Shape {
         at: Duration::from_micros(at_us - first),
         input,
         output,
         shared: cached.min(input),
-        group,
+        lineage,
     };
-    let mut shapes: Vec<Shape> = recorded.iter().map(shape).collect();
-    shapes.sort_by_key(|shape| shape.at);
-    Ok(shapes)
+    Ok(recorded.iter().zip(lineages(&requests)).map(shape).collect())
 }
 
 /// The same, so many times as fast.

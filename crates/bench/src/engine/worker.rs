@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::turns::Turns;
 use super::{Common, Due, Engine, HEED, Pace, Phase, Target, ToDo, call};
+use crate::clock::millis;
 use crate::measure::Gaps;
 use crate::prompt::Maker;
 use crate::sample::{Outcome, Sample};
@@ -40,6 +41,7 @@ pub(super) struct Context {
     turns: Turns,
     window: (Duration, Duration),
     slo: Option<Slo>,
+    most: Option<u64>,
     /// The number of the next request of a closed loop, and how far the one after is.
     next_idx: Cell<(u64, u64)>,
     samples: RefCell<Vec<Sample>>,
@@ -67,6 +69,7 @@ pub(super) fn run(
         turns: phase.turns,
         window: (phase.warm_up, phase.end),
         slo: phase.give_up,
+        most: phase.most,
         next_idx: Cell::new((phase.first_idx + number as u64, n_workers as u64)),
         samples: RefCell::default(),
         gaps: RefCell::new(vec![Gaps::new(); engine.targets.len()]),
@@ -76,11 +79,23 @@ pub(super) fn run(
     let tasks = TaskTracker::new();
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        match &phase.pace {
-            Pace::Open(_) => {}
-            Pace::Closed(n) => closed((*n, number, n_workers), &context, &tasks),
+        let looking = TaskTracker::new();
+        if let Some(slo) = phase.give_up {
+            let context = Rc::clone(&context);
+            looking.spawn_local(async move { look(&context, &slo).await });
         }
-        take(to_do, &context, &tasks).await;
+        match &phase.pace {
+            Pace::Open(_) => take(to_do, &context, &tasks).await,
+            Pace::Closed(n) => {
+                closed((*n, number, n_workers), &context, &tasks);
+                tasks.close();
+                // It may be over before its time is; then nobody is there for what the clock gives to do.
+                tokio::select! {
+                    () = take(to_do, &context, &tasks) => {}
+                    () = tasks.wait() => {}
+                }
+            }
+        }
         tasks.close();
         let until = phase.end.max(common.now()) + phase.drain;
         while !tasks.is_empty() && !common.is_over() && common.now() < until {
@@ -101,6 +116,17 @@ pub(super) fn run(
     let next_idx = context.next_idx.get().0;
     let beats = context.beats.take();
     Part { earlier, next_idx, samples, gaps: context.gaps.take(), beats, refused: context.refused.take() }
+}
+
+/// Gives up as soon as those that missed the objective and those that will, whatever comes, are too many.
+async fn look(context: &Context, slo: &Slo) {
+    while !context.common.is_over() {
+        tokio::time::sleep(HEED).await;
+        let n_late = context.n_late(slo);
+        if n_late.saturating_add(context.common.n_missed.load(Ordering::Relaxed)) > context.common.may_miss {
+            context.common.given_up.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Begins each request as it comes, whatever became of those before.
@@ -137,6 +163,9 @@ async fn keep(context: &Rc<Context>, of: Option<usize>) {
         if intended >= context.window.1 || context.common.is_over() {
             return;
         }
+        if context.counts(intended) && !context.may_count() {
+            return;
+        }
         let turn = context.turns.now(intended, context.targets.len());
         let (target, block) = of.map(|target| (target, round)).or(turn).unwrap_or_default();
         round += 1;
@@ -163,6 +192,26 @@ impl Context {
     /// Whether a request that was due then counts.
     pub(super) fn counts(&self, intended: Duration) -> bool {
         intended >= self.window.0 && intended < self.window.1
+    }
+
+    /// Whether one more request of a closed loop may count.
+    fn may_count(&self) -> bool {
+        let n_before = self.common.n_counted.fetch_add(1, Ordering::Relaxed);
+        self.most.is_none_or(|most| n_before < most)
+    }
+
+    /// Requests under way that cannot keep to the objective any more.
+    fn n_late(&self, slo: &Slo) -> u64 {
+        let now = self.common.now();
+        let is_over = |limit: Option<f64>, sample: &Sample| {
+            limit.is_some_and(|limit| millis(now.saturating_sub(sample.intended)) > limit)
+        };
+        let is_late = |sample: &&Sample| {
+            self.counts(sample.intended)
+                && sample.outcome == Outcome::Unfinished
+                && (is_over(slo.e2e_ms, sample) || (sample.first.is_none() && is_over(slo.ttft_ms, sample)))
+        };
+        self.samples.borrow().iter().filter(is_late).count() as u64
     }
 
     /// A request begins: its place in the book.

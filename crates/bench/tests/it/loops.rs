@@ -141,3 +141,13 @@ fn a_run_that_is_stopped_leaves_what_there_was() {
     assert!(result.partial && result.levels[0].n_good >= 20, "{:?}", result.levels[0].errors);
     assert_eq!(result.slo_verdict(), Some(Verdict::Undecided));
 }
+
+#[test]
+fn a_closed_loop_is_over_with_the_requests_that_it_was_to_have() {
+    let server = Upstream::with(answers);
+    // A minute, were it not for the forty requests.
+    let result = ran(&engine(&[("a", &server)]), &plan(Load::Concurrency { n: 4 }));
+    let level = &result.levels[0];
+    assert_eq!((level.n_requests, level.n_good), (40, 40), "{:?}", level.errors);
+    assert!(level.seconds < 30.0 && level.requests_per_s.unwrap() > 1.0, "{level:?}");
+}

@@ -1,14 +1,19 @@
 //! The engine against a server that writes down its own times: what is said of a request is what happened to it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bench::arrivals::{Arrivals, Pattern};
 use bench::engine::turns::Turns;
 use bench::engine::{Pace, Phase, Seen};
 use bench::quantile::{of_sorted, sorted_ms};
+use bench::result::{BenchResult, Load};
+use bench::run::{Plan, run};
 use bench::sample::{Sample, request_id};
-use scripted::metronome::{Answered, Metronome, Tempo};
+use bench::search::Range;
+use bench::slo::Slo;
+use scripted::metronome::{Answered, Metronome, Places, Tempo};
 
 use crate::stage;
 
@@ -27,6 +32,7 @@ fn pairs(server: &Metronome, per_s: f64, end: Duration) -> Vec<(Sample, Seconds)
         drain: ms(20_000),
         timeout: ms(20_000),
         give_up: None,
+        most: None,
         first_idx: 0,
     };
     let engine = stage::engine(&[("a", server.url())]);
@@ -105,4 +111,31 @@ fn a_stall_of_the_server_is_in_the_intended_latencies_as_long_as_it_was() {
     // Late by more than a first token takes: due until so long before the stall's end.
     let theory = (500.0 - 50.0) / 1e3 * per_s;
     assert!(n_late >= theory * 0.95, "{n_late} of {theory}");
+}
+
+#[test]
+fn the_search_finds_what_a_server_of_sixteen_places_holds() {
+    // A search takes a probe in which this process lagged for one that failed, so that it needs a machine of its own.
+    if std::env::var_os("CROSSFADE_SLOW_TESTS").is_none() {
+        return;
+    }
+    let mut tempo = Tempo::new(ms(50), ms(0));
+    tempo.places = Some(Places { n: 16, service: Arc::new(|_| ms(50)) });
+    let (server, capacity) = (Metronome::start(tempo), 320.0);
+    let plan = Plan {
+        span: ms(1200),
+        most_requests: None,
+        // Four fifths, so that a machine that stops for a while is no server that is full.
+        slo: Some(Slo { ttft_ms: None, e2e_ms: Some(100.0), tpot_ms: None, gap_max_ms: None, share: 0.8 }),
+        search: Some(Range { start: 90.0, most: 5000.0, ..Range::default() }),
+        ..stage::plan(Load::Rate { per_s: 1.0 })
+    };
+    let mut result = BenchResult::new("r", "search", 1);
+    run(&stage::engine(&[("a", server.url())]), &plan, &mut result, &|_| {});
+    let found = &result.found[0];
+    let sustained = found.sustained.unwrap();
+    assert!(found.tried.len() <= 12 && sustained <= capacity * 1.1, "{found:?}");
+    // Where this process could not keep up, a probe is no evidence and the answer may be too low.
+    let has_lagged = found.tried.iter().any(|tried| tried.is_invalid);
+    assert!(has_lagged || sustained >= capacity * 0.9, "{found:?}");
 }

@@ -121,6 +121,7 @@ impl Common {
             drain: self.timeout,
             timeout: self.timeout,
             give_up: None,
+            most: None,
             first_idx,
         }
     }
