@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::out::Format;
 use crate::verbs::{
-    alerts, bench, completions, conformance, dataset, egress, eval, exchanges, exit, import, init, keys, man, panel,
-    prices, prompts, quickstart, record, reload, report, review, rollout, serve, tco,
+    alerts, bench, completions, conformance, dataset, egress, eval, exchanges, exit, import, init, inventory, keys,
+    man, panel, prices, prompts, quickstart, record, reload, report, review, rollout, serve, tco,
 };
 
 /// The config where none is named.
@@ -43,6 +43,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Write a commented crossfade.yaml to start from.
     Init(init::Args),
+    /// Find where a code base uses vendors of language models, how, and what of it has an end.
+    Inventory(inventory::Args),
     /// Make a config from another gateway's, and say what became of each of its keys.
     Import(import::Args),
     /// Check the config and print it as it is understood.

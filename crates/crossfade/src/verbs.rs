@@ -12,6 +12,7 @@ pub(crate) mod exchanges;
 pub(crate) mod exit;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod inventory;
 pub(crate) mod keys;
 mod ledger;
 pub(crate) mod man;
@@ -60,6 +61,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),
+        Verb::Inventory(args) => inventory::run(&args, out),
         Verb::Import(args) => import::run(&args, out),
         Verb::Check => check::run(&place, out),
         Verb::Serve(args) => serve::run(&place, &args, out),

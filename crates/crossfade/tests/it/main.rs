@@ -35,6 +35,7 @@ mod gates;
 mod grading;
 mod holding;
 mod import;
+mod inventory;
 mod judged;
 mod judged_models;
 mod judges;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 800;
 
 /// Crates from outside that belong to one room, tests apart.
-const OWNERS: [(&str, &[&str]); 18] = [
+const OWNERS: [(&str, &[&str]); 19] = [
     ("anyhow", &["crossfade"]),
     ("clap", &["crossfade"]),
     ("clap_complete", &["crossfade"]),
@@ -15,6 +15,7 @@ const OWNERS: [(&str, &[&str]); 18] = [
     ("mimalloc", &["crossfade"]),
     ("saphyr-parser", &["crossfade", "inventory"]),
     ("toml", &["inventory"]),
+    ("tree-sitter", &["inventory"]),
     ("signal-hook", &["crossfade"]),
     ("tracing-subscriber", &["crossfade"]),
     ("jsonschema", &["schema"]),

@@ -1,0 +1,213 @@
+//! What is reported.
+
+use serde::{Deserialize, Serialize};
+
+/// Every operation that a finding can have.
+pub const OPERATIONS: [&str; 20] = [
+    "chat",
+    "completions",
+    "responses",
+    "embeddings",
+    "images",
+    "audio",
+    "video",
+    "moderation",
+    "assistants",
+    "files",
+    "fine-tuning",
+    "batches",
+    "vector_store",
+    "rerank",
+    "realtime",
+    "models",
+    "client",
+    "evals",
+    "search",
+    "tokens",
+];
+
+/// What kind of place it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An operation of a vendor is called through a library.
+    Call,
+    /// A client or a model object is made.
+    Client,
+    /// A framework is made to use a vendor.
+    Adapter,
+    /// An operation of a vendor is called by plain HTTP.
+    Http,
+    /// A vendor's address, in code or configuration.
+    Endpoint,
+    /// A model's id, in code or configuration.
+    Model,
+    /// A variable of the environment or a setting that a library or framework reads.
+    Setting,
+    /// A library is depended on.
+    Dependency,
+    /// What looks like a vendor's key, in the clear.
+    Key,
+}
+
+impl Kind {
+    /// The kind as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Call => "call",
+            Kind::Client => "client",
+            Kind::Adapter => "adapter",
+            Kind::Http => "http",
+            Kind::Endpoint => "endpoint",
+            Kind::Model => "model",
+            Kind::Setting => "setting",
+            Kind::Dependency => "dependency",
+            Kind::Key => "key",
+        }
+    }
+
+    /// Whether it is a place in code where a vendor is used: a call site.
+    #[must_use]
+    pub const fn is_site(self) -> bool {
+        matches!(self, Kind::Call | Kind::Client | Kind::Adapter | Kind::Http)
+    }
+}
+
+/// How sure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// It looks like it, and nothing else in the repository says that the library is used.
+    Possible,
+    /// The name is the library's own and the repository uses the library, but where the object comes from is not seen.
+    Likely,
+    /// The name was followed to an import of the library, or the text says it.
+    Certain,
+}
+
+impl Confidence {
+    /// The level as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Confidence::Certain => "certain",
+            Confidence::Likely => "likely",
+            Confidence::Possible => "possible",
+        }
+    }
+}
+
+/// Which model is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Model {
+    /// The id, when it can be known without running anything.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// Where it comes from.
+    pub from: ModelFrom,
+}
+
+/// Where a model's id comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelFrom {
+    /// Written in the call or the request it is given.
+    Literal,
+    /// A variable; the id is known where one constant is behind it.
+    Variable,
+    /// The environment or configuration.
+    Config,
+    /// None is given here.
+    #[default]
+    Unknown,
+}
+
+impl ModelFrom {
+    /// The word as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ModelFrom::Literal => "literal",
+            ModelFrom::Variable => "variable",
+            ModelFrom::Config => "config",
+            ModelFrom::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a call asks for besides an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "five independent facts of a call, written as five columns")]
+pub struct Flags {
+    /// The answer comes in pieces.
+    pub streaming: bool,
+    /// Tools or functions are offered.
+    pub tools: bool,
+    /// The answer has to keep to a schema, or to be JSON.
+    pub schema: bool,
+    /// Images are sent.
+    pub vision: bool,
+    /// Log probabilities are asked for.
+    pub logprobs: bool,
+}
+
+impl Flags {
+    /// The words of those that are set.
+    #[must_use]
+    pub fn words(self) -> Vec<&'static str> {
+        let all = [
+            (self.streaming, "streaming"),
+            (self.tools, "tools"),
+            (self.schema, "schema"),
+            (self.vision, "vision"),
+            (self.logprobs, "logprobs"),
+        ];
+        all.into_iter().filter(|(set, _)| *set).map(|(_, word)| word).collect()
+    }
+}
+
+/// A warning that something has an end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sunset {
+    /// What ends.
+    pub what: String,
+    /// The day it ends, `YYYY-MM-DD`.
+    pub ends: String,
+    /// Where the vendor says so.
+    pub source: String,
+}
+
+/// One place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The file, from the directory that was named, with `/`.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// What kind of place.
+    pub kind: Kind,
+    /// What is done there.
+    pub operation: String,
+    /// Whose service.
+    pub vendor: String,
+    /// The library; empty without one.
+    pub sdk: String,
+    /// Its version, by the nearest lock file or manifest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
+    /// The model.
+    pub model: Model,
+    /// Names of the parameters that are given.
+    pub parameters: Vec<String>,
+    /// What it asks for.
+    pub flags: Flags,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// What was seen: the dotted name, a variable, or a masked key.
+    pub seen: String,
+    /// Who owns the file, where that is known.
+    pub owners: Vec<String>,
+    /// What has an end.
+    pub sunsets: Vec<Sunset>,
+}

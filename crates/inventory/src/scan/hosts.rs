@@ -1,0 +1,184 @@
+//! Vendors' hosts and the paths of their APIs.
+
+/// A host, whose it is, and whether nothing but models is behind it.
+const HOSTS: [(&str, &str); 47] = [
+    ("api.openai.com", "openai"),
+    ("oai.hconeai.com", "openai"),
+    ("oai.helicone.ai", "openai"),
+    (".openai.azure.com", "azure-openai"),
+    (".cognitiveservices.azure.com", "azure-openai"),
+    (".services.ai.azure.com", "azure-ai"),
+    (".inference.ai.azure.com", "azure-ai"),
+    ("models.inference.ai.azure.com", "github"),
+    ("models.github.ai", "github"),
+    ("api.anthropic.com", "anthropic"),
+    ("generativelanguage.googleapis.com", "google"),
+    ("aiplatform.googleapis.com", "google-vertex"),
+    ("-aiplatform.googleapis.com", "google-vertex"),
+    ("bedrock-runtime.", "aws-bedrock"),
+    ("api.mistral.ai", "mistral"),
+    ("codestral.mistral.ai", "mistral"),
+    ("api.cohere.ai", "cohere"),
+    ("api.cohere.com", "cohere"),
+    ("api.groq.com", "groq"),
+    ("api.together.xyz", "together"),
+    ("api.together.ai", "together"),
+    ("api.fireworks.ai", "fireworks"),
+    ("api.perplexity.ai", "perplexity"),
+    ("api.x.ai", "xai"),
+    ("api.deepseek.com", "deepseek"),
+    ("openrouter.ai", "openrouter"),
+    ("api.replicate.com", "replicate"),
+    ("api-inference.huggingface.co", "huggingface"),
+    ("router.huggingface.co", "huggingface"),
+    ("dashscope.aliyuncs.com", "alibaba"),
+    ("dashscope-intl.aliyuncs.com", "alibaba"),
+    ("open.bigmodel.cn", "zhipu"),
+    ("api.moonshot.cn", "moonshot"),
+    ("api.moonshot.ai", "moonshot"),
+    ("api.minimax.chat", "minimax"),
+    ("qianfan.baidubce.com", "baidu"),
+    ("aip.baidubce.com", "baidu"),
+    ("api.ai21.com", "ai21"),
+    ("api.voyageai.com", "voyage"),
+    ("api.jina.ai", "jina"),
+    ("api.elevenlabs.io", "elevenlabs"),
+    ("api.assemblyai.com", "assemblyai"),
+    ("api.deepgram.com", "deepgram"),
+    ("api.cerebras.ai", "cerebras"),
+    ("api.deepinfra.com", "deepinfra"),
+    ("api.stability.ai", "stability"),
+    (".pinecone.io", "pinecone"),
+];
+
+/// Whose the address is.
+pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
+    if !text.contains('.') {
+        return None;
+    }
+    let found = HOSTS.iter().filter(|(host, _)| text.contains(host)).max_by_key(|(host, _)| host.len())?;
+    let at = text.find(found.0)?;
+    // A host of its own, not the end of another's name.
+    let before = text[..at].chars().next_back();
+    let after = text[at + found.0.len()..].chars().next();
+    let starts = found.0.starts_with(['.', '-'])
+        || !before.is_some_and(|character| character.is_alphanumeric() || character == '.');
+    let ends = found.0.ends_with('.')
+        || !after.is_some_and(|character| character.is_alphanumeric() || "-.".contains(character));
+    let sub = text[..at].rsplit('/').next().unwrap_or_default();
+    let is_documentation = ["docs", "www", "console", "app", "help", "status"].contains(&sub.trim_end_matches('.'));
+    (starts && ends && !is_documentation).then_some(found.1)
+}
+
+/// Whether the address is of a machine of one's own.
+pub(crate) fn is_local(text: &str) -> bool {
+    ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal", "ollama", "[::1]"]
+        .iter()
+        .any(|name| text.contains(name))
+}
+
+/// Ends of paths and what is done there; the first that fits.
+const PATHS: [(&str, &str); 44] = [
+    ("/chat/completions", "chat"),
+    ("/fim/completions", "completions"),
+    ("/completions", "completions"),
+    ("/responses", "responses"),
+    ("/conversations", "responses"),
+    ("/moderations", "moderation"),
+    ("/embeddings", "embeddings"),
+    ("/images/generations", "images"),
+    ("/images/edits", "images"),
+    ("/images/variations", "images"),
+    ("/audio/", "audio"),
+    ("/speech", "audio"),
+    ("/text-to-speech", "audio"),
+    ("/transcriptions", "audio"),
+    ("/assistants", "assistants"),
+    ("/threads", "assistants"),
+    ("/vector_stores", "vector_store"),
+    ("/fine_tuning", "fine-tuning"),
+    ("/fine-tunes", "fine-tuning"),
+    ("/batches", "batches"),
+    ("/files", "files"),
+    ("/realtime", "realtime"),
+    ("/videos", "video"),
+    ("/messages", "chat"),
+    ("/v1/complete", "completions"),
+    (":generateContent", "chat"),
+    (":streamGenerateContent", "chat"),
+    (":generateMessage", "chat"),
+    (":generateText", "completions"),
+    (":predict", "chat"),
+    (":streamRawPredict", "chat"),
+    (":rawPredict", "chat"),
+    (":embedContent", "embeddings"),
+    (":batchEmbedContents", "embeddings"),
+    ("/converse", "chat"),
+    ("/invoke", "chat"),
+    ("/rerank", "rerank"),
+    ("/embed", "embeddings"),
+    ("/generate", "completions"),
+    ("/edits", "completions"),
+    ("/engines", "models"),
+    ("/chat", "chat"),
+    ("/api/generate", "completions"),
+    ("/models", "models"),
+];
+
+/// What is done at an address.
+pub(crate) fn operation_of(address: &str) -> Option<&'static str> {
+    let path = address.split('?').next().unwrap_or(address);
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
+    let found = PATHS.iter().find(|(part, _)| {
+        path.find(part).is_some_and(|at| {
+            let after = path[at + part.len()..].chars().next();
+            part.ends_with('/') || after.is_none_or(|character| !character.is_alphanumeric())
+        })
+    });
+    // `models/NAME:what`, where what is filled in at run time
+    let is_filled = path.split_once("/models/").is_some_and(|(_, rest)| rest.contains(':') && !rest.starts_with(':'));
+    found.map(|(_, operation)| if is_filled && *operation == "models" { "chat" } else { *operation })
+}
+
+/// Whether the path is so much an API's of this kind that it says so on any host.
+pub(crate) fn is_own_path(address: &str) -> bool {
+    const OWN: [&str; 12] = [
+        "/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+        "/images/generations",
+        "/audio/transcriptions",
+        "/audio/speech",
+        ":generateContent",
+        ":streamGenerateContent",
+        "/v1/moderations",
+        "/engines/",
+    ];
+    OWN.iter().any(|path| address.contains(path)) && !address.contains(' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_whole_names() {
+        assert_eq!(vendor_of("https://api.openai.com/v1/chat/completions"), Some("openai"));
+        assert_eq!(vendor_of("https://x.openai.azure.com/openai/deployments/a"), Some("azure-openai"));
+        assert_eq!(vendor_of("https://us-central1-aiplatform.googleapis.com/v1"), Some("google-vertex"));
+        assert_eq!(vendor_of("https://api.openai.com.example.org/"), None);
+        assert_eq!(vendor_of("https://platform.openai.com/docs"), None);
+        assert_eq!(vendor_of("https://docs.pinecone.io/x"), None);
+    }
+
+    #[test]
+    fn operations_are_read_from_paths() {
+        assert_eq!(operation_of("https://api.openai.com/v1/chat/completions?x=1"), Some("chat"));
+        assert_eq!(operation_of("{base}/v1/embeddings"), Some("embeddings"));
+        assert_eq!(operation_of("https://api.openai.com/v1"), None);
+        assert_eq!(operation_of("https://g.googleapis.com/v1/models/gemini-pro:generateContent"), Some("chat"));
+        assert_eq!(operation_of("/modelsx"), None);
+    }
+}

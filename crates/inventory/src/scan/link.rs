@@ -1,0 +1,55 @@
+//! Follows names: from a chain to the import, the assignment or the function it comes from, in the file and, by one hop, in
+//! other files of the repository.
+
+mod repository;
+mod walk;
+
+pub(super) use repository::{Repository, SourceFile};
+
+use super::facts::Call;
+use super::finding::{Confidence, Kind};
+
+/// What a name or expression stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing is known of it.
+    Unknown,
+    /// Something of another package, no library of the rules.
+    Foreign,
+    /// `self` of the file's class.
+    Own,
+    /// A file of the repository.
+    File(usize),
+    /// A function of the repository, and what it returns.
+    Returns(Box<State>),
+    /// Something a library exports.
+    Symbol { sdks: Vec<usize>, path: String },
+    /// An object of a library.
+    Object(Object),
+}
+
+/// An object of a library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Object {
+    pub(super) of: &'static str,
+    pub(super) sdk: usize,
+    pub(super) vendor: &'static str,
+    pub(super) path: String,
+    /// Known by a field's name in another file, not by following names.
+    pub(super) is_guess: bool,
+}
+
+/// A place where a rule fits.
+#[derive(Debug, Clone)]
+pub(super) struct Hit<'f> {
+    pub(super) kind: Kind,
+    pub(super) operation: &'static str,
+    pub(super) sdk: usize,
+    pub(super) vendor: &'static str,
+    pub(super) line: u32,
+    pub(super) confidence: Confidence,
+    pub(super) call: &'f Call,
+    pub(super) seen: String,
+    /// Calls that follow in the same chain: a builder's.
+    pub(super) chain: &'f [super::facts::Step],
+}

@@ -1,0 +1,484 @@
+//! All files of a repository with their facts, and what is asked about names across them.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+use super::walk::{Walker, required};
+use super::{Hit, Object, State};
+use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
+use crate::scan::language::Language;
+use crate::scan::rules::Rules;
+
+/// A source file.
+#[derive(Debug)]
+pub(crate) struct SourceFile {
+    /// From the directory that was named, with `/`.
+    pub(crate) path: String,
+    /// Its language.
+    pub(crate) language: Language,
+    /// What it says.
+    pub(crate) facts: Facts,
+}
+
+/// All files of a repository.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    pub(super) files: Vec<SourceFile>,
+    /// Files by the last part of their path without its ending.
+    stems: HashMap<String, Vec<usize>>,
+    /// Members of classes and what functions return, by name.
+    members: HashMap<String, Vec<(usize, usize)>>,
+    /// Libraries that each file imports.
+    imported: Vec<HashSet<usize>>,
+    /// Libraries that the repository uses, by group of languages.
+    used: HashMap<&'static str, HashSet<usize>>,
+    /// Namespaces that every C# file of the repository has without saying so.
+    global: Vec<String>,
+    memo: RefCell<HashMap<(usize, usize), Option<State>>>,
+}
+
+/// How many names are followed one after the other.
+const HOPS: u32 = 9;
+
+impl Repository {
+    /// Of files, and the names of packages in the repository's manifests.
+    pub(crate) fn new(files: Vec<SourceFile>, packages: &HashSet<String>) -> Repository {
+        let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut members: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        let mut imported = Vec::new();
+        let mut used: HashMap<&'static str, HashSet<usize>> = HashMap::new();
+        let mut global = Vec::new();
+        for (idx, file) in files.iter().enumerate() {
+            stems.entry(stem(&file.path).to_owned()).or_default().push(idx);
+            for (at, binding) in file.facts.bindings.iter().enumerate() {
+                if matches!(binding.kind, BindingKind::Field | BindingKind::Return) {
+                    members.entry(binding.target.clone()).or_default().push((idx, at));
+                }
+            }
+            let rules = Rules::of(file.language);
+            let mut own =
+                file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<HashSet<_>>();
+            let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
+                Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
+                _ => None,
+            });
+            own.extend(required.flat_map(|module| rules.of_module(module)));
+            let group = used.entry(file.language.title()).or_default();
+            group.extend(own.iter().copied());
+            for (sdk, table) in rules.sdks.iter().enumerate() {
+                if table.packages.iter().any(|package| packages.contains(*package)) {
+                    group.insert(sdk);
+                }
+            }
+            imported.push(own);
+            if file.language == Language::CSharp {
+                let usings = file.facts.imports.iter().filter(|import| import.local == "*");
+                // Global usings stand in a file of their own or beside the program's start.
+                let is_global = file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs");
+                global.extend(usings.filter(|_| is_global).map(|import| import.module.clone()));
+            }
+        }
+        Repository { files, stems, members, imported, used, global, memo: RefCell::new(HashMap::new()) }
+    }
+
+    /// The files.
+    pub(crate) fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// Names under which clients and models are known outside of their file.
+    pub(crate) fn shared(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (file, source) in self.files.iter().enumerate() {
+            for (at, binding) in source.facts.bindings.iter().enumerate() {
+                let is_shared = match binding.kind {
+                    BindingKind::Local => binding.from == 1,
+                    BindingKind::Field | BindingKind::Return => true,
+                    BindingKind::Parameter => false,
+                };
+                if is_shared && matches!(self.bound(file, at, 0), State::Object(_) | State::Returns(_)) {
+                    names.push(binding.target.clone());
+                }
+            }
+        }
+        names
+    }
+
+    /// Whether the file imports the library.
+    pub(super) fn imports(&self, file: usize, sdk: usize) -> bool {
+        self.imported.get(file).is_some_and(|own| own.contains(&sdk))
+    }
+
+    /// Whether the repository uses the library in the language.
+    pub(super) fn uses(&self, language: Language, sdk: usize) -> bool {
+        self.used.get(language.title()).is_some_and(|own| own.contains(&sdk))
+    }
+
+    /// Walks a chain of a file and collects where rules fit.
+    pub(crate) fn walk<'f>(&self, file: usize, chain: &'f Chain, hits: &mut Vec<Hit<'f>>) {
+        Walker { repository: self, file, hops: 0 }.chain(chain, Some(hits));
+    }
+
+    /// What a name stands for at a line of a file.
+    pub(super) fn name(&self, file: usize, name: &str, line: u32, hops: u32) -> State {
+        if hops >= HOPS {
+            return State::Unknown;
+        }
+        let facts = &self.files[file].facts;
+        if let Some(at) = self.binding_at(file, name, line) {
+            let mut state = self.bound(file, at, hops);
+            if !is_whole(&state) && facts.bindings[at].kind == BindingKind::Field {
+                state = self.declared_field(file, name, line, hops).unwrap_or(state);
+            }
+            if state != State::Unknown || facts.bindings[at].kind != BindingKind::Return {
+                return state;
+            }
+        }
+        self.symbol(file, name, hops)
+    }
+
+    /// What a member is declared as, whatever else is put into it.
+    fn declared_field(&self, file: usize, name: &str, line: u32, hops: u32) -> Option<State> {
+        let bindings = &self.files[file].facts.bindings;
+        let fits = |binding: &&Binding| binding.target == name && binding.from <= line && line <= binding.to;
+        let types = bindings.iter().filter(fits).flat_map(|binding| &binding.types);
+        types.map(|declared| self.declared(file, declared, hops + 1)).find(is_whole)
+    }
+
+    /// The binding that a name means at a line: of the narrowest scope around it, the last before it.
+    pub(crate) fn binding_at(&self, file: usize, name: &str, line: u32) -> Option<usize> {
+        let bindings = &self.files[file].facts.bindings;
+        let fits = |binding: &Binding| binding.target == name && binding.from <= line && line <= binding.to;
+        let rank = |binding: &Binding| {
+            let width = binding.to.saturating_sub(binding.from);
+            let is_said = binding.value.is_some() || !binding.types.is_empty();
+            let is_return = binding.kind == BindingKind::Return;
+            // `x = x.f()`: the name in it is the one before.
+            let after = binding.line.cmp(&line) as i8 + 1;
+            (is_return, width, after, !is_said, if after == 2 { binding.line } else { u32::MAX - binding.line })
+        };
+        bindings
+            .iter()
+            .enumerate()
+            .filter(|(_, binding)| fits(binding))
+            .min_by_key(|(_, binding)| rank(binding))
+            .map(|(at, _)| at)
+    }
+
+    /// What a binding stands for.
+    pub(super) fn bound(&self, file: usize, at: usize, hops: u32) -> State {
+        if let Some(known) = self.memo.borrow().get(&(file, at)) {
+            // One that is being followed is not followed again.
+            return known.clone().unwrap_or(State::Unknown);
+        }
+        self.memo.borrow_mut().insert((file, at), None);
+        let binding = &self.files[file].facts.bindings[at];
+        let mut state = match &binding.value {
+            Some(value) => self.value(file, value, hops + 1),
+            None => State::Unknown,
+        };
+        if !is_whole(&state) {
+            let declared = binding.types.iter().map(|name| self.declared(file, name, hops + 1));
+            if let Some(object) = declared.into_iter().find(|state| matches!(state, State::Object(_))) {
+                state = object;
+            }
+        }
+        if binding.kind == BindingKind::Return && state != State::Unknown {
+            state = State::Returns(Box::new(state));
+        }
+        self.memo.borrow_mut().insert((file, at), Some(state.clone()));
+        state
+    }
+
+    /// What a value stands for.
+    pub(super) fn value(&self, file: usize, value: &Value, hops: u32) -> State {
+        if hops >= HOPS {
+            return State::Unknown;
+        }
+        match value {
+            Value::Chain(chain) => Walker { repository: self, file, hops }.chain(chain, None),
+            Value::List(values) if !values.is_empty() => {
+                let states = values.iter().map(|value| self.value(file, value, hops + 1));
+                states.into_iter().find(|state| matches!(state, State::Object(_))).unwrap_or(State::Foreign)
+            }
+            Value::Text(_) | Value::Number(_) | Value::Flag(_) => State::Foreign,
+            _ => State::Unknown,
+        }
+    }
+
+    /// An object of the declared type.
+    pub(super) fn declared(&self, file: usize, name: &str, hops: u32) -> State {
+        let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        let mut state = self.symbol(file, first, hops);
+        if let State::Symbol { path, .. } = &mut state
+            && !rest.is_empty()
+        {
+            extend(path, rest);
+        }
+        let rules = Rules::of(self.files[file].language);
+        if let State::Symbol { sdks, path } = &state
+            && let Some((sdk, of)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
+        {
+            let vendor = rules.sdks[sdk].vendor;
+            return State::Object(Object { of, sdk, vendor, path: String::new(), is_guess: false });
+        }
+        state
+    }
+
+    /// What a name stands for that is not bound in the file: an import, or something that needs none.
+    fn symbol(&self, file: usize, name: &str, hops: u32) -> State {
+        let source = &self.files[file];
+        let rules = Rules::of(source.language);
+        let mut best = State::Unknown;
+        for import in source.facts.imports.iter().filter(|import| import.local == name) {
+            match self.import(file, import, hops) {
+                State::Unknown => {}
+                state @ State::Foreign => best = state,
+                state => return state,
+            }
+        }
+        if best != State::Unknown {
+            return best;
+        }
+        let wildcards =
+            source.facts.imports.iter().filter(|import| import.local == "*").map(|import| import.module.as_str());
+        for module in
+            wildcards.chain(self.global.iter().filter(|_| source.language == Language::CSharp).map(String::as_str))
+        {
+            let sdks: Vec<usize> = rules.of_module(module).filter(|sdk| rules.knows(*sdk, name)).collect();
+            if !sdks.is_empty() {
+                return State::Symbol { sdks, path: name.to_owned() };
+            }
+        }
+        let everywhere: Vec<usize> = rules.of_module("").collect();
+        if name.starts_with(char::is_uppercase) && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
+            return State::Symbol { sdks: everywhere, path: name.to_owned() };
+        }
+        match source.language {
+            // Files of a package see each other's names.
+            Language::Go => self.beside(file, name, hops),
+            _ => State::Unknown,
+        }
+    }
+
+    fn beside(&self, file: usize, name: &str, hops: u32) -> State {
+        let directory = directory(&self.files[file].path);
+        for (idx, other) in self.files.iter().enumerate() {
+            if idx != file
+                && other.language == Language::Go
+                && self::directory(&other.path) == directory
+                && let Some(at) =
+                    other.facts.bindings.iter().position(|binding| binding.target == name && binding.from == 1)
+            {
+                return self.bound(idx, at, hops + 1);
+            }
+        }
+        State::Unknown
+    }
+
+    /// What a module is that is asked for by its name alone.
+    pub(super) fn module(&self, file: usize, module: &str, hops: u32) -> State {
+        let import = Import { local: String::new(), module: module.to_owned(), symbol: String::new(), line: 0 };
+        self.import(file, &import, hops)
+    }
+
+    fn import(&self, file: usize, import: &Import, hops: u32) -> State {
+        let language = self.files[file].language;
+        let rules = Rules::of(language);
+        let mut module = import.module.clone();
+        let mut sdks: Vec<usize> = rules.of_module(&module).collect();
+        if sdks.is_empty() && !import.symbol.is_empty() && language != Language::JavaScript {
+            // `from google import genai`, `use rig::providers::openai`
+            let separator = if language == Language::Go { "/" } else { "." };
+            module = format!("{module}{separator}{}", import.symbol);
+            sdks = rules.of_module(&module).collect();
+            if !sdks.is_empty() {
+                return State::Symbol { sdks, path: String::new() };
+            }
+        }
+        if !sdks.is_empty() {
+            return State::Symbol { sdks, path: import.symbol.clone() };
+        }
+        let found = self.in_repository(file, import, hops);
+        if found != State::Unknown {
+            return found;
+        }
+        let is_relative =
+            import.module.starts_with(['.', '@', '~', '/']) && language.is_script() || import.module.starts_with('.');
+        let is_own = matches!(import.module.split('.').next(), Some("crate" | "super" | "self"));
+        if is_relative || is_own { State::Unknown } else { State::Foreign }
+    }
+
+    /// What is imported from another file of the repository.
+    fn in_repository(&self, file: usize, import: &Import, hops: u32) -> State {
+        if hops >= HOPS {
+            return State::Unknown;
+        }
+        let language = self.files[file].language;
+        let module = import.module.trim_start_matches(['.', '/', '~', '@']).replace('.', "/");
+        let module = if language.is_script() {
+            strip_ending(import.module.trim_start_matches(['.', '/', '~', '@']))
+        } else {
+            module
+        };
+        for other in self.files_of(&module, language) {
+            if other == file {
+                continue;
+            }
+            if import.symbol.is_empty() {
+                return State::File(other);
+            }
+            let state = self.exported(other, &import.symbol, hops + 1);
+            if state != State::Unknown {
+                return state;
+            }
+        }
+        // `from package import module`
+        let below = format!("{module}/{}", import.symbol);
+        match self.files_of(below.trim_start_matches('/'), language).into_iter().find(|other| *other != file) {
+            Some(other) if language == Language::Python => State::File(other),
+            _ => State::Unknown,
+        }
+    }
+
+    fn files_of(&self, module: &str, language: Language) -> Vec<usize> {
+        let last = module.rsplit('/').next().unwrap_or(module);
+        let mut found = Vec::new();
+        for name in [last, "index", "__init__", "mod"] {
+            for idx in self.stems.get(name).into_iter().flatten() {
+                let file = &self.files[*idx];
+                if file.language.title() != language.title() {
+                    continue;
+                }
+                let whole = strip_ending(&file.path);
+                let path =
+                    if name == last { whole.as_str() } else { whole.trim_end_matches(name).trim_end_matches('/') };
+                let ends = path == module || path.ends_with(&format!("/{module}"));
+                // In Rust and Go modules are not what files are called.
+                if !module.is_empty() && (ends || language == Language::Rust && stem(path) == last) {
+                    found.push(*idx);
+                }
+            }
+        }
+        found
+    }
+
+    /// What a file exports under a name.
+    pub(super) fn exported(&self, file: usize, name: &str, hops: u32) -> State {
+        let facts = &self.files[file].facts;
+        let at = facts.bindings.iter().position(|binding| {
+            binding.target == name
+                && (binding.from == 1 || binding.kind == BindingKind::Return)
+                && binding.kind != BindingKind::Parameter
+        });
+        if let Some(at) = at {
+            return self.bound(file, at, hops);
+        }
+        match facts.imports.iter().find(|import| import.local == name) {
+            Some(import) if hops < HOPS => self.import(file, import, hops + 1),
+            _ => State::Unknown,
+        }
+    }
+
+    /// What a file exports by default: the one object made at its top.
+    pub(super) fn exported_by_default(&self, file: usize, hops: u32) -> State {
+        let bindings = &self.files[file].facts.bindings;
+        let tops =
+            bindings.iter().enumerate().filter(|(_, binding)| binding.from == 1 && binding.kind == BindingKind::Local);
+        let objects: Vec<State> = tops
+            .map(|(at, _)| self.bound(file, at, hops + 1))
+            .filter(|state| matches!(state, State::Object(_)))
+            .collect();
+        match objects.as_slice() {
+            [one] => one.clone(),
+            _ => State::Unknown,
+        }
+    }
+
+    /// What a member is called that way: of the file's own classes, else of files beside it, else anywhere, if all agree.
+    pub(super) fn member(&self, file: usize, name: &str, is_own: bool, hops: u32) -> State {
+        let Some(candidates) = self.members.get(name) else { return State::Unknown };
+        if hops >= HOPS || candidates.len() > 60 {
+            return State::Unknown;
+        }
+        let language = self.files[file].language.title();
+        let here: Vec<_> = candidates.iter().filter(|(idx, _)| *idx == file).collect();
+        let directory = directory(&self.files[file].path);
+        let beside: Vec<_> =
+            candidates.iter().filter(|(idx, _)| self::directory(&self.files[*idx].path) == directory).collect();
+        let all: Vec<_> = candidates.iter().filter(|(idx, _)| self.files[*idx].language.title() == language).collect();
+        let (level, chosen) = if !here.is_empty() && is_own {
+            (0, here)
+        } else if !beside.is_empty() {
+            (1, beside)
+        } else {
+            (2, all)
+        };
+        let mut object: Option<State> = None;
+        for (idx, at) in chosen {
+            let binding = &self.files[*idx].facts.bindings[*at];
+            match self.bound(*idx, *at, hops + 1) {
+                state @ (State::Object(_) | State::Returns(_)) => {
+                    if level > 0 && object.as_ref().is_some_and(|other| type_of(other) != type_of(&state)) {
+                        return State::Unknown;
+                    }
+                    object = object.or(Some(state));
+                }
+                _ if level > 0 && (binding.value.is_some() || !binding.types.is_empty()) => return State::Unknown,
+                _ => {}
+            }
+        }
+        let mut state = object.unwrap_or(State::Unknown);
+        if level > 0 {
+            mark_guess(&mut state);
+        }
+        state
+    }
+}
+
+/// Whether it is an object of which nothing is left open.
+fn is_whole(state: &State) -> bool {
+    matches!(state, State::Object(object) if object.path.is_empty())
+}
+
+fn mark_guess(state: &mut State) {
+    match state {
+        State::Object(object) => object.is_guess = true,
+        State::Returns(inner) => mark_guess(inner),
+        _ => {}
+    }
+}
+
+fn type_of(state: &State) -> Option<&'static str> {
+    match state {
+        State::Object(object) => Some(object.of),
+        State::Returns(inner) => type_of(inner),
+        _ => None,
+    }
+}
+
+/// Adds to a dotted path.
+pub(super) fn extend(path: &mut String, name: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    path.push_str(name);
+}
+
+fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.split('.').next().unwrap_or(name)
+}
+
+fn strip_ending(path: &str) -> String {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let name = [".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".py", ".rs", ".go", ".vue", ".svelte"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(name);
+    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+}

@@ -1,0 +1,438 @@
+//! Walks a chain step by step: what it stands for, and where a rule fits on the way.
+
+use super::repository::{Repository, extend};
+use super::{Hit, Object, State};
+use crate::scan::facts::{Call, Chain, Root, Step, Value};
+use crate::scan::finding::{Confidence, Kind};
+use crate::scan::language::Language;
+use crate::scan::lower::SERVICE;
+use crate::scan::models;
+use crate::scan::rules::{Distinct, Maker, Method, Own, Rules};
+
+/// Members that change nothing about what is called.
+const TRANSPARENT: [&str; 22] = [
+    "with_raw_response",
+    "with_streaming_response",
+    "with_options",
+    "withOptions",
+    "withRawResponse",
+    "async",
+    "unwrap",
+    "expect",
+    "clone",
+    "as_ref",
+    "to_owned",
+    "await",
+    "Value",
+    "value",
+    "Result",
+    "ConfigureAwait",
+    "lock",
+    "read",
+    "with_retries",
+    "expect_or_exit",
+    "as_mut",
+    "borrow",
+];
+
+/// Names of methods that put a model behind something else.
+const JOINS: [&str; 3] = ["pipe", "from", "with"];
+
+/// Walks the chains of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Walker<'r> {
+    pub(crate) repository: &'r Repository,
+    pub(crate) file: usize,
+    pub(crate) hops: u32,
+}
+
+impl<'r> Walker<'r> {
+    fn language(&self) -> Language {
+        self.repository.files[self.file].language
+    }
+
+    fn rules(&self) -> &'static Rules {
+        Rules::of(self.language())
+    }
+
+    /// What the chain stands for. Where rules fit goes to `hits`.
+    pub(crate) fn chain<'f>(&self, chain: &'f Chain, mut hits: Option<&mut Vec<Hit<'f>>>) -> State {
+        let mut state = self.root(chain);
+        let mut dotted = match &chain.root {
+            Root::Name(name) => name.clone(),
+            _ => String::new(),
+        };
+        let mut name_line = chain.line;
+        for (idx, step) in chain.steps.iter().enumerate() {
+            match step {
+                Step::Member(name, line) => {
+                    name_line = *line;
+                    extend(&mut dotted, name);
+                    state = self.member(state, name, chain, idx);
+                }
+                Step::Call(_) if idx == 0 && required(chain).is_some() => {}
+                Step::Call(call) => {
+                    let rest = chain.steps.get(idx + 1..).unwrap_or_default();
+                    let at = At { line: name_line, begins: chain.line, dotted: &dotted, call, rest };
+                    state = self.call(state, &at, &mut hits);
+                    name_line = call.end;
+                }
+            }
+        }
+        // Ruby calls without parentheses, and members that stand for calls.
+        if self.language() == Language::Ruby
+            && let State::Returns(inner) = state
+        {
+            return *inner;
+        }
+        state
+    }
+
+    fn root(&self, chain: &Chain) -> State {
+        if self.language().is_script()
+            && let Some(module) = required(chain)
+        {
+            return self.repository.module(self.file, module, self.hops);
+        }
+        match &chain.root {
+            Root::Itself => State::Own,
+            Root::Name(name) => {
+                let state = self.repository.name(self.file, name, chain.line, self.hops);
+                match state {
+                    State::Returns(inner) if self.language() == Language::Ruby => *inner,
+                    state => self.as_object(state),
+                }
+            }
+            Root::Group(values) => {
+                let states = values.iter().map(|value| self.repository.value(self.file, value, self.hops + 1));
+                let mut rest = State::Unknown;
+                for state in states {
+                    if matches!(state, State::Object(_) | State::Returns(_)) {
+                        return state;
+                    }
+                    if state == State::Foreign {
+                        rest = State::Foreign;
+                    }
+                }
+                rest
+            }
+        }
+    }
+
+    /// A symbol that is an object.
+    fn as_object(&self, state: State) -> State {
+        let State::Symbol { sdks, path } = &state else { return state };
+        let rules = self.rules();
+        match sdks.iter().find_map(|sdk| Some((*sdk, rules.object(*sdk, path)?))) {
+            Some((sdk, of)) => {
+                State::Object(Object { of, sdk, vendor: rules.sdks[sdk].vendor, path: String::new(), is_guess: false })
+            }
+            None => state,
+        }
+    }
+
+    fn member(&self, state: State, name: &str, chain: &Chain, idx: usize) -> State {
+        match state {
+            State::Own => {
+                let found = self.repository.member(self.file, name, true, self.hops);
+                self.ruby_value(found)
+            }
+            State::Unknown => {
+                let is_short = idx == 0 && matches!(chain.root, Root::Group(_));
+                if is_short {
+                    State::Unknown
+                } else {
+                    self.ruby_value(self.repository.member(self.file, name, false, self.hops))
+                }
+            }
+            State::File(file) => match self.repository.exported(file, name, self.hops + 1) {
+                State::Unknown => match self.repository.exported_by_default(file, self.hops) {
+                    State::Object(mut object) => {
+                        extend(&mut object.path, name);
+                        State::Object(object)
+                    }
+                    _ => State::Unknown,
+                },
+                found => found,
+            },
+            State::Symbol { sdks, mut path } => {
+                extend(&mut path, name);
+                self.as_object(State::Symbol { sdks, path })
+            }
+            State::Object(mut object) => {
+                if !TRANSPARENT.contains(&name) || self.rules().of_type(object.of, name).is_some() {
+                    extend(&mut object.path, name);
+                }
+                State::Object(object)
+            }
+            State::Returns(_) => State::Unknown,
+            State::Foreign => State::Foreign,
+        }
+    }
+
+    fn ruby_value(&self, state: State) -> State {
+        match state {
+            State::Returns(inner) if self.language() == Language::Ruby => *inner,
+            state => state,
+        }
+    }
+
+    fn call<'f>(&self, state: State, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
+        match state {
+            State::Symbol { sdks, path } => self.call_symbol(&sdks, &path, at, hits),
+            State::Object(object) => self.call_object(object, at, hits),
+            State::Returns(inner) => *inner,
+            State::File(file) => self.repository.exported_by_default(file, self.hops),
+            State::Unknown | State::Own => match self.service(at) {
+                Some(object) => object,
+                None => self.call_unknown(at, hits),
+            },
+            State::Foreign => {
+                let last = at.dotted.rsplit('.').next().unwrap_or_default();
+                if JOINS.contains(&last) { self.joined(None, at) } else { State::Foreign }
+            }
+        }
+    }
+
+    fn call_symbol<'f>(
+        &self,
+        sdks: &[usize],
+        path: &str,
+        at: &At<'_, 'f>,
+        hits: &mut Option<&mut Vec<Hit<'f>>>,
+    ) -> State {
+        let rules = self.rules();
+        let path = if path.is_empty() || path == "default" { "*" } else { path };
+        let given = self.object_in(at.call);
+        for sdk in sdks.iter().copied() {
+            if let Some(maker) = rules.maker(sdk, path).filter(|maker| is_allowed(maker, at.call)) {
+                let vendor = self.vendor(sdk, maker.vendor, given.as_ref(), at);
+                if let Some(hits) = hits {
+                    let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
+                    let hit = at.hit(kind, maker.operation, sdk, vendor, Confidence::Certain);
+                    hits.push(Hit { line: at.begins, ..hit });
+                }
+                return State::Object(Object { of: maker.makes, sdk, vendor, path: String::new(), is_guess: false });
+            }
+        }
+        for sdk in sdks.iter().copied() {
+            let method = rules.function(sdk, path).or_else(|| rules.of_type(rules.sdks[sdk].acts_as?, path));
+            if let Some(method) = method {
+                let object =
+                    Object { of: "", sdk, vendor: rules.sdks[sdk].vendor, path: String::new(), is_guess: false };
+                return self.does(method, &object, Confidence::Certain, at, hits);
+            }
+        }
+        for sdk in sdks.iter().copied() {
+            if let (Some(of), Some(given)) = (rules.sdks[sdk].wraps, &given) {
+                let vendor = given.vendor;
+                return State::Object(Object { of, sdk, vendor, path: String::new(), is_guess: given.is_guess });
+            }
+        }
+        if path.contains('.') && self.is_own(at, Distinct::InRepository) {
+            return self.call_unknown(at, hits);
+        }
+        State::Symbol { sdks: sdks.to_vec(), path: path.to_owned() }
+    }
+
+    /// Whether the method that is called is known by its name.
+    fn is_own(&self, at: &At<'_, '_>, least: Distinct) -> bool {
+        self.rules().own(at.dotted).iter().any(|own| own.distinct >= least)
+    }
+
+    fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
+        let rules = self.rules();
+        if let Some(method) = rules.of_type(object.of, &object.path) {
+            let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
+            return self.does(method, &object, confidence, at, hits);
+        }
+        if let Some(service) = self.service(at) {
+            return service;
+        }
+        if self.is_own(at, Distinct::InRepository) {
+            return self.call_unknown(at, hits);
+        }
+        let last = object.path.rsplit('.').next().unwrap_or_default().to_owned();
+        // A builder's last word, and everything on a fluent object.
+        if rules.is_fluent(object.of) || matches!(last.as_str(), "build" | "buildClient" | "buildAsyncClient" | "make")
+        {
+            object.path.clear();
+        } else if is_setter(&last, at.rest) {
+            object.path.truncate(object.path.len().saturating_sub(last.len()));
+            object.path = object.path.trim_end_matches('.').to_owned();
+        }
+        State::Object(object)
+    }
+
+    fn does<'f>(
+        &self,
+        method: Method,
+        object: &Object,
+        confidence: Confidence,
+        at: &At<'_, 'f>,
+        hits: &mut Option<&mut Vec<Hit<'f>>>,
+    ) -> State {
+        let vendor = match object.vendor {
+            "-" => self.vendor(object.sdk, method.vendor, self.object_in(at.call).as_ref(), at),
+            own => method.vendor.unwrap_or(own),
+        };
+        if let (Some(hits), Some(operation)) = (hits.as_mut(), method.operation) {
+            let kind = match (method.is_maker, method.is_adapter) {
+                (true, true) => Kind::Adapter,
+                (true, false) => Kind::Client,
+                _ => Kind::Call,
+            };
+            hits.push(at.hit(kind, operation, object.sdk, vendor, confidence));
+        }
+        match method.returns {
+            Some(of) => State::Object(Object { of, vendor, path: String::new(), ..object.clone() }),
+            None => State::Foreign,
+        }
+    }
+
+    /// The service that a container is asked for by its type.
+    fn service(&self, at: &At<'_, '_>) -> Option<State> {
+        let last = at.dotted.rsplit('.').next().unwrap_or_default();
+        let is_asked = last.starts_with("GetRequired")
+            || last.starts_with("GetService")
+            || last.starts_with("GetKeyed")
+            || last == "Resolve";
+        let asked =
+            at.call.arguments.iter().filter(|_| is_asked).find(|argument| argument.name.as_deref() == Some(SERVICE))?;
+        match self.repository.declared(self.file, asked.value.text()?, self.hops + 1) {
+            State::Object(object) => Some(State::Object(object)),
+            _ => None,
+        }
+    }
+
+    /// A method of something unknown, whose name is a library's own.
+    fn call_unknown<'f>(&self, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
+        let last = at.dotted.rsplit('.').next().unwrap_or_default();
+        if JOINS.contains(&last) {
+            let joined = self.joined(None, at);
+            if joined != State::Unknown {
+                return joined;
+            }
+        }
+        let rules = self.rules();
+        for own in rules.own(at.dotted) {
+            if let Some((sdk, confidence)) = self.evidence(own) {
+                let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
+                let object = Object { of: own.of, sdk, vendor, path: String::new(), is_guess: true };
+                return self.does(own.method, &object, confidence, at, hits);
+            }
+        }
+        // A method of an unknown object may be a function of the repository.
+        State::Unknown
+    }
+
+    /// The library whose method it is, and how sure that is.
+    fn evidence(&self, own: &Own) -> Option<(usize, Confidence)> {
+        let rules = self.rules();
+        let makers: Vec<usize> = rules.makers_of(own.of).collect();
+        if let Some(sdk) = makers.iter().find(|sdk| self.repository.imports(self.file, **sdk)) {
+            return Some((*sdk, Confidence::Likely));
+        }
+        if own.distinct == Distinct::InFile {
+            return None;
+        }
+        let used = makers.iter().find(|sdk| self.repository.uses(self.language(), **sdk));
+        match used {
+            Some(sdk) => Some((*sdk, Confidence::Likely)),
+            None => Some((*makers.first()?, Confidence::Possible)),
+        }
+    }
+
+    /// What a chain of models becomes.
+    fn joined(&self, of: Option<&'static str>, at: &At<'_, '_>) -> State {
+        let Some(given) = self.object_in(at.call) else { return State::Unknown };
+        let wraps = self.rules().sdks[given.sdk].wraps;
+        match of.or(wraps) {
+            Some(of) => State::Object(Object { of, path: String::new(), ..given }),
+            None => State::Unknown,
+        }
+    }
+
+    /// A model, chain or client among what is given.
+    fn object_in(&self, call: &Call) -> Option<Object> {
+        if self.hops > 4 {
+            return None;
+        }
+        call.arguments.iter().find_map(|argument| self.object_of(&argument.value, 0))
+    }
+
+    fn object_of(&self, value: &Value, depth: u32) -> Option<Object> {
+        match value {
+            Value::Chain(_) => match self.repository.value(self.file, value, self.hops + 1) {
+                State::Object(object) if answers(object.of) => Some(object),
+                _ => None,
+            },
+            Value::Object(pairs) if depth < 3 => pairs.iter().find_map(|(_, value)| self.object_of(value, depth + 1)),
+            Value::List(values) if depth < 3 => values.iter().find_map(|value| self.object_of(value, depth + 1)),
+            _ => None,
+        }
+    }
+
+    /// Whose service it is: what the rule says, whose base address is given, what the library is for.
+    fn vendor(&self, sdk: usize, ruled: Option<&'static str>, given: Option<&Object>, at: &At<'_, '_>) -> &'static str {
+        let own = ruled.unwrap_or(self.rules().sdks[sdk].vendor);
+        if own != "-" {
+            return own;
+        }
+        if let Some(given) = given {
+            return given.vendor;
+        }
+        at.call.arguments.iter().find_map(|argument| models::vendor_of(argument.value.text()?)).unwrap_or("-")
+    }
+}
+
+/// The module that `require("…")` or `import("…")` brings in.
+pub(super) fn required(chain: &Chain) -> Option<&str> {
+    let (Root::Name(name), Some(Step::Call(call))) = (&chain.root, chain.steps.first()) else { return None };
+    matches!(name.as_str(), "require" | "import").then(|| call.arguments.first()?.value.text()).flatten()
+}
+
+/// Whether something of the type can answer, so that what it is given to can.
+fn answers(of: &str) -> bool {
+    !["_embed", "_pinecone", "_rerank", "_image", "_audio", "_moderation", "pinecone", "pinecone_index"]
+        .iter()
+        .any(|end| of.ends_with(end))
+}
+
+/// A setting of a builder: something is given and the chain goes on.
+fn is_setter(name: &str, rest: &[Step]) -> bool {
+    let goes_on = rest.len() >= 2;
+    let is_with = name.starts_with("with_") || name.starts_with("with") && name[4..].starts_with(char::is_uppercase);
+    goes_on && is_with
+}
+
+fn is_allowed(maker: &Maker, call: &Call) -> bool {
+    let Some(only) = maker.only else { return true };
+    call.arguments.iter().any(|argument| argument.value.text().is_some_and(|text| text.contains(only)))
+}
+
+/// Where a call stands.
+struct At<'a, 'f> {
+    /// Line of the name that is called.
+    line: u32,
+    /// Line where the chain begins.
+    begins: u32,
+    dotted: &'a str,
+    call: &'f Call,
+    rest: &'f [Step],
+}
+
+impl<'f> At<'_, 'f> {
+    fn hit(
+        &self,
+        kind: Kind,
+        operation: &'static str,
+        sdk: usize,
+        vendor: &'static str,
+        confidence: Confidence,
+    ) -> Hit<'f> {
+        let line = self.line;
+        let (call, chain, seen) = (self.call, self.rest, self.dotted.to_owned());
+        Hit { kind, operation, sdk, vendor, line, confidence, call, seen, chain }
+    }
+}

@@ -1,0 +1,762 @@
+//! From a syntax tree to [`Facts`]: one walk for all languages.
+
+mod imports;
+#[cfg(test)]
+mod tests;
+
+use tree_sitter::Node;
+
+use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Root, Step, TEXT_LIMIT, Text, Value};
+use super::language::Language;
+use super::syntax::{Shape, child_of, parse, shape};
+
+/// How deep expressions and blocks are followed; what is nested deeper is machine-made.
+const DEPTH_LIMIT: u32 = 220;
+
+/// What the source says; nothing where it cannot be read at all.
+pub(super) fn facts_of(language: Language, text: &str) -> Facts {
+    let Some(tree) = parse(language, text) else { return Facts::default() };
+    let mut walk = Walk { language, text, facts: Facts::default(), scopes: Vec::new(), depth: 0 };
+    let root = tree.root_node();
+    walk.scopes.push(Scope { name: None, from: 1, to: line_of_end(root), is_class: false });
+    walk.children(root);
+    walk.facts
+}
+
+/// Where names are known.
+struct Scope {
+    name: Option<String>,
+    from: u32,
+    to: u32,
+    is_class: bool,
+}
+
+struct Walk<'s> {
+    language: Language,
+    text: &'s str,
+    facts: Facts,
+    scopes: Vec<Scope>,
+    depth: u32,
+}
+
+fn line_of(node: Node<'_>) -> u32 {
+    u32::try_from(node.start_position().row).unwrap_or(u32::MAX - 1) + 1
+}
+
+fn line_of_end(node: Node<'_>) -> u32 {
+    u32::try_from(node.end_position().row).unwrap_or(u32::MAX - 1) + 1
+}
+
+impl<'s> Walk<'s> {
+    fn source(&self, node: Node<'_>) -> &'s str {
+        self.text.get(node.byte_range()).unwrap_or("")
+    }
+
+    /// A name without sigils, `self.`, generics and the separators of languages.
+    fn name(&self, node: Node<'_>) -> String {
+        let mut text = self.source(node);
+        if let Some(at) = text.find('<') {
+            text = &text[..at];
+        }
+        let text = text.trim_start_matches(['$', '@', '\\', '*', '&']).trim_end_matches(['?', '!']);
+        text.replace("::", ".").replace('\\', ".")
+    }
+
+    fn children(&mut self, node: Node<'_>) {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for child in children {
+            self.visit(child);
+        }
+    }
+
+    /// A statement, or whatever is not inside an expression.
+    fn visit(&mut self, node: Node<'_>) {
+        if self.depth >= DEPTH_LIMIT {
+            return;
+        }
+        self.depth += 1;
+        match shape(node, self.language) {
+            Shape::Skip => {}
+            Shape::Other => self.children(node),
+            Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),
+            Shape::Class => self.class(node),
+            Shape::Function { name, parameters, result, body } => {
+                let name = name.map(|name| self.name(name));
+                self.function(node, name, parameters, result, body);
+            }
+            Shape::Assign { target, value, declared, is_field } => {
+                let value = self.assign(node, target, value, declared, is_field);
+                // `@client ||= …` as the last line of a method
+                if self.language == Language::Ruby {
+                    self.tail(node, &value);
+                }
+                self.keep(value);
+            }
+            Shape::Return(value) => {
+                let value = value.map(|value| self.value(value));
+                self.returns(node, value.as_ref());
+                if let Some(value) = value {
+                    self.keep(value);
+                }
+            }
+            _ => {
+                let value = self.value(node);
+                if self.language == Language::Rust || self.language == Language::Ruby {
+                    self.tail(node, &value);
+                }
+                self.keep(value);
+            }
+        }
+        self.depth -= 1;
+    }
+
+    fn keep(&mut self, value: Value) {
+        if value.matters() {
+            self.facts.values.push(value);
+        }
+    }
+
+    fn class(&mut self, node: Node<'_>) {
+        let name = node.child_by_field_name("name").map(|name| self.name(name));
+        self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: true });
+        for kind in ["parameter_list", "primary_constructor"] {
+            if let Some(parameters) = child_of(node, &[kind]) {
+                self.parameters(parameters, BindingKind::Field);
+            }
+        }
+        self.children(node);
+        self.scopes.pop();
+    }
+
+    fn function(
+        &mut self,
+        node: Node<'_>,
+        name: Option<String>,
+        parameters: Option<Node<'_>>,
+        result: Option<Node<'_>>,
+        body: Option<Node<'_>>,
+    ) {
+        let types = result.map(|result| self.types(result)).unwrap_or_default();
+        if let Some(name) = name.as_ref().filter(|_| !types.is_empty()) {
+            self.bind(name.clone(), BindingKind::Return, None, types, line_of(node));
+        }
+        let is_lambda = name.is_none();
+        self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: false });
+        if let Some(parameters) = parameters {
+            self.parameters(parameters, BindingKind::Parameter);
+        }
+        if let Some(receiver) = node.child_by_field_name("receiver") {
+            self.parameters(receiver, BindingKind::Parameter);
+        }
+        match body {
+            // A body that is one expression is what the function returns.
+            Some(body) if !matches!(shape(body, self.language), Shape::Other) => {
+                let value = self.value(body);
+                if !is_lambda {
+                    self.returns(body, Some(&value));
+                }
+                self.keep(value);
+            }
+            Some(body) => self.body(body),
+            None => self.children(node),
+        }
+        self.scopes.pop();
+    }
+
+    fn body(&mut self, body: Node<'_>) {
+        let arrow = matches!(body.kind(), "arrow_expression_clause" | "function_body")
+            .then(|| body.named_child(0))
+            .flatten()
+            .filter(|inner| !matches!(shape(*inner, self.language), Shape::Other));
+        let Some(inner) = arrow else { return self.children(body) };
+        let value = self.value(inner);
+        self.returns(inner, Some(&value));
+        self.keep(value);
+    }
+
+    /// The last expression of a block is its value.
+    fn tail(&mut self, node: Node<'_>, value: &Value) {
+        let is_last = node.next_named_sibling().is_none();
+        let block = node.parent().filter(|_| is_last);
+        let is_body = block.is_some_and(|block| {
+            matches!(block.kind(), "block" | "body_statement")
+                && block
+                    .parent()
+                    .is_some_and(|parent| matches!(parent.kind(), "function_item" | "method" | "singleton_method"))
+        });
+        if is_body {
+            self.returns(node, Some(value));
+        }
+    }
+
+    fn returns(&mut self, node: Node<'_>, value: Option<&Value>) {
+        let named = self.scopes.iter().rev().find(|scope| !scope.is_class).and_then(|scope| scope.name.clone());
+        if let (Some(name), Some(value)) = (named, value)
+            && matches!(value, Value::Chain(_) | Value::Text(_))
+        {
+            // Known where the function is, not only inside it.
+            let outer = self.scopes.iter().rposition(|scope| scope.is_class).unwrap_or(0);
+            let (from, to) = self.scopes.get(outer).map_or((1, u32::MAX), |scope| (scope.from, scope.to));
+            let value = Some(value.clone());
+            let kind = BindingKind::Return;
+            self.facts.bindings.push(Binding {
+                target: name,
+                kind,
+                value,
+                types: Vec::new(),
+                line: line_of(node),
+                from,
+                to,
+            });
+        }
+    }
+
+    fn parameters(&mut self, node: Node<'_>, kind: BindingKind) {
+        if matches!(node.kind(), "identifier" | "simple_identifier") {
+            let name = self.name(node);
+            return self.bind(name, kind, None, Vec::new(), line_of(node));
+        }
+        let mut cursor = node.walk();
+        let parameters: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for parameter in parameters {
+            if matches!(parameter.kind(), "class_parameters" | "formal_parameters") {
+                self.parameters(parameter, kind);
+                continue;
+            }
+            self.parameter(parameter, kind);
+        }
+    }
+
+    fn parameter(&mut self, parameter: Node<'_>, kind: BindingKind) {
+        let name = parameter
+            .child_by_field_name("name")
+            .or_else(|| parameter.child_by_field_name("pattern"))
+            .or_else(|| child_of(parameter, &["identifier", "simple_identifier", "variable_declarator"]))
+            .unwrap_or(parameter);
+        let declared = parameter
+            .child_by_field_name("type")
+            .or_else(|| child_of(parameter, &["user_type", "nullable_type", "type_identifier", "generic_type"]));
+        let value = parameter.child_by_field_name("value").or_else(|| parameter.child_by_field_name("default_value"));
+        let value = value.map(|value| self.value(value)).filter(|value| !matches!(value, Value::Other));
+        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        let is_property = parameter.child_by_field_name("accessibility_modifier").is_some()
+            || child_of(parameter, &["accessibility_modifier"]).is_some()
+            || parameter.kind() == "property_promotion_parameter";
+        let name = self.name(name);
+        if is_property {
+            let class = self.scopes.iter().rev().find(|scope| scope.is_class).map(|scope| (scope.from, scope.to));
+            let (from, to) = class.unwrap_or((1, u32::MAX));
+            self.facts.bindings.push(Binding {
+                target: name.clone(),
+                kind: BindingKind::Field,
+                value: value.clone(),
+                types: types.clone(),
+                line: line_of(parameter),
+                from,
+                to,
+            });
+        }
+        self.bind(name, kind, value, types, line_of(parameter));
+    }
+
+    fn bind(&mut self, target: String, kind: BindingKind, value: Option<Value>, types: Vec<String>, line: u32) {
+        let in_class = kind == BindingKind::Field;
+        let scope = self.scopes.iter().rev().find(|scope| !in_class || scope.is_class).or(self.scopes.first());
+        let (from, to) = scope.map_or((1, u32::MAX), |scope| (scope.from, scope.to));
+        self.facts.bindings.push(Binding { target, kind, value, types, line, from, to });
+    }
+
+    /// Names in a type: of `Optional[openai.OpenAI]` both, outermost first.
+    fn types(&self, node: Node<'_>) -> Vec<String> {
+        let mut names = Vec::new();
+        let text = self.source(node);
+        for name in text.split(|character: char| !(character.is_alphanumeric() || "_.:\\".contains(character))) {
+            let name = name.replace("::", ".").replace('\\', ".");
+            let name = name.trim_matches(['.', ':']);
+            if name.starts_with(char::is_alphabetic) && name.len() < 120 && names.len() < 6 {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    fn assign(
+        &mut self,
+        node: Node<'_>,
+        target: Node<'_>,
+        value: Option<Node<'_>>,
+        declared: Option<Node<'_>>,
+        is_field: bool,
+    ) -> Value {
+        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        // `const f = () => …`: a function with a name.
+        if let Some(value) = value
+            && let Shape::Function { parameters, result, body, .. } = shape(value, self.language)
+        {
+            let name = Some(self.name(target));
+            self.function(value, name, parameters, result, body);
+            return Value::Other;
+        }
+        let mut value = value.map_or(Value::Other, |value| self.value(value));
+        // `Type name = new(…)`
+        if let Value::Chain(chain) = &mut value
+            && chain.root == Root::Name("new".to_owned())
+            && let Some(first) = types.first()
+        {
+            chain.root = Root::Name(first.clone());
+        }
+        self.bind_target(node, target, &value, &types, is_field);
+        value
+    }
+
+    fn bind_target(&mut self, node: Node<'_>, target: Node<'_>, value: &Value, types: &[String], is_field: bool) {
+        let class_level = self.scopes.last().is_some_and(|scope| scope.is_class);
+        let kept = (!matches!(value, Value::Other)).then(|| value.clone());
+        match target.kind() {
+            "object_pattern"
+            | "tuple_pattern"
+            | "pattern_list"
+            | "expression_list"
+            | "array_pattern"
+            | "tuple"
+            | "left_assignment_list" => self.bind_pattern(node, target, value),
+            _ => {
+                let (is_member, name) = match shape(target, self.language) {
+                    Shape::Member { object: Some(object), name } => {
+                        let of_self = matches!(shape(object, self.language), Shape::Itself)
+                            || matches!(self.source(object), "self" | "$this" | "this" | "cls");
+                        (of_self || self.language == Language::Go, self.name(name))
+                    }
+                    Shape::Member { object: None, name } => (true, self.name(name)),
+                    Shape::Index { .. } => return,
+                    _ => (target.kind() == "instance_variable", self.name(target)),
+                };
+                let kind = if is_member || is_field || class_level { BindingKind::Field } else { BindingKind::Local };
+                self.bind(name, kind, kept, types.to_vec(), line_of(node));
+            }
+        }
+    }
+
+    fn bind_pattern(&mut self, node: Node<'_>, target: Node<'_>, value: &Value) {
+        let mut cursor = target.walk();
+        let parts: Vec<Node<'_>> = target.named_children(&mut cursor).collect();
+        for (idx, part) in parts.into_iter().enumerate() {
+            let (key, local) = match part.kind() {
+                "pair_pattern" => {
+                    let key = part.child_by_field_name("key").map(|key| self.name(key)).unwrap_or_default();
+                    let local = part.child_by_field_name("value").map(|local| self.name(local)).unwrap_or_default();
+                    (Some(key), local)
+                }
+                "shorthand_property_identifier_pattern" => (Some(self.name(part)), self.name(part)),
+                "object_assignment_pattern" => {
+                    let name = part.named_child(0).map(|name| self.name(name)).unwrap_or_default();
+                    (Some(name.clone()), name)
+                }
+                _ => (None, self.name(part)),
+            };
+            let bound = match (value, key) {
+                (Value::Chain(chain), Some(key)) => {
+                    let mut chain = chain.clone();
+                    chain.steps.push(Step::Member(key, line_of(part)));
+                    Some(Value::Chain(chain))
+                }
+                (Value::Object(pairs), Some(key)) => {
+                    pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+                }
+                // `a, err := f()`, `a, b = x, y`
+                (Value::Chain(Chain { root: Root::Group(values), steps, .. }), None) if steps.is_empty() => {
+                    if values.len() == 1 && idx == 0 { values.first().cloned() } else { values.get(idx).cloned() }
+                }
+                (Value::List(values), None) => values.get(idx).cloned(),
+                (_, None) if idx == 0 => Some(value.clone()),
+                _ => None,
+            };
+            let kind = if part.kind() == "selector_expression" { BindingKind::Field } else { BindingKind::Local };
+            let local = local.rsplit('.').next().unwrap_or_default().to_owned();
+            self.bind(local, kind, bound, Vec::new(), line_of(node));
+        }
+    }
+
+    /// An expression.
+    fn value(&mut self, node: Node<'_>) -> Value {
+        if self.depth >= DEPTH_LIMIT {
+            return Value::Other;
+        }
+        self.depth += 1;
+        let value = self.value_of(node);
+        self.depth -= 1;
+        value
+    }
+
+    fn value_of(&mut self, node: Node<'_>) -> Value {
+        match shape(node, self.language) {
+            Shape::Name => self.root(node),
+            Shape::Itself => chain(Root::Itself, node),
+            Shape::Member { object, name } => self.member(node, object, name),
+            Shape::Call { callee, arguments } => {
+                let mut chain = self.chain_of(callee);
+                let line = last_line(&chain);
+                let call = self.call(node, arguments, None, line);
+                chain.steps.push(Step::Call(call));
+                Value::Chain(chain)
+            }
+            Shape::Method { object, name, arguments } => self.method(node, object, name, arguments),
+            Shape::New { class, arguments, fields } => self.made(node, class, arguments, fields),
+            Shape::Index { object, key } => self.index(node, object, key),
+            Shape::Text => self.literal(node),
+            Shape::Flag => Value::Flag(self.source(node).eq_ignore_ascii_case("true")),
+            Shape::Number => Value::Number(self.source(node).chars().take(24).collect()),
+            Shape::Inner(inner) => self.value(inner),
+            Shape::Group => self.group(node),
+            Shape::Object => self.object(node),
+            Shape::List => {
+                let mut cursor = node.walk();
+                let items: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+                Value::List(items.into_iter().map(|item| self.value(item)).collect())
+            }
+            Shape::Assign { target, value, declared, is_field } => self.assign(node, target, value, declared, is_field),
+            Shape::Skip => Value::Other,
+            Shape::Function { parameters, result, body, .. } => {
+                self.function(node, None, parameters, result, body);
+                Value::Other
+            }
+            Shape::Class | Shape::Import | Shape::Return(_) => {
+                self.visit(node);
+                Value::Other
+            }
+            Shape::Other => {
+                self.children(node);
+                Value::Other
+            }
+        }
+    }
+
+    fn root(&self, node: Node<'_>) -> Value {
+        let name = self.name(node);
+        let is_this = node.kind() == "variable_name" && name == "this";
+        let is_self = self.language == Language::Python && (name == "self" || name == "cls");
+        if is_this || is_self {
+            return chain(Root::Itself, node);
+        }
+        if node.kind() == "instance_variable" {
+            let steps = vec![Step::Member(name, line_of(node))];
+            return Value::Chain(Chain { root: Root::Itself, line: line_of(node), steps });
+        }
+        let mut parts = name.split('.').map(str::trim).filter(|part| !part.is_empty());
+        let first = parts.next().unwrap_or_default().to_owned();
+        let steps = parts.map(|part| Step::Member(part.to_owned(), line_of(node))).collect();
+        Value::Chain(Chain { root: Root::Name(first), line: line_of(node), steps })
+    }
+
+    fn member(&mut self, node: Node<'_>, object: Option<Node<'_>>, name: Node<'_>) -> Value {
+        let Some(object) = object else { return chain(Root::Itself, node) };
+        let mut chain = self.chain_of(object);
+        chain.steps.push(Step::Member(self.name(name), line_of(name)));
+        Value::Chain(chain)
+    }
+
+    fn method(
+        &mut self,
+        node: Node<'_>,
+        object: Option<Node<'_>>,
+        name: Node<'_>,
+        arguments: Option<Node<'_>>,
+    ) -> Value {
+        let mut chain = match object {
+            Some(object) => {
+                let mut chain = self.chain_of(object);
+                chain.steps.push(Step::Member(self.name(name), line_of(name)));
+                chain
+            }
+            None => Chain { root: Root::Name(self.name(name)), line: line_of(node), steps: Vec::new() },
+        };
+        // Ruby's `a.b` is a call without arguments; it is taken as a member until something is given to it.
+        let is_bare =
+            self.language == Language::Ruby && arguments.is_none() && node.child_by_field_name("block").is_none();
+        let call = self.call(node, arguments, None, line_of(name));
+        if let Some(block) = node.child_by_field_name("block") {
+            self.children(block);
+        }
+        if !is_bare || matches!(chain.steps.last(), Some(Step::Member(name, _)) if name == "new") {
+            chain.steps.push(Step::Call(call));
+        }
+        Value::Chain(chain)
+    }
+
+    fn made(
+        &mut self,
+        node: Node<'_>,
+        class: Option<Node<'_>>,
+        arguments: Option<Node<'_>>,
+        fields: Option<Node<'_>>,
+    ) -> Value {
+        let mut chain = match class {
+            Some(class) => match self.class_name(class) {
+                Some(chain) => chain,
+                None => return self.elements(fields),
+            },
+            None => Chain { root: Root::Name("new".to_owned()), line: line_of(node), steps: Vec::new() },
+        };
+        chain.line = line_of(node);
+        let line = line_of(node);
+        let call = self.call(node, arguments, fields, line);
+        chain.steps.push(Step::Call(call));
+        Value::Chain(chain)
+    }
+
+    /// The class that is made; none for lists and maps of Go.
+    fn class_name(&mut self, class: Node<'_>) -> Option<Chain> {
+        match class.kind() {
+            "slice_type" | "array_type" | "map_type" | "implicit_length_array_type" | "struct_type" => None,
+            "generic_type" | "generic_name" => self.class_name(class.named_child(0)?),
+            _ => Some(self.chain_of(class)),
+        }
+    }
+
+    fn elements(&mut self, fields: Option<Node<'_>>) -> Value {
+        let Some(fields) = fields else { return Value::Other };
+        let Value::Object(pairs) = self.object(fields) else { return Value::Other };
+        if pairs.iter().all(|(key, _)| key.is_empty()) {
+            Value::List(pairs.into_iter().map(|(_, value)| value).collect())
+        } else {
+            Value::Object(pairs)
+        }
+    }
+
+    fn index(&mut self, node: Node<'_>, object: Node<'_>, key: Option<Node<'_>>) -> Value {
+        let mut chain = self.chain_of(object);
+        let key = key.map(|key| if key.kind() == "argument" { key.named_child(0).unwrap_or(key) } else { key });
+        match key.map(|key| self.value(key)) {
+            Some(Value::Text(text)) => chain.steps.push(Step::Member(text.value, line_of(node))),
+            Some(value) => self.keep(value),
+            None => {}
+        }
+        Value::Chain(chain)
+    }
+
+    fn group(&mut self, node: Node<'_>) -> Value {
+        let mut cursor = node.walk();
+        let parts: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        let values: Vec<Value> = parts.into_iter().map(|part| self.value(part)).collect();
+        // Texts that are joined are one text.
+        let joins = values.iter().any(|value| matches!(value, Value::Text(_)))
+            && node
+                .child_by_field_name("operator")
+                .is_none_or(|operator| matches!(self.source(operator), "+" | "." | "%"));
+        if joins && matches!(node.kind(), "binary_expression" | "binary_operator" | "binary") {
+            let joined: String = values.iter().map(part).collect();
+            let has_calls = values.iter().any(|value| value.matters() && value.text().is_none());
+            for value in values {
+                if has_calls && value.text().is_none() {
+                    self.keep(value);
+                }
+            }
+            return Value::Text(Text { value: shortened(&joined), line: line_of(node) });
+        }
+        Value::Chain(Chain { root: Root::Group(values), line: line_of(node), steps: Vec::new() })
+    }
+
+    /// The expression as a chain; literals and the like become a group of themselves.
+    fn chain_of(&mut self, node: Node<'_>) -> Chain {
+        match self.value(node) {
+            Value::Chain(chain) => chain,
+            other => Chain { root: Root::Group(vec![other]), line: line_of(node), steps: Vec::new() },
+        }
+    }
+
+    fn call(&mut self, node: Node<'_>, arguments: Option<Node<'_>>, fields: Option<Node<'_>>, line: u32) -> Call {
+        let mut call = Call { arguments: Vec::new(), line, end: line_of_end(node) };
+        // What a container of services is asked for is said by a type.
+        if self.language == Language::CSharp
+            && let Some(generic) = node.child_by_field_name("function").and_then(generic_name)
+        {
+            let types = self.types(generic);
+            let text = types.get(1).cloned().unwrap_or_default();
+            let value = Value::Text(Text { value: text, line });
+            call.arguments.push(Argument { name: Some(SERVICE.to_owned()), value });
+        }
+        for part in [arguments, fields].into_iter().flatten() {
+            let mut cursor = part.walk();
+            let children: Vec<Node<'_>> = part.named_children(&mut cursor).collect();
+            for child in children {
+                if let Some(argument) = self.argument(child) {
+                    call.arguments.push(argument);
+                }
+            }
+        }
+        if let Some(lambda) = child_of(node, &["annotated_lambda"]).filter(|lambda| Some(*lambda) != arguments) {
+            self.children(lambda);
+        }
+        call
+    }
+
+    fn argument(&mut self, node: Node<'_>) -> Option<Argument> {
+        if matches!(node.kind(), "comment" | "line_comment" | "block_comment") {
+            return None;
+        }
+        if let Some((name, value)) = self.pair(node) {
+            return Some(Argument { name: Some(name), value });
+        }
+        let inner = match node.kind() {
+            "argument" | "value_argument" | "element_initializer" => {
+                let mut cursor = node.walk();
+                let last = node.named_children(&mut cursor).last();
+                last.unwrap_or(node)
+            }
+            _ => node,
+        };
+        Some(Argument { name: None, value: self.value(inner) })
+    }
+
+    /// A key and a value, in any of the languages' forms.
+    fn pair(&mut self, node: Node<'_>) -> Option<(String, Value)> {
+        let (key, value) = match node.kind() {
+            "keyword_argument" => (node.child_by_field_name("name")?, node.child_by_field_name("value")?),
+            "pair" => (node.child_by_field_name("key")?, node.child_by_field_name("value")?),
+            "keyed_element" | "array_element_initializer" | "value_argument" | "argument"
+                if node.named_child_count() == 2 =>
+            {
+                if node.kind() == "argument" && node.child_by_field_name("name").is_none() {
+                    return None;
+                }
+                (node.named_child(0)?, node.named_child(1)?)
+            }
+            "field_initializer" => (node.child_by_field_name("field")?, node.child_by_field_name("value")?),
+            "shorthand_property_identifier" | "shorthand_field_initializer" => {
+                let name = self.name(node);
+                return Some((name, self.root(node)));
+            }
+            "assignment_expression" if self.language == Language::CSharp => {
+                (node.child_by_field_name("left")?, node.child_by_field_name("right")?)
+            }
+            _ => return None,
+        };
+        let key = match self.literal_text(key) {
+            Some(text) => text,
+            None => self.source(key).trim_matches(['"', '\'', ':', ' ', '`']).chars().take(80).collect(),
+        };
+        Some((key, self.value(value)))
+    }
+
+    fn object(&mut self, node: Node<'_>) -> Value {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        let mut pairs = Vec::new();
+        for child in children {
+            if let Some(pair) = self.pair(child) {
+                pairs.push(pair);
+            } else {
+                let inner = match child.kind() {
+                    "spread_element" | "dictionary_splat" | "array_element_initializer" | "hash_splat_argument" => {
+                        child.named_child(0).unwrap_or(child)
+                    }
+                    "method_definition" => {
+                        self.visit(child);
+                        continue;
+                    }
+                    _ => child,
+                };
+                pairs.push((String::new(), self.value(inner)));
+            }
+        }
+        Value::Object(pairs)
+    }
+
+    fn literal_text(&self, node: Node<'_>) -> Option<String> {
+        matches!(shape(node, self.language), Shape::Text).then(|| unquoted(self.source(node)))
+    }
+
+    fn literal(&mut self, node: Node<'_>) -> Value {
+        let mut text = String::new();
+        self.text_parts(node, &mut text);
+        if text.is_empty() {
+            text = unquoted(self.source(node));
+        }
+        Value::Text(Text { value: shortened(&text), line: line_of(node) })
+    }
+
+    /// The parts of a text; what is filled in is `{}`, and is looked into for itself.
+    fn text_parts(&mut self, node: Node<'_>, text: &mut String) {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for child in children {
+            match child.kind() {
+                "string_content"
+                | "string_fragment"
+                | "interpreted_string_literal_content"
+                | "raw_string_literal_content"
+                | "string_literal_content"
+                | "heredoc_content"
+                | "multiline_string_fragment"
+                | "line_str_text" => {
+                    text.push_str(self.source(child));
+                }
+                "escape_sequence" => text.push(' '),
+                "interpolation" | "template_substitution" | "interpolated_expression" | "variable_name" => {
+                    let inside = self.source(child).trim_start_matches(['$', '#', '{']).trim_end_matches('}').trim();
+                    let is_name =
+                        inside.len() < 60 && !inside.contains(|character: char| "(){}\"' ".contains(character));
+                    text.push_str(&if is_name { format!("{{{inside}}}") } else { "{}".to_owned() });
+                    if child.kind() != "variable_name" {
+                        self.children(child);
+                    }
+                }
+                "string" | "string_literal" | "heredoc_body" | "concatenated_string" | "nowdoc_body" => {
+                    self.text_parts(child, text);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The name of the argument that says which type is asked for: `GetService<T>()`.
+pub(super) const SERVICE: &str = "<>";
+
+/// The generic name that is called, where it asks a container for a service.
+fn generic_name(callee: Node<'_>) -> Option<Node<'_>> {
+    let name = callee.child_by_field_name("name").unwrap_or(callee);
+    (name.kind() == "generic_name").then_some(name)
+}
+
+fn chain(root: Root, node: Node<'_>) -> Value {
+    Value::Chain(Chain { root, line: line_of(node), steps: Vec::new() })
+}
+
+/// The line of the last name in a chain.
+fn last_line(chain: &Chain) -> u32 {
+    match chain.steps.last() {
+        Some(Step::Member(_, line)) => *line,
+        Some(Step::Call(call)) => call.end,
+        None => chain.line,
+    }
+}
+
+/// A part of a joined text: a text, or a name in braces.
+fn part(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.value.clone(),
+        Value::Chain(Chain { root, steps, .. }) => {
+            let last = steps.iter().rev().find_map(|step| match step {
+                Step::Member(name, _) => Some(name.as_str()),
+                Step::Call(_) => None,
+            });
+            match (last, root) {
+                (Some(name), _) => format!("{{{name}}}"),
+                (None, Root::Name(name)) => format!("{{{name}}}"),
+                (None, _) => "{}".to_owned(),
+            }
+        }
+        _ => "{}".to_owned(),
+    }
+}
+
+fn unquoted(text: &str) -> String {
+    let text = text.trim_start_matches(['f', 'r', 'b', 'u', '$', '@', '#', ':']);
+    shortened(text.trim_matches(['"', '\'', '`', '#']))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT).collect()
+}

@@ -1,0 +1,381 @@
+//! The tables of what is looked for: `rules/*.rules`, one per group of languages, in a small format of lines.
+//!
+//! | line | says |
+//! |---|---|
+//! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing |
+//! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
+//! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
+//! | `is TYPE` | the module itself can be used like an object of the type |
+//! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it |
+//! | `as SYMBOL… : TYPE` | a declared type |
+//! | `object SYMBOL… : TYPE` | a symbol that is an object |
+//! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns |
+//! | `wraps TYPE` | whatever else of the module is given a model, a chain or a client returns the type |
+//! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
+//! | `call PATH… : OPERATION [TYPE]` | calls the service |
+//! | `pass PATH… : TYPE` | returns an object of another type |
+//! | `make PATH… : TYPE OPERATION [adapter] [vendor=V]` | makes an object |
+//!
+//! The path `@` is a call of the object itself, `@@` any method. A JavaScript module and its default export are the symbol `*`.
+//! A path with `!` is so much the library's own that an unknown object's counts in a repository that uses the library; with
+//! `?`, in a file that does.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::language::Language;
+
+/// A library.
+#[derive(Debug, Default)]
+pub(super) struct Sdk {
+    pub(super) name: &'static str,
+    pub(super) vendor: &'static str,
+    pub(super) packages: Vec<&'static str>,
+    modules: Vec<&'static str>,
+    pub(super) acts_as: Option<&'static str>,
+    pub(super) wraps: Option<&'static str>,
+    makers: HashMap<&'static str, Maker>,
+    types: HashMap<&'static str, &'static str>,
+    objects: HashMap<&'static str, &'static str>,
+    functions: HashMap<&'static str, Method>,
+}
+
+/// What makes an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maker {
+    pub(super) makes: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) is_adapter: bool,
+    pub(super) vendor: Option<&'static str>,
+    /// What has to be in a text given to it.
+    pub(super) only: Option<&'static str>,
+}
+
+/// What a method does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Method {
+    /// The operation; none where it only passes on.
+    pub(super) operation: Option<&'static str>,
+    /// What it returns.
+    pub(super) returns: Option<&'static str>,
+    /// Whether it makes an object rather than calls the service.
+    pub(super) is_maker: bool,
+    /// Whether what it makes is a framework's.
+    pub(super) is_adapter: bool,
+    /// Whose service, where it is another than the library's.
+    pub(super) vendor: Option<&'static str>,
+}
+
+/// How much a method's name says by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Distinct {
+    /// In a file that imports the library.
+    InFile,
+    /// In a repository that uses the library.
+    InRepository,
+}
+
+/// A method that is known by its name.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) of: &'static str,
+    pub(super) path: &'static str,
+    pub(super) distinct: Distinct,
+    pub(super) method: Method,
+}
+
+/// All rules for a language.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    suffixes: Vec<&'static str>,
+    pub(super) sdks: Vec<Sdk>,
+    methods: HashMap<&'static str, HashMap<&'static str, Method>>,
+    fluent: Vec<&'static str>,
+    /// Methods known by their name, by the last part of their path.
+    own: HashMap<&'static str, Vec<Own>>,
+}
+
+impl Rules {
+    /// Of a language.
+    pub(super) fn of(language: Language) -> &'static Rules {
+        static TABLES: OnceLock<Vec<Rules>> = OnceLock::new();
+        let tables = TABLES.get_or_init(|| TEXTS.iter().map(|text| Rules::read(text).0).collect());
+        let idx = match language {
+            Language::Python => 0,
+            Language::JavaScript | Language::TypeScript | Language::Tsx => 1,
+            Language::Go => 2,
+            Language::Java | Language::Kotlin => 3,
+            Language::CSharp => 4,
+            Language::Rust => 5,
+            Language::Ruby => 6,
+            Language::Php => 7,
+        };
+        &tables[idx]
+    }
+
+    fn all() -> impl Iterator<Item = &'static Sdk> {
+        const LANGUAGES: [Language; 8] = [
+            Language::Python,
+            Language::JavaScript,
+            Language::Go,
+            Language::Java,
+            Language::CSharp,
+            Language::Rust,
+            Language::Ruby,
+            Language::Php,
+        ];
+        LANGUAGES.into_iter().flat_map(|language| Rules::of(language).sdks.iter())
+    }
+
+    /// The library and the vendor of a package of a manifest.
+    pub(super) fn of_package(package: &str) -> (&'static str, &'static str) {
+        Rules::all().find(|sdk| sdk.packages.contains(&package)).map_or(("", "-"), |sdk| (sdk.name, sdk.vendor))
+    }
+
+    /// The packages under which a library is installed.
+    pub(super) fn packages_of_sdk(name: &str) -> Vec<&'static str> {
+        Rules::all().filter(|sdk| sdk.name == name).flat_map(|sdk| sdk.packages.iter().copied()).collect()
+    }
+
+    /// The rules, and lines that are none.
+    fn read(text: &'static str) -> (Rules, Vec<&'static str>) {
+        let mut rules = Rules::default();
+        let mut wrong = Vec::new();
+        let mut on = "";
+        for line in text.lines() {
+            let content = line.split(" #").next().unwrap_or(line).trim();
+            if content.is_empty() || content.starts_with('#') {
+                continue;
+            }
+            if rules.line(content, &mut on).is_none() {
+                wrong.push(line);
+            }
+        }
+        (rules, wrong)
+    }
+
+    fn line(&mut self, line: &'static str, on: &mut &'static str) -> Option<()> {
+        let (head, tail) = line.split_once(" : ").unwrap_or((line, ""));
+        let mut words = head.split_whitespace();
+        let verb = words.next()?;
+        let names: Vec<&'static str> = words.collect();
+        let says: Vec<&'static str> = tail.split_whitespace().collect();
+        match verb {
+            "makers" => self.suffixes.extend(names),
+            "sdk" => {
+                let packages = names.get(2..)?.to_vec();
+                self.sdks.push(Sdk { name: names.first()?, vendor: names.get(1)?, packages, ..Sdk::default() });
+            }
+            "on" => {
+                *on = names.first()?;
+                if names.get(1) == Some(&"fluent") {
+                    self.fluent.push(on);
+                }
+            }
+            "call" | "pass" | "make" => self.method(verb, on, &names, &says)?,
+            _ => Rules::of_sdk(self.sdks.last_mut()?, verb, &names, &says)?,
+        }
+        Some(())
+    }
+
+    fn method(&mut self, verb: &str, on: &'static str, names: &[&'static str], says: &[&'static str]) -> Option<()> {
+        let first = *says.first()?;
+        let vendor = says.iter().find_map(|word| word.strip_prefix("vendor="));
+        let is_adapter = says.contains(&"adapter");
+        let (operation, returns) = match verb {
+            "pass" => (None, Some(first)),
+            "make" => (Some(*says.get(1)?), Some(first)),
+            _ => (Some(first), says.get(1).copied()),
+        };
+        let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor };
+        for name in names {
+            let path = name.trim_start_matches(['!', '?']);
+            let distinct = match name.as_bytes().first() {
+                Some(b'!') => Some(Distinct::InRepository),
+                Some(b'?') => Some(Distinct::InFile),
+                _ => None,
+            };
+            if let Some(distinct) = distinct {
+                let last = path.rsplit('.').next()?;
+                self.own.entry(last).or_default().push(Own { of: on, path, distinct, method });
+            }
+            self.methods.entry(on).or_default().insert(path, method);
+        }
+        Some(())
+    }
+
+    fn of_sdk(sdk: &mut Sdk, verb: &str, names: &[&'static str], says: &[&'static str]) -> Option<()> {
+        match verb {
+            "from" => sdk.modules.extend(names),
+            "is" => sdk.acts_as = Some(names.first()?),
+            "wraps" => sdk.wraps = Some(names.first()?),
+            "new" => {
+                let vendor = says.iter().find_map(|word| word.strip_prefix("vendor="));
+                let is_adapter = says.contains(&"adapter");
+                let only = says.iter().find_map(|word| word.strip_prefix("only="));
+                let maker = Maker { makes: says.first()?, operation: says.get(1)?, is_adapter, vendor, only };
+                sdk.makers.extend(names.iter().map(|name| (*name, maker)));
+            }
+            "as" => sdk.types.extend(names.iter().map(|name| (*name, says[0]))),
+            "object" => sdk.objects.extend(names.iter().map(|name| (*name, says[0]))),
+            "fn" => {
+                let (operation, returns) = (Some(*says.first()?), says.get(1).copied());
+                let method = Method { operation, returns, is_maker: false, is_adapter: false, vendor: None };
+                sdk.functions.extend(names.iter().map(|name| (*name, method)));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Libraries that the module is of.
+    pub(super) fn of_module<'r>(&'r self, module: &str) -> impl Iterator<Item = usize> + use<'r> {
+        let module = module.to_owned();
+        self.sdks.iter().enumerate().filter(move |(_, sdk)| sdk.has_module(&module)).map(|(idx, _)| idx)
+    }
+
+    /// What makes an object under the dotted path.
+    pub(super) fn maker(&self, sdk: usize, path: &str) -> Option<Maker> {
+        let sdk = self.sdks.get(sdk)?;
+        ends(path, |end| sdk.makers.get(end).copied()).or_else(|| {
+            let stem = self.suffixes.iter().find_map(|suffix| path.strip_suffix(suffix))?;
+            ends(stem, |end| sdk.makers.get(end).copied())
+        })
+    }
+
+    /// The function under the dotted path.
+    pub(super) fn function(&self, sdk: usize, path: &str) -> Option<Method> {
+        let sdk = self.sdks.get(sdk)?;
+        ends(path, |end| sdk.functions.get(end).copied())
+    }
+
+    /// The object that the symbol is.
+    pub(super) fn object(&self, sdk: usize, path: &str) -> Option<&'static str> {
+        let sdk = self.sdks.get(sdk)?;
+        ends(path, |end| sdk.objects.get(end).copied())
+    }
+
+    /// The type of things that are declared as this.
+    pub(super) fn type_of(&self, sdk: usize, path: &str) -> Option<&'static str> {
+        let table = self.sdks.get(sdk)?;
+        ends(path, |end| table.types.get(end).copied().or_else(|| table.makers.get(end).map(|maker| maker.makes)))
+    }
+
+    /// The method of a type.
+    pub(super) fn of_type(&self, of: &str, path: &str) -> Option<Method> {
+        let methods = self.methods.get(of)?;
+        let whole = if path.is_empty() { "@" } else { path };
+        methods.get(whole).or_else(|| methods.get("@@").filter(|_| !path.is_empty())).copied()
+    }
+
+    /// Whether methods that are not named return the object itself.
+    pub(super) fn is_fluent(&self, of: &str) -> bool {
+        self.fluent.contains(&of)
+    }
+
+    /// Methods known by their name that the dotted path ends in, the longest first.
+    pub(super) fn own(&self, path: &str) -> Vec<&Own> {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        let mut found: Vec<&Own> =
+            self.own.get(last).into_iter().flatten().filter(|own| ends_in(path, own.path)).collect();
+        found.sort_by_key(|own| std::cmp::Reverse(own.path.len()));
+        found
+    }
+
+    /// The libraries that make objects of a type.
+    pub(super) fn makers_of<'r>(&'r self, of: &'r str) -> impl Iterator<Item = usize> + use<'r> {
+        let makes = move |sdk: &Sdk| {
+            sdk.acts_as == Some(of)
+                || sdk.wraps == Some(of)
+                || sdk.makers.values().any(|maker| maker.makes == of)
+                || sdk.types.values().chain(sdk.objects.values()).any(|name| *name == of)
+        };
+        self.sdks.iter().enumerate().filter(move |(_, sdk)| makes(sdk)).map(|(idx, _)| idx)
+    }
+
+    /// Whether a library knows the simple name as a class or an object.
+    pub(super) fn knows(&self, sdk: usize, name: &str) -> bool {
+        self.sdks.get(sdk).is_some_and(|sdk| {
+            sdk.makers
+                .keys()
+                .chain(sdk.types.keys())
+                .chain(sdk.objects.keys())
+                .chain(sdk.functions.keys())
+                .any(|key| *key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+        })
+    }
+}
+
+impl Sdk {
+    fn has_module(&self, module: &str) -> bool {
+        self.modules.iter().any(|own| {
+            if *own == "." {
+                return module.is_empty();
+            }
+            match own.strip_suffix('*') {
+                Some(start) => module.starts_with(start),
+                None => module.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/'])),
+            }
+        })
+    }
+}
+
+/// Tries the path, then what is left of it without its first part, and so on.
+fn ends<T>(path: &str, found: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let mut rest = path;
+    loop {
+        if let Some(value) = found(rest) {
+            return Some(value);
+        }
+        rest = rest.split_once('.')?.1;
+    }
+}
+
+fn ends_in(path: &str, end: &str) -> bool {
+    path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+const TEXTS: [&str; 8] = [
+    include_str!("rules/python.rules"),
+    include_str!("rules/script.rules"),
+    include_str!("rules/go.rules"),
+    include_str!("rules/jvm.rules"),
+    include_str!("rules/dotnet.rules"),
+    include_str!("rules/rust.rules"),
+    include_str!("rules/ruby.rules"),
+    include_str!("rules/php.rules"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::finding::OPERATIONS;
+
+    #[test]
+    fn every_line_of_the_tables_is_a_rule_with_a_known_operation_and_a_type_that_something_makes() {
+        for text in TEXTS {
+            let (rules, wrong) = Rules::read(text);
+            assert_eq!(wrong, Vec::<&str>::new());
+            let operations = rules.sdks.iter().flat_map(|sdk| {
+                sdk.makers
+                    .values()
+                    .map(|maker| maker.operation)
+                    .chain(sdk.functions.values().filter_map(|of| of.operation))
+            });
+            let operations = operations.chain(
+                rules.methods.values().flat_map(|methods| methods.values().filter_map(|method| method.operation)),
+            );
+            for operation in operations {
+                assert!(OPERATIONS.contains(&operation), "{operation}");
+            }
+            let returned =
+                rules.methods.values().flat_map(|methods| methods.values().filter_map(|method| method.returns));
+            let returned: Vec<&str> = returned
+                .chain(rules.sdks.iter().flat_map(|sdk| sdk.functions.values().filter_map(|method| method.returns)))
+                .collect();
+            for of in rules.methods.keys() {
+                assert!(rules.makers_of(of).next().is_some() || returned.contains(of), "nothing makes a {of}");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! From places where a rule fits to findings: the parameters, the model, what is asked for, and plain HTTP.
+
+mod http;
+mod request;
+
+use std::collections::HashMap;
+
+use super::facts::{Chain, Root, Step, Value};
+use super::finding::{Confidence, Finding, Flags, Kind, Model};
+use super::hosts;
+use super::link::{Hit, Repository};
+use super::rules::Rules;
+
+pub(super) use http::Consumed;
+
+/// Every call site of a file.
+pub(super) fn sites_of(repository: &Repository, file: usize) -> Vec<Finding> {
+    let mut visitor = Visitor { repository, file, findings: Vec::new(), consumed: Consumed::default() };
+    let source = &repository.files()[file];
+    for value in &source.facts.values {
+        visitor.value(value);
+    }
+    visitor.addresses();
+    one_per_line(visitor.findings)
+}
+
+/// A line is one site: a call rather than a client, the surer rather than the other.
+fn one_per_line(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut best: HashMap<(u32, bool), Finding> = HashMap::new();
+    let rank = |finding: &Finding| {
+        let does = matches!(finding.kind, Kind::Call | Kind::Http);
+        (does, finding.confidence, finding.kind == Kind::Call)
+    };
+    for finding in findings {
+        let key = (finding.line, finding.kind.is_site());
+        match best.get(&key) {
+            Some(other) if rank(other) >= rank(&finding) => {}
+            _ => {
+                best.insert(key, finding);
+            }
+        }
+    }
+    let mut findings: Vec<Finding> = best.into_values().collect();
+    findings.sort_by_key(|finding| (finding.line, finding.kind));
+    findings
+}
+
+pub(super) struct Visitor<'r> {
+    repository: &'r Repository,
+    file: usize,
+    findings: Vec<Finding>,
+    consumed: Consumed,
+}
+
+impl<'r> Visitor<'r> {
+    /// Looks into an expression.
+    fn value(&mut self, value: &'r Value) {
+        match value {
+            Value::Chain(chain) => self.chain(chain),
+            Value::Object(pairs) => pairs.iter().for_each(|(_, value)| self.value(value)),
+            Value::List(values) => values.iter().for_each(|value| self.value(value)),
+            Value::Text(text) => self.text(text),
+            Value::Flag(_) | Value::Number(_) | Value::Other => {}
+        }
+    }
+
+    fn chain(&mut self, chain: &'r Chain) {
+        let mut hits = Vec::new();
+        self.repository.walk(self.file, chain, &mut hits);
+        let has_hits = !hits.is_empty();
+        for hit in hits {
+            self.hit(&hit);
+        }
+        if !has_hits {
+            self.http(chain);
+        }
+        if let Root::Group(values) = &chain.root {
+            values.iter().for_each(|value| self.value(value));
+        }
+        for step in &chain.steps {
+            if let Step::Call(call) = step {
+                call.arguments.iter().for_each(|argument| self.value(&argument.value));
+            }
+        }
+    }
+
+    fn hit(&mut self, hit: &Hit<'r>) {
+        let source = &self.repository.files()[self.file];
+        let sdk = &Rules::of(source.language).sdks[hit.sdk];
+        let request = request::Request::of(self.repository, self.file, hit);
+        let base = request.base_address(self.repository, self.file);
+        let mut vendor = hit.vendor;
+        let mut confidence = hit.confidence;
+        if let Some(base) = &base {
+            match hosts::vendor_of(base) {
+                Some(other) => vendor = other,
+                None if hosts::is_local(base) => {
+                    vendor = "self-hosted";
+                    confidence = Confidence::Possible;
+                }
+                None => {}
+            }
+        }
+        if request.mentions_azure && vendor == "openai" {
+            vendor = "azure-openai";
+        }
+        let model = request.model(self.repository, self.file, hit.call.line);
+        if vendor == "-" {
+            vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");
+        }
+        let flags = request.flags(hit);
+        self.findings.push(Finding {
+            path: source.path.clone(),
+            line: hit.line,
+            kind: hit.kind,
+            operation: hit.operation.to_owned(),
+            vendor: vendor.to_owned(),
+            sdk: sdk.name.to_owned(),
+            version: None,
+            model,
+            parameters: request.names(),
+            flags,
+            confidence,
+            seen: hit.seen.clone(),
+            owners: Vec::new(),
+            sunsets: Vec::new(),
+        });
+    }
+
+    fn plain(&self, kind: Kind, line: u32, operation: &str, vendor: &str, seen: &str) -> Finding {
+        Finding {
+            path: self.repository.files()[self.file].path.clone(),
+            line,
+            kind,
+            operation: operation.to_owned(),
+            vendor: vendor.to_owned(),
+            sdk: String::new(),
+            version: None,
+            model: Model::default(),
+            parameters: Vec::new(),
+            flags: Flags::default(),
+            confidence: Confidence::Certain,
+            seen: seen.chars().take(120).collect(),
+            owners: Vec::new(),
+            sunsets: Vec::new(),
+        }
+    }
+}
