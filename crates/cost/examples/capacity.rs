@@ -1,5 +1,5 @@
 //! How fast the capacity simulator is: `capacity requests` plays 4 million requests through four replicas, `capacity week` sizes the 168 hours of a
-//! week of some 600 000 requests for three machines. Prints what was done; `scripts/bench-capacity` counts what it took.
+//! week of some three million requests for three machines. Prints what was done; `scripts/bench-capacity` counts what it took.
 
 use std::io::Write;
 
@@ -30,8 +30,8 @@ fn main() -> std::io::Result<()> {
         let served = replay(&arrivals, &machines[0], (4, Router::LeastOutstanding));
         return writeln!(out, "{} requests", served.len());
     }
-    // A quiet minute and a busy one by turns; the mean is one a second.
-    let pattern = Pattern::Bursts { rates: [0.4, 2.8], lasts_s: [900.0, 300.0] };
+    // Calm and bursts by turns; the mean is five a second, for which the first machine needs several replicas.
+    let pattern = Pattern::Bursts { rates: [2.0, 14.0], lasts_s: [900.0, 300.0] };
     let arrivals = made_up(pattern, (1155.0, 211.0), 604_800.0, 2);
     let objective = Objective { share: 0.95, first_s: Some(2.5), done_s: None };
     let asked = Asked { objective, headroom: 0.2, spare: 1, least: 2, most: 64 };
