@@ -17,7 +17,7 @@ FIRST_MS, GAP_MS = 50, 10
 
 VERSIONS = {"guidellm": "0.8.1", "aiperf": "0.13.0"}
 
-# A tokenizer of single bytes, since none can be fetched on a machine without a way out. Both tools want one to make up prompts.
+# A tokenizer of single bytes, since none can be fetched on a machine without a way out: both make up prompts with one.
 TOKENIZER = """
 import json, pathlib, sys
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -52,8 +52,7 @@ def command(name, directory, url, load, crossfade):
         seconds = load[1] * (FIRST_MS + (load[2] - 1) * GAP_MS) / 1e3 / load[0]
         return [crossfade, "bench", "run", "--url", f"{url}/v1", "--model", "metronome", "--concurrency", streams, "--duration", f"{seconds:.1f}s",
                 "--warm-up", "0s", "--input-tokens", "64", "--output-tokens", tokens, "--out", directory / f"crossfade-{n}.json"]
-    place = installed(name)
-    tokenizer = directory / "tokenizer"
+    place, tokenizer = installed(name), directory / "tokenizer"
     subprocess.run([place / "bin" / "python", "-c", TOKENIZER, tokenizer], check=True, stdin=subprocess.DEVNULL)
     if name == "guidellm":
         backend = {"kind": "openai_http", "target": url, "model": "metronome", "request_format": "/v1/chat/completions"}
@@ -111,7 +110,9 @@ def reap(command, log):
     import resource
 
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # aiperf 0.13 takes a directory for a name to look up when it is told that it is offline.
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if pathlib.Path(str(command[0])).name != "aiperf" else {}
+    environment = {**os.environ, **offline, "TOKENIZERS_PARALLELISM": "false"}
     with open(log, "wb") as out:
         child = subprocess.Popen([str(word) for word in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
     code = child.wait()
