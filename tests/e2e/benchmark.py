@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two real llama.cpp servers under load, in turns; one of them killed under load with SIGKILL and started again; five cold starts."""
+"""Two real llama.cpp servers under load, in turns; one of them killed under load with SIGKILL and started again; five cold starts; a matrix of settings."""
 import subprocess
 
 from parts.stack import ROOT, Stack, figures, free_port, gateway_config
@@ -44,12 +44,34 @@ def killed(say, stack):
     say("starts", len(cold["starts"]), len(cold["starts"]) == 5)
 
 
+def settings(say, stack):
+    """One server with one slot and with four, started and stopped by the run."""
+    server = subprocess.run([ROOT / "scripts/llama-server"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    (stack.directory / "slots.yaml").write_text(
+        f"start: {server} -m {stack.directory}/tiny-1.gguf --host 127.0.0.1 --port {{port}} -c 8192 -np {{slots}} -t 1 --alias tiny --no-webui {{flags}}\n"
+        "url: http://127.0.0.1:{port}/v1\nmodel: tiny\nsettings: { slots: [1, 4], flags: ['', '-b 64'] }\nskip: [{ slots: 1, flags: '-b 64' }]\nmeta: { gpu: none }\n"
+        "load: { concurrency: [1, 4], duration: 3s, warm_up: 500ms, input_tokens: 24, output_tokens: 8, ignore_eos: true, slo: { e2e: 30s } }\n")
+    result = run(stack, "matrix", "slots.yaml", "--out", "slots.html", codes=(0, 4))
+    say("cells", [cell["label"] for cell in result["cells"]], len(result["cells"]) == 3)
+    for cell in result["cells"]:
+        levels = [level for level in result["levels"] if level["target"] == cell["label"]]
+        say(f"{cell['label']}: state, ready ms", (cell["state"], round(cell["ready_ms"])), cell["state"] == "done" and cell["ready_ms"] > 0)
+        say(f"{cell['label']}: tokens/s at 1 and 4", [round(level["out_tok_s"]) for level in levels], all(level["n_good"] > 0 for level in levels))
+    # With one slot, of four at once three wait: somebody's first token is a whole answer late.
+    ttft = {cell["label"]: level["latency"]["ttft.intended"]["p50"]["value"] for cell in result["cells"] for level in result["levels"]
+            if level["target"] == cell["label"] and level["load"]["n"] == 4}
+    say("ttft p50 at 4, one slot and four", ttft, ttft["slots=1,flags="] > ttft["slots=4,flags="])
+    own = run(stack, "show", "slots/slots=4,flags=-b 64", codes=(0, 3, 4))
+    say("settings are metadata", own["metadata"], own["metadata"] == {"slots": "4", "flags": "-b 64", "gpu": "none"})
+
+
 def main():
     with figures("benchmark") as say, Stack() as stack:
         in_turns(say, stack)
         for part in stack.parts:
             part.stop()
         killed(say, stack)
+        settings(say, stack)
 
 
 if __name__ == "__main__":

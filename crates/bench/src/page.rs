@@ -5,6 +5,7 @@ mod plot;
 use std::fmt::Write as _;
 
 use crate::definition;
+use crate::matrix::CellState;
 use crate::result::{BenchResult, Distribution, Level, short};
 use crate::slo::Verdict;
 
@@ -31,6 +32,7 @@ pub fn html(result: &BenchResult) -> String {
     );
     // Writing to a String cannot fail.
     head(&mut page, result).unwrap_or_default();
+    cells(&mut page, result).unwrap_or_default();
     found(&mut page, result).unwrap_or_default();
     curves(&mut page, result).unwrap_or_default();
     levels(&mut page, result).unwrap_or_default();
@@ -60,6 +62,47 @@ fn head(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     for why in &result.why {
         writeln!(page, "<p>{}</p>", escaped(why))?;
     }
+    Ok(())
+}
+
+fn cells(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.cells.is_empty() {
+        return Ok(());
+    }
+    let names: std::collections::BTreeSet<&String> =
+        result.cells.iter().flat_map(|cell| cell.settings.keys()).collect();
+    page.push_str("<h2>The cells beside each other</h2>\n<div class=\"scroll\"><table><tr>");
+    names.iter().try_for_each(|name| write!(page, "<th>{}", escaped(name)))?;
+    page.push_str("<th>state<th class=\"n\">ready, s<th class=\"n\">sustained<th class=\"n\">tokens/s<th class=\"n\">against the first<th class=\"n\">requests/s<th>at<th class=\"n\">ttft.intended p95, ms<th class=\"n\">e2e.intended p95, ms<th class=\"n\">tpot p50, ms<th>objective\n");
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), short);
+    for row in crate::matrix::rows(result) {
+        let cell = row.cell;
+        page.push_str("<tr>");
+        for name in &names {
+            write!(page, "<td>{}", cell.settings.get(*name).map_or("-".to_owned(), |value| escaped(value)))?;
+        }
+        let state = match cell.state {
+            CellState::Done if cell.is_valid => "done".to_owned(),
+            CellState::Done => "<span class=\"fail\">INVALID</span>".to_owned(),
+            CellState::Failed => "<span class=\"fail\">failed</span>".to_owned(),
+            CellState::NotRun => "<span class=\"undecided\">not run</span>".to_owned(),
+        };
+        writeln!(
+            page,
+            "<td>{state}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{}",
+            number(cell.ready_ms.map(|ms| ms / 1e3)),
+            number(row.sustained),
+            number(row.best.and_then(|level| level.out_tok_s)),
+            row.against_first.map_or("-".to_owned(), |part| format!("{:+.1} %", part * 100.0)),
+            number(row.best.and_then(|level| level.requests_per_s)),
+            row.best.map_or("-".to_owned(), |level| level.load.words()),
+            number(row.latency(definition::TTFT_INTENDED, "p95")),
+            number(row.latency(definition::E2E_INTENDED, "p95")),
+            number(row.tpot_ms()),
+            cell.slo.map_or("-".to_owned(), marked)
+        )?;
+    }
+    page.push_str("</table></div>\n<p class=\"small\">Each cell where it gave the most tokens a second, or, of a search, where it sustained the most. Cells were measured one after the other: what changed on the machine in between is in their differences.</p>\n");
     Ok(())
 }
 

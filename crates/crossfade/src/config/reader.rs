@@ -385,6 +385,11 @@ impl<'a> Item<'a> {
         matches!(&self.node.kind, Kind::Map(entries) if entries.iter().any(|(entry, _)| entry.name == key))
     }
 
+    /// Whether nothing is written.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.node.is_nothing()
+    }
+
     /// Whether it is a list.
     pub(crate) fn is_list(&self) -> bool {
         matches!(self.node.kind, Kind::List(_))
@@ -525,9 +530,22 @@ impl<'a> Section<'a> {
         self.get(key).map(|item| item.named()).unwrap_or_default()
     }
 
+    /// Notes a problem of the value under `key`; of the whole map where it is not written.
+    pub(crate) fn note_under(&self, key: &'static str, message: impl Into<String>) {
+        match self.get(key) {
+            Some(item) => item.note(message, None),
+            None => self.note(message, None),
+        }
+    }
+
     /// Notes every key that was never asked for.
     pub(crate) fn finish(self) {
-        let asked = self.asked.into_inner();
+        self.unknown_keys();
+    }
+
+    /// Notes every key that was not asked for so far.
+    pub(crate) fn unknown_keys(&self) {
+        let asked = self.asked.borrow();
         let known = asked.iter().copied();
         for (key, _) in self.entries.iter().filter(|(key, _)| !asked.contains(key.name.as_str())) {
             self.problems.unknown_key(key.place, &join(&self.path, &key.name), &key.name, known.clone());

@@ -2,6 +2,7 @@
 
 mod asker;
 mod load;
+mod matrix;
 mod phases;
 mod process;
 mod recovery;
@@ -21,6 +22,8 @@ pub(crate) enum Verb {
     Recovery(Box<recovery::RecoveryArgs>),
     /// Start a server from nothing, again and again: to the first connection, to health, to the first token, to a steady pace.
     ColdStart(Box<recovery::ColdArgs>),
+    /// Start a server with one setting after another, send each the same load, and compare.
+    Matrix(matrix::Args),
     /// Show a result of the store, also as JSON, CSV or a page.
     Show(show::Args),
     /// List the results of the store.
@@ -33,6 +36,7 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Run(args) => run::run(place, &args, out),
         Verb::Recovery(args) => recovery::recovery(place, &args, out),
         Verb::ColdStart(args) => recovery::cold(place, &args, out),
+        Verb::Matrix(args) => matrix::run(place, &args, out),
         Verb::Show(args) => show::run(place, &args, out),
         Verb::List => show::list(place, out),
     }

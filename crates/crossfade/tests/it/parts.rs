@@ -88,6 +88,11 @@ impl House {
         std::fs::write(self.path().join("crossfade.yaml"), config).unwrap();
     }
 
+    /// A file in it.
+    pub fn write_file(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
         command.current_dir(self.path()).args(arguments).env_clear().env("USER", "tester");

@@ -127,6 +127,13 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
     if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
         writeln!(text, "{}: {}", slo.words(), verdict.as_str())?;
     }
+    if !result.cells.is_empty() {
+        writeln!(
+            text,
+            "\nThe cells, where each gave the most tokens a second or sustained the most; latencies in ms.\n{}",
+            super::matrix::compared(result)
+        )?;
+    }
     if !result.levels.is_empty() {
         writeln!(text, "\nLatencies in ms; ids are explained below.\n{}", levels(result))?;
     }
