@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pages in a real browser: a report, a conformance page and a page of costs are made of answers that try to be markup, and tests/pages/pages.test.cjs opens them.
+"""Pages in a real browser: a report, a conformance page, a page of costs and one of a benchmark are made of answers that try to be markup, and tests/pages/pages.test.cjs opens them.
 
 The browser comes as a package of Node's registry; CROSSFADE_BROWSER names another one."""
 import http.server, json, os, subprocess, sys, threading
@@ -107,12 +107,15 @@ def made(stack):
     write(report, "eval", "report", "r", "-o", report, "--config", stack.config)
     page = stack.directory / "conformance.html"
     write(page, "conformance", url, "--model", "old", "-o", page)
+    benchmark = stack.directory / "benchmark.html"
+    write(benchmark, "bench", "run", "--target", "old", "--target", "new", "--concurrency", "1,2,4", "--duration", "1s", "--warm-up", "0s", "--block", "100ms",
+          "--no-stream", "--slo", "ttft=20s,e2e=20s", "--meta", f"note={MARKUP}{TURNED}", "--location", MARKUP, "--out", benchmark, "--config", stack.config)
     server.shutdown()
     costs = stack.directory / "tco.html"
     worksheet(stack.directory / "tco.yaml")
     write(costs, "tco", "run", stack.directory / "tco.yaml", "--draws", "5000", "-o", costs)
     of = lambda numbers: [name(number) for number in numbers]
-    return {"report": str(report), "conformance": str(page), "costs": str(costs), "worse": of(WORSE + FAILED), "better": of(BETTER), "failed": of(FAILED),
+    return {"report": str(report), "conformance": str(page), "costs": str(costs), "benchmark": str(benchmark), "worse": of(WORSE + FAILED), "better": of(BETTER), "failed": of(FAILED),
             "retriever": of(MISSED), "model": of(WORSE + BETTER), "hostile": HOSTILE}
 
 

@@ -1,4 +1,4 @@
-// The pages of `eval report`, `conformance` and `tco run`, opened in a real browser as files: nothing runs, nothing is fetched, the filters filter, and what
+// The pages of `eval report`, `conformance`, `tco run` and `bench run`, opened in a real browser as files: nothing runs, nothing is fetched, the filters filter, and what
 // models and users wrote stays text in its place. The program that makes them (tests/e2e/pages.py) says in PAGES what is in them.
 // CommonJS, because only `require` finds the packages of the cache through NODE_PATH.
 const assert = require('node:assert/strict');
@@ -8,7 +8,7 @@ const { after, before, test } = require('node:test');
 const { pathToFileURL } = require('node:url');
 const puppeteer = require('puppeteer-core');
 
-const { report, conformance, costs, worse, better, failed, retriever, model, hostile } = JSON.parse(fs.readFileSync(process.env.PAGES));
+const { report, conformance, costs, benchmark, worse, better, failed, retriever, model, hostile } = JSON.parse(fs.readFileSync(process.env.PAGES));
 const DESK = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844, isMobile: true, hasTouch: true };
 
@@ -82,7 +82,7 @@ const faint = (page) => page.evaluate(() => {
   return [...found].map(([name, contrast]) => `${name} ${contrast}`);
 });
 
-for (const [name, file] of [['report', report], ['conformance page', conformance], ['costs', costs]]) {
+for (const [name, file] of [['report', report], ['conformance page', conformance], ['costs', costs], ['benchmark', benchmark]]) {
   test(`${name}: quiet, on a desk and on a phone, light and dark`, async () => {
     for (const viewport of [DESK, PHONE]) {
       for (const scheme of ['light', 'dark']) {
@@ -183,5 +183,25 @@ test('costs: every plot is drawn, with its lines within it', async () => {
     assert.ok(plot.wide && plot.marks > 0 && plot.inside && !/NaN|inf/.test(plot.text.replace(/aria-label="[^"]*"/, '')), JSON.stringify(plot).slice(0, 300));
   }
   assert.equal(plots.find((plot) => plot.label.includes('hour of the week')).marks, 168);
+  await page.close();
+});
+
+test('benchmark: every plot with its sides named, every curve within its plot and named in a legend that fits', async () => {
+  const { page } = await open(benchmark);
+  const plots = await page.$$eval('svg', (all) => all.map((svg) => {
+    const outer = svg.getBoundingClientRect();
+    const marks = [...svg.querySelectorAll('polyline, circle, path, text')];
+    const inside = marks.every((mark) => {
+      const { left, right, top, bottom } = mark.getBoundingClientRect();
+      return left >= outer.left - 2 && right <= outer.right + 2 && top >= outer.top - 2 && bottom <= outer.bottom + 2;
+    });
+    return { label: svg.getAttribute('aria-label'), wide: outer.width > 500 && outer.height > 150, curves: svg.querySelectorAll('polyline').length, inside, text: svg.textContent };
+  }));
+  // A client that lagged has no evidence to draw over levels: its distributions alone.
+  assert.ok(plots.length === 4 || plots.length === 2 && await page.$eval('body', (body) => body.textContent.includes('INVALID')), `${plots.length} plots`);
+  for (const plot of plots) {
+    assert.ok(plot.wide && plot.curves >= 2 && plot.inside && plot.text.includes('ms (log)') && plot.text.includes('allowed'), JSON.stringify(plot));
+  }
+  assert.ok(plots.length === 2 || plots[0].text.includes('output tokens a second') && plots[1].text.includes('answers under way at once'));
   await page.close();
 });

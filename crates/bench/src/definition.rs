@@ -59,7 +59,7 @@ pub const ALL: [(&str, &str); 16] = [
     ),
     (
         "tokens",
-        "from the answer's usage, else from usage on its chunks, else one for each chunk with content; the source is printed",
+        "from the answer's usage, else from usage on its chunks, else the text by the server's tokenizer, else by one of this process, else one for each chunk with content; the source is printed, and two sources more than 1 % apart are flagged",
     ),
     (
         CLIENT_LAG,

@@ -22,6 +22,7 @@ use crate::measure::Gaps;
 use crate::prompt::Maker;
 use crate::sample::Sample;
 use crate::slo::Slo;
+use crate::tokens::{Count, Kept};
 
 use turns::Turns;
 
@@ -82,6 +83,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// What makes a chat request one of its own.
     pub ask: Arc<dyn Ask>,
+    /// What counts tokens where the server does not, and beside it: the best first.
+    pub counters: Vec<Arc<dyn Count>>,
 }
 
 impl Target {
@@ -96,7 +99,7 @@ impl Target {
     ) -> Result<Target, ProviderError> {
         let config = ProviderConfig { max_connections: 65_535, ..config.clone() };
         let provider = shared.provider(Arc::new(config))?;
-        Ok(Target { name: name.to_owned(), model: model.to_owned(), provider, ask })
+        Ok(Target { name: name.to_owned(), model: model.to_owned(), provider, ask, counters: Vec::new() })
     }
 
     /// The least time of a few requests that need no model, in milliseconds: an upper bound of the way there and back. `None` where none was answered.
@@ -172,6 +175,8 @@ pub struct Seen {
     pub earlier: Vec<Sample>,
     /// The number after the last request of a closed loop.
     pub next_idx: u64,
+    /// What is kept of the words of answers.
+    pub texts: Vec<Kept>,
     /// The gaps of each target.
     pub gaps: Vec<Gaps>,
     /// Of a closed loop, in which nothing is due: how late the workers came to what a clock gave them to do while requests counted.
@@ -304,7 +309,13 @@ impl Engine {
             watch(common, show, || workers.iter().all(thread::ScopedJoinHandle::is_finished));
             let mut seen = Seen { gaps: vec![Gaps::new(); self.targets.len()], refused, ..Seen::default() };
             for worker in workers {
-                let Ok(part) = worker.join() else { continue };
+                let Ok(mut part) = worker.join() else { continue };
+                let n_texts = seen.texts.len();
+                part.samples
+                    .iter_mut()
+                    .chain(&mut part.earlier)
+                    .for_each(|sample| sample.kept = sample.kept.map(|place| place + n_texts));
+                seen.texts.append(&mut part.texts);
                 seen.samples.extend(part.samples);
                 seen.earlier.extend(part.earlier);
                 seen.next_idx = seen.next_idx.max(part.next_idx);

@@ -35,3 +35,4 @@ pub mod run;
 pub mod sample;
 pub mod search;
 pub mod slo;
+pub mod tokens;

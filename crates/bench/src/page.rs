@@ -12,21 +12,28 @@ use crate::slo::Verdict;
 use plot::{Axis, Curve, plot};
 
 const STYLE: &str = "\
-:root{color-scheme:light dark}\
-body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
+:root{color-scheme:light dark;--pass:#1a7f37;--fail:#cf222e;--undecided:#9a6700;--small:#59636e}\
+@media(prefers-color-scheme:dark){:root{--pass:#3fb950;--fail:#f85149;--undecided:#d29922;--small:#9198a1}}\
+body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}td:last-child,p{overflow-wrap:anywhere}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
-table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.scroll{overflow-x:auto}\
-.pass{color:#1a7f37}.fail{color:#cf222e}.undecided{color:#9a6700}.small{color:#6e7781;font-size:.85rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
-svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}svg text{fill:currentColor}svg .axis{stroke:#8888}svg .limit{stroke:#cf222e;stroke-dasharray:4 3}\
-svg polyline{fill:none;stroke-width:2}figure{margin:1rem 0}figcaption{font-size:.9rem}";
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
+th{vertical-align:bottom;font-weight:600}.scroll th,.scroll td{overflow-wrap:normal}.scroll td{white-space:nowrap}.scroll td.wraps{white-space:normal;min-width:16rem}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n .small{display:block}\
+.pass{color:var(--pass)}.fail{color:var(--fail)}.undecided{color:var(--undecided)}.small{color:var(--small);font-size:.8rem}.verdict{font-size:1.1rem}.verdict b{text-transform:uppercase}\
+figure{margin:1rem 0;overflow-x:auto}figcaption{font-size:.9rem}svg{width:100%;max-width:60rem;min-width:42rem;height:auto;font:12px system-ui,sans-serif}\
+svg text{fill:currentColor}svg .halo{paint-order:stroke;stroke:Canvas;stroke-width:4px}svg .grid{stroke:#8883}svg .axis{fill:none;stroke:#888}svg .limit{stroke:#cf222e;stroke-dasharray:4 3}\
+svg polyline{fill:none;stroke-width:2}";
+
+/// Nothing runs and nothing is fetched, whatever a name or a value holds.
+const POLICY: &str =
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">";
 
 /// The page.
 #[must_use]
 pub fn html(result: &BenchResult) -> String {
     let title = format!("Benchmark {}", result.name);
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">{POLICY}<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
         escaped(&title)
     );
@@ -110,7 +117,7 @@ fn found(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     if result.found.is_empty() {
         return Ok(());
     }
-    page.push_str("<h2>The most that keeps to the objective</h2>\n<table><tr><th>target<th>over<th class=\"n\">sustained<th class=\"n\">failed<th class=\"n\">tokens/s there<th class=\"n\">peak<th>peak with 20 % headroom<th class=\"n\">probes\n");
+    page.push_str("<h2>The most that keeps to the objective</h2>\n<div class=\"scroll\"><table><tr><th>target<th>over<th class=\"n\">sustained<th class=\"n\">failed<th class=\"n\">tokens/s there<th class=\"n\">peak<th>peak with 20 % headroom<th class=\"n\">probes\n");
     let number = |value: Option<f64>| value.map_or("none".to_owned(), short);
     for found in &result.found {
         let verdict = found.verdict.map_or(String::new(), marked);
@@ -126,7 +133,7 @@ fn found(page: &mut String, result: &BenchResult) -> std::fmt::Result {
             found.tried.len()
         )?;
     }
-    page.push_str("</table>\n");
+    page.push_str("</table></div>\n");
     Ok(())
 }
 
@@ -135,64 +142,75 @@ fn marked(verdict: Verdict) -> String {
 }
 
 fn curves(page: &mut String, result: &BenchResult) -> std::fmt::Result {
-    if result.levels.is_empty() {
-        return Ok(());
-    }
-    page.push_str("<h2>Curves</h2>\n");
-    let over_levels = |x: fn(&Level) -> Option<f64>, id: &'static str, quantile: &'static str| -> Vec<Curve> {
-        let curve = |name: &String| {
-            let point = |level: &Level| x(level).zip(level.latency.get(id)?.value(quantile));
-            let mut points: Vec<(f64, f64)> =
-                result.levels_of(name).filter(|level| level.invalid.is_none()).filter_map(point).collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            Curve { name: format!("{name} {quantile}"), points }
-        };
-        result.targets.iter().map(|target| curve(&target.name)).collect()
-    };
     let limit = |read: fn(&crate::slo::Slo) -> Option<f64>| result.slo.as_ref().and_then(read);
-    let e2e = over_levels(|level| level.out_tok_s, definition::E2E_INTENDED, "p95");
+    let (ttft_limit, e2e_limit) = (limit(|slo| slo.ttft_ms), limit(|slo| slo.e2e_ms));
+    let mut figures = String::new();
+    let e2e = over_levels(result, |level| level.out_tok_s, (definition::E2E_INTENDED, "p95"));
     let axes = (Axis::linear("output tokens a second"), Axis::log("e2e.intended p95, ms"));
-    figure(
-        page,
-        "Throughput and latency: further right and lower is better.",
-        &plot(&e2e, axes, limit(|slo| slo.e2e_ms)),
-    )?;
-    let mut ttft = over_levels(|level| Some(level.load.number()), definition::TTFT_INTENDED, "p50");
-    ttft.extend(over_levels(|level| Some(level.load.number()), definition::TTFT_INTENDED, "p95"));
-    let is_closed = matches!(result.levels[0].load, crate::result::Load::Concurrency { .. });
+    let words = "Throughput and latency: a curve for each target, its levels in order of load; those that are no evidence are left out. Further right and lower is better.";
+    figure(&mut figures, words, &plot(&e2e, axes, e2e_limit))?;
+    let by_load =
+        |quantile| over_levels(result, |level| Some(level.load.number()), (definition::TTFT_INTENDED, quantile));
+    let (mut ttft, mut medians) = (by_load("p95"), by_load("p50"));
+    medians.iter_mut().for_each(|curve| curve.is_dashed = true);
+    // Where there are many targets, the p95 alone: that is what an objective is held against.
+    if ttft.len() * 2 <= plot::MOST {
+        ttft.append(&mut medians);
+    }
+    let is_closed = result.levels.iter().any(|level| matches!(level.load, crate::result::Load::Concurrency { .. }));
     let x = if is_closed { "answers under way at once" } else { "requests a second" };
     figure(
-        page,
+        &mut figures,
         "Time to the first token by load.",
-        &plot(&ttft, (Axis::linear(x), Axis::log("ttft.intended, ms")), limit(|slo| slo.ttft_ms)),
+        &plot(&ttft, (Axis::linear(x), Axis::log("ttft.intended, ms")), ttft_limit),
     )?;
-    for (id, allowed) in
-        [(definition::TTFT_INTENDED, limit(|slo| slo.ttft_ms)), (definition::E2E_INTENDED, limit(|slo| slo.e2e_ms))]
-    {
-        let curve = |level: &Level| Curve {
-            name: format!("{} {}", level.target, level.load.words()),
-            points: level
-                .shares
-                .get(id)
-                .map(|shares| shares.iter().map(|(ms, share)| (*share, *ms)).collect())
-                .unwrap_or_default(),
-        };
-        // More curves than can be told apart say nothing.
-        let curves: Vec<Curve> = result.levels.iter().rev().take(plot::MOST).rev().map(curve).collect();
+    for (id, allowed) in [(definition::TTFT_INTENDED, ttft_limit), (definition::E2E_INTENDED, e2e_limit)] {
         let axes = (Axis::linear("share of requests"), Axis::log(&format!("{id}, ms")));
-        figure(
-            page,
-            &format!("{id}: the share of requests that were as fast or faster."),
-            &plot(&curves, axes, allowed),
-        )?;
+        let (curves, n_all) = shares(result, id);
+        let left_out = n_all.saturating_sub(curves.len());
+        let left_out =
+            if left_out > 0 { format!(" The last {} of {n_all} levels.", curves.len()) } else { String::new() };
+        let words = format!("{id}: the share of requests that were as fast or faster.{left_out}");
+        figure(&mut figures, &words, &plot(&curves, axes, allowed))?;
+    }
+    if !figures.is_empty() {
+        write!(page, "<h2>Curves</h2>\n{figures}")?;
     }
     Ok(())
+}
+
+/// A curve for each target: a quantile of a latency over something of its levels, in order of load. Levels that are no evidence are left out.
+fn over_levels(result: &BenchResult, x: fn(&Level) -> Option<f64>, (id, quantile): (&str, &str)) -> Vec<Curve> {
+    let curve = |(colour, target): (usize, &crate::result::TargetFacts)| {
+        let point = |level: &&Level| x(level).zip(level.latency.get(id)?.value(quantile));
+        let mut levels: Vec<&Level> = result.levels_of(&target.name).filter(|level| level.invalid.is_none()).collect();
+        levels.sort_by(|a, b| a.load.number().total_cmp(&b.load.number()));
+        let points = levels.iter().filter_map(point).collect();
+        Curve { name: format!("{} {quantile}", target.name), points, colour, is_dashed: false }
+    };
+    result.targets.iter().enumerate().map(curve).collect()
+}
+
+/// The distribution at each level: more curves than can be told apart say nothing. And of how many levels.
+fn shares(result: &BenchResult, id: &str) -> (Vec<Curve>, usize) {
+    const TOLD_APART: usize = 8;
+    let of = |level: &&Level| level.shares.get(id).is_some_and(|shares| !shares.is_empty());
+    let levels: Vec<&Level> = result.levels.iter().filter(of).collect();
+    let curve = |(colour, level): (usize, &&Level)| Curve {
+        name: format!("{} {}", level.target, level.load.words()),
+        points: level.shares.get(id).into_iter().flatten().map(|(ms, share)| (*share, *ms)).collect(),
+        colour,
+        is_dashed: false,
+    };
+    let shown = &levels[levels.len().saturating_sub(TOLD_APART)..];
+    (shown.iter().enumerate().map(curve).collect(), levels.len())
 }
 
 fn figure(page: &mut String, words: &str, svg: &str) -> std::fmt::Result {
     if svg.is_empty() {
         return Ok(());
     }
+    let svg = svg.replacen("<svg ", &format!("<svg aria-label=\"{}\" ", escaped(words)), 1);
     writeln!(page, "<figure>{svg}<figcaption>{}</figcaption></figure>", escaped(words))
 }
 
@@ -210,45 +228,65 @@ fn levels(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     if result.levels.is_empty() {
         return Ok(());
     }
-    page.push_str("<h2>Levels</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">good");
-    for (id, quantiles) in SHOWN {
-        for quantile in quantiles {
-            write!(page, "<th class=\"n\">{id} {quantile}, ms")?;
-        }
-    }
-    page.push_str("<th class=\"n\">tokens/s<th class=\"n\">requests/s<th class=\"n\">active<th class=\"n\">lag p99, ms<th>objective<th>errors\n");
+    page.push_str("<h2>Levels</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">good<th class=\"n\">tokens/s<th class=\"n\">requests/s<th class=\"n\">active<th class=\"n\">goodput/s<th>objective<th class=\"n\">client_lag p99, ms<th>tokens from<th>errors\n");
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), short);
     for level in &result.levels {
-        write!(
-            page,
-            "<tr><td>{}<td>{}<td class=\"n\">{} of {}",
-            escaped(&level.target),
-            level.load.words(),
-            level.n_good,
-            level.n_requests
-        )?;
-        for (id, quantiles) in SHOWN {
-            for quantile in quantiles {
-                write!(page, "<td class=\"n\">{}", with_interval(level.latency.get(id), quantile))?;
-            }
-        }
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), short);
-        let errors: Vec<String> = level.errors.iter().map(|(word, n)| format!("{word} {n}")).collect();
+        let counted = |counts: &std::collections::BTreeMap<String, u64>| {
+            let words: Vec<String> = counts.iter().map(|(word, n)| format!("{word} {n}")).collect();
+            if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+        };
         let verdict = match (&level.invalid, level.verdict) {
             (Some(_), _) => "<span class=\"fail\">INVALID</span>".to_owned(),
             (None, verdict) => verdict.map_or("-".to_owned(), marked),
         };
         writeln!(
             page,
-            "<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{verdict}<td>{}",
+            "<tr><td>{}<td>{}<td class=\"n\">{} of {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{verdict}<td class=\"n\">{}<td>{}<td class=\"wraps\">{}",
+            escaped(&level.target),
+            level.load.words(),
+            level.n_good,
+            level.n_requests,
             number(level.out_tok_s),
             number(level.requests_per_s),
             number(level.mean_active),
+            number(level.goodput.and_then(|goodput| goodput.per_s)),
             level.client_lag.value("p99").map_or("-".to_owned(), |ms| format!("{ms:.2}")),
-            errors.join(", ")
+            counted(&level.tokens_from),
+            counted(&level.errors)
         )?;
     }
-    page.push_str("</table></div>\n<p class=\"small\">In brackets: 95 % intervals from order statistics. \"beyond\": later than any answer that was waited for.</p>\n");
-    page.push_str("<h2>Where a median request's time goes, ms</h2>\n<table><tr><th>target<th>load<th class=\"n\">network, at most<th class=\"n\">gateway<th class=\"n\">queue<th class=\"n\">prefill<th class=\"n\">decode\n");
+    page.push_str("</table></div>\n");
+    latencies(page, result)?;
+    budgets(page, result)?;
+    token_checks(page, result)
+}
+
+fn latencies(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if result.levels.iter().all(|level| level.n_good == 0) {
+        return Ok(());
+    }
+    page.push_str("<h2>Latencies, ms</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load");
+    for (id, quantiles) in SHOWN {
+        for quantile in quantiles {
+            write!(page, "<th class=\"n\">{id}<br>{quantile}")?;
+        }
+    }
+    page.push('\n');
+    for level in &result.levels {
+        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load.words())?;
+        for (id, quantiles) in SHOWN {
+            for quantile in quantiles {
+                write!(page, "<td class=\"n\">{}", with_interval(level.latency.get(id), quantile))?;
+            }
+        }
+        page.push('\n');
+    }
+    page.push_str("</table></div>\n<p class=\"small\">Below each: 95 % intervals from order statistics; ? is an end that so few requests do not show. \"beyond\": later than any answer that was waited for.</p>\n");
+    Ok(())
+}
+
+fn budgets(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    page.push_str("<h2>Where a median request's time goes, ms</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">network, at most<th class=\"n\">gateway<th class=\"n\">queue<th class=\"n\">prefill<th class=\"n\">decode\n");
     for level in &result.levels {
         let budget = &level.budget;
         write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load.words())?;
@@ -257,7 +295,33 @@ fn levels(page: &mut String, result: &BenchResult) -> std::fmt::Result {
         }
         page.push('\n');
     }
-    page.push_str("</table>\n");
+    page.push_str("</table></div>\n");
+    Ok(())
+}
+
+/// Where tokens were counted twice.
+fn token_checks(page: &mut String, result: &BenchResult) -> std::fmt::Result {
+    let checks = || result.levels.iter().flat_map(|level| level.token_checks.iter().map(move |check| (level, check)));
+    if checks().next().is_none() {
+        return Ok(());
+    }
+    page.push_str("<h2>Tokens counted twice</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">answers<th>used<th class=\"n\">tokens<th>held against<th class=\"n\">tokens<th class=\"n\">apart\n");
+    for (level, check) in checks() {
+        let class = if check.is_off() { "fail" } else { "pass" };
+        writeln!(
+            page,
+            "<tr><td>{}<td>{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td class=\"n\"><span class=\"{class}\">{:.2} %</span>",
+            escaped(&level.target),
+            level.load.words(),
+            check.n_answers,
+            escaped(&check.used),
+            check.n_used,
+            escaped(&check.other),
+            check.n_other,
+            check.apart * 100.0
+        )?;
+    }
+    page.push_str("</table></div>\n<p class=\"small\">More than 1 % apart is flagged. The token that ends an answer is in what servers count and in no text: it is allowed for.</p>\n");
     Ok(())
 }
 
@@ -269,7 +333,7 @@ fn with_interval(found: Option<&Distribution>, quantile: &str) -> String {
         (None, None) => format!("{value:.1}"),
         (low, high) => {
             let end = |end: Option<f64>| end.map_or("?".to_owned(), |ms| format!("{ms:.1}"));
-            format!("{value:.1} <span class=\"small\">({} to {})</span>", end(low), end(high))
+            format!("{value:.1}<span class=\"small\">{} to {}</span>", end(low), end(high))
         }
     }
 }
@@ -278,7 +342,7 @@ fn deltas(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     if result.deltas.is_empty() {
         return Ok(());
     }
-    page.push_str("<h2>Beside each other, asked in turns</h2>\n<table><tr><th>candidate<th>baseline<th>figure<th class=\"n\">baseline, ms<th class=\"n\">candidate, ms<th class=\"n\">delta, ms<th>95 % interval<th class=\"n\">blocks\n");
+    page.push_str("<h2>Beside each other, asked in turns</h2>\n<div class=\"scroll\"><table><tr><th>candidate<th>baseline<th>figure<th class=\"n\">baseline, ms<th class=\"n\">candidate, ms<th class=\"n\">delta, ms<th>95 % interval<th class=\"n\">blocks\n");
     for delta in &result.deltas {
         let interval = delta.interval_ms.map_or("too few blocks".to_owned(), |(low, high)| {
             format!("{low:+.2} to {high:+.2}{}", if delta.is_shown() { "" } else { ": not shown to differ" })
@@ -297,7 +361,7 @@ fn deltas(page: &mut String, result: &BenchResult) -> std::fmt::Result {
             delta.n_blocks
         )?;
     }
-    page.push_str("</table>\n<p class=\"small\">Each interval holds for itself; of twenty figures of the same server one may seem to differ.</p>\n");
+    page.push_str("</table></div>\n<p class=\"small\">Each interval holds for itself; of twenty figures of the same server one may seem to differ.</p>\n");
     Ok(())
 }
 
@@ -349,7 +413,10 @@ fn about(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     if let Some(location) = &result.location {
         writeln!(page, "<tr><td>from<td><td>{}", escaped(location))?;
     }
-    writeln!(page, "<tr><td>plan<td><td>{}", escaped(&result.plan.to_string()))?;
+    for (name, value) in result.plan.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        writeln!(page, "<tr><td>plan<td>{}<td>{}", escaped(name), escaped(&text))?;
+    }
     writeln!(
         page,
         "<tr><td>made by<td><td>Crossfade {}, format {}\n</table>",

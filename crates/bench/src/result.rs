@@ -143,6 +143,21 @@ impl BenchResult {
         })
     }
 
+    /// Says of the target `through` what the gateway before it takes: the p50 of its `ttft.sent`, less that of the first target, which is the same server
+    /// without it. Below zero where noise is more than the gateway.
+    pub fn gateway_part(&mut self, through: &str) {
+        let Some(direct) = self.targets.first().map(|target| target.name.clone()) else { return };
+        let p50 = |level: &Level| level.latency.get(definition::TTFT_SENT)?.value("p50");
+        let of_direct: Vec<(Load, f64)> =
+            self.levels_of(&direct).filter_map(|level| Some((level.load, p50(level)?))).collect();
+        for level in self.levels.iter_mut().filter(|level| level.target == through && through != direct) {
+            let same = of_direct.iter().find(|(load, _)| *load == level.load);
+            let Some(part) = p50(level).zip(same).map(|(ms, (_, direct))| ms - direct) else { continue };
+            level.budget.gateway_ms = Some(part);
+            level.budget.queue_ms = level.budget.queue_ms.map(|ms| (ms - part.max(0.0)).max(0.0));
+        }
+    }
+
     /// Keeps it under its name. Says whether it is new; one that is there stays as it is.
     ///
     /// # Errors
@@ -363,6 +378,17 @@ pub struct TokenCheck {
 pub const TOKENS_APART: f64 = 0.01;
 
 impl TokenCheck {
+    /// It in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let TokenCheck { used, other, n_answers, n_used, n_other, apart } = self;
+        format!(
+            "of {n_answers} answers, {used} counts {n_used} tokens and {other} {n_other}: {:.1} % apart{}",
+            apart * 100.0,
+            if self.is_off() { "; one of them is wrong, and so may be every figure made of tokens" } else { "" }
+        )
+    }
+
     /// Whether the two sources do not agree.
     #[must_use]
     pub fn is_off(&self) -> bool {
@@ -410,7 +436,7 @@ pub struct Goodput {
 pub struct Budget {
     /// There and back, from the least of a few requests that need no model: an upper bound.
     pub network_ms: Option<f64>,
-    /// In a gateway on the way, as it says.
+    /// In a gateway on the way, where the same server was asked without it too ([`BenchResult::gateway_part`]).
     pub gateway_ms: Option<f64>,
     /// Waiting at the server: as it says, else what is left of the time to the first token.
     pub queue_ms: Option<f64>,

@@ -114,6 +114,9 @@ fn verdict(result: &mut BenchResult) {
             );
             result.why.push(why);
         }
+        for check in level.token_checks.iter().filter(|check| check.is_off()) {
+            result.why.push(format!("{} at {}: {}", level.target, level.load.words(), check.words()));
+        }
     }
 }
 
@@ -214,7 +217,7 @@ impl Runner<'_> {
     fn level_of(&self, engine: &Engine, load: Load, (turns, give_up): (Turns, Option<Slo>)) -> (Seen, Vec<Level>) {
         let phase = self.phase(load, turns, give_up);
         let of = phase.end;
-        let seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
+        let mut seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
         let names: Vec<&str> = engine.targets.iter().map(|target| target.name.as_str()).collect();
         (self.take)(load, &names, &seen.samples);
         let n_sent = match &phase.pace {
@@ -226,6 +229,7 @@ impl Runner<'_> {
         // What was stopped is shorter than was planned.
         let end = if seen.is_stopped || seen.gave_up || seen.is_full { phase.end.min(seen.ended) } else { phase.end };
         let window = (phase.warm_up.min(end), end);
+        let checks = crate::tokens::settle(&engine.targets, &mut seen);
         let n_targets = engine.targets.len();
         let levels = engine.targets.iter().enumerate().map(|(idx, target)| {
             let measured = Measured {
@@ -241,7 +245,8 @@ impl Runner<'_> {
             };
             level(&measured, self.plan.slo.as_ref())
         });
-        let levels = levels.collect();
+        let mut levels: Vec<Level> = levels.collect();
+        levels.iter_mut().zip(checks).for_each(|(level, checks)| level.token_checks = checks);
         (seen, levels)
     }
 

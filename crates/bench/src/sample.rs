@@ -184,6 +184,8 @@ pub struct Sample {
     pub first_chunk_tokens: u64,
     /// Tokens of the prompt as the server counted them, and those of them that came from a cache.
     pub input: Option<(u64, u64)>,
+    /// What is kept of its words, by its place among them.
+    pub kept: Option<usize>,
     /// What the server says of its own time.
     pub server: ServerTimes,
     /// How it ended.
@@ -209,6 +211,7 @@ impl Sample {
             output: None,
             first_chunk_tokens: 1,
             input: None,
+            kept: None,
             server: ServerTimes::default(),
             outcome: Outcome::Unfinished,
         }

@@ -20,6 +20,7 @@ use super::Due;
 use super::worker::Context;
 use crate::clock::millis;
 use crate::sample::{Outcome, Sample, ServerTimes, TokenSource, request_id};
+use crate::tokens::Kept;
 
 /// The longest answer that is read whole.
 const LONGEST: usize = 64 << 20;
@@ -68,6 +69,7 @@ async fn asked(context: &Rc<Context>, due: &Due, place: usize) -> Result<(), Fai
         place,
         target: due.target,
         is_counted: context.counts(due.intended),
+        kept: context.keeps(due.target),
         ..Gathered::new(context)
     };
     gathered.server.queue_ms = header_ms(&headers);
@@ -126,6 +128,7 @@ struct Gathered<'c> {
     first_chunk_tokens: u64,
     server: ServerTimes,
     is_ended: bool,
+    kept: Option<Kept>,
 }
 
 impl<'c> Gathered<'c> {
@@ -143,6 +146,7 @@ impl<'c> Gathered<'c> {
             first_chunk_tokens: 1,
             server: ServerTimes::default(),
             is_ended: false,
+            kept: None,
         }
     }
 
@@ -160,6 +164,12 @@ impl<'c> Gathered<'c> {
         }
         if facts.has_content {
             self.content(now);
+            if let Some(kept) = &mut self.kept {
+                kept.push(&event.data, self.n_chunks == 1);
+            }
+        }
+        if let (Some(kept), Some(reason)) = (&mut self.kept, facts.finish_reason_in(&event.data)) {
+            kept.is_ended_by_itself = reason == "stop";
         }
         if let Some(usage) = facts.usage {
             if facts.has_content {
@@ -233,12 +243,18 @@ impl<'c> Gathered<'c> {
         if facts.has_content {
             self.content(self.context.common.now());
         }
+        if let Some(kept) = &mut self.kept {
+            kept.push(body, true);
+            kept.is_ended_by_itself = facts.finish_reason_in(body) == Some("stop");
+        }
         (self.usage, self.is_ended) = (facts.usage, facts.finish_reason.is_some());
         self.timings(body);
         self.finish()
     }
 
-    fn write(&self) {
+    fn write(&mut self) {
+        let is_usage = self.usage.is_some_and(|usage| usage.output_tokens > 0);
+        let kept = self.kept.take().map(|kept| self.context.keep(self.target, kept, is_usage));
         let output = match self.usage {
             Some(usage) if usage.output_tokens > 0 => {
                 let source = if self.is_on_chunks { TokenSource::ChunkUsage } else { TokenSource::Usage };
@@ -252,6 +268,7 @@ impl<'c> Gathered<'c> {
             sample.n_chunks = self.n_chunks;
             sample.first_chunk_tokens = self.first_chunk_tokens;
             sample.output = Some(output);
+            sample.kept = kept;
             sample.input = self.usage.map(|usage| (usage.input_tokens, usage.cached_tokens));
             sample.server = self.server;
         });

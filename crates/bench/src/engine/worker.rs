@@ -18,6 +18,7 @@ use crate::measure::Gaps;
 use crate::prompt::Maker;
 use crate::sample::{Outcome, Sample};
 use crate::slo::Slo;
+use crate::tokens::{COMPARED, Kept};
 
 /// What a worker saw.
 #[derive(Default)]
@@ -28,6 +29,7 @@ pub(super) struct Part {
     /// Of a closed loop: the number after the last that was sent.
     pub(super) next_idx: u64,
     pub(super) beats: Vec<Duration>,
+    pub(super) texts: Vec<Kept>,
     pub(super) refused: Option<String>,
 }
 
@@ -46,6 +48,10 @@ pub(super) struct Context {
     next_idx: Cell<(u64, u64)>,
     samples: RefCell<Vec<Sample>>,
     gaps: RefCell<Vec<Gaps>>,
+    /// What is kept of the words of answers.
+    texts: RefCell<Vec<Kept>>,
+    /// Of each target: answers whose words were kept whole, and answers whose server counted their tokens.
+    counted: RefCell<Vec<(usize, usize)>>,
     beats: RefCell<Vec<Duration>>,
     refused: RefCell<Option<String>>,
 }
@@ -73,6 +79,8 @@ pub(super) fn run(
         next_idx: Cell::new((phase.first_idx + number as u64, n_workers as u64)),
         samples: RefCell::default(),
         gaps: RefCell::new(vec![Gaps::new(); engine.targets.len()]),
+        texts: RefCell::default(),
+        counted: RefCell::new(vec![(0, 0); engine.targets.len()]),
         beats: RefCell::default(),
         refused: RefCell::default(),
     });
@@ -115,7 +123,8 @@ pub(super) fn run(
     samples.retain(|sample| context.counts(sample.intended));
     let next_idx = context.next_idx.get().0;
     let beats = context.beats.take();
-    Part { earlier, next_idx, samples, gaps: context.gaps.take(), beats, refused: context.refused.take() }
+    let texts = context.texts.take();
+    Part { earlier, next_idx, samples, gaps: context.gaps.take(), beats, texts, refused: context.refused.take() }
 }
 
 /// Gives up as soon as those that missed the objective and those that will, whatever comes, are too many.
@@ -226,6 +235,25 @@ impl Context {
     /// The chunks with content of one request are so far apart.
     pub(super) fn gap(&self, target: usize, gap: Duration) {
         self.gaps.borrow_mut()[target].add(gap);
+    }
+
+    /// A place for an answer's words, where something counts tokens: whole as long as its server does not count, and for some answers anyway.
+    pub(super) fn keeps(&self, target: usize) -> Option<Kept> {
+        if self.targets[target].counters.is_empty() {
+            return None;
+        }
+        let counted = &mut self.counted.borrow_mut()[target];
+        let is_whole = counted.1 == 0 || counted.0 < COMPARED;
+        counted.0 += usize::from(is_whole);
+        Some(Kept { text: is_whole.then(String::new), ..Kept::default() })
+    }
+
+    /// An answer is over: keeps its words, and remembers whether its server counts.
+    pub(super) fn keep(&self, target: usize, kept: Kept, is_counted: bool) -> usize {
+        self.counted.borrow_mut()[target].1 += usize::from(is_counted);
+        let mut texts = self.texts.borrow_mut();
+        texts.push(kept);
+        texts.len() - 1
     }
 
     /// Changes what is known of a request.

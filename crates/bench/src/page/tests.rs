@@ -48,9 +48,40 @@ fn a_page_needs_nothing_else_and_says_what_it_does_not_know() {
     assert_eq!(page.matches("<svg").count(), 4);
     assert!(page.contains("<b>pass</b>") && page.contains("unknown"), "{page}");
     assert!(page.contains("night &amp; day") && page.contains("&lt;gpu&gt;") && !page.contains("<gpu>"));
-    assert!(!page.contains("http-equiv") && !page.contains("src=") && !page.contains("<script"));
+    assert!(page.contains("Content-Security-Policy") && !page.contains("src=") && !page.contains("<script"));
     // Every id that a figure bears is explained.
     assert!(SHOWN.iter().all(|(id, _)| page.contains(&format!("<tr><td>{id}<td>"))));
+}
+
+#[test]
+fn a_gateways_part_is_what_the_way_through_it_takes_longer() {
+    let mut result = example();
+    let mut through = result.clone();
+    through.targets[0].name = "via".into();
+    for level in &mut through.levels {
+        "via".clone_into(&mut level.target);
+        level.budget.queue_ms = Some(9.0);
+        let p50 = level.latency.get_mut(definition::TTFT_SENT).unwrap().quantiles.get_mut("p50").unwrap();
+        p50.value = p50.value.map(|ms| ms + 2.5);
+    }
+    result.targets.extend(through.targets);
+    result.levels.extend(through.levels);
+    result.gateway_part("via");
+    assert_eq!(result.levels[0].budget.gateway_ms, None);
+    let budget = result.levels[3].budget;
+    assert!((budget.gateway_ms.unwrap() - 2.5).abs() < 1e-9 && budget.queue_ms == Some(6.5), "{budget:?}");
+    assert!(html(&result).contains("<td class=\"n\">2.50"));
+}
+
+#[test]
+fn a_page_of_failures_alone_draws_nothing_and_says_what_went_wrong() {
+    let mut result = example();
+    for level in &mut result.levels {
+        (level.n_good, level.latency, level.shares) = (0, Default::default(), Default::default());
+        (level.out_tok_s, level.errors) = (None, [("http_5xx".to_owned(), 100)].into());
+    }
+    let page = html(&result);
+    assert!(!page.contains("<svg") && !page.contains("<h2>Curves") && page.contains("http_5xx 100"), "{page}");
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub(crate) struct CellPlan {
     pub load: Vec<String>,
 }
 
+/// The key that is wrong, where that is known, and why.
+pub(crate) type WrongLoad = (Option<String>, String);
+
 /// What is known of the load's flags: their names as keys, and whether they can be read.
 pub(crate) struct LoadFlags<'f> {
     /// The keys.
@@ -56,7 +59,7 @@ pub(crate) struct LoadFlags<'f> {
     /// Keys whose values are paths beside the file.
     pub paths: &'f [&'f str],
     /// Says what is wrong with these flags, and with which of the keys where that is known.
-    pub check: &'f dyn Fn(&[String]) -> Result<(), (Option<String>, String)>,
+    pub check: &'f dyn Fn(&[String]) -> Result<(), WrongLoad>,
 }
 
 /// Reads a matrix.
@@ -322,7 +325,7 @@ mod tests {
     use crate::config::render;
 
     fn flags() -> LoadFlags<'static> {
-        let check: &'static dyn Fn(&[String]) -> Result<(), (Option<String>, String)> =
+        let check: &'static dyn Fn(&[String]) -> Result<(), WrongLoad> =
             &|arguments| match arguments.iter().find(|argument| argument.starts_with("--rate=0")) {
                 Some(_) => Err((Some("rate".to_owned()), "expected a number above 0".to_owned())),
                 None => Ok(()),

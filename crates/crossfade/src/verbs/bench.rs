@@ -1,6 +1,9 @@
 //! `crossfade bench`: what a serving stack does under load.
 
+mod against;
 mod asker;
+mod cases;
+mod judge;
 mod load;
 mod matrix;
 mod phases;
@@ -9,6 +12,7 @@ mod recovery;
 mod run;
 mod show;
 mod subject;
+mod tokens;
 
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::Place;
@@ -26,8 +30,8 @@ pub(crate) enum Verb {
     Matrix(matrix::Args),
     /// Show a result of the store, also as JSON, CSV or a page.
     Show(show::Args),
-    /// List the results of the store.
-    List,
+    /// List the results of the store, the newest first.
+    List(show::ListArgs),
 }
 
 /// Does it.
@@ -38,6 +42,6 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::ColdStart(args) => recovery::cold(place, &args, out),
         Verb::Matrix(args) => matrix::run(place, &args, out),
         Verb::Show(args) => show::run(place, &args, out),
-        Verb::List => show::list(place, out),
+        Verb::List(args) => show::list(place, &args, out),
     }
 }

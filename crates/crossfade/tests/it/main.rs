@@ -15,6 +15,7 @@ mod ahead;
 mod alerts;
 mod approvals;
 mod bench;
+mod bench_judged;
 mod bench_matrix;
 mod blind;
 mod code;

@@ -13,6 +13,8 @@ use bench::search::Range;
 use bench::slo::Slo;
 use serde_json::{Map, Value, json};
 
+use super::cases;
+use super::judge::{self, Judged};
 use crate::out::Stop;
 use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
@@ -31,7 +33,7 @@ pub(super) struct Flags {
     trace: Option<PathBuf>,
     /// Replay the moments and lengths of requests on record; their texts are made up.
     #[arg(long, value_name = "ROUTE", group = "load")]
-    route: Option<String>,
+    pub(super) route: Option<String>,
     /// Search the most that keeps to the objective: `rate` or `concurrency`.
     #[arg(long, value_name = "OVER", value_parser = ["rate", "concurrency"], group = "load")]
     pub(super) search: Option<String>,
@@ -49,7 +51,7 @@ pub(super) struct Flags {
     most: f64,
     /// The load that is expected at the peak: the search passes with 20 % above it.
     #[arg(long, value_name = "N", value_parser = positive, requires = "search")]
-    peak: Option<f64>,
+    pub(super) peak: Option<f64>,
     /// How arrivals are spread: `poisson`, `constant`, or `gamma:CV` for bursts with this coefficient of variation.
     #[arg(long, value_name = "PATTERN", default_value = "poisson", value_parser = pattern)]
     arrivals: Pattern,
@@ -80,6 +82,12 @@ pub(super) struct Flags {
     /// Requests of a file in place of made-up ones: JSON lines with `messages`, a `request` that has them, or a `prompt`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "route"])]
     file: Option<PathBuf>,
+    /// The requests of a dataset of the store, in turn.
+    #[arg(long, value_name = "NAME[@VERSION]", conflicts_with_all = ["trace", "route", "file"])]
+    pub(super) dataset: Option<String>,
+    /// Count tokens by this tokenizer.json too, and alone where the server counts none (a binary with the feature `tokenizer`).
+    #[arg(long, value_name = "FILE")]
+    pub(super) tokenizer: Option<PathBuf>,
     /// Ask the server to go on to the wanted length (`ignore_eos`); an answer more than 10 % off is then of wrong length.
     #[arg(long)]
     ignore_eos: bool,
@@ -91,10 +99,16 @@ pub(super) struct Flags {
     no_stream: bool,
     /// What is allowed: `ttft=500ms,e2e=2.5s,tpot=50ms,gap=1s`, any of them.
     #[arg(long, value_name = "LIMITS", value_parser = limits)]
-    slo: Option<Slo>,
+    pub(super) slo: Option<Slo>,
+    /// Judge as this route of the config: by its rollouts' `objectives`, or by what reports demand, where no `--slo` is said; and by its recorded peak.
+    #[arg(long, value_name = "ROUTE", conflicts_with = "route")]
+    pub(super) for_route: Option<String>,
+    /// The same for the routes of a workload together.
+    #[arg(long, value_name = "NAME", conflicts_with = "for_route")]
+    pub(super) workload: Option<String>,
     /// The share of requests that must keep to it.
     #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
-    share: f64,
+    pub(super) share: f64,
     /// Several targets: `blocks` of time in random order, or `each` arrival to all.
     #[arg(long, value_name = "HOW", default_value = "blocks", value_parser = ["blocks", "each"])]
     interleave: String,
@@ -174,17 +188,18 @@ pub(super) fn workers(asked: Option<u16>) -> usize {
 }
 
 /// What makes its requests.
-pub(super) fn maker(flags: &Flags, plan: &Plan) -> Result<Maker, Stop> {
-    let source = match &flags.file {
-        Some(path) => {
+pub(super) fn maker(place: &Place, flags: &Flags, plan: &Plan) -> Result<Maker, Stop> {
+    let source = match (&flags.file, &flags.dataset) {
+        (None, Some(name)) => Source::Requests(Arc::new(cases::requests(place, name)?)),
+        (Some(path), _) => {
             let text = read(path)?;
             let requests =
                 bench::prompt::requests(&text).map_err(|error| Stop::usage(format!("{}: {error}", path.display())))?;
             Source::Requests(Arc::new(requests))
         }
-        None => Source::Synthetic { input: flags.input_tokens, prefix: flags.prefix },
+        (None, None) => Source::Synthetic { input: flags.input_tokens, prefix: flags.prefix },
     };
-    let usual = flags.file.is_none().then_some(Lengths::Fixed(128));
+    let usual = (flags.file.is_none() && flags.dataset.is_none()).then_some(Lengths::Fixed(128));
     Ok(Maker {
         source,
         output: flags.output_tokens.or(usual),
@@ -199,16 +214,27 @@ fn read(path: &Path) -> Result<String, Stop> {
     std::fs::read_to_string(path).map_err(|error| Stop::usage(format!("cannot read {}: {error}", path.display())))
 }
 
-/// The plan, and what a replay is of.
-pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, Value), Stop> {
-    let slo = flags.slo.map(|slo| Slo { share: flags.share, ..slo });
+/// Where parts of a plan are from.
+pub(super) struct From {
+    /// What is replayed.
+    replayed: Value,
+    /// The objective and the peak.
+    judged: Value,
+    /// The dataset and its version.
+    dataset: Option<String>,
+}
+
+/// The plan, and where it is from.
+pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
+    let Judged { slo, peak, from: judged } = judge::of(place, flags)?;
     if flags.search.is_some() && slo.is_none() {
-        return Err(Stop::usage("a search needs an objective").hint("such as `--slo ttft=500ms,e2e=2.5s`"));
+        return Err(Stop::usage("a search needs an objective")
+            .hint("such as `--slo ttft=500ms,e2e=2.5s`, or `--workload NAME` of the config"));
     }
     if flags.no_stream && slo.is_some_and(|slo| slo.tpot_ms.is_some() || slo.gap_max_ms.is_some()) {
         return Err(Stop::usage("answers that come whole have no `tpot` and no `gap` to hold an objective against"));
     }
-    let (mut shapes, from) = shapes(place, flags)?;
+    let (mut shapes, replayed) = shapes(place, flags)?;
     // The load of a replay is that of the requests that are sent.
     shapes.truncate(flags.requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)));
     let seed = flags.seed.unwrap_or_else(|| now_us() / 1_000 % 1_000_000_000);
@@ -245,10 +271,11 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, Value), Stop> 
         timeout: flags.timeout,
         slo,
         search,
-        peak: flags.peak,
+        peak,
         seed,
     };
-    Ok((plan, from))
+    let dataset = flags.dataset.as_ref().map(|name| cases::version(place, name)).transpose()?;
+    Ok((plan, From { replayed, judged, dataset }))
 }
 
 /// The requests of a replay, and what they are of.
@@ -276,11 +303,13 @@ fn shapes(place: &Place, flags: &Flags) -> Result<(Vec<trace::Shape>, Value), St
 }
 
 /// The plan as a result says it.
-pub(super) fn facts_of(flags: &Flags, plan: &Plan, shapes_from: Value) -> Value {
+pub(super) fn facts_of(flags: &Flags, plan: &Plan, from: From) -> Value {
     json!({
         "loads": plan.loads,
         "arrivals": plan.pattern.words(),
-        "replayed": shapes_from,
+        "replayed": from.replayed,
+        "judged_by": from.judged,
+        "dataset": from.dataset,
         "speed": flags.speed,
         "search": flags.search,
         "warm_up_s": plan.warm_up.as_secs_f64(),
@@ -293,6 +322,7 @@ pub(super) fn facts_of(flags: &Flags, plan: &Plan, shapes_from: Value) -> Value 
         "prefix_tokens": flags.prefix.0,
         "prefixes": flags.prefix.1,
         "file": flags.file.as_ref().map(|path| path.display().to_string()),
+        "tokenizer": flags.tokenizer.as_ref().map(|path| path.display().to_string()),
         "ignore_eos": flags.ignore_eos,
         "extra": flags.extra,
         "stream": !flags.no_stream,

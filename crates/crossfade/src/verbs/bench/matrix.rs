@@ -22,6 +22,7 @@ use wire::record::Lane;
 use super::load::{self, Flags};
 use super::run::{Keep, heed};
 use super::subject::Subjects;
+use super::{cases, tokens};
 use crate::config::{CellPlan, LoadFlags, Matrix, fill_in, matrix};
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::eval::draw;
@@ -35,7 +36,7 @@ pub(super) use shown::compared;
 /// Flags of `bench run` that say nothing of one server.
 const NOT_OF_A_CELL: [&str; 3] = ["help", "interleave", "block"];
 /// Flags that name files beside the matrix.
-const PATHS: [&str; 2] = ["file", "trace"];
+const PATHS: [&str; 3] = ["file", "trace", "tokenizer"];
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -93,7 +94,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         // What cannot be sent is said before anything is started.
         let flags = flags_of(load).map_err(|(_, why)| Stop::usage(why))?;
         let (plan, _) = load::plan(place, &flags)?;
-        load::maker(&flags, &plan)?;
+        load::maker(place, &flags, &plan)?;
     }
     if args.list {
         out.answer(&shown::list_facts(&planned), || shown::list(&planned));
@@ -232,11 +233,13 @@ impl Runner<'_> {
         target.name.clone_from(&cell.label);
         facts.name.clone_from(&cell.label);
         // What was checked when the file was read is right.
-        let flags = flags_of(&cell.load).map_err(|(_, why)| Stop::usage(why))?;
+        let flags = flags_of(&with_seed(&cell.load, self.name)).map_err(|(_, why)| Stop::usage(why))?;
         let (plan, from) = load::plan(self.place, &flags)?;
-        let engine = Engine {
-            targets: vec![target],
-            maker: load::maker(&flags, &plan)?,
+        let mut targets = vec![target];
+        cases::may_leave(self.place, flags.dataset.as_ref(), &targets)?;
+        let mut engine = Engine {
+            targets: targets.clone(),
+            maker: load::maker(self.place, &flags, &plan)?,
             n_workers: load::workers(flags.workers),
             stop: Arc::clone(&self.stop),
         };
@@ -266,6 +269,8 @@ impl Runner<'_> {
         });
         let mut outcome = ready.map(|_| ());
         if outcome.is_ok() {
+            tokens::find(&mut targets, &shared, flags.tokenizer.as_deref())?;
+            engine.targets = targets;
             bench::run::run(&engine, &plan, &mut result, &super::run::shown);
             outcome = judged(&result, server.as_mut());
         }
@@ -354,6 +359,13 @@ fn judged(result: &BenchResult, server: Option<&mut Server>) -> Result<(), NoAns
         return Err(NoAnswer::Failed(format!("no request had a whole answer: {errors}")));
     }
     Ok(())
+}
+
+/// The same arrivals and prompts for every cell, where the file says no seed.
+fn with_seed(load: &[String], name: &str) -> Vec<String> {
+    let said = load.iter().any(|flag| flag.starts_with("--seed"));
+    let seed = Sha256::digest(name).iter().take(4).fold(0_u32, |seed, byte| seed << 8 | u32::from(*byte));
+    load.iter().cloned().chain((!said).then(|| format!("--seed={seed}"))).collect()
 }
 
 /// A cell with its port.

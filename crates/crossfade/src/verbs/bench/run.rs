@@ -19,8 +19,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use wire::record::Lane;
 
 use super::load::{self, Flags};
-use super::show;
-use super::subject::Subjects;
+use super::subject::{self, Subjects};
+use super::{cases, show, tokens};
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::eval::{draw, rough};
 use crate::verbs::ledger::Collected;
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     subjects: Subjects,
     #[command(flatten)]
     flags: Flags,
+    /// This target is the first one's server through a gateway: what is asked through it longer is the gateway's part of the time.
+    #[arg(long, value_name = "TARGET", requires = "targets")]
+    through_gateway: Option<String>,
     /// Write every request that counts to this file, a JSON object a line; the server reads its `id` as `x-request-id`.
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
@@ -72,13 +75,18 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let shared = Shared::new().watched(Arc::clone(&ledger) as _, Lane::Evaluation);
     let found = args.subjects.resolve(place, &shared)?;
     let flags = &args.flags;
-    let (plan, shapes_from) = load::plan(place, flags)?;
-    let (targets, facts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    if let Some(through) = &args.through_gateway {
+        subject::is_beside(through, &found)?;
+    }
+    let (plan, from) = load::plan(place, flags)?;
+    let (mut targets, facts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    cases::may_leave(place, flags.dataset.as_ref(), &targets)?;
     let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
-    result.plan = load::facts_of(flags, &plan, shapes_from);
+    result.plan = load::facts_of(flags, &plan, from);
     args.keep.is_free(place, &result)?;
+    tokens::find(&mut targets, &shared, flags.tokenizer.as_deref())?;
     let n_workers = load::workers(flags.workers);
-    let engine = Engine { targets, maker: load::maker(flags, &plan)?, n_workers, stop: heed()? };
+    let engine = Engine { targets, maker: load::maker(place, flags, &plan)?, n_workers, stop: heed()? };
     let lines = args.samples.as_deref().map(Lines::to).transpose()?;
     let take = |load: Load, names: &[&str], samples: &[Sample]| {
         if let Some(lines) = &lines {
@@ -89,6 +97,9 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     draw("");
     if let Some(lines) = lines {
         lines.end()?;
+    }
+    if let Some(through) = &args.through_gateway {
+        result.gateway_part(through);
     }
     result.ended_us = now_us();
     ledger.note(place, out);

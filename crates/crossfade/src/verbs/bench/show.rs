@@ -7,8 +7,10 @@ use bench::definition;
 use bench::result::{BenchResult, Level, short};
 use serde_json::json;
 
+use super::against;
 use super::run::exit;
 use crate::out::{Exit, Format, Out, Stop, table};
+use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
 
 /// What can be typed.
@@ -17,9 +19,32 @@ pub(crate) struct Args {
     /// A result of the store, or a file that `--out` wrote as JSON.
     #[arg(value_name = "NAME|FILE")]
     name: String,
+    /// Another one: the figures of both at the loads that both have.
+    #[arg(value_name = "AGAINST", conflicts_with = "out")]
+    against: Option<String>,
     /// Write it to this file: .json, .csv or .html.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What can be typed to list results.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only those with this in their name.
+    #[arg(value_name = "PART")]
+    part: Option<String>,
+    /// Only those of this kind.
+    #[arg(long, value_name = "KIND", value_parser = ["load", "search", "recovery", "cold_start", "matrix"])]
+    kind: Option<String>,
+    /// Only these: `valid`, `invalid` or `partial`.
+    #[arg(long, value_name = "VERDICT", value_parser = ["valid", "invalid", "partial"])]
+    verdict: Option<String>,
+    /// Only of so many days, today included.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3660))]
+    days: Option<u32>,
+    /// Only those of which this is said, as in `--meta`; given again, all of it.
+    #[arg(long = "meta", value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
 }
 
 /// How a result is written to a file.
@@ -57,6 +82,12 @@ pub(super) fn write(path: &Path, result: &BenchResult) -> Result<(), Stop> {
 /// Shows one.
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let result = found(place, &args.name)?;
+    if let Some(against) = &args.against {
+        let other = found(place, against)?;
+        let rows = against::rows(&result, &other);
+        out.answer(&rows, || against::text(&result, &other, &rows));
+        return Ok(if result.is_evidence() && other.is_evidence() { Exit::Ok } else { Exit::Undecided });
+    }
     match &args.out {
         Some(path) => {
             write(path, &result)?;
@@ -87,9 +118,18 @@ fn found(place: &Place, name: &str) -> Result<BenchResult, Stop> {
     })
 }
 
-/// Lists all.
-pub(super) fn list(place: &Place, out: &Out) -> Result<Exit, Stop> {
-    let rows = dataset::readable(place)?.benches().map_err(Stop::failed)?;
+/// Lists them.
+pub(super) fn list(place: &Place, args: &ListArgs, out: &Out) -> Result<Exit, Stop> {
+    let mut rows = dataset::readable(place)?.benches().map_err(Stop::failed)?;
+    let since = args.days.map(|days| now_us().saturating_sub(u64::from(days) * 86_400_000_000));
+    let is = |wanted: &Option<String>, word: &str| wanted.as_ref().is_none_or(|wanted| wanted == word);
+    rows.retain(|row| {
+        args.part.as_ref().is_none_or(|part| row.name.contains(part.as_str()))
+            && is(&args.kind, &row.kind)
+            && is(&args.verdict, &row.verdict)
+            && since.is_none_or(|since| row.at_us >= since)
+            && has_metadata(row, &args.metadata)
+    });
     let facts: Vec<_> = rows
         .iter()
         .map(|row| json!({ "name": row.name, "kind": row.kind, "verdict": row.verdict, "at_us": row.at_us, "actor": row.actor }))
@@ -107,6 +147,15 @@ pub(super) fn list(place: &Place, out: &Out) -> Result<Exit, Stop> {
         table(&["name", "kind", "verdict", "at", "by"], &rows.iter().map(cells).collect::<Vec<_>>())
     });
     Ok(Exit::Ok)
+}
+
+fn has_metadata(row: &store::BenchRow, wanted: &[String]) -> bool {
+    if wanted.is_empty() {
+        return true;
+    }
+    let Ok(result) = BenchResult::parse(&row.result_json) else { return false };
+    let has = |(name, value): (&str, &str)| result.metadata.get(name).is_some_and(|said| said == value);
+    wanted.iter().all(|one| one.split_once('=').is_some_and(has))
 }
 
 /// A result for people.
@@ -138,6 +187,13 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
         writeln!(text, "\nLatencies in ms; ids are explained below.\n{}", levels(result))?;
     }
     for level in &result.levels {
+        for check in level.token_checks.iter().filter(|check| !check.is_off()) {
+            writeln!(text, "{} at {}: {}", level.target, level.load.words(), check.words())?;
+        }
+        let from: Vec<&str> = level.tokens_from.keys().map(String::as_str).collect();
+        if from != ["usage"] && !from.is_empty() {
+            writeln!(text, "{} at {}: tokens counted from {}", level.target, level.load.words(), from.join(", "))?;
+        }
         let errors: Vec<String> = level.errors.iter().map(|(word, n)| format!("{word} {n}")).collect();
         if !errors.is_empty() {
             writeln!(text, "{} at {}: {}", level.target, level.load.words(), errors.join(", "))?;

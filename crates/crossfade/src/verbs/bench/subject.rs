@@ -84,3 +84,14 @@ impl Subjects {
         Ok((target, facts))
     }
 }
+
+/// Whether the target is asked beside another one, which comes first.
+pub(super) fn is_beside(name: &str, found: &[(Target, TargetFacts)]) -> Result<(), Stop> {
+    if found.iter().skip(1).any(|(target, _)| target.name == name) {
+        return Ok(());
+    }
+    let stop = Stop::usage(format!("`{name}` is not asked beside another target"));
+    Err(stop.hint(format!(
+        "name the server without the gateway first: `--target DIRECT --target {name} --through-gateway {name}`"
+    )))
+}

@@ -174,6 +174,7 @@ pub(super) fn answers(engine: &Engine) -> bool {
         drain: patience,
         timeout: patience,
         give_up: None,
+        most: None,
         first_idx: u64::MAX / 2,
     };
     short.run(&phase, &|_| {}).samples.first().is_some_and(bench::sample::Sample::is_good)
