@@ -329,6 +329,23 @@ fn a_fleet_is_sized_by_a_benchmark_in_the_store() {
     }
 }
 
+#[test]
+fn requests_whose_tokens_nobody_counted_are_said_to_be_left_out_of_a_size() {
+    let upstream = Upstream::with(|_| Script::status(503));
+    let house = House::new(&format!(
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n  p: {{ dialect: openai, base_url: {}/v1 }}\n\
+         targets:\n  t: {{ provider: p, model: m }}\nroutes:\n  m: {{ target: t }}\n",
+        upstream.url()
+    ));
+    let gateway = house.serve();
+    (0..3).for_each(|n| drop(gateway.chat("m", &format!("question {n}"))));
+    let words = "route m (3 more, whose tokens nobody counted, are not among them): 0 requests are too few";
+    until(|| {
+        let few = house.run(&["tco", "size", "--route", "m", "--curve", "1:20", "--first-ms", "9"]).exits(4);
+        few.stderr.contains(words).then_some(())
+    });
+}
+
 /// What happens to a fleet, hour by hour: from a file of a curve and requests that nobody sent, which is said.
 #[test]
 fn ways_to_run_a_fleet_are_compared_with_what_happens_to_it() {

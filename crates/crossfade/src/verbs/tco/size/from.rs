@@ -31,13 +31,21 @@ pub(super) fn requests(place: &Place, args: &Args) -> Result<Requests, Stop> {
         (Some(path), ..) => (of_file(path)?, path.display().to_string()),
         (None, Some(route), _) => {
             let since_us = now_us().saturating_sub(u64::from(args.days) * 86_400_000_000);
-            let rows = operations::tco::arrivals(&readable(place)?, route, since_us).map_err(operation)?;
+            let database = readable(place)?;
+            let rows = operations::tco::arrivals(&database, route, since_us).map_err(operation)?;
+            let all = database.route_traffic(route, since_us).map_err(Stop::failed)?;
+            let n_all: u64 = all.per_hour.iter().map(|(_, n)| n).sum();
+            // Who failed asked as well: a fleet for the others alone is too small for all.
+            let left_out = match n_all.saturating_sub(rows.len() as u64) {
+                0 => String::new(),
+                n => format!(" ({n} more, whose tokens nobody counted, are not among them)"),
+            };
             let arrival = |(us, input, output): &(u64, u64, u64)| Arrival {
                 at_s: *us as f64 / 1e6,
                 input: *input as f64,
                 output: *output as f64,
             };
-            (rows.iter().map(arrival).collect(), format!("route {route}"))
+            (rows.iter().map(arrival).collect(), format!("route {route}{left_out}"))
         }
         (None, None, Some(pattern)) => {
             let arrivals = made_up(pattern, args.tokens, args.hours * 3_600.0, args.seed);
