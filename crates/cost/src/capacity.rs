@@ -35,6 +35,12 @@ impl Curve {
         (is_rising && is_positive && !points.is_empty()).then(|| Curve { points: points.to_vec() })
     }
 
+    /// The most at work for which a time is known.
+    #[must_use]
+    pub fn ends_at(&self) -> f64 {
+        self.points.last().map_or(0.0, |(n, _)| *n)
+    }
+
     /// Seconds for a token of each of `n`: straight between points; below the first as there; above the last, as many tokens a second in
     /// all as there.
     #[must_use]

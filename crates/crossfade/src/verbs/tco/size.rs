@@ -133,6 +133,14 @@ pub(crate) fn run(place: &Place, mut args: Args, out: &Out) -> Result<Exit, Stop
     }
     let curve = curve_of(place, args, out)?;
     let machine = machine(args, &curve)?;
+    if machine.curve.ends_at() < machine.most_active as f64 {
+        out.say(format_args!(
+            "warning: the curve ends at {:.1} at once and a replica takes on up to {}: beyond, it is taken to write no more tokens a second in all, which asks \
+             for too many replicas where it could; measure up to where it writes no more, or say `--most-active`",
+            machine.curve.ends_at(),
+            machine.most_active
+        ));
+    }
     let objective = objective(args);
     let most = args.most as usize;
     let played = needed(arrivals, &machine, objective, most);
