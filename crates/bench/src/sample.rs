@@ -147,16 +147,16 @@ pub struct ServerTimes {
     pub gateway_ms: Option<f64>,
 }
 
-/// What request number so and so is called to the server, in `x-request-id`.
+/// What request number so and so is called to the server, in `x-request-id`: a UUID, because some servers (llama-cpp-python 0.3.36) refuse anything else.
 #[must_use]
 pub fn request_id(number: u64) -> String {
-    format!("bench-{number}")
+    format!("00000000-0000-4000-{:04x}-{:012x}", number >> 48, number & 0xffff_ffff_ffff)
 }
 
 /// One request. Moments are times since the run began.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Its number in the run: the server reads it as `x-request-id: bench-NUMBER`.
+    /// Its number in the run: the server reads it in `x-request-id`.
     pub number: u64,
     /// Which target was asked, by its place in the plan.
     pub target: usize,
