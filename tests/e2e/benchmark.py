@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Two real llama.cpp servers under load, in turns; one of them killed under load with SIGKILL and started again; five cold starts; a matrix of settings."""
-import subprocess
+"""Two real llama.cpp servers under load, in turns; one of them killed under load with SIGKILL and started again; five cold starts; a matrix of settings;
+a real server that counts no tokens."""
+import json, subprocess, urllib.request
 
 from parts.stack import ROOT, Stack, figures, free_port, gateway_config
 
@@ -65,6 +66,40 @@ def settings(say, stack):
     say("settings are metadata", own["metadata"], own["metadata"] == {"slots": "4", "flags": "-b 64", "gpu": "none"})
 
 
+def asked(url, body):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def tokens(say, stack):
+    """A server whose streams never have usage (llama-cpp-python), counted by its own tokenizer, beside what llama.cpp's server makes of the same texts."""
+    python = subprocess.run([ROOT / "scripts/llama-cpp-python"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    port = free_port()
+    part = stack.add("llama-cpp-python", [python, "-m", "llama_cpp.server", "--model", stack.directory / "tiny-1.gguf", "--n_ctx", "2048", "--host", "127.0.0.1",
+                                          "--port", str(port), "--model_alias", "lossy", "--n_threads", "1"])
+    part.url = f"http://127.0.0.1:{port}/v1"
+    part.wait_ready(part.url + "/models", seconds=60)
+    prompts = [f"Tell me about order {number}, please, and what {number} means." for number in range(1, 13)]
+    requests = [{"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 24} for prompt in prompts]
+    (stack.directory / "prompts.jsonl").write_text("".join(json.dumps(request) + "\n" for request in requests))
+    result = run(stack, "run", "--url", part.url, "--model", "lossy", "--file", "prompts.jsonl", "--rate", "4", "--requests", len(prompts), "--warm-up", "0s",
+                 "--duration", "60s", "--name", "lossy", codes=(0, 4))
+    level = result["levels"][0]
+    say("no usage: tokens from", level["tokens_from"], level["tokens_from"] == {"tokenize": len(prompts)})
+    other = stack.llama("counts", seed=1)
+    texts = [asked(part.url + "/chat/completions", {**request, "model": "lossy"})["choices"][0]["message"]["content"] for request in requests]
+    root = other.url.removesuffix("/v1")
+    truth = sum(len(asked(root + "/tokenize", {"content": text, "add_special": False})["tokens"]) for text in texts)
+    counted = level["mean_output_tokens"] * level["n_good"]
+    say("no usage: tokens counted, and by llama.cpp", (counted, truth), level["n_good"] == len(prompts) and abs(counted / truth - 1) <= 0.01)
+    # The server that has both is counted twice.
+    result = run(stack, "run", "--url", other.url, "--model", "counts", "--file", "prompts.jsonl", "--rate", "4", "--requests", len(prompts), "--warm-up", "0s",
+                 "--duration", "60s", "--name", "twice", codes=(0, 4))
+    check = result["levels"][0]["token_checks"][0]
+    say("usage against tokenize", check, (check["used"], check["other"], check["n_answers"]) == ("usage", "tokenize", len(prompts)))
+
+
 def main():
     with figures("benchmark") as say, Stack() as stack:
         in_turns(say, stack)
@@ -72,6 +107,7 @@ def main():
             part.stop()
         killed(say, stack)
         settings(say, stack)
+        tokens(say, stack)
 
 
 if __name__ == "__main__":
