@@ -2,6 +2,7 @@
 //! nobody who waits for an answer decides when the next request is due.
 
 mod call;
+mod context;
 pub mod turns;
 mod worker;
 

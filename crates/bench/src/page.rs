@@ -4,8 +4,8 @@ mod plot;
 
 use std::fmt::Write as _;
 
+use crate::cell::CellState;
 use crate::definition;
-use crate::matrix::CellState;
 use crate::result::{BenchResult, Distribution, Level, short};
 use crate::slo::Verdict;
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{BenchRow, Database, DatabaseError};
 
+use crate::cell::Cell;
 use crate::compare::Delta;
 use crate::definition;
-use crate::matrix::Cell;
 use crate::quantile::Quantile;
 use crate::search::{Bracket, Tried};
 use crate::slo::{Attained, Slo, Verdict};
@@ -124,7 +124,7 @@ impl BenchResult {
     pub fn slo_verdict(&self) -> Option<Verdict> {
         self.slo?;
         if !self.cells.is_empty() {
-            return Some(crate::matrix::verdict(&self.cells));
+            return Some(crate::cell::verdict(&self.cells));
         }
         let of_search = |found: &Found| found.verdict.or(found.sustained.map(|_| Verdict::Pass));
         let verdicts: Vec<Verdict> = if self.found.is_empty() {

@@ -11,12 +11,13 @@ use crate::clock::place;
 use crate::compare::deltas;
 use crate::definition;
 use crate::engine::turns::Turns;
-use crate::engine::{Engine, Live, Pace, Phase, Seen};
+use crate::engine::{Engine, Live, Pace, Phase, Seen, Target};
 use crate::measure::{Measured, level};
-use crate::result::{BenchResult, Found, Level, Load, short};
+use crate::result::{BenchResult, Found, Level, Load, TokenCheck, short};
 use crate::sample::{Outcome, Sample};
 use crate::search::{Bracket, Probe, Probed, Range, search};
 use crate::slo::{Attained, Slo, Verdict};
+use crate::tokens::settle;
 
 /// How long a level of one request is.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -229,7 +230,7 @@ impl Runner<'_> {
         // What was stopped is shorter than was planned.
         let end = if seen.is_stopped || seen.gave_up || seen.is_full { phase.end.min(seen.ended) } else { phase.end };
         let window = (phase.warm_up.min(end), end);
-        let checks = crate::tokens::settle(&engine.targets, &mut seen);
+        let checks = count_tokens(&engine.targets, &mut seen);
         let n_targets = engine.targets.len();
         let levels = engine.targets.iter().enumerate().map(|(idx, target)| {
             let measured = Measured {
@@ -379,4 +380,16 @@ pub fn line(level: &Level) -> String {
         level.n_good,
         level.n_requests
     )
+}
+
+/// Counts tokens of answers where somebody can; of each target, what its two sources come to.
+fn count_tokens(targets: &[Target], seen: &mut Seen) -> Vec<Vec<TokenCheck>> {
+    let texts = std::mem::take(&mut seen.texts);
+    let of = |(idx, target): (usize, &Target)| {
+        let of_target = |sample: &&mut Sample| sample.target == idx && sample.is_good();
+        let mut samples: Vec<&mut Sample> =
+            seen.samples.iter_mut().chain(&mut seen.earlier).filter(of_target).collect();
+        settle(&target.counters, &mut samples, &texts)
+    };
+    targets.iter().enumerate().map(of).collect()
 }

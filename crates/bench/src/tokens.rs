@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 use wire::record::Endpoint;
 use wire::splice::Pieces;
 
-use crate::engine::{Seen, Target};
 use crate::result::TokenCheck;
 use crate::sample::{Sample, TokenSource};
 
@@ -83,22 +82,8 @@ impl Kept {
     }
 }
 
-/// Counts the tokens of answers that nobody counted, and those of some whose server did; what each target's two sources come to.
-pub(crate) fn settle(targets: &[Target], seen: &mut Seen) -> Vec<Vec<TokenCheck>> {
-    let texts = std::mem::take(&mut seen.texts);
-    let of = |(idx, target): (usize, &Target)| {
-        let mut samples: Vec<&mut Sample> = seen
-            .samples
-            .iter_mut()
-            .chain(&mut seen.earlier)
-            .filter(|sample| sample.target == idx && sample.is_good())
-            .collect();
-        of_target(&target.counters, &mut samples, &texts)
-    };
-    targets.iter().enumerate().map(of).collect()
-}
-
-fn of_target(counters: &[Arc<dyn Count>], samples: &mut [&mut Sample], texts: &[Kept]) -> Vec<TokenCheck> {
+/// Counts the tokens of a target's answers that nobody counted, and those of some whose server did; what its two sources come to.
+pub(crate) fn settle(counters: &[Arc<dyn Count>], samples: &mut [&mut Sample], texts: &[Kept]) -> Vec<TokenCheck> {
     let Some(first) = counters.first() else { return Vec::new() };
     let kept_of = |sample: &Sample| sample.kept.and_then(|idx| texts.get(idx));
     let whole: Vec<usize> =
@@ -347,7 +332,7 @@ mod tests {
     fn check_settled(output: (u64, TokenSource), kept: Kept, expected: (u64, TokenSource, u64), apart: Option<f64>) {
         let mut sample = Sample::begun(0, 0, (Duration::ZERO, Duration::ZERO));
         (sample.outcome, sample.output, sample.n_chunks, sample.kept) = (Outcome::Good, Some(output), 2, Some(0));
-        let checks = of_target(&[Arc::new(Words)], &mut [&mut sample], &[kept]);
+        let checks = settle(&[Arc::new(Words)], &mut [&mut sample], &[kept]);
         let (n, source) = sample.output.unwrap();
         assert_eq!((n, source, sample.first_chunk_tokens), expected);
         assert_eq!(checks.first().map(|check| check.apart), apart);

@@ -17,7 +17,7 @@ use wire::sse::Event;
 use wire::usage::Usage;
 
 use super::Due;
-use super::worker::Context;
+use super::context::Context;
 use crate::clock::millis;
 use crate::sample::{Outcome, Sample, ServerTimes, TokenSource, request_id};
 use crate::tokens::Kept;

@@ -12,9 +12,9 @@ mod items;
 
 use std::collections::BTreeMap;
 
-use super::book::{Book, Expr, Quantity, Ref};
+use super::book::{Book, Expr, Quantity, Ref, Source};
 use super::exact::Exact;
-use super::study::{Attempt, Side, Study};
+use super::study::{Attempt, Because, Side, Study};
 
 /// Hours of a month: a year of 8760 hours in twelve.
 pub(super) const HOURS: Expr = Expr::Whole(730);
@@ -182,11 +182,18 @@ fn worth(book: &mut Book, (id, side): (&str, &Side), shared: &Shared) -> Worth {
     }
 }
 
+/// A cell of 0 with its reason.
+fn nothing(book: &mut Book, id: &str, label: (&str, &'static str), because: &Because) -> Ref {
+    let evidence = format!("0 because {}", because.words);
+    let source = Source { evidence, ..because.source.clone() };
+    book.input(id, label, &Quantity { value: Some(Exact::of(0)), spread: None, source, line: None })
+}
+
 fn attempt_cost(book: &mut Book, (id, attempt): (&str, &Attempt)) -> Ref {
     let at = |name: &str| format!("{id}.{name}");
     let label = ("An attempt at the vendor", "$/attempt");
     let tokens = match attempt {
-        Attempt::Nothing(because) => return items::nothing(book, &at("attempt"), label, because),
+        Attempt::Nothing(because) => return nothing(book, &at("attempt"), label, because),
         Attempt::Dollars(quantity) => return book.input(&at("attempt"), label, quantity),
         Attempt::Tokens(tokens) => tokens,
     };

@@ -3,6 +3,8 @@
 mod against;
 mod asker;
 mod cases;
+mod cells;
+mod flags;
 mod judge;
 mod load;
 mod matrix;

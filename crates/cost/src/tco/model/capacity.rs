@@ -3,7 +3,7 @@
 use crate::tco::book::{Book, Expr, Quantity, Ref};
 use crate::tco::study::{Because, Capacity, Count, GpuPrice, Gpus, HourCount, LineItem, PeakCount, Server, SlotCount};
 
-use super::{HOURS, items};
+use super::{HOURS, nothing};
 
 /// The machines of a side.
 pub(in crate::tco) struct Machines {
@@ -189,7 +189,7 @@ pub(super) fn item(
     machines: Option<&Machines>,
 ) -> Ref {
     let (machines, source) = match (capacity, machines) {
-        (Capacity::Nothing(because), _) => return items::nothing(book, name, label, because),
+        (Capacity::Nothing(because), _) => return nothing(book, name, label, because),
         (Capacity::Gpus(_), None) => return book.derive(name, label, Expr::Whole(0)),
         (Capacity::Gpus(_), Some(machines)) => (machines, book.cell(machines.base).source.clone()),
     };
@@ -201,7 +201,7 @@ pub(super) fn item(
         LineItem::Redundancy => (machines.spare, "the number of GPUs is given with those that stand in"),
         LineItem::Power => {
             let Some(power) = machines.power_month else {
-                return items::nothing(book, name, label, &because("the rent of the GPUs has it"));
+                return nothing(book, name, label, &because("the rent of the GPUs has it"));
             };
             let all = [Some(machines.base), machines.headroom, machines.spare];
             let n = Expr::sum(all.into_iter().flatten().map(Expr::from));
@@ -211,6 +211,6 @@ pub(super) fn item(
     };
     match n {
         Some(n) => book.derive(name, label, n * machines.gpu_month),
-        None => items::nothing(book, name, label, &because(words)),
+        None => nothing(book, name, label, &because(words)),
     }
 }

@@ -1,11 +1,10 @@
 //! What a side costs in a month, item by item.
 
-use crate::tco::book::{Book, Expr, Quantity, Ref, Source};
-use crate::tco::exact::Exact;
-use crate::tco::study::{Amount, Attempt, Because, Fallback, LineItem, Part, Side};
+use crate::tco::book::{Book, Expr, Ref};
+use crate::tco::study::{Amount, Attempt, Fallback, LineItem, Part, Side};
 
 use super::capacity::{self, Machines};
-use super::{Shared, Worth};
+use super::{Shared, Worth, nothing};
 
 /// What a side comes to.
 pub(in crate::tco) struct Totals {
@@ -25,13 +24,6 @@ pub(in crate::tco) struct Totals {
     pub(in crate::tco) machines: Option<Machines>,
     /// The share of tasks that goes to the other side's vendor.
     pub(in crate::tco) fallback: Option<Ref>,
-}
-
-/// A cell of 0 with its reason.
-pub(super) fn nothing(book: &mut Book, id: &str, label: (&str, &'static str), because: &Because) -> Ref {
-    let evidence = format!("0 because {}", because.words);
-    let source = Source { evidence, ..because.source.clone() };
-    book.input(id, label, &Quantity { value: Some(Exact::of(0)), spread: None, source, line: None })
 }
 
 /// Every line item of a side and what they come to.

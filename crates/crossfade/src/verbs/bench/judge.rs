@@ -4,7 +4,7 @@ use bench::slo::Slo;
 use report::LatencyOf;
 use serde_json::{Value, json};
 
-use super::load::Flags;
+use super::flags::Flags;
 use crate::config::Config;
 use crate::load;
 use crate::out::Stop;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bench::cell::{Cell, CellState};
 use bench::engine::Engine;
-use bench::matrix::{Cell, CellState, merge};
+use bench::matrix::merge;
 use bench::result::BenchResult;
 use bench::slo::Verdict;
 use clap::{Args as _, FromArgMatches};
@@ -19,7 +20,8 @@ use sha2::{Digest, Sha256};
 use store::Database;
 use wire::record::Lane;
 
-use super::load::{self, Flags};
+use super::flags::Flags;
+use super::load;
 use super::run::{Keep, heed};
 use super::subject::Subjects;
 use super::{cases, tokens};
@@ -31,7 +33,6 @@ use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
 
 use server::{NoAnswer, Server};
-pub(super) use shown::compared;
 
 /// Flags of `bench run` that say nothing of one server.
 const NOT_OF_A_CELL: [&str; 3] = ["help", "interleave", "block"];
@@ -195,7 +196,7 @@ impl Runner<'_> {
             let words = format!("cell {} of {n}: {label}", idx + 1);
             if let Some(result) = one.done.clone().filter(|_| !self.args.again) {
                 self.out.say(format_args!("{words}: measured already, as {}", result.name));
-                cells.push((Cell::of(&label, &settings, &result), Some(result)));
+                cells.push((bench::matrix::cell(&label, &settings, &result), Some(result)));
             } else if self.args.report || self.stop.load(Ordering::Relaxed) {
                 cells.push((bare, None));
             } else {
@@ -203,7 +204,7 @@ impl Runner<'_> {
                 match self.one(idx, &one)? {
                     Ok(result) => {
                         self.kept(&result)?;
-                        cells.push((Cell::of(&label, &settings, &result), Some(result)));
+                        cells.push((bench::matrix::cell(&label, &settings, &result), Some(result)));
                     }
                     Err(NoAnswer::Stopped) => cells.push((bare, None)),
                     Err(NoAnswer::Failed(why)) => {

@@ -15,7 +15,8 @@ use providers::Shared;
 use serde_json::{Map, json};
 use wire::record::Lane;
 
-use super::load::{duration, duration_or_none, lengths, positive, workers};
+use super::flags::{duration, duration_or_none, lengths, positive};
+use super::load::workers;
 use super::process::Server;
 use super::run::{Keep, heed};
 use super::subject::Subjects;

@@ -13,12 +13,12 @@ use bench::engine::Engine;
 use bench::result::{BenchResult, Load};
 use bench::run::Progress;
 use bench::sample::Sample;
-use bench::slo::Verdict;
 use providers::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use wire::record::Lane;
 
-use super::load::{self, Flags};
+use super::flags::Flags;
+use super::load;
 use super::subject::{self, Subjects};
 use super::{cases, show, tokens};
 use crate::out::{Exit, Out, Stop};
@@ -213,7 +213,7 @@ impl Keep {
         }
         // The answer is on stdout already: these are words beside it.
         failed.iter().for_each(|stop| out.say(format_args!("error: {}", stop.full_text())));
-        Ok(if failed.is_empty() { exit(&result) } else { Exit::Failed })
+        Ok(if failed.is_empty() { show::exit(&result) } else { Exit::Failed })
     }
 
     /// Keeps it, under another name where somebody took its own meanwhile.
@@ -225,15 +225,5 @@ impl Keep {
             result.name = format!("{name}-{number}");
         }
         Ok(())
-    }
-}
-
-/// The exit code of a result.
-pub(super) fn exit(result: &BenchResult) -> Exit {
-    match result.slo_verdict() {
-        _ if !result.is_evidence() => Exit::Undecided,
-        Some(Verdict::Fail) => Exit::No,
-        Some(Verdict::Undecided) => Exit::Undecided,
-        Some(Verdict::Pass) | None => Exit::Ok,
     }
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use bench::definition;
 use bench::result::{BenchResult, Level, short};
+use bench::slo::Verdict;
 use serde_json::json;
 
 use super::against;
-use super::run::exit;
 use crate::out::{Exit, Format, Out, Stop, table};
 use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
@@ -180,7 +180,7 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
         writeln!(
             text,
             "\nThe cells, where each gave the most tokens a second or sustained the most; latencies in ms.\n{}",
-            super::matrix::compared(result)
+            super::cells::compared(result)
         )?;
     }
     if !result.levels.is_empty() {
@@ -288,4 +288,14 @@ fn row(level: &Level) -> Vec<String> {
         level.client_lag.value("p99").map_or("-".to_owned(), |ms| format!("{ms:.2}")),
         slo,
     ]
+}
+
+/// The exit code of a result.
+pub(super) fn exit(result: &BenchResult) -> Exit {
+    match result.slo_verdict() {
+        _ if !result.is_evidence() => Exit::Undecided,
+        Some(Verdict::Fail) => Exit::No,
+        Some(Verdict::Undecided) => Exit::Undecided,
+        Some(Verdict::Pass) | None => Exit::Ok,
+    }
 }
