@@ -73,7 +73,8 @@ def asked(url, body):
 
 
 def tokens(say, stack):
-    """A server whose streams never have usage (llama-cpp-python), counted by its own tokenizer, beside what llama.cpp's server makes of the same texts."""
+    """A server whose streams never have usage (llama-cpp-python), counted by its own tokenizer, beside what llama.cpp's server makes of the same texts.
+    One request at a time: this server ends a stream when another request comes."""
     python = subprocess.run([ROOT / "scripts/llama-cpp-python"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     port = free_port()
     part = stack.add("llama-cpp-python", [python, "-m", "llama_cpp.server", "--model", stack.directory / "tiny-1.gguf", "--n_ctx", "2048", "--host", "127.0.0.1",
@@ -83,8 +84,8 @@ def tokens(say, stack):
     prompts = [f"Tell me about order {number}, please, and what {number} means." for number in range(1, 13)]
     requests = [{"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 24} for prompt in prompts]
     (stack.directory / "prompts.jsonl").write_text("".join(json.dumps(request) + "\n" for request in requests))
-    result = run(stack, "run", "--url", part.url, "--model", "lossy", "--file", "prompts.jsonl", "--rate", "4", "--requests", len(prompts), "--warm-up", "0s",
-                 "--duration", "60s", "--name", "lossy", codes=(0, 4))
+    result = run(stack, "run", "--url", part.url, "--model", "lossy", "--file", "prompts.jsonl", "--concurrency", "1", "--requests", len(prompts), "--warm-up",
+                 "0s", "--duration", "60s", "--name", "lossy", codes=(0, 4))
     level = result["levels"][0]
     say("no usage: tokens from", level["tokens_from"], level["tokens_from"] == {"tokenize": len(prompts)})
     other = stack.llama("counts", seed=1)
