@@ -244,16 +244,17 @@ fn a_result_that_cannot_be_written_is_shown_and_a_search_of_a_dead_server_ends_a
 
 #[test]
 fn a_result_whose_name_is_taken_meanwhile_is_kept_under_another() {
-    let house = House::new(CONFIG);
+    let (house, server) = (House::new(CONFIG), server());
+    let url = format!("{}/v1", server.url());
     let run = |duration: &str| {
-        let run =
-            ["bench", "run", "--target", "gpt", "--rate", "5", "--warm-up", "0s", "--name", "twice", "--duration"];
+        let run = ["bench", "run", "--url", &url, "--rate", "5", "--warm-up", "0s", "--name", "twice", "--duration"];
         house.run(&[&run[..], &[duration]].concat())
     };
     // Both begin while the name is free.
     std::thread::scope(|scope| {
-        let longer = scope.spawn(|| run("6s"));
-        run("3s");
+        let longer = scope.spawn(|| run("8s"));
+        server.wait_for(1, Duration::from_secs(20));
+        run("1s");
         longer.join().unwrap();
     });
     let listed = house.run(&["bench", "list"]).exits(0).stdout;
