@@ -98,7 +98,8 @@ fn verdict(result: &mut BenchResult) {
     if result.found.is_empty() {
         why.into_iter().for_each(|why| result.invalidate(why));
     } else if result.found.iter().all(|found| found.tried.iter().all(|tried| tried.is_invalid)) {
-        result.invalidate("the client lagged at every load that was tried".to_owned());
+        let words = "the client lagged at every load that was tried: measure from a machine with nothing else to do, with more `--workers`, or from a lower `--start`";
+        result.invalidate(words.to_owned());
     } else {
         result.why.extend(why);
     }
@@ -127,9 +128,10 @@ fn left_out(names: &[String], samples: &[Sample]) -> Vec<String> {
         let of_target = || samples.iter().filter(|sample| sample.target == idx);
         let (n, n_late) = (of_target().count(), of_target().filter(|sample| sample.outcome.is_later()).count());
         let n_failed = of_target().filter(|sample| !sample.is_good()).count() - n_late;
-        (n_late + n_failed > 0).then(|| {
-            format!("{name}: of {n} requests, {n_late} had no answer in time and count as later than all in the deltas; {n_failed} failed otherwise and are in none")
-        })
+        let late = (n_late > 0).then(|| format!("{n_late} had no answer in time and count as later than all"));
+        let failed = (n_failed > 0).then(|| format!("{n_failed} failed and are left out"));
+        let parts: Vec<String> = late.into_iter().chain(failed).collect();
+        (!parts.is_empty()).then(|| format!("{name}: in the deltas, of {n} requests {}", parts.join("; ")))
     };
     names.iter().enumerate().filter_map(of).collect()
 }
@@ -193,7 +195,8 @@ impl Runner<'_> {
             };
             let is_stopped = bracket.is_stopped;
             result.why.extend(unshown(&name, &bracket, range.is_whole));
-            let at = |level: &&Level| bracket.sustained.is_some_and(|load| (level.load.number() - load).abs() < 1e-9);
+            let is_at = |level: &Level, load: f64| level.invalid.is_none() && (level.load.number() - load).abs() < 1e-9;
+            let at = |level: &&Level| bracket.sustained.is_some_and(|load| is_at(level, load));
             let out_tok_s = tries.levels.iter().find(at).and_then(|level| level.out_tok_s);
             let over = if range.is_whole { "concurrency" } else { "rate" };
             result.found.push(Found::of((&name, over), bracket, self.plan.peak, out_tok_s));

@@ -1,7 +1,8 @@
 //! The most load that keeps to an objective: fourfold steps until one fails, then halves of what is between, on a ratio scale.
 //!
 //! A load is sustained when the lower end of Wilson's 95 % interval of its attainment reaches the share asked for: what is not shown is not
-//! sustained, so that the answer errs low. The search is pure; a [`Probe`] is a run on sockets, or a queue in virtual time in tests.
+//! sustained, so that the answer errs low. A client that lags before anything was sustained is given one more try: less load would not mend what
+//! ails it, and take longer. The search is pure; a [`Probe`] is a run on sockets, or a queue in virtual time in tests.
 
 use serde::{Deserialize, Serialize};
 
@@ -97,19 +98,25 @@ impl Bracket {
 /// When a probe cannot be made.
 pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracket, P::Error> {
     let mut found = Bracket::default();
-    let mut has_ended = false;
+    let (mut has_ended, mut again) = (false, None);
     while found.tried.len() < range.most_probes && !has_ended {
-        let Some(load) = next(&range, &found) else { break };
+        let Some(load) = again.or_else(|| next(&range, &found)) else { break };
         let Probed { attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
         has_ended = is_dead && found.sustained.is_none();
         if is_stopped {
             found.is_stopped = true;
             break;
         }
+        let has_lagged = is_invalid && found.sustained.is_none();
+        has_ended |= has_lagged && again.is_some();
+        again = has_lagged.then_some(load);
         let verdict = if is_invalid { Verdict::Undecided } else { slo.judge(&attained) };
         found.tried.push(Tried { load, attained, interval: attained.interval(), verdict, is_invalid });
         if verdict == Verdict::Pass {
             found.sustained = Some(found.sustained.map_or(load, |before| before.max(load)));
+            found.is_client_bound &= found.failed.is_some();
+        } else if has_lagged {
+            found.is_client_bound = true;
         } else {
             let is_lowest = found.failed.is_none_or(|before| load < before);
             if is_lowest {

@@ -132,6 +132,29 @@ fn whole_loads_are_found_exactly_and_a_limit_is_kept() {
     assert_eq!((found.sustained, found.failed, found.tried.len()), (None, Some(1.0), 1));
 }
 
+/// A client that lags so often from the beginning, before a server that holds 50.
+struct Lags(usize);
+
+impl Probe for Lags {
+    type Error = std::convert::Infallible;
+
+    fn probe(&mut self, load: f64) -> Result<Probed, Self::Error> {
+        let is_invalid = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        let n_met = if load <= 50.0 { 200 } else { 0 };
+        Ok(Probed { attained: Attained { n_met, n: 200 }, is_invalid, ..Probed::default() })
+    }
+}
+
+#[test]
+fn a_client_that_lags_from_the_first_is_given_one_more_try_and_no_less_load() {
+    let found = search(Range::default(), &SLO, &mut Lags(1)).unwrap();
+    assert!(!found.is_client_bound && (48.0..=50.0).contains(&found.sustained.unwrap()), "{found:?}");
+    let found = search(Range::default(), &SLO, &mut Lags(9)).unwrap();
+    let loads: Vec<f64> = found.tried.iter().map(|tried| tried.load).collect();
+    assert_eq!((loads, found.sustained, found.failed, found.is_client_bound), (vec![1.0, 1.0], None, None, true));
+}
+
 #[test]
 fn a_probe_whose_client_lagged_is_no_evidence() {
     struct Lags;

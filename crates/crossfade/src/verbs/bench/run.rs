@@ -1,9 +1,9 @@
 //! `crossfade bench run`: plans it, runs it, keeps what it came to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -93,7 +93,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             lines.take(load, names, samples);
         }
     };
-    bench::run::run_with(&engine, &plan, &mut result, (&|progress| shown(progress), &take));
+    bench::run::run_with(&engine, &plan, &mut result, (&told(out), &take));
     draw("");
     if let Some(lines) = lines {
         lines.end()?;
@@ -146,6 +146,17 @@ pub(super) fn heed() -> Result<Arc<AtomicBool>, Stop> {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("could not listen for signals")?;
     }
     Ok(stop)
+}
+
+/// Shows how far a run is: on a line that is drawn anew for eyes, and a line for each load for logs.
+fn told(out: &Out) -> impl Fn(Progress) {
+    let last: Cell<Option<Load>> = Cell::new(None);
+    move |progress| {
+        if !std::io::stderr().is_terminal() && last.replace(Some(progress.load)) != Some(progress.load) {
+            out.say(format_args!("{}: for about {}", progress.load.words(), rough(progress.of)));
+        }
+        shown(progress);
+    }
 }
 
 /// Shows how far a run is, where somebody watches.

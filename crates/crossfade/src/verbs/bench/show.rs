@@ -204,13 +204,13 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
         let width = found.width.map_or(String::new(), |width| format!(", {:.1} % apart", width * 100.0));
         writeln!(
             text,
-            "{}: max_{}@SLO {} (the least that failed: {}{width}), {} probes{}",
+            "{}: max_{}@SLO {} ({}: {}{width}), {} probes",
             found.target,
             found.over,
             of(found.sustained),
-            of(found.failed),
+            if found.is_client_bound { "the client lagged at" } else { "the least that failed" },
+            found.failed.map_or(if found.is_client_bound { "every try" } else { "none" }.to_owned(), short),
             found.tried.len(),
-            if found.is_client_bound { "; the client was the limit" } else { "" }
         )?;
         if let (Some(peak), Some(verdict)) = (found.peak, found.verdict) {
             writeln!(text, "  peak {} with 20 % headroom: {}", short(peak), verdict.as_str())?;
