@@ -3,6 +3,7 @@
 
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use wire::base64;
 use wire::private::Private;
 
 /// What stands before the 32 bytes of a public key (RFC 8410, §10.1).
@@ -96,18 +97,9 @@ impl PublicKey {
     }
 }
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /// Textual encoding (RFC 7468).
 fn pem(label: &str, bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let number = group.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * place)) as usize & 63];
-            text.push(if place <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
+    let text = base64::encode(bytes);
     let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
@@ -115,18 +107,7 @@ fn pem(label: &str, bytes: &[u8]) -> String {
 fn from_pem(label: &str, text: &str) -> Option<Vec<u8>> {
     let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
     let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    let digits = body.bytes().filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=');
-    let (mut bytes, mut number, mut n_bits) = (Vec::new(), 0_u32, 0);
-    for digit in digits {
-        let value = DIGITS.iter().position(|other| *other == digit)?;
-        number = number << 6 | u32::try_from(value).ok()?;
-        n_bits += 6;
-        if n_bits >= 8 {
-            n_bits -= 8;
-            bytes.push((number >> n_bits & 0xff) as u8);
-        }
-    }
-    Some(bytes)
+    base64::decode(&body.split_ascii_whitespace().collect::<String>())
 }
 
 #[cfg(test)]

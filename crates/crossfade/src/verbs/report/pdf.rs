@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use wire::base64::decode;
 
 use devtools::Browser;
 
@@ -58,7 +59,7 @@ fn sheets(browser: &mut Browser, page: &str, most: usize) -> Result<Printed, Str
         let asked =
             json!({ "printBackground": true, "preferCSSPageSize": true, "generateTaggedPDF": true, "scale": scale });
         let answer = browser.call("Page.printToPDF", &asked, Some(&session))?;
-        let bytes = answer["data"].as_str().and_then(base64).filter(|bytes| bytes.starts_with(b"%PDF"));
+        let bytes = answer["data"].as_str().and_then(decode).filter(|bytes| bytes.starts_with(b"%PDF"));
         let bytes = bytes.ok_or("it printed nothing")?;
         let printed = Printed { n_pages: pages(&bytes), bytes };
         if printed.n_pages <= most {
@@ -74,31 +75,6 @@ fn pages(pdf: &[u8]) -> usize {
     let page = b"/Type /Page";
     let starts = pdf.windows(page.len()).enumerate().filter(|(_, window)| window == page);
     starts.filter(|(at, _)| pdf.get(at + page.len()).is_some_and(|next| !next.is_ascii_alphanumeric())).count()
-}
-
-/// Reads base64 with the usual alphabet; `None` where it is none.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches('=');
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    let (mut bits, mut n_bits) = (0_u32, 0);
-    for character in text.bytes() {
-        let six = match character {
-            b'A'..=b'Z' => character - b'A',
-            b'a'..=b'z' => character - b'a' + 26,
-            b'0'..=b'9' => character - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        n_bits += 6;
-        if n_bits >= 8 {
-            n_bits -= 8;
-            bytes.push((bits >> n_bits & 0xff) as u8);
-            bits &= (1 << n_bits) - 1;
-        }
-    }
-    Some(bytes)
 }
 
 fn find() -> Option<PathBuf> {
@@ -120,15 +96,6 @@ fn error_of(answer: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_reads_the_examples_of_rfc_4648() {
-        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")] {
-            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
-        }
-        assert_eq!(base64("/+A="), Some(vec![0xff, 0xe0]));
-        assert_eq!(base64("a b"), None);
-    }
 
     #[test]
     fn pages_are_counted_and_their_tree_is_none() {
