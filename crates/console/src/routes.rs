@@ -92,6 +92,9 @@ pub const ROUTES: &[Route] = &[
     get("/api/rollouts/{name}/drill", |call| json(&operations::drills::report(call.desk, call.name())?)),
     post("/api/rollouts/{name}/drill/end", Role::Operator, end_drill),
     get("/api/contests/{name}", |call| json(&operations::contests::contest(&call.desk.reader(), call.name())?)),
+    get("/api/routes/{route}/drill", |call| json(&operations::leaving::report(call.desk, call.name())?)),
+    post("/api/routes/{route}/drill", Role::Approver, begin_exit_drill),
+    post("/api/routes/{route}/drill/end", Role::Operator, end_exit_drill),
     get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
@@ -208,6 +211,18 @@ fn begin_drill(call: &Call<'_>) -> Answer {
 fn end_drill(call: &Call<'_>) -> Answer {
     let change: Change = call.read()?;
     json(&operations::drills::end(call.desk, &call.actor(change.actor), call.name())?)
+}
+
+fn begin_exit_drill(call: &Call<'_>) -> Answer {
+    let mut request: operations::leaving::ExitDrillRequest = call.required()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::leaving::begin(call.desk, &actor, call.name(), request)?)
+}
+
+fn end_exit_drill(call: &Call<'_>) -> Answer {
+    let mut request: operations::leaving::WayBackRequest = call.read()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::leaving::end(call.desk, &actor, call.name(), request)?)
 }
 
 fn create_key(call: &Call<'_>) -> Answer {

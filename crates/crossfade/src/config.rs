@@ -8,6 +8,7 @@ mod calling;
 mod cascade;
 mod error;
 mod judges;
+mod leaving;
 mod matrix;
 mod passthrough;
 mod policy;
@@ -42,6 +43,7 @@ use wire::private::Private;
 use reader::{Environment, Item, Problems};
 
 pub(crate) use error::{ConfigError, nearest, places_of, render};
+pub(crate) use leaving::exit_worksheet;
 pub(crate) use matrix::{CellPlan, LoadFlags, Matrix, fill as fill_in, matrix};
 pub(crate) use prompts::{Binding, Unbindable, bindable, bindings as prompt_bindings, prompt as read_prompt};
 pub(crate) use report::{ReportSettings, put as put_demand};

@@ -49,6 +49,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
                 | Verb::Eval(eval::Verb::Report(_))
                 | Verb::Tco(tco::Verb::Run(_))
                 | Verb::Bench(bench::Verb::Show(_))
+                | Verb::Exit(exit::Verb::Plan(_))
                 | Verb::Report(_)
         )
     {

@@ -274,6 +274,7 @@ fn may_go_elsewhere(failure: &Failure, step: &Step) -> bool {
     match failure.kind {
         FailureKind::RecordUnavailable | FailureKind::ShuttingDown => false,
         FailureKind::Capacity if failure.status.is_some() => false,
+        FailureKind::HttpClientError | FailureKind::Unsupported if step.detour => true,
         FailureKind::HttpClientError => step.cascade || step.arm == Some(Arm::Candidate) || failure.may_fail_over(),
         _ => failure.may_fail_over(),
     }

@@ -7,6 +7,7 @@
 //! a minute counts as control plane lost (DESIGN law 6).
 
 mod commands;
+mod detours;
 mod drills;
 mod managed;
 mod moves;
@@ -28,6 +29,7 @@ use rollout::{Policy, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
+use crate::detour::{self, DetourReport, Probes};
 use crate::drill::{Asked, DrillReport, Plan};
 use crate::live::{LiveTable, Waker};
 use crate::shadow::ShadowSettings;
@@ -151,6 +153,7 @@ pub enum ControlError {
 }
 
 struct Command {
+    /// The rollout; of a detour, the route.
     rollout: String,
     actor: String,
     reason: String,
@@ -162,6 +165,8 @@ enum What {
     Move(Verb, SyncSender<Result<Transition, ControlError>>),
     Drill(Plan, SyncSender<Result<DrillReport, ControlError>>),
     EndDrill(SyncSender<Result<DrillReport, ControlError>>),
+    Detour(detour::Plan, SyncSender<Result<DetourReport, ControlError>>),
+    EndDetour(Option<Probes>, SyncSender<Result<DetourReport, ControlError>>),
 }
 
 /// A handle on the controller; cheap to clone.
@@ -177,6 +182,8 @@ impl std::fmt::Debug for Command {
             What::Move(verb, _) => verb.as_str(),
             What::Drill(..) => "drill",
             What::EndDrill(_) => "end the drill of",
+            What::Detour(..) => "begin the exit drill of route",
+            What::EndDetour(..) => "end the exit drill of route",
         };
         write!(f, "{what} {} by {}", self.rollout, self.actor)
     }
@@ -205,6 +212,28 @@ impl Control {
     /// When none is on, or the controller does not answer.
     pub fn end_drill(&self, rollout: &str, actor: &str) -> Result<DrillReport, ControlError> {
         self.ask(rollout, (actor, ""), What::EndDrill)
+    }
+
+    /// Begins a detour of `route`, and says how it stands. It goes back by itself; see [`crate::detour`].
+    ///
+    /// # Errors
+    /// When route or target is unknown, either takes no calls, or the store or the controller does not answer.
+    pub fn detour(
+        &self,
+        plan: detour::Plan,
+        route: &str,
+        actor: &str,
+        reason: &str,
+    ) -> Result<DetourReport, ControlError> {
+        self.ask(route, (actor, reason), |reply| What::Detour(plan, reply))
+    }
+
+    /// Sends `route` back from the detour that is on, with what was found of the alternative.
+    ///
+    /// # Errors
+    /// When none is on, or the controller does not answer.
+    pub fn end_detour(&self, route: &str, probes: Option<Probes>, actor: &str) -> Result<DetourReport, ControlError> {
+        self.ask(route, (actor, ""), |reply| What::EndDetour(probes, reply))
     }
 
     fn ask<T>(
@@ -323,8 +352,10 @@ fn turn(work: &mut run::Work, inbox: &Receiver<Command>, woken: &Receiver<()>, s
         }
         work.tick_all();
         work.turn_drills();
+        work.turn_detour();
         if stop.load(std::sync::atomic::Ordering::Acquire) {
             work.stop_drills();
+            work.stop_detour();
             work.save_all_evidence();
             break;
         }
@@ -337,6 +368,8 @@ fn carry_out(work: &mut run::Work, Command { rollout, actor, reason, what }: Com
         What::Move(verb, reply) => drop(reply.try_send(work.command(verb, &rollout, &actor, &reason))),
         What::Drill(plan, reply) => drop(reply.try_send(work.begin_drill(&rollout, plan, Asked { actor, reason }))),
         What::EndDrill(reply) => drop(reply.try_send(work.end_drill(&rollout, &actor))),
+        What::Detour(plan, reply) => drop(reply.try_send(work.begin_detour(&rollout, plan, Asked { actor, reason }))),
+        What::EndDetour(probes, reply) => drop(reply.try_send(work.end_detour(&rollout, probes))),
     }
 }
 

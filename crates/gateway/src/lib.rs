@@ -4,6 +4,7 @@
 //! request path acts on; `control.rs` is the only place that moves a stage.
 
 pub mod control;
+pub mod detour;
 pub mod drill;
 pub mod live;
 pub mod offline;

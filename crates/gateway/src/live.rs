@@ -19,6 +19,7 @@ use rollout::{
 use wire::ids::ExchangeId;
 use wire::record::{ShadowDrop, UnitSource};
 
+use crate::detour::Detour;
 use crate::drill::{Drill, Script};
 use crate::lately::Lately;
 use crate::snapshot::Snapshot;
@@ -577,6 +578,8 @@ pub struct LiveTable {
     table: ArcSwap<Table>,
     /// The last drill of each rollout, for whoever asks how it went.
     drills: Mutex<HashMap<String, Arc<Drill>>>,
+    /// The last detour of a route; one is on at a time.
+    detour: ArcSwapOption<Detour>,
 }
 
 #[derive(Debug, Default)]
@@ -636,6 +639,23 @@ impl LiveTable {
     /// Remembers the last drill of a rollout.
     pub(crate) fn note_drill(&self, rollout: &str, drill: &Arc<Drill>) {
         lock(&self.drills).insert(rollout.to_owned(), Arc::clone(drill));
+    }
+
+    /// The last detour of a route in this process.
+    #[must_use]
+    pub fn detour(&self) -> Option<Arc<Detour>> {
+        self.detour.load_full()
+    }
+
+    /// The detour of this route, when the last one was of it.
+    pub(crate) fn detour_of(&self, route: &str) -> Option<Arc<Detour>> {
+        let detour = self.detour.load();
+        detour.as_ref().filter(|detour| detour.route() == route).map(Arc::clone)
+    }
+
+    /// Publishes a detour. The controller alone calls this.
+    pub(crate) fn note_detour(&self, detour: Option<Arc<Detour>>) {
+        self.detour.store(detour);
     }
 
     /// Every live rollout.

@@ -246,6 +246,9 @@ fn report(exchange: &Exchange, record: &AttemptRecord, (observed, bad): (MetricS
 /// Hands the live side of its pairs to the comparison: what became of it, and the answer, when it is the baseline's own.
 pub(crate) fn exchange(exchange: &mut Exchange, outcome: ExchangeOutcome, (served_by, answer): (Option<&str>, &Bytes)) {
     drilled(exchange, outcome, served_by);
+    if let Some(seat) = &exchange.detour {
+        seat.ended(outcome, &exchange.attempts, served_by);
+    }
     let pairs = std::mem::take(&mut exchange.pairs);
     let Some(assignment) = exchange.assignment.as_ref().filter(|_| !pairs.is_empty()) else { return };
     let baseline = exchange

@@ -21,6 +21,7 @@ use crate::assign::Caller;
 use crate::authenticate::Principal;
 use crate::body::Body;
 use crate::counters::add;
+use crate::detour::Seat;
 use crate::drain::Phase;
 use crate::paths::{self, Place, percent_decoded};
 use crate::record::{Arrival, Exchange, Opening};
@@ -30,8 +31,8 @@ use crate::snapshot::Snapshot;
 use crate::socket::Busy;
 use crate::worker::Worker;
 use crate::{
-    admit, allowance, assign, authenticate, cache, call, feedback, panics, parse, policy, recall, record, refuse,
-    relay, residency, resolve,
+    admit, allowance, assign, authenticate, cache, call, detour, feedback, panics, parse, policy, recall, record,
+    refuse, relay, residency, resolve,
 };
 
 /// More gateways than these are none that somebody put in a row, but ones that call each other.
@@ -179,7 +180,12 @@ async fn exchange(
     let (request, findings) = policy::read(worker, &prepared.snapshot, &route, request);
     let residency = residency::of(&prepared.snapshot, (named, &route, &request), &principal, &head.headers);
     let caller = Caller { id, headers: &head.headers, principal: &principal, request: &request, residency };
-    let assignment = assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller);
+    let detour = detour::seat(&worker.deps.live, &prepared.snapshot, &route, (&caller, arrival));
+    let assignment = match &detour {
+        // Who is away takes part in no rollout.
+        Some(seat) if seat.came_away() => None,
+        _ => assign::assign(&worker.deps.live, &prepared.snapshot, &route, &caller),
+    };
     let affinity = if prepared.has_replicas { assign::affinity(&caller) } else { None };
     let opening = Opening {
         id,
@@ -193,6 +199,7 @@ async fn exchange(
         decision,
         residency,
         findings,
+        detour,
     };
     let mut exchange = match record::open(worker, &prepared, opening) {
         Ok(exchange) => exchange,
@@ -211,7 +218,8 @@ async fn exchange(
 
 /// The answer from memory, or from whoever is called.
 async fn served(mut exchange: Box<Exchange>, headers: &HeaderMap) -> Response<Body> {
-    let known = if exchange.route.cache.is_some() { cache::look(&mut exchange, headers) } else { Ok(None) };
+    let is_away = exchange.detour.as_ref().is_some_and(Seat::is_away);
+    let known = if exchange.route.cache.is_some() && !is_away { cache::look(&mut exchange, headers) } else { Ok(None) };
     match known {
         Ok(Some(kept)) => relay::cached(exchange, &kept).await,
         Ok(None) => match call::call(&mut exchange).await {

@@ -27,6 +27,7 @@ use crate::authenticate::Principal;
 use crate::cache::{CACHE, Missed};
 use crate::call::Attempt;
 use crate::counters::{InFlight, add};
+use crate::detour::Seat;
 use crate::drain::Phase;
 use crate::observe;
 use crate::parse::Parsed;
@@ -56,6 +57,7 @@ pub(crate) struct Opening {
     pub(crate) decision: Option<Decision>,
     pub(crate) residency: Residency,
     pub(crate) findings: Findings,
+    pub(crate) detour: Option<Seat>,
 }
 
 /// When a request was there, by both clocks.
@@ -183,6 +185,8 @@ pub(crate) struct Exchange {
     pub(crate) instead: Option<Arc<Parsed>>,
     /// A drill's script answered a call of it.
     pub(crate) met_a_drill: bool,
+    /// Its place in a detour of its route.
+    pub(crate) detour: Option<Seat>,
     request_ticket: Option<Ticket>,
     finished: bool,
     _in_flight: InFlight,
@@ -219,6 +223,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         decision,
         residency,
         findings,
+        detour,
     } = opening;
     let record = Record::Request(RequestRecord {
         id,
@@ -253,7 +258,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         attempt: None,
         attempts: Vec::with_capacity(1),
         adaptations: Vec::new(),
-        decisions: decision.into_iter().collect(),
+        decisions: decision.into_iter().chain(detour.as_ref().and_then(Seat::decision)).collect(),
         pairs: Vec::new(),
         candidate_refused: None,
         answer: BytesMut::new(),
@@ -269,6 +274,7 @@ pub(crate) fn open(worker: &Rc<Worker>, prepared: &Rc<Prepared>, opening: Openin
         escalating: false,
         instead: None,
         met_a_drill: false,
+        detour,
         request_ticket: Some(ticket),
         finished: false,
         _in_flight: InFlight::begin(&worker.counters),

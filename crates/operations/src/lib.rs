@@ -12,6 +12,7 @@ pub mod egress;
 pub mod exchanges;
 pub mod judge;
 pub mod keys;
+pub mod leaving;
 pub mod panels;
 pub mod plan;
 pub mod replay;

@@ -7,6 +7,8 @@ mod first;
 mod last;
 mod pieces;
 
+pub(crate) use pieces::{code, escaped};
+
 use crate::report::{MoveReport, Report};
 
 /// Printed pages of a report, at most: one of what to do, four of workloads, one of what is behind them.

@@ -9,6 +9,7 @@ mod bundle;
 mod canonical;
 mod csv;
 mod decision;
+mod exit_plan;
 mod figure;
 mod gaps;
 mod html;
@@ -37,6 +38,10 @@ pub use area::{Area, Found, Standing};
 pub use bundle::{Bundle, BundleError, bundle};
 pub use canonical::Real;
 pub use decision::Decision;
+pub use exit_plan::{
+    Block, Contract, ExitDrill, ExitPlan, ExportFacts, Leaving, MatrixRow, People, Replacements, Residual, Review,
+    Section, Telling, Trigger, exit_plan,
+};
 pub use figure::Figure;
 pub use gaps::refused as refused_probe;
 pub use html::{MOST_PAGES, appendix, html};

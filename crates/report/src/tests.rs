@@ -18,10 +18,10 @@ use crate::verify::verify;
 use crate::{html, markdown, tar};
 
 const DAY_US: u64 = 86_400_000_000;
-const NOW_US: u64 = 20_000 * DAY_US;
+pub(crate) const NOW_US: u64 = 20_000 * DAY_US;
 
 /// Knows no worksheets; of a rollout, what its state says in a word.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Engine for Plain {
     fn study(&self, _file: &str, text: &str) -> Result<cost::tco::Study, String> {
@@ -118,7 +118,7 @@ fn calls(n: u64, of: &TargetFacts, ms: u64) -> Vec<Call> {
 }
 
 /// Everything speaks for the candidate but what nobody measured here: only quality, latency and safety are required.
-fn rows() -> Rows {
+pub(crate) fn rows() -> Rows {
     let (gpt, own) = (target("gpt", "vendor"), target("own", "self_hosted"));
     let mut scorecard = Scorecard::default();
     scorecard.throughput.required = false;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use eval::prompt::diff;
+use eval::prompt::results::Row;
 use serde_json::{Map, Value, json};
 use store::{AuditRow, Database, PromptLabelRow, PromptRow};
 
@@ -31,6 +32,15 @@ pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// The golden tests of the prompts beside the config, asked of `target`; none where there are no prompts.
+pub(crate) fn golden(place: &Place, target: &str, out: &Out) -> Result<Vec<Row>, Stop> {
+    let dir = place.config.parent().unwrap_or(std::path::Path::new("")).join("prompts");
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    test::all_of(place, &Shelf::open(place, Some(dir))?, target, out)
 }
 
 /// What can be typed after it.

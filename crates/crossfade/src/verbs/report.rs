@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Subcommand;
 use cost::tco::odds::DRAWS;
-use report::{Bundle, Decision, MOST_PAGES, Report, bundle, html, markdown};
+use report::{Bundle, Decision, MOST_PAGES, Report, Rows, bundle, html, markdown};
 
 use super::Place;
 use crate::out::{Exit, Format, Out, Stop};
@@ -91,6 +91,41 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     Ok(exit(&made.report))
 }
 
+/// The rows of one route and the report of them, for what else is made of both.
+pub(crate) fn of_route(
+    place: &Place,
+    route: &str,
+    candidate: Option<String>,
+    (tco, conformance): (Option<&Path>, &[PathBuf]),
+) -> Result<(Rows, Report), Stop> {
+    let asked = Asked {
+        workload: vec![route.to_owned()],
+        candidate,
+        out: None,
+        tco: tco.map(|path| path.display().to_string()).into_iter().collect(),
+        outcomes: Vec::new(),
+        conformance: conformance.to_vec(),
+        set: Vec::new(),
+        draws: DRAWS,
+        seed: 1,
+        no_pdf: true,
+        pdf_timeout: 1,
+    };
+    let mut rows = gather::rows(place, &asked)?;
+    // A workload of the same name has other routes.
+    rows.settings.moves.retain(|mv| mv.route == route);
+    let report = report::report(&rows, &engine::Rooms);
+    Ok((rows, report))
+}
+
+/// A page as a PDF.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(crate) fn print(page: &str, most: usize, patience: Duration) -> Result<Vec<u8>, String> {
+    pdf::print(page, most, patience).map(|printed| printed.bytes)
+}
+
 /// What is proven to stay stays proven, whatever else is open; where nothing says no, what is open keeps it from being a yes.
 fn exit(report: &Report) -> Exit {
     let any = |decision| report.moves.iter().any(|mv| mv.decision == decision);
@@ -165,7 +200,7 @@ fn decided(mv: &report::MoveReport) -> serde_json::Value {
 }
 
 /// Writes beside the name and puts it in its place: whoever is killed leaves no half of a file under it.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.new"));
     let doing = || format!("could not write {}", path.display());

@@ -32,6 +32,7 @@ mod encoders;
 mod entailment;
 mod evaluations;
 mod exchanges;
+mod exit_drill;
 mod feedback;
 mod gates;
 mod grading;

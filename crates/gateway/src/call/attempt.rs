@@ -24,6 +24,7 @@ use crate::adapt::{self, AddedFields};
 use crate::asked::Outbound;
 use crate::authenticate;
 use crate::counters::add;
+use crate::detour::Seat;
 use crate::observe;
 use crate::parse::Parsed;
 use crate::record::{Exchange, begun, bytes_sent, micros};
@@ -69,6 +70,9 @@ pub(super) async fn attempt(
 ) -> Result<Option<Opened>, Dead> {
     authenticate::still_good(&exchange.principal, &exchange.worker.deps.keys)?;
     if step.is_trial() && !still_covered(exchange) {
+        return Ok(None);
+    }
+    if step.detour && !exchange.detour.as_ref().is_some_and(Seat::is_away) {
         return Ok(None);
     }
     let destination = &step.destination;

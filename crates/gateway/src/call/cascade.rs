@@ -13,6 +13,7 @@ use wire::record::{DecidedBy, Decision};
 use super::attempt::{end_attempt, was_not_called};
 use super::steps::Step;
 use super::{Content, Dead, Opened, may_go_elsewhere, rescue, target, through};
+use crate::detour::Seat;
 use crate::record::{Exchange, Served};
 use crate::snapshot::{Cascade, CascadeStreams};
 
@@ -25,6 +26,7 @@ pub(super) fn applies(exchange: &Exchange) -> bool {
         && (!request.streamed() || cascade.streams == CascadeStreams::Hold)
         && !request.goes_on_elsewhere()
         && exchange.assignment.is_none()
+        && !exchange.detour.as_ref().is_some_and(Seat::is_away)
         && exchange.worker.deps.live.for_route(&exchange.route.name).is_none()
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) panic: bool,
     /// A step of the route's cascade: its answer is judged.
     pub(super) cascade: bool,
+    /// The alternative of a detour: asked while the route is away, and its failures are its own.
+    pub(super) detour: bool,
 }
 
 impl Step {
@@ -33,18 +35,18 @@ impl Step {
 pub(super) fn in_panic(steps: Vec<Step>) -> Vec<Step> {
     steps
         .into_iter()
-        .filter(|step| !step.is_trial() && !step.cascade)
+        .filter(|step| !step.is_trial() && !step.cascade && !step.detour)
         .map(|step| Step { panic: true, ..step })
         .collect()
 }
 
-/// The order of targets that the request may go to: the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
+/// The order of targets that the request may go to: the alternative while the route is on a detour, then the arm's own, the baseline, the route's fallbacks. The candidate of a rollout, under way or thrown
 /// back, is nobody's fallback unless the route says so; then it comes last.
 pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
     let (prepared, route) = (&exchange.prepared, &exchange.route);
     let mut steps: Vec<Step> = Vec::with_capacity(2);
     let arm_of = |name: &str| exchange.assignment.as_ref().and_then(|assignment| assignment.arm_of(name));
-    let is_first = Cell::new(false);
+    let (is_first, is_away) = (Cell::new(false), Cell::new(false));
     let mut push = |name: &str, arm: Option<Arm>, emergency: bool| {
         if let Some(destination) = prepared.destination(name)
             && residency::admits(exchange.residency, &destination.target)
@@ -56,9 +58,15 @@ pub(super) fn steps(exchange: &Exchange) -> Vec<Step> {
                 emergency,
                 panic: false,
                 cascade: is_first.get(),
+                detour: is_away.get(),
             });
         }
     };
+    if let Some(seat) = exchange.detour.as_ref().filter(|seat| seat.is_away()) {
+        is_away.set(true);
+        push(seat.to(), None, false);
+        is_away.set(false);
+    }
     if let Some(first) = exchange.route.cascade.as_ref().filter(|_| cascade::applies(exchange)) {
         is_first.set(true);
         first.steps.iter().for_each(|name| push(name, None, false));

@@ -11,6 +11,7 @@ use store::{CountedRow, Database, Journal, RolloutRow};
 
 use super::managed::{self, Managed, Moment, StoredState};
 use super::{CandidateFacts, ControllerParts, StartError};
+use crate::detour::Detour;
 use crate::drill::Drill;
 use crate::lately::Lately;
 use crate::live::{self, Counted, LiveTable, Waker};
@@ -42,6 +43,8 @@ pub(super) struct Work {
     pub(super) filed: HashMap<String, Vec<Filed>>,
     /// Drills that are on, or whose result is not filed yet.
     pub(super) drills: BTreeMap<String, Arc<Drill>>,
+    /// The detour that is on, or is not written down yet.
+    pub(super) detour: Option<Arc<Detour>>,
     /// When nothing was left to prune.
     pub(super) pruned_at: Option<Instant>,
 }
@@ -74,6 +77,7 @@ impl Work {
             journal_base: HashMap::new(),
             filed: HashMap::new(),
             drills: BTreeMap::new(),
+            detour: None,
             pruned_at: None,
         };
         work.take_up()?;

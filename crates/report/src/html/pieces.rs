@@ -67,7 +67,7 @@ pub(super) fn more(n: usize) -> String {
 }
 
 /// Text with what stands between backticks as code.
-pub(super) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut html = String::new();
     for (idx, piece) in escaped(text).split('`').enumerate() {
         html += match idx {
@@ -80,6 +80,6 @@ pub(super) fn code(text: &str) -> String {
     if text.matches('`').count() % 2 == 1 { html + "</code>" } else { html }
 }
 
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -55,6 +55,17 @@ pub(super) fn run(place: &Place, shelf: &Shelf, args: &Args, out: &Out) -> Resul
     Ok(verdict(&rows, out))
 }
 
+/// Every golden test of every prompt, asked once of one target in the form that it is bound to.
+pub(super) fn all_of(place: &Place, shelf: &Shelf, target: &str, out: &Out) -> Result<Vec<Row>, Stop> {
+    let config = load::config(&place.config)?;
+    let mut questions = Vec::new();
+    for loaded in shelf.prompts() {
+        shelf.keep(loaded, "exit drill")?;
+        questions.extend(of_prompt(loaded, (target, bound_variant(&config, loaded, target)), 1)?);
+    }
+    ask((place, &config), &questions, 4, out)
+}
+
 /// The variant of a prompt that a target is bound to: by the config, else by the prompt's file.
 fn bound_variant(config: &Config, loaded: &Loaded, target: &str) -> Option<String> {
     let of_config = config.snapshot.targets.get(target).and_then(|target| target.prompt.as_ref()?.source.clone());

@@ -1,0 +1,80 @@
+//! Exit drills: a route's traffic goes to another target and back, and both ways are measured.
+
+use gateway::control::ControlError;
+use gateway::detour::{DetourReport, Plan, Probes};
+use govern::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::desk::{Actor, Desk, OperationError};
+
+/// An exit drill to begin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExitDrillRequest {
+    /// Who begins it; recorded where no key says so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Where to, and within which bounds.
+    pub plan: Plan,
+}
+
+/// The order to go back.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WayBackRequest {
+    /// Who gives it; recorded where no key says so.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// What was found of the alternative meanwhile.
+    #[serde(default)]
+    pub probes: Option<Probes>,
+}
+
+/// Begins an exit drill of a route. It goes back by itself, within its bounds; sooner when nobody asks how it goes.
+///
+/// # Errors
+/// When the actor may not, route or target is unknown, either takes no calls, or the store refuses.
+pub fn begin(
+    desk: &Desk,
+    actor: &Actor,
+    route: &str,
+    request: ExitDrillRequest,
+) -> Result<DetourReport, OperationError> {
+    // Everybody is served by a target that no gate let through: more than an operator may raise a share by.
+    actor.needs(Role::Approver)?;
+    desk.control.detour(request.plan, route, &actor.name, &request.reason).map_err(refused)
+}
+
+/// How the last exit drill of a route goes, or went. Whoever asks keeps it going.
+///
+/// # Errors
+/// When there was none in this process.
+pub fn report(desk: &Desk, route: &str) -> Result<DetourReport, OperationError> {
+    let none =
+        || OperationError::NotFound(format!("no exit drill of route `{route}` was begun since the gateway started"));
+    let detour = desk.live.detour().filter(|detour| detour.route() == route).ok_or_else(none)?;
+    detour.watch();
+    Ok(detour.report())
+}
+
+/// Sends the route back.
+///
+/// # Errors
+/// When the actor may not, none is on, or the controller does not answer.
+pub fn end(desk: &Desk, actor: &Actor, route: &str, request: WayBackRequest) -> Result<DetourReport, OperationError> {
+    actor.needs(Role::Operator)?;
+    desk.control.end_detour(route, request.probes, &actor.name).map_err(refused)
+}
+
+/// A route is no rollout: what the controller does not know of one is said otherwise.
+fn refused(error: ControlError) -> OperationError {
+    match error {
+        ControlError::Unavailable => {
+            OperationError::Unavailable("the controller does not answer; nothing was switched".to_owned())
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,108 @@
+//! Sections of what was measured of the alternative: parity, capacity, capabilities, cost.
+
+use super::Section;
+use super::facts::Leaving;
+use crate::area::{Area, Found, Standing};
+use crate::figure::Figure;
+
+fn area(of: &Leaving, area: Area) -> Option<&Found> {
+    of.mv.areas.iter().find(|found| found.area == area)
+}
+
+/// Whether an area passed.
+pub(super) fn passes(of: &Leaving, wanted: Area) -> Option<&Found> {
+    area(of, wanted).filter(|found| found.standing == Standing::Pass)
+}
+
+/// A table of areas; what is open in them is missing.
+fn areas(section: &mut Section, of: &Leaving, wanted: &[Area]) {
+    let found: Vec<&Found> = wanted.iter().filter_map(|wanted| area(of, *wanted)).collect();
+    let row = |found: &&Found| {
+        vec![
+            found.area.label().to_owned(),
+            found.standing.label().to_owned(),
+            found.measured().map_or_else(|| "–".to_owned(), Figure::shown),
+            found.target.clone(),
+            found.because.clone(),
+        ]
+    };
+    section.table(&["what", "result", "measured", "target", "why"], found.iter().map(row).collect());
+    for found in found {
+        if matches!(found.standing, Standing::NotRun | Standing::Undecided) {
+            let settle = found.settle.clone().unwrap_or_else(|| "`crossfade report` says what".to_owned());
+            section.lacks(format!("{}: {}", found.area.label().to_lowercase(), found.because), settle);
+        }
+    }
+}
+
+pub(super) fn parity(of: &Leaving) -> Section {
+    let mut section = Section::new("Alternative and measured parity");
+    section.says(format!("Decision report: **{}**. {}", of.mv.decision.label(), of.mv.verdict));
+    areas(&mut section, of, &[Area::Quality, Area::Safety]);
+    if let Some(live) = &of.mv.live {
+        section.says(format!("Rollout `{}` stands at {}: {}", live.rollout, live.label, live.reason));
+        let row = |gate: &crate::live::LiveGate| {
+            vec![
+                gate.name.clone(),
+                gate.n.to_string(),
+                gate.difference.shown(),
+                gate.margin.shown(),
+                if gate.passed { "pass" } else { "undecided" }.to_owned(),
+            ]
+        };
+        section.table(&["live gate", "n", "difference", "margin", ""], live.gates.iter().map(row).collect());
+    }
+    section.list(of.mv.gaps.iter().map(|gap| format!("Capability gap: {gap}")).collect());
+    section
+}
+
+pub(super) fn capacity(of: &Leaving) -> Section {
+    let mut section = Section::new("Capacity");
+    areas(&mut section, of, &[Area::Throughput, Area::Latency]);
+    section
+}
+
+pub(super) fn cost(of: &Leaving) -> Section {
+    let mut section = Section::new("Cost of leaving");
+    areas(&mut section, of, &[Area::Tco]);
+    let row = |figure: &Figure| vec![figure.label.clone(), figure.shown()];
+    section.table(&["what", "figure"], of.mv.recorded.iter().map(row).collect());
+    section
+}
+
+/// Rows that are shown; the matrix has all.
+const MOST_ROWS: usize = 25;
+
+pub(super) fn replacements(of: &Leaving) -> Section {
+    let mut section = Section::new("What replaces what");
+    let Some(matrix) = &of.replacements else {
+        section.lacks(
+            "which used capabilities have a replacement, and what proves it",
+            "`--matrix FILE`, of the replacement matrix as JSON that `crossfade inventory` makes",
+        );
+        return section;
+    };
+    section.says(format!("Of {}: {}", matrix.date, matrix.headline));
+    let row = |row: &super::facts::MatrixRow| {
+        vec![
+            row.what.clone(),
+            row.requests.to_string(),
+            row.best.clone().unwrap_or_else(|| "–".to_owned()),
+            row.standing.clone(),
+            row.effort.clone(),
+            row.risk.clone(),
+        ]
+    };
+    let headings = ["used", "requests", "best alternative", "standing", "effort", "risk"];
+    section.table(&headings, matrix.rows.iter().take(MOST_ROWS).map(row).collect());
+    let rest = matrix.rows.len().saturating_sub(MOST_ROWS);
+    if rest > 0 {
+        section.says(format!("… and {rest} more rows in the matrix."));
+    }
+    let n_unproved = matrix.rows.iter().filter(|row| row.standing == "unproved").count();
+    if n_unproved > 0 {
+        let what = format!("proof of {n_unproved} used capabilities");
+        section.lacks(what, "`crossfade conformance TARGET -o FILE.json`, and the matrix made anew");
+    }
+    section
+}
