@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use crate::parts::{CONFIG, Gateway, House, get, post, until};
 
 /// The quickstart's own stack. Its made-up errors are taken out: what fails here is the switch's fault.
-fn quickstart() -> String {
+pub fn quickstart() -> String {
     let config = include_str!("../../src/verbs/quickstart/crossfade.yaml").replace("{seed}", "7");
     config.replace("error_rate: 0.005", "error_rate: 0")
 }
 
 /// Two callers, one of streams, that send one request after the other while `work` runs; how many answers were whole, and how many not.
-fn with_callers<T>(gateway: &Gateway<'_>, route: &str, work: impl FnOnce() -> T) -> (T, usize, usize) {
+pub fn with_callers<T>(gateway: &Gateway<'_>, route: &str, work: impl FnOnce() -> T) -> (T, usize, usize) {
     let (over, whole, broken) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let call = |streamed: bool| {
         let messages = json!([{ "role": "user", "content": "hello" }]);

@@ -33,6 +33,7 @@ mod entailment;
 mod evaluations;
 mod exchanges;
 mod exit_drill;
+mod exit_plan;
 mod feedback;
 mod gates;
 mod grading;

@@ -92,7 +92,7 @@ pub(super) fn items(of: &Leaving, sections: &[Section]) -> Vec<Item> {
         item(
             "reasonable assumptions",
             "Assumptions and review",
-            (!said.assumptions.is_empty()).then(|| format!("{} are stated", said.assumptions.len())),
+            (!said.assumptions.is_empty()).then(|| format!("stated: {}", said.assumptions.len())),
             of.worksheet("assumptions"),
         ),
         item(

@@ -52,7 +52,7 @@ pub(super) fn parity(of: &Leaving) -> Section {
         };
         section.table(&["live gate", "n", "difference", "margin", ""], live.gates.iter().map(row).collect());
     }
-    section.list(of.mv.gaps.iter().map(|gap| format!("Capability gap: {gap}")).collect());
+    section.list(of.mv.gaps.iter().map(|gap| format!("Capabilities: {gap}")).collect());
     section
 }
 

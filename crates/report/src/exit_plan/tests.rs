@@ -3,7 +3,6 @@
 use cost::date::Date;
 use expect_test::{ExpectFile, expect_file};
 
-use super::facts::{DrillCheck, DrillPart, DrillProbes, DrillWay};
 use super::*;
 use crate::rows::FiledRow;
 use crate::tests::{NOW_US, Plain, rows};

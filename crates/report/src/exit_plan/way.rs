@@ -156,7 +156,7 @@ pub(super) fn data(of: &Leaving) -> Section {
         section.lacks("the rest of the export: it is not complete", again);
     }
     if export.n_refused > 0 {
-        section.says(format!("{} objects were refused by the vendor; the manifest names them.", export.n_refused));
+        section.says(format!("Refused by the vendor: {}; the manifest names each.", export.n_refused));
     }
     if !export.signed {
         section.lacks("a signature of the export", "`crossfade keys signing`, then the export again with `--sign KEY`");
