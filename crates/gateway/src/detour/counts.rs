@@ -59,11 +59,11 @@ impl Part {
     pub(super) fn settled(&self) -> Part {
         let mut sorted = self.durations_us.clone();
         sorted.sort_unstable();
-        let at = |fraction: f64| {
-            let rank = (fraction * sorted.len() as f64).ceil() as usize;
+        let at = |percent: usize| {
+            let rank = (percent * sorted.len()).div_ceil(100);
             sorted.get(rank.saturating_sub(1)).map(|us| *us as f64 / 1e3)
         };
-        Part { median_ms: at(0.5), p95_ms: at(0.95), durations_us: Vec::new(), ..self.clone() }
+        Part { median_ms: at(50), p95_ms: at(95), durations_us: Vec::new(), ..self.clone() }
     }
 }
 

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::facts::{Leaving, Trigger, day};
+use super::way::drill_command;
 use super::{Section, parts, proofs};
 use crate::area::Area;
 
@@ -23,92 +24,76 @@ pub struct Item {
     pub supply: Option<String>,
 }
 
+/// What is asked, in which section it is, its evidence, and what would supply it.
+type Asked = (&'static str, &'static str, Option<String>, String);
+
 pub(super) fn items(of: &Leaving, sections: &[Section]) -> Vec<Item> {
-    let said = of.said();
     let place = |title: &str| sections.iter().find(|section| section.title == title).map_or(0, |found| found.number);
-    let item = |asks, title: &str, evidence: Option<String>, supply: String| Item {
-        asks,
-        section: place(title),
-        supply: evidence.is_none().then_some(supply),
-        evidence,
+    let item = |(asks, title, evidence, supply): Asked| {
+        let supply = evidence.is_none().then_some(supply);
+        Item { asks, section: place(title), evidence, supply }
     };
-    let trigger = |trigger: &Trigger| Some(format!("{}; {} decides", trigger.when.clone()?, trigger.decides.clone()?));
-    let contract = &said.contract;
-    let drill = super::way::drill_command(of);
-    vec![
-        item(
+    of_the_plan(of).into_iter().chain(of_its_worth(of)).map(item).collect()
+}
+
+/// That there is one, that it is kept, and what it takes into account.
+fn of_the_plan(of: &Leaving) -> [Asked; 6] {
+    let said = of.said();
+    let trigger = |asks, key: &str, trigger: &Trigger| {
+        let evidence = trigger.when.clone().zip(trigger.decides.clone());
+        let evidence = evidence.map(|(when, decides)| format!("{when}; {decides} decides"));
+        (asks, "Triggers", evidence, of.worksheet(&format!("triggers.{key}")))
+    };
+    let named = said.contract.vendor.clone().zip(said.contract.reference.clone());
+    let due = parts::review_due(of).filter(|due| *due >= of.today());
+    let review = "Assumptions and review";
+    [
+        (
             "a documented plan for this contract",
             "Contract and notice dates",
-            contract
-                .vendor
-                .clone()
-                .zip(contract.reference.clone())
-                .map(|(with, called)| format!("{called} with {with}")),
+            named.map(|(with, called)| format!("{called} with {with}")),
             of.worksheet("contract"),
         ),
-        item(
-            "reviewed periodically",
-            "Assumptions and review",
-            parts::review_due(of).filter(|due| *due >= of.today()).map(|due| format!("next by {due}")),
-            of.worksheet("review"),
-        ),
-        item("tested periodically", "Rehearsals and their findings", tested(of), drill.clone()),
-        item(
-            "takes into account unforeseen and persistent interruptions",
-            "Triggers",
-            trigger(&said.interruption),
-            of.worksheet("triggers.interruption"),
-        ),
-        item(
-            "takes into account inappropriate or failed service",
-            "Triggers",
-            trigger(&said.failed_delivery),
-            of.worksheet("triggers.failed_delivery"),
-        ),
-        item(
-            "takes into account an unexpected end of the contract",
-            "Triggers",
-            trigger(&said.termination),
-            of.worksheet("triggers.termination"),
-        ),
-        item(
+        ("reviewed periodically", review, due.map(|due| format!("next by {due}")), of.worksheet("review")),
+        ("tested periodically", "Rehearsals and their findings", tested(of), drill_command(of)),
+        trigger("takes into account unforeseen and persistent interruptions", "interruption", &said.interruption),
+        trigger("takes into account inappropriate or failed service", "failed_delivery", &said.failed_delivery),
+        trigger("takes into account an unexpected end of the contract", "termination", &said.termination),
+    ]
+}
+
+/// What it is to be.
+fn of_its_worth(of: &Leaving) -> [Asked; 6] {
+    let (drill, n_assumed) = (drill_command(of), of.said().assumptions.len());
+    let quality = proofs::passes(of, Area::Quality).map(|found| found.because.clone());
+    let schedule = schedule_days(of).filter(|_| passed(of));
+    [
+        (
             "realistic",
             "Alternative and measured parity",
-            proofs::passes(of, Area::Quality).map(|found| found.because.clone()),
+            quality,
             "an evaluation that passes: `crossfade eval run`".to_owned(),
         ),
-        item(
-            "feasible",
-            "Capacity",
-            feasible(of),
-            format!("a benchmark that passes (`crossfade bench run`), and {drill}"),
-        ),
-        item(
+        ("feasible", "Capacity", feasible(of), format!("a benchmark that passes (`crossfade bench run`), and {drill}")),
+        (
             "plausible scenarios",
             "The way back",
             scenarios(of),
             "`crossfade rollout drill NAME --kind error`".to_owned(),
         ),
-        item(
+        (
             "reasonable assumptions",
             "Assumptions and review",
-            (!said.assumptions.is_empty()).then(|| format!("stated: {}", said.assumptions.len())),
+            (n_assumed > 0).then(|| format!("stated: {n_assumed}")),
             of.worksheet("assumptions"),
         ),
-        item(
+        (
             "a planned schedule of its implementation",
             "Runbook",
-            schedule_days(of)
-                .filter(|_| passed(of))
-                .map(|days| format!("{days} days, with measured times of the switch")),
+            schedule.map(|days| format!("{days} days, with measured times of the switch")),
             format!("{} and {drill}", of.worksheet("schedule")),
         ),
-        item(
-            "a schedule that fits the terms of exit and termination",
-            "Contract and notice dates",
-            fits(of),
-            misfit(of),
-        ),
+        ("a schedule that fits the terms of exit and termination", "Contract and notice dates", fits(of), misfit(of)),
     ]
 }
 
