@@ -51,7 +51,7 @@ def command(name, directory, url, load, crossfade):
     if name == "crossfade":
         seconds = load[1] * (FIRST_MS + (load[2] - 1) * GAP_MS) / 1e3 / load[0]
         return [crossfade, "bench", "run", "--url", f"{url}/v1", "--model", "metronome", "--concurrency", streams, "--duration", f"{seconds:.1f}s",
-                "--warm-up", "0s", "--input-tokens", "64", "--output-tokens", tokens, "--out", directory / f"crossfade-{n}.json"]
+                "--warm-up", "0s", "--input-tokens", "64", "--output-tokens", tokens, "--output", directory / f"crossfade-{n}.json"]
     place, tokenizer = installed(name), directory / "tokenizer"
     subprocess.run([place / "bin" / "python", "-c", TOKENIZER, tokenizer], check=True, stdin=subprocess.DEVNULL)
     if name == "guidellm":

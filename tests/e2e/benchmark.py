@@ -16,7 +16,7 @@ def in_turns(say, stack):
     stack.write_config(gateway_config({"first": first.url, "second": second.url}, targets, {"one": {"target": "one"}}) | {"store": "sqlite:./b.db"})
     # A machine that others use may make the client lag: 4, and said to be INVALID.
     result = run(stack, "run", "--target", "one", "--target", "two", "--concurrency", "2", "--duration", "6s", "--warm-up", "1s", "--block", "300ms", "--ignore-eos",
-                 "--input-tokens", "24", "--output-tokens", "8", "--name", "turns", "--out", "turns.html", codes=(0, 4))
+                 "--input-tokens", "24", "--output-tokens", "8", "--name", "turns", "--output", "turns.html", codes=(0, 4))
     say("verdict", result["verdict"], result["verdict"] in ("valid", "invalid"))
     for level in result["levels"]:
         say(f"{level['target']}: whole answers", level["n_good"], level["n_good"] >= 2)
@@ -52,7 +52,7 @@ def settings(say, stack):
         f"start: {server} -m {stack.directory}/tiny-1.gguf --host 127.0.0.1 --port {{port}} -c 8192 -np {{slots}} -t 1 --alias tiny --no-webui {{flags}}\n"
         "url: http://127.0.0.1:{port}/v1\nmodel: tiny\nsettings: { slots: [1, 4], flags: ['', '-b 64'] }\nskip: [{ slots: 1, flags: '-b 64' }]\nmeta: { gpu: none }\n"
         "load: { concurrency: [1, 4], duration: 3s, warm_up: 500ms, input_tokens: 24, output_tokens: 8, ignore_eos: true, slo: { e2e: 30s } }\n")
-    result = run(stack, "matrix", "slots.yaml", "--out", "slots.html", codes=(0, 4))
+    result = run(stack, "matrix", "slots.yaml", "--output", "slots.html", codes=(0, 4))
     say("cells", [cell["label"] for cell in result["cells"]], len(result["cells"]) == 3)
     for cell in result["cells"]:
         levels = [level for level in result["levels"] if level["target"] == cell["label"]]

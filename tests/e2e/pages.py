@@ -109,7 +109,7 @@ def made(stack):
     write(page, "conformance", url, "--model", "old", "-o", page)
     benchmark = stack.directory / "benchmark.html"
     write(benchmark, "bench", "run", "--target", "old", "--target", "new", "--concurrency", "1,2,4", "--duration", "1s", "--warm-up", "0s", "--block", "100ms",
-          "--no-stream", "--slo", "ttft=20s,e2e=20s", "--meta", f"note={MARKUP}{TURNED}", "--location", MARKUP, "--out", benchmark, "--config", stack.config)
+          "--no-stream", "--slo", "ttft=20s,e2e=20s", "--meta", f"note={MARKUP}{TURNED}", "--location", MARKUP, "--output", benchmark, "--config", stack.config)
     server.shutdown()
     costs = stack.directory / "tco.html"
     worksheet(stack.directory / "tco.yaml")

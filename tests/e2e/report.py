@@ -47,7 +47,8 @@ def measured(say, stack):
     most = turns if turns["verdict"] != "valid" else valid(
         stack, "most", *common, "--search", "rate", "--start", LOAD * 1.25, "--most", LOAD * 1.25, "--peak", LOAD, "--duration", "6s", "--arrivals", "constant", tries=1)
     for run in (turns, most):
-        say(f"benchmark {run['name']}", f"{run['verdict']} {'; '.join(run['why'])}", run["verdict"] in ("valid", "invalid"))
+        lag = max(level["client_lag"]["p99"]["value"] for level in run["levels"])
+        say(f"benchmark {run['name']}", f"{run['verdict']}, the client's lag at most {lag:.2f} ms {'; '.join(run['why'])}", run["verdict"] in ("valid", "invalid"))
     bare(stack, "conformance", "own", "--config", stack.config, "-o", "probe.json")
     say("probe of the candidate", "probe.json", (stack.directory / "probe.json").exists())
     return turns, most
@@ -107,7 +108,7 @@ def outcomes(stack):
 
 
 def reported(say, stack, everything):
-    code, said, answer = bare(stack, "report", *everything, "--out", "r", "--config", stack.config)
+    code, said, answer = bare(stack, "report", *everything, "--output", "r", "--config", stack.config)
     facts = json.loads((stack.directory / "r/report.json").read_text())
     move = facts["moves"][0]
     areas = {found["area"]: found["standing"] for found in move["areas"]}
@@ -125,7 +126,7 @@ def as_measured(say, move, areas, turns, most):
         shown = move["latency_delta"]
         say("latency delta in turns, ms", f"{shown['value']} [{shown['low']}, {shown['high']}]", abs(shown["value"] - delta["delta_ms"]) <= 1e-4 * abs(delta["delta_ms"]) + 1e-9)
     else:
-        say("a benchmark that is INVALID leaves it open", move["decision"], move["decision"] == "not_enough_evidence")
+        say("FALLBACK, of a machine that others use: a benchmark that is INVALID leaves it open", move["decision"], move["decision"] == "not_enough_evidence")
     say("quality delta with its interval", move["quality_delta"]["value"], None not in (move["quality_delta"]["low"], move["quality_delta"]["high"]))
     saving = move["cost_delta"]
     say("saving with its interval", f"{saving['value']} [{saving['low']}, {saving['high']}]", 0.2 < saving["low"] <= saving["value"] <= saving["high"])
@@ -254,7 +255,7 @@ def without(say, stack, config, everything):
     say("simulated arm: headline", facts["headline"], facts["headline"].startswith("SIMULATED"))
     today, after = facts["moves"][0]["sovereignty"]
     say("simulated arm: it is nobody's own machine", after["class"], today["class"] == 1 and after["class"] in (1, None))
-    code, _, answer = bare(stack, "report", "--out", "s", "--config", stack.config)
+    code, _, answer = bare(stack, "report", "--output", "s", "--config", stack.config)
     texts = printed(say, stack, "s", "simulated", code)
     if texts:
         say("simulated arm: page one says so", texts[0][:90], "SIMULATED" in texts[0])
@@ -272,7 +273,7 @@ def many(say, stack, config, n):
     dear = (stack.directory / "tco.yaml").read_text().replace("value: 0.10, low: 0.08, high: 0.13", "value: 1.00, low: 0.90, high: 1.20")
     (stack.directory / "dear.yaml").write_text(dear)
     sheets = [argument for idx, name in enumerate(names) if idx % 4 for argument in ("--tco", f"{name}={'dear' if idx % 4 == 3 else 'tco'}.yaml")]
-    code, said, answer = bare(stack, "report", *sheets, "--conformance", "probe.json", "--outcomes", "outcomes.csv", "--out", f"many-{n}", "--draws", "2000", "--config", stack.config)
+    code, said, answer = bare(stack, "report", *sheets, "--conformance", "probe.json", "--outcomes", "outcomes.csv", "--output", f"many-{n}", "--draws", "2000", "--config", stack.config)
     say(f"{n} workloads: exit", code, code in (0, 3, 4))
     texts = printed(say, stack, f"many-{n}", f"{n} workloads", code)
     if texts:
@@ -285,7 +286,7 @@ def no_browser(say, stack):
     hangs.write_text("#!/bin/sh\nsleep 600\n")
     hangs.chmod(0o755)
     for name, env, wanted in [("none", {"CROSSFADE_BROWSER": "", "PATH": str(stack.directory)}, "no Chromium is on PATH"), ("one that hangs", {"CROSSFADE_BROWSER": str(hangs)}, "longer than 1 s")]:
-        done = subprocess.run([crossfade_binary(), "report", "--out", "h", "--pdf-timeout", "1", "--config", str(stack.config)], cwd=stack.directory, capture_output=True, text=True,
+        done = subprocess.run([crossfade_binary(), "report", "--output", "h", "--pdf-timeout", "1", "--config", str(stack.config)], cwd=stack.directory, capture_output=True, text=True,
                               env={**os.environ, **env}, timeout=60)
         kept = (stack.directory / "h/report.html").exists() and not (stack.directory / "h/report.pdf").exists()
         say(f"browser: {name}", done.stderr.strip().splitlines()[0], wanted in done.stderr and "hint: " in done.stderr and kept)
@@ -302,7 +303,7 @@ BROWSER = find_browser()
 def main():
     with figures("report") as say, Stack() as stack:
         say("browser", BROWSER or "none on PATH: the PDF is skipped; hint: apt-get install -y chromium")
-        first, second = stack.llama("incumbent", seed=1), stack.llama("candidate", seed=1)
+        first, second = stack.llama("incumbent", seed=1, steps_back=True), stack.llama("candidate", seed=1, steps_back=True)
         targets = {"incumbent": {"provider": "vendor", "model": "incumbent", "price": PRICE}, "own": {"provider": "house", "model": "candidate", "price": PRICE}}
         providers = {"vendor": {"dialect": "openai", "base_url": first.url, "class": "vendor"}, "house": {"dialect": "openai", "base_url": second.url, "class": "self_hosted"}}
         rollout = {"route": "chat", "baseline": "incumbent", "candidate": "own", "unit": "conversation"}

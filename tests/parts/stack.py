@@ -1,5 +1,5 @@
 """The processes of a test: llama.cpp servers, the scripted upstream, the gateway; started on free ports and stopped at the end."""
-import contextlib, json, os, pathlib, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import contextlib, json, os, pathlib, shutil, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -83,14 +83,16 @@ class Stack:
         self.parts.append(part)
         return part
 
-    def llama(self, name, seed, port=None, embeddings=False, reranking=False, slots=8):
-        """A llama.cpp server with the tiny model of `seed`; its address is `part.url` (with /v1)."""
+    def llama(self, name, seed, port=None, embeddings=False, reranking=False, slots=8, steps_back=False):
+        """A llama.cpp server with the tiny model of `seed`; its address is `part.url` (with /v1). One that steps back leaves the processor to whoever asks for it:
+        so that a client on the same machine is not late by the server's own work."""
         model = self.directory / f"tiny-{seed}.gguf"
         subprocess.run([sys.executable, ROOT / "tests/models/make_tiny_gguf.py", str(seed), model], check=True)
         server = subprocess.run([ROOT / "scripts/llama-server"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
         port = port or free_port()
         extra = ["--embeddings", "--pooling", "mean"] if embeddings else ["--reranking"] if reranking else ["--jinja"]
-        part = self.add(name, [server, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-c", "16384", "-np", str(slots),
+        back = ["chrt", "--idle", "0"] if steps_back and shutil.which("chrt") else []
+        part = self.add(name, [*back, server, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-c", "16384", "-np", str(slots),
                                "-t", "1", "--alias", name, "--no-webui", *extra], stdout=subprocess.DEVNULL)
         part.url = f"http://127.0.0.1:{port}/v1"
         return part.wait_ready(f"http://127.0.0.1:{port}/health")

@@ -3,6 +3,7 @@
 
 mod call;
 mod context;
+mod soon;
 pub mod turns;
 mod worker;
 
@@ -375,6 +376,7 @@ fn may_miss(phase: &Phase) -> u64 {
 
 /// Hands each request to a worker at its moment, in turn.
 fn pace(common: &Common, makes: &Receiver<Due>, senders: &[Sender]) {
+    soon::run_soon();
     for (place, due) in makes.iter().enumerate() {
         if !until(common, due.intended) || senders[place % senders.len()].blocking_send(ToDo::Ask(due)).is_err() {
             return;
@@ -384,6 +386,7 @@ fn pace(common: &Common, makes: &Receiver<Due>, senders: &[Sender]) {
 
 /// Gives every worker something to do at moments of its own, none of which is left out when one was late.
 fn beat(common: &Common, phase: &Phase, senders: &[Sender]) {
+    soon::run_soon();
     let mut at = phase.warm_up;
     while at < phase.end && until(common, at) {
         if senders.iter().any(|sender| sender.blocking_send(ToDo::Beat(at)).is_err()) {

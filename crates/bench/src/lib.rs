@@ -8,7 +8,7 @@
 //! # What is kept
 //!
 //! A run is a [`result::BenchResult`]: one JSON document of format [`result::FORMAT`], kept under its name in the store's table `bench_results`
-//! ([`result::BenchResult::keep`], [`result::BenchResult::load`], [`result::BenchResult::all`]) and written as it is by `--out`. Readers elsewhere want:
+//! ([`result::BenchResult::keep`], [`result::BenchResult::load`], [`result::BenchResult::all`]) and written as it is by `--output`. Readers elsewhere want:
 //!
 //! - `verdict`: only `valid` is evidence. `invalid` says that the client lagged, `why` says how much; `partial` that it was stopped.
 //! - `levels`: one [`result::Level`] for each target and load. `latency` has a [`result::Distribution`] by the id of its definition
@@ -28,6 +28,7 @@ pub mod engine;
 pub mod matrix;
 pub mod measure;
 pub mod page;
+pub mod plan;
 pub mod prompt;
 pub mod quantile;
 pub mod recovery;

@@ -102,7 +102,7 @@ fn cells(page: &mut String, result: &BenchResult) -> std::fmt::Result {
             number(row.best.and_then(|level| level.out_tok_s)),
             row.against_first.map_or("-".to_owned(), |part| format!("{:+.1} %", part * 100.0)),
             number(row.best.and_then(|level| level.requests_per_s)),
-            row.best.map_or("-".to_owned(), |level| level.load.words()),
+            row.best.map_or("-".to_owned(), |level| level.load_words()),
             number(row.latency(definition::TTFT_INTENDED, "p95")),
             number(row.latency(definition::E2E_INTENDED, "p95")),
             number(row.tpot_ms()),
@@ -197,7 +197,7 @@ fn shares(result: &BenchResult, id: &str) -> (Vec<Curve>, usize) {
     let of = |level: &&Level| level.shares.get(id).is_some_and(|shares| !shares.is_empty());
     let levels: Vec<&Level> = result.levels.iter().filter(of).collect();
     let curve = |(colour, level): (usize, &&Level)| Curve {
-        name: format!("{} {}", level.target, level.load.words()),
+        name: format!("{} {}", level.target, level.load_words()),
         points: level.shares.get(id).into_iter().flatten().map(|(ms, share)| (*share, *ms)).collect(),
         colour,
         is_dashed: false,
@@ -243,7 +243,7 @@ fn levels(page: &mut String, result: &BenchResult) -> std::fmt::Result {
             page,
             "<tr><td>{}<td>{}<td class=\"n\">{} of {}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}<td>{verdict}<td class=\"n\">{}<td>{}<td class=\"wraps\">{}",
             escaped(&level.target),
-            level.load.words(),
+            level.load_words(),
             level.n_good,
             level.n_requests,
             number(level.out_tok_s),
@@ -273,7 +273,7 @@ fn latencies(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     }
     page.push('\n');
     for level in &result.levels {
-        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load.words())?;
+        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load_words())?;
         for (id, quantiles) in SHOWN {
             for quantile in quantiles {
                 write!(page, "<td class=\"n\">{}", with_interval(level.latency.get(id), quantile))?;
@@ -289,7 +289,7 @@ fn budgets(page: &mut String, result: &BenchResult) -> std::fmt::Result {
     page.push_str("<h2>Where a median request's time goes, ms</h2>\n<div class=\"scroll\"><table><tr><th>target<th>load<th class=\"n\">network, at most<th class=\"n\">gateway<th class=\"n\">queue<th class=\"n\">prefill<th class=\"n\">decode\n");
     for level in &result.levels {
         let budget = &level.budget;
-        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load.words())?;
+        write!(page, "<tr><td>{}<td>{}", escaped(&level.target), level.load_words())?;
         for part in [budget.network_ms, budget.gateway_ms, budget.queue_ms, budget.prefill_ms, budget.decode_ms] {
             write!(page, "<td class=\"n\">{}", part.map_or("unknown".to_owned(), |ms| format!("{ms:.2}")))?;
         }
@@ -312,7 +312,7 @@ fn token_checks(page: &mut String, result: &BenchResult) -> std::fmt::Result {
             page,
             "<tr><td>{}<td>{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td>{}<td class=\"n\">{}<td class=\"n\"><span class=\"{class}\">{:.2} %</span>",
             escaped(&level.target),
-            level.load.words(),
+            level.load_words(),
             check.n_answers,
             escaped(&check.used),
             check.n_used,

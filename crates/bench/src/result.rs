@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{BenchRow, Database, DatabaseError};
+use store::{BenchRow, Database, DatabaseError, RUNNING};
 
 use crate::cell::Cell;
 use crate::compare::Delta;
@@ -163,14 +163,28 @@ impl BenchResult {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep(&self, database: &Database, actor: &str) -> Result<bool, ResultError> {
-        let text = serde_json::to_string(self)?;
+        let verdict = if self.partial { "partial" } else { &self.verdict };
+        self.kept_as(verdict, database, actor)
+    }
+
+    /// Keeps what a run has so far, so that a run which is killed loses no level that was over. It is no evidence, and what the same run comes to takes its place.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn keep_so_far(&self, database: &Database, actor: &str) -> Result<bool, ResultError> {
+        let mut so_far = BenchResult { partial: true, ..self.clone() };
+        so_far.why.push("its run was not over when this was kept: it was killed, or is still under way".to_owned());
+        so_far.kept_as(RUNNING, database, actor)
+    }
+
+    fn kept_as(&self, verdict: &str, database: &Database, actor: &str) -> Result<bool, ResultError> {
         let row = BenchRow {
             name: self.name.clone(),
             at_us: self.at_us,
             actor: actor.to_owned(),
             kind: self.kind.clone(),
-            verdict: if self.partial { "partial".to_owned() } else { self.verdict.clone() },
-            result_json: text,
+            verdict: verdict.to_owned(),
+            result_json: serde_json::to_string(self)?,
         };
         Ok(database.keep_bench(&row)?)
     }
@@ -350,6 +364,15 @@ pub struct Level {
     /// Tokens of the same answers by two sources, where two were to be had.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_checks: Vec<TokenCheck>,
+}
+
+impl Level {
+    /// Its load in words; of a target that took turns with others, with the share of the time in which it had it.
+    #[must_use]
+    pub fn load_words(&self) -> String {
+        let words = self.load.words();
+        if self.duty > 0.995 { words } else { format!("{words} for {:.0} % of the time", self.duty * 100.0) }
+    }
 }
 
 /// A target that was asked all the time.
@@ -578,6 +601,22 @@ mod tests {
         assert_eq!(BenchResult::all(&database).unwrap(), [result]);
         let error = BenchResult::parse(r#"{"format":"crossfade.bench/9"}"#).unwrap_err();
         assert!(error.to_string().contains("crossfade.bench/9"), "{error}");
+    }
+
+    #[test]
+    fn what_a_run_has_so_far_gives_way_to_the_same_run_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path().join("c.db")).unwrap();
+        let run = BenchResult::new("night", "load", 5);
+        assert!(run.keep_so_far(&database, "ana").unwrap() && run.keep_so_far(&database, "ana").unwrap());
+        let killed = BenchResult::load(&database, "night").unwrap().unwrap();
+        assert!(killed.partial && !killed.is_evidence() && killed.why[0].contains("killed"), "{killed:?}");
+        assert_eq!(database.benches().unwrap()[0].verdict, RUNNING);
+        // Another run of the name is another run.
+        assert!(!BenchResult { at_us: 6, ..run.clone() }.keep(&database, "ana").unwrap());
+        assert!(run.keep(&database, "ana").unwrap());
+        assert_eq!(BenchResult::load(&database, "night").unwrap(), Some(run.clone()));
+        assert!(!run.keep_so_far(&database, "ana").unwrap(), "what is over stays as it is");
     }
 
     fn check_peak(sustained: Option<f64>, (failed, verdict): (f64, Verdict), expected: Verdict) {

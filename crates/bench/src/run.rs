@@ -5,14 +5,13 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::arrivals::trace::Shape;
-use crate::arrivals::{Arrivals, Pattern};
 use crate::clock::place;
 use crate::compare::deltas;
 use crate::definition;
 use crate::engine::turns::Turns;
 use crate::engine::{Engine, Live, Pace, Phase, Seen, Target};
 use crate::measure::{Measured, level};
+use crate::plan::Plan;
 use crate::result::{BenchResult, Found, Level, Load, TokenCheck, short};
 use crate::sample::{Outcome, Sample};
 use crate::search::{Bracket, Probe, Probed, Range, search};
@@ -28,37 +27,6 @@ const NO_BETTER: f64 = 0.9;
 /// A server that answers nothing good is asked again after this.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a run is made of.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The levels, in order.
-    pub loads: Vec<Load>,
-    /// The arrivals of an open loop.
-    pub pattern: Pattern,
-    /// The requests of a replay.
-    pub shapes: Vec<Shape>,
-    /// Who is asked when.
-    pub turns: Turns,
-    /// Before what counts, each time.
-    pub warm_up: Duration,
-    /// How long a level is, its warm-up apart.
-    pub span: Duration,
-    /// Requests of a level at most, those of its warm-up apart.
-    pub most_requests: Option<u64>,
-    /// How long is waited for what is under way at the end of a level.
-    pub drain: Duration,
-    /// How long an answer may take.
-    pub timeout: Duration,
-    /// What is allowed.
-    pub slo: Option<Slo>,
-    /// Where the most load is searched.
-    pub search: Option<Range>,
-    /// The load that is expected at the peak.
-    pub peak: Option<f64>,
-    /// Decides arrivals, texts and turns.
-    pub seed: u64,
-}
-
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
@@ -73,16 +41,29 @@ pub struct Progress {
 /// Takes every request of a level that counts, in the order in which they were due; given the targets' names.
 pub type Take<'t> = &'t dyn Fn(Load, &[&str], &[Sample]);
 
-/// Runs a plan into `result`, whose head is written.
-pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
-    run_with(engine, plan, result, (show, &|_, _, _| {}));
+/// Takes what there is so far, after each level that is over while others are to come.
+pub type SoFar<'t> = &'t dyn Fn(&BenchResult);
+
+/// Who is told of a run while it goes on.
+pub struct Told<'t> {
+    /// How far it is.
+    pub show: &'t dyn Fn(Progress),
+    /// Each request.
+    pub take: Take<'t>,
+    /// What there is so far.
+    pub so_far: SoFar<'t>,
 }
 
-/// The same, and hands over each request.
-pub fn run_with(engine: &Engine, plan: &Plan, result: &mut BenchResult, (show, take): (&dyn Fn(Progress), Take<'_>)) {
+/// Runs a plan into `result`, whose head is written.
+pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
+    run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {} });
+}
+
+/// The same, and tells more of it.
+pub fn run_with(engine: &Engine, plan: &Plan, result: &mut BenchResult, told: &Told<'_>) {
     result.slo = plan.slo;
     let network: Vec<Option<f64>> = engine.targets.iter().map(crate::engine::Target::round_trip_ms).collect();
-    let runner = Runner { engine, plan, network, show, take, n_sent: Cell::new(0) };
+    let runner = Runner { engine, plan, network, told, n_sent: Cell::new(0) };
     match plan.search {
         Some(range) => runner.search(range, result),
         None => runner.sweep(result),
@@ -93,7 +74,7 @@ pub fn run_with(engine: &Engine, plan: &Plan, result: &mut BenchResult, (show, t
 /// An invalid level makes an invalid run; so does one in which nothing was measured. In a search, a level that is invalid is a bound and no more.
 fn verdict(result: &mut BenchResult) {
     let invalid =
-        |level: &Level| level.invalid.as_ref().map(|why| format!("{} at {}: {why}", level.target, level.load.words()));
+        |level: &Level| level.invalid.as_ref().map(|why| format!("{} at {}: {why}", level.target, level.load_words()));
     let why: Vec<String> = result.levels.iter().filter_map(invalid).collect();
     if result.found.is_empty() {
         why.into_iter().for_each(|why| result.invalidate(why));
@@ -112,12 +93,21 @@ fn verdict(result: &mut BenchResult) {
             let why = format!(
                 "{} at {}: the server did not count the tokens of {n_chunks} answers; chunks were counted instead, and no tokenizer is at hand",
                 level.target,
-                level.load.words()
+                level.load_words()
+            );
+            result.why.push(why);
+        }
+        let n_unseen = level.goodput.map_or(0, |goodput| goodput.attained.n_unseen);
+        if n_unseen > 0 {
+            let why = format!(
+                "{} at {}: {n_unseen} answers of several tokens came in one chunk each, of which nobody can see the pace: they are not taken for having kept to `tpot` or `gap`",
+                level.target,
+                level.load_words()
             );
             result.why.push(why);
         }
         for check in level.token_checks.iter().filter(|check| check.is_off()) {
-            result.why.push(format!("{} at {}: {}", level.target, level.load.words(), check.words()));
+            result.why.push(format!("{} at {}: {}", level.target, level.load_words(), check.words()));
         }
     }
 }
@@ -139,7 +129,7 @@ fn left_out(names: &[String], samples: &[Sample]) -> Vec<String> {
 /// A search whose upper end shows neither ended there for want of requests, not of the server.
 fn unshown(name: &str, bracket: &Bracket, is_whole: bool) -> Option<String> {
     let tried = bracket.tried.iter().find(|tried| Some(tried.load) == bracket.failed)?;
-    let Attained { n_met, n } = tried.attained;
+    let Attained { n_met, n, .. } = tried.attained;
     let over = if is_whole { "at once" } else { "a second" };
     (tried.verdict == Verdict::Undecided && !tried.is_invalid).then(|| {
         format!(
@@ -154,8 +144,7 @@ struct Runner<'r> {
     engine: &'r Engine,
     plan: &'r Plan,
     network: Vec<Option<f64>>,
-    show: &'r dyn Fn(Progress),
-    take: Take<'r>,
+    told: &'r Told<'r>,
     /// Requests so far, so that none is sent twice.
     n_sent: Cell<u64>,
 }
@@ -163,7 +152,7 @@ struct Runner<'r> {
 impl Runner<'_> {
     fn sweep(&self, result: &mut BenchResult) {
         let mut compared = Vec::new();
-        for load in &self.plan.loads {
+        for (place, load) in self.plan.loads.iter().enumerate() {
             let (seen, levels) = self.level(*load, self.turns(), None);
             if let Some(why) = &seen.refused {
                 result.why.push(format!("requests could not be made: {why}"));
@@ -175,6 +164,9 @@ impl Runner<'_> {
             if seen.is_stopped {
                 result.partial = true;
                 break;
+            }
+            if place + 1 < self.plan.loads.len() {
+                (self.told.so_far)(result);
             }
         }
         let names: Vec<String> = self.engine.targets.iter().map(|target| target.name.clone()).collect();
@@ -188,19 +180,21 @@ impl Runner<'_> {
     fn search(&self, range: Range, result: &mut BenchResult) {
         let Some(slo) = self.plan.slo else { return };
         for (target, name) in self.engine.targets.iter().map(|target| target.name.clone()).enumerate() {
-            let mut tries = Tries { runner: self, target, is_whole: range.is_whole, slo, levels: Vec::new() };
+            let n_before = result.levels.len();
+            let mut tries = Tries { runner: self, target, is_whole: range.is_whole, slo, so_far: result.clone() };
             let bracket = match search(range, &slo, &mut tries) {
                 Ok(bracket) => bracket,
                 Err(never) => match never {},
             };
+            let mut levels = tries.so_far.levels.split_off(n_before);
             let is_stopped = bracket.is_stopped;
             result.why.extend(unshown(&name, &bracket, range.is_whole));
             let is_at = |level: &Level, load: f64| level.invalid.is_none() && (level.load.number() - load).abs() < 1e-9;
             let at = |level: &&Level| bracket.sustained.is_some_and(|load| is_at(level, load));
-            let out_tok_s = tries.levels.iter().find(at).and_then(|level| level.out_tok_s);
+            let out_tok_s = levels.iter().find(at).and_then(|level| level.out_tok_s);
             let over = if range.is_whole { "concurrency" } else { "rate" };
             result.found.push(Found::of((&name, over), bracket, self.plan.peak, out_tok_s));
-            result.levels.append(&mut tries.levels);
+            result.levels.append(&mut levels);
             if is_stopped {
                 result.partial = true;
                 break;
@@ -221,9 +215,9 @@ impl Runner<'_> {
     fn level_of(&self, engine: &Engine, load: Load, (turns, give_up): (Turns, Option<Slo>)) -> (Seen, Vec<Level>) {
         let phase = self.phase(load, turns, give_up);
         let of = phase.end;
-        let mut seen = engine.run(&phase, &|live| (self.show)(Progress { load, of, live }));
+        let mut seen = engine.run(&phase, &|live| (self.told.show)(Progress { load, of, live }));
         let names: Vec<&str> = engine.targets.iter().map(|target| target.name.as_str()).collect();
-        (self.take)(load, &names, &seen.samples);
+        (self.told.take)(load, &names, &seen.samples);
         let n_sent = match &phase.pace {
             Pace::Open(slots) => slots.len() as u64,
             // Those of the warm-up are numbers as well.
@@ -256,31 +250,7 @@ impl Runner<'_> {
 
     fn phase(&self, load: Load, turns: Turns, give_up: Option<Slo>) -> Phase {
         let plan = self.plan;
-        let mut end = plan.warm_up + plan.span;
-        let pace = match load {
-            Load::Rate { per_s } => {
-                // Enough requests to show the share, where a search asks.
-                if let Some(slo) = give_up {
-                    end = end.max(plan.warm_up + crate::clock::seconds(slo.fewest() as f64 * 2.0 / per_s));
-                }
-                let arrivals = Arrivals::new(plan.pattern, per_s, plan.seed);
-                let mut slots: Vec<_> = arrivals.take_while(|at| *at < end).map(|at| (at, None)).collect();
-                if let Some(most) = plan.most_requests {
-                    let n_warm = slots.iter().filter(|(at, _)| *at < plan.warm_up).count();
-                    slots.truncate(n_warm + usize::try_from(most).unwrap_or(usize::MAX));
-                    end = slots.last().map_or(end, |(at, _)| end.min(*at + Duration::from_micros(1)));
-                }
-                Pace::Open(slots)
-            }
-            Load::Replay { .. } => {
-                let n = plan.most_requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-                let slots: Vec<_> =
-                    plan.shapes.iter().take(n).map(|shape| (plan.warm_up + shape.at, Some(shape.clone()))).collect();
-                end = slots.last().map_or(end, |(at, _)| *at + Duration::from_micros(1));
-                Pace::Open(slots)
-            }
-            Load::Concurrency { n } => Pace::Closed(n),
-        };
+        let (pace, end) = plan.schedule(load, give_up);
         Phase {
             pace,
             turns,
@@ -301,7 +271,8 @@ struct Tries<'r> {
     target: usize,
     is_whole: bool,
     slo: Slo,
-    levels: Vec<Level>,
+    /// What there is so far, that of the targets before included.
+    so_far: BenchResult,
 }
 
 impl Probe for Tries<'_> {
@@ -317,7 +288,8 @@ impl Probe for Tries<'_> {
         let load = if self.is_whole { Load::Concurrency { n: place(load).max(1) } } else { Load::Rate { per_s: load } };
         let (seen, levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
         let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
-        self.levels.extend(levels);
+        self.so_far.levels.extend(levels);
+        (self.runner.told.so_far)(&self.so_far);
         if seen.samples.iter().any(|sample| sample.outcome == Outcome::Unfinished) {
             self.settle(&engine);
         }
@@ -375,7 +347,7 @@ pub fn line(level: &Level) -> String {
     format!(
         "{} at {}: ttft.intended p50 {} p95 {}, e2e.intended p95 {}, {} tokens/s, {} of {} good",
         level.target,
-        level.load.words(),
+        level.load_words(),
         of(definition::TTFT_INTENDED, "p50"),
         of(definition::TTFT_INTENDED, "p95"),
         of(definition::E2E_INTENDED, "p95"),

@@ -31,27 +31,41 @@ pub struct Slo {
 }
 
 impl Slo {
-    /// Whether one request kept to all of it. A failure did not; what a request does not have (`tpot` of one token) it keeps.
+    /// Whether one request kept to all of it. A failure did not; what a request does not have (`tpot` of one token) it keeps. `None` where that cannot be seen:
+    /// of several tokens that came in one chunk nobody knows how far they were apart.
     #[must_use]
-    pub fn is_met(&self, sample: &Sample) -> bool {
+    pub fn kept(&self, sample: &Sample) -> Option<bool> {
         let within =
             |value: Option<f64>, limit: Option<f64>| limit.is_none_or(|limit| value.is_none_or(|ms| ms <= limit));
         let ms = |time: Option<Duration>| time.map(millis);
-        sample.is_good()
+        let is_met = sample.is_good()
             && within(ms(sample.ttft_intended()), self.ttft_ms)
             && within(ms(sample.e2e_intended()), self.e2e_ms)
             && within(sample.tpot_ms(), self.tpot_ms)
-            && within(ms(sample.longest_gap), self.gap_max_ms)
+            && within(ms(sample.longest_gap), self.gap_max_ms);
+        let is_asked = self.tpot_ms.is_some() || self.gap_max_ms.is_some();
+        let is_unseen = sample.n_chunks == 1 && sample.output.is_some_and(|(n, _)| n > 1);
+        if is_met && is_asked && is_unseen { None } else { Some(is_met) }
+    }
+
+    /// Whether one request is seen to have kept to all of it.
+    #[must_use]
+    pub fn is_met(&self, sample: &Sample) -> bool {
+        self.kept(sample) == Some(true)
     }
 
     /// Judges so many of so many.
     #[must_use]
     pub fn judge(&self, attained: &Attained) -> Verdict {
-        match attained.interval() {
-            None => Verdict::Undecided,
-            Some((low, _)) if low >= self.share => Verdict::Pass,
-            Some((_, high)) if high < self.share => Verdict::Fail,
-            Some(_) => Verdict::Undecided,
+        let Some((low, _)) = attained.interval() else { return Verdict::Undecided };
+        // What was not seen is no pass, and it is no failure.
+        let most = wilson(attained.n_met + attained.n_unseen, attained.n, Z).map_or(1.0, |(_, high)| high);
+        if low >= self.share {
+            Verdict::Pass
+        } else if most < self.share {
+            Verdict::Fail
+        } else {
+            Verdict::Undecided
         }
     }
 
@@ -102,11 +116,19 @@ impl Verdict {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_none(n: &u64) -> bool {
+    *n == 0
+}
+
 /// So many of so many met the objective.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attained {
     /// Requests that met it.
     pub n_met: u64,
+    /// Requests of which that cannot be seen; they are not among those that met it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub n_unseen: u64,
     /// All requests.
     pub n: u64,
 }
@@ -116,6 +138,7 @@ impl Attained {
     pub fn of<'s>(slo: &Slo, samples: impl Iterator<Item = &'s Sample>) -> Attained {
         samples.fold(Attained::default(), |so_far, sample| Attained {
             n_met: so_far.n_met + u64::from(slo.is_met(sample)),
+            n_unseen: so_far.n_unseen + u64::from(slo.kept(sample).is_none()),
             n: so_far.n + 1,
         })
     }
@@ -136,12 +159,12 @@ impl Attained {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::Outcome;
+    use crate::sample::{Outcome, TokenSource};
 
     const SLO: Slo = Slo { ttft_ms: Some(100.0), e2e_ms: None, tpot_ms: None, gap_max_ms: None, share: 0.95 };
 
     fn check(n_met: u64, n: u64, expected: Verdict) {
-        assert_eq!(SLO.judge(&Attained { n_met, n }), expected, "{n_met} of {n}");
+        assert_eq!(SLO.judge(&Attained { n_met, n, n_unseen: 0 }), expected, "{n_met} of {n}");
     }
 
     #[test]
@@ -168,5 +191,22 @@ mod tests {
         (sample.started, sample.sent, sample.first) = (ms(50), Some(ms(50)), Some(ms(101)));
         assert!(!SLO.is_met(&sample));
         assert_eq!(SLO.words(), "ttft.intended <= 100 ms for 95 % of requests");
+    }
+    #[test]
+    fn tokens_of_one_chunk_are_no_proof_of_their_pace() {
+        let ms = Duration::from_millis;
+        let slo = Slo { tpot_ms: Some(20.0), ..SLO };
+        let mut sample = Sample::begun(0, 0, (ms(0), ms(0)));
+        (sample.outcome, sample.n_chunks) = (Outcome::Good, 1);
+        (sample.first, sample.last) = (Some(ms(50)), Some(ms(50)));
+        sample.output = Some((8, TokenSource::Usage));
+        assert_eq!((slo.kept(&sample), SLO.kept(&sample)), (None, Some(true)), "only where the pace is asked for");
+        let all = Attained::of(&slo, [sample; 200].iter());
+        assert_eq!((all.n_met, all.n_unseen, slo.judge(&all)), (0, 200, Verdict::Undecided));
+        // One token has no pace, and one that was late has failed whatever its pace was.
+        sample.output = Some((1, TokenSource::Usage));
+        assert_eq!(slo.kept(&sample), Some(true));
+        (sample.output, sample.first) = (Some((8, TokenSource::Usage)), Some(ms(101)));
+        assert_eq!(slo.kept(&sample), Some(false));
     }
 }

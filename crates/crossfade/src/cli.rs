@@ -142,4 +142,54 @@ mod tests {
             assert!(others <= 3, "{name}: options of its own after the heading\n{page}");
         }
     }
+    /// Every verb that has an argument of this long name, and the argument.
+    fn with<'c>(command: &'c clap::Command, long: &str, found: &mut Vec<(&'c str, &'c clap::Arg)>) {
+        let argument = command.get_arguments().find(|argument| argument.get_long() == Some(long));
+        found.extend(argument.map(|argument| (command.get_name(), argument)));
+        command.get_subcommands().for_each(|verb| with(verb, long, found));
+    }
+
+    #[test]
+    fn a_file_to_write_is_named_the_same_way_by_every_verb() {
+        let command = Cli::command();
+        let (mut outputs, mut outs) = (Vec::new(), Vec::new());
+        with(&command, "output", &mut outputs);
+        with(&command, "out", &mut outs);
+        assert!(outs.is_empty(), "{outs:?}");
+        assert!(outputs.len() >= 12, "{outputs:?}");
+        for (verb, argument) in outputs {
+            assert_eq!(argument.get_short(), Some('o'), "{verb}");
+            assert_eq!(argument.get_all_aliases(), Some(vec!["out"]), "{verb}");
+        }
+    }
+
+    #[test]
+    fn the_many_options_of_a_load_stand_under_headings_in_the_order_of_deciding() {
+        let mut command = Cli::command();
+        command.build();
+        let run = command.find_subcommand("bench").and_then(|bench| bench.find_subcommand("run")).unwrap();
+        let page = run.clone().render_long_help().to_string();
+        let headings: Vec<&str> = page
+            .lines()
+            .filter(|line| line.ends_with(':') && !line.starts_with(' '))
+            .map(|line| line.trim_end_matches(':'))
+            .collect();
+        let expected = [
+            "Who is asked",
+            "How much is sent",
+            "What is sent",
+            "What it is judged by",
+            "Several targets in turns",
+            "This client",
+            "What is kept of it",
+            EVERYWHERE,
+        ];
+        assert_eq!(headings[headings.len() - expected.len()..], expected, "{page}");
+        let own: Vec<&str> = run
+            .get_arguments()
+            .filter(|argument| argument.get_help_heading().is_none() && argument.get_id() != "help")
+            .map(|argument| argument.get_id().as_str())
+            .collect();
+        assert!(own.is_empty(), "without a heading: {own:?}");
+    }
 }

@@ -321,6 +321,7 @@ pub fn file(database: &Database, actor: &Actor, name: &str, request: &FileReques
         filed_at_us,
         actor: actor.name.clone(),
         note: request.reason.trim().to_owned(),
+        fingerprint: None,
     };
     let audit = AuditRow {
         at_us: filed_at_us,

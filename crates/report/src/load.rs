@@ -1,6 +1,7 @@
 //! What was recorded of a move: which calls may be counted, and how much came in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::rows::{Call, Rows};
 use crate::settings::{Move, TargetFacts};
@@ -49,25 +50,78 @@ pub(crate) fn traffic<'r>(rows: &'r Rows, mv: &Move) -> Traffic<'r> {
     }
 }
 
-/// The busiest minute, as requests a second.
+/// The busiest minute, as requests a second: any 60 seconds in a row, as the store counts them, for a minute of the clock would cut a burst in two.
 pub(crate) fn peak_per_second(calls: &[&Call]) -> Option<f64> {
-    per_minute(calls).values().max().map(|n| *n as f64 / 60.0)
+    minutes(&per_second(calls)).map(|(_, n)| n).max().map(|n| n as f64 / 60.0)
 }
 
 /// The calls of minutes with at least so many a second.
 pub(crate) fn at_load<'r>(calls: &[&'r Call], per_s: f64) -> Vec<&'r Call> {
-    let minutes = per_minute(calls);
-    // A target load that is the busiest minute's own is reached by it.
-    let is_at = |call: &&&Call| minutes[&minute(call)] as f64 / 60.0 >= per_s * 0.999;
-    calls.iter().filter(is_at).copied().collect()
+    let seconds = per_second(calls);
+    let mut busy = BTreeSet::new();
+    for (minute, n) in minutes(&seconds) {
+        // A target load that is the busiest minute's own is reached by it.
+        if n as f64 / 60.0 >= per_s * 0.999 {
+            // What an earlier minute has put in is left alone, so that a long record is gone through once.
+            let from = busy.last().map_or(*minute.start(), |last: &u64| *minute.start().max(&(last + 1)));
+            busy.extend(seconds.range(from..=*minute.end()).map(|(second, _)| *second));
+        }
+    }
+    calls.iter().filter(|call| busy.contains(&second(call))).copied().collect()
 }
 
-fn minute(call: &Call) -> u64 {
-    call.at_us / 60_000_000
+fn second(call: &Call) -> u64 {
+    call.at_us / 1_000_000
 }
 
-fn per_minute(calls: &[&Call]) -> BTreeMap<u64, u64> {
-    let mut minutes = BTreeMap::new();
-    calls.iter().for_each(|call| *minutes.entry(minute(call)).or_default() += 1);
-    minutes
+fn per_second(calls: &[&Call]) -> BTreeMap<u64, u64> {
+    let mut seconds = BTreeMap::new();
+    calls.iter().for_each(|call| *seconds.entry(second(call)).or_default() += 1);
+    seconds
+}
+
+/// The minutes that end with a second in which calls came, and the calls of each.
+fn minutes(seconds: &BTreeMap<u64, u64>) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> {
+    let (mut first, mut n) = (seconds.iter().peekable(), 0);
+    seconds.iter().map(move |(second, count)| {
+        n += count;
+        let start = second.saturating_sub(59);
+        while let Some((_, gone)) = first.next_if(|(earlier, _)| **earlier < start) {
+            n -= gone;
+        }
+        (start..=*second, n)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(at_s: u64) -> Call {
+        Call {
+            route: "chat".to_owned(),
+            at_us: at_s * 1_000_000,
+            target: "own".to_owned(),
+            model: "m".to_owned(),
+            is_shadow: false,
+            streamed: true,
+            first_token_us: None,
+            duration_us: None,
+            input_tokens: None,
+            output_tokens: None,
+            cost_nanos: None,
+            failure: None,
+            simulated: false,
+        }
+    }
+
+    #[test]
+    fn a_burst_over_the_turn_of_a_minute_is_one_minute() {
+        // Ten a second from 30 s before the turn to 30 s after it, and one alone long after.
+        let calls: Vec<Call> = (6_030..6_090).flat_map(|second| [second; 10]).chain([9_000]).map(call).collect();
+        let calls: Vec<&Call> = calls.iter().collect();
+        assert_eq!(peak_per_second(&calls), Some(10.0));
+        assert_eq!(at_load(&calls, 10.0).len(), 600);
+        assert_eq!((at_load(&calls, 10.1).len(), at_load(&calls, 0.01).len(), peak_per_second(&[])), (0, 601, None));
+    }
 }

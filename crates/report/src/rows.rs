@@ -209,6 +209,9 @@ pub struct FiledRow {
     pub actor: String,
     /// What was said of it.
     pub note: String,
+    /// Hash of both targets of the rollout when it was filed, where that was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// Why files are no rows.

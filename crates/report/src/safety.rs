@@ -25,8 +25,11 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         let because = format!("nothing named {names} is filed: no red-team run");
         return Found::not_run(Area::Safety, (demand.required, asks, target), &because, &settle);
     };
-    // What was filed says nothing of the target itself; the rollout that it was filed for does.
-    let is_other = |row: &&RolloutRow| row.fingerprint_now.as_ref().is_some_and(|now| *now != row.fingerprint);
+    // What was filed is of the targets that the rollout had then; where that was not written down, of those that it began with.
+    let is_other = |row: &&RolloutRow| {
+        let was = latest.fingerprint.as_ref().unwrap_or(&row.fingerprint);
+        row.fingerprint_now.as_ref().is_some_and(|now| now != was)
+    };
     let other = rows.rollouts.iter().filter(|row| mv.rollout.as_ref() == Some(&row.name)).find(is_other);
     let refused = match (rows.settings.too_old(latest.at_us), other) {
         // A failure does not go away by itself.

@@ -170,7 +170,7 @@ pub struct RecordedLoad {
     pub first_us: u64,
     /// When the last came.
     pub last_us: u64,
-    /// Requests of the busiest minute.
+    /// Requests of the busiest minute: of any 60 seconds in a row.
     pub peak_per_minute: u64,
 }
 

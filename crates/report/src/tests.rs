@@ -150,6 +150,7 @@ pub(crate) fn rows() -> Rows {
         n: 300,
         actor: "ana".to_owned(),
         note: "by the book".to_owned(),
+        fingerprint: None,
     };
     let mut all = calls(600, &gpt, 400);
     all.extend(calls(600, &own, 300));
@@ -278,6 +279,13 @@ fn a_slow_candidate_a_failed_safety_suite_and_a_rollback_stay() {
     check(&back, Decision::NotEnoughEvidence, "U1");
     assert_eq!(only(&back).areas[3].standing, Standing::NotRun);
     assert!(report(&back, &Plain).stale.iter().any(|one| one.what == "filed suite `safety`"));
+    // Nor one that was filed for another candidate, before the rollout was started anew with this one.
+    (back.rollouts[0].fingerprint, back.rollouts[0].state_json) = ("g".to_owned(), "shadow".to_owned());
+    assert_eq!(only(&back).areas[3].standing, Standing::Pass, "it was not written down what it was filed for");
+    back.filed[0].fingerprint = Some("f".to_owned());
+    assert_eq!(only(&back).areas[3].standing, Standing::NotRun);
+    back.filed[0].fingerprint = Some("g".to_owned());
+    assert_eq!(only(&back).areas[3].standing, Standing::Pass);
     back.filed[0].passed = false;
     check(&back, Decision::Stay, "S1");
     back.settings.scorecard.safety.required = false;

@@ -36,7 +36,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
-pub use benches::BenchRow;
+pub use benches::{BenchRow, RUNNING};
 pub use blind::{BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, Took};
 pub use calls::CallRow;
 pub(crate) use checks::insert_checks;

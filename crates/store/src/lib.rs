@@ -13,7 +13,7 @@ mod shipper;
 
 pub use database::{
     AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelJudgedRow, PanelPairRow,
-    PanelRow, ProbeRow, PromptLabelRow, PromptRow, ShownRow, Tried, UnitOutcomeRow, WebhookState,
+    PanelRow, ProbeRow, PromptLabelRow, PromptRow, RUNNING, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{
     AnsweredRow, BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow,

@@ -143,7 +143,9 @@ impl Context {
         let Some((slo, sample)) = self.slo.zip(sample).filter(|(_, sample)| self.counts(sample.intended)) else {
             return;
         };
-        if !slo.is_met(&sample) && self.common.n_missed.fetch_add(1, Ordering::Relaxed) >= self.common.may_miss {
+        if slo.kept(&sample) == Some(false)
+            && self.common.n_missed.fetch_add(1, Ordering::Relaxed) >= self.common.may_miss
+        {
             self.common.given_up.store(true, Ordering::Relaxed);
         }
     }

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::context::Context;
 use super::turns::Turns;
-use super::{Common, Due, Engine, HEED, Pace, Phase, ToDo, call};
+use super::{Common, Due, Engine, HEED, Pace, Phase, ToDo, call, soon};
 use crate::measure::Gaps;
 use crate::sample::{Outcome, Sample};
 use crate::slo::Slo;
@@ -37,6 +37,7 @@ pub(super) fn run(
     to_do: Receiver<ToDo>,
     (number, n_workers): (usize, usize),
 ) -> Part {
+    soon::run_soon();
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Part { refused: Some("no runtime".to_owned()), ..Part::default() };
     };

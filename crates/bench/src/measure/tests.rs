@@ -89,6 +89,12 @@ fn what_was_due_in_the_warm_up_is_work_of_the_window_and_turns_of_others_are_par
     // Asked for half of the time: what came is over all of it.
     let half = measured(Vec::new(), 2.0);
     assert_eq!((half.duty, half.seconds, half.requests_per_s), (0.5, 2.0, Some(96.25)));
+    // Its rate was that of its turns: beside answers a second over all of the time it says so.
+    assert!(
+        half.load_words().ends_with("/s for 50 % of the time") && !found.load_words().contains("time"),
+        "{}",
+        half.load_words()
+    );
     assert_eq!(half.out_tok_s_steady, None);
 }
 
@@ -135,7 +141,7 @@ fn failures_are_counted_by_kind_and_what_never_came_is_latest() {
         assert_eq!(level.latency["ttft.intended"].value("p50"), Some(50.0));
         assert_eq!(level.latency["ttft.intended"].value("p95"), None);
         assert_eq!(level.verdict, Some(Verdict::Fail));
-        assert_eq!(level.goodput.as_ref().unwrap().attained, Attained { n_met: 898, n: 1000 });
+        assert_eq!(level.goodput.as_ref().unwrap().attained, Attained { n_met: 898, n: 1000, n_unseen: 0 });
     });
 }
 

@@ -114,7 +114,7 @@ impl Probe for Holds {
 
     fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
         let n_met = if load <= self.0 { 1000 } else { 0 };
-        Ok(Probed { attained: Attained { n_met, n: 1000 }, ..Probed::default() })
+        Ok(Probed { attained: Attained { n_met, n: 1000, n_unseen: 0 }, ..Probed::default() })
     }
 }
 
@@ -142,7 +142,7 @@ impl Probe for Lags {
         let is_invalid = self.0 > 0;
         self.0 = self.0.saturating_sub(1);
         let n_met = if load <= 50.0 { 200 } else { 0 };
-        Ok(Probed { attained: Attained { n_met, n: 200 }, is_invalid, ..Probed::default() })
+        Ok(Probed { attained: Attained { n_met, n: 200, n_unseen: 0 }, is_invalid, ..Probed::default() })
     }
 }
 
@@ -161,7 +161,7 @@ fn a_probe_whose_client_lagged_is_no_evidence() {
     impl Probe for Lags {
         type Error = Infallible;
         fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
-            let attained = Attained { n_met: 1000, n: 1000 };
+            let attained = Attained { n_met: 1000, n: 1000, n_unseen: 0 };
             Ok(Probed { attained, is_invalid: load > 50.0, ..Probed::default() })
         }
     }
@@ -175,7 +175,7 @@ fn a_server_that_answers_nothing_is_asked_once() {
     impl Probe for Dead {
         type Error = Infallible;
         fn probe(&mut self, _: f64) -> Result<Probed, Infallible> {
-            Ok(Probed { attained: Attained { n_met: 0, n: 100 }, is_dead: true, ..Probed::default() })
+            Ok(Probed { attained: Attained { n_met: 0, n: 100, n_unseen: 0 }, is_dead: true, ..Probed::default() })
         }
     }
     let Ok(found) = search(Range::default(), &SLO, &mut Dead);

@@ -3,8 +3,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bench::engine::turns::Turns;
+use bench::plan::Plan;
 use bench::result::{BenchResult, Load};
-use bench::run::{Plan, run};
+use bench::run::run;
 use bench::slo::{Slo, Verdict};
 use scripted::{Cut, Received, Script, Upstream, chat_completion, chat_stream};
 use serde_json::Value;

@@ -50,7 +50,12 @@ fn the_right_config_and_the_one_init_writes_resolve() {
     assert_eq!(config.snapshot.targets.len(), 3);
     assert_eq!(config.snapshot.rollouts["support-to-qwen"].policy.steps.len(), 6);
     right(crate::verbs::init::TEMPLATE);
-    right(crate::verbs::init::SIMULATED);
+    let rehearsal = right(crate::verbs::init::SIMULATED);
+    assert_eq!(
+        rehearsal.snapshot.prices.of.keys().collect::<Vec<_>>(),
+        ["gpt", "qwen"],
+        "what a rehearsal costs is known"
+    );
     crate::verbs::init::PROFILES.into_iter().for_each(|(_, profile)| drop(right(profile)));
     right("");
 }

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "VARIABLE")]
     key_from: Option<String>,
     /// Write the report to this file instead of stdout; a name that ends in .html makes a page, .json the facts.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write the lines for the config to this file.
     #[arg(long, value_name = "FILE")]

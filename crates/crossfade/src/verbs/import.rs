@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     route: Vec<String>,
     /// Write the config here, never over a file that is there; by default to stdout.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write over a file that is there.
     #[arg(long, requires = "output")]

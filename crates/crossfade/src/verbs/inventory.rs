@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
     /// Write to this file instead of stdout.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Leave findings out that are less sure than this.
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "likely")]

@@ -33,7 +33,7 @@ pub(crate) enum Verb {
         #[arg(value_name = "VENDOR/MODEL|TARGET")]
         what: String,
     },
-    /// Make a price sheet of a file of LiteLLM, genai-prices or models.dev; without `--out`, only say what would become of it.
+    /// Make a price sheet of a file of LiteLLM, genai-prices or models.dev; without `--output`, only say what would become of it.
     Import(import::Args),
     /// Price a usage by hand.
     Check(check::Args),

@@ -44,8 +44,8 @@ struct Asked {
     #[arg(long, value_name = "TARGET")]
     candidate: Option<String>,
     /// Write report.html, appendix.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
-    #[arg(long, short, value_name = "DIR")]
-    out: Option<PathBuf>,
+    #[arg(long, short, alias = "out", value_name = "DIR")]
+    output: Option<PathBuf>,
     /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of.
     #[arg(long, value_name = "[NAME=]FILE")]
     tco: Vec<String>,
@@ -80,7 +80,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let asked = &args.asked;
     let rows = gather::rows(place, asked)?;
     let made = bundle(&rows, &engine::Rooms).map_err(Stop::failed)?;
-    match &asked.out {
+    match &asked.output {
         Some(dir) => write(dir, &made, asked, out)?,
         None => out.print(&match out.format() {
             Format::Html => html(&made.report),

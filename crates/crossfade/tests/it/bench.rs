@@ -46,7 +46,7 @@ fn a_run_is_kept_shown_and_written_in_every_form() {
         "gpu=none",
         "--location",
         "here",
-        "--out",
+        "--output",
         "night.html",
         "--format",
         "json",
@@ -60,11 +60,17 @@ fn a_run_is_kept_shown_and_written_in_every_form() {
     let page = std::fs::read_to_string(house.path().join("night.html")).unwrap();
     assert!(page.contains("<svg") && page.contains("simulated provider"));
     let shown = house.run(&["bench", "show", "night"]);
-    assert!(shown.stdout.contains("SIMULATED") && shown.stdout.contains("ttft.intended:"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("SIMULATED") && shown.stdout.contains("of the time"), "{}", shown.stdout);
+    assert!(!shown.stdout.contains("ttft.sent:"), "the glossary is for who asks for it: {}", shown.stdout);
+    assert!(house.run(&["bench", "show", "night", "--explain"]).stdout.contains("ttft.sent:"));
     assert_eq!(house.run(&["bench", "show", "night", "--format", "json"]).json(), result);
-    house.run(&["bench", "show", "night", "--out", "night.csv"]);
+    house.run(&["bench", "show", "night", "--output", "night.csv"]);
     assert_eq!(std::fs::read_to_string(house.path().join("night.csv")).unwrap().lines().count(), 5);
     assert!(house.run(&["bench", "list"]).exits(0).stdout.contains("night"));
+    // What will have no interval is said before anything is sent.
+    let few = ["--rate", "20", "--duration", "400ms", "--warm-up", "0s", "--block", "100ms", "--output-tokens", "4"];
+    let few = house.run(&[&["bench", "run", "--target", "gpt", "--target", "qwen"][..], &few].concat());
+    assert!(few.stderr.contains("warning: 2 rounds"), "{}", few.stderr);
     // A name is used once: said before anything is sent.
     let again = house.run(&["bench", "run", "--target", "gpt", "--rate", "1", "--name", "night"]).exits(2);
     assert!(again.stderr.contains("there is a result `night` already"), "{}", again.stderr);
@@ -92,7 +98,7 @@ fn a_server_at_a_url_is_measured_without_a_config_and_an_objective_decides() {
             "--slo",
             slo,
         ];
-        house.run(&[&arguments[..], &["--format", "json", "--out", "r.json"]].concat())
+        house.run(&[&arguments[..], &["--format", "json", "--output", "r.json"]].concat())
     };
     let met = of("ttft=20s");
     assert!(is_told(met.code, &met.json()["verdict"]), "{}", met.stderr);
@@ -119,9 +125,9 @@ fn what_cannot_be_run_is_said_before_anything_is_sent() {
     check_refused(&["--target", "gpt", "--rate", "1", "--slo", "speed=1s"], "there are ttft, e2e, tpot and gap");
     check_refused(&["--target", "gpt", "--rate", "0"], "expected a number above 0");
     check_refused(&["--target", "gpt", "--trace", "nothing.csv"], "cannot read nothing.csv");
-    check_refused(&["--target", "gpt", "--rate", "1", "--out", "r.xlsx"], ".json, .csv or .html");
+    check_refused(&["--target", "gpt", "--rate", "1", "--output", "r.xlsx"], ".json, .csv or .html");
     check_refused(&["--target", "gpt", "--target", "gpt", "--rate", "1"], "named twice");
-    check_refused(&["--target", "gpt", "--rate", "1", "--out", "nowhere/r.json"], "nowhere is no directory");
+    check_refused(&["--target", "gpt", "--rate", "1", "--output", "nowhere/r.json"], "nowhere is no directory");
 }
 
 #[test]
@@ -170,7 +176,7 @@ fn check_stopped(load: &[&str]) {
         "3s",
         "--warm-up",
         "0s",
-        "--out",
+        "--output",
         "r.json",
         "--samples",
         "each.jsonl",
@@ -215,7 +221,7 @@ fn a_result_that_cannot_be_written_is_shown_and_a_search_of_a_dead_server_ends_a
     std::fs::create_dir(house.path().join("taken.json")).unwrap();
     let run =
         ["bench", "run", "--target", "gpt", "--rate", "50", "--requests", "5", "--warm-up", "0s", "--format", "json"];
-    let lost = house.run(&[&run[..], &["--out", "taken.json"]].concat()).exits(1);
+    let lost = house.run(&[&run[..], &["--output", "taken.json"]].concat()).exits(1);
     assert_eq!(lost.json()["levels"][0]["n_requests"], 5, "{}", lost.stderr);
     assert!(lost.stderr.contains("cannot write taken.json"), "{}", lost.stderr);
     // A server that is not there ends a search at its first probe.

@@ -92,7 +92,7 @@ fn tokens_that_the_server_does_not_count_are_counted_by_its_tokenizer() {
 fn a_server_whose_own_count_is_not_its_tokenizers_is_flagged() {
     let (house, server) = (House::new(CONFIG), server(true));
     let url = format!("{}/v1", server.url());
-    let result = measured(&house, &["--url", &url, "--out", "r.html", "--name", "r"]);
+    let result = measured(&house, &["--url", &url, "--output", "r.html", "--name", "r"]);
     let check = &result["levels"][0]["token_checks"][0];
     assert_eq!((&check["used"], &check["other"]), (&json!("usage"), &json!("tokenize")), "{result}");
     assert!(check["apart"].as_f64().unwrap() > 0.01, "{check}");

@@ -49,7 +49,7 @@ fn is_told(code: i32) -> bool {
 #[test]
 fn cells_are_measured_one_after_the_other_compared_and_not_measured_twice() {
     let house = house(LOAD);
-    let done = house.run(&["bench", "matrix", "paces.yaml", "--out", "paces.html", "--format", "json"]);
+    let done = house.run(&["bench", "matrix", "paces.yaml", "--output", "paces.html", "--format", "json"]);
     assert!(is_told(done.code), "{} {}", done.code, done.stderr);
     let result = done.json();
     let cells = result["cells"].as_array().unwrap();

@@ -26,8 +26,8 @@ fn a_file_is_imported_with_every_field_accounted_for_and_then_prices_calls() {
     for words in ["unsupported  output_cost_per_second", "1 models: every price is 0", "mapped", "acme/free"] {
         assert!(said.stdout.contains(words), "{words} not in\n{}", said.stdout);
     }
-    assert!(!std::path::Path::new(&sheet).exists(), "without --out nothing is written");
-    let facts = house.run(&[&import[..], &["--out", &sheet, "--format", "json"]].concat()).exits(0).json();
+    assert!(!std::path::Path::new(&sheet).exists(), "without --output nothing is written");
+    let facts = house.run(&[&import[..], &["--output", &sheet, "--format", "json"]].concat()).exits(0).json();
     assert_eq!((&facts["models"], &facts["mapped"]), (&1.into(), &7.into()));
 
     house.write(&priced());

@@ -97,7 +97,7 @@ fn a_bundle_verifies_offline_and_names_the_figure_that_was_changed() {
     let house = house(&upstream);
     evaluate(&house, 300, 0);
     std::fs::write(house.path().join("o.csv"), "arm,csat\nbaseline,4\ncandidate,x\ncandidate,5\n").unwrap();
-    let said = house.run(&["report", "--out", "r", "--no-pdf", "--outcomes", "o.csv"]).exits(0).stdout;
+    let said = house.run(&["report", "--output", "r", "--no-pdf", "--outcomes", "o.csv"]).exits(0).stdout;
     assert!(said.contains("bundle.tar") && !said.contains("report.pdf"), "{said}");
     let page = std::fs::read_to_string(house.path().join("r/report.html")).unwrap();
     assert!(page.contains("<svg") && !page.contains("<script") && page.contains("line 3: `x` under `csat`"));
@@ -178,7 +178,7 @@ fn a_browser_prints_the_page_over_its_pipes_and_one_that_fails_or_hangs_leaves_t
         std::fs::write(&path, format!("#!/bin/bash\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         let named = [("CROSSFADE_BROWSER", path.to_str().unwrap()), ("PATH", "/usr/bin:/bin")];
-        house.run_with(&["report", "--out", "r", "--pdf-timeout", patience], &named).exits(4)
+        house.run_with(&["report", "--output", "r", "--pdf-timeout", patience], &named).exits(4)
     };
     let of = |name: &str| std::fs::read_to_string(house.path().join(name)).unwrap();
     let said = report(&browser(1), "60");

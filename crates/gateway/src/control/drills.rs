@@ -162,6 +162,7 @@ impl Work {
                     filed_at_us,
                     actor: report.actor.clone(),
                     note: report.words(),
+                    fingerprint: None,
                 };
                 self.database.file_result(&row, &audit)
             }

@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::{Database, DatabaseError, during, signed, unsigned};
 
-/// A result. It is never changed.
+/// A result. It is never changed; what a run under way has so far gives way to what the same run has later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BenchRow {
     /// What it is called.
@@ -15,11 +15,14 @@ pub struct BenchRow {
     pub actor: String,
     /// What kind of run it was.
     pub kind: String,
-    /// `valid`, `invalid` or `partial`.
+    /// `valid`, `invalid` or `partial`; [`RUNNING`] of a run under way, or one that was killed.
     pub verdict: String,
     /// The document.
     pub result_json: String,
 }
+
+/// The verdict of what a run has so far.
+pub const RUNNING: &str = "running";
 
 const SELECT: &str = "SELECT name, at_us, actor, kind, verdict, result FROM bench_results";
 
@@ -35,15 +38,24 @@ fn read(row: &Row<'_>) -> rusqlite::Result<BenchRow> {
 }
 
 impl Database {
-    /// Keeps a result. Says whether it is new; one of its name that is there stays as it is.
+    /// Keeps a result. Says whether it is there now; another one of its name stays as it is, unless it is what the same run had so far.
     pub fn keep_bench(&self, row: &BenchRow) -> Result<bool, DatabaseError> {
-        let n = self
-            .controlling()?
+        let what = during("keeping a benchmark");
+        let mut connection = self.controlling()?;
+        let transaction = connection.transaction().map_err(&what)?;
+        transaction
+            .execute(
+                "DELETE FROM bench_results WHERE name = ?1 AND at_us = ?2 AND verdict = ?3",
+                params![row.name, signed(row.at_us), RUNNING],
+            )
+            .map_err(&what)?;
+        let n = transaction
             .execute(
                 "INSERT OR IGNORE INTO bench_results VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![row.name, signed(row.at_us), row.actor, row.kind, row.verdict, row.result_json],
             )
-            .map_err(during("keeping a benchmark"))?;
+            .map_err(&what)?;
+        transaction.commit().map_err(&what)?;
         Ok(n == 1)
     }
 

@@ -33,6 +33,9 @@ pub struct FiledRow {
     pub actor: String,
     /// What they said of it.
     pub note: String,
+    /// Hash of both targets of the rollout when it was filed; the store writes it. `None` where that was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 impl Database {
@@ -43,8 +46,9 @@ impl Database {
         let what = during("filing a result");
         transaction
             .execute(
-                "INSERT INTO filed (rollout, kind, name, passed, at_us, digest, n, filed_at_us, actor, note)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO filed (rollout, kind, name, passed, at_us, digest, n, filed_at_us, actor, note, fingerprint)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                         (SELECT json_extract(state_json, '$.fingerprint') FROM rollouts WHERE name = ?1))",
                 params![
                     row.rollout,
                     row.kind,
@@ -77,7 +81,7 @@ impl Database {
         let what = during("reading filed results");
         let mut select = connection
             .prepare(
-                "SELECT rollout, kind, name, passed, at_us, digest, n, filed_at_us, actor, note FROM filed
+                "SELECT rollout, kind, name, passed, at_us, digest, n, filed_at_us, actor, note, fingerprint FROM filed
                  WHERE rollout = ?1 ORDER BY at_us DESC, number DESC LIMIT ?2",
             )
             .map_err(&what)?;
@@ -93,6 +97,7 @@ impl Database {
                 filed_at_us: row.get(7).map(unsigned)?,
                 actor: row.get(8)?,
                 note: row.get(9)?,
+                fingerprint: row.get(10)?,
             })
         };
         let rows = select.query_map(params![rollout, MOST], read).map_err(&what)?;
@@ -119,6 +124,7 @@ mod tests {
             filed_at_us: 9,
             actor: "ana".into(),
             note: "by the book".into(),
+            fingerprint: None,
         };
         let audit = AuditRow {
             at_us: 9,
@@ -133,5 +139,10 @@ mod tests {
         }
         assert_eq!(database.filed("r").unwrap(), [row("r", 3), row("r", 2), row("r", 1)]);
         assert_eq!(database.filed("nobody").unwrap(), []);
+        // Of which targets it is stands with it, where the rollout is known.
+        let known = r#"INSERT INTO rollouts (name, generation, state_json, policy_json) VALUES ('s', 1, '{"fingerprint":"f"}', '{}')"#;
+        database.controlling().unwrap().execute(known, []).unwrap();
+        database.file_result(&row("s", 4), &audit).unwrap();
+        assert_eq!(database.filed("s").unwrap()[0].fingerprint.as_deref(), Some("f"));
     }
 }

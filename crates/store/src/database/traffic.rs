@@ -11,7 +11,7 @@ use super::{Database, DatabaseError, EpochOutcome, during, unsigned};
 pub struct RouteTraffic {
     /// Requests in each hour in which any came, by hours since 1970.
     pub per_hour: Vec<(u64, u64)>,
-    /// The most in a minute.
+    /// The most in any 60 seconds in a row, told apart by whole seconds.
     pub peak_per_minute: u64,
     /// Requests whose unit is known.
     pub with_unit: u64,
@@ -58,8 +58,11 @@ impl Database {
         let hour = |row: &rusqlite::Row<'_>| Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?));
         let per_hour = hours.query_map(params![since, route], hour).map_err(&what)?;
         let per_hour = per_hour.collect::<Result<_, _>>().map_err(&what)?;
-        let peak = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM exchanges
-                    WHERE id >= ?1 AND route = ?2 GROUP BY received_at_us / 60000000)";
+        // A minute of the clock would cut a burst in two.
+        let peak = "SELECT coalesce(max(n), 0) FROM (
+                        SELECT sum(n) OVER (ORDER BY second RANGE BETWEEN 59 PRECEDING AND CURRENT ROW) AS n FROM (
+                            SELECT received_at_us / 1000000 AS second, count(*) AS n FROM exchanges
+                            WHERE id >= ?1 AND route = ?2 AND received_at_us IS NOT NULL GROUP BY second))";
         let peak_per_minute =
             connection.query_row(peak, params![since, route], |row| row.get(0).map(unsigned)).map_err(&what)?;
         let sums = "SELECT count(unit), count(DISTINCT unit), avg(iif(outcome = 'complete', duration_us, NULL)),

@@ -472,3 +472,20 @@ fn calls_are_added_up_by_whom_and_why_and_those_never_made_are_not_among_them() 
     assert_eq!((sums[0].bytes_out, sums[0].bytes_in), (100, 18));
     assert_eq!(database.egress_calls(2_000, 4_000).unwrap().iter().map(|sum| sum.calls).sum::<u64>(), 4);
 }
+
+#[test]
+fn a_burst_over_the_turn_of_a_minute_is_one_peak() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    // Six before the turn of a minute of the clock, four after it within 60 seconds of the first, one just outside.
+    let seconds = [570, 571, 572, 580, 590, 599, 600, 601, 628, 629, 630];
+    for (number, second) in (1..).zip(seconds) {
+        let Record::Request(asked) = request(2 * number) else { unreachable!("it is a request") };
+        put(&journal, &Record::Request(RequestRecord { received_at_us: second * 1_000_000, ..asked }));
+        put(&journal, &answer(2 * number));
+    }
+    assert!(shipper.flush(LONG));
+    assert_eq!(database.route_traffic("even", 0).unwrap().peak_per_minute, 10);
+    assert_eq!(database.route_traffic("odd", 0).unwrap().peak_per_minute, 0);
+}

@@ -56,7 +56,7 @@ fn is_load(a: Load, b: Load) -> bool {
 }
 
 fn of_levels(level: &Level, other: &Level, rows: &mut Vec<Row>) {
-    let at = (level.target.as_str(), &*level.load.words());
+    let at = (level.target.as_str(), &*level.load_words());
     for (id, quantile) in QUANTILES {
         let of = |level: &Level| level.latency.get(id).and_then(|found| found.quantiles.get(quantile)).copied();
         let (a, b) = (of(level), of(other));

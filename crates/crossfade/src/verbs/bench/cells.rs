@@ -34,7 +34,7 @@ pub(super) fn compared(result: &BenchResult) -> String {
             number(row.best.and_then(|level| level.out_tok_s)),
             row.against_first.map_or("-".to_owned(), |part| format!("{:+.1} %", part * 100.0)),
             number(row.best.and_then(|level| level.requests_per_s)),
-            row.best.map_or("-".to_owned(), |level| level.load.words()),
+            row.best.map_or("-".to_owned(), |level| level.load_words()),
             number(row.latency(definition::TTFT_INTENDED, "p95")),
             number(row.latency(definition::E2E_INTENDED, "p95")),
             number(row.tpot_ms()),

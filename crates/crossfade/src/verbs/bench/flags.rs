@@ -8,107 +8,115 @@ use bench::prompt::Lengths;
 use bench::slo::Slo;
 use serde_json::{Map, Value};
 
+/// Headings of a long help, in the order of what somebody decides who sends load.
+const HOW_MUCH: &str = "How much is sent";
+const WHAT: &str = "What is sent";
+const JUDGED: &str = "What it is judged by";
+pub(super) const SEVERAL: &str = "Several targets in turns";
+const CLIENT: &str = "This client";
+pub(super) const KEPT: &str = "What is kept of it";
+
 /// What can be said of it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Flags {
     /// Requests a second of an open loop; several are levels one after the other: `1,2,4,8`.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = positive, group = "load")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = positive, group = "load", help_heading = HOW_MUCH)]
     pub(super) rate: Vec<f64>,
     /// Answers under way at once in a closed loop; several are levels: `1,8,32`.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_535), group = "load")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=65_535), group = "load", help_heading = HOW_MUCH)]
     pub(super) concurrency: Vec<u32>,
     /// Replay the moments and lengths of a trace: CSV of `TIMESTAMP,ContextTokens,GeneratedTokens`.
-    #[arg(long, value_name = "FILE", group = "load")]
+    #[arg(long, value_name = "FILE", group = "load", help_heading = HOW_MUCH)]
     pub(super) trace: Option<PathBuf>,
     /// Replay the moments and lengths of requests on record; their texts are made up.
-    #[arg(long, value_name = "ROUTE", group = "load")]
+    #[arg(long, value_name = "ROUTE", group = "load", help_heading = HOW_MUCH)]
     pub(super) route: Option<String>,
     /// Search the most that keeps to the objective: `rate` or `concurrency`.
-    #[arg(long, value_name = "OVER", value_parser = ["rate", "concurrency"], group = "load")]
+    #[arg(long, value_name = "OVER", value_parser = ["rate", "concurrency"], group = "load", help_heading = HOW_MUCH)]
     pub(super) search: Option<String>,
     /// Days of the record that are replayed, today included.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=366), requires = "route")]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=366), requires = "route", help_heading = HOW_MUCH)]
     pub(super) days: u32,
     /// So many times as fast as it was recorded.
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive, help_heading = HOW_MUCH)]
     pub(super) speed: f64,
     /// The first load of a search, within a factor of a few hundred of the answer.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive, requires = "search")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
     pub(super) start: f64,
     /// No more than this is tried.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = positive, requires = "search")]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
     pub(super) most: f64,
-    /// The load that is expected at the peak: the search passes with 20 % above it.
-    #[arg(long, value_name = "N", value_parser = positive, requires = "search")]
-    pub(super) peak: Option<f64>,
     /// How arrivals are spread: `poisson`, `constant`, or `gamma:CV` for bursts with this coefficient of variation.
-    #[arg(long, value_name = "PATTERN", default_value = "poisson", value_parser = pattern)]
+    #[arg(long, value_name = "PATTERN", default_value = "poisson", value_parser = pattern, help_heading = HOW_MUCH)]
     pub(super) arrivals: Pattern,
     /// How long a level is; hours make a soak.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = HOW_MUCH)]
     pub(super) duration: Duration,
     /// Requests of a level at most.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = HOW_MUCH)]
     pub(super) requests: Option<u64>,
     /// Load before each level that does not count.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration_or_none)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration_or_none, help_heading = HOW_MUCH)]
     pub(super) warm_up: Duration,
     /// How long an answer may take.
-    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = duration, help_heading = HOW_MUCH)]
     pub(super) timeout: Duration,
     /// How long answers that are under way at the end of a level are waited for.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration_or_none)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration_or_none, help_heading = HOW_MUCH)]
     pub(super) drain: Duration,
     /// Tokens of a prompt: `256`, `100..500`, `normal:300:50` or `lognormal:300:0.6`.
-    #[arg(long, value_name = "LENGTHS", default_value = "256", value_parser = lengths)]
+    #[arg(long, value_name = "LENGTHS", default_value = "256", value_parser = lengths, help_heading = WHAT)]
     pub(super) input_tokens: Lengths,
     /// Tokens of an answer, the same way.
-    #[arg(long, value_name = "LENGTHS", value_parser = lengths)]
+    #[arg(long, value_name = "LENGTHS", value_parser = lengths, help_heading = WHAT)]
     pub(super) output_tokens: Option<Lengths>,
     /// Tokens that prompts begin with in common, and how many such beginnings there are: `200` or `200:8`. Without it no two are alike.
-    #[arg(long, value_name = "TOKENS[:N]", default_value = "0", value_parser = prefix)]
+    #[arg(long, value_name = "TOKENS[:N]", default_value = "0", value_parser = prefix, help_heading = WHAT)]
     pub(super) prefix: (u64, u64),
     /// Requests of a file in place of made-up ones: JSON lines with `messages`, a `request` that has them, or a `prompt`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "route"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trace", "route"], help_heading = WHAT)]
     pub(super) file: Option<PathBuf>,
     /// The requests of a dataset of the store, in turn.
-    #[arg(long, value_name = "NAME[@VERSION]", conflicts_with_all = ["trace", "route", "file"])]
+    #[arg(long, value_name = "NAME[@VERSION]", conflicts_with_all = ["trace", "route", "file"], help_heading = WHAT)]
     pub(super) dataset: Option<String>,
     /// Count tokens by this tokenizer.json too, and alone where the server counts none (a binary with the feature `tokenizer`).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = WHAT)]
     pub(super) tokenizer: Option<PathBuf>,
     /// Ask the server to go on to the wanted length (`ignore_eos`); an answer more than 10 % off is then of wrong length.
-    #[arg(long)]
+    #[arg(long, help_heading = WHAT)]
     pub(super) ignore_eos: bool,
     /// Members that every request gets: `{"temperature":0}`.
-    #[arg(long, value_name = "JSON", value_parser = object)]
+    #[arg(long, value_name = "JSON", value_parser = object, help_heading = WHAT)]
     pub(super) extra: Option<Map<String, Value>>,
     /// Ask for whole answers in place of streams.
-    #[arg(long)]
+    #[arg(long, help_heading = WHAT)]
     pub(super) no_stream: bool,
     /// What is allowed: `ttft=500ms,e2e=2.5s,tpot=50ms,gap=1s`, any of them.
-    #[arg(long, value_name = "LIMITS", value_parser = limits)]
+    #[arg(long, value_name = "LIMITS", value_parser = limits, help_heading = JUDGED)]
     pub(super) slo: Option<Slo>,
+    /// The load that is expected at the peak: the search passes with 20 % above it.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "search", help_heading = JUDGED)]
+    pub(super) peak: Option<f64>,
     /// Judge as this route of the config: by its rollouts' `objectives`, or by what reports demand, where no `--slo` is said; and by its recorded peak.
-    #[arg(long, value_name = "ROUTE", conflicts_with = "route")]
+    #[arg(long, value_name = "ROUTE", conflicts_with = "route", help_heading = JUDGED)]
     pub(super) for_route: Option<String>,
     /// The same for the routes of a workload together.
-    #[arg(long, value_name = "NAME", conflicts_with = "for_route")]
+    #[arg(long, value_name = "NAME", conflicts_with = "for_route", help_heading = JUDGED)]
     pub(super) workload: Option<String>,
     /// The share of requests that must keep to it.
-    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value = "0.95", value_parser = share, help_heading = JUDGED)]
     pub(super) share: f64,
     /// Several targets: `blocks` of time in random order, or `each` arrival to all.
-    #[arg(long, value_name = "HOW", default_value = "blocks", value_parser = ["blocks", "each"])]
+    #[arg(long, value_name = "HOW", default_value = "blocks", value_parser = ["blocks", "each"], help_heading = SEVERAL)]
     pub(super) interleave: String,
     /// How long a block is.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = SEVERAL)]
     pub(super) block: Duration,
     /// Threads that send and read.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = CLIENT)]
     pub(super) workers: Option<u16>,
     /// Decides arrivals, lengths, texts and turns; another one for every run where it is not said, so that no server has the prompts in its cache.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = CLIENT)]
     pub(super) seed: Option<u64>,
 }
 

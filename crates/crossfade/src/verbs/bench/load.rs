@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bench::arrivals::trace;
 use bench::engine::turns::Turns;
+use bench::plan::Plan;
 use bench::prompt::{Lengths, Maker, Source};
 use bench::result::Load;
-use bench::run::Plan;
 use bench::search::Range;
 use serde_json::{Value, json};
 
@@ -18,10 +18,11 @@ use crate::out::Stop;
 use crate::verbs::time::now_us;
 use crate::verbs::{Place, dataset};
 
-/// One thread for every two processors: the rest is for whoever answers here.
-pub(super) fn workers(asked: Option<u16>) -> usize {
+/// One thread for every two processors: the rest is for whoever answers here. Where requests are due at the same moment, one for each of them at least, so that
+/// none is late by what the one beside it costs.
+pub(super) fn workers(asked: Option<u16>, n_at_once: usize) -> usize {
     let half = std::thread::available_parallelism().map_or(1, |n| n.get() / 2).clamp(1, 8);
-    asked.map_or(half, usize::from)
+    asked.map_or(half.max(n_at_once), usize::from)
 }
 
 /// What makes its requests.
@@ -59,6 +60,16 @@ pub(super) struct From {
     judged: Value,
     /// The dataset and its version.
     dataset: Option<String>,
+    /// Requests on record that are not replayed, because nobody counted their tokens.
+    n_uncounted: u64,
+}
+
+impl From {
+    /// What to say of a replay that leaves requests out.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let n = self.n_uncounted;
+        (n > 0).then(|| format!("{n} more requests are on record and are not replayed, for nobody counted their tokens: the load is less than it was"))
+    }
 }
 
 /// The plan, and where it is from.
@@ -71,7 +82,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
     if flags.no_stream && slo.is_some_and(|slo| slo.tpot_ms.is_some() || slo.gap_max_ms.is_some()) {
         return Err(Stop::usage("answers that come whole have no `tpot` and no `gap` to hold an objective against"));
     }
-    let (mut shapes, replayed) = shapes(place, flags)?;
+    let Replayed { mut shapes, from: replayed, n_uncounted } = replayed(place, flags)?;
     // The load of a replay is that of the requests that are sent.
     shapes.truncate(flags.requests.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX)));
     let seed = flags.seed.unwrap_or_else(|| now_us() / 1_000 % 1_000_000_000);
@@ -112,11 +123,21 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
         seed,
     };
     let dataset = flags.dataset.as_ref().map(|name| cases::version(place, name)).transpose()?;
-    Ok((plan, From { replayed, judged, dataset }))
+    Ok((plan, From { replayed, judged, dataset, n_uncounted }))
 }
 
-/// The requests of a replay, and what they are of.
-fn shapes(place: &Place, flags: &Flags) -> Result<(Vec<trace::Shape>, Value), Stop> {
+/// The requests of a replay.
+#[derive(Default)]
+struct Replayed {
+    shapes: Vec<trace::Shape>,
+    /// What they are of.
+    from: Value,
+    /// Requests on record that are not among them, because nobody counted their tokens.
+    n_uncounted: u64,
+}
+
+fn replayed(place: &Place, flags: &Flags) -> Result<Replayed, Stop> {
+    let mut n_uncounted = 0;
     let shapes = if let Some(path) = &flags.trace {
         trace::read(&read(path)?).map_err(|error| {
             let stop = Stop::usage(format!("{}: {error}", path.display()));
@@ -126,25 +147,30 @@ fn shapes(place: &Place, flags: &Flags) -> Result<(Vec<trace::Shape>, Value), St
         })?
     } else if let Some(route) = &flags.route {
         let since = now_us().saturating_sub(u64::from(flags.days) * 86_400_000_000);
-        let recorded = dataset::readable(place)?.route_shapes(route, since).map_err(Stop::failed)?;
+        let database = dataset::readable(place)?;
+        let recorded = database.route_shapes(route, since).map_err(Stop::failed)?;
+        let n_all: u64 =
+            database.route_traffic(route, since).map_err(Stop::failed)?.per_hour.iter().map(|(_, n)| n).sum();
+        n_uncounted = n_all.saturating_sub(recorded.len() as u64);
         trace::of_record(&recorded).map_err(|_| {
             let stop =
                 Stop::usage(format!("no request of `{route}` with counted tokens is on record in {} days", flags.days));
             stop.hint("`crossfade exchanges list` shows what is there; `--days N` looks further back")
         })?
     } else {
-        return Ok((Vec::new(), Value::Null));
+        return Ok(Replayed::default());
     };
     let from = flags.trace.as_ref().map(|path| path.display().to_string()).or_else(|| flags.route.clone());
-    Ok((trace::at_speed(shapes, flags.speed), json!(from)))
+    Ok(Replayed { shapes: trace::at_speed(shapes, flags.speed), from: json!(from), n_uncounted })
 }
 
 /// The plan as a result says it.
-pub(super) fn facts_of(flags: &Flags, plan: &Plan, from: From) -> Value {
+pub(super) fn facts_of(flags: &Flags, plan: &Plan, (from, n_workers): (From, usize)) -> Value {
     json!({
         "loads": plan.loads,
         "arrivals": plan.pattern.words(),
         "replayed": from.replayed,
+        "not_replayed": from.n_uncounted,
         "judged_by": from.judged,
         "dataset": from.dataset,
         "speed": flags.speed,
@@ -165,7 +191,7 @@ pub(super) fn facts_of(flags: &Flags, plan: &Plan, from: From) -> Value {
         "stream": !flags.no_stream,
         "interleave": flags.interleave,
         "block_s": flags.block.as_secs_f64(),
-        "workers": workers(flags.workers),
+        "workers": n_workers,
         "seed": plan.seed,
     })
 }

@@ -241,14 +241,14 @@ impl Runner<'_> {
         let mut engine = Engine {
             targets: targets.clone(),
             maker: load::maker(self.place, &flags, &plan)?,
-            n_workers: load::workers(flags.workers),
+            n_workers: load::workers(flags.workers, 1),
             stop: Arc::clone(&self.stop),
         };
         let mut result = self.args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &[facts])?;
         result.name = self.free(&format!("{}/{}", self.name, cell.label))?;
         result.metadata.extend(self.file.metadata.clone());
         result.metadata.extend(cell.settings.iter().cloned());
-        result.plan = load::facts_of(&flags, &plan, from);
+        result.plan = load::facts_of(&flags, &plan, (from, load::workers(flags.workers, 1)));
         let log = self.log(idx)?;
         let mut server = match &cell.start {
             Some(_) if engine.targets[0].is_healthy() => {
@@ -335,11 +335,11 @@ impl Runner<'_> {
         } else if head.partial && !self.args.report {
             self.out.say(format_args!("cells are left: the same command goes on with them"));
         }
-        if let Some(path) = &self.args.keep.out {
+        if let Some(path) = &self.args.keep.output {
             super::show::write(path, &head)?;
             self.out.say(format_args!("written to {}", path.display()));
         }
-        self.out.answer(&head, || super::show::text(&head));
+        self.out.answer(&head, || super::show::text(&head, self.args.keep.explain));
         Ok(exit(&head))
     }
 }

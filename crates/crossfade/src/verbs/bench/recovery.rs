@@ -110,7 +110,7 @@ impl Common {
             ignore_eos: false,
             seed: self.seed,
         };
-        Ok((Engine { targets, maker, n_workers: workers(None), stop: heed()? }, facts))
+        Ok((Engine { targets, maker, n_workers: workers(None, 1), stop: heed()? }, facts))
     }
 
     fn phase(&self, pace: Pace, end: Duration, first_idx: u64) -> Phase {

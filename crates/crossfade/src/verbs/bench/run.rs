@@ -10,14 +10,15 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use bench::engine::Engine;
+use bench::engine::turns::Turns;
 use bench::result::{BenchResult, Load};
-use bench::run::Progress;
+use bench::run::{Progress, Told};
 use bench::sample::Sample;
 use providers::Shared;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use wire::record::Lane;
 
-use super::flags::Flags;
+use super::flags::{Flags, KEPT, SEVERAL};
 use super::load;
 use super::subject::{self, Subjects};
 use super::{cases, show, tokens};
@@ -35,10 +36,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     flags: Flags,
     /// This target is the first one's server through a gateway: what is asked through it longer is the gateway's part of the time.
-    #[arg(long, value_name = "TARGET", requires = "targets")]
+    #[arg(long, value_name = "TARGET", requires = "targets", help_heading = SEVERAL)]
     through_gateway: Option<String>,
     /// Write every request that counts to this file, a JSON object a line; the server reads its `id` as `x-request-id`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = KEPT)]
     samples: Option<PathBuf>,
     #[command(flatten)]
     pub(super) keep: Keep,
@@ -46,13 +47,17 @@ pub(crate) struct Args {
 
 /// How a result is kept.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = KEPT)]
 pub(super) struct Keep {
     /// What it is called in the store; its kind and moment when it is not said.
     #[arg(long, value_name = "NAME")]
     pub(super) name: Option<String>,
     /// Write it to this file too: .json, .csv or .html.
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
+    #[arg(long, short, alias = "out", value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Say what each figure is, by its id.
+    #[arg(long)]
+    pub(super) explain: bool,
     /// Something to remember of the server: `quantisation=awq`, `gpu=H100`, `flags=…`; given once for each.
     #[arg(long = "meta", value_name = "NAME=VALUE", value_parser = pair)]
     pub(super) metadata: Vec<(String, String)>,
@@ -82,10 +87,18 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (mut targets, facts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
     cases::may_leave(place, flags.dataset.as_ref(), &targets)?;
     let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
-    result.plan = load::facts_of(flags, &plan, from);
+    let n_at_once = if plan.turns == Turns::Each { targets.len() } else { 1 };
+    let n_workers = load::workers(flags.workers, n_at_once);
+    for words in from.left_out() {
+        out.say(format_args!("warning: {words}"));
+        result.why.push(words);
+    }
+    result.plan = load::facts_of(flags, &plan, (from, n_workers));
     args.keep.is_free(place, &result)?;
     tokens::find(&mut targets, &shared, flags.tokenizer.as_deref())?;
-    let n_workers = load::workers(flags.workers);
+    if let Some(few) = plan.too_few_blocks(targets.len()) {
+        out.say(format_args!("warning: {few}"));
+    }
     let engine = Engine { targets, maker: load::maker(place, flags, &plan)?, n_workers, stop: heed()? };
     let lines = args.samples.as_deref().map(Lines::to).transpose()?;
     let take = |load: Load, names: &[&str], samples: &[Sample]| {
@@ -93,7 +106,15 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             lines.take(load, names, samples);
         }
     };
-    bench::run::run_with(&engine, &plan, &mut result, (&told(out), &take));
+    let database = place.config.exists().then(|| dataset::writable(place)).transpose()?;
+    let so_far = |result: &BenchResult| {
+        // What cannot be kept now is tried again with the next level, and told at the end.
+        if let Some(database) = &database {
+            result.keep_so_far(database, &args.keep.by).ok();
+        }
+    };
+    bench::run::run_with(&engine, &plan, &mut result, &Told { show: &told(out), take: &take, so_far: &so_far });
+    drop(database);
     draw("");
     if let Some(lines) = lines {
         lines.end()?;
@@ -178,7 +199,7 @@ impl Keep {
         result.simulated = facts.iter().any(|target| target.simulated);
         result.location.clone_from(&self.location);
         result.metadata = self.metadata.iter().cloned().collect::<BTreeMap<_, _>>();
-        if let Some(path) = &self.out {
+        if let Some(path) = &self.output {
             show::form_of(path)?;
             let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
             if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
@@ -207,8 +228,8 @@ impl Keep {
     /// measures it again.
     pub(super) fn finish(&self, place: &Place, mut result: BenchResult, out: &Out) -> Result<Exit, Stop> {
         let kept = if place.config.exists() { Some(self.keep(place, &mut result)) } else { None };
-        let written = self.out.as_ref().map(|path| show::write(path, &result));
-        out.answer(&result, || show::text(&result));
+        let written = self.output.as_ref().map(|path| show::write(path, &result));
+        out.answer(&result, || show::text(&result, self.explain));
         let mut failed = Vec::new();
         match kept {
             Some(Ok(())) => {
@@ -217,7 +238,7 @@ impl Keep {
             Some(Err(stop)) => failed.push(stop),
             None => out.say(format_args!("there is no {}: the result is kept in no store", place.config.display())),
         }
-        match (written, &self.out) {
+        match (written, &self.output) {
             (Some(Ok(())), Some(path)) => out.say(format_args!("written to {}", path.display())),
             (Some(Err(stop)), _) => failed.push(stop),
             _ => {}

@@ -16,15 +16,18 @@ use crate::verbs::{Place, dataset};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A result of the store, or a file that `--out` wrote as JSON.
+    /// A result of the store, or a file that `--output` wrote as JSON.
     #[arg(value_name = "NAME|FILE")]
     name: String,
     /// Another one: the figures of both at the loads that both have.
-    #[arg(value_name = "AGAINST", conflicts_with = "out")]
+    #[arg(value_name = "AGAINST", conflicts_with = "output")]
     against: Option<String>,
     /// Write it to this file: .json, .csv or .html.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[arg(long, short, alias = "out", value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Say what each figure is, by its id.
+    #[arg(long)]
+    explain: bool,
 }
 
 /// What can be typed to list results.
@@ -36,8 +39,8 @@ pub(crate) struct ListArgs {
     /// Only those of this kind.
     #[arg(long, value_name = "KIND", value_parser = ["load", "search", "recovery", "cold_start", "matrix"])]
     kind: Option<String>,
-    /// Only these: `valid`, `invalid` or `partial`.
-    #[arg(long, value_name = "VERDICT", value_parser = ["valid", "invalid", "partial"])]
+    /// Only these: `valid`, `invalid`, `partial` (somebody stopped it) or `running` (under way, or killed).
+    #[arg(long, value_name = "VERDICT", value_parser = ["valid", "invalid", "partial", "running"])]
     verdict: Option<String>,
     /// Only of so many days, today included.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3660))]
@@ -88,13 +91,13 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.answer(&rows, || against::text(&result, &other, &rows));
         return Ok(if result.is_evidence() && other.is_evidence() { Exit::Ok } else { Exit::Undecided });
     }
-    match &args.out {
+    match &args.output {
         Some(path) => {
             write(path, &result)?;
             out.say(format_args!("written to {}", path.display()));
         }
         None if out.format() == Format::Html => out.print(&bench::page::html(&result)),
-        None => out.answer(&result, || text(&result)),
+        None => out.answer(&result, || text(&result, args.explain)),
     }
     Ok(exit(&result))
 }
@@ -158,11 +161,19 @@ fn has_metadata(row: &store::BenchRow, wanted: &[String]) -> bool {
     wanted.iter().all(|one| one.split_once('=').is_some_and(has))
 }
 
+/// What the columns of the table are, for whoever knows none of them.
+const LEGEND: &str = "ttft.intended and e2e.intended: from when a request was due to its first and to its last content; tpot: for a token after the first chunk;
+gap: between chunks; active: answers under way; lag: by which this client was late. `--explain` says exactly what each figure is.";
+
 /// A result for people.
-pub(super) fn text(result: &BenchResult) -> String {
+pub(super) fn text(result: &BenchResult, explain: bool) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     write_text(&mut text, result).unwrap_or_default();
+    if explain {
+        let lines = definition::ALL.iter().map(|(id, words)| format!("{id}: {words}\n"));
+        text += &format!("\n{}", lines.collect::<String>());
+    }
     text
 }
 
@@ -184,19 +195,19 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
         )?;
     }
     if !result.levels.is_empty() {
-        writeln!(text, "\nLatencies in ms; ids are explained below.\n{}", levels(result))?;
+        writeln!(text, "\nLatencies in ms.\n{}\n{LEGEND}\n", levels(result))?;
     }
     for level in &result.levels {
         for check in level.token_checks.iter().filter(|check| !check.is_off()) {
-            writeln!(text, "{} at {}: {}", level.target, level.load.words(), check.words())?;
+            writeln!(text, "{} at {}: {}", level.target, level.load_words(), check.words())?;
         }
         let from: Vec<&str> = level.tokens_from.keys().map(String::as_str).collect();
         if from != ["usage"] && !from.is_empty() {
-            writeln!(text, "{} at {}: tokens counted from {}", level.target, level.load.words(), from.join(", "))?;
+            writeln!(text, "{} at {}: tokens counted from {}", level.target, level.load_words(), from.join(", "))?;
         }
         let errors: Vec<String> = level.errors.iter().map(|(word, n)| format!("{word} {n}")).collect();
         if !errors.is_empty() {
-            writeln!(text, "{} at {}: {}", level.target, level.load.words(), errors.join(", "))?;
+            writeln!(text, "{} at {}: {}", level.target, level.load_words(), errors.join(", "))?;
         }
     }
     for found in &result.found {
@@ -232,12 +243,7 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
             delta.n_blocks
         )?;
     }
-    super::phases::write(text, result)?;
-    writeln!(text)?;
-    for (id, words) in definition::ALL {
-        writeln!(text, "{id}: {words}")?;
-    }
-    Ok(())
+    super::phases::write(text, result)
 }
 
 fn levels(result: &BenchResult) -> String {
@@ -273,7 +279,7 @@ fn row(level: &Level) -> Vec<String> {
     };
     vec![
         level.target.clone(),
-        level.load.words(),
+        level.load_words(),
         format!("{} of {}", level.n_good, level.n_requests),
         of(definition::TTFT_INTENDED, "p50"),
         of(definition::TTFT_INTENDED, "p95"),

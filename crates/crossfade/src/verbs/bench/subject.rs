@@ -14,6 +14,7 @@ use crate::verbs::Place;
 
 /// What can be typed of them.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Who is asked")]
 pub(super) struct Subjects {
     /// A target of the config; given once for each, the baseline first. Several are asked in turns in one run.
     #[arg(long = "target", value_name = "NAME")]

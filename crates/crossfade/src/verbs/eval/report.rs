@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(value_name = "RUN")]
     run: String,
     /// Write it to this file instead of stdout; the name's ending says the form: .html, .json, .csv, .xml (JUnit) or .md.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// The form, where no ending says it.
     #[arg(long = "as", value_enum, value_name = "FORM")]

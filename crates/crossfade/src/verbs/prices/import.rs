@@ -23,8 +23,8 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Where to write the price sheet.
-    #[arg(long, value_name = "SHEET")]
-    out: Option<PathBuf>,
+    #[arg(long, short, alias = "out", value_name = "SHEET")]
+    output: Option<PathBuf>,
     /// The day the file was fetched; such files do not say. Default: the day it was last changed.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date)]
     checked: Option<Date>,
@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         imported.sheet.models.retain(|model| is_wanted(&model.vendor));
         imported.sheet.vendors.retain(|vendor| is_wanted(&vendor.id));
     }
-    if let Some(path) = &args.out {
+    if let Some(path) = &args.output {
         let text = imported.sheet.to_json().pretty();
         std::fs::write(path, text).map_err(|error| {
             Stop::failed(error).hint(format!("the sheet goes to {}; can it be written?", path.display()))
@@ -73,9 +73,9 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     out.answer(&facts(&imported), || text(&imported));
     let n = imported.sheet.models.len();
-    match &args.out {
+    match &args.output {
         Some(path) => out.say(format_args!("{n} models are in {}; name it under `prices.files`", path.display())),
-        None => out.say(format_args!("{n} models would be in the sheet; `--out SHEET` writes it")),
+        None => out.say(format_args!("{n} models would be in the sheet; `--output SHEET` writes it")),
     }
     Ok(Exit::Ok)
 }

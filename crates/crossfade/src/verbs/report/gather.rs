@@ -409,6 +409,7 @@ fn of_rollouts(database: &Database, config: &Config, rows: &mut Rows) -> Result<
             n: row.n,
             actor: row.actor,
             note: row.note,
+            fingerprint: row.fingerprint,
         }));
     }
     Ok(())

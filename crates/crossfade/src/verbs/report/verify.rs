@@ -20,6 +20,16 @@ pub(super) struct Args {
     evidence: Option<String>,
 }
 
+/// This version.
+const OWN: &str = env!("CARGO_PKG_VERSION");
+
+/// What to say of a bundle that another version made.
+fn of_another(made_by: &str, own: &str) -> Option<String> {
+    (made_by != own).then(|| {
+        format!("warning: crossfade {made_by} made this bundle and {own} verifies it: what differs may be theirs and nobody's change; verify it with {made_by}")
+    })
+}
+
 /// Files by their names, with `/` between directories.
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -30,7 +40,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let beside = path.join(BUNDLE);
     let (found, outside) = if !path.is_dir() {
         let missing = |error: anyhow::Error| {
-            Stop::from(error).exit(Exit::Usage).hint("`crossfade report --out DIR` writes DIR/bundle.tar")
+            Stop::from(error).exit(Exit::Usage).hint("`crossfade report --output DIR` writes DIR/bundle.tar")
         };
         let archive = read(path).map_err(missing)?;
         (verify(Ok(&archive), &engine::Rooms), Vec::new())
@@ -42,7 +52,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         gather(path, "", &mut files)?;
         (verify(Err(files), &engine::Rooms), Vec::new())
     };
-    let hint = "`crossfade report --out DIR` writes DIR/bundle.tar";
+    let hint = "`crossfade report --output DIR` writes DIR/bundle.tar";
     let (mut wrong, made) = found.map_err(|error| Stop::usage(error).hint(hint))?;
     for (name, bytes) in outside {
         if made.as_ref().is_some_and(|made| made.files.get(name) != Some(&bytes)) {
@@ -57,11 +67,17 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         let what = format!("the bundle is of the evidence {evidence}, not of {asked}");
         wrong.push(Mismatch { file: "rows".to_owned(), figure: None, what });
     }
+    let other = made.as_ref().and_then(|made| of_another(&made.report.version, OWN));
     let facts = serde_json::json!({
         "verified": wrong.is_empty(),
+        "made_by": made.as_ref().map(|made| &made.report.version),
+        "verified_by": OWN,
         "evidence": evidence,
         "wrong": wrong.iter().map(|one| serde_json::json!({ "file": one.file, "figure": one.figure, "what": one.what })).collect::<Vec<_>>(),
     });
+    if let Some(words) = other {
+        out.say(words);
+    }
     out.answer(&facts, || match (&made, wrong.is_empty()) {
         (Some(made), true) => {
             let n = made.report.moves.iter().flat_map(report::MoveReport::figures).count();
@@ -88,4 +104,15 @@ fn gather(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_of_another_version_is_told_as_one() {
+        assert_eq!(of_another(OWN, OWN), None);
+        assert!(of_another("0.0.9", OWN).is_some_and(|words| words.contains("verify it with 0.0.9")));
+    }
 }

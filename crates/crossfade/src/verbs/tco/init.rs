@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     size: Option<PathBuf>,
     /// The file.
-    #[arg(long, short, value_name = "FILE", default_value = "tco.yaml")]
+    #[arg(long, short, alias = "out", value_name = "FILE", default_value = "tco.yaml")]
     output: PathBuf,
     /// Print the worksheet instead of writing it.
     #[arg(long)]

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Write it to this file instead of stdout; the name's ending says the form: .html, .json, .csv, .xlsx or .txt.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// The form, whatever the name's ending.
     #[arg(long = "as", value_enum, value_name = "FORM")]
