@@ -163,6 +163,7 @@ impl Work {
                 filed_at_us: now_us,
                 actor: report.actor.clone(),
                 note: report.words(),
+                fingerprint: None,
             };
             if let Err(error) = self.database.file_result(&row, &audit(format!("rollout:{name}"))) {
                 tracing::warn!(rollout = name, %error, "an exit drill is not filed for a rollout; the audit has it");

@@ -104,6 +104,7 @@ fn whole() -> Leaving {
         n: 40,
         actor: "dora".to_owned(),
         note: "detected after 21.000 ms, switched in 0.010 ms".to_owned(),
+        fingerprint: None,
     };
     let row = |what: &str, standing: &str| MatrixRow {
         what: what.to_owned(),

@@ -51,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     conformance: Vec<PathBuf>,
     /// Write exit-plan.html, exit-plan.md, exit-plan.json and exit-plan.pdf into this directory; without it Markdown goes to stdout.
-    #[arg(long, short, value_name = "DIR", conflicts_with = "init")]
-    out: Option<PathBuf>,
+    #[arg(long, short, alias = "out", value_name = "DIR", conflicts_with = "init")]
+    output: Option<PathBuf>,
     /// Make no PDF.
     #[arg(long)]
     no_pdf: bool,
@@ -69,7 +69,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         return init(&config, args, out);
     }
     let plan = exit_plan(&gather(place, &config, args, to)?);
-    match &args.out {
+    match &args.output {
         Some(dir) => write(dir, &plan, args, out)?,
         None => out.print(&match out.format() {
             Format::Html => plan.html(),
