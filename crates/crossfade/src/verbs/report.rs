@@ -101,7 +101,7 @@ pub(crate) fn of_route(
     let asked = Asked {
         workload: vec![route.to_owned()],
         candidate,
-        out: None,
+        output: None,
         tco: tco.map(|path| path.display().to_string()).into_iter().collect(),
         outcomes: Vec::new(),
         conformance: conformance.to_vec(),
