@@ -89,7 +89,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
     let n_at_once = if plan.turns == Turns::Each { targets.len() } else { 1 };
     let n_workers = load::workers(flags.workers, n_at_once);
-    for words in from.left_out() {
+    if let Some(words) = from.left_out() {
         out.say(format_args!("warning: {words}"));
         result.why.push(words);
     }
