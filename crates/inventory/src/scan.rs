@@ -7,6 +7,7 @@
 mod facts;
 mod finding;
 mod hosts;
+mod ignore;
 mod language;
 mod link;
 mod lower;
@@ -23,21 +24,25 @@ mod syntax;
 mod tests;
 mod text;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use self::facts::Facts;
 use self::link::{Repository, SourceFile};
 use self::manifest::Package;
 
-pub use self::finding::{Confidence, Finding, Flags, Kind, Model, ModelFrom, OPERATIONS, Sunset};
+pub use self::finding::{
+    Confidence, Finding, Flags, Kind, Model, ModelFrom, OPERATIONS, OwnersFrom, Prompt, PromptForm, Sunset,
+};
+pub use self::ignore::Ignore;
 pub use self::language::Language;
 pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 1;
+pub const READER: u32 = 2;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +51,7 @@ pub struct Read {
     facts: Option<Facts>,
     findings: Vec<Finding>,
     packages: Vec<Package>,
+    is_machine_made: bool,
 }
 
 impl Read {
@@ -53,6 +59,12 @@ impl Read {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.facts.is_none() && self.findings.is_empty() && self.packages.is_empty()
+    }
+
+    /// Whether it is a source file that was not looked into, because no person wrote it: minified or generated.
+    #[must_use]
+    pub fn is_machine_made(&self) -> bool {
+        self.is_machine_made
     }
 
     /// Whether it is a source file that was not looked into, because it names no vendor.
@@ -76,37 +88,59 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
     let language = Language::of_path(path);
     if let Some(language) = language {
         if !relevance::is_readable(text) {
-            return Read { language: None, facts: None, findings, packages: Vec::new() };
+            return Read { findings, is_machine_made: true, ..Read::default() };
         }
         let is_read = mentions || relevance::names_a_vendor(text);
         let facts = is_read.then(|| {
             let within = language::source_within(path, text);
             lower::facts_of(language, within.as_deref().unwrap_or(text))
         });
-        return Read { language: Some(language), facts, findings, packages: manifest::packages_of(path, text) };
+        let packages = manifest::packages_of(path, text);
+        return Read { language: Some(language), facts, findings, packages, is_machine_made: false };
     }
     if text::is_configuration(path) {
         findings.extend(text::configuration_of(path, text));
     }
-    Read { language: None, facts: None, findings, packages: manifest::packages_of(path, text) }
+    Read { findings, packages: manifest::packages_of(path, text), ..Read::default() }
 }
 
+/// How large the pattern of those names may be.
+const PATTERN_LIMIT: usize = 256 << 20;
+
 /// Names by which files that were passed over would reach a client or model made elsewhere in the repository.
+#[derive(Debug)]
+pub struct Wanted(Regex);
+
+impl Wanted {
+    /// Whether the text has one of the names as a whole word.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+/// The names; none when nothing is made that another file could use.
 #[must_use]
-pub fn wanted(files: &[(String, Read)]) -> Vec<String> {
+pub fn wanted(files: &[(String, Read)]) -> Option<Wanted> {
     let repository = repository(files);
     let mut names: Vec<String> = repository.shared().into_iter().filter(|name| name.len() > 2).collect();
     names.sort();
     names.dedup();
-    names
+    if names.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+    let pattern = format!(r"(?-u:\b)(?:{})(?-u:\b)", names.join("|"));
+    // Escaped names always are a pattern; ten thousand of them are a large one.
+    RegexBuilder::new(&pattern).size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT).build().ok().map(Wanted)
 }
 
-fn repository(files: &[(String, Read)]) -> Repository {
-    let packages: HashSet<String> =
-        files.iter().flat_map(|(_, read)| read.packages.iter().map(|package| package.name.clone())).collect();
-    let sources = files.iter().filter_map(|(path, read)| {
-        Some(SourceFile { path: path.clone(), language: read.language?, facts: read.facts.clone()? })
-    });
+fn repository(files: &[(String, Read)]) -> Repository<'_> {
+    let packages: HashSet<&str> =
+        files.iter().flat_map(|(_, read)| read.packages.iter().map(|package| package.name.as_str())).collect();
+    let sources = files
+        .iter()
+        .filter_map(|(path, read)| Some(SourceFile { path, language: read.language?, facts: read.facts.as_ref()? }));
     Repository::new(sources.collect(), &packages)
 }
 
@@ -118,14 +152,28 @@ pub fn link(files: &[(String, Read)], owners: &Owners) -> Vec<Finding> {
         (0..repository.files().len()).flat_map(|file| site::sites_of(&repository, file)).collect();
     findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
     findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
+    weigh_keys(&mut findings);
+    let versions = Versions::of(files);
     for finding in &mut findings {
-        finding.version = version_of(files, finding);
+        finding.version = versions.nearest(finding);
         finding.owners = owners.of(&finding.path);
+        finding.owners_from = (!finding.owners.is_empty()).then_some(OwnersFrom::Codeowners);
         finding.sunsets = sunset::of(finding);
         finding.seen = text::masked(&finding.seen);
     }
     findings.sort_by(|a, b| (&a.path, a.line, a.kind).cmp(&(&b.path, b.line, b.kind)));
     findings
+}
+
+/// A key of Google's may be for maps or mail; where the repository uses Google's models it is likely for them.
+fn weigh_keys(findings: &mut [Finding]) {
+    let is_used = findings.iter().any(|finding| {
+        finding.kind != Kind::Key && finding.confidence >= Confidence::Likely && finding.vendor.starts_with("google")
+    });
+    if is_used {
+        let keys = findings.iter_mut().filter(|finding| finding.kind == Kind::Key);
+        keys.for_each(|key| key.confidence = key.confidence.max(Confidence::Likely));
+    }
 }
 
 /// Libraries that a manifest names, as findings; lock files say versions and are none.
@@ -146,26 +194,51 @@ fn dependencies<'f>(path: &'f str, packages: &'f [Package]) -> impl Iterator<Ite
             flags: Flags::default(),
             confidence: Confidence::Certain,
             seen: format!("{} {}", package.name, package.version).trim().to_owned(),
+            prompt: None,
+            response: Vec::new(),
             owners: Vec::new(),
+            owners_from: None,
             sunsets: Vec::new(),
         }
     })
 }
 
-/// The version of a finding's library: of the manifest nearest above the file, one that is locked before one that is asked for.
-fn version_of(files: &[(String, Read)], finding: &Finding) -> Option<String> {
-    if finding.sdk.is_empty() {
-        return None;
+/// Versions of libraries, by the name of their package and the directory of the manifest.
+struct Versions<'f>(HashMap<&'f str, Vec<Asked<'f>>>);
+
+/// A version in a manifest.
+struct Asked<'f> {
+    directory: &'f str,
+    is_locked: bool,
+    version: &'f str,
+}
+
+impl<'f> Versions<'f> {
+    fn of(files: &'f [(String, Read)]) -> Versions<'f> {
+        let mut versions: HashMap<&str, Vec<Asked<'_>>> = HashMap::new();
+        for (path, read) in files {
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            for package in read.packages.iter().filter(|package| !package.version.is_empty()) {
+                let asked = Asked { directory, is_locked: package.is_locked, version: &package.version };
+                versions.entry(&package.name).or_default().push(asked);
+            }
+        }
+        Versions(versions)
     }
-    let names = rules::Rules::packages_of_sdk(&finding.sdk);
-    let found = files.iter().flat_map(|(path, read)| {
-        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let is_above = directory.is_empty() || finding.path.starts_with(&format!("{directory}/"));
-        let own = read
-            .packages
-            .iter()
-            .filter(|package| names.contains(&package.name.as_str()) && !package.version.is_empty());
-        own.filter(move |_| is_above).map(move |package| (directory.len(), package.is_locked, package.version.clone()))
-    });
-    found.max_by_key(|(depth, is_locked, _)| (*is_locked, *depth)).map(|(_, _, version)| version)
+
+    /// The version of a finding's library: of the manifest nearest above the file, one that is locked before one that is asked for.
+    fn nearest(&self, finding: &Finding) -> Option<String> {
+        if finding.sdk.is_empty() || self.0.is_empty() {
+            return None;
+        }
+        let is_above = |directory: &str| {
+            directory.is_empty() || finding.path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let names = rules::Rules::packages_of_sdk(&finding.sdk);
+        let found = names.iter().filter_map(|name| self.0.get(name)).flatten();
+        found
+            .filter(|asked| is_above(asked.directory))
+            .max_by_key(|asked| (asked.is_locked, asked.directory.len()))
+            .map(|asked| asked.version.to_owned())
+    }
 }

@@ -1,6 +1,7 @@
 //! `crossfade inventory`: where a code base uses vendors of language models, how, and what of it has an end.
 
 mod cache;
+mod fail;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -15,14 +16,16 @@ use inventory::scan::{self, Confidence, Finding, render};
 use serde_json::json;
 
 use self::cache::Cache;
-use self::tree::Scanned;
+use self::fail::FailOn;
+use self::tree::{Choice, NotRead, Scanned};
 use super::time::{now_us, us_to_text};
-use crate::out::{Exit, Out, Stop};
+use crate::out::{Exit, Format, Out, Stop};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Directories to look through; each is taken as one repository.
+    /// Directories to look through, or git repositories without their files (bare ones: their last commit); each is taken as one
+    /// repository.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// Another form than a table or, with `--format json`, JSON.
@@ -34,15 +37,22 @@ pub(crate) struct Args {
     /// Leave findings out that are less sure than this.
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "likely")]
     confidence: Level,
-    /// End with 3 when something at least this sure is found, whatever is shown.
-    #[arg(long, value_enum, value_name = "LEVEL")]
-    fail_on: Option<Level>,
+    /// End with 3 when this is found, whatever is shown; may be given again: a level (`possible`, `likely`, `certain`), `key`, `ended`
+    /// (its vendor has switched it off), `ends` (or set a day), `vendor:NAME`, `operation:NAME`, `model:ID`.
+    #[arg(long, value_name = "WHAT")]
+    fail_on: Vec<FailOn>,
     /// Show call sites only, no configuration, dependencies or lone model ids. Keys are always shown.
     #[arg(long)]
     sites: bool,
     /// Leave out files under this path, from the directory that is looked through; may be given again.
     #[arg(long, value_name = "PATH")]
     exclude: Vec<String>,
+    /// Look into files that a `.gitignore` names, too.
+    #[arg(long)]
+    with_ignored: bool,
+    /// Where CODEOWNERS says nobody owns a call site, ask git who wrote its line last.
+    #[arg(long)]
+    blame: bool,
     /// Where what was read is kept between runs, by the files' content.
     #[arg(long, value_name = "DIR", env = "CROSSFADE_INVENTORY_CACHE")]
     cache: Option<PathBuf>,
@@ -56,6 +66,10 @@ pub(crate) struct Args {
 enum Form {
     /// One row per finding.
     Csv,
+    /// A page that needs nothing else.
+    Html,
+    /// A machine-learning bill of materials: CycloneDX 1.6 as JSON.
+    Bom,
     /// Static analysis results, for code hosts and editors.
     Sarif,
 }
@@ -83,45 +97,68 @@ impl Level {
 
 /// Looks through the directories and says what is there.
 pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let mut cache = if args.no_cache { None } else { Cache::open(args.cache.as_deref()) };
-    let mut whole = Vec::new();
-    let mut counts = tree::Counts::default();
+    let cache = if args.no_cache { None } else { Cache::open(args.cache.as_deref()) };
+    let choice = Choice { exclude: &args.exclude, with_ignored: args.with_ignored, with_blame: args.blame };
+    let mut scanned = Scanned::default();
     for path in &args.paths {
-        let Scanned { findings, counts: own } = tree::scan(path, &args.exclude, cache.as_mut(), out)?;
-        counts.add(own);
         // Of several directories the path says which.
         let prefix = if args.paths.len() > 1 { format!("{}/", path.display()) } else { String::new() };
-        whole.extend(
-            findings.into_iter().map(|finding| Finding { path: format!("{prefix}{}", finding.path), ..finding }),
-        );
+        scanned.add(tree::scan(path, &choice, cache.as_ref(), out)?, &prefix);
     }
+    let Scanned { findings: mut whole, counts, not_read, used } = scanned;
     if let Some(cache) = cache
-        && let Err(error) = cache.save()
+        && let Err(error) = cache.save(&used)
     {
         out.say(format_args!("what was read could not be kept: {error}"));
     }
-    let is_failed =
-        args.fail_on.is_some_and(|level| whole.iter().any(|finding| finding.confidence >= level.confidence()));
+    let now = us_to_text(now_us());
+    let today = &now[..10];
+    let hits: Vec<(&FailOn, usize)> = args
+        .fail_on
+        .iter()
+        .map(|of| (of, whole.iter().filter(|finding| of.is_hit(finding, today)).count()))
+        .filter(|(_, n_hits)| *n_hits > 0)
+        .collect();
     let least = args.confidence.confidence();
     let n_less = whole.iter().filter(|finding| finding.confidence < least).count();
     whole.retain(|finding| finding.confidence >= least);
     if args.sites {
         whole.retain(|finding| finding.kind.is_site() || finding.kind == scan::Kind::Key);
     }
-    let today = &us_to_text(now_us())[..10];
-    write(args, &whole, &counts, today, out)?;
-    for line in page::words(&whole, &counts, n_less, today) {
+    let shown = Shown { findings: &whole, counts: &counts, not_read: &not_read, now: &now };
+    write(args, &shown, out)?;
+    for line in page::words(&whole, &counts, &not_read, n_less, today) {
         out.say(line);
     }
-    Ok(if is_failed { Exit::No } else { Exit::Ok })
+    for (of, n_hits) in &hits {
+        out.say(format_args!("--fail-on {}: {n_hits} found", of.words()));
+    }
+    Ok(if hits.is_empty() { Exit::Ok } else { Exit::No })
 }
 
-fn write(args: &Args, findings: &[Finding], counts: &tree::Counts, today: &str, out: &Out) -> Result<(), Stop> {
+/// What is written.
+struct Shown<'a> {
+    findings: &'a [Finding],
+    counts: &'a tree::Counts,
+    not_read: &'a [NotRead],
+    now: &'a str,
+}
+
+fn write(args: &Args, shown: &Shown<'_>, out: &Out) -> Result<(), Stop> {
+    let Shown { findings, counts, not_read, now } = *shown;
+    let (version, today) = (env!("CARGO_PKG_VERSION"), &now[..10]);
+    let names: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
+    let about = render::About { names: &names, version, now, lines: counts.lines, files: counts.candidates };
     let text = match args.form {
         Some(Form::Csv) => render::csv(findings),
-        Some(Form::Sarif) => render::sarif(findings, env!("CARGO_PKG_VERSION"), today),
+        Some(Form::Sarif) => render::sarif(findings, version, today),
+        Some(Form::Bom) => render::bom(findings, &about),
+        Some(Form::Html) => render::html(findings, &about),
+        None if out.format() == Format::Html => render::html(findings, &about),
         None if out.is_json() => {
-            let facts = json!({ "date": today, "files": counts, "sunsets_of": scan::SUNSETS_OF, "findings": findings });
+            let facts = json!({
+                "date": today, "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
+            });
             serde_json::to_string_pretty(&facts).map_err(Stop::failed)? + "\n"
         }
         None => page::table(findings, today),
@@ -133,6 +170,12 @@ fn write(args: &Args, findings: &[Finding], counts: &tree::Counts, today: &str, 
             Ok(())
         }
     }
+}
+
+/// What a directory is called: its last name, also where it is typed as `.`.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    whole.file_name().map_or_else(|| "repository".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Writes beside the file and puts it in its place, so that a reader never sees half of it.

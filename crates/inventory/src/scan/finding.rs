@@ -102,7 +102,6 @@ impl Confidence {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Model {
     /// The id, when it can be known without running anything.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
     /// Where it comes from.
     pub from: ModelFrom,
@@ -153,6 +152,18 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Those of both.
+    #[must_use]
+    pub(crate) const fn or(self, other: Flags) -> Flags {
+        Flags {
+            streaming: self.streaming || other.streaming,
+            tools: self.tools || other.tools,
+            schema: self.schema || other.schema,
+            vision: self.vision || other.vision,
+            logprobs: self.logprobs || other.logprobs,
+        }
+    }
+
     /// The words of those that are set.
     #[must_use]
     pub fn words(self) -> Vec<&'static str> {
@@ -167,6 +178,65 @@ impl Flags {
     }
 }
 
+/// Where what is asked is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The file, from the directory that was named.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// What stands there.
+    pub form: PromptForm,
+}
+
+/// What stands where a prompt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptForm {
+    /// A text.
+    Literal,
+    /// A text with places that are filled in at run time.
+    Template,
+    /// A parameter or variable; its text comes from elsewhere.
+    Variable,
+    /// An expression that makes it.
+    Expression,
+}
+
+impl PromptForm {
+    /// The word as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PromptForm::Literal => "literal",
+            PromptForm::Template => "template",
+            PromptForm::Variable => "variable",
+            PromptForm::Expression => "expression",
+        }
+    }
+}
+
+/// How the owners of a place are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnersFrom {
+    /// A CODEOWNERS file names them.
+    Codeowners,
+    /// They wrote the line last.
+    Blame,
+}
+
+impl OwnersFrom {
+    /// The word as it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OwnersFrom::Codeowners => "codeowners",
+            OwnersFrom::Blame => "blame",
+        }
+    }
+}
+
 /// A warning that something has an end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sunset {
@@ -176,6 +246,8 @@ pub struct Sunset {
     pub ends: String,
     /// Where the vendor says so.
     pub source: String,
+    /// How the day is known: `vendor` (read there), `cited` (read where others cite it), `unread`.
+    pub known_by: String,
 }
 
 /// One place.
@@ -194,7 +266,6 @@ pub struct Finding {
     /// The library; empty without one.
     pub sdk: String,
     /// Its version, by the nearest lock file or manifest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<String>,
     /// The model.
     pub model: Model,
@@ -206,8 +277,14 @@ pub struct Finding {
     pub confidence: Confidence,
     /// What was seen: the dotted name, a variable, or a masked key.
     pub seen: String,
+    /// Where what is asked is written, where that can be seen.
+    pub prompt: Option<Prompt>,
+    /// How the answer is read: members, and functions that parse it.
+    pub response: Vec<String>,
     /// Who owns the file, where that is known.
     pub owners: Vec<String>,
+    /// How that is known.
+    pub owners_from: Option<OwnersFrom>,
     /// What has an end.
     pub sunsets: Vec<Sunset>,
 }

@@ -50,6 +50,8 @@ pub(super) struct Hit<'f> {
     pub(super) confidence: Confidence,
     pub(super) call: &'f Call,
     pub(super) seen: String,
+    /// What comes before in the same chain: the settings of a request that is written as one.
+    pub(super) before: &'f [super::facts::Step],
     /// Calls that follow in the same chain: a builder's.
     pub(super) chain: &'f [super::facts::Step],
 }

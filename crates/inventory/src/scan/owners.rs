@@ -1,5 +1,7 @@
 //! Who owns a file, by a CODEOWNERS file.
 
+use super::ignore::wild;
+
 /// Rules of a CODEOWNERS file, in its order.
 #[derive(Debug, Default)]
 pub struct Owners {
@@ -52,15 +54,6 @@ fn part_fits(pattern: &[&str], path: &[&str], is_directory: bool, is_flat: bool)
         (Some((first, rest)), Some((name, below))) => {
             wild(first, name) && part_fits(rest, below, is_directory, is_flat)
         }
-    }
-}
-
-fn wild(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((start, rest)) => name.strip_prefix(start).is_some_and(|tail| {
-            (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| wild(rest, &tail[at..]))
-        }),
     }
 }
 

@@ -1,8 +1,11 @@
 //! From places where a rule fits to findings: the parameters, the model, what is asked for, and plain HTTP.
 
 mod http;
+mod prompt;
 mod request;
+mod response;
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::facts::{Chain, Root, Step, Value};
@@ -12,10 +15,12 @@ use super::link::{Hit, Repository};
 use super::rules::Rules;
 
 pub(super) use http::Consumed;
+use response::Readings;
 
 /// Every call site of a file.
-pub(super) fn sites_of(repository: &Repository, file: usize) -> Vec<Finding> {
-    let mut visitor = Visitor { repository, file, findings: Vec::new(), consumed: Consumed::default() };
+pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> Vec<Finding> {
+    let mut visitor =
+        Visitor { repository, file, findings: Vec::new(), consumed: Consumed::default(), readings: OnceCell::new() };
     let source = &repository.files()[file];
     for value in &source.facts.values {
         visitor.value(value);
@@ -46,10 +51,11 @@ fn one_per_line(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 pub(super) struct Visitor<'r> {
-    repository: &'r Repository,
+    repository: &'r Repository<'r>,
     file: usize,
     findings: Vec<Finding>,
     consumed: Consumed,
+    readings: OnceCell<Readings<'r>>,
 }
 
 impl<'r> Visitor<'r> {
@@ -84,6 +90,11 @@ impl<'r> Visitor<'r> {
         }
     }
 
+    /// What becomes of the results of the file's calls; gathered where there is one to ask about.
+    fn readings(&self) -> &Readings<'r> {
+        self.readings.get_or_init(|| Readings::of(self.repository.files()[self.file].facts))
+    }
+
     fn hit(&mut self, hit: &Hit<'r>) {
         let source = &self.repository.files()[self.file];
         let sdk = &Rules::of(source.language).sdks[hit.sdk];
@@ -108,9 +119,17 @@ impl<'r> Visitor<'r> {
         if vendor == "-" {
             vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");
         }
-        let flags = request.flags(hit);
+        let is_call = hit.kind == Kind::Call;
+        let before = if is_call { hit.before } else { &[] };
+        let earlier = request::Request::of_steps(self.repository, self.file, before);
+        let flags = request.flags(hit).or(earlier.flags_of_body());
+        let asked = |request: &request::Request| {
+            prompt::prompt_of(self.repository, self.file, hit.operation, request, hit.call.line)
+        };
+        let prompt = if is_call { asked(&request).or_else(|| asked(&earlier)) } else { None };
+        let response = if is_call { self.readings().of_call(hit.call, hit.chain) } else { Vec::new() };
         self.findings.push(Finding {
-            path: source.path.clone(),
+            path: source.path.to_owned(),
             line: hit.line,
             kind: hit.kind,
             operation: hit.operation.to_owned(),
@@ -122,14 +141,17 @@ impl<'r> Visitor<'r> {
             flags,
             confidence,
             seen: hit.seen.clone(),
+            prompt,
+            response,
             owners: Vec::new(),
+            owners_from: None,
             sunsets: Vec::new(),
         });
     }
 
     fn plain(&self, kind: Kind, line: u32, operation: &str, vendor: &str, seen: &str) -> Finding {
         Finding {
-            path: self.repository.files()[self.file].path.clone(),
+            path: self.repository.files()[self.file].path.to_owned(),
             line,
             kind,
             operation: operation.to_owned(),
@@ -141,7 +163,10 @@ impl<'r> Visitor<'r> {
             flags: Flags::default(),
             confidence: Confidence::Certain,
             seen: seen.chars().take(120).collect(),
+            prompt: None,
+            response: Vec::new(),
             owners: Vec::new(),
+            owners_from: None,
             sunsets: Vec::new(),
         }
     }

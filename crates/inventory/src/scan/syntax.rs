@@ -188,7 +188,8 @@ const NUMBERS: [&str; 10] = [
 ];
 
 /// What is around one expression and changes nothing here.
-const INNERS: [&str; 15] = [
+const INNERS: [&str; 16] = [
+    "type_conversion_expression",
     "await",
     "await_expression",
     "parenthesized_expression",

@@ -289,3 +289,91 @@ mod others {
         );
     }
 }
+
+mod asked {
+    use super::*;
+
+    /// Where the prompt of each call is and how its answer is read, with its flags and parameters.
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expected: &[&str]) {
+        let files: Vec<(String, Read)> =
+            files.iter().map(|(path, text)| ((*path).to_owned(), read(path, text, true))).collect();
+        let findings = link(&files, &Owners::default());
+        let calls = findings.iter().filter(|finding| matches!(finding.kind, Kind::Call | Kind::Http));
+        let line = |finding: &Finding| {
+            let prompt = finding.prompt.as_ref().map_or_else(
+                || "-".to_owned(),
+                |prompt| format!("{}:{} {}", prompt.path, prompt.line, prompt.form.as_str()),
+            );
+            let read = finding.response.join(", ");
+            format!("{} | {prompt} | {read} | {}", finding.line, finding.flags.words().join(" "))
+        };
+        assert_eq!(calls.map(line).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn python() {
+        check(
+            &[
+                ("prompts.py", "SYSTEM = 'You help {name}.'\n"),
+                (
+                    "a.py",
+                    "import json\nfrom openai import OpenAI\nfrom prompts import SYSTEM\nclient = OpenAI()\n\
+                     def f(question):\n    r = client.chat.completions.create(model='gpt-4o', tools=T, logprobs=True,\n        \
+                     messages=[{'role': 'system', 'content': SYSTEM}])\n    text = r.choices[0].message.content\n    \
+                     return json.loads(text)\n\
+                     def g(question):\n    return client.responses.create(input=question, stream=True).output_text\n",
+                ),
+            ],
+            &[
+                "6 | prompts.py:1 template | choices.message.content, loads() | tools logprobs",
+                "11 | a.py:10 variable | output_text | streaming",
+            ],
+        );
+    }
+
+    #[test]
+    fn script() {
+        check(
+            &[(
+                "a.ts",
+                "import OpenAI from 'openai';\nconst openai = new OpenAI();\nconst SYSTEM = 'Be brief.';\n\
+                 const messages = [\n  { role: 'system', content: SYSTEM },\n];\n\
+                 const r = await openai.chat.completions.create({ model: 'gpt-4o', messages, response_format: { type: 'json_object' } });\n\
+                 const data = JSON.parse(r.choices[0].message.content);\n\
+                 await openai.chat.completions.create({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] });\n",
+            )],
+            &["7 | a.ts:3 literal | choices.message.content, parse() | schema", "9 | a.ts:9 expression |  | vision"],
+        );
+    }
+
+    #[test]
+    fn other_languages() {
+        check(
+            &[(
+                "a.go",
+                "package a\nimport \"github.com/sashabaranov/go-openai\"\nfunc f() {\n\tc := openai.NewClient(k)\n\t\
+                 r, err := c.CreateChatCompletion(ctx, openai.ChatCompletionRequest{Model: openai.GPT4o, Messages: \
+                 []openai.ChatCompletionMessage{{Role: x, Content: \"Say hello.\"}}})\n\t\
+                 json.Unmarshal([]byte(r.Choices[0].Message.Content), &v)\n}\n",
+            )],
+            &["5 | a.go:5 literal | Choices.Message.Content, Unmarshal() | "],
+        );
+        check(
+            &[(
+                "a.rb",
+                "client = OpenAI::Client.new\nr = client.chat(parameters: { model: 'gpt-4o', messages: [{ role: 'user', content: \
+                 \"Hello #{name}\" }] })\nputs JSON.parse(r.dig('choices'))\n",
+            )],
+            &["2 | a.rb:2 template | dig, parse() | "],
+        );
+        check(
+            &[(
+                "a.php",
+                "<?php\n$c = \\OpenAI::client($k);\n$r = $c->chat()->create(['model' => 'gpt-4o', 'tools' => $t, 'messages' => \
+                 [['role' => 'user', 'content' => 'Hello']]]);\n$d = json_decode($r->choices[0]->message->content);\n",
+            )],
+            &["3 | a.php:3 literal | choices.message.content, json_decode() | tools"],
+        );
+    }
+}

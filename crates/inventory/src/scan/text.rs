@@ -157,8 +157,7 @@ fn patterns() -> &'static [(Regex, &'static str)] {
 
 /// Keys in the clear, masked; in any file.
 pub(crate) fn keys_of(path: &str, text: &str) -> Vec<Finding> {
-    let starts = ["sk-", "gsk_", "AIza", "xai-", "pcsk_"];
-    if !starts.iter().any(|start| text.contains(start)) {
+    if !may_hold_a_key(text) {
         return Vec::new();
     }
     let mut findings = Vec::new();
@@ -172,7 +171,10 @@ pub(crate) fn keys_of(path: &str, text: &str) -> Vec<Finding> {
                 continue;
             }
             let line = u32::try_from(line).unwrap_or(u32::MAX);
-            findings.push(found(path, line, (Kind::Key, "client", vendor, Model::default()), mask(key)));
+            let finding = found(path, line, (Kind::Key, "client", vendor, Model::default()), mask(key));
+            // Google's keys look alike whichever of its services they are for.
+            let confidence = if *vendor == "google" { Confidence::Possible } else { Confidence::Certain };
+            findings.push(Finding { confidence, ..finding });
         }
     }
     findings
@@ -185,9 +187,17 @@ fn mask(key: &str) -> String {
     format!("{start}…{end}")
 }
 
+/// Whether a key's beginning is in the text.
+fn may_hold_a_key(text: &str) -> bool {
+    ["sk-", "gsk_", "AIza", "xai-", "pcsk_"].iter().any(|start| text.contains(start))
+}
+
 /// A text with every key in it masked.
 pub(crate) fn masked(text: &str) -> String {
     let mut masked = text.to_owned();
+    if !may_hold_a_key(text) {
+        return masked;
+    }
     for (pattern, _) in patterns() {
         masked = pattern.replace_all(&masked, |hit: &regex::Captures<'_>| mask(&hit[0])).into_owned();
     }
@@ -208,7 +218,10 @@ fn found(path: &str, line: u32, (kind, operation, vendor, model): Said, seen: St
         flags: Flags::default(),
         confidence: if kind == Kind::Model { Confidence::Likely } else { Confidence::Certain },
         seen,
+        prompt: None,
+        response: Vec::new(),
         owners: Vec::new(),
+        owners_from: None,
         sunsets: Vec::new(),
     }
 }

@@ -1,75 +1,171 @@
-//! What was read of files, kept by their content. A file that did not change is not parsed again.
+//! What was read of files, kept by their content. A file that did not change is not parsed again, and a run that is cut keeps what
+//! it read: the file is only ever added to, one checked record per read file, and written anew when most of it is of no use.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use inventory::scan::{self, Read};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+/// What a file's content is called.
+pub(super) type Key = [u8; 16];
 
 /// Read files by the digest of their content.
 #[derive(Debug)]
 pub(super) struct Cache {
     path: PathBuf,
-    kept: HashMap<String, Read>,
-    used: HashMap<String, Read>,
-    is_changed: bool,
+    /// The file as it was when the run began.
+    bytes: Vec<u8>,
+    kept: HashMap<Key, Range<usize>>,
+    /// Up to where its records are whole.
+    whole: usize,
+    added: Mutex<Added>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    reader: u32,
-    version: String,
-    files: HashMap<String, Read>,
+/// What this run adds.
+#[derive(Debug, Default)]
+struct Added {
+    file: Option<File>,
+    waiting: Vec<u8>,
+    error: Option<io::Error>,
 }
 
-const NAME: &str = "read.json";
+const NAME: &str = "read.bin";
+/// Before each record: its key, length and checksum.
+const HEAD: usize = 16 + 4 + 4;
+/// How much waits before it is written.
+const WAITS: usize = 1 << 20;
 
-/// What a file's content is called: of its ending too, because that says how it is read.
-pub(super) fn digest(path: &str, text: &str) -> String {
+/// What begins the file. What another version wrote counts as empty.
+fn beginning() -> Vec<u8> {
+    format!("crossfade inventory {} {}\n", scan::READER, env!("CARGO_PKG_VERSION")).into_bytes()
+}
+
+/// What a file's content is called: of its path too, because that says how it is read. What was read because another file led to
+/// it is called otherwise.
+pub(super) fn digest(path: &str, text: &str, is_followed: bool) -> Key {
     let mut hasher = Sha256::new();
     hasher.update(path.as_bytes());
-    hasher.update([0]);
+    hasher.update([u8::from(is_followed)]);
     hasher.update(text.as_bytes());
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut key = Key::default();
+    key.copy_from_slice(&hasher.finalize()[..16]);
+    key
 }
 
 impl Cache {
-    /// The cache in the directory, or in the user's. Nothing where there is no place for one. What another version wrote, or a
-    /// run that was cut, counts as empty.
+    /// The cache in the directory, or in the user's. Nothing where there is no place for one.
     pub(super) fn open(directory: Option<&Path>) -> Option<Cache> {
         let path = directory.map(Path::to_owned).or_else(usual)?.join(NAME);
-        let stored = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
-        let stored =
-            stored.filter(|stored| stored.reader == scan::READER && stored.version == env!("CARGO_PKG_VERSION"));
-        let kept = stored.map(|stored| stored.files).unwrap_or_default();
-        Some(Cache { path, kept, used: HashMap::new(), is_changed: false })
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let (kept, whole) = records(&bytes);
+        Some(Cache { path, bytes, kept, whole, added: Mutex::default() })
     }
 
-    pub(super) fn get(&self, digest: &str) -> Option<Read> {
-        self.kept.get(digest).cloned()
+    /// What is kept of a file. A record that cannot be read counts as none.
+    pub(super) fn get(&self, key: &Key) -> Option<Read> {
+        postcard::from_bytes(&self.bytes[self.kept.get(key)?.clone()]).ok()
     }
 
-    /// Keeps what was read, for as long as the file is as it is.
-    pub(super) fn keep(&mut self, digest: &str, read: &Read) {
-        self.is_changed |= !self.kept.contains_key(digest);
-        self.used.insert(digest.to_owned(), read.clone());
-    }
-
-    /// Writes it, beside the old one first. What the last run did not see is forgotten.
-    pub(super) fn save(self) -> io::Result<()> {
-        if !self.is_changed && self.used.len() == self.kept.len() {
-            return Ok(());
+    /// Keeps what was read; it is on the disk soon after, so that a run that is cut loses little.
+    pub(super) fn keep(&self, key: &Key, read: &Read) {
+        let Ok(encoded) = postcard::to_stdvec(read) else { return };
+        let Ok(mut added) = self.added.lock() else { return };
+        push(&mut added.waiting, key, &encoded);
+        if added.waiting.len() >= WAITS {
+            self.write(&mut added);
         }
+    }
+
+    fn write(&self, added: &mut Added) {
+        if added.error.is_some() || added.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut added.waiting);
+        let done = match added.file.take().map_or_else(|| self.begin(), Ok) {
+            Ok(mut file) => file.write_all(&waiting).map(|()| added.file = Some(file)),
+            Err(error) => Err(error),
+        };
+        added.error = done.err();
+    }
+
+    /// The file, ready to be added to: what follows the last whole record is cut off first.
+    fn begin(&self) -> io::Result<File> {
         if let Some(directory) = self.path.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        let stored = Stored { reader: scan::READER, version: env!("CARGO_PKG_VERSION").to_owned(), files: self.used };
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        if file.metadata()?.len() != self.whole as u64 {
+            // Of another version, torn, or another run is writing; one of two runs begins anew then.
+            file.set_len(self.whole as u64)?;
+        }
+        if self.whole == 0 {
+            file.write_all(&beginning())?;
+        }
+        Ok(file)
+    }
+
+    /// Writes what still waits. Where most of the file was of no use to this run, the file is written anew, beside the old one first.
+    pub(super) fn save(self, used: &[Key]) -> io::Result<()> {
+        let Ok(mut added) = self.added.lock() else { return Ok(()) };
+        self.write(&mut added);
+        if let Some(error) = added.error.take() {
+            return Err(error);
+        }
+        let used_bytes: usize = used.iter().filter_map(|key| self.kept.get(key)).map(|range| range.len() + HEAD).sum();
+        let is_wasteful = self.whole > 4 * WAITS && used_bytes * 4 < self.whole;
+        if !is_wasteful {
+            return Ok(());
+        }
+        drop(added);
+        let written = std::fs::read(&self.path)?;
+        let (records, _) = records(&written);
+        let mut whole = beginning();
+        for key in used {
+            if let Some(range) = records.get(key) {
+                push(&mut whole, key, &written[range.clone()]);
+            }
+        }
         let beside = self.path.with_extension(format!("{}.partial", std::process::id()));
-        std::fs::write(&beside, serde_json::to_vec(&stored)?)?;
+        std::fs::write(&beside, whole)?;
         std::fs::rename(&beside, &self.path)
     }
+}
+
+fn push(bytes: &mut Vec<u8>, key: &Key, encoded: &[u8]) {
+    let Ok(len) = u32::try_from(encoded.len()) else { return };
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(&len.to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(encoded).to_le_bytes());
+    bytes.extend_from_slice(encoded);
+}
+
+/// Where the records are, and up to where they are whole.
+fn records(bytes: &[u8]) -> (HashMap<Key, Range<usize>>, usize) {
+    let begins = beginning();
+    let mut records = HashMap::new();
+    if !bytes.starts_with(&begins) {
+        return (records, 0);
+    }
+    let mut at = begins.len();
+    while let Some((key, range)) = record_at(bytes, at) {
+        at = range.end;
+        records.insert(key, range);
+    }
+    (records, at)
+}
+
+fn record_at(bytes: &[u8], at: usize) -> Option<(Key, Range<usize>)> {
+    let head = bytes.get(at..at + HEAD)?;
+    let (key, rest) = head.split_first_chunk::<16>()?;
+    let (len, sum) = rest.split_first_chunk::<4>()?;
+    let range = at + HEAD..(at + HEAD).checked_add(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+    let sum = u32::from_le_bytes(sum.try_into().ok()?);
+    (crc32c::crc32c(bytes.get(range.clone())?) == sum).then_some((*key, range))
 }
 
 fn usual() -> Option<PathBuf> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use inventory::scan::{Finding, Kind};
 
-use super::tree::Counts;
+use super::tree::{Counts, NotRead};
 
 /// Call sites first, then the rest; what has an end stands below.
 pub(super) fn table(findings: &[Finding], today: &str) -> String {
@@ -85,8 +85,17 @@ fn ends(findings: &[Finding], today: &str) -> Vec<Vec<String>> {
     places.iter().map(row).collect()
 }
 
+/// How many files that were not looked into are named on stderr.
+const NAMED: usize = 5;
+
 /// What is said on stderr in the end.
-pub(super) fn words(findings: &[Finding], counts: &Counts, n_less: usize, today: &str) -> Vec<String> {
+pub(super) fn words(
+    findings: &[Finding],
+    counts: &Counts,
+    not_read: &[NotRead],
+    n_less: usize,
+    today: &str,
+) -> Vec<String> {
     let n_sites = findings.iter().filter(|finding| finding.kind.is_site()).count();
     let n_keys = findings.iter().filter(|finding| finding.kind == Kind::Key).count();
     let n_over =
@@ -99,11 +108,18 @@ pub(super) fn words(findings: &[Finding], counts: &Counts, n_less: usize, today:
         files(counts.candidates),
         counts.lines
     )];
-    if counts.unreadable > 0 {
+    if !not_read.is_empty() {
+        words.push(format!("{} {} not looked into:", not_read.len(), files(not_read.len())));
+        words.extend(not_read.iter().take(NAMED).map(|of| format!("  {} {}", of.path, of.why)));
+        if not_read.len() > NAMED {
+            words.push(format!("  and {} more; `--format json` names them all", not_read.len() - NAMED));
+        }
+    }
+    if counts.machine_made > 0 {
         words.push(format!(
-            "{} {} not looked into: too large, or no text",
-            counts.unreadable,
-            files(counts.unreadable)
+            "{} source {} looked through for keys only: minified or generated",
+            counts.machine_made,
+            files(counts.machine_made)
         ));
     }
     if n_less > 0 {

@@ -1,21 +1,75 @@
-//! The files of a directory, read by as many threads as there are cores.
+//! The files of a directory or repository, read by as many threads as there are cores.
 
+mod git;
+mod list;
+
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inventory::scan::{self, Finding, Owners, Read};
+use inventory::scan::{self, Finding, OwnersFrom, Read};
 use serde::Serialize;
 
-use super::cache::{Cache, digest};
+use self::list::{Candidate, List, Reader};
+use super::cache::{Cache, Key, digest};
 use crate::out::{Out, Stop};
 use crate::verbs::eval::draw;
 
-/// What came of a directory.
+/// What came of directories.
+#[derive(Default)]
 pub(super) struct Scanned {
     pub(super) findings: Vec<Finding>,
     pub(super) counts: Counts,
+    /// Files that were not looked into, and why.
+    pub(super) not_read: Vec<NotRead>,
+    /// Under which digests what was read of the files is kept.
+    pub(super) used: Vec<Key>,
+}
+
+impl Scanned {
+    /// Adds what came of another; its paths begin with the prefix.
+    pub(super) fn add(&mut self, other: Scanned, prefix: &str) {
+        self.counts.add(other.counts);
+        self.used.extend(other.used);
+        self.not_read
+            .extend(other.not_read.into_iter().map(|of| NotRead { path: format!("{prefix}{}", of.path), ..of }));
+        self.findings.extend(other.findings.into_iter().map(|mut finding| {
+            finding.path.insert_str(0, prefix);
+            if let Some(prompt) = &mut finding.prompt {
+                prompt.path.insert_str(0, prefix);
+            }
+            finding
+        }));
+    }
+}
+
+/// A file or directory that was not looked into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct NotRead {
+    /// Its path from the root.
+    pub(super) path: String,
+    /// Why.
+    pub(super) why: String,
+}
+
+/// What is looked into.
+pub(super) struct Choice<'a> {
+    /// Paths that are left out.
+    pub(super) exclude: &'a [String],
+    /// Whether files that a `.gitignore` names are looked into.
+    pub(super) with_ignored: bool,
+    /// Whether git is asked who wrote a site last, where CODEOWNERS says nobody.
+    pub(super) with_blame: bool,
+}
+
+impl Choice<'_> {
+    fn excludes(&self, path: &str) -> bool {
+        let is_under =
+            |under: &str| path.strip_prefix(under).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.exclude.iter().any(|under| is_under(under.trim_start_matches("./").trim_end_matches('/')))
+    }
 }
 
 /// How many files became what.
@@ -29,6 +83,8 @@ pub(super) struct Counts {
     pub(super) kept: usize,
     /// Files that could not be read, or are no text.
     pub(super) unreadable: usize,
+    /// Source files that no person wrote: minified or generated; looked through for keys only.
+    pub(super) machine_made: usize,
 }
 
 impl Counts {
@@ -37,196 +93,191 @@ impl Counts {
         self.lines += other.lines;
         self.kept += other.kept;
         self.unreadable += other.unreadable;
+        self.machine_made += other.machine_made;
     }
 }
-
-/// Directories that hold what others wrote or what was built.
-const PASSED_OVER: [&str; 25] = [
-    ".git",
-    ".hg",
-    ".svn",
-    "node_modules",
-    "bower_components",
-    "vendor",
-    "target",
-    "dist",
-    "build",
-    "out",
-    "bin",
-    "obj",
-    ".venv",
-    "venv",
-    "__pycache__",
-    ".tox",
-    ".mypy_cache",
-    "site-packages",
-    ".next",
-    ".nuxt",
-    ".terraform",
-    ".gradle",
-    ".idea",
-    "third_party",
-    "coverage",
-];
-
-/// A file larger than this was not written by a person.
-const LARGEST: u64 = 4_000_000;
 
 /// A thread's stack: grammars and our own walk go deep in machine-made sources.
 const STACK: usize = 32 << 20;
 
-struct Candidate {
-    path: PathBuf,
-    shown: String,
+/// What was read of a file, and what that is kept under.
+struct Seen {
+    read: Read,
+    key: Key,
+    lines: usize,
+    is_kept: bool,
 }
 
-/// Looks through a directory.
-pub(super) fn scan(root: &Path, exclude: &[String], cache: Option<&mut Cache>, out: &Out) -> Result<Scanned, Stop> {
-    let metadata =
-        std::fs::metadata(root).map_err(|error| Stop::usage(format!("cannot read {}: {error}", root.display())))?;
-    if !metadata.is_dir() {
-        let stop = Stop::usage(format!("{} is no directory", root.display()));
-        return Err(stop.hint("name the directory that the code is in"));
+/// Looks through a directory or a git repository.
+pub(super) fn scan(root: &Path, choice: &Choice<'_>, cache: Option<&Cache>, out: &Out) -> Result<Scanned, Stop> {
+    let mut list = list::list(root, choice)?;
+    let mut not_read = std::mem::take(&mut list.not_read);
+    let mut counts = Counts { candidates: list.candidates.len(), unreadable: not_read.len(), ..Counts::default() };
+    let watch = Watch { is_drawn: std::io::stderr().is_terminal() && !out.is_json() };
+    let seen = in_parallel(
+        list.candidates.len(),
+        "files",
+        watch,
+        || list.reader(),
+        |reader, idx| read_one(reader, &list.candidates[idx], cache),
+    );
+    let (mut files, mut used, mut at) = (Vec::with_capacity(seen.len()), Vec::with_capacity(seen.len()), Vec::new());
+    for (idx, (seen, candidate)) in seen.into_iter().zip(&list.candidates).enumerate() {
+        match seen {
+            Ok(seen) => {
+                counts.lines += seen.lines;
+                counts.kept += usize::from(seen.is_kept);
+                counts.machine_made += usize::from(seen.read.is_machine_made());
+                used.push(seen.key);
+                files.push((candidate.shown.clone(), seen.read));
+                at.push(idx);
+            }
+            Err(why) => {
+                counts.unreadable += 1;
+                not_read.push(NotRead { path: candidate.shown.clone(), why });
+            }
+        }
     }
-    if root.join("HEAD").is_file() && root.join("objects").is_dir() {
-        let stop = Stop::usage(format!("{} is a git repository without its files", root.display()));
-        return Err(stop.hint("`git worktree add` or `git clone` puts the files somewhere; name that directory"));
+    follow(&list, &at, &mut files, &mut used, cache, watch);
+    let mut findings = scan::link(&files, &list.owners);
+    if choice.with_blame {
+        blame(root, &mut findings, watch);
     }
-    let mut candidates = Vec::new();
-    walk(root, root, exclude, &mut candidates);
-    candidates.sort_by(|a, b| a.shown.cmp(&b.shown));
-    let (mut files, counts) = read_all(&candidates, cache.as_deref(), out);
+    Ok(Scanned { findings, counts, not_read, used })
+}
+
+fn read_one(reader: &mut Reader, candidate: &Candidate, cache: Option<&Cache>) -> Result<Seen, String> {
+    let text = reader.text(candidate)?;
+    let lines = text.lines().count();
+    let (read, key, is_kept) = kept_or_read(candidate, &text, false, cache);
+    Ok(Seen { read, key, lines, is_kept })
+}
+
+fn kept_or_read(candidate: &Candidate, text: &str, is_followed: bool, cache: Option<&Cache>) -> (Read, Key, bool) {
+    let key = digest(&candidate.shown, text, is_followed);
+    if let Some(read) = cache.and_then(|cache| cache.get(&key)) {
+        return (read, key, true);
+    }
+    let read = scan::read(&candidate.shown, text, is_followed);
     if let Some(cache) = cache {
-        for (_, read, digest) in &files {
-            cache.keep(digest, read);
-        }
+        cache.keep(&key, &read);
     }
-    follow(&candidates, &mut files);
-    let owners = scan::OWNERS_PLACES.iter().find_map(|place| std::fs::read_to_string(root.join(place)).ok());
-    let owners = owners.map(|text| Owners::read(&text)).unwrap_or_default();
-    let files: Vec<(String, Read)> = files.into_iter().map(|(shown, read, _)| (shown, read)).collect();
-    Ok(Scanned { findings: scan::link(&files, &owners), counts })
-}
-
-/// Candidates below a directory. Links are not followed: what they lead to is either here already or not the repository's.
-fn walk(root: &Path, directory: &Path, exclude: &[String], found: &mut Vec<Candidate>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let shown = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-        if exclude
-            .iter()
-            .any(|under| shown == *under || shown.starts_with(&format!("{}/", under.trim_end_matches('/'))))
-        {
-            continue;
-        }
-        if kind.is_dir() {
-            if !PASSED_OVER.contains(&name.as_ref()) {
-                walk(root, &path, exclude, found);
-            }
-        } else if kind.is_file() && scan::is_candidate(&shown) && !name.contains(".min.") {
-            found.push(Candidate { path, shown });
-        }
-    }
-}
-
-type File = (String, Read, String);
-
-fn read_all(candidates: &[Candidate], cache: Option<&Cache>, out: &Out) -> (Vec<File>, Counts) {
-    let next = AtomicUsize::new(0);
-    let whole = Mutex::new((Vec::new(), Counts::default()));
-    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-    let watched = std::io::stderr().is_terminal() && !out.is_json();
-    let work = || {
-        let mut own: Vec<(usize, File)> = Vec::new();
-        let mut counts = Counts::default();
-        loop {
-            let idx = next.fetch_add(1, Ordering::Relaxed);
-            let Some(candidate) = candidates.get(idx) else { break };
-            if watched && idx.is_multiple_of(256) {
-                draw(&format!("{idx} of {} files", candidates.len()));
-            }
-            counts.candidates += 1;
-            match read_one(candidate, cache, &mut counts) {
-                Some((read, digest)) => own.push((idx, (candidate.shown.clone(), read, digest))),
-                None => counts.unreadable += 1,
-            }
-        }
-        if let Ok(mut whole) = whole.lock() {
-            whole.0.append(&mut own);
-            whole.1.add(counts);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..n_threads {
-            // Without another thread this one does it all.
-            if std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).is_err() {
-                tracing::debug!("no thread to read with");
-            }
-        }
-        match std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
-            Ok(_) => {}
-            Err(_) => work(),
-        }
-    });
-    if watched {
-        draw("");
-    }
-    let (mut files, counts) = whole.into_inner().unwrap_or_default();
-    files.sort_by_key(|(idx, _)| *idx);
-    (files.into_iter().map(|(_, file)| file).collect(), counts)
-}
-
-fn read_one(candidate: &Candidate, cache: Option<&Cache>, counts: &mut Counts) -> Option<(Read, String)> {
-    let metadata = std::fs::metadata(&candidate.path).ok()?;
-    if metadata.len() > LARGEST {
-        return None;
-    }
-    let bytes = std::fs::read(&candidate.path).ok()?;
-    let text = text_of(bytes)?;
-    counts.lines += text.lines().count();
-    let digest = digest(&candidate.shown, &text);
-    if let Some(read) = cache.and_then(|cache| cache.get(&digest)) {
-        counts.kept += 1;
-        return Some((read, digest));
-    }
-    Some((scan::read(&candidate.shown, &text, false), digest))
-}
-
-/// The text of a file: UTF-8, with what is not replaced; nothing when it is no text.
-fn text_of(bytes: Vec<u8>) -> Option<String> {
-    let head = &bytes[..bytes.len().min(8000)];
-    if head.contains(&0) {
-        return None;
-    }
-    let text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-    Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    (read, key, false)
 }
 
 /// Reads files that name no vendor, but a client or model that another file makes.
-fn follow(candidates: &[Candidate], files: &mut [File]) {
-    let known: Vec<(String, Read)> = files.iter().map(|(shown, read, _)| (shown.clone(), read.clone())).collect();
-    let names = scan::wanted(&known);
-    if names.is_empty() {
-        return;
-    }
-    for (shown, read, _) in files.iter_mut().filter(|(_, read, _)| read.was_passed_over()) {
-        let Ok(at) = candidates.binary_search_by(|candidate| candidate.shown.as_str().cmp(shown)) else { continue };
-        let Some(text) = std::fs::read(&candidates[at].path).ok().and_then(text_of) else { continue };
-        if names.iter().any(|name| mentions(&text, name)) {
-            *read = scan::read(shown, &text, true);
+fn follow(
+    list: &List,
+    at: &[usize],
+    files: &mut [(String, Read)],
+    used: &mut Vec<Key>,
+    cache: Option<&Cache>,
+    watch: Watch,
+) {
+    let Some(wanted) = scan::wanted(files) else { return };
+    let passed_over: Vec<usize> = (0..files.len()).filter(|idx| files[*idx].1.was_passed_over()).collect();
+    let followed = in_parallel(
+        passed_over.len(),
+        "other files",
+        watch,
+        || list.reader(),
+        |reader, idx| {
+            let candidate = &list.candidates[at[passed_over[idx]]];
+            let text = reader.text(candidate).ok().filter(|text| wanted.is_in(text))?;
+            Some(kept_or_read(candidate, &text, true, cache))
+        },
+    );
+    for (idx, found) in passed_over.into_iter().zip(followed) {
+        if let Some((read, key, _)) = found {
+            files[idx].1 = read;
+            used.push(key);
         }
     }
 }
 
-/// Whether the text has the name as a whole word.
-fn mentions(text: &str, name: &str) -> bool {
-    let is_part = |character: char| character.is_alphanumeric() || character == '_';
-    text.match_indices(name).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(is_part)
-            && !text[at + name.len()..].chars().next().is_some_and(is_part)
-    })
+/// Names who wrote a call site last, where nobody is said to own it.
+fn blame(root: &Path, findings: &mut [Finding], watch: Watch) {
+    let mut lines: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for finding in findings.iter().filter(|finding| finding.kind.is_site() && finding.owners.is_empty()) {
+        lines.entry(finding.path.clone()).or_default().push(finding.line);
+    }
+    let files: Vec<(&String, &Vec<u32>)> = lines.iter().collect();
+    let found = in_parallel(
+        files.len(),
+        "files with sites",
+        watch,
+        || (),
+        |(), idx| git::blame(root, files[idx].0, files[idx].1),
+    );
+    let authors: BTreeMap<(&str, u32), String> = files
+        .iter()
+        .zip(found)
+        .flat_map(|((path, _), lines)| {
+            lines.into_iter().flatten().map(move |(line, mail)| ((path.as_str(), line), mail))
+        })
+        .collect();
+    for finding in findings.iter_mut().filter(|finding| finding.kind.is_site() && finding.owners.is_empty()) {
+        if let Some(mail) = authors.get(&(finding.path.as_str(), finding.line)) {
+            finding.owners = vec![mail.clone()];
+            finding.owners_from = Some(OwnersFrom::Blame);
+        }
+    }
+}
+
+/// Whether somebody sees how far it is.
+#[derive(Clone, Copy)]
+struct Watch {
+    is_drawn: bool,
+}
+
+/// Does something for each of `n` things on every core; what comes of it is in their order.
+fn in_parallel<S, T: Send>(
+    n: usize,
+    what: &str,
+    watch: Watch,
+    begin: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let whole = Mutex::new(Vec::with_capacity(n));
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+    let take = || {
+        let mut own = Vec::new();
+        let mut state = begin();
+        loop {
+            let idx = next.fetch_add(1, Ordering::Relaxed);
+            if idx >= n {
+                break;
+            }
+            if watch.is_drawn && idx.is_multiple_of(64) {
+                draw(&bar(idx, n, what));
+            }
+            own.push((idx, work(&mut state, idx)));
+        }
+        if let Ok(mut whole) = whole.lock() {
+            whole.append(&mut own);
+        }
+    };
+    std::thread::scope(|scope| {
+        let mut n_begun = 0;
+        for _ in 0..n_threads.min(n) {
+            n_begun += usize::from(std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, take).is_ok());
+        }
+        // Without another thread this one does it all.
+        if n_begun == 0 {
+            take();
+        }
+    });
+    if watch.is_drawn {
+        draw("");
+    }
+    let mut whole = whole.into_inner().unwrap_or_default();
+    whole.sort_by_key(|(idx, _)| *idx);
+    whole.into_iter().map(|(_, done)| done).collect()
+}
+
+/// How far it is, in twenty steps.
+fn bar(done: usize, n: usize, what: &str) -> String {
+    let filled = done * 20 / n.max(1);
+    format!("[{}{}] {done} of {n} {what}", "#".repeat(filled), "-".repeat(20 - filled))
 }

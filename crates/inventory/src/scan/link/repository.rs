@@ -11,23 +11,27 @@ use crate::scan::rules::Rules;
 
 /// A source file.
 #[derive(Debug)]
-pub(crate) struct SourceFile {
+pub(crate) struct SourceFile<'s> {
     /// From the directory that was named, with `/`.
-    pub(crate) path: String,
+    pub(crate) path: &'s str,
     /// Its language.
     pub(crate) language: Language,
     /// What it says.
-    pub(crate) facts: Facts,
+    pub(crate) facts: &'s Facts,
 }
 
 /// All files of a repository.
 #[derive(Debug)]
-pub(crate) struct Repository {
-    pub(super) files: Vec<SourceFile>,
+pub(crate) struct Repository<'s> {
+    pub(super) files: Vec<SourceFile<'s>>,
     /// Files by the last part of their path without its ending.
-    stems: HashMap<String, Vec<usize>>,
+    stems: HashMap<&'s str, Vec<usize>>,
     /// Members of classes and what functions return, by name.
-    members: HashMap<String, Vec<(usize, usize)>>,
+    members: HashMap<&'s str, Vec<(usize, usize)>>,
+    /// Of each file, its bindings by name, in their order.
+    bindings: Vec<HashMap<&'s str, Vec<usize>>>,
+    /// Go files by their directory: they see each other's names.
+    packages: HashMap<&'s str, Vec<usize>>,
     /// Libraries that each file imports.
     imported: Vec<HashSet<usize>>,
     /// Libraries that the repository uses, by group of languages.
@@ -40,21 +44,29 @@ pub(crate) struct Repository {
 /// How many names are followed one after the other.
 const HOPS: u32 = 9;
 
-impl Repository {
+impl<'s> Repository<'s> {
     /// Of files, and the names of packages in the repository's manifests.
-    pub(crate) fn new(files: Vec<SourceFile>, packages: &HashSet<String>) -> Repository {
-        let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut members: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+    pub(crate) fn new(files: Vec<SourceFile<'s>>, named: &HashSet<&str>) -> Repository<'s> {
+        let mut stems: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut members: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+        let mut bindings = Vec::with_capacity(files.len());
+        let mut packages: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut imported = Vec::new();
         let mut used: HashMap<&'static str, HashSet<usize>> = HashMap::new();
         let mut global = Vec::new();
         for (idx, file) in files.iter().enumerate() {
-            stems.entry(stem(&file.path).to_owned()).or_default().push(idx);
+            stems.entry(stem(file.path)).or_default().push(idx);
+            if file.language == Language::Go {
+                packages.entry(directory(file.path)).or_default().push(idx);
+            }
+            let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
             for (at, binding) in file.facts.bindings.iter().enumerate() {
+                names.entry(&binding.target).or_default().push(at);
                 if matches!(binding.kind, BindingKind::Field | BindingKind::Return) {
-                    members.entry(binding.target.clone()).or_default().push((idx, at));
+                    members.entry(&binding.target).or_default().push((idx, at));
                 }
             }
+            bindings.push(names);
             let rules = Rules::of(file.language);
             let mut own =
                 file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<HashSet<_>>();
@@ -66,7 +78,7 @@ impl Repository {
             let group = used.entry(file.language.title()).or_default();
             group.extend(own.iter().copied());
             for (sdk, table) in rules.sdks.iter().enumerate() {
-                if table.packages.iter().any(|package| packages.contains(*package)) {
+                if table.packages.iter().any(|package| named.contains(*package)) {
                     group.insert(sdk);
                 }
             }
@@ -78,11 +90,12 @@ impl Repository {
                 global.extend(usings.filter(|_| is_global).map(|import| import.module.clone()));
             }
         }
-        Repository { files, stems, members, imported, used, global, memo: RefCell::new(HashMap::new()) }
+        let memo = RefCell::new(HashMap::new());
+        Repository { files, stems, members, bindings, packages, imported, used, global, memo }
     }
 
     /// The files.
-    pub(crate) fn files(&self) -> &[SourceFile] {
+    pub(crate) fn files(&self) -> &[SourceFile<'s>] {
         &self.files
     }
 
@@ -139,16 +152,21 @@ impl Repository {
 
     /// What a member is declared as, whatever else is put into it.
     fn declared_field(&self, file: usize, name: &str, line: u32, hops: u32) -> Option<State> {
-        let bindings = &self.files[file].facts.bindings;
-        let fits = |binding: &&Binding| binding.target == name && binding.from <= line && line <= binding.to;
-        let types = bindings.iter().filter(fits).flat_map(|binding| &binding.types);
+        let fits = |binding: &&Binding| binding.from <= line && line <= binding.to;
+        let types = self.named(file, name).map(|(_, binding)| binding).filter(fits).flat_map(|binding| &binding.types);
         types.map(|declared| self.declared(file, declared, hops + 1)).find(is_whole)
+    }
+
+    /// The bindings of a name in a file, in their order.
+    pub(crate) fn named(&self, file: usize, name: &str) -> impl Iterator<Item = (usize, &'s Binding)> {
+        let facts = self.files[file].facts;
+        let found = self.bindings[file].get(name).map(Vec::as_slice).unwrap_or_default();
+        found.iter().map(|at| (*at, &facts.bindings[*at]))
     }
 
     /// The binding that a name means at a line: of the narrowest scope around it, the last before it.
     pub(crate) fn binding_at(&self, file: usize, name: &str, line: u32) -> Option<usize> {
-        let bindings = &self.files[file].facts.bindings;
-        let fits = |binding: &Binding| binding.target == name && binding.from <= line && line <= binding.to;
+        let fits = |binding: &Binding| binding.from <= line && line <= binding.to;
         let rank = |binding: &Binding| {
             let width = binding.to.saturating_sub(binding.from);
             let is_said = binding.value.is_some() || !binding.types.is_empty();
@@ -157,9 +175,7 @@ impl Repository {
             let after = binding.line.cmp(&line) as i8 + 1;
             (is_return, width, after, !is_said, if after == 2 { binding.line } else { u32::MAX - binding.line })
         };
-        bindings
-            .iter()
-            .enumerate()
+        self.named(file, name)
             .filter(|(_, binding)| fits(binding))
             .min_by_key(|(_, binding)| rank(binding))
             .map(|(at, _)| at)
@@ -262,15 +278,10 @@ impl Repository {
     }
 
     fn beside(&self, file: usize, name: &str, hops: u32) -> State {
-        let directory = directory(&self.files[file].path);
-        for (idx, other) in self.files.iter().enumerate() {
-            if idx != file
-                && other.language == Language::Go
-                && self::directory(&other.path) == directory
-                && let Some(at) =
-                    other.facts.bindings.iter().position(|binding| binding.target == name && binding.from == 1)
-            {
-                return self.bound(idx, at, hops + 1);
+        let beside = self.packages.get(directory(self.files[file].path)).into_iter().flatten();
+        for other in beside.copied().filter(|other| *other != file) {
+            if let Some((at, _)) = self.named(other, name).find(|(_, binding)| binding.from == 1) {
+                return self.bound(other, at, hops + 1);
             }
         }
         State::Unknown
@@ -350,7 +361,7 @@ impl Repository {
                 if file.language.title() != language.title() {
                     continue;
                 }
-                let whole = strip_ending(&file.path);
+                let whole = strip_ending(file.path);
                 let path =
                     if name == last { whole.as_str() } else { whole.trim_end_matches(name).trim_end_matches('/') };
                 let ends = path == module || path.ends_with(&format!("/{module}"));
@@ -366,18 +377,32 @@ impl Repository {
     /// What a file exports under a name.
     pub(super) fn exported(&self, file: usize, name: &str, hops: u32) -> State {
         let facts = &self.files[file].facts;
-        let at = facts.bindings.iter().position(|binding| {
-            binding.target == name
-                && (binding.from == 1 || binding.kind == BindingKind::Return)
-                && binding.kind != BindingKind::Parameter
+        let at = self.named(file, name).find(|(_, binding)| {
+            (binding.from == 1 || binding.kind == BindingKind::Return) && binding.kind != BindingKind::Parameter
         });
-        if let Some(at) = at {
+        if let Some((at, _)) = at {
             return self.bound(file, at, hops);
         }
         match facts.imports.iter().find(|import| import.local == name) {
             Some(import) if hops < HOPS => self.import(file, import, hops + 1),
             _ => State::Unknown,
         }
+    }
+
+    /// Where a name is bound that is used at a line: in the file, or in a file of the repository that it is imported from.
+    pub(crate) fn defined(&self, file: usize, name: &str, line: u32) -> Option<(usize, usize)> {
+        let own = self.binding_at(file, name, line).or_else(|| self.named(file, name).map(|(at, _)| at).next());
+        if let Some(at) = own {
+            return Some((file, at));
+        }
+        let source = &self.files[file];
+        let import = source.facts.imports.iter().find(|import| import.local == name && !import.symbol.is_empty())?;
+        let module = import.module.trim_start_matches(['.', '/', '~', '@']);
+        let module = if source.language.is_script() { strip_ending(module) } else { module.replace('.', "/") };
+        self.files_of(&module, source.language).into_iter().filter(|other| *other != file).find_map(|other| {
+            let at = self.named(other, &import.symbol).find(|(_, binding)| binding.from == 1)?.0;
+            Some((other, at))
+        })
     }
 
     /// What a file exports by default: the one object made at its top.
@@ -403,9 +428,9 @@ impl Repository {
         }
         let language = self.files[file].language.title();
         let here: Vec<_> = candidates.iter().filter(|(idx, _)| *idx == file).collect();
-        let directory = directory(&self.files[file].path);
+        let directory = directory(self.files[file].path);
         let beside: Vec<_> =
-            candidates.iter().filter(|(idx, _)| self::directory(&self.files[*idx].path) == directory).collect();
+            candidates.iter().filter(|(idx, _)| self::directory(self.files[*idx].path) == directory).collect();
         let all: Vec<_> = candidates.iter().filter(|(idx, _)| self.files[*idx].language.title() == language).collect();
         let (level, chosen) = if !here.is_empty() && is_own {
             (0, here)

@@ -41,7 +41,7 @@ const JOINS: [&str; 3] = ["pipe", "from", "with"];
 /// Walks the chains of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Walker<'r> {
-    pub(crate) repository: &'r Repository,
+    pub(crate) repository: &'r Repository<'r>,
     pub(crate) file: usize,
     pub(crate) hops: u32,
 }
@@ -73,7 +73,8 @@ impl<'r> Walker<'r> {
                 Step::Call(_) if idx == 0 && required(chain).is_some() => {}
                 Step::Call(call) => {
                     let rest = chain.steps.get(idx + 1..).unwrap_or_default();
-                    let at = At { line: name_line, begins: chain.line, dotted: &dotted, call, rest };
+                    let before = &chain.steps[..idx];
+                    let at = At { line: name_line, begins: chain.line, dotted: &dotted, call, before, rest };
                     state = self.call(state, &at, &mut hits);
                     name_line = call.end;
                 }
@@ -419,6 +420,7 @@ struct At<'a, 'f> {
     begins: u32,
     dotted: &'a str,
     call: &'f Call,
+    before: &'f [Step],
     rest: &'f [Step],
 }
 
@@ -432,7 +434,7 @@ impl<'f> At<'_, 'f> {
         confidence: Confidence,
     ) -> Hit<'f> {
         let line = self.line;
-        let (call, chain, seen) = (self.call, self.rest, self.dotted.to_owned());
-        Hit { kind, operation, sdk, vendor, line, confidence, call, seen, chain }
+        let (call, before, chain, seen) = (self.call, self.before, self.rest, self.dotted.to_owned());
+        Hit { kind, operation, sdk, vendor, line, confidence, call, seen, before, chain }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::scan::finding::Finding;
 
-const HEADINGS: &str =
-    "path,line,kind,operation,vendor,sdk,version,model,model_from,parameters,flags,confidence,owners,ends,seen";
+const HEADINGS: &str = "path,line,kind,operation,vendor,sdk,version,model,model_from,parameters,flags,prompt,prompt_form,response,\
+     confidence,owners,owners_from,ends,seen";
 
 /// One row per finding, below a row of headings.
 #[must_use]
@@ -12,6 +12,7 @@ pub fn csv(findings: &[Finding]) -> String {
     for finding in findings {
         let ends: Vec<String> =
             finding.sunsets.iter().map(|sunset| format!("{} {}", sunset.what, sunset.ends)).collect();
+        let prompt = finding.prompt.as_ref();
         let cells = [
             finding.path.clone(),
             finding.line.to_string(),
@@ -24,8 +25,12 @@ pub fn csv(findings: &[Finding]) -> String {
             finding.model.from.as_str().to_owned(),
             finding.parameters.join(" "),
             finding.flags.words().join(" "),
+            prompt.map(|prompt| format!("{}:{}", prompt.path, prompt.line)).unwrap_or_default(),
+            prompt.map(|prompt| prompt.form.as_str().to_owned()).unwrap_or_default(),
+            finding.response.join("; "),
             finding.confidence.as_str().to_owned(),
             finding.owners.join(" "),
+            finding.owners_from.map(|from| from.as_str().to_owned()).unwrap_or_default(),
             ends.join("; "),
             finding.seen.clone(),
         ];

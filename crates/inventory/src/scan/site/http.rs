@@ -76,7 +76,7 @@ impl<'r> Visitor<'r> {
             _ => "",
         };
         let mut line = chain.line;
-        for step in &chain.steps {
+        for (idx, step) in chain.steps.iter().enumerate() {
             match step {
                 Step::Member(member, at) => (name, line) = (member, *at),
                 Step::Call(call) => {
@@ -89,7 +89,18 @@ impl<'r> Visitor<'r> {
                             let request = Request::of_call(self.repository, self.file, call);
                             let model = request.model(self.repository, self.file, call.line);
                             let model = if model.id.is_some() { model } else { model_in_address(&address) };
-                            self.findings.push(Finding { model, parameters: request.names(), ..finding });
+                            let prompt = super::prompt::prompt_of(
+                                self.repository,
+                                self.file,
+                                &finding.operation,
+                                &request,
+                                call.line,
+                            );
+                            let response =
+                                self.readings().of_call(call, chain.steps.get(idx + 1..).unwrap_or_default());
+                            let flags = request.flags_of_body();
+                            let parameters = request.names();
+                            self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
                         }
                     }
                     line = call.end;
@@ -239,7 +250,7 @@ fn is_address(text: &str) -> bool {
     !text.contains(' ') && (hosts::vendor_of(text).is_some() || hosts::is_own_path(text))
 }
 
-impl Repository {
+impl Repository<'_> {
     /// The text that a value is, through one name.
     pub(crate) fn text(&self, file: usize, value: &Value, line: u32) -> Option<String> {
         self.text_at(file, value, line).map(|(text, _)| text)
@@ -306,14 +317,10 @@ impl Repository {
 
     /// What is bound to a name at a line, in the file.
     pub(crate) fn binding_value(&self, file: usize, name: &str, line: u32) -> Option<&Value> {
-        let bindings = &self.files()[file].facts.bindings;
         match self.binding_at(file, name, line) {
-            Some(at) => bindings[at].value.as_ref(),
+            Some(at) => self.files()[file].facts.bindings[at].value.as_ref(),
             // Constants of a class and members set elsewhere in the file.
-            None => {
-                let mut all = bindings.iter().filter(|binding| binding.target == name && binding.value.is_some());
-                all.next().and_then(|binding| binding.value.as_ref())
-            }
+            None => self.named(file, name).find_map(|(_, binding)| binding.value.as_ref()),
         }
     }
 }

@@ -19,7 +19,7 @@ const DEPTH: u32 = 4;
 
 impl Request {
     /// Of a place where a rule fits.
-    pub(super) fn of(repository: &Repository, file: usize, hit: &Hit<'_>) -> Request {
+    pub(super) fn of(repository: &Repository<'_>, file: usize, hit: &Hit<'_>) -> Request {
         let mut request = Request::default();
         let mut reader = Reader { repository, file, request: &mut request };
         reader.call(hit.call, 0);
@@ -29,8 +29,15 @@ impl Request {
         request
     }
 
+    /// Of settings that come before the call in its chain.
+    pub(super) fn of_steps(repository: &Repository<'_>, file: usize, steps: &[Step]) -> Request {
+        let mut request = Request::default();
+        Reader { repository, file, request: &mut request }.steps(steps, 0);
+        request
+    }
+
     /// Of a call by itself.
-    pub(super) fn of_call(repository: &Repository, file: usize, call: &Call) -> Request {
+    pub(super) fn of_call(repository: &Repository<'_>, file: usize, call: &Call) -> Request {
         let mut request = Request::default();
         let mut reader = Reader { repository, file, request: &mut request };
         reader.call(call, 0);
@@ -57,12 +64,17 @@ impl Request {
         names
     }
 
-    fn get(&self, names: &[&str]) -> Option<&Value> {
+    pub(super) fn get(&self, names: &[&str]) -> Option<&Value> {
         self.named.iter().find(|(name, _)| names.contains(&plain(name).as_str())).map(|(_, value)| value)
     }
 
+    /// What is given without a name.
+    pub(super) fn unnamed(&self) -> &[Value] {
+        &self.unnamed
+    }
+
     /// The address that a client is told to call instead of its own.
-    pub(super) fn base_address(&self, repository: &Repository, file: usize) -> Option<String> {
+    pub(super) fn base_address(&self, repository: &Repository<'_>, file: usize) -> Option<String> {
         const NAMES: [&str; 15] = [
             "baseurl",
             "apibase",
@@ -85,7 +97,7 @@ impl Request {
     }
 
     /// The model.
-    pub(super) fn model(&self, repository: &Repository, file: usize, line: u32) -> Model {
+    pub(super) fn model(&self, repository: &Repository<'_>, file: usize, line: u32) -> Model {
         const NAMES: [&str; 22] = [
             "model",
             "modelname",
@@ -125,34 +137,112 @@ impl Request {
 
     /// What is asked for.
     pub(super) fn flags(&self, hit: &Hit<'_>) -> Flags {
-        let has = |names: &[&str]| self.get(names).is_some();
         let seen = hit.seen.to_lowercase();
-        let streams = self.get(&["stream", "streaming"]).is_some_and(|value| !matches!(value, Value::Flag(false)));
-        let texts = |needle: &str| self.named.iter().any(|(_, value)| mentions(value, needle, 0));
+        let own = self.flags_of_body();
+        let streams = hit.kind == Kind::Call && seen.rsplit('.').next().is_some_and(|last| last.contains("stream"));
+        let is_typed = seen.ends_with(".parse")
+            || ["generateobject", "streamobject", "structured"].iter().any(|word| seen.contains(word));
+        let is_after =
+            |word: &str| hit.chain.iter().any(|step| matches!(step, Step::Member(name, _) if plain(name) == word));
         Flags {
-            streaming: hit.kind == Kind::Call && seen.rsplit('.').next().is_some_and(|last| last.contains("stream"))
-                || streams,
-            tools: has(&["tools", "functions", "toolchoice", "functioncall", "withtools", "tool"]),
-            schema: has(&[
-                "responseformat",
-                "textformat",
-                "schema",
-                "responseschema",
-                "outputtype",
-                "responsemodel",
-                "jsonschema",
-            ]) || seen.ends_with(".parse")
-                || seen.contains("generateobject")
-                || seen.contains("streamobject")
-                || seen.contains("structured"),
-            vision: texts("image_url") || texts("input_image") || has(&["images", "imageurl"]),
-            logprobs: has(&["logprobs", "toplogprobs"]),
+            streaming: own.streaming || streams || hit.kind == Kind::Call && is_after("stream"),
+            tools: own.tools || seen.contains("bind_tools") || seen.contains("bindtools"),
+            // Spring AI's `.call().entity(Type.class)`
+            schema: own.schema || is_typed || is_after("entity"),
+            ..own
+        }
+    }
+
+    /// The same from what is given alone.
+    pub(super) fn flags_of_body(&self) -> Flags {
+        let is_on = |names: &[&str]| self.get(names).is_some_and(|value| !matches!(value, Value::Flag(false)));
+        let says = |needles: &[&str]| self.named.iter().any(|(_, value)| mentions(value, needles, 0));
+        Flags {
+            streaming: is_on(&["stream", "streaming", "withstream"]),
+            tools: self.named.iter().any(|(name, _)| TOOLS.contains(&plain(name).as_str())),
+            schema: self.get(&SCHEMAS).is_some_and(|value| !is_file_form(value))
+                || says(&["json_schema", "json_object"]),
+            vision: says(&VISION) || self.named.iter().any(|(name, _)| VISION_NAMES.contains(&plain(name).as_str())),
+            logprobs: is_on(&[
+                "logprobs",
+                "toplogprobs",
+                "includelogprobabilities",
+                "withlogprobs",
+                "responselogprobs",
+            ]),
         }
     }
 }
 
+/// Forms of images, speech and transcripts, which are asked for by the same name.
+fn is_file_form(value: &Value) -> bool {
+    const FORMS: [&str; 13] =
+        ["url", "b64_json", "text", "json", "srt", "vtt", "verbose_json", "mp3", "opus", "aac", "flac", "wav", "pcm"];
+    matches!(value, Value::Flag(false)) || value.text().is_some_and(|text| FORMS.contains(&text))
+}
+
+/// Parameters that offer tools.
+const TOOLS: [&str; 20] = [
+    "tools",
+    "tool",
+    "addtool",
+    "functions",
+    "addfunction",
+    "toolchoice",
+    "functioncall",
+    "withtools",
+    "toolspecifications",
+    "toolcallbacks",
+    "defaulttools",
+    "toolnames",
+    "toolcallbehavior",
+    "functionchoicebehavior",
+    "toolconfig",
+    "functiondeclarations",
+    "withtoolchoice",
+    "toolprovider",
+    "defaultfunctions",
+    "mcpservers",
+];
+
+/// Parameters that bind the answer to a form.
+const SCHEMAS: [&str; 13] = [
+    "responseformat",
+    "textformat",
+    "schema",
+    "responseschema",
+    "responsejsonschema",
+    "responsemimetype",
+    "outputtype",
+    "responsemodel",
+    "jsonschema",
+    "outputschema",
+    "outputconfig",
+    "withresponseformat",
+    "experimentaloutput",
+];
+
+/// What images are called where they are sent.
+const VISION: [&str; 12] = [
+    "image_url",
+    "input_image",
+    "ImageURL",
+    "imageUrl",
+    "ImageContent",
+    "CreateImagePart",
+    "CreateImageMessageContentPart",
+    "ChatMessageImageContentItem",
+    "ChatMessagePartTypeImageURL",
+    "inline_data",
+    "inlineData",
+    "ImagePart",
+];
+
+/// Parameters that hold images.
+const VISION_NAMES: [&str; 4] = ["images", "imageurl", "media", "inputimage"];
+
 struct Reader<'a> {
-    repository: &'a Repository,
+    repository: &'a Repository<'a>,
     file: usize,
     request: &'a mut Request,
 }
@@ -250,24 +340,37 @@ fn plain(name: &str) -> String {
     name.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-fn mentions(value: &Value, needle: &str, depth: u32) -> bool {
+/// Whether one of the words is a key, a text or a name in the value.
+fn mentions(value: &Value, needles: &[&str], depth: u32) -> bool {
     if depth > 6 {
         return false;
     }
     match value {
-        Value::Text(text) => text.value == needle,
-        Value::Object(pairs) => pairs.iter().any(|(key, value)| key == needle || mentions(value, needle, depth + 1)),
-        Value::List(values) => values.iter().any(|value| mentions(value, needle, depth + 1)),
-        Value::Chain(chain) => chain.steps.iter().any(|step| match step {
-            Step::Call(call) => call.arguments.iter().any(|argument| mentions(&argument.value, needle, depth + 1)),
-            Step::Member(..) => false,
-        }),
+        Value::Text(text) => needles.contains(&text.value.as_str()),
+        Value::Object(pairs) => {
+            pairs.iter().any(|(key, value)| needles.contains(&key.as_str()) || mentions(value, needles, depth + 1))
+        }
+        Value::List(values) => values.iter().any(|value| mentions(value, needles, depth + 1)),
+        Value::Chain(chain) => {
+            let root = match &chain.root {
+                Root::Name(name) => needles.contains(&name.as_str()),
+                Root::Group(values) => values.iter().any(|value| mentions(value, needles, depth + 1)),
+                Root::Itself => false,
+            };
+            root || chain.steps.iter().any(|step| match step {
+                Step::Call(call) => call.arguments.iter().any(|argument| {
+                    argument.name.as_deref().is_some_and(|name| needles.contains(&name))
+                        || mentions(&argument.value, needles, depth + 1)
+                }),
+                Step::Member(name, _) => needles.contains(&name.as_str()),
+            })
+        }
         _ => false,
     }
 }
 
 /// The model that a value stands for.
-fn model_of(repository: &Repository, file: usize, value: &Value, line: u32) -> Model {
+fn model_of(repository: &Repository<'_>, file: usize, value: &Value, line: u32) -> Model {
     match value {
         Value::Text(text) if !text.value.contains('{') => {
             Model { id: Some(text.value.clone()), from: ModelFrom::Literal }
@@ -278,7 +381,7 @@ fn model_of(repository: &Repository, file: usize, value: &Value, line: u32) -> M
     }
 }
 
-fn model_of_chain(repository: &Repository, file: usize, chain: &Chain, line: u32) -> Model {
+fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line: u32) -> Model {
     if is_environment(chain) {
         return Model { id: None, from: ModelFrom::Config };
     }
