@@ -203,6 +203,8 @@ pub struct Detour {
     /// Milliseconds after `began` when its report was asked for last.
     watched_ms: AtomicU64,
     counts: Mutex<Counts>,
+    /// Requests that came in each part, ended or not.
+    arrived: [AtomicU64; 3],
     probes: OnceLock<Probes>,
     over: OnceLock<DetourReport>,
 }
@@ -299,6 +301,7 @@ impl Detour {
             back: OnceLock::new(),
             watched_ms: AtomicU64::new(0),
             counts: Mutex::default(),
+            arrived: Default::default(),
             probes: OnceLock::new(),
             over: OnceLock::new(),
         }
@@ -343,6 +346,7 @@ impl Detour {
             Phase::Away if !self.is_away(arrived) => Phase::Back,
             phase => phase,
         };
+        self.arrived[place(phase)].fetch_add(1, Ordering::AcqRel);
         Some(Seat { detour: Arc::clone(self), phase, arrived, movable: can_move, own: false })
     }
 
@@ -393,7 +397,10 @@ impl Detour {
             (Phase::Over, ..) => None,
             (Phase::Back, None, _) => Some(Due::Over),
             (Phase::Back, _, Some((back, _))) => {
-                let enough = self.lock().verified(self.plan.verify_requests);
+                let counts = self.lock();
+                let is_settled = counts.away.requests >= self.arrived(Phase::Away);
+                let enough = counts.verified(self.plan.verify_requests) && is_settled;
+                drop(counts);
                 (enough || since(back) >= self.plan.verify()).then_some(Due::Over)
             }
             (Phase::Away, Some(away), _) if since(away) >= self.plan.at_most() => Some(Due::Back(WayBack::TimeUp)),
@@ -431,8 +438,22 @@ impl Detour {
         self.over.get().cloned().unwrap_or_else(|| self.draft(false))
     }
 
+    /// Requests that came in a part.
+    fn arrived(&self, phase: Phase) -> u64 {
+        self.arrived[place(phase)].load(Ordering::Acquire)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a part is counted.
+const fn place(phase: Phase) -> usize {
+    match phase {
+        Phase::Before => 0,
+        Phase::Away => 1,
+        Phase::Back | Phase::Over => 2,
     }
 }
 

@@ -174,3 +174,69 @@ fn what_cannot_be_rehearsed_is_refused_before_anything_moves() {
     assert!(drill(&gateway, "gpt-4o", &["--end"]).exits(1).stderr.contains("no exit drill of route `gpt-4o` is on"));
     assert_eq!(get(gateway.admin, "/api/routes/gpt-4o/drill").status, 404);
 }
+
+#[test]
+fn vectors_stay_where_they_are_made_and_an_order_by_hand_sends_traffic_back() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    let admin = gateway.admin.to_string();
+    let mut watcher = house.spawn(&[
+        "--admin",
+        &admin,
+        "exit",
+        "drill",
+        "gpt-4o",
+        "--before",
+        "100ms",
+        "--hold",
+        "60s",
+        "--no-probes",
+        "--verify-requests",
+        "1",
+    ]);
+    until(|| (served_by(&gateway, "gpt-4o")? == "qwen").then_some(()));
+    let vectors = post(gateway.data, "/v1/embeddings", r#"{"model":"gpt-4o","input":"hello"}"#);
+    assert_eq!((vectors.status, vectors.header("x-crossfade-target")), (200, Some("gpt")), "{}", vectors.body);
+    gateway.run(&["exit", "drill", "gpt-4o", "--end"]).exits(0);
+    assert_eq!(served_by(&gateway, "gpt-4o").as_deref(), Some("gpt"));
+    assert!(watcher.wait().unwrap().success());
+    let (_, report) = filed(&house, "gpt-4o");
+    assert_eq!((&report["away"]["stayed"], &report["verdict"]), (&1.into(), &"pass".into()), "{report:#}");
+}
+
+#[test]
+fn a_candidate_that_was_thrown_back_is_not_rehearsed_with_callers() {
+    let house = House::new(&CONFIG.replace("simulated: { seed: 2,", "simulated: { seed: 2, error_rate: 1,"));
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
+    until(|| {
+        gateway.chat("gpt-4o", "hello");
+        (gateway.status()["status"] == "rolled_back").then_some(())
+    });
+    let refused = drill(&gateway, "gpt-4o", &["--no-probes"]).exits(1).stderr;
+    assert!(refused.contains("rollout `to-qwen` was rolled back from `qwen`"), "{refused}");
+}
+
+#[test]
+fn a_rollout_under_way_hears_nothing_of_a_drill_and_has_its_verdict_filed() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    gateway.run(&["rollout", "promote", "to-qwen", "--reason", "test"]).exits(0);
+    let (done, _, broken) = with_callers(&gateway, "gpt-4o", || drill(&gateway, "gpt-4o", &["--no-probes"]));
+    let report = done.exits(0).json();
+    assert_eq!((broken, &report["away"]["by_others"]), (0, &0.into()), "{report:#}");
+    let status = gateway.status();
+    assert_eq!((&status["status"], &status["share"]), (&"active".into(), &0.5.into()));
+    // What was moved has no arm: in the epoch there is nothing of the time away.
+    let (from, to) = (report["at_us"].as_u64().unwrap(), report["away"]["requests"].as_u64().unwrap());
+    let rows = gateway.run(&["exchanges", "list", "--limit", "500", "--format", "json"]).exits(0).json();
+    let moved = rows.as_array().unwrap().iter().filter(|row| row["arm"].is_null() && row["served_by"] == "qwen");
+    assert!(moved.count() > 0 && from > 0 && to > 0);
+    let filed = until(|| {
+        let rows = gateway.run(&["rollout", "filed", "to-qwen", "--format", "json"]).exits(0).json();
+        rows.as_array().unwrap().iter().find(|row| row["name"] == "exit").cloned()
+    });
+    assert_eq!((&filed["kind"], &filed["passed"]), (&"drill".into(), &true.into()));
+}

@@ -15,6 +15,8 @@ const MOST_DURATIONS: usize = 10_000;
 /// What came in one part.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Part {
+    /// Requests that came.
+    pub arrived: u64,
     /// Requests that ended.
     pub requests: u64,
     /// Of these, the drill's own.
@@ -48,6 +50,12 @@ impl Part {
         self.by_alternative + self.fell_back + self.failed
     }
 
+    /// Requests that were answered by their first choice, whoever that is: a rollout may send some to the alternative as ever.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.by_alternative + self.by_others
+    }
+
     /// The part of those that were answered by nobody, or not by the alternative.
     #[must_use]
     pub fn error_rate(&self) -> Option<f64> {
@@ -56,14 +64,14 @@ impl Part {
     }
 
     /// The same with its quantiles.
-    pub(super) fn settled(&self) -> Part {
+    pub(super) fn settled(&self, arrived: u64) -> Part {
         let mut sorted = self.durations_us.clone();
         sorted.sort_unstable();
         let at = |percent: usize| {
             let rank = (percent * sorted.len()).div_ceil(100);
             sorted.get(rank.saturating_sub(1)).map(|us| *us as f64 / 1e3)
         };
-        Part { median_ms: at(50), p95_ms: at(95), durations_us: Vec::new(), ..self.clone() }
+        Part { arrived, median_ms: at(50), p95_ms: at(95), durations_us: Vec::new(), ..self.clone() }
     }
 }
 
@@ -103,7 +111,7 @@ pub(super) struct Counts {
 impl Counts {
     /// Whether so many were answered since traffic is back.
     pub(super) fn verified(&self, n: u64) -> bool {
-        self.back.by_others >= n
+        self.back.answered() >= n
     }
 
     /// Counts one exchange that ended `now`.
@@ -127,7 +135,7 @@ impl Counts {
             if seat.phase == Phase::Away {
                 self.home.note_previous(back, now, attempts.iter().filter(|attempt| attempt.target == to));
             }
-            if what == Ended::Others && seat.phase == Phase::Back {
+            if matches!(what, Ended::Others | Ended::Alternative) && seat.phase == Phase::Back {
                 self.home.note_new(back, seat.arrived, answered_at(now, attempts));
             }
         }

@@ -165,9 +165,9 @@ impl Detour {
             there: Way::of(&counts.there),
             home: Way::of(&counts.home),
             away_ms,
-            before: counts.before.settled(),
-            away: counts.away.settled(),
-            back: counts.back.settled(),
+            before: counts.before.settled(self.arrived(Phase::Before)),
+            away: counts.away.settled(self.arrived(Phase::Away)),
+            back: counts.back.settled(self.arrived(Phase::Back)),
             probes: self.probes.get().cloned(),
             checks: Vec::new(),
         };
@@ -210,11 +210,14 @@ fn checks(report: &DetourReport, leaked: u64) -> Vec<Check> {
     checks.push(none("answers to callers that failed, once back", report.back.failed));
     checks.push(Check::new(
         "answered once back",
-        report.back.by_others.to_string(),
+        report.back.answered().to_string(),
         format!("at least {} within {:.0} s", plan.verify_requests, plan.verify().as_secs_f64()),
-        report.back.by_others >= plan.verify_requests,
+        report.back.answered() >= plan.verify_requests,
     ));
-    checks.push(none("answered by the alternative once back", report.back.by_alternative));
+    // A rollout may send it some, before and after.
+    if report.before.by_alternative == 0 {
+        checks.push(none("answered by the alternative once back", report.back.by_alternative));
+    }
     let most = ms(plan.at_most() + GRACE);
     if let Some(took) = report.away_ms {
         let (measured, target) = (format!("{:.1} s", took / 1e3), format!("at most {:.1} s", most / 1e3));
@@ -247,7 +250,7 @@ fn of_probes(probes: &Probes) -> Vec<Check> {
 /// without a finding of its probes.
 fn verdict(report: &DetourReport) -> Verdict {
     let all_hold = report.checks.iter().all(|check| check.holds);
-    let too_little = report.away.moved() == 0 || report.back.by_others < report.plan.verify_requests;
+    let too_little = report.away.moved() == 0 || report.back.answered() < report.plan.verify_requests;
     match report.way_back {
         Some(WayBack::CallerFailed | WayBack::Failing) => Verdict::Fail,
         Some(WayBack::Asked) => {

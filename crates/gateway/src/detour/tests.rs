@@ -155,3 +155,19 @@ fn an_alternative_without_something_essential_fails_whatever_else_held() {
     ask(&detour, true, &[("old", FINE)]);
     assert_eq!(detour.end().verdict, Some(Verdict::Fail));
 }
+
+#[test]
+fn it_is_not_over_before_what_was_moved_has_ended() {
+    let detour = detour(Plan { verify_requests: 1, ..Plan::to("new") });
+    detour.switch();
+    let long = detour.seat(Instant::now(), true).unwrap();
+    detour.go_back(WayBack::Asked);
+    ask(&detour, true, &[("old", FINE)]);
+    assert_eq!(detour.due("config", Instant::now()), None);
+    assert_eq!(detour.due("config", Instant::now() + Duration::from_secs(31)), Some(Due::Over), "a bound is a bound");
+    // It fails at last: the drill knows.
+    long.ended(ExchangeOutcome::Truncated, &[attempt("new", BROKEN)], Some("new"));
+    assert_eq!(detour.due("config", Instant::now()), Some(Due::Over));
+    let report = detour.end();
+    assert_eq!((report.away.arrived, report.away.failed, report.verdict), (1, 1, Some(Verdict::Fail)));
+}

@@ -145,7 +145,7 @@ fn follow<'scope>(
     while report.phase != Phase::Over {
         std::thread::sleep(LOOK_EVERY);
         report = read(drill.source.read(drill.path, |_| Err::<(), _>(lost()))?)?;
-        let is_quiet = report.before.requests == 0 && began.elapsed() * 2 >= args.before;
+        let is_quiet = report.before.arrived == 0 && began.elapsed() * 2 >= args.before;
         if let (Phase::Before, true, None, Some(to_send)) = (report.phase, is_quiet, &own, &drill.to_send) {
             out.say(format_args!("nobody sends any requests: the drill sends its own, {} a second", args.own_rate));
             own = Some(to_send.start(args.own_rate)?);

@@ -28,6 +28,10 @@ pub(super) fn page(report: &DetourReport) -> String {
     let headings = ["ms from the order", "first request", "its answer", "last request to the old", "its last answer"];
     text += "\n";
     text += &table(&headings, &ways);
+    if report.away.arrived > report.away.requests {
+        let n = report.away.arrived - report.away.requests;
+        writeln!(text, "\n{n} requests that came while away had not ended").unwrap_or_default();
+    }
     if report.away.stayed > 0 {
         // Writing to a String cannot fail.
         writeln!(
