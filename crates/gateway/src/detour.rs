@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use rollout::Timestamp;
 use serde::{Deserialize, Serialize};
+use stats::AbsoluteGuard;
 use wire::record::{AttemptRecord, DecidedBy, Decision, ExchangeOutcome};
 
 pub use counts::Part;
@@ -33,7 +34,7 @@ use crate::live::{self, LiveTable};
 use crate::record::Arrival;
 use crate::residency;
 use crate::snapshot::{Route, Snapshot, Target};
-use counts::Counts;
+use counts::{Counts, Ended};
 
 /// A detour whose report nobody asked for in this long has nobody who could end it by hand.
 pub const WATCHED: Duration = Duration::from_secs(10);
@@ -43,8 +44,10 @@ pub const OWN: &str = "x-crossfade-exit-drill";
 const GRACE: Duration = Duration::from_secs(1);
 /// A rollout of the route counts nothing meanwhile, and must not get stale by it.
 const LONGEST: Duration = Duration::from_secs(900);
-/// So many that the alternative could not answer say nothing yet of how many it cannot.
-const FEW: u64 = 3;
+/// That the alternative fails more than it may is found, however often one looks, with less than this chance where it does not.
+const ALPHA: f64 = 1e-3;
+/// The part of a test's stake that is bet from the first request on.
+const START_WEIGHT: f64 = 0.5;
 
 /// Where to, and within which bounds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,6 +206,8 @@ pub struct Detour {
     /// Milliseconds after `began` when its report was asked for last.
     watched_ms: AtomicU64,
     counts: Mutex<Counts>,
+    /// Whether the alternative fails more than it may.
+    failing: Mutex<AbsoluteGuard>,
     /// Requests that came in each part, ended or not.
     arrived: [AtomicU64; 3],
     probes: OnceLock<Probes>,
@@ -288,7 +293,10 @@ impl Detour {
         config: &str,
         simulated: bool,
     ) -> Self {
+        // A limit of 0 is one that the first failure is above.
+        let limit = plan.error_limit.clamp(1e-6, 1.0 - 1e-6);
         Self {
+            failing: Mutex::new(AbsoluteGuard::new(limit, START_WEIGHT)),
             plan,
             asked,
             route: route.to_owned(),
@@ -417,14 +425,25 @@ impl Detour {
         let mut counts = self.lock();
         let what =
             counts.note((&self.plan.to, seat, now), (away.copied(), back.copied()), (outcome, attempts, served_by));
-        let fell = counts.away.fell_back;
-        let too_many = fell >= FEW && fell as f64 > self.plan.error_limit * counts.away.moved() as f64;
         drop(counts);
         match what {
-            counts::Ended::Failed if seat.came_away() => self.go_back(WayBack::CallerFailed),
-            counts::Ended::FellBack if too_many => self.go_back(WayBack::Failing),
+            Ended::Failed if seat.came_away() => self.go_back(WayBack::CallerFailed),
+            Ended::Alternative | Ended::FellBack if seat.came_away() && self.is_failing(what == Ended::FellBack) => {
+                self.go_back(WayBack::Failing);
+            }
             _ => {}
         }
+    }
+
+    /// Counts one request that was moved; whether it is proven now that the alternative fails more than it may.
+    fn is_failing(&self, fell_back: bool) -> bool {
+        let mut guard = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if fell_back {
+            guard.observe_bad()
+        } else {
+            guard.observe_good()
+        }
+        guard.log_e() >= -ALPHA.ln()
     }
 
     /// Ends it; its report is fixed from here on.

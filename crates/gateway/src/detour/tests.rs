@@ -94,6 +94,18 @@ fn an_alternative_that_fails_is_left_after_three_and_a_lone_failure_in_a_thousan
     assert_eq!((report.way_back, report.verdict), (Some(WayBack::Failing), Some(Verdict::Fail)));
     assert_eq!((report.away.fell_back, report.away.failed), (3, 0));
 
+    // Three of the first hundred and fifty are no proof of more than one in a hundred, and no proof of less.
+    let unlucky = detour(Plan { verify_requests: 1, ..Plan::to("new") });
+    unlucky.switch();
+    for n in 0..150 {
+        let failed = [("new", BROKEN), ("old", FINE)];
+        ask(&unlucky, true, if n % 60 == 20 { &failed } else { &[("new", FINE)] });
+    }
+    assert_eq!(unlucky.phase(), Phase::Away);
+    unlucky.go_back(WayBack::Asked);
+    ask(&unlucky, true, &[("old", FINE)]);
+    assert_eq!((unlucky.end().away.fell_back, unlucky.end().verdict), (3, Some(Verdict::Undecided)));
+
     let good = detour(Plan::to("new"));
     good.switch();
     (0..999).for_each(|_| ask(&good, true, &[("new", FINE)]));
