@@ -95,7 +95,7 @@ pub(super) fn html(plan: &ExitPlan) -> String {
     for section in &plan.sections {
         let n = section.missing.len();
         let mark = if n == 0 { String::new() } else { format!(" <span class=\"s undecided\">{n} missing</span>") };
-        page += &format!("<a href=\"#s{0}\">{0}. {1}</a>{mark} ", section.number, section.title);
+        page += &format!("<a href=\"#s{0}\">{0}. {1}</a>{mark}<br>\n", section.number, section.title);
     }
     page += "</p>\n";
     for section in &plan.sections {
