@@ -294,6 +294,9 @@ pub struct MatrixRow {
     pub effort: String,
     /// What it risks.
     pub risk: String,
+    /// Who owns the code that uses it.
+    #[serde(default)]
+    pub owners: Vec<String>,
 }
 
 /// `2026-11-26`.

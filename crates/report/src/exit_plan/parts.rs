@@ -1,5 +1,7 @@
 //! Sections of what people say: scope, contract, triggers, communication, review.
 
+use std::collections::BTreeSet;
+
 use cost::date::Date;
 
 use super::facts::{Leaving, Trigger};
@@ -49,6 +51,12 @@ pub(super) fn scope(of: &Leaving) -> Section {
             load.peak_per_minute
         )),
         None => section.lacks("who calls it, and how much", "traffic through the gateway (`crossfade serve`)"),
+    }
+    let rows = of.replacements.iter().flat_map(|matrix| &matrix.rows);
+    let owners: BTreeSet<&str> = rows.flat_map(|row| &row.owners).map(String::as_str).collect();
+    if !owners.is_empty() {
+        let owners: Vec<&str> = owners.into_iter().collect();
+        section.says(format!("The code that uses the vendor is owned by {}.", owners.join(", ")));
     }
     let said = of.said();
     known(

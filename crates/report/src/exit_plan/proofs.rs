@@ -78,7 +78,7 @@ pub(super) fn replacements(of: &Leaving) -> Section {
     let Some(matrix) = &of.replacements else {
         section.lacks(
             "which used capabilities have a replacement, and what proves it",
-            "`--matrix FILE`, of the replacement matrix as JSON that `crossfade inventory` makes",
+            "`crossfade inventory matrix PATH… -o matrix.json`, then `crossfade exit plan` with `--matrix matrix.json`",
         );
         return section;
     };
@@ -102,7 +102,10 @@ pub(super) fn replacements(of: &Leaving) -> Section {
     let n_unproved = matrix.rows.iter().filter(|row| row.standing == "unproved").count();
     if n_unproved > 0 {
         let what = format!("proof of {n_unproved} used capabilities");
-        section.lacks(what, "`crossfade conformance TARGET -o FILE.json`, and the matrix made anew");
+        section.lacks(
+            what,
+            "`crossfade conformance TARGET -o FILE.json`, and the matrix made anew with `--conformance FILE.json`",
+        );
     }
     section
 }

@@ -113,6 +113,7 @@ fn whole() -> Leaving {
         standing: standing.to_owned(),
         effort: "small".to_owned(),
         risk: "low".to_owned(),
+        owners: vec!["@shop/support".to_owned()],
     };
     Leaving {
         people: Some(("exit.yaml".to_owned(), people())),
