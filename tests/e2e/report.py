@@ -42,10 +42,10 @@ def measured(say, stack):
     verdict = stack.crossfade("eval", "run", "topics.yaml", "--run", "parity", "--concurrency", "4", codes=(0, 3, 4))["candidates"][0]["primary"]
     say("evaluation: as good on 90 cases", verdict["verdict"], verdict["verdict"] == "pass")
     common = ["--target", "own", "--input-tokens", "16", "--output-tokens", "4", "--ignore-eos", "--warm-up", "500ms", "--slo", "e2e=2500ms"]
-    turns = valid(stack, "turns", "--target", "incumbent", *common, "--rate", LOAD, "--interleave", "each", "--duration", "8s", "--arrivals", "constant")
-    # One probe, of 73 requests and more, where the server holds it; on a machine that is too busy to measure on a search only takes long.
+    turns = valid(stack, "turns", "--target", "incumbent", *common, "--rate", LOAD, "--interleave", "each", "--duration", "18s", "--arrivals", "constant")
+    # More than 200 requests each, so that the p99 of the client's lag is not its longest. One probe, of 73 requests and more, where the server holds it; on a machine that is too busy to measure on a search only takes long.
     most = turns if turns["verdict"] != "valid" else valid(
-        stack, "most", *common, "--search", "rate", "--start", LOAD * 1.25, "--most", LOAD * 1.25, "--peak", LOAD, "--duration", "6s", "--arrivals", "constant", tries=1)
+        stack, "most", *common, "--search", "rate", "--start", LOAD * 1.25, "--most", LOAD * 1.25, "--peak", LOAD, "--duration", "14s", "--arrivals", "constant", tries=1)
     for run in (turns, most):
         lag = max(level["client_lag"]["p99"]["value"] for level in run["levels"])
         say(f"benchmark {run['name']}", f"{run['verdict']}, the client's lag at most {lag:.2f} ms {'; '.join(run['why'])}", run["verdict"] in ("valid", "invalid"))
@@ -67,10 +67,18 @@ def live(stack, n):
     gateway.stop()
 
 
+def first_in_line():
+    """What lets a command run before all others, where that is allowed: two servers and their client share a few processors here, and a client that has to wait for a
+    server's turn is late by its own doing. The rule for what is valid is the same."""
+    first = ["chrt", "--fifo", "1"]
+    is_allowed = shutil.which("chrt") and subprocess.run([*first, "true"], capture_output=True).returncode == 0
+    return first if is_allowed else []
+
+
 def valid(stack, name, *arguments, tries=2):
     """A benchmark of which the client kept up; on a machine that others use it is tried again."""
     for attempt in range(tries):
-        result = stack.crossfade("bench", "run", *arguments, "--name", f"{name}-{attempt}", codes=(0, 3, 4))
+        result = stack.crossfade("bench", "run", *arguments, "--name", f"{name}-{attempt}", codes=(0, 3, 4), before=first_in_line())
         if result["verdict"] == "valid":
             break
     return result

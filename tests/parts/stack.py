@@ -128,9 +128,9 @@ class Stack:
                         env={**os.environ, **env})
         return part.wait_ready(self.admin + "/ready", pause=0.002) if wait else part
 
-    def crossfade(self, *arguments, codes=(0,)):
-        """Runs a verb with `--format json` and returns what it printed; any other exit code is an error."""
-        command = [crossfade_binary(), *map(str, arguments), "--config", self.config, "--format", "json"]
+    def crossfade(self, *arguments, codes=(0,), before=()):
+        """Runs a verb with `--format json` and returns what it printed; any other exit code is an error. `before` is a command that runs it."""
+        command = [*before, crossfade_binary(), *map(str, arguments), "--config", self.config, "--format", "json"]
         done = subprocess.run(command, cwd=self.directory, capture_output=True, text=True)
         if done.returncode not in codes:
             raise RuntimeError(f"{' '.join(map(str, command[1:]))}: exit {done.returncode}\n{done.stderr}{done.stdout}")
