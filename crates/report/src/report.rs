@@ -259,7 +259,7 @@ fn one(
         || live.as_ref().is_some_and(|live| live.simulated)
         || is_made_up(&mv.baseline)
         || mv.candidate.as_ref().is_some_and(is_made_up);
-    let mut reasons = vec![says.to_owned()];
+    let mut reasons = vec![why(says, decision, &areas, &money.delta)];
     reasons.extend(areas.iter().map(sentence));
     let questions = areas.iter().filter(|found| found.settle.is_some()).map(question).collect();
     MoveReport {
@@ -326,6 +326,21 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     facts
 }
 
+/// Why, in the rule's words; of a switch with what was proven, for somebody who reads no further.
+fn why(says: &str, decision: Decision, areas: &[Found], saving: &Figure) -> String {
+    if decision != Decision::Switch {
+        return says.to_owned();
+    }
+    let proven: Vec<String> =
+        areas.iter().filter(|found| found.required).map(|found| found.area.word().to_owned()).collect();
+    let is_shown = saving.low.is_some_and(|low| low > 0.0);
+    let cheaper = saving
+        .value
+        .filter(|_| is_shown)
+        .map(|value| format!(" A successful task costs {} less.", saving.unit.shown(value)));
+    format!("{}: {}.{}", says.trim_end_matches('.'), and(&proven), cheaper.unwrap_or_default())
+}
+
 fn sentence(found: &Found) -> String {
     let optional = if found.required { "" } else { " (not required)" };
     format!("{}{optional}: {} — {}.", found.area.label(), found.standing.label(), found.because)
@@ -389,7 +404,7 @@ fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> 
         (Decision::Switch | Decision::Hybridize, Some(rollout)) => match live {
             None => format!("Start with copies, which users do not see: `crossfade rollout start {rollout}`."),
             Some(live) => format!(
-                "The rollout `{rollout}` is at {}: let its gates take it on; `crossfade rollout status {rollout}`.",
+                "The rollout `{rollout}` is at {}. Its gates raise that step by step as live traffic proves it: `crossfade rollout status {rollout}` says what each still waits for.",
                 live.label
             ),
         },
