@@ -194,7 +194,7 @@ impl Out {
 }
 
 /// Verbs that read the config: a command without it would be about another gateway.
-const READS_CONFIG: [&str; 18] = [
+const READS_CONFIG: [&str; 19] = [
     "bench",
     "dataset",
     "eval",
@@ -210,6 +210,7 @@ const READS_CONFIG: [&str; 18] = [
     "alerts",
     "rollout",
     "init",
+    "inventory",
     "prompts",
     "panel",
     "report",

@@ -62,7 +62,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
     }
     match verb {
         Verb::Init(args) => init::run(&place, &args, out),
-        Verb::Inventory(args) => inventory::run(&args, out),
+        Verb::Inventory(args) => inventory::run(&place, &args, out),
         Verb::Import(args) => import::run(&args, out),
         Verb::Check => check::run(&place, out),
         Verb::Serve(args) => serve::run(&place, &args, out),

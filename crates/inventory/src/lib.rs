@@ -4,4 +4,6 @@
 //! of it. [`scan`] finds where a code base uses vendors of language models.
 
 pub mod import;
+pub mod prompts;
 pub mod scan;
+pub mod traffic;

@@ -19,7 +19,7 @@ pub mod render;
 mod rules;
 mod site;
 mod sunset;
-mod syntax;
+pub(crate) mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -38,6 +38,9 @@ pub use self::finding::{
 };
 pub use self::ignore::Ignore;
 pub use self::language::Language;
+pub(crate) use self::language::source_within;
+pub(crate) use self::relevance::{may_hold_prompts, names_a_vendor};
+
 pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
@@ -72,6 +75,18 @@ impl Read {
     pub fn was_passed_over(&self) -> bool {
         self.language.is_some() && self.facts.is_none()
     }
+}
+
+/// Whose service an address is; none where it is of no vendor.
+#[must_use]
+pub fn vendor_of_address(address: &str) -> Option<&'static str> {
+    hosts::vendor_of(address)
+}
+
+/// Whose model an id is of; none where it is of no vendor, or no id.
+#[must_use]
+pub fn vendor_of_model(id: &str) -> Option<&'static str> {
+    models::vendor_of(id)
 }
 
 /// Whether a file can be of interest by its name.

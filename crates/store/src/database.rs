@@ -21,6 +21,7 @@ mod panels;
 mod prompts;
 mod refusing;
 mod replay;
+mod requests;
 mod retention;
 mod rows;
 mod schema;
@@ -55,6 +56,7 @@ pub use panels::{PanelItemRow, PanelJudgedRow, PanelPairRow, PanelRow, ShownRow}
 pub use prompts::{PromptLabelRow, PromptRow};
 pub use refusing::Refusing;
 pub use replay::PrunedInputs;
+pub use requests::RequestRow;
 pub use retention::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn};
 pub use rows::{
     ArmCost, AttemptRow, Beside, BodyKind, BodyRow, CopyBody, CostRow, CountedRow, Counts, EvidenceRow, ExchangeDetail,

@@ -23,7 +23,7 @@ pub use database::{
     ArmCost, AttemptRow, AuditRow, Beside, BodyKind, BodyRow, CallRow, CallSums, CheckRow, CommitError, CostRow,
     CountedRow, Counts, Database, DatabaseError, EpochOutcome, EpochSignal, EvidenceRow, ExchangeDetail,
     ExchangeFilter, ExchangeRow, FEEDBACK_METRIC, FeedbackRow, FiledRow, GapRow, Held, InputsRow, Judged, JudgedPlace,
-    KeyChangeError, KeyRow, Lateness, Measured, OutcomeRow, PairCounts, PairRow, PrunedInputs, ReferralRow,
+    KeyChangeError, KeyRow, Lateness, Measured, OutcomeRow, PairCounts, PairRow, PrunedInputs, ReferralRow, RequestRow,
     RequestShape, ReviewRow, RolloutRow, RouteTraffic, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow,
     VerdictSums,
 };

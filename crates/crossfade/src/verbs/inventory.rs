@@ -3,30 +3,37 @@
 mod cache;
 mod fail;
 mod page;
+mod prompts;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod tree;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::ValueEnum;
+use clap::{Subcommand, ValueEnum};
 use inventory::scan::{self, Confidence, Finding, render};
 use serde_json::json;
 
 use self::cache::Cache;
 use self::fail::FailOn;
+use self::traffic::Recorded;
 use self::tree::{Choice, NotRead, Scanned};
+use super::Place;
 use super::time::{now_us, us_to_text};
 use crate::out::{Exit, Format, Out, Stop};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Directories to look through, or git repositories without their files (bare ones: their last commit); each is taken as one
     /// repository.
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "traffic")]
     paths: Vec<PathBuf>,
     /// Another form than a table or, with `--format json`, JSON.
     #[arg(long = "as", value_enum, value_name = "FORM")]
@@ -59,6 +66,15 @@ pub(crate) struct Args {
     /// Read every file anew and keep nothing.
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
+    #[command(flatten)]
+    traffic: traffic::Flags,
+}
+
+/// What is made of an inventory.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Extract prompt templates, system messages and examples into files of the prompt registry.
+    Prompts(prompts::Args),
 }
 
 /// A form for other programs.
@@ -96,9 +112,14 @@ impl Level {
 }
 
 /// Looks through the directories and says what is there.
-pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    if let Some(Verb::Prompts(args)) = &args.verb {
+        return prompts::run(args, out);
+    }
+    let recorded = record(place, args, out)?;
     let cache = if args.no_cache { None } else { Cache::open(args.cache.as_deref()) };
-    let choice = Choice { exclude: &args.exclude, with_ignored: args.with_ignored, with_blame: args.blame };
+    let (exclude, with_ignored, with_blame) = (&args.exclude, args.with_ignored, args.blame);
+    let choice = Choice { exclude, with_ignored, with_blame, wants: scan::is_candidate };
     let mut scanned = Scanned::default();
     for path in &args.paths {
         // Of several directories the path says which.
@@ -126,7 +147,10 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         whole.retain(|finding| finding.kind.is_site() || finding.kind == scan::Kind::Key);
     }
     let shown = Shown { findings: &whole, counts: &counts, not_read: &not_read, now: &now };
-    write(args, &shown, out)?;
+    write(args, &shown, recorded.as_ref(), out)?;
+    for line in recorded.iter().flat_map(|recorded| recorded.words(&recorded.rows(&whole))) {
+        out.say(line);
+    }
     for line in page::words(&whole, &counts, &not_read, n_less, today) {
         out.say(line);
     }
@@ -134,6 +158,18 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.say(format_args!("--fail-on {}: {n_hits} found", of.words()));
     }
     Ok(if hits.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// The record, where that is asked for: read first, for without one there is nothing to look through code for.
+fn record(place: &Place, args: &Args, out: &Out) -> Result<Option<Recorded>, Stop> {
+    if !args.traffic.traffic {
+        return Ok(None);
+    }
+    if matches!(args.form, Some(Form::Sarif | Form::Bom | Form::Html)) || out.format() == Format::Html {
+        let stop = Stop::usage("this form has places in code only, and traffic is in none");
+        return Err(stop.hint("`--as csv` or `--format json` has both; without `--traffic` every form has the code"));
+    }
+    traffic::read(place, &args.traffic).map(Some)
 }
 
 /// What is written.
@@ -144,24 +180,30 @@ struct Shown<'a> {
     now: &'a str,
 }
 
-fn write(args: &Args, shown: &Shown<'_>, out: &Out) -> Result<(), Stop> {
+fn write(args: &Args, shown: &Shown<'_>, recorded: Option<&Recorded>, out: &Out) -> Result<(), Stop> {
     let Shown { findings, counts, not_read, now } = *shown;
     let (version, today) = (env!("CARGO_PKG_VERSION"), &now[..10]);
     let names: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
     let about = render::About { names: &names, version, now, lines: counts.lines, files: counts.candidates };
-    let text = match args.form {
-        Some(Form::Csv) => render::csv(findings),
-        Some(Form::Sarif) => render::sarif(findings, version, today),
-        Some(Form::Bom) => render::bom(findings, &about),
-        Some(Form::Html) => render::html(findings, &about),
-        None if out.format() == Format::Html => render::html(findings, &about),
-        None if out.is_json() => {
-            let facts = json!({
+    let rows = recorded.map(|recorded| recorded.rows(findings)).unwrap_or_default();
+    let text = match (args.form, recorded) {
+        (Some(Form::Csv), Some(recorded)) => recorded.csv(&rows),
+        (Some(Form::Csv), None) => render::csv(findings),
+        (Some(Form::Sarif), _) => render::sarif(findings, version, today),
+        (Some(Form::Bom), _) => render::bom(findings, &about),
+        (Some(Form::Html), _) => render::html(findings, &about),
+        (None, _) if out.format() == Format::Html => render::html(findings, &about),
+        (None, _) if out.is_json() => {
+            let mut facts = json!({
                 "date": today, "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
             });
+            if let Some(recorded) = recorded {
+                facts["traffic"] = recorded.facts(&rows);
+            }
             serde_json::to_string_pretty(&facts).map_err(Stop::failed)? + "\n"
         }
-        None => page::table(findings, today),
+        (None, Some(recorded)) => recorded.page(&rows, &args.traffic),
+        (None, None) => page::table(findings, today),
     };
     match &args.output {
         Some(path) => save(path, &text),

@@ -40,6 +40,8 @@ mod grading;
 mod holding;
 mod import;
 mod inventory;
+mod inventory_prompts;
+mod inventory_traffic;
 mod judged;
 mod judged_models;
 mod judges;

@@ -8,9 +8,17 @@ use regex::Regex;
 const WORDS: &str = r"(?i)openai|anthropic|langchain|llama_?index|litellm|generativeai|generative-ai|genai|vertexai|vertex-ai|mistral|cohere|groq|together_ai|together-ai|togetherai|from together|cerebras|bedrock|pinecone|voyage|replicate|semantic_?kernel|kernelmemory|springframework\.ai|ai-sdk|generateText|streamText|generateObject|streamObject|chat/completions|chat\.completions|\.Chat\.Completions|embeddings\.create|gpt-?[345]|claude|gemini|theokanning|dspy|pydantic_ai|crewai|autogen|haystack|prism|ruby_?llm|elevenlabs|assemblyai|huggingface|ChatCompletion|ChatMessageContent|IChatClient|ChatClient|llphant|laravel.ai|llms?\b|instructor|zhipuai|dashscope|xai_sdk|azure-rest/ai|rig::|deepseek|perplexity|openrouter|moderations|whisper|dall-?e";
 
 /// Whether the text names a vendor, a library or a method that only they have.
-pub(super) fn names_a_vendor(text: &str) -> bool {
+pub(crate) fn names_a_vendor(text: &str) -> bool {
     static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
     PATTERN.get_or_init(|| Regex::new(WORDS).ok()).as_ref().is_none_or(|pattern| pattern.is_match(text))
+}
+
+/// Whether prompts can be in the text: words that messages, templates and their names have.
+pub(crate) fn may_hold_prompts(text: &str) -> bool {
+    static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
+    const WORDS: &str = r"(?i)prompt|\brole\b|system|instructions|few_?shot|(user|human|ai|assistant)_?message";
+    is_readable(text)
+        && PATTERN.get_or_init(|| Regex::new(WORDS).ok()).as_ref().is_none_or(|pattern| pattern.is_match(text))
 }
 
 /// Whether the text was written by a person: what is bundled or minified has lines that nobody reads.

@@ -7,6 +7,7 @@ mod sarif;
 
 pub use bom::bom;
 pub use csv::csv;
+pub(crate) use csv::quoted;
 pub use html::html;
 pub use sarif::sarif;
 

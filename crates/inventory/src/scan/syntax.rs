@@ -6,7 +6,7 @@ use tree_sitter::{Node, Parser, Tree};
 use super::language::Language;
 
 /// What a node is.
-pub(super) enum Shape<'t> {
+pub(crate) enum Shape<'t> {
     /// A name.
     Name,
     /// `self` or `this`.
@@ -52,7 +52,7 @@ pub(super) enum Shape<'t> {
 }
 
 /// The grammar of a language. Making a parser fails only where a grammar is of another version than the library.
-pub(super) fn parse(language: Language, text: &str) -> Option<Tree> {
+pub(crate) fn parse(language: Language, text: &str) -> Option<Tree> {
     let grammar: tree_sitter::Language = match language {
         Language::Python => tree_sitter_python::LANGUAGE.into(),
         Language::JavaScript => tree_sitter_javascript::LANGUAGE.into(),
@@ -84,13 +84,13 @@ fn last_named(node: Node<'_>) -> Option<Node<'_>> {
 }
 
 /// The first child of one of the kinds.
-pub(super) fn child_of<'t>(node: Node<'t>, kinds: &[&str]) -> Option<Node<'t>> {
+pub(crate) fn child_of<'t>(node: Node<'t>, kinds: &[&str]) -> Option<Node<'t>> {
     let mut cursor = node.walk();
     node.named_children(&mut cursor).find(|child| kinds.contains(&child.kind()))
 }
 
 /// What the node is.
-pub(super) fn shape(node: Node<'_>, language: Language) -> Shape<'_> {
+pub(crate) fn shape(node: Node<'_>, language: Language) -> Shape<'_> {
     expression(node, language).or_else(|| declaration(node, language)).unwrap_or(Shape::Other)
 }
 

@@ -155,7 +155,7 @@ impl Database {
 }
 
 /// A stored body, uncompressed when it was compressed.
-fn as_it_was(bytes: u64, data: Vec<u8>) -> Result<Private<Vec<u8>>, DatabaseError> {
+pub(super) fn as_it_was(bytes: u64, data: Vec<u8>) -> Result<Private<Vec<u8>>, DatabaseError> {
     if data.len() as u64 == bytes {
         return Ok(Private::new(data));
     }

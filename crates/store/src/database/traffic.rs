@@ -223,6 +223,6 @@ impl Database {
 }
 
 /// The smallest name of an exchange of that time.
-fn first_id(us: u64) -> [u8; 16] {
+pub(super) fn first_id(us: u64) -> [u8; 16] {
     ExchangeId::new(us / 1000, [0; 10]).to_bytes()
 }

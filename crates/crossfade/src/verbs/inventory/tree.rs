@@ -62,6 +62,8 @@ pub(super) struct Choice<'a> {
     pub(super) with_ignored: bool,
     /// Whether git is asked who wrote a site last, where CODEOWNERS says nobody.
     pub(super) with_blame: bool,
+    /// Which files are of interest, by their names.
+    pub(super) wants: fn(&str) -> bool,
 }
 
 impl Choice<'_> {
@@ -144,6 +146,23 @@ pub(super) fn scan(root: &Path, choice: &Choice<'_>, cache: Option<&Cache>, out:
         blame(root, &mut findings, watch);
     }
     Ok(Scanned { findings, counts, not_read, used })
+}
+
+/// Reads the text of every wanted file of a directory or repository, in the order of their paths.
+pub(super) fn each<T: Send>(
+    root: &Path,
+    choice: &Choice<'_>,
+    out: &Out,
+    read: impl Fn(&str, &str) -> T + Sync,
+) -> Result<Vec<T>, Stop> {
+    let list = list::list(root, choice)?;
+    let watch = Watch { is_drawn: std::io::stderr().is_terminal() && !out.is_json() };
+    let one = |reader: &mut Reader, idx: usize| {
+        let candidate = &list.candidates[idx];
+        reader.text(candidate).ok().map(|text| read(&candidate.shown, &text))
+    };
+    let done = in_parallel(list.candidates.len(), "files", watch, || list.reader(), one);
+    Ok(done.into_iter().flatten().collect())
 }
 
 fn read_one(reader: &mut Reader, candidate: &Candidate, cache: Option<&Cache>) -> Result<Seen, String> {

@@ -42,7 +42,7 @@ pub fn csv(findings: &[Finding]) -> String {
 }
 
 /// Quoted where it has to be, and never a formula to a spreadsheet.
-fn quoted(cell: &str) -> String {
+pub(crate) fn quoted(cell: &str) -> String {
     let cell = if cell.starts_with(['=', '+', '-', '@']) { format!("'{cell}") } else { cell.to_owned() };
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }

@@ -97,7 +97,7 @@ fn in_git(git: &Git, choice: &Choice<'_>, list: &mut List) -> Result<(), Stop> {
         let mut above = blob.path.rsplit('/').skip(1);
         let is_passed_over = above.any(|name| PASSED_OVER.contains(&name));
         let is_excluded = blob.path.match_indices('/').any(|(at, _)| choice.excludes(&blob.path[..at]));
-        if !is_passed_over && !is_excluded && !choice.excludes(&blob.path) && is_looked_into(&blob.path) {
+        if !is_passed_over && !is_excluded && !choice.excludes(&blob.path) && is_looked_into(&blob.path, choice) {
             list.candidates.push(Candidate { from: From::Object(blob.id), shown: blob.path, size: Some(blob.size) });
         }
     }
@@ -134,15 +134,15 @@ fn on_disk(root: &Path, directory: &Path, choice: &Choice<'_>, ignore: &mut Igno
             if !PASSED_OVER.contains(&name.as_ref()) {
                 on_disk(root, &path, choice, ignore, list);
             }
-        } else if kind.is_file() && is_looked_into(&shown) {
+        } else if kind.is_file() && is_looked_into(&shown, choice) {
             list.candidates.push(Candidate { from: From::Disk(path), shown, size: None });
         }
     }
     ignore.truncate(before);
 }
 
-fn is_looked_into(shown: &str) -> bool {
-    scan::is_candidate(shown) && !shown.rsplit('/').next().unwrap_or(shown).contains(".min.")
+fn is_looked_into(shown: &str, choice: &Choice<'_>) -> bool {
+    (choice.wants)(shown) && !shown.rsplit('/').next().unwrap_or(shown).contains(".min.")
 }
 
 impl List {
