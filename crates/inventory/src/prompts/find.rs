@@ -125,7 +125,7 @@ impl Walk<'_, '_> {
                 if is_tail && matches!(said, Said::Text(_) | Said::List(..) | Said::Call(_)) {
                     self.keep_return(&said, line_of(node));
                 }
-                self.scan(&said, line_of(node), None);
+                self.scan(&said, None);
                 self.functions_in(node);
             }
         }
@@ -174,7 +174,7 @@ impl Walk<'_, '_> {
             node.kind().contains("augmented") || operator.is_some_and(|operator| operator == "+=" || operator == ".=");
         let scope = if is_member { (1, u32::MAX) } else { self.scope() };
         self.keep(&short, &said, (line, scope), is_added);
-        self.scan(&said, line, Some(&short));
+        self.scan(&said, Some(&short));
         self.functions_in(value);
     }
 
@@ -192,7 +192,7 @@ impl Walk<'_, '_> {
         let said = self.reader.said(value);
         self.keep_return(&said, line_of(value));
         let name = self.scopes.last().and_then(|(_, name)| name.clone());
-        self.scan(&said, line_of(value), name.as_deref());
+        self.scan(&said, name.as_deref());
         self.functions_in(value);
     }
 
@@ -245,14 +245,14 @@ impl Walk<'_, '_> {
     }
 
     /// Looks for prompts in an expression; `name` is what it is assigned to.
-    fn scan(&mut self, said: &Said, line: u32, name: Option<&str>) {
+    fn scan(&mut self, said: &Said, name: Option<&str>) {
         match said {
             Said::List(items, at) => {
                 if let Some(found) = messages(items, *at) {
                     let key = name.map(|name| (self.scope(), name.to_owned()));
                     return self.push(name, key, *at, found);
                 }
-                items.iter().for_each(|item| self.scan(item, *at, None));
+                items.iter().for_each(|item| self.scan(item, None));
             }
             Said::Object(pairs, at) => {
                 if let Some(message) = message_of(said) {
@@ -263,11 +263,11 @@ impl Walk<'_, '_> {
                 if let Some(items) = request(&get, *at, is_asked && self.is_relevant) {
                     return self.push(name, None, *at, items);
                 }
-                pairs.iter().for_each(|(key, said)| self.scan(said, *at, Some(key)));
+                pairs.iter().for_each(|(key, said)| self.scan(said, Some(key)));
             }
             Said::Call(call) => self.call(call, said, name),
-            Said::Either(all, _) => all.iter().for_each(|one| self.scan(one, line, None)),
-            Said::Spread(inner) | Said::Member(inner, _) => self.scan(inner, line, None),
+            Said::Either(all, _) => all.iter().for_each(|one| self.scan(one, None)),
+            Said::Spread(inner) | Said::Member(inner, _) => self.scan(inner, None),
             _ => {}
         }
     }
@@ -301,9 +301,9 @@ impl Walk<'_, '_> {
             return self.push(name, None, call.line, items);
         }
         if let Some(receiver) = &call.receiver {
-            self.scan(receiver, call.line, None);
+            self.scan(receiver, None);
         }
-        call.arguments.iter().for_each(|(name, said)| self.scan(said, call.line, name.as_deref()));
+        call.arguments.iter().for_each(|(name, said)| self.scan(said, name.as_deref()));
     }
 }
 
