@@ -50,6 +50,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
                 | Verb::Tco(tco::Verb::Run(_))
                 | Verb::Bench(bench::Verb::Show(_))
                 | Verb::Exit(exit::Verb::Plan(_))
+                | Verb::Inventory(_)
                 | Verb::Report(_)
         )
     {

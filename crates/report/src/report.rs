@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use inventory::sovereignty::Sovereignty;
 use serde::Serialize;
 
 use crate::area::{Area, Found, Standing};
@@ -13,6 +14,7 @@ use crate::gaps::gaps;
 use crate::latency::times;
 use crate::live::{Live, Standings, live};
 use crate::load::{Traffic, traffic};
+use crate::matrix::used;
 use crate::money::{money, recorded};
 use crate::outcomes::{Outcomes, outcomes};
 use crate::phases::{Phase, phases};
@@ -21,7 +23,7 @@ use crate::rows::{RolloutRow, Rows};
 use crate::rules::{Facts, Rule, decide, rules};
 use crate::safety::safety;
 use crate::settings::{Move, Scorecard, TargetFacts};
-use crate::sovereignty::{Sovereignty, sovereignty};
+use crate::sovereignty::sovereignty;
 
 /// The format of `report.json`.
 pub const FORMAT: &str = "crossfade-report/1";
@@ -278,7 +280,7 @@ fn one(
         latency_delta: times.delta,
         cost_delta: money.delta,
         risks: risks(mv, &areas, live.as_ref(), &quality.worse_parts),
-        gaps: gaps(rows, mv, n_refused),
+        gaps: gaps(rows, mv, n_refused).into_iter().chain(used(rows, mv)).collect(),
         areas,
         good_parts: quality.good_parts,
         worse_parts: quality.worse_parts,

@@ -51,6 +51,8 @@ pub struct Rows {
     pub worksheets: Vec<String>,
     /// Reports of `crossfade conformance`, as they are.
     pub probes: Vec<Upload>,
+    /// Matrices of `crossfade inventory matrix`, as they are.
+    pub matrices: Vec<Upload>,
     /// Files of business outcomes, as they are.
     pub outcomes: Vec<Upload>,
     /// Results of benchmarks, as they are stored.
@@ -247,6 +249,11 @@ impl Rows {
         format!("rows/conformance-{:03}.json", idx + 1)
     }
 
+    /// The file of a matrix.
+    pub(crate) fn matrix_file(idx: usize) -> String {
+        format!("rows/matrix-{:03}.json", idx + 1)
+    }
+
     /// The file of business outcomes.
     pub(crate) fn outcome_file(idx: usize) -> String {
         format!("rows/outcomes-{:03}.csv", idx + 1)
@@ -275,6 +282,7 @@ impl Rows {
         let mut sources: BTreeMap<String, String> = BTreeMap::new();
         let groups = [
             (&self.probes, Rows::probe_file as NameOf),
+            (&self.matrices, Rows::matrix_file),
             (&self.outcomes, Rows::outcome_file),
             (&self.benches, Rows::bench_file),
         ];
@@ -316,6 +324,7 @@ impl Rows {
             filed: parsed(files, FILED)?,
             worksheets,
             probes: uploads(Rows::probe_file)?,
+            matrices: uploads(Rows::matrix_file)?,
             outcomes: uploads(Rows::outcome_file)?,
             benches: uploads(Rows::bench_file)?,
             settings,

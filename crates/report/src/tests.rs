@@ -173,6 +173,7 @@ pub(crate) fn rows() -> Rows {
         filed: vec![filed],
         worksheets: Vec::new(),
         probes: Vec::new(),
+        matrices: Vec::new(),
         outcomes: Vec::new(),
         benches: Vec::new(),
     }

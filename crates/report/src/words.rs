@@ -1,9 +1,10 @@
 //! Words that every form of the report has.
 
+use inventory::sovereignty::Sovereignty;
+
 use crate::report::{MoveReport, Report};
 use crate::rules::Rule;
 use crate::settings::{Scorecard, TargetFacts};
-use crate::sovereignty::Sovereignty;
 
 /// `2026-11-26 08:00 UTC`.
 pub(crate) fn moment(us: u64) -> String {

@@ -2,6 +2,7 @@
 
 mod cache;
 mod fail;
+mod matrix;
 mod page;
 mod prompts;
 #[cfg(test)]
@@ -51,6 +52,24 @@ pub(crate) struct Args {
     /// Show call sites only, no configuration, dependencies or lone model ids. Keys are always shown.
     #[arg(long)]
     sites: bool,
+    #[command(flatten)]
+    looked: Looked,
+    #[command(flatten)]
+    traffic: traffic::Flags,
+}
+
+/// What is made of an inventory.
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say what would take each vendor's place, capability by capability that is used, with what proves it, effort and risk.
+    Matrix(matrix::Args),
+    /// Extract prompt templates, system messages and examples into files of the prompt registry.
+    Prompts(prompts::Args),
+}
+
+/// How directories are looked through.
+#[derive(Debug, clap::Args)]
+struct Looked {
     /// Leave out files under this path, from the directory that is looked through; may be given again.
     #[arg(long, value_name = "PATH")]
     exclude: Vec<String>,
@@ -66,15 +85,6 @@ pub(crate) struct Args {
     /// Read every file anew and keep nothing.
     #[arg(long, conflicts_with = "cache")]
     no_cache: bool,
-    #[command(flatten)]
-    traffic: traffic::Flags,
-}
-
-/// What is made of an inventory.
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Extract prompt templates, system messages and examples into files of the prompt registry.
-    Prompts(prompts::Args),
 }
 
 /// A form for other programs.
@@ -113,25 +123,13 @@ impl Level {
 
 /// Looks through the directories and says what is there.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
-    if let Some(Verb::Prompts(args)) = &args.verb {
-        return prompts::run(args, out);
+    match &args.verb {
+        Some(Verb::Matrix(args)) => return matrix::run(place, args, out),
+        Some(Verb::Prompts(args)) => return prompts::run(args, out),
+        None => {}
     }
     let recorded = record(place, args, out)?;
-    let cache = if args.no_cache { None } else { Cache::open(args.cache.as_deref()) };
-    let (exclude, with_ignored, with_blame) = (&args.exclude, args.with_ignored, args.blame);
-    let choice = Choice { exclude, with_ignored, with_blame, wants: scan::is_candidate };
-    let mut scanned = Scanned::default();
-    for path in &args.paths {
-        // Of several directories the path says which.
-        let prefix = if args.paths.len() > 1 { format!("{}/", path.display()) } else { String::new() };
-        scanned.add(tree::scan(path, &choice, cache.as_ref(), out)?, &prefix);
-    }
-    let Scanned { findings: mut whole, counts, not_read, used } = scanned;
-    if let Some(cache) = cache
-        && let Err(error) = cache.save(&used)
-    {
-        out.say(format_args!("what was read could not be kept: {error}"));
-    }
+    let Scanned { findings: mut whole, counts, not_read, .. } = look(&args.paths, &args.looked, out)?;
     let now = us_to_text(now_us());
     let today = &now[..10];
     let hits: Vec<(&FailOn, usize)> = args
@@ -170,6 +168,25 @@ fn record(place: &Place, args: &Args, out: &Out) -> Result<Option<Recorded>, Sto
         return Err(stop.hint("`--as csv` or `--format json` has both; without `--traffic` every form has the code"));
     }
     traffic::read(place, &args.traffic).map(Some)
+}
+
+/// Everything that is found, however sure.
+fn look(paths: &[PathBuf], looked: &Looked, out: &Out) -> Result<Scanned, Stop> {
+    let cache = if looked.no_cache { None } else { Cache::open(looked.cache.as_deref()) };
+    let (exclude, with_ignored, with_blame) = (&looked.exclude, looked.with_ignored, looked.blame);
+    let choice = Choice { exclude, with_ignored, with_blame, wants: scan::is_candidate };
+    let mut scanned = Scanned::default();
+    for path in paths {
+        // Of several directories the path says which.
+        let prefix = if paths.len() > 1 { format!("{}/", path.display()) } else { String::new() };
+        scanned.add(tree::scan(path, &choice, cache.as_ref(), out)?, &prefix);
+    }
+    if let Some(cache) = cache
+        && let Err(error) = cache.save(&scanned.used)
+    {
+        out.say(format_args!("what was read could not be kept: {error}"));
+    }
+    Ok(scanned)
 }
 
 /// What is written.

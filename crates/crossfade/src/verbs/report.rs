@@ -55,6 +55,9 @@ struct Asked {
     /// A probe's report (`crossfade conformance TARGET -o FILE.json`).
     #[arg(long, value_name = "FILE")]
     conformance: Vec<PathBuf>,
+    /// What the code uses of vendors, held against the candidate (`crossfade inventory matrix PATH -o FILE.json`).
+    #[arg(long, value_name = "FILE")]
+    matrix: Vec<PathBuf>,
     /// Another demand than the config's: `quality.parity=0.95`, `latency.p95=1500ms`, `safety.required=false`.
     #[arg(long = "set", value_name = "AREA.KEY=VALUE")]
     set: Vec<String>,

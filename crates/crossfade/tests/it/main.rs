@@ -40,6 +40,7 @@ mod grading;
 mod holding;
 mod import;
 mod inventory;
+mod inventory_matrix;
 mod inventory_prompts;
 mod inventory_traffic;
 mod judged;

@@ -12,7 +12,7 @@ use gateway::snapshot::cohorts::AT;
 use gateway::snapshot::{Route, Target};
 use report::{
     Asked as AskedTarget, Call, CasePair, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead, Settings,
-    TargetFacts, Upload, Worksheet, refused_outcomes, refused_probe,
+    TargetFacts, Upload, Worksheet, refused_matrix, refused_outcomes, refused_probe,
 };
 use rollout::Risk;
 use store::Database;
@@ -75,6 +75,7 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         filed: Vec::new(),
         worksheets: texts,
         probes: uploads(&asked.conformance, refused_probe)?,
+        matrices: uploads(&asked.matrix, refused_matrix)?,
         outcomes: uploads(&outcomes, refused_outcomes)?,
         benches: Vec::new(),
         settings,

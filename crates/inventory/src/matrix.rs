@@ -1,0 +1,262 @@
+//! The replacement matrix: of everything that is used of a vendor, how well each alternative has it, what says so, how much work it is and what
+//! it risks; and how much of each vendor is left afterwards.
+//!
+//! [`matrix`] is a pure function of uses and alternatives. A cell is never green by default: what no counting report of
+//! `crossfade conformance` says is unproved.
+
+mod alternative;
+mod cell;
+mod dependency;
+mod effort;
+mod need;
+mod probe;
+mod reference;
+pub mod render;
+#[cfg(test)]
+mod tests;
+mod used;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use self::need::{NEEDS, Need, words_of};
+use self::used::Speaks;
+use crate::scan::Sunset;
+
+pub use self::alternative::{Alternative, Candidate, Facts, MAX_AGE_DAYS};
+pub use self::cell::{Cell, Expected, Proof, Standing, Through};
+pub use self::dependency::Dependency;
+pub use self::effort::{Change, Effort, RULES, Risk};
+pub use self::probe::{Probe, ProbeError, ProbeHead, Verdict, probes};
+pub use self::used::{Place, Used};
+
+/// The format of a matrix as JSON.
+pub const FORMAT: &str = "crossfade-matrix/1";
+
+/// A matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Matrix {
+    /// How to read it.
+    pub format: String,
+    /// What was looked through, by name.
+    pub of: Vec<String>,
+    /// The day it was made, `YYYY-MM-DD`.
+    pub date: String,
+    /// What it comes to, in a sentence.
+    pub headline: String,
+    /// How many rows are what.
+    pub counts: Counts,
+    /// Columns.
+    pub alternatives: Vec<Alternative>,
+    /// What is used.
+    pub rows: Vec<Row>,
+    /// Vendor by vendor.
+    pub dependencies: Vec<Dependency>,
+    /// By which rules.
+    pub rules: BTreeMap<String, String>,
+}
+
+/// How many are what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Measured equivalent.
+    pub equivalent: usize,
+    /// Measured to differ.
+    pub degraded: usize,
+    /// Without a replacement.
+    pub none: usize,
+    /// Measured by nobody.
+    pub unproved: usize,
+}
+
+impl Counts {
+    fn of(standings: impl Iterator<Item = Standing>) -> Counts {
+        let mut counts = Counts::default();
+        for standing in standings {
+            *match standing {
+                Standing::Equivalent => &mut counts.equivalent,
+                Standing::Degraded => &mut counts.degraded,
+                Standing::Unproved => &mut counts.unproved,
+                Standing::None => &mut counts.none,
+            } += 1;
+        }
+        counts
+    }
+}
+
+/// Something that is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Its word.
+    pub need: String,
+    /// In which dialect.
+    pub through: Through,
+    /// What it is.
+    pub what: String,
+    /// Where in code.
+    pub places: Vec<Place>,
+    /// Requests on record.
+    pub requests: u64,
+    /// Of whom.
+    pub vendors: Vec<String>,
+    /// Through which libraries.
+    pub libraries: Vec<String>,
+    /// Which models.
+    pub models: Vec<String>,
+    /// Who owns the places.
+    pub owners: Vec<String>,
+    /// What of it has an end.
+    pub ends: Vec<Sunset>,
+    /// One cell for each alternative.
+    pub cells: Vec<Cell>,
+    /// The alternative with the best cell.
+    pub best: Option<String>,
+    /// That cell's.
+    pub standing: Standing,
+    /// That cell's.
+    pub effort: Effort,
+    /// That cell's.
+    pub risk: Risk,
+}
+
+impl Row {
+    /// The cell of the alternative that is best.
+    #[must_use]
+    pub fn best_cell(&self) -> Option<&Cell> {
+        self.cells.iter().find(|cell| Some(&cell.alternative) == self.best.as_ref())
+    }
+
+    /// The word with the dialect, where that is another than chat completions.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self.through {
+            Through::Responses if self.need != "responses" => format!("responses.{}", self.need),
+            Through::Messages if self.need != "messages" => format!("messages.{}", self.need),
+            _ => self.need.clone(),
+        }
+    }
+}
+
+/// What a matrix is about.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// What was looked through, by name.
+    pub of: &'a [String],
+    /// Today, `YYYY-MM-DD`.
+    pub date: &'a str,
+}
+
+/// The matrix of what is used, by what might take its place.
+#[must_use]
+pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matrix {
+    let grouped = grouped(used);
+    let rows: Vec<Row> =
+        grouped.iter().map(|((idx, through), uses)| row(&NEEDS[*idx], *through, uses, candidates)).collect();
+    let counts = Counts::of(rows.iter().map(|row| row.standing));
+    let dependencies = dependency::dependencies(used, &rows, candidates);
+    Matrix {
+        format: FORMAT.to_owned(),
+        of: about.of.to_vec(),
+        date: about.date.to_owned(),
+        headline: headline(used, &rows, counts, &dependencies),
+        counts,
+        alternatives: candidates.iter().map(Candidate::shown).collect(),
+        rows,
+        dependencies,
+        rules: RULES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+    }
+}
+
+/// Uses by what is used, in the order of needs.
+fn grouped(used: &[Used]) -> BTreeMap<(usize, Through), Vec<&Used>> {
+    let mut grouped: BTreeMap<(usize, Through), Vec<&Used>> = BTreeMap::new();
+    let counts = |one: &&Used| (one.is_site || one.place.is_none()) && one.vendor != dependency::OWN;
+    let mut put = |word: &str, through: Through, one| {
+        if let Some(idx) = NEEDS.iter().position(|need| need.id == word) {
+            grouped.entry((idx, through)).or_default().push(one);
+        }
+    };
+    let mut called: BTreeSet<&str> = BTreeSet::new();
+    for one in used.iter().filter(counts) {
+        let words = words_of(one);
+        if !words.is_empty() {
+            called.insert(&one.vendor);
+        }
+        for word in &words {
+            put(word, through(one, word), one);
+        }
+    }
+    for one in used.iter().filter(counts).filter(|one| !called.contains(one.vendor.as_str())) {
+        put("unseen", Through::Chat, one);
+    }
+    grouped
+}
+
+fn through(used: &Used, word: &str) -> Through {
+    match used.operation.as_str() {
+        "responses" if word != "responses_state" => Through::Responses,
+        "chat" if used.speaks() == Speaks::Messages => Through::Messages,
+        _ => Through::Chat,
+    }
+}
+
+fn row(need: &Need, through: Through, uses: &[&Used], candidates: &[Candidate]) -> Row {
+    let in_code: Vec<&&Used> = uses.iter().filter(|one| one.place.is_some()).collect();
+    let changes: Vec<Change> = in_code.iter().map(|one| one.change()).collect();
+    let cells: Vec<Cell> = candidates.iter().map(|candidate| cell::cell(need, through, candidate, &changes)).collect();
+    // A kind of server is named before another where something is known of it.
+    let best = cells.iter().min_by_key(|cell| (cell.standing, !cell.repaired, cell.expected.is_none(), cell.effort));
+    let (standing, effort, risk) =
+        best.map_or((Standing::Unproved, Effort::L, Risk::High), |cell| (cell.standing, cell.effort, cell.risk));
+    Row {
+        need: need.id.to_owned(),
+        through,
+        what: need.what.to_owned(),
+        places: collected(in_code.iter().filter_map(|one| one.place.clone())),
+        requests: uses.iter().map(|one| one.requests).sum(),
+        vendors: collected(uses.iter().map(|one| one.vendor.clone())),
+        libraries: collected(uses.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
+        models: collected(uses.iter().filter_map(|one| one.model.clone())),
+        owners: collected(uses.iter().flat_map(|one| one.owners.clone())),
+        ends: ends(uses),
+        best: best.map(|cell| cell.alternative.clone()),
+        standing,
+        effort,
+        risk,
+        cells,
+    }
+}
+
+fn collected<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+    all.collect::<BTreeSet<T>>().into_iter().collect()
+}
+
+/// What of these uses has an end, the first day first.
+fn ends(uses: &[&Used]) -> Vec<Sunset> {
+    let mut ends: Vec<Sunset> = Vec::new();
+    for sunset in uses.iter().flat_map(|one| &one.sunsets) {
+        if !ends.contains(sunset) {
+            ends.push(sunset.clone());
+        }
+    }
+    ends.sort_by(|a, b| (&a.ends, &a.what).cmp(&(&b.ends, &b.what)));
+    ends
+}
+
+fn headline(used: &[Used], rows: &[Row], counts: Counts, dependencies: &[Dependency]) -> String {
+    let n_places =
+        used.iter().filter(|one| one.is_site).filter_map(|one| one.place.as_ref()).collect::<BTreeSet<_>>().len();
+    let many = |n: usize, one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
+    if rows.is_empty() {
+        return format!("Nothing of a vendor is used that was seen, at {}.", many(n_places, "place", "places"));
+    }
+    let Counts { equivalent, degraded, none, unproved } = counts;
+    format!(
+        "{} used of {} at {}: {equivalent} replaced by what was measured equivalent, {degraded} by what differs, {none} by nothing, {unproved} \
+         unproved.",
+        many(rows.len(), "capability", "capabilities"),
+        many(dependencies.len(), "vendor", "vendors"),
+        many(n_places, "call site", "call sites"),
+    )
+}

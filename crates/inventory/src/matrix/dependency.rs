@@ -1,0 +1,120 @@
+//! How much of each vendor is used, and how much of it is left.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::alternative::Candidate;
+use super::cell::Standing;
+use super::effort::{Effort, Risk};
+use super::used::{Used, class_of};
+use super::{Counts, Row, collected, ends};
+use crate::scan::Sunset;
+use crate::sovereignty::{Machine, Sovereignty};
+
+/// What an inventory calls a client of a machine of one's own.
+pub(super) const OWN: &str = "self-hosted";
+
+/// A vendor that is depended on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// Whose service.
+    pub vendor: String,
+    /// Call sites.
+    pub sites: usize,
+    /// Places that configure it or depend on its library.
+    pub configured: usize,
+    /// Requests on record.
+    pub requests: u64,
+    /// What is used of it.
+    pub needs: Vec<String>,
+    /// Libraries.
+    pub libraries: Vec<String>,
+    /// Models.
+    pub models: Vec<String>,
+    /// Who owns the places.
+    pub owners: Vec<String>,
+    /// What of it has an end.
+    pub ends: Vec<Sunset>,
+    /// How many of its rows are what.
+    pub counts: Counts,
+    /// The largest of its rows.
+    pub effort: Effort,
+    /// The largest of its rows.
+    pub risk: Risk,
+    /// Dependence today.
+    pub today: Sovereignty,
+    /// When what is proved has moved and the vendor stands by.
+    pub after: Sovereignty,
+    /// When everything has moved and the vendor is let go; `None` where there is nothing it could move to.
+    pub at_best: Option<Sovereignty>,
+}
+
+/// Vendor by vendor, the one with most call sites first.
+pub(super) fn dependencies(used: &[Used], rows: &[Row], candidates: &[Candidate]) -> Vec<Dependency> {
+    let vendors: BTreeSet<&str> = used.iter().map(|one| one.vendor.as_str()).filter(|vendor| *vendor != "-").collect();
+    let mut all: Vec<Dependency> = vendors.into_iter().map(|vendor| of(vendor, used, rows, candidates)).collect();
+    all.sort_by_key(|dependency| std::cmp::Reverse((dependency.sites, dependency.requests, dependency.configured)));
+    all
+}
+
+fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> Dependency {
+    let own: Vec<&Used> = used.iter().filter(|one| one.vendor == vendor).collect();
+    let rows: Vec<&Row> = rows.iter().filter(|row| row.vendors.iter().any(|name| name == vendor)).collect();
+    let (class, external) = class_of(vendor);
+    let machine = Machine { name: vendor, class, external, simulated: false };
+    let today = Sovereignty::of(&[machine], &[]);
+    let n_places = |is_site: bool| {
+        own.iter()
+            .filter(|one| one.is_site == is_site)
+            .filter_map(|one| one.place.as_ref())
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    Dependency {
+        vendor: vendor.to_owned(),
+        sites: n_places(true),
+        configured: n_places(false),
+        requests: own.iter().map(|one| one.requests).sum(),
+        needs: rows.iter().map(|row| row.id()).collect(),
+        libraries: collected(own.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
+        models: collected(own.iter().filter_map(|one| one.model.clone())),
+        owners: collected(own.iter().flat_map(|one| one.owners.clone())),
+        ends: ends(&own),
+        counts: Counts::of(rows.iter().map(|row| row.standing)),
+        effort: rows.iter().map(|row| row.effort).max().unwrap_or(Effort::S),
+        risk: rows.iter().map(|row| row.risk).max().unwrap_or(Risk::Low),
+        after: after(&rows, machine, candidates).unwrap_or_else(|| today.clone()),
+        at_best: at_best(&rows, machine, candidates),
+        today,
+    }
+}
+
+/// Where the best cell of a row is.
+fn best<'c>(row: &Row, candidates: &'c [Candidate]) -> Option<Machine<'c>> {
+    let name = row.best.as_ref()?;
+    candidates.iter().find(|candidate| candidate.facts.name == *name).map(Candidate::machine)
+}
+
+/// What is proved has moved, the rest is where it was; `None` where nothing is proved.
+fn after<'m>(rows: &[&Row], vendor: Machine<'m>, candidates: &'m [Candidate]) -> Option<Sovereignty> {
+    let is_proved = |row: &&&Row| matches!(row.standing, Standing::Equivalent | Standing::Degraded);
+    let mut answering: Vec<Machine<'m>> =
+        rows.iter().filter(is_proved).filter_map(|row| best(row, candidates)).collect();
+    if answering.is_empty() {
+        return None;
+    }
+    let stays = rows.iter().any(|row| !is_proved(&row));
+    answering.extend(stays.then_some(vendor));
+    Some(Sovereignty::of(&answering, &[vendor]))
+}
+
+/// Everything has moved to where its best cell is, and nobody stands by.
+fn at_best<'m>(rows: &[&Row], vendor: Machine<'m>, candidates: &'m [Candidate]) -> Option<Sovereignty> {
+    let answering: Vec<Machine<'m>> = rows.iter().filter_map(|row| best(row, candidates)).collect();
+    match answering.as_slice() {
+        [] if vendor.external => None,
+        [] => Some(Sovereignty::of(&[vendor], &[])),
+        answering => Some(Sovereignty::of(answering, &[])),
+    }
+}

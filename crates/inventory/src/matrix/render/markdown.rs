@@ -1,0 +1,91 @@
+//! As Markdown.
+
+use super::{about, ends, evidence, known, proof_of, used, ways};
+use crate::matrix::{Cell, Matrix, Row, Standing};
+
+/// The matrix as Markdown.
+#[must_use]
+pub fn markdown(matrix: &Matrix) -> String {
+    let of = if matrix.of.is_empty() { String::new() } else { format!(" of {}", cell(&matrix.of.join(", "))) };
+    let mut text = format!("# Replacement matrix{of}\n\n**{}** {}\n", cell(&matrix.headline), matrix.date);
+    dependencies(&mut text, matrix);
+    if !matrix.rows.is_empty() {
+        capabilities(&mut text, matrix);
+        details(&mut text, matrix);
+    }
+    text += "\n## Alternatives\n\n| alternative | what it is | proof |\n|---|---|---|\n";
+    for alternative in &matrix.alternatives {
+        text += &row(&[alternative.name.clone(), about(alternative), proof_of(alternative)]);
+    }
+    text += "\n## Rules\n\n";
+    for (name, rule) in &matrix.rules {
+        text += &format!("- **{name}**: {}\n", cell(rule));
+    }
+    text
+}
+
+fn dependencies(text: &mut String, matrix: &Matrix) {
+    *text += "\n## Vendor by vendor\n\n| vendor | call sites | equivalent | degraded | none | unproved | effort | risk | today | after | at best | ends |\n\
+              |---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    for of in &matrix.dependencies {
+        let [today, after, at_best] = ways(of);
+        let counts = of.counts;
+        let mut cells = vec![of.vendor.clone(), of.sites.to_string()];
+        cells.extend([counts.equivalent, counts.degraded, counts.none, counts.unproved].map(|n| n.to_string()));
+        cells.extend([
+            of.effort.as_str().to_owned(),
+            of.risk.as_str().to_owned(),
+            today,
+            after,
+            at_best,
+            ends(&of.ends),
+        ]);
+        *text += &row(&cells);
+    }
+}
+
+fn capabilities(text: &mut String, matrix: &Matrix) {
+    let names: Vec<String> = matrix.alternatives.iter().map(|alternative| cell(&alternative.name)).collect();
+    *text +=
+        &format!("\n## Capability by capability\n\n| capability | used | {} | effort | risk |\n", names.join(" | "));
+    *text += &format!("|---|---|{}---|---|\n", "---|".repeat(names.len()));
+    for of in &matrix.rows {
+        let mut cells = vec![format!("{} (`{}`)", of.what, of.id()), used(of)];
+        cells.extend(of.cells.iter().map(|cell| standing(of, cell)));
+        cells.extend([of.effort.as_str().to_owned(), of.risk.as_str().to_owned()]);
+        *text += &row(&cells);
+    }
+}
+
+/// The standing, in bold where it is the replacement and proved.
+fn standing(row: &Row, cell: &Cell) -> String {
+    let repaired = if cell.repaired { ", repaired" } else { "" };
+    let words = format!("{}{repaired}", cell.standing.as_str());
+    let is_best = row.best.as_ref() == Some(&cell.alternative);
+    if is_best && cell.standing <= Standing::Degraded { format!("**{words}**") } else { words }
+}
+
+fn details(text: &mut String, matrix: &Matrix) {
+    *text += "\n## What the cells rest on\n\n| capability | at | standing | what is known | proof | without it |\n|---|---|---|---|---|---|\n";
+    for of in &matrix.rows {
+        for cell in &of.cells {
+            *text += &row(&[
+                of.id(),
+                cell.alternative.clone(),
+                cell.standing.as_str().to_owned(),
+                known(cell),
+                evidence(cell),
+                cell.workaround.clone().unwrap_or_default(),
+            ]);
+        }
+    }
+}
+
+fn row(cells: &[String]) -> String {
+    format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "))
+}
+
+/// Names of others are in it: nothing of them makes another cell, line or tag.
+fn cell(text: &str) -> String {
+    text.replace(['\n', '\r'], " ").replace('|', "\\|").replace('<', "&lt;")
+}

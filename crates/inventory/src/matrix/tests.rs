@@ -1,0 +1,188 @@
+//! The matrix as a whole: uses and reports in, rows out.
+
+use super::*;
+
+const NOW_S: u64 = 1_795_000_000;
+const ABOUT: About<'_> = About { of: &[], date: "2026-11-26" };
+
+fn used(line: u32, vendor: &str, operation: &str, parameters: &[&str]) -> Used {
+    Used {
+        place: Some(Place { path: "app.py".to_owned(), line }),
+        is_site: true,
+        operation: operation.to_owned(),
+        vendor: vendor.to_owned(),
+        library: vendor.to_owned(),
+        parameters: parameters.iter().map(|name| (*name).to_owned()).collect(),
+        ..Used::default()
+    }
+}
+
+/// A report on `subject` with these verdicts.
+fn report(subject: &str, rows: &[(&str, &str)]) -> Vec<Probe> {
+    let row = |(capability, verdict): &(&str, &str)| {
+        format!(r#"{{"capability":"{capability}","verdict":"{verdict}","how":"seen","evidence":["e1"]}}"#)
+    };
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    let began_s = NOW_S - 60;
+    let text = format!(
+        r#"{{"subject":"{subject}","model":"m","began_s":{began_s},"simulated":false,"kind":"generic","rows":[{}]}}"#,
+        rows.join(",")
+    );
+    probes("probe.json", &text).unwrap()
+}
+
+fn target(name: &str, probes: &[Probe]) -> Candidate {
+    let facts = Facts {
+        name: name.to_owned(),
+        provider: "gpu".to_owned(),
+        model: "m".to_owned(),
+        kind: "generic".to_owned(),
+        class: "self_hosted".to_owned(),
+        external: false,
+        simulated: false,
+    };
+    Candidate::target(facts, probes, NOW_S)
+}
+
+/// Need, standing, effort and risk of each row, in a line.
+fn lines(matrix: &Matrix) -> Vec<String> {
+    let line =
+        |row: &Row| format!("{} {} {} {}", row.id(), row.standing.as_str(), row.effort.as_str(), row.risk.as_str());
+    matrix.rows.iter().map(line).collect()
+}
+
+#[test]
+fn cells_are_what_the_probe_found_and_what_it_did_not_measure_is_unproved() {
+    let probes = report(
+        "qwen",
+        &[("chat", "equivalent"), ("json_schema", "degraded"), ("seed", "none"), ("logprobs", "not_measured")],
+    );
+    let mut one = used(1, "openai", "chat", &["seed", "n"]);
+    one.flags.schema = true;
+    one.flags.logprobs = true;
+    let made = matrix(&[one, used(2, "openai", "moderation", &[])], &[target("qwen", &probes)], ABOUT);
+    assert_eq!(
+        lines(&made),
+        [
+            "chat equivalent S low",
+            "structured_output degraded S medium",
+            "logprobs unproved S high",
+            "seed none S medium",
+            "choices unproved S high",
+            "moderation unproved S high",
+        ]
+    );
+    assert_eq!(made.rows[0].cells[0].proofs[0].evidence, ["e1"]);
+    assert!(made.rows[5].cells[0].how.contains("no probe"), "{}", made.rows[5].cells[0].how);
+    assert!(
+        made.headline.starts_with("6 capabilities used of 1 vendor at 2 call sites: 1 replaced"),
+        "{}",
+        made.headline
+    );
+}
+
+#[test]
+fn nothing_is_green_without_a_report_that_counts() {
+    let uses = [used(1, "openai", "chat", &[])];
+    let good = report("qwen", &[("chat", "equivalent")]);
+    let of = |probes: &[Probe], name: &str| matrix(&uses, &[target(name, probes)], ABOUT).rows[0].cells[0].clone();
+    assert_eq!(of(&good, "qwen").standing, Standing::Equivalent);
+    assert!(of(&good, "other").how.contains("not probed: `crossfade conformance other"));
+    let mut old = good.clone();
+    old[0].head.began_s = NOW_S - 91 * 86_400;
+    assert!(of(&old, "qwen").how.contains("91 days old"), "{}", of(&old, "qwen").how);
+    let mut other = good.clone();
+    "another".clone_into(&mut other[0].head.model);
+    assert!(of(&other, "qwen").how.contains("probe it again"));
+    let mut made_up = good.clone();
+    made_up[0].head.simulated = true;
+    assert!(of(&made_up, "qwen").how.contains("made up"));
+    for probes in [old, other, made_up] {
+        assert_eq!(of(&probes, "qwen").standing, Standing::Unproved);
+    }
+    for candidate in Candidate::references() {
+        let made = matrix(&uses, &[candidate], ABOUT);
+        assert_eq!((made.rows[0].standing, made.rows[0].risk), (Standing::Unproved, Risk::High));
+    }
+}
+
+#[test]
+fn what_is_missing_and_the_gateway_puts_right_is_degraded_with_a_low_risk() {
+    let mut probes = report("qwen", &[("chat", "equivalent"), ("max_completion_tokens", "none")]);
+    let row = probes[0].rows.get_mut(&wire::capability::Capability::MaxCompletionTokens).unwrap();
+    row.repair = Some("the gateway puts it right (`max_completion_tokens: rename`)".to_owned());
+    let made = matrix(&[used(1, "openai", "chat", &["max_completion_tokens"])], &[target("qwen", &probes)], ABOUT);
+    assert_eq!(lines(&made)[1], "max_completion_tokens degraded S low");
+    assert!(made.rows[1].cells[0].how.contains("rename"));
+}
+
+#[test]
+fn a_dialect_that_the_server_lacks_is_translated_and_one_that_it_has_proves_nothing_of_its_features() {
+    let mut one = used(1, "openai", "responses", &[]);
+    one.flags.tools = true;
+    let chat = [("chat", "equivalent"), ("tools_auto", "equivalent"), ("tool_messages", "equivalent")];
+    let lacks = report("qwen", &[&chat[..], &[("responses", "none")]].concat());
+    let made = matrix(std::slice::from_ref(&one), &[target("qwen", &lacks)], ABOUT);
+    assert_eq!(lines(&made), ["responses degraded S low", "responses.tools degraded S low"]);
+    let has = report("qwen", &[&chat[..], &[("responses", "equivalent")]].concat());
+    let made = matrix(&[one], &[target("qwen", &has)], ABOUT);
+    assert_eq!(lines(&made), ["responses equivalent S low", "responses.tools unproved S high"]);
+}
+
+#[test]
+fn a_vendor_with_a_dialect_of_its_own_is_written_anew_place_by_place() {
+    let probes = report("qwen", &[("chat", "equivalent")]);
+    let uses: Vec<Used> = (1..=9).map(|line| used(line, "google", "chat", &[])).collect();
+    let of = |n: usize| lines(&matrix(&uses[..n], &[target("qwen", &probes)], ABOUT))[0].clone();
+    assert_eq!([of(1), of(8), of(9)], ["chat equivalent S low", "chat equivalent M low", "chat equivalent L low"]);
+}
+
+#[test]
+fn the_best_cell_of_several_is_the_replacement() {
+    let chat = report("qwen", &[("chat", "equivalent"), ("embeddings", "none")]);
+    let vectors = report("bge", &[("chat", "none"), ("embeddings", "equivalent")]);
+    let uses = [used(1, "openai", "chat", &[]), used(2, "openai", "embeddings", &[])];
+    let made = matrix(&uses, &[target("qwen", &chat), target("bge", &vectors)], ABOUT);
+    let best: Vec<&str> = made.rows.iter().filter_map(|row| row.best.as_deref()).collect();
+    assert_eq!(best, ["qwen", "bge"]);
+    assert_eq!(made.counts, Counts { equivalent: 2, ..Counts::default() });
+}
+
+#[test]
+fn sovereignty_rises_only_as_far_as_is_proved() {
+    let probes = report("qwen", &[("chat", "equivalent")]);
+    let of = |uses: &[Used], candidates: &[Candidate]| {
+        let made = matrix(uses, candidates, ABOUT);
+        let first = &made.dependencies[0];
+        [first.today.class, first.after.class, first.at_best.as_ref().and_then(|at_best| at_best.class)]
+    };
+    let (chat, files) = (used(1, "openai", "chat", &[]), used(2, "openai", "files", &[]));
+    let own = target("qwen", &probes);
+    assert_eq!(of(&[chat.clone()], &[own.clone()]), [Some(1), Some(4), Some(5)]);
+    assert_eq!(of(&[chat.clone(), files], &[own]), [Some(1), Some(3), Some(5)]);
+    assert_eq!(of(&[chat.clone()], &[target("qwen", &[])]), [Some(1), Some(1), Some(5)]);
+    assert_eq!(of(&[chat], &[]), [Some(1), Some(1), None]);
+}
+
+#[test]
+fn a_client_without_a_call_and_a_dependency_are_told_and_recorded_requests_count() {
+    let client = used(1, "openai", "client", &[]);
+    let manifest = Used { is_site: false, ..used(1, "anthropic", "client", &[]) };
+    let recorded = Used { place: None, is_site: false, requests: 7, ..used(0, "azure-openai", "embeddings", &[]) };
+    let made = matrix(&[client, manifest, recorded], &[], ABOUT);
+    assert_eq!(lines(&made), ["embeddings unproved L high", "unseen unproved L high"]);
+    let told: Vec<String> = made
+        .dependencies
+        .iter()
+        .map(|of| format!("{} {} {} {}", of.vendor, of.sites, of.configured, of.requests))
+        .collect();
+    assert_eq!(told, ["openai 1 0 0", "azure-openai 0 0 7", "anthropic 0 1 0"]);
+}
+
+#[test]
+fn a_matrix_is_read_back_from_its_json() {
+    let probes = report("qwen", &[("chat", "degraded")]);
+    let made = matrix(&[used(1, "openai", "chat", &[])], &[target("qwen", &probes)], ABOUT);
+    let text = serde_json::to_string(&made).unwrap();
+    assert_eq!(serde_json::from_str::<Matrix>(&text).unwrap(), made);
+}

@@ -1,0 +1,166 @@
+//! One use of a vendor: a place in code, or what was recorded of a route.
+
+use serde::{Deserialize, Serialize};
+
+use super::effort::Change;
+use crate::scan::{Finding, Flags, Sunset};
+
+/// One use of a vendor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Where, when it is a place in code or configuration.
+    pub place: Option<Place>,
+    /// Whether the place is where it is used, and not only configured or depended on.
+    pub is_site: bool,
+    /// Requests on record, when it is of those.
+    pub requests: u64,
+    /// What is done, in the inventory's word.
+    pub operation: String,
+    /// Whose service.
+    pub vendor: String,
+    /// The library, with its version; empty without one.
+    pub library: String,
+    /// The model.
+    pub model: Option<String>,
+    /// Names of parameters.
+    pub parameters: Vec<String>,
+    /// What it asks for.
+    pub flags: Flags,
+    /// What was seen.
+    pub seen: String,
+    /// Who owns the file.
+    pub owners: Vec<String>,
+    /// What has an end.
+    pub sunsets: Vec<Sunset>,
+}
+
+/// A place in code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The file.
+    pub path: String,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// In which words a use speaks to its vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// OpenAI's, which the gateway takes.
+    Openai,
+    /// Anthropic's Messages, which the gateway takes.
+    Messages,
+    /// Its vendor's own.
+    Own,
+}
+
+/// Vendors with OpenAI's dialect: another base address is all there is to change.
+const OPENAI_LIKE: [&str; 13] = [
+    "openai",
+    "azure-openai",
+    "github",
+    "groq",
+    "together",
+    "fireworks",
+    "openrouter",
+    "deepseek",
+    "perplexity",
+    "cerebras",
+    "nvidia",
+    "moonshot",
+    "self-hosted",
+];
+
+/// Frameworks: which vendor is behind them is said once, not at each call.
+const FRAMEWORKS: [&str; 26] = [
+    "langchain",
+    "llama-index",
+    "llamaindex",
+    "litellm",
+    "semantic-kernel",
+    "spring-ai",
+    "vercel-ai",
+    "ai-sdk",
+    "extensions-ai",
+    "haystack",
+    "pydantic-ai",
+    "instructor",
+    "dspy",
+    "autogen",
+    "crewai",
+    "aisuite",
+    "guidance",
+    "marvin",
+    "rig",
+    "genai-rs",
+    "ruby-llm",
+    "llphant",
+    "prism",
+    "laravel-ai",
+    "deepeval",
+    "ragas",
+];
+
+/// Open weights that somebody else serves.
+const HOSTED: [&str; 9] =
+    ["groq", "together", "fireworks", "openrouter", "replicate", "huggingface", "cerebras", "deepinfra", "nvidia"];
+
+impl Used {
+    /// A place in code.
+    #[must_use]
+    pub fn of(finding: &Finding) -> Used {
+        let version = finding.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        Used {
+            place: Some(Place { path: finding.path.clone(), line: finding.line }),
+            is_site: finding.kind.is_site(),
+            requests: 0,
+            operation: finding.operation.clone(),
+            vendor: finding.vendor.clone(),
+            library: format!("{}{version}", finding.sdk),
+            model: finding.model.id.clone(),
+            parameters: finding.parameters.clone(),
+            flags: finding.flags,
+            seen: finding.seen.clone(),
+            owners: finding.owners.clone(),
+            sunsets: finding.sunsets.clone(),
+        }
+    }
+
+    fn is_framework(&self) -> bool {
+        FRAMEWORKS.iter().any(|name| self.library.starts_with(name))
+    }
+
+    pub(super) fn speaks(&self) -> Speaks {
+        let is_anthropic_client = self.library.contains("anthropic");
+        match self.vendor.as_str() {
+            "anthropic" => Speaks::Messages,
+            "aws-bedrock" | "google-vertex" if is_anthropic_client => Speaks::Messages,
+            vendor if OPENAI_LIKE.contains(&vendor) => Speaks::Openai,
+            _ => Speaks::Own,
+        }
+    }
+
+    /// What has to be changed there for the gateway to be asked, whatever is behind it. A recorded request is asked of it already.
+    pub(super) fn change(&self) -> Change {
+        if self.place.is_none() {
+            return Change::Configuration;
+        }
+        match self.speaks() {
+            Speaks::Openai => Change::Configuration,
+            Speaks::Messages if self.vendor == "anthropic" => Change::Configuration,
+            Speaks::Messages => Change::Adjust,
+            Speaks::Own if self.is_framework() => Change::Adjust,
+            Speaks::Own => Change::Rewrite,
+        }
+    }
+}
+
+/// What kind of service a vendor is, in the config's words, and whether it is outside.
+pub(super) fn class_of(vendor: &str) -> (&'static str, bool) {
+    match vendor {
+        "self-hosted" => ("self_hosted", false),
+        vendor if HOSTED.contains(&vendor) => ("hosted", true),
+        "unknown" | "-" => ("external", true),
+        _ => ("vendor", true),
+    }
+}
