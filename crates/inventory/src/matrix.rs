@@ -212,12 +212,12 @@ fn row(need: &Need, through: Through, uses: &[&Used], candidates: &[Candidate]) 
     Row {
         need: need.id.to_owned(),
         through,
-        what: need.what.to_owned(),
+        what: through.said_of(need.what),
         places: collected(in_code.iter().filter_map(|one| one.place.clone())),
         requests: uses.iter().map(|one| one.requests).sum(),
         vendors: collected(uses.iter().map(|one| one.vendor.clone())),
         libraries: collected(uses.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
-        models: collected(uses.iter().filter_map(|one| one.model.clone())),
+        models: collected(uses.iter().filter_map(|one| one.model.clone()).filter(|id| !id.is_empty())),
         owners: collected(uses.iter().flat_map(|one| one.owners.clone())),
         ends: ends(uses),
         best: best.map(|cell| cell.alternative.clone()),
@@ -253,8 +253,7 @@ fn headline(used: &[Used], rows: &[Row], counts: Counts, dependencies: &[Depende
     }
     let Counts { equivalent, degraded, none, unproved } = counts;
     format!(
-        "{} used of {} at {}: {equivalent} replaced by what was measured equivalent, {degraded} by what differs, {none} by nothing, {unproved} \
-         unproved.",
+        "{} of {} in use at {}. As replacements stand: {equivalent} equivalent, {degraded} degraded, {none} without any, {unproved} unproved.",
         many(rows.len(), "capability", "capabilities"),
         many(dependencies.len(), "vendor", "vendors"),
         many(n_places, "call site", "call sites"),

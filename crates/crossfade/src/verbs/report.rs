@@ -108,6 +108,7 @@ pub(crate) fn of_route(
         tco: tco.map(|path| path.display().to_string()).into_iter().collect(),
         outcomes: Vec::new(),
         conformance: conformance.to_vec(),
+        matrix: Vec::new(),
         set: Vec::new(),
         draws: DRAWS,
         seed: 1,

@@ -93,7 +93,11 @@ fn every_capability_that_is_used_is_held_against_the_probe_of_the_candidate() {
     let openai = &matrix["dependencies"][0];
     assert_eq!((openai["vendor"].as_str(), openai["sites"].as_u64()), (Some("openai"), Some(7)), "{openai:#}");
     assert_eq!([&openai["today"]["class"], &openai["after"]["class"], &openai["at_best"]["class"]], [1, 3, 5]);
-    assert!(done.stderr.contains("8 capabilities used of 1 vendor at 7 call sites: 4 replaced"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("8 capabilities of 1 vendor in use at 7 call sites. As replacements stand: 4 equivalent"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
@@ -118,6 +122,22 @@ fn a_gap_ends_with_3_where_it_is_asked_for_and_the_forms_follow_the_files_name()
     }
     assert!(with(&["--format", "html"]).exits(0).stdout.contains("Sovereignty today"));
     assert!(with(&["--as", "markdown"]).exits(0).stdout.contains("## Rules"));
+}
+
+#[test]
+fn a_server_that_no_config_names_is_an_alternative_by_its_report_alone() {
+    let house = House::new(CONFIG);
+    let root = tree(&house);
+    let server = vendor(&[]);
+    std::fs::remove_file(house.path().join("crossfade.yaml")).unwrap();
+    let url = format!("{}/v1", server.url());
+    house.run(&["conformance", &url, "--budget", "150s", "-o", "probe.json"]).exits(0);
+    let base = ["inventory", "matrix", &root, "--no-cache", "--conformance", "probe.json", "--format", "json"];
+    let matrix = house.run(&base).exits(0).json();
+    assert_eq!(row(&matrix, "tools")["standing"], "equivalent");
+    assert!(matrix["dependencies"][0]["after"]["class"].is_null(), "nobody said whose machine it is");
+    let matrix = house.run(&[&base[..], &["--class", "self_hosted"]].concat()).exits(0).json();
+    assert_eq!(matrix["dependencies"][0]["after"]["class"], 3);
 }
 
 #[test]

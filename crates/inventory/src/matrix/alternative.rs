@@ -73,17 +73,17 @@ impl Candidate {
         Candidate { facts, reference: false, counted }
     }
 
-    /// A server that a report is about and no config names.
+    /// A server that a report is about and no config names; its class is empty where nobody said whose machine it is.
     #[must_use]
-    pub fn probed(probe: &Probe, now_s: u64) -> Candidate {
+    pub fn probed(probe: &Probe, class: &str, now_s: u64) -> Candidate {
         let head = &probe.head;
         let facts = Facts {
             name: head.subject.clone(),
             provider: String::new(),
             model: head.model.clone(),
             kind: String::new(),
-            class: "external".to_owned(),
-            external: true,
+            class: class.to_owned(),
+            external: class != "self_hosted",
             simulated: head.simulated,
         };
         Candidate { facts, reference: false, counted: counts(probe, &head.model, now_s) }
@@ -102,8 +102,7 @@ impl Candidate {
                 external: false,
                 simulated: false,
             };
-            let why =
-                "a kind of server, and no server: serve a model with it, and `crossfade conformance URL -o probe.json`";
+            let why = "not probed: it is a kind of server, and no server";
             Candidate { facts, reference: true, counted: Err(why.to_owned()) }
         };
         reference::KINDS.iter().map(one).collect()

@@ -98,6 +98,15 @@ pub enum Through {
 }
 
 impl Through {
+    /// What is used, with the dialect where that is another than chat completions.
+    pub(super) fn said_of(self, what: &str) -> String {
+        match self {
+            Through::Responses if !what.contains("Responses") => format!("{what}, in Responses"),
+            Through::Messages if !what.contains("Messages") => format!("{what}, in Anthropic's Messages"),
+            _ => what.to_owned(),
+        }
+    }
+
     pub(super) const fn endpoint(self) -> Option<Capability> {
         match self {
             Through::Chat => None,

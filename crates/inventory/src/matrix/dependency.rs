@@ -78,12 +78,13 @@ fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> De
         requests: own.iter().map(|one| one.requests).sum(),
         needs: rows.iter().map(|row| row.id()).collect(),
         libraries: collected(own.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
-        models: collected(own.iter().filter_map(|one| one.model.clone())),
+        models: collected(own.iter().filter_map(|one| one.model.clone()).filter(|id| !id.is_empty())),
         owners: collected(own.iter().flat_map(|one| one.owners.clone())),
         ends: ends(&own),
         counts: Counts::of(rows.iter().map(|row| row.standing)),
         effort: rows.iter().map(|row| row.effort).max().unwrap_or(Effort::S),
-        risk: rows.iter().map(|row| row.risk).max().unwrap_or(Risk::Low),
+        // What is only configured is called by somebody, or will be: nobody measured it.
+        risk: rows.iter().map(|row| row.risk).max().unwrap_or(if external { Risk::High } else { Risk::Low }),
         after: after(&rows, machine, candidates).unwrap_or_else(|| today.clone()),
         at_best: at_best(&rows, machine, candidates),
         today,
@@ -106,7 +107,7 @@ fn after<'m>(rows: &[&Row], vendor: Machine<'m>, candidates: &'m [Candidate]) ->
     }
     let stays = rows.iter().any(|row| !is_proved(&row));
     answering.extend(stays.then_some(vendor));
-    Some(Sovereignty::of(&answering, &[vendor]))
+    Some(sovereignty(&answering, &[vendor]))
 }
 
 /// Everything has moved to where its best cell is, and nobody stands by.
@@ -115,6 +116,16 @@ fn at_best<'m>(rows: &[&Row], vendor: Machine<'m>, candidates: &'m [Candidate]) 
     match answering.as_slice() {
         [] if vendor.external => None,
         [] => Some(Sovereignty::of(&[vendor], &[])),
-        answering => Some(Sovereignty::of(answering, &[])),
+        answering => Some(sovereignty(answering, &[])),
+    }
+}
+
+/// The class, where everybody's machine is known.
+fn sovereignty(answering: &[Machine<'_>], standing_by: &[Machine<'_>]) -> Sovereignty {
+    match answering.iter().find(|machine| machine.class.is_empty()) {
+        Some(Machine { name, .. }) => {
+            Sovereignty { class: None, means: format!("not known, as nobody said whose machine `{name}` is") }
+        }
+        None => Sovereignty::of(answering, standing_by),
     }
 }

@@ -75,7 +75,8 @@ fn cells_are_what_the_probe_found_and_what_it_did_not_measure_is_unproved() {
     assert_eq!(made.rows[0].cells[0].proofs[0].evidence, ["e1"]);
     assert!(made.rows[5].cells[0].how.contains("no probe"), "{}", made.rows[5].cells[0].how);
     assert!(
-        made.headline.starts_with("6 capabilities used of 1 vendor at 2 call sites: 1 replaced"),
+        made.headline
+            .starts_with("6 capabilities of 1 vendor in use at 2 call sites. As replacements stand: 1 equivalent"),
         "{}",
         made.headline
     );
@@ -158,10 +159,22 @@ fn sovereignty_rises_only_as_far_as_is_proved() {
     };
     let (chat, files) = (used(1, "openai", "chat", &[]), used(2, "openai", "files", &[]));
     let own = target("qwen", &probes);
-    assert_eq!(of(&[chat.clone()], &[own.clone()]), [Some(1), Some(4), Some(5)]);
+    assert_eq!(of(std::slice::from_ref(&chat), std::slice::from_ref(&own)), [Some(1), Some(4), Some(5)]);
     assert_eq!(of(&[chat.clone(), files], &[own]), [Some(1), Some(3), Some(5)]);
-    assert_eq!(of(&[chat.clone()], &[target("qwen", &[])]), [Some(1), Some(1), Some(5)]);
+    assert_eq!(of(std::slice::from_ref(&chat), &[target("qwen", &[])]), [Some(1), Some(1), Some(5)]);
     assert_eq!(of(&[chat], &[]), [Some(1), Some(1), None]);
+}
+
+#[test]
+fn nobody_is_taken_to_own_a_server_of_which_that_was_not_said() {
+    let probe = &report("http://gpu:8000/v1", &[("chat", "equivalent")])[0];
+    let of = |class: &str| {
+        let made = matrix(&[used(1, "openai", "chat", &[])], &[Candidate::probed(probe, class, NOW_S)], ABOUT);
+        [made.dependencies[0].today.class, made.dependencies[0].after.class]
+    };
+    assert_eq!(of("self_hosted"), [Some(1), Some(4)]);
+    assert_eq!(of("hosted"), [Some(1), Some(2)]);
+    assert_eq!(of(""), [Some(1), None]);
 }
 
 #[test]

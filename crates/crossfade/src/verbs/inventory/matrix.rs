@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// that are no vendor's. Where there is no config and no report, kinds of servers are named, and nothing is proved.
     #[arg(long, value_name = "TARGET")]
     target: Vec<String>,
+    /// Whose machines the servers are that reports are about and no config names: sovereignty depends on it.
+    #[arg(long, value_enum, value_name = "CLASS")]
+    class: Option<Whose>,
     /// Another form than a table; `--format json` and `--format html` are the same as here.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
@@ -43,6 +46,28 @@ pub(crate) struct Args {
     confidence: Level,
     #[command(flatten)]
     looked: super::Looked,
+}
+
+/// Whose machines, in the config's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Whose {
+    /// One's own.
+    SelfHosted,
+    /// Open weights at somebody else's.
+    Hosted,
+    /// A vendor's.
+    Vendor,
+}
+
+impl Whose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Whose::SelfHosted => "self_hosted",
+            Whose::Hosted => "hosted",
+            Whose::Vendor => "vendor",
+        }
+    }
 }
 
 /// A form.
@@ -157,7 +182,8 @@ fn candidates(place: &Place, args: &Args, probes: &[Probe], out: &Out) -> Result
         }
     }
     let others = probes.iter().filter(|probe| !probe.held_against && !known.contains(&probe.head.subject));
-    found.extend(others.map(|probe| Candidate::probed(probe, now_s)));
+    let class = args.class.map_or("", Whose::as_str);
+    found.extend(others.map(|probe| Candidate::probed(probe, class, now_s)));
     if found.is_empty() {
         out.say(
             "no target and no report is named, so the alternatives are kinds of servers, and nothing is proved: a config \

@@ -62,7 +62,7 @@ fn dependencies(page: &mut String, matrix: &Matrix) {
               <th>Effort</th><th>Risk</th><th>Sovereignty today</th><th>After what is proved</th><th>At best</th><th>Has an end</th></tr>\n";
     for of in &matrix.dependencies {
         *page += &format!(
-            "<tr><td><b>{}</b><br><span class=\"small\">{}</span></td><td class=\"n\">{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+            "<tr><td class=\"k\"><b>{}</b><br><span class=\"small\">{}</span></td><td class=\"n\">{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
             escaped(&of.vendor),
             escaped(&of.owners.join(" ")),
@@ -99,7 +99,8 @@ fn counted(of: &Dependency) -> String {
         let word = standing.as_str();
         format!("<span class=\"s {word}\">{n} {word}</span>")
     };
-    all.iter().filter(|(_, n)| *n > 0).map(one).collect::<Vec<_>>().join(" ")
+    let shown: Vec<String> = all.iter().filter(|(_, n)| *n > 0).map(one).collect();
+    if shown.is_empty() { "<span class=\"small\">no call of it was seen</span>".to_owned() } else { shown.join(" ") }
 }
 
 /// Five steps, of which as many are filled as the class says.
@@ -109,7 +110,7 @@ fn steps(of: Option<&Sovereignty>) -> String {
     let boxes: String = (1..=5).map(|step| if step <= class { "<i class=\"on\"></i>" } else { "<i></i>" }).collect();
     let words = of.means.split(':').next().unwrap_or_default();
     format!(
-        "<span class=\"steps\" title=\"{}\">{boxes}</span><b>{class}</b><br><span class=\"small\">{}</span>",
+        "<span class=\"k\"><span class=\"steps\" title=\"{}\">{boxes}</span><b>{class}</b></span><br><span class=\"small\">{}</span>",
         escaped(&of.means),
         escaped(words)
     )
@@ -151,6 +152,9 @@ fn one_cell(row: &Row, cell: &Cell) -> String {
     let says = match (cell.standing, &cell.workaround) {
         (Standing::Degraded, _) if !cell.repaired => cell.how.clone(),
         (Standing::None, Some(workaround)) => format!("instead: {workaround}"),
+        (Standing::Unproved, _) => {
+            cell.expected.as_ref().map(|known| format!("said of its kind: {}", known.says)).unwrap_or_default()
+        }
         _ => String::new(),
     };
     format!(

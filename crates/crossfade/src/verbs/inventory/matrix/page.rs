@@ -68,7 +68,7 @@ fn about(alternative: &Alternative) -> String {
 fn why(row: &Row) -> Option<Vec<String>> {
     let cell: &Cell = row.best_cell().filter(|cell| !cell.how.is_empty())?;
     let known = match &cell.expected {
-        Some(expected) => format!("{} by its page: {}", cell.alternative, expected.says),
+        Some(expected) => format!("said of {}: {}", cell.alternative, expected.says),
         None => cell.how.clone(),
     };
     Some(vec![row.id(), cell.alternative.clone(), known, cell.workaround.clone().unwrap_or_default()])
