@@ -113,7 +113,9 @@ impl<'s> Walk<'s> {
     }
 
     fn keep(&mut self, value: Value) {
-        if value.matters() {
+        // Ruby's calls need no parentheses.
+        let is_bare = self.language == Language::Ruby && matches!(&value, Value::Chain(chain) if chain.steps.len() > 1);
+        if is_bare || value.matters() {
             self.facts.values.push(value);
         }
     }

@@ -299,6 +299,17 @@ impl Rules {
         methods.get(whole).or_else(|| methods.get("@@").filter(|_| !path.is_empty())).copied()
     }
 
+    /// Whether a longer path of the type begins with the path, or one that needs something given ends there.
+    pub(super) fn is_prefix(&self, of: &str, path: &str) -> bool {
+        let longer = |other: &&str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        let needs = |own: &&Own| own.of == of && own.path == path && own.given.is_some();
+        self.methods.get(of).is_some_and(|methods| methods.keys().any(|other| longer(&other)))
+            || self
+                .own
+                .get(path.rsplit('.').next().unwrap_or(path))
+                .is_some_and(|all| all.iter().any(|own| needs(&own)))
+    }
+
     /// Whether methods that are not named return the object itself.
     pub(super) fn is_fluent(&self, of: &str) -> bool {
         self.fluent.contains(&of)

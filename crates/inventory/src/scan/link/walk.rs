@@ -38,6 +38,9 @@ const TRANSPARENT: [&str; 22] = [
 /// Names of methods that put a model behind something else.
 const JOINS: [&str; 3] = ["pipe", "from", "with"];
 
+/// A call without anything given.
+static BARE: Call = Call { arguments: Vec::new(), line: 0, end: 0 };
+
 /// Walks the chains of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Walker<'r> {
@@ -69,6 +72,10 @@ impl<'r> Walker<'r> {
                     name_line = *line;
                     extend(&mut dotted, name);
                     state = self.member(state, name, chain, idx);
+                    if self.language() == Language::Ruby {
+                        let at = At { line: *line, begins: chain.line, dotted: &dotted, call: &BARE, rest: &[] };
+                        state = self.bare(state, chain.steps.get(idx + 1), &at, &mut hits);
+                    }
                 }
                 Step::Call(_) if idx == 0 && required(chain).is_some() => {}
                 Step::Call(call) => {
@@ -87,6 +94,30 @@ impl<'r> Walker<'r> {
             return *inner;
         }
         state
+    }
+
+    /// Ruby's `client.models.list` is a call without its parentheses, where no longer name begins that way.
+    fn bare<'f>(
+        &self,
+        state: State,
+        next: Option<&Step>,
+        at: &At<'_, 'f>,
+        hits: &mut Option<&mut Vec<Hit<'f>>>,
+    ) -> State {
+        let State::Object(object) = &state else { return state };
+        let rules = self.rules();
+        let method = rules.of_type(object.of, &object.path).filter(|method| method.operation.is_some());
+        match method {
+            Some(method)
+                if !object.path.is_empty()
+                    && !matches!(next, Some(Step::Call(_)))
+                    && !rules.is_prefix(object.of, &object.path) =>
+            {
+                let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
+                self.does(method, &object.clone(), confidence, at, hits)
+            }
+            _ => state,
+        }
     }
 
     fn root(&self, chain: &Chain) -> State {

@@ -1,6 +1,6 @@
 //! Addresses: from a value to the address that it is, through names, members, functions and what is put together.
 
-use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Value};
+use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::hosts;
 use crate::scan::link::Repository;
 
@@ -312,11 +312,18 @@ const SERVERS: [&str; 16] = [
 
 /// Whether the name, after the name before it, sends what is given to it.
 pub(super) fn is_sent(before: &str, name: &str, call: &Call) -> bool {
-    if !is_sending(name) || call.arguments.is_empty() || STORES.contains(&before) {
-        return false;
+    // `request.url(…)` of a builder, not a function that makes an address.
+    let is_maker = matches!(name, "url" | "uri") && before.is_empty();
+    let is_given = is_sending(name) && !call.arguments.is_empty();
+    is_given && !is_maker && !STORES.contains(&before) && route(before, call).is_none()
+}
+
+/// The path that a server says it answers.
+pub(super) fn route<'c>(before: &str, call: &'c Call) -> Option<&'c Text> {
+    match call.arguments.first().map(|argument| &argument.value) {
+        Some(Value::Text(path)) if SERVERS.contains(&before) && path.value.starts_with('/') => Some(path),
+        _ => None,
     }
-    let first = call.arguments.first().and_then(|argument| argument.value.text());
-    !(SERVERS.contains(&before) && first.is_some_and(|path| path.starts_with('/')))
 }
 
 /// Whether the chain sends something by itself.

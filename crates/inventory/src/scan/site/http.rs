@@ -29,6 +29,9 @@ impl<'r> Visitor<'r> {
             match step {
                 Step::Member(member, at) => (before, name, line) = (name, member, *at),
                 Step::Call(call) => {
+                    if let Some(path) = address::route(before, call) {
+                        self.consumed.lines.insert(path.line);
+                    }
                     if address::is_sent(before, name, call)
                         && let Some((address, at)) = self.sent_to(chain, call)
                     {
