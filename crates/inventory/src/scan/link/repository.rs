@@ -328,7 +328,7 @@ impl<'s> Repository<'s> {
         let mut path = String::new();
         if matches!(language, Language::Go | Language::Php) {
             let rules = Rules::of(language);
-            let rest = sdks.iter().filter_map(|sdk| rules.sdks[*sdk].rest_of(module)).next().unwrap_or_default();
+            let rest = sdks.iter().find_map(|sdk| rules.sdks[*sdk].rest_of(module)).unwrap_or_default();
             path = rest.replace('/', ".");
         }
         if !import.symbol.is_empty() {
