@@ -73,7 +73,14 @@ impl<'r> Walker<'r> {
                     extend(&mut dotted, name);
                     state = self.member(state, name, chain, idx);
                     if self.language() == Language::Ruby {
-                        let at = At { line: *line, begins: chain.line, dotted: &dotted, call: &BARE, rest: &[] };
+                        let at = At {
+                            line: *line,
+                            begins: chain.line,
+                            dotted: &dotted,
+                            call: &BARE,
+                            before: &[],
+                            rest: &[],
+                        };
                         state = self.bare(state, chain.steps.get(idx + 1), &at, &mut hits);
                     }
                 }
