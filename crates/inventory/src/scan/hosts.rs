@@ -128,6 +128,14 @@ const PATHS: [(&str, &str); 44] = [
 /// What is done at an address.
 pub(crate) fn operation_of(address: &str) -> Option<&'static str> {
     let path = address.split('?').next().unwrap_or(address);
+    // A path may be written without the slash that it begins with.
+    let slashed;
+    let path = if path.contains("://") || path.starts_with(['/', '{']) {
+        path
+    } else {
+        slashed = format!("/{path}");
+        &slashed
+    };
     let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("", |at| &rest[at..]));
     let found = PATHS.iter().find(|(part, _)| {
         path.find(part).is_some_and(|at| {
@@ -142,7 +150,7 @@ pub(crate) fn operation_of(address: &str) -> Option<&'static str> {
 
 /// Whether the path is so much an API's of this kind that it says so on any host.
 pub(crate) fn is_own_path(address: &str) -> bool {
-    const OWN: [&str; 12] = [
+    const OWN: [&str; 13] = [
         "/chat/completions",
         "/v1/completions",
         "/v1/embeddings",
@@ -155,8 +163,47 @@ pub(crate) fn is_own_path(address: &str) -> bool {
         ":streamGenerateContent",
         "/v1/moderations",
         "/engines/",
+        "/openai/deployments/",
     ];
-    OWN.iter().any(|path| address.contains(path)) && !address.contains(' ')
+    if address.contains(' ') {
+        return false;
+    }
+    // A path may be written without the slash that it begins with.
+    OWN.iter()
+        .any(|path| address.contains(path) || path.strip_prefix('/').is_some_and(|path| address.starts_with(path)))
+}
+
+/// Whose API the path is of, on whatever host.
+pub(crate) fn vendor_of_path(address: &str) -> &'static str {
+    const OWN: [(&str, &str); 6] = [
+        ("/openai/deployments/", "azure-openai"),
+        (":generateContent", "google"),
+        (":streamGenerateContent", "google"),
+        (":embedContent", "google"),
+        (":batchEmbedContents", "google"),
+        ("/v1/messages", "anthropic"),
+    ];
+    let whole = format!("/{address}");
+    OWN.iter().find(|(path, _)| whole.contains(path)).map_or("openai-compatible", |(_, vendor)| vendor)
+}
+
+/// Whether the text is a path on some base: no host, no file.
+pub(crate) fn is_path(text: &str) -> bool {
+    let rest = text.trim_start_matches('/');
+    !text.contains("://")
+        && !text.contains(' ')
+        && rest.len() > 3
+        && rest.starts_with(|character: char| character.is_ascii_lowercase() || character == '{')
+        && !rest.split('/').next_back().is_some_and(|last| last.contains('.'))
+}
+
+/// Whether the address is a host with at most a version after it: where paths are added to, nothing that answers.
+pub(crate) fn is_base(address: &str) -> bool {
+    let path = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let path = path.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
+    let is_version = |part: &str| part.starts_with('v') && part[1..].starts_with(|digit: char| digit.is_ascii_digit());
+    !address.contains('?')
+        && path.split('/').all(|part| part.is_empty() || is_version(part) || part == "api" || part == "openai")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! other files of the repository.
 
 mod repository;
+mod texts;
 mod walk;
 
 pub(super) use repository::{Repository, SourceFile};
@@ -16,6 +17,8 @@ pub(super) enum State {
     Unknown,
     /// Something of another package, no library of the rules.
     Foreign,
+    /// An object of a library that calls no vendor: a model on a machine of one's own.
+    Local,
     /// `self` of the file's class.
     Own,
     /// A file of the repository.

@@ -1,12 +1,13 @@
 //! From a syntax tree to [`Facts`]: one walk for all languages.
 
+mod bindings;
 mod imports;
 #[cfg(test)]
 mod tests;
 
 use tree_sitter::Node;
 
-use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Root, Step, TEXT_LIMIT, Text, Value};
+use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
 
@@ -112,7 +113,9 @@ impl<'s> Walk<'s> {
     }
 
     fn keep(&mut self, value: Value) {
-        if value.matters() {
+        // Ruby's calls need no parentheses.
+        let is_bare = self.language == Language::Ruby && matches!(&value, Value::Chain(chain) if chain.steps.len() > 1);
+        if is_bare || value.matters() {
             self.facts.values.push(value);
         }
     }
@@ -175,18 +178,28 @@ impl<'s> Walk<'s> {
         self.keep(value);
     }
 
-    /// The last expression of a block is its value.
+    /// The last expression of a block is its value, also through branches at the end of a function.
     fn tail(&mut self, node: Node<'_>, value: &Value) {
-        let is_last = node.next_named_sibling().is_none();
-        let block = node.parent().filter(|_| is_last);
-        let is_body = block.is_some_and(|block| {
-            matches!(block.kind(), "block" | "body_statement")
-                && block
-                    .parent()
-                    .is_some_and(|parent| matches!(parent.kind(), "function_item" | "method" | "singleton_method"))
-        });
-        if is_body {
-            self.returns(node, Some(value));
+        let mut inner = node;
+        while let Some(block) = inner.parent() {
+            let is_last = inner.next_named_sibling().is_none();
+            match block.kind() {
+                "block" | "body_statement" if is_last => {
+                    let is_body = block
+                        .parent()
+                        .is_some_and(|parent| matches!(parent.kind(), "function_item" | "method" | "singleton_method"));
+                    if is_body {
+                        return self.returns(node, Some(value));
+                    }
+                }
+                "then" | "else" | "begin" | "expression_statement" | "match_arm" | "match_block" | "else_clause"
+                    if is_last || matches!(block.kind(), "match_block") => {}
+                "if" | "unless" | "elsif" | "case" | "when" | "if_expression" | "match_expression"
+                    if block.child_by_field_name("condition") != Some(inner) => {}
+                "assignment" | "operator_assignment" if self.language == Language::Ruby => {}
+                _ => return,
+            }
+            inner = block;
         }
     }
 
@@ -209,172 +222,6 @@ impl<'s> Walk<'s> {
                 from,
                 to,
             });
-        }
-    }
-
-    fn parameters(&mut self, node: Node<'_>, kind: BindingKind) {
-        if matches!(node.kind(), "identifier" | "simple_identifier") {
-            let name = self.name(node);
-            return self.bind(name, kind, None, Vec::new(), line_of(node));
-        }
-        let mut cursor = node.walk();
-        let parameters: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
-        for parameter in parameters {
-            if matches!(parameter.kind(), "class_parameters" | "formal_parameters") {
-                self.parameters(parameter, kind);
-                continue;
-            }
-            self.parameter(parameter, kind);
-        }
-    }
-
-    fn parameter(&mut self, parameter: Node<'_>, kind: BindingKind) {
-        let name = parameter
-            .child_by_field_name("name")
-            .or_else(|| parameter.child_by_field_name("pattern"))
-            .or_else(|| child_of(parameter, &["identifier", "simple_identifier", "variable_declarator"]))
-            .unwrap_or(parameter);
-        let declared = parameter
-            .child_by_field_name("type")
-            .or_else(|| child_of(parameter, &["user_type", "nullable_type", "type_identifier", "generic_type"]));
-        let value = parameter.child_by_field_name("value").or_else(|| parameter.child_by_field_name("default_value"));
-        let value = value.map(|value| self.value(value)).filter(|value| !matches!(value, Value::Other));
-        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
-        let is_property = parameter.child_by_field_name("accessibility_modifier").is_some()
-            || child_of(parameter, &["accessibility_modifier"]).is_some()
-            || parameter.kind() == "property_promotion_parameter";
-        let name = self.name(name);
-        if is_property {
-            let class = self.scopes.iter().rev().find(|scope| scope.is_class).map(|scope| (scope.from, scope.to));
-            let (from, to) = class.unwrap_or((1, u32::MAX));
-            self.facts.bindings.push(Binding {
-                target: name.clone(),
-                kind: BindingKind::Field,
-                value: value.clone(),
-                types: types.clone(),
-                line: line_of(parameter),
-                from,
-                to,
-            });
-        }
-        self.bind(name, kind, value, types, line_of(parameter));
-    }
-
-    fn bind(&mut self, target: String, kind: BindingKind, value: Option<Value>, types: Vec<String>, line: u32) {
-        let in_class = kind == BindingKind::Field;
-        let scope = self.scopes.iter().rev().find(|scope| !in_class || scope.is_class).or(self.scopes.first());
-        let (from, to) = scope.map_or((1, u32::MAX), |scope| (scope.from, scope.to));
-        self.facts.bindings.push(Binding { target, kind, value, types, line, from, to });
-    }
-
-    /// Names in a type: of `Optional[openai.OpenAI]` both, outermost first.
-    fn types(&self, node: Node<'_>) -> Vec<String> {
-        let mut names = Vec::new();
-        let text = self.source(node);
-        for name in text.split(|character: char| !(character.is_alphanumeric() || "_.:\\".contains(character))) {
-            let name = name.replace("::", ".").replace('\\', ".");
-            let name = name.trim_matches(['.', ':']);
-            if name.starts_with(char::is_alphabetic) && name.len() < 120 && names.len() < 6 {
-                names.push(name.to_owned());
-            }
-        }
-        names
-    }
-
-    fn assign(
-        &mut self,
-        node: Node<'_>,
-        target: Node<'_>,
-        value: Option<Node<'_>>,
-        declared: Option<Node<'_>>,
-        is_field: bool,
-    ) -> Value {
-        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
-        // `const f = () => …`: a function with a name.
-        if let Some(value) = value
-            && let Shape::Function { parameters, result, body, .. } = shape(value, self.language)
-        {
-            let name = Some(self.name(target));
-            self.function(value, name, parameters, result, body);
-            return Value::Other;
-        }
-        let mut value = value.map_or(Value::Other, |value| self.value(value));
-        // `Type name = new(…)`
-        if let Value::Chain(chain) = &mut value
-            && chain.root == Root::Name("new".to_owned())
-            && let Some(first) = types.first()
-        {
-            chain.root = Root::Name(first.clone());
-        }
-        self.bind_target(node, target, &value, &types, is_field);
-        value
-    }
-
-    fn bind_target(&mut self, node: Node<'_>, target: Node<'_>, value: &Value, types: &[String], is_field: bool) {
-        let class_level = self.scopes.last().is_some_and(|scope| scope.is_class);
-        let kept = (!matches!(value, Value::Other)).then(|| value.clone());
-        match target.kind() {
-            "object_pattern"
-            | "tuple_pattern"
-            | "pattern_list"
-            | "expression_list"
-            | "array_pattern"
-            | "tuple"
-            | "left_assignment_list" => self.bind_pattern(node, target, value),
-            _ => {
-                let (is_member, name) = match shape(target, self.language) {
-                    Shape::Member { object: Some(object), name } => {
-                        let of_self = matches!(shape(object, self.language), Shape::Itself)
-                            || matches!(self.source(object), "self" | "$this" | "this" | "cls");
-                        (of_self || self.language == Language::Go, self.name(name))
-                    }
-                    Shape::Member { object: None, name } => (true, self.name(name)),
-                    Shape::Index { .. } => return,
-                    _ => (target.kind() == "instance_variable", self.name(target)),
-                };
-                let kind = if is_member || is_field || class_level { BindingKind::Field } else { BindingKind::Local };
-                self.bind(name, kind, kept, types.to_vec(), line_of(node));
-            }
-        }
-    }
-
-    fn bind_pattern(&mut self, node: Node<'_>, target: Node<'_>, value: &Value) {
-        let mut cursor = target.walk();
-        let parts: Vec<Node<'_>> = target.named_children(&mut cursor).collect();
-        for (idx, part) in parts.into_iter().enumerate() {
-            let (key, local) = match part.kind() {
-                "pair_pattern" => {
-                    let key = part.child_by_field_name("key").map(|key| self.name(key)).unwrap_or_default();
-                    let local = part.child_by_field_name("value").map(|local| self.name(local)).unwrap_or_default();
-                    (Some(key), local)
-                }
-                "shorthand_property_identifier_pattern" => (Some(self.name(part)), self.name(part)),
-                "object_assignment_pattern" => {
-                    let name = part.named_child(0).map(|name| self.name(name)).unwrap_or_default();
-                    (Some(name.clone()), name)
-                }
-                _ => (None, self.name(part)),
-            };
-            let bound = match (value, key) {
-                (Value::Chain(chain), Some(key)) => {
-                    let mut chain = chain.clone();
-                    chain.steps.push(Step::Member(key, line_of(part)));
-                    Some(Value::Chain(chain))
-                }
-                (Value::Object(pairs), Some(key)) => {
-                    pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
-                }
-                // `a, err := f()`, `a, b = x, y`
-                (Value::Chain(Chain { root: Root::Group(values), steps, .. }), None) if steps.is_empty() => {
-                    if values.len() == 1 && idx == 0 { values.first().cloned() } else { values.get(idx).cloned() }
-                }
-                (Value::List(values), None) => values.get(idx).cloned(),
-                (_, None) if idx == 0 => Some(value.clone()),
-                _ => None,
-            };
-            let kind = if part.kind() == "selector_expression" { BindingKind::Field } else { BindingKind::Local };
-            let local = local.rsplit('.').next().unwrap_or_default().to_owned();
-            self.bind(local, kind, bound, Vec::new(), line_of(node));
         }
     }
 
@@ -425,15 +272,64 @@ impl<'s> Walk<'s> {
                 self.visit(node);
                 Value::Other
             }
-            Shape::Other => {
-                self.children(node);
-                Value::Other
-            }
+            Shape::Other => self.branches(node),
         }
     }
 
-    fn root(&self, node: Node<'_>) -> Value {
+    /// What blocks and branches come to: the last expression of each.
+    fn branches(&mut self, node: Node<'_>) -> Value {
+        let is_block = matches!(
+            node.kind(),
+            "block"
+                | "then"
+                | "else"
+                | "begin"
+                | "else_clause"
+                | "match_arm"
+                | "control_structure_body"
+                | "when_entry"
+                | "elsif"
+                | "when"
+                | "expression_statement"
+                | "switch_expression_arm"
+                | "switch_rule"
+        );
+        let is_branch = matches!(
+            node.kind(),
+            "if" | "unless"
+                | "case"
+                | "match_expression"
+                | "match_block"
+                | "match_expression_arm"
+                | "match_conditional_expression"
+                | "if_modifier"
+                | "when_expression"
+                | "try_expression"
+                | "begin_block"
+                | "switch_block"
+        );
+        if !is_block && !is_branch {
+            self.children(node);
+            return Value::Other;
+        }
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        let Some((last, before)) = children.split_last() else { return Value::Other };
+        if is_block {
+            for child in before {
+                self.visit(*child);
+            }
+            return self.value(*last);
+        }
+        let values: Vec<Value> = children.iter().map(|child| self.value(*child)).collect();
+        Value::Chain(Chain { root: Root::Group(values), line: line_of(node), steps: Vec::new() })
+    }
+
+    fn root(&mut self, node: Node<'_>) -> Value {
         let name = self.name(node);
+        if self.language == Language::Ruby && node.kind() == "constant" {
+            self.brings(&name, line_of(node));
+        }
         let is_this = node.kind() == "variable_name" && name == "this";
         let is_self = self.language == Language::Python && (name == "self" || name == "cls");
         if is_this || is_self {
@@ -447,6 +343,14 @@ impl<'s> Walk<'s> {
         let first = parts.next().unwrap_or_default().to_owned();
         let steps = parts.map(|part| Step::Member(part.to_owned(), line_of(node))).collect();
         Value::Chain(Chain { root: Root::Name(first), line: line_of(node), steps })
+    }
+
+    /// A library that needs no import is known by its constant.
+    fn brings(&mut self, module: &str, line: u32) {
+        if self.facts.imports.len() < 200 && !self.facts.imports.iter().any(|import| import.module == module) {
+            let (local, symbol) = (String::new(), String::new());
+            self.facts.imports.push(Import { local, module: module.to_owned(), symbol, line });
+        }
     }
 
     fn member(&mut self, node: Node<'_>, object: Option<Node<'_>>, name: Node<'_>) -> Value {
@@ -474,14 +378,56 @@ impl<'s> Walk<'s> {
         // Ruby's `a.b` is a call without arguments; it is taken as a member until something is given to it.
         let is_bare =
             self.language == Language::Ruby && arguments.is_none() && node.child_by_field_name("block").is_none();
-        let call = self.call(node, arguments, None, line_of(name));
+        let mut call = self.call(node, arguments, None, line_of(name));
         if let Some(block) = node.child_by_field_name("block") {
-            self.children(block);
+            self.block(&chain, &call, block);
+        }
+        // `client.send(:chat, …)` is `client.chat(…)`.
+        if self.language == Language::Ruby
+            && let Some(Step::Member(member, _)) = chain.steps.last_mut()
+            && matches!(member.as_str(), "send" | "public_send" | "__send__")
+            && let Some(Value::Text(text)) = call.arguments.first().map(|argument| &argument.value)
+        {
+            text.value.clone_into(member);
+            call.arguments.remove(0);
         }
         if !is_bare || matches!(chain.steps.last(), Some(Step::Member(name, _)) if name == "new") {
             chain.steps.push(Step::Call(call));
         }
         Value::Chain(chain)
+    }
+
+    /// What stands in a block; `let(:name) { … }` of a test binds the name to it.
+    fn block(&mut self, chain: &Chain, call: &Call, block: Node<'_>) {
+        let named = match &chain.root {
+            Root::Name(name)
+                if chain.steps.is_empty() && matches!(name.as_str(), "let" | "let!" | "subject" | "memoize") =>
+            {
+                call.arguments.first().and_then(|argument| argument.value.text()).map(str::to_owned)
+            }
+            _ => None,
+        };
+        let body = child_of(block, &["block_body", "body_statement"]).filter(|_| named.is_some());
+        let (Some(name), Some(body)) = (named, body) else { return self.children(block) };
+        let mut cursor = body.walk();
+        let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
+        let Some((last, before)) = children.split_last() else { return };
+        for child in before {
+            self.visit(*child);
+        }
+        let value = self.value(*last);
+        let (from, to) = self.scopes.first().map_or((1, u32::MAX), |scope| (scope.from, scope.to));
+        let kept = Some(value.clone());
+        self.facts.bindings.push(Binding {
+            target: name,
+            kind: BindingKind::Field,
+            value: kept,
+            types: Vec::new(),
+            line: line_of(block),
+            from,
+            to,
+        });
+        self.keep(value);
     }
 
     fn made(
@@ -538,7 +484,12 @@ impl<'s> Walk<'s> {
     fn group(&mut self, node: Node<'_>) -> Value {
         let mut cursor = node.walk();
         let parts: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
-        let values: Vec<Value> = parts.into_iter().map(|part| self.value(part)).collect();
+        let mut values: Vec<Value> = parts.into_iter().map(|part| self.value(part)).collect();
+        // What something is compared with is not used.
+        let operator = node.child_by_field_name("operator").map_or("", |operator| self.source(operator));
+        if matches!(operator, "==" | "===" | "!=" | "!==" | "=~" | "<>" | "in") {
+            values.retain(|value| value.text().is_none());
+        }
         // Texts that are joined are one text.
         let joins = values.iter().any(|value| matches!(value, Value::Text(_)))
             && node
@@ -573,6 +524,13 @@ impl<'s> Walk<'s> {
         {
             let types = self.types(generic);
             let text = types.get(1).cloned().unwrap_or_default();
+            let value = Value::Text(Text { value: text, line });
+            call.arguments.push(Argument { name: Some(SERVICE.to_owned()), value });
+        }
+        if self.language == Language::Kotlin
+            && let Some(generic) = child_of(node, &["type_arguments"])
+            && let Some(text) = self.types(generic).into_iter().next()
+        {
             let value = Value::Text(Text { value: text, line });
             call.arguments.push(Argument { name: Some(SERVICE.to_owned()), value });
         }
@@ -639,7 +597,25 @@ impl<'s> Walk<'s> {
         Some((key, self.value(value)))
     }
 
+    /// C#'s `new { model = "…", … }`, whose members the grammar keeps flat.
+    fn anonymous(&mut self, node: Node<'_>) -> Value {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
+        let mut pairs = Vec::new();
+        for part in children.windows(3) {
+            if let [key, sign, value] = part
+                && sign.kind() == "="
+            {
+                pairs.push((self.name(*key), self.value(*value)));
+            }
+        }
+        Value::Object(pairs)
+    }
+
     fn object(&mut self, node: Node<'_>) -> Value {
+        if node.kind() == "anonymous_object_creation_expression" {
+            return self.anonymous(node);
+        }
         let mut cursor = node.walk();
         let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
         let mut pairs = Vec::new();

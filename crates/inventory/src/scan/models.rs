@@ -70,6 +70,22 @@ pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
     (fits && allowed && not_file).then_some(found.1)
 }
 
+/// What a model is for, where its id says that it is not for chat.
+pub(crate) fn operation_of(id: &str) -> Option<&'static str> {
+    const PARTS: [(&str, &str); 9] = [
+        ("text-embedding", "embeddings"),
+        ("titan-embed", "embeddings"),
+        ("embed-english", "embeddings"),
+        ("embed-multilingual", "embeddings"),
+        ("gemini-embedding", "embeddings"),
+        ("dall-e", "images"),
+        ("gpt-image", "images"),
+        ("whisper", "audio"),
+        ("moderation", "moderation"),
+    ];
+    PARTS.iter().find(|(part, _)| id.contains(part)).map(|(_, operation)| *operation)
+}
+
 /// Ids that SDKs have constants for.
 const KNOWN: &str = include_str!("models.txt");
 

@@ -9,6 +9,7 @@
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it |
 //! | `as SYMBOL… : TYPE` | a declared type |
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
+//! | `local SYMBOL…` | makes an object that calls no vendor |
 //! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns |
 //! | `wraps TYPE` | whatever else of the module is given a model, a chain or a client returns the type |
 //! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
@@ -18,11 +19,12 @@
 //!
 //! The path `@` is a call of the object itself, `@@` any method. A JavaScript module and its default export are the symbol `*`.
 //! A path with `!` is so much the library's own that an unknown object's counts in a repository that uses the library; with
-//! `?`, in a file that does.
+//! `?`, in a file that does. With `(NAME)` after it only where something is given under that name: `!chat(parameters)`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::facts::{Call, Value};
 use super::language::Language;
 
 /// A library.
@@ -38,6 +40,7 @@ pub(super) struct Sdk {
     types: HashMap<&'static str, &'static str>,
     objects: HashMap<&'static str, &'static str>,
     functions: HashMap<&'static str, Method>,
+    locals: Vec<&'static str>,
 }
 
 /// What makes an object.
@@ -82,6 +85,21 @@ pub(super) struct Own {
     pub(super) path: &'static str,
     pub(super) distinct: Distinct,
     pub(super) method: Method,
+    /// What has to be given by name.
+    given: Option<&'static str>,
+}
+
+impl Own {
+    /// Whether what is given fits.
+    pub(super) fn fits(&self, call: &Call) -> bool {
+        self.given.is_none_or(|name| {
+            call.arguments.iter().any(|argument| match &argument.value {
+                _ if argument.name.as_deref() == Some(name) => true,
+                Value::Object(pairs) => pairs.iter().any(|(key, _)| key == name),
+                _ => false,
+            })
+        })
+    }
 }
 
 /// All rules for a language.
@@ -190,6 +208,10 @@ impl Rules {
         let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor };
         for name in names {
             let path = name.trim_start_matches(['!', '?']);
+            let (path, given) = match path.split_once('(') {
+                Some((path, given)) => (path, Some(given.trim_end_matches(')'))),
+                None => (path, None),
+            };
             let distinct = match name.as_bytes().first() {
                 Some(b'!') => Some(Distinct::InRepository),
                 Some(b'?') => Some(Distinct::InFile),
@@ -197,7 +219,7 @@ impl Rules {
             };
             if let Some(distinct) = distinct {
                 let last = path.rsplit('.').next()?;
-                self.own.entry(last).or_default().push(Own { of: on, path, distinct, method });
+                self.own.entry(last).or_default().push(Own { of: on, path, distinct, method, given });
             }
             self.methods.entry(on).or_default().insert(path, method);
         }
@@ -207,6 +229,7 @@ impl Rules {
     fn of_sdk(sdk: &mut Sdk, verb: &str, names: &[&'static str], says: &[&'static str]) -> Option<()> {
         match verb {
             "from" => sdk.modules.extend(names),
+            "local" => sdk.locals.extend(names),
             "is" => sdk.acts_as = Some(names.first()?),
             "wraps" => sdk.wraps = Some(names.first()?),
             "new" => {
@@ -243,6 +266,14 @@ impl Rules {
         })
     }
 
+    /// Whether what the dotted path makes calls no vendor.
+    pub(super) fn is_local(&self, sdk: usize, path: &str) -> bool {
+        let Some(sdk) = self.sdks.get(sdk).filter(|sdk| !sdk.locals.is_empty()) else { return false };
+        let stem = self.suffixes.iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path);
+        let last = stem.rsplit('.').next().unwrap_or(stem);
+        sdk.locals.iter().any(|local| *local == last || *local == stem)
+    }
+
     /// The function under the dotted path.
     pub(super) fn function(&self, sdk: usize, path: &str) -> Option<Method> {
         let sdk = self.sdks.get(sdk)?;
@@ -266,6 +297,17 @@ impl Rules {
         let methods = self.methods.get(of)?;
         let whole = if path.is_empty() { "@" } else { path };
         methods.get(whole).or_else(|| methods.get("@@").filter(|_| !path.is_empty())).copied()
+    }
+
+    /// Whether a longer path of the type begins with the path, or one that needs something given ends there.
+    pub(super) fn is_prefix(&self, of: &str, path: &str) -> bool {
+        let longer = |other: &&str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+        let needs = |own: &&Own| own.of == of && own.path == path && own.given.is_some();
+        self.methods.get(of).is_some_and(|methods| methods.keys().any(|other| longer(&other)))
+            || self
+                .own
+                .get(path.rsplit('.').next().unwrap_or(path))
+                .is_some_and(|all| all.iter().any(|own| needs(&own)))
     }
 
     /// Whether methods that are not named return the object itself.
@@ -301,12 +343,19 @@ impl Rules {
                 .chain(sdk.types.keys())
                 .chain(sdk.objects.keys())
                 .chain(sdk.functions.keys())
+                .chain(sdk.locals.iter())
                 .any(|key| *key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
         })
     }
 }
 
 impl Sdk {
+    /// What follows the library's own part of the module's name.
+    pub(super) fn rest_of<'m>(&self, module: &'m str) -> Option<&'m str> {
+        let rests = self.modules.iter().filter_map(|own| module.strip_prefix(own.trim_end_matches('*')));
+        rests.map(|rest| rest.trim_start_matches(['.', '/'])).min_by_key(|rest| rest.len())
+    }
+
     fn has_module(&self, module: &str) -> bool {
         self.modules.iter().any(|own| {
             if *own == "." {

@@ -1,5 +1,6 @@
 //! From places where a rule fits to findings: the parameters, the model, what is asked for, and plain HTTP.
 
+mod address;
 mod http;
 mod prompt;
 mod request;
@@ -54,7 +55,7 @@ pub(super) struct Visitor<'r> {
     repository: &'r Repository<'r>,
     file: usize,
     findings: Vec<Finding>,
-    consumed: Consumed,
+    consumed: Consumed<'r>,
     readings: OnceCell<Readings<'r>>,
 }
 
@@ -119,12 +120,19 @@ impl<'r> Visitor<'r> {
         if vendor == "-" {
             vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");
         }
+        // A method that serves every model does what its model is for.
+        let of_model = model.id.as_deref().and_then(super::models::operation_of);
+        let operation = of_model.filter(|_| hit.operation == "chat").unwrap_or(hit.operation);
+        if operation == "tokens" {
+            // Counting is asked for, but no model answers.
+            confidence = Confidence::Possible;
+        }
         let is_call = hit.kind == Kind::Call;
         let before = if is_call { hit.before } else { &[] };
         let earlier = request::Request::of_steps(self.repository, self.file, before);
         let flags = request.flags(hit).or(earlier.flags_of_body());
         let asked = |request: &request::Request| {
-            prompt::prompt_of(self.repository, self.file, hit.operation, request, hit.call.line)
+            prompt::prompt_of(self.repository, self.file, operation, request, hit.call.line)
         };
         let prompt = if is_call { asked(&request).or_else(|| asked(&earlier)) } else { None };
         let response = if is_call { self.readings().of_call(hit.call, hit.chain) } else { Vec::new() };
@@ -132,7 +140,7 @@ impl<'r> Visitor<'r> {
             path: source.path.to_owned(),
             line: hit.line,
             kind: hit.kind,
-            operation: hit.operation.to_owned(),
+            operation: operation.to_owned(),
             vendor: vendor.to_owned(),
             sdk: sdk.name.to_owned(),
             version: None,

@@ -376,9 +376,13 @@ fn expression(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
             Shape::Inner(field(node, &["value", "operand"]).or_else(|| last_named(node))?)
         }
         kind if GROUPS.contains(&kind) => Shape::Group,
-        "object" | "dictionary" | "hash" | "literal_value" | "array_creation_expression" | "field_initializer_list" => {
-            Shape::Object
-        }
+        "object"
+        | "dictionary"
+        | "hash"
+        | "literal_value"
+        | "anonymous_object_creation_expression"
+        | "array_creation_expression"
+        | "field_initializer_list" => Shape::Object,
         kind if LISTS.contains(&kind) => Shape::List,
         _ => return None,
     })

@@ -1,5 +1,7 @@
 //! Small sources of each language, and what is found in them.
 
+mod reach;
+
 use super::*;
 
 /// Reads the files as one repository; one line per finding that is a site.

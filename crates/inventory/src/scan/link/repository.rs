@@ -1,8 +1,9 @@
 //! All files of a repository with their facts, and what is asked about names across them.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 
+use super::texts::Constants;
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
@@ -39,10 +40,12 @@ pub(crate) struct Repository<'s> {
     /// Namespaces that every C# file of the repository has without saying so.
     global: Vec<String>,
     memo: RefCell<HashMap<(usize, usize), Option<State>>>,
+    /// Constants with a text, by name; read when the first is asked for.
+    pub(super) constants: OnceCell<Constants>,
 }
 
 /// How many names are followed one after the other.
-const HOPS: u32 = 9;
+const HOPS: u32 = 14;
 
 impl<'s> Repository<'s> {
     /// Of files, and the names of packages in the repository's manifests.
@@ -90,8 +93,8 @@ impl<'s> Repository<'s> {
                 global.extend(usings.filter(|_| is_global).map(|import| import.module.clone()));
             }
         }
-        let memo = RefCell::new(HashMap::new());
-        Repository { files, stems, members, bindings, packages, imported, used, global, memo }
+        let (memo, constants) = (RefCell::new(HashMap::new()), OnceCell::new());
+        Repository { files, stems, members, bindings, packages, imported, used, global, memo, constants }
     }
 
     /// The files.
@@ -140,7 +143,7 @@ impl<'s> Repository<'s> {
         let facts = &self.files[file].facts;
         if let Some(at) = self.binding_at(file, name, line) {
             let mut state = self.bound(file, at, hops);
-            if !is_whole(&state) && facts.bindings[at].kind == BindingKind::Field {
+            if !is_whole(&state) && state != State::Local && facts.bindings[at].kind == BindingKind::Field {
                 state = self.declared_field(file, name, line, hops).unwrap_or(state);
             }
             if state != State::Unknown || facts.bindings[at].kind != BindingKind::Return {
@@ -193,7 +196,7 @@ impl<'s> Repository<'s> {
             Some(value) => self.value(file, value, hops + 1),
             None => State::Unknown,
         };
-        if !is_whole(&state) {
+        if !is_whole(&state) && state != State::Local {
             let declared = binding.types.iter().map(|name| self.declared(file, name, hops + 1));
             if let Some(object) = declared.into_iter().find(|state| matches!(state, State::Object(_))) {
                 state = object;
@@ -308,7 +311,7 @@ impl<'s> Repository<'s> {
             }
         }
         if !sdks.is_empty() {
-            return State::Symbol { sdks, path: import.symbol.clone() };
+            return State::Symbol { path: self.path_in(&sdks, &module, import, language), sdks };
         }
         let found = self.in_repository(file, import, hops);
         if found != State::Unknown {
@@ -318,6 +321,20 @@ impl<'s> Repository<'s> {
             import.module.starts_with(['.', '@', '~', '/']) && language.is_script() || import.module.starts_with('.');
         let is_own = matches!(import.module.split('.').next(), Some("crate" | "super" | "self"));
         if is_relative || is_own { State::Unknown } else { State::Foreign }
+    }
+
+    /// What of the library is imported: in Go and PHP a package's own name says what a symbol of it is.
+    fn path_in(&self, sdks: &[usize], module: &str, import: &Import, language: Language) -> String {
+        let mut path = String::new();
+        if matches!(language, Language::Go | Language::Php) {
+            let rules = Rules::of(language);
+            let rest = sdks.iter().find_map(|sdk| rules.sdks[*sdk].rest_of(module)).unwrap_or_default();
+            path = rest.replace('/', ".");
+        }
+        if !import.symbol.is_empty() {
+            extend(&mut path, &import.symbol);
+        }
+        path
     }
 
     /// What is imported from another file of the repository.

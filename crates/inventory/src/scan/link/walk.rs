@@ -38,6 +38,9 @@ const TRANSPARENT: [&str; 22] = [
 /// Names of methods that put a model behind something else.
 const JOINS: [&str; 3] = ["pipe", "from", "with"];
 
+/// A call without anything given.
+static BARE: Call = Call { arguments: Vec::new(), line: 0, end: 0 };
+
 /// Walks the chains of a file.
 #[derive(Clone, Copy)]
 pub(crate) struct Walker<'r> {
@@ -69,6 +72,17 @@ impl<'r> Walker<'r> {
                     name_line = *line;
                     extend(&mut dotted, name);
                     state = self.member(state, name, chain, idx);
+                    if self.language() == Language::Ruby {
+                        let at = At {
+                            line: *line,
+                            begins: chain.line,
+                            dotted: &dotted,
+                            call: &BARE,
+                            before: &[],
+                            rest: &[],
+                        };
+                        state = self.bare(state, chain.steps.get(idx + 1), &at, &mut hits);
+                    }
                 }
                 Step::Call(_) if idx == 0 && required(chain).is_some() => {}
                 Step::Call(call) => {
@@ -87,6 +101,30 @@ impl<'r> Walker<'r> {
             return *inner;
         }
         state
+    }
+
+    /// Ruby's `client.models.list` is a call without its parentheses, where no longer name begins that way.
+    fn bare<'f>(
+        &self,
+        state: State,
+        next: Option<&Step>,
+        at: &At<'_, 'f>,
+        hits: &mut Option<&mut Vec<Hit<'f>>>,
+    ) -> State {
+        let State::Object(object) = &state else { return state };
+        let rules = self.rules();
+        let method = rules.of_type(object.of, &object.path).filter(|method| method.operation.is_some());
+        match method {
+            Some(method)
+                if !object.path.is_empty()
+                    && !matches!(next, Some(Step::Call(_)))
+                    && !rules.is_prefix(object.of, &object.path) =>
+            {
+                let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
+                self.does(method, &object.clone(), confidence, at, hits)
+            }
+            _ => state,
+        }
     }
 
     fn root(&self, chain: &Chain) -> State {
@@ -134,6 +172,7 @@ impl<'r> Walker<'r> {
 
     fn member(&self, state: State, name: &str, chain: &Chain, idx: usize) -> State {
         match state {
+            State::Own if name == "class" && self.language() == Language::Ruby => State::Own,
             State::Own => {
                 let found = self.repository.member(self.file, name, true, self.hops);
                 self.ruby_value(found)
@@ -168,6 +207,7 @@ impl<'r> Walker<'r> {
             }
             State::Returns(_) => State::Unknown,
             State::Foreign => State::Foreign,
+            State::Local => State::Local,
         }
     }
 
@@ -188,6 +228,7 @@ impl<'r> Walker<'r> {
                 Some(object) => object,
                 None => self.call_unknown(at, hits),
             },
+            State::Local => State::Local,
             State::Foreign => {
                 let last = at.dotted.rsplit('.').next().unwrap_or_default();
                 if JOINS.contains(&last) { self.joined(None, at) } else { State::Foreign }
@@ -205,6 +246,9 @@ impl<'r> Walker<'r> {
         let rules = self.rules();
         let path = if path.is_empty() || path == "default" { "*" } else { path };
         let given = self.object_in(at.call);
+        if sdks.iter().any(|sdk| rules.is_local(*sdk, path)) {
+            return State::Local;
+        }
         for sdk in sdks.iter().copied() {
             if let Some(maker) = rules.maker(sdk, path).filter(|maker| is_allowed(maker, at.call)) {
                 let vendor = self.vendor(sdk, maker.vendor, given.as_ref(), at);
@@ -238,7 +282,7 @@ impl<'r> Walker<'r> {
 
     /// Whether the method that is called is known by its name.
     fn is_own(&self, at: &At<'_, '_>, least: Distinct) -> bool {
-        self.rules().own(at.dotted).iter().any(|own| own.distinct >= least)
+        self.rules().own(at.dotted).iter().any(|own| own.distinct >= least && own.fits(at.call))
     }
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
@@ -283,7 +327,10 @@ impl<'r> Walker<'r> {
                 (true, false) => Kind::Client,
                 _ => Kind::Call,
             };
-            hits.push(at.hit(kind, operation, object.sdk, vendor, confidence));
+            let hit = at.hit(kind, operation, object.sdk, vendor, confidence);
+            // A builder is where it begins.
+            let is_built = method.is_maker && at.dotted.to_lowercase().ends_with(".build");
+            hits.push(if is_built { Hit { line: at.begins, ..hit } } else { hit });
         }
         match method.returns {
             Some(of) => State::Object(Object { of, vendor, path: String::new(), ..object.clone() }),
@@ -297,7 +344,7 @@ impl<'r> Walker<'r> {
         let is_asked = last.starts_with("GetRequired")
             || last.starts_with("GetService")
             || last.starts_with("GetKeyed")
-            || last == "Resolve";
+            || matches!(last, "Resolve" | "ref" | "getBean" | "getInstance" | "inject" | "get" | "koin");
         let asked =
             at.call.arguments.iter().filter(|_| is_asked).find(|argument| argument.name.as_deref() == Some(SERVICE))?;
         match self.repository.declared(self.file, asked.value.text()?, self.hops + 1) {
@@ -316,7 +363,7 @@ impl<'r> Walker<'r> {
             }
         }
         let rules = self.rules();
-        for own in rules.own(at.dotted) {
+        for own in rules.own(at.dotted).into_iter().filter(|own| own.fits(at.call)) {
             if let Some((sdk, confidence)) = self.evidence(own) {
                 let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
                 let object = Object { of: own.of, sdk, vendor, path: String::new(), is_guess: true };
@@ -356,7 +403,7 @@ impl<'r> Walker<'r> {
 
     /// A model, chain or client among what is given.
     fn object_in(&self, call: &Call) -> Option<Object> {
-        if self.hops > 4 {
+        if self.hops > 9 {
             return None;
         }
         call.arguments.iter().find_map(|argument| self.object_of(&argument.value, 0))

@@ -1,6 +1,6 @@
 //! What a call is given: its parameters by name, wherever the language puts them.
 
-use crate::scan::facts::{Argument, Call, Chain, Root, Step, Value};
+use crate::scan::facts::{Argument, Binding, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Flags, Kind, Model, ModelFrom};
 use crate::scan::link::{Hit, Repository};
 use crate::scan::models;
@@ -15,13 +15,16 @@ pub(super) struct Request {
 }
 
 /// How deep a request is followed through variables and builders.
-const DEPTH: u32 = 4;
+const DEPTH: u32 = 12;
+
+/// How many values are looked at for one request.
+const BUDGET: u32 = 400;
 
 impl Request {
     /// Of a place where a rule fits.
     pub(super) fn of(repository: &Repository<'_>, file: usize, hit: &Hit<'_>) -> Request {
         let mut request = Request::default();
-        let mut reader = Reader { repository, file, request: &mut request };
+        let mut reader = Reader::new(repository, file, &mut request);
         reader.call(hit.call, 0);
         if hit.kind != Kind::Call {
             reader.steps(hit.chain, 0);
@@ -32,22 +35,45 @@ impl Request {
     /// Of settings that come before the call in its chain.
     pub(super) fn of_steps(repository: &Repository<'_>, file: usize, steps: &[Step]) -> Request {
         let mut request = Request::default();
-        Reader { repository, file, request: &mut request }.steps(steps, 0);
+        Reader::new(repository, file, &mut request).steps(steps, 0);
+        request
+    }
+
+    /// Of what is sent by plain HTTP: the call, and what the chain adds to it.
+    pub(super) fn of_sent(repository: &Repository<'_>, file: usize, call: &Call, rest: &[Step]) -> Request {
+        let mut request = Request::default();
+        let mut reader = Reader::new(repository, file, &mut request);
+        reader.call(call, 0);
+        reader.steps(rest, 0);
+        // What is sent is the body, under whatever name.
+        for body in
+            ["json", "body", "data", "payload", "form", "setbody", "content", "bodyvalue", "sendjson", "jsonbody"]
+        {
+            if let Some(value) = reader.request.get(&[body]).cloned() {
+                reader.given(&value, call.line, 1);
+            }
+        }
         request
     }
 
     /// Of a call by itself.
     pub(super) fn of_call(repository: &Repository<'_>, file: usize, call: &Call) -> Request {
         let mut request = Request::default();
-        let mut reader = Reader { repository, file, request: &mut request };
-        reader.call(call, 0);
-        // What is sent is the body, under whatever name.
-        for body in ["json", "body", "data", "payload", "form"] {
-            if let Some(value) = reader.request.get(&[body]).cloned() {
-                reader.given(&value, call.line, 1);
-            }
-        }
+        Reader::new(repository, file, &mut request).call(call, 0);
         request
+    }
+
+    /// The model in what is sent by plain HTTP: a parameter, in a text of JSON, or in what the same function builds.
+    pub(super) fn sent_model(&self, repository: &Repository<'_>, file: usize, line: u32) -> Model {
+        let model = self.model(repository, file, line);
+        if model.id.is_some() || model.from == ModelFrom::Config {
+            return model;
+        }
+        let given = self.unnamed.iter().chain(self.named.iter().map(|(_, value)| value));
+        let written = given.filter_map(Value::text).find_map(model_in_json);
+        let written =
+            written.or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
+        written.unwrap_or(model)
     }
 
     /// The names, in the order they are given.
@@ -124,6 +150,19 @@ impl Request {
         ];
         if let Some(value) = self.get(&NAMES) {
             return model_of(repository, file, value, line);
+        }
+        // `request.model = …` before it is given.
+        for value in &self.unnamed {
+            if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = value
+                && steps.iter().all(|step| !matches!(step, Step::Call(_)))
+            {
+                let set = ["model", "Model", "model_id", "modelId", "engine"]
+                    .iter()
+                    .find_map(|member| repository.binding_value(file, &format!("{name}.{member}"), line));
+                if let Some(value) = set {
+                    return model_of(repository, file, value, line);
+                }
+            }
         }
         // Given without a name: a text or a constant that is an id.
         for value in &self.unnamed {
@@ -245,9 +284,14 @@ struct Reader<'a> {
     repository: &'a Repository<'a>,
     file: usize,
     request: &'a mut Request,
+    budget: u32,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(repository: &'a Repository<'a>, file: usize, request: &'a mut Request) -> Reader<'a> {
+        Reader { repository, file, request, budget: BUDGET }
+    }
+
     fn call(&mut self, call: &Call, depth: u32) {
         for Argument { name, value } in &call.arguments {
             match name {
@@ -279,7 +323,8 @@ impl Reader<'_> {
 
     /// Something given without a name: an object of parameters, a request built elsewhere, an option.
     fn given(&mut self, value: &Value, line: u32, depth: u32) {
-        if depth > DEPTH {
+        self.budget = self.budget.saturating_sub(1);
+        if depth > DEPTH || self.budget == 0 {
             return;
         }
         match value {
@@ -369,6 +414,74 @@ fn mentions(value: &Value, needles: &[&str], depth: u32) -> bool {
     }
 }
 
+/// The model in a text that is JSON.
+fn model_in_json(text: &str) -> Option<Model> {
+    let mut rest = text;
+    while let Some(at) = rest.find("model") {
+        rest = &rest[at + 5..];
+        let value = rest.trim_start_matches(['"', '\'', ' ', '\\']);
+        if let Some(value) = value.strip_prefix(':') {
+            let value = value.trim_start_matches(['"', '\'', ' ', '\\']);
+            let id = value.split(['"', '\'', ' ', ',', '\\', '}']).next().unwrap_or_default();
+            if models::vendor_of(id).is_some() {
+                return Some(Model { id: Some(id.to_owned()), from: ModelFrom::Literal });
+            }
+        }
+    }
+    None
+}
+
+/// The model of the nearest object with one that the same function builds above the line.
+fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
+    let bindings = &repository.files()[file].facts.bindings;
+    let near = bindings.iter().filter(|binding| {
+        binding.from > 1
+            && binding.kind == BindingKind::Local
+            && binding.from <= line
+            && binding.line <= line
+            && line <= binding.to
+    });
+    let mut near: Vec<&Binding> = near.collect();
+    near.sort_by_key(|binding| std::cmp::Reverse(binding.line));
+    near.iter().find_map(|binding| {
+        let written = || binding.value.as_ref().and_then(Value::text).and_then(model_in_json);
+        let value = if plain(binding.target.rsplit('.').next().unwrap_or_default()) == "model"
+            && binding.target.contains('.')
+        {
+            binding.value.as_ref()
+        } else {
+            binding.value.as_ref().and_then(|value| key_model(value, 0))
+        };
+        value.map(|value| model_of(repository, file, value, binding.line)).or_else(written)
+    })
+}
+
+/// What an object says of a model.
+fn key_model(value: &Value, depth: u32) -> Option<&Value> {
+    if depth > 5 {
+        return None;
+    }
+    match value {
+        Value::Object(pairs) => pairs.iter().find(|(name, _)| plain(name) == "model").map(|(_, value)| value),
+        Value::Chain(chain) => {
+            let group = match &chain.root {
+                Root::Group(values) => values.iter().find_map(|value| key_model(value, depth + 1)),
+                _ => None,
+            };
+            group.or_else(|| {
+                chain.steps.iter().find_map(|step| match step {
+                    Step::Call(call) => call.arguments.iter().find_map(|argument| match argument.name.as_deref() {
+                        Some(name) if plain(name) == "model" => Some(&argument.value),
+                        _ => key_model(&argument.value, depth + 1),
+                    }),
+                    Step::Member(..) => None,
+                })
+            })
+        }
+        _ => None,
+    }
+}
+
 /// The model that a value stands for.
 fn model_of(repository: &Repository<'_>, file: usize, value: &Value, line: u32) -> Model {
     match value {
@@ -386,15 +499,16 @@ fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line:
         return Model { id: None, from: ModelFrom::Config };
     }
     // `openai.GPT4o`, `ChatModel.GPT_4_O`, `F(ChatModelGPT4o)`
-    let last = chain.steps.iter().rev().find_map(|step| match step {
+    let members = chain.steps.iter().rev().filter_map(|step| match step {
         Step::Member(name, _) => Some(name.as_str()),
         Step::Call(_) => None,
     });
+    let named = members.take(3).find_map(models::of_constant);
     let root = match &chain.root {
         Root::Name(name) => Some(name.as_str()),
         _ => None,
     };
-    if let Some(id) = last.and_then(models::of_constant).or_else(|| root.and_then(models::of_constant)) {
+    if let Some(id) = named.or_else(|| root.and_then(models::of_constant)) {
         return Model { id: Some(id.to_owned()), from: ModelFrom::Literal };
     }
     // `"gpt-4".to_string()`, `ModelId("gpt-4")`, `openai("gpt-4o")`

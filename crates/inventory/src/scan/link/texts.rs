@@ -1,0 +1,216 @@
+//! Texts behind names: in the file, and constants of other files.
+
+use std::collections::HashMap;
+
+use super::repository::Repository;
+use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
+
+/// Constants by name: the files and the bindings.
+pub(super) type Constants = HashMap<String, Vec<(usize, usize)>>;
+
+/// How many names are followed one after the other.
+const DEPTH: u32 = 5;
+
+impl Repository<'_> {
+    /// The text that a value is, through names.
+    pub(crate) fn text(&self, file: usize, value: &Value, line: u32) -> Option<String> {
+        self.text_within(file, value, line, 0)
+    }
+
+    fn text_within(&self, file: usize, value: &Value, line: u32, depth: u32) -> Option<String> {
+        if depth > DEPTH {
+            return None;
+        }
+        match value {
+            Value::Text(text) => Some(self.filled(file, &text.value, text.line)),
+            Value::Chain(chain) => self.text_of_chain(file, chain, line, depth),
+            _ => None,
+        }
+    }
+
+    fn text_of_chain(&self, file: usize, chain: &Chain, line: u32, depth: u32) -> Option<String> {
+        let steps: Vec<&Step> = chain.steps.iter().filter(|step| !changes_nothing(step)).collect();
+        let name = match (&chain.root, steps.as_slice()) {
+            (Root::Name(name), []) => name,
+            (Root::Itself | Root::Name(_), [.., Step::Member(name, _)]) => name,
+            (Root::Group(values), []) => {
+                return values.iter().find_map(|value| self.text_within(file, value, line, depth + 1));
+            }
+            (Root::Group(values), _) => match values.as_slice() {
+                [one @ Value::Text(_)] => return self.text_within(file, one, line, depth + 1),
+                _ => return None,
+            },
+            // `F("…")`, `Uri("…")`, `format!("…")`: what one text is given to, where it says what it is.
+            (_, steps) => {
+                return steps.iter().find_map(|step| match step {
+                    Step::Call(call) => call.arguments.iter().find_map(|argument| match &argument.value {
+                        Value::Text(text) if text.value.contains("//") => {
+                            Some(self.filled(file, &text.value, text.line))
+                        }
+                        _ => None,
+                    }),
+                    Step::Member(..) => None,
+                });
+            }
+        };
+        match self.bound_value(file, name, line.max(chain.line)) {
+            Some(at) => {
+                let binding = &self.files[file].facts.bindings[at];
+                self.text_within(file, binding.value.as_ref()?, binding.line, depth + 1)
+            }
+            None => self.constant(file, name),
+        }
+    }
+
+    /// The text with the names in it replaced by the texts that are bound to them.
+    pub(crate) fn filled(&self, file: usize, text: &str, line: u32) -> String {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let Some(close) = rest[open..].find('}') else { break };
+            let name = rest[open + 1..open + close].rsplit(['.', '>', ':']).next().unwrap_or_default();
+            filled += &rest[..open];
+            match self.binding_value(file, name, line) {
+                Some(Value::Text(inner)) if !name.is_empty() => filled += &inner.value,
+                _ => filled += &rest[open..=open + close],
+            }
+            rest = &rest[open + close + 1..];
+        }
+        filled + rest
+    }
+
+    /// What is bound to a name at a line, in the file.
+    pub(crate) fn binding_value(&self, file: usize, name: &str, line: u32) -> Option<&Value> {
+        let at = self.bound_value(file, name, line)?;
+        self.files[file].facts.bindings[at].value.as_ref()
+    }
+
+    /// The binding that a name has its value from.
+    pub(crate) fn bound_value(&self, file: usize, name: &str, line: u32) -> Option<usize> {
+        let bindings = &self.files[file].facts.bindings;
+        let is_said = |binding: &Binding| binding.value.is_some();
+        match self.binding_at(file, name, line) {
+            Some(at) if is_said(&bindings[at]) || bindings[at].kind != BindingKind::Field => Some(at),
+            // Constants of a class and members set elsewhere in the file.
+            _ => self.named(file, name).find(|(_, binding)| is_said(binding)).map(|(at, _)| at),
+        }
+    }
+
+    /// The text of a constant that another file has: one that is imported, or whose name only one text has.
+    pub(crate) fn constant(&self, file: usize, name: &str) -> Option<String> {
+        let candidates = self.constants().get(name)?;
+        let source = &self.files[file];
+        let import = source.facts.imports.iter().find(|import| import.local == name);
+        let language = source.language.title();
+        let is_constant = name.starts_with(char::is_uppercase) && name.len() > 2;
+        if import.is_none() && !is_constant {
+            return None;
+        }
+        let mut found: Option<&str> = None;
+        for (idx, at) in candidates {
+            let other = &self.files[*idx];
+            if other.language.title() != language {
+                continue;
+            }
+            let text = text_in(other.facts.bindings[*at].value.as_ref()?)?;
+            if found.is_some_and(|own| own != text) {
+                return None;
+            }
+            found = Some(text);
+        }
+        found.map(str::to_owned)
+    }
+
+    /// Whether another file of the language uses the name.
+    pub(crate) fn is_named_elsewhere(&self, file: usize, name: &str) -> bool {
+        let language = self.files[file].language.title();
+        self.files.iter().enumerate().any(|(idx, other)| {
+            idx != file
+                && other.language.title() == language
+                && (other.facts.values.iter().any(|value| names(value, name))
+                    || other
+                        .facts
+                        .bindings
+                        .iter()
+                        .any(|binding| binding.value.as_ref().is_some_and(|value| names(value, name))))
+        })
+    }
+
+    fn constants(&self) -> &Constants {
+        self.constants.get_or_init(|| {
+            let mut constants = Constants::new();
+            for (idx, file) in self.files.iter().enumerate() {
+                for (at, binding) in file.facts.bindings.iter().enumerate() {
+                    let is_kept = binding.kind == BindingKind::Field
+                        || binding.kind == BindingKind::Local && (binding.from == 1 || is_upper(&binding.target));
+                    if is_kept && binding.value.as_ref().and_then(text_in).is_some() {
+                        constants.entry(binding.target.clone()).or_default().push((idx, at));
+                    }
+                }
+            }
+            constants
+        })
+    }
+}
+
+/// Whether the name stands in the value.
+fn names(value: &Value, name: &str) -> bool {
+    match value {
+        Value::Text(text) => text.value.contains(name) && text.value.contains('{'),
+        Value::Object(pairs) => pairs.iter().any(|(_, value)| names(value, name)),
+        Value::List(values) => values.iter().any(|value| names(value, name)),
+        Value::Chain(chain) => {
+            let of_root = match &chain.root {
+                Root::Name(root) => root == name,
+                Root::Itself => false,
+                Root::Group(values) => values.iter().any(|value| names(value, name)),
+            };
+            of_root
+                || chain.steps.iter().any(|step| match step {
+                    Step::Member(member, _) => member == name,
+                    Step::Call(call) => call.arguments.iter().any(|argument| names(&argument.value, name)),
+                })
+        }
+        _ => false,
+    }
+}
+
+fn is_upper(name: &str) -> bool {
+    !name.chars().any(char::is_lowercase)
+}
+
+/// The literal text of a constant.
+fn text_in(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(&text.value),
+        Value::Chain(Chain { root: Root::Group(values), .. }) => match values.as_slice() {
+            [Value::Text(text)] => Some(&text.value),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Steps after which a text is still the same text.
+fn changes_nothing(step: &Step) -> bool {
+    const SAME: [&str; 14] = [
+        "to_string",
+        "to_owned",
+        "into",
+        "clone",
+        "as_str",
+        "value",
+        "Value",
+        "toString",
+        "ToString",
+        "to_s",
+        "trim",
+        "strip",
+        "freeze",
+        "as_ref",
+    ];
+    match step {
+        Step::Member(name, _) => SAME.contains(&name.as_str()),
+        Step::Call(call) => call.arguments.is_empty(),
+    }
+}

@@ -1,0 +1,202 @@
+//! Names and what is bound to them: parameters, assignments, patterns.
+
+use tree_sitter::Node;
+
+use super::{Walk, line_of};
+use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
+use crate::scan::language::Language;
+use crate::scan::syntax::{Shape, child_of, shape};
+
+impl Walk<'_> {
+    pub(super) fn parameters(&mut self, node: Node<'_>, kind: BindingKind) {
+        if matches!(node.kind(), "identifier" | "simple_identifier") {
+            let name = self.name(node);
+            return self.bind(name, kind, None, Vec::new(), line_of(node));
+        }
+        let mut cursor = node.walk();
+        let parameters: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for parameter in parameters {
+            if matches!(parameter.kind(), "class_parameters" | "formal_parameters") {
+                self.parameters(parameter, kind);
+                continue;
+            }
+            self.parameter(parameter, kind);
+        }
+    }
+
+    fn parameter(&mut self, parameter: Node<'_>, kind: BindingKind) {
+        let name = parameter
+            .child_by_field_name("name")
+            .or_else(|| parameter.child_by_field_name("pattern"))
+            .or_else(|| child_of(parameter, &["identifier", "simple_identifier", "variable_declarator"]))
+            .unwrap_or(parameter);
+        let declared = parameter
+            .child_by_field_name("type")
+            .or_else(|| child_of(parameter, &["user_type", "nullable_type", "type_identifier", "generic_type"]));
+        let value = parameter.child_by_field_name("value").or_else(|| parameter.child_by_field_name("default_value"));
+        let value = value.map(|value| self.value(value)).filter(|value| !matches!(value, Value::Other));
+        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        let is_property = parameter.child_by_field_name("accessibility_modifier").is_some()
+            || child_of(parameter, &["accessibility_modifier"]).is_some()
+            || parameter.kind() == "property_promotion_parameter";
+        let name = self.name(name);
+        if is_property {
+            let class = self.scopes.iter().rev().find(|scope| scope.is_class).map(|scope| (scope.from, scope.to));
+            let (from, to) = class.unwrap_or((1, u32::MAX));
+            self.facts.bindings.push(Binding {
+                target: name.clone(),
+                kind: BindingKind::Field,
+                value: value.clone(),
+                types: types.clone(),
+                line: line_of(parameter),
+                from,
+                to,
+            });
+        }
+        self.bind(name, kind, value, types, line_of(parameter));
+    }
+
+    pub(super) fn bind(
+        &mut self,
+        target: String,
+        kind: BindingKind,
+        value: Option<Value>,
+        types: Vec<String>,
+        line: u32,
+    ) {
+        let in_class = kind == BindingKind::Field;
+        let scope = self.scopes.iter().rev().find(|scope| !in_class || scope.is_class).or(self.scopes.first());
+        let (from, to) = scope.map_or((1, u32::MAX), |scope| (scope.from, scope.to));
+        self.facts.bindings.push(Binding { target, kind, value, types, line, from, to });
+    }
+
+    /// Names in a type: of `Optional[openai.OpenAI]` both, outermost first.
+    pub(super) fn types(&self, node: Node<'_>) -> Vec<String> {
+        let mut names = Vec::new();
+        let text = self.source(node);
+        for name in text.split(|character: char| !(character.is_alphanumeric() || "_.:\\".contains(character))) {
+            let name = name.replace("::", ".").replace('\\', ".");
+            let name = name.trim_matches(['.', ':']);
+            if name.starts_with(char::is_alphabetic) && name.len() < 120 && names.len() < 6 {
+                names.push(name.to_owned());
+            }
+        }
+        names
+    }
+
+    pub(super) fn assign(
+        &mut self,
+        node: Node<'_>,
+        target: Node<'_>,
+        value: Option<Node<'_>>,
+        declared: Option<Node<'_>>,
+        is_field: bool,
+    ) -> Value {
+        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        // `const f = () => …`: a function with a name.
+        if let Some(value) = value
+            && let Shape::Function { parameters, result, body, .. } = shape(value, self.language)
+        {
+            let name = Some(self.name(target));
+            self.function(value, name, parameters, result, body);
+            return Value::Other;
+        }
+        let mut value = value.map_or(Value::Other, |value| self.value(value));
+        // `Type name = new(…)`
+        if let Value::Chain(chain) = &mut value
+            && chain.root == Root::Name("new".to_owned())
+            && let Some(first) = types.first()
+        {
+            chain.root = Root::Name(first.clone());
+        }
+        self.bind_target(node, target, &value, &types, is_field);
+        value
+    }
+
+    fn bind_target(&mut self, node: Node<'_>, target: Node<'_>, value: &Value, types: &[String], is_field: bool) {
+        let class_level = self.scopes.last().is_some_and(|scope| scope.is_class);
+        let kept = (!matches!(value, Value::Other)).then(|| value.clone());
+        match target.kind() {
+            "object_pattern"
+            | "tuple_pattern"
+            | "pattern_list"
+            | "expression_list"
+            | "array_pattern"
+            | "tuple"
+            | "left_assignment_list" => self.bind_pattern(node, target, value),
+            _ => {
+                let (is_member, name) = match shape(target, self.language) {
+                    Shape::Member { object: Some(object), name } => {
+                        let of_self = matches!(shape(object, self.language), Shape::Itself)
+                            || matches!(self.source(object), "self" | "$this" | "this" | "cls");
+                        (of_self || self.language == Language::Go, self.name(name))
+                    }
+                    Shape::Member { object: None, name } => (true, self.name(name)),
+                    Shape::Index { object, key } => return self.bind_key(node, object, key, kept),
+                    _ => (target.kind() == "instance_variable", self.name(target)),
+                };
+                // `request.model = …` is known under the whole name too.
+                if let Shape::Member { object: Some(object), name } = shape(target, self.language)
+                    && matches!(shape(object, self.language), Shape::Name)
+                {
+                    let whole = format!("{}.{}", self.name(object), self.name(name));
+                    self.bind(whole, BindingKind::Local, kept.clone(), Vec::new(), line_of(node));
+                }
+                let kind = if is_member || is_field || class_level { BindingKind::Field } else { BindingKind::Local };
+                self.bind(name, kind, kept, types.to_vec(), line_of(node));
+            }
+        }
+    }
+
+    /// `request["model"] = …`
+    fn bind_key(&mut self, node: Node<'_>, object: Node<'_>, key: Option<Node<'_>>, value: Option<Value>) {
+        let key = key.map(|key| if key.kind() == "argument" { key.named_child(0).unwrap_or(key) } else { key });
+        if let Some(key) = key.and_then(|key| self.literal_text(key))
+            && matches!(shape(object, self.language), Shape::Name)
+            && value.is_some()
+        {
+            let whole = format!("{}.{key}", self.name(object));
+            self.bind(whole, BindingKind::Local, value, Vec::new(), line_of(node));
+        }
+    }
+
+    fn bind_pattern(&mut self, node: Node<'_>, target: Node<'_>, value: &Value) {
+        let mut cursor = target.walk();
+        let parts: Vec<Node<'_>> = target.named_children(&mut cursor).collect();
+        for (idx, part) in parts.into_iter().enumerate() {
+            let (key, local) = match part.kind() {
+                "pair_pattern" => {
+                    let key = part.child_by_field_name("key").map(|key| self.name(key)).unwrap_or_default();
+                    let local = part.child_by_field_name("value").map(|local| self.name(local)).unwrap_or_default();
+                    (Some(key), local)
+                }
+                "shorthand_property_identifier_pattern" => (Some(self.name(part)), self.name(part)),
+                "object_assignment_pattern" => {
+                    let name = part.named_child(0).map(|name| self.name(name)).unwrap_or_default();
+                    (Some(name.clone()), name)
+                }
+                _ => (None, self.name(part)),
+            };
+            let bound = match (value, key) {
+                (Value::Chain(chain), Some(key)) => {
+                    let mut chain = chain.clone();
+                    chain.steps.push(Step::Member(key, line_of(part)));
+                    Some(Value::Chain(chain))
+                }
+                (Value::Object(pairs), Some(key)) => {
+                    pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+                }
+                // `a, err := f()`, `a, b = x, y`
+                (Value::Chain(Chain { root: Root::Group(values), steps, .. }), None) if steps.is_empty() => {
+                    if values.len() == 1 && idx == 0 { values.first().cloned() } else { values.get(idx).cloned() }
+                }
+                (Value::List(values), None) => values.get(idx).cloned(),
+                (_, None) if idx == 0 => Some(value.clone()),
+                _ => None,
+            };
+            let kind = if part.kind() == "selector_expression" { BindingKind::Field } else { BindingKind::Local };
+            let local = local.rsplit('.').next().unwrap_or_default().to_owned();
+            self.bind(local, kind, bound, Vec::new(), line_of(node));
+        }
+    }
+}

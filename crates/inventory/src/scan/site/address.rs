@@ -1,0 +1,343 @@
+//! Addresses: from a value to the address that it is, through names, members, functions and what is put together.
+
+use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
+use crate::scan::hosts;
+use crate::scan::link::Repository;
+
+/// How many values are looked at for one address.
+const BUDGET: u32 = 160;
+
+/// How many names are followed one after the other.
+const DEPTH: u32 = 8;
+
+/// Keys and names under which an address is given.
+const KEYS: [&str; 19] = [
+    "url",
+    "uri",
+    "baseURL",
+    "base_url",
+    "baseUrl",
+    "path",
+    "URL",
+    "Url",
+    "Uri",
+    "Path",
+    "host",
+    "Host",
+    "hostname",
+    "endpoint",
+    "CURLOPT_URL",
+    "base_uri",
+    "url_or_path",
+    "RequestUri",
+    "requestUri",
+];
+
+/// An address and the line in the same file where it is written.
+pub(crate) type Address = (String, u32);
+
+impl Repository<'_> {
+    /// The address that a value comes to.
+    pub(crate) fn address_of(&self, file: usize, value: &Value, line: u32) -> Option<Address> {
+        Tracer { repository: self, budget: BUDGET }.value(file, value, line, 0)
+    }
+
+    /// The first address among arguments that says what is done there, else the first.
+    pub(crate) fn address_in(&self, file: usize, arguments: &[Argument], line: u32) -> Option<Address> {
+        Tracer { repository: self, budget: BUDGET }.arguments(file, arguments, line, 0)
+    }
+}
+
+struct Tracer<'r> {
+    repository: &'r Repository<'r>,
+    budget: u32,
+}
+
+impl Tracer<'_> {
+    fn value(&mut self, file: usize, value: &Value, line: u32, depth: u32) -> Option<Address> {
+        self.budget = self.budget.checked_sub(1)?;
+        if depth > DEPTH {
+            return None;
+        }
+        match value {
+            Value::Text(text) => {
+                let whole = self.filled(file, &text.value, text.line, depth);
+                is_address(&whole).then_some((whole, text.line))
+            }
+            Value::Object(pairs) => {
+                let named = pairs.iter().filter(|(name, _)| KEYS.contains(&name.as_str()) || name.is_empty());
+                self.best(named.map(|(_, value)| value), file, line, depth)
+            }
+            Value::List(values) => self.best(values.iter(), file, line, depth),
+            Value::Chain(chain) => self.chain(file, chain, line, depth),
+            _ => None,
+        }
+    }
+
+    fn arguments(&mut self, file: usize, arguments: &[Argument], line: u32, depth: u32) -> Option<Address> {
+        let given = arguments.iter().filter(|argument| {
+            argument.name.as_deref().is_none_or(|name| KEYS.contains(&name) || name.to_lowercase().ends_with("url"))
+        });
+        self.best(given.map(|argument| &argument.value), file, line, depth)
+    }
+
+    /// Of several values the address with an operation, or a base and a path together.
+    fn best<'v>(
+        &mut self,
+        values: impl Iterator<Item = &'v Value>,
+        file: usize,
+        line: u32,
+        depth: u32,
+    ) -> Option<Address> {
+        let mut first: Option<Address> = None;
+        for value in values {
+            let Some((address, at)) = self.value(file, value, line, depth + 1) else { continue };
+            match &first {
+                None => first = Some((address, at)),
+                Some((base, _)) if hosts::operation_of(base).is_none() && hosts::vendor_of(base).is_some() => {
+                    if hosts::vendor_of(&address).is_some() {
+                        first = Some((address, at));
+                    } else {
+                        let whole = format!("{}/{}", base.trim_end_matches('/'), address.trim_start_matches('/'));
+                        first = Some((whole, at));
+                    }
+                }
+                Some(_) => {}
+            }
+            if first.as_ref().is_some_and(|(address, _)| {
+                hosts::vendor_of(address).is_some() && hosts::operation_of(address).is_some()
+            }) {
+                break;
+            }
+        }
+        first
+    }
+
+    fn chain(&mut self, file: usize, chain: &Chain, line: u32, depth: u32) -> Option<Address> {
+        // What sends by itself is a place of its own.
+        if sends(chain) {
+            return None;
+        }
+        if let Root::Group(values) = &chain.root
+            && let Some(found) = self.best(values.iter(), file, line, depth)
+        {
+            return Some(found);
+        }
+        let calls = chain.steps.iter().filter_map(|step| match step {
+            Step::Call(call) => Some(call),
+            Step::Member(..) => None,
+        });
+        let given: Vec<&Call> = calls.collect();
+        for call in &given {
+            if let Some(found) = self.arguments(file, &call.arguments, line, depth) {
+                return Some(found);
+            }
+        }
+        let (name, is_called) = last_name(chain)?;
+        if is_called && let Some(found) = self.returned(file, name, depth) {
+            return Some(found);
+        }
+        if let Some(found) = self.named(file, name, line.max(chain.line), depth) {
+            return Some(found);
+        }
+        // `url.toString()`, `URL.strip`: what it is done to.
+        match &chain.root {
+            Root::Name(root) if root != name => self.named(file, root, line.max(chain.line), depth),
+            _ => None,
+        }
+    }
+
+    /// What is bound to a name, here or, where only one text is, anywhere.
+    fn named(&mut self, file: usize, name: &str, line: u32, depth: u32) -> Option<Address> {
+        if let Some(at) = self.repository.bound_value(file, name, line) {
+            let binding = &self.repository.files()[file].facts.bindings[at];
+            let value = binding.value.as_ref()?;
+            return self.value(file, value, binding.line, depth + 1);
+        }
+        let text = self.repository.constant(file, name)?;
+        is_address(&text).then_some((text, line))
+    }
+
+    /// What a function of the repository returns.
+    fn returned(&mut self, file: usize, name: &str, depth: u32) -> Option<Address> {
+        let repository = self.repository;
+        let returns = repository.named(file, name).filter(|(_, binding)| binding.kind == BindingKind::Return).take(6);
+        for (_, binding) in returns {
+            if let Some(value) = &binding.value
+                && let Some(found) = self.value(file, value, binding.line, depth + 1)
+            {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// The text with the names in it replaced by what is bound to them.
+    fn filled(&mut self, file: usize, text: &str, line: u32, depth: u32) -> String {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let Some(close) = rest[open..].find('}') else { break };
+            let name = rest[open + 1..open + close].rsplit(['.', '>', ':']).next().unwrap_or_default();
+            filled += &rest[..open];
+            match self.repository.binding_value(file, name, line) {
+                _ if name.is_empty() => filled += &rest[open..=open + close],
+                Some(Value::Text(inner)) => filled += &inner.value,
+                _ => match self.named(file, name, line, depth + 1) {
+                    Some((inner, _)) if hosts::vendor_of(&inner).is_some() => filled += &inner,
+                    _ => filled += &rest[open..=open + close],
+                },
+            }
+            rest = &rest[open + close + 1..];
+        }
+        filled + rest
+    }
+}
+
+/// The last name of a chain, and whether it is called.
+fn last_name(chain: &Chain) -> Option<(&str, bool)> {
+    let mut steps = chain.steps.iter().rev();
+    let mut is_called = false;
+    for step in steps.by_ref() {
+        match step {
+            Step::Call(_) => is_called = true,
+            Step::Member(name, _) => return Some((name, is_called)),
+        }
+    }
+    match &chain.root {
+        Root::Name(name) => Some((name, is_called)),
+        _ => None,
+    }
+}
+
+/// Whether the text is the address of a vendor, or a path that only their APIs have.
+pub(super) fn is_address(text: &str) -> bool {
+    !text.contains(' ') && (hosts::vendor_of(text).is_some() || hosts::is_own_path(text))
+}
+
+/// Names under which things are sent.
+const SENDS: [&str; 29] = [
+    "get",
+    "put",
+    "delete",
+    "patch",
+    "open",
+    "Do",
+    "do",
+    "Get",
+    "Put",
+    "axios",
+    "got",
+    "ky",
+    "curl_init",
+    "curl_setopt",
+    "curl_setopt_array",
+    "file_get_contents",
+    "HttpRequestMessage",
+    "uri",
+    "url",
+    "exchange",
+    "execute",
+    "EventSource",
+    "WebSocket",
+    "connect",
+    "retrieve",
+    "setUrl",
+    "ajax",
+    "Create",
+    "newBuilder",
+];
+
+/// Parts of such names, in lower case.
+const SENDING: [&str; 12] = [
+    "post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "sse",
+    "getjson",
+];
+
+/// Whether something is sent under the name.
+pub(super) fn is_sending(name: &str) -> bool {
+    if SENDS.contains(&name) {
+        return true;
+    }
+    let lower = name.to_lowercase();
+    let is_reader = ["response", "error", "exception", "body", "config", "options", "header", "client", "handler"]
+        .iter()
+        .any(|end| lower.ends_with(end));
+    // A class of the repository that is called a request is made, not sent.
+    let is_class = name.starts_with(char::is_uppercase)
+        && name.ends_with("Request")
+        && !matches!(name, "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "SendRequest" | "DoRequest");
+    !is_reader && !is_class && SENDING.iter().any(|part| lower.contains(part))
+}
+
+/// Where settings are read from: what is got there is sent nowhere.
+const STORES: [&str; 16] = [
+    "environ",
+    "env",
+    "ENV",
+    "config",
+    "Config",
+    "configuration",
+    "Configuration",
+    "settings",
+    "Settings",
+    "options",
+    "kwargs",
+    "params",
+    "headers",
+    "cache",
+    "os",
+    "data",
+];
+
+/// Names by which a server says what it answers, not a client what it asks.
+const SERVERS: [&str; 16] = [
+    "app",
+    "router",
+    "server",
+    "mux",
+    "r",
+    "e",
+    "fastify",
+    "Route",
+    "engine",
+    "echo",
+    "bp",
+    "blueprint",
+    "routes",
+    "group",
+    "nock",
+    "mock",
+];
+
+/// Whether the name, after the name before it, sends what is given to it.
+pub(super) fn is_sent(before: &str, name: &str, call: &Call) -> bool {
+    // `request.url(…)` of a builder, not a function that makes an address.
+    let is_maker = matches!(name, "url" | "uri") && before.is_empty();
+    let is_given = is_sending(name) && !call.arguments.is_empty();
+    is_given && !is_maker && !STORES.contains(&before) && route(before, call).is_none()
+}
+
+/// The path that a server says it answers.
+pub(super) fn route<'c>(before: &str, call: &'c Call) -> Option<&'c Text> {
+    match call.arguments.first().map(|argument| &argument.value) {
+        Some(Value::Text(path)) if SERVERS.contains(&before) && path.value.starts_with('/') => Some(path),
+        _ => None,
+    }
+}
+
+/// Whether the chain sends something by itself.
+fn sends(chain: &Chain) -> bool {
+    let (mut before, mut name) = match &chain.root {
+        Root::Name(name) => ("", name.as_str()),
+        _ => ("", ""),
+    };
+    for step in &chain.steps {
+        match step {
+            Step::Member(member, _) => (before, name) = (name, member),
+            Step::Call(call) if is_sent(before, name, call) => return true,
+            Step::Call(_) => {}
+        }
+    }
+    false
+}
