@@ -14,7 +14,8 @@ use crate::sample::{Outcome, Sample};
 /// Fewest blocks that an interval is made from.
 pub const FEWEST_BLOCKS: usize = 10;
 
-const N_RESAMPLES: usize = 1000;
+/// 2000 less one, so that the ends of an interval are resamples and not between two.
+const N_RESAMPLES: usize = 1999;
 
 /// One figure of the candidate beside the baseline's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ pub fn deltas(targets: &[String], samples: &[Sample], seed: u64) -> Vec<Delta> {
 
 type Found = ([f64; 2], f64, Option<(f64, f64)>);
 
-/// The quantile on both sides, the delta, and its percentile interval over resampled blocks.
+/// The quantile on both sides, the delta, and its interval over resampled blocks, expanded for their number.
 fn delta(blocks: &[[Vec<f64>; 2]], p: f64, seed: u64) -> Option<Found> {
     let sides = [Side::new(blocks, 0), Side::new(blocks, 1)];
     let all = vec![1; blocks.len()];
@@ -126,7 +127,7 @@ fn delta(blocks: &[[Vec<f64>; 2]], p: f64, seed: u64) -> Option<Found> {
         side(&sides[1]) - side(&sides[0])
     };
     let interval = (blocks.len() >= FEWEST_BLOCKS)
-        .then(|| Bootstrap::new(blocks.len(), N_RESAMPLES, seed, of).percentile(0.05))
+        .then(|| Bootstrap::resampled(blocks.len(), N_RESAMPLES, seed, of).expanded(blocks.len(), 0.05))
         .flatten()
         .filter(|(low, high)| low.is_finite() && high.is_finite());
     Some((values, values[1] - values[0], interval))

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use providers::{Call, Provider, ProviderConfig, ProviderError, Shared, Timeouts};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::failure::Failure;
 use wire::sse::Event;
 
@@ -33,6 +34,10 @@ const AHEAD: usize = 512;
 
 /// Requests on their way to a worker. When there is no room, the pacer waits, and the lag shows it.
 const TO_WORKER: usize = 4096;
+
+/// Places of a closed loop that are on their way to their first connection at once, each worker's own: a thousand at a time would cost more memory than the
+/// load itself, and more than a server's listener takes.
+const CONNECTING: usize = 64;
 
 /// How often a clock gives the workers of a closed loop something to do, so that it is seen how late they come to it.
 const BEAT: Duration = Duration::from_millis(10);
@@ -256,6 +261,8 @@ pub(crate) struct Due {
     block: usize,
     asked: Box<dyn Asked>,
     wanted: Option<u64>,
+    /// Of the first request of a place: let go when it is sent, so that another place begins.
+    begins: Option<OwnedSemaphorePermit>,
 }
 
 /// What sends.
@@ -359,7 +366,7 @@ impl Engine {
     ) -> Result<Due, Failure> {
         let made = self.maker.make(idx, &self.targets[target].model, shape);
         let asked = self.targets[target].ask.prepare(made.body)?;
-        Ok(Due { number: idx, intended, target, block, asked, wanted: made.wanted })
+        Ok(Due { number: idx, intended, target, block, asked, wanted: made.wanted, begins: None })
     }
 }
 

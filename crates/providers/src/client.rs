@@ -117,6 +117,15 @@ impl Client {
         }
     }
 
+    /// Lets the connections whose answers were read to their ends go back to their pools, so that a call right after takes one of them and makes none.
+    ///
+    /// A connection's task says that it is free in the turn in which it hands over the end, and what puts it back is woken then: it stands before
+    /// what is spawned now in the runtime's queue, and behind whoever reads the end.
+    pub async fn give_back(&self) {
+        // Only a runtime that ends has an error, and then nobody calls again.
+        self.tasks.spawn(std::future::ready(())).await.ok();
+    }
+
     /// Closes the idle connections of every provider that is not among these identities. Calls in flight go on.
     pub fn retain(&self, keep: &[Identity]) {
         self.pools.borrow_mut().retain(|identity, _| keep.contains(identity));

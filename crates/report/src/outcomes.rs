@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stats::equivalence::Moments;
 use stats::interval::wilson;
-use stats::special::{normal_quantile, student_tail};
+use stats::special::{normal_quantile, student_quantile};
 
 use crate::csv;
 use crate::figure::{Figure, Unit};
@@ -255,12 +255,7 @@ fn welch(moments: &[Moments; 2]) -> Option<(f64, f64)> {
     }
     let spread = |idx: usize| parts[idx] * parts[idx] / (moments[idx].n as f64 - 1.0);
     let df = variance * variance / (spread(0) + spread(1));
-    let (mut low, mut high) = (0.0, 1000.0);
-    for _ in 0..100 {
-        let middle = f64::midpoint(low, high);
-        if student_tail(middle, df) > 0.5 * ALPHA { low = middle } else { high = middle }
-    }
-    let half = f64::midpoint(low, high) * variance.sqrt();
+    let half = student_quantile(1.0 - 0.5 * ALPHA, df) * variance.sqrt();
     Some((difference - half, difference + half))
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::eprocess::count;
 use crate::random::Random;
-use crate::special::{normal_cdf, normal_quantile};
+use crate::special::{normal_cdf, normal_quantile, normal_tail, student_quantile};
 
 /// A statistic, its bootstrap distribution, and what it is without each unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,17 @@ impl Bootstrap {
     /// A statistic may return NaN for draws it is not defined on; these are left out. `statistic` is called `n_resamples + n_units + 1` times.
     #[must_use]
     pub fn new(n_units: usize, n_resamples: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Self {
+        let drawn = Self::resampled(n_units, n_resamples, seed, &statistic);
+        let without_each = (0..n_units).map(|left_out| {
+            let others: Vec<usize> = (0..n_units).filter(|unit_idx| *unit_idx != left_out).collect();
+            statistic(&others)
+        });
+        Self { without_each: without_each.collect(), ..drawn }
+    }
+
+    /// The same without what only [`bias_corrected`](Self::bias_corrected) needs: `statistic` is called `n_resamples + 1` times.
+    #[must_use]
+    pub fn resampled(n_units: usize, n_resamples: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Self {
         let mut random = Random::new(seed);
         let mut drawn = vec![0; n_units];
         let distribution = (0..n_resamples).map(|_| {
@@ -32,11 +43,7 @@ impl Bootstrap {
         });
         let distribution = distribution.collect();
         let all: Vec<usize> = (0..n_units).collect();
-        let without_each = (0..n_units).map(|left_out| {
-            let others: Vec<usize> = all.iter().copied().filter(|unit_idx| *unit_idx != left_out).collect();
-            statistic(&others)
-        });
-        Self::from_parts(statistic(&all), distribution, without_each.collect())
+        Self::from_parts(statistic(&all), distribution, Vec::new())
     }
 
     /// Of [`mean_of`] these units, the same numbers as [`new`](Self::new) gives, in time that grows with the number of units and not with its square.
@@ -73,6 +80,26 @@ impl Bootstrap {
         Some((self.quantile(0.5 * alpha)?, self.quantile(1.0 - 0.5 * alpha)?))
     }
 
+    /// The percentile interval at level `1 - alpha` that is as wide as `n_units` units deserve.
+    ///
+    /// Resamples of `n` units spread by the root of `(n - 1) / n` too little, and what is estimated from few units has Student's tails, not the normal ones:
+    /// the middle of the distribution that is taken lies between the levels `Phi(-+ t sqrt(n / (n - 1)))`, `t` being Student's at `n - 1` degrees (Hesterberg, "What
+    /// teachers should know about the bootstrap", 2015: the expanded percentile). Its ends are the resamples of rank `(R + 1) level`, of which one more draw lies
+    /// below with that chance. `None` for fewer than two units, or too few resamples to have these ranks.
+    ///
+    /// Checked by hand: ten units at 5 % have t = 2.262157, times 1.054093 is 2.384525, and both tails together are 1.71 %.
+    #[must_use]
+    pub fn expanded(&self, n_units: usize, alpha: f64) -> Option<(f64, f64)> {
+        let (n, last) = (n_units as f64, self.ascending.len().checked_sub(1)? as f64);
+        if n_units < 2 {
+            return None;
+        }
+        let level = normal_tail(student_quantile(1.0 - 0.5 * alpha, n - 1.0) * (n / (n - 1.0)).sqrt());
+        // Ranks are counted from 1, places from 0.
+        let place = (last + 2.0) * level - 1.0;
+        (place >= 0.0).then(|| (self.between(place), self.between(last - place)))
+    }
+
     /// The bias-corrected and accelerated interval at level `1 - alpha`, closer to its level where the distribution is skewed.
     ///
     /// `Phi(z0 + (z0 + z) / (1 - a (z0 + z)))` with `z0` from the part of the distribution below the estimate (ties count half) and `a` the
@@ -99,11 +126,15 @@ impl Bootstrap {
     /// Linear between the two nearest of the distribution.
     fn quantile(&self, level: f64) -> Option<f64> {
         let last = self.ascending.len().checked_sub(1)?;
-        let place = level.clamp(0.0, 1.0) * last as f64;
+        Some(self.between(level.clamp(0.0, 1.0) * last as f64))
+    }
+
+    /// Linear between the two that are nearest to this place.
+    fn between(&self, place: f64) -> f64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last index")]
         let below = place.floor() as usize;
-        let (low, high) = (self.ascending[below], self.ascending[(below + 1).min(last)]);
-        Some(low + (place - below as f64) * (high - low))
+        let (low, high) = (self.ascending[below], self.ascending[(below + 1).min(self.ascending.len() - 1)]);
+        low + (place - below as f64) * (high - low)
     }
 }
 
@@ -189,5 +220,27 @@ mod tests {
         assert_eq!((flat.percentile(0.05), flat.bias_corrected(0.05)), (Some((1.0, 1.0)), None));
         let empty = Bootstrap::new(0, 10, 1, |_| f64::NAN);
         assert_eq!((empty.percentile(0.05), empty.bias_corrected(0.05)), (None, None));
+        assert_eq!([empty.expanded(10, 0.05), flat.expanded(1, 0.05), flat.expanded(10, 0.05)], [None; 3]);
+    }
+
+    /// Means of ten values of a normal distribution, whose true interval is Student's: 1.96 standard errors over the root of `n` are too few of them.
+    #[test]
+    fn the_expanded_interval_of_few_units_is_as_wide_as_students() {
+        let resamples: Vec<f64> = (1..=9999).map(|rank| normal_quantile(f64::from(rank) / 10_000.0)).collect();
+        // Resampled means of ten values spread by the root of 9 / 10 of what one would estimate.
+        let spread = resamples.iter().map(|z| z * 0.9_f64.sqrt()).collect();
+        let bootstrap = Bootstrap::from_parts(0.0, spread, Vec::new());
+        let (low, high) = bootstrap.expanded(10, 0.05).unwrap();
+        assert!((high - 2.262_157).abs() < 1e-4 && (low + high).abs() < 1e-9, "{low} {high}");
+        let (low, high) = bootstrap.expanded(100_000, 0.05).unwrap();
+        assert!((high - 1.959_964 * 0.9_f64.sqrt()).abs() < 1e-3 && (low + high).abs() < 1e-9, "{low} {high}");
+    }
+
+    #[test]
+    fn without_the_values_without_each_it_is_the_same_distribution() {
+        let units = skewed(20);
+        let whole = Bootstrap::new(20, 300, 4, |drawn| mean_of(&units, drawn));
+        let resampled = Bootstrap::resampled(20, 300, 4, |drawn| mean_of(&units, drawn));
+        assert_eq!((resampled.percentile(0.05), resampled.bias_corrected(0.05)), (whole.percentile(0.05), None));
     }
 }

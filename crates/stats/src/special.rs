@@ -124,6 +124,23 @@ pub fn student_tail(t: f64, df: f64) -> f64 {
     0.5 * ln_beta_upper(t * t / (df + t * t), 0.5, 0.5 * df).exp()
 }
 
+/// The `t` below which Student's t with `df` degrees of freedom lies with probability `p`, which is within (0, 1). Checked by hand: 0.975 at 10 is 2.228139.
+#[must_use]
+pub fn student_quantile(p: f64, df: f64) -> f64 {
+    if p < 0.5 {
+        return -student_quantile(1.0 - p, df);
+    }
+    let (mut below, mut above) = (0.0, 2.0);
+    while above < 1e300 && student_tail(above, df) > 1.0 - p {
+        (below, above) = (above, above * 2.0);
+    }
+    for _ in 0..60 {
+        let middle = f64::midpoint(below, above);
+        if student_tail(middle, df) > 1.0 - p { below = middle } else { above = middle }
+    }
+    f64::midpoint(below, above)
+}
+
 /// `P(X <= k)` of `n` fair coins (Abramowitz and Stegun 26.5.24). Checked by hand: 2 of 10 is 56 / 1024.
 #[must_use]
 pub fn fair_coins_cdf(k: u64, n: u64) -> f64 {
@@ -173,6 +190,17 @@ mod tests {
             (fair_coins_pmf(2, 10), 45.0 / 1024.0),
         ] {
             assert!((actual - expected).abs() < 1e-12, "{actual} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn students_quantiles_by_hand() {
+        // Of one degree of freedom it is the tangent of an angle.
+        for (p, df, expected) in
+            [(0.975, 10.0, 2.2281388519649385), (0.25, 1.0, -1.0), (0.9995, 1.0, 636.619249), (0.5, 3.0, 0.0)]
+        {
+            let actual = student_quantile(p, df);
+            assert!((actual - expected).abs() < 1e-6, "{actual} instead of {expected}");
         }
     }
 

@@ -29,9 +29,9 @@ const LONGEST: usize = 64 << 20;
 const LENGTH: f64 = 0.1;
 
 /// Asks once and writes what it saw into the book.
-pub(super) async fn ask(context: &Rc<Context>, due: Due) -> Outcome {
+pub(super) async fn ask(context: &Rc<Context>, mut due: Due) -> Outcome {
     let place = context.begin(&due);
-    let outcome = match tokio::time::timeout(context.timeout, Box::pin(asked(context, &due, place))).await {
+    let outcome = match tokio::time::timeout(context.timeout, Box::pin(asked(context, &mut due, place))).await {
         Ok(Ok(())) => length(context, place, due.wanted),
         Ok(Err(failure)) => Outcome::of(failure.kind),
         Err(_) => Outcome::Timeout,
@@ -40,7 +40,7 @@ pub(super) async fn ask(context: &Rc<Context>, due: Due) -> Outcome {
     outcome
 }
 
-async fn asked(context: &Rc<Context>, due: &Due, place: usize) -> Result<(), Failure> {
+async fn asked(context: &Rc<Context>, due: &mut Due, place: usize) -> Result<(), Failure> {
     let all = context.timeout;
     let timeouts = Timeouts {
         connect: all.min(Duration::from_secs(10)),
@@ -54,7 +54,11 @@ async fn asked(context: &Rc<Context>, due: &Due, place: usize) -> Result<(), Fai
     call.request_id = HeaderValue::from_str(&request_id(due.number)).ok();
     let sent: Rc<Cell<Option<Duration>>> = Rc::default();
     let (tells, clock) = (Rc::clone(&sent), Rc::clone(context));
-    call.sent = Some(Box::new(move || tells.set(Some(clock.common.now()))));
+    let begins = due.begins.take();
+    call.sent = Some(Box::new(move || {
+        tells.set(Some(clock.common.now()));
+        drop(begins);
+    }));
     let provider = &context.targets[due.target].provider;
     let reply = context.client.call(provider, call).await;
     context.update(place, |sample| sample.sent = sent.get());

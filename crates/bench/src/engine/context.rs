@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use providers::Client;
+use tokio::sync::Semaphore;
 
 use super::turns::Turns;
-use super::{Common, Due, Engine, Phase, Target};
+use super::{CONNECTING, Common, Due, Engine, Phase, Target};
 use crate::clock::millis;
 use crate::measure::Gaps;
 use crate::prompt::Maker;
@@ -36,6 +37,8 @@ pub(super) struct Context {
     /// Of each target: answers whose words were kept whole, and answers whose server counted their tokens.
     counted: RefCell<Vec<(usize, usize)>>,
     pub(super) beats: RefCell<Vec<Duration>>,
+    /// Room for places of a closed loop that begin.
+    pub(super) begins: Arc<Semaphore>,
     pub(super) refused: RefCell<Option<String>>,
 }
 
@@ -62,6 +65,7 @@ impl Context {
             texts: RefCell::default(),
             counted: RefCell::new(vec![(0, 0); engine.targets.len()]),
             beats: RefCell::default(),
+            begins: Arc::new(Semaphore::new(CONNECTING)),
             refused: RefCell::default(),
         }
     }

@@ -124,6 +124,7 @@ fn closed((n, number, n_workers): (usize, usize, usize), context: &Rc<Context>, 
 
 /// One place of a closed loop.
 async fn keep(context: &Rc<Context>, of: Option<usize>) {
+    let mut begins = Arc::clone(&context.begins).acquire_owned().await.ok();
     let mut round = 0;
     loop {
         let intended = context.common.now();
@@ -146,11 +147,12 @@ async fn keep(context: &Rc<Context>, of: Option<usize>) {
                 return;
             }
         };
-        if call::ask(context, Due { number: idx, intended, target, block, asked, wanted: made.wanted }).await
-            != Outcome::Good
-        {
+        let due = Due { number: idx, intended, target, block, asked, wanted: made.wanted, begins: begins.take() };
+        if call::ask(context, due).await != Outcome::Good {
             // A server that refuses at once is not asked without a pause.
             tokio::time::sleep(HEED).await;
         }
+        // The place goes on with the connection that it had: as many are open as places, and no first token waits for a new one.
+        context.client.give_back().await;
     }
 }
