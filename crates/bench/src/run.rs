@@ -128,7 +128,7 @@ fn left_out(names: &[String], samples: &[Sample]) -> Vec<String> {
 
 /// A search whose upper end shows neither ended there for want of requests, not of the server.
 fn unshown(name: &str, bracket: &Bracket, is_whole: bool) -> Option<String> {
-    let tried = bracket.tried.iter().find(|tried| Some(tried.load) == bracket.failed)?;
+    let tried = bracket.tried.iter().rev().find(|tried| Some(tried.load) == bracket.failed)?;
     let Attained { n_met, n, .. } = tried.attained;
     let over = if is_whole { "at once" } else { "a second" };
     (tried.verdict == Verdict::Undecided && !tried.is_invalid).then(|| {

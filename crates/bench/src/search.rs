@@ -1,7 +1,8 @@
 //! The most load that keeps to an objective: fourfold steps until one fails, then halves of what is between, on a ratio scale.
 //!
 //! A load is sustained when the lower end of Wilson's 95 % interval of its attainment reaches the share asked for: what is not shown is not
-//! sustained, so that the answer errs low. A client that lags before anything was sustained is given one more try: less load would not mend what
+//! sustained, so that the answer errs low. Where the upper end of a narrow bracket showed neither and probes are left, it is tried once more, and both tries
+//! count together. A client that lags before anything was sustained is given one more try: less load would not mend what
 //! ails it, and take longer. The search is pure; a [`Probe`] is a run on sockets, or a queue in virtual time in tests.
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ impl Default for Range {
 pub struct Tried {
     /// How much.
     pub load: f64,
-    /// Requests that met the objective, and all.
+    /// Requests that met the objective, and all; of a load that was tried again because it showed neither, of both tries.
     pub attained: Attained,
     /// Wilson's 95 % interval of the share.
     pub interval: Option<(f64, f64)>,
@@ -100,8 +101,9 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
     let mut found = Bracket::default();
     let (mut has_ended, mut again) = (false, None);
     while found.tried.len() < range.most_probes && !has_ended {
-        let Some(load) = again.or_else(|| next(&range, &found)) else { break };
-        let Probed { attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
+        let before = again.is_none().then(|| unsettled(&range, &found)).flatten();
+        let Some(load) = again.or(before.map(|tried| tried.load)).or_else(|| next(&range, &found)) else { break };
+        let Probed { mut attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
         has_ended = is_dead && found.sustained.is_none();
         if is_stopped {
             found.is_stopped = true;
@@ -110,11 +112,23 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
         let has_lagged = is_invalid && found.sustained.is_none();
         has_ended |= has_lagged && again.is_some();
         again = has_lagged.then_some(load);
+        if let Some(before) = before.filter(|_| !is_invalid) {
+            attained.n_met += before.attained.n_met;
+            attained.n_unseen += before.attained.n_unseen;
+            attained.n += before.attained.n;
+        }
         let verdict = if is_invalid { Verdict::Undecided } else { slo.judge(&attained) };
         found.tried.push(Tried { load, attained, interval: attained.interval(), verdict, is_invalid });
         if verdict == Verdict::Pass {
             found.sustained = Some(found.sustained.map_or(load, |before| before.max(load)));
             found.is_client_bound &= found.failed.is_some();
+            if before.is_some() {
+                // What failed above it is the upper end again.
+                let failed = found.tried.iter().filter(|tried| tried.load > load && tried.verdict != Verdict::Pass);
+                let lowest = failed.min_by(|a, b| a.load.total_cmp(&b.load));
+                (found.failed, found.is_client_bound) =
+                    (lowest.map(|tried| tried.load), lowest.is_some_and(|tried| tried.is_invalid));
+            }
         } else if has_lagged {
             found.is_client_bound = true;
         } else {
@@ -126,6 +140,14 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
         }
     }
     Ok(found)
+}
+
+/// The upper end of a bracket that is narrow enough, where its only try showed neither.
+fn unsettled(range: &Range, found: &Bracket) -> Option<Tried> {
+    let failed = found.failed.filter(|_| found.sustained.is_some() && next(range, found).is_none())?;
+    let mut tries = found.tried.iter().filter(|tried| (tried.load - failed).abs() < f64::EPSILON * failed);
+    let only = tries.next().filter(|tried| tried.verdict == Verdict::Undecided && !tried.is_invalid)?;
+    tries.next().is_none().then_some(*only)
 }
 
 /// The next load to try; `None` when the bracket is narrow enough.

@@ -155,6 +155,33 @@ fn a_client_that_lags_from_the_first_is_given_one_more_try_and_no_less_load() {
     assert_eq!((loads, found.sustained, found.failed, found.is_client_bound), (vec![1.0, 1.0], None, None, true));
 }
 
+/// A server that holds 100, and has a bad moment the first time it is asked for 80.
+struct Unlucky(usize);
+
+impl Probe for Unlucky {
+    type Error = Infallible;
+
+    fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
+        let is_bad = (load - 80.0).abs() < 1e-6 && self.0 == 0;
+        self.0 += usize::from(is_bad);
+        let n_met = if is_bad { 952 } else { 990 };
+        Ok(Probed {
+            attained: Attained { n_met: if load <= 100.0 { n_met } else { 0 }, n: 1000, n_unseen: 0 },
+            ..Probed::default()
+        })
+    }
+}
+
+#[test]
+fn an_upper_end_that_showed_neither_is_tried_once_more_and_both_tries_count() {
+    let found = search(Range { start: 40.0, ..Range::default() }, &SLO, &mut Unlucky(0)).unwrap();
+    let at_80: Vec<_> = found.tried.iter().filter(|tried| (tried.load - 80.0).abs() < 1e-6).collect();
+    assert_eq!(at_80.iter().map(|tried| tried.verdict).collect::<Vec<_>>(), [Verdict::Undecided, Verdict::Pass]);
+    assert_eq!(at_80[1].attained, Attained { n_met: 1942, n: 2000, n_unseen: 0 });
+    assert!((90.0..=100.0).contains(&found.sustained.unwrap()) && found.tried.len() <= 12, "{found:?}");
+    assert!(found.failed.unwrap() > 100.0, "{found:?}");
+}
+
 #[test]
 fn a_probe_whose_client_lagged_is_no_evidence() {
     struct Lags;
