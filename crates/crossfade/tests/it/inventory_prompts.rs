@@ -39,9 +39,9 @@ fn the_registry_takes_what_was_extracted_and_fills_it_in_as_the_code_would() {
     assert!(done.stderr.contains("4 prompts, 1 place"), "{}", done.stderr);
     let list = house.run(&["prompts", "list", "--format", "json"]).exits(0).json();
     let names: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["a", "sum", "support", "system-prompt"]);
+    assert_eq!(names, ["ask", "r", "sum", "system-prompt"]);
     let shown = house
-        .run(&["prompts", "show", "support", "--with", "docs_text=D", "--with", "q=Q", "--format", "json"])
+        .run(&["prompts", "show", "ask", "--with", "docs_text=D", "--with", "q=Q", "--format", "json"])
         .exits(0)
         .json();
     let said: Vec<(&str, &str)> = shown["messages"]
@@ -57,12 +57,12 @@ fn the_registry_takes_what_was_extracted_and_fills_it_in_as_the_code_would() {
     let shown =
         house.run(&["prompts", "show", "system-prompt", "--with", "company=C", "--format", "json"]).exits(0).json();
     assert_eq!(shown["messages"][0]["content"], "You answer politely for C.\nJSON: {{\"a\": 1}}");
-    let file = std::fs::read_to_string(house.path().join("prompts/a.yaml")).unwrap();
+    let file = std::fs::read_to_string(house.path().join("prompts/r.yaml")).unwrap();
     assert!(
         file.contains("# From web/a.ts:2.") && file.contains("# Not read: line 2: messages of `history`"),
         "{file}"
     );
-    house.run(&["prompts", "label", "support", "production"]).exits(0);
+    house.run(&["prompts", "label", "ask", "production"]).exits(0);
 }
 
 #[test]
@@ -75,7 +75,8 @@ fn a_file_in_the_way_stops_all_and_force_writes_over_it() {
     house.run(&["inventory", "prompts", "shop", "--output", "made", "--force"]).exits(0);
     let facts = house.run(&["inventory", "prompts", "shop", "--exclude", "web", "--format", "json"]).exits(0).json();
     assert_eq!((facts["prompts"].as_array().unwrap().len(), facts["not_read"].as_array().unwrap().len()), (3, 0));
-    assert_eq!(facts["prompts"][0]["few_shots"], 1);
+    let ask = facts["prompts"].as_array().unwrap().iter().find(|prompt| prompt["name"] == "ask").unwrap();
+    assert_eq!(ask["few_shots"], 1);
     house.run(&["inventory", "prompts"]).exits(2);
     house.run(&["inventory", "prompts", "nowhere"]).exits(2);
 }
