@@ -303,7 +303,7 @@ impl Rules {
     pub(super) fn is_prefix(&self, of: &str, path: &str) -> bool {
         let longer = |other: &&str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
         let needs = |own: &&Own| own.of == of && own.path == path && own.given.is_some();
-        self.methods.get(of).is_some_and(|methods| methods.keys().any(|other| longer(&other)))
+        self.methods.get(of).is_some_and(|methods| methods.keys().any(longer))
             || self
                 .own
                 .get(path.rsplit('.').next().unwrap_or(path))
