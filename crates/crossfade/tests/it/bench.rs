@@ -70,7 +70,11 @@ fn a_run_is_kept_shown_and_written_in_every_form() {
     // What will have no interval is said before anything is sent.
     let few = ["--rate", "20", "--duration", "400ms", "--warm-up", "0s", "--block", "100ms", "--output-tokens", "4"];
     let few = house.run(&[&["bench", "run", "--target", "gpt", "--target", "qwen"][..], &few].concat());
-    assert!(few.stderr.contains("warning: 2 rounds"), "{}", few.stderr);
+    assert!(
+        few.stderr.contains("rounds in which each of 2 targets has its turn of 100ms are planned"),
+        "{}",
+        few.stderr
+    );
     // A name is used once: said before anything is sent.
     let again = house.run(&["bench", "run", "--target", "gpt", "--rate", "1", "--name", "night"]).exits(2);
     assert!(again.stderr.contains("there is a result `night` already"), "{}", again.stderr);

@@ -12,7 +12,7 @@ fn tree(house: &House) {
             "from openai import OpenAI\nSYSTEM_PROMPT = \"\"\"You answer politely for {{company}}.\nJSON: {{\"a\": 1}}\"\"\"\n\
              def ask(q, docs):\n    return OpenAI().chat.completions.create(model='gpt-4o', messages=[\n\
              \x20       {'role': 'system', 'content': 'You sort mail.\\n\\n  Be brief. '},\n        {'role': 'user', 'content': 'Hi'},\n\
-             \x20       {'role': 'assistant', 'content': 'Hello: {x}'},\n        {'role': 'user', 'content': f'{docs.text}\\n{{{q}}}'}])\n",
+             \x20       {'role': 'assistant', 'content': 'Hello.'},\n        {'role': 'user', 'content': f'{docs.text}\\n{{{q}}}'}])\n",
         ),
         (
             "web/a.ts",
@@ -40,10 +40,8 @@ fn the_registry_takes_what_was_extracted_and_fills_it_in_as_the_code_would() {
     let list = house.run(&["prompts", "list", "--format", "json"]).exits(0).json();
     let names: Vec<&str> = list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ask", "r", "sum", "system-prompt"]);
-    let shown = house
-        .run(&["prompts", "show", "ask", "--with", "docs_text=D", "--with", "q=Q", "--format", "json"])
-        .exits(0)
-        .json();
+    let shown =
+        house.run(&["prompts", "show", "ask", "--with", "docs=D", "--with", "q=Q", "--format", "json"]).exits(0).json();
     let said: Vec<(&str, &str)> = shown["messages"]
         .as_array()
         .unwrap()
@@ -52,7 +50,7 @@ fn the_registry_takes_what_was_extracted_and_fills_it_in_as_the_code_would() {
         .collect();
     assert_eq!(
         said,
-        [("system", "You sort mail.\n\n  Be brief. "), ("user", "Hi"), ("assistant", "Hello: {x}"), ("user", "D\n{Q}")]
+        [("system", "You sort mail.\n\n  Be brief. "), ("user", "Hi"), ("assistant", "Hello."), ("user", "D\n{Q}")]
     );
     let shown =
         house.run(&["prompts", "show", "system-prompt", "--with", "company=C", "--format", "json"]).exits(0).json();

@@ -141,7 +141,10 @@ fn word(source: &str) -> String {
     let names: Vec<String> =
         names.filter(|name| name.starts_with(|c: char| c.is_alphabetic() || c == '_')).map(snake).collect();
     let dotted = !source.contains('(');
-    let told: Vec<&String> = names.iter().filter(|name| !DONE.contains(&name.as_str())).collect();
+    let mut told: Vec<&String> = names.iter().filter(|name| !DONE.contains(&name.as_str())).collect();
+    if told.is_empty() {
+        told.extend(names.last());
+    }
     let chosen = if dotted {
         // `user.name` is `user_name`.
         let last: Vec<&str> = told.iter().rev().take(2).rev().map(|name| name.as_str()).collect();

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
     /// Write to this file instead of stdout; a name that ends in .html, .md, .csv or .json says the form.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// End with 3 when the replacement of any capability is so bad or worse.
     #[arg(long, value_enum, value_name = "STANDING")]
