@@ -30,6 +30,10 @@ fn head(page: &mut String, report: &Report, of: &str) {
     if report.simulated {
         *page += &format!("<p class=\"warn\">{}</p>\n", escaped(&report.headline));
     }
+    let changed = words::set(report);
+    if !changed.is_empty() {
+        *page += &format!("<p><b>{}</b></p>\n", escaped(&changed));
+    }
 }
 
 fn one(page: &mut String, report: &Report, mv: &MoveReport) {
