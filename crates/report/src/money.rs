@@ -11,7 +11,7 @@ use crate::quality::changed;
 use crate::report::{Engine, Stale};
 use crate::rows::{CALLS, Call, Rows, Run};
 use crate::settings::{Move, Settings, Worksheet};
-use crate::words::{each, n_of};
+use crate::words::{a_month, each, n_of};
 
 /// What is known of the costs of a move.
 pub(crate) struct Money {
@@ -224,11 +224,7 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
 /// What it comes to in money, for somebody who reads only that: a month, once, and when it is back.
 fn dollars(costed: &Costed) -> String {
     let exact = |id: &str| costed.book.value(id).map(Exact::to_f64);
-    let month = match exact("saving.per_month") {
-        Some(saved) if saved < 0.0 => format!("costs {} more a month", Unit::Dollars.shown(-saved)),
-        Some(saved) => format!("saves {} a month", Unit::Dollars.shown(saved)),
-        None => "what it saves a month is unknown".to_owned(),
-    };
+    let month = exact("saving.per_month").map_or_else(|| "what it saves a month is unknown".to_owned(), a_month);
     let once = match exact("one_off") {
         Some(once) if once == 0.0 => "no cost of the change itself is stated".to_owned(),
         Some(once) => format!("the change costs {} once", Unit::Dollars.shown(once)),

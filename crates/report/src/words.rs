@@ -2,6 +2,7 @@
 
 use inventory::sovereignty::Sovereignty;
 
+use crate::figure::Unit;
 use crate::report::{MoveReport, Report, Stale};
 use crate::rules::Rule;
 use crate::settings::{Scorecard, TargetFacts};
@@ -80,6 +81,15 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
         format!("{}, the same after this decision", one(today, "today"))
     } else {
         format!("{}, {}", one(today, "today"), one(after, "after"))
+    }
+}
+
+/// `saves $50000 a month`, or what it costs more.
+pub(crate) fn a_month(saved: f64) -> String {
+    if saved < 0.0 {
+        format!("costs {} more a month", Unit::Dollars.shown(-saved))
+    } else {
+        format!("saves {} a month", Unit::Dollars.shown(saved))
     }
 }
 
