@@ -5,9 +5,12 @@ use serde_json::Value;
 use crate::report::Stale;
 use crate::rows::Rows;
 use crate::settings::{LatencyDemand, LatencyOf, Move, TargetFacts};
+use crate::words::{each, n_of};
 
 /// The only form that is read.
 const FORMAT: &str = "crossfade.bench/1";
+/// What is said before the reason of a run that is none.
+const NO_EVIDENCE: &str = "it is no evidence: ";
 
 /// A 95th percentile at an open loop, of all requests: those without a whole answer count as later than all that had one.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +63,24 @@ pub(crate) struct Benches {
     pub levels: Vec<Level>,
     pub in_turns: Vec<InTurns>,
     pub most: Option<Most>,
+    /// How many count.
+    pub n_counted: usize,
+    /// Those that do not, and why.
+    pub refused: Vec<Stale>,
+}
+
+impl Benches {
+    /// What there is that does not count, in words; `None` where there is nothing.
+    pub fn uncounted(&self) -> Option<String> {
+        if self.refused.is_empty() {
+            return None;
+        }
+        let is_invalid = self.refused.iter().all(|one| one.why.starts_with(NO_EVIDENCE));
+        let none = if is_invalid { "none valid" } else { "none counts" };
+        let n = n_of(self.refused.len(), "benchmark");
+        let whys = each(&self.refused).replace(NO_EVIDENCE, "");
+        Some(format!("{n} of the candidate on record, {none}: {whys}"))
+    }
 }
 
 /// Reads them, the newest last; why others do not count goes to `stale`.
@@ -78,9 +99,10 @@ pub(crate) fn benches(rows: &Rows, mv: &Move, stale: &mut Vec<Stale>) -> Benches
         match refused(rows, &document, candidate) {
             Some(why) => {
                 let what = format!("benchmark `{}`", document["name"].as_str().unwrap_or_default());
-                stale.push(Stale { what, why });
+                found.refused.push(Stale { what, why });
             }
             None => {
+                found.n_counted += 1;
                 let demand = &rows.settings.scorecard.latency;
                 found.levels.extend(levels((&file, number), &document, candidate, demand));
                 found.in_turns.extend(in_turns(&file, &document, (&mv.baseline, candidate), demand.of));
@@ -88,6 +110,7 @@ pub(crate) fn benches(rows: &Rows, mv: &Move, stale: &mut Vec<Stale>) -> Benches
             }
         }
     }
+    stale.extend(found.refused.iter().cloned());
     found
 }
 
@@ -102,13 +125,28 @@ fn refused(rows: &Rows, document: &Value, candidate: &TargetFacts) -> Option<Str
         return Some(format!("its format is {}, and {FORMAT} is read", text("format")));
     }
     if text("verdict") != "valid" || document["partial"] == true {
-        let why = document["why"][0].as_str().unwrap_or("it was stopped");
-        return Some(format!("it is no evidence: {why}"));
+        return Some(format!("{NO_EVIDENCE}{}", no_evidence(document)));
     }
     if let Some(days) = rows.settings.too_old(document["at_us"].as_u64().unwrap_or(0)) {
         return Some(format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days));
     }
     changed(document, candidate)
+}
+
+/// What made it no evidence; what else is noted of a run stands beside that, perhaps before it.
+fn no_evidence(document: &Value) -> &str {
+    let levels = || document["levels"].as_array().into_iter().flatten();
+    let invalid = || levels().find_map(|level| level["invalid"].as_str());
+    let notes = || document["why"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // Of a search with invalid levels, and of a run in which nothing was measured, the note itself says so.
+    const VERDICTS: [&str; 4] = ["the client lagged", "no request had", "no cell has", "no start came"];
+    let said = || notes().find(|note| VERDICTS.iter().any(|verdict| note.starts_with(verdict)));
+    let stopped = || notes().find(|note| note.starts_with("its run was not over")).unwrap_or("it was stopped");
+    if document["verdict"] == "invalid" {
+        said().or_else(invalid).or_else(|| notes().next()).unwrap_or("it says so without a reason")
+    } else {
+        stopped()
+    }
 }
 
 /// Why a target is not the one that was asked then.

@@ -10,6 +10,7 @@ use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
 use crate::settings::{LatencyOf, Move};
+use crate::words::n_of;
 
 /// Fewer answers than this say nothing of a 95th percentile.
 const FEWEST: u64 = 100;
@@ -97,7 +98,8 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
     }
     let latency = latency(rows, traffic, [candidate.as_ref(), under_load.as_ref()], figures);
     let latency = with_bench(rows, latency, (traffic, benches), key);
-    let throughput = with_most(throughput(rows, mv, traffic, key), (rows, traffic), benches.most.as_ref(), key);
+    let throughput =
+        with_most(throughput(rows, mv, (traffic, benches), key), (rows, traffic), benches.most.as_ref(), key);
     let curves = sketches.map(|sketch| curve(&sketch));
     Times { latency, throughput, delta, curves }
 }
@@ -226,7 +228,7 @@ fn too_slow(what: &str, p95: &P95) -> String {
 }
 
 /// What load is to be held. Recorded calls never prove that more could be.
-fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found {
+fn throughput(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Found {
     let demand = &rows.settings.scorecard.throughput;
     let wanted = traffic.target_load.map(|load| load * (1.0 + demand.headroom.0));
     let asks = match wanted {
@@ -249,12 +251,14 @@ fn throughput(rows: &Rows, mv: &Move, traffic: &Traffic<'_>, key: &str) -> Found
         ),
         None => "a day of recorded traffic or `report.target_load`, and a benchmark at it".to_owned(),
     };
-    let found = Found::not_run(
-        Area::Throughput,
-        (demand.required, asks, target),
-        "no benchmark of the candidate is on record",
-        &settle,
-    );
+    let because = match (benches.n_counted, benches.uncounted()) {
+        (0, None) => "no benchmark of the candidate is on record".to_owned(),
+        (0, Some(uncounted)) => uncounted,
+        (n, _) => {
+            format!("no search for the most load among {} of the candidate on record", n_of(n, "valid benchmark"))
+        }
+    };
+    let found = Found::not_run(Area::Throughput, (demand.required, asks, target), &because, &settle);
     Found { figures: wanted.map(|_| figure).into_iter().collect(), ..found }
 }
 
@@ -288,7 +292,11 @@ fn decided(benches: &Benches, target: Option<f64>, limit: f64) -> Option<(&Level
 fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Found {
     let demand = &rows.settings.scorecard.latency;
     let limit = demand.p95_ms as f64;
-    let Some((level, shown)) = decided(benches, traffic.target_load, limit) else { return found };
+    let Some((level, shown)) = decided(benches, traffic.target_load, limit) else {
+        let uncounted = benches.uncounted().filter(|_| benches.n_counted == 0 && found.settle.is_some());
+        let because = uncounted.iter().fold(found.because, |because, uncounted| format!("{because}; {uncounted}"));
+        return Found { because, ..found };
+    };
     let load = Unit::PerSecond.shown(level.per_s);
     let failed = match level.n_failed {
         0 => String::new(),

@@ -49,12 +49,13 @@ pub use html::{MOST_PAGES, appendix, html};
 pub use live::{Gate, Standings};
 pub use markdown::markdown;
 pub use matrix::refused as refused_matrix;
+pub use money::doubled;
 pub use outcomes::refused as refused_outcomes;
 pub use report::{Engine, MoveReport, Report, report};
 pub use rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, RowsError, Run, RunHead, Upload};
 pub use rules::{Rule, rules};
 pub use settings::{
-    LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings, TargetFacts,
-    TcoDemand, ThroughputDemand, Worksheet,
+    Demanded, LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings,
+    TargetFacts, TcoDemand, ThroughputDemand, Worksheet,
 };
 pub use verify::{Mismatch, VerifyError, verify};

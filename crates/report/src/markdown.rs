@@ -5,12 +5,16 @@ use crate::outcomes::Outcomes;
 use crate::phases;
 use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
-use crate::words::{aged, conditions, from_to, made, sovereignty, targets};
+use crate::words::{aged, conditions, from_to, made, set, sovereignty, targets};
 
 /// The report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# Decision report\n\n**{}**\n\n{}\n\n", cell(&report.headline), made(report));
+    let changed = set(report);
+    if !changed.is_empty() {
+        text += &format!("**{}**\n\n", cell(&changed));
+    }
     for mv in &report.moves {
         text +=
             &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.decision.label(), cell(&mv.verdict), cell(&mv.next));

@@ -10,7 +10,8 @@ use crate::figure::{Figure, Unit};
 use crate::quality::changed;
 use crate::report::{Engine, Stale};
 use crate::rows::{CALLS, Call, Rows, Run};
-use crate::settings::{Move, Settings};
+use crate::settings::{Move, Settings, Worksheet};
+use crate::words::{a_month, each, n_of};
 
 /// What is known of the costs of a move.
 pub(crate) struct Money {
@@ -39,9 +40,21 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         histogram: None,
     };
     let settle = format!("`crossfade tco init --route {}`, and `--tco` with the worksheet it writes", mv.route);
-    let (idx, study) = match fitting(rows, mv, engine, stale) {
-        Ok(Some(found)) => found,
-        Ok(None) => return no_study("no worksheet of costs for these two targets was given", &settle),
+    let (idx, study) = match fitting(rows, mv, engine) {
+        Ok(Fitting { counts: Some(found), refused }) => {
+            stale.extend(refused);
+            found
+        }
+        Ok(Fitting { counts: None, refused }) => {
+            let because = match refused.as_slice() {
+                [] => "no worksheet of costs for these two targets was given".to_owned(),
+                refused => {
+                    format!("{} of costs given, none counts: {}", n_of(refused.len(), "worksheet"), each(refused))
+                }
+            };
+            stale.extend(refused);
+            return no_study(&because, &settle);
+        }
         Err(why) => return no_study(&why, &settle),
     };
     let file = Settings::worksheet_file(idx);
@@ -58,7 +71,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     let mut figures = figures(&costed, key, &file);
     let Some(odds) = &costed.odds else {
         let missing: Vec<&str> = costed.book.unknown().map(|cell| cell.id.as_str()).collect();
-        let because = format!("{} figures of the worksheet are unknown", missing.len());
+        let because = format!("{} of the worksheet unknown; {}", n_of(missing.len(), "figure"), dollars(&costed));
         let settle = format!("in the worksheet: {}", some(&missing));
         let found = Found { standing: Standing::Undecided, figures, ..no_study(&because, &settle).found };
         return Money { found, ..no_study(&because, &settle) };
@@ -79,7 +92,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         asks: asks.clone(),
         target: target.clone(),
         standing,
-        because: format!("{word}: P(saving ≥ {}) is {reaches}", Unit::Share.shown(odds.target)),
+        because: format!("{word}: P(saving ≥ {}) is {reaches}; {}", Unit::Share.shown(odds.target), dollars(&costed)),
         settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
         figures,
         decides: Some(delta.id.clone()),
@@ -99,34 +112,68 @@ fn some(names: &[&str]) -> String {
     }
 }
 
-/// The newest worksheet of these two sides. One that names other sides is of this move only where somebody said so.
-fn fitting(
-    rows: &Rows,
-    mv: &Move,
-    engine: &dyn Engine,
-    stale: &mut Vec<Stale>,
-) -> Result<Option<(usize, Study)>, String> {
-    let mut found: Option<(usize, Study)> = None;
-    let candidate = mv.candidate.as_ref().map(|target| target.name.as_str());
+/// The worksheets of a move.
+struct Fitting {
+    /// The newest that counts, by its place.
+    counts: Option<(usize, Study)>,
+    /// Why others do not.
+    refused: Vec<Stale>,
+}
+
+/// Worksheets of these two sides. Saying which workload one is of makes it of no other, and makes other sides not these.
+fn fitting(rows: &Rows, mv: &Move, engine: &dyn Engine) -> Result<Fitting, String> {
+    let (mut counts, mut refused): (Option<(usize, Study)>, Vec<Stale>) = (None, Vec::new());
+    let moves = &rows.settings.moves;
     for (idx, (sheet, text)) in rows.settings.worksheets.iter().zip(&rows.worksheets).enumerate() {
         let file = Settings::worksheet_file(idx);
         let study = engine.study(&file, text)?;
-        let is_said = sheet.of.as_ref().is_some_and(|of| *of == mv.workload || *of == mv.route);
-        let is_named = study.baseline.name == mv.baseline.name && Some(study.candidate.name.as_str()) == candidate;
-        if !is_said && (sheet.of.is_some() || !is_named) {
+        let sides = [study.baseline.name.as_str(), study.candidate.name.as_str()];
+        let fits = |mv: &Move| is_meant(sheet, mv) && is_between(sides, mv);
+        if !is_meant(sheet, mv) || (!fits(mv) && moves.iter().any(fits)) {
             continue;
         }
         let at_us = u64::try_from(study.date.0).unwrap_or(0) * 86_400_000_000;
-        if let Some(days) = rows.settings.too_old(at_us) {
-            let why = format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days);
-            stale.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
-        } else if let Some(why) = of_other_targets(rows, mv, &study) {
-            stale.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
-        } else if found.as_ref().is_none_or(|(_, other)| other.date <= study.date) {
-            found = Some((idx, study));
+        let old = rows.settings.too_old(at_us);
+        let old =
+            old.map(|days| format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days));
+        let other = (!fits(mv)).then(|| of_other_sides(sheet, sides));
+        if let Some(why) = other.or(old).or_else(|| of_other_targets(rows, mv, &study)) {
+            refused.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
+        } else if counts.as_ref().is_none_or(|(_, other)| other.date <= study.date) {
+            counts = Some((idx, study));
         }
     }
-    Ok(found)
+    Ok(Fitting { counts, refused })
+}
+
+/// Whether nobody said that a worksheet is of something else.
+fn is_meant(sheet: &Worksheet, mv: &Move) -> bool {
+    sheet.of.as_ref().is_none_or(|of| *of == mv.workload || *of == mv.route)
+}
+
+/// Whether these are the move's baseline and candidate.
+fn is_between(sides: [&str; 2], mv: &Move) -> bool {
+    sides[0] == mv.baseline.name && Some(sides[1]) == mv.candidate.as_ref().map(|target| target.name.as_str())
+}
+
+fn of_other_sides(sheet: &Worksheet, [baseline, candidate]: [&str; 2]) -> String {
+    let of = sheet.of.as_ref().map_or_else(|| "any workload of this report".to_owned(), |of| format!("`{of}`"));
+    format!("its sides are `{baseline}` and `{candidate}`, which are not the baseline and the candidate of {of}")
+}
+
+/// Two worksheets that claim the same move, of which only one could count; `sides` are those of each.
+#[must_use]
+pub fn doubled(settings: &Settings, sides: &[[String; 2]]) -> Option<String> {
+    settings.moves.iter().find_map(|mv| {
+        let is_its_only = |sheet: &Worksheet| settings.moves.iter().filter(|other| is_meant(sheet, other)).count() == 1;
+        let claims = |(sheet, [baseline, candidate]): &(&Worksheet, &[String; 2])| {
+            let is_said = sheet.of.is_some() && is_its_only(sheet);
+            is_meant(sheet, mv) && (is_said || is_between([baseline, candidate], mv))
+        };
+        let mut of_move = settings.worksheets.iter().zip(sides).filter(claims).map(|(sheet, _)| &sheet.source);
+        let (one, other) = (of_move.next()?, of_move.next()?);
+        Some(format!("{one} and {other} are both worksheets of costs of `{}`", mv.workload))
+    })
 }
 
 /// Why the first-pass success of a worksheet is not that of the targets of now, where it is from an evaluation that is on record.
@@ -159,6 +206,7 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
     let id = |name: &str| format!("{key}.tco.{name}");
     let month = Figure::new(id("per_month"), "Saving a month", exact("saving.per_month"), Unit::Dollars);
     figures.push(month.of(file));
+    figures.push(Figure::new(id("once"), "What the change costs, once", exact("one_off"), Unit::Dollars).of(file));
     let cheaper = Figure::new(id("cheaper"), "P(cheaper)", odds.map(|odds| odds.cheaper), Unit::Share);
     figures.push(cheaper.of(file));
     let reaches =
@@ -171,6 +219,23 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
         );
     }
     figures
+}
+
+/// What it comes to in money, for somebody who reads only that: a month, once, and when it is back.
+fn dollars(costed: &Costed) -> String {
+    let exact = |id: &str| costed.book.value(id).map(Exact::to_f64);
+    let month = exact("saving.per_month").map_or_else(|| "what it saves a month is unknown".to_owned(), a_month);
+    let once = match exact("one_off") {
+        Some(once) if once == 0.0 => "no cost of the change itself is stated".to_owned(),
+        Some(once) => format!("the change costs {} once", Unit::Dollars.shown(once)),
+        None => "what the change costs once is unknown".to_owned(),
+    };
+    let even = match exact("even.month") {
+        Some(month) if month >= 1.0 => format!("paid for itself in month {month}"),
+        Some(_) => format!("not paid for itself within {} months", costed.months),
+        None => "when it has paid for itself is unknown".to_owned(),
+    };
+    format!("{month}, {once}, {even}")
 }
 
 fn needed(needed: &Needed) -> String {

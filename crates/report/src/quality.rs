@@ -11,6 +11,7 @@ use crate::figure::{Figure, Unit};
 use crate::report::Stale;
 use crate::rows::{Asked, CasePair, Rows, Run};
 use crate::settings::{Move, TargetFacts};
+use crate::words::{each, n_of};
 
 /// Slices with fewer cases are not looked at on their own.
 const SMALLEST_SLICE: usize = 20;
@@ -51,11 +52,11 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     let target = format!("keeps ≥ {}", Unit::Share.shown(parity));
     let no_delta = Figure::new(format!("{key}.quality.delta"), WHAT_IT_IS, None, Unit::Value);
     let mut stale = Vec::new();
-    let fresh = newest(rows, mv, &mut stale);
-    let Some((idx, run)) = fresh else {
-        let because = match stale.last() {
-            None => "no evaluation of these two targets is on record".to_owned(),
-            Some(last) => format!("no evaluation of these two targets counts; {}: {}", last.what, last.why),
+    let mut fresh = fresh(rows, mv, &mut stale);
+    let Some((idx, run)) = fresh.pop() else {
+        let because = match stale.len() {
+            0 => "no evaluation of these two targets is on record".to_owned(),
+            n => format!("{} of these two targets on record, none counts: {}", n_of(n, "evaluation"), each(&stale)),
         };
         let candidate = mv.candidate.as_ref().map_or("CANDIDATE", |target| &target.name);
         let settle =
@@ -64,14 +65,13 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
         return Quality { found, good_parts: Vec::new(), worse_parts: Vec::new(), stale, delta: no_delta };
     };
     let file = Rows::run_file(idx);
-    let alpha = ALPHA / run.head.n_candidates.max(1) as f64;
-    let all: Vec<&CasePair> = run.cases.iter().collect();
-    let comparison = compared(rows, run, &all, (run.head.margin.0, alpha));
+    let (alpha, comparison) = whole(rows, run);
     let unit = unit(run);
     let delta = difference(&comparison, (format!("{key}.quality.delta"), WHAT_IT_IS), unit).of(&file);
     let kept = kept(&comparison, format!("{key}.quality.parity")).of(&file);
     let n = Figure::new(format!("{key}.quality.cases"), "Cases compared", Some(comparison.n as f64), Unit::Count);
     let (standing, because, settle) = judged(rows, run, &comparison, parity);
+    let disagrees = displaced(rows, (run, standing), &fresh, (parity, &mut stale));
     let (good_parts, worse_parts) = parts(rows, (idx, run), (key, parity, alpha));
     let decides = Some(kept.id.clone());
     let found = Found {
@@ -80,7 +80,7 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
         asks,
         target,
         standing,
-        because: format!("{because} (run `{}`, metric {})", run.head.run, run.head.primary),
+        because: format!("{because} (run `{}`, metric {}){disagrees}", run.head.run, run.head.primary),
         settle,
         figures: vec![delta.clone(), kept, n.of(&file)],
         decides,
@@ -89,9 +89,9 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     Quality { found, good_parts, worse_parts, stale, delta }
 }
 
-/// The newest run that may be counted; why others may not goes to `stale`.
-fn newest<'r>(rows: &'r Rows, mv: &Move, stale: &mut Vec<Stale>) -> Option<(usize, &'r Run)> {
-    let candidate = mv.candidate.as_ref()?;
+/// The runs that may be counted, the newest last; why others may not goes to `stale`.
+fn fresh<'r>(rows: &'r Rows, mv: &Move, stale: &mut Vec<Stale>) -> Vec<(usize, &'r Run)> {
+    let Some(candidate) = mv.candidate.as_ref() else { return Vec::new() };
     let of_both = |run: &Run| run.head.baseline.name == mv.baseline.name && run.head.candidate.name == candidate.name;
     let mut fresh = Vec::new();
     for (idx, run) in rows.runs.iter().enumerate().filter(|(_, run)| of_both(run)) {
@@ -105,9 +105,43 @@ fn newest<'r>(rows: &'r Rows, mv: &Move, stale: &mut Vec<Stale>) -> Option<(usiz
             None => fresh.push((idx, run)),
         }
     }
+    fresh.sort_by(|(_, one), (_, other)| (one.head.at_us, &one.head.run).cmp(&(other.head.at_us, &other.head.run)));
     fresh
-        .into_iter()
-        .max_by(|(_, one), (_, other)| (one.head.at_us, &one.head.run).cmp(&(other.head.at_us, &other.head.run)))
+}
+
+/// All cases of a run, and how sure what is said of them has to be.
+fn whole(rows: &Rows, run: &Run) -> (f64, Comparison) {
+    let alpha = ALPHA / run.head.n_candidates.max(1) as f64;
+    let all: Vec<&CasePair> = run.cases.iter().collect();
+    (alpha, compared(rows, run, &all, (run.head.margin.0, alpha)))
+}
+
+/// Earlier evaluations, which the newest stands before: each is listed with its own result, and one that disagrees is named on the row.
+fn displaced(
+    rows: &Rows,
+    (run, standing): (&Run, Standing),
+    earlier: &[(usize, &Run)],
+    (parity, stale): (f64, &mut Vec<Stale>),
+) -> String {
+    let mut disagree = Vec::new();
+    for (_, other) in earlier {
+        let (_, comparison) = whole(rows, other);
+        let (was, ..) = judged(rows, other, &comparison, parity);
+        let cases = n_of(usize::try_from(comparison.n).unwrap_or(usize::MAX), "case");
+        let why =
+            format!("`{}` of the same two targets is newer; this one is {} on {cases}", run.head.run, was.label());
+        stale.push(Stale { what: format!("evaluation `{}`", other.head.run), why });
+        if was != standing {
+            disagree.push(format!("`{}` is {} on {cases}", other.head.run, was.label()));
+        }
+    }
+    // The latest of them says most.
+    disagree.reverse();
+    match disagree.as_slice() {
+        [] => String::new(),
+        [only] => format!("; an earlier run disagrees: {only}"),
+        [latest, more @ ..] => format!("; {} earlier runs disagree: {latest}, and {} more", more.len() + 1, more.len()),
+    }
 }
 
 /// Why a target is not the one that was asked.

@@ -22,7 +22,7 @@ use crate::quality::{Part, quality};
 use crate::rows::{RolloutRow, Rows};
 use crate::rules::{Facts, Rule, decide, rules};
 use crate::safety::safety;
-use crate::settings::{Move, Scorecard, TargetFacts};
+use crate::settings::{Demanded, Move, Scorecard, TargetFacts};
 use crate::sovereignty::sovereignty;
 
 /// The format of `report.json`.
@@ -60,6 +60,8 @@ pub struct Report {
     pub simulated: bool,
     /// What the areas demand.
     pub scorecard: Scorecard,
+    /// Demands of it that are the command line's, not the config's.
+    pub set: Vec<Demanded>,
     /// Move by move.
     pub moves: Vec<MoveReport>,
     /// Which go first.
@@ -177,6 +179,7 @@ pub fn report(rows: &Rows, engine: &dyn Engine) -> Report {
         headline: headline(&moves, simulated),
         simulated,
         scorecard: rows.settings.scorecard.clone(),
+        set: rows.settings.set.clone(),
         phases: phases(&moves),
         outcomes: joined(rows),
         moves,

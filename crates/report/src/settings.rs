@@ -28,6 +28,18 @@ pub struct Settings {
     /// Workloads or routes that files of business outcomes are of, in their order; `None` where nobody said.
     #[serde(default)]
     pub outcomes_of: Vec<Option<String>>,
+    /// Demands of the command line instead of the config's.
+    #[serde(default)]
+    pub set: Vec<Demanded>,
+}
+
+/// A demand of the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demanded {
+    /// As it was written: `throughput.required=false`.
+    pub text: String,
+    /// Whether less is demanded with it than before.
+    pub is_looser: bool,
 }
 
 /// What the five areas demand. Everything in it is a default that the config can change.
@@ -122,6 +134,26 @@ pub struct TcoDemand {
     pub saving: Real,
     /// How sure of it.
     pub certainty: Real,
+}
+
+impl Scorecard {
+    /// Whether anything of it asks for less than `before`; other names of safety suites, and the first token instead of the whole answer, do.
+    #[must_use]
+    pub fn is_looser_than(&self, before: &Scorecard) -> bool {
+        let required = |card: &Scorecard| {
+            let Scorecard { quality, latency, throughput, safety, tco, .. } = card;
+            [quality.required, latency.required, throughput.required, safety.required, tco.required]
+        };
+        let least = |card: &Scorecard| {
+            [card.quality.parity.0, card.throughput.headroom.0, card.tco.saving.0, card.tco.certainty.0]
+        };
+        let most = |card: &Scorecard| [u64::from(card.max_age_days), card.latency.p95_ms];
+        required(before).iter().zip(required(self)).any(|(was, is)| *was && !is)
+            || least(before).iter().zip(least(self)).any(|(was, is)| is < *was)
+            || most(before).iter().zip(most(self)).any(|(was, is)| is > *was)
+            || (before.latency.of, self.latency.of) == (LatencyOf::Total, LatencyOf::FirstToken)
+            || before.safety.filed != self.safety.filed
+    }
 }
 
 impl Default for Scorecard {

@@ -17,6 +17,8 @@ use crate::settings::{Move, RecordedLoad, Scorecard, Settings, TargetFacts, Work
 use crate::verify::verify;
 use crate::{html, markdown, tar};
 
+mod counted;
+
 const DAY_US: u64 = 86_400_000_000;
 pub(crate) const NOW_US: u64 = 20_000 * DAY_US;
 
@@ -166,6 +168,7 @@ pub(crate) fn rows() -> Rows {
             worksheets: Vec::new(),
             notes: Vec::new(),
             outcomes_of: Vec::new(),
+            set: Vec::new(),
         },
         runs: vec![run(cases(600, 89))],
         calls: all,

@@ -2,7 +2,8 @@
 
 use inventory::sovereignty::Sovereignty;
 
-use crate::report::{MoveReport, Report};
+use crate::figure::Unit;
+use crate::report::{MoveReport, Report, Stale};
 use crate::rules::Rule;
 use crate::settings::{Scorecard, TargetFacts};
 
@@ -51,6 +52,16 @@ pub(crate) fn made(report: &Report) -> String {
     format!("{} · crossfade {} · evidence {}", moment(report.at_us), report.version, &report.evidence[..16])
 }
 
+/// What the command line changed of the scorecard; empty where it changed nothing.
+pub(crate) fn set(report: &Report) -> String {
+    let of = |words: &str, is_looser: bool| {
+        let texts: Vec<&str> =
+            report.set.iter().filter(|one| one.is_looser == is_looser).map(|one| one.text.as_str()).collect();
+        (!texts.is_empty()).then(|| format!("{words} on the command line: {}.", texts.join(", ")))
+    };
+    [of("Loosened", true), of("Set", false)].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 /// What is to be known of the scorecard.
 pub(crate) fn aged(scorecard: &Scorecard) -> String {
     format!(
@@ -71,4 +82,33 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
     } else {
         format!("{}, {}", one(today, "today"), one(after, "after"))
     }
+}
+
+/// `saves $50000 a month`, or what it costs more.
+pub(crate) fn a_month(saved: f64) -> String {
+    if saved < 0.0 {
+        format!("costs {} more a month", Unit::Dollars.shown(-saved))
+    } else {
+        format!("saves {} a month", Unit::Dollars.shown(saved))
+    }
+}
+
+/// `1 benchmark`, `4 benchmarks`.
+pub(crate) fn n_of(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Why each of these does not count, every reason once.
+pub(crate) fn each(refused: &[Stale]) -> String {
+    const MOST: usize = 2;
+    let mut whys: Vec<&str> = Vec::new();
+    for one in refused {
+        if !whys.contains(&one.why.as_str()) {
+            whys.push(&one.why);
+        }
+    }
+    let more = whys.len().saturating_sub(MOST);
+    whys.truncate(MOST);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    whys.join("; ") + &more
 }

@@ -46,7 +46,7 @@ struct Asked {
     /// Write report.html, appendix.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
     #[arg(long, short, alias = "out", value_name = "DIR")]
     output: Option<PathBuf>,
-    /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of.
+    /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of, whose baseline and candidate its sides are.
     #[arg(long, value_name = "[NAME=]FILE")]
     tco: Vec<String>,
     /// Business outcomes: CSV with a column `arm` (baseline, candidate), perhaps `cohort`, and one for each metric; `support=o.csv` says of what.

@@ -92,6 +92,27 @@ fn worse_answers_stay_and_a_changed_model_makes_the_evaluation_stale() {
 }
 
 #[test]
+fn worksheets_of_other_sides_do_not_count_two_of_one_workload_are_refused_and_what_is_set_is_said() {
+    let upstream = upstream(200);
+    let house = house(&upstream);
+    let sheet = include_str!("../../src/config/worksheet/right.yaml");
+    std::fs::write(house.path().join("other.yaml"), sheet).unwrap();
+    let sheet = sheet.replace("name: api", "name: gpt").replace("name: own", "name: qwen");
+    std::fs::write(house.path().join("tco.yaml"), sheet).unwrap();
+    let report = |more: &[&str]| {
+        let usual = ["report", "--candidate", "qwen", "--set", "max_age=9999d", "--set", "quality.required=false"];
+        house.run(&[&usual[..], more].concat())
+    };
+    let said = report(&["--tco", "support=other.yaml"]).exits(4).stdout;
+    assert!(said.contains("worksheet `other.yaml`: its sides are `api` and `own`"), "{said}");
+    assert!(said.contains("Loosened on the command line: max_age=9999d, quality.required=false."), "{said}");
+    let said = report(&["--tco", "support=tco.yaml"]).exits(4).stdout;
+    assert!(!said.contains("worksheet `tco.yaml`") && said.contains(" a month, "), "{said}");
+    let wrong = report(&["--tco", "tco.yaml", "--tco", "support=other.yaml"]).exits(2).stderr;
+    assert!(wrong.contains("tco.yaml and other.yaml are both worksheets of costs of `support`"), "{wrong}");
+}
+
+#[test]
 fn a_bundle_verifies_offline_and_names_the_figure_that_was_changed() {
     let upstream = upstream(50);
     let house = house(&upstream);

@@ -30,6 +30,10 @@ fn head(page: &mut String, report: &Report, of: &str) {
     if report.simulated {
         *page += &format!("<p class=\"warn\">{}</p>\n", escaped(&report.headline));
     }
+    let changed = words::set(report);
+    if !changed.is_empty() {
+        *page += &format!("<p><b>{}</b></p>\n", escaped(&changed));
+    }
 }
 
 fn one(page: &mut String, report: &Report, mv: &MoveReport) {
@@ -223,7 +227,7 @@ fn matrix(page: &mut String, report: &Report) {
             if is_wide { format!("<br><span class=\"small\">{}</span>", escaped(&from_to(mv))) } else { String::new() };
         *page += &format!("<tr><td><b>{}</b>{from_to}</td><td>{}</td>", escaped(&title(mv)), badge(mv.decision));
         for found in &mv.areas {
-            let values = if is_wide { format!("<br>{}", measured(found)) } else { String::new() };
+            let values = if is_wide { format!("<br>{}{}", measured(found), a_month(found)) } else { String::new() };
             *page += &format!("<td>{}{values}</td>", standing(found.standing));
         }
         *page += "</tr>\n";
@@ -231,6 +235,14 @@ fn matrix(page: &mut String, report: &Report) {
     *page += "</table>\n";
     *page += &more(moves.len().saturating_sub(MOST_ROWS));
     *page += &format!("<p class=\"small\"><b>Targets.</b> {}.</p>\n", escaped(&targets(report)));
+}
+
+/// Dollars a month, in the cell of costs.
+fn a_month(found: &Found) -> String {
+    let month = found.figures.iter().find(|figure| found.area == Area::Tco && figure.id.ends_with(".tco.per_month"));
+    let saved = month.and_then(|figure| figure.value);
+    let saved = saved.map(|saved| format!("<br><span class=\"small\">{}</span>", words::a_month(saved)));
+    saved.unwrap_or_default()
 }
 
 /// What is demanded of all; of load, each its own.

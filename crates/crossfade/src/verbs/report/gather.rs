@@ -11,8 +11,8 @@ use gateway::control::StoredState;
 use gateway::snapshot::cohorts::AT;
 use gateway::snapshot::{Route, Target};
 use report::{
-    Asked as AskedTarget, Call, CasePair, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead, Settings,
-    TargetFacts, Upload, Worksheet, refused_matrix, refused_outcomes, refused_probe,
+    Asked as AskedTarget, Call, CasePair, Demanded, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead,
+    Settings, TargetFacts, Upload, Worksheet, doubled, refused_matrix, refused_outcomes, refused_probe,
 };
 use rollout::Risk;
 use store::Database;
@@ -31,10 +31,13 @@ const US_PER_DAY: u64 = 86_400_000_000;
 pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
     let config = load::config(&place.config)?;
     let mut scorecard = config.report.scorecard.clone();
+    let mut set = Vec::new();
     for one in &asked.set {
+        let before = scorecard.clone();
         put_demand(&mut scorecard, one).map_err(Stop::usage)?;
+        set.push(Demanded { text: one.trim().to_owned(), is_looser: scorecard.is_looser_than(&before) });
     }
-    let (sheets, texts) = worksheets(asked)?;
+    let (sheets, texts, sides) = worksheets(asked)?;
     let mut settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at_us: now_us(),
@@ -46,6 +49,7 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         worksheets: sheets,
         notes: Vec::new(),
         outcomes_of: Vec::new(),
+        set,
     };
     let database =
         config.store.exists().then(|| Database::open_read_only(&config.store)).transpose().map_err(Stop::failed)?;
@@ -68,6 +72,9 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
             return Err(stop.hint(format!("there are: {}", names.into_iter().collect::<Vec<_>>().join(", "))));
         }
     }
+    if let Some(both) = doubled(&settings, &sides) {
+        return Err(Stop::usage(both).hint("give `--tco` once for each workload"));
+    }
     let mut rows = Rows {
         runs: Vec::new(),
         calls: Vec::new(),
@@ -89,9 +96,12 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
     Ok(rows)
 }
 
+/// Worksheets, their texts, and the two sides of each.
+type Sheets = (Vec<Worksheet>, Vec<String>, Vec<[String; 2]>);
+
 /// A worksheet that cannot be read is refused before anything else is done.
-fn worksheets(asked: &Asked) -> Result<(Vec<Worksheet>, Vec<String>), Stop> {
-    let (mut sheets, mut texts) = (Vec::new(), Vec::new());
+fn worksheets(asked: &Asked) -> Result<Sheets, Stop> {
+    let (mut sheets, mut texts, mut sides) = (Vec::new(), Vec::new(), Vec::new());
     for given in &asked.tco {
         let (of, path) = named(given);
         let text = read(&path)?;
@@ -100,11 +110,12 @@ fn worksheets(asked: &Asked) -> Result<(Vec<Worksheet>, Vec<String>), Stop> {
             let stop = Stop::usage(format!("{path} is JSON, and a report computes costs itself"));
             return Err(stop.hint("`--tco` takes the worksheet that `crossfade tco run` reads"));
         }
-        worksheet(&path, &text).map_err(Stop::config)?;
+        let study = worksheet(&path, &text).map_err(Stop::config)?;
+        sides.push([study.baseline.name, study.candidate.name]);
         sheets.push(Worksheet { source: path, of });
         texts.push(text);
     }
-    Ok((sheets, texts))
+    Ok((sheets, texts, sides))
 }
 
 /// `NAME=FILE`, or only a file; one whose own name has a `=` is meant where there is one.
