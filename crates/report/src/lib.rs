@@ -57,4 +57,4 @@ pub use settings::{
     LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings, TargetFacts,
     TcoDemand, ThroughputDemand, Worksheet,
 };
-pub use verify::{Mismatch, VerifyError, verify};
+pub use verify::{MOST_NAMED, Mismatch, VerifyError, verify};

@@ -638,4 +638,32 @@ fn a_file_too_many_or_too_few_is_named_and_what_is_no_bundle_is_refused() {
     }
     assert!(verify(Ok(b"no archive"), &Plain).is_err());
     assert!(verify(Err(BTreeMap::new()), &Plain).is_err());
+    // Other directories have a manifest too, and a report without its rows is no bundle.
+    let of = |name: &str, text: &[u8]| verify(Err(BTreeMap::from([(name.to_owned(), text.to_vec())])), &Plain);
+    assert!(of("manifest.json", b"{\"format\":\"another/1\",\"files\":{}}").is_err());
+    assert!(of("report.json", &made.files["report.json"]).is_err());
+    assert!(of("manifest.json", &made.files["manifest.json"]).is_ok_and(|(wrong, _)| !wrong.is_empty()));
+}
+
+#[test]
+fn a_difference_is_told_once() {
+    let made = bundle(&full(), &Plain).unwrap();
+    for name in ["report.md", "report.json", "manifest.json"] {
+        let mut files = made.files.clone();
+        let text = String::from_utf8(files[name].clone()).unwrap();
+        let changed = match name {
+            "report.json" => {
+                text.replacen("SIMULATED", "SIMULATEd", 1).replacen("\"simulated\": false", "\"simulated\": true", 1)
+            }
+            _ => format!("x{text}"),
+        };
+        assert_ne!(changed, text, "{name}");
+        files.insert(name.to_owned(), changed.into_bytes());
+        let (wrong, _) = verify(Err(files), &Plain).unwrap();
+        assert_eq!(wrong.len(), 1, "{name}: {wrong:#?}");
+        assert_eq!(wrong[0].file, name);
+    }
+    let mut fewer = made.files;
+    fewer.remove("manifest.json");
+    assert_eq!(verify(Err(fewer), &Plain).unwrap().0.len(), 1);
 }
