@@ -7,6 +7,7 @@ mod area;
 mod bench;
 mod bundle;
 mod canonical;
+mod commands;
 mod csv;
 mod decision;
 mod exit_plan;

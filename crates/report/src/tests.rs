@@ -205,7 +205,7 @@ fn without_evaluations_there_is_not_enough_evidence() {
     rows.runs.clear();
     check(&rows, Decision::NotEnoughEvidence, "U1");
     let found = only(&rows);
-    assert!(found.next.contains("`crossfade eval run --target gpt --target own`"), "{}", found.next);
+    assert!(found.next.contains("`crossfade eval run --target gpt --target own --dataset NAME`"), "{}", found.next);
     assert_eq!(found.areas[0].standing, Standing::NotRun);
 }
 
@@ -301,13 +301,21 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     let standings: Vec<Standing> = only(&rows).areas.iter().map(|found| found.standing).collect();
     use Standing::{NotRun, Pass};
     assert_eq!(standings, [Pass, Pass, NotRun, Pass, NotRun]);
+    rows.filed[0].n = 0;
+    let safety = only(&rows).areas[3].clone();
+    assert_eq!(safety.standing, Standing::Undecided);
+    assert!(safety.because.ends_with("a pass of 0 cases shows nothing"), "{}", safety.because);
+    assert!(safety.settle.is_some_and(|settle| settle.contains("--outcome pass --digest SHA256 --cases N")));
+    rows.filed[0].passed = false;
+    assert_eq!(only(&rows).areas[3].standing, Standing::Fail, "a failure is one, of however many");
     rows.filed.clear();
     assert_eq!(only(&rows).areas[3].standing, NotRun);
     // Copies at a trickle prove nothing of the peak.
     rows.settings.moves[0].target_load = Some(Real(50.0));
     let latency = &only(&rows).areas[1];
     assert_eq!(latency.standing, Standing::Undecided);
-    assert!(latency.settle.as_ref().unwrap().contains("50.00 req/s"), "{:?}", latency.settle);
+    let bench = "`crossfade bench run --target own --rate 50 --duration 60s`";
+    assert_eq!(latency.settle.as_deref(), Some(bench));
 }
 
 /// A level of a benchmark at so many a second: its P95, and how many of a thousand requests had no whole answer, by what was wrong with them.
