@@ -225,13 +225,16 @@ fn errors(samples: &[&Sample]) -> BTreeMap<String, u64> {
     )
 }
 
+/// What helps a client that lags.
+pub(crate) const REMEDY: &str = "measure from a machine with nothing else to do, or with more `--workers`; where the servers run on this machine, start them with `chrt --idle 0`";
+
 /// Why the client's own lag makes the level no evidence.
 fn invalid((lag, most_ms): (&Distribution, f64), ttft: Option<&Distribution>) -> Option<String> {
     let lag = lag.value("p99")?;
     let ttft = ttft.and_then(|ttft| ttft.value("p50"));
     let limit = most_ms.max(ttft.unwrap_or_default() / 100.0);
     (lag > limit).then(|| {
-        format!("the client could not keep up: p99 of client_lag is {lag:.2} ms, of which {limit:.2} ms are allowed")
+        format!("the client could not keep up: p99 of client_lag is {lag:.2} ms, of which {limit:.2} ms are allowed; {REMEDY}")
     })
 }
 

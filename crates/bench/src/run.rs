@@ -10,7 +10,7 @@ use crate::compare::deltas;
 use crate::definition;
 use crate::engine::turns::Turns;
 use crate::engine::{Engine, Live, Pace, Phase, Seen, Target};
-use crate::measure::{Measured, level};
+use crate::measure::{Measured, REMEDY, level};
 use crate::plan::Plan;
 use crate::result::{BenchResult, Found, Level, Load, TokenCheck, short};
 use crate::sample::{Outcome, Sample};
@@ -52,11 +52,13 @@ pub struct Told<'t> {
     pub take: Take<'t>,
     /// What there is so far.
     pub so_far: SoFar<'t>,
+    /// Why a search tries a load once more.
+    pub again: &'t dyn Fn(&str),
 }
 
 /// Runs a plan into `result`, whose head is written.
 pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
-    run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {} });
+    run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {}, again: &|_| {} });
 }
 
 /// The same, and tells more of it.
@@ -79,8 +81,8 @@ fn verdict(result: &mut BenchResult) {
     if result.found.is_empty() {
         why.into_iter().for_each(|why| result.invalidate(why));
     } else if result.found.iter().all(|found| found.tried.iter().all(|tried| tried.is_invalid)) {
-        let words = "the client lagged at every load that was tried: measure from a machine with nothing else to do, with more `--workers`, or from a lower `--start`";
-        result.invalidate(words.to_owned());
+        let words = format!("the client lagged at every load that was tried: begin at a lower `--start`, {REMEDY}");
+        result.invalidate(words);
     } else {
         result.why.extend(why);
     }
@@ -181,7 +183,14 @@ impl Runner<'_> {
         let Some(slo) = self.plan.slo else { return };
         for (target, name) in self.engine.targets.iter().map(|target| target.name.clone()).enumerate() {
             let n_before = result.levels.len();
-            let mut tries = Tries { runner: self, target, is_whole: range.is_whole, slo, so_far: result.clone() };
+            let mut tries = Tries {
+                runner: self,
+                target,
+                is_whole: range.is_whole,
+                slo,
+                so_far: result.clone(),
+                tried: Vec::new(),
+            };
             let bracket = match search(range, &slo, &mut tries) {
                 Ok(bracket) => bracket,
                 Err(never) => match never {},
@@ -273,6 +282,15 @@ struct Tries<'r> {
     slo: Slo,
     /// What there is so far, that of the targets before included.
     so_far: BenchResult,
+    /// Loads of this target, and whether this process lagged at them.
+    tried: Vec<(Load, bool)>,
+}
+
+/// Why a load that was tried is tried again, where it is.
+fn again(tried: &[(Load, bool)], load: Load) -> Option<String> {
+    let (_, has_lagged) = tried.iter().rev().find(|(before, _)| *before == load)?;
+    let why = if *has_lagged { "this process lagged" } else { "it was neither shown to be held nor not to be" };
+    Some(format!("{} once more: {why}", load.words()))
 }
 
 impl Probe for Tries<'_> {
@@ -286,8 +304,12 @@ impl Probe for Tries<'_> {
             stop: std::sync::Arc::clone(&self.runner.engine.stop),
         };
         let load = if self.is_whole { Load::Concurrency { n: place(load).max(1) } } else { Load::Rate { per_s: load } };
+        if let Some(words) = again(&self.tried, load) {
+            (self.runner.told.again)(&words);
+        }
         let (seen, levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
         let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
+        self.tried.push((load, is_invalid));
         self.so_far.levels.extend(levels);
         (self.runner.told.so_far)(&self.so_far);
         if seen.samples.iter().any(|sample| sample.outcome == Outcome::Unfinished) {
@@ -367,4 +389,18 @@ fn count_tokens(targets: &[Target], seen: &mut Seen) -> Vec<Vec<TokenCheck>> {
         settle(&target.counters, &mut samples, &texts)
     };
     targets.iter().enumerate().map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_is_tried_again_is_told_with_the_reason_of_the_last_try() {
+        let at = |per_s: f64| Load::Rate { per_s };
+        let tried = [(at(1.0), true), (at(2.0), false)];
+        assert_eq!(again(&tried, at(4.0)), None);
+        assert!(again(&tried, at(1.0)).is_some_and(|words| words.ends_with("once more: this process lagged")));
+        assert!(again(&tried, at(2.0)).is_some_and(|words| words.contains("neither shown")));
+    }
 }

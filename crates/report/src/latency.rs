@@ -6,6 +6,7 @@ use stats::quantile::interval;
 
 use crate::area::{Area, Found, Standing};
 use crate::bench::{Benches, InTurns, Level, Most};
+use crate::commands;
 use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
@@ -96,10 +97,10 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
     if let Some(p95) = &under_load {
         figures.push(figure("at_load", "the candidate in minutes of the target load", Some(p95)));
     }
-    let latency = latency(rows, traffic, [candidate.as_ref(), under_load.as_ref()], figures);
-    let latency = with_bench(rows, latency, (traffic, benches), key);
+    let latency = latency((rows, mv), traffic, [candidate.as_ref(), under_load.as_ref()], figures);
+    let latency = with_bench((rows, mv), latency, (traffic, benches), key);
     let throughput =
-        with_most(throughput(rows, mv, (traffic, benches), key), (rows, traffic), benches.most.as_ref(), key);
+        with_most(throughput(rows, mv, (traffic, benches), key), (rows, mv, traffic), benches.most.as_ref(), key);
     let curves = sketches.map(|sketch| curve(&sketch));
     Times { latency, throughput, delta, curves }
 }
@@ -161,7 +162,7 @@ fn in_turns(key: &str, of: LatencyOf, target_load: Option<f64>, benches: &Benche
 
 /// What recorded calls prove: that it is too slow at whatever load there was; that it is fast enough only in minutes of the load that is asked for.
 fn latency(
-    rows: &Rows,
+    (rows, mv): (&Rows, &Move),
     traffic: &Traffic<'_>,
     [candidate, under_load]: [Option<&P95>; 2],
     figures: Vec<Figure>,
@@ -171,13 +172,7 @@ fn latency(
     let at = traffic.target_load.map_or_else(|| "the target load".to_owned(), |load| Unit::PerSecond.shown(load));
     let asks = format!("P95 of the {} below {} ms at {at}", demand.of.words(), demand.p95_ms);
     let target = format!("P95 < {} ms at {at}", demand.p95_ms);
-    let bench = match (traffic.target_load, &traffic.too_short) {
-        (_, Some(short)) => {
-            format!("a target load (`report.target_load`; {short}) and a benchmark at it")
-        }
-        (Some(load), None) => format!("a benchmark of the candidate at {}", Unit::PerSecond.shown(load)),
-        (None, None) => "a target load (`report.target_load`, or recorded traffic) and a benchmark at it".to_owned(),
-    };
+    let bench = commands::bench(mv, traffic.known_load());
     let Some(p95) = candidate else {
         let because = if traffic.n_other_model > 0 {
             "the candidate was called only as another model"
@@ -243,14 +238,7 @@ fn throughput(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &Benche
     };
     let label = "Load that is to be held, headroom included";
     let figure = Figure::new(format!("{key}.throughput.wanted"), label, wanted, Unit::PerSecond).of(SETTINGS);
-    let name = mv.candidate.as_ref().map_or("the candidate", |target| &target.name);
-    let settle = match wanted.filter(|_| traffic.too_short.is_none()) {
-        Some(wanted) => format!(
-            "a search of `{name}` up to {} (`crossfade bench run --search rate`)",
-            Unit::PerSecond.shown(wanted)
-        ),
-        None => "a day of recorded traffic or `report.target_load`, and a benchmark at it".to_owned(),
-    };
+    let settle = commands::search(mv, &rows.settings.scorecard.latency, traffic.known_load());
     let because = match (benches.n_counted, benches.uncounted()) {
         (0, None) => "no benchmark of the candidate is on record".to_owned(),
         (0, Some(uncounted)) => uncounted,
@@ -289,7 +277,12 @@ fn decided(benches: &Benches, target: Option<f64>, limit: f64) -> Option<(&Level
 }
 
 /// A benchmark at the target load decides; one at less can only show that it is too slow already. What recorded calls prove to be too slow stays so.
-fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Benches), key: &str) -> Found {
+fn with_bench(
+    (rows, mv): (&Rows, &Move),
+    found: Found,
+    (traffic, benches): (&Traffic<'_>, &Benches),
+    key: &str,
+) -> Found {
     let demand = &rows.settings.scorecard.latency;
     let limit = demand.p95_ms as f64;
     let Some((level, shown)) = decided(benches, traffic.target_load, limit) else {
@@ -306,12 +299,12 @@ fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Ben
         (Standing::Fail, _) => (shown, format!("benchmarked above the limit, certainly, at {load}{failed}"), None),
         (Standing::Pass, Some(short)) => {
             let because = format!("benchmarked below the limit at {load}, but {short} and may not have seen the peak");
-            (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
+            (Standing::Undecided, because, Some(said_load(mv)))
         }
         (Standing::Pass, None) => (shown, format!("benchmarked below the limit, certainly, at {load}{failed}"), None),
         _ => {
             let at = traffic.target_load.unwrap_or(level.per_s);
-            let settle = format!("a longer benchmark at {}", Unit::PerSecond.shown(at));
+            let settle = format!("a longer one, with another `--duration`: {}", commands::bench(mv, Some(at)));
             (Standing::Undecided, format!("the benchmark at {load} does not show it{failed}"), Some(settle))
         }
     };
@@ -330,15 +323,14 @@ fn with_bench(rows: &Rows, found: Found, (traffic, benches): (&Traffic<'_>, &Ben
 }
 
 /// What a search for the most load found, held against what is wanted.
-fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<&Most>, key: &str) -> Found {
+fn with_most(found: Found, (rows, mv, traffic): (&Rows, &Move, &Traffic<'_>), most: Option<&Most>, key: &str) -> Found {
     let Some((most, load)) = most.zip(traffic.target_load) else { return found };
     let wanted = load * (1.0 + rows.settings.scorecard.throughput.headroom.0);
     let demand = &rows.settings.scorecard.latency;
     let holds = most.sustained.is_some_and(|held| held >= wanted);
     let wanted_shown = Unit::PerSecond.shown(wanted);
     let (standing, because, settle) = if holds && demand.required && !most.is_strict {
-        let limit = if demand.of == LatencyOf::Total { "e2e" } else { "ttft" };
-        let settle = format!("a search with `--slo {limit}={}ms --share 0.95`", demand.p95_ms);
+        let settle = commands::search(mv, demand, traffic.known_load());
         (
             Standing::Undecided,
             "held, but within an objective that asks for less than the scorecard".to_owned(),
@@ -346,14 +338,15 @@ fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<
         )
     } else if let Some(short) = traffic.too_short.as_ref().filter(|_| holds) {
         let because = format!("held in a benchmark, but {short} and may not have seen the peak");
-        (Standing::Undecided, because, Some("a target load (`report.target_load`), or a day of record".to_owned()))
+        (Standing::Undecided, because, Some(said_load(mv)))
     } else if holds {
         (Standing::Pass, "held in a benchmark".to_owned(), None)
     } else if most.failed.is_some_and(|failed| failed <= wanted) {
         let share = most.sustained.unwrap_or(0.0) / wanted;
         (Standing::Fail, format!("it holds {} of that within its objective", Unit::Share.shown(share)), None)
     } else {
-        let settle = format!("a search that goes to {wanted_shown}, with more requests a probe (`--duration`)");
+        let search = commands::search(mv, demand, traffic.known_load());
+        let settle = format!("a search that goes to {wanted_shown}, with a longer `--duration`: {search}");
         let because = "the search ended below what is wanted, without showing that the server holds no more".to_owned();
         (Standing::Undecided, because, Some(settle))
     };
@@ -365,6 +358,11 @@ fn with_most(found: Found, (rows, traffic): (&Rows, &Traffic<'_>), most: Option<
     let decides = Some(figure.id.clone());
     figures.push(figure);
     Found { standing, because, settle, figures, decides, simulated: most.simulated, ..found }
+}
+
+/// What settles that nobody knows the peak.
+fn said_load(mv: &Move) -> String {
+    format!("`report.target_load: {{ {}: N }}` in the config, or a day of record", mv.route)
 }
 
 fn percent(share: f64) -> String {

@@ -7,6 +7,7 @@ mod area;
 mod bench;
 mod bundle;
 mod canonical;
+mod commands;
 mod csv;
 mod decision;
 mod exit_plan;
@@ -58,4 +59,4 @@ pub use settings::{
     Demanded, LatencyDemand, LatencyOf, Move, QualityDemand, RecordedLoad, SafetyDemand, Scorecard, Settings,
     TargetFacts, TcoDemand, ThroughputDemand, Worksheet,
 };
-pub use verify::{Mismatch, VerifyError, verify};
+pub use verify::{MOST_NAMED, Mismatch, VerifyError, verify};

@@ -20,6 +20,13 @@ pub(crate) struct Traffic<'r> {
     pub too_short: Option<String>,
 }
 
+impl Traffic<'_> {
+    /// The load that is to be held, where the record is long enough to have seen it or somebody said it.
+    pub(crate) fn known_load(&self) -> Option<f64> {
+        self.target_load.filter(|_| self.too_short.is_none())
+    }
+}
+
 /// A record that is shorter has not seen every hour of a day.
 const FEWEST_HOURS: u64 = 24;
 const HOUR_US: u64 = 3_600_000_000;

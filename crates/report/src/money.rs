@@ -6,6 +6,7 @@ use cost::tco::odds::{Needed, Verdict};
 use cost::tco::{Costed, Draw, Exact, Quantity, Study, what_if};
 
 use crate::area::{Area, Found, Standing};
+use crate::commands;
 use crate::figure::{Figure, Unit};
 use crate::quality::changed;
 use crate::report::{Engine, Stale};
@@ -39,7 +40,12 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         delta: unknown.clone(),
         histogram: None,
     };
-    let settle = format!("`crossfade tco init --route {}`, and `--tco` with the worksheet it writes", mv.route);
+    let is_of_both = |run: &&Run| {
+        run.head.baseline.name == mv.baseline.name
+            && mv.candidate.as_ref().is_some_and(|candidate| candidate.name == run.head.candidate.name)
+    };
+    let run = rows.runs.iter().filter(is_of_both).max_by_key(|run| run.head.at_us);
+    let settle = commands::tco(mv, run.map(|run| run.head.run.as_str()));
     let (idx, study) = match fitting(rows, mv, engine) {
         Ok(Fitting { counts: Some(found), refused }) => {
             stale.extend(refused);

@@ -7,6 +7,7 @@ use stats::multiplicity::holm;
 use std::collections::BTreeMap;
 
 use crate::area::{Area, Found, Standing};
+use crate::commands;
 use crate::figure::{Figure, Unit};
 use crate::report::Stale;
 use crate::rows::{Asked, CasePair, Rows, Run};
@@ -58,9 +59,7 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
             0 => "no evaluation of these two targets is on record".to_owned(),
             n => format!("{} of these two targets on record, none counts: {}", n_of(n, "evaluation"), each(&stale)),
         };
-        let candidate = mv.candidate.as_ref().map_or("CANDIDATE", |target| &target.name);
-        let settle =
-            format!("`crossfade eval run --target {} --target {candidate}` on your own cases", mv.baseline.name);
+        let settle = format!("{} on your own cases", commands::eval(mv, None));
         let found = Found::not_run(Area::Quality, (demand.required, asks, target), &because, &settle);
         return Quality { found, good_parts: Vec::new(), worse_parts: Vec::new(), stale, delta: no_delta };
     };
@@ -70,8 +69,8 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     let delta = difference(&comparison, (format!("{key}.quality.delta"), WHAT_IT_IS), unit).of(&file);
     let kept = kept(&comparison, format!("{key}.quality.parity")).of(&file);
     let n = Figure::new(format!("{key}.quality.cases"), "Cases compared", Some(comparison.n as f64), Unit::Count);
-    let (standing, because, settle) = judged(rows, run, &comparison, parity);
-    let disagrees = displaced(rows, (run, standing), &fresh, (parity, &mut stale));
+    let (standing, because, settle) = judged(rows, mv, run, (&comparison, parity));
+    let disagrees = displaced((rows, mv), (run, standing), &fresh, (parity, &mut stale));
     let (good_parts, worse_parts) = parts(rows, (idx, run), (key, parity, alpha));
     let decides = Some(kept.id.clone());
     let found = Found {
@@ -118,7 +117,7 @@ fn whole(rows: &Rows, run: &Run) -> (f64, Comparison) {
 
 /// Earlier evaluations, which the newest stands before: each is listed with its own result, and one that disagrees is named on the row.
 fn displaced(
-    rows: &Rows,
+    (rows, mv): (&Rows, &Move),
     (run, standing): (&Run, Standing),
     earlier: &[(usize, &Run)],
     (parity, stale): (f64, &mut Vec<Stale>),
@@ -126,7 +125,7 @@ fn displaced(
     let mut disagree = Vec::new();
     for (_, other) in earlier {
         let (_, comparison) = whole(rows, other);
-        let (was, ..) = judged(rows, other, &comparison, parity);
+        let (was, ..) = judged(rows, mv, other, (&comparison, parity));
         let cases = n_of(usize::try_from(comparison.n).unwrap_or(usize::MAX), "case");
         let why =
             format!("`{}` of the same two targets is newer; this one is {} on {cases}", run.head.run, was.label());
@@ -192,17 +191,27 @@ fn kept(comparison: &Comparison, id: String) -> Figure {
 }
 
 /// Pass where both the parity that is demanded and the margin that the run stated before it began allow; fail where either is proven wrong.
-fn judged(rows: &Rows, run: &Run, comparison: &Comparison, parity: f64) -> (Standing, String, Option<String>) {
+fn judged(
+    rows: &Rows,
+    mv: &Move,
+    run: &Run,
+    (comparison, parity): (&Comparison, f64),
+) -> (Standing, String, Option<String>) {
+    let again = commands::eval(mv, Some(&run.head.dataset));
     let more = |cases: Option<u64>| match cases {
-        Some(cases) if cases > 0 => format!("{cases} more evaluation cases, if what was seen so far is the truth"),
+        Some(cases) if cases > 0 => {
+            format!(
+                "{cases} more evaluation cases, if what was seen so far is the truth: {again} with them in the dataset"
+            )
+        }
         _ => "more evaluation cases, or another dataset: no number of these alone would settle it".to_owned(),
     };
     if !run.head.whole {
-        let settle = format!("`crossfade eval run` of `{}` to its end", run.head.run);
+        let settle = format!("the run to its end, typed as it was begun: {again}");
         return (Standing::Undecided, "the run is not whole".to_owned(), Some(settle));
     }
     if let Some(held) = &run.head.held {
-        return (Standing::Undecided, held.clone(), Some("a run whose verdict counts".to_owned()));
+        return (Standing::Undecided, held.clone(), Some(format!("a run whose verdict counts: {again}")));
     }
     let ends = comparison.parity.and_then(|kept| kept.interval);
     let needed = || {

@@ -1,6 +1,7 @@
 //! Safety: results that were filed for the rollout under a name that speaks of safety. Nothing filed is "not run", never a pass.
 
 use crate::area::{Area, Found, Standing};
+use crate::commands;
 use crate::figure::{Figure, Unit};
 use crate::report::Stale;
 use crate::rows::{FILED, FiledRow, RolloutRow, Rows};
@@ -14,10 +15,14 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
     let names = demand.filed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
     let settle = match &mv.rollout {
         Some(rollout) => format!(
-            "a safety suite or red-team run, filed for the rollout once it is started: `crossfade rollout file {rollout} --kind suite --name {} …`",
-            demand.filed.first().map_or("safety", |name| name)
+            "a safety suite or red-team run of the candidate, filed once the rollout is started: {}",
+            commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
         ),
-        None => "a rollout to file a red-team run for".to_owned(),
+        None => format!(
+            "a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
+            mv.route,
+            commands::file("ROLLOUT", demand.filed.first().map_or("safety", |name| name))
+        ),
     };
     let speaks = |row: &&FiledRow| mv.rollout.as_ref() == Some(&row.rollout) && demand.filed.contains(&row.name);
     let latest = rows.filed.iter().filter(speaks).max_by_key(|row| row.at_us);
@@ -46,6 +51,9 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
     let (standing, because) = match &refused {
         _ if !latest.passed => (Standing::Fail, format!("{filed} is a failure")),
         Some(why) => (Standing::NotRun, format!("{filed} does not count: {why}")),
+        None if latest.n == 0 => {
+            (Standing::Undecided, format!("{filed} does not say of how many cases: a pass of 0 cases shows nothing"))
+        }
         None => (Standing::Pass, format!("{filed} is a pass")),
     };
     if let Some(why) = refused {
@@ -61,7 +69,7 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         target,
         standing,
         because,
-        settle: matches!(standing, Standing::NotRun).then_some(settle),
+        settle: matches!(standing, Standing::NotRun | Standing::Undecided).then_some(settle),
         figures: vec![figure],
         decides,
         simulated: false,

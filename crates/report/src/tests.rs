@@ -208,7 +208,7 @@ fn without_evaluations_there_is_not_enough_evidence() {
     rows.runs.clear();
     check(&rows, Decision::NotEnoughEvidence, "U1");
     let found = only(&rows);
-    assert!(found.next.contains("`crossfade eval run --target gpt --target own`"), "{}", found.next);
+    assert!(found.next.contains("`crossfade eval run --target gpt --target own --dataset NAME`"), "{}", found.next);
     assert_eq!(found.areas[0].standing, Standing::NotRun);
 }
 
@@ -304,13 +304,21 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     let standings: Vec<Standing> = only(&rows).areas.iter().map(|found| found.standing).collect();
     use Standing::{NotRun, Pass};
     assert_eq!(standings, [Pass, Pass, NotRun, Pass, NotRun]);
+    rows.filed[0].n = 0;
+    let safety = only(&rows).areas[3].clone();
+    assert_eq!(safety.standing, Standing::Undecided);
+    assert!(safety.because.ends_with("a pass of 0 cases shows nothing"), "{}", safety.because);
+    assert!(safety.settle.is_some_and(|settle| settle.contains("--outcome pass --digest SHA256 --cases N")));
+    rows.filed[0].passed = false;
+    assert_eq!(only(&rows).areas[3].standing, Standing::Fail, "a failure is one, of however many");
     rows.filed.clear();
     assert_eq!(only(&rows).areas[3].standing, NotRun);
     // Copies at a trickle prove nothing of the peak.
     rows.settings.moves[0].target_load = Some(Real(50.0));
     let latency = &only(&rows).areas[1];
     assert_eq!(latency.standing, Standing::Undecided);
-    assert!(latency.settle.as_ref().unwrap().contains("50.00 req/s"), "{:?}", latency.settle);
+    let bench = "`crossfade bench run --target own --rate 50 --duration 60s`";
+    assert_eq!(latency.settle.as_deref(), Some(bench));
 }
 
 /// A level of a benchmark at so many a second: its P95, and how many of a thousand requests had no whole answer, by what was wrong with them.
@@ -641,4 +649,32 @@ fn a_file_too_many_or_too_few_is_named_and_what_is_no_bundle_is_refused() {
     }
     assert!(verify(Ok(b"no archive"), &Plain).is_err());
     assert!(verify(Err(BTreeMap::new()), &Plain).is_err());
+    // Other directories have a manifest too, and a report without its rows is no bundle.
+    let of = |name: &str, text: &[u8]| verify(Err(BTreeMap::from([(name.to_owned(), text.to_vec())])), &Plain);
+    assert!(of("manifest.json", b"{\"format\":\"another/1\",\"files\":{}}").is_err());
+    assert!(of("report.json", &made.files["report.json"]).is_err());
+    assert!(of("manifest.json", &made.files["manifest.json"]).is_ok_and(|(wrong, _)| !wrong.is_empty()));
+}
+
+#[test]
+fn a_difference_is_told_once() {
+    let made = bundle(&full(), &Plain).unwrap();
+    for name in ["report.md", "report.json", "manifest.json"] {
+        let mut files = made.files.clone();
+        let text = String::from_utf8(files[name].clone()).unwrap();
+        let changed = match name {
+            "report.json" => {
+                text.replacen("SIMULATED", "SIMULATEd", 1).replacen("\"simulated\": false", "\"simulated\": true", 1)
+            }
+            _ => format!("x{text}"),
+        };
+        assert_ne!(changed, text, "{name}");
+        files.insert(name.to_owned(), changed.into_bytes());
+        let (wrong, _) = verify(Err(files), &Plain).unwrap();
+        assert_eq!(wrong.len(), 1, "{name}: {wrong:#?}");
+        assert_eq!(wrong[0].file, name);
+    }
+    let mut fewer = made.files;
+    fewer.remove("manifest.json");
+    assert_eq!(verify(Err(fewer), &Plain).unwrap().0.len(), 1);
 }

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use crate::bundle::{Bundle, MANIFEST, bundle};
 use crate::canonical::sha256;
-use crate::report::Engine;
-use crate::rows::{Files, Rows, RowsError};
+use crate::report::{Engine, FORMAT};
+use crate::rows::{Files, Rows, RowsError, SETTINGS};
 use crate::tar;
 
 /// Differences that are named; where there are more, the first of them say enough.
-const MOST: usize = 20;
+pub const MOST_NAMED: usize = 20;
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +62,8 @@ pub fn verify(
         }
         Err(files) => (files, None),
     };
-    if !files.contains_key(MANIFEST) && !files.contains_key("report.json") && !files.contains_key("rows/settings.json")
-    {
-        return Err(VerifyError::NoBundle("it holds no manifest, no report and no rows".to_owned()));
+    if !files.contains_key(SETTINGS) && !is_format(&files, MANIFEST) {
+        return Err(VerifyError::NoBundle("it holds neither a report's manifest nor its rows".to_owned()));
     }
     let mut wrong = against_manifest(&files);
     let rows = match Rows::read(&files) {
@@ -82,7 +81,12 @@ pub fn verify(
         return Ok((wrong, None));
     };
     for (name, bytes) in &made.files {
-        match files.get(name) {
+        let there = files.get(name);
+        if there != Some(bytes) {
+            // What is different in it says more than that something is.
+            wrong.retain(|one| one.file != *name);
+        }
+        match there {
             None => wrong.push(mismatch(name, None, "it is missing".to_owned())),
             Some(there) if there == bytes => {}
             Some(there) => differences(name, there, bytes, &mut wrong),
@@ -96,12 +100,18 @@ pub fn verify(
         let at = at.map_or_else(|| "its length".to_owned(), |at| format!("byte {at}"));
         wrong.push(mismatch("archive", None, format!("{at} is not as it was written")));
     }
-    wrong.truncate(MOST);
+    wrong.truncate(MOST_NAMED);
     Ok((wrong, Some(made)))
 }
 
 fn mismatch(file: &str, figure: Option<String>, what: String) -> Mismatch {
     Mismatch { file: file.to_owned(), figure, what }
+}
+
+/// Whether a file says that it is of a report; other directories have a `manifest.json` too.
+fn is_format(files: &Files, name: &str) -> bool {
+    let parsed = files.get(name).and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+    parsed.is_some_and(|parsed| parsed["format"] == FORMAT)
 }
 
 /// Files that are not what the manifest says. That the manifest itself is right is seen when it is made again.
@@ -139,7 +149,7 @@ fn differences(name: &str, there: &[u8], made: &[u8], wrong: &mut Vec<Mismatch>)
 
 /// Walks two trees side by side. A figure is named by its id.
 fn compare(file: &str, there: &Value, made: &Value, path: &mut String, wrong: &mut Vec<Mismatch>) {
-    if wrong.len() >= MOST || there == made {
+    if wrong.len() >= MOST_NAMED || there == made {
         return;
     }
     let length = path.len();

@@ -44,26 +44,28 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
     let figure = |id: &str| costed.book.value(id).map(super::Exact::to_f64);
     let Some(odds) = &costed.odds else {
         let n = costed.book.unknown().count();
-        return vec![format!(
+        let unknown = format!(
             "Not known: {n} {} to be filled in before anything can be said.",
             if n == 1 { "figure has" } else { "figures have" }
-        )];
+        );
+        return simulated(costed).into_iter().chain([unknown]).collect();
     };
     let saving = figure("saving.share").unwrap_or_default();
     let direction = if saving < 0.0 { "dearer" } else { "cheaper" };
     let cost = |side: usize| {
         costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
     };
-    let mut said = vec![format!(
+    let mut said: Vec<String> = simulated(costed).into_iter().collect();
+    said.push(format!(
         "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} (P10 to P90).",
         cost(1),
         cost(0),
         percent(saving.abs()),
         span(odds.saving.p10, odds.saving.p90)
-    )];
+    ));
     let verdict = match odds.verdict {
-        Verdict::Reached => "the target is reached",
-        Verdict::Missed => "the target is missed",
+        Verdict::Reached => "the target is reached, by the draws of this study",
+        Verdict::Missed => "the target is missed, by the draws of this study",
         Verdict::Undecided => "undecided",
     };
     said.push(format!(
@@ -76,6 +78,20 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
     said.push(needed(odds));
     said.extend(evens(costed));
     said
+}
+
+/// Says that figures of the study are of answers that were made up, where their evidence says so of any.
+#[must_use]
+pub fn simulated(costed: &Costed) -> Option<String> {
+    let is_simulated =
+        |cell: &&Cell| cell.formula.is_none() && cell.source.evidence.to_lowercase().contains("simulated");
+    let n = costed.book.cells().iter().filter(is_simulated).count();
+    let words = if n == 1 { "figure is" } else { "figures are" };
+    (n > 0).then(|| {
+        format!(
+            "SIMULATED: {n} {words} of simulated providers; what follows is a rehearsal and shows nothing of the costs."
+        )
+    })
 }
 
 /// From the lesser saving to the greater, in the words of their directions; what is dearer on both ends goes from the least to the most.
@@ -95,10 +111,10 @@ fn needed(odds: &Odds) -> String {
             let what = if *reached { "reached" } else { "missed" };
             let more = match more {
                 0 => format!("there are enough: {there}"),
-                more => format!("{more} more than there are"),
+                more => format!("{more} more than the {there} there are"),
             };
             format!(
-                "If what was seen so far is the truth, {cases} evaluation cases a side show four times in five that the target is {what} ({more})."
+                "For a fresh evaluation to show four times in five that the target is {what}, if what was seen so far is the truth, it takes {cases} cases a side ({more})."
             )
         }
         Needed::NotByCases { because: Some(because) } => {
@@ -155,7 +171,8 @@ pub fn rounded(cell: &Cell, places: u32) -> Option<String> {
 /// The page of a study.
 #[must_use]
 pub fn html(costed: &Costed) -> String {
-    let title = format!("Cost of {}: {} beside {}", costed.name, costed.sides[1], costed.sides[0]);
+    let mark = if simulated(costed).is_some() { "SIMULATED · " } else { "" };
+    let title = format!("{mark}Cost of {}: {} beside {}", costed.name, costed.sides[1], costed.sides[0]);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">{POLICY}<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{0}</title><style>{STYLE}</style>\n<h1>{0}</h1>\n",
@@ -501,6 +518,13 @@ mod tests {
         let said = sentences(&costed(&paid_back())).join("\n");
         assert!(said.contains("The change has paid for itself in month 9."), "{said}");
         assert!(said.contains("not from counted cases"), "{said}");
+        let mut rehearsed = paid_back();
+        rehearsed.tasks.source.evidence = "eval run parity, answers of a simulated provider among them".to_owned();
+        let rehearsed = costed(&rehearsed);
+        assert!(sentences(&rehearsed)[0].starts_with("SIMULATED: 1 figure is"), "{:?}", sentences(&rehearsed));
+        assert!(
+            html(&rehearsed).contains("<h1>SIMULATED · Cost of") && !html(&costed(&paid_back())).contains("SIMULATED")
+        );
         let said = sentences(&costed(&linear())).join("\n");
         assert!(said.contains("58.1 % dearer") && said.contains("the target is missed"), "{said}");
         assert!(said.contains("with what is uncertain 58.1 % to 58.1 % dearer (P10 to P90)"), "{said}");

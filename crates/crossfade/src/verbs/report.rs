@@ -144,6 +144,8 @@ fn exit(report: &Report) -> Exit {
 
 /// The forms that are laid beside the bundle.
 const FORMS: [&str; 4] = ["report.html", "appendix.html", "report.md", "report.json"];
+/// The page as a browser prints it; no part of the bundle.
+const PDF: &str = "report.pdf";
 /// The bundle's file.
 const BUNDLE: &str = "bundle.tar";
 
@@ -154,7 +156,7 @@ fn write(dir: &Path, made: &Bundle, asked: &Asked, out: &Out) -> Result<(), Stop
         put(&dir.join(name), bytes)?;
     }
     put(&dir.join(BUNDLE), &made.archive)?;
-    let pdf = dir.join("report.pdf");
+    let pdf = dir.join(PDF);
     // One of an earlier report would be of other figures.
     drop(std::fs::remove_file(&pdf));
     let mut written: Vec<PathBuf> = FORMS.iter().chain([&BUNDLE]).map(|name| dir.join(name)).collect();

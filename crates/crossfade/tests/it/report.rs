@@ -132,6 +132,9 @@ fn a_bundle_verifies_offline_and_names_the_figure_that_was_changed() {
     let said = house.run(&["report", "verify", there]).exits(0).stdout;
     assert!(said.starts_with("verified: "), "{said}");
     house.run(&["report", "verify", "r"]).exits(0);
+    std::fs::write(house.path().join("r/report.pdf"), "%PDF of other figures").unwrap();
+    let said = house.run(&["report", "verify", "r"]).exits(0).stderr;
+    assert!(said.contains("report.pdf is not checked"), "{said}");
     house.run(&["report", "verify", there, "--evidence", "0123456789"]).exits(3);
     let mut bytes = std::fs::read(there).unwrap();
     let figure = b"\"standing\": \"pass\"";
@@ -143,6 +146,10 @@ fn a_bundle_verifies_offline_and_names_the_figure_that_was_changed() {
         said.contains("report.json: moves[0].areas[0].standing: \"fail\" is written, and the rows come to \"pass\""),
         "{said}"
     );
+    assert!(said.ends_with("NOT verified: 1 difference\n"), "{said}");
+    std::fs::create_dir(house.path().join("other")).unwrap();
+    std::fs::write(house.path().join("other/manifest.json"), "{\"files\":{}}").unwrap();
+    house.run(&["report", "verify", "other"]).exits(2);
     house.run(&["report", "verify", "cases.jsonl"]).exits(2);
     house.run(&["report", "verify", "nothing.tar"]).exits(2);
 }

@@ -113,7 +113,12 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             result.keep_so_far(database, &args.keep.by).ok();
         }
     };
-    bench::run::run_with(&engine, &plan, &mut result, &Told { show: &told(out), take: &take, so_far: &so_far });
+    let again = |words: &str| {
+        draw("");
+        out.say(words);
+    };
+    let told = Told { show: &told(out), take: &take, so_far: &so_far, again: &again };
+    bench::run::run_with(&engine, &plan, &mut result, &told);
     drop(database);
     draw("");
     if let Some(lines) = lines {

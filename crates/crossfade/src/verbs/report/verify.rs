@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use report::{Mismatch, verify};
+use report::{MOST_NAMED, Mismatch, verify};
 
-use super::{BUNDLE, FORMS, engine};
+use super::{BUNDLE, FORMS, PDF, engine};
 use crate::out::{Exit, Out, Stop};
 
 /// What can be typed.
@@ -38,6 +38,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let path = &args.bundle;
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     let beside = path.join(BUNDLE);
+    let mut unchecked = None;
     let (found, outside) = if !path.is_dir() {
         let missing = |error: anyhow::Error| {
             Stop::from(error).exit(Exit::Usage).hint("`crossfade report --output DIR` writes DIR/bundle.tar")
@@ -46,10 +47,12 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         (verify(Ok(&archive), &engine::Rooms), Vec::new())
     } else if beside.is_file() && !path.join("rows").is_dir() {
         let outside = FORMS.iter().filter_map(|name| Some((*name, std::fs::read(path.join(name)).ok()?))).collect();
+        unchecked = path.join(PDF).exists().then_some(PDF);
         (verify(Ok(&read(&beside)?), &engine::Rooms), outside)
     } else {
         let mut files = Files::new();
         gather(path, "", &mut files)?;
+        unchecked = files.remove(PDF).map(|_| PDF);
         (verify(Err(files), &engine::Rooms), Vec::new())
     };
     let hint = "`crossfade report --output DIR` writes DIR/bundle.tar";
@@ -74,6 +77,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         "verified_by": OWN,
         "evidence": evidence,
         "wrong": wrong.iter().map(|one| serde_json::json!({ "file": one.file, "figure": one.figure, "what": one.what })).collect::<Vec<_>>(),
+        "not_checked": unchecked,
     });
     if let Some(words) = other {
         out.say(words);
@@ -87,9 +91,25 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
                 made.report.headline
             )
         }
-        _ => wrong.iter().map(|one| format!("{one}\n")).collect(),
+        _ => listed(&wrong),
     });
+    if let Some(name) = unchecked {
+        out.say(format_args!(
+            "{name} is not checked: it is no part of the bundle; print report.html for one that follows from the rows"
+        ));
+    }
     Ok(if wrong.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// What differs, a line each, and how much that is.
+fn listed(wrong: &[Mismatch]) -> String {
+    let n = wrong.len();
+    let words = match n {
+        1 => "1 difference".to_owned(),
+        n if n >= MOST_NAMED => format!("{n} differences named; there may be more"),
+        n => format!("{n} differences"),
+    };
+    wrong.iter().map(|one| format!("{one}\n")).collect::<String>() + &format!("NOT verified: {words}\n")
 }
 
 fn gather(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), Stop> {
@@ -109,6 +129,15 @@ fn gather(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_differs_ends_with_how_much_it_is() {
+        let one =
+            Mismatch { file: "report.md".to_owned(), figure: None, what: "line 3 is not what the rows say".to_owned() };
+        let text = listed(&vec![one.clone(); 2]);
+        assert!(text.ends_with("line 3 is not what the rows say\nNOT verified: 2 differences\n"), "{text}");
+        assert!(listed(&[one]).ends_with("NOT verified: 1 difference\n"));
+    }
 
     #[test]
     fn a_bundle_of_another_version_is_told_as_one() {

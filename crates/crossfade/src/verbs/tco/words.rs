@@ -1,7 +1,7 @@
 //! A study for people.
 
 use cost::tco::odds::Odds;
-use cost::tco::page::{percent, rounded, scenario_words, sentences};
+use cost::tco::page::{percent, rounded, scenario_words, sentences, simulated};
 use cost::tco::scenario::Scenario;
 use cost::tco::study::LineItem;
 use cost::tco::{Cell, Costed, Provenance};
@@ -12,7 +12,8 @@ use crate::out::table;
 const MOST_SWINGS: usize = 8;
 
 pub(super) fn text(costed: &Costed) -> String {
-    let mut text = format!("{}: {} beside {}\n\n", costed.name, costed.sides[1], costed.sides[0]);
+    let mark = if simulated(costed).is_some() { "SIMULATED · " } else { "" };
+    let mut text = format!("{mark}{}: {} beside {}\n\n", costed.name, costed.sides[1], costed.sides[0]);
     for sentence in sentences(costed) {
         text += &sentence;
         text.push('\n');
