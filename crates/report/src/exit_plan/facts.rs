@@ -219,6 +219,21 @@ pub struct DrillPart {
     pub p95_ms: Option<f64>,
 }
 
+impl DrillPart {
+    /// How many failed: for callers, and at the alternative where another one saved them.
+    pub(super) fn failures(&self) -> String {
+        match self.fell_back {
+            0 => format!("{} of {} requests failed", self.failed, self.requests),
+            saved => format!(
+                "callers failed {} of {}; the alternative failed {}",
+                self.failed,
+                self.requests,
+                saved + self.failed
+            ),
+        }
+    }
+}
+
 /// What the probes of a drill found.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct DrillProbes {

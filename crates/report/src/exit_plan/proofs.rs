@@ -50,7 +50,7 @@ pub(super) fn parity(of: &Leaving) -> Section {
                 if gate.passed { "pass" } else { "undecided" }.to_owned(),
             ]
         };
-        section.table(&["live gate", "n", "difference", "margin", ""], live.gates.iter().map(row).collect());
+        section.table(&["live gate", "n", "difference", "margin", "result"], live.gates.iter().map(row).collect());
     }
     section.list(of.mv.gaps.iter().map(|gap| format!("Capabilities: {gap}")).collect());
     section
