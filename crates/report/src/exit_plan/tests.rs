@@ -114,6 +114,7 @@ fn whole() -> Leaving {
         effort: "small".to_owned(),
         risk: "low".to_owned(),
         owners: vec!["@shop/support".to_owned()],
+        cells: Vec::new(),
     };
     Leaving {
         people: Some(("exit.yaml".to_owned(), people())),
@@ -268,6 +269,29 @@ fn what_was_rehearsed_with_made_up_answers_is_said_to_be_so() {
     assert_eq!(tested.evidence, None);
     assert!(tested.supply.as_ref().unwrap().contains("was of SIMULATED providers: one with the real ones"));
     assert_eq!(item(&plan, "plausible scenarios").evidence, None);
+}
+
+#[test]
+fn of_alternatives_that_are_as_good_the_plans_own_is_named_and_requests_stand_there_where_some_are_known() {
+    let mut leaving = whole();
+    let cell = |name: &str, standing: &str, risk: &str| MatrixCell {
+        alternative: name.to_owned(),
+        standing: standing.to_owned(),
+        repaired: false,
+        effort: "small".to_owned(),
+        risk: risk.to_owned(),
+    };
+    let row = &mut leaving.replacements.as_mut().unwrap().rows[0];
+    row.best = Some("bge".to_owned());
+    row.cells = vec![cell("bge", "equivalent", "low"), cell("own", "equivalent", "medium")];
+    let text = |leaving: &Leaving| exit_plan(leaving).markdown();
+    assert!(text(&leaving).contains("| tool calls | 300 | own | equivalent | small | medium |"));
+    let rows = &mut leaving.replacements.as_mut().unwrap().rows;
+    rows[0].cells[1] = cell("own", "degraded", "medium");
+    rows.iter_mut().for_each(|row| row.requests = 0);
+    let said = text(&leaving);
+    assert!(said.contains("| tool calls | bge | equivalent | small | low |"), "what is better is named: {said}");
+    assert!(said.contains("| used | best alternative | standing | effort | risk |"), "{said}");
 }
 
 #[test]
