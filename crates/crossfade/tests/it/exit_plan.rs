@@ -72,5 +72,8 @@ fn the_plan_is_written_in_every_form_and_without_a_browser_it_says_so() {
         assert!(read("exit-plan.md").contains(title) && read("exit-plan.html").contains(title), "{title}");
     }
     assert!(house.run(&["exit", "plan", "suport"]).exits(2).stderr.contains("did you mean `support`?"));
+    house.write_file("inventory.json", r#"{"date":"2026-11-26","findings":[]}"#);
+    let refused = house.run(&["exit", "plan", "support", "--matrix", "inventory.json"]).exits(2).stderr;
+    assert!(refused.contains("is an inventory, not a matrix") && refused.contains("inventory matrix"), "{refused}");
     assert!(house.run(&["exit", "plan", "support", "--export", "."]).exits(2).stderr.contains("holds no export"));
 }
