@@ -100,7 +100,7 @@ pub struct Report {
     pub model: String,
     /// The kind of server the config says it is.
     pub kind: &'static str,
-    /// The answers were made up.
+    /// Some answers were made up: by a simulated provider, or by one behind the server, as their `x-simulated: true` says.
     pub simulated: bool,
     /// When the probe began, in Unix seconds.
     pub began_s: u64,

@@ -29,7 +29,7 @@ use rollout::{Policy, Transition};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
-use crate::detour::{self, DetourReport, Probes};
+use crate::detour::{self, DetourReport, Probes, WayBack};
 use crate::drill::{Asked, DrillReport, Plan};
 use crate::live::{LiveTable, Waker};
 use crate::shadow::ShadowSettings;
@@ -166,7 +166,7 @@ enum What {
     Drill(Plan, SyncSender<Result<DrillReport, ControlError>>),
     EndDrill(SyncSender<Result<DrillReport, ControlError>>),
     Detour(detour::Plan, SyncSender<Result<DetourReport, ControlError>>),
-    EndDetour(Option<Probes>, SyncSender<Result<DetourReport, ControlError>>),
+    EndDetour((Option<Probes>, WayBack), SyncSender<Result<DetourReport, ControlError>>),
 }
 
 /// A handle on the controller; cheap to clone.
@@ -228,12 +228,17 @@ impl Control {
         self.ask(route, (actor, reason), |reply| What::Detour(plan, reply))
     }
 
-    /// Sends `route` back from the detour that is on, with what was found of the alternative.
+    /// Sends `route` back from the detour that is on, with what was found of the alternative, and why.
     ///
     /// # Errors
     /// When none is on, or the controller does not answer.
-    pub fn end_detour(&self, route: &str, probes: Option<Probes>, actor: &str) -> Result<DetourReport, ControlError> {
-        self.ask(route, (actor, ""), |reply| What::EndDetour(probes, reply))
+    pub fn end_detour(
+        &self,
+        route: &str,
+        found: (Option<Probes>, WayBack),
+        actor: &str,
+    ) -> Result<DetourReport, ControlError> {
+        self.ask(route, (actor, ""), |reply| What::EndDetour(found, reply))
     }
 
     fn ask<T>(
@@ -369,7 +374,7 @@ fn carry_out(work: &mut run::Work, Command { rollout, actor, reason, what }: Com
         What::Drill(plan, reply) => drop(reply.try_send(work.begin_drill(&rollout, plan, Asked { actor, reason }))),
         What::EndDrill(reply) => drop(reply.try_send(work.end_drill(&rollout, &actor))),
         What::Detour(plan, reply) => drop(reply.try_send(work.begin_detour(&rollout, plan, Asked { actor, reason }))),
-        What::EndDetour(probes, reply) => drop(reply.try_send(work.end_detour(&rollout, probes))),
+        What::EndDetour(found, reply) => drop(reply.try_send(work.end_detour(&rollout, found))),
     }
 }
 

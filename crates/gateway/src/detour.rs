@@ -159,6 +159,8 @@ impl Plan {
 pub enum WayBack {
     /// Whoever rehearses had seen enough.
     Asked,
+    /// Somebody sent traffic back before that.
+    BrokenOff,
     /// The answer to a caller failed.
     CallerFailed,
     /// The alternative failed too many requests; others answered them.
@@ -179,6 +181,7 @@ impl WayBack {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Asked => "switched back as planned",
+            Self::BrokenOff => "broken off: somebody sent traffic back before enough was seen",
             Self::CallerFailed => "switched back at once: the answer to a caller failed",
             Self::Failing => "switched back at once: the alternative failed too many requests",
             Self::TimeUp => "switched back: the time was up",

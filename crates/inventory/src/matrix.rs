@@ -151,8 +151,13 @@ pub struct About<'a> {
 #[must_use]
 pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matrix {
     let grouped = grouped(used);
-    let rows: Vec<Row> =
-        grouped.iter().map(|((idx, through), uses)| row(&NEEDS[*idx], *through, uses, candidates)).collect();
+    let cells: Vec<Vec<Cell>> = grouped.iter().map(|(key, uses)| cells(*key, uses, candidates)).collect();
+    let served = served(&cells, candidates.len());
+    let rows: Vec<Row> = grouped
+        .iter()
+        .zip(cells)
+        .map(|(((idx, through), uses), cells)| row((&NEEDS[*idx], *through), uses, cells, &served))
+        .collect();
     let counts = Counts::of(rows.iter().map(|row| row.standing));
     let dependencies = dependency::dependencies(used, &rows, candidates);
     Matrix {
@@ -201,12 +206,29 @@ fn through(used: &Used, word: &str) -> Through {
     }
 }
 
-fn row(need: &Need, through: Through, uses: &[&Used], candidates: &[Candidate]) -> Row {
+/// A row's cells, one for each candidate.
+fn cells((idx, through): (usize, Through), uses: &[&Used], candidates: &[Candidate]) -> Vec<Cell> {
+    let changes: Vec<Change> = uses.iter().filter(|one| one.place.is_some()).map(|one| one.change()).collect();
+    candidates.iter().map(|candidate| cell::cell(&NEEDS[idx], through, candidate, &changes)).collect()
+}
+
+/// Of each candidate, how many rows it is proved to have, less those it is proved not to have.
+fn served(rows: &[Vec<Cell>], n_candidates: usize) -> Vec<i64> {
+    let worth = |cell: &Cell| match cell.standing {
+        Standing::Equivalent | Standing::Degraded => 1,
+        Standing::Unproved => 0,
+        Standing::None => -1,
+    };
+    (0..n_candidates).map(|idx| rows.iter().filter_map(|cells| cells.get(idx)).map(worth).sum()).collect()
+}
+
+fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, served: &[i64]) -> Row {
     let in_code: Vec<&&Used> = uses.iter().filter(|one| one.place.is_some()).collect();
-    let changes: Vec<Change> = in_code.iter().map(|one| one.change()).collect();
-    let cells: Vec<Cell> = candidates.iter().map(|candidate| cell::cell(need, through, candidate, &changes)).collect();
-    // A kind of server is named before another where something is known of it.
-    let best = cells.iter().min_by_key(|cell| (cell.standing, !cell.repaired, cell.expected.is_none(), cell.effort));
+    // A kind of server is named before another where something is known of it; of two that are as good, the one that serves more.
+    let rank = |(cell, served): &(&Cell, &i64)| {
+        (cell.standing, !cell.repaired, cell.expected.is_none(), cell.effort, std::cmp::Reverse(**served))
+    };
+    let best = cells.iter().zip(served).min_by_key(rank).map(|(cell, _)| cell);
     let (standing, effort, risk) =
         best.map_or((Standing::Unproved, Effort::L, Risk::High), |cell| (cell.standing, cell.effort, cell.risk));
     Row {

@@ -1,7 +1,7 @@
 //! Exit drills: a route's traffic goes to another target and back, and both ways are measured.
 
 use gateway::control::ControlError;
-use gateway::detour::{DetourReport, Plan, Probes};
+use gateway::detour::{DetourReport, Plan, Probes, WayBack};
 use govern::Role;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct WayBackRequest {
     /// What was found of the alternative meanwhile.
     #[serde(default)]
     pub probes: Option<Probes>,
+    /// Whether enough was seen for a verdict; otherwise the drill is broken off.
+    #[serde(default)]
+    pub enough: bool,
 }
 
 /// Begins an exit drill of a route. It goes back by itself, within its bounds; sooner when nobody asks how it goes.
@@ -66,7 +69,8 @@ pub fn report(desk: &Desk, route: &str) -> Result<DetourReport, OperationError> 
 /// When the actor may not, none is on, or the controller does not answer.
 pub fn end(desk: &Desk, actor: &Actor, route: &str, request: WayBackRequest) -> Result<DetourReport, OperationError> {
     actor.needs(Role::Operator)?;
-    desk.control.end_detour(route, request.probes, &actor.name).map_err(refused)
+    let why = if request.enough { WayBack::Asked } else { WayBack::BrokenOff };
+    desk.control.end_detour(route, (request.probes, why), &actor.name).map_err(refused)
 }
 
 /// A route is no rollout: what the controller does not know of one is said otherwise.

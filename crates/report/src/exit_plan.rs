@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub use art10::Item;
 pub use facts::{
-    Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExportFacts, Leaving, MatrixRow, People,
-    Replacements, Residual, Review, Telling, Trigger,
+    Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExportFacts, Leaving, MatrixCell, MatrixRow,
+    People, Replacements, Residual, Review, Telling, Trigger,
 };
 
 /// The format of the plan as JSON.
@@ -173,12 +173,7 @@ fn headline(of: &Leaving, n_missing: usize, items: &[Item]) -> String {
         None => "it was never rehearsed".to_owned(),
         Some(drill) => {
             let switched = drill.there.time_to_switch_ms.map_or_else(String::new, |ms| {
-                format!(
-                    ", the switch took {}, {} of {} requests failed",
-                    facts::ms(ms),
-                    drill.away.failed,
-                    drill.away.requests
-                )
+                format!(", the switch took {}, {}", facts::ms(ms), drill.away.failures())
             });
             let verdict = drill.verdict.as_deref().unwrap_or("undecided");
             format!("last rehearsed on {} ({verdict}{switched})", facts::day(drill.at_us))

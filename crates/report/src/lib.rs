@@ -42,7 +42,7 @@ pub use canonical::Real;
 pub use decision::Decision;
 pub use exit_plan::{
     Block, Contract, DrillCheck, DrillPart, DrillProbes, DrillWay, ExitDrill, ExitPlan, ExportFacts, Item, Leaving,
-    MatrixRow, Missing, People, Replacements, Residual, Review, Section, Telling, Trigger, exit_plan,
+    MatrixCell, MatrixRow, Missing, People, Replacements, Residual, Review, Section, Telling, Trigger, exit_plan,
 };
 pub use figure::Figure;
 pub use gaps::refused as refused_probe;

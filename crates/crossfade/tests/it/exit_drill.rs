@@ -197,11 +197,13 @@ fn vectors_stay_where_they_are_made_and_an_order_by_hand_sends_traffic_back() {
     until(|| (served_by(&gateway, "gpt-4o")? == "qwen").then_some(()));
     let vectors = post(gateway.data, "/v1/embeddings", r#"{"model":"gpt-4o","input":"hello"}"#);
     assert_eq!((vectors.status, vectors.header("x-crossfade-target")), (200, Some("gpt")), "{}", vectors.body);
-    gateway.run(&["exit", "drill", "gpt-4o", "--end"]).exits(0);
+    let told = gateway.run(&["exit", "drill", "gpt-4o", "--end"]).exits(0).stdout;
+    assert!(told.contains("traffic of gpt-4o is sent back from qwen to gpt"), "{told}");
     assert_eq!(served_by(&gateway, "gpt-4o").as_deref(), Some("gpt"));
-    assert!(watcher.wait().unwrap().success());
+    assert_eq!(watcher.wait().unwrap().code(), Some(4), "a drill that was broken off is no verdict");
     let (_, report) = filed(&house, "gpt-4o");
-    assert_eq!((&report["away"]["stayed"], &report["verdict"]), (&1.into(), &"pass".into()), "{report:#}");
+    assert_eq!((&report["away"]["stayed"], &report["verdict"]), (&1.into(), &"undecided".into()), "{report:#}");
+    assert_eq!(report["way_back"], "broken_off");
 }
 
 #[test]

@@ -23,8 +23,17 @@ use super::run::Progress;
 const LONGEST_ANSWER: usize = 4 << 20;
 
 /// Headers of an answer that a verdict may rest on.
-const SHOWN_HEADERS: [&str; 6] =
-    ["content-type", "connection", "x-request-id", "retry-after", "x-crossfade-target", "x-crossfade-origin"];
+const SHOWN_HEADERS: [&str; 7] = [
+    "content-type",
+    "connection",
+    "x-request-id",
+    "retry-after",
+    "x-crossfade-target",
+    "x-crossfade-origin",
+    X_SIMULATED,
+];
+/// What made-up answers carry.
+const X_SIMULATED: &str = "x-simulated";
 
 /// One server, as the probe talks to it.
 pub(super) struct Line<'p> {
@@ -241,8 +250,10 @@ impl<'p> Line<'p> {
             if is_ours { Silence::TooLong(patience) } else { Silence::Failed(failure.kind, failure.detail) }
         };
         let reply = self.client.call(&self.provider, call).await.map_err(failed)?;
-        self.simulated.set(self.simulated.get() || reply.simulated);
         let (status, headers) = (reply.status.as_u16(), reply.headers);
+        // Behind a gateway a provider may make answers up as well; it says so in the same header.
+        let is_made_up = reply.simulated || headers.get(X_SIMULATED).is_some_and(|value| value == "true");
+        self.simulated.set(self.simulated.get() || is_made_up);
         let body = reply.body.collect(LONGEST_ANSWER).await.map_err(failed)?;
         let json = serde_json::from_slice(&body).ok();
         Ok(Answer { id: String::new(), status, headers, body, json })

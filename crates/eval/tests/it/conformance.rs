@@ -284,3 +284,16 @@ fn a_server_that_hangs_costs_no_more_than_the_budget_and_nothing_is_claimed_of_i
     assert!(report.score.coverage() < 0.1);
     assert_eq!(report.rows.len(), Capability::ALL.len());
 }
+
+#[test]
+fn a_server_whose_answers_say_that_they_were_made_up_has_a_report_that_says_so() {
+    let simulated = |made_up: bool| {
+        let server = Upstream::with(move |_| {
+            let answer = Script::json(scripted::chat_completion("ready"));
+            if made_up { answer.header("x-simulated", "true") } else { answer }
+        });
+        let options = Options { budget: Duration::from_millis(600), ..Options::default() };
+        ask(&subject(&server.url(), BackendKind::Generic), &options).unwrap().simulated
+    };
+    assert_eq!([simulated(true), simulated(false)], [true, false]);
+}

@@ -79,14 +79,18 @@ impl Work {
     }
 
     /// Sends the route back, and notes what was found meanwhile.
-    pub(super) fn end_detour(&mut self, route: &str, probes: Option<Probes>) -> Result<DetourReport, ControlError> {
+    pub(super) fn end_detour(
+        &mut self,
+        route: &str,
+        (probes, why): (Option<Probes>, WayBack),
+    ) -> Result<DetourReport, ControlError> {
         let Some(detour) = self.detour.clone().filter(|detour| detour.route() == route && !detour.is_over()) else {
             return Err(ControlError::Refused(format!("no exit drill of route `{route}` is on")));
         };
         if let Some(probes) = probes {
             detour.note_probes(probes);
         }
-        detour.go_back(WayBack::Asked);
+        detour.go_back(why);
         Ok(detour.report())
     }
 

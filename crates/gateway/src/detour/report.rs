@@ -131,7 +131,7 @@ impl DetourReport {
     pub fn words(&self) -> String {
         let ms = |time: Option<f64>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1} ms"));
         format!(
-            "exit drill of {} from {} to {}: {}; switched in {}, {} requests, {} failed, back in {}",
+            "exit drill of {} from {} to {}: {}; switched in {}, {} requests, {} failed for callers and {} at the alternative, back in {}",
             self.route,
             self.from,
             self.to,
@@ -139,6 +139,7 @@ impl DetourReport {
             ms(self.there.time_to_switch_ms),
             self.away.requests,
             self.away.failed,
+            self.away.fell_back + self.away.failed,
             ms(self.home.time_to_switch_ms),
         )
     }

@@ -93,6 +93,7 @@ fn an_alternative_that_fails_is_left_after_three_and_a_lone_failure_in_a_thousan
     let report = failing.end();
     assert_eq!((report.way_back, report.verdict), (Some(WayBack::Failing), Some(Verdict::Fail)));
     assert_eq!((report.away.fell_back, report.away.failed), (3, 0));
+    assert!(report.words().contains("3 requests, 0 failed for callers and 3 at the alternative"), "{}", report.words());
 
     // Three of the first hundred and fifty are no proof of more than one in a hundred, and no proof of less.
     let unlucky = detour(Plan { verify_requests: 1, ..Plan::to("new") });
@@ -154,6 +155,21 @@ fn without_traffic_or_findings_it_is_undecided() {
     never_away.go_back(WayBack::Reloaded);
     assert_eq!(never_away.due("other", Instant::now()), Some(Due::Over));
     assert_eq!(never_away.end().verdict, Some(Verdict::Undecided));
+}
+
+#[test]
+fn a_drill_that_is_broken_off_by_hand_is_no_verdict_however_well_it_went() {
+    for (why, verdict) in [(WayBack::Asked, Verdict::Pass), (WayBack::BrokenOff, Verdict::Undecided)] {
+        let detour = detour(Plan { verify_requests: 1, ..Plan::to("new") });
+        detour.switch();
+        ask(&detour, true, &[("new", FINE)]);
+        detour.go_back(why);
+        // What the command line says once it has heard of it changes nothing.
+        detour.go_back(WayBack::Asked);
+        ask(&detour, true, &[("old", FINE)]);
+        let report = detour.end();
+        assert_eq!((report.way_back, report.verdict), (Some(why), Some(verdict)), "{:#?}", report.checks);
+    }
 }
 
 #[test]

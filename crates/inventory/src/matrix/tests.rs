@@ -150,6 +150,18 @@ fn the_best_cell_of_several_is_the_replacement() {
 }
 
 #[test]
+fn of_two_that_are_as_good_the_one_that_serves_more_is_named() {
+    let vectors = report("bge", &[("chat", "none"), ("embeddings", "equivalent")]);
+    let chat = report("qwen", &[("chat", "equivalent"), ("embeddings", "equivalent")]);
+    let uses =
+        [used(1, "openai", "chat", &[]), used(2, "openai", "embeddings", &[]), used(3, "openai", "moderation", &[])];
+    let made = matrix(&uses, &[target("bge", &vectors), target("qwen", &chat)], ABOUT);
+    let best: Vec<String> =
+        made.rows.iter().map(|row| format!("{} {}", row.id(), row.best.as_deref().unwrap_or("-"))).collect();
+    assert_eq!(best, ["chat qwen", "embeddings qwen", "moderation qwen"]);
+}
+
+#[test]
 fn sovereignty_rises_only_as_far_as_is_proved() {
     let probes = report("qwen", &[("chat", "equivalent")]);
     let of = |uses: &[Used], candidates: &[Candidate]| {

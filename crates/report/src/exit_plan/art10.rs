@@ -45,17 +45,19 @@ fn of_the_plan(of: &Leaving) -> [Asked; 6] {
         (asks, "Triggers", evidence, of.worksheet(&format!("triggers.{key}")))
     };
     let named = said.contract.vendor.clone().zip(said.contract.reference.clone());
+    let named = named.filter(|_| parts::ended(of).is_none());
     let due = parts::review_due(of).filter(|due| *due >= of.today());
     let review = "Assumptions and review";
+    let (tested, untested) = tested(of);
     [
         (
             "a documented plan for this contract",
             "Contract and notice dates",
             named.map(|(with, called)| format!("{called} with {with}")),
-            of.worksheet("contract"),
+            of.worksheet(if parts::ended(of).is_some() { "contract.ends" } else { "contract" }),
         ),
         ("reviewed periodically", review, due.map(|due| format!("next by {due}")), of.worksheet("review")),
-        ("tested periodically", "Rehearsals and their findings", tested(of), drill_command(of)),
+        ("tested periodically", "Rehearsals and their findings", tested, untested),
         trigger("takes into account unforeseen and persistent interruptions", "interruption", &said.interruption),
         trigger("takes into account inappropriate or failed service", "failed_delivery", &said.failed_delivery),
         trigger("takes into account an unexpected end of the contract", "termination", &said.termination),
@@ -97,17 +99,28 @@ fn of_its_worth(of: &Leaving) -> [Asked; 6] {
     ]
 }
 
+/// Whether the last rehearsal passed, with answers that nobody made up.
 fn passed(of: &Leaving) -> bool {
-    of.last_drill().is_some_and(|drill| drill.verdict.as_deref() == Some("pass"))
+    of.last_drill().is_some_and(|drill| drill.verdict.as_deref() == Some("pass") && !drill.simulated)
 }
 
-/// The last rehearsal that came to a verdict, if it is young enough. One that failed was a test too.
-fn tested(of: &Leaving) -> Option<String> {
-    let last = of.last_drill()?;
+/// The last rehearsal, if it passed with the real providers and is young enough; and what is missing where it is no evidence.
+fn tested(of: &Leaving) -> (Option<String>, String) {
+    let command = drill_command(of);
+    let Some(last) = of.last_drill() else { return (None, command) };
+    let (on, verdict) = (day(last.at_us), last.verdict.as_deref().unwrap_or_default());
     let age = of.at_us.saturating_sub(last.at_us) / 86_400_000_000;
     let most = of.said().review.every_days.unwrap_or(A_YEAR);
-    let simulated = if last.simulated { ", SIMULATED" } else { "" };
-    (age <= most).then(|| format!("{} on {}{simulated}", last.verdict.as_deref().unwrap_or_default(), day(last.at_us)))
+    let why = if verdict != "pass" {
+        format!("the drill of {on} did not pass: one that does")
+    } else if last.simulated {
+        format!("the drill of {on} was of SIMULATED providers: one with the real ones")
+    } else if age > most {
+        format!("the drill of {on} is {age} days old, more than {most}: another one")
+    } else {
+        return (Some(format!("{verdict} on {on}")), command);
+    };
+    (None, format!("{why}, {command}"))
 }
 
 fn feasible(of: &Leaving) -> Option<String> {
@@ -137,11 +150,17 @@ fn allowed_days(of: &Leaving) -> Option<u64> {
 }
 
 fn fits(of: &Leaving) -> Option<String> {
+    if parts::ended(of).is_some() {
+        return None;
+    }
     let (days, allowed) = (schedule_days(of)?, allowed_days(of)?);
     (days <= allowed).then(|| format!("{days} days of the {allowed} that notice and transition leave"))
 }
 
 fn misfit(of: &Leaving) -> String {
+    if let Some(ended) = parts::ended(of) {
+        return format!("a contract that is in force: this one ended on {ended}, {}", of.worksheet("contract.ends"));
+    }
     match (schedule_days(of), allowed_days(of)) {
         (Some(days), Some(allowed)) if days > allowed => {
             format!("a shorter schedule, or other terms: it takes {days} days and the contract leaves {allowed}")

@@ -219,6 +219,21 @@ pub struct DrillPart {
     pub p95_ms: Option<f64>,
 }
 
+impl DrillPart {
+    /// How many failed: for callers, and at the alternative where another one saved them.
+    pub(super) fn failures(&self) -> String {
+        match self.fell_back {
+            0 => format!("{} of {} requests failed", self.failed, self.requests),
+            saved => format!(
+                "callers failed {} of {}; the alternative failed {}",
+                self.failed,
+                self.requests,
+                saved + self.failed
+            ),
+        }
+    }
+}
+
 /// What the probes of a drill found.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct DrillProbes {
@@ -297,6 +312,39 @@ pub struct MatrixRow {
     /// Who owns the code that uses it.
     #[serde(default)]
     pub owners: Vec<String>,
+    /// How well each alternative has it.
+    #[serde(default)]
+    pub cells: Vec<MatrixCell>,
+}
+
+/// How well an alternative has what is used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MatrixCell {
+    /// The alternative.
+    pub alternative: String,
+    /// As of its row.
+    pub standing: String,
+    /// Whether the gateway puts right all that differs.
+    #[serde(default)]
+    pub repaired: bool,
+    /// How much work it is.
+    pub effort: String,
+    /// What it risks.
+    pub risk: String,
+}
+
+impl MatrixRow {
+    /// The alternative to name, and its risk: the plan's own where it is as good as the best.
+    pub(super) fn named(&self, to: Option<&TargetFacts>) -> (Option<&str>, &str) {
+        let cell = |name: &str| self.cells.iter().find(|cell| cell.alternative == name);
+        let best = self.best.as_deref();
+        let rank = |cell: &MatrixCell| (cell.standing.clone(), cell.repaired, cell.effort.clone());
+        let own = to.and_then(|to| cell(&to.name));
+        match (own, best.and_then(cell)) {
+            (Some(own), Some(found)) if rank(own) == rank(found) => (Some(&own.alternative), &own.risk),
+            _ => (best, &self.risk),
+        }
+    }
 }
 
 /// `2026-11-26`.

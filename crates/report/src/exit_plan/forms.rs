@@ -135,22 +135,27 @@ fn block_html(block: &Block) -> String {
             } else {
                 format!("<tr>{head}</tr>\n")
             };
-            let cells =
-                |cells: &Vec<String>| cells.iter().map(|text| format!("<td>{}</td>", mark(text))).collect::<String>();
+            let cell = |(heading, text): (&&str, &String)| format!("<td>{}</td>", mark(heading, text));
+            let cells = |cells: &Vec<String>| headings.iter().zip(cells).map(cell).collect::<String>();
             let rows: String = rows.iter().map(|row| format!("<tr>{}</tr>\n", cells(row))).collect();
             format!("<table class=\"n{}\">\n{head}{rows}</table>\n", headings.len())
         }
     }
 }
 
-/// A cell; a word that stands for how something went has a badge as well as its word.
-fn mark(text: &str) -> String {
+/// The columns that say how something went.
+const VERDICTS: [&str; 4] = ["result", "standing", "verdict", "holds"];
+
+/// A cell; a word that stands for how something went has a badge as well as its word, and so has what nobody knows.
+fn mark(heading: &str, text: &str) -> String {
     let badge = |class: &str, word: &str| format!("<span class=\"s {class}\">{word}</span>");
+    let is_verdict = VERDICTS.contains(&heading);
     match text {
-        "pass" | "yes" | "equivalent" => badge("pass", text),
-        "fail" | "NO" | "none" => badge("fail", text),
-        "undecided" | "degraded" => badge("undecided", text),
-        "not run" | "unproved" | "not known" | "not measured" => badge("not_run", text),
+        "pass" | "yes" | "equivalent" if is_verdict => badge("pass", text),
+        "fail" | "NO" | "none" if is_verdict => badge("fail", text),
+        "undecided" | "degraded" if is_verdict => badge("undecided", text),
+        "not run" | "unproved" if is_verdict => badge("not_run", text),
+        "not known" | "not measured" => badge("not_run", text),
         text => match text.strip_prefix("MISSING: ") {
             Some(rest) => format!("{} {}", badge("fail", "MISSING"), code(rest)),
             None => code(text),

@@ -89,7 +89,9 @@ pub(super) fn contract(of: &Leaving) -> Section {
             ("data deleted and certified within", "contract.deletion_days", days(contract.deletion_days)),
         ],
     );
-    if let (Some(ends), Some(notice)) = (contract.ends, contract.notice_days) {
+    if let Some(ended) = ended(of) {
+        section.lacks(format!("a contract that is in force: this one ended on {ended}"), of.worksheet("contract.ends"));
+    } else if let (Some(ends), Some(notice)) = (contract.ends, contract.notice_days) {
         let last = Date(ends.0.saturating_sub(i64::try_from(notice).unwrap_or(i64::MAX)));
         let left = last.0 - of.today().0;
         section.says(match left {
@@ -98,6 +100,11 @@ pub(super) fn contract(of: &Leaving) -> Section {
         });
     }
     section
+}
+
+/// The day the contract ended, where that is over.
+pub(super) fn ended(of: &Leaving) -> Option<Date> {
+    of.said().contract.ends.filter(|ends| *ends < of.today())
 }
 
 pub(super) fn triggers(of: &Leaving) -> Section {
@@ -151,6 +158,9 @@ pub(super) fn review(of: &Leaving) -> Section {
             ("by", "review.by", review.by),
         ],
     );
+    if let Some(last) = review.last.filter(|last| *last > of.today()) {
+        section.lacks(format!("a review: the last one is of {last}, a day to come"), of.worksheet("review.last"));
+    }
     if let Some(due) = review_due(of).filter(|due| *due < of.today()) {
         section.lacks(format!("a review: it was due on {due}"), of.worksheet("review.last"));
     }
@@ -158,9 +168,10 @@ pub(super) fn review(of: &Leaving) -> Section {
     section
 }
 
-/// The day the plan is to be read again.
+/// The day the plan is to be read again; `None` where the last review is still to come.
 pub(super) fn review_due(of: &Leaving) -> Option<Date> {
     let review = of.said().review;
     let every = i64::try_from(review.every_days?).ok()?;
-    Some(Date(review.last?.0.saturating_add(every)))
+    let last = review.last.filter(|last| *last <= of.today())?;
+    Some(Date(last.0.saturating_add(every)))
 }

@@ -50,7 +50,7 @@ pub(super) fn parity(of: &Leaving) -> Section {
                 if gate.passed { "pass" } else { "undecided" }.to_owned(),
             ]
         };
-        section.table(&["live gate", "n", "difference", "margin", ""], live.gates.iter().map(row).collect());
+        section.table(&["live gate", "n", "difference", "margin", "result"], live.gates.iter().map(row).collect());
     }
     section.list(of.mv.gaps.iter().map(|gap| format!("Capabilities: {gap}")).collect());
     section
@@ -83,17 +83,17 @@ pub(super) fn replacements(of: &Leaving) -> Section {
         return section;
     };
     section.says(format!("Of {}: {}", matrix.date, matrix.headline));
+    // Without traffic joined to it the matrix knows of no requests.
+    let has_requests = matrix.rows.iter().any(|row| row.requests > 0);
     let row = |row: &super::facts::MatrixRow| {
-        vec![
-            row.what.clone(),
-            row.requests.to_string(),
-            row.best.clone().unwrap_or_else(|| "–".to_owned()),
-            row.standing.clone(),
-            row.effort.clone(),
-            row.risk.clone(),
-        ]
+        let (best, risk) = row.named(of.to());
+        let mut cells = vec![row.what.clone()];
+        cells.extend(has_requests.then(|| row.requests.to_string()));
+        cells.extend([best.unwrap_or("–"), &row.standing, &row.effort, risk].map(str::to_owned));
+        cells
     };
-    let headings = ["used", "requests", "best alternative", "standing", "effort", "risk"];
+    let mut headings = vec!["used", "requests", "best alternative", "standing", "effort", "risk"];
+    headings.retain(|heading| has_requests || *heading != "requests");
     section.table(&headings, matrix.rows.iter().take(MOST_ROWS).map(row).collect());
     let rest = matrix.rows.len().saturating_sub(MOST_ROWS);
     if rest > 0 {

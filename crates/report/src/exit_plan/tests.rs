@@ -114,6 +114,7 @@ fn whole() -> Leaving {
         effort: "small".to_owned(),
         risk: "low".to_owned(),
         owners: vec!["@shop/support".to_owned()],
+        cells: Vec::new(),
     };
     Leaving {
         people: Some(("exit.yaml".to_owned(), people())),
@@ -174,16 +175,26 @@ fn a_plan_with_everything_shows_the_drills_figures() {
 }
 
 #[test]
-fn a_drill_that_failed_is_a_test_and_no_proof() {
+fn a_drill_that_failed_is_no_proof_and_both_counts_of_failures_are_told() {
     let mut leaving = whole();
     let check = &mut leaving.drills[0].checks[0];
     (check.holds, check.measured) = (false, "7.1 s".to_owned());
     leaving.drills[0].verdict = Some("fail".to_owned());
+    leaving.drills[0].away.fell_back = 5;
     // An undecided one after it changes nothing.
     leaving.drills.insert(0, ExitDrill { verdict: Some("undecided".to_owned()), ..drill() });
     let plan = exit_plan(&leaving);
     assert!(plan.drill_failed);
-    assert!(item(&plan, "tested periodically").evidence.as_ref().unwrap().starts_with("fail on"));
+    let both = "(fail, the switch took 12 ms, callers failed 0 of 240; the alternative failed 5)";
+    assert!(plan.headline.contains(both), "{}", plan.headline);
+    assert!(plan.markdown().contains("| 240 | 0 (alternative 5) |"), "{}", plan.markdown());
+    let tested = item(&plan, "tested periodically");
+    let supply = tested.supply.as_ref().unwrap();
+    assert_eq!(tested.evidence, None);
+    assert!(
+        supply.starts_with("the drill of 2024-10-02 did not pass: one that does, `crossfade exit drill"),
+        "{supply}"
+    );
     assert_eq!(item(&plan, "plausible scenarios").evidence, None);
     assert!(plan.markdown().contains("Did not hold: time to switch was 7.1 s, must be at most 5.0 s."));
 }
@@ -217,12 +228,83 @@ fn a_review_that_is_overdue_and_a_drill_that_is_old_are_missing() {
 }
 
 #[test]
+fn a_contract_that_ended_and_a_review_that_is_still_to_come_are_missing_and_no_evidence() {
+    let mut leaving = whole();
+    let people = &mut leaving.people.as_mut().unwrap().1;
+    (people.contract.ends, people.review.last) = (Some(Date(19_999)), Some(Date(40_000)));
+    let plan = exit_plan(&leaving);
+    for asks in [
+        "a documented plan for this contract",
+        "reviewed periodically",
+        "a schedule that fits the terms of exit and termination",
+    ] {
+        assert_eq!(item(&plan, asks).evidence, None, "{asks}");
+    }
+    let missing: Vec<&str> = plan.missing().map(|(_, missing)| missing.what.as_str()).collect();
+    for what in [
+        "a contract that is in force: this one ended on 2024-10-03",
+        "a review: the last one is of 2079-07-08, a day to come",
+    ] {
+        assert!(missing.contains(&what), "{missing:?}");
+    }
+    assert!(!plan.markdown().contains("Notice for the end"), "{}", plan.markdown());
+
+    // Today is neither.
+    let today = leaving.today();
+    let people = &mut leaving.people.as_mut().unwrap().1;
+    (people.contract.ends, people.review.last) = (Some(today), Some(today));
+    let plan = exit_plan(&leaving);
+    assert!(item(&plan, "reviewed periodically").evidence.is_some());
+    assert!(item(&plan, "a documented plan for this contract").evidence.is_some());
+}
+
+#[test]
 fn what_was_rehearsed_with_made_up_answers_is_said_to_be_so() {
     let mut leaving = whole();
     leaving.drills[0].simulated = true;
     let plan = exit_plan(&leaving);
     assert!(plan.simulated && plan.markdown().contains("SIMULATED: evidence of this plan"));
     assert!(plan.missing().any(|(_, missing)| missing.what == "a rehearsal with the real providers"));
+    let tested = item(&plan, "tested periodically");
+    assert_eq!(tested.evidence, None);
+    assert!(tested.supply.as_ref().unwrap().contains("was of SIMULATED providers: one with the real ones"));
+    assert_eq!(item(&plan, "plausible scenarios").evidence, None);
+}
+
+#[test]
+fn of_alternatives_that_are_as_good_the_plans_own_is_named_and_requests_stand_there_where_some_are_known() {
+    let mut leaving = whole();
+    let cell = |name: &str, standing: &str, risk: &str| MatrixCell {
+        alternative: name.to_owned(),
+        standing: standing.to_owned(),
+        repaired: false,
+        effort: "small".to_owned(),
+        risk: risk.to_owned(),
+    };
+    let row = &mut leaving.replacements.as_mut().unwrap().rows[0];
+    row.best = Some("bge".to_owned());
+    row.cells = vec![cell("bge", "equivalent", "low"), cell("own", "equivalent", "medium")];
+    let text = |leaving: &Leaving| exit_plan(leaving).markdown();
+    assert!(text(&leaving).contains("| tool calls | 300 | own | equivalent | small | medium |"));
+    let rows = &mut leaving.replacements.as_mut().unwrap().rows;
+    rows[0].cells[1] = cell("own", "degraded", "medium");
+    rows.iter_mut().for_each(|row| row.requests = 0);
+    let said = text(&leaving);
+    assert!(said.contains("| tool calls | bge | equivalent | small | low |"), "what is better is named: {said}");
+    assert!(said.contains("| used | best alternative | standing | effort | risk |"), "{said}");
+}
+
+#[test]
+fn only_the_cell_of_a_verdict_has_a_badge() {
+    let mut leaving = whole();
+    let what = "essential capabilities that the alternative has not".to_owned();
+    leaving.drills[0].checks =
+        vec![DrillCheck { what, measured: "none".to_owned(), target: "none".to_owned(), holds: true }];
+    let page = exit_plan(&leaving).html();
+    let row = "has not</td><td>none</td><td>none</td><td><span class=\"s pass\">yes</span></td>";
+    assert!(page.contains(row), "{page}");
+    assert!(page.contains("<span class=\"s fail\">none</span>"), "a standing is a verdict");
+    assert!(page.contains("<span class=\"s not_run\">not run</span>"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sections of the way out and back: runbook, rollback, data, what stays, and the log of rehearsals.
 
 use super::Section;
-use super::facts::{ExitDrill, Leaving, day, ms};
+use super::facts::{DrillPart, ExitDrill, Leaving, day, ms};
 
 /// Drills that are shown; the audit has all.
 const MOST_DRILLS: usize = 10;
@@ -202,6 +202,9 @@ pub(super) fn tests(of: &Leaving) -> Section {
     let row = |drill: &ExitDrill| {
         let time = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), ms);
         let own = if drill.away.own > 0 { format!(" ({} own)", drill.away.own) } else { String::new() };
+        let DrillPart { failed, fell_back, .. } = drill.away;
+        let at_alternative =
+            if fell_back > 0 { format!(" (alternative {})", fell_back + failed) } else { String::new() };
         vec![
             day(drill.at_us),
             format!("{} → {}", drill.from, drill.to),
@@ -209,7 +212,7 @@ pub(super) fn tests(of: &Leaving) -> Section {
             time(drill.there.time_to_switch_ms),
             time(drill.home.time_to_switch_ms),
             format!("{}{own}", drill.away.requests),
-            drill.away.failed.to_string(),
+            format!("{failed}{at_alternative}"),
             drill.actor.clone(),
             short(&drill.digest),
         ]

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// Neither golden tests nor conformance probes while traffic is away.
     #[arg(long)]
     no_probes: bool,
-    /// Send the route back from the drill that is on.
+    /// Send the route back from the drill that is on, which comes to no verdict by that.
     #[arg(long)]
     end: bool,
     /// Why; the audit row keeps it.
@@ -93,9 +93,9 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let source = Source::open(place)?;
     let path = format!("/api/routes/{}/drill", percent(&args.route));
     if args.end {
-        let request = WayBackRequest { actor: Some(args.actor.clone()), probes: None };
+        let request = WayBackRequest { actor: Some(args.actor.clone()), ..WayBackRequest::default() };
         let report = changed(&source, &format!("{path}/end"), &request)?;
-        out.answer(&report, || words::page(&report));
+        out.answer(&report, || words::sent_back(&report));
         return Ok(Exit::Ok);
     }
     let config = load::config(&place.config)?;
@@ -165,7 +165,7 @@ fn follow<'scope>(
             probes = done.join().ok();
         }
         if !is_ended && probing.is_none() && since.elapsed() >= args.hold {
-            let request = WayBackRequest { actor: Some(args.actor.clone()), probes: probes.take() };
+            let request = WayBackRequest { actor: Some(args.actor.clone()), probes: probes.take(), enough: true };
             changed(drill.source, &format!("{}/end", drill.path), &request)?;
             is_ended = true;
         }

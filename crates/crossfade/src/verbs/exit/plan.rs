@@ -130,7 +130,7 @@ fn init(config: &Config, args: &Args, out: &Out) -> Result<Exit, Stop> {
 fn gather(place: &Place, config: &Config, args: &Args, to: Option<String>) -> Result<Leaving, Stop> {
     let people = people(args.worksheet.as_deref())?;
     let export = args.export.as_deref().map(export_facts).transpose()?;
-    let replacements = args.matrix.as_deref().map(read_json::<Replacements>).transpose()?;
+    let replacements = args.matrix.as_deref().map(matrix).transpose()?;
     let (rows, report) = decision::of_route(place, &args.route, to, (args.tco.as_deref(), &args.conformance))?;
     let mv = report.moves.into_iter().next();
     let mv = mv.ok_or_else(|| Stop::failed(anyhow::anyhow!("the route `{}` has no move", args.route)))?;
@@ -169,6 +169,17 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Stop> {
     let text = read(path)?;
     serde_json::from_str(&text)
         .map_err(|error| Stop::usage(format!("{} is not what is wanted: {error}", path.display())))
+}
+
+fn matrix(path: &Path) -> Result<Replacements, Stop> {
+    let is_inventory = |facts: &serde_json::Value| facts["findings"].is_array() && facts["rows"].is_null();
+    match serde_json::from_str(&read(path)?) {
+        Ok(facts) if is_inventory(&facts) => {
+            let stop = Stop::usage(format!("{} is an inventory, not a matrix", path.display()));
+            Err(stop.hint("`crossfade inventory matrix PATH… -o FILE.json` makes one"))
+        }
+        _ => read_json(path),
+    }
 }
 
 /// Exit drills of a route, newest first, as the audit keeps them. One of a later version that cannot be read is no evidence.

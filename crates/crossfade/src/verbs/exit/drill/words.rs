@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gateway::detour::{DetourReport, Part, Way};
+use gateway::detour::{DetourReport, Part, Way, WayBack};
 use gateway::drill::Check;
 
 use crate::out::table;
@@ -48,6 +48,19 @@ pub(super) fn page(report: &DetourReport) -> String {
     text
 }
 
+/// What `--end` did.
+pub(super) fn sent_back(report: &DetourReport) -> String {
+    let DetourReport { route, from, to, .. } = report;
+    match report.way_back {
+        Some(WayBack::BrokenOff) | None => {
+            format!(
+                "traffic of {route} is sent back from {to} to {from}; the drill is broken off and comes to no verdict\n"
+            )
+        }
+        Some(why) => format!("traffic of {route} is back at {from} already: {}\n", why.words()),
+    }
+}
+
 fn part((name, part): (&str, &Part)) -> Vec<String> {
     let mut cells = vec![name.to_owned()];
     let counts =
@@ -67,4 +80,31 @@ fn way((name, way): (&str, &Way)) -> Vec<String> {
 
 fn ms(time: Option<f64>) -> String {
     time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_back_by_hand_is_told_and_what_was_back_already_too() {
+        let report = |way_back: &str| -> DetourReport {
+            let part = serde_json::json!({
+                "arrived": 0, "requests": 0, "own": 0, "by_alternative": 0, "by_others": 0, "fell_back": 0, "failed": 0,
+                "callers_own": 0, "gone": 0, "stayed": 0, "median_ms": null, "p95_ms": null,
+            });
+            let report = serde_json::json!({
+                "route": "chat", "from": "gpt", "to": "qwen", "simulated": false, "actor": "dora", "reason": "",
+                "plan": { "to": "qwen" }, "at_us": 0, "phase": "back", "way_back": way_back, "verdict": null, "there": {},
+                "home": {}, "away_ms": null, "before": part, "away": part, "back": part, "probes": null, "checks": [],
+            });
+            serde_json::from_value(report).unwrap()
+        };
+        let told = sent_back(&report("broken_off"));
+        assert!(
+            told.starts_with("traffic of chat is sent back from qwen to gpt; ") && told.contains("no verdict"),
+            "{told}"
+        );
+        assert!(sent_back(&report("asked")).contains("at gpt already: switched back as planned"));
+    }
 }
