@@ -77,6 +77,17 @@ impl Read {
     }
 }
 
+/// Every vendor that a finding can have, in the order of the alphabet.
+#[must_use]
+pub fn vendors() -> Vec<&'static str> {
+    let mut vendors = rules::Rules::vendors();
+    vendors.extend(hosts::vendors().chain(models::vendors()).chain(text::vendors()).chain(["unknown"]));
+    vendors.retain(|vendor| *vendor != "-");
+    vendors.sort_unstable();
+    vendors.dedup();
+    vendors
+}
+
 /// Whose service an address is; none where it is of no vendor.
 #[must_use]
 pub fn vendor_of_address(address: &str) -> Option<&'static str> {
