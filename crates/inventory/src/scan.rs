@@ -45,7 +45,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 3;
+pub const READER: u32 = 4;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -75,6 +75,17 @@ impl Read {
     pub fn was_passed_over(&self) -> bool {
         self.language.is_some() && self.facts.is_none()
     }
+}
+
+/// Every vendor that a finding can have, in the order of the alphabet.
+#[must_use]
+pub fn vendors() -> Vec<&'static str> {
+    let mut vendors = rules::Rules::vendors();
+    vendors.extend(hosts::vendors().chain(models::vendors()).chain(text::vendors()).chain(["unknown"]));
+    vendors.retain(|vendor| *vendor != "-");
+    vendors.sort_unstable();
+    vendors.dedup();
+    vendors
 }
 
 /// Whose service an address is; none where it is of no vendor.

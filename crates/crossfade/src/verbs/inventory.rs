@@ -1,6 +1,7 @@
 //! `crossfade inventory`: where a code base uses vendors of language models, how, and what of it has an end.
 
 mod cache;
+mod ending;
 mod fail;
 mod matrix;
 mod page;
@@ -39,7 +40,7 @@ pub(crate) struct Args {
     /// Another form than a table or, with `--format json`, JSON.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
-    /// Write to this file instead of stdout.
+    /// Write to this file instead of stdout; a name that ends in .html, .json, .csv, .sarif, .txt or .cdx.json says the form.
     #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// Leave findings out that are less sure than this.
@@ -98,6 +99,33 @@ enum Form {
     Bom,
     /// Static analysis results, for code hosts and editors.
     Sarif,
+    /// What there is without a form: a table.
+    #[value(skip)]
+    Table,
+    /// The same as `--format json`.
+    #[value(skip)]
+    Json,
+}
+
+/// Endings of a file's name and the form that each says; the first that fits.
+const ENDINGS: [(&str, Form); 7] = [
+    (".cdx.json", Form::Bom),
+    (".json", Form::Json),
+    (".html", Form::Html),
+    (".htm", Form::Html),
+    (".csv", Form::Csv),
+    (".sarif", Form::Sarif),
+    (".txt", Form::Table),
+];
+
+/// The form that is named, else what the file's ending says.
+fn form(args: &Args, out: &Out) -> Result<Form, Stop> {
+    Ok(match (args.form, out.format()) {
+        (Some(form), _) => form,
+        (None, Format::Json) => Form::Json,
+        (None, Format::Html) => Form::Html,
+        (None, _) => ending::form_of(args.output.as_deref(), &ENDINGS)?.unwrap_or(Form::Table),
+    })
 }
 
 /// How sure.
@@ -128,7 +156,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         Some(Verb::Prompts(args)) => return prompts::run(args, out),
         None => {}
     }
-    let recorded = record(place, args, out)?;
+    let form = form(args, out)?;
+    let recorded = record(place, args, form)?;
     let Scanned { findings: mut whole, counts, not_read, .. } = look(&args.paths, &args.looked, out)?;
     let now = us_to_text(now_us());
     let today = &now[..10];
@@ -145,7 +174,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         whole.retain(|finding| finding.kind.is_site() || finding.kind == scan::Kind::Key);
     }
     let shown = Shown { findings: &whole, counts: &counts, not_read: &not_read, now: &now };
-    write(args, &shown, recorded.as_ref(), out)?;
+    write(args, form, &shown, recorded.as_ref(), out)?;
     for line in recorded.iter().flat_map(|recorded| recorded.words(&recorded.rows(&whole))) {
         out.say(line);
     }
@@ -159,11 +188,11 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 }
 
 /// The record, where that is asked for: read first, for without one there is nothing to look through code for.
-fn record(place: &Place, args: &Args, out: &Out) -> Result<Option<Recorded>, Stop> {
+fn record(place: &Place, args: &Args, form: Form) -> Result<Option<Recorded>, Stop> {
     if !args.traffic.traffic {
         return Ok(None);
     }
-    if matches!(args.form, Some(Form::Sarif | Form::Bom | Form::Html)) || out.format() == Format::Html {
+    if matches!(form, Form::Sarif | Form::Bom | Form::Html) {
         let stop = Stop::usage("this form has places in code only, and traffic is in none");
         return Err(stop.hint("`--as csv` or `--format json` has both; without `--traffic` every form has the code"));
     }
@@ -197,20 +226,19 @@ struct Shown<'a> {
     now: &'a str,
 }
 
-fn write(args: &Args, shown: &Shown<'_>, recorded: Option<&Recorded>, out: &Out) -> Result<(), Stop> {
+fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>, out: &Out) -> Result<(), Stop> {
     let Shown { findings, counts, not_read, now } = *shown;
     let (version, today) = (env!("CARGO_PKG_VERSION"), &now[..10]);
     let names: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
     let about = render::About { names: &names, version, now, lines: counts.lines, files: counts.candidates };
     let rows = recorded.map(|recorded| recorded.rows(findings)).unwrap_or_default();
-    let text = match (args.form, recorded) {
-        (Some(Form::Csv), Some(recorded)) => recorded.csv(&rows),
-        (Some(Form::Csv), None) => render::csv(findings),
-        (Some(Form::Sarif), _) => render::sarif(findings, version, today),
-        (Some(Form::Bom), _) => render::bom(findings, &about),
-        (Some(Form::Html), _) => render::html(findings, &about),
-        (None, _) if out.format() == Format::Html => render::html(findings, &about),
-        (None, _) if out.is_json() => {
+    let text = match (form, recorded) {
+        (Form::Csv, Some(recorded)) => recorded.csv(&rows),
+        (Form::Csv, None) => render::csv(findings),
+        (Form::Sarif, _) => render::sarif(findings, version, today),
+        (Form::Bom, _) => render::bom(findings, &about),
+        (Form::Html, _) => render::html(findings, &about),
+        (Form::Json, _) => {
             let mut facts = json!({
                 "date": today, "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
             });
@@ -219,8 +247,8 @@ fn write(args: &Args, shown: &Shown<'_>, recorded: Option<&Recorded>, out: &Out)
             }
             serde_json::to_string_pretty(&facts).map_err(Stop::failed)? + "\n"
         }
-        (None, Some(recorded)) => recorded.page(&rows, &args.traffic),
-        (None, None) => page::table(findings, today),
+        (Form::Table, Some(recorded)) => recorded.page(&rows, &args.traffic),
+        (Form::Table, None) => page::table(findings, today),
     };
     match &args.output {
         Some(path) => save(path, &text),

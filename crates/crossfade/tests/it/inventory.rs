@@ -230,6 +230,31 @@ fn each_form_of_fail_on_ends_with_3_only_when_it_is_found() {
     let (ended, _, stderr) = scan(&house, &["--fail-on", "certian"]);
     assert_eq!(ended, 2, "{stderr}");
     assert!(stderr.contains("did you mean `certain`?"), "{stderr}");
+    let (ended, _, stderr) = scan(&house, &["--fail-on", "vendor:opnai"]);
+    assert_eq!(ended, 2, "{stderr}");
+    assert!(stderr.contains("did you mean `vendor:openai`?"), "{stderr}");
+}
+
+#[test]
+fn the_ending_of_the_file_says_the_form() {
+    let house = House::new(CONFIG);
+    for (file, begins) in [
+        ("x.html", "<!doctype html>"),
+        ("x.csv", "path,"),
+        ("x.cdx.json", "{\n  \"$schema\": \"http://cyclonedx.org/schema/bom-1.6.schema.json\""),
+        ("x.json", "{\n  \"date\""),
+        ("x.sarif", "{\n  \"$schema\""),
+        ("x.txt", "where"),
+    ] {
+        let path = house.path().join(file);
+        let (ended, _, stderr) = scan(&house, &["-o", path.to_str().unwrap()]);
+        assert_eq!(ended, 0, "{file}: {stderr}");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.starts_with(begins), "{file}: {text}");
+    }
+    let (ended, _, stderr) = scan(&house, &["-o", "x.pdf"]);
+    assert_eq!(ended, 2, "{stderr}");
+    assert!(stderr.contains(".cdx.json, .json, .html"), "{stderr}");
 }
 
 #[test]

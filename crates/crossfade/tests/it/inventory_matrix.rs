@@ -120,6 +120,7 @@ fn a_gap_ends_with_3_where_it_is_asked_for_and_the_forms_follow_the_files_name()
         let text = std::fs::read_to_string(house.path().join(file)).unwrap();
         assert!(text.starts_with(begins), "{file}: {text}");
     }
+    with(&["-o", "m.pdf"]).exits(2);
     assert!(with(&["--format", "html"]).exits(0).stdout.contains("Sovereignty today"));
     assert!(with(&["--as", "markdown"]).exits(0).stdout.contains("## Rules"));
 }

@@ -55,8 +55,9 @@ pub(super) enum Speaks {
 }
 
 /// Vendors with OpenAI's dialect: another base address is all there is to change.
-const OPENAI_LIKE: [&str; 13] = [
+const OPENAI_LIKE: [&str; 14] = [
     "openai",
+    "openai-compatible",
     "azure-openai",
     "github",
     "groq",
@@ -160,7 +161,7 @@ pub(super) fn class_of(vendor: &str) -> (&'static str, bool) {
     match vendor {
         "self-hosted" => ("self_hosted", false),
         vendor if HOSTED.contains(&vendor) => ("hosted", true),
-        "unknown" | "-" => ("external", true),
+        "unknown" | "openai-compatible" | "-" => ("external", true),
         _ => ("vendor", true),
     }
 }

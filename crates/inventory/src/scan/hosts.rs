@@ -51,6 +51,11 @@ const HOSTS: [(&str, &str); 47] = [
     (".pinecone.io", "pinecone"),
 ];
 
+/// Every vendor that an address can be of, and what one is called whose it is not known.
+pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
+    HOSTS.iter().map(|(_, vendor)| *vendor).chain(["self-hosted", "openai-compatible"])
+}
+
 /// Whose the address is.
 pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
     if !text.contains('.') {

@@ -40,6 +40,8 @@ pub(super) struct Object {
     pub(super) path: String,
     /// Known by a field's name in another file, not by following names.
     pub(super) is_guess: bool,
+    /// How sure it is whose service it calls.
+    pub(super) confidence: Confidence,
 }
 
 /// A place where a rule fits.

@@ -1,5 +1,7 @@
 //! Libraries and their versions, from lock files and manifests.
 
+mod npm;
+
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
@@ -73,6 +75,9 @@ pub(crate) fn is_manifest(path: &str) -> bool {
 pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
     let Some((language, is_locked)) = kind_of(path) else { return Vec::new() };
     let known = known(language);
+    if path.rsplit('/').next() == Some("package.json") {
+        return npm::dependencies(text, known);
+    }
     let lines: Vec<&str> = text.lines().collect();
     let mut packages: Vec<Package> = Vec::new();
     for (idx, line) in lines.iter().enumerate() {
@@ -176,7 +181,7 @@ mod tests {
         check("a/poetry.lock", "[[package]]\nname = \"openai\"\nversion = \"0.27.8\"\n", &[("openai", "0.27.8")]);
         check(
             "package.json",
-            "{\n  \"openai\": \"^4.20.1\",\n  \"openai-extra\": \"1.0.0\"\n}",
+            "{ \"dependencies\": {\n  \"openai\": \"^4.20.1\",\n  \"openai-extra\": \"1.0.0\"\n} }",
             &[("openai", "4.20.1")],
         );
         check("go.mod", "\tgithub.com/openai/openai-go/v3 v3.1.0\n", &[("github.com/openai/openai-go", "3.1.0")]);

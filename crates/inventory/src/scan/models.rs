@@ -51,6 +51,11 @@ const STARTS: [(&str, &str); 44] = [
     ("amazon.titan", "aws-bedrock"),
 ];
 
+/// Every vendor that an id can be of.
+pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
+    STARTS.iter().map(|(_, vendor)| *vendor)
+}
+
 /// Whose model the text is the id of; none when it is no id.
 pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
     if text.len() > 80 || text.len() < 2 || text.contains(char::is_whitespace) {

@@ -113,6 +113,18 @@ pub(super) struct Rules {
     own: HashMap<&'static str, Vec<Own>>,
 }
 
+/// One language of each table.
+const LANGUAGES: [Language; 8] = [
+    Language::Python,
+    Language::JavaScript,
+    Language::Go,
+    Language::Java,
+    Language::CSharp,
+    Language::Rust,
+    Language::Ruby,
+    Language::Php,
+];
+
 impl Rules {
     /// Of a language.
     pub(super) fn of(language: Language) -> &'static Rules {
@@ -132,17 +144,15 @@ impl Rules {
     }
 
     fn all() -> impl Iterator<Item = &'static Sdk> {
-        const LANGUAGES: [Language; 8] = [
-            Language::Python,
-            Language::JavaScript,
-            Language::Go,
-            Language::Java,
-            Language::CSharp,
-            Language::Rust,
-            Language::Ruby,
-            Language::Php,
-        ];
         LANGUAGES.into_iter().flat_map(|language| Rules::of(language).sdks.iter())
+    }
+
+    /// Every vendor that the rules name.
+    pub(super) fn vendors() -> Vec<&'static str> {
+        let of_sdks = Rules::all()
+            .flat_map(|sdk| std::iter::once(sdk.vendor).chain(sdk.makers.values().filter_map(|maker| maker.vendor)));
+        let methods = LANGUAGES.into_iter().flat_map(|language| Rules::of(language).methods.values());
+        of_sdks.chain(methods.flat_map(|methods| methods.values().filter_map(|method| method.vendor))).collect()
     }
 
     /// The library and the vendor of a package of a manifest.

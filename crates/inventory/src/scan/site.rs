@@ -5,18 +5,19 @@ mod http;
 mod prompt;
 mod request;
 mod response;
+mod whose;
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::facts::{Chain, Root, Step, Value};
 use super::finding::{Confidence, Finding, Flags, Kind, Model};
-use super::hosts;
 use super::link::{Hit, Repository};
 use super::rules::Rules;
 
 pub(super) use http::Consumed;
 use response::Readings;
+pub(super) use whose::{Whose, of_client};
 
 /// Every call site of a file.
 pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> Vec<Finding> {
@@ -100,22 +101,9 @@ impl<'r> Visitor<'r> {
         let source = &self.repository.files()[self.file];
         let sdk = &Rules::of(source.language).sdks[hit.sdk];
         let request = request::Request::of(self.repository, self.file, hit);
-        let base = request.base_address(self.repository, self.file);
-        let mut vendor = hit.vendor;
-        let mut confidence = hit.confidence;
-        if let Some(base) = &base {
-            match hosts::vendor_of(base) {
-                Some(other) => vendor = other,
-                None if hosts::is_local(base) => {
-                    vendor = "self-hosted";
-                    confidence = Confidence::Possible;
-                }
-                None => {}
-            }
-        }
-        if request.mentions_azure && vendor == "openai" {
-            vendor = "azure-openai";
-        }
+        let own = Whose { vendor: hit.vendor, confidence: hit.confidence };
+        let Whose { mut vendor, mut confidence } =
+            whose::of_request(self.repository, self.file, &request, hit.kind, own);
         let model = request.model(self.repository, self.file, hit.call.line);
         if vendor == "-" {
             vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");

@@ -1,6 +1,7 @@
 //! Small sources of each language, and what is found in them.
 
 mod reach;
+mod vendor;
 
 use super::*;
 

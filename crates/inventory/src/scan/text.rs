@@ -53,6 +53,11 @@ const KEYS: [(&str, &str); 8] = [
     (r"\bpcsk_[A-Za-z0-9_]{60,75}\b", "pinecone"),
 ];
 
+/// Every vendor that a setting or a key can be of.
+pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().chain(&KEYS).map(|(_, vendor)| *vendor)
+}
+
 /// Whether the file is configuration that is read line by line.
 pub(crate) fn is_configuration(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);

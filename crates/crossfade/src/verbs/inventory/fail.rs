@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use inventory::scan::{Confidence, Finding, Kind, OPERATIONS};
+use inventory::scan::{self, Confidence, Finding, Kind, OPERATIONS};
+
+use crate::config::nearest;
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub(super) enum FailOn {
     /// The same, or something that has a day to come.
     Ends,
     /// A finding of a vendor.
-    Vendor(String),
+    Vendor(&'static str),
     /// A finding of an operation.
     Operation(&'static str),
     /// A finding of a model's id.
@@ -33,11 +35,11 @@ impl FromStr for FailOn {
     fn from_str(text: &str) -> Result<FailOn, String> {
         match text.split_once(':') {
             Some((_, "")) => Err(format!("a name has to follow `{text}`")),
-            Some(("vendor", name)) => Ok(FailOn::Vendor(name.to_owned())),
+            Some(("vendor", name)) => vendor(name).map(FailOn::Vendor),
             Some(("model", id)) => Ok(FailOn::Model(id.to_owned())),
             Some(("operation", name)) => match OPERATIONS.iter().find(|operation| **operation == name) {
                 Some(operation) => Ok(FailOn::Operation(operation)),
-                None => Err(format!("no operation is called `{name}`: {}", OPERATIONS.join(", "))),
+                None => Err(no_name("operation", name, &OPERATIONS)),
             },
             Some((form, _)) => Err(format!("`{form}:` is no form; {}", forms(form))),
             None => match text {
@@ -51,6 +53,18 @@ impl FromStr for FailOn {
             },
         }
     }
+}
+
+/// The vendor of that name, however it is cased.
+fn vendor(name: &str) -> Result<&'static str, String> {
+    let known = scan::vendors();
+    let found = known.iter().find(|vendor| vendor.eq_ignore_ascii_case(name)).copied();
+    found.ok_or_else(|| no_name("vendor", name, &known))
+}
+
+fn no_name(what: &str, name: &str, known: &[&str]) -> String {
+    let near = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{what}:{near}`?"));
+    format!("no {what} is called `{name}`{} There are: {}", near.unwrap_or_else(|| ".".to_owned()), known.join(", "))
 }
 
 /// The forms, the nearest first.
@@ -70,7 +84,7 @@ impl FailOn {
             FailOn::Key => finding.kind == Kind::Key,
             FailOn::Ended => is_sure && finding.sunsets.iter().any(|sunset| sunset.ends.as_str() <= today),
             FailOn::Ends => is_sure && !finding.sunsets.is_empty(),
-            FailOn::Vendor(name) => is_sure && finding.vendor == *name,
+            FailOn::Vendor(name) => is_sure && finding.vendor == **name,
             FailOn::Operation(name) => is_sure && finding.operation == *name,
             FailOn::Model(id) => is_sure && finding.model.id.as_ref() == Some(id),
         }
@@ -97,7 +111,7 @@ mod tests {
     #[test]
     fn every_form_is_read_as_it_is_written() {
         for form in FORMS {
-            let text = form.replace("operation:NAME", "operation:chat");
+            let text = form.replace("operation:NAME", "operation:chat").replace("vendor:NAME", "vendor:openai");
             assert_eq!(text.parse::<FailOn>().map(|of| of.words()), Ok(text));
         }
     }
@@ -109,5 +123,14 @@ mod tests {
         assert!(told("vendr:openai").contains("did you mean `vendor:NAME`?"));
         assert!(told("operation:talk").contains("no operation is called `talk`"));
         assert!(told("vendor:").contains("a name has to follow"));
+    }
+
+    #[test]
+    fn a_vendor_that_no_finding_can_have_is_told_with_the_nearest() {
+        let told = "vendor:opnai".parse::<FailOn>().unwrap_err();
+        assert!(told.contains("no vendor is called `opnai`; did you mean `vendor:openai`?"), "{told}");
+        assert_eq!("vendor:OpenAI".parse(), Ok(FailOn::Vendor("openai")));
+        assert_eq!("vendor:openai-compatible".parse(), Ok(FailOn::Vendor("openai-compatible")));
+        assert_eq!("vendor:self-hosted".parse(), Ok(FailOn::Vendor("self-hosted")));
     }
 }

@@ -3,7 +3,7 @@
 mod page;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use gateway::snapshot::Target;
@@ -11,6 +11,7 @@ use inventory::matrix::{About, Candidate, Facts, Matrix, Probe, Standing, Used, 
 use providers::Class;
 
 use super::super::time::{now_us, us_to_text};
+use super::ending::form_of;
 use super::{Level, Place, name_of, save};
 use crate::config::nearest;
 use crate::load;
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     /// Another form than a table; `--format json` and `--format html` are the same as here.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     form: Option<Form>,
-    /// Write to this file instead of stdout; a name that ends in .html, .md, .csv or .json says the form.
+    /// Write to this file instead of stdout; a name that ends in .html, .md, .csv, .json or .txt says the form.
     #[arg(long, short, alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
     /// End with 3 when the replacement of any capability is so bad or worse.
@@ -85,6 +86,16 @@ enum Form {
     Html,
 }
 
+/// Endings of a file's name and the form that each says.
+const ENDINGS: [(&str, Form); 6] = [
+    (".json", Form::Json),
+    (".html", Form::Html),
+    (".htm", Form::Html),
+    (".md", Form::Markdown),
+    (".csv", Form::Csv),
+    (".txt", Form::Table),
+];
+
 /// How bad, from the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Worst {
@@ -108,6 +119,7 @@ impl Worst {
 
 /// Makes the matrix and writes it.
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let form = form(args, out)?;
     let probes = read(&args.conformance)?;
     let candidates = candidates(place, args, &probes, out)?;
     let mut findings = super::look(&args.paths, &args.looked, out)?.findings;
@@ -115,7 +127,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let used: Vec<Used> = findings.iter().map(Used::of).collect();
     let of: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
     let made = matrix(&used, &candidates, About { of: &of, date: &us_to_text(now_us())[..10] });
-    let text = text(&made, form(args, out))?;
+    let text = text(&made, form)?;
     match &args.output {
         Some(path) => {
             save(path, &text)?;
@@ -128,16 +140,13 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 }
 
 /// The form that is named, else what the file's ending says.
-fn form(args: &Args, out: &Out) -> Form {
-    let ending = args.output.as_deref().and_then(Path::extension).and_then(std::ffi::OsStr::to_str);
-    match (args.form, out.format(), ending) {
-        (Some(form), ..) => form,
-        (None, Format::Json, _) | (None, _, Some("json")) => Form::Json,
-        (None, Format::Html, _) | (None, _, Some("html" | "htm")) => Form::Html,
-        (None, _, Some("md")) => Form::Markdown,
-        (None, _, Some("csv")) => Form::Csv,
-        (None, ..) => Form::Table,
-    }
+fn form(args: &Args, out: &Out) -> Result<Form, Stop> {
+    Ok(match (args.form, out.format()) {
+        (Some(form), _) => form,
+        (None, Format::Json) => Form::Json,
+        (None, Format::Html) => Form::Html,
+        (None, _) => form_of(args.output.as_deref(), &ENDINGS)?.unwrap_or(Form::Table),
+    })
 }
 
 fn text(made: &Matrix, form: Form) -> Result<String, Stop> {

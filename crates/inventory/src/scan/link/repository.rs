@@ -7,6 +7,7 @@ use super::texts::Constants;
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
+use crate::scan::finding::Confidence;
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
@@ -239,7 +240,14 @@ impl<'s> Repository<'s> {
             && let Some((sdk, of)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
         {
             let vendor = rules.sdks[sdk].vendor;
-            return State::Object(Object { of, sdk, vendor, path: String::new(), is_guess: false });
+            return State::Object(Object {
+                of,
+                sdk,
+                vendor,
+                path: String::new(),
+                is_guess: false,
+                confidence: Confidence::Certain,
+            });
         }
         state
     }
@@ -457,6 +465,8 @@ impl<'s> Repository<'s> {
             (2, all)
         };
         let mut object: Option<State> = None;
+        // What is put into a member says more than what it is declared as.
+        let mut is_made = false;
         for (idx, at) in chosen {
             let binding = &self.files[*idx].facts.bindings[*at];
             match self.bound(*idx, *at, hops + 1) {
@@ -464,7 +474,9 @@ impl<'s> Repository<'s> {
                     if level > 0 && object.as_ref().is_some_and(|other| type_of(other) != type_of(&state)) {
                         return State::Unknown;
                     }
-                    object = object.or(Some(state));
+                    if object.is_none() || !is_made && binding.value.is_some() {
+                        (object, is_made) = (Some(state), binding.value.is_some());
+                    }
                 }
                 _ if level > 0 && (binding.value.is_some() || !binding.types.is_empty()) => return State::Unknown,
                 _ => {}

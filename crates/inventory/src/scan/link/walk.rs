@@ -8,6 +8,7 @@ use crate::scan::language::Language;
 use crate::scan::lower::SERVICE;
 use crate::scan::models;
 use crate::scan::rules::{Distinct, Maker, Method, Own, Rules};
+use crate::scan::site::{self, Whose};
 
 /// Members that change nothing about what is called.
 const TRANSPARENT: [&str; 22] = [
@@ -163,9 +164,14 @@ impl<'r> Walker<'r> {
         let State::Symbol { sdks, path } = &state else { return state };
         let rules = self.rules();
         match sdks.iter().find_map(|sdk| Some((*sdk, rules.object(*sdk, path)?))) {
-            Some((sdk, of)) => {
-                State::Object(Object { of, sdk, vendor: rules.sdks[sdk].vendor, path: String::new(), is_guess: false })
-            }
+            Some((sdk, of)) => State::Object(Object {
+                of,
+                sdk,
+                vendor: rules.sdks[sdk].vendor,
+                path: String::new(),
+                is_guess: false,
+                confidence: Confidence::Certain,
+            }),
             None => state,
         }
     }
@@ -252,26 +258,39 @@ impl<'r> Walker<'r> {
         for sdk in sdks.iter().copied() {
             if let Some(maker) = rules.maker(sdk, path).filter(|maker| is_allowed(maker, at.call)) {
                 let vendor = self.vendor(sdk, maker.vendor, given.as_ref(), at);
+                let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
                 if let Some(hits) = hits {
                     let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
-                    let hit = at.hit(kind, maker.operation, sdk, vendor, Confidence::Certain);
+                    let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
                     hits.push(Hit { line: at.begins, ..hit });
                 }
-                return State::Object(Object { of: maker.makes, sdk, vendor, path: String::new(), is_guess: false });
+                return State::Object(Object {
+                    of: maker.makes,
+                    sdk,
+                    vendor,
+                    path: String::new(),
+                    is_guess: false,
+                    confidence,
+                });
             }
         }
         for sdk in sdks.iter().copied() {
             let method = rules.function(sdk, path).or_else(|| rules.of_type(rules.sdks[sdk].acts_as?, path));
             if let Some(method) = method {
-                let object =
-                    Object { of: "", sdk, vendor: rules.sdks[sdk].vendor, path: String::new(), is_guess: false };
+                let object = Object {
+                    of: "",
+                    sdk,
+                    vendor: rules.sdks[sdk].vendor,
+                    path: String::new(),
+                    is_guess: false,
+                    confidence: Confidence::Certain,
+                };
                 return self.does(method, &object, Confidence::Certain, at, hits);
             }
         }
         for sdk in sdks.iter().copied() {
             if let (Some(of), Some(given)) = (rules.sdks[sdk].wraps, &given) {
-                let vendor = given.vendor;
-                return State::Object(Object { of, sdk, vendor, path: String::new(), is_guess: given.is_guess });
+                return State::Object(Object { of, sdk, path: String::new(), ..given.clone() });
             }
         }
         if path.contains('.') && self.is_own(at, Distinct::InRepository) {
@@ -321,6 +340,10 @@ impl<'r> Walker<'r> {
             "-" => self.vendor(object.sdk, method.vendor, self.object_in(at.call).as_ref(), at),
             own => method.vendor.unwrap_or(own),
         };
+        let own = Whose { vendor, confidence: object.confidence };
+        let whose = if method.is_maker { self.whose(own, at) } else { own };
+        // A call is as sure as it is whose service its client calls.
+        let (vendor, confidence) = (whose.vendor, confidence.min(whose.confidence));
         if let (Some(hits), Some(operation)) = (hits.as_mut(), method.operation) {
             let kind = match (method.is_maker, method.is_adapter) {
                 (true, true) => Kind::Adapter,
@@ -333,9 +356,20 @@ impl<'r> Walker<'r> {
             hits.push(if is_built { Hit { line: at.begins, ..hit } } else { hit });
         }
         match method.returns {
-            Some(of) => State::Object(Object { of, vendor, path: String::new(), ..object.clone() }),
+            Some(of) => State::Object(Object {
+                of,
+                vendor,
+                path: String::new(),
+                confidence: whose.confidence,
+                ..object.clone()
+            }),
             None => State::Foreign,
         }
+    }
+
+    /// Whose service an object calls that is made there: of what is given to it the base address says more than the library.
+    fn whose(&self, own: Whose, at: &At<'_, '_>) -> Whose {
+        site::of_client(self.repository, self.file, at.call, at.rest, own)
     }
 
     /// The service that a container is asked for by its type.
@@ -366,7 +400,14 @@ impl<'r> Walker<'r> {
         for own in rules.own(at.dotted).into_iter().filter(|own| own.fits(at.call)) {
             if let Some((sdk, confidence)) = self.evidence(own) {
                 let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
-                let object = Object { of: own.of, sdk, vendor, path: String::new(), is_guess: true };
+                let object = Object {
+                    of: own.of,
+                    sdk,
+                    vendor,
+                    path: String::new(),
+                    is_guess: true,
+                    confidence: Confidence::Certain,
+                };
                 return self.does(own.method, &object, confidence, at, hits);
             }
         }

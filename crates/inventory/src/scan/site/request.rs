@@ -11,7 +11,7 @@ pub(super) struct Request {
     named: Vec<(String, Value)>,
     unnamed: Vec<Value>,
     /// Whether something of Azure's is given.
-    pub(super) mentions_azure: bool,
+    mentions_azure: bool,
 }
 
 /// How deep a request is followed through variables and builders.
@@ -23,12 +23,16 @@ const BUDGET: u32 = 400;
 impl Request {
     /// Of a place where a rule fits.
     pub(super) fn of(repository: &Repository<'_>, file: usize, hit: &Hit<'_>) -> Request {
+        let chain = if hit.kind == Kind::Call { &[] } else { hit.chain };
+        Request::of_made(repository, file, hit.call, chain)
+    }
+
+    /// Of a call, and what follows in its chain.
+    pub(super) fn of_made(repository: &Repository<'_>, file: usize, call: &Call, chain: &[Step]) -> Request {
         let mut request = Request::default();
         let mut reader = Reader::new(repository, file, &mut request);
-        reader.call(hit.call, 0);
-        if hit.kind != Kind::Call {
-            reader.steps(hit.chain, 0);
-        }
+        reader.call(call, 0);
+        reader.steps(chain, 0);
         request
     }
 
@@ -101,6 +105,11 @@ impl Request {
 
     /// The address that a client is told to call instead of its own.
     pub(super) fn base_address(&self, repository: &Repository<'_>, file: usize) -> Option<String> {
+        repository.text(file, self.base()?, 0)
+    }
+
+    /// The same, as it is given.
+    pub(super) fn base(&self) -> Option<&Value> {
         const NAMES: [&str; 15] = [
             "baseurl",
             "apibase",
@@ -118,8 +127,12 @@ impl Request {
             "apihost",
             "withapibase",
         ];
-        let value = self.get(&NAMES)?;
-        repository.text(file, value, 0)
+        self.get(&NAMES)
+    }
+
+    /// Whether it is Azure that is asked: something of its name is given, or its version in every address.
+    pub(super) fn is_azure(&self) -> bool {
+        self.mentions_azure || self.get(&["defaultquery"]).is_some_and(|value| mentions(value, &["api-version"], 0))
     }
 
     /// The model.
@@ -482,16 +495,17 @@ fn key_model(value: &Value, depth: u32) -> Option<&Value> {
     }
 }
 
-/// The model that a value stands for.
+/// The model that a value stands for; an empty text, to be filled in by whoever copies the code, is none.
 fn model_of(repository: &Repository<'_>, file: usize, value: &Value, line: u32) -> Model {
-    match value {
+    let model = match value {
         Value::Text(text) if !text.value.contains('{') => {
             Model { id: Some(text.value.clone()), from: ModelFrom::Literal }
         }
         Value::Text(_) => Model { id: None, from: ModelFrom::Variable },
         Value::Chain(chain) => model_of_chain(repository, file, chain, line),
         _ => Model::default(),
-    }
+    };
+    if model.id.as_deref().is_some_and(|id| id.trim().is_empty()) { Model::default() } else { model }
 }
 
 fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line: u32) -> Model {
