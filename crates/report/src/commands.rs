@@ -43,8 +43,11 @@ fn known(mv: &Move, load: Option<f64>) -> (String, String) {
 
 /// Four significant digits: nearer to a load than the thousandth in which it counts as that.
 fn number(value: f64) -> String {
-    let places = (3 - value.max(1e-9).log10().floor() as i32).clamp(0, 12);
-    let text = format!("{value:.*}", places.unsigned_abs() as usize);
+    let (mut places, mut scaled) = (0, value);
+    while scaled < 1000.0 && places < 12 {
+        (places, scaled) = (places + 1, scaled * 10.0);
+    }
+    let text = format!("{value:.places$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 

@@ -232,7 +232,7 @@ fn dollars(costed: &Costed) -> String {
     let exact = |id: &str| costed.book.value(id).map(Exact::to_f64);
     let month = exact("saving.per_month").map_or_else(|| "what it saves a month is unknown".to_owned(), a_month);
     let once = match exact("one_off") {
-        Some(once) if once == 0.0 => "no cost of the change itself is stated".to_owned(),
+        Some(0.0) => "no cost of the change itself is stated".to_owned(),
         Some(once) => format!("the change costs {} once", Unit::Dollars.shown(once)),
         None => "what the change costs once is unknown".to_owned(),
     };
