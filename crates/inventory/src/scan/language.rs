@@ -31,6 +31,18 @@ pub enum Language {
 }
 
 impl Language {
+    /// One of each table of rules and of packages: TypeScript goes by JavaScript, Kotlin by Java.
+    pub(crate) const TABLES: [Language; 8] = [
+        Language::Python,
+        Language::JavaScript,
+        Language::Go,
+        Language::Java,
+        Language::CSharp,
+        Language::Rust,
+        Language::Ruby,
+        Language::Php,
+    ];
+
     /// By the end of a path.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Language> {

@@ -23,17 +23,6 @@ pub(crate) struct Package {
     pub(crate) line: u32,
 }
 
-const LANGUAGES: [Language; 8] = [
-    Language::Python,
-    Language::JavaScript,
-    Language::Go,
-    Language::Java,
-    Language::CSharp,
-    Language::Rust,
-    Language::Ruby,
-    Language::Php,
-];
-
 /// The languages whose packages a file names, and whether it is a lock file; none when it is no manifest.
 fn kind_of(path: &str) -> Option<(Language, bool)> {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -104,9 +93,9 @@ fn known(language: Language) -> &'static HashSet<&'static str> {
     let sets = SETS.get_or_init(|| {
         let set =
             |language: Language| Rules::of(language).sdks.iter().flat_map(|sdk| sdk.packages.iter().copied()).collect();
-        LANGUAGES.iter().map(|language| set(*language)).collect()
+        Language::TABLES.iter().map(|language| set(*language)).collect()
     });
-    let idx = LANGUAGES.iter().position(|other| *other == language).unwrap_or(0);
+    let idx = Language::TABLES.iter().position(|other| *other == language).unwrap_or(0);
     &sets[idx]
 }
 

@@ -113,18 +113,6 @@ pub(super) struct Rules {
     own: HashMap<&'static str, Vec<Own>>,
 }
 
-/// One language of each table.
-const LANGUAGES: [Language; 8] = [
-    Language::Python,
-    Language::JavaScript,
-    Language::Go,
-    Language::Java,
-    Language::CSharp,
-    Language::Rust,
-    Language::Ruby,
-    Language::Php,
-];
-
 impl Rules {
     /// Of a language.
     pub(super) fn of(language: Language) -> &'static Rules {
@@ -144,14 +132,14 @@ impl Rules {
     }
 
     fn all() -> impl Iterator<Item = &'static Sdk> {
-        LANGUAGES.into_iter().flat_map(|language| Rules::of(language).sdks.iter())
+        Language::TABLES.into_iter().flat_map(|language| Rules::of(language).sdks.iter())
     }
 
     /// Every vendor that the rules name.
     pub(super) fn vendors() -> Vec<&'static str> {
         let of_sdks = Rules::all()
             .flat_map(|sdk| std::iter::once(sdk.vendor).chain(sdk.makers.values().filter_map(|maker| maker.vendor)));
-        let methods = LANGUAGES.into_iter().flat_map(|language| Rules::of(language).methods.values());
+        let methods = Language::TABLES.into_iter().flat_map(|language| Rules::of(language).methods.values());
         of_sdks.chain(methods.flat_map(|methods| methods.values().filter_map(|method| method.vendor))).collect()
     }
 
