@@ -179,6 +179,7 @@ pub fn link(files: &[(String, Read)], owners: &Owners) -> Vec<Finding> {
     findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
     findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
     weigh_keys(&mut findings);
+    weigh_dependencies(&mut findings);
     let versions = Versions::of(files);
     for finding in &mut findings {
         finding.version = versions.nearest(finding);
@@ -200,6 +201,16 @@ fn weigh_keys(findings: &mut [Finding]) {
         let keys = findings.iter_mut().filter(|finding| finding.kind == Kind::Key);
         keys.for_each(|key| key.confidence = key.confidence.max(Confidence::Likely));
     }
+}
+
+/// A library with other uses is named for one of those, unless a call site of it is found.
+fn weigh_dependencies(findings: &mut [Finding]) {
+    let is_site = |finding: &&Finding| finding.kind.is_site() && finding.confidence >= Confidence::Likely;
+    let used: HashSet<String> = findings.iter().filter(is_site).map(|finding| finding.sdk.clone()).collect();
+    let named = findings.iter_mut().filter(|finding| finding.kind == Kind::Dependency && !used.contains(&finding.sdk));
+    named
+        .filter(|finding| rules::Rules::is_general(&finding.sdk))
+        .for_each(|finding| finding.confidence = Confidence::Possible);
 }
 
 /// Libraries that a manifest names, as findings; lock files say versions and are none.

@@ -5,6 +5,7 @@
 //! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
+//! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it |
 //! | `as SYMBOL… : TYPE` | a declared type |
@@ -33,6 +34,7 @@ pub(super) struct Sdk {
     pub(super) name: &'static str,
     pub(super) vendor: &'static str,
     pub(super) packages: Vec<&'static str>,
+    pub(super) is_general: bool,
     modules: Vec<&'static str>,
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
@@ -148,6 +150,11 @@ impl Rules {
         Rules::all().find(|sdk| sdk.packages.contains(&package)).map_or(("", "-"), |sdk| (sdk.name, sdk.vendor))
     }
 
+    /// Whether the library's packages serve other things too.
+    pub(super) fn is_general(name: &str) -> bool {
+        Rules::all().any(|sdk| sdk.name == name && sdk.is_general)
+    }
+
     /// The packages under which a library is installed.
     pub(super) fn packages_of_sdk(name: &str) -> Vec<&'static str> {
         Rules::all().filter(|sdk| sdk.name == name).flat_map(|sdk| sdk.packages.iter().copied()).collect()
@@ -228,6 +235,7 @@ impl Rules {
         match verb {
             "from" => sdk.modules.extend(names),
             "local" => sdk.locals.extend(names),
+            "general" => sdk.is_general = true,
             "is" => sdk.acts_as = Some(names.first()?),
             "wraps" => sdk.wraps = Some(names.first()?),
             "new" => {

@@ -1,5 +1,6 @@
 //! Small sources of each language, and what is found in them.
 
+mod other_uses;
 mod reach;
 mod vendor;
 
