@@ -1,8 +1,8 @@
 //! The conformance probe: asks a live server for everything an application may rely on, and holds each answer against what
 //! the vendor does. One row per capability of [`wire::capability`], each with the requests and answers it was read from.
 //!
-//! What the probe sends is small (a few dozen short requests) and harmless: nothing is stored, and no tool is run. Where
-//! chance plays, several samples are taken. What could not be measured is said to be so and counts for nothing.
+//! What the probe sends is small (a few dozen short requests) and harmless: what is stored for a question is deleted after it, and no tool is run.
+//! Where chance plays, several samples are taken. What could not be measured is said to be so and counts for nothing.
 
 mod advice;
 mod ask;

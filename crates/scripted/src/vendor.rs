@@ -6,6 +6,7 @@
 
 mod chat;
 mod other;
+mod services;
 mod stream;
 mod words;
 
@@ -151,11 +152,29 @@ pub enum Quirk {
     NoCompletions,
     /// No responses: 404.
     NoResponses,
+    /// None of moderation, reranking, sound, images, files, batches and assistants: 404.
+    NoServices,
+    /// A result of moderation has no categories.
+    ModerationBare,
+    /// The worst document is first.
+    RerankReversed,
+    /// A transcription is plain text, whatever was asked for.
+    TranscriptionPlain,
+    /// Speech is MP3, whatever was asked for.
+    SpeechMp3,
+    /// Images are made and not edited: 404.
+    NoImageEdits,
+    /// A file cannot be read back, so that batches cannot either.
+    FilesUnreadable,
+    /// Every batch fails.
+    BatchesFail,
+    /// Every run of an assistant fails.
+    RunsFail,
 }
 
 impl Quirk {
     /// What llama.cpp's `llama-server` does wrong, as measured.
-    pub const LLAMA_SERVER: [Quirk; 9] = [
+    pub const LLAMA_SERVER: [Quirk; 10] = [
         Quirk::UsageCountsOne,
         Quirk::ClosesAfterStream,
         Quirk::NamedIgnored,
@@ -165,6 +184,7 @@ impl Quirk {
         Quirk::ImageBroken,
         Quirk::NumericCodes,
         Quirk::DimensionsIgnored,
+        Quirk::NoServices,
     ];
     /// What the server of llama-cpp-python does wrong, as measured.
     pub const LLAMA_CPP_PYTHON: [Quirk; 6] = [
@@ -194,6 +214,7 @@ impl Quirk {
 pub(crate) struct Vendor {
     quirks: BTreeSet<Quirk>,
     n_asked: AtomicU64,
+    kept: services::Kept,
 }
 
 /// An answer without a stream.
@@ -210,7 +231,11 @@ impl Said {
 
 /// Starts the server.
 pub fn vendor(quirks: &[Quirk]) -> Upstream {
-    let vendor = Vendor { quirks: quirks.iter().copied().collect(), n_asked: AtomicU64::new(0) };
+    let vendor = Vendor {
+        quirks: quirks.iter().copied().collect(),
+        n_asked: AtomicU64::new(0),
+        kept: services::Kept::default(),
+    };
     Upstream::with(move |request| vendor.answer(request))
 }
 
@@ -228,6 +253,13 @@ impl Vendor {
         let path = request.path.strip_prefix("/v1").unwrap_or(&request.path);
         if request.method == "GET" && path == "/models" {
             return self.models();
+        }
+        if let Some(script) = self.service(request, path) {
+            return script;
+        }
+        let is_form = request.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"));
+        if is_form || request.method != "POST" {
+            return self.said(&self.error(404, "There is nothing at this path.", None, Some("unknown_url")));
         }
         let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
             let status = if self.has(Quirk::BadJsonBroken) { 500 } else { 400 };

@@ -15,7 +15,7 @@ use eval::conformance::{
 };
 use providers::{BaseUrl, Dialect, ProviderConfig, Shared};
 use serde_json::json;
-use wire::capability::{BackendKind, Profile};
+use wire::capability::{BackendKind, Capability, Group, Profile};
 use wire::private::Private;
 use wire::record::Lane;
 
@@ -39,6 +39,13 @@ pub(crate) struct Args {
     /// The model to ask for embeddings, when it is another.
     #[arg(long, value_name = "NAME")]
     embedding_model: Option<String>,
+    /// The model to ask for a service of its own, such as `moderation=NAME`: `moderation`, `rerank`, `transcription`, `speech`, `images`,
+    /// `batches` or `assistants`; may be given again. Without it the same model, and then a refusal says nothing of the server.
+    #[arg(long, value_name = "SERVICE=NAME", value_parser = service_model)]
+    service_model: Vec<(Capability, String)>,
+    /// Ask for no services of their own: moderation, reranking, sound, images, files, batches and assistants stay unmeasured.
+    #[arg(long, conflicts_with = "service_model")]
+    no_services: bool,
     /// What kind of server is at a URL; what the config snippet starts from.
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<BackendKind>,
@@ -74,6 +81,16 @@ fn kind(text: &str) -> Result<BackendKind, String> {
         .into_iter()
         .find(|kind| kind.as_str() == text)
         .ok_or_else(|| format!("expected one of {}", words()))
+}
+
+fn service_model(text: &str) -> Result<(Capability, String), String> {
+    let (service, model) =
+        text.split_once('=').filter(|(_, model)| !model.is_empty()).ok_or("expected SERVICE=NAME")?;
+    let is_it = |capability: &&Capability| capability.group() == Group::Services && **capability != Capability::Files;
+    let services = Capability::ALL.iter().filter(is_it);
+    let found = services.clone().find(|capability| capability.id() == service);
+    let known = || services.map(|capability| capability.id()).collect::<Vec<_>>().join(", ");
+    found.map(|capability| (*capability, model.to_owned())).ok_or_else(|| format!("`{service}` is none of {}", known()))
 }
 
 fn score(text: &str) -> Result<f64, String> {
@@ -180,6 +197,7 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
             provider: Arc::new(provider),
             model: args.model.clone(),
             embedding_model: args.embedding_model.clone(),
+            service_models: args.service_model.iter().cloned().collect(),
         });
     }
     let config = load::config(&place.config)?;
@@ -193,6 +211,7 @@ fn subject(place: &Place, args: &Args, name: &str) -> Result<Subject, Stop> {
         provider: Arc::clone(&target.provider),
         model: Some(args.model.clone().unwrap_or_else(|| target.model.clone())),
         embedding_model: args.embedding_model.clone(),
+        service_models: args.service_model.iter().cloned().collect(),
     })
 }
 
@@ -200,6 +219,7 @@ fn probed(subject: &Subject, (args, ledger): (&Args, &Arc<Collected>), out: &Out
     let mut options = Options {
         budget: args.budget,
         context: args.context,
+        services: !args.no_services,
         providers: Arc::new(Shared::new().watched(Arc::clone(ledger) as _, Lane::Conformance)),
         ..Options::default()
     };

@@ -44,6 +44,41 @@ fn facts_and_pages_are_written_to_files_and_a_score_decides_the_exit_code() {
 }
 
 #[test]
+fn services_are_asked_of_the_models_that_are_named_for_them_or_left_out() {
+    let house = House::new(CONFIG);
+    let (whole, text_only) = (vendor(&[]), vendor(&Quirk::LLAMA_SERVER));
+    let probe = |url: String, more: &[&str]| {
+        let url = format!("{url}/v1");
+        let usual = ["conformance", &url, "--budget", "150s", "--format", "json"];
+        house.run(&[&usual[..], more].concat()).exits(0).json()["report"].clone()
+    };
+    let named = probe(whole.url(), &["--service-model", "moderation=guard", "--service-model", "speech=voice"]);
+    let row = |report: &serde_json::Value, id: &str| {
+        let rows = report["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["capability"] == id).map(|row| row["verdict"].as_str().unwrap().to_owned())
+    };
+    let sent = |id: &str| {
+        let evidence = named["evidence"].as_array().unwrap();
+        evidence.iter().find(|one| one["capability"] == id).unwrap()["request"].as_str().unwrap().to_owned()
+    };
+    assert!(sent("moderation").contains("\"guard\"") && sent("speech").contains("\"voice\""), "{}", sent("speech"));
+    assert!(sent("transcription").starts_with("(form) model=scripted-model"), "{}", sent("transcription"));
+    let services = ["moderation", "rerank", "transcription", "speech", "images", "files", "batches", "assistants"];
+    for id in services {
+        assert_eq!(row(&named, id).as_deref(), Some("equivalent"), "{id}");
+    }
+    let lacking = probe(text_only.url(), &[]);
+    for id in services {
+        assert_eq!(row(&lacking, id).as_deref(), Some("none"), "{id}");
+    }
+    let left_out = probe(whole.url(), &["--no-services"]);
+    assert!(services.iter().all(|id| row(&left_out, id).is_none()) && row(&left_out, "chat").is_some());
+    assert_eq!(left_out["score"]["value"], named["score"]["value"], "services do not count");
+    let wrong = house.run(&["conformance", "qwen", "--service-model", "sound=x"]).exits(2).stderr;
+    assert!(wrong.contains("`sound` is none of moderation, rerank, transcription"), "{wrong}");
+}
+
+#[test]
 fn a_simulated_target_is_said_to_be_one_and_what_is_not_there_has_a_hint() {
     let house = House::new(CONFIG);
     let done = house.run(&["conformance", "qwen", "--budget", "150s"]).exits(0);

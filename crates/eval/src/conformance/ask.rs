@@ -1,6 +1,7 @@
 //! The line to the server: every request goes out here, within the time there is, and is kept as evidence.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use http::uri::PathAndQuery;
 use providers::{Call, Client, Provider, Special, Timeouts};
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use wire::capability::Capability;
 use wire::failure::{Failure, FailureKind};
 use wire::record::Endpoint;
 use wire::splice::Pieces;
@@ -42,6 +44,10 @@ pub(super) struct Line<'p> {
     pub(super) embedding_model: Option<String>,
     /// How many tokens a conversation may have, as whoever asks knows it.
     pub(super) context: Option<u64>,
+    /// Whether services of their own are asked for.
+    pub(super) services: bool,
+    /// The models to ask for them.
+    pub(super) service_models: BTreeMap<Capability, String>,
     client: Client,
     deadline: Instant,
     patience: Duration,
@@ -57,6 +63,7 @@ pub(super) struct Terms<'p> {
     pub(super) patience: Duration,
     pub(super) concurrency: usize,
     pub(super) context: Option<u64>,
+    pub(super) services: bool,
     pub(super) progress: &'p dyn Fn(Progress<'_>),
 }
 
@@ -65,27 +72,45 @@ pub(super) struct Ask {
     pub(super) endpoint: Endpoint,
     pub(super) method: Method,
     /// Another path below the base URL than the endpoint's.
-    pub(super) below: Option<&'static str>,
+    pub(super) below: Option<String>,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// The body in words, where it is no text.
+    pub(super) shown: Option<String>,
     pub(super) streamed: bool,
+    /// It may take all the time that is left, and not only that of a question.
+    pub(super) is_slow: bool,
 }
 
 impl Ask {
     /// A JSON request to an endpoint.
     pub(super) fn of(endpoint: Endpoint, body: &Value) -> Ask {
         let streamed = body["stream"] == true;
-        Ask { endpoint, method: Method::POST, below: None, body: body.to_string().into_bytes(), streamed }
+        Ask {
+            endpoint,
+            method: Method::POST,
+            below: None,
+            headers: HeaderMap::new(),
+            body: body.to_string().into_bytes(),
+            shown: None,
+            streamed,
+            is_slow: false,
+        }
     }
 
     /// Something to read.
-    pub(super) fn get(below: &'static str) -> Ask {
+    pub(super) fn get(below: impl Into<String>) -> Ask {
         Ask {
-            endpoint: Endpoint::ChatCompletions,
             method: Method::GET,
-            below: Some(below),
+            below: Some(below.into()),
             body: Vec::new(),
-            streamed: false,
+            ..Ask::of(Endpoint::ChatCompletions, &Value::Null)
         }
+    }
+
+    /// The same at another path.
+    pub(super) fn below(self, path: impl Into<String>) -> Ask {
+        Ask { below: Some(path.into()), ..self }
     }
 }
 
@@ -115,6 +140,12 @@ pub(super) enum Silence {
 impl Answer {
     pub(super) fn is_event_stream(&self) -> bool {
         self.headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+    }
+
+    /// What kind of bytes it is, when it is no text.
+    pub(super) fn media(&self) -> Option<&str> {
+        let media = self.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+        ["audio/", "image/", "application/octet-stream"].iter().any(|kind| media.starts_with(kind)).then_some(media)
     }
 
     /// The server said that it closes the connection.
@@ -147,6 +178,8 @@ impl<'p> Line<'p> {
             model,
             embedding_model,
             context: terms.context,
+            services: terms.services,
+            service_models: BTreeMap::new(),
             client: Client::new(),
             deadline: terms.deadline,
             patience: terms.patience,
@@ -164,19 +197,18 @@ impl<'p> Line<'p> {
         if left.is_zero() {
             return Err(Silence::TimeUp);
         }
-        let patience = self.patience.min(left);
-        let (method, path) = (ask.method.clone(), ask.below.unwrap_or(ask.endpoint.path()));
-        let request = kept(&ask.body).0;
+        let patience = if ask.is_slow { left } else { self.patience.min(left) };
+        let (method, path) = (ask.method.clone(), ask.below.clone().unwrap_or_else(|| ask.endpoint.path().to_owned()));
+        let request = ask.shown.clone().unwrap_or_else(|| kept(&ask.body).0);
         let began = Instant::now();
         let answered = tokio::time::timeout(patience, self.call(ask, patience)).await;
-        let answered = answered.unwrap_or_else(|_| {
-            Err(if patience < self.patience { Silence::TimeUp } else { Silence::TooLong(patience) })
-        });
+        let answered = answered
+            .unwrap_or_else(|_| Err(if patience == left { Silence::TimeUp } else { Silence::TooLong(patience) }));
         let mut evidence = Evidence {
             id: String::new(),
             capability,
             method: method.to_string(),
-            path: path.to_owned(),
+            path,
             request,
             status: None,
             headers: Vec::new(),
@@ -190,7 +222,10 @@ impl<'p> Line<'p> {
             Ok(answer) => {
                 evidence.status = Some(answer.status);
                 evidence.headers = shown(&answer.headers);
-                (evidence.answer, evidence.answer_cut) = kept(&answer.body);
+                (evidence.answer, evidence.answer_cut) = match answer.media() {
+                    Some(media) => (format!("({} bytes of {media})", answer.body.len()), 0),
+                    None => kept(&answer.body),
+                };
             }
             Err(silence) => evidence.failure = Some(silence.words()),
         }
@@ -200,6 +235,11 @@ impl<'p> Line<'p> {
         }
         (self.progress)(Progress::Asked { n_requests: self.n_requests(), capability });
         answered
+    }
+
+    /// The time of a question.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Requests so far.
@@ -227,10 +267,10 @@ impl<'p> Line<'p> {
 
     async fn call(&self, ask: Ask, patience: Duration) -> Result<Answer, Silence> {
         let deployment = self.provider.config().has_deployments(ask.endpoint).then(|| self.model.clone());
-        let special = (ask.method != Method::POST || ask.below.is_some() || deployment.is_some()).then(|| {
-            let below = ask.below.map(PathAndQuery::from_static);
-            Box::new(Special { method: Some(ask.method.clone()), below, deployment, headers: HeaderMap::new() })
-        });
+        let below = ask.below.map(|path| PathAndQuery::try_from(path).map_err(|_| no_path())).transpose()?;
+        let is_plain = ask.method == Method::POST && below.is_none() && deployment.is_none() && ask.headers.is_empty();
+        let special = (!is_plain)
+            .then(|| Box::new(Special { method: Some(ask.method.clone()), below, deployment, headers: ask.headers }));
         let timeouts =
             Timeouts { first_token: patience, total: patience, answer: None, ..self.provider.config().timeouts };
         let call = Call {
@@ -270,6 +310,11 @@ impl Silence {
             Silence::Failed(kind, detail) => format!("{kind}: {detail}"),
         }
     }
+}
+
+/// A server may give an id that is part of no path.
+fn no_path() -> Silence {
+    Silence::Failed(FailureKind::Malformed, "the id it gave cannot be part of a path".to_owned())
 }
 
 fn shown(headers: &HeaderMap) -> Vec<(String, String)> {

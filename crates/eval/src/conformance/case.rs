@@ -77,6 +77,11 @@ pub(super) async fn case<'l, 'p: 'l>(
 }
 
 impl Case<'_, '_> {
+    /// What is measured.
+    pub(super) const fn capability(&self) -> Capability {
+        self.capability
+    }
+
     /// Asks `ask`; the answer is evidence of this case.
     pub(super) async fn ask(&self, ask: Ask) -> Result<Answer, Silence> {
         let asked = self.line.ask(self.capability.id(), ask).await;

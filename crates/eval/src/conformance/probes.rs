@@ -6,7 +6,9 @@ mod embeddings;
 mod endpoints;
 mod errors;
 mod formats;
+mod samples;
 mod sampling;
+mod services;
 mod streams;
 mod tools;
 
@@ -31,7 +33,9 @@ pub(super) async fn all(line: &Line<'_>) -> Vec<Row> {
         Box::pin(errors::rows(line)),
         Box::pin(embeddings::rows(line)),
         Box::pin(endpoints::rows(line)),
+        Box::pin(services::asked(line)),
+        Box::pin(services::kept(line)),
     );
-    let (a, b, c, d, e, f, g, h, i, j, k, l, m) = groups;
-    [vec![kept], a, b, c, d, e, f, g, h, i, j, k, l, m].concat()
+    let (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) = groups;
+    [vec![kept], a, b, c, d, e, f, g, h, i, j, k, l, m, n, o].concat()
 }

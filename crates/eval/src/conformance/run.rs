@@ -1,10 +1,11 @@
 //! The probe from its first request to its report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use providers::{ProviderConfig, ProviderError, Shared};
-use wire::capability::Capability;
+use wire::capability::{Capability, Group};
 use wire::failure::FailureKind;
 
 use super::advice::reconsider;
@@ -22,6 +23,8 @@ pub struct Subject {
     pub model: Option<String>,
     /// The model to ask for embeddings; `model` when it is not said, and then a refusal says nothing of the server.
     pub embedding_model: Option<String>,
+    /// Models to ask for services of their own; `model` where none is said, and then a refusal says nothing of the server.
+    pub service_models: BTreeMap<Capability, String>,
 }
 
 /// How long and how hard.
@@ -35,6 +38,8 @@ pub struct Options {
     pub concurrency: usize,
     /// How many tokens a conversation may have, when the server does not say.
     pub context: Option<u64>,
+    /// Whether services of their own are asked for: moderation, reranking, sound, images, files, batches, assistants.
+    pub services: bool,
     /// What the calls are made by: with a ledger, when their connections are to be on one.
     pub providers: Arc<Shared>,
 }
@@ -46,6 +51,7 @@ impl Default for Options {
             patience: Duration::from_secs(10),
             concurrency: 4,
             context: None,
+            services: true,
             providers: Arc::default(),
         }
     }
@@ -99,12 +105,14 @@ pub async fn probe(
     let provider = options.providers.provider(Arc::clone(&subject.provider)).map_err(failed)?;
     let deadline = began + options.budget;
     let (patience, concurrency) = (options.patience, options.concurrency.max(1));
-    let terms = Terms { deadline, patience, concurrency, context: options.context, progress };
+    let (context, services) = (options.context, options.services);
+    let terms = Terms { deadline, patience, concurrency, context, services, progress };
     let model = match &subject.model {
         Some(model) => model.clone(),
         None => first_model(&Line::new(Arc::clone(&provider), String::new(), None, &terms)).await?,
     };
-    let line = Line::new(provider, model.clone(), subject.embedding_model.clone(), &terms);
+    let mut line = Line::new(provider, model.clone(), subject.embedding_model.clone(), &terms);
+    line.service_models.clone_from(&subject.service_models);
     reachable(&line).await?;
     let mut rows = probes::all(&line).await;
     let kind = subject.provider.capabilities.kind();
@@ -114,7 +122,7 @@ pub async fn probe(
         progress(Progress::Found(row));
     }
     reconsider(&mut rows);
-    fill_gaps(&mut rows);
+    fill_gaps(&mut rows, services);
     let simulated = line.simulated();
     let evidence = line.close().await;
     Ok(Report {
@@ -131,9 +139,9 @@ pub async fn probe(
     })
 }
 
-/// A capability that no probe speaks of is not measured; it never disappears.
-fn fill_gaps(rows: &mut Vec<Row>) {
-    for &capability in Capability::ALL {
+/// A capability that no probe speaks of is not measured; it never disappears, but for services where none was asked for.
+fn fill_gaps(rows: &mut Vec<Row>, services: bool) {
+    for &capability in Capability::ALL.iter().filter(|capability| services || capability.group() != Group::Services) {
         if !rows.iter().any(|row| row.capability == capability) {
             let how = "there is no probe for it".to_owned();
             rows.push(Row { capability, verdict: Verdict::NotMeasured, how, evidence: Vec::new(), advice: None });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use eval::conformance::{Options, ProbeError, Report, Subject, Verdict, compare, page, probe, snippet};
 use providers::{BaseUrl, Dialect, ProviderConfig};
 use scripted::vendor::{MODEL, Quirk, vendor};
-use scripted::{Script, Upstream};
+use scripted::{Received, Script, Upstream};
 use wire::capability::{BackendKind, Capability, Profile};
 
 /// Rows that the scripted server cannot have: its model does not reason.
@@ -14,7 +14,13 @@ const NEVER: [(&str, Verdict); 1] = [("reasoning_content", Verdict::NotMeasured)
 fn subject(url: &str, kind: BackendKind) -> Subject {
     let mut provider = ProviderConfig::new("probed", Dialect::Openai, BaseUrl::parse(url).unwrap());
     provider.capabilities = Arc::new(Profile::of(kind));
-    Subject { name: "probed".into(), provider: Arc::new(provider), model: Some(MODEL.into()), embedding_model: None }
+    Subject {
+        name: "probed".into(),
+        provider: Arc::new(provider),
+        model: Some(MODEL.into()),
+        embedding_model: None,
+        service_models: BTreeMap::new(),
+    }
 }
 
 fn ask(subject: &Subject, options: &Options) -> Result<Report, ProbeError> {
@@ -190,6 +196,78 @@ fn embeddings() {
     check(Quirk::TokensRefused, &[("embeddings_tokens", NONE)]);
 }
 
+/// The path below the base URL.
+fn below(request: &Received) -> &str {
+    request.path.strip_prefix("/v1").unwrap_or(&request.path)
+}
+
+#[test]
+fn services_of_their_own() {
+    let services = ["moderation", "rerank", "transcription", "speech", "images", "files", "batches", "assistants"];
+    check(Quirk::NoServices, &services.map(|service| (service, NONE)));
+    check(Quirk::ModerationBare, &[("moderation", Degraded)]);
+    check(Quirk::RerankReversed, &[("rerank", Degraded)]);
+    check(Quirk::TranscriptionPlain, &[("transcription", Degraded)]);
+    check(Quirk::SpeechMp3, &[("speech", Degraded)]);
+    check(Quirk::NoImageEdits, &[("images", Degraded)]);
+    check(Quirk::FilesUnreadable, &[("files", Degraded), ("batches", NotMeasured)]);
+    check(Quirk::BatchesFail, &[("batches", NONE)]);
+    check(Quirk::RunsFail, &[("assistants", NONE)]);
+}
+
+#[test]
+fn a_model_that_cannot_says_nothing_of_the_server_unless_it_was_named_for_the_service() {
+    let server = Upstream::with(|request| match (request.method.as_str(), below(request)) {
+        ("GET", _) => Script::json(r#"{"object":"list","data":[]}"#),
+        (_, "/moderations") => Script::error(400, "invalid_request_error", "wrong_model"),
+        (_, "/rerank") => Script::error(404, "invalid_request_error", "model_not_found"),
+        _ => Script::error(404, "invalid_request_error", "unknown_url"),
+    });
+    let of = |subject: &Subject, capability: Capability| {
+        let report = ask(subject, &Options::default()).unwrap();
+        let row = report.row(capability).unwrap().clone();
+        (row.verdict, row.how)
+    };
+    let mut subject = subject(&server.url(), BackendKind::Generic);
+    let (verdict, how) = of(&subject, Capability::Moderation);
+    assert_eq!(verdict, NotMeasured);
+    assert!(how.contains("--service-model moderation=MODEL"), "{how}");
+    assert_eq!(
+        of(&subject, Capability::Rerank).0,
+        NotMeasured,
+        "a model that is not there is not a path that is not there"
+    );
+    assert_eq!(of(&subject, Capability::Speech).0, NONE);
+    subject.service_models = [(Capability::Moderation, "guard".to_owned())].into();
+    assert_eq!(of(&subject, Capability::Moderation).0, NONE);
+}
+
+#[test]
+fn what_was_made_at_the_server_is_deleted_and_nothing_is_asked_where_services_are_left_out() {
+    let server = vendor(&[]);
+    let options = Options { budget: Duration::from_secs(150), ..Options::default() };
+    ask(&subject(&server.url(), BackendKind::Generic), &options).unwrap();
+    let received = server.requests();
+    let of = |method: &str, paths: &[&str]| {
+        received
+            .iter()
+            .filter(|request| request.method == method && paths.iter().any(|path| below(request).starts_with(path)))
+            .count()
+    };
+    let made = received
+        .iter()
+        .filter(|request| request.method == "POST" && ["/files", "/assistants", "/threads"].contains(&below(request)));
+    // The output of the batch is a file, too.
+    assert_eq!(made.count() + 1, of("DELETE", &["/files/", "/assistants/", "/threads/"]));
+    let sound = received.iter().find(|request| below(request) == "/audio/transcriptions").unwrap();
+    assert!(sound.header("content-type").unwrap().starts_with("multipart/form-data; boundary="));
+    let options = Options { services: false, ..options };
+    let report = ask(&subject(&server.url(), BackendKind::Generic), &options).unwrap();
+    assert!(report.row(Capability::Moderation).is_none() && report.row(Capability::Chat).is_some());
+    let n_files = server.requests().iter().filter(|request| below(request).starts_with("/files")).count();
+    assert_eq!(n_files, of("POST", &["/files"]) + of("GET", &["/files"]) + of("DELETE", &["/files"]));
+}
+
 #[test]
 fn what_three_real_servers_do_wrong_is_found_in_full() {
     for (quirks, rows) in [
@@ -205,6 +283,13 @@ fn what_three_real_servers_do_wrong_is_found_in_full() {
                 "image_part",
                 "error_envelope",
                 "embeddings_dimensions",
+                "moderation",
+                "transcription",
+                "speech",
+                "images",
+                "files",
+                "batches",
+                "assistants",
             ][..],
         ),
         (

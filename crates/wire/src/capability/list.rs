@@ -24,6 +24,8 @@ pub enum Group {
     Embeddings,
     /// Other endpoints.
     Endpoints,
+    /// Services of their own.
+    Services,
 }
 
 impl Group {
@@ -39,6 +41,7 @@ impl Group {
             Group::Errors => "errors",
             Group::Embeddings => "embeddings",
             Group::Endpoints => "endpoints",
+            Group::Services => "services",
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum Weight {
     Usual,
     /// Few applications use it: 1.
     Rare,
+    /// A service of its own, which a server of text need not have; shown, not scored: 0.
+    Apart,
     /// Not part of the vendor's dialect; shown, not scored: 0.
     Extra,
 }
@@ -63,7 +68,7 @@ impl Weight {
             Weight::Essential => 3,
             Weight::Usual => 2,
             Weight::Rare => 1,
-            Weight::Extra => 0,
+            Weight::Apart | Weight::Extra => 0,
         }
     }
 }
@@ -300,6 +305,31 @@ capabilities! {
     Tokenize "tokenize" Endpoints Extra "tokenize" []
         "Counting tokens without generating"
         "a list of token ids";
+
+    Moderation "moderation" Services Apart "moderations" []
+        "Moderation"
+        "one result for each of two inputs, each with flagged, categories and category_scores";
+    Rerank "rerank" Services Extra "rerank" []
+        "Reranking"
+        "of three documents the two best, best first, with index and relevance_score, and the one that answers is the first";
+    Transcription "transcription" Services Apart "audio.transcriptions" []
+        "Speech to text"
+        "half a second of sound as a WAV file is answered with a text";
+    Speech "speech" Services Apart "audio.speech" []
+        "Text to speech"
+        "asked for WAV, bytes that begin as such a file does";
+    Images "images" Services Apart "images" []
+        "Images"
+        "one image, as a picture in base64 or a URL, for words; and for a PNG file with words, where edits are served";
+    Files "files" Services Apart "files" []
+        "Files"
+        "a file is taken, read back byte by byte, and deleted";
+    Batches "batches" Services Apart "batches" []
+        "Batches"
+        "a batch of one chat completion over an uploaded file ends within the time of a question, and its output has the answer";
+    Assistants "assistants" Services Apart "assistants" []
+        "Assistants and threads"
+        "an assistant is made, a run of it on a thread ends within the time of a question, its message is read, and both are deleted";
 }
 
 impl Capability {

@@ -63,10 +63,8 @@ pub(super) async fn rows(line: &Line<'_>) -> Vec<Row> {
         let words = json!([{"role": "user", "content": "Say hello."}]);
         let counted = Ask::of(Endpoint::CountTokens, &json!({"model": model, "messages": words}));
         let input = Ask::of(Endpoint::InputTokens, &json!({"model": model, "input": "Say hello."}));
-        let tokens = Ask {
-            below: Some("/tokenize"),
-            ..Ask::of(Endpoint::Completions, &json!({"model": model, "prompt": "Say hello.", "content": "Say hello."}))
-        };
+        let words = json!({"model": model, "prompt": "Say hello.", "content": "Say hello."});
+        let tokens = Ask::of(Endpoint::Completions, &words).below("/tokenize");
         let mut last = None;
         for (ask, path) in [(counted, "messages/count_tokens"), (input, "responses/input_tokens"), (tokens, "tokenize")]
         {

@@ -1,6 +1,7 @@
 //! What the alternative is asked while traffic is with it: the golden tests of the prompts beside the config, and whether what an application
 //! relies on first of all is there.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eval::conformance::{Options, Report, Subject, Verdict, probe};
@@ -45,10 +46,12 @@ fn conformance(place: &Place, target: &str, out: &Out, probes: &mut Probes) -> R
         provider: Arc::clone(&of_config.provider),
         model: Some(of_config.model.clone()),
         embedding_model: None,
+        service_models: BTreeMap::new(),
     };
     let ledger = Arc::new(Collected::default());
     let providers = Arc::new(Shared::new().watched(Arc::clone(&ledger) as _, Lane::Conformance));
-    let options = Options { providers, ..Options::default() };
+    // No service is essential, and some of them keep something at the server.
+    let options = Options { providers, services: false, ..Options::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Stop::failed)?;
     let report = runtime.block_on(probe(&subject, &options, &|_| {}));
     drop(runtime);
