@@ -1,9 +1,10 @@
 //! Exit drills: a route's traffic goes to another target and back, and both ways are measured.
 
 use gateway::control::ControlError;
-use gateway::detour::{DetourReport, Plan, Probes, WayBack};
+use gateway::detour::{DetourReport, Phase, Plan, Probes, WayBack};
 use govern::Role;
 use serde::{Deserialize, Serialize};
+use store::{Database, DatabaseError};
 
 use crate::desk::{Actor, Desk, OperationError};
 
@@ -61,6 +62,19 @@ pub fn report(desk: &Desk, route: &str) -> Result<DetourReport, OperationError> 
     let detour = desk.live.detour().filter(|detour| detour.route() == route).ok_or_else(none)?;
     detour.watch();
     Ok(detour.report())
+}
+
+/// The exit drill of a route that is under way, without keeping it going.
+pub(crate) fn under_way(desk: &Desk, route: &str) -> Option<DetourReport> {
+    let detour = desk.live.detour().filter(|detour| detour.route() == route)?;
+    Some(detour.report()).filter(|report| report.phase != Phase::Over)
+}
+
+/// The last exit drill of a route that is over, as the audit keeps it; one that another version wrote otherwise is none.
+pub(crate) fn last(database: &Database, route: &str) -> Result<Option<DetourReport>, DatabaseError> {
+    let rows = database.audit(Some(&format!("route:{route}")))?;
+    let over = rows.into_iter().rfind(|row| row.action == "exit.drill_over");
+    Ok(over.and_then(|row| serde_json::from_str(&row.detail_json).ok()))
 }
 
 /// Sends the route back.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alerts::probe::Finding;
 use gateway::control::{ControlError, StoredState, Verb};
+use gateway::detour::DetourReport;
 use gateway::drill::DrillReport;
 use govern::Role;
 use rollout::transition::DECIDED;
@@ -15,6 +16,7 @@ use store::{
 
 use crate::desk::{Actor, Desk, OperationError};
 use crate::judge::JudgeView;
+use crate::leaving;
 
 /// How many of the last transitions a status shows.
 const LAST_TRANSITIONS: usize = 5;
@@ -86,6 +88,9 @@ pub struct RolloutView {
     /// The drill that is on, which the running gateway alone knows of.
     #[serde(default)]
     pub drill: Option<DrillReport>,
+    /// The exit drill of its route that is under way, which the running gateway alone knows of; else the last one that is over.
+    #[serde(default)]
+    pub exit_drill: Option<DetourReport>,
     /// The model that judges its pairs, and how far it agrees with people; the config says which.
     #[serde(default)]
     pub judge: Option<JudgeView>,
@@ -160,7 +165,8 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
 pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
     let view = view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))?;
     let judge = (desk.judge)(name);
-    Ok(RolloutView { drill: crate::drills::under_way(desk, name), judge, ..view })
+    let exit_drill = leaving::under_way(desk, &view.route).or_else(|| view.exit_drill.clone());
+    Ok(RolloutView { drill: crate::drills::under_way(desk, name), exit_drill, judge, ..view })
 }
 
 fn view(
@@ -192,6 +198,7 @@ fn view(
     let explanation = rollout::explain(&policy, &stored.state, &evidence, &health, now);
     Ok(RolloutView {
         name: row.name.clone(),
+        exit_drill: leaving::last(database, &stored.route).map_err(reading)?,
         route: stored.route,
         simulated: stored.simulated,
         label: stored.state.label(&policy),

@@ -6,6 +6,7 @@ mod act;
 mod story;
 pub(crate) mod traffic;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -47,9 +48,13 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let directory = directory(args)?;
     log_to_file(&directory.join("crossfade.log"))?;
     let path = directory.join("crossfade.yaml");
-    std::fs::write(&path, TEMPLATE.replace("{seed}", &args.seed.to_string())).context("could not write the config")?;
+    let template = TEMPLATE.replace("{seed}", &args.seed.to_string());
+    std::fs::write(&path, &template).context("could not write the config")?;
     let config = load::config(&path)?;
     let running = Running::start(&config, path.clone())?;
+    // Any port would do; from now on it is these, so that `serve` and every other verb find the same gateway again.
+    std::fs::write(&path, with_ports(&template, running.data_address(), running.admin_address()))
+        .context("could not write the config")?;
     let story = Story::new(*out, Instant::now());
     story.opening(&running, args.seed, &directory);
     let traffic = Traffic::start(running.data_address(), args.seed, args.connections)?;
@@ -79,6 +84,15 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.answer(&facts, String::new);
     }
     Ok(exit(as_planned, &ends))
+}
+
+/// The config with the addresses that the gateway got.
+fn with_ports(template: &str, data: SocketAddr, admin: SocketAddr) -> String {
+    template.replacen("\nlisten: 127.0.0.1:0\n", &format!("\nlisten: {data}\n"), 1).replacen(
+        "admin: { listen: 127.0.0.1:0 }",
+        &format!("admin: {{ listen: {admin} }}"),
+        1,
+    )
 }
 
 fn exit(as_planned: bool, ends: &[act::End]) -> Exit {
@@ -111,4 +125,20 @@ fn log_to_file(path: &Path) -> Result<(), Stop> {
     let filter = EnvFilter::try_from_env("CROSSFADE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_ansi(false);
     lines.try_init().map_err(|error| Stop::failed(anyhow::anyhow!("could not set up the log: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_keeps_the_ports_that_it_ran_on() {
+        let config = with_ports(TEMPLATE, ([127, 0, 0, 1], 4123).into(), ([127, 0, 0, 1], 4124).into());
+        assert!(!config.contains(":0\n") && !config.contains(":0 }"), "{config}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("crossfade.yaml");
+        std::fs::write(&path, config.replace("{seed}", "7")).unwrap();
+        let read = load::config(&path).unwrap();
+        assert_eq!((read.listen.port(), read.admin.listen.port()), (4123, 4124));
+    }
 }

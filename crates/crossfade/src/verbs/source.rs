@@ -192,7 +192,7 @@ impl Source {
         &self.store
     }
 
-    /// That no gateway answers, and where it was looked for. A config that leaves its port to the system, as quickstart's does, names no place.
+    /// That no gateway answers, and where it was looked for. A config that leaves its port to the system names no place.
     pub(crate) fn no_answer(&self) -> String {
         match self.admin.address() {
             address if address.to_string().ends_with(":0") => "no gateway runs on this config".to_owned(),
@@ -203,6 +203,13 @@ impl Source {
     /// Nobody runs the gateway, and the verb needs one.
     pub(crate) fn nobody(&self) -> Stop {
         let stop = Stop::failed(anyhow::anyhow!("{}", self.no_answer()));
+        if self.admin.address().port() == 0 {
+            return stop.hint(format!(
+                "start it with `crossfade serve`; the `admin.listen` of {} has port 0, which is another at every start: give it one, or name the \
+                 listener that `serve` logs with `--admin ADDRESS`",
+                self.config.display()
+            ));
+        }
         stop.hint("start it with `crossfade serve`, or name its admin listener with `--admin ADDRESS`")
     }
 

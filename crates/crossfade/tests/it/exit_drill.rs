@@ -123,6 +123,51 @@ fn where_nobody_sends_requests_the_drill_sends_its_own_and_says_so() {
 }
 
 #[test]
+fn a_drill_that_knows_nowhere_to_send_requests_says_what_it_waits_for() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    let quiet = ["--no-probes", "--verify", "300ms"];
+    let told = drill(&gateway, "gpt-4o", &quiet).exits(4).stderr;
+    for words in ["has port 0", "it waits for requests of `gpt-4o`", "--data ADDRESS"] {
+        assert!(told.contains(words), "{words} not in\n{told}");
+    }
+    // A listener that is not there is told as well.
+    let nobody = [&quiet[..], &["--data", "127.0.0.1:1"]].concat();
+    let told = drill(&gateway, "gpt-4o", &nobody).exits(4).stderr;
+    assert!(told.contains("nobody takes requests at 127.0.0.1:1") && told.contains("--data ADDRESS"), "{told}");
+}
+
+#[test]
+fn the_status_of_a_rollout_shows_the_exit_drill_of_its_route_under_way_and_the_last_one() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let status = |gateway: &Gateway<'_>| gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
+    assert!(!status(&gateway).contains("exit drill"), "{}", status(&gateway));
+    let admin = gateway.admin.to_string();
+    let hold = ["--before", "100ms", "--hold", "60s", "--no-probes", "--verify-requests", "1", "--actor", "dora"];
+    let mut watcher = house.spawn(&[&["--admin", &admin, "exit", "drill", "gpt-4o"], &hold[..]].concat());
+    until(|| (served_by(&gateway, "gpt-4o")? == "qwen").then_some(()));
+    let page = status(&gateway);
+    assert!(page.contains("an exit drill of route `gpt-4o` is under way since"), "{page}");
+    assert!(page.contains("begun by dora: `qwen` answers in place of `gpt`"), "{page}");
+    assert_eq!(gateway.status()["exit_drill"]["phase"], "away");
+    gateway.run(&["exit", "drill", "gpt-4o", "--end"]).exits(0);
+    until(|| (served_by(&gateway, "gpt-4o")? == "gpt").then_some(()));
+    watcher.wait().unwrap();
+    filed(&house, "gpt-4o");
+    let page = status(&gateway);
+    assert!(
+        page.contains("last exit drill of the route") && page.contains("gpt -> qwen: undecided, begun by dora"),
+        "{page}"
+    );
+    // Without a gateway it is what the audit keeps.
+    drop(gateway);
+    let page = house.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
+    assert!(page.contains("gpt -> qwen: undecided, begun by dora"), "{page}");
+}
+
+#[test]
 fn traffic_is_back_when_the_command_line_or_the_gateway_is_killed() {
     let house = House::new(CONFIG);
     let gateway = house.serve();

@@ -99,7 +99,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         return Ok(Exit::Ok);
     }
     let config = load::config(&place.config)?;
-    let (plan, to_send) = (plan(&config, args)?, own_requests(&config, args)?);
+    let (plan, to_send) = (plan(&config, args)?, own_requests(&config, (place, args))?);
     let to = plan.to.clone();
     let request = ExitDrillRequest { actor: Some(args.actor.clone()), reason: args.reason.clone(), plan };
     let begun = changed(&source, &path, &request)?;
@@ -128,8 +128,39 @@ struct Drill<'a> {
     source: &'a Source,
     path: &'a str,
     args: &'a Args,
-    to_send: Option<Where>,
+    /// Where its own requests would go, or why there are none.
+    to_send: Result<Where, String>,
     out: &'a Out,
+}
+
+impl Drill<'_> {
+    /// Begins to send requests, where nobody else does and the drill knows where to; says which of the two it is.
+    fn own(&self) -> Result<Option<Own>, Stop> {
+        let rate = self.args.own_rate;
+        match &self.to_send {
+            Ok(to_send) => {
+                self.out.say(format_args!("nobody sends any requests: the drill sends its own, {rate} a second"));
+                to_send.start(rate).map(Some)
+            }
+            Err(why) => {
+                self.out.say(format_args!(
+                    "nobody sends any requests, and the drill sends none: {why}; {}",
+                    self.waiting()
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is waited for, how long, and what to do.
+    fn waiting(&self) -> String {
+        let Args { before, hold, verify, route, .. } = self.args;
+        let most = (*before + *hold + *verify).as_secs_f64();
+        format!(
+            "it waits for requests of `{route}`, for {most:.0} s and the time of its probes, and comes to no verdict without any. Send some, or break off \
+             with `crossfade exit drill {route} --end` and name the data listener with `--data ADDRESS`"
+        )
+    }
 }
 
 /// Looks on until it is over; says when it has been away for long enough.
@@ -141,14 +172,18 @@ fn follow<'scope>(
     let (args, out) = (drill.args, drill.out);
     let (began, mut away, mut phase, mut own) = (Instant::now(), None, report.phase, None::<Own>);
     let mut probing: Option<ScopedJoinHandle<'scope, Probes>> = None;
-    let (mut probes, mut is_ended) = (None, false);
+    let (mut probes, mut is_ended, mut is_told, mut is_lost) = (None, false, false, false);
     while report.phase != Phase::Over {
         std::thread::sleep(LOOK_EVERY);
         report = read(drill.source.read(drill.path, |_| Err::<(), _>(lost()))?)?;
         let is_quiet = report.before.arrived == 0 && began.elapsed() * 2 >= args.before;
-        if let (Phase::Before, true, None, Some(to_send)) = (report.phase, is_quiet, &own, &drill.to_send) {
-            out.say(format_args!("nobody sends any requests: the drill sends its own, {} a second", args.own_rate));
-            own = Some(to_send.start(args.own_rate)?);
+        if report.phase == Phase::Before && is_quiet && !is_told {
+            is_told = true;
+            own = drill.own()?;
+        }
+        if let Some(why) = own.as_ref().and_then(Own::unreachable).filter(|_| !is_lost) {
+            is_lost = true;
+            out.say(format_args!("the drill's own requests come to nothing: {why}; {}", drill.waiting()));
         }
         if report.phase != phase {
             say(&report, out);
@@ -208,17 +243,22 @@ fn plan(config: &Config, args: &Args) -> Result<Plan, Stop> {
     }
 }
 
-/// Where the drill's own requests would go.
-fn own_requests(config: &Config, args: &Args) -> Result<Option<Where>, Stop> {
+/// Where the drill's own requests would go, or why there are none.
+fn own_requests(config: &Config, (place, args): (&Place, &Args)) -> Result<Result<Where, String>, Stop> {
     let key = match &args.key_from {
         Some(variable) => Some(std::env::var(variable).map_err(|_| Stop::usage(format!("{variable} is not set")))?),
         None => None,
     };
     let address = args.data.unwrap_or(config.listen);
-    if args.own_rate <= 0.0 || address.port() == 0 || args.route.contains('*') {
-        return Ok(None);
-    }
-    Ok(Some(Where::new(address, &args.route, key)))
+    Ok(if args.own_rate <= 0.0 {
+        Err("`--own-rate 0` asks for none".to_owned())
+    } else if args.route.contains('*') {
+        Err(format!("`{}` is a pattern, and no name to ask for", args.route))
+    } else if address.port() == 0 {
+        Err(format!("the `listen` of {} has port 0, which is another at every start", place.config.display()))
+    } else {
+        Ok(Where::new(address, &args.route, key))
+    })
 }
 
 fn changed(source: &Source, path: &str, request: &impl serde::Serialize) -> Result<DetourReport, Stop> {

@@ -132,6 +132,8 @@ impl Story {
         }
         self.tell(&format!("    crossfade --config {config} exchanges list --arm candidate --rollout billing-to-open"));
         self.tell(&format!("    crossfade --config {config} exchanges pairs --rollout {}", plots[0].rollout));
+        self.tell("go on from here, at the same addresses:");
+        self.tell(&format!("    crossfade --config {config} serve"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bands;
 mod beside;
+mod exit;
 mod fit;
 mod shadow;
 mod why;
@@ -85,6 +86,7 @@ fn rest(page: &mut String, view: &RolloutView, look: &Look) {
     let comparisons = shadow::comparisons(view);
     section(page, "answers of pairs: how far apart (for triage: moves no guard and no gate)", &comparisons);
     section(page, "way back", &way_back(view, look.now_us));
+    section(page, exit::TITLE, &exit::last(view));
     section(page, "alerts that did not arrive", &untold(&view.webhooks, look.now_us));
     section(page, "last transitions", &transitions(&view.transitions));
 }
@@ -106,7 +108,14 @@ fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
         let (kind, faults, by) = (drill.kind.as_str(), drill.faults, &drill.actor);
         format!("a drill is on: `{kind}` on {on}, {faults} calls met it, begun by {by}; nothing counts as evidence meanwhile")
     });
-    look.notice.iter().cloned().chain(down).chain(drill).map(|notice| paint.with(31, &notice)).collect()
+    look.notice
+        .iter()
+        .cloned()
+        .chain(down)
+        .chain(drill)
+        .chain(exit::notice(view))
+        .map(|notice| paint.with(31, &notice))
+        .collect()
 }
 
 fn title(view: &RolloutView, look: &Look) -> String {

@@ -1,8 +1,8 @@
 //! Requests of a drill's own, at a stated rate, through the data listener as an application's would come.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,7 +33,15 @@ pub(super) struct Where {
 /// Requests that are being sent; no more begin once it is dropped, and those under way end.
 pub(super) struct Own {
     is_over: Arc<AtomicBool>,
+    unreachable: Arc<OnceLock<String>>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Own {
+    /// Why no request gets there, once one did not.
+    pub(super) fn unreachable(&self) -> Option<&str> {
+        self.unreachable.get().map(String::as_str)
+    }
 }
 
 impl Where {
@@ -52,8 +60,8 @@ impl Where {
 
     /// Sends so many a second from now on.
     pub(super) fn start(&self, per_second: f64) -> Result<Own, Stop> {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (stop, place) = (Arc::clone(&is_over), self.clone());
+        let (is_over, unreachable) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
+        let (stop, place, why) = (Arc::clone(&is_over), self.clone(), Arc::clone(&unreachable));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
         let send = move || {
             let local = LocalSet::new();
@@ -61,9 +69,9 @@ impl Where {
                 let mut pace = tokio::time::interval(Duration::from_secs_f64(1.0 / per_second));
                 while !stop.load(Ordering::Acquire) {
                     pace.tick().await;
-                    let place = place.clone();
+                    let (place, why) = (place.clone(), Arc::clone(&why));
                     tokio::task::spawn_local(async move {
-                        if !matches!(tokio::time::timeout(PATIENCE, place.ask()).await, Ok(Ok(()))) {
+                        if !matches!(tokio::time::timeout(PATIENCE, place.ask(&why)).await, Ok(Ok(()))) {
                             tracing::debug!("a request of the drill's own was not answered");
                         }
                     });
@@ -72,11 +80,13 @@ impl Where {
             runtime.block_on(local);
         };
         let thread = std::thread::Builder::new().name("exit-drill".into()).spawn(send).context("no thread")?;
-        Ok(Own { is_over, thread: Some(thread) })
+        Ok(Own { is_over, unreachable, thread: Some(thread) })
     }
 
-    async fn ask(&self) -> anyhow::Result<()> {
-        let socket = TcpStream::connect(self.address).await?;
+    async fn ask(&self, why: &OnceLock<String>) -> anyhow::Result<()> {
+        let socket = TcpStream::connect(self.address).await.inspect_err(|error| {
+            why.get_or_init(|| format!("nobody takes requests at {}: {error}", self.address));
+        })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
         let mut request = Request::post("/v1/chat/completions")
             .header("host", self.address.to_string())

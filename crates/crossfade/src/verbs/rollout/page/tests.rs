@@ -135,6 +135,7 @@ impl Case {
             webhooks: Vec::new(),
             down: None,
             drill: None,
+            exit_drill: None,
             judge: None,
         };
         (view, now.0)
