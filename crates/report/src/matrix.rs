@@ -67,7 +67,11 @@ fn lines(matrix: &Matrix, candidate: &str) -> Vec<String> {
 
 fn one(row: &Row, cell: &Cell) -> String {
     let instead = cell.workaround.as_ref().map(|workaround| format!("; instead: {workaround}")).unwrap_or_default();
-    let places = if row.places.len() == 1 { "1 place".to_owned() } else { format!("{} places", row.places.len()) };
+    let many = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let mut places = many(row.places.len() as u64, "place");
+    if row.requests > 0 {
+        places += &format!(", {}", many(row.requests, "request"));
+    }
     format!(
         "{} (`{}`, {places}): {}, effort {}, risk {}{instead}.",
         row.what,
@@ -108,7 +112,7 @@ mod tests {
             simulated: false,
         };
         let own = Candidate::target(facts, &probes, 8);
-        let made = matrix(&[chat], &[own], About { of: &["shop".to_owned()], date: "2026-11-26" });
+        let made = matrix(&[chat], &[own], About { of: &["shop".to_owned()], date: "2026-11-26", traffic: None });
         let upload = Upload { source: "m.json".to_owned(), text: serde_json::to_string(&made).unwrap() };
         assert_eq!(refused(&upload), None);
         let told = lines(&made, "own");

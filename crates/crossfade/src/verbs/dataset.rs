@@ -233,8 +233,33 @@ pub(super) fn file(path: &Path, name: Option<String>, how: (Option<Format>, &Col
     let name = name.unwrap_or_else(stem);
     let is_promptfoo =
         how.0.unwrap_or_else(|| Format::of(&shown, &String::from_utf8_lossy(&bytes))) == Format::Promptfoo;
+    if is_promptfoo
+        && how.0.is_none()
+        && let Some(stop) = other_yaml(&shown, &String::from_utf8_lossy(&bytes))
+    {
+        return Err(stop);
+    }
     let imported = if is_promptfoo { promptfoo(&name, &shown, &bytes) } else { read(&name, &shown, &bytes, how) };
     imported.map_err(|problems| Stop::usage(format!("{} with {shown}\n{problems}", n_things(problems.n, "problem"))))
+}
+
+/// Why a YAML file has no cases in it, when it has none of the keys that promptfoo keeps them under.
+fn other_yaml(path: &str, text: &str) -> Option<Stop> {
+    const OF_PROMPTFOO: [&str; 5] = ["prompts", "tests", "scenarios", "defaultTest", "providers"];
+    let tree = parse_tree(text).ok()?;
+    let Kind::Map(members) = &tree.kind else { return None };
+    let has = |name: &str| members.iter().any(|(key, _)| key.name == name);
+    if OF_PROMPTFOO.into_iter().any(has) {
+        return None;
+    }
+    let hint = if has("worksheet") {
+        format!("it is a worksheet of costs: `crossfade tco run {path}`")
+    } else if crate::config::suite(path, text).is_ok() {
+        format!("it is a suite, which is typed without `--file`: `crossfade eval run {path}`")
+    } else {
+        "cases are a JSONL or CSV file, or a configuration of promptfoo with `prompts` and `tests`".to_owned()
+    };
+    Some(Stop::usage(format!("{path} has no cases: it is YAML without a key of promptfoo's")).hint(hint))
 }
 
 fn promptfoo(name: &str, path: &str, bytes: &[u8]) -> Result<Imported, Problems> {

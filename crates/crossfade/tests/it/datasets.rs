@@ -109,3 +109,22 @@ fn data_to_fine_tune_on_share_no_cluster_and_say_where_each_case_went() {
     }
     house.run(&["dataset", "export", "qa", "--seed", "3"]).exits(2);
 }
+
+#[test]
+fn yaml_that_has_no_cases_is_one_line_and_the_next_step() {
+    let house = House::new(CONFIG);
+    house.write_file(
+        "tco.yaml",
+        "worksheet: crossfade-tco/1\nname: costs\nbaseline: { name: a }\ncandidate: { name: b }\n",
+    );
+    house.write_file("suite.yaml", "targets: [gpt, qwen]\nmetrics: [exact_match]\n");
+    house.write_file("other.yaml", "services: { web: {} }\n");
+    for (file, hint) in [
+        ("tco.yaml", "crossfade tco run tco.yaml"),
+        ("suite.yaml", "crossfade eval run suite.yaml"),
+        ("other.yaml", "JSONL or CSV"),
+    ] {
+        let told = house.run(&["eval", "run", "--file", file, "--target", "gpt", "--target", "qwen"]).exits(2).stderr;
+        assert!(told.contains("has no cases") && told.contains(hint) && told.lines().count() == 2, "{told}");
+    }
+}

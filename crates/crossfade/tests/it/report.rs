@@ -165,6 +165,9 @@ fn simulated_targets_are_in_the_headline_and_wrong_words_are_refused() {
     assert!(wrong.contains("did you mean `quality.parity`?"), "{wrong}");
     let wrong = house.run(&["report", "--tco", "none.yaml"]).exits(2).stderr;
     assert!(wrong.contains("cannot read none.yaml"), "{wrong}");
+    std::fs::write(house.path().join("study.xlsx"), b"PK\x03\x04\xff\xfe").unwrap();
+    let wrong = house.run(&["report", "--tco", "study.xlsx"]).exits(2).stderr;
+    assert!(wrong.contains("study.xlsx is a spreadsheet") && wrong.contains("crossfade tco init"), "{wrong}");
     std::fs::write(house.path().join("o.csv"), "a,b\n").unwrap();
     let wrong = house.run(&["report", "--outcomes", "o.csv"]).exits(2).stderr;
     assert!(wrong.contains("no column `arm`"), "{wrong}");

@@ -2,6 +2,7 @@
 
 use super::{Block, ExitPlan, Section};
 use crate::html::{STYLE, code, escaped};
+use crate::markdown::without_tags;
 use crate::words::moment;
 
 /// What the page has beside the style of all pages.
@@ -76,7 +77,7 @@ fn block_text(block: &Block) -> String {
 
 /// Names and words of people are in it: nothing of them makes another cell, line or tag.
 fn cell(text: &str) -> String {
-    text.replace(['\n', '\r'], " ").replace('|', "\\|").replace('<', "&lt;")
+    without_tags(&text.replace(['\n', '\r'], " ").replace('|', "\\|"))
 }
 
 pub(super) fn html(plan: &ExitPlan) -> String {

@@ -29,7 +29,11 @@ fn known(section: &mut Section, of: &Leaving, lines: &[(&'static str, &'static s
 pub(super) fn scope(of: &Leaving) -> Section {
     let mut section = Section::new("Scope and owners");
     let target = |target: &TargetFacts| {
-        let whose = if target.external { "outside the house" } else { "inside the house" };
+        let whose = match (target.simulated, target.external) {
+            (true, _) => "its answers are made up",
+            (false, true) => "outside the house",
+            (false, false) => "inside the house",
+        };
         format!("`{}`: {} at {} ({}, {whose})", target.name, target.model, target.provider, target.class)
     };
     let to = of.to().map_or_else(|| "none is named".to_owned(), target);

@@ -99,16 +99,25 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
 /// Worksheets, their texts, and the two sides of each.
 type Sheets = (Vec<Worksheet>, Vec<String>, Vec<[String; 2]>);
 
+const WORKSHEET: &str =
+    "`--tco` takes the worksheet itself, the YAML that `crossfade tco init` writes and `crossfade tco run` reads";
+
 /// A worksheet that cannot be read is refused before anything else is done.
 fn worksheets(asked: &Asked) -> Result<Sheets, Stop> {
     let (mut sheets, mut texts, mut sides) = (Vec::new(), Vec::new(), Vec::new());
     for given in &asked.tco {
         let (of, path) = named(given);
+        let is_workbook =
+            std::fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"PK") || std::str::from_utf8(&bytes).is_err());
+        if is_workbook {
+            let stop = Stop::usage(format!("{} is a spreadsheet or another file that is no text", path.display()));
+            return Err(stop.hint(WORKSHEET));
+        }
         let text = read(&path)?;
         let path = path.display().to_string();
         if text.trim_start().starts_with('{') {
             let stop = Stop::usage(format!("{path} is JSON, and a report computes costs itself"));
-            return Err(stop.hint("`--tco` takes the worksheet that `crossfade tco run` reads"));
+            return Err(stop.hint(WORKSHEET));
         }
         let study = worksheet(&path, &text).map_err(Stop::config)?;
         sides.push([study.baseline.name, study.candidate.name]);
