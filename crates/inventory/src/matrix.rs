@@ -10,6 +10,7 @@ mod dependency;
 mod effort;
 mod need;
 mod probe;
+pub(crate) mod recorded;
 mod reference;
 pub mod render;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use self::cell::{Cell, Expected, Proof, Standing, Through};
 pub use self::dependency::Dependency;
 pub use self::effort::{Change, Effort, RULES, Risk};
 pub use self::probe::{Probe, ProbeError, ProbeHead, Verdict, probes};
+pub use self::recorded::Recorded;
 pub use self::used::{Place, Used};
 
 /// The format of a matrix as JSON.
@@ -45,6 +47,9 @@ pub struct Matrix {
     pub date: String,
     /// What it comes to, in a sentence.
     pub headline: String,
+    /// The record that was read, where one was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traffic: Option<Recorded>,
     /// How many rows are what.
     pub counts: Counts,
     /// Columns.
@@ -145,6 +150,8 @@ pub struct About<'a> {
     pub of: &'a [String],
     /// Today, `YYYY-MM-DD`.
     pub date: &'a str,
+    /// The record that was read, where one was.
+    pub traffic: Option<&'a Recorded>,
 }
 
 /// The matrix of what is used, by what might take its place.
@@ -164,7 +171,8 @@ pub fn matrix(used: &[Used], candidates: &[Candidate], about: About<'_>) -> Matr
         format: FORMAT.to_owned(),
         of: about.of.to_vec(),
         date: about.date.to_owned(),
-        headline: headline(used, &rows, counts, &dependencies),
+        headline: headline(used, &rows, counts, (&dependencies, about.traffic)),
+        traffic: about.traffic.cloned(),
         counts,
         alternatives: candidates.iter().map(Candidate::shown).collect(),
         rows,
@@ -198,9 +206,18 @@ fn grouped(used: &[Used]) -> BTreeMap<(usize, Through), Vec<&Used>> {
     grouped
 }
 
+/// What has a path of its own, or is kept by the vendor, whatever it is asked for through.
+const APART: [&str; 3] = ["responses_state", "vector_store", "tokens"];
+
 fn through(used: &Used, word: &str) -> Through {
+    if APART.contains(&word) {
+        return Through::Chat;
+    }
+    if let Some(through) = used.through {
+        return through;
+    }
     match used.operation.as_str() {
-        "responses" if word != "responses_state" => Through::Responses,
+        "responses" => Through::Responses,
         "chat" if used.speaks() == Speaks::Messages => Through::Messages,
         _ => Through::Chat,
     }
@@ -236,7 +253,7 @@ fn row((need, through): (&Need, Through), uses: &[&Used], cells: Vec<Cell>, serv
         through,
         what: through.said_of(need.what),
         places: collected(in_code.iter().filter_map(|one| one.place.clone())),
-        requests: uses.iter().map(|one| one.requests).sum(),
+        requests: uses.iter().map(|one| one.requests_of(need.id)).sum(),
         vendors: collected(uses.iter().map(|one| one.vendor.clone())),
         libraries: collected(uses.iter().map(|one| one.library.clone()).filter(|name| !name.is_empty())),
         models: collected(uses.iter().filter_map(|one| one.model.clone()).filter(|id| !id.is_empty())),
@@ -266,18 +283,32 @@ fn ends(uses: &[&Used]) -> Vec<Sunset> {
     ends
 }
 
-fn headline(used: &[Used], rows: &[Row], counts: Counts, dependencies: &[Dependency]) -> String {
+fn headline(
+    used: &[Used],
+    rows: &[Row],
+    counts: Counts,
+    (dependencies, traffic): (&[Dependency], Option<&Recorded>),
+) -> String {
     let n_places =
         used.iter().filter(|one| one.is_site).filter_map(|one| one.place.as_ref()).collect::<BTreeSet<_>>().len();
     let many = |n: usize, one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
+    let external = dependencies.iter().filter(|of| of.vendor != dependency::OWN);
+    let requests: u64 = external.clone().map(|of| of.requests).sum();
+    let requests = traffic.map_or_else(String::new, |_| {
+        format!(
+            " and in {}",
+            many(usize::try_from(requests).unwrap_or(usize::MAX), "recorded request", "recorded requests")
+        )
+    });
     if rows.is_empty() {
-        return format!("Nothing of a vendor is used that was seen, at {}.", many(n_places, "place", "places"));
+        let places = many(n_places, "place", "places");
+        return format!("Nothing of a vendor is used that was seen, at {places}{requests}.");
     }
     let Counts { equivalent, degraded, none, unproved } = counts;
     format!(
-        "{} of {} in use at {}. As replacements stand: {equivalent} equivalent, {degraded} degraded, {none} without any, {unproved} unproved.",
+        "{} of {} in use at {}{requests}. As replacements stand: {equivalent} equivalent, {degraded} degraded, {none} without any, {unproved} unproved.",
         many(rows.len(), "capability", "capabilities"),
-        many(dependencies.len(), "vendor", "vendors"),
+        many(external.count(), "vendor", "vendors"),
         many(n_places, "call site", "call sites"),
     )
 }

@@ -189,14 +189,16 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 
 /// The record, where that is asked for: read first, for without one there is nothing to look through code for.
 fn record(place: &Place, args: &Args, form: Form) -> Result<Option<Recorded>, Stop> {
-    if !args.traffic.traffic {
+    if !args.traffic.record.traffic {
         return Ok(None);
     }
-    if matches!(form, Form::Sarif | Form::Bom | Form::Html) {
-        let stop = Stop::usage("this form has places in code only, and traffic is in none");
-        return Err(stop.hint("`--as csv` or `--format json` has both; without `--traffic` every form has the code"));
+    if matches!(form, Form::Sarif | Form::Bom) {
+        let stop = Stop::usage("SARIF and a bill of materials have places in code only, and traffic is in none");
+        return Err(stop.hint(
+            "with `--traffic` there are a table, `--as csv`, `--as html` and `--format json`; without it every form has the code",
+        ));
     }
-    traffic::read(place, &args.traffic).map(Some)
+    traffic::read(place, &args.traffic.record).map(Some)
 }
 
 /// Everything that is found, however sure.
@@ -237,7 +239,8 @@ fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>
         (Form::Csv, None) => render::csv(findings),
         (Form::Sarif, _) => render::sarif(findings, version, today),
         (Form::Bom, _) => render::bom(findings, &about),
-        (Form::Html, _) => render::html(findings, &about),
+        (Form::Html, Some(recorded)) => recorded.html(&rows, &names, now),
+        (Form::Html, None) => render::html(findings, &about),
         (Form::Json, _) => {
             let mut facts = json!({
                 "date": today, "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,

@@ -141,6 +141,12 @@ fn tables_csv_and_a_look_at_no_bodies_say_the_same() {
     let csv = house.run(&["inventory", "--traffic", "--as", "csv"]).exits(0);
     assert_eq!(csv.stdout.lines().count(), 3, "without a path the traffic alone:\n{}", csv.stdout);
     assert!(csv.stdout.lines().skip(1).all(|line| line.starts_with("traffic only,")), "{}", csv.stdout);
+    house.run(&["inventory", "shop", "--no-cache", "--traffic", "-o", "uses.html"]).exits(0);
+    let page = std::fs::read_to_string(house.path().join("uses.html")).unwrap();
+    for words in ["Recorded traffic and code of shop", "app/old.py:3", "tools 33 %", "<td>acme", "5 requests on record"]
+    {
+        assert!(page.contains(words), "{words} not in\n{page}");
+    }
     let unread = facts(&house, &["--bodies", "0"]);
     let chat = &unread["traffic"]["uses"][0];
     assert_eq!((&chat["bodies_read"], &chat["capabilities"]), (&0.into(), &json!({ "streaming": 1 })));
@@ -150,13 +156,51 @@ fn tables_csv_and_a_look_at_no_bodies_say_the_same() {
 }
 
 #[test]
+fn the_replacement_matrix_has_what_was_recorded_beside_the_code_in_every_form() {
+    let upstream = vendor();
+    let house = house(&upstream);
+    tree(&house);
+    recorded(&house);
+    let matrix = |more: &[&str]| house.run(&[&["inventory", "matrix", "--no-cache", "--traffic"], more].concat());
+    let rows = |more: &[&str]| -> Vec<String> {
+        let made = matrix(&[&["--format", "json"], more].concat()).exits(0).json();
+        let rows = made["rows"].as_array().unwrap().iter();
+        rows.map(|row| {
+            format!("{} {} {}", row["need"], row["places"].as_array().unwrap().len(), row["requests"]).replace('"', "")
+        })
+        .collect()
+    };
+    assert_eq!(rows(&["shop"]), ["chat 2 3", "streaming 0 1", "tools 0 1", "embeddings 1 2"]);
+    assert_eq!(rows(&[]), ["chat 0 3", "streaming 0 1", "tools 0 1", "embeddings 0 2"], "the traffic alone");
+    let unread = matrix(&["shop", "--format", "json", "--bodies", "0"]).exits(0).json();
+    assert_eq!(unread["rows"].as_array().unwrap().len(), 3, "a stream is on record without its body, tools are not");
+    assert_eq!((&unread["traffic"]["requests"], &unread["traffic"]["bodies_read"]), (&5.into(), &0.into()));
+    let table = matrix(&["shop"]).exits(0);
+    assert!(table.stdout.contains("requests") && table.stdout.contains("5 requests on record"), "{}", table.stdout);
+    assert!(table.stderr.contains("in use at 6 call sites and in 5 recorded requests"), "{}", table.stderr);
+    for (file, words) in [
+        ("m.html", ["no place seen, 1 request", "Traffic: 5 requests on record"]),
+        ("m.md", ["| Tools (`tools`) | no place seen, 1 request |", "Traffic: 5 requests on record"]),
+        ("m.csv", ["tools,Tools,0,1,", "embeddings,Embeddings,1,2,"]),
+    ] {
+        matrix(&["shop", "-o", file]).exits(0);
+        let text = std::fs::read_to_string(house.path().join(file)).unwrap();
+        for words in words {
+            assert!(text.contains(words), "{words} not in {file}\n{text}");
+        }
+    }
+    house.run(&["inventory", "matrix"]).exits(2);
+    house.run(&["inventory", "matrix", "shop", "--since", "1d"]).exits(2);
+}
+
+#[test]
 fn without_a_record_the_next_step_is_said() {
     let upstream = vendor();
     let house = house(&upstream);
     let done = house.run(&["inventory", "--traffic"]).exits(1);
     assert!(done.stderr.contains("there is no record") && done.stderr.contains("hint:"), "{}", done.stderr);
     let done = house.run(&["inventory", "--traffic", "--as", "sarif"]).exits(2);
-    assert!(done.stderr.contains("hint:"), "{}", done.stderr);
+    assert!(done.stderr.contains("hint: with `--traffic` there are a table"), "{}", done.stderr);
     house.run(&["inventory"]).exits(2);
     house.run(&["inventory", ".", "--since", "1d"]).exits(2);
 }

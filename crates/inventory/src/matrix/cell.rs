@@ -151,6 +151,7 @@ pub(super) fn cell(need: &Need, through: Through, candidate: &Candidate, places:
         let n = places.iter().filter(|own| asked.max(**own) == change).count();
         if n == 0 && asked < change { Effort::S } else { Effort::of(change, n) }
     });
+    let effort = if places.is_empty() { Effort::somewhere(asked) } else { effort.max().unwrap_or(Effort::S) };
     let is_open = standing == Standing::None || standing == Standing::Unproved;
     Cell {
         alternative: candidate.facts.name.clone(),
@@ -161,7 +162,7 @@ pub(super) fn cell(need: &Need, through: Through, candidate: &Candidate, places:
         workaround: is_open.then(|| need.workaround.to_owned()),
         repaired,
         change: places.iter().copied().fold(asked, Change::max),
-        effort: effort.max().unwrap_or(Effort::S),
+        effort,
         risk: Risk::of(standing, repaired, need.without),
     }
 }

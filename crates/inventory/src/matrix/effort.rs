@@ -62,6 +62,16 @@ impl Effort {
             (Change::Adjust | Change::Rewrite | Change::Rebuild, _) => Effort::L,
         }
     }
+
+    /// Of a change at places that nobody has seen: recorded requests alone say that there are some.
+    #[must_use]
+    pub const fn somewhere(change: Change) -> Effort {
+        match change {
+            Change::Configuration => Effort::S,
+            Change::Adjust | Change::Rewrite => Effort::M,
+            Change::Rebuild => Effort::L,
+        }
+    }
 }
 
 /// How much can go wrong.
@@ -110,7 +120,8 @@ pub const RULES: [(&str, &str); 4] = [
         "effort",
         "Configuration (a base address and a key): S. Adjust (each place is looked at): S up to 3 places, M up to 20, else L. Rewrite (each place \
          is written anew): S for 1 place, M up to 8, else L. Rebuild (what the vendor keeps or does is built again): L. The larger of what the \
-         place's own dialect asks for and what the cell asks for. Of an unproved cell it is the least there is to do.",
+         place's own dialect asks for and what the cell asks for. Of an unproved cell it is the least there is to do. Where recorded \
+         requests alone say that it is used, its places are not known: M, but S for configuration and L for rebuild.",
     ),
     (
         "risk",
@@ -135,6 +146,8 @@ mod tests {
         assert_eq!([1, 3, 4, 20, 21].map(|n| of(Change::Adjust, n)), ["S", "S", "M", "M", "L"]);
         assert_eq!([1, 2, 8, 9].map(|n| of(Change::Rewrite, n)), ["S", "M", "M", "L"]);
         assert_eq!([0, 1].map(|n| of(Change::Rebuild, n)), ["L", "L"]);
+        let all = [Change::Configuration, Change::Adjust, Change::Rewrite, Change::Rebuild];
+        assert_eq!(all.map(|change| Effort::somewhere(change).as_str()), ["S", "M", "M", "L"]);
     }
 
     #[test]

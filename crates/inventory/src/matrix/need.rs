@@ -198,26 +198,31 @@ pub(super) const NEEDS: &[Need] = &[
     ),
     need(
         ("moderation", "Moderation"),
-        &[],
+        &[Can::Moderation],
         &[],
         (Change::Rewrite, "an open guard model at a target of its own, asked by a policy's moderation"),
     ),
-    need(("rerank", "Reranking"), &[], &[], (Change::Rewrite, "an open cross-encoder behind a server with `/rerank`")),
+    need(
+        ("rerank", "Reranking"),
+        &[Can::Rerank],
+        &[],
+        (Change::Rewrite, "an open cross-encoder behind a server with `/rerank`"),
+    ),
     need(
         ("transcription", "Speech to text"),
-        &[],
+        &[Can::Transcription],
         &[],
         (Change::Rewrite, "an open speech model behind a server with `/audio/transcriptions`"),
     ),
     need(
         ("speech", "Text to speech"),
-        &[],
+        &[Can::Speech],
         &[],
         (Change::Rewrite, "an open speech model behind a server with `/audio/speech`"),
     ),
     need(
         ("images", "Images"),
-        &[],
+        &[Can::Images],
         &[],
         (Change::Rewrite, "an open image model behind a server with `/images/generations`"),
     ),
@@ -230,13 +235,13 @@ pub(super) const NEEDS: &[Need] = &[
     ),
     need(
         ("assistants", "Assistants and threads"),
-        &[],
+        &[Can::Assistants],
         &[],
         (Change::Rebuild, "keep conversations in the application and ask in chat completions or responses"),
     ),
     need(
         ("files", "Files at the vendor"),
-        &[],
+        &[Can::Files],
         &[],
         (Change::Rebuild, "keep files in a store of one's own; `crossfade exit export` takes those that are there"),
     ),
@@ -248,7 +253,7 @@ pub(super) const NEEDS: &[Need] = &[
     ),
     need(
         ("batches", "Batches"),
-        &[],
+        &[Can::Batches],
         &[],
         (Change::Rebuild, "a queue of one's own that asks at a bounded rate, at hours with little load"),
     ),
@@ -292,6 +297,9 @@ pub(super) fn named(id: &str) -> Option<&'static Need> {
 
 /// Words of what is used, by one use; none for a client by itself.
 pub(super) fn words_of(used: &Used) -> Vec<&'static str> {
+    if !used.words.is_empty() {
+        return used.words.keys().copied().collect();
+    }
     let mut words = match used.operation.as_str() {
         "chat" if used.speaks() == Speaks::Messages => vec!["messages"],
         "chat" => vec!["chat"],
@@ -397,6 +405,14 @@ mod tests {
         assert_eq!(of("responses", &["previous_response_id"]), ["responses", "responses_state"]);
         assert_eq!(of("embeddings", &["Dimensions"]), ["embeddings", "embeddings_dimensions"]);
         assert_eq!(of("chat", &["parallelToolCalls", "toolChoice"]), ["chat", "tool_choice", "parallel_tools"]);
+    }
+
+    #[test]
+    fn every_service_that_is_probed_is_what_proves_a_need() {
+        use wire::capability::Group;
+        for &capability in Capability::ALL.iter().filter(|capability| capability.group() == Group::Services) {
+            assert!(NEEDS.iter().any(|need| need.required == [capability]), "{}", capability.id());
+        }
     }
 
     #[test]

@@ -57,14 +57,20 @@ fn ends(ends: &[crate::scan::Sunset]) -> String {
     ends.iter().map(|end| format!("{} {}", end.what, end.ends)).collect::<Vec<_>>().join(", ")
 }
 
-/// How often a row is used.
-fn used(row: &Row) -> String {
+/// How often a row is used; that nothing of it was recorded is said where a record was read.
+fn used(row: &Row, is_recorded: bool) -> String {
     let places = match row.places.len() {
+        0 if is_recorded => "no place seen".to_owned(),
         0 => String::new(),
         1 => "1 place".to_owned(),
         n => format!("{n} places"),
     };
-    let requests = if row.requests > 0 { format!("{} requests", row.requests) } else { String::new() };
+    let requests = match row.requests {
+        0 if is_recorded => "no request".to_owned(),
+        0 => String::new(),
+        1 => "1 request".to_owned(),
+        n => format!("{n} requests"),
+    };
     [places, requests].iter().filter(|words| !words.is_empty()).cloned().collect::<Vec<_>>().join(", ")
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 const NOW_S: u64 = 1_795_000_000;
-const ABOUT: About<'_> = About { of: &[], date: "2026-11-26" };
+const ABOUT: About<'_> = About { of: &[], date: "2026-11-26", traffic: None };
 
 fn used(line: u32, vendor: &str, operation: &str, parameters: &[&str]) -> Used {
     Used {
@@ -73,7 +73,9 @@ fn cells_are_what_the_probe_found_and_what_it_did_not_measure_is_unproved() {
         ]
     );
     assert_eq!(made.rows[0].cells[0].proofs[0].evidence, ["e1"]);
-    assert!(made.rows[5].cells[0].how.contains("no probe"), "{}", made.rows[5].cells[0].how);
+    assert_eq!(made.rows[5].cells[0].how, "not measured: moderation");
+    let video = matrix(&[used(3, "openai", "video", &[])], &[target("qwen", &probes)], ABOUT);
+    assert!(video.rows[0].cells[0].how.contains("no probe"), "{}", video.rows[0].cells[0].how);
     assert!(
         made.headline
             .starts_with("6 capabilities of 1 vendor in use at 2 call sites. As replacements stand: 1 equivalent"),
@@ -202,6 +204,69 @@ fn a_client_without_a_call_and_a_dependency_are_told_and_recorded_requests_count
         .map(|of| format!("{} {} {} {}", of.vendor, of.sites, of.configured, of.requests))
         .collect();
     assert_eq!(told, ["openai 1 0 0", "azure-openai 0 0 7", "anthropic 0 1 0"]);
+}
+
+#[test]
+fn a_service_is_as_good_as_the_probe_of_it_found() {
+    let verdicts =
+        [("moderation", "none"), ("rerank", "equivalent"), ("files", "degraded"), ("assistants", "equivalent")];
+    let probes = report("qwen", &verdicts);
+    let uses = ["moderation", "rerank", "files", "assistants"].map(|operation| used(1, "openai", operation, &[]));
+    let made = matrix(&uses, &[target("qwen", &probes)], ABOUT);
+    assert_eq!(
+        lines(&made),
+        ["moderation none S high", "rerank equivalent S low", "assistants equivalent S low", "files degraded S medium"]
+    );
+}
+
+#[test]
+fn what_only_traffic_uses_is_a_row_and_what_both_use_has_places_and_requests() {
+    let recorded = |vendor: &str, requests: u64, words: &[(&'static str, u64)]| Used {
+        requests,
+        through: Some(Through::Chat),
+        words: words.iter().copied().collect(),
+        operation: "chat".to_owned(),
+        vendor: vendor.to_owned(),
+        model: Some("gpt-4o".to_owned()),
+        ..Used::default()
+    };
+    let uses = [
+        used(1, "openai", "chat", &["seed"]),
+        recorded("openai", 9, &[("chat", 9), ("tools", 4)]),
+        recorded("self-hosted", 5, &[("chat", 5), ("logprobs", 5)]),
+    ];
+    let read = Recorded { requests: 15, unanswered: 1, bodies_read: 15, simulated: false, days: None };
+    let probes = report("qwen", &[("chat", "equivalent"), ("tools_auto", "none"), ("tool_messages", "none")]);
+    let made = matrix(&uses, &[target("qwen", &probes)], About { traffic: Some(&read), ..ABOUT });
+    let of = |row: &Row| format!("{} {} {}", row.id(), row.places.len(), row.requests);
+    assert_eq!(made.rows.iter().map(of).collect::<Vec<_>>(), ["chat 1 9", "tools 0 4", "seed 1 0"]);
+    assert_eq!(lines(&made)[1], "tools none M high", "nobody knows how many places have to be written anew");
+    assert!(
+        made.headline.starts_with("3 capabilities of 1 vendor in use at 1 call site and in 9 recorded requests."),
+        "{}",
+        made.headline
+    );
+    let told: Vec<String> =
+        made.dependencies.iter().map(|of| format!("{} {} {}", of.vendor, of.sites, of.requests)).collect();
+    assert_eq!(told, ["openai 1 9", "self-hosted 0 5"]);
+}
+
+#[test]
+fn recorded_requests_in_another_dialect_are_rows_of_that_dialect_and_what_a_vendor_keeps_is_of_none() {
+    let one = |through: Through, words: &[&'static str]| Used {
+        requests: 1,
+        through: Some(through),
+        words: words.iter().map(|word| (*word, 1)).collect(),
+        vendor: "openai".to_owned(),
+        ..Used::default()
+    };
+    let uses = [
+        one(Through::Responses, &["responses", "tools", "responses_state"]),
+        one(Through::Messages, &["messages", "tools"]),
+    ];
+    let made = matrix(&uses, &[], ABOUT);
+    let rows: Vec<String> = made.rows.iter().map(Row::id).collect();
+    assert_eq!(rows, ["messages", "responses", "responses_state", "responses.tools", "messages.tools"]);
 }
 
 #[test]

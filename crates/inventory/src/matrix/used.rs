@@ -1,9 +1,13 @@
 //! One use of a vendor: a place in code, or what was recorded of a route.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::cell::Through;
 use super::effort::Change;
 use crate::scan::{Finding, Flags, Sunset};
+use crate::traffic::Use;
 
 /// One use of a vendor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +18,10 @@ pub struct Used {
     pub is_site: bool,
     /// Requests on record, when it is of those.
     pub requests: u64,
+    /// In which dialect they came; by operation and vendor where it is not said.
+    pub through: Option<Through>,
+    /// How many of them use what, in the matrix's words; by operation, parameters and flags where it is not said.
+    pub words: BTreeMap<&'static str, u64>,
     /// What is done, in the inventory's word.
     pub operation: String,
     /// Whose service.
@@ -115,6 +123,8 @@ impl Used {
             place: Some(Place { path: finding.path.clone(), line: finding.line }),
             is_site: finding.kind.is_site(),
             requests: 0,
+            through: None,
+            words: BTreeMap::new(),
             operation: finding.operation.clone(),
             vendor: finding.vendor.clone(),
             library: format!("{}{version}", finding.sdk),
@@ -125,6 +135,29 @@ impl Used {
             owners: finding.owners.clone(),
             sunsets: finding.sunsets.clone(),
         }
+    }
+
+    /// What was recorded: one use for each model that answered, in each dialect.
+    #[must_use]
+    pub fn recorded(uses: &[Use]) -> Vec<Used> {
+        let one = |of: &Use| -> Vec<Used> {
+            let used = of.needed.iter().map(|needed| Used {
+                requests: needed.requests,
+                through: Some(needed.through),
+                words: needed.words.clone(),
+                operation: of.operation.clone(),
+                vendor: needed.vendor.clone(),
+                model: Some(needed.model.clone()),
+                ..Used::default()
+            });
+            used.collect()
+        };
+        uses.iter().flat_map(one).collect()
+    }
+
+    /// How many requests on record use this.
+    pub(super) fn requests_of(&self, word: &str) -> u64 {
+        if self.words.is_empty() { self.requests } else { self.words.get(word).copied().unwrap_or(0) }
     }
 
     fn is_framework(&self) -> bool {

@@ -8,15 +8,17 @@ const LONGEST: usize = 48;
 
 /// What one request asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Asks {
+pub(crate) struct Asks {
     /// What it asks for beside an answer; `streaming` is not among it, for that is on record for every request.
-    pub(super) capabilities: Vec<&'static str>,
+    pub(crate) capabilities: Vec<&'static str>,
     /// The names of its members.
-    pub(super) parameters: Vec<String>,
+    pub(crate) parameters: Vec<String>,
+    /// Of these, the ones that say something else than what holds without them.
+    pub(crate) given: Vec<String>,
 }
 
 /// Reads a body; `None` when it is not the JSON of a request, such as a form with a file.
-pub(super) fn read(endpoint: &str, body: &[u8]) -> Option<Asks> {
+pub(crate) fn read(endpoint: &str, body: &[u8]) -> Option<Asks> {
     let members = scan::top_level(body).ok()?;
     let get = |name: &str| members.iter().find(|member| member.key == name && member.kind != Kind::Null);
     let mut capabilities = Vec::new();
@@ -42,8 +44,32 @@ pub(super) fn read(endpoint: &str, body: &[u8]) -> Option<Asks> {
     add(get("n").is_some_and(|n| body.get(n.value.clone()).is_some_and(|n| n != b"1")), "several_answers");
     let kept = ["previous_response_id", "conversation", "container"].iter().any(|name| get(name).is_some());
     add(kept || is_true("store"), "kept_by_vendor");
-    let names = members.iter().map(|member| member.key.as_ref()).filter(|name| is_name(name));
-    Some(Asks { capabilities, parameters: names.map(str::to_owned).collect() })
+    let tools = get("tools").and_then(|tools| body.get(tools.value.clone())).unwrap_or_default();
+    let offers = |words: &[&str]| words.iter().any(|word| scan::contains(tools, word.as_bytes()));
+    add(get("web_search_options").is_some() || offers(&["\"web_search"]), "web_search");
+    add(offers(&["\"file_search\""]), "file_search");
+    let names = |of: &dyn Fn(&&Member<'_>) -> bool| {
+        let names = members.iter().filter(of).map(|member| member.key.as_ref()).filter(|name| is_name(name));
+        names.map(str::to_owned).collect()
+    };
+    let parameters = names(&|_| true);
+    Some(Asks { capabilities, parameters, given: names(&|member| is_given(body, member)) })
+}
+
+/// Whether a member says something else than what holds without it: SDKs send some as they are anyway.
+fn is_given(body: &[u8], member: &Member<'_>) -> bool {
+    if member.kind == Kind::Null {
+        return false;
+    }
+    let value = body.get(member.value.clone()).unwrap_or_default();
+    match member.key.as_ref() {
+        "n" => value != b"1",
+        "tool_choice" => value != b"\"auto\"",
+        "parallel_tool_calls" => member.kind != Kind::True,
+        "store" | "background" => member.kind == Kind::True,
+        "tools" | "functions" | "stop" | "logit_bias" => !is_empty(body, member),
+        _ => true,
+    }
 }
 
 /// Whether the answer has to be JSON, or to keep to a schema: by chat's `response_format`, Responses' `text.format` or Anthropic's
@@ -99,6 +125,11 @@ mod tests {
         );
         check("messages", r#"{"messages":[{"content":[{"type":"image","source":{}}]}]}"#, &["vision"]);
         check("completions", r#"{"prompt":"a","logprobs":3}"#, &["logprobs"]);
+        check(
+            "responses",
+            r#"{"tools":[{"type":"web_search_preview"},{"type":"file_search"}]}"#,
+            &["tools", "web_search", "file_search"],
+        );
     }
 
     #[test]
@@ -112,5 +143,14 @@ mod tests {
         assert_eq!(read("transcriptions", b"--boundary\r\n"), None);
         let asks = read("chat_completions", br#"{"model":"m","temperature":0,"a key with blanks":1}"#).unwrap();
         assert_eq!(asks.parameters, ["model", "temperature"]);
+    }
+
+    #[test]
+    fn a_member_that_says_what_holds_anyway_is_not_given() {
+        let body = br#"{"n":1,"stop":null,"tool_choice":"auto","store":false,"tools":[],"logit_bias":{},"seed":0,"parallel_tool_calls":true}"#;
+        let asks = read("chat_completions", body).unwrap();
+        assert_eq!((asks.parameters.len(), asks.given), (8, vec!["seed".to_owned()]));
+        let body = br#"{"n":2,"stop":"x","tool_choice":"none","store":true,"parallel_tool_calls":false}"#;
+        assert_eq!(read("chat_completions", body).unwrap().given.len(), 5);
     }
 }

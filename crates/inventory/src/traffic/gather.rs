@@ -1,6 +1,6 @@
 //! Requests added up, by what was asked for and by which name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use stats::LatencySketch;
@@ -9,6 +9,7 @@ use wire::record::Endpoint;
 use super::asks;
 use super::hours::{Hours, Week};
 use super::peak::{Peaks, Sliding};
+use crate::matrix::{Through, recorded};
 use crate::scan;
 
 /// Most names that are kept apart: routes are of a config, but a name that is no route is whatever somebody sends.
@@ -61,6 +62,8 @@ pub struct Served<'r> {
 pub struct Who {
     /// The address of each provider.
     pub providers: BTreeMap<String, String>,
+    /// The providers that are one's own machines.
+    pub own: BTreeSet<String>,
     /// The name and the tenant of each key, by its id.
     pub keys: BTreeMap<String, (String, Option<String>)>,
 }
@@ -101,6 +104,24 @@ pub struct Use {
     pub parameters: BTreeMap<String, u64>,
     /// By the hour of the week.
     pub week: Week,
+    /// What was used of whom, for the replacement matrix.
+    #[serde(skip)]
+    pub needed: Vec<Needed>,
+}
+
+/// What requests that somebody answered use of whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    /// Whose service answered; `self-hosted` where it was one's own.
+    pub vendor: String,
+    /// The model that answered.
+    pub model: String,
+    /// In which dialect applications asked.
+    pub through: Through,
+    /// All of them.
+    pub requests: u64,
+    /// How many of them use what: the matrix's words. What only a body says is counted of those whose body was read.
+    pub words: BTreeMap<&'static str, u64>,
 }
 
 /// What became of requests.
@@ -171,6 +192,11 @@ pub struct Gathering {
     n: u64,
 }
 
+/// Who answered, and in which dialect was asked: provider, model, dialect.
+type Answered = (String, String, Through);
+/// How many requests, and how many of them use what.
+type Words = (u64, BTreeMap<&'static str, u64>);
+
 #[derive(Debug)]
 struct Adding {
     endpoints: BTreeMap<String, u64>,
@@ -188,6 +214,7 @@ struct Adding {
     capabilities: BTreeMap<&'static str, u64>,
     parameters: BTreeMap<String, u64>,
     hours: Hours,
+    needed: BTreeMap<Answered, Words>,
 }
 
 /// A sketch of lengths. It counts from 1 on, so one more is counted; below 256 it is exact.
@@ -288,6 +315,7 @@ impl Adding {
             capabilities: BTreeMap::new(),
             parameters: BTreeMap::new(),
             hours: Hours::default(),
+            needed: BTreeMap::new(),
         }
     }
 
@@ -305,9 +333,14 @@ impl Adding {
         self.hours.add(at_us, request.tokens);
         count(&mut self.endpoints, endpoint);
         count(&mut self.callers, request.caller.unwrap_or_default());
+        let asks = request.body.and_then(|body| asks::read(endpoint, body));
         if let Some(served) = request.served {
             let key = (served.provider.to_owned(), served.model.to_owned());
             if self.models.len() < MOST_PARTS || self.models.contains_key(&key) {
+                let (through, words) = recorded::words(endpoint, request.streamed, asks.as_ref());
+                let (n, counted) = self.needed.entry((key.0.clone(), key.1.clone(), through)).or_default();
+                *n += 1;
+                words.into_iter().for_each(|word| *counted.entry(word).or_default() += 1);
                 let (n, is_simulated) = self.models.entry(key).or_default();
                 (*n, *is_simulated) = (*n + 1, *is_simulated || served.simulated);
             }
@@ -322,7 +355,7 @@ impl Adding {
         if let Some(duration) = request.duration_us.filter(|_| request.outcome == "complete") {
             self.end.record_us(duration);
         }
-        if let Some(asks) = request.body.and_then(|body| asks::read(endpoint, body)) {
+        if let Some(asks) = asks {
             self.bodies_read += 1;
             asks.capabilities.iter().for_each(|name| *self.capabilities.entry(name).or_default() += 1);
             asks.parameters.iter().for_each(|name| count(&mut self.parameters, name));
@@ -360,8 +393,19 @@ impl Adding {
             capabilities,
             parameters: self.parameters.clone(),
             week: self.hours.week(between),
+            needed: self.needed.iter().map(|(key, counted)| needed(key, counted, who)).collect(),
         }
     }
+}
+
+fn needed((provider, model, through): &Answered, (requests, words): &Words, who: &Who) -> Needed {
+    let vendor = if who.own.contains(provider) {
+        "self-hosted".to_owned()
+    } else {
+        let vendor = asked(&(provider.clone(), model.clone()), (0, false), who).vendor;
+        if vendor.is_empty() { "unknown".to_owned() } else { vendor }
+    };
+    Needed { vendor, model: model.clone(), through: *through, requests: *requests, words: words.clone() }
 }
 
 fn count(parts: &mut BTreeMap<String, u64>, name: &str) {

@@ -24,6 +24,7 @@ fn request<'r>(endpoint: &'r str, route: &'r str, at_s: u64) -> Request<'r> {
 fn who() -> Who {
     Who {
         providers: [("vendor".to_owned(), "https://api.openai.com/v1".to_owned())].into(),
+        own: ["gpu".to_owned()].into(),
         keys: [("k1".to_owned(), ("shop".to_owned(), Some("acme".to_owned())))].into(),
     }
 }
@@ -102,6 +103,31 @@ fn requests_are_added_up_by_operation_and_name() {
     assert_eq!(chat.capabilities, [("streaming", 1), ("tools", 1)].into());
     assert_eq!(chat.parameters.keys().collect::<Vec<_>>(), ["model", "temperature", "tools"]);
     assert_eq!((chat.week.requests[0], chat.week.requests[1], chat.week.recorded[2]), (2.0, 1.0, 0));
+}
+
+#[test]
+fn what_was_used_of_whom_is_counted_by_dialect_and_of_what_somebody_answered() {
+    let tools = br#"{"tools":[{}],"stream":true,"seed":7}"#;
+    let own = Some(Served { provider: "gpu", model: "qwen", simulated: false });
+    let uses = gathered(&[
+        Request { body: Some(tools), streamed: true, ..request("chat_completions", "gpt-4o", 0) },
+        Request { streamed: true, ..request("chat_completions", "gpt-4o", 1) },
+        Request { body: Some(br#"{"tools":[{}]}"#), ..request("messages", "gpt-4o", 2) },
+        Request { served: own, ..request("chat_completions", "gpt-4o", 3) },
+        Request { served: None, outcome: "refused", ..request("chat_completions", "gpt-4o", 4) },
+    ]);
+    let of = |needed: &Needed| {
+        let words: Vec<String> = needed.words.iter().map(|(word, n)| format!("{word} {n}")).collect();
+        format!("{} {:?} {}: {}", needed.vendor, needed.through, needed.requests, words.join(", "))
+    };
+    assert_eq!(
+        uses[0].needed.iter().map(of).collect::<Vec<_>>(),
+        [
+            "self-hosted Chat 1: chat 1",
+            "openai Chat 2: chat 2, seed 1, streaming 2, tools 1, tools_streaming 1",
+            "openai Messages 1: messages 1, tools 1",
+        ]
+    );
 }
 
 #[test]
@@ -221,4 +247,26 @@ fn a_table_for_spreadsheets_has_as_many_cells_in_every_row() {
     assert!(lines[2].ends_with(",vendor/gpt-4o:1,shop@acme:1,"), "{}", lines[2]);
     let facts = render::facts(&rows, &uses);
     assert_eq!((&facts[0]["traffic"], &facts[1]["traffic"]), (&serde_json::Value::Null, &0.into()));
+}
+
+#[test]
+fn the_page_shows_every_row_and_what_others_wrote_is_text_on_it() {
+    let evil = "<script>alert('x')</script>";
+    let findings = [site(evil, Kind::Call, "chat", "openai", Some("gpt-4o"))];
+    let uses = gathered(&[
+        Request { caller: Some("k1"), ..request("chat_completions", "gpt-4o", 0) },
+        request("chat_completions", evil, 3600),
+    ]);
+    let mut gathering = Gathering::new();
+    gathering.add(&request("chat_completions", "gpt-4o", 0));
+    let rows = join(&findings, &uses);
+    let about = html::About { names: &[evil.to_owned()], words: &[], now: "2026-11-26 10:00" };
+    let page = html::html(&rows, &uses, gathering.week().as_ref(), about);
+    assert!(!page.contains("<script") && page.contains("&lt;script&gt;"), "{page}");
+    for outside in ["src=", "<link", "@import", "url(", "href="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    for words in ["<b>traffic only</b>", "<td>both", "<td>shop", "<td>acme", "rgba(var(--bar),0.70)\">1"] {
+        assert!(page.contains(words), "{words} not in\n{page}");
+    }
 }

@@ -20,9 +20,11 @@ use crate::out::{Exit, Format, Out, Stop};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Directories to look through; each is taken as one repository.
-    #[arg(value_name = "PATH", required = true)]
+    /// Directories to look through; each is taken as one repository. Without one, `--traffic` stands alone.
+    #[arg(value_name = "PATH", required_unless_present = "traffic")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    traffic: super::traffic::Record,
     /// A probe's report (`crossfade conformance TARGET -o FILE.json`); may be given again.
     #[arg(long, value_name = "FILE")]
     conformance: Vec<PathBuf>,
@@ -121,12 +123,19 @@ impl Worst {
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let form = form(args, out)?;
     let probes = read(&args.conformance)?;
+    let recorded = args.traffic.traffic.then(|| super::traffic::read(place, &args.traffic)).transpose()?;
     let candidates = candidates(place, args, &probes, out)?;
     let mut findings = super::look(&args.paths, &args.looked, out)?.findings;
     findings.retain(|finding| finding.confidence >= args.confidence.confidence());
-    let used: Vec<Used> = findings.iter().map(Used::of).collect();
-    let of: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
-    let made = matrix(&used, &candidates, About { of: &of, date: &us_to_text(now_us())[..10] });
+    let mut used: Vec<Used> = findings.iter().map(Used::of).collect();
+    let mut of: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
+    if let Some(recorded) = &recorded {
+        used.extend(recorded.used());
+        of.push("recorded traffic".to_owned());
+    }
+    let traffic = recorded.map(|recorded| recorded.summary());
+    let about = About { of: &of, date: &us_to_text(now_us())[..10], traffic: traffic.as_ref() };
+    let made = matrix(&used, &candidates, about);
     let text = text(&made, form)?;
     match &args.output {
         Some(path) => {

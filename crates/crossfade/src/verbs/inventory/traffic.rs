@@ -4,8 +4,10 @@ mod page;
 
 use std::collections::BTreeMap;
 
+use inventory::matrix::{self, Used};
 use inventory::scan::Finding;
-use inventory::traffic::{Gathering, Request, Row, Served, Use, Week, Who, join, render};
+use inventory::traffic::{Gathering, Request, Row, Served, Use, Week, Who, html, join, render};
+use providers::Class;
 use serde_json::{Value, json};
 use store::{Database, RequestRow};
 
@@ -17,7 +19,17 @@ use crate::verbs::time::{ago, us_to_text};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// Lay what the gateway recorded beside the code: by operation and model, seen in both, in code only or in traffic only.
+    #[command(flatten)]
+    pub(super) record: Record,
+    /// Show the hours of the week of every operation and model, not only of all together.
+    #[arg(long, requires = "traffic")]
+    hours: bool,
+}
+
+/// Which of the record is read.
+#[derive(Debug, clap::Args)]
+pub(super) struct Record {
+    /// Lay what the gateway recorded beside the code: what was seen in both, in code only or in traffic only.
     #[arg(long)]
     pub(super) traffic: bool,
     /// Recorded requests since so long ago.
@@ -26,9 +38,6 @@ pub(super) struct Flags {
     /// How many of the recorded bodies are read, about, to see what requests ask for.
     #[arg(long, value_name = "N", default_value_t = 20_000, requires = "traffic")]
     bodies: u64,
-    /// Show the hours of the week of every operation and model, not only of all together.
-    #[arg(long, requires = "traffic")]
-    hours: bool,
 }
 
 /// What was recorded, added up.
@@ -43,7 +52,7 @@ pub(super) struct Recorded {
 }
 
 /// Reads the record. A config without a store, or an empty record, is an error with the next step.
-pub(super) fn read(place: &Place, args: &Flags) -> Result<Recorded, Stop> {
+pub(super) fn read(place: &Place, args: &Record) -> Result<Recorded, Stop> {
     let since_us = ago(&args.since).map_err(|words| Stop::usage(format!("`--since {}`: {words}", args.since)))?;
     let path = load::places(&place.config)?.store;
     if !path.exists() {
@@ -86,13 +95,34 @@ fn who(place: &Place, database: &Database) -> Result<Who, Stop> {
         spec["tenant"].as_str().map(str::to_owned)
     };
     let keys = keys.into_iter().map(|row| (row.id, (row.name, tenant(&row.spec_json))));
-    Ok(Who { providers: providers.collect(), keys: keys.collect::<BTreeMap<_, _>>() })
+    let targets = config.iter().flat_map(|config| config.snapshot.targets.values());
+    let own = targets.filter(|target| target.provider.class == Class::SelfHosted);
+    let own = own.map(|target| target.provider.name.clone()).collect();
+    Ok(Who { providers: providers.collect(), own, keys: keys.collect::<BTreeMap<_, _>>() })
 }
 
 impl Recorded {
     /// The rows of both inventories.
     pub(super) fn rows<'a>(&'a self, findings: &'a [Finding]) -> Vec<Row<'a>> {
         join(findings, &self.uses)
+    }
+
+    /// What of it the replacement matrix takes.
+    pub(super) fn used(&self) -> Vec<Used> {
+        Used::recorded(&self.uses)
+    }
+
+    /// What the replacement matrix says of it.
+    pub(super) fn summary(&self) -> matrix::Recorded {
+        let answered: u64 = self.uses.iter().flat_map(|of| &of.needed).map(|needed| needed.requests).sum();
+        let day = |at_us: u64| us_to_text(at_us)[..10].to_owned();
+        matrix::Recorded {
+            requests: self.gathering.n(),
+            unanswered: self.gathering.n().saturating_sub(answered),
+            bodies_read: self.uses.iter().map(|of| of.bodies_read).sum(),
+            simulated: self.simulated,
+            days: self.gathering.between_us().map(|(first, last)| (day(first), day(last))),
+        }
     }
 
     /// As JSON.
@@ -108,6 +138,12 @@ impl Recorded {
     /// As CSV.
     pub(super) fn csv(&self, rows: &[Row<'_>]) -> String {
         render::csv(rows)
+    }
+
+    /// As a page.
+    pub(super) fn html(&self, rows: &[Row<'_>], names: &[String], now: &str) -> String {
+        let words = self.words(rows);
+        html::html(rows, &self.uses, self.week.as_ref(), html::About { names, words: &words, now })
     }
 
     /// As tables.

@@ -34,6 +34,9 @@ pub fn html(matrix: &Matrix) -> String {
 
 fn head(page: &mut String, matrix: &Matrix) {
     *page += &format!("<p class=\"say\">{}</p>\n", code(&matrix.headline));
+    if let Some(traffic) = &matrix.traffic {
+        *page += &format!("<p>{}</p>\n", escaped(&traffic.words()));
+    }
     if matrix.rows.is_empty() {
         return;
     }
@@ -132,7 +135,7 @@ fn capabilities(page: &mut String, matrix: &Matrix) {
             "<tr><td>{}<br><span class=\"small\"><a id=\"row-{1}\"></a><code>{1}</code></span></td><td>{2}<br><span class=\"small\">{3}</span></td>",
             code(&row.what),
             escaped(&row.id()),
-            used(row),
+            used(row, matrix.traffic.is_some()),
             escaped(&row.vendors.join(", "))
         );
         for cell in &row.cells {
@@ -191,7 +194,7 @@ fn details(page: &mut String, matrix: &Matrix) {
         *page += &format!(
             "<details><summary><b>{}</b> <span class=\"small\">{} · {} · effort {} · risk {}</span></summary>\n",
             code(&row.what),
-            used(row),
+            used(row, matrix.traffic.is_some()),
             row.standing.as_str(),
             row.effort.as_str(),
             row.risk.as_str()

@@ -8,6 +8,9 @@ use crate::matrix::{Cell, Matrix, Row, Standing};
 pub fn markdown(matrix: &Matrix) -> String {
     let of = if matrix.of.is_empty() { String::new() } else { format!(" of {}", cell(&matrix.of.join(", "))) };
     let mut text = format!("# Replacement matrix{of}\n\n**{}** {}\n", cell(&matrix.headline), matrix.date);
+    if let Some(traffic) = &matrix.traffic {
+        text += &format!("\n{}\n", traffic.words());
+    }
     dependencies(&mut text, matrix);
     if !matrix.rows.is_empty() {
         capabilities(&mut text, matrix);
@@ -25,12 +28,13 @@ pub fn markdown(matrix: &Matrix) -> String {
 }
 
 fn dependencies(text: &mut String, matrix: &Matrix) {
-    *text += "\n## Vendor by vendor\n\n| vendor | call sites | equivalent | degraded | none | unproved | effort | risk | today | after | at best | ends |\n\
-              |---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    *text += "\n## Vendor by vendor\n\n| vendor | call sites | requests | equivalent | degraded | none | unproved | effort | risk | today | after | at best | \
+              ends |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for of in &matrix.dependencies {
         let [today, after, at_best] = ways(of);
         let counts = of.counts;
-        let mut cells = vec![of.vendor.clone(), of.sites.to_string()];
+        let requests = if matrix.traffic.is_some() { of.requests.to_string() } else { "-".to_owned() };
+        let mut cells = vec![of.vendor.clone(), of.sites.to_string(), requests];
         cells.extend([counts.equivalent, counts.degraded, counts.none, counts.unproved].map(|n| n.to_string()));
         cells.extend([
             of.effort.as_str().to_owned(),
@@ -50,7 +54,7 @@ fn capabilities(text: &mut String, matrix: &Matrix) {
         &format!("\n## Capability by capability\n\n| capability | used | {} | effort | risk |\n", names.join(" | "));
     *text += &format!("|---|---|{}---|---|\n", "---|".repeat(names.len()));
     for of in &matrix.rows {
-        let mut cells = vec![format!("{} (`{}`)", of.what, of.id()), used(of)];
+        let mut cells = vec![format!("{} (`{}`)", of.what, of.id()), used(of, matrix.traffic.is_some())];
         cells.extend(of.cells.iter().map(|cell| standing(of, cell)));
         cells.extend([of.effort.as_str().to_owned(), of.risk.as_str().to_owned()]);
         *text += &row(&cells);
@@ -87,5 +91,17 @@ fn row(cells: &[String]) -> String {
 
 /// Names of others are in it: nothing of them makes another cell, line or tag.
 fn cell(text: &str) -> String {
-    text.replace(['\n', '\r'], " ").replace('|', "\\|").replace('<', "&lt;")
+    without_tags(&text.replace(['\n', '\r'], " ").replace('|', "\\|"))
+}
+
+/// A `<` that could begin a tag is escaped; one that is less than stays, as Markdown reads it so.
+fn without_tags(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let begins_tag = character == '<'
+            && characters.peek().is_some_and(|next| next.is_ascii_alphabetic() || "/!?".contains(*next));
+        if begins_tag { safe.push_str("&lt;") } else { safe.push(character) }
+    }
+    safe
 }

@@ -36,7 +36,11 @@ fn made() -> Matrix {
     };
     let mut candidates = vec![Candidate::target(facts, &read, 1_795_000_060)];
     candidates.extend(Candidate::references());
-    matrix(&[used("chat"), used("files")], &candidates, About { of: &[EVIL.to_owned()], date: "2026-11-26" })
+    matrix(
+        &[used("chat"), used("files")],
+        &candidates,
+        About { of: &[EVIL.to_owned()], date: "2026-11-26", traffic: None },
+    )
 }
 
 #[test]

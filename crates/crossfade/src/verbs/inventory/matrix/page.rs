@@ -8,13 +8,18 @@ use crate::out;
 /// What is used by what might take its place, then why it is so, then vendor by vendor.
 pub(super) fn table(made: &Matrix) -> String {
     let names: Vec<&str> = made.alternatives.iter().map(|alternative| alternative.name.as_str()).collect();
-    let mut headings = vec!["capability", "places", "of"];
+    let mut headings = vec!["capability", "places"];
+    headings.extend(made.traffic.iter().map(|_| "requests"));
+    headings.push("of");
     headings.extend(&names);
     headings.extend(["effort", "risk"]);
-    let rows: Vec<Vec<String>> = made.rows.iter().map(cells).collect();
+    let rows: Vec<Vec<String>> = made.rows.iter().map(|row| cells(row, made.traffic.is_some())).collect();
     let mut text = if rows.is_empty() { String::new() } else { out::table(&headings, &rows) };
     for alternative in &made.alternatives {
         text += &format!("\n{}", about(alternative));
+    }
+    if let Some(traffic) = &made.traffic {
+        text += &format!("\n{}", traffic.words());
     }
     let why: Vec<Vec<String>> = made.rows.iter().flat_map(why).collect();
     if !why.is_empty() {
@@ -22,10 +27,12 @@ pub(super) fn table(made: &Matrix) -> String {
         text += &out::table(&["capability", "at", "what is known", "without it"], &why);
     }
     if !made.dependencies.is_empty() {
-        let rows: Vec<Vec<String>> = made.dependencies.iter().map(dependency).collect();
+        let rows: Vec<Vec<String>> =
+            made.dependencies.iter().map(|of| dependency(of, made.traffic.is_some())).collect();
         let headings = [
             "vendor",
             "call sites",
+            "requests",
             "equivalent",
             "degraded",
             "none",
@@ -43,8 +50,10 @@ pub(super) fn table(made: &Matrix) -> String {
     text
 }
 
-fn cells(row: &Row) -> Vec<String> {
-    let mut cells = vec![row.id(), row.places.len().to_string(), row.vendors.join(" ")];
+fn cells(row: &Row, is_recorded: bool) -> Vec<String> {
+    let mut cells = vec![row.id(), row.places.len().to_string()];
+    cells.extend(is_recorded.then(|| row.requests.to_string()));
+    cells.push(row.vendors.join(" "));
     cells.extend(row.cells.iter().map(|cell| {
         let repaired = if cell.repaired { ", repaired" } else { "" };
         format!("{}{repaired}", cell.standing.as_str())
@@ -74,11 +83,12 @@ fn why(row: &Row) -> Option<Vec<String>> {
     Some(vec![row.id(), cell.alternative.clone(), known, cell.workaround.clone().unwrap_or_default()])
 }
 
-fn dependency(of: &Dependency) -> Vec<String> {
+fn dependency(of: &Dependency, is_recorded: bool) -> Vec<String> {
     let class = |of: &Sovereignty| of.class.map_or_else(|| "not known".to_owned(), |class| format!("{class} of 5"));
     vec![
         of.vendor.clone(),
         of.sites.to_string(),
+        if is_recorded { of.requests.to_string() } else { "-".to_owned() },
         of.counts.equivalent.to_string(),
         of.counts.degraded.to_string(),
         of.counts.none.to_string(),
