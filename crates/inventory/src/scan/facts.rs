@@ -10,6 +10,8 @@ pub struct Facts {
     pub(crate) imports: Vec<Import>,
     /// Names and what they stand for.
     pub(crate) bindings: Vec<Binding>,
+    /// Classes, and what they are derived from.
+    pub(crate) classes: Vec<Class>,
     /// Every outermost expression with a call or a text in it, in the order of the file.
     pub(crate) values: Vec<Value>,
 }
@@ -56,6 +58,19 @@ pub(crate) struct Binding {
     /// First line of its scope.
     pub(crate) from: u32,
     /// Last line of its scope.
+    pub(crate) to: u32,
+}
+
+/// A class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Class {
+    /// Its name.
+    pub(crate) name: String,
+    /// Simple names of what it is derived from: base classes, interfaces, traits.
+    pub(crate) parents: Vec<String>,
+    /// First line.
+    pub(crate) from: u32,
+    /// Last line.
     pub(crate) to: u32,
 }
 

@@ -7,7 +7,9 @@ mod tests;
 
 use tree_sitter::Node;
 
-use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value};
+use super::facts::{
+    Argument, Binding, BindingKind, Call, Chain, Class, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value,
+};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
 
@@ -19,7 +21,7 @@ pub(super) fn facts_of(language: Language, text: &str) -> Facts {
     let Some(tree) = parse(language, text) else { return Facts::default() };
     let mut walk = Walk { language, text, facts: Facts::default(), scopes: Vec::new(), depth: 0 };
     let root = tree.root_node();
-    walk.scopes.push(Scope { name: None, from: 1, to: line_of_end(root), is_class: false });
+    walk.scopes.push(Scope { name: None, from: 1, to: line_of_end(root), is_class: false, result: None });
     walk.children(root);
     walk.facts
 }
@@ -30,6 +32,8 @@ struct Scope {
     from: u32,
     to: u32,
     is_class: bool,
+    /// What a function is declared to return.
+    result: Option<String>,
 }
 
 struct Walk<'s> {
@@ -80,7 +84,12 @@ impl<'s> Walk<'s> {
         match shape(node, self.language) {
             Shape::Skip => {}
             Shape::Other => self.children(node),
+            Shape::Import if self.is_trait_use(node) => self.uses_trait(node),
             Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),
+            Shape::Namespace(name) => {
+                imports::of_namespace(self.source(name), line_of(node), &mut self.facts.imports);
+                self.children(node);
+            }
             Shape::Class => self.class(node),
             Shape::Function { name, parameters, result, body } => {
                 let name = name.map(|name| self.name(name));
@@ -95,7 +104,10 @@ impl<'s> Walk<'s> {
                 self.keep(value);
             }
             Shape::Return(value) => {
-                let value = value.map(|value| self.value(value));
+                let mut value = value.map(|value| self.value(value));
+                if let Some(value) = &mut value {
+                    self.name_of_result(value);
+                }
                 self.returns(node, value.as_ref());
                 if let Some(value) = value {
                     self.keep(value);
@@ -122,7 +134,17 @@ impl<'s> Walk<'s> {
 
     fn class(&mut self, node: Node<'_>) {
         let name = node.child_by_field_name("name").map(|name| self.name(name));
-        self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: true });
+        let (from, to) = (line_of(node), line_of_end(node));
+        if let Some(name) = name.clone().filter(|_| self.facts.classes.len() < CLASSES_KEPT) {
+            let mut parents = Vec::new();
+            for kind in ["base_list", "base_clause", "class_interface_clause"] {
+                parents.extend(child_of(node, &[kind]).map(|names| self.types(names)).unwrap_or_default());
+            }
+            parents.retain(|parent| !matches!(parent.as_str(), "extends" | "implements"));
+            let parents = parents.into_iter().map(|parent| last_part(&parent).to_owned()).collect();
+            self.facts.classes.push(Class { name, parents, from, to });
+        }
+        self.scopes.push(Scope { name, from, to, is_class: true, result: None });
         for kind in ["parameter_list", "primary_constructor"] {
             if let Some(parameters) = child_of(node, &[kind]) {
                 self.parameters(parameters, BindingKind::Field);
@@ -130,6 +152,21 @@ impl<'s> Walk<'s> {
         }
         self.children(node);
         self.scopes.pop();
+    }
+
+    /// PHP's `use Trait;` inside a class.
+    fn is_trait_use(&self, node: Node<'_>) -> bool {
+        node.kind() == "use_declaration" && self.language == Language::Php
+    }
+
+    fn uses_trait(&mut self, node: Node<'_>) {
+        let line = line_of(node);
+        let mut traits = self.types(node);
+        traits.retain(|name| name != "use");
+        let class = self.facts.classes.iter_mut().rfind(|class| class.from <= line && line <= class.to);
+        if let Some(class) = class {
+            class.parents.extend(traits.iter().map(|name| last_part(name).to_owned()));
+        }
     }
 
     fn function(
@@ -142,10 +179,11 @@ impl<'s> Walk<'s> {
     ) {
         let types = result.map(|result| self.types(result)).unwrap_or_default();
         if let Some(name) = name.as_ref().filter(|_| !types.is_empty()) {
-            self.bind(name.clone(), BindingKind::Return, None, types, line_of(node));
+            self.bind(name.clone(), BindingKind::Return, None, types.clone(), line_of(node));
         }
         let is_lambda = name.is_none();
-        self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: false });
+        let result = types.iter().find(|name| !WRAPPERS.contains(&name.as_str())).cloned();
+        self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: false, result });
         if let Some(parameters) = parameters {
             self.parameters(parameters, BindingKind::Parameter);
         }
@@ -155,7 +193,8 @@ impl<'s> Walk<'s> {
         match body {
             // A body that is one expression is what the function returns.
             Some(body) if !matches!(shape(body, self.language), Shape::Other) => {
-                let value = self.value(body);
+                let mut value = self.value(body);
+                self.name_of_result(&mut value);
                 if !is_lambda {
                     self.returns(body, Some(&value));
                 }
@@ -173,9 +212,18 @@ impl<'s> Walk<'s> {
             .flatten()
             .filter(|inner| !matches!(shape(*inner, self.language), Shape::Other));
         let Some(inner) = arrow else { return self.children(body) };
-        let value = self.value(inner);
+        let mut value = self.value(inner);
+        self.name_of_result(&mut value);
         self.returns(inner, Some(&value));
         self.keep(value);
+    }
+
+    /// `return new(…)` is of the class that the function is declared to return.
+    fn name_of_result(&self, value: &mut Value) {
+        let function = self.scopes.iter().rev().find(|scope| !scope.is_class);
+        if let Some(result) = function.and_then(|scope| scope.result.as_deref()) {
+            named_new(value, result);
+        }
     }
 
     /// The last expression of a block is its value, also through branches at the end of a function.
@@ -268,7 +316,7 @@ impl<'s> Walk<'s> {
                 self.function(node, None, parameters, result, body);
                 Value::Other
             }
-            Shape::Class | Shape::Import | Shape::Return(_) => {
+            Shape::Class | Shape::Import | Shape::Namespace(_) | Shape::Return(_) => {
                 self.visit(node);
                 Value::Other
             }
@@ -685,6 +733,30 @@ impl<'s> Walk<'s> {
             }
         }
     }
+}
+
+/// Types around what a function returns in the end.
+const WRAPPERS: [&str; 6] =
+    ["Task", "ValueTask", "Lazy", "IEnumerable", "IAsyncEnumerable", "System.Threading.Tasks.Task"];
+
+/// C#'s `new(…)` made to name the class.
+fn named_new(value: &mut Value, class: &str) {
+    if let Value::Chain(chain) = value
+        && chain.root == Root::Name("new".to_owned())
+    {
+        let mut parts = class.split('.');
+        chain.root = Root::Name(parts.next().unwrap_or_default().to_owned());
+        let line = chain.line;
+        let members: Vec<Step> = parts.map(|part| Step::Member(part.to_owned(), line)).collect();
+        chain.steps.splice(0..0, members);
+    }
+}
+
+/// How many classes of a file are kept.
+const CLASSES_KEPT: usize = 400;
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// The name of the argument that says which type is asked for: `GetService<T>()`.

@@ -11,22 +11,24 @@
 //! | `as SYMBOL… : TYPE` | a declared type |
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
 //! | `local SYMBOL…` | makes an object that calls no vendor |
-//! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns |
+//! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns; with `-` it only returns |
 //! | `wraps TYPE` | whatever else of the module is given a model, a chain or a client returns the type |
 //! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
-//! | `call PATH… : OPERATION [TYPE]` | calls the service |
+//! | `call PATH… : OPERATION [TYPE] [unless=TYPE]` | calls the service, unless it is given an object of the other type |
 //! | `pass PATH… : TYPE` | returns an object of another type |
 //! | `make PATH… : TYPE OPERATION [adapter] [vendor=V]` | makes an object |
 //!
 //! The path `@` is a call of the object itself, `@@` any method. A JavaScript module and its default export are the symbol `*`.
 //! A path with `!` is so much the library's own that an unknown object's counts in a repository that uses the library; with
-//! `?`, in a file that does. With `(NAME)` after it only where something is given under that name: `!chat(parameters)`.
+//! `?`, in a file that does. With `(NAME)` after it only where something is given under that name: `!chat(parameters)`; with `(*)`
+//! only where something is given.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::facts::{Call, Value};
 use super::language::Language;
+use super::lower::SERVICE;
 
 /// A library.
 #[derive(Debug, Default)]
@@ -69,6 +71,8 @@ pub(super) struct Method {
     pub(super) is_adapter: bool,
     /// Whose service, where it is another than the library's.
     pub(super) vendor: Option<&'static str>,
+    /// The type of what must not be given to it.
+    pub(super) unless: Option<&'static str>,
 }
 
 /// How much a method's name says by itself.
@@ -95,6 +99,9 @@ impl Own {
     /// Whether what is given fits.
     pub(super) fn fits(&self, call: &Call) -> bool {
         self.given.is_none_or(|name| {
+            if name == "*" {
+                return call.arguments.iter().any(|argument| argument.name.as_deref() != Some(SERVICE));
+            }
             call.arguments.iter().any(|argument| match &argument.value {
                 _ if argument.name.as_deref() == Some(name) => true,
                 Value::Object(pairs) => pairs.iter().any(|(key, _)| key == name),
@@ -210,7 +217,9 @@ impl Rules {
             "make" => (Some(*says.get(1)?), Some(first)),
             _ => (Some(first), says.get(1).copied()),
         };
-        let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor };
+        let unless = says.iter().find_map(|word| word.strip_prefix("unless="));
+        let returns = returns.filter(|word| !word.contains('='));
+        let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor, unless };
         for name in names {
             let path = name.trim_start_matches(['!', '?']);
             let (path, given) = match path.split_once('(') {
@@ -248,8 +257,9 @@ impl Rules {
             "as" => sdk.types.extend(names.iter().map(|name| (*name, says[0]))),
             "object" => sdk.objects.extend(names.iter().map(|name| (*name, says[0]))),
             "fn" => {
-                let (operation, returns) = (Some(*says.first()?), says.get(1).copied());
-                let method = Method { operation, returns, is_maker: false, is_adapter: false, vendor: None };
+                let (operation, returns) = (Some(*says.first()?).filter(|word| *word != "-"), says.get(1).copied());
+                let method =
+                    Method { operation, returns, is_maker: false, is_adapter: false, vendor: None, unless: None };
                 sdk.functions.extend(names.iter().map(|name| (*name, method)));
             }
             _ => return None,

@@ -45,6 +45,8 @@ pub(crate) enum Shape<'t> {
     Return(Option<Node<'t>>),
     /// An import.
     Import,
+    /// C#'s `namespace name;`: what is in it and in those around it is known there.
+    Namespace(Node<'t>),
     /// Comments and what else is not looked into.
     Skip,
     /// Looked into, and nothing by itself.
@@ -188,7 +190,8 @@ const NUMBERS: [&str; 10] = [
 ];
 
 /// What is around one expression and changes nothing here.
-const INNERS: [&str; 16] = [
+const INNERS: [&str; 17] = [
+    "arrow_expression_clause",
     "type_conversion_expression",
     "await",
     "await_expression",
@@ -432,6 +435,9 @@ fn declaration(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
     Some(match node.kind() {
         kind if IMPORTS.contains(&kind) && (!(language == Language::Go && node.kind() == "import_declaration")) => {
             Shape::Import
+        }
+        "namespace_declaration" | "file_scoped_namespace_declaration" if language == Language::CSharp => {
+            Shape::Namespace(field(node, &["name"])?)
         }
         kind if SKIPS.contains(&kind) => Shape::Skip,
         kind if FUNCTIONS.contains(&kind) => function(node, language),

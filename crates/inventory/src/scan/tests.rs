@@ -1,5 +1,6 @@
 //! Small sources of each language, and what is found in them.
 
+mod derived;
 mod other_uses;
 mod reach;
 mod vendor;
@@ -248,7 +249,7 @@ mod others {
             "7 client client azure-openai unknown certain
              8 client chat openai gpt-4o certain
              9 call chat openai unknown certain
-             11 adapter chat azure-openai unknown likely
+             11 adapter chat azure-openai unknown certain
              13 call chat unknown unknown certain",
         );
     }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::texts::Constants;
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
-use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
+use crate::scan::facts::{Binding, BindingKind, Chain, Class, Facts, Import, Value};
 use crate::scan::finding::Confidence;
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
@@ -30,6 +30,8 @@ pub(crate) struct Repository<'s> {
     stems: HashMap<&'s str, Vec<usize>>,
     /// Members of classes and what functions return, by name.
     members: HashMap<&'s str, Vec<(usize, usize)>>,
+    /// Classes by name: the file and the class.
+    classes: HashMap<&'s str, Vec<(usize, usize)>>,
     /// Of each file, its bindings by name, in their order.
     bindings: Vec<HashMap<&'s str, Vec<usize>>>,
     /// Go files by their directory: they see each other's names.
@@ -45,6 +47,9 @@ pub(crate) struct Repository<'s> {
     pub(super) constants: OnceCell<Constants>,
 }
 
+/// How many classes of one name are looked at.
+const ALIKE: usize = 3;
+
 /// How many names are followed one after the other.
 const HOPS: u32 = 14;
 
@@ -53,6 +58,7 @@ impl<'s> Repository<'s> {
     pub(crate) fn new(files: Vec<SourceFile<'s>>, named: &HashSet<&str>) -> Repository<'s> {
         let mut stems: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut members: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+        let mut classes: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
         let mut bindings = Vec::with_capacity(files.len());
         let mut packages: HashMap<&str, Vec<usize>> = HashMap::new();
         let mut imported = Vec::new();
@@ -71,6 +77,9 @@ impl<'s> Repository<'s> {
                 }
             }
             bindings.push(names);
+            for (at, class) in file.facts.classes.iter().enumerate() {
+                classes.entry(&class.name).or_default().push((idx, at));
+            }
             let rules = Rules::of(file.language);
             let mut own =
                 file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<HashSet<_>>();
@@ -95,7 +104,7 @@ impl<'s> Repository<'s> {
             }
         }
         let (memo, constants) = (RefCell::new(HashMap::new()), OnceCell::new());
-        Repository { files, stems, members, bindings, packages, imported, used, global, memo, constants }
+        Repository { files, stems, members, classes, bindings, packages, imported, used, global, memo, constants }
     }
 
     /// The files.
@@ -151,7 +160,50 @@ impl<'s> Repository<'s> {
                 return state;
             }
         }
-        self.symbol(file, name, hops)
+        match self.symbol(file, name, hops) {
+            // Members of base classes are named without `this`.
+            State::Unknown if self.files[file].language == Language::CSharp => {
+                self.inherited(file, name, Some(line), hops + 1)
+            }
+            state => state,
+        }
+    }
+
+    /// What a member is that a class of the file has from a base class or a trait, in this or another file.
+    fn inherited(&self, file: usize, name: &str, line: Option<u32>, hops: u32) -> State {
+        if hops >= HOPS || !self.members.contains_key(name) {
+            return State::Unknown;
+        }
+        let holds = |class: &&Class| line.is_none_or(|line| class.from <= line && line <= class.to);
+        let classes = self.files[file].facts.classes.iter().filter(holds);
+        classes.map(|class| self.of_parents(file, class, name, hops)).find(is_known).unwrap_or(State::Unknown)
+    }
+
+    fn of_parents(&self, file: usize, class: &Class, name: &str, hops: u32) -> State {
+        if hops >= HOPS {
+            return State::Unknown;
+        }
+        let language = self.files[file].language.title();
+        for parent in class.parents.iter().filter(|parent| **parent != class.name) {
+            let known = self.classes.get(parent.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let fits = |idx: usize| self.files[idx].language.title() == language;
+            // A name that many classes have says nothing.
+            for (idx, at) in known.iter().copied().filter(|(idx, _)| fits(*idx)).take(ALIKE) {
+                let above = &self.files[idx].facts.classes[at];
+                let own = self.named(idx, name).filter(|(_, binding)| {
+                    matches!(binding.kind, BindingKind::Field | BindingKind::Return)
+                        && above.from <= binding.line
+                        && binding.line <= above.to
+                });
+                let states = own.map(|(at, _)| self.bound(idx, at, hops + 1));
+                let state = states.into_iter().find(is_known);
+                let state = state.unwrap_or_else(|| self.of_parents(idx, above, name, hops + 1));
+                if is_known(&state) {
+                    return state;
+                }
+            }
+        }
+        State::Unknown
     }
 
     /// What a member is declared as, whatever else is put into it.
@@ -229,13 +281,16 @@ impl<'s> Repository<'s> {
     /// An object of the declared type.
     pub(super) fn declared(&self, file: usize, name: &str, hops: u32) -> State {
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        let rules = Rules::of(self.files[file].language);
         let mut state = self.symbol(file, first, hops);
+        if state == State::Unknown && self.files[file].language == Language::CSharp {
+            state = qualified(rules, name).map_or(state, |sdks| State::Symbol { sdks, path: first.to_owned() });
+        }
         if let State::Symbol { path, .. } = &mut state
             && !rest.is_empty()
         {
             extend(path, rest);
         }
-        let rules = Rules::of(self.files[file].language);
         if let State::Symbol { sdks, path } = &state
             && let Some((sdk, of)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
         {
@@ -252,8 +307,36 @@ impl<'s> Repository<'s> {
         state
     }
 
-    /// What a name stands for that is not bound in the file: an import, or something that needs none.
+    /// What a name stands for that is not bound in the file.
     fn symbol(&self, file: usize, name: &str, hops: u32) -> State {
+        match self.imported_symbol(file, name, hops) {
+            state @ (State::Unknown | State::Foreign) if self.files[file].language == Language::Php => {
+                self.derived(file, name, hops + 1).unwrap_or(state)
+            }
+            state => state,
+        }
+    }
+
+    /// The class of a library that a class of the repository is derived from.
+    fn derived(&self, file: usize, name: &str, hops: u32) -> Option<State> {
+        if hops >= HOPS {
+            return None;
+        }
+        let language = self.files[file].language;
+        let known = self.classes.get(name)?.iter().filter(|(idx, _)| self.files[*idx].language == language);
+        for (idx, at) in known.take(ALIKE) {
+            for parent in &self.files[*idx].facts.classes[*at].parents {
+                let object = if parent == name { State::Unknown } else { self.declared(*idx, parent, hops + 1) };
+                if let State::Object(object) = object {
+                    return Some(State::Symbol { sdks: vec![object.sdk], path: parent.clone() });
+                }
+            }
+        }
+        None
+    }
+
+    /// What an import brings in, or something that needs none.
+    fn imported_symbol(&self, file: usize, name: &str, hops: u32) -> State {
         let source = &self.files[file];
         let rules = Rules::of(source.language);
         let mut best = State::Unknown;
@@ -278,7 +361,8 @@ impl<'s> Repository<'s> {
             }
         }
         let everywhere: Vec<usize> = rules.of_module("").collect();
-        if name.starts_with(char::is_uppercase) && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
+        let is_public = name.starts_with(char::is_uppercase) || source.language == Language::Php && name.contains('_');
+        if is_public && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
             return State::Symbol { sdks: everywhere, path: name.to_owned() };
         }
         match source.language {
@@ -448,6 +532,12 @@ impl<'s> Repository<'s> {
     /// What a member is called that way: of the file's own classes, else of files beside it, else anywhere, if all agree.
     pub(super) fn member(&self, file: usize, name: &str, is_own: bool, hops: u32) -> State {
         let Some(candidates) = self.members.get(name) else { return State::Unknown };
+        if is_own && !candidates.iter().any(|(idx, _)| *idx == file) {
+            let inherited = self.inherited(file, name, None, hops + 1);
+            if is_known(&inherited) {
+                return inherited;
+            }
+        }
         if hops >= HOPS || candidates.len() > 60 {
             return State::Unknown;
         }
@@ -490,6 +580,11 @@ impl<'s> Repository<'s> {
     }
 }
 
+/// Whether it is an object, or a function that returns one.
+fn is_known(state: &State) -> bool {
+    matches!(state, State::Object(_) | State::Returns(_))
+}
+
 /// Whether it is an object of which nothing is left open.
 fn is_whole(state: &State) -> bool {
     matches!(state, State::Object(object) if object.path.is_empty())
@@ -509,6 +604,13 @@ fn type_of(state: &State) -> Option<&'static str> {
         State::Returns(inner) => type_of(inner),
         _ => None,
     }
+}
+
+/// The libraries that a name written with its whole namespace is of.
+pub(super) fn qualified(rules: &Rules, dotted: &str) -> Option<Vec<usize>> {
+    let (module, _) = dotted.rsplit_once('.')?;
+    let sdks: Vec<usize> = rules.of_module(module).collect();
+    (!sdks.is_empty()).then_some(sdks)
 }
 
 /// Adds to a dotted path.

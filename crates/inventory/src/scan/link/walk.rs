@@ -1,6 +1,6 @@
 //! Walks a chain step by step: what it stands for, and where a rule fits on the way.
 
-use super::repository::{Repository, extend};
+use super::repository::{self, Repository, extend};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Kind};
@@ -38,6 +38,10 @@ const TRANSPARENT: [&str; 22] = [
 
 /// Names of methods that put a model behind something else.
 const JOINS: [&str; 3] = ["pipe", "from", "with"];
+
+/// Names that so much of C# has that one of the repository says nothing about another.
+const ANYWHERE: [&str; 9] =
+    ["Build", "BuildAsync", "Create", "CreateAsync", "Get", "Value", "Instance", "Services", "Configuration"];
 
 /// A call without anything given.
 static BARE: Call = Call { arguments: Vec::new(), line: 0, end: 0 };
@@ -77,6 +81,7 @@ impl<'r> Walker<'r> {
                         let at = At {
                             line: *line,
                             begins: chain.line,
+                            is_bare: false,
                             dotted: &dotted,
                             call: &BARE,
                             before: &[],
@@ -89,7 +94,12 @@ impl<'r> Walker<'r> {
                 Step::Call(call) => {
                     let rest = chain.steps.get(idx + 1..).unwrap_or_default();
                     let before = &chain.steps[..idx];
-                    let at = At { line: name_line, begins: chain.line, dotted: &dotted, call, before, rest };
+                    let is_bare = match before {
+                        [] => matches!(chain.root, Root::Name(_)),
+                        [Step::Member(..)] => chain.root == Root::Itself,
+                        _ => false,
+                    };
+                    let at = At { line: name_line, begins: chain.line, is_bare, dotted: &dotted, call, before, rest };
                     state = self.call(state, &at, &mut hits);
                     name_line = call.end;
                 }
@@ -140,6 +150,7 @@ impl<'r> Walker<'r> {
                 let state = self.repository.name(self.file, name, chain.line, self.hops);
                 match state {
                     State::Returns(inner) if self.language() == Language::Ruby => *inner,
+                    State::Unknown if self.language() == Language::CSharp => self.qualified(name, chain),
                     state => self.as_object(state),
                 }
             }
@@ -156,6 +167,21 @@ impl<'r> Walker<'r> {
                 }
                 rest
             }
+        }
+    }
+
+    /// C#'s `OpenAI.Chat.ChatClient`: a class written with its whole namespace.
+    fn qualified(&self, name: &str, chain: &Chain) -> State {
+        let mut dotted = name.to_owned();
+        for step in &chain.steps {
+            match step {
+                Step::Member(member, _) => extend(&mut dotted, member),
+                Step::Call(_) => break,
+            }
+        }
+        match repository::qualified(self.rules(), &dotted) {
+            Some(sdks) => State::Symbol { sdks, path: name.to_owned() },
+            None => State::Unknown,
         }
     }
 
@@ -185,7 +211,7 @@ impl<'r> Walker<'r> {
             }
             State::Unknown => {
                 let is_short = idx == 0 && matches!(chain.root, Root::Group(_));
-                if is_short {
+                if is_short || self.language() == Language::CSharp && ANYWHERE.contains(&name) {
                     State::Unknown
                 } else {
                     self.ruby_value(self.repository.member(self.file, name, false, self.hops))
@@ -301,7 +327,13 @@ impl<'r> Walker<'r> {
 
     /// Whether the method that is called is known by its name.
     fn is_own(&self, at: &At<'_, '_>, least: Distinct) -> bool {
-        self.rules().own(at.dotted).iter().any(|own| own.distinct >= least && own.fits(at.call))
+        !self.is_of_class(at)
+            && self.rules().own(at.dotted).iter().any(|own| own.distinct >= least && own.fits(at.call))
+    }
+
+    /// C#'s functions are methods of the class around the call, whatever they are called.
+    fn is_of_class(&self, at: &At<'_, '_>) -> bool {
+        at.is_bare && self.language() == Language::CSharp
     }
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
@@ -336,6 +368,9 @@ impl<'r> Walker<'r> {
         at: &At<'_, 'f>,
         hits: &mut Option<&mut Vec<Hit<'f>>>,
     ) -> State {
+        if method.unless.is_some_and(|of| self.is_given(at.call, of)) {
+            return State::Foreign;
+        }
         let vendor = match object.vendor {
             "-" => self.vendor(object.sdk, method.vendor, self.object_in(at.call).as_ref(), at),
             own => method.vendor.unwrap_or(own),
@@ -397,6 +432,9 @@ impl<'r> Walker<'r> {
             }
         }
         let rules = self.rules();
+        if self.is_of_class(at) {
+            return State::Unknown;
+        }
         for own in rules.own(at.dotted).into_iter().filter(|own| own.fits(at.call)) {
             if let Some((sdk, confidence)) = self.evidence(own) {
                 let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
@@ -440,6 +478,17 @@ impl<'r> Walker<'r> {
             Some(of) => State::Object(Object { of, path: String::new(), ..given }),
             None => State::Unknown,
         }
+    }
+
+    /// Whether an object of the type is given.
+    fn is_given(&self, call: &Call, of: &str) -> bool {
+        call.arguments.iter().any(|argument| {
+            let state = match &argument.value {
+                Value::Chain(_) => self.repository.value(self.file, &argument.value, self.hops + 1),
+                _ => State::Unknown,
+            };
+            matches!(state, State::Object(object) if object.of == of)
+        })
     }
 
     /// A model, chain or client among what is given.
@@ -506,6 +555,8 @@ struct At<'a, 'f> {
     line: u32,
     /// Line where the chain begins.
     begins: u32,
+    /// Whether it is a function's name alone, or a method of the class itself.
+    is_bare: bool,
     dotted: &'a str,
     call: &'f Call,
     before: &'f [Step],

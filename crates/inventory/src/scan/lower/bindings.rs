@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Walk, line_of};
+use super::{Walk, line_of, named_new};
 use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, child_of, shape};
@@ -102,15 +102,25 @@ impl Walk<'_> {
             return Value::Other;
         }
         let mut value = value.map_or(Value::Other, |value| self.value(value));
-        // `Type name = new(…)`
-        if let Value::Chain(chain) = &mut value
-            && chain.root == Root::Name("new".to_owned())
-            && let Some(first) = types.first()
-        {
-            chain.root = Root::Name(first.clone());
+        // `Type name = new(…)`, or of a name that was declared before
+        if let Some(class) = types.first().cloned().or_else(|| self.class_of(target)) {
+            named_new(&mut value, &class);
         }
         self.bind_target(node, target, &value, &types, is_field);
         value
+    }
+
+    /// What a name was declared as that is given a `new(…)` now.
+    fn class_of(&self, target: Node<'_>) -> Option<String> {
+        if self.language != Language::CSharp {
+            return None;
+        }
+        let name = match shape(target, self.language) {
+            Shape::Member { name, .. } => self.name(name),
+            _ => self.name(target),
+        };
+        let declared = |binding: &&Binding| binding.target == name && !binding.types.is_empty();
+        self.facts.bindings.iter().rev().find(declared).and_then(|binding| binding.types.first().cloned())
     }
 
     fn bind_target(&mut self, node: Node<'_>, target: Node<'_>, value: &Value, types: &[String], is_field: bool) {

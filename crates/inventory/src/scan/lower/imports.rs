@@ -144,6 +144,12 @@ fn csharp(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
     }
 }
 
+/// What a C# namespace sees without a `using`: itself and those around it.
+pub(super) fn of_namespace(name: &str, line: u32, imports: &mut Vec<Import>) {
+    let module: String = name.split_whitespace().collect();
+    imports.push(Import { local: "*".to_owned(), module, symbol: String::new(), line });
+}
+
 /// `a::{b, c::{d as e}, f::*}`, taken apart from the outside.
 fn rust_use(prefix: &str, body: &str, add: &mut dyn FnMut(&str, &str, &str)) {
     let body = body.trim();

@@ -1,0 +1,142 @@
+//! What C# and PHP know without saying where it comes from: namespaces, base classes, traits, and functions of a kernel.
+
+use super::{check, check_files};
+
+#[test]
+fn a_namespace_sees_what_is_in_those_around_it() {
+    check(
+        "A.cs",
+        "namespace OpenAI.Chat.Demo;\nclass A {\n  void F() {\n    var c = new ChatClient(\"gpt-4o\", k);\n    c.CompleteChat(m);\n  }\n}\n",
+        "4 client chat openai gpt-4o certain
+         5 call chat openai unknown certain",
+    );
+    check(
+        "B.cs",
+        "using Shop.Lists;\nclass A { void F() { var c = new OpenAI.Chat.ChatClient(\"gpt-4o\", k);\n    \
+         OpenAI.Embeddings.EmbeddingClient e = new(\"text-embedding-3-small\", k);\n    e.GenerateEmbedding(t);\n    c.CompleteChat(m); } }\n",
+        "2 client chat openai gpt-4o certain
+         3 client embeddings openai text-embedding-3-small certain
+         4 call embeddings openai unknown certain
+         5 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn new_alone_is_of_what_was_declared_before() {
+    check(
+        "A.cs",
+        "using OpenAI.Chat;\nclass A {\n  private readonly ChatClient _chat;\n  A() {\n    _chat = new(\"gpt-4o\", k);\n  }\n  \
+         static ChatClient Make() => new(\"gpt-4o-mini\", k);\n  ChatClient Other() {\n    return new(\"gpt-4.1\", k);\n  }\n}\n",
+        "5 client chat openai gpt-4o certain
+         7 client chat openai gpt-4o-mini certain
+         9 client chat openai gpt-4.1 certain",
+    );
+}
+
+#[test]
+fn members_of_a_base_class_are_known_in_another_file() {
+    check_files(
+        &[
+            (
+                "Base.cs",
+                "using Azure.AI.Agents.Persistent;\nabstract class Base {\n  protected PersistentAgentsClient Client { get; }\n  \
+                 Base() {\n    Client = new PersistentAgentsClient(e, c);\n  }\n}\n",
+            ),
+            ("Other.cs", "class Other {\n  private Mail Client;\n}\n"),
+            (
+                "Use.cs",
+                "class Use : Base {\n  async Task F() {\n    await this.Client.Administration.CreateAgentAsync(m);\n    \
+                 await Client.Runs.CreateRunAsync(t);\n  }\n}\n",
+            ),
+        ],
+        "Base.cs:5 client client azure-ai unknown certain
+         Use.cs:3 call assistants azure-ai unknown certain
+         Use.cs:4 call assistants azure-ai unknown certain",
+    );
+    check_files(
+        &[
+            (
+                "Base.php",
+                "<?php\nnamespace App;\nabstract class Base {\n    protected \\OpenAI\\Client $client;\n    \
+                 public function __construct() { $this->client = \\OpenAI::client($k); }\n}\n",
+            ),
+            (
+                "Asks.php",
+                "<?php\nnamespace App;\nuse Anthropic\\Client;\ntrait Asks {\n    private Client $claude;\n}\n",
+            ),
+            (
+                "Use.php",
+                "<?php\nnamespace App;\nclass Use_ extends Base {\n    use Asks;\n    public function f() {\n        \
+                 $this->client->chat()->create(['model' => 'gpt-4o']);\n        \
+                 $this->claude->messages->create(model: 'claude-3-5-haiku-latest');\n    }\n}\n",
+            ),
+        ],
+        "Base.php:5 client client openai unknown certain
+         Use.php:6 call chat openai gpt-4o certain
+         Use.php:7 call chat anthropic claude-3-5-haiku-latest certain",
+    );
+}
+
+#[test]
+fn a_kernel_answers_by_prompts_and_not_by_functions_of_its_own() {
+    check(
+        "A.cs",
+        "using Microsoft.SemanticKernel;\nclass A {\n  async Task F(Kernel kernel) {\n    \
+         var own = kernel.CreateFunctionFromMethod(() => 1);\n    await kernel.InvokeAsync(own);\n    \
+         var mail = kernel.ImportPluginFromObject(new Mail());\n    await kernel.InvokeAsync(mail[\"send\"], a);\n    \
+         var asks = kernel.CreateFunctionFromPrompt(\"Say {{$it}}\");\n    await kernel.InvokeAsync(asks, a);\n    \
+         await asks.InvokeAsync(kernel, a);\n    await kernel.InvokePromptAsync(\"Hi\");\n  }\n}\n",
+        "9 call chat unknown unknown certain
+         10 call chat unknown unknown certain
+         11 call chat unknown unknown certain",
+    );
+}
+
+#[test]
+fn a_method_of_the_class_itself_is_no_library_s() {
+    check(
+        "A.cs",
+        "using OpenAI.Chat;\nclass A {\n  void F() {\n    CompleteChatAsync(m);\n    this.CompleteChatAsync(m);\n    \
+         other.CompleteChatAsync(m);\n  }\n}\n",
+        "6 call chat openai unknown likely",
+    );
+}
+
+#[test]
+fn a_class_derived_from_an_agent_is_one() {
+    check_files(
+        &[
+            (
+                "app/Agents/Coach.php",
+                "<?php\nnamespace App\\Agents;\nuse NeuronAI\\Agent;\nuse NeuronAI\\Providers\\Anthropic\\Anthropic;\n\
+                 class Coach extends Agent {\n    protected function provider(): AIProviderInterface {\n        \
+                 return new Anthropic($k, 'claude-3-5-haiku-latest');\n    }\n}\n",
+            ),
+            (
+                "app/Use.php",
+                "<?php\nnamespace App;\nuse App\\Agents\\Coach;\n$answer = Coach::make()->chat(new UserMessage('Hi'));\n\
+                 $coach = new Coach();\n$coach->stream($messages);\n",
+            ),
+        ],
+        "app/Agents/Coach.php:7 client chat anthropic claude-3-5-haiku-latest certain
+         app/Use.php:4 call chat unknown unknown certain
+         app/Use.php:6 call chat unknown unknown certain streaming",
+    );
+}
+
+#[test]
+fn libraries_of_one_vendor_are_known_in_php() {
+    check(
+        "a.php",
+        "<?php\nuse LucianoTonet\\GroqPHP\\Groq;\nuse DeepSeek\\DeepSeekClient;\nuse Probots\\Pinecone\\Client as Pinecone;\n\
+         use WordPress\\AiClient\\AiClient;\n$groq = new Groq($k);\n$groq->chat()->completions()->create(['model' => 'llama']);\n\
+         DeepSeekClient::build($k)->query('Hi')->run();\n$store = new Pinecone($k);\n$store->data()->vectors()->upsert($v);\n\
+         $text = AiClient::prompt('Hi')->usingTemperature(1)->generateText();\n",
+        "6 client client groq unknown certain
+         7 call chat groq llama certain
+         8 call chat deepseek unknown certain
+         9 client vector_store pinecone unknown certain
+         10 call vector_store pinecone unknown certain
+         11 call chat unknown unknown certain",
+    );
+}
