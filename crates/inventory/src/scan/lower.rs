@@ -1,15 +1,14 @@
 //! From a syntax tree to [`Facts`]: one walk for all languages.
 
 mod bindings;
+mod classes;
 mod imports;
 #[cfg(test)]
 mod tests;
 
 use tree_sitter::Node;
 
-use super::facts::{
-    Argument, Binding, BindingKind, Call, Chain, Class, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value,
-};
+use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
 
@@ -132,43 +131,6 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn class(&mut self, node: Node<'_>) {
-        let name = node.child_by_field_name("name").map(|name| self.name(name));
-        let (from, to) = (line_of(node), line_of_end(node));
-        if let Some(name) = name.clone().filter(|_| self.facts.classes.len() < CLASSES_KEPT) {
-            let mut parents = Vec::new();
-            for kind in ["base_list", "base_clause", "class_interface_clause"] {
-                parents.extend(child_of(node, &[kind]).map(|names| self.types(names)).unwrap_or_default());
-            }
-            parents.retain(|parent| !matches!(parent.as_str(), "extends" | "implements"));
-            let parents = parents.into_iter().map(|parent| last_part(&parent).to_owned()).collect();
-            self.facts.classes.push(Class { name, parents, from, to });
-        }
-        self.scopes.push(Scope { name, from, to, is_class: true, result: None });
-        for kind in ["parameter_list", "primary_constructor"] {
-            if let Some(parameters) = child_of(node, &[kind]) {
-                self.parameters(parameters, BindingKind::Field);
-            }
-        }
-        self.children(node);
-        self.scopes.pop();
-    }
-
-    /// PHP's `use Trait;` inside a class.
-    fn is_trait_use(&self, node: Node<'_>) -> bool {
-        node.kind() == "use_declaration" && self.language == Language::Php
-    }
-
-    fn uses_trait(&mut self, node: Node<'_>) {
-        let line = line_of(node);
-        let mut traits = self.types(node);
-        traits.retain(|name| name != "use");
-        let class = self.facts.classes.iter_mut().rfind(|class| class.from <= line && line <= class.to);
-        if let Some(class) = class {
-            class.parents.extend(traits.iter().map(|name| last_part(name).to_owned()));
-        }
-    }
-
     fn function(
         &mut self,
         node: Node<'_>,
@@ -182,7 +144,7 @@ impl<'s> Walk<'s> {
             self.bind(name.clone(), BindingKind::Return, None, types.clone(), line_of(node));
         }
         let is_lambda = name.is_none();
-        let result = types.iter().find(|name| !WRAPPERS.contains(&name.as_str())).cloned();
+        let result = types.iter().find(|name| !classes::WRAPPERS.contains(&name.as_str())).cloned();
         self.scopes.push(Scope { name, from: line_of(node), to: line_of_end(node), is_class: false, result });
         if let Some(parameters) = parameters {
             self.parameters(parameters, BindingKind::Parameter);
@@ -216,14 +178,6 @@ impl<'s> Walk<'s> {
         self.name_of_result(&mut value);
         self.returns(inner, Some(&value));
         self.keep(value);
-    }
-
-    /// `return new(…)` is of the class that the function is declared to return.
-    fn name_of_result(&self, value: &mut Value) {
-        let function = self.scopes.iter().rev().find(|scope| !scope.is_class);
-        if let Some(result) = function.and_then(|scope| scope.result.as_deref()) {
-            named_new(value, result);
-        }
     }
 
     /// The last expression of a block is its value, also through branches at the end of a function.
@@ -733,30 +687,6 @@ impl<'s> Walk<'s> {
             }
         }
     }
-}
-
-/// Types around what a function returns in the end.
-const WRAPPERS: [&str; 6] =
-    ["Task", "ValueTask", "Lazy", "IEnumerable", "IAsyncEnumerable", "System.Threading.Tasks.Task"];
-
-/// C#'s `new(…)` made to name the class.
-fn named_new(value: &mut Value, class: &str) {
-    if let Value::Chain(chain) = value
-        && chain.root == Root::Name("new".to_owned())
-    {
-        let mut parts = class.split('.');
-        chain.root = Root::Name(parts.next().unwrap_or_default().to_owned());
-        let line = chain.line;
-        let members: Vec<Step> = parts.map(|part| Step::Member(part.to_owned(), line)).collect();
-        chain.steps.splice(0..0, members);
-    }
-}
-
-/// How many classes of a file are kept.
-const CLASSES_KEPT: usize = 400;
-
-fn last_part(name: &str) -> &str {
-    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// The name of the argument that says which type is asked for: `GetService<T>()`.

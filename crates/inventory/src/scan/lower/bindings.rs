@@ -2,7 +2,8 @@
 
 use tree_sitter::Node;
 
-use super::{Walk, line_of, named_new};
+use super::classes::named_new;
+use super::{Walk, line_of};
 use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, child_of, shape};
