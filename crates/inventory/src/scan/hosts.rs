@@ -1,7 +1,7 @@
 //! Vendors' hosts and the paths of their APIs.
 
 /// A host, whose it is, and whether nothing but models is behind it.
-const HOSTS: [(&str, &str); 47] = [
+const HOSTS: [(&str, &str); 59] = [
     ("api.openai.com", "openai"),
     ("oai.hconeai.com", "openai"),
     ("oai.helicone.ai", "openai"),
@@ -48,6 +48,18 @@ const HOSTS: [(&str, &str); 47] = [
     ("api.cerebras.ai", "cerebras"),
     ("api.deepinfra.com", "deepinfra"),
     ("api.stability.ai", "stability"),
+    ("ark.cn-beijing.volces.com", "volcengine"),
+    ("api.hunyuan.cloud.tencent.com", "tencent"),
+    ("spark-api-open.xf-yun.com", "iflytek"),
+    ("api.z.ai", "zhipu"),
+    ("api.minimaxi.com", "minimax"),
+    ("api.minimax.io", "minimax"),
+    ("api.siliconflow.cn", "siliconflow"),
+    ("integrate.api.nvidia.com", "nvidia"),
+    ("api.lingyiwanwu.com", "01-ai"),
+    ("api.baichuan-ai.com", "baichuan"),
+    ("api.stepfun.com", "stepfun"),
+    ("api.novita.ai", "novita"),
     (".pinecone.io", "pinecone"),
 ];
 

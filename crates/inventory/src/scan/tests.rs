@@ -3,6 +3,7 @@
 mod derived;
 mod other_uses;
 mod reach;
+mod sent;
 mod vendor;
 
 use super::*;

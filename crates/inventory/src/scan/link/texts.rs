@@ -96,6 +96,15 @@ impl Repository<'_> {
         }
     }
 
+    /// What else the name of a binding is given in the same function: in other branches.
+    pub(crate) fn beside_binding(&self, file: usize, at: usize) -> impl Iterator<Item = &Binding> {
+        let own = &self.files[file].facts.bindings[at];
+        let is_beside = move |other: &Binding| {
+            (other.from, other.to) == (own.from, own.to) && other.value.is_some() && own.kind == BindingKind::Local
+        };
+        self.named(file, &own.target).filter(move |(idx, other)| *idx != at && is_beside(other)).map(|(_, other)| other)
+    }
+
     /// The text of a constant that another file has: one that is imported, or whose name only one text has.
     pub(crate) fn constant(&self, file: usize, name: &str) -> Option<String> {
         let candidates = self.constants().get(name)?;

@@ -10,6 +10,9 @@ const BUDGET: u32 = 160;
 /// How many names are followed one after the other.
 const DEPTH: u32 = 8;
 
+/// How many branches are looked at in which a name is given a value.
+const BRANCHES: usize = 12;
+
 /// Keys and names under which an address is given.
 const KEYS: [&str; 19] = [
     "url",
@@ -151,8 +154,12 @@ impl Tracer<'_> {
     fn named(&mut self, file: usize, name: &str, line: u32, depth: u32) -> Option<Address> {
         if let Some(at) = self.repository.bound_value(file, name, line) {
             let binding = &self.repository.files()[file].facts.bindings[at];
-            let value = binding.value.as_ref()?;
-            return self.value(file, value, binding.line, depth + 1);
+            let found = self.value(file, binding.value.as_ref()?, binding.line, depth + 1);
+            // One branch asks the settings, another says an address.
+            return found.or_else(|| {
+                let others = self.repository.beside_binding(file, at).take(BRANCHES);
+                others.into_iter().find_map(|other| self.value(file, other.value.as_ref()?, other.line, depth + 1))
+            });
         }
         let text = self.repository.constant(file, name)?;
         is_address(&text).then_some((text, line))
@@ -249,10 +256,8 @@ const SENDS: [&str; 29] = [
 ];
 
 /// Parts of such names, in lower case.
-const SENDING: [&str; 12] = [
-    "post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "sse",
-    "getjson",
-];
+const SENDING: [&str; 11] =
+    ["post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "getjson"];
 
 /// Whether something is sent under the name.
 pub(super) fn is_sending(name: &str) -> bool {
@@ -267,7 +272,10 @@ pub(super) fn is_sending(name: &str) -> bool {
     let is_class = name.starts_with(char::is_uppercase)
         && name.ends_with("Request")
         && !matches!(name, "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "SendRequest" | "DoRequest");
-    !is_reader && !is_class && SENDING.iter().any(|part| lower.contains(part))
+    // `assert` and `isset` have it in them too.
+    let is_events = name.contains("SSE") || name.contains("Sse") || lower.starts_with("sse") || lower.ends_with("_sse");
+    let is_check = lower.starts_with("assert") || lower.starts_with("expect");
+    !is_reader && !is_class && !is_check && (is_events || SENDING.iter().any(|part| lower.contains(part)))
 }
 
 /// Where settings are read from: what is got there is sent nowhere.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::request::Request;
 use super::{Visitor, address};
-use crate::scan::facts::{Call, Chain, Root, Step, Text, Value};
+use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model, ModelFrom};
 use crate::scan::{hosts, models};
 
@@ -36,6 +36,7 @@ impl<'r> Visitor<'r> {
                         && let Some((address, at)) = self.sent_to(chain, call)
                     {
                         self.consumed.lines.insert(at);
+                        self.consume_branches(call);
                         if let Some(finding) = self.of_address(&address, line, name) {
                             let rest = chain.steps.get(idx + 1..).unwrap_or_default();
                             let request = Request::of_sent(self.repository, self.file, call, rest);
@@ -57,6 +58,22 @@ impl<'r> Visitor<'r> {
                     }
                     line = call.end;
                 }
+            }
+        }
+    }
+
+    /// What is sent to in other branches is the same place.
+    fn consume_branches(&mut self, call: &Call) {
+        for argument in &call.arguments {
+            if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = &argument.value
+                && steps.is_empty()
+                && let Some(at) = self.repository.bound_value(self.file, name, call.line)
+            {
+                let texts = self.repository.beside_binding(self.file, at).filter_map(|other| match &other.value {
+                    Some(Value::Text(text)) => Some(text.line),
+                    _ => None,
+                });
+                self.consumed.lines.extend(texts);
             }
         }
     }
@@ -185,7 +202,9 @@ impl<'r> Visitor<'r> {
         let is_bound = |value: &Value| matches!(value, Value::Text(own) if own == text);
         let named = source.facts.bindings.iter().find(|binding| binding.value.as_ref().is_some_and(is_bound));
         named.is_some_and(|binding| {
-            binding.target.len() > 2 && self.repository.is_named_elsewhere(self.file, &binding.target)
+            // What a function has for itself no other file sees.
+            let is_seen = binding.kind != BindingKind::Local || binding.from == 1;
+            is_seen && binding.target.len() > 2 && self.repository.is_named_elsewhere(self.file, &binding.target)
         })
     }
 }

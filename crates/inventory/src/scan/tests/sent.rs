@@ -1,0 +1,42 @@
+//! Plain HTTP whose address is said in one branch of several, and names that only look as if they sent something.
+
+use super::{check, check_files};
+
+#[test]
+fn an_address_of_one_branch_is_the_address_of_the_call() {
+    check(
+        "a.php",
+        "<?php\nfunction ask($which) {\n    if ($which === 'deepseek') {\n        $url = 'https://api.deepseek.com/chat/completions';\n    \
+         } elseif ($which === 'openai') {\n        $url = 'https://api.openai.com/v1/chat/completions';\n    } else {\n        \
+         $url = get_option('custom_url');\n    }\n    $ch = curl_init($url);\n    return curl_exec($ch);\n}\n",
+        "10 http chat deepseek unknown certain",
+    );
+}
+
+#[test]
+fn a_variable_of_a_function_is_seen_by_no_other_file() {
+    check_files(
+        &[
+            (
+                "a.php",
+                "<?php\nfunction ask() {\n    $url = 'https://api.openai.com/v1/chat/completions';\n    return $this->client->run(compact('url'));\n}\n",
+            ),
+            (
+                "b.php",
+                "<?php\nfunction mail_it() {\n    $url = 'https://example.com/mail';\n    return post_mail($url);\n}\n",
+            ),
+        ],
+        "a.php:3 http chat openai unknown likely",
+    );
+}
+
+#[test]
+fn what_is_checked_is_not_sent() {
+    check(
+        "a.php",
+        "<?php\nclass ATest extends TestCase {\n    public function test() {\n        \
+         $this->assertSame('https://example.com/v1/audio/speech', $this->url());\n        \
+         $ok = isset($all['https://api.openai.com/v1/models']);\n    }\n}\n",
+        "4 http audio openai-compatible unknown possible",
+    );
+}
