@@ -63,9 +63,9 @@ pub const ALL: [(&str, &str); 16] = [
     ),
     (
         CLIENT_LAG,
-        "ms by which requests began later than intended, because this process could not keep up; a run whose p99 is above 1 ms and above 1 % of the p50 \
-         of ttft.intended is INVALID. In a closed loop, where nothing is due: ms by which its threads came late to what a clock gave them to do every 10 ms, \
-         of which 5 ms are allowed",
+        "ms by which requests began later than intended, because this process could not keep up; a run is INVALID whose p99 is above 1 ms, above 1 % of the p50 \
+         of ttft.intended and above 1 % of the objective's smallest limit, or above both 1 ms and the mean time from one arrival to the next. In a closed loop, where nothing is \
+         due: ms by which its threads came late to what a clock gave them to do every 10 ms, of which 5 ms are allowed in place of 1, and no arrivals bound it",
     ),
     (
         "cold_start",

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use crate::clock::{micros, millis};
 use crate::definition;
 use crate::quantile::{Quantile, SHOWN, of_sorted, sorted_ms};
-use crate::result::{Budget, Distribution, Goodput, Level, Load};
+use crate::result::{Budget, Distribution, Goodput, Level, Load, short};
 use crate::sample::{Outcome, Sample, ServerTimes};
 use crate::slo::{Attained, Slo};
 
@@ -18,11 +18,14 @@ const LONGEST_US: u64 = 3_600_000_000;
 /// Points of a curve of shares.
 const N_POINTS: usize = 60;
 
-/// The most that a client may lag, whatever the latency: 1 ms.
+/// What a client may always lag: 1 ms.
 const LAG_MS: f64 = 1.0;
 
 /// The same in a closed loop, where lag shifts no load and only what the clock says of it: 5 ms.
 const CLOSED_LAG_MS: f64 = 5.0;
+
+/// The share of a latency, or of what is allowed to one, that the client may take of it.
+const LAG_SHARE: f64 = 0.01;
 
 /// Counts of gaps, three digits each. A worker has one for each target; none for each stream.
 #[derive(Debug, Clone)]
@@ -125,11 +128,12 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
     let is_steady = |sample: &&Sample| sample.ended >= steady.0 && sample.ended <= steady.1;
     let in_steady: Vec<&Sample> = done.iter().copied().filter(is_steady).collect();
     let latency = latency(measured, &good);
-    let (lag, most_lag_ms) = match measured.load {
+    let lag = match measured.load {
         // A request that begins when another has ended is late for nothing.
-        Load::Concurrency { .. } => (summary(measured.beats.iter().copied(), 0), CLOSED_LAG_MS),
-        _ => (summary(samples.iter().map(|sample| sample.lag()), 0), LAG_MS),
+        Load::Concurrency { .. } => summary(measured.beats.iter().copied(), 0),
+        Load::Rate { .. } | Load::Replay { .. } => summary(samples.iter().map(|sample| sample.lag()), 0),
     };
+    let ttft_ms = latency.get(definition::TTFT_INTENDED).and_then(|ttft| ttft.value("p50"));
     let attained = slo.map(|slo| Attained::of(slo, samples.iter().copied()));
     let active: f64 =
         all().map(|sample| sample.ended.min(end).saturating_sub(sample.started.max(begin)).as_secs_f64()).sum();
@@ -158,7 +162,7 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
             interval: attained.interval(),
         }),
         verdict: slo.zip(attained).map(|(slo, attained)| slo.judge(&attained)),
-        invalid: invalid((&lag, most_lag_ms), latency.get(definition::TTFT_INTENDED)),
+        invalid: invalid(&lag, &AllowedLag::of(measured.load, ttft_ms, slo)),
         budget: budget(&good, measured.network_ms),
         shares: shares(&good),
         token_checks: Vec::new(),
@@ -228,13 +232,47 @@ fn errors(samples: &[&Sample]) -> BTreeMap<String, u64> {
 /// What helps a client that lags.
 pub(crate) const REMEDY: &str = "measure from a machine with nothing else to do, or with more `--workers`; where the servers run on this machine, start them with `chrt --idle 0`";
 
+/// How much of its own lag a client may have at a load, and where that is from.
+#[derive(Debug, PartialEq)]
+struct AllowedLag {
+    ms: f64,
+    because: String,
+}
+
+impl AllowedLag {
+    /// The most of what is always allowed, of 1 % of the median first token, and of 1 % of the objective's smallest limit; in an open loop no more than the mean time
+    /// from one arrival to the next, so that the arrivals keep their shape. Lag makes `ttft.intended` and `e2e.intended` longer, never shorter: a limit of these may be missed
+    /// for it and is never met for it. It can make a `tpot` or a `gap.max` shorter, by no more than the lag itself: 1 % of what is allowed to them.
+    fn of(load: Load, ttft_ms: Option<f64>, slo: Option<&Slo>) -> AllowedLag {
+        let (always, gap_ms) = match load {
+            Load::Concurrency { .. } => (CLOSED_LAG_MS, None),
+            Load::Rate { per_s } | Load::Replay { per_s } => (LAG_MS, Some(1e3 / per_s)),
+        };
+        let mut allowed = AllowedLag { ms: always, because: "what is always allowed".to_owned() };
+        let of_ttft = ttft_ms.map(|ms| (ms, format!("1 % of the p50 of ttft.intended, {} ms", short(ms))));
+        let limit = slo.and_then(Slo::smallest);
+        let of_slo = limit.map(|(name, ms)| (ms, format!("1 % of the objective's {name} <= {} ms", short(ms))));
+        for (ms, because) in of_ttft.into_iter().chain(of_slo) {
+            if ms * LAG_SHARE > allowed.ms {
+                allowed = AllowedLag { ms: ms * LAG_SHARE, because };
+            }
+        }
+        match gap_ms {
+            Some(gap_ms) if gap_ms.max(always) < allowed.ms => AllowedLag {
+                ms: gap_ms.max(always),
+                because: format!("arrivals are {} ms apart on the mean", short(gap_ms)),
+            },
+            _ => allowed,
+        }
+    }
+}
+
 /// Why the client's own lag makes the level no evidence.
-fn invalid((lag, most_ms): (&Distribution, f64), ttft: Option<&Distribution>) -> Option<String> {
+fn invalid(lag: &Distribution, allowed: &AllowedLag) -> Option<String> {
     let lag = lag.value("p99")?;
-    let ttft = ttft.and_then(|ttft| ttft.value("p50"));
-    let limit = most_ms.max(ttft.unwrap_or_default() / 100.0);
-    (lag > limit).then(|| {
-        format!("the client could not keep up: p99 of client_lag is {lag:.2} ms, of which {limit:.2} ms are allowed; {REMEDY}")
+    let AllowedLag { ms, because } = allowed;
+    (lag > *ms).then(|| {
+        format!("the client could not keep up: p99 of client_lag is {lag:.2} ms, of which {ms:.2} ms are allowed ({because}); {REMEDY}")
     })
 }
 

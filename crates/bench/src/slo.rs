@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use stats::interval::wilson;
 
 use crate::clock::millis;
+use crate::definition;
 use crate::sample::Sample;
 
 /// The normal quantile of a two-sided 95 % interval.
@@ -76,17 +77,28 @@ impl Slo {
         crate::clock::whole((self.share * Z * Z / (1.0 - self.share).max(1e-9)).ceil())
     }
 
+    /// Its limits in milliseconds, each with the id of what it limits.
+    fn limits(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        [
+            (definition::TTFT_INTENDED, self.ttft_ms),
+            (definition::E2E_INTENDED, self.e2e_ms),
+            (definition::TPOT, self.tpot_ms),
+            (definition::GAP_MAX, self.gap_max_ms),
+        ]
+        .into_iter()
+        .filter_map(|(id, limit)| Some((id, limit?)))
+    }
+
+    /// The smallest of its limits, with the id of what it limits.
+    #[must_use]
+    pub fn smallest(&self) -> Option<(&'static str, f64)> {
+        self.limits().min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// It in words.
     #[must_use]
     pub fn words(&self) -> String {
-        let parts = [
-            ("ttft.intended", self.ttft_ms),
-            ("e2e.intended", self.e2e_ms),
-            ("tpot", self.tpot_ms),
-            ("gap.max", self.gap_max_ms),
-        ];
-        let parts: Vec<String> =
-            parts.iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name} <= {limit} ms"))).collect();
+        let parts: Vec<String> = self.limits().map(|(id, limit)| format!("{id} <= {limit} ms")).collect();
         let limits = if parts.is_empty() { "a whole answer".to_owned() } else { parts.join(" and ") };
         format!("{limits} for {} % of requests", (self.share * 1e4).round() / 1e2)
     }

@@ -129,6 +129,65 @@ fn a_client_that_lags_makes_the_level_invalid() {
     check(&samples, |level| assert_eq!(level.invalid, None));
 }
 
+fn slo(ttft_ms: Option<f64>, e2e_ms: Option<f64>, tpot_ms: Option<f64>) -> Slo {
+    Slo { ttft_ms, e2e_ms, tpot_ms, gap_max_ms: None, share: 0.95 }
+}
+
+fn check_allowed(load: Load, ttft_ms: f64, slo: Option<Slo>, (ms, because): (f64, &str)) {
+    let allowed = AllowedLag::of(load, Some(ttft_ms), slo.as_ref());
+    assert!((allowed.ms - ms).abs() < 1e-9 && allowed.because.contains(because), "{load:?} {allowed:?}");
+}
+
+#[test]
+fn what_a_client_may_lag_follows_from_the_objective_and_keeps_the_arrivals_shape() {
+    let rate = |per_s: f64| Load::Rate { per_s };
+    let closed = Load::Concurrency { n: 8 };
+    let reports = Some(slo(None, Some(2500.0), None));
+    check_allowed(rate(4.0), 50.0, None, (1.0, "always"));
+    check_allowed(rate(4.0), 450.0, None, (4.5, "p50 of ttft.intended, 450 ms"));
+    check_allowed(rate(4.0), 450.0, reports, (25.0, "e2e.intended <= 2500 ms"));
+    check_allowed(rate(4.0), 50.0, Some(slo(Some(500.0), Some(2500.0), None)), (5.0, "ttft.intended <= 500 ms"));
+    check_allowed(rate(4.0), 50.0, Some(slo(None, Some(2500.0), Some(50.0))), (1.0, "always"));
+    // Arrivals keep their shape, whatever latency would allow: that of a server that is drowned as well.
+    check_allowed(rate(100.0), 50.0, reports, (10.0, "arrivals are 10 ms apart"));
+    check_allowed(rate(100.0), 60_000.0, None, (10.0, "arrivals are 10 ms apart"));
+    check_allowed(Load::Replay { per_s: 80.0 }, 50.0, reports, (12.5, "arrivals are 12.5 ms apart"));
+    check_allowed(rate(5000.0), 50.0, reports, (1.0, "arrivals are 0.2 ms apart"));
+    check_allowed(closed, 50.0, None, (5.0, "always"));
+    check_allowed(closed, 50.0, reports, (25.0, "e2e.intended"));
+}
+
+#[test]
+fn lag_that_an_objective_allows_leaves_the_level_evidence_and_counts_against_the_server() {
+    let mut samples = steady();
+    // 4 ms late, all of them: the server's own 98 ms would have kept to 100.
+    for sample in &mut samples {
+        (sample.started, sample.sent) = (sample.intended + ms(4), Some(sample.intended + ms(4)));
+        sample.first = Some(sample.intended + ms(102));
+    }
+    let gaps = Gaps::new();
+    let of = |slo: Slo| {
+        let measured = Measured {
+            target: "a",
+            load: Load::Rate { per_s: 100.0 },
+            window: (Duration::ZERO, Duration::from_secs(10)),
+            active_s: 10.0,
+            samples: samples.iter().collect(),
+            earlier: Vec::new(),
+            beats: &[],
+            gaps: &gaps,
+            network_ms: None,
+        };
+        level(&measured, Some(&slo))
+    };
+    let wide = of(slo(None, Some(2500.0), None));
+    assert_eq!((wide.invalid.clone(), wide.verdict), (None, Some(Verdict::Pass)));
+    let narrow = of(slo(Some(100.0), None, None));
+    let why = narrow.invalid.unwrap();
+    assert!(why.contains("4.00 ms, of which 1.02 ms are allowed (1 % of the p50 of ttft.intended"), "{why}");
+    assert_eq!(narrow.verdict, Some(Verdict::Fail), "lag is never to the server's good");
+}
+
 #[test]
 fn failures_are_counted_by_kind_and_what_never_came_is_latest() {
     let mut samples = steady();
