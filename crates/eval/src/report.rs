@@ -21,6 +21,25 @@ use crate::compare::{Comparison, Interval, Report, Verdict};
 /// What a report says of answers that were made up.
 pub const SIMULATED: &str = "Simulated: answers were made up by a simulated provider.";
 
+/// What a report says where right answers are what targets answered in recorded traffic.
+#[must_use]
+pub fn agreement(report: &Report) -> Option<String> {
+    let baseline = report.targets.first().map(|target| target.name.as_str());
+    let of = |(target, n): (&String, &u64)| {
+        let role = if Some(target.as_str()) == baseline { ", the baseline" } else { "" };
+        format!("{n} of `{target}`{role}")
+    };
+    let parts: Vec<String> = report.answered_by.iter().map(of).collect();
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Agreement, not correctness: of {} cases the right answers are recorded answers, {}. What is held against them is scored by how far it agrees with \
+             these targets, right or wrong.",
+            report.n_cases,
+            parts.join(", ")
+        )
+    })
+}
+
 /// A number to four places, or a dash.
 fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))

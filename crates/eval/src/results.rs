@@ -341,6 +341,16 @@ impl Results {
         self.records.iter().any(|record| record.answered.simulated)
     }
 
+    /// Cases whose right answer is what a target answered in recorded traffic, by the target.
+    #[must_use]
+    pub fn answered_by(&self) -> BTreeMap<String, u64> {
+        let targets = self.cases.iter().filter_map(|case| case.source.as_ref()?.answered_by.clone());
+        targets.fold(BTreeMap::new(), |mut counts, target| {
+            *counts.entry(target).or_default() += 1;
+            counts
+        })
+    }
+
     /// The metrics of the plan, and after them the judges that grade.
     #[must_use]
     pub fn yardsticks(&self) -> Vec<Yardstick> {

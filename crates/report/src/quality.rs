@@ -79,13 +79,29 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
         asks,
         target,
         standing,
-        because: format!("{because} (run `{}`, metric {}){disagrees}", run.head.run, run.head.primary),
+        because: format!(
+            "{because} (run `{}`, metric {}){}{disagrees}",
+            run.head.run,
+            run.head.primary,
+            agreement(run)
+        ),
         settle,
         figures: vec![delta.clone(), kept, n.of(&file)],
         decides,
         simulated: run.head.simulated,
     };
     Quality { found, good_parts, worse_parts, stale, delta }
+}
+
+/// What right answers that are answers of the two targets make of a score: agreement. Of others nothing is said.
+fn agreement(run: &Run) -> String {
+    let of = |(target, role): (&Asked, &str)| {
+        let n = run.head.answered_by.get(&target.name)?;
+        Some(format!("{n} of {} right answers are the {role}'s own, of the record", run.cases.len()))
+    };
+    let both = [(&run.head.baseline, "baseline"), (&run.head.candidate, "candidate")];
+    let parts: Vec<String> = both.into_iter().filter_map(of).collect();
+    if parts.is_empty() { String::new() } else { format!("; agreement, not correctness: {}", parts.join(", ")) }
 }
 
 /// The runs that may be counted, the newest last; why others may not goes to `stale`.

@@ -104,6 +104,9 @@ pub struct RunHead {
     pub held: Option<String>,
     /// Whether any answer is made up.
     pub simulated: bool,
+    /// Cases whose right answer is what a target answered in recorded traffic, by the target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answered_by: BTreeMap<String, u64>,
     /// Who answered as baseline.
     pub baseline: Asked,
     /// Who answered as candidate.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::area::Standing;
+use crate::area::{Area, Standing};
 use crate::bundle::bundle;
 use crate::canonical::{Real, sha256};
 use crate::decision::Decision;
@@ -93,6 +93,7 @@ fn run(cases: Vec<CasePair>) -> Run {
         whole: true,
         held: None,
         simulated: false,
+        answered_by: BTreeMap::new(),
         baseline: asked(&target("gpt", "vendor")),
         candidate: asked(&target("own", "self_hosted")),
     };
@@ -117,6 +118,20 @@ fn calls(n: u64, of: &TargetFacts, ms: u64) -> Vec<Call> {
             simulated: false,
         })
         .collect()
+}
+
+#[test]
+fn right_answers_of_the_baseline_itself_make_quality_an_agreement_with_it() {
+    let mut rows = rows();
+    assert!(!format!("{:?}", report(&rows, &Plain)).contains("agreement, not correctness"));
+    rows.runs[0].head.answered_by = BTreeMap::from([("gpt".to_owned(), 300), ("other".to_owned(), 7)]);
+    let found = report(&rows, &Plain);
+    let because = &found.moves[0].areas.iter().find(|found| found.area == Area::Quality).unwrap().because;
+    let n = rows.runs[0].cases.len();
+    assert!(
+        because.ends_with(&format!("; agreement, not correctness: 300 of {n} right answers are the baseline's own, of the record")),
+        "{because}"
+    );
 }
 
 /// Everything speaks for the candidate but what nobody measured here: only quality, latency and safety are required.

@@ -129,6 +129,43 @@ fn worst(dropped: &BTreeMap<String, u64>) -> Option<(&str, u64)> {
     dropped.iter().max_by_key(|(_, n)| **n).map(|(reason, n)| (reason.as_str(), *n))
 }
 
+/// What whoever runs the rollout can do about copies that are lost for a reason; `None` where the reason is unknown, or passes by itself.
+#[must_use]
+pub fn remedy(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "overload" => {
+            "this process was busy with callers: lower `stages.shadow.sample`, give it more processors, or copy at quiet hours (`stages.shadow.deferred`); \
+             raising `shadow.overload` (`lag`, `cpu`) copies on at the callers' expense"
+        }
+        "queue_full" | "expired" => "copies come faster than they are sent: lower `stages.shadow.sample`",
+        "memory_full" => {
+            "raise `stages.shadow.budget.max_bytes` and `shadow.max_bytes`, or lower `stages.shadow.sample`"
+        }
+        "concurrency" => {
+            "raise `stages.shadow.budget.in_flight`, `shadow.max_in_flight` and the provider's `max_connections` as far as the candidate's server bears it, or lower \
+             `stages.shadow.sample`"
+        }
+        "rate" => "raise `stages.shadow.budget.per_second`, or lower `stages.shadow.sample`",
+        "budget_dollars" => {
+            "raise `stages.shadow.budget.usd_per_day`, or lower `stages.shadow.sample`; a candidate without a price ends the day's budget with its first call"
+        }
+        "budget_tokens" => "raise `stages.shadow.budget.tokens_per_day`, or lower `stages.shadow.sample`",
+        "paused" => {
+            "the candidate's server refuses for its own limits (429): raise these, or lower `stages.shadow.budget.per_second` and `stages.shadow.sample`"
+        }
+        "breaker_open" => "the candidate's server fails: mend that first; `crossfade exchanges pairs` shows how",
+        "residency" => "these requests may not leave the house, and the candidate is outside: a candidate inside takes them",
+        "side_effects" => "these are never copied (`background`): put them on a route of their own",
+        "not_on_record" => "the journal has no note of them: `crossfade_journal_dropped_total` counts what it lost",
+        _ => return None,
+    })
+}
+
+/// A reason for lost copies with its remedy, where there is one.
+pub(crate) fn lost_to(reason: &str) -> String {
+    remedy(reason).map_or_else(|| reason.to_owned(), |words| format!("{reason}: {words}"))
+}
+
 fn add_one(counts: &mut BTreeMap<String, u64>, key: &str) {
     if let Some(n) = counts.get_mut(key) {
         *n += 1;
@@ -195,6 +232,21 @@ mod tests {
         assert_eq!(coverage.strata.len(), MOST_STRATA);
         assert_eq!(coverage.strata.values().map(|stratum| stratum.sampled).sum::<u64>(), 1000);
         assert_eq!(coverage.strata[OTHER].sampled, 1000 - MOST_STRATA as u64 + 1);
+    }
+
+    #[test]
+    fn what_is_lost_for_want_of_room_names_the_key_that_gives_more() {
+        for (reason, key) in [
+            ("overload", "`shadow.overload`"),
+            ("memory_full", "`shadow.max_bytes`"),
+            ("concurrency", "`stages.shadow.budget.in_flight`"),
+            ("rate", "`stages.shadow.budget.per_second`"),
+            ("budget_dollars", "`stages.shadow.budget.usd_per_day`"),
+            ("queue_full", "`stages.shadow.sample`"),
+        ] {
+            assert!(remedy(reason).is_some_and(|words| words.contains(key)), "{reason}");
+        }
+        assert_eq!(remedy("shutting_down"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::assign::Arm;
 use crate::breach::{Breach, BreachCause, percent, rounded};
+use crate::coverage::{self, StratumCoverage};
 use crate::evidence::Evidence;
 use crate::filed::{Filed, FiledKind};
 use crate::gates::CertificateEvidence;
@@ -219,7 +220,7 @@ pub enum Reason {
         of: usize,
         /// The fraction needed.
         need: f64,
-        /// The one that is covered worst.
+        /// The one that is covered worst, and what it is lost to.
         worst: Option<String>,
     },
     /// Too many sampled requests have no complete pair.
@@ -289,7 +290,8 @@ impl Reason {
             }
             Self::Coverage { fraction, need, worst } => {
                 let have = fraction.map_or("none".to_owned(), percent);
-                let worst = worst.as_ref().map_or(String::new(), |worst| format!(", most lost to {worst}"));
+                let worst =
+                    worst.as_ref().map_or(String::new(), |worst| format!(", most lost to {}", coverage::lost_to(worst)));
                 format!("{have} of sampled requests have a complete pair, {} needed{worst}", percent(*need))
             }
             Self::JournalDrops { fraction, allowed } => {
@@ -540,7 +542,12 @@ fn poor_strata(policy: &Policy, evidence: &Evidence) -> Option<Reason> {
     // Of requests of one kind the coverage of all says the same.
     let found = evidence.coverage().strata_covered(policy.min_coverage).filter(|found| found.of > 1)?;
     let is_enough = found.covered as f64 >= policy.min_strata * found.of as f64;
-    let worst = found.worst.map(|(name, _)| name);
+    // What most of that kind is lost to may be another reason than that of all.
+    let worst = found.worst.map(|(name, _)| {
+        let reason = evidence.coverage().strata.get(&name).and_then(StratumCoverage::worst);
+        let lost = reason.map_or(String::new(), |(reason, _)| format!(", most lost to {}", coverage::lost_to(reason)));
+        name + &lost
+    });
     (!is_enough).then_some(Reason::StrataCoverage {
         covered: found.covered,
         of: found.of,

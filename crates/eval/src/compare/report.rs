@@ -42,6 +42,9 @@ pub struct Report {
     pub whole: bool,
     /// Whether any answer is made up.
     pub simulated: bool,
+    /// Cases whose right answer is what a target answered in recorded traffic, by the target: on these a score is agreement with it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub answered_by: BTreeMap<String, u64>,
     /// The metric that decides.
     pub primary: String,
     /// The margin.
@@ -253,6 +256,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
             || judges.iter().any(|judge| judge.simulated)
             || encoder.as_ref().is_some_and(|encoder| encoder.simulated)
             || entailment.as_ref().is_some_and(|entailment| entailment.simulated),
+        answered_by: results.answered_by(),
         primary: plan.primary.clone(),
         margin: plan.margin,
         alpha: ALPHA,

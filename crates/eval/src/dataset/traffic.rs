@@ -79,6 +79,8 @@ pub struct Tally {
     pub strata: BTreeMap<String, u64>,
     /// Cases without a right answer because the one that was given calls a tool in a way that cannot be read.
     pub unreadable: u64,
+    /// Cases whose right answer is what a target answered, by the target.
+    pub answered_by: BTreeMap<String, u64>,
 }
 
 /// Why there is no dataset.
@@ -279,6 +281,9 @@ fn case(
         duplicates: candidate.duplicates,
         redactions,
     };
+    if let Some(target) = &source.answered_by {
+        *tally.answered_by.entry(target.clone()).or_default() += 1;
+    }
     // Requests of one conversation or user are not independent.
     let cluster = row.unit.map(|unit| format!("{unit:016x}"));
     let case = Case::asking(candidate.id.to_string(), "", expected);

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::plot::{Bar, intervals};
-use super::{SIMULATED, dollars, ends, ms, number, sentence, signed};
+use super::{SIMULATED, agreement, dollars, ends, ms, number, sentence, signed};
 use crate::compare::{CandidateReport, CaseRow, Comparison, Report, Side, SliceRow, TargetSummary};
 use crate::metric::rag::Cause;
 
@@ -70,6 +70,9 @@ pub fn html(report: &Report) -> String {
 fn head(page: &mut String, report: &Report) -> std::fmt::Result {
     if report.simulated {
         writeln!(page, "<p><strong>{SIMULATED}</strong></p>")?;
+    }
+    if let Some(words) = agreement(report) {
+        writeln!(page, "<p><strong>{}</strong></p>", escaped(&words))?;
     }
     for candidate in &report.candidates {
         let verdict = candidate.primary.verdict.as_str();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{SIMULATED, defined, definitions, dollars, ends, ms, number, sentence, signed};
+use super::{SIMULATED, agreement, defined, definitions, dollars, ends, ms, number, sentence, signed};
 use crate::compare::{CaseRow, Report, Side, Verdict};
 
 /// Cases that a comment on a pull request shows.
@@ -161,6 +161,7 @@ pub fn markdown(report: &Report) -> String {
     if report.simulated {
         text += &format!("**{SIMULATED}**\n\n");
     }
+    text += &agreement(report).map(|words| format!("**{words}**\n\n")).unwrap_or_default();
     for candidate in &report.candidates {
         text += &format!(
             "**{}** {}\n\n",

@@ -90,7 +90,8 @@ fn dropped_pairs_hold_by_reason() {
     let (state, mut evidence) = in_shadow(&policy, 1200);
     (0..150).for_each(|_| evidence.count_shadow_drop("queue_full", "0k/-/whole", false));
     (0..20).for_each(|_| evidence.count_shadow_drop("timeout", "0k/-/whole", false));
-    let expected = "87.59 % of sampled requests have a complete pair, 90 % needed, most lost to queue_full";
+    let expected = "87.59 % of sampled requests have a complete pair, 90 % needed, most lost to queue_full: copies come faster than they are sent: \
+                    lower `stages.shadow.sample`";
     check(&policy, &state, &evidence, &[expected]);
 }
 

@@ -290,5 +290,6 @@ fn kinds_of_requests_that_never_become_pairs_keep_a_rollout_in_shadow() {
         panic!("promoted");
     };
     let words: Vec<String> = because.iter().map(Reason::words).collect();
-    assert_eq!(words, ["2 of 3 kinds of requests are covered by pairs, 90 % needed, worst is long"]);
+    let expected = "2 of 3 kinds of requests are covered by pairs, 90 % needed, worst is long, most lost to memory_full: raise `stages.shadow.budget.max_bytes`";
+    assert!(matches!(&words[..], [only] if only.starts_with(expected)), "{words:?}");
 }

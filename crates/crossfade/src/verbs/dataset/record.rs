@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// What the sample is spread over evenly, and what becomes a slice; can be given more than once.
     #[arg(long = "by", value_enum, value_name = "PROPERTY")]
     strata: Vec<By>,
-    /// What becomes the right answer.
+    /// What becomes the right answer; with a recorded answer a score is agreement with who gave it, not correctness.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "answer")]
     expected: Expected,
     /// A pattern of what is made unreadable, beside addresses, numbers and keys; can be given more than once.
@@ -122,6 +122,14 @@ fn words(tally: &Tally) -> String {
         text += &format!(
             "{} without a right answer: the one given calls a tool with what is no JSON object\n",
             tally.unreadable
+        );
+    }
+    if !tally.answered_by.is_empty() {
+        let of: Vec<String> = tally.answered_by.iter().map(|(target, n)| format!("{n} of `{target}`")).collect();
+        text += &format!(
+            "right answers are recorded answers ({}): an evaluation by these cases scores agreement with what was answered, not correctness; \
+             `--expected feedback` takes only what users called good, `--expected none` leaves the right answers to people\n",
+            of.join(", ")
         );
     }
     if tally.strata.len() > 1 {

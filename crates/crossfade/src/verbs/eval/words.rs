@@ -2,7 +2,7 @@
 
 use eval::compare::{Comparison, Interval, Rag, Ranked, RankedPair, Ranking, Report};
 use eval::report::{
-    SHOWN, SIMULATED, Table, definitions, dollars, entailment, label, lines, matrices, sentence, tables,
+    SHOWN, SIMULATED, Table, agreement, definitions, dollars, entailment, label, lines, matrices, sentence, tables,
 };
 
 use crate::out::table;
@@ -18,6 +18,7 @@ pub(super) fn comparison(report: &Report) -> String {
     if report.simulated {
         text += &format!("{SIMULATED}\n");
     }
+    text += &agreement(report).map(|words| format!("{words}\n")).unwrap_or_default();
     text += &format!("\n{}{}\n", targets(report), definitions(report));
     for target in report.targets.iter().filter(|target| target.n_withheld > 0) {
         let n = target.n_withheld;

@@ -352,6 +352,7 @@ fn run(results: &Results, target_idx: usize, seed: u64) -> Run {
         whole: results.is_whole(),
         held: held(results, target_idx, seed),
         simulated: results.is_simulated(),
+        answered_by: results.answered_by(),
         baseline: target(0),
         candidate: target(target_idx),
     };
