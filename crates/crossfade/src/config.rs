@@ -3,6 +3,7 @@
 
 mod alerts;
 mod allowances;
+mod assumed;
 mod cache;
 mod calling;
 mod cascade;
@@ -42,6 +43,7 @@ use wire::private::Private;
 
 use reader::{Environment, Item, Problems};
 
+pub(crate) use assumed::Assumed;
 pub(crate) use error::{ConfigError, nearest, places_of, render};
 pub(crate) use leaving::exit_worksheet;
 pub(crate) use matrix::{CellPlan, LoadFlags, Matrix, fill as fill_in, matrix};
@@ -79,6 +81,8 @@ pub(crate) struct Config {
     pub risks: BTreeMap<String, Risk>,
     /// What the decision report demands.
     pub report: ReportSettings,
+    /// What worksheets of costs begin with where nothing is on record.
+    pub assumed: Assumed,
 }
 
 /// The admin listener.
@@ -189,6 +193,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     rollouts::attach(&mut routes, cohorts);
     let risks = workloads.found.iter().filter_map(|(name, of)| Some((name.clone(), of.as_ref()?.risk))).collect();
     let reported = report::read(&root, &routes);
+    let assumed = assumed::read(&root);
     let (prices, sheets) = prices::read(&root, &targets);
     allowances::unpriced_budgets(&root, &routes, &prices);
     let asked = prompts::texts(&prompts);
@@ -227,6 +232,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         alerts: told,
         risks,
         report: reported,
+        assumed,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cost::tco::odds::{Needed, Verdict};
+use cost::tco::page::simulated_figures;
 use cost::tco::{Costed, Draw, Exact, Quantity, Study, what_if};
 
 use crate::area::{Area, Found, Standing};
@@ -75,11 +76,14 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     };
     let costed = Costed::new(&study, book, Draw { draws: rows.settings.draws, seed: rows.settings.seed });
     let mut figures = figures(&costed, key, &file);
+    let made_up = made_up(&costed, mv);
     let Some(odds) = &costed.odds else {
         let missing: Vec<&str> = costed.book.unknown().map(|cell| cell.id.as_str()).collect();
-        let because = format!("{} of the worksheet unknown; {}", n_of(missing.len(), "figure"), dollars(&costed));
+        let because =
+            format!("{} of the worksheet unknown; {}{made_up}", n_of(missing.len(), "figure"), dollars(&costed));
         let settle = format!("in the worksheet: {}", some(&missing));
-        let found = Found { standing: Standing::Undecided, figures, ..no_study(&because, &settle).found };
+        let simulated = !made_up.is_empty();
+        let found = Found { standing: Standing::Undecided, figures, simulated, ..no_study(&because, &settle).found };
         return Money { found, ..no_study(&because, &settle) };
     };
     let (standing, word) = match odds.verdict {
@@ -98,14 +102,29 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         asks: asks.clone(),
         target: target.clone(),
         standing,
-        because: format!("{word}: P(saving ≥ {}) is {reaches}; {}", Unit::Share.shown(odds.target), dollars(&costed)),
+        because: format!(
+            "{word}: P(saving ≥ {}) is {reaches}; {}{made_up}",
+            Unit::Share.shown(odds.target),
+            dollars(&costed)
+        ),
         settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
         figures,
         decides: Some(delta.id.clone()),
-        // What `tco init` takes from made-up answers it says so of.
-        simulated: rows.worksheets.get(idx).is_some_and(|text| text.contains("simulated")),
+        simulated: !made_up.is_empty(),
     };
     Money { found, delta, histogram: Some(odds.histogram.clone()) }
+}
+
+/// What of the costs is of simulated providers: figures, by their evidence, and sides, by the config.
+fn made_up(costed: &Costed, mv: &Move) -> String {
+    let figures = match simulated_figures(costed) {
+        0 => None,
+        n => Some(format!("{} of the worksheet", n_of(n, "figure"))),
+    };
+    let sides = [Some(&mv.baseline), mv.candidate.as_ref()].into_iter().flatten().filter(|target| target.simulated);
+    let sides: Vec<String> = sides.map(|target| format!("the answers of `{}`", target.name)).collect();
+    let parts: Vec<String> = figures.into_iter().chain(sides).collect();
+    if parts.is_empty() { String::new() } else { format!("; simulated: {}", parts.join(", ")) }
 }
 
 /// The first few of many names.
@@ -143,7 +162,11 @@ fn fitting(rows: &Rows, mv: &Move, engine: &dyn Engine) -> Result<Fitting, Strin
         let old =
             old.map(|days| format!("it is {days} days old; {} are the most", rows.settings.scorecard.max_age_days));
         let other = (!fits(mv)).then(|| of_other_sides(sheet, sides));
-        if let Some(why) = other.or(old).or_else(|| of_other_targets(rows, mv, &study)) {
+        let example = study.example.then(|| {
+            "it is an example (`example: true`), whose figures are made up; `crossfade tco init` writes one to fill in"
+                .to_owned()
+        });
+        if let Some(why) = example.or(other).or(old).or_else(|| of_other_targets(rows, mv, &study)) {
             refused.push(Stale { what: format!("worksheet `{}`", sheet.source), why });
         } else if counts.as_ref().is_none_or(|(_, other)| other.date <= study.date) {
             counts = Some((idx, study));

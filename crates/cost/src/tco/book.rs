@@ -89,6 +89,12 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Where an input stands in its worksheet, or belongs.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.line.map_or_else(|| self.source.evidence.clone(), |line| format!("line {line}"))
+    }
+
     /// Its value as it is shown: money to the nano-dollar with at least two places, else up to 12 places.
     #[must_use]
     pub fn shown(&self) -> Option<String> {

@@ -29,8 +29,10 @@ pub const FIGURES: [&str; 12] = [
 /// A study with every figure and the odds.
 #[derive(Debug, Clone)]
 pub struct Costed {
-    /// The study's name.
+    /// The study's name; of an example it says so.
     pub name: String,
+    /// Whether its figures are an example's, and so no evidence.
+    pub example: bool,
     /// The day of its worksheet.
     pub date: crate::date::Date,
     /// The baseline's and the candidate's name.
@@ -50,7 +52,8 @@ impl Costed {
     #[must_use]
     pub fn new(study: &Study, book: Book, draw: Draw) -> Costed {
         Costed {
-            name: study.name.clone(),
+            name: if study.example { format!("EXAMPLE · {}", study.name) } else { study.name.clone() },
+            example: study.example,
             date: study.date,
             sides: [study.baseline.name.clone(), study.candidate.name.clone()],
             months: study.months,
@@ -113,6 +116,7 @@ impl Costed {
         json!({
             "format": FORMAT,
             "study": self.name,
+            "example": self.example,
             "date": self.date.to_string(),
             "verdict": self.odds.as_ref().map(|odds| odds.verdict),
             "baseline": side(0),
@@ -179,7 +183,7 @@ fn scenario(scenario: &Scenario) -> Value {
 }
 
 fn asked(cell: &Cell) -> Value {
-    json!({ "id": cell.id, "label": cell.label, "unit": cell.unit, "line": cell.line })
+    json!({ "id": cell.id, "label": cell.label, "unit": cell.unit, "line": cell.line, "place": cell.place() })
 }
 
 fn cell(cell: &Cell) -> Value {

@@ -48,14 +48,14 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
             "Not known: {n} {} to be filled in before anything can be said.",
             if n == 1 { "figure has" } else { "figures have" }
         );
-        return simulated(costed).into_iter().chain([unknown]).collect();
+        return unproven(costed).chain([unknown]).collect();
     };
     let saving = figure("saving.share").unwrap_or_default();
     let direction = if saving < 0.0 { "dearer" } else { "cheaper" };
     let cost = |side: usize| {
         costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
     };
-    let mut said: Vec<String> = simulated(costed).into_iter().collect();
+    let mut said: Vec<String> = unproven(costed).collect();
     said.push(format!(
         "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} (P10 to P90).",
         cost(1),
@@ -80,18 +80,32 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
     said
 }
 
+/// Why the study is no evidence, whatever comes of it.
+fn unproven(costed: &Costed) -> impl Iterator<Item = String> {
+    let example = costed.example.then(|| {
+        "EXAMPLE: every figure is made up, to show how a worksheet is filled in; it is no evidence of any costs.".to_owned()
+    });
+    example.into_iter().chain(simulated(costed))
+}
+
 /// Says that figures of the study are of answers that were made up, where their evidence says so of any.
 #[must_use]
 pub fn simulated(costed: &Costed) -> Option<String> {
-    let is_simulated =
-        |cell: &&Cell| cell.formula.is_none() && cell.source.evidence.to_lowercase().contains("simulated");
-    let n = costed.book.cells().iter().filter(is_simulated).count();
+    let n = simulated_figures(costed);
     let words = if n == 1 { "figure is" } else { "figures are" };
     (n > 0).then(|| {
         format!(
             "SIMULATED: {n} {words} of simulated providers; what follows is a rehearsal and shows nothing of the costs."
         )
     })
+}
+
+/// Figures whose evidence says that they are of simulated providers.
+#[must_use]
+pub fn simulated_figures(costed: &Costed) -> usize {
+    let is_simulated =
+        |cell: &&Cell| cell.formula.is_none() && cell.source.evidence.to_lowercase().contains("simulated");
+    costed.book.cells().iter().filter(is_simulated).count()
 }
 
 /// From the lesser saving to the greater, in the words of their directions; what is dearer on both ends goes from the least to the most.
@@ -211,10 +225,11 @@ fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {
         for cell in unknown {
             writeln!(
                 page,
-                "<li>{}, in {} <span class=\"small\">{}</span>",
+                "<li>{}, in {} <span class=\"small\">{}; {}</span>",
                 escaped(&cell.label),
                 escaped(cell.unit),
-                escaped(&cell.id)
+                escaped(&cell.id),
+                escaped(&cell.place())
             )?;
         }
         page.push_str("</ul>\n");

@@ -62,6 +62,7 @@ pub(super) fn study(baseline: Side, candidate: Side) -> Study {
     Study {
         name: "example".to_owned(),
         date: Date(20_783),
+        example: false,
         tasks: of("1_200_000"),
         review_hour: of("60"),
         months: 12,

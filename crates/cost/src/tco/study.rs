@@ -368,6 +368,8 @@ pub struct Study {
     pub name: String,
     /// The day it was written.
     pub date: Date,
+    /// Its figures are made up, to show how a worksheet is filled in: it is no evidence.
+    pub example: bool,
     /// Tasks in a month.
     pub tasks: Quantity,
     /// Dollars for an hour of the people who review, on both sides.

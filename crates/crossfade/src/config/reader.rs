@@ -479,11 +479,6 @@ impl<'a> Section<'a> {
         Section { entries, path, place, problems, asked: RefCell::default() }
     }
 
-    /// An empty section: a map that was not written.
-    pub(crate) fn missing(problems: &'a Problems<'a>) -> Section<'a> {
-        Section::new(Vec::new(), String::new(), Place::TOP, problems)
-    }
-
     /// A path as it counts from the directory of the config file.
     pub(crate) fn beside(&self, path: &str) -> PathBuf {
         self.problems.beside(path)
@@ -492,6 +487,15 @@ impl<'a> Section<'a> {
     /// The line it begins on, from 1.
     pub(crate) fn line(&self) -> usize {
         self.place.line
+    }
+
+    /// Where something that is not written would belong: `at the top level`, `under review (from line 18)`.
+    pub(crate) fn home(&self) -> String {
+        match (self.path.as_str(), self.entries.is_empty()) {
+            ("", _) => "at the top level".to_owned(),
+            (path, true) => format!("under `{path}`"),
+            (path, false) => format!("under `{path}`, from line {}", self.place.line),
+        }
     }
 
     /// Notes a problem of the whole map.
@@ -522,7 +526,9 @@ impl<'a> Section<'a> {
 
     /// The map under `key`, or an empty one.
     pub(crate) fn section(&self, key: &'static str) -> Section<'a> {
-        self.get(key).and_then(|item| item.section()).unwrap_or_else(|| Section::missing(self.problems))
+        self.get(key)
+            .and_then(|item| item.section())
+            .unwrap_or_else(|| Section::new(Vec::new(), join(&self.path, key), self.place, self.problems))
     }
 
     /// The user's names under `key`, none when it is not written.

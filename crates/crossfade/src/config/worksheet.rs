@@ -23,8 +23,8 @@ const FORMAT: &str = "crossfade-tco/1";
 /// Months that are looked at where nobody says.
 const MONTHS: u64 = 36;
 /// What a worksheet may have beside its sides, its first two lines, `horizon` and `growth`.
-const BESIDE_THE_SIDES: [&str; 7] =
-    ["scenarios", "name", "tasks_per_month", "review_hour", "one_off", "target_saving", "certainty"];
+const BESIDE_THE_SIDES: [&str; 8] =
+    ["scenarios", "name", "example", "tasks_per_month", "review_hour", "one_off", "target_saving", "certainty"];
 
 /// What every figure of a worksheet may fall back on.
 struct Sheet<'a> {
@@ -73,6 +73,7 @@ fn read(root: Section<'_>, source_name: &str) -> Option<Study> {
     let study = Study {
         name: text(&root, "name").unwrap_or_else(|| "costs".to_owned()),
         date: sheet.date,
+        example: root.get("example").and_then(|item| item.boolean()).unwrap_or_default(),
         tasks: sheet.figure(&root, "tasks_per_month", Kind::Positive),
         review_hour: sheet.figure(&root, "review_hour", Kind::Amount),
         months: u32::try_from(months).unwrap_or(120),
@@ -115,7 +116,14 @@ fn scenarios(root: &Section<'_>) -> Vec<(String, BTreeMap<String, Exact>)> {
 impl Sheet<'_> {
     /// A figure under a key; unknown where it is not there.
     fn figure(&self, section: &Section<'_>, key: &'static str, kind: Kind) -> Quantity {
-        section.get(key).map_or_else(|| self.unknown(section.line()), |item| self.read(&item, kind))
+        section.get(key).map_or_else(|| self.unwritten(section), |item| self.read(&item, kind))
+    }
+
+    /// What nobody wrote, with where it belongs.
+    fn unwritten(&self, section: &Section<'_>) -> Quantity {
+        let unknown = self.unknown(section.line());
+        let evidence = format!("not written: it belongs {}", section.home());
+        Quantity { line: None, source: Source { evidence, ..unknown.source }, ..unknown }
     }
 
     fn unknown(&self, line: usize) -> Quantity {

@@ -88,6 +88,59 @@ fn what_is_unknown_is_asked_for_and_never_taken_for_nothing() {
 }
 
 #[test]
+fn a_figure_that_was_deleted_is_asked_for_where_it_belongs() {
+    let (house, file) = house(&RIGHT.replace("review_hour: { value: 60, low: 30, high: 120 }\n", ""));
+    let said = house.run(&["tco", "run", &file]).exits(4).stdout;
+    assert!(said.contains("not written: it belongs at the top level") && !said.contains("line "), "{said}");
+    let facts = house.run(&["tco", "run", &file, "--format", "json"]).exits(4).json();
+    assert_eq!(facts["unknown"][0]["place"], "not written: it belongs at the top level");
+}
+
+#[test]
+fn an_example_lacks_nothing_says_what_it_is_and_is_no_evidence() {
+    let house = House::new(CONFIG);
+    let file = house.path().join("example.yaml").display().to_string();
+    let said = house.run(&["tco", "init", "--example", "-o", &file]).exits(0);
+    assert!(said.stderr.contains("every figure in it is made up"), "{}", said.stderr);
+    let run = |more: &[&str]| house.run(&[&["tco", "run", &file, "--draws", "2000"][..], more].concat()).exits(4);
+    let text = run(&[]).stdout;
+    assert!(text.starts_with("EXAMPLE · support, an example") && text.contains("it is no evidence of any costs"), "{text}");
+    let facts = run(&["--format", "json"]).json();
+    assert_eq!((&facts["example"], facts["unknown"].as_array().unwrap().len()), (&true.into(), 0));
+    assert!(facts["odds"]["saving"]["p50"].is_number(), "it is a whole study");
+    assert!(run(&["--as", "html"]).stdout.contains("EXAMPLE"));
+    let report = house.run(&["report", "--tco", &file, "--format", "json"]).json();
+    let stale = report["stale"].to_string();
+    assert!(stale.contains("it is an example (`example: true`)"), "{stale}");
+    assert!(house.run(&["tco", "init", "--example", "--route", "gpt-4o"]).exits(2).stderr.contains("--example"));
+}
+
+#[test]
+fn a_profiles_assumptions_fill_the_worksheet_and_are_called_that() {
+    for profile in ["startup", "regulated", "platform"] {
+        let house = House::new("");
+        let config = house.run(&["init", "--profile", profile, "--print"]).exits(0).stdout;
+        house.write(&config.replace("${OPENAI_API_KEY}", "sk-not-a-key").replace("${CROSSFADE_ADMIN_TOKEN}", "not-a-token-0123456789abcdef"));
+        let said = house.run(&["tco", "init"]).exits(0);
+        assert!(said.stderr.contains("are assumptions of"), "{profile}: {}", said.stderr);
+        let facts = house.run(&["tco", "run", "tco.yaml", "--format", "json"]).exits(4).json();
+        let unknown: Vec<&str> = facts["unknown"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        // What is measured stays to be measured.
+        for id in ["tasks", "first_pass", "attempt", "per_gpu"] {
+            assert!(unknown.iter().any(|unknown| unknown.contains(id)), "{profile}: {id} not in {unknown:?}");
+        }
+        assert!(unknown.len() < 10, "{profile}: {unknown:?}");
+        let cells = facts["cells"].as_array().unwrap();
+        let wage = cells.iter().find(|cell| cell["id"] == "review_hour").unwrap();
+        let evidence = format!("assumed by `tco` of the config: a starting point of the profile {profile}");
+        assert_eq!((&wage["provenance"], &wage["evidence"]), (&"assumed".into(), &evidence.into()), "{wage}");
+    }
+    let house = House::new(&(CONFIG.to_owned() + "tco: { assumed: { review_hour: { none: free } } }\n"));
+    let refused = house.run(&["tco", "init"]).exits(2).stderr;
+    assert!(refused.contains("`tco.assumed` of") && refused.contains("review_hour"), "{refused}");
+}
+
+#[test]
 fn a_worksheet_begins_with_what_the_record_knows() {
     let sheet = r#"{ "source": "a test", "checked": "2026-11-20", "models": [
       { "vendor": "acme", "id": "big", "prices": [{ "rates": { "request": "0.25", "input": 0, "output": 0 } }] } ] }"#;

@@ -37,19 +37,27 @@ fn side(name: &str) -> Side {
     }
 }
 
-/// Reads `gpt own 450000`: two sides, of which the first costs $120,000 a month and the second $70,000, and what the change costs.
+/// Reads `gpt own 450000`: two sides, of which the first costs $120,000 a month and the second $70,000, and what the change costs; `example` behind it is one,
+/// and `simulated` has an attempt whose price is that of a simulated provider.
 struct Sheets;
 
 impl Engine for Sheets {
     fn study(&self, _file: &str, text: &str) -> Result<Study, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let [baseline, candidate, once] = words.as_slice() else { return Err(format!("no worksheet: {text}")) };
+        let [baseline, candidate, once, more @ ..] = words.as_slice() else {
+            return Err(format!("no worksheet: {text}"));
+        };
         let mut own = side(candidate);
         own.given[4].1 = Amount::Parts(vec![Part::Monthly(of("70_000"))]);
         let once = Quantity { value: Exact::parse(once), ..of("0") };
+        let mut attempt = of("0.1");
+        if more.contains(&"simulated") {
+            attempt.source.evidence = "5 priced calls of target gpt, simulated".to_owned();
+        }
         Ok(Study {
             name: "example".to_owned(),
             date: Date(19_999),
+            example: more.contains(&"example"),
             tasks: of("1_200_000"),
             review_hour: of("60"),
             months: 12,
@@ -59,7 +67,7 @@ impl Engine for Sheets {
             one_off: vec![("migration".to_owned(), once)],
             target_saving: of("0.2"),
             certainty: of("0.8"),
-            baseline: Side { attempt: Attempt::Dollars(of("0.1")), ..side(baseline) },
+            baseline: Side { attempt: Attempt::Dollars(attempt), ..side(baseline) },
             candidate: own,
             scenarios: Vec::new(),
         })
@@ -107,6 +115,30 @@ fn a_worksheet_of_other_sides_is_not_counted_whoever_says_what_it_is_of() {
         assert_eq!((found.moves[0].rule, found.stale.len()), ("A1", 0), "{:?}", found.moves[0].reasons);
     }
     assert_eq!(because(&of_priced(&[]), 4), "no worksheet of costs for these two targets was given");
+}
+
+#[test]
+fn an_example_is_no_evidence_of_costs() {
+    let found = of_priced(&[(None, "gpt own 450000 example")]);
+    assert_eq!(found.moves[0].areas[4].standing, Standing::NotRun);
+    assert!(found.stale[0].why.starts_with("it is an example (`example: true`)"), "{:?}", found.stale);
+    assert!(because(&found, 4).starts_with("1 worksheet of costs given, none counts: it is an example"), "{found:?}");
+}
+
+#[test]
+fn the_row_of_costs_says_whose_price_or_side_is_simulated() {
+    let plain = of_priced(&[(None, "gpt own 450000")]);
+    assert!(!plain.moves[0].areas[4].simulated && !because(&plain, 4).contains("simulated"), "{plain:?}");
+    let price = of_priced(&[(None, "gpt own 450000 simulated")]);
+    assert!(price.moves[0].areas[4].simulated && price.simulated);
+    assert!(because(&price, 4).ends_with("; simulated: 1 figure of the worksheet"), "{}", because(&price, 4));
+    let mut rows = priced(&[(None, "gpt own 450000")]);
+    if let Some(candidate) = &mut rows.settings.moves[0].candidate {
+        candidate.simulated = true;
+    }
+    let side = report(&rows, &Sheets);
+    assert!(side.moves[0].areas[4].simulated);
+    assert!(because(&side, 4).ends_with("; simulated: the answers of `own`"), "{}", because(&side, 4));
 }
 
 #[test]

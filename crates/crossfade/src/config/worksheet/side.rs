@@ -205,7 +205,7 @@ fn items(section: &Section<'_>, sheet: &Sheet<'_>) -> Vec<(LineItem, Amount)> {
     let read = |item: LineItem| {
         let amount = match own.get(item.as_str()) {
             Some(written) => amount(&written, sheet),
-            None => Amount::Parts(vec![Part::Monthly(sheet.unknown(section.line()))]),
+            None => Amount::Parts(vec![Part::Monthly(sheet.unwritten(&own))]),
         };
         (item, amount)
     };

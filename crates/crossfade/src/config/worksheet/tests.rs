@@ -58,12 +58,25 @@ fn the_figures_of_a_worksheet_are_those_of_the_engine() {
 }
 
 #[test]
-fn what_is_not_written_or_unknown_is_asked_for_with_its_line() {
-    let text = RIGHT.replace("tasks_per_month: 1_200_000", "tasks_per_month: unknown").replace("    fixed: 1\n", "");
+fn what_is_unknown_is_asked_for_with_its_line_and_what_is_not_written_with_where_it_belongs() {
+    let text = RIGHT
+        .replace("tasks_per_month: 1_200_000", "tasks_per_month: unknown")
+        .replace("review_hour: { value: 60, low: 30, high: 120 }\n", "")
+        .replace("growth: { tasks: 0, tokens: 0 }\n", "")
+        .replace("    fixed: 1\n", "")
+        .replace("    observability: 642.78\n", "");
     let book = model(&worksheet("tco.yaml", &text).unwrap());
-    let asked: Vec<(&str, Option<usize>)> = book.unknown().map(|cell| (cell.id.as_str(), cell.line)).collect();
-    assert_eq!(asked[0], ("tasks_per_month", Some(4)));
-    assert!(asked.iter().any(|(id, line)| *id == "baseline.review.fixed" && *line == Some(18)), "{asked:?}");
+    let asked: Vec<(&str, String)> = book.unknown().map(|cell| (cell.id.as_str(), cell.place())).collect();
+    for (id, place) in [
+        ("tasks_per_month", "line 4"),
+        ("review_hour", "not written: it belongs at the top level"),
+        ("growth.tasks", "not written: it belongs under `growth`"),
+        ("baseline.review.fixed", "not written: it belongs under `baseline.review`, from line 16"),
+    ] {
+        assert!(asked.iter().any(|asked| *asked == (id, place.to_owned())), "{id} {place} not in {asked:#?}");
+    }
+    let is_of_items = |(_, place): &(&str, String)| place.starts_with("not written: it belongs under `candidate.items`, from");
+    assert!(asked.iter().any(is_of_items), "{asked:#?}");
 }
 
 /// Every problem of a text, as it is shown.

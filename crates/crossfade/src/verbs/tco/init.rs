@@ -14,7 +14,9 @@ use cost::date::Date;
 use cost::decimal::dollars;
 use eval::compare::{CandidateReport, Report, TargetSummary};
 use operations::tco::recorded;
+use providers::Class;
 
+use crate::config::worksheet as read_worksheet;
 use crate::load;
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::dataset::readable;
@@ -23,6 +25,9 @@ use crate::verbs::time::now_us;
 use crate::verbs::{Place, eval as evaluations};
 
 use known::{Known, measured, text};
+
+/// A worksheet that lacks nothing, of figures that are made up.
+const EXAMPLE: &str = include_str!("example.yaml");
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -46,6 +51,9 @@ pub(crate) struct Args {
     /// What `crossfade tco size --week --format json` said: the candidate's replicas by the hour of the week.
     #[arg(long, value_name = "FILE")]
     size: Option<PathBuf>,
+    /// A worksheet that is filled in from top to bottom with made-up figures, to see how it is done; it is marked, and nothing takes it for evidence.
+    #[arg(long, conflicts_with_all = ["route", "run", "candidate", "retries", "size"])]
+    example: bool,
     /// The file.
     #[arg(long, short, alias = "out", value_name = "FILE", default_value = "tco.yaml")]
     output: PathBuf,
@@ -56,7 +64,11 @@ pub(crate) struct Args {
 
 /// Writes a worksheet; never over a file that is there.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let mut known = Known::new(When::from_us(now_us()).date());
+    let today = When::from_us(now_us()).date();
+    if args.example {
+        return example(args, &EXAMPLE.replace("@DATE@", &today.to_string()), out);
+    }
+    let mut known = Known::new(today);
     known.names[1].clone_from(&args.candidate);
     if let Some(run) = &args.run {
         of_run(place, (run, args.candidate.as_deref(), args.retries), &mut known)?;
@@ -72,7 +84,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         known.said.push(format!("the candidate's replicas by the hour of the week are those of {}", path.display()));
     }
     machines(place, &mut known);
-    let worksheet = known.worksheet();
+    let worksheet = assumed(place, &mut known)?;
     if args.print {
         out.print(&worksheet);
     } else {
@@ -85,6 +97,39 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     out.say(format_args!("hint: fill in what is unknown, then `crossfade tco run {}`", args.output.display()));
     Ok(Exit::Ok)
+}
+
+/// Writes the example; never over a file that is there.
+fn example(args: &Args, worksheet: &str, out: &Out) -> Result<Exit, Stop> {
+    if args.print {
+        out.print(worksheet);
+    } else {
+        write(args, worksheet)?;
+        let path = args.output.display();
+        out.answer(&serde_json::json!({ "written": args.output, "example": true }), || format!("{path}\n"));
+    }
+    out.say("every figure in it is made up: `tco run` says EXAMPLE, and `report` does not count it");
+    out.say("hint: `crossfade tco init` without `--example` writes one for figures of your own");
+    Ok(Exit::Ok)
+}
+
+/// The worksheet, with what the config assumes in place of what nobody knows.
+fn assumed(place: &Place, known: &mut Known) -> Result<String, Stop> {
+    let plain = known.worksheet();
+    // Without a config that is right nothing is assumed.
+    let config = if place.config.exists() { load::config(&place.config).ok() } else { None };
+    let Some((worksheet, n)) = config.map(|config| config.assumed.fill(&plain)).filter(|(_, n)| *n > 0) else {
+        return Ok(plain);
+    };
+    // What was there before is right: what is wrong is an assumption.
+    if let Err(errors) = read_worksheet("tco.yaml", &worksheet) {
+        let wrong: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect();
+        let stop = Stop::usage(format!("`tco.assumed` of {}: {}", place.config.display(), wrong.join("; ")));
+        return Err(stop.hint("what a figure can be is in docs/reference/tco.md"));
+    }
+    let figures = counted(n as u64, "figure");
+    known.said.push(format!("{figures} are assumptions of {}: put your own in their place", place.config.display()));
+    Ok(worksheet)
 }
 
 fn write(args: &Args, worksheet: &str) -> Result<(), Stop> {
@@ -229,7 +274,9 @@ fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Res
             n => format!("; {} without a price left out", counted(n, "call")),
         };
         let calls = counted(cost.sums.known, "priced call");
-        let evidence = format!("{calls} of target {name} in {}{unpriced}", counted(days.into(), "day"));
+        let target = config.snapshot.targets.get(&name);
+        let made_up = if target.is_some_and(|target| target.provider.class == Class::Simulated) { ", simulated" } else { "" };
+        let evidence = format!("{calls} of target {name}{made_up} in {}{unpriced}", counted(days.into(), "day"));
         known.attempts[idx] = Some(measured(&dollars(mean), known.today, (&evidence, &format!("costs:{name}"))));
         known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
     }

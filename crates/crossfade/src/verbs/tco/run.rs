@@ -94,11 +94,13 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let n_unknown = costed.book.unknown().count();
     if n_unknown > 0 {
         out.say(format_args!(
-            "{n_unknown} unknown; the lines of {} that ask for them are in the answer",
+            "{n_unknown} unknown; where each stands or belongs in {} is in the answer",
             path.display()
         ));
     }
-    Ok(match costed.odds.as_ref().map(|odds| odds.verdict) {
+    // Made-up figures decide nothing.
+    let verdict = costed.odds.as_ref().map(|odds| odds.verdict).filter(|_| !costed.example);
+    Ok(match verdict {
         Some(Verdict::Reached) => Exit::Ok,
         Some(Verdict::Missed) => Exit::No,
         Some(Verdict::Undecided) | None => Exit::Undecided,

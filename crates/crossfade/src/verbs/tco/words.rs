@@ -32,8 +32,7 @@ pub(super) fn text(costed: &Costed) -> String {
     if !unknown.is_empty() {
         text += "\nasked for\n";
         let row = |cell: &&Cell| {
-            let line = cell.line.map_or_else(String::new, |line| format!("line {line}"));
-            vec![line, cell.id.clone(), cell.label.clone(), cell.unit.to_owned()]
+            vec![cell.place(), cell.id.clone(), cell.label.clone(), cell.unit.to_owned()]
         };
         text += &table(&["where", "figure", "what it is", "unit"], &unknown.iter().map(row).collect::<Vec<_>>());
     }
