@@ -15,6 +15,9 @@ use crate::quantile::Quantile;
 use crate::search::{Bracket, Tried};
 use crate::slo::{Attained, Slo, Verdict};
 
+/// What is said of a result whose run may be under way still.
+const NOT_OVER: &str = "its run was not over when this was kept: it was killed, or is still under way";
+
 /// The form of the document.
 pub const FORMAT: &str = "crossfade.bench/1";
 
@@ -67,6 +70,9 @@ pub struct BenchResult {
     pub cold_start: Option<ColdStart>,
     /// What each id means.
     pub definitions: BTreeMap<String, String>,
+    /// Requests that the levels so far sent, those of warm-ups included: a run that goes on sends none of them again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub n_sent: u64,
     /// Of a matrix: every server with its settings. Levels and searches have a cell's label as their target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,
@@ -173,8 +179,16 @@ impl BenchResult {
     /// When the store cannot be written.
     pub fn keep_so_far(&self, database: &Database, actor: &str) -> Result<bool, ResultError> {
         let mut so_far = BenchResult { partial: true, ..self.clone() };
-        so_far.why.push("its run was not over when this was kept: it was killed, or is still under way".to_owned());
+        so_far.why.push(NOT_OVER.to_owned());
         so_far.kept_as(RUNNING, database, actor)
+    }
+
+    /// What was kept of a run that was cut off, as the beginning of the same run that goes on at this moment.
+    pub fn go_on(&mut self, at: &str) {
+        self.partial = false;
+        self.why.retain(|why| why != NOT_OVER);
+        let n = self.levels.len();
+        self.why.push(format!("it was cut off and went on at {at} UTC: the first {n} levels are of before, and the machine may have been another then"));
     }
 
     fn kept_as(&self, verdict: &str, database: &Database, actor: &str) -> Result<bool, ResultError> {
@@ -373,6 +387,11 @@ impl Level {
         let words = self.load.words();
         if self.duty > 0.995 { words } else { format!("{words} for {:.0} % of the time", self.duty * 100.0) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A target that was asked all the time.

@@ -56,7 +56,7 @@ pub struct Told<'t> {
     pub again: &'t dyn Fn(&str),
 }
 
-/// Runs a plan into `result`, whose head is written.
+/// Runs a plan into `result`, whose head is written. Levels that are in it are those of the same plan that were measured before: they stand.
 pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
     run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {}, again: &|_| {} });
 }
@@ -65,7 +65,7 @@ pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn
 pub fn run_with(engine: &Engine, plan: &Plan, result: &mut BenchResult, told: &Told<'_>) {
     result.slo = plan.slo;
     let network: Vec<Option<f64>> = engine.targets.iter().map(crate::engine::Target::round_trip_ms).collect();
-    let runner = Runner { engine, plan, network, told, n_sent: Cell::new(0) };
+    let runner = Runner { engine, plan, network, told, n_sent: Cell::new(result.n_sent) };
     match plan.search {
         Some(range) => runner.search(range, result),
         None => runner.sweep(result),
@@ -154,12 +154,14 @@ struct Runner<'r> {
 impl Runner<'_> {
     fn sweep(&self, result: &mut BenchResult) {
         let mut compared = Vec::new();
-        for (place, load) in self.plan.loads.iter().enumerate() {
+        let n_done = result.levels.len() / self.engine.targets.len().max(1);
+        for (place, load) in self.plan.loads.iter().enumerate().skip(n_done) {
             let (seen, levels) = self.level(*load, self.turns(), None);
             if let Some(why) = &seen.refused {
                 result.why.push(format!("requests could not be made: {why}"));
             }
             result.levels.extend(levels);
+            result.n_sent = self.n_sent.get();
             // Blocks of different levels are different blocks.
             let first: usize = compared.iter().map(|sample: &Sample| sample.block + 1).max().unwrap_or(0);
             compared.extend(seen.samples.iter().map(|sample| Sample { block: sample.block + first, ..*sample }));
@@ -174,6 +176,9 @@ impl Runner<'_> {
         let names: Vec<String> = self.engine.targets.iter().map(|target| target.name.clone()).collect();
         if names.len() > 1 {
             result.deltas = deltas(&names, &compared, self.plan.seed);
+            if n_done > 0 {
+                result.why.push(format!("the deltas are of the levels after the first {n_done}, whose single requests were not kept"));
+            }
             result.why.extend(left_out(&names, &compared));
         }
     }

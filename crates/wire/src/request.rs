@@ -8,12 +8,25 @@ mod worst;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::openai::ResponseFormat;
 use crate::record::Endpoint;
 use crate::scan::{Kind, ScanError};
 
 pub use read::{model_when_none_is_named, parse, parse_for};
 pub use worst::{answer_at_most, prompt_about, prompt_at_most};
+
+/// What stands for the model in a request that was written for no target.
+const NO_MODEL: &str = "evaluation";
+
+/// The body of a request that was written without a model: of a case, a prompt, a question to a judge. Something stands in its place, for which whoever asks a
+/// target puts the target's own name.
+#[must_use]
+pub fn without_model(mut request: serde_json::Map<String, serde_json::Value>) -> Bytes {
+    request.insert("model".to_owned(), NO_MODEL.into());
+    Bytes::from(serde_json::Value::Object(request).to_string())
+}
 
 /// A member of the top level of a body, by place.
 #[derive(Debug, Clone, PartialEq, Eq)]

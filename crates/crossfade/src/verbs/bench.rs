@@ -11,6 +11,7 @@ mod matrix;
 mod phases;
 mod process;
 mod recovery;
+mod resume;
 mod run;
 mod show;
 mod subject;

@@ -190,7 +190,7 @@ fn check_stopped(load: &[&str]) {
         let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     };
-    until(|| (server.answered().len() >= 20).then_some(()));
+    until(|| (server.requests().len() >= 20).then_some(()));
     signal("-STOP");
     let stopped = Instant::now();
     until(|| (stopped.elapsed() >= Duration::from_millis(300)).then_some(()));
@@ -250,6 +250,59 @@ fn a_result_that_cannot_be_written_is_shown_and_a_search_of_a_dead_server_ends_a
         "{}",
         dead.stdout
     );
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_with_the_levels_that_are_missing() {
+    let (house, server) = (House::new(CONFIG), server());
+    let url = format!("{}/v1", server.url());
+    let of = |rates: &str, more: &[&str]| {
+        let run = ["bench", "run", "--url", &url, "--warm-up", "0s", "--duration", "2s", "--name", "night", "--samples"];
+        let all = [&run[..], &["each.jsonl", "--rate", rates], more].concat();
+        all.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>()
+    };
+    let words = |words: &Vec<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let begin = of("20,21,22", &[]);
+    let mut run = house.spawn(&begin.iter().map(String::as_str).collect::<Vec<_>>());
+    let so_far = || {
+        let shown = house.run(&["bench", "show", "night", "--format", "json"]);
+        (shown.code == 4).then(|| shown.json()).filter(|shown| !shown["levels"].as_array().unwrap().is_empty())
+    };
+    until(so_far);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let cut = so_far().unwrap();
+    let n_kept = cut["levels"].as_array().unwrap().len();
+    assert!((1..3).contains(&n_kept) && cut["partial"] == true, "{cut}");
+    let ask = |words: &Vec<String>| house.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    // Without the word, and with another load, nothing is begun.
+    assert!(ask(&begin).exits(2).stderr.contains("`--resume` goes on with one that was killed"));
+    let other = ask(&of("20,21,23", &["--resume"])).exits(2).stderr;
+    assert!(other.contains("the run `night` was of another load: loads was"), "{other}");
+    let n_asked = server.requests().len();
+    let rest = of("20,21,22", &["--resume", "--format", "json"]);
+    let done = ask(&rest);
+    let result = done.json();
+    assert!(is_told(done.code, &result["verdict"]), "{} {}", words(&rest), done.stderr);
+    assert!(done.stderr.contains(&format!("goes on: {n_kept} of 3 levels are measured")), "{}", done.stderr);
+    let rates: Vec<f64> =
+        result["levels"].as_array().unwrap().iter().map(|level| level["load"]["per_s"].as_f64().unwrap()).collect();
+    assert_eq!((rates, &result["partial"]), (vec![20.0, 21.0, 22.0], &false.into()));
+    assert_eq!(result["levels"][0], cut["levels"][0], "what was measured stands");
+    assert_eq!((&result["at_us"], &result["plan"]["seed"]), (&cut["at_us"], &cut["plan"]["seed"]));
+    assert!(result["why"][0].as_str().unwrap().starts_with("it was cut off and went on at"), "{}", result["why"]);
+    assert!(server.requests().len() > n_asked, "the rest is measured");
+    // Each request that counts has its line, once.
+    let text = std::fs::read_to_string(house.path().join("each.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for level in result["levels"].as_array().unwrap() {
+        let load = format!("{}/s", level["load"]["per_s"]).replace(".0/s", "/s");
+        let n = lines.iter().filter(|line| line["load"] == *load).count() as u64;
+        assert_eq!(Some(n), level["n_requests"].as_u64(), "{load}");
+    }
+    let over = ask(&rest).exits(2).stderr;
+    assert!(over.contains("the run `night` is over (valid)") || over.contains("over (invalid)"), "{over}");
+    assert!(house.run(&["bench", "list"]).stdout.matches("night").count() == 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 use stats::random::Random;
 use wire::failure::{Failure, FailureKind, Retry};
 use wire::openai::answer::inspect;
+use wire::request::without_model;
 use wire::sse::Event;
 use wire::usage::Usage;
 
@@ -94,13 +95,11 @@ pub struct Used {
 /// The body of a case's request, before a target's own changes.
 pub(super) fn body(case: &Case, seed: Option<u64>, stream: bool) -> Bytes {
     let mut request = case.request.clone();
-    // Whoever asks a target puts its own name for the model here.
-    request.insert("model".to_owned(), Value::from("evaluation"));
     if case.ranks().is_some() {
         // Nothing in it is drawn by chance, and servers of rerankers know no seed.
         let texts: Vec<&str> = case.documents.iter().map(|document| document.text.as_str()).collect();
         request.insert("documents".to_owned(), Value::from(texts));
-        return Bytes::from(Value::Object(request).to_string());
+        return without_model(request);
     }
     if let Some(seed) = seed {
         request.entry("seed").or_insert_with(|| Value::from(seed));
@@ -108,7 +107,7 @@ pub(super) fn body(case: &Case, seed: Option<u64>, stream: bool) -> Bytes {
     if stream {
         request.insert("stream".to_owned(), Value::from(true));
     }
-    Bytes::from(Value::Object(request).to_string())
+    without_model(request)
 }
 
 /// Whether a failure says nothing about the answer to this case: every other case would fail alike until somebody does something.

@@ -377,3 +377,14 @@ fn a_conversation_is_found_in_every_dialect() {
     "#]],
     );
 }
+
+#[test]
+fn a_request_without_a_model_has_something_in_its_place_that_is_found_there() {
+    let messages = serde_json::json!([{ "role": "user", "content": "hi" }]);
+    let request = serde_json::Map::from_iter([("messages".to_owned(), messages), ("seed".to_owned(), 7.into())]);
+    let body = super::without_model(request);
+    let view = super::parse(Endpoint::ChatCompletions, &body).unwrap();
+    assert_eq!(&body[view.model_range.clone()], b"\"evaluation\"");
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&body["seed"], &body["messages"][0]["content"]), (&7.into(), &"hi".into()));
+}

@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicBool;
 use anyhow::Context;
 use bench::engine::Engine;
 use bench::engine::turns::Turns;
-use bench::result::{BenchResult, Load};
+use bench::plan::Plan;
+use bench::result::{BenchResult, Load, TargetFacts};
 use bench::run::{Progress, Told};
 use bench::sample::Sample;
 use providers::Shared;
@@ -20,12 +21,13 @@ use wire::record::Lane;
 
 use super::flags::{Flags, KEPT, SEVERAL};
 use super::load;
+use super::resume;
 use super::subject::{self, Subjects};
 use super::{cases, show, tokens};
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::eval::{draw, rough};
 use crate::verbs::ledger::Collected;
-use crate::verbs::time::now_us;
+use crate::verbs::time::{now_us, us_to_text};
 use crate::verbs::{Place, dataset};
 
 /// What can be typed.
@@ -41,6 +43,10 @@ pub(crate) struct Args {
     /// Write every request that counts to this file, a JSON object a line; the server reads its `id` as `x-request-id`.
     #[arg(long, value_name = "FILE", help_heading = KEPT)]
     samples: Option<PathBuf>,
+    /// Go on with the run of this name that was killed, or with the newest of just this load: levels that it has are not measured again. Begins one where
+    /// there is none. Only where nobody else runs it still.
+    #[arg(long, conflicts_with = "search", help_heading = KEPT)]
+    resume: bool,
     #[command(flatten)]
     pub(super) keep: Keep,
 }
@@ -79,28 +85,39 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let ledger = Arc::new(Collected::default());
     let shared = Shared::new().watched(Arc::clone(&ledger) as _, Lane::Evaluation);
     let found = args.subjects.resolve(place, &shared)?;
-    let flags = &args.flags;
+    let mut flags = args.flags.clone();
     if let Some(through) = &args.through_gateway {
         subject::is_beside(through, &found)?;
     }
-    let (plan, from) = load::plan(place, flags)?;
     let (mut targets, facts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+    let earlier = if args.resume { earlier(place, args, &facts)? } else { None };
+    flags.seed = flags.seed.or(earlier.as_ref().and_then(resume::seed));
+    let (flags, (plan, from)) = (&flags, load::plan(place, &flags)?);
     cases::may_leave(place, flags.dataset.as_ref(), &targets)?;
     let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
-    let n_at_once = if plan.turns == Turns::Each { targets.len() } else { 1 };
-    let n_workers = load::workers(flags.workers, n_at_once);
+    let n_workers = load::workers(flags.workers, n_at_once(&plan, targets.len()));
     if let Some(words) = from.left_out() {
         out.say(format_args!("warning: {words}"));
         result.why.push(words);
     }
     result.plan = load::facts_of(flags, &plan, (from, n_workers));
-    args.keep.is_free(place, &result)?;
+    let is_going_on = earlier.is_some();
+    match earlier {
+        Some(found) => {
+            out.say(resume::words(&found, plan.loads.len()));
+            result = BenchResult { crossfade: result.crossfade, ..found };
+            result.go_on(&us_to_text(now_us()));
+        }
+        None => args.keep.is_free(place, &result)?,
+    }
     tokens::find(&mut targets, &shared, flags.tokenizer.as_deref())?;
     if let Some(few) = plan.too_few_blocks(targets.len()) {
         out.say(format_args!("warning: {few}"));
     }
     let engine = Engine { targets, maker: load::maker(place, flags, &plan)?, n_workers, stop: heed()? };
-    let lines = args.samples.as_deref().map(Lines::to).transpose()?;
+    let n_done = result.levels.len() / facts.len().max(1);
+    let measured = is_going_on.then(|| &plan.loads[..n_done.min(plan.loads.len())]);
+    let lines = args.samples.as_deref().map(|path| Lines::to(path, measured)).transpose()?;
     let take = |load: Load, names: &[&str], samples: &[Sample]| {
         if let Some(lines) = &lines {
             lines.take(load, names, samples);
@@ -132,6 +149,21 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     args.keep.finish(place, result, out)
 }
 
+/// Requests that are due at the same moment.
+fn n_at_once(plan: &Plan, n_targets: usize) -> usize {
+    if plan.turns == Turns::Each { n_targets } else { 1 }
+}
+
+/// The run of just this load that was cut off.
+fn earlier(place: &Place, args: &Args, facts: &[TargetFacts]) -> Result<Option<BenchResult>, Stop> {
+    let flags = &args.flags;
+    let (plan, from) = load::plan(place, flags)?;
+    let mut head = args.keep.head("load", facts)?;
+    head.plan = load::facts_of(flags, &plan, (from, load::workers(flags.workers, n_at_once(&plan, facts.len()))));
+    let (is_named, is_seeded) = (args.keep.name.is_some(), flags.seed.is_some());
+    resume::earlier(place, &resume::Asked { head: &head, slo: plan.slo, is_named, is_seeded })
+}
+
 /// The file with a line for each request.
 struct Lines {
     path: PathBuf,
@@ -139,10 +171,20 @@ struct Lines {
 }
 
 impl Lines {
-    fn to(path: &Path) -> Result<Lines, Stop> {
+    /// Begins the file anew. Of a run that goes on, what is there of levels that are measured stays.
+    fn to(path: &Path, measured: Option<&[Load]>) -> Result<Lines, Stop> {
         let cannot = |error| Stop::usage(format!("cannot write {}: {error}", path.display()));
-        let file = RefCell::new(Ok(BufWriter::new(File::create(path).map_err(cannot)?)));
-        Ok(Lines { path: path.to_owned(), file })
+        let before = measured.and_then(|_| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let words: Vec<String> = measured.unwrap_or_default().iter().map(|load| load.words()).collect();
+        let is_measured = |line: &&str| {
+            serde_json::from_str::<serde_json::Value>(line)
+                .is_ok_and(|line| words.iter().any(|load| line["load"] == **load))
+        };
+        let mut file = BufWriter::new(File::create(path).map_err(cannot)?);
+        for line in before.lines().filter(is_measured) {
+            writeln!(file, "{line}").map_err(cannot)?;
+        }
+        Ok(Lines { path: path.to_owned(), file: RefCell::new(Ok(file)) })
     }
 
     /// Writes as long as it can; the first failure is told at the end, so that no run is lost for it.
@@ -156,6 +198,13 @@ impl Lines {
             {
                 *file = Err(error);
             }
+        }
+        // A level that is kept has its lines in the file.
+        let mut file = self.file.borrow_mut();
+        if let Ok(open) = &mut *file
+            && let Err(error) = open.flush()
+        {
+            *file = Err(error);
         }
     }
 
@@ -224,7 +273,9 @@ impl Keep {
         // A name that nobody said gets a number where it is taken.
         if self.name.is_some() && database.bench(&result.name).map_err(Stop::failed)?.is_some() {
             let stop = Stop::usage(format!("there is a result `{}` already", result.name));
-            return Err(stop.hint("`--name NAME` gives this one a name of its own"));
+            return Err(stop.hint(
+                "`--name NAME` gives this one a name of its own; `--resume` goes on with one that was killed",
+            ));
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 use wire::failure::{Failure, FailureKind};
 use wire::record::{Endpoint, Lane};
+use wire::request::without_model;
 
 use crate::config::Config;
 use crate::out::{Out, Stop};
@@ -153,10 +154,7 @@ impl Line {
 
     /// Asks as often as the target's rules for retries allow.
     async fn answered(&self, request: &Map<String, Value>) -> Result<(Said, bool), Failure> {
-        let mut request = request.clone();
-        // The target's own name for its model takes its place.
-        request.insert("model".to_owned(), Value::from("prompt"));
-        let body = Bytes::from(Value::Object(request).to_string());
+        let body = without_model(request.clone());
         let retries = self.target.calling.retries;
         let mut n_failed = 0;
         loop {

@@ -11,6 +11,7 @@ use eval::run::PlannedTarget;
 use gateway::shadow::{Agreement, ByModel, ModelJudge, Ruling, ShadowBudget, Spoken, Trusted, Worth};
 use rollout::Asked;
 use store::Database;
+use wire::request::without_model;
 
 use super::super::shadow::dollars;
 use crate::config::judges::{floor, rules};
@@ -144,13 +145,7 @@ struct Asking<'j>(Round<'j>);
 
 impl gateway::shadow::Round for Asking<'_> {
     fn questions(&self) -> Vec<Bytes> {
-        let question = |question: &serde_json::Map<String, serde_json::Value>| {
-            let mut question = question.clone();
-            // The target's own name for its model takes the place of this one.
-            question.insert("model".to_owned(), "judge".into());
-            Bytes::from(serde_json::Value::Object(question).to_string())
-        };
-        self.0.questions.iter().map(question).collect()
+        self.0.questions.iter().cloned().map(without_model).collect()
     }
 
     fn verdict(&self, said: &[Option<Bytes>]) -> Ruling {
