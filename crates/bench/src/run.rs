@@ -177,7 +177,9 @@ impl Runner<'_> {
         if names.len() > 1 {
             result.deltas = deltas(&names, &compared, self.plan.seed);
             if n_done > 0 {
-                result.why.push(format!("the deltas are of the levels after the first {n_done}, whose single requests were not kept"));
+                result.why.push(format!(
+                    "the deltas are of the levels after the first {n_done}, whose single requests were not kept"
+                ));
             }
             result.why.extend(left_out(&names, &compared));
         }

@@ -129,7 +129,9 @@ fn right_answers_of_the_baseline_itself_make_quality_an_agreement_with_it() {
     let because = &found.moves[0].areas.iter().find(|found| found.area == Area::Quality).unwrap().because;
     let n = rows.runs[0].cases.len();
     assert!(
-        because.ends_with(&format!("; agreement, not correctness: 300 of {n} right answers are the baseline's own, of the record")),
+        because.ends_with(&format!(
+            "; agreement, not correctness: 300 of {n} right answers are the baseline's own, of the record"
+        )),
         "{because}"
     );
 }

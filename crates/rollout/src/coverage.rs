@@ -154,7 +154,9 @@ pub fn remedy(reason: &str) -> Option<&'static str> {
             "the candidate's server refuses for its own limits (429): raise these, or lower `stages.shadow.budget.per_second` and `stages.shadow.sample`"
         }
         "breaker_open" => "the candidate's server fails: mend that first; `crossfade exchanges pairs` shows how",
-        "residency" => "these requests may not leave the house, and the candidate is outside: a candidate inside takes them",
+        "residency" => {
+            "these requests may not leave the house, and the candidate is outside: a candidate inside takes them"
+        }
         "side_effects" => "these are never copied (`background`): put them on a route of their own",
         "not_on_record" => "the journal has no note of them: `crossfade_journal_dropped_total` counts what it lost",
         _ => return None,

@@ -290,8 +290,9 @@ impl Reason {
             }
             Self::Coverage { fraction, need, worst } => {
                 let have = fraction.map_or("none".to_owned(), percent);
-                let worst =
-                    worst.as_ref().map_or(String::new(), |worst| format!(", most lost to {}", coverage::lost_to(worst)));
+                let worst = worst
+                    .as_ref()
+                    .map_or(String::new(), |worst| format!(", most lost to {}", coverage::lost_to(worst)));
                 format!("{have} of sampled requests have a complete pair, {} needed{worst}", percent(*need))
             }
             Self::JournalDrops { fraction, allowed } => {

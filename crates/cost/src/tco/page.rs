@@ -83,7 +83,8 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
 /// Why the study is no evidence, whatever comes of it.
 fn unproven(costed: &Costed) -> impl Iterator<Item = String> {
     let example = costed.example.then(|| {
-        "EXAMPLE: every figure is made up, to show how a worksheet is filled in; it is no evidence of any costs.".to_owned()
+        "EXAMPLE: every figure is made up, to show how a worksheet is filled in; it is no evidence of any costs."
+            .to_owned()
     });
     example.into_iter().chain(simulated(costed))
 }

@@ -77,7 +77,11 @@ pub(super) fn read(root: &Section<'_>) -> Assumed {
 
 fn known() -> Vec<String> {
     let of = |side: &'static str| OF_A_SIDE.iter().map(move |place| format!("{side}.{place}"));
-    BESIDE.iter().map(|place| (*place).to_owned()).chain(["both", "baseline", "candidate"].into_iter().flat_map(of)).collect()
+    BESIDE
+        .iter()
+        .map(|place| (*place).to_owned())
+        .chain(["both", "baseline", "candidate"].into_iter().flat_map(of))
+        .collect()
 }
 
 impl Assumed {
@@ -147,9 +151,7 @@ impl Assumed {
             Value::Object(members) if members.contains_key("value") => with(members.clone()),
             Value::Object(members) => {
                 let said = |(key, value): (&String, &Value)| match (key.as_str(), value) {
-                    ("none", Value::String(reason)) => {
-                        (key.clone(), format!("{reason} ({})", self.evidence).into())
-                    }
+                    ("none", Value::String(reason)) => (key.clone(), format!("{reason} ({})", self.evidence).into()),
                     _ => (key.clone(), self.marked(value)),
                 };
                 Value::Object(members.iter().map(said).collect())

@@ -190,7 +190,7 @@ fn check_stopped(load: &[&str]) {
         let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     };
-    until(|| (server.requests().len() >= 20).then_some(()));
+    until(|| (server.answered().len() >= 20).then_some(()));
     signal("-STOP");
     let stopped = Instant::now();
     until(|| (stopped.elapsed() >= Duration::from_millis(300)).then_some(()));
@@ -257,7 +257,8 @@ fn a_run_that_was_killed_goes_on_with_the_levels_that_are_missing() {
     let (house, server) = (House::new(CONFIG), server());
     let url = format!("{}/v1", server.url());
     let of = |rates: &str, more: &[&str]| {
-        let run = ["bench", "run", "--url", &url, "--warm-up", "0s", "--duration", "2s", "--name", "night", "--samples"];
+        let run =
+            ["bench", "run", "--url", &url, "--warm-up", "0s", "--duration", "2s", "--name", "night", "--samples"];
         let all = [&run[..], &["each.jsonl", "--rate", rates], more].concat();
         all.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>()
     };

@@ -92,14 +92,21 @@ fn recorded_traffic_becomes_cases_without_duplicates_and_without_addresses() {
     // The right answers are the baseline's: so the one who records is told, and so is whoever reads an evaluation by them.
     assert_eq!(tally["answered_by"]["gpt"], 2, "{made}");
     let told = house.run(&["dataset", "record", "live", "--by", "route"]).exits(0).stdout;
-    assert!(told.contains("recorded answers (2 of `gpt`)") && told.contains("agreement with what was answered"), "{told}");
+    assert!(
+        told.contains("recorded answers (2 of `gpt`)") && told.contains("agreement with what was answered"),
+        "{told}"
+    );
     let run = ["eval", "run", "--dataset", "live", "--target", "gpt", "--target", "qwen", "--run", "r"];
     let evaluated = house.run(&[&run[..], &["--metric", "squad_f1"]].concat()).stdout;
-    let expected = "Agreement, not correctness: of 2 cases the right answers are recorded answers, 2 of `gpt`, the baseline.";
+    let expected =
+        "Agreement, not correctness: of 2 cases the right answers are recorded answers, 2 of `gpt`, the baseline.";
     assert!(evaluated.contains(expected), "{evaluated}");
     for name in ["r.md", "r.html"] {
         house.run(&["eval", "report", "r", "-o", name]);
-        assert!(std::fs::read_to_string(house.path().join(name)).unwrap().contains("Agreement, not correctness"), "{name}");
+        assert!(
+            std::fs::read_to_string(house.path().join(name)).unwrap().contains("Agreement, not correctness"),
+            "{name}"
+        );
     }
     // Without a right answer there is nothing to agree with.
     let none = house.run(&["dataset", "record", "bare", "--expected", "none"]).exits(0).stdout;

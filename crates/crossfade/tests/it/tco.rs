@@ -104,7 +104,10 @@ fn an_example_lacks_nothing_says_what_it_is_and_is_no_evidence() {
     assert!(said.stderr.contains("every figure in it is made up"), "{}", said.stderr);
     let run = |more: &[&str]| house.run(&[&["tco", "run", &file, "--draws", "2000"][..], more].concat()).exits(4);
     let text = run(&[]).stdout;
-    assert!(text.starts_with("EXAMPLE · support, an example") && text.contains("it is no evidence of any costs"), "{text}");
+    assert!(
+        text.starts_with("EXAMPLE · support, an example") && text.contains("it is no evidence of any costs"),
+        "{text}"
+    );
     let facts = run(&["--format", "json"]).json();
     assert_eq!((&facts["example"], facts["unknown"].as_array().unwrap().len()), (&true.into(), 0));
     assert!(facts["odds"]["saving"]["p50"].is_number(), "it is a whole study");
@@ -120,11 +123,16 @@ fn a_profiles_assumptions_fill_the_worksheet_and_are_called_that() {
     for profile in ["startup", "regulated", "platform"] {
         let house = House::new("");
         let config = house.run(&["init", "--profile", profile, "--print"]).exits(0).stdout;
-        house.write(&config.replace("${OPENAI_API_KEY}", "sk-not-a-key").replace("${CROSSFADE_ADMIN_TOKEN}", "not-a-token-0123456789abcdef"));
+        house.write(
+            &config
+                .replace("${OPENAI_API_KEY}", "sk-not-a-key")
+                .replace("${CROSSFADE_ADMIN_TOKEN}", "not-a-token-0123456789abcdef"),
+        );
         let said = house.run(&["tco", "init"]).exits(0);
         assert!(said.stderr.contains("are assumptions of"), "{profile}: {}", said.stderr);
         let facts = house.run(&["tco", "run", "tco.yaml", "--format", "json"]).exits(4).json();
-        let unknown: Vec<&str> = facts["unknown"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        let unknown: Vec<&str> =
+            facts["unknown"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
         // What is measured stays to be measured.
         for id in ["tasks", "first_pass", "attempt", "per_gpu"] {
             assert!(unknown.iter().any(|unknown| unknown.contains(id)), "{profile}: {id} not in {unknown:?}");

@@ -39,13 +39,20 @@ impl Work {
         if self.saved.get(name) == Some(&mark) {
             return Ok(());
         }
-        let health = self.health(name);
+        let (health, generation) = (self.health(name), rollout.state.generation);
         let counted = rollout.live.with_counting(Counting::take);
-        if let Some(row) = self.counted_row(name, counted, health)
-            && let Err(error) = self.database.save_evidence(&row)
-        {
-            self.stash(name, row);
-            return Err(error);
+        if let Some(row) = self.counted_row(name, counted, health) {
+            match self.database.save_evidence(generation, &row) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.strand(name);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.stash(name, row);
+                    return Err(error);
+                }
+            }
         }
         self.saved.insert(name.to_owned(), mark);
         self.store_took_it();

@@ -85,15 +85,19 @@ impl Database {
         Ok(n > 0)
     }
 
-    /// Saves evidence, the units and the entries it has newly counted, in one transaction.
-    pub fn save_evidence(&self, counted: &CountedRow) -> Result<(), DatabaseError> {
+    /// Saves evidence, the units and the entries it has newly counted, in one transaction, when the rollout is still at `expected_generation`. False when another one moved it:
+    /// then nothing is written, for whoever moved it leads it.
+    pub fn save_evidence(&self, expected_generation: u64, counted: &CountedRow) -> Result<bool, DatabaseError> {
         let mut connection = self.controlling()?;
         let transaction = begin(&mut connection)?;
+        if generation(&transaction, &counted.evidence.rollout)? != expected_generation {
+            return Ok(false);
+        }
         write_counted(&transaction, counted)?;
         failpoint!("control.before_commit");
         transaction.commit().map_err(during("saving evidence"))?;
         failpoint!("control.after_commit");
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the control tables can be written now: one empty transaction. Used to tell when control is lost.

@@ -156,11 +156,20 @@ impl Database {
     }
 }
 
-/// Parts without an entry are left out: they say nothing.
+/// Parts without an entry are left out: they say nothing. A part takes the place of what stands from its first number on: whoever writes began to count where the store
+/// stood then, so that is what another one wrote who led meanwhile, or the same part of a writing that was not known to have come in. The evidence beside it is the
+/// writer's as well, and what is now missing before it a replay says.
 pub(super) fn write_inputs(transaction: &Transaction<'_>, counted: &CountedRow) -> Result<(), DatabaseError> {
     let evidence = &counted.evidence;
     for part in counted.inputs.iter().filter(|part| part.n > 0) {
         let data = zstd::bulk::compress(&part.lines, LEVEL).map_err(DatabaseError::Body)?;
+        let what = during("saving what was counted");
+        transaction
+            .execute(
+                "DELETE FROM inputs WHERE rollout = ?1 AND epoch = ?2 AND first + n > ?3",
+                params![evidence.rollout, evidence.epoch, signed(part.first)],
+            )
+            .map_err(&what)?;
         transaction
             .execute(
                 "INSERT INTO inputs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -175,7 +184,7 @@ pub(super) fn write_inputs(transaction: &Transaction<'_>, counted: &CountedRow) 
                     data,
                 ],
             )
-            .map_err(during("saving what was counted"))?;
+            .map_err(&what)?;
     }
     Ok(())
 }

@@ -95,8 +95,8 @@ fn evidence_is_replaced_and_seen_units_only_grow() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
     let unit = |unit, flags| SeenUnit { unit, flags };
-    database.save_evidence(&counted("1", 0, &[unit(7, 1), unit(u64::MAX, 1)])).unwrap();
-    database.save_evidence(&counted("2", 2, &[unit(7, 4)])).unwrap();
+    assert!(database.save_evidence(0, &counted("1", 0, &[unit(7, 1), unit(u64::MAX, 1)])).unwrap());
+    assert!(database.save_evidence(0, &counted("2", 2, &[unit(7, 4)])).unwrap());
     assert_eq!(database.load_evidence("r", 2).unwrap().unwrap().json, "2");
     let mut seen = database.seen_units("r", 2).unwrap();
     seen.sort();
@@ -109,8 +109,8 @@ fn what_was_counted_comes_back_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let database = Database::open(dir.path().join("c.db")).unwrap();
     assert_eq!(database.next_input("r", 2).unwrap(), 0);
-    database.save_evidence(&counted("1", 0, &[])).unwrap();
-    database.save_evidence(&counted("2", 2, &[])).unwrap();
+    assert!(database.save_evidence(0, &counted("1", 0, &[])).unwrap());
+    assert!(database.save_evidence(0, &counted("2", 2, &[])).unwrap());
     let mut seen = Vec::new();
     while let Some(part) = database.next_inputs("r", 2, seen.len() as u64 * 2).unwrap() {
         seen.push((part.first, part.n, String::from_utf8(part.lines).unwrap(), part.looked_json));
@@ -121,6 +121,50 @@ fn what_was_counted_comes_back_in_order() {
     let beside = Beside { decided_json: Some("{}"), ..Beside::default() };
     database.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &beside).unwrap();
     assert_eq!(database.decisions("r").unwrap(), [(1, "{}".to_owned())]);
+}
+
+/// The numbers and texts of what was counted, as a replay goes through them.
+fn read_back(database: &Database) -> Vec<(u64, u64, String)> {
+    let mut seen = Vec::new();
+    let mut from = 0;
+    while let Some(part) = database.next_inputs("r", 2, from).unwrap() {
+        from = part.first + part.n;
+        seen.push((part.first, part.n, part.looked_json));
+    }
+    seen
+}
+
+#[test]
+fn of_two_that_count_the_same_epoch_the_one_that_moves_the_rollout_is_believed_and_the_other_writes_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.db");
+    let (leader, usurper) = (Database::open(&path).unwrap(), Database::open(&path).unwrap());
+    leader.commit_transition(0, &rollout("a"), &transition("shadow", 0.0), &Beside::default()).unwrap();
+    assert!(leader.save_evidence(1, &counted("common", 0, &[])).unwrap());
+    // The other one reads how far the store is, and then the leader saves once more, under that number.
+    let first = usurper.next_input("r", 2).unwrap();
+    assert!(leader.save_evidence(1, &counted("leader", first, &[])).unwrap());
+    let taken = counted("usurper", first, &[]);
+    let beside = Beside { counted: Some(&taken), ..Beside::default() };
+    assert_eq!(usurper.commit_transition(1, &rollout("b"), &transition("paused", 0.0), &beside).unwrap(), 2);
+    let expected = [(0, 2, "common".to_owned()), (2, 2, "usurper".to_owned())];
+    assert_eq!(read_back(&usurper), expected);
+    // What the leader counted meanwhile is no evidence any more: it is told so, and nothing is changed.
+    assert!(!leader.save_evidence(1, &counted("late", 4, &[])).unwrap());
+    assert_eq!(
+        (read_back(&leader), leader.load_evidence("r", 2).unwrap().unwrap().json),
+        (expected.into(), "usurper".to_owned())
+    );
+}
+
+#[test]
+fn a_part_that_is_saved_again_stands_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    for _ in 0..2 {
+        assert!(database.save_evidence(0, &counted("1", 0, &[])).unwrap());
+    }
+    assert_eq!(read_back(&database), [(0, 2, "1".to_owned())]);
 }
 
 #[test]

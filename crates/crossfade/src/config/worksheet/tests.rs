@@ -75,7 +75,8 @@ fn what_is_unknown_is_asked_for_with_its_line_and_what_is_not_written_with_where
     ] {
         assert!(asked.iter().any(|asked| *asked == (id, place.to_owned())), "{id} {place} not in {asked:#?}");
     }
-    let is_of_items = |(_, place): &(&str, String)| place.starts_with("not written: it belongs under `candidate.items`, from");
+    let is_of_items =
+        |(_, place): &(&str, String)| place.starts_with("not written: it belongs under `candidate.items`, from");
     assert!(asked.iter().any(is_of_items), "{asked:#?}");
 }
 

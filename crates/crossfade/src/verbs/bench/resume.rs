@@ -29,7 +29,8 @@ pub(super) fn earlier(place: &Place, asked: &Asked<'_>) -> Result<Option<BenchRe
             continue;
         }
         if row.verdict != RUNNING {
-            let stop = Stop::usage(format!("the run `{name}` is over ({}): there is nothing to go on with", row.verdict));
+            let stop =
+                Stop::usage(format!("the run `{name}` is over ({}): there is nothing to go on with", row.verdict));
             return Err(stop.hint("`--name NAME` gives a new one a name of its own"));
         }
         let found = BenchResult::parse(&row.result_json).map_err(Stop::failed)?;
@@ -48,7 +49,14 @@ pub(super) fn earlier(place: &Place, asked: &Asked<'_>) -> Result<Option<BenchRe
 /// What is asked for otherwise than it was, each with both values.
 fn differences(asked: &Asked<'_>, found: &BenchResult) -> Vec<String> {
     let Asked { head, slo, is_seeded, .. } = asked;
-    let targets = |of: &BenchResult| json!(of.targets.iter().map(|target| json!([target.name, target.model, target.url, target.fingerprint])).collect::<Vec<_>>());
+    let targets = |of: &BenchResult| {
+        json!(
+            of.targets
+                .iter()
+                .map(|target| json!([target.name, target.model, target.url, target.fingerprint]))
+                .collect::<Vec<_>>()
+        )
+    };
     let mut pairs = vec![
         ("kind".to_owned(), json!(found.kind), json!(head.kind)),
         ("targets".to_owned(), targets(found), targets(head)),
@@ -56,7 +64,8 @@ fn differences(asked: &Asked<'_>, found: &BenchResult) -> Vec<String> {
         ("meta".to_owned(), json!(found.metadata), json!(head.metadata)),
         ("location".to_owned(), json!(found.location), json!(head.location)),
     ];
-    let keys = |of: &Value| of.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let keys =
+        |of: &Value| of.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let mut names = keys(&found.plan);
     names.extend(keys(&head.plan).into_iter().filter(|key| found.plan.get(key).is_none()));
     // A seed that nobody said is that of the run that goes on.

@@ -273,9 +273,8 @@ impl Keep {
         // A name that nobody said gets a number where it is taken.
         if self.name.is_some() && database.bench(&result.name).map_err(Stop::failed)?.is_some() {
             let stop = Stop::usage(format!("there is a result `{}` already", result.name));
-            return Err(stop.hint(
-                "`--name NAME` gives this one a name of its own; `--resume` goes on with one that was killed",
-            ));
+            return Err(stop
+                .hint("`--name NAME` gives this one a name of its own; `--resume` goes on with one that was killed"));
         }
         Ok(())
     }

@@ -275,7 +275,8 @@ fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Res
         };
         let calls = counted(cost.sums.known, "priced call");
         let target = config.snapshot.targets.get(&name);
-        let made_up = if target.is_some_and(|target| target.provider.class == Class::Simulated) { ", simulated" } else { "" };
+        let made_up =
+            if target.is_some_and(|target| target.provider.class == Class::Simulated) { ", simulated" } else { "" };
         let evidence = format!("{calls} of target {name}{made_up} in {}{unpriced}", counted(days.into(), "day"));
         known.attempts[idx] = Some(measured(&dollars(mean), known.today, (&evidence, &format!("costs:{name}"))));
         known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));

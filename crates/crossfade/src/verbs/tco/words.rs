@@ -31,9 +31,7 @@ pub(super) fn text(costed: &Costed) -> String {
     let unknown: Vec<&Cell> = costed.book.unknown().collect();
     if !unknown.is_empty() {
         text += "\nasked for\n";
-        let row = |cell: &&Cell| {
-            vec![cell.place(), cell.id.clone(), cell.label.clone(), cell.unit.to_owned()]
-        };
+        let row = |cell: &&Cell| vec![cell.place(), cell.id.clone(), cell.label.clone(), cell.unit.to_owned()];
         text += &table(&["where", "figure", "what it is", "unit"], &unknown.iter().map(row).collect::<Vec<_>>());
     }
     let n = |provenance| costed.n_from(provenance);
