@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use store::{AnsweredRow, Database, DatabaseError, EvalRunRow};
 
-use crate::case::{Answer, Case};
+use crate::case::{Answer, Case, Lineage};
 use crate::encode::{self, Encoding};
 use crate::entail::{self, Entailing};
 use crate::judge::reviewed;
@@ -492,6 +492,8 @@ struct Named {
     slices: BTreeMap<String, String>,
     #[serde(default)]
     cluster: Option<String>,
+    #[serde(default)]
+    source: Option<Lineage>,
 }
 
 impl Named {
@@ -505,7 +507,7 @@ impl Named {
             checks: Vec::new(),
             slices: self.slices,
             cluster: self.cluster,
-            source: None,
+            source: self.source,
             relevance: None,
             evidence: Vec::new(),
             code: None,
