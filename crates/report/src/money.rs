@@ -53,24 +53,16 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
             found
         }
         Ok(Fitting { counts: None, refused }) => {
-            let because = match refused.as_slice() {
-                [] => "no worksheet of costs for these two targets was given".to_owned(),
-                refused => {
-                    format!("{} of costs given, none counts: {}", n_of(refused.len(), "worksheet"), each(refused))
-                }
-            };
+            let because = none_counts(&refused);
             stale.extend(refused);
             return no_study(&because, &settle);
         }
         Err(why) => return no_study(&why, &settle),
     };
     let file = Settings::worksheet_file(idx);
-    let asked = [("target_saving", demand.saving.0), ("certainty", demand.certainty.0)];
-    let asked: BTreeMap<String, Exact> = asked
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), Exact::parse(&value.to_string())?)))
-        .collect();
-    let book = match what_if(&study, &asked) {
+    let demanded = [("target_saving", demand.saving.0), ("certainty", demand.certainty.0)];
+    let exact = |(name, value): (&str, f64)| Some((name.to_owned(), Exact::parse(&value.to_string())?));
+    let book = match what_if(&study, &demanded.into_iter().filter_map(exact).collect::<BTreeMap<_, _>>()) {
         Ok(book) => book,
         Err(error) => return no_study(&format!("the worksheet cannot be asked: {error}"), &settle),
     };
@@ -113,6 +105,14 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         simulated: !made_up.is_empty(),
     };
     Money { found, delta, histogram: Some(odds.histogram.clone()) }
+}
+
+/// Why there is no worksheet to go by.
+fn none_counts(refused: &[Stale]) -> String {
+    match refused {
+        [] => "no worksheet of costs for these two targets was given".to_owned(),
+        refused => format!("{} of costs given, none counts: {}", n_of(refused.len(), "worksheet"), each(refused)),
+    }
 }
 
 /// What of the costs is of simulated providers: figures, by their evidence, and sides, by the config.
