@@ -247,6 +247,7 @@ impl<'s> Walk<'s> {
                 let mut chain = self.chain_of(callee);
                 let line = last_line(&chain);
                 let call = self.call(node, arguments, None, line);
+                self.defined(&chain, &call);
                 chain.steps.push(Step::Call(call));
                 Value::Chain(chain)
             }
@@ -671,7 +672,16 @@ impl<'s> Walk<'s> {
                     text.push_str(self.source(child));
                 }
                 "escape_sequence" => text.push(' '),
-                "interpolation" | "template_substitution" | "interpolated_expression" | "variable_name" => {
+                "interpolation"
+                | "template_substitution"
+                | "interpolated_expression"
+                | "variable_name"
+                | "member_access_expression"
+                | "nullsafe_member_access_expression"
+                | "subscript_expression"
+                | "scoped_property_access_expression"
+                | "member_call_expression"
+                | "scoped_call_expression" => {
                     let inside = self.source(child).trim_start_matches(['$', '#', '{']).trim_end_matches('}').trim();
                     let is_name =
                         inside.len() < 60 && !inside.contains(|character: char| "(){}\"' ".contains(character));

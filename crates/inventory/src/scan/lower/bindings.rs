@@ -4,7 +4,7 @@ use tree_sitter::Node;
 
 use super::classes::named_new;
 use super::{Walk, line_of};
-use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
+use crate::scan::facts::{Binding, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, child_of, shape};
 
@@ -69,6 +69,21 @@ impl Walk<'_> {
         let scope = self.scopes.iter().rev().find(|scope| !in_class || scope.is_class).or(self.scopes.first());
         let (from, to) = scope.map_or((1, u32::MAX), |scope| (scope.from, scope.to));
         self.facts.bindings.push(Binding { target, kind, value, types, line, from, to });
+    }
+
+    /// PHP's `define('NAME', value)`, which is known everywhere.
+    pub(super) fn defined(&mut self, chain: &Chain, call: &Call) {
+        let is_define = self.language == Language::Php
+            && chain.steps.is_empty()
+            && matches!(&chain.root, Root::Name(name) if name == "define");
+        if let [name, value, ..] = call.arguments.as_slice()
+            && is_define
+            && let Some(target) = name.value.text().map(str::to_owned)
+        {
+            let (kind, value) = (BindingKind::Local, Some(value.value.clone()));
+            let (line, from, to) = (call.line, 1, u32::MAX);
+            self.facts.bindings.push(Binding { target, kind, value, types: Vec::new(), line, from, to });
+        }
     }
 
     /// Names in a type: of `Optional[openai.OpenAI]` both, outermost first.

@@ -40,3 +40,17 @@ fn what_is_checked_is_not_sent() {
         "4 http audio openai-compatible unknown possible",
     );
 }
+
+#[test]
+fn members_in_a_text_and_defined_names_are_read_in_php() {
+    check(
+        "a.php",
+        "<?php\ndefine('CLAUDE_URL', 'https://api.anthropic.com/v1/messages');\nclass A {\n    \
+         private string $base = 'https://api.openai.com/v1';\n    public function f() {\n        \
+         $this->http->post(\"{$this->base}/embeddings\", []);\n        $this->http->post(\"$this->base/audio/speech\", []);\n        \
+         wp_remote_post(CLAUDE_URL, $args);\n    }\n}\n",
+        "6 http embeddings openai unknown certain
+         7 http audio openai unknown certain
+         8 http chat anthropic unknown certain",
+    );
+}
