@@ -135,6 +135,12 @@ fn a_drill_that_knows_nowhere_to_send_requests_says_what_it_waits_for() {
     let nobody = [&quiet[..], &["--data", "127.0.0.1:1"]].concat();
     let told = drill(&gateway, "gpt-4o", &nobody).exits(4).stderr;
     assert!(told.contains("nobody takes requests at 127.0.0.1:1") && told.contains("--data ADDRESS"), "{told}");
+    // And one of another gateway.
+    let other = House::new(CONFIG);
+    let other = other.serve();
+    let elsewhere = other.data.to_string();
+    let told = drill(&gateway, "gpt-4o", &[&quiet[..], &["--data", &elsewhere]].concat()).exits(4).stderr;
+    assert!(told.contains(&format!("own requests go to {elsewhere} and do not come here")), "{told}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::sovereignty::{Machine, Sovereignty};
 
 /// What an inventory calls a client of a machine of one's own.
 pub(super) const OWN: &str = "self-hosted";
+/// Whose recorded answers of a simulated provider are, where its model is nobody's.
+const SIMULATED: &str = "simulated";
 
 /// A vendor that is depended on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ fn of(vendor: &str, used: &[Used], rows: &[Row], candidates: &[Candidate]) -> De
     let own: Vec<&Used> = used.iter().filter(|one| one.vendor == vendor).collect();
     let rows: Vec<&Row> = rows.iter().filter(|row| row.vendors.iter().any(|name| name == vendor)).collect();
     let (class, external) = class_of(vendor);
-    let machine = Machine { name: vendor, class, external, simulated: false };
+    let machine = Machine { name: vendor, class, external, simulated: vendor == SIMULATED };
     let today = Sovereignty::of(&[machine], &[]);
     let n_places = |is_site: bool| {
         own.iter()

@@ -36,8 +36,7 @@ impl Recorded {
             text += &format!(" {unanswered} of them were answered by nobody and use nothing of a vendor.");
         }
         if bodies_read < requests {
-            text +=
-                &format!(" What requests ask for is read of {bodies_read} bodies, so counts of features are at least.");
+            text += &format!(" What only a body says is counted of the {bodies_read} bodies that were read.");
         }
         if self.simulated {
             text += " Some of the answers were made up by a simulated provider.";
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(
             of.words(),
             "Traffic: 9 requests on record from 2026-11-01 to 2026-11-26. 2 of them were answered by nobody and use nothing of a vendor. What \
-             requests ask for is read of 5 bodies, so counts of features are at least. Some of the answers were made up by a simulated provider."
+             only a body says is counted of the 5 bodies that were read. Some of the answers were made up by a simulated provider."
         );
         let none = Recorded { requests: 0, unanswered: 0, bodies_read: 0, simulated: false, days: None };
         assert_eq!(none.words(), "Traffic: no request is on record.");

@@ -393,19 +393,29 @@ impl Adding {
             capabilities,
             parameters: self.parameters.clone(),
             week: self.hours.week(between),
-            needed: self.needed.iter().map(|(key, counted)| needed(key, counted, who)).collect(),
+            needed: self.needed.iter().map(|(key, counted)| self.needed(key, counted, who)).collect(),
         }
     }
-}
 
-fn needed((provider, model, through): &Answered, (requests, words): &Words, who: &Who) -> Needed {
-    let vendor = if who.own.contains(provider) {
-        "self-hosted".to_owned()
-    } else {
-        let vendor = asked(&(provider.clone(), model.clone()), (0, false), who).vendor;
-        if vendor.is_empty() { "unknown".to_owned() } else { vendor }
-    };
-    Needed { vendor, model: model.clone(), through: *through, requests: *requests, words: words.clone() }
+    /// Whose service it was; a provider that makes its answers up is nobody's unless its model is somebody's.
+    fn needed(&self, (provider, model, through): &Answered, (requests, words): &Words, who: &Who) -> Needed {
+        let key = (provider.clone(), model.clone());
+        let counted = self.models.get(&key).copied().unwrap_or_default();
+        let asked = asked(&key, counted, who);
+        let vendor = match (who.own.contains(provider), asked.vendor.as_str(), asked.simulated) {
+            (true, ..) => "self-hosted",
+            (false, "", true) => "simulated",
+            (false, "", false) => "unknown",
+            (false, vendor, _) => vendor,
+        };
+        Needed {
+            vendor: vendor.to_owned(),
+            model: asked.model,
+            through: *through,
+            requests: *requests,
+            words: words.clone(),
+        }
+    }
 }
 
 fn count(parts: &mut BTreeMap<String, u64>, name: &str) {

@@ -109,12 +109,14 @@ fn requests_are_added_up_by_operation_and_name() {
 fn what_was_used_of_whom_is_counted_by_dialect_and_of_what_somebody_answered() {
     let tools = br#"{"tools":[{}],"stream":true,"seed":7}"#;
     let own = Some(Served { provider: "gpu", model: "qwen", simulated: false });
+    let made_up = Some(Served { provider: "stage", model: "stand-in", simulated: true });
     let uses = gathered(&[
         Request { body: Some(tools), streamed: true, ..request("chat_completions", "gpt-4o", 0) },
         Request { streamed: true, ..request("chat_completions", "gpt-4o", 1) },
         Request { body: Some(br#"{"tools":[{}]}"#), ..request("messages", "gpt-4o", 2) },
         Request { served: own, ..request("chat_completions", "gpt-4o", 3) },
-        Request { served: None, outcome: "refused", ..request("chat_completions", "gpt-4o", 4) },
+        Request { served: made_up, ..request("chat_completions", "gpt-4o", 4) },
+        Request { served: None, outcome: "refused", ..request("chat_completions", "gpt-4o", 5) },
     ]);
     let of = |needed: &Needed| {
         let words: Vec<String> = needed.words.iter().map(|(word, n)| format!("{word} {n}")).collect();
@@ -124,6 +126,7 @@ fn what_was_used_of_whom_is_counted_by_dialect_and_of_what_somebody_answered() {
         uses[0].needed.iter().map(of).collect::<Vec<_>>(),
         [
             "self-hosted Chat 1: chat 1",
+            "simulated Chat 1: chat 1",
             "openai Chat 2: chat 2, seed 1, streaming 2, tools 1, tools_streaming 1",
             "openai Messages 1: messages 1, tools 1",
         ]

@@ -193,6 +193,13 @@ fn follow<'scope>(
             continue;
         }
         let since = *away.get_or_insert_with(Instant::now);
+        let is_elsewhere =
+            own.is_some() && report.before.arrived + report.away.arrived == 0 && since.elapsed() * 2 >= args.hold;
+        if let (true, false, Ok(to_send)) = (is_elsewhere, is_lost, &drill.to_send) {
+            is_lost = true;
+            let address = to_send.address();
+            out.say(format_args!("the drill's own requests go to {address} and do not come here; {}", drill.waiting()));
+        }
         if let Some(probe) = probe.take() {
             probing = Some(probe());
         }

@@ -58,6 +58,11 @@ impl Where {
         Where { address, body: Bytes::from(body.to_string()), key: key.map(Private::new) }
     }
 
+    /// Where they go.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends so many a second from now on.
     pub(super) fn start(&self, per_second: f64) -> Result<Own, Stop> {
         let (is_over, unreachable) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
