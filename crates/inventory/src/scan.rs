@@ -54,6 +54,8 @@ pub struct Read {
     facts: Option<Facts>,
     findings: Vec<Finding>,
     packages: Vec<Package>,
+    /// The module that a `go.mod` is of.
+    module: Option<String>,
     is_machine_made: bool,
 }
 
@@ -61,7 +63,7 @@ impl Read {
     /// Whether nothing of interest is in the file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.facts.is_none() && self.findings.is_empty() && self.packages.is_empty()
+        self.facts.is_none() && self.findings.is_empty() && self.packages.is_empty() && self.module.is_none()
     }
 
     /// Whether it is a source file that was not looked into, because no person wrote it: minified or generated.
@@ -122,12 +124,13 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
             lower::facts_of(language, within.as_deref().unwrap_or(text))
         });
         let packages = manifest::packages_of(path, text);
-        return Read { language: Some(language), facts, findings, packages, is_machine_made: false };
+        return Read { language: Some(language), facts, findings, packages, ..Read::default() };
     }
     if text::is_configuration(path) {
         findings.extend(text::configuration_of(path, text));
     }
-    Read { findings, packages: manifest::packages_of(path, text), ..Read::default() }
+    let (packages, module) = (manifest::packages_of(path, text), manifest::go_module(path, text));
+    Read { findings, packages, module, ..Read::default() }
 }
 
 /// How large the pattern of those names may be.
@@ -167,7 +170,11 @@ fn repository(files: &[(String, Read)]) -> Repository<'_> {
     let sources = files
         .iter()
         .filter_map(|(path, read)| Some(SourceFile { path, language: read.language?, facts: read.facts.as_ref()? }));
-    Repository::new(sources.collect(), &packages)
+    let modules = files.iter().filter_map(|(path, read)| {
+        let begins = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        Some((begins, read.module.as_deref()?))
+    });
+    Repository::new(sources.collect(), &packages, modules.collect())
 }
 
 /// The findings of a repository, in the order of paths and lines.

@@ -40,6 +40,8 @@ pub(crate) enum BindingKind {
     Field,
     /// What a function returns; the target is the function's name.
     Return,
+    /// A type: what objects of it are, and the lines its members stand on.
+    Type,
 }
 
 /// A name and what it stands for.

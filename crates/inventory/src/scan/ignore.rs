@@ -10,7 +10,7 @@ pub struct Ignore {
 struct Rule {
     /// The directory of the file that the rule is in; empty for the root.
     base: String,
-    parts: Vec<String>,
+    parts: Vec<Part>,
     /// Whether it counts from the rule's own directory and not at any depth.
     is_rooted: bool,
     only_directories: bool,
@@ -62,9 +62,10 @@ impl Rule {
         let only_directories = pattern.ends_with('/');
         let pattern = pattern.trim_end_matches('/');
         let is_rooted = pattern.contains('/');
-        let parts: Vec<String> = pattern.trim_start_matches('/').split('/').map(str::to_owned).collect();
-        let n_deep = parts.iter().filter(|part| *part == "**").count();
-        let is_empty = parts.iter().all(String::is_empty);
+        let parts: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
+        let n_deep = parts.iter().filter(|part| **part == "**").count();
+        let is_empty = parts.iter().all(|part| part.is_empty());
+        let parts = parts.into_iter().map(Part::read).collect();
         (!is_empty && n_deep <= MOST_DEEP).then(|| Rule {
             base: directory.to_owned(),
             parts,
@@ -87,21 +88,59 @@ impl Rule {
             None => return false,
         };
         if self.is_rooted {
+            if let (Some(Part::Name(first)), Some(name)) = (self.parts.first(), below.split('/').next())
+                && first != name
+            {
+                return false;
+            }
             let names: Vec<&str> = below.split('/').collect();
             return parts_fit(&self.parts, &names);
         }
         let name = below.rsplit('/').next().unwrap_or(below);
-        self.parts.first().is_some_and(|pattern| wild(pattern, name))
+        self.parts.first().is_some_and(|part| part.fits(name))
     }
 }
 
-fn parts_fit(pattern: &[String], names: &[&str]) -> bool {
+/// A part of a pattern that one name of a path has to fit.
+#[derive(Debug)]
+enum Part {
+    /// `**`
+    Deep,
+    /// A name without anything special.
+    Name(String),
+    /// `*.o`: what the name ends in.
+    End(String),
+    Wild(String),
+}
+
+impl Part {
+    fn read(text: &str) -> Part {
+        let is_plain = |text: &str| !text.contains(['*', '?', '[', '\\']);
+        match text.strip_prefix('*') {
+            _ if text == "**" => Part::Deep,
+            _ if is_plain(text) => Part::Name(text.to_owned()),
+            Some(end) if is_plain(end) => Part::End(end.to_owned()),
+            _ => Part::Wild(text.to_owned()),
+        }
+    }
+
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Part::Deep => true,
+            Part::Name(own) => own == name,
+            Part::End(end) => name.ends_with(end.as_str()),
+            Part::Wild(pattern) => wild(pattern, name),
+        }
+    }
+}
+
+fn parts_fit(pattern: &[Part], names: &[&str]) -> bool {
     match (pattern.split_first(), names.split_first()) {
         (None, None) => true,
         // `a/**` is everything below `a`.
-        (Some((first, [])), Some(_)) if first == "**" => true,
-        (Some((first, rest)), _) if first == "**" => (0..=names.len()).any(|skip| parts_fit(rest, &names[skip..])),
-        (Some((first, rest)), Some((name, below))) => wild(first, name) && parts_fit(rest, below),
+        (Some((Part::Deep, [])), Some(_)) => true,
+        (Some((Part::Deep, rest)), _) => (0..=names.len()).any(|skip| parts_fit(rest, &names[skip..])),
+        (Some((first, rest)), Some((name, below))) => first.fits(name) && parts_fit(rest, below),
         _ => false,
     }
 }

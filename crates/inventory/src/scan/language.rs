@@ -79,6 +79,11 @@ impl Language {
         }
     }
 
+    /// Whether it is Java or Kotlin.
+    pub(crate) const fn is_jvm(self) -> bool {
+        matches!(self, Language::Java | Language::Kotlin)
+    }
+
     /// Whether it is JavaScript in one of its dialects.
     pub(crate) const fn is_script(self) -> bool {
         matches!(self, Language::JavaScript | Language::TypeScript | Language::Tsx)

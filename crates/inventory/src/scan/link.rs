@@ -1,6 +1,8 @@
 //! Follows names: from a chain to the import, the assignment or the function it comes from, in the file and, by one hop, in
 //! other files of the repository.
 
+mod golang;
+mod quick;
 mod repository;
 mod texts;
 mod walk;
@@ -21,8 +23,10 @@ pub(super) enum State {
     Local,
     /// `self` of the file's class.
     Own,
-    /// A file of the repository.
+    /// A file of the repository; of Go its package.
     File(usize),
+    /// An object of a type that the repository declares: the file and the binding.
+    Typed(usize, usize),
     /// A function of the repository, and what it returns.
     Returns(Box<State>),
     /// Something a library exports.

@@ -3,6 +3,7 @@
 mod bindings;
 mod classes;
 mod imports;
+mod jvm;
 #[cfg(test)]
 mod tests;
 
@@ -82,6 +83,8 @@ impl<'s> Walk<'s> {
         self.depth += 1;
         match shape(node, self.language) {
             Shape::Skip => {}
+            Shape::Other if self.language.is_jvm() => self.jvm(node),
+            Shape::Other if self.language == Language::Go && node.kind() == "type_spec" => self.go_type(node),
             Shape::Other => self.children(node),
             Shape::Import if self.is_trait_use(node) => self.uses_trait(node),
             Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),
@@ -124,6 +127,9 @@ impl<'s> Walk<'s> {
     }
 
     fn keep(&mut self, value: Value) {
+        if self.language.is_jvm() {
+            self.service(&value);
+        }
         // Ruby's calls need no parentheses.
         let is_bare = self.language == Language::Ruby && matches!(&value, Value::Chain(chain) if chain.steps.len() > 1);
         if is_bare || value.matters() {
@@ -275,7 +281,10 @@ impl<'s> Walk<'s> {
                 self.visit(node);
                 Value::Other
             }
-            Shape::Other => self.branches(node),
+            Shape::Other => match self.jvm_value(node) {
+                Some(value) => value,
+                None => self.branches(node),
+            },
         }
     }
 
@@ -541,13 +550,19 @@ impl<'s> Walk<'s> {
             let mut cursor = part.walk();
             let children: Vec<Node<'_>> = part.named_children(&mut cursor).collect();
             for child in children {
+                if self.language == Language::Java && child.kind() == "lambda_expression" {
+                    call.arguments.extend(self.settings(child));
+                }
                 if let Some(argument) = self.argument(child) {
                     call.arguments.push(argument);
                 }
             }
         }
-        if let Some(lambda) = child_of(node, &["annotated_lambda"]).filter(|lambda| Some(*lambda) != arguments) {
-            self.children(lambda);
+        if let Some(lambda) = child_of(node, &["annotated_lambda"]) {
+            call.arguments.extend(self.settings(lambda));
+            if Some(lambda) != arguments {
+                self.children(lambda);
+            }
         }
         call
     }
@@ -574,7 +589,7 @@ impl<'s> Walk<'s> {
     fn pair(&mut self, node: Node<'_>) -> Option<(String, Value)> {
         let (key, value) = match node.kind() {
             "keyword_argument" => (node.child_by_field_name("name")?, node.child_by_field_name("value")?),
-            "pair" => (node.child_by_field_name("key")?, node.child_by_field_name("value")?),
+            "pair" | "element_value_pair" => (node.child_by_field_name("key")?, node.child_by_field_name("value")?),
             "keyed_element" | "array_element_initializer" | "value_argument" | "argument"
                 if node.named_child_count() == 2 =>
             {
@@ -698,6 +713,9 @@ impl<'s> Walk<'s> {
         }
     }
 }
+
+/// What a type that is an interface is declared as.
+pub(super) const INTERFACE: &str = "interface";
 
 /// The name of the argument that says which type is asked for: `GetService<T>()`.
 pub(super) const SERVICE: &str = "<>";

@@ -88,6 +88,16 @@ pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
     packages
 }
 
+/// The module that a `go.mod` is of.
+pub(crate) fn go_module(path: &str, text: &str) -> Option<String> {
+    if path != "go.mod" && !path.ends_with("/go.mod") {
+        return None;
+    }
+    text.lines()
+        .find_map(|line| line.trim().strip_prefix("module "))
+        .map(|name| name.trim().trim_matches('"').to_owned())
+}
+
 fn known(language: Language) -> &'static HashSet<&'static str> {
     static SETS: OnceLock<Vec<HashSet<&'static str>>> = OnceLock::new();
     let sets = SETS.get_or_init(|| {

@@ -98,12 +98,15 @@ const KNOWN: &str = include_str!("models.txt");
 pub(crate) fn of_constant(name: &str) -> Option<&'static str> {
     static TABLE: OnceLock<HashMap<String, &'static str>> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let pairs = KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).flat_map(|line| {
-            let mut words = line.split_whitespace();
-            let id = words.next().unwrap_or_default();
-            std::iter::once((plain(id), id)).chain(words.map(move |alias| (plain(alias), id)))
-        });
-        pairs.collect()
+        let mut table = HashMap::new();
+        for line in KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let id = line.split_whitespace().next().unwrap_or_default();
+            for name in line.split_whitespace() {
+                // Of two ids under one name the first.
+                table.entry(plain(name)).or_insert(id);
+            }
+        }
+        table
     });
     let name = plain(name);
     let starts = [

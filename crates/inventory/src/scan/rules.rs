@@ -8,7 +8,7 @@
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it |
-//! | `as SYMBOL… : TYPE` | a declared type |
+//! | `as SYMBOL… : TYPE [PATH]` | a declared type; with a path, a part of an object of the type |
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
 //! | `local SYMBOL…` | makes an object that calls no vendor |
 //! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns; with `-` it only returns |
@@ -41,10 +41,17 @@ pub(super) struct Sdk {
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
     makers: HashMap<&'static str, Maker>,
-    types: HashMap<&'static str, &'static str>,
+    types: HashMap<&'static str, Part>,
     objects: HashMap<&'static str, &'static str>,
     functions: HashMap<&'static str, Method>,
     locals: Vec<&'static str>,
+}
+
+/// A declared type: of which type of the rules, or which part of an object of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) of: &'static str,
+    pub(super) path: &'static str,
 }
 
 /// What makes an object.
@@ -120,6 +127,9 @@ pub(super) struct Rules {
     fluent: Vec<&'static str>,
     /// Methods known by their name, by the last part of their path.
     own: HashMap<&'static str, Vec<Own>>,
+    /// Libraries by the modules they are imported from; those whose name only begins so apart.
+    modules: HashMap<&'static str, Vec<usize>>,
+    starts: Vec<(&'static str, usize)>,
 }
 
 impl Rules {
@@ -179,6 +189,15 @@ impl Rules {
             }
             if rules.line(content, &mut on).is_none() {
                 wrong.push(line);
+            }
+        }
+        for (idx, sdk) in rules.sdks.iter().enumerate() {
+            for module in &sdk.modules {
+                match module.strip_suffix('*') {
+                    Some(start) => rules.starts.push((start, idx)),
+                    None if *module == "." => rules.modules.entry("").or_default().push(idx),
+                    None => rules.modules.entry(module).or_default().push(idx),
+                }
             }
         }
         (rules, wrong)
@@ -254,7 +273,10 @@ impl Rules {
                 let maker = Maker { makes: says.first()?, operation: says.get(1)?, is_adapter, vendor, only };
                 sdk.makers.extend(names.iter().map(|name| (*name, maker)));
             }
-            "as" => sdk.types.extend(names.iter().map(|name| (*name, says[0]))),
+            "as" => {
+                let part = Part { of: says.first()?, path: says.get(1).copied().unwrap_or_default() };
+                sdk.types.extend(names.iter().map(|name| (*name, part)));
+            }
             "object" => sdk.objects.extend(names.iter().map(|name| (*name, says[0]))),
             "fn" => {
                 let (operation, returns) = (Some(*says.first()?).filter(|word| *word != "-"), says.get(1).copied());
@@ -267,10 +289,15 @@ impl Rules {
         Some(())
     }
 
-    /// Libraries that the module is of.
-    pub(super) fn of_module<'r>(&'r self, module: &str) -> impl Iterator<Item = usize> + use<'r> {
-        let module = module.to_owned();
-        self.sdks.iter().enumerate().filter(move |(_, sdk)| sdk.has_module(&module)).map(|(idx, _)| idx)
+    /// Libraries that the module is of, in the order of the table.
+    pub(super) fn of_module(&self, module: &str) -> Vec<usize> {
+        let ends = module.char_indices().filter(|(_, character)| matches!(character, '.' | '/')).map(|(at, _)| at);
+        let parts = ends.filter(|at| *at > 0).chain([module.len()]).map(|end| &module[..end]);
+        let mut found: Vec<usize> = parts.filter_map(|part| self.modules.get(part)).flatten().copied().collect();
+        found.extend(self.starts.iter().filter(|(start, _)| module.starts_with(start)).map(|(_, idx)| *idx));
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// What makes an object under the dotted path.
@@ -303,9 +330,10 @@ impl Rules {
     }
 
     /// The type of things that are declared as this.
-    pub(super) fn type_of(&self, sdk: usize, path: &str) -> Option<&'static str> {
+    pub(super) fn type_of(&self, sdk: usize, path: &str) -> Option<Part> {
         let table = self.sdks.get(sdk)?;
-        ends(path, |end| table.types.get(end).copied().or_else(|| table.makers.get(end).map(|maker| maker.makes)))
+        let made = |end: &str| table.makers.get(end).map(|maker| Part { of: maker.makes, path: "" });
+        ends(path, |end| table.types.get(end).copied().or_else(|| made(end)))
     }
 
     /// The method of a type.
@@ -331,11 +359,11 @@ impl Rules {
         self.fluent.contains(&of)
     }
 
-    /// Methods known by their name that the dotted path ends in, the longest first.
-    pub(super) fn own(&self, path: &str) -> Vec<&Own> {
-        let last = path.rsplit('.').next().unwrap_or(path);
-        let mut found: Vec<&Own> =
-            self.own.get(last).into_iter().flatten().filter(|own| ends_in(path, own.path)).collect();
+    /// Methods known by their name that the dotted path ends in, whose last part is given, the longest first.
+    pub(super) fn own(&self, last: &str, path: impl Fn() -> String) -> Vec<&Own> {
+        let Some(all) = self.own.get(last.rsplit('.').next().unwrap_or(last)) else { return Vec::new() };
+        let path = path();
+        let mut found: Vec<&Own> = all.iter().filter(|own| ends_in(&path, own.path)).collect();
         found.sort_by_key(|own| std::cmp::Reverse(own.path.len()));
         found
     }
@@ -346,7 +374,8 @@ impl Rules {
             sdk.acts_as == Some(of)
                 || sdk.wraps == Some(of)
                 || sdk.makers.values().any(|maker| maker.makes == of)
-                || sdk.types.values().chain(sdk.objects.values()).any(|name| *name == of)
+                || sdk.types.values().any(|part| part.of == of)
+                || sdk.objects.values().any(|name| *name == of)
         };
         self.sdks.iter().enumerate().filter(move |(_, sdk)| makes(sdk)).map(|(idx, _)| idx)
     }
@@ -370,18 +399,6 @@ impl Sdk {
     pub(super) fn rest_of<'m>(&self, module: &'m str) -> Option<&'m str> {
         let rests = self.modules.iter().filter_map(|own| module.strip_prefix(own.trim_end_matches('*')));
         rests.map(|rest| rest.trim_start_matches(['.', '/'])).min_by_key(|rest| rest.len())
-    }
-
-    fn has_module(&self, module: &str) -> bool {
-        self.modules.iter().any(|own| {
-            if *own == "." {
-                return module.is_empty();
-            }
-            match own.strip_suffix('*') {
-                Some(start) => module.starts_with(start),
-                None => module.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/'])),
-            }
-        })
     }
 }
 

@@ -104,7 +104,13 @@ impl<'r> Visitor<'r> {
         let own = Whose { vendor: hit.vendor, confidence: hit.confidence };
         let Whose { mut vendor, mut confidence } =
             whose::of_request(self.repository, self.file, &request, hit.kind, own);
-        let model = request.model(self.repository, self.file, hit.call.line);
+        let is_call = hit.kind == Kind::Call;
+        // What the chain was given before, down to where it begins.
+        let earlier = request::Request::of_steps(self.repository, self.file, if is_call { hit.before } else { &[] });
+        let mut model = request.model(self.repository, self.file, hit.call.line);
+        if model == Model::default() {
+            model = earlier.model(self.repository, self.file, hit.call.line);
+        }
         if vendor == "-" {
             vendor = model.id.as_deref().and_then(super::models::vendor_of).unwrap_or("unknown");
         }
@@ -115,9 +121,6 @@ impl<'r> Visitor<'r> {
             // Counting is asked for, but no model answers.
             confidence = Confidence::Possible;
         }
-        let is_call = hit.kind == Kind::Call;
-        let before = if is_call { hit.before } else { &[] };
-        let earlier = request::Request::of_steps(self.repository, self.file, before);
         let flags = request.flags(hit).or(earlier.flags_of_body());
         let asked = |request: &request::Request| {
             prompt::prompt_of(self.repository, self.file, operation, request, hit.call.line)

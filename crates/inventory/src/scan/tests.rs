@@ -1,6 +1,8 @@
 //! Small sources of each language, and what is found in them.
 
 mod derived;
+mod go;
+mod jvm;
 mod other_uses;
 mod reach;
 mod sent;
@@ -207,7 +209,7 @@ mod others {
              go2.ChatCompletionRequest{Model: go2.GPT4})\n}\n",
             "7 client client openai unknown certain
              8 call chat openai gpt-4o certain
-             14 call chat openai gpt-4 likely streaming",
+             14 call chat openai gpt-4 certain streaming",
         );
     }
 

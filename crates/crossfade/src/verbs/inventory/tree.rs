@@ -167,7 +167,8 @@ pub(super) fn each<T: Send>(
 
 fn read_one(reader: &mut Reader, candidate: &Candidate, cache: Option<&Cache>) -> Result<Seen, String> {
     let text = reader.text(candidate)?;
-    let lines = text.lines().count();
+    let ends = text.bytes().filter(|byte| *byte == b'\n').count();
+    let lines = ends + usize::from(!text.is_empty() && !text.ends_with('\n'));
     let (read, key, is_kept) = kept_or_read(candidate, &text, false, cache);
     Ok(Seen { read, key, lines, is_kept })
 }

@@ -1,9 +1,11 @@
 //! All files of a repository with their facts, and what is asked about names across them.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::rc::Rc;
 
-use super::texts::Constants;
+use super::quick::{Map, Set};
+use super::texts::{Constants, Uses};
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Class, Facts, Import, Value};
@@ -27,53 +29,102 @@ pub(crate) struct SourceFile<'s> {
 pub(crate) struct Repository<'s> {
     pub(super) files: Vec<SourceFile<'s>>,
     /// Files by the last part of their path without its ending.
-    stems: HashMap<&'s str, Vec<usize>>,
+    stems: Map<&'s str, Vec<usize>>,
+    /// Files that stand for their directory, by the last part of its path.
+    folders: Map<&'s str, Vec<usize>>,
     /// Members of classes and what functions return, by name.
-    members: HashMap<&'s str, Vec<(usize, usize)>>,
+    members: Map<&'s str, Vec<(usize, usize)>>,
     /// Classes by name: the file and the class.
-    classes: HashMap<&'s str, Vec<(usize, usize)>>,
+    classes: Map<&'s str, Vec<(usize, usize)>>,
+    /// Types that are declared, by name.
+    pub(super) types: Map<&'s str, Vec<(usize, usize)>>,
+    /// Names of functions of the repository's own code, without its tests, by group of languages.
+    pub(super) functions: Set<(&'static str, &'s str)>,
+    /// Modules of Go: where they begin, and their names.
+    pub(super) modules: Vec<(&'s str, &'s str)>,
     /// Of each file, its bindings by name, in their order.
-    bindings: Vec<HashMap<&'s str, Vec<usize>>>,
+    bindings: Vec<Map<&'s str, Vec<usize>>>,
     /// Go files by their directory: they see each other's names.
-    packages: HashMap<&'s str, Vec<usize>>,
+    pub(super) packages: Map<&'s str, Vec<usize>>,
+    /// Of each file, numbers of its directory and its group of languages.
+    places: Vec<(usize, usize)>,
     /// Libraries that each file imports.
-    imported: Vec<HashSet<usize>>,
+    imported: Vec<Set<usize>>,
     /// Libraries that the repository uses, by group of languages.
-    used: HashMap<&'static str, HashSet<usize>>,
+    used: Map<&'static str, Set<usize>>,
     /// Namespaces that every C# file of the repository has without saying so.
     global: Vec<String>,
-    memo: RefCell<HashMap<(usize, usize), Option<State>>>,
+    /// What bindings stand for, as far as it is known; none for those that are being followed.
+    memo: RefCell<Vec<Vec<Known>>>,
+    /// What names of each file stand for that are not bound there.
+    symbols: RefCell<Vec<Map<String, State>>>,
     /// Constants with a text, by name; read when the first is asked for.
     pub(super) constants: OnceCell<Constants>,
+    /// Names and where they are used; gathered when the first is asked for.
+    pub(super) uses: OnceCell<Uses>,
 }
 
 /// How many classes of one name are looked at.
 const ALIKE: usize = 3;
+/// What is known of a binding.
+#[derive(Debug, Clone)]
+enum Known {
+    Not,
+    Followed,
+    Is(Rc<State>),
+}
+
+/// Up to how many names what a name stands for is remembered: after more of them less is found.
+const SURE: u32 = 6;
 
 /// How many names are followed one after the other.
-const HOPS: u32 = 14;
+pub(super) const HOPS: u32 = 14;
 
 impl<'s> Repository<'s> {
-    /// Of files, and the names of packages in the repository's manifests.
-    pub(crate) fn new(files: Vec<SourceFile<'s>>, named: &HashSet<&str>) -> Repository<'s> {
-        let mut stems: HashMap<&str, Vec<usize>> = HashMap::new();
-        let mut members: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
-        let mut classes: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+    /// Of files, the names of packages in the repository's manifests, and its modules of Go.
+    pub(crate) fn new(
+        files: Vec<SourceFile<'s>>,
+        named: &HashSet<&str>,
+        modules: Vec<(&'s str, &'s str)>,
+    ) -> Repository<'s> {
+        let mut stems: Map<&str, Vec<usize>> = Map::default();
+        let mut folders: Map<&str, Vec<usize>> = Map::default();
+        let mut members: Map<&str, Vec<(usize, usize)>> = Map::default();
+        let mut classes: Map<&str, Vec<(usize, usize)>> = Map::default();
+        let mut types: Map<&str, Vec<(usize, usize)>> = Map::default();
+        let mut functions = Set::default();
         let mut bindings = Vec::with_capacity(files.len());
-        let mut packages: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut packages: Map<&str, Vec<usize>> = Map::default();
         let mut imported = Vec::new();
-        let mut used: HashMap<&'static str, HashSet<usize>> = HashMap::new();
+        let mut places = Vec::with_capacity(files.len());
+        let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
+        let mut used: Map<&'static str, Set<usize>> = Map::default();
         let mut global = Vec::new();
         for (idx, file) in files.iter().enumerate() {
             stems.entry(stem(file.path)).or_default().push(idx);
+            let (n_directories, n_groups) = (directories.len(), groups.len());
+            places.push((
+                *directories.entry(directory(file.path)).or_insert(n_directories),
+                *groups.entry(file.language.title()).or_insert(n_groups),
+            ));
+            if FOLDERS.contains(&stem(file.path)) {
+                folders.entry(last_part(directory(file.path))).or_default().push(idx);
+            }
             if file.language == Language::Go {
                 packages.entry(directory(file.path)).or_default().push(idx);
             }
-            let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+            let mut names: Map<&str, Vec<usize>> = Map::default();
             for (at, binding) in file.facts.bindings.iter().enumerate() {
                 names.entry(&binding.target).or_default().push(at);
-                if matches!(binding.kind, BindingKind::Field | BindingKind::Return) {
-                    members.entry(&binding.target).or_default().push((idx, at));
+                match binding.kind {
+                    BindingKind::Field | BindingKind::Return => {
+                        members.entry(&binding.target).or_default().push((idx, at));
+                        if binding.kind == BindingKind::Return && !is_test(file.path) {
+                            functions.insert((file.language.title(), binding.target.as_str()));
+                        }
+                    }
+                    BindingKind::Type => types.entry(&binding.target).or_default().push((idx, at)),
+                    BindingKind::Local | BindingKind::Parameter => {}
                 }
             }
             bindings.push(names);
@@ -82,7 +133,7 @@ impl<'s> Repository<'s> {
             }
             let rules = Rules::of(file.language);
             let mut own =
-                file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<HashSet<_>>();
+                file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<Set<_>>();
             let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
                 Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
                 _ => None,
@@ -103,8 +154,29 @@ impl<'s> Repository<'s> {
                 global.extend(usings.filter(|_| is_global).map(|import| import.module.clone()));
             }
         }
-        let (memo, constants) = (RefCell::new(HashMap::new()), OnceCell::new());
-        Repository { files, stems, members, classes, bindings, packages, imported, used, global, memo, constants }
+        let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
+        let (memo, constants) = (RefCell::new(memo), OnceCell::new());
+        let symbols = RefCell::new(vec![Map::default(); files.len()]);
+        Repository {
+            files,
+            stems,
+            folders,
+            members,
+            classes,
+            types,
+            functions,
+            modules,
+            bindings,
+            packages,
+            places,
+            imported,
+            used,
+            global,
+            memo,
+            symbols,
+            constants,
+            uses: OnceCell::new(),
+        }
     }
 
     /// The files.
@@ -120,9 +192,13 @@ impl<'s> Repository<'s> {
                 let is_shared = match binding.kind {
                     BindingKind::Local => binding.from == 1,
                     BindingKind::Field | BindingKind::Return => true,
-                    BindingKind::Parameter => false,
+                    BindingKind::Parameter | BindingKind::Type => false,
                 };
-                if is_shared && matches!(self.bound(file, at, 0), State::Object(_) | State::Returns(_)) {
+                let is_known = || match self.bound(file, at, 0) {
+                    State::Returns(inner) => matches!(*inner, State::Object(_)),
+                    state => matches!(state, State::Object(_)),
+                };
+                if is_shared && is_known() {
                     names.push(binding.target.clone());
                 }
             }
@@ -232,33 +308,43 @@ impl<'s> Repository<'s> {
             (is_return, width, after, !is_said, if after == 2 { binding.line } else { u32::MAX - binding.line })
         };
         self.named(file, name)
-            .filter(|(_, binding)| fits(binding))
+            .filter(|(_, binding)| fits(binding) && binding.kind != BindingKind::Type)
             .min_by_key(|(_, binding)| rank(binding))
             .map(|(at, _)| at)
     }
 
     /// What a binding stands for.
     pub(super) fn bound(&self, file: usize, at: usize, hops: u32) -> State {
-        if let Some(known) = self.memo.borrow().get(&(file, at)) {
+        match &self.memo.borrow()[file][at] {
+            Known::Not => {}
             // One that is being followed is not followed again.
-            return known.clone().unwrap_or(State::Unknown);
+            Known::Followed => return State::Unknown,
+            Known::Is(state) => return State::clone(state),
         }
-        self.memo.borrow_mut().insert((file, at), None);
+        self.memo.borrow_mut()[file][at] = Known::Followed;
         let binding = &self.files[file].facts.bindings[at];
         let mut state = match &binding.value {
             Some(value) => self.value(file, value, hops + 1),
             None => State::Unknown,
         };
         if !is_whole(&state) && state != State::Local {
-            let declared = binding.types.iter().map(|name| self.declared(file, name, hops + 1));
-            if let Some(object) = declared.into_iter().find(|state| matches!(state, State::Object(_))) {
-                state = object;
+            let declared: Vec<State> = binding.types.iter().map(|name| self.declared(file, name, hops + 1)).collect();
+            let object = declared.iter().find(|state| matches!(state, State::Object(_)));
+            let is_of = |state: &&State| match state {
+                State::Typed(..) => true,
+                // What another package declares is nothing of a vendor's.
+                State::Foreign => declared.len() == 1 && binding.types[0].contains('.') && self.is_go(file),
+                _ => false,
+            };
+            let is_open = state == State::Unknown;
+            if let Some(of) = object.or_else(|| declared.iter().find(is_of).filter(|_| is_open)) {
+                state = of.clone();
             }
         }
         if binding.kind == BindingKind::Return && state != State::Unknown {
             state = State::Returns(Box::new(state));
         }
-        self.memo.borrow_mut().insert((file, at), Some(state.clone()));
+        self.memo.borrow_mut()[file][at] = Known::Is(Rc::new(state.clone()));
         state
     }
 
@@ -292,23 +378,40 @@ impl<'s> Repository<'s> {
             extend(path, rest);
         }
         if let State::Symbol { sdks, path } = &state
-            && let Some((sdk, of)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
+            && let Some((sdk, part)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
         {
-            let vendor = rules.sdks[sdk].vendor;
+            let vendor = rules.maker(sdk, path).and_then(|maker| maker.vendor).unwrap_or(rules.sdks[sdk].vendor);
             return State::Object(Object {
-                of,
+                of: part.of,
                 sdk,
                 vendor,
-                path: String::new(),
+                path: part.path.to_owned(),
                 is_guess: false,
                 confidence: Confidence::Certain,
             });
         }
-        state
+        let declares = match &state {
+            State::File(other) if !rest.is_empty() => self.type_beside(*other, rest),
+            State::Unknown if rest.is_empty() => self.type_beside(file, first),
+            _ => None,
+        };
+        declares.map_or(state, |(file, at)| State::Typed(file, at))
     }
 
     /// What a name stands for that is not bound in the file.
     fn symbol(&self, file: usize, name: &str, hops: u32) -> State {
+        if let Some(known) = self.symbols.borrow()[file].get(name) {
+            return known.clone();
+        }
+        let state = self.symbol_anew(file, name, hops);
+        // While a binding is followed, what leads back to it seems unknown.
+        if hops == 0 || hops <= SURE && state != State::Unknown {
+            self.symbols.borrow_mut()[file].insert(name.to_owned(), state.clone());
+        }
+        state
+    }
+
+    fn symbol_anew(&self, file: usize, name: &str, hops: u32) -> State {
         match self.imported_symbol(file, name, hops) {
             state @ (State::Unknown | State::Foreign) if self.files[file].language == Language::Php => {
                 self.derived(file, name, hops + 1).unwrap_or(state)
@@ -347,6 +450,9 @@ impl<'s> Repository<'s> {
                 state => return state,
             }
         }
+        if let Some(object) = self.made_by_framework(name, hops) {
+            return object;
+        }
         if best != State::Unknown {
             return best;
         }
@@ -355,12 +461,12 @@ impl<'s> Repository<'s> {
         for module in
             wildcards.chain(self.global.iter().filter(|_| source.language == Language::CSharp).map(String::as_str))
         {
-            let sdks: Vec<usize> = rules.of_module(module).filter(|sdk| rules.knows(*sdk, name)).collect();
+            let sdks: Vec<usize> = rules.of_module(module).into_iter().filter(|sdk| rules.knows(*sdk, name)).collect();
             if !sdks.is_empty() {
                 return State::Symbol { sdks, path: name.to_owned() };
             }
         }
-        let everywhere: Vec<usize> = rules.of_module("").collect();
+        let everywhere = rules.of_module("");
         let is_public = name.starts_with(char::is_uppercase) || source.language == Language::Php && name.contains('_');
         if is_public && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
             return State::Symbol { sdks: everywhere, path: name.to_owned() };
@@ -370,6 +476,15 @@ impl<'s> Repository<'s> {
             Language::Go => self.beside(file, name, hops),
             _ => State::Unknown,
         }
+    }
+
+    /// An object of a type that a framework makes: an interface that is said to be a service, or is given to a maker of services.
+    fn made_by_framework(&self, name: &str, hops: u32) -> Option<State> {
+        if hops >= HOPS {
+            return None;
+        }
+        let states = self.types.get(name)?.iter().map(|(file, at)| self.bound(*file, *at, hops + 1));
+        states.into_iter().find(|state| matches!(state, State::Object(_)))
     }
 
     fn beside(&self, file: usize, name: &str, hops: u32) -> State {
@@ -392,18 +507,21 @@ impl<'s> Repository<'s> {
         let language = self.files[file].language;
         let rules = Rules::of(language);
         let mut module = import.module.clone();
-        let mut sdks: Vec<usize> = rules.of_module(&module).collect();
+        let mut sdks = rules.of_module(&module);
         if sdks.is_empty() && !import.symbol.is_empty() && language != Language::JavaScript {
             // `from google import genai`, `use rig::providers::openai`
             let separator = if language == Language::Go { "/" } else { "." };
             module = format!("{module}{separator}{}", import.symbol);
-            sdks = rules.of_module(&module).collect();
+            sdks = rules.of_module(&module);
             if !sdks.is_empty() {
                 return State::Symbol { sdks, path: String::new() };
             }
         }
         if !sdks.is_empty() {
             return State::Symbol { path: self.path_in(&sdks, &module, import, language), sdks };
+        }
+        if language == Language::Go {
+            return self.package(&import.module).map_or(State::Foreign, State::File);
         }
         let found = self.in_repository(file, import, hops);
         if found != State::Unknown {
@@ -437,7 +555,7 @@ impl<'s> Repository<'s> {
         let language = self.files[file].language;
         let module = import.module.trim_start_matches(['.', '/', '~', '@']).replace('.', "/");
         let module = if language.is_script() {
-            strip_ending(import.module.trim_start_matches(['.', '/', '~', '@']))
+            strip_ending(import.module.trim_start_matches(['.', '/', '~', '@'])).to_owned()
         } else {
             module
         };
@@ -462,29 +580,35 @@ impl<'s> Repository<'s> {
     }
 
     fn files_of(&self, module: &str, language: Language) -> Vec<usize> {
-        let last = module.rsplit('/').next().unwrap_or(module);
-        let mut found = Vec::new();
-        for name in [last, "index", "__init__", "mod"] {
-            for idx in self.stems.get(name).into_iter().flatten() {
-                let file = &self.files[*idx];
-                if file.language.title() != language.title() {
-                    continue;
-                }
-                let whole = strip_ending(file.path);
-                let path =
-                    if name == last { whole.as_str() } else { whole.trim_end_matches(name).trim_end_matches('/') };
-                let ends = path == module || path.ends_with(&format!("/{module}"));
-                // In Rust and Go modules are not what files are called.
-                if !module.is_empty() && (ends || language == Language::Rust && stem(path) == last) {
-                    found.push(*idx);
-                }
-            }
+        if module.is_empty() {
+            return Vec::new();
+        }
+        let last = last_part(module);
+        let is_rust = language == Language::Rust;
+        let of_language = |idx: &usize| self.files[*idx].language.title() == language.title();
+        // In Rust modules are not what files are called.
+        let fits = |path: &str| {
+            let is_end = path.strip_suffix(module).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+            is_end || is_rust && stem(path) == last
+        };
+        let named = self.stems.get(last).into_iter().flatten().copied();
+        let mut found: Vec<usize> =
+            named.filter(|idx| of_language(idx) && fits(strip_ending(self.files[*idx].path))).collect();
+        for name in FOLDERS {
+            let folders = self.folders.get(last).into_iter().flatten().copied();
+            found.extend(folders.filter(|idx| {
+                let path = self.files[*idx].path;
+                stem(path) == name && of_language(idx) && fits(directory(path))
+            }));
         }
         found
     }
 
     /// What a file exports under a name.
     pub(super) fn exported(&self, file: usize, name: &str, hops: u32) -> State {
+        if self.is_go(file) {
+            return self.exported_by_package(file, name, hops);
+        }
         let facts = &self.files[file].facts;
         let at = self.named(file, name).find(|(_, binding)| {
             (binding.from == 1 || binding.kind == BindingKind::Return) && binding.kind != BindingKind::Parameter
@@ -507,7 +631,8 @@ impl<'s> Repository<'s> {
         let source = &self.files[file];
         let import = source.facts.imports.iter().find(|import| import.local == name && !import.symbol.is_empty())?;
         let module = import.module.trim_start_matches(['.', '/', '~', '@']);
-        let module = if source.language.is_script() { strip_ending(module) } else { module.replace('.', "/") };
+        let module =
+            if source.language.is_script() { strip_ending(module).to_owned() } else { module.replace('.', "/") };
         self.files_of(&module, source.language).into_iter().filter(|other| *other != file).find_map(|other| {
             let at = self.named(other, &import.symbol).find(|(_, binding)| binding.from == 1)?.0;
             Some((other, at))
@@ -516,6 +641,9 @@ impl<'s> Repository<'s> {
 
     /// What a file exports by default: the one object made at its top.
     pub(super) fn exported_by_default(&self, file: usize, hops: u32) -> State {
+        if self.is_go(file) {
+            return State::Unknown;
+        }
         let bindings = &self.files[file].facts.bindings;
         let tops =
             bindings.iter().enumerate().filter(|(_, binding)| binding.from == 1 && binding.kind == BindingKind::Local);
@@ -541,19 +669,24 @@ impl<'s> Repository<'s> {
         if hops >= HOPS || candidates.len() > 60 {
             return State::Unknown;
         }
-        let language = self.files[file].language.title();
-        let here: Vec<_> = candidates.iter().filter(|(idx, _)| *idx == file).collect();
-        let directory = directory(self.files[file].path);
-        let beside: Vec<_> =
-            candidates.iter().filter(|(idx, _)| self::directory(self.files[*idx].path) == directory).collect();
-        let all: Vec<_> = candidates.iter().filter(|(idx, _)| self.files[*idx].language.title() == language).collect();
-        let (level, chosen) = if !here.is_empty() && is_own {
-            (0, here)
-        } else if !beside.is_empty() {
-            (1, beside)
+        let (place, group) = self.places[file];
+        let (mut n_here, mut n_beside) = (0, 0);
+        for (idx, _) in candidates {
+            n_here += usize::from(*idx == file);
+            n_beside += usize::from(self.places[*idx].0 == place);
+        }
+        let level = if n_here > 0 && is_own {
+            0
+        } else if n_beside > 0 {
+            1
         } else {
-            (2, all)
+            2
         };
+        let chosen = candidates.iter().filter(|(idx, _)| match level {
+            0 => *idx == file,
+            1 => self.places[*idx].0 == place,
+            _ => self.places[*idx].1 == group,
+        });
         let mut object: Option<State> = None;
         // What is put into a member says more than what it is declared as.
         let mut is_made = false;
@@ -590,6 +723,14 @@ fn is_whole(state: &State) -> bool {
     matches!(state, State::Object(object) if object.path.is_empty())
 }
 
+/// Whether the path is a test's.
+fn is_test(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.contains("_test.")
+        || name.contains("Test.")
+        || path.split('/').any(|part| matches!(part, "test" | "tests" | "mocks"))
+}
+
 fn mark_guess(state: &mut State) {
     match state {
         State::Object(object) => object.is_guess = true,
@@ -609,7 +750,7 @@ fn type_of(state: &State) -> Option<&'static str> {
 /// The libraries that a name written with its whole namespace is of.
 pub(super) fn qualified(rules: &Rules, dotted: &str) -> Option<Vec<usize>> {
     let (module, _) = dotted.rsplit_once('.')?;
-    let sdks: Vec<usize> = rules.of_module(module).collect();
+    let sdks: Vec<usize> = rules.of_module(module);
     (!sdks.is_empty()).then_some(sdks)
 }
 
@@ -621,7 +762,7 @@ pub(super) fn extend(path: &mut String, name: &str) {
     path.push_str(name);
 }
 
-fn directory(path: &str) -> &str {
+pub(super) fn directory(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
@@ -630,11 +771,14 @@ fn stem(path: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-fn strip_ending(path: &str) -> String {
-    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let name = [".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".py", ".rs", ".go", ".vue", ".svelte"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(name);
-    if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") }
+/// Names of files that stand for their directory.
+const FOLDERS: [&str; 3] = ["index", "__init__", "mod"];
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn strip_ending(path: &str) -> &str {
+    let endings = [".ts", ".tsx", ".js", ".jsx", ".mjs", ".cjs", ".py", ".rs", ".go", ".vue", ".svelte"];
+    endings.iter().find_map(|ending| path.strip_suffix(ending)).unwrap_or(path)
 }

@@ -1,12 +1,14 @@
 //! Texts behind names: in the file, and constants of other files.
 
-use std::collections::HashMap;
-
+use super::quick::Map;
 use super::repository::Repository;
 use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
 
 /// Constants by name: the files and the bindings.
-pub(super) type Constants = HashMap<String, Vec<(usize, usize)>>;
+pub(super) type Constants = Map<String, Vec<(usize, usize)>>;
+
+/// Names of paths and addresses, and the files that use them.
+pub(super) type Uses = Map<String, Vec<usize>>;
 
 /// How many names are followed one after the other.
 const DEPTH: u32 = 5;
@@ -29,7 +31,14 @@ impl Repository<'_> {
     }
 
     fn text_of_chain(&self, file: usize, chain: &Chain, line: u32, depth: u32) -> Option<String> {
-        let steps: Vec<&Step> = chain.steps.iter().filter(|step| !changes_nothing(step)).collect();
+        let mut steps: Vec<&Step> = chain.steps.iter().filter(|step| !changes_nothing(step)).collect();
+        // `Model.GPT_4.getName()`: what the constant stands for.
+        while let [before @ .., Step::Member(name, _)] = steps.as_slice()
+            && reads(name)
+            && is_constant(chain, before)
+        {
+            steps.pop();
+        }
         let name = match (&chain.root, steps.as_slice()) {
             (Root::Name(name), []) => name,
             (Root::Itself | Root::Name(_), [.., Step::Member(name, _)]) => name,
@@ -130,24 +139,31 @@ impl Repository<'_> {
         found.map(str::to_owned)
     }
 
-    /// Whether another file of the language uses the name.
+    /// Whether another file of the language uses the name of a path or an address.
     pub(crate) fn is_named_elsewhere(&self, file: usize, name: &str) -> bool {
         let language = self.files[file].language.title();
-        self.files.iter().enumerate().any(|(idx, other)| {
-            idx != file
-                && other.language.title() == language
-                && (other.facts.values.iter().any(|value| names(value, name))
-                    || other
-                        .facts
-                        .bindings
-                        .iter()
-                        .any(|binding| binding.value.as_ref().is_some_and(|value| names(value, name))))
-        })
+        let users = self.uses.get_or_init(|| self.gathered());
+        let is_other = |idx: &usize| *idx != file && self.files[*idx].language.title() == language;
+        users.get(name).is_some_and(|files| files.iter().any(is_other))
+    }
+
+    fn gathered(&self) -> Uses {
+        let mut uses = Uses::default();
+        for binding in self.files.iter().flat_map(|file| &file.facts.bindings) {
+            if binding.value.as_ref().and_then(Value::text).is_some_and(|text| text.contains('/')) {
+                uses.entry(binding.target.clone()).or_default();
+            }
+        }
+        for (idx, file) in self.files.iter().enumerate() {
+            let bound = file.facts.bindings.iter().filter_map(|binding| binding.value.as_ref());
+            file.facts.values.iter().chain(bound).for_each(|value| add_uses(&mut uses, idx, value));
+        }
+        uses
     }
 
     fn constants(&self) -> &Constants {
         self.constants.get_or_init(|| {
-            let mut constants = Constants::new();
+            let mut constants = Constants::default();
             for (idx, file) in self.files.iter().enumerate() {
                 for (at, binding) in file.facts.bindings.iter().enumerate() {
                     let is_kept = binding.kind == BindingKind::Field
@@ -162,30 +178,61 @@ impl Repository<'_> {
     }
 }
 
-/// Whether the name stands in the value.
-fn names(value: &Value, name: &str) -> bool {
+/// Adds the file to the names that stand in the value.
+fn add_uses(uses: &mut Uses, file: usize, value: &Value) {
     match value {
-        Value::Text(text) => text.value.contains(name) && text.value.contains('{'),
-        Value::Object(pairs) => pairs.iter().any(|(_, value)| names(value, name)),
-        Value::List(values) => values.iter().any(|value| names(value, name)),
-        Value::Chain(chain) => {
-            let of_root = match &chain.root {
-                Root::Name(root) => root == name,
-                Root::Itself => false,
-                Root::Group(values) => values.iter().any(|value| names(value, name)),
-            };
-            of_root
-                || chain.steps.iter().any(|step| match step {
-                    Step::Member(member, _) => member == name,
-                    Step::Call(call) => call.arguments.iter().any(|argument| names(&argument.value, name)),
-                })
+        Value::Text(text) => {
+            let filled = text.value.split('{').skip(1).filter_map(|part| part.split('}').next());
+            let is_name = |character: char| character.is_alphanumeric() || character == '_';
+            filled
+                .flat_map(|part| part.split(|character| !is_name(character)))
+                .for_each(|name| add_use(uses, file, name));
         }
-        _ => false,
+        Value::Object(pairs) => pairs.iter().for_each(|(_, value)| add_uses(uses, file, value)),
+        Value::List(values) => values.iter().for_each(|value| add_uses(uses, file, value)),
+        Value::Chain(chain) => {
+            match &chain.root {
+                Root::Name(root) => add_use(uses, file, root),
+                Root::Itself => {}
+                Root::Group(values) => values.iter().for_each(|value| add_uses(uses, file, value)),
+            }
+            for step in &chain.steps {
+                match step {
+                    Step::Member(member, _) => add_use(uses, file, member),
+                    Step::Call(call) => {
+                        call.arguments.iter().for_each(|argument| add_uses(uses, file, &argument.value))
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add_use(uses: &mut Uses, file: usize, name: &str) {
+    if let Some(files) = uses.get_mut(name).filter(|files| files.last() != Some(&file)) {
+        files.push(file);
     }
 }
 
 fn is_upper(name: &str) -> bool {
     !name.chars().any(char::is_lowercase)
+}
+
+/// Whether a member is read by the name that gives a constant's text out.
+fn reads(name: &str) -> bool {
+    name.starts_with("get") && name[3..].starts_with(char::is_uppercase)
+        || matches!(name, "id" | "model" | "modelName" | "modelId" | "key" | "code" | "string")
+}
+
+/// Whether what comes before is a constant by its name.
+fn is_constant(chain: &Chain, before: &[&Step]) -> bool {
+    let is_it = |name: &str| name.len() > 2 && is_upper(name) && name.chars().any(char::is_alphabetic);
+    match (before.last(), &chain.root) {
+        (Some(Step::Member(name, _)), _) => is_it(name),
+        (None, Root::Name(name)) => is_it(name),
+        _ => false,
+    }
 }
 
 /// The literal text of a constant.

@@ -66,23 +66,19 @@ impl<'r> Walker<'r> {
     /// What the chain stands for. Where rules fit goes to `hits`.
     pub(crate) fn chain<'f>(&self, chain: &'f Chain, mut hits: Option<&mut Vec<Hit<'f>>>) -> State {
         let mut state = self.root(chain);
-        let mut dotted = match &chain.root {
-            Root::Name(name) => name.clone(),
-            _ => String::new(),
-        };
         let mut name_line = chain.line;
         for (idx, step) in chain.steps.iter().enumerate() {
             match step {
                 Step::Member(name, line) => {
                     name_line = *line;
-                    extend(&mut dotted, name);
                     state = self.member(state, name, chain, idx);
                     if self.language() == Language::Ruby {
                         let at = At {
                             line: *line,
                             begins: chain.line,
                             is_bare: false,
-                            dotted: &dotted,
+                            root: &chain.root,
+                            named: &chain.steps[..=idx],
                             call: &BARE,
                             before: &[],
                             rest: &[],
@@ -99,7 +95,16 @@ impl<'r> Walker<'r> {
                         [Step::Member(..)] => chain.root == Root::Itself,
                         _ => false,
                     };
-                    let at = At { line: name_line, begins: chain.line, is_bare, dotted: &dotted, call, before, rest };
+                    let at = At {
+                        line: name_line,
+                        begins: chain.line,
+                        is_bare,
+                        root: &chain.root,
+                        named: before,
+                        call,
+                        before,
+                        rest,
+                    };
                     state = self.call(state, &at, &mut hits);
                     name_line = call.end;
                 }
@@ -149,8 +154,12 @@ impl<'r> Walker<'r> {
             Root::Name(name) => {
                 let state = self.repository.name(self.file, name, chain.line, self.hops);
                 match state {
-                    State::Returns(inner) if self.language() == Language::Ruby => *inner,
                     State::Unknown if self.language() == Language::CSharp => self.qualified(name, chain),
+                    State::Unknown => match self.repository.type_beside(self.file, name) {
+                        Some((file, at)) => State::Typed(file, at),
+                        None => State::Unknown,
+                    },
+                    State::Returns(inner) if self.language() == Language::Ruby => *inner,
                     state => self.as_object(state),
                 }
             }
@@ -227,6 +236,7 @@ impl<'r> Walker<'r> {
                 },
                 found => found,
             },
+            State::Typed(file, at) => self.repository.member_of((file, at), name, self.hops + 1),
             State::Symbol { sdks, mut path } => {
                 extend(&mut path, name);
                 self.as_object(State::Symbol { sdks, path })
@@ -261,8 +271,11 @@ impl<'r> Walker<'r> {
                 None => self.call_unknown(at, hits),
             },
             State::Local => State::Local,
+            // A composite literal of it.
+            State::Typed(..) => state,
+            State::Foreign if self.is_imported_own(at) => self.call_unknown(at, hits),
             State::Foreign => {
-                let last = at.dotted.rsplit('.').next().unwrap_or_default();
+                let last = at.last();
                 if JOINS.contains(&last) { self.joined(None, at) } else { State::Foreign }
             }
         }
@@ -325,10 +338,30 @@ impl<'r> Walker<'r> {
         State::Symbol { sdks: sdks.to_vec(), path: path.to_owned() }
     }
 
+    /// Whether the method is so much a library's own, and the file imports that, that something around its client has it too.
+    fn is_imported_own(&self, at: &At<'_, '_>) -> bool {
+        let rules = self.rules();
+        let is_used = |own: &Own| rules.makers_of(own.of).any(|sdk| self.repository.imports(self.file, sdk));
+        self.language() == Language::Go
+            && !at.named.is_empty()
+            && rules
+                .own(at.last(), || at.dotted())
+                .iter()
+                .any(|own| own.distinct == Distinct::InRepository && own.fits(at.call) && is_used(own))
+            && !self.is_wrapper(at)
+    }
+
+    /// Whether the repository has a function of the same name, so that it may be that what is called.
+    fn is_wrapper(&self, at: &At<'_, '_>) -> bool {
+        let last = at.last();
+        let language = self.language();
+        (language == Language::Go || language.is_jvm()) && self.repository.defines(language, last)
+    }
+
     /// Whether the method that is called is known by its name.
     fn is_own(&self, at: &At<'_, '_>, least: Distinct) -> bool {
         !self.is_of_class(at)
-            && self.rules().own(at.dotted).iter().any(|own| own.distinct >= least && own.fits(at.call))
+            && self.rules().own(at.last(), || at.dotted()).iter().any(|own| own.distinct >= least && own.fits(at.call))
     }
 
     /// C#'s functions are methods of the class around the call, whatever they are called.
@@ -345,7 +378,7 @@ impl<'r> Walker<'r> {
         if let Some(service) = self.service(at) {
             return service;
         }
-        if self.is_own(at, Distinct::InRepository) {
+        if !rules.is_prefix(object.of, &object.path) && self.is_own(at, Distinct::InRepository) {
             return self.call_unknown(at, hits);
         }
         let last = object.path.rsplit('.').next().unwrap_or_default().to_owned();
@@ -387,7 +420,7 @@ impl<'r> Walker<'r> {
             };
             let hit = at.hit(kind, operation, object.sdk, vendor, confidence);
             // A builder is where it begins.
-            let is_built = method.is_maker && at.dotted.to_lowercase().ends_with(".build");
+            let is_built = method.is_maker && !at.named.is_empty() && at.last().eq_ignore_ascii_case("build");
             hits.push(if is_built { Hit { line: at.begins, ..hit } } else { hit });
         }
         match method.returns {
@@ -409,7 +442,7 @@ impl<'r> Walker<'r> {
 
     /// The service that a container is asked for by its type.
     fn service(&self, at: &At<'_, '_>) -> Option<State> {
-        let last = at.dotted.rsplit('.').next().unwrap_or_default();
+        let last = at.last();
         let is_asked = last.starts_with("GetRequired")
             || last.starts_with("GetService")
             || last.starts_with("GetKeyed")
@@ -424,7 +457,7 @@ impl<'r> Walker<'r> {
 
     /// A method of something unknown, whose name is a library's own.
     fn call_unknown<'f>(&self, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
-        let last = at.dotted.rsplit('.').next().unwrap_or_default();
+        let last = at.last();
         if JOINS.contains(&last) {
             let joined = self.joined(None, at);
             if joined != State::Unknown {
@@ -435,19 +468,22 @@ impl<'r> Walker<'r> {
         if self.is_of_class(at) {
             return State::Unknown;
         }
-        for own in rules.own(at.dotted).into_iter().filter(|own| own.fits(at.call)) {
-            if let Some((sdk, confidence)) = self.evidence(own) {
-                let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
-                let object = Object {
-                    of: own.of,
-                    sdk,
-                    vendor,
-                    path: String::new(),
-                    is_guess: true,
-                    confidence: Confidence::Certain,
-                };
-                return self.does(own.method, &object, confidence, at, hits);
-            }
+        let most = if self.is_wrapper(at) { Confidence::Possible } else { Confidence::Certain };
+        let fitting = rules.own(at.last(), || at.dotted()).into_iter().filter(|own| own.fits(at.call));
+        let known = fitting.filter_map(|own| Some((own, self.evidence(own)?)));
+        // The longest name, but of one of a library that is used.
+        let surest = known.reduce(|best, next| if next.1.1 > best.1.1 { next } else { best });
+        if let Some((own, (sdk, confidence))) = surest {
+            let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
+            let object = Object {
+                of: own.of,
+                sdk,
+                vendor,
+                path: String::new(),
+                is_guess: true,
+                confidence: Confidence::Certain,
+            };
+            return self.does(own.method, &object, confidence.min(most), at, hits);
         }
         // A method of an unknown object may be a function of the repository.
         State::Unknown
@@ -557,13 +593,41 @@ struct At<'a, 'f> {
     begins: u32,
     /// Whether it is a function's name alone, or a method of the class itself.
     is_bare: bool,
-    dotted: &'a str,
+    root: &'a Root,
+    /// What is done with the root, up to the name that is called.
+    named: &'a [Step],
     call: &'f Call,
     before: &'f [Step],
     rest: &'f [Step],
 }
 
 impl<'f> At<'_, 'f> {
+    /// The name that is called.
+    fn last(&self) -> &str {
+        let member = self.named.iter().rev().find_map(|step| match step {
+            Step::Member(name, _) => Some(name.as_str()),
+            Step::Call(_) => None,
+        });
+        member.unwrap_or(match self.root {
+            Root::Name(name) => name,
+            _ => "",
+        })
+    }
+
+    /// The names up to there.
+    fn dotted(&self) -> String {
+        let mut dotted = match self.root {
+            Root::Name(name) => name.clone(),
+            _ => String::new(),
+        };
+        for step in self.named {
+            if let Step::Member(name, _) = step {
+                extend(&mut dotted, name);
+            }
+        }
+        dotted
+    }
+
     fn hit(
         &self,
         kind: Kind,
@@ -573,7 +637,7 @@ impl<'f> At<'_, 'f> {
         confidence: Confidence,
     ) -> Hit<'f> {
         let line = self.line;
-        let (call, before, chain, seen) = (self.call, self.before, self.rest, self.dotted.to_owned());
+        let (call, before, chain, seen) = (self.call, self.before, self.rest, self.dotted());
         Hit { kind, operation, sdk, vendor, line, confidence, call, seen, before, chain }
     }
 }

@@ -3,7 +3,7 @@
 use tree_sitter::Node;
 
 use super::classes::named_new;
-use super::{Walk, line_of};
+use super::{INTERFACE, Walk, line_of, line_of_end};
 use crate::scan::facts::{Binding, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, child_of, shape};
@@ -83,6 +83,38 @@ impl Walk<'_> {
             let (kind, value) = (BindingKind::Local, Some(value.value.clone()));
             let (line, from, to) = (call.line, 1, u32::MAX);
             self.facts.bindings.push(Binding { target, kind, value, types: Vec::new(), line, from, to });
+        }
+    }
+
+    /// A type of Go: the lines its members stand on, and the members that have their type's name.
+    pub(super) fn go_type(&mut self, node: Node<'_>) {
+        self.children(node);
+        let (Some(name), Some(body)) = (node.child_by_field_name("name"), node.child_by_field_name("type")) else {
+            return;
+        };
+        let is_interface = body.kind() == "interface_type";
+        if body.kind() != "struct_type" && !is_interface {
+            return;
+        }
+        let (from, to) = (line_of(body), line_of_end(body));
+        let target = self.name(name);
+        let types = if is_interface { vec![INTERFACE.to_owned()] } else { Vec::new() };
+        let (kind, line) = (BindingKind::Type, line_of(node));
+        self.facts.bindings.push(Binding { target, kind, value: None, types, line, from, to });
+        let Some(fields) = child_of(body, &["field_declaration_list"]) else { return };
+        let mut cursor = fields.walk();
+        let embedded: Vec<Node<'_>> = fields
+            .named_children(&mut cursor)
+            .filter(|field| field.kind() == "field_declaration" && field.child_by_field_name("name").is_none())
+            .filter_map(|field| field.child_by_field_name("type"))
+            .collect();
+        for declared in embedded {
+            let types = self.types(declared);
+            let Some(target) = types.first().and_then(|name| name.rsplit('.').next()).map(str::to_owned) else {
+                continue;
+            };
+            let (kind, line) = (BindingKind::Field, line_of(declared));
+            self.facts.bindings.push(Binding { target, kind, value: None, types, line, from, to });
         }
     }
 
@@ -221,6 +253,10 @@ impl Walk<'_> {
                 _ => None,
             };
             let kind = if part.kind() == "selector_expression" { BindingKind::Field } else { BindingKind::Local };
+            // `request.Model = …` is known under the whole name too.
+            if kind == BindingKind::Field && local.matches('.').count() == 1 && bound.is_some() {
+                self.bind(local.clone(), BindingKind::Local, bound.clone(), Vec::new(), line_of(node));
+            }
             let local = local.rsplit('.').next().unwrap_or_default().to_owned();
             self.bind(local, kind, bound, Vec::new(), line_of(node));
         }

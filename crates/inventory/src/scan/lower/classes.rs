@@ -10,6 +10,9 @@ use crate::scan::syntax::child_of;
 impl Walk<'_> {
     pub(super) fn class(&mut self, node: Node<'_>) {
         let name = node.child_by_field_name("name").map(|name| self.name(name));
+        if let Some(name) = &name {
+            self.declared(node, name);
+        }
         let (from, to) = (line_of(node), line_of_end(node));
         if let Some(name) = name.clone().filter(|_| self.facts.classes.len() < CLASSES_KEPT) {
             let mut parents = Vec::new();

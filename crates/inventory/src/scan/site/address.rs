@@ -264,10 +264,24 @@ pub(super) fn is_sending(name: &str) -> bool {
     if SENDS.contains(&name) {
         return true;
     }
-    let lower = name.to_lowercase();
-    let is_reader = ["response", "error", "exception", "body", "config", "options", "header", "client", "handler"]
-        .iter()
-        .any(|end| lower.ends_with(end));
+    // Names that are no longer than this cost no memory of their own.
+    let mut short = [0; 48];
+    let long;
+    let lower = match short.get_mut(..name.len()) {
+        Some(own) if name.is_ascii() => {
+            own.copy_from_slice(name.as_bytes());
+            own.make_ascii_lowercase();
+            std::str::from_utf8(own).unwrap_or_default()
+        }
+        _ => {
+            long = name.to_lowercase();
+            &long
+        }
+    };
+    let is_reader =
+        ["response", "error", "exception", "body", "config", "options", "header", "client", "handler", "mapping"]
+            .iter()
+            .any(|end| lower.ends_with(end));
     // A class of the repository that is called a request is made, not sent.
     let is_class = name.starts_with(char::is_uppercase)
         && name.ends_with("Request")
@@ -322,14 +336,22 @@ const SERVERS: [&str; 16] = [
 pub(super) fn is_sent(before: &str, name: &str, call: &Call) -> bool {
     // `request.url(…)` of a builder, not a function that makes an address.
     let is_maker = matches!(name, "url" | "uri") && before.is_empty();
-    let is_given = is_sending(name) && !call.arguments.is_empty();
-    is_given && !is_maker && !STORES.contains(&before) && route(before, call).is_none()
+    let is_given = !call.arguments.is_empty() && is_sending(name);
+    is_given && !is_maker && !STORES.contains(&before) && route(before, name, call).is_none()
 }
 
 /// The path that a server says it answers.
-pub(super) fn route<'c>(before: &str, call: &'c Call) -> Option<&'c Text> {
+pub(super) fn route<'c>(before: &str, name: &str, call: &'c Call) -> Option<&'c Text> {
+    let is_server = || {
+        let lower = before.to_lowercase();
+        // A path and what answers it; a client has a name that says so.
+        let is_of_client = ["client", "http", "api", "req", "resty"].iter().any(|part| lower.contains(part));
+        matches!(name, "Post" | "Get" | "Put" | "Delete" | "Patch") && call.arguments.len() > 1 && !is_of_client
+    };
     match call.arguments.first().map(|argument| &argument.value) {
-        Some(Value::Text(path)) if SERVERS.contains(&before) && path.value.starts_with('/') => Some(path),
+        Some(Value::Text(path)) if path.value.starts_with('/') && (SERVERS.contains(&before) || is_server()) => {
+            Some(path)
+        }
         _ => None,
     }
 }

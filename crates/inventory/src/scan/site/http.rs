@@ -29,7 +29,7 @@ impl<'r> Visitor<'r> {
             match step {
                 Step::Member(member, at) => (before, name, line) = (name, member, *at),
                 Step::Call(call) => {
-                    if let Some(path) = address::route(before, call) {
+                    if let Some(path) = address::route(before, name, call) {
                         self.consumed.lines.insert(path.line);
                     }
                     if address::is_sent(before, name, call)

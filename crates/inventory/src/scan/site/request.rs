@@ -293,6 +293,28 @@ const VISION: [&str; 12] = [
 /// Parameters that hold images.
 const VISION_NAMES: [&str; 4] = ["images", "imageurl", "media", "inputimage"];
 
+/// Parameters and setters under which more parameters are given.
+const WRAPS: [&str; 18] = [
+    "parameters",
+    "request",
+    "options",
+    "req",
+    "params",
+    "config",
+    "clientoptions",
+    "configuration",
+    "body",
+    "defaultoptions",
+    "defaultrequestparameters",
+    "requestparameters",
+    "chatoptions",
+    "embeddingoptions",
+    "imageoptions",
+    "requestoptions",
+    "modeloptions",
+    "promptoptions",
+];
+
 struct Reader<'a> {
     repository: &'a Repository<'a>,
     file: usize,
@@ -309,20 +331,8 @@ impl<'a> Reader<'a> {
         for Argument { name, value } in &call.arguments {
             match name {
                 Some(name) => {
-                    let wraps = matches!(
-                        plain(name).as_str(),
-                        "parameters"
-                            | "request"
-                            | "options"
-                            | "req"
-                            | "params"
-                            | "config"
-                            | "clientoptions"
-                            | "configuration"
-                            | "body"
-                    );
                     self.request.named.push((name.clone(), value.clone()));
-                    if wraps {
+                    if WRAPS.contains(&plain(name).as_str()) {
                         self.given(value, call.line, depth + 1);
                     }
                 }
@@ -360,6 +370,11 @@ impl<'a> Reader<'a> {
             if name.to_lowercase().contains("azure") {
                 self.request.mentions_azure = true;
             }
+            // `config.BaseURL = …` before it is given.
+            let set = self.repository.binding_value(self.file, &format!("{name}.BaseURL"), line.max(chain.line));
+            if let Some(address) = set.filter(|_| chain.steps.is_empty()) {
+                self.request.named.push(("BaseURL".to_owned(), address.clone()));
+            }
             if let Some(value) = self.repository.binding_value(self.file, name, line.max(chain.line)) {
                 let value = value.clone();
                 self.given(&value, line, depth + 1);
@@ -381,6 +396,9 @@ impl<'a> Reader<'a> {
                 match call.arguments.first() {
                     Some(first) if call.arguments.len() == 1 && first.name.is_none() => {
                         self.request.named.push((name.clone(), first.value.clone()));
+                        if WRAPS.contains(&plain(name).as_str()) {
+                            self.given(&first.value, call.line, depth + 1);
+                        }
                     }
                     Some(_) => self.call(call, depth + 1),
                     None => {}

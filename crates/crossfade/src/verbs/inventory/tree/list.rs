@@ -1,5 +1,6 @@
 //! Which files of a directory or a git repository are looked into, and their texts.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use inventory::scan::{self, Ignore, Owners};
@@ -164,11 +165,14 @@ impl Reader {
         let cannot = |error: std::io::Error| format!("cannot be read: {error}");
         let bytes = match &candidate.from {
             From::Disk(path) => {
-                let file = std::fs::metadata(path).map_err(cannot)?;
-                if file.len() > LARGEST {
-                    return Err(too_large(file.len()));
+                let mut file = std::fs::File::open(path).map_err(cannot)?;
+                let size = file.metadata().map_err(cannot)?.len();
+                if size > LARGEST {
+                    return Err(too_large(size));
                 }
-                std::fs::read(path).map_err(cannot)?
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+                file.read_to_end(&mut bytes).map_err(cannot)?;
+                bytes
             }
             From::Object(id) => {
                 if let Some(size) = candidate.size.filter(|size| *size > LARGEST) {

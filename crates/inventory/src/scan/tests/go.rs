@@ -1,0 +1,78 @@
+//! Go: members of structs, packages of the repository, wrappers, options.
+
+use super::{check, check_files};
+
+#[test]
+fn members_are_of_the_struct_that_the_receiver_has() {
+    check(
+        "a.go",
+        "package a\n\nimport (\n\t\"google.golang.org/genai\"\n\t\"github.com/openai/openai-go\"\n)\n\ntype google struct {\n\tclient *genai.Client\n}\n\n\
+         type open struct {\n\tclient *openai.Client\n\tchat openai.ChatService\n}\n\nfunc (g *google) f() {\n\tchat, _ := \
+         g.client.Chats.Create(ctx, \"gemini-2.5-pro\", nil, nil)\n\tchat.SendMessage(ctx, part)\n}\n\nfunc (o *open) f() {\n\to.client.Models.List(ctx)\n\t\
+         o.chat.Completions.New(ctx, params)\n}\n",
+        "19 call chat google unknown certain
+         23 call models openai unknown certain
+         24 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn wrappers_of_the_repository_are_no_sites_where_they_are_called() {
+    check_files(
+        &[
+            ("go.mod", "module example.com/app\n"),
+            (
+                "llm/llm.go",
+                "package llm\n\nimport openai \"github.com/sashabaranov/go-openai\"\n\ntype Client struct {\n\tinner *openai.Client\n}\n\n\
+                 func NewClient(key string) *Client {\n\treturn &Client{inner: openai.NewClient(key)}\n}\n\nfunc (c *Client) \
+                 CreateChatCompletion(ctx context.Context, m string) (string, error) {\n\tr, err := c.inner.CreateChatCompletion(ctx, \
+                 openai.ChatCompletionRequest{Model: openai.GPT4o})\n\treturn \"\", err\n}\n",
+            ),
+            (
+                "cmd/main.go",
+                "package main\n\nimport \"example.com/app/llm\"\n\nfunc main() {\n\tclient := llm.NewClient(\"k\")\n\tclient.CreateChatCompletion(ctx, \"x\")\n}\n",
+            ),
+        ],
+        "llm/llm.go:10 client client openai unknown certain
+         llm/llm.go:14 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn what_another_library_declares_is_no_client_of_a_vendor() {
+    check(
+        "a.go",
+        "package a\n\nimport (\n\t\"github.com/google/go-github/v61/github\"\n\topenai \"github.com/sashabaranov/go-openai\"\n\t\
+         \"github.com/instructor-ai/instructor-go/pkg/instructor\"\n)\n\ntype tool struct {\n\tclient *github.Client\n}\n\nfunc (t *tool) f() {\n\t\
+         t.client.Repositories.CreateFile(ctx, o, r, p, nil)\n\tclient := instructor.FromOpenAI(openai.NewClient(k))\n\t\
+         client.CreateChatCompletion(ctx, openai.ChatCompletionRequest{Model: openai.GPT4o})\n}\n",
+        "15 client client openai unknown certain
+         16 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn the_address_that_a_configuration_is_given_later_counts() {
+    check(
+        "a.go",
+        "package a\n\nimport openai \"github.com/sashabaranov/go-openai\"\n\nfunc f() {\n\tconfig := openai.DefaultConfig(k)\n\tconfig.BaseURL = \
+         \"https://api.groq.com/openai/v1\"\n\tclient := openai.NewClientWithConfig(config)\n\tclient.CreateChatCompletion(ctx, r)\n}\n",
+        "8 client client groq unknown certain
+         9 call chat groq unknown certain",
+    );
+}
+
+#[test]
+fn routes_of_a_server_send_nothing() {
+    check("a.go", "package a\n\nfunc f() {\n\twebapp.Post(\"/v1/responses\", app.Responses(pool))\n}\n", "");
+}
+
+#[test]
+fn members_of_what_is_embedded_are_members() {
+    check(
+        "a.go",
+        "package a\n\nimport \"github.com/anthropics/anthropic-sdk-go\"\n\ntype Client struct {\n\t*anthropic.Client\n}\n\nfunc (s *Stream) Messages() []string { return nil }\n\nfunc (c *Client) \
+         Request(ctx context.Context) {\n\ts := &Stream{\n\t\tstream: c.Messages.NewStreaming(ctx, body),\n\t}\n}\n",
+        "13 call chat anthropic unknown certain streaming",
+    );
+}

@@ -1,0 +1,98 @@
+//! Java and Kotlin: builders, services that a framework makes, enumerations.
+
+use super::{check, check_files};
+
+#[test]
+fn a_model_is_found_in_options_that_a_builder_is_given() {
+    check(
+        "A.java",
+        "import dev.langchain4j.model.openai.*;\nimport dev.langchain4j.model.chat.request.ChatRequestParameters;\nclass A {\n  void f() {\n    \
+         ChatRequestParameters parameters = ChatRequestParameters.builder().modelName(GPT_4_1.toString()).build();\n    \
+         OpenAiChatModel model = OpenAiChatModel.builder().defaultRequestParameters(parameters).build();\n    \
+         OpenAiLanguageModel old = OpenAiLanguageModel.builder().modelName(\"gpt-3.5-turbo-instruct\").build();\n    old.generate(\"x\");\n  }\n}\n",
+        "6 client chat openai gpt-4.1 certain
+         7 client completions openai gpt-3.5-turbo-instruct certain
+         8 call completions openai unknown certain",
+    );
+    check(
+        "A.java",
+        "import org.springframework.ai.chat.client.ChatClient;\nimport org.springframework.ai.openai.OpenAiChatOptions;\nclass A {\n  \
+         private final ChatClient chatClient;\n  String f() {\n    return \
+         chatClient.prompt().options(OpenAiChatOptions.builder().model(\"gpt-4o\").build()).user(\"x\").call().content();\n  }\n}\n",
+        "6 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn a_builder_that_a_lambda_fills_in_is_read() {
+    check(
+        "A.java",
+        "import software.amazon.awssdk.services.bedrockruntime.BedrockRuntimeClient;\nclass A {\n  void f(BedrockRuntimeClient client) {\n    \
+         client.invokeModel(request -> request.body(b).modelId(\"anthropic.claude-3-haiku-20240307-v1:0\"));\n  }\n}\n",
+        "4 call chat aws-bedrock anthropic.claude-3-haiku-20240307-v1:0 certain",
+    );
+    check(
+        "A.kt",
+        "import com.aallam.openai.client.OpenAI\nimport com.aallam.openai.api.chat.chatCompletionRequest\nfun f(openai: OpenAI) {\n  \
+         openai.chatCompletion(chatCompletionRequest {\n    model = ModelId(\"gpt-4o\")\n    messages { user { content = \"x\" } }\n  })\n}\n",
+        "4 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn a_service_that_a_framework_makes_of_an_interface_answers() {
+    check_files(
+        &[
+            (
+                "a/Agent.java",
+                "package a;\nimport io.quarkiverse.langchain4j.RegisterAiService;\n@RegisterAiService(tools = T.class)\npublic interface Agent {\n  \
+                 String chat(String message);\n}\n",
+            ),
+            (
+                "a/Socket.java",
+                "package a;\nclass Socket {\n  Agent agent;\n  String f(String m) { return agent.chat(m); }\n}\n",
+            ),
+            (
+                "a/Config.java",
+                "package a;\nimport dev.langchain4j.service.AiServices;\nimport dev.langchain4j.model.openai.OpenAiChatModel;\nclass Config {\n  \
+                 Helper helper() {\n    OpenAiChatModel model = OpenAiChatModel.withApiKey(k);\n    return AiServices.create(Helper.class, model);\n  }\n}\n",
+            ),
+            (
+                "b/Use.java",
+                "package b;\nimport a.Helper;\nclass Use {\n  private final Helper own;\n  void f() { own.ask(\"x\"); }\n}\n",
+            ),
+        ],
+        "a/Config.java:6 client chat openai unknown certain
+         a/Socket.java:4 call chat unknown unknown certain
+         b/Use.java:5 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn the_text_of_an_enumeration_of_the_repository_is_a_model() {
+    check_files(
+        &[
+            ("M.java", "enum M {\n  FAST(\"Fast and small\", \"gpt-4o-mini\"), BEST(\"Best\", \"gpt-4o\");\n}\n"),
+            (
+                "A.java",
+                "import com.theokanning.openai.service.OpenAiService;\nclass A {\n  void f(OpenAiService s) {\n    \
+                 s.createChatCompletion(ChatCompletionRequest.builder().model(M.FAST.getId()).build());\n  }\n}\n",
+            ),
+        ],
+        "A.java:4 call chat openai gpt-4o-mini certain",
+    );
+}
+
+#[test]
+fn an_interface_of_requests_is_a_place_where_they_are_sent_and_a_controller_is_none() {
+    check(
+        "A.java",
+        "import retrofit2.http.POST;\ninterface A {\n  @POST(\"v1/chat/completions\")\n  Call<R> chat(@Body Q q);\n}\n",
+        "3 http chat openai-compatible unknown likely",
+    );
+    check(
+        "A.java",
+        "interface A {\n  @PostMapping(\"/v1/chat/completions\")\n  R chat(Q q);\n}\n",
+        "2 http chat openai-compatible unknown possible",
+    );
+}
