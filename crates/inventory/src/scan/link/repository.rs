@@ -131,28 +131,11 @@ impl<'s> Repository<'s> {
             for (at, class) in file.facts.classes.iter().enumerate() {
                 classes.entry(&class.name).or_default().push((idx, at));
             }
-            let rules = Rules::of(file.language);
-            let mut own =
-                file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<Set<_>>();
-            let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
-                Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
-                _ => None,
-            });
-            own.extend(required.flat_map(|module| rules.of_module(module)));
-            let group = used.entry(file.language.title()).or_default();
+            let own = libraries_of(file);
+            let group = used.entry(file.language.title()).or_insert_with(|| installed(file.language, named));
             group.extend(own.iter().copied());
-            for (sdk, table) in rules.sdks.iter().enumerate() {
-                if table.packages.iter().any(|package| named.contains(*package)) {
-                    group.insert(sdk);
-                }
-            }
             imported.push(own);
-            if file.language == Language::CSharp {
-                let usings = file.facts.imports.iter().filter(|import| import.local == "*");
-                // Global usings stand in a file of their own or beside the program's start.
-                let is_global = file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs");
-                global.extend(usings.filter(|_| is_global).map(|import| import.module.clone()));
-            }
+            global.extend(global_namespaces(file));
         }
         let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
         let (memo, constants) = (RefCell::new(memo), OnceCell::new());
@@ -716,6 +699,32 @@ impl<'s> Repository<'s> {
 /// Whether it is an object, or a function that returns one.
 fn is_known(state: &State) -> bool {
     matches!(state, State::Object(_) | State::Returns(_))
+}
+
+/// Libraries that a file imports.
+fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
+    let rules = Rules::of(file.language);
+    let mut own = file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<Set<_>>();
+    let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
+        Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
+        _ => None,
+    });
+    own.extend(required.flat_map(|module| rules.of_module(module)));
+    own
+}
+
+/// Libraries of a language that manifests name.
+fn installed(language: Language, named: &HashSet<&str>) -> Set<usize> {
+    let sdks = Rules::of(language).sdks.iter().enumerate();
+    sdks.filter(|(_, sdk)| sdk.packages.iter().any(|package| named.contains(*package))).map(|(idx, _)| idx).collect()
+}
+
+/// Namespaces of C# that the file brings to every file: one of its own, or beside the program's start.
+fn global_namespaces(file: &SourceFile<'_>) -> impl Iterator<Item = String> {
+    let is_global = file.language == Language::CSharp
+        && (file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs"));
+    let usings = file.facts.imports.iter().filter(move |import| is_global && import.local == "*");
+    usings.map(|import| import.module.clone())
 }
 
 /// Whether it is an object of which nothing is left open.
