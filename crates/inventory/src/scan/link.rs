@@ -2,6 +2,7 @@
 //! other files of the repository.
 
 mod golang;
+mod named;
 mod quick;
 mod repository;
 mod texts;

@@ -4,12 +4,15 @@ mod bindings;
 mod classes;
 mod imports;
 mod jvm;
+mod rust;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use tree_sitter::Node;
 
-use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, TEXT_LIMIT, Text, Value};
+use self::texts::{part, shortened};
+use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, Text, Value};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
 
@@ -81,6 +84,14 @@ impl<'s> Walk<'s> {
             return;
         }
         self.depth += 1;
+        if self.language == Language::Rust
+            && let Some(value) = self.rust(node)
+        {
+            self.tail(node, &value);
+            self.keep(value);
+            self.depth -= 1;
+            return;
+        }
         match shape(node, self.language) {
             Shape::Skip => {}
             Shape::Other if self.language.is_jvm() => self.jvm(node),
@@ -245,6 +256,11 @@ impl<'s> Walk<'s> {
     }
 
     fn value_of(&mut self, node: Node<'_>) -> Value {
+        if self.language == Language::Rust
+            && let Some(value) = self.rust(node)
+        {
+            return value;
+        }
         match shape(node, self.language) {
             Shape::Name => self.root(node),
             Shape::Itself => chain(Root::Itself, node),
@@ -357,6 +373,14 @@ impl<'s> Walk<'s> {
         Value::Chain(Chain { root: Root::Name(first), line: line_of(node), steps })
     }
 
+    /// A class of Ruby is known by what it inherits from: `class Support < RubyLLM::Agent`.
+    fn inherits(&mut self, name: String, of: Node<'_>) {
+        let symbol = self.name(of);
+        let module = symbol.split('.').next().unwrap_or_default().to_owned();
+        let local = name.rsplit('.').next().unwrap_or_default().to_owned();
+        self.facts.imports.push(Import { local, module, symbol, line: line_of(of) });
+    }
+
     /// A library that needs no import is known by its constant.
     fn brings(&mut self, module: &str, line: u32) {
         if self.facts.imports.len() < 200 && !self.facts.imports.iter().any(|import| import.module == module) {
@@ -460,6 +484,9 @@ impl<'s> Walk<'s> {
         let line = line_of(node);
         let call = self.call(node, arguments, fields, line);
         chain.steps.push(Step::Call(call));
+        if self.language == Language::Rust {
+            self.own_fields(&chain);
+        }
         Value::Chain(chain)
     }
 
@@ -589,7 +616,9 @@ impl<'s> Walk<'s> {
     fn pair(&mut self, node: Node<'_>) -> Option<(String, Value)> {
         let (key, value) = match node.kind() {
             "keyword_argument" => (node.child_by_field_name("name")?, node.child_by_field_name("value")?),
-            "pair" | "element_value_pair" => (node.child_by_field_name("key")?, node.child_by_field_name("value")?),
+            "pair" | "element_value_pair" if node.child_by_field_name("value").is_some() => {
+                (node.child_by_field_name("key")?, node.child_by_field_name("value")?)
+            }
             "keyed_element" | "array_element_initializer" | "value_argument" | "argument"
                 if node.named_child_count() == 2 =>
             {
@@ -599,6 +628,13 @@ impl<'s> Walk<'s> {
                 (node.named_child(0)?, node.named_child(1)?)
             }
             "field_initializer" => (node.child_by_field_name("field")?, node.child_by_field_name("value")?),
+            // Ruby's `chat(parameters:)`
+            "pair" => {
+                let key = node.child_by_field_name("key")?;
+                let name = self.source(key).trim_matches([':', '"', ' ']).to_owned();
+                let root = Root::Name(name.clone());
+                return Some((name, chain(root, node)));
+            }
             "shorthand_property_identifier" | "shorthand_field_initializer" => {
                 let name = self.name(node);
                 return Some((name, self.root(node)));
@@ -656,62 +692,6 @@ impl<'s> Walk<'s> {
         }
         Value::Object(pairs)
     }
-
-    fn literal_text(&self, node: Node<'_>) -> Option<String> {
-        matches!(shape(node, self.language), Shape::Text).then(|| unquoted(self.source(node)))
-    }
-
-    fn literal(&mut self, node: Node<'_>) -> Value {
-        let mut text = String::new();
-        self.text_parts(node, &mut text);
-        if text.is_empty() {
-            text = unquoted(self.source(node));
-        }
-        Value::Text(Text { value: shortened(&text), line: line_of(node) })
-    }
-
-    /// The parts of a text; what is filled in is `{}`, and is looked into for itself.
-    fn text_parts(&mut self, node: Node<'_>, text: &mut String) {
-        let mut cursor = node.walk();
-        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
-        for child in children {
-            match child.kind() {
-                "string_content"
-                | "string_fragment"
-                | "interpreted_string_literal_content"
-                | "raw_string_literal_content"
-                | "string_literal_content"
-                | "heredoc_content"
-                | "multiline_string_fragment"
-                | "line_str_text" => {
-                    text.push_str(self.source(child));
-                }
-                "escape_sequence" => text.push(' '),
-                "interpolation"
-                | "template_substitution"
-                | "interpolated_expression"
-                | "variable_name"
-                | "member_access_expression"
-                | "nullsafe_member_access_expression"
-                | "subscript_expression"
-                | "scoped_property_access_expression"
-                | "member_call_expression"
-                | "scoped_call_expression" => {
-                    let inside = self.source(child).trim_start_matches(['$', '#', '{']).trim_end_matches('}').trim();
-                    let is_name =
-                        inside.len() < 60 && !inside.contains(|character: char| "(){}\"' ".contains(character));
-                    text.push_str(&if is_name { format!("{{{inside}}}") } else { "{}".to_owned() });
-                    if child.kind() != "variable_name" {
-                        self.children(child);
-                    }
-                }
-                "string" | "string_literal" | "heredoc_body" | "concatenated_string" | "nowdoc_body" => {
-                    self.text_parts(child, text);
-                }
-                _ => {}
-            }
-        }
-    }
 }
 
 /// What a type that is an interface is declared as.
@@ -737,32 +717,4 @@ fn last_line(chain: &Chain) -> u32 {
         Some(Step::Call(call)) => call.end,
         None => chain.line,
     }
-}
-
-/// A part of a joined text: a text, or a name in braces.
-fn part(value: &Value) -> String {
-    match value {
-        Value::Text(text) => text.value.clone(),
-        Value::Chain(Chain { root, steps, .. }) => {
-            let last = steps.iter().rev().find_map(|step| match step {
-                Step::Member(name, _) => Some(name.as_str()),
-                Step::Call(_) => None,
-            });
-            match (last, root) {
-                (Some(name), _) => format!("{{{name}}}"),
-                (None, Root::Name(name)) => format!("{{{name}}}"),
-                (None, _) => "{}".to_owned(),
-            }
-        }
-        _ => "{}".to_owned(),
-    }
-}
-
-fn unquoted(text: &str) -> String {
-    let text = text.trim_start_matches(['f', 'r', 'b', 'u', '$', '@', '#', ':']);
-    shortened(text.trim_matches(['"', '\'', '`', '#']))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).collect()
 }

@@ -2,12 +2,13 @@
 //!
 //! | line | says |
 //! |---|---|
-//! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing |
+//! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*` |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
-//! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it |
+//! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given |
+//! | `new SYMBOL… : TYPE -` | makes an object of settings, or of what is set up elsewhere: no place by itself |
 //! | `as SYMBOL… : TYPE [PATH]` | a declared type; with a path, a part of an object of the type |
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
 //! | `local SYMBOL…` | makes an object that calls no vendor |
@@ -304,15 +305,26 @@ impl Rules {
     pub(super) fn maker(&self, sdk: usize, path: &str) -> Option<Maker> {
         let sdk = self.sdks.get(sdk)?;
         ends(path, |end| sdk.makers.get(end).copied()).or_else(|| {
-            let stem = self.suffixes.iter().find_map(|suffix| path.strip_suffix(suffix))?;
+            let stem = self.stem(path)?;
             ends(stem, |end| sdk.makers.get(end).copied())
+        })
+    }
+
+    /// The path without the function that makes an object of what comes before it.
+    fn stem<'p>(&self, path: &'p str) -> Option<&'p str> {
+        self.suffixes.iter().find_map(|suffix| match suffix.strip_suffix('*') {
+            Some(start) => {
+                let (stem, last) = path.rsplit_once('.')?;
+                last.starts_with(start.trim_start_matches('.')).then_some(stem)
+            }
+            None => path.strip_suffix(suffix),
         })
     }
 
     /// Whether what the dotted path makes calls no vendor.
     pub(super) fn is_local(&self, sdk: usize, path: &str) -> bool {
         let Some(sdk) = self.sdks.get(sdk).filter(|sdk| !sdk.locals.is_empty()) else { return false };
-        let stem = self.suffixes.iter().find_map(|suffix| path.strip_suffix(suffix)).unwrap_or(path);
+        let stem = self.stem(path).unwrap_or(path);
         let last = stem.rsplit('.').next().unwrap_or(stem);
         sdk.locals.iter().any(|local| *local == last || *local == stem)
     }
@@ -417,6 +429,9 @@ fn ends_in(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
+/// The operation of what is no place by itself.
+pub(super) const NONE: &str = "-";
+
 const TEXTS: [&str; 8] = [
     include_str!("rules/python.rules"),
     include_str!("rules/script.rules"),
@@ -448,7 +463,7 @@ mod tests {
                 rules.methods.values().flat_map(|methods| methods.values().filter_map(|method| method.operation)),
             );
             for operation in operations {
-                assert!(OPERATIONS.contains(&operation), "{operation}");
+                assert!(OPERATIONS.contains(&operation) || operation == NONE, "{operation}");
             }
             let returned =
                 rules.methods.values().flat_map(|methods| methods.values().filter_map(|method| method.returns));

@@ -1,6 +1,7 @@
 //! From places where a rule fits to findings: the parameters, the model, what is asked for, and plain HTTP.
 
 mod address;
+mod body;
 mod http;
 mod prompt;
 mod request;

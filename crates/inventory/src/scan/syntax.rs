@@ -1,7 +1,7 @@
 //! What a node of a grammar is, in one form for all languages. The grammars call most things differently, and few things by
 //! one name that differ, so one table of kinds does for all of them.
 
-use tree_sitter::{Node, Parser, Tree};
+use tree_sitter::{Node, Parser, Range, Tree};
 
 use super::language::Language;
 
@@ -55,6 +55,11 @@ pub(crate) enum Shape<'t> {
 
 /// The grammar of a language. Making a parser fails only where a grammar is of another version than the library.
 pub(crate) fn parse(language: Language, text: &str) -> Option<Tree> {
+    parse_within(language, text, &[])
+}
+
+/// The same of parts of the text alone; lines are those of the whole.
+pub(crate) fn parse_within(language: Language, text: &str, parts: &[Range]) -> Option<Tree> {
     let grammar: tree_sitter::Language = match language {
         Language::Python => tree_sitter_python::LANGUAGE.into(),
         Language::JavaScript => tree_sitter_javascript::LANGUAGE.into(),
@@ -70,6 +75,7 @@ pub(crate) fn parse(language: Language, text: &str) -> Option<Tree> {
     };
     let mut parser = Parser::new();
     parser.set_language(&grammar).ok()?;
+    parser.set_included_ranges(parts).ok()?;
     parser.parse(text, None)
 }
 
@@ -293,7 +299,7 @@ const FUNCTIONS: [&str; 21] = [
 ];
 
 /// Classes and the like.
-const CLASSES: [&str; 14] = [
+const CLASSES: [&str; 15] = [
     "class_definition",
     "class_declaration",
     "class",
@@ -308,6 +314,7 @@ const CLASSES: [&str; 14] = [
     "abstract_class_declaration",
     "struct_type",
     "enum_declaration",
+    "enum_item",
 ];
 
 /// Assignments.

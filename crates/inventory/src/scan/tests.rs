@@ -5,6 +5,8 @@ mod go;
 mod jvm;
 mod other_uses;
 mod reach;
+mod ruby;
+mod rust;
 mod sent;
 mod vendor;
 

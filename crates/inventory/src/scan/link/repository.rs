@@ -29,7 +29,7 @@ pub(crate) struct SourceFile<'s> {
 pub(crate) struct Repository<'s> {
     pub(super) files: Vec<SourceFile<'s>>,
     /// Files by the last part of their path without its ending.
-    stems: Map<&'s str, Vec<usize>>,
+    pub(super) stems: Map<&'s str, Vec<usize>>,
     /// Files that stand for their directory, by the last part of its path.
     folders: Map<&'s str, Vec<usize>>,
     /// Members of classes and what functions return, by name.
@@ -52,6 +52,8 @@ pub(crate) struct Repository<'s> {
     imported: Vec<Set<usize>>,
     /// Libraries that the repository uses, by group of languages.
     used: Map<&'static str, Set<usize>>,
+    /// Classes of Ruby that inherit from something: the file and the import that says so.
+    inherited: Map<&'s str, (usize, usize)>,
     /// Namespaces that every C# file of the repository has without saying so.
     global: Vec<String>,
     /// What bindings stand for, as far as it is known; none for those that are being followed.
@@ -100,6 +102,7 @@ impl<'s> Repository<'s> {
         let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
         let mut used: Map<&'static str, Set<usize>> = Map::default();
         let mut global = Vec::new();
+        let mut inherited = Map::default();
         for (idx, file) in files.iter().enumerate() {
             stems.entry(stem(file.path)).or_default().push(idx);
             let (n_directories, n_groups) = (directories.len(), groups.len());
@@ -135,6 +138,10 @@ impl<'s> Repository<'s> {
             let group = used.entry(file.language.title()).or_insert_with(|| installed(file.language, named));
             group.extend(own.iter().copied());
             imported.push(own);
+            if file.language == Language::Ruby {
+                let named = file.facts.imports.iter().enumerate().filter(|(_, import)| !import.local.is_empty());
+                inherited.extend(named.map(|(at, import)| (import.local.as_str(), (idx, at))));
+            }
             global.extend(global_namespaces(file));
         }
         let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
@@ -154,6 +161,7 @@ impl<'s> Repository<'s> {
             places,
             imported,
             used,
+            inherited,
             global,
             memo,
             symbols,
@@ -209,6 +217,8 @@ impl<'s> Repository<'s> {
         if hops >= HOPS {
             return State::Unknown;
         }
+        // A macro of Rust is imported without its mark.
+        let name = name.strip_suffix('!').unwrap_or(name);
         let facts = &self.files[file].facts;
         if let Some(at) = self.binding_at(file, name, line) {
             let mut state = self.bound(file, at, hops);
@@ -457,6 +467,11 @@ impl<'s> Repository<'s> {
         match source.language {
             // Files of a package see each other's names.
             Language::Go => self.beside(file, name, hops),
+            Language::Rust => self.named_in_full(name),
+            Language::Ruby if hops < HOPS => match self.inherited.get(name) {
+                Some((other, at)) => self.import(*other, &self.files[*other].facts.imports[*at], hops + 1),
+                None => State::Unknown,
+            },
             _ => State::Unknown,
         }
     }
@@ -505,6 +520,11 @@ impl<'s> Repository<'s> {
         }
         if language == Language::Go {
             return self.package(&import.module).map_or(State::Foreign, State::File);
+        }
+        if language == Language::Ruby {
+            // A class of the repository that inherits from one of the repository.
+            let above = import.symbol.rsplit('.').next().filter(|above| *above != import.local && hops < HOPS);
+            return above.map_or(State::Unknown, |above| self.symbol(file, above, hops + 1));
         }
         let found = self.in_repository(file, import, hops);
         if found != State::Unknown {
@@ -620,24 +640,6 @@ impl<'s> Repository<'s> {
             let at = self.named(other, &import.symbol).find(|(_, binding)| binding.from == 1)?.0;
             Some((other, at))
         })
-    }
-
-    /// What a file exports by default: the one object made at its top.
-    pub(super) fn exported_by_default(&self, file: usize, hops: u32) -> State {
-        if self.is_go(file) {
-            return State::Unknown;
-        }
-        let bindings = &self.files[file].facts.bindings;
-        let tops =
-            bindings.iter().enumerate().filter(|(_, binding)| binding.from == 1 && binding.kind == BindingKind::Local);
-        let objects: Vec<State> = tops
-            .map(|(at, _)| self.bound(file, at, hops + 1))
-            .filter(|state| matches!(state, State::Object(_)))
-            .collect();
-        match objects.as_slice() {
-            [one] => one.clone(),
-            _ => State::Unknown,
-        }
     }
 
     /// What a member is called that way: of the file's own classes, else of files beside it, else anywhere, if all agree.

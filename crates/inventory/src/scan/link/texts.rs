@@ -1,8 +1,9 @@
 //! Texts behind names: in the file, and constants of other files.
 
-use super::quick::Map;
+use super::quick::{Map, Set};
 use super::repository::Repository;
 use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
+use crate::scan::language::Language;
 
 /// Constants by name: the files and the bindings.
 pub(super) type Constants = Map<String, Vec<(usize, usize)>>;
@@ -139,6 +140,21 @@ impl Repository<'_> {
         found.map(str::to_owned)
     }
 
+    /// The address of a vendor that is written into a member of the name, where the repository of Rust has one such text alone.
+    pub(crate) fn setting(&self, file: usize, name: &str) -> Option<String> {
+        let is_address = ["url", "uri", "endpoint", "host", "base"].iter().any(|word| name.contains(word));
+        if !is_address || self.files[file].language != Language::Rust {
+            return None;
+        }
+        let texts = self.constants().get(name)?.iter().filter(|(idx, _)| self.files[*idx].language == Language::Rust);
+        let texts: Set<&str> = texts
+            .filter_map(|(idx, at)| text_in(self.files[*idx].facts.bindings[*at].value.as_ref()?))
+            .filter(|text| text.contains("://"))
+            .collect();
+        let mut texts = texts.into_iter();
+        texts.next().filter(|_| texts.next().is_none()).map(str::to_owned)
+    }
+
     /// Whether another file of the language uses the name of a path or an address.
     pub(crate) fn is_named_elsewhere(&self, file: usize, name: &str) -> bool {
         let language = self.files[file].language.title();
@@ -242,6 +258,11 @@ fn text_in(value: &Value) -> Option<&str> {
         Value::Chain(Chain { root: Root::Group(values), .. }) => match values.as_slice() {
             [Value::Text(text)] => Some(&text.value),
             _ => None,
+        },
+        // `String::from("…")`
+        Value::Chain(Chain { root: Root::Name(name), steps, .. }) if name == "String" => match steps.last()? {
+            Step::Call(call) => call.arguments.first()?.value.text(),
+            Step::Member(..) => None,
         },
         _ => None,
     }

@@ -7,7 +7,7 @@ use crate::scan::finding::{Confidence, Kind};
 use crate::scan::language::Language;
 use crate::scan::lower::SERVICE;
 use crate::scan::models;
-use crate::scan::rules::{Distinct, Maker, Method, Own, Rules};
+use crate::scan::rules::{Distinct, Maker, Method, NONE, Own, Rules};
 use crate::scan::site::{self, Whose};
 
 /// Members that change nothing about what is called.
@@ -34,6 +34,67 @@ const TRANSPARENT: [&str; 22] = [
     "expect_or_exit",
     "as_mut",
     "borrow",
+];
+
+/// The same of Rust: what takes a value out of what holds it.
+const HOLDERS: [&str; 32] = [
+    "get_or_init",
+    "get_or_try_init",
+    "get_or_insert_with",
+    "get",
+    "get_ref",
+    "get_mut",
+    "as_deref",
+    "as_deref_mut",
+    "deref",
+    "write",
+    "try_lock",
+    "try_read",
+    "blocking_lock",
+    "ok",
+    "ok_or",
+    "ok_or_else",
+    "context",
+    "with_context",
+    "wrap_err",
+    "map_err",
+    "unwrap_or",
+    "unwrap_or_else",
+    "unwrap_or_default",
+    "into_inner",
+    "inner",
+    "cloned",
+    "take",
+    "borrow_mut",
+    "load",
+    "into",
+    "to_owned",
+    "initialize",
+];
+
+/// Functions of Rust that hold what they are given.
+const HOLDS: [&str; 21] = [
+    "Arc.new",
+    "Arc.from",
+    "Arc.clone",
+    "Rc.new",
+    "Rc.clone",
+    "Box.new",
+    "Box.from",
+    "Mutex.new",
+    "RwLock.new",
+    "RefCell.new",
+    "Lazy.new",
+    "LazyLock.new",
+    "LazyCell.new",
+    "OnceLock.from",
+    "OnceCell.from",
+    "OnceCell.new_with",
+    "ArcSwap.from_pointee",
+    "Data.new",
+    "Some",
+    "Ok",
+    "Extension",
 ];
 
 /// Names of methods that put a model behind something else.
@@ -127,7 +188,11 @@ impl<'r> Walker<'r> {
         at: &At<'_, 'f>,
         hits: &mut Option<&mut Vec<Hit<'f>>>,
     ) -> State {
-        let State::Object(object) = &state else { return state };
+        let State::Object(object) = &state else {
+            let is_open = matches!(state, State::Unknown | State::Symbol { .. });
+            let is_whole = !matches!(next, Some(Step::Call(_))) && self.is_own(at, Distinct::InRepository);
+            return if is_open && is_whole { self.call_unknown(at, hits) } else { state };
+        };
         let rules = self.rules();
         let method = rules.of_type(object.of, &object.path).filter(|method| method.operation.is_some());
         match method {
@@ -155,6 +220,14 @@ impl<'r> Walker<'r> {
                 let state = self.repository.name(self.file, name, chain.line, self.hops);
                 match state {
                     State::Unknown if self.language() == Language::CSharp => self.qualified(name, chain),
+                    // A method that is inherited or mixed in.
+                    State::Unknown
+                        if self.language() == Language::Ruby
+                            && name.starts_with(char::is_lowercase)
+                            && self.repository.binding_at(self.file, name, chain.line).is_none() =>
+                    {
+                        self.ruby_value(self.repository.member(self.file, name, true, self.hops))
+                    }
                     State::Unknown => match self.repository.type_beside(self.file, name) {
                         Some((file, at)) => State::Typed(file, at),
                         None => State::Unknown,
@@ -242,7 +315,8 @@ impl<'r> Walker<'r> {
                 self.as_object(State::Symbol { sdks, path })
             }
             State::Object(mut object) => {
-                if !TRANSPARENT.contains(&name) || self.rules().of_type(object.of, name).is_some() {
+                let is_held = self.language() == Language::Rust && HOLDERS.contains(&name);
+                if !(is_held || TRANSPARENT.contains(&name)) || self.rules().of_type(object.of, name).is_some() {
                     extend(&mut object.path, name);
                 }
                 State::Object(object)
@@ -261,6 +335,11 @@ impl<'r> Walker<'r> {
     }
 
     fn call<'f>(&self, state: State, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
+        if matches!(state, State::Unknown | State::Foreign)
+            && let Some(held) = self.held(at)
+        {
+            return held;
+        }
         match state {
             State::Symbol { sdks, path } => self.call_symbol(&sdks, &path, at, hits),
             State::Object(object) => self.call_object(object, at, hits),
@@ -298,7 +377,7 @@ impl<'r> Walker<'r> {
             if let Some(maker) = rules.maker(sdk, path).filter(|maker| is_allowed(maker, at.call)) {
                 let vendor = self.vendor(sdk, maker.vendor, given.as_ref(), at);
                 let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
-                if let Some(hits) = hits {
+                if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE) {
                     let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
                     let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
                     hits.push(Hit { line: at.begins, ..hit });
@@ -329,6 +408,12 @@ impl<'r> Walker<'r> {
         }
         for sdk in sdks.iter().copied() {
             if let (Some(of), Some(given)) = (rules.sdks[sdk].wraps, &given) {
+                // `chain.run(input, &model)`: what it runs on is given where it runs.
+                let last = path.rsplit('.').next().filter(|_| path.contains('.') && self.language() == Language::Rust);
+                if let Some(method) = last.and_then(|last| rules.of_type(of, last)) {
+                    let object = Object { of, sdk, path: String::new(), ..given.clone() };
+                    return self.does(method, &object, Confidence::Certain, at, hits);
+                }
                 return State::Object(Object { of, sdk, path: String::new(), ..given.clone() });
             }
         }
@@ -371,6 +456,13 @@ impl<'r> Walker<'r> {
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
         let rules = self.rules();
+        if self.language() == Language::Ruby && matches!(object.path.as_str(), "send" | "public_send" | "__send__") {
+            // `client.send(name, …)`: by the method that the name says, else the one that answers.
+            let said =
+                at.call.arguments.first().and_then(|first| self.repository.text(self.file, &first.value, at.line));
+            let said = said.filter(|said| rules.of_type(object.of, said).is_some());
+            object.path = said.unwrap_or_else(|| "chat".to_owned());
+        }
         if let Some(method) = rules.of_type(object.of, &object.path) {
             let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
             return self.does(method, &object, confidence, at, hits);
@@ -451,6 +543,20 @@ impl<'r> Walker<'r> {
             at.call.arguments.iter().filter(|_| is_asked).find(|argument| argument.name.as_deref() == Some(SERVICE))?;
         match self.repository.declared(self.file, asked.value.text()?, self.hops + 1) {
             State::Object(object) => Some(State::Object(object)),
+            _ => None,
+        }
+    }
+
+    /// What Rust's `Arc::new(…)` and its like hold.
+    fn held(&self, at: &At<'_, '_>) -> Option<State> {
+        let first = at.call.arguments.first().filter(|_| self.language() == Language::Rust)?;
+        let last = at.last();
+        HOLDS.iter().find(|name| name.rsplit('.').next() == Some(last))?;
+        let dotted = at.dotted();
+        let ends = |name: &str| dotted.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        HOLDS.iter().find(|name| ends(name))?;
+        match self.repository.value(self.file, &first.value, self.hops + 1) {
+            state @ (State::Object(_) | State::Returns(_)) => Some(state),
             _ => None,
         }
     }
@@ -582,6 +688,9 @@ fn is_setter(name: &str, rest: &[Step]) -> bool {
 
 fn is_allowed(maker: &Maker, call: &Call) -> bool {
     let Some(only) = maker.only else { return true };
+    if only == "()" {
+        return call.arguments.is_empty();
+    }
     call.arguments.iter().any(|argument| argument.value.text().is_some_and(|text| text.contains(only)))
 }
 

@@ -36,6 +36,9 @@ impl Walk<'_> {
             .or_else(|| child_of(parameter, &["user_type", "nullable_type", "type_identifier", "generic_type"]));
         let value = parameter.child_by_field_name("value").or_else(|| parameter.child_by_field_name("default_value"));
         let value = value.map(|value| self.value(value)).filter(|value| !matches!(value, Value::Other));
+        if let Some(Value::Chain(_)) = &value {
+            value.clone().into_iter().for_each(|value| self.keep(value));
+        }
         let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
         let is_property = parameter.child_by_field_name("accessibility_modifier").is_some()
             || child_of(parameter, &["accessibility_modifier"]).is_some()
@@ -182,6 +185,9 @@ impl Walk<'_> {
             | "array_pattern"
             | "tuple"
             | "left_assignment_list" => self.bind_pattern(node, target, value),
+            "tuple_struct_pattern" | "struct_pattern" | "ref_pattern" | "reference_pattern" | "captured_pattern" => {
+                self.pattern(target, value);
+            }
             _ => {
                 let (is_member, name) = match shape(target, self.language) {
                     Shape::Member { object: Some(object), name } => {

@@ -13,6 +13,7 @@ impl Walk<'_> {
         if let Some(name) = &name {
             self.declared(node, name);
         }
+        let own = node.child_by_field_name("type").filter(|_| self.language == Language::Rust).map(|of| self.name(of));
         let (from, to) = (line_of(node), line_of_end(node));
         if let Some(name) = name.clone().filter(|_| self.facts.classes.len() < CLASSES_KEPT) {
             let mut parents = Vec::new();
@@ -23,7 +24,13 @@ impl Walk<'_> {
             let parents = parents.into_iter().map(|parent| last_part(&parent).to_owned()).collect();
             self.facts.classes.push(Class { name, parents, from, to });
         }
-        self.scopes.push(Scope { name, from, to, is_class: true, result: None });
+        if self.language == Language::Ruby
+            && let Some(name) = &name
+            && let Some(of) = node.child_by_field_name("superclass").and_then(|of| of.named_child(0))
+        {
+            self.inherits(name.clone(), of);
+        }
+        self.scopes.push(Scope { name: name.or(own), from, to, is_class: true, result: None });
         for kind in ["parameter_list", "primary_constructor"] {
             if let Some(parameters) = child_of(node, &[kind]) {
                 self.parameters(parameters, BindingKind::Field);

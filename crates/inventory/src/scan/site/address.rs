@@ -131,12 +131,13 @@ impl Tracer<'_> {
             Step::Member(..) => None,
         });
         let given: Vec<&Call> = calls.collect();
-        for call in &given {
-            if let Some(found) = self.arguments(file, &call.arguments, line, depth) {
-                return Some(found);
+        for (idx, call) in given.iter().enumerate() {
+            if let Some((base, at)) = self.arguments(file, &call.arguments, line, depth) {
+                return Some((with_joined(base, &given[idx + 1..]), at));
             }
         }
         let (name, is_called) = last_name(chain)?;
+        let (name, is_called) = if KEEPS.contains(&name) { named_before(chain)? } else { (name, is_called) };
         if is_called && let Some(found) = self.returned(file, name, depth) {
             return Some(found);
         }
@@ -161,7 +162,7 @@ impl Tracer<'_> {
                 others.into_iter().find_map(|other| self.value(file, other.value.as_ref()?, other.line, depth + 1))
             });
         }
-        let text = self.repository.constant(file, name)?;
+        let text = self.repository.constant(file, name).or_else(|| self.repository.setting(file, name))?;
         is_address(&text).then_some((text, line))
     }
 
@@ -217,6 +218,58 @@ fn last_name(chain: &Chain) -> Option<(&str, bool)> {
     }
 }
 
+/// Methods after which an address is still the same address.
+const KEEPS: [&str; 20] = [
+    "clone",
+    "as_str",
+    "as_ref",
+    "as_deref",
+    "to_string",
+    "to_owned",
+    "into",
+    "unwrap",
+    "expect",
+    "unwrap_or_default",
+    "trim",
+    "trim_end_matches",
+    "borrow",
+    "deref",
+    "to_s",
+    "strip",
+    "freeze",
+    "dup",
+    "chomp",
+    "presence",
+];
+
+/// The last name that is none of those.
+fn named_before(chain: &Chain) -> Option<(&str, bool)> {
+    let mut is_called = false;
+    for step in chain.steps.iter().rev() {
+        match step {
+            Step::Member(name, _) if KEEPS.contains(&name.as_str()) => is_called = false,
+            Step::Member(name, _) => return Some((name, is_called)),
+            Step::Call(_) => is_called = true,
+        }
+    }
+    match &chain.root {
+        Root::Name(name) => Some((name, is_called)),
+        _ => None,
+    }
+}
+
+/// `Url::parse(base)?.join("chat/completions")`: the base with the path that is joined to it.
+fn with_joined(base: String, calls: &[&Call]) -> String {
+    if hosts::operation_of(&base).is_some() {
+        return base;
+    }
+    let paths = calls.iter().filter_map(|call| call.arguments.first()?.value.text());
+    match paths.into_iter().find(|path| hosts::operation_of(&format!("/{}", path.trim_start_matches('/'))).is_some()) {
+        Some(path) => format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')),
+        None => base,
+    }
+}
+
 /// Whether the text is the address of a vendor, or a path that only their APIs have.
 pub(super) fn is_address(text: &str) -> bool {
     !text.contains(' ') && (hosts::vendor_of(text).is_some() || hosts::is_own_path(text))
@@ -264,6 +317,10 @@ pub(super) fn is_sending(name: &str) -> bool {
     if SENDS.contains(&name) {
         return true;
     }
+    // A macro of Rust.
+    if name.ends_with('!') || is_double(name) {
+        return false;
+    }
     // Names that are no longer than this cost no memory of their own.
     let mut short = [0; 48];
     let long;
@@ -290,6 +347,12 @@ pub(super) fn is_sending(name: &str) -> bool {
     let is_events = name.contains("SSE") || name.contains("Sse") || lower.starts_with("sse") || lower.ends_with("_sse");
     let is_check = lower.starts_with("assert") || lower.starts_with("expect");
     !is_reader && !is_class && !is_check && (is_events || SENDING.iter().any(|part| lower.contains(part)))
+}
+
+/// Whether the name says what a test puts in the place of a service, or asks of that: `stub_request`.
+pub(super) fn is_double(name: &str) -> bool {
+    ["stub", "mock", "fake", "assert_request", "assert_not_request"].iter().any(|word| name.starts_with(word))
+        || name == "a_request"
 }
 
 /// Where settings are read from: what is got there is sent nowhere.

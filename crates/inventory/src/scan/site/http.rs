@@ -7,6 +7,7 @@ use super::request::Request;
 use super::{Visitor, address};
 use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model, ModelFrom};
+use crate::scan::language::Language;
 use crate::scan::{hosts, models};
 
 /// Addresses that a call was found for, by line, and those that wait for one.
@@ -32,15 +33,31 @@ impl<'r> Visitor<'r> {
                     if let Some(path) = address::route(before, name, call) {
                         self.consumed.lines.insert(path.line);
                     }
-                    if address::is_sent(before, name, call)
-                        && let Some((address, at)) = self.sent_to(chain, call)
+                    if address::is_double(name) {
+                        let texts = call.arguments.iter().filter_map(|argument| match &argument.value {
+                            Value::Text(text) => Some(text.line),
+                            _ => None,
+                        });
+                        self.consumed.lines.extend(texts);
+                    }
+                    let is_sent = address::is_sent(before, name, call);
+                    let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
+                    if is_sent
+                        && sent_to.is_none()
+                        && matches!(self.language(), Language::Rust | Language::Ruby)
+                        && let Some(finding) = self.unaddressed(chain, idx, line, name)
                     {
+                        self.findings.push(finding);
+                    }
+                    if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
                         if let Some(finding) = self.of_address(&address, line, name) {
                             let rest = chain.steps.get(idx + 1..).unwrap_or_default();
                             let request = Request::of_sent(self.repository, self.file, call, rest);
-                            let model = request.sent_model(self.repository, self.file, call.line);
+                            // Ruby's block builds the request after the call begins.
+                            let built = if self.language() == Language::Ruby { call.end } else { call.line };
+                            let model = request.sent_model(self.repository, self.file, built);
                             let model = if model.id.is_some() { model } else { model_in_address(&address) };
                             let prompt = super::prompt::prompt_of(
                                 self.repository,
@@ -78,6 +95,10 @@ impl<'r> Visitor<'r> {
         }
     }
 
+    fn language(&self) -> Language {
+        self.repository.files()[self.file].language
+    }
+
     /// Where a call sends to: an address that is given, a path on the base of the client, or on the one base that the file names.
     fn sent_to(&self, chain: &Chain, call: &Call) -> Option<(String, u32)> {
         let given = self.repository.address_in(self.file, &call.arguments, call.line);
@@ -93,12 +114,35 @@ impl<'r> Visitor<'r> {
             Value::Text(text) if hosts::is_path(&text.value) => Some(text),
             _ => None,
         });
+        if path.is_none()
+            && let Some(found) = self.on_base(call)
+        {
+            return Some(found);
+        }
         match (path, self.base()) {
             (Some(path), Some(base)) if hosts::operation_of(&format!("/{}", path.value)).is_some() => {
                 Some((format!("{}/{}", base.trim_end_matches('/'), path.value.trim_start_matches('/')), path.line))
             }
             _ => given,
         }
+    }
+
+    /// `{base}/chat/completions` by a name, where the file has one vendor's base.
+    fn on_base(&self, call: &Call) -> Option<(String, u32)> {
+        let base = self.base().filter(|_| matches!(self.language(), Language::Rust | Language::Ruby))?;
+        let given = call.arguments.iter().take(2).find_map(|argument| match &argument.value {
+            Value::Chain(Chain { root: Root::Name(name), .. }) => {
+                let at = self.repository.bound_value(self.file, name, call.line)?;
+                self.repository.files()[self.file].facts.bindings[at].value.as_ref()
+            }
+            Value::Text(_) => Some(&argument.value),
+            _ => None,
+        });
+        let Some(Value::Text(text)) = given else { return None };
+        let (_, path) = text.value.strip_prefix('{')?.split_once("}/")?;
+        let is_filled_once = !text.value[1..].split_once('}')?.0.contains('/');
+        let whole = format!("{}/{path}", base.trim_end_matches('/'));
+        (is_filled_once && hosts::operation_of(&format!("/{path}")).is_some()).then_some((whole, text.line))
     }
 
     /// The base address that the file names, where it names one vendor's alone.
@@ -202,9 +246,9 @@ impl<'r> Visitor<'r> {
         let is_bound = |value: &Value| matches!(value, Value::Text(own) if own == text);
         let named = source.facts.bindings.iter().find(|binding| binding.value.as_ref().is_some_and(is_bound));
         named.is_some_and(|binding| {
-            // What a function has for itself no other file sees.
-            let is_seen = binding.kind != BindingKind::Local || binding.from == 1;
-            is_seen && binding.target.len() > 2 && self.repository.is_named_elsewhere(self.file, &binding.target)
+            // What a function has for itself nobody else sends to.
+            let is_shared = binding.kind != BindingKind::Local || binding.from == 1;
+            is_shared && binding.target.len() > 2 && self.repository.is_named_elsewhere(self.file, &binding.target)
         })
     }
 }

@@ -98,6 +98,11 @@ impl Request {
         self.named.iter().find(|(name, _)| names.contains(&plain(name).as_str())).map(|(_, value)| value)
     }
 
+    /// Whether something is given under the name, in any case.
+    pub(super) fn has_key(&self, wanted: &str) -> bool {
+        self.named.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+    }
+
     /// What is given without a name.
     pub(super) fn unnamed(&self) -> &[Value] {
         &self.unnamed
@@ -396,7 +401,7 @@ impl<'a> Reader<'a> {
                 match call.arguments.first() {
                     Some(first) if call.arguments.len() == 1 && first.name.is_none() => {
                         self.request.named.push((name.clone(), first.value.clone()));
-                        if WRAPS.contains(&plain(name).as_str()) {
+                        if WRAPS.contains(&plain(name).as_str()) || WRITES.contains(&name.as_str()) {
                             self.given(&first.value, call.line, depth + 1);
                         }
                     }
@@ -410,6 +415,10 @@ impl<'a> Reader<'a> {
         }
     }
 }
+
+/// Functions that write an object as JSON.
+const WRITES: [&str; 9] =
+    ["to_string", "to_vec", "to_value", "to_string_pretty", "generate", "dump", "fast_generate", "encode", "to_json"];
 
 /// Lower case without underscores.
 fn plain(name: &str) -> String {

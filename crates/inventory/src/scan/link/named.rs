@@ -1,0 +1,38 @@
+//! Names that are known without being imported, and what a file has to offer by itself.
+
+use super::State;
+use super::repository::Repository;
+use crate::scan::facts::BindingKind;
+use crate::scan::language::Language;
+use crate::scan::rules::Rules;
+
+impl Repository<'_> {
+    /// Rust's `async_openai::Client`: a library that is used without being imported, and is no module of the repository.
+    pub(super) fn named_in_full(&self, name: &str) -> State {
+        let is_used = |sdk: &usize| self.uses(Language::Rust, *sdk);
+        let sdks: Vec<usize> = Rules::of(Language::Rust).of_module(name).into_iter().filter(is_used).collect();
+        let is_own = self
+            .stems
+            .get(name)
+            .is_some_and(|files| files.iter().any(|file| self.files[*file].language == Language::Rust));
+        if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
+    }
+
+    /// What a file exports by default: the one object made at its top.
+    pub(super) fn exported_by_default(&self, file: usize, hops: u32) -> State {
+        if self.is_go(file) {
+            return State::Unknown;
+        }
+        let bindings = &self.files[file].facts.bindings;
+        let tops =
+            bindings.iter().enumerate().filter(|(_, binding)| binding.from == 1 && binding.kind == BindingKind::Local);
+        let objects: Vec<State> = tops
+            .map(|(at, _)| self.bound(file, at, hops + 1))
+            .filter(|state| matches!(state, State::Object(_)))
+            .collect();
+        match objects.as_slice() {
+            [one] => one.clone(),
+            _ => State::Unknown,
+        }
+    }
+}

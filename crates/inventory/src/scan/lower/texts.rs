@@ -1,0 +1,111 @@
+//! Literal texts, and texts that are joined.
+
+use tree_sitter::Node;
+
+use super::{Walk, line_of};
+use crate::scan::facts::{Chain, Root, Step, TEXT_LIMIT, Text, Value};
+use crate::scan::syntax::{Shape, shape};
+
+impl Walk<'_> {
+    pub(super) fn literal_text(&self, node: Node<'_>) -> Option<String> {
+        matches!(shape(node, self.language), Shape::Text).then(|| unquoted(self.source(node)))
+    }
+
+    pub(super) fn literal(&mut self, node: Node<'_>) -> Value {
+        let mut text = String::new();
+        self.text_parts(node, &mut text);
+        if text.is_empty() {
+            text = unquoted(self.source(node));
+        }
+        Value::Text(Text { value: shortened(&text), line: line_of(node) })
+    }
+
+    /// The parts of a text; what is filled in is `{}`, and is looked into for itself.
+    pub(super) fn text_parts(&mut self, node: Node<'_>, text: &mut String) {
+        let mut cursor = node.walk();
+        let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+        for child in children {
+            match child.kind() {
+                "string_content"
+                | "string_fragment"
+                | "interpreted_string_literal_content"
+                | "raw_string_literal_content"
+                | "string_literal_content"
+                | "heredoc_content"
+                | "multiline_string_fragment"
+                | "line_str_text" => {
+                    text.push_str(self.source(child));
+                }
+                "escape_sequence" => text.push(' '),
+                "interpolation"
+                | "template_substitution"
+                | "interpolated_expression"
+                | "variable_name"
+                | "member_access_expression"
+                | "nullsafe_member_access_expression"
+                | "subscript_expression"
+                | "scoped_property_access_expression"
+                | "member_call_expression"
+                | "scoped_call_expression" => {
+                    let inside = self.source(child).trim_start_matches(['$', '#', '{']).trim_end_matches('}').trim();
+                    let is_name =
+                        inside.len() < 60 && !inside.contains(|character: char| "(){}\"' ".contains(character));
+                    text.push_str(&if is_name { format!("{{{inside}}}") } else { "{}".to_owned() });
+                    if child.kind() != "variable_name" {
+                        self.children(child);
+                    }
+                }
+                "string" | "string_literal" | "heredoc_body" | "concatenated_string" | "nowdoc_body" => {
+                    self.text_parts(child, text);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Methods after which a text is about the same text.
+const SAME: [&str; 14] = [
+    "trim_end_matches",
+    "trim_end",
+    "trim",
+    "as_str",
+    "as_ref",
+    "as_deref",
+    "clone",
+    "to_string",
+    "to_owned",
+    "unwrap",
+    "unwrap_or_default",
+    "display",
+    "chomp",
+    "freeze",
+];
+
+/// A part of a joined text: a text, or a name in braces.
+pub(super) fn part(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.value.clone(),
+        Value::Chain(Chain { root, steps, .. }) => {
+            let last = steps.iter().rev().find_map(|step| match step {
+                Step::Member(name, _) if !SAME.contains(&name.as_str()) => Some(name.as_str()),
+                Step::Member(..) | Step::Call(_) => None,
+            });
+            match (last, root) {
+                (Some(name), _) => format!("{{{name}}}"),
+                (None, Root::Name(name)) => format!("{{{name}}}"),
+                (None, _) => "{}".to_owned(),
+            }
+        }
+        _ => "{}".to_owned(),
+    }
+}
+
+pub(super) fn unquoted(text: &str) -> String {
+    let text = text.trim_start_matches(['f', 'r', 'b', 'u', '$', '@', '#', ':']);
+    shortened(text.trim_matches(['"', '\'', '`', '#']))
+}
+
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(TEXT_LIMIT).collect()
+}

@@ -1,0 +1,104 @@
+//! What is sent where the address is known at run time alone: headers and bodies that say what is asked, and whose it is.
+
+use super::Visitor;
+use super::request::Request;
+use crate::scan::facts::{Chain, Root, Step, Value};
+use crate::scan::finding::{Confidence, Finding, Kind};
+use crate::scan::models;
+
+/// Headers that only one vendor's API has.
+const HEADERS: [(&str, &str, &str); 2] =
+    [("anthropic-version", "anthropic", "chat"), ("x-goog-api-key", "google", "chat")];
+
+/// Words in the path of a file that say whose API it is for.
+const WORDS: [(&str, &str); 14] = [
+    ("azure", "azure-openai"),
+    ("openai", "openai"),
+    ("open_ai", "openai"),
+    ("chatgpt", "openai"),
+    ("gpt", "openai"),
+    ("anthropic", "anthropic"),
+    ("claude", "anthropic"),
+    ("gemini", "google"),
+    ("mistral", "mistral"),
+    ("cohere", "cohere"),
+    ("groq", "groq"),
+    ("deepseek", "deepseek"),
+    ("openrouter", "openrouter"),
+    ("perplexity", "perplexity"),
+];
+
+/// Words in the path of a file that is for models on machines of one's own.
+const OWN: [&str; 5] = ["ollama", "local", "llamacpp", "llama_cpp", "vllm"];
+
+impl Visitor<'_> {
+    /// What is sent by the call, where nothing is known of its address.
+    pub(super) fn unaddressed(&self, chain: &Chain, idx: usize, line: u32, name: &str) -> Option<Finding> {
+        let lower = name.to_lowercase();
+        if !["post", "request", "send", "fetch"].iter().any(|word| lower.contains(word)) {
+            return None;
+        }
+        let Step::Call(call) = chain.steps.get(idx)? else { return None };
+        let rest = chain.steps.get(idx + 1..).unwrap_or_default();
+        let request = Request::of_sent(self.repository, self.file, call, rest);
+        let path = self.repository.files()[self.file].path.to_lowercase();
+        if OWN.iter().any(|word| path.contains(word)) {
+            return None;
+        }
+        let asked = asked(&request.names());
+        let of_header = HEADERS.iter().find(|(header, ..)| request.has_key(header) || says(&chain.steps, header, 0));
+        let model = request.sent_model(self.repository, self.file, call.line);
+        let of_model = model.id.as_deref().and_then(models::vendor_of);
+        let (vendor, operation) = match (of_header, asked) {
+            (Some((_, vendor, operation)), asked) => (*vendor, asked.unwrap_or(operation)),
+            (None, Some(asked)) => {
+                let of_path = WORDS.iter().find(|(word, _)| path.contains(word)).map(|(_, vendor)| *vendor);
+                (of_path.or(of_model)?, asked)
+            }
+            (None, None) => return None,
+        };
+        let finding = self.plain(Kind::Http, line, operation, vendor, name);
+        let (flags, parameters) = (request.flags_of_body(), request.names());
+        Some(Finding { model, flags, parameters, confidence: Confidence::Likely, ..finding })
+    }
+}
+
+/// What a body asks for, by the names in it.
+fn asked(names: &[String]) -> Option<&'static str> {
+    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    if has("contents") && (has("generationConfig") || has("generation_config") || has("safetySettings")) {
+        return Some("chat");
+    }
+    if !has("model") {
+        return None;
+    }
+    match () {
+        () if has("messages") => Some("chat"),
+        () if has("prompt") && (has("max_tokens") || has("temperature")) => Some("completions"),
+        () if has("input") && (has("instructions") || has("tools")) => Some("responses"),
+        () => None,
+    }
+}
+
+/// Whether one of the texts that are given is the word, in any case.
+fn says(steps: &[Step], word: &str, depth: u32) -> bool {
+    depth < 4
+        && steps.iter().any(|step| match step {
+            Step::Call(call) => call.arguments.iter().any(|argument| in_value(&argument.value, word, depth)),
+            Step::Member(..) => false,
+        })
+}
+
+fn in_value(value: &Value, word: &str, depth: u32) -> bool {
+    match value {
+        Value::Text(text) => text.value.eq_ignore_ascii_case(word),
+        Value::Object(pairs) => {
+            pairs.iter().any(|(key, value)| key.eq_ignore_ascii_case(word) || in_value(value, word, depth + 1))
+        }
+        Value::List(values) => values.iter().any(|value| in_value(value, word, depth + 1)),
+        Value::Chain(Chain { root: Root::Group(values), steps, .. }) => {
+            values.iter().any(|value| in_value(value, word, depth + 1)) || says(steps, word, depth + 1)
+        }
+        _ => false,
+    }
+}

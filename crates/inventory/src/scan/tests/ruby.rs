@@ -1,0 +1,74 @@
+//! What only Ruby has: classes that are known by what they inherit from, methods that are mixed in, calls without parentheses.
+
+use super::{check, check_files};
+
+#[test]
+fn classes_are_known_by_what_they_inherit_from() {
+    check_files(
+        &[
+            (
+                "agents/application.rb",
+                "class ApplicationAgent < ActiveAgent::Base\n  generate_with :openai, model: \"gpt-4o-mini\"\nend\n",
+            ),
+            ("agents/support.rb", "class Support < ApplicationAgent\n  def help; prompt(message: 1); end\nend\n"),
+            ("agents/weather.rb", "class Weather < RubyLLM::Agent\n  model \"gpt-5\"\nend\n"),
+            ("jobs/a.rb", "Support.with(message: 1).help.generate_now\nWeather.new.ask(\"rain?\")\n"),
+        ],
+        "agents/application.rb:2 adapter chat openai gpt-4o-mini likely
+         jobs/a.rb:1 call chat unknown unknown likely
+         jobs/a.rb:2 call chat unknown unknown certain",
+    );
+}
+
+#[test]
+fn methods_that_are_mixed_in_and_parameters_with_a_client() {
+    check(
+        "a.rb",
+        "module Clients\n  def anthropic\n    @anthropic ||= Anthropic::Client.new(api_key: k)\n  end\nend\nclass Job\n  include Clients\n  \
+         def initialize(client: OpenAI::Client.new)\n    @client = client\n  end\n  def perform\n    \
+         anthropic.messages.create(**options)\n    @client.responses.create(model: \"gpt-4o\")\n  end\nend\n",
+        "3 client client anthropic unknown certain
+         8 client client openai unknown certain
+         12 call chat anthropic unknown certain
+         13 call responses openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn plain_http_over_connections_and_classes_with_a_base() {
+    check(
+        "a.rb",
+        "class A\n  BASE = \"https://api.mistral.ai\".freeze\n  def connection\n    @connection ||= Faraday.new(url: BASE) { |f| \
+         f.request :json }\n  end\n  def chat\n    connection.post(\"/v1/chat/completions\") do |req|\n      req.body = { model: \
+         \"mistral-large-latest\" }.to_json\n    end\n  end\n  def url\n    \"#{BASE}/v1/embeddings\"\n  end\n  def embed\n    \
+         HTTP.auth(key).post(url, json: { model: \"mistral-embed\" })\n  end\nend\n",
+        "7 http chat mistral mistral-large-latest certain
+         15 http embeddings mistral mistral-embed certain",
+    );
+}
+
+#[test]
+fn predictors_engines_and_records_of_chats() {
+    check(
+        "a.rb",
+        "predict = DSPy::Predict.new(Signature)\npredict.call(question: 1)\nBoxcars::Calculator.new(engine: \
+         Boxcars::Groq.new).run(\"1+1\")\nRubyLLM.chat.with_temperature(0.2).ask \"x\"\n@chat.ask(\"hello\")\n",
+        "2 call chat unknown unknown certain
+         3 call chat groq variable certain
+         4 call chat unknown unknown certain
+         5 call chat unknown unknown likely",
+    );
+}
+
+#[test]
+fn methods_that_are_sent_by_a_name_and_arguments_without_a_value() {
+    check(
+        "a.rb",
+        "client = OpenAI::Client.new\ndef name\n  :embeddings\nend\nclient.send(name, parameters: p)\nclient.public_send(other, parameters: \
+         p)\nservice.chat(parameters:)\n",
+        "1 client client openai unknown certain
+         5 call embeddings openai unknown certain
+         6 call chat openai unknown certain
+         7 call chat openai unknown likely",
+    );
+}
