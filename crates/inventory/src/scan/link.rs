@@ -2,6 +2,7 @@
 //! other files of the repository.
 
 mod golang;
+mod made;
 mod named;
 mod quick;
 mod repository;

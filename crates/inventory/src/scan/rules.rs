@@ -355,6 +355,11 @@ impl Rules {
         methods.get(whole).or_else(|| methods.get("@@").filter(|_| !path.is_empty())).copied()
     }
 
+    /// Whether the path is a method of the type because every method is one.
+    pub(super) fn is_open(&self, of: &str, path: &str) -> bool {
+        self.methods.get(of).is_some_and(|methods| methods.contains_key("@@") && !methods.contains_key(path))
+    }
+
     /// Whether a longer path of the type begins with the path, or one that needs something given ends there.
     pub(super) fn is_prefix(&self, of: &str, path: &str) -> bool {
         let longer = |other: &&str| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));

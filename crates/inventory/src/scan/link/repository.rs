@@ -443,7 +443,7 @@ impl<'s> Repository<'s> {
                 state => return state,
             }
         }
-        if let Some(object) = self.made_by_framework(name, hops) {
+        if let Some(object) = self.made_by_framework(file, name, hops) {
             return object;
         }
         if best != State::Unknown {
@@ -474,15 +474,6 @@ impl<'s> Repository<'s> {
             },
             _ => State::Unknown,
         }
-    }
-
-    /// An object of a type that a framework makes: an interface that is said to be a service, or is given to a maker of services.
-    fn made_by_framework(&self, name: &str, hops: u32) -> Option<State> {
-        if hops >= HOPS {
-            return None;
-        }
-        let states = self.types.get(name)?.iter().map(|(file, at)| self.bound(*file, *at, hops + 1));
-        states.into_iter().find(|state| matches!(state, State::Object(_)))
     }
 
     fn beside(&self, file: usize, name: &str, hops: u32) -> State {

@@ -463,6 +463,11 @@ impl<'r> Walker<'r> {
             let said = said.filter(|said| rules.of_type(object.of, said).is_some());
             object.path = said.unwrap_or_else(|| "chat".to_owned());
         }
+        // Settings of a builder of something whose every method calls the service.
+        if rules.is_open(object.of, &object.path) && is_building(&object.path, at.rest) {
+            object.path.clear();
+            return State::Object(object);
+        }
         if let Some(method) = rules.of_type(object.of, &object.path) {
             let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
             return self.does(method, &object, confidence, at, hits);
@@ -677,6 +682,11 @@ fn answers(of: &str) -> bool {
     !["_embed", "_pinecone", "_rerank", "_image", "_audio", "_moderation", "pinecone", "pinecone_index"]
         .iter()
         .any(|end| of.ends_with(end))
+}
+
+/// Whether a chain builds something by the name, or goes on to.
+fn is_building(name: &str, rest: &[Step]) -> bool {
+    name == "build" || rest.iter().any(|step| matches!(step, Step::Member(member, _) if member == "build"))
 }
 
 /// A setting of a builder: something is given and the chain goes on.

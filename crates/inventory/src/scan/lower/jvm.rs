@@ -100,9 +100,9 @@ impl Walk<'_> {
         let arguments = node.child_by_field_name("arguments").or_else(|| child_of(node, &["value_arguments"]));
         let (Some(name), Some(arguments)) = (name, arguments) else { return self.children(node) };
         let call = self.call(node, Some(arguments), None, line_of(node));
-        let texts = call.arguments.into_iter().map(|argument| argument.value).filter(|value| value.text().is_some());
+        let (texts, others): (Vec<Value>, Vec<Value>) =
+            call.arguments.into_iter().map(|argument| argument.value).partition(|value| value.text().is_some());
         let is_id = |value: &Value| value.text().is_some_and(|text| !text.contains([' ', '/']) && text.len() > 1);
-        let texts: Vec<Value> = texts.collect();
         // Of a title and an id the id.
         let is_lower = |value: &Value| value.text().is_some_and(|text| !text.contains(char::is_uppercase));
         let chosen = texts
@@ -112,7 +112,10 @@ impl Walk<'_> {
         if let Some(value) = chosen.cloned() {
             self.bind(self.name(name), BindingKind::Field, Some(value), Vec::new(), line_of(node));
         }
-        texts.into_iter().for_each(|value| self.keep(value));
+        if let Some(body) = child_of(node, &["class_body"]) {
+            self.children(body);
+        }
+        texts.into_iter().chain(others).for_each(|value| self.keep(value));
     }
 
     /// What a lambda sets on the builder that it is given: `{ model = ModelId("…") }`, `b -> b.modelId("…")`.

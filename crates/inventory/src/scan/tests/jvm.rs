@@ -58,13 +58,20 @@ fn a_service_that_a_framework_makes_of_an_interface_answers() {
                  Helper helper() {\n    OpenAiChatModel model = OpenAiChatModel.withApiKey(k);\n    return AiServices.create(Helper.class, model);\n  }\n}\n",
             ),
             (
+                "c/Build.java",
+                "package c;\nimport dev.langchain4j.service.AiServices;\nimport dev.langchain4j.model.chat.ChatModel;\nclass Build {\n  \
+                 void f(ChatModel model, Helper other) {\n    Agent agent = AiServices.builder(Agent.class)\n      .chatModel(model)\n      \
+                 .chatMemory(m)\n      .build();\n    agent.ask(\"x\");\n    other.ask(\"x\");\n  }\n}\n",
+            ),
+            (
                 "b/Use.java",
                 "package b;\nimport a.Helper;\nclass Use {\n  private final Helper own;\n  void f() { own.ask(\"x\"); }\n}\n",
             ),
         ],
         "a/Config.java:6 client chat openai unknown certain
          a/Socket.java:4 call chat unknown unknown certain
-         b/Use.java:5 call chat openai unknown certain",
+         b/Use.java:5 call chat openai unknown certain
+         c/Build.java:10 call chat unknown unknown certain",
     );
 }
 
@@ -72,7 +79,10 @@ fn a_service_that_a_framework_makes_of_an_interface_answers() {
 fn the_text_of_an_enumeration_of_the_repository_is_a_model() {
     check_files(
         &[
-            ("M.java", "enum M {\n  FAST(\"Fast and small\", \"gpt-4o-mini\"), BEST(\"Best\", \"gpt-4o\");\n}\n"),
+            (
+                "M.java",
+                "enum M {\n  FAST(\"Fast and small\", \"gpt-4o-mini\", 1), BEST(\"Best\", \"gpt-4o\", f(2));\n}\n",
+            ),
             (
                 "A.java",
                 "import com.theokanning.openai.service.OpenAiService;\nclass A {\n  void f(OpenAiService s) {\n    \
