@@ -13,6 +13,7 @@ mod link;
 mod lower;
 mod manifest;
 mod models;
+mod notebook;
 mod owners;
 mod relevance;
 pub mod render;
@@ -115,14 +116,13 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
     let mut findings = text::keys_of(path, text);
     let language = Language::of_path(path);
     if let Some(language) = language {
-        if !relevance::is_readable(text) {
+        let within = language::code_within(path, text);
+        let (code, lines) = within.as_ref().map_or((text, &[][..]), |(code, lines)| (code.as_str(), lines.as_slice()));
+        if !relevance::is_readable(code) {
             return Read { findings, is_machine_made: true, ..Read::default() };
         }
-        let is_read = mentions || relevance::names_a_vendor(text);
-        let facts = is_read.then(|| {
-            let within = language::source_within(path, text);
-            lower::facts_of(language, within.as_deref().unwrap_or(text))
-        });
+        let is_read = mentions || relevance::names_a_vendor(code);
+        let facts = is_read.then(|| Facts { lines: lines.to_vec(), ..lower::facts_of(language, code) });
         let packages = manifest::packages_of(path, text);
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };
     }
@@ -181,8 +181,13 @@ fn repository(files: &[(String, Read)]) -> Repository<'_> {
 #[must_use]
 pub fn link(files: &[(String, Read)], owners: &Owners) -> Vec<Finding> {
     let repository = repository(files);
-    let mut findings: Vec<Finding> =
-        (0..repository.files().len()).flat_map(|file| site::sites_of(&repository, file)).collect();
+    let (mut findings, mut near) = (Vec::new(), Vec::new());
+    for file in 0..repository.files().len() {
+        let (own, others) = site::sites_of(&repository, file);
+        findings.extend(own);
+        near.extend(others);
+    }
+    findings.extend(beside(&findings, near));
     findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
     findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
     weigh_keys(&mut findings);
@@ -197,6 +202,39 @@ pub fn link(files: &[(String, Read)], owners: &Owners) -> Vec<Finding> {
     }
     findings.sort_by(|a, b| (&a.path, a.line, a.kind).cmp(&(&b.path, b.line, b.kind)));
     findings
+}
+
+/// Of calls that are sites only beside a client or a model those that have one: in their file, else above or below its directory.
+fn beside(findings: &[Finding], near: Vec<Finding>) -> Vec<Finding> {
+    if near.is_empty() {
+        return near;
+    }
+    let directory = |path: &'_ str| path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+    let mut vendors: HashMap<&str, &str> = HashMap::new();
+    let mut lines: HashSet<(&str, u32)> = HashSet::new();
+    let sure = findings.iter().filter(|finding| finding.kind.is_site() && finding.confidence >= Confidence::Likely);
+    for finding in sure {
+        lines.insert((&finding.path, finding.line));
+        if ["chat", "completions", "responses", "client"].contains(&finding.operation.as_str()) {
+            vendors.entry(&finding.path).or_insert(&finding.vendor);
+        }
+    }
+    let mut places: Vec<(String, &str)> = vendors.iter().map(|(path, vendor)| (directory(path), *vendor)).collect();
+    places.sort_unstable();
+    places.dedup_by(|one, other| one.0 == other.0);
+    let is_under = |one: &str, other: &str| {
+        other.is_empty() || one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let of = |mut finding: Finding| {
+        let own = directory(&finding.path);
+        let place = || places.iter().find(|(place, _)| is_under(place, &own) || is_under(&own, place));
+        let vendor = vendors.get(finding.path.as_str()).copied().or_else(|| place().map(|(_, vendor)| *vendor))?;
+        if finding.vendor == "unknown" {
+            vendor.clone_into(&mut finding.vendor);
+        }
+        (!lines.contains(&(finding.path.as_str(), finding.line))).then_some(finding)
+    };
+    near.into_iter().filter_map(of).collect()
 }
 
 /// A key of Google's may be for maps or mail; where the repository uses Google's models it is likely for them.

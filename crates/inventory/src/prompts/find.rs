@@ -63,11 +63,14 @@ pub fn read(path: &str, text: &str) -> Read {
         read.whole = files::read(path, text);
         return read;
     };
-    if !text.is_ascii() && text.len() > 4_000_000 || !scan::may_hold_prompts(text) {
+    if !text.is_ascii() && text.len() > 4_000_000 {
         return read;
     }
     let within = scan::source_within(path, text);
     let text = within.as_deref().unwrap_or(text);
+    if !scan::may_hold_prompts(text) {
+        return read;
+    }
     let Some(tree) = parse(language, text) else { return read };
     let root = tree.root_node();
     let reader = Reader::new(language, text, root);

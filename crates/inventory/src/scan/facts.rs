@@ -14,6 +14,16 @@ pub struct Facts {
     pub(crate) classes: Vec<Class>,
     /// Every outermost expression with a call or a text in it, in the order of the file.
     pub(crate) values: Vec<Value>,
+    /// Of each line of the source the line of the file; empty where they are the same.
+    pub(crate) lines: Vec<u32>,
+}
+
+impl Facts {
+    /// The line of the file where a line of the source stands.
+    pub(crate) fn line_in_file(&self, line: u32) -> u32 {
+        let idx = usize::try_from(line).unwrap_or(0).wrapping_sub(1);
+        self.lines.get(idx).copied().unwrap_or(line)
+    }
 }
 
 /// A name that comes from another module.

@@ -95,7 +95,7 @@ pub(crate) fn is_local(text: &str) -> bool {
 }
 
 /// Ends of paths and what is done there; the first that fits.
-const PATHS: [(&str, &str); 44] = [
+const PATHS: [(&str, &str); 56] = [
     ("/chat/completions", "chat"),
     ("/fim/completions", "completions"),
     ("/completions", "completions"),
@@ -133,6 +133,18 @@ const PATHS: [(&str, &str); 44] = [
     ("/converse", "chat"),
     ("/invoke", "chat"),
     ("/rerank", "rerank"),
+    ("/multimodalembeddings", "embeddings"),
+    (":embedText", "embeddings"),
+    (":batchEmbedText", "embeddings"),
+    (":generateAnswer", "chat"),
+    (":predictLongRunning", "video"),
+    ("/speech-to-text", "audio"),
+    ("/listen", "audio"),
+    ("/speak", "audio"),
+    ("/transcript", "audio"),
+    ("/text-to-image", "images"),
+    ("/stable-image/", "images"),
+    ("/summarize", "completions"),
     ("/embed", "embeddings"),
     ("/generate", "completions"),
     ("/edits", "completions"),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::notebook;
+
 /// A language that is read by its grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -93,7 +95,7 @@ impl Language {
 /// The source in a file that holds more than source, on the same lines; nothing when all of it is source.
 pub(crate) fn source_within(path: &str, text: &str) -> Option<String> {
     if path.ends_with(".ipynb") {
-        Some(notebook(text))
+        Some(notebook::in_place(&notebook::lines(text)))
     } else if path.ends_with(".vue") || path.ends_with(".svelte") {
         Some(component(text))
     } else {
@@ -101,33 +103,12 @@ pub(crate) fn source_within(path: &str, text: &str) -> Option<String> {
     }
 }
 
-/// The code of a notebook. Its format keeps every source line as one JSON text on a line of its own (nbformat 4 as every
-/// editor writes it), so a line of code keeps its line; lines for the notebook itself (`%`, `!`) are left blank.
-fn notebook(text: &str) -> String {
-    let mut code = String::with_capacity(text.len() / 2);
-    let (mut in_code, mut in_source) = (false, false);
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.starts_with("\"cell_type\"") {
-            in_code = trimmed.contains("\"code\"");
-        }
-        if trimmed.starts_with("\"source\"") {
-            in_source = true;
-        }
-        let literal =
-            trimmed.strip_prefix("\"source\": [").unwrap_or(trimmed).trim_end_matches(']').trim_end_matches(',');
-        let is_line = in_code && in_source && literal.starts_with('"') && !trimmed.starts_with("\"source\": \"");
-        let source = if is_line { serde_json::from_str::<String>(literal).unwrap_or_default() } else { String::new() };
-        let source = source.trim_end_matches('\n');
-        if !source.trim_start().starts_with(['%', '!']) && !source.contains('\n') {
-            code += source;
-        }
-        if in_source && (trimmed.ends_with(']') || trimmed.ends_with("],")) {
-            in_source = false;
-        }
-        code.push('\n');
+/// The same for a reader that can be told where each line of the source stands; no lines where they are those of the file.
+pub(super) fn code_within(path: &str, text: &str) -> Option<(String, Vec<u32>)> {
+    if path.ends_with(".ipynb") {
+        return Some(notebook::laid_out(&notebook::lines(text)));
     }
-    code
+    source_within(path, text).map(|source| (source, Vec::new()))
 }
 
 /// The scripts of a component; everything else is left blank.
@@ -153,16 +134,6 @@ fn component(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn code_of_a_notebook_stays_on_its_lines() {
-        let text = "{\n \"cells\": [\n  {\n   \"cell_type\": \"code\",\n   \"source\": [\n    \"%pip install openai\\n\",\n    \
-                    \"x = \\\"a\\\"\\n\",\n    \"y = f(x)\"\n   ]\n  },\n  {\n   \"cell_type\": \"markdown\",\n   \"source\": [\n    \
-                    \"words\"\n   ]\n  }\n ]\n}\n";
-        let code = notebook(text);
-        assert_eq!(code.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>(), ["x = \"a\"", "y = f(x)"]);
-        assert_eq!(code.lines().position(|line| line.starts_with('y')), Some(7));
-    }
 
     #[test]
     fn a_component_is_its_script() {

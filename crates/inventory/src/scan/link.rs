@@ -1,6 +1,7 @@
 //! Follows names: from a chain to the import, the assignment or the function it comes from, in the file and, by one hop, in
 //! other files of the repository.
 
+mod given;
 mod golang;
 mod made;
 mod named;
@@ -48,6 +49,16 @@ pub(super) struct Object {
     pub(super) is_guess: bool,
     /// How sure it is whose service it calls.
     pub(super) confidence: Confidence,
+    /// What the model that it was made with is for.
+    pub(super) does: &'static str,
+}
+
+impl Object {
+    /// An object of a type, followed from its library.
+    fn new(of: &'static str, sdk: usize, vendor: &'static str) -> Object {
+        let (path, confidence) = (String::new(), Confidence::Certain);
+        Object { of, sdk, vendor, path, is_guess: false, confidence, does: "" }
+    }
 }
 
 /// A place where a rule fits.
@@ -65,4 +76,6 @@ pub(super) struct Hit<'f> {
     pub(super) before: &'f [super::facts::Step],
     /// Calls that follow in the same chain: a builder's.
     pub(super) chain: &'f [super::facts::Step],
+    /// Whether it is one only where a client or a model is made beside it.
+    pub(super) is_near: bool,
 }

@@ -96,6 +96,7 @@ impl<'s> Walk<'s> {
             Shape::Skip => {}
             Shape::Other if self.language.is_jvm() => self.jvm(node),
             Shape::Other if self.language == Language::Go && node.kind() == "type_spec" => self.go_type(node),
+            Shape::Other if self.is_loop(node) => self.looped(node),
             Shape::Other => self.children(node),
             Shape::Import if self.is_trait_use(node) => self.uses_trait(node),
             Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),
@@ -270,6 +271,7 @@ impl<'s> Walk<'s> {
                 let line = last_line(&chain);
                 let call = self.call(node, arguments, None, line);
                 self.defined(&chain, &call);
+                self.bind_stored(&chain, &call);
                 chain.steps.push(Step::Call(call));
                 Value::Chain(chain)
             }
@@ -279,7 +281,15 @@ impl<'s> Walk<'s> {
             Shape::Text => self.literal(node),
             Shape::Flag => Value::Flag(self.source(node).eq_ignore_ascii_case("true")),
             Shape::Number => Value::Number(self.source(node).chars().take(24).collect()),
-            Shape::Inner(inner) => self.value(inner),
+            Shape::Inner(inner) => {
+                let value = self.value(inner);
+                // `with … as name`
+                if let Some(alias) = node.child_by_field_name("alias").filter(|_| node.kind() == "as_pattern") {
+                    let name = self.name(alias);
+                    self.bind(name, BindingKind::Local, Some(value.clone()), Vec::new(), line_of(node));
+                }
+                value
+            }
             Shape::Group => self.group(node),
             Shape::Object => self.object(node),
             Shape::List => {

@@ -77,15 +77,29 @@ pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
 
 /// What a model is for, where its id says that it is not for chat.
 pub(crate) fn operation_of(id: &str) -> Option<&'static str> {
-    const PARTS: [(&str, &str); 9] = [
-        ("text-embedding", "embeddings"),
+    const PARTS: [(&str, &str); 23] = [
+        ("rerank", "rerank"),
+        ("embedding", "embeddings"),
         ("titan-embed", "embeddings"),
         ("embed-english", "embeddings"),
         ("embed-multilingual", "embeddings"),
-        ("gemini-embedding", "embeddings"),
+        ("embed-v4", "embeddings"),
+        ("mistral-embed", "embeddings"),
+        ("voyage-", "embeddings"),
         ("dall-e", "images"),
         ("gpt-image", "images"),
+        ("titan-image", "images"),
+        ("nova-canvas", "images"),
+        ("stable-diffusion", "images"),
+        ("stability.", "images"),
+        ("imagen-", "images"),
+        ("imagegeneration", "images"),
+        ("nova-reel", "video"),
+        ("veo-", "video"),
+        ("sora-", "video"),
         ("whisper", "audio"),
+        ("tts-1", "audio"),
+        ("transcribe", "audio"),
         ("moderation", "moderation"),
     ];
     PARTS.iter().find(|(part, _)| id.contains(part)).map(|(_, operation)| *operation)

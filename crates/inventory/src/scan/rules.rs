@@ -7,15 +7,16 @@
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
-//! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given |
+//! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT] [by=NAME] [given=NAME]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given; with `by`, where a text is given first or under the name; with `given`, where something is given under it |
 //! | `new SYMBOL… : TYPE -` | makes an object of settings, or of what is set up elsewhere: no place by itself |
+//! | `gives SYMBOL… : TYPE [vendor=V]` | makes an object that calls a service later: of what is given to it, else the library's |
 //! | `as SYMBOL… : TYPE [PATH]` | a declared type; with a path, a part of an object of the type |
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
 //! | `local SYMBOL…` | makes an object that calls no vendor |
 //! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns; with `-` it only returns |
 //! | `wraps TYPE` | whatever else of the module is given a model, a chain or a client returns the type |
 //! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
-//! | `call PATH… : OPERATION [TYPE] [unless=TYPE]` | calls the service, unless it is given an object of the other type |
+//! | `call PATH… : OPERATION [TYPE] [near] [unless=TYPE]` | calls the service; with `near`, where a client or a model is made beside it; unless it is given an object of the other type |
 //! | `pass PATH… : TYPE` | returns an object of another type |
 //! | `make PATH… : TYPE OPERATION [adapter] [vendor=V]` | makes an object |
 //!
@@ -42,6 +43,8 @@ pub(super) struct Sdk {
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
     makers: HashMap<&'static str, Maker>,
+    /// What is made where no maker fits, and calls a service later.
+    silent: HashMap<&'static str, Maker>,
     types: HashMap<&'static str, Part>,
     objects: HashMap<&'static str, &'static str>,
     functions: HashMap<&'static str, Method>,
@@ -64,6 +67,10 @@ pub(super) struct Maker {
     pub(super) vendor: Option<&'static str>,
     /// What has to be in a text given to it.
     pub(super) only: Option<&'static str>,
+    /// What a text has to be given as.
+    pub(super) by: Option<&'static str>,
+    /// What something has to be given as.
+    pub(super) given: Option<&'static str>,
 }
 
 /// What a method does.
@@ -81,6 +88,8 @@ pub(super) struct Method {
     pub(super) vendor: Option<&'static str>,
     /// The type of what must not be given to it.
     pub(super) unless: Option<&'static str>,
+    /// Whether it calls a service only where a client or a model is made beside it.
+    pub(super) is_near: bool,
 }
 
 /// How much a method's name says by itself.
@@ -231,15 +240,15 @@ impl Rules {
     fn method(&mut self, verb: &str, on: &'static str, names: &[&'static str], says: &[&'static str]) -> Option<()> {
         let first = *says.first()?;
         let vendor = says.iter().find_map(|word| word.strip_prefix("vendor="));
-        let is_adapter = says.contains(&"adapter");
+        let (is_adapter, is_near) = (says.contains(&"adapter"), says.contains(&"near"));
         let (operation, returns) = match verb {
             "pass" => (None, Some(first)),
             "make" => (Some(*says.get(1)?), Some(first)),
-            _ => (Some(first), says.get(1).copied()),
+            _ => (Some(first), says.get(1).copied().filter(|word| *word != "near")),
         };
         let unless = says.iter().find_map(|word| word.strip_prefix("unless="));
         let returns = returns.filter(|word| !word.contains('='));
-        let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor, unless };
+        let method = Method { operation, returns, is_maker: verb == "make", is_adapter, vendor, unless, is_near };
         for name in names {
             let path = name.trim_start_matches(['!', '?']);
             let (path, given) = match path.split_once('(') {
@@ -267,12 +276,20 @@ impl Rules {
             "general" => sdk.is_general = true,
             "is" => sdk.acts_as = Some(names.first()?),
             "wraps" => sdk.wraps = Some(names.first()?),
-            "new" => {
-                let vendor = says.iter().find_map(|word| word.strip_prefix("vendor="));
-                let is_adapter = says.contains(&"adapter");
-                let only = says.iter().find_map(|word| word.strip_prefix("only="));
-                let maker = Maker { makes: says.first()?, operation: says.get(1)?, is_adapter, vendor, only };
-                sdk.makers.extend(names.iter().map(|name| (*name, maker)));
+            "new" | "gives" => {
+                let is_silent = verb == "gives";
+                let after = |start: &str| says.iter().find_map(|word| word.strip_prefix(start));
+                let maker = Maker {
+                    makes: says.first()?,
+                    operation: if is_silent { "client" } else { says.get(1)? },
+                    is_adapter: says.contains(&"adapter"),
+                    vendor: after("vendor="),
+                    only: after("only="),
+                    by: after("by="),
+                    given: after("given="),
+                };
+                let makers = if is_silent { &mut sdk.silent } else { &mut sdk.makers };
+                makers.extend(names.iter().map(|name| (*name, maker)));
             }
             "as" => {
                 let part = Part { of: says.first()?, path: says.get(1).copied().unwrap_or_default() };
@@ -281,8 +298,8 @@ impl Rules {
             "object" => sdk.objects.extend(names.iter().map(|name| (*name, says[0]))),
             "fn" => {
                 let (operation, returns) = (Some(*says.first()?).filter(|word| *word != "-"), says.get(1).copied());
-                let method =
-                    Method { operation, returns, is_maker: false, is_adapter: false, vendor: None, unless: None };
+                let (is_maker, is_adapter, is_near) = (false, false, false);
+                let method = Method { operation, returns, is_maker, is_adapter, vendor: None, unless: None, is_near };
                 sdk.functions.extend(names.iter().map(|name| (*name, method)));
             }
             _ => return None,
@@ -321,6 +338,12 @@ impl Rules {
         })
     }
 
+    /// What makes an object under the dotted path that calls a service later.
+    pub(super) fn silent(&self, sdk: usize, path: &str) -> Option<Maker> {
+        let sdk = self.sdks.get(sdk)?;
+        ends(path, |end| sdk.silent.get(end).copied())
+    }
+
     /// Whether what the dotted path makes calls no vendor.
     pub(super) fn is_local(&self, sdk: usize, path: &str) -> bool {
         let Some(sdk) = self.sdks.get(sdk).filter(|sdk| !sdk.locals.is_empty()) else { return false };
@@ -344,7 +367,10 @@ impl Rules {
     /// The type of things that are declared as this.
     pub(super) fn type_of(&self, sdk: usize, path: &str) -> Option<Part> {
         let table = self.sdks.get(sdk)?;
-        let made = |end: &str| table.makers.get(end).map(|maker| Part { of: maker.makes, path: "" });
+        let made = |end: &str| {
+            let maker = table.makers.get(end).or_else(|| table.silent.get(end));
+            maker.map(|maker| Part { of: maker.makes, path: "" })
+        };
         ends(path, |end| table.types.get(end).copied().or_else(|| made(end)))
     }
 
@@ -390,7 +416,7 @@ impl Rules {
         let makes = move |sdk: &Sdk| {
             sdk.acts_as == Some(of)
                 || sdk.wraps == Some(of)
-                || sdk.makers.values().any(|maker| maker.makes == of)
+                || sdk.makers.values().chain(sdk.silent.values()).any(|maker| maker.makes == of)
                 || sdk.types.values().any(|part| part.of == of)
                 || sdk.objects.values().any(|name| *name == of)
         };
@@ -402,6 +428,7 @@ impl Rules {
         self.sdks.get(sdk).is_some_and(|sdk| {
             sdk.makers
                 .keys()
+                .chain(sdk.silent.keys())
                 .chain(sdk.types.keys())
                 .chain(sdk.objects.keys())
                 .chain(sdk.functions.keys())

@@ -20,16 +20,23 @@ pub(super) use http::Consumed;
 use response::Readings;
 pub(super) use whose::{Whose, of_client};
 
-/// Every call site of a file.
-pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> Vec<Finding> {
+/// Every call site of a file, and calls that are some only where a client or a model is made beside them.
+pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> (Vec<Finding>, Vec<Finding>) {
+    let (findings, near) = (Vec::new(), Vec::new());
     let mut visitor =
-        Visitor { repository, file, findings: Vec::new(), consumed: Consumed::default(), readings: OnceCell::new() };
+        Visitor { repository, file, findings, near, consumed: Consumed::default(), readings: OnceCell::new() };
     let source = &repository.files()[file];
     for value in &source.facts.values {
         visitor.value(value);
     }
     visitor.addresses();
-    one_per_line(visitor.findings)
+    let in_file = |mut findings: Vec<Finding>| {
+        for finding in &mut findings {
+            finding.line = source.facts.line_in_file(finding.line);
+        }
+        one_per_line(findings)
+    };
+    (in_file(visitor.findings), in_file(visitor.near))
 }
 
 /// A line is one site: a call rather than a client, the surer rather than the other.
@@ -57,6 +64,7 @@ pub(super) struct Visitor<'r> {
     repository: &'r Repository<'r>,
     file: usize,
     findings: Vec<Finding>,
+    near: Vec<Finding>,
     consumed: Consumed<'r>,
     readings: OnceCell<Readings<'r>>,
 }
@@ -118,6 +126,9 @@ impl<'r> Visitor<'r> {
         // A method that serves every model does what its model is for.
         let of_model = model.id.as_deref().and_then(super::models::operation_of);
         let operation = of_model.filter(|_| hit.operation == "chat").unwrap_or(hit.operation);
+        if hit.is_near {
+            confidence = confidence.min(Confidence::Likely);
+        }
         if operation == "tokens" {
             // Counting is asked for, but no model answers.
             confidence = Confidence::Possible;
@@ -128,7 +139,8 @@ impl<'r> Visitor<'r> {
         };
         let prompt = if is_call { asked(&request).or_else(|| asked(&earlier)) } else { None };
         let response = if is_call { self.readings().of_call(hit.call, hit.chain) } else { Vec::new() };
-        self.findings.push(Finding {
+        let to = if hit.is_near { &mut self.near } else { &mut self.findings };
+        to.push(Finding {
             path: source.path.to_owned(),
             line: hit.line,
             kind: hit.kind,

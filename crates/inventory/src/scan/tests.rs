@@ -1,6 +1,7 @@
 //! Small sources of each language, and what is found in them.
 
 mod derived;
+mod frameworks;
 mod go;
 mod jvm;
 mod other_uses;

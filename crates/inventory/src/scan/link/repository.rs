@@ -9,7 +9,6 @@ use super::texts::{Constants, Uses};
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Class, Facts, Import, Value};
-use crate::scan::finding::Confidence;
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
@@ -352,6 +351,11 @@ impl<'s> Repository<'s> {
                 let states = values.iter().map(|value| self.value(file, value, hops + 1));
                 states.into_iter().find(|state| matches!(state, State::Object(_))).unwrap_or(State::Foreign)
             }
+            // Of clients by name any one.
+            Value::Object(pairs) => {
+                let mut states = pairs.iter().take(20).map(|(_, value)| self.value(file, value, hops + 1));
+                states.find(is_whole).unwrap_or(State::Unknown)
+            }
             Value::Text(_) | Value::Number(_) | Value::Flag(_) => State::Foreign,
             _ => State::Unknown,
         }
@@ -374,14 +378,7 @@ impl<'s> Repository<'s> {
             && let Some((sdk, part)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
         {
             let vendor = rules.maker(sdk, path).and_then(|maker| maker.vendor).unwrap_or(rules.sdks[sdk].vendor);
-            return State::Object(Object {
-                of: part.of,
-                sdk,
-                vendor,
-                path: part.path.to_owned(),
-                is_guess: false,
-                confidence: Confidence::Certain,
-            });
+            return State::Object(Object { path: part.path.to_owned(), ..Object::new(part.of, sdk, vendor) });
         }
         let declares = match &state {
             State::File(other) if !rest.is_empty() => self.type_beside(*other, rest),

@@ -116,11 +116,11 @@ pub(crate) struct Walker<'r> {
 }
 
 impl<'r> Walker<'r> {
-    fn language(&self) -> Language {
+    pub(super) fn language(&self) -> Language {
         self.repository.files[self.file].language
     }
 
-    fn rules(&self) -> &'static Rules {
+    pub(super) fn rules(&self) -> &'static Rules {
         Rules::of(self.language())
     }
 
@@ -132,7 +132,10 @@ impl<'r> Walker<'r> {
             match step {
                 Step::Member(name, line) => {
                     name_line = *line;
-                    state = self.member(state, name, chain, idx);
+                    state = match self.kept(&state, chain, idx, name) {
+                        Some(kept) => kept,
+                        None => self.member(state, name, chain, idx),
+                    };
                     if self.language() == Language::Ruby {
                         let at = At {
                             line: *line,
@@ -272,14 +275,7 @@ impl<'r> Walker<'r> {
         let State::Symbol { sdks, path } = &state else { return state };
         let rules = self.rules();
         match sdks.iter().find_map(|sdk| Some((*sdk, rules.object(*sdk, path)?))) {
-            Some((sdk, of)) => State::Object(Object {
-                of,
-                sdk,
-                vendor: rules.sdks[sdk].vendor,
-                path: String::new(),
-                is_guess: false,
-                confidence: Confidence::Certain,
-            }),
+            Some((sdk, of)) => State::Object(Object::new(of, sdk, rules.sdks[sdk].vendor)),
             None => state,
         }
     }
@@ -336,9 +332,9 @@ impl<'r> Walker<'r> {
 
     fn call<'f>(&self, state: State, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
         if matches!(state, State::Unknown | State::Foreign)
-            && let Some(held) = self.held(at)
+            && let Some(found) = self.held(at).or_else(|| self.stored(at)).or_else(|| self.passed_on(at))
         {
-            return held;
+            return found;
         }
         match state {
             State::Symbol { sdks, path } => self.call_symbol(&sdks, &path, at, hits),
@@ -374,37 +370,20 @@ impl<'r> Walker<'r> {
             return State::Local;
         }
         for sdk in sdks.iter().copied() {
-            if let Some(maker) = rules.maker(sdk, path).filter(|maker| is_allowed(maker, at.call)) {
-                let vendor = self.vendor(sdk, maker.vendor, given.as_ref(), at);
-                let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
-                if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE) {
-                    let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
-                    let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
-                    hits.push(Hit { line: at.begins, ..hit });
-                }
-                return State::Object(Object {
-                    of: maker.makes,
-                    sdk,
-                    vendor,
-                    path: String::new(),
-                    is_guess: false,
-                    confidence,
-                });
+            if let Some(maker) = rules.maker(sdk, path).filter(|maker| self.is_allowed(maker, at.call)) {
+                return self.made(sdk, &maker, given.as_ref(), at, hits);
             }
         }
         for sdk in sdks.iter().copied() {
             let method = rules.function(sdk, path).or_else(|| rules.of_type(rules.sdks[sdk].acts_as?, path));
             if let Some(method) = method {
-                let object = Object {
-                    of: "",
-                    sdk,
-                    vendor: rules.sdks[sdk].vendor,
-                    path: String::new(),
-                    is_guess: false,
-                    confidence: Confidence::Certain,
-                };
+                let object = Object::new("", sdk, rules.sdks[sdk].vendor);
                 return self.does(method, &object, Confidence::Certain, at, hits);
             }
+        }
+        let silent = sdks.iter().find_map(|sdk| Some((*sdk, rules.silent(*sdk, path)?)));
+        if let Some((sdk, maker)) = silent {
+            return self.made_silently(sdk, &maker, given.as_ref(), at.call);
         }
         for sdk in sdks.iter().copied() {
             if let (Some(of), Some(given)) = (rules.sdks[sdk].wraps, &given) {
@@ -416,6 +395,9 @@ impl<'r> Walker<'r> {
                 }
                 return State::Object(Object { of, sdk, path: String::new(), ..given.clone() });
             }
+        }
+        if self.is_given_local(at.call) {
+            return State::Local;
         }
         if path.contains('.') && self.is_own(at, Distinct::InRepository) {
             return self.call_unknown(at, hits);
@@ -441,6 +423,25 @@ impl<'r> Walker<'r> {
         let last = at.last();
         let language = self.language();
         (language == Language::Go || language.is_jvm()) && self.repository.defines(language, last)
+    }
+
+    /// An object that a rule says is made there.
+    fn made<'f>(
+        &self,
+        sdk: usize,
+        maker: &Maker,
+        given: Option<&Object>,
+        at: &At<'_, 'f>,
+        hits: &mut Option<&mut Vec<Hit<'f>>>,
+    ) -> State {
+        let vendor = self.vendor(sdk, maker.vendor, given, at);
+        let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
+        if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE) {
+            let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
+            let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
+            hits.push(Hit { line: at.begins, ..hit });
+        }
+        State::Object(Object { confidence, does: maker.operation, ..Object::new(maker.makes, sdk, vendor) })
     }
 
     /// Whether the method that is called is known by its name.
@@ -509,13 +510,18 @@ impl<'r> Walker<'r> {
         let whose = if method.is_maker { self.whose(own, at) } else { own };
         // A call is as sure as it is whose service its client calls.
         let (vendor, confidence) = (whose.vendor, confidence.min(whose.confidence));
-        if let (Some(hits), Some(operation)) = (hits.as_mut(), method.operation) {
+        // Whatever is built on a model for completions asks for completions.
+        let operation = match method.operation {
+            Some("chat") if object.does == "completions" => Some("completions"),
+            operation => operation,
+        };
+        if let (Some(hits), Some(operation)) = (hits.as_mut(), operation) {
             let kind = match (method.is_maker, method.is_adapter) {
                 (true, true) => Kind::Adapter,
                 (true, false) => Kind::Client,
                 _ => Kind::Call,
             };
-            let hit = at.hit(kind, operation, object.sdk, vendor, confidence);
+            let hit = Hit { is_near: method.is_near, ..at.hit(kind, operation, object.sdk, vendor, confidence) };
             // A builder is where it begins.
             let is_built = method.is_maker && !at.named.is_empty() && at.last().eq_ignore_ascii_case("build");
             hits.push(if is_built { Hit { line: at.begins, ..hit } } else { hit });
@@ -586,14 +592,7 @@ impl<'r> Walker<'r> {
         let surest = known.reduce(|best, next| if next.1.1 > best.1.1 { next } else { best });
         if let Some((own, (sdk, confidence))) = surest {
             let vendor = own.method.vendor.unwrap_or(rules.sdks[sdk].vendor);
-            let object = Object {
-                of: own.of,
-                sdk,
-                vendor,
-                path: String::new(),
-                is_guess: true,
-                confidence: Confidence::Certain,
-            };
+            let object = Object { is_guess: true, ..Object::new(own.of, sdk, vendor) };
             return self.does(own.method, &object, confidence.min(most), at, hits);
         }
         // A method of an unknown object may be a function of the repository.
@@ -667,7 +666,12 @@ impl<'r> Walker<'r> {
         if let Some(given) = given {
             return given.vendor;
         }
-        at.call.arguments.iter().find_map(|argument| models::vendor_of(argument.value.text()?)).unwrap_or("-")
+        let of_text = |value: &Value| models::vendor_of(value.text()?);
+        let of_value = |value: &Value| match value {
+            Value::Object(pairs) => pairs.iter().find_map(|(_, value)| of_text(value)),
+            value => of_text(value),
+        };
+        at.call.arguments.iter().find_map(|argument| of_value(&argument.value)).unwrap_or("-")
     }
 }
 
@@ -696,18 +700,10 @@ fn is_setter(name: &str, rest: &[Step]) -> bool {
     goes_on && is_with
 }
 
-fn is_allowed(maker: &Maker, call: &Call) -> bool {
-    let Some(only) = maker.only else { return true };
-    if only == "()" {
-        return call.arguments.is_empty();
-    }
-    call.arguments.iter().any(|argument| argument.value.text().is_some_and(|text| text.contains(only)))
-}
-
 /// Where a call stands.
-struct At<'a, 'f> {
+pub(super) struct At<'a, 'f> {
     /// Line of the name that is called.
-    line: u32,
+    pub(super) line: u32,
     /// Line where the chain begins.
     begins: u32,
     /// Whether it is a function's name alone, or a method of the class itself.
@@ -715,14 +711,14 @@ struct At<'a, 'f> {
     root: &'a Root,
     /// What is done with the root, up to the name that is called.
     named: &'a [Step],
-    call: &'f Call,
+    pub(super) call: &'f Call,
     before: &'f [Step],
     rest: &'f [Step],
 }
 
 impl<'f> At<'_, 'f> {
     /// The name that is called.
-    fn last(&self) -> &str {
+    pub(super) fn last(&self) -> &str {
         let member = self.named.iter().rev().find_map(|step| match step {
             Step::Member(name, _) => Some(name.as_str()),
             Step::Call(_) => None,
@@ -734,7 +730,7 @@ impl<'f> At<'_, 'f> {
     }
 
     /// The names up to there.
-    fn dotted(&self) -> String {
+    pub(super) fn dotted(&self) -> String {
         let mut dotted = match self.root {
             Root::Name(name) => name.clone(),
             _ => String::new(),
@@ -757,6 +753,6 @@ impl<'f> At<'_, 'f> {
     ) -> Hit<'f> {
         let line = self.line;
         let (call, before, chain, seen) = (self.call, self.before, self.rest, self.dotted());
-        Hit { kind, operation, sdk, vendor, line, confidence, call, seen, before, chain }
+        Hit { kind, operation, sdk, vendor, line, confidence, call, seen, before, chain, is_near: false }
     }
 }

@@ -174,6 +174,37 @@ impl Walk<'_> {
         self.facts.bindings.iter().rev().find(declared).and_then(|binding| binding.types.first().cloned())
     }
 
+    pub(super) fn is_loop(&self, node: Node<'_>) -> bool {
+        match node.kind() {
+            "for_statement" => self.language == Language::Python,
+            "for_in_statement" => self.language.is_script(),
+            _ => false,
+        }
+    }
+
+    /// `for name in values`: the name stands for any of the values.
+    pub(super) fn looped(&mut self, node: Node<'_>) {
+        let (left, right) = (node.child_by_field_name("left"), node.child_by_field_name("right"));
+        let (Some(left), Some(right)) = (left, right) else { return self.children(node) };
+        let value = self.value(right);
+        let is_several = match &value {
+            Value::List(_) => true,
+            Value::Chain(chain) => !chain.steps.iter().any(|step| matches!(step, Step::Call(_))),
+            _ => false,
+        };
+        if is_several && matches!(shape(left, self.language), Shape::Name) {
+            let name = self.name(left);
+            self.bind(name, BindingKind::Local, Some(value.clone()), Vec::new(), line_of(node));
+        }
+        self.keep(value);
+        let mut cursor = node.walk();
+        let rest: Vec<Node<'_>> =
+            node.named_children(&mut cursor).filter(|child| *child != left && *child != right).collect();
+        for child in rest {
+            self.visit(child);
+        }
+    }
+
     fn bind_target(&mut self, node: Node<'_>, target: Node<'_>, value: &Value, types: &[String], is_field: bool) {
         let class_level = self.scopes.last().is_some_and(|scope| scope.is_class);
         let kept = (!matches!(value, Value::Other)).then(|| value.clone());
@@ -206,9 +237,46 @@ impl Walk<'_> {
                     let whole = format!("{}.{}", self.name(object), self.name(name));
                     self.bind(whole, BindingKind::Local, kept.clone(), Vec::new(), line_of(node));
                 }
+                if let (Shape::Member { object: Some(object), name }, Some(Value::Chain(_))) =
+                    (shape(target, self.language), &kept)
+                    && matches!(shape(object, self.language), Shape::Member { .. })
+                {
+                    let (store, name) = (self.chain_of(object), self.name(name));
+                    self.bind_whole(&store, &name, kept.clone(), line_of(node));
+                }
                 let kind = if is_member || is_field || class_level { BindingKind::Field } else { BindingKind::Local };
                 self.bind(name, kind, kept, types.to_vec(), line_of(node));
             }
+        }
+    }
+
+    /// `session.state.chain = …`: known under the whole name, in the whole file.
+    fn bind_whole(&mut self, chain: &Chain, name: &str, value: Option<Value>, line: u32) {
+        let mut whole = match &chain.root {
+            Root::Name(root) => root.clone(),
+            Root::Itself | Root::Group(_) => return,
+        };
+        for step in &chain.steps {
+            let Step::Member(member, _) = step else { return };
+            whole.push('.');
+            whole.push_str(member);
+        }
+        let (target, kind) = (format!("{whole}.{name}"), BindingKind::Local);
+        self.facts.bindings.push(Binding { target, kind, value, types: Vec::new(), line, from: 1, to: u32::MAX });
+    }
+
+    /// `session.set("chain", …)`
+    pub(super) fn bind_stored(&mut self, chain: &Chain, call: &Call) {
+        let is_ours = self.language == Language::Python || self.language.is_script();
+        if let [.., Step::Member(set, _)] = chain.steps.as_slice()
+            && set == "set"
+            && is_ours
+            && let [key, stored] = call.arguments.as_slice()
+            && let (Some(key), Value::Chain(_)) = (key.value.text(), &stored.value)
+        {
+            let mut store = chain.clone();
+            store.steps.pop();
+            self.bind_whole(&store, key, Some(stored.value.clone()), call.line);
         }
     }
 
@@ -221,6 +289,12 @@ impl Walk<'_> {
         {
             let whole = format!("{}.{key}", self.name(object));
             self.bind(whole, BindingKind::Local, value, Vec::new(), line_of(node));
+        } else if let Some(key) = key.and_then(|key| self.literal_text(key))
+            && matches!(shape(object, self.language), Shape::Member { .. })
+            && matches!(value, Some(Value::Chain(_)))
+        {
+            let store = self.chain_of(object);
+            self.bind_whole(&store, &key, value, line_of(node));
         }
     }
 

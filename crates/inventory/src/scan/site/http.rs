@@ -191,7 +191,14 @@ impl<'r> Visitor<'r> {
         }
         match hosts::vendor_of(address) {
             Some(vendor) => {
-                Some(self.plain(Kind::Http, line, operation.unwrap_or("models"), vendor, &format!("{name} {address}")))
+                // A store of vectors has paths of its own; `models/NAME:predict` does what its model is for.
+                let store = (vendor == "pinecone").then_some("vector_store");
+                let of_model = model_in_address(address).id.as_deref().and_then(models::operation_of);
+                let operation = match operation.or(store).unwrap_or("models") {
+                    "chat" => of_model.unwrap_or("chat"),
+                    operation => operation,
+                };
+                Some(self.plain(Kind::Http, line, operation, vendor, &format!("{name} {address}")))
             }
             None if hosts::is_own_path(address) => {
                 let vendor = hosts::vendor_of_path(address);

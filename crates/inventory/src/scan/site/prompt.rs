@@ -57,7 +57,8 @@ pub(super) fn prompt_of(
     let named = NAMES.iter().find_map(|name| request.get(&[name]));
     let value = named.or_else(|| request.unnamed().iter().find(|value| may_ask(value)))?;
     let (file, line, form) = place(repository, file, value, line, 0)?;
-    Some(Prompt { path: repository.files()[file].path.to_owned(), line, form })
+    let source = &repository.files()[file];
+    Some(Prompt { path: source.path.to_owned(), line: source.facts.line_in_file(line), form })
 }
 
 /// Whether something given without a name can be what is asked.
