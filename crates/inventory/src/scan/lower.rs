@@ -2,7 +2,7 @@
 
 mod bindings;
 mod classes;
-mod imports;
+pub(super) mod imports;
 mod jvm;
 mod rust;
 #[cfg(test)]

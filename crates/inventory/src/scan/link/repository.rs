@@ -10,6 +10,7 @@ use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Class, Facts, Import, Value};
 use crate::scan::language::Language;
+use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::Rules;
 
 /// A source file.
@@ -407,6 +408,28 @@ impl<'s> Repository<'s> {
                 self.derived(file, name, hops + 1).unwrap_or(state)
             }
             state => state,
+        }
+    }
+
+    /// Whether the file is a library's own source: its namespace is the library's.
+    fn is_of_library(&self, file: usize) -> bool {
+        let rules = Rules::of(self.files[file].language);
+        let mut own = self.files[file].facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
+        own.any(|import| rules.of_module(&import.module).next().is_some())
+    }
+
+    /// Whether a name is a class of the repository, or is declared as one.
+    pub(super) fn is_of_own_class(&self, file: usize, name: &str, line: u32) -> bool {
+        let language = self.files[file].language;
+        let is_own = |class: &str| {
+            let known = self.classes.get(class.rsplit('.').next().unwrap_or(class));
+            known.is_some_and(|known| {
+                known.iter().any(|(idx, _)| self.files[*idx].language == language && !self.is_of_library(*idx))
+            })
+        };
+        match self.binding_at(file, name, line) {
+            Some(at) => self.files[file].facts.bindings[at].types.first().is_some_and(|declared| is_own(declared)),
+            None => is_own(name),
         }
     }
 

@@ -450,9 +450,29 @@ impl<'r> Walker<'r> {
             && self.rules().own(at.last(), || at.dotted()).iter().any(|own| own.distinct >= least && own.fits(at.call))
     }
 
-    /// C#'s functions are methods of the class around the call, whatever they are called.
+    /// Whether it is a class of the repository that is called, whatever its methods are called: in C# a function's name alone is
+    /// one of the class around it.
     fn is_of_class(&self, at: &At<'_, '_>) -> bool {
-        at.is_bare && self.language() == Language::CSharp
+        match self.language() {
+            Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at),
+            Language::Php => self.is_of_own(at),
+            _ => false,
+        }
+    }
+
+    /// Whether the object is declared as a class that the repository has itself.
+    fn is_of_own(&self, at: &At<'_, '_>) -> bool {
+        let mut members = at.named.iter().filter_map(|step| match step {
+            Step::Member(name, _) => Some(name.as_str()),
+            Step::Call(_) => None,
+        });
+        let first = match at.root {
+            Root::Name(name) => Some(name.as_str()),
+            Root::Itself => members.next(),
+            Root::Group(_) => None,
+        };
+        let (Some(name), Some(_), None) = (first, members.next(), members.next()) else { return false };
+        self.repository.is_of_own_class(self.file, name, at.line)
     }
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
@@ -499,7 +519,8 @@ impl<'r> Walker<'r> {
         at: &At<'_, 'f>,
         hits: &mut Option<&mut Vec<Hit<'f>>>,
     ) -> State {
-        if method.unless.is_some_and(|of| self.is_given(at.call, of)) {
+        let is_double = self.language() == Language::CSharp && at.is_double();
+        if is_double || method.unless.is_some_and(|of| self.is_given(at.call, of)) {
             return State::Foreign;
         }
         let vendor = match object.vendor {
@@ -741,6 +762,17 @@ impl<'f> At<'_, 'f> {
             }
         }
         dotted
+    }
+
+    /// Whether a test says what a double answers to: `mock.Setup(x => x.AskAsync(It.IsAny<string>()))`.
+    fn is_double(&self) -> bool {
+        self.call.arguments.iter().any(|argument| match &argument.value {
+            Value::Chain(Chain { root: Root::Name(name), steps, .. }) => {
+                let asks = matches!(steps.first(), Some(Step::Member(member, _)) if member.starts_with("Is") || member.starts_with("Any"));
+                asks && matches!(name.as_str(), "It" | "Arg")
+            }
+            _ => false,
+        })
     }
 
     fn hit(

@@ -144,10 +144,13 @@ fn csharp(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
     }
 }
 
+/// The symbol of an import that is the namespace of the file itself.
+pub(in crate::scan) const NAMESPACE: &str = "namespace";
+
 /// What a C# namespace sees without a `using`: itself and those around it.
 pub(super) fn of_namespace(name: &str, line: u32, imports: &mut Vec<Import>) {
     let module: String = name.split_whitespace().collect();
-    imports.push(Import { local: "*".to_owned(), module, symbol: String::new(), line });
+    imports.push(Import { local: "*".to_owned(), module, symbol: NAMESPACE.to_owned(), line });
 }
 
 /// `a::{b, c::{d as e}, f::*}`, taken apart from the outside.

@@ -140,3 +140,24 @@ fn libraries_of_one_vendor_are_known_in_php() {
          11 call chat unknown unknown certain",
     );
 }
+
+#[test]
+fn a_wrapper_of_the_repository_and_a_double_of_a_test_are_no_calls() {
+    check_files(
+        &[
+            (
+                "Answers.cs",
+                "namespace Shop;\npublic class Answers {\n  Task<string> CompleteChatAsync(string q) => null;\n}\n",
+            ),
+            (
+                "Use.cs",
+                "using OpenAI.Chat;\nclass Use {\n  private readonly Answers _answers;\n  void F() {\n    \
+                 _answers.CompleteChatAsync(q);\n    Answers.CompleteChatAsync(q);\n    other.CompleteChatAsync(q);\n    \
+                 mock.Setup(x => x.CompleteChatAsync(It.IsAny<string>()));\n  }\n  void G(ChatClient chat) {\n    \
+                 chat.CompleteChatAsync(Arg.Any<string>());\n    chat.CompleteChatAsync(q);\n  }\n}\n",
+            ),
+        ],
+        "Use.cs:7 call chat openai unknown likely
+         Use.cs:12 call chat openai unknown certain",
+    );
+}
