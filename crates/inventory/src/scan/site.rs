@@ -94,9 +94,19 @@ impl<'r> Visitor<'r> {
         if let Root::Group(values) = &chain.root {
             values.iter().for_each(|value| self.value(value));
         }
+        let mut name = match &chain.root {
+            Root::Name(name) => name.as_str(),
+            _ => "",
+        };
         for step in &chain.steps {
-            if let Step::Call(call) = step {
-                call.arguments.iter().for_each(|argument| self.value(&argument.value));
+            match step {
+                Step::Member(member, _) => name = member,
+                // What something is compared with is sent nowhere.
+                Step::Call(call) => {
+                    let is_check = address::is_check(name);
+                    let given = call.arguments.iter().map(|argument| &argument.value);
+                    given.filter(|value| !is_check || value.text().is_none()).for_each(|value| self.value(value));
+                }
             }
         }
     }

@@ -312,6 +312,39 @@ const SENDS: [&str; 29] = [
 const SENDING: [&str; 11] =
     ["post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "getjson"];
 
+/// Names under which a text is compared with another.
+const CHECKS: [&str; 24] = [
+    "strpos",
+    "stripos",
+    "strstr",
+    "strcmp",
+    "str_contains",
+    "str_starts_with",
+    "str_ends_with",
+    "preg_match",
+    "in_array",
+    "Contains",
+    "StartsWith",
+    "EndsWith",
+    "Equals",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "includes",
+    "indexOf",
+    "IndexOf",
+    "startswith",
+    "endswith",
+    "starts_with",
+    "ends_with",
+    "equals",
+];
+
+/// Whether what is given under the name is only compared.
+pub(super) fn is_check(name: &str) -> bool {
+    CHECKS.contains(&name) || name.to_lowercase().starts_with("assert")
+}
+
 /// Whether something is sent under the name.
 pub(super) fn is_sending(name: &str) -> bool {
     if SENDS.contains(&name) {
@@ -345,8 +378,8 @@ pub(super) fn is_sending(name: &str) -> bool {
         && !matches!(name, "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "SendRequest" | "DoRequest");
     // `assert` and `isset` have it in them too.
     let is_events = name.contains("SSE") || name.contains("Sse") || lower.starts_with("sse") || lower.ends_with("_sse");
-    let is_check = lower.starts_with("assert") || lower.starts_with("expect");
-    !is_reader && !is_class && !is_check && (is_events || SENDING.iter().any(|part| lower.contains(part)))
+    let is_checked = is_check(name) || lower.starts_with("expect");
+    !is_reader && !is_class && !is_checked && (is_events || SENDING.iter().any(|part| lower.contains(part)))
 }
 
 /// Whether the name says what a test puts in the place of a service, or asks of that: `stub_request`.

@@ -36,8 +36,9 @@ fn what_is_checked_is_not_sent() {
         "a.php",
         "<?php\nclass ATest extends TestCase {\n    public function test() {\n        \
          $this->assertSame('https://example.com/v1/audio/speech', $this->url());\n        \
-         $ok = isset($all['https://api.openai.com/v1/models']);\n    }\n}\n",
-        "4 http audio openai-compatible unknown possible",
+         $ok = isset($all['https://api.openai.com/v1/models']);\n        \
+         if (strpos($url, 'https://api.openai.com/v1/files') !== false) {}\n    }\n}\n",
+        "",
     );
 }
 
