@@ -415,7 +415,7 @@ impl<'s> Repository<'s> {
     fn is_of_library(&self, file: usize) -> bool {
         let rules = Rules::of(self.files[file].language);
         let mut own = self.files[file].facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
-        own.any(|import| rules.of_module(&import.module).next().is_some())
+        own.any(|import| !rules.of_module(&import.module).is_empty())
     }
 
     /// Whether a name is a class of the repository, or is declared as one.

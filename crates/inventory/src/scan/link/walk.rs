@@ -446,8 +446,8 @@ impl<'r> Walker<'r> {
 
     /// Whether the method that is called is known by its name.
     fn is_own(&self, at: &At<'_, '_>, least: Distinct) -> bool {
-        !self.is_of_class(at)
-            && self.rules().own(at.last(), || at.dotted()).iter().any(|own| own.distinct >= least && own.fits(at.call))
+        self.rules().own(at.last(), || at.dotted()).iter().any(|own| own.distinct >= least && own.fits(at.call))
+            && !self.is_of_class(at)
     }
 
     /// Whether it is a class of the repository that is called, whatever its methods are called: in C# a function's name alone is
@@ -603,11 +603,12 @@ impl<'r> Walker<'r> {
             }
         }
         let rules = self.rules();
-        if self.is_of_class(at) {
+        let own = rules.own(at.last(), || at.dotted());
+        if own.is_empty() || self.is_of_class(at) {
             return State::Unknown;
         }
         let most = if self.is_wrapper(at) { Confidence::Possible } else { Confidence::Certain };
-        let fitting = rules.own(at.last(), || at.dotted()).into_iter().filter(|own| own.fits(at.call));
+        let fitting = own.into_iter().filter(|own| own.fits(at.call));
         let known = fitting.filter_map(|own| Some((own, self.evidence(own)?)));
         // The longest name, but of one of a library that is used.
         let surest = known.reduce(|best, next| if next.1.1 > best.1.1 { next } else { best });
