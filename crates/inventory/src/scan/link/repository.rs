@@ -8,9 +8,8 @@ use super::quick::{Map, Set};
 use super::texts::{Constants, Uses};
 use super::walk::{Walker, required};
 use super::{Hit, Object, State};
-use crate::scan::facts::{Binding, BindingKind, Chain, Class, Facts, Import, Value};
+use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
 use crate::scan::language::Language;
-use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::Rules;
 
 /// A source file.
@@ -33,9 +32,9 @@ pub(crate) struct Repository<'s> {
     /// Files that stand for their directory, by the last part of its path.
     folders: Map<&'s str, Vec<usize>>,
     /// Members of classes and what functions return, by name.
-    members: Map<&'s str, Vec<(usize, usize)>>,
+    pub(super) members: Map<&'s str, Vec<(usize, usize)>>,
     /// Classes by name: the file and the class.
-    classes: Map<&'s str, Vec<(usize, usize)>>,
+    pub(super) classes: Map<&'s str, Vec<(usize, usize)>>,
     /// Types that are declared, by name.
     pub(super) types: Map<&'s str, Vec<(usize, usize)>>,
     /// Names of functions of the repository's own code, without its tests, by group of languages.
@@ -66,8 +65,6 @@ pub(crate) struct Repository<'s> {
     pub(super) uses: OnceCell<Uses>,
 }
 
-/// How many classes of one name are looked at.
-const ALIKE: usize = 3;
 /// What is known of a binding.
 #[derive(Debug, Clone)]
 enum Known {
@@ -238,43 +235,6 @@ impl<'s> Repository<'s> {
         }
     }
 
-    /// What a member is that a class of the file has from a base class or a trait, in this or another file.
-    fn inherited(&self, file: usize, name: &str, line: Option<u32>, hops: u32) -> State {
-        if hops >= HOPS || !self.members.contains_key(name) {
-            return State::Unknown;
-        }
-        let holds = |class: &&Class| line.is_none_or(|line| class.from <= line && line <= class.to);
-        let classes = self.files[file].facts.classes.iter().filter(holds);
-        classes.map(|class| self.of_parents(file, class, name, hops)).find(is_known).unwrap_or(State::Unknown)
-    }
-
-    fn of_parents(&self, file: usize, class: &Class, name: &str, hops: u32) -> State {
-        if hops >= HOPS {
-            return State::Unknown;
-        }
-        let language = self.files[file].language.title();
-        for parent in class.parents.iter().filter(|parent| **parent != class.name) {
-            let known = self.classes.get(parent.as_str()).map(Vec::as_slice).unwrap_or_default();
-            let fits = |idx: usize| self.files[idx].language.title() == language;
-            // A name that many classes have says nothing.
-            for (idx, at) in known.iter().copied().filter(|(idx, _)| fits(*idx)).take(ALIKE) {
-                let above = &self.files[idx].facts.classes[at];
-                let own = self.named(idx, name).filter(|(_, binding)| {
-                    matches!(binding.kind, BindingKind::Field | BindingKind::Return)
-                        && above.from <= binding.line
-                        && binding.line <= above.to
-                });
-                let states = own.map(|(at, _)| self.bound(idx, at, hops + 1));
-                let state = states.into_iter().find(is_known);
-                let state = state.unwrap_or_else(|| self.of_parents(idx, above, name, hops + 1));
-                if is_known(&state) {
-                    return state;
-                }
-            }
-        }
-        State::Unknown
-    }
-
     /// What a member is declared as, whatever else is put into it.
     fn declared_field(&self, file: usize, name: &str, line: u32, hops: u32) -> Option<State> {
         let fits = |binding: &&Binding| binding.from <= line && line <= binding.to;
@@ -409,46 +369,6 @@ impl<'s> Repository<'s> {
             }
             state => state,
         }
-    }
-
-    /// Whether the file is a library's own source: its namespace is the library's.
-    fn is_of_library(&self, file: usize) -> bool {
-        let rules = Rules::of(self.files[file].language);
-        let mut own = self.files[file].facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
-        own.any(|import| !rules.of_module(&import.module).is_empty())
-    }
-
-    /// Whether a name is a class of the repository, or is declared as one.
-    pub(super) fn is_of_own_class(&self, file: usize, name: &str, line: u32) -> bool {
-        let language = self.files[file].language;
-        let is_own = |class: &str| {
-            let known = self.classes.get(class.rsplit('.').next().unwrap_or(class));
-            known.is_some_and(|known| {
-                known.iter().any(|(idx, _)| self.files[*idx].language == language && !self.is_of_library(*idx))
-            })
-        };
-        match self.binding_at(file, name, line) {
-            Some(at) => self.files[file].facts.bindings[at].types.first().is_some_and(|declared| is_own(declared)),
-            None => is_own(name),
-        }
-    }
-
-    /// The class of a library that a class of the repository is derived from.
-    fn derived(&self, file: usize, name: &str, hops: u32) -> Option<State> {
-        if hops >= HOPS {
-            return None;
-        }
-        let language = self.files[file].language;
-        let known = self.classes.get(name)?.iter().filter(|(idx, _)| self.files[*idx].language == language);
-        for (idx, at) in known.take(ALIKE) {
-            for parent in &self.files[*idx].facts.classes[*at].parents {
-                let object = if parent == name { State::Unknown } else { self.declared(*idx, parent, hops + 1) };
-                if let State::Object(object) = object {
-                    return Some(State::Symbol { sdks: vec![object.sdk], path: parent.clone() });
-                }
-            }
-        }
-        None
     }
 
     /// What an import brings in, or something that needs none.
@@ -710,7 +630,7 @@ impl<'s> Repository<'s> {
 }
 
 /// Whether it is an object, or a function that returns one.
-fn is_known(state: &State) -> bool {
+pub(super) fn is_known(state: &State) -> bool {
     matches!(state, State::Object(_) | State::Returns(_))
 }
 
