@@ -14,7 +14,7 @@
 //! | `object SYMBOL… : TYPE` | a symbol that is an object |
 //! | `local SYMBOL…` | makes an object that calls no vendor |
 //! | `fn SYMBOL… : OPERATION [TYPE]` | a function that calls the service, and what it returns; with `-` it only returns |
-//! | `wraps TYPE` | whatever else of the module is given a model, a chain or a client returns the type |
+//! | `wraps TYPE [BUILDER]` | whatever else of the module is given a model, a chain or a client returns the type, and a builder the other |
 //! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
 //! | `call PATH… : OPERATION [TYPE] [near] [unless=TYPE]` | calls the service; with `near`, where a client or a model is made beside it; unless it is given an object of the other type |
 //! | `pass PATH… : TYPE` | returns an object of another type |
@@ -42,6 +42,7 @@ pub(super) struct Sdk {
     modules: Vec<&'static str>,
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
+    pub(super) builds: Option<&'static str>,
     makers: HashMap<&'static str, Maker>,
     /// What is made where no maker fits, and calls a service later.
     silent: HashMap<&'static str, Maker>,
@@ -275,7 +276,7 @@ impl Rules {
             "local" => sdk.locals.extend(names),
             "general" => sdk.is_general = true,
             "is" => sdk.acts_as = Some(names.first()?),
-            "wraps" => sdk.wraps = Some(names.first()?),
+            "wraps" => (sdk.wraps, sdk.builds) = (Some(*names.first()?), names.get(1).copied()),
             "new" | "gives" => {
                 let is_silent = verb == "gives";
                 let after = |start: &str| says.iter().find_map(|word| word.strip_prefix(start));
@@ -416,6 +417,7 @@ impl Rules {
         let makes = move |sdk: &Sdk| {
             sdk.acts_as == Some(of)
                 || sdk.wraps == Some(of)
+                || sdk.builds == Some(of)
                 || sdk.makers.values().chain(sdk.silent.values()).any(|maker| maker.makes == of)
                 || sdk.types.values().any(|part| part.of == of)
                 || sdk.objects.values().any(|name| *name == of)

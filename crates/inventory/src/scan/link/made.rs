@@ -2,6 +2,8 @@
 
 use super::State;
 use super::repository::{HOPS, Repository, directory};
+use crate::scan::language::Language;
+use crate::scan::rules::Rules;
 
 impl Repository<'_> {
     /// An object of a type that a framework makes: an interface that is said to be a service, or is given to a maker of services.
@@ -13,7 +15,17 @@ impl Repository<'_> {
         let package = self.package_of(file, name);
         let same = known.iter().filter(|(other, _)| self.package_of(*other, name) == package);
         let states = same.map(|(other, at)| self.bound(*other, *at, hops + 1));
-        states.into_iter().find(|state| matches!(state, State::Object(_)))
+        let found = states.into_iter().find_map(|state| match state {
+            State::Object(object) => Some(object),
+            _ => None,
+        });
+        found.map(|mut object| {
+            // A builder is kept in a variable, and builds later.
+            let built =
+                Rules::of(Language::Java).of_type(object.of, "build").filter(|method| method.operation.is_none());
+            object.of = built.and_then(|method| method.returns).unwrap_or(object.of);
+            State::Object(object)
+        })
     }
 
     /// The package that the name is of in the file: what it is imported from, else the file's own.

@@ -387,6 +387,8 @@ impl<'r> Walker<'r> {
         }
         for sdk in sdks.iter().copied() {
             if let (Some(of), Some(given)) = (rules.sdks[sdk].wraps, &given) {
+                let is_builder = path.split('.').any(|part| part.to_lowercase().ends_with("builder"));
+                let of = rules.sdks[sdk].builds.filter(|_| is_builder).unwrap_or(of);
                 // `chain.run(input, &model)`: what it runs on is given where it runs.
                 let last = path.rsplit('.').next().filter(|_| path.contains('.') && self.language() == Language::Rust);
                 if let Some(method) = last.and_then(|last| rules.of_type(of, last)) {

@@ -61,7 +61,8 @@ fn a_service_that_a_framework_makes_of_an_interface_answers() {
                 "c/Build.java",
                 "package c;\nimport dev.langchain4j.service.AiServices;\nimport dev.langchain4j.model.chat.ChatModel;\nclass Build {\n  \
                  void f(ChatModel model, Helper other) {\n    Agent agent = AiServices.builder(Agent.class)\n      .chatModel(model)\n      \
-                 .chatMemory(m)\n      .build();\n    agent.ask(\"x\");\n    other.ask(\"x\");\n  }\n}\n",
+                 .chatMemory(m)\n      .build();\n    agent.ask(\"x\");\n    other.ask(\"x\");\n    var builder = AiServices.builder(Tool.class).chatModel(model).tools(t);\n    builder.chatMemory(m);\n    Tool tool = \
+                 builder.build();\n    tool.use(\"x\");\n  }\n}\n",
             ),
             (
                 "b/Use.java",
@@ -71,7 +72,8 @@ fn a_service_that_a_framework_makes_of_an_interface_answers() {
         "a/Config.java:6 client chat openai unknown certain
          a/Socket.java:4 call chat unknown unknown certain
          b/Use.java:5 call chat openai unknown certain
-         c/Build.java:10 call chat unknown unknown certain",
+         c/Build.java:10 call chat unknown unknown certain
+         c/Build.java:15 call chat unknown unknown certain",
     );
 }
 
