@@ -228,7 +228,13 @@ fn beside(findings: &[Finding], near: Vec<Finding>) -> Vec<Finding> {
     let of = |mut finding: Finding| {
         let own = directory(&finding.path);
         let place = || places.iter().find(|(place, _)| is_under(place, &own) || is_under(&own, place));
-        let vendor = vendors.get(finding.path.as_str()).copied().or_else(|| place().map(|(_, vendor)| *vendor))?;
+        // A notebook runs by itself.
+        let elsewhere = || place().map(|(_, vendor)| *vendor).filter(|_| !finding.path.ends_with(".ipynb"));
+        let vendor = vendors.get(finding.path.as_str()).copied().or_else(elsewhere)?;
+        // What fills an index asks no model.
+        if finding.seen.to_lowercase().starts_with("index") {
+            return None;
+        }
         if finding.vendor == "unknown" {
             vendor.clone_into(&mut finding.vendor);
         }

@@ -58,6 +58,23 @@ fn a_graph_answers_where_a_model_is_made_beside_it() {
         "app/graph.py:4 call chat openai unknown likely
          app/model.py:2 client chat openai unknown certain",
     );
+    let model = ("llm.py", "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI()\n");
+    let notebook = format!("{{\"cells\": [{{\"cell_type\": \"code\", \"source\": {graph:?}}}]}}");
+    check_files(&[("a.ipynb", &notebook), model], "llm.py:2 client chat openai unknown certain");
+}
+
+#[test]
+fn a_model_by_its_name_alone_needs_one_that_is_made_beside_it() {
+    let ask =
+        "from langchain_core.messages import HumanMessage\ndef f(llm):\n    return llm.invoke([HumanMessage('x')])\n";
+    check("a.py", ask, "");
+    let made = "from langchain_openai import ChatOpenAI\nf(ChatOpenAI())\n";
+    check(
+        "a.py",
+        &format!("{ask}{made}"),
+        "3 call chat openai unknown likely
+         5 client chat openai unknown certain",
+    );
 }
 
 #[test]
