@@ -1,5 +1,9 @@
 //! Vendors' hosts and the paths of their APIs.
 
+use std::sync::OnceLock;
+
+use regex::Regex;
+
 /// A host, whose it is, and whether nothing but models is behind it.
 const HOSTS: [(&str, &str); 59] = [
     ("api.openai.com", "openai"),
@@ -68,9 +72,27 @@ pub(crate) fn vendors() -> impl Iterator<Item = &'static str> {
     HOSTS.iter().map(|(_, vendor)| *vendor).chain(["self-hosted", "openai-compatible"])
 }
 
+/// Words that are looked for in one pass over a text.
+#[derive(Debug)]
+pub(super) struct AnyOf(Option<Regex>);
+
+impl AnyOf {
+    pub(super) fn new(words: &[&str]) -> AnyOf {
+        let words: Vec<String> = words.iter().map(|word| regex::escape(word)).collect();
+        AnyOf(Regex::new(&words.join("|")).ok())
+    }
+
+    /// Whether one of them is in the text. Escaped words always are a pattern.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        self.0.as_ref().is_none_or(|pattern| pattern.is_match(text))
+    }
+}
+
 /// Whose the address is.
 pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
-    if !text.contains('.') {
+    // Most texts have none.
+    static ANY: OnceLock<AnyOf> = OnceLock::new();
+    if !text.contains('.') || !ANY.get_or_init(|| AnyOf::new(&HOSTS.map(|(host, _)| host))).is_in(text) {
         return None;
     }
     let found = HOSTS.iter().filter(|(host, _)| text.contains(host)).max_by_key(|(host, _)| host.len())?;
@@ -194,7 +216,7 @@ pub(crate) fn is_own_path(address: &str) -> bool {
         "/engines/",
         "/openai/deployments/",
     ];
-    if address.contains(' ') {
+    if address.contains(' ') || !address.contains(['/', ':']) {
         return false;
     }
     // A path may be written without the slash that it begins with.

@@ -1,5 +1,7 @@
 //! Which paths a repository's `.gitignore` files leave out (gitignore(5) of git's documentation).
 
+use std::sync::Arc;
+
 /// Rules of `.gitignore` files; those of deeper directories come later and win.
 #[derive(Debug, Default)]
 pub struct Ignore {
@@ -8,8 +10,8 @@ pub struct Ignore {
 
 #[derive(Debug)]
 struct Rule {
-    /// The directory of the file that the rule is in; empty for the root.
-    base: String,
+    /// The directory of the file that the rule is in; empty for the root. Rules of one file share it.
+    base: Arc<str>,
     parts: Vec<Part>,
     /// Whether it counts from the rule's own directory and not at any depth.
     is_rooted: bool,
@@ -24,7 +26,8 @@ const MOST_DEEP: usize = 4;
 impl Ignore {
     /// Adds the text of a `.gitignore` in the directory; the root's is empty.
     pub fn add(&mut self, directory: &str, text: &str) {
-        self.rules.extend(text.lines().filter_map(|line| Rule::read(directory, line)));
+        let base: Arc<str> = directory.into();
+        self.rules.extend(text.lines().filter_map(|line| Rule::read(&base, line)));
     }
 
     /// How many rules there are, to come back to with [`Ignore::truncate`] when a directory is done.
@@ -47,13 +50,28 @@ impl Ignore {
     /// Whether the file or directory is left out. Directories above it have been asked about already.
     #[must_use]
     pub fn leaves_out(&self, path: &str, is_directory: bool) -> bool {
-        let rule = self.rules.iter().rev().find(|rule| rule.fits(path, is_directory));
+        // Rules of one file stand together: what is below its directory is found once.
+        let mut last: Option<(&Arc<str>, Option<&str>)> = None;
+        let rule = self.rules.iter().rev().find(|rule| {
+            let below = match last {
+                Some((base, below)) if Arc::ptr_eq(base, &rule.base) => below,
+                _ => below(path, &rule.base),
+            };
+            last = Some((&rule.base, below));
+            below.is_some_and(|below| rule.fits(below, is_directory))
+        });
         rule.is_some_and(|rule| !rule.is_kept)
     }
 }
 
+/// What of the path is below the directory.
+fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(directory)?;
+    if directory.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
 impl Rule {
-    fn read(directory: &str, line: &str) -> Option<Rule> {
+    fn read(directory: &Arc<str>, line: &str) -> Option<Rule> {
         let line = line.strip_suffix("\\ ").map_or_else(|| line.trim_end(), |_| line);
         if line.is_empty() || line.starts_with('#') {
             return None;
@@ -67,7 +85,7 @@ impl Rule {
         let is_empty = parts.iter().all(|part| part.is_empty());
         let parts = parts.into_iter().map(Part::read).collect();
         (!is_empty && n_deep <= MOST_DEEP).then(|| Rule {
-            base: directory.to_owned(),
+            base: Arc::clone(directory),
             parts,
             is_rooted,
             only_directories,
@@ -75,18 +93,11 @@ impl Rule {
         })
     }
 
-    fn fits(&self, path: &str, is_directory: bool) -> bool {
+    /// Whether it fits what is below its directory.
+    fn fits(&self, below: &str, is_directory: bool) -> bool {
         if self.only_directories && !is_directory {
             return false;
         }
-        let below = match path.strip_prefix(self.base.as_str()) {
-            Some(rest) if self.base.is_empty() => rest,
-            Some(rest) => match rest.strip_prefix('/') {
-                Some(rest) => rest,
-                None => return false,
-            },
-            None => return false,
-        };
         if self.is_rooted {
             if let (Some(Part::Name(first)), Some(name)) = (self.parts.first(), below.split('/').next())
                 && first != name

@@ -6,7 +6,7 @@ mod given;
 mod golang;
 mod made;
 mod named;
-mod quick;
+pub(super) mod quick;
 mod repository;
 mod texts;
 mod walk;

@@ -30,6 +30,7 @@ use std::sync::OnceLock;
 
 use super::facts::{Call, Value};
 use super::language::Language;
+use super::link::quick::{Map, Set};
 use super::lower::SERVICE;
 
 /// A library.
@@ -50,6 +51,8 @@ pub(super) struct Sdk {
     objects: HashMap<&'static str, &'static str>,
     functions: HashMap<&'static str, Method>,
     locals: Vec<&'static str>,
+    /// What [`Sdk::beginnings`] found.
+    known: OnceLock<Set<&'static str>>,
 }
 
 /// A declared type: of which type of the rules, or which part of an object of it.
@@ -139,7 +142,7 @@ pub(super) struct Rules {
     /// Methods known by their name, by the last part of their path.
     own: HashMap<&'static str, Vec<Own>>,
     /// Libraries by the modules they are imported from; those whose name only begins so apart.
-    modules: HashMap<&'static str, Vec<usize>>,
+    modules: Map<&'static str, Vec<usize>>,
     starts: Vec<(&'static str, usize)>,
 }
 
@@ -427,20 +430,18 @@ impl Rules {
 
     /// Whether a library knows the simple name as a class or an object.
     pub(super) fn knows(&self, sdk: usize, name: &str) -> bool {
-        self.sdks.get(sdk).is_some_and(|sdk| {
-            sdk.makers
-                .keys()
-                .chain(sdk.silent.keys())
-                .chain(sdk.types.keys())
-                .chain(sdk.objects.keys())
-                .chain(sdk.functions.keys())
-                .chain(sdk.locals.iter())
-                .any(|key| *key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-        })
+        self.sdks.get(sdk).is_some_and(|sdk| sdk.known.get_or_init(|| sdk.beginnings()).contains(name))
     }
 }
 
 impl Sdk {
+    /// Every name under which the library has something, and what stands before a dot in one.
+    fn beginnings(&self) -> Set<&'static str> {
+        let tables = (self.makers.keys()).chain(self.silent.keys()).chain(self.types.keys());
+        let names = tables.chain(self.objects.keys()).chain(self.functions.keys()).chain(self.locals.iter()).copied();
+        names.flat_map(|name| name.match_indices('.').map(move |(at, _)| &name[..at]).chain([name])).collect()
+    }
+
     /// What follows the library's own part of the module's name.
     pub(super) fn rest_of<'m>(&self, module: &'m str) -> Option<&'m str> {
         let rests = self.modules.iter().filter_map(|own| module.strip_prefix(own.trim_end_matches('*')));

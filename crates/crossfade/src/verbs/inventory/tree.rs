@@ -141,6 +141,8 @@ pub(super) fn scan(root: &Path, choice: &Choice<'_>, cache: Option<&Cache>, out:
         }
     }
     follow(&list, &at, &mut files, &mut used, cache, watch);
+    // The process ends soon: giving back millions of small pieces of memory would only take time.
+    let files = std::mem::ManuallyDrop::new(files);
     let mut findings = scan::link(&files, &list.owners);
     if choice.with_blame {
         blame(root, &mut findings, watch);

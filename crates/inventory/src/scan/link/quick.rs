@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map by names or numbers.
-pub(super) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+pub(in crate::scan) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 /// A set of them.
-pub(super) type Set<K> = HashSet<K, BuildHasherDefault<Quick>>;
+pub(in crate::scan) type Set<K> = HashSet<K, BuildHasherDefault<Quick>>;
 
 /// Multiplies and rotates, eight bytes at a time (as the Rust compiler's own `FxHasher`).
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Quick(u64);
+pub(in crate::scan) struct Quick(u64);
 
 impl Quick {
     fn add(&mut self, word: u64) {

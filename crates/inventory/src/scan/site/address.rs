@@ -1,5 +1,7 @@
 //! Addresses: from a value to the address that it is, through names, members, functions and what is put together.
 
+use std::sync::OnceLock;
+
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::hosts;
 use crate::scan::link::Repository;
@@ -368,6 +370,12 @@ pub(super) fn is_sending(name: &str) -> bool {
             &long
         }
     };
+    let is_events = name.contains("SSE") || name.contains("Sse") || lower.starts_with("sse") || lower.ends_with("_sse");
+    // Most names have none.
+    static ANY: OnceLock<hosts::AnyOf> = OnceLock::new();
+    if !is_events && !ANY.get_or_init(|| hosts::AnyOf::new(&SENDING)).is_in(lower) {
+        return false;
+    }
     let is_reader =
         ["response", "error", "exception", "body", "config", "options", "header", "client", "handler", "mapping"]
             .iter()
@@ -376,10 +384,8 @@ pub(super) fn is_sending(name: &str) -> bool {
     let is_class = name.starts_with(char::is_uppercase)
         && name.ends_with("Request")
         && !matches!(name, "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "SendRequest" | "DoRequest");
-    // `assert` and `isset` have it in them too.
-    let is_events = name.contains("SSE") || name.contains("Sse") || lower.starts_with("sse") || lower.ends_with("_sse");
     let is_checked = is_check(name) || lower.starts_with("expect");
-    !is_reader && !is_class && !is_checked && (is_events || SENDING.iter().any(|part| lower.contains(part)))
+    !is_reader && !is_class && !is_checked
 }
 
 /// Whether the name says what a test puts in the place of a service, or asks of that: `stub_request`.
