@@ -248,7 +248,8 @@ impl AllowedLag {
             Load::Concurrency { .. } => (CLOSED_LAG_MS, None),
             Load::Rate { per_s } | Load::Replay { per_s } => (LAG_MS, Some(1e3 / per_s)),
         };
-        let mut allowed = AllowedLag { ms: always, because: "what is always allowed".to_owned() };
+        let hint = if slo.is_none() { "; with an objective, `--slo`, 1 % of its smallest limit is" } else { "" };
+        let mut allowed = AllowedLag { ms: always, because: format!("what is always allowed{hint}") };
         let of_ttft = ttft_ms.map(|ms| (ms, format!("1 % of the p50 of ttft.intended, {} ms", short(ms))));
         let limit = slo.and_then(Slo::smallest);
         let of_slo = limit.map(|(name, ms)| (ms, format!("1 % of the objective's {name} <= {} ms", short(ms))));

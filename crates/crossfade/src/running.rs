@@ -342,7 +342,7 @@ fn open_record(config: &Config, manner: &Manner) -> Result<(Journal, Arc<Shipper
     if unacknowledged_bytes > 0 {
         tracing::info!(
             bytes = unacknowledged_bytes,
-            "the last process ended within a write: what it had written of it is cut off, nothing acknowledged is lost"
+            "the newest segment of the journal was not closed: what stands behind its last whole record, room kept in advance or a write that nobody was told of, is cut off; nothing acknowledged is lost"
         );
     }
     let database = manner.open(config)?;

@@ -17,22 +17,24 @@ pub(crate) fn eval(mv: &Move, dataset: Option<&str>) -> String {
     format!("`crossfade eval run --target {baseline} --target {candidate} --dataset {dataset}`")
 }
 
-/// A benchmark of the candidate at this load. Where nobody knows the load it is said in the config first.
-pub(crate) fn bench(mv: &Move, load: Option<f64>) -> String {
+/// A benchmark of the candidate at this load, against the scorecard's limit. Where nobody knows the load it is said in the config first.
+pub(crate) fn bench(mv: &Move, demand: &LatencyDemand, load: Option<f64>) -> String {
     let seconds = load.map_or(60.0, |load| (ENOUGH / load).ceil().clamp(60.0, 3600.0));
     let (first, load) = known(mv, load);
-    format!("{first}`crossfade bench run --target {} --rate {load} --duration {seconds}s`", candidate(mv))
+    let (candidate, limit) = (candidate(mv), limit(demand));
+    format!("{first}`crossfade bench run --target {candidate} --rate {load} --duration {seconds}s --slo {limit}`")
 }
 
 /// A search for the most load that the candidate holds within the scorecard's limit.
 pub(crate) fn search(mv: &Move, demand: &LatencyDemand, load: Option<f64>) -> String {
-    let limit = if demand.of == LatencyOf::Total { "e2e" } else { "ttft" };
     let (first, load) = known(mv, load);
-    format!(
-        "{first}`crossfade bench run --target {} --search rate --slo {limit}={}ms --share 0.95 --peak {load}`",
-        candidate(mv),
-        demand.p95_ms
-    )
+    let (candidate, limit) = (candidate(mv), limit(demand));
+    format!("{first}`crossfade bench run --target {candidate} --search rate --slo {limit} --share 0.95 --peak {load}`")
+}
+
+/// The scorecard's limit, as a benchmark's objective.
+fn limit(demand: &LatencyDemand) -> String {
+    format!("{}={}ms", if demand.of == LatencyOf::Total { "e2e" } else { "ttft" }, demand.p95_ms)
 }
 
 /// What comes before a benchmark, and its load.
@@ -78,14 +80,17 @@ mod tests {
         let mv = crate::tests::rows().settings.moves.remove(0);
         let demand = Scorecard::default().latency;
         assert_eq!(eval(&mv, None), "`crossfade eval run --target gpt --target own --dataset NAME`");
-        assert_eq!(bench(&mv, Some(6.0)), "`crossfade bench run --target own --rate 6 --duration 67s`");
+        assert_eq!(
+            bench(&mv, &demand, Some(6.0)),
+            "`crossfade bench run --target own --rate 6 --duration 67s --slo e2e=2500ms`"
+        );
         assert_eq!(
             search(&mv, &demand, Some(6.0)),
             "`crossfade bench run --target own --search rate --slo e2e=2500ms --share 0.95 --peak 6`"
         );
         assert_eq!(
-            bench(&mv, None),
-            "`report.target_load: { chat: N }` in the config, then `crossfade bench run --target own --rate N --duration 60s`"
+            bench(&mv, &demand, None),
+            "`report.target_load: { chat: N }` in the config, then `crossfade bench run --target own --rate N --duration 60s --slo e2e=2500ms`"
         );
         assert!(tco(&mv, Some("parity")).starts_with("`crossfade tco init --route chat --run parity --candidate own`"));
     }

@@ -172,7 +172,7 @@ fn latency(
     let at = traffic.target_load.map_or_else(|| "the target load".to_owned(), |load| Unit::PerSecond.shown(load));
     let asks = format!("P95 of the {} below {} ms at {at}", demand.of.words(), demand.p95_ms);
     let target = format!("P95 < {} ms at {at}", demand.p95_ms);
-    let bench = commands::bench(mv, traffic.known_load());
+    let bench = commands::bench(mv, demand, traffic.known_load());
     let Some(p95) = candidate else {
         let because = if traffic.n_other_model > 0 {
             "the candidate was called only as another model"
@@ -304,7 +304,7 @@ fn with_bench(
         (Standing::Pass, None) => (shown, format!("benchmarked below the limit, certainly, at {load}{failed}"), None),
         _ => {
             let at = traffic.target_load.unwrap_or(level.per_s);
-            let settle = format!("a longer one, with another `--duration`: {}", commands::bench(mv, Some(at)));
+            let settle = format!("a longer one, with another `--duration`: {}", commands::bench(mv, demand, Some(at)));
             (Standing::Undecided, format!("the benchmark at {load} does not show it{failed}"), Some(settle))
         }
     };

@@ -64,6 +64,13 @@ pub struct Live {
     pub simulated: bool,
 }
 
+impl Live {
+    /// Whether users have answers of the candidate.
+    pub(crate) fn has_traffic(&self) -> bool {
+        !self.taken_back && self.share.value.is_some_and(|share| share > 0.0)
+    }
+}
+
 /// A gate in the report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LiveGate {

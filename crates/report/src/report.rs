@@ -9,7 +9,7 @@ use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
-use crate::figure::Figure;
+use crate::figure::{Figure, Unit};
 use crate::gaps::gaps;
 use crate::latency::times;
 use crate::live::{Live, Standings, live};
@@ -415,6 +415,14 @@ fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> 
         },
         (Decision::Switch | Decision::Hybridize, None) => {
             format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
+        }
+        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::has_traffic) => {
+            let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
+            let share = live.and_then(|live| live.share.value).unwrap_or_default();
+            format!(
+                "The rollout `{rollout}` has {} of the route on `{to}` today: take it back with `crossfade rollout abort {rollout} --reason TEXT`, or have what failed accepted by those whom it concerns.",
+                Unit::Share.shown(share)
+            )
         }
         (Decision::Stay, _) => {
             "Leave the route where it is; look for another candidate, or change what failed and measure again."

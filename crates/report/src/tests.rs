@@ -35,7 +35,7 @@ impl Engine for Plain {
             label: row.state_json.clone(),
             status: row.state_json.clone(),
             reason: "so it is".to_owned(),
-            share: 0.0,
+            share: if row.state_json == "completed" { 0.98 } else { 0.0 },
             taken_back: row.state_json == "rolled_back",
             gates: Vec::new(),
             missing: Vec::new(),
@@ -294,6 +294,12 @@ fn a_slow_candidate_a_failed_safety_suite_and_a_rollback_stay() {
         evidence_json: None,
     });
     check(&back, Decision::Stay, "S2");
+    assert!(only(&back).next.starts_with("Leave the route where it is"));
+    // Where users have answers of what failed, that is the first thing to say.
+    unsafe_.rollouts.push(RolloutRow { state_json: "completed".to_owned(), ..back.rollouts[0].clone() });
+    let next = only(&unsafe_).next;
+    let said = ["`to-own` has 98.0 % of the route on `own` today", "`crossfade rollout abort to-own --reason TEXT`"];
+    assert!(said.iter().all(|said| next.contains(said)), "{next}");
     // Of another candidate it says nothing.
     back.rollouts[0].fingerprint_now = Some("g".to_owned());
     // Nor does a pass that was filed for that one; a failure stays one.
@@ -334,7 +340,7 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     rows.settings.moves[0].target_load = Some(Real(50.0));
     let latency = &only(&rows).areas[1];
     assert_eq!(latency.standing, Standing::Undecided);
-    let bench = "`crossfade bench run --target own --rate 50 --duration 60s`";
+    let bench = "`crossfade bench run --target own --rate 50 --duration 60s --slo e2e=2500ms`";
     assert_eq!(latency.settle.as_deref(), Some(bench));
 }
 

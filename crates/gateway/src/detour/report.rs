@@ -185,6 +185,9 @@ impl Detour {
 /// A rate above its limit that is not proven to be above it is no failure, and no pass.
 const FAILED_BY_IT: &str = "requests that the alternative failed";
 
+/// Traffic that was at the alternative anyway rehearses no switch.
+const NOT_THERE_YET: &str = "answered by another than the alternative beforehand";
+
 /// What does not hold where nobody sends requests.
 const OF_TRAFFIC: [&str; 3] = ["time to switch", "time to switch back", "answered once back"];
 
@@ -221,6 +224,9 @@ fn checks(report: &DetourReport, leaked: u64) -> Vec<Check> {
         format!("at least {} within {:.0} s", plan.verify_requests, plan.verify().as_secs_f64()),
         report.back.answered() >= plan.verify_requests,
     ));
+    if report.before.by_alternative > 0 && report.before.by_others == 0 {
+        checks.push(Check::new(NOT_THERE_YET, "0".to_owned(), "more: else nothing is switched".to_owned(), false));
+    }
     // A rollout may send it some, before and after.
     if report.before.by_alternative == 0 {
         checks.push(none("answered by the alternative once back", report.back.by_alternative));
@@ -263,8 +269,10 @@ fn verdict(report: &DetourReport) -> Verdict {
         Some(WayBack::Asked) => {
             let unfound = report.probes.as_ref().is_some_and(|probes| !probes.has_measured());
             // What comes of too little traffic is no finding.
-            let is_open =
-                |check: &&Check| check.what == FAILED_BY_IT || too_little && OF_TRAFFIC.contains(&check.what.as_str());
+            let is_open = |check: &&Check| {
+                [FAILED_BY_IT, NOT_THERE_YET].contains(&check.what.as_str())
+                    || too_little && OF_TRAFFIC.contains(&check.what.as_str())
+            };
             let open = report.checks.iter().filter(|check| !check.holds);
             match open.clone().all(|check| is_open(&check)) {
                 false => Verdict::Fail,

@@ -158,6 +158,20 @@ fn without_traffic_or_findings_it_is_undecided() {
 }
 
 #[test]
+fn traffic_that_was_at_the_alternative_anyway_rehearses_no_switch() {
+    let detour = detour(Plan { verify_requests: 1, ..Plan::to("new") });
+    (0..8).for_each(|_| ask(&detour, true, &[("new", FINE)]));
+    detour.switch();
+    (0..8).for_each(|_| ask(&detour, true, &[("new", FINE)]));
+    detour.go_back(WayBack::Asked);
+    ask(&detour, true, &[("new", FINE)]);
+    let report = detour.end();
+    assert_eq!(report.verdict, Some(Verdict::Undecided));
+    let open: Vec<&str> = report.checks.iter().filter(|check| !check.holds).map(|check| check.what.as_str()).collect();
+    assert_eq!(open, ["answered by another than the alternative beforehand"]);
+}
+
+#[test]
 fn a_drill_that_is_broken_off_by_hand_is_no_verdict_however_well_it_went() {
     for (why, verdict) in [(WayBack::Asked, Verdict::Pass), (WayBack::BrokenOff, Verdict::Undecided)] {
         let detour = detour(Plan { verify_requests: 1, ..Plan::to("new") });

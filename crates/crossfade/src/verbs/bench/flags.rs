@@ -40,9 +40,9 @@ pub(super) struct Flags {
     /// So many times as fast as it was recorded.
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = positive, help_heading = HOW_MUCH)]
     pub(super) speed: f64,
-    /// The first load of a search, within a factor of a few hundred of the answer.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
-    pub(super) start: f64,
+    /// The first load of a search, within a factor of a few hundred of the answer; without it `--peak` where a rate is searched and that is known, else 1.
+    #[arg(long, value_name = "N", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
+    pub(super) start: Option<f64>,
     /// No more than this is tried.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
     pub(super) most: f64,

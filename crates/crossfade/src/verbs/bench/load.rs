@@ -101,7 +101,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
         );
     }
     let search = flags.search.as_ref().map(|over| Range {
-        start: flags.start,
+        start: flags.start.or(peak.filter(|_| over == "rate")).unwrap_or(Range::default().start),
         most: flags.most,
         is_whole: over == "concurrency",
         ..Range::default()
