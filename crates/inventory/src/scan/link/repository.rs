@@ -441,6 +441,10 @@ impl<'s> Repository<'s> {
         let language = self.files[file].language;
         let rules = Rules::of(language);
         let mut module = import.module.clone();
+        let is_open = |name: &str| rules.is_root(name) || name.contains('_');
+        if language == Language::Php && module.is_empty() && !is_open(&import.symbol) {
+            return State::Foreign;
+        }
         let mut sdks = rules.of_module(&module);
         if sdks.is_empty() && !import.symbol.is_empty() && language != Language::JavaScript {
             // `from google import genai`, `use rig::providers::openai`
@@ -644,7 +648,12 @@ fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
     let rules = Rules::of(file.language);
     // That a file is in a library's namespace is no use of it, but in C# it sees what is there.
     let imports = file.facts.imports.iter().filter(|import| !(import.symbol == NAMESPACE && import.local.is_empty()));
-    let mut own = imports.flat_map(|import| rules.of_module(&import.module)).collect::<Set<_>>();
+    // `use Exception;` of PHP brings in a name of no namespace, and so only the library that has this name.
+    let module_of = |import: &'_ Import| match import.module.as_str() {
+        "" if file.language == Language::Php => rules.of_module(&import.symbol),
+        module => rules.of_module(module),
+    };
+    let mut own = imports.flat_map(module_of).collect::<Set<_>>();
     let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
         Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
         _ => None,

@@ -240,3 +240,20 @@ fn doubles_that_libraries_of_php_bring_are_no_clients() {
         "",
     );
 }
+
+#[test]
+fn a_name_of_no_namespace_brings_no_library_of_php_in() {
+    let asks = "class A {\n    public function f($posts) {\n        $posts->files()->upload($f);\n        $posts->generateContent($q);\n        \
+                $posts->threads()->create($q);\n        return new Client($u);\n    }\n}\n";
+    check(
+        "a.php",
+        &format!("<?php\nnamespace Shop;\nuse Exception;\nuse Client;\n// openai\n{asks}"),
+        "10 call assistants openai unknown possible",
+    );
+    check(
+        "b.php",
+        &format!("<?php\nnamespace Shop;\nuse OpenAI;\n{asks}"),
+        "6 call files openai unknown likely
+         8 call assistants openai unknown likely",
+    );
+}
