@@ -101,7 +101,7 @@ impl<'s> Walk<'s> {
             Shape::Import if self.is_trait_use(node) => self.uses_trait(node),
             Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),
             Shape::Namespace(name) => {
-                imports::of_namespace(self.source(name), line_of(node), &mut self.facts.imports);
+                imports::of_namespace(self.language, self.source(name), line_of(node), &mut self.facts.imports);
                 self.children(node);
             }
             Shape::Class => self.class(node),

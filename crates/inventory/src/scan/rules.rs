@@ -322,6 +322,11 @@ impl Rules {
         found
     }
 
+    /// Whether a module is called so that names of libraries are in.
+    pub(super) fn is_root(&self, name: &str) -> bool {
+        self.modules.contains_key(name)
+    }
+
     /// What makes an object under the dotted path.
     pub(super) fn maker(&self, sdk: usize, path: &str) -> Option<Maker> {
         let sdk = self.sdks.get(sdk)?;

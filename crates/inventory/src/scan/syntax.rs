@@ -446,6 +446,9 @@ fn declaration(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
         "namespace_declaration" | "file_scoped_namespace_declaration" if language == Language::CSharp => {
             Shape::Namespace(field(node, &["name"])?)
         }
+        "namespace_definition" if language == Language::Php && field(node, &["name"]).is_some() => {
+            Shape::Namespace(field(node, &["name"])?)
+        }
         kind if SKIPS.contains(&kind) => Shape::Skip,
         kind if FUNCTIONS.contains(&kind) => function(node, language),
         kind if CLASSES.contains(&kind) && (node.parent().is_some()) => Shape::Class,

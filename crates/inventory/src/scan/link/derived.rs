@@ -2,12 +2,17 @@
 
 use super::State;
 use super::repository::{HOPS, Repository, is_known};
-use crate::scan::facts::{BindingKind, Class};
+use super::walk::{At, Walker};
+use crate::scan::facts::{BindingKind, Class, Root, Step, Value};
+use crate::scan::language::Language;
 use crate::scan::lower::imports::NAMESPACE;
-use crate::scan::rules::Rules;
+use crate::scan::rules::{Own, Rules};
 
 /// How many classes of one name are looked at.
 const ALIKE: usize = 3;
+
+/// Directories of a library in which it is used like anywhere else.
+const USERS: [&str; 6] = ["test", "tests", "example", "examples", "demo", "demos"];
 
 impl Repository<'_> {
     /// What a member is that a class of the file has from a base class or a trait, in this or another file.
@@ -54,6 +59,20 @@ impl Repository<'_> {
         own.any(|import| !rules.of_module(&import.module).is_empty())
     }
 
+    /// Whether the file is that library's own source, whose classes ask each other: what they send counts, not that they are asked.
+    /// Its tests are like any other use of it.
+    pub(super) fn is_within(&self, file: usize, sdk: usize) -> bool {
+        let rules = Rules::of(self.files[file].language);
+        let mut parts = self.files[file].path.split('/');
+        if parts.any(|part| USERS.iter().any(|name| part.eq_ignore_ascii_case(name))) {
+            return false;
+        }
+        // `OpenAI\Laravel` brings the library of another repository into a framework.
+        let is_own =
+            |module: &str| module.split('.').nth(1) != Some("Laravel") && rules.of_module(module).contains(&sdk);
+        self.files[file].facts.imports.iter().any(|import| import.symbol == NAMESPACE && is_own(&import.module))
+    }
+
     /// Whether a name is a class of the repository, or is declared as one.
     pub(super) fn is_of_own_class(&self, file: usize, name: &str, line: u32) -> bool {
         let language = self.files[file].language;
@@ -63,27 +82,80 @@ impl Repository<'_> {
                 known.iter().any(|(idx, _)| self.files[*idx].language == language && !self.is_of_library(*idx))
             })
         };
-        match self.binding_at(file, name, line) {
-            Some(at) => self.files[file].facts.bindings[at].types.first().is_some_and(|declared| is_own(declared)),
-            None => is_own(name),
+        let Some(at) = self.binding_at(file, name, line) else { return is_own(name) };
+        let binding = &self.files[file].facts.bindings[at];
+        match (binding.types.first(), &binding.value) {
+            (Some(declared), _) => is_own(declared),
+            (None, Some(Value::Chain(made))) if language == Language::Php => {
+                match (&made.root, made.steps.as_slice()) {
+                    (Root::Name(class), [Step::Call(_)]) => is_own(class),
+                    _ => false,
+                }
+            }
+            _ => false,
         }
     }
 
-    /// The class of a library that a class of the repository is derived from.
+    /// The class of a library that a class of the repository is derived from. What only has a library's interface does the work
+    /// itself: it stands around something else or in its place, and is none.
     pub(super) fn derived(&self, file: usize, name: &str, hops: u32) -> Option<State> {
         if hops >= HOPS {
             return None;
         }
         let language = self.files[file].language;
         let known = self.classes.get(name)?.iter().filter(|(idx, _)| self.files[*idx].language == language);
+        let mut has_interface = false;
         for (idx, at) in known.take(ALIKE) {
             for parent in &self.files[*idx].facts.classes[*at].parents {
-                let object = if parent == name { State::Unknown } else { self.declared(*idx, parent, hops + 1) };
-                if let State::Object(object) = object {
-                    return Some(State::Symbol { sdks: vec![object.sdk], path: parent.clone() });
+                match if parent == name { State::Unknown } else { self.declared(*idx, parent, hops + 1) } {
+                    State::Object(_) if is_double(name) || is_interface(parent) => has_interface = true,
+                    State::Object(object) => {
+                        return Some(State::Symbol { sdks: vec![object.sdk], path: parent.clone() });
+                    }
+                    _ => {}
                 }
             }
         }
-        None
+        has_interface.then_some(State::Local)
     }
+}
+
+impl Walker<'_> {
+    /// Whether the file is a PHP library's own source, and the library the same.
+    pub(super) fn is_within(&self, sdk: usize) -> bool {
+        self.language() == Language::Php && self.repository.is_within(self.file, sdk)
+    }
+
+    /// Whether the object is declared as a class that the repository has itself.
+    pub(super) fn is_of_own(&self, at: &At<'_, '_>) -> bool {
+        let root = match at.root {
+            Root::Name(name) => Some(name.as_str()),
+            Root::Itself => None,
+            Root::Group(_) => return false,
+        };
+        let members = at.named.iter().filter_map(|step| match step {
+            Step::Member(name, _) => Some(name.as_str()),
+            Step::Call(_) => None,
+        });
+        let names: Vec<&str> = root.into_iter().chain(members).collect();
+        // `$gateway->threads()->create()`, but not what `$gateway->client()` hands out.
+        let parts_of = |own: &&Own| own.path.split('.').count() + 1;
+        let is_whole = names.len() == 2
+            || self.language() == Language::Php
+                && self.rules().own(at.last(), || at.dotted()).iter().map(parts_of).any(|parts| parts == names.len());
+        is_whole && self.repository.is_of_own_class(self.file, names[0], at.line)
+    }
+}
+
+/// Whether a type of PHP says what a class can do and not how.
+fn is_interface(name: &str) -> bool {
+    name.ends_with("Interface") || name.ends_with("Contract")
+}
+
+/// Whether a class is called like what stands in for another in tests.
+fn is_double(name: &str) -> bool {
+    ["Fake", "Mock", "Stub", "Dummy"].iter().any(|word| {
+        let after = name.strip_prefix(word);
+        name.ends_with(word) || after.is_some_and(|after| after.starts_with(|next: char| !next.is_lowercase()))
+    })
 }

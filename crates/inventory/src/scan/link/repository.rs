@@ -10,6 +10,7 @@ use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
 use crate::scan::language::Language;
+use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::Rules;
 
 /// A source file.
@@ -400,7 +401,11 @@ impl<'s> Repository<'s> {
             }
         }
         let everywhere = rules.of_module("");
-        let is_public = name.starts_with(char::is_uppercase) || source.language == Language::Php && name.contains('_');
+        let is_public = match source.language {
+            // A class that is in a namespace is known under its own name alone only there.
+            Language::Php => rules.is_root(name) || name.contains('_'),
+            _ => name.starts_with(char::is_uppercase),
+        };
         if is_public && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
             return State::Symbol { sdks: everywhere, path: name.to_owned() };
         }
@@ -436,6 +441,10 @@ impl<'s> Repository<'s> {
         let language = self.files[file].language;
         let rules = Rules::of(language);
         let mut module = import.module.clone();
+        let is_open = |name: &str| rules.is_root(name) || name.contains('_');
+        if language == Language::Php && module.is_empty() && !is_open(&import.symbol) {
+            return State::Foreign;
+        }
         let mut sdks = rules.of_module(&module);
         if sdks.is_empty() && !import.symbol.is_empty() && language != Language::JavaScript {
             // `from google import genai`, `use rig::providers::openai`
@@ -637,7 +646,14 @@ pub(super) fn is_known(state: &State) -> bool {
 /// Libraries that a file imports.
 fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
     let rules = Rules::of(file.language);
-    let mut own = file.facts.imports.iter().flat_map(|import| rules.of_module(&import.module)).collect::<Set<_>>();
+    // That a file is in a library's namespace is no use of it, but in C# it sees what is there.
+    let imports = file.facts.imports.iter().filter(|import| !(import.symbol == NAMESPACE && import.local.is_empty()));
+    // `use Exception;` of PHP brings in a name of no namespace, and so only the library that has this name.
+    let module_of = |import: &'_ Import| match import.module.as_str() {
+        "" if file.language == Language::Php => rules.of_module(&import.symbol),
+        module => rules.of_module(module),
+    };
+    let mut own = imports.flat_map(module_of).collect::<Set<_>>();
     let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
         Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
         _ => None,

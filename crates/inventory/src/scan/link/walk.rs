@@ -438,7 +438,7 @@ impl<'r> Walker<'r> {
     ) -> State {
         let vendor = self.vendor(sdk, maker.vendor, given, at);
         let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
-        if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE) {
+        if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE && !self.is_within(sdk)) {
             let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
             let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
             hits.push(Hit { line: at.begins, ..hit });
@@ -453,28 +453,13 @@ impl<'r> Walker<'r> {
     }
 
     /// Whether it is a class of the repository that is called, whatever its methods are called: in C# a function's name alone is
-    /// one of the class around it.
+    /// one of the class around it, in PHP a function of the repository.
     fn is_of_class(&self, at: &At<'_, '_>) -> bool {
         match self.language() {
             Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at),
-            Language::Php => self.is_of_own(at),
+            Language::Php => at.is_bare || self.is_of_own(at),
             _ => false,
         }
-    }
-
-    /// Whether the object is declared as a class that the repository has itself.
-    fn is_of_own(&self, at: &At<'_, '_>) -> bool {
-        let mut members = at.named.iter().filter_map(|step| match step {
-            Step::Member(name, _) => Some(name.as_str()),
-            Step::Call(_) => None,
-        });
-        let first = match at.root {
-            Root::Name(name) => Some(name.as_str()),
-            Root::Itself => members.next(),
-            Root::Group(_) => None,
-        };
-        let (Some(name), Some(_), None) = (first, members.next(), members.next()) else { return false };
-        self.repository.is_of_own_class(self.file, name, at.line)
     }
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
@@ -538,7 +523,7 @@ impl<'r> Walker<'r> {
             Some("chat") if object.does == "completions" => Some("completions"),
             operation => operation,
         };
-        if let (Some(hits), Some(operation)) = (hits.as_mut(), operation) {
+        if let (Some(hits), Some(operation)) = (hits.as_mut().filter(|_| !self.is_within(object.sdk)), operation) {
             let kind = match (method.is_maker, method.is_adapter) {
                 (true, true) => Kind::Adapter,
                 (true, false) => Kind::Client,
@@ -732,9 +717,9 @@ pub(super) struct At<'a, 'f> {
     begins: u32,
     /// Whether it is a function's name alone, or a method of the class itself.
     is_bare: bool,
-    root: &'a Root,
+    pub(super) root: &'a Root,
     /// What is done with the root, up to the name that is called.
-    named: &'a [Step],
+    pub(super) named: &'a [Step],
     pub(super) call: &'f Call,
     before: &'f [Step],
     rest: &'f [Step],

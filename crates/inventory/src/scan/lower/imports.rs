@@ -147,10 +147,11 @@ fn csharp(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
 /// The symbol of an import that is the namespace of the file itself.
 pub(in crate::scan) const NAMESPACE: &str = "namespace";
 
-/// What a C# namespace sees without a `using`: itself and those around it.
-pub(super) fn of_namespace(name: &str, line: u32, imports: &mut Vec<Import>) {
-    let module: String = name.split_whitespace().collect();
-    imports.push(Import { local: "*".to_owned(), module, symbol: NAMESPACE.to_owned(), line });
+/// The namespace of a file. One of C# sees what is in it and in those around it without a `using`.
+pub(super) fn of_namespace(language: Language, name: &str, line: u32, imports: &mut Vec<Import>) {
+    let module = name.split_whitespace().collect::<String>().replace('\\', ".");
+    let local = if language == Language::CSharp { "*" } else { "" };
+    imports.push(Import { local: local.to_owned(), module, symbol: NAMESPACE.to_owned(), line });
 }
 
 /// `a::{b, c::{d as e}, f::*}`, taken apart from the outside.

@@ -314,8 +314,10 @@ const SENDS: [&str; 29] = [
 const SENDING: [&str; 11] =
     ["post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "getjson"];
 
-/// Names under which a text is compared with another.
-const CHECKS: [&str; 24] = [
+/// Names under which a text is compared with another, or a sum of it is taken to compare.
+const CHECKS: [&str; 26] = [
+    "md5",
+    "sha1",
     "strpos",
     "stripos",
     "strstr",

@@ -161,3 +161,99 @@ fn a_wrapper_of_the_repository_and_a_double_of_a_test_are_no_calls() {
          Use.cs:12 call chat openai unknown certain",
     );
 }
+
+#[test]
+fn a_library_s_own_source_asks_nobody_through_its_own_classes() {
+    let chat = "<?php\nnamespace LLPhant\\Query;\nuse LLPhant\\Chat\\ChatInterface;\nuse LLPhant\\Chat\\OpenAIChat;\nclass Answering {\n    \
+                public function __construct(private ChatInterface $chat) {}\n    public function f() {\n        \
+                $this->chat ??= new OpenAIChat();\n        return $this->chat->generateText($q);\n    }\n    \
+                public function g() { return $this->http->post('https://api.openai.com/v1/chat/completions', $q); }\n}\n";
+    check("src/Query/Answering.php", chat, "11 http chat openai unknown certain");
+    check(
+        "tests/Query/AnsweringTest.php",
+        chat,
+        "8 client chat openai unknown certain
+         9 call chat openai unknown certain
+         11 http chat openai unknown certain",
+    );
+    // A package that brings the library into a framework uses it.
+    check(
+        "src/ServiceProvider.php",
+        "<?php\nnamespace OpenAI\\Laravel;\nuse OpenAI;\nfunction f() { return OpenAI::factory()->make(); }\n",
+        "4 client client openai unknown certain",
+    );
+}
+
+#[test]
+fn a_class_of_php_that_only_has_a_library_s_interface_is_none_of_the_library() {
+    check_files(
+        &[
+            (
+                "src/CountingChat.php",
+                "<?php\nnamespace Shop;\nuse LLPhant\\Chat\\ChatInterface;\nclass CountingChat implements ChatInterface {\n    \
+                 public function __construct(private ChatInterface $inner) {}\n    \
+                 public function generateText(string $q): string { return $this->inner->generateText($q); }\n    \
+                 public function embedText(string $q) { return [1.0]; }\n    \
+                 public function embedDocument($d) { return $this->embedText($d); }\n}\n",
+            ),
+            (
+                "src/FakeCoach.php",
+                "<?php\nnamespace Shop;\nuse NeuronAI\\Agent;\nclass FakeCoach extends Agent {}\nclass Coach extends Agent {}\n",
+            ),
+            (
+                "src/Uses.php",
+                "<?php\nnamespace Shop;\nuse LLPhant\\Chat\\Message;\nclass Uses {\n    \
+                 public function __construct(private CountingChat $chat) {}\n    public function f() {\n        \
+                 $this->chat->generateText($q);\n        $chat = new CountingChat($x);\n        $chat->generateText($q);\n        \
+                 FakeCoach::make()->chat($q);\n        Coach::make()->chat($q);\n    }\n}\n",
+            ),
+        ],
+        "src/CountingChat.php:6 call chat unknown unknown certain
+         src/Uses.php:11 call chat unknown unknown certain",
+    );
+}
+
+#[test]
+fn a_class_of_php_in_the_same_namespace_is_no_library_s() {
+    check_files(
+        &[
+            (
+                "src/Caller.php",
+                "<?php\nnamespace Shop\\Http;\nclass Caller {\n    private Client $client;\n    public function f() {\n        \
+                 $this->client = new Client($u);\n        $this->client->messages()->create($q);\n        \
+                 $other = new Gateway($u);\n        $other->threads()->create($q);\n        $open = \\OpenAI::client($k);\n        \
+                 $open->chat()->create(['model' => 'gpt-4o']);\n    }\n}\n",
+            ),
+            ("src/Client.php", "<?php\nnamespace Shop\\Http;\nclass Client {}\nclass Gateway {}\n"),
+        ],
+        "src/Caller.php:10 client client openai unknown certain
+         src/Caller.php:11 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn doubles_that_libraries_of_php_bring_are_no_clients() {
+    check(
+        "tests/a.php",
+        "<?php\nuse OpenAI\\Testing\\ClientFake;\nuse NeuronAI\\Testing\\FakeAIProvider;\n$fake = new ClientFake([$answer]);\n\
+         $fake->chat()->create(['model' => 'gpt-4o']);\n$provider = new FakeAIProvider($answer);\n$provider->chat($q);\n",
+        "",
+    );
+}
+
+#[test]
+fn a_name_of_no_namespace_brings_no_library_of_php_in() {
+    let asks = "class A {\n    public function f($posts) {\n        $posts->files()->upload($f);\n        $posts->generateContent($q);\n        \
+                $posts->threads()->create($q);\n        return new Client($u);\n    }\n}\n";
+    check(
+        "a.php",
+        &format!("<?php\nnamespace Shop;\nuse Exception;\nuse Client;\n// openai\n{asks}"),
+        "10 call assistants openai unknown possible",
+    );
+    check(
+        "b.php",
+        &format!("<?php\nnamespace Shop;\nuse OpenAI;\n{asks}"),
+        "6 call files openai unknown likely
+         8 call assistants openai unknown likely",
+    );
+}
