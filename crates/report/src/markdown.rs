@@ -1,5 +1,7 @@
 //! The report as Markdown.
 
+use inventory::matrix::render::markdown_cell as cell;
+
 use crate::area::Found;
 use crate::outcomes::Outcomes;
 use crate::phases;
@@ -158,21 +160,4 @@ fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
 
 fn row(cells: &[&str]) -> String {
     format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "))
-}
-
-/// Names and reasons of users are in it: nothing of them makes another cell, line or tag.
-fn cell(text: &str) -> String {
-    without_tags(&text.replace(['\n', '\r'], " ").replace('|', "\\|"))
-}
-
-/// A `<` that could begin a tag is escaped; one that is less than stays, as Markdown reads it so.
-pub(super) fn without_tags(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        let begins_tag = character == '<'
-            && characters.peek().is_some_and(|next| next.is_ascii_alphabetic() || "/!?".contains(*next));
-        if begins_tag { safe.push_str("&lt;") } else { safe.push(character) }
-    }
-    safe
 }

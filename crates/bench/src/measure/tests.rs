@@ -23,10 +23,9 @@ fn steady() -> Vec<Sample> {
     (0..1000).map(one).collect()
 }
 
-fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
-    let mut gaps = Gaps::new();
-    samples.iter().filter_map(|sample| sample.longest_gap).for_each(|gap| gaps.add(gap));
-    let measured = Measured {
+/// Ten seconds of an open loop at 100 requests a second.
+fn measured<'s>(samples: &'s [Sample], gaps: &'s Gaps) -> Measured<'s> {
+    Measured {
         target: "a",
         load: Load::Rate { per_s: 100.0 },
         window: (Duration::ZERO, Duration::from_secs(10)),
@@ -34,10 +33,16 @@ fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
         samples: samples.iter().collect(),
         earlier: Vec::new(),
         beats: &[],
-        gaps: &gaps,
+        gaps,
         network_ms: Some(2.0),
-    };
-    expected(&level(&measured, Some(&SLO)));
+    }
+}
+
+#[track_caller]
+fn check(samples: &[Sample], expected: impl FnOnce(&Level)) {
+    let mut gaps = Gaps::new();
+    samples.iter().filter_map(|sample| sample.longest_gap).for_each(|gap| gaps.add(gap));
+    expected(&level(&measured(samples, &gaps), Some(&SLO)));
 }
 
 #[test]
@@ -166,20 +171,7 @@ fn lag_that_an_objective_allows_leaves_the_level_evidence_and_counts_against_the
         sample.first = Some(sample.intended + ms(102));
     }
     let gaps = Gaps::new();
-    let of = |slo: Slo| {
-        let measured = Measured {
-            target: "a",
-            load: Load::Rate { per_s: 100.0 },
-            window: (Duration::ZERO, Duration::from_secs(10)),
-            active_s: 10.0,
-            samples: samples.iter().collect(),
-            earlier: Vec::new(),
-            beats: &[],
-            gaps: &gaps,
-            network_ms: None,
-        };
-        level(&measured, Some(&slo))
-    };
+    let of = |slo: Slo| level(&measured(&samples, &gaps), Some(&slo));
     let wide = of(slo(None, Some(2500.0), None));
     assert_eq!((wide.invalid.clone(), wide.verdict), (None, Some(Verdict::Pass)));
     let narrow = of(slo(Some(100.0), None, None));

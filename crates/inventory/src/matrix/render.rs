@@ -8,7 +8,7 @@ mod tests;
 
 pub use csv::csv;
 pub use html::html;
-pub use markdown::markdown;
+pub use markdown::{cell as markdown_cell, markdown};
 
 use super::{Alternative, Cell, Dependency, Row};
 use crate::sovereignty::Sovereignty;

@@ -1,8 +1,9 @@
 //! The plan as Markdown and as a page.
 
+use inventory::matrix::render::markdown_cell as cell;
+
 use super::{Block, ExitPlan, Section};
 use crate::html::{STYLE, code, escaped};
-use crate::markdown::without_tags;
 use crate::words::moment;
 
 /// What the page has beside the style of all pages.
@@ -73,11 +74,6 @@ fn block_text(block: &Block) -> String {
             text
         }
     }
-}
-
-/// Names and words of people are in it: nothing of them makes another cell, line or tag.
-fn cell(text: &str) -> String {
-    without_tags(&text.replace(['\n', '\r'], " ").replace('|', "\\|"))
 }
 
 pub(super) fn html(plan: &ExitPlan) -> String {

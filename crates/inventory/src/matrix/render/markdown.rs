@@ -89,8 +89,9 @@ fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(" | "))
 }
 
-/// Names of others are in it: nothing of them makes another cell, line or tag.
-fn cell(text: &str) -> String {
+/// Text for a cell or a line of Markdown. Names of others are in it: nothing of them makes another cell, line or tag.
+#[must_use]
+pub fn cell(text: &str) -> String {
     without_tags(&text.replace(['\n', '\r'], " ").replace('|', "\\|"))
 }
 
