@@ -46,7 +46,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 6;
+pub const READER: u32 = 7;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Read {
     packages: Vec<Package>,
     /// The module that a `go.mod` is of.
     module: Option<String>,
+    /// Namespaces that a project of C# brings to all of its files.
+    usings: Vec<String>,
     is_machine_made: bool,
 }
 
@@ -64,7 +66,11 @@ impl Read {
     /// Whether nothing of interest is in the file.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.facts.is_none() && self.findings.is_empty() && self.packages.is_empty() && self.module.is_none()
+        self.facts.is_none()
+            && self.findings.is_empty()
+            && self.packages.is_empty()
+            && self.module.is_none()
+            && self.usings.is_empty()
     }
 
     /// Whether it is a source file that was not looked into, because no person wrote it: minified or generated.
@@ -121,7 +127,7 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
         if !relevance::is_readable(code) {
             return Read { findings, is_machine_made: true, ..Read::default() };
         }
-        let is_read = mentions || relevance::names_a_vendor(code);
+        let is_read = mentions || relevance::names_a_vendor(code) || relevance::names_a_library(language, code);
         let facts = is_read.then(|| Facts { lines: lines.to_vec(), ..lower::facts_of(language, code) });
         let packages = manifest::packages_of(path, text);
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };
@@ -130,7 +136,7 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
         findings.extend(text::configuration_of(path, text));
     }
     let (packages, module) = (manifest::packages_of(path, text), manifest::go_module(path, text));
-    Read { findings, packages, module, ..Read::default() }
+    Read { findings, packages, module, usings: manifest::usings(path, text), ..Read::default() }
 }
 
 /// How large the pattern of those names may be.
@@ -174,7 +180,8 @@ fn repository(files: &[(String, Read)]) -> Repository<'_> {
         let begins = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         Some((begins, read.module.as_deref()?))
     });
-    Repository::new(sources.collect(), &packages, modules.collect())
+    let usings = files.iter().flat_map(|(_, read)| read.usings.iter().cloned());
+    Repository::new(sources.collect(), &packages, modules.collect(), usings.collect())
 }
 
 /// The findings of a repository, in the order of paths and lines.

@@ -377,6 +377,11 @@ impl<'s> Walk<'s> {
             let steps = vec![Step::Member(name, line_of(node))];
             return Value::Chain(Chain { root: Root::Itself, line: line_of(node), steps });
         }
+        // PHP's `\OpenAI` is not what the file imports under the name.
+        let is_global = self.language == Language::Php && self.source(node).starts_with('\\') && !name.contains('.');
+        if is_global && self.facts.imports.iter().any(|import| import.local == name && !import.module.is_empty()) {
+            return chain(Root::Name(format!("\\{name}")), node);
+        }
         let mut parts = name.split('.').map(str::trim).filter(|part| !part.is_empty());
         let first = parts.next().unwrap_or_default().to_owned();
         let steps = parts.map(|part| Step::Member(part.to_owned(), line_of(node))).collect();

@@ -98,6 +98,15 @@ pub(crate) fn go_module(path: &str, text: &str) -> Option<String> {
         .map(|name| name.trim().trim_matches('"').to_owned())
 }
 
+/// Namespaces that a project of C# brings to all of its files: `<Using Include="…" />`.
+pub(crate) fn usings(path: &str, text: &str) -> Vec<String> {
+    if !(path.ends_with(".csproj") || path.ends_with(".props") || path.ends_with(".targets")) {
+        return Vec::new();
+    }
+    let named = text.split("<Using ").skip(1).filter_map(|rest| rest.split('>').next()?.split_once("Include=\""));
+    named.filter_map(|(_, rest)| Some(rest.split_once('"')?.0.to_owned())).collect()
+}
+
 fn known(language: Language) -> &'static HashSet<&'static str> {
     static SETS: OnceLock<Vec<HashSet<&'static str>>> = OnceLock::new();
     let sets = SETS.get_or_init(|| {

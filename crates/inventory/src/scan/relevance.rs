@@ -4,6 +4,9 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
+use super::language::Language;
+use super::rules::Rules;
+
 /// Words of vendors, libraries and their methods. A file without any of them is read only when another one leads to it.
 const WORDS: &str = r"(?i)openai|anthropic|langchain|llama_?index|litellm|generativeai|generative-ai|genai|vertexai|vertex-ai|mistral|cohere|groq|together_ai|together-ai|togetherai|from together|cerebras|bedrock|pinecone|voyage|replicate|semantic_?kernel|kernelmemory|springframework\.ai|ai-sdk|generateText|streamText|generateObject|streamObject|chat/completions|chat\.completions|\.Chat\.Completions|embeddings\.create|gpt-?[345]|claude|gemini|theokanning|dspy|pydantic_ai|crewai|autogen|haystack|prism|ruby_?llm|elevenlabs|assemblyai|huggingface|ChatCompletion|ChatMessageContent|IChatClient|ChatClient|llphant|laravel.ai|llms?\b|instructor|zhipuai|dashscope|xai_sdk|azure-rest/ai|rig::|deepseek|perplexity|openrouter|moderations|whisper|dall-?e|chatgpt|clust\b|misanthropic|swiftide|kalosm|allms|omni_?ai|boxcars|raix|sublayer|active_?agent";
 
@@ -11,6 +14,36 @@ const WORDS: &str = r"(?i)openai|anthropic|langchain|llama_?index|litellm|genera
 pub(crate) fn names_a_vendor(text: &str) -> bool {
     static PATTERN: OnceLock<Option<Regex>> = OnceLock::new();
     PATTERN.get_or_init(|| Regex::new(WORDS).ok()).as_ref().is_none_or(|pattern| pattern.is_match(text))
+}
+
+/// Whether the text names a module of a library that the rules know in the language, though no word of those.
+pub(super) fn names_a_library(language: Language, text: &str) -> bool {
+    static PATTERNS: OnceLock<Vec<Option<Regex>>> = OnceLock::new();
+    let patterns = PATTERNS.get_or_init(|| Language::TABLES.iter().map(|language| modules_of(*language)).collect());
+    let idx = Language::TABLES.iter().position(|table| Rules::is_table_of(*table, language));
+    idx.and_then(|idx| patterns[idx].as_ref()).is_some_and(|pattern| pattern.is_match(text))
+}
+
+/// The modules as the language writes them where it imports them; none where they have no names of their own.
+fn modules_of(language: Language) -> Option<Regex> {
+    let (before, separator, after) = match language {
+        Language::Python => (r"(?m)^\s*(?:from|import)\s+", ".", r"\b"),
+        Language::JavaScript | Language::TypeScript | Language::Tsx => (r#"['"]"#, "/", r#"['"/]"#),
+        Language::Go => ("\"", "/", r#"["/]"#),
+        Language::Java | Language::Kotlin | Language::CSharp => (r"\b", ".", r"\b"),
+        Language::Rust => (r"\b", "::", "(?:::|;| as )"),
+        Language::Php => (r"\b", "\\", r"\\"),
+        Language::Ruby => return None,
+    };
+    let written = |module: &&str| match language {
+        Language::Rust | Language::Php => module.trim_end_matches('*').replace('.', separator),
+        _ => module.trim_end_matches('*').to_owned(),
+    };
+    let modules = Rules::of(language).modules_of_models();
+    let modules: Vec<String> =
+        modules.map(|module| written(&module)).filter(|module| !names_a_vendor(module)).collect();
+    let modules: Vec<String> = modules.iter().map(|module| regex::escape(module)).collect();
+    Regex::new(&format!("{before}(?:{}){after}", modules.join("|"))).ok().filter(|_| !modules.is_empty())
 }
 
 /// Whether prompts can be in the text: words that messages, templates and their names have.
@@ -38,5 +71,22 @@ mod tests {
     fn words_are_found_in_any_case() {
         assert!(names_a_vendor("client = AsyncOpenAI()"));
         assert!(!names_a_vendor("def add(a, b): return a + b"));
+    }
+
+    #[test]
+    fn a_file_is_read_for_every_library_that_the_rules_know() {
+        for (language, text) in [
+            (Language::Python, "from agents import Agent"),
+            (Language::Tsx, "import { embed } from 'ai';"),
+            (Language::Go, "import \"github.com/henomis/lingoose/thread\""),
+            (Language::Kotlin, "import ai.koog.agents.core"),
+            (Language::CSharp, "using Microsoft.Agents.AI;"),
+            (Language::Rust, "use llm_chain::step;"),
+            (Language::Php, "use NeuronAI\\Agent;"),
+        ] {
+            assert!(!names_a_vendor(text) && names_a_library(language, text), "{text}");
+        }
+        assert!(!names_a_library(Language::Python, "the agents import them"));
+        assert!(!names_a_library(Language::Go, "import \"net/http\""));
     }
 }

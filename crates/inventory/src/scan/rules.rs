@@ -164,6 +164,17 @@ impl Rules {
         &tables[idx]
     }
 
+    /// Whether both languages have the same table.
+    pub(super) fn is_table_of(one: Language, other: Language) -> bool {
+        std::ptr::eq(Rules::of(one), Rules::of(other))
+    }
+
+    /// Modules of libraries that serve nothing but models.
+    pub(super) fn modules_of_models(&self) -> impl Iterator<Item = &'static str> {
+        let sdks = self.sdks.iter().filter(|sdk| !sdk.is_general);
+        sdks.flat_map(|sdk| sdk.modules.iter().copied()).filter(|module| *module != ".")
+    }
+
     fn all() -> impl Iterator<Item = &'static Sdk> {
         Language::TABLES.into_iter().flat_map(|language| Rules::of(language).sdks.iter())
     }
@@ -431,6 +442,12 @@ impl Rules {
                 || sdk.objects.values().any(|name| *name == of)
         };
         self.sdks.iter().enumerate().filter(move |(_, sdk)| makes(sdk)).map(|(idx, _)| idx)
+    }
+
+    /// Classes of a library, by their simple names.
+    pub(super) fn classes_of(&self, sdk: usize) -> impl Iterator<Item = &'static str> {
+        let tables = self.sdks.get(sdk).map(|sdk| sdk.makers.keys().chain(sdk.types.keys()));
+        tables.into_iter().flatten().copied().filter(|name| !name.contains('.'))
     }
 
     /// Whether a library knows the simple name as a class or an object.

@@ -2,7 +2,9 @@
 
 mod address;
 mod body;
+mod dotnet;
 mod http;
+mod php;
 mod prompt;
 mod request;
 mod response;
@@ -30,6 +32,7 @@ pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> (Vec<Finding
         visitor.value(value);
     }
     visitor.addresses();
+    visitor.endpoints();
     let in_file = |mut findings: Vec<Finding>| {
         for finding in &mut findings {
             finding.line = source.facts.line_in_file(finding.line);
@@ -44,7 +47,7 @@ fn one_per_line(findings: Vec<Finding>) -> Vec<Finding> {
     let mut best: HashMap<(u32, bool), Finding> = HashMap::new();
     let rank = |finding: &Finding| {
         let does = matches!(finding.kind, Kind::Call | Kind::Http);
-        (does, finding.confidence, finding.kind == Kind::Call)
+        (does, finding.confidence, finding.kind == Kind::Call, finding.operation != "client")
     };
     for finding in findings {
         let key = (finding.line, finding.kind.is_site());

@@ -1,10 +1,12 @@
 //! Small sources of each language, and what is found in them.
 
 mod derived;
+mod dotnet;
 mod frameworks;
 mod go;
 mod jvm;
 mod other_uses;
+mod php;
 mod reach;
 mod ruby;
 mod rust;

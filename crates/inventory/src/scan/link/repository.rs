@@ -10,7 +10,7 @@ use super::walk::{Walker, required};
 use super::{Hit, Object, State};
 use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
 use crate::scan::language::Language;
-use crate::scan::lower::imports::NAMESPACE;
+use crate::scan::lower::imports::{GLOBAL, NAMESPACE};
 use crate::scan::rules::Rules;
 
 /// A source file.
@@ -56,6 +56,8 @@ pub(crate) struct Repository<'s> {
     inherited: Map<&'s str, (usize, usize)>,
     /// Namespaces that every C# file of the repository has without saying so.
     global: Vec<String>,
+    /// Libraries that are in those.
+    everywhere: Set<usize>,
     /// What bindings stand for, as far as it is known; none for those that are being followed.
     memo: RefCell<Vec<Vec<Known>>>,
     /// What names of each file stand for that are not bound there.
@@ -81,11 +83,13 @@ const SURE: u32 = 6;
 pub(super) const HOPS: u32 = 14;
 
 impl<'s> Repository<'s> {
-    /// Of files, the names of packages in the repository's manifests, and its modules of Go.
+    /// Of files, the names of packages in the repository's manifests, its modules of Go, and what its projects of C# bring to
+    /// every file.
     pub(crate) fn new(
         files: Vec<SourceFile<'s>>,
         named: &HashSet<&str>,
         modules: Vec<(&'s str, &'s str)>,
+        mut global: Vec<String>,
     ) -> Repository<'s> {
         let mut stems: Map<&str, Vec<usize>> = Map::default();
         let mut folders: Map<&str, Vec<usize>> = Map::default();
@@ -99,7 +103,6 @@ impl<'s> Repository<'s> {
         let mut places = Vec::with_capacity(files.len());
         let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
         let mut used: Map<&'static str, Set<usize>> = Map::default();
-        let mut global = Vec::new();
         let mut inherited = Map::default();
         for (idx, file) in files.iter().enumerate() {
             stems.entry(stem(file.path)).or_default().push(idx);
@@ -142,6 +145,11 @@ impl<'s> Repository<'s> {
             }
             global.extend(global_namespaces(file));
         }
+        global.sort_unstable();
+        global.dedup();
+        let everywhere: Set<usize> =
+            global.iter().flat_map(|module| Rules::of(Language::CSharp).of_module(module)).collect();
+        used.entry(Language::CSharp.title()).or_default().extend(everywhere.iter().copied());
         let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
         let (memo, constants) = (RefCell::new(memo), OnceCell::new());
         let symbols = RefCell::new(vec![Map::default(); files.len()]);
@@ -161,6 +169,7 @@ impl<'s> Repository<'s> {
             used,
             inherited,
             global,
+            everywhere,
             memo,
             symbols,
             constants,
@@ -192,12 +201,16 @@ impl<'s> Repository<'s> {
                 }
             }
         }
+        // What every file of C# sees without saying so.
+        let rules = Rules::of(Language::CSharp);
+        names.extend(self.everywhere.iter().flat_map(|sdk| rules.classes_of(*sdk)).map(str::to_owned));
         names
     }
 
     /// Whether the file imports the library.
     pub(super) fn imports(&self, file: usize, sdk: usize) -> bool {
-        self.imported.get(file).is_some_and(|own| own.contains(&sdk))
+        let is_everywhere = || self.files[file].language == Language::CSharp && self.everywhere.contains(&sdk);
+        self.imported.get(file).is_some_and(|own| own.contains(&sdk)) || is_everywhere()
     }
 
     /// Whether the repository uses the library in the language.
@@ -376,6 +389,10 @@ impl<'s> Repository<'s> {
     fn imported_symbol(&self, file: usize, name: &str, hops: u32) -> State {
         let source = &self.files[file];
         let rules = Rules::of(source.language);
+        if let Some(name) = name.strip_prefix('\\') {
+            let sdks = if rules.is_root(name) { rules.of_module("") } else { Vec::new() };
+            return if sdks.is_empty() { State::Foreign } else { State::Symbol { sdks, path: name.to_owned() } };
+        }
         let mut best = State::Unknown;
         for import in source.facts.imports.iter().filter(|import| import.local == name) {
             match self.import(file, import, hops) {
@@ -670,9 +687,12 @@ fn installed(language: Language, named: &HashSet<&str>) -> Set<usize> {
 
 /// Namespaces of C# that the file brings to every file: one of its own, or beside the program's start.
 fn global_namespaces(file: &SourceFile<'_>) -> impl Iterator<Item = String> {
-    let is_global = file.language == Language::CSharp
-        && (file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs"));
-    let usings = file.facts.imports.iter().filter(move |import| is_global && import.local == "*");
+    let is_csharp = file.language == Language::CSharp;
+    let is_global =
+        is_csharp && (file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs"));
+    let usings = file.facts.imports.iter().filter(move |import| {
+        import.local == "*" && import.symbol != NAMESPACE && (is_global || is_csharp && import.symbol == GLOBAL)
+    });
     usings.map(|import| import.module.clone())
 }
 

@@ -106,6 +106,14 @@ impl Repository<'_> {
         }
     }
 
+    /// What a name is given anywhere in the class around a line, in the order of the file.
+    pub(crate) fn named_in_class(&self, file: usize, name: &str, line: u32) -> impl Iterator<Item = &Binding> {
+        let classes = self.files[file].facts.classes.iter().filter(move |class| class.from <= line && line <= class.to);
+        let (from, to) = classes.last().map_or((1, u32::MAX), |class| (class.from, class.to));
+        let is_within = move |binding: &&Binding| binding.value.is_some() && (from..=to).contains(&binding.line);
+        self.named(file, name).map(|(_, binding)| binding).filter(is_within)
+    }
+
     /// What else the name of a binding is given in the same function: in other branches.
     pub(crate) fn beside_binding(&self, file: usize, at: usize) -> impl Iterator<Item = &Binding> {
         let own = &self.files[file].facts.bindings[at];
@@ -182,7 +190,10 @@ impl Repository<'_> {
             let mut constants = Constants::default();
             for (idx, file) in self.files.iter().enumerate() {
                 for (at, binding) in file.facts.bindings.iter().enumerate() {
+                    // C#'s constructor sets a member by its name alone.
+                    let is_member = file.language == Language::CSharp && binding.target.starts_with(char::is_uppercase);
                     let is_kept = binding.kind == BindingKind::Field
+                        || is_member
                         || binding.kind == BindingKind::Local && (binding.from == 1 || is_upper(&binding.target));
                     if is_kept && binding.value.as_ref().and_then(text_in).is_some() {
                         constants.entry(binding.target.clone()).or_default().push((idx, at));

@@ -35,6 +35,11 @@ impl Walk<'_> {
             .child_by_field_name("type")
             .or_else(|| child_of(parameter, &["user_type", "nullable_type", "type_identifier", "generic_type"]));
         let value = parameter.child_by_field_name("value").or_else(|| parameter.child_by_field_name("default_value"));
+        // C#'s grammar gives a default no name of its own.
+        let value = value.or_else(|| {
+            let last = parameter.named_child(u32::try_from(parameter.named_child_count()).ok()?.checked_sub(1)?)?;
+            (self.language == Language::CSharp && last.start_byte() > name.end_byte()).then_some(last)
+        });
         let value = value.map(|value| self.value(value)).filter(|value| !matches!(value, Value::Other));
         if let Some(Value::Chain(_)) = &value {
             value.clone().into_iter().for_each(|value| self.keep(value));

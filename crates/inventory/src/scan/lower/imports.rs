@@ -132,6 +132,7 @@ fn jvm(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
 }
 
 fn csharp(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
+    let is_global = source.starts_with("global ");
     let path = source.trim_start_matches("global ").trim_start_matches("using").trim().trim_end_matches(';').trim();
     let path = path.strip_prefix("static ").map_or(path, str::trim);
     match path.split_once('=') {
@@ -140,9 +141,12 @@ fn csharp(source: &str, add: &mut dyn FnMut(&str, &str, &str)) {
             let (module, symbol) = path.rsplit_once('.').unwrap_or(("", path));
             add(alias.trim(), module, symbol);
         }
-        None => add("*", path, ""),
+        None => add("*", path, if is_global { GLOBAL } else { "" }),
     }
 }
+
+/// The symbol of a `using` that holds for every file.
+pub(in crate::scan) const GLOBAL: &str = "global";
 
 /// The symbol of an import that is the namespace of the file itself.
 pub(in crate::scan) const NAMESPACE: &str = "namespace";

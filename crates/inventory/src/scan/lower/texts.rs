@@ -48,6 +48,7 @@ impl Walk<'_> {
                 | "member_call_expression"
                 | "scoped_call_expression" => {
                     let inside = self.source(child).trim_start_matches(['$', '#', '{']).trim_end_matches('}').trim();
+                    let inside = said_alone(inside);
                     let is_name =
                         inside.len() < 60 && !inside.contains(|character: char| "(){}\"' ".contains(character));
                     text.push_str(&if is_name { format!("{{{inside}}}") } else { "{}".to_owned() });
@@ -65,7 +66,15 @@ impl Walk<'_> {
 }
 
 /// Methods after which a text is about the same text.
-const SAME: [&str; 14] = [
+const SAME: [&str; 22] = [
+    "rstrip",
+    "strip",
+    "removesuffix",
+    "Trim",
+    "TrimEnd",
+    "ToString",
+    "toString",
+    "replace",
     "trim_end_matches",
     "trim_end",
     "trim",
@@ -82,10 +91,32 @@ const SAME: [&str; 14] = [
     "freeze",
 ];
 
+/// Functions around a text after which it is about the same text.
+const AROUND: [&str; 9] =
+    ["rtrim", "trim", "ltrim", "untrailingslashit", "trailingslashit", "esc_url", "esc_url_raw", "strval", "str"];
+
+/// What is filled in without a call that changes little: `base.rstrip('/')`, `$this->baseUrl()`.
+fn said_alone(inside: &str) -> &str {
+    let Some((before, given)) = inside.split_once('(').filter(|_| inside.ends_with(')')) else { return inside };
+    match before.rsplit_once('.') {
+        Some((of, last)) if SAME.contains(&last) => of,
+        _ if given == ")" => before,
+        _ => inside,
+    }
+}
+
 /// A part of a joined text: a text, or a name in braces.
 pub(super) fn part(value: &Value) -> String {
     match value {
         Value::Text(text) => text.value.clone(),
+        Value::Chain(Chain { root: Root::Name(name), steps, .. }) if AROUND.contains(&name.as_str()) => {
+            match steps.first() {
+                Some(Step::Call(call)) => {
+                    call.arguments.first().map_or_else(|| "{}".to_owned(), |first| part(&first.value))
+                }
+                _ => format!("{{{name}}}"),
+            }
+        }
         Value::Chain(Chain { root, steps, .. }) => {
             let last = steps.iter().rev().find_map(|step| match step {
                 Step::Member(name, _) if !SAME.contains(&name.as_str()) => Some(name.as_str()),

@@ -138,6 +138,9 @@ impl Tracer<'_> {
                 return Some((with_joined(base, &given[idx + 1..]), at));
             }
         }
+        if let Some(found) = self.under_key(file, chain, line, depth) {
+            return Some(found);
+        }
         let (name, is_called) = last_name(chain)?;
         let (name, is_called) = if KEEPS.contains(&name) { named_before(chain)? } else { (name, is_called) };
         if is_called && let Some(found) = self.returned(file, name, depth) {
@@ -151,6 +154,20 @@ impl Tracer<'_> {
             Root::Name(root) if root != name => self.named(file, root, line.max(chain.line), depth),
             _ => None,
         }
+    }
+
+    /// `ADDRESSES["chat"]`: what stands under the key.
+    fn under_key(&mut self, file: usize, chain: &Chain, line: u32, depth: u32) -> Option<Address> {
+        let (Step::Member(key, _), before) = chain.steps.split_last()? else { return None };
+        let name = match (before.last(), &chain.root) {
+            (Some(Step::Member(name, _)), _) | (None, Root::Name(name)) => name,
+            _ => return None,
+        };
+        let at = self.repository.bound_value(file, name, line.max(chain.line))?;
+        let binding = &self.repository.files()[file].facts.bindings[at];
+        let Some(Value::Object(pairs)) = &binding.value else { return None };
+        let (_, value) = pairs.iter().find(|(own, _)| own == key)?;
+        self.value(file, value, binding.line, depth + 1)
     }
 
     /// What is bound to a name, here or, where only one text is, anywhere.
@@ -221,7 +238,13 @@ fn last_name(chain: &Chain) -> Option<(&str, bool)> {
 }
 
 /// Methods after which an address is still the same address.
-const KEEPS: [&str; 20] = [
+const KEEPS: [&str; 26] = [
+    "Trim",
+    "TrimEnd",
+    "ToString",
+    "rtrim",
+    "getValue",
+    "value",
     "clone",
     "as_str",
     "as_ref",
@@ -278,7 +301,15 @@ pub(super) fn is_address(text: &str) -> bool {
 }
 
 /// Names under which things are sent.
-const SENDS: [&str; 29] = [
+const SENDS: [&str; 37] = [
+    "GetAsync",
+    "GetStringAsync",
+    "GetStreamAsync",
+    "GetFromJsonAsync",
+    "DeleteAsync",
+    "PutAsync",
+    "PatchAsync",
+    "UploadString",
     "get",
     "put",
     "delete",
@@ -385,7 +416,10 @@ pub(super) fn is_sending(name: &str) -> bool {
     // A class of the repository that is called a request is made, not sent.
     let is_class = name.starts_with(char::is_uppercase)
         && name.ends_with("Request")
-        && !matches!(name, "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "SendRequest" | "DoRequest");
+        && !matches!(
+            name,
+            "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "UnityWebRequest" | "SendRequest" | "DoRequest"
+        );
     let is_checked = is_check(name) || lower.starts_with("expect");
     !is_reader && !is_class && !is_checked
 }

@@ -107,7 +107,7 @@ impl<'r> Visitor<'r> {
         {
             return given;
         }
-        if let Some(found) = self.base_of(chain, call) {
+        if let Some(found) = self.base_of(chain, call).or_else(|| self.dotnet(chain, call)) {
             return Some(found);
         }
         let path = call.arguments.iter().take(2).find_map(|argument| match &argument.value {
@@ -173,15 +173,36 @@ impl<'r> Visitor<'r> {
             _ => return None,
         };
         let Value::Chain(made) = self.repository.binding_value(self.file, name, chain.line)? else { return None };
+        // Laravel's chain says the base by a method.
+        if let Some(base) = self.said_base(made) {
+            let whole = joined(&base, path_of(sent));
+            return hosts::operation_of(&whole).is_some().then_some((whole, sent.line));
+        }
         let call = made.steps.iter().find_map(|step| match step {
             Step::Call(call) => Some(call),
             Step::Member(..) => None,
         })?;
         let request = Request::of_call(self.repository, self.file, call);
         let base = request.base_address(self.repository, self.file).filter(|base| hosts::vendor_of(base).is_some())?;
-        let path = sent.arguments.first().and_then(|argument| argument.value.text()).unwrap_or_default();
-        let whole = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
+        let whole = joined(&base, path_of(sent));
         hosts::operation_of(&whole).is_some().then_some((whole, call.line))
+    }
+
+    /// The vendor's base that a chain is given: `Http::withToken($key)->baseUrl('https://…')`.
+    fn said_base(&self, made: &Chain) -> Option<String> {
+        let mut name = "";
+        made.steps.iter().find_map(|step| match step {
+            Step::Member(member, _) => {
+                name = member;
+                None
+            }
+            Step::Call(call) if matches!(name, "baseUrl" | "withBaseUri" | "setBaseUrl" | "createForBaseUri") => {
+                let first = &call.arguments.first()?.value;
+                let (base, _) = self.repository.address_of(self.file, first, call.line)?;
+                hosts::vendor_of(&base).is_some().then_some(base)
+            }
+            Step::Call(_) => None,
+        })
     }
 
     fn of_address(&self, address: &str, line: u32, name: &str) -> Option<Finding> {
@@ -253,8 +274,9 @@ impl<'r> Visitor<'r> {
         let is_bound = |value: &Value| matches!(value, Value::Text(own) if own == text);
         let named = source.facts.bindings.iter().find(|binding| binding.value.as_ref().is_some_and(is_bound));
         named.is_some_and(|binding| {
-            // What a function has for itself nobody else sends to.
-            let is_shared = binding.kind != BindingKind::Local || binding.from == 1;
+            // What a function has for itself nobody else sends to; C#'s constructor sets members by their names alone.
+            let is_member = self.language() == Language::CSharp && binding.target.starts_with(char::is_uppercase);
+            let is_shared = binding.kind != BindingKind::Local || binding.from == 1 || is_member;
             is_shared && binding.target.len() > 2 && self.repository.is_named_elsewhere(self.file, &binding.target)
         })
     }
@@ -267,6 +289,19 @@ fn model_in_address(address: &str) -> Model {
         Some(id) => Model { id: Some(id.to_owned()), from: ModelFrom::Literal },
         None => Model::default(),
     }
+}
+
+/// The path that is given, after a method's name or not.
+fn path_of(sent: &Call) -> &str {
+    const VERBS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
+    let texts = sent.arguments.iter().take(2).filter_map(|argument| argument.value.text());
+    texts.into_iter().find(|text| !VERBS.iter().any(|verb| verb.eq_ignore_ascii_case(text))).unwrap_or_default()
+}
+
+/// A base and a path.
+pub(super) fn joined(base: &str, path: &str) -> String {
+    let whole = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
+    whole.trim_end_matches('/').to_owned()
 }
 
 /// Addresses of vendors in a value.

@@ -115,7 +115,8 @@ impl Request {
 
     /// The same, as it is given.
     pub(super) fn base(&self) -> Option<&Value> {
-        const NAMES: [&str; 15] = [
+        const NAMES: [&str; 16] = [
+            "baseaddress",
             "baseurl",
             "apibase",
             "openaiapibase",

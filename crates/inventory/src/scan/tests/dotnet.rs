@@ -1,0 +1,64 @@
+//! What C# says elsewhere: namespaces of a project, base addresses that are set later, defaults of parameters.
+
+use super::{check, check_files};
+
+#[test]
+fn namespaces_of_a_project_and_of_any_file_are_known_everywhere() {
+    check_files(
+        &[
+            (
+                "App.csproj",
+                "<Project><ItemGroup>\n  <Using Include=\"Microsoft.Agents.AI\" />\n</ItemGroup></Project>\n",
+            ),
+            ("Program.cs", "global using OpenAI.Chat;\n"),
+            (
+                "Asks.cs",
+                "class Asks(AIAgent agent) {\n  async Task F() {\n    var client = new ChatClient(\"gpt-4o\", k);\n    \
+                 await client.CompleteChatAsync(m);\n    await agent.RunAsync(\"Hi\");\n  }\n}\n",
+            ),
+        ],
+        "Asks.cs:3 client chat openai gpt-4o certain
+         Asks.cs:4 call chat openai unknown certain
+         Asks.cs:5 call chat unknown unknown certain",
+    );
+}
+
+#[test]
+fn a_base_address_that_is_set_later_is_the_address_of_the_call() {
+    check_files(
+        &[
+            (
+                "Settings.cs",
+                "class Settings {\n  public string ChatUrl { get; set; }\n  Settings() {\n    ChatUrl = \"https://api.openai.com/v1/chat/completions\";\n  }\n}\n",
+            ),
+            (
+                "Asks.cs",
+                "class Asks {\n  private HttpClient _http;\n  void Start() {\n    _http.BaseAddress = new Uri(All.Tools.ChatUrl.TrimEnd('/'));\n  }\n  \
+                 Task F() {\n    return _http.PostAsync(string.Empty, content);\n  }\n}\n",
+            ),
+        ],
+        "Asks.cs:7 http chat openai unknown certain",
+    );
+    check(
+        "Asks.cs",
+        "class One {\n  One(HttpClient http) { http.BaseAddress = new Uri(\"https://api.anthropic.com/v1/\"); }\n  \
+         object F() => new HttpRequestMessage(HttpMethod.Post, \"messages\");\n}\nclass Two {\n  \
+         HttpClient _http = new HttpClient { BaseAddress = new Uri(\"https://api.groq.com/openai/v1/\") };\n  Task F() => _http.GetAsync(\"models\");\n}\n",
+        "3 http chat anthropic unknown certain
+         7 http models groq unknown certain",
+    );
+}
+
+#[test]
+fn chains_that_begin_with_an_address_and_defaults_of_parameters_are_addresses() {
+    check(
+        "Asks.cs",
+        "class Asks {\n  const string Url = \"https://api.openai.com\";\n  async Task F(string path = \"chat/completions\") {\n    \
+         await Url.AppendPathSegment(\"v1/embeddings\").WithHeader(\"a\", k).PostJsonAsync(body);\n    \
+         await \"https://api.mistral.ai/v1/chat/completions\".PostJsonAsync(body);\n    \
+         var request = new HttpRequestMessage(HttpMethod.Post, path);\n  }\n}\n",
+        "4 http embeddings openai unknown certain
+         5 http chat mistral unknown certain
+         6 http chat openai-compatible unknown likely",
+    );
+}

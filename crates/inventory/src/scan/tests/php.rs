@@ -1,0 +1,58 @@
+//! How PHP says where it sends to: classes of Saloon, lists of addresses, texts that are trimmed; and the name of no namespace.
+
+use super::{check, check_files};
+
+#[test]
+fn the_global_class_beside_a_facade_of_the_same_name_makes_a_client() {
+    check(
+        "a.php",
+        "<?php\nnamespace App;\nuse OpenAI\\Laravel\\Facades\\OpenAI;\nclass A {\n    private $client;\n    public function f() {\n        \
+         $this->client = \\OpenAI::client($key);\n        OpenAI::chat()->create(['model' => 'gpt-4o']);\n        \
+         $this->client->chat()->create(['model' => 'gpt-4o-mini']);\n    }\n}\n",
+        "7 client client openai unknown certain
+         8 call chat openai gpt-4o certain
+         9 call chat openai gpt-4o-mini certain",
+    );
+}
+
+#[test]
+fn a_request_of_saloon_is_sent_to_the_connector_that_is_nearest() {
+    check_files(
+        &[
+            (
+                "app/Claude/Connector.php",
+                "<?php\nclass C extends Connector {\n    public function resolveBaseUrl(): string { return 'https://api.anthropic.com/v1'; }\n}\n",
+            ),
+            (
+                "app/Mail/Connector.php",
+                "<?php\nclass M extends Connector {\n    public function resolveBaseUrl(): string { return 'https://mail.example.com'; }\n}\n",
+            ),
+            (
+                "app/Claude/Requests/Batches.php",
+                "<?php\nclass Batches extends Request {\n    public function resolveEndpoint(): string {\n        return '/messages/batches';\n    }\n}\n",
+            ),
+        ],
+        "app/Claude/Requests/Batches.php:4 http batches anthropic unknown certain",
+    );
+}
+
+#[test]
+fn addresses_under_a_key_of_a_chain_and_of_a_trimmed_base_are_followed() {
+    check(
+        "a.php",
+        "<?php\nclass A {\n    private $urls = ['chat' => 'https://api.openai.com/v1/chat/completions'];\n    public function f() {\n        \
+         Http::post($this->urls['chat'], []);\n        $base = config('ai.url', 'https://api.openai.com/v1');\n        \
+         Http::post(rtrim($base, '/') . '/embeddings', []);\n        $this->client()->post('/responses', []);\n    }\n    \
+         private function client() { return Http::withToken($this->key)->baseUrl('https://api.x.ai/v1'); }\n}\n",
+        "5 http chat openai unknown certain
+         7 http embeddings openai unknown certain
+         8 http responses xai unknown certain",
+    );
+    check(
+        "b.php",
+        "<?php\nclass B {\n    private $http;\n    public function __construct() {\n        \
+         $this->http = new Client(['base_uri' => 'https://api.mistral.ai/v1/']);\n    }\n    public function f() {\n        \
+         $this->http->request('POST', 'embeddings', []);\n    }\n}\n",
+        "8 http embeddings mistral unknown certain",
+    );
+}
