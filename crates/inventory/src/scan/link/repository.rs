@@ -89,7 +89,7 @@ impl<'s> Repository<'s> {
         files: Vec<SourceFile<'s>>,
         named: &HashSet<&str>,
         modules: Vec<(&'s str, &'s str)>,
-        mut global: Vec<String>,
+        usings: Vec<String>,
     ) -> Repository<'s> {
         let mut stems: Map<&str, Vec<usize>> = Map::default();
         let mut folders: Map<&str, Vec<usize>> = Map::default();
@@ -143,12 +143,8 @@ impl<'s> Repository<'s> {
                 let named = file.facts.imports.iter().enumerate().filter(|(_, import)| !import.local.is_empty());
                 inherited.extend(named.map(|(at, import)| (import.local.as_str(), (idx, at))));
             }
-            global.extend(global_namespaces(file));
         }
-        global.sort_unstable();
-        global.dedup();
-        let everywhere: Set<usize> =
-            global.iter().flat_map(|module| Rules::of(Language::CSharp).of_module(module)).collect();
+        let (global, everywhere) = known_everywhere(&files, usings);
         used.entry(Language::CSharp.title()).or_default().extend(everywhere.iter().copied());
         let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
         let (memo, constants) = (RefCell::new(memo), OnceCell::new());
@@ -683,6 +679,15 @@ fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
 fn installed(language: Language, named: &HashSet<&str>) -> Set<usize> {
     let sdks = Rules::of(language).sdks.iter().enumerate();
     sdks.filter(|(_, sdk)| sdk.packages.iter().any(|package| named.contains(*package))).map(|(idx, _)| idx).collect()
+}
+
+/// Namespaces that every C# file has, of its projects and its files, and the libraries in them.
+fn known_everywhere(files: &[SourceFile<'_>], usings: Vec<String>) -> (Vec<String>, Set<usize>) {
+    let mut global: Vec<String> = files.iter().flat_map(global_namespaces).chain(usings).collect();
+    global.sort_unstable();
+    global.dedup();
+    let libraries = global.iter().flat_map(|module| Rules::of(Language::CSharp).of_module(module)).collect();
+    (global, libraries)
 }
 
 /// Namespaces of C# that the file brings to every file: one of its own, or beside the program's start.

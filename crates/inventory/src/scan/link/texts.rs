@@ -108,8 +108,9 @@ impl Repository<'_> {
 
     /// What a name is given anywhere in the class around a line, in the order of the file.
     pub(crate) fn named_in_class(&self, file: usize, name: &str, line: u32) -> impl Iterator<Item = &Binding> {
-        let classes = self.files[file].facts.classes.iter().filter(move |class| class.from <= line && line <= class.to);
-        let (from, to) = classes.last().map_or((1, u32::MAX), |class| (class.from, class.to));
+        let mut classes =
+            self.files[file].facts.classes.iter().filter(move |class| class.from <= line && line <= class.to);
+        let (from, to) = classes.next_back().map_or((1, u32::MAX), |class| (class.from, class.to));
         let is_within = move |binding: &&Binding| binding.value.is_some() && (from..=to).contains(&binding.line);
         self.named(file, name).map(|(_, binding)| binding).filter(is_within)
     }
