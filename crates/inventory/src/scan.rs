@@ -1,8 +1,8 @@
 //! Finds where a code base uses vendors of language models: text in, findings out.
 //!
 //! [`read`] looks into one file and knows nothing of others, so what it returns can be kept by the file's content. [`link`] takes
-//! what was read of all files of a repository, follows names between them and returns the findings. [`wanted`] says which names
-//! other files would have to mention to be of interest although they name no vendor.
+//! what was read of all files of a repository, follows names between them and returns the findings; [`Linker`] does so in parts.
+//! [`Wanted`] are the names that other files would have to mention to be of interest although they name no vendor.
 
 mod facts;
 mod finding;
@@ -26,12 +26,14 @@ mod tests;
 mod text;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
 use self::facts::Facts;
-use self::link::{Repository, SourceFile};
+use self::link::{Index, Repository, SourceFile};
 use self::manifest::Package;
 
 pub use self::finding::{
@@ -154,61 +156,141 @@ impl Wanted {
     }
 }
 
-/// The names; none when nothing is made that another file could use.
-#[must_use]
-pub fn wanted(files: &[(String, Read)]) -> Option<Wanted> {
-    let repository = repository(files);
-    let mut names: Vec<String> = repository.shared().into_iter().filter(|name| name.len() > 2).collect();
-    names.sort();
-    names.dedup();
-    if names.is_empty() {
-        return None;
+impl Wanted {
+    /// By names; none when nothing is made that another file could use.
+    #[must_use]
+    pub fn of(names: impl IntoIterator<Item = String>) -> Option<Wanted> {
+        let mut names: Vec<String> = names.into_iter().filter(|name| name.len() > 2).collect();
+        names.sort();
+        names.dedup();
+        if names.is_empty() {
+            return None;
+        }
+        let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+        let pattern = format!(r"(?-u:\b)(?:{})(?-u:\b)", names.join("|"));
+        // Escaped names always are a pattern; ten thousand of them are a large one.
+        RegexBuilder::new(&pattern).size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT).build().ok().map(Wanted)
     }
-    let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
-    let pattern = format!(r"(?-u:\b)(?:{})(?-u:\b)", names.join("|"));
-    // Escaped names always are a pattern; ten thousand of them are a large one.
-    RegexBuilder::new(&pattern).size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT).build().ok().map(Wanted)
 }
 
-fn repository(files: &[(String, Read)]) -> Repository<'_> {
-    let packages: HashSet<&str> =
-        files.iter().flat_map(|(_, read)| read.packages.iter().map(|package| package.name.as_str())).collect();
-    let sources = files
-        .iter()
-        .filter_map(|(path, read)| Some(SourceFile { path, language: read.language?, facts: read.facts.as_ref()? }));
-    let modules = files.iter().filter_map(|(path, read)| {
-        let begins = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        Some((begins, read.module.as_deref()?))
-    });
-    let usings = files.iter().flat_map(|(_, read)| read.usings.iter().cloned());
-    Repository::new(sources.collect(), &packages, modules.collect(), usings.collect())
+/// Follows names between the files of a repository, in parts that threads can share. What a name is found to stand for depends
+/// on what was followed before it, so the parts are the same on every machine.
+#[derive(Debug)]
+pub struct Linker<'f> {
+    files: &'f [(String, Read)],
+    index: Arc<Index<'f>>,
+    parts: Vec<Range<usize>>,
 }
 
-/// The findings of a repository, in the order of paths and lines.
+/// In how many parts names are followed.
+const PARTS: usize = 4;
+
+/// What a part of the files has.
+#[derive(Debug, Default)]
+pub struct Sites {
+    own: Vec<Finding>,
+    /// Calls that are sites only beside a client or a model.
+    near: Vec<Finding>,
+}
+
+impl<'f> Linker<'f> {
+    /// Of what was read of every file.
+    #[must_use]
+    pub fn new(files: &'f [(String, Read)]) -> Linker<'f> {
+        let packages: HashSet<&str> =
+            files.iter().flat_map(|(_, read)| read.packages.iter().map(|package| package.name.as_str())).collect();
+        let sources = files.iter().filter_map(|(path, read)| {
+            Some(SourceFile { path, language: read.language?, facts: read.facts.as_ref()? })
+        });
+        let modules = files.iter().filter_map(|(path, read)| {
+            let begins = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            Some((begins, read.module.as_deref()?))
+        });
+        let usings = files.iter().flat_map(|(_, read)| read.usings.iter().cloned());
+        let index = Index::new(sources.collect(), &packages, modules.collect(), usings.collect());
+        let parts = even(index.files().iter().map(|file| file.facts.values.len() + 1));
+        Linker { files, index: Arc::new(index), parts }
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there is nothing to follow.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Names under which clients and models of a part are known outside of their file.
+    #[must_use]
+    pub fn shared(&self, part: usize) -> Vec<String> {
+        Repository::new(Arc::clone(&self.index)).shared(self.parts[part].clone())
+    }
+
+    /// What a part has.
+    #[must_use]
+    pub fn sites(&self, part: usize) -> Sites {
+        let repository = Repository::new(Arc::clone(&self.index));
+        let mut sites = Sites::default();
+        for file in self.parts[part].clone() {
+            let (own, near) = site::sites_of(&repository, file);
+            sites.own.extend(own);
+            sites.near.extend(near);
+        }
+        sites
+    }
+
+    /// The findings of the repository, in the order of paths and lines, from those of every part.
+    #[must_use]
+    pub fn findings(&self, parts: Vec<Sites>, owners: &Owners) -> Vec<Finding> {
+        let files = self.files;
+        let (mut findings, mut near) = (Vec::new(), Vec::new());
+        for part in parts {
+            findings.extend(part.own);
+            near.extend(part.near);
+        }
+        findings.extend(beside(&findings, near));
+        findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
+        findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
+        weigh_keys(&mut findings);
+        weigh_dependencies(&mut findings);
+        let versions = Versions::of(files);
+        for finding in &mut findings {
+            finding.version = versions.nearest(finding);
+            finding.owners = owners.of(&finding.path);
+            finding.owners_from = (!finding.owners.is_empty()).then_some(OwnersFrom::Codeowners);
+            finding.sunsets = sunset::of(finding);
+            finding.seen = text::masked(&finding.seen);
+        }
+        findings.sort_by(|a, b| (&a.path, a.line, a.kind).cmp(&(&b.path, b.line, b.kind)));
+        findings
+    }
+}
+
+/// Ranges of about the same weight, at most [`PARTS`].
+fn even(weights: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let weights: Vec<usize> = weights.collect();
+    let most = weights.iter().sum::<usize>().div_ceil(PARTS);
+    let (mut parts, mut begins, mut own) = (Vec::new(), 0, 0);
+    for (idx, weight) in weights.iter().enumerate() {
+        own += weight;
+        if own >= most || idx + 1 == weights.len() {
+            parts.push(begins..idx + 1);
+            (begins, own) = (idx + 1, 0);
+        }
+    }
+    parts
+}
+
+/// The findings of a repository, in the order of paths and lines, by one thread.
 #[must_use]
 pub fn link(files: &[(String, Read)], owners: &Owners) -> Vec<Finding> {
-    let repository = repository(files);
-    let (mut findings, mut near) = (Vec::new(), Vec::new());
-    for file in 0..repository.files().len() {
-        let (own, others) = site::sites_of(&repository, file);
-        findings.extend(own);
-        near.extend(others);
-    }
-    findings.extend(beside(&findings, near));
-    findings.extend(files.iter().flat_map(|(_, read)| read.findings.iter().cloned()));
-    findings.extend(files.iter().flat_map(|(path, read)| dependencies(path, &read.packages)));
-    weigh_keys(&mut findings);
-    weigh_dependencies(&mut findings);
-    let versions = Versions::of(files);
-    for finding in &mut findings {
-        finding.version = versions.nearest(finding);
-        finding.owners = owners.of(&finding.path);
-        finding.owners_from = (!finding.owners.is_empty()).then_some(OwnersFrom::Codeowners);
-        finding.sunsets = sunset::of(finding);
-        finding.seen = text::masked(&finding.seen);
-    }
-    findings.sort_by(|a, b| (&a.path, a.line, a.kind).cmp(&(&b.path, b.line, b.kind)));
-    findings
+    let linker = Linker::new(files);
+    let sites = (0..linker.len()).map(|part| linker.sites(part)).collect();
+    linker.findings(sites, owners)
 }
 
 /// Of calls that are sites only beside a client or a model those that have one: in their file, else above or below its directory.

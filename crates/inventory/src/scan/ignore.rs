@@ -121,7 +121,7 @@ enum Part {
     Name(String),
     /// `*.o`: what the name ends in.
     End(String),
-    Wild(String),
+    Wild(Vec<Token>),
 }
 
 impl Part {
@@ -131,7 +131,7 @@ impl Part {
             _ if text == "**" => Part::Deep,
             _ if is_plain(text) => Part::Name(text.to_owned()),
             Some(end) if is_plain(end) => Part::End(end.to_owned()),
-            _ => Part::Wild(text.to_owned()),
+            _ => Part::Wild(tokens(text)),
         }
     }
 
@@ -140,7 +140,7 @@ impl Part {
             Part::Deep => true,
             Part::Name(own) => own == name,
             Part::End(end) => name.ends_with(end.as_str()),
-            Part::Wild(pattern) => wild(pattern, name),
+            Part::Wild(tokens) => tokens_fit(tokens, name),
         }
     }
 }
@@ -157,6 +157,7 @@ fn parts_fit(pattern: &[Part], names: &[&str]) -> bool {
 }
 
 /// A part of a pattern that one character has to fit.
+#[derive(Debug)]
 enum Token {
     Star,
     One,
@@ -167,7 +168,10 @@ enum Token {
 
 /// Whether a name fits a pattern of `*`, `?`, `[…]` and `\`. Costs at most the product of their lengths.
 pub(super) fn wild(pattern: &str, name: &str) -> bool {
-    let tokens = tokens(pattern);
+    tokens_fit(&tokens(pattern), name)
+}
+
+fn tokens_fit(tokens: &[Token], name: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut of) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

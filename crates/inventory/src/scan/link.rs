@@ -11,7 +11,7 @@ mod repository;
 mod texts;
 mod walk;
 
-pub(super) use repository::{Repository, SourceFile};
+pub(super) use repository::{Index, Repository, SourceFile};
 
 use super::facts::Call;
 use super::finding::{Confidence, Kind};

@@ -390,3 +390,35 @@ mod asked {
         );
     }
 }
+
+#[test]
+fn files_are_shared_out_evenly_and_in_their_order() {
+    for (weights, ends) in [
+        (vec![], vec![]),
+        (vec![1], vec![1]),
+        (vec![1, 1, 1, 1], vec![1, 2, 3, 4]),
+        (vec![90, 1, 1, 1, 1, 1, 1], vec![1, 7]),
+        (vec![1, 1, 1, 90], vec![4]),
+        (vec![5; 10], vec![3, 6, 9, 10]),
+    ] {
+        let parts = even(weights.iter().copied());
+        let joined: Vec<usize> = parts.iter().cloned().flatten().collect();
+        assert_eq!(joined, (0..weights.len()).collect::<Vec<_>>(), "{weights:?}");
+        assert_eq!(parts.iter().map(|part| part.end).collect::<Vec<_>>(), ends, "{weights:?}");
+    }
+}
+
+#[test]
+fn a_client_of_a_file_of_another_part_is_known() {
+    let many: Vec<(String, String)> = (0..40)
+        .map(|idx| {
+            (
+                format!("m{idx:02}.py"),
+                "from a import client\nclient.chat.completions.create(model='gpt-4o')\n".to_owned(),
+            )
+        })
+        .collect();
+    let mut files = vec![("a.py", "from openai import OpenAI\nclient = OpenAI()\n")];
+    files.extend(many.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    assert_eq!(found(&files).lines().filter(|line| line.contains(" call chat openai gpt-4o certain")).count(), 40);
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inventory::scan::{self, Finding, OwnersFrom, Read};
+use inventory::scan::{self, Finding, Linker, OwnersFrom, Read, Wanted};
 use serde::Serialize;
 
 use self::list::{Candidate, List, Reader};
@@ -143,7 +143,9 @@ pub(super) fn scan(root: &Path, choice: &Choice<'_>, cache: Option<&Cache>, out:
     follow(&list, &at, &mut files, &mut used, cache, watch);
     // The process ends soon: giving back millions of small pieces of memory would only take time.
     let files = std::mem::ManuallyDrop::new(files);
-    let mut findings = scan::link(&files, &list.owners);
+    let linker = Linker::new(&files);
+    let sites = in_parallel(linker.len(), "parts", watch, || (), |(), part| linker.sites(part));
+    let mut findings = linker.findings(sites, &list.owners);
     if choice.with_blame {
         blame(root, &mut findings, watch);
     }
@@ -196,7 +198,9 @@ fn follow(
     cache: Option<&Cache>,
     watch: Watch,
 ) {
-    let Some(wanted) = scan::wanted(files) else { return };
+    let linker = Linker::new(files);
+    let shared = in_parallel(linker.len(), "parts", watch, || (), |(), part| linker.shared(part));
+    let Some(wanted) = Wanted::of(shared.into_iter().flatten()) else { return };
     let passed_over: Vec<usize> = (0..files.len()).filter(|idx| files[*idx].1.was_passed_over()).collect();
     let followed = in_parallel(
         passed_over.len(),

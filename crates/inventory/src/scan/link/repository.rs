@@ -1,8 +1,10 @@
 //! All files of a repository with their facts, and what is asked about names across them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
 
 use super::quick::{Map, Set};
 use super::texts::{Constants, Uses};
@@ -24,9 +26,9 @@ pub(crate) struct SourceFile<'s> {
     pub(crate) facts: &'s Facts,
 }
 
-/// All files of a repository.
+/// All files of a repository, by what they are asked for.
 #[derive(Debug)]
-pub(crate) struct Repository<'s> {
+pub(crate) struct Index<'s> {
     pub(super) files: Vec<SourceFile<'s>>,
     /// Files by the last part of their path without its ending.
     pub(super) stems: Map<&'s str, Vec<usize>>,
@@ -58,14 +60,28 @@ pub(crate) struct Repository<'s> {
     global: Vec<String>,
     /// Libraries that are in those.
     everywhere: Set<usize>,
+    /// Constants with a text, by name; read when the first is asked for.
+    pub(super) constants: OnceLock<Constants>,
+    /// Names and where they are used; gathered when the first is asked for.
+    pub(super) uses: OnceLock<Uses>,
+}
+
+/// All files of a repository, and what one thread has found out about their names.
+#[derive(Debug)]
+pub(crate) struct Repository<'s> {
+    index: Arc<Index<'s>>,
     /// What bindings stand for, as far as it is known; none for those that are being followed.
     memo: RefCell<Vec<Vec<Known>>>,
     /// What names of each file stand for that are not bound there.
     symbols: RefCell<Vec<Map<String, State>>>,
-    /// Constants with a text, by name; read when the first is asked for.
-    pub(super) constants: OnceCell<Constants>,
-    /// Names and where they are used; gathered when the first is asked for.
-    pub(super) uses: OnceCell<Uses>,
+}
+
+impl<'s> Deref for Repository<'s> {
+    type Target = Index<'s>;
+
+    fn deref(&self) -> &Index<'s> {
+        &self.index
+    }
 }
 
 /// What is known of a binding.
@@ -82,7 +98,7 @@ const SURE: u32 = 6;
 /// How many names are followed one after the other.
 pub(super) const HOPS: u32 = 14;
 
-impl<'s> Repository<'s> {
+impl<'s> Index<'s> {
     /// Of files, the names of packages in the repository's manifests, its modules of Go, and what its projects of C# bring to
     /// every file.
     pub(crate) fn new(
@@ -90,7 +106,7 @@ impl<'s> Repository<'s> {
         named: &HashSet<&str>,
         modules: Vec<(&'s str, &'s str)>,
         usings: Vec<String>,
-    ) -> Repository<'s> {
+    ) -> Index<'s> {
         let mut stems: Map<&str, Vec<usize>> = Map::default();
         let mut folders: Map<&str, Vec<usize>> = Map::default();
         let mut members: Map<&str, Vec<(usize, usize)>> = Map::default();
@@ -146,10 +162,7 @@ impl<'s> Repository<'s> {
         }
         let (global, everywhere) = known_everywhere(&files, usings);
         used.entry(Language::CSharp.title()).or_default().extend(everywhere.iter().copied());
-        let memo = files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
-        let (memo, constants) = (RefCell::new(memo), OnceCell::new());
-        let symbols = RefCell::new(vec![Map::default(); files.len()]);
-        Repository {
+        Index {
             files,
             stems,
             folders,
@@ -166,10 +179,8 @@ impl<'s> Repository<'s> {
             inherited,
             global,
             everywhere,
-            memo,
-            symbols,
-            constants,
-            uses: OnceCell::new(),
+            constants: OnceLock::new(),
+            uses: OnceLock::new(),
         }
     }
 
@@ -177,11 +188,21 @@ impl<'s> Repository<'s> {
     pub(crate) fn files(&self) -> &[SourceFile<'s>] {
         &self.files
     }
+}
 
-    /// Names under which clients and models are known outside of their file.
-    pub(crate) fn shared(&self) -> Vec<String> {
+impl<'s> Repository<'s> {
+    /// Of which nothing is found out yet.
+    pub(crate) fn new(index: Arc<Index<'s>>) -> Repository<'s> {
+        let memo = index.files.iter().map(|file| vec![Known::Not; file.facts.bindings.len()]).collect();
+        let symbols = RefCell::new(vec![Map::default(); index.files.len()]);
+        Repository { index, memo: RefCell::new(memo), symbols }
+    }
+
+    /// Names under which clients and models of some files are known outside of their file.
+    pub(crate) fn shared(&self, files: Range<usize>) -> Vec<String> {
         let mut names = Vec::new();
-        for (file, source) in self.files.iter().enumerate() {
+        for file in files {
+            let source = &self.files[file];
             for (at, binding) in source.facts.bindings.iter().enumerate() {
                 let is_shared = match binding.kind {
                     BindingKind::Local => binding.from == 1,

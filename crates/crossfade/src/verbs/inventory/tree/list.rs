@@ -128,14 +128,17 @@ fn on_disk(root: &Path, directory: &Path, choice: &Choice<'_>, ignore: &mut Igno
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
         let shown = shown(&path);
-        if choice.excludes(&shown) || ignore.leaves_out(&shown, kind.is_dir()) {
+        let is_wanted = if kind.is_dir() {
+            !PASSED_OVER.contains(&name.as_ref())
+        } else {
+            kind.is_file() && is_looked_into(&shown, choice)
+        };
+        if !is_wanted || choice.excludes(&shown) || ignore.leaves_out(&shown, kind.is_dir()) {
             continue;
         }
         if kind.is_dir() {
-            if !PASSED_OVER.contains(&name.as_ref()) {
-                on_disk(root, &path, choice, ignore, list);
-            }
-        } else if kind.is_file() && is_looked_into(&shown, choice) {
+            on_disk(root, &path, choice, ignore, list);
+        } else {
             list.candidates.push(Candidate { from: From::Disk(path), shown, size: None });
         }
     }
