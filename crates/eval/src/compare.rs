@@ -11,6 +11,8 @@
 //! * two outcomes in clusters: Student's t on whole clusters and the bootstrap, and Tango's test and interval on the cases' effective number, whichever is less sure;
 //! * a range without an end, as milliseconds have: Student's t on the differences and the bias-corrected bootstrap interval of their mean, drawn by cluster.
 //!
+//! Where the baseline itself is within the margin of the worst there is, a candidate with nothing right would be good enough: there is no verdict.
+//!
 //! A case without a number is none that went well: a pass must hold with all of them at their worst, a fail with all of them at their best.
 //!
 //! What an outcome is and how far two values can be apart is the metric's range to say: a scale from 1 to 5 on which all is 1 has no two outcomes.
@@ -182,6 +184,8 @@ pub struct Comparison {
     pub needed: Option<u64>,
     /// Of these, those that are still needed.
     pub still_needed: Option<u64>,
+    /// Whether there is no verdict because the baseline gets so little right that a candidate with nothing right would be within the margin.
+    pub is_empty: bool,
     /// What is proven.
     pub verdict: Verdict,
     /// Why nothing is, where that is not for want of cases.
@@ -191,9 +195,41 @@ pub struct Comparison {
 /// Compares.
 #[must_use]
 pub fn compare(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
+    let mut comparison = prefer(pairs, n_missing, question);
+    hold_with_nothing(&mut comparison, question);
+    comparison
+}
+
+/// The same of preferences, where what one answer is worth the other is not: a baseline without any has lost, and that proves something.
+pub(crate) fn prefer(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
     let mut comparison = decide(pairs, n_missing, question);
     hold_with_the_missing(&mut comparison, pairs, question);
     Comparison { parity: parity(pairs, comparison.flips, question), ..comparison }
+}
+
+/// A candidate that gets nothing right must not be good enough: where the baseline is within the margin of the worst there is, it would be.
+fn hold_with_nothing(comparison: &mut Comparison, Question { margin, range, .. }: Question) {
+    let above = comparison.baseline.map(|mean| mean - range.low).filter(|above| above.is_finite());
+    let Some(above) = above.filter(|above| *above <= margin + f64::EPSILON) else { return };
+    (comparison.needed, comparison.still_needed) = (None, None);
+    // What is wrong with a run that is not undecided for its numbers comes first.
+    if comparison.verdict == Verdict::Undecided && comparison.because.is_some() {
+        return;
+    }
+    let little = if above <= f64::EPSILON {
+        "the baseline gets nothing right by this metric".to_owned()
+    } else {
+        format!(
+            "the baseline's mean is {:.4}, within the margin of nothing right",
+            comparison.baseline.unwrap_or(range.low)
+        )
+    };
+    comparison.is_empty = true;
+    comparison.verdict = Verdict::Undecided;
+    comparison.because = Some(format!(
+        "{little}, so that a candidate with nothing right would pass: the cases, the form of what they expect or the metric do not fit the \
+         answers"
+    ));
 }
 
 /// A verdict that hangs on the cases without a number is none: answers that cannot be scored are seldom the good ones.
@@ -253,6 +289,7 @@ fn decide(pairs: &[Pair], n_missing: u64, question: Question) -> Comparison {
         provable_margin: None,
         needed: None,
         still_needed: None,
+        is_empty: false,
         verdict: Verdict::Undecided,
         because: None,
     };

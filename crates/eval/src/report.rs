@@ -102,7 +102,12 @@ pub fn sentence(candidate: &str, report: &Report, comparison: &Comparison) -> St
         text += &format!("; {} of {} cases have no number", comparison.n_missing, n + comparison.n_missing);
     }
     match (comparison.verdict, &comparison.because, comparison.still_needed) {
-        (Verdict::Undecided, Some(because), _) => text += &format!("; {because}"),
+        (Verdict::Undecided, Some(because), _) => {
+            text += &format!("; {because}");
+            if comparison.is_empty {
+                text += &format!(" (read them: `crossfade eval report {} -o answers.html`)", report.run);
+            }
+        }
         (Verdict::Undecided, None, Some(still)) if still > 0 => {
             text += &format!("; about {still} more cases decide it four times in five");
         }

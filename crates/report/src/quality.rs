@@ -220,7 +220,14 @@ fn judged(
                 "{cases} more evaluation cases, if what was seen so far is the truth: {again} with them in the dataset"
             )
         }
-        _ => "more evaluation cases, or another dataset: no number of these alone would settle it".to_owned(),
+        Some(_) => {
+            format!(
+                "fresh cases: so many decide it four times in five, and these did not; {again} with them in the dataset"
+            )
+        }
+        None => format!(
+            "another dataset, or another metric or margin stated before the run: no number of cases like these would settle it; {again}"
+        ),
     };
     if !run.head.whole {
         let settle = format!("the run to its end, typed as it was begun: {again}");
@@ -228,6 +235,14 @@ fn judged(
     }
     if let Some(held) = &run.head.held {
         return (Standing::Undecided, held.clone(), Some(format!("a run whose verdict counts: {again}")));
+    }
+    if comparison.is_empty {
+        let settle = format!(
+            "cases that say what they expect as these targets answer, or a metric that reads it: `crossfade eval report {} -o answers.html` \
+             shows the answers, then {again}",
+            run.head.run
+        );
+        return (Standing::Undecided, comparison.because.clone().unwrap_or_default(), Some(settle));
     }
     let ends = comparison.parity.and_then(|kept| kept.interval);
     let needed = || {
@@ -261,12 +276,7 @@ fn judged(
                     None,
                 );
             }
-            let nothing = comparison.baseline.is_some_and(|mean| mean <= 0.0);
-            let why = if nothing {
-                "the baseline gets nothing right by this metric: a share of that says nothing".to_owned()
-            } else {
-                comparison.because.clone().unwrap_or_else(|| "too few cases".to_owned())
-            };
+            let why = comparison.because.clone().unwrap_or_else(|| "too few cases".to_owned());
             (Standing::Undecided, why, Some(more(comparison.still_needed)))
         }
         _ => {

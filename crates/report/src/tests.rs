@@ -257,6 +257,19 @@ fn worse_answers_stay_and_few_cases_ask_for_more() {
 }
 
 #[test]
+fn answers_that_are_all_wrong_on_both_sides_settle_nothing_and_ask_for_other_cases() {
+    let mut rows = rows();
+    rows.runs[0].cases.iter_mut().for_each(|case| (case.baseline, case.candidate) = (Some(0.0), Some(0.0)));
+    let found = only(&rows);
+    let quality = found.areas.iter().find(|found| found.area == Area::Quality).unwrap();
+    assert_eq!(quality.standing, Standing::Undecided);
+    assert!(quality.because.starts_with("the baseline gets nothing right by this metric"), "{}", quality.because);
+    let settle = quality.settle.as_deref().unwrap();
+    assert!(settle.contains("`crossfade eval report parity -o answers.html`"), "{settle}");
+    assert!(!settle.contains("more evaluation cases"), "{settle}");
+}
+
+#[test]
 fn parts_that_are_proven_move_by_themselves() {
     let mut rows = rows();
     let mut cases = cases(2000, 90);

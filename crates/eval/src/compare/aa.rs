@@ -46,6 +46,7 @@ pub(super) fn noise(pairs: &[Pair], comparison: &Comparison, margin: f64) -> Noi
 pub(super) fn refuse(comparison: &mut Comparison, noise: &Noise) {
     comparison.verdict = Verdict::Undecided;
     comparison.because = Some(noise.words());
+    comparison.is_empty = false;
     comparison.parity = None;
     comparison.needed = None;
     comparison.still_needed = None;

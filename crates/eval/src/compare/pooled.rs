@@ -106,6 +106,7 @@ pub(super) fn compare(
         provable_margin: None,
         needed: None,
         still_needed: None,
+        is_empty: false,
         verdict: Verdict::Undecided,
         because: None,
     })

@@ -231,6 +231,7 @@ fn compared(results: &Results, seed: u64) -> (Report, Table) {
         if let Some(because) = held.as_ref().filter(|_| !plan.is_same_as_baseline(target_idx)) {
             candidate.primary.verdict = Verdict::Undecided;
             candidate.primary.because = Some(because.clone());
+            candidate.primary.is_empty = false;
         }
         candidate
     });
@@ -363,6 +364,7 @@ fn candidate(results: &Results, table: &Table, target_idx: usize, question: Ques
         primary.verdict = Verdict::Undecided;
         let missing = results.plan.n_items() - results.records.len() as u64;
         primary.because = Some(format!("the run is not whole: {missing} answers are missing"));
+        primary.is_empty = false;
     }
     let noise = results.plan.is_same_as_baseline(target_idx).then(|| {
         let noise = aa::noise(&compared_pairs(table, target_idx, results), &primary, question.margin);

@@ -123,6 +123,30 @@ fn nothing_passes_for_want_of_numbers() {
 }
 
 #[test]
+fn where_the_baseline_is_within_the_margin_of_nothing_there_is_no_pass() {
+    let none = compare(&pairs(0, 0, 0, 400), 0, QUESTION);
+    let because = none.because.clone().unwrap();
+    assert!(none.is_empty && none.needed.is_none() && none.still_needed.is_none(), "{none:?}");
+    assert_eq!(none.verdict, Verdict::Undecided);
+    assert!(because.starts_with("the baseline gets nothing right by this metric, so that"), "{because}");
+    // 20 of 400 are the margin: a candidate that loses all of them would not be worse by more than it.
+    let nearly = compare(&pairs(20, 0, 0, 380), 0, QUESTION);
+    assert!(nearly.is_empty && nearly.verdict == Verdict::Undecided, "{nearly:?}");
+    assert!(nearly.because.unwrap().starts_with("the baseline's mean is 0.0500, within the margin of nothing right"));
+    let above = compare(&pairs(24, 0, 0, 376), 0, QUESTION);
+    assert!(!above.is_empty && above.verdict == Verdict::Pass, "{above:?}");
+    // A candidate that is right everywhere shows that the metric can be met, and nothing of a baseline it does not fit.
+    assert_eq!(compare(&pairs(0, 0, 400, 0), 0, QUESTION).verdict, Verdict::Undecided);
+    // The worst of a scale from 1 to 5 is 1; milliseconds have no worst.
+    let scale = Question { range: Range { low: 1.0, high: 5.0 }, ..QUESTION };
+    assert!(compare(&vec![pair(1.0, 1.0); 4000], 0, scale).is_empty);
+    let endless = Question { range: Range { low: f64::NEG_INFINITY, high: 0.0 }, ..QUESTION };
+    assert!(!compare(&pairs(0, 0, 0, 400), 0, endless).is_empty);
+    // Preferences: who is never preferred has lost.
+    assert_eq!(prefer(&pairs(0, 0, 400, 0), 0, QUESTION).verdict, Verdict::Pass);
+}
+
+#[test]
 fn values_that_never_differ_are_equal_only_when_there_are_enough() {
     let same = |n: usize| compare(&vec![pair(0.5, 0.5); n], 0, QUESTION);
     assert_eq!((same(20).verdict, same(400).verdict), (Verdict::Undecided, Verdict::Pass));
@@ -145,7 +169,7 @@ fn a_scale_on_which_all_is_its_worst_has_no_two_outcomes_and_differences_as_far_
         "{wide:?} {unit:?}"
     );
     // As many cases that are alike prove a margin four times as wide.
-    let (narrow, same) = (Question { range: Range { low: 1.0, high: 5.0 }, ..QUESTION }, vec![pair(1.0, 1.0); 200]);
+    let (narrow, same) = (Question { range: Range { low: 1.0, high: 5.0 }, ..QUESTION }, vec![pair(3.0, 3.0); 200]);
     let verdict = |question| compare(&same, 0, question).verdict;
     assert_eq!((verdict(narrow), verdict(Question { margin: 0.2, ..narrow })), (Verdict::Undecided, Verdict::Pass));
     // Less is better: 0 is the right outcome and not the wrong one.

@@ -12,7 +12,7 @@ use store::{BlindAssignedRow, BlindPairRow};
 
 use super::assigned::{Assignment, CHANCE};
 use super::{Sight, worths};
-use crate::compare::{ALPHA, Interval, Pair, Question, Verdict, compare};
+use crate::compare::{ALPHA, Interval, Pair, Question, Verdict, prefer};
 use crate::metric::Range;
 use crate::results::Results;
 
@@ -90,7 +90,7 @@ pub fn proof(
     // As in a comparison, each of several candidates gets its part.
     let alpha = ALPHA / (results.plan.targets.len().saturating_sub(1)).max(1) as f64;
     // Wins less losses move twice as far as a win rate.
-    let compared = compare(&pairs, 0, Question { margin: 2.0 * margin, alpha, seed, range: Range::UNIT });
+    let compared = prefer(&pairs, 0, Question { margin: 2.0 * margin, alpha, seed, range: Range::UNIT });
     let rate = |difference: f64| (0.5 + difference / 2.0).clamp(0.0, 1.0);
     let without = (0..results.cases.len()).filter(|case_idx| sight.telling(*case_idx).is_none()).count();
     let part = |n: usize, of: usize| n as f64 / of.max(1) as f64;
