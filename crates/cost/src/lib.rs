@@ -29,4 +29,4 @@ pub use decimal::Decimal;
 pub use meter::{Meter, Usage};
 pub use prices::{Asked, Prices, PricesError, Tariff, price};
 pub use rates::{RatesError, Unknown};
-pub use row::{Cost, Row};
+pub use row::{Cost, GpuHour, Row};

@@ -8,7 +8,7 @@ use crate::decimal::Decimal;
 use crate::meter::{Meter, Usage};
 use crate::pattern::Match;
 use crate::rates::{Fraction, Rates, RatesError, TierKind, Unknown};
-use crate::row::{Cost, Row};
+use crate::row::{Cost, GpuHour, Row};
 use crate::sheet::{Charges, Model, Price, STANDARD, Sheet};
 
 /// What is asked for, and from whom.
@@ -248,6 +248,13 @@ fn resolve(name: &str, price: &Price, usd: Fraction, reasoning_apart: bool) -> R
         to: price.to,
         hours: price.hours.clone(),
         said: price.to_json(),
+        gpu_hour: match &price.charges {
+            Charges::Gpu(hours) => Some(GpuHour {
+                dollars: Some(hours.per_hour).filter(|_| price.currency == "USD"),
+                stated: price.stated.clone(),
+            }),
+            Charges::Meters { .. } => None,
+        },
         reasoning_apart,
         rates,
     })

@@ -1,9 +1,11 @@
 //! A price row: what holds from a day to a day, at some hours, for one service, and what it charges.
 
 use crate::date::{Date, When};
+use crate::decimal::Decimal;
 use crate::json::Json;
 use crate::meter::{Meter, Usage};
 use crate::rates::{Rates, Unknown};
+use crate::sheet::Stated;
 
 /// What a call costs, and the row that says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,20 @@ pub struct Row {
     pub hours: Option<Hours>,
     /// What was written down for it, source and date included.
     pub said: Json,
+    /// Where it is by the hours of a GPU, what one costs: who is charged so runs the machines.
+    pub gpu_hour: Option<GpuHour>,
     /// Whether output counts exclude reasoning, which is charged as output.
     pub(crate) reasoning_apart: bool,
     pub(crate) rates: Rates,
+}
+
+/// What an hour of a GPU costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuHour {
+    /// Dollars; `None` where it is in another currency.
+    pub dollars: Option<Decimal>,
+    /// Who says so, and when.
+    pub stated: Stated,
 }
 
 impl Row {

@@ -117,10 +117,20 @@ impl Unit {
             Unit::Value => 3,
             Unit::Dollars if value.abs() >= 1000.0 => 0,
             Unit::Dollars if value.abs() >= 1.0 => 2,
-            Unit::Dollars => 5,
+            // Three digits that say something: a small call is not free.
+            Unit::Dollars => digits(value),
         };
         plain(value, places)
     }
+}
+
+/// Places that leave three digits of a part of a dollar, five at least.
+fn digits(value: f64) -> usize {
+    let mut places = 5;
+    while value != 0.0 && places < 12 && value.abs() * 10f64.powi(i32::try_from(places).unwrap_or(12)) < 100.0 {
+        places += 1;
+    }
+    places
 }
 
 /// So many places, without a minus before a zero.
@@ -142,6 +152,11 @@ mod tests {
         assert_eq!(share.shown(), "94.1 % [90.0 to no bound]");
         assert_eq!(Figure::new("a", "b", Some(-0.0001), Unit::Points).shown(), "0.0 pp");
         assert_eq!(Figure::new("a", "b", Some(-12_345.6), Unit::Dollars).shown(), "-$12346");
+        for (value, shown) in
+            [(0.0, "$0.00000"), (0.001_234, "$0.00123"), (0.000_000_26, "$0.000000260"), (1e-15, "$0.000000000000")]
+        {
+            assert_eq!(Figure::new("a", "b", Some(value), Unit::Dollars).shown(), shown);
+        }
         assert_eq!(Figure::new("a", "b", Some(f64::NAN), Unit::Count).shown(), "not known");
     }
 }

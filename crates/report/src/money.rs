@@ -15,6 +15,9 @@ use crate::rows::{CALLS, Call, Rows, Run};
 use crate::settings::{Move, Settings, Worksheet};
 use crate::words::{a_month, each, n_of};
 
+/// What the interval of a figure is whose point is the median of the same draws.
+const DRAWN: &str = "80 % of draws (P10 to P90)";
+
 /// What is known of the costs of a move.
 pub(crate) struct Money {
     pub found: Found,
@@ -34,7 +37,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     );
     let target =
         format!("saves ≥ {}, P ≥ {}", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
-    let label = "Cost delta: saving for a successful task";
+    let label = "Cost delta: saving for a successful task, the median of draws";
     let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Share);
     let no_study = |because: &str, settle: &str| Money {
         found: Found::not_run(Area::Tco, (demand.required, asks.clone(), target.clone()), because, settle),
@@ -84,7 +87,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Verdict::Undecided => (Standing::Undecided, "undecided"),
     };
     let delta = Figure::new(format!("{key}.tco.saving"), label, Some(odds.saving.p50), Unit::Share)
-        .between(Some(odds.saving.p10), Some(odds.saving.p90), "80 % of draws (P10 to P90)")
+        .between(Some(odds.saving.p10), Some(odds.saving.p90), DRAWN)
         .of(&file);
     figures.insert(0, delta.clone());
     let reaches = Unit::Share.shown(odds.reaches);
@@ -227,13 +230,31 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
     {
         let spread = odds.map(|odds| if idx == 0 { odds.baseline } else { odds.candidate });
         let id = format!("{key}.tco.{which}");
-        let label = format!("A successful task at {name}");
-        let figure = Figure::new(id, label, cell(idx, "cost_per_successful_task"), Unit::Dollars);
-        let ends = (spread.map(|spread| spread.p10), spread.map(|spread| spread.p90));
-        figures.push(figure.between(ends.0, ends.1, "80 % of draws (P10 to P90)").of(file));
+        let stated = cell(idx, "cost_per_successful_task");
+        // Of draws the middle one: where what may come is lopsided, the worksheet's own figure may lie outside most of it.
+        let figure = match spread {
+            Some(spread) => Figure::new(
+                &id,
+                format!("A successful task at {name}, the median of draws"),
+                Some(spread.p50),
+                Unit::Dollars,
+            )
+            .between(Some(spread.p10), Some(spread.p90), DRAWN),
+            None => Figure::new(&id, format!("A successful task at {name}"), stated, Unit::Dollars),
+        };
+        figures.push(figure.of(file));
+        if spread.is_some() {
+            let label = format!("A successful task at {name}, every figure of the worksheet as it is stated");
+            figures.push(Figure::new(format!("{id}.stated"), label, stated, Unit::Dollars).of(file));
+        }
     }
     let id = |name: &str| format!("{key}.tco.{name}");
-    let month = Figure::new(id("per_month"), "Saving a month", exact("saving.per_month"), Unit::Dollars);
+    let month = Figure::new(
+        id("per_month"),
+        "Saving a month, every figure of the worksheet as it is stated",
+        exact("saving.per_month"),
+        Unit::Dollars,
+    );
     figures.push(month.of(file));
     figures.push(Figure::new(id("once"), "What the change costs, once", exact("one_off"), Unit::Dollars).of(file));
     let cheaper = Figure::new(id("cheaper"), "P(cheaper)", odds.map(|odds| odds.cheaper), Unit::Share);

@@ -2,7 +2,7 @@
 
 use cost::date::Date;
 use cost::tco::study::{Amount, Attempt, Because, Capacity, Fallback, LineItem, Part, Review, Side};
-use cost::tco::{Exact, Provenance, Quantity, Source, Study};
+use cost::tco::{Exact, Provenance, Quantity, Source, Spread, Study};
 
 use super::*;
 use crate::money::doubled;
@@ -53,6 +53,10 @@ impl Engine for Sheets {
         let mut attempt = of("0.1");
         if more.contains(&"simulated") {
             attempt.source.evidence = "5 priced calls of target gpt, simulated".to_owned();
+        }
+        if more.contains(&"lopsided") {
+            let [low, high] = ["0.02", "0.1"].map(|end| Exact::parse(end).unwrap());
+            attempt.spread = Some(Box::new(Spread::Triangular { low, high }));
         }
         Ok(Study {
             name: "example".to_owned(),
@@ -139,6 +143,24 @@ fn the_row_of_costs_says_whose_price_or_side_is_simulated() {
     let side = report(&rows, &Sheets);
     assert!(side.moves[0].areas[4].simulated);
     assert!(because(&side, 4).ends_with("; simulated: the answers of `own`"), "{}", because(&side, 4));
+}
+
+#[test]
+fn a_point_lies_within_its_interval_where_what_may_come_is_lopsided() {
+    let found = of_priced(&[(None, "gpt own 450000 lopsided")]);
+    let figures: Vec<_> =
+        found.moves[0].figures().filter(|figure| figure.low.is_some() && figure.high.is_some()).collect();
+    for figure in &figures {
+        let is_within = figure.value.is_some_and(|value| Some(value) >= figure.low && Some(value) <= figure.high);
+        assert!(is_within, "{figure:?}");
+    }
+    let of = |id: &str| found.moves[0].figures().find(|figure| figure.id == id).unwrap();
+    let (median, stated) = (of("m1.tco.baseline"), of("m1.tco.baseline.stated"));
+    assert!(median.label.ends_with("the median of draws"), "{median:?}");
+    assert!(
+        stated.value > median.high && stated.low.is_none(),
+        "the stated figure is the dearest there is: {stated:?} {median:?}"
+    );
 }
 
 #[test]

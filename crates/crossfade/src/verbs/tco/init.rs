@@ -12,9 +12,9 @@ use anyhow::Context;
 use cost::When;
 use cost::date::Date;
 use cost::decimal::dollars;
+use cost::sheet::STANDARD;
 use eval::compare::{CandidateReport, Report, TargetSummary};
 use operations::tco::recorded;
-use providers::Class;
 
 use crate::config::worksheet as read_worksheet;
 use crate::load;
@@ -275,8 +275,7 @@ fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Res
         };
         let calls = counted(cost.sums.known, "priced call");
         let target = config.snapshot.targets.get(&name);
-        let made_up =
-            if target.is_some_and(|target| target.provider.class == Class::Simulated) { ", simulated" } else { "" };
+        let made_up = if target.is_some_and(|target| target.provider.is_simulated()) { ", simulated" } else { "" };
         let evidence = format!("{calls} of target {name}{made_up} in {}{unpriced}", counted(days.into(), "day"));
         known.attempts[idx] = Some(measured(&dollars(mean), known.today, (&evidence, &format!("costs:{name}"))));
         known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
@@ -293,7 +292,12 @@ fn machines(place: &Place, known: &mut Known) {
         let name = known.names[idx].as_deref();
         let target = config.as_ref().zip(name).and_then(|(config, name)| config.snapshot.targets.get(name));
         let class = target.map(|target| target.provider.class);
-        known.machines(idx, class);
+        let tariff = config
+            .as_ref()
+            .zip(target)
+            .and_then(|(config, target)| config.snapshot.prices.tariff(&target.name, &target.model));
+        let row = tariff.and_then(|tariff| tariff.row(When::from_us(now_us()), STANDARD));
+        known.machines(idx, class, row.and_then(|row| row.gpu_hour.as_ref()));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cost::GpuHour;
 use cost::date::Date;
+use cost::sheet::Provenance;
 use operations::tco::{Recorded, ReviewTimes};
 use providers::Class;
 
@@ -155,43 +157,51 @@ impl Known {
         self.said.push(format!("a review of a sampled task takes what {reviews} took, {mean:.2} minutes{longer}"));
     }
 
-    /// Who runs the machines of a side. GPUs of its own has who says so in the config; for a price by the call, somebody else's are paid.
-    pub(super) fn machines(&mut self, idx: usize, class: Option<Class>) {
-        const OWN: &str = "\n    peak: { tokens_per_second: @PEAK@, per_gpu: unknown, headroom: 0.20, spare: 1 }\n    per_hour: unknown";
+    /// Who runs the machines of a side. GPUs of its own has who says so in the config, or is priced by their hours; for a price by the call,
+    /// somebody else's are paid.
+    pub(super) fn machines(&mut self, idx: usize, class: Option<Class>, hour: Option<&GpuHour>) {
         const VENDOR: &str = " { none: \"the vendor runs the machines\" }";
         const PROVIDER: &str = " { none: \"its provider runs the machines\" }";
         let name = self.names[idx].clone();
         let is_candidate = idx == 1;
-        let is_priced = self.attempts[idx].is_some();
-        let gpus = match class {
-            Some(Class::SelfHosted) => {
-                self.attempts[idx] = Some("{ none: \"it runs on GPUs of its own\" }".to_owned());
-                OWN
-            }
-            Some(Class::Hosted | Class::External) => PROVIDER,
-            Some(Class::Simulated) | None if is_priced => PROVIDER,
-            Some(Class::Simulated) | None if is_candidate => OWN,
-            Some(Class::Vendor | Class::Simulated) | None => VENDOR,
+        let was_priced = self.attempts[idx].is_some();
+        let is_own = class == Some(Class::SelfHosted) || hour.is_some();
+        if is_own {
+            self.attempts[idx] = Some("{ none: \"it runs on GPUs of its own\" }".to_owned());
+        }
+        let per_hour = hour.and_then(|hour| per_hour(hour, name.as_deref().unwrap_or_default()));
+        let per_hour = per_hour.unwrap_or_else(|| "unknown".to_owned());
+        let own = || {
+            format!(
+                "\n    peak: {{ tokens_per_second: @PEAK@, per_gpu: unknown, headroom: 0.20, spare: 1 }}\n    per_hour: {per_hour}"
+            )
         };
-        self.gpus[idx] = match (&self.hours, is_candidate) {
-            (Some(hours), true) => format!("{hours}\n    per_hour: unknown"),
-            _ => gpus.to_owned(),
+        self.gpus[idx] = match (&self.hours, class) {
+            (Some(hours), _) if is_candidate => format!("{hours}\n    per_hour: {per_hour}"),
+            _ if is_own => own(),
+            (_, Some(Class::Hosted | Class::External)) => PROVIDER.to_owned(),
+            (_, Some(Class::Simulated) | None) if was_priced => PROVIDER.to_owned(),
+            (_, Some(Class::Simulated) | None) if is_candidate => own(),
+            (_, Some(Class::Vendor | Class::Simulated) | None) => VENDOR.to_owned(),
         };
         let Some(name) = name else { return };
+        if is_own {
+            self.said.push(own_words(&name, (class, hour.is_some()), was_priced));
+            return;
+        }
         match class {
-            Some(Class::SelfHosted) => {
-                self.said.push(format!("{name} is self_hosted in the config: its GPUs are asked for, and no price of an attempt"));
-                return;
-            }
             Some(class @ (Class::Vendor | Class::Hosted | Class::External)) if is_candidate => self.said.push(format!(
                 "{name} is of class {class} in the config, so no GPUs are asked for; where they are yours, say `class: self_hosted` there"
             )),
-            None if is_candidate && !is_priced => self.said.push(format!(
+            None if is_candidate && !was_priced => self.said.push(format!(
                 "the config does not say who runs the machines of {name}: what an attempt costs and its GPUs are both asked for"
+            )),
+            Some(Class::Simulated) | None if was_priced => self.said.push(format!(
+                "{name} is priced by the call, so no GPUs are asked for; where they are yours, say `class: self_hosted` at its provider"
             )),
             _ => {}
         }
-        if !is_priced {
+        if !was_priced {
             self.said.push(format!("no priced call of {name} is on record: what an attempt costs stays unknown"));
         }
     }
@@ -209,6 +219,37 @@ impl Known {
         self.places.iter().for_each(|(at, value)| fill(at, value));
         worksheet.lines().map(marked).collect()
     }
+}
+
+/// Why a side has GPUs of its own; a warning where its class and its price do not say the same.
+fn own_words(name: &str, (class, is_by_hour): (Option<Class>, bool), was_priced: bool) -> String {
+    match class {
+        Some(Class::SelfHosted) if is_by_hour || !was_priced => {
+            format!("{name} is self_hosted in the config: its GPUs are asked for, and no price of an attempt")
+        }
+        Some(Class::SelfHosted) => format!(
+            "warning: {name} is self_hosted in the config and priced by the call: its GPUs are asked for, and the price is left out; where somebody \
+             else runs them, say `class: hosted`"
+        ),
+        Some(class @ (Class::Vendor | Class::Hosted | Class::External)) => format!(
+            "warning: {name} is of class {class} in the config and priced by the hour of a GPU: its GPUs are asked for, as for `class: self_hosted`; \
+             say that there, or price its calls"
+        ),
+        Some(Class::Simulated) | None => format!(
+            "{name} is priced by the hour of a GPU: its GPUs are asked for, and no price of an attempt; `class: self_hosted` at its provider says so"
+        ),
+    }
+}
+
+/// What an hour of a GPU costs, as the price row of the config says.
+fn per_hour(hour: &GpuHour, name: &str) -> Option<String> {
+    let (dollars, stated) = (hour.dollars?, &hour.stated);
+    let provenance = if stated.provenance == Provenance::Assumption { "assumed" } else { "stated" };
+    let evidence = text(&format!("the config's price of {name}: {}", stated.source));
+    let (date, id) = (stated.checked, text(&format!("price:{name}")));
+    Some(format!(
+        "{{ value: {dollars}, provenance: {provenance}, date: {date}, evidence: {evidence}, evidence_id: {id} }}"
+    ))
 }
 
 /// What the record does not know, only people do.

@@ -10,7 +10,7 @@ const SIX: u64 = 1_795_672_800 * SECOND;
 fn known(classes: [Option<Class>; 2], fill: impl FnOnce(&mut Known)) -> (Known, Study) {
     let mut known = Known::new(Date::parse("2026-11-26").unwrap());
     fill(&mut known);
-    classes.into_iter().enumerate().for_each(|(idx, class)| known.machines(idx, class));
+    classes.into_iter().enumerate().for_each(|(idx, class)| known.machines(idx, class, None));
     let filled = known.worksheet();
     assert!(!filled.contains('@'), "every place is filled:\n{filled}");
     let study = worksheet("tco.yaml", &filled).unwrap_or_else(|errors| panic!("{}", crate::config::render(&errors)));
@@ -105,6 +105,48 @@ fn only_who_is_self_hosted_has_gpus_of_its_own() {
         matches!(study.candidate.capacity, Capacity::Gpus(_)) && matches!(study.baseline.attempt, Attempt::Dollars(_))
     );
     assert!(known_own.said.iter().any(|words| words.contains("open-small is self_hosted")), "{:?}", known_own.said);
+}
+
+#[test]
+fn a_price_by_the_hour_of_a_gpu_asks_for_gpus_and_is_what_an_hour_costs() {
+    let hour = GpuHour {
+        dollars: Some("2.50".parse().unwrap()),
+        stated: cost::sheet::Stated {
+            source: "contract 9".to_owned(),
+            checked: Date::parse("2026-11-20").unwrap(),
+            provenance: cost::sheet::Provenance::Contract,
+        },
+    };
+    let of = |class: Option<Class>| {
+        let mut known = Known::new(Date::parse("2026-11-26").unwrap());
+        known.names = [Some("gpt".to_owned()), Some("open".to_owned())];
+        known.attempts = ["0.004", "0"].map(|value| Some(measured(value, known.today, ("a run", "eval-run:r"))));
+        known.machines(0, Some(Class::Vendor), None);
+        known.machines(1, class, Some(&hour));
+        let study = worksheet("tco.yaml", &known.worksheet()).unwrap();
+        let book = book(&study);
+        assert!(
+            book.unknown().any(|cell| cell.id == "candidate.gpus.peak.per_gpu"),
+            "{class:?}: how many is asked for"
+        );
+        let cell = book.find("candidate.gpus.per_hour").unwrap();
+        assert_eq!((cell.shown().as_deref(), cell.source.provenance), (Some("2.5"), Provenance::Stated), "{class:?}");
+        known.said.concat()
+    };
+    assert!(of(Some(Class::Vendor)).contains("warning: open is of class vendor in the config and priced by the hour"));
+    assert!(of(Some(Class::Hosted)).contains("warning: open is of class hosted"));
+    assert!(!of(Some(Class::SelfHosted)).contains("warning"));
+    assert!(of(Some(Class::Simulated)).contains("open is priced by the hour of a GPU: its GPUs are asked for"));
+}
+
+#[test]
+fn a_price_by_the_call_of_machines_of_ones_own_is_left_out_with_a_warning() {
+    let (known, study) = known([Some(Class::Vendor), Some(Class::SelfHosted)], |known| {
+        known.names = [Some("gpt".to_owned()), Some("open".to_owned())];
+        known.attempts = ["0.004", "0.001"].map(|value| Some(measured(value, known.today, ("a run", "eval-run:r"))));
+    });
+    assert!(matches!(study.candidate.capacity, Capacity::Gpus(_)));
+    assert!(known.said.concat().contains("warning: open is self_hosted in the config and priced by the call"));
 }
 
 #[test]
