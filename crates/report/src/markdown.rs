@@ -7,7 +7,7 @@ use crate::outcomes::Outcomes;
 use crate::phases;
 use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
-use crate::words::{aged, conditions, from_to, made, set, sovereignty, targets};
+use crate::words::{self, conditions, from_to, legend, made, set, sovereignty, targets};
 
 /// The report as Markdown.
 #[must_use]
@@ -22,7 +22,8 @@ pub fn markdown(report: &Report) -> String {
             &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.decision.label(), cell(&mv.verdict), cell(&mv.next));
     }
     text += "\n";
-    text += "| workload | decision | quality delta | latency delta | saving | rule |\n|---|---|---|---|---|---|\n";
+    text +=
+        "| workload | decision | quality delta | latency delta | saving | rule (below) |\n|---|---|---|---|---|---|\n";
     for mv in &report.moves {
         text += &row(&[
             &format!("{} {}", title(mv), from_to(mv)),
@@ -59,7 +60,7 @@ pub fn markdown(report: &Report) -> String {
     }
     text += &format!(
         "\n{}\n\n## Every figure\n\n| figure | what | value | interval | rows |\n|---|---|---|---|---|\n",
-        aged(&report.scorecard)
+        cell(&legend(&report.scorecard))
     );
     for figure in report.moves.iter().flat_map(MoveReport::figures) {
         let interval = figure.interval.clone().unwrap_or_default();
@@ -89,11 +90,12 @@ fn one(text: &mut String, mv: &MoveReport) {
     *text += &parts("Parts that should stay", &mv.worse_parts);
     if let Some(live) = &mv.live {
         *text += &format!(
-            "\nRollout `{}` at {}: {}.\n\n",
-            live.rollout,
-            live.label,
+            "\n{} {}.\n\n",
+            cell(&words::live(mv).unwrap_or_default()),
             cell(live.reason.trim_end_matches('.'))
         );
+    }
+    if let Some(live) = mv.live.as_ref().filter(|live| !live.gates.is_empty()) {
         *text += "| live gate | n | difference | margin | |\n|---|---|---|---|---|\n";
         for gate in &live.gates {
             let passed = if gate.passed { "pass" } else { "undecided" };

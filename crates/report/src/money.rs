@@ -36,7 +36,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Unit::Share.shown(demand.certainty.0)
     );
     let target =
-        format!("saves ≥ {}, P ≥ {}", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
+        format!("saves ≥ {}, {} sure", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
     let label = "Cost delta: saving for a successful task, the median of draws";
     let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Share);
     let no_study = |because: &str, settle: &str| Money {
@@ -72,13 +72,15 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     let costed = Costed::new(&study, book, Draw { draws: rows.settings.draws, seed: rows.settings.seed });
     let mut figures = figures(&costed, key, &file);
     let made_up = made_up(&costed, mv);
+    let target = format!("{target}{}", in_money(&costed, demand.saving.0));
     let Some(odds) = &costed.odds else {
         let missing: Vec<&str> = costed.book.unknown().map(|cell| cell.id.as_str()).collect();
         let because =
             format!("{} of the worksheet unknown; {}{made_up}", n_of(missing.len(), "figure"), dollars(&costed));
         let settle = format!("in the worksheet: {}", some(&missing));
         let simulated = !made_up.is_empty();
-        let found = Found { standing: Standing::Undecided, figures, simulated, ..no_study(&because, &settle).found };
+        let found =
+            Found { standing: Standing::Undecided, figures, simulated, target, ..no_study(&because, &settle).found };
         return Money { found, ..no_study(&because, &settle) };
     };
     let (standing, word) = match odds.verdict {
@@ -95,10 +97,10 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         area: Area::Tco,
         required: demand.required,
         asks: asks.clone(),
-        target: target.clone(),
+        target,
         standing,
         because: format!(
-            "{word}: P(saving ≥ {}) is {reaches}; {}{made_up}",
+            "{word}: a saving of {} or more is {reaches} probable; {}{made_up}",
             Unit::Share.shown(odds.target),
             dollars(&costed)
         ),
@@ -257,10 +259,15 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
     );
     figures.push(month.of(file));
     figures.push(Figure::new(id("once"), "What the change costs, once", exact("one_off"), Unit::Dollars).of(file));
-    let cheaper = Figure::new(id("cheaper"), "P(cheaper)", odds.map(|odds| odds.cheaper), Unit::Share);
+    let cheaper =
+        Figure::new(id("cheaper"), "Probability that it is cheaper", odds.map(|odds| odds.cheaper), Unit::Share);
     figures.push(cheaper.of(file));
-    let reaches =
-        Figure::new(id("reaches"), "P(saving reaches the target)", odds.map(|odds| odds.reaches), Unit::Share);
+    let reaches = Figure::new(
+        id("reaches"),
+        "Probability that the saving reaches the target",
+        odds.map(|odds| odds.reaches),
+        Unit::Share,
+    );
     figures.push(reaches.of(file));
     if let Some(month) = exact("even.month").filter(|month| *month > 0.0) {
         figures.push(
@@ -269,6 +276,15 @@ fn figures(costed: &Costed, key: &str, file: &str) -> Vec<Figure> {
         );
     }
     figures
+}
+
+/// The saving that is wanted as money, where it is known what the baseline costs a month.
+fn in_money(costed: &Costed, wanted: f64) -> String {
+    let month = costed.book.value("baseline.total").map(Exact::to_f64).filter(|month| *month > 0.0);
+    let dollars = |month: f64| Unit::Dollars.shown(month);
+    month.map_or_else(String::new, |month| {
+        format!(": {} of the {} that a month costs today", dollars(wanted * month), dollars(month))
+    })
 }
 
 /// What it comes to in money, for somebody who reads only that: a month, once, and when it is back.

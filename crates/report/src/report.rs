@@ -385,7 +385,14 @@ fn verdict(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found], [good
             format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
         }
         (Decision::Stay, "S2") => format!("Keep `{from}`: `{to}` was taken back from live traffic."),
-        (Decision::Stay, _) => format!("Keep `{from}`: `{to}` fails {}.", and(&named(&[Standing::Fail]))),
+        (Decision::Stay, _) => {
+            let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
+            let with_number = |found: &Found| match found.measured() {
+                Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
+                None => found.area.word().to_owned(),
+            };
+            format!("Keep `{from}`: `{to}` fails {}.", and(&failed.map(with_number).collect::<Vec<_>>()))
+        }
         (Decision::NotEnoughEvidence, _) => {
             let open = named(&[Standing::Undecided, Standing::NotRun]);
             let n = areas.iter().filter(|found| found.required).count();

@@ -84,6 +84,30 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
     }
 }
 
+/// Whom users hear today, where a rollout is on record.
+pub(crate) fn live(mv: &MoveReport) -> Option<String> {
+    let (live, candidate) = (mv.live.as_ref()?, mv.candidate.as_ref()?);
+    Some(format!(
+        "Live today: rollout `{}` at {}, {} of users' requests on `{}`.",
+        live.rollout,
+        live.label,
+        live.share.shown(),
+        candidate.name
+    ))
+}
+
+/// What page one's words and signs mean.
+pub(crate) fn legend(scorecard: &Scorecard) -> String {
+    format!(
+        "[a to b] is the interval of a figure: of quality and latency 90 %, of costs what eight of ten draws of the worksheet's uncertain figures come to, \
+         the point being their median. pp: percentage points. A switch needs every required area to pass, with the whole interval on the right side \
+         of the target; of costs a saving of {} or more has to be {} probable. {}",
+        Unit::Share.shown(scorecard.tco.saving.0),
+        Unit::Share.shown(scorecard.tco.certainty.0),
+        aged(scorecard)
+    )
+}
+
 /// `saves $50000 a month`, or what it costs more.
 pub(crate) fn a_month(saved: f64) -> String {
     if saved < 0.0 {

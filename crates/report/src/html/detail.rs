@@ -4,7 +4,7 @@ use crate::area::Standing;
 use crate::plot;
 use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
-use crate::words::{from_to, sovereignty, targets};
+use crate::words::{self, from_to, sovereignty, targets};
 
 use super::in_order;
 use super::pieces::{badge, code, escaped, list, more, number, standing, value};
@@ -37,11 +37,12 @@ pub(super) fn pages(page: &mut String, report: &Report) {
 fn head(page: &mut String, mv: &MoveReport) {
     let risk = mv.risk.as_ref().map(|risk| format!(" · {} risk", escaped(risk))).unwrap_or_default();
     *page += &format!(
-        "<h2>{} {}</h2>\n<p class=\"clamp2\">{}{risk} · rule {}</p>\n",
+        "<h2>{} {}</h2>\n<p class=\"clamp2\">{}{risk} · rule {}: {}</p>\n",
         escaped(&title(mv)),
         badge(mv.decision),
         code(&targets(mv)),
-        mv.rule
+        mv.rule,
+        code(mv.reasons.first().map_or("", String::as_str))
     );
     if mv.simulated {
         *page += "<p class=\"warn\">Some answers behind this are made up by a simulated provider.</p>\n";
@@ -204,9 +205,8 @@ fn parts(page: &mut String, heading: &str, parts: &[Part], most: usize) {
 fn live(page: &mut String, mv: &MoveReport, most: usize) {
     let Some(live) = &mv.live else { return };
     *page += &format!(
-        "<h3>Live: rollout <code>{}</code> at {}</h3>\n<p class=\"clamp2\">{}</p>\n",
-        escaped(&live.rollout),
-        escaped(&live.label),
+        "<h3>{}</h3>\n<p class=\"clamp2\">{}</p>\n",
+        code(&words::live(mv).unwrap_or_default()),
         escaped(&live.reason)
     );
     if live.gates.is_empty() {

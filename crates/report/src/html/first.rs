@@ -4,7 +4,7 @@ use crate::area::{Area, Found, Standing};
 use crate::decision::Decision;
 use crate::figure::Unit;
 use crate::report::{MoveReport, Report, title};
-use crate::words::{self, aged, from_to, made, sovereignty};
+use crate::words::{self, from_to, made, sovereignty};
 
 use super::in_order;
 use super::pieces::{badge, class, code, escaped, measured, more, standing, value};
@@ -13,11 +13,13 @@ use super::pieces::{badge, class, code, escaped, measured, more, standing, value
 const MOST_ROWS: usize = 30;
 /// Up to so many have a line on why, too.
 const MOST_REASONS: usize = 8;
+/// Rows on what is open, where there are up to three workloads.
+const MOST_OPEN: usize = 7;
 /// Up to so many have their values in the table, too.
 const MOST_VALUES: usize = 8;
 
 pub(super) fn page(page: &mut String, report: &Report) {
-    *page += "<section>\n";
+    *page += "<section class=\"first\">\n";
     match report.moves.as_slice() {
         [only] => one(page, report, only),
         _ => many(page, report),
@@ -39,9 +41,10 @@ fn head(page: &mut String, report: &Report, of: &str) {
 fn one(page: &mut String, report: &Report, mv: &MoveReport) {
     head(page, report, &format!("should {} move?", title(mv)));
     *page += &format!("<p>{}</p>\n", code(&words::targets(mv)));
+    *page += &words::live(mv).map_or_else(String::new, |live| format!("<p>{}</p>\n", code(&live)));
     let why = mv.reasons.first().map_or("", String::as_str);
     *page += &format!(
-        "<div class=\"box {}\">\n<p>{} <span class=\"say\">{}</span></p>\n<p><b>Why.</b> {} <span class=\"small\">(rule {})</span></p>\n\
+        "<div class=\"box {}\">\n<p>{} <span class=\"say\">{}</span></p>\n<p><b>Why.</b> {} <span class=\"small\">(rule {}; all are on the last page)</span></p>\n\
          <p><b>Do next.</b> {}</p>\n</div>\n",
         class(mv.decision),
         badge(mv.decision),
@@ -70,14 +73,52 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
     }
     *page += "</div>\n<h2>Scorecard</h2>\n";
     scorecard(page, mv);
-    *page += &format!("<p class=\"small\">{}</p>\n", how(report));
+    *page += &format!("<p class=\"small\">{}</p>\n", escaped(&words::legend(&report.scorecard)));
     phases(page, report);
     *page += &format!(
         "<h2>Sovereignty, from 1 (pure API) to 5 (nothing leaves the house)</h2>\n<p>{}.</p>\n",
         escaped(&sovereignty(mv))
     );
     if !mv.risks.is_empty() {
-        super::pieces::list(page, "Main risks", &mv.risks, 3);
+        super::pieces::list(page, "Main risks", &mv.risks, 5);
+    }
+    super::pieces::list(page, "Capability gaps of the candidate's server", &mv.gaps, 3);
+}
+
+/// What is open or fails, why, and the command that settles it: what is required first, as many rows as there is room for.
+fn open(page: &mut String, moves: &[&MoveReport], most: usize) {
+    let is_listed = |found: &&Found| found.standing != Standing::Pass;
+    let of = |is_required: bool| {
+        moves.iter().flat_map(move |mv| {
+            mv.areas
+                .iter()
+                .filter(is_listed)
+                .filter(move |found| found.required == is_required)
+                .map(move |found| (*mv, found))
+        })
+    };
+    let rows: Vec<(&MoveReport, &Found)> = of(true).chain(of(false)).collect();
+    if rows.is_empty() || most == 0 {
+        return;
+    }
+    *page += "<h2>What is open or fails, and the command for each</h2>\n<table class=\"fine\">\n<colgroup><col style=\"width:19%\"><col style=\"width:31%\">\
+              <col></colgroup>\n<tr><th>Area</th><th>Why</th><th>What settles it</th></tr>\n";
+    for (mv, found) in rows.iter().take(most) {
+        let settle =
+            found.settle.as_deref().unwrap_or("nothing: it is decided; a candidate that was changed is measured again");
+        *page += &format!(
+            "<tr><td><span class=\"clamp1\"><b>{}</b></span>{}, {}{}</td><td><span class=\"clamp3\">{}</span></td><td><span class=\"clamp3\">{}</span></td></tr>\n",
+            escaped(&title(mv)),
+            found.area.label(),
+            found.standing.label(),
+            if found.required { "" } else { ", not required" },
+            code(&found.because),
+            code(settle)
+        );
+    }
+    *page += "</table>\n";
+    if let Some(n) = rows.len().checked_sub(most).filter(|n| *n > 0) {
+        *page += &format!("<p class=\"small\">… and {n} more, workload by workload on the pages that follow.</p>\n");
     }
 }
 
@@ -87,11 +128,12 @@ pub(super) fn scorecard(page: &mut String, mv: &MoveReport) {
               <tr><th>Area</th><th>Result</th><th>Measured [interval]</th><th>Target</th><th>Why, and what would settle it</th></tr>\n";
     for found in &mv.areas {
         *page += &format!(
-            "<tr><td>{}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}{}</td><td>{}</td><td>{}{}</td><td>{}</td><td>{}</td></tr>\n",
             found.area.label(),
             optional(found),
             standing(found.standing),
             measured(found),
+            a_month(found),
             escaped(&found.target),
             why(found)
         );
@@ -105,17 +147,8 @@ fn optional(found: &Found) -> &'static str {
 
 fn why(found: &Found) -> String {
     let settle =
-        found.settle.as_ref().map(|settle| format!("<span class=\"clamp3\"><b>To settle:</b> {}</span>", code(settle)));
+        found.settle.as_ref().map(|settle| format!("<span class=\"clamp5\"><b>To settle:</b> {}</span>", code(settle)));
     format!("<span class=\"clamp3\">{}</span>{}", code(&found.because), settle.unwrap_or_default())
-}
-
-fn how(report: &Report) -> String {
-    format!(
-        "A switch needs every required area to pass: the whole interval on the right side of the target, and for costs P(saving ≥ {}) ≥ {}. {}",
-        Unit::Share.shown(report.scorecard.tco.saving.0),
-        Unit::Share.shown(report.scorecard.tco.certainty.0),
-        aged(&report.scorecard)
-    )
 }
 
 fn phases(page: &mut String, report: &Report) {
@@ -154,11 +187,16 @@ fn many(page: &mut String, report: &Report) {
         );
     }
     matrix(page, report);
+    *page += &format!(
+        "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
+        escaped(&words::legend(&report.scorecard))
+    );
     if n <= MOST_REASONS {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
         for mv in in_order(report) {
             *page += &format!(
-                "<li><span class=\"clamp3\"><b>{}</b>: {} {}</span></li>\n",
+                "<li><span class=\"{}\"><b>{}</b>: {} {}</span></li>\n",
+                if n <= MOST_REASONS / 2 { "clamp3" } else { "clamp2" },
                 escaped(&title(mv)),
                 code(&mv.verdict),
                 code(&mv.next)
@@ -166,10 +204,12 @@ fn many(page: &mut String, report: &Report) {
         }
         *page += "</ul>\n";
     }
-    *page += &format!(
-        "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
-        how(report)
-    );
+    let most = match n {
+        0..=3 => MOST_OPEN,
+        4 => MOST_OPEN / 2,
+        _ => 0,
+    };
+    open(page, &in_order(report), most);
 }
 
 /// What keeps the workloads of a decision from moving, the commonest first.
@@ -223,8 +263,12 @@ fn matrix(page: &mut String, report: &Report) {
     *page += "</tr>\n";
     let moves = in_order(report);
     for mv in moves.iter().take(MOST_ROWS) {
-        let from_to =
-            if is_wide { format!("<br><span class=\"small\">{}</span>", escaped(&from_to(mv))) } else { String::new() };
+        let live = mv.live.as_ref().map(|live| format!("<br>live: {}", live.share.shown())).unwrap_or_default();
+        let from_to = if is_wide {
+            format!("<br><span class=\"small\">{}{live}</span>", escaped(&from_to(mv)))
+        } else {
+            String::new()
+        };
         *page += &format!("<tr><td><b>{}</b>{from_to}</td><td>{}</td>", escaped(&title(mv)), badge(mv.decision));
         for found in &mv.areas {
             let values = if is_wide { format!("<br>{}{}", measured(found), a_month(found)) } else { String::new() };
@@ -251,7 +295,7 @@ fn targets(report: &Report) -> String {
     let share = |share: f64| Unit::Share.shown(share);
     format!(
         "Task quality: keeps ≥ {} · Latency: P95 of the {} < {} ms at the workload's own peak · Throughput: holds that peak and {} more · \
-         Safety: no critical failure · Cost: saves ≥ {} with P ≥ {}",
+         Safety: no critical failure · Cost: saves ≥ {}, {} sure",
         share(card.quality.parity.0),
         card.latency.of.words(),
         card.latency.p95_ms,

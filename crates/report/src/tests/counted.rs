@@ -164,6 +164,50 @@ fn a_point_lies_within_its_interval_where_what_may_come_is_lopsided() {
 }
 
 #[test]
+fn what_stays_says_by_how_much_it_fails_in_percent_and_money_and_who_is_live_today() {
+    let mut rows = priced(&[(None, "gpt own 450000")]);
+    rows.settings.scorecard.tco.saving = Real(0.6);
+    rows.rollouts.push(RolloutRow {
+        name: "to-own".to_owned(),
+        route: "chat".to_owned(),
+        fingerprint: "f".to_owned(),
+        fingerprint_now: Some("f".to_owned()),
+        simulated: false,
+        state_json: "completed".to_owned(),
+        policy_json: String::new(),
+        evidence_json: None,
+    });
+    let found = report(&rows, &Sheets);
+    let verdict = &found.moves[0].verdict;
+    let wanted = "wanted: saves ≥ 60.0 %, 80.0 % sure: $72000 of the $120000 that a month costs today";
+    assert!(verdict.contains("fails cost (41.7 % [41.7 to 41.7]; ") && verdict.contains(wanted), "{verdict}");
+    let page = html(&found);
+    let first = page.split("class=\"detail").next().unwrap();
+    assert!(
+        first.contains("98.0 % of users' requests on <code>own</code>") && first.contains("saves $50000 a month"),
+        "{first}"
+    );
+    // A rollout that has ended has no gates, and no head of a table of none.
+    assert!(markdown(&found).contains("Live today: rollout `to-own`") && !markdown(&found).contains("| live gate |"));
+}
+
+#[test]
+fn page_one_of_some_workloads_has_what_is_open_with_the_command_of_each() {
+    let mut rows = priced(&[]);
+    let one = rows.settings.moves.remove(0);
+    rows.settings.moves = ["a", "b"].map(|name| Move { workload: name.to_owned(), ..one.clone() }).to_vec();
+    let page = html(&report(&rows, &Sheets));
+    let first = page.split("class=\"detail").next().unwrap();
+    let first = first.split_once("What is open or fails, and the command for each").unwrap().1;
+    assert_eq!(
+        first.matches("<code>crossfade tco init --route chat --run parity --candidate own</code>").count(),
+        2,
+        "{first}"
+    );
+    assert_eq!(first.matches("no worksheet of costs for these two targets was given").count(), 2);
+}
+
+#[test]
 fn a_worksheet_of_another_workload_of_the_report_is_not_missed_here() {
     let mut rows = priced(&[(None, "gpt llama 450000")]);
     let other =

@@ -178,6 +178,7 @@ impl Known {
         };
         self.gpus[idx] = match (&self.hours, class) {
             (Some(hours), _) if is_candidate => format!("{hours}\n    per_hour: {per_hour}"),
+            (_, Some(Class::SelfHosted)) => own(),
             _ if is_own => own(),
             (_, Some(Class::Hosted | Class::External)) => PROVIDER.to_owned(),
             (_, Some(Class::Simulated) | None) if was_priced => PROVIDER.to_owned(),

@@ -110,7 +110,7 @@ fn only_who_is_self_hosted_has_gpus_of_its_own() {
 #[test]
 fn a_price_by_the_hour_of_a_gpu_asks_for_gpus_and_is_what_an_hour_costs() {
     let hour = GpuHour {
-        dollars: Some("2.50".parse().unwrap()),
+        dollars: cost::Decimal::parse("2.50"),
         stated: cost::sheet::Stated {
             source: "contract 9".to_owned(),
             checked: Date::parse("2026-11-20").unwrap(),
