@@ -79,9 +79,9 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
             format!("{} of the worksheet unknown; {}{made_up}", n_of(missing.len(), "figure"), dollars(&costed));
         let settle = format!("in the worksheet: {}", some(&missing));
         let simulated = !made_up.is_empty();
-        let found =
-            Found { standing: Standing::Undecided, figures, simulated, target, ..no_study(&because, &settle).found };
-        return Money { found, ..no_study(&because, &settle) };
+        let none = no_study(&because, &settle);
+        let found = Found { standing: Standing::Undecided, figures, simulated, target, ..none.found };
+        return Money { found, ..none };
     };
     let (standing, word) = match odds.verdict {
         Verdict::Reached => (Standing::Pass, "reached"),
@@ -92,7 +92,6 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         .between(Some(odds.saving.p10), Some(odds.saving.p90), DRAWN)
         .of(&file);
     figures.insert(0, delta.clone());
-    let reaches = Unit::Share.shown(odds.reaches);
     let found = Found {
         area: Area::Tco,
         required: demand.required,
@@ -100,8 +99,9 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         target,
         standing,
         because: format!(
-            "{word}: a saving of {} or more is {reaches} probable; {}{made_up}",
+            "{word}: a saving of {} or more is {} probable; {}{made_up}",
             Unit::Share.shown(odds.target),
+            Unit::Share.shown(odds.reaches),
             dollars(&costed)
         ),
         settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
