@@ -88,9 +88,8 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Verdict::Missed => (Standing::Fail, "missed"),
         Verdict::Undecided => (Standing::Undecided, "undecided"),
     };
-    let delta = Figure::new(format!("{key}.tco.saving"), label, Some(odds.saving.p50), Unit::Share)
-        .between(Some(odds.saving.p10), Some(odds.saving.p90), DRAWN)
-        .of(&file);
+    let delta = Figure::new(unknown.id.clone(), label, Some(odds.saving.p50), Unit::Share);
+    let delta = delta.between(Some(odds.saving.p10), Some(odds.saving.p90), DRAWN).of(&file);
     figures.insert(0, delta.clone());
     let found = Found {
         area: Area::Tco,
