@@ -4,6 +4,7 @@
 mod derived;
 mod given;
 mod golang;
+mod handed;
 mod made;
 mod named;
 pub(super) mod quick;

@@ -270,6 +270,9 @@ impl<'s> Walk<'s> {
                 let mut chain = self.chain_of(callee);
                 let line = last_line(&chain);
                 let call = self.call(node, arguments, None, line);
+                if let Some(member) = self.member_by_text(&chain, &call) {
+                    return member;
+                }
                 self.defined(&chain, &call);
                 self.bind_stored(&chain, &call);
                 chain.steps.push(Step::Call(call));
@@ -543,6 +546,9 @@ impl<'s> Walk<'s> {
         let operator = node.child_by_field_name("operator").map_or("", |operator| self.source(operator));
         if matches!(operator, "==" | "===" | "!=" | "!==" | "=~" | "<>" | "in") {
             values.retain(|value| value.text().is_none());
+        }
+        if let Some(text) = self.filled_in(operator, &values) {
+            return Value::Text(Text { value: text, line: line_of(node) });
         }
         // Texts that are joined are one text.
         let joins = values.iter().any(|value| matches!(value, Value::Text(_)))

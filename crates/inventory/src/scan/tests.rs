@@ -4,6 +4,7 @@ mod derived;
 mod dotnet;
 mod frameworks;
 mod go;
+mod handed;
 mod jvm;
 mod other_uses;
 mod php;

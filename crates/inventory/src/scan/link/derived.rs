@@ -1,9 +1,9 @@
 //! Classes of the repository: what they have from those above them, and what they are instead of a library's.
 
 use super::State;
-use super::repository::{HOPS, Repository, is_known};
+use super::repository::{HOPS, Repository, extend, is_known};
 use super::walk::{At, Walker};
-use crate::scan::facts::{BindingKind, Class, Root, Step, Value};
+use crate::scan::facts::{BindingKind, Chain, Class, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::{Own, Rules};
@@ -121,6 +121,30 @@ impl Repository<'_> {
 }
 
 impl Walker<'_> {
+    /// Whether it is a class of PHP in a namespace: `\Acme\Client`, also before a function of it.
+    pub(super) fn is_php_class(&self, name: &str, chain: &Chain) -> bool {
+        let is_class = |name: &str| name.starts_with(char::is_uppercase);
+        let next = chain.steps.first().is_some_and(|step| matches!(step, Step::Member(next, _) if is_class(next)));
+        self.language() == Language::Php && is_class(name) && next
+    }
+
+    /// `app(Client::class)`
+    pub(super) fn php_service(&self, at: &At<'_, '_>) -> Option<State> {
+        let is_asked = matches!(at.last(), "app" | "resolve" | "make" | "get" | "makeWith" | "service");
+        let first = at.call.arguments.first().filter(|_| is_asked && self.language() == Language::Php)?;
+        let Value::Chain(Chain { root: Root::Name(root), steps, .. }) = &first.value else { return None };
+        let (Step::Member(class, _), names) = steps.split_last()? else { return None };
+        let mut dotted = root.clone();
+        for step in names {
+            let Step::Member(name, _) = step else { return None };
+            extend(&mut dotted, name);
+        }
+        match self.repository.declared(self.file, &dotted, self.hops + 1) {
+            State::Object(object) if class == "class" => Some(State::Object(object)),
+            _ => None,
+        }
+    }
+
     /// Whether the file is a PHP library's own source, and the library the same.
     pub(super) fn is_within(&self, sdk: usize) -> bool {
         self.language() == Language::Php && self.repository.is_within(self.file, sdk)

@@ -18,6 +18,12 @@ impl Repository<'_> {
         if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
     }
 
+    /// The other files of the language in the directory of a file.
+    pub(crate) fn beside_file(&self, file: usize) -> impl Iterator<Item = usize> {
+        let place = self.places[file];
+        (0..self.files.len()).filter(move |other| *other != file && self.places[*other] == place)
+    }
+
     /// What a file exports by default: the one object made at its top.
     pub(super) fn exported_by_default(&self, file: usize, hops: u32) -> State {
         if self.is_go(file) {

@@ -49,7 +49,7 @@ pub(crate) struct Index<'s> {
     /// Go files by their directory: they see each other's names.
     pub(super) packages: Map<&'s str, Vec<usize>>,
     /// Of each file, numbers of its directory and its group of languages.
-    places: Vec<(usize, usize)>,
+    pub(super) places: Vec<(usize, usize)>,
     /// Libraries that each file imports.
     imported: Vec<Set<usize>>,
     /// Libraries that the repository uses, by group of languages.
@@ -253,7 +253,11 @@ impl<'s> Repository<'s> {
             if !is_whole(&state) && state != State::Local && facts.bindings[at].kind == BindingKind::Field {
                 state = self.declared_field(file, name, line, hops).unwrap_or(state);
             }
-            if state != State::Unknown || facts.bindings[at].kind != BindingKind::Return {
+            // `except ImportError: openai = None`
+            let is_unset = facts.bindings[at].kind == BindingKind::Local
+                && facts.bindings[at].value.is_none()
+                && facts.imports.iter().any(|import| import.local == name);
+            if state != State::Unknown || facts.bindings[at].kind != BindingKind::Return && !is_unset {
                 return state;
             }
         }

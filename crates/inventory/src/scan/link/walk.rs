@@ -223,6 +223,7 @@ impl<'r> Walker<'r> {
                 let state = self.repository.name(self.file, name, chain.line, self.hops);
                 match state {
                     State::Unknown if self.language() == Language::CSharp => self.qualified(name, chain),
+                    State::Unknown | State::Foreign if self.is_php_class(name, chain) => self.qualified(name, chain),
                     // A method that is inherited or mixed in.
                     State::Unknown
                         if self.language() == Language::Ruby
@@ -246,8 +247,9 @@ impl<'r> Walker<'r> {
                     if matches!(state, State::Object(_) | State::Returns(_)) {
                         return state;
                     }
-                    if state == State::Foreign {
-                        rest = State::Foreign;
+                    // `Client = OpenAI if … else AzureOpenAI`
+                    if state == State::Foreign || rest == State::Unknown && matches!(state, State::Symbol { .. }) {
+                        rest = state;
                     }
                 }
                 rest
@@ -333,6 +335,11 @@ impl<'r> Walker<'r> {
     fn call<'f>(&self, state: State, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
         if matches!(state, State::Unknown | State::Foreign)
             && let Some(found) = self.held(at).or_else(|| self.stored(at)).or_else(|| self.passed_on(at))
+        {
+            return found;
+        }
+        if matches!(state, State::Unknown | State::Foreign)
+            && let Some(found) = self.handed(at, hits).or_else(|| self.through(at))
         {
             return found;
         }
@@ -483,7 +490,8 @@ impl<'r> Walker<'r> {
         if let Some(service) = self.service(at) {
             return service;
         }
-        if !rules.is_prefix(object.of, &object.path) && self.is_own(at, Distinct::InRepository) {
+        // A function may make clients of several libraries.
+        if !rules.is_prefix(object.of, &object.path) && self.is_own(at, Distinct::InFile) {
             return self.call_unknown(at, hits);
         }
         let last = object.path.rsplit('.').next().unwrap_or_default().to_owned();
@@ -498,7 +506,7 @@ impl<'r> Walker<'r> {
         State::Object(object)
     }
 
-    fn does<'f>(
+    pub(super) fn does<'f>(
         &self,
         method: Method,
         object: &Object,
@@ -558,6 +566,9 @@ impl<'r> Walker<'r> {
             || last.starts_with("GetService")
             || last.starts_with("GetKeyed")
             || matches!(last, "Resolve" | "ref" | "getBean" | "getInstance" | "inject" | "get" | "koin");
+        if let Some(class) = self.php_service(at) {
+            return Some(class);
+        }
         let asked =
             at.call.arguments.iter().filter(|_| is_asked).find(|argument| argument.name.as_deref() == Some(SERVICE))?;
         match self.repository.declared(self.file, asked.value.text()?, self.hops + 1) {
@@ -581,7 +592,7 @@ impl<'r> Walker<'r> {
     }
 
     /// A method of something unknown, whose name is a library's own.
-    fn call_unknown<'f>(&self, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
+    pub(super) fn call_unknown<'f>(&self, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {
         let last = at.last();
         if JOINS.contains(&last) {
             let joined = self.joined(None, at);
@@ -647,7 +658,7 @@ impl<'r> Walker<'r> {
     }
 
     /// A model, chain or client among what is given.
-    fn object_in(&self, call: &Call) -> Option<Object> {
+    pub(super) fn object_in(&self, call: &Call) -> Option<Object> {
         if self.hops > 9 {
             return None;
         }
@@ -714,15 +725,15 @@ pub(super) struct At<'a, 'f> {
     /// Line of the name that is called.
     pub(super) line: u32,
     /// Line where the chain begins.
-    begins: u32,
+    pub(super) begins: u32,
     /// Whether it is a function's name alone, or a method of the class itself.
-    is_bare: bool,
+    pub(super) is_bare: bool,
     pub(super) root: &'a Root,
     /// What is done with the root, up to the name that is called.
     pub(super) named: &'a [Step],
     pub(super) call: &'f Call,
-    before: &'f [Step],
-    rest: &'f [Step],
+    pub(super) before: &'f [Step],
+    pub(super) rest: &'f [Step],
 }
 
 impl<'f> At<'_, 'f> {
@@ -736,6 +747,11 @@ impl<'f> At<'_, 'f> {
             Root::Name(name) => name,
             _ => "",
         })
+    }
+
+    /// The same place.
+    pub(super) fn again(&self) -> At<'_, 'f> {
+        At { root: self.root, named: self.named, ..*self }
     }
 
     /// The names up to there.

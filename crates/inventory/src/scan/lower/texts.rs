@@ -3,7 +3,8 @@
 use tree_sitter::Node;
 
 use super::{Walk, line_of};
-use crate::scan::facts::{Chain, Root, Step, TEXT_LIMIT, Text, Value};
+use crate::scan::facts::{Call, Chain, Root, Step, TEXT_LIMIT, Text, Value};
+use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, shape};
 
 impl Walk<'_> {
@@ -62,6 +63,38 @@ impl Walk<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+impl Walk<'_> {
+    /// Python's `"%s/models" % base`: what is filled in by names.
+    pub(super) fn filled_in(&self, operator: &str, values: &[Value]) -> Option<String> {
+        let [Value::Text(text), given] = values else { return None };
+        if operator != "%" || self.language != Language::Python || !text.value.contains("%s") {
+            return None;
+        }
+        let given = match given {
+            Value::List(given) => given.iter().collect(),
+            one => vec![one],
+        };
+        let mut rest = given.into_iter();
+        let mut parts = text.value.split("%s");
+        let first = parts.next()?.to_owned();
+        let whole = parts.fold(first, |whole, next| whole + &rest.next().map_or_else(|| "{}".to_owned(), part) + next);
+        Some(shortened(&whole))
+    }
+
+    /// Python's `getattr(client, "chat")` is `client.chat`.
+    pub(super) fn member_by_text(&self, callee: &Chain, call: &Call) -> Option<Value> {
+        let is_getattr = matches!(&callee.root, Root::Name(name) if name == "getattr") && callee.steps.is_empty();
+        let [of, name, ..] = call.arguments.as_slice() else { return None };
+        let (Value::Chain(of), Value::Text(name)) = (&of.value, &name.value) else { return None };
+        if !is_getattr || self.language != Language::Python {
+            return None;
+        }
+        let mut member = of.clone();
+        member.steps.push(Step::Member(name.value.clone(), call.line));
+        Some(Value::Chain(member))
     }
 }
 

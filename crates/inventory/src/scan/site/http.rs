@@ -1,11 +1,11 @@
 //! Calls by plain HTTP: addresses of vendors, and who calls them.
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::request::Request;
 use super::{Visitor, address};
-use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Text, Value};
+use crate::scan::facts::{BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model, ModelFrom};
 use crate::scan::language::Language;
 use crate::scan::{hosts, models};
@@ -16,6 +16,11 @@ pub(crate) struct Consumed<'r> {
     lines: HashSet<u32>,
     waiting: Vec<Text>,
     base: OnceCell<Option<&'r str>>,
+    beside: OnceCell<Option<&'r str>>,
+    /// What an address was sent to with, by its whole name, and whose it was.
+    senders: HashMap<String, String>,
+    /// Paths that were sent with something, while nobody knows where to.
+    unknown: Vec<(String, u32, &'r str)>,
 }
 
 impl<'r> Visitor<'r> {
@@ -33,14 +38,14 @@ impl<'r> Visitor<'r> {
                     if let Some(path) = address::route(before, name, call) {
                         self.consumed.lines.insert(path.line);
                     }
-                    if address::is_double(name) {
+                    if address::is_double(name) || self.is_own_test(chain) {
                         let texts = call.arguments.iter().filter_map(|argument| match &argument.value {
                             Value::Text(text) => Some(text.line),
                             _ => None,
                         });
                         self.consumed.lines.extend(texts);
                     }
-                    let is_sent = address::is_sent(before, name, call);
+                    let is_sent = address::is_sent(before, name, call) && !self.is_own_test(chain);
                     let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
                     if is_sent
                         && sent_to.is_none()
@@ -49,10 +54,14 @@ impl<'r> Visitor<'r> {
                     {
                         self.findings.push(finding);
                     }
+                    if is_sent && sent_to.is_none() {
+                        self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
+                    }
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
                         if let Some(finding) = self.of_address(&address, line, name) {
+                            self.consumed.senders.insert(sender(chain, idx), finding.vendor.clone());
                             let rest = chain.steps.get(idx + 1..).unwrap_or_default();
                             let request = Request::of_sent(self.repository, self.file, call, rest);
                             // Ruby's block builds the request after the call begins.
@@ -119,7 +128,9 @@ impl<'r> Visitor<'r> {
         {
             return Some(found);
         }
-        match (path, self.base()) {
+        let is_sent_on = path.is_some() && self.base().is_none();
+        let beside = if is_sent_on { self.base_beside() } else { None };
+        match (path, self.base().or(beside)) {
             (Some(path), Some(base)) if hosts::operation_of(&format!("/{}", path.value)).is_some() => {
                 Some((format!("{}/{}", base.trim_end_matches('/'), path.value.trim_start_matches('/')), path.line))
             }
@@ -150,19 +161,30 @@ impl<'r> Visitor<'r> {
         *self.consumed.base.get_or_init(|| self.only_base())
     }
 
+    /// The one that the files of the directory name, in languages whose classes each have a file, where the path says whose it is.
+    fn base_beside(&self) -> Option<&'r str> {
+        if !matches!(self.language(), Language::CSharp | Language::Php) {
+            return None;
+        }
+        *self.consumed.beside.get_or_init(|| {
+            let own = &self.repository.files()[self.file];
+            let beside = self.repository.beside_file(self.file);
+            let base = only(beside.flat_map(|file| bases_of(self.repository.files()[file].facts)).collect())?;
+            let vendor = hosts::vendor_of(base)?;
+            (bases_of(own.facts).is_empty() && own.path.to_lowercase().contains(vendor)).then_some(base)
+        })
+    }
+
+    /// Laravel's tests ask the application itself: `$this->postJson('/api/chat/completions')`.
+    fn is_own_test(&self, chain: &Chain) -> bool {
+        let is_json = |name: &str| name == "json" || name.ends_with("Json");
+        self.language() == Language::Php
+            && chain.root == Root::Itself
+            && matches!(chain.steps.as_slice(), [Step::Member(name, _), Step::Call(_), ..] if is_json(name))
+    }
+
     fn only_base(&self) -> Option<&'r str> {
-        let facts = &self.repository.files()[self.file].facts;
-        let mut bases: Vec<&str> = Vec::new();
-        for value in &facts.values {
-            bases_in(value, &mut bases);
-        }
-        for binding in &facts.bindings {
-            if let Some(value) = &binding.value {
-                bases_in(value, &mut bases);
-            }
-        }
-        let vendors: HashSet<&'static str> = bases.iter().filter_map(|base| hosts::vendor_of(base)).collect();
-        if vendors.len() == 1 { bases.first().copied() } else { None }
+        only(bases_of(self.repository.files()[self.file].facts))
     }
 
     /// The address that a client of plain HTTP was made with, and what is sent is added to.
@@ -238,8 +260,19 @@ impl<'r> Visitor<'r> {
         }
     }
 
+    /// What is sent to a path alone by what sends to a vendor elsewhere in the file: `request(id, 'models')`.
+    fn sent_alike(&mut self) {
+        for (sender, line, path) in std::mem::take(&mut self.consumed.unknown) {
+            if let (Some(vendor), Some(operation)) = (self.consumed.senders.get(&sender), hosts::operation_of(path)) {
+                let finding = self.plain(Kind::Http, line, operation, &vendor.clone(), &format!("{sender} {path}"));
+                self.findings.push(Finding { confidence: Confidence::Likely, ..finding });
+            }
+        }
+    }
+
     /// Addresses that no call was found for.
     pub(super) fn addresses(&mut self) {
+        self.sent_alike();
         let base = self.base().and_then(hosts::vendor_of);
         let lines: HashSet<u32> =
             self.findings.iter().filter(|finding| finding.kind.is_site()).map(|finding| finding.line).collect();
@@ -291,6 +324,26 @@ fn model_in_address(address: &str) -> Model {
     }
 }
 
+/// The whole name of what sends.
+fn sender(chain: &Chain, idx: usize) -> String {
+    let root = match &chain.root {
+        Root::Name(name) => name.as_str(),
+        Root::Itself => "self",
+        Root::Group(_) => "",
+    };
+    let members = chain.steps[..idx].iter().filter_map(|step| match step {
+        Step::Member(name, _) => Some(name.as_str()),
+        Step::Call(_) => None,
+    });
+    std::iter::once(root).chain(members).collect::<Vec<&str>>().join(".")
+}
+
+/// A path without a host that says what is done there.
+fn path_alone(call: &Call) -> Option<&str> {
+    let texts = call.arguments.iter().take(3).filter_map(|argument| argument.value.text());
+    texts.into_iter().find(|text| hosts::is_path(text) && hosts::operation_of(text).is_some())
+}
+
 /// The path that is given, after a method's name or not.
 fn path_of(sent: &Call) -> &str {
     const VERBS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
@@ -302,6 +355,20 @@ fn path_of(sent: &Call) -> &str {
 pub(super) fn joined(base: &str, path: &str) -> String {
     let whole = format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'));
     whole.trim_end_matches('/').to_owned()
+}
+
+/// Addresses of vendors in a file.
+fn bases_of(facts: &Facts) -> Vec<&str> {
+    let mut bases = Vec::new();
+    let bound = facts.bindings.iter().filter_map(|binding| binding.value.as_ref());
+    facts.values.iter().chain(bound).for_each(|value| bases_in(value, &mut bases));
+    bases
+}
+
+/// The first of them, where they are all of one vendor.
+fn only(bases: Vec<&str>) -> Option<&str> {
+    let vendors: HashSet<&'static str> = bases.iter().filter_map(|base| hosts::vendor_of(base)).collect();
+    if vendors.len() == 1 { bases.first().copied() } else { None }
 }
 
 /// Addresses of vendors in a value.

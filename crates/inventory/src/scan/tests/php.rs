@@ -56,3 +56,63 @@ fn addresses_under_a_key_of_a_chain_and_of_a_trimmed_base_are_followed() {
         "8 http embeddings mistral unknown certain",
     );
 }
+
+#[test]
+fn what_sends_to_a_vendor_sends_other_paths_there_too() {
+    check(
+        "lib/Api.php",
+        "<?php\nclass Api {\n    function models() { return $this->request('models'); }\n    \
+         function chat() { return $this->request('chat/completions', $body, 'POST'); }\n    \
+         function other() { return $this->requestPage('models'); }\n}\n",
+        "3 http models openai-compatible unknown likely
+         4 http chat openai-compatible unknown likely",
+    );
+    check_files(
+        &[
+            (
+                "src/Anthropic/Service.php",
+                "<?php\nclass Service {\n    const BASE = 'https://api.anthropic.com/v1';\n}\n",
+            ),
+            (
+                "src/Anthropic/Text.php",
+                "<?php\nclass Text {\n    function f($api) {\n        $request = $api->create_post_request('messages', $body);\n    }\n}\n",
+            ),
+        ],
+        "src/Anthropic/Text.php:4 http chat anthropic unknown certain",
+    );
+    check(
+        "tests/Feature.php",
+        "<?php\nclass Feature extends TestCase {\n    function test() { $this->postJson('/api/chat/completions', []); }\n}\n",
+        "",
+    );
+}
+
+#[test]
+fn classes_with_their_namespace_services_of_a_container_and_helpers_of_prism() {
+    check(
+        "a.php",
+        "<?php\nnamespace App;\nuse OpenAI\\Client;\nuse Prism\\Prism\\Enums\\Provider;\nclass A {\n    function f() {\n        \
+         $groq = new \\LucianoTonet\\GroqPHP\\Groq($key);\n        $groq->chat()->completions()->create(['model' => 'x']);\n        \
+         app(Client::class)->models()->list();\n        \
+         $answer = prism()->text()->using(Provider::OpenAI, 'gpt-4o')->asText();\n    }\n}\n",
+        "7 client client groq unknown certain
+         8 call chat groq x certain
+         9 call models openai unknown certain
+         10 call chat openai gpt-4o likely",
+    );
+}
+
+#[test]
+fn agents_of_laragent_answer_where_they_are_asked() {
+    check_files(
+        &[
+            ("app/Weather.php", "<?php\nnamespace App;\nuse LarAgent\\Agent;\nclass Weather extends Agent {\n}\n"),
+            (
+                "app/Ask.php",
+                "<?php\nnamespace App;\nclass Ask {\n    function f() {\n        \
+                 return Weather::for('here')->message('Hi')->respond();\n    }\n}\n",
+            ),
+        ],
+        "app/Ask.php:5 call chat unknown unknown certain",
+    );
+}

@@ -1,0 +1,54 @@
+//! Methods, models and classes that Python hands on before they are called.
+
+use super::check;
+
+#[test]
+fn methods_are_called_under_another_name_and_by_what_runs_them() {
+    check(
+        "a.py",
+        "import asyncio, functools\nfrom openai import OpenAI\nclient = OpenAI()\ncreate = client.chat.completions.create\n\
+         create(model='gpt-4o')\nfn = getattr(client.embeddings, 'create')\nfn(model='text-embedding-3-small')\nasync def f(given):\n    \
+         await asyncio.to_thread(given.chat.completions.create, model='gpt-4o')\n    \
+         await loop.run_in_executor(None, functools.partial(client.images.generate, model='dall-e-3'))\n",
+        "3 client client openai unknown certain
+         5 call chat openai gpt-4o certain
+         7 call embeddings openai text-embedding-3-small certain
+         9 call chat openai gpt-4o likely
+         10 call images openai dall-e-3 certain",
+    );
+}
+
+#[test]
+fn a_model_goes_through_a_function_of_the_file() {
+    check(
+        "a.py",
+        "from langchain_openai import ChatOpenAI\ndef build(llm):\n    return prompt | llm | parser\n\
+         chain = build(ChatOpenAI(model='gpt-4o'))\nchain.invoke({})\nrows = build(table)\nrows.invoke({})\n",
+        "4 client chat openai gpt-4o certain
+         5 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn a_class_is_chosen_a_module_is_missing_and_a_function_makes_clients_of_two_libraries() {
+    check(
+        "a.py",
+        "from openai import OpenAI, AzureOpenAI\nfrom anthropic import Anthropic\nMade = OpenAI if plain else AzureOpenAI\nmade = Made()\n\
+         made.embeddings.create(model='x')\ndef client(kind):\n    if kind == 'a':\n        return Anthropic()\n    return OpenAI()\n\
+         client('a').messages.create(model='claude-3-5-haiku-latest')\ntry:\n    import openai\nexcept ImportError:\n    openai = None\n\
+         openai.ChatCompletion.create(model='gpt-4')\n",
+        "4 client client openai unknown certain
+         5 call embeddings openai x certain
+         8 client client anthropic unknown certain
+         9 client client openai unknown certain
+         10 call chat anthropic claude-3-5-haiku-latest likely
+         15 call chat openai gpt-4 certain",
+    );
+    check(
+        "b.py",
+        "import requests\nBASE = 'https://api.openai.com/v1'\nrequests.post('%s/images/generations' % BASE, json={})\n\
+         requests.post(f\"{BASE.rstrip('/')}/responses\", json={})\n",
+        "3 http images openai unknown certain
+         4 http responses openai unknown certain",
+    );
+}
