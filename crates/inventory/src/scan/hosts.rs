@@ -219,6 +219,10 @@ pub(crate) fn is_own_path(address: &str) -> bool {
     if address.contains(' ') || !address.contains(['/', ':']) {
         return false;
     }
+    // Messages of a chat between people.
+    if address.contains("/im/v1/messages") {
+        return false;
+    }
     // A path may be written without the slash that it begins with.
     OWN.iter()
         .any(|path| address.contains(path) || path.strip_prefix('/').is_some_and(|path| address.starts_with(path)))

@@ -4,6 +4,7 @@ mod bindings;
 mod classes;
 pub(super) mod imports;
 mod jvm;
+mod ruby;
 mod rust;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ mod texts;
 use tree_sitter::Node;
 
 use self::texts::{part, shortened};
-use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Import, Root, Step, Text, Value};
+use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
 
@@ -143,7 +144,7 @@ impl<'s> Walk<'s> {
             self.service(&value);
         }
         // Ruby's calls need no parentheses.
-        let is_bare = self.language == Language::Ruby && matches!(&value, Value::Chain(chain) if chain.steps.len() > 1);
+        let is_bare = self.language == Language::Ruby && ruby::is_call(&value);
         if is_bare || value.matters() {
             self.facts.values.push(value);
         }
@@ -215,7 +216,7 @@ impl<'s> Walk<'s> {
                 "then" | "else" | "begin" | "expression_statement" | "match_arm" | "match_block" | "else_clause"
                     if is_last || matches!(block.kind(), "match_block") => {}
                 "if" | "unless" | "elsif" | "case" | "when" | "if_expression" | "match_expression"
-                    if block.child_by_field_name("condition") != Some(inner) => {}
+                    if ["condition", "value"].iter().all(|what| block.child_by_field_name(what) != Some(inner)) => {}
                 "assignment" | "operator_assignment" if self.language == Language::Ruby => {}
                 _ => return,
             }
@@ -257,9 +258,12 @@ impl<'s> Walk<'s> {
     }
 
     fn value_of(&mut self, node: Node<'_>) -> Value {
-        if self.language == Language::Rust
-            && let Some(value) = self.rust(node)
-        {
+        let own = match self.language {
+            Language::Rust => self.rust(node),
+            Language::Ruby => self.ruby(node),
+            _ => None,
+        };
+        if let Some(value) = own {
             return value;
         }
         match shape(node, self.language) {
@@ -269,6 +273,9 @@ impl<'s> Walk<'s> {
             Shape::Call { callee, arguments } => {
                 let mut chain = self.chain_of(callee);
                 let line = last_line(&chain);
+                if self.language == Language::Rust {
+                    self.items_of_closure(&chain, arguments);
+                }
                 let call = self.call(node, arguments, None, line);
                 if let Some(member) = self.member_by_text(&chain, &call) {
                     return member;
@@ -391,22 +398,6 @@ impl<'s> Walk<'s> {
         Value::Chain(Chain { root: Root::Name(first), line: line_of(node), steps })
     }
 
-    /// A class of Ruby is known by what it inherits from: `class Support < RubyLLM::Agent`.
-    fn inherits(&mut self, name: String, of: Node<'_>) {
-        let symbol = self.name(of);
-        let module = symbol.split('.').next().unwrap_or_default().to_owned();
-        let local = name.rsplit('.').next().unwrap_or_default().to_owned();
-        self.facts.imports.push(Import { local, module, symbol, line: line_of(of) });
-    }
-
-    /// A library that needs no import is known by its constant.
-    fn brings(&mut self, module: &str, line: u32) {
-        if self.facts.imports.len() < 200 && !self.facts.imports.iter().any(|import| import.module == module) {
-            let (local, symbol) = (String::new(), String::new());
-            self.facts.imports.push(Import { local, module: module.to_owned(), symbol, line });
-        }
-    }
-
     fn member(&mut self, node: Node<'_>, object: Option<Node<'_>>, name: Node<'_>) -> Value {
         let Some(object) = object else { return chain(Root::Itself, node) };
         let mut chain = self.chain_of(object);
@@ -434,12 +425,13 @@ impl<'s> Walk<'s> {
             self.language == Language::Ruby && arguments.is_none() && node.child_by_field_name("block").is_none();
         let mut call = self.call(node, arguments, None, line_of(name));
         if let Some(block) = node.child_by_field_name("block") {
+            self.items_of_block(&chain, block);
             self.block(&chain, &call, block);
         }
         // `client.send(:chat, …)` is `client.chat(…)`.
         if self.language == Language::Ruby
             && let Some(Step::Member(member, _)) = chain.steps.last_mut()
-            && matches!(member.as_str(), "send" | "public_send" | "__send__")
+            && matches!(member.as_str(), "send" | "public_send" | "__send__" | "method")
             && let Some(Value::Text(text)) = call.arguments.first().map(|argument| &argument.value)
         {
             text.value.clone_into(member);
@@ -449,39 +441,6 @@ impl<'s> Walk<'s> {
             chain.steps.push(Step::Call(call));
         }
         Value::Chain(chain)
-    }
-
-    /// What stands in a block; `let(:name) { … }` of a test binds the name to it.
-    fn block(&mut self, chain: &Chain, call: &Call, block: Node<'_>) {
-        let named = match &chain.root {
-            Root::Name(name)
-                if chain.steps.is_empty() && matches!(name.as_str(), "let" | "let!" | "subject" | "memoize") =>
-            {
-                call.arguments.first().and_then(|argument| argument.value.text()).map(str::to_owned)
-            }
-            _ => None,
-        };
-        let body = child_of(block, &["block_body", "body_statement"]).filter(|_| named.is_some());
-        let (Some(name), Some(body)) = (named, body) else { return self.children(block) };
-        let mut cursor = body.walk();
-        let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
-        let Some((last, before)) = children.split_last() else { return };
-        for child in before {
-            self.visit(*child);
-        }
-        let value = self.value(*last);
-        let (from, to) = self.scopes.first().map_or((1, u32::MAX), |scope| (scope.from, scope.to));
-        let kept = Some(value.clone());
-        self.facts.bindings.push(Binding {
-            target: name,
-            kind: BindingKind::Field,
-            value: kept,
-            types: Vec::new(),
-            line: line_of(block),
-            from,
-            to,
-        });
-        self.keep(value);
     }
 
     fn made(
@@ -556,7 +515,13 @@ impl<'s> Walk<'s> {
                 .child_by_field_name("operator")
                 .is_none_or(|operator| matches!(self.source(operator), "+" | "." | "%"));
         if joins && matches!(node.kind(), "binary_expression" | "binary_operator" | "binary") {
-            let joined: String = values.iter().map(part).collect();
+            let joined = match values.as_slice() {
+                // `"%s/path" % base`
+                [Value::Text(text), given] if self.language == Language::Ruby && operator == "%" => {
+                    text.value.replacen("%s", &part(given), 1)
+                }
+                _ => values.iter().map(part).collect(),
+            };
             let has_calls = values.iter().any(|value| value.matters() && value.text().is_none());
             for value in values {
                 if has_calls && value.text().is_none() {

@@ -52,6 +52,21 @@ impl Repository<'_> {
         State::Unknown
     }
 
+    /// What a member is that only the classes have which inherit from one of the file: of Ruby, the first that is known.
+    pub(super) fn of_heirs(&self, file: usize, name: &str, hops: u32) -> State {
+        let source = &self.files[file];
+        let known = self.members.get(name).filter(|_| source.language == Language::Ruby && hops < HOPS);
+        let inherits = |other: usize| {
+            self.files[other].facts.imports.iter().filter(|import| !import.local.is_empty()).any(|import| {
+                let above = import.symbol.rsplit('.').next().unwrap_or_default();
+                source.facts.classes.iter().any(|class| class.name.rsplit('.').next() == Some(above))
+            })
+        };
+        let of_heirs = known.into_iter().flatten().filter(|(other, _)| *other != file && inherits(*other));
+        let states = of_heirs.map(|(other, at)| self.bound(*other, *at, hops + 1));
+        states.into_iter().find(is_known).unwrap_or(State::Unknown)
+    }
+
     /// Whether the file is a library's own source: its namespace is the library's.
     fn is_of_library(&self, file: usize) -> bool {
         let rules = Rules::of(self.files[file].language);

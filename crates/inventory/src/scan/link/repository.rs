@@ -625,6 +625,7 @@ impl<'s> Repository<'s> {
         let Some(candidates) = self.members.get(name) else { return State::Unknown };
         if is_own && !candidates.iter().any(|(idx, _)| *idx == file) {
             let inherited = self.inherited(file, name, None, hops + 1);
+            let inherited = if is_known(&inherited) { inherited } else { self.of_heirs(file, name, hops + 1) };
             if is_known(&inherited) {
                 return inherited;
             }

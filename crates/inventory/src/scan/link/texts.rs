@@ -1,7 +1,7 @@
 //! Texts behind names: in the file, and constants of other files.
 
 use super::quick::{Map, Set};
-use super::repository::Repository;
+use super::repository::{Repository, directory};
 use crate::scan::facts::{Binding, BindingKind, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 
@@ -100,7 +100,8 @@ impl Repository<'_> {
         let bindings = &self.files[file].facts.bindings;
         let is_said = |binding: &Binding| binding.value.is_some();
         match self.binding_at(file, name, line) {
-            Some(at) if is_said(&bindings[at]) || bindings[at].kind != BindingKind::Field => Some(at),
+            Some(at) if is_said(&bindings[at]) => Some(at),
+            Some(at) if !matches!(bindings[at].kind, BindingKind::Field | BindingKind::Return) => Some(at),
             // Constants of a class and members set elsewhere in the file.
             _ => self.named(file, name).find(|(_, binding)| is_said(binding)).map(|(at, _)| at),
         }
@@ -149,19 +150,42 @@ impl Repository<'_> {
         found.map(str::to_owned)
     }
 
-    /// The address of a vendor that is written into a member of the name, where the repository of Rust has one such text alone.
+    /// The address of a vendor that is written into a member of the name, where Rust's files have one such text alone: of the
+    /// classes whose member it is here or that the file names, else beside it or anywhere.
     pub(crate) fn setting(&self, file: usize, name: &str) -> Option<String> {
         let is_address = ["url", "uri", "endpoint", "host", "base"].iter().any(|word| name.contains(word));
         if !is_address || self.files[file].language != Language::Rust {
             return None;
         }
-        let texts = self.constants().get(name)?.iter().filter(|(idx, _)| self.files[*idx].language == Language::Rust);
-        let texts: Set<&str> = texts
-            .filter_map(|(idx, at)| text_in(self.files[*idx].facts.bindings[*at].value.as_ref()?))
-            .filter(|text| text.contains("://"))
-            .collect();
-        let mut texts = texts.into_iter();
-        texts.next().filter(|_| texts.next().is_none()).map(str::to_owned)
+        let all = self.constants().get(name)?.iter().filter_map(|(idx, at)| {
+            let (other, binding) = (&self.files[*idx], &self.files[*idx].facts.bindings[*at]);
+            let text = text_in(binding.value.as_ref()?).filter(|text| text.contains("://"))?;
+            (other.language == Language::Rust).then_some((*idx, text, binding.types.first().map(String::as_str)))
+        });
+        let all: Vec<(usize, &str, Option<&str>)> = all.collect();
+        let facts = self.files[file].facts;
+        let around = |line: u32| facts.classes.iter().rfind(|class| class.from <= line && line <= class.to);
+        let members = self.named(file, name).filter(|(_, binding)| binding.kind == BindingKind::Field);
+        let own: Vec<&str> = members.filter_map(|(_, binding)| Some(around(binding.line)?.name.as_str())).collect();
+        let is_named = |class: &str| {
+            facts.imports.iter().any(|import| import.local == class)
+                || facts.bindings.iter().any(|binding| binding.types.iter().any(|name| name == class))
+        };
+        let of_class: Vec<_> =
+            all.iter().copied().filter(|(.., of)| of.is_some_and(|of| own.contains(&of) || is_named(of))).collect();
+        let chosen = match of_class.as_slice() {
+            // A member of a type of this file's own is nobody else's.
+            [] if !own.is_empty() => return None,
+            [] => all,
+            _ => of_class,
+        };
+        let one = |texts: &mut dyn Iterator<Item = &(usize, &'_ str, Option<&str>)>| {
+            let texts: Set<&str> = texts.map(|(_, text, _)| *text).collect();
+            if texts.len() == 1 { texts.into_iter().next().map(str::to_owned) } else { None }
+        };
+        let place = directory(self.files[file].path);
+        let is_beside = |(idx, ..): &&(usize, &str, Option<&str>)| directory(self.files[*idx].path) == place;
+        one(&mut chosen.iter()).or_else(|| one(&mut chosen.iter().filter(is_beside)))
     }
 
     /// Whether another file of the language uses the name of a path or an address.

@@ -37,7 +37,7 @@ const TRANSPARENT: [&str; 22] = [
 ];
 
 /// The same of Rust: what takes a value out of what holds it.
-const HOLDERS: [&str; 32] = [
+const HOLDERS: [&str; 39] = [
     "get_or_init",
     "get_or_try_init",
     "get_or_insert_with",
@@ -70,6 +70,13 @@ const HOLDERS: [&str; 32] = [
     "into",
     "to_owned",
     "initialize",
+    "iter",
+    "iter_mut",
+    "into_iter",
+    "values",
+    "first",
+    "last",
+    "next",
 ];
 
 /// Functions of Rust that hold what they are given.
@@ -313,7 +320,12 @@ impl<'r> Walker<'r> {
                 self.as_object(State::Symbol { sdks, path })
             }
             State::Object(mut object) => {
-                let is_held = self.language() == Language::Rust && HOLDERS.contains(&name);
+                let is_held = match self.language() {
+                    Language::Rust => HOLDERS.contains(&name),
+                    // What a lambda is called for, or a method that is handed over.
+                    Language::Ruby => name == "call",
+                    _ => false,
+                };
                 if !(is_held || TRANSPARENT.contains(&name)) || self.rules().of_type(object.of, name).is_some() {
                     extend(&mut object.path, name);
                 }

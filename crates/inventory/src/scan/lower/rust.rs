@@ -21,6 +21,24 @@ const LISTS: [&str; 4] = ["vec", "smallvec", "array", "arr"];
 /// Macros whose inside is code to be written elsewhere.
 const QUOTES: [&str; 4] = ["quote", "parse_quote", "quote_spanned", "macro_rules"];
 
+/// Methods that give the items of what they are called on, or what that holds, to a closure.
+const GIVES: [&str; 14] = [
+    "map",
+    "and_then",
+    "then",
+    "for_each",
+    "for_each_concurrent",
+    "flat_map",
+    "filter_map",
+    "map_or",
+    "map_or_else",
+    "inspect",
+    "is_some_and",
+    "filter",
+    "find_map",
+    "try_for_each",
+];
+
 impl Walk<'_> {
     /// What a node stands for that only Rust has; none where the node, or what is left of it, is read like any other.
     pub(super) fn rust(&mut self, node: Node<'_>) -> Option<Value> {
@@ -35,6 +53,7 @@ impl Walk<'_> {
                 return Some(Value::Other);
             }
             "closure_expression" => return self.thunk(node),
+            "for_expression" => self.item(node),
             "match_arm" => self.arm(node),
             "enum_variant" => self.variant(node),
             "type_item" => self.alias(node),
@@ -57,6 +76,78 @@ impl Walk<'_> {
         let value = self.value(body);
         self.scopes.pop();
         Some(value)
+    }
+
+    /// `for name in values`: the name stands for any of the values.
+    fn item(&mut self, node: Node<'_>) {
+        let (Some(pattern), Some(values)) = (node.child_by_field_name("pattern"), node.child_by_field_name("value"))
+        else {
+            return;
+        };
+        if let Some(value) = self.stands_for(values)
+            && pattern.kind() == "identifier"
+        {
+            self.bind_within(node, pattern, value);
+        }
+    }
+
+    /// What an expression is called, without reading it: it is read where it stands.
+    fn stands_for(&mut self, node: Node<'_>) -> Option<Chain> {
+        let (bindings, values) = (self.facts.bindings.len(), self.facts.values.len());
+        let value = self.value(node);
+        self.facts.bindings.truncate(bindings);
+        self.facts.values.truncate(values);
+        match value {
+            Value::Chain(chain) => Some(chain),
+            _ => None,
+        }
+    }
+
+    /// The parameter of a closure is an item of what the method is called on that it is given to.
+    pub(super) fn items_of_closure(&mut self, called: &Chain, arguments: Option<Node<'_>>) {
+        let Some((Step::Member(method, _), before)) = called.steps.split_last() else { return };
+        let Some(closure) = arguments.filter(|_| GIVES.contains(&method.as_str())) else { return };
+        let Some(closure) = child_of(closure, &["closure_expression"]) else { return };
+        let parameter = closure.child_by_field_name("parameters").and_then(|parameters| parameters.named_child(0));
+        let parameter = parameter.map(|parameter| match parameter.kind() {
+            "reference_pattern" | "mut_pattern" => parameter.named_child(0).unwrap_or(parameter),
+            _ => parameter,
+        });
+        if let Some(parameter) = parameter.filter(|parameter| parameter.kind() == "identifier") {
+            let value = Chain { steps: before.to_vec(), ..called.clone() };
+            self.bind_within(closure, parameter, value);
+        }
+    }
+
+    /// `select! { pattern = future => what then, … }`
+    fn select(&mut self, tree: Node<'_>) {
+        let mut cursor = tree.walk();
+        let all: Vec<Node<'_>> = tree.children(&mut cursor).collect();
+        let mut rest = all.get(1..all.len().saturating_sub(1)).unwrap_or_default();
+        while let Some(arrow) = rest.iter().position(|token| token.kind() == "=>") {
+            let (head, after) = (&rest[..arrow], &rest[arrow + 1..]);
+            if let Some(equals) = head.iter().position(|token| token.kind() == "=") {
+                let future = &head[equals + 1..];
+                let is_guard = |pair: &[Node<'_>]| pair[0].kind() == "," && self.source(pair[1]) == "if";
+                let end = future.windows(2).position(is_guard).unwrap_or(future.len());
+                let value = self.tokens(&future[..end]);
+                if let Some(name) = named_in(&head[..equals]) {
+                    let kept = (!matches!(value, Value::Other)).then(|| value.clone());
+                    self.bind(self.name(name), BindingKind::Local, kept, Vec::new(), line_of(name));
+                }
+                self.keep(value);
+            }
+            let is_block = after.first().is_some_and(|first| self.source(*first).starts_with('{'));
+            let end =
+                if is_block { 1 } else { after.iter().position(|token| token.kind() == ",").unwrap_or(after.len()) };
+            if is_block {
+                self.inside(after[0], |walk, root| walk.children(root));
+            } else {
+                let value = self.tokens(&after[..end]);
+                self.keep(value);
+            }
+            rest = &after[end..];
+        }
     }
 
     /// `use` by another name: `type Api = Client<Config>;`
@@ -184,6 +275,10 @@ impl Walk<'_> {
             }));
         }
         let is_block = self.source(tree).starts_with('{');
+        if is_block && matches!(name, "select" | "select_biased") {
+            self.select(tree);
+            return Some(Value::Other);
+        }
         if is_block {
             self.inside(tree, |walk, root| walk.children(root));
             return Some(Value::Other);
@@ -299,6 +394,7 @@ impl Walk<'_> {
         let (Root::Name(class), [_]) = (&made.root, made.steps.as_slice()) else { return };
         let own = self.scopes.iter().rev().find(|scope| scope.is_class).and_then(|scope| scope.name.clone());
         let is_own = class == "Self" || own.as_ref() == Some(class);
+        let of: Vec<String> = if class == "Self" { own.into_iter().collect() } else { vec![class.clone()] };
         let texts: Vec<(String, Value, u32)> = call
             .arguments
             .iter()
@@ -306,8 +402,20 @@ impl Walk<'_> {
             .filter_map(|argument| Some((argument.name.clone()?, argument.value.clone(), call.line)))
             .collect();
         for (name, value, line) in texts {
-            self.bind(name, BindingKind::Field, Some(value), Vec::new(), line);
+            self.bind(name, BindingKind::Field, Some(value), of.clone(), line);
         }
+    }
+}
+
+/// The one name that a pattern binds: `name`, `mut name`, `Some(name)`.
+fn named_in<'t>(pattern: &[Node<'t>]) -> Option<Node<'t>> {
+    let last = *pattern.last()?;
+    match last.kind() {
+        "identifier" => Some(last),
+        "token_tree" if last.named_child_count() == 1 => {
+            last.named_child(0).filter(|inner| inner.kind() == "identifier")
+        }
+        _ => None,
     }
 }
 
@@ -322,6 +430,9 @@ fn leaves<'t>(node: Node<'t>, depth: u32, items: &mut Vec<Node<'t>>) {
         node.kind(),
         "source_file" | "expression_statement" | "ERROR" | "tuple_expression" | "array_expression"
     ) || node.kind() == "parenthesized_expression" && depth < 3;
+    if node.kind() == "unit_expression" && depth < 3 {
+        return;
+    }
     if !holds || depth > 4 {
         return items.push(node);
     }

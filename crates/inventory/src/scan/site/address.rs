@@ -420,7 +420,7 @@ pub(super) fn is_sending(name: &str) -> bool {
             name,
             "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "UnityWebRequest" | "SendRequest" | "DoRequest"
         );
-    let is_checked = is_check(name) || lower.starts_with("expect");
+    let is_checked = is_check(name) || lower.starts_with("expect") || lower.starts_with("sign_");
     !is_reader && !is_class && !is_checked
 }
 
@@ -486,8 +486,17 @@ pub(super) fn route<'c>(before: &str, name: &str, call: &'c Call) -> Option<&'c 
         let is_of_client = ["client", "http", "api", "req", "resty"].iter().any(|part| lower.contains(part));
         matches!(name, "Post" | "Get" | "Put" | "Delete" | "Patch") && call.arguments.len() > 1 && !is_of_client
     };
+    // Ruby's `post "/path", to: "…"`, and a path with a block that answers it.
+    let is_bare = || {
+        let is_verb = before.is_empty() && matches!(name, "post" | "get" | "put" | "patch" | "delete");
+        let said = |name: &str| matches!(name, "to" | "via" | "controller" | "action");
+        let is_routed = call.arguments.iter().any(|argument| argument.name.as_deref().is_some_and(said));
+        is_verb && (is_routed || call.arguments.len() == 1 && call.end > call.line)
+    };
     match call.arguments.first().map(|argument| &argument.value) {
-        Some(Value::Text(path)) if path.value.starts_with('/') && (SERVERS.contains(&before) || is_server()) => {
+        Some(Value::Text(path))
+            if path.value.starts_with('/') && (SERVERS.contains(&before) || is_server() || is_bare()) =>
+        {
             Some(path)
         }
         _ => None,

@@ -31,6 +31,7 @@ impl<'r> Visitor<'r> {
             _ => ("", ""),
         };
         let mut line = chain.line;
+        let known = self.findings.len();
         for (idx, step) in chain.steps.iter().enumerate() {
             match step {
                 Step::Member(member, at) => (before, name, line) = (name, member, *at),
@@ -49,6 +50,7 @@ impl<'r> Visitor<'r> {
                     let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
                     if is_sent
                         && sent_to.is_none()
+                        && self.findings.len() == known
                         && matches!(self.language(), Language::Rust | Language::Ruby)
                         && let Some(finding) = self.unaddressed(chain, idx, line, name)
                     {
@@ -236,6 +238,10 @@ impl<'r> Visitor<'r> {
             Some(vendor) => {
                 // A store of vectors has paths of its own; `models/NAME:predict` does what its model is for.
                 let store = (vendor == "pinecone").then_some("vector_store");
+                // Signing in, billing and the like are no use of a model.
+                if operation.is_none() && matches!(vendor, "openai" | "anthropic") && !address.contains("/v1") {
+                    return None;
+                }
                 let of_model = model_in_address(address).id.as_deref().and_then(models::operation_of);
                 let operation = match operation.or(store).unwrap_or("models") {
                     "chat" => of_model.unwrap_or("chat"),

@@ -23,7 +23,10 @@ const BUDGET: u32 = 400;
 impl Request {
     /// Of a place where a rule fits.
     pub(super) fn of(repository: &Repository<'_>, file: usize, hit: &Hit<'_>) -> Request {
-        let chain = if hit.kind == Kind::Call { &[] } else { hit.chain };
+        // A call of Rust that is given nothing begins the request that is sent at the end of its chain.
+        let is_begun =
+            hit.call.arguments.is_empty() && repository.files()[file].language == crate::scan::language::Language::Rust;
+        let chain = if hit.kind == Kind::Call && !is_begun { &[] } else { hit.chain };
         Request::of_made(repository, file, hit.call, chain)
     }
 

@@ -72,3 +72,57 @@ fn methods_that_are_sent_by_a_name_and_arguments_without_a_value() {
          7 call chat openai unknown likely",
     );
 }
+
+#[test]
+fn calls_of_constants_lambdas_and_methods_that_are_handed_over() {
+    check(
+        "a.rb",
+        "chat = RubyLLM.chat\nPROVIDERS = { openai: -> { OpenAI::Client.new } }\nPROVIDERS[name].call.chat(parameters: p)\nclient = \
+         OpenAI::Client.new\nclient.method(:embeddings).call(parameters: p)\n\"Langchain::LLM::#{name}\".constantize.new(api_key: k)\n\
+         [client].each { |each| each.models.list }\n",
+        "1 client chat unknown unknown certain
+         2 client client openai unknown certain
+         3 call chat openai unknown certain
+         4 client client openai unknown certain
+         5 call embeddings openai unknown certain
+         6 client client unknown unknown certain
+         7 call models openai unknown certain",
+    );
+}
+
+#[test]
+fn a_generator_asks_the_class_above_it_and_a_record_is_a_chat() {
+    check_files(
+        &[
+            ("a.rb", "class Names < Sublayer::Generators::Base\n  def generate\n    super\n  end\nend\n"),
+            ("chat.rb", "class Talk < ApplicationRecord\n  acts_as_chat\nend\n"),
+            ("job.rb", "Talk.create!(model_id: \"gpt-4o\").ask(\"hello\")\n"),
+        ],
+        "a.rb:3 call chat unknown unknown certain
+         job.rb:1 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn routes_are_no_requests_and_texts_are_filled_in() {
+    check(
+        "a.rb",
+        "BASE = \"https://api.openai.com\"\npost \"/v1/chat/completions\", to: \"chat#create\"\npost \"/v1/messages\" do\n  answer\n\
+         end\nurl = \"%s/v1/images/generations\" % BASE\nHTTP.post(url, json: {})\nsigner.sign_request(url: \"https://bedrock-runtime.x\")\n",
+        "7 http images openai unknown certain",
+    );
+}
+
+#[test]
+fn a_member_that_the_classes_below_set() {
+    check_files(
+        &[
+            ("a/backend.rb", "class Backend\n  def ask\n    @client.send(name_of_method, **config)\n  end\nend\n"),
+            ("a/b/one.rb", "class One < Backend\n  def initialize\n    @client = OpenAI::Client.new\n  end\nend\n"),
+            ("a/b/two.rb", "class Two < Backend\n  def initialize\n    @client = Anthropic::Client.new\n  end\nend\n"),
+        ],
+        "a/b/one.rb:3 client client openai unknown certain
+         a/b/two.rb:3 client client anthropic unknown certain
+         a/backend.rb:3 call chat openai unknown certain",
+    );
+}

@@ -1,6 +1,6 @@
 //! What only Rust has: macros, patterns, what holds a client, and addresses that are put together.
 
-use super::check;
+use super::{check, check_files};
 
 #[test]
 fn what_stands_in_macros_is_read() {
@@ -67,7 +67,7 @@ fn a_library_is_named_in_full_without_being_imported() {
             ),
         ],
         "src/a.rs:2 client client aws-bedrock unknown certain
-         src/a.rs:3 call chat aws-bedrock unknown certain",
+         src/a.rs:3 call chat aws-bedrock amazon.titan-text certain",
     );
 }
 
@@ -98,5 +98,88 @@ fn chains_of_frameworks_answer_where_they_are_run() {
         "3 client chat openai gpt-4o certain
          6 call chat openai unknown certain
          7 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn branches_of_select_items_of_loops_and_closures() {
+    check(
+        "a.rs",
+        "use async_openai::Client;\nasync fn f(client: &Client<C>, clients: Vec<Client<C>>, one: Option<Client<C>>) {\n    \
+         tokio::select! {\n        answer = client.chat().create(r) => { say(answer); }\n        _ = stop.cancelled() => return,\n        \
+         Some(x) = rx.recv(), if open => client.models().list().await?,\n    }\n    for each in clients.iter() {\n        \
+         each.moderations().create(r).await?;\n    }\n    one.map(|held| held.files().list(&q));\n}\n",
+        "4 call chat openai unknown certain
+         6 call models openai unknown certain
+         9 call moderation openai unknown certain
+         11 call files openai unknown certain",
+    );
+}
+
+#[test]
+fn a_macro_without_anything_makes_an_executor_that_is_given_to_a_step() {
+    check(
+        "a.rs",
+        "use llm_chain::{executor, parameters, prompt, step::Step};\nasync fn f() {\n    let exec = executor!()?;\n    let all = \
+         Step::for_prompt_template(prompt!(\"a\")).run(&parameters!(), &exec).await?;\n}\n",
+        "3 client chat openai unknown certain
+         4 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn a_base_is_the_one_of_the_type_that_has_it() {
+    let provider = |config: &str, url: &str| {
+        format!(
+            "use super::types::{config};\npub struct Provider {{ config: {config}, http: Client }}\nimpl Provider {{\n    async fn \
+             ask(&self) {{\n        let url = format!(\"{url}\", self.config.base_url);\n        \
+             self.http.post(&url).json(&r).send().await?;\n    }}\n}}\n"
+        )
+    };
+    let types = |config: &str, base: &str| {
+        format!(
+            "pub struct {config} {{ base_url: String }}\nimpl {config} {{\n    fn new() -> Self {{ Self {{ base_url: \
+             \"{base}\".to_string() }} }}\n}}\n"
+        )
+    };
+    check_files(
+        &[
+            ("a/provider.rs", &provider("AnthropicConfig", "{}messages")),
+            ("a/types.rs", &types("AnthropicConfig", "https://api.anthropic.com/v1/")),
+            ("g/provider.rs", &provider("GeminiConfig", "{}models/gemini-pro:generateContent")),
+            ("g/types.rs", &types("GeminiConfig", "https://generativelanguage.googleapis.com/v1beta/")),
+            // A member of another type, whatever it is called; openai is only spoken of.
+            (
+                "c/chat.rs",
+                "struct Chat { base_url: String }\nimpl Chat { fn f(&self) { http.post(format!(\"{}/files\", self.base_url)); } }\n",
+            ),
+        ],
+        "a/provider.rs:6 http chat anthropic unknown certain
+         g/provider.rs:6 http chat google gemini-pro certain",
+    );
+}
+
+#[test]
+fn what_functions_of_traits_and_of_enumerations_return() {
+    check(
+        "a.rs",
+        "trait Api {\n    fn base_url(&self) -> &str;\n    fn endpoint(&self) -> String { format!(\"{}/v1/messages\", self.base_url()) \
+         }\n}\nimpl Api for Claude {\n    fn base_url(&self) -> &str { \"https://api.anthropic.com\" }\n}\nimpl Vendor {\n    fn \
+         host(&self) -> &'static str { match self { Self::A => \"https://api.groq.com/openai/v1\", Self::B => \"https://api.x.ai/v1\" } \
+         }\n}\nasync fn f() {\n    http.post(self.endpoint()).send().await?;\n    http.get(format!(\"{}/models\", \
+         self.vendor.host())).send().await?;\n    claims.get(\"https://api.openai.com/auth\");\n}\n",
+        "12 http chat anthropic unknown certain
+         13 http models groq unknown certain",
+    );
+}
+
+#[test]
+fn models_of_requests_that_a_call_begins_and_traits_of_agents() {
+    check(
+        "a.rs",
+        "use aws_sdk_bedrockruntime::Client;\nuse rig::completion::Prompt;\nasync fn f(client: &Client, agent: impl Prompt) {\n    \
+         client.invoke_model().model_id(\"amazon.titan-embed-text-v2:0\").body(b).send().await?;\n    agent.prompt(\"x\").await?;\n}\n",
+        "4 call embeddings aws-bedrock amazon.titan-embed-text-v2:0 certain
+         5 call chat unknown unknown certain",
     );
 }
