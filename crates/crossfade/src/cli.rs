@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::out::Format;
 use crate::verbs::{
     alerts, bench, completions, conformance, dataset, egress, eval, exchanges, exit, import, init, inventory, keys,
-    man, panel, prices, prompts, quickstart, record, reload, report, review, rollout, serve, tco,
+    man, panel, prices, prompts, quickstart, record, reload, report, review, rollout, serve, tco, vectors,
 };
 
 /// The config where none is named.
@@ -86,6 +86,9 @@ pub(crate) enum Verb {
     /// Be able to leave a vendor: take one's data out of it, with proof that all of it is there.
     #[command(subcommand)]
     Exit(exit::Verb),
+    /// Move a knowledge base: copy vectors from one store into another so that nothing is lost, and prove it.
+    #[command(subcommand)]
+    Vectors(vectors::Verb),
     /// Show people pairs of answers without saying whose is whose, and count whom they prefer.
     #[command(subcommand)]
     Panel(panel::Verb),

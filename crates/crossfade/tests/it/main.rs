@@ -64,6 +64,7 @@ mod secrets;
 mod serve;
 mod signals;
 mod tco;
+mod vectors;
 mod watch;
 mod whose;
 mod why;

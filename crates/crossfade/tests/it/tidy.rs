@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 800;
 
 /// Crates from outside that belong to one room, tests apart.
-const OWNERS: [(&str, &[&str]); 19] = [
+const OWNERS: [(&str, &[&str]); 22] = [
     ("anyhow", &["crossfade"]),
     ("clap", &["crossfade"]),
     ("clap_complete", &["crossfade"]),
@@ -23,7 +23,10 @@ const OWNERS: [(&str, &[&str]); 19] = [
     ("nix", &["sandbox"]),
     ("candle-core", &["encoder"]),
     ("tokenizers", &["encoder"]),
-    ("rusqlite", &["store"]),
+    ("rusqlite", &["store", "vectors"]),
+    ("parquet", &["vectors"]),
+    ("sqlite-vec", &["vectors"]),
+    ("half", &["vectors"]),
     ("zstd", &["store"]),
     ("hyper-rustls", &["providers"]),
     ("rustls", &["providers"]),

@@ -1,0 +1,80 @@
+//! `crossfade vectors`: moving a knowledge base from one store into another.
+
+mod copy;
+mod doctor;
+mod export;
+mod import;
+mod plan;
+mod verify;
+
+use vectors::retry::Trouble;
+use vectors::run::RunError;
+use vectors::schema::Metric;
+use vectors::stores::Address;
+
+use crate::out::{Exit, Out, Stop};
+
+/// What can be typed.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Look through a collection for what a copy, a search or another store stumbles over; exit code 3 when rows cannot be copied as they are.
+    Doctor(doctor::Args),
+    /// Say what a copy comes to: rows, bytes, how each part is kept, what the target cannot keep; exit code 3 when it cannot be done.
+    Plan(plan::Args),
+    /// Copy a collection into another store; goes on where it was stopped or killed. Exit code 3 when rows were put aside, or the target cannot keep them.
+    Copy(copy::Args),
+    /// Compare every row of two collections, bit by bit; exit code 3 names what differs.
+    Verify(verify::Args),
+    /// Copy a collection into a directory of Parquet files with a manifest, and compare.
+    Export(export::Args),
+    /// Check a directory against its manifest, copy it into a store, and compare.
+    Import(import::Args),
+}
+
+/// Does it.
+pub(crate) fn run(verb: &Verb, out: &Out) -> Result<Exit, Stop> {
+    match verb {
+        Verb::Doctor(args) => doctor::run(args, out),
+        Verb::Plan(args) => plan::run(args, out),
+        Verb::Copy(args) => copy::run(args, out),
+        Verb::Verify(args) => verify::run(args, out),
+        Verb::Export(args) => export::run(args, out),
+        Verb::Import(args) => import::run(args, out),
+    }
+}
+
+/// `NAME=METRIC`, as it is typed.
+fn metric(text: &str) -> Result<(String, Metric), String> {
+    let (name, metric) = text.split_once('=').ok_or("write NAME=METRIC")?;
+    let metric = match metric {
+        "cosine" => Metric::Cosine,
+        "l2" => Metric::L2,
+        "dot" => Metric::Dot,
+        "hamming" => Metric::Hamming,
+        _ => return Err(format!("`{metric}` is none of cosine, l2, dot and hamming")),
+    };
+    Ok((name.to_owned(), metric))
+}
+
+/// Why a store made a verb stop.
+fn stop_of(trouble: Trouble) -> Stop {
+    Stop::failed(trouble)
+}
+
+/// Why a copy did not begin.
+fn stop_of_run(error: RunError) -> Stop {
+    match error {
+        RunError::Refused(_) => {
+            Stop::failed(error).exit(Exit::No).hint("`crossfade vectors plan` says how each part would be kept")
+        }
+        RunError::NoSuchVector(_) => Stop::failed(error).exit(Exit::Usage),
+        RunError::Other(..) => Stop::failed(error).exit(Exit::Usage).hint("name another directory with `--run`"),
+        RunError::Running => Stop::failed(error).hint("wait for it, or name another directory with `--run`"),
+        error => Stop::failed(error),
+    }
+}
+
+/// A collection, as an argument.
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text)
+}

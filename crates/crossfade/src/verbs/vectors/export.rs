@@ -1,0 +1,26 @@
+//! `crossfade vectors export`: a collection into open files.
+
+use std::path::PathBuf;
+
+use vectors::stores::Address;
+
+use super::{address, copy};
+use crate::out::{Exit, Out, Stop};
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
+    #[arg(value_parser = address)]
+    source: Address,
+    /// The directory of Parquet files; it must not hold anything yet.
+    #[arg(long, short, alias = "out", value_name = "DIR")]
+    output: PathBuf,
+    #[command(flatten)]
+    how: copy::How,
+}
+
+/// Exports.
+pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+    copy::both(&args.source, &Address::Parquet(args.output.clone()), &args.how, true, out)
+}

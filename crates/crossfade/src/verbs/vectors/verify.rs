@@ -1,0 +1,62 @@
+//! `crossfade vectors verify`: every row of two collections.
+
+use vectors::stores::Address;
+use vectors::verify::{Comparison, Difference, What};
+
+use super::{address, stop_of};
+use crate::out::{Exit, Out, Stop};
+
+/// How many rows that differ are named in the text; JSON has all that were looked at.
+const MAX_NAMED: usize = 20;
+
+/// What can be typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The one collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
+    #[arg(value_parser = address)]
+    source: Address,
+    /// The other.
+    #[arg(value_parser = address)]
+    target: Address,
+}
+
+/// Verifies.
+pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let comparison = compare(&args.source, &args.target)?;
+    out.answer(&comparison, || text(&comparison));
+    Ok(if comparison.is_same() { Exit::Ok } else { Exit::No })
+}
+
+/// Compares two collections.
+pub(super) fn compare(source: &Address, target: &Address) -> Result<Comparison, Stop> {
+    vectors::verify::compare(&mut *source.source(), &mut *target.source()).map_err(stop_of)
+}
+
+/// What a comparison came to, in words.
+pub(super) fn text(comparison: &Comparison) -> String {
+    let Comparison { n_source, n_target, n_unreadable, differences, .. } = comparison;
+    if comparison.is_same() {
+        return format!("the same: {n_source} rows on both sides, digest {}\n", comparison.digest_source);
+    }
+    let mut text = format!("not the same: {n_source} rows in the source, {n_target} in the target\n");
+    if *n_unreadable > 0 {
+        text += &format!("{n_unreadable} things in them are no rows; `crossfade vectors doctor` names them\n");
+    }
+    for Difference { namespace, id, what } in differences.iter().take(MAX_NAMED) {
+        let what = match what {
+            What::Missing => "the target does not have it".to_owned(),
+            What::Extra => "only the target has it".to_owned(),
+            What::Repeated(one, other) => format!("{one} times in the source, {other} times in the target"),
+            What::Altered(parts) => format!("differs in {}", parts.join(", ")),
+        };
+        text += &format!("  row `{id}` of namespace `{namespace}`: {what}\n");
+    }
+    if differences.len() > MAX_NAMED {
+        text += &format!("  and {} more\n", differences.len() - MAX_NAMED);
+    }
+    if !comparison.is_complete {
+        text +=
+            &format!("{} of 4096 buckets differ; not all were looked into, so there are more\n", comparison.n_buckets);
+    }
+    text
+}

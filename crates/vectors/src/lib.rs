@@ -1,0 +1,18 @@
+//! Moving a knowledge base: a collection of vectors out of one store into another so that nothing is lost, with proof.
+//!
+//! Start at `row.rs` (what a row is), `digest.rs` (what proves that two collections are the same), `store.rs` (what a store is), `copy.rs` and `journal.rs`
+//! (how a copy survives its end), `verify.rs`.
+
+pub mod copy;
+pub mod digest;
+pub mod health;
+pub mod journal;
+pub mod metadata;
+pub mod plan;
+pub mod retry;
+pub mod row;
+pub mod run;
+pub mod schema;
+pub mod store;
+pub mod stores;
+pub mod verify;

@@ -1,0 +1,171 @@
+//! What a copy comes to before anything is written: how every part is kept in the target, what goes on the way, and what makes it impossible.
+
+use serde::Serialize;
+
+use crate::row::Dtype;
+use crate::schema::{Metric, Schema};
+use crate::store::Survey;
+use crate::stores::{Kind, declared};
+
+/// A plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// How many rows.
+    pub n_rows: u64,
+    /// About how many bytes their vectors take, where all of them have every one.
+    pub n_vector_bytes: u64,
+    /// How each part is kept.
+    pub keeps: Vec<Keeps>,
+    /// Why it cannot be done; empty when it can.
+    pub refused: Vec<String>,
+    /// What is good to know.
+    pub notes: Vec<String>,
+}
+
+/// How a part is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Keeps {
+    /// The part.
+    pub part: String,
+    /// What it becomes.
+    pub becomes: String,
+    /// How exactly it comes back: `bit-exact` of everything here.
+    pub fidelity: &'static str,
+}
+
+/// Plans a copy of a collection into a store of a kind.
+#[must_use]
+pub fn plan(survey: &Survey, kind: Kind) -> Plan {
+    let schema = &survey.schema;
+    let mut plan = Plan {
+        n_rows: survey.n_rows,
+        n_vector_bytes: survey.n_rows * n_bytes(schema),
+        keeps: Vec::new(),
+        refused: Vec::new(),
+        notes: Vec::new(),
+    };
+    let text = if kind == Kind::SqliteVec { "column of text" } else { "text" };
+    plan.keep("namespace, id, text, space".to_owned(), text.to_owned());
+    plan.keep(
+        "metadata".to_owned(),
+        "JSON as text: integers of any size, floats, nulls and nesting as they are".to_owned(),
+    );
+    for (name, shape) in &schema.dense {
+        let part = format!("vector `{name}`: {} × {:?}", shape.dims, shape.dtype);
+        let becomes = match (kind, shape.dtype) {
+            (Kind::Parquet, Dtype::Binary) => Ok("fixed bytes".to_owned()),
+            (Kind::Parquet, dtype) => Ok(format!("list of {}", words(dtype))),
+            (Kind::Jsonl, Dtype::F32) => Ok("numbers".to_owned()),
+            (Kind::Jsonl, _) => Ok("bytes in hexadecimal".to_owned()),
+            (Kind::SqliteVec, _) => declared(name, shape),
+        };
+        match becomes {
+            Ok(becomes) => plan.keep(part, becomes),
+            Err(why) => plan.refused.push(why),
+        }
+        if kind == Kind::SqliteVec {
+            plan.notes.extend(scores(name, shape.dtype, shape.metric));
+        }
+    }
+    let is_searched = kind != Kind::SqliteVec;
+    for name in &schema.sparse {
+        let becomes =
+            if is_searched { "indices and values" } else { "bytes beside the rows; sqlite-vec does not search them" };
+        plan.keep(format!("sparse vector `{name}`"), becomes.to_owned());
+    }
+    for (name, dims) in &schema.multi {
+        let becomes =
+            if is_searched { "vectors of floats" } else { "bytes beside the rows; sqlite-vec does not search them" };
+        plan.keep(format!("multi-vector `{name}` of {dims}"), becomes.to_owned());
+    }
+    match &schema.space {
+        None => plan.notes.push(
+            "the source does not say which model made the vectors: nothing keeps another's from being mixed in"
+                .to_owned(),
+        ),
+        Some(space) => plan.notes.push(format!("rows of another space than `{space}` are put aside")),
+    }
+    plan
+}
+
+impl Plan {
+    fn keep(&mut self, part: String, becomes: String) {
+        self.keeps.push(Keeps { part, becomes, fidelity: "bit-exact" });
+    }
+}
+
+fn words(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => "float",
+        Dtype::F16 => "halffloat",
+        Dtype::I8 => "int8",
+        Dtype::Binary => "bits",
+    }
+}
+
+/// What a distance of `vec0` means. Measured on (3,4,0,0) and (1,0,0,0): 4.472 by L2, 0.4 by cosine.
+fn scores(name: &str, dtype: Dtype, metric: Option<Metric>) -> Vec<String> {
+    let mut notes = Vec::new();
+    match (dtype, metric) {
+        (Dtype::Binary, _) => notes.push(format!("vector `{name}`: `distance` is the number of bits that differ")),
+        (_, Some(Metric::Cosine)) => notes.push(format!("vector `{name}`: `distance` is 1 minus the cosine")),
+        (_, Some(Metric::L2)) => notes.push(format!("vector `{name}`: `distance` is by Euclid, not its square")),
+        (_, None) => notes.push(format!(
+            "vector `{name}`: the source does not say how it is compared, so it is by Euclid; `--metric {name}=cosine` says otherwise"
+        )),
+        _ => {}
+    }
+    if dtype == Dtype::F16 {
+        notes.push(format!(
+            "vector `{name}`: sqlite-vec has no 16-bit floats; it is searched as 32-bit ones and read back as it was"
+        ));
+    }
+    notes
+}
+
+/// Bytes of the vectors of one row that has all of fixed length.
+fn n_bytes(schema: &Schema) -> u64 {
+    let each = schema.dense.values().map(|shape| match shape.dtype {
+        Dtype::F32 => shape.dims * 4,
+        Dtype::F16 => shape.dims * 2,
+        Dtype::I8 => shape.dims,
+        Dtype::Binary => shape.dims.div_ceil(8),
+    });
+    each.sum::<usize>() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::schema::DenseShape;
+
+    fn survey(dtype: Dtype, dims: usize, metric: Option<Metric>) -> Survey {
+        let dense = BTreeMap::from([("dense".to_owned(), DenseShape { dtype, dims, metric })]);
+        Survey { n_rows: 10, schema: Schema { dense, sparse: vec!["words".into()], ..Schema::default() } }
+    }
+
+    #[test]
+    fn what_a_store_cannot_keep_is_refused_before_anything_is_written() {
+        let refused = |survey: &Survey| plan(survey, Kind::SqliteVec).refused.join("; ");
+        assert_eq!(refused(&survey(Dtype::F32, 384, Some(Metric::Cosine))), "");
+        assert_eq!(
+            refused(&survey(Dtype::F32, 384, Some(Metric::Dot))),
+            "vector `dense` is compared by Dot, which sqlite-vec does not do to it"
+        );
+        assert!(refused(&survey(Dtype::Binary, 12, None)).contains("multiples of 8"));
+        assert!(refused(&survey(Dtype::F32, 9000, None)).contains("1 to 8192"));
+        assert_eq!(plan(&survey(Dtype::Binary, 12, None), Kind::Parquet).refused, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_plan_says_how_each_part_is_kept_and_what_scores_mean() {
+        let plan = plan(&survey(Dtype::F32, 384, None), Kind::SqliteVec);
+        assert_eq!(plan.n_vector_bytes, 10 * 384 * 4);
+        let dense = plan.keeps.iter().find(|keeps| keeps.part == "vector `dense`: 384 × F32").unwrap();
+        assert_eq!(dense.becomes, "float[384]");
+        assert!(plan.notes.iter().any(|note| note.contains("--metric dense=cosine")));
+        assert!(plan.keeps.iter().any(|keeps| keeps.becomes.contains("does not search")));
+    }
+}

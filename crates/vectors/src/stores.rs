@@ -1,0 +1,134 @@
+//! The stores, and how one is named.
+
+mod jsonl;
+mod line;
+mod parquet;
+mod parts;
+mod scan;
+mod sqlite_vec;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::store::{Source, Target};
+
+pub use self::jsonl::JsonLines;
+pub use self::line::{from_line, to_line};
+pub use self::parquet::ParquetDirectory;
+pub use self::parts::{MANIFEST, Manifest, differences, manifest};
+pub use self::scan::{pages, rows};
+pub use self::sqlite_vec::SqliteVec;
+pub(crate) use self::sqlite_vec::declared;
+
+/// The table where an address names none.
+const USUAL_TABLE: &str = "rows";
+
+/// A collection, by the words it is named with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// `parquet:DIR`.
+    Parquet(PathBuf),
+    /// `jsonl:PATH`.
+    Jsonl(PathBuf),
+    /// `sqlite-vec:FILE#TABLE`.
+    SqliteVec {
+        /// The database.
+        file: PathBuf,
+        /// The table.
+        table: String,
+    },
+}
+
+impl Address {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(written: &str) -> Result<Address, String> {
+        let (kind, place) = written.split_once(':').unwrap_or((written, ""));
+        if place.is_empty() {
+            return Err(format!("`{written}` names no store: write parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE"));
+        }
+        match kind {
+            "parquet" => Ok(Address::Parquet(place.into())),
+            "jsonl" => Ok(Address::Jsonl(place.into())),
+            "sqlite-vec" => {
+                let (file, table) = place.split_once('#').unwrap_or((place, USUAL_TABLE));
+                check_name(table)?;
+                Ok(Address::SqliteVec { file: file.into(), table: table.to_owned() })
+            }
+            _ => Err(format!("`{kind}` is no store that is known here: parquet, jsonl and sqlite-vec are")),
+        }
+    }
+
+    /// What kind of store it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Address::Parquet(_) => Kind::Parquet,
+            Address::Jsonl(_) => Kind::Jsonl,
+            Address::SqliteVec { .. } => Kind::SqliteVec,
+        }
+    }
+
+    /// The collection, to read.
+    #[must_use]
+    pub fn source(&self) -> Box<dyn Source> {
+        match self {
+            Address::Parquet(root) => Box::new(ParquetDirectory::new(root)),
+            Address::Jsonl(path) => Box::new(JsonLines::new(path)),
+            Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
+        }
+    }
+
+    /// The collection, to write.
+    #[must_use]
+    pub fn target(&self) -> Box<dyn Target> {
+        match self {
+            Address::Parquet(root) => Box::new(ParquetDirectory::new(root)),
+            Address::Jsonl(path) => Box::new(JsonLines::new(path)),
+            Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Parquet(root) => write!(formatter, "parquet:{}", root.display()),
+            Address::Jsonl(path) => write!(formatter, "jsonl:{}", path.display()),
+            Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
+        }
+    }
+}
+
+/// The kinds of stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory of Parquet files.
+    Parquet,
+    /// Lines of JSON.
+    Jsonl,
+    /// SQLite with sqlite-vec.
+    SqliteVec,
+}
+
+/// The longest name of a table or a vector within a database.
+const MAX_NAME: usize = 40;
+
+/// Whether a name can be part of the name of a table everywhere.
+///
+/// # Errors
+/// What it may be.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if is_plain && begins && name.len() <= MAX_NAME {
+        Ok(())
+    } else {
+        Err(format!("`{name}` cannot name a table: letters, digits and _ can, {MAX_NAME} at most, the first no digit"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

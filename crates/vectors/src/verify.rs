@@ -1,0 +1,156 @@
+//! Whether two collections hold the same rows: all of them, bit by bit.
+//!
+//! Each is read once, in any order, into the digests of its buckets. Where these differ, both are read once more, and of the buckets that differ every row is
+//! compared, so that it can be said which rows differ and in what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::digest::{Buckets, bucket, part_digests, row_digest};
+use crate::retry::Trouble;
+use crate::row::Row;
+use crate::store::Source;
+use crate::stores::pages;
+
+/// How many rows the second reading holds at most.
+const MAX_HELD: u64 = 100_000;
+
+/// What a comparison came to.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Comparison {
+    /// Rows of the one.
+    pub n_source: u64,
+    /// Rows of the other.
+    pub n_target: u64,
+    /// What is in the one and no row.
+    pub n_unreadable: u64,
+    /// The digest of all rows of the one.
+    pub digest_source: String,
+    /// The digest of all rows of the other.
+    pub digest_target: String,
+    /// Buckets, of 4096, that differ.
+    pub n_buckets: usize,
+    /// Whether every bucket that differs was looked into.
+    pub is_complete: bool,
+    /// Rows that differ, by namespace and identifier.
+    pub differences: Vec<Difference>,
+}
+
+impl Comparison {
+    /// Whether both hold the same.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.n_buckets == 0 && self.n_unreadable == 0
+    }
+}
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its identifier.
+    pub id: String,
+    /// In what.
+    pub what: What,
+}
+
+/// In what a row differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The target does not have it.
+    Missing,
+    /// Only the target has it.
+    Extra,
+    /// It is there more than once: so often in the source, so often in the target.
+    Repeated(usize, usize),
+    /// These parts of it are others.
+    Altered(Vec<String>),
+}
+
+/// Compares.
+///
+/// # Errors
+/// Where one cannot be read.
+pub fn compare(source: &mut dyn Source, target: &mut dyn Source) -> Result<Comparison, Trouble> {
+    let (of_source, n_unreadable) = digest(source)?;
+    let (of_target, n_other) = digest(target)?;
+    let differing = of_source.differing(&of_target);
+    let mut comparison = Comparison {
+        n_source: of_source.n_rows(),
+        n_target: of_target.n_rows(),
+        n_unreadable: n_unreadable + n_other,
+        digest_source: of_source.total(),
+        digest_target: of_target.total(),
+        n_buckets: differing.len(),
+        is_complete: true,
+        differences: Vec::new(),
+    };
+    let mut n_held = 0;
+    let mut looked_into = BTreeSet::new();
+    for bucket in differing {
+        let n = of_source.n_rows_of(bucket) + of_target.n_rows_of(bucket);
+        if n_held > 0 && n_held + n > MAX_HELD {
+            comparison.is_complete = false;
+            break;
+        }
+        n_held += n;
+        looked_into.insert(bucket);
+    }
+    if !looked_into.is_empty() {
+        let (of_source, of_target) = (held(source, &looked_into)?, held(target, &looked_into)?);
+        comparison.differences = differences(&of_source, &of_target);
+    }
+    Ok(comparison)
+}
+
+/// The digest of a collection, and how much in it is no row.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn digest(source: &mut dyn Source) -> Result<(Buckets, u64), Trouble> {
+    let mut buckets = Buckets::default();
+    let mut n_unreadable = 0;
+    pages(source, |page| {
+        n_unreadable += page.unreadable.len() as u64;
+        page.rows.iter().for_each(|row| buckets.add(row));
+    })?;
+    Ok((buckets, n_unreadable))
+}
+
+/// Rows by key, each as often as it is there.
+type Held = BTreeMap<(String, String), Vec<(u128, BTreeMap<String, u128>)>>;
+
+fn held(source: &mut dyn Source, buckets: &BTreeSet<usize>) -> Result<Held, Trouble> {
+    let mut held = Held::new();
+    pages(source, |page| {
+        let chosen = |row: &&Row| buckets.contains(&bucket(&row.namespace, &row.id));
+        for row in page.rows.iter().filter(chosen) {
+            let key = (row.namespace.clone(), row.id.clone());
+            held.entry(key).or_default().push((row_digest(row), part_digests(row)));
+        }
+    })?;
+    Ok(held)
+}
+
+fn differences(source: &Held, target: &Held) -> Vec<Difference> {
+    let keys: BTreeSet<&(String, String)> = source.keys().chain(target.keys()).collect();
+    let what = |key: &(String, String)| match (source.get(key).map(Vec::as_slice), target.get(key).map(Vec::as_slice)) {
+        (None, _) => Some(What::Extra),
+        (_, None) => Some(What::Missing),
+        (Some([(one, of_one)]), Some([(other, of_other)])) => (one != other).then(|| {
+            let names: BTreeSet<&String> = of_one.keys().chain(of_other.keys()).collect();
+            let altered = names.into_iter().filter(|name| of_one.get(*name) != of_other.get(*name));
+            What::Altered(altered.cloned().collect())
+        }),
+        (Some(one), Some(other)) => (one != other).then_some(What::Repeated(one.len(), other.len())),
+    };
+    let of =
+        |key: &(String, String)| Some(Difference { namespace: key.0.clone(), id: key.1.clone(), what: what(key)? });
+    keys.into_iter().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests;
