@@ -145,6 +145,7 @@ pub fn level(measured: &Measured<'_>, slo: Option<&Slo>) -> Level {
         n_requests: samples.len() as u64,
         n_good: good.len() as u64,
         errors: errors(samples),
+        gave_up: false,
         requests_per_s: per_s(done.len() as f64),
         out_tok_s: per_s(tokens(&done)),
         out_tok_s_steady: (seconds > 0.0 && is_whole).then(|| tokens(&in_steady) / (seconds * 0.8)),

@@ -338,6 +338,9 @@ pub struct Level {
     pub n_good: u64,
     /// The others, by what went wrong (`Outcome::as_str`).
     pub errors: BTreeMap<String, u64>,
+    /// Of a search, whether it was given up because too many requests could not keep to the objective any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gave_up: bool,
     /// Whole answers a second.
     pub requests_per_s: Option<f64>,
     /// Output tokens a second.
@@ -519,6 +522,12 @@ pub struct Found {
 pub const HEADROOM: f64 = 0.2;
 
 impl Found {
+    /// Whether the last try of this load showed neither that it is held nor that it is not.
+    #[must_use]
+    pub fn is_undecided_at(&self, load: f64) -> bool {
+        crate::search::is_undecided_at(&self.tried, load)
+    }
+
     /// Of where a search ended, held against a peak where one is expected.
     #[must_use]
     pub fn of((target, over): (&str, &str), bracket: Bracket, peak: Option<f64>, out_tok_s: Option<f64>) -> Found {

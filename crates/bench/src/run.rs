@@ -1,6 +1,7 @@
 //! A run: its levels one after the other, or the search for the most load, and what they come to.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::measure::{Measured, REMEDY, level};
 use crate::plan::Plan;
 use crate::result::{BenchResult, Found, Level, Load, TokenCheck, short};
 use crate::sample::{Outcome, Sample};
-use crate::search::{Bracket, Probe, Probed, Range, search};
+use crate::search::{Bracket, Probe, Probed, Range, Tried, search};
 use crate::slo::{Attained, Slo, Verdict};
 use crate::tokens::settle;
 
@@ -52,13 +53,13 @@ pub struct Told<'t> {
     pub take: Take<'t>,
     /// What there is so far.
     pub so_far: SoFar<'t>,
-    /// Why a search tries a load once more.
-    pub again: &'t dyn Fn(&str),
+    /// Which probe of a search begins, why, and what came of it.
+    pub search: &'t dyn Fn(&str),
 }
 
 /// Runs a plan into `result`, whose head is written. Levels that are in it are those of the same plan that were measured before: they stand.
 pub fn run(engine: &Engine, plan: &Plan, result: &mut BenchResult, show: &dyn Fn(Progress)) {
-    run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {}, again: &|_| {} });
+    run_with(engine, plan, result, &Told { show, take: &|_, _, _| {}, so_far: &|_| {}, search: &|_| {} });
 }
 
 /// The same, and tells more of it.
@@ -188,6 +189,9 @@ impl Runner<'_> {
     /// Each target's own search, one after the other.
     fn search(&self, range: Range, result: &mut BenchResult) {
         let Some(slo) = self.plan.slo else { return };
+        // What a search that was cut off measured is taken for its probes again: the same come in the same order.
+        let before = std::mem::take(&mut result.levels);
+        result.found.clear();
         for (target, name) in self.engine.targets.iter().map(|target| target.name.clone()).enumerate() {
             let n_before = result.levels.len();
             let mut tries = Tries {
@@ -196,7 +200,8 @@ impl Runner<'_> {
                 is_whole: range.is_whole,
                 slo,
                 so_far: result.clone(),
-                tried: Vec::new(),
+                most_probes: range.most_probes,
+                measured: before.iter().filter(|level| level.target == name).cloned().collect(),
             };
             let bracket = match search(range, &slo, &mut tries) {
                 Ok(bracket) => bracket,
@@ -289,15 +294,9 @@ struct Tries<'r> {
     slo: Slo,
     /// What there is so far, that of the targets before included.
     so_far: BenchResult,
-    /// Loads of this target, and whether this process lagged at them.
-    tried: Vec<(Load, bool)>,
-}
-
-/// Why a load that was tried is tried again, where it is.
-fn again(tried: &[(Load, bool)], load: Load) -> Option<String> {
-    let (_, has_lagged) = tried.iter().rev().find(|(before, _)| *before == load)?;
-    let why = if *has_lagged { "this process lagged" } else { "it was neither shown to be held nor not to be" };
-    Some(format!("{} once more: {why}", load.words()))
+    most_probes: usize,
+    /// What of this target was measured before the search was cut off, and is not measured again.
+    measured: VecDeque<Level>,
 }
 
 impl Probe for Tries<'_> {
@@ -310,13 +309,31 @@ impl Probe for Tries<'_> {
             n_workers: self.runner.engine.n_workers,
             stop: std::sync::Arc::clone(&self.runner.engine.stop),
         };
-        let load = if self.is_whole { Load::Concurrency { n: place(load).max(1) } } else { Load::Rate { per_s: load } };
-        if let Some(words) = again(&self.tried, load) {
-            (self.runner.told.again)(&words);
+        let load = self.load(load);
+        if let Some(level) = self.measured.pop_front() {
+            if is_same(level.load, load) {
+                let attained = level.goodput.map_or(Attained::default(), |goodput| goodput.attained);
+                let probed = Probed {
+                    attained,
+                    is_invalid: level.invalid.is_some() && !level.gave_up,
+                    is_stopped: false,
+                    // After one without an answer the search is over.
+                    is_dead: level.n_good == 0 && self.measured.is_empty(),
+                };
+                self.so_far.levels.push(level);
+                return Ok(probed);
+            }
+            self.measured.clear();
         }
-        let (seen, levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
+        let (seen, mut levels) = self.runner.level_of(&engine, load, (Turns::Each, Some(self.slo)));
         let is_invalid = levels.iter().any(|level| level.invalid.is_some()) && !seen.gave_up;
-        self.tried.push((load, is_invalid));
+        levels.iter_mut().for_each(|level| level.gave_up = seen.gave_up);
+        self.so_far.n_sent = self.runner.n_sent.get();
+        // What was stopped is no probe.
+        if seen.is_stopped {
+            self.so_far.levels.extend(levels);
+            return Ok(Probed { is_stopped: true, ..Probed::default() });
+        }
         self.so_far.levels.extend(levels);
         (self.runner.told.so_far)(&self.so_far);
         if seen.samples.iter().any(|sample| sample.outcome == Outcome::Unfinished) {
@@ -324,11 +341,63 @@ impl Probe for Tries<'_> {
         }
         let attained = Attained::of(&self.slo, seen.samples.iter());
         let is_dead = !seen.samples.iter().chain(&seen.earlier).any(Sample::is_good);
-        Ok(Probed { attained, is_invalid, is_stopped: seen.is_stopped, is_dead })
+        Ok(Probed { attained, is_invalid, is_stopped: false, is_dead })
+    }
+
+    fn begins(&mut self, number: usize, load: f64, why: &str) {
+        let (runner, load) = (self.runner, self.load(load));
+        let name = &runner.engine.targets[self.target].name;
+        let time = if self.measured.front().is_some_and(|level| is_same(level.load, load)) {
+            "measured already".to_owned()
+        } else {
+            format!("for about {:.0} s", (runner.plan.warm_up + runner.plan.span).as_secs_f64())
+        };
+        (runner.told.search)(&format!(
+            "{name}, probe {number} of at most {}: {}, {why}; {time}",
+            self.most_probes,
+            load.words()
+        ));
+    }
+
+    fn ended(&mut self, number: usize, tried: &Tried) {
+        let name = &self.runner.engine.targets[self.target].name;
+        let errors = self.so_far.levels.last().map(|level| &level.errors);
+        (self.runner.told.search)(&format!("{name}, probe {number}: {}", came(tried, &self.slo, errors)));
     }
 }
 
+/// Whether a load that was read is the one that is to be tried.
+fn is_same(read: Load, load: Load) -> bool {
+    (read.number() / load.number() - 1.0).abs() < 1e-9
+}
+
+/// What came of a probe, in words.
+fn came(tried: &Tried, slo: &Slo, errors: Option<&BTreeMap<String, u64>>) -> String {
+    let word = match tried.verdict {
+        _ if tried.is_invalid => return "no evidence: this process lagged".to_owned(),
+        Verdict::Pass => "held",
+        Verdict::Fail => "not held",
+        Verdict::Undecided => "undecided",
+    };
+    let Attained { n_met, n, .. } = tried.attained;
+    let interval = tried.interval.map_or_else(String::new, |(low, high)| {
+        format!(
+            " ({:.1} to {:.1} %, where {} % are asked for)",
+            100.0 * low,
+            100.0 * high,
+            (slo.share * 1e4).round() / 1e2
+        )
+    });
+    let errors: Vec<String> = errors.into_iter().flatten().map(|(word, n)| format!("{word} {n}")).collect();
+    let errors = if errors.is_empty() { String::new() } else { format!("; errors: {}", errors.join(", ")) };
+    format!("{word}: {n_met} of {n} kept to it{interval}{errors}")
+}
+
 impl Tries<'_> {
+    fn load(&self, load: f64) -> Load {
+        if self.is_whole { Load::Concurrency { n: place(load).max(1) } } else { Load::Rate { per_s: load } }
+    }
+
     /// Waits until a server that goes on with what nobody waits for any more is done with it, so that the next probe does not pay for this one: until a
     /// request alone keeps to the objective, or takes no less time than the one before.
     fn settle(&self, engine: &Engine) {
@@ -403,11 +472,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_that_is_tried_again_is_told_with_the_reason_of_the_last_try() {
+    fn what_came_of_a_probe_is_said_with_its_numbers_and_errors() {
+        let slo = Slo { ttft_ms: None, e2e_ms: Some(100.0), tpot_ms: None, gap_max_ms: None, share: 0.95 };
+        let tried = |n_met: u64, is_invalid: bool| {
+            let attained = Attained { n_met, n: 198, n_unseen: 0 };
+            let verdict = slo.judge(&attained);
+            Tried { load: 4.0, attained, interval: attained.interval(), verdict, is_invalid }
+        };
+        let errors = BTreeMap::from([("http 503".to_owned(), 8)]);
+        assert_eq!(
+            came(&tried(190, false), &slo, Some(&errors)),
+            "undecided: 190 of 198 kept to it (92.2 to 97.9 %, where 95 % are asked for); errors: http 503 8"
+        );
+        assert!(came(&tried(198, false), &slo, None).starts_with("held: 198 of 198"));
+        assert!(came(&tried(9, false), &slo, None).starts_with("not held: 9 of 198"));
+        assert_eq!(came(&tried(198, true), &slo, None), "no evidence: this process lagged");
         let at = |per_s: f64| Load::Rate { per_s };
-        let tried = [(at(1.0), true), (at(2.0), false)];
-        assert_eq!(again(&tried, at(4.0)), None);
-        assert!(again(&tried, at(1.0)).is_some_and(|words| words.ends_with("once more: this process lagged")));
-        assert!(again(&tried, at(2.0)).is_some_and(|words| words.contains("neither shown")));
+        assert!(is_same(at(4.0 + 1e-12), at(4.0)) && !is_same(at(4.01), at(4.0)));
     }
 }

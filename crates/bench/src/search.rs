@@ -1,12 +1,13 @@
 //! The most load that keeps to an objective: fourfold steps until one fails, then halves of what is between, on a ratio scale.
 //!
 //! A load is sustained when the lower end of Wilson's 95 % interval of its attainment reaches the share asked for: what is not shown is not
-//! sustained, so that the answer errs low. Where the upper end of a narrow bracket showed neither and probes are left, it is tried once more, and both tries
-//! count together. A client that lags before anything was sustained is given one more try: less load would not mend what
+//! sustained, so that the answer errs low. Where the upper end of a narrow bracket showed neither, or a load before anything was sustained, and probes are left,
+//! it is tried once more, and both tries count together; what shows neither then is near the answer, and half of it is next. A client that lags before anything was sustained is given one more try: less load would not mend what
 //! ails it, and take longer. The search is pure; a [`Probe`] is a run on sockets, or a queue in virtual time in tests.
 
 use serde::{Deserialize, Serialize};
 
+use crate::result::short;
 use crate::slo::{Attained, Slo, Verdict};
 
 /// Tries one load.
@@ -19,6 +20,12 @@ pub trait Probe {
     /// # Errors
     /// When nothing can be measured any more.
     fn probe(&mut self, load: f64) -> Result<Probed, Self::Error>;
+
+    /// Is told which probe begins, and why at this load.
+    fn begins(&mut self, _number: usize, _load: f64, _why: &str) {}
+
+    /// Is told what came of a probe.
+    fn ended(&mut self, _number: usize, _tried: &Tried) {}
 }
 
 /// What a probe saw.
@@ -91,6 +98,20 @@ impl Bracket {
     pub fn width(&self) -> Option<f64> {
         Some(self.failed? / self.sustained? - 1.0)
     }
+
+    /// Whether the last try of this load showed neither that it is held nor that it is not.
+    #[must_use]
+    pub fn is_undecided_at(&self, load: f64) -> bool {
+        is_undecided_at(&self.tried, load)
+    }
+}
+
+fn tries_at(tried: &[Tried], load: f64) -> impl Iterator<Item = &Tried> {
+    tried.iter().filter(move |tried| (tried.load - load).abs() < f64::EPSILON * load)
+}
+
+pub(crate) fn is_undecided_at(tried: &[Tried], load: f64) -> bool {
+    tries_at(tried, load).last().is_some_and(|tried| tried.verdict == Verdict::Undecided && !tried.is_invalid)
 }
 
 /// Searches.
@@ -103,6 +124,8 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
     while found.tried.len() < range.most_probes && !has_ended {
         let before = again.is_none().then(|| unsettled(&range, &found)).flatten();
         let Some(load) = again.or(before.map(|tried| tried.load)).or_else(|| next(&range, &found)) else { break };
+        let number = found.tried.len() + 1;
+        probe.begins(number, load, &why(&found, load, (again.is_some(), before.is_some())));
         let Probed { mut attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
         has_ended = is_dead && found.sustained.is_none();
         if is_stopped {
@@ -118,7 +141,9 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
             attained.n += before.attained.n;
         }
         let verdict = if is_invalid { Verdict::Undecided } else { slo.judge(&attained) };
-        found.tried.push(Tried { load, attained, interval: attained.interval(), verdict, is_invalid });
+        let tried = Tried { load, attained, interval: attained.interval(), verdict, is_invalid };
+        probe.ended(number, &tried);
+        found.tried.push(tried);
         if verdict == Verdict::Pass {
             found.sustained = Some(found.sustained.map_or(load, |before| before.max(load)));
             found.is_client_bound &= found.failed.is_some();
@@ -142,12 +167,35 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
     Ok(found)
 }
 
-/// The upper end of a bracket that is narrow enough, where its only try showed neither.
+/// The upper end of a bracket that is narrow enough, or of nothing that was sustained yet, where its only try showed neither.
 fn unsettled(range: &Range, found: &Bracket) -> Option<Tried> {
-    let failed = found.failed.filter(|_| found.sustained.is_some() && next(range, found).is_none())?;
-    let mut tries = found.tried.iter().filter(|tried| (tried.load - failed).abs() < f64::EPSILON * failed);
+    let is_due = |_: &f64| found.sustained.is_none() || next(range, found).is_none();
+    let failed = found.failed.filter(is_due)?;
+    let mut tries = tries_at(&found.tried, failed);
     let only = tries.next().filter(|tried| tried.verdict == Verdict::Undecided && !tried.is_invalid)?;
     tries.next().is_none().then_some(*only)
+}
+
+/// Why this load is next.
+fn why(found: &Bracket, load: f64, (has_lagged, is_again): (bool, bool)) -> String {
+    let shown = |load: f64| short(load);
+    match (found.sustained, found.failed) {
+        _ if has_lagged => "once more: this process lagged".to_owned(),
+        _ if is_again => "once more: it was neither shown to be held nor not to be".to_owned(),
+        (None, None) => "where the search begins".to_owned(),
+        (Some(held), None) if load < held * 3.99 => {
+            format!("the most that may be tried, above {}, which was held", shown(held))
+        }
+        (Some(held), None) => format!("four times {}, which was held", shown(held)),
+        (None, Some(failed)) if found.is_undecided_at(failed) => {
+            format!("half of {}, which showed neither", shown(failed))
+        }
+        (None, Some(failed)) => format!("a quarter of {}, which was not held", shown(failed)),
+        (Some(held), Some(failed)) => {
+            let word = if found.is_undecided_at(failed) { "showed neither" } else { "was not held" };
+            format!("between {}, which was held, and {}, which {word}", shown(held), shown(failed))
+        }
+    }
 }
 
 /// The next load to try; `None` when the bracket is narrow enough.
@@ -156,6 +204,7 @@ fn next(range: &Range, found: &Bracket) -> Option<f64> {
     let load = match (found.sustained, found.failed) {
         (None, None) => start,
         (Some(sustained), None) => (sustained < most).then(|| (sustained * 4.0).min(most))?,
+        (None, Some(failed)) if found.is_undecided_at(failed) => failed / 2.0,
         (None, Some(failed)) => failed / 4.0,
         (Some(sustained), Some(failed)) => {
             (failed / sustained > 1.0 + range.tolerance).then(|| (sustained * failed).sqrt())?

@@ -20,6 +20,29 @@ pub fn wilson(n_bad: u64, n: u64, z: f64) -> Option<(f64, f64)> {
     Some(((centre - half).max(0.0), (centre + half).min(1.0)))
 }
 
+/// The most that the true rate may be where `n_bad` of `n` are bad, at this chance of being wrong: Clopper and Pearson's one-sided bound, "The use of
+/// confidence or fiducial limits illustrated in the case of the binomial", 1934. Of 0 of 25 at 5 % it is `1 - 0.05^(1/25)`, 11.3 %. `None` of nothing.
+#[must_use]
+pub fn at_most(n_bad: u64, n: u64, alpha: f64) -> Option<f64> {
+    if n == 0 || n_bad > n {
+        return None;
+    }
+    if n_bad == n {
+        return Some(1.0);
+    }
+    // So many or fewer are as likely as `alpha` at the rate that is looked for.
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if ln_beta_upper(middle, n_bad as f64 + 1.0, (n - n_bad) as f64) > alpha.ln() {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Some(high)
+}
+
 /// Of `n` independent values in ascending order, the first being 1, which two hold a quantile between them at level `1 - alpha` or more, whatever the values
 /// are distributed as.
 ///
@@ -45,6 +68,24 @@ pub fn quantile_ranks(quantile: f64, n: u64, alpha: f64) -> (Option<u64>, Option
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_without_a_bad_one_show_little() {
+        let check = |n_bad, n, expected: Option<f64>| {
+            let found = at_most(n_bad, n, 0.05);
+            let is_near = match (found, expected) {
+                (Some(found), Some(expected)) => (found - expected).abs() < 1e-6,
+                (found, expected) => found == expected,
+            };
+            assert!(is_near, "{n_bad} of {n}: {found:?}");
+        };
+        check(0, 25, Some(1.0 - 0.05f64.powf(1.0 / 25.0)));
+        check(0, 299, Some(1.0 - 0.05f64.powf(1.0 / 299.0)));
+        // The 95 % quantile of Beta(4, 17).
+        check(3, 20, Some(0.343_664));
+        check(20, 20, Some(1.0));
+        check(0, 0, None);
+    }
 
     #[test]
     fn the_ranks_that_hold_a_quantile_are_those_of_the_tables() {

@@ -182,6 +182,41 @@ fn an_upper_end_that_showed_neither_is_tried_once_more_and_both_tries_count() {
     assert!(found.failed.unwrap() > 100.0, "{found:?}");
 }
 
+/// A server that fails 4 % of all requests whatever their rate, and holds 30.
+struct Flaky(Vec<String>);
+
+impl Probe for Flaky {
+    type Error = Infallible;
+
+    fn probe(&mut self, load: f64) -> Result<Probed, Infallible> {
+        let n_met = if load <= 30.0 { 190 } else { 0 };
+        Ok(Probed { attained: Attained { n_met, n: 198, n_unseen: 0 }, ..Probed::default() })
+    }
+
+    fn begins(&mut self, number: usize, load: f64, why: &str) {
+        self.0.push(format!("{number} {load} {why}"));
+    }
+}
+
+#[test]
+fn a_first_try_that_showed_neither_is_made_once_more_and_goes_down_by_half_only() {
+    let mut flaky = Flaky(Vec::new());
+    let found = search(Range { start: 8.0, most_probes: 4, ..Range::default() }, &SLO, &mut flaky).unwrap();
+    assert!(found.is_undecided_at(found.failed.unwrap()), "{found:?}");
+    assert_eq!(
+        flaky.0,
+        [
+            "1 8 where the search begins",
+            "2 8 once more: it was neither shown to be held nor not to be",
+            "3 4 half of 8, which showed neither",
+            "4 4 once more: it was neither shown to be held nor not to be"
+        ]
+    );
+    let mut flaky = Flaky(Vec::new());
+    search(Range { start: 128.0, most_probes: 2, ..Range::default() }, &SLO, &mut flaky).unwrap();
+    assert_eq!(flaky.0[1], "2 32 a quarter of 128, which was not held");
+}
+
 #[test]
 fn a_probe_whose_client_lagged_is_no_evidence() {
     struct Lags;

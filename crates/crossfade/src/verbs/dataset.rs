@@ -343,7 +343,8 @@ pub(in crate::verbs) fn readable(place: &Place) -> Result<Database, Stop> {
     let path = load::places(&place.config)?.store;
     if !path.exists() {
         let stop = Stop::failed(anyhow::anyhow!("there is no store {} yet", path.display()));
-        return Err(stop.hint("`crossfade dataset import FILE` makes it"));
+        let hint = "nothing is on record: `crossfade serve` makes it, or the first `dataset import`, `eval run` or `bench run`";
+        return Err(stop.hint(hint));
     }
     Database::open_read_only(path).map_err(Stop::failed)
 }

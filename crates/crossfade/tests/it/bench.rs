@@ -307,6 +307,41 @@ fn a_run_that_was_killed_goes_on_with_the_levels_that_are_missing() {
 }
 
 #[test]
+fn a_search_that_was_killed_goes_on_with_the_probes_that_are_missing_and_says_each() {
+    let (house, server) = (House::new(CONFIG), server());
+    let url = format!("{}/v1", server.url());
+    let search =
+        ["bench", "run", "--url", &url, "--search", "concurrency", "--start", "1", "--most", "8", "--slo", "e2e=20s"];
+    let begin = [&search[..], &["--share", "0.5", "--warm-up", "0s", "--duration", "2s", "--name", "most"]].concat();
+    let mut run = house.spawn(&begin);
+    let so_far = || {
+        let shown = house.run(&["bench", "show", "most", "--format", "json"]);
+        (shown.code == 4).then(|| shown.json()).filter(|shown| !shown["levels"].as_array().unwrap().is_empty())
+    };
+    until(so_far);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let cut = so_far().unwrap();
+    let n_kept = cut["levels"].as_array().unwrap().len();
+    let n_asked = server.requests().len();
+    let done = house.run(&[&begin[..], &["--resume", "--format", "json"]].concat());
+    let result = done.json();
+    assert!(done.stderr.contains(&format!("goes on: {n_kept} probes of the search are measured")), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("probe 1 of at most 12: 1 at once, where the search begins; measured already"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("probe 1: "), "{}", done.stderr);
+    assert_eq!(result["levels"][0], cut["levels"][0], "what was measured stands");
+    let tried = result["found"][0]["tried"].as_array().unwrap();
+    assert_eq!(tried.len(), result["levels"].as_array().unwrap().len(), "{}", done.stdout);
+    assert!(tried.len() > n_kept && server.requests().len() > n_asked, "the rest is measured");
+    assert_eq!((tried[0]["load"].as_f64(), &result["partial"]), (Some(1.0), &false.into()));
+    assert!(house.run(&[&begin[..], &["--resume"]].concat()).exits(2).stderr.contains("the run `most` is over"));
+}
+
+#[test]
 fn a_result_whose_name_is_taken_meanwhile_is_kept_under_another() {
     let (house, server) = (House::new(CONFIG), server());
     let url = format!("{}/v1", server.url());

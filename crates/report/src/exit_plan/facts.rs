@@ -241,6 +241,9 @@ pub struct DrillProbes {
     pub golden_passed: u64,
     /// Those that did not.
     pub golden_failed: Vec<String>,
+    /// Capabilities that are there.
+    #[serde(default)]
+    pub capabilities_there: u64,
     /// Essential capabilities that are not there.
     pub essential_missing: Vec<String>,
     /// The drop-in score.

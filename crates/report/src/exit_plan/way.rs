@@ -20,8 +20,15 @@ pub(super) fn runbook(of: &Leaving) -> Section {
         Some(n) => format!("{n} {unit} (stated)"),
         None => "not known".to_owned(),
     };
-    let measured = |time: Option<f64>| match (time, drill) {
-        (Some(time), Some(drill)) => format!("{} (measured {})", ms(time), day(drill.at_us)),
+    // A drill switches in memory: a reload was not what took so long.
+    let switched = |time: Option<f64>| match (time, drill) {
+        (Some(time), Some(drill)) => {
+            format!(
+                "the drill of {} switched in {}, in memory; the reload itself is not measured",
+                day(drill.at_us),
+                ms(time)
+            )
+        }
         _ => "not measured".to_owned(),
     };
     let by = |name: Option<&String>| name.cloned().unwrap_or_else(|| "not known".to_owned());
@@ -33,19 +40,19 @@ pub(super) fn runbook(of: &Leaving) -> Section {
             "switch the route",
             technical.clone(),
             format!("`routes.{route}.target: {to}` in the config, then `crossfade reload`"),
-            measured(drill.and_then(|drill| drill.there.time_to_switch_ms)),
+            switched(drill.and_then(|drill| drill.there.time_to_switch_ms)),
         ),
         (
             "watch: golden tests, probes, error rate",
             technical.clone(),
             format!("`crossfade prompts test --target {to}`, `crossfade conformance {to}`"),
-            measured(drill.and_then(|drill| drill.away_ms)),
+            drill.map_or_else(|| "not measured".to_owned(), watched),
         ),
         (
             "if it does not hold: back",
             technical.clone(),
             "the former target in the config, then `crossfade reload`".to_owned(),
-            measured(drill.and_then(|drill| drill.home.time_to_switch_ms)),
+            switched(drill.and_then(|drill| drill.home.time_to_switch_ms)),
         ),
         (
             "take the data out, and check it",
@@ -90,6 +97,23 @@ pub(super) fn runbook(of: &Leaving) -> Section {
         }
     }
     section
+}
+
+/// What was watched while a drill was away, and for how long.
+fn watched(drill: &ExitDrill) -> String {
+    let Some(away) = drill.away_ms else { return "not measured".to_owned() };
+    let probes = match &drill.probes {
+        Some(probes) => {
+            let n_golden = probes.golden_passed + probes.golden_failed.len() as u64;
+            let golden = if n_golden == 0 { "no golden test".to_owned() } else { format!("{n_golden} golden tests") };
+            let n_found = probes.capabilities_there + probes.essential_missing.len() as u64;
+            let found = if n_found == 0 { "no capability".to_owned() } else { format!("{n_found} capabilities") };
+            format!("{golden}, {found} probed")
+        }
+        None => "no probes".to_owned(),
+    };
+    let (day, requests) = (day(drill.at_us), drill.away.requests);
+    format!("the drill of {day} was away for {}, with {requests} requests, {probes}", ms(away))
 }
 
 pub(super) fn rollback(of: &Leaving) -> Section {
@@ -249,11 +273,20 @@ fn findings(section: &mut Section, last: &ExitDrill) {
         Some(probes) => {
             let score = probes.score.map_or_else(String::new, |score| format!(", drop-in score {score:.2}"));
             let n_golden = probes.golden_passed + probes.golden_failed.len() as u64;
+            let golden = match n_golden {
+                0 => "no golden test was run".to_owned(),
+                n => format!("{} of {n} golden tests passed", probes.golden_passed),
+            };
             lines.push(format!(
-                "Probes: {} of {n_golden} golden tests passed, {} essential capabilities missing{score}.",
-                probes.golden_passed,
+                "Probes: {golden}, {} essential capabilities missing{score}.",
                 probes.essential_missing.len()
             ));
+            if n_golden == 0 {
+                section.lacks(
+                    "golden tests in a drill",
+                    "prompts with golden tests in the registry (`crossfade prompts`), then the same drill",
+                );
+            }
         }
         None => section.lacks("acceptance probes in a drill", "the same drill without `--no-probes`"),
     }

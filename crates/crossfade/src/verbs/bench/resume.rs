@@ -1,4 +1,4 @@
-//! `bench run --resume`: a run that was cut off goes on with the levels that are missing.
+//! `bench run --resume`: a run that was cut off goes on with the levels, or the probes of its search, that are missing.
 
 use bench::result::BenchResult;
 use bench::slo::Slo;
@@ -83,10 +83,14 @@ pub(super) fn seed(found: &BenchResult) -> Option<u64> {
     found.plan["seed"].as_u64()
 }
 
-/// What the one who waits is told.
-pub(super) fn words(found: &BenchResult, n_loads: usize) -> String {
-    let n_done = found.levels.len() / found.targets.len().max(1);
-    format!("{} of {} UTC goes on: {n_done} of {n_loads} levels are measured", found.name, us_to_text(found.at_us))
+/// What the one who waits is told; of a search nobody knows how many probes there will be.
+pub(super) fn words(found: &BenchResult, n_loads: Option<usize>) -> String {
+    let n_done = found.levels.len() / if n_loads.is_some() { found.targets.len().max(1) } else { 1 };
+    let measured = match n_loads {
+        Some(n_loads) => format!("{n_done} of {n_loads} levels are measured"),
+        None => format!("{n_done} probes of the search are measured"),
+    };
+    format!("{} of {} UTC goes on: {measured}", found.name, us_to_text(found.at_us))
 }
 
 #[cfg(test)]

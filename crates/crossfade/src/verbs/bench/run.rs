@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Write every request that counts to this file, a JSON object a line; the server reads its `id` as `x-request-id`.
     #[arg(long, value_name = "FILE", help_heading = KEPT)]
     samples: Option<PathBuf>,
-    /// Go on with the run of this name that was killed, or with the newest of just this load: levels that it has are not measured again. Begins one where
-    /// there is none. Only where nobody else runs it still.
-    #[arg(long, conflicts_with = "search", help_heading = KEPT)]
+    /// Go on with the run of this name that was killed, or with the newest of just this load: levels, or probes of a search, that it has are not measured
+    /// again. Begins one where there is none. Only where nobody else runs it still.
+    #[arg(long, help_heading = KEPT)]
     resume: bool,
     #[command(flatten)]
     pub(super) keep: Keep,
@@ -94,17 +94,17 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     flags.seed = flags.seed.or(earlier.as_ref().and_then(resume::seed));
     let (flags, (plan, from)) = (&flags, load::plan(place, &flags)?);
     cases::may_leave(place, flags.dataset.as_ref(), &targets)?;
-    let mut result = args.keep.head(if flags.search.is_some() { "search" } else { "load" }, &facts)?;
+    let mut result = args.keep.head(kind(flags), &facts)?;
     let n_workers = load::workers(flags.workers, n_at_once(&plan, targets.len()));
     if let Some(words) = from.left_out() {
         out.say(format_args!("warning: {words}"));
         result.why.push(words);
     }
     result.plan = load::facts_of(flags, &plan, (from, n_workers));
-    let is_going_on = earlier.is_some();
+    let (is_going_on, is_search) = (earlier.is_some(), flags.search.is_some());
     match earlier {
         Some(found) => {
-            out.say(resume::words(&found, plan.loads.len()));
+            out.say(resume::words(&found, (!is_search).then_some(plan.loads.len())));
             result = BenchResult { crossfade: result.crossfade, ..found };
             result.go_on(&us_to_text(now_us()));
         }
@@ -115,9 +115,8 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.say(format_args!("warning: {few}"));
     }
     let engine = Engine { targets, maker: load::maker(place, flags, &plan)?, n_workers, stop: heed()? };
-    let n_done = result.levels.len() / facts.len().max(1);
-    let measured = is_going_on.then(|| &plan.loads[..n_done.min(plan.loads.len())]);
-    let lines = args.samples.as_deref().map(|path| Lines::to(path, measured)).transpose()?;
+    let measured: Option<Vec<Load>> = is_going_on.then(|| result.levels.iter().map(|level| level.load).collect());
+    let lines = args.samples.as_deref().map(|path| Lines::to(path, measured.as_deref())).transpose()?;
     let take = |load: Load, names: &[&str], samples: &[Sample]| {
         if let Some(lines) = &lines {
             lines.take(load, names, samples);
@@ -130,11 +129,11 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             result.keep_so_far(database, &args.keep.by).ok();
         }
     };
-    let again = |words: &str| {
+    let search = |words: &str| {
         draw("");
         out.say(words);
     };
-    let told = Told { show: &told(out), take: &take, so_far: &so_far, again: &again };
+    let told = Told { show: &told(out, is_search), take: &take, so_far: &so_far, search: &search };
     bench::run::run_with(&engine, &plan, &mut result, &told);
     drop(database);
     draw("");
@@ -149,6 +148,11 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     args.keep.finish(place, result, out)
 }
 
+/// What a run is called.
+fn kind(flags: &Flags) -> &'static str {
+    if flags.search.is_some() { "search" } else { "load" }
+}
+
 /// Requests that are due at the same moment.
 fn n_at_once(plan: &Plan, n_targets: usize) -> usize {
     if plan.turns == Turns::Each { n_targets } else { 1 }
@@ -158,7 +162,7 @@ fn n_at_once(plan: &Plan, n_targets: usize) -> usize {
 fn earlier(place: &Place, args: &Args, facts: &[TargetFacts]) -> Result<Option<BenchResult>, Stop> {
     let flags = &args.flags;
     let (plan, from) = load::plan(place, flags)?;
-    let mut head = args.keep.head("load", facts)?;
+    let mut head = args.keep.head(kind(flags), facts)?;
     head.plan = load::facts_of(flags, &plan, (from, load::workers(flags.workers, n_at_once(&plan, facts.len()))));
     let (is_named, is_seeded) = (args.keep.name.is_some(), flags.seed.is_some());
     resume::earlier(place, &resume::Asked { head: &head, slo: plan.slo, is_named, is_seeded })
@@ -223,11 +227,11 @@ pub(super) fn heed() -> Result<Arc<AtomicBool>, Stop> {
     Ok(stop)
 }
 
-/// Shows how far a run is: on a line that is drawn anew for eyes, and a line for each load for logs.
-fn told(out: &Out) -> impl Fn(Progress) {
+/// Shows how far a run is: on a line that is drawn anew for eyes, and a line for each load for logs; a search says its own.
+fn told(out: &Out, is_search: bool) -> impl Fn(Progress) {
     let last: Cell<Option<Load>> = Cell::new(None);
     move |progress| {
-        if !std::io::stderr().is_terminal() && last.replace(Some(progress.load)) != Some(progress.load) {
+        if !is_search && !std::io::stderr().is_terminal() && last.replace(Some(progress.load)) != Some(progress.load) {
             out.say(format_args!("{}: for about {}", progress.load.words(), rough(progress.of)));
         }
         shown(progress);

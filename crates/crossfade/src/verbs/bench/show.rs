@@ -219,7 +219,11 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
             found.target,
             found.over,
             of(found.sustained),
-            if found.is_client_bound { "the client lagged at" } else { "the least that failed" },
+            match found.failed {
+                _ if found.is_client_bound => "the client lagged at",
+                Some(failed) if found.is_undecided_at(failed) => "undecided, the least that is not shown to be held",
+                _ => "the least that failed",
+            },
             found.failed.map_or(if found.is_client_bound { "every try" } else { "none" }.to_owned(), short),
             found.tried.len(),
         )?;

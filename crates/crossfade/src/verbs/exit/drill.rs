@@ -115,6 +115,9 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         follow(&Drill { source: &source, path: &path, args, to_send, out }, begun, probing)
     })?;
     out.answer(&report, || words::page(&report));
+    if let Some(next) = words::next(&report) {
+        out.say(format_args!("hint: {next}"));
+    }
     out.say(format_args!("on record: the audit of route:{}, action exit.drill_over", report.route));
     Ok(match report.verdict {
         Some(Verdict::Pass) => Exit::Ok,

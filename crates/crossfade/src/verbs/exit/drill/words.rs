@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use gateway::detour::{DetourReport, Part, Way, WayBack};
-use gateway::drill::Check;
+use gateway::drill::{Check, Verdict};
 
 use crate::out::table;
 
@@ -46,6 +46,32 @@ pub(super) fn page(report: &DetourReport) -> String {
         _ => "\nunder way\n".to_owned(),
     };
     text
+}
+
+/// What to do where a drill was no pass; `None` where it was.
+pub(super) fn next(report: &DetourReport) -> Option<String> {
+    let DetourReport { route, to, .. } = report;
+    let again = format!("`crossfade exit drill {route} --to {to}`");
+    let failed = || {
+        format!(
+            "`crossfade exchanges list --route {route} --outcome failed` has requests that failed for callers and `crossfade conformance {to}` what the \
+             alternative does otherwise; put that right, then {again}"
+        )
+    };
+    match (report.verdict?, report.way_back?) {
+        (Verdict::Pass, _) => None,
+        (_, WayBack::CallerFailed | WayBack::Failing) | (Verdict::Fail, _) => Some(failed()),
+        (Verdict::Undecided, WayBack::TimeUp) => Some(format!("{again} with a longer `--at-most`")),
+        (Verdict::Undecided, WayBack::Unwatched | WayBack::Reloaded | WayBack::Stopped | WayBack::BrokenOff) => {
+            Some(format!("{again}, and leave it and the gateway alone until it is over"))
+        }
+        (Verdict::Undecided, WayBack::Asked) if report.away.moved() == 0 => Some(format!(
+            "{again} while requests come, with a longer `--hold`, or with `--data ADDRESS` for requests of its own"
+        )),
+        (Verdict::Undecided, WayBack::Asked) => Some(format!(
+            "what is marked NO above was too little to tell: {again} with a longer `--hold`, more traffic or a larger `--own-rate`"
+        )),
+    }
 }
 
 /// What `--end` did.
@@ -105,6 +131,16 @@ mod tests {
             told.starts_with("traffic of chat is sent back from qwen to gpt; ") && told.contains("no verdict"),
             "{told}"
         );
+        assert_eq!(next(&report("asked")), None, "it is under way");
+        let over = |way_back: &str, verdict| next(&DetourReport { verdict: Some(verdict), ..report(way_back) });
+        assert_eq!(over("asked", Verdict::Pass), None);
+        let failing = over("failing", Verdict::Fail).unwrap();
+        assert!(
+            failing.contains("exchanges list --route chat --outcome failed")
+                && failing.contains("exit drill chat --to qwen")
+        );
+        assert!(over("asked", Verdict::Undecided).unwrap().contains("while requests come"));
+        assert!(over("time_up", Verdict::Undecided).unwrap().contains("`--at-most`"));
         assert!(sent_back(&report("asked")).contains("at gpt already: switched back as planned"));
     }
 }
