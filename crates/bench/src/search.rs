@@ -192,8 +192,12 @@ fn why(found: &Bracket, load: f64, (has_lagged, is_again): (bool, bool)) -> Stri
         }
         (None, Some(failed)) => format!("a quarter of {}, which was not held", shown(failed)),
         (Some(held), Some(failed)) => {
-            let word = if found.is_undecided_at(failed) { "showed neither" } else { "was not held" };
-            format!("between {}, which was held, and {}, which {word}", shown(held), shown(failed))
+            let word = match found.is_undecided_at(failed) {
+                _ if found.is_client_bound => "at which this process lagged",
+                true => "which showed neither",
+                false => "which was not held",
+            };
+            format!("between {}, which was held, and {}, {word}", shown(held), shown(failed))
         }
     }
 }

@@ -20,17 +20,8 @@ pub(super) fn runbook(of: &Leaving) -> Section {
         Some(n) => format!("{n} {unit} (stated)"),
         None => "not known".to_owned(),
     };
-    // A drill switches in memory: a reload was not what took so long.
-    let switched = |time: Option<f64>| match (time, drill) {
-        (Some(time), Some(drill)) => {
-            format!(
-                "the drill of {} switched in {}, in memory; the reload itself is not measured",
-                day(drill.at_us),
-                ms(time)
-            )
-        }
-        _ => "not measured".to_owned(),
-    };
+    let switched =
+        |way: fn(&ExitDrill) -> Option<f64>| drill.map_or_else(unmeasured, |drill| switched(drill, way(drill)));
     let by = |name: Option<&String>| name.cloned().unwrap_or_else(|| "not known".to_owned());
     let (technical, approver) = (by(said.technical_owner.as_ref()), by(said.approver.as_ref()));
     let contract = &said.contract;
@@ -40,28 +31,25 @@ pub(super) fn runbook(of: &Leaving) -> Section {
             "switch the route",
             technical.clone(),
             format!("`routes.{route}.target: {to}` in the config, then `crossfade reload`"),
-            switched(drill.and_then(|drill| drill.there.time_to_switch_ms)),
+            switched(|drill| drill.there.time_to_switch_ms),
         ),
         (
             "watch: golden tests, probes, error rate",
             technical.clone(),
             format!("`crossfade prompts test --target {to}`, `crossfade conformance {to}`"),
-            drill.map_or_else(|| "not measured".to_owned(), watched),
+            drill.map_or_else(unmeasured, watched),
         ),
         (
             "if it does not hold: back",
             technical.clone(),
             "the former target in the config, then `crossfade reload`".to_owned(),
-            switched(drill.and_then(|drill| drill.home.time_to_switch_ms)),
+            switched(|drill| drill.home.time_to_switch_ms),
         ),
         (
             "take the data out, and check it",
             technical.clone(),
             format!("`crossfade exit export DIR --provider {provider} --sign KEY`, `crossfade exit verify DIR`"),
-            of.export.as_ref().map_or_else(
-                || "not measured".to_owned(),
-                |export| format!("resumes where {} files are", export.files.0),
-            ),
+            of.export.as_ref().map_or_else(unmeasured, |export| format!("resumes where {} files are", export.files.0)),
         ),
         ("give notice", approver, String::new(), people(contract.notice_days, "days")),
         (
@@ -99,9 +87,24 @@ pub(super) fn runbook(of: &Leaving) -> Section {
     section
 }
 
+fn unmeasured() -> String {
+    "not measured".to_owned()
+}
+
+/// A drill switches in memory: a reload was not what took so long.
+fn switched(drill: &ExitDrill, time: Option<f64>) -> String {
+    time.map_or_else(unmeasured, |time| {
+        format!(
+            "the drill of {} switched in {}, in memory; the reload itself is not measured",
+            day(drill.at_us),
+            ms(time)
+        )
+    })
+}
+
 /// What was watched while a drill was away, and for how long.
 fn watched(drill: &ExitDrill) -> String {
-    let Some(away) = drill.away_ms else { return "not measured".to_owned() };
+    let Some(away) = drill.away_ms else { return unmeasured() };
     let probes = match &drill.probes {
         Some(probes) => {
             let n_golden = probes.golden_passed + probes.golden_failed.len() as u64;

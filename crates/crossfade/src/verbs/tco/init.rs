@@ -173,6 +173,9 @@ fn of_run(
     match &chosen.primary.flips {
         _ if report.repeats > 1 => again::of_repeats(place, &asked, retries, known)?,
         _ if retries.is_some() => return Err(again::once(run)),
+        Some(_) if chosen.primary.is_empty => known.said.push(format!(
+            "warning: first-pass success stays unknown: run {run} has none to speak of at {baseline}; read its answers with `crossfade eval report {run} -o answers.html`"
+        )),
         Some(flips) => {
             let n = chosen.primary.n;
             known.put("BASELINE_FIRST_PASS", asked.seen(flips.both_right + flips.lost, n, ""));
