@@ -430,13 +430,14 @@ impl<'s> Repository<'s> {
         }
         let wildcards =
             source.facts.imports.iter().filter(|import| import.local == "*").map(|import| import.module.as_str());
-        for module in
-            wildcards.chain(self.global.iter().filter(|_| source.language == Language::CSharp).map(String::as_str))
-        {
-            let sdks: Vec<usize> = rules.of_module(module).into_iter().filter(|sdk| rules.knows(*sdk, name)).collect();
-            if !sdks.is_empty() {
-                return State::Symbol { sdks, path: name.to_owned() };
-            }
+        let global = self.global.iter().filter(|_| source.language == Language::CSharp).map(String::as_str);
+        let knowing = |module: &str| -> Vec<usize> {
+            rules.of_module(module).into_iter().filter(|sdk| rules.knows(*sdk, name)).collect()
+        };
+        // Of namespaces that have the name the one that fewer libraries share.
+        let known = wildcards.chain(global).map(knowing).filter(|sdks| !sdks.is_empty()).min_by_key(Vec::len);
+        if let Some(sdks) = known {
+            return State::Symbol { sdks, path: name.to_owned() };
         }
         let everywhere = rules.of_module("");
         let is_public = match source.language {

@@ -62,3 +62,31 @@ fn chains_that_begin_with_an_address_and_defaults_of_parameters_are_addresses() 
          6 http chat openai-compatible unknown likely",
     );
 }
+
+#[test]
+fn a_class_is_of_the_namespace_that_fewer_libraries_share() {
+    check(
+        "Program.cs",
+        "using Azure.AI.OpenAI;\nusing OpenAI;\nvar client = new OpenAIClient(k);\n\
+         builder.Services.AddChatClient(client.GetChatClient(model).AsIChatClient());\n",
+        "3 client client openai unknown certain
+         4 client chat openai unknown certain",
+    );
+}
+
+#[test]
+fn an_agent_that_is_made_at_a_service_is_a_call_and_one_of_a_model_by_its_name_an_adapter() {
+    check(
+        "Program.cs",
+        "using Azure.AI.Agents.Persistent;\nusing Azure.AI.Projects;\nusing Microsoft.Agents.AI;\n\
+         var agents = new PersistentAgentsClient(e, c);\nAIAgent kept = await agents.CreateAIAgentAsync(model: \"gpt-4o\");\n\
+         AIAgent agent = project.AsAIAgent(model: \"gpt-4o\");\nAIProjectClient project = new(e, c);\n\
+         AIAgent other = project.AsAIAgent(model: \"gpt-4.1\");\nawait other.RunAsync(\"Hi\");\n",
+        "4 client client azure-ai unknown certain
+         5 call assistants azure-ai gpt-4o certain
+         6 adapter chat azure-ai gpt-4o certain
+         7 client client azure-ai unknown certain
+         8 adapter chat azure-ai gpt-4.1 certain
+         9 call chat azure-ai unknown certain",
+    );
+}
