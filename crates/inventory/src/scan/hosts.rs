@@ -223,9 +223,17 @@ pub(crate) fn is_own_path(address: &str) -> bool {
     if address.contains("/im/v1/messages") {
         return false;
     }
+    if is_path_of_bedrock(address) {
+        return true;
+    }
     // A path may be written without the slash that it begins with.
     OWN.iter()
         .any(|path| address.contains(path) || path.strip_prefix('/').is_some_and(|path| address.starts_with(path)))
+}
+
+/// `/model/ID/converse`, `/model/ID/invoke`
+fn is_path_of_bedrock(path: &str) -> bool {
+    path.starts_with("/model/") && ["/converse", "/invoke"].iter().any(|end| path.contains(end))
 }
 
 /// Whose API the path is of, on whatever host.
@@ -238,6 +246,9 @@ pub(crate) fn vendor_of_path(address: &str) -> &'static str {
         (":batchEmbedContents", "google"),
         ("/v1/messages", "anthropic"),
     ];
+    if is_path_of_bedrock(address) {
+        return "aws-bedrock";
+    }
     let whole = format!("/{address}");
     OWN.iter().find(|(path, _)| whole.contains(path)).map_or("openai-compatible", |(_, vendor)| vendor)
 }

@@ -426,7 +426,11 @@ impl<'s> Walk<'s> {
         let mut call = self.call(node, arguments, None, line_of(name));
         if let Some(block) = node.child_by_field_name("block") {
             self.items_of_block(&chain, block);
-            self.block(&chain, &call, block);
+            if let Some(last) = self.block(&chain, &call, block) {
+                chain.steps.push(Step::Call(call));
+                let values = vec![last, Value::Chain(chain)];
+                return Value::Chain(Chain { root: Root::Group(values), line: line_of(node), steps: Vec::new() });
+            }
         }
         // `client.send(:chat, …)` is `client.chat(…)`.
         if self.language == Language::Ruby

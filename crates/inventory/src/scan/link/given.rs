@@ -3,14 +3,53 @@
 use super::repository::{HOPS, Repository, extend};
 use super::walk::{At, Walker};
 use super::{Object, State};
-use crate::scan::facts::{Argument, Call, Chain, Root, Step, Value};
+use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::rules::Maker;
 
 /// What LlamaIndex's model for everything is set as.
 const DEFAULT_MODEL: &str = "Settings.llm";
 
+/// Functions of Rust that hold what they are given.
+const HOLDS: [&str; 21] = [
+    "Arc.new",
+    "Arc.from",
+    "Arc.clone",
+    "Rc.new",
+    "Rc.clone",
+    "Box.new",
+    "Box.from",
+    "Mutex.new",
+    "RwLock.new",
+    "RefCell.new",
+    "Lazy.new",
+    "LazyLock.new",
+    "LazyCell.new",
+    "OnceLock.from",
+    "OnceCell.from",
+    "OnceCell.new_with",
+    "ArcSwap.from_pointee",
+    "Data.new",
+    "Some",
+    "Ok",
+    "Extension",
+];
+
 impl Walker<'_> {
+    /// What Rust's `Arc::new(…)` and its like hold.
+    pub(super) fn held(&self, at: &At<'_, '_>) -> Option<State> {
+        let first = at.call.arguments.first().filter(|_| self.language() == Language::Rust)?;
+        let last = at.last();
+        HOLDS.iter().find(|name| name.rsplit('.').next() == Some(last))?;
+        let dotted = at.dotted();
+        let ends = |name: &str| dotted.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        HOLDS.iter().find(|name| ends(name))?;
+        match self.repository.value(self.file, &first.value, self.hops + 1) {
+            state @ (State::Object(_) | State::Returns(_)) => Some(state),
+            _ => None,
+        }
+    }
+
     /// What was put under the whole name before, as in `session.state.chain = …`, or into an object under a key.
     pub(super) fn kept(&self, state: &State, chain: &Chain, idx: usize, name: &str) -> Option<State> {
         if !self.keeps() {
@@ -30,6 +69,18 @@ impl Walker<'_> {
         }
         let state = self.repository.bound(self.file, bound(&dotted(root, chain.steps.get(..=idx)?))?, self.hops + 1);
         matches!(state, State::Object(_) | State::Local).then_some(state)
+    }
+
+    /// A name of Ruby that the file does not say: a method that is inherited or mixed in, or that a class below writes anew.
+    pub(super) fn inherited_name(&self, name: &str, line: u32) -> State {
+        let state = match self.repository.binding_at(self.file, name, line) {
+            None => self.repository.member(self.file, name, true, self.hops),
+            Some(at) => match self.repository.files[self.file].facts.bindings[at].kind {
+                BindingKind::Return => self.repository.of_heirs(self.file, name, self.hops),
+                _ => State::Unknown,
+            },
+        };
+        self.ruby_value(state)
     }
 
     /// Whether names with points in them are known in the language.

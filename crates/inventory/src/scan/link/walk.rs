@@ -79,30 +79,9 @@ const HOLDERS: [&str; 39] = [
     "next",
 ];
 
-/// Functions of Rust that hold what they are given.
-const HOLDS: [&str; 21] = [
-    "Arc.new",
-    "Arc.from",
-    "Arc.clone",
-    "Rc.new",
-    "Rc.clone",
-    "Box.new",
-    "Box.from",
-    "Mutex.new",
-    "RwLock.new",
-    "RefCell.new",
-    "Lazy.new",
-    "LazyLock.new",
-    "LazyCell.new",
-    "OnceLock.from",
-    "OnceCell.from",
-    "OnceCell.new_with",
-    "ArcSwap.from_pointee",
-    "Data.new",
-    "Some",
-    "Ok",
-    "Extension",
-];
+/// The same of Ruby, and what a lambda is called by.
+const RUBY_HOLDERS: [&str; 10] =
+    ["call", "values", "first", "last", "sample", "fetch", "compact", "presence", "dup", "itself"];
 
 /// Names of methods that put a model behind something else.
 const JOINS: [&str; 3] = ["pipe", "from", "with"];
@@ -232,12 +211,8 @@ impl<'r> Walker<'r> {
                     State::Unknown if self.language() == Language::CSharp => self.qualified(name, chain),
                     State::Unknown | State::Foreign if self.is_php_class(name, chain) => self.qualified(name, chain),
                     // A method that is inherited or mixed in.
-                    State::Unknown
-                        if self.language() == Language::Ruby
-                            && name.starts_with(char::is_lowercase)
-                            && self.repository.binding_at(self.file, name, chain.line).is_none() =>
-                    {
-                        self.ruby_value(self.repository.member(self.file, name, true, self.hops))
+                    State::Unknown if self.language() == Language::Ruby && name.starts_with(char::is_lowercase) => {
+                        self.inherited_name(name, chain.line)
                     }
                     State::Unknown => match self.repository.type_beside(self.file, name) {
                         Some((file, at)) => State::Typed(file, at),
@@ -323,7 +298,7 @@ impl<'r> Walker<'r> {
                 let is_held = match self.language() {
                     Language::Rust => HOLDERS.contains(&name),
                     // What a lambda is called for, or a method that is handed over.
-                    Language::Ruby => name == "call",
+                    Language::Ruby => RUBY_HOLDERS.contains(&name),
                     _ => false,
                 };
                 if !(is_held || TRANSPARENT.contains(&name)) || self.rules().of_type(object.of, name).is_some() {
@@ -337,7 +312,7 @@ impl<'r> Walker<'r> {
         }
     }
 
-    fn ruby_value(&self, state: State) -> State {
+    pub(super) fn ruby_value(&self, state: State) -> State {
         match state {
             State::Returns(inner) if self.language() == Language::Ruby => *inner,
             state => state,
@@ -585,20 +560,6 @@ impl<'r> Walker<'r> {
             at.call.arguments.iter().filter(|_| is_asked).find(|argument| argument.name.as_deref() == Some(SERVICE))?;
         match self.repository.declared(self.file, asked.value.text()?, self.hops + 1) {
             State::Object(object) => Some(State::Object(object)),
-            _ => None,
-        }
-    }
-
-    /// What Rust's `Arc::new(…)` and its like hold.
-    fn held(&self, at: &At<'_, '_>) -> Option<State> {
-        let first = at.call.arguments.first().filter(|_| self.language() == Language::Rust)?;
-        let last = at.last();
-        HOLDS.iter().find(|name| name.rsplit('.').next() == Some(last))?;
-        let dotted = at.dotted();
-        let ends = |name: &str| dotted.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        HOLDS.iter().find(|name| ends(name))?;
-        match self.repository.value(self.file, &first.value, self.hops + 1) {
-            state @ (State::Object(_) | State::Returns(_)) => Some(state),
             _ => None,
         }
     }

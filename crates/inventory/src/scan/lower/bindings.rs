@@ -232,7 +232,14 @@ impl Walk<'_> {
                         (of_self || self.language == Language::Go, self.name(name))
                     }
                     Shape::Member { object: None, name } => (true, self.name(name)),
-                    Shape::Index { object, key } => return self.bind_key(node, object, key, kept),
+                    Shape::Index { object, key } => {
+                        if self.language == Language::Ruby
+                            && let Some(item) = kept.clone()
+                        {
+                            self.put_into(object, item);
+                        }
+                        return self.bind_key(node, object, key, kept);
+                    }
                     _ => (target.kind() == "instance_variable", self.name(target)),
                 };
                 // `request.model = …` is known under the whole name too.

@@ -26,6 +26,10 @@ const GIVES: [&str; 16] = [
     "try",
 ];
 
+/// Methods that return what their block does.
+const RETURNS: [&str; 6] =
+    ["synchronize", "compute_if_absent", "fetch", "fetch_or_store", "instrument", "fetch_or_create"];
+
 /// Whether the value is a call that needs no parentheses: of a method, or of a constant's.
 pub(super) fn is_call(value: &Value) -> bool {
     let Value::Chain(chain) = value else { return false };
@@ -47,7 +51,28 @@ impl Walk<'_> {
                 self.acts_as(node, node.child_by_field_name("method")?);
                 self.class_by_text(node)
             }
+            "binary" => {
+                let (left, right) = (node.child_by_field_name("left")?, node.child_by_field_name("right")?);
+                if self.source(node.child_by_field_name("operator")?) != "<<" {
+                    return None;
+                }
+                let item = self.value(right);
+                self.put_into(left, item.clone());
+                Some(item)
+            }
             _ => None,
+        }
+    }
+
+    /// `@clients[name] = client`, `@clients << client`: the name stands for any of what is in it.
+    pub(super) fn put_into(&mut self, store: Node<'_>, item: Value) {
+        let kind = match store.kind() {
+            "instance_variable" => BindingKind::Field,
+            "identifier" => BindingKind::Local,
+            _ => return,
+        };
+        if matches!(item, Value::Chain(_)) {
+            self.bind(self.name(store), kind, Some(item), Vec::new(), line_of(store));
         }
     }
 
@@ -69,14 +94,7 @@ impl Walk<'_> {
     /// A lambda without parameters is what it returns.
     fn thunk_of_ruby(&mut self, node: Node<'_>) -> Option<Value> {
         let body = node.child_by_field_name("body")?;
-        let body = child_of(body, &["block_body", "body_statement"]).unwrap_or(body);
-        let mut cursor = body.walk();
-        let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
-        let (last, before) = children.split_last()?;
-        for child in before {
-            self.visit(*child);
-        }
-        Some(self.value(*last))
+        self.last_of(body)
     }
 
     /// `"A::B".constantize`, `Object.const_get("A::B")`: the class of that name; what is filled in is any below.
@@ -155,7 +173,10 @@ impl Walk<'_> {
     }
 
     /// What stands in a block; `let(:name) { … }` of a test binds the name to it.
-    pub(super) fn block(&mut self, chain: &Chain, call: &Call, block: Node<'_>) {
+    pub(super) fn block(&mut self, chain: &Chain, call: &Call, block: Node<'_>) -> Option<Value> {
+        if matches!(chain.steps.last(), Some(Step::Member(name, _)) if RETURNS.contains(&name.as_str())) {
+            return self.last_of(block);
+        }
         let named = match &chain.root {
             Root::Name(name)
                 if chain.steps.is_empty() && matches!(name.as_str(), "let" | "let!" | "subject" | "memoize") =>
@@ -165,10 +186,13 @@ impl Walk<'_> {
             _ => None,
         };
         let body = child_of(block, &["block_body", "body_statement"]).filter(|_| named.is_some());
-        let (Some(name), Some(body)) = (named, body) else { return self.children(block) };
+        let (Some(name), Some(body)) = (named, body) else {
+            self.children(block);
+            return None;
+        };
         let mut cursor = body.walk();
         let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
-        let Some((last, before)) = children.split_last() else { return };
+        let (last, before) = children.split_last()?;
         for child in before {
             self.visit(*child);
         }
@@ -185,5 +209,21 @@ impl Walk<'_> {
             to,
         });
         self.keep(value);
+        None
+    }
+
+    /// What the last line of a block comes to.
+    fn last_of(&mut self, block: Node<'_>) -> Option<Value> {
+        let Some(body) = child_of(block, &["block_body", "body_statement"]) else {
+            self.children(block);
+            return None;
+        };
+        let mut cursor = body.walk();
+        let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
+        let (last, before) = children.split_last()?;
+        for child in before {
+            self.visit(*child);
+        }
+        Some(self.value(*last))
     }
 }

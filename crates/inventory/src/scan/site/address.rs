@@ -212,6 +212,7 @@ impl Tracer<'_> {
                 Some(Value::Text(inner)) => filled += &inner.value,
                 _ => match self.named(file, name, line, depth + 1) {
                     Some((inner, _)) if hosts::vendor_of(&inner).is_some() => filled += &inner,
+                    Some((inner, _)) if inner.starts_with('/') && !filled.is_empty() => filled += &inner,
                     _ => filled += &rest[open..=open + close],
                 },
             }
@@ -420,7 +421,7 @@ pub(super) fn is_sending(name: &str) -> bool {
             name,
             "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "UnityWebRequest" | "SendRequest" | "DoRequest"
         );
-    let is_checked = is_check(name) || lower.starts_with("expect") || lower.starts_with("sign_");
+    let is_checked = is_check(name) || ["expect", "sign_", "set_"].iter().any(|start| lower.starts_with(start));
     !is_reader && !is_class && !is_checked
 }
 

@@ -2,9 +2,10 @@
 
 use super::Visitor;
 use super::request::Request;
-use crate::scan::facts::{Chain, Root, Step, Value};
+use crate::scan::facts::{Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Finding, Kind};
-use crate::scan::models;
+use crate::scan::language::Language;
+use crate::scan::{hosts, models};
 
 /// Headers that only one vendor's API has.
 const HEADERS: [(&str, &str, &str); 2] =
@@ -60,6 +61,30 @@ impl Visitor<'_> {
         let finding = self.plain(Kind::Http, line, operation, vendor, name);
         let (flags, parameters) = (request.flags_of_body(), request.names());
         Some(Finding { model, flags, parameters, confidence: Confidence::Likely, ..finding })
+    }
+}
+
+impl<'r> Visitor<'r> {
+    /// Ruby's `Net::HTTP::Post.new("/v1/files")` for a host that is said elsewhere: by the path, or whose API the file is for.
+    pub(super) fn built(&self, chain: &Chain, before: &str, call: &Call, line: u32) -> Option<(Finding, u32)> {
+        let is_net = matches!(&chain.root, Root::Name(name) if name == "Net");
+        let source = &self.repository.files()[self.file];
+        let is_request = matches!(before, "Post" | "Get" | "Delete" | "Put" | "Patch") && is_net;
+        if !is_request || source.language != Language::Ruby || self.has_base() {
+            return None;
+        }
+        let given = &call.arguments.first()?.value;
+        let (path, at) = match given {
+            Value::Text(text) => (text.value.clone(), text.line),
+            given => (self.repository.text(self.file, given, call.line)?, line),
+        };
+        let operation = hosts::operation_of(&path).filter(|_| path.starts_with("/v1"))?;
+        let file = source.path.to_lowercase();
+        let of_file = WORDS.iter().find(|(word, _)| file.contains(word)).map(|(_, vendor)| *vendor);
+        let of_path = hosts::is_own_path(&path).then(|| hosts::vendor_of_path(&path));
+        let vendor = of_file.or(of_path).filter(|_| !OWN.iter().any(|word| file.contains(word)))?;
+        let finding = self.plain(Kind::Http, line, operation, vendor, &format!("{before} {path}"));
+        Some((Finding { confidence: Confidence::Likely, ..finding }, at))
     }
 }
 

@@ -59,6 +59,13 @@ impl<'r> Visitor<'r> {
                     if is_sent && sent_to.is_none() {
                         self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
                     }
+                    if name == "new"
+                        && self.findings.len() == known
+                        && let Some((finding, at)) = self.built(chain, before, call, line)
+                    {
+                        self.consumed.lines.insert(at);
+                        self.findings.push(finding);
+                    }
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
@@ -156,6 +163,11 @@ impl<'r> Visitor<'r> {
         let is_filled_once = !text.value[1..].split_once('}')?.0.contains('/');
         let whole = format!("{}/{path}", base.trim_end_matches('/'));
         (is_filled_once && hosts::operation_of(&format!("/{path}")).is_some()).then_some((whole, text.line))
+    }
+
+    /// Whether the file names the base address of a vendor.
+    pub(super) fn has_base(&self) -> bool {
+        self.base().is_some()
     }
 
     /// The base address that the file names, where it names one vendor's alone.
@@ -293,8 +305,13 @@ impl<'r> Visitor<'r> {
             let own = is_own.then(|| hosts::vendor_of_path(&whole));
             let vendor = hosts::vendor_of(&whole).or_else(|| base.filter(|_| is_on_base)).or(own);
             let Some(vendor) = vendor.filter(|_| !hosts::is_local(&whole)) else { continue };
+            if self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
+                continue;
+            }
             let finding = match hosts::operation_of(&whole) {
-                Some(operation) if whole.contains('/') && !self.is_for_others(&text) => {
+                Some(operation)
+                    if whole.contains('/') && !whole.ends_with("/models/") && !self.is_for_others(&text) =>
+                {
                     let finding = self.plain(Kind::Http, text.line, operation, vendor, &whole);
                     // A path alone may be a route of one's own server.
                     let is_alone = hosts::vendor_of(&whole).is_none() && base.is_none() && !whole.starts_with('{');
@@ -305,6 +322,18 @@ impl<'r> Visitor<'r> {
             };
             self.findings.push(finding);
         }
+    }
+
+    /// Whether the text has a name in a file of Rust or Ruby that sends to the like of it: it is what is sent to there.
+    fn is_sent_by_name(&self, text: &Text, vendor: &str, operation: Option<&str>) -> bool {
+        let source = &self.repository.files()[self.file];
+        let is_bound = |value: &Value| matches!(value, Value::Text(own) if own == text);
+        matches!(source.language, Language::Rust | Language::Ruby)
+            && self.findings.iter().any(|found| {
+                let is_alike = found.vendor == vendor || vendor == "openai-compatible";
+                found.kind == Kind::Http && is_alike && Some(found.operation.as_str()) == operation
+            })
+            && source.facts.bindings.iter().any(|binding| binding.value.as_ref().is_some_and(is_bound))
     }
 
     /// Whether the text is a constant that another file sends to.

@@ -126,3 +126,56 @@ fn a_member_that_the_classes_below_set() {
          a/backend.rb:3 call chat openai unknown certain",
     );
 }
+
+#[test]
+fn what_is_put_into_something_and_what_a_block_returns() {
+    check(
+        "a.rb",
+        "def setup\n  @chats[name] = RubyLLM.chat(model: name)\n  @list << OpenAI::Client.new\nend\ndef client\n  @mutex.synchronize { \
+         @client ||= Anthropic::Client.new }\nend\ndef go\n  @chats[name].ask(\"x\")\n  @list.first.models.list\n  \
+         client.messages.create(**p)\nend\n",
+        "2 client chat unknown variable certain
+         3 client client openai unknown certain
+         6 client client anthropic unknown certain
+         9 call chat unknown unknown certain
+         10 call models openai unknown certain
+         11 call chat anthropic unknown certain",
+    );
+}
+
+#[test]
+fn a_method_that_the_classes_below_write_anew() {
+    check_files(
+        &[
+            (
+                "base.rb",
+                "class Base\n  def ask\n    api.create(**config)\n  end\n  def api\n    raise NotImplementedError\n  end\nend\n",
+            ),
+            ("one.rb", "class One < Base\n  def api\n    Anthropic::Client.new.messages\n  end\nend\n"),
+        ],
+        "base.rb:3 call chat anthropic unknown certain
+         one.rb:3 client client anthropic unknown certain",
+    );
+}
+
+#[test]
+fn requests_for_a_host_that_is_said_elsewhere() {
+    check_files(
+        &[
+            (
+                "lib/openai/files.rb",
+                "def all\n  req = Net::HTTP::Get.new(\"/v1/files\", headers)\n  execute(request: req)\nend\ndef ask\n  Net::HTTP::Post.new(path, h)\nend\ndef path = \"/v1/responses\"\n",
+            ),
+            ("lib/ollama/models.rb", "# like openai\ndef all\n  Net::HTTP::Get.new(\"/v1/models\", headers)\nend\n"),
+            (
+                "lib/anthropic.rb",
+                "BASE = \"https://api.anthropic.com\"\nPATH = \"/v1/messages\"\ndef ask\n  HTTP.post(\"#{BASE}#{PATH}\", json: {})\nend\n\
+                 ClaudeAgentSDK.query(prompt: q)\n",
+            ),
+        ],
+        "lib/anthropic.rb:4 http chat anthropic unknown certain
+         lib/anthropic.rb:6 call chat anthropic unknown certain
+         lib/openai/files.rb:2 http files openai unknown likely
+         lib/openai/files.rb:6 http responses openai unknown likely",
+    );
+}

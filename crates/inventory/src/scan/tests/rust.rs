@@ -183,3 +183,16 @@ fn models_of_requests_that_a_call_begins_and_traits_of_agents() {
          5 call chat unknown unknown certain",
     );
 }
+
+#[test]
+fn requests_to_bedrock_that_are_signed_by_hand() {
+    check(
+        "a.rs",
+        "fn path(m: &str) -> String { format!(\"/model/{m}/converse\") }\nasync fn f() {\n    let host = \
+         format!(\"bedrock-runtime.{region}.amazonaws.com\");\n    let uri = format!(\"/model/{}/converse-stream\", model.name());\n    let \
+         one = aws_fetch(client, &credentials, AwsRequest { method: Method::POST, host, uri, body })?;\n    let path = \
+         self.path(model);\n    let url = format!(\"https://{host}{path}\");\n    http.post(&url).headers(signed).send().await?;\n}\n",
+        "5 http chat aws-bedrock unknown certain
+         8 http chat aws-bedrock unknown certain",
+    );
+}
