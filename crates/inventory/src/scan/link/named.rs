@@ -2,7 +2,7 @@
 
 use super::State;
 use super::repository::Repository;
-use crate::scan::facts::BindingKind;
+use crate::scan::facts::{BindingKind, Import};
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
@@ -16,6 +16,18 @@ impl Repository<'_> {
             .get(name)
             .is_some_and(|files| files.iter().any(|file| self.files[*file].language == Language::Rust));
         if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
+    }
+
+    /// Whether Python's import brings in a class that a file of the repository has, whose members are known by their names.
+    pub(super) fn is_class_of_python(&self, language: Language, import: &Import) -> bool {
+        let module = import.module.replace('.', "/");
+        let is_there = |(file, _): &(usize, usize)| {
+            let own = &self.files[*file];
+            own.language == language && own.path.strip_suffix(".py").is_some_and(|path| path.ends_with(&module))
+        };
+        let known =
+            self.classes.get(import.symbol.as_str()).filter(|_| language == Language::Python && !module.is_empty());
+        known.is_some_and(|known| known.iter().any(is_there))
     }
 
     /// The other files of the language in the directory of a file.

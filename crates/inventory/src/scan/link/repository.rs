@@ -512,7 +512,7 @@ impl<'s> Repository<'s> {
         let is_relative =
             import.module.starts_with(['.', '@', '~', '/']) && language.is_script() || import.module.starts_with('.');
         let is_own = matches!(import.module.split('.').next(), Some("crate" | "super" | "self"));
-        if is_relative || is_own { State::Unknown } else { State::Foreign }
+        if is_relative || is_own || self.is_class_of_python(language, import) { State::Unknown } else { State::Foreign }
     }
 
     /// What of the library is imported: in Go and PHP a package's own name says what a symbol of it is.

@@ -90,3 +90,15 @@ fn an_agent_that_is_made_at_a_service_is_a_call_and_one_of_a_model_by_its_name_a
          9 call chat azure-ai unknown certain",
     );
 }
+
+#[test]
+fn a_chain_that_is_given_a_model_asks_it() {
+    check(
+        "Program.cs",
+        "using LangChain.Chains.LLM;\nusing Microsoft.Extensions.AI;\nusing OpenAI;\n\
+         IChatClient llm = new OpenAIClient(k).GetChatClient(\"gpt-4o-mini\").AsIChatClient();\n\
+         var chain = new LlmChain(new LlmChainInput(llm, prompt));\nvar said = await chain.RunAsync(\"socks\");\n",
+        "4 client chat openai gpt-4o-mini certain
+         6 call chat openai unknown certain",
+    );
+}

@@ -1,6 +1,6 @@
 //! Methods, models and classes that Python hands on before they are called.
 
-use super::check;
+use super::{check, check_files};
 
 #[test]
 fn methods_are_called_under_another_name_and_by_what_runs_them() {
@@ -50,5 +50,23 @@ fn a_class_is_chosen_a_module_is_missing_and_a_function_makes_clients_of_two_lib
          requests.post(f\"{BASE.rstrip('/')}/responses\", json={})\n",
         "3 http images openai unknown certain
          4 http responses openai unknown certain",
+    );
+}
+
+#[test]
+fn a_crew_of_another_file_is_known_by_its_class() {
+    check_files(
+        &[
+            (
+                "shop/crew.py",
+                "from crewai import Agent, Crew\nclass ShopCrew:\n    @crew\n    def crew(self) -> Crew:\n        \
+                 return Crew(agents=self.agents, tasks=self.tasks)\n",
+            ),
+            (
+                "shop/main.py",
+                "from shop.crew import ShopCrew\nfrom mail.post import Post\nShopCrew().crew().kickoff(inputs={})\nPost().crew().kickoff()\n",
+            ),
+        ],
+        "shop/main.py:3 call chat openai unknown likely",
     );
 }
