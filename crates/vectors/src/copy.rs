@@ -4,12 +4,10 @@
 //! waiting, one written. The reader waits when the one place between them is taken.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
-
-use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::digest::{RowDigest, row_digest};
 use crate::journal::{Aside, Journal, JournalError, Progress};
+use crate::patience::{again, random};
 use crate::retry::{self, Next, Trouble};
 use crate::row::Row;
 use crate::schema::Schema;
@@ -111,7 +109,7 @@ impl Copying<'_> {
             Ok(())
         })?;
         let tally = tally(&all, n_aside);
-        target.seal(&Sealed { n_rows: tally.n_rows, digest: tally.digest })?;
+        again(|| target.seal(&Sealed { n_rows: tally.n_rows, digest: tally.digest }))?;
         journal.seal()?;
         Ok(tally)
     }
@@ -144,22 +142,6 @@ fn read_all(
             if after.is_none() {
                 break;
             }
-        }
-    }
-}
-
-/// Reads a page, as often as it takes while the store is only busy.
-fn again(mut read: impl FnMut() -> Result<Page, Trouble>) -> Result<Page, Trouble> {
-    let mut n_tries = 0;
-    loop {
-        let trouble = match read() {
-            Ok(page) => return Ok(page),
-            Err(trouble) => trouble,
-        };
-        n_tries += 1;
-        match retry::next(trouble.class, n_tries, 1, random()) {
-            Next::Again(wait) => std::thread::sleep(wait),
-            _ => return Err(trouble),
         }
     }
 }
@@ -225,29 +207,6 @@ impl Delivery<'_> {
         self.progress.digest = self.progress.digest.wrapping_add(sum);
         Ok(())
     }
-}
-
-/// From 0 to 1.
-fn random() -> f64 {
-    let mut bytes = [0_u8; 4];
-    // Without randomness from the system the wait is the whole of its span.
-    if SystemRandom::new().fill(&mut bytes).is_err() {
-        return 1.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
-}
-
-/// How long at most a batch is tried again before a copy stops, all waits at their longest.
-#[must_use]
-pub fn longest_wait() -> Duration {
-    let mut sum = Duration::ZERO;
-    for n_tries in 1.. {
-        match retry::next(retry::Class::Transient, n_tries, 1, 1.0) {
-            Next::Again(wait) => sum += wait,
-            _ => break,
-        }
-    }
-    sum
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod health;
 pub mod journal;
 pub mod metadata;
+mod patience;
 pub mod plan;
 pub mod retry;
 pub mod row;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::row::Dtype;
 use crate::schema::{Metric, Schema};
 use crate::store::Survey;
-use crate::stores::{Kind, declared};
+use crate::stores::{Kind, check_name, declared_to_pgvector, declared_to_sqlite_vec};
 
 /// A plan.
 #[derive(Debug, Clone, Serialize)]
@@ -44,8 +44,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
         refused: Vec::new(),
         notes: Vec::new(),
     };
-    let text = if kind == Kind::SqliteVec { "column of text" } else { "text" };
-    plan.keep("namespace, id, text, space".to_owned(), text.to_owned());
+    plan.keep("namespace, id, text, space".to_owned(), "text".to_owned());
     plan.keep(
         "metadata".to_owned(),
         "JSON as text: integers of any size, floats, nulls and nesting as they are".to_owned(),
@@ -57,26 +56,30 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             (Kind::Parquet, dtype) => Ok(format!("list of {}", words(dtype))),
             (Kind::Jsonl, Dtype::F32) => Ok("numbers".to_owned()),
             (Kind::Jsonl, _) => Ok("bytes in hexadecimal".to_owned()),
-            (Kind::SqliteVec, _) => declared(name, shape),
+            (Kind::SqliteVec, _) => declared_to_sqlite_vec(name, shape),
+            (Kind::Pgvector, _) => declared_to_pgvector(name, shape),
         };
         match becomes {
             Ok(becomes) => plan.keep(part, becomes),
             Err(why) => plan.refused.push(why),
         }
-        if kind == Kind::SqliteVec {
-            plan.notes.extend(scores(name, shape.dtype, shape.metric));
+        match kind {
+            Kind::SqliteVec => plan.notes.extend(scores(name, shape.dtype, shape.metric)),
+            Kind::Pgvector => plan.notes.push(operators(name, shape.dtype)),
+            Kind::Parquet | Kind::Jsonl => {}
         }
     }
-    let is_searched = kind != Kind::SqliteVec;
     for name in &schema.sparse {
-        let becomes =
-            if is_searched { "indices and values" } else { "bytes beside the rows; sqlite-vec does not search them" };
-        plan.keep(format!("sparse vector `{name}`"), becomes.to_owned());
+        let becomes = beside(kind, "indices and values", name, &mut plan.refused);
+        plan.keep(format!("sparse vector `{name}`"), becomes);
     }
     for (name, dims) in &schema.multi {
-        let becomes =
-            if is_searched { "vectors of floats" } else { "bytes beside the rows; sqlite-vec does not search them" };
-        plan.keep(format!("multi-vector `{name}` of {dims}"), becomes.to_owned());
+        let becomes = beside(kind, "vectors of floats", name, &mut plan.refused);
+        plan.keep(format!("multi-vector `{name}` of {dims}"), becomes);
+    }
+    if kind == Kind::Pgvector {
+        plan.notes.push("a text, namespace or identifier with the character NUL, and a float vector that is not finite, is put aside".to_owned());
+        plan.notes.push("no index is made on the vectors".to_owned());
     }
     match &schema.space {
         None => plan.notes.push(
@@ -86,6 +89,20 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
         Some(space) => plan.notes.push(format!("rows of another space than `{space}` are put aside")),
     }
     plan
+}
+
+/// What becomes of vectors that only files search.
+fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> String {
+    let becomes = match kind {
+        Kind::Parquet | Kind::Jsonl => return in_files.to_owned(),
+        Kind::SqliteVec => "bytes beside the rows; sqlite-vec does not search them",
+        Kind::Pgvector => "arrays, exact; pgvector does not search them",
+    };
+    // Of sqlite-vec the name is no part of a table's.
+    if let Some(why) = (kind == Kind::Pgvector).then(|| check_name(name).err()).flatten() {
+        refused.push(why);
+    }
+    becomes.to_owned()
 }
 
 impl Plan {
@@ -121,6 +138,19 @@ fn scores(name: &str, dtype: Dtype, metric: Option<Metric>) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What an operator of pgvector means. Measured on (3,4,0,0) and (1,0,0,0): 4.472, -3 and 0.4.
+fn operators(name: &str, dtype: Dtype) -> String {
+    match dtype {
+        Dtype::F32 | Dtype::F16 => {
+            format!(
+                "vector `{name}`: `<->` is the distance by Euclid, `<=>` 1 minus the cosine, `<#>` the inner product times -1"
+            )
+        }
+        Dtype::I8 => format!("vector `{name}`: pgvector has no signed bytes; kept exactly, and not searched"),
+        Dtype::Binary => format!("vector `{name}`: `<~>` is the number of bits that differ, from pgvector 0.7"),
+    }
 }
 
 /// Bytes of the vectors of one row that has all of fixed length.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::copy::{CopyError, Copying, Limits, Tally};
 use crate::journal::{Aside, Begun, Journal, JournalError};
+use crate::patience::again;
 use crate::plan::{Plan, plan};
 use crate::retry::Trouble;
 use crate::schema::{Metric, Schema};
@@ -60,7 +61,7 @@ pub struct Run {
 /// # Errors
 /// Where it cannot be read, or has no such vector.
 pub fn survey(source: &mut dyn Source, metrics: &BTreeMap<String, Metric>) -> Result<Survey, RunError> {
-    let mut survey = source.survey()?;
+    let mut survey = again(|| source.survey())?;
     for (name, metric) in metrics {
         let shape = survey.schema.dense.get_mut(name).ok_or_else(|| RunError::NoSuchVector(name.clone()))?;
         shape.metric = Some(*metric);
@@ -94,7 +95,7 @@ impl Run {
             }
             if !journal.is_sealed()? {
                 let parts: Vec<u64> = journal.progress()?.iter().map(|progress| progress.n_parts).collect();
-                target.1.prepare(&begun.schema, Some(&parts))?;
+                again(|| target.1.prepare(&begun.schema, Some(&parts)))?;
             }
             let Begun { n_rows, schema, .. } = begun;
             return Ok(Run { source, target: target.1, journal, n_rows, is_resumed: true, schema, _lock: lock });
@@ -106,9 +107,9 @@ impl Run {
         }
         let Survey { n_rows, schema } = survey;
         // First what refuses a target that holds something, then what says that it is this run's, then the first read.
-        target.1.prepare(&schema, None)?;
+        again(|| target.1.prepare(&schema, None))?;
         let begun = Begun { source: names.0, target: names.1, n_rows, schema };
-        journal.begin(&begun, &source.partitions()?)?;
+        journal.begin(&begun, &again(|| source.partitions())?)?;
         Ok(Run { source, target: target.1, journal, n_rows, is_resumed: false, schema: begun.schema, _lock: lock })
     }
 

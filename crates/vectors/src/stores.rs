@@ -4,6 +4,7 @@ mod jsonl;
 mod line;
 mod parquet;
 mod parts;
+mod postgres;
 mod scan;
 mod sqlite_vec;
 
@@ -16,9 +17,11 @@ pub use self::jsonl::JsonLines;
 pub use self::line::{from_line, to_line};
 pub use self::parquet::ParquetDirectory;
 pub use self::parts::{MANIFEST, Manifest, differences, manifest};
+pub use self::postgres::Postgres;
+pub(crate) use self::postgres::declared as declared_to_pgvector;
 pub use self::scan::{pages, rows};
 pub use self::sqlite_vec::SqliteVec;
-pub(crate) use self::sqlite_vec::declared;
+pub(crate) use self::sqlite_vec::declared as declared_to_sqlite_vec;
 
 /// The table where an address names none.
 const USUAL_TABLE: &str = "rows";
@@ -37,6 +40,13 @@ pub enum Address {
         /// The table.
         table: String,
     },
+    /// `postgres://USER@HOST/DATABASE#TABLE`.
+    Postgres {
+        /// The URL, without the table.
+        url: String,
+        /// The table.
+        table: String,
+    },
 }
 
 impl Address {
@@ -47,7 +57,9 @@ impl Address {
     pub fn parse(written: &str) -> Result<Address, String> {
         let (kind, place) = written.split_once(':').unwrap_or((written, ""));
         if place.is_empty() {
-            return Err(format!("`{written}` names no store: write parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE"));
+            return Err(format!(
+                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://HOST/DATABASE#TABLE"
+            ));
         }
         match kind {
             "parquet" => Ok(Address::Parquet(place.into())),
@@ -57,7 +69,13 @@ impl Address {
                 check_name(table)?;
                 Ok(Address::SqliteVec { file: file.into(), table: table.to_owned() })
             }
-            _ => Err(format!("`{kind}` is no store that is known here: parquet, jsonl and sqlite-vec are")),
+            "postgres" | "postgresql" => {
+                let (url, table) = written.split_once('#').unwrap_or((written, USUAL_TABLE));
+                check_name(table)?;
+                postgres::config(url)?;
+                Ok(Address::Postgres { url: url.to_owned(), table: table.to_owned() })
+            }
+            _ => Err(format!("`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec and postgres are")),
         }
     }
 
@@ -68,6 +86,7 @@ impl Address {
             Address::Parquet(_) => Kind::Parquet,
             Address::Jsonl(_) => Kind::Jsonl,
             Address::SqliteVec { .. } => Kind::SqliteVec,
+            Address::Postgres { .. } => Kind::Pgvector,
         }
     }
 
@@ -78,6 +97,7 @@ impl Address {
             Address::Parquet(root) => Box::new(ParquetDirectory::new(root)),
             Address::Jsonl(path) => Box::new(JsonLines::new(path)),
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
+            Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
         }
     }
 
@@ -88,6 +108,7 @@ impl Address {
             Address::Parquet(root) => Box::new(ParquetDirectory::new(root)),
             Address::Jsonl(path) => Box::new(JsonLines::new(path)),
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
+            Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
         }
     }
 }
@@ -97,6 +118,7 @@ impl fmt::Display for Address {
         match self {
             Address::Parquet(root) => write!(formatter, "parquet:{}", root.display()),
             Address::Jsonl(path) => write!(formatter, "jsonl:{}", path.display()),
+            Address::Postgres { url, table } => write!(formatter, "{url}#{table}"),
             Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
         }
     }
@@ -111,6 +133,8 @@ pub enum Kind {
     Jsonl,
     /// SQLite with sqlite-vec.
     SqliteVec,
+    /// PostgreSQL with pgvector.
+    Pgvector,
 }
 
 /// The longest name of a table or a vector within a database.

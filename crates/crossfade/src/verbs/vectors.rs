@@ -74,7 +74,7 @@ fn stop_of_run(error: RunError) -> Stop {
     }
 }
 
-/// A collection, as an argument.
-fn address(text: &str) -> Result<Address, String> {
-    Address::parse(text)
+/// A collection, as it was typed. Clap would repeat what is wrong, and there may be a password in it.
+fn address(text: &str) -> Result<Address, Stop> {
+    Address::parse(text).map_err(|why| Stop::usage(format_args!("the address of a collection: {why}")))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 800;
 
 /// Crates from outside that belong to one room, tests apart.
-const OWNERS: [(&str, &[&str]); 22] = [
+const OWNERS: [(&str, &[&str]); 23] = [
     ("anyhow", &["crossfade"]),
     ("clap", &["crossfade"]),
     ("clap_complete", &["crossfade"]),
@@ -27,6 +27,7 @@ const OWNERS: [(&str, &[&str]); 22] = [
     ("parquet", &["vectors"]),
     ("sqlite-vec", &["vectors"]),
     ("half", &["vectors"]),
+    ("tokio-postgres", &["vectors"]),
     ("zstd", &["store"]),
     ("hyper-rustls", &["providers"]),
     ("rustls", &["providers"]),

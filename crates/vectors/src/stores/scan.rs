@@ -1,5 +1,6 @@
 //! All of a source, page by page, where its store tells nothing shorter.
 
+use crate::patience::again;
 use crate::retry::Trouble;
 use crate::row::Row;
 use crate::store::{Budget, Page, Source, Survey};
@@ -25,10 +26,10 @@ pub(super) fn survey(source: &mut dyn Source) -> Result<Survey, Trouble> {
 /// # Errors
 /// Where it cannot be read.
 pub fn pages(source: &mut dyn Source, mut each: impl FnMut(&Page)) -> Result<(), Trouble> {
-    for partition in source.partitions()? {
+    for partition in again(|| source.partitions())? {
         let mut after = None;
         loop {
-            let page = source.read(&partition, after.as_ref(), BUDGET)?;
+            let page = again(|| source.read(&partition, after.as_ref(), BUDGET))?;
             each(&page);
             match page.next {
                 Some(next) => after = Some(next),

@@ -220,13 +220,26 @@ fn distances_of_sqlite_vec_are_what_the_plan_says_they_are() {
 
 #[test]
 fn addresses_say_what_they_name_and_what_is_wrong_with_them() {
-    for written in ["parquet:kb", "jsonl:kb.jsonl", "sqlite-vec:kb.db#docs"] {
+    let here = "postgres://me@localhost/app#docs";
+    for written in [
+        "parquet:kb",
+        "jsonl:kb.jsonl",
+        "sqlite-vec:kb.db#docs",
+        here,
+        "postgres://db.example.com/a?sslmode=disable#docs",
+    ] {
         assert_eq!(Address::parse(written).unwrap().to_string(), written);
     }
     assert_eq!(Address::parse("sqlite-vec:kb.db").unwrap().to_string(), "sqlite-vec:kb.db#rows");
-    for (written, why) in
-        [("kb", "names no store"), ("qdrant:x", "no store that is known"), ("sqlite-vec:a#b\"c", "cannot name a table")]
-    {
+    for (written, why) in [
+        ("kb", "names no store"),
+        ("qdrant:x", "no store that is known"),
+        ("sqlite-vec:a#b\"c", "cannot name a table"),
+        ("postgres://me:sk-test-no-secret@localhost/app", "put it into the environment variable PGPASSWORD"),
+        ("postgres://me@db.example.com/app", "has to say `sslmode=disable`"),
+        ("postgres://me@localhost:port/app", "it is no URL of PostgreSQL"),
+    ] {
+        assert!(!Address::parse(written).unwrap_err().contains("sk-test"), "{written}");
         assert!(Address::parse(written).unwrap_err().contains(why), "{written}");
     }
 }

@@ -24,12 +24,10 @@ const DRAWN: Duration = Duration::from_millis(200);
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
-    #[arg(value_parser = address)]
-    source: Address,
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    source: String,
     /// Where it goes: the same kinds. It must not hold anything yet.
-    #[arg(value_parser = address)]
-    target: Address,
+    target: String,
     #[command(flatten)]
     how: How,
     /// Compare every row afterwards.
@@ -56,7 +54,7 @@ pub(super) struct How {
 
 /// Copies.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    both(&args.source, &args.target, &args.how, args.verify, out)
+    both(&address(&args.source)?, &address(&args.target)?, &args.how, args.verify, out)
 }
 
 /// Copies, and compares where that is asked.

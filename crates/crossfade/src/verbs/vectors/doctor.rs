@@ -1,7 +1,6 @@
 //! `crossfade vectors doctor`: what a collection holds that somebody stumbles over.
 
 use vectors::health::{Finding, Health};
-use vectors::stores::Address;
 
 use super::{address, stop_of};
 use crate::out::{Exit, Out, Stop, table};
@@ -12,14 +11,13 @@ const MAX_NAMESPACES: usize = 20;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
-    #[arg(value_parser = address)]
-    source: Address,
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    source: String,
 }
 
 /// Examines.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let health = vectors::health::examine(&mut *args.source.source()).map_err(stop_of)?;
+    let health = vectors::health::examine(&mut *address(&args.source)?.source()).map_err(stop_of)?;
     out.answer(&health, || text(&health));
     Ok(if health.faults.is_empty() { Exit::Ok } else { Exit::No })
 }

@@ -10,9 +10,8 @@ use crate::out::{Exit, Out, Stop};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
-    #[arg(value_parser = address)]
-    source: Address,
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    source: String,
     /// The directory of Parquet files; it must not hold anything yet.
     #[arg(long, short, alias = "out", value_name = "DIR")]
     output: PathBuf,
@@ -22,5 +21,5 @@ pub(crate) struct Args {
 
 /// Exports.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    copy::both(&args.source, &Address::Parquet(args.output.clone()), &args.how, true, out)
+    copy::both(&address(&args.source)?, &Address::Parquet(args.output.clone()), &args.how, true, out)
 }

@@ -12,22 +12,21 @@ use crate::out::{Exit, Out, Stop};
 pub(crate) struct Args {
     /// A directory that `vectors export` or a copy to parquet: has written.
     directory: PathBuf,
-    /// Where it goes: sqlite-vec:FILE#TABLE, jsonl:DIR or parquet:DIR. It must not hold anything yet.
-    #[arg(value_parser = address)]
-    target: Address,
+    /// Where it goes: sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, jsonl:DIR or parquet:DIR. It must not hold anything yet.
+    target: String,
     #[command(flatten)]
     how: copy::How,
 }
 
 /// Imports.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let directory = &args.directory;
+    let (directory, target) = (&args.directory, address(&args.target)?);
     let Some(said) = manifest(directory).map_err(stop_of)? else {
         let stop = Stop::usage(format!("{} has no {MANIFEST}: nothing says whether it is whole", directory.display()));
         return Err(stop.hint(format!(
             "`crossfade vectors copy parquet:{} {}` copies it all the same",
             directory.display(),
-            args.target
+            target
         )));
     };
     let wrong = differences(directory, &said).map_err(stop_of)?;
@@ -39,5 +38,5 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         ));
         return Err(stop.exit(Exit::No).hint("nothing was copied; export it again"));
     }
-    copy::both(&Address::Parquet(directory.clone()), &args.target, &args.how, true, out)
+    copy::both(&Address::Parquet(directory.clone()), &target, &args.how, true, out)
 }

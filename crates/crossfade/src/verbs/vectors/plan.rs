@@ -2,7 +2,6 @@
 
 use vectors::run::survey;
 use vectors::schema::Metric;
-use vectors::stores::Address;
 
 use super::{address, metric, stop_of_run};
 use crate::out::{Exit, Out, Stop, table};
@@ -10,12 +9,10 @@ use crate::out::{Exit, Out, Stop, table};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
-    #[arg(value_parser = address)]
-    source: Address,
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    source: String,
     /// Where it would go.
-    #[arg(value_parser = address)]
-    target: Address,
+    target: String,
     /// How the target compares a dense vector, where the source does not say: cosine, l2, dot or hamming.
     #[arg(long, value_name = "NAME=METRIC", value_parser = metric)]
     metric: Vec<(String, Metric)>,
@@ -23,9 +20,10 @@ pub(crate) struct Args {
 
 /// Plans.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let (source, target) = (address(&args.source)?, address(&args.target)?);
     let metrics = args.metric.iter().cloned().collect();
-    let survey = survey(&mut *args.source.source(), &metrics).map_err(stop_of_run)?;
-    let plan = vectors::plan::plan(&survey, args.target.kind());
+    let survey = survey(&mut *source.source(), &metrics).map_err(stop_of_run)?;
+    let plan = vectors::plan::plan(&survey, target.kind());
     out.answer(&plan, || {
         let mut text =
             format!("{} rows, about {} MiB of vectors\n\n", plan.n_rows, plan.n_vector_bytes.div_ceil(1 << 20));

@@ -12,17 +12,15 @@ const MAX_NAMED: usize = 20;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The one collection: parquet:DIR, jsonl:PATH or sqlite-vec:FILE#TABLE.
-    #[arg(value_parser = address)]
-    source: Address,
+    /// The one collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    source: String,
     /// The other.
-    #[arg(value_parser = address)]
-    target: Address,
+    target: String,
 }
 
 /// Verifies.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let comparison = compare(&args.source, &args.target)?;
+    let comparison = compare(&address(&args.source)?, &address(&args.target)?)?;
     out.answer(&comparison, || text(&comparison));
     Ok(if comparison.is_same() { Exit::Ok } else { Exit::No })
 }

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""A knowledge base from Parquet into a real PostgreSQL with pgvector and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
+
+The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and on the way in the server is
+killed twice as well. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
+pyarrow, which nobody here wrote."""
+import json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, time
+
+import pgserver
+import pyarrow.dataset
+
+from parts.stack import crossfade_binary, figures
+
+N_ROWS = 6000
+N_KILLS = 5
+IDS = ["", "a", "A", "ä", "a\u0308", "'; DROP TABLE rows; --", "\\copy", "🙂", "line\nbreak\ttab", "\ufeff", "%s", "{}"]
+METADATA = [
+    '{"n":1,"m":1.0,"big":9007199254740993,"huge":18446744073709551616}',
+    '{"nested":{"a":[1,2.5,{"b":null}],"":""},"text":"\\u0000\\"\\\\"}',
+    '{"tiny":5e-324,"minus":-0.0,"yes":true}',
+    "{}",
+]
+
+
+def single(value):
+    """The nearest 32-bit float, as it is read from its digits."""
+    return struct.unpack("f", struct.pack("f", value))[0]
+
+
+def rows(draw):
+    for n in range(N_ROWS):
+        row = {"namespace": ["", "tenant", "Tenant", "té"][n % 4], "id": f"{IDS[n // 4 % len(IDS)]}{n // 48}"}
+        if n % 7:
+            row["vectors"] = {"dense": [single(draw.gauss(0, 1)) for _ in range(32)]}
+        if n % 2:
+            row.setdefault("vectors", {})["bits"] = {"dtype": "binary", "dims": 12, "hex": f"{n % 256:02x}0{n % 16:x}"}
+            row["sparse"] = {"words": {"indices": [1, n + 2, 2**32 - 1], "values": [0.5, 0.0, float(-n)]}}
+        if n % 5 == 0:
+            row["multi"] = {"late": {"dims": 2, "values": [float(n), 1.0, 2.0, 3.0]}}
+            row.setdefault("vectors", {})["bytes"] = {"dtype": "i8", "dims": 3, "hex": f"80{n % 256:02x}7f"}
+        if n % 3:
+            row["text"] = f"text {n} of it"
+        yield row, METADATA[n % 4]
+
+
+def write(path, lines):
+    path.write_text("".join(json.dumps(row)[:-1] + f', "metadata": {metadata}}}\n' for row, metadata in lines))
+
+
+def started(directory, *arguments):
+    log = open(directory / "crossfade.log", "ab")
+    return subprocess.Popen([crossfade_binary(), *arguments], cwd=directory, stdout=subprocess.DEVNULL, stderr=log)
+
+
+def crossfade(directory, *arguments, code=0):
+    """Runs a verb with `--format json` and returns what it printed; any other exit code is an error."""
+    done = subprocess.run([crossfade_binary(), *arguments, "--format", "json"], cwd=directory, capture_output=True, text=True)
+    if done.returncode != code:
+        sys.exit(f"{' '.join(arguments)}: exit {done.returncode}\n{done.stderr}{done.stdout}")
+    return json.loads(done.stdout)
+
+
+def n_acknowledged(run):
+    try:
+        with sqlite3.connect(f"file:{run / 'journal.db'}?mode=rw", uri=True) as journal:
+            return journal.execute("SELECT sum(n_parts) FROM partition").fetchone()[0] or 0
+    except sqlite3.Error:
+        return 0
+
+
+def hop(directory, source, target, run, kill_server=None):
+    """Copies, killed again and again once the journal has moved on; then to the end."""
+    command = ["vectors", "copy", source, target, "--run", run, "--batch-rows", "50"]
+    after = 0
+    for n in range(N_KILLS):
+        child = started(directory, *command)
+        while n_acknowledged(directory / run) <= after:
+            if child.poll() is not None:
+                sys.exit(f"{source} to {target}: it ended with {child.returncode} before it was killed {N_KILLS} times:\n{(directory / 'crossfade.log').read_text()[-2000:]}")
+            time.sleep(0.002)
+        if kill_server and n in (1, 3):
+            kill_server()
+        child.kill()
+        child.wait()
+        after = n_acknowledged(directory / run) + n
+    return crossfade(directory, *command)
+
+
+def survives_the_server(say, directory, server, source, target):
+    """The server is killed three times under a copy that is left alone: it waits for it and goes on."""
+    child = started(directory, "vectors", "copy", source, target, "--run", "waits", "--batch-rows", "50")
+    for n in (10, 30, 50):
+        while n_acknowledged(directory / "waits") < n and child.poll() is None:
+            time.sleep(0.002)
+        if child.poll() is None:
+            server.kill()
+    code = child.wait(timeout=300)
+    say("a copy whose server was killed three times", f"exit {code}", code == 0)
+    recoveries = (server.server.pgdata / "log").read_text().count("terminated by signal 9")
+    say("times that the server recovered in all", recoveries, recoveries >= 5)
+    same = crossfade(directory, "vectors", "verify", source, target)
+    say("rows that differ after that", same["n_buckets"], same["n_buckets"] == 0)
+
+
+class Server:
+    def __init__(self, directory):
+        self.server = pgserver.get_server(directory / "pg", cleanup_mode="stop")
+        self.url = "postgres://postgres@/postgres?host=" + self.server.get_uri().split("host=")[1]
+
+    def kill(self):
+        """SIGKILL to the process that serves the copy: the server ends all its others, recovers from its log and is there again."""
+        while True:
+            try:
+                found = self.server.psql("COPY (SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade') TO STDOUT").split()
+                if found:
+                    return os.kill(int(found[0]), signal.SIGKILL)
+            except (subprocess.CalledProcessError, ProcessLookupError):
+                pass  # it recovers from the last time, or the copy has just left
+
+
+def pyarrow_reads(say, directory, lines):
+    table = pyarrow.dataset.dataset(directory / "one" / "data").to_table()
+    found = {(row["ns"], row["id"]): row for row in table.to_pylist()}
+    wrong = 0
+    for row, metadata in lines:
+        other = found[row["namespace"], row["id"]]
+        vectors = row.get("vectors", {})
+        wrong += other["vec.dense"] != vectors.get("dense") or other["text"] != row.get("text")
+        wrong += json.loads(other["meta"]) != json.loads(metadata)
+        bits = vectors.get("bits")
+        wrong += other["vec.bits"] != (bytes.fromhex(bits["hex"]) if bits else None)
+        sparse = row.get("sparse", {}).get("words")
+        wrong += other["sparse.words"] != ({key: sparse[key] for key in ("indices", "values")} if sparse else None)
+    say("rows that pyarrow reads", table.num_rows, table.num_rows == len(found) == N_ROWS)
+    say("values that are others to pyarrow", wrong, wrong == 0)
+
+
+def put_aside(say, directory, url):
+    nan = struct.pack("<2f", math.nan, 1.0).hex()
+    lines = [{"id": "good", "vector": [1.0, 2.0]}, {"id": "nul\0", "vector": [1.0, 2.0]}, {"id": "text", "text": "a\0b"},
+             {"id": "nan", "vector": {"dtype": "f32", "dims": 2, "hex": nan}}, {"id": "zero", "vector": [0.0, 0.0]}]
+    (directory / "odd.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = crossfade(directory, "vectors", "copy", "jsonl:odd.jsonl", f"{url}#odd", "--verify", code=3)
+    found = [json.loads(row["found"])["id"] for row in done["aside"]]
+    say("put aside whole", ", ".join(map(repr, found)), found == ["nul\0", "text", "nan"])
+    missing = [row["id"] for row in done["comparison"]["differences"] if row["what"] == "missing"]
+    say("told by verify", len(missing), sorted(missing) == sorted(found))
+
+
+def distances(say, directory, server):
+    (directory / "four.jsonl").write_text(json.dumps({"id": "a", "vector": [3.0, 4.0, 0.0, 0.0]}) + "\n")
+    crossfade(directory, "vectors", "copy", "jsonl:four.jsonl", f"{server.url}#four")
+    said = server.server.psql("COPY (SELECT vec_dense <-> '[1,0,0,0]', vec_dense <#> '[1,0,0,0]', vec_dense <=> '[1,0,0,0]' FROM four) TO STDOUT")
+    found = [round(float(value), 6) for value in said.split()]
+    say("<->, <#> and <=> of the plan's example", found, found == [4.472136, -3.0, 0.4])
+
+
+def main():
+    draw = random.Random(20261126)
+    with figures("vectors") as say:
+        with tempfile.TemporaryDirectory(prefix="crossfade-test-", dir="/tmp") as directory:
+            directory = pathlib.Path(directory)
+            # The server runs as another user where this is root.
+            directory.chmod(0o755)
+            lines = list(rows(draw))
+            write(directory / "source.jsonl", lines)
+            server = Server(directory)
+            table = f"{server.url}#kb"
+            for n, (source, target) in enumerate([("jsonl:source.jsonl", "parquet:one"), ("parquet:one", table), (table, "parquet:two")]):
+                done = hop(directory, source, target, f"run-{n}", server.kill if target == table else None)
+                same = crossfade(directory, "vectors", "verify", "jsonl:source.jsonl", target)
+                name = target.split(":")[0] + f" after {N_KILLS} kills"
+                say(f"{name}: rows", same["n_target"], same["n_target"] == done["n_rows"] == N_ROWS)
+                say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0)
+            pyarrow_reads(say, directory, lines)
+            put_aside(say, directory, server.url)
+            distances(say, directory, server)
+            survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")
+            server.server.cleanup()
+
+
+if __name__ == "__main__":
+    main()
