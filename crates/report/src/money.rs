@@ -300,7 +300,7 @@ fn dollars(costed: &Costed) -> String {
         Some(_) => format!("not paid for itself within {} months", costed.months),
         None => "when it has paid for itself is unknown".to_owned(),
     };
-    format!("{month}, {once}, {even}")
+    format!("as the worksheet states it, {month}, {once}, {even}")
 }
 
 fn needed(needed: &Needed) -> String {

@@ -285,7 +285,7 @@ fn matrix(page: &mut String, report: &Report) {
 fn a_month(found: &Found) -> String {
     let month = found.figures.iter().find(|figure| found.area == Area::Tco && figure.id.ends_with(".tco.per_month"));
     let saved = month.and_then(|figure| figure.value);
-    let saved = saved.map(|saved| format!("<br><span class=\"small\">{}</span>", words::a_month(saved)));
+    let saved = saved.map(|saved| format!("<br><span class=\"small\">as stated, {}</span>", words::a_month(saved)));
     saved.unwrap_or_default()
 }
 
