@@ -108,7 +108,18 @@ pub(super) fn code_within(path: &str, text: &str) -> Option<(String, Vec<u32>)> 
     if path.ends_with(".ipynb") {
         return Some(notebook::laid_out(&notebook::lines(text)));
     }
+    if path.ends_with(".cs") && text.starts_with("#") {
+        return Some((without_directives(text), Vec::new()));
+    }
     source_within(path, text).map(|source| (source, Vec::new()))
+}
+
+/// A program of C# in one file: what it says to the build (`#:package …`, `#!/usr/bin/env dotnet`) is left blank.
+fn without_directives(text: &str) -> String {
+    let is_code = |line: &&str| !line.starts_with("#:") && !line.starts_with("#!");
+    text.lines()
+        .map(|line| format!("{}\n", Some(line).filter(is_code).unwrap_or_default().replace('\u{feff}', "")))
+        .collect()
 }
 
 /// The scripts of a component; everything else is left blank.

@@ -102,3 +102,14 @@ fn a_chain_that_is_given_a_model_asks_it() {
          6 call chat openai unknown certain",
     );
 }
+
+#[test]
+fn a_program_in_one_file_says_its_packages_before_its_code() {
+    check(
+        "app.cs",
+        "#!/usr/bin/env dotnet\n#:package OpenAI@2.9.0\n#:property Nullable=enable\n\n\u{feff}using OpenAI.Chat;\n\
+         var client = new ChatClient(\"gpt-4o\", k);\nclient.CompleteChat(m);\n",
+        "6 client chat openai gpt-4o certain
+         7 call chat openai unknown certain",
+    );
+}
