@@ -1,6 +1,7 @@
 //! Follows names: from a chain to the import, the assignment or the function it comes from, in the file and, by one hop, in
 //! other files of the repository.
 
+mod callers;
 mod derived;
 mod given;
 mod golang;

@@ -10,6 +10,7 @@ mod rust;
 mod tests;
 mod texts;
 
+pub(super) use self::ruby::GIVEN;
 use tree_sitter::Node;
 
 use self::texts::{part, shortened};
@@ -98,6 +99,10 @@ impl<'s> Walk<'s> {
             Shape::Other if self.language.is_jvm() => self.jvm(node),
             Shape::Other if self.language == Language::Go && node.kind() == "type_spec" => self.go_type(node),
             Shape::Other if self.is_loop(node) => self.looped(node),
+            Shape::Other if node.kind() == "yield" && self.language == Language::Ruby => {
+                let value = self.value(node);
+                self.keep(value);
+            }
             Shape::Other => self.children(node),
             Shape::Import if self.is_trait_use(node) => self.uses_trait(node),
             Shape::Import => imports::of(self.language, node, self.text, &mut self.facts.imports),

@@ -64,7 +64,12 @@ impl Repository<'_> {
         };
         let of_heirs = known.into_iter().flatten().filter(|(other, _)| *other != file && inherits(*other));
         let states = of_heirs.map(|(other, at)| self.bound(*other, *at, hops + 1));
-        states.into_iter().find(is_known).unwrap_or(State::Unknown)
+        let is_object = |state: &State| match state {
+            State::Object(_) => true,
+            State::Returns(inner) => matches!(**inner, State::Object(_)),
+            _ => false,
+        };
+        states.into_iter().find(is_object).unwrap_or(State::Unknown)
     }
 
     /// Whether the file is a library's own source: its namespace is the library's.

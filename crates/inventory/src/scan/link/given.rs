@@ -83,6 +83,13 @@ impl Walker<'_> {
         self.ruby_value(state)
     }
 
+    /// Ruby's `self.class.name`: what the method of that name returns.
+    pub(super) fn of_class(&self, name: &str) -> Option<State> {
+        let mut returned = self.repository.named(self.file, name);
+        let (at, _) = returned.find(|(_, binding)| binding.kind == BindingKind::Return)?;
+        Some(self.repository.bound(self.file, at, self.hops + 1)).filter(|_| self.language() == Language::Ruby)
+    }
+
     /// Whether names with points in them are known in the language.
     pub(super) fn keeps(&self) -> bool {
         self.language() == Language::Python || self.language().is_script()

@@ -64,6 +64,8 @@ pub(crate) struct Index<'s> {
     pub(super) constants: OnceLock<Constants>,
     /// Names and where they are used; gathered when the first is asked for.
     pub(super) uses: OnceLock<Uses>,
+    /// Calls of Ruby's functions; gathered when the first is asked for.
+    pub(super) callers: OnceLock<super::callers::Callers>,
 }
 
 /// All files of a repository, and what one thread has found out about their names.
@@ -181,6 +183,7 @@ impl<'s> Index<'s> {
             everywhere,
             constants: OnceLock::new(),
             uses: OnceLock::new(),
+            callers: OnceLock::new(),
         }
     }
 
@@ -313,7 +316,7 @@ impl<'s> Repository<'s> {
         let binding = &self.files[file].facts.bindings[at];
         let mut state = match &binding.value {
             Some(value) => self.value(file, value, hops + 1),
-            None => State::Unknown,
+            None => self.given_elsewhere(file, binding, hops),
         };
         if !is_whole(&state) && state != State::Local {
             let declared: Vec<State> = binding.types.iter().map(|name| self.declared(file, name, hops + 1)).collect();
@@ -662,7 +665,9 @@ impl<'s> Repository<'s> {
                     if level > 0 && object.as_ref().is_some_and(|other| type_of(other) != type_of(&state)) {
                         return State::Unknown;
                     }
-                    if object.is_none() || !is_made && binding.value.is_some() {
+                    let is_more =
+                        type_of(&state).is_some() && object.as_ref().is_some_and(|own| type_of(own).is_none());
+                    if object.is_none() || is_more || !is_made && binding.value.is_some() {
                         (object, is_made) = (Some(state), binding.value.is_some());
                     }
                 }

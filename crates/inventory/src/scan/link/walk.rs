@@ -268,7 +268,9 @@ impl<'r> Walker<'r> {
         match state {
             State::Own if name == "class" && self.language() == Language::Ruby => State::Own,
             State::Own => {
-                let found = self.repository.member(self.file, name, true, self.hops);
+                let is_class = idx > 0 && matches!(&chain.steps[idx - 1], Step::Member(before, _) if before == "class");
+                let found = self.of_class(name).filter(|_| is_class);
+                let found = found.unwrap_or_else(|| self.repository.member(self.file, name, true, self.hops));
                 self.ruby_value(found)
             }
             State::Unknown => {

@@ -16,12 +16,15 @@ impl Walk<'_> {
         }
         let mut cursor = node.walk();
         let parameters: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
-        for parameter in parameters {
+        for (idx, parameter) in parameters.into_iter().enumerate() {
             if matches!(parameter.kind(), "class_parameters" | "formal_parameters") {
                 self.parameters(parameter, kind);
                 continue;
             }
             self.parameter(parameter, kind);
+            if self.language == Language::Ruby {
+                self.given_to(idx);
+            }
         }
     }
 
@@ -44,7 +47,10 @@ impl Walk<'_> {
         if let Some(Value::Chain(_)) = &value {
             value.clone().into_iter().for_each(|value| self.keep(value));
         }
-        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        let mut types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        if self.language == Language::Rust {
+            self.add_bounds(parameter, &mut types);
+        }
         let is_property = parameter.child_by_field_name("accessibility_modifier").is_some()
             || child_of(parameter, &["accessibility_modifier"]).is_some()
             || parameter.kind() == "property_promotion_parameter";
@@ -148,7 +154,10 @@ impl Walk<'_> {
         declared: Option<Node<'_>>,
         is_field: bool,
     ) -> Value {
-        let types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        let mut types = declared.map(|declared| self.types(declared)).unwrap_or_default();
+        if self.language == Language::Rust && node.kind() == "field_declaration" {
+            self.add_bounds(node, &mut types);
+        }
         // `const f = () => …`: a function with a name.
         if let Some(value) = value
             && let Shape::Function { parameters, result, body, .. } = shape(value, self.language)

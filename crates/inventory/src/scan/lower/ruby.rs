@@ -4,6 +4,7 @@ use tree_sitter::Node;
 
 use super::{Walk, line_of, line_of_end};
 use crate::scan::facts::{Binding, BindingKind, Call, Chain, Import, Root, Step, Value};
+use crate::scan::language::Language;
 use crate::scan::syntax::child_of;
 
 /// Methods that give the items of what they are called on to their block, or that itself.
@@ -26,6 +27,14 @@ const GIVES: [&str; 16] = [
     "try",
 ];
 
+/// How the type of a parameter begins that says whose it is.
+pub(in crate::scan) const GIVEN: &str = "fn:";
+
+/// The name of what a function gives to its block or closure.
+pub(super) fn yielded(function: &str) -> String {
+    format!("yield {function}")
+}
+
 /// Methods that return what their block does.
 const RETURNS: [&str; 6] =
     ["synchronize", "compute_if_absent", "fetch", "fetch_or_store", "instrument", "fetch_or_create"];
@@ -42,6 +51,14 @@ impl Walk<'_> {
     pub(super) fn ruby(&mut self, node: Node<'_>) -> Option<Value> {
         match node.kind() {
             "super" => self.above(node),
+            "yield" => {
+                if let Some(given) = node.named_child(0).and_then(|arguments| arguments.named_child(0)) {
+                    let value = self.value(given);
+                    self.yields(value.clone(), line_of(node));
+                    return Some(value);
+                }
+                None
+            }
             "lambda" if node.child_by_field_name("parameters").is_none() => self.thunk_of_ruby(node),
             "identifier" => {
                 self.acts_as(node, node);
@@ -120,12 +137,42 @@ impl Walk<'_> {
 
     /// The parameter of a block is an item of what the block's method is called on.
     pub(super) fn items_of_block(&mut self, called: &Chain, block: Node<'_>) {
-        let Some((Step::Member(method, _), before)) = called.steps.split_last() else { return };
         let parameter = block.child_by_field_name("parameters").and_then(|parameters| parameters.named_child(0));
-        let Some(parameter) = parameter.filter(|_| GIVES.contains(&method.as_str())) else { return };
-        if parameter.kind() == "identifier" {
-            let value = Chain { steps: before.to_vec(), ..called.clone() };
-            self.bind_within(block, parameter, value);
+        let Some(parameter) = parameter.filter(|parameter| parameter.kind() == "identifier") else { return };
+        let value = match (called.steps.split_last(), &called.root) {
+            (Some((Step::Member(method, _), before)), _) if GIVES.contains(&method.as_str()) => {
+                Chain { steps: before.to_vec(), ..called.clone() }
+            }
+            (Some((Step::Member(method, _), _)), _) | (None, Root::Name(method)) => {
+                Chain { root: Root::Name(yielded(method)), line: called.line, steps: Vec::new() }
+            }
+            _ => return,
+        };
+        self.bind_within(block, parameter, value);
+    }
+
+    /// What the function around gives to its block.
+    pub(super) fn yields(&mut self, value: Value, line: u32) {
+        let function = self.scopes.iter().rev().find(|scope| !scope.is_class).and_then(|scope| scope.name.clone());
+        if let (Some(function), Value::Chain(_)) = (function, &value) {
+            let kind = if self.language == Language::Ruby { BindingKind::Return } else { BindingKind::Local };
+            let target = yielded(&function);
+            let (types, from, to) = (Vec::new(), 1, u32::MAX);
+            self.facts.bindings.push(Binding { target, kind, value: Some(value), types, line, from, to });
+        }
+    }
+
+    /// Says of the last parameter whose it is: `fn:name#0`, of a constructor `fn:Class.new#0`.
+    pub(super) fn given_to(&mut self, idx: usize) {
+        let function = self.scopes.last().filter(|scope| !scope.is_class).and_then(|scope| scope.name.as_deref());
+        let class = self.scopes.iter().rev().find(|scope| scope.is_class).and_then(|scope| scope.name.as_deref());
+        let name = match (function, class) {
+            (Some("initialize"), Some(class)) => format!("{}.new", class.rsplit('.').next().unwrap_or(class)),
+            (Some(function), _) => function.to_owned(),
+            (None, _) => return,
+        };
+        if let Some(last) = self.facts.bindings.last_mut().filter(|last| last.kind == BindingKind::Parameter) {
+            last.types = vec![format!("{GIVEN}{name}#{idx}")];
         }
     }
 

@@ -2,6 +2,7 @@
 
 use tree_sitter::{Node, Range};
 
+use super::ruby::yielded;
 use super::texts::{part, shortened};
 use super::{Scope, Walk, line_of, line_of_end};
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Import, Root, Step, Text, Value};
@@ -105,17 +106,59 @@ impl Walk<'_> {
 
     /// The parameter of a closure is an item of what the method is called on that it is given to.
     pub(super) fn items_of_closure(&mut self, called: &Chain, arguments: Option<Node<'_>>) {
-        let Some((Step::Member(method, _), before)) = called.steps.split_last() else { return };
-        let Some(closure) = arguments.filter(|_| GIVES.contains(&method.as_str())) else { return };
-        let Some(closure) = child_of(closure, &["closure_expression"]) else { return };
+        let Some(closure) = arguments.and_then(|given| child_of(given, &["closure_expression"])) else {
+            return self.given_on(called, arguments);
+        };
         let parameter = closure.child_by_field_name("parameters").and_then(|parameters| parameters.named_child(0));
         let parameter = parameter.map(|parameter| match parameter.kind() {
             "reference_pattern" | "mut_pattern" => parameter.named_child(0).unwrap_or(parameter),
             _ => parameter,
         });
-        if let Some(parameter) = parameter.filter(|parameter| parameter.kind() == "identifier") {
-            let value = Chain { steps: before.to_vec(), ..called.clone() };
-            self.bind_within(closure, parameter, value);
+        let Some(parameter) = parameter.filter(|parameter| parameter.kind() == "identifier") else { return };
+        let value = match (called.steps.split_last(), &called.root) {
+            (Some((Step::Member(method, _), before)), _) if GIVES.contains(&method.as_str()) => {
+                Chain { steps: before.to_vec(), ..called.clone() }
+            }
+            (Some((Step::Member(method, _), _)), _) | (None, Root::Name(method)) => {
+                Chain { root: Root::Name(yielded(method)), line: called.line, steps: Vec::new() }
+            }
+            _ => return,
+        };
+        self.bind_within(closure, parameter, value);
+    }
+
+    /// `f(client)` of a parameter: what the function gives to a closure.
+    fn given_on(&mut self, called: &Chain, arguments: Option<Node<'_>>) {
+        let (Root::Name(name), []) = (&called.root, called.steps.as_slice()) else { return };
+        let is_own = self.facts.bindings.iter().rev().take(60).any(|binding| {
+            binding.kind == BindingKind::Parameter && &binding.target == name && called.line <= binding.to
+        });
+        if let Some(given) = arguments.filter(|_| is_own).and_then(|arguments| arguments.named_child(0))
+            && let Some(value) = self.stands_for(given)
+        {
+            self.yields(Value::Chain(value), called.line);
+        }
+    }
+
+    /// The traits that a type is bound to which a parameter is declared with: `<P: Prompt>`, `where P: Prompt`.
+    pub(super) fn add_bounds(&self, parameter: Node<'_>, types: &mut Vec<String>) {
+        let is_generic = |name: &&String| name.len() < 3 && name.starts_with(char::is_uppercase);
+        let Some(name) = types.iter().find(is_generic).cloned() else { return };
+        let mut inner = parameter;
+        for _ in 0..8 {
+            let Some(around) = inner.parent() else { return };
+            for part in ["type_parameters", "where_clause"] {
+                let Some(said) = child_of(around, &[part]) else { continue };
+                let mut cursor = said.walk();
+                let bounds: Vec<Node<'_>> = said.named_children(&mut cursor).collect();
+                let bound = bounds.into_iter().map(|bound| self.source(bound)).find_map(|text| {
+                    let (own, bound) = text.split_once(':')?;
+                    (own.trim() == name).then_some(bound)
+                });
+                let words = bound.unwrap_or_default().split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+                types.extend(words.filter(|word| word.starts_with(char::is_uppercase)).take(4).map(str::to_owned));
+            }
+            inner = around;
         }
     }
 

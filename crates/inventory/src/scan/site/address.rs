@@ -143,8 +143,8 @@ impl Tracer<'_> {
         }
         let (name, is_called) = last_name(chain)?;
         let (name, is_called) = if KEEPS.contains(&name) { named_before(chain)? } else { (name, is_called) };
-        if is_called && let Some(found) = self.returned(file, name, depth) {
-            return Some(found);
+        if is_called && let Some((address, at)) = self.returned(file, name, depth) {
+            return Some((with_given(address, &given), at));
         }
         if let Some(found) = self.named(file, name, line.max(chain.line), depth) {
             return Some(found);
@@ -293,6 +293,17 @@ fn with_joined(base: String, calls: &[&Call]) -> String {
     match paths.into_iter().find(|path| hosts::operation_of(&format!("/{}", path.trim_start_matches('/'))).is_some()) {
         Some(path) => format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')),
         None => base,
+    }
+}
+
+/// `self.url("embeddings")`: the address with what is given in the place at its end.
+fn with_given(address: String, calls: &[&Call]) -> String {
+    let open = address.strip_suffix('}').and_then(|before| before.rfind('{'));
+    match open {
+        Some(open) if hosts::operation_of(&address).is_none() => {
+            with_joined(address[..open].trim_end_matches('/').to_owned(), calls)
+        }
+        _ => address,
     }
 }
 

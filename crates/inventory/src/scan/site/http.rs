@@ -333,7 +333,11 @@ impl<'r> Visitor<'r> {
                 let is_alike = found.vendor == vendor || vendor == "openai-compatible";
                 found.kind == Kind::Http && is_alike && Some(found.operation.as_str()) == operation
             })
-            && source.facts.bindings.iter().any(|binding| binding.value.as_ref().is_some_and(is_bound))
+            && source.facts.bindings.iter().any(|binding| {
+                // What a function has for itself is sent to there or not at all.
+                let is_shared = binding.kind != BindingKind::Local || binding.from == 1;
+                is_shared && binding.value.as_ref().is_some_and(is_bound)
+            })
     }
 
     /// Whether the text is a constant that another file sends to.

@@ -179,3 +179,38 @@ fn requests_for_a_host_that_is_said_elsewhere() {
          lib/openai/files.rb:6 http responses openai unknown likely",
     );
 }
+
+#[test]
+fn parameters_and_what_a_function_yields() {
+    check_files(
+        &[
+            (
+                "a.rb",
+                "def with_llm\n  yield Langchain::LLM::OpenAI.new(api_key: k)\nend\nwith_llm { |each| each.embed(text: q) }\ndef ask(model, \
+                 q)\n  model.complete(prompt: q)\nend\nask(Langchain::LLM::Cohere.new(api_key: k), q)\nWriter.new(engine: \
+                 Langchain::LLM::GoogleGemini.new(api_key: k))\n",
+            ),
+            (
+                "b.rb",
+                "class Writer # with an llm\n  def initialize(engine:)\n    @engine = engine\n  end\n  def go = @engine.chat(messages: m)\nend\n",
+            ),
+        ],
+        "a.rb:2 client client openai unknown certain
+         a.rb:4 call embeddings openai unknown certain
+         a.rb:6 call completions cohere unknown likely
+         a.rb:8 client client cohere unknown certain
+         a.rb:9 client client google unknown certain
+         b.rb:5 call chat google unknown likely",
+    );
+}
+
+#[test]
+fn a_class_that_is_chosen_at_run_time_and_a_method_that_is_sent() {
+    check(
+        "a.rb",
+        "class One\n  def self.client\n    ::Gemini\n  end\n  def initialize\n    @client = self.class.client.new(credentials: c)\n  \
+         end\n  def name\n    :stream_generate_content\n  end\n  def ask\n    @client.send(name, config) { |part| part }\n  end\nend\n",
+        "6 client client google unknown certain
+         12 call chat google unknown certain",
+    );
+}

@@ -196,3 +196,19 @@ fn requests_to_bedrock_that_are_signed_by_hand() {
          8 http chat aws-bedrock unknown certain",
     );
 }
+
+#[test]
+fn bounds_of_generics_what_closures_are_given_and_paths_that_are() {
+    check(
+        "a.rs",
+        "use genai::Client;\nuse rig::completion::Prompt;\nasync fn with<F>(f: F) {\n    let client = Client::default();\n    \
+         f(client).await\n}\nasync fn go() {\n    with(|c| async move { c.embed(m, t, None).await }).await;\n}\nasync fn ask<P>(agent: &P) \
+         where P: Prompt { agent.prompt(q).await?; }\nimpl Api {\n    fn url(&self, path: &str) -> String { format!(\"{}/{}\", BASE, path) \
+         }\n    async fn f(&self) { self.http.post(self.url(\"embeddings\")).send().await?; }\n}\nconst BASE: &str = \
+         \"https://api.openai.com/v1\";\n",
+        "4 client client unknown unknown certain
+         8 call embeddings unknown unknown certain
+         10 call chat unknown unknown certain
+         13 http embeddings openai unknown certain",
+    );
+}
