@@ -85,9 +85,14 @@ impl Walker<'_> {
 
     /// Ruby's `self.class.name`: what the method of that name returns.
     pub(super) fn of_class(&self, name: &str) -> Option<State> {
-        let mut returned = self.repository.named(self.file, name);
-        let (at, _) = returned.find(|(_, binding)| binding.kind == BindingKind::Return)?;
-        Some(self.repository.bound(self.file, at, self.hops + 1)).filter(|_| self.language() == Language::Ruby)
+        let named = self.repository.named(self.file, name).filter(|_| self.language() == Language::Ruby);
+        let returned = named.filter(|(_, binding)| binding.kind == BindingKind::Return);
+        let states = returned.map(|(at, _)| self.repository.bound(self.file, at, self.hops + 1));
+        let is_library = |state: &State| match state {
+            State::Returns(inner) => matches!(**inner, State::Symbol { .. } | State::Object(_)),
+            _ => false,
+        };
+        states.into_iter().find(is_library)
     }
 
     /// Whether names with points in them are known in the language.
