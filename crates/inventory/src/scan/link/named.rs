@@ -2,7 +2,7 @@
 
 use super::State;
 use super::repository::Repository;
-use crate::scan::facts::{BindingKind, Import};
+use crate::scan::facts::{Binding, BindingKind, Import};
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
@@ -16,6 +16,21 @@ impl Repository<'_> {
             .get(name)
             .is_some_and(|files| files.iter().any(|file| self.files[*file].language == Language::Rust));
         if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
+    }
+
+    /// What a variable of C# is given in another branch, where it is declared without a value: `IChatClient client; if (…) …`.
+    pub(super) fn of_other_branch(&self, file: usize, at: usize, hops: u32) -> Option<State> {
+        let bindings = &self.files[file].facts.bindings;
+        let own = &bindings[at];
+        let is_beside = |other: &Binding| (other.from, other.to) == (own.from, own.to);
+        let mut beside = self.named(file, &own.target).filter(|(_, other)| is_beside(other));
+        let is_declared = |other: &Binding| other.value.is_none() && !other.types.is_empty();
+        if self.files[file].language != Language::CSharp || !beside.any(|(_, other)| is_declared(other)) {
+            return None;
+        }
+        let beside = self.named(file, &own.target).filter(|(other, binding)| *other != at && is_beside(binding));
+        let given = beside.filter(|(_, other)| other.value.is_some() && other.line < own.line);
+        given.map(|(other, _)| self.bound(file, other, hops + 1)).find(|state| matches!(state, State::Object(_)))
     }
 
     /// Whether Python's import brings in a class that a file of the repository has, whose members are known by their names.

@@ -256,6 +256,9 @@ impl<'s> Repository<'s> {
             if !is_whole(&state) && state != State::Local && facts.bindings[at].kind == BindingKind::Field {
                 state = self.declared_field(file, name, line, hops).unwrap_or(state);
             }
+            if state == State::Local {
+                state = self.of_other_branch(file, at, hops).unwrap_or(state);
+            }
             // `except ImportError: openai = None`
             let is_unset = facts.bindings[at].kind == BindingKind::Local
                 && facts.bindings[at].value.is_none()

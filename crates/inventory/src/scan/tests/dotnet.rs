@@ -113,3 +113,16 @@ fn a_program_in_one_file_says_its_packages_before_its_code() {
          7 call chat openai unknown certain",
     );
 }
+
+#[test]
+fn a_variable_that_one_branch_gives_a_vendors_client_asks_the_vendor() {
+    check(
+        "Program.cs",
+        "using Azure.AI.OpenAI;\nusing Microsoft.Extensions.AI;\nusing OllamaSharp;\nIChatClient client;\nif (isCloud)\n{\n    \
+         client = new AzureOpenAIClient(e, c).GetChatClient(\"gpt-4o\").AsIChatClient();\n}\nelse\n{\n    \
+         client = new OllamaApiClient(u, \"phi\");\n}\nawait client.GetResponseAsync(m);\n\
+         var own = new OllamaApiClient(u, \"phi\");\nawait own.GetResponseAsync(m);\n",
+        "7 client chat azure-openai gpt-4o certain
+         13 call chat azure-openai unknown certain",
+    );
+}
