@@ -51,6 +51,8 @@ pub struct Run {
     pub n_rows: u64,
     /// Whether it was begun before.
     pub is_resumed: bool,
+    /// Whether it was through before: then nothing is left.
+    pub was_through: bool,
     schema: Schema,
     /// Held until the run is dropped.
     _lock: File,
@@ -93,12 +95,22 @@ impl Run {
             if (&begun.source, &begun.target) != (&names.0, &names.1) {
                 return Err(RunError::Other(begun.source, begun.target));
             }
-            if !journal.is_sealed()? {
+            let was_through = journal.is_sealed()?;
+            if !was_through {
                 let parts: Vec<u64> = journal.progress()?.iter().map(|progress| progress.n_parts).collect();
                 again(|| target.1.prepare(&begun.schema, Some(&parts)))?;
             }
             let Begun { n_rows, schema, .. } = begun;
-            return Ok(Run { source, target: target.1, journal, n_rows, is_resumed: true, schema, _lock: lock });
+            return Ok(Run {
+                source,
+                target: target.1,
+                journal,
+                n_rows,
+                is_resumed: true,
+                was_through,
+                schema,
+                _lock: lock,
+            });
         }
         let survey = survey(&mut *source, metrics)?;
         let Plan { refused, .. } = plan(&survey, target.0.kind());
@@ -110,7 +122,16 @@ impl Run {
         again(|| target.1.prepare(&schema, None))?;
         let begun = Begun { source: names.0, target: names.1, n_rows, schema };
         journal.begin(&begun, &again(|| source.partitions())?)?;
-        Ok(Run { source, target: target.1, journal, n_rows, is_resumed: false, schema: begun.schema, _lock: lock })
+        Ok(Run {
+            source,
+            target: target.1,
+            journal,
+            n_rows,
+            is_resumed: false,
+            was_through: false,
+            schema: begun.schema,
+            _lock: lock,
+        })
     }
 
     /// Copies what is left. Of a run that is through nothing is left.
@@ -118,7 +139,7 @@ impl Run {
     /// # Errors
     /// Where it has to stop; opened again it goes on.
     pub fn copy(&mut self, limits: Limits, watch: impl FnMut(Tally)) -> Result<Tally, CopyError> {
-        if self.journal.is_sealed()? {
+        if self.was_through {
             return self.tally();
         }
         let Run { source, target, journal, schema, .. } = self;

@@ -14,7 +14,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, Object};
 use crate::row::{Dense, Dtype, Multi, ONLY_VECTOR, Row, Sparse, floats_of_bytes, floats_to_bytes};
 
 /// What a line may say.
@@ -28,11 +28,11 @@ struct RawRow<'a> {
     #[serde(borrow, default)]
     vector: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    vectors: BTreeMap<String, &'a RawValue>,
+    vectors: Object<'a>,
     #[serde(borrow, default)]
-    sparse: BTreeMap<String, RawSparse<'a>>,
+    sparse: Object<'a>,
     #[serde(borrow, default)]
-    multi: BTreeMap<String, RawMulti<'a>>,
+    multi: Object<'a>,
     #[serde(default)]
     text: Option<String>,
     #[serde(borrow, default)]
@@ -78,32 +78,42 @@ pub fn from_line(line: &str) -> Result<Row, String> {
     };
     let mut row =
         Row { namespace: raw.namespace.unwrap_or_default(), id, text: raw.text, space: raw.space, ..Row::default() };
-    for (name, value) in raw.vectors {
-        row.dense.insert(name.clone(), dense(value).map_err(|why| format!("vector `{name}`: {why}"))?);
+    for (name, value) in raw.vectors.0 {
+        let dense = dense(value).map_err(|why| format!("vector `{name}`: {why}"))?;
+        once(&mut row.dense, name, dense)?;
     }
     if let Some(value) = raw.vector {
-        let only = dense(value).map_err(|why| format!("`vector`: {why}"))?;
-        if row.dense.insert(ONLY_VECTOR.to_owned(), only).is_some() {
-            return Err(format!("`vector` and `vectors.{ONLY_VECTOR}` are the same vector"));
-        }
+        let dense = dense(value).map_err(|why| format!("`vector`: {why}"))?;
+        once(&mut row.dense, ONLY_VECTOR.to_owned(), dense)?;
     }
-    for (name, raw) in raw.sparse {
-        let sparse = floats(raw.values).map(|values| Sparse::new(raw.indices, values));
-        let sparse = sparse.map_err(|why| format!("sparse vector `{name}`: {why}"))?;
-        row.sparse.insert(
-            name.clone(),
-            sparse.ok_or(format!("sparse vector `{name}`: an index twice, or one without a value"))?,
-        );
+    for (name, value) in raw.sparse.0 {
+        let sparse = sparse(value).map_err(|why| format!("sparse vector `{name}`: {why}"))?;
+        once(&mut row.sparse, name, sparse)?;
     }
-    for (name, raw) in raw.multi {
-        let multi = floats(raw.values).map(|values| Multi::new(raw.dims, values));
-        let multi = multi.map_err(|why| format!("multi-vector `{name}`: {why}"))?;
-        row.multi.insert(name.clone(), multi.ok_or(format!("multi-vector `{name}`: not whole vectors of `dims`"))?);
+    for (name, value) in raw.multi.0 {
+        let multi = multi(value).map_err(|why| format!("multi-vector `{name}`: {why}"))?;
+        once(&mut row.multi, name, multi)?;
     }
     if let Some(metadata) = raw.metadata {
         row.metadata = Some(Metadata::parse(metadata.get()).map_err(|error| error.to_string())?);
     }
     Ok(row)
+}
+
+/// A name that comes twice would lose one of the two.
+fn once<T>(vectors: &mut BTreeMap<String, T>, name: String, vector: T) -> Result<(), String> {
+    let why = format!("the vector `{name}` comes twice");
+    if vectors.insert(name, vector).is_some() { Err(why) } else { Ok(()) }
+}
+
+fn sparse(value: &RawValue) -> Result<Sparse, String> {
+    let raw: RawSparse = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+    Sparse::new(raw.indices, floats(raw.values)?).ok_or_else(|| "an index twice, or one without a value".to_owned())
+}
+
+fn multi(value: &RawValue) -> Result<Multi, String> {
+    let raw: RawMulti = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+    Multi::new(raw.dims, floats(raw.values)?).ok_or_else(|| "not whole vectors of `dims`".to_owned())
 }
 
 fn dense(value: &RawValue) -> Result<Dense, String> {

@@ -20,7 +20,7 @@ use crate::schema::Schema;
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Slot, Source, Survey, Target};
 
 /// What a file holds at most: a row group that one batch fills.
-const BUDGET: Budget = Budget { n_rows: 65_536, n_bytes: 24 << 20 };
+const BUDGET: Budget = Budget { n_rows: 65_536, n_bytes: 16 << 20 };
 
 /// The directory.
 pub struct ParquetDirectory {

@@ -257,6 +257,8 @@ fn a_line_says_the_same_row_again_and_bad_lines_say_why() {
         (r#"{"id":"a","vektor":[1]}"#, "unknown field `vektor`"),
         (r#"{"id":"a","vector":[1e39]}"#, "beyond 32-bit floats"),
         (r#"{"id":"a","vector":[null]}"#, "`null` is no number"),
+        (r#"{"id":"a","vectors":{"a":[1],"a":[2]}}"#, "the vector `a` comes twice"),
+        (r#"{"id":"a","vector":[1],"vectors":{"dense":[2]}}"#, "the vector `dense` comes twice"),
         (r#"{"id":"a","sparse":{"w":{"indices":[1,1],"values":[1,2]}}}"#, "an index twice"),
         (r#"{"id":"a","metadata":{"a":1,"a":2}}"#, "the key `a` twice"),
     ] {

@@ -62,7 +62,9 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
     let directory = how.run.clone().unwrap_or_else(|| usual_directory(source, target));
     let metrics: BTreeMap<String, Metric> = how.metric.iter().cloned().collect();
     let mut run = Run::open(source, target, &directory, &metrics).map_err(stop_of_run)?;
-    if run.is_resumed {
+    if run.was_through {
+        out.say(format_args!("the copy of {} was through before: nothing is copied again", directory.display()));
+    } else if run.is_resumed {
         out.say(format_args!("the copy of {} goes on", directory.display()));
     }
     let began = Instant::now();
