@@ -215,6 +215,19 @@ fn first_pass_success_is_that_of_an_evaluation_run() {
     assert!(house.run(&["tco", "init", "--run", "q", "--print"]).exits(2).stderr.contains("there are: r"));
     let wrong = house.run(&["tco", "init", "--run", "r", "--candidate", "v", "--print"]).exits(2).stderr;
     assert!(wrong.contains("no candidate `v`") && wrong.contains("there are: u"), "{wrong}");
+    // Of a run in which nobody is right there is no verdict, and nothing to count on.
+    let line = |idx: usize| format!("{{\"input\":\"Question {idx}?\",\"expected\":\"perhaps\"}}\n");
+    std::fs::write(house.path().join("other.jsonl"), (0..400).map(line).collect::<String>()).unwrap();
+    let none = house.run(&["eval", "run", "--file", "other.jsonl", "--target", "t", "--target", "u", "--run", "none"]);
+    assert!(
+        none.code == 4 && none.stdout.contains("the baseline gets nothing right by this metric"),
+        "{}",
+        none.stdout
+    );
+    assert!(none.stdout.contains("`crossfade eval report none -o answers.html`"), "{}", none.stdout);
+    let sheet = house.run(&["tco", "init", "--run", "none", "--print"]).exits(0);
+    assert_eq!(sheet.stdout.matches("first_pass: unknown").count(), 2, "{}", sheet.stdout);
+    assert!(sheet.stderr.contains("warning: first-pass success stays unknown"), "{}", sheet.stderr);
 }
 
 /// Each case asked three times: first-pass success is that of the first time, and what is right at a retry that of the cases wrong until then.
