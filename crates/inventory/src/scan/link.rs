@@ -6,6 +6,7 @@ mod derived;
 mod given;
 mod golang;
 mod handed;
+mod index;
 mod made;
 mod named;
 pub(super) mod quick;
@@ -13,7 +14,8 @@ mod repository;
 mod texts;
 mod walk;
 
-pub(super) use repository::{Index, Repository, SourceFile};
+pub(super) use index::{Index, SourceFile};
+pub(super) use repository::Repository;
 
 use super::facts::Call;
 use super::finding::{Confidence, Kind};

@@ -1,72 +1,17 @@
 //! All files of a repository with their facts, and what is asked about names across them.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::quick::{Map, Set};
-use super::texts::{Constants, Uses};
-use super::walk::{Walker, required};
+use super::index::Index;
+use super::quick::Map;
+use super::walk::Walker;
 use super::{Hit, Object, State};
-use crate::scan::facts::{Binding, BindingKind, Chain, Facts, Import, Value};
+use crate::scan::facts::{Binding, BindingKind, Chain, Import, Value};
 use crate::scan::language::Language;
-use crate::scan::lower::imports::{GLOBAL, NAMESPACE};
 use crate::scan::rules::Rules;
-
-/// A source file.
-#[derive(Debug)]
-pub(crate) struct SourceFile<'s> {
-    /// From the directory that was named, with `/`.
-    pub(crate) path: &'s str,
-    /// Its language.
-    pub(crate) language: Language,
-    /// What it says.
-    pub(crate) facts: &'s Facts,
-}
-
-/// All files of a repository, by what they are asked for.
-#[derive(Debug)]
-pub(crate) struct Index<'s> {
-    pub(super) files: Vec<SourceFile<'s>>,
-    /// Files by the last part of their path without its ending.
-    pub(super) stems: Map<&'s str, Vec<usize>>,
-    /// Files that stand for their directory, by the last part of its path.
-    folders: Map<&'s str, Vec<usize>>,
-    /// Members of classes and what functions return, by name.
-    pub(super) members: Map<&'s str, Vec<(usize, usize)>>,
-    /// Classes by name: the file and the class.
-    pub(super) classes: Map<&'s str, Vec<(usize, usize)>>,
-    /// Types that are declared, by name.
-    pub(super) types: Map<&'s str, Vec<(usize, usize)>>,
-    /// Names of functions of the repository's own code, without its tests, by group of languages.
-    pub(super) functions: Set<(&'static str, &'s str)>,
-    /// Modules of Go: where they begin, and their names.
-    pub(super) modules: Vec<(&'s str, &'s str)>,
-    /// Of each file, its bindings by name, in their order.
-    bindings: Vec<Map<&'s str, Vec<usize>>>,
-    /// Go files by their directory: they see each other's names.
-    pub(super) packages: Map<&'s str, Vec<usize>>,
-    /// Of each file, numbers of its directory and its group of languages.
-    pub(super) places: Vec<(usize, usize)>,
-    /// Libraries that each file imports.
-    imported: Vec<Set<usize>>,
-    /// Libraries that the repository uses, by group of languages.
-    used: Map<&'static str, Set<usize>>,
-    /// Classes of Ruby that inherit from something: the file and the import that says so.
-    inherited: Map<&'s str, (usize, usize)>,
-    /// Namespaces that every C# file of the repository has without saying so.
-    global: Vec<String>,
-    /// Libraries that are in those.
-    everywhere: Set<usize>,
-    /// Constants with a text, by name; read when the first is asked for.
-    pub(super) constants: OnceLock<Constants>,
-    /// Names and where they are used; gathered when the first is asked for.
-    pub(super) uses: OnceLock<Uses>,
-    /// Calls of Ruby's functions; gathered when the first is asked for.
-    pub(super) callers: OnceLock<super::callers::Callers>,
-}
 
 /// All files of a repository, and what one thread has found out about their names.
 #[derive(Debug)]
@@ -99,99 +44,6 @@ const SURE: u32 = 6;
 
 /// How many names are followed one after the other.
 pub(super) const HOPS: u32 = 14;
-
-impl<'s> Index<'s> {
-    /// Of files, the names of packages in the repository's manifests, its modules of Go, and what its projects of C# bring to
-    /// every file.
-    pub(crate) fn new(
-        files: Vec<SourceFile<'s>>,
-        named: &HashSet<&str>,
-        modules: Vec<(&'s str, &'s str)>,
-        usings: Vec<String>,
-    ) -> Index<'s> {
-        let mut stems: Map<&str, Vec<usize>> = Map::default();
-        let mut folders: Map<&str, Vec<usize>> = Map::default();
-        let mut members: Map<&str, Vec<(usize, usize)>> = Map::default();
-        let mut classes: Map<&str, Vec<(usize, usize)>> = Map::default();
-        let mut types: Map<&str, Vec<(usize, usize)>> = Map::default();
-        let mut functions = Set::default();
-        let mut bindings = Vec::with_capacity(files.len());
-        let mut packages: Map<&str, Vec<usize>> = Map::default();
-        let mut imported = Vec::new();
-        let mut places = Vec::with_capacity(files.len());
-        let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
-        let mut used: Map<&'static str, Set<usize>> = Map::default();
-        let mut inherited = Map::default();
-        for (idx, file) in files.iter().enumerate() {
-            stems.entry(stem(file.path)).or_default().push(idx);
-            let (n_directories, n_groups) = (directories.len(), groups.len());
-            places.push((
-                *directories.entry(directory(file.path)).or_insert(n_directories),
-                *groups.entry(file.language.title()).or_insert(n_groups),
-            ));
-            if FOLDERS.contains(&stem(file.path)) {
-                folders.entry(last_part(directory(file.path))).or_default().push(idx);
-            }
-            if file.language == Language::Go {
-                packages.entry(directory(file.path)).or_default().push(idx);
-            }
-            let mut names: Map<&str, Vec<usize>> = Map::default();
-            for (at, binding) in file.facts.bindings.iter().enumerate() {
-                names.entry(&binding.target).or_default().push(at);
-                match binding.kind {
-                    BindingKind::Field | BindingKind::Return => {
-                        members.entry(&binding.target).or_default().push((idx, at));
-                        if binding.kind == BindingKind::Return && !is_test(file.path) {
-                            functions.insert((file.language.title(), binding.target.as_str()));
-                        }
-                    }
-                    BindingKind::Type => types.entry(&binding.target).or_default().push((idx, at)),
-                    BindingKind::Local | BindingKind::Parameter => {}
-                }
-            }
-            bindings.push(names);
-            for (at, class) in file.facts.classes.iter().enumerate() {
-                classes.entry(&class.name).or_default().push((idx, at));
-            }
-            let own = libraries_of(file);
-            let group = used.entry(file.language.title()).or_insert_with(|| installed(file.language, named));
-            group.extend(own.iter().copied());
-            imported.push(own);
-            if file.language == Language::Ruby {
-                let named = file.facts.imports.iter().enumerate().filter(|(_, import)| !import.local.is_empty());
-                inherited.extend(named.map(|(at, import)| (import.local.as_str(), (idx, at))));
-            }
-        }
-        let (global, everywhere) = known_everywhere(&files, usings);
-        used.entry(Language::CSharp.title()).or_default().extend(everywhere.iter().copied());
-        Index {
-            files,
-            stems,
-            folders,
-            members,
-            classes,
-            types,
-            functions,
-            modules,
-            bindings,
-            packages,
-            places,
-            imported,
-            used,
-            inherited,
-            global,
-            everywhere,
-            constants: OnceLock::new(),
-            uses: OnceLock::new(),
-            callers: OnceLock::new(),
-        }
-    }
-
-    /// The files.
-    pub(crate) fn files(&self) -> &[SourceFile<'s>] {
-        &self.files
-    }
-}
 
 impl<'s> Repository<'s> {
     /// Of which nothing is found out yet.
@@ -691,62 +543,9 @@ pub(super) fn is_known(state: &State) -> bool {
     matches!(state, State::Object(_) | State::Returns(_))
 }
 
-/// Libraries that a file imports.
-fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
-    let rules = Rules::of(file.language);
-    // That a file is in a library's namespace is no use of it, but in C# it sees what is there.
-    let imports = file.facts.imports.iter().filter(|import| !(import.symbol == NAMESPACE && import.local.is_empty()));
-    // `use Exception;` of PHP brings in a name of no namespace, and so only the library that has this name.
-    let module_of = |import: &'_ Import| match import.module.as_str() {
-        "" if file.language == Language::Php => rules.of_module(&import.symbol),
-        module => rules.of_module(module),
-    };
-    let mut own = imports.flat_map(module_of).collect::<Set<_>>();
-    let required = file.facts.bindings.iter().filter_map(|binding| match &binding.value {
-        Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
-        _ => None,
-    });
-    own.extend(required.flat_map(|module| rules.of_module(module)));
-    own
-}
-
-/// Libraries of a language that manifests name.
-fn installed(language: Language, named: &HashSet<&str>) -> Set<usize> {
-    let sdks = Rules::of(language).sdks.iter().enumerate();
-    sdks.filter(|(_, sdk)| sdk.packages.iter().any(|package| named.contains(*package))).map(|(idx, _)| idx).collect()
-}
-
-/// Namespaces that every C# file has, of its projects and its files, and the libraries in them.
-fn known_everywhere(files: &[SourceFile<'_>], usings: Vec<String>) -> (Vec<String>, Set<usize>) {
-    let mut global: Vec<String> = files.iter().flat_map(global_namespaces).chain(usings).collect();
-    global.sort_unstable();
-    global.dedup();
-    let libraries = global.iter().flat_map(|module| Rules::of(Language::CSharp).of_module(module)).collect();
-    (global, libraries)
-}
-
-/// Namespaces of C# that the file brings to every file: one of its own, or beside the program's start.
-fn global_namespaces(file: &SourceFile<'_>) -> impl Iterator<Item = String> {
-    let is_csharp = file.language == Language::CSharp;
-    let is_global =
-        is_csharp && (file.path.to_lowercase().contains("globalusings") || file.path.ends_with("Usings.cs"));
-    let usings = file.facts.imports.iter().filter(move |import| {
-        import.local == "*" && import.symbol != NAMESPACE && (is_global || is_csharp && import.symbol == GLOBAL)
-    });
-    usings.map(|import| import.module.clone())
-}
-
 /// Whether it is an object of which nothing is left open.
 fn is_whole(state: &State) -> bool {
     matches!(state, State::Object(object) if object.path.is_empty())
-}
-
-/// Whether the path is a test's.
-fn is_test(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.contains("_test.")
-        || name.contains("Test.")
-        || path.split('/').any(|part| matches!(part, "test" | "tests" | "mocks"))
 }
 
 fn mark_guess(state: &mut State) {
@@ -784,15 +583,15 @@ pub(super) fn directory(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }
 
-fn stem(path: &str) -> &str {
+pub(super) fn stem(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.split('.').next().unwrap_or(name)
 }
 
 /// Names of files that stand for their directory.
-const FOLDERS: [&str; 3] = ["index", "__init__", "mod"];
+pub(super) const FOLDERS: [&str; 3] = ["index", "__init__", "mod"];
 
-fn last_part(path: &str) -> &str {
+pub(super) fn last_part(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
