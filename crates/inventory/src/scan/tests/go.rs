@@ -76,3 +76,38 @@ fn members_of_what_is_embedded_are_members() {
         "13 call chat anthropic unknown certain streaming",
     );
 }
+
+#[test]
+fn chinas_vendors_and_forks_have_tables() {
+    check(
+        "a.go",
+        "package a\n\nimport (\n\t\"github.com/baidubce/bce-qianfan-sdk/go/qianfan\"\n\thunyuan \
+         \"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/hunyuan/v20230901\"\n\tlkeap \
+         \"github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/lkeap/v20240522\"\n\t\"github.com/volcengine/volcengine-go-sdk/service/arkruntime\"\n\t\
+         \"github.com/revrost/go-openrouter\"\n)\n\nfunc f() {\n\tchat := qianfan.NewChatCompletion(qianfan.WithModel(m))\n\tchat.Do(ctx, r)\n\t\
+         h, _ := hunyuan.NewClient(c, region, p)\n\th.GetEmbedding(r)\n\tl, _ := lkeap.NewClient(c, region, p)\n\tl.RunRerankWithContext(ctx, r)\n\t\
+         a := arkruntime.NewClientWithApiKey(k)\n\ta.CreateChatCompletion(ctx, r)\n\to := openrouter.NewClient(k)\n\to.CreateChatCompletion(ctx, r)\n}\n",
+        "12 client chat baidu variable certain
+         13 call chat baidu unknown certain
+         14 client client tencent unknown certain
+         15 call embeddings tencent unknown certain
+         16 client client tencent unknown certain
+         17 call rerank tencent unknown certain
+         18 client client volcengine unknown certain
+         19 call chat volcengine unknown certain
+         20 client client openrouter unknown certain
+         21 call chat openrouter unknown certain",
+    );
+}
+
+#[test]
+fn a_client_is_of_the_vendor_whose_package_makes_it() {
+    check(
+        "a.go",
+        "package a\n\nimport (\n\t\"github.com/psanford/claude/bedrock\"\n\t\"github.com/psanford/claude/clientiface\"\n)\n\nfunc f() {\n\t\
+         client := bedrock.NewClient(sdk)\n\tclient.Message(ctx, req)\n}\n\nfunc g(client clientiface.Client) {\n\tclient.Message(ctx, req)\n}\n",
+        "9 client client aws-bedrock unknown certain
+         10 call chat aws-bedrock unknown certain
+         14 call chat anthropic unknown certain",
+    );
+}

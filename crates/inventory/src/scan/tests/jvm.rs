@@ -108,3 +108,29 @@ fn an_interface_of_requests_is_a_place_where_they_are_sent_and_a_controller_is_n
         "2 http chat openai-compatible unknown possible",
     );
 }
+
+#[test]
+fn handlers_of_a_client_are_parts_of_it() {
+    check(
+        "A.java",
+        "import com.cjcrafter.openai.OpenAI;\nclass A {\n  void f() {\n    OpenAI openai = OpenAI.builder().apiKey(k).build();\n    \
+         openai.createChatCompletion(request);\n    openai.threads().messages(thread).create(request);\n    \
+         openai.threads().runs(thread).steps(run).list();\n    openai.moderations().create(request);\n  }\n}\n",
+        "4 client client openai unknown certain
+         5 call chat openai unknown certain
+         6 call assistants openai unknown certain
+         7 call assistants openai unknown certain
+         8 call moderation openai unknown certain",
+    );
+}
+
+#[test]
+fn a_list_of_a_vendors_models_is_asked_for() {
+    check(
+        "A.kt",
+        "import dev.langchain4j.model.mistralai.MistralAiModels\nfun f() {\n  val models = MistralAiModels.builder().apiKey(k).build()\n  \
+         models.availableModels()\n}\n",
+        "3 client models mistral unknown certain
+         4 call models mistral unknown certain",
+    );
+}
