@@ -116,3 +116,28 @@ fn agents_of_laragent_answer_where_they_are_asked() {
         "app/Ask.php:5 call chat unknown unknown certain",
     );
 }
+
+#[test]
+fn handlers_of_a_client_say_what_they_ask_for() {
+    check(
+        "a.php",
+        "<?php\nuse EasyGithDev\\PHPOpenAI\\OpenAIClient;\n$client = new OpenAIClient($key);\n$handler = \
+         $client->File();\n$handler->delete('f')->toObject();\n$client->Audio()->addCurlParam('timeout', \
+         30)->transcription('a.mp3', 'whisper-1')->toObject();\n$client->Model()->list();\n",
+        "3 client client openai unknown certain
+         5 call files openai unknown certain
+         6 call audio openai whisper-1 certain
+         7 call models openai unknown certain",
+    );
+}
+
+#[test]
+fn the_vectors_of_an_index_that_is_named_are_asked_for() {
+    check(
+        "a.php",
+        "<?php\nuse Probots\\Pinecone\\Client as Pinecone;\n$pinecone = new Pinecone($key, \
+         $environment);\n$pinecone->index($name)->vectors()->update('1', [1.0]);\n",
+        "3 client vector_store pinecone unknown certain
+         4 call vector_store pinecone unknown certain",
+    );
+}

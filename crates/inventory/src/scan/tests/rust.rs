@@ -212,3 +212,32 @@ fn bounds_of_generics_what_closures_are_given_and_paths_that_are() {
          13 http embeddings openai unknown certain",
     );
 }
+
+#[test]
+fn smaller_libraries_have_their_tables() {
+    check(
+        "a.rs",
+        "use aionic::openai::{Files, Image, OpenAI};\nasync fn f() {\n    let mut files = OpenAI::<Files>::new();\n    \
+         files.upload(p).await?;\n    OpenAI::<Image>::new().set_size(&s).create(prompt).await?;\n}\n",
+        "3 client client openai unknown certain
+         4 call files openai unknown certain
+         5 call images openai unknown certain",
+    );
+    check(
+        "b.rs",
+        "use llm_api_rs::{core::ChatCompletionRequest, providers::gemini::Gemini, providers::ollama::Ollama, LlmProvider};\n\
+         async fn f() {\n    let client = Gemini::new(key);\n    let request = ChatCompletionRequest { model: \
+         \"gemini-2.0-flash\".to_string(), messages };\n    client.chat_completion(request).await;\n    \
+         Ollama::new(d).chat_completion(request).await;\n}\n",
+        "3 client client google unknown certain
+         5 call chat google gemini-2.0-flash certain",
+    );
+    check(
+        "c.rs",
+        "use anylm::{Completions, Embeddings, prelude::*};\nasync fn f() {\n    Completions::anthropic(key, \
+         \"claude-opus-4-6\").user_message(m).send().await?;\n    Embeddings::openai(key, \
+         \"text-embedding-3-small\").input(t).send().await?;\n    Completions::lmstudio(\"\", \"m\").send().await?;\n}\n",
+        "3 call chat anthropic claude-opus-4-6 certain
+         4 call embeddings openai text-embedding-3-small certain",
+    );
+}
