@@ -313,7 +313,10 @@ pub(super) fn is_address(text: &str) -> bool {
 }
 
 /// Names under which things are sent.
-const SENDS: [&str; 37] = [
+const SENDS: [&str; 40] = [
+    "prepareGet",
+    "preparePut",
+    "prepareDelete",
     "GetAsync",
     "GetStringAsync",
     "GetStreamAsync",
@@ -398,7 +401,7 @@ pub(super) fn is_sending(name: &str) -> bool {
         return true;
     }
     // A macro of Rust.
-    if name.ends_with('!') || is_double(name) {
+    if name.ends_with('!') || is_double(name) || name.ends_with("Debug") {
         return false;
     }
     // Names that are no longer than this cost no memory of their own.

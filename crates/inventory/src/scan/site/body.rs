@@ -12,7 +12,7 @@ const HEADERS: [(&str, &str, &str); 2] =
     [("anthropic-version", "anthropic", "chat"), ("x-goog-api-key", "google", "chat")];
 
 /// Words in the path of a file that say whose API it is for.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 25] = [
     ("azure", "azure-openai"),
     ("openai", "openai"),
     ("open_ai", "openai"),
@@ -27,6 +27,17 @@ const WORDS: [(&str, &str); 14] = [
     ("deepseek", "deepseek"),
     ("openrouter", "openrouter"),
     ("perplexity", "perplexity"),
+    ("jina", "jina"),
+    ("nvidia", "nvidia"),
+    ("voyage", "voyage"),
+    ("volcengine", "volcengine"),
+    ("doubao", "volcengine"),
+    ("aliyun", "alibaba"),
+    ("dashscope", "alibaba"),
+    ("qianfan", "baidu"),
+    ("moonshot", "moonshot"),
+    ("minimax", "minimax"),
+    ("zhipu", "zhipu"),
 ];
 
 /// Words in the path of a file that is for models on machines of one's own.
@@ -62,6 +73,68 @@ impl Visitor<'_> {
         let (flags, parameters) = (request.flags_of_body(), request.names());
         Some(Finding { model, flags, parameters, confidence: Confidence::Likely, ..finding })
     }
+}
+
+impl Visitor<'_> {
+    /// `"$baseUrl/messages"` of Go, Java or Kotlin, where settings say the base: by whose API the file is for.
+    pub(super) fn on_settings(&self, call: &Call, line: u32, name: &str) -> Option<Finding> {
+        let source = &self.repository.files()[self.file];
+        if !matches!(source.language, Language::Go | Language::Java | Language::Kotlin) {
+            return None;
+        }
+        let file = source.path.to_lowercase();
+        let (_, vendor) = WORDS.iter().find(|(word, _)| file.contains(word))?;
+        if OWN.iter().any(|word| file.contains(word)) || is_of_tests(&file) {
+            return None;
+        }
+        let given = call.arguments.iter().take(3);
+        let path = given.into_iter().find_map(|argument| self.path_on_settings(&argument.value, call.line, 0))?;
+        let finding = self.plain(Kind::Http, line, hosts::operation_of(&path)?, vendor, &format!("{name} {path}"));
+        Some(Finding { confidence: Confidence::Likely, ..finding })
+    }
+}
+
+impl Visitor<'_> {
+    /// The path behind a base that settings say: `"$base/messages"`, `fmt.Sprintf("%s/rerank", base)`, `base + PATH`.
+    fn path_on_settings(&self, value: &Value, line: u32, depth: u32) -> Option<String> {
+        if depth > 4 {
+            return None;
+        }
+        let chain = match value {
+            Value::Text(_) => {
+                let whole = self.repository.text(self.file, value, line)?;
+                let behind = match whole.strip_prefix('{') {
+                    Some(rest) => rest.split_once('}')?.1,
+                    None => {
+                        whole.strip_prefix("%s").or_else(|| (depth > 1 && whole.starts_with('/')).then_some(&whole))?
+                    }
+                };
+                let path = format!("/{}", behind.trim_start_matches('/'));
+                return (!path.contains(' ') && hosts::operation_of(&path).is_some()).then_some(path);
+            }
+            Value::Chain(chain) => chain,
+            _ => return None,
+        };
+        match (&chain.root, chain.steps.as_slice()) {
+            (Root::Group(values), []) => values.iter().find_map(|value| self.path_on_settings(value, line, depth + 1)),
+            (Root::Name(name), []) => match self.repository.binding_value(self.file, name, line) {
+                Some(bound) => self.path_on_settings(bound, line, depth + 1),
+                None => {
+                    let text = self.repository.constant(self.file, name).filter(|_| depth > 1)?;
+                    (text.starts_with('/') && hosts::operation_of(&text).is_some()).then(|| text.to_string())
+                }
+            },
+            (_, [.., Step::Member(name, _), Step::Call(call)]) if name == "Sprintf" => {
+                self.path_on_settings(&call.arguments.first()?.value, line, depth + 1)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether the path, in lower case, is that of a test: what it says is compared, not sent.
+pub(super) fn is_of_tests(path: &str) -> bool {
+    path.ends_with("_test.go") || path.contains("src/test/")
 }
 
 impl<'r> Visitor<'r> {

@@ -56,6 +56,15 @@ impl<'r> Visitor<'r> {
                     {
                         self.findings.push(finding);
                     }
+                    if is_sent
+                        && self.findings.len() == known
+                        && !sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some())
+                        && let Some(finding) = self.on_settings(call, line, name)
+                    {
+                        self.findings.push(finding);
+                        line = call.end;
+                        continue;
+                    }
                     if is_sent && sent_to.is_none() {
                         self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
                     }
@@ -315,7 +324,8 @@ impl<'r> Visitor<'r> {
                     let finding = self.plain(Kind::Http, text.line, operation, vendor, &whole);
                     // A path alone may be a route of one's own server.
                     let is_alone = hosts::vendor_of(&whole).is_none() && base.is_none() && !whole.starts_with('{');
-                    let confidence = if is_alone { Confidence::Possible } else { Confidence::Likely };
+                    let is_compared = super::body::is_of_tests(&self.repository.files()[self.file].path.to_lowercase());
+                    let confidence = if is_alone || is_compared { Confidence::Possible } else { Confidence::Likely };
                     Finding { confidence, model: model_in_address(&whole), ..finding }
                 }
                 _ => self.plain(Kind::Endpoint, text.line, "client", vendor, &whole),

@@ -111,3 +111,15 @@ fn a_client_is_of_the_vendor_whose_package_makes_it() {
          14 call chat anthropic unknown certain",
     );
 }
+
+#[test]
+fn what_is_formatted_or_joined_behind_a_base_of_the_settings_is_a_path() {
+    check(
+        "jina.go",
+        "package a\n\nconst path = \"/services/embeddings/multimodal\"\n\nfunc (r *R) f() {\n\treq, _ := http.NewRequestWithContext(ctx, \"POST\", \
+         fmt.Sprintf(\"%s/rerank\", r.baseURL), body)\n\turl := r.baseURL + path\n\tother, _ := http.NewRequest(\"POST\", url, body)\n\t\
+         log(buildRequestDebug(fmt.Sprintf(\"%s/rerank\", r.baseURL)))\n}\n",
+        "6 http rerank jina unknown likely
+         8 http embeddings jina unknown likely",
+    );
+}

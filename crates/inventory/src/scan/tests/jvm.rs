@@ -134,3 +134,25 @@ fn a_list_of_a_vendors_models_is_asked_for() {
          4 call models mistral unknown certain",
     );
 }
+
+#[test]
+fn a_path_on_a_base_of_the_settings_is_of_the_vendor_that_the_file_is_for() {
+    check(
+        "src/ClaudeProvider.kt",
+        "class ClaudeProvider {\n  suspend fun f() {\n    val request = Request.Builder().url(\"${setting.baseUrl}/messages\").build()\n    \
+         val endpoint = if (api.endsWith(\"/\")) \"${api}files\" else \"$api/files\"\n    client.preparePost(endpoint) { setBody(b) }\n  }\n}\n",
+        "3 http chat anthropic unknown likely
+         5 http files anthropic unknown likely",
+    );
+    check("src/OllamaClaude.kt", "fun f() {\n  client.post(\"$baseUrl/messages\")\n}\n", "");
+    check("src/Mailer.kt", "fun f() {\n  client.post(\"$baseUrl/messages\")\n}\n", "");
+}
+
+#[test]
+fn addresses_in_a_test_that_nobody_sends_to_are_possible_at_most() {
+    check(
+        "src/test/java/A.java",
+        "class A {\n  void f() {\n    Model model = new Model(\"k\", \"https://api.openai.com/v1/chat/completions\");\n  }\n}\n",
+        "3 http chat openai unknown possible",
+    );
+}
