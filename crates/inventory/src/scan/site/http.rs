@@ -58,7 +58,7 @@ impl<'r> Visitor<'r> {
                     }
                     if is_sent
                         && self.findings.len() == known
-                        && !sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some())
+                        && sent_to.as_ref().is_none_or(|(address, _)| hosts::vendor_of(address).is_none())
                         && let Some(finding) = self.on_settings(call, line, name)
                     {
                         self.findings.push(finding);
