@@ -2,8 +2,9 @@
 
 use super::State;
 use super::repository::Repository;
-use crate::scan::facts::{Binding, BindingKind, Import};
+use crate::scan::facts::{Binding, BindingKind, Chain, Import, Root, Step, Value};
 use crate::scan::language::Language;
+use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::Rules;
 
 impl Repository<'_> {
@@ -18,14 +19,31 @@ impl Repository<'_> {
         if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
     }
 
+    /// Whether PHP's import brings in a class that a file of the repository has, whose members are known by their names.
+    pub(super) fn is_class_of_php(&self, language: Language, import: &Import) -> bool {
+        let is_said = |file: usize| {
+            let mut said = self.files[file].facts.imports.iter();
+            said.any(|own| own.symbol == NAMESPACE && own.module == import.module)
+        };
+        let known = self.classes.get(import.symbol.as_str()).into_iter().flatten();
+        language == Language::Php
+            && known.map(|(file, _)| *file).any(|file| self.files[file].language == Language::Php && is_said(file))
+    }
+
     /// What a variable of C# is given in another branch, where it is declared without a value: `IChatClient client; if (…) …`.
+    /// In PHP what it is given before a branch makes it an object of the repository's own.
     pub(super) fn of_other_branch(&self, file: usize, at: usize, hops: u32) -> Option<State> {
         let bindings = &self.files[file].facts.bindings;
         let own = &bindings[at];
         let is_beside = |other: &Binding| (other.from, other.to) == (own.from, own.to);
         let mut beside = self.named(file, &own.target).filter(|(_, other)| is_beside(other));
         let is_declared = |other: &Binding| other.value.is_none() && !other.types.is_empty();
-        if self.files[file].language != Language::CSharp || !beside.any(|(_, other)| is_declared(other)) {
+        let is_open = match self.files[file].language {
+            Language::CSharp => beside.any(|(_, other)| is_declared(other)),
+            Language::Php => is_made(own.value.as_ref()),
+            _ => false,
+        };
+        if !is_open {
             return None;
         }
         let beside = self.named(file, &own.target).filter(|(other, binding)| *other != at && is_beside(binding));
@@ -67,5 +85,15 @@ impl Repository<'_> {
             [one] => one.clone(),
             _ => State::Unknown,
         }
+    }
+}
+
+/// Whether it is `new Client(…)`, which is written like a call of the class.
+fn is_made(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::Chain(Chain { root: Root::Name(class), steps, .. })) => {
+            class.starts_with(char::is_uppercase) && matches!(steps.as_slice(), [Step::Call(_)])
+        }
+        _ => false,
     }
 }

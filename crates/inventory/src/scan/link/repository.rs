@@ -72,6 +72,12 @@ impl<'s> Repository<'s> {
                     names.push(binding.target.clone());
                 }
             }
+            // A class that is derived from a library's is made and asked where the library is not named.
+            if source.language == Language::Php {
+                let classes = source.facts.classes.iter().map(|class| &class.name);
+                let is_derived = |name: &&String| matches!(self.derived(file, name, 0), Some(State::Symbol { .. }));
+                names.extend(classes.filter(is_derived).cloned());
+            }
         }
         // What every file of C# sees without saying so.
         let rules = Rules::of(Language::CSharp);
@@ -108,7 +114,9 @@ impl<'s> Repository<'s> {
             if !is_whole(&state) && state != State::Local && facts.bindings[at].kind == BindingKind::Field {
                 state = self.declared_field(file, name, line, hops).unwrap_or(state);
             }
-            if state == State::Local {
+            let is_other =
+                matches!(state, State::Unknown | State::Foreign) && self.files[file].language == Language::Php;
+            if state == State::Local || is_other {
                 state = self.of_other_branch(file, at, hops).unwrap_or(state);
             }
             // `except ImportError: openai = None`
@@ -283,7 +291,10 @@ impl<'s> Repository<'s> {
         if let Some(object) = self.made_by_framework(file, name, hops) {
             return object;
         }
-        if best != State::Unknown {
+        // A class of PHP's repository that is imported is not the global one of that name.
+        let is_imported =
+            || source.language == Language::Php && source.facts.imports.iter().any(|import| import.local == name);
+        if best != State::Unknown || is_imported() {
             return best;
         }
         let wildcards =
@@ -370,7 +381,8 @@ impl<'s> Repository<'s> {
         let is_relative =
             import.module.starts_with(['.', '@', '~', '/']) && language.is_script() || import.module.starts_with('.');
         let is_own = matches!(import.module.split('.').next(), Some("crate" | "super" | "self"));
-        if is_relative || is_own || self.is_class_of_python(language, import) { State::Unknown } else { State::Foreign }
+        let is_class = self.is_class_of_python(language, import) || self.is_class_of_php(language, import);
+        if is_relative || is_own || is_class { State::Unknown } else { State::Foreign }
     }
 
     /// What of the library is imported: in Go and PHP a package's own name says what a symbol of it is.

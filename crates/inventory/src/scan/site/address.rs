@@ -312,6 +312,11 @@ pub(super) fn is_address(text: &str) -> bool {
     !text.contains(' ') && (hosts::vendor_of(text).is_some() || hosts::is_own_path(text))
 }
 
+/// Whether the text is the path of a file that stands on the machine itself.
+pub(super) fn is_of_file(text: &str) -> bool {
+    [".txt", ".log", ".csv", ".md", ".html"].iter().any(|end| text.ends_with(end)) && hosts::vendor_of(text).is_none()
+}
+
 /// Names under which things are sent.
 const SENDS: [&str; 40] = [
     "prepareGet",
@@ -435,7 +440,7 @@ pub(super) fn is_sending(name: &str) -> bool {
             name,
             "Request" | "NewRequest" | "HttpRequest" | "RestRequest" | "UnityWebRequest" | "SendRequest" | "DoRequest"
         );
-    let is_checked = is_check(name) || ["expect", "sign_", "set_"].iter().any(|start| lower.starts_with(start));
+    let is_checked = is_check(name) || ["expect", "sign_", "set_", "log_"].iter().any(|start| lower.starts_with(start));
     !is_reader && !is_class && !is_checked
 }
 

@@ -39,7 +39,7 @@ impl<'r> Visitor<'r> {
                     if let Some(path) = address::route(before, name, call) {
                         self.consumed.lines.insert(path.line);
                     }
-                    if address::is_double(name) || self.is_own_test(chain) {
+                    if address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
                         let texts = call.arguments.iter().filter_map(|argument| match &argument.value {
                             Value::Text(text) => Some(text.line),
                             _ => None,
@@ -313,7 +313,9 @@ impl<'r> Visitor<'r> {
             let is_on_base = is_own || whole.starts_with('{') && hosts::operation_of(&whole).is_some();
             let own = is_own.then(|| hosts::vendor_of_path(&whole));
             let vendor = hosts::vendor_of(&whole).or_else(|| base.filter(|_| is_on_base)).or(own);
-            let Some(vendor) = vendor.filter(|_| !hosts::is_local(&whole)) else { continue };
+            let Some(vendor) = vendor.filter(|_| !hosts::is_local(&whole) && !address::is_of_file(&whole)) else {
+                continue;
+            };
             if self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
                 continue;
             }

@@ -141,3 +141,71 @@ fn the_vectors_of_an_index_that_is_named_are_asked_for() {
          4 call vector_store pinecone unknown certain",
     );
 }
+
+#[test]
+fn a_class_is_known_by_its_namespace_wherever_its_file_stands() {
+    check_files(
+        &[
+            (
+                "app/Misplaced/Vectors.php",
+                "<?php\nnamespace App\\Stores;\nuse Probots\\Pinecone\\Client;\nclass Vectors {\n    private Client $client;\n    \
+                 public function __construct() { $this->client = new Client($key); }\n    public function getVectors(): Client { \
+                 return $this->client; }\n}\n",
+            ),
+            (
+                "routes/web.php",
+                "<?php\nuse App\\Stores\\Vectors;\n$pinecone = (new Vectors())->getVectors();\n$pinecone->index($name)->vectors()->upsert($v);\n",
+            ),
+        ],
+        "app/Misplaced/Vectors.php:6 client vector_store pinecone unknown certain
+         routes/web.php:4 call vector_store pinecone unknown likely",
+    );
+}
+
+#[test]
+fn a_class_of_the_repository_is_not_the_librarys_of_the_same_name() {
+    check_files(
+        &[
+            (
+                "src/OpenAI.php",
+                "<?php\nnamespace Acme\\Bot;\nclass OpenAI {\n    public static function client() { return 1; }\n}\n",
+            ),
+            ("src/Bot.php", "<?php\nnamespace Acme\\Bot;\nuse Acme\\Bot\\OpenAI;\n$client = OpenAI::client();\n"),
+        ],
+        "",
+    );
+}
+
+#[test]
+fn what_a_branch_makes_an_object_of_the_repository_may_still_be_the_librarys() {
+    check(
+        "a.php",
+        "<?php\nuse Orhanerday\\OpenAi\\OpenAi;\nfunction f($on) {\n    $ai = new OpenAi($key);\n    if ($on) {\n        \
+         $ai = new OwnClient($meta);\n    }\n    return $ai->chat(['model' => 'gpt-4o']);\n}\n",
+        "4 client client openai unknown certain
+         8 call chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn an_agent_is_asked_in_a_file_that_names_no_library() {
+    let agent = "<?php\nnamespace App\\Agents;\nuse Laravel\\Ai\\Contracts\\Agent;\nuse Laravel\\Ai\\Promptable;\nclass Adviser \
+                 implements Agent {\n    use Promptable;\n}\n";
+    let command = "<?php\nnamespace App;\nuse App\\Agents\\Adviser;\n$answer = (new Adviser)->prompt($goal);\n";
+    let files = [("app/Agents/Adviser.php".to_owned(), crate::scan::read("app/Agents/Adviser.php", agent, false))];
+    let linker = crate::scan::Linker::new(&files);
+    let wanted = crate::scan::Wanted::of((0..linker.len()).flat_map(|part| linker.shared(part)));
+    assert!(crate::scan::read("app/a.php", command, false).was_passed_over());
+    assert!(wanted.is_some_and(|wanted| wanted.is_in(command)));
+}
+
+#[test]
+fn a_file_on_the_machine_is_no_address_and_writing_a_log_sends_nothing() {
+    check("a.php", "<?php\n$handle = fopen(__DIR__ . '/v1/messages.txt', 'w');\n$kept = \"{$dir}/chat.txt\";\n", "");
+    check(
+        "a.rb",
+        "class A\n  def f\n    log_request(\"https://api.anthropic.com/v1/messages/#{name}\")\n    \
+         Net::HTTP.post(URI('https://api.anthropic.com/v1/messages'), body)\n  end\nend\n",
+        "4 http chat anthropic unknown certain",
+    );
+}
