@@ -11,7 +11,8 @@
 //! * two outcomes in clusters: Student's t on whole clusters and the bootstrap, and Tango's test and interval on the cases' effective number, whichever is less sure;
 //! * a range without an end, as milliseconds have: Student's t on the differences and the bias-corrected bootstrap interval of their mean, drawn by cluster.
 //!
-//! Where the baseline itself is within the margin of the worst there is, a candidate with nothing right would be good enough: there is no verdict.
+//! Where the baseline itself is within the margin of the worst there is, a candidate with nothing right would be good enough: there is no verdict, unless the
+//! baseline gets something right and the candidate is proven better.
 //!
 //! A case without a number is none that went well: a pass must hold with all of them at their worst, a fail with all of them at their best.
 //!
@@ -211,6 +212,10 @@ pub(crate) fn prefer(pairs: &[Pair], n_missing: u64, question: Question) -> Comp
 fn hold_with_nothing(comparison: &mut Comparison, Question { margin, range, .. }: Question) {
     let above = comparison.baseline.map(|mean| mean - range.low).filter(|above| above.is_finite());
     let Some(above) = above.filter(|above| *above <= margin + f64::EPSILON) else { return };
+    // Where the baseline gets something right, a candidate that is proven better than it has more than nothing.
+    if above > f64::EPSILON && comparison.interval.is_some_and(|interval| interval.low > 0.0) {
+        return;
+    }
     (comparison.needed, comparison.still_needed) = (None, None);
     // What is wrong with a run that is not undecided for its numbers comes first.
     if comparison.verdict == Verdict::Undecided && comparison.because.is_some() {

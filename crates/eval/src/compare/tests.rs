@@ -133,6 +133,9 @@ fn where_the_baseline_is_within_the_margin_of_nothing_there_is_no_pass() {
     let nearly = compare(&pairs(20, 0, 0, 380), 0, QUESTION);
     assert!(nearly.is_empty && nearly.verdict == Verdict::Undecided, "{nearly:?}");
     assert!(nearly.because.unwrap().starts_with("the baseline's mean is 0.0500, within the margin of nothing right"));
+    // One that is proven better than them has more than nothing.
+    let better = compare(&pairs(20, 0, 40, 340), 0, QUESTION);
+    assert!(!better.is_empty && better.verdict == Verdict::Pass, "{better:?}");
     let above = compare(&pairs(24, 0, 0, 376), 0, QUESTION);
     assert!(!above.is_empty && above.verdict == Verdict::Pass, "{above:?}");
     // A candidate that is right everywhere shows that the metric can be met, and nothing of a baseline it does not fit.

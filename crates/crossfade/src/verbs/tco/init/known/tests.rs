@@ -130,7 +130,7 @@ fn a_price_by_the_hour_of_a_gpu_asks_for_gpus_and_is_what_an_hour_costs() {
             "{class:?}: how many is asked for"
         );
         let cell = book.find("candidate.gpus.per_hour").unwrap();
-        assert_eq!((cell.shown().as_deref(), cell.source.provenance), (Some("2.5"), Provenance::Stated), "{class:?}");
+        assert_eq!((cell.shown().as_deref(), cell.source.provenance), (Some("2.50"), Provenance::Stated), "{class:?}");
         known.said.concat()
     };
     assert!(of(Some(Class::Vendor)).contains("warning: open is of class vendor in the config and priced by the hour"));
