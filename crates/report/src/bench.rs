@@ -26,6 +26,10 @@ pub(crate) struct Level {
     pub value_ms: Option<f64>,
     pub low_ms: Option<f64>,
     pub high_ms: Option<f64>,
+    /// Which quantile of the whole answers stands for the 95th of all requests: with failures it is a higher one.
+    pub stands_for_p95: &'static str,
+    /// The share of all requests with a whole answer within the limit, and its 95 % interval, where the run's objective counted them.
+    pub kept: Option<(f64, [f64; 2])>,
     pub n_requests: u64,
     /// Requests without a whole answer.
     pub n_failed: u64,
@@ -210,7 +214,14 @@ fn levels(
     candidate: &TargetFacts,
     demand: &LatencyDemand,
 ) -> Vec<Level> {
-    let (id, _) = ids(demand.of);
+    let (id, limit) = ids(demand.of);
+    let is_limited = document["slo"][limit].as_f64().is_some_and(|ms| ms <= demand.p95_ms as f64);
+    let kept = |level: &Value| {
+        let goodput = &level["goodput"];
+        let n = goodput["attained"]["n"].as_f64().filter(|n| *n > 0.0)?;
+        let [low, high] = [0, 1].map(|end| goodput["interval"][end].as_f64());
+        Some((goodput["attained"]["n_met"].as_f64()? / n, [low?, high?]))
+    };
     let one = |level: &Value| {
         let is_open = matches!(level["load"]["kind"].as_str(), Some("rate" | "replay"));
         if level["target"] != *candidate.name || !level["invalid"].is_null() || !is_open {
@@ -237,6 +248,8 @@ fn levels(
             value_ms: upper("value"),
             low_ms: found["p95"]["low"].as_f64(),
             high_ms: upper("high"),
+            stands_for_p95: known.map_or("p95", |(name, _)| name),
+            kept: is_limited.then(|| kept(level)).flatten(),
             n_requests,
             n_failed: n_requests - n_good,
             n_lost: lost.sum(),

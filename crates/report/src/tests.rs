@@ -472,6 +472,26 @@ fn requests_without_an_answer_are_later_than_all_in_a_benchmark() {
 }
 
 #[test]
+fn what_is_fast_under_more_load_or_for_nineteen_in_twenty_of_all_requests_is_fast_at_the_target_load() {
+    let open = (2400.0, 2300.0, 2600.0);
+    check_levels(vec![level(50.0, open, &[]), level(80.0, open, &[])], Standing::Undecided, "50.00 req/s");
+    check_levels(vec![level(50.0, open, &[]), level(80.0, FAST, &[])], Standing::Pass, "80.00 req/s");
+    // Few answers have no bound for a quantile above the 95th; how many requests were in time says enough.
+    let mut counted = level(50.0, open, &[("http_5xx", 3)]);
+    counted["latency"]["e2e.intended"]["p99"]["high"] = Value::Null;
+    counted["goodput"] = json!({ "attained": { "n_met": 997, "n": 1000 }, "interval": [0.991, 0.999] });
+    check_levels(vec![counted.clone()], Standing::Pass, "3 of 1000 requests");
+    let mut rows = benched(vec![document("peak", vec![counted.clone()], (64.0, 70.0))]);
+    let label = |rows: &Rows| only(rows).areas[1].figures[0].label.clone();
+    assert!(label(&rows).contains("at most the P99 of whole answers"), "{}", label(&rows));
+    // Counted within a longer limit it says nothing.
+    rows.benches[0].text = rows.benches[0].text.replace("\"e2e_ms\":2500.0", "\"e2e_ms\":4000.0");
+    assert_eq!(only(&rows).areas[1].standing, Standing::Undecided);
+    counted["goodput"]["interval"] = json!([0.94, 0.999]);
+    check_levels(vec![counted], Standing::Undecided, "50.00 req/s");
+}
+
+#[test]
 fn recorded_calls_show_the_peak_only_in_minutes_of_it_and_failed_ones_are_later_than_all() {
     let latency = |rows: &Rows| only(rows).areas[1].clone();
     assert_eq!(latency(&rows()).standing, Standing::Pass);
