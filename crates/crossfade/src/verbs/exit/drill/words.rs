@@ -65,6 +65,12 @@ pub(super) fn next(report: &DetourReport) -> Option<String> {
         (Verdict::Undecided, WayBack::Unwatched | WayBack::Reloaded | WayBack::Stopped | WayBack::BrokenOff) => {
             Some(format!("{again}, and leave it and the gateway alone until it is over"))
         }
+        (Verdict::Undecided, WayBack::Asked) if report.before.by_alternative > 0 && report.before.by_others == 0 => {
+            Some(format!(
+                "{to} answered every request of {route} beforehand, so that nothing was switched: drill to a target that does not answer it \
+                 today, or another route"
+            ))
+        }
         (Verdict::Undecided, WayBack::Asked) if report.away.moved() == 0 => Some(format!(
             "{again} while requests come, with a longer `--hold`, or with `--data ADDRESS` for requests of its own"
         )),
@@ -140,6 +146,9 @@ mod tests {
                 && failing.contains("exit drill chat --to qwen")
         );
         assert!(over("asked", Verdict::Undecided).unwrap().contains("while requests come"));
+        let mut there = DetourReport { verdict: Some(Verdict::Undecided), ..report("asked") };
+        there.before.by_alternative = 8;
+        assert!(next(&there).unwrap().starts_with("qwen answered every request of chat beforehand"));
         assert!(over("time_up", Verdict::Undecided).unwrap().contains("`--at-most`"));
         assert!(sent_back(&report("asked")).contains("at gpt already: switched back as planned"));
     }
