@@ -31,12 +31,9 @@ impl JsonLines {
 
 impl Source for JsonLines {
     fn survey(&mut self) -> Result<Survey, Trouble> {
-        let files = self.parts.files()?;
-        match self.parts.manifest()? {
-            Some(manifest) if !files.is_empty() || manifest.n_rows == 0 => {
-                Ok(Survey { n_rows: manifest.n_rows, schema: manifest.schema })
-            }
-            _ => scan::survey(self),
+        match self.parts.said()? {
+            Some(survey) => Ok(survey),
+            None => scan::survey(self),
         }
     }
 

@@ -38,12 +38,9 @@ impl ParquetDirectory {
 
 impl Source for ParquetDirectory {
     fn survey(&mut self) -> Result<Survey, Trouble> {
-        let files = self.parts.files()?;
-        match self.parts.manifest()? {
-            Some(manifest) if !files.is_empty() || manifest.n_rows == 0 => {
-                Ok(Survey { n_rows: manifest.n_rows, schema: manifest.schema })
-            }
-            _ => scan::survey(self),
+        match self.parts.said()? {
+            Some(survey) => Ok(survey),
+            None => scan::survey(self),
         }
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::retry::{Class, Trouble};
 use crate::schema::Schema;
-use crate::store::{Partition, Sealed, Slot};
+use crate::store::{Partition, Sealed, Slot, Survey};
 
 /// The name of the file that says what the others hold.
 pub const MANIFEST: &str = "manifest.json";
@@ -71,6 +71,13 @@ impl Parts {
     /// What it says of itself, if it does.
     pub(super) fn manifest(&self) -> Result<Option<Manifest>, Trouble> {
         manifest(&self.root)
+    }
+
+    /// What its manifest says is in it; none where it has no manifest, or one of rows whose files are not there.
+    pub(super) fn said(&self) -> Result<Option<Survey>, Trouble> {
+        let files = self.files()?;
+        let manifest = self.manifest()?.filter(|manifest| !files.is_empty() || manifest.n_rows == 0);
+        Ok(manifest.map(|manifest| Survey { n_rows: manifest.n_rows, schema: manifest.schema }))
     }
 
     /// Its files, in order, or the one file that the path names.

@@ -232,18 +232,11 @@ impl Walk<'_> {
             }
             _ => None,
         };
-        let body = child_of(block, &["block_body", "body_statement"]).filter(|_| named.is_some());
-        let (Some(name), Some(body)) = (named, body) else {
+        let Some(name) = named.filter(|_| child_of(block, &["block_body", "body_statement"]).is_some()) else {
             self.children(block);
             return None;
         };
-        let mut cursor = body.walk();
-        let children: Vec<Node<'_>> = body.named_children(&mut cursor).collect();
-        let (last, before) = children.split_last()?;
-        for child in before {
-            self.visit(*child);
-        }
-        let value = self.value(*last);
+        let value = self.last_of(block)?;
         let (from, to) = self.scopes.first().map_or((1, u32::MAX), |scope| (scope.from, scope.to));
         let kept = Some(value.clone());
         self.facts.bindings.push(Binding {
