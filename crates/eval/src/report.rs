@@ -109,7 +109,7 @@ pub fn sentence(candidate: &str, report: &Report, comparison: &Comparison) -> St
             }
         }
         (Verdict::Undecided, None, Some(still)) if still > 0 => {
-            text += &format!("; about {still} more cases decide it four times in five");
+            text += &format!("; about {still} more cases decide by that margin four times in five");
         }
         (Verdict::Undecided, None, _) => text += "; so many cases decide it four times in five, and these did not",
         _ => {}

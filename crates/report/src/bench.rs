@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::figure::Unit;
 use crate::report::Stale;
 use crate::rows::Rows;
 use crate::settings::{LatencyDemand, LatencyOf, Move, TargetFacts};
@@ -61,12 +62,25 @@ pub(crate) struct InTurns {
     pub interval_ms: (f64, f64),
 }
 
+/// A benchmark that counts, and what of it there is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Counted {
+    pub number: usize,
+    pub name: String,
+    /// Why one of its levels is no evidence.
+    pub invalid: Option<String>,
+    /// Whether more than its levels says something: a search, or turns with the baseline.
+    pub says_more: bool,
+}
+
 /// What counts of the benchmarks.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Benches {
     pub levels: Vec<Level>,
     pub in_turns: Vec<InTurns>,
     pub most: Option<Most>,
+    /// Those that count, by their numbers.
+    pub counted: Vec<Counted>,
     /// How many count.
     pub n_counted: usize,
     /// Those that do not, and why.
@@ -74,6 +88,30 @@ pub(crate) struct Benches {
 }
 
 impl Benches {
+    /// Benchmarks that count and yet say nothing of the scorecard, and why: `decided` is the number of the one that latency is held against.
+    pub fn without_say(&self, decided: Option<usize>, target: Option<f64>) -> Vec<Stale> {
+        let shown = |load: f64| Unit::PerSecond.shown(load);
+        let why = |of: &Counted| {
+            let loads = self.levels.iter().filter(|level| level.document == of.number).map(|level| level.mean_per_s);
+            match (loads.reduce(f64::max), target) {
+                (None, _) => of.invalid.as_ref().map_or_else(
+                    || {
+                        "its loop is closed: it was sent at no rate that could be held against the target load"
+                            .to_owned()
+                    },
+                    |why| format!("{NO_EVIDENCE}{why}"),
+                ),
+                (Some(_), None) => "no target load is known that it could be held against".to_owned(),
+                (Some(most), Some(target)) if most < target * 0.999 => {
+                    format!("its load of {} is below the target load of {}", shown(most), shown(target))
+                }
+                _ => "another one nearer the target load, or newer, stands before it".to_owned(),
+            }
+        };
+        let silent = self.counted.iter().filter(|of| !of.says_more && Some(of.number) != decided);
+        silent.map(|of| Stale { what: format!("benchmark `{}`", of.name), why: why(of) }).collect()
+    }
+
     /// What there is that does not count, in words; `None` where there is nothing.
     pub fn uncounted(&self) -> Option<String> {
         if self.refused.is_empty() {
@@ -108,9 +146,19 @@ pub(crate) fn benches(rows: &Rows, mv: &Move, stale: &mut Vec<Stale>) -> Benches
             None => {
                 found.n_counted += 1;
                 let demand = &rows.settings.scorecard.latency;
+                let turns = in_turns(&file, &document, (&mv.baseline, candidate), demand.of);
+                let most = most(&file, &document, candidate, demand);
+                let of_candidate = document["levels"].as_array().into_iter().flatten();
+                let mut of_candidate = of_candidate.filter(|level| level["target"] == *candidate.name);
+                found.counted.push(Counted {
+                    number,
+                    name: document["name"].as_str().unwrap_or_default().to_owned(),
+                    invalid: of_candidate.find_map(|level| level["invalid"].as_str()).map(str::to_owned),
+                    says_more: turns.is_some() || most.is_some(),
+                });
                 found.levels.extend(levels((&file, number), &document, candidate, demand));
-                found.in_turns.extend(in_turns(&file, &document, (&mv.baseline, candidate), demand.of));
-                found.most = most(&file, &document, candidate, demand).or(found.most);
+                found.in_turns.extend(turns);
+                found.most = most.or(found.most);
             }
         }
     }

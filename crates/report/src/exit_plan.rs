@@ -170,7 +170,10 @@ pub fn exit_plan(of: &Leaving) -> ExitPlan {
 fn headline(of: &Leaving, n_missing: usize, items: &[Item]) -> String {
     let (route, to) = (&of.mv.route, of.to().map_or("no alternative", |target| &target.name));
     let drilled = match of.last_drill() {
-        None => "it was never rehearsed".to_owned(),
+        None => match of.drills.iter().find(|drill| of.to().is_some_and(|to| to.name == drill.to)) {
+            Some(drill) => format!("rehearsed on {}, which came to no verdict", facts::day(drill.at_us)),
+            None => "it was never rehearsed".to_owned(),
+        },
         Some(drill) => {
             let switched = drill.there.time_to_switch_ms.map_or_else(String::new, |ms| {
                 format!(", the switch took {}, {}", facts::ms(ms), drill.away.failures())

@@ -75,6 +75,20 @@ impl Figure {
         }
     }
 
+    /// How sure its interval is, in a few signs: `95 %`; `None` where there is none or it is no level.
+    pub(crate) fn level(&self) -> Option<&str> {
+        self.low.or(self.high)?;
+        let first = self.interval.as_deref()?.split(',').next()?;
+        let first = first.split(" (").next()?;
+        first.contains('%').then_some(first)
+    }
+
+    /// The value with its interval and how sure that is, for people.
+    #[must_use]
+    pub fn shown_with_level(&self) -> String {
+        self.level().map_or_else(|| self.shown(), |level| format!("{} {level}", self.shown()))
+    }
+
     /// The value with its interval, for people.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -9,7 +9,7 @@ mod pieces;
 
 pub(crate) use pieces::{code, escaped};
 
-use crate::report::{MoveReport, Report};
+use crate::report::Report;
 
 /// Printed pages of a report, at most: one of what to do, four of workloads, one of what is behind them.
 pub const MOST_PAGES: usize = 6;
@@ -40,10 +40,4 @@ fn begin(title: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
     )
-}
-
-/// Moves as they are to be read: phase by phase.
-fn in_order(report: &Report) -> Vec<&MoveReport> {
-    let named = report.phases.iter().flat_map(|phase| &phase.keys);
-    named.filter_map(|key| report.moves.iter().find(|mv| mv.key == *key)).collect()
 }

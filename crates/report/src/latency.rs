@@ -51,6 +51,8 @@ const NOT_LATE: [&str; 20] = [
 pub(crate) struct Times {
     pub latency: Found,
     pub throughput: Found,
+    /// The benchmark that the latency is held against, by its number.
+    pub decided: Option<usize>,
     /// How much later the candidate's answers come, at their 95th percentile.
     pub delta: Figure,
     /// The durations of both, for a plot: milliseconds and the share of answers that came within.
@@ -102,7 +104,9 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
     let throughput =
         with_most(throughput(rows, mv, (traffic, benches), key), (rows, mv, traffic), benches.most.as_ref(), key);
     let curves = sketches.map(|sketch| curve(&sketch));
-    Times { latency, throughput, delta, curves }
+    let limit = rows.settings.scorecard.latency.p95_ms as f64;
+    let decided = decided(benches, traffic.target_load, limit).map(|(level, _)| level.document);
+    Times { latency, throughput, decided, delta, curves }
 }
 
 fn sketch(calls: &[&Call], of: LatencyOf) -> LatencySketch {
@@ -294,7 +298,13 @@ fn with_bench(
     let limit = demand.p95_ms as f64;
     let Some((level, shown)) = decided(benches, traffic.target_load, limit) else {
         let uncounted = benches.uncounted().filter(|_| benches.n_counted == 0 && found.settle.is_some());
-        let because = uncounted.iter().fold(found.because, |because, uncounted| format!("{because}; {uncounted}"));
+        let short = benches.levels.iter().map(|level| level.mean_per_s).reduce(f64::max);
+        let short = short.filter(|_| found.settle.is_some()).zip(traffic.target_load).map(|(most, target)| {
+            let [most, target] = [most, target].map(|load| Unit::PerSecond.shown(load));
+            format!("benchmarked at {most} at most, which is not the target load of {target}")
+        });
+        let more = uncounted.into_iter().chain(short);
+        let because = more.fold(found.because, |because, more| format!("{because}; {more}"));
         return Found { because, ..found };
     };
     let load = Unit::PerSecond.shown(level.per_s);

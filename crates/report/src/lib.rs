@@ -3,6 +3,7 @@
 //! [`Rows`] are everything a report may speak of; [`report`] is a pure function of them, and [`bundle`] writes both down so that [`verify`]
 //! can make every figure again, anywhere, without the store. What the rows do not prove is "not enough evidence", with what would settle it.
 
+mod advice;
 mod area;
 mod bench;
 mod bundle;

@@ -50,6 +50,8 @@ pub struct Live {
     pub rollout: String,
     /// Where it stands.
     pub label: String,
+    /// What it is doing: `active`, `completed`, `rolled_back` …
+    pub status: String,
     /// Why.
     pub reason: String,
     /// Whether the candidate was taken back.
@@ -68,6 +70,16 @@ impl Live {
     /// Whether users have answers of the candidate.
     pub(crate) fn has_traffic(&self) -> bool {
         !self.taken_back && self.share.value.is_some_and(|share| share > 0.0)
+    }
+
+    /// Whether it has soaked at full: nothing raises it any more, and its guards stay armed.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.status == "completed"
+    }
+
+    /// Whether it was thrown back, by evidence or by a person.
+    pub(crate) fn is_over(&self) -> bool {
+        self.taken_back || self.status == "aborted"
     }
 }
 
@@ -121,6 +133,7 @@ fn shown(row: &RolloutRow, standings: &Standings, key: &str) -> Live {
     Live {
         rollout: row.name.clone(),
         label: standings.label.clone(),
+        status: standings.status.clone(),
         reason: standings.reason.clone(),
         taken_back: standings.taken_back,
         share: share.of(ROLLOUTS),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use crate::figure::Unit;
 use crate::rows::{Call, Rows};
 use crate::settings::{Move, TargetFacts};
 
@@ -24,6 +25,25 @@ impl Traffic<'_> {
     /// The load that is to be held, where the record is long enough to have seen it or somebody said it.
     pub(crate) fn known_load(&self) -> Option<f64> {
         self.target_load.filter(|_| self.too_short.is_none())
+    }
+}
+
+/// The load that is to be held and where it is from, for people: a figure of the record is nobody's wish.
+pub(crate) fn said(mv: &Move, traffic: &Traffic<'_>) -> String {
+    let other = format!("`report.target_load: {{ {}: N }}` in the config sets another", mv.route);
+    let load = traffic.target_load.map(|load| Unit::PerSecond.shown(load));
+    match (mv.target_load, load) {
+        (Some(_), Some(load)) => format!("Target load: {load}, as the config says (`report.target_load`)"),
+        (None, Some(load)) => {
+            let made_up = if mv.baseline.simulated { ", whose answers are simulated" } else { "" };
+            let short = traffic.too_short.as_ref().map(|short| format!("; {short} and may not have seen the peak"));
+            format!(
+                "Target load: {load}, the busiest minute on record of the route `{}`{made_up}{}; {other}",
+                mv.route,
+                short.unwrap_or_default()
+            )
+        }
+        _ => format!("Target load: not known, as nothing of the route `{}` is on record; {other}", mv.route),
     }
 }
 

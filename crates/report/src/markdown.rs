@@ -17,14 +17,14 @@ pub fn markdown(report: &Report) -> String {
     if !changed.is_empty() {
         text += &format!("**{}**\n\n", cell(&changed));
     }
-    for mv in &report.moves {
+    for mv in report.in_order() {
         text +=
             &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.decision.label(), cell(&mv.verdict), cell(&mv.next));
     }
     text += "\n";
     text +=
         "| workload | decision | quality delta | latency delta | saving | rule (below) |\n|---|---|---|---|---|---|\n";
-    for mv in &report.moves {
+    for mv in report.in_order() {
         text += &row(&[
             &format!("{} {}", title(mv), from_to(mv)),
             &format!("**{}**", mv.decision.label()),
@@ -34,7 +34,7 @@ pub fn markdown(report: &Report) -> String {
             mv.rule,
         ]);
     }
-    for mv in &report.moves {
+    for mv in report.in_order() {
         one(&mut text, mv);
     }
     text += "\n## Phases\n\n";
@@ -86,6 +86,10 @@ fn one(text: &mut String, mv: &MoveReport) {
     for found in &mv.areas {
         *text += &area(found);
     }
+    if let Some((live, [result, target])) = mv.live.as_ref().zip(words::live_result(mv)) {
+        *text += &row(&["Live rollout", &format!("**{result}**"), &live.share.shown(), target, &live.reason, ""]);
+    }
+    *text += &format!("\n{}.\n", cell(&mv.load));
     *text += &parts("Parts that could move by themselves", &mv.good_parts);
     *text += &parts("Parts that should stay", &mv.worse_parts);
     if let Some(live) = &mv.live {
@@ -113,7 +117,7 @@ fn area(found: &Found) -> String {
     row(&[
         &format!("{}{required}", found.area.label()),
         &format!("**{}**", found.standing.label()),
-        &found.measured().map_or_else(|| "–".to_owned(), crate::figure::Figure::shown),
+        &found.measured().map_or_else(|| "–".to_owned(), crate::figure::Figure::shown_with_level),
         &found.target,
         &found.because,
         found.settle.as_deref().unwrap_or_default(),

@@ -83,6 +83,11 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         let found = Found { standing: Standing::Undecided, figures, simulated, target, ..none.found };
         return Money { found, ..none };
     };
+    let target_words = format!(
+        "a saving of {} is {} probable",
+        Unit::Share.shown(demand.saving.0),
+        Unit::Share.shown(demand.certainty.0)
+    );
     let (standing, word) = match odds.verdict {
         Verdict::Reached => (Standing::Pass, "reached"),
         Verdict::Missed => (Standing::Fail, "missed"),
@@ -103,7 +108,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
             Unit::Share.shown(odds.reaches),
             dollars(&costed)
         ),
-        settle: (standing == Standing::Undecided).then(|| needed(&odds.needed)),
+        settle: (standing == Standing::Undecided).then(|| needed(&odds.needed, (&target_words, mv, run))),
         figures,
         decides: Some(delta.id.clone()),
         simulated: !made_up.is_empty(),
@@ -303,17 +308,28 @@ fn dollars(costed: &Costed) -> String {
     format!("as the worksheet states it, {month}, {once}, {even}")
 }
 
-fn needed(needed: &Needed) -> String {
+/// What settles costs, with what it would show and its commands; the counts are those that `crossfade tco run` says.
+fn needed(needed: &Needed, (what, mv, run): (&str, &Move, Option<&Run>)) -> String {
+    let again = format!(
+        "{}, then {}",
+        commands::eval(mv, run.map(|run| run.head.dataset.as_str())),
+        commands::tco(mv, Some("NAME"))
+    );
     match needed {
-        Needed::Cases { more, .. } if *more > 0 => format!("{more} more evaluation cases a side"),
-        Needed::Cases { .. } => "the same study again: there are cases enough".to_owned(),
+        Needed::Cases { more, reached, .. } if *more > 0 => {
+            let not = if *reached { "" } else { "not " };
+            format!("{more} more evaluation cases a side, to show that the target is {not}reached ({what}): {again}")
+        }
+        Needed::Cases { .. } => {
+            format!("a fresh evaluation of as many cases: there are enough to show whether {what}; {again}")
+        }
         Needed::NotByCases { because: Some(input) } => {
-            format!("a surer figure for `{input}`: cases alone do not settle it")
+            format!("a surer figure for `{input}` in the worksheet: cases alone do not settle whether {what}")
         }
-        Needed::NotByCases { because: None } => {
-            "nothing that can be counted: the saving is too close to the target".to_owned()
-        }
-        Needed::NotCounted => "first-pass success from counted cases (`tco init --run`)".to_owned(),
+        Needed::NotByCases { because: None } => format!(
+            "another demand, or figures of the worksheet that move the saving: it is too close to the target for any number of cases to show whether {what}; `--set tco.saving=…` asks for another"
+        ),
+        Needed::NotCounted => format!("first-pass success from counted cases, to say whether {what}: {again}"),
     }
 }
 

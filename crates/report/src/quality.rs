@@ -214,10 +214,12 @@ fn judged(
     (comparison, parity): (&Comparison, f64),
 ) -> (Standing, String, Option<String>) {
     let again = commands::eval(mv, Some(&run.head.dataset));
-    let more = |cases: Option<u64>| match cases {
+    let by_margin = format!("the candidate is less than the run's own margin of {} worse, or not", run.head.margin.0);
+    let by_parity = format!("{} of the quality is kept, or not", Unit::Share.shown(parity));
+    let more = |cases: Option<u64>, what: &str| match cases {
         Some(cases) if cases > 0 => {
             format!(
-                "{cases} more evaluation cases, if what was seen so far is the truth: {again} with them in the dataset"
+                "{cases} more evaluation cases to show that {what}, if what was seen so far is the truth: {again} with them in the dataset"
             )
         }
         Some(_) => {
@@ -250,7 +252,11 @@ fn judged(
         let allowed = comparison.baseline.map_or(0.0, |mean| (1.0 - parity) * mean).min(run.head.margin.0);
         let cases: Vec<&CasePair> = run.cases.iter().collect();
         let asked = compared(rows, run, &cases, (allowed, ALPHA / run.head.n_candidates.max(1) as f64));
-        asked.still_needed.or(comparison.still_needed)
+        // Without an answer to that, the run's own margin is asked.
+        match asked.still_needed {
+            Some(cases) if allowed < run.head.margin.0 => more(Some(cases), &by_parity),
+            _ => more(comparison.still_needed, &by_margin),
+        }
     };
     let proven = |share: f64| format!("{} of the quality is kept, certainly", Unit::Share.shown(share));
     match (ends, comparison.verdict) {
@@ -264,7 +270,7 @@ fn judged(
         (Some(ends), Verdict::Undecided) if ends.low >= parity => {
             let why = comparison.because.clone();
             let why = why.unwrap_or_else(|| "the margin that the run stated is not proven yet".to_owned());
-            (Standing::Undecided, why, Some(more(comparison.still_needed)))
+            (Standing::Undecided, why, Some(more(comparison.still_needed, &by_margin)))
         }
         (None, verdict) => {
             // A share of no width, or of values that can be below nothing: the run's own margin is all there is.
@@ -277,11 +283,11 @@ fn judged(
                 );
             }
             let why = comparison.because.clone().unwrap_or_else(|| "too few cases".to_owned());
-            (Standing::Undecided, why, Some(more(comparison.still_needed)))
+            (Standing::Undecided, why, Some(more(comparison.still_needed, &by_margin)))
         }
         _ => {
             let why = comparison.because.clone();
-            (Standing::Undecided, why.unwrap_or_else(|| "the interval holds both".to_owned()), Some(more(needed())))
+            (Standing::Undecided, why.unwrap_or_else(|| "the interval holds both".to_owned()), Some(needed()))
         }
     }
 }

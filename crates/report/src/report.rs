@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use inventory::sovereignty::Sovereignty;
 use serde::Serialize;
 
+use crate::advice::{and, next, risks, verdict};
 use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
-use crate::figure::{Figure, Unit};
+use crate::figure::Figure;
 use crate::gaps::gaps;
 use crate::latency::times;
 use crate::live::{Live, Standings, live};
-use crate::load::{Traffic, traffic};
+use crate::load::{Traffic, said as load_words, traffic};
 use crate::matrix::used;
 use crate::money::{money, recorded};
 use crate::outcomes::{Outcomes, outcomes};
@@ -121,6 +122,8 @@ pub struct MoveReport {
     pub risks: Vec<String>,
     /// What the candidate's server does not do as the vendor's.
     pub gaps: Vec<String>,
+    /// The load that latency and throughput are judged at, and who said it.
+    pub load: String,
     /// What would settle what is open.
     pub questions: Vec<String>,
     /// Dependence on others, today and after.
@@ -171,16 +174,17 @@ pub fn report(rows: &Rows, engine: &dyn Engine) -> Report {
         }
     });
     let simulated = moves.iter().any(|mv| mv.simulated);
+    let phases = phases(&moves);
     Report {
         format: FORMAT,
         version: rows.settings.version.clone(),
         at_us: rows.settings.at_us,
         evidence: evidence(rows),
-        headline: headline(&moves, simulated),
+        headline: headline(&in_order(&phases, &moves), simulated),
         simulated,
         scorecard: rows.settings.scorecard.clone(),
         set: rows.settings.set.clone(),
-        phases: phases(&moves),
+        phases,
         outcomes: joined(rows),
         moves,
         stale,
@@ -203,7 +207,13 @@ fn evidence(rows: &Rows) -> String {
 /// Moves up to this number are named in the headline.
 const MOST_NAMED: usize = 4;
 
-fn headline(moves: &[MoveReport], simulated: bool) -> String {
+/// Moves as they are to be read: phase by phase.
+fn in_order<'m>(phases: &[Phase], moves: &'m [MoveReport]) -> Vec<&'m MoveReport> {
+    let named = phases.iter().flat_map(|phase| &phase.keys);
+    named.filter_map(|key| moves.iter().find(|mv| mv.key == *key)).collect()
+}
+
+fn headline(moves: &[&MoveReport], simulated: bool) -> String {
     let told = |mv: &MoveReport| format!("{}: {}", title(mv), mv.decision.label());
     let counted = |decision: Decision| {
         let n = moves.iter().filter(|mv| mv.decision == decision).count();
@@ -211,7 +221,7 @@ fn headline(moves: &[MoveReport], simulated: bool) -> String {
     };
     let decisions = match moves {
         [] => "Not enough evidence: the config has no route to decide on".to_owned(),
-        moves if moves.len() <= MOST_NAMED => moves.iter().map(told).collect::<Vec<_>>().join("; "),
+        moves if moves.len() <= MOST_NAMED => moves.iter().map(|mv| told(mv)).collect::<Vec<_>>().join("; "),
         moves => {
             use Decision::{Hybridize, NotEnoughEvidence, Stay, Switch};
             let counts: Vec<String> =
@@ -245,6 +255,7 @@ fn one(
     stale.append(&mut quality.stale);
     let benches = benches(rows, mv, stale);
     let times = times(rows, mv, (&traffic, &benches), &key);
+    stale.extend(benches.without_say(times.decided, traffic.target_load));
     let safety = safety(rows, mv, &key, stale);
     let money = money(rows, mv, engine, (&key, stale));
     let live = live(rows, mv, engine, (&key, stale));
@@ -276,7 +287,7 @@ fn one(
         candidate: mv.candidate.clone(),
         decision,
         rule: id,
-        verdict: verdict(mv, (decision, id), &areas, [&quality.good_parts, &quality.worse_parts]),
+        verdict: verdict(mv, (decision, id), (&areas, live.as_ref()), [&quality.good_parts, &quality.worse_parts]),
         reasons,
         next: next(mv, decision, &areas, live.as_ref()),
         quality_delta: quality.delta,
@@ -289,6 +300,7 @@ fn one(
         worse_parts: quality.worse_parts,
         live,
         recorded: vec![recorded(&key, "baseline", &traffic.baseline), recorded(&key, "candidate", &traffic.candidate)],
+        load: load_words(mv, &traffic),
         questions,
         sovereignty: sovereignty(mv, decision),
         facts,
@@ -357,136 +369,11 @@ fn question(found: &Found) -> String {
     format!("{}{optional}: {settle}.", found.area.label())
 }
 
-/// What to do, for somebody who reads nothing else.
-fn verdict(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found], [good, worse]: [&[Part]; 2]) -> String {
-    let from = &mv.baseline.name;
-    let Some(to) = mv.candidate.as_ref().map(|target| &target.name) else {
-        return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
-    };
-    let named = |standings: &[Standing]| {
-        let is_meant = |found: &&Found| found.required && standings.contains(&found.standing);
-        let name = |found: &Found| match standings {
-            [_] => found.area.word().to_owned(),
-            _ => format!("{} ({})", found.area.word(), found.standing.label()),
-        };
-        areas.iter().filter(is_meant).map(name).collect::<Vec<_>>()
-    };
-    let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
-    match (decision, rule) {
-        (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: every check that is required passes."),
-        (Decision::Hybridize, "H1") => format!("Move only {} to `{to}`; keep the rest on `{from}`.", slices(good)),
-        (Decision::Hybridize, "H3") => format!("Move to `{to}` all but {}, which stays on `{from}`.", slices(worse)),
-        (Decision::Hybridize, "H2") => {
-            let held = areas.iter().find(|found| found.area == Area::Throughput).map(|found| found.because.as_str());
-            let held = held.unwrap_or("not the whole peak");
-            format!("Move to `{to}` only the share of the load that it holds ({held}); keep the rest on `{from}`.")
-        }
-        (Decision::Hybridize, _) => {
-            format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
-        }
-        (Decision::Stay, "S2") => format!("Keep `{from}`: `{to}` was taken back from live traffic."),
-        (Decision::Stay, _) => {
-            let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
-            let with_number = |found: &Found| match found.measured() {
-                Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
-                None => found.area.word().to_owned(),
-            };
-            format!("Keep `{from}`: `{to}` fails {}.", and(&failed.map(with_number).collect::<Vec<_>>()))
-        }
-        (Decision::NotEnoughEvidence, _) => {
-            let open = named(&[Standing::Undecided, Standing::NotRun]);
-            let n = areas.iter().filter(|found| found.required).count();
-            format!("Keep `{from}` for now: {} of {n} required checks are open — {}.", open.len(), and(&open))
-        }
+impl Report {
+    /// Its moves as they are to be read: phase by phase.
+    pub(crate) fn in_order(&self) -> Vec<&MoveReport> {
+        in_order(&self.phases, &self.moves)
     }
-}
-
-/// `a, b and c`.
-fn and(names: &[String]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
-}
-
-fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
-    let rollout = mv.rollout.as_deref();
-    match (decision, rollout) {
-        (Decision::Switch | Decision::Hybridize, Some(rollout)) => match live {
-            None => format!("Start with copies, which users do not see: `crossfade rollout start {rollout}`."),
-            Some(live) => format!(
-                "The rollout `{rollout}` is at {}. Its gates raise that step by step as live traffic proves it: `crossfade rollout status {rollout}` says what each still waits for.",
-                live.label
-            ),
-        },
-        (Decision::Switch | Decision::Hybridize, None) => {
-            format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
-        }
-        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::has_traffic) => {
-            let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
-            let share = live.and_then(|live| live.share.value).unwrap_or_default();
-            format!(
-                "The rollout `{rollout}` has {} of the route on `{to}` today: take it back with `crossfade rollout abort {rollout} --reason TEXT`, or have what failed accepted by those whom it concerns.",
-                Unit::Share.shown(share)
-            )
-        }
-        (Decision::Stay, _) => {
-            "Leave the route where it is; look for another candidate, or change what failed and measure again."
-                .to_owned()
-        }
-        (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
-            format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
-        }
-        (Decision::NotEnoughEvidence, _) => {
-            let first = areas
-                .iter()
-                .find(|found| found.is_open())
-                .and_then(|found| Some((found.area.label(), found.settle.as_ref()?)));
-            first.map_or_else(
-                || "See what is open below.".to_owned(),
-                |(area, settle)| format!("First of what is missing — {area}: {settle}."),
-            )
-        }
-    }
-}
-
-fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Part]) -> Vec<String> {
-    let mut risks = Vec::new();
-    for part in worse {
-        risks.push(format!("Worse beyond chance where {}: {}.", part.slice, part.difference.shown()));
-    }
-    for found in areas.iter().filter(|found| !found.required && found.standing != Standing::Pass) {
-        risks.push(format!(
-            "{} is not required and is {}: {}.",
-            found.area.label(),
-            found.standing.label(),
-            found.because
-        ));
-    }
-    let open: Vec<&str> =
-        live.iter().flat_map(|live| &live.gates).filter(|gate| !gate.passed).map(|gate| gate.name.as_str()).collect();
-    if !open.is_empty() {
-        risks.push(format!("Live gates not passed yet: {}.", open.join("; ")));
-    }
-    if let Some(candidate) = mv.candidate.as_ref().filter(|candidate| candidate.external && !mv.baseline.external) {
-        risks.push(format!(
-            "Requests would leave the house: `{}` is at {} ({}).",
-            candidate.name, candidate.provider, candidate.class
-        ));
-    }
-    if mv.candidate.as_ref().is_some_and(|candidate| candidate.class == "self_hosted") && mv.baseline.external {
-        risks.push(
-            "Own machines have to be run day and night: who is woken is in the worksheet of costs, or should be."
-                .to_owned(),
-        );
-    }
-    if mv.fallback.is_empty() {
-        risks.push(
-            "The route has no fallback: keep the baseline as the way back until the holdback is gone.".to_owned(),
-        );
-    }
-    risks
 }
 
 impl MoveReport {

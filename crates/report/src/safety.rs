@@ -15,7 +15,12 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
     let names = demand.filed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
     let settle = match &mv.rollout {
         Some(rollout) => format!(
-            "a safety suite or red-team run of the candidate, filed once the rollout is started: {}",
+            "a safety suite or red-team run of the candidate, filed {}: {}",
+            if rows.rollouts.iter().any(|row| row.name == *rollout) {
+                "for the rollout"
+            } else {
+                "once the rollout is started"
+            },
             commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
         ),
         None => format!(

@@ -17,6 +17,7 @@ use crate::settings::{Move, RecordedLoad, Scorecard, Settings, TargetFacts, Work
 use crate::verify::verify;
 use crate::{html, markdown, tar};
 
+mod advice;
 mod counted;
 
 const DAY_US: u64 = 86_400_000_000;
@@ -310,9 +311,9 @@ fn a_slow_candidate_a_failed_safety_suite_and_a_rollback_stay() {
     assert!(only(&back).next.starts_with("Leave the route where it is"));
     // Where users have answers of what failed, that is the first thing to say.
     unsafe_.rollouts.push(RolloutRow { state_json: "completed".to_owned(), ..back.rollouts[0].clone() });
-    let next = only(&unsafe_).next;
-    let said = ["`to-own` has 98.0 % of the route on `own` today", "`crossfade rollout abort to-own --reason TEXT`"];
-    assert!(said.iter().all(|said| next.contains(said)), "{next}");
+    let live = only(&unsafe_);
+    assert!(live.verdict.contains("98.0 % of users' requests are on it today"), "{}", live.verdict);
+    assert!(live.next.starts_with("`crossfade rollout abort to-own --reason TEXT`"), "{}", live.next);
     // Of another candidate it says nothing.
     back.rollouts[0].fingerprint_now = Some("g".to_owned());
     // Nor does a pass that was filed for that one; a failure stays one.

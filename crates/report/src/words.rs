@@ -96,11 +96,24 @@ pub(crate) fn live(mv: &MoveReport) -> Option<String> {
     ))
 }
 
+/// How a rollout stands beside the scorecard, and what it should be: in tables.
+pub(crate) fn live_result(mv: &MoveReport) -> Option<[&'static str; 2]> {
+    let live = mv.live.as_ref()?;
+    let word = match live.status.as_str() {
+        "rolled_back" => "taken back",
+        "aborted" => "aborted",
+        "completed" => "completed",
+        "draft" => "not started",
+        _ => "under way",
+    };
+    Some([word, "no guard breached"])
+}
+
 /// What page one's words and signs mean.
 pub(crate) fn legend(scorecard: &Scorecard) -> String {
     format!(
-        "[a to b] is the interval of a figure: of quality and latency 90 %, of costs what eight of ten draws of the worksheet's uncertain figures come to, \
-         the point being their median. pp: percentage points. A switch needs every required area to pass, with the whole interval on the right side \
+        "[a to b] is the interval of a figure, with how sure it is beside it; of costs it is what eight of ten draws of the worksheet's uncertain figures come \
+         to, the point being their median. pp: percentage points. A switch needs every required area to pass, with the whole interval on the right side \
          of the target; of costs a saving of {} or more has to be {} probable. {}",
         Unit::Share.shown(scorecard.tco.saving.0),
         Unit::Share.shown(scorecard.tco.certainty.0),

@@ -150,6 +150,8 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             let row = keep(place, &imported.dataset, &imported.origin)?;
             said(&imported, out);
             out.answer(&row, || kept(&row));
+            let name = &row.name;
+            out.say(format_args!("next: `crossfade eval run --target BASELINE --target CANDIDATE --dataset {name}`"));
         }
         Verb::Check { from } => {
             let imported = from_file(&from, None)?;

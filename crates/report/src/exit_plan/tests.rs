@@ -207,6 +207,14 @@ fn a_drill_to_another_target_says_nothing_of_this_one() {
 }
 
 #[test]
+fn a_drill_without_a_verdict_was_one_all_the_same() {
+    let mut leaving = whole();
+    leaving.drills[0].verdict = None;
+    let headline = exit_plan(&leaving).headline;
+    assert!(headline.contains("which came to no verdict") && !headline.contains("never rehearsed"), "{headline}");
+}
+
+#[test]
 fn a_schedule_that_the_contract_does_not_leave_time_for_is_no_evidence() {
     let mut leaving = whole();
     leaving.people.as_mut().unwrap().1.decommission_days = Some(200);

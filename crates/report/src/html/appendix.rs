@@ -5,7 +5,7 @@ use crate::report::{MoveReport, Report};
 use crate::words::{aged, made};
 
 use super::pieces::{escaped, list, number};
-use super::{detail, in_order, last};
+use super::{detail, last};
 
 pub(super) fn page(page: &mut String, report: &Report) {
     *page += &format!(
@@ -13,7 +13,7 @@ pub(super) fn page(page: &mut String, report: &Report) {
         escaped(&made(report)),
         escaped(&report.headline)
     );
-    for mv in in_order(report) {
+    for mv in report.in_order() {
         detail::whole(page, report, mv, (usize::MAX, "sheet"));
     }
     *page += "<section class=\"sheet\">\n<h2>How the order is made</h2>\n<ul>\n";

@@ -6,7 +6,6 @@ use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, sovereignty, targets};
 
-use super::in_order;
 use super::pieces::{badge, code, escaped, list, more, number, standing, value};
 
 /// Sheets there are for workloads.
@@ -15,7 +14,7 @@ const SHEETS: usize = 4;
 const BRIEF: usize = 8;
 
 pub(super) fn pages(page: &mut String, report: &Report) {
-    let moves = in_order(report);
+    let moves = report.in_order();
     match moves.len() {
         0 => {}
         1 | 2 => moves.iter().for_each(|mv| whole(page, report, mv, (6, "detail sheet"))),

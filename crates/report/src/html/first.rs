@@ -6,8 +6,7 @@ use crate::figure::Unit;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, made, sovereignty};
 
-use super::in_order;
-use super::pieces::{badge, class, code, escaped, measured, more, standing, value};
+use super::pieces::{badge, class, code, escaped, measured, more, standing, standing_as, value};
 
 /// Workloads that page one has rows for.
 const MOST_ROWS: usize = 30;
@@ -73,11 +72,12 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
     }
     *page += "</div>\n<h2>Scorecard</h2>\n";
     scorecard(page, mv);
+    *page += &format!("<p class=\"small\"><b>{}.</b></p>\n", code(&mv.load));
     *page += &format!("<p class=\"small\">{}</p>\n", escaped(&words::legend(&report.scorecard)));
     phases(page, report);
     *page += &format!(
         "<h2>Sovereignty, from 1 (pure API) to 5 (nothing leaves the house)</h2>\n<p>{}.</p>\n",
-        escaped(&sovereignty(mv))
+        code(&sovereignty(mv))
     );
     if !mv.risks.is_empty() {
         super::pieces::list(page, "Main risks", &mv.risks, 5);
@@ -98,16 +98,28 @@ fn open(page: &mut String, moves: &[&MoveReport], most: usize) {
         })
     };
     let rows: Vec<(&MoveReport, &Found)> = of(true).chain(of(false)).collect();
-    if rows.is_empty() || most == 0 {
+    let is_back = |mv: &&&MoveReport| mv.live.as_ref().is_some_and(|live| live.taken_back);
+    let back: Vec<&MoveReport> = moves.iter().filter(is_back).copied().collect();
+    if (rows.is_empty() && back.is_empty()) || most == 0 {
         return;
     }
     *page += "<h2>What is open or fails, and the command for each</h2>\n<table class=\"fine\">\n<colgroup><col style=\"width:19%\"><col style=\"width:31%\">\
               <col></colgroup>\n<tr><th>Area</th><th>Why</th><th>What settles it</th></tr>\n";
+    for mv in &back {
+        let Some(live) = &mv.live else { continue };
+        *page += &format!(
+            "<tr><td><span class=\"clamp1\"><b>{}</b></span>Live, taken back</td><td><span class=\"clamp3\">{}</span></td><td><span class=\"clamp5\">{}</span></td></tr>\n",
+            escaped(&title(mv)),
+            code(&live.reason),
+            code(&mv.next)
+        );
+    }
+    let most = most.saturating_sub(back.len());
     for (mv, found) in rows.iter().take(most) {
         let settle =
             found.settle.as_deref().unwrap_or("nothing: it is decided; a candidate that was changed is measured again");
         *page += &format!(
-            "<tr><td><span class=\"clamp1\"><b>{}</b></span>{}, {}{}</td><td><span class=\"clamp3\">{}</span></td><td><span class=\"clamp3\">{}</span></td></tr>\n",
+            "<tr><td><span class=\"clamp1\"><b>{}</b></span>{}, {}{}</td><td><span class=\"clamp3\">{}</span></td><td><span class=\"clamp5\">{}</span></td></tr>\n",
             escaped(&title(mv)),
             found.area.label(),
             found.standing.label(),
@@ -138,7 +150,19 @@ pub(super) fn scorecard(page: &mut String, mv: &MoveReport) {
             why(found)
         );
     }
+    *page += &live(mv);
     *page += "</table>\n";
+}
+
+/// Below the areas: where the rollout stands, whose guards decide without the scorecard.
+fn live(mv: &MoveReport) -> String {
+    let Some((live, [result, target])) = mv.live.as_ref().zip(words::live_result(mv)) else { return String::new() };
+    let chip = if live.taken_back { standing_as(Standing::Fail, result) } else { format!("<b>{result}</b>") };
+    format!(
+        "<tr><td>Live rollout</td><td>{chip}</td><td>{} <span class=\"small\">of users' requests</span></td><td>{target}</td><td><span class=\"clamp3\">{}</span></td></tr>\n",
+        value(&live.share),
+        code(&live.reason)
+    )
 }
 
 fn optional(found: &Found) -> &'static str {
@@ -147,16 +171,14 @@ fn optional(found: &Found) -> &'static str {
 
 fn why(found: &Found) -> String {
     let settle =
-        found.settle.as_ref().map(|settle| format!("<span class=\"clamp5\"><b>To settle:</b> {}</span>", code(settle)));
+        found.settle.as_ref().map(|settle| format!("<span class=\"clamp6\"><b>To settle:</b> {}</span>", code(settle)));
     format!("<span class=\"clamp3\">{}</span>{}", code(&found.because), settle.unwrap_or_default())
 }
 
 fn phases(page: &mut String, report: &Report) {
-    *page += "<h2>Which first</h2>\n<ul>\n";
     for phase in &report.phases {
-        *page += &format!("<li><b>{}</b>: {}</li>\n", phase.name, escaped(&phase.workloads.join(", ")));
+        *page += &format!("<p><b>Which first.</b> {}: {}</p>\n", phase.name, escaped(&phase.workloads.join(", ")));
     }
-    *page += "</ul>\n";
 }
 
 fn many(page: &mut String, report: &Report) {
@@ -172,10 +194,13 @@ fn many(page: &mut String, report: &Report) {
             Decision::Switch => "Everything required is proven.",
             Decision::Hybridize => "A part of each is proven; the rest stays where it is.",
             Decision::NotEnoughEvidence => {
-                "Keep these where they are for now: what is required is not proven, and nothing proven says no."
+                "Go no further with these: what is required is not proven, and nothing proven says no."
             }
-            Decision::Stay => "Keep these where they are: something required is proven to fail.",
+            Decision::Stay => "The candidate is not to answer these: what is proven says no.",
         };
+        // Of one workload its own verdict, which names the number.
+        let only = report.moves.iter().find(|mv| phase.keys.as_slice() == [mv.key.clone()]);
+        let advice = only.map_or_else(|| advice.to_owned(), |mv| code(&mv.verdict));
         *page += &format!(
             "<div class=\"box {}\">\n<p>{} <b>{} of {n}</b> · {}. {advice}</p>\n<p class=\"clamp3\">{}</p>\n{}</div>\n",
             class(decision),
@@ -191,9 +216,10 @@ fn many(page: &mut String, report: &Report) {
         "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
         escaped(&words::legend(&report.scorecard))
     );
-    if n <= MOST_REASONS {
+    // Where every phase is of one workload its box has said it.
+    if n <= MOST_REASONS && report.phases.iter().any(|phase| phase.workloads.len() > 1) {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
-        for mv in in_order(report) {
+        for mv in report.in_order() {
             *page += &format!(
                 "<li><span class=\"{}\"><b>{}</b>: {} {}</span></li>\n",
                 if n <= MOST_REASONS / 2 { "clamp3" } else { "clamp2" },
@@ -209,7 +235,7 @@ fn many(page: &mut String, report: &Report) {
         4 => MOST_OPEN / 2,
         _ => 0,
     };
-    open(page, &in_order(report), most);
+    open(page, &report.in_order(), most);
 }
 
 /// What keeps the workloads of a decision from moving, the commonest first.
@@ -229,7 +255,9 @@ fn commonest(report: &Report, decision: Decision) -> String {
         .collect();
     areas.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
     let Some(first) = of_decision().min_by_key(|mv| place(report, mv)) else { return String::new() };
-    if areas.is_empty() {
+    let n_back = of_decision().filter(|mv| mv.live.as_ref().is_some_and(|live| live.taken_back)).count();
+    let back = (decision == Decision::Stay && n_back > 0).then(|| format!("taken back live in {n_back}"));
+    if areas.is_empty() && back.is_none() {
         return format!(
             "<p class=\"clamp2\"><b>Do next</b>, with {}. {}</p>\n",
             escaped(&title(first)),
@@ -237,13 +265,14 @@ fn commonest(report: &Report, decision: Decision) -> String {
         );
     }
     let word = if decision == Decision::Stay { "Fails" } else { "Open" };
-    let listed: Vec<String> = areas.iter().map(|(n, area)| format!("{} in {n}", area.label())).collect();
-    format!("<p class=\"clamp2\"><b>{word}.</b> {}. <b>Do next.</b> {}</p>\n", listed.join(", "), code(&first.next))
+    let listed = areas.iter().map(|(n, area)| format!("{} in {n}", area.label()));
+    let listed: Vec<String> = listed.chain(back).collect();
+    format!("<p class=\"clamp6\"><b>{word}.</b> {}. <b>Do next.</b> {}</p>\n", listed.join(", "), code(&first.next))
 }
 
 /// Where a move stands in the order of phases.
 fn place(report: &Report, mv: &MoveReport) -> usize {
-    in_order(report).iter().position(|other| other.key == mv.key).unwrap_or(usize::MAX)
+    report.in_order().iter().position(|other| other.key == mv.key).unwrap_or(usize::MAX)
 }
 
 /// A row for each workload, a column for each area.
@@ -261,9 +290,11 @@ fn matrix(page: &mut String, report: &Report) {
         *page += &format!("<th>{}{}</th>", found.area.label(), optional(found));
     }
     *page += "</tr>\n";
-    let moves = in_order(report);
+    let moves = report.in_order();
     for mv in moves.iter().take(MOST_ROWS) {
-        let live = mv.live.as_ref().map(|live| format!("<br>live: {}", live.share.shown())).unwrap_or_default();
+        let live = mv.live.as_ref().zip(words::live_result(mv));
+        let live = live.map(|(live, [result, _])| format!("<br>live: {result}, {}", live.share.shown()));
+        let live = live.unwrap_or_default();
         let from_to = if is_wide {
             format!("<br><span class=\"small\">{}{live}</span>", escaped(&from_to(mv)))
         } else {
@@ -279,6 +310,11 @@ fn matrix(page: &mut String, report: &Report) {
     *page += "</table>\n";
     *page += &more(moves.len().saturating_sub(MOST_ROWS));
     *page += &format!("<p class=\"small\"><b>Targets.</b> {}.</p>\n", escaped(&targets(report)));
+    if is_wide {
+        for mv in &moves {
+            *page += &format!("<p class=\"small\"><b>{}.</b> {}.</p>\n", escaped(&title(mv)), code(&mv.load));
+        }
+    }
 }
 
 /// Dollars a month, in the cell of costs.

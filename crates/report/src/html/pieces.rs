@@ -21,18 +21,27 @@ pub(super) fn standing(standing: Standing) -> String {
     format!("<span class=\"s {}\">{}</span>", standing.as_str(), standing.label())
 }
 
+/// The sign of a standing with other words.
+pub(super) fn standing_as(standing: Standing, words: &str) -> String {
+    format!("<span class=\"s {}\">{words}</span>", standing.as_str())
+}
+
 /// What an area was found to be, with its interval below.
 pub(super) fn measured(found: &Found) -> String {
     match found.measured() {
         None => "–".to_owned(),
         Some(figure) if figure.unit == Unit::Count => format!("<b>{}</b> cases", escaped(&figure.shown())),
-        Some(figure) => value(figure),
+        Some(figure) => over(&figure.shown_with_level()),
     }
 }
 
 /// A value over its interval, so that columns stay narrow.
 pub(super) fn value(figure: &Figure) -> String {
-    let shown = escaped(&figure.shown());
+    over(&figure.shown())
+}
+
+fn over(shown: &str) -> String {
+    let shown = escaped(shown);
     match shown.split_once(" [") {
         Some((value, interval)) => format!("<b>{value}</b><br><span class=\"small\">[{interval}</span>"),
         None => format!("<b>{shown}</b>"),

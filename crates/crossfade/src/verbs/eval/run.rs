@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use eval::compare::{Comparison, Verdict};
 use eval::encode::{self, Encoder};
 use eval::entail;
 use eval::judge::questions::{self, run_name, subjects};
@@ -128,7 +129,15 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.say("stopped before it costs more than it may; the same with a larger `--max-cost` goes on from here");
         return Ok(Exit::Undecided);
     }
-    Ok(exit(&report))
+    let exit = exit(&report);
+    let is_short = |of: &Comparison| of.verdict == Verdict::Undecided && of.still_needed.is_some_and(|more| more > 0);
+    if report.candidates.iter().any(|of| is_short(&of.primary)) {
+        out.say(format_args!(
+            "next: `crossfade dataset import FILE --name {}` with more cases and the same command again; `crossfade eval report {name} -o answers.html` shows every answer",
+            results.plan.dataset
+        ));
+    }
+    Ok(exit)
 }
 
 /// Has the texts of a whole run made into vectors, in a run of its own beside it.

@@ -250,6 +250,9 @@ fn write(dir: &Path, plan: &ExitPlan, args: &Args, out: &Out) -> Result<(), Stop
         let lines = written.iter().map(|path| format!("{}\n", path.display()));
         lines.fold(format!("{}\n", plan.headline), |text, line| text + &line)
     });
+    if let Some(first) = missing.first() {
+        out.say(format_args!("hint: first of what is missing, {}: {}", first.what, first.supply));
+    }
     if let Some(why) = why_none {
         out.say(format_args!("no PDF: {why}"));
         let hint = "put chromium or google-chrome on PATH, or name one in CROSSFADE_BROWSER, or print";

@@ -134,6 +134,10 @@ impl Story {
         self.tell(&format!("    crossfade --config {config} exchanges pairs --rollout {}", plots[0].rollout));
         self.tell("go on from here, at the same addresses:");
         self.tell(&format!("    crossfade --config {config} serve"));
+        self.tell(
+            "decide about the simulated migrations; the report names the command for each thing that is missing:",
+        );
+        self.tell(&format!("    crossfade --config {config} report --output report"));
     }
 }
 

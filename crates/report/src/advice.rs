@@ -1,0 +1,227 @@
+//! What to do, in sentences that stand alone: of what is decided and of where the rollout stands today.
+
+use crate::area::{Area, Found, Standing};
+use crate::decision::Decision;
+use crate::figure::Unit;
+use crate::live::Live;
+use crate::quality::Part;
+use crate::settings::Move;
+
+/// What to do, for somebody who reads nothing else.
+pub(crate) fn verdict(
+    mv: &Move,
+    (decision, rule): (Decision, &str),
+    (areas, live): (&[Found], Option<&Live>),
+    [good, worse]: [&[Part]; 2],
+) -> String {
+    let from = &mv.baseline.name;
+    let Some(to) = mv.candidate.as_ref().map(|target| &target.name) else {
+        return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
+    };
+    let today = live.filter(|live| live.has_traffic()).map(today);
+    let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
+    match (decision, rule) {
+        (Decision::Switch, _) if live.is_some_and(Live::is_completed) => format!(
+            "Make `{to}` the route's target: every check that is required passes, and the rollout has completed with {} on it.",
+            today.as_deref().unwrap_or("no traffic")
+        ),
+        (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: every check that is required passes."),
+        (Decision::Hybridize, "H1") => format!("Move only {} to `{to}`; keep the rest on `{from}`.", slices(good)),
+        (Decision::Hybridize, "H3") => format!("Move to `{to}` all but {}, which stays on `{from}`.", slices(worse)),
+        (Decision::Hybridize, "H2") => {
+            let held = areas.iter().find(|found| found.area == Area::Throughput).map(|found| found.because.as_str());
+            let held = held.unwrap_or("not the whole peak");
+            format!("Move to `{to}` only the share of the load that it holds ({held}); keep the rest on `{from}`.")
+        }
+        (Decision::Hybridize, _) => {
+            format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
+        }
+        (Decision::Stay, "S2") => {
+            let why = live.map_or("a guard was breached", |live| number(&live.reason));
+            format!("Keep `{from}`: `{to}` was taken back from live traffic — {why}.")
+        }
+        (Decision::Stay, _) => {
+            let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
+            let with_number = |found: &Found| match found.measured() {
+                Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
+                None => found.area.word().to_owned(),
+            };
+            let fails = format!("`{to}` fails {}", and(&failed.map(with_number).collect::<Vec<_>>()));
+            match today {
+                Some(today) => format!("Take it back to `{from}`: {fails}, and {today} are on it today."),
+                None => format!("Keep `{from}`: {fails}."),
+            }
+        }
+        (Decision::NotEnoughEvidence, _) => {
+            let named = |found: &Found| format!("{} ({})", found.area.word(), found.standing.label());
+            let open: Vec<String> = areas.iter().filter(|found| found.is_open()).map(named).collect();
+            let n = areas.iter().filter(|found| found.required).count();
+            let open = format!("{} of {n} required checks are open — {}", open.len(), and(&open));
+            match today {
+                Some(today) => {
+                    format!(
+                        "Go no further with `{to}`, which has {today}: {open}. Nothing proven says to take it back."
+                    )
+                }
+                None => format!("Keep `{from}` for now: {open}."),
+            }
+        }
+    }
+}
+
+/// What was seen, of a reason that goes on with how sure it was and how fast.
+fn number(reason: &str) -> &str {
+    let seen = reason.split("; ").next().unwrap_or(reason);
+    seen.split(" (").next().unwrap_or(seen).trim_end_matches('.')
+}
+
+/// What the candidate has, in words: `98.0 % of users' requests`.
+fn today(live: &Live) -> String {
+    format!("{} of users' requests", Unit::Share.shown(live.share.value.unwrap_or_default()))
+}
+
+/// `a, b and c`.
+pub(crate) fn and(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// What to do now, with the command for it.
+pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
+    match (mv.rollout.as_deref(), live) {
+        (Some(rollout), Some(live)) if live.has_traffic() => with_traffic(mv, decision, areas, (rollout, live)),
+        (rollout, _) => without_traffic(mv, decision, areas, (rollout, live)),
+    }
+}
+
+fn without_traffic(
+    mv: &Move,
+    decision: Decision,
+    areas: &[Found],
+    (rollout, live): (Option<&str>, Option<&Live>),
+) -> String {
+    match (decision, rollout) {
+        (Decision::Switch | Decision::Hybridize, Some(rollout)) => match live {
+            None => format!("Start with copies, which users do not see: `crossfade rollout start {rollout}`."),
+            Some(live) if live.is_over() => format!(
+                "The rollout `{rollout}` was ended ({}): begin again with copies, `crossfade rollout resume {rollout} --reason TEXT`.",
+                live.label
+            ),
+            Some(live) => format!("The rollout `{rollout}` is at {}. {}", live.label, raised(rollout)),
+        },
+        (Decision::Switch | Decision::Hybridize, None) => {
+            format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
+        }
+        (Decision::Stay, Some(rollout)) if live.is_some_and(|live| live.taken_back) => format!(
+            "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
+        ),
+        (Decision::Stay, _) => {
+            "Leave the route where it is; look for another candidate, or change what failed and measure again."
+                .to_owned()
+        }
+        (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
+            format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
+        }
+        (Decision::NotEnoughEvidence, _) => missing(areas),
+    }
+}
+
+/// Of a rollout whose candidate answers users today.
+fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live): (&str, &Live)) -> String {
+    let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
+    let back = format!("`crossfade rollout abort {rollout} --reason TEXT`");
+    match decision {
+        Decision::Switch if live.is_completed() => format!(
+            "In the config `routes: {{ {}: {{ target: {to} }} }}`, the rollout `{rollout}` taken out, then `crossfade reload`. Until then {back} takes it back.",
+            mv.route
+        ),
+        Decision::Switch => format!("The rollout `{rollout}` is at {}. {}", live.label, raised(rollout)),
+        Decision::Hybridize => format!(
+            "The rollout `{rollout}` moves every part alike, {} today: take it back with {back}, then move the stated part alone, by a cohort of the rollout or a rule of the route.",
+            today(live)
+        ),
+        Decision::Stay => {
+            format!(
+                "{back}: from then on `{}` answers all. Or have what failed accepted by those whom it concerns.",
+                mv.baseline.name
+            )
+        }
+        Decision::NotEnoughEvidence => {
+            let (leave, further) = if live.is_completed() {
+                (
+                    "Leave the completed rollout as it is; its guards stay armed".to_owned(),
+                    format!("do not make `{to}` the route's target yet"),
+                )
+            } else {
+                (
+                    format!("Hold it where it is, guards armed, with `crossfade rollout pause {rollout}`"),
+                    "let it rise no further".to_owned(),
+                )
+            };
+            format!("{leave}, and {further}. {} To undo it instead: {back}.", missing(areas))
+        }
+    }
+}
+
+fn raised(rollout: &str) -> String {
+    format!(
+        "Its gates raise that step by step as live traffic proves it: `crossfade rollout status {rollout}` says what each still waits for."
+    )
+}
+
+fn missing(areas: &[Found]) -> String {
+    let open = areas.iter().find(|found| found.is_open());
+    let first = open.and_then(|found| Some((found.area.label(), found.settle.as_ref()?)));
+    first.map_or_else(
+        || "See what is open below.".to_owned(),
+        |(area, settle)| format!("First of what is missing — {area}: {settle}."),
+    )
+}
+
+/// What could go wrong.
+pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Part]) -> Vec<String> {
+    let mut risks = Vec::new();
+    for part in worse {
+        risks.push(format!("Worse beyond chance where {}: {}.", part.slice, part.difference.shown()));
+    }
+    for found in areas.iter().filter(|found| !found.required && found.standing != Standing::Pass) {
+        risks.push(format!(
+            "{} is not required and is {}: {}.",
+            found.area.label(),
+            found.standing.label(),
+            found.because
+        ));
+    }
+    // Gates of a rollout that has ended wait for nothing any more.
+    let running = live.filter(|live| !live.is_over() && !live.is_completed());
+    let open: Vec<&str> = running
+        .iter()
+        .flat_map(|live| &live.gates)
+        .filter(|gate| !gate.passed)
+        .map(|gate| gate.name.as_str())
+        .collect();
+    if !open.is_empty() {
+        risks.push(format!("Live gates not passed yet: {}.", open.join("; ")));
+    }
+    if let Some(candidate) = mv.candidate.as_ref().filter(|candidate| candidate.external && !mv.baseline.external) {
+        risks.push(format!(
+            "Requests would leave the house: `{}` is at {} ({}).",
+            candidate.name, candidate.provider, candidate.class
+        ));
+    }
+    if mv.candidate.as_ref().is_some_and(|candidate| candidate.class == "self_hosted") && mv.baseline.external {
+        risks.push(
+            "Own machines have to be run day and night: who is woken is in the worksheet of costs, or should be."
+                .to_owned(),
+        );
+    }
+    if mv.fallback.is_empty() {
+        risks.push(
+            "The route has no fallback: keep the baseline as the way back until the holdback is gone.".to_owned(),
+        );
+    }
+    risks
+}

@@ -1,0 +1,157 @@
+//! What page one says to do: of what is decided and of where the rollout stands.
+
+use super::*;
+use crate::report::Report;
+
+/// A rollout that stands so.
+fn stands(state: &str) -> RolloutRow {
+    RolloutRow {
+        name: "to-own".to_owned(),
+        route: "chat".to_owned(),
+        fingerprint: "f".to_owned(),
+        fingerprint_now: Some("f".to_owned()),
+        simulated: false,
+        state_json: state.to_owned(),
+        policy_json: String::new(),
+        evidence_json: None,
+    }
+}
+
+fn page_one(found: &Report) -> String {
+    html(found).split("class=\"detail").next().unwrap().to_owned()
+}
+
+fn at(state: &str, mut rows: Rows) -> Report {
+    rows.rollouts.push(stands(state));
+    report(&rows, &Plain)
+}
+
+#[test]
+fn a_switch_that_has_completed_names_the_line_of_the_config() {
+    let found = at("completed", rows());
+    let mv = &found.moves[0];
+    assert!(mv.verdict.starts_with("Make `own` the route's target: "), "{}", mv.verdict);
+    assert!(mv.verdict.contains("98.0 % of users' requests"), "{}", mv.verdict);
+    assert!(mv.next.contains("`routes: { chat: { target: own } }`"), "{}", mv.next);
+    assert!(mv.next.contains("the rollout `to-own` taken out, then `crossfade reload`"), "{}", mv.next);
+    assert!(!mv.next.contains("raise"), "nothing raises a completed rollout: {}", mv.next);
+}
+
+#[test]
+fn what_is_open_while_the_candidate_is_live_says_to_leave_it_and_how_to_undo_it() {
+    let mut open = rows();
+    open.runs.clear();
+    let found = at("completed", open);
+    let mv = &found.moves[0];
+    assert_eq!(mv.decision, Decision::NotEnoughEvidence);
+    assert!(mv.verdict.starts_with("Go no further with `own`, which has 98.0 % of users' requests"), "{}", mv.verdict);
+    assert!(mv.next.starts_with("Leave the completed rollout as it is"), "{}", mv.next);
+    assert!(mv.next.contains("To undo it instead: `crossfade rollout abort to-own --reason TEXT`"), "{}", mv.next);
+    assert!(mv.next.contains("`crossfade eval run --target gpt --target own --dataset NAME`"), "{}", mv.next);
+    assert!(!page_one(&found).contains("Keep <code>gpt</code> for now"));
+}
+
+#[test]
+fn what_fails_while_the_candidate_is_live_is_taken_back() {
+    let mut bad = rows();
+    bad.runs = vec![run(cases(600, 50))];
+    let found = at("completed", bad);
+    let mv = &found.moves[0];
+    assert_eq!(mv.decision, Decision::Stay);
+    assert!(mv.verdict.starts_with("Take it back to `gpt`: `own` fails task quality"), "{}", mv.verdict);
+    assert!(mv.next.starts_with("`crossfade rollout abort to-own --reason TEXT`"), "{}", mv.next);
+}
+
+#[test]
+fn what_was_taken_back_live_says_so_with_its_reason_first_and_in_the_scorecard() {
+    let found = at("rolled_back", rows());
+    let mv = &found.moves[0];
+    assert_eq!(mv.rule, "S2");
+    assert_eq!(mv.verdict, "Keep `gpt`: `own` was taken back from live traffic — so it is.");
+    assert!(mv.next.contains("`crossfade rollout resume to-own --reason TEXT`"), "{}", mv.next);
+    let page = page_one(&found);
+    assert!(page.contains("<td>Live rollout</td><td><span class=\"s fail\">taken back</span></td>"), "{page}");
+    assert!(markdown(&found).contains("| Live rollout | **taken back** |"));
+    let mut two = rows();
+    two.rollouts.push(stands("rolled_back"));
+    let other = Move { workload: "billing".to_owned(), rollout: None, ..two.settings.moves[0].clone() };
+    two.settings.moves.push(other);
+    let page = page_one(&report(&two, &Plain));
+    assert!(!page.contains("proven to fail") && page.contains("taken back live in 1"), "{page}");
+    assert!(page.contains("Live, taken back</td>"), "{page}");
+}
+
+#[test]
+fn a_safety_result_is_filed_for_a_rollout_that_has_begun_and_after_the_start_of_one_that_has_not() {
+    let mut none = rows();
+    none.filed.clear();
+    let settle = |found: &Report| found.moves[0].areas[3].settle.clone().unwrap();
+    assert!(settle(&report(&none, &Plain)).contains("filed once the rollout is started"));
+    let begun = settle(&at("completed", none));
+    assert!(begun.contains("filed for the rollout: `crossfade rollout file to-own"), "{begun}");
+}
+
+#[test]
+fn page_one_says_at_which_load_it_was_judged_where_that_is_from_and_how_sure_each_interval_is() {
+    let mut rows = rows();
+    let page = page_one(&report(&rows, &Plain));
+    assert!(
+        page.contains("Target load: 10.00 req/s, the busiest minute on record of the route <code>chat</code>"),
+        "{page}"
+    );
+    assert!(page.contains("<code>report.target_load: { chat: N }</code> in the config sets another"), "{page}");
+    assert!(page.contains("] 95 %</span>") && page.contains("] 90 %</span>"), "{page}");
+    assert!(!page.contains("of quality and latency 90 %"));
+    rows.settings.moves[0].target_load = Some(Real(12.0));
+    assert!(page_one(&report(&rows, &Plain)).contains("Target load: 12.00 req/s, as the config says"));
+}
+
+#[test]
+fn workloads_stand_in_one_order_in_all_forms() {
+    let mut rows = rows();
+    let first = Move { workload: "aaa".to_owned(), candidate: None, rollout: None, ..rows.settings.moves[0].clone() };
+    rows.settings.moves.insert(0, first);
+    let found = report(&rows, &Plain);
+    for form in [markdown(&found), html(&found)] {
+        let heading = |name: &str| form.find(name).unwrap();
+        assert!(heading("support (chat)") < heading("aaa (chat)"), "what may switch comes first: {form}");
+    }
+}
+
+#[test]
+fn a_benchmark_without_a_say_is_listed_with_its_reason() {
+    let mut rows = rows();
+    let level = |per_s: f64, invalid: Value| {
+        json!({ "target": "own", "load": { "kind": "rate", "per_s": per_s }, "invalid": invalid, "n_requests": 100, "n_good": 100,
+            "latency": { "e2e.intended": { "n": 100, "p95": { "value": 50.0, "low": 40.0, "high": 60.0 } } } })
+    };
+    for (name, level) in
+        [("slow", level(2.0, Value::Null)), ("lagged", level(10.0, json!("the client lagged by 80 ms")))]
+    {
+        let document = json!({ "format": "crossfade.bench/1", "name": name, "verdict": "valid", "at_us": NOW_US - DAY_US,
+            "targets": [{ "name": "own", "model": "own-model" }], "levels": [level], "deltas": [], "found": [] });
+        rows.benches.push(Upload { source: name.to_owned(), text: document.to_string() });
+    }
+    let found = report(&rows, &Plain);
+    let why = |name: &str| found.stale.iter().find(|one| one.what.contains(name)).map(|one| one.why.clone()).unwrap();
+    assert_eq!(why("slow"), "its load of 2.00 req/s is below the target load of 10.00 req/s");
+    assert_eq!(why("lagged"), "it is no evidence: the client lagged by 80 ms");
+}
+
+#[test]
+fn a_number_of_cases_says_what_it_would_show() {
+    let mut few = rows();
+    few.runs = vec![run(cases(100, 84))];
+    let found = report(&few, &Plain);
+    let settle = found.moves[0].areas[0].settle.clone().unwrap();
+    assert!(
+        settle.contains(
+            "more evaluation cases to show that the candidate is less than the run's own margin of 0.05 worse, or not"
+        ),
+        "{settle}"
+    );
+    few.runs[0].head.margin = Real(0.2);
+    let found = report(&few, &Plain);
+    let settle = found.moves[0].areas[0].settle.clone().unwrap();
+    assert!(settle.contains("to show that 90.0 % of the quality is kept, or not"), "{settle}");
+}
