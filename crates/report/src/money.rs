@@ -12,7 +12,7 @@ use crate::figure::{Figure, Unit};
 use crate::quality::changed;
 use crate::report::{Engine, Stale};
 use crate::rows::{CALLS, Call, Rows, Run};
-use crate::settings::{Move, Settings, Worksheet};
+use crate::settings::{Move, Settings, TcoDemand, Worksheet};
 use crate::words::{a_month, each, n_of};
 
 /// What the interval of a figure is whose point is the median of the same draws.
@@ -83,11 +83,6 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         let found = Found { standing: Standing::Undecided, figures, simulated, target, ..none.found };
         return Money { found, ..none };
     };
-    let target_words = format!(
-        "a saving of {} is {} probable",
-        Unit::Share.shown(demand.saving.0),
-        Unit::Share.shown(demand.certainty.0)
-    );
     let (standing, word) = match odds.verdict {
         Verdict::Reached => (Standing::Pass, "reached"),
         Verdict::Missed => (Standing::Fail, "missed"),
@@ -108,7 +103,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
             Unit::Share.shown(odds.reaches),
             dollars(&costed)
         ),
-        settle: (standing == Standing::Undecided).then(|| needed(&odds.needed, (&target_words, mv, run))),
+        settle: (standing == Standing::Undecided).then(|| needed(&odds.needed, (demand, mv, run))),
         figures,
         decides: Some(delta.id.clone()),
         simulated: !made_up.is_empty(),
@@ -309,7 +304,9 @@ fn dollars(costed: &Costed) -> String {
 }
 
 /// What settles costs, with what it would show and its commands; the counts are those that `crossfade tco run` says.
-fn needed(needed: &Needed, (what, mv, run): (&str, &Move, Option<&Run>)) -> String {
+fn needed(needed: &Needed, (demand, mv, run): (&TcoDemand, &Move, Option<&Run>)) -> String {
+    let share = |share: f64| Unit::Share.shown(share);
+    let what = format!("a saving of {} is {} probable", share(demand.saving.0), share(demand.certainty.0));
     let again = format!(
         "{}, then {}",
         commands::eval(mv, run.map(|run| run.head.dataset.as_str())),
