@@ -19,10 +19,10 @@ def rankings(rng, n):
         relevance[rng.choice(list(relevance))] = rng.choice([1, 2])
         ranking = rng.sample(known, rng.randint(1, len(known)))
         k = rng.choice([5, 10, 15, 20])
-        measures = {f"ndcg_cut.{k}", "recip_rank", f"recall.{k}", f"P.{k}", "ndcg"}
+        measures = {f"ndcg_cut.{k}", "recip_rank", f"recall.{k}", f"P.{k}", f"map_cut.{k}", "ndcg"}
         run = {one: float(len(ranking) - place) for place, one in enumerate(ranking)}
         found = pytrec_eval.RelevanceEvaluator({"q": relevance}, measures).evaluate({"q": run})["q"]
-        names = {"ndcg_at_k": f"ndcg_cut_{k}", "recall_at_k": f"recall_{k}", "precision_at_k": f"P_{k}"}
+        names = {"ndcg_at_k": f"ndcg_cut_{k}", "recall_at_k": f"recall_{k}", "precision_at_k": f"P_{k}", "map_at_k": f"map_cut_{k}"}
         yield {
             "relevance": relevance,
             "ranking": ranking,

@@ -290,7 +290,7 @@ fn why_not(metric: &str) -> &'static str {
     match metric {
         "latency_ms" | "cost_dollars" => "what answers take and cost has guards of its own (`slow`, `cost`)",
         "levenshtein" | "edit_distance" => "its time grows with the square of an answer's length",
-        "ndcg_at_k" | "mrr" | "recall_at_k" | "precision_at_k" => {
+        "ndcg_at_k" | "mrr" | "recall_at_k" | "precision_at_k" | "map_at_k" => {
             "it is about an order of documents, and answers are texts"
         }
         "accuracy" => "its number is one of many cases that each have a right class",

@@ -26,6 +26,7 @@ pub mod quantile;
 pub mod random;
 pub mod ranking;
 pub mod relative;
+pub mod retrieval;
 pub mod running_mean;
 pub mod sample_mean;
 pub mod sample_ratio;

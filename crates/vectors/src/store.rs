@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::RowDigest;
+use crate::nearest::{Hit, Query};
 use crate::retry::Trouble;
 use crate::row::Row;
-use crate::schema::Schema;
+use crate::schema::{Metric, Schema};
 
 /// What a collection comes to, as its store tells it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -96,6 +97,15 @@ pub trait Source: Send {
     /// # Errors
     /// Where the store fails, or the partition is no longer what it was.
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble>;
+}
+
+/// A collection that answers queries by an index of its own.
+pub trait Search: Send {
+    /// What the store finds for a query by the vector `name`, the nearest first, `k` at most. A collection whose index compares otherwise than by `metric` refuses.
+    ///
+    /// # Errors
+    /// Where the store fails, or cannot search by this.
+    fn search(&mut self, name: &str, metric: Metric, query: &Query, k: usize) -> Result<Vec<Hit>, Trouble>;
 }
 
 /// Where a batch belongs: the `part`-th of its partition. A target that is files makes one of each.

@@ -11,7 +11,7 @@ mod sqlite_vec;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::store::{Source, Target};
+use crate::store::{Search, Source, Target};
 
 pub use self::jsonl::JsonLines;
 pub use self::line::{from_line, to_line};
@@ -98,6 +98,16 @@ impl Address {
             Address::Jsonl(path) => Box::new(JsonLines::new(path)),
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
+        }
+    }
+
+    /// The collection, to ask; none of files, which have no index.
+    #[must_use]
+    pub fn search(&self) -> Option<Box<dyn Search>> {
+        match self {
+            Address::Parquet(_) | Address::Jsonl(_) => None,
+            Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
+            Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod copy;
 mod doctor;
+mod eval;
 mod export;
 mod import;
 mod plan;
@@ -25,6 +26,9 @@ pub(crate) enum Verb {
     Copy(copy::Args),
     /// Compare every row of two collections, bit by bit; exit code 3 names what differs.
     Verify(verify::Args),
+    /// Compare what is found in two collections: how alike the lists are, what an index loses, and how good they are; exit code 3 when it is worse by more than the margin,
+    /// 4 when there is not enough evidence.
+    Eval(eval::Args),
     /// Copy a collection into a directory of Parquet files with a manifest, and compare.
     Export(export::Args),
     /// Check a directory against its manifest, copy it into a store, and compare.
@@ -38,6 +42,7 @@ pub(crate) fn run(verb: &Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Plan(args) => plan::run(args, out),
         Verb::Copy(args) => copy::run(args, out),
         Verb::Verify(args) => verify::run(args, out),
+        Verb::Eval(args) => eval::run(args, out),
         Verb::Export(args) => export::run(args, out),
         Verb::Import(args) => import::run(args, out),
     }

@@ -65,6 +65,8 @@ mod serve;
 mod signals;
 mod tco;
 mod vectors;
+#[cfg(test)]
+mod vectors_eval;
 mod watch;
 mod whose;
 mod why;

@@ -20,7 +20,7 @@ use super::rouge::{self, Rouge};
 use super::{Metric, Pool, bleu, chrf, refusal, spans, spent, squad, text, vectors};
 
 /// Every name there is.
-pub const NAMES: [&str; 61] = [
+pub const NAMES: [&str; 62] = [
     "exact_match",
     "contains",
     "contains_all",
@@ -77,6 +77,7 @@ pub const NAMES: [&str; 61] = [
     "mrr",
     "recall_at_k",
     "precision_at_k",
+    "map_at_k",
     "diff_applies",
     "diff_quality",
     "finish_reason",
@@ -419,6 +420,7 @@ fn of_ranking(name: &str) -> Option<Ranked> {
         "mrr" => Ranked::ReciprocalRank,
         "recall_at_k" => Ranked::Recall,
         "precision_at_k" => Ranked::Precision,
+        "map_at_k" => Ranked::AveragePrecision,
         _ => return None,
     })
 }

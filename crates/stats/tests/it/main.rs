@@ -10,4 +10,6 @@ mod merging;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod retrieval;
+#[cfg(test)]
 mod simulated;

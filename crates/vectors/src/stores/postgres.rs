@@ -15,10 +15,11 @@ use tokio_postgres::{Client, Config, NoTls, config::Host};
 
 use self::columns::Columns;
 use crate::digest::RowDigest;
+use crate::nearest::{Hit, Query};
 use crate::retry::{Class, Trouble};
 use crate::row::Row;
-use crate::schema::Schema;
-use crate::store::{Budget, Cursor, Page, Partition, Sealed, Slot, Source, Survey, Target};
+use crate::schema::{Metric, Schema};
+use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target};
 
 pub(crate) use self::columns::declared;
 
@@ -224,6 +225,17 @@ impl Source for Postgres {
             page.next = page.rows.last().map(|row| Cursor::Key(row.namespace.clone(), row.id.clone()));
         }
         Ok(page)
+    }
+}
+
+impl Search for Postgres {
+    fn search(&mut self, name: &str, metric: Metric, query: &Query, k: usize) -> Result<Vec<Hit>, Trouble> {
+        let doing = self.doing("search");
+        let Open { runtime, client, columns } = self.connect(None)?;
+        let sql = columns.nearest(name, metric, &query.vector).map_err(|why| Trouble::permanent(&doing, why))?;
+        let k = i64::try_from(k).unwrap_or(i64::MAX);
+        let found = wait(runtime, &doing, client.query(&sql, &[&query.namespace, &k]))?;
+        Ok(found.iter().map(|row| Hit { id: row.get(0), distance: row.get(1) }).collect())
     }
 }
 

@@ -10,13 +10,14 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use crate::digest::RowDigest;
+use crate::nearest::{Hit, Query};
 use crate::retry::{Class, Trouble};
-use crate::row::{Dtype, Row};
+use crate::row::{Dtype, Row, floats_to_bytes};
 use crate::schema::{DenseShape, Metric, Schema};
-use crate::store::{Budget, Cursor, Page, Partition, Sealed, Slot, Source, Survey, Target};
+use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target};
 
 /// What one transaction takes.
 const BUDGET: Budget = Budget { n_rows: 2000, n_bytes: 8 << 20 };
@@ -142,6 +143,45 @@ impl Target for SqliteVec {
         }
         Ok(())
     }
+}
+
+impl Search for SqliteVec {
+    fn search(&mut self, name: &str, metric: Metric, query: &Query, k: usize) -> Result<Vec<Hit>, Trouble> {
+        let (table, doing) = (self.table.clone(), self.doing("search"));
+        let (connection, schema) = self.reading()?;
+        let shape = shape(schema, name, metric).map_err(|why| Trouble::permanent(&doing, why))?;
+        let bytes = match shape.dtype {
+            Dtype::F32 | Dtype::F16 => floats_to_bytes(&query.vector),
+            Dtype::I8 | Dtype::Binary => {
+                return Err(Trouble::permanent(
+                    doing,
+                    format!("`{name}` is of {:?}: search by it is not built", shape.dtype),
+                ));
+            }
+        };
+        let sql = format!(
+            "SELECT \"{table}\".id, found.distance FROM
+               (SELECT rowid, distance FROM \"{table}_vec_{name}\"
+                WHERE embedding MATCH ?1 AND k = ?2 AND rowid IN (SELECT rowid FROM \"{table}\" WHERE namespace = ?3)) AS found
+             JOIN \"{table}\" ON \"{table}\".rowid = found.rowid ORDER BY found.distance, \"{table}\".id DESC"
+        );
+        let k = i64::try_from(k).unwrap_or(i64::MAX);
+        let search = || -> rusqlite::Result<Vec<Hit>> {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let found = statement.query_map(params![bytes, k, query.namespace], |row| {
+                Ok(Hit { id: row.get(0)?, distance: row.get(1)? })
+            })?;
+            found.collect()
+        };
+        search().map_err(|error| of(doing, &error))
+    }
+}
+
+/// The shape of a vector that is compared by `metric`.
+fn shape<'schema>(schema: &'schema Schema, name: &str, metric: Metric) -> Result<&'schema DenseShape, String> {
+    let shape = schema.dense.get(name).ok_or_else(|| format!("it has no vector `{name}`"))?;
+    let is = shape.metric.unwrap_or(if shape.dtype == Dtype::Binary { Metric::Hamming } else { Metric::L2 });
+    if is == metric { Ok(shape) } else { Err(format!("`{name}` is compared by {is:?} there, not by {metric:?}")) }
 }
 
 /// How a vector is declared to `vec0`, and why it cannot be, if it cannot.

@@ -11,7 +11,7 @@ use super::super::check_name;
 use super::wire::{self, Field, Raw};
 use crate::metadata::Metadata;
 use crate::row::{Dtype, Multi, Row, Sparse};
-use crate::schema::{DenseShape, Schema};
+use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::Budget;
 
 /// What every table has.
@@ -99,6 +99,30 @@ impl Columns {
         }
         let bounds = if bounds.is_empty() { String::new() } else { format!("WHERE {}", bounds.join(" AND ")) };
         format!("SELECT {} FROM \"{}\" {bounds} ORDER BY namespace, id LIMIT $1", self.list(), self.table)
+    }
+
+    /// The nearest rows of a namespace, `$1`, at most `$2`, as the table's index finds them if it has one.
+    pub(super) fn nearest(&self, name: &str, metric: Metric, query: &[f32]) -> Result<String, String> {
+        let shape = self.schema.dense.get(name).ok_or_else(|| format!("it has no vector `{name}`"))?;
+        let kind = match shape.dtype {
+            Dtype::F32 => "vector",
+            Dtype::F16 => "halfvec",
+            Dtype::I8 | Dtype::Binary => {
+                return Err(format!("`{name}` is of {:?}, which is not searched there", shape.dtype));
+            }
+        };
+        let operator = match metric {
+            Metric::Cosine => "<=>",
+            Metric::L2 => "<->",
+            Metric::Dot => "<#>",
+            Metric::Hamming => return Err(format!("`{name}` is not of bits")),
+        };
+        let values: Vec<String> = query.iter().map(f32::to_string).collect();
+        let distance = format!("\"vec_{name}\" {operator} '[{}]'::{kind}", values.join(","));
+        Ok(format!(
+            "SELECT id, {distance} FROM \"{}\" WHERE namespace = $1 AND \"vec_{name}\" IS NOT NULL ORDER BY {distance} LIMIT $2",
+            self.table
+        ))
     }
 
     /// How many rows of this shape a page takes, their texts guessed.
