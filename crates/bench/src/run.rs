@@ -143,6 +143,24 @@ fn unshown(name: &str, bracket: &Bracket, is_whole: bool) -> Option<String> {
     })
 }
 
+/// What a search looks for, with how many probes at most.
+fn looks_for(range: &Range, slo: &Slo) -> String {
+    let over = if range.is_whole { "at once" } else { "a second" };
+    let most = range.most_probes;
+    match range.enough {
+        Some(enough) => format!(
+            "the search ends where {} {over} are held ({}), at most {most} probes a target; `--to-saturation` goes on to the most that is held",
+            short(enough),
+            slo.words()
+        ),
+        None => format!(
+            "the search looks for the most {over} that is held ({}), at most {most} probes a target and no load above {}",
+            slo.words(),
+            short(range.most)
+        ),
+    }
+}
+
 struct Runner<'r> {
     engine: &'r Engine,
     plan: &'r Plan,
@@ -192,6 +210,7 @@ impl Runner<'_> {
         // What a search that was cut off measured is taken for its probes again: the same come in the same order.
         let before = std::mem::take(&mut result.levels);
         result.found.clear();
+        (self.told.search)(&looks_for(&range, &slo));
         for (target, name) in self.engine.targets.iter().map(|target| target.name.clone()).enumerate() {
             let n_before = result.levels.len();
             let mut tries = Tries {
@@ -350,7 +369,9 @@ impl Probe for Tries<'_> {
         let time = if self.measured.front().is_some_and(|level| is_same(level.load, load)) {
             "measured already".to_owned()
         } else {
-            format!("for about {:.0} s", (runner.plan.warm_up + runner.plan.span).as_secs_f64())
+            // As long as it takes to have requests enough, which can be more than `--duration`.
+            let (_, end) = runner.plan.schedule(load, Some(self.slo));
+            format!("for about {:.0} s", end.as_secs_f64())
         };
         (runner.told.search)(&format!(
             "{name}, probe {number} of at most {}: {}, {why}; {time}",

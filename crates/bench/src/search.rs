@@ -54,11 +54,13 @@ pub struct Range {
     pub is_whole: bool,
     /// Probes at most.
     pub most_probes: usize,
+    /// The load with which the question is answered: where it is held, nothing above it is tried. `None` where the most is looked for.
+    pub enough: Option<f64>,
 }
 
 impl Default for Range {
     fn default() -> Range {
-        Range { start: 1.0, most: 10_000.0, tolerance: 0.03, is_whole: false, most_probes: 12 }
+        Range { start: 1.0, most: 10_000.0, tolerance: 0.03, is_whole: false, most_probes: 12, enough: None }
     }
 }
 
@@ -125,7 +127,7 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
         let before = again.is_none().then(|| unsettled(&range, &found)).flatten();
         let Some(load) = again.or(before.map(|tried| tried.load)).or_else(|| next(&range, &found)) else { break };
         let number = found.tried.len() + 1;
-        probe.begins(number, load, &why(&found, load, (again.is_some(), before.is_some())));
+        probe.begins(number, load, &why(&range, &found, load, (again.is_some(), before.is_some())));
         let Probed { mut attained, is_invalid, is_stopped, is_dead } = probe.probe(load)?;
         has_ended = is_dead && found.sustained.is_none();
         if is_stopped {
@@ -169,7 +171,7 @@ pub fn search<P: Probe>(range: Range, slo: &Slo, probe: &mut P) -> Result<Bracke
 
 /// The upper end of a bracket that is narrow enough, or of nothing that was sustained yet, where its only try showed neither.
 fn unsettled(range: &Range, found: &Bracket) -> Option<Tried> {
-    let is_due = |_: &f64| found.sustained.is_none() || next(range, found).is_none();
+    let is_due = |_: &f64| !is_answered(range, found) && (found.sustained.is_none() || next(range, found).is_none());
     let failed = found.failed.filter(is_due)?;
     let mut tries = tries_at(&found.tried, failed);
     let only = tries.next().filter(|tried| tried.verdict == Verdict::Undecided && !tried.is_invalid)?;
@@ -177,12 +179,15 @@ fn unsettled(range: &Range, found: &Bracket) -> Option<Tried> {
 }
 
 /// Why this load is next.
-fn why(found: &Bracket, load: f64, (has_lagged, is_again): (bool, bool)) -> String {
+fn why(range: &Range, found: &Bracket, load: f64, (has_lagged, is_again): (bool, bool)) -> String {
     let shown = |load: f64| short(load);
     match (found.sustained, found.failed) {
         _ if has_lagged => "once more: this process lagged".to_owned(),
         _ if is_again => "once more: it was neither shown to be held nor not to be".to_owned(),
         (None, None) => "where the search begins".to_owned(),
+        (Some(held), None) if range.enough.is_some_and(|enough| load >= enough) => {
+            format!("what is asked for, above {}, which was held", shown(held))
+        }
         (Some(held), None) if load < held * 3.99 => {
             format!("the most that may be tried, above {}, which was held", shown(held))
         }
@@ -202,12 +207,21 @@ fn why(found: &Bracket, load: f64, (has_lagged, is_again): (bool, bool)) -> Stri
     }
 }
 
-/// The next load to try; `None` when the bracket is narrow enough.
+/// Whether the load that is asked for is held.
+fn is_answered(range: &Range, found: &Bracket) -> bool {
+    range.enough.zip(found.sustained).is_some_and(|(enough, sustained)| sustained >= enough)
+}
+
+/// The next load to try; `None` when the bracket is narrow enough, or what is asked for is held.
 fn next(range: &Range, found: &Bracket) -> Option<f64> {
     let (start, most) = (range.start.min(range.most), range.most);
     let load = match (found.sustained, found.failed) {
         (None, None) => start,
-        (Some(sustained), None) => (sustained < most).then(|| (sustained * 4.0).min(most))?,
+        (Some(_), _) if is_answered(range, found) => return None,
+        (Some(sustained), None) => {
+            let most = range.enough.map_or(most, |enough| enough.min(most));
+            (sustained < most).then(|| (sustained * 4.0).min(most))?
+        }
         (None, Some(failed)) if found.is_undecided_at(failed) => failed / 2.0,
         (None, Some(failed)) => failed / 4.0,
         (Some(sustained), Some(failed)) => {

@@ -70,6 +70,59 @@ impl Slo {
         }
     }
 
+    /// What `attained` in `seconds` shows, against what it is held, and where that is neither how long the same load has to last to show it, as it looks.
+    #[must_use]
+    pub fn standing(&self, attained: &Attained, seconds: f64) -> Option<String> {
+        let (low, high) = attained.interval()?;
+        let Attained { n_met, n, .. } = *attained;
+        let asked = (self.share * 1e4).round() / 1e2;
+        let seen = format!(
+            "{n_met} of {n} kept to it, {:.1} to {:.1} % (95 % interval), held against {asked} %",
+            100.0 * low,
+            100.0 * high
+        );
+        Some(match self.judge(attained) {
+            Verdict::Pass => format!("{seen}: the interval is at or above it"),
+            Verdict::Fail => format!("{seen}: the interval is below it"),
+            Verdict::Undecided => {
+                let longer = match self.needed(attained) {
+                    Some((needed, verdict)) => {
+                        let seconds = (seconds * needed as f64 / n as f64 * 1.1).ceil();
+                        format!(
+                            "{needed} requests of which the same share keeps to it show a {}: about `--duration {seconds:.0}s` at this load",
+                            verdict.as_str()
+                        )
+                    }
+                    None => {
+                        "the share is so near to what is asked for that no duration tells them apart: try another load"
+                            .to_owned()
+                    }
+                };
+                format!("{seen}, which lies in it; {longer}")
+            }
+        })
+    }
+
+    /// The fewest requests of the same share that show something, and what.
+    fn needed(&self, attained: &Attained) -> Option<(u64, Verdict)> {
+        let share = attained.share()?;
+        let of = |n: u64| {
+            let n_met = crate::clock::whole((share * n as f64).round());
+            self.judge(&Attained { n_met, n_unseen: 0, n })
+        };
+        let is_shown = |n: u64| of(n) != Verdict::Undecided;
+        let mut upper = attained.n.max(1);
+        while !is_shown(upper) {
+            upper = upper.checked_mul(2).filter(|n| *n < 1 << 24)?;
+        }
+        let mut lower = attained.n;
+        while upper - lower > 1 {
+            let middle = lower.midpoint(upper);
+            if is_shown(middle) { upper = middle } else { lower = middle }
+        }
+        Some((upper, of(upper)))
+    }
+
     /// The fewest requests of which this share can be shown: all of them good.
     #[must_use]
     pub fn fewest(&self) -> u64 {
@@ -188,6 +241,22 @@ mod tests {
         check(970, 1000, Verdict::Pass);
         check(930, 1000, Verdict::Fail);
         assert_eq!(SLO.fewest(), 73);
+    }
+
+    #[test]
+    fn what_is_undecided_says_its_interval_and_how_long_would_tell() {
+        let said = SLO.standing(&Attained { n_met: 41, n: 41, n_unseen: 0 }, 20.0).unwrap();
+        assert!(said.starts_with("41 of 41 kept to it, 91.4 to 100.0 % (95 % interval), held against 95 %"), "{said}");
+        assert!(
+            said.contains("73 requests") && said.contains("show a pass") && said.contains("--duration 40s"),
+            "{said}"
+        );
+        let worse = SLO.standing(&Attained { n_met: 36, n: 40, n_unseen: 0 }, 10.0).unwrap();
+        assert!(worse.contains("show a fail"), "{worse}");
+        let near = SLO.standing(&Attained { n_met: 950, n: 1000, n_unseen: 0 }, 10.0).unwrap();
+        assert!(near.contains("no duration tells them apart"), "{near}");
+        let held = SLO.standing(&Attained { n_met: 970, n: 1000, n_unseen: 0 }, 10.0).unwrap();
+        assert!(held.ends_with("the interval is at or above it"), "{held}");
     }
 
     #[test]

@@ -243,3 +243,16 @@ fn a_server_that_answers_nothing_is_asked_once() {
     let Ok(found) = search(Range::default(), &SLO, &mut Dead);
     assert_eq!((found.tried.len(), found.sustained, found.failed, found.is_stopped), (1, None, Some(1.0), false));
 }
+
+#[test]
+fn a_search_ends_where_what_is_asked_for_is_held_and_goes_on_where_it_is_not() {
+    let loads = |most: f64, enough: Option<f64>| -> Vec<f64> {
+        let range = Range { start: 10.0, enough, ..Range::default() };
+        let found = search(range, &SLO, &mut Holds(most)).unwrap();
+        found.tried.iter().map(|tried| tried.load).collect()
+    };
+    assert_eq!(loads(1_000.0, Some(12.0)), [10.0, 12.0], "the peak, then the peak with its headroom");
+    assert_eq!(loads(1_000.0, None)[..3], [10.0, 40.0, 160.0]);
+    let short = loads(11.0, Some(12.0));
+    assert!(short.len() > 3 && short.iter().all(|load| *load <= 12.0), "{short:?}");
+}

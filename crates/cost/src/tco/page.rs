@@ -41,7 +41,6 @@ pub fn percent(share: f64) -> String {
 #[must_use]
 pub fn sentences(costed: &Costed) -> Vec<String> {
     let [baseline, candidate] = &costed.sides;
-    let figure = |id: &str| costed.book.value(id).map(super::Exact::to_f64);
     let Some(odds) = &costed.odds else {
         let n = costed.book.unknown().count();
         let unknown = format!(
@@ -50,34 +49,79 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
         );
         return unproven(costed).chain([unknown]).collect();
     };
-    let saving = figure("saving.share").unwrap_or_default();
-    let direction = if saving < 0.0 { "dearer" } else { "cheaper" };
-    let cost = |side: usize| {
-        costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
-    };
     let mut said: Vec<String> = unproven(costed).collect();
+    let direction = if odds.saving.p50 < 0.0 { "dearer" } else { "cheaper" };
     said.push(format!(
-        "A successful task costs ${} at {candidate} and ${} at {baseline}: {} {direction}; with what is uncertain {} (P10 to P90).",
-        cost(1),
-        cost(0),
-        percent(saving.abs()),
+        "A successful task costs ${:.5} at {candidate} and ${:.5} at {baseline}, all in: {} {direction} (each the P50 of draws; P10 to P90 of the saving: {}).",
+        odds.candidate.p50,
+        odds.baseline.p50,
+        percent(odds.saving.p50.abs()),
         span(odds.saving.p10, odds.saving.p90)
     ));
-    let verdict = match odds.verdict {
-        Verdict::Reached => "the target is reached, by the draws of this study",
-        Verdict::Missed => "the target is missed, by the draws of this study",
+    said.extend(a_month(costed, odds));
+    let word = match odds.verdict {
+        Verdict::Reached => "the target is reached",
+        Verdict::Missed => "the target is missed",
         Verdict::Undecided => "undecided",
     };
     said.push(format!(
-        "P(cheaper) is {}, P(saving of {} or more) {}; {} is wanted: {verdict}.",
-        percent(odds.cheaper),
+        "That a successful task is {} or more cheaper is {} likely, that it is cheaper at all {}; from {} on the target is reached, up to {} it is missed: {word}, by the draws of this study.",
         percent(odds.target),
         percent(odds.reaches),
-        percent(odds.certainty)
+        percent(odds.cheaper),
+        percent(odds.certainty),
+        percent(1.0 - odds.certainty),
     ));
     said.push(needed(odds));
+    said.extend(what_settles(costed, odds));
     said.extend(evens(costed));
     said
+}
+
+/// What a month costs, and why that can go the other way than what a successful task costs.
+fn a_month(costed: &Costed, odds: &Odds) -> Option<String> {
+    let [baseline, candidate] = &costed.sides;
+    let value = |side: usize, name: &str| costed.cell(side, name)?.value.as_ref().map(super::Exact::to_f64);
+    let (before, after) = (value(0, "total")?, value(1, "total")?);
+    let direction = if after > before { "dearer" } else { "cheaper" };
+    let mut words = format!(
+        "A month, by the worksheet's own values, costs ${after:.0} at {candidate} and ${before:.0} at {baseline}: {} {direction}.",
+        percent((after / before - 1.0).abs())
+    );
+    if (after > before) == (odds.saving.p50 > 0.0) {
+        let right = |side: usize, total: f64| Some(total / value(side, "cost_per_successful_task")?);
+        let _ = write!(
+            words,
+            " A month and a successful task go different ways because of the same tasks {:.0} succeed at {candidate} and {:.0} at {baseline}; the target is for a successful task.",
+            right(1, after)?,
+            right(0, before)?
+        );
+    }
+    Some(words)
+}
+
+/// What somebody can do to have it decided, as they would type it.
+fn what_settles(costed: &Costed, odds: &Odds) -> Option<String> {
+    let [baseline, candidate] = &costed.sides;
+    match &odds.needed {
+        Needed::Cases { cases, more, .. } if *more > 0 => Some(format!(
+            "To ask so many: `crossfade eval run --dataset DATASET --target {baseline} --target {candidate} --limit {cases} --name NAME`, with the metric of before; \
+             `crossfade tco init --run NAME --print` has its counts for `first_pass`, and `crossfade tco run` on the worksheet says what they decide."
+        )),
+        Needed::NotByCases { because: Some(because) } => {
+            let swing = odds.tornado.iter().find(|swing| swing.id == *because || swing.label == *because)?;
+            Some(format!(
+                "At its P10 ({}) the saving for a successful task is {}, at its P90 ({}) {}: a closer figure in the worksheet settles it; `--set {}={}` tries one.",
+                short(swing.input.0),
+                percent(swing.saving.0),
+                short(swing.input.1),
+                percent(swing.saving.1),
+                swing.id,
+                short(swing.input.1)
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// Why the study is no evidence, whatever comes of it.
@@ -129,7 +173,7 @@ fn needed(odds: &Odds) -> String {
                 more => format!("{more} more than the {there} there are"),
             };
             format!(
-                "For a fresh evaluation to show four times in five that the target is {what}, if what was seen so far is the truth, it takes {cases} cases a side ({more})."
+                "What was seen so far points to a target that is {what}: if it is the truth, an evaluation of {cases} cases a side shows that four times in five ({more})."
             )
         }
         Needed::NotByCases { because: Some(because) } => {
@@ -453,13 +497,19 @@ fn scenarios(page: &mut String, costed: &Costed) -> std::fmt::Result {
     if costed.scenarios.is_empty() {
         return Ok(());
     }
-    page.push_str("<h2>If prices and volumes go another way</h2>\n<table><tr><th>scenario<th class=\"n\">saving for a task<th class=\"n\">saved over the horizon, $<th class=\"n\">at today's worth, $<th class=\"n\">has paid for itself in month<th>what is other\n");
-    for scenario in &costed.scenarios {
-        let [saving, saved, worth, month] = scenario_words(scenario);
+    let table = ScenarioTable::of(costed);
+    page.push_str("<h2>If prices and volumes go another way</h2>\n");
+    if let Some(same) = table.same() {
+        writeln!(page, "<p>{}</p>", escaped(&same))?;
+    }
+    let heads: String = table.heads.iter().map(|head| format!("<th class=\"n\">{}", escaped(head))).collect();
+    writeln!(page, "<table><tr><th>scenario{heads}<th>what is other")?;
+    for (scenario, row) in costed.scenarios.iter().zip(&table.rows) {
+        let cells: String = row.iter().map(|cell| format!("<td class=\"n\">{cell}")).collect();
         let changes: Vec<String> = scenario.changes.iter().map(|(id, value)| format!("{id} = {value}")).collect();
         writeln!(
             page,
-            "<tr><td>{}<td class=\"n\">{saving}<td class=\"n\">{saved}<td class=\"n\">{worth}<td class=\"n\">{month}<td class=\"small e\">{}",
+            "<tr><td>{}{cells}<td class=\"small e\">{}",
             escaped(&scenario.name),
             escaped(&changes.join(", "))
         )?;
@@ -468,9 +518,47 @@ fn scenarios(page: &mut String, costed: &Costed) -> std::fmt::Result {
     Ok(())
 }
 
+/// Scenarios beside each other: what differs in a column each, and what is the same in all of them said once.
+#[derive(Debug)]
+pub struct ScenarioTable {
+    /// What the columns are.
+    pub heads: Vec<String>,
+    /// A row for each scenario, in their order.
+    pub rows: Vec<Vec<String>>,
+    same: Vec<String>,
+}
+
+impl ScenarioTable {
+    /// That of a study.
+    #[must_use]
+    pub fn of(costed: &Costed) -> ScenarioTable {
+        let months = costed.months;
+        let heads = [
+            "saving for a successful task in month 1".to_owned(),
+            format!("saved in {months} months, the change paid, $"),
+            "the same at today's worth, $".to_owned(),
+            "paid back in month".to_owned(),
+        ];
+        let all: Vec<[String; 4]> = costed.scenarios.iter().map(scenario_words).collect();
+        let is_same = |idx: usize| all.len() > 1 && all.iter().all(|row| row[idx] == all[0][idx]);
+        let (same, differs): (Vec<usize>, Vec<usize>) = (0..heads.len()).partition(|idx| is_same(*idx));
+        ScenarioTable {
+            heads: differs.iter().map(|idx| heads[*idx].clone()).collect(),
+            rows: all.iter().map(|row| differs.iter().map(|idx| row[*idx].clone()).collect()).collect(),
+            same: same.iter().map(|idx| format!("{}: {}", heads[*idx], all[0][*idx])).collect(),
+        }
+    }
+
+    /// What is the same in every scenario; `None` where nothing is.
+    #[must_use]
+    pub fn same(&self) -> Option<String> {
+        (!self.same.is_empty())
+            .then(|| format!("In every one of these, by the worksheet's own values, {}.", self.same.join("; ")))
+    }
+}
+
 /// What a scenario comes to: the saving, dollars over the horizon and at today's worth, and the month.
-#[must_use]
-pub fn scenario_words(scenario: &Scenario) -> [String; 4] {
+fn scenario_words(scenario: &Scenario) -> [String; 4] {
     let unknown = || "unknown".to_owned();
     let money = |value: &Option<super::Exact>| value.as_ref().map_or_else(unknown, |value| value.rounded(0, 0));
     let month = match scenario.month.as_ref().map(|month| month.rounded(0, 0)) {
@@ -543,7 +631,7 @@ mod tests {
         );
         let said = sentences(&costed(&linear())).join("\n");
         assert!(said.contains("58.1 % dearer") && said.contains("the target is missed"), "{said}");
-        assert!(said.contains("with what is uncertain 58.1 % to 58.1 % dearer (P10 to P90)"), "{said}");
+        assert!(said.contains("P10 to P90 of the saving: 58.1 % to 58.1 % dearer"), "{said}");
         assert!(said.contains("does not pay for itself within 12 months"), "{said}");
         let mut unknown = uncertain();
         unknown.tasks.value = None;
@@ -551,6 +639,47 @@ mod tests {
             sentences(&costed(&unknown)),
             ["Not known: 1 figure has to be filled in before anything can be said."]
         );
+    }
+
+    #[test]
+    fn a_month_that_is_dearer_beside_a_task_that_is_cheaper_says_why() {
+        // Ten attempts' worth of fixed costs more, and nine in ten right in place of four.
+        let mut study = support(seen(450, 500));
+        study.baseline.first_pass = seen(200, 500);
+        study.candidate.attempt = study.baseline.attempt.clone();
+        let mut costed = costed(&study);
+        let mut odds = costed.odds.take().unwrap();
+        let total = |side| costed.cell(side, "total").unwrap().value.as_ref().unwrap().to_f64();
+        let is_dearer = total(1) > total(0);
+        odds.saving.p50 = if is_dearer { 0.011 } else { -0.011 };
+        let said = a_month(&costed, &odds).unwrap();
+        assert!(said.contains("go different ways") && said.contains("the target is for a successful task"), "{said}");
+        odds.saving.p50 = -odds.saving.p50;
+        assert!(!a_month(&costed, &odds).unwrap().contains("different ways"));
+    }
+
+    #[test]
+    fn cases_that_are_wanting_come_with_the_command_and_the_direction() {
+        let mut costed = costed(&support(seen(450, 500)));
+        let mut odds = costed.odds.take().unwrap();
+        odds.needed = Needed::Cases { cases: 1008, more: 508, there: 500, reached: false };
+        assert!(needed(&odds).contains("points to a target that is missed"), "{}", needed(&odds));
+        let said = what_settles(&costed, &odds).unwrap();
+        assert!(said.contains("crossfade eval run") && said.contains("--limit 1008"), "{said}");
+        odds.needed = Needed::Cases { cases: 500, more: 0, there: 500, reached: false };
+        assert_eq!(what_settles(&costed, &odds), None);
+    }
+
+    #[test]
+    fn what_is_the_same_in_every_scenario_is_no_column() {
+        let study = paid_back();
+        let all = crate::tco::scenario::scenarios(&study, &std::collections::BTreeMap::new()).unwrap();
+        let one = all[0].clone();
+        let table = ScenarioTable::of(&costed(&study).with_scenarios(all));
+        assert_eq!(table.rows[0].len(), table.heads.len());
+        assert!(table.heads.iter().any(|head| head.starts_with("saved in 12 months")), "{:?}", table.heads);
+        let same = ScenarioTable::of(&costed(&study).with_scenarios(vec![one.clone(), one]));
+        assert!(same.heads.is_empty() && same.same().unwrap().contains("paid back in month: 9"), "{same:?}");
     }
 
     #[test]

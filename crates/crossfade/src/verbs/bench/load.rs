@@ -7,7 +7,7 @@ use bench::arrivals::trace;
 use bench::engine::turns::Turns;
 use bench::plan::Plan;
 use bench::prompt::{Lengths, Maker, Source};
-use bench::result::Load;
+use bench::result::{HEADROOM, Load};
 use bench::search::Range;
 use serde_json::{Value, json};
 
@@ -104,6 +104,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
         start: flags.start.or(peak.filter(|_| over == "rate")).unwrap_or(Range::default().start),
         most: flags.most,
         is_whole: over == "concurrency",
+        enough: peak.filter(|_| over == "rate" && !flags.to_saturation).map(|peak| peak * (1.0 + HEADROOM)),
         ..Range::default()
     });
     let turns = if flags.interleave == "each" { Turns::Each } else { Turns::Blocks { length: flags.block, seed } };
@@ -175,6 +176,7 @@ pub(super) fn facts_of(flags: &Flags, plan: &Plan, (from, n_workers): (From, usi
         "dataset": from.dataset,
         "speed": flags.speed,
         "search": flags.search,
+        "to_saturation": flags.to_saturation,
         "warm_up_s": plan.warm_up.as_secs_f64(),
         "duration_s": plan.span.as_secs_f64(),
         "requests": plan.most_requests,

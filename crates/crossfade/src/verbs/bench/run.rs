@@ -229,8 +229,15 @@ pub(super) fn heed() -> Result<Arc<AtomicBool>, Stop> {
 
 /// Shows how far a run is: on a line that is drawn anew for eyes, and a line for each load for logs; a search says its own.
 fn told(out: &Out, is_search: bool) -> impl Fn(Progress) {
-    let last: Cell<Option<Load>> = Cell::new(None);
+    let (last, said) = (Cell::new(None), Cell::new(0));
     move |progress| {
+        if !std::io::stderr().is_terminal() {
+            // Every quarter of a minute a line, so that a log shows that it goes on.
+            let quarter = progress.live.at.as_secs() / 15;
+            if quarter > said.replace(quarter) {
+                out.say(words(&progress));
+            }
+        }
         if !is_search && !std::io::stderr().is_terminal() && last.replace(Some(progress.load)) != Some(progress.load) {
             out.say(format_args!("{}: for about {}", progress.load.words(), rough(progress.of)));
         }
@@ -240,11 +247,15 @@ fn told(out: &Out, is_search: bool) -> impl Fn(Progress) {
 
 /// Shows how far a run is, where somebody watches.
 pub(super) fn shown(progress: Progress) {
+    draw(&words(&progress));
+}
+
+fn words(progress: &Progress) -> String {
     let bench::engine::Live { at, n_begun, n_ended, n_failed } = progress.live;
     let left = rough(progress.of.saturating_sub(at));
     let active = n_begun.saturating_sub(n_ended);
     let words = progress.load.words();
-    draw(&format!("{words}: {n_begun} begun, {active} under way, {n_failed} failed, {left} left"));
+    format!("{words}: {n_begun} begun, {active} under way, {n_failed} failed, {left} left")
 }
 
 impl Keep {

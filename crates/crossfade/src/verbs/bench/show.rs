@@ -180,12 +180,24 @@ pub(super) fn text(result: &BenchResult, explain: bool) -> String {
 fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
     let state = if result.partial { "partial: somebody stopped it" } else { &result.verdict };
     let simulated = if result.simulated { "; SIMULATED answers" } else { "" };
-    writeln!(text, "{} ({}): {}{simulated}", result.name, result.kind, state.to_uppercase())?;
+    let n_invalid = result.levels.iter().filter(|level| level.invalid.is_some()).count();
+    let invalid = match n_invalid {
+        0 => String::new(),
+        n => format!("; {n} of {} loads INVALID, which are no evidence", result.levels.len()),
+    };
+    writeln!(text, "{} ({}): {}{invalid}{simulated}", result.name, result.kind, state.to_uppercase())?;
     for why in &result.why {
         writeln!(text, "  {why}")?;
     }
     if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
         writeln!(text, "{}: {}", slo.words(), verdict.as_str())?;
+        // A search says of each probe what it came to, and ends at its own answer.
+        for level in result.levels.iter().filter(|level| result.found.is_empty() && level.invalid.is_none()) {
+            let standing = level.goodput.and_then(|goodput| slo.standing(&goodput.attained, level.seconds));
+            if let Some(standing) = standing {
+                writeln!(text, "  {} at {}: {standing}", level.target, level.load_words())?;
+            }
+        }
     }
     if !result.cells.is_empty() {
         writeln!(

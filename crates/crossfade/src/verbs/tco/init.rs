@@ -235,8 +235,7 @@ fn of_calls((run, date): (&str, Date), idx: usize, target: &TargetSummary, known
     let Some(dollars) = cost.cost_per_case else {
         if cost.n_unpriced > 0 {
             let n = counted(cost.n_unpriced, "answer");
-            known
-                .said
+            known.attempt_words[idx]
                 .push(format!("{n} of {name} in run {run} had no price: what an attempt costs is not taken from it"));
         }
         return;
@@ -245,7 +244,7 @@ fn of_calls((run, date): (&str, Date), idx: usize, target: &TargetSummary, known
     let made_up = if target.simulated { ", simulated" } else { "" };
     let evidence = format!("eval run {run}, the mean of {answers} asked of target {name}{made_up}");
     known.attempts[idx] = Some(measured(&plain(dollars), date, (&evidence, &format!("eval-run:{run}"))));
-    known.said.push(format!("an attempt at {name} costs what {answers} of run {run} cost on average"));
+    known.attempt_words[idx].push(format!("an attempt at {name} costs what {answers} of run {run} cost on average"));
 }
 
 /// What was recorded of a route and of its targets.
@@ -281,7 +280,7 @@ fn of_route(place: &Place, (route, days): (&str, u32), known: &mut Known) -> Res
         let made_up = if target.is_some_and(|target| target.provider.is_simulated()) { ", simulated" } else { "" };
         let evidence = format!("{calls} of target {name}{made_up} in {}{unpriced}", counted(days.into(), "day"));
         known.attempts[idx] = Some(measured(&dollars(mean), known.today, (&evidence, &format!("costs:{name}"))));
-        known.said.push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
+        known.attempt_words[idx].push(format!("an attempt at {name} costs what {calls} cost on average{unpriced}"));
     }
     Ok(())
 }

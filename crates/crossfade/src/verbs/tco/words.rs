@@ -1,7 +1,7 @@
 //! A study for people.
 
 use cost::tco::odds::Odds;
-use cost::tco::page::{percent, rounded, scenario_words, sentences, simulated};
+use cost::tco::page::{ScenarioTable, percent, rounded, sentences, simulated};
 use cost::tco::scenario::Scenario;
 use cost::tco::study::LineItem;
 use cost::tco::{Cell, Costed, Provenance};
@@ -71,16 +71,18 @@ fn items(costed: &Costed) -> String {
         rows.push(vec![label.to_owned(), cell(0), cell(1), String::new()]);
     }
     let (baseline, candidate) = (format!("{}, $", costed.sides[0]), format!("{}, $", costed.sides[1]));
-    table(&["a month", &baseline, &candidate, "why nothing"], &rows)
+    table(&["a month, by the worksheet's own values", &baseline, &candidate, "why nothing"], &rows)
 }
 
 fn scenarios(costed: &Costed) -> String {
-    let row = |scenario: &Scenario| {
-        let [saving, saved, worth, month] = scenario_words(scenario);
-        vec![scenario.name.clone(), saving, saved, worth, month]
+    let found = ScenarioTable::of(costed);
+    let heads: Vec<&str> = ["if"].into_iter().chain(found.heads.iter().map(String::as_str)).collect();
+    let row = |(scenario, cells): (&Scenario, &Vec<String>)| {
+        [scenario.name.clone()].into_iter().chain(cells.iter().cloned()).collect::<Vec<String>>()
     };
-    let heads = ["if", "saving for a task", "saved over the horizon, $", "at today's worth, $", "paid back in month"];
-    table(&heads, &costed.scenarios.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<Vec<String>> = costed.scenarios.iter().zip(&found.rows).map(row).collect();
+    let same = found.same().map_or_else(String::new, |same| same + "\n");
+    same + &table(&heads, &rows)
 }
 
 fn swings(odds: &Odds) -> String {

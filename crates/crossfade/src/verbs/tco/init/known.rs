@@ -44,11 +44,14 @@ pub(super) struct Known {
     pub(super) names: [Option<String>; 2],
     /// What an attempt costs at each, as the worksheet has it.
     pub(super) attempts: [Option<String>; 2],
+    /// What is said of these, where an attempt at the side is paid for.
+    pub(super) attempt_words: [Vec<String>; 2],
     /// What a reader is told.
     pub(super) said: Vec<String>,
     /// The candidate's replicas by the hour of the week, as the worksheet has them.
     pub(super) hours: Option<String>,
     gpus: [String; 2],
+    price_changes: [String; 2],
     places: BTreeMap<&'static str, String>,
 }
 
@@ -58,7 +61,19 @@ impl Known {
         let mut places: BTreeMap<&str, String> = PLACES.iter().map(|(at, usual)| (*at, (*usual).to_owned())).collect();
         places.insert("DATE", today.to_string());
         let gpus = [String::new(), String::new()];
-        Known { today, names: [None, None], attempts: [None, None], said: Vec::new(), hours: None, gpus, places }
+        let price_changes = ["unknown".to_owned(), "unknown".to_owned()];
+        let attempt_words = [Vec::new(), Vec::new()];
+        Known {
+            today,
+            names: [None, None],
+            attempts: [None, None],
+            attempt_words,
+            said: Vec::new(),
+            hours: None,
+            gpus,
+            price_changes,
+            places,
+        }
     }
 
     /// Fills a place.
@@ -168,6 +183,13 @@ impl Known {
         let is_own = class == Some(Class::SelfHosted) || hour.is_some();
         if is_own {
             self.attempts[idx] = Some("{ none: \"it runs on GPUs of its own\" }".to_owned());
+            self.price_changes[idx] = format!(
+                "{{ value: 0, provenance: stated, date: {}, evidence: \"it runs on GPUs of its own: no vendor sets a price\" }}",
+                self.today
+            );
+        } else {
+            let words = std::mem::take(&mut self.attempt_words[idx]);
+            self.said.extend(words);
         }
         let per_hour = hour.and_then(|hour| per_hour(hour, name.as_deref().unwrap_or_default()));
         let per_hour = per_hour.unwrap_or_else(|| "unknown".to_owned());
@@ -214,6 +236,7 @@ impl Known {
         for (idx, (side, usual)) in SIDES.iter().enumerate() {
             fill(side, &self.names[idx].as_deref().map_or_else(|| (*usual).to_owned(), text));
             fill(&format!("{side}_ATTEMPT"), self.attempts[idx].as_deref().unwrap_or("unknown"));
+            fill(&format!("{side}_PRICE_CHANGE"), &self.price_changes[idx]);
             fill(&format!("{side}_GPUS"), &self.gpus[idx]);
         }
         // After the sides: the peak is a place of what stands at them.
@@ -226,7 +249,9 @@ impl Known {
 fn own_words(name: &str, (class, is_by_hour): (Option<Class>, bool), was_priced: bool) -> String {
     match class {
         Some(Class::SelfHosted) if is_by_hour || !was_priced => {
-            format!("{name} is self_hosted in the config: its GPUs are asked for, and no price of an attempt")
+            format!(
+                "{name} is self_hosted in the config: its GPUs are asked for, and an attempt costs nothing beside them"
+            )
         }
         Some(Class::SelfHosted) => format!(
             "warning: {name} is self_hosted in the config and priced by the call: its GPUs are asked for, and the price is left out; where somebody \
@@ -237,7 +262,7 @@ fn own_words(name: &str, (class, is_by_hour): (Option<Class>, bool), was_priced:
              say that there, or price its calls"
         ),
         Some(Class::Simulated) | None => format!(
-            "{name} is priced by the hour of a GPU: its GPUs are asked for, and no price of an attempt; `class: self_hosted` at its provider says so"
+            "{name} is priced by the hour of a GPU: its GPUs are asked for, and an attempt costs nothing beside them; `class: self_hosted` at its provider says so"
         ),
     }
 }
