@@ -90,8 +90,7 @@ fn a_month(costed: &Costed, odds: &Odds) -> Option<String> {
     );
     if (after > before) == (odds.saving.p50 > 0.0) {
         let right = |side: usize, total: f64| Some(total / value(side, "cost_per_successful_task")?);
-        let _ = write!(
-            words,
+        words += &format!(
             " A month and a successful task go different ways because of the same tasks {:.0} succeed at {candidate} and {:.0} at {baseline}; the target is for a successful task.",
             right(1, after)?,
             right(0, before)?
