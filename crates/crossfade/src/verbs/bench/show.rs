@@ -177,6 +177,21 @@ pub(super) fn text(result: &BenchResult, explain: bool) -> String {
     text
 }
 
+/// What the objective is, whether it is kept to, and by which figures.
+fn objective(text: &mut String, result: &BenchResult) -> std::fmt::Result {
+    if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
+        writeln!(text, "{}: {}", slo.words(), verdict.as_str())?;
+        // A search says of each probe what it came to, and ends at its own answer.
+        for level in result.levels.iter().filter(|level| result.found.is_empty() && level.invalid.is_none()) {
+            let standing = level.goodput.and_then(|goodput| slo.standing(&goodput.attained, level.seconds));
+            if let Some(standing) = standing {
+                writeln!(text, "  {} at {}: {standing}", level.target, level.load_words())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
     let state = if result.partial { "partial: somebody stopped it" } else { &result.verdict };
     let simulated = if result.simulated { "; SIMULATED answers" } else { "" };
@@ -189,16 +204,7 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
     for why in &result.why {
         writeln!(text, "  {why}")?;
     }
-    if let (Some(slo), Some(verdict)) = (&result.slo, result.slo_verdict()) {
-        writeln!(text, "{}: {}", slo.words(), verdict.as_str())?;
-        // A search says of each probe what it came to, and ends at its own answer.
-        for level in result.levels.iter().filter(|level| result.found.is_empty() && level.invalid.is_none()) {
-            let standing = level.goodput.and_then(|goodput| slo.standing(&goodput.attained, level.seconds));
-            if let Some(standing) = standing {
-                writeln!(text, "  {} at {}: {standing}", level.target, level.load_words())?;
-            }
-        }
-    }
+    objective(text, result)?;
     if !result.cells.is_empty() {
         writeln!(
             text,
