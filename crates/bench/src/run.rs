@@ -149,14 +149,15 @@ fn looks_for(range: &Range, slo: &Slo) -> String {
     let most = range.most_probes;
     match range.enough {
         Some(enough) => format!(
-            "the search ends where {} {over} are held ({}), at most {most} probes a target; `--to-saturation` goes on to the most that is held",
+            "the search ends where {} {over} are held ({}), at most {most} probes a target",
             short(enough),
             slo.words()
         ),
         None => format!(
-            "the search looks for the most {over} that is held ({}), at most {most} probes a target and no load above {}",
+            "the search looks for the most {over} that is held ({}), at most {most} probes a target and no load above {}{}",
             slo.words(),
-            short(range.most)
+            short(range.most),
+            if range.is_whole { "" } else { "; `--until-peak` ends it where the peak with 20 % to spare is held" }
         ),
     }
 }

@@ -50,12 +50,18 @@ pub fn sentences(costed: &Costed) -> Vec<String> {
         return unproven(costed).chain([unknown]).collect();
     };
     let mut said: Vec<String> = unproven(costed).collect();
-    let direction = if odds.saving.p50 < 0.0 { "dearer" } else { "cheaper" };
+    let cost = |side: usize| {
+        costed.cell(side, "cost_per_successful_task").and_then(|cell| rounded(cell, 5)).unwrap_or_default()
+    };
+    let own = costed.book.value("saving.share").map(super::Exact::to_f64).unwrap_or_default();
+    let direction = |share: f64| format!("{} {}", percent(share.abs()), if share < 0.0 { "dearer" } else { "cheaper" });
     said.push(format!(
-        "A successful task costs ${:.5} at {candidate} and ${:.5} at {baseline}, all in: {} {direction} (each the P50 of draws; P10 to P90 of the saving: {}).",
-        odds.candidate.p50,
-        odds.baseline.p50,
-        percent(odds.saving.p50.abs()),
+        "A successful task costs ${} at {candidate} and ${} at {baseline}, all in, by the worksheet's own values: {}. With what is uncertain drawn at random it is {} (P50; P10 to P90: {}), \
+         and this decides.",
+        cost(1),
+        cost(0),
+        direction(own),
+        direction(odds.saving.p50),
         span(odds.saving.p10, odds.saving.p90)
     ));
     said.extend(a_month(costed, odds));
@@ -630,7 +636,7 @@ mod tests {
         );
         let said = sentences(&costed(&linear())).join("\n");
         assert!(said.contains("58.1 % dearer") && said.contains("the target is missed"), "{said}");
-        assert!(said.contains("P10 to P90 of the saving: 58.1 % to 58.1 % dearer"), "{said}");
+        assert!(said.contains("P10 to P90: 58.1 % to 58.1 % dearer"), "{said}");
         assert!(said.contains("does not pay for itself within 12 months"), "{said}");
         let mut unknown = uncertain();
         unknown.tasks.value = None;

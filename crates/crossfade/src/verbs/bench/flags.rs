@@ -43,9 +43,9 @@ pub(super) struct Flags {
     /// The first load of a search, within a factor of a few hundred of the answer; without it `--peak` where a rate is searched and that is known, else 1.
     #[arg(long, value_name = "N", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
     pub(super) start: Option<f64>,
-    /// Search the most that is held even where the peak and its headroom are held already.
+    /// End the search where the peak with 20 % to spare is held, instead of going on to the most that is.
     #[arg(long, requires = "search", help_heading = HOW_MUCH)]
-    pub(super) to_saturation: bool,
+    pub(super) until_peak: bool,
     /// No more than this is tried.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = positive, requires = "search", help_heading = HOW_MUCH)]
     pub(super) most: f64,

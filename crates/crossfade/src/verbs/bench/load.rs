@@ -104,7 +104,7 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
         start: flags.start.or(peak.filter(|_| over == "rate")).unwrap_or(Range::default().start),
         most: flags.most,
         is_whole: over == "concurrency",
-        enough: peak.filter(|_| over == "rate" && !flags.to_saturation).map(|peak| peak * (1.0 + HEADROOM)),
+        enough: peak.filter(|_| over == "rate" && flags.until_peak).map(|peak| peak * (1.0 + HEADROOM)),
         ..Range::default()
     });
     let turns = if flags.interleave == "each" { Turns::Each } else { Turns::Blocks { length: flags.block, seed } };
@@ -176,7 +176,7 @@ pub(super) fn facts_of(flags: &Flags, plan: &Plan, (from, n_workers): (From, usi
         "dataset": from.dataset,
         "speed": flags.speed,
         "search": flags.search,
-        "to_saturation": flags.to_saturation,
+        "until_peak": flags.until_peak,
         "warm_up_s": plan.warm_up.as_secs_f64(),
         "duration_s": plan.span.as_secs_f64(),
         "requests": plan.most_requests,

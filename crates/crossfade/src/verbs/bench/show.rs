@@ -236,7 +236,11 @@ fn write_text(text: &mut String, result: &BenchResult) -> std::fmt::Result {
             "{}: max_{}@SLO {} ({}: {}{width}), {} probes",
             found.target,
             found.over,
-            of(found.sustained),
+            // Nothing above it failed: it is only the most that was tried.
+            match found.failed {
+                None if found.sustained.is_some() => format!("at least {}", of(found.sustained)),
+                _ => of(found.sustained),
+            },
             match found.failed {
                 _ if found.is_client_bound => "the client lagged at",
                 Some(failed) if found.is_undecided_at(failed) => "undecided, the least that is not shown to be held",
