@@ -79,6 +79,10 @@ pub(super) fn plan(place: &Place, flags: &Flags) -> Result<(Plan, From), Stop> {
         return Err(Stop::usage("a search needs an objective")
             .hint("such as `--slo ttft=500ms,e2e=2.5s`, or `--workload NAME` of the config"));
     }
+    if flags.until_peak && (peak.is_none() || flags.search.as_deref() != Some("rate")) {
+        return Err(Stop::usage("`--until-peak` ends a `--search rate` where a known peak is held")
+            .hint("`--peak N` says it, or `--workload NAME` of a config with traffic"));
+    }
     if flags.no_stream && slo.is_some_and(|slo| slo.tpot_ms.is_some() || slo.gap_max_ms.is_some()) {
         return Err(Stop::usage("answers that come whole have no `tpot` and no `gap` to hold an objective against"));
     }
