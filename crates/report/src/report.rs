@@ -371,7 +371,8 @@ fn question(found: &Found) -> String {
 
 impl Report {
     /// Its moves as they are to be read: phase by phase.
-    pub(crate) fn in_order(&self) -> Vec<&MoveReport> {
+    #[must_use]
+    pub fn in_order(&self) -> Vec<&MoveReport> {
         in_order(&self.phases, &self.moves)
     }
 }
