@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use regex::Regex;
 
 /// A host, whose it is, and whether nothing but models is behind it.
-const HOSTS: [(&str, &str); 59] = [
+const HOSTS: [(&str, &str); 77] = [
     ("api.openai.com", "openai"),
     ("oai.hconeai.com", "openai"),
     ("oai.helicone.ai", "openai"),
@@ -65,6 +65,24 @@ const HOSTS: [(&str, &str); 59] = [
     ("api.stepfun.com", "stepfun"),
     ("api.novita.ai", "novita"),
     (".pinecone.io", "pinecone"),
+    ("ai.api.nvidia.com", "nvidia"),
+    ("api.githubcopilot.com", "github-copilot"),
+    ("chatgpt.com/backend-api/codex", "openai"),
+    ("spark-api.xf-yun.com", "iflytek"),
+    ("hunyuan.tencentcloudapi.com", "tencent"),
+    ("ark.ap-southeast.bytepluses.com", "volcengine"),
+    ("dashscope-us.aliyuncs.com", "alibaba"),
+    ("api.sambanova.ai", "sambanova"),
+    ("api.cartesia.ai", "cartesia"),
+    ("api.upstage.ai", "upstage"),
+    ("api.reka.ai", "reka"),
+    ("api.writer.com", "writer"),
+    ("api.inceptionlabs.ai", "inception"),
+    ("api.hyperbolic.xyz", "hyperbolic"),
+    ("api.studio.nebius.com", "nebius"),
+    (".ml.cloud.ibm.com", "ibm"),
+    ("api.minimaxi.chat", "minimax"),
+    ("api.siliconflow.com", "siliconflow"),
 ];
 
 /// Every vendor that an address can be of, and what one is called whose it is not known.
@@ -117,7 +135,7 @@ pub(crate) fn is_local(text: &str) -> bool {
 }
 
 /// Ends of paths and what is done there; the first that fits.
-const PATHS: [(&str, &str); 56] = [
+const PATHS: [(&str, &str); 71] = [
     ("/chat/completions", "chat"),
     ("/fim/completions", "completions"),
     ("/completions", "completions"),
@@ -155,6 +173,21 @@ const PATHS: [(&str, &str); 56] = [
     ("/converse", "chat"),
     ("/invoke", "chat"),
     ("/rerank", "rerank"),
+    ("/reranks", "rerank"),
+    ("/reranking", "rerank"),
+    ("/text-rerank/", "rerank"),
+    ("/text-generation/", "chat"),
+    ("/multimodal-generation/", "chat"),
+    ("/text2image/", "images"),
+    ("/image2image/", "images"),
+    ("/image-generation/", "images"),
+    ("/image_generation", "images"),
+    ("/video-generation/", "video"),
+    ("/video_generation", "video"),
+    ("/text-embedding/", "embeddings"),
+    ("/multimodal-embedding/", "embeddings"),
+    ("/text/chatcompletion_v2", "chat"),
+    ("/t2a_v2", "audio"),
     ("/multimodalembeddings", "embeddings"),
     (":embedText", "embeddings"),
     (":batchEmbedText", "embeddings"),

@@ -2,7 +2,7 @@
 //!
 //! | line | says |
 //! |---|---|
-//! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*` |
+//! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*`; in one that begins with `.&`, this is the class's name again |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
@@ -349,12 +349,17 @@ impl Rules {
 
     /// The path without the function that makes an object of what comes before it.
     fn stem<'p>(&self, path: &'p str) -> Option<&'p str> {
-        self.suffixes.iter().find_map(|suffix| match suffix.strip_suffix('*') {
-            Some(start) => {
+        self.suffixes.iter().find_map(|suffix| match (suffix.strip_suffix('*'), suffix.strip_prefix(".&")) {
+            (Some(start), _) => {
                 let (stem, last) = path.rsplit_once('.')?;
                 last.starts_with(start.trim_start_matches('.')).then_some(stem)
             }
-            None => path.strip_suffix(suffix),
+            (None, Some(end)) => {
+                let (stem, last) = path.rsplit_once('.')?;
+                let class = stem.rsplit('.').next()?;
+                (last.strip_suffix(end)? == class).then_some(stem)
+            }
+            (None, None) => path.strip_suffix(suffix),
         })
     }
 

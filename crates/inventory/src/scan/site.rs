@@ -8,6 +8,7 @@ mod php;
 mod prompt;
 mod request;
 mod response;
+mod settings;
 mod whose;
 
 use std::cell::OnceCell;

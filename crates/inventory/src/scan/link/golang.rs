@@ -2,7 +2,7 @@
 
 use super::State;
 use super::repository::{HOPS, Repository, directory, extend};
-use crate::scan::facts::{Binding, BindingKind};
+use crate::scan::facts::{Binding, BindingKind, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::INTERFACE;
 use crate::scan::rules::Rules;
@@ -35,6 +35,10 @@ impl Repository<'_> {
         if let Some((at, _)) = fields.next() {
             return match self.bound(file, at, hops + 1) {
                 State::Unknown => self.member(file, name, false, hops),
+                // What is put into a member says more than an interface of the repository's own.
+                State::Typed(other, declared) if self.is_interface(other, declared) => {
+                    self.put_into(file, name, hops).unwrap_or(State::Typed(other, declared))
+                }
                 state => state,
             };
         }
@@ -73,6 +77,23 @@ impl Repository<'_> {
         if is_interface { State::Unknown } else { self.member(file, name, false, hops) }
     }
 
+    /// The client or model that a literal of the package puts into a member: `&own{client: made}`.
+    fn put_into(&self, file: usize, name: &str, hops: u32) -> Option<State> {
+        let beside = self.packages.get(directory(self.files[file].path)).into_iter().flatten();
+        beside.copied().find_map(|other| {
+            let facts = self.files[other].facts;
+            let values = facts.values.iter().chain(facts.bindings.iter().filter_map(|own| own.value.as_ref()));
+            let mut given = Vec::new();
+            values.for_each(|value| given_as(name, value, 0, &mut given));
+            let states = given.into_iter().map(|value| self.value(other, value, hops + 1));
+            states.into_iter().find(|state| matches!(state, State::Object(_)))
+        })
+    }
+
+    fn is_interface(&self, file: usize, at: usize) -> bool {
+        self.files[file].facts.bindings[at].types.iter().any(|declared| declared == INTERFACE)
+    }
+
     /// Whether the repository's own code has a function of the name.
     pub(super) fn defines(&self, language: Language, name: &str) -> bool {
         self.functions.contains(&(language.title(), name))
@@ -102,4 +123,24 @@ impl Repository<'_> {
 
 fn returns_object(state: &State) -> bool {
     matches!(state, State::Returns(inner) if matches!(**inner, State::Object(_)))
+}
+
+/// What is given under the name somewhere in the value.
+fn given_as<'v>(name: &str, value: &'v Value, depth: u32, given: &mut Vec<&'v Value>) {
+    let Value::Chain(chain) = value else { return };
+    if depth > 3 {
+        return;
+    }
+    if let Root::Group(values) = &chain.root {
+        values.iter().for_each(|value| given_as(name, value, depth + 1, given));
+    }
+    for step in &chain.steps {
+        let Step::Call(call) = step else { continue };
+        for argument in &call.arguments {
+            match &argument.name {
+                Some(own) if own == name => given.push(&argument.value),
+                _ => given_as(name, &argument.value, depth + 1, given),
+            }
+        }
+    }
 }

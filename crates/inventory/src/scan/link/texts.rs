@@ -132,13 +132,16 @@ impl Repository<'_> {
         let import = source.facts.imports.iter().find(|import| import.local == name);
         let language = source.language.title();
         let is_constant = name.starts_with(char::is_uppercase) && name.len() > 2;
-        if import.is_none() && !is_constant {
+        // Files of a package of Go see each other's names.
+        let is_shared = source.language == Language::Go && !is_constant;
+        if import.is_none() && !is_constant && !is_shared {
             return None;
         }
         let mut found: Option<&str> = None;
         for (idx, at) in candidates {
             let other = &self.files[*idx];
-            if other.language.title() != language {
+            let is_hidden = is_shared && directory(other.path) != directory(source.path);
+            if other.language.title() != language || is_hidden {
                 continue;
             }
             let text = text_in(other.facts.bindings[*at].value.as_ref()?)?;

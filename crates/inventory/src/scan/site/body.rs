@@ -12,7 +12,7 @@ const HEADERS: [(&str, &str, &str); 2] =
     [("anthropic-version", "anthropic", "chat"), ("x-goog-api-key", "google", "chat")];
 
 /// Words in the path of a file that say whose API it is for.
-const WORDS: [(&str, &str); 25] = [
+const WORDS: [(&str, &str); 36] = [
     ("azure", "azure-openai"),
     ("openai", "openai"),
     ("open_ai", "openai"),
@@ -38,7 +38,33 @@ const WORDS: [(&str, &str); 25] = [
     ("moonshot", "moonshot"),
     ("minimax", "minimax"),
     ("zhipu", "zhipu"),
+    ("bigmodel", "zhipu"),
+    ("bailian", "alibaba"),
+    ("tongyi", "alibaba"),
+    ("qwen", "alibaba"),
+    ("wenxin", "baidu"),
+    ("kimi", "moonshot"),
+    ("hunyuan", "tencent"),
+    ("siliconflow", "siliconflow"),
+    ("grok", "xai"),
+    ("githubcopilot", "github-copilot"),
+    ("elevenlabs", "elevenlabs"),
 ];
+
+/// Whose API a file is for, by the words in its path, in lower case.
+pub(super) fn vendor_of_words(path: &str) -> Option<&'static str> {
+    WORDS.iter().find(|(word, _)| path.contains(word)).map(|(_, vendor)| *vendor)
+}
+
+/// Whose API has a header of the name, in lower case.
+pub(super) fn vendor_of_header(name: &str) -> Option<&'static str> {
+    HEADERS.iter().find(|(header, ..)| *header == name).map(|(_, vendor, _)| *vendor)
+}
+
+/// Whether a file is for models on machines of one's own, by the words in its path.
+pub(super) fn is_for_own(path: &str) -> bool {
+    OWN.iter().any(|word| path.contains(word))
+}
 
 /// Words in the path of a file that is for models on machines of one's own.
 const OWN: [&str; 5] = ["ollama", "local", "llamacpp", "llama_cpp", "vllm"];
@@ -134,7 +160,8 @@ impl Visitor<'_> {
 
 /// Whether the path, in lower case, is that of a test: what it says is compared, not sent.
 pub(super) fn is_of_tests(path: &str) -> bool {
-    path.ends_with("_test.go") || path.contains("src/test/")
+    ["src/test/", "src/androidtest/", "src/commontest/", "src/jvmtest/"].iter().any(|room| path.contains(room))
+        || path.ends_with("_test.go")
 }
 
 impl<'r> Visitor<'r> {

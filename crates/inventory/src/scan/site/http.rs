@@ -19,6 +19,8 @@ pub(crate) struct Consumed<'r> {
     beside: OnceCell<Option<&'r str>>,
     /// What an address was sent to with, by its whole name, and whose it was.
     senders: HashMap<String, String>,
+    /// Whether something is posted to an address of the settings.
+    is_posted: bool,
     /// Paths that were sent with something, while nobody knows where to.
     unknown: Vec<(String, u32, &'r str)>,
 }
@@ -59,8 +61,10 @@ impl<'r> Visitor<'r> {
                     if is_sent
                         && self.findings.len() == known
                         && sent_to.as_ref().is_none_or(|(address, _)| hosts::vendor_of(address).is_none())
-                        && let Some(finding) = self.on_settings(call, line, name)
+                        && let Some(finding) =
+                            self.on_settings(call, line, name).or_else(|| self.posted(chain, idx, line, name))
                     {
+                        self.consumed.is_posted = true;
                         self.findings.push(finding);
                         line = call.end;
                         continue;
@@ -78,7 +82,13 @@ impl<'r> Visitor<'r> {
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
-                        if let Some(finding) = self.of_address(&address, line, name) {
+                        let found = self.of_address(&address, line, name);
+                        // A base alone: settings, or a join of paths, say the rest.
+                        let is_open = found.is_none() && hosts::is_base(&address) && !hosts::is_local(&address);
+                        if is_open && let Some(finding) = self.posted(chain, idx, line, name) {
+                            self.findings.push(finding);
+                        }
+                        if let Some(finding) = found {
                             self.consumed.senders.insert(sender(chain, idx), finding.vendor.clone());
                             let rest = chain.steps.get(idx + 1..).unwrap_or_default();
                             let request = Request::of_sent(self.repository, self.file, call, rest);
@@ -316,7 +326,7 @@ impl<'r> Visitor<'r> {
             let Some(vendor) = vendor.filter(|_| !hosts::is_local(&whole) && !address::is_of_file(&whole)) else {
                 continue;
             };
-            if self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
+            if self.is_posted_there(&text, &whole) || self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
                 continue;
             }
             let finding = match hosts::operation_of(&whole) {
@@ -334,6 +344,21 @@ impl<'r> Visitor<'r> {
             };
             self.findings.push(finding);
         }
+    }
+
+    /// Whether the text is a path with a name, in a file that posts to an address of the settings.
+    fn is_posted_there(&self, text: &Text, whole: &str) -> bool {
+        let is_in = |value: &Value| match value {
+            Value::Text(own) => own == text,
+            Value::Chain(Chain { root: Root::Group(values), .. }) => {
+                values.iter().any(|value| matches!(value, Value::Text(own) if own == text))
+            }
+            _ => false,
+        };
+        let bindings = &self.repository.files()[self.file].facts.bindings;
+        self.consumed.is_posted
+            && hosts::vendor_of(whole).is_none()
+            && bindings.iter().any(|binding| binding.value.as_ref().is_some_and(is_in))
     }
 
     /// Whether the text has a name in a file of Rust or Ruby that sends to the like of it: it is what is sent to there.

@@ -123,3 +123,37 @@ fn what_is_formatted_or_joined_behind_a_base_of_the_settings_is_a_path() {
          8 http embeddings jina unknown likely",
     );
 }
+
+#[test]
+fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_function_is_for() {
+    check(
+        "service.go",
+        "package a\n\nfunc f(s Settings) {\n\tpayload := claudeRequest{Model: s.Model, Messages: all, MaxTokens: 9}\n\tdata, _ := json.Marshal(payload)\n\t\
+         req, _ := http.NewRequestWithContext(ctx, \"POST\", s.Endpoint, bytes.NewReader(data))\n\treq.Header.Set(\"anthropic-version\", \"2023-06-01\")\n\t\
+         client.Do(req)\n}\n\nfunc g(s Settings) {\n\treq, _ := http.NewRequestWithContext(ctx, \"POST\", s.Other, body)\n\tclient.Do(req)\n}\n",
+        "6 http chat anthropic unknown likely",
+    );
+    check_files(
+        &[
+            (
+                "openai/main.go",
+                "package openai\n\nfunc f() {\n\treq := client.R().SetBody(b)\n\treq.Post(speechPath)\n}\n",
+            ),
+            ("openai/paths.go", "package openai\n\nconst speechPath = \"/v1/audio/speech\"\n"),
+        ],
+        "openai/main.go:5 http audio openai unknown likely
+         openai/paths.go:3 http audio openai-compatible unknown possible",
+    );
+}
+
+#[test]
+fn a_member_that_is_an_interface_is_what_is_put_into_it() {
+    check(
+        "a.go",
+        "package a\n\nimport sdk \"github.com/cohere-ai/cohere-go/v2/client\"\n\ntype api interface {\n\tEmbed(r R) (E, error)\n}\n\ntype own struct {\n\t\
+         sdkClient api\n}\n\nfunc make() *own {\n\tclient := sdk.NewClient(k)\n\treturn &own{sdkClient: client}\n}\n\n\
+         func (o *own) f() {\n\to.sdkClient.Embed(r)\n}\n",
+        "14 client client cohere unknown certain
+         19 call embeddings cohere unknown certain",
+    );
+}

@@ -156,3 +156,67 @@ fn addresses_in_a_test_that_nobody_sends_to_are_possible_at_most() {
         "3 http chat openai unknown possible",
     );
 }
+
+#[test]
+fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_file_is_for() {
+    let body = "    ObjectNode body = mapper.createObjectNode();\n    body.put(\"model\", model);\n    body.putArray(\"messages\");\n";
+    let posted = "    HttpPost post = new HttpPost(apiPath);\n    post.setEntity(new StringEntity(body.toString()));\n    client.execute(post);\n";
+    check(
+        "remote/kimi/KimiModel.java",
+        &format!("class A {{\n  void f() {{\n{body}{posted}  }}\n}}\n"),
+        "6 http chat moonshot unknown likely",
+    );
+    // A key is asked for, a file is nobody's, and nothing of a model is in the file.
+    check(
+        "remote/kimi/KimiModel.java",
+        &format!("class A {{\n  void f() {{\n{body}    new HttpPost(tokenUrl);\n  }}\n}}\n"),
+        "",
+    );
+    check("remote/Model.java", &format!("class A {{\n  void f() {{\n{body}{posted}  }}\n}}\n"), "");
+    check("remote/kimi/KimiModel.java", &format!("class A {{\n  void f() {{\n{posted}  }}\n}}\n"), "");
+    check(
+        "OpenAiClient.kt",
+        "class A(val http: HttpClient) {\n  val url = settings.url\n  fun f() {\n    val body = ChatRequest(model = m, messages = all)\n    \
+         http.send(HttpRequest.newBuilder().uri(URI.create(url)).POST(of(body)).build())\n    \
+         http.send(HttpRequest.newBuilder().uri(URI.create(\"https://example.com\")).POST(of(body)).build())\n  }\n}\n",
+        "5 http chat openai unknown likely",
+    );
+}
+
+#[test]
+fn a_builder_that_is_a_class_within_the_class_makes_its_object() {
+    check(
+        "A.java",
+        "import dev.langchain4j.model.openai.OpenAiChatModel;\nimport com.google.genai.Client;\nclass A {\n  void f() {\n    \
+         ChatLanguageModel model = new OpenAiChatModel.OpenAiChatModelBuilder().modelName(\"gpt-4o\").build();\n    model.chat(\"x\");\n    \
+         Client client = new Client.Builder().apiKey(k).build();\n    client.models.list(c);\n  }\n}\n",
+        "5 client chat openai gpt-4o certain
+         6 call chat openai unknown certain
+         7 client client google unknown certain
+         8 call models google unknown certain",
+    );
+}
+
+#[test]
+fn libraries_of_vendors_in_china_and_of_firebase_are_known() {
+    check(
+        "A.java",
+        "import com.alibaba.dashscope.aigc.generation.Generation;\nimport com.volcengine.ark.runtime.service.ArkService;\n\
+         import com.zhipu.oapi.ClientV4;\nclass A {\n  void f() {\n    Generation generation = new Generation();\n    generation.streamCall(p);\n    \
+         ArkService ark = ArkService.builder().apiKey(k).build();\n    ark.createChatCompletion(r);\n    \
+         ClientV4 zhipu = new ClientV4.Builder(k).build();\n    zhipu.invokeModelApi(r);\n  }\n}\n",
+        "6 client chat alibaba unknown certain
+         7 call chat alibaba unknown certain streaming
+         8 client client volcengine unknown certain
+         9 call chat volcengine unknown certain
+         10 client client zhipu unknown certain
+         11 call chat zhipu unknown certain",
+    );
+    check(
+        "A.kt",
+        "import com.google.firebase.Firebase\nimport com.google.firebase.ai.ai\nfun f() {\n  \
+         val model = Firebase.ai(backend = GenerativeBackend.googleAI()).generativeModel(\"gemini-2.0-flash\")\n  model.generateContent(p)\n}\n",
+        "4 client chat google gemini-2.0-flash certain
+         5 call chat google unknown certain",
+    );
+}
