@@ -82,38 +82,40 @@ impl<'r> Visitor<'r> {
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
-                        let found = self.of_address(&address, line, name);
-                        // A base alone: settings, or a join of paths, say the rest.
-                        let is_open = found.is_none() && hosts::is_base(&address) && !hosts::is_local(&address);
-                        if is_open && let Some(finding) = self.posted(chain, idx, line, name) {
-                            self.findings.push(finding);
-                        }
-                        if let Some(finding) = found {
-                            self.consumed.senders.insert(sender(chain, idx), finding.vendor.clone());
-                            let rest = chain.steps.get(idx + 1..).unwrap_or_default();
-                            let request = Request::of_sent(self.repository, self.file, call, rest);
-                            // Ruby's block builds the request after the call begins.
-                            let built = if self.language() == Language::Ruby { call.end } else { call.line };
-                            let model = request.sent_model(self.repository, self.file, built);
-                            let model = if model.id.is_some() { model } else { model_in_address(&address) };
-                            let prompt = super::prompt::prompt_of(
-                                self.repository,
-                                self.file,
-                                &finding.operation,
-                                &request,
-                                call.line,
-                            );
-                            let response =
-                                self.readings().of_call(call, chain.steps.get(idx + 1..).unwrap_or_default());
-                            let flags = request.flags_of_body();
-                            let parameters = request.names();
-                            self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
-                        }
+                        self.sent_there(chain, idx, &address, line);
                     }
                     line = call.end;
                 }
             }
         }
+    }
+
+    /// What the call does that sends to an address.
+    fn sent_there(&mut self, chain: &'r Chain, idx: usize, address: &str, line: u32) {
+        let Some(Step::Call(call)) = chain.steps.get(idx) else { return };
+        let name = match (idx.checked_sub(1).and_then(|before| chain.steps.get(before)), &chain.root) {
+            (Some(Step::Member(name, _)), _) | (None, Root::Name(name)) => name.as_str(),
+            _ => "",
+        };
+        let Some(finding) = self.of_address(address, line, name) else {
+            // A base alone: settings, or a join of paths, say the rest.
+            let is_open = hosts::is_base(address) && !hosts::is_local(address);
+            let posted = if is_open { self.posted(chain, idx, line, name) } else { None };
+            self.findings.extend(posted);
+            return;
+        };
+        self.consumed.senders.insert(sender(chain, idx), finding.vendor.clone());
+        let rest = chain.steps.get(idx + 1..).unwrap_or_default();
+        let request = Request::of_sent(self.repository, self.file, call, rest);
+        // Ruby's block builds the request after the call begins.
+        let built = if self.language() == Language::Ruby { call.end } else { call.line };
+        let model = request.sent_model(self.repository, self.file, built);
+        let model = if model.id.is_some() { model } else { model_in_address(address) };
+        let operation = &finding.operation;
+        let prompt = super::prompt::prompt_of(self.repository, self.file, operation, &request, call.line);
+        let response = self.readings().of_call(call, rest);
+        let (flags, parameters) = (request.flags_of_body(), request.names());
+        self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
     }
 
     /// What is sent to in other branches is the same place.

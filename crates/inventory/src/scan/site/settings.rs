@@ -157,8 +157,7 @@ impl Visitor<'_> {
             Value::Chain(chain) => {
                 let of_root = match &chain.root {
                     Root::Name(name) => {
-                        is_other(name)
-                            || self.repository.binding_value(self.file, name, line).is_some_and(|bound| within(bound))
+                        is_other(name) || self.repository.binding_value(self.file, name, line).is_some_and(within)
                     }
                     Root::Group(values) => values.iter().any(within),
                     Root::Itself => false,
