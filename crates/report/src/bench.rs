@@ -48,6 +48,8 @@ pub(crate) struct Most {
     pub failed: Option<f64>,
     /// Whether the objective asks for at least as much as the scorecard: so late at most, for 19 in 20.
     pub is_strict: bool,
+    /// The benchmark's own process was what could do no more.
+    pub is_client_bound: bool,
     pub simulated: bool,
 }
 
@@ -322,6 +324,7 @@ fn most(file: &str, document: &Value, candidate: &TargetFacts, demand: &LatencyD
         sustained: found["sustained"].as_f64(),
         failed: refuted.filter_map(|tried| tried["load"].as_f64()).reduce(f64::min),
         is_strict: is_limited && is_share,
+        is_client_bound: found["is_client_bound"] == true,
         simulated: document["simulated"] == true,
     })
 }

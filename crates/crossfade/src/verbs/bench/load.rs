@@ -7,7 +7,7 @@ use bench::arrivals::trace;
 use bench::engine::turns::Turns;
 use bench::plan::Plan;
 use bench::prompt::{Lengths, Maker, Source};
-use bench::result::{HEADROOM, Load};
+use bench::result::{HEADROOM, Load, short};
 use bench::search::Range;
 use serde_json::{Value, json};
 
@@ -65,6 +65,14 @@ pub(super) struct From {
 }
 
 impl From {
+    /// The peak that a search is held against, where the record says it and nobody.
+    pub(super) fn recorded_peak(&self, plan: &Plan) -> Option<String> {
+        let (peak, from) = (plan.peak?, self.judged["peak"].as_str()?);
+        (from != "report.target_load").then(|| {
+            format!("the peak is {} a second, {from}; `--peak N` says another for this run, `report.target_load` in the config for all", short(peak))
+        })
+    }
+
     /// What to say of a replay that leaves requests out.
     pub(super) fn left_out(&self) -> Option<String> {
         let n = self.n_uncounted;

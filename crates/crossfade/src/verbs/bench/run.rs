@@ -100,6 +100,9 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         out.say(format_args!("warning: {words}"));
         result.why.push(words);
     }
+    if let Some(words) = from.recorded_peak(&plan) {
+        out.say(words);
+    }
     result.plan = load::facts_of(flags, &plan, (from, n_workers));
     let (is_going_on, is_search) = (earlier.is_some(), flags.search.is_some());
     match earlier {
