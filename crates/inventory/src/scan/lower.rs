@@ -232,7 +232,7 @@ impl<'s> Walk<'s> {
     fn returns(&mut self, node: Node<'_>, value: Option<&Value>) {
         let named = self.scopes.iter().rev().find(|scope| !scope.is_class).and_then(|scope| scope.name.clone());
         if let (Some(name), Some(value)) = (named, value)
-            && matches!(value, Value::Chain(_) | Value::Text(_))
+            && matches!(value, Value::Chain(_) | Value::Text(_) | Value::Object(_))
         {
             // Known where the function is, not only inside it.
             let outer = self.scopes.iter().rposition(|scope| scope.is_class).unwrap_or(0);

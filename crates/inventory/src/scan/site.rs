@@ -2,8 +2,10 @@
 
 mod address;
 mod body;
+mod curl;
 mod dotnet;
 mod http;
+mod named;
 mod php;
 mod prompt;
 mod request;

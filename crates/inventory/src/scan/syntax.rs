@@ -163,7 +163,7 @@ const INDEXES: [&str; 5] =
     ["subscript", "subscript_expression", "index_expression", "element_access_expression", "element_reference"];
 
 /// Literal texts.
-const TEXTS: [&str; 15] = [
+const TEXTS: [&str; 16] = [
     "string",
     "string_literal",
     "template_string",
@@ -179,6 +179,7 @@ const TEXTS: [&str; 15] = [
     "line_string_literal",
     "heredoc_body",
     "simple_symbol",
+    "delimited_symbol",
 ];
 
 /// Numbers.

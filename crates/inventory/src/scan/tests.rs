@@ -12,6 +12,7 @@ mod reach;
 mod ruby;
 mod rust;
 mod sent;
+mod settings;
 mod vendor;
 
 use super::*;

@@ -96,6 +96,17 @@ impl Tracer<'_> {
     ) -> Option<Address> {
         let mut first: Option<Address> = None;
         for value in values {
+            // `base . 'messages'`
+            if let (Some((base, _)), Value::Text(text)) = (&first, value)
+                && hosts::operation_of(base).is_none()
+                && hosts::vendor_of(base).is_some()
+                && hosts::is_path(&text.value)
+                && hosts::operation_of(&text.value).is_some()
+            {
+                first =
+                    Some((format!("{}/{}", base.trim_end_matches('/'), text.value.trim_start_matches('/')), text.line));
+                break;
+            }
             let Some((address, at)) = self.value(file, value, line, depth + 1) else { continue };
             match &first {
                 None => first = Some((address, at)),
@@ -217,6 +228,11 @@ impl Tracer<'_> {
                 },
             }
             rest = &rest[open + close + 1..];
+            // `trailingslashit($base) . 'messages'`
+            let is_bare = !filled.ends_with('/') && rest.starts_with(|character: char| character.is_ascii_lowercase());
+            if is_bare && hosts::is_base(&filled) && hosts::vendor_of(&filled).is_some() {
+                filled.push('/');
+            }
         }
         filled + rest
     }

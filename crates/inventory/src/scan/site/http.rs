@@ -42,18 +42,15 @@ impl<'r> Visitor<'r> {
                         self.consumed.lines.insert(path.line);
                     }
                     if address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
-                        let texts = call.arguments.iter().filter_map(|argument| match &argument.value {
-                            Value::Text(text) => Some(text.line),
-                            _ => None,
-                        });
-                        self.consumed.lines.extend(texts);
+                        self.consume_texts(call);
                     }
-                    let is_sent = address::is_sent(before, name, call) && !self.is_own_test(chain);
+                    let is_sent =
+                        (address::is_sent(before, name, call) || self.is_told(call)) && !self.is_own_test(chain);
                     let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
                     if is_sent
                         && sent_to.is_none()
                         && self.findings.len() == known
-                        && matches!(self.language(), Language::Rust | Language::Ruby)
+                        && matches!(self.language(), Language::Rust | Language::Ruby | Language::Php | Language::CSharp)
                         && let Some(finding) = self.unaddressed(chain, idx, line, name)
                     {
                         self.findings.push(finding);
@@ -61,16 +58,22 @@ impl<'r> Visitor<'r> {
                     if is_sent
                         && self.findings.len() == known
                         && sent_to.as_ref().is_none_or(|(address, _)| hosts::vendor_of(address).is_none())
-                        && let Some(finding) =
-                            self.on_settings(call, line, name).or_else(|| self.posted(chain, idx, line, name))
+                        && let Some((finding, at)) = self
+                            .on_settings(call, line, name)
+                            .or_else(|| Some((self.posted(chain, idx, line, name)?, line)))
                     {
-                        self.consumed.is_posted = true;
+                        self.consumed.is_posted |=
+                            matches!(self.language(), Language::Go | Language::Java | Language::Kotlin);
+                        self.consumed.lines.insert(at);
                         self.findings.push(finding);
                         line = call.end;
                         continue;
                     }
                     if is_sent && sent_to.is_none() {
                         self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
+                    }
+                    if name == "curl_exec" && self.language() == Language::Php {
+                        self.curl(call, line);
                     }
                     if name == "new"
                         && self.findings.len() == known
@@ -116,6 +119,23 @@ impl<'r> Visitor<'r> {
         let response = self.readings().of_call(call, rest);
         let (flags, parameters) = (request.flags_of_body(), request.names());
         self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
+    }
+
+    /// `$api->call("POST", "messages")`: the first that is given is a method of HTTP.
+    fn is_told(&self, call: &Call) -> bool {
+        let first = call.arguments.first().and_then(|argument| argument.value.text());
+        self.language() == Language::Php
+            && call.arguments.len() > 1
+            && first.is_some_and(|text| matches!(text, "GET" | "POST" | "PUT" | "PATCH" | "DELETE"))
+    }
+
+    /// What a test or a log is given is sent nowhere.
+    fn consume_texts(&mut self, call: &Call) {
+        let texts = call.arguments.iter().filter_map(|argument| match &argument.value {
+            Value::Text(text) => Some(text.line),
+            _ => None,
+        });
+        self.consumed.lines.extend(texts);
     }
 
     /// What is sent to in other branches is the same place.
@@ -338,7 +358,8 @@ impl<'r> Visitor<'r> {
                     let finding = self.plain(Kind::Http, text.line, operation, vendor, &whole);
                     // A path alone may be a route of one's own server.
                     let is_alone = hosts::vendor_of(&whole).is_none() && base.is_none() && !whole.starts_with('{');
-                    let is_compared = super::body::is_of_tests(&self.repository.files()[self.file].path.to_lowercase());
+                    let is_compared =
+                        super::named::is_of_tests(&self.repository.files()[self.file].path.to_lowercase());
                     let confidence = if is_alone || is_compared { Confidence::Possible } else { Confidence::Likely };
                     Finding { confidence, model: model_in_address(&whole), ..finding }
                 }
@@ -395,7 +416,8 @@ impl<'r> Visitor<'r> {
 
 /// The model in a path: of Google's `models/gemini-pro:generateContent`.
 fn model_in_address(address: &str) -> Model {
-    let id = address.split_once("/models/").and_then(|(_, rest)| rest.split([':', '/', '?']).next());
+    let behind = ["/models/", "/engines/"].iter().find_map(|part| address.split_once(part));
+    let id = behind.and_then(|(_, rest)| rest.split([':', '/', '?']).next());
     match id.filter(|id| models::vendor_of(id).is_some()) {
         Some(id) => Model { id: Some(id.to_owned()), from: ModelFrom::Literal },
         None => Model::default(),

@@ -60,6 +60,15 @@ impl Request {
                 reader.given(&value, call.line, 1);
             }
         }
+        // `request.body = …` before it is sent.
+        for value in reader.request.unnamed.clone() {
+            if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = &value
+                && steps.is_empty()
+                && let Some(body) = repository.binding_value(file, &format!("{name}.body"), call.line)
+            {
+                reader.given(&body.clone(), call.line, 1);
+            }
+        }
         request
     }
 
@@ -68,6 +77,37 @@ impl Request {
         let mut request = Request::default();
         Reader::new(repository, file, &mut request).call(call, 0);
         request
+    }
+
+    /// Of a body that is sent by itself.
+    pub(super) fn of_body(repository: &Repository<'_>, file: usize, body: &Value, line: u32) -> Request {
+        let mut request = Request::default();
+        Reader::new(repository, file, &mut request).given(body, line, 0);
+        request
+    }
+
+    /// What a body asks for, by the names in it.
+    pub(super) fn asked(&self) -> Option<&'static str> {
+        let value = |wanted: &str| {
+            self.named.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+        };
+        let has = |wanted: &str| value(wanted).is_some();
+        let is_of_google = has("generationConfig") || has("generation_config") || has("safetySettings");
+        if value("contents").is_some_and(|contents| is_of_google || mentions(contents, &["parts"], 0)) {
+            return Some("chat");
+        }
+        if has("vector") && has("topK") || has("vectors") && has("namespace") {
+            return Some("vector_store");
+        }
+        if !has("model") {
+            return None;
+        }
+        match () {
+            () if has("messages") => Some("chat"),
+            () if has("prompt") && (has("max_tokens") || has("temperature")) => Some("completions"),
+            () if has("input") && (has("instructions") || has("tools")) => Some("responses"),
+            () => None,
+        }
     }
 
     /// The model in what is sent by plain HTTP: a parameter, in a text of JSON, or in what the same function builds.
@@ -80,7 +120,7 @@ impl Request {
         let written = given.filter_map(Value::text).find_map(model_in_json);
         let written =
             written.or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
-        written.unwrap_or(model)
+        written.or_else(|| in_form(repository, file, line)).unwrap_or(model)
     }
 
     /// The names, in the order they are given.
@@ -392,7 +432,23 @@ impl<'a> Reader<'a> {
         if let Root::Group(values) = &chain.root {
             values.iter().for_each(|value| self.given(value, line, depth + 1));
         }
+        self.returned(chain, depth);
         self.steps(&chain.steps, depth);
+    }
+
+    /// `build_body(messages)`: what a function of the file returns, where that is an object.
+    fn returned(&mut self, chain: &Chain, depth: u32) {
+        let name = match (&chain.root, chain.steps.as_slice()) {
+            (Root::Name(name), [Step::Call(_)]) => name,
+            (Root::Name(_) | Root::Itself, [Step::Member(name, _), Step::Call(_)]) => name,
+            _ => return,
+        };
+        let repository = self.repository;
+        let returns = repository.named(self.file, name).filter(|(_, binding)| binding.kind == BindingKind::Return);
+        let mut said = returns.filter_map(|(_, binding)| Some((binding.value.as_ref()?, binding.line)));
+        if let Some((value, line)) = said.next() {
+            self.given(value, line, depth + 2);
+        }
     }
 
     /// The setters of a builder, and calls with named arguments.
@@ -473,6 +529,32 @@ fn model_in_json(text: &str) -> Option<Model> {
         }
     }
     None
+}
+
+/// C#'s `form.Add(new StringContent("whisper-1"), "model");` above the line.
+fn in_form(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
+    /// How many lines above what is sent a form is filled in.
+    const NEAR: u32 = 40;
+    let source = &repository.files()[file];
+    if source.language != crate::scan::language::Language::CSharp {
+        return None;
+    }
+    let near = source.facts.values.iter().filter_map(|value| match value {
+        Value::Chain(chain) if chain.line <= line && chain.line + NEAR > line => Some(chain),
+        _ => None,
+    });
+    near.filter_map(|chain| match chain.steps.as_slice() {
+        [Step::Member(name, _), Step::Call(call)] if name == "Add" => match call.arguments.as_slice() {
+            [given, named] if named.value.text().is_some_and(|text| text.trim_matches('"') == "model") => {
+                let Value::Chain(Chain { steps, .. }) = &given.value else { return None };
+                let Some(Step::Call(made)) = steps.first() else { return None };
+                Some(model_of(repository, file, &made.arguments.first()?.value, chain.line))
+            }
+            _ => None,
+        },
+        _ => None,
+    })
+    .last()
 }
 
 /// The model of the nearest object with one that the same function builds above the line.

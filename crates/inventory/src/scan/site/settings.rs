@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::Visitor;
-use super::body::{self, is_of_tests};
+use super::body::vendor_of_header;
+use super::named::{is_of_tests, is_own, whose};
 use crate::scan::facts::{Binding, BindingKind, Call, Chain, Facts, Root, Step, Value};
 use crate::scan::finding::{Confidence, Finding, Kind};
 use crate::scan::hosts;
@@ -90,7 +91,7 @@ impl Visitor<'_> {
         let source = &self.repository.files()[self.file];
         let is_read = matches!(source.language, Language::Go | Language::Java | Language::Kotlin);
         let path = source.path.to_lowercase();
-        if !is_read || !MAKES.contains(&name) || is_of_tests(&path) || body::is_for_own(&path) {
+        if !is_read || !MAKES.contains(&name) || is_of_tests(&path) || is_own(&path) {
             return None;
         }
         let Step::Call(call) = chain.steps.get(idx)? else { return None };
@@ -98,7 +99,7 @@ impl Visitor<'_> {
         if !is_posted(chain, name) || call.arguments.iter().any(|given| self.is_elsewhere(&given.value, call.line, 0)) {
             return None;
         }
-        let vendor = body::vendor_of_words(room).or_else(|| self.vendor_around(call.line))?;
+        let vendor = whose(room).or_else(|| self.vendor_around(call.line))?;
         let of_path = call.arguments.iter().find_map(|given| self.asked_by_path(&given.value, call.line));
         let operation = of_path.or_else(|| asked(room, &parts_of(source.facts)))?;
         let finding = self.plain(Kind::Http, line, operation, vendor, &format!("{name} by the settings"));
@@ -117,14 +118,14 @@ impl Visitor<'_> {
                 names_in(value, &mut names, 0);
             }
         }
-        let of_header = names.iter().find_map(|name| body::vendor_of_header(name));
-        let mut vendors: Vec<&str> = names.iter().filter_map(|name| body::vendor_of_words(name)).collect();
+        let of_header = names.iter().find_map(|name| vendor_of_header(name));
+        let mut vendors: Vec<&str> = names.iter().filter_map(|name| whose(name)).collect();
         vendors.sort_unstable();
         vendors.dedup();
         match vendors.as_slice() {
             _ if of_header.is_some() => of_header,
             ["azure-openai", "openai"] => Some("openai"),
-            [one] => body::vendor_of_words(one),
+            [one] => whose(one),
             _ => None,
         }
     }

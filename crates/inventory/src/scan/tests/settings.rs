@@ -1,0 +1,103 @@
+//! What is sent where settings say the host: by the body, the path, and the names of files and settings.
+
+use super::{check, check_files};
+
+#[test]
+fn a_handle_of_curl_says_what_is_asked_and_its_settings_whose_it_is() {
+    check(
+        "api/summary.php",
+        "<?php\nfunction ask($messages) {\n    $payload = ['model' => MODEL, 'messages' => $messages];\n    $ch = curl_init();\n    \
+         curl_setopt($ch, CURLOPT_URL, GROQ_API_URL);\n    curl_setopt($ch, CURLOPT_POSTFIELDS, json_encode($payload));\n    \
+         return curl_exec($ch);\n}\n",
+        "7 http chat groq variable likely",
+    );
+    check(
+        "api/other.php",
+        "<?php\n$ch = curl_init(SHOP_URL);\ncurl_setopt($ch, CURLOPT_POSTFIELDS, json_encode(['order' => 1]));\ncurl_exec($ch);\n",
+        "",
+    );
+}
+
+#[test]
+fn the_model_of_a_handle_of_curl_is_in_its_body() {
+    check(
+        "a.php",
+        "<?php\n$ch = curl_init('https://api.openai.com/v1/chat/completions');\n\
+         curl_setopt_array($ch, [CURLOPT_POST => true, CURLOPT_POSTFIELDS => json_encode(['model' => 'gpt-4o', 'messages' => $m])]);\n\
+         $answer = json_decode(curl_exec($ch), true);\n",
+        "2 http chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn a_post_of_php_is_known_by_its_body_and_the_name_of_its_file() {
+    check(
+        "includes/call-deepseek.php",
+        "<?php\nfunction f($model, $messages) {\n    $body = json_encode(array('model' => $model, 'messages' => $messages));\n    \
+         $answer = wp_remote_post(get_api_url(), array('body' => $body));\n    wp_remote_post(get_shop_url(), array('body' => 'x'));\n}\n",
+        "4 http chat deepseek variable likely",
+    );
+}
+
+#[test]
+fn a_path_that_a_transport_is_given_is_the_vendors_the_file_is_for() {
+    check(
+        "app/Apis/Anthropic.php",
+        "<?php\nclass Anthropic {\n    function models() { return $this->request->call('GET', 'models'); }\n    \
+         function chat($body) { return $this->request->call('POST', 'messages', $body); }\n    \
+         function setting() { return $this->config->get('models'); }\n}\n",
+        "3 http models anthropic unknown likely
+         4 http chat anthropic unknown likely",
+    );
+    check(
+        "lib/open_ai/create_run.rb",
+        "module OpenAI\n  class CreateRun\n    def call\n      client.post(\"/v1/threads/#{id}/runs\", { body: data })\n    end\n  end\nend\n",
+        "4 http assistants openai unknown likely",
+    );
+    check(
+        "app/PineconeService.php",
+        "<?php\nclass PineconeService {\n    function upsert($records) {\n        \
+         return $this->post('vectors/upsert', ['vectors' => $records]);\n    }\n}\n",
+        "4 http vector_store pinecone unknown likely",
+    );
+}
+
+#[test]
+fn a_word_is_joined_to_a_vendors_base() {
+    check(
+        "a.php",
+        "<?php\nfunction f($body) {\n    $base = apply_filters('x', 'https://api.anthropic.com/v1');\n    \
+         $url = trailingslashit($base) . 'messages';\n    return wp_remote_post($url, $body);\n}\n",
+        "5 http chat anthropic unknown certain",
+    );
+}
+
+#[test]
+fn a_body_that_a_function_builds_and_a_form_say_the_model() {
+    check(
+        "src/api.rs",
+        "pub async fn ask(client: Client) {\n    let body = build_body();\n    \
+         client.post(\"https://api.openai.com/v1/chat/completions\").json(&body).send().await;\n}\n\
+         fn build_body() -> Value {\n    serde_json::json!({\"model\": \"gpt-4o-mini\", \"messages\": []})\n}\n",
+        "3 http chat openai gpt-4o-mini certain",
+    );
+    check(
+        "A.cs",
+        "class A {\n    async Task F(HttpClient client) {\n        var form = new MultipartFormDataContent();\n        \
+         form.Add(new StringContent(\"whisper-1\"), \"model\");\n        \
+         await client.PostAsync(\"https://api.openai.com/v1/audio/transcriptions\", form);\n    }\n}\n",
+        "5 http audio openai whisper-1 certain",
+    );
+}
+
+#[test]
+fn symbols_of_ruby_in_quotes_are_texts() {
+    check_files(
+        &[(
+            "a.rb",
+            "require 'openai'\nclient = OpenAI::Client.new\nclient.chat.completions.create(messages: [], model: :\"gpt-4.1\")\n",
+        )],
+        "2 client client openai unknown certain
+         3 call chat openai gpt-4.1 certain",
+    );
+}
