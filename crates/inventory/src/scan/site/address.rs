@@ -334,7 +334,11 @@ pub(super) fn is_of_file(text: &str) -> bool {
 }
 
 /// Names under which things are sent.
-const SENDS: [&str; 40] = [
+const SENDS: [&str; 44] = [
+    "ExecuteAsync",
+    "ExecutePostAsync",
+    "ExecuteGetAsync",
+    "ExecutePost",
     "prepareGet",
     "preparePut",
     "prepareDelete",
@@ -378,8 +382,21 @@ const SENDS: [&str; 40] = [
 ];
 
 /// Parts of such names, in lower case.
-const SENDING: [&str; 11] =
-    ["post", "fetch", "request", "send", "urlopen", "callapi", "call_api", "api_call", "http", "stream", "getjson"];
+const SENDING: [&str; 13] = [
+    "rest_call",
+    "run_query",
+    "post",
+    "fetch",
+    "request",
+    "send",
+    "urlopen",
+    "callapi",
+    "call_api",
+    "api_call",
+    "http",
+    "stream",
+    "getjson",
+];
 
 /// Names under which a text is compared with another, or a sum of it is taken to compare.
 const CHECKS: [&str; 26] = [

@@ -47,6 +47,15 @@ impl<'r> Visitor<'r> {
             }
             return;
         }
+        // What is set line by line says an address, too.
+        let address = told.url.and_then(|url| self.repository.address_of(self.file, url, sent.line));
+        if let Some((address, at)) = address.filter(|(address, _)| hosts::operation_of(address).is_some())
+            && let Some(finding) = self.of_address(&address, line, "curl_exec")
+        {
+            self.consumed.lines.insert(at);
+            self.findings.push(Finding { model, ..finding });
+            return;
+        }
         let finding = request.and_then(|request| self.untold(&told, &request, &model, line));
         self.findings.extend(finding.map(|finding| Finding { model, ..finding }));
     }
@@ -109,7 +118,12 @@ impl<'r> Visitor<'r> {
                     told.option(option, &given.value)
                 }
                 (Value::Chain(Chain { root: Root::Name(name), .. }), None) => {
-                    if let Some(Value::Object(pairs)) = self.repository.binding_value(self.file, name, *at) {
+                    let bound = self.repository.named(self.file, name).filter(|(_, binding)| binding.line <= *at);
+                    let objects = bound.filter_map(|(_, binding)| match &binding.value {
+                        Some(Value::Object(pairs)) if binding.from <= *at && *at <= binding.to => Some(pairs),
+                        _ => None,
+                    });
+                    if let Some(pairs) = objects.last() {
                         pairs.iter().for_each(|(name, value)| told.option(name, value));
                     }
                 }

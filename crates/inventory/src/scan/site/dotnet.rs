@@ -37,10 +37,10 @@ impl Visitor<'_> {
         })
     }
 
-    /// `"https://…".AppendPathSegment("v1/embeddings").PostJsonAsync(…)`
+    /// `"https://…".AppendPathSegment("v1/embeddings").PostJsonAsync(…)`, and RestSharp's client of a whole address.
     fn on_own_address(&self, chain: &Chain, sent: &Call) -> Option<(String, u32)> {
         let root = Chain { root: chain.root.clone(), line: chain.line, steps: Vec::new() };
-        let (mut whole, _) = self.repository.address_of(self.file, &Value::Chain(root), chain.line)?;
+        let (mut whole, at) = self.repository.address_of(self.file, &Value::Chain(root), chain.line)?;
         let mut name = "";
         for step in &chain.steps {
             match step {
@@ -57,7 +57,7 @@ impl Visitor<'_> {
             }
         }
         let is_of_vendor = hosts::vendor_of(&whole).is_some() && hosts::operation_of(&whole).is_some();
-        is_of_vendor.then_some((whole, chain.line))
+        is_of_vendor.then_some((whole, at))
     }
 }
 

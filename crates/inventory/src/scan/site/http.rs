@@ -13,7 +13,7 @@ use crate::scan::{hosts, models};
 /// Addresses that a call was found for, by line, and those that wait for one.
 #[derive(Debug, Default)]
 pub(crate) struct Consumed<'r> {
-    lines: HashSet<u32>,
+    pub(super) lines: HashSet<u32>,
     waiting: Vec<Text>,
     base: OnceCell<Option<&'r str>>,
     beside: OnceCell<Option<&'r str>>,
@@ -282,7 +282,7 @@ impl<'r> Visitor<'r> {
         })
     }
 
-    fn of_address(&self, address: &str, line: u32, name: &str) -> Option<Finding> {
+    pub(super) fn of_address(&self, address: &str, line: u32, name: &str) -> Option<Finding> {
         let operation = hosts::operation_of(address);
         if hosts::is_local(address) || hosts::is_base(address) {
             return None;

@@ -476,9 +476,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Functions that write an object as JSON.
-const WRITES: [&str; 9] =
-    ["to_string", "to_vec", "to_value", "to_string_pretty", "generate", "dump", "fast_generate", "encode", "to_json"];
+/// Functions that write an object as JSON, or add one to another.
+const WRITES: [&str; 16] = [
+    "to_string",
+    "to_vec",
+    "to_value",
+    "to_string_pretty",
+    "generate",
+    "dump",
+    "fast_generate",
+    "encode",
+    "to_json",
+    "Serialize",
+    "SerializeObject",
+    "SerializeToUtf8Bytes",
+    "SerializeToElement",
+    "ToJson",
+    "FromObject",
+    "merge",
+];
 
 /// Lower case without underscores.
 fn plain(name: &str) -> String {

@@ -101,3 +101,36 @@ fn symbols_of_ruby_in_quotes_are_texts() {
          3 call chat openai gpt-4.1 certain",
     );
 }
+
+#[test]
+fn a_client_of_rest_sharp_has_the_address_and_its_request_is_sent() {
+    check(
+        "A.cs",
+        "class A {\n    const string Url = \"https://api.openai.com/v1/completions\";\n    async Task F() {\n        \
+         var client = new RestClient(Url);\n        var request = new RestRequest(\"\", Method.Post);\n        \
+         request.AddJsonBody(data);\n        await client.ExecuteAsync(request);\n    }\n}\n",
+        "7 http completions openai unknown certain",
+    );
+}
+
+#[test]
+fn a_post_of_csharp_is_known_by_its_body_and_the_name_of_its_file() {
+    check(
+        "TranslatorDeepSeek.cs",
+        "class T {\n    async Task F() {\n        var data = new { model = Model, messages = Messages };\n        \
+         var json = JsonConvert.SerializeObject(data);\n        await HttpUtil.PostAsync(builder.Uri, json, key);\n    }\n}\n",
+        "5 http chat deepseek variable likely",
+    );
+}
+
+#[test]
+fn options_of_curl_that_are_set_one_by_one_keep_the_address() {
+    check(
+        "a.php",
+        "<?php\nclass A {\n    private $path;\n    function __construct(string $path = 'https://api.openai.com/v1/responses') {\n        \
+         $this->path = $path;\n    }\n    function f($json, $more) {\n        $url = $this->path;\n        $ch = curl_init();\n        \
+         $options = [CURLOPT_URL => $url, CURLOPT_POSTFIELDS => $json];\n        $options[CURLOPT_TIMEOUT] = 20;\n        \
+         curl_setopt_array($ch, $options);\n        return curl_exec($ch);\n    }\n}\n",
+        "12 http responses openai unknown certain",
+    );
+}
