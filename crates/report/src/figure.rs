@@ -10,6 +10,8 @@ use crate::canonical::rounded;
 pub enum Unit {
     /// A share of one, shown as a percentage.
     Share,
+    /// A share of a cost that is saved: below 0 it is dearer.
+    Saved,
     /// A difference of shares, shown in percentage points.
     Points,
     /// The metric's own unit.
@@ -110,6 +112,7 @@ impl Unit {
         let bare = self.bare(value);
         match self {
             Unit::Share => bare + " %",
+            Unit::Saved => bare + " % saved",
             Unit::Points => bare + " pp",
             Unit::Milliseconds => bare + " ms",
             Unit::PerSecond => bare + " req/s",
@@ -124,7 +127,7 @@ impl Unit {
     /// A number without it.
     pub(crate) fn bare(self, value: f64) -> String {
         let places = match self {
-            Unit::Share | Unit::Points => return plain(value * 100.0, 1),
+            Unit::Share | Unit::Saved | Unit::Points => return plain(value * 100.0, 1),
             Unit::Milliseconds if value.abs() < 100.0 => 1,
             Unit::Milliseconds | Unit::Count => 0,
             Unit::PerSecond => 2,

@@ -1,5 +1,7 @@
 //! Latency and throughput: of recorded calls, and of benchmarks.
 
+use std::collections::BTreeSet;
+
 use stats::LatencySketch;
 use stats::interval::wilson;
 use stats::quantile::interval;
@@ -92,7 +94,15 @@ pub(crate) fn times(rows: &Rows, mv: &Move, (traffic, benches): (&Traffic<'_>, &
         figure("baseline", "the baseline", baseline.as_ref()),
         figure("candidate", "the candidate", candidate.as_ref()),
     ];
-    let recorded = delta(key, of, baseline.as_ref(), candidate.as_ref());
+    let together = together(&traffic.baseline, &traffic.candidate);
+    let recorded = match together.each_ref().map(|calls| p95(&sketch(calls, of))) {
+        [Some(one), Some(other)] if one.n >= FEWEST && other.n >= FEWEST => {
+            let mut fair = delta(key, of, Some(&one), Some(&other));
+            fair.label += ", in minutes in which both answered users";
+            fair
+        }
+        _ => delta(key, of, baseline.as_ref(), candidate.as_ref()),
+    };
     let delta = in_turns(key, of, traffic.target_load, benches).unwrap_or(recorded);
     let under_load = traffic.target_load.map(|load| at_load(&traffic.candidate, load)).unwrap_or_default();
     let under_load = p95(&sketch(&under_load, of));
@@ -132,6 +142,18 @@ fn p95(sketch: &LatencySketch) -> Option<P95> {
         value_ms: Some(quantiles.p95_us).filter(came).map(ms),
         low_ms: ms(low),
         high_ms: high.filter(came).map(ms),
+    })
+}
+
+/// The calls of both for users, of the minutes in which both had some: at other times, and for copies, the machine was another.
+fn together<'r>(baseline: &[&'r Call], candidate: &[&'r Call]) -> [Vec<&'r Call>; 2] {
+    let minute = |call: &Call| call.at_us / 60_000_000;
+    let for_users = |calls: &[&'r Call]| calls.iter().filter(|call| !call.is_shadow).copied().collect::<Vec<&Call>>();
+    let both = [for_users(baseline), for_users(candidate)];
+    let [one, other] = both.each_ref().map(|calls| calls.iter().map(|call| minute(call)).collect::<BTreeSet<u64>>());
+    both.map(|calls| {
+        let is_shared = |call: &&Call| one.contains(&minute(call)) && other.contains(&minute(call));
+        calls.into_iter().filter(is_shared).collect()
     })
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
     let target =
         format!("saves ≥ {}, {} sure", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
     let label = "Cost delta: saving for a successful task, the median of draws";
-    let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Share);
+    let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Saved);
     let no_study = |because: &str, settle: &str| Money {
         found: Found::not_run(Area::Tco, (demand.required, asks.clone(), target.clone()), because, settle),
         delta: unknown.clone(),
@@ -88,7 +88,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
         Verdict::Missed => (Standing::Fail, "missed"),
         Verdict::Undecided => (Standing::Undecided, "undecided"),
     };
-    let delta = Figure::new(unknown.id.clone(), label, Some(odds.saving.p50), Unit::Share);
+    let delta = Figure::new(unknown.id.clone(), label, Some(odds.saving.p50), Unit::Saved);
     let delta = delta.between(Some(odds.saving.p10), Some(odds.saving.p90), DRAWN).of(&file);
     figures.insert(0, delta.clone());
     let found = Found {
@@ -282,7 +282,7 @@ fn in_money(costed: &Costed, wanted: f64) -> String {
     let month = costed.book.value("baseline.total").map(Exact::to_f64).filter(|month| *month > 0.0);
     let dollars = |month: f64| Unit::Dollars.shown(month);
     month.map_or_else(String::new, |month| {
-        format!(": {} of the {} that a month costs today", dollars(wanted * month), dollars(month))
+        format!(": {} of the {} that a month at the baseline costs", dollars(wanted * month), dollars(month))
     })
 }
 

@@ -44,6 +44,16 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
                 .then_with(|| one.key.cmp(&other.key))
         });
         let keys = of.iter().map(|mv| mv.key.clone()).collect();
+        let is_all = |is: &dyn Fn(&crate::live::Live) -> bool| of.iter().all(|mv| mv.live.as_ref().is_some_and(is));
+        let name = match decision {
+            Decision::Switch if is_all(&crate::live::Live::is_completed) => {
+                "Phase 1 — moved: make it what the route asks"
+            }
+            Decision::Stay if of.iter().any(|mv| mv.live.as_ref().is_some_and(crate::live::Live::has_traffic)) => {
+                "Not to move: take back what is live"
+            }
+            _ => name,
+        };
         Phase { name, decision, workloads: of.into_iter().map(title).collect(), keys }
     };
     groups.into_iter().map(phase).filter(|phase| !phase.workloads.is_empty()).collect()

@@ -110,7 +110,7 @@ fn what_settles(costed: &Costed, odds: &Odds) -> Option<String> {
     let [baseline, candidate] = &costed.sides;
     match &odds.needed {
         Needed::Cases { cases, more, .. } if *more > 0 => Some(format!(
-            "To ask so many: `crossfade eval run --dataset DATASET --target {baseline} --target {candidate} --limit {cases} --name NAME`, with the metric of before; \
+            "To ask so many: `crossfade eval run --dataset DATASET --target {baseline} --target {candidate} --limit {cases} --run NAME`, with the metric of before; \
              `crossfade tco init --run NAME --print` has its counts for `first_pass`, and `crossfade tco run` on the worksheet says what they decide."
         )),
         Needed::NotByCases { because: Some(because) } => {

@@ -196,7 +196,9 @@ fn many(page: &mut String, report: &Report) {
             Decision::NotEnoughEvidence => {
                 "Go no further with these: what is required is not proven, and nothing proven says no."
             }
-            Decision::Stay => "The candidate is not to answer these: what is proven says no.",
+            Decision::Stay => {
+                "The candidate is not to answer these: what is proven says no. Below stands what is live and how to take it back."
+            }
         };
         // Of one workload its own verdict, which names the number.
         let only = report.moves.iter().find(|mv| phase.keys.as_slice() == [mv.key.clone()]);
@@ -267,7 +269,12 @@ fn commonest(report: &Report, decision: Decision) -> String {
     let word = if decision == Decision::Stay { "Fails" } else { "Open" };
     let listed = areas.iter().map(|(n, area)| format!("{} in {n}", area.label()));
     let listed: Vec<String> = listed.chain(back).collect();
-    format!("<p class=\"clamp6\"><b>{word}.</b> {}. <b>Do next.</b> {}</p>\n", listed.join(", "), code(&first.next))
+    let with = if of_decision().count() > 1 { format!(", with {}", escaped(&title(first))) } else { String::new() };
+    format!(
+        "<p class=\"clamp6\"><b>{word}.</b> {}. <b>Do next{with}.</b> {}</p>\n",
+        listed.join(", "),
+        code(&first.next)
+    )
 }
 
 /// Where a move stands in the order of phases.

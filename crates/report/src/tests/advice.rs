@@ -155,3 +155,25 @@ fn a_number_of_cases_says_what_it_would_show() {
     let settle = found.moves[0].areas[0].settle.clone().unwrap();
     assert!(settle.contains("to show that 90.0 % of the quality is kept, or not"), "{settle}");
 }
+
+#[test]
+fn how_much_later_a_candidate_is_comes_from_minutes_in_which_both_answered_users() {
+    let mut rows = rows();
+    let own = TargetFacts { name: "own".to_owned(), ..rows.settings.moves[0].candidate.clone().unwrap() };
+    // Copies of a busy hour were slow; in the minutes that both had, both took as long.
+    rows.calls.iter_mut().filter(|call| call.is_shadow).for_each(|call| call.duration_us = Some(900_000));
+    let of_users = |mut call: Call| {
+        call.is_shadow = false;
+        call
+    };
+    rows.calls.extend(calls(600, &own, 400).into_iter().map(of_users));
+    let found = only(&rows).latency_delta;
+    assert_eq!(found.value, Some(0.0), "{found:?}");
+    assert!(found.label.ends_with("in minutes in which both answered users"), "{}", found.label);
+    // Where they never answered in the same minute, all that is on record is compared.
+    rows.calls
+        .iter_mut()
+        .filter(|call| !call.is_shadow && call.target == "own")
+        .for_each(|call| call.at_us += 3_600_000_000);
+    assert!(!only(&rows).latency_delta.label.contains("both answered"));
+}

@@ -133,7 +133,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let is_short = |of: &Comparison| of.verdict == Verdict::Undecided && of.still_needed.is_some_and(|more| more > 0);
     if report.candidates.iter().any(|of| is_short(&of.primary)) {
         out.say(format_args!(
-            "next: `crossfade dataset import FILE --name {}` with more cases and the same command again; `crossfade eval report {name} -o answers.html` shows every answer",
+            "next: `crossfade dataset import FILE --name {}` with more cases, then the same command with another `--run`; `crossfade eval report {name} -o answers.html` shows every answer",
             results.plan.dataset
         ));
     }
