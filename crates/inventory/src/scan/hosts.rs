@@ -135,12 +135,13 @@ pub(crate) fn is_local(text: &str) -> bool {
 }
 
 /// Ends of paths and what is done there; the first that fits.
-const PATHS: [(&str, &str); 71] = [
+const PATHS: [(&str, &str); 72] = [
     ("/chat/completions", "chat"),
     ("/fim/completions", "completions"),
     ("/completions", "completions"),
     ("/responses", "responses"),
     ("/conversations", "responses"),
+    ("/interactions", "chat"),
     ("/moderations", "moderation"),
     ("/embeddings", "embeddings"),
     ("/images/generations", "images"),

@@ -3,7 +3,7 @@
 use super::Visitor;
 use super::named::{is_of_tests, is_own};
 use super::request::Request;
-use crate::scan::facts::{Call, Chain, Root, Step, Value};
+use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model};
 use crate::scan::{hosts, models};
 
@@ -80,12 +80,30 @@ impl<'r> Visitor<'r> {
             None => {
                 let own = path.rsplit('/').next().unwrap_or(&path);
                 let of_class = super::named::whose(own).filter(|_| request.names().is_empty())?;
-                (of_class, address.as_deref().and_then(hosts::operation_of).unwrap_or("chat"))
+                let of_path = address.as_deref().and_then(hosts::operation_of);
+                (of_class, of_path.or_else(|| self.said_around(line)).unwrap_or("chat"))
             }
         };
         let finding = self.plain(Kind::Http, line, operation, vendor, "curl_exec");
         let (flags, parameters) = (request.flags_of_body(), request.names());
         Some(Finding { flags, parameters, confidence: Confidence::Likely, ..finding })
+    }
+
+    /// What the name of the function around the line says is asked: the next that is returned is what it returns.
+    fn said_around(&self, line: u32) -> Option<&'static str> {
+        const SAID: [(&str, &str); 7] = [
+            ("image", "images"),
+            ("embed", "embeddings"),
+            ("speech", "audio"),
+            ("transcri", "audio"),
+            ("audio", "audio"),
+            ("moderat", "moderation"),
+            ("rerank", "rerank"),
+        ];
+        let facts = self.repository.files()[self.file].facts;
+        let returned = facts.bindings.iter().filter(|own| own.kind == BindingKind::Return && own.line >= line);
+        let name = returned.min_by_key(|own| own.line)?.target.to_lowercase();
+        SAID.iter().find(|(word, _)| name.contains(word)).map(|(_, operation)| *operation)
     }
 
     /// What the handle is told before the line, since it was made.

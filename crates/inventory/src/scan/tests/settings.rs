@@ -134,3 +134,13 @@ fn options_of_curl_that_are_set_one_by_one_keep_the_address() {
         "12 http responses openai unknown certain",
     );
 }
+
+#[test]
+fn a_handle_in_a_class_of_a_vendor_asks_what_its_function_is_called() {
+    check(
+        "models/AzureOpenAIClient.php",
+        "<?php\nclass AzureOpenAIClient {\n    function image($options) {\n        $ch = curl_init($this->url);\n        \
+         curl_setopt($ch, CURLOPT_POSTFIELDS, $options);\n        $answer = curl_exec($ch);\n        return $answer;\n    }\n}\n",
+        "6 http images azure-openai unknown likely",
+    );
+}
