@@ -141,6 +141,7 @@ impl<'r> Visitor<'r> {
         }
         // A method that serves every model does what its model is for.
         let of_model = model.id.as_deref().and_then(super::models::operation_of);
+        let of_model = of_model.or_else(|| request.asks_responses().then_some("responses"));
         let operation = of_model.filter(|_| hit.operation == "chat").unwrap_or(hit.operation);
         if hit.is_near {
             confidence = confidence.min(Confidence::Likely);

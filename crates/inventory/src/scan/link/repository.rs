@@ -501,7 +501,7 @@ impl<'s> Repository<'s> {
                 return inherited;
             }
         }
-        if hops >= HOPS || candidates.len() > 60 {
+        if hops >= HOPS {
             return State::Unknown;
         }
         let (place, group) = self.places[file];
@@ -517,6 +517,11 @@ impl<'s> Repository<'s> {
         } else {
             2
         };
+        // Of many that are called alike nobody says which it is, but in the file itself.
+        let alike = if level == 0 { n_here } else { candidates.len() };
+        if alike > 60 {
+            return State::Unknown;
+        }
         let chosen = candidates.iter().filter(|(idx, _)| match level {
             0 => *idx == file,
             1 => self.places[*idx].0 == place,

@@ -528,7 +528,10 @@ pub(super) fn is_sent(before: &str, name: &str, call: &Call) -> bool {
     // `request.url(…)` of a builder, not a function that makes an address.
     let is_maker = matches!(name, "url" | "uri") && before.is_empty();
     let is_given = !call.arguments.is_empty() && is_sending(name);
-    is_given && !is_maker && !STORES.contains(&before) && route(before, name, call).is_none()
+    // `body.put("messages", all)`: a key and its value.
+    let is_key = |given: &Argument| given.value.text().is_some_and(|text| !text.contains(['/', '{']));
+    let is_entry = name == "put" && call.arguments.len() == 2 && call.arguments.first().is_some_and(is_key);
+    is_given && !is_entry && !is_maker && !STORES.contains(&before) && route(before, name, call).is_none()
 }
 
 /// The path that a server says it answers.

@@ -123,6 +123,12 @@ impl Request {
         written.or_else(|| in_form(repository, file, line)).unwrap_or(model)
     }
 
+    /// Whether its model is one by the API of responses: `openai.responses("gpt-4o")`.
+    pub(super) fn asks_responses(&self) -> bool {
+        let Some(Value::Chain(chain)) = self.get(&["model"]) else { return false };
+        matches!(chain.steps.as_slice(), [.., Step::Member(name, _), Step::Call(_)] if name == "responses")
+    }
+
     /// The names, in the order they are given.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -573,6 +579,56 @@ fn in_form(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model>
     .last()
 }
 
+/// The model in a text of JSON somewhere in the value.
+fn model_written(value: &Value, depth: u32) -> Option<Model> {
+    if depth > 4 {
+        return None;
+    }
+    match value {
+        Value::Text(text) => model_in_json(&text.value),
+        Value::Chain(chain) => {
+            let within = |value: &Value| model_written(value, depth + 1);
+            let of_root = match &chain.root {
+                Root::Group(values) => values.iter().find_map(within),
+                _ => None,
+            };
+            of_root.or_else(|| {
+                chain.steps.iter().find_map(|step| match step {
+                    Step::Call(call) => call.arguments.iter().find_map(|given| within(&given.value)),
+                    Step::Member(..) => None,
+                })
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What is put under the key `model` by a call of the same function above the line: `body.put("model", …)`.
+fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
+    let facts = repository.files()[file].facts;
+    let is_around =
+        |own: &&Binding| own.from > 1 && own.kind == BindingKind::Local && own.from <= line && line <= own.to;
+    let from = facts.bindings.iter().filter(is_around).map(|own| own.from).min()?;
+    let put = |value: &Value| {
+        let Value::Chain(chain) = value else { return None };
+        let (mut name, mut found) = ("", None);
+        for step in chain.steps.iter().filter(|_| from <= chain.line && chain.line <= line) {
+            match step {
+                Step::Member(member, _) => name = member,
+                Step::Call(call) if matches!(name, "put" | "set" | "add" | "addProperty" | "append" | "of") => {
+                    let pairs = call.arguments.chunks(2).filter(|_| name == "of" || call.arguments.len() == 2);
+                    let key = |pair: &&[Argument]| pair[0].value.text() == Some("model");
+                    found = pairs.filter(|pair| pair.len() == 2).find(key).map(|pair| &pair[1].value).or(found);
+                }
+                Step::Call(_) => {}
+            }
+        }
+        found.map(|value| model_of(repository, file, value, chain.line))
+    };
+    let bound = facts.bindings.iter().filter_map(|own| own.value.as_ref());
+    facts.values.iter().chain(bound).filter_map(put).last()
+}
+
 /// The model of the nearest object with one that the same function builds above the line.
 fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
     let bindings = &repository.files()[file].facts.bindings;
@@ -585,8 +641,8 @@ fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Mod
     });
     let mut near: Vec<&Binding> = near.collect();
     near.sort_by_key(|binding| std::cmp::Reverse(binding.line));
-    near.iter().find_map(|binding| {
-        let written = || binding.value.as_ref().and_then(Value::text).and_then(model_in_json);
+    let found = near.iter().find_map(|binding| {
+        let written = || binding.value.as_ref().and_then(|value| model_written(value, 0));
         let value = if plain(binding.target.rsplit('.').next().unwrap_or_default()) == "model"
             && binding.target.contains('.')
         {
@@ -595,7 +651,8 @@ fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Mod
             binding.value.as_ref().and_then(|value| key_model(value, 0))
         };
         value.map(|value| model_of(repository, file, value, binding.line)).or_else(written)
-    })
+    });
+    found.or_else(|| put_near(repository, file, line))
 }
 
 /// What an object says of a model.

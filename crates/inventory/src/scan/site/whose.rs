@@ -16,6 +16,10 @@ pub(crate) struct Whose {
 /// Variables by which OpenAI's libraries are told their address without being given it.
 const READ_ANYWAY: [&str; 2] = ["OPENAI_BASE_URL", "OPENAI_API_BASE"];
 
+/// Servers of models that stand on one's own machine, as names of files.
+const SERVERS: [&str; 9] =
+    ["lmstudio", "lm_studio", "lm-studio", "ollama", "vllm", "llamacpp", "llama_cpp", "localai", "llamafile"];
+
 /// What a client calls that is made by the call and what follows in its chain.
 pub(crate) fn of_client(repository: &Repository<'_>, file: usize, call: &Call, chain: &[Step], own: Whose) -> Whose {
     let request = Request::of_made(repository, file, call, chain);
@@ -32,6 +36,11 @@ pub(super) fn of_request(repository: &Repository<'_>, file: usize, request: &Req
         return azure(of_address(&address, kind, own));
     }
     let is_given = kind != Kind::Call && request.base().is_some_and(|value| is_open(repository, file, value));
+    // A file says by its name that it is for a server on one's own machine.
+    let name = repository.files()[file].path.rsplit('/').next().unwrap_or_default().to_lowercase();
+    if is_given && own.vendor == "openai" && SERVERS.iter().any(|server| name.contains(server)) {
+        return Whose { vendor: "self-hosted", confidence: Confidence::Possible };
+    }
     azure(if is_given { compatible(own) } else { own })
 }
 

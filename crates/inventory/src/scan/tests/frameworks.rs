@@ -155,3 +155,24 @@ fn models_are_named_to_agents_and_registries() {
          7 call chat openai variable certain",
     );
 }
+
+#[test]
+fn a_model_by_the_api_of_responses_is_asked_for_responses() {
+    check(
+        "a.ts",
+        "import { generateText } from 'ai'\nimport { createOpenAI } from '@ai-sdk/openai'\nconst openai = createOpenAI({ apiKey })\n\
+         const answer = await generateText({\n  model: openai.responses('gpt-5'),\n  prompt,\n})\nawait generateText({ model: openai('gpt-4o'), prompt })\n",
+        "3 client client openai unknown certain
+         4 call responses openai gpt-5 certain
+         5 client responses openai gpt-5 certain
+         8 call chat openai gpt-4o certain",
+    );
+    check(
+        "a.ts",
+        "import { openai, streamText, embed } from 'modelfusion'\nconst model = openai.ChatTextGenerator({ model: 'gpt-4' })\n\
+         await streamText({ model, prompt })\nawait embed({ model: openai.TextEmbedder({ model: 'text-embedding-ada-002' }), value })\n",
+        "2 client chat openai gpt-4 certain
+         3 call chat openai variable certain streaming
+         4 call embeddings openai variable certain",
+    );
+}

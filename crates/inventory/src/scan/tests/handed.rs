@@ -70,3 +70,22 @@ fn a_crew_of_another_file_is_known_by_its_class() {
         "shop/main.py:3 call chat openai unknown likely",
     );
 }
+
+#[test]
+fn a_member_of_a_class_is_known_however_many_others_are_called_alike() {
+    let own = "import { BedrockRuntimeClient, ConverseCommand } from '@aws-sdk/client-bedrock-runtime';\nclass A {\n  \
+               protected client: BedrockRuntimeClient;\n  constructor() {\n    this.client = new BedrockRuntimeClient({ region });\n  }\n  \
+               ask() {\n    return this.client.send(new ConverseCommand(input));\n  }\n}\n";
+    let others: Vec<(String, &str)> = (0..70)
+        .map(|nth| {
+            (format!("other/b{nth}.ts"), "import OpenAI from 'openai';\nclass B {\n  client: Other = other();\n}\n")
+        })
+        .collect();
+    let mut files = vec![("a.ts", own)];
+    files.extend(others.iter().map(|(path, text)| (path.as_str(), *text)));
+    check_files(
+        &files,
+        "a.ts:5 client client aws-bedrock unknown certain
+         a.ts:8 call chat aws-bedrock unknown certain",
+    );
+}

@@ -55,3 +55,16 @@ fn members_in_a_text_and_defined_names_are_read_in_php() {
          8 http chat anthropic unknown certain",
     );
 }
+
+#[test]
+fn a_model_that_is_put_into_a_body_is_found() {
+    check(
+        "A.java",
+        "class A {\n  void f() {\n    Map<String, Object> body = new HashMap<>();\n    body.put(\"model\", \"gpt-4o\");\n    body.put(\"messages\", all);\n    \
+         ResponseEntity<Map> response = rest.exchange(\"https://api.openai.com/v1/chat/completions\", HttpMethod.POST, entity, Map.class);\n  }\n  \
+         void g() {\n    RequestBody body = RequestBody.create(JSON, \"{\\\"model\\\": \\\"gpt-4-turbo\\\", \\\"messages\\\": []}\");\n    \
+         Request request = new Request.Builder().url(\"https://api.openai.com/v1/chat/completions\").post(body).build();\n  }\n}\n",
+        "6 http chat openai gpt-4o certain
+         10 http chat openai gpt-4-turbo certain",
+    );
+}

@@ -70,3 +70,14 @@ fn azure_is_known_by_its_paths_and_its_version() {
          11 call chat azure-openai gpt-4o certain",
     );
 }
+
+#[test]
+fn a_client_in_a_file_for_a_server_of_ones_own_is_of_no_vendor() {
+    let text = "from openai import OpenAI\nclient = OpenAI(base_url=config.base_url, api_key='none')\nclient.embeddings.create(input=t, model=m)\n";
+    check(
+        "lmstudio.py",
+        text,
+        "2 client client self-hosted unknown possible
+         3 call embeddings self-hosted variable possible",
+    );
+}
