@@ -4,7 +4,7 @@ use crate::area::{Area, Found, Standing};
 use crate::decision::Decision;
 use crate::figure::Unit;
 use crate::live::Live;
-use crate::quality::Part;
+use crate::quality::{Part, disagreement};
 use crate::settings::Move;
 
 /// What to do, for somebody who reads nothing else.
@@ -22,10 +22,12 @@ pub(crate) fn verdict(
     let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
     match (decision, rule) {
         (Decision::Switch, _) if live.is_some_and(Live::is_completed) => format!(
-            "Make `{to}` the route's target: every check that is required passes, and the rollout has completed with {} on it.",
-            today.as_deref().unwrap_or("no traffic")
+            "Make `{to}` the route's target: {}, and the rollout has completed with {} on it.{}",
+            passes(areas),
+            today.as_deref().unwrap_or("no traffic"),
+            doubt(areas)
         ),
-        (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: every check that is required passes."),
+        (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: {}.{}", passes(areas), doubt(areas)),
         (Decision::Hybridize, "H1") => format!("Move only {} to `{to}`; keep the rest on `{from}`.", slices(good)),
         (Decision::Hybridize, "H3") => format!("Move to `{to}` all but {}, which stays on `{from}`.", slices(worse)),
         (Decision::Hybridize, "H2") => {
@@ -67,6 +69,28 @@ pub(crate) fn verdict(
             }
         }
     }
+}
+
+/// That all that is required passes, with what was measured of each.
+fn passes(areas: &[Found]) -> String {
+    let measured = |found: &&Found| {
+        let figure = found.measured()?;
+        let shown = figure.unit.shown(figure.value?);
+        let cases = if figure.unit == Unit::Count { " cases" } else { "" };
+        Some(format!("{} {shown}{cases}", found.area.word()))
+    };
+    let numbers: Vec<String> =
+        areas.iter().filter(|found| found.required).filter_map(|found| measured(&found)).collect();
+    match numbers.as_slice() {
+        [] => "every check that is required passes".to_owned(),
+        numbers => format!("every check that is required passes ({})", numbers.join(", ")),
+    }
+}
+
+/// That somebody asked before and was told otherwise.
+fn doubt(areas: &[Found]) -> String {
+    let said = areas.iter().filter(|found| found.area == Area::Quality).find_map(|found| disagreement(&found.because));
+    said.map_or_else(String::new, |said| format!(" Of its quality {said}."))
 }
 
 /// What was seen, of a reason that goes on with how sure it was and how fast.

@@ -80,9 +80,10 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
         target,
         standing,
         because: format!(
-            "{because} (run `{}`, metric {}){}{disagrees}",
+            "{because} (run `{}`, metric {}, margin {}){}{disagrees}",
             run.head.run,
             run.head.primary,
+            run.head.margin.0,
             agreement(run)
         ),
         settle,
@@ -147,7 +148,12 @@ fn displaced(
             format!("`{}` of the same two targets is newer; this one is {} on {cases}", run.head.run, was.label());
         stale.push(Stale { what: format!("evaluation `{}`", other.head.run), why });
         if was != standing {
-            disagree.push(format!("`{}` is {} on {cases}", other.head.run, was.label()));
+            disagree.push(format!(
+                "`{}` is {} on {cases} at a margin of {}",
+                other.head.run,
+                was.label(),
+                other.head.margin.0
+            ));
         }
     }
     // The latest of them says most.
@@ -157,6 +163,11 @@ fn displaced(
         [only] => format!("; an earlier run disagrees: {only}"),
         [latest, more @ ..] => format!("; {} earlier runs disagree: {latest}, and {} more", more.len() + 1, more.len()),
     }
+}
+
+/// What the row of quality says of earlier evaluations that disagree.
+pub(crate) fn disagreement(because: &str) -> Option<&str> {
+    because.split("; ").find(|part| part.contains("earlier run disagrees") || part.contains("earlier runs disagree"))
 }
 
 /// Why a target is not the one that was asked.

@@ -586,7 +586,7 @@ fn page_one_stands_alone_and_the_rest_is_cut_to_its_sheets() {
     let page = pages_of(1);
     let first = page.split("class=\"detail").next().unwrap();
     for words in [
-        "Switch from <code>gpt</code> to <code>own</code>: every check that is required passes.",
+        "Switch from <code>gpt</code> to <code>own</code>: every check that is required passes (",
         "Do next.",
         "keeps ≥ 90.0 %",
         "P95 &lt; 2500 ms at 10.00 req/s",

@@ -287,7 +287,7 @@ fn an_evaluation_that_a_newer_one_stands_before_is_listed_with_its_verdict_and_o
     let found = report(&rows, &Plain);
     assert_eq!(found.moves[0].areas[0].standing, Standing::Undecided);
     let said = because(&found, 0);
-    assert!(said.ends_with("; an earlier run disagrees: `parity` is pass on 600 cases"), "{said}");
+    assert!(said.ends_with("; an earlier run disagrees: `parity` is pass on 600 cases at a margin of 0.05"), "{said}");
     let listed: Vec<(&str, &str)> = found.stale.iter().map(|one| (&*one.what, &*one.why)).collect();
     let why = "`short` of the same two targets is newer; this one is pass on 600 cases";
     assert_eq!(listed, [("evaluation `parity`", why)]);
