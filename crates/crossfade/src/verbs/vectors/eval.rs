@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long)]
     no_exact: bool,
     /// Write a page with plots to this file.
-    #[arg(short, long, value_name = "FILE.html")]
+    #[arg(short, long, alias = "out", value_name = "FILE.html")]
     output: Option<PathBuf>,
 }
 
