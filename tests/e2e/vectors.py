@@ -155,6 +155,27 @@ def distances(say, directory, server):
     say("<->, <#> and <=> of the plan's example", found, found == [4.472136, -3.0, 0.4])
 
 
+def searched(say, directory, server):
+    """What pgvector finds without an index is what comparing with every row finds; an index is set so that it must lose some, and that is measured."""
+    draw = random.Random(5)
+    vector = lambda: [single(draw.gauss(0, 1)) for _ in range(16)]
+    for name, n in [("many", 3000), ("asked", 100)]:
+        lines = [json.dumps({"id": f"{name}{at}", "vector": vector()}) + "\n" for at in range(n)]
+        (directory / f"{name}.jsonl").write_text("".join(lines))
+    table = f"{server.url}#many"
+    for metric, operators in [("cosine", "vector_cosine_ops"), ("l2", "vector_l2_ops"), ("dot", "vector_ip_ops")]:
+        server.server.psql("DROP TABLE IF EXISTS many, many_schema")
+        crossfade(directory, "vectors", "copy", "jsonl:many.jsonl", table, "--metric", f"dense={metric}", "--run", f"many-{metric}")
+        both = ["vectors", "eval", "jsonl:many.jsonl", table, "--queries", "jsonl:asked.jsonl", "--metric", metric, "--margin", "0.05"]
+        found = crossfade(directory, *both)
+        same = found["alike"][0]["mean"], found["index"][1]["mean"]
+        say(f"{metric}: overlap and recall without an index", same, same == (1.0, 1.0) and found["lists"] == ["exact", "index"])
+        server.server.psql(f"CREATE INDEX ON many USING ivfflat (vec_dense {operators}) WITH (lists = 50); ANALYZE many")
+        found = crossfade(directory, *both, code=4)
+        lost = found["index"][1]["mean"]
+        say(f"{metric}: recall with one list of fifty", lost, 0.02 < lost < 0.9 and found["verdict"] == "undecided")
+
+
 def main():
     draw = random.Random(20261126)
     with figures("vectors") as say:
@@ -175,6 +196,7 @@ def main():
             pyarrow_reads(say, directory, lines)
             put_aside(say, directory, server.url)
             distances(say, directory, server)
+            searched(say, directory, server)
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")
             server.server.cleanup()
 
