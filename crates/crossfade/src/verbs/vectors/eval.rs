@@ -332,14 +332,7 @@ fn text(facts: &Facts<'_>) -> String {
         "{} queries; answered {} before, {} after; with {} documents {} and {}\n\n",
         parity.n_queries, before.n_answered, after.n_answered, parity.k, before.n_full, after.n_full
     );
-    let alike =
-        |figure: &Figure| vec![figure.name.clone(), figure.n.to_string(), number(figure.mean), interval(figure)];
-    let index = [(&parity.index.0, "before"), (&parity.index.1, "after")];
-    let index = index.iter().filter_map(|(figure, side)| {
-        figure.as_ref().map(|figure| alike(&Figure { name: format!("{} {side}", figure.name), ..figure.clone() }))
-    });
-    let rows: Vec<Vec<String>> = parity.alike.iter().map(alike).chain(index).collect();
-    text += &table(&["alike", "queries", "mean", "95 %"], &rows);
+    text += &table(&["alike", "queries", "mean", "95 %"], &alike(parity));
     if parity.quality.is_empty() {
         text += "\nno relevance: which list is better is not known\n";
     } else {
@@ -378,6 +371,17 @@ fn text(facts: &Facts<'_>) -> String {
         text += &format!("note: {note}\n");
     }
     text
+}
+
+/// How alike the lists are, and what each index loses: a row for each figure.
+fn alike(parity: &Parity) -> Vec<Vec<String>> {
+    let row = |name: String, figure: &Figure| vec![name, figure.n.to_string(), number(figure.mean), interval(figure)];
+    let index = [(&parity.index.0, "before"), (&parity.index.1, "after")];
+    let index = index.into_iter().filter_map(|(figure, side)| {
+        let figure = figure.as_ref()?;
+        Some(row(format!("{} {side}", figure.name), figure))
+    });
+    parity.alike.iter().map(|figure| row(figure.name.clone(), figure)).chain(index).collect()
 }
 
 const HEADINGS: [&str; 8] =

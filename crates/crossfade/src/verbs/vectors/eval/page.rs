@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use vectors::parity::{Change, Figure, Verdict};
+use vectors::parity::{Change, Verdict};
 
-use super::{Facts, HEADINGS, how, interval, number, row, word};
+use super::{Facts, HEADINGS, alike, how, number, row, word};
 
 const POLICY: &str =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';style-src 'unsafe-inline'\">";
@@ -75,14 +75,7 @@ fn body(page: &mut String, facts: &Facts<'_>) -> std::fmt::Result {
             forest(&all, parity.margin)
         )?;
     }
-    let alike =
-        |figure: &Figure| vec![figure.name.clone(), figure.n.to_string(), number(figure.mean), interval(figure)];
-    let index = [(&parity.index.0, "before"), (&parity.index.1, "after")];
-    let index = index.iter().filter_map(|(figure, side)| {
-        figure.as_ref().map(|figure| alike(&Figure { name: format!("{} {side}", figure.name), ..figure.clone() }))
-    });
-    let table: Vec<Vec<String>> = parity.alike.iter().map(alike).chain(index).collect();
-    writeln!(page, "<h2>How alike the lists are</h2>\n{}", rows(&["", "queries", "mean", "95 %"], &table))?;
+    writeln!(page, "<h2>How alike the lists are</h2>\n{}", rows(&["", "queries", "mean", "95 %"], &alike(parity)))?;
     let overlaps: Vec<f64> = parity.queries.values().map(|(overlap, _)| *overlap).collect();
     writeln!(
         page,
