@@ -48,7 +48,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 10;
+pub const READER: u32 = 11;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct Read {
     facts: Option<Facts>,
     findings: Vec<Finding>,
     packages: Vec<Package>,
-    /// The module that a `go.mod` is of.
+    /// The module that a `go.mod` is of, or the crate of a `Cargo.toml`.
     module: Option<String>,
     /// Namespaces that a project of C# brings to all of its files.
     usings: Vec<String>,
@@ -137,7 +137,7 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
     if text::is_configuration(path) {
         findings.extend(text::configuration_of(path, text));
     }
-    let (packages, module) = (manifest::packages_of(path, text), manifest::go_module(path, text));
+    let (packages, module) = (manifest::packages_of(path, text), manifest::module_of(path, text));
     Read { findings, packages, module, usings: manifest::usings(path, text), ..Read::default() }
 }
 

@@ -2,6 +2,7 @@
 //! other files of the repository.
 
 mod callers;
+mod crates;
 mod derived;
 mod given;
 mod golang;

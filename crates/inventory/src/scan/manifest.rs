@@ -88,14 +88,37 @@ pub(crate) fn packages_of(path: &str, text: &str) -> Vec<Package> {
     packages
 }
 
-/// The module that a `go.mod` is of.
-pub(crate) fn go_module(path: &str, text: &str) -> Option<String> {
-    if path != "go.mod" && !path.ends_with("/go.mod") {
+/// The module that a `go.mod` is of, or the crate of a `Cargo.toml` as code names it.
+pub(crate) fn module_of(path: &str, text: &str) -> Option<String> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if name == "Cargo.toml" {
+        return crate_of(text);
+    }
+    if name != "go.mod" {
         return None;
     }
     text.lines()
         .find_map(|line| line.trim().strip_prefix("module "))
         .map(|name| name.trim().trim_matches('"').to_owned())
+}
+
+fn crate_of(text: &str) -> Option<String> {
+    let (mut table, mut package, mut library) = ("", None, None);
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            table = line;
+        } else if let Some((key, value)) = line.split_once('=')
+            && key.trim() == "name"
+        {
+            let name = value.trim().trim_matches('"').replace('-', "_");
+            match table {
+                "[package]" => package = package.or(Some(name)),
+                "[lib]" => library = library.or(Some(name)),
+                _ => {}
+            }
+        }
+    }
+    library.or(package)
 }
 
 /// Namespaces that a project of C# brings to all of its files: `<Using Include="…" />`.

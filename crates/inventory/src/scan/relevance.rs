@@ -36,8 +36,8 @@ fn modules_of(language: Language) -> Option<Regex> {
         Language::Ruby => return None,
     };
     let written = |module: &&str| match language {
-        Language::Rust | Language::Php => module.trim_end_matches('*').replace('.', separator),
-        _ => module.trim_end_matches('*').to_owned(),
+        Language::Rust | Language::Php => module.trim_matches('*').replace('.', separator),
+        _ => module.trim_matches('*').to_owned(),
     };
     let modules = Rules::of(language).modules_of_models();
     let modules: Vec<String> =

@@ -5,6 +5,7 @@
 //! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*`; in one that begins with `.&`, this is the class's name again |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
+//! | `named` | stands for libraries that no other line knows, by a word in the name of what is imported: `*WORD*` |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT] [by=NAME] [given=NAME]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given; with `by`, where a text is given first or under the name; with `given`, where something is given under it |
@@ -29,6 +30,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::facts::{Call, Value};
+use super::finding::Confidence;
 use super::language::Language;
 use super::link::quick::{Map, Set};
 use super::lower::SERVICE;
@@ -40,6 +42,8 @@ pub(super) struct Sdk {
     pub(super) vendor: &'static str,
     pub(super) packages: Vec<&'static str>,
     pub(super) is_general: bool,
+    /// Whether it stands for whatever library has a word in its name.
+    pub(super) is_named: bool,
     modules: Vec<&'static str>,
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
@@ -144,6 +148,8 @@ pub(super) struct Rules {
     /// Libraries by the modules they are imported from; those whose name only begins so apart.
     modules: Map<&'static str, Vec<usize>>,
     starts: Vec<(&'static str, usize)>,
+    /// Libraries by a word in the name of what is imported.
+    words: Vec<(&'static str, usize)>,
 }
 
 impl Rules {
@@ -219,6 +225,7 @@ impl Rules {
         for (idx, sdk) in rules.sdks.iter().enumerate() {
             for module in &sdk.modules {
                 match module.strip_suffix('*') {
+                    Some(start) if sdk.is_named => rules.words.push((start, idx)),
                     Some(start) => rules.starts.push((start, idx)),
                     None if *module == "." => rules.modules.entry("").or_default().push(idx),
                     None => rules.modules.entry(module).or_default().push(idx),
@@ -289,6 +296,7 @@ impl Rules {
             "from" => sdk.modules.extend(names),
             "local" => sdk.locals.extend(names),
             "general" => sdk.is_general = true,
+            "named" => sdk.is_named = true,
             "is" => sdk.acts_as = Some(names.first()?),
             "wraps" => (sdk.wraps, sdk.builds) = (Some(*names.first()?), names.get(1).copied()),
             "new" | "gives" => {
@@ -322,12 +330,21 @@ impl Rules {
         Some(())
     }
 
-    /// Libraries that the module is of, in the order of the table.
+    /// Libraries that the module is of, in the order of the table; where the table has none, those whose word its name has.
     pub(super) fn of_module(&self, module: &str) -> Vec<usize> {
         let ends = module.char_indices().filter(|(_, character)| matches!(character, '.' | '/')).map(|(at, _)| at);
         let parts = ends.filter(|at| *at > 0).chain([module.len()]).map(|end| &module[..end]);
         let mut found: Vec<usize> = parts.filter_map(|part| self.modules.get(part)).flatten().copied().collect();
         found.extend(self.starts.iter().filter(|(start, _)| module.starts_with(start)).map(|(_, idx)| *idx));
+        if found.is_empty() && !self.words.is_empty() {
+            let package = if module.contains('/') { module } else { module.split('.').next().unwrap_or(module) };
+            let package = package.to_lowercase();
+            let has = |word: &str| match word.strip_prefix('*') {
+                Some(word) => package.contains(word),
+                None => package.starts_with(word),
+            };
+            found.extend(self.words.iter().filter(|(word, _)| has(word)).map(|(_, idx)| *idx));
+        }
         found.sort_unstable();
         found.dedup();
         found
@@ -467,6 +484,11 @@ impl Sdk {
         let tables = (self.makers.keys()).chain(self.silent.keys()).chain(self.types.keys());
         let names = tables.chain(self.objects.keys()).chain(self.functions.keys()).chain(self.locals.iter()).copied();
         names.flat_map(|name| name.match_indices('.').map(move |(at, _)| &name[..at]).chain([name])).collect()
+    }
+
+    /// How sure it is that something imported from it calls the vendor.
+    pub(super) fn confidence(&self) -> Confidence {
+        if self.is_named { Confidence::Likely } else { Confidence::Certain }
     }
 
     /// What follows the library's own part of the module's name.

@@ -10,13 +10,44 @@ use crate::scan::rules::Rules;
 impl Repository<'_> {
     /// Rust's `async_openai::Client`: a library that is used without being imported, and is no module of the repository.
     pub(super) fn named_in_full(&self, name: &str) -> State {
-        let is_used = |sdk: &usize| self.uses(Language::Rust, *sdk);
+        let is_used = |sdk: &usize| self.uses(Language::Rust, *sdk) && !Rules::of(Language::Rust).sdks[*sdk].is_named;
         let sdks: Vec<usize> = Rules::of(Language::Rust).of_module(name).into_iter().filter(is_used).collect();
         let is_own = self
             .stems
             .get(name)
             .is_some_and(|files| files.iter().any(|file| self.files[*file].language == Language::Rust));
         if sdks.is_empty() || is_own { State::Unknown } else { State::Symbol { sdks, path: String::new() } }
+    }
+
+    /// The libraries that a module is of, where it is not the repository's own that only has a vendor's name.
+    pub(super) fn libraries(&self, file: usize, module: &str) -> Vec<usize> {
+        let rules = Rules::of(self.files[file].language);
+        let mut sdks = rules.of_module(module);
+        if sdks.iter().any(|sdk| rules.sdks[*sdk].is_named) && self.is_own_module(file, module) {
+            sdks.clear();
+        }
+        sdks
+    }
+
+    /// Whether a module that is imported is the repository's own. The examples of a library are written like its users' code.
+    fn is_own_module(&self, file: usize, module: &str) -> bool {
+        let source = &self.files[file];
+        let first = module.split('.').next().unwrap_or(module);
+        match source.language {
+            Language::Rust => {
+                let is_example = source.path.split('/').any(|part| part == "examples");
+                let places = [self.stems.get(first), self.folders.get(first)];
+                let mut beside = places.into_iter().flatten().flatten();
+                !is_example && self.modules.iter().any(|(_, name)| *name == first)
+                    || beside.any(|other| self.files[*other].language == Language::Rust)
+            }
+            Language::Go => self.modules.iter().any(|(_, own)| module.starts_with(own)),
+            Language::CSharp => self.files.iter().any(|other| {
+                let mut said = other.facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
+                said.any(|import| import.module.split('.').next() == Some(first))
+            }),
+            _ => false,
+        }
     }
 
     /// Whether PHP's import brings in a class that a file of the repository has, whose members are known by their names.

@@ -240,7 +240,8 @@ impl<'s> Repository<'s> {
             && let Some((sdk, part)) = sdks.iter().find_map(|sdk| Some((*sdk, rules.type_of(*sdk, path)?)))
         {
             let vendor = rules.maker(sdk, path).and_then(|maker| maker.vendor).unwrap_or(rules.sdks[sdk].vendor);
-            return State::Object(Object { path: part.path.to_owned(), ..Object::new(part.of, sdk, vendor) });
+            let (path, confidence) = (part.path.to_owned(), rules.sdks[sdk].confidence());
+            return State::Object(Object { path, confidence, ..Object::new(part.of, sdk, vendor) });
         }
         let declares = match &state {
             State::File(other) if !rest.is_empty() => self.type_beside(*other, rest),
@@ -301,7 +302,7 @@ impl<'s> Repository<'s> {
             source.facts.imports.iter().filter(|import| import.local == "*").map(|import| import.module.as_str());
         let global = self.global.iter().filter(|_| source.language == Language::CSharp).map(String::as_str);
         let knowing = |module: &str| -> Vec<usize> {
-            rules.of_module(module).into_iter().filter(|sdk| rules.knows(*sdk, name)).collect()
+            self.libraries(file, module).into_iter().filter(|sdk| rules.knows(*sdk, name)).collect()
         };
         // Of namespaces that have the name the one that fewer libraries share.
         let known = wildcards.chain(global).map(knowing).filter(|sdks| !sdks.is_empty()).min_by_key(Vec::len);
@@ -345,7 +346,7 @@ impl<'s> Repository<'s> {
         self.import(file, &import, hops)
     }
 
-    fn import(&self, file: usize, import: &Import, hops: u32) -> State {
+    pub(super) fn import(&self, file: usize, import: &Import, hops: u32) -> State {
         let language = self.files[file].language;
         let rules = Rules::of(language);
         let mut module = import.module.clone();
@@ -353,12 +354,12 @@ impl<'s> Repository<'s> {
         if language == Language::Php && module.is_empty() && !is_open(&import.symbol) {
             return State::Foreign;
         }
-        let mut sdks = rules.of_module(&module);
+        let mut sdks = self.libraries(file, &module);
         if sdks.is_empty() && !import.symbol.is_empty() && language != Language::JavaScript {
             // `from google import genai`, `use rig::providers::openai`
             let separator = if language == Language::Go { "/" } else { "." };
             module = format!("{module}{separator}{}", import.symbol);
-            sdks = rules.of_module(&module);
+            sdks = self.libraries(file, &module);
             if !sdks.is_empty() {
                 return State::Symbol { sdks, path: String::new() };
             }
@@ -382,6 +383,9 @@ impl<'s> Repository<'s> {
             import.module.starts_with(['.', '@', '~', '/']) && language.is_script() || import.module.starts_with('.');
         let is_own = matches!(import.module.split('.').next(), Some("crate" | "super" | "self"));
         let is_class = self.is_class_of_python(language, import) || self.is_class_of_php(language, import);
+        if is_own && language == Language::Rust {
+            return self.in_crate(file, import, hops + 1);
+        }
         if is_relative || is_own || is_class { State::Unknown } else { State::Foreign }
     }
 
@@ -431,7 +435,7 @@ impl<'s> Repository<'s> {
         }
     }
 
-    fn files_of(&self, module: &str, language: Language) -> Vec<usize> {
+    pub(super) fn files_of(&self, module: &str, language: Language) -> Vec<usize> {
         if module.is_empty() {
             return Vec::new();
         }

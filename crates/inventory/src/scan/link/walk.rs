@@ -374,7 +374,7 @@ impl<'r> Walker<'r> {
             let method = rules.function(sdk, path).or_else(|| rules.of_type(rules.sdks[sdk].acts_as?, path));
             if let Some(method) = method {
                 let object = Object::new("", sdk, rules.sdks[sdk].vendor);
-                return self.does(method, &object, Confidence::Certain, at, hits);
+                return self.does(method, &object, rules.sdks[sdk].confidence(), at, hits);
             }
         }
         let silent = sdks.iter().find_map(|sdk| Some((*sdk, rules.silent(*sdk, path)?)));
@@ -433,7 +433,8 @@ impl<'r> Walker<'r> {
         hits: &mut Option<&mut Vec<Hit<'f>>>,
     ) -> State {
         let vendor = self.vendor(sdk, maker.vendor, given, at);
-        let Whose { vendor, confidence } = self.whose(Whose { vendor, confidence: Confidence::Certain }, at);
+        let Whose { vendor, confidence } =
+            self.whose(Whose { vendor, confidence: self.rules().sdks[sdk].confidence() }, at);
         if let Some(hits) = hits.as_mut().filter(|_| maker.operation != NONE && !self.is_within(sdk)) {
             let kind = if maker.is_adapter { Kind::Adapter } else { Kind::Client };
             let hit = at.hit(kind, maker.operation, sdk, vendor, confidence);
@@ -472,6 +473,9 @@ impl<'r> Walker<'r> {
             object.path.clear();
             return State::Object(object);
         }
+        if self.is_group(&object, at) {
+            return State::Object(object);
+        }
         if let Some(method) = rules.of_type(object.of, &object.path) {
             let confidence = if object.is_guess { Confidence::Likely } else { Confidence::Certain };
             return self.does(method, &object, confidence, at, hits);
@@ -493,6 +497,19 @@ impl<'r> Walker<'r> {
             object.path = object.path.trim_end_matches('.').to_owned();
         }
         State::Object(object)
+    }
+
+    /// Rust's `client.chat().create(…)`: what is called without anything only leads to what is called then.
+    fn is_group(&self, object: &Object, at: &At<'_, '_>) -> bool {
+        let rules = self.rules();
+        if self.language() != Language::Rust || !at.call.arguments.is_empty() || object.path.is_empty() {
+            return false;
+        }
+        match at.rest.first() {
+            Some(Step::Member(next, _)) => rules.of_type(object.of, &format!("{}.{next}", object.path)).is_some(),
+            None => rules.sdks[object.sdk].is_named && rules.is_prefix(object.of, &object.path),
+            Some(Step::Call(_)) => false,
+        }
     }
 
     pub(super) fn does<'f>(

@@ -241,3 +241,46 @@ fn smaller_libraries_have_their_tables() {
          4 call embeddings openai text-embedding-3-small certain",
     );
 }
+
+#[test]
+fn a_library_that_nobody_lists_is_known_by_the_vendor_in_its_name_unless_it_is_the_repositorys_own() {
+    let text = "use some_openai_api::Client;\nasync fn f() {\n    let client = Client::new(key);\n    \
+                client.chat().create(&r).await?;\n    client.embeddings(&r).await?;\n    let chat = client.chat();\n}\n";
+    let sites = "3 client client openai unknown likely
+         4 call chat openai unknown likely
+         5 call embeddings openai unknown likely";
+    check("src/a.rs", text, sites);
+    let own = ("Cargo.toml", "[package]\nname = \"some-openai-api\"\n");
+    super::check_files(&[own, ("src/a.rs", text)], "");
+    super::check_files(
+        &[own, ("examples/a.rs", text)],
+        "examples/a.rs:3 client client openai unknown likely
+         examples/a.rs:4 call chat openai unknown likely
+         examples/a.rs:5 call embeddings openai unknown likely",
+    );
+    check(
+        "src/a.rs",
+        "use claude_wrapper::Claude;\nfn f() {\n    Claude::new(k).send_message(m).await;\n}\n",
+        "3 call chat anthropic unknown likely",
+    );
+    check("src/a.rs", "use mistralrs::Client;\nfn f() {\n    Client::new(k).chat(m).await;\n}\n", "");
+}
+
+#[test]
+fn a_name_of_its_own_for_a_clients_type_is_followed_into_other_modules_of_the_crate() {
+    super::check_files(
+        &[
+            (
+                "src/ais/mod.rs",
+                "use async_openai::{Client, config::OpenAIConfig};\npub type Api = Client<OpenAIConfig>;\n",
+            ),
+            (
+                "src/ais/assistant.rs",
+                "use crate::ais::Api;\npub async fn list(api: &Api) {\n    let assistants = api.assistants();\n    \
+                 assistants.list(q).await?;\n    api.threads().runs(id).create(r).await?;\n}\n",
+            ),
+        ],
+        "src/ais/assistant.rs:4 call assistants openai unknown certain
+         src/ais/assistant.rs:5 call assistants openai unknown certain",
+    );
+}
