@@ -82,6 +82,19 @@ impl Run {
         directory: &Path,
         metrics: &BTreeMap<String, Metric>,
     ) -> Result<Run, RunError> {
+        Run::of((source.to_string(), source.source()), target, directory, metrics)
+    }
+
+    /// The same for a source that is no address's own; its name tells it from others.
+    ///
+    /// # Errors
+    /// Where it cannot begin.
+    pub fn of(
+        (name, mut source): (String, Box<dyn Source>),
+        target: &Address,
+        directory: &Path,
+        metrics: &BTreeMap<String, Metric>,
+    ) -> Result<Run, RunError> {
         std::fs::create_dir_all(directory).map_err(RunError::Lock)?;
         let lock = File::create(directory.join(LOCK)).map_err(RunError::Lock)?;
         lock.try_lock().map_err(|error| match error {
@@ -89,8 +102,7 @@ impl Run {
             TryLockError::Error(error) => RunError::Lock(error),
         })?;
         let mut journal = Journal::open(directory)?;
-        let (names, mut source, mut target) =
-            ((source.to_string(), target.to_string()), source.source(), (target, target.target()));
+        let (names, mut target) = ((name, target.to_string()), (target, target.target()));
         if let Some(begun) = journal.begun()? {
             if (&begun.source, &begun.target) != (&names.0, &names.1) {
                 return Err(RunError::Other(begun.source, begun.target));

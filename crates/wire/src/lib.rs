@@ -19,6 +19,7 @@ pub mod refusal;
 pub mod request;
 pub mod responses;
 pub mod scan;
+pub mod space;
 pub mod splice;
 pub mod sse;
 pub mod texts;
