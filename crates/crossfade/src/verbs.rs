@@ -81,7 +81,7 @@ pub(crate) fn run(cli: Cli, out: &Out) -> Result<Exit, Stop> {
         Verb::Egress(args) => egress::run(&place, &args, out),
         Verb::Exchanges(verb) => exchanges::run(&place, verb, out),
         Verb::Exit(verb) => exit::run(&place, verb, out),
-        Verb::Vectors(verb) => vectors::run(&verb, out),
+        Verb::Vectors(verb) => vectors::run(&place, &verb, out),
         Verb::Record(verb) => record::run(&place, verb, out),
         Verb::Keys(verb) => keys::run(&place, verb, out),
         Verb::Review(verb) => review::run(&place, verb, out),

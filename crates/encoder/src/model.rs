@@ -57,6 +57,8 @@ pub struct Encoding {
     pub tokens: Vec<Vec<f32>>,
     /// 1, and 0 for a token of the kind that the tokenizer puts around a text, wherever it stands: as `bert-score` weighs tokens.
     pub weights: Vec<f64>,
+    /// Whether the text goes on beyond the model's longest, and that was cut off.
+    pub is_cut: bool,
 }
 
 /// A model, ready to be run.
@@ -66,6 +68,7 @@ pub struct Model {
     tokenizer: Tokenizer,
     layer: usize,
     around: Vec<u32>,
+    longest: usize,
 }
 
 /// What of `tokenizer_config.json` matters.
@@ -117,13 +120,19 @@ impl Model {
         let around = around.collect();
         let name = directory.canonicalize().ok();
         let name = name.as_deref().unwrap_or(directory).file_name().unwrap_or_default().to_string_lossy();
-        Ok(Model { id: format!("{name}-{mark}_L{layer}_no-idf"), bert, tokenizer, layer, around })
+        Ok(Model { id: format!("{name}-{mark}_L{layer}_no-idf"), bert, tokenizer, layer, around, longest })
     }
 
     /// Names the directory, its files by their hash, the layer of tokens, and that every token weighs the same.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The most tokens that it reads of a text, those around it included.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The vectors of a text. What goes beyond the model's longest text is cut off, as `bert-score` does.
@@ -141,6 +150,7 @@ impl Model {
             vector: last.mean(0)?.to_vec1()?,
             tokens: wanted.to_vec2()?,
             weights: ids.iter().map(|id| if self.around.contains(id) { 0.0 } else { 1.0 }).collect(),
+            is_cut: !tokens.get_overflowing().is_empty(),
         })
     }
 }

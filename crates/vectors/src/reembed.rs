@@ -17,7 +17,7 @@ pub use self::cache::{CACHE, Cache, CacheError};
 pub use self::pace::{Limits, Spent};
 
 use self::cache::{TextHash, text_hash};
-use self::workers::{Text, Workers, whole};
+use self::workers::{Text, Workers, patient, whole};
 use crate::embed::{Embed, Refused};
 use crate::metadata::Metadata;
 use crate::patience::again;
@@ -41,6 +41,8 @@ pub struct What {
     pub text_field: Option<String>,
     /// Rows without text are kept, without the vector; else they are put aside.
     pub keeps_without_text: bool,
+    /// Rows whose text is longer than the most characters are put aside; else it is cut.
+    pub refuses_long: bool,
 }
 
 /// How it is asked for.
@@ -63,6 +65,8 @@ pub struct Told {
     pub spent: Spent,
     /// Texts of this process that have what they need.
     pub n_texts: u64,
+    /// Rows of this process whose text was cut to the most characters.
+    pub n_cut: u64,
 }
 
 /// A source whose rows have vectors that were made anew.
@@ -77,35 +81,54 @@ pub struct Reembedded {
     manner: Manner,
     n_texts: u64,
     n_refused: u64,
+    n_cut: u64,
     watch: Box<dyn FnMut(Told) + Send>,
+}
+
+/// What came of the texts that tell a space.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Their vectors.
+    pub canaries: Vec<Vec<f32>>,
+    /// Their bytes.
+    pub n_bytes: u64,
+    /// Tokens, where the answer said how many.
+    pub n_tokens: Option<u64>,
+    /// What it cost, where that is known.
+    pub nanos: Option<u64>,
+}
+
+impl Probe {
+    /// What it took.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        let n_texts = self.canaries.len() as u64;
+        Spent { n_calls: 1, n_texts, n_tokens: self.n_tokens.unwrap_or(0), nanos: self.nanos.unwrap_or(0), n_cut: 0 }
+    }
 }
 
 /// Embeds the texts that tell a space.
 ///
 /// # Errors
 /// Why there are no vectors of them.
-pub fn probe(embed: &dyn Embed, recipe: &Recipe) -> Result<Vec<Vec<f32>>, Refused> {
+pub fn probe(embed: &dyn Embed, recipe: &Recipe) -> Result<Probe, Refused> {
     let mut worker = embed.worker().map_err(Refused::permanent)?;
     let texts: Vec<String> = CANARIES.iter().map(|text| recipe.text(text).0).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let vectors = whole(worker.embed(&texts)?, texts.len())?.vectors;
-    let vectors: Vec<Vec<f32>> = vectors
-        .into_iter()
-        .map(|vector| recipe.vector(vector))
-        .collect::<Result<_, _>>()
-        .map_err(Refused::permanent)?;
-    match vectors.iter().find(|vector| vector.len() != vectors[0].len()) {
-        Some(other) => Err(Refused::permanent(format_args!(
-            "vectors of {} and of {} numbers came at once",
-            vectors[0].len(),
-            other.len()
-        ))),
-        None => Ok(vectors),
+    let embedded = patient(|| worker.embed(&texts).and_then(|embedded| whole(embedded, texts.len())))?;
+    let canaries = embedded.vectors.into_iter().map(|vector| recipe.vector(vector)).collect::<Result<Vec<_>, _>>();
+    let canaries = canaries.map_err(Refused::permanent)?;
+    if let Some(other) = canaries.iter().find(|vector| vector.len() != canaries[0].len()) {
+        let (one, other) = (canaries[0].len(), other.len());
+        return Err(Refused::permanent(format_args!("vectors of {one} and of {other} numbers came at once")));
     }
+    let n_bytes = texts.iter().map(|text| text.len() as u64).sum();
+    Ok(Probe { canaries, n_bytes, n_tokens: embedded.n_tokens, nanos: embedded.nanos })
 }
 
 impl Reembedded {
-    /// `inner` with other vectors. `dims` is how long those of the cache's space are.
+    /// `inner` with other vectors. `recipe` is that of the texts, which of queries may have another prefix than the space's; `dims` is how long vectors of
+    /// the cache's space are.
     ///
     /// # Errors
     /// Where the cache fails.
@@ -119,7 +142,20 @@ impl Reembedded {
     ) -> Result<Reembedded, CacheError> {
         let written = cache.spent()?;
         let workers = Workers::start(manner.in_flight.max(1), embed, (recipe.clone(), dims), (manner.limits, written));
-        Ok(Reembedded { inner, what, recipe, dims, cache, workers, written, manner, n_texts: 0, n_refused: 0, watch })
+        Ok(Reembedded {
+            inner,
+            what,
+            recipe,
+            dims,
+            cache,
+            workers,
+            written,
+            manner,
+            n_texts: 0,
+            n_refused: 0,
+            n_cut: 0,
+            watch,
+        })
     }
 
     /// Asks for what is not known yet, and keeps it.
@@ -156,22 +192,25 @@ impl Reembedded {
                 trouble = Some(Trouble::permanent("making vectors", why));
             }
             known.extend(batch.came);
-            (self.watch)(Told { spent, n_texts: self.n_texts });
+            (self.watch)(Told { spent, n_texts: self.n_texts, n_cut: self.n_cut });
         }
         trouble.map_or(Ok(known), Err)
     }
 
     /// The rows of a page with their texts, hashed; rows without text as `what` says.
     fn page(&mut self, page: Page) -> Result<Page, Trouble> {
-        let texts: Vec<Option<(TextHash, String)>> = page
-            .rows
-            .iter()
-            .map(|row| Some(self.recipe.text(&text_of(row, &self.what)?).0))
-            .map(|text| text.map(|text| (text_hash(&text), text)))
-            .collect();
+        let text = |row: &Row| {
+            let text = text_of(row, &self.what).ok_or("it has no text to make a vector of")?;
+            match self.recipe.text(&text) {
+                (_, true) if self.what.refuses_long => Err("its text has more characters than `--max-chars`"),
+                (text, is_cut) => Ok((text_hash(&text), text, is_cut)),
+            }
+        };
+        let texts: Vec<Result<(TextHash, String, bool), &str>> = page.rows.iter().map(text).collect();
+        self.n_cut += texts.iter().flatten().filter(|(_, _, is_cut)| *is_cut).count() as u64;
         let mut known: HashMap<TextHash, Result<Vec<f32>, String>> = HashMap::new();
         let (mut missing, mut seen): (Vec<Text>, HashSet<TextHash>) = (Vec::new(), HashSet::new());
-        for (hash, text) in texts.iter().flatten().filter(|(hash, _)| seen.insert(*hash)) {
+        for (hash, text, _) in texts.iter().flatten().filter(|(hash, _, _)| seen.insert(*hash)) {
             match self.cache.get(hash).map_err(|error| Trouble::permanent("looking up vectors", error))? {
                 Some(came) => drop(known.insert(*hash, came)),
                 None => missing.push((*hash, text.clone())),
@@ -182,11 +221,11 @@ impl Reembedded {
         let mut anew = Page { rows: Vec::with_capacity(page.rows.len()), unreadable: page.unreadable, next: page.next };
         for (mut row, text) in page.rows.into_iter().zip(texts) {
             let came = match text {
-                Some((hash, _)) => {
+                Ok((hash, _, _)) => {
                     known.get(&hash).cloned().unwrap_or_else(|| Err("nothing came of its text".to_owned())).map(Some)
                 }
-                None if self.what.keeps_without_text => Ok(None),
-                None => Err("it has no text to make a vector of".to_owned()),
+                Err(_) if self.what.keeps_without_text && text_of(&row, &self.what).is_none() => Ok(None),
+                Err(why) => Err(why.to_owned()),
             };
             match came {
                 Ok(vector) => {
@@ -220,6 +259,42 @@ impl Source for Reembedded {
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble> {
         let page = again(|| self.inner.read(partition, after, budget))?;
         self.page(page)
+    }
+}
+
+/// A collection without one of its dense vectors and without the space: what is left as it was when the vector is made anew.
+pub struct Rest {
+    inner: Box<dyn Source>,
+    vector: String,
+}
+
+impl Rest {
+    /// `inner` without the vector.
+    #[must_use]
+    pub fn new(inner: Box<dyn Source>, vector: &str) -> Rest {
+        Rest { inner, vector: vector.to_owned() }
+    }
+}
+
+impl Source for Rest {
+    fn survey(&mut self) -> Result<Survey, Trouble> {
+        let mut survey = self.inner.survey()?;
+        survey.schema.dense.remove(&self.vector);
+        survey.schema.space = None;
+        Ok(survey)
+    }
+
+    fn partitions(&mut self) -> Result<Vec<Partition>, Trouble> {
+        self.inner.partitions()
+    }
+
+    fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble> {
+        let mut page = self.inner.read(partition, after, budget)?;
+        for row in &mut page.rows {
+            row.dense.remove(&self.vector);
+            row.space = None;
+        }
+        Ok(page)
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod copy;
 mod doctor;
+mod encoder;
 mod eval;
 mod export;
 mod import;
 mod plan;
+mod reembed;
+mod space;
 mod verify;
 
 use vectors::retry::Trouble;
@@ -13,6 +16,7 @@ use vectors::run::RunError;
 use vectors::schema::Metric;
 use vectors::stores::Address;
 
+use super::Place;
 use crate::out::{Exit, Out, Stop};
 
 /// What can be typed.
@@ -24,6 +28,11 @@ pub(crate) enum Verb {
     Plan(plan::Args),
     /// Copy a collection into another store; goes on where it was stopped or killed. Exit code 3 when rows were put aside, or the target cannot keep them.
     Copy(copy::Args),
+    /// Copy a collection with a dense vector made anew from each row's text, by any server that answers /v1/embeddings or by a model in a directory; goes on
+    /// where it was stopped or killed, and asks for no text twice.
+    Reembed(Box<reembed::Args>),
+    /// Say which vector space an encoder makes, as `crossfade.yaml` and `--like` take it.
+    Space(Box<space::Args>),
     /// Compare every row of two collections, bit by bit; exit code 3 names what differs.
     Verify(verify::Args),
     /// Compare what is found in two collections: how alike the lists are, what an index loses, and how good they are; exit code 3 when it is worse by more than the margin,
@@ -36,11 +45,13 @@ pub(crate) enum Verb {
 }
 
 /// Does it.
-pub(crate) fn run(verb: &Verb, out: &Out) -> Result<Exit, Stop> {
+pub(crate) fn run(place: &Place, verb: &Verb, out: &Out) -> Result<Exit, Stop> {
     match verb {
         Verb::Doctor(args) => doctor::run(args, out),
         Verb::Plan(args) => plan::run(args, out),
         Verb::Copy(args) => copy::run(args, out),
+        Verb::Reembed(args) => reembed::run(place, args, out),
+        Verb::Space(args) => space::run(place, args, out),
         Verb::Verify(args) => verify::run(args, out),
         Verb::Eval(args) => eval::run(args, out),
         Verb::Export(args) => export::run(args, out),

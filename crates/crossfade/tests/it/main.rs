@@ -67,6 +67,7 @@ mod tco;
 mod vectors;
 #[cfg(test)]
 mod vectors_eval;
+mod vectors_reembed;
 mod watch;
 mod whose;
 mod why;

@@ -128,7 +128,8 @@ fn a_text_longer_than_the_model_reads_is_cut_and_one_of_nothing_has_its_marks() 
     let model = Model::load(&committed().join("tiny-bert"), None).unwrap();
     let long = model.encode(&"order ".repeat(500)).unwrap();
     // What tokenizer_config.json says, of 64 positions.
-    assert_eq!((long.tokens.len(), long.weights.iter().sum::<f64>()), (48, 46.0));
+    assert_eq!((long.tokens.len(), long.weights.iter().sum::<f64>(), long.is_cut), (48, 46.0, true));
+    assert_eq!(model.longest(), 48);
     let nothing = model.encode(" \n").unwrap();
-    assert_eq!(nothing.weights, [0.0, 0.0]);
+    assert_eq!((nothing.weights.as_slice(), nothing.is_cut), (&[0.0, 0.0][..], false));
 }

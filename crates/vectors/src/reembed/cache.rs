@@ -31,7 +31,7 @@ pub enum CacheError {
 }
 
 /// The hash of a text with its prefix.
-pub(crate) type TextHash = [u8; 32];
+pub type TextHash = [u8; 32];
 
 /// The hash of a text.
 pub(crate) fn text_hash(text: &str) -> TextHash {
@@ -48,11 +48,12 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Opens a file, or makes it, for the space that the canaries' vectors are of: one that it has, if they are as its own, else a new one.
+    /// Opens a file, or makes it, for the space that the canaries' vectors are of: one that it has, if they are as its own, else a new one. A new one is called
+    /// as `known`, if that is the same space.
     ///
     /// # Errors
     /// Where it cannot.
-    pub fn open(file: &Path, recipe: &Recipe, canaries: &[Vec<f32>]) -> Result<Cache, CacheError> {
+    pub fn open(file: &Path, recipe: &Recipe, canaries: &[Vec<f32>], known: Option<&str>) -> Result<Cache, CacheError> {
         let mut connection = Connection::open(file)?;
         connection.busy_timeout(PATIENCE)?;
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -66,25 +67,27 @@ impl Cache {
         let name = recipe.space(canaries);
         // How they were made stands before the sketch.
         let made = name.rsplit_once('~').map_or(name.as_str(), |(made, _)| made);
+        let made = made.to_owned();
+        let name = known.filter(|known| wire::space::agree(known, &name)).map_or(name, str::to_owned);
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let mut known: Option<(i64, String)> = None;
+        let mut own_space: Option<(i64, String)> = None;
         {
             let mut statement =
                 transaction.prepare("SELECT n, name, dims, canaries FROM space WHERE made = ?1 ORDER BY n")?;
-            let mut rows = statement.query([made])?;
+            let mut rows = statement.query([&made])?;
             while let Some(row) = rows.next()? {
                 let (dims, bytes): (i64, Vec<u8>) = (row.get(2)?, row.get(3)?);
                 let floats = floats_of_bytes(&bytes).ok_or(CacheError::Broken)?;
                 let dims = usize::try_from(dims).ok().filter(|dims| *dims > 0).ok_or(CacheError::Broken)?;
                 let own: Vec<Vec<f32>> = floats.chunks(dims).map(<[f32]>::to_vec).collect();
                 if is_same(&own, canaries) {
-                    known = Some((row.get(0)?, row.get(1)?));
+                    own_space = Some((row.get(0)?, row.get(1)?));
                     break;
                 }
             }
         }
-        let (space, name) = match known {
-            Some(known) => known,
+        let (space, name) = match own_space {
+            Some(own) => own,
             None => {
                 let dims = i64::try_from(canaries.first().map_or(0, Vec::len)).unwrap_or(0);
                 let sql = "INSERT INTO space (made, name, dims, canaries) VALUES (?1, ?2, ?3, ?4)";
@@ -125,12 +128,11 @@ impl Cache {
         }
     }
 
-    /// Keeps what came of texts, and what all of the space took since it was last written.
-    pub(crate) fn put(
-        &mut self,
-        texts: &[(TextHash, Result<Vec<f32>, String>)],
-        more: Spent,
-    ) -> Result<(), CacheError> {
+    /// Keeps what came of texts, and what more the space took.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn put(&mut self, texts: &[(TextHash, Result<Vec<f32>, String>)], more: Spent) -> Result<(), CacheError> {
         let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         {
             let mut statement = transaction.prepare_cached("INSERT OR REPLACE INTO text VALUES (?1, ?2, ?3, ?4)")?;
@@ -184,21 +186,21 @@ mod tests {
     fn what_came_of_a_text_is_found_in_its_space_and_in_no_other() {
         let directory = tempfile::TempDir::new().unwrap();
         let file = directory.path().join(CACHE);
-        let mut cache = Cache::open(&file, &recipe(), &[vec![1.0, 0.0]]).unwrap();
+        let mut cache = Cache::open(&file, &recipe(), &[vec![1.0, 0.0]], None).unwrap();
         let (one, two) = (text_hash("one"), text_hash("two"));
         let spent = Spent { n_calls: 1, n_texts: 1, n_tokens: 5, nanos: 7, n_cut: 0 };
         cache.put(&[(one, Ok(vec![0.5, -0.0])), (two, Err("too long".into()))], spent).unwrap();
         cache.put(&[], spent).unwrap();
         // The same but for the last digits.
-        let again = Cache::open(&file, &recipe(), &[vec![1.0, 1e-4]]).unwrap();
+        let again = Cache::open(&file, &recipe(), &[vec![1.0, 1e-4]], None).unwrap();
         assert_eq!(again.space(), cache.space());
         assert_eq!(again.get(&one).unwrap(), Some(Ok(vec![0.5, -0.0])));
         assert_eq!(again.get(&two).unwrap(), Some(Err("too long".into())));
         assert_eq!(again.spent().unwrap(), Spent { n_calls: 2, n_texts: 2, n_tokens: 10, nanos: 14, n_cut: 0 });
-        let other = Cache::open(&file, &recipe(), &[vec![-1.0, 0.3]]).unwrap();
+        let other = Cache::open(&file, &recipe(), &[vec![-1.0, 0.3]], None).unwrap();
         assert_ne!(other.space(), cache.space());
         assert_eq!((other.get(&one).unwrap(), other.spent().unwrap()), (None, Spent::default()));
         let prefixed = Recipe { prefix: "passage: ".into(), ..recipe() };
-        assert_eq!(Cache::open(&file, &prefixed, &[vec![1.0, 0.0]]).unwrap().get(&one).unwrap(), None);
+        assert_eq!(Cache::open(&file, &prefixed, &[vec![1.0, 0.0]], None).unwrap().get(&one).unwrap(), None);
     }
 }

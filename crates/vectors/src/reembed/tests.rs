@@ -68,7 +68,7 @@ impl Bench {
 
     fn source(&self, what: What, manner: Manner) -> Reembedded {
         let recipe = Recipe { prefix: "p: ".into(), ..Recipe::default() };
-        let cache = Cache::open(&self.directory.path().join(CACHE), &recipe, &[vec![1.0, 0.0]]).unwrap();
+        let cache = Cache::open(&self.directory.path().join(CACHE), &recipe, &[vec![1.0, 0.0]], None).unwrap();
         let inner = Box::new(JsonLines::new(&self.directory.path().join("rows.jsonl")));
         let embed: Arc<dyn Embed> = self.maker.clone();
         Reembedded::new(inner, what, (embed, recipe, 2), manner, cache, Box::new(|_| {})).unwrap()
@@ -82,7 +82,7 @@ impl Bench {
 }
 
 fn what() -> What {
-    What { vector: "dense".into(), text_field: None, keeps_without_text: false }
+    What { vector: "dense".into(), text_field: None, keeps_without_text: false, refuses_long: false }
 }
 
 fn manner() -> Manner {

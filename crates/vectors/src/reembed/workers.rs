@@ -198,6 +198,30 @@ pub(super) fn whole(embedded: Embedded, n_texts: usize) -> Result<Embedded, Refu
     if n == n_texts { Ok(embedded) } else { Err(Refused::poison(format_args!("{n} vectors came for {n_texts} texts"))) }
 }
 
+/// The same again, while who is asked is only busy or away.
+pub(super) fn patient<T>(mut asks: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+    let (mut n_tries, mut n_waits) = (0, 0);
+    loop {
+        let refused = match asks() {
+            Ok(came) => return Ok(came),
+            Err(refused) => refused,
+        };
+        match refused.after.filter(|after| *after <= LONGEST_WAIT && n_waits < MAX_WAITS) {
+            Some(after) if refused.class == Class::Transient => {
+                n_waits += 1;
+                sleep(after);
+            }
+            _ => {
+                n_tries += 1;
+                match retry::next(refused.class, n_tries, 1, random()) {
+                    Next::Again(wait) => sleep(wait),
+                    _ => return Err(refused),
+                }
+            }
+        }
+    }
+}
+
 fn took(embedded: &Embedded) -> Spent {
     Spent {
         n_calls: 0,

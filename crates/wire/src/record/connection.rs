@@ -50,10 +50,12 @@ pub enum Lane {
     Alerts,
     /// `crossfade eval`.
     Evaluation,
+    /// `crossfade vectors`.
+    Vectors,
 }
 
 impl Lane {
-    const ALL: [Lane; 5] = [Lane::Live, Lane::Shadow, Lane::Conformance, Lane::Alerts, Lane::Evaluation];
+    const ALL: [Lane; 6] = [Lane::Live, Lane::Shadow, Lane::Conformance, Lane::Alerts, Lane::Evaluation, Lane::Vectors];
 
     /// The lane of this word.
     pub fn named(word: &str) -> Option<Lane> {
@@ -68,6 +70,7 @@ impl Lane {
             Lane::Conformance => "conformance",
             Lane::Alerts => "alerts",
             Lane::Evaluation => "evaluation",
+            Lane::Vectors => "vectors",
         }
     }
 }

@@ -16,10 +16,10 @@ use crate::out::{Exit, Out, Stop};
 use crate::verbs::eval::{draw, rough};
 
 /// How many of the rows that were put aside are named.
-const MAX_NAMED: u32 = 10;
+pub(super) const MAX_NAMED: u32 = 10;
 
 /// How often the progress is drawn.
-const DRAWN: Duration = Duration::from_millis(200);
+pub(super) const DRAWN: Duration = Duration::from_millis(200);
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -40,16 +40,16 @@ pub(crate) struct Args {
 pub(super) struct How {
     /// The directory of the run's journal. Default: `vectors-` and a hash of both addresses, so that the same command goes on where it stood.
     #[arg(long, value_name = "DIR")]
-    run: Option<PathBuf>,
+    pub(super) run: Option<PathBuf>,
     /// How the target compares a dense vector, where the source does not say: cosine, l2, dot or hamming.
     #[arg(long, value_name = "NAME=METRIC", value_parser = metric)]
-    metric: Vec<(String, Metric)>,
+    pub(super) metric: Vec<(String, Metric)>,
     /// The most rows in a batch.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch_rows: Option<u32>,
+    pub(super) batch_rows: Option<u32>,
     /// The most rows that may be put aside before the copy stops.
     #[arg(long, value_name = "N", default_value_t = 100)]
-    max_aside: u64,
+    pub(super) max_aside: u64,
 }
 
 /// Copies.
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
 
 /// Copies, and compares where that is asked.
 pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: bool, out: &Out) -> Result<Exit, Stop> {
-    let directory = how.run.clone().unwrap_or_else(|| usual_directory(source, target));
+    let directory = how.run.clone().unwrap_or_else(|| usual_directory(&source.to_string(), target));
     let metrics: BTreeMap<String, Metric> = how.metric.iter().cloned().collect();
     let mut run = Run::open(source, target, &directory, &metrics).map_err(stop_of_run)?;
     if run.was_through {
@@ -81,7 +81,7 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
     let tally = result.map_err(|error| stopped(error, &run, &directory))?;
     let asides = run.asides(MAX_NAMED).map_err(Stop::failed)?;
     drop(run);
-    let comparison = is_verified.then(|| verify::compare(source, target)).transpose()?;
+    let comparison = is_verified.then(|| verify::compare(source, target, None)).transpose()?;
     let facts = json!({
         "source": source.to_string(), "target": target.to_string(), "run": directory, "n_rows": tally.n_rows, "n_aside": tally.n_aside,
         "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,
@@ -110,7 +110,7 @@ fn text_of(value: &Value) -> &str {
 }
 
 /// Why a copy stopped, with what to do.
-fn stopped(error: CopyError, run: &Run, directory: &std::path::Path) -> Stop {
+pub(super) fn stopped(error: CopyError, run: &Run, directory: &std::path::Path) -> Stop {
     let hint = match &error {
         CopyError::Aside(..) => {
             let why = run
@@ -140,7 +140,7 @@ fn line(tally: Tally, n_rows: u64, first: u64, elapsed: Duration) -> String {
 }
 
 /// The directory of a run that nobody named.
-fn usual_directory(source: &Address, target: &Address) -> PathBuf {
+pub(super) fn usual_directory(source: &str, target: &Address) -> PathBuf {
     let hash = Sha256::digest(format!("{source}\n{target}"));
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     PathBuf::from(format!("vectors-{hash}"))

@@ -1,5 +1,7 @@
 //! `crossfade vectors verify`: every row of two collections.
 
+use vectors::reembed::Rest;
+use vectors::store::Source;
 use vectors::stores::Address;
 use vectors::verify::{Comparison, Difference, What};
 
@@ -16,18 +18,27 @@ pub(crate) struct Args {
     source: String,
     /// The other.
     target: String,
+    /// Leave a dense vector and the space out of it: what `vectors reembed` made anew.
+    #[arg(long, value_name = "VECTOR")]
+    without: Option<String>,
 }
 
 /// Verifies.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let comparison = compare(&address(&args.source)?, &address(&args.target)?)?;
+    let comparison = compare(&address(&args.source)?, &address(&args.target)?, args.without.as_deref())?;
     out.answer(&comparison, || text(&comparison));
     Ok(if comparison.is_same() { Exit::Ok } else { Exit::No })
 }
 
-/// Compares two collections.
-pub(super) fn compare(source: &Address, target: &Address) -> Result<Comparison, Stop> {
-    vectors::verify::compare(&mut *source.source(), &mut *target.source()).map_err(stop_of)
+/// Compares two collections, all of them or all but a vector and the space.
+pub(super) fn compare(source: &Address, target: &Address, without: Option<&str>) -> Result<Comparison, Stop> {
+    let side = |address: &Address| -> Box<dyn Source> {
+        match without {
+            Some(vector) => Box::new(Rest::new(address.source(), vector)),
+            None => address.source(),
+        }
+    };
+    vectors::verify::compare(&mut *side(source), &mut *side(target)).map_err(stop_of)
 }
 
 /// What a comparison came to, in words.

@@ -66,7 +66,7 @@ impl Encode for Model {
     }
 
     fn encode(&self, text: &str) -> Result<Encoding, ReadError> {
-        let encoder::Encoding { vector, tokens, weights } = self.0.encode(text)?;
+        let encoder::Encoding { vector, tokens, weights, .. } = self.0.encode(text)?;
         Ok(Encoding { vector, tokens: Tokens { vectors: tokens, weights } })
     }
 }
