@@ -18,6 +18,9 @@ pub(crate) fn verdict(
     let Some(to) = mv.candidate.as_ref().map(|target| &target.name) else {
         return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
     };
+    if mv.switched {
+        return done(mv, to, (decision, areas), [good, worse]);
+    }
     let today = live.filter(|live| live.has_traffic()).map(today);
     let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
     match (decision, rule) {
@@ -43,22 +46,21 @@ pub(crate) fn verdict(
             format!("Keep `{from}`: `{to}` was taken back from live traffic — {why}.")
         }
         (Decision::Stay, _) => {
-            let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
-            let with_number = |found: &Found| match found.measured() {
-                Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
-                None => found.area.word().to_owned(),
-            };
-            let fails = format!("`{to}` fails {}", and(&failed.map(with_number).collect::<Vec<_>>()));
+            let fails = format!("`{to}` fails {}", failed(areas));
             match today {
                 Some(today) => format!("Take it back to `{from}`: {fails}, and {today} are on it today."),
                 None => format!("Keep `{from}`: {fails}."),
             }
         }
+        (Decision::NotEnoughEvidence, "R1") => {
+            let before = live.and_then(|live| live.taken_back_before.as_deref()).map_or("a guard was breached", number);
+            format!(
+                "Go no further with `{to}` by hand: it was taken back from live traffic — {before} — and begun again with nothing of it changed. Its rollout, now at {}, has to complete before it counts.",
+                live.map_or("its start", |live| &live.label)
+            )
+        }
         (Decision::NotEnoughEvidence, _) => {
-            let named = |found: &Found| format!("{} ({})", found.area.word(), found.standing.label());
-            let open: Vec<String> = areas.iter().filter(|found| found.is_open()).map(named).collect();
-            let n = areas.iter().filter(|found| found.required).count();
-            let open = format!("{} of {n} required checks are open — {}", open.len(), and(&open));
+            let open = open(areas);
             match today {
                 Some(today) => {
                     format!(
@@ -69,6 +71,48 @@ pub(crate) fn verdict(
             }
         }
     }
+}
+
+/// Of a move that is made: whether it still stands.
+fn done(mv: &Move, to: &str, (decision, areas): (Decision, &[Found]), [good, worse]: [&[Part]; 2]) -> String {
+    let rollout = mv.rollout.as_deref().unwrap_or_default();
+    let done = format!("`{to}` is the route's target since the rollout `{rollout}` completed");
+    let parts = |parts: &[Part]| and(&parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>());
+    match decision {
+        Decision::Switch => format!("Done: {done}, and {}.", passes(areas)),
+        Decision::Stay => format!("Take it back to `{}`: {done}, and it fails {}.", mv.baseline.name, failed(areas)),
+        Decision::NotEnoughEvidence => {
+            format!("Leave it as it is: {done}. Today {}. Nothing proven says to take it back.", open(areas))
+        }
+        Decision::Hybridize if !good.is_empty() => {
+            format!("Give all but {} back to `{}`: {done}, and only these are proven.", parts(good), mv.baseline.name)
+        }
+        Decision::Hybridize if !worse.is_empty() => {
+            format!("Give {} back to `{}`: {done}, and these are worse beyond chance.", parts(worse), mv.baseline.name)
+        }
+        Decision::Hybridize => {
+            format!("Give a part back to `{}`: {done}, and it does not do all of it.", mv.baseline.name)
+        }
+    }
+}
+
+/// What is required and fails, with what was measured of each.
+fn failed(areas: &[Found]) -> String {
+    let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
+    let with_number = |found: &Found| match found.measured() {
+        Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
+        None => found.area.word().to_owned(),
+    };
+    and(&failed.map(with_number).collect::<Vec<_>>())
+}
+
+/// How much of what is required is open, and which.
+fn open(areas: &[Found]) -> String {
+    let named = |found: &Found| format!("{} ({})", found.area.word(), found.standing.label());
+    let open: Vec<String> = areas.iter().filter(|found| found.is_open()).map(named).collect();
+    let n = areas.iter().filter(|found| found.required).count();
+    let are = if open.len() == 1 { "is" } else { "are" };
+    format!("{} of {n} required checks {are} open — {}", open.len(), and(&open))
 }
 
 /// That all that is required passes, with what was measured of each.
@@ -116,6 +160,20 @@ pub(crate) fn and(names: &[String]) -> String {
 /// What to do now, with the command for it.
 pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
     match (mv.rollout.as_deref(), live) {
+        _ if mv.switched => {
+            let back = format!(
+                "in the config `routes: {{ {}: {{ target: {} }} }}`, then `crossfade reload`",
+                mv.route, mv.baseline.name
+            );
+            match decision {
+                Decision::Switch => format!(
+                    "Nothing; its guards are gone with the rollout, so make this report again when the model or the traffic changes. The way back: {back}."
+                ),
+                Decision::NotEnoughEvidence => format!("{} The way back: {back}.", missing(areas)),
+                Decision::Stay => format!("The way back: {back}."),
+                Decision::Hybridize => format!("By a rule of the route for that part; or all of it: {back}."),
+            }
+        }
         (Some(rollout), Some(live)) if live.has_traffic() => with_traffic(mv, decision, areas, (rollout, live)),
         (rollout, _) => without_traffic(mv, decision, areas, (rollout, live)),
     }
@@ -145,6 +203,11 @@ fn without_traffic(
         (Decision::Stay, _) => {
             "Leave the route where it is; look for another candidate, or change what failed and measure again."
                 .to_owned()
+        }
+        (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
+            format!(
+                "Let the rollout prove it: `crossfade rollout status {rollout}` says what each gate waits for, `crossfade rollout history {rollout}` what took it back."
+            )
         }
         (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
             format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
@@ -242,7 +305,7 @@ pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Pa
                 .to_owned(),
         );
     }
-    if mv.fallback.is_empty() {
+    if mv.fallback.is_empty() && !mv.switched {
         risks.push(
             "The route has no fallback: keep the baseline as the way back until the holdback is gone.".to_owned(),
         );

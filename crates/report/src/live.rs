@@ -20,6 +20,8 @@ pub struct Standings {
     pub share: f64,
     /// Whether a guard or a person took the candidate back.
     pub taken_back: bool,
+    /// Why it was taken back before, where it was begun again with nothing of its targets changed.
+    pub taken_back_before: Option<String>,
     /// Its gates.
     pub gates: Vec<Gate>,
     /// What is missing, one line each.
@@ -56,6 +58,9 @@ pub struct Live {
     pub reason: String,
     /// Whether the candidate was taken back.
     pub taken_back: bool,
+    /// Why it was taken back before, where it was begun again with nothing of its targets changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_back_before: Option<String>,
     /// The candidate's share.
     pub share: Figure,
     /// Its gates: the figure's upper end is what the difference is below.
@@ -108,7 +113,7 @@ pub(crate) fn live(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (&
         return None;
     }
     match engine.standings(row, rows.settings.at_us) {
-        Ok(standings) => Some(shown(row, &standings, key)),
+        Ok(standings) => Some(shown((row, mv), &standings, key)),
         Err(why) => {
             stale.push(Stale { what: format!("rollout `{name}`"), why });
             None
@@ -116,7 +121,7 @@ pub(crate) fn live(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (&
     }
 }
 
-fn shown(row: &RolloutRow, standings: &Standings, key: &str) -> Live {
+fn shown((row, mv): (&RolloutRow, &Move), standings: &Standings, key: &str) -> Live {
     let gate = |(idx, gate): (usize, &Gate)| {
         let id = format!("{key}.live.gate{}", idx + 1);
         let difference = Figure::new(format!("{id}.difference"), gate.name.clone(), gate.difference, Unit::Points);
@@ -128,14 +133,16 @@ fn shown(row: &RolloutRow, standings: &Standings, key: &str) -> Live {
             passed: gate.passed,
         }
     };
-    let share =
-        Figure::new(format!("{key}.live.share"), "Candidate's share of live units", Some(standings.share), Unit::Share);
+    // Whom the route itself asks has all.
+    let share = if mv.switched { 1.0 } else { standings.share };
+    let share = Figure::new(format!("{key}.live.share"), "Candidate's share of live units", Some(share), Unit::Share);
     Live {
         rollout: row.name.clone(),
         label: standings.label.clone(),
         status: standings.status.clone(),
         reason: standings.reason.clone(),
         taken_back: standings.taken_back,
+        taken_back_before: standings.taken_back_before.clone(),
         share: share.of(ROLLOUTS),
         gates: standings.gates.iter().enumerate().map(gate).collect(),
         missing: standings.missing.clone(),

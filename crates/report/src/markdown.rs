@@ -18,8 +18,7 @@ pub fn markdown(report: &Report) -> String {
         text += &format!("**{}**\n\n", cell(&changed));
     }
     for mv in report.in_order() {
-        text +=
-            &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.decision.label(), cell(&mv.verdict), cell(&mv.next));
+        text += &format!("- **{}: {}.** {} {}\n", cell(&title(mv)), mv.label(), cell(&mv.verdict), cell(&mv.next));
     }
     text += "\n";
     text +=
@@ -27,7 +26,7 @@ pub fn markdown(report: &Report) -> String {
     for mv in report.in_order() {
         text += &row(&[
             &format!("{} {}", title(mv), from_to(mv)),
-            &format!("**{}**", mv.decision.label()),
+            &format!("**{}**", mv.label()),
             &mv.quality_delta.shown(),
             &mv.latency_delta.shown(),
             &mv.cost_delta.shown(),
@@ -75,7 +74,7 @@ fn one(text: &mut String, mv: &MoveReport) {
     *text += &format!(
         "\n## {}{risk}: {}\n\n{}\n\n**{}** {} (rule {}).\n\n**Next:** {}\n\n",
         cell(&title(mv)),
-        mv.decision.label(),
+        mv.label(),
         cell(&targets(mv)),
         cell(&mv.verdict),
         cell(mv.reasons.first().map_or("", |reason| reason.trim_end_matches('.'))),

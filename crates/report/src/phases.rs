@@ -30,7 +30,7 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
     let groups = [
         (Decision::Switch, "Phase 1 — move now, by the rollout's stages"),
         (Decision::Hybridize, "Phase 2 — move the stated part"),
-        (Decision::NotEnoughEvidence, "Phase 3 — after what is open is settled"),
+        (Decision::NotEnoughEvidence, "Later — when what is open is settled"),
         (Decision::Stay, "Not moved"),
     ];
     let phase = |(decision, name): (Decision, &'static str)| {
@@ -46,6 +46,7 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
         let keys = of.iter().map(|mv| mv.key.clone()).collect();
         let is_all = |is: &dyn Fn(&crate::live::Live) -> bool| of.iter().all(|mv| mv.live.as_ref().is_some_and(is));
         let name = match decision {
+            Decision::Switch if of.iter().all(|mv| mv.switched) => "Done",
             Decision::Switch if is_all(&crate::live::Live::is_completed) => {
                 "Phase 1 — moved: make it what the route asks"
             }

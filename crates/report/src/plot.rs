@@ -14,7 +14,7 @@ pub(crate) fn parity(kept: &Figure, demanded: f64) -> Option<String> {
     let (from, to) = (low.min(demanded).min(0.8) - 0.02, high.max(1.0).max(demanded) + 0.02);
     let x = |share: f64| LEFT + (share - from) / (to - from) * (WIDTH - 2.0 * LEFT);
     let middle = 58.0;
-    let mut svg = open("Share of the baseline's quality kept, with its interval");
+    let mut svg = open("Mean score, as a share of the baseline's, with its interval");
     svg += &format!(
         "<line class='limit' x1='{0:.1}' x2='{0:.1}' y1='24' y2='{1:.1}'/><text x='{0:.1}' y='16' text-anchor='middle'>demanded {2:.0} %</text>\
          <line class='range' x1='{3:.1}' x2='{4:.1}' y1='{middle}' y2='{middle}'/><circle cx='{5:.1}' cy='{middle}' r='5'/>\

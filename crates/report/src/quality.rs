@@ -49,8 +49,8 @@ const WHAT_IT_IS: &str = "Quality delta, candidate less baseline";
 pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
     let demand = &rows.settings.scorecard.quality;
     let parity = demand.parity.0;
-    let asks = format!("keeps at least {} of the baseline's quality on our own tasks", Unit::Share.shown(parity));
-    let target = format!("keeps ≥ {}", Unit::Share.shown(parity));
+    let asks = format!("scores at least {} of the baseline's mean on our own tasks", Unit::Share.shown(parity));
+    let target = format!("mean score ≥ {} of the baseline's", Unit::Share.shown(parity));
     let no_delta = Figure::new(format!("{key}.quality.delta"), WHAT_IT_IS, None, Unit::Value);
     let mut stale = Vec::new();
     let mut fresh = fresh(rows, mv, &mut stale);
@@ -210,7 +210,7 @@ fn kept(comparison: &Comparison, id: String) -> Figure {
     let parity = comparison.parity;
     let ends = parity.and_then(|parity| parity.interval);
     let level = ends.map_or(0.9, |ends| ends.level);
-    Figure::new(id, "Share of the baseline's quality kept", parity.map(|parity| parity.share), Unit::Share).between(
+    Figure::new(id, "Mean score, as a share of the baseline's", parity.map(|parity| parity.share), Unit::Share).between(
         ends.map(|ends| ends.low),
         ends.map(|ends| ends.high),
         format!("{} %, bootstrap over cases", (level * 1000.0).round() / 10.0),
@@ -226,7 +226,7 @@ fn judged(
 ) -> (Standing, String, Option<String>) {
     let again = commands::eval(mv, Some(&run.head.dataset));
     let by_margin = format!("the candidate is less than the run's own margin of {} worse, or not", run.head.margin.0);
-    let by_parity = format!("{} of the quality is kept, or not", Unit::Share.shown(parity));
+    let by_parity = format!("the mean score is {} of the baseline's, or not", Unit::Share.shown(parity));
     let more = |cases: Option<u64>, what: &str| match cases {
         Some(cases) if cases > 0 => {
             format!(
@@ -269,7 +269,7 @@ fn judged(
             _ => more(comparison.still_needed, &by_margin),
         }
     };
-    let proven = |share: f64| format!("{} of the quality is kept, certainly", Unit::Share.shown(share));
+    let proven = |share: f64| format!("{} of the baseline's mean score, certainly", Unit::Share.shown(share));
     match (ends, comparison.verdict) {
         (_, Verdict::Fail) => {
             (Standing::Fail, "worse than the baseline by the run's own margin or more".to_owned(), None)

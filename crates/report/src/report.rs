@@ -94,6 +94,9 @@ pub struct MoveReport {
     pub candidate: Option<TargetFacts>,
     /// What to do.
     pub decision: Decision,
+    /// Whether it is done: the route asks the candidate itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub switched: bool,
     /// The rule that says so.
     pub rule: &'static str,
     /// What to do, in a sentence that stands alone.
@@ -214,7 +217,7 @@ fn in_order<'m>(phases: &[Phase], moves: &'m [MoveReport]) -> Vec<&'m MoveReport
 }
 
 fn headline(moves: &[&MoveReport], simulated: bool) -> String {
-    let told = |mv: &MoveReport| format!("{}: {}", title(mv), mv.decision.label());
+    let told = |mv: &MoveReport| format!("{}: {}", title(mv), mv.label());
     let counted = |decision: Decision| {
         let n = moves.iter().filter(|mv| mv.decision == decision).count();
         (n > 0).then(|| format!("{} {n}", decision.label()))
@@ -286,6 +289,7 @@ fn one(
         baseline: mv.baseline.clone(),
         candidate: mv.candidate.clone(),
         decision,
+        switched: mv.switched,
         rule: id,
         verdict: verdict(mv, (decision, id), (&areas, live.as_ref()), [&quality.good_parts, &quality.worse_parts]),
         reasons,
@@ -335,8 +339,12 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     facts.insert("all", all_but(None));
     facts.insert("all_but_quality", all_but(Some(Area::Quality)));
     facts.insert("all_but_throughput", all_but(Some(Area::Throughput)));
-    let taken_back = live.is_some_and(|live| live.taken_back);
-    facts.insert("rollout", if taken_back { "taken_back" } else { "other" }.to_owned());
+    let rollout = match live {
+        Some(live) if live.taken_back => "taken_back",
+        Some(live) if live.taken_back_before.is_some() => "resumed",
+        _ => "other",
+    };
+    facts.insert("rollout", rollout.to_owned());
     facts.insert("good_parts", some(!good.is_empty()));
     facts.insert("worse_parts", some(!worse.is_empty()));
     facts.insert("refused", some(n_refused > 0));
@@ -378,6 +386,15 @@ impl Report {
 }
 
 impl MoveReport {
+    /// The decision in words: of what is done, that it is.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self.decision {
+            Decision::Switch if self.switched => "switched",
+            decision => decision.label(),
+        }
+    }
+
     /// Every figure, the three of page one first.
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         let parts = self.good_parts.iter().chain(&self.worse_parts).flat_map(|part| [&part.difference, &part.parity]);

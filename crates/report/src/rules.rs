@@ -25,7 +25,7 @@ pub(crate) type Facts = BTreeMap<&'static str, String>;
 /// The rules in their order.
 ///
 /// Facts are `candidate` (`named`, `none`); each area with its standing, `optional` where the scorecard does not require it; `all` and
-/// `all_but_quality`, `all_but_throughput`: `pass` where every other required area is one, else `open`; `rollout` (`taken_back`, `other`);
+/// `all_but_quality`, `all_but_throughput`: `pass` where every other required area is one, else `open`; `rollout` (`taken_back`; `resumed`: taken back before, and not changed since; `other`);
 /// `good_parts`, `worse_parts` and `refused` (`some`, `none`).
 #[must_use]
 pub fn rules() -> Vec<Rule> {
@@ -79,6 +79,12 @@ pub fn rules() -> Vec<Rule> {
             &[("throughput", &["fail"])],
             Decision::Stay,
             "The candidate does not hold the peak, and not everything else is proven.",
+        ),
+        rule(
+            "R1",
+            &[("rollout", &["resumed"])],
+            Decision::NotEnoughEvidence,
+            "The candidate was taken back from live traffic and begun again with nothing of it changed: its rollout has to complete first.",
         ),
         rule(
             "H3",
@@ -144,6 +150,8 @@ mod tests {
         check(&[("candidate", "none"), ("safety", "fail")], "N1");
         check(&[("safety", "fail"), ("quality", "fail")], "S1");
         check(&[("rollout", "taken_back")], "S2");
+        check(&[("rollout", "resumed")], "R1");
+        check(&[("rollout", "resumed"), ("latency", "fail"), ("all", "open")], "L1");
         check(&[("quality", "fail"), ("all", "open")], "Q1");
         check(&[("quality", "fail"), ("all", "open"), ("good_parts", "some")], "H1");
         check(&[("quality", "fail"), ("all", "open"), ("all_but_quality", "open"), ("good_parts", "some")], "Q1");

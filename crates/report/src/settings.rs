@@ -178,8 +178,11 @@ pub struct Move {
     pub risk: Option<String>,
     /// The route.
     pub route: String,
-    /// The rollout between the two, if the config has one.
+    /// The rollout between the two, if the config has one; where it is done, the one that it was done by.
     pub rollout: Option<String>,
+    /// Whether it is done: the rollout completed, is out of the config, and the route asks the candidate itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub switched: bool,
     /// Who answers today.
     pub baseline: TargetFacts,
     /// Who might.

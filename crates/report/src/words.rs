@@ -22,6 +22,9 @@ pub(crate) fn conditions(rule: &Rule) -> String {
     let one = |(fact, values): &(&str, Vec<&str>)| match (*fact, values.as_slice()) {
         ("candidate", ["none"]) => "no candidate is named".to_owned(),
         ("rollout", ["taken_back"]) => "the candidate was taken back from live traffic".to_owned(),
+        ("rollout", ["resumed"]) => {
+            "the candidate was taken back before and nothing of it has changed since".to_owned()
+        }
         ("good_parts", ["some"]) => "some parts pass by themselves".to_owned(),
         ("worse_parts", ["some"]) => "some parts are worse beyond chance".to_owned(),
         ("refused", ["some"]) => "some requests were refused".to_owned(),
@@ -42,8 +45,14 @@ pub(crate) fn from_to(mv: &MoveReport) -> String {
 
 /// The same with their models.
 pub(crate) fn targets(mv: &MoveReport) -> String {
-    let one = |target: &TargetFacts| format!("`{}` ({} at {})", target.name, target.model, target.provider);
+    let one = |target: &TargetFacts| match target.model.as_str() {
+        "" => format!("`{}`, which the config has no more", target.name),
+        model => format!("`{}` ({model} at {})", target.name, target.provider),
+    };
     let candidate = mv.candidate.as_ref().map_or_else(|| "no candidate is named".to_owned(), &one);
+    if mv.switched {
+        return format!("Before {} → today {candidate}", one(&mv.baseline));
+    }
     format!("Today {} → candidate {candidate}", one(&mv.baseline))
 }
 
@@ -87,6 +96,12 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
 /// Whom users hear today, where a rollout is on record.
 pub(crate) fn live(mv: &MoveReport) -> Option<String> {
     let (live, candidate) = (mv.live.as_ref()?, mv.candidate.as_ref()?);
+    if mv.switched {
+        return Some(format!(
+            "Live today: the route asks `{}` itself, since the rollout `{}` completed.",
+            candidate.name, live.rollout
+        ));
+    }
     Some(format!(
         "Live today: rollout `{}` at {}, {} of users' requests on `{}`.",
         live.rollout,
@@ -100,6 +115,7 @@ pub(crate) fn live(mv: &MoveReport) -> Option<String> {
 pub(crate) fn live_result(mv: &MoveReport) -> Option<[&'static str; 2]> {
     let live = mv.live.as_ref()?;
     let word = match live.status.as_str() {
+        "completed" if mv.switched => "done",
         "rolled_back" => "taken back",
         "aborted" => "aborted",
         "completed" => "completed",

@@ -180,7 +180,7 @@ fn write(dir: &Path, made: &Bundle, asked: &Asked, out: &Out) -> Result<(), Stop
     out.answer(&facts, || {
         let mut text = format!("{}\n", made.report.headline);
         for mv in made.report.in_order() {
-            text += &format!("  {} ({}): {} — {}\n", mv.workload, mv.route, mv.decision.label(), mv.next);
+            text += &format!("  {} ({}): {} — {}\n", mv.workload, mv.route, mv.label(), mv.next);
         }
         written.iter().fold(text, |text, path| text + &format!("{}\n", path.display()))
     });

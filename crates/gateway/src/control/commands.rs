@@ -38,10 +38,26 @@ impl Work {
             Verb::Extend => Event::Extend { actor, reason },
             Verb::Accept => Event::Accept { actor, reason },
             Verb::Pause => Event::Pause { actor, reason },
-            Verb::Abort => Event::Abort { actor, reason },
+            Verb::Abort => {
+                self.refuse_taken_over(name)?;
+                Event::Abort { actor, reason }
+            }
             Verb::Resume => return self.resume(name, Event::Resume { actor, reason }),
         };
         self.happen(name, &event)
+    }
+
+    /// A completed rollout whose place the config has taken splits nothing: an abort of it would take nobody back.
+    fn refuse_taken_over(&self, name: &str) -> Result<(), ControlError> {
+        let snapshot = self.snapshot.load();
+        let Some(rollout) = self.rollouts.get(name).filter(|rollout| rollout.live.is_taken_over(&snapshot)) else {
+            return Ok(());
+        };
+        let (route, baseline, candidate) = (&rollout.route, &rollout.state.baseline, &rollout.state.candidate);
+        Err(ControlError::Refused(format!(
+            "nothing is split any more: the config's route `{route}` asks `{candidate}` itself; to go back, set `routes: {{ {route}: {{ target: \
+             {baseline} }} }}` in the config and reload"
+        )))
     }
 
     /// The reason, and what it sets aside. Nobody is sent to a candidate that cannot be reached, whatever the reason.
@@ -91,6 +107,7 @@ impl Work {
             fingerprint: settings.fingerprint.clone(),
             simulated: self.is_simulated(&settings),
             facts: settings.facts.clone(),
+            taken_back: None,
             state: state.clone(),
         };
         let counting = Counting::begin(begun.clone());
@@ -116,7 +133,13 @@ impl Work {
         let (Status::RolledBack | Status::Aborted, Some(settings)) = (rollout.state.status, settings) else {
             return self.happen(name, &event);
         };
-        let before = (rollout.policy.clone(), rollout.state.clone(), rollout.fingerprint.clone());
+        let before =
+            (rollout.policy.clone(), rollout.state.clone(), rollout.fingerprint.clone(), rollout.taken_back.clone());
+        rollout.taken_back = match (rollout.fingerprint == settings.fingerprint, rollout.state.status) {
+            (false, _) => None,
+            (true, Status::RolledBack) => Some(rollout.state.reason.clone()),
+            (true, _) => rollout.taken_back.take(),
+        };
         rollout.policy = settings.policy.clone();
         rollout.fingerprint.clone_from(&settings.fingerprint);
         rollout.state.baseline.clone_from(&settings.baseline);
@@ -126,7 +149,7 @@ impl Work {
         if result.is_ok() {
             self.renew_identity(name);
         } else if let Some(rollout) = self.rollouts.get_mut(name) {
-            (rollout.policy, rollout.state, rollout.fingerprint) = before;
+            (rollout.policy, rollout.state, rollout.fingerprint, rollout.taken_back) = before;
         }
         result
     }
@@ -173,7 +196,14 @@ impl Work {
         let Some(old) = self.rollouts.remove(name) else { return };
         let simulated = self.settings(name).map_or(old.simulated, |settings| self.is_simulated(&settings));
         let facts = self.settings(name).map_or(old.facts, |settings| settings.facts.clone());
-        let stored = StoredState { route: old.route, fingerprint: old.fingerprint, simulated, facts, state: old.state };
+        let stored = StoredState {
+            route: old.route,
+            fingerprint: old.fingerprint,
+            simulated,
+            facts,
+            taken_back: old.taken_back,
+            state: old.state,
+        };
         let renewed = Managed::new(stored, old.policy, old.live.hand_over(), self.wake.clone());
         self.rollouts.insert(name.to_owned(), renewed);
         self.publish_table();

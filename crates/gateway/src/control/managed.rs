@@ -42,6 +42,7 @@ pub(super) struct Managed {
     pub fingerprint: String,
     pub simulated: bool,
     pub facts: CandidateFacts,
+    pub taken_back: Option<String>,
     pub policy: Policy,
     pub state: State,
     pub live: Arc<LiveRollout>,
@@ -64,6 +65,9 @@ pub struct StoredState {
     /// What the config said of the candidate when it began.
     #[serde(default)]
     pub facts: CandidateFacts,
+    /// Why the candidate was taken back, where it was begun again with nothing of its targets changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back: Option<String>,
     /// Where it stands.
     pub state: State,
 }
@@ -71,7 +75,7 @@ pub struct StoredState {
 impl Managed {
     /// A rollout as it begins or as the store holds it, ready to be published.
     pub fn new(stored: StoredState, policy: Policy, counting: Counting, wake: Waker) -> Self {
-        let StoredState { route, fingerprint, simulated, facts, state } = stored;
+        let StoredState { route, fingerprint, simulated, facts, taken_back, state } = stored;
         let identity = Identity {
             name: state.name.clone(),
             route: route.clone(),
@@ -83,7 +87,7 @@ impl Managed {
         };
         let live = LiveRollout::new(identity, view(&policy, &state), Evidence::begin(&policy, &state, None), wake);
         let live = Arc::new(live.counting(counting));
-        Self { route, fingerprint, simulated, facts, policy, state, live, pending: None, stranded: false }
+        Self { route, fingerprint, simulated, facts, taken_back, policy, state, live, pending: None, stranded: false }
     }
 
     /// The row the store keeps of `state`.
@@ -93,6 +97,7 @@ impl Managed {
             fingerprint: self.fingerprint.clone(),
             simulated: self.simulated,
             facts: self.facts.clone(),
+            taken_back: self.taken_back.clone(),
             state: state.clone(),
         };
         Ok(RolloutRow {

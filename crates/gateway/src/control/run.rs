@@ -272,12 +272,14 @@ impl Work {
         };
         let Some(rollout) = self.rollouts.get_mut(name) else { return };
         let before = std::mem::replace(&mut rollout.fingerprint, settings.fingerprint.clone());
+        let taken_back = rollout.taken_back.take();
         match self.happen(name, &event) {
             Ok(_) => self.renew_identity(name),
             Err(error) => {
                 tracing::warn!(rollout = name, %error, "a changed target could not be taken up");
                 if let Some(rollout) = self.rollouts.get_mut(name) {
                     rollout.fingerprint = before;
+                    rollout.taken_back = taken_back;
                 }
             }
         }

@@ -57,6 +57,7 @@ impl House {
             fingerprint: "1".into(),
             simulated: false,
             facts: Default::default(),
+            taken_back: None,
             state,
         };
         self.add_row(name, &serde_json::to_string(&stored).unwrap());

@@ -37,7 +37,7 @@ fn areas(section: &mut Section, of: &Leaving, wanted: &[Area]) {
 
 pub(super) fn parity(of: &Leaving) -> Section {
     let mut section = Section::new("Alternative and measured parity");
-    section.says(format!("Decision report: **{}**. {}", of.mv.decision.label(), of.mv.verdict));
+    section.says(format!("Decision report: **{}**. {}", of.mv.label(), of.mv.verdict));
     areas(&mut section, of, &[Area::Quality, Area::Safety]);
     if let Some(live) = &of.mv.live {
         section.says(format!("Rollout `{}` stands at {}: {}", live.rollout, live.label, live.reason));

@@ -6,7 +6,7 @@ use crate::quality::Part;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, sovereignty, targets};
 
-use super::pieces::{badge, code, escaped, list, more, number, standing, value};
+use super::pieces::{badge_of, code, escaped, list, more, number, standing, value};
 
 /// Sheets there are for workloads.
 const SHEETS: usize = 4;
@@ -38,7 +38,7 @@ fn head(page: &mut String, mv: &MoveReport) {
     *page += &format!(
         "<h2>{} {}</h2>\n<p class=\"clamp2\">{}{risk} · rule {}: {}</p>\n",
         escaped(&title(mv)),
-        badge(mv.decision),
+        badge_of(mv),
         code(&targets(mv)),
         mv.rule,
         code(mv.reasons.first().map_or("", String::as_str))
@@ -131,7 +131,7 @@ fn brief(page: &mut String, mv: &MoveReport) {
     *page += &format!(
         "<div class=\"brief\"><p>{} <b>{}</b> <span class=\"small\">{} · rule {}</span></p>\n<p class=\"clamp2\"><b>{}</b></p>\n<p class=\"clamp1\">{}</p>\n\
          <p class=\"clamp2\">{}</p>\n<p class=\"clamp2\"><b>Do next.</b> {}</p></div>\n",
-        badge(mv.decision),
+        badge_of(mv),
         escaped(&title(mv)),
         escaped(&from_to(mv)),
         mv.rule,
@@ -163,7 +163,7 @@ fn plots(report: &Report, mv: &MoveReport) -> String {
     let all = [
         (
             kept.and_then(|kept| plot::parity(kept, demands.quality.parity.0)),
-            "Share of the baseline's quality kept".to_owned(),
+            "Mean score, as a share of the baseline's".to_owned(),
         ),
         (
             plot::times(&mv.plots.times, demands.latency.p95_ms as f64),

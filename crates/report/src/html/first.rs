@@ -6,7 +6,7 @@ use crate::figure::Unit;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, made, sovereignty};
 
-use super::pieces::{badge, class, code, escaped, measured, more, standing, standing_as, value};
+use super::pieces::{badge, badge_of, class, code, escaped, measured, more, standing, standing_as, value};
 
 /// Workloads that page one has rows for.
 const MOST_ROWS: usize = 30;
@@ -46,7 +46,7 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
         "<div class=\"box {}\">\n<p>{} <span class=\"say\">{}</span></p>\n<p><b>Why.</b> {} <span class=\"small\">(rule {}; all are on the last page)</span></p>\n\
          <p><b>Do next.</b> {}</p>\n</div>\n",
         class(mv.decision),
-        badge(mv.decision),
+        badge_of(mv),
         code(&mv.verdict),
         code(why),
         mv.rule,
@@ -307,7 +307,7 @@ fn matrix(page: &mut String, report: &Report) {
         } else {
             String::new()
         };
-        *page += &format!("<tr><td><b>{}</b>{from_to}</td><td>{}</td>", escaped(&title(mv)), badge(mv.decision));
+        *page += &format!("<tr><td><b>{}</b>{from_to}</td><td>{}</td>", escaped(&title(mv)), badge_of(mv));
         for found in &mv.areas {
             let values = if is_wide { format!("<br>{}{}", measured(found), a_month(found)) } else { String::new() };
             *page += &format!("<td>{}{values}</td>", standing(found.standing));
@@ -337,7 +337,7 @@ fn targets(report: &Report) -> String {
     let card = &report.scorecard;
     let share = |share: f64| Unit::Share.shown(share);
     format!(
-        "Task quality: keeps ≥ {} · Latency: P95 of the {} < {} ms at the workload's own peak · Throughput: holds that peak and {} more · \
+        "Task quality: mean score ≥ {} of the baseline's · Latency: P95 of the {} < {} ms at the workload's own peak · Throughput: holds that peak and {} more · \
          Safety: no critical failure · Cost: saves ≥ {}, {} sure",
         share(card.quality.parity.0),
         card.latency.of.words(),

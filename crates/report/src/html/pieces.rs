@@ -3,9 +3,15 @@
 use crate::area::{Found, Standing};
 use crate::decision::Decision;
 use crate::figure::{Figure, Unit};
+use crate::report::MoveReport;
 
 pub(super) fn badge(decision: Decision) -> String {
     format!("<span class=\"d {}\">{}</span>", class(decision), decision.label())
+}
+
+/// That of a workload, which may be done already.
+pub(super) fn badge_of(mv: &MoveReport) -> String {
+    format!("<span class=\"d {}\">{}</span>", class(mv.decision), mv.label())
 }
 
 pub(super) const fn class(decision: Decision) -> &'static str {

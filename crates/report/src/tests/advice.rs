@@ -38,6 +38,48 @@ fn a_switch_that_has_completed_names_the_line_of_the_config() {
 }
 
 #[test]
+fn what_is_done_says_so_and_how_to_go_back_as_long_as_its_evidence_stands() {
+    let mut rows = rows();
+    (rows.settings.moves[0].switched, rows.settings.moves[0].fallback) = (true, Vec::new());
+    let found = at("completed", rows.clone());
+    let mv = &found.moves[0];
+    assert_eq!((mv.decision, mv.label()), (Decision::Switch, "switched"));
+    assert!(
+        mv.verdict.starts_with("Done: `own` is the route's target since the rollout `to-own` completed"),
+        "{}",
+        mv.verdict
+    );
+    assert!(mv.next.contains("The way back: in the config `routes: { chat: { target: gpt } }`"), "{}", mv.next);
+    assert_eq!(found.phases[0].name, "Done");
+    let page = page_one(&found);
+    assert!(page.contains("Before <code>gpt</code>") && !page.contains("rollout abort"), "{page}");
+    assert_eq!(mv.live.as_ref().unwrap().share.value, Some(1.0));
+    // What is found out later is said, with the way back that there is then.
+    let mut bad = rows.clone();
+    bad.runs = vec![run(cases(600, 50))];
+    let found = at("completed", bad);
+    assert!(found.moves[0].verdict.starts_with("Take it back to `gpt`: `own` is the route's target"));
+    assert!(!found.moves[0].next.contains("abort"), "{}", found.moves[0].next);
+    rows.runs.clear();
+    let found = at("completed", rows);
+    assert!(found.moves[0].verdict.starts_with("Leave it as it is: "), "{}", found.moves[0].verdict);
+    assert!(found.moves[0].verdict.contains("1 of 3 required checks is open"), "{}", found.moves[0].verdict);
+}
+
+#[test]
+fn what_was_taken_back_and_begun_again_unchanged_does_not_switch_until_its_rollout_completes() {
+    let found = at("resumed", rows());
+    let mv = &found.moves[0];
+    assert_eq!((mv.decision, mv.rule), (Decision::NotEnoughEvidence, "R1"));
+    assert!(
+        mv.verdict.contains("it was taken back from live traffic — slower by 300 ms — and begun again"),
+        "{}",
+        mv.verdict
+    );
+    assert!(mv.next.contains("`crossfade rollout history to-own`"), "{}", mv.next);
+}
+
+#[test]
 fn what_is_open_while_the_candidate_is_live_says_to_leave_it_and_how_to_undo_it() {
     let mut open = rows();
     open.runs.clear();
@@ -153,7 +195,7 @@ fn a_number_of_cases_says_what_it_would_show() {
     few.runs[0].head.margin = Real(0.2);
     let found = report(&few, &Plain);
     let settle = found.moves[0].areas[0].settle.clone().unwrap();
-    assert!(settle.contains("to show that 90.0 % of the quality is kept, or not"), "{settle}");
+    assert!(settle.contains("to show that the mean score is 90.0 % of the baseline's, or not"), "{settle}");
 }
 
 #[test]

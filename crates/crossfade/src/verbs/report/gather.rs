@@ -14,7 +14,7 @@ use report::{
     Asked as AskedTarget, Call, CasePair, Demanded, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead,
     Settings, TargetFacts, Upload, Worksheet, doubled, refused_matrix, refused_outcomes, refused_probe,
 };
-use rollout::Risk;
+use rollout::{Risk, Status};
 use store::Database;
 
 use super::Asked;
@@ -194,10 +194,37 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
             };
             let known =
                 evaluated.as_ref().filter(|name| snapshot.targets.contains_key(*name) && **name != route.target);
-            moves.push(one(config, route, (&route.target, known), None));
+            let done = match (known, database) {
+                (None, Some(database)) => done(config, database, route)?,
+                _ => None,
+            };
+            moves.push(match done {
+                Some((rollout, baseline)) => {
+                    let mv = one(config, route, (&baseline, Some(&route.target)), Some(&rollout));
+                    Move { switched: true, ..mv }
+                }
+                None => one(config, route, (&route.target, known), None),
+            });
         }
     }
     Ok(moves)
+}
+
+/// The rollout that is out of the config because it is done, and its baseline: it completed, and the route asks its candidate itself.
+fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<(String, String)>, Stop> {
+    let mut found = None;
+    for row in database.load_rollouts().map_err(Stop::failed)? {
+        let stored: StoredState = serde_json::from_str(&row.state_json).map_err(Stop::failed)?;
+        let is_done = stored.route == route.name
+            && stored.state.status == Status::Completed
+            && stored.state.candidate == route.target
+            && !row.name.contains(AT)
+            && !config.snapshot.rollouts.contains_key(&row.name);
+        if is_done && found.as_ref().is_none_or(|(at, ..)| *at < stored.state.epoch_started) {
+            found = Some((stored.state.epoch_started, row.name, stored.state.baseline));
+        }
+    }
+    Ok(found.map(|(_, name, baseline)| (name, baseline)))
 }
 
 /// The candidate of the newest evaluation with this baseline.
@@ -228,6 +255,7 @@ fn one(
         risk: risk.map(str::to_owned),
         route: route.name.clone(),
         rollout: rollout.cloned(),
+        switched: false,
         baseline: of(baseline).unwrap_or_else(|| unknown(baseline)),
         candidate: candidate.and_then(|name| of(name)),
         fallback: route.fallback.iter().filter_map(|name| of(name)).collect(),
