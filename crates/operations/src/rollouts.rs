@@ -63,6 +63,9 @@ pub struct RolloutView {
     pub policy_hash: String,
     /// When the evidence was saved last, Unix microseconds; `None` before any.
     pub evidence_saved_at_us: Option<u64>,
+    /// Whether it is done: completed, and the config's route asks the candidate itself. Only the running gateway knows.
+    #[serde(default)]
+    pub taken_over: bool,
     /// Numbers and words about the epoch it is in.
     pub explanation: Explanation,
     /// What each arm cost in it.
@@ -166,7 +169,11 @@ pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError
     let view = view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))?;
     let judge = (desk.judge)(name);
     let exit_drill = leaving::under_way(desk, &view.route).or_else(|| view.exit_drill.clone());
-    Ok(RolloutView { drill: crate::drills::under_way(desk, name), exit_drill, judge, ..view })
+    let drill = crate::drills::under_way(desk, name);
+    // What is completed splits its route until the config has taken its place.
+    let splits = desk.live.all().iter().any(|live| live.identity.name == name);
+    let taken_over = view.explanation.status == Status::Completed && !splits;
+    Ok(RolloutView { drill, exit_drill, judge, taken_over, ..view })
 }
 
 fn view(
@@ -207,6 +214,7 @@ fn view(
         policy_hash: stored.state.policy_hash.clone(),
         evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
         costs,
+        taken_over: false,
         probe: probe(database, name).map_err(reading)?,
         webhooks: database.webhook_states().map_err(reading)?,
         why: Why::of(&explanation, &evidence),

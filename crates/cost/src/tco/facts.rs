@@ -87,10 +87,11 @@ impl Costed {
         self.book.find(&format!("month_{month:03}.{name}"))
     }
 
-    /// How many figures are from where.
+    /// How many figures that are known are from where.
     #[must_use]
     pub fn n_from(&self, provenance: Provenance) -> usize {
-        self.book.cells().iter().filter(|cell| cell.source.provenance == provenance).count()
+        let is_known = |cell: &&Cell| cell.value.is_some() || provenance == Provenance::Derived;
+        self.book.cells().iter().filter(is_known).filter(|cell| cell.source.provenance == provenance).count()
     }
 
     /// The same facts as a tree.

@@ -272,7 +272,7 @@ fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {
     let unknown: Vec<&Cell> = costed.book.unknown().collect();
     if !unknown.is_empty() {
         page.push_str("<h2>Asked for</h2>\n<ul>\n");
-        for cell in unknown {
+        for cell in &unknown {
             writeln!(
                 page,
                 "<li>{}, in {} <span class=\"small\">{}; {}</span>",
@@ -287,8 +287,9 @@ fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {
     let n = |provenance| costed.n_from(provenance);
     writeln!(
         page,
-        "<p class=\"small\">Of {} figures, measured: {}, stated: {}, assumed: {}; the rest is computed from these. Worksheet of {}.</p>",
+        "<p class=\"small\">Of {} figures, unknown: {}, measured: {}, stated: {}, assumed: {}; the rest is computed from these. Worksheet of {}.</p>",
         costed.book.cells().len(),
+        unknown.len(),
         n(Provenance::Measured),
         n(Provenance::Stated),
         n(Provenance::Assumed),

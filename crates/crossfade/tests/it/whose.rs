@@ -95,6 +95,20 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
     assert!(refused.contains("completed with another target `qwen`"), "{refused}");
     house.write(&without);
     assert!(gateway.run(&["reload"]).exits(0).stdout.contains("is now in force"));
+    let status = until(|| {
+        let status = gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
+        status.contains("completed: the route `gpt-4o` asks `qwen` itself").then_some(status)
+    });
+    assert!(status.contains("it is done, and splits nothing any more"), "{status}");
+    let refused = gateway.run(&["rollout", "abort", "to-qwen", "--reason", "back"]);
+    assert!(
+        refused.stderr.contains("to go back, set `routes: { gpt-4o: { target: gpt } }` in the config"),
+        "{refused:?}"
+    );
+    let out = house.path().join("report");
+    gateway.run(&["report", "-o", out.to_str().unwrap(), "--no-pdf"]);
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(page.contains("`qwen` is the route's target since the rollout `to-qwen` completed"), "{page}");
 
     // Nobody is held back any more, and the route is free for the next one.
     let next = without + "rollouts:\n  onward: { route: gpt-4o, baseline: qwen, candidate: gpt, unit: request }\n";

@@ -14,7 +14,7 @@ use report::{
     Asked as AskedTarget, Call, CasePair, Demanded, FiledRow, Move, Real, RecordedLoad, RolloutRow, Rows, Run, RunHead,
     Settings, TargetFacts, Upload, Worksheet, doubled, refused_matrix, refused_outcomes, refused_probe,
 };
-use rollout::{Risk, Status};
+use rollout::{Risk, Status, Timestamp};
 use store::Database;
 
 use super::Asked;
@@ -212,9 +212,9 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
 
 /// The rollout that is out of the config because it is done, and its baseline: it completed, and the route asks its candidate itself.
 fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<(String, String)>, Stop> {
-    let mut found = None;
+    let mut found: Option<(Timestamp, String, String)> = None;
     for row in database.load_rollouts().map_err(Stop::failed)? {
-        let stored: StoredState = serde_json::from_str(&row.state_json).map_err(Stop::failed)?;
+        let Ok(stored) = serde_json::from_str::<StoredState>(&row.state_json) else { continue };
         let is_done = stored.route == route.name
             && stored.state.status == Status::Completed
             && stored.state.candidate == route.target

@@ -40,7 +40,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     line(&mut page, "");
     line(&mut page, &format!("  {}", rail(facts, paint)));
     line(&mut page, "");
-    line(&mut page, &format!("status    {}", paint.status(facts.status, &view.label)));
+    line(&mut page, &format!("status    {}", paint.status(facts.status, &label(view))));
     line(&mut page, &format!("because   {}", facts.reason));
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
@@ -62,7 +62,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     let mut head = notices(view, look, paint);
     head.push(title(view, look));
     head.push(format!("  {}", rail(facts, paint)));
-    head.push(format!("status    {}", paint.status(facts.status, &view.label)));
+    head.push(format!("status    {}", paint.status(facts.status, &label(view))));
     head.extend(standing(view, look, paint));
     head.extend(next(view, look).lines().map(|text| format!("next      {text}")));
     let mut page = String::new();
@@ -116,6 +116,15 @@ fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
         .chain(exit::notice(view))
         .map(|notice| paint.with(31, &notice))
         .collect()
+}
+
+/// Where it stands; of what is done, who has its place.
+fn label(view: &RolloutView) -> String {
+    if view.taken_over {
+        format!("{}: the route `{}` asks `{}` itself", view.label, view.route, view.explanation.candidate)
+    } else {
+        view.label.clone()
+    }
 }
 
 fn title(view: &RolloutView, look: &Look) -> String {
@@ -425,6 +434,10 @@ fn next(view: &RolloutView, look: &Look) -> String {
                 + &format!("{crossfade} rollout history {name}   shows every step; --format json has the evidence\n")
                 + &with("resume", "--reason TEXT", "begins again in shadow, with new evidence")
         }
+        Status::Completed if view.taken_over => format!(
+            "nothing: it is done, and splits nothing any more. To go back, `routes: {{ {}: {{ target: {} }} }}` in the config, then `{crossfade} reload`\n",
+            view.route, view.explanation.baseline
+        ),
         Status::Completed => {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
             format!(

@@ -36,8 +36,12 @@ pub(super) fn text(costed: &Costed) -> String {
     }
     let n = |provenance| costed.n_from(provenance);
     let counts = [Provenance::Measured, Provenance::Stated, Provenance::Assumed, Provenance::Derived].map(n);
+    let unknown = match unknown.len() {
+        0 => String::new(),
+        n => format!("{n} unknown, "),
+    };
     text += &format!(
-        "\nfigures: {} measured, {} stated, {} assumed and {} computed from these; `--as json` has each with its source.\n",
+        "\nfigures: {unknown}{} measured, {} stated, {} assumed and {} computed from these; `--as json` has each with its source.\n",
         counts[0], counts[1], counts[2], counts[3]
     );
     text

@@ -129,6 +129,7 @@ impl Case {
             evidence_saved_at_us: Some(now.0 - 400_000),
             why: Why::of(&explanation, &evidence),
             revalidated: None,
+            taken_over: false,
             explanation,
             transitions,
             probe: None,
