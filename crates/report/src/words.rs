@@ -86,6 +86,9 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
         Some(class) => format!("{class} of 5 {when} ({})", of.means),
         None => format!("{when} {}", of.means),
     };
+    if mv.switched {
+        return format!("{}, {}", one(today, "before"), one(after, "today"));
+    }
     if today == after {
         format!("{}, the same after this decision", one(today, "today"))
     } else {
@@ -130,7 +133,8 @@ pub(crate) fn legend(scorecard: &Scorecard) -> String {
     format!(
         "[a to b] is the interval of a figure, with how sure it is beside it; of costs it is what eight of ten draws of the worksheet's uncertain figures come \
          to, the point being their median. pp: percentage points. A switch needs every required area to pass, with the whole interval on the right side \
-         of the target; of costs a saving of {} or more has to be {} probable. {}",
+         of the target; of costs a saving of {} or more has to be {} probable. {} Commands are typed beside the config, elsewhere with `--config FILE`; those of \
+         `rollout` and `reload` ask the running gateway.",
         Unit::Share.shown(scorecard.tco.saving.0),
         Unit::Share.shown(scorecard.tco.certainty.0),
         aged(scorecard)

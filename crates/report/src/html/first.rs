@@ -13,7 +13,7 @@ const MOST_ROWS: usize = 30;
 /// Up to so many have a line on why, too.
 const MOST_REASONS: usize = 8;
 /// Rows on what is open, where there are up to three workloads.
-const MOST_OPEN: usize = 7;
+const MOST_OPEN: usize = 10;
 /// Up to so many have their values in the table, too.
 const MOST_VALUES: usize = 8;
 
@@ -73,7 +73,7 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
     *page += "</div>\n<h2>Scorecard</h2>\n";
     scorecard(page, mv);
     *page += &format!("<p class=\"small\"><b>{}.</b></p>\n", code(&mv.load));
-    *page += &format!("<p class=\"small\">{}</p>\n", escaped(&words::legend(&report.scorecard)));
+    *page += &format!("<p class=\"small\">{}</p>\n", code(&words::legend(&report.scorecard)));
     phases(page, report);
     *page += &format!(
         "<h2>Sovereignty, from 1 (pure API) to 5 (nothing leaves the house)</h2>\n<p>{}.</p>\n",
@@ -172,7 +172,7 @@ fn optional(found: &Found) -> &'static str {
 fn why(found: &Found) -> String {
     let settle =
         found.settle.as_ref().map(|settle| format!("<span class=\"clamp6\"><b>To settle:</b> {}</span>", code(settle)));
-    format!("<span class=\"clamp3\">{}</span>{}", code(&found.because), settle.unwrap_or_default())
+    format!("<span class=\"clamp3\">{}</span> {}", code(&found.because), settle.unwrap_or_default())
 }
 
 fn phases(page: &mut String, report: &Report) {
@@ -204,22 +204,21 @@ fn many(page: &mut String, report: &Report) {
         let only = report.moves.iter().find(|mv| phase.keys.as_slice() == [mv.key.clone()]);
         let advice = only.map_or_else(|| advice.to_owned(), |mv| code(&mv.verdict));
         *page += &format!(
-            "<div class=\"box {}\">\n<p>{} <b>{} of {n}</b> · {}. {advice}</p>\n<p class=\"clamp3\">{}</p>\n{}</div>\n",
+            "<div class=\"box {}\">\n<p class=\"clamp3\">{} <b>{}</b> <span class=\"small\">({} of {n} · {})</span></p>\n<p>{advice}</p>\n{}</div>\n",
             class(decision),
-            badge(decision),
+            only.map_or_else(|| badge(decision), badge_of),
+            escaped(&phase.workloads.join(", ")),
             phase.workloads.len(),
             phase.name,
-            escaped(&phase.workloads.join(", ")),
             commonest(report, decision)
         );
     }
     matrix(page, report);
     *page += &format!(
         "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
-        escaped(&words::legend(&report.scorecard))
+        code(&words::legend(&report.scorecard))
     );
-    // Where every phase is of one workload its box has said it.
-    if n <= MOST_REASONS && report.phases.iter().any(|phase| phase.workloads.len() > 1) {
+    if is_listed(report) {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
         for mv in report.in_order() {
             *page += &format!(
@@ -238,6 +237,11 @@ fn many(page: &mut String, report: &Report) {
         _ => 0,
     };
     open(page, &report.in_order(), most);
+}
+
+/// Whether what to do is said workload by workload. Where every phase is of one workload its box has said it.
+fn is_listed(report: &Report) -> bool {
+    report.moves.len() <= MOST_REASONS && report.phases.iter().any(|phase| phase.workloads.len() > 1)
 }
 
 /// What keeps the workloads of a decision from moving, the commonest first.
@@ -266,13 +270,20 @@ fn commonest(report: &Report, decision: Decision) -> String {
             code(&first.next)
         );
     }
-    let word = if decision == Decision::Stay { "Fails" } else { "Open" };
-    let listed = areas.iter().map(|(n, area)| format!("{} in {n}", area.label()));
+    // Of one workload its verdict has named them.
+    if of_decision().count() == 1 {
+        return format!("<p class=\"clamp6\"><b>Do next.</b> {}</p>\n", code(&first.next));
+    }
+    let word = if decision == Decision::Stay { "What fails" } else { "What is open" };
+    let listed = areas.iter().map(|(n, area)| format!("{} in {n} of them", area.label()));
     let listed: Vec<String> = listed.chain(back).collect();
-    let with = if of_decision().count() > 1 { format!(", with {}", escaped(&title(first))) } else { String::new() };
+    if is_listed(report) {
+        return format!("<p class=\"clamp6\"><b>{word}:</b> {}.</p>\n", listed.join(", "));
+    }
     format!(
-        "<p class=\"clamp6\"><b>{word}.</b> {}. <b>Do next{with}.</b> {}</p>\n",
+        "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next, with {}.</b> {}</p>\n",
         listed.join(", "),
+        escaped(&title(first)),
         code(&first.next)
     )
 }

@@ -119,7 +119,7 @@ fn what_was_taken_back_live_says_so_with_its_reason_first_and_in_the_scorecard()
     let other = Move { workload: "billing".to_owned(), rollout: None, ..two.settings.moves[0].clone() };
     two.settings.moves.push(other);
     let page = page_one(&report(&two, &Plain));
-    assert!(!page.contains("proven to fail") && page.contains("taken back live in 1"), "{page}");
+    assert!(!page.contains("proven to fail") && page.contains("was taken back from live traffic"), "{page}");
     assert!(page.contains("Live, taken back</td>"), "{page}");
 }
 
