@@ -176,6 +176,52 @@ def searched(say, directory, server):
         say(f"{metric}: recall with one list of fifty", lost, 0.02 < lost < 0.9 and found["verdict"] == "undecided")
 
 
+EXPECTED = {
+    "indexes": ["films"], "shape": [4, "cosine"], "upserted": 4, "by_id": ["a2"], "elsewhere": [], "count": 4, "left": 2, "all_gone": 0, "refused": True,
+    "nearest": [["a1", 1.0, [1.0, 0.0, 0.0, 0.0], {"genre": "drama", "year": 1999, "tags": ["x", "y"]}], ["a2", 0.6, [0.6, 0.8, 0.0, 0.0], {"genre": "war", "year": 2010, "seen": True}]],
+    "filtered": [["a1", "b1"], ["a2", "b1"], ["a1"], ["a2"], ["a1", "b/2 +&%"], ["a2", "b/2 +&%"]], "fetched": {"b/2 +&%": [0.0, 1.0, 0.0, 0.0]},
+    "updated": {"genre": "drama", "year": 2000, "tags": ["x", "y"]}, "listed": ["a1", "a2"],
+}
+OF_DOCUMENTS = {
+    "documents": 4, "searched": [["d1", 0.96, 1], ["d3", 0.6, 3]], "document": {"_id": "d1", "dense": [0.6, 0.8, 0.0, 0.0], "new": "x"}, "ids": ["d0", "d1", "d2", "d3"], "deleted": 2,
+}
+
+
+def pinecone_clients(say, directory, server):
+    """The same script on two majors of the official client, on two stores."""
+    (directory / "seed.jsonl").write_text(json.dumps({"id": "seed", "vector": [1.0, 0.0, 0.0, 0.0]}) + "\n")
+    for kind, address in [("sqlite-vec", "sqlite-vec:facade.db#films"), ("pgvector", f"{server.url}#films")]:
+        crossfade(directory, "vectors", "copy", "jsonl:seed.jsonl", address, "--metric", "dense=cosine", "--run", f"films-{kind}")
+        text = f'listen: 127.0.0.1:0\nadmin: {{ listen: "127.0.0.1:0" }}\nauth: {{ required: true }}\nstore: sqlite:./{kind}.db\n' \
+            f'record: {{ dir: ./{kind}-journal }}\nvectors: {{ listen: "127.0.0.1:0", indexes: {{ films: {{ store: "{address}" }} }} }}\n'
+        config, addresses = directory / f"{kind}.yaml", directory / f"{kind}.json"
+        config.write_text(text)
+        key = crossfade(directory, "--config", config.name, "keys", "create", "app", "--role", "admin")["key"]
+        with open(directory / f"{kind}.log", "w") as log:
+            gateway = subprocess.Popen([crossfade_binary(), "--config", config.name, "serve", "--addresses-file", addresses.name], cwd=directory, stderr=log)
+            try:
+                while not addresses.exists():
+                    if gateway.poll() is not None:
+                        raise SystemExit((directory / f"{kind}.log").read_text())
+                    time.sleep(0.05)
+                url = "http://" + json.loads(addresses.read_text())["vectors"]
+                for python in os.environ["PINECONE_PYTHONS"].split():
+                    version = subprocess.run([python, "-c", "import importlib.metadata as m; print(m.version('pinecone'))"], capture_output=True, text=True, check=True).stdout.strip()
+                    # The row that the collection was made with.
+                    clear = [python, "-c", "import sys; from pinecone import Pinecone; Pinecone(api_key=sys.argv[1]).Index(host=sys.argv[2]).delete(ids=['seed'])", key, f"{url}/data/films"]
+                    subprocess.run(clear, check=True)
+                    run = subprocess.run([python, "tests/e2e/pinecone_client.py", version, url, key, "films"], capture_output=True, text=True)
+                    if run.returncode:
+                        raise SystemExit(run.stderr + (directory / f"{kind}.log").read_text())
+                    seen = json.loads(run.stdout)
+                    expected = EXPECTED | (OF_DOCUMENTS if version.startswith("10.") else {})
+                    wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
+                    say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
+            finally:
+                gateway.terminate()
+                gateway.wait(30)
+
+
 def main():
     draw = random.Random(20261126)
     with figures("vectors") as say:
@@ -197,6 +243,7 @@ def main():
             put_aside(say, directory, server.url)
             distances(say, directory, server)
             searched(say, directory, server)
+            pinecone_clients(say, directory, server)
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")
             server.server.cleanup()
 

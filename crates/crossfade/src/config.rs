@@ -26,6 +26,7 @@ mod suite;
 mod targets;
 mod tree;
 mod value;
+mod vectors;
 mod worksheet;
 
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub(crate) use report::{ReportSettings, put as put_demand};
 pub(crate) use suite::{Suite, SuiteEncoder, SuiteEntailment, SuiteJudge, risks, suite};
 pub(crate) use tree::{Key, Kind, Node, parse as parse_tree};
 pub(crate) use value::{age as parse_age, duration as parse_duration, nanodollars, short as show_share, show_duration};
+pub(crate) use vectors::Vectors;
 pub(crate) use worksheet::worksheet;
 
 /// A whole resolved config.
@@ -83,6 +85,8 @@ pub(crate) struct Config {
     pub report: ReportSettings,
     /// What worksheets of costs begin with where nothing is on record.
     pub assumed: Assumed,
+    /// The indexes that applications ask by Pinecone's API.
+    pub vectors: Option<Vectors>,
 }
 
 /// The admin listener.
@@ -167,6 +171,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let auth = process::auth(&root);
     let listen = process::listen(&root, auth.required || allow_unauthenticated);
     let admin = process::admin(&root, auth.required, Some(listen));
+    let vectors = vectors::read(&root, auth.required || allow_unauthenticated, [listen, admin.listen]);
     let store = process::store(&root);
     let record = process::record(&root);
     let workers = process::workers(&root);
@@ -233,6 +238,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         risks,
         report: reported,
         assumed,
+        vectors,
     }
 }
 

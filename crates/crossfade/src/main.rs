@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod config;
+mod facade;
 mod identity;
 mod load;
 mod metrics;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use console::Admin;
+use gateway::beside::Beside;
 use gateway::control::{Controller, ControllerParts};
 use gateway::ledger::JournalLedger;
 use gateway::live::{LiveRollout, LiveTable};
@@ -26,6 +27,7 @@ use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
 
 use crate::config::{self, Config};
+use crate::facade;
 use crate::identity;
 use crate::load;
 use crate::out::Stop;
@@ -87,6 +89,7 @@ pub(crate) struct Running {
     ready: Arc<AtomicBool>,
     controller: Controller,
     admin: Admin,
+    facade: Option<Beside>,
     keys: Arc<Keeper>,
     alerts: Arc<alerts::Alerts>,
     pruning: Arc<Retention>,
@@ -103,8 +106,7 @@ impl Running {
 
     /// The same in another manner: a drill does not wait for a minute, and its store may be made to refuse.
     pub(crate) fn start_in(config: &Config, path: PathBuf, manner: &Manner) -> Result<Running, Stop> {
-        let lease = take_store(config)?;
-        let data = bind(config.listen, "listen")?;
+        let (lease, data) = (take_store(config)?, bind(config.listen, "listen")?);
         let admin_listener = bind(config.admin.listen, "admin.listen")?;
         let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
@@ -136,7 +138,7 @@ impl Running {
             store: Some(config.store.clone()),
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
-        let ready = Arc::new(AtomicBool::new(true));
+        let (facade, ready) = (facade::start(config, &keys.table(), &snapshot)?, Arc::new(AtomicBool::new(true)));
         let (auth, identity) = (Arc::clone(&snapshot), identity::of(&config.store, &path));
         let reloader = Arc::new(Reloader {
             path,
@@ -176,6 +178,7 @@ impl Running {
             ready,
             controller,
             admin,
+            facade,
             keys,
             alerts,
             pruning,
@@ -193,6 +196,11 @@ impl Running {
     /// Where operators connect.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         self.admin.addr()
+    }
+
+    /// Where applications ask for vectors, if they can.
+    pub(crate) fn vectors_address(&self) -> Option<SocketAddr> {
+        self.facade.as_ref().map(Beside::addr)
     }
 
     /// The policy of a rollout of the config.
@@ -230,6 +238,9 @@ impl Running {
     pub(crate) fn drain(self) {
         self.ready.store(false, Ordering::Release);
         self.serving.drain();
+        if let Some(facade) = self.facade {
+            facade.stop();
+        }
         self.controller.stop();
         self.alerts.stop();
         self.pruning.stop();
@@ -320,7 +331,7 @@ fn prepare_directory(directory: Option<&std::path::Path>) -> Result<(), Stop> {
     Ok(made.with_context(|| format!("could not make the directory {}", directory.display()))?)
 }
 
-fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Stop> {
+pub(crate) fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Stop> {
     TcpListener::bind(address).map_err(|error| {
         let stop = Stop::failed(anyhow!("could not listen on {address}: {error}"));
         stop.hint(format!("another process may be there; write another `{key}` in the config"))
@@ -484,7 +495,7 @@ fn stays_steerable(keys: &KeyTable, now_us: u64) -> Result<(), Stop> {
 }
 
 /// Keys of the config with their values as text to compare.
-type Fixed = [(&'static str, String); 6];
+type Fixed = [(&'static str, String); 7];
 
 /// How far the judges of live pairs agree with people. It is kept as long as the shadow keeps it: looking it up reads whole runs.
 fn judges_of(reloader: Arc<Reloader>, store: PathBuf) -> JudgeFn {
@@ -508,7 +519,7 @@ fn judges_of(reloader: Arc<Reloader>, store: PathBuf) -> JudgeFn {
 
 /// What a reload does not change.
 fn fixed(config: &Config) -> Fixed {
-    let config::Config { listen, admin, store, record, workers, shadow, .. } = config;
+    let config::Config { listen, admin, store, record, workers, shadow, vectors, .. } = config;
     [
         ("listen", listen.to_string()),
         ("admin", format!("{admin:?}")),
@@ -516,6 +527,7 @@ fn fixed(config: &Config) -> Fixed {
         ("record", format!("{record:?}")),
         ("workers", format!("{workers:?}")),
         ("shadow", format!("{shadow:?}")),
+        ("vectors", format!("{vectors:?}")),
     ]
 }
 

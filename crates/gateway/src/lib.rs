@@ -3,6 +3,7 @@
 //! `pipeline.rs` reads as the life of a request; each step is a file of the same name. `live.rs` holds what of a rollout the
 //! request path acts on; `control.rs` is the only place that moves a stage.
 
+pub mod beside;
 pub mod control;
 pub mod detour;
 pub mod drill;

@@ -6,6 +6,7 @@
 pub mod copy;
 pub mod digest;
 pub mod embed;
+pub mod facade;
 pub mod health;
 pub mod journal;
 pub mod metadata;

@@ -11,6 +11,7 @@ mod sqlite_vec;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::facade::backend::Backend;
 use crate::store::{Search, Source, Target};
 
 pub use self::jsonl::JsonLines;
@@ -104,6 +105,16 @@ impl Address {
     /// The collection, to ask; none of files, which have no index.
     #[must_use]
     pub fn search(&self) -> Option<Box<dyn Search>> {
+        match self {
+            Address::Parquet(_) | Address::Jsonl(_) => None,
+            Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
+            Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
+        }
+    }
+
+    /// The collection, to answer an application from; none of files, which have no index.
+    #[must_use]
+    pub fn backend(&self) -> Option<Box<dyn Backend>> {
         match self {
             Address::Parquet(_) | Address::Jsonl(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),

@@ -69,7 +69,10 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 fn announce(running: &Running, args: &Args) -> Result<(), Stop> {
     let (data, admin) = (running.data_address(), running.admin_address());
     if let Some(path) = &args.addresses_file {
-        let addresses = json!({ "data": data, "admin": admin, "pid": std::process::id() });
+        let mut addresses = json!({ "data": data, "admin": admin, "pid": std::process::id() });
+        if let Some(vectors) = running.vectors_address() {
+            addresses["vectors"] = json!(vectors);
+        }
         write_whole(path, &format!("{addresses}\n")).with_context(|| format!("could not write {}", path.display()))?;
     }
     tracing::info!(data = %format_args!("http://{data}/v1"), admin = %format_args!("http://{admin}"), "ready");

@@ -5,6 +5,7 @@
 //! Sparse vectors and multi-vectors are arrays beside them. `TABLE_schema` says what it all is.
 
 mod columns;
+mod serve;
 mod wire;
 
 use std::future::Future;

@@ -5,6 +5,7 @@
 //! as 32-bit ones and come back as they were.
 
 mod read;
+mod serve;
 mod write;
 
 use std::path::{Path, PathBuf};

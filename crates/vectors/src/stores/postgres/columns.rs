@@ -101,22 +101,30 @@ impl Columns {
         format!("SELECT {} FROM \"{}\" {bounds} ORDER BY namespace, id LIMIT $1", self.list(), self.table)
     }
 
+    /// The rows of a namespace, `$1`, whose identifiers are in `$2`.
+    pub(super) fn of_ids(&self) -> String {
+        format!("SELECT {} FROM \"{}\" WHERE namespace = $1 AND id = ANY($2)", self.list(), self.table)
+    }
+
+    /// How the vector `name` is compared by a metric.
+    pub(super) fn operator(&self, name: &str, metric: Metric) -> Result<&'static str, String> {
+        let shape = self.schema.dense.get(name).ok_or_else(|| format!("it has no vector `{name}`"))?;
+        if !matches!(shape.dtype, Dtype::F32 | Dtype::F16) {
+            return Err(format!("`{name}` is of {:?}, which is not searched there", shape.dtype));
+        }
+        match metric {
+            Metric::Cosine => Ok("<=>"),
+            Metric::L2 => Ok("<->"),
+            Metric::Dot => Ok("<#>"),
+            Metric::Hamming => Err(format!("`{name}` is not of bits")),
+        }
+    }
+
     /// The nearest rows of a namespace, `$1`, at most `$2`, as the table's index finds them if it has one.
     pub(super) fn nearest(&self, name: &str, metric: Metric, query: &[f32]) -> Result<String, String> {
-        let shape = self.schema.dense.get(name).ok_or_else(|| format!("it has no vector `{name}`"))?;
-        let kind = match shape.dtype {
-            Dtype::F32 => "vector",
-            Dtype::F16 => "halfvec",
-            Dtype::I8 | Dtype::Binary => {
-                return Err(format!("`{name}` is of {:?}, which is not searched there", shape.dtype));
-            }
-        };
-        let operator = match metric {
-            Metric::Cosine => "<=>",
-            Metric::L2 => "<->",
-            Metric::Dot => "<#>",
-            Metric::Hamming => return Err(format!("`{name}` is not of bits")),
-        };
+        let is_half = self.schema.dense.get(name).is_some_and(|shape| shape.dtype == Dtype::F16);
+        let kind = if is_half { "halfvec" } else { "vector" };
+        let operator = self.operator(name, metric)?;
         let values: Vec<String> = query.iter().map(f32::to_string).collect();
         let distance = format!("\"vec_{name}\" {operator} '[{}]'::{kind}", values.join(","));
         Ok(format!(
@@ -205,16 +213,19 @@ impl Columns {
     /// Writes rows straight into the table; where some are there already, of a batch that was written and not acknowledged, over them.
     pub(super) async fn copy(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {
         match self.copy_into(client, &self.table, rows).await {
-            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                let done = self.copy_over(client, rows).await;
-                if done.is_err() {
-                    // What is said is why it failed, not that it could not be undone.
-                    drop(client.batch_execute("ROLLBACK").await);
-                }
-                done
-            }
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.upsert(client, rows).await,
             done => done,
         }
+    }
+
+    /// Writes rows over those that are there.
+    pub(super) async fn upsert(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {
+        let done = self.copy_over(client, rows).await;
+        if done.is_err() {
+            // What is said is why it failed, not that it could not be undone.
+            drop(client.batch_execute("ROLLBACK").await);
+        }
+        done
     }
 
     async fn copy_over(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {

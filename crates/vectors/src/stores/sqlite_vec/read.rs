@@ -58,7 +58,7 @@ pub(super) fn page(
         None => begin.clone(),
     };
     let sql = format!(
-        "SELECT rowid, namespace, id, text, metadata, space FROM \"{table}\"
+        "SELECT {FIXED} FROM \"{table}\"
          WHERE (?1 IS NULL OR (namespace, id) > (?1, ?2)) AND (?3 IS NULL OR (namespace, id) <= (?3, ?4)) ORDER BY namespace, id"
     );
     // Without a lower bound the comparison with nothing would be unknown: both forms have a plan of their own.
@@ -78,39 +78,52 @@ pub(super) fn page(
             page.next = page.rows.last().map(|row| Cursor::Key(row.namespace.clone(), row.id.clone()));
             break;
         }
-        let rowid: i64 = one.get(0)?;
-        let metadata: Option<String> = one.get(4)?;
-        let mut row =
-            Row { namespace: one.get(1)?, id: one.get(2)?, text: one.get(3)?, space: one.get(5)?, ..Row::default() };
-        let wrong = |why: String| {
-            ReadError::Other(format!(
-                "row `{}` of namespace `{}`: {why}",
-                one.get::<_, String>(2).unwrap_or_default(),
-                one.get::<_, String>(1).unwrap_or_default()
-            ))
-        };
-        row.metadata =
-            metadata.map(|text| Metadata::parse(&text)).transpose().map_err(|error| wrong(error.to_string()))?;
-        for (name, shape) in &schema.dense {
-            let sql = format!("SELECT embedding FROM \"{table}_vec_{name}\" WHERE rowid = ?1");
-            let bytes: Option<Vec<u8>> =
-                connection.prepare_cached(&sql)?.query_row([rowid], |row| row.get(0)).optional()?;
-            if let Some(bytes) = bytes {
-                let dense = dense(shape, &bytes)
-                    .ok_or_else(|| wrong(format!("vector `{name}` is not {} × {:?}", shape.dims, shape.dtype)))?;
-                row.dense.insert(name.clone(), dense);
-            }
-        }
-        if !schema.sparse.is_empty() {
-            sparse(connection, table, rowid, &mut row).map_err(&wrong)?;
-        }
-        if !schema.multi.is_empty() {
-            multi(connection, table, rowid, &mut row).map_err(&wrong)?;
-        }
+        let row = row(connection, table, schema, one)?;
         n_bytes += row.n_bytes();
         page.rows.push(row);
     }
     Ok(page)
+}
+
+/// What [`row`] is read from.
+pub(super) const FIXED: &str = "rowid, namespace, id, text, metadata, space";
+
+/// The row whose columns of [`FIXED`] these are.
+pub(super) fn row(
+    connection: &Connection,
+    table: &str,
+    schema: &Schema,
+    one: &rusqlite::Row<'_>,
+) -> Result<Row, ReadError> {
+    let rowid: i64 = one.get(0)?;
+    let metadata: Option<String> = one.get(4)?;
+    let mut row =
+        Row { namespace: one.get(1)?, id: one.get(2)?, text: one.get(3)?, space: one.get(5)?, ..Row::default() };
+    let wrong = |why: String| {
+        ReadError::Other(format!(
+            "row `{}` of namespace `{}`: {why}",
+            one.get::<_, String>(2).unwrap_or_default(),
+            one.get::<_, String>(1).unwrap_or_default()
+        ))
+    };
+    row.metadata = metadata.map(|text| Metadata::parse(&text)).transpose().map_err(|error| wrong(error.to_string()))?;
+    for (name, shape) in &schema.dense {
+        let sql = format!("SELECT embedding FROM \"{table}_vec_{name}\" WHERE rowid = ?1");
+        let bytes: Option<Vec<u8>> =
+            connection.prepare_cached(&sql)?.query_row([rowid], |row| row.get(0)).optional()?;
+        if let Some(bytes) = bytes {
+            let dense = dense(shape, &bytes)
+                .ok_or_else(|| wrong(format!("vector `{name}` is not {} × {:?}", shape.dims, shape.dtype)))?;
+            row.dense.insert(name.clone(), dense);
+        }
+    }
+    if !schema.sparse.is_empty() {
+        sparse(connection, table, rowid, &mut row).map_err(&wrong)?;
+    }
+    if !schema.multi.is_empty() {
+        multi(connection, table, rowid, &mut row).map_err(&wrong)?;
+    }
+    Ok(row)
 }
 
 fn dense(shape: &DenseShape, bytes: &[u8]) -> Option<Dense> {

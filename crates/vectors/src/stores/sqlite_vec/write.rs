@@ -1,6 +1,6 @@
 //! Rows into the tables.
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::declared;
 use crate::digest::RowDigest;
@@ -79,7 +79,8 @@ pub(super) fn rows(
     schema: &Schema,
     rows: &[(Row, RowDigest)],
 ) -> Result<(), WriteError> {
-    let transaction = connection.transaction()?;
+    // Begun as a writer, it waits for another one; begun as a reader, it could not become one after somebody else wrote.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for (row, _) in rows {
         one(&transaction, table, schema, row)?;
     }
@@ -87,10 +88,9 @@ pub(super) fn rows(
     Ok(())
 }
 
-fn one(transaction: &Transaction, table: &str, schema: &Schema, row: &Row) -> Result<(), WriteError> {
-    let mut find =
-        transaction.prepare_cached(&format!("SELECT rowid FROM \"{table}\" WHERE namespace = ?1 AND id = ?2"))?;
-    let found: Option<i64> = find.query_row([&row.namespace, &row.id], |row| row.get(0)).optional()?;
+/// Writes a row in the place of the one of its namespace and identifier.
+pub(super) fn one(transaction: &Transaction, table: &str, schema: &Schema, row: &Row) -> Result<(), WriteError> {
+    let found = find(transaction, table, &row.namespace, &row.id)?;
     if let Some(rowid) = found {
         clear(transaction, table, schema, rowid)?;
     }
@@ -126,6 +126,25 @@ fn one(transaction: &Transaction, table: &str, schema: &Schema, row: &Row) -> Re
         transaction.prepare_cached(&sql)?.execute(params![rowid, name, dims, floats_to_bytes(multi.values())])?;
     }
     Ok(())
+}
+
+/// Takes a row away, if it is there.
+pub(super) fn delete(
+    transaction: &Transaction,
+    table: &str,
+    schema: &Schema,
+    namespace: &str,
+    id: &str,
+) -> rusqlite::Result<()> {
+    match find(transaction, table, namespace, id)? {
+        Some(rowid) => clear(transaction, table, schema, rowid),
+        None => Ok(()),
+    }
+}
+
+fn find(transaction: &Transaction, table: &str, namespace: &str, id: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = format!("SELECT rowid FROM \"{table}\" WHERE namespace = ?1 AND id = ?2");
+    transaction.prepare_cached(&sql)?.query_row([namespace, id], |row| row.get(0)).optional()
 }
 
 /// Takes away what a row of before has: `vec0` replaces nothing.
