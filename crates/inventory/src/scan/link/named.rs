@@ -33,15 +33,15 @@ impl Repository<'_> {
     fn is_own_module(&self, file: usize, module: &str) -> bool {
         let source = &self.files[file];
         let first = module.split('.').next().unwrap_or(module);
+        let is_example = source.path.split('/').any(|part| matches!(part, "examples" | "example" | "_examples"));
         match source.language {
             Language::Rust => {
-                let is_example = source.path.split('/').any(|part| part == "examples");
                 let places = [self.stems.get(first), self.folders.get(first)];
                 let mut beside = places.into_iter().flatten().flatten();
                 !is_example && self.modules.iter().any(|(_, name)| *name == first)
                     || beside.any(|other| self.files[*other].language == Language::Rust)
             }
-            Language::Go => self.modules.iter().any(|(_, own)| module.starts_with(own)),
+            Language::Go => !is_example && self.modules.iter().any(|(_, own)| module.starts_with(own)),
             Language::CSharp => self.files.iter().any(|other| {
                 let mut said = other.facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
                 said.any(|import| import.module.split('.').next() == Some(first))

@@ -85,6 +85,9 @@ impl<'r> Visitor<'r> {
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
+                        // Go's request over several lines: it is sent further below, and known by its address.
+                        let is_within = self.language() == Language::Go && line < at && at <= call.end;
+                        let line = if is_within && name.starts_with("NewRequest") { at } else { line };
                         self.sent_there(chain, idx, &address, line);
                     }
                     line = call.end;

@@ -64,7 +64,9 @@ impl Request {
         for value in reader.request.unnamed.clone() {
             if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = &value
                 && steps.is_empty()
-                && let Some(body) = repository.binding_value(file, &format!("{name}.body"), call.line)
+                && let Some(body) = ["body", "Content"]
+                    .iter()
+                    .find_map(|member| repository.binding_value(file, &format!("{name}.{member}"), call.line))
             {
                 reader.given(&body.clone(), call.line, 1);
             }
@@ -224,7 +226,7 @@ impl Request {
             if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = value
                 && steps.iter().all(|step| !matches!(step, Step::Call(_)))
             {
-                let set = ["model", "Model", "model_id", "modelId", "engine"]
+                let set = ["model", "Model", "model_id", "modelId", "ModelId", "engine", "Engine", "DeploymentName"]
                     .iter()
                     .find_map(|member| repository.binding_value(file, &format!("{name}.{member}"), line));
                 if let Some(value) = set {
@@ -439,6 +441,13 @@ impl<'a> Reader<'a> {
             values.iter().for_each(|value| self.given(value, line, depth + 1));
         }
         self.returned(chain, depth);
+        // `JsonContent.Create(new { … })`: what is written as JSON.
+        if let (Root::Name(name), [Step::Member(made, _), Step::Call(call)]) = (&chain.root, chain.steps.as_slice())
+            && (name.as_str(), made.as_str()) == ("JsonContent", "Create")
+            && let Some(first) = call.arguments.first()
+        {
+            self.given(&first.value, call.line, depth + 1);
+        }
         self.steps(&chain.steps, depth);
     }
 

@@ -157,3 +157,26 @@ fn a_member_that_is_an_interface_is_what_is_put_into_it() {
          19 call embeddings cohere unknown certain",
     );
 }
+
+#[test]
+fn a_library_that_nobody_lists_is_known_by_the_vendor_in_its_name_unless_it_is_the_repositorys_own() {
+    let text = "package a\n\nimport kit \"example.org/someone/go-openai-kit\"\n\nfunc f() {\n\tclient := \
+                kit.NewClient(key)\n\tclient.SendMessage(ctx, r)\n}\n";
+    check(
+        "a.go",
+        text,
+        "6 client client openai unknown likely
+         7 call chat openai unknown likely",
+    );
+    super::check_files(&[("go.mod", "module example.org/someone/go-openai-kit\n"), ("b/a.go", text)], "");
+}
+
+#[test]
+fn a_request_that_is_made_over_several_lines_is_where_its_address_is_written() {
+    check(
+        "a.go",
+        "package a\n\nfunc g() {\n\treq, _ := http.NewRequest(\n\t\thttp.MethodPost,\n\t\t\
+         fmt.Sprintf(\"https://api.openai.com/v1/files/%s\", id),\n\t\tbody,\n\t)\n\tclient.Do(req)\n}\n",
+        "6 http files openai unknown certain",
+    );
+}
