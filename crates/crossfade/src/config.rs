@@ -22,6 +22,7 @@ mod report;
 mod residency;
 mod rollouts;
 mod rules;
+mod spaces;
 mod suite;
 mod targets;
 mod tree;

@@ -171,6 +171,9 @@ async fn exchange(
     };
     let asked = Asked::new(&head.headers, &principal, (named, &request));
     let Chosen { route, decision } = resolve::rules::choose(worker, named, &asked);
+    if let Err(refusal) = resolve::shares_space(&prepared.snapshot, &route, &request, &head.headers) {
+        return refused(worker, id, &refusal);
+    }
     let asked = (Routes { named, chosen: &route }, &*request);
     let allowance = match allowance::admit(worker, &prepared.snapshot, &principal, asked, arrival) {
         Ok(allowance) => allowance,

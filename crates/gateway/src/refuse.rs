@@ -28,6 +28,8 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// How long to wait, in milliseconds.
 pub(crate) const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// The space of an answer's vectors, and the one that a caller wants.
+pub(crate) const SPACE: HeaderName = HeaderName::from_static("x-crossfade-space");
 /// Says that the candidate answered because everything else had failed.
 pub(crate) const EMERGENCY: HeaderName = HeaderName::from_static("x-crossfade-emergency");
 

@@ -24,7 +24,7 @@ use crate::call::{Content, Dead, Open, Opened, end_attempt, hear, note};
 use crate::policy;
 use crate::recall;
 use crate::record::{Exchange, Served, micros, on_record};
-use crate::refuse::{self, CACHED, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, TARGET, id_value};
+use crate::refuse::{self, CACHED, EMERGENCY, EXCHANGE_ID, ORIGIN, REQUEST_ID, SHOULD_RETRY, SPACE, TARGET, id_value};
 use crate::translate::Translator;
 use crate::upstream::Upstream;
 use crate::worker::Worker;
@@ -47,6 +47,7 @@ pub(crate) async fn relay(mut exchange: Box<Exchange>, opened: Opened) -> Respon
     let mut headers = refuse::pass_on(headers);
     label(&mut headers, &exchange);
     headers.insert(TARGET, destination.label.clone());
+    name_space(&mut headers, &exchange);
     if let Some(Missed::Fills(filling)) = &mut exchange.cache {
         filling.is_of(headers.get(CONTENT_TYPE));
     }
@@ -161,12 +162,25 @@ pub(crate) async fn cached(mut exchange: Box<Exchange>, kept: &Kept) -> Response
     let headers = response.headers_mut();
     label(headers, &exchange);
     headers.insert(TARGET, HeaderValue::from_static(CACHE));
+    name_space(headers, &exchange);
     headers.insert(CACHED, HeaderValue::from_static("hit"));
     headers.insert(AGE, HeaderValue::from(kept.age()));
     if let Some(content_type) = &kept.content_type {
         headers.insert(CONTENT_TYPE, content_type.clone());
     }
     response
+}
+
+/// Names the space of an answer's vectors: every target that may answer shares the one of the route's own.
+fn name_space(headers: &mut HeaderMap, exchange: &Exchange) {
+    if exchange.request.endpoint != Endpoint::Embeddings {
+        return;
+    }
+    let own = exchange.prepared.snapshot.target(&exchange.route.target);
+    let space = own.and_then(|own| own.space.as_deref());
+    if let Some(space) = space.and_then(|space| HeaderValue::from_str(space).ok()) {
+        headers.insert(SPACE, space);
+    }
 }
 
 /// Keeps what the caller of a stream is sent, when it may be for the cache.

@@ -4,12 +4,14 @@ pub(crate) mod rules;
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use wire::openai::Refusal;
-use wire::record::Service;
+use wire::record::{Endpoint, Service};
 
 use crate::authenticate::Principal;
 use crate::parse::Parsed;
-use crate::snapshot::Route;
+use crate::refuse::SPACE;
+use crate::snapshot::{Route, Snapshot};
 use crate::worker::Prepared;
 
 /// The route of a request, if the caller may call it: what its model name stands for, or for what a provider keeps, the one to that
@@ -25,6 +27,22 @@ pub(crate) fn resolve<'a>(
     let route = prepared.snapshot.passthrough.get(&request.endpoint);
     let route = route.ok_or_else(|| Refusal::not_passed_on(request.endpoint.as_str()))?;
     if principal.may_reach_account(&route.name) { Ok(route) } else { Err(Refusal::model_forbidden(&route.name)) }
+}
+
+/// Whether the vectors of a route are of the space that the caller wants, when it wants one.
+pub(crate) fn shares_space(
+    snapshot: &Snapshot,
+    route: &Route,
+    request: &Parsed,
+    headers: &HeaderMap,
+) -> Result<(), Refusal> {
+    let Some(wanted) = headers.get(SPACE).filter(|_| request.endpoint == Endpoint::Embeddings) else { return Ok(()) };
+    let wanted = String::from_utf8_lossy(wanted.as_bytes());
+    let own = snapshot.target(&route.target).and_then(|own| own.space.as_deref());
+    match own.filter(|own| wire::space::agree(own, &wanted)) {
+        Some(_) => Ok(()),
+        None => Err(Refusal::other_space(&wanted, own)),
+    }
 }
 
 /// The route called `model`: the one of that name, else the longest pattern that fits. A key may name the route or the model. Who

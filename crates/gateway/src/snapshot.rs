@@ -90,6 +90,16 @@ impl Snapshot {
         route.foreign_tokens || own.is_none_or(|own| own == target.tokenizer())
     }
 
+    /// Whether vectors of `target` can be compared with those of the route's own. Where neither says its space, nobody knows better.
+    #[must_use]
+    pub fn shares_space_of(&self, route: &Route, target: &Target) -> bool {
+        let own = self.target(&route.target);
+        own.is_none_or(|own| match (&own.space, &target.space) {
+            (Some(own), Some(other)) => wire::space::agree(own, other),
+            (own, other) => own == other,
+        })
+    }
+
     /// The target called `name`.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&Arc<Target>> {
@@ -114,6 +124,8 @@ pub struct Target {
     pub translation: translate::Policy,
     /// The name of its tokenizer; the model's when there is none. Token ids mean the same to targets with the same.
     pub tokenizer: Option<String>,
+    /// The name of the space that its vectors live in, where it makes any and somebody said it.
+    pub space: Option<String>,
     /// What a target that speaks Anthropic's Messages takes, when a request is translated for it.
     pub claude: Claude,
     /// Hash of everything above: a change of it starts a rollout afresh.

@@ -347,6 +347,7 @@ mod tests {
             prompt: None,
             translation: Default::default(),
             tokenizer: None,
+            space: None,
             claude: Default::default(),
             fingerprint: fingerprint.to_owned(),
             calling: Calling { replicas: urls[1..].iter().map(|url| provider(url)).collect(), ..Calling::default() },

@@ -54,6 +54,9 @@ pub(crate) fn translate(
     if request.view.has_token_arrays && !snapshot.reads_tokens_of(route, target) {
         return Err(foreign_tokens(request.endpoint));
     }
+    if request.endpoint == Endpoint::Embeddings && !snapshot.shares_space_of(route, target) {
+        return Err(foreign_space());
+    }
     let Some(from) = dialect(request.endpoint) else {
         return if is_there(request.endpoint, target) { Ok(None) } else { Err(not_spoken(request.endpoint)) };
     };
@@ -230,6 +233,12 @@ fn foreign_tokens(endpoint: Endpoint) -> Refusal {
     let words =
         format!("`{param}` holds token ids, which mean something else to the model behind this route. Send text.");
     Refusal::unsupported(words, param)
+}
+
+/// Vectors of the target would lie among those of another model.
+fn foreign_space() -> Refusal {
+    let words = "Its vectors live in another space than those of the model behind this route.";
+    Refusal::unsupported(words, "model")
 }
 
 /// The target's provider has no such thing in any dialect it speaks.

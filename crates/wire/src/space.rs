@@ -1,4 +1,4 @@
-//! The name of a vector space, as collections, targets and the header `crossfade-space` say it.
+//! The name of a vector space, as collections, targets and the header `x-crossfade-space` say it.
 //!
 //! `provider/model@revision#dimensions#pooling#norm#prefix#longest#dtype~sketch`. What stands before `~` says how the vectors are made; the sketch says what came
 //! out: 128 bits of the vectors of sixteen fixed texts. The sketch is what two names are held against, because names of providers and models differ between

@@ -35,6 +35,7 @@ pub(crate) fn read(root: &Section<'_>, providers: &Providers) -> Passthrough {
                 prompt: None,
                 translation: Default::default(),
                 tokenizer: None,
+                space: None,
                 claude: Default::default(),
                 fingerprint: provider.base_url.as_str().to_owned(),
                 calling: Calling { retries: provider.retries, ..Calling::default() },

@@ -164,11 +164,13 @@ impl References {
         }
     }
 
-    /// Notes an arm outside the house of a route whose requests may not leave it.
+    /// Notes an arm outside the house of a route whose requests may not leave it, and one of another vector space.
     fn stay_inside(&self, section: &Section<'_>, targets: &Targets, routes: &Routes) {
         let Some(read) = self.route.as_ref().and_then(|route| routes.get(&route.value)) else { return };
         for arm in [&self.baseline, &self.candidate].into_iter().flatten() {
-            if let Some((message, hint)) = residency::leaves(&read.route, &arm.value, targets) {
+            let left = residency::leaves(&read.route, &arm.value, targets);
+            let mixed = super::spaces::mixes(&read.route, &arm.value, targets);
+            for (message, hint) in left.into_iter().chain(mixed) {
                 section.note_at(arm, message, Some(hint));
             }
         }

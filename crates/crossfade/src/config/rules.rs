@@ -93,9 +93,10 @@ fn name(item: &Item<'_>, before: &[RouteRule]) -> Option<String> {
     Some(name)
 }
 
-/// Notes a target outside the house that a rule of an internal route leads to.
+/// Notes a target outside the house that a rule of an internal route leads to, and one of another vector space.
 fn stays_inside(item: &Item<'_>, route: &Route, target: &str, known: &Known<'_>) {
-    if let Some((message, hint)) = super::residency::leaves(route, target, known.targets) {
+    let left = super::residency::leaves(route, target, known.targets);
+    for (message, hint) in left.into_iter().chain(super::spaces::mixes(route, target, known.targets)) {
         item.note(message, Some(hint));
     }
 }

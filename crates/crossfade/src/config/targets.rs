@@ -73,6 +73,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
     let calling = calling::calling(&section, providers, first.map(|provider| &**provider));
     let claude = translation::claude(&section);
     let tokenizer = section.get("tokenizer").and_then(|item| item.string()).map(|name| name.value);
+    let space = section.get("space").and_then(|item| super::spaces::read(&item));
     section.finish();
     let prompt = match prompt_name {
         Some(name) => Some(prompts.get(&name?.value)?.clone()),
@@ -92,6 +93,7 @@ fn target(name: &str, section: Section<'_>, providers: &Providers, prompts: &Nam
         prompt,
         translation,
         tokenizer,
+        space,
         claude,
         fingerprint,
         calling,
@@ -272,6 +274,11 @@ fn route(name: &str, section: Section<'_>, targets: &Targets, workloads: &Worklo
     };
     for written in target.iter().chain(&fallback).chain(&moderators) {
         if let Some((message, hint)) = super::residency::leaves(&route, &written.value, targets) {
+            section.note_at(written, message, Some(hint));
+        }
+    }
+    for written in &fallback {
+        if let Some((message, hint)) = super::spaces::mixes(&route, &written.value, targets) {
             section.note_at(written, message, Some(hint));
         }
     }

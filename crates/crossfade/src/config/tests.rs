@@ -9,6 +9,7 @@ mod policy;
 mod prices;
 mod residency;
 mod rules;
+mod spaces;
 
 use expect_test::{Expect, expect, expect_file};
 

@@ -122,6 +122,7 @@ fn candidate() -> Target {
         prompt: None,
         translation: Default::default(),
         tokenizer: None,
+        space: None,
         claude: Default::default(),
         fingerprint: "b".into(),
         calling: Calling::default(),

@@ -404,6 +404,43 @@ fn token_ids_reach_only_targets_with_the_tokenizer_of_the_routes_own() {
     assert_eq!(a.requests().len(), n, "the copy was not sent");
 }
 
+const SPACES: [&str; 2] = [
+    "p/m@-#1#-#unit##-#f32~00000000000000000000000000000000",
+    "p/m@-#1#-#unit##-#f32~ffffffffffffffffffffffffffffffff",
+];
+
+#[test]
+fn vectors_of_two_spaces_never_answer_one_route() {
+    let text = br#"{"model":"gpt-4o","input":["text"]}"#;
+    let served = |spaces: [Option<&str>; 2], wanted: Option<&str>| {
+        let (a, b) = (Upstream::start(vec![Script::status(500)]), Upstream::start(vec![Script::json(VECTOR)]));
+        let mut setup = Setup::to(&[&a, &b]).falling_back_to(&["b"]);
+        for (target, space) in setup.targets.iter_mut().zip(spaces) {
+            target.space = space.map(str::to_owned);
+        }
+        let headers: Vec<(&str, &str)> =
+            [JSON].into_iter().chain(wanted.map(|space| ("x-crossfade-space", space))).collect();
+        let answer = ask(&setup.start(), "POST", "/v1/embeddings", &headers, text);
+        let asked = (a.requests().len(), b.requests().len());
+        assert!(b.requests().iter().all(|request| request.header("x-crossfade-space").is_none()));
+        (answer, asked)
+    };
+    let [one, other] = SPACES.map(Some);
+    let (same, _) = served([one, one], one);
+    assert_eq!((same.status, same.header("x-crossfade-space")), (200, one));
+    let (mixed, asked) = served([one, other], None);
+    assert_ne!(mixed.status, 200);
+    assert_eq!(asked.1, 0, "the other space is not asked");
+    assert_ne!(served([one, None], None).0.status, 200);
+    let (unknown, _) = served([None, None], None);
+    assert_eq!((unknown.status, unknown.header("x-crossfade-space")), (200, None));
+    let (refused, asked) = served([one, one], other);
+    assert_eq!((refused.status, asked), (409, (0, 0)));
+    let words = refused.error()["message"].as_str().unwrap().to_owned();
+    assert!(SPACES.iter().all(|space| words.contains(space)), "{words}");
+    assert_eq!(served([None, None], one).0.status, 409, "nobody said which it is");
+}
+
 #[test]
 fn token_ids_go_on_where_the_config_says_that_they_mean_the_same() {
     let (a, b) = (Upstream::start(vec![Script::status(500)]), Upstream::start(vec![Script::json(VECTOR)]));

@@ -169,6 +169,7 @@ pub fn target(name: &str, url: &str) -> Target {
         prompt: None,
         translation: Default::default(),
         tokenizer: None,
+        space: None,
         claude: Default::default(),
         fingerprint: name.to_owned(),
         calling: Calling::default(),

@@ -78,6 +78,18 @@ impl Refusal {
         Refusal::by_caller(400, FailureKind::InvalidRequest, body)
     }
 
+    /// 409: the caller wants vectors of one space, and the route's are of another, or nobody said of which.
+    pub fn other_space(wanted: &str, own: Option<&str>) -> Refusal {
+        let message = match own {
+            Some(own) => format!("The vectors of this route live in the space `{own}`, not in `{wanted}`."),
+            None => {
+                format!("Nobody said in which space the vectors of this route live; it may be another than `{wanted}`.")
+            }
+        };
+        let body = ErrorBody::new(message, INVALID_REQUEST).with_code("other_space");
+        Refusal::by_caller(409, FailureKind::InvalidRequest, body)
+    }
+
     /// 400: `field` makes whoever serves the request reach out, and the request may not leave the house.
     pub fn reaches_out(field: String) -> Refusal {
         let message = format!(
