@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// How ids of proprietary models begin, and whose they are.
-const STARTS: [(&str, &str); 44] = [
+const STARTS: [(&str, &str); 62] = [
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("ft:gpt-", "openai"),
@@ -48,6 +48,24 @@ const STARTS: [(&str, &str); 44] = [
     ("sonar", "perplexity"),
     ("voyage-", "voyage"),
     ("deepseek-chat", "deepseek"),
+    ("deepseek-reasoner", "deepseek"),
+    ("deepseek-coder", "deepseek"),
+    ("imagen-", "google"),
+    ("textembedding-gecko", "google"),
+    ("embed-v4", "cohere"),
+    ("open-mistral-", "mistral"),
+    ("mistral-embed", "mistral"),
+    ("pixtral-large", "mistral"),
+    ("ministral-", "mistral"),
+    ("magistral-", "mistral"),
+    ("amazon.nova", "aws-bedrock"),
+    ("qwen-max", "alibaba"),
+    ("qwen-plus", "alibaba"),
+    ("qwen-turbo", "alibaba"),
+    ("glm-4", "zhipu"),
+    ("moonshot-v1", "moonshot"),
+    ("doubao-", "volcengine"),
+    ("ernie-", "baidu"),
     ("amazon.titan", "aws-bedrock"),
 ];
 

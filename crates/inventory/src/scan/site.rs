@@ -5,6 +5,7 @@ mod body;
 mod curl;
 mod dotnet;
 mod http;
+mod known;
 mod named;
 mod php;
 mod prompt;

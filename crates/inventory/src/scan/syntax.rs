@@ -460,7 +460,16 @@ fn declaration(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
             is_field: false,
         },
         kind if VARIABLES.contains(&kind) => variable(node, language)?,
+        // `return@label value`
+        "return_expression" if language == Language::Kotlin => Shape::Return(last_named(node)),
         "return_statement" | "return_expression" | "return" => Shape::Return(named(node, 0)),
+        // `try (Client client = Client.create())`
+        "resource" if field(node, &["value"]).is_some() => Shape::Assign {
+            target: field(node, &["name"])?,
+            value: field(node, &["value"]),
+            declared: field(node, &["type"]),
+            is_field: false,
+        },
         _ => return None,
     })
 }

@@ -76,15 +76,20 @@ impl Repository<'_> {
     pub(crate) fn filled(&self, file: usize, text: &str, line: u32) -> String {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(open) = rest.find('{') {
-            let Some(close) = rest[open..].find('}') else { break };
-            let name = rest[open + 1..open + close].rsplit(['.', '>', ':']).next().unwrap_or_default();
+        // JSON has braces of its own: a name is between the nearest two.
+        while let Some(close) = rest.find('}') {
+            let Some(open) = rest[..close].rfind('{') else {
+                filled += &rest[..=close];
+                rest = &rest[close + 1..];
+                continue;
+            };
+            let name = rest[open + 1..close].rsplit(['.', '>', ':']).next().unwrap_or_default();
             filled += &rest[..open];
             match self.binding_value(file, name, line) {
                 Some(Value::Text(inner)) if !name.is_empty() => filled += &inner.value,
-                _ => filled += &rest[open..=open + close],
+                _ => filled += &rest[open..=close],
             }
-            rest = &rest[open + close + 1..];
+            rest = &rest[close + 1..];
         }
         filled + rest
     }

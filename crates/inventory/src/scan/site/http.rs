@@ -419,8 +419,8 @@ impl<'r> Visitor<'r> {
 
 /// The model in a path: of Google's `models/gemini-pro:generateContent`.
 fn model_in_address(address: &str) -> Model {
-    let behind = ["/models/", "/engines/"].iter().find_map(|part| address.split_once(part));
-    let id = behind.and_then(|(_, rest)| rest.split([':', '/', '?']).next());
+    let behind = ["/models/", "/engines/", "?model="].iter().find_map(|part| address.split_once(part));
+    let id = behind.and_then(|(_, rest)| rest.split([':', '/', '?', '&']).next());
     match id.filter(|id| models::vendor_of(id).is_some()) {
         Some(id) => Model { id: Some(id.to_owned()), from: ModelFrom::Literal },
         None => Model::default(),

@@ -119,7 +119,11 @@ impl Request {
             return model;
         }
         let given = self.unnamed.iter().chain(self.named.iter().map(|(_, value)| value));
-        let written = given.filter_map(Value::text).find_map(model_in_json);
+        let written = given.filter_map(|value| match value {
+            Value::Text(text) => model_in_json(&repository.filled(file, &text.value, text.line)),
+            _ => None,
+        });
+        let written = written.into_iter().next();
         let written =
             written.or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
         written.or_else(|| in_form(repository, file, line)).unwrap_or(model)
@@ -146,7 +150,12 @@ impl Request {
     }
 
     pub(super) fn get(&self, names: &[&str]) -> Option<&Value> {
-        self.named.iter().find(|(name, _)| names.contains(&plain(name).as_str())).map(|(_, value)| value)
+        let is_it = |name: &str| {
+            let plain = plain(name);
+            // A builder's `setModelName("…")`.
+            names.contains(&plain.as_str()) || plain.strip_prefix("set").is_some_and(|rest| names.contains(&rest))
+        };
+        self.named.iter().find(|(name, _)| is_it(name)).map(|(_, value)| value)
     }
 
     /// Whether something is given under the name, in any case.
@@ -432,9 +441,18 @@ impl<'a> Reader<'a> {
             if let Some(address) = set.filter(|_| chain.steps.is_empty()) {
                 self.request.named.push(("BaseURL".to_owned(), address.clone()));
             }
-            if let Some(value) = self.repository.binding_value(self.file, name, line.max(chain.line)) {
-                let value = value.clone();
-                self.given(&value, line, depth + 1);
+            let repository = self.repository;
+            let bound = repository.bound_value(self.file, name, line.max(chain.line));
+            let binding = bound.map(|at| &repository.files()[self.file].facts.bindings[at]);
+            match binding.and_then(|binding| binding.value.as_ref()) {
+                Some(value) => self.given(value, line, depth + 1),
+                // What the one call of the function gives it.
+                None => {
+                    let passed = binding.map(|binding| repository.passed(self.file, binding)).unwrap_or_default();
+                    if let [(value, at)] = passed.as_slice() {
+                        self.given(value, *at, depth + 2);
+                    }
+                }
             }
         }
         if let Root::Group(values) = &chain.root {
@@ -454,8 +472,8 @@ impl<'a> Reader<'a> {
     /// `build_body(messages)`: what a function of the file returns, where that is an object.
     fn returned(&mut self, chain: &Chain, depth: u32) {
         let name = match (&chain.root, chain.steps.as_slice()) {
-            (Root::Name(name), [Step::Call(_)]) => name,
-            (Root::Name(_) | Root::Itself, [Step::Member(name, _), Step::Call(_)]) => name,
+            (Root::Name(name), [Step::Call(_), ..]) => name,
+            (Root::Name(_) | Root::Itself, [Step::Member(name, _), Step::Call(_), ..]) => name,
             _ => return,
         };
         let repository = self.repository;
@@ -692,18 +710,23 @@ fn key_model(value: &Value, depth: u32) -> Option<&Value> {
 
 /// The model that a value stands for; an empty text, to be filled in by whoever copies the code, is none.
 fn model_of(repository: &Repository<'_>, file: usize, value: &Value, line: u32) -> Model {
+    model_at(repository, file, value, line, 0)
+}
+
+/// The same, after some names.
+pub(super) fn model_at(repository: &Repository<'_>, file: usize, value: &Value, line: u32, depth: u32) -> Model {
     let model = match value {
         Value::Text(text) if !text.value.contains('{') => {
             Model { id: Some(text.value.clone()), from: ModelFrom::Literal }
         }
         Value::Text(_) => Model { id: None, from: ModelFrom::Variable },
-        Value::Chain(chain) => model_of_chain(repository, file, chain, line),
+        Value::Chain(chain) => model_of_chain(repository, file, chain, line, depth),
         _ => Model::default(),
     };
     if model.id.as_deref().is_some_and(|id| id.trim().is_empty()) { Model::default() } else { model }
 }
 
-fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line: u32) -> Model {
+fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line: u32, depth: u32) -> Model {
     if is_environment(chain) {
         return Model { id: None, from: ModelFrom::Config };
     }
@@ -727,13 +750,19 @@ fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line:
     {
         return Model { id: Some(text.value.clone()), from: ModelFrom::Literal };
     }
+    let mut called = root.unwrap_or_default();
     for step in &chain.steps {
-        if let Step::Call(call) = step
-            && let Some(first) = call.arguments.first()
-        {
-            let model = model_of(repository, file, &first.value, line);
-            if model.id.as_deref().is_some_and(|id| models::vendor_of(id).is_some()) {
-                return model;
+        match step {
+            Step::Member(name, _) => called = name,
+            Step::Call(call) => {
+                // `ModelId(MODEL)` says by its name that it is one.
+                let is_named = plain(called).contains("model");
+                let first = call.arguments.first().filter(|_| depth < 8);
+                let model = first.map(|first| model_at(repository, file, &first.value, line, depth + 1));
+                let is_it = |id: &str| is_named || models::vendor_of(id).is_some();
+                if let Some(model) = model.filter(|model| model.id.as_deref().is_some_and(is_it)) {
+                    return model;
+                }
             }
         }
     }
@@ -741,6 +770,9 @@ fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line:
         && !text.contains('{')
     {
         return Model { id: Some(text), from: ModelFrom::Variable };
+    }
+    if let Some(model) = repository.model_behind(file, chain, line, depth) {
+        return model;
     }
     match root.and_then(|name| repository.binding_value(file, name, line.max(chain.line))) {
         Some(Value::Chain(inner)) if is_environment(inner) => Model { id: None, from: ModelFrom::Config },
