@@ -9,7 +9,7 @@ use super::index::Index;
 use super::quick::Map;
 use super::walk::Walker;
 use super::{Hit, Object, State};
-use crate::scan::facts::{Binding, BindingKind, Chain, Import, Value};
+use crate::scan::facts::{Binding, BindingKind, Chain, Import, Root, Value};
 use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
@@ -109,7 +109,14 @@ impl<'s> Repository<'s> {
         // A macro of Rust is imported without its mark.
         let name = name.strip_suffix('!').unwrap_or(name);
         let facts = &self.files[file].facts;
-        if let Some(at) = self.binding_at(file, name, line) {
+        // PHP's `$OpenAI = new OpenAI(…)`: the variable is not the class.
+        let is_class = |at: &usize| {
+            let binding = &facts.bindings[*at];
+            let is_own =
+                matches!(&binding.value, Some(Value::Chain(Chain { root: Root::Name(class), .. })) if class == name);
+            self.files[file].language == Language::Php && is_own && binding.line == line
+        };
+        if let Some(at) = self.binding_at(file, name, line).filter(|at| !is_class(at)) {
             let mut state = self.bound(file, at, hops);
             if !is_whole(&state) && state != State::Local && facts.bindings[at].kind == BindingKind::Field {
                 state = self.declared_field(file, name, line, hops).unwrap_or(state);
@@ -123,7 +130,8 @@ impl<'s> Repository<'s> {
             let is_unset = facts.bindings[at].kind == BindingKind::Local
                 && facts.bindings[at].value.is_none()
                 && facts.imports.iter().any(|import| import.local == name);
-            if state != State::Unknown || facts.bindings[at].kind != BindingKind::Return && !is_unset {
+            let is_open = facts.bindings[at].kind == BindingKind::Return || is_unset;
+            if state != State::Unknown || !is_open {
                 return state;
             }
         }
@@ -409,6 +417,9 @@ impl<'s> Repository<'s> {
             return State::Unknown;
         }
         let language = self.files[file].language;
+        if language.is_script() && matches!(import.module.as_str(), "." | "./" | ".." | "../") {
+            return self.in_directory(file, import, hops);
+        }
         let module = import.module.trim_start_matches(['.', '/', '~', '@']).replace('.', "/");
         let module = if language.is_script() {
             strip_ending(import.module.trim_start_matches(['.', '/', '~', '@'])).to_owned()
@@ -433,6 +444,23 @@ impl<'s> Repository<'s> {
             Some(other) if language == Language::Python => State::File(other),
             _ => State::Unknown,
         }
+    }
+
+    /// `from "."`: what the file that stands for the directory exports.
+    fn in_directory(&self, file: usize, import: &Import, hops: u32) -> State {
+        match self.of_directory(file, &import.module) {
+            Some(other) if import.symbol.is_empty() => State::File(other),
+            Some(other) => self.exported(other, &import.symbol, hops + 1),
+            None => State::Unknown,
+        }
+    }
+
+    /// The file that stands for the directory of a file, or for the one above.
+    fn of_directory(&self, file: usize, module: &str) -> Option<usize> {
+        let own = directory(self.files[file].path);
+        let wanted = if module.starts_with("..") { directory(own) } else { own };
+        let in_it = |other: &usize| directory(self.files[*other].path) == wanted && *other != file;
+        self.folders.get(last_part(wanted))?.iter().copied().find(in_it)
     }
 
     pub(super) fn files_of(&self, module: &str, language: Language) -> Vec<usize> {
@@ -489,7 +517,10 @@ impl<'s> Repository<'s> {
         let module = import.module.trim_start_matches(['.', '/', '~', '@']);
         let module =
             if source.language.is_script() { strip_ending(module).to_owned() } else { module.replace('.', "/") };
-        self.files_of(&module, source.language).into_iter().filter(|other| *other != file).find_map(|other| {
+        let is_directory = source.language.is_script() && module.is_empty();
+        let of_directory = if is_directory { self.of_directory(file, &import.module) } else { None };
+        let files = self.files_of(&module, source.language).into_iter().chain(of_directory);
+        files.filter(|other| *other != file).find_map(|other| {
             let at = self.named(other, &import.symbol).find(|(_, binding)| binding.from == 1)?.0;
             Some((other, at))
         })

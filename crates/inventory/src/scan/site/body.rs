@@ -23,7 +23,9 @@ impl Visitor<'_> {
         let lower = name.to_lowercase();
         // C# has methods of its own that are called a request.
         let is_plain = self.repository.files()[self.file].language == Language::CSharp && lower.contains("request");
-        if is_plain || !["post", "request", "send", "fetch"].iter().any(|word| lower.contains(word)) {
+        // What WordPress sends to the browser.
+        let is_answer = lower.starts_with("wp_send_json");
+        if is_plain || is_answer || !["post", "request", "send", "fetch"].iter().any(|word| lower.contains(word)) {
             return None;
         }
         let Step::Call(call) = chain.steps.get(idx)? else { return None };

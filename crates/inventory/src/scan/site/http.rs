@@ -305,13 +305,20 @@ impl<'r> Visitor<'r> {
                 };
                 Some(self.plain(Kind::Http, line, operation, vendor, &format!("{name} {address}")))
             }
-            None if hosts::is_own_path(address) => {
+            // A path alone is what a test's own server answers.
+            None if hosts::is_own_path(address) && !self.is_answered(address) => {
                 let vendor = hosts::vendor_of_path(address);
                 let finding = self.plain(Kind::Http, line, operation?, vendor, &format!("{name} {address}"));
                 Some(Finding { confidence: Confidence::Likely, ..finding })
             }
             None => None,
         }
+    }
+
+    /// Whether the address is a path without a host in a test.
+    fn is_answered(&self, address: &str) -> bool {
+        let path = self.repository.files()[self.file].path.to_lowercase();
+        !address.contains("://") && address.starts_with('/') && super::named::is_of_tests(&path)
     }
 
     /// A text by itself: it waits for the call that uses it.

@@ -4,6 +4,7 @@ use super::request::model_at;
 use crate::scan::facts::{Argument, Binding, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Model, ModelFrom};
 use crate::scan::link::Repository;
+use crate::scan::models;
 
 /// How many names are followed one after the other.
 const DEPTH: u32 = 5;
@@ -44,7 +45,7 @@ impl Repository<'_> {
 
     /// The one model that a parameter is given, wherever its function is called in the file.
     fn model_passed(&self, file: usize, binding: &Binding, depth: u32) -> Option<Model> {
-        let mut models = self.passed(file, binding).into_iter().map(|(value, line)| {
+        let mut models = self.passed_by_callers(file, binding).into_iter().map(|(value, line)| {
             let model = model_at(self, file, value, line, depth + 1);
             model.id.is_some().then_some(model)
         });
@@ -53,7 +54,7 @@ impl Repository<'_> {
     }
 
     /// What a parameter is given where its function is called in the file, and where.
-    pub(super) fn passed(&self, file: usize, binding: &Binding) -> Vec<(&Value, u32)> {
+    pub(super) fn passed_by_callers(&self, file: usize, binding: &Binding) -> Vec<(&Value, u32)> {
         if binding.kind != BindingKind::Parameter || binding.from <= 1 {
             return Vec::new();
         }
@@ -118,4 +119,21 @@ fn calls_in<'v>(value: &'v Value, depth: u32, to: &mut impl FnMut(&'v str, &'v C
         }
         _ => {}
     }
+}
+
+/// The model in a text that is JSON.
+pub(super) fn model_in_json(text: &str) -> Option<Model> {
+    let mut rest = text;
+    while let Some(at) = rest.find("model") {
+        rest = &rest[at + 5..];
+        let value = rest.trim_start_matches(['"', '\'', ' ', '\\']);
+        if let Some(value) = value.strip_prefix(':') {
+            let value = value.trim_start_matches(['"', '\'', ' ', '\\']);
+            let id = value.split(['"', '\'', ' ', ',', '\\', '}']).next().unwrap_or_default();
+            if models::vendor_of(id).is_some() {
+                return Some(Model { id: Some(id.to_owned()), from: ModelFrom::Literal });
+            }
+        }
+    }
+    None
 }

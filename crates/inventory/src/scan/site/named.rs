@@ -71,6 +71,7 @@ pub(super) fn is_own(path: &str) -> bool {
 pub(super) fn is_of_tests(path: &str) -> bool {
     let is_in = |place: &str| path.starts_with(place) || path.contains(&format!("/{place}"));
     path.ends_with("_test.go")
+        || path.ends_with(".rs") && is_in("tests/")
         || is_in("src/test/")
         || path.ends_with("_spec.rb")
         || path.ends_with("test.php") && is_in("tests/")

@@ -1,5 +1,6 @@
 //! What a call is given: its parameters by name, wherever the language puts them.
 
+use super::known::model_in_json;
 use crate::scan::facts::{Argument, Binding, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Flags, Kind, Model, ModelFrom};
 use crate::scan::link::{Hit, Repository};
@@ -119,13 +120,13 @@ impl Request {
             return model;
         }
         let given = self.unnamed.iter().chain(self.named.iter().map(|(_, value)| value));
-        let written = given.filter_map(|value| match value {
+        let mut written = given.filter_map(|value| match value {
             Value::Text(text) => model_in_json(&repository.filled(file, &text.value, text.line)),
             _ => None,
         });
-        let written = written.into_iter().next();
-        let written =
-            written.or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
+        let written = written
+            .next()
+            .or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
         written.or_else(|| in_form(repository, file, line)).unwrap_or(model)
     }
 
@@ -448,7 +449,8 @@ impl<'a> Reader<'a> {
                 Some(value) => self.given(value, line, depth + 1),
                 // What the one call of the function gives it.
                 None => {
-                    let passed = binding.map(|binding| repository.passed(self.file, binding)).unwrap_or_default();
+                    let passed =
+                        binding.map(|binding| repository.passed_by_callers(self.file, binding)).unwrap_or_default();
                     if let [(value, at)] = passed.as_slice() {
                         self.given(value, *at, depth + 2);
                     }
@@ -561,23 +563,6 @@ fn mentions(value: &Value, needles: &[&str], depth: u32) -> bool {
         }
         _ => false,
     }
-}
-
-/// The model in a text that is JSON.
-fn model_in_json(text: &str) -> Option<Model> {
-    let mut rest = text;
-    while let Some(at) = rest.find("model") {
-        rest = &rest[at + 5..];
-        let value = rest.trim_start_matches(['"', '\'', ' ', '\\']);
-        if let Some(value) = value.strip_prefix(':') {
-            let value = value.trim_start_matches(['"', '\'', ' ', '\\']);
-            let id = value.split(['"', '\'', ' ', ',', '\\', '}']).next().unwrap_or_default();
-            if models::vendor_of(id).is_some() {
-                return Some(Model { id: Some(id.to_owned()), from: ModelFrom::Literal });
-            }
-        }
-    }
-    None
 }
 
 /// C#'s `form.Add(new StringContent("whisper-1"), "model");` above the line.
@@ -757,8 +742,12 @@ fn model_of_chain(repository: &Repository<'_>, file: usize, chain: &Chain, line:
             Step::Call(call) => {
                 // `ModelId(MODEL)` says by its name that it is one.
                 let is_named = plain(called).contains("model");
-                let first = call.arguments.first().filter(|_| depth < 8);
-                let model = first.map(|first| model_at(repository, file, &first.value, line, depth + 1));
+                let first = call.arguments.first().filter(|_| depth < 8).map(|first| &first.value);
+                let model = first.map(|first| {
+                    // `wrapLanguageModel({ model: google("…") })`
+                    let given = if let Value::Object(_) = first { key_model(first, 0).unwrap_or(first) } else { first };
+                    model_at(repository, file, given, line, depth + 1)
+                });
                 let is_it = |id: &str| is_named || models::vendor_of(id).is_some();
                 if let Some(model) = model.filter(|model| model.id.as_deref().is_some_and(is_it)) {
                     return model;

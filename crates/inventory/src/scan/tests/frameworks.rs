@@ -152,7 +152,7 @@ fn models_are_named_to_agents_and_registries() {
         "3 adapter chat openai openai:gpt-4o certain tools
          4 call chat openai unknown certain
          6 adapter chat openai openai:gpt-4o certain
-         7 call chat openai variable certain",
+         7 call chat openai openai:gpt-4o certain",
     );
 }
 
@@ -172,7 +172,7 @@ fn a_model_by_the_api_of_responses_is_asked_for_responses() {
         "import { openai, streamText, embed } from 'modelfusion'\nconst model = openai.ChatTextGenerator({ model: 'gpt-4' })\n\
          await streamText({ model, prompt })\nawait embed({ model: openai.TextEmbedder({ model: 'text-embedding-ada-002' }), value })\n",
         "2 client chat openai gpt-4 certain
-         3 call chat openai variable certain streaming
-         4 call embeddings openai variable certain",
+         3 call chat openai gpt-4 certain streaming
+         4 call embeddings openai text-embedding-ada-002 certain",
     );
 }

@@ -220,3 +220,54 @@ fn libraries_of_vendors_in_china_and_of_firebase_are_known() {
          5 call chat google unknown certain",
     );
 }
+
+#[test]
+fn a_model_is_followed_through_members_functions_and_what_they_are_given() {
+    check(
+        "A.java",
+        "import com.openai.client.OpenAIClient;\nimport com.openai.models.*;\nclass A {\n  private final ChatModel chatModel = ChatModel.GPT_4O_MINI;\n  \
+         private ChatCompletionCreateParams.Builder begin(String text) {\n    ChatCompletionCreateParams.Builder b = ChatCompletionCreateParams.builder().model(chatModel);\n    \
+         return b;\n  }\n  void f(OpenAIClient client) {\n    ChatCompletionCreateParams params = begin(\"x\").build();\n    \
+         client.chat().completions().create(params);\n  }\n}\n",
+        "11 call chat openai gpt-4o-mini certain",
+    );
+    check(
+        "A.java",
+        "import com.google.cloud.vertexai.generativeai.GenerativeModel;\nclass A {\n  void f() {\n    \
+         GenerativeModel model = new GenerativeModel.Builder().setModelName(\"gemini-1.5-flash-001\").setVertexAi(v).build();\n  }\n}\n",
+        "4 client chat google-vertex gemini-1.5-flash-001 certain",
+    );
+    check(
+        "A.kt",
+        "import com.aallam.openai.client.OpenAI\nconst val NAME = \"ada\"\nsuspend fun f(openai: OpenAI) {\n  val id = ModelId(NAME)\n  \
+         openai.completion(CompletionRequest(model = id, prompt = p))\n}\n",
+        "5 call completions openai ada certain",
+    );
+}
+
+#[test]
+fn resources_of_a_try_and_labelled_returns_are_read() {
+    check(
+        "A.java",
+        "import software.amazon.awssdk.services.bedrockruntime.BedrockRuntimeClient;\nclass A {\n  String f() {\n    \
+         try (BedrockRuntimeClient runtime = BedrockRuntimeClient.builder().build()) {\n      var answer = runtime.converse(request);\n    }\n  }\n}\n",
+        "4 client client aws-bedrock unknown certain
+         5 call chat aws-bedrock unknown certain",
+    );
+    check(
+        "A.kt",
+        "import com.aallam.openai.client.OpenAI\nclass A {\n  fun f(openAI: OpenAI): String? = runBlocking {\n    \
+         return@runBlocking openAI.chatCompletion(request).choices.first().message.content\n  }\n}\n",
+        "4 call chat openai unknown certain",
+    );
+}
+
+#[test]
+fn a_path_that_a_test_answers_itself_is_no_site() {
+    check(
+        "src/test/kotlin/ATest.kt",
+        "import com.github.tomakehurst.wiremock.client.WireMock\nclass ATest {\n  fun f() {\n    \
+         stubFor(WireMock.post(WireMock.urlEqualTo(\"/v1/messages\")).willReturn(WireMock.aResponse()))\n  }\n}\n",
+        "",
+    );
+}

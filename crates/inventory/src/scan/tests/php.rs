@@ -209,3 +209,29 @@ fn a_file_on_the_machine_is_no_address_and_writing_a_log_sends_nothing() {
         "4 http chat anthropic unknown certain",
     );
 }
+
+#[test]
+fn the_class_of_the_extension_is_known_in_its_own_namespace() {
+    check(
+        "examples/chat.php",
+        "<?php\nnamespace OpenAI;\n$OpenAI = new OpenAI(api_key: \"k\");\n$chat = $OpenAI->chat(request: [\"model\" => \"gpt-3.5-turbo\", \"messages\" => []]);\n",
+        "3 client client openai unknown certain
+         4 call chat openai gpt-3.5-turbo certain",
+    );
+}
+
+#[test]
+fn what_goes_to_the_browser_is_no_request_and_a_model_may_be_given_by_a_caller() {
+    check(
+        "openai.php",
+        "<?php\nfunction f($p) {\n    wp_send_json_success(['model' => 'gpt-4o', 'messages' => $p]);\n}\n",
+        "",
+    );
+    check(
+        "a.php",
+        "<?php\ndefine('PLANNER', 'gpt-4o');\nclass A {\n    function f($p) { return $this->ask($p, PLANNER); }\n    function ask(string $p, string $model): string {\n        \
+         $client = \\OpenAI::client($key);\n        return $client->chat()->create(['model' => $model, 'messages' => []])->id;\n    }\n}\n",
+        "6 client client openai unknown certain
+         7 call chat openai gpt-4o certain",
+    );
+}

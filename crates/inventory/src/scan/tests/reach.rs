@@ -107,3 +107,21 @@ fn kotlin_asks_a_container_by_type() {
         "4 call chat unknown unknown certain",
     );
 }
+
+#[test]
+fn a_directory_is_imported_by_a_dot() {
+    check_files(
+        &[
+            (
+                "ai/index.ts",
+                "import { google } from '@ai-sdk/google';\nimport { wrapLanguageModel } from 'ai';\nexport const flash = wrapLanguageModel({ model: google('gemini-2.5-flash') });\n",
+            ),
+            (
+                "ai/actions.ts",
+                "import { generateObject } from 'ai';\nimport { flash } from '.';\nexport async function f() {\n  return await generateObject({ model: flash, prompt: 'x' });\n}\n",
+            ),
+        ],
+        "ai/actions.ts:4 call chat google gemini-2.5-flash certain schema
+         ai/index.ts:3 client chat google gemini-2.5-flash certain",
+    );
+}
