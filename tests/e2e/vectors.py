@@ -4,7 +4,7 @@
 The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and on the way in the server is
 killed twice as well. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
-import json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, time
+import http.client, json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, time
 
 import pgserver
 import pyarrow.dataset
@@ -187,9 +187,52 @@ OF_DOCUMENTS = {
 }
 
 
+def filters_find(url, key):
+    """What drawn filters find among rows that somebody might paste into something: the same list for the same seed."""
+    draw = random.Random(11)
+    names = ["a", "b", "A", "a.b", 'a"b', "ä", "'; DROP TABLE films; --", "x.$a[0]"]
+    values = ["", "x", "X", "x ", "ä", "a\u0308", "🙂", "'", '"', "\\", "%", "1", "true", 0, -0.0, 1, 1.0, 9007199254740993, 9007199254740992, 0.1, 5e-324, 1e300, True, False]
+    some = lambda: draw.choice(values) if draw.random() < 0.8 else draw.uniform(-1, 1) * 10.0 ** draw.randint(-300, 300)
+    rows = [{name: draw.choice([some(), ["x", "ä"], [""], []]) for name in names if draw.random() < 0.7} for _ in range(60)]
+    numbers = [value for row in rows for value in row.values() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+
+    def one(depth):
+        if depth and draw.random() < 0.3:
+            return {draw.choice(["$and", "$or"]): [one(depth - 1) for _ in range(draw.randint(1, 3))]}
+        kind = draw.randrange(5)
+        if kind == 0:
+            return {draw.choice(names): {draw.choice(["$eq", "$ne"]): some()}}
+        if kind == 1:
+            return {draw.choice(names): {draw.choice(["$gt", "$gte", "$lt", "$lte"]): draw.choice(numbers)}}
+        if kind == 2:
+            return {draw.choice(names): {"$exists": draw.random() < 0.5}}
+        return {draw.choice(names): {draw.choice(["$in", "$nin"]): [some() for _ in range(draw.randint(1, 4))]}}
+
+    connection = http.client.HTTPConnection(url.split("//")[1], timeout=60)
+
+    def ask(path, body):
+        connection.request("POST", f"/data/films/{path}", json.dumps(body), {"Api-Key": key})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{path} {json.dumps(body)}: {text}")
+        return json.loads(text)
+
+    ask("vectors/upsert", {"vectors": [{"id": f"r{n}", "values": [1, n, 0, 0], "metadata": row} for n, row in enumerate(rows)], "namespace": "filters"})
+    n_filters = 100_000 if os.environ.get("CROSSFADE_SLOW_TESTS") else 1000
+    found = []
+    for _ in range(n_filters):
+        filter = one(3)
+        matches = ask("query", {"vector": [1, 0, 0, 0], "topK": 100, "namespace": "filters", "filter": filter})["matches"]
+        found.append((filter, sorted(match["id"] for match in matches)))
+    ask("vectors/delete", {"deleteAll": True, "namespace": "filters"})
+    return found
+
+
 def pinecone_clients(say, directory, server):
     """The same script on two majors of the official client, on two stores."""
     (directory / "seed.jsonl").write_text(json.dumps({"id": "seed", "vector": [1.0, 0.0, 0.0, 0.0]}) + "\n")
+    found = []
     for kind, address in [("sqlite-vec", "sqlite-vec:facade.db#films"), ("pgvector", f"{server.url}#films")]:
         crossfade(directory, "vectors", "copy", "jsonl:seed.jsonl", address, "--metric", "dense=cosine", "--run", f"films-{kind}")
         text = f'listen: 127.0.0.1:0\nadmin: {{ listen: "127.0.0.1:0" }}\nauth: {{ required: true }}\nstore: sqlite:./{kind}.db\n' \
@@ -217,9 +260,13 @@ def pinecone_clients(say, directory, server):
                     expected = EXPECTED | (OF_DOCUMENTS if version.startswith("10.") else {})
                     wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
                     say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
+                found.append(filters_find(url, key))
             finally:
                 gateway.terminate()
                 gateway.wait(30)
+    differ = [one for one, other in zip(*found) if one != other]
+    telling = sum(0 < len(ids) < 60 for _, ids in found[0])
+    say(f"of {len(found[0])} filters, those that find other rows in pgvector than in sqlite-vec", differ[:3], not differ and telling > len(found[0]) / 3)
 
 
 def main():

@@ -142,7 +142,7 @@ impl Running {
         let (auth, identity) = (Arc::clone(&snapshot), identity::of(&config.store, &path));
         let reloader = Arc::new(Reloader {
             path,
-            data: serving.addr(),
+            data: facade.iter().map(Beside::addr).chain([serving.addr()]).collect(),
             fixed: fixed(config),
             has_token: config.admin.token.is_some(),
             snapshot,
@@ -375,7 +375,7 @@ fn size(config: &Config) -> Size {
 pub(crate) struct Reloader {
     path: PathBuf,
     /// Where applications connect until the next start.
-    data: SocketAddr,
+    data: Vec<SocketAddr>,
     fixed: Fixed,
     /// Whether the admin listener takes a token, by the config of the start.
     has_token: bool,
@@ -432,7 +432,7 @@ impl Reloader {
         if let Some(stop) = self.unproven(&config.snapshot) {
             return Err(stop);
         }
-        stays_guarded(self.data, config)?;
+        self.data.iter().try_for_each(|address| stays_guarded(*address, config))?;
         if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.has_token {
             stays_steerable(&self.keys.load(), gateway::live::now().0)?;
         }
