@@ -53,7 +53,7 @@ impl<'r> Visitor<'r> {
                         && matches!(self.language(), Language::Rust | Language::Ruby | Language::Php | Language::CSharp)
                         && let Some(finding) = self.unaddressed(chain, idx, line, name)
                     {
-                        self.findings.push(finding);
+                        self.sent_as(call, finding);
                     }
                     if is_sent
                         && self.findings.len() == known
@@ -65,7 +65,7 @@ impl<'r> Visitor<'r> {
                         self.consumed.is_posted |=
                             matches!(self.language(), Language::Go | Language::Java | Language::Kotlin);
                         self.consumed.lines.insert(at);
-                        self.findings.push(finding);
+                        self.sent_as(call, finding);
                         line = call.end;
                         continue;
                     }
@@ -93,6 +93,24 @@ impl<'r> Visitor<'r> {
                     line = call.end;
                 }
             }
+        }
+    }
+
+    /// A place where something is sent. In C# a request of a vendor's address that is made some lines above is the same place.
+    fn sent_as(&mut self, call: &Call, sent: Finding) {
+        let names = call.arguments.iter().filter_map(|argument| match &argument.value {
+            Value::Chain(Chain { root: Root::Name(name), steps, .. }) if steps.is_empty() => Some(name),
+            _ => None,
+        });
+        let made = names
+            .take(usize::from(self.language() == Language::CSharp))
+            .find_map(|name| self.repository.bound_value(self.file, name, call.line))
+            .map(|at| self.repository.files()[self.file].facts.bindings[at].line);
+        let is_made =
+            |own: &&mut Finding| own.kind == Kind::Http && Some(own.line) == made && own.vendor == sent.vendor;
+        match self.findings.iter_mut().find(is_made) {
+            Some(own) => *own = Finding { confidence: own.confidence, operation: own.operation.clone(), ..sent },
+            None => self.findings.push(sent),
         }
     }
 

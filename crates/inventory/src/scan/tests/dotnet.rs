@@ -134,7 +134,6 @@ fn the_content_of_a_request_is_set_after_it_is_made() {
         "using System.Net.Http;\nclass A {\n    async Task F() {\n        var request = new HttpRequestMessage(HttpMethod.Post, \
          \"https://api.perplexity.ai/chat/completions\");\n        var body = new { model = \"sonar-pro\", messages = m };\n        \
          request.Content = new StringContent(JsonSerializer.Serialize(body));\n        await client.SendAsync(request);\n    }\n}\n",
-        "4 http chat perplexity unknown certain
-         7 http chat perplexity sonar-pro likely",
+        "7 http chat perplexity sonar-pro certain",
     );
 }
