@@ -129,7 +129,7 @@ pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
 
 /// Whether the address is of a machine of one's own.
 pub(crate) fn is_local(text: &str) -> bool {
-    ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal", "ollama", "[::1]"]
+    ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal", "ollama", "[::1]", "://192.168.", "://10."]
         .iter()
         .any(|name| text.contains(name))
 }

@@ -151,6 +151,11 @@ impl<'r> Visitor<'r> {
             // Counting is asked for, but no model answers.
             confidence = Confidence::Possible;
         }
+        // A framework whose vendor another file chooses, in `OllamaConfiguration.java`.
+        let is_open = source.language.is_jvm() && hit.kind != Kind::Client && model.id.is_none();
+        if is_open && whose::is_for_own_server(source.path) {
+            confidence = Confidence::Possible;
+        }
         let flags = request.flags(hit).or(earlier.flags_of_body());
         let asked = |request: &request::Request| {
             prompt::prompt_of(self.repository, self.file, operation, request, hit.call.line)

@@ -519,7 +519,11 @@ impl<'s> Repository<'s> {
             if source.language.is_script() { strip_ending(module).to_owned() } else { module.replace('.', "/") };
         let is_directory = source.language.is_script() && module.is_empty();
         let of_directory = if is_directory { self.of_directory(file, &import.module) } else { None };
-        let files = self.files_of(&module, source.language).into_iter().chain(of_directory);
+        let mut files: Vec<usize> = self.files_of(&module, source.language).into_iter().chain(of_directory).collect();
+        // Of several the nearest: one repository may have many applications.
+        let shared = |other: &str| source.path.bytes().zip(other.bytes()).take_while(|(own, one)| own == one).count();
+        files.sort_by_key(|other| std::cmp::Reverse(shared(self.files[*other].path)));
+        let files = files.into_iter();
         files.filter(|other| *other != file).find_map(|other| {
             let at = self.named(other, &import.symbol).find(|(_, binding)| binding.from == 1)?.0;
             Some((other, at))

@@ -330,6 +330,13 @@ pub(super) fn is_address(text: &str) -> bool {
 
 /// Whether the text is the path of a file that stands on the machine itself.
 pub(super) fn is_of_file(text: &str) -> bool {
+    let filled = text.strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(name, _)| name.to_lowercase());
+    // `{ROOT_PATH}/converse`
+    let is_place =
+        |name: String| ["root", "dir", "folder"].iter().any(|word| name.contains(word)) && !name.contains("url");
+    if filled.is_some_and(is_place) {
+        return true;
+    }
     [".txt", ".log", ".csv", ".md", ".html"].iter().any(|end| text.ends_with(end)) && hosts::vendor_of(text).is_none()
 }
 

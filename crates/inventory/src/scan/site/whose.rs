@@ -20,6 +20,12 @@ const READ_ANYWAY: [&str; 2] = ["OPENAI_BASE_URL", "OPENAI_API_BASE"];
 const SERVERS: [&str; 9] =
     ["lmstudio", "lm_studio", "lm-studio", "ollama", "vllm", "llamacpp", "llama_cpp", "localai", "llamafile"];
 
+/// Whether a file says by its name that it is for a server of models on one's own machine.
+pub(super) fn is_for_own_server(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default().to_lowercase();
+    SERVERS.iter().any(|server| name.contains(server))
+}
+
 /// What a client calls that is made by the call and what follows in its chain.
 pub(crate) fn of_client(repository: &Repository<'_>, file: usize, call: &Call, chain: &[Step], own: Whose) -> Whose {
     let request = Request::of_made(repository, file, call, chain);

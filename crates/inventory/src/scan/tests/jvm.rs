@@ -271,3 +271,11 @@ fn a_path_that_a_test_answers_itself_is_no_site() {
         "",
     );
 }
+
+#[test]
+fn a_framework_in_a_file_for_a_server_of_ones_own_is_no_site() {
+    let text = "import org.springframework.ai.chat.client.ChatClient;\nclass A {\n  private ChatClient chatClient;\n  String f() {\n    \
+                return chatClient.prompt().user(\"x\").call().content();\n  }\n}\n";
+    check("OllamaController.java", text, "5 call chat unknown unknown possible");
+    check("ChatController.java", text, "5 call chat unknown unknown certain");
+}

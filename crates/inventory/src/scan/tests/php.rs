@@ -235,3 +235,12 @@ fn what_goes_to_the_browser_is_no_request_and_a_model_may_be_given_by_a_caller()
          7 call chat openai gpt-4o certain",
     );
 }
+
+#[test]
+fn a_directory_of_the_machine_is_no_path_of_a_service() {
+    check(
+        "a.php",
+        "<?php\n$url = 'https://api.openai.com/v1';\nfunction f() { return scandir(ROOT_PATH . '/converse'); }\n",
+        "",
+    );
+}

@@ -125,3 +125,29 @@ fn a_directory_is_imported_by_a_dot() {
          ai/index.ts:3 client chat google gemini-2.5-flash certain",
     );
 }
+
+#[test]
+fn of_several_files_of_a_name_the_nearest_has_the_model() {
+    check_files(
+        &[
+            ("a/config/constants.ts", "export const MODEL = 'gpt-4o';\n"),
+            (
+                "b/app/route.ts",
+                "import OpenAI from 'openai';\nimport { MODEL } from '@/config/constants';\nconst openai = new OpenAI();\n\
+                 openai.chat.completions.create({ model: MODEL, messages });\n",
+            ),
+            ("b/config/constants.ts", "export const MODEL = 'gpt-4o-mini';\n"),
+        ],
+        "b/app/route.ts:3 client client openai unknown certain
+         b/app/route.ts:4 call chat openai gpt-4o-mini certain",
+    );
+}
+
+#[test]
+fn an_address_of_a_private_network_is_of_no_vendor() {
+    check(
+        "a.py",
+        "import requests\nrequests.post('http://192.168.0.175:5000/v1/chat/completions', json={'messages': []})\n",
+        "",
+    );
+}
