@@ -126,6 +126,27 @@ pub fn probe(embed: &dyn Embed, recipe: &Recipe) -> Result<Probe, Refused> {
     Ok(Probe { canaries, n_bytes, n_tokens: embedded.n_tokens, nanos: embedded.nanos })
 }
 
+/// How many texts are asked for at once where nobody says.
+const USUAL_BATCH: usize = 64;
+
+/// Vectors of a few texts, one call after the other.
+///
+/// # Errors
+/// Why there are none of one of them.
+pub fn embed_all(embed: &dyn Embed, recipe: &Recipe, texts: &[String]) -> Result<Vec<Vec<f32>>, Refused> {
+    let mut worker = embed.worker().map_err(Refused::permanent)?;
+    let mut vectors = Vec::with_capacity(texts.len());
+    for batch in texts.chunks(USUAL_BATCH) {
+        let batch: Vec<String> = batch.iter().map(|text| recipe.text(text).0).collect();
+        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+        let embedded = patient(|| worker.embed(&batch).and_then(|embedded| whole(embedded, batch.len())))?;
+        for vector in embedded.vectors {
+            vectors.push(recipe.vector(vector).map_err(Refused::permanent)?);
+        }
+    }
+    Ok(vectors)
+}
+
 impl Reembedded {
     /// `inner` with other vectors. `recipe` is that of the texts, which of queries may have another prefix than the space's; `dims` is how long vectors of
     /// the cache's space are.

@@ -53,7 +53,7 @@ pub(crate) fn run(place: &Place, verb: &Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Reembed(args) => reembed::run(place, args, out),
         Verb::Space(args) => space::run(place, args, out),
         Verb::Verify(args) => verify::run(args, out),
-        Verb::Eval(args) => eval::run(args, out),
+        Verb::Eval(args) => eval::run(place, args, out),
         Verb::Export(args) => export::run(args, out),
         Verb::Import(args) => import::run(args, out),
     }

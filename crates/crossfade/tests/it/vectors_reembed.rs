@@ -306,6 +306,36 @@ fn a_target_of_the_config_is_asked_with_its_key_and_charged_by_its_price() {
 }
 
 #[test]
+fn queries_as_texts_are_asked_in_the_space_of_each_side() {
+    let old = Upstream::with(|request| answer(2, &texts(request), DIMS));
+    let (house, new) = (House::new(""), server());
+    let url = |upstream: &Upstream| format!("{}/v1", upstream.url());
+    house.write_file("texts.jsonl", &rows(40, 1).replace("\"t\"", "\"\""));
+    let (old, new) = (url(&old), url(&new));
+    for (url, target, run) in [(&old, "parquet:old", "a"), (&new, "sqlite-vec:new.db#docs", "b")] {
+        let to = ["vectors", "reembed", "jsonl:texts.jsonl", target, "--url", url, "--model", "m", "--run", run];
+        house.run(&[&to[..], &["--metric", "dense=cosine"]].concat()).exits(0);
+    }
+    let query = |n: usize| json!({ "id": format!("q{n}"), "text": text(n) }).to_string() + "\n";
+    house.write_file("queries.jsonl", &(0..40).map(query).collect::<String>());
+    house.write_file("qrels.tsv", &(0..40).map(|n| format!("q{n} 0 chunk-{n} 1\n")).collect::<String>());
+    let asks = ["vectors", "eval", "parquet:old", "sqlite-vec:new.db#docs", "--queries", "jsonl:queries.jsonl"];
+    let how = ["--qrels", "qrels.tsv", "--metric", "cosine", "--margin", "0.3", "--format", "json"];
+    let with = |more: &[&str]| house.run(&[&asks[..], &how, more].concat());
+    let asked = with(&["--encoder", "a/encoder.json", "--target-encoder", "b/encoder.json"]).json();
+    // Each text finds its own row first, in either space.
+    let metrics = asked["quality"].as_array().unwrap();
+    let mrr = metrics.iter().find(|metric| metric["metric"].as_str().unwrap().starts_with("mrr")).unwrap();
+    assert_eq!((&mrr["source"], &mrr["target"]), (&json!(1.0), &json!(1.0)), "{asked}");
+    let mixed = with(&["--encoder", "a/encoder.json"]).exits(3);
+    assert!(
+        mixed.stderr.contains("lives in the space") && mixed.stderr.contains("--target-encoder"),
+        "{}",
+        mixed.stderr
+    );
+}
+
+#[test]
 fn a_space_is_told_by_what_the_model_says_and_not_by_what_it_is_called() {
     let (house, one) = (House::new(""), server());
     let other = Upstream::with(|request| answer(2, &texts(request), DIMS));

@@ -15,8 +15,10 @@ use vectors::relevance::{Malformed, Scored, relevance, run as trec_run};
 use vectors::schema::Metric;
 use vectors::stores::Address;
 
+use super::encoder::{self, Record};
 use super::{address, stop_of};
 use crate::out::{Exit, Out, Stop, table};
+use crate::verbs::Place;
 use crate::verbs::eval::draw;
 
 /// How often the progress is drawn.
@@ -37,6 +39,12 @@ pub(crate) struct Args {
     /// The same queries in the target's vector space, where it is another. Default: those of --queries.
     #[arg(long, value_name = "COLLECTION")]
     target_queries: Option<String>,
+    /// The queries are texts: an encoder.json says what makes vectors of them in the source's space.
+    #[arg(long, value_name = "FILE", requires = "queries")]
+    encoder: Option<PathBuf>,
+    /// The same for the target's space, where it is another.
+    #[arg(long, value_name = "FILE", requires = "queries", conflicts_with = "target_queries")]
+    target_encoder: Option<PathBuf>,
     /// The name of the vector.
     #[arg(long, value_name = "NAME", default_value = vectors::row::ONLY_VECTOR)]
     vector: String,
@@ -89,7 +97,7 @@ enum From {
 }
 
 /// Compares.
-pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     for (name, value) in [("margin", args.margin), ("alpha", args.alpha)] {
         if value.is_nan() || value <= 0.0 || value >= 1.0 {
             return Err(Stop::usage(format_args!("--{name} {value}: it is between 0 and 1")));
@@ -98,13 +106,19 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let judged = args.qrels.as_deref().map(|path| read(path, relevance)).transpose()?.unwrap_or_default();
     let (source, target) = (from(&args.source)?, from(&args.target)?);
     let target_vector = args.target_vector.as_ref().unwrap_or(&args.vector);
-    let (queries, slices) = queries(args, args.queries.as_ref(), &args.vector, &source, &target)?;
-    let others = match &args.target_queries {
-        Some(_) => self::queries(args, args.target_queries.as_ref(), target_vector, &source, &target)?.0,
-        None => queries.clone(),
+    let asked =
+        queries(args, args.queries.as_ref(), &args.vector, (&source, &target), makes(place, &args.encoder, out))?;
+    let others = match (&args.target_queries, &args.target_encoder) {
+        (None, None) => None,
+        (Some(_), _) => Some(queries(args, args.target_queries.as_ref(), target_vector, (&source, &target), None)?),
+        (None, encoder) => {
+            let makes = makes(place, encoder, out);
+            Some(queries(args, args.queries.as_ref(), target_vector, (&source, &target), makes)?)
+        }
     };
-    let before = lists(args, &source, &args.vector, &queries)?;
-    let after = lists(args, &target, target_vector, &others)?;
+    let before = lists(args, &source, &args.vector, &asked)?;
+    let after = lists(args, &target, target_vector, others.as_ref().unwrap_or(&asked))?;
+    let slices = asked.slices;
     let ask = Ask { k: usize::from(args.k), margin: args.margin, alpha: args.alpha, power: 0.8, seed: 1 };
     let mut judged = judged;
     let asked: BTreeSet<&String> = before.found.lists.keys().chain(after.found.lists.keys()).collect();
@@ -157,21 +171,48 @@ fn read(path: &Path, parse: impl Fn(&str) -> Result<Scored, Malformed>) -> Resul
 /// Queries by value of a field, as `FIELD=VALUE`.
 type Slices = BTreeMap<String, BTreeSet<String>>;
 
+/// Queries, their slices, and the space that they live in where that is known.
+#[derive(Default)]
+struct Asked {
+    queries: Vec<Query>,
+    slices: Slices,
+    space: Option<String>,
+}
+
+/// What makes vectors of texts: an encoder.json, and where it is read.
+type Makes<'a> = (&'a Place, &'a Path, &'a Out);
+
+fn makes<'a>(place: &'a Place, encoder: &'a Option<PathBuf>, out: &'a Out) -> Option<Makes<'a>> {
+    Some((place, encoder.as_deref()?, out))
+}
+
+/// Vectors of queries' texts, and their space.
+fn encoded((place, file, out): Makes<'_>, texts: &[String]) -> Result<(Vec<Vec<f32>>, String), Stop> {
+    let encoder = encoder::built(place, Record::read(file)?, false)?;
+    let probe = encoder.probe()?;
+    let vectors = vectors::reembed::embed_all(&*encoder.embed, &encoder.of_queries(), texts);
+    encoder.note(place, out);
+    let vectors =
+        vectors.map_err(|refused| Stop::failed(anyhow::anyhow!("the queries have no vectors: {}", refused.why)))?;
+    Ok((vectors, encoder.recipe.space(&probe.canaries)))
+}
+
 /// The queries that a collection holds, and their slices.
 fn queries(
     args: &Args,
     named: Option<&String>,
     vector: &str,
-    source: &From,
-    target: &From,
-) -> Result<(Vec<Query>, Slices), Stop> {
+    sides: (&From, &From),
+    makes: Option<Makes<'_>>,
+) -> Result<Asked, Stop> {
     let Some(named) = named else {
-        return match (source, target) {
-            (From::Run(_), From::Run(_)) => Ok((Vec::new(), Slices::new())),
+        return match sides {
+            (From::Run(_), From::Run(_)) => Ok(Asked::default()),
             _ => Err(Stop::usage("a collection is asked with --queries: a collection of queries with their vectors")),
         };
     };
     let (mut queries, mut slices, mut n_without) = (Vec::new(), Slices::new(), 0);
+    let (mut texts, mut space): (Vec<String>, Option<String>) = (Vec::new(), None);
     vectors::stores::rows(&mut *address(named)?.source(), |row| {
         for (field, value) in row.metadata.as_ref().map(vectors::metadata::Metadata::fields).unwrap_or_default() {
             if args.slice.contains(&field) {
@@ -179,14 +220,25 @@ fn queries(
                 slices.entry(format!("{field}={value}")).or_default().insert(row.id.clone());
             }
         }
-        match row.dense.get(vector) {
-            Some(dense) => {
-                queries.push(Query { id: row.id.clone(), namespace: row.namespace.clone(), vector: floats(dense) })
+        let query = |vector| Query { id: row.id.clone(), namespace: row.namespace.clone(), vector };
+        match (row.dense.get(vector), &row.text) {
+            (_, Some(text)) if makes.is_some() => {
+                texts.push(text.clone());
+                queries.push(query(Vec::new()));
             }
-            None => n_without += 1,
+            (Some(dense), _) if makes.is_none() => {
+                space = space.take().or_else(|| row.space.clone());
+                queries.push(query(floats(dense)));
+            }
+            _ => n_without += 1,
         }
     })
     .map_err(stop_of)?;
+    if let Some(makes) = makes.filter(|_| n_without == 0) {
+        let (vectors, of) = encoded(makes, &texts)?;
+        queries.iter_mut().zip(vectors).for_each(|(query, vector)| query.vector = vector);
+        space = Some(of);
+    }
     let lengths: BTreeSet<usize> = queries.iter().map(|query| query.vector.len()).collect();
     let ids: BTreeSet<&String> = queries.iter().map(|query| &query.id).collect();
     if n_without > 0 || lengths.len() != 1 || ids.len() < queries.len() {
@@ -194,6 +246,7 @@ fn queries(
             (0, 0) => "it has no rows".to_owned(),
             (0, 1) => "an id stands twice: each query needs one of its own, also over namespaces".to_owned(),
             (0, _) => format!("its vectors have several lengths: {lengths:?}"),
+            _ if makes.is_some() => format!("{n_without} of its rows have no text"),
             _ => format!("{n_without} of its rows have no vector `{vector}`"),
         };
         return Err(Stop::usage(format_args!("the queries of {named}: {why}"))
@@ -206,7 +259,7 @@ fn queries(
             queries.len()
         )));
     }
-    Ok((queries, slices))
+    Ok(Asked { queries, slices, space })
 }
 
 /// What one side found.
@@ -216,7 +269,8 @@ struct Lists {
     notes: Vec<String>,
 }
 
-fn lists(args: &Args, side: &From, vector: &str, queries: &[Query]) -> Result<Lists, Stop> {
+fn lists(args: &Args, side: &From, vector: &str, asked: &Asked) -> Result<Lists, Stop> {
+    let queries = asked.queries.as_slice();
     let address = match side {
         From::Run(path) => {
             let lists = read(path, trec_run)?.iter().map(|(query, scored)| (query.clone(), in_order(scored))).collect();
@@ -230,6 +284,7 @@ fn lists(args: &Args, side: &From, vector: &str, queries: &[Query]) -> Result<Li
         return Err(Stop::usage(format_args!("{address} has no vector `{vector}`; it has {has:?}"))
             .hint("`--vector` and `--target-vector` name it"));
     };
+    same_space(address, survey.schema.space.as_deref(), asked)?;
     let dims = queries.first().map_or(0, |query| query.vector.len());
     if dims != shape.dims {
         return Err(Stop::usage(format_args!(
@@ -289,6 +344,19 @@ fn lists(args: &Args, side: &From, vector: &str, queries: &[Query]) -> Result<Li
             Lists { found: Found { lists, exact: None }, how: "exact", notes }
         }
     })
+}
+
+/// A query finds nothing that means anything in another model's space.
+fn same_space(address: &Address, own: Option<&str>, asked: &Asked) -> Result<(), Stop> {
+    match (own, asked.space.as_deref()) {
+        (Some(own), Some(other)) if !wire::space::agree(own, other) => {
+            let why = anyhow::anyhow!("{address} lives in the space {own}, and the queries in {other}");
+            Err(Stop::failed(why)
+                .exit(Exit::No)
+                .hint("`--encoder` and `--target-encoder` make vectors of the queries' texts in each side's own space"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What decides, in a word.
