@@ -200,13 +200,17 @@ fn without_traffic(
         (Decision::Stay, Some(rollout)) if live.is_some_and(|live| live.taken_back) => format!(
             "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
         ),
+        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::is_under_way) => format!(
+            "`crossfade rollout abort {rollout} --reason TEXT`: it is at {}, and left alone it goes on by itself when its gates pass. Then look for another candidate, or change what failed and measure again.",
+            live.map_or("its start", |live| &live.label)
+        ),
         (Decision::Stay, _) => {
             "Leave the route where it is; look for another candidate, or change what failed and measure again."
                 .to_owned()
         }
         (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
             format!(
-                "Let the rollout prove it: `crossfade rollout status {rollout}` says what each gate waits for, `crossfade rollout history {rollout}` what took it back."
+                "Let the rollout prove it: `crossfade rollout status {rollout}` says what each gate waits for, `crossfade rollout history {rollout}` what took it back. To stop it instead: `crossfade rollout abort {rollout} --reason TEXT`."
             )
         }
         (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {

@@ -82,6 +82,11 @@ impl Live {
         self.status == "completed"
     }
 
+    /// Whether it goes on by itself as its gates allow: it was begun, and nobody ended or holds it.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.is_over() && !self.is_completed() && !matches!(self.status.as_str(), "draft" | "paused")
+    }
+
     /// Whether it was thrown back, by evidence or by a person.
     pub(crate) fn is_over(&self) -> bool {
         self.taken_back || self.status == "aborted"

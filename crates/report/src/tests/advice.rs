@@ -105,6 +105,19 @@ fn what_fails_while_the_candidate_is_live_is_taken_back() {
 }
 
 #[test]
+fn what_fails_while_its_rollout_is_in_shadow_is_stopped_before_its_gates_let_it_on() {
+    let mut bad = rows();
+    bad.runs = vec![run(cases(600, 50))];
+    let next = |state: &str| at(state, bad.clone()).moves[0].next.clone();
+    assert!(
+        next("active").starts_with("`crossfade rollout abort to-own --reason TEXT`: it is at active"),
+        "{}",
+        next("active")
+    );
+    assert!(next("draft").starts_with("Leave the route where it is"), "{}", next("draft"));
+}
+
+#[test]
 fn what_was_taken_back_live_says_so_with_its_reason_first_and_in_the_scorecard() {
     let found = at("rolled_back", rows());
     let mv = &found.moves[0];

@@ -120,6 +120,11 @@ impl Story {
         self.tell(&format!(
             "{requests} requests sent over HTTP, {failed} answered with an error status, {broken} broken"
         ));
+        // Where the first took all the time there was, the second had none.
+        let is_slow = ends.iter().any(|end| end.ending.is_none());
+        if is_slow {
+            self.tell("this machine was too slow for the time, which says nothing of the rollouts: try `crossfade quickstart --connections 8`");
+        }
         for (plot, end) in plots.iter().zip(ends) {
             let planned = if end.ending == Some(plot.ending) { "as planned" } else { "NOT as planned" };
             self.tell(&format!("{} {planned}: {}", end.rollout, path(&end.transitions)));

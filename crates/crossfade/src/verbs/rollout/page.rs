@@ -441,7 +441,7 @@ fn next(view: &RolloutView, look: &Look) -> String {
         Status::Completed => {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
             format!(
-                "make `{candidate}` the target of route `{route}` in the config, remove the rollout, and `crossfade reload`\n"
+                "`{crossfade} report` says whether quality, latency, load, safety and cost are proven too; then make `{candidate}` the target of route `{route}` in the config, remove the rollout, and `crossfade reload`\n"
             )
         }
     }
