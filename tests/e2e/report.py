@@ -233,7 +233,7 @@ def page_one(say, text, move):
     # A hyphen at the end of a printed line is read as none, or as one of its own.
     plain = lambda words: re.sub(r"[`\s\-\u0002\u00ad\ufffe]+", "", words)
     for what, words in [("the decision", move["decision"].replace("_", " ").upper()), ("the verdict", move["verdict"]), ("what to do next", move["next"]),
-                        ("the phase", "Which first"), ("sovereignty", "Sovereignty"), *((area, area) for area in ("Task quality", "Latency", "Throughput", "Safety", "Cost (TCO)"))]:
+                        ("what becomes of it alone", "If you do nothing"), ("sovereignty", "Sovereignty"), *((area, area) for area in ("Task quality", "Latency", "Throughput", "Safety", "Cost (TCO)"))]:
         say(f"page one has {what}", words[:70], plain(words).lower() in plain(text).lower())
 
 

@@ -47,6 +47,12 @@ pub(crate) fn verdict(
         }
         (Decision::Stay, _) => {
             let fails = format!("`{to}` fails {}", failed(areas));
+            if let Some(live) = live.filter(|live| live.is_under_way() && !live.has_traffic()) {
+                return format!(
+                    "Stop the rollout, which is at {} and goes on to users when its gates pass: {fails}.",
+                    live.label
+                );
+            }
             match today {
                 Some(today) => format!("Take it back to `{from}`: {fails}, and {today} are on it today."),
                 None => format!("Keep `{from}`: {fails}."),
@@ -167,7 +173,7 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
             );
             match decision {
                 Decision::Switch => format!(
-                    "Nothing; its guards are gone with the rollout, so make this report again when the model or the traffic changes. The way back: {back}."
+                    "No change. No guard watches it any more: alert on its errors and times yourself, and make this report again when the model or the traffic changes. The way back: {back}."
                 ),
                 Decision::NotEnoughEvidence => format!("{} The way back: {back}.", missing(areas)),
                 Decision::Stay => format!("The way back: {back}."),
@@ -176,6 +182,27 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
         }
         (Some(rollout), Some(live)) if live.has_traffic() => with_traffic(mv, decision, areas, (rollout, live)),
         (rollout, _) => without_traffic(mv, decision, areas, (rollout, live)),
+    }
+}
+
+/// What becomes of it without anybody.
+pub(crate) fn idle(mv: &Move, live: Option<&Live>) -> String {
+    let from = &mv.baseline.name;
+    let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
+    match live {
+        _ if mv.switched => format!("`{to}` goes on answering all, and nothing takes it back by itself."),
+        Some(live) if live.is_completed() => format!(
+            "{} stay on `{to}` and the rest on `{from}`; proof of harm still takes it back by itself.",
+            today(live)
+        ),
+        Some(live) if live.is_under_way() => format!(
+            "the rollout, now at {}, goes on to more users by itself when its gates pass, and back by itself on proof of harm.",
+            live.label
+        ),
+        Some(live) if live.has_traffic() => {
+            format!("{} stay on `{to}`; proof of harm still takes it back by itself.", today(live))
+        }
+        _ => format!("`{from}` goes on answering all."),
     }
 }
 
@@ -201,8 +228,7 @@ fn without_traffic(
             "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
         ),
         (Decision::Stay, Some(rollout)) if live.is_some_and(Live::is_under_way) => format!(
-            "`crossfade rollout abort {rollout} --reason TEXT`: it is at {}, and left alone it goes on by itself when its gates pass. Then look for another candidate, or change what failed and measure again.",
-            live.map_or("its start", |live| &live.label)
+            "`crossfade rollout abort {rollout} --reason TEXT`. Then look for another candidate, or change what failed and measure again."
         ),
         (Decision::Stay, _) => {
             "Leave the route where it is; look for another candidate, or change what failed and measure again."

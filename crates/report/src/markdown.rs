@@ -72,14 +72,15 @@ pub fn markdown(report: &Report) -> String {
 fn one(text: &mut String, mv: &MoveReport) {
     let risk = mv.risk.as_ref().map(|risk| format!(", {risk} risk")).unwrap_or_default();
     *text += &format!(
-        "\n## {}{risk}: {}\n\n{}\n\n**{}** {} (rule {}).\n\n**Next:** {}\n\n",
+        "\n## {}{risk}: {}\n\n{}\n\n**{}** {} (rule {}).\n\n**Next:** {}\n\n**If you do nothing:** {}\n\n",
         cell(&title(mv)),
         mv.label(),
         cell(&targets(mv)),
         cell(&mv.verdict),
         cell(mv.reasons.first().map_or("", |reason| reason.trim_end_matches('.'))),
         mv.rule,
-        cell(&mv.next)
+        cell(&mv.next),
+        cell(&mv.idle)
     );
     *text += "| area | result | measured | target | why | would settle it |\n|---|---|---|---|---|---|\n";
     for found in &mv.areas {

@@ -48,7 +48,7 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
         let name = match decision {
             Decision::Switch if of.iter().all(|mv| mv.switched) => "Done",
             Decision::Switch if is_all(&crate::live::Live::is_completed) => {
-                "Phase 1 — moved: make it what the route asks"
+                "Phase 1 — live: make it the route's target"
             }
             Decision::Stay if of.iter().any(|mv| mv.live.as_ref().is_some_and(crate::live::Live::has_traffic)) => {
                 "Not to move: take back what is live"

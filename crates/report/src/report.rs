@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use inventory::sovereignty::Sovereignty;
 use serde::Serialize;
 
-use crate::advice::{and, next, risks, verdict};
+use crate::advice::{and, idle, next, risks, verdict};
 use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
@@ -105,6 +105,8 @@ pub struct MoveReport {
     pub reasons: Vec<String>,
     /// What to do now.
     pub next: String,
+    /// What becomes of it if nobody does anything.
+    pub idle: String,
     /// How much better the candidate is.
     pub quality_delta: Figure,
     /// How much later its answers come.
@@ -294,6 +296,7 @@ fn one(
         verdict: verdict(mv, (decision, id), (&areas, live.as_ref()), [&quality.good_parts, &quality.worse_parts]),
         reasons,
         next: next(mv, decision, &areas, live.as_ref()),
+        idle: idle(mv, live.as_ref()),
         quality_delta: quality.delta,
         latency_delta: times.delta,
         cost_delta: money.delta,

@@ -594,7 +594,7 @@ fn page_one_stands_alone_and_the_rest_is_cut_to_its_sheets() {
         "P95 &lt; 2500 ms at 10.00 req/s",
         "To settle:",
         "-1.0 pp",
-        "Phase 1",
+        "If you do nothing:",
         "from 1 (pure API) to 5",
     ] {
         assert!(first.contains(words), "{words}");
@@ -611,7 +611,7 @@ fn page_one_stands_alone_and_the_rest_is_cut_to_its_sheets() {
     }
     let many = pages_of(200);
     assert_eq!(many.matches("class=\"brief\"").count(), 31);
-    assert!(many.contains("… and 169 more, in") && many.contains("(200 of 200 · "));
+    assert!(many.contains("… and 169 more, in") && many.contains("(200 of 200 workloads · "));
 }
 
 #[test]

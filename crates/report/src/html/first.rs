@@ -38,19 +38,21 @@ fn head(page: &mut String, report: &Report, of: &str) {
 }
 
 fn one(page: &mut String, report: &Report, mv: &MoveReport) {
-    head(page, report, &format!("should {} move?", title(mv)));
+    let asked = if mv.switched { format!("{} has moved", title(mv)) } else { format!("should {} move?", title(mv)) };
+    head(page, report, &asked);
     *page += &format!("<p>{}</p>\n", code(&words::targets(mv)));
     *page += &words::live(mv).map_or_else(String::new, |live| format!("<p>{}</p>\n", code(&live)));
     let why = mv.reasons.first().map_or("", String::as_str);
     *page += &format!(
         "<div class=\"box {}\">\n<p>{} <span class=\"say\">{}</span></p>\n<p><b>Why.</b> {} <span class=\"small\">(rule {}; all are on the last page)</span></p>\n\
-         <p><b>Do next.</b> {}</p>\n</div>\n",
+         <p><b>Do next.</b> {}</p>\n<p><b>If you do nothing:</b> {}</p>\n</div>\n",
         class(mv.decision),
         badge_of(mv),
         code(&mv.verdict),
         code(why),
         mv.rule,
-        code(&mv.next)
+        code(&mv.next),
+        code(&mv.idle)
     );
     *page += "<h2>The three differences, candidate against baseline</h2>\n<div class=\"deltas\">\n";
     for (label, figure, words, unknown) in [
@@ -74,7 +76,6 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
     scorecard(page, mv);
     *page += &format!("<p class=\"small\"><b>{}.</b></p>\n", code(&mv.load));
     *page += &format!("<p class=\"small\">{}</p>\n", code(&words::legend(&report.scorecard)));
-    phases(page, report);
     *page += &format!(
         "<h2>Sovereignty, from 1 (pure API) to 5 (nothing leaves the house)</h2>\n<p>{}.</p>\n",
         code(&sovereignty(mv))
@@ -175,12 +176,6 @@ fn why(found: &Found) -> String {
     format!("<span class=\"clamp3\">{}</span> {}", code(&found.because), settle.unwrap_or_default())
 }
 
-fn phases(page: &mut String, report: &Report) {
-    for phase in &report.phases {
-        *page += &format!("<p><b>Which first.</b> {}: {}</p>\n", phase.name, escaped(&phase.workloads.join(", ")));
-    }
-}
-
 fn many(page: &mut String, report: &Report) {
     let n = report.moves.len();
     head(page, report, &format!("which of {n} workloads should move?"));
@@ -204,7 +199,7 @@ fn many(page: &mut String, report: &Report) {
         let only = report.moves.iter().find(|mv| phase.keys.as_slice() == [mv.key.clone()]);
         let advice = only.map_or_else(|| advice.to_owned(), |mv| code(&mv.verdict));
         *page += &format!(
-            "<div class=\"box {}\">\n<p class=\"clamp3\">{} <b>{}</b> <span class=\"small\">({} of {n} · {})</span></p>\n<p>{advice}</p>\n{}</div>\n",
+            "<div class=\"box {}\">\n<p class=\"clamp3\">{} <b>{}</b> <span class=\"small\">({} of {n} workloads · {})</span></p>\n<p>{advice}</p>\n{}</div>\n",
             class(decision),
             only.map_or_else(|| badge(decision), badge_of),
             escaped(&phase.workloads.join(", ")),
@@ -272,7 +267,11 @@ fn commonest(report: &Report, decision: Decision) -> String {
     }
     // Of one workload its verdict has named them.
     if of_decision().count() == 1 {
-        return format!("<p class=\"clamp6\"><b>Do next.</b> {}</p>\n", code(&first.next));
+        return format!(
+            "<p class=\"clamp6\"><b>Do next.</b> {} <b>If you do nothing:</b> {}</p>\n",
+            code(&first.next),
+            code(&first.idle)
+        );
     }
     let word = if decision == Decision::Stay { "What fails" } else { "What is open" };
     let listed = areas.iter().map(|(n, area)| format!("{} in {n} of them", area.label()));

@@ -109,10 +109,12 @@ fn what_fails_while_its_rollout_is_in_shadow_is_stopped_before_its_gates_let_it_
     let mut bad = rows();
     bad.runs = vec![run(cases(600, 50))];
     let next = |state: &str| at(state, bad.clone()).moves[0].next.clone();
+    assert!(next("active").starts_with("`crossfade rollout abort to-own --reason TEXT`."), "{}", next("active"));
+    let verdict = at("active", bad.clone()).moves[0].verdict.clone();
     assert!(
-        next("active").starts_with("`crossfade rollout abort to-own --reason TEXT`: it is at active"),
-        "{}",
-        next("active")
+        verdict
+            .starts_with("Stop the rollout, which is at active and goes on to users when its gates pass: `own` fails"),
+        "{verdict}"
     );
     assert!(next("draft").starts_with("Leave the route where it is"), "{}", next("draft"));
 }
