@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""A knowledge base from Parquet into a real PostgreSQL with pgvector and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
+"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Chroma, into sqlite-vec and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
 
-The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and on the way in the server is
-killed twice as well. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
+The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and every server that takes part in it with it. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
 import http.client, json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, time
 
 import pgserver
 import pyarrow.dataset
 
+from parts.chroma import Chroma
 from parts.stack import crossfade_binary, figures
 
 N_ROWS = 6000
@@ -53,9 +53,9 @@ def started(directory, *arguments):
 
 
 def crossfade(directory, *arguments, code=0):
-    """Runs a verb with `--format json` and returns what it printed; any other exit code is an error."""
+    """Runs a verb with `--format json` and returns what it printed; any other exit code is an error, but where none is named."""
     done = subprocess.run([crossfade_binary(), *arguments, "--format", "json"], cwd=directory, capture_output=True, text=True)
-    if done.returncode != code:
+    if code is not None and done.returncode != code or not done.stdout:
         sys.exit(f"{' '.join(arguments)}: exit {done.returncode}\n{done.stderr}{done.stdout}")
     return json.loads(done.stdout)
 
@@ -68,9 +68,10 @@ def n_acknowledged(run):
         return 0
 
 
-def hop(directory, source, target, run, kill_server=None):
-    """Copies, killed again and again once the journal has moved on; then to the end."""
-    command = ["vectors", "copy", source, target, "--run", run, "--batch-rows", "50"]
+def hop(directory, source, target, run, servers=(), more=()):
+    """Copies, killed again and again some time after the journal has moved on, each time with one of the servers; then to the end."""
+    command = ["vectors", "copy", source, target, "--run", run, "--batch-rows", "50", *more]
+    draw = random.Random(run)
     after = 0
     for n in range(N_KILLS):
         child = started(directory, *command)
@@ -78,12 +79,90 @@ def hop(directory, source, target, run, kill_server=None):
             if child.poll() is not None:
                 sys.exit(f"{source} to {target}: it ended with {child.returncode} before it was killed {N_KILLS} times:\n{(directory / 'crossfade.log').read_text()[-2000:]}")
             time.sleep(0.002)
-        if kill_server and n in (1, 3):
-            kill_server()
+        time.sleep(draw.random() * 0.02)
+        if servers:
+            servers[n % len(servers)].kill()
         child.kill()
         child.wait()
-        after = n_acknowledged(directory / run) + n
+        after = n_acknowledged(directory / run) + draw.randrange(6)
     return crossfade(directory, *command)
+
+
+def resampled(say, lines):
+    """What a mover loses that draws the bounds of its ranges anew when it goes on, and keeps the place it had in the range of the same number: on the keys of these rows, by four workers that are killed
+    half way, 60 times. Bounds that are frozen lose none of them."""
+    keys = sorted((row["namespace"], row["id"]) for row, _ in lines)
+    draw = random.Random(11)
+    lost = {True: [], False: []}
+    for _ in range(60):
+        bounds = lambda: [0, *sorted(draw.sample(range(1, len(keys)), 3)), len(keys)]
+        old, new = bounds(), bounds()
+        places = [(begin + end) // 2 for begin, end in zip(old, old[1:])]
+        before = {key for begin, place in zip(old, places) for key in keys[begin:place]}
+        for anew in (True, False):
+            ends = new[1:] if anew else old[1:]
+            held = before | {key for place, end in zip(places, ends) for key in keys[place:end]}
+            lost[anew].append(len(keys) - len(held))
+    n_losing = sum(n > 0 for n in lost[True])
+    say("of 60 runs with bounds drawn anew, those that lose rows", n_losing, n_losing > 30)
+    say("rows that those with frozen bounds lose", sum(lost[False]), sum(lost[False]) == 0)
+
+
+def through_chroma(say, directory, server, lines):
+    """From pgvector into Chroma by the cosine, which does not keep every bit, into sqlite-vec and into Parquet."""
+    chroma = Chroma(directory)
+    try:
+        at = f"chroma:{chroma.place}#kb-1"
+        plan = crossfade(directory, "vectors", "plan", "parquet:one", at, "--metric", "dense=cosine")
+        loose = [keeps["part"] for keeps in plan["keeps"] if keeps["fidelity"] == "tolerant"]
+        say("parts that do not come back to the bit, by the plan", loose, loose == ["vector `dense`: 32 × F32"])
+        cosine = ["--metric", "dense=cosine"]
+        stops = [f"{server.url}#kb", at, "sqlite-vec:kb.db#kb", "parquet:three"]
+        for n, (source, target) in enumerate(zip(stops, stops[1:])):
+            servers = [one for one, place in [(chroma, at), (server, stops[0])] if place in (source, target)]
+            done = hop(directory, source, target, f"chain-{n}", servers, cosine if target == at else [])
+            # Of Chroma that is so of itself; behind it it has to be asked for.
+            within = [] if target == at else ["--tolerant", "dense"]
+            same = crossfade(directory, "vectors", "verify", "jsonl:source.jsonl", target, *within)
+            name = target.split(":")[0] + f" after {N_KILLS} kills"
+            say(f"{name}: rows", same["n_target"], same["n_target"] == done["n_rows"] == N_ROWS)
+            say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0 and same["tolerant"] == ["dense"])
+            say(f"{name}: numbers that are others, at most by", same["largest"], 0 < same["largest"] < 1e-6 and same["n_beyond"] == 0)
+        exact = crossfade(directory, "vectors", "verify", at, "parquet:three")
+        say("buckets that differ from what Chroma gives", exact["n_buckets"], exact["n_buckets"] == 0)
+        bits = crossfade(directory, "vectors", "verify", "jsonl:source.jsonl", "parquet:three", code=3)
+        say("rows that are not the same to the bit", len(bits["differences"]), {part for row in bits["differences"] for part in row["what"]["altered"]} == {"vector `dense`"})
+        chroma_is_changed(say, directory, chroma, at)
+        chroma_finds(say, directory, chroma)
+    finally:
+        chroma.end()
+
+
+def chroma_is_changed(say, directory, chroma, at):
+    """Faults that somebody makes in Chroma are named, and a field that an application changes is read."""
+    ids = chroma.get("kb-1", {"limit": 4, "include": []})["ids"]
+    vector = chroma.get("kb-1", {"ids": [ids[1]], "include": ["embeddings"]})["embeddings"][0]
+    vector[3] += 2e-6 * vector[3]
+    chroma.post("kb-1", "delete", {"ids": [ids[0]]})
+    chroma.post("kb-1", "update", {"ids": [ids[1]], "embeddings": [vector]})
+    chroma.post("kb-1", "update", {"ids": [ids[2]], "metadatas": [{"n": 2000}]})
+    chroma.post("kb-1", "add", {"ids": ["new"], "embeddings": [[1.0] * 32]})
+    found = crossfade(directory, "vectors", "verify", "jsonl:source.jsonl", at, code=3)["differences"]
+    what = sorted(json.dumps(row["what"]) for row in found)
+    say("faults made in Chroma, by verify", ", ".join(what), what == ['"extra"', '"missing"', '{"altered": ["metadata `n`"]}', '{"altered": ["vector `dense`"]}'])
+
+
+def chroma_finds(say, directory, chroma):
+    """Its index finds what comparing with every row finds, and its distances are what the plan says they are."""
+    for metric, distance in [("cosine", 0.4), ("l2", 20.0), ("dot", -2.0)]:
+        at = f"chroma:{chroma.place}#many-{metric}"
+        crossfade(directory, "vectors", "copy", "jsonl:many.jsonl", at, "--metric", f"dense={metric}", "--run", f"chroma-{metric}")
+        found = crossfade(directory, "vectors", "eval", "jsonl:many.jsonl", at, "--queries", "jsonl:asked.jsonl", "--metric", metric, "--margin", "0.05", code=None)
+        recall = found["index"][1]["mean"]
+        say(f"chroma by {metric}: recall of its index", recall, recall > 0.95 and found["lists"] == ["exact", "index"])
+        crossfade(directory, "vectors", "copy", "jsonl:four.jsonl", f"chroma:{chroma.place}#four-{metric}", "--metric", f"dense={metric}", "--run", f"four-{metric}")
+        said = chroma.post(f"four-{metric}", "query", {"query_embeddings": [[1, 0, 0, 0]], "include": ["distances"]})["distances"][0][0]
+        say(f"chroma by {metric}: the distance of the plan's example", said, abs(said - distance) < 1e-6)
 
 
 def survives_the_server(say, directory, server, source, target):
@@ -281,7 +360,7 @@ def main():
             server = Server(directory)
             table = f"{server.url}#kb"
             for n, (source, target) in enumerate([("jsonl:source.jsonl", "parquet:one"), ("parquet:one", table), (table, "parquet:two")]):
-                done = hop(directory, source, target, f"run-{n}", server.kill if target == table else None)
+                done = hop(directory, source, target, f"run-{n}", [server] if table in (source, target) else [])
                 same = crossfade(directory, "vectors", "verify", "jsonl:source.jsonl", target)
                 name = target.split(":")[0] + f" after {N_KILLS} kills"
                 say(f"{name}: rows", same["n_target"], same["n_target"] == done["n_rows"] == N_ROWS)
@@ -290,6 +369,8 @@ def main():
             put_aside(say, directory, server.url)
             distances(say, directory, server)
             searched(say, directory, server)
+            resampled(say, lines)
+            through_chroma(say, directory, server, lines)
             pinecone_clients(say, directory, server)
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")
             server.server.cleanup()

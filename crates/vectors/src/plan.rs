@@ -5,7 +5,9 @@ use serde::Serialize;
 use crate::row::Dtype;
 use crate::schema::{Metric, Schema};
 use crate::store::Survey;
-use crate::stores::{Kind, check_name, declared_to_pgvector, declared_to_sqlite_vec};
+use crate::stores::{
+    Kind, check_name, declared_to_chroma, declared_to_pgvector, declared_to_sqlite_vec, own_vector_of_chroma,
+};
 
 /// A plan.
 #[derive(Debug, Clone, Serialize)]
@@ -29,8 +31,29 @@ pub struct Keeps {
     pub part: String,
     /// What it becomes.
     pub becomes: String,
-    /// How exactly it comes back: `bit-exact` of everything here.
-    pub fidelity: &'static str,
+    /// How exactly it comes back.
+    pub fidelity: Fidelity,
+}
+
+/// How exactly something comes back from a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fidelity {
+    /// Every bit.
+    BitExact,
+    /// Each number within [`crate::verify::TOLERANCE`] of what it was.
+    Tolerant,
+}
+
+impl Fidelity {
+    /// In a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fidelity::BitExact => "bit-exact",
+            Fidelity::Tolerant => "tolerant",
+        }
+    }
 }
 
 /// Plans a copy of a collection into a store of a kind.
@@ -51,6 +74,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     );
     for (name, shape) in &schema.dense {
         let part = format!("vector `{name}`: {} × {:?}", shape.dims, shape.dtype);
+        let is_own = kind == Kind::Chroma && own_vector_of_chroma(schema) == Some(name.as_str());
         let becomes = match (kind, shape.dtype) {
             (Kind::Parquet, Dtype::Binary) => Ok("fixed bytes".to_owned()),
             (Kind::Parquet, dtype) => Ok(format!("list of {}", words(dtype))),
@@ -58,15 +82,21 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             (Kind::Jsonl, _) => Ok("bytes in hexadecimal".to_owned()),
             (Kind::SqliteVec, _) => declared_to_sqlite_vec(name, shape),
             (Kind::Pgvector, _) => declared_to_pgvector(name, shape),
+            (Kind::Chroma, _) => declared_to_chroma(name, shape, is_own),
+        };
+        let fidelity = match (is_own, shape.dtype, shape.metric) {
+            (true, Dtype::F32, Some(Metric::Cosine)) => Fidelity::Tolerant,
+            _ => Fidelity::BitExact,
         };
         match becomes {
-            Ok(becomes) => plan.keep(part, becomes),
+            Ok(becomes) => plan.keeps.push(Keeps { part, becomes, fidelity }),
             Err(why) => plan.refused.push(why),
         }
         match kind {
             Kind::SqliteVec => plan.notes.extend(scores(name, shape.dtype, shape.metric)),
             Kind::Pgvector => plan.notes.push(operators(name, shape.dtype)),
-            Kind::Parquet | Kind::Jsonl => {}
+            Kind::Chroma if is_own => plan.notes.push(distances(name, shape.metric)),
+            Kind::Parquet | Kind::Jsonl | Kind::Chroma => {}
         }
     }
     for name in &schema.sparse {
@@ -80,6 +110,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     if kind == Kind::Pgvector {
         plan.notes.push("a text, namespace or identifier with the character NUL, and a float vector that is not finite, is put aside".to_owned());
         plan.notes.push("no index is made on the vectors".to_owned());
+    }
+    if kind == Kind::Chroma {
+        chroma(&mut plan, schema);
     }
     match &schema.space {
         None => plan.notes.push(
@@ -97,6 +130,7 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
         Kind::Parquet | Kind::Jsonl => return in_files.to_owned(),
         Kind::SqliteVec => "bytes beside the rows; sqlite-vec does not search them",
         Kind::Pgvector => "arrays, exact; pgvector does not search them",
+        Kind::Chroma => "numbers beside the record, exact; Chroma does not search them",
     };
     // Of sqlite-vec the name is no part of a table's.
     if let Some(why) = (kind == Kind::Pgvector).then(|| check_name(name).err()).flatten() {
@@ -107,7 +141,7 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
 
 impl Plan {
     fn keep(&mut self, part: String, becomes: String) {
-        self.keeps.push(Keeps { part, becomes, fidelity: "bit-exact" });
+        self.keeps.push(Keeps { part, becomes, fidelity: Fidelity::BitExact });
     }
 }
 
@@ -153,6 +187,35 @@ fn operators(name: &str, dtype: Dtype) -> String {
     }
 }
 
+/// What is to be known of Chroma.
+fn chroma(plan: &mut Plan, schema: &Schema) {
+    if own_vector_of_chroma(schema).is_none() {
+        plan.refused.push("a record of Chroma needs a vector of floats, and the collection has none".to_owned());
+    }
+    plan.notes.push(
+        "what Chroma has no place for (nesting, nulls, integers beyond 64 bits, further vectors) is one text, `crossfade_row`; fields of metadata that are flat stand beside it once more, for filters"
+            .to_owned(),
+    );
+    plan.notes.push("a row without the vector has zeros in its place and `crossfade_vector` false".to_owned());
+    plan.notes.push(
+        "a vector that is not finite is put aside; by the cosine also one whose norm is not 0 and below 1e-15 or above 1e15"
+            .to_owned(),
+    );
+}
+
+/// What a distance of Chroma means. Measured on (3,4,0,0) and (1,0,0,0): 20 by l2, -2 by ip, 0.4 by cosine.
+fn distances(name: &str, metric: Option<Metric>) -> String {
+    let means = match metric {
+        Some(Metric::Cosine) => "1 minus the cosine",
+        Some(Metric::Dot) => "1 minus the inner product",
+        Some(Metric::L2 | Metric::Hamming) => "the square of the distance by Euclid",
+        None => {
+            "the square of the distance by Euclid, since the source does not say how it is compared; `--metric` says otherwise"
+        }
+    };
+    format!("vector `{name}`: `distance` is {means}")
+}
+
 /// Bytes of the vectors of one row that has all of fixed length.
 fn n_bytes(schema: &Schema) -> u64 {
     let each = schema.dense.values().map(|shape| match shape.dtype {
@@ -187,6 +250,20 @@ mod tests {
         assert!(refused(&survey(Dtype::Binary, 12, None)).contains("multiples of 8"));
         assert!(refused(&survey(Dtype::F32, 9000, None)).contains("1 to 8192"));
         assert_eq!(plan(&survey(Dtype::Binary, 12, None), Kind::Parquet).refused, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_plan_says_which_vector_does_not_come_back_to_the_bit() {
+        let fidelity = |dtype, metric| {
+            let plan = plan(&survey(dtype, 384, Some(metric)), Kind::Chroma);
+            assert_eq!(plan.refused, Vec::<String>::new());
+            plan.keeps.iter().find(|keeps| keeps.part.starts_with("vector `dense`")).unwrap().fidelity
+        };
+        assert_eq!(fidelity(Dtype::F32, Metric::Cosine), Fidelity::Tolerant);
+        assert_eq!(fidelity(Dtype::F32, Metric::L2), Fidelity::BitExact);
+        assert_eq!(fidelity(Dtype::F16, Metric::Cosine), Fidelity::BitExact);
+        let refused = plan(&survey(Dtype::I8, 384, None), Kind::Chroma).refused;
+        assert_eq!(refused, ["a record of Chroma needs a vector of floats, and the collection has none"]);
     }
 
     #[test]

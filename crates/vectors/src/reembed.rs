@@ -7,7 +7,7 @@ mod cache;
 mod pace;
 mod workers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -316,6 +316,12 @@ impl Source for Rest {
             row.space = None;
         }
         Ok(page)
+    }
+
+    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
+        let mut names = self.inner.tolerant()?;
+        names.remove(&self.vector);
+        Ok(names)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a store is to the rest of the room: something that is read in partitions, and something that takes batches.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::RowDigest;
@@ -35,13 +37,18 @@ pub enum Partition {
         /// The last.
         until: Option<(String, String)>,
     },
+    /// Records by the identifiers that the store itself knows them by, for a store that can be asked for nothing else.
+    Ids {
+        /// All of them.
+        ids: Vec<String>,
+    },
 }
 
 /// How far a partition has been read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cursor {
-    /// So many rows, or bytes, of a file.
+    /// So many rows or bytes of a file, or identifiers of a list.
     Offset(u64),
     /// To this key and with it.
     Key(String, String),
@@ -97,6 +104,14 @@ pub trait Source: Send {
     /// # Errors
     /// Where the store fails, or the partition is no longer what it was.
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble>;
+
+    /// Dense vectors that the store does not give back to the bit, but each number within [`crate::verify::TOLERANCE`] of what was written.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
+        Ok(BTreeSet::new())
+    }
 }
 
 /// A collection that answers queries by an index of its own.

@@ -1,5 +1,6 @@
 //! The stores, and how one is named.
 
+mod chroma;
 mod jsonl;
 mod line;
 mod parquet;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 use crate::facade::backend::Backend;
 use crate::store::{Search, Source, Target};
 
+pub use self::chroma::{Chroma, Place as ChromaPlace};
+pub(crate) use self::chroma::{declared as declared_to_chroma, own_vector as own_vector_of_chroma};
 pub use self::jsonl::JsonLines;
 pub use self::line::{from_line, to_line};
 pub use self::parquet::ParquetDirectory;
@@ -48,6 +51,8 @@ pub enum Address {
         /// The table.
         table: String,
     },
+    /// `chroma:HOST:PORT#COLLECTION`.
+    Chroma(ChromaPlace),
 }
 
 impl Address {
@@ -59,7 +64,7 @@ impl Address {
         let (kind, place) = written.split_once(':').unwrap_or((written, ""));
         if place.is_empty() {
             return Err(format!(
-                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://HOST/DATABASE#TABLE"
+                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION"
             ));
         }
         match kind {
@@ -76,7 +81,10 @@ impl Address {
                 postgres::config(url)?;
                 Ok(Address::Postgres { url: url.to_owned(), table: table.to_owned() })
             }
-            _ => Err(format!("`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec and postgres are")),
+            "chroma" => ChromaPlace::parse(place).map(Address::Chroma),
+            _ => Err(format!(
+                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres and chroma are"
+            )),
         }
     }
 
@@ -88,6 +96,7 @@ impl Address {
             Address::Jsonl(_) => Kind::Jsonl,
             Address::SqliteVec { .. } => Kind::SqliteVec,
             Address::Postgres { .. } => Kind::Pgvector,
+            Address::Chroma(_) => Kind::Chroma,
         }
     }
 
@@ -99,6 +108,7 @@ impl Address {
             Address::Jsonl(path) => Box::new(JsonLines::new(path)),
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
+            Address::Chroma(place) => Box::new(Chroma::new(place)),
         }
     }
 
@@ -109,14 +119,15 @@ impl Address {
             Address::Parquet(_) | Address::Jsonl(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
+            Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
         }
     }
 
-    /// The collection, to answer an application from; none of files, which have no index.
+    /// The collection, to answer an application from; none of files, which have no index, nor of Chroma.
     #[must_use]
     pub fn backend(&self) -> Option<Box<dyn Backend>> {
         match self {
-            Address::Parquet(_) | Address::Jsonl(_) => None,
+            Address::Parquet(_) | Address::Jsonl(_) | Address::Chroma(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
         }
@@ -130,6 +141,7 @@ impl Address {
             Address::Jsonl(path) => Box::new(JsonLines::new(path)),
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
+            Address::Chroma(place) => Box::new(Chroma::new(place)),
         }
     }
 }
@@ -140,6 +152,7 @@ impl fmt::Display for Address {
             Address::Parquet(root) => write!(formatter, "parquet:{}", root.display()),
             Address::Jsonl(path) => write!(formatter, "jsonl:{}", path.display()),
             Address::Postgres { url, table } => write!(formatter, "{url}#{table}"),
+            Address::Chroma(place) => write!(formatter, "chroma:{place}"),
             Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
         }
     }
@@ -156,6 +169,8 @@ pub enum Kind {
     SqliteVec,
     /// PostgreSQL with pgvector.
     Pgvector,
+    /// Chroma.
+    Chroma,
 }
 
 /// The longest name of a table or a vector within a database.

@@ -2,16 +2,25 @@
 //!
 //! Each is read once, in any order, into the digests of its buckets. Where these differ, both are read once more, and of the buckets that differ every row is
 //! compared, so that it can be said which rows differ and in what.
+//!
+//! Of a store that does not give every vector back to the bit ([`Source::tolerant`]) the digests are without these vectors, and in the same reading each of their numbers is held against
+//! the one it was.
+
+mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::digest::{Buckets, bucket, part_digests, row_digest};
+use crate::patience::again;
 use crate::retry::Trouble;
 use crate::row::Row;
 use crate::store::Source;
 use crate::stores::pages;
+
+pub use self::within::TOLERANCE;
+use self::within::{Kept, Within, take};
 
 /// How many rows the second reading holds at most.
 const MAX_HELD: u64 = 100_000;
@@ -35,13 +44,21 @@ pub struct Comparison {
     pub is_complete: bool,
     /// Rows that differ, by namespace and identifier.
     pub differences: Vec<Difference>,
+    /// Dense vectors that were held within [`TOLERANCE`] and not bit by bit; the digests are without them.
+    pub tolerant: BTreeSet<String>,
+    /// Rows of which such a vector is beyond it.
+    pub n_beyond: u64,
+    /// Rows of which such a vector is another, but within it.
+    pub n_near: u64,
+    /// The largest relative difference of a number within it.
+    pub largest: f64,
 }
 
 impl Comparison {
     /// Whether both hold the same.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.n_buckets == 0 && self.n_unreadable == 0
+        self.n_buckets == 0 && self.n_unreadable == 0 && self.n_beyond == 0
     }
 }
 
@@ -70,23 +87,32 @@ pub enum What {
     Altered(Vec<String>),
 }
 
-/// Compares.
+/// Compares. Vectors that the target, or the caller, calls `tolerant` are held within [`TOLERANCE`], all else bit by bit.
 ///
 /// # Errors
 /// Where one cannot be read.
-pub fn compare(source: &mut dyn Source, target: &mut dyn Source) -> Result<Comparison, Trouble> {
-    let (of_source, n_unreadable) = digest(source)?;
-    let (of_target, n_other) = digest(target)?;
+pub fn compare(
+    source: &mut dyn Source,
+    target: &mut dyn Source,
+    tolerant: &BTreeSet<String>,
+) -> Result<Comparison, Trouble> {
+    let mut tolerant = tolerant.clone();
+    tolerant.extend(again(|| target.tolerant())?);
+    let (of_source, of_target, n_unreadable, within) = digests(source, target, &tolerant)?;
     let differing = of_source.differing(&of_target);
     let mut comparison = Comparison {
         n_source: of_source.n_rows(),
         n_target: of_target.n_rows(),
-        n_unreadable: n_unreadable + n_other,
+        n_unreadable,
         digest_source: of_source.total(),
         digest_target: of_target.total(),
         n_buckets: differing.len(),
         is_complete: true,
         differences: Vec::new(),
+        n_beyond: within.n_beyond,
+        n_near: within.n_near,
+        largest: within.largest,
+        tolerant,
     };
     let mut n_held = 0;
     let mut looked_into = BTreeSet::new();
@@ -100,17 +126,64 @@ pub fn compare(source: &mut dyn Source, target: &mut dyn Source) -> Result<Compa
         looked_into.insert(bucket);
     }
     if !looked_into.is_empty() {
-        let (of_source, of_target) = (held(source, &looked_into)?, held(target, &looked_into)?);
+        let tolerant = &comparison.tolerant;
+        let (of_source, of_target) = (held(source, &looked_into, tolerant)?, held(target, &looked_into, tolerant)?);
         comparison.differences = differences(&of_source, &of_target);
     }
+    comparison.is_complete &= within.beyond.len() as u64 == within.n_beyond;
+    add(&mut comparison.differences, within);
     Ok(comparison)
 }
 
+/// The digests of both, how much in them is no row, and how the vectors compare that the digests are without.
+fn digests(
+    source: &mut dyn Source,
+    target: &mut dyn Source,
+    tolerant: &BTreeSet<String>,
+) -> Result<(Buckets, Buckets, u64, Within), Trouble> {
+    if tolerant.is_empty() {
+        let ((of_source, n_unreadable), (of_target, n_other)) = (digest(source)?, digest(target)?);
+        return Ok((of_source, of_target, n_unreadable + n_other, Within::default()));
+    }
+    // It may hold as many rows as the second reading.
+    let mut kept = Kept::new(usize::try_from(MAX_HELD).unwrap_or(usize::MAX))?;
+    let mut n_unreadable = 0;
+    let mut of = |source: &mut dyn Source, is_first: bool| {
+        let (mut buckets, mut result) = (Buckets::default(), Ok(()));
+        pages(source, |page| {
+            n_unreadable += page.unreadable.len() as u64;
+            for row in &page.rows {
+                let mut rest = row.clone();
+                let vectors = take(&mut rest, tolerant);
+                buckets.add(&rest);
+                if result.is_ok() {
+                    result = if is_first { kept.keep(&rest, &vectors) } else { kept.hold(&rest, &vectors) };
+                }
+            }
+        })?;
+        result.map(|()| buckets)
+    };
+    let (of_source, of_target) = (of(source, true)?, of(target, false)?);
+    Ok((of_source, of_target, n_unreadable, kept.within))
+}
+
+/// Names the vectors that are beyond the tolerance among what differs.
+fn add(differences: &mut Vec<Difference>, within: Within) {
+    let mut by_key: BTreeMap<(String, String), What> =
+        std::mem::take(differences).into_iter().map(|one| ((one.namespace, one.id), one.what)).collect();
+    for (key, names) in within.beyond {
+        let names = names.into_iter().map(|name| format!("vector `{name}`"));
+        // Of a row that is there more than once, or not at all, that is what is told.
+        if let What::Altered(parts) = by_key.entry(key).or_insert_with(|| What::Altered(Vec::new())) {
+            parts.extend(names);
+            parts.sort();
+        }
+    }
+    differences.extend(by_key.into_iter().map(|((namespace, id), what)| Difference { namespace, id, what }));
+}
+
 /// The digest of a collection, and how much in it is no row.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn digest(source: &mut dyn Source) -> Result<(Buckets, u64), Trouble> {
+fn digest(source: &mut dyn Source) -> Result<(Buckets, u64), Trouble> {
     let mut buckets = Buckets::default();
     let mut n_unreadable = 0;
     pages(source, |page| {
@@ -123,13 +196,15 @@ pub fn digest(source: &mut dyn Source) -> Result<(Buckets, u64), Trouble> {
 /// Rows by key, each as often as it is there.
 type Held = BTreeMap<(String, String), Vec<(u128, BTreeMap<String, u128>)>>;
 
-fn held(source: &mut dyn Source, buckets: &BTreeSet<usize>) -> Result<Held, Trouble> {
+fn held(source: &mut dyn Source, buckets: &BTreeSet<usize>, tolerant: &BTreeSet<String>) -> Result<Held, Trouble> {
     let mut held = Held::new();
     pages(source, |page| {
         let chosen = |row: &&Row| buckets.contains(&bucket(&row.namespace, &row.id));
         for row in page.rows.iter().filter(chosen) {
+            let mut rest = row.clone();
+            take(&mut rest, tolerant);
             let key = (row.namespace.clone(), row.id.clone());
-            held.entry(key).or_default().push((row_digest(row), part_digests(row)));
+            held.entry(key).or_default().push((row_digest(&rest), part_digests(&rest)));
         }
     })?;
     Ok(held)

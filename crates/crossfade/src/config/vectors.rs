@@ -75,6 +75,11 @@ fn index(section: &Section<'_>) -> Option<IndexSettings> {
                 item.note("files have no index to answer from", Some(hint.into()));
                 None
             }
+            Ok(store) if store.kind() == Kind::Chroma => {
+                let hint = "`crossfade vectors copy` takes it into sqlite-vec or pgvector";
+                item.note("Chroma is copied from and into, and answers no application here", Some(hint.into()));
+                None
+            }
             // A file counts from the directory of the config, as every path in it.
             Ok(Address::SqliteVec { file, table }) => {
                 Some(Address::SqliteVec { file: item.beside(&file.to_string_lossy()), table })

@@ -127,7 +127,7 @@ fn dense(value: &RawValue) -> Result<Dense, String> {
 }
 
 /// Floats from their digits: by way of 64 bits some would be rounded twice.
-fn floats(value: &RawValue) -> Result<Vec<f32>, String> {
+pub(super) fn floats(value: &RawValue) -> Result<Vec<f32>, String> {
     if value.get().starts_with('"') {
         let hex: String = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
         return bytes(&hex)

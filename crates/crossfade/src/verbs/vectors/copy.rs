@@ -24,7 +24,7 @@ pub(super) const DRAWN: Duration = Duration::from_millis(200);
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
     source: String,
     /// Where it goes: the same kinds. It must not hold anything yet.
     target: String,
@@ -81,7 +81,7 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
     let tally = result.map_err(|error| stopped(error, &run, &directory))?;
     let asides = run.asides(MAX_NAMED).map_err(Stop::failed)?;
     drop(run);
-    let comparison = is_verified.then(|| verify::compare(source, target, None)).transpose()?;
+    let comparison = is_verified.then(|| verify::compare(source, target, None, &[])).transpose()?;
     let facts = json!({
         "source": source.to_string(), "target": target.to_string(), "run": directory, "n_rows": tally.n_rows, "n_aside": tally.n_aside,
         "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,

@@ -10,7 +10,7 @@ use crate::out::{Exit, Out, Stop};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
     source: String,
     /// The directory of Parquet files; it must not hold anything yet.
     #[arg(long, short, alias = "out", value_name = "DIR")]

@@ -9,7 +9,7 @@ use crate::out::{Exit, Out, Stop, table};
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
     source: String,
     /// Where it would go.
     target: String,
@@ -27,8 +27,9 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     out.answer(&plan, || {
         let mut text =
             format!("{} rows, about {} MiB of vectors\n\n", plan.n_rows, plan.n_vector_bytes.div_ceil(1 << 20));
-        let row =
-            |keeps: &vectors::plan::Keeps| vec![keeps.part.clone(), keeps.becomes.clone(), keeps.fidelity.to_owned()];
+        let row = |keeps: &vectors::plan::Keeps| {
+            vec![keeps.part.clone(), keeps.becomes.clone(), keeps.fidelity.as_str().to_owned()]
+        };
         text +=
             &table(&["of the source", "in the target", "comes back"], &plan.keeps.iter().map(row).collect::<Vec<_>>());
         plan.notes.iter().for_each(|note| text += &format!("note: {note}\n"));

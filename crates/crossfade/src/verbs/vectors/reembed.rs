@@ -28,7 +28,7 @@ const CALLS_AHEAD: usize = 8;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
     source: String,
     /// Where it goes: the same kinds. It must not hold anything yet.
     target: String,
@@ -187,7 +187,7 @@ fn ended(
 ) -> Result<Exit, Stop> {
     let asides = run.asides(MAX_NAMED).map_err(Stop::failed)?;
     let comparison =
-        args.verify.then(|| verify::compare(&ends.source, &ends.target, Some(&args.vector))).transpose()?;
+        args.verify.then(|| verify::compare(&ends.source, &ends.target, Some(&args.vector), &[])).transpose()?;
     let mut facts = json!({
         "source": ends.source.to_string(), "target": ends.target.to_string(), "run": ends.directory, "vector": args.vector, "space": space,
         "n_rows": tally.n_rows, "n_aside": tally.n_aside, "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,

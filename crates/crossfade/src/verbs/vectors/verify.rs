@@ -3,7 +3,7 @@
 use vectors::reembed::Rest;
 use vectors::store::Source;
 use vectors::stores::Address;
-use vectors::verify::{Comparison, Difference, What};
+use vectors::verify::{Comparison, Difference, TOLERANCE, What};
 
 use super::{address, stop_of};
 use crate::out::{Exit, Out, Stop};
@@ -14,38 +14,61 @@ const MAX_NAMED: usize = 20;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The one collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE or postgres://USER@HOST/DATABASE#TABLE.
+    /// The one collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
     source: String,
     /// The other.
     target: String,
     /// Leave a dense vector and the space out of it: what `vectors reembed` made anew.
     #[arg(long, value_name = "VECTOR")]
     without: Option<String>,
+    /// Let each number of a dense vector be another by a millionth of it: what has been in a store that does not keep every bit, such as Chroma by the cosine. Of such a target that is so in any case.
+    #[arg(long, value_name = "VECTOR")]
+    tolerant: Vec<String>,
 }
 
 /// Verifies.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let comparison = compare(&address(&args.source)?, &address(&args.target)?, args.without.as_deref())?;
+    let comparison =
+        compare(&address(&args.source)?, &address(&args.target)?, args.without.as_deref(), &args.tolerant)?;
     out.answer(&comparison, || text(&comparison));
     Ok(if comparison.is_same() { Exit::Ok } else { Exit::No })
 }
 
-/// Compares two collections, all of them or all but a vector and the space.
-pub(super) fn compare(source: &Address, target: &Address, without: Option<&str>) -> Result<Comparison, Stop> {
+/// Compares two collections, all of them or all but a vector and the space; `tolerant` vectors not to the bit.
+pub(super) fn compare(
+    source: &Address,
+    target: &Address,
+    without: Option<&str>,
+    tolerant: &[String],
+) -> Result<Comparison, Stop> {
     let side = |address: &Address| -> Box<dyn Source> {
         match without {
             Some(vector) => Box::new(Rest::new(address.source(), vector)),
             None => address.source(),
         }
     };
-    vectors::verify::compare(&mut *side(source), &mut *side(target)).map_err(stop_of)
+    vectors::verify::compare(&mut *side(source), &mut *side(target), &tolerant.iter().cloned().collect())
+        .map_err(stop_of)
+}
+
+/// What was not compared bit by bit, in words.
+fn near(comparison: &Comparison) -> String {
+    let Comparison { tolerant, n_near, largest, .. } = comparison;
+    if tolerant.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = tolerant.iter().map(String::as_str).collect();
+    let held =
+        format!("vector {}: each number within {TOLERANCE:e} of what it was, and not to the bit", names.join(", "));
+    format!("{held}; {n_near} rows are others by at most {largest:.1e}; the digest is without it\n")
 }
 
 /// What a comparison came to, in words.
 pub(super) fn text(comparison: &Comparison) -> String {
     let Comparison { n_source, n_target, n_unreadable, differences, .. } = comparison;
     if comparison.is_same() {
-        return format!("the same: {n_source} rows on both sides, digest {}\n", comparison.digest_source);
+        let same = format!("the same: {n_source} rows on both sides, digest {}\n", comparison.digest_source);
+        return same + &near(comparison);
     }
     let mut text = format!("not the same: {n_source} rows in the source, {n_target} in the target\n");
     if *n_unreadable > 0 {
