@@ -1,9 +1,12 @@
-//! The admin listener: a JSON API over `operations`, apart from the data listener. It never touches a store or a rollout
+//! The admin listener: a JSON API and pages over `operations`, apart from the data listener. It never touches a store or a rollout
 //! itself.
 
 mod answers;
+mod events;
+mod pages;
 mod routes;
 mod serve;
 
+pub use pages::{PAGES, Page};
 pub use routes::{ROUTES, Route};
 pub use serve::{Admin, ServeError, start};

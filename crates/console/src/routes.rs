@@ -164,7 +164,7 @@ pub(crate) fn route(desk: &Desk, admitted: &Admitted, request: (&Method, &Uri, &
 
 /// What stands in `path` where `pattern` has a `{…}`; `None` when they do not match. Segments are compared before anything
 /// percent-encoded in them is decoded, so that no encoded slash makes a path another path.
-fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
+pub(crate) fn names(pattern: &str, path: &str) -> Option<Vec<String>> {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
     let mut names = Vec::new();
     loop {
@@ -379,7 +379,7 @@ fn filter(query: &str) -> Result<ExchangeFilter, OperationError> {
 }
 
 /// Undoes percent-encoding (RFC 3986 §2.1); a broken escape stays as it is. In a query `+` is a space.
-fn unescape(value: &str, in_query: bool) -> String {
+pub(crate) fn unescape(value: &str, in_query: bool) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

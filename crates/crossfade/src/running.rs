@@ -32,6 +32,7 @@ use crate::identity;
 use crate::load;
 use crate::out::Stop;
 use crate::telling;
+use crate::verbs::check;
 
 /// How often the controller looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -150,10 +151,12 @@ impl Running {
             providers: Arc::clone(&providers),
             live: Arc::clone(&live),
             alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
+            resolved: ArcSwap::from_pointee(check::facts(config)),
         });
         let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
         let pruning = Arc::new(keep(manner.open(config)?, config, &reloader)?);
         let (troubled, reload, webhooks) = (Arc::clone(&serving), Arc::clone(&reloader), Arc::clone(&reloader));
+        let resolved = Arc::clone(&reloader);
         let desk = Arc::new(Desk {
             identity,
             control: controller.control(),
@@ -166,6 +169,7 @@ impl Running {
             trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
             judge: judges_of(Arc::clone(&reloader), config.store.clone()),
             reload: Box::new(move || reload.reload().map_err(with_hint)),
+            resolved: Box::new(move || resolved.resolved.load_full()),
             webhooks: Box::new(move || webhooks.webhooks()),
             ready: Arc::clone(&ready),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
@@ -385,6 +389,8 @@ pub(crate) struct Reloader {
     live: Arc<LiveTable>,
     /// Who is told of what.
     alerts: Arc<ArcSwap<alerts::Settings>>,
+    /// What `crossfade check` says of the config in force.
+    resolved: ArcSwap<serde_json::Value>,
 }
 
 impl Reloader {
@@ -439,6 +445,7 @@ impl Reloader {
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
         self.alerts.store(Arc::clone(&config.alerts));
+        self.resolved.store(Arc::new(check::facts(config)));
         let keep: Vec<_> = config
             .snapshot
             .targets

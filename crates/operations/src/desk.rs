@@ -116,6 +116,9 @@ pub type TroubleFn = Box<dyn Fn(&str, bool) -> Option<providers::Trouble> + Send
 /// The model that judges pairs of the rollout of this name, and how far it agrees with people by what the store says; `None` where none does.
 pub type JudgeFn = Box<dyn Fn(&str) -> Option<JudgeView> + Send + Sync>;
 
+/// The config in force as it is understood, without anything secret.
+pub type ResolvedFn = Box<dyn Fn() -> Arc<serde_json::Value> + Send + Sync>;
+
 /// Which gateway this is: whose store it writes and which config it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -154,6 +157,8 @@ pub struct Desk {
     pub judge: JudgeFn,
     /// Validates and swaps the config.
     pub reload: ReloadFn,
+    /// The config in force as it is understood: what `crossfade check` prints.
+    pub resolved: ResolvedFn,
     /// The webhooks of the config, by name.
     pub webhooks: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Whether the data listener takes traffic.

@@ -43,6 +43,18 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// What whoever came in may do.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.actor.scope.role
+    }
+
+    /// Whether nobody knows who it is: the name of the actor may be any other.
+    #[must_use]
+    pub fn is_nameless(&self) -> bool {
+        self.takes_any_name
+    }
+
     /// The actor: under the name of the key, else under the name that was `given`.
     #[must_use]
     pub fn actor(&self, given: Option<String>) -> Actor {
@@ -66,13 +78,19 @@ impl Door {
     /// # Errors
     /// When whoever it is stays outside.
     pub fn admit(&self, desk: &Desk, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Admitted, NotAdmitted> {
-        let everything = || Admitted { actor: Actor::trusted("admin-api", Role::Admin), takes_any_name: true };
-        let text = match presented(headers) {
-            Presented::Nothing if self.is_open(desk) => return Ok(everything()),
-            Presented::Nothing => return Err(NotAdmitted::NothingBrought),
-            Presented::Several(_) => return Err(NotAdmitted::Several),
-            Presented::One(text) => text,
-        };
+        match presented(headers) {
+            Presented::Nothing if self.is_open(desk) => Ok(everything()),
+            Presented::Nothing => Err(NotAdmitted::NothingBrought),
+            Presented::Several(_) => Err(NotAdmitted::Several),
+            Presented::One(text) => self.admit_key(desk, text, from),
+        }
+    }
+
+    /// Who the holder of this key or token is, by the table of this moment.
+    ///
+    /// # Errors
+    /// When whoever it is stays outside.
+    pub fn admit_key(&self, desk: &Desk, text: &[u8], from: Option<IpAddr>) -> Result<Admitted, NotAdmitted> {
         if self.token.as_ref().is_some_and(|token| same(text, token.expose().as_bytes())) {
             return Ok(everything());
         }
@@ -82,6 +100,11 @@ impl Door {
         }
         Ok(Admitted { actor: Actor::of(&key), takes_any_name: false })
     }
+}
+
+/// Whoever comes in without a name of its own.
+fn everything() -> Admitted {
+    Admitted { actor: Actor::trusted("admin-api", Role::Admin), takes_any_name: true }
 }
 
 /// Equal, in a time that does not tell where they differ. An empty token is none.

@@ -1,10 +1,12 @@
 //! The record, read back.
 
 use serde::Serialize;
-use store::{BodyKind, Database, ExchangeDetail, ExchangeFilter, ExchangeRow, PairCounts, PairRow};
+use store::{BodyKind, Database, ExchangeDetail, ExchangeFilter, PairCounts};
 use wire::ids::ExchangeId;
 
 use crate::desk::OperationError;
+
+pub use store::{AttemptRow, CostRow, ExchangeRow, PairRow};
 
 /// Exchanges that match a filter, and how many the record holds.
 #[derive(Debug, Serialize)]
@@ -51,6 +53,14 @@ pub struct CopyView {
     pub duplicate: bool,
     /// What it says.
     pub answer: String,
+}
+
+/// Exchanges that match, newest first, without counting what the record holds.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn newest(database: &Database, filter: &ExchangeFilter) -> Result<Vec<ExchangeRow>, OperationError> {
+    database.list(filter).map_err(|source| OperationError::Store { doing: "list exchanges", source })
 }
 
 /// Exchanges that match, newest first.

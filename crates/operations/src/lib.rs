@@ -2,6 +2,7 @@
 //! a verb does the same whoever asks. Changes to a rollout are audited where they are committed, in the controller.
 
 pub mod alerts;
+pub mod audit;
 pub mod blind;
 pub mod contests;
 pub mod costs;
@@ -10,11 +11,14 @@ mod door;
 pub mod drills;
 pub mod egress;
 pub mod exchanges;
+pub mod journey;
 pub mod judge;
 pub mod keys;
 pub mod leaving;
+pub mod pairs;
 pub mod panels;
 pub mod plan;
+pub mod pulse;
 pub mod replay;
 pub mod retention;
 pub mod revalidation;
@@ -29,4 +33,6 @@ pub use door::{Admitted, Door, NotAdmitted};
 pub use govern::limits::{Budget, Period};
 pub use govern::{LimitsChange, Role};
 pub use store::ExchangeFilter;
+/// A text that cannot be printed.
+pub type Secret = wire::private::Private<String>;
 pub use telemetry::metrics;

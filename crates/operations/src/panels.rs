@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use eval::answer::read;
 use eval::case::text_of;
-use eval::panel::{Drawable, Judged, Summary, Verdict, Why, assign, draw, shown, summarise};
+use eval::panel::{Drawable, Judged, Summary, Why, assign, draw, shown, summarise};
 use govern::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,8 @@ use wire::record::ComparisonRecord;
 
 use crate::desk::{Actor, OperationError};
 use crate::exchanges;
+
+pub use eval::panel::Verdict;
 
 /// The newest pairs that are looked at.
 const MOST_PAIRS: u32 = 10_000;
@@ -409,6 +411,24 @@ pub fn list(database: &Database, actor: &Actor) -> Result<Vec<Listed>, Operation
 /// Who judges: the holder of a key by the key's name.
 fn reviewer(actor: &Actor) -> &str {
     actor.name.split(" (").next().unwrap_or(&actor.name)
+}
+
+/// The panels that have something for whoever asks, and how far that is.
+///
+/// # Errors
+/// When the actor may not, or the store cannot be read.
+pub fn mine(database: &Database, actor: &Actor) -> Result<Vec<(String, Progress)>, OperationError> {
+    actor.needs(Role::Viewer)?;
+    let panels = database.panels().map_err(failed("list panels"))?;
+    let mut own = Vec::new();
+    for panel in panels {
+        let items = database.panel_items(&panel.name).map_err(failed("read the panel"))?;
+        let progress = progress(&items, reviewer(actor));
+        if progress.of > 0 {
+            own.push((panel.name, progress));
+        }
+    }
+    Ok(own)
 }
 
 fn items(database: &Database, panel: &str) -> Result<Vec<PanelItemRow>, OperationError> {

@@ -8,11 +8,9 @@ use gateway::detour::DetourReport;
 use gateway::drill::DrillReport;
 use govern::Role;
 use rollout::transition::DECIDED;
-use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Status, Timestamp, Transition, Why};
+use rollout::{Evidence, Explanation, FiledKind, Health, Policy, Timestamp, Transition, Why};
 use serde::{Deserialize, Serialize};
-use store::{
-    ArmCost, AuditRow, Beside, Database, DatabaseError, FiledRow, ProbeRow, RolloutRow, TransitionRow, WebhookState,
-};
+use store::{ArmCost, AuditRow, Beside, Database, DatabaseError, FiledRow, ProbeRow, RolloutRow, WebhookState};
 
 use crate::desk::{Actor, Desk, OperationError};
 use crate::judge::JudgeView;
@@ -24,6 +22,12 @@ const LAST_TRANSITIONS: usize = 5;
 const JUST_NOW: Duration = Duration::from_secs(60);
 /// The longest name or digest of a filed result, bytes.
 const LONGEST_NAME: usize = 256;
+
+pub use rollout::bands::TimeBand;
+pub use rollout::explain::{ArmView, GuardKind, Verdict};
+pub use rollout::{Arm, Status};
+pub use stats::sketch::Quantiles;
+pub use store::TransitionRow;
 
 /// A rollout in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,7 +162,7 @@ pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
 /// # Errors
 /// When there is no such rollout, or the store cannot be read.
 pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationError> {
-    view(database, name, |_, _| None)
+    view(database, name, None, |_, _| None)
 }
 
 /// The same with what only the running gateway knows: whether the candidate takes calls.
@@ -166,7 +170,21 @@ pub fn status(database: &Database, name: &str) -> Result<RolloutView, OperationE
 /// # Errors
 /// As [`status`].
 pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
-    let view = view(&desk.reader(), name, |candidate, shadowing| (desk.trouble)(candidate, shadowing))?;
+    now_of(desk, name, None)
+}
+
+/// The same with the evidence as it stands in memory this moment, where the rollout is live.
+///
+/// # Errors
+/// As [`status`].
+pub fn status_live(desk: &Desk, name: &str) -> Result<RolloutView, OperationError> {
+    let live = desk.live.all().into_iter().find(|live| live.identity.name == name);
+    now_of(desk, name, live.map(|live| live.evidence()))
+}
+
+fn now_of(desk: &Desk, name: &str, evidence: Option<Evidence>) -> Result<RolloutView, OperationError> {
+    let trouble = |candidate: &str, shadowing: bool| (desk.trouble)(candidate, shadowing);
+    let view = view(&desk.reader(), name, evidence, trouble)?;
     let judge = (desk.judge)(name);
     let exit_drill = leaving::under_way(desk, &view.route).or_else(|| view.exit_drill.clone());
     let drill = crate::drills::under_way(desk, name);
@@ -179,15 +197,19 @@ pub fn status_now(desk: &Desk, name: &str) -> Result<RolloutView, OperationError
 fn view(
     database: &Database,
     name: &str,
+    live: Option<Evidence>,
     trouble: impl FnOnce(&str, bool) -> Option<providers::Trouble>,
 ) -> Result<RolloutView, OperationError> {
     let row = load(database, name)?;
     let (stored, policy) = parse(&row)?;
     let reading = |source| OperationError::Store { doing: "read the rollout's evidence", source };
     let saved = database.load_evidence(name, stored.state.epoch).map_err(reading)?;
-    let evidence: Evidence = match &saved {
-        Some(saved) => serde_json::from_str(&saved.json).map_err(|error| corrupt(name, &error))?,
-        None => Evidence::begin(&policy, &stored.state, None),
+    // An epoch that is over, or not committed yet, is not the one that the state is in.
+    let live = live.filter(|evidence| evidence.epoch() == stored.state.epoch && stored.state.status.is_serving());
+    let evidence: Evidence = match (live, &saved) {
+        (Some(live), _) => live,
+        (None, Some(saved)) => serde_json::from_str(&saved.json).map_err(|error| corrupt(name, &error))?,
+        (None, None) => Evidence::begin(&policy, &stored.state, None),
     };
     let mut transitions = database.transitions(Some(name)).map_err(reading)?;
     transitions.reverse();
@@ -275,6 +297,64 @@ pub fn change(desk: &Desk, actor: &Actor, name: &str, verb: &str, reason: &str) 
         ControlError::Refused(why) if verb == Verb::Approve => OperationError::Refused(not_yet(desk, name, why)),
         error => error.into(),
     })
+}
+
+/// The rollouts of the config in force, started or not.
+#[must_use]
+pub fn planned(desk: &Desk) -> Vec<String> {
+    let config = (desk.resolved)();
+    config["rollouts"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Whether the config in force has this rollout.
+#[must_use]
+pub fn is_planned(desk: &Desk, name: &str) -> bool {
+    (desk.resolved)()["rollouts"].get(name).is_some()
+}
+
+/// What names the evidence that a transition rests on.
+#[must_use]
+pub fn evidence_hash(row: &TransitionRow) -> String {
+    rollout::transition::hash_of(&row.evidence_json)
+}
+
+/// What an approval is to be given on: the evidence with which every gate passed, and its hash. `None` unless the rollout waits for approval.
+///
+/// # Errors
+/// When there is no such rollout, or the store cannot be read.
+pub fn to_approve(database: &Database, name: &str) -> Result<Option<(TransitionRow, String)>, OperationError> {
+    let (stored, _) = parse(&load(database, name)?)?;
+    if stored.state.status != Status::AwaitingApproval {
+        return Ok(None);
+    }
+    let reading = |source| OperationError::Store { doing: "read the history", source };
+    let rows = database.transitions(Some(name)).map_err(reading)?;
+    let asked = rows.into_iter().rfind(|row| row.event == "await_approval" && row.epoch == stored.state.epoch);
+    Ok(asked.map(|row| {
+        let hash = rollout::transition::hash_of(&row.evidence_json);
+        (row, hash)
+    }))
+}
+
+/// Approves what was shown, and nothing that came after it: `hash` names the evidence that whoever approves has looked at.
+///
+/// # Errors
+/// As [`change`], and when other evidence, or none, waits for approval now.
+pub fn approve_shown(
+    desk: &Desk,
+    actor: &Actor,
+    name: &str,
+    (hash, reason): (&str, &str),
+) -> Result<Transition, OperationError> {
+    actor.needs(Role::Approver)?;
+    let asked = to_approve(&desk.reader(), name)?;
+    match asked {
+        Some((_, waits)) if waits == hash => change(desk, actor, name, "approve", reason),
+        Some(_) => Err(OperationError::Refused(
+            "other evidence waits for approval now than you were shown; look at it first".to_owned(),
+        )),
+        None => change(desk, actor, name, "approve", reason),
+    }
 }
 
 /// A result to file for a rollout.

@@ -62,6 +62,17 @@ pub enum Timed {
     Total,
 }
 
+impl Timed {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Timed::FirstToken => "time to first token",
+            Timed::Total => "time to the end",
+        }
+    }
+}
+
 /// One quantile of one time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimeBands {

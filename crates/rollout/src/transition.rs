@@ -245,7 +245,7 @@ pub fn apply(
     now: Timestamp,
 ) -> Result<(State, Transition), Refused> {
     let evidence_json = evidence.map_or("null".to_owned(), |evidence| crate::explain::summary_json(policy, evidence));
-    let evidence_hash = hex(&Sha256::digest(&evidence_json));
+    let evidence_hash = hash_of(&evidence_json);
     let mut next = step(policy, state, event, (evidence, now))?;
     if next.epoch != state.epoch {
         next = State { epoch_started: now, extended: Duration::ZERO, acknowledged: Vec::new(), alarm: None, ..next };
@@ -284,6 +284,12 @@ pub fn apply(
         policy_hash: next.policy_hash.clone(),
     };
     Ok((next, transition))
+}
+
+/// What names a summary of evidence: an approval is bound to it.
+#[must_use]
+pub fn hash_of(evidence_json: &str) -> String {
+    hex(&Sha256::digest(evidence_json))
 }
 
 /// The table of the state machine.

@@ -41,7 +41,8 @@ pub(crate) fn run(place: &Place, out: &Out) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-fn facts(config: &Config) -> Value {
+/// The config as it is understood, without anything secret.
+pub(crate) fn facts(config: &Config) -> Value {
     let targets = config.snapshot.targets.values().map(|target| {
         let facts = json!({
             "provider": target.provider.name, "base_url": target.provider.base_url.as_str(), "model": target.model,

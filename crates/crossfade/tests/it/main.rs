@@ -23,6 +23,7 @@ mod cohorts;
 mod compare;
 mod config;
 mod conformance;
+mod console;
 mod crash;
 mod datasets;
 mod drill;

@@ -192,6 +192,38 @@ impl Database {
     }
 }
 
+impl Database {
+    /// A page of the audit, newest first: of one subject or of all, and only rows before the one of this number. Each with its number.
+    pub fn audit_page(
+        &self,
+        subject: Option<&str>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, AuditRow)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the audit");
+        let mut select = connection
+            .prepare(
+                "SELECT number, at_us, actor, action, subject, reason, detail_json FROM audit
+                 WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
+            )
+            .map_err(&what)?;
+        let row = |row: &rusqlite::Row<'_>| {
+            let audit = AuditRow {
+                at_us: row.get(1).map(unsigned)?,
+                actor: row.get(2)?,
+                action: row.get(3)?,
+                subject: row.get(4)?,
+                reason: row.get(5)?,
+                detail_json: row.get(6)?,
+            };
+            Ok((row.get(0).map(unsigned)?, audit))
+        };
+        let rows = select.query_map(rusqlite::params![subject, before.map(signed), limit], row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
 fn version(connection: &Connection) -> Result<u64, DatabaseError> {
     let select = "SELECT version FROM keys_version";
     connection.query_row(select, [], |row| row.get(0).map(unsigned)).map_err(during("reading the version of the keys"))

@@ -1,0 +1,262 @@
+//! What is around every page: the head, the way from one to the other, headers, and what is said when something went wrong.
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
+    VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use maud::{DOCTYPE, Markup, html};
+use operations::{OperationError, Role};
+
+use super::assets::assets;
+use super::fields::escape;
+use super::{PageAnswer, Visit};
+
+/// Everything comes from here, nothing stands in the page itself, nobody frames it, and forms go nowhere else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// No style of its own in the page; what somebody opened stays open when its content changes.
+const HTMX: &str =
+    r#"{"includeIndicatorCSS":false,"history":false,"mode":"same-origin","morphIgnore":["data-htmx-powered","open"]}"#;
+
+/// Where one can go: path, words, the least role.
+const PLACES: [(&str, &str, Role); 8] = [
+    ("/", "Migration", Role::Viewer),
+    ("/exchanges", "Exchanges", Role::Viewer),
+    ("/pairs", "Pairs", Role::Viewer),
+    ("/review", "Review", Role::Viewer),
+    ("/keys", "Keys", Role::Viewer),
+    ("/audit", "Audit", Role::Viewer),
+    ("/config", "Config", Role::Viewer),
+    ("/status", "Health", Role::Viewer),
+];
+
+/// Dark, light, or as the system is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Theme {
+    #[default]
+    System,
+    Dark,
+    Light,
+}
+
+impl Theme {
+    pub(super) fn named(word: &str) -> Option<Theme> {
+        [Theme::System, Theme::Dark, Theme::Light].into_iter().find(|theme| theme.as_str() == word)
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Theme::System => "system",
+            Theme::Dark => "dark",
+            Theme::Light => "light",
+        }
+    }
+}
+
+/// A page with this title.
+pub(super) fn page(visit: &Visit<'_>, title: &str, main: &Markup) -> PageAnswer {
+    Ok(with_status(visit, StatusCode::OK, title, main))
+}
+
+pub(super) fn with_status(visit: &Visit<'_>, status: StatusCode, title: &str, main: &Markup) -> Response<Full<Bytes>> {
+    let assets = assets();
+    let whole = html! {
+        (DOCTYPE)
+        html lang="en" data-theme=(visit.theme.as_str()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="htmx-config" content=(HTMX);
+                title { (title) " · Crossfade" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href=(format!("/assets/{}", assets.style.name));
+                script src=(format!("/assets/{}", assets.script.name)) defer {}
+            }
+            body {
+                a.skip href="#main" { "To the content" }
+                (header(visit))
+                main #main tabindex="-1" { (main) }
+                (footer(visit))
+            }
+        }
+    };
+    let mut response = Response::new(Full::new(Bytes::from(whole.into_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn header(visit: &Visit<'_>) -> Markup {
+    let path = visit.uri.path();
+    let is_at = |place: &str| {
+        path == place || place != "/" && path.starts_with(place) || place == "/" && path.starts_with("/rollouts")
+    };
+    html! {
+        header.top {
+            a.brand href="/" { "Crossfade" }
+            @if let Some(admitted) = visit.admitted {
+                nav aria-label="Pages" {
+                    @for (place, words, role) in PLACES {
+                        @if visit.has(role) {
+                            a href=(place) aria-current=[is_at(place).then_some("page")] { (words) }
+                        }
+                    }
+                }
+                div.who {
+                    span { (admitted.actor(None).name) " · " (admitted.role().map_or("", Role::as_str)) }
+                    @if !visit.door.is_open(visit.desk) {
+                        form method="post" action="/sign-out" { (token(visit)) button.quiet { "Sign out" } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn footer(visit: &Visit<'_>) -> Markup {
+    let path = visit.uri.path();
+    html! {
+        footer.bottom {
+            span { "Crossfade " (visit.desk.identity.version) }
+            nav aria-label="Colours" {
+                @for theme in [Theme::System, Theme::Light, Theme::Dark] {
+                    a href=(format!("{path}?theme={}", theme.as_str())) aria-current=[(theme == visit.theme).then_some("true")] { (theme.as_str()) }
+                }
+            }
+        }
+    }
+}
+
+/// The hidden field that every form has.
+pub(super) fn token(visit: &Visit<'_>) -> Markup {
+    html! { input type="hidden" name="csrf" value=(visit.form_token()); }
+}
+
+/// What went wrong, and what to do.
+pub(super) fn problem(visit: &Visit<'_>, status: StatusCode, words: &str) -> Response<Full<Bytes>> {
+    let (title, next) = match status {
+        StatusCode::NOT_FOUND => {
+            ("There is nothing here", "Look for it from the first page; it may have another name.")
+        }
+        StatusCode::FORBIDDEN => {
+            ("This is not open to you", "Ask somebody with the role that it needs, or sign in with another key.")
+        }
+        StatusCode::UNAUTHORIZED => ("Sign in first", "Sign in, then do it again."),
+        StatusCode::CONFLICT => ("It does not allow that now", "Look at where it stands, and why."),
+        StatusCode::BAD_REQUEST => ("That is not understood", "Go back and say it in another way."),
+        StatusCode::TOO_MANY_REQUESTS => ("Too many tries", "Wait for a minute."),
+        StatusCode::SERVICE_UNAVAILABLE => {
+            ("Nobody is there to do it", "Try again in a moment; the log of the gateway says more.")
+        }
+        _ => ("That failed", "The log of the gateway says more; try again."),
+    };
+    // Back to where a form was: its page is the path without the last word.
+    let page = visit.uri.path().rsplit_once('/').map_or("/", |(page, _)| if page.is_empty() { "/" } else { page });
+    let main = html! {
+        h1 { (title) }
+        p.problem role="alert" { (words) }
+        p { (next) }
+        p {
+            @if visit.admitted.is_none() { a href="/sign-in" { "Sign in" } " · " }
+            @if status == StatusCode::CONFLICT || status == StatusCode::BAD_REQUEST { a href=(page) { "Back to " (page) } " · " }
+            a href="/" { "To the first page" }
+        }
+    };
+    with_status(visit, status, title, &main)
+}
+
+/// See what came of it over there.
+pub(super) fn see(path: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let to = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, to);
+    response
+}
+
+/// A file, by a name that is never another file's.
+pub(super) fn asset(visit: &Visit<'_>) -> PageAnswer {
+    let missing = || OperationError::NotFound(format!("there is no file `{}`; load the page again", visit.name()));
+    let asset = assets().find(visit.name()).ok_or_else(missing)?;
+    let body = if visit.takes_gzip { &asset.gzip } else { &asset.plain };
+    let mut response = Response::new(Full::new(body.clone()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if visit.takes_gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(response)
+}
+
+/// A cookie that no script reads and no other site sends.
+pub(super) fn set_cookie(
+    response: &mut Response<Full<Bytes>>,
+    name: &str,
+    value: &str,
+    (age_s, is_secure): (u64, bool),
+) {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+/// The headers of everything that a browser gets.
+pub(super) fn guard(response: &mut Response<Full<Bytes>>) {
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "same-origin"),
+        (OPENER, "same-origin"),
+        (RESOURCE, "same-origin"),
+        (PERMISSIONS, "camera=(), geolocation=(), microphone=()"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// A table that scrolls by itself where it is wider than the page. What it shows is said in its caption.
+pub(super) fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption { (caption) }
+                thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                tbody { (rows) }
+            }
+        }
+    }
+}
+
+/// A word in a coloured frame; the word says it too.
+pub(super) fn badge(kind: &str, words: &str) -> Markup {
+    html! { span class=(format!("badge {kind}")) { (words) } }
+}
+
+/// Nothing there yet, and what makes it come.
+pub(super) fn empty(words: &str, command: &str) -> Markup {
+    html! {
+        div.empty {
+            p { (words) }
+            @if !command.is_empty() { p { "Next: " code { (command) } } }
+        }
+    }
+}
+
+/// A link to a rollout's page.
+pub(super) fn rollout_link(name: &str) -> Markup {
+    html! { a href=(format!("/rollouts/{}", escape(name))) { bdi { (name) } } }
+}

@@ -1,0 +1,77 @@
+//! The first page: how far the migration is, and where each rollout stands.
+
+use maud::{Markup, html};
+use operations::journey::{self, Phase, Standing};
+use operations::rollouts;
+use operations::{Desk, OperationError};
+
+use super::frame::{self, badge, table};
+use super::rollout::status_kind;
+use super::words::percent;
+use super::{PageAnswer, Visit};
+
+pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
+    let main = html! {
+        h1 { "Migration" }
+        div #live hx-sse:connect="/events" { (parts(visit.desk, false)?) }
+    };
+    frame::page(visit, "Migration", &main)
+}
+
+/// Everything that changes by itself; as fragments that take the place of those with the same id, where it is pushed.
+pub(super) fn parts(desk: &Desk, is_push: bool) -> Result<Markup, OperationError> {
+    let phases = journey::phases(&desk.reader())?;
+    let rollouts = rollouts::list(&desk.reader())?;
+    let is_new = |name: &String| rollouts.iter().all(|line| line.name != *name);
+    let planned: Vec<String> = rollouts::planned(desk).into_iter().filter(is_new).collect();
+    let oob = is_push.then_some("outerMorph");
+    Ok(html! {
+        section #rollouts hx-swap-oob=[oob] {
+            h2 { "Rollouts" }
+            @if rollouts.is_empty() && planned.is_empty() {
+                (frame::empty("No rollout is in the config: name a route, a baseline and a candidate under `rollouts`.", "crossfade init --print"))
+            } @else { (lines(&rollouts, &planned)) }
+        }
+        section #journey hx-swap-oob=[oob] {
+            h2 { "The journey" }
+            ol.phases { @for phase in &phases { (shown(phase)) } }
+        }
+    })
+}
+
+fn lines(rollouts: &[rollouts::RolloutLine], planned: &[String]) -> Markup {
+    table(
+        "Every rollout",
+        &["Name", "Route", "Status", "Share", "Baseline → candidate"],
+        &html! {
+            @for line in rollouts {
+                tr {
+                    td { (frame::rollout_link(&line.name)) }
+                    td { bdi { (line.route) } }
+                    td { (badge(status_kind(line.status), &line.label)) }
+                    td.number { (percent(line.share)) }
+                    td { bdi { (line.baseline) } " → " bdi { (line.candidate) } }
+                }
+            }
+            @for name in planned {
+                tr { td { (frame::rollout_link(name)) } td { "–" } td { (badge("calm", "not started")) } td.number { "–" } td { "–" } }
+            }
+        },
+    )
+}
+
+fn shown(phase: &Phase) -> Markup {
+    let kind = match phase.standing {
+        Standing::Done => "good",
+        Standing::Undecided => "warn",
+        Standing::Missing => "calm",
+    };
+    html! {
+        li.card {
+            h3 { span.step { (phase.number) } " " (phase.name) " " (badge(kind, phase.standing.as_str())) }
+            p.hint { (phase.question) }
+            ul { @for fact in &phase.facts { li { bdi { (fact) } } } }
+            @if !phase.next.is_empty() { p.next { "Next: " code { (phase.next) } } }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is on the screens.
+
+use super::ask;
+use crate::parts::{CONFIG, Gateway, House, until, with_policy};
+
+/// The path of a page, and what it shows.
+#[track_caller]
+fn shows(gateway: &Gateway<'_>, path: &str, words: &[&str]) -> String {
+    let page = ask(gateway.admin, "GET", path, ("", ""));
+    assert_eq!(page.status, 200, "{path}: {}", page.body);
+    for word in words {
+        assert!(page.body.contains(word), "`{word}` is not on {path}:\n{}", page.body);
+    }
+    page.body
+}
+
+#[test]
+fn a_rollout_is_started_watched_and_aborted_from_its_page() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/", &["to-qwen", "not started", "crossfade inventory PATH", "missing"]);
+    let page = ask(gateway.admin, "GET", "/rollouts/to-qwen", ("", ""));
+    let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let form = format!("csrf={}&reason=a+try", page.token());
+    let go = |verb: &str| ask(gateway.admin, "POST", &format!("/rollouts/to-qwen/{verb}"), (&cookie, &form)).status;
+    assert_eq!(go("start"), 303);
+    for nth in 0..3 {
+        gateway.chat("gpt-4o", &format!("question {nth}"));
+    }
+    until(|| {
+        let page = shows(&gateway, "/rollouts/to-qwen", &["Abort", "Gates", "Guards", "shadow", "to-qwen/trail"]);
+        page.contains("errors").then_some(())
+    });
+    assert_eq!((go("pause"), go("resume"), go("abort")), (303, 303, 303));
+    shows(
+        &gateway,
+        "/rollouts/to-qwen/trail",
+        &["aborted", "a try", "active"].map(|word| if word == "active" { "shadow" } else { word }),
+    );
+    assert_eq!(go("extend"), 409, "its state does not allow that");
+    shows(&gateway, "/", &["aborted"]);
+}
+
+#[test]
+fn what_is_approved_is_the_evidence_that_was_shown() {
+    let house = House::new(&with_policy(
+        "shadow: { sample: 1.0, min_pairs: 3, min_duration: 0s }, canary: { shares: [0.5] }",
+        &format!("approvals: {{ canary: 1 }}, author_may_approve: true, {}", crate::parts::WIDE_GATES),
+    ));
+    let gateway = house.serve();
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let mut nth = 0;
+    let page = until(|| {
+        nth += 1;
+        gateway.chat("gpt-4o", &format!("question {nth}"));
+        let page = ask(gateway.admin, "GET", "/rollouts/to-qwen", ("", ""));
+        page.body.contains("name=\"hash\"").then_some(page)
+    });
+    let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let hash = page.body.split("name=\"hash\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    assert_eq!(hash.len(), 64);
+    let approve = |hash: &str| {
+        let form = format!("csrf={}&as=ana&hash={hash}", page.token());
+        ask(gateway.admin, "POST", "/rollouts/to-qwen/approve", (&cookie, &form))
+    };
+    let other = approve(&"0".repeat(64));
+    assert!(other.status == 409 && other.body.contains("other evidence"), "{}", other.body);
+    assert_eq!(approve(hash).status, 303);
+    until(|| {
+        let page = shows(&gateway, "/rollouts/to-qwen/trail", &[]);
+        (page.contains("approved by ana") && page.contains("canary 50 %")).then_some(())
+    });
+}
+
+#[test]
+fn exchanges_are_found_by_the_address_paged_by_key_and_hostile_ones_are_inert() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/exchanges", &["Nothing is on record"]);
+    let hostile = "</pre><script>alert(1)</script><img src=x onerror=alert(2)> \u{202e}turned";
+    for _ in 0..60 {
+        gateway.chat("gpt-4o", hostile);
+    }
+    let first = until(|| {
+        let page = shows(&gateway, "/exchanges?route=gpt-4o&outcome=complete", &[]);
+        page.contains("Older ones").then_some(page)
+    });
+    let older = first.split("href=\"/exchanges?").last().unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    assert!(older.starts_with("route=gpt-4o&outcome=complete&before="), "{older}");
+    let second = shows(&gateway, &format!("/exchanges?{older}"), &["gpt-4o"]);
+    let ids = |page: &str| {
+        page.split("class=\"id\" href=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&first).len(), 50);
+    assert!(!ids(&second).is_empty() && ids(&second).iter().all(|id| !ids(&first).contains(id)));
+    let one = shows(&gateway, &ids(&first)[0], &["Attempts", "&lt;script&gt;alert(1)", "⟨U+202E⟩turned"]);
+    assert!(!one.contains("<script>") && !one.contains("<img") && !one.contains('\u{202e}'), "{one}");
+    assert_eq!(ask(gateway.admin, "GET", "/exchanges?epoch=x", ("", "")).status, 400);
+    assert_eq!(ask(gateway.admin, "GET", "/exchanges/nope", ("", "")).status, 400);
+}

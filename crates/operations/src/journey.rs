@@ -1,0 +1,300 @@
+//! How far a migration is: the phases of the journey, each by what the store holds of it and no more.
+
+use govern::Role;
+use rollout::Status;
+use rollout::policy::Stage;
+use serde::Serialize;
+use store::{Database, DatabaseError, ExchangeFilter};
+
+use crate::desk::OperationError;
+use crate::{keys, leaving, rollouts};
+
+/// What the store holds of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// What it asks for is there.
+    Done,
+    /// Something is there, and it is not enough.
+    Undecided,
+    /// Nothing is there.
+    Missing,
+}
+
+impl Standing {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Standing::Done => "done",
+            Standing::Undecided => "undecided",
+            Standing::Missing => "missing",
+        }
+    }
+}
+
+/// One phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Phase {
+    /// From 0.
+    pub number: u8,
+    /// What it is called.
+    pub name: &'static str,
+    /// What it must answer.
+    pub question: &'static str,
+    /// How far it is.
+    pub standing: Standing,
+    /// What there is of it, one line each.
+    pub facts: Vec<String>,
+    /// What to type next; empty when there is nothing to do.
+    pub next: String,
+}
+
+/// What a phase comes to before it has its place.
+struct Found {
+    standing: Standing,
+    facts: Vec<String>,
+    next: String,
+}
+
+const PHASES: [(&str, &str); 9] = [
+    ("Inventory", "Where is the vendor used, how, by whom, and what would replace it?"),
+    ("Connect", "Change one base URL; nothing else in the application changes."),
+    ("Prompts and data", "Which prompts carry over, and is quality at parity on our tasks?"),
+    ("Capacity and money", "What latency and throughput under load, and what does a successful task cost?"),
+    ("Shadow", "The same live requests to both: are the pairs equivalent?"),
+    ("Canary to full", "Traffic by share, gated, reversible in milliseconds."),
+    ("Knowledge base", "Is retrieval at parity, with the way back kept?"),
+    ("Safety and governance", "No critical failures, redacted logs, and who approved what."),
+    ("Be able to leave", "Stay, switch or hybridize, with evidence and a rehearsed way back."),
+];
+
+/// Every phase, in order.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn phases(database: &Database) -> Result<Vec<Phase>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read how far the migration is", source };
+    let all = steps(database)?;
+    let found = [
+        inventory(),
+        connect(database).map_err(reading)?,
+        prompts_and_data(database).map_err(reading)?,
+        capacity(database).map_err(reading)?,
+        shadow(&all),
+        serving(&all),
+        knowledge(),
+        safety(database, &all)?,
+        leave(database, &all).map_err(reading)?,
+    ];
+    let phase = |(number, ((name, question), Found { standing, facts, next }))| Phase {
+        number,
+        name,
+        question,
+        standing,
+        facts,
+        next,
+    };
+    Ok((0u8..).zip(PHASES.into_iter().zip(found)).map(phase).collect())
+}
+
+/// What of a rollout says how far the journey is.
+struct Step {
+    name: String,
+    route: String,
+    label: String,
+    status: Status,
+    stage: Stage,
+}
+
+fn steps(database: &Database) -> Result<Vec<Step>, OperationError> {
+    let rows = database.load_rollouts().map_err(|source| OperationError::Store { doing: "list rollouts", source })?;
+    let step = |row: &store::RolloutRow| {
+        let (stored, policy) = rollouts::parse(row)?;
+        let (label, stage) = (stored.state.label(&policy), stored.state.stage(&policy));
+        Ok(Step { name: row.name.clone(), route: stored.route, label, status: stored.state.status, stage })
+    };
+    rows.iter().map(step).collect()
+}
+
+fn found(standing: Standing, facts: Vec<String>, next: &str) -> Found {
+    Found { standing, facts, next: next.to_owned() }
+}
+
+/// Its findings are files that the store does not hold.
+fn inventory() -> Found {
+    found(
+        Standing::Missing,
+        vec!["findings are files of whoever asks for them; the store holds none".to_owned()],
+        "crossfade inventory PATH",
+    )
+}
+
+fn connect(database: &Database) -> Result<Found, DatabaseError> {
+    let last = database.list(&ExchangeFilter { limit: Some(1), ..ExchangeFilter::default() })?;
+    let Some(last) = last.first() else {
+        return Ok(found(
+            Standing::Missing,
+            vec!["no exchange is on record".to_owned()],
+            "crossfade serve, and the application's base URL set to its address",
+        ));
+    };
+    let route = last.route.as_deref().unwrap_or("no route");
+    Ok(found(Standing::Done, vec![format!("traffic is on record, the last of it on `{route}`")], ""))
+}
+
+fn prompts_and_data(database: &Database) -> Result<Found, DatabaseError> {
+    let (datasets, runs) = (database.datasets()?, database.eval_runs()?);
+    let whole = runs.iter().filter(|run| run.n_answered >= run.n_items && run.n_items > 0).count();
+    let facts = vec![
+        format!("{} of datasets", plural(datasets.len(), "version")),
+        format!("{}, {whole} of them answered whole", plural(runs.len(), "evaluation run")),
+    ];
+    Ok(match (datasets.is_empty(), whole) {
+        (_, 1..) => found(Standing::Done, facts, "crossfade eval compare RUN"),
+        (false, 0) => found(Standing::Undecided, facts, "crossfade eval run"),
+        (true, 0) if runs.is_empty() => found(Standing::Missing, facts, "crossfade dataset import FILE"),
+        (true, 0) => found(Standing::Undecided, facts, "crossfade eval run"),
+    })
+}
+
+fn capacity(database: &Database) -> Result<Found, DatabaseError> {
+    let benches = database.benches()?;
+    let valid = benches.iter().filter(|bench| bench.verdict == "valid").count();
+    let facts = vec![
+        format!("{}, {valid} of them valid", plural(benches.len(), "benchmark")),
+        "what a task costs is a worksheet in a file; the store holds none".to_owned(),
+    ];
+    Ok(match (benches.len(), valid) {
+        (_, 1..) => found(Standing::Undecided, facts, "crossfade tco run FILE"),
+        (0, _) => found(Standing::Missing, facts, "crossfade bench run --target NAME"),
+        _ => found(Standing::Undecided, facts, "crossfade bench list"),
+    })
+}
+
+fn shadow(all: &[Step]) -> Found {
+    if all.is_empty() {
+        return found(
+            Standing::Missing,
+            vec!["no rollout was ever started".to_owned()],
+            "crossfade rollout start NAME",
+        );
+    }
+    let is_past = |step: &&Step| step.status.is_serving() && step.stage != Stage::Shadow;
+    let past = all.iter().filter(is_past).count();
+    let is_now = |step: &&Step| step.status.is_serving() && step.stage == Stage::Shadow;
+    let mut facts: Vec<String> =
+        all.iter().filter(is_now).map(|step| format!("`{}` is in shadow", step.name)).collect();
+    if past > 0 {
+        facts.push(format!("{} left it on evidence or by a person's word", plural(past, "rollout")));
+        return found(Standing::Done, facts, "");
+    }
+    match all.iter().find(is_now) {
+        Some(step) => found(Standing::Undecided, facts, &format!("crossfade rollout status {}", step.name)),
+        None => found(Standing::Undecided, all.iter().map(line).collect(), "crossfade rollout start NAME"),
+    }
+}
+
+fn line(step: &Step) -> String {
+    format!("`{}`: {}", step.name, step.label)
+}
+
+fn serving(all: &[Step]) -> Found {
+    let served: Vec<&Step> =
+        all.iter().filter(|step| step.stage != Stage::Shadow || !step.status.is_serving()).collect();
+    let facts: Vec<String> = served.iter().map(|step| line(step)).collect();
+    let status = |step: &Step| format!("crossfade rollout status {}", step.name);
+    match served.iter().find(|step| step.status != Status::Completed) {
+        None if served.is_empty() => found(Standing::Missing, vec!["the candidate serves nobody yet".to_owned()], ""),
+        None => found(Standing::Done, facts, ""),
+        Some(open) => found(Standing::Undecided, facts, &status(open)),
+    }
+}
+
+/// Copies of vectors keep their journal in a file of their own.
+fn knowledge() -> Found {
+    found(
+        Standing::Missing,
+        vec!["copies of vectors keep a journal of their own; the store holds none".to_owned()],
+        "crossfade vectors doctor",
+    )
+}
+
+fn safety(database: &Database, all: &[Step]) -> Result<Found, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read what was filed", source };
+    let live = keys::list(database)?.into_iter().filter(|key| key.state == "live").collect::<Vec<_>>();
+    let approvers = live.iter().filter(|key| key.role >= Some(Role::Approver)).count();
+    let (mut passed, mut failed) = (0, 0);
+    for step in all {
+        let filed = database.filed(&step.name).map_err(reading)?;
+        let suites = filed.iter().filter(|row| row.kind == "suite");
+        for row in suites {
+            if row.passed { passed += 1 } else { failed += 1 }
+        }
+    }
+    let facts = vec![
+        format!("{}, {approvers} of them may approve", plural(live.len(), "live key")),
+        format!("{passed} suites were filed as passed, {failed} as failed"),
+    ];
+    Ok(match (live.is_empty(), passed, failed) {
+        (false, 1.., 0) => found(Standing::Done, facts, ""),
+        (true, _, _) => found(
+            if passed + failed > 0 { Standing::Undecided } else { Standing::Missing },
+            facts,
+            "crossfade keys create NAME",
+        ),
+        (false, _, _) => found(Standing::Undecided, facts, "crossfade rollout file NAME"),
+    })
+}
+
+fn leave(database: &Database, all: &[Step]) -> Result<Found, DatabaseError> {
+    let mut facts = Vec::new();
+    for step in all {
+        if leaving::last(database, &step.route)?.is_some() {
+            facts.push(format!("the way back of `{}` was rehearsed", step.route));
+        }
+    }
+    facts.dedup();
+    let drilled = !facts.is_empty();
+    facts.push("the decision report is a file of whoever asks for it; the store holds none".to_owned());
+    let standing = if drilled { Standing::Undecided } else { Standing::Missing };
+    Ok(found(standing, facts, "crossfade report --output report.html"))
+}
+
+fn plural(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(status: Status, stage: Stage) -> Step {
+        Step { name: "r".to_owned(), route: "a".to_owned(), label: status.as_str().to_owned(), status, stage }
+    }
+
+    #[test]
+    fn nothing_is_done_that_the_store_does_not_say() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path().join("crossfade.db")).unwrap();
+        let phases = phases(&database).unwrap();
+        assert_eq!(phases.len(), 9);
+        for (number, phase) in (0u8..).zip(&phases) {
+            assert_eq!((phase.number, phase.standing), (number, Standing::Missing), "{}", phase.name);
+            assert!(!phase.facts.is_empty() && phase.facts.iter().all(|fact| !fact.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_serves_has_left_the_shadow_and_one_that_was_thrown_back_has_not() {
+        let check = |status, stage| {
+            let all = [step(status, stage)];
+            [shadow(&all).standing, serving(&all).standing]
+        };
+        use Standing::{Done, Missing, Undecided};
+        assert_eq!(check(Status::Active, Stage::Shadow), [Undecided, Missing]);
+        assert_eq!(check(Status::Paused, Stage::Canary), [Done, Undecided]);
+        assert_eq!(check(Status::Completed, Stage::Full), [Done, Done]);
+        assert_eq!(check(Status::RolledBack, Stage::Canary), [Undecided, Undecided]);
+    }
+}

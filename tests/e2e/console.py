@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""The console in a real browser: a gateway with keys, simulated providers, traffic, a rollout that goes well, one whose candidate fails by plan, one to abort, and
+a panel to review. tests/pages/console.test.cjs drives it; what it needs to know stands in the file that CONSOLE names."""
+import json, os, pathlib, subprocess, sys, tempfile, threading, time, urllib.request
+
+from parts.stack import ROOT, Stack, crossfade_binary, gateway_config, status_of
+
+MARKUP = '</pre></td><script>window.owned = document.title = "owned"</script><img src="http://127.0.0.1:9/leak" onerror="window.owned = 2">'
+TURNED = "\u202eturned round\u2067"
+PAIRS = 20
+
+
+def simulated(seed, **more):
+    return {"dialect": "simulated", "simulated": {"seed": seed, "time_to_first_token": {"median": 3}, "output_tokens": {"median": 12}, **more}}
+
+
+def rollout(route, candidate):
+    stages = {"shadow": {"sample": 1.0, "min_duration": "0s", "min_pairs": 25}, "canary": {"shares": [0.5], "min_duration": "1h"}}
+    gates = {name: {"margin": 0.3} for name in ["error", "format", "tool_call"]}
+    policy = {"warm_up": 0, "gates": gates, "approvals": {"canary": 1}, "author_may_approve": True}
+    return {"route": route, "baseline": "old", "candidate": candidate, "unit": "request", "stages": stages, "policy": policy}
+
+
+def config():
+    providers = {"old": simulated(1), "new": simulated(2), "bad": simulated(3, error_rate=0.6)}
+    targets = {name: {"provider": name, "model": f"{name}-model"} for name in providers}
+    names = {"good-move": ("support", "new"), "bad-move": ("billing", "bad"), "other-move": ("search", "new")}
+    routes = {route: {"target": "old", "workload": "work"} for route, _ in names.values()}
+    made = gateway_config(providers, targets, routes, workloads={"work": {"risk": "medium"}}, shadow={"overload": False}, auth={"required": True})
+    # The policy's list is the one thing that block style does not say.
+    made["rollouts"] = {name: rollout(*of) for name, of in names.items()}
+    return made
+
+
+class Traffic:
+    """Requests on every route until it is stopped."""
+
+    def __init__(self, base_url, key):
+        self.base_url, self.key, self.on, self.n = base_url, key, True, 0
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while self.on:
+            for route in ["support", "billing", "search"]:
+                self.n += 1
+                hostile = f" {MARKUP} {TURNED}" if self.n % 7 == 0 else ""
+                body = {"model": route, "messages": [{"role": "user", "content": f"question {self.n}{hostile}"}]}
+                request = urllib.request.Request(f"{self.base_url}/chat/completions", json.dumps(body).encode(),
+                                                 {"content-type": "application/json", "authorization": f"Bearer {self.key}"})
+                try:
+                    urllib.request.urlopen(request, timeout=20).read()
+                except OSError:
+                    pass
+            time.sleep(0.05)
+
+    def stop(self):
+        self.on = False
+        self.thread.join(30)
+
+
+def main():
+    with Stack() as stack:
+        stack.write_config(config())
+        make = lambda name, *more: subprocess.run([crossfade_binary(), "keys", "create", name, *more, "--config", stack.config], cwd=stack.directory, check=True,
+                                                  capture_output=True, text=True).stdout.strip()
+        keys = {role: make(role, "--role", role) for role in ["viewer", "operator", "approver", "admin"]}
+        app = make("app")
+        stack.restart_gateway(wait=False)
+        while status_of(stack.admin + "/sign-in") != 200:
+            time.sleep(0.01)
+        os.environ.update(CROSSFADE_ADMIN_TOKEN=keys["admin"], CROSSFADE_ADMIN=stack.admin.removeprefix("http://"))
+        traffic = Traffic(stack.base_url, app)
+        shots = pathlib.Path(os.environ.get("CROSSFADE_SHOTS") or tempfile.mkdtemp(prefix="crossfade-console-"))
+        shots.mkdir(parents=True, exist_ok=True)
+        about = stack.directory / "console.json"
+        about.write_text(json.dumps({"admin": stack.admin, "keys": keys, "pairs": PAIRS, "shots": str(shots), "binary": crossfade_binary(), "config": str(stack.config)}))
+        done = subprocess.run(["node", "--test", ROOT / "tests/pages/console.test.cjs"], env={**os.environ, "CONSOLE": str(about)}, timeout=600)
+        traffic.stop()
+        stack.keep = done.returncode != 0
+        print(f"console: pictures of every screen are in {shots}")
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+// The console in a real browser: signing in, a rollout started, watched, approved and aborted by click, one that is thrown back by itself, pairs reviewed by keys alone; every
+// screen in both themes and two widths without a serious finding of axe, a word from the policy or the console, or anything that reaches beyond the page.
+// tests/e2e/console.py says in CONSOLE where everything is. CommonJS, because only `require` finds the packages of the cache through NODE_PATH.
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { after, before, test } = require('node:test');
+const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const puppeteer = require('puppeteer-core');
+
+const { admin, keys, pairs, shots, binary, config } = JSON.parse(fs.readFileSync(process.env.CONSOLE));
+const WIDE = { width: 1920, height: 1080 };
+const PHONE = { width: 380, height: 800, isMobile: true, hasTouch: true };
+const PATIENCE = { timeout: 60_000 };
+
+let browser;
+before(async () => {
+  browser = await puppeteer.launch({ executablePath: process.env.CROSSFADE_BROWSER, headless: 'shell', args: ['--no-sandbox', '--disable-gpu'] });
+});
+after(() => browser?.close());
+
+/** A browser of its own, signed in as `role`; `said` fills with what a quiet console never says. */
+async function visitor(role, { viewport = WIDE, script = true, scheme = 'light' } = {}) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const said = [];
+  // The browser itself says of every answer that is an error that it is one.
+  page.on('console', (message) => { if (!/Failed to load resource/.test(message.text())) said.push(`${message.type()}: ${message.text()}`); });
+  page.on('pageerror', (error) => said.push(`error: ${error.message}`));
+  page.on('dialog', (dialog) => { said.push('dialog'); dialog.dismiss(); });
+  page.on('request', (request) => { if (!request.url().startsWith(admin) && !request.url().startsWith('data:')) said.push(`request: ${request.url()}`); });
+  await page.setJavaScriptEnabled(script);
+  await page.setViewport(viewport);
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  if (role) {
+    await page.goto(`${admin}/`);
+    assert.match(page.url(), /\/sign-in\?next=/);
+    await page.type('#key', keys[role]);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    assert.equal(page.url(), `${admin}/`);
+  }
+  return { page, said, context };
+}
+
+const crossfade = (...words) => {
+  const done = spawnSync(binary, [...words, '--config', config, '--format', 'json'], { encoding: 'utf8' });
+  assert.equal(done.status, 0, `${words.join(' ')}: ${done.stderr}`);
+  return JSON.parse(done.stdout || 'null');
+};
+const click = (page, selector) => Promise.all([page.waitForNavigation(), page.click(selector)]);
+const text = (page, selector = 'main') => page.$eval(selector, (node) => node.innerText);
+const shows = (page, selector, words) => page.waitForFunction((selector, words) => document.querySelector(selector)?.innerText.includes(words), PATIENCE, selector, words);
+const overhang = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+/** Serious and critical findings. Run from outside the page's own world, the policy does not see it. */
+async function findings(page) {
+  const session = await page.createCDPSession();
+  const { frameTree } = await session.send('Page.getFrameTree');
+  const { executionContextId } = await session.send('Page.createIsolatedWorld', { frameId: frameTree.frame.id });
+  const run = `${axe}; axe.run(document, { resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations.filter((one) => ['serious', 'critical'].includes(one.impact)).map((one) => one.id + ': ' + one.nodes.slice(0, 3).map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message || '')).join(' | '))))`;
+  const { result, exceptionDetails } = await session.send('Runtime.evaluate', { expression: run, contextId: executionContextId, awaitPromise: true });
+  await session.detach();
+  assert.equal(exceptionDetails, undefined, JSON.stringify(exceptionDetails));
+  return JSON.parse(result.value);
+}
+
+test('a wrong key is told so, and the right one opens the door', async () => {
+  const { page, said, context } = await visitor();
+  await page.goto(`${admin}/exchanges`);
+  await page.type('#key', 'sk-not-a-key-of-anybody-here');
+  await click(page, 'main button');
+  assert.match(await text(page), /does not accept this/);
+  await page.type('#key', keys.viewer);
+  await click(page, 'main button');
+  assert.equal(page.url(), `${admin}/exchanges`, 'where one wanted to go');
+  const cookies = await context.cookies();
+  assert.ok(cookies.every((cookie) => cookie.httpOnly && cookie.sameSite === 'Strict'), JSON.stringify(cookies));
+  await page.goto(`${admin}/rollouts/good-move`);
+  assert.equal(await page.$('form[action$="/start"]'), null, 'a viewer starts nothing');
+  await click(page, '.who button');
+  await page.goto(`${admin}/keys`);
+  assert.match(page.url(), /\/sign-in/);
+  assert.deepEqual(said, []);
+  await context.close();
+});
+
+test('a move is started, seen to gather pairs, and approved; another falls by itself; a third is aborted by one click', async () => {
+  const { page, said, context } = await visitor('admin');
+  for (const name of ['good-move', 'bad-move', 'other-move']) {
+    await page.goto(`${admin}/rollouts/${name}`);
+    await click(page, 'form[action$="/start"] button');
+    assert.match(await text(page, '#standing'), /shadow/i);
+  }
+  // Aborted by one click, and the page says so.
+  await page.goto(`${admin}/rollouts/other-move`);
+  await click(page, '.abort button');
+  assert.match(await text(page, '#standing'), /aborted/);
+  // A page that is left alone learns of it: of pairs that come, and of the guard that breaches.
+  const bad = await context.newPage();
+  await bad.goto(`${admin}/rollouts/bad-move`);
+  await shows(bad, '#standing', 'rolled_back');
+  const shown = Date.now();
+  const moved = crossfade('rollout', 'history', 'bad-move').find((row) => row.event === 'rollback');
+  // The moment is compared with this machine's own clock: the look, the rendering and the paint, with room for a busy machine.
+  assert.ok(shown - moved.at_us / 1000 < 3000, `shown ${shown - moved.at_us / 1000} ms after it was thrown back`);
+  console.log(`# shown ${Math.round(shown - moved.at_us / 1000)} ms after it was thrown back`);
+  await page.goto(`${admin}/rollouts/good-move`);
+  await page.waitForSelector('#deeds form[action$="/approve"]', PATIENCE);
+  assert.match(await text(page, '#deeds'), /[0-9a-f]{64}/);
+  await page.waitForFunction(() => document.querySelectorAll('#curves canvas').length === 2, PATIENCE);
+  await click(page, '#deeds form[action$="/approve"] button');
+  await shows(page, '.rail .now', 'canary');
+  await page.goto(`${admin}/rollouts/good-move/trail`);
+  assert.match(await text(page), /approved by admin/);
+  assert.deepEqual(said, []);
+  await context.close();
+});
+
+test('pairs are reviewed blind, with one key each', async () => {
+  crossfade('panel', 'open', 'first-look', '--rollout', 'good-move', '--reviewer', 'viewer', '--pairs', String(pairs), '--disagreeing', '0');
+  const { page, said, context } = await visitor('viewer');
+  await page.goto(`${admin}/review`);
+  await click(page, 'main ul a');
+  for (let nth = 0; nth < pairs; nth += 1) {
+    const shown = await page.content();
+    assert.doesNotMatch(shown, /new-model|old-model|candidate|baseline/i);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press(String(1 + (nth % 4)))]);
+  }
+  assert.match(await text(page), /All of yours are judged/);
+  const result = crossfade('panel', 'result', 'first-look');
+  assert.equal(result.summary.n_verdicts, pairs);
+  await page.goto(`${admin}/review/first-look/result`);
+  assert.match(await text(page), /needs the role operator/);
+  assert.deepEqual(said, []);
+  await context.close();
+});
+
+test('every screen, in both themes and two widths, is sound', async () => {
+  const { page: first, context: one } = await visitor('admin');
+  await first.goto(`${admin}/exchanges?route=support`);
+  const exchange = await first.$eval('table a.id', (link) => link.href);
+  await first.goto(`${admin}/pairs?rollout=good-move`);
+  const pair = await first.$eval('table a[href^="/pairs/"]', (link) => link.href);
+  await one.close();
+  const screens = {
+    overview: '/', rollout: '/rollouts/good-move', fallen: '/rollouts/bad-move', aborted: '/rollouts/other-move', trail: '/rollouts/good-move/trail', exchanges: '/exchanges',
+    exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config',
+    health: '/status', missing: '/rollouts/nobody',
+  };
+  const wrong = [];
+  for (const scheme of ['light', 'dark']) {
+    for (const [width, viewport] of [['wide', WIDE], ['phone', PHONE]]) {
+      const { page, said, context } = await visitor('admin', { viewport, scheme });
+      for (const [name, where] of Object.entries(screens)) {
+        await page.goto(`${admin}${where}`, { waitUntil: 'load' });
+        // A rollout's page is never done loading: it waits for what is pushed.
+        if (name === 'rollout') await page.waitForSelector('#curves canvas', PATIENCE);
+        await page.screenshot({ path: path.join(shots, `${name}-${scheme}-${width}.png`), fullPage: true });
+        for (const found of await findings(page)) wrong.push(`${name} ${scheme} ${width}: ${found}`);
+        const over = await overhang(page);
+        if (over > 0) wrong.push(`${name} ${scheme} ${width}: reaches ${over} px beyond the page`);
+        if (await page.evaluate(() => window.owned)) wrong.push(`${name}: something in it ran`);
+      }
+      said.forEach((one) => wrong.push(`${scheme} ${width} said ${one}`));
+      await context.close();
+    }
+  }
+  const { page, context } = await visitor(undefined, { viewport: PHONE });
+  await page.goto(`${admin}/sign-in`);
+  await page.screenshot({ path: path.join(shots, 'sign-in-light-phone.png'), fullPage: true });
+  for (const found of await findings(page)) wrong.push(`sign-in: ${found}`);
+  await context.close();
+  assert.deepEqual(wrong, []);
+});
+
+test('the keyboard is enough: past the head, to every page, to the way out', async () => {
+  const { page, context } = await visitor('admin');
+  await page.goto(`${admin}/rollouts/good-move`);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  const met = [];
+  for (let nth = 0; nth < 25; nth += 1) {
+    await page.keyboard.press('Tab');
+    met.push(await page.evaluate(() => `${document.activeElement.tagName} ${document.activeElement.innerText.trim()}`));
+  }
+  for (const wanted of ['A Migration', 'A Exchanges', 'A Pairs', 'A Review', 'A Keys', 'A Audit', 'A Config', 'A Health', 'BUTTON Sign out', 'BUTTON Abort']) assert.ok(met.includes(wanted), `${wanted} in ${met}`);
+  await context.close();
+});
+
+test('without a script everything is read and every form works', async () => {
+  const { page, said, context } = await visitor('operator', { script: false });
+  await page.goto(`${admin}/`);
+  assert.match(await text(page), /good-move/);
+  assert.match(await page.$eval('main', (node) => node.innerHTML), / UTC<\/time>|aborted/);
+  await page.goto(`${admin}/rollouts/other-move`);
+  await click(page, 'form[action$="/resume"] button');
+  assert.match(await text(page, '#standing'), /shadow/i);
+  await click(page, '.abort button');
+  assert.match(await text(page, '#standing'), /aborted/);
+  assert.deepEqual(said, []);
+  await context.close();
+});
