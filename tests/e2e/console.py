@@ -15,9 +15,9 @@ def simulated(seed, **more):
 
 
 def rollout(route, candidate):
-    stages = {"shadow": {"sample": 1.0, "min_duration": "0s", "min_pairs": 25}, "canary": {"shares": [0.5], "min_duration": "1h"}}
+    stages = {"shadow": {"sample": 1.0, "min_duration": 0, "min_pairs": 25, "approvals": 1}, "canary": {"shares": [0.5], "min_units": 100000}, "majority": {"shares": [0.9]}}
     gates = {name: {"margin": 0.3} for name in ["error", "format", "tool_call"]}
-    policy = {"warm_up": 0, "gates": gates, "approvals": {"canary": 1}, "author_may_approve": True}
+    policy = {"warm_up": 0, "requires": [], "gates": gates, "author_may_approve": True}
     return {"route": route, "baseline": "old", "candidate": candidate, "unit": "request", "stages": stages, "policy": policy}
 
 
@@ -27,7 +27,6 @@ def config():
     names = {"good-move": ("support", "new"), "bad-move": ("billing", "bad"), "other-move": ("search", "new")}
     routes = {route: {"target": "old", "workload": "work"} for route, _ in names.values()}
     made = gateway_config(providers, targets, routes, workloads={"work": {"risk": "medium"}}, shadow={"overload": False}, auth={"required": True})
-    # The policy's list is the one thing that block style does not say.
     made["rollouts"] = {name: rollout(*of) for name, of in names.items()}
     return made
 

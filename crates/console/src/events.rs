@@ -138,7 +138,6 @@ impl Watch {
 
     fn beat(&self, desk: &Desk) {
         let beats = pulse::beats(desk);
-        lock(&self.curves).retain(|name, _| beats.iter().any(|(live, _)| live == name));
         for (name, beat) in beats {
             lock(&self.curves).entry(name.clone()).or_default().add(beat);
             let Ok(json) = serde_json::to_string(&beat) else { continue };

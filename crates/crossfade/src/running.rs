@@ -112,7 +112,7 @@ impl Running {
         let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let (live, lanes) = (Arc::new(LiveTable::default()), Arc::<Lanes>::default());
-        let parts = ControllerParts {
+        let controller = Controller::start(ControllerParts {
             database: manner.open(config)?,
             snapshot: Arc::clone(&snapshot),
             live: Arc::clone(&live),
@@ -121,8 +121,8 @@ impl Running {
             record_ready: is_shipped(&shipper),
             tick: TICK,
             store_patience: manner.store_patience,
-        };
-        let controller = Controller::start(parts).map_err(Stop::failed)?;
+        })
+        .map_err(Stop::failed)?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));
         let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
         let keys = Arc::new(Keeper::start(manner.open(config)?).map_err(Stop::failed)?);
@@ -139,8 +139,7 @@ impl Running {
             store: Some(config.store.clone()),
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
-        let (facade, ready) = (facade::start(config, &keys.table(), &snapshot)?, Arc::new(AtomicBool::new(true)));
-        let (auth, identity) = (Arc::clone(&snapshot), identity::of(&config.store, &path));
+        let facade = facade::start(config, &keys.table(), &snapshot)?;
         let reloader = Arc::new(Reloader {
             path,
             data: facade.iter().map(Beside::addr).chain([serving.addr()]).collect(),
@@ -155,31 +154,29 @@ impl Running {
         });
         let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
         let pruning = Arc::new(keep(manner.open(config)?, config, &reloader)?);
-        let (troubled, reload, webhooks) = (Arc::clone(&serving), Arc::clone(&reloader), Arc::clone(&reloader));
-        let resolved = Arc::clone(&reloader);
         let desk = Arc::new(Desk {
-            identity,
+            identity: identity::of(&config.store, &reloader.path),
             control: controller.control(),
             live,
             journal: journal.clone(),
             keys: Arc::clone(&keys),
-            asks_for_keys: Box::new(move || auth.load().auth.required),
+            asks_for_keys: asks_of(Arc::clone(&reloader)),
             providers,
             gateway_metrics: metrics_of(&serving, ledger, &alerts, &pruning),
-            trouble: Box::new(move |target, shadowing| troubled.trouble(target, shadowing)),
+            trouble: trouble_of(Arc::clone(&serving)),
             judge: judges_of(Arc::clone(&reloader), config.store.clone()),
-            reload: Box::new(move || reload.reload().map_err(with_hint)),
-            resolved: Box::new(move || resolved.resolved.load_full()),
-            webhooks: Box::new(move || webhooks.webhooks()),
-            ready: Arc::clone(&ready),
+            reload: reload_of(Arc::clone(&reloader)),
+            resolved: resolved_of(Arc::clone(&reloader)),
+            webhooks: webhooks_of(Arc::clone(&reloader)),
+            ready: Arc::new(AtomicBool::new(true)),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
         });
         let admin = console::start(admin_listener, door(config), Arc::clone(&desk)).map_err(Stop::failed)?;
         Ok(Running {
+            ready: Arc::clone(&desk.ready),
             desk,
             serving,
             reloader,
-            ready,
             controller,
             admin,
             facade,
@@ -291,6 +288,31 @@ fn tell(
 fn is_shipped(shipper: &Arc<Shipper>) -> Box<dyn Fn() -> bool + Send> {
     let shipper = Arc::clone(shipper);
     Box::new(move || shipper.counts().inherited_shipped)
+}
+
+/// Whether callers need keys, by the config in force.
+fn asks_of(reloader: Arc<Reloader>) -> Box<dyn Fn() -> bool + Send + Sync> {
+    Box::new(move || reloader.snapshot.load().auth.required)
+}
+
+/// Why a target takes no calls.
+fn trouble_of(serving: Arc<Serving>) -> operations::TroubleFn {
+    Box::new(move |target, shadowing| serving.trouble(target, shadowing))
+}
+
+/// Reads the config again.
+fn reload_of(reloader: Arc<Reloader>) -> operations::ReloadFn {
+    Box::new(move || reloader.reload().map_err(with_hint))
+}
+
+/// The webhooks in force.
+fn webhooks_of(reloader: Arc<Reloader>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
+    Box::new(move || reloader.webhooks())
+}
+
+/// The config in force as it is understood.
+fn resolved_of(reloader: Arc<Reloader>) -> operations::ResolvedFn {
+    Box::new(move || reloader.resolved.load_full())
 }
 
 /// Who comes in at the admin listener.

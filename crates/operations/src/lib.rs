@@ -28,7 +28,9 @@ pub mod simulated;
 pub mod tco;
 mod telemetry;
 
-pub use desk::{Actor, Desk, Identity, JudgeFn, OperationError, Reader, Reloaded, reload};
+pub use desk::{
+    Actor, Desk, Identity, JudgeFn, OperationError, Reader, ReloadFn, Reloaded, ResolvedFn, TroubleFn, reload,
+};
 pub use door::{Admitted, Door, NotAdmitted};
 pub use govern::limits::{Budget, Period};
 pub use govern::{LimitsChange, Role};

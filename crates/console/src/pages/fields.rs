@@ -25,6 +25,11 @@ impl Fields {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// All but those of this name.
+    pub(super) fn without(&self, name: &str) -> Vec<(String, String)> {
+        self.0.iter().filter(|(key, _)| key != name).cloned().collect()
+    }
+
     /// Those of these names that have a value.
     pub(super) fn only(&self, names: &[&str]) -> Vec<(String, String)> {
         let given = self.0.iter().filter(|(name, value)| names.contains(&name.as_str()) && !value.trim().is_empty());

@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, html};
 use operations::{OperationError, Role};
 
 use super::assets::assets;
-use super::fields::escape;
+use super::fields::{address, escape};
 use super::{PageAnswer, Visit};
 
 /// Everything comes from here, nothing stands in the page itself, nobody frames it, and forms go nowhere else.
@@ -123,13 +123,17 @@ fn header(visit: &Visit<'_>) -> Markup {
 }
 
 fn footer(visit: &Visit<'_>) -> Markup {
-    let path = visit.uri.path();
+    let kept = visit.query.without("theme");
+    let link = |theme: Theme| {
+        let chosen = [("theme".to_owned(), theme.as_str().to_owned())];
+        address(visit.uri.path(), &[kept.as_slice(), &chosen].concat())
+    };
     html! {
         footer.bottom {
             span { "Crossfade " (visit.desk.identity.version) }
             nav aria-label="Colours" {
                 @for theme in [Theme::System, Theme::Light, Theme::Dark] {
-                    a href=(format!("{path}?theme={}", theme.as_str())) aria-current=[(theme == visit.theme).then_some("true")] { (theme.as_str()) }
+                    a href=(link(theme)) aria-current=[(theme == visit.theme).then_some("true")] { (theme.as_str()) }
                 }
             }
         }

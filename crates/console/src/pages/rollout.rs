@@ -27,11 +27,13 @@ pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
     };
     let main = html! {
         (head(visit, &view))
-        div #live hx-sse:connect=(format!("/rollouts/{}/events", escape(name))) {
-            (parts(&view, false))
-        }
-        (curves(visit, &view))
+        // What is pushed takes the place of the sections; this only listens.
+        div #live hx-sse:connect=(format!("/rollouts/{}/events", escape(name))) {}
+        (standing_part(&view, false))
         (deeds::deeds(visit, &view)?)
+        (evidence_parts(&view, false))
+        (curves(visit, &view))
+        (trail_part(&view, false))
         p.more { a href=(format!("/rollouts/{}/trail", escape(name))) { "The whole audit trail" } " · "
             a href=(format!("/exchanges?rollout={}", escape(name))) { "Its exchanges" } " · "
             a href=(format!("/pairs?rollout={}", escape(name))) { "Its pairs" } }
@@ -52,21 +54,36 @@ fn head(visit: &Visit<'_>, view: &RolloutView) -> Markup {
     }
 }
 
-/// Everything that changes by itself. `is_push`: as fragments that take the place of those with the same id.
-pub(super) fn parts(view: &RolloutView, is_push: bool) -> Markup {
-    let oob = is_push.then_some("outerMorph");
+/// How a part that is pushed finds its place.
+fn place(is_push: bool) -> Option<&'static str> {
+    is_push.then_some("outerMorph")
+}
+
+fn standing_part(view: &RolloutView, is_push: bool) -> Markup {
+    html! { section #standing hx-swap-oob=[place(is_push)] aria-live="polite" { (standing::standing(view)) } }
+}
+
+fn evidence_parts(view: &RolloutView, is_push: bool) -> Markup {
     html! {
-        section #standing hx-swap-oob=[oob] aria-live="polite" { (standing::standing(view)) }
-        section #gates hx-swap-oob=[oob] { (evidence::gates(view)) }
-        section #guards hx-swap-oob=[oob] { (evidence::guards(view)) }
-        section #arms hx-swap-oob=[oob] { (evidence::arms(view)) }
-        section #trail hx-swap-oob=[oob] { h2 { "Last transitions" } (transitions("The last transitions", &view.transitions)) }
+        section #gates hx-swap-oob=[place(is_push)] { (evidence::gates(view)) }
+        section #guards hx-swap-oob=[place(is_push)] { (evidence::guards(view)) }
+        section #arms hx-swap-oob=[place(is_push)] { (evidence::arms(view)) }
+    }
+}
+
+fn trail_part(view: &RolloutView, is_push: bool) -> Markup {
+    html! {
+        section #trail hx-swap-oob=[place(is_push)] {
+            h2 { "Last transitions" }
+            (transitions("The last transitions", &view.transitions))
+        }
     }
 }
 
 /// What everybody who looks at it is sent when it changed.
 pub(super) fn pushed(desk: &Desk, name: &str) -> Result<Markup, OperationError> {
-    Ok(parts(&rollouts::status_live(desk, name)?, true))
+    let view = rollouts::status_live(desk, name)?;
+    Ok(html! { (standing_part(&view, true)) (evidence_parts(&view, true)) (trail_part(&view, true)) })
 }
 
 /// What its page follows.
@@ -87,10 +104,10 @@ fn curves(visit: &Visit<'_>, view: &RolloutView) -> Markup {
         section #curves data-points=(json) data-epoch=(view.explanation.epoch) {
             h2 { "Over time, by all that this epoch counted until then" }
             @if points.is_empty() { p.none { "Nothing was counted yet while this gateway runs." } }
-            div.cards {
+            @if !points.is_empty() || view.explanation.status.is_serving() { div.cards {
                 figure.card { figcaption { "Requests that failed, %" } div.plot data-plot="error_rate" aria-hidden="true" {} }
                 figure.card { figcaption { "95th percentile to the end, ms" } div.plot data-plot="p95_ms" aria-hidden="true" {} }
-            }
+            } }
             @if !points.is_empty() {
                 details { summary { "The same as a table" }
                     (table("Both arms over time", &["When", "Failed, baseline", "Failed, candidate", "p95, baseline", "p95, candidate"], &html! {

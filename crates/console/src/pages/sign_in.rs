@@ -34,6 +34,8 @@ fn shown(
         form.card.narrow method="post" action="/sign-in" {
             (token(visit))
             input type="hidden" name="next" value=(next(visit));
+            // So that a password manager knows what it keeps.
+            input type="text" name="username" autocomplete="username" value="crossfade" hidden;
             label for="key" { "Key" }
             input #key type="password" name="key" autocomplete="current-password" required autofocus spellcheck="false" aria-describedby=[problem.map(|_| "problem")];
             p.hint { "A key with a role, or the config's " code { "admin.token" } ". A new one: " code { "crossfade keys create NAME --role viewer" } }

@@ -62,7 +62,7 @@ pub(super) fn abort(visit: &Visit<'_>, view: &RolloutView) -> Markup {
         form.abort method="post" action=(path(&view.name, "abort")) {
             (token(visit))
             input type="hidden" name="reason" value="aborted from the console";
-            button.danger disabled[!may] aria-describedby="abort-means" { "Abort" }
+            button.danger disabled[!may || is_over] aria-describedby="abort-means" { "Abort" }
             p.hint #abort-means {
                 @if is_over { "Everybody is on the baseline." } @else { "Everybody back to the baseline, now." }
                 @if !may { " This needs the role operator." }
