@@ -199,6 +199,7 @@ test('without a script everything is read and every form works', async () => {
   assert.match(await text(page), /good-move/);
   assert.match(await page.$eval('main', (node) => node.innerHTML), / UTC<\/time>|aborted/);
   await page.goto(`${admin}/rollouts/other-move`);
+  await page.type('#reason-resume', 'again, by hand');
   await click(page, 'form[action$="/resume"] button');
   assert.match(await text(page, '#standing'), /shadow/i);
   await click(page, '.abort button');

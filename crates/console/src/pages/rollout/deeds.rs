@@ -23,13 +23,9 @@ const fn deed(verb: &'static str, words: &'static str, means: &'static str, role
 
 const PAUSE: Deed =
     deed("pause", "Pause", "The share stays, promotions stop, guards stay armed.", Role::Operator, false);
-const RESUME: Deed = deed(
-    "resume",
-    "Resume",
-    "Goes on after a pause; after a rollback or an abort it begins again in shadow.",
-    Role::Operator,
-    false,
-);
+const RESUME: Deed = deed("resume", "Resume", "Goes on where it was.", Role::Operator, false);
+const AGAIN: Deed =
+    deed("resume", "Begin again", "In shadow, with new evidence; nothing of before counts.", Role::Operator, true);
 const EXTEND: Deed = deed("extend", "Extend", "As much time again as this step may last.", Role::Operator, true);
 const ACCEPT: Deed =
     deed("accept", "Accept as it is", "To the next step without the proof; recorded as such.", Role::Approver, true);
@@ -49,7 +45,8 @@ fn possible(status: Status) -> &'static [Deed] {
         Status::Active => &[PAUSE, PROMOTE],
         Status::AwaitingApproval => &[PAUSE],
         Status::Held => &[EXTEND, ACCEPT, PAUSE],
-        Status::Paused | Status::RolledBack | Status::Aborted => &[RESUME],
+        Status::Paused => &[RESUME],
+        Status::RolledBack | Status::Aborted => &[AGAIN],
         Status::Completed => &[],
     }
 }
