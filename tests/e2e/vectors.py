@@ -8,6 +8,7 @@ import http.client, json, math, os, pathlib, random, signal, sqlite3, struct, su
 import pgserver
 import pyarrow.dataset
 
+import moves
 from parts.chroma import Chroma
 from parts.stack import crossfade_binary, figures
 
@@ -378,6 +379,8 @@ def main():
             resampled(say, lines)
             through_chroma(say, directory, server, lines)
             pinecone_clients(say, directory, server)
+            moves.turned_under_load(say, directory, server)
+            moves.another_model(say, directory, server, os.environ["MINILM_PACKAGES"], os.environ["PINECONE_PYTHONS"].split()[0], os.environ.get("VECTORS_PAGES"))
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")
             server.server.cleanup()
 

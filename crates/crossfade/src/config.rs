@@ -172,8 +172,8 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     let auth = process::auth(&root);
     let listen = process::listen(&root, auth.required || allow_unauthenticated);
     let admin = process::admin(&root, auth.required, Some(listen));
-    let vectors = vectors::read(&root, auth.required || allow_unauthenticated, [listen, admin.listen]);
     let store = process::store(&root);
+    let vectors = vectors::read(&root, auth.required || allow_unauthenticated, [listen, admin.listen], &store);
     let record = process::record(&root);
     let workers = process::workers(&root);
     let limits = process::limits(&root);

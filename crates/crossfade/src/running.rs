@@ -139,7 +139,7 @@ impl Running {
             store: Some(config.store.clone()),
         };
         let serving = Arc::new(gateway::serve::start(data, &deps, &size(config)).map_err(Stop::failed)?);
-        let facade = facade::start(config, &keys.table(), &snapshot)?;
+        let facade = facade::start(config, &path, &keys.table(), &snapshot, &(Arc::clone(&ledger) as _))?;
         let reloader = Arc::new(Reloader {
             path,
             data: facade.iter().map(Beside::addr).chain([serving.addr()]).collect(),

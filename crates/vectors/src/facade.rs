@@ -5,33 +5,83 @@
 //! are spoken: vectors (`vectors.rs`) and, in a namespace, documents (`documents.rs`). Requests are JSON over HTTP; there is no gRPC.
 
 pub mod backend;
+pub mod changes;
 pub mod filter;
+pub mod pair;
+pub mod shadow;
 
 mod answers;
 mod control;
 mod documents;
 mod index;
+mod moving;
+mod side;
 mod vectors;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use self::answers::{Failure, Form};
-use self::index::Index;
-use crate::schema::Metric;
-use crate::stores::Address;
+use self::changes::{Changes, ChangesError, Move, Outcome, Wish};
+use self::index::{Index, Target};
+use self::moving::{Mover, Moving};
+use self::shadow::{Asked, ShadowSettings};
+use self::side::Side;
+pub use self::side::{Encoder, StoreSettings};
+
+/// How long it waits for who works beside the requests when it ends.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What an index is served from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IndexSettings {
-    /// The collection.
-    pub store: Address,
-    /// Which of its dense vectors the index is of, where it has several.
-    pub vector: Option<String>,
-    /// How it is compared, where the collection does not say.
-    pub metric: Option<Metric>,
+    /// The store, before a move and while nothing moves.
+    pub source: StoreSettings,
+    /// Where it moves to.
+    pub moves_to: Option<MoveSettings>,
+}
+
+/// Where an index moves to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MoveSettings {
+    /// The store.
+    pub target: StoreSettings,
+    /// What is compared before it answers.
+    pub shadow: ShadowSettings,
+}
+
+impl IndexSettings {
+    /// The move of an index of this name, if it moves.
+    #[must_use]
+    pub fn moves(&self, index: &str) -> Option<Move> {
+        let target = self.moves_to.as_ref()?.target.store.to_string();
+        Some(Move { index: index.to_owned(), source: self.source.store.to_string(), target })
+    }
+}
+
+/// What gives the encoder that a file describes.
+pub type Encoders<'a> = &'a dyn Fn(&Path) -> Result<Encoder, String>;
+
+/// Why indexes are not served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The file of the moves.
+    #[error("index {0} cannot move")]
+    Changes(String, #[source] ChangesError),
+    /// An encoder.
+    #[error("index {0}: {1}")]
+    Encoder(String, String),
+    /// A thread.
+    #[error("index {0} cannot be served")]
+    Thread(String, #[source] std::io::Error),
 }
 
 /// A request, read whole.
@@ -74,15 +124,74 @@ impl Response {
 pub struct Facade {
     /// How clients reach it, without a slash at the end.
     url: String,
-    indexes: BTreeMap<String, Index>,
+    indexes: BTreeMap<String, Arc<Index>>,
+    stop: Arc<AtomicBool>,
+    /// Who works beside the requests.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Facade {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.indexes.values().filter_map(|index| index.target()).for_each(|target| target.moving.wake());
+        let until = Instant::now() + GRACE;
+        for thread in self.threads.drain(..) {
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // A store that does not answer does not keep the process: what it was given is done again at the next start.
+            if thread.is_finished() && thread.join().is_err() {
+                tracing::error!("a thread of a move panicked");
+            }
+        }
+    }
 }
 
 impl Facade {
-    /// Serves these; nothing is opened before it is asked for.
-    #[must_use]
-    pub fn new(url: &str, indexes: &BTreeMap<String, IndexSettings>) -> Facade {
-        let indexes = indexes.iter().map(|(name, settings)| (name.clone(), Index::new(name, settings)));
-        Facade { url: url.trim_end_matches('/').to_owned(), indexes: indexes.collect() }
+    /// Serves these; no store is opened before it is asked for. `moves` is the file in which moves stand; it is made when an index moves.
+    ///
+    /// # Errors
+    /// Where an index that moves cannot be served as its move stands.
+    pub fn start(
+        url: &str,
+        indexes: &BTreeMap<String, IndexSettings>,
+        moves: &Path,
+        encoders: Encoders<'_>,
+    ) -> Result<Facade, StartError> {
+        let mut facade = Facade {
+            url: url.trim_end_matches('/').to_owned(),
+            indexes: BTreeMap::new(),
+            stop: Arc::default(),
+            threads: Vec::new(),
+        };
+        for (name, settings) in indexes {
+            let (index, asked) = index(name, settings, moves, encoders)?;
+            if let Some((move_to, asked)) = settings.moves_to.as_ref().zip(asked) {
+                facade.work(&index, moves, move_to.shadow.n_reads, asked)?;
+            }
+            facade.indexes.insert(name.clone(), index);
+        }
+        Ok(facade)
+    }
+
+    /// Starts who works beside the requests of an index that moves.
+    fn work(
+        &mut self,
+        index: &Arc<Index>,
+        moves: &Path,
+        n_reads: u32,
+        asked: Receiver<Asked>,
+    ) -> Result<(), StartError> {
+        let of = |error| StartError::Changes(index.name.clone(), error);
+        let mover = Mover::new(Arc::clone(index), Changes::open(moves).map_err(of)?);
+        let (stop, shadow, changes) = (Arc::clone(&self.stop), Arc::clone(index), Changes::open(moves).map_err(of)?);
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let failed = |error| StartError::Thread(index.name.clone(), error);
+        self.threads.push(thread("vectors-mover").spawn(move || mover.run(&stop)).map_err(failed)?);
+        let stop = Arc::clone(&self.stop);
+        let body = move || shadow::run(&shadow, &changes, n_reads, &asked, &stop);
+        self.threads.push(thread("vectors-shadow").spawn(body).map_err(failed)?);
+        Ok(())
     }
 
     /// Answers a request. Waits for the store.
@@ -112,8 +221,45 @@ impl Facade {
     /// The index of a name, for somebody who may reach it. To others it is not there.
     fn reach(&self, request: &Request<'_>, name: &str) -> Result<&Index, Failure> {
         let index = self.indexes.get(name).filter(|_| (request.may_reach)(name));
-        index.ok_or_else(|| Failure::not_found(format!("Resource {name} not found")))
+        index.map(Arc::as_ref).ok_or_else(|| Failure::not_found(format!("Resource {name} not found")))
     }
+}
+
+/// An index, and where its shadow's queries come out where it moves.
+fn index(
+    name: &str,
+    settings: &IndexSettings,
+    moves: &Path,
+    encoders: Encoders<'_>,
+) -> Result<(Arc<Index>, Option<Receiver<Asked>>), StartError> {
+    let side = |settings: &StoreSettings| {
+        let encoder = settings.encoder.as_deref().map(encoders).transpose();
+        let encoder = encoder.map_err(|why| StartError::Encoder(name.to_owned(), why))?;
+        Ok::<_, StartError>(Side::new(name, settings, encoder))
+    };
+    let source = side(&settings.source)?;
+    let Some((of, move_to)) = settings.moves(name).zip(settings.moves_to.as_ref()) else {
+        return Ok((Arc::new(Index::new(name, source, None)), None));
+    };
+    let failed = |error| StartError::Changes(name.to_owned(), error);
+    let keeper = Changes::open(moves).map_err(failed)?;
+    let standing = keeper.standing(&of).map_err(failed)?;
+    let (offered, asked) = sync_channel(shadow::ROOM);
+    let moving = Moving::new(of, standing, keeper, offered).map_err(failed)?;
+    let target = Target::new(side(&move_to.target)?, standing.mode, moving);
+    Ok((Arc::new(Index::new(name, source, Some(target))), Some(asked)))
+}
+
+/// Turns a move while nobody serves the index. Whoever calls this holds the lease of the file.
+///
+/// # Errors
+/// Where the file fails, or an encoder cannot be used.
+pub fn turn(settings: &IndexSettings, moves: &Path, encoders: Encoders<'_>, wish: Wish) -> Result<Outcome, StartError> {
+    let name = wish.of.index.clone();
+    let failed = |error| StartError::Changes(name.clone(), error);
+    let (index, _asked) = index(&name, settings, moves, encoders)?;
+    let Some(target) = index.target() else { return Ok(Outcome::Refused("it does not move".to_owned())) };
+    Mover::new(Arc::clone(&index), Changes::open(moves).map_err(failed)?).turn(target, wish).map_err(failed)
 }
 
 /// What was percent-encoded; none of what is no UTF-8 then. In a query a plus is a blank.

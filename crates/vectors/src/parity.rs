@@ -262,7 +262,8 @@ fn coverage(found: &Found, queries: &BTreeSet<&String>, k: usize) -> Coverage {
     Coverage { n_answered: n_with(1), n_full: n_with(k) }
 }
 
-fn figure(name: String, values: &[f64], ask: Ask) -> Figure {
+/// The mean of values and its interval.
+pub(crate) fn figure(name: String, values: &[f64], ask: Ask) -> Figure {
     let units: Vec<(u64, f64)> = values.iter().map(|value| (1, *value)).collect();
     let bootstrap = Bootstrap::of_mean(&units, N_RESAMPLES, ask.seed);
     let interval = bootstrap.bias_corrected(0.05).or_else(|| bootstrap.percentile(0.05)).filter(|_| values.len() > 1);

@@ -10,6 +10,7 @@ mod prices;
 mod residency;
 mod rules;
 mod spaces;
+mod vectors;
 
 use expect_test::{Expect, expect, expect_file};
 

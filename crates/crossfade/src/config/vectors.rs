@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
-use ::vectors::facade::IndexSettings;
+use ::vectors::facade::shadow::ShadowSettings;
+use ::vectors::facade::{IndexSettings, MoveSettings, StoreSettings};
 use ::vectors::schema::Metric;
 use ::vectors::stores::{Address, Kind};
 
@@ -13,8 +15,13 @@ use super::value;
 /// The longest name of an index.
 const MAX_NAME: usize = 45;
 
+/// How many different queries are asked of both stores before a switch, how many of each list count, and which part may differ, where nobody says.
+const READS: u64 = 300;
+const K: u64 = 10;
+const MARGIN: f64 = 0.02;
+
 /// What is served, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Vectors {
     /// Where it listens.
     pub listen: SocketAddr,
@@ -22,10 +29,17 @@ pub(crate) struct Vectors {
     pub url: Option<String>,
     /// The indexes by name.
     pub indexes: BTreeMap<String, IndexSettings>,
+    /// The file in which moves between stores stand.
+    pub moves: PathBuf,
 }
 
 /// Reads it; none where no index is served.
-pub(crate) fn read(root: &Section<'_>, may_leave_loopback: bool, taken: [SocketAddr; 2]) -> Option<Vectors> {
+pub(crate) fn read(
+    root: &Section<'_>,
+    may_leave_loopback: bool,
+    taken: [SocketAddr; 2],
+    store: &Path,
+) -> Option<Vectors> {
     let section = root.get("vectors")?.section()?;
     let item = section.get("listen");
     let listen = item.as_ref().and_then(|item| item.parsed("an address such as `127.0.0.1:4002`", value::address));
@@ -62,11 +76,51 @@ pub(crate) fn read(root: &Section<'_>, may_leave_loopback: bool, taken: [SocketA
             indexes.insert(name.value, settings);
         }
     }
+    let moves = section.get("moves").and_then(|item| item.path()).unwrap_or_else(|| beside(store));
     section.finish();
-    Some(Vectors { listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4002))), url, indexes })
+    let listen = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 4002)));
+    Some(Vectors { listen, url, indexes, moves })
+}
+
+/// `crossfade-moves.db` of `crossfade.db`.
+fn beside(store: &Path) -> PathBuf {
+    let mut name = store.file_stem().unwrap_or_default().to_owned();
+    name.push("-moves.db");
+    store.with_file_name(name)
 }
 
 fn index(section: &Section<'_>) -> Option<IndexSettings> {
+    let source = side(section);
+    let moves_to = section.get("moves_to").and_then(|item| {
+        let section = item.section()?;
+        let target = side(&section);
+        if let (Some(source), Some(target)) = (&source, &target)
+            && source.store == target.store
+        {
+            item.note("it is the store that the index is in already", None);
+        }
+        let shadow = shadow(&section.section("shadow"));
+        section.unknown_keys();
+        Some(MoveSettings { target: target?, shadow })
+    });
+    section.unknown_keys();
+    Some(IndexSettings { source: source?, moves_to })
+}
+
+fn shadow(section: &Section<'_>) -> ShadowSettings {
+    let count = |key, usual, least, most| section.get(key).and_then(|item| item.count(least, most)).unwrap_or(usual);
+    let margin = section.get("margin").and_then(|item| item.number(0.001, 0.5)).unwrap_or(MARGIN);
+    let (n_reads, k) = (count("reads", READS, 10, 100_000), count("k", K, 1, 1000));
+    section.unknown_keys();
+    ShadowSettings {
+        n_reads: u32::try_from(n_reads).unwrap_or(u32::MAX),
+        k: usize::try_from(k).unwrap_or(usize::MAX),
+        margin,
+    }
+}
+
+/// A store of an index.
+fn side(section: &Section<'_>) -> Option<StoreSettings> {
     let store = section.need("store").and_then(|item| {
         let written = item.string()?.value;
         match Address::parse(&written) {
@@ -93,7 +147,8 @@ fn index(section: &Section<'_>) -> Option<IndexSettings> {
     });
     let metrics = [("cosine", Metric::Cosine), ("euclidean", Metric::L2), ("dotproduct", Metric::Dot)];
     let metric = section.get("metric").and_then(|item| item.word(&metrics));
-    let vector = section.get("vector").and_then(|item| Some(item.string()?.value));
-    section.unknown_keys();
-    Some(IndexSettings { store: store?, vector, metric })
+    let text = |key| section.get(key).and_then(|item| Some(item.string()?.value));
+    let (vector, text_field) = (text("vector"), text("text_field"));
+    let encoder = section.get("encoder").and_then(|item| item.path());
+    Some(StoreSettings { store: store?, vector, metric, encoder, text_field })
 }

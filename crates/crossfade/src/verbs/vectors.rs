@@ -6,10 +6,17 @@ mod encoder;
 mod eval;
 mod export;
 mod import;
+mod mode;
+mod moves;
 mod plan;
 mod reembed;
+mod rollback;
+mod shadow;
 mod space;
+mod switch;
 mod verify;
+
+pub(crate) use encoder::serving;
 
 use vectors::retry::Trouble;
 use vectors::run::RunError;
@@ -42,6 +49,14 @@ pub(crate) enum Verb {
     Export(export::Args),
     /// Check a directory against its manifest, copy it into a store, and compare.
     Import(import::Args),
+    /// Say how far an index of the config is on its way to another store, or turn it: collect, dual-write, shadow, or source, which gives the move up.
+    Mode(mode::Args),
+    /// Say how alike what both stores find is, of the queries that the shadow asked both; exit code 3 or 4 when that does not carry a switch.
+    Shadow(shadow::Args),
+    /// Have an index answered from the store that it moves to, once it has every change and the evidence says that as much is found in it. What is written then goes back to the old one too.
+    Switch(switch::Args),
+    /// Have it answered from the old store again, which has had every change since.
+    Rollback(rollback::Args),
 }
 
 /// Does it.
@@ -56,6 +71,10 @@ pub(crate) fn run(place: &Place, verb: &Verb, out: &Out) -> Result<Exit, Stop> {
         Verb::Eval(args) => eval::run(place, args, out),
         Verb::Export(args) => export::run(args, out),
         Verb::Import(args) => import::run(args, out),
+        Verb::Mode(args) => mode::run(place, args, out),
+        Verb::Shadow(args) => shadow::run(place, args, out),
+        Verb::Switch(args) => switch::run(place, args, out),
+        Verb::Rollback(args) => rollback::run(place, args, out),
     }
 }
 

@@ -68,6 +68,7 @@ mod tco;
 mod vectors;
 #[cfg(test)]
 mod vectors_eval;
+mod vectors_moves;
 mod vectors_reembed;
 mod watch;
 mod whose;

@@ -45,6 +45,11 @@ impl Failure {
         Failure::new(501, "UNIMPLEMENTED", message)
     }
 
+    /// All that is known of it, for who runs the gateway.
+    pub(super) fn why(self) -> String {
+        self.trouble.unwrap_or(self.message)
+    }
+
     /// The same, of something in the request.
     pub(super) fn at(self, place: &str) -> Failure {
         Failure { message: format!("{place}: {}", self.message), ..self }

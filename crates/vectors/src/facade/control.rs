@@ -29,7 +29,7 @@ impl Facade {
     }
 
     fn described(&self, index: &Index, request: &Request<'_>) -> Result<Value, Failure> {
-        let shape = index.shape()?;
+        let shape = index.answering().shape()?;
         let mut value = json!({
             "name": index.name, "host": format!("{}/data/{}", self.url, index.name), "status": { "ready": true, "state": "Ready" },
             "deletion_protection": "enabled", "tags": null,

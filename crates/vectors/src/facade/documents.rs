@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::Request;
 use super::answers::{Failure, SparseValues, as_raw, json, raw};
-use super::index::{Change, Index, Shape, changed, checked_id, last_of_each, metadata, namespace_of};
+use super::index::{Change, Index, changed, checked_id, last_of_each, metadata, namespace_of};
+use super::side::{Shape, Side};
 use super::vectors::{body, filter, needed, page};
 use crate::metadata::Object;
 use crate::row::{Dense, Row};
@@ -136,8 +137,14 @@ impl Place<'_> {
     fn upsert(&self, request: &Request<'_>) -> Result<String, Failure> {
         let Upsert { documents } = body(request)?;
         let n_documents = few(documents.len())?;
-        let shape = self.index.shape()?;
-        let mut rows = Vec::with_capacity(n_documents);
+        self.index.write(self.namespace, |side| Ok((Change::Put(last_of_each(self.rows(side, &documents)?)), ())))?;
+        Ok(json!({ "upserted_count": n_documents }).to_string())
+    }
+
+    /// Documents as rows of a store.
+    fn rows(&self, side: &Side, documents: &[Object<'_>]) -> Result<Vec<Row>, Failure> {
+        let shape = side.shape()?;
+        let mut rows = Vec::with_capacity(documents.len());
         for (n, document) in documents.iter().enumerate() {
             let wrong = |failure: Failure| failure.at(&format!("documents[{n}]"));
             let patch = Patch::read(&shape, document).map_err(wrong)?;
@@ -153,13 +160,11 @@ impl Place<'_> {
             row.sparse = patch.sparse;
             rows.push(row);
         }
-        self.index.write(self.namespace, |_| Ok((Change::Put(last_of_each(rows)), ())))?;
-        Ok(json!({ "upserted_count": n_documents }).to_string())
+        Ok(rows)
     }
 
     fn search(&self, request: &Request<'_>) -> Result<String, Failure> {
         let asked: Search<'_> = body(request)?;
-        let shape = self.index.shape()?;
         if !(1..=MAX_TOP_K).contains(&asked.top_k) {
             return Err(Failure::invalid(format!("top_k is 1 to {MAX_TOP_K}")));
         }
@@ -171,6 +176,9 @@ impl Place<'_> {
                 by.kind
             )));
         }
+        let vector = by.values.unwrap_or_default();
+        let side = self.index.answering_to(vector.len());
+        let shape = side.shape()?;
         let field = by.field.or_else(|| by.fields.and_then(|mut fields| fields.pop())).unwrap_or_default();
         if field != shape.vector {
             return Err(Failure::invalid(format!(
@@ -179,12 +187,12 @@ impl Place<'_> {
             )));
         }
         let filter = filter(asked.filter)?;
-        let hits = self.index.nearest(self.namespace, by.values.unwrap_or_default(), filter.as_ref(), asked.top_k)?;
+        let hits = self.index.nearest(side, self.namespace, vector, filter.as_ref(), asked.top_k)?;
         let wanted = asked.include_fields.unwrap_or_default();
         let mut rows = BTreeMap::new();
         if !wanted.is_empty() {
             let ids: Vec<String> = hits.iter().map(|(id, _)| id.clone()).collect();
-            rows.extend(self.index.rows(self.namespace, &ids)?.into_iter().map(|row| (row.id.clone(), row)));
+            rows.extend(side.rows(self.namespace, &ids)?.into_iter().map(|row| (row.id.clone(), row)));
         }
         let mut matches = Vec::with_capacity(hits.len());
         for (id, score) in &hits {
@@ -206,6 +214,7 @@ impl Place<'_> {
 
     fn fetch(&self, request: &Request<'_>) -> Result<String, Failure> {
         let asked: Fetch<'_> = body(request)?;
+        let side = self.index.answering();
         let (ids, next) = match (asked.ids.filter(|ids| !ids.is_empty()), filter(asked.filter)?) {
             (Some(ids), None) => {
                 few(ids.len())?;
@@ -214,7 +223,7 @@ impl Place<'_> {
             (None, filter) => {
                 let filter = needed(filter)?;
                 page(
-                    self.index,
+                    side,
                     (self.namespace, "", Some(&filter)),
                     asked.pagination_token.as_deref(),
                     asked.limit,
@@ -226,7 +235,7 @@ impl Place<'_> {
         // Here, no wish means everything.
         let wanted = asked.include_fields.filter(|wanted| !wanted.is_empty()).unwrap_or_else(|| vec!["*".to_owned()]);
         let mut documents = BTreeMap::new();
-        for row in self.index.rows(self.namespace, &ids)? {
+        for row in side.rows(self.namespace, &ids)? {
             documents.insert(row.id.clone(), document(&row, &wanted)?);
         }
         let next = next.map(|next| format!(",\"pagination\":{{\"next\":{}}}", json(&next))).unwrap_or_default();
@@ -241,7 +250,7 @@ impl Place<'_> {
         let asked: List = body(request)?;
         let prefix = asked.prefix.unwrap_or_default();
         let (ids, next) = page(
-            self.index,
+            self.index.answering(),
             (self.namespace, &prefix, None),
             asked.pagination_token.as_deref(),
             asked.limit,
@@ -257,17 +266,17 @@ impl Place<'_> {
 
     fn update(&self, request: &Request<'_>) -> Result<String, Failure> {
         let asked: Update<'_> = body(request)?;
-        let shape = self.index.shape()?;
         let filter = filter(asked.filter)?;
         let set = asked.set_fields.unwrap_or_default().0;
         let remove = asked.remove_fields.unwrap_or_default();
         let Some(documents) = asked.documents else {
             let filter = needed(filter)?;
+            let shape = self.index.answering().shape()?;
             if let Some(name) = set.iter().map(|(name, _)| name).chain(&remove).find(|name| is_vector(&shape, name)) {
                 return Err(Failure::invalid(format!("`{name}` is a vector: only metadata is changed by a filter")));
             }
-            let n_found = self.index.write_found(self.namespace, Some(&filter), |index, ids| {
-                let mut rows = index.rows(self.namespace, &ids)?;
+            let n_found = self.index.write_found(self.namespace, Some(&filter), |side, ids| {
+                let mut rows = side.rows(self.namespace, &ids)?;
                 for row in &mut rows {
                     row.metadata = changed(row.metadata.as_ref(), &set, &remove)?;
                 }
@@ -279,14 +288,15 @@ impl Place<'_> {
             return Err(Failure::invalid("documents and a filter are not given together"));
         }
         few(documents.len())?;
-        let mut patches = BTreeMap::new();
-        for (n, document) in documents.iter().enumerate() {
-            let patch = Patch::read(&shape, document).map_err(|failure| failure.at(&format!("documents[{n}]")))?;
-            patches.insert(patch.id.clone(), patch);
-        }
-        self.index.write(self.namespace, |index| {
+        self.index.write(self.namespace, |side| {
+            let shape = side.shape()?;
+            let mut patches = BTreeMap::new();
+            for (n, document) in documents.iter().enumerate() {
+                let patch = Patch::read(&shape, document).map_err(|failure| failure.at(&format!("documents[{n}]")))?;
+                patches.insert(patch.id.clone(), patch);
+            }
             let ids: Vec<String> = patches.keys().cloned().collect();
-            let mut rows = index.rows(self.namespace, &ids)?;
+            let mut rows = side.rows(self.namespace, &ids)?;
             for row in &mut rows {
                 if let Some(patch) = patches.get(&row.id) {
                     patch.apply(&shape, row)?;

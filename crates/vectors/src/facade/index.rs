@@ -1,18 +1,19 @@
-//! An index: a collection with one dense vector that is searched, and the one writer of it.
+//! An index: the store that answers, the one that it moves to if there is one, and the one writer of both.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::IndexSettings;
 use super::answers::Failure;
-use super::backend::{Ask, Backend, Pool, Which};
+use super::backend::Which as Ids;
 use super::filter::Filter;
+use super::moving::Moving;
+use super::pair::{MODES, Mode, Which};
+use super::side::Side;
 use crate::metadata::{Metadata, Object};
-use crate::nearest::Query;
-use crate::row::{Dense, Dtype, Row};
-use crate::schema::{DenseShape, Metric, Schema};
-use crate::stores::{Address, Kind};
+use crate::row::Row;
 
 /// The name of the namespace that has none.
 const DEFAULT: &str = "__default__";
@@ -26,21 +27,18 @@ const PAGE: usize = 500;
 /// An index that is served.
 pub(super) struct Index {
     pub(super) name: String,
-    settings: IndexSettings,
-    pool: Pool,
-    shape: Mutex<Option<Arc<Shape>>>,
-    /// Changes are made one after the other, so that one that is made of what was there is made of what is there.
+    source: Side,
+    target: Option<Target>,
+    /// Changes are made one after the other, so that one that is made of what was there is made of what is there. A move is turned only by who holds it.
     writer: Mutex<()>,
 }
 
-/// What an index's rows look like.
-#[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) schema: Schema,
-    /// The vector that is searched.
-    pub(super) vector: String,
-    pub(super) dims: usize,
-    pub(super) metric: Metric,
+/// Where an index moves to.
+pub(super) struct Target {
+    pub(super) side: Side,
+    /// How far it is, as its place in [`MODES`].
+    mode: AtomicU8,
+    pub(super) moving: Moving,
 }
 
 /// What becomes of rows.
@@ -49,51 +47,91 @@ pub(super) enum Change {
     Delete(Vec<String>),
 }
 
+impl Change {
+    fn is_nothing(&self) -> bool {
+        match self {
+            Change::Put(rows) => rows.is_empty(),
+            Change::Delete(ids) => ids.is_empty(),
+        }
+    }
+}
+
+impl Target {
+    pub(super) fn new(side: Side, mode: Mode, moving: Moving) -> Target {
+        Target { side, mode: AtomicU8::new(place(mode)), moving }
+    }
+
+    /// How far the move is.
+    pub(super) fn mode(&self) -> Mode {
+        MODES.get(usize::from(self.mode.load(Ordering::Acquire))).copied().unwrap_or(Mode::Source)
+    }
+
+    /// Turns it. Only who holds the writer's lock does.
+    pub(super) fn set_mode(&self, mode: Mode, _writer: &MutexGuard<'_, ()>) {
+        self.mode.store(place(mode), Ordering::Release);
+    }
+}
+
+fn place(mode: Mode) -> u8 {
+    MODES.iter().zip(0..).find(|(one, _)| **one == mode).map_or(0, |(_, place)| place)
+}
+
 impl Index {
-    pub(super) fn new(name: &str, settings: &IndexSettings) -> Index {
-        Index {
-            name: name.to_owned(),
-            pool: Pool::new(settings.store.clone()),
-            settings: settings.clone(),
-            shape: Mutex::default(),
-            writer: Mutex::default(),
+    pub(super) fn new(name: &str, source: Side, target: Option<Target>) -> Index {
+        Index { name: name.to_owned(), source, target, writer: Mutex::default() }
+    }
+
+    /// Where it moves to.
+    pub(super) fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
+    fn mode(&self) -> Mode {
+        self.target.as_ref().map_or(Mode::Source, Target::mode)
+    }
+
+    /// One of its stores.
+    pub(super) fn side(&self, which: Which) -> &Side {
+        match (which, &self.target) {
+            (Which::Target, Some(target)) => &target.side,
+            _ => &self.source,
         }
     }
 
-    /// What its rows look like: asked of the store once.
-    pub(super) fn shape(&self) -> Result<Arc<Shape>, Failure> {
-        let mut kept = self.shape.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shape) = &*kept {
-            return Ok(Arc::clone(shape));
-        }
-        let schema = self.pool.with(|backend| backend.shape())?;
-        let shape = Arc::new(shape_of(schema, &self.settings).map_err(|why| {
-            Failure::from(crate::retry::Trouble::permanent(format!("index {} cannot be served", self.name), why))
-        })?);
-        Ok(Arc::clone(kept.insert(shape)))
+    /// The store that answers now.
+    pub(super) fn answering(&self) -> &Side {
+        self.side(self.mode().answers())
     }
 
-    /// Does something on a connection.
-    pub(super) fn read<T>(
-        &self,
-        does: impl FnMut(&mut dyn Backend) -> Result<T, crate::retry::Trouble>,
-    ) -> Result<T, Failure> {
-        Ok(self.pool.with(does)?)
+    /// The store that answers a query by a vector of this length: after a switch between two models an application may still ask, or ask again, in the other one's space.
+    pub(super) fn answering_to(&self, n_numbers: usize) -> &Side {
+        let mode = self.mode();
+        let (usual, other) = (self.side(mode.answers()), self.side(mode.answers().other()));
+        let has = |side: &Side| side.looks().is_ok_and(|shape| shape.dims == n_numbers);
+        if mode.knows_both() && !has(usual) && has(other) { other } else { usual }
     }
 
-    /// Changes rows of a namespace to what `make` says by what is there.
+    /// Nothing is changed, and nobody else turns the move, while this is held.
+    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes rows of a namespace to what `make` says by what is there. Where the index moves, the change is kept for the other store first.
     pub(super) fn write<T>(
         &self,
         namespace: &str,
-        make: impl FnOnce(&Index) -> Result<(Change, T), Failure>,
+        make: impl FnOnce(&Side) -> Result<(Change, T), Failure>,
     ) -> Result<T, Failure> {
-        let _one = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (change, done) = make(self)?;
-        match &change {
-            Change::Put(rows) if rows.is_empty() => {}
-            Change::Delete(ids) if ids.is_empty() => {}
-            Change::Put(rows) => self.pool.with(|backend| backend.put(rows))?,
-            Change::Delete(ids) => self.pool.with(|backend| backend.delete(namespace, ids))?,
+        let _one = self.hold();
+        let mode = self.mode();
+        let side = self.side(mode.answers());
+        let (change, done) = make(side)?;
+        if change.is_nothing() {
+            return Ok(done);
+        }
+        match self.target.as_ref().filter(|_| mode.keeps()) {
+            None => side.apply(namespace, &change)?,
+            Some(target) => target.moving.around(namespace, &change, || side.apply(namespace, &change))?,
         }
         Ok(done)
     }
@@ -103,16 +141,16 @@ impl Index {
         &self,
         namespace: &str,
         filter: Option<&Filter>,
-        mut change: impl FnMut(&Index, Vec<String>) -> Result<Change, Failure>,
+        mut change: impl FnMut(&Side, Vec<String>) -> Result<Change, Failure>,
     ) -> Result<u64, Failure> {
         let (mut n_found, mut after) = (0, None);
         loop {
-            let last = self.write(namespace, |index| {
-                let which = Which { namespace, prefix: "", after: after.as_deref(), filter, limit: PAGE };
-                let ids = index.read(|backend| backend.ids(&which))?;
+            let last = self.write(namespace, |side| {
+                let which = Ids { namespace, prefix: "", after: after.as_deref(), filter, limit: PAGE };
+                let ids = side.read(|backend| backend.ids(&which))?;
                 n_found += ids.len() as u64;
                 let last = ids.last().cloned();
-                Ok((change(index, ids)?, last))
+                Ok((change(side, ids)?, last))
             })?;
             match last {
                 Some(last) => after = Some(last),
@@ -121,122 +159,31 @@ impl Index {
         }
     }
 
-    /// The nearest rows of a vector, with the similarity that Pinecone reports.
+    /// The nearest rows of a vector in a store, with the similarity that Pinecone reports. In shadow the query goes to who asks the other store, which nobody waits for.
     pub(super) fn nearest(
         &self,
+        side: &Side,
         namespace: &str,
         vector: Vec<f32>,
         filter: Option<&Filter>,
         k: usize,
     ) -> Result<Vec<(String, f64)>, Failure> {
-        let shape = self.shape()?;
-        let query = Query { id: String::new(), namespace: namespace.to_owned(), vector: shape.checked(vector)? };
-        let ask = Ask { vector: &shape.vector, metric: shape.metric, query: &query, filter, k };
-        let hits = self.read(|backend| backend.nearest(&ask))?;
-        Ok(hits.into_iter().map(|hit| (hit.id, score(shape.metric, hit.distance))).collect())
-    }
-
-    /// Rows by their identifiers.
-    pub(super) fn rows(&self, namespace: &str, ids: &[String]) -> Result<Vec<Row>, Failure> {
-        self.read(|backend| backend.fetch(namespace, ids))
-    }
-}
-
-/// Pinecone's score of a distance: the cosine, the inner product, or the square of the distance by Euclid.
-fn score(metric: Metric, distance: f64) -> f64 {
-    match metric {
-        Metric::Cosine => 1.0 - distance,
-        Metric::Dot => -distance,
-        Metric::L2 => distance * distance,
-        Metric::Hamming => distance,
-    }
-}
-
-fn shape_of(schema: Schema, settings: &IndexSettings) -> Result<Shape, String> {
-    let named = match &settings.vector {
-        Some(name) => schema.dense.get_key_value(name).ok_or_else(|| format!("it has no vector `{name}`"))?,
-        None => {
-            let mut all = schema.dense.iter();
-            match (all.next(), all.next()) {
-                (Some(one), None) => one,
-                (None, _) => return Err("it has no dense vector".to_owned()),
-                _ => return Err("it has several dense vectors: name one with `vector`".to_owned()),
-            }
-        }
-    };
-    let (vector, DenseShape { dtype, dims, metric }) = (named.0.clone(), named.1.clone());
-    if dtype != Dtype::F32 {
-        return Err(format!("`{vector}` is of {dtype:?}; an index is of 32-bit floats"));
-    }
-    // What sqlite-vec is not told otherwise, it compares by Euclid.
-    let usual = (Address::kind(&settings.store) == Kind::SqliteVec).then_some(Metric::L2);
-    let metric =
-        metric.or(settings.metric).or(usual).ok_or("nothing says how its vectors are compared: write `metric`")?;
-    Ok(Shape { schema, vector, dims, metric })
-}
-
-impl Shape {
-    /// The metric by Pinecone's name.
-    pub(super) fn metric_name(&self) -> &'static str {
-        match self.metric {
-            Metric::Cosine => "cosine",
-            Metric::Dot => "dotproduct",
-            Metric::L2 | Metric::Hamming => "euclidean",
-        }
-    }
-
-    /// A vector that may be searched by and kept.
-    pub(super) fn checked(&self, vector: Vec<f32>) -> Result<Vec<f32>, Failure> {
-        checked(vector, self.dims, self.metric)
-    }
-
-    /// The dense vector `name` of a row.
-    pub(super) fn dense(&self, name: &str, vector: Vec<f32>) -> Result<Dense, Failure> {
-        let shape = self
-            .schema
-            .dense
-            .get(name)
-            .ok_or_else(|| Failure::invalid(format!("the index has no dense vector `{name}`")))?;
-        if shape.dtype != Dtype::F32 {
-            return Err(Failure::invalid(format!("`{name}` is of {:?}, which this API does not write", shape.dtype)));
-        }
-        Ok(Dense::F32(checked(vector, shape.dims, shape.metric.unwrap_or(self.metric))?))
-    }
-
-    /// The name of the sparse vector, where there is one.
-    pub(super) fn sparse(&self) -> Result<&str, Failure> {
-        match self.schema.sparse.as_slice() {
-            [only] => Ok(only),
-            [] => Err(Failure::invalid("Index configuration does not support sparse values")),
-            _ => Err(Failure::invalid("the index has several sparse vectors, which only the documents' API can name")),
-        }
-    }
-
-    /// A row that is written new.
-    pub(super) fn row(&self, namespace: &str, id: String) -> Result<Row, Failure> {
-        Ok(Row {
+        let Some(target) = self.target.as_ref().filter(|target| target.mode() == Mode::Shadow) else {
+            return side.nearest(namespace, vector, filter, k);
+        };
+        let began = Instant::now();
+        let hits = side.nearest(namespace, vector.clone(), filter, k)?;
+        let took = began.elapsed();
+        target.moving.offer(super::shadow::Asked {
             namespace: namespace.to_owned(),
-            id: checked_id(id)?,
-            space: self.schema.space.clone(),
-            ..Row::default()
-        })
+            vector,
+            filter: filter.cloned(),
+            k,
+            found: hits.iter().map(|(id, _)| id.clone()).collect(),
+            took,
+        });
+        Ok(hits)
     }
-}
-
-fn checked(vector: Vec<f32>, dims: usize, metric: Metric) -> Result<Vec<f32>, Failure> {
-    if vector.len() != dims {
-        return Err(Failure::invalid(format!(
-            "Vector dimension {} does not match the dimension of the index {dims}",
-            vector.len()
-        )));
-    }
-    if vector.iter().any(|value| !value.is_finite()) {
-        return Err(Failure::invalid("a dense vector has finite 32-bit floats only"));
-    }
-    if metric == Metric::Cosine && vector.iter().all(|value| *value == 0.0) {
-        return Err(Failure::invalid("Dense vectors must contain at least one non-zero value"));
-    }
-    Ok(vector)
 }
 
 /// An identifier that may be written.

@@ -4,8 +4,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::row::Dtype;
-use crate::schema::{DenseShape, Schema};
-use crate::stores::SqliteVec;
+use crate::schema::{DenseShape, Metric, Schema};
+use crate::stores::{Address, SqliteVec};
+
+fn settings(file: &Path) -> StoreSettings {
+    let store = Address::SqliteVec { file: file.to_owned(), table: "films".to_owned() };
+    StoreSettings { store, vector: None, metric: None, encoder: None, text_field: None }
+}
 
 /// An index `films` of three numbers, and one of a store that is not there.
 fn facade(directory: &Path) -> Facade {
@@ -14,13 +19,10 @@ fn facade(directory: &Path) -> Facade {
     let schema =
         Schema { dense: [("dense".to_owned(), dense)].into(), sparse: vec!["words".to_owned()], ..Schema::default() };
     crate::store::Target::prepare(&mut SqliteVec::new(&file, "films"), &schema, None).unwrap();
-    let of = |file: &Path| IndexSettings {
-        store: Address::SqliteVec { file: file.to_owned(), table: "films".to_owned() },
-        vector: None,
-        metric: None,
-    };
+    let of = |file: &Path| IndexSettings { source: settings(file), moves_to: None };
     let indexes = [("films".to_owned(), of(&file)), ("lost".to_owned(), of(&directory.join("none.db")))];
-    Facade::new("http://vectors.example/", &indexes.into())
+    let none = |_: &Path| Err("there is none".to_owned());
+    Facade::start("http://vectors.example/", &indexes.into(), &directory.join("moves.db"), &none).unwrap()
 }
 
 fn ask(facade: &Facade, method: &str, path: &str, body: &Value) -> (u16, Value) {

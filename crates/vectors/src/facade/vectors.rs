@@ -10,6 +10,7 @@ use super::answers::{Failure, SparseValues, as_raw, json, of_token, token};
 use super::backend::Which;
 use super::filter::Filter;
 use super::index::{Change, Index, changed, checked_id, last_of_each, metadata, named, namespace_of};
+use super::side::Side;
 use super::{Request, pairs};
 use crate::metadata::Object;
 use crate::row::{Dense, Row};
@@ -36,7 +37,7 @@ pub(super) fn answer(index: &Index, request: &Request<'_>, rest: &[&str]) -> Res
         ("POST" | "GET", ["describe_index_stats"]) => stats(index, request),
         ("GET", ["namespaces"]) => namespaces(index, request),
         ("GET", ["namespaces", name]) => {
-            let counts = index.read(|backend| backend.count(None))?;
+            let counts = index.answering().read(|backend| backend.count(None))?;
             let namespace = namespace_of(name)?;
             let n_rows =
                 counts.get(namespace).ok_or_else(|| Failure::not_found(format!("Namespace {name} not found")))?;
@@ -97,10 +98,16 @@ fn upsert(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
             vectors.len()
         )));
     }
-    let shape = index.shape()?;
     let namespace = namespace_of(namespace.as_deref().unwrap_or_default())?;
     let n_vectors = vectors.len();
-    let mut rows = Vec::with_capacity(n_vectors);
+    index.write(namespace, |side| Ok((Change::Put(last_of_each(rows(side, namespace, vectors)?)), ())))?;
+    Ok(json!({ "upsertedCount": n_vectors }).to_string())
+}
+
+/// Vectors as rows of a store.
+fn rows(side: &Side, namespace: &str, vectors: Vec<Vector<'_>>) -> Result<Vec<Row>, Failure> {
+    let shape = side.shape()?;
+    let mut rows = Vec::with_capacity(vectors.len());
     for vector in vectors {
         let mut row = shape.row(namespace, vector.id)?;
         match vector.values.filter(|values| !values.is_empty()) {
@@ -118,8 +125,7 @@ fn upsert(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
         row.metadata = metadata(&vector.metadata.unwrap_or_default().0)?;
         rows.push(row);
     }
-    index.write(namespace, |_| Ok((Change::Put(last_of_each(rows)), ())))?;
-    Ok(json!({ "upsertedCount": n_vectors }).to_string())
+    Ok(rows)
 }
 
 #[derive(Deserialize)]
@@ -178,7 +184,6 @@ fn found<'a>(
 
 fn query(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
     let asked: Asked<'_> = body(request)?;
-    let shape = index.shape()?;
     let named = asked.namespace.unwrap_or_default();
     let namespace = namespace_of(&named)?;
     let k = asked.top_k.filter(|k| (1..=MAX_TOP_K).contains(k));
@@ -190,10 +195,12 @@ fn query(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
         ));
     }
     let vector = asked.vector.filter(|vector| !vector.is_empty());
+    let side = vector.as_ref().map_or_else(|| index.answering(), |vector| index.answering_to(vector.len()));
+    let shape = side.shape()?;
     let vector = match (vector, asked.id.filter(|id| !id.is_empty())) {
         (Some(vector), None) => Some(vector),
         (None, Some(id)) => {
-            match index.rows(namespace, &[id])?.pop().and_then(|mut row| row.dense.remove(&shape.vector)) {
+            match side.rows(namespace, &[id])?.pop().and_then(|mut row| row.dense.remove(&shape.vector)) {
                 Some(Dense::F32(vector)) => Some(vector),
                 _ => None,
             }
@@ -202,12 +209,13 @@ fn query(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
         (None, None) => return Err(Failure::invalid("Either a vector or an id must be provided")),
     };
     // Nothing is near to what is not there.
-    let hits = vector.map_or_else(|| Ok(Vec::new()), |vector| index.nearest(namespace, vector, filter.as_ref(), k))?;
+    let hits =
+        vector.map_or_else(|| Ok(Vec::new()), |vector| index.nearest(side, namespace, vector, filter.as_ref(), k))?;
     let wants = (asked.include_values, asked.include_metadata);
     let mut rows = BTreeMap::new();
     if wants != (false, false) {
         let ids: Vec<String> = hits.iter().map(|(id, _)| id.clone()).collect();
-        rows.extend(index.rows(namespace, &ids)?.into_iter().map(|row| (row.id.clone(), row)));
+        rows.extend(side.rows(namespace, &ids)?.into_iter().map(|row| (row.id.clone(), row)));
     }
     let mut matches = Vec::with_capacity(hits.len());
     for (id, score) in &hits {
@@ -236,13 +244,14 @@ fn fetch(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
     if ids.is_empty() || ids.len() > MAX_FETCHED {
         return Err(Failure::invalid(format!("{} ids are fetched at once, and 1 to {MAX_FETCHED} can be", ids.len())));
     }
-    let rows = index.rows(namespace_of(&name)?, &ids)?;
-    vectors(index, &rows, &name, None)
+    let side = index.answering();
+    let rows = side.rows(namespace_of(&name)?, &ids)?;
+    vectors(side, &rows, &name, None)
 }
 
 /// Rows as a fetch answers them.
-fn vectors(index: &Index, rows: &[Row], name: &str, next: Option<String>) -> Result<String, Failure> {
-    let shape = index.shape()?;
+fn vectors(side: &Side, rows: &[Row], name: &str, next: Option<String>) -> Result<String, Failure> {
+    let shape = side.shape()?;
     let mut all = BTreeMap::new();
     for row in rows {
         all.insert(row.id.as_str(), found(&row.id, Some(row), &shape.vector, (true, true))?);
@@ -268,14 +277,15 @@ fn fetch_by_metadata(index: &Index, request: &Request<'_>) -> Result<String, Fai
     let asked: ByMetadata<'_> = body(request)?;
     let (name, filter) = (asked.namespace.unwrap_or_default(), needed(filter(Some(asked.filter))?)?);
     let namespace = namespace_of(&name)?;
+    let side = index.answering();
     let (ids, next) =
-        page(index, (namespace, "", Some(&filter)), asked.pagination_token.as_deref(), asked.limit, MAX_FETCHED)?;
-    vectors(index, &index.rows(namespace, &ids)?, &name, next)
+        page(side, (namespace, "", Some(&filter)), asked.pagination_token.as_deref(), asked.limit, MAX_FETCHED)?;
+    vectors(side, &side.rows(namespace, &ids)?, &name, next)
 }
 
 /// Identifiers of a page and, where there is another one, the token for it.
 pub(super) fn page(
-    index: &Index,
+    side: &Side,
     (namespace, prefix, filter): (&str, &str, Option<&Filter>),
     after: Option<&str>,
     limit: Option<usize>,
@@ -287,7 +297,7 @@ pub(super) fn page(
     }
     let after = after.filter(|after| !after.is_empty()).map(of_token).transpose()?;
     let which = Which { namespace, prefix, after: after.as_deref(), filter, limit: limit + 1 };
-    let mut ids = index.read(|backend| backend.ids(&which))?;
+    let mut ids = side.read(|backend| backend.ids(&which))?;
     let has_more = ids.len() > limit;
     ids.truncate(limit);
     let next = ids.last().filter(|_| has_more).map(|last| token(last));
@@ -315,30 +325,25 @@ struct Update<'a> {
 
 fn update(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
     let asked: Update<'_> = body(request)?;
-    let shape = index.shape()?;
     let name = asked.namespace.unwrap_or_default();
     let namespace = namespace_of(&name)?;
     let set = asked.set_metadata.unwrap_or_default().0;
-    let dense = asked
-        .values
-        .filter(|values| !values.is_empty())
-        .map(|values| shape.dense(&shape.vector, values))
-        .transpose()?;
+    let values = asked.values.filter(|values| !values.is_empty());
     let sparse = asked.sparse_values.map(SparseValues::read).transpose()?;
     let filter = filter(asked.filter)?;
     let Some(id) = asked.id.filter(|id| !id.is_empty()) else {
         let filter = needed(filter)?;
-        if dense.is_some() || sparse.is_some() {
+        if values.is_some() || sparse.is_some() {
             return Err(Failure::invalid(
                 "only setMetadata goes with a filter: one vector for many rows would be none of them",
             ));
         }
         if asked.dry_run {
-            let counts = index.read(|backend| backend.count(Some(&filter)))?;
+            let counts = index.answering().read(|backend| backend.count(Some(&filter)))?;
             return Ok(json!({ "matchedRecords": counts.get(namespace).copied().unwrap_or(0) }).to_string());
         }
-        let n_found = index.write_found(namespace, Some(&filter), |index, ids| {
-            let mut rows = index.rows(namespace, &ids)?;
+        let n_found = index.write_found(namespace, Some(&filter), |side, ids| {
+            let mut rows = side.rows(namespace, &ids)?;
             for row in &mut rows {
                 row.metadata = changed(row.metadata.as_ref(), &set, &[])?;
             }
@@ -349,10 +354,13 @@ fn update(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
     if filter.is_some() {
         return Err(Failure::invalid("an id and a filter are not given together"));
     }
-    let (id, sparse_name) = (checked_id(id)?, sparse.is_some().then(|| shape.sparse()).transpose()?);
-    index.write(namespace, |index| {
+    let id = checked_id(id)?;
+    index.write(namespace, |side| {
+        let shape = side.shape()?;
+        let dense = values.map(|values| shape.dense(&shape.vector, values)).transpose()?;
+        let sparse_name = sparse.is_some().then(|| shape.sparse()).transpose()?;
         // What is not there is not made by an update.
-        let mut rows = index.rows(namespace, &[id])?;
+        let mut rows = side.rows(namespace, &[id])?;
         for row in &mut rows {
             row.dense.extend(dense.clone().map(|dense| (shape.vector.clone(), dense)));
             row.sparse.extend(sparse_name.map(str::to_owned).zip(sparse.clone()));
@@ -406,7 +414,8 @@ fn list(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
             _ => return Err(Failure::invalid(format!("`{key}` is nothing that a list knows"))),
         }
     }
-    let (ids, next) = page(index, (namespace_of(&name)?, &prefix, None), after.as_deref(), limit, MAX_LISTED)?;
+    let (ids, next) =
+        page(index.answering(), (namespace_of(&name)?, &prefix, None), after.as_deref(), limit, MAX_LISTED)?;
     let ids: Vec<_> = ids.iter().map(|id| json!({ "id": id })).collect();
     let mut answer = json!({ "vectors": ids, "namespace": name, "usage": { "readUnits": 0 } });
     if let Some(next) = next {
@@ -424,8 +433,9 @@ struct Stats<'a> {
 
 fn stats(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
     let asked: Stats<'_> = if request.body.is_empty() { Stats::default() } else { body(request)? };
-    let (shape, filter) = (index.shape()?, filter(asked.filter)?);
-    let counts = index.read(|backend| backend.count(filter.as_ref()))?;
+    let side = index.answering();
+    let (shape, filter) = (side.shape()?, filter(asked.filter)?);
+    let counts = side.read(|backend| backend.count(filter.as_ref()))?;
     let names_default = request.version.is_some_and(|version| version >= NAMES_DEFAULT);
     let name = |namespace: &str| if names_default { named(namespace).to_owned() } else { namespace.to_owned() };
     let namespaces: BTreeMap<_, _> =
@@ -447,7 +457,7 @@ fn namespaces(index: &Index, request: &Request<'_>) -> Result<String, Failure> {
             _ => return Err(Failure::invalid(format!("`{key}` is nothing that a list of namespaces knows"))),
         }
     }
-    let counts = index.read(|backend| backend.count(None))?;
+    let counts = index.answering().read(|backend| backend.count(None))?;
     let counts: BTreeMap<&str, u64> = counts.iter().map(|(namespace, n)| (named(namespace), *n)).collect();
     let mut fitting = counts.iter().filter(|(name, _)| name.starts_with(&prefix));
     let n_all = fitting.clone().count();

@@ -9,6 +9,7 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use providers::Ledger;
 use serde::{Deserialize, Serialize};
 use vectors::embed::Embed;
 use vectors::reembed::{Limits, Manner, Probe};
@@ -216,8 +217,25 @@ pub(super) fn of(place: &Place, flags: &Flags) -> Result<Encoder, Stop> {
 }
 
 /// The encoder of a record.
-pub(super) fn built(place: &Place, mut record: Record, refuses_long: bool) -> Result<Encoder, Stop> {
+pub(super) fn built(place: &Place, record: Record, refuses_long: bool) -> Result<Encoder, Stop> {
     let ledger = Arc::new(Collected::default());
+    let (embed, simulated, record) = made(place, record, refuses_long, &(Arc::clone(&ledger) as _))?;
+    Ok(Encoder { embed, recipe: record.recipe.clone(), record, simulated, ledger })
+}
+
+/// The encoder of a file, for a collection that is served; its connections go on the ledger.
+pub(crate) fn serving(place: &Place, file: &Path, ledger: &Arc<dyn Ledger>) -> Result<vectors::facade::Encoder, Stop> {
+    let (embed, _, record) = made(place, Record::read(file)?, false, ledger)?;
+    Ok(vectors::facade::Encoder { embed, recipe: record.recipe })
+}
+
+/// What makes vectors as a record says, whether its answers are made up, and the record with who makes them.
+fn made(
+    place: &Place,
+    mut record: Record,
+    refuses_long: bool,
+    ledger: &Arc<dyn Ledger>,
+) -> Result<(Arc<dyn Embed>, bool, Record), Stop> {
     let (embed, simulated): (Arc<dyn Embed>, bool) = match &record.by {
         By::Directory(directory) => {
             if record.recipe.dimensions.is_some() {
@@ -231,19 +249,19 @@ pub(super) fn built(place: &Place, mut record: Record, refuses_long: bool) -> Re
             (Arc::new(model), false)
         }
         By::Target(name) => {
-            let server = server::target(place, name, record.recipe.dimensions, record.price_nanos, &ledger)?;
+            let server = server::target(place, name, record.recipe.dimensions, record.price_nanos, ledger)?;
             record.recipe = server.describes(record.recipe);
             let simulated = server.is_simulated();
             (Arc::new(server), simulated)
         }
         By::Url { url, model, key_from } => {
             let server =
-                server::url((url, model, key_from.as_deref()), record.recipe.dimensions, record.price_nanos, &ledger)?;
+                server::url((url, model, key_from.as_deref()), record.recipe.dimensions, record.price_nanos, ledger)?;
             record.recipe = server.describes(record.recipe);
             (Arc::new(server), false)
         }
     };
-    Ok(Encoder { embed, recipe: record.recipe.clone(), record, simulated, ledger })
+    Ok((embed, simulated, record))
 }
 
 fn typed(flags: &Flags) -> Result<Record, Stop> {

@@ -8,7 +8,7 @@ use eval::run::whole_answer;
 use gateway::offline::prepare;
 use gateway::snapshot::{Snapshot, Target};
 use govern::Residency;
-use providers::{BaseUrl, Call, Client, Dialect, Provider, ProviderConfig, Shared};
+use providers::{BaseUrl, Call, Client, Dialect, Ledger, Provider, ProviderConfig, Shared};
 use serde_json::{Value, json};
 use vectors::embed::{Embed, Embedded, Refused, Worker, read};
 use vectors::retry::Class;
@@ -22,7 +22,6 @@ use wire::splice::Pieces;
 use crate::load;
 use crate::out::Stop;
 use crate::verbs::Place;
-use crate::verbs::ledger::Collected;
 use crate::verbs::source::names_like;
 use crate::verbs::time::now_us;
 
@@ -49,7 +48,7 @@ pub(super) fn target(
     name: &str,
     dimensions: Option<usize>,
     price_nanos: Option<u64>,
-    ledger: &Arc<Collected>,
+    ledger: &Arc<dyn Ledger>,
 ) -> Result<Server, Stop> {
     let config = load::config(&place.config)?;
     let target = config.snapshot.targets.get(name).ok_or_else(|| {
@@ -71,7 +70,7 @@ pub(super) fn url(
     (url, model, key_from): (&str, &str, Option<&str>),
     dimensions: Option<usize>,
     price_nanos: Option<u64>,
-    ledger: &Arc<Collected>,
+    ledger: &Arc<dyn Ledger>,
 ) -> Result<Server, Stop> {
     let place = url.split_once("://").map_or(url, |(_, rest)| rest);
     let name = place.split('/').next().unwrap_or(place).to_owned();
@@ -91,8 +90,8 @@ pub(super) fn url(
     })
 }
 
-fn shared(ledger: &Arc<Collected>) -> Arc<Shared> {
-    Arc::new(Shared::new().watched(Arc::clone(ledger) as _, Lane::Vectors))
+fn shared(ledger: &Arc<dyn Ledger>) -> Arc<Shared> {
+    Arc::new(Shared::new().watched(Arc::clone(ledger), Lane::Vectors))
 }
 
 impl Server {
