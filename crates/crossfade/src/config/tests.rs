@@ -29,10 +29,8 @@ fn right(text: &str) -> Config {
 }
 
 fn errors(text: &str) -> String {
-    match resolve("crossfade.yaml", text, &environment) {
-        Ok(_) => "no errors\n".into(),
-        Err(errors) => render(&errors),
-    }
+    let resolved = resolve("crossfade.yaml", text, &environment);
+    resolved.err().map_or_else(|| "no errors\n".into(), |errors| render(&errors))
 }
 
 /// The right config with `from` (which must be there) replaced by `to`.
