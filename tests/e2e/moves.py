@@ -111,19 +111,21 @@ def turned_under_load(say, directory, server):
         writer, asking = threading.Thread(target=write), Asking(address)
         writer.start()
         time.sleep(3)
-        turns = []
+        # A command that turns nothing takes as much of the machine: what a turn costs is the difference.
+        turns, others = [], []
         for verb in [("switch", "docs", "--force", "--reason", "measured under load"), ("rollback", "docs")] * 3:
-            at = time.monotonic() - asking.began
-            done = crossfade(directory, *cli, "vectors", *verb)
-            turns.append((at, time.monotonic() - asking.began + 0.3, done["took_ms"]))
-            time.sleep(2)
+            for spans, command in [(others, ("mode", "docs")), (turns, verb)]:
+                at = time.monotonic() - asking.began
+                done = crossfade(directory, *cli, "vectors", *command)
+                spans.append((at, time.monotonic() - asking.began + 0.3, done.get("took_ms", 0)))
+                time.sleep(1)
         asking.stop()
         ends.set()
         writer.join()
-        calm, meanwhile = asking.p99([(1, turns[0][0])]), asking.p99([(begin, end) for begin, end, _ in turns])
+        calm, meanwhile = (asking.p99([(begin, end) for begin, end, _ in spans]) for spans in (others, turns))
         took = max(took_ms for *_, took_ms in turns)
         say(f"three switches and rollbacks under {RATE} queries a second: ms until the other store answers, at most", took, took <= 1000)
-        say("ms that 99 of 100 queries stay below, before and meanwhile", f"{calm:.1f}, {meanwhile:.1f}", meanwhile - calm <= 50)
+        say("ms that 99 of 100 queries stay below during another command, and during a turn", f"{calm:.1f}, {meanwhile:.1f}", meanwhile - calm <= 50)
         say("queries that failed", f"{len(asking.failed)} of {len(asking.took)}", not asking.failed and len(asking.took) > 6 * RATE)
         say("writes that failed", f"{sum(status != 200 for status in written)} of {len(written)}", written and all(status == 200 for status in written))
         until(lambda: crossfade(directory, *cli, "vectors", "mode", "docs")["n_waiting"] == 0)
