@@ -24,6 +24,7 @@ pub(crate) mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -48,7 +49,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 14;
+pub const READER: u32 = 15;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Read {
     module: Option<String>,
     /// Namespaces that a project of C# brings to all of its files.
     usings: Vec<String>,
+    /// Addresses of vendors that configuration has, by key.
+    told: Vec<(String, String)>,
     is_machine_made: bool,
 }
 
@@ -73,6 +76,7 @@ impl Read {
             && self.packages.is_empty()
             && self.module.is_none()
             && self.usings.is_empty()
+            && self.told.is_empty()
     }
 
     /// Whether it is a source file that was not looked into, because no person wrote it: minified or generated.
@@ -134,11 +138,13 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
         let packages = manifest::packages_of(path, text);
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };
     }
+    let mut told = Vec::new();
     if text::is_configuration(path) {
         findings.extend(text::configuration_of(path, text));
+        told = told::addresses_of(path, text);
     }
     let (packages, module) = (manifest::packages_of(path, text), manifest::module_of(path, text));
-    Read { findings, packages, module, usings: manifest::usings(path, text), ..Read::default() }
+    Read { findings, packages, module, usings: manifest::usings(path, text), told, ..Read::default() }
 }
 
 /// How large the pattern of those names may be.
@@ -207,7 +213,8 @@ impl<'f> Linker<'f> {
             Some((begins, read.module.as_deref()?))
         });
         let usings = files.iter().flat_map(|(_, read)| read.usings.iter().cloned());
-        let index = Index::new(sources.collect(), &packages, modules.collect(), usings.collect());
+        let told = told::Told::new(files.iter().flat_map(|(_, read)| &read.told));
+        let index = Index::new(sources.collect(), &packages, modules.collect(), usings.collect(), told);
         let parts = even(index.files().iter().map(|file| file.facts.values.len() + 1));
         Linker { files, index: Arc::new(index), parts }
     }
@@ -227,7 +234,11 @@ impl<'f> Linker<'f> {
     /// Names under which clients and models of a part are known outside of their file.
     #[must_use]
     pub fn shared(&self, part: usize) -> Vec<String> {
-        Repository::new(Arc::clone(&self.index)).shared(self.parts[part].clone())
+        let mut names = Repository::new(Arc::clone(&self.index)).shared(self.parts[part].clone());
+        if part == 0 {
+            names.extend(told::Told::keys(self.files.iter().flat_map(|(_, read)| &read.told)));
+        }
+        names
     }
 
     /// What a part has.

@@ -17,6 +17,7 @@ mod walk;
 
 pub(super) use index::{Index, SourceFile};
 pub(super) use repository::Repository;
+pub(super) use texts::text_in;
 
 use super::facts::Call;
 use super::finding::{Confidence, Kind};

@@ -497,7 +497,7 @@ impl<'s> Walk<'s> {
 
     fn index(&mut self, node: Node<'_>, object: Node<'_>, key: Option<Node<'_>>) -> Value {
         let mut chain = self.chain_of(object);
-        let key = key.map(|key| if key.kind() == "argument" { key.named_child(0).unwrap_or(key) } else { key });
+        let key = key.map(|key| first_within(first_within(key, "bracketed_argument_list"), "argument"));
         match key.map(|key| self.value(key)) {
             Some(Value::Text(text)) => chain.steps.push(Step::Member(text.value, line_of(node))),
             Some(value) => self.keep(value),
@@ -712,4 +712,9 @@ fn last_line(chain: &Chain) -> u32 {
         Some(Step::Call(call)) => call.end,
         None => chain.line,
     }
+}
+
+/// What is in a node of the kind, else the node.
+fn first_within<'t>(node: Node<'t>, kind: &str) -> Node<'t> {
+    if node.kind() == kind { node.named_child(0).unwrap_or(node) } else { node }
 }

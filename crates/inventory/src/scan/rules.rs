@@ -5,7 +5,7 @@
 //! | `makers SUFFIX…` | what follows a class's name where an object of it is made, besides nothing; one may end in `*`; in one that begins with `.&`, this is the class's name again |
 //! | `sdk NAME VENDOR PACKAGE…` | a library, whose service it calls, its names in manifests; the lines below are its own |
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
-//! | `named` | stands for libraries that no other line knows, by a word in the name of what is imported: `*WORD*` |
+//! | `named` | stands for libraries that no other line knows, by a word in the name of what is imported: `*WORD*`; `**WORD*` anywhere in a module's whole name |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
 //! | `is TYPE` | the module itself can be used like an object of the type |
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT] [by=NAME] [given=NAME]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given; with `by`, where a text is given first or under the name; with `given`, where something is given under it |
@@ -338,10 +338,11 @@ impl Rules {
         found.extend(self.starts.iter().filter(|(start, _)| module.starts_with(start)).map(|(_, idx)| *idx));
         if found.is_empty() && !self.words.is_empty() {
             let package = if module.contains('/') { module } else { module.split('.').next().unwrap_or(module) };
-            let package = package.to_lowercase();
-            let has = |word: &str| match word.strip_prefix('*') {
-                Some(word) => package.contains(word),
-                None => package.starts_with(word),
+            let (package, whole) = (package.to_lowercase(), module.to_lowercase());
+            let has = |word: &str| match (word.strip_prefix("**"), word.strip_prefix('*')) {
+                (Some(word), _) => whole.contains(word),
+                (None, Some(word)) => package.contains(word),
+                (None, None) => package.starts_with(word),
             };
             found.extend(self.words.iter().filter(|(word, _)| has(word)).map(|(_, idx)| *idx));
         }

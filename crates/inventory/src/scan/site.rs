@@ -5,6 +5,7 @@ mod body;
 mod curl;
 mod dotnet;
 mod http;
+mod jvm;
 mod known;
 mod named;
 mod php;
@@ -36,6 +37,7 @@ pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> (Vec<Finding
         visitor.value(value);
     }
     visitor.addresses();
+    visitor.move_to_sending();
     visitor.endpoints();
     let in_file = |mut findings: Vec<Finding>| {
         for finding in &mut findings {

@@ -13,6 +13,7 @@ mod ruby;
 mod rust;
 mod sent;
 mod settings;
+mod told;
 mod vendor;
 
 use super::*;

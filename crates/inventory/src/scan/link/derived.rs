@@ -104,6 +104,13 @@ impl Repository<'_> {
         };
         let Some(at) = self.binding_at(file, name, line) else { return is_own(name) };
         let binding = &self.files[file].facts.bindings[at];
+        // `this.client = client`: the member is what it is declared as.
+        let declared =
+            self.named(file, name).filter(|(_, own)| own.kind == BindingKind::Field && !own.types.is_empty());
+        let is_member = language == Language::CSharp && binding.types.is_empty() && binding.kind == BindingKind::Field;
+        if is_member && let Some((_, field)) = declared.into_iter().next() {
+            return is_own(&field.types[0]);
+        }
         match (binding.types.first(), &binding.value) {
             (Some(declared), _) => is_own(declared),
             (None, Some(Value::Chain(made))) if language == Language::Php => {

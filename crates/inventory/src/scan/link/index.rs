@@ -11,6 +11,7 @@ use crate::scan::facts::{BindingKind, Facts, Import, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::imports::{GLOBAL, NAMESPACE};
 use crate::scan::rules::Rules;
+use crate::scan::told::Told;
 
 /// A source file.
 #[derive(Debug)]
@@ -51,12 +52,16 @@ pub(crate) struct Index<'s> {
     pub(super) imported: Vec<Set<usize>>,
     /// Libraries that the repository uses, by group of languages.
     pub(super) used: Map<&'static str, Set<usize>>,
+    /// Libraries of Python that a manifest of the repository names.
+    pub(super) installed: Set<usize>,
     /// Classes of Ruby that inherit from something: the file and the import that says so.
     pub(super) inherited: Map<&'s str, (usize, usize)>,
     /// Namespaces that every C# file of the repository has without saying so.
     pub(super) global: Vec<String>,
     /// Libraries that are in those.
     pub(super) everywhere: Set<usize>,
+    /// Addresses that configuration has.
+    pub(super) told: Told,
     /// Constants with a text, by name; read when the first is asked for.
     pub(super) constants: OnceLock<Constants>,
     /// Names and where they are used; gathered when the first is asked for.
@@ -73,6 +78,7 @@ impl<'s> Index<'s> {
         named: &HashSet<&str>,
         modules: Vec<(&'s str, &'s str)>,
         usings: Vec<String>,
+        told: Told,
     ) -> Index<'s> {
         let mut stems: Map<&str, Vec<usize>> = Map::default();
         let mut folders: Map<&str, Vec<usize>> = Map::default();
@@ -143,9 +149,11 @@ impl<'s> Index<'s> {
             places,
             imported,
             used,
+            installed: installed(Language::Python, named),
             inherited,
             global,
             everywhere,
+            told,
             constants: OnceLock::new(),
             uses: OnceLock::new(),
             callers: OnceLock::new(),

@@ -1,7 +1,7 @@
 //! Names that are known without being imported, and what a file has to offer by itself.
 
 use super::State;
-use super::repository::Repository;
+use super::repository::{Repository, directory};
 use crate::scan::facts::{Binding, BindingKind, Chain, Import, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::imports::NAMESPACE;
@@ -26,7 +26,33 @@ impl Repository<'_> {
         if sdks.iter().any(|sdk| rules.sdks[*sdk].is_named) && self.is_own_module(file, module) {
             sdks.clear();
         }
+        if self.files[file].language == Language::Python
+            && !sdks.is_empty()
+            && self.is_own_of_python(file, module, &sdks)
+        {
+            sdks.clear();
+        }
         sdks
+    }
+
+    /// Whether Python's module is one of the repository that is only called like a library: no manifest names that, and the file
+    /// is there.
+    fn is_own_of_python(&self, file: usize, module: &str, sdks: &[usize]) -> bool {
+        if sdks.iter().any(|sdk| self.installed.contains(sdk)) {
+            return false;
+        }
+        let path = module.replace('.', "/");
+        // A directory of examples may be called like the library that they use.
+        let is_at_top = |found: &usize| {
+            let own = self.files[*found].path;
+            [".py", "/__init__.py"]
+                .iter()
+                .filter_map(|end| own.strip_suffix(end))
+                .any(|own| own == path || own.strip_prefix("src/") == Some(path.as_str()))
+        };
+        let mut found = self.files_of(&path, Language::Python);
+        found.retain(|other| *other != file);
+        if path.contains('/') { !found.is_empty() } else { found.iter().any(is_at_top) }
     }
 
     /// Whether a module that is imported is the repository's own. The examples of a library are written like its users' code.
@@ -42,6 +68,13 @@ impl Repository<'_> {
                     || beside.any(|other| self.files[*other].language == Language::Rust)
             }
             Language::Go => !is_example && self.modules.iter().any(|(_, own)| module.starts_with(own)),
+            // A package of the repository, or one beside it.
+            Language::Java | Language::Kotlin => {
+                let own: Vec<&str> = module.split('.').take(2).collect();
+                let (whole, group) = (module.replace('.', "/"), format!("/{}/", own.join("/")));
+                let is_there = |path: &str| path.contains(&whole) || format!("/{path}").contains(&group);
+                self.files.iter().any(|other| other.language.is_jvm() && is_there(directory(other.path)))
+            }
             Language::CSharp => self.files.iter().any(|other| {
                 let mut said = other.facts.imports.iter().filter(|import| import.symbol == NAMESPACE);
                 said.any(|import| import.module.split('.').next() == Some(first))

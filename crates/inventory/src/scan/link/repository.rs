@@ -623,7 +623,9 @@ fn type_of(state: &State) -> Option<&'static str> {
 /// The libraries that a name written with its whole namespace is of.
 pub(super) fn qualified(rules: &Rules, dotted: &str) -> Option<Vec<usize>> {
     let (module, _) = dotted.rsplit_once('.')?;
-    let sdks: Vec<usize> = rules.of_module(module);
+    let mut sdks: Vec<usize> = rules.of_module(module);
+    // A vendor's name before a dot may be a class's.
+    sdks.retain(|sdk| !rules.sdks[*sdk].is_named);
     (!sdks.is_empty()).then_some(sdks)
 }
 

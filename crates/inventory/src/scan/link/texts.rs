@@ -85,8 +85,8 @@ impl Repository<'_> {
             };
             let name = rest[open + 1..close].rsplit(['.', '>', ':']).next().unwrap_or_default();
             filled += &rest[..open];
-            match self.binding_value(file, name, line) {
-                Some(Value::Text(inner)) if !name.is_empty() => filled += &inner.value,
+            match self.binding_value(file, name, line).and_then(text_in) {
+                Some(inner) if !name.is_empty() => filled += inner,
                 _ => filled += &rest[open..=close],
             }
             rest = &rest[close + 1..];
@@ -196,6 +196,98 @@ impl Repository<'_> {
         one(&mut chosen.iter()).or_else(|| one(&mut chosen.iter().filter(is_beside)))
     }
 
+    /// What the one function of the name returns that Java's or Kotlin's other files have.
+    pub(crate) fn returned_elsewhere(&self, file: usize, name: &str) -> Option<(usize, &'_ Binding)> {
+        let language = self.files[file].language;
+        let members = self.members.get(name).filter(|_| language.is_jvm())?;
+        let found = members.iter().map(|(other, at)| (*other, &self.files[*other].facts.bindings[*at]));
+        let mut found = found.filter(|(other, own)| {
+            own.kind == BindingKind::Return && own.value.is_some() && self.files[*other].language.is_jvm()
+        });
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
+    /// Whether the file's language asks configuration by keys that are followed.
+    fn asks_by_key(&self, file: usize) -> bool {
+        let language = self.files[file].language;
+        !self.told.is_empty() && (language.is_jvm() || matches!(language, Language::CSharp | Language::Go))
+    }
+
+    /// `configuration["OpenAI:Url"]`, `os.Getenv("OPENAI_URL")`: the address that configuration has under the key.
+    pub(crate) fn told_under(&self, file: usize, chain: &Chain) -> Option<String> {
+        if !self.asks_by_key(file) {
+            return None;
+        }
+        let mut keys: Vec<&str> = Vec::new();
+        for step in &chain.steps {
+            match step {
+                // C#'s `GetValue<string>("…")` has the type before it.
+                Step::Call(call) => {
+                    let mut given = call.arguments.iter().filter(|given| given.name.is_none());
+                    keys.extend(given.next().and_then(|first| first.value.text()));
+                }
+                Step::Member(name, _) if name.contains([':', '.']) || !keys.is_empty() => keys.push(name),
+                Step::Member(..) => {}
+            }
+        }
+        let of_one = keys.iter().find_map(|key| self.told.under(key));
+        of_one.or_else(|| self.told.under(&keys.join("."))).map(str::to_owned)
+    }
+
+    /// `options.Value.ApiUrl`: the address of the one key that ends in the member's name.
+    pub(crate) fn told_called(&self, file: usize, chain: &Chain, name: &str) -> Option<String> {
+        if !self.asks_by_key(file) {
+            return None;
+        }
+        let mut beside = self.files[file].path.to_lowercase();
+        let members = chain.steps.iter().filter_map(|step| match step {
+            Step::Member(name, _) => Some(name.to_lowercase()),
+            Step::Call(_) => None,
+        });
+        let members: Vec<String> = members.collect();
+        members.iter().for_each(|member| beside.push_str(member));
+        self.told.called(name, &beside).filter(|_| !members.is_empty()).map(str::to_owned)
+    }
+
+    /// The address that a framework puts into a member or a parameter: `@Value("${openai.url}") private String url`.
+    pub(crate) fn injected(&self, file: usize, binding: &Binding) -> Option<(String, u32)> {
+        /// How many lines an annotation stands above what it is of.
+        const ABOVE: u32 = 3;
+        let source = &self.files[file];
+        if !source.language.is_jvm() || !matches!(binding.kind, BindingKind::Field | BindingKind::Parameter) {
+            return None;
+        }
+        let is_near = |chain: &&Chain| chain.line <= binding.line && binding.line < chain.line + ABOVE;
+        let annotations = source.facts.values.iter().filter_map(|value| match value {
+            Value::Chain(chain @ Chain { root: Root::Name(name), .. })
+                if matches!(name.as_str(), "Value" | "ConfigProperty" | "Property") =>
+            {
+                Some(chain)
+            }
+            _ => None,
+        });
+        let near: Vec<&Chain> = annotations.filter(is_near).collect();
+        let line = near.iter().map(|chain| chain.line).max()?;
+        let same = near.iter().filter(|chain| chain.line == line);
+        // Of several on one line the one that stands where the name does.
+        let beside = source.facts.bindings.iter().filter(|own| own.kind == binding.kind && own.line == binding.line);
+        let place = beside.take_while(|own| own.target != binding.target).count();
+        let texts = same.filter_map(|chain| match chain.steps.first() {
+            Some(Step::Call(call)) => call.arguments.iter().find_map(|given| given.value.text()),
+            _ => None,
+        });
+        let texts: Vec<&str> = texts.collect();
+        let text = texts.get(place).or_else(|| texts.last())?;
+        let default = || {
+            let at = text.find("http")?;
+            let address = text[at..].trim_end_matches('}');
+            crate::scan::hosts::vendor_of(address).map(|_| address)
+        };
+        let address = self.told.under(text).or_else(default)?;
+        Some((address.to_owned(), line))
+    }
+
     /// Whether another file of the language uses the name of a path or an address.
     pub(crate) fn is_named_elsewhere(&self, file: usize, name: &str) -> bool {
         let language = self.files[file].language.title();
@@ -296,7 +388,7 @@ fn is_constant(chain: &Chain, before: &[&Step]) -> bool {
 }
 
 /// The literal text of a constant.
-fn text_in(value: &Value) -> Option<&str> {
+pub(crate) fn text_in(value: &Value) -> Option<&str> {
     match value {
         Value::Text(text) => Some(&text.value),
         Value::Chain(Chain { root: Root::Group(values), .. }) => match values.as_slice() {

@@ -2,7 +2,7 @@
 
 use super::repository::{self, Repository, extend};
 use super::{Hit, Object, State};
-use crate::scan::facts::{Call, Chain, Root, Step, Value};
+use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Kind};
 use crate::scan::language::Language;
 use crate::scan::lower::SERVICE;
@@ -453,10 +453,19 @@ impl<'r> Walker<'r> {
     /// one of the class around it, in PHP a function of the repository.
     fn is_of_class(&self, at: &At<'_, '_>) -> bool {
         match self.language() {
-            Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at),
+            Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at) || self.is_overload(at),
             Language::Php => at.is_bare || self.is_of_own(at),
             _ => false,
         }
+    }
+
+    /// An extension method that calls another of its name in the same file.
+    fn is_overload(&self, at: &At<'_, '_>) -> bool {
+        let name = at.last();
+        let is_declared = || {
+            self.repository.named(self.file, name).any(|(_, own)| own.kind == BindingKind::Return && own.line < at.line)
+        };
+        (name.starts_with("Add") || name.starts_with("With")) && is_declared()
     }
 
     fn call_object<'f>(&self, mut object: Object, at: &At<'_, 'f>, hits: &mut Option<&mut Vec<Hit<'f>>>) -> State {

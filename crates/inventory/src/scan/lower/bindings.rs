@@ -29,6 +29,9 @@ impl Walk<'_> {
     }
 
     fn parameter(&mut self, parameter: Node<'_>, kind: BindingKind) {
+        if self.language.is_jvm() {
+            self.annotations(parameter);
+        }
         let name = parameter
             .child_by_field_name("name")
             .or_else(|| parameter.child_by_field_name("pattern"))

@@ -24,6 +24,15 @@ impl Walk<'_> {
         }
     }
 
+    /// What annotations say of a parameter: `@Value("${openai.url}") String url`.
+    pub(super) fn annotations(&mut self, parameter: Node<'_>) {
+        let Some(modifiers) = child_of(parameter, &["modifiers", "parameter_modifiers"]) else { return };
+        let mut cursor = modifiers.walk();
+        let annotations: Vec<Node<'_>> =
+            modifiers.named_children(&mut cursor).filter(|child| child.kind() == "annotation").collect();
+        annotations.into_iter().for_each(|annotation| self.jvm(annotation));
+    }
+
     /// The same of an expression: an annotation is read as a call, a class as its name.
     pub(super) fn jvm_value(&mut self, node: Node<'_>) -> Option<Value> {
         if !self.language.is_jvm() {

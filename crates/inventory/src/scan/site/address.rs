@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::hosts;
-use crate::scan::link::Repository;
+use crate::scan::link::{Repository, text_in};
 
 /// How many values are looked at for one address.
 const BUDGET: u32 = 160;
@@ -135,7 +135,8 @@ impl Tracer<'_> {
             return None;
         }
         if let Root::Group(values) = &chain.root
-            && let Some(found) = self.best(values.iter(), file, line, depth)
+            && let Some(found) =
+                self.best(values.iter(), file, line, depth).or_else(|| self.put_together(values, file, line))
         {
             return Some(found);
         }
@@ -149,6 +150,9 @@ impl Tracer<'_> {
                 return Some((with_joined(base, &given[idx + 1..]), at));
             }
         }
+        if let Some(base) = self.repository.told_under(file, chain) {
+            return Some((with_joined(base, &given), line.max(chain.line)));
+        }
         if let Some(found) = self.under_key(file, chain, line, depth) {
             return Some(found);
         }
@@ -161,10 +165,20 @@ impl Tracer<'_> {
             return Some(found);
         }
         // `url.toString()`, `URL.strip`: what it is done to.
-        match &chain.root {
+        let of_root = match &chain.root {
             Root::Name(root) if root != name => self.named(file, root, line.max(chain.line), depth),
             _ => None,
-        }
+        };
+        of_root.or_else(|| Some((self.repository.told_called(file, chain, name)?, line.max(chain.line))))
+    }
+
+    /// `base + "/speech"`: texts one after the other that are an address together.
+    fn put_together(&self, values: &[Value], file: usize, line: u32) -> Option<Address> {
+        let texts = values.iter().map(|value| self.repository.text(file, value, line));
+        let texts: Vec<String> = texts.collect::<Option<Vec<String>>>()?;
+        let is_path = texts.len() > 1 && texts[1..].iter().all(|text| text.starts_with('/'));
+        let whole = texts.concat();
+        (is_path && is_address(&whole)).then_some((whole, line))
     }
 
     /// `ADDRESSES["chat"]`: what stands under the key.
@@ -185,12 +199,17 @@ impl Tracer<'_> {
     fn named(&mut self, file: usize, name: &str, line: u32, depth: u32) -> Option<Address> {
         if let Some(at) = self.repository.bound_value(file, name, line) {
             let binding = &self.repository.files()[file].facts.bindings[at];
-            let found = self.value(file, binding.value.as_ref()?, binding.line, depth + 1);
+            let Some(value) = &binding.value else { return self.repository.injected(file, binding) };
+            let found = self.value(file, value, binding.line, depth + 1);
             // One branch asks the settings, another says an address.
             return found.or_else(|| {
                 let others = self.repository.beside_binding(file, at).take(BRANCHES);
                 others.into_iter().find_map(|other| self.value(file, other.value.as_ref()?, other.line, depth + 1))
             });
+        }
+        let fields = self.repository.named(file, name).filter(|(_, own)| own.kind == BindingKind::Field);
+        if let Some(found) = fields.filter_map(|(_, own)| self.repository.injected(file, own)).next() {
+            return Some(found);
         }
         let text = self.repository.constant(file, name).or_else(|| self.repository.setting(file, name))?;
         is_address(&text).then_some((text, line))
@@ -207,7 +226,9 @@ impl Tracer<'_> {
                 return Some(found);
             }
         }
-        None
+        // A client that a class of configuration makes.
+        let (other, binding) = repository.returned_elsewhere(file, name)?;
+        self.value(other, binding.value.as_ref()?, binding.line, depth + 1)
     }
 
     /// The text with the names in it replaced by what is bound to them.
@@ -218,10 +239,10 @@ impl Tracer<'_> {
             let Some(close) = rest[open..].find('}') else { break };
             let name = rest[open + 1..open + close].rsplit(['.', '>', ':']).next().unwrap_or_default();
             filled += &rest[..open];
-            match self.repository.binding_value(file, name, line) {
+            match self.repository.binding_value(file, name, line).and_then(text_in) {
                 _ if name.is_empty() => filled += &rest[open..=open + close],
-                Some(Value::Text(inner)) => filled += &inner.value,
-                _ => match self.named(file, name, line, depth + 1) {
+                Some(inner) => filled += inner,
+                None => match self.named(file, name, line, depth + 1) {
                     Some((inner, _)) if hosts::vendor_of(&inner).is_some() => filled += &inner,
                     Some((inner, _)) if inner.starts_with('/') && !filled.is_empty() => filled += &inner,
                     _ => filled += &rest[open..=open + close],

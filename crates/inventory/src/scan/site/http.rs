@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::request::Request;
 use super::{Visitor, address};
-use crate::scan::facts::{BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
+use crate::scan::facts::{Argument, BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model, ModelFrom};
 use crate::scan::language::Language;
 use crate::scan::{hosts, models};
@@ -34,6 +34,10 @@ impl<'r> Visitor<'r> {
         };
         let mut line = chain.line;
         let known = self.findings.len();
+        if let Some((finding, at)) = self.declared_path(chain) {
+            self.consumed.lines.insert(at);
+            return self.findings.push(finding);
+        }
         for (idx, step) in chain.steps.iter().enumerate() {
             match step {
                 Step::Member(member, at) => (before, name, line) = (name, member, *at),
@@ -45,7 +49,7 @@ impl<'r> Visitor<'r> {
                         self.consume_texts(call);
                     }
                     let is_sent =
-                        (address::is_sent(before, name, call) || self.is_told(call)) && !self.is_own_test(chain);
+                        (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
                     let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
                     if is_sent
                         && sent_to.is_none()
@@ -71,6 +75,14 @@ impl<'r> Visitor<'r> {
                     }
                     if is_sent && sent_to.is_none() {
                         self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
+                    }
+                    if name == "post"
+                        && call.arguments.is_empty()
+                        && self.language().is_jvm()
+                        && self.findings.len() == known
+                    {
+                        let found = self.on_own_base(chain, idx, line).or_else(|| self.posted(chain, idx, line, name));
+                        self.findings.extend(found);
                     }
                     if name == "curl_exec" && self.language() == Language::Php {
                         self.curl(call, line);
@@ -142,8 +154,20 @@ impl<'r> Visitor<'r> {
         self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
     }
 
-    /// `$api->call("POST", "messages")`: the first that is given is a method of HTTP.
-    fn is_told(&self, call: &Call) -> bool {
+    /// `$api->call("POST", "messages")`: the first that is given is a method of HTTP. In Go any of them, to a function that is
+    /// called a request.
+    fn is_told(&self, name: &str, call: &Call) -> bool {
+        if self.language() == Language::Go {
+            let is_verb = |given: &Argument| match &given.value {
+                Value::Text(text) => matches!(text.value.as_str(), "GET" | "POST" | "PUT" | "PATCH" | "DELETE"),
+                Value::Chain(chain) => {
+                    matches!(chain.steps.last(), Some(Step::Member(last, _)) if matches!(last.as_str(), "MethodPost" | "MethodGet" | "MethodDelete"))
+                }
+                _ => false,
+            };
+            return name.ends_with("Request")
+                && call.arguments.iter().take(6).any(|given| given.name.is_none() && is_verb(given));
+        }
         let first = call.arguments.first().and_then(|argument| argument.value.text());
         self.language() == Language::Php
             && call.arguments.len() > 1
@@ -286,6 +310,25 @@ impl<'r> Visitor<'r> {
         hosts::operation_of(&whole).is_some().then_some((whole, call.line))
     }
 
+    /// Spring's `client.post().bodyValue(…).retrieve()`: what is sent where the client was told to.
+    fn on_own_base(&self, chain: &Chain, idx: usize, line: u32) -> Option<Finding> {
+        if !is_sent_bare(chain) {
+            return None;
+        }
+        let Step::Call(call) = chain.steps.get(idx)? else { return None };
+        let before = chain.steps.get(..idx.checked_sub(1)?)?.to_vec();
+        let made = || {
+            let client = Chain { root: chain.root.clone(), line: chain.line, steps: before.clone() };
+            self.repository.address_of(self.file, &Value::Chain(client), chain.line)
+        };
+        let (address, _) = self.base_of(chain, call).or_else(made)?;
+        let finding = self.of_address(&address, line, "post")?;
+        let request = Request::of_sent(self.repository, self.file, call, chain.steps.get(idx + 1..)?);
+        let model = request.sent_model(self.repository, self.file, line);
+        let model = if model.id.is_some() { model } else { model_in_address(&address) };
+        Some(Finding { model, flags: request.flags_of_body(), parameters: request.names(), ..finding })
+    }
+
     /// The vendor's base that a chain is given: `Http::withToken($key)->baseUrl('https://…')`.
     fn said_base(&self, made: &Chain) -> Option<String> {
         let mut name = "";
@@ -324,6 +367,8 @@ impl<'r> Visitor<'r> {
                 Some(self.plain(Kind::Http, line, operation, vendor, &format!("{name} {address}")))
             }
             // A path alone is what a test's own server answers.
+            // `{lmStudioUrl}/v1/chat/completions` is a machine of one's own.
+            None if address.starts_with('{') && super::named::is_own(&address.to_lowercase()) => None,
             None if hosts::is_own_path(address) && !self.is_answered(address) => {
                 let vendor = hosts::vendor_of_path(address);
                 let finding = self.plain(Kind::Http, line, operation?, vendor, &format!("{name} {address}"));
@@ -450,6 +495,25 @@ fn model_in_address(address: &str) -> Model {
         Some(id) => Model { id: Some(id.to_owned()), from: ModelFrom::Literal },
         None => Model::default(),
     }
+}
+
+/// Whether what is posted by the chain is sent to no address but the client's own, or to one with a query alone.
+pub(super) fn is_sent_bare(chain: &Chain) -> bool {
+    let names = || {
+        chain.steps.iter().filter_map(|step| match step {
+            Step::Member(name, _) => Some(name.as_str()),
+            Step::Call(_) => None,
+        })
+    };
+    let is_told = |step: &Step| match step {
+        Step::Call(call) => call.arguments.iter().any(|given| match &given.value {
+            Value::Text(text) => text.value.starts_with('/') && hosts::operation_of(&text.value).is_some(),
+            _ => false,
+        }),
+        Step::Member(..) => false,
+    };
+    names().any(|name| matches!(name, "retrieve" | "exchange" | "exchangeToMono" | "exchangeToFlux"))
+        && !chain.steps.iter().any(is_told)
 }
 
 /// The whole name of what sends.

@@ -244,6 +244,15 @@ impl Request {
                 }
             }
         }
+        // `options.setModel("…")` before it is given.
+        for value in &self.unnamed {
+            if let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = value
+                && steps.is_empty()
+                && let Some((value, at)) = set_before(repository, file, name, line)
+            {
+                return model_of(repository, file, value, at);
+            }
+        }
         // Given without a name: a text or a constant that is an id.
         for value in &self.unnamed {
             let model = model_of(repository, file, value, line);
@@ -512,13 +521,20 @@ impl<'a> Reader<'a> {
 }
 
 /// Functions that write an object as JSON, or add one to another.
-const WRITES: [&str; 16] = [
+const WRITES: [&str; 23] = [
     "to_string",
     "to_vec",
     "to_value",
     "to_string_pretty",
     "generate",
     "dump",
+    "dumps",
+    "writeValueAsString",
+    "toJson",
+    "toJSONString",
+    "toJsonStr",
+    "Marshal",
+    "encodeToString",
     "fast_generate",
     "encode",
     "to_json",
@@ -563,6 +579,28 @@ fn mentions(value: &Value, needles: &[&str], depth: u32) -> bool {
         }
         _ => false,
     }
+}
+
+/// The model that a setter of Java gives an object under the name, the last above the line.
+fn set_before<'r>(repository: &'r Repository<'_>, file: usize, name: &str, line: u32) -> Option<(&'r Value, u32)> {
+    let source = &repository.files()[file];
+    if !source.language.is_jvm() {
+        return None;
+    }
+    let from = repository.bound_value(file, name, line).map_or(1, |at| source.facts.bindings[at].line);
+    let set = source.facts.values.iter().filter_map(|value| {
+        let Value::Chain(chain) = value else { return None };
+        let is_it = matches!(&chain.root, Root::Name(own) if own == name) && (from..=line).contains(&chain.line);
+        chain.steps.windows(2).filter(|_| is_it).find_map(|pair| match pair {
+            [Step::Member(setter, _), Step::Call(call)]
+                if matches!(setter.as_str(), "setModel" | "setModelId" | "setModelName" | "model") =>
+            {
+                Some((&call.arguments.first()?.value, chain.line))
+            }
+            _ => None,
+        })
+    });
+    set.last()
 }
 
 /// C#'s `form.Add(new StringContent("whisper-1"), "model");` above the line.
@@ -615,6 +653,22 @@ fn model_written(value: &Value, depth: u32) -> Option<Model> {
     }
 }
 
+/// `String.format("{\"model\": \"%s\" …", MODEL)`: what is filled in as the model of a text of JSON.
+fn model_formatted(value: &Value) -> Option<&Value> {
+    let Value::Chain(chain) = value else { return None };
+    let [.., Step::Member(name, _), Step::Call(call)] = chain.steps.as_slice() else { return None };
+    let (text, given) = match (&chain.root, name.as_str()) {
+        (Root::Group(values), "formatted") => (values.first()?.text()?, call.arguments.as_slice()),
+        (_, "format" | "Sprintf" | "Format") => (call.arguments.first()?.value.text()?, call.arguments.get(1..)?),
+        _ => return None,
+    };
+    let at = text.find("model")?;
+    let rest = text[at + 5..].trim_start_matches(['"', '\'', ' ', '\\', ':']);
+    let place =
+        rest.starts_with("%s").then(|| text[..at].matches('%').count() - 2 * text[..at].matches("%%").count())?;
+    given.get(place).map(|argument| &argument.value)
+}
+
 /// What is put under the key `model` by a call of the same function above the line: `body.put("model", …)`.
 fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
     let facts = repository.files()[file].facts;
@@ -644,17 +698,21 @@ fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model
 /// The model of the nearest object with one that the same function builds above the line.
 fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
     let bindings = &repository.files()[file].facts.bindings;
-    let near = bindings.iter().filter(|binding| {
-        binding.from > 1
-            && binding.kind == BindingKind::Local
-            && binding.from <= line
-            && binding.line <= line
-            && line <= binding.to
+    let around = bindings.iter().filter(|binding| {
+        binding.from > 1 && binding.kind == BindingKind::Local && binding.from <= line && line <= binding.to
     });
-    let mut near: Vec<&Binding> = near.collect();
+    // Java's connection is opened before what is written to it is built.
+    let is_jvm = repository.files()[file].language.is_jvm();
+    let (mut near, mut below): (Vec<&Binding>, Vec<&Binding>) = around.partition(|binding| binding.line <= line);
     near.sort_by_key(|binding| std::cmp::Reverse(binding.line));
+    below.retain(|_| is_jvm);
+    near.append(&mut below);
     let found = near.iter().find_map(|binding| {
-        let written = || binding.value.as_ref().and_then(|value| model_written(value, 0));
+        let formatted = || {
+            let given = model_formatted(binding.value.as_ref()?)?;
+            Some(model_of(repository, file, given, binding.line)).filter(|model| model.id.is_some())
+        };
+        let written = || binding.value.as_ref().and_then(|value| model_written(value, 0)).or_else(formatted);
         let value = if plain(binding.target.rsplit('.').next().unwrap_or_default()) == "model"
             && binding.target.contains('.')
         {

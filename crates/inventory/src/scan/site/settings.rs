@@ -44,10 +44,11 @@ const OTHERS: [&str; 14] = [
 ];
 
 /// What bodies of requests to models and their answers are made of.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     "model",
     "messages",
     "contents",
+    "parts",
     "prompt",
     "input",
     "documents",
@@ -95,6 +96,11 @@ impl Visitor<'_> {
             return None;
         }
         let Step::Call(call) = chain.steps.get(idx)? else { return None };
+        // `client.post()` counts where nothing else of the chain says where it is sent.
+        let has_address = || chain.steps.iter().any(|step| matches!(step, Step::Member(own, _) if own == "uri"));
+        if name == "post" && call.arguments.is_empty() && (!super::http::is_sent_bare(chain) || has_address()) {
+            return None;
+        }
         let room = last_parts(&path, 3);
         if !is_posted(chain, name) || call.arguments.iter().any(|given| self.is_elsewhere(&given.value, call.line, 0)) {
             return None;
@@ -215,7 +221,7 @@ fn asked(room: &str, parts: &HashSet<&'static str>) -> Option<&'static str> {
     }
     match () {
         () if has("messages") && has("model") => Some("chat"),
-        () if has("contents") && any(&["generationconfig", "systeminstruction", "candidates"]) => Some("chat"),
+        () if has("contents") && any(&["generationconfig", "systeminstruction", "candidates", "parts"]) => Some("chat"),
         () if has("messages") && any(&["maxtokens", "temperature", "choices"]) => Some("chat"),
         () if has("input") && any(&["embedding", "embeddings"]) => Some("embeddings"),
         () if has("documents") && has("query") && has("model") => Some("rerank"),
