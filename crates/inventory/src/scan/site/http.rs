@@ -434,7 +434,11 @@ impl<'r> Visitor<'r> {
                     let is_compared =
                         super::named::is_of_tests(&self.repository.files()[self.file].path.to_lowercase());
                     let confidence = if is_alone || is_compared { Confidence::Possible } else { Confidence::Likely };
-                    Finding { confidence, model: model_in_address(&whole), ..finding }
+                    let model = model_in_address(&whole);
+                    // Java's connection is opened to it, and written to below.
+                    let near = || super::request::model_near(self.repository, self.file, text.line).unwrap_or_default();
+                    let model = if model.id.is_none() && self.language().is_jvm() { near() } else { model };
+                    Finding { confidence, model, ..finding }
                 }
                 _ => self.plain(Kind::Endpoint, text.line, "client", vendor, &whole),
             };

@@ -126,7 +126,7 @@ impl Request {
         });
         let written = written
             .next()
-            .or_else(|| if self.get(&["model"]).is_none() { built_near(repository, file, line) } else { None });
+            .or_else(|| if self.get(&["model"]).is_none() { model_near(repository, file, line) } else { None });
         written.or_else(|| in_form(repository, file, line)).unwrap_or(model)
     }
 
@@ -695,8 +695,8 @@ fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model
     facts.values.iter().chain(bound).filter_map(put).last()
 }
 
-/// The model of the nearest object with one that the same function builds above the line.
-fn built_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
+/// The model of the nearest object with one that the same function builds above the line, in Java else below it.
+pub(super) fn model_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
     let bindings = &repository.files()[file].facts.bindings;
     let around = bindings.iter().filter(|binding| {
         binding.from > 1 && binding.kind == BindingKind::Local && binding.from <= line && line <= binding.to

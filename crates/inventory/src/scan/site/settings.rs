@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Visitor;
 use super::body::vendor_of_header;
 use super::named::{is_of_tests, is_own, whose};
+use super::request::Request;
 use crate::scan::facts::{Binding, BindingKind, Call, Chain, Facts, Root, Step, Value};
 use crate::scan::finding::{Confidence, Finding, Kind};
 use crate::scan::hosts;
@@ -109,7 +110,10 @@ impl Visitor<'_> {
         let of_path = call.arguments.iter().find_map(|given| self.asked_by_path(&given.value, call.line));
         let operation = of_path.or_else(|| asked(room, &parts_of(source.facts)))?;
         let finding = self.plain(Kind::Http, line, operation, vendor, &format!("{name} by the settings"));
-        Some(Finding { confidence: Confidence::Likely, ..finding })
+        let request = Request::of_sent(self.repository, self.file, call, chain.steps.get(idx + 1..)?);
+        let model = request.sent_model(self.repository, self.file, line);
+        let (flags, parameters) = (request.flags_of_body(), request.names());
+        Some(Finding { model, flags, parameters, confidence: Confidence::Likely, ..finding })
     }
 
     /// Whose API the function around a line is for: by the headers it sets, else by the one vendor that its names name.

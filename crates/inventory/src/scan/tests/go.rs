@@ -131,7 +131,7 @@ fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_function_is
         "package a\n\nfunc f(s Settings) {\n\tpayload := claudeRequest{Model: s.Model, Messages: all, MaxTokens: 9}\n\tdata, _ := json.Marshal(payload)\n\t\
          req, _ := http.NewRequestWithContext(ctx, \"POST\", s.Endpoint, bytes.NewReader(data))\n\treq.Header.Set(\"anthropic-version\", \"2023-06-01\")\n\t\
          client.Do(req)\n}\n\nfunc g(s Settings) {\n\treq, _ := http.NewRequestWithContext(ctx, \"POST\", s.Other, body)\n\tclient.Do(req)\n}\n",
-        "6 http chat anthropic unknown likely",
+        "6 http chat anthropic variable likely",
     );
     check_files(
         &[
