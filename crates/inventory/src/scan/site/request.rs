@@ -588,7 +588,7 @@ fn set_before<'r>(repository: &'r Repository<'_>, file: usize, name: &str, line:
         return None;
     }
     let from = repository.bound_value(file, name, line).map_or(1, |at| source.facts.bindings[at].line);
-    let set = source.facts.values.iter().filter_map(|value| {
+    let mut set = source.facts.values.iter().filter_map(|value| {
         let Value::Chain(chain) = value else { return None };
         let is_it = matches!(&chain.root, Root::Name(own) if own == name) && (from..=line).contains(&chain.line);
         chain.steps.windows(2).filter(|_| is_it).find_map(|pair| match pair {
@@ -600,7 +600,7 @@ fn set_before<'r>(repository: &'r Repository<'_>, file: usize, name: &str, line:
             _ => None,
         })
     });
-    set.last()
+    set.next_back()
 }
 
 /// C#'s `form.Add(new StringContent("whisper-1"), "model");` above the line.
