@@ -278,7 +278,7 @@ impl Target for Postgres {
         let doing = self.doing("write to");
         // After a connection broke the schema is read from the server again: it is the one that was prepared.
         let Open { runtime, client, columns } = self.connect(None)?;
-        let rows: Vec<Vec<wire::Field>> = rows.iter().map(|(row, _)| columns.fields(row)).collect();
+        let rows: Vec<&Row> = rows.iter().map(|(row, _)| row).collect();
         wait(runtime, &doing, columns.copy(client, &rows))
     }
 

@@ -145,7 +145,7 @@ impl Columns {
     }
 
     /// A row as the table's fields.
-    pub(super) fn fields(&self, row: &Row) -> Vec<Field> {
+    fn fields(&self, row: &Row) -> Vec<Field> {
         let text = |text: &str| Field(Some(text.as_bytes().to_vec()));
         let maybe = |text: Option<&str>| Field(text.map(|text| text.as_bytes().to_vec()));
         let mut fields = vec![
@@ -211,7 +211,7 @@ impl Columns {
     }
 
     /// Writes rows straight into the table; where some are there already, of a batch that was written and not acknowledged, over them.
-    pub(super) async fn copy(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {
+    pub(super) async fn copy(&self, client: &Client, rows: &[&Row]) -> Result<(), Error> {
         match self.copy_into(client, &self.table, rows).await {
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => self.upsert(client, rows).await,
             done => done,
@@ -219,7 +219,7 @@ impl Columns {
     }
 
     /// Writes rows over those that are there.
-    pub(super) async fn upsert(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {
+    pub(super) async fn upsert(&self, client: &Client, rows: &[&Row]) -> Result<(), Error> {
         let done = self.copy_over(client, rows).await;
         if done.is_err() {
             // What is said is why it failed, not that it could not be undone.
@@ -228,7 +228,7 @@ impl Columns {
         done
     }
 
-    async fn copy_over(&self, client: &Client, rows: &[Vec<Field>]) -> Result<(), Error> {
+    async fn copy_over(&self, client: &Client, rows: &[&Row]) -> Result<(), Error> {
         let (table, staging) = (&self.table, format!("{}_staging", self.table));
         let make =
             format!("CREATE TEMP TABLE IF NOT EXISTS \"{staging}\" (LIKE \"{table}\") ON COMMIT DELETE ROWS; BEGIN");
@@ -246,13 +246,14 @@ impl Columns {
         client.batch_execute(&upsert).await
     }
 
-    async fn copy_into(&self, client: &Client, table: &str, rows: &[Vec<Field>]) -> Result<(), Error> {
+    async fn copy_into(&self, client: &Client, table: &str, rows: &[&Row]) -> Result<(), Error> {
         let sql = format!("COPY \"{table}\" ({}) FROM STDIN (FORMAT binary)", self.list());
         // Fields are written as they are: what type they are of is not asked.
         let types = vec![Type::BYTEA; self.names.len()];
         let mut writer = pin!(BinaryCopyInWriter::new(client.copy_in(&sql).await?, &types));
         for row in rows {
-            writer.as_mut().write_raw(row.iter().map(|field| field as &(dyn ToSql + Sync))).await?;
+            // One row at a time, so that the server has something to do meanwhile.
+            writer.as_mut().write_raw(self.fields(row).iter().map(|field| field as &(dyn ToSql + Sync))).await?;
         }
         writer.finish().await?;
         Ok(())

@@ -76,7 +76,7 @@ impl Backend for Postgres {
     fn put(&mut self, rows: &[Row]) -> Result<(), Trouble> {
         let doing = self.doing("write to");
         let Open { runtime, client, columns } = self.connect(None)?;
-        let rows: Vec<Vec<Field>> = rows.iter().map(|row| columns.fields(row)).collect();
+        let rows: Vec<&Row> = rows.iter().collect();
         wait(runtime, &doing, columns.upsert(client, &rows))
     }
 

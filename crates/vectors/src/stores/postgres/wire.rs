@@ -53,10 +53,10 @@ impl<'a> FromSql<'a> for Raw<'a> {
 pub(super) fn dense(dense: &Dense) -> Vec<u8> {
     // More than 16 000 were refused when it was planned.
     let dims = u16::try_from(dense.dims()).unwrap_or(u16::MAX);
-    let head = || [dims.to_be_bytes(), [0, 0]].concat();
+    let head = [dims.to_be_bytes(), [0, 0]].concat();
     match dense {
-        Dense::F32(values) => head().into_iter().chain(values.iter().flat_map(|value| value.to_be_bytes())).collect(),
-        Dense::F16(values) => head().into_iter().chain(values.iter().flat_map(|value| value.to_be_bytes())).collect(),
+        Dense::F32(values) => numbers(head, values.iter().map(|value| value.to_be_bytes())),
+        Dense::F16(values) => numbers(head, values.iter().map(|value| value.to_be_bytes())),
         Dense::I8(values) => array(INT2, values.iter().map(|value| i16::from(*value).to_be_bytes())),
         Dense::Binary { dims, bits } => {
             // The first bit is the highest there and the lowest here.
@@ -64,6 +64,12 @@ pub(super) fn dense(dense: &Dense) -> Vec<u8> {
             count.into_iter().chain(bits.iter().map(|byte| byte.reverse_bits())).collect()
         }
     }
+}
+
+fn numbers<const N: usize>(mut bytes: Vec<u8>, values: impl ExactSizeIterator<Item = [u8; N]>) -> Vec<u8> {
+    bytes.reserve_exact(values.len() * N);
+    values.for_each(|value| bytes.extend_from_slice(&value));
+    bytes
 }
 
 /// The dense vector that was sent so.
