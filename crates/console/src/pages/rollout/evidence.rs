@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use operations::rollouts::{ArmView, GuardKind, RolloutView};
 
 use super::standing::verdict;
-use crate::pages::fields::escape;
+use crate::pages::fields::{address, escape};
 use crate::pages::frame::{badge, table};
 use crate::pages::words::{count, dollars, e_value, percent, points, span_of, span_us};
 
@@ -25,7 +25,7 @@ pub(super) fn gates(view: &RolloutView) -> Markup {
                         div { dt { "Difference" } dd { (gate.estimate.map_or_else(|| "–".to_owned(), points)) } }
                         div { dt { "At most" } dd { (gate.upper_bound.map_or_else(|| "–".to_owned(), points)) } }
                         div { dt { "Margin" } dd { (points(gate.margin)) } }
-                        div { dt { "n" } dd { (count(gate.n)) } }
+                        div { dt { "n" } dd { a href=(counted(view, None)) { (count(gate.n)) } } }
                         div { dt { "e-value" } dd { (e_value(gate.e_value)) " of " (e_value(gate.threshold)) } }
                     }
                     @if !gate.missing.is_empty() { p.hint { (gate.missing) } }
@@ -59,6 +59,15 @@ pub(super) fn gates(view: &RolloutView) -> Markup {
     }
 }
 
+/// What was counted of this epoch: pairs while in shadow, else the exchanges of an arm or of both.
+fn counted(view: &RolloutView, arm: Option<&str>) -> String {
+    let facts = &view.explanation;
+    let is_shadow = facts.stage.as_str() == "shadow";
+    let mut pairs = vec![("rollout".to_owned(), view.name.clone()), ("epoch".to_owned(), facts.epoch.to_string())];
+    pairs.extend(arm.filter(|_| !is_shadow).map(|arm| ("arm".to_owned(), arm.to_owned())));
+    address(if is_shadow { "/pairs" } else { "/exchanges" }, &pairs)
+}
+
 /// The estimate and its bound against the margin, drawn: what lies left of the line is not worse than that.
 fn band(estimate: Option<f64>, upper: Option<f64>, margin: f64) -> Markup {
     let (Some(estimate), Some(upper)) = (estimate, upper) else { return html! {} };
@@ -90,7 +99,7 @@ pub(super) fn guards(view: &RolloutView) -> Markup {
                         td { (guard.metric.as_str()) }
                         td { @match guard.kind { GuardKind::Relative { .. } => { "the baseline" } GuardKind::Absolute { limit } => { "a limit of " (percent(limit)) } } }
                         td.number { @match guard.kind { GuardKind::Relative { .. } => { (count(guard.bad_baseline)) } GuardKind::Absolute { .. } => { "–" } } }
-                        td.number { (count(guard.bad_candidate)) }
+                        td.number { a href=(counted(view, Some("candidate"))) { (count(guard.bad_candidate)) } }
                         td.number { (e_value(guard.e_value)) }
                         td.number { (e_value(guard.threshold)) }
                         td { (verdict(guard.verdict)) }
