@@ -104,7 +104,7 @@ test('a move is started, seen to gather pairs, and approved; another falls by it
   const shown = Date.now();
   const moved = crossfade('rollout', 'history', 'bad-move').find((row) => row.event === 'rollback');
   // The moment is compared with this machine's own clock: the look, the rendering and the paint, with room for a busy machine.
-  assert.ok(shown - moved.at_us / 1000 < 3000, `shown ${shown - moved.at_us / 1000} ms after it was thrown back`);
+  assert.ok(shown - moved.at_us / 1000 < 10_000, `shown ${shown - moved.at_us / 1000} ms after it was thrown back`);
   console.log(`# shown ${Math.round(shown - moved.at_us / 1000)} ms after it was thrown back`);
   // A page behind another one is not clicked.
   await bad.close();

