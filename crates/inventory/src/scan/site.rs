@@ -8,6 +8,7 @@ mod http;
 mod jvm;
 mod known;
 mod named;
+mod near;
 mod php;
 mod prompt;
 mod request;

@@ -436,7 +436,7 @@ impl<'r> Visitor<'r> {
                     let confidence = if is_alone || is_compared { Confidence::Possible } else { Confidence::Likely };
                     let model = model_in_address(&whole);
                     // Java's connection is opened to it, and written to below.
-                    let near = || super::request::model_near(self.repository, self.file, text.line).unwrap_or_default();
+                    let near = || super::near::model_near(self.repository, self.file, text.line).unwrap_or_default();
                     let model = if model.id.is_none() && self.language().is_jvm() { near() } else { model };
                     Finding { confidence, model, ..finding }
                 }
