@@ -28,7 +28,7 @@ const MEANINGS: [&str; 5] = [
     "pure API: one kind of vendor answers, and nothing else stands by",
     "API with a way out: open weights, hosted elsewhere or standing by, could take over",
     "hybrid: vendors and own machines both answer",
-    "self-hosted: own machines answer, a vendor stands in",
+    "self-hosted: own machines answer, a vendor stands by",
     "fully self-hosted: nothing leaves the house",
 ];
 

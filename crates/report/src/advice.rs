@@ -337,7 +337,10 @@ pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Pa
     }
     if mv.fallback.is_empty() && !mv.switched {
         risks.push(
-            "The route has no fallback: keep the baseline as the way back until the holdback is gone.".to_owned(),
+            format!(
+                "The route names no `fallback`: the baseline stands by only as long as the rollout; to keep one after it, set `routes.{}.fallback`.",
+                mv.route
+            ),
         );
     }
     risks

@@ -66,7 +66,7 @@ pub(crate) fn tco(mv: &Move, run: Option<&str>) -> String {
 /// A result filed for a rollout.
 pub(crate) fn file(rollout: &str, name: &str) -> String {
     format!(
-        "`crossfade rollout file {rollout} --kind suite --name {name} --outcome pass --digest SHA256 --cases N --reason TEXT`"
+        "`crossfade rollout file {rollout} --kind suite --name {name} --outcome PASS_OR_FAIL --digest SHA256 --cases N --reason TEXT`"
     )
 }
 

@@ -220,9 +220,11 @@ fn latency(
             Some(under) if under.n >= FEWEST && under.low_ms > limit => {
                 (Standing::Fail, too_slow("in minutes of the target load it is", under), None)
             }
-            Some(under) if under.n >= FEWEST && is_below(under) && traffic.too_short.is_none() => {
-                (Standing::Pass, "below the limit, certainly, in minutes of the target load".to_owned(), None)
-            }
+            Some(under) if under.n >= FEWEST && is_below(under) && traffic.too_short.is_none() => (
+                Standing::Pass,
+                "below the limit with the whole interval, in minutes of the target load".to_owned(),
+                None,
+            ),
             _ if is_below(p95) => {
                 let own = peak_per_second(&traffic.candidate);
                 let own = own.map_or_else(|| "no load".to_owned(), |load| Unit::PerSecond.shown(load));
@@ -243,9 +245,9 @@ fn latency(
 
 fn too_slow(what: &str, p95: &P95) -> String {
     if p95.low_ms * 1000.0 >= NEVER_US as f64 * 0.98 {
-        return format!("more than one call in twenty failed, certainly: {} of {}", p95.n_failed, p95.n);
+        return format!("more than one call in twenty failed: {} of {}, which is not by chance", p95.n_failed, p95.n);
     }
-    format!("{what} above {} ms, certainly", Unit::Milliseconds.bare(p95.low_ms))
+    format!("{what} above {} ms, the low end of its interval", Unit::Milliseconds.bare(p95.low_ms))
 }
 
 /// What load is to be held. Recorded calls never prove that more could be.
@@ -335,12 +337,16 @@ fn with_bench(
         n => format!("; {n} of {} requests had no whole answer and count as later than all", level.n_requests),
     };
     let (standing, because, settle) = match (shown, &traffic.too_short) {
-        (Standing::Fail, _) => (shown, format!("benchmarked above the limit, certainly, at {load}{failed}"), None),
+        (Standing::Fail, _) => {
+            (shown, format!("benchmarked above the limit with the whole interval, at {load}{failed}"), None)
+        }
         (Standing::Pass, Some(short)) => {
             let because = format!("benchmarked below the limit at {load}, but {short} and may not have seen the peak");
             (Standing::Undecided, because, Some(said_load(mv)))
         }
-        (Standing::Pass, None) => (shown, format!("benchmarked below the limit, certainly, at {load}{failed}"), None),
+        (Standing::Pass, None) => {
+            (shown, format!("benchmarked below the limit with the whole interval, at {load}{failed}"), None)
+        }
         _ => {
             let at = traffic.target_load.unwrap_or(level.per_s);
             let settle = format!("a longer one, with another `--duration`: {}", commands::bench(mv, demand, Some(at)));

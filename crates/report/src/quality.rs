@@ -269,14 +269,18 @@ fn judged(
             _ => more(comparison.still_needed, &by_margin),
         }
     };
-    let proven = |share: f64| format!("{} of the baseline's mean score, certainly", Unit::Share.shown(share));
+    let proven = |share: f64, end: &str| {
+        format!("{} of the baseline's mean score, the {end} end of the interval", Unit::Share.shown(share))
+    };
     match (ends, comparison.verdict) {
         (_, Verdict::Fail) => {
             (Standing::Fail, "worse than the baseline by the run's own margin or more".to_owned(), None)
         }
-        (Some(ends), _) if ends.high < parity => (Standing::Fail, format!("at most {}", proven(ends.high)), None),
+        (Some(ends), _) if ends.high < parity => {
+            (Standing::Fail, format!("at most {}", proven(ends.high, "high")), None)
+        }
         (Some(ends), Verdict::Pass) if ends.low >= parity => {
-            (Standing::Pass, format!("at least {}", proven(ends.low)), None)
+            (Standing::Pass, format!("at least {}", proven(ends.low, "low")), None)
         }
         (Some(ends), Verdict::Undecided) if ends.low >= parity => {
             let why = comparison.because.clone();

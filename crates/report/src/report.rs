@@ -365,7 +365,7 @@ fn why(says: &str, decision: Decision, areas: &[Found], saving: &Figure) -> Stri
     let cheaper = saving
         .value
         .filter(|_| is_shown)
-        .map(|value| format!(" A successful task costs {} less.", saving.unit.shown(value)));
+        .map(|value| format!(" A successful task costs {} % less.", saving.unit.bare(value)));
     format!("{}: {}.{}", says.trim_end_matches('.'), and(&proven), cheaper.unwrap_or_default())
 }
 

@@ -347,7 +347,7 @@ fn what_nobody_measured_is_not_run_and_never_a_pass() {
     let safety = only(&rows).areas[3].clone();
     assert_eq!(safety.standing, Standing::Undecided);
     assert!(safety.because.ends_with("a pass of 0 cases shows nothing"), "{}", safety.because);
-    assert!(safety.settle.is_some_and(|settle| settle.contains("--outcome pass --digest SHA256 --cases N")));
+    assert!(safety.settle.is_some_and(|settle| settle.contains("--outcome PASS_OR_FAIL --digest SHA256 --cases N")));
     rows.filed[0].passed = false;
     assert_eq!(only(&rows).areas[3].standing, Standing::Fail, "a failure is one, of however many");
     rows.filed.clear();

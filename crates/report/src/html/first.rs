@@ -65,7 +65,7 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
             Some(_) => format!(
                 "{} <span class=\"small\">{}</span><br>{}",
                 value(figure),
-                escaped(figure.interval.as_deref().unwrap_or_default()),
+                escaped(without_method(figure.interval.as_deref().unwrap_or_default())),
                 figure.way(words)
             ),
             None => format!("<b>not known</b><br><span class=\"small\">{unknown}</span>"),
@@ -84,6 +84,11 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
         super::pieces::list(page, "Main risks", &mv.risks, 5);
     }
     super::pieces::list(page, "Capability gaps of the candidate's server", &mv.gaps, 3);
+}
+
+/// How sure an interval is and of what, without the name of its method, which the detail has.
+fn without_method(interval: &str) -> &str {
+    interval.split_once(": ").map_or(interval, |(of, _)| of)
 }
 
 /// What is open or fails, why, and the command that settles it: what is required first, as many rows as there is room for.
@@ -276,11 +281,17 @@ fn commonest(report: &Report, decision: Decision) -> String {
     let word = if decision == Decision::Stay { "What fails" } else { "What is open" };
     let listed = areas.iter().map(|(n, area)| format!("{} in {n} of them", area.label()));
     let listed: Vec<String> = listed.chain(back).collect();
+    // Where the same becomes of all of them.
+    let idle = of_decision().all(|mv| mv.idle == first.idle).then(|| code(&first.idle));
+    let idle = idle.map_or_else(String::new, |idle| format!(" <b>If you do nothing:</b> {idle}"));
     if is_listed(report) {
-        return format!("<p class=\"clamp6\"><b>{word}:</b> {}.</p>\n", listed.join(", "));
+        return format!(
+            "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next:</b> the command of each is under “What to do, and why”.{idle}</p>\n",
+            listed.join(", ")
+        );
     }
     format!(
-        "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next, with {}.</b> {}</p>\n",
+        "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next, with {}.</b> {}{idle}</p>\n",
         listed.join(", "),
         escaped(&title(first)),
         code(&first.next)

@@ -81,7 +81,7 @@ fn dependencies(page: &mut String, matrix: &Matrix) {
             escaped(&ends(&of.ends)),
         );
     }
-    *page += "</table></div>\n<p class=\"small\">Sovereignty: 1 pure API, 2 API with a way out, 3 hybrid, 4 self-hosted with a vendor standing in, \
+    *page += "</table></div>\n<p class=\"small\">Sovereignty: 1 pure API, 2 API with a way out, 3 hybrid, 4 self-hosted with a vendor standing by, \
               5 fully self-hosted.</p>\n";
 }
 
