@@ -168,7 +168,7 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
     match (mv.rollout.as_deref(), live) {
         _ if mv.switched => {
             let back = format!(
-                "in the config `routes: {{ {}: {{ target: {} }} }}`, then `crossfade reload`",
+                "in the config set `routes.{}.target: {}`, then `crossfade reload`",
                 mv.route, mv.baseline.name
             );
             match decision {
@@ -195,9 +195,13 @@ pub(crate) fn idle(mv: &Move, live: Option<&Live>) -> String {
             "{} stay on `{to}` and the rest on `{from}`; proof of harm still takes it back by itself.",
             today(live)
         ),
+        Some(live) if live.status == "awaiting_approval" => format!(
+            "it stays at {}, as nobody approves the next step; proof of harm still takes it back by itself.",
+            live.place()
+        ),
         Some(live) if live.is_under_way() => format!(
-            "the rollout, now at {}, goes on to more users by itself when its gates pass, and back by itself on proof of harm.",
-            live.label
+            "the rollout, now at {}, goes on to more users by itself when its gates pass, until a step asks for an approval, and back by itself on proof of harm.",
+            live.place()
         ),
         Some(live) if live.has_traffic() => {
             format!("{} stay on `{to}`; proof of harm still takes it back by itself.", today(live))
@@ -219,7 +223,7 @@ fn without_traffic(
                 "The rollout `{rollout}` was ended ({}): begin again with copies, `crossfade rollout resume {rollout} --reason TEXT`.",
                 live.label
             ),
-            Some(live) => format!("The rollout `{rollout}` is at {}. {}", live.label, raised(rollout)),
+            Some(live) => raised(rollout, live),
         },
         (Decision::Switch | Decision::Hybridize, None) => {
             format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
@@ -242,6 +246,10 @@ fn without_traffic(
         (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
             format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
         }
+        (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.status == "aborted") => format!(
+            "{} The rollout was aborted: `crossfade rollout resume {rollout} --reason TEXT` begins again with copies.",
+            missing(areas)
+        ),
         (Decision::NotEnoughEvidence, _) => missing(areas),
     }
 }
@@ -252,10 +260,10 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
     let back = format!("`crossfade rollout abort {rollout} --reason TEXT`");
     match decision {
         Decision::Switch if live.is_completed() => format!(
-            "In the config `routes: {{ {}: {{ target: {to} }} }}`, the rollout `{rollout}` taken out, then `crossfade reload`. Until then {back} takes it back.",
+            "In the config set `routes.{}.target: {to}` and take the rollout `{rollout}` out, then `crossfade reload`: with that its guards end. Until then {back} takes it back.",
             mv.route
         ),
-        Decision::Switch => format!("The rollout `{rollout}` is at {}. {}", live.label, raised(rollout)),
+        Decision::Switch => raised(rollout, live),
         Decision::Hybridize => format!(
             "The rollout `{rollout}` moves every part alike, {} today: take it back with {back}, then move the stated part alone, by a cohort of the rollout or a rule of the route.",
             today(live)
@@ -283,10 +291,20 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
     }
 }
 
-fn raised(rollout: &str) -> String {
-    format!(
-        "Its gates raise that step by step as live traffic proves it: `crossfade rollout status {rollout}` says what each still waits for."
-    )
+/// What a rollout that is to go on waits for: its gates, or a person.
+fn raised(rollout: &str, live: &Live) -> String {
+    let at = live.place();
+    match live.status.as_str() {
+        "awaiting_approval" => format!(
+            "The rollout `{rollout}` is at {at}, every gate has passed, and it waits for a second person: `crossfade rollout approve {rollout} --actor NAME`."
+        ),
+        "paused" => format!(
+            "The rollout `{rollout}` is paused at {at}: `crossfade rollout resume {rollout} --reason TEXT` lets it go on."
+        ),
+        _ => format!(
+            "The rollout `{rollout}` is at {at}. Its gates raise that step by step as live traffic proves it, where the risk asks for it with a second person's `crossfade rollout approve {rollout}`: `crossfade rollout status {rollout}` says what each step still waits for."
+        ),
+    }
 }
 
 fn missing(areas: &[Found]) -> String {
@@ -335,7 +353,14 @@ pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Pa
                 .to_owned(),
         );
     }
-    if mv.fallback.is_empty() && !mv.switched {
+    if mv.fallback.is_empty() && mv.switched {
+        risks.push(format!(
+            "The route names no `fallback`: when `{}` fails nobody stands in; to have one, set `routes.{}.fallback: [{}]`.",
+            mv.candidate.as_ref().map_or("its target", |candidate| &candidate.name),
+            mv.route,
+            mv.baseline.name
+        ));
+    } else if mv.fallback.is_empty() {
         risks.push(
             format!(
                 "The route names no `fallback`: the baseline stands by only as long as the rollout; to keep one after it, set `routes.{}.fallback`.",

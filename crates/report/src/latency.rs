@@ -220,11 +220,9 @@ fn latency(
             Some(under) if under.n >= FEWEST && under.low_ms > limit => {
                 (Standing::Fail, too_slow("in minutes of the target load it is", under), None)
             }
-            Some(under) if under.n >= FEWEST && is_below(under) && traffic.too_short.is_none() => (
-                Standing::Pass,
-                "below the limit with the whole interval, in minutes of the target load".to_owned(),
-                None,
-            ),
+            Some(under) if under.n >= FEWEST && is_below(under) && traffic.too_short.is_none() => {
+                (Standing::Pass, "shown to be below the limit in minutes of the target load".to_owned(), None)
+            }
             _ if is_below(p95) => {
                 let own = peak_per_second(&traffic.candidate);
                 let own = own.map_or_else(|| "no load".to_owned(), |load| Unit::PerSecond.shown(load));
@@ -232,7 +230,7 @@ fn latency(
                 (Standing::Undecided, because, Some(bench))
             }
             _ => {
-                let because = "the interval holds the limit".to_owned();
+                let because = "the limit lies within the interval".to_owned();
                 (Standing::Undecided, because, Some(format!("more answers, or {bench}")))
             }
         }
@@ -337,16 +335,19 @@ fn with_bench(
         n => format!("; {n} of {} requests had no whole answer and count as later than all", level.n_requests),
     };
     let (standing, because, settle) = match (shown, &traffic.too_short) {
-        (Standing::Fail, _) => {
-            (shown, format!("benchmarked above the limit with the whole interval, at {load}{failed}"), None)
-        }
+        (Standing::Fail, _) => (shown, format!("a benchmark shows it above the limit at {load}{failed}"), None),
         (Standing::Pass, Some(short)) => {
             let because = format!("benchmarked below the limit at {load}, but {short} and may not have seen the peak");
             (Standing::Undecided, because, Some(said_load(mv)))
         }
-        (Standing::Pass, None) => {
-            (shown, format!("benchmarked below the limit with the whole interval, at {load}{failed}"), None)
-        }
+        (Standing::Pass, None) => (
+            shown,
+            format!(
+                "a benchmark shows it below the limit at {load}: enough of its {} requests kept to it{failed}",
+                level.n_requests
+            ),
+            None,
+        ),
         _ => {
             let at = traffic.target_load.unwrap_or(level.per_s);
             let settle = format!("a longer one, with another `--duration`: {}", commands::bench(mv, demand, Some(at)));

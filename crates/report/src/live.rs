@@ -77,6 +77,11 @@ impl Live {
         !self.taken_back && self.share.value.is_some_and(|share| share > 0.0)
     }
 
+    /// Its stage and share, without what it is doing: `canary 25 %`.
+    pub(crate) fn place(&self) -> &str {
+        self.label.split(" (").next().unwrap_or(&self.label)
+    }
+
     /// Whether it has soaked at full: nothing raises it any more, and its guards stay armed.
     pub(crate) fn is_completed(&self) -> bool {
         self.status == "completed"

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cost::tco::odds::{Needed, Verdict};
 use cost::tco::page::simulated_figures;
-use cost::tco::{Costed, Draw, Exact, Quantity, Study, what_if};
+use cost::tco::{Costed, Draw, Exact, Provenance, Quantity, Study, what_if};
 
 use crate::area::{Area, Found, Standing};
 use crate::commands;
@@ -300,7 +300,11 @@ fn dollars(costed: &Costed) -> String {
         Some(_) => format!("not paid for itself within {} months", costed.months),
         None => "when it has paid for itself is unknown".to_owned(),
     };
-    format!("as the worksheet states it, {month}, {once}, {even}")
+    let assumed = match costed.n_from(Provenance::Assumed) {
+        0 => String::new(),
+        n => format!("; {} of the worksheet {} assumed", n_of(n, "figure"), if n == 1 { "is" } else { "are" }),
+    };
+    format!("as the worksheet states it, {month}, {once}, {even}{assumed}")
 }
 
 /// What settles costs, with what it would show and its commands; the counts are those that `crossfade tco run` says.

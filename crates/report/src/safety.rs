@@ -59,7 +59,7 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         None if latest.n == 0 => {
             (Standing::Undecided, format!("{filed} does not say of how many cases: a pass of 0 cases shows nothing"))
         }
-        None => (Standing::Pass, format!("{filed} is a pass")),
+        None => (Standing::Pass, format!("{filed} was filed as a pass by {}, whose word it is", latest.actor)),
     };
     if let Some(why) = refused {
         stale.push(Stale { what: format!("filed {} `{}`", latest.kind, latest.name), why });

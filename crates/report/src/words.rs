@@ -132,8 +132,8 @@ pub(crate) fn live_result(mv: &MoveReport) -> Option<[&'static str; 2]> {
 pub(crate) fn legend(scorecard: &Scorecard) -> String {
     format!(
         "[a to b] is the interval of a figure, with how sure it is beside it; of costs it is what eight of ten draws of the worksheet's uncertain figures come \
-         to, the point being their median. pp: percentage points. A switch needs every required area to pass, with the whole interval on the right side \
-         of the target; of costs a saving of {} or more has to be {} probable. {} Commands are typed beside the config, elsewhere with `--config FILE`; those of \
+         to, the point being their median. pp: percentage points. A switch needs every required area to pass: shown at the certainty that stands beside the figure, \
+         not by the figure alone; of costs a saving of {} or more has to be {} probable. {} Commands are typed beside the config, elsewhere with `--config FILE`; those of \
          `rollout` and `reload` ask the running gateway.",
         Unit::Share.shown(scorecard.tco.saving.0),
         Unit::Share.shown(scorecard.tco.certainty.0),

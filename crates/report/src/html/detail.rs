@@ -66,7 +66,7 @@ pub(super) fn whole(page: &mut String, report: &Report, mv: &MoveReport, (most, 
     list(page, "Open questions, with what settles them", &mv.questions, most.max(5));
     figures(page, mv, most);
     if report.moves.len() > 1 || most == usize::MAX {
-        *page += &format!("<p><b>Sovereignty.</b> {}.</p>\n", escaped(&sovereignty(mv)));
+        *page += &format!("<p><b>Sovereignty.</b> {}.</p>\n", code(&sovereignty(mv)));
     }
     *page += "</section>\n";
 }

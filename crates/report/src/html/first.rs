@@ -178,7 +178,7 @@ fn optional(found: &Found) -> &'static str {
 fn why(found: &Found) -> String {
     let settle =
         found.settle.as_ref().map(|settle| format!("<span class=\"clamp6\"><b>To settle:</b> {}</span>", code(settle)));
-    format!("<span class=\"clamp3\">{}</span> {}", code(&found.because), settle.unwrap_or_default())
+    format!("<span class=\"clamp5\">{}</span> {}", code(&found.because), settle.unwrap_or_default())
 }
 
 fn many(page: &mut String, report: &Report) {
@@ -193,6 +193,11 @@ fn many(page: &mut String, report: &Report) {
         let advice = match decision {
             Decision::Switch => "Everything required is proven.",
             Decision::Hybridize => "A part of each is proven; the rest stays where it is.",
+            Decision::NotEnoughEvidence
+                if report.moves.iter().any(|mv| mv.rule == "R1" && phase.keys.contains(&mv.key)) =>
+            {
+                "Go no further with these: what is required is not proven, or it was taken back before and has to prove itself again."
+            }
             Decision::NotEnoughEvidence => {
                 "Go no further with these: what is required is not proven, and nothing proven says no."
             }
@@ -222,18 +227,19 @@ fn many(page: &mut String, report: &Report) {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
         for mv in report.in_order() {
             *page += &format!(
-                "<li><span class=\"{}\"><b>{}</b>: {} {}</span></li>\n",
-                if n <= MOST_REASONS / 2 { "clamp3" } else { "clamp2" },
+                "<li><span class=\"{}\"><b>{}</b>: {} {} <b>If you do nothing:</b> {}</span></li>\n",
+                if n <= MOST_REASONS / 2 { "clamp6" } else { "clamp3" },
                 escaped(&title(mv)),
                 code(&mv.verdict),
-                code(&mv.next)
+                code(&mv.next),
+                code(&mv.idle)
             );
         }
         *page += "</ul>\n";
     }
     let most = match n {
-        0..=3 => MOST_OPEN,
-        4 => MOST_OPEN / 2,
+        0..=2 => MOST_OPEN,
+        3 => MOST_OPEN / 2,
         _ => 0,
     };
     open(page, &report.in_order(), most);
@@ -265,9 +271,10 @@ fn commonest(report: &Report, decision: Decision) -> String {
     let back = (decision == Decision::Stay && n_back > 0).then(|| format!("taken back live in {n_back}"));
     if areas.is_empty() && back.is_none() {
         return format!(
-            "<p class=\"clamp2\"><b>Do next</b>, with {}. {}</p>\n",
+            "<p class=\"clamp6\"><b>Do next</b>, with {}. {} <b>If you do nothing:</b> {}</p>\n",
             escaped(&title(first)),
-            code(&first.next)
+            code(&first.next),
+            code(&first.idle)
         );
     }
     // Of one workload its verdict has named them.
@@ -281,20 +288,18 @@ fn commonest(report: &Report, decision: Decision) -> String {
     let word = if decision == Decision::Stay { "What fails" } else { "What is open" };
     let listed = areas.iter().map(|(n, area)| format!("{} in {n} of them", area.label()));
     let listed: Vec<String> = listed.chain(back).collect();
-    // Where the same becomes of all of them.
-    let idle = of_decision().all(|mv| mv.idle == first.idle).then(|| code(&first.idle));
-    let idle = idle.map_or_else(String::new, |idle| format!(" <b>If you do nothing:</b> {idle}"));
     if is_listed(report) {
         return format!(
-            "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next:</b> the command of each is under “What to do, and why”.{idle}</p>\n",
+            "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next:</b> the command of each is under “What to do, and why”.</p>\n",
             listed.join(", ")
         );
     }
     format!(
-        "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next, with {}.</b> {}{idle}</p>\n",
+        "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next, with {}.</b> {} <b>If you do nothing:</b> {}</p>\n",
         listed.join(", "),
         escaped(&title(first)),
-        code(&first.next)
+        code(&first.next),
+        code(&first.idle)
     )
 }
 

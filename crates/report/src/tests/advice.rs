@@ -32,8 +32,12 @@ fn a_switch_that_has_completed_names_the_line_of_the_config() {
     let mv = &found.moves[0];
     assert!(mv.verdict.starts_with("Make `own` the route's target: "), "{}", mv.verdict);
     assert!(mv.verdict.contains("98.0 % of users' requests"), "{}", mv.verdict);
-    assert!(mv.next.contains("`routes: { chat: { target: own } }`"), "{}", mv.next);
-    assert!(mv.next.contains("the rollout `to-own` taken out, then `crossfade reload`"), "{}", mv.next);
+    assert!(mv.next.contains("`routes.chat.target: own`"), "{}", mv.next);
+    assert!(
+        mv.next.contains("take the rollout `to-own` out, then `crossfade reload`: with that its guards end"),
+        "{}",
+        mv.next
+    );
     assert!(!mv.next.contains("raise"), "nothing raises a completed rollout: {}", mv.next);
 }
 
@@ -49,7 +53,7 @@ fn what_is_done_says_so_and_how_to_go_back_as_long_as_its_evidence_stands() {
         "{}",
         mv.verdict
     );
-    assert!(mv.next.contains("The way back: in the config `routes: { chat: { target: gpt } }`"), "{}", mv.next);
+    assert!(mv.next.contains("The way back: in the config set `routes.chat.target: gpt`"), "{}", mv.next);
     assert_eq!(found.phases[0].name, "Done");
     let page = page_one(&found);
     assert!(page.contains("Before <code>gpt</code>") && !page.contains("rollout abort"), "{page}");
@@ -64,6 +68,34 @@ fn what_is_done_says_so_and_how_to_go_back_as_long_as_its_evidence_stands() {
     let found = at("completed", rows);
     assert!(found.moves[0].verdict.starts_with("Leave it as it is: "), "{}", found.moves[0].verdict);
     assert!(found.moves[0].verdict.contains("1 of 3 required checks is open"), "{}", found.moves[0].verdict);
+}
+
+#[test]
+fn what_waits_for_a_person_says_so_with_the_command() {
+    let found = at("awaiting_approval", rows());
+    let mv = &found.moves[0];
+    assert_eq!(mv.decision, Decision::Switch);
+    assert!(
+        mv.next.contains("waits for a second person: `crossfade rollout approve to-own --actor NAME`"),
+        "{}",
+        mv.next
+    );
+    assert!(mv.idle.contains("nobody approves the next step"), "{}", mv.idle);
+    let found = at("paused", rows());
+    assert!(
+        found.moves[0].next.contains("`crossfade rollout resume to-own --reason TEXT` lets it go on"),
+        "{}",
+        found.moves[0].next
+    );
+    assert!(!found.moves[0].idle.contains("goes on to more users"), "{}", found.moves[0].idle);
+    let mut open = rows();
+    open.runs.clear();
+    let found = at("aborted", open);
+    assert!(
+        found.moves[0].next.contains("`crossfade rollout resume to-own --reason TEXT` begins again with copies"),
+        "{}",
+        found.moves[0].next
+    );
 }
 
 #[test]
