@@ -101,10 +101,27 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
     });
     assert!(status.contains("it is done, and splits nothing any more"), "{status}");
     let refused = gateway.run(&["rollout", "abort", "to-qwen", "--reason", "back"]);
-    assert!(
-        refused.stderr.contains("to go back, set `routes: { gpt-4o: { target: gpt } }` in the config"),
-        "{refused:?}"
-    );
+    assert!(refused.stderr.contains("to go back, set `routes.gpt-4o.target: gpt` in the config"), "{refused:?}");
+    let refused = gateway.run(&["rollout", "resume", "to-qwen", "--reason", "on"]);
+    assert!(refused.code != 0 && refused.stderr.contains("nothing is split any more"), "{refused:?}");
+    assert!(!status.contains("guards: proof of harm") && !status.contains("verdict"), "{status}");
+    // Its server fails: that is the route's own trouble now, and a rollout that is out of the config takes nothing back and does not say so.
+    house.write(&without.replace(
+        "new: { dialect: simulated, simulated: { seed: 2,",
+        "new: { dialect: simulated, simulated: { seed: 2, error_rate: 1.0,",
+    ));
+    gateway.run(&["reload"]).exits(0);
+    until(|| {
+        (0..20).for_each(|n| assert_ne!(gateway.chat("gpt-4o", &format!("question {n}")).status, 200));
+        // Its breaker is open, which would take back what is on trial.
+        gateway.status()["down"].is_object().then_some(())
+    });
+    house.write(&without);
+    gateway.run(&["reload"]).exits(0);
+    until(|| (gateway.chat("gpt-4o", "back?").status == 200).then_some(()));
+    let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
+    assert!(!history.contains("rolled_back"), "{history}");
+    assert_eq!(gateway.status()["status"], "completed");
     let out = house.path().join("report");
     gateway.run(&["report", "-o", out.to_str().unwrap(), "--no-pdf"]);
     let page = std::fs::read_to_string(out.join("report.md")).unwrap();

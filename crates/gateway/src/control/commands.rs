@@ -25,6 +25,7 @@ impl Work {
             let why = "what the last process recorded is still being read; everybody is on the baseline meanwhile";
             return Err(ControlError::Refused(why.into()));
         }
+        self.refuse_taken_over(name)?;
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
         let reason = match verb {
             Verb::Promote | Verb::Accept => self.with_overruled(name, reason)?,
@@ -38,16 +39,13 @@ impl Work {
             Verb::Extend => Event::Extend { actor, reason },
             Verb::Accept => Event::Accept { actor, reason },
             Verb::Pause => Event::Pause { actor, reason },
-            Verb::Abort => {
-                self.refuse_taken_over(name)?;
-                Event::Abort { actor, reason }
-            }
+            Verb::Abort => Event::Abort { actor, reason },
             Verb::Resume => return self.resume(name, Event::Resume { actor, reason }),
         };
         self.happen(name, &event)
     }
 
-    /// A completed rollout whose place the config has taken splits nothing: an abort of it would take nobody back.
+    /// A completed rollout whose place the config has taken splits nothing: no verb moves anybody.
     fn refuse_taken_over(&self, name: &str) -> Result<(), ControlError> {
         let snapshot = self.snapshot.load();
         let Some(rollout) = self.rollouts.get(name).filter(|rollout| rollout.live.is_taken_over(&snapshot)) else {
@@ -55,8 +53,8 @@ impl Work {
         };
         let (route, baseline, candidate) = (&rollout.route, &rollout.state.baseline, &rollout.state.candidate);
         Err(ControlError::Refused(format!(
-            "nothing is split any more: the config's route `{route}` asks `{candidate}` itself; to go back, set `routes: {{ {route}: {{ target: \
-             {baseline} }} }}` in the config and reload"
+            "nothing is split any more: the config's route `{route}` asks `{candidate}` itself; to go back, set `routes.{route}.target: {baseline}` in \
+             the config and reload"
         )))
     }
 

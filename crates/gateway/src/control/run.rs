@@ -194,6 +194,10 @@ impl Work {
         if rollout.pending.is_some() || rollout.stranded || !rollout.is_live() {
             return;
         }
+        // It splits nothing any more, so there is nothing to take back: what its candidate does now is the route's own.
+        if rollout.live.is_taken_over(&self.snapshot.load()) {
+            return;
+        }
         let health = self.health(name);
         let status = rollout.state.status;
         let may_not_serve = rollout.state.share(&rollout.policy) <= 0.0

@@ -42,6 +42,12 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     line(&mut page, "");
     line(&mut page, &format!("status    {}", paint.status(facts.status, &label(view))));
     line(&mut page, &format!("because   {}", facts.reason));
+    if view.taken_over {
+        // Its gates and guards watch nothing any more, whatever they counted.
+        section(&mut page, "last transitions", &transitions(&view.transitions));
+        section(&mut page, "next", &next(view, look));
+        return page;
+    }
     standing(view, look, paint).iter().for_each(|text| line(&mut page, text));
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, bands::TITLE, &bands::lines(facts));
@@ -57,6 +63,9 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
 
 /// The page for a terminal of so many columns and lines: first what one looks for, whatever is cut off.
 pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> String {
+    if view.taken_over {
+        return fit::fit(&[], &render(view, look), size);
+    }
     let paint = Paint { colour: look.colour };
     let facts = &view.explanation;
     let mut head = notices(view, look, paint);
@@ -435,7 +444,7 @@ fn next(view: &RolloutView, look: &Look) -> String {
                 + &with("resume", "--reason TEXT", "begins again in shadow, with new evidence")
         }
         Status::Completed if view.taken_over => format!(
-            "nothing: it is done, and splits nothing any more. To go back, `routes: {{ {}: {{ target: {} }} }}` in the config, then `{crossfade} reload`\n",
+            "nothing: it is done, splits nothing any more, and none of its guards is armed. To go back, set `routes.{}.target: {}` in the config, then `{crossfade} reload`\n",
             view.route, view.explanation.baseline
         ),
         Status::Completed => {
