@@ -1,9 +1,12 @@
 //! A collection from one store into another: read, delivered, acknowledged, marked; and again from the last mark.
 //!
-//! A thread reads and hashes one page ahead; the caller's thread writes. At most three pages are in memory, each bounded by the target's budget: one read, one
-//! waiting, one written. The reader waits when the one place between them is taken.
+//! A thread reads and hashes ahead; others write, two where the target takes batches side by side; the caller's thread marks what was acknowledged, in the order
+//! in which it was read, so that a mark never stands behind a batch that is still on its way. At most four pages are in memory, each bounded by the target's
+//! budget: one read, one waiting, one with each writer. The reader waits when the one place between them is taken.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::digest::{RowDigest, row_digest};
 use crate::journal::{Aside, Journal, JournalError, Progress};
@@ -16,6 +19,9 @@ use crate::stores::to_line;
 
 /// How many pages wait between the reader and the writer.
 const N_WAITING: usize = 1;
+
+/// How many batches are written at once, where the target takes more than one.
+const N_WRITERS: usize = 2;
 
 /// Why a copy stopped. It can be taken up again where it stood.
 #[derive(Debug, thiserror::Error)]
@@ -86,25 +92,42 @@ impl Copying<'_> {
             all.iter().cloned().enumerate().filter(|(_, progress)| !progress.is_done).collect();
         let budget = target.budget();
         let budget = Budget { n_rows: limits.batch_rows.unwrap_or(budget.n_rows).clamp(1, budget.n_rows), ..budget };
+        let n_parts: Vec<u64> = all.iter().map(|progress| progress.n_parts).collect();
+        let beside: Vec<Box<dyn Target>> = (1..N_WRITERS).map_while(|_| target.beside()).collect();
         std::thread::scope(|scope| {
-            // Full: the reader waits for the writer.
+            // Full: the reader waits for a writer.
             let (sender, receiver) = sync_channel(N_WAITING);
             scope.spawn(move || read_all(source, schema, budget, todo, &sender));
-            let receiver: Receiver<Result<Batch, Trouble>> = receiver;
-            while let Ok(batch) = receiver.recv() {
-                let mut batch = batch?;
-                let progress = &mut all[batch.idx];
-                let mut delivery =
-                    Delivery { target: &mut *target, idx: batch.idx, progress, asides: &mut batch.asides };
-                delivery.deliver(&batch.rows)?;
-                n_aside += batch.asides.len() as u64;
-                if let Some(last) = batch.asides.last().filter(|_| n_aside > limits.max_aside) {
-                    return Err(CopyError::Aside(n_aside, limits.max_aside, format!("{}: {}", last.place, last.why)));
+            let receiver = Arc::new(Mutex::new(receiver));
+            let (said, heard) = sync_channel(N_WRITERS);
+            for mut target in beside {
+                let (receiver, said, n_parts) = (Arc::clone(&receiver), said.clone(), n_parts.clone());
+                scope.spawn(move || write_all(&mut *target, n_parts, &receiver, &said));
+            }
+            let first = &mut *target;
+            scope.spawn(move || write_all(first, n_parts, &receiver, &said));
+            // What was done before its turn came.
+            let mut early = BTreeMap::new();
+            let mut turn = 0;
+            while let Ok((of, written)) = heard.recv() {
+                early.insert(of, written);
+                while let Some(written) = early.remove(&turn) {
+                    turn += 1;
+                    let Written { idx, delivered, next } = written?;
+                    let progress = &mut all[idx];
+                    progress.n_parts += delivered.n_parts;
+                    progress.n_rows += delivered.n_rows;
+                    progress.digest = progress.digest.wrapping_add(delivered.digest);
+                    n_aside += delivered.asides.len() as u64;
+                    if let Some(last) = delivered.asides.last().filter(|_| n_aside > limits.max_aside) {
+                        let last = format!("{}: {}", last.place, last.why);
+                        return Err(CopyError::Aside(n_aside, limits.max_aside, last));
+                    }
+                    progress.is_done = next.is_none();
+                    progress.cursor = next.or(progress.cursor.take());
+                    journal.acknowledge(idx, progress, &delivered.asides)?;
+                    watch(tally(&all, n_aside));
                 }
-                progress.is_done = batch.next.is_none();
-                progress.cursor = batch.next.or(progress.cursor.take());
-                journal.acknowledge(batch.idx, progress, &batch.asides)?;
-                watch(tally(&all, n_aside));
             }
             Ok(())
         })?;
@@ -127,8 +150,9 @@ fn read_all(
     schema: &Schema,
     budget: Budget,
     todo: Vec<(usize, Progress)>,
-    sender: &SyncSender<Result<Batch, Trouble>>,
+    sender: &SyncSender<(u64, Result<Batch, Trouble>)>,
 ) {
+    let mut turn = 0;
     for (idx, progress) in todo {
         let mut after = progress.cursor;
         loop {
@@ -136,9 +160,10 @@ fn read_all(
             let batch = page.map(|page| checked(idx, schema, page));
             after = batch.as_ref().ok().and_then(|batch| batch.next.clone());
             let has_failed = batch.is_err();
-            if sender.send(batch).is_err() || has_failed {
+            if sender.send((turn, batch)).is_err() || has_failed {
                 return;
             }
+            turn += 1;
             if after.is_none() {
                 break;
             }
@@ -150,11 +175,13 @@ fn checked(idx: usize, schema: &Schema, page: Page) -> Batch {
     let mut asides: Vec<Aside> =
         page.unreadable.into_iter().map(|part| Aside { place: part.place, why: part.why, found: part.found }).collect();
     let mut rows = Vec::with_capacity(page.rows.len());
+    let mut proven = page.digests.into_iter();
     for row in page.rows {
+        let proven = proven.next();
         match schema.refuses(&row) {
             Some(why) => asides.push(aside(&row, why)),
             None => {
-                let digest = row_digest(&row);
+                let digest = proven.unwrap_or_else(|| row_digest(&row));
                 rows.push((row, digest));
             }
         }
@@ -166,47 +193,85 @@ fn aside(row: &Row, why: String) -> Aside {
     Aside { place: format!("row `{}` of namespace `{}`", row.id, row.namespace), why, found: to_line(row) }
 }
 
-/// A batch on its way into the target.
-struct Delivery<'a> {
-    target: &'a mut dyn Target,
+/// A batch that the target has taken, but for what was put aside.
+struct Written {
     idx: usize,
-    progress: &'a mut Progress,
-    asides: &'a mut Vec<Aside>,
+    delivered: Delivered,
+    next: Option<Cursor>,
 }
 
-impl Delivery<'_> {
-    fn deliver(&mut self, rows: &[(Row, RowDigest)]) -> Result<(), Trouble> {
-        if rows.is_empty() {
-            return Ok(());
+/// Writes what comes until nothing does, or nobody asks any more.
+fn write_all(
+    target: &mut dyn Target,
+    mut n_parts: Vec<u64>,
+    receiver: &Mutex<Receiver<(u64, Result<Batch, Trouble>)>>,
+    said: &SyncSender<(u64, Result<Written, Trouble>)>,
+) {
+    loop {
+        // A writer that panicked has ended the copy; what it held is whole.
+        let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((turn, batch)) = next else { return };
+        let written = batch.and_then(|batch| {
+            let Batch { idx, rows, asides, next } = batch;
+            let slot = Slot { partition: idx, part: n_parts[idx] };
+            let mut delivered = Delivered { asides, ..Delivered::default() };
+            deliver(target, slot, &rows, &mut delivered)?;
+            n_parts[idx] += delivered.n_parts;
+            Ok(Written { idx, delivered, next })
+        });
+        let has_failed = written.is_err();
+        if said.send((turn, written)).is_err() || has_failed {
+            return;
         }
-        let mut n_tries = 0;
-        loop {
-            let slot = Slot { partition: self.idx, part: self.progress.n_parts };
-            let trouble = match self.target.write(slot, rows) {
-                Ok(()) => break,
-                Err(trouble) => trouble,
-            };
-            n_tries += 1;
-            match retry::next(trouble.class, n_tries, rows.len(), random()) {
-                Next::Again(wait) => std::thread::sleep(wait),
-                Next::Halves => {
-                    let (first, second) = rows.split_at(rows.len() / 2);
-                    self.deliver(first)?;
-                    return self.deliver(second);
-                }
-                Next::Aside => {
-                    self.asides.extend(rows.iter().map(|(row, _)| aside(row, trouble.why.clone())));
-                    return Ok(());
-                }
-                Next::Stop => return Err(trouble),
-            }
-        }
-        self.progress.n_parts += 1;
-        self.progress.n_rows += rows.len() as u64;
-        let sum = rows.iter().fold(0_u128, |sum, (_, digest)| sum.wrapping_add(*digest));
-        self.progress.digest = self.progress.digest.wrapping_add(sum);
-        Ok(())
     }
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Delivered {
+    n_parts: u64,
+    n_rows: u64,
+    digest: RowDigest,
+    asides: Vec<Aside>,
+}
+
+/// Brings rows into the target, in halves where it takes them no other way. `slot` is where the batch begins.
+fn deliver(
+    target: &mut dyn Target,
+    slot: Slot,
+    rows: &[(Row, RowDigest)],
+    delivered: &mut Delivered,
+) -> Result<(), Trouble> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut n_tries = 0;
+    loop {
+        let at = Slot { part: slot.part + delivered.n_parts, ..slot };
+        let trouble = match target.write(at, rows) {
+            Ok(()) => break,
+            Err(trouble) => trouble,
+        };
+        n_tries += 1;
+        match retry::next(trouble.class, n_tries, rows.len(), random()) {
+            Next::Again(wait) => std::thread::sleep(wait),
+            Next::Halves => {
+                let (first, second) = rows.split_at(rows.len() / 2);
+                deliver(target, slot, first, delivered)?;
+                return deliver(target, slot, second, delivered);
+            }
+            Next::Aside => {
+                delivered.asides.extend(rows.iter().map(|(row, _)| aside(row, trouble.why.clone())));
+                return Ok(());
+            }
+            Next::Stop => return Err(trouble),
+        }
+    }
+    delivered.n_parts += 1;
+    delivered.n_rows += rows.len() as u64;
+    let sum = rows.iter().fold(0_u128, |sum, (_, digest)| sum.wrapping_add(*digest));
+    delivered.digest = delivered.digest.wrapping_add(sum);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -239,7 +239,12 @@ impl Reembedded {
         }
         self.n_texts += known.len() as u64;
         known.extend(self.embed(missing)?);
-        let mut anew = Page { rows: Vec::with_capacity(page.rows.len()), unreadable: page.unreadable, next: page.next };
+        let mut anew = Page {
+            rows: Vec::with_capacity(page.rows.len()),
+            unreadable: page.unreadable,
+            next: page.next,
+            ..Page::default()
+        };
         for (mut row, text) in page.rows.into_iter().zip(texts) {
             let came = match text {
                 Ok((hash, _, _)) => {

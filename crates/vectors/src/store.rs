@@ -68,6 +68,8 @@ pub struct Budget {
 pub struct Page {
     /// In the partition's order.
     pub rows: Vec<Row>,
+    /// The digest of each of them where the source has held it against one that was kept; else none.
+    pub digests: Vec<RowDigest>,
     /// What is no row: kept as it was found.
     pub unreadable: Vec<Unreadable>,
     /// How far this goes; none when the partition ends here.
@@ -157,6 +159,12 @@ pub trait Target: Send {
     /// # Errors
     /// Where the store fails; then nothing of the batch needs to be there.
     fn write(&mut self, slot: Slot, rows: &[(Row, RowDigest)]) -> Result<(), Trouble>;
+
+    /// Another way into the collection that was prepared, for batches to be written side by side, in any order; none where one writer at a time is taken, or
+    /// where a batch's slot matters.
+    fn beside(&self) -> Option<Box<dyn Target>> {
+        None
+    }
 
     /// All is written.
     ///

@@ -59,7 +59,7 @@ impl Source for Memory {
         let more = all.len() > budget.n_rows;
         let rows: Vec<Row> = all.into_iter().take(budget.n_rows).collect();
         let next = rows.last().filter(|_| more).map(|row| Cursor::Key(String::new(), row.id.clone()));
-        Ok(Page { rows, unreadable: Vec::new(), next })
+        Ok(Page { rows, next, ..Page::default() })
     }
 }
 
@@ -100,6 +100,35 @@ impl Target for Shelf {
     }
 }
 
+/// A shelf that takes batches side by side.
+struct Shared(Arc<Mutex<Shelf>>);
+
+impl Target for Shared {
+    fn prepare(&mut self, _: &Schema, _: Option<&[u64]>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn budget(&self) -> Budget {
+        Budget { n_rows: 10, n_bytes: usize::MAX }
+    }
+
+    fn write(&mut self, slot: Slot, rows: &[(Row, RowDigest)]) -> Result<(), Trouble> {
+        // Every third batch comes later than its follower.
+        if rows.first().is_some_and(|(row, _)| row.id.ends_with('3')) {
+            std::thread::yield_now();
+        }
+        self.0.lock().unwrap().write(slot, rows)
+    }
+
+    fn beside(&self) -> Option<Box<dyn Target>> {
+        Some(Box::new(Shared(Arc::clone(&self.0))))
+    }
+
+    fn seal(&mut self, _: &Sealed) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
+
 const LIMITS: Limits = Limits { max_aside: 5, batch_rows: None };
 
 fn begin(directory: &TempDir, source: &mut Memory) -> Journal {
@@ -112,7 +141,7 @@ fn begin(directory: &TempDir, source: &mut Memory) -> Journal {
     journal
 }
 
-fn copy(directory: &TempDir, source: &mut Memory, target: &mut Shelf) -> Result<Tally, CopyError> {
+fn copy(directory: &TempDir, source: &mut Memory, target: &mut dyn Target) -> Result<Tally, CopyError> {
     let mut journal = begin(directory, source);
     let schema = journal.begun().unwrap().unwrap().schema;
     Copying { source, target, journal: &mut journal, schema: &schema, limits: LIMITS }.run(|_| {})
@@ -138,6 +167,33 @@ fn a_copy_that_dies_at_every_moment_loses_nothing_and_never_plans_again() {
     let expected: BTreeMap<String, RowDigest> =
         source.rows.iter().map(|row| (row.id.clone(), row_digest(row))).collect();
     assert_eq!(target.held, expected);
+    assert_eq!(tally.digest, expected.values().fold(0_u128, |sum, digest| sum.wrapping_add(*digest)));
+}
+
+#[test]
+fn batches_that_are_written_side_by_side_are_acknowledged_in_the_order_of_reading() {
+    let directory = TempDir::new().unwrap();
+    let mut source = Memory { rows: rows(1003), n_busy: 0, n_planned: 0 };
+    let shelf = Arc::new(Mutex::new(Shelf::default()));
+    let mut n_deaths = 0;
+    let tally = loop {
+        {
+            let mut shelf = shelf.lock().unwrap();
+            (shelf.n_written, shelf.dies_after) = (0, Some(70));
+        }
+        match copy(&directory, &mut source, &mut Shared(Arc::clone(&shelf))) {
+            Ok(tally) => break tally,
+            Err(_) => n_deaths += 1,
+        }
+        // Whatever is marked was written: a batch that came before its turn is not marked over one that did not come.
+        let marked: u64 = begin(&directory, &mut source).progress().unwrap().iter().map(|part| part.n_rows).sum();
+        assert!(marked <= shelf.lock().unwrap().held.len() as u64, "{marked}");
+    };
+    assert!(n_deaths > 5, "{n_deaths}");
+    let expected: BTreeMap<String, RowDigest> =
+        source.rows.iter().map(|row| (row.id.clone(), row_digest(row))).collect();
+    assert_eq!(shelf.lock().unwrap().held, expected);
+    assert_eq!(tally.n_rows, 1003);
     assert_eq!(tally.digest, expected.values().fold(0_u128, |sum, digest| sum.wrapping_add(*digest)));
 }
 

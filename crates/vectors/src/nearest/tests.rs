@@ -18,7 +18,7 @@ impl Source for Rows {
         let from = usize::try_from(*from).unwrap();
         let to = (from + 3).min(self.0.len());
         let next = (to < self.0.len()).then_some(Cursor::Offset(to as u64));
-        Ok(Page { rows: self.0[from..to].to_vec(), unreadable: Vec::new(), next })
+        Ok(Page { rows: self.0[from..to].to_vec(), next, ..Page::default() })
     }
 }
 

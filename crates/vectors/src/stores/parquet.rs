@@ -62,9 +62,9 @@ impl Source for ParquetDirectory {
             _ => Open::at(&path, at)?,
         };
         let open = self.open.insert(open);
-        let (rows, more) = open.read(budget)?;
+        let (rows, digests, more) = open.read(budget)?;
         let next = more.then(|| Cursor::Offset(at + rows.len() as u64));
-        Ok(Page { rows, unreadable: Vec::new(), next })
+        Ok(Page { rows, digests, next, ..Page::default() })
     }
 }
 

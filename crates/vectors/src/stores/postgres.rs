@@ -282,6 +282,10 @@ impl Target for Postgres {
         wait(runtime, &doing, columns.copy(client, &rows))
     }
 
+    fn beside(&self) -> Option<Box<dyn Target>> {
+        Some(Box::new(Postgres::new(&self.url, &self.table)))
+    }
+
     fn seal(&mut self, _sealed: &Sealed) -> Result<(), Trouble> {
         self.open = None;
         Ok(())

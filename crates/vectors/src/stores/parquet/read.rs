@@ -12,7 +12,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::super::parts::trouble;
-use crate::digest::row_digest;
+use crate::digest::{RowDigest, row_digest};
 use crate::metadata::Metadata;
 use crate::retry::Trouble;
 use crate::row::{Dense, Multi, Row, Sparse};
@@ -52,18 +52,23 @@ impl Open {
         self.path == path && self.at == at
     }
 
-    /// Rows from here on, and whether there are more.
-    pub(super) fn read(&mut self, budget: Budget) -> Result<(Vec<Row>, bool), Trouble> {
-        let mut rows = Vec::new();
+    /// Rows from here on, their digests where the file has them, and whether there are more.
+    pub(super) fn read(&mut self, budget: Budget) -> Result<(Vec<Row>, Vec<RowDigest>, bool), Trouble> {
+        let (mut rows, mut digests) = (Vec::new(), Vec::new());
         let mut n_bytes = 0;
         while rows.len() < budget.n_rows && n_bytes < budget.n_bytes && self.enter_group()? {
             let left = usize::try_from(self.n_left_in_group).unwrap_or(usize::MAX);
             let n = STEP.min(left).min(budget.n_rows - rows.len());
-            let step = self.step(n)?;
+            let (step, proven) = self.step(n)?;
             n_bytes += step.iter().map(Row::n_bytes).sum::<usize>();
             rows.extend(step);
+            digests.extend(proven);
         }
-        Ok((rows, self.enter_group()?))
+        // Of files of which some have none, none is kept.
+        if digests.len() != rows.len() {
+            digests.clear();
+        }
+        Ok((rows, digests, self.enter_group()?))
     }
 
     /// Opens the next group where this one is read. False at the end.
@@ -107,7 +112,7 @@ impl Open {
         if self.at == at { Ok(()) } else { Err(of(&self.path, format!("it has no row {at}"))) }
     }
 
-    fn step(&mut self, n: usize) -> Result<Vec<Row>, Trouble> {
+    fn step(&mut self, n: usize) -> Result<(Vec<Row>, Vec<RowDigest>), Trouble> {
         let mut rows = vec![Row::default(); n];
         let mut digests = Vec::new();
         let mut indices: BTreeMap<String, Vec<Option<Vec<u32>>>> = BTreeMap::new();
@@ -122,15 +127,18 @@ impl Open {
                 of(&self.path, format!("row {row}: column {}: {why}", column.path.join(".")))
             })?;
         }
-        for (row, digest) in rows.iter().zip(&digests) {
-            if digest.as_slice() != row_digest(row).to_be_bytes() {
+        let mut proven = Vec::with_capacity(digests.len());
+        for (row, said) in rows.iter().zip(&digests) {
+            let digest = row_digest(row);
+            proven.push(digest);
+            if said.as_slice() != digest.to_be_bytes() {
                 let why = format!("row `{}` of namespace `{}` is not what its digest says", row.id, row.namespace);
                 return Err(of(&self.path, why));
             }
         }
         self.at += n as u64;
         self.n_left_in_group -= n as u64;
-        Ok(rows)
+        Ok((rows, proven))
     }
 }
 
