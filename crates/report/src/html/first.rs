@@ -239,7 +239,7 @@ fn many(page: &mut String, report: &Report) {
     }
     let most = match n {
         0..=2 => MOST_OPEN,
-        3 => MOST_OPEN / 2,
+        3 => 3,
         _ => 0,
     };
     open(page, &report.in_order(), most);
