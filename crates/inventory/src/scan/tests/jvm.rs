@@ -164,7 +164,7 @@ fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_file_is_for
     check(
         "remote/kimi/KimiModel.java",
         &format!("class A {{\n  void f() {{\n{body}{posted}  }}\n}}\n"),
-        "8 http chat moonshot unknown likely",
+        "8 http chat moonshot variable likely",
     );
     // A key is asked for, a file is nobody's, and nothing of a model is in the file.
     check(
