@@ -8,6 +8,7 @@ mod given;
 mod golang;
 mod handed;
 mod index;
+mod loose;
 mod made;
 mod named;
 pub(super) mod quick;

@@ -208,7 +208,7 @@ impl<'s> Walk<'s> {
     fn tail(&mut self, node: Node<'_>, value: &Value) {
         let mut inner = node;
         while let Some(block) = inner.parent() {
-            let is_last = inner.next_named_sibling().is_none();
+            let is_last = inner.next_named_sibling().is_none_or(ruby::is_rescue);
             match block.kind() {
                 "block" | "body_statement" if is_last => {
                     let is_body = block
@@ -368,6 +368,9 @@ impl<'s> Walk<'s> {
         let mut cursor = node.walk();
         let children: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
         let Some((last, before)) = children.split_last() else { return Value::Other };
+        if node.kind() == "begin" && ruby::is_rescue(*last) {
+            return self.rescued(&children);
+        }
         if is_block {
             for child in before {
                 self.visit(*child);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// How ids of proprietary models begin, and whose they are.
-const STARTS: [(&str, &str); 62] = [
+const STARTS: [(&str, &str); 66] = [
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("ft:gpt-", "openai"),
@@ -34,6 +34,10 @@ const STARTS: [(&str, &str); 62] = [
     ("models/gemini-", "google"),
     ("models/embedding-", "google"),
     ("models/text-embedding-", "google"),
+    ("text-embedding-00", "google"),
+    ("text-multilingual-embedding-", "google"),
+    ("embedding-001", "google"),
+    ("learnlm-", "google"),
     ("text-bison", "google"),
     ("chat-bison", "google"),
     ("command-", "cohere"),

@@ -18,6 +18,8 @@
 //! | `wraps TYPE [BUILDER]` | whatever else of the module is given a model, a chain or a client returns the type, and a builder the other |
 //! | `on TYPE [fluent]` | methods of objects of the type follow; of a fluent one every other method returns itself |
 //! | `call PATH… : OPERATION [TYPE] [near] [unless=TYPE]` | calls the service; with `near`, where a client or a model is made beside it; unless it is given an object of the other type |
+//! | `loose TYPE` | classes of the library that are called like a client make an object of the type, and functions and methods do what the words in their names say |
+//! | `word WORD… : OPERATION` | what a name says that has one of the words in it, of everything loose in the language; the first line that fits |
 //! | `pass PATH… : TYPE` | returns an object of another type |
 //! | `make PATH… : TYPE OPERATION [adapter] [vendor=V]` | makes an object |
 //!
@@ -25,6 +27,8 @@
 //! A path with `!` is so much the library's own that an unknown object's counts in a repository that uses the library; with
 //! `?`, in a file that does. With `(NAME)` after it only where something is given under that name: `!chat(parameters)`; with `(*)`
 //! only where something is given.
+
+mod words;
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -55,6 +59,8 @@ pub(super) struct Sdk {
     objects: HashMap<&'static str, &'static str>,
     functions: HashMap<&'static str, Method>,
     locals: Vec<&'static str>,
+    /// What is made by classes that are called like a client.
+    pub(super) loose: Option<&'static str>,
     /// What [`Sdk::beginnings`] found.
     known: OnceLock<Set<&'static str>>,
 }
@@ -143,6 +149,9 @@ pub(super) struct Rules {
     pub(super) sdks: Vec<Sdk>,
     methods: HashMap<&'static str, HashMap<&'static str, Method>>,
     fluent: Vec<&'static str>,
+    /// Types whose methods do what the words in their names say, and those words.
+    pub(super) loose: Vec<&'static str>,
+    pub(super) said: Vec<(&'static str, &'static str)>,
     /// Methods known by their name, by the last part of their path.
     own: HashMap<&'static str, Vec<Own>>,
     /// Libraries by the modules they are imported from; those whose name only begins so apart.
@@ -253,6 +262,12 @@ impl Rules {
                     self.fluent.push(on);
                 }
             }
+            "word" => self.said.extend(names.iter().map(|word| (*word, says[0]))),
+            "loose" => {
+                let of = *names.first()?;
+                self.loose.push(of);
+                self.sdks.last_mut()?.loose = Some(of);
+            }
             "call" | "pass" | "make" => self.method(verb, on, &names, &says)?,
             _ => Rules::of_sdk(self.sdks.last_mut()?, verb, &names, &says)?,
         }
@@ -361,7 +376,7 @@ impl Rules {
         let sdk = self.sdks.get(sdk)?;
         ends(path, |end| sdk.makers.get(end).copied()).or_else(|| {
             let stem = self.stem(path)?;
-            ends(stem, |end| sdk.makers.get(end).copied())
+            ends(stem, |end| sdk.makers.get(end).copied()).or_else(|| words::made_loosely(sdk.loose?, stem))
         })
     }
 
@@ -414,7 +429,8 @@ impl Rules {
             let maker = table.makers.get(end).or_else(|| table.silent.get(end));
             maker.map(|maker| Part { of: maker.makes, path: "" })
         };
-        ends(path, |end| table.types.get(end).copied().or_else(|| made(end)))
+        let loosely = || words::made_loosely(table.loose?, path).map(|maker| Part { of: maker.makes, path: "" });
+        ends(path, |end| table.types.get(end).copied().or_else(|| made(end))).or_else(loosely)
     }
 
     /// The method of a type.

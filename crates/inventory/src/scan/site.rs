@@ -9,6 +9,7 @@ mod jvm;
 mod known;
 mod named;
 mod near;
+mod parameters;
 mod php;
 mod prompt;
 mod request;
@@ -24,7 +25,7 @@ use super::finding::{Confidence, Finding, Flags, Kind, Model};
 use super::link::{Hit, Repository};
 use super::rules::Rules;
 
-pub(super) use http::Consumed;
+pub(super) use http::{Consumed, bases_of};
 use response::Readings;
 pub(super) use whose::{Whose, of_client};
 

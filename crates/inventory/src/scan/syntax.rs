@@ -351,7 +351,7 @@ fn expression(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
     Some(match node.kind() {
         kind if NAMES.contains(&kind) => Shape::Name,
         "this" | "this_expression" | "super" | "super_expression" | "base" => Shape::Itself,
-        "import" if language.is_script() && node.child_count() == 0 => Shape::Name,
+        "import" if language.is_script() && node.named_child_count() == 0 => Shape::Name,
         "self" if matches!(language, Language::Rust | Language::Ruby) => Shape::Itself,
         kind if MEMBERS.contains(&kind) && (language != Language::CSharp || node.kind() != "attribute") => {
             member(node)?

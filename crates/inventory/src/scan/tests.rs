@@ -5,6 +5,7 @@ mod dotnet;
 mod frameworks;
 mod go;
 mod handed;
+mod javascript;
 mod jvm;
 mod other_uses;
 mod php;

@@ -3,9 +3,38 @@
 use super::State;
 use super::repository::{HOPS, Repository, directory, stem};
 use crate::scan::facts::{BindingKind, Import};
+use crate::scan::hosts;
 use crate::scan::language::Language;
+use crate::scan::rules::{Rules, Sdk};
+use crate::scan::site::bases_of;
 
 impl Repository<'_> {
+    /// The library that a crate of the repository is like: it is one of the vendor whose addresses its source has.
+    pub(super) fn crate_like(&self, name: &str) -> Option<usize> {
+        let known = self.crates.get_or_init(|| {
+            let crates = self.modules.iter().map(|(begins, name)| ((*name).to_owned(), self.like(begins)));
+            crates.collect()
+        });
+        known.get(name).copied().flatten()
+    }
+
+    /// Names of crates of the repository that are libraries of a vendor.
+    pub(super) fn crates_of_vendors(&self) -> impl Iterator<Item = String> {
+        self.modules.iter().filter(|(_, name)| self.crate_like(name).is_some()).map(|(_, name)| (*name).to_owned())
+    }
+
+    fn like(&self, begins: &str) -> Option<usize> {
+        let source = if begins.is_empty() { "src/".to_owned() } else { format!("{begins}/src/") };
+        let files = self.files.iter().filter(|file| file.language == Language::Rust && file.path.starts_with(&source));
+        let addresses = files.flat_map(|file| bases_of(file.facts));
+        let mut vendors: Vec<&'static str> = addresses.filter_map(hosts::vendor_of).collect();
+        vendors.dedup();
+        let first = *vendors.first()?;
+        let rules = Rules::of(Language::Rust);
+        let is_of = |sdk: &Sdk| sdk.is_named && sdk.vendor == first;
+        rules.sdks.iter().position(is_of).filter(|_| vendors.iter().all(|other| *other == first))
+    }
+
     /// What `use crate::module::Name` brings in where it leads to a library: a name of its own for a client's type, a client
     /// that is made once, something that a module passes on.
     pub(super) fn in_crate(&self, file: usize, import: &Import, hops: u32) -> State {

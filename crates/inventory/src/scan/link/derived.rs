@@ -172,6 +172,19 @@ impl Walker<'_> {
         }
     }
 
+    /// Whether it is asked of an object of a class that the Ruby application has itself: `Gemini.new(prompt).generate_content`.
+    pub(super) fn is_of_own_class(&self, at: &At<'_, '_>) -> bool {
+        let is_class = |name: &str| name.starts_with(char::is_uppercase) && self.repository.is_class_of_rails(name);
+        let Root::Name(name) = at.root else { return false };
+        is_class(name)
+            || match self.repository.binding_value(self.file, name, at.line) {
+                Some(Value::Chain(Chain { root: Root::Name(class), steps, .. })) => {
+                    matches!(steps.as_slice(), [Step::Member(new, _), Step::Call(_)] if new == "new") && is_class(class)
+                }
+                _ => false,
+            }
+    }
+
     /// Whether the file is a PHP library's own source, and the library the same.
     pub(super) fn is_within(&self, sdk: usize) -> bool {
         self.language() == Language::Php && self.repository.is_within(self.file, sdk)

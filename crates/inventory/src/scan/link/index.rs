@@ -56,6 +56,8 @@ pub(crate) struct Index<'s> {
     pub(super) installed: Set<usize>,
     /// Classes of Ruby that inherit from something: the file and the import that says so.
     pub(super) inherited: Map<&'s str, (usize, usize)>,
+    /// Constants of Ruby outside of classes, which every file sees.
+    pub(super) seen: Map<&'s str, Vec<(usize, usize)>>,
     /// Namespaces that every C# file of the repository has without saying so.
     pub(super) global: Vec<String>,
     /// Libraries that are in those.
@@ -68,6 +70,10 @@ pub(crate) struct Index<'s> {
     pub(super) uses: OnceLock<Uses>,
     /// Calls of Ruby's functions; gathered when the first is asked for.
     pub(super) callers: OnceLock<super::callers::Callers>,
+    /// Names of packages in manifests, as code writes them.
+    pub(super) packages_named: Set<String>,
+    /// Of each crate of the repository the library that it is like; found out when the first is asked for.
+    pub(super) crates: OnceLock<Map<String, Option<usize>>>,
 }
 
 impl<'s> Index<'s> {
@@ -93,6 +99,7 @@ impl<'s> Index<'s> {
         let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
         let mut used: Map<&'static str, Set<usize>> = Map::default();
         let mut inherited = Map::default();
+        let mut seen: Map<&str, Vec<(usize, usize)>> = Map::default();
         for (idx, file) in files.iter().enumerate() {
             stems.entry(stem(file.path)).or_default().push(idx);
             let (n_directories, n_groups) = (directories.len(), groups.len());
@@ -117,6 +124,12 @@ impl<'s> Index<'s> {
                         }
                     }
                     BindingKind::Type => types.entry(&binding.target).or_default().push((idx, at)),
+                    BindingKind::Local if file.language == Language::Ruby && binding.from == 1 => {
+                        let is_constant = binding.target.starts_with(char::is_uppercase);
+                        if is_constant && matches!(binding.value, Some(Value::Chain(_))) {
+                            seen.entry(&binding.target).or_default().push((idx, at));
+                        }
+                    }
                     BindingKind::Local | BindingKind::Parameter => {}
                 }
             }
@@ -151,12 +164,15 @@ impl<'s> Index<'s> {
             used,
             installed: installed(Language::Python, named),
             inherited,
+            seen,
             global,
             everywhere,
             told,
             constants: OnceLock::new(),
             uses: OnceLock::new(),
             callers: OnceLock::new(),
+            packages_named: named.iter().map(|name| name.replace('-', "_")).collect(),
+            crates: OnceLock::new(),
         }
     }
 

@@ -1,17 +1,26 @@
 //! Names that are known without being imported, and what a file has to offer by itself.
 
 use super::State;
-use super::repository::{Repository, directory};
+use super::index::SourceFile;
+use super::repository::{Repository, directory, stem};
 use crate::scan::facts::{Binding, BindingKind, Chain, Import, Root, Step, Value};
 use crate::scan::language::Language;
 use crate::scan::lower::imports::NAMESPACE;
 use crate::scan::rules::Rules;
 
+/// How many constants of one name are looked at.
+const ALIKE: usize = 3;
+
 impl Repository<'_> {
     /// Rust's `async_openai::Client`: a library that is used without being imported, and is no module of the repository.
-    pub(super) fn named_in_full(&self, name: &str) -> State {
-        let is_used = |sdk: &usize| self.uses(Language::Rust, *sdk) && !Rules::of(Language::Rust).sdks[*sdk].is_named;
-        let sdks: Vec<usize> = Rules::of(Language::Rust).of_module(name).into_iter().filter(is_used).collect();
+    pub(super) fn named_in_full(&self, file: usize, name: &str) -> State {
+        let is_imported = |import: &Import| import.module.split('.').next() == Some(name);
+        let is_known = self.packages_named.contains(name)
+            || self.modules.iter().any(|(_, own)| *own == name)
+            || self.files[file].facts.imports.iter().any(is_imported);
+        let is_used =
+            |sdk: &usize| is_known || self.uses(Language::Rust, *sdk) && !Rules::of(Language::Rust).sdks[*sdk].is_named;
+        let sdks: Vec<usize> = self.libraries(file, name).into_iter().filter(is_used).collect();
         let is_own = self
             .stems
             .get(name)
@@ -31,6 +40,14 @@ impl Repository<'_> {
             && self.is_own_of_python(file, module, &sdks)
         {
             sdks.clear();
+        }
+        if self.files[file].language == Language::Rust {
+            let first = module.split('.').next().unwrap_or(module);
+            if self.is_within_crate(file, first) {
+                sdks.clear();
+            } else if sdks.is_empty() && is_example(self.files[file].path) {
+                sdks.extend(self.crate_like(first));
+            }
         }
         sdks
     }
@@ -55,11 +72,22 @@ impl Repository<'_> {
         if path.contains('/') { !found.is_empty() } else { found.iter().any(is_at_top) }
     }
 
+    /// Whether the file is the source of a crate of the repository with a library of the name: it is not used there, it is that.
+    fn is_within_crate(&self, file: usize, name: &str) -> bool {
+        let path = self.files[file].path;
+        self.modules.iter().filter(|(_, own)| *own == name).any(|(begins, _)| {
+            let source = if begins.is_empty() { "src".to_owned() } else { format!("{begins}/src") };
+            let mut roots = self.stems.get("lib").into_iter().flatten();
+            path.starts_with(&format!("{source}/"))
+                && roots.any(|root| self.files[*root].path.strip_prefix(source.as_str()) == Some("/lib.rs"))
+        })
+    }
+
     /// Whether a module that is imported is the repository's own. The examples of a library are written like its users' code.
     fn is_own_module(&self, file: usize, module: &str) -> bool {
         let source = &self.files[file];
         let first = module.split('.').next().unwrap_or(module);
-        let is_example = source.path.split('/').any(|part| matches!(part, "examples" | "example" | "_examples"));
+        let is_example = is_example(source.path);
         match source.language {
             Language::Rust => {
                 let places = [self.stems.get(first), self.folders.get(first)];
@@ -81,6 +109,23 @@ impl Repository<'_> {
             }),
             _ => false,
         }
+    }
+
+    /// The object that a constant of Ruby is which another file sets outside of its classes: `Llm = Client.new(…)` of an initializer.
+    pub(super) fn seen_everywhere(&self, name: &str, hops: u32) -> State {
+        let known = self.seen.get(name).into_iter().flatten();
+        let states = known.take(ALIKE).map(|(file, at)| self.bound(*file, *at, hops + 1));
+        states.into_iter().find(|state| matches!(state, State::Object(_))).unwrap_or(State::Unknown)
+    }
+
+    /// Whether a class of a Rails application has the name, which is then no library's.
+    pub(super) fn is_class_of_rails(&self, name: &str) -> bool {
+        let is_own = |file: &SourceFile<'_>| {
+            let path = file.path;
+            let is_there = path.starts_with("app/") || path.contains("/app/");
+            file.language == Language::Ruby && is_there && stem(path).replace('_', "").eq_ignore_ascii_case(name)
+        };
+        self.classes.get(name).is_some_and(|known| known.iter().any(|(file, _)| is_own(&self.files[*file])))
     }
 
     /// Whether PHP's import brings in a class that a file of the repository has, whose members are known by their names.
@@ -150,6 +195,11 @@ impl Repository<'_> {
             _ => State::Unknown,
         }
     }
+}
+
+/// Whether the file is an example of the library around it, written like its users' code.
+fn is_example(path: &str) -> bool {
+    path.split('/').any(|part| matches!(part, "examples" | "example" | "_examples"))
 }
 
 /// Whether it is `new Client(…)`, which is written like a call of the class.

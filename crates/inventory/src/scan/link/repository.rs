@@ -78,7 +78,13 @@ impl<'s> Repository<'s> {
                 let is_derived = |name: &&String| matches!(self.derived(file, name, 0), Some(State::Symbol { .. }));
                 names.extend(classes.filter(is_derived).cloned());
             }
+            if source.language == Language::Ruby {
+                let derived = source.facts.imports.iter().filter(|import| !import.local.is_empty());
+                let is_known = |import: &&Import| matches!(self.import(file, import, 0), State::Symbol { .. });
+                names.extend(derived.filter(is_known).map(|import| import.local.clone()));
+            }
         }
+        names.extend(self.crates_of_vendors());
         // What every file of C# sees without saying so.
         let rules = Rules::of(Language::CSharp);
         names.extend(self.everywhere.iter().flat_map(|sdk| rules.classes_of(*sdk)).map(str::to_owned));
@@ -321,6 +327,7 @@ impl<'s> Repository<'s> {
         let is_public = match source.language {
             // A class that is in a namespace is known under its own name alone only there.
             Language::Php => rules.is_root(name) || name.contains('_'),
+            Language::Ruby => name.starts_with(char::is_uppercase) && !self.is_class_of_rails(name),
             _ => name.starts_with(char::is_uppercase),
         };
         if is_public && everywhere.iter().any(|sdk| rules.knows(*sdk, name)) {
@@ -329,10 +336,10 @@ impl<'s> Repository<'s> {
         match source.language {
             // Files of a package see each other's names.
             Language::Go => self.beside(file, name, hops),
-            Language::Rust => self.named_in_full(name),
+            Language::Rust => self.named_in_full(file, name),
             Language::Ruby if hops < HOPS => match self.inherited.get(name) {
                 Some((other, at)) => self.import(*other, &self.files[*other].facts.imports[*at], hops + 1),
-                None => State::Unknown,
+                None => self.seen_everywhere(name, hops),
             },
             _ => State::Unknown,
         }

@@ -282,6 +282,8 @@ impl<'r> Walker<'r> {
                 }
             }
             State::File(file) => match self.repository.exported(file, name, self.hops + 1) {
+                // What the file has itself is no part of the one object in it.
+                State::Unknown if self.repository.named(file, name).next().is_some() => State::Unknown,
                 State::Unknown => match self.repository.exported_by_default(file, self.hops) {
                     State::Object(mut object) => {
                         extend(&mut object.path, name);
@@ -377,6 +379,9 @@ impl<'r> Walker<'r> {
                 return self.does(method, &object, rules.sdks[sdk].confidence(), at, hits);
             }
         }
+        if let Some(state) = self.by_word(sdks, path, at, hits) {
+            return state;
+        }
         let silent = sdks.iter().find_map(|sdk| Some((*sdk, rules.silent(*sdk, path)?)));
         if let Some((sdk, maker)) = silent {
             return self.made_silently(sdk, &maker, given.as_ref(), at.call);
@@ -450,11 +455,14 @@ impl<'r> Walker<'r> {
     }
 
     /// Whether it is a class of the repository that is called, whatever its methods are called: in C# a function's name alone is
-    /// one of the class around it, in PHP a function of the repository.
+    /// one of the class around it, in PHP, JavaScript and Rust a function of the repository.
     fn is_of_class(&self, at: &At<'_, '_>) -> bool {
         match self.language() {
             Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at) || self.is_overload(at),
             Language::Php => at.is_bare || self.is_of_own(at),
+            Language::JavaScript | Language::TypeScript | Language::Tsx => at.is_bare,
+            Language::Ruby => self.is_of_own_class(at),
+            Language::Rust => at.is_bare && self.repository.defines(Language::Rust, at.last()),
             _ => false,
         }
     }
@@ -492,6 +500,10 @@ impl<'r> Walker<'r> {
         if let Some(service) = self.service(at) {
             return service;
         }
+        let is_loose = rules.loose.contains(&object.of) && !object.path.is_empty();
+        if let Some(method) = rules.by_word(&object.path).filter(|_| is_loose && !is_building(&object.path, at.rest)) {
+            return self.does(method, &object, Confidence::Likely, at, hits);
+        }
         // A function may make clients of several libraries.
         if !rules.is_prefix(object.of, &object.path) && self.is_own(at, Distinct::InFile) {
             return self.call_unknown(at, hits);
@@ -515,7 +527,11 @@ impl<'r> Walker<'r> {
             return false;
         }
         match at.rest.first() {
-            Some(Step::Member(next, _)) => rules.of_type(object.of, &format!("{}.{next}", object.path)).is_some(),
+            Some(Step::Member(next, _)) => {
+                let path = format!("{}.{next}", object.path);
+                let is_loose = rules.loose.contains(&object.of) && rules.of_type(object.of, &object.path).is_none();
+                rules.of_type(object.of, &path).is_some() || is_loose && rules.by_word(&path).is_some()
+            }
             None => rules.sdks[object.sdk].is_named && rules.is_prefix(object.of, &object.path),
             Some(Step::Call(_)) => false,
         }

@@ -41,12 +41,30 @@ const RETURNS: [&str; 6] =
 
 /// Whether the value is a call that needs no parentheses: of a method, or of a constant's.
 pub(super) fn is_call(value: &Value) -> bool {
-    let Value::Chain(chain) = value else { return false };
-    let is_constant = matches!(&chain.root, Root::Name(name) if name.starts_with(char::is_uppercase));
-    chain.steps.len() > usize::from(!is_constant)
+    matches!(value, Value::Chain(chain) if !chain.steps.is_empty())
+}
+
+/// Whether it is what happens where an expression before it fails, or after it.
+pub(super) fn is_rescue(node: Node<'_>) -> bool {
+    matches!(node.kind(), "rescue" | "ensure")
 }
 
 impl Walk<'_> {
+    /// `begin … rescue … end`: what comes before the rescue, where nothing fails.
+    pub(super) fn rescued(&mut self, children: &[Node<'_>]) -> Value {
+        let tried = children.iter().take_while(|child| !is_rescue(**child)).count();
+        let (tried, after) = children.split_at(tried);
+        let value = match tried.split_last() {
+            Some((last, before)) => {
+                before.iter().for_each(|child| self.visit(*child));
+                self.value(*last)
+            }
+            None => Value::Other,
+        };
+        after.iter().for_each(|child| self.visit(*child));
+        value
+    }
+
     /// What a node stands for that only Ruby has; none where it is read like any other.
     pub(super) fn ruby(&mut self, node: Node<'_>) -> Option<Value> {
         match node.kind() {

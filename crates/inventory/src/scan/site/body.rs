@@ -25,6 +25,11 @@ impl Visitor<'_> {
         let is_plain = self.repository.files()[self.file].language == Language::CSharp && lower.contains("request");
         // What WordPress sends to the browser.
         let is_answer = lower.starts_with("wp_send_json");
+        // What only puts a request together, or looks at one.
+        let is_built = ["prepare", "build", "format", "parse", "process", "validate", "transform", "log_"];
+        if is_built.iter().any(|start| lower.starts_with(start)) {
+            return None;
+        }
         if is_plain || is_answer || !["post", "request", "send", "fetch"].iter().any(|word| lower.contains(word)) {
             return None;
         }

@@ -45,7 +45,9 @@ impl<'r> Visitor<'r> {
                     if let Some(path) = address::route(before, name, call) {
                         self.consumed.lines.insert(path.line);
                     }
-                    if address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
+                    // HTTParty's base: what is sent is added to it.
+                    let is_base = name == "base_uri" && self.language() == Language::Ruby;
+                    if is_base || address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
                         self.consume_texts(call);
                     }
                     let is_sent =
@@ -424,9 +426,13 @@ impl<'r> Visitor<'r> {
             if self.is_posted_there(&text, &whole) || self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
                 continue;
             }
+            let is_said = self.is_setting() || text.value.contains("://") && self.is_said_again(&whole);
             let finding = match hosts::operation_of(&whole) {
                 Some(operation)
-                    if whole.contains('/') && !whole.ends_with("/models/") && !self.is_for_others(&text) =>
+                    if whole.contains('/')
+                        && !whole.ends_with("/models/")
+                        && !is_said
+                        && !self.is_for_others(&text) =>
                 {
                     let finding = self.plain(Kind::Http, text.line, operation, vendor, &whole);
                     // A path alone may be a route of one's own server.
@@ -444,6 +450,22 @@ impl<'r> Visitor<'r> {
             };
             self.findings.push(finding);
         }
+    }
+
+    /// Whether the file is one of Laravel's settings: what stands in it is sent to from elsewhere.
+    fn is_setting(&self) -> bool {
+        let source = &self.repository.files()[self.file];
+        source.language == Language::Php
+            && (source.path.starts_with("config/") || source.path.contains("/config/"))
+            && source.facts.classes.is_empty()
+    }
+
+    /// Whether the file sends something to the same address: said again, it is spoken of.
+    fn is_said_again(&self, whole: &str) -> bool {
+        self.findings.iter().any(|found| {
+            let is_sent = found.kind == Kind::Http && found.confidence == Confidence::Certain;
+            is_sent && found.seen.split_once(' ').is_some_and(|(_, address)| address == whole)
+        })
     }
 
     /// Whether the text is a path with a name, in a file that posts to an address of the settings.
@@ -554,7 +576,7 @@ pub(super) fn joined(base: &str, path: &str) -> String {
 }
 
 /// Addresses of vendors in a file.
-fn bases_of(facts: &Facts) -> Vec<&str> {
+pub(in crate::scan) fn bases_of(facts: &Facts) -> Vec<&str> {
     let mut bases = Vec::new();
     let bound = facts.bindings.iter().filter_map(|binding| binding.value.as_ref());
     facts.values.iter().chain(bound).for_each(|value| bases_in(value, &mut bases));

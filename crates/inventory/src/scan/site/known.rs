@@ -125,15 +125,25 @@ fn calls_in<'v>(value: &'v Value, depth: u32, to: &mut impl FnMut(&'v str, &'v C
 pub(super) fn model_in_json(text: &str) -> Option<Model> {
     let mut rest = text;
     while let Some(at) = rest.find("model") {
+        let is_key = rest[..at].ends_with('"');
         rest = &rest[at + 5..];
         let value = rest.trim_start_matches(['"', '\'', ' ', '\\']);
         if let Some(value) = value.strip_prefix(':') {
             let value = value.trim_start_matches(['"', '\'', ' ', '\\']);
             let id = value.split(['"', '\'', ' ', ',', '\\', '}']).next().unwrap_or_default();
-            if models::vendor_of(id).is_some() {
+            if models::vendor_of(id).is_some() || is_key && is_id(id) {
                 return Some(Model { id: Some(id.to_owned()), from: ModelFrom::Literal });
             }
         }
     }
     None
+}
+
+/// Whether the text is written as ids of models are: letters and digits in parts.
+fn is_id(text: &str) -> bool {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-._:/".contains(letter);
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.contains('-')
+        && text.contains(|letter: char| letter.is_ascii_digit())
+        && text.chars().all(is_part)
 }

@@ -2,6 +2,7 @@
 
 use super::known::model_in_json;
 use super::near::{in_form, key_model, model_near, set_before};
+use super::parameters::{MODELS, SCHEMAS, TOOLS, VISION, VISION_NAMES, WRAPS, WRITES};
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Flags, Kind, Model, ModelFrom};
 use crate::scan::link::{Hit, Repository};
@@ -205,31 +206,7 @@ impl Request {
 
     /// The model.
     pub(super) fn model(&self, repository: &Repository<'_>, file: usize, line: u32) -> Model {
-        const NAMES: [&str; 22] = [
-            "model",
-            "modelname",
-            "modelid",
-            "engine",
-            "deployment",
-            "deploymentid",
-            "deploymentname",
-            "azuredeployment",
-            "chatmodel",
-            "azureopenaiapideploymentname",
-            "deploymentormodelname",
-            "azureopenaiapiembeddingsdeploymentname",
-            "embeddingmodelname",
-            "languagemodel",
-            "modelversion",
-            "withmodel",
-            "modelurl",
-            "foundationmodelid",
-            "embeddingmodel",
-            "chatmodelname",
-            "modelprovider",
-            "imagemodel",
-        ];
-        if let Some(value) = self.get(&NAMES) {
+        if let Some(value) = self.get(&MODELS) {
             return model_of(repository, file, value, line);
         }
         // `request.model = …` before it is given.
@@ -253,6 +230,12 @@ impl Request {
             {
                 return model_of(repository, file, value, at);
             }
+        }
+        // `chat("gpt-4o")` at the beginning of a chain.
+        let is_begun = |name: &str| matches!(plain(name).as_str(), "chat" | "completion" | "responses");
+        let is_id = |value: &Value| value.text().is_some_and(|id| models::vendor_of(id).is_some());
+        if let Some((_, value)) = self.named.iter().find(|(name, value)| is_begun(name) && is_id(value)) {
+            return model_of(repository, file, value, line);
         }
         // Given without a name: a text or a constant that is an id.
         for value in &self.unnamed {
@@ -310,88 +293,6 @@ fn is_file_form(value: &Value) -> bool {
     matches!(value, Value::Flag(false)) || value.text().is_some_and(|text| FORMS.contains(&text))
 }
 
-/// Parameters that offer tools.
-const TOOLS: [&str; 20] = [
-    "tools",
-    "tool",
-    "addtool",
-    "functions",
-    "addfunction",
-    "toolchoice",
-    "functioncall",
-    "withtools",
-    "toolspecifications",
-    "toolcallbacks",
-    "defaulttools",
-    "toolnames",
-    "toolcallbehavior",
-    "functionchoicebehavior",
-    "toolconfig",
-    "functiondeclarations",
-    "withtoolchoice",
-    "toolprovider",
-    "defaultfunctions",
-    "mcpservers",
-];
-
-/// Parameters that bind the answer to a form.
-const SCHEMAS: [&str; 13] = [
-    "responseformat",
-    "textformat",
-    "schema",
-    "responseschema",
-    "responsejsonschema",
-    "responsemimetype",
-    "outputtype",
-    "responsemodel",
-    "jsonschema",
-    "outputschema",
-    "outputconfig",
-    "withresponseformat",
-    "experimentaloutput",
-];
-
-/// What images are called where they are sent.
-const VISION: [&str; 12] = [
-    "image_url",
-    "input_image",
-    "ImageURL",
-    "imageUrl",
-    "ImageContent",
-    "CreateImagePart",
-    "CreateImageMessageContentPart",
-    "ChatMessageImageContentItem",
-    "ChatMessagePartTypeImageURL",
-    "inline_data",
-    "inlineData",
-    "ImagePart",
-];
-
-/// Parameters that hold images.
-const VISION_NAMES: [&str; 4] = ["images", "imageurl", "media", "inputimage"];
-
-/// Parameters and setters under which more parameters are given.
-const WRAPS: [&str; 18] = [
-    "parameters",
-    "request",
-    "options",
-    "req",
-    "params",
-    "config",
-    "clientoptions",
-    "configuration",
-    "body",
-    "defaultoptions",
-    "defaultrequestparameters",
-    "requestparameters",
-    "chatoptions",
-    "embeddingoptions",
-    "imageoptions",
-    "requestoptions",
-    "modeloptions",
-    "promptoptions",
-];
-
 struct Reader<'a> {
     repository: &'a Repository<'a>,
     file: usize,
@@ -430,7 +331,9 @@ impl<'a> Reader<'a> {
         match value {
             Value::Object(pairs) => {
                 for (name, value) in pairs {
-                    if name.is_empty() {
+                    // PHP's `['http' => ['content' => $body]]` of a stream.
+                    let is_stream = name == "http" && matches!(value, Value::Object(_));
+                    if name.is_empty() || is_stream {
                         self.given(value, line, depth + 1);
                     } else {
                         self.request.named.push((name.clone(), value.clone()));
@@ -520,33 +423,6 @@ impl<'a> Reader<'a> {
         }
     }
 }
-
-/// Functions that write an object as JSON, or add one to another.
-const WRITES: [&str; 23] = [
-    "to_string",
-    "to_vec",
-    "to_value",
-    "to_string_pretty",
-    "generate",
-    "dump",
-    "dumps",
-    "writeValueAsString",
-    "toJson",
-    "toJSONString",
-    "toJsonStr",
-    "Marshal",
-    "encodeToString",
-    "fast_generate",
-    "encode",
-    "to_json",
-    "Serialize",
-    "SerializeObject",
-    "SerializeToUtf8Bytes",
-    "SerializeToElement",
-    "ToJson",
-    "FromObject",
-    "merge",
-];
 
 /// Lower case without underscores.
 pub(super) fn plain(name: &str) -> String {

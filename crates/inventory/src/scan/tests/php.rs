@@ -244,3 +244,19 @@ fn a_directory_of_the_machine_is_no_path_of_a_service() {
         "",
     );
 }
+
+#[test]
+fn settings_of_laravel_send_nothing_and_a_stream_has_its_body_in_its_context() {
+    check(
+        "config/services.php",
+        "<?php\nreturn ['gemini' => ['url' => env('GEMINI_URL', 'https://generativelanguage.googleapis.com/v1beta/models')]];\n",
+        "",
+    );
+    check(
+        "chat.php",
+        "<?php\n$data = array('model' => 'mistral-large-latest', 'messages' => $m);\n$options = array('http' => array('method' => 'POST', 'content' => \
+         json_encode($data)));\n$context = stream_context_create($options);\n\
+         $response = file_get_contents('https://api.mistral.ai/v1/chat/completions', false, $context);\n",
+        "5 http chat mistral mistral-large-latest certain",
+    );
+}

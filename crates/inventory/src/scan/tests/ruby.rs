@@ -214,3 +214,53 @@ fn a_class_that_is_chosen_at_run_time_and_a_method_that_is_sent() {
          12 call chat google unknown certain",
     );
 }
+
+#[test]
+fn constants_of_initializers_what_is_rescued_and_records_of_chats_are_known_everywhere() {
+    check_files(
+        &[
+            (
+                "config/initializers/llm.rb",
+                "GeminiLLM = begin\n  Langchain::LLM::GoogleGemini.new(api_key: k, default_options: { chat_completion_model_name: 'gemini-1.0-pro' \
+                 })\nrescue StandardError\n  nil\nend\n",
+            ),
+            ("app/models/article.rb", "class Article\n  def embed\n    GeminiLLM.embed(text: body)\n  end\nend\n"),
+            ("app/models/chat.rb", "class Chat < ApplicationRecord\n  acts_as_chat\nend\n"),
+            (
+                "app/jobs/answer_job.rb",
+                "class AnswerJob\n  def perform(id)\n    chat = Chat.find(id)\n    chat.ask(question)\n    chat.complete\n  end\nend\n",
+            ),
+        ],
+        "app/jobs/answer_job.rb:4 call chat unknown unknown certain
+         app/jobs/answer_job.rb:5 call chat unknown unknown certain
+         app/models/article.rb:3 call embeddings google unknown certain
+         config/initializers/llm.rb:2 client client google gemini-1.0-pro certain",
+    );
+}
+
+#[test]
+fn a_class_of_the_application_that_is_called_like_a_library_is_its_own() {
+    check_files(
+        &[
+            (
+                "app/services/gemini.rb",
+                "class Gemini\n  include HTTParty\n  base_uri 'https://generativelanguage.googleapis.com/v1beta/models'\n  def generate_content\n    \
+                 self.class.post('/gemini-2.0-flash:generateContent', body: b)\n  end\nend\n",
+            ),
+            (
+                "app/controllers/a.rb",
+                "class A\n  def create\n    @html = Gemini.new(prompt).generate_content\n  end\nend\n",
+            ),
+        ],
+        "app/services/gemini.rb:5 http chat google unknown likely",
+    );
+}
+
+#[test]
+fn what_only_puts_a_request_together_sends_nothing() {
+    check(
+        "openai_client.rb",
+        "class OpenaiClient\n  def chat(messages)\n    body = prepare_chat_request(model: 'gpt-5', messages: messages)\n  end\nend\n",
+        "",
+    );
+}

@@ -284,3 +284,53 @@ fn a_name_of_its_own_for_a_clients_type_is_followed_into_other_modules_of_the_cr
          src/ais/assistant.rs:5 call assistants openai unknown certain",
     );
 }
+
+#[test]
+fn what_names_say_of_libraries_that_have_a_vendors_name() {
+    check(
+        "src/a.rs",
+        "use super_gemini::{GeminiSession, ContentRequest};\nasync fn f() {\n    let client = super_gemini::GeminiApiClient::new(key);\n    \
+         client.content_generate(&request).await?;\n    client.set_model(\"m\");\n    let request = ContentRequest::new(\"x\");\n    let item = super_gemini::types::ItemArgs::default().messages(m).build();\n    \
+         super_gemini::embed_text(&key, t).await?;\n    super_gemini::chat(\"gemini-2.0-flash\").send_message(\"hi\").await?;\n}\n",
+        "3 client client google unknown likely
+         4 call chat google unknown likely
+         8 call embeddings google unknown likely
+         9 call chat google gemini-2.0-flash likely",
+    );
+}
+
+#[test]
+fn examples_of_a_crate_that_asks_a_vendor_are_its_users_and_its_own_source_is_none() {
+    let own = ("Cargo.toml", "[package]\nname = \"fierce\"\n");
+    let source = (
+        "src/client.rs",
+        "impl Client {\n    async fn f(&self) { self.http.post(\"https://api.openai.com/v1/chat/completions\").send().await; }\n}\n",
+    );
+    let used = "use fierce::{chat::chat, image::generate, model::retrieve, ChatBuilder, Client};\nasync fn f() {\n    let client = Client::new();\n    \
+                let request = ChatBuilder::new(\"gpt-4\", m).build()?;\n    chat(&client, &request).await?;\n    generate(&client, &p).await?;\n    \
+                retrieve(&client, \"davinci\").await?;\n}\n";
+    super::check_files(
+        &[own, source, ("examples/a.rs", used), ("src/main.rs", used)],
+        "examples/a.rs:3 client client openai unknown likely
+         examples/a.rs:5 call chat openai gpt-4 likely
+         examples/a.rs:6 call images openai unknown likely
+         examples/a.rs:7 call models openai davinci likely
+         src/client.rs:2 http chat openai unknown certain",
+    );
+    let listed = "use openai_rust::Client;\nfn f() {\n    let client = Client::new(config);\n}\n";
+    let manifest = ("Cargo.toml", "[package]\nname = \"openai-rust\"\n");
+    super::check_files(&[manifest, ("src/lib.rs", "pub mod openai;\n"), ("src/main.rs", listed)], "");
+    super::check_files(&[manifest, ("src/main.rs", listed)], "src/main.rs:3 client client openai unknown certain");
+}
+
+#[test]
+fn agents_of_the_first_versions_of_rig() {
+    check(
+        "src/a.rs",
+        "use rig::providers::openai;\nstruct App<M: CompletionModel> { rag_agent: rig::rag::RagAgent<M> }\nasync fn f() {\n    let client = \
+         openai::Client::from_env();\n    let agent = client.context_rag_agent(\"gpt-4\").preamble(\"p\").build();\n    agent.chat(q, vec![]).await;\n}\n",
+        "4 client client openai unknown certain
+         5 client chat openai gpt-4 certain
+         6 call chat openai unknown certain",
+    );
+}
