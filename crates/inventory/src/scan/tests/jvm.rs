@@ -179,7 +179,7 @@ fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_file_is_for
         "class A(val http: HttpClient) {\n  val url = settings.url\n  fun f() {\n    val body = ChatRequest(model = m, messages = all)\n    \
          http.send(HttpRequest.newBuilder().uri(URI.create(url)).POST(of(body)).build())\n    \
          http.send(HttpRequest.newBuilder().uri(URI.create(\"https://example.com\")).POST(of(body)).build())\n  }\n}\n",
-        "5 http chat openai unknown likely",
+        "5 http chat openai variable likely",
     );
 }
 
