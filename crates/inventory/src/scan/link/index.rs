@@ -91,7 +91,6 @@ impl<'s> Index<'s> {
         let mut members: Map<&str, Vec<(usize, usize)>> = Map::default();
         let mut classes: Map<&str, Vec<(usize, usize)>> = Map::default();
         let mut types: Map<&str, Vec<(usize, usize)>> = Map::default();
-        let mut functions = Set::default();
         let mut bindings = Vec::with_capacity(files.len());
         let mut packages: Map<&str, Vec<usize>> = Map::default();
         let mut imported = Vec::new();
@@ -99,7 +98,6 @@ impl<'s> Index<'s> {
         let (mut directories, mut groups): (Map<&str, usize>, Map<&str, usize>) = Default::default();
         let mut used: Map<&'static str, Set<usize>> = Map::default();
         let mut inherited = Map::default();
-        let mut seen: Map<&str, Vec<(usize, usize)>> = Map::default();
         for (idx, file) in files.iter().enumerate() {
             stems.entry(stem(file.path)).or_default().push(idx);
             let (n_directories, n_groups) = (directories.len(), groups.len());
@@ -119,17 +117,8 @@ impl<'s> Index<'s> {
                 match binding.kind {
                     BindingKind::Field | BindingKind::Return => {
                         members.entry(&binding.target).or_default().push((idx, at));
-                        if binding.kind == BindingKind::Return && !is_test(file.path) {
-                            functions.insert((file.language.title(), binding.target.as_str()));
-                        }
                     }
                     BindingKind::Type => types.entry(&binding.target).or_default().push((idx, at)),
-                    BindingKind::Local if file.language == Language::Ruby && binding.from == 1 => {
-                        let is_constant = binding.target.starts_with(char::is_uppercase);
-                        if is_constant && matches!(binding.value, Some(Value::Chain(_))) {
-                            seen.entry(&binding.target).or_default().push((idx, at));
-                        }
-                    }
                     BindingKind::Local | BindingKind::Parameter => {}
                 }
             }
@@ -147,6 +136,7 @@ impl<'s> Index<'s> {
             }
         }
         let (global, everywhere) = known_everywhere(&files, usings);
+        let (seen, functions) = (seen_everywhere(&files), functions_of(&files));
         used.entry(Language::CSharp.title()).or_default().extend(everywhere.iter().copied());
         Index {
             files,
@@ -180,6 +170,30 @@ impl<'s> Index<'s> {
     pub(crate) fn files(&self) -> &[SourceFile<'s>] {
         &self.files
     }
+}
+
+/// Constants of Ruby outside of classes, by name: the files and the bindings.
+fn seen_everywhere<'s>(files: &[SourceFile<'s>]) -> Map<&'s str, Vec<(usize, usize)>> {
+    let mut seen: Map<&str, Vec<(usize, usize)>> = Map::default();
+    for (idx, file) in files.iter().enumerate().filter(|(_, file)| file.language == Language::Ruby) {
+        for (at, binding) in file.facts.bindings.iter().enumerate() {
+            let is_constant = binding.kind == BindingKind::Local && binding.target.starts_with(char::is_uppercase);
+            if is_constant && binding.from == 1 && matches!(binding.value, Some(Value::Chain(_))) {
+                seen.entry(&binding.target).or_default().push((idx, at));
+            }
+        }
+    }
+    seen
+}
+
+/// Names of functions of the repository's own code, without its tests, by group of languages.
+fn functions_of<'s>(files: &[SourceFile<'s>]) -> Set<(&'static str, &'s str)> {
+    let own = files.iter().filter(|file| !is_test(file.path));
+    own.flat_map(|file| {
+        let returned = file.facts.bindings.iter().filter(|binding| binding.kind == BindingKind::Return);
+        returned.map(|binding| (file.language.title(), binding.target.as_str()))
+    })
+    .collect()
 }
 
 /// Libraries that a file imports.
