@@ -1,9 +1,10 @@
-//! Functions of libraries that only have a vendor's name: what they do is what they are called.
+//! Rust: functions of libraries that only have a vendor's name do what they are called, and what leads to a call is none.
 
 use super::walk::{At, Walker};
 use super::{Hit, Object, State};
 use crate::scan::facts::Step;
 use crate::scan::finding::Confidence;
+use crate::scan::language::Language;
 use crate::scan::rules::Rules;
 
 impl Walker<'_> {
@@ -24,6 +25,23 @@ impl Walker<'_> {
             return Some(State::Object(Object { confidence: Confidence::Likely, ..object }));
         }
         Some(self.does(method, &object, Confidence::Likely, at, hits))
+    }
+
+    /// Rust's `client.chat().create(…)`: what is called without anything only leads to what is called then.
+    pub(super) fn is_group(&self, object: &Object, at: &At<'_, '_>) -> bool {
+        let rules = self.rules();
+        if self.language() != Language::Rust || !at.call.arguments.is_empty() || object.path.is_empty() {
+            return false;
+        }
+        match at.rest.first() {
+            Some(Step::Member(next, _)) => {
+                let path = format!("{}.{next}", object.path);
+                let is_loose = rules.loose.contains(&object.of) && rules.of_type(object.of, &object.path).is_none();
+                rules.of_type(object.of, &path).is_some() || is_loose && rules.by_word(&path).is_some()
+            }
+            None => rules.sdks[object.sdk].is_named && rules.is_prefix(object.of, &object.path),
+            Some(Step::Call(_)) => false,
+        }
     }
 }
 

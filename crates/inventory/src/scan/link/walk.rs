@@ -520,23 +520,6 @@ impl<'r> Walker<'r> {
         State::Object(object)
     }
 
-    /// Rust's `client.chat().create(…)`: what is called without anything only leads to what is called then.
-    fn is_group(&self, object: &Object, at: &At<'_, '_>) -> bool {
-        let rules = self.rules();
-        if self.language() != Language::Rust || !at.call.arguments.is_empty() || object.path.is_empty() {
-            return false;
-        }
-        match at.rest.first() {
-            Some(Step::Member(next, _)) => {
-                let path = format!("{}.{next}", object.path);
-                let is_loose = rules.loose.contains(&object.of) && rules.of_type(object.of, &object.path).is_none();
-                rules.of_type(object.of, &path).is_some() || is_loose && rules.by_word(&path).is_some()
-            }
-            None => rules.sdks[object.sdk].is_named && rules.is_prefix(object.of, &object.path),
-            Some(Step::Call(_)) => false,
-        }
-    }
-
     pub(super) fn does<'f>(
         &self,
         method: Method,
