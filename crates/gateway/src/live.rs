@@ -231,10 +231,14 @@ impl LiveRollout {
     /// Whether it is completed and a config without it has its candidate as the route's target: then nothing is left for it to do.
     #[must_use]
     pub fn is_taken_over(&self, snapshot: &Snapshot) -> bool {
-        let Identity { name, route, candidate, .. } = &self.identity;
-        self.is_completed()
-            && !snapshot.rollouts.contains_key(name)
-            && snapshot.routes.get(route).is_some_and(|route| route.target == *candidate)
+        let Identity { route, candidate, .. } = &self.identity;
+        self.is_retired(snapshot) && snapshot.routes.get(route).is_some_and(|route| route.target == *candidate)
+    }
+
+    /// Whether it is completed and out of the config, which a reload lets go once its place is taken: it splits nothing, whatever its route asks since.
+    #[must_use]
+    pub fn is_retired(&self, snapshot: &Snapshot) -> bool {
+        self.is_completed() && !snapshot.rollouts.contains_key(&self.identity.name)
     }
 
     /// Whether the candidate serves for good, and nobody took it back.

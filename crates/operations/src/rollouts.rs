@@ -67,7 +67,7 @@ pub struct RolloutView {
     pub policy_hash: String,
     /// When the evidence was saved last, Unix microseconds; `None` before any.
     pub evidence_saved_at_us: Option<u64>,
-    /// Whether it is done: completed, and the config's route asks the candidate itself. Only the running gateway knows.
+    /// Whether it is done: completed and out of the config, so that it splits nothing. Only the running gateway knows.
     #[serde(default)]
     pub taken_over: bool,
     /// Numbers and words about the epoch it is in.
@@ -188,7 +188,7 @@ fn now_of(desk: &Desk, name: &str, evidence: Option<Evidence>) -> Result<Rollout
     let judge = (desk.judge)(name);
     let exit_drill = leaving::under_way(desk, &view.route).or_else(|| view.exit_drill.clone());
     let drill = crate::drills::under_way(desk, name);
-    // What is completed splits its route until the config has taken its place.
+    // What is completed splits its route until the config has let it go.
     let splits = desk.live.all().iter().any(|live| live.identity.name == name);
     let taken_over = view.explanation.status == Status::Completed && !splits;
     Ok(RolloutView { drill, exit_drill, judge, taken_over, ..view })

@@ -97,7 +97,7 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
     assert!(gateway.run(&["reload"]).exits(0).stdout.contains("is now in force"));
     let status = until(|| {
         let status = gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
-        status.contains("completed: the route `gpt-4o` asks `qwen` itself").then_some(status)
+        status.contains("completed, and out of the config: the route `gpt-4o` asks its own target").then_some(status)
     });
     assert!(status.contains("it is done, splits nothing any more"), "{status}");
     let refused = gateway.run(&["rollout", "abort", "to-qwen", "--reason", "back"]);
@@ -126,6 +126,18 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
     gateway.run(&["report", "-o", out.to_str().unwrap(), "--no-pdf"]);
     let page = std::fs::read_to_string(out.join("report.md")).unwrap();
     assert!(page.contains("`qwen` is the route's target since the rollout `to-qwen` completed"), "{page}");
+
+    // The way back that is said is one: nobody is split again by what was taken out.
+    house.write(before);
+    gateway.run(&["reload"]).exits(0);
+    (0..20).for_each(|n| assert_eq!(gateway.chat("gpt-4o", &format!("once more {n}")).status, 200));
+    let last = until(|| {
+        let found = gateway.run(&["exchanges", "list", "--limit", "20", "--format", "json"]).exits(0).json();
+        found.as_array().unwrap().iter().all(|exchange| exchange["rollout"].is_null()).then_some(found)
+    });
+    assert!(last.as_array().unwrap().iter().all(|exchange| exchange["served_by"] == "gpt"), "{last}");
+    house.write(&without);
+    gateway.run(&["reload"]).exits(0);
 
     // Nobody is held back any more, and the route is free for the next one.
     let next = without + "rollouts:\n  onward: { route: gpt-4o, baseline: qwen, candidate: gpt, unit: request }\n";

@@ -25,7 +25,7 @@ impl Work {
             let why = "what the last process recorded is still being read; everybody is on the baseline meanwhile";
             return Err(ControlError::Refused(why.into()));
         }
-        self.refuse_taken_over(name)?;
+        self.refuse_retired(name)?;
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
         let reason = match verb {
             Verb::Promote | Verb::Accept => self.with_overruled(name, reason)?,
@@ -45,15 +45,16 @@ impl Work {
         self.happen(name, &event)
     }
 
-    /// A completed rollout whose place the config has taken splits nothing: no verb moves anybody.
-    fn refuse_taken_over(&self, name: &str) -> Result<(), ControlError> {
+    /// A completed rollout that is out of the config splits nothing: no verb moves anybody.
+    fn refuse_retired(&self, name: &str) -> Result<(), ControlError> {
         let snapshot = self.snapshot.load();
-        let Some(rollout) = self.rollouts.get(name).filter(|rollout| rollout.live.is_taken_over(&snapshot)) else {
+        let Some(rollout) = self.rollouts.get(name).filter(|rollout| rollout.live.is_retired(&snapshot)) else {
             return Ok(());
         };
-        let (route, baseline, candidate) = (&rollout.route, &rollout.state.baseline, &rollout.state.candidate);
+        let (route, baseline) = (&rollout.route, &rollout.state.baseline);
+        let target = snapshot.routes.get(route).map_or("nobody", |route| route.target.as_str());
         Err(ControlError::Refused(format!(
-            "nothing is split any more: the config's route `{route}` asks `{candidate}` itself; to go back, set `routes.{route}.target: {baseline}` in \
+            "nothing is split any more: the config's route `{route}` asks `{target}` itself; to go back, set `routes.{route}.target: {baseline}` in \
              the config and reload"
         )))
     }
@@ -181,7 +182,7 @@ impl Work {
     pub(super) fn serving_on(&self, route: &str, beside: &str) -> Option<&str> {
         let snapshot = self.snapshot.load();
         let serves = |rollout: &Managed| {
-            rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0 && !rollout.live.is_taken_over(&snapshot)
+            rollout.is_live() && rollout.state.share(&rollout.policy) > 0.0 && !rollout.live.is_retired(&snapshot)
         };
         let mut others = self.rollouts.iter().filter(|(other, rollout)| {
             *other != beside && rollout.route == route && cohort_of(other) == cohort_of(beside)

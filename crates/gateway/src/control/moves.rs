@@ -223,14 +223,14 @@ impl Work {
         }
     }
 
-    /// Whether the request path is to see a rollout. A completed one whose place the config has taken is history.
+    /// Whether the request path is to see a rollout. A completed one that is out of the config is history.
     fn is_to_publish(&self, rollout: &Managed) -> bool {
-        let is_over = rollout.pending.is_none() && rollout.live.is_taken_over(&self.snapshot.load());
+        let is_over = rollout.pending.is_none() && rollout.live.is_retired(&self.snapshot.load());
         (rollout.is_live() || rollout.pending.is_some()) && !is_over
     }
 
-    /// Publishes anew where a reload has taken the place of a completed rollout, or given it back.
-    pub(super) fn heed_taken_over(&self) {
+    /// Publishes anew where a reload has let a completed rollout go, or has it again.
+    pub(super) fn heed_retired(&self) {
         let published = self.live.all();
         let is_published = |name: &str| published.iter().any(|live| live.identity.name == name);
         if self.rollouts.iter().any(|(name, rollout)| self.is_to_publish(rollout) != is_published(name)) {

@@ -158,7 +158,7 @@ impl Work {
         }
         self.probe_store();
         if self.withheld.is_none() {
-            self.heed_taken_over();
+            self.heed_retired();
         }
         let names: Vec<String> = self.rollouts.keys().cloned().collect();
         for name in &names {
@@ -195,7 +195,7 @@ impl Work {
             return;
         }
         // It splits nothing any more, so there is nothing to take back: what its candidate does now is the route's own.
-        if rollout.live.is_taken_over(&self.snapshot.load()) {
+        if rollout.live.is_retired(&self.snapshot.load()) {
             return;
         }
         let health = self.health(name);

@@ -80,7 +80,7 @@ fn notices(view: &RolloutView) -> Markup {
         @if let Some(breach) = &view.explanation.breach { p.problem { "A guard was breached: " bdi { (breach.words()) } } }
         @for alarm in &view.explanation.alarms { p.notice { "A guard that pauses has its proof: " bdi { (alarm.words()) } } }
         @if let Some(drill) = &view.drill { p.notice { "A drill is on, begun by " bdi { (drill.actor) } "; nothing counts as evidence meanwhile." } }
-        @if view.taken_over { p.notice { "It is done: the route asks the candidate itself." } }
+        @if view.taken_over { p.notice { "It is done and out of the config: the route asks its own target." } }
     }
 }
 

@@ -127,10 +127,10 @@ fn notices(view: &RolloutView, look: &Look, paint: Paint) -> Vec<String> {
         .collect()
 }
 
-/// Where it stands; of what is done, who has its place.
+/// Where it stands; of what is done, that the config has its place.
 fn label(view: &RolloutView) -> String {
     if view.taken_over {
-        format!("{}: the route `{}` asks `{}` itself", view.label, view.route, view.explanation.candidate)
+        format!("{}, and out of the config: the route `{}` asks its own target", view.label, view.route)
     } else {
         view.label.clone()
     }
