@@ -159,9 +159,10 @@ fn the_judges_word_moves_the_gate_from_undecided_to_pass() {
     }
     let pairs = until(|| {
         let pairs = gateway.run(&["exchanges", "pairs", "--format", "json"]).exits(0).stdout;
-        pairs.contains("judge.pairwise@").then_some(pairs)
+        // The newest pairs may be on record before what the judge said of them.
+        (pairs.contains("judge.pairwise@") && pairs.contains("preferred 0 / 1")).then_some(pairs)
     });
-    assert!(pairs.contains("drawn 0.9") && pairs.contains("preferred 0 / 1"), "{pairs}");
+    assert!(pairs.contains("drawn 0.9"), "{pairs}");
     assert_eq!(gateway.stop(), 0);
     replays_equal(&house, &["start", "promote"]);
     // What left the house is on record as what it is.
