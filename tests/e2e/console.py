@@ -22,7 +22,8 @@ def rollout(route, candidate):
 
 
 def config():
-    providers = {"old": simulated(1), "new": simulated(2), "bad": simulated(3, error_rate=0.6)}
+    # Five failures in a row would open its breaker, for longer each time, and so keep the evidence from coming.
+    providers = {"old": simulated(1), "new": simulated(2), "bad": simulated(3, error_rate=0.35)}
     targets = {name: {"provider": name, "model": f"{name}-model"} for name in providers}
     names = {"good-move": ("support", "new"), "bad-move": ("billing", "bad"), "other-move": ("search", "new")}
     routes = {route: {"target": "old", "workload": "work"} for route, _ in names.values()}
