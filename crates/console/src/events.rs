@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_millis(200);
 const COUNTING: Duration = Duration::from_millis(900);
 /// How often both arms are noted for the curves.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often it is asked whether a stream's key still opens the door, when nothing is sent.
+const STILL: Duration = Duration::from_secs(1);
 /// Something is sent at least this often, so that a connection that is gone is noticed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// What a browser that does not read may fall behind.
@@ -206,10 +208,16 @@ pub(crate) fn open(
             if !lasts(&follow.cookie) || sender.send(bytes).await.is_err() {
                 return;
             }
-            next = match tokio::time::timeout(SIGN_OF_LIFE, events.recv()).await {
-                Ok(Ok(event)) => Some(event.bytes),
-                Ok(Err(broadcast::error::RecvError::Closed)) => None,
-                Ok(Err(broadcast::error::RecvError::Lagged(_))) | Err(_) => Some(Bytes::from_static(b": here\n\n")),
+            let sent = Instant::now();
+            next = loop {
+                match tokio::time::timeout(STILL, events.recv()).await {
+                    Ok(Ok(event)) => break Some(event.bytes),
+                    Ok(Err(broadcast::error::RecvError::Closed)) => break None,
+                    Err(_) if sent.elapsed() < SIGN_OF_LIFE && lasts(&follow.cookie) => {}
+                    Ok(Err(broadcast::error::RecvError::Lagged(_))) | Err(_) => {
+                        break Some(Bytes::from_static(b": here\n\n"));
+                    }
+                }
             };
         }
     };

@@ -3,6 +3,7 @@
 
 mod answers;
 mod events;
+mod openapi;
 mod pages;
 mod routes;
 mod serve;

@@ -278,7 +278,7 @@ fn answer(visit: &mut Visit<'_>, asked: &Asked<'_>, outside: Option<&NotAdmitted
             let follow = Follow { topic: topic(visit)?, last_id, cookie: visit.cookie.to_owned() };
             let mut response = Response::new(Full::default());
             if visit.sessions.key(visit.cookie, Instant::now()).is_none() {
-                response.extensions_mut().insert(ByHeader);
+                response.extensions_mut().insert(ByHeader(asked.headers.clone()));
             }
             response.extensions_mut().insert(follow);
             Ok(response)
@@ -286,12 +286,20 @@ fn answer(visit: &mut Visit<'_>, asked: &Asked<'_>, outside: Option<&NotAdmitted
     }
 }
 
-/// A stream without a session: by a header, or through an open door.
-#[derive(Clone, Copy)]
-pub(crate) struct ByHeader;
+/// A stream without a session: by these headers, or through an open door.
+#[derive(Clone)]
+pub(crate) struct ByHeader(HeaderMap);
 
-/// Whether the session that this cookie names still opens the door.
-pub(crate) fn lasts(desk: &Desk, (door, sessions): (&Door, &Sessions), cookie: &str, from: IpAddr) -> bool {
+/// Whether what a stream was opened with still opens the door: the headers, else the session that the cookie names.
+pub(crate) fn lasts(
+    desk: &Desk,
+    (door, sessions): (&Door, &Sessions),
+    (headers, cookie): (Option<&ByHeader>, &str),
+    from: IpAddr,
+) -> bool {
+    if let Some(ByHeader(headers)) = headers {
+        return door.admit(desk, headers, Some(from)).is_ok();
+    }
     let key = sessions.key(cookie, Instant::now());
     key.is_some_and(|key| door.admit_key(desk, key.expose().as_bytes(), Some(from)).is_ok())
 }

@@ -1,5 +1,7 @@
-//! The routes of the admin API as a table: method, path, the least role, and the operation. What is not in it does not exist, and
-//! nothing in it is reached without its role.
+//! The routes of the admin API as a table: method, path, the least role, the operation, and what the document of the API says of it. What is not
+//! in it does not exist, and nothing in it is reached without its role.
+
+mod table;
 
 use bytes::Bytes;
 use http::{Method, Response, Uri};
@@ -9,7 +11,8 @@ use operations::{Actor, Admitted, Desk, ExchangeFilter, OperationError, Role};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::answers::{self, Answer, json, text};
+use crate::answers::{self, Answer, json};
+pub use table::ROUTES;
 
 /// One route.
 pub struct Route {
@@ -19,6 +22,12 @@ pub struct Route {
     pub path: &'static str,
     /// The least role that may call it.
     pub role: Role,
+    /// What it does, in a sentence.
+    pub says: &'static str,
+    /// The shape of the body that it takes, as [`crate::openapi`] writes shapes; empty where it takes none.
+    pub takes: &'static str,
+    /// The shape of what it answers; `text` is plain text.
+    pub gives: &'static str,
     answer: fn(&Call<'_>) -> Answer,
 }
 
@@ -60,90 +69,24 @@ impl Call<'_> {
     }
 }
 
+impl Route {
+    /// The same, with what the document of the API says of it.
+    const fn told(self, takes: &'static str, gives: &'static str, says: &'static str) -> Route {
+        Route { says, takes, gives, ..self }
+    }
+}
+
+const fn row(method: &'static str, path: &'static str, role: Role, answer: fn(&Call<'_>) -> Answer) -> Route {
+    Route { method, path, role, says: "", takes: "", gives: "", answer }
+}
+
 const fn get(path: &'static str, answer: fn(&Call<'_>) -> Answer) -> Route {
-    Route { method: "GET", path, role: Role::Viewer, answer }
+    row("GET", path, Role::Viewer, answer)
 }
 
 const fn post(path: &'static str, role: Role, answer: fn(&Call<'_>) -> Answer) -> Route {
-    Route { method: "POST", path, role, answer }
+    row("POST", path, role, answer)
 }
-
-/// Every route of the admin API. Earlier ones win.
-pub const ROUTES: &[Route] = &[
-    get("/health", |_| Ok(text("ok\n"))),
-    get("/ready", |call| Ok(answers::ready(call.desk.is_ready()))),
-    get("/metrics", |call| Ok(text(&operations::metrics(call.desk)))),
-    get("/api/identity", |call| json(&call.desk.identity)),
-    get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)),
-    get("/api/rollouts/{name}", |call| json(&operations::rollouts::status_now(call.desk, call.name())?)),
-    get("/api/rollouts/{name}/revalidation/{back}/{sample}", revalidation),
-    get("/api/rollouts/{name}/history", |call| json(&operations::rollouts::history(&call.desk.reader(), call.name())?)),
-    post("/api/rollouts/{name}/start", Role::Operator, |call| change_rollout(call, "start")),
-    post("/api/rollouts/{name}/pause", Role::Operator, |call| change_rollout(call, "pause")),
-    post("/api/rollouts/{name}/abort", Role::Operator, |call| change_rollout(call, "abort")),
-    post("/api/rollouts/{name}/resume", Role::Operator, |call| change_rollout(call, "resume")),
-    post("/api/rollouts/{name}/approve", Role::Approver, |call| change_rollout(call, "approve")),
-    post("/api/rollouts/{name}/promote", Role::Approver, |call| change_rollout(call, "promote")),
-    post("/api/rollouts/{name}/extend", Role::Operator, |call| change_rollout(call, "extend")),
-    post("/api/rollouts/{name}/accept", Role::Approver, |call| change_rollout(call, "accept")),
-    get("/api/rollouts/{name}/filed", |call| json(&operations::rollouts::filed(&call.desk.reader(), call.name())?)),
-    post("/api/rollouts/{name}/file", Role::Operator, file_result),
-    post("/api/rollouts/{name}/drill", Role::Operator, begin_drill),
-    get("/api/rollouts/{name}/drill", |call| json(&operations::drills::report(call.desk, call.name())?)),
-    post("/api/rollouts/{name}/drill/end", Role::Operator, end_drill),
-    get("/api/contests/{name}", |call| json(&operations::contests::contest(&call.desk.reader(), call.name())?)),
-    get("/api/routes/{route}/drill", |call| json(&operations::leaving::report(call.desk, call.name())?)),
-    post("/api/routes/{route}/drill", Role::Approver, begin_exit_drill),
-    post("/api/routes/{route}/drill/end", Role::Operator, end_exit_drill),
-    get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)),
-    get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?)),
-    get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)),
-    get("/api/record", |call| json(&operations::retention::status(&call.desk.reader())?)),
-    get("/api/costs/{from}/{to}", spent),
-    get("/api/reviews/open/{limit}", |call| {
-        json(&operations::reviews::list(&call.desk.reader(), false, number(call, 0)?)?)
-    }),
-    get("/api/reviews/all/{limit}", |call| {
-        json(&operations::reviews::list(&call.desk.reader(), true, number(call, 0)?)?)
-    }),
-    get("/api/reviews/{id}", |call| json(&operations::reviews::show(&call.desk.reader(), call.name())?)),
-    post("/api/reviews/{id}/resolve", Role::Operator, resolve_review),
-    Route { method: "GET", path: "/api/panels", role: Role::Operator, answer: list_panels },
-    Route { method: "GET", path: "/api/panels/{name}/result", role: Role::Operator, answer: panel_result },
-    post("/api/panels/{name}/next", Role::Viewer, next_pair),
-    post("/api/panels/{name}/judge", Role::Viewer, judge_pair),
-    Route { method: "GET", path: "/api/evaluations/{run}/review", role: Role::Operator, answer: review_progress },
-    Route {
-        method: "GET",
-        path: "/api/evaluations/{run}/review/results",
-        role: Role::Operator,
-        answer: review_results,
-    },
-    post("/api/evaluations/{run}/review/next", Role::Viewer, hand_out),
-    post("/api/evaluations/{run}/review/judge", Role::Viewer, judge_answers),
-    post("/api/evaluations/{run}/review/file", Role::Viewer, file_verdicts),
-    post("/api/evaluations/{run}/review/assign", Role::Operator, assign_pairs),
-    post("/api/evaluations/{run}/review/withdraw", Role::Operator, withdraw_pairs),
-    get("/api/verdicts/{from}/{to}", |call| {
-        json(&operations::reviews::verdicts(&call.desk.reader(), number(call, 0)?, number(call, 1)?)?)
-    }),
-    get("/api/alerts/{limit}", |call| json(&operations::alerts::list(&call.desk.reader(), number(call, 0)?)?)),
-    post("/api/alerts/test", Role::Operator, test_alerts),
-    post("/api/alerts/{id}/resend", Role::Operator, resend_alert),
-    get("/api/egress/{from}/{to}", egress),
-    get("/api/egress/{from}/{to}/connections/{limit}", connections),
-    get("/api/keys", |call| json(&operations::keys::list(&call.desk.reader())?)),
-    get("/api/keys/history", |call| json(&operations::keys::history(&call.desk.reader(), None)?)),
-    get("/api/keys/{key}", |call| json(&operations::keys::show(&call.desk.reader(), call.name())?)),
-    get("/api/keys/{key}/history", |call| json(&operations::keys::history(&call.desk.reader(), Some(call.name()))?)),
-    post("/api/keys", Role::Admin, create_key),
-    post("/api/keys/{key}/rotate", Role::Admin, rotate_key),
-    post("/api/keys/{key}/limit", Role::Admin, limit_key),
-    post("/api/keys/{key}/revoke", Role::Admin, revoke_key),
-    post("/api/reload", Role::Admin, reload),
-    get("/api/simulated/{provider}", |call| json(&operations::simulated::knobs(call.desk, call.name())?)),
-    Route { method: "PUT", path: "/api/simulated/{provider}", role: Role::Operator, answer: turn_knobs },
-];
 
 /// Answers one request. Blocks: operations read the store and wait for the controller.
 pub(crate) fn route(desk: &Desk, admitted: &Admitted, request: (&Method, &Uri, &[u8])) -> Response<Full<Bytes>> {

@@ -169,9 +169,10 @@ async fn answer(request: Request<Incoming>, hall: Arc<Hall>, from: IpAddr) -> Re
 /// The answer's headers, and a body that goes on while the session lasts.
 fn stream(hall: &Arc<Hall>, follow: Follow, answer: Response<Full<Bytes>>, from: IpAddr) -> Response<Body> {
     let asking = Arc::clone(hall);
-    let brought = answer.extensions().get::<pages::ByHeader>().is_some();
-    let lasts =
-        move |cookie: &str| brought || pages::lasts(&asking.desk, (&asking.door, &asking.sessions), cookie, from);
+    let brought = answer.extensions().get::<pages::ByHeader>().cloned();
+    let lasts = move |cookie: &str| {
+        pages::lasts(&asking.desk, (&asking.door, &asking.sessions), (brought.as_ref(), cookie), from)
+    };
     let Some((mut response, fill)) = events::open(&hall.watch, follow, lasts) else {
         return whole(answers::failure(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open"));
     };

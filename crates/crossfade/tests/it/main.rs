@@ -49,6 +49,7 @@ mod judged_models;
 mod judges;
 mod keys;
 mod leaving;
+mod openapi;
 mod pages;
 mod panel;
 mod prices;

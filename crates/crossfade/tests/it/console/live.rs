@@ -12,10 +12,15 @@ struct Page(BufReader<TcpStream>);
 
 impl Page {
     fn open(gateway: &Gateway<'_>, (cookie, last_id): (&str, &str)) -> Page {
+        let headers = format!("cookie: {cookie}\r\nlast-event-id: {last_id}\r\n");
+        Page::open_with(gateway, "/rollouts/to-qwen/events", &headers)
+    }
+
+    fn open_with(gateway: &Gateway<'_>, path: &str, headers: &str) -> Page {
         let mut stream = TcpStream::connect(gateway.admin).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let at = gateway.admin;
-        write!(stream, "GET /rollouts/to-qwen/events HTTP/1.1\r\nhost: {at}\r\ncookie: {cookie}\r\nlast-event-id: {last_id}\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {at}\r\n{headers}\r\n").unwrap();
         Page(BufReader::new(stream))
     }
 
@@ -79,4 +84,20 @@ fn an_open_page_ends_with_the_key_it_was_opened_with() {
     gateway.run_as(&admin, &["keys", "revoke", "viewer", "--reason", "left"]).exits(0);
     assert!(page.ends());
     until(|| (ask(gateway.admin, "GET", "/", (&cookie, "")).status == 303).then_some(()));
+}
+
+#[test]
+fn a_stream_that_a_header_opened_ends_with_its_key_also_where_nothing_happens() {
+    let house = House::new(&format!("auth: {{ required: true }}\n{CONFIG}"));
+    let make = |role: &str| house.run(&["keys", "create", role, "--role", role]).exits(0).stdout.trim().to_owned();
+    let (viewer, admin) = (make("viewer"), make("admin"));
+    let gateway = house.serve();
+    let open = |key: &str| Page::open_with(&gateway, "/events", &format!("authorization: Bearer {key}\r\n"));
+    let (mut page, mut other) = (open(&viewer), open(&admin));
+    page.line("data:", "hx-swap-oob");
+    other.line("data:", "hx-swap-oob");
+    gateway.run_as(&admin, &["keys", "revoke", "viewer", "--reason", "left"]).exits(0);
+    assert!(page.ends());
+    gateway.run_as(&admin, &["rollout", "start", "to-qwen"]).exits(0);
+    other.line("data:", "is in shadow");
 }
