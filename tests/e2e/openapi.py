@@ -3,12 +3,16 @@
 import json, sys
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing.exceptions import Unresolvable
 
 from parts.stack import ROOT
 
 
 def problems(document):
-    return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in OpenAPIV31SpecValidator(document).iter_errors()]
+    try:
+        return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in OpenAPIV31SpecValidator(document).iter_errors()]
+    except Unresolvable as error:
+        return [f"a reference leads nowhere: {error.ref}"]
 
 
 def main():

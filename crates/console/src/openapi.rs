@@ -50,7 +50,7 @@ const PROBLEMS: [(u16, &str, &str); 10] = [
     (503, "NobodyThere", "Nobody is there to do it now."),
 ];
 /// Those of reading.
-const READING: [u16; 6] = [400, 401, 403, 404, 500, 503];
+const READING: [u16; 7] = [400, 401, 403, 404, 409, 500, 503];
 
 /// The document.
 pub(crate) fn answer() -> Response<Full<Bytes>> {
