@@ -13,7 +13,7 @@ mod texts;
 pub(super) use self::ruby::GIVEN;
 use tree_sitter::Node;
 
-use self::texts::{part, shortened};
+use self::texts::{of_joined, part, shortened};
 use super::facts::{Argument, Binding, BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
 use super::language::Language;
 use super::syntax::{Shape, child_of, parse, shape};
@@ -532,6 +532,11 @@ impl<'s> Walk<'s> {
                 [Value::Text(text), given] if self.language == Language::Ruby && operator == "%" => {
                     text.value.replacen("%s", &part(given), 1)
                 }
+                [first, rest @ ..] if self.is_joined(node) => {
+                    let mut joined = of_joined(first);
+                    joined.extend(rest.iter().map(part));
+                    joined
+                }
                 _ => values.iter().map(part).collect(),
             };
             let has_calls = values.iter().any(|value| value.matters() && value.text().is_none());
@@ -543,6 +548,14 @@ impl<'s> Walk<'s> {
             return Value::Text(Text { value: shortened(&joined), line: line_of(node) });
         }
         Value::Chain(Chain { root: Root::Group(values), line: line_of(node), steps: Vec::new() })
+    }
+
+    /// Whether what stands first in a join is joined itself: `$base . $model . ':generateContent'`.
+    fn is_joined(&self, node: Node<'_>) -> bool {
+        let operator =
+            |of: Node<'_>| of.child_by_field_name("operator").map(|operator| self.source(operator).to_owned());
+        let first = node.named_child(0).filter(|first| first.kind() == node.kind());
+        first.is_some_and(|first| operator(first) == operator(node))
     }
 
     /// The expression as a chain; literals and the like become a group of themselves.
@@ -605,6 +618,8 @@ impl<'s> Walk<'s> {
                 let last = node.named_children(&mut cursor).last();
                 last.unwrap_or(node)
             }
+            // `create(**parameters)`
+            "dictionary_splat" | "hash_splat_argument" => node.named_child(0).unwrap_or(node),
             _ => node,
         };
         Some(Argument { name: None, value: self.value(inner) })

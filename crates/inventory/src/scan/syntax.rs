@@ -353,6 +353,8 @@ fn expression(node: Node<'_>, language: Language) -> Option<Shape<'_>> {
         "this" | "this_expression" | "super" | "super_expression" | "base" => Shape::Itself,
         "import" if language.is_script() && node.named_child_count() == 0 => Shape::Name,
         "self" if matches!(language, Language::Rust | Language::Ruby) => Shape::Itself,
+        // PHP's `self::`, `static::` and `parent::`.
+        "relative_scope" => Shape::Itself,
         kind if MEMBERS.contains(&kind) && (language != Language::CSharp || node.kind() != "attribute") => {
             member(node)?
         }

@@ -211,7 +211,7 @@ fn libraries_of(file: &SourceFile<'_>) -> Set<usize> {
         Some(Value::Chain(chain)) if file.language.is_script() => required(chain),
         _ => None,
     });
-    own.extend(required.flat_map(|module| rules.of_module(module)));
+    own.extend(required.flat_map(|module| rules.of_module(&module)));
     own
 }
 

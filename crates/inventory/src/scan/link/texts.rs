@@ -83,10 +83,17 @@ impl Repository<'_> {
                 rest = &rest[close + 1..];
                 continue;
             };
-            let name = rest[open + 1..close].rsplit(['.', '>', ':']).next().unwrap_or_default();
+            let name = rest[open + 1..close].rsplit(['.', '>', ':', '@']).next().unwrap_or_default();
             filled += &rest[..open];
             match self.binding_value(file, name, line).and_then(text_in) {
                 Some(inner) if !name.is_empty() => filled += inner,
+                // A constant of another file.
+                None if name.len() > 2 && name.chars().all(|one| one.is_ascii_uppercase() || one == '_') => {
+                    match self.constant(file, name) {
+                        Some(inner) => filled += &inner,
+                        None => filled += &rest[open..=close],
+                    }
+                }
                 _ => filled += &rest[open..=close],
             }
             rest = &rest[close + 1..];

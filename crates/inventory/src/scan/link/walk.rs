@@ -1,11 +1,14 @@
 //! Walks a chain step by step: what it stands for, and where a rule fits on the way.
 
+use std::borrow::Cow;
+
 use super::repository::{self, Repository, extend};
 use super::{Hit, Object, State};
 use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Kind};
 use crate::scan::language::Language;
 use crate::scan::lower::SERVICE;
+use crate::scan::lower::imports::package_of;
 use crate::scan::models;
 use crate::scan::rules::{Distinct, Maker, Method, NONE, Own, Rules};
 use crate::scan::site::{self, Whose};
@@ -201,7 +204,7 @@ impl<'r> Walker<'r> {
         if self.language().is_script()
             && let Some(module) = required(chain)
         {
-            return self.repository.module(self.file, module, self.hops);
+            return self.repository.module(self.file, &module, self.hops);
         }
         match &chain.root {
             Root::Itself => State::Own,
@@ -455,12 +458,12 @@ impl<'r> Walker<'r> {
     }
 
     /// Whether it is a class of the repository that is called, whatever its methods are called: in C# a function's name alone is
-    /// one of the class around it, in PHP, JavaScript and Rust a function of the repository.
+    /// one of the class around it, in PHP, Python, JavaScript and Rust a function of the repository.
     fn is_of_class(&self, at: &At<'_, '_>) -> bool {
         match self.language() {
             Language::CSharp => at.is_bare || at.is_double() || self.is_of_own(at) || self.is_overload(at),
             Language::Php => at.is_bare || self.is_of_own(at),
-            Language::JavaScript | Language::TypeScript | Language::Tsx => at.is_bare,
+            Language::JavaScript | Language::TypeScript | Language::Tsx | Language::Python => at.is_bare,
             Language::Ruby => self.is_of_own_class(at),
             Language::Rust => at.is_bare && self.repository.defines(Language::Rust, at.last()),
             _ => false,
@@ -696,9 +699,11 @@ impl<'r> Walker<'r> {
 }
 
 /// The module that `require("…")` or `import("…")` brings in.
-pub(super) fn required(chain: &Chain) -> Option<&str> {
+pub(super) fn required(chain: &Chain) -> Option<Cow<'_, str>> {
     let (Root::Name(name), Some(Step::Call(call))) = (&chain.root, chain.steps.first()) else { return None };
-    matches!(name.as_str(), "require" | "import").then(|| call.arguments.first()?.value.text()).flatten()
+    matches!(name.as_str(), "require" | "import")
+        .then(|| call.arguments.first()?.value.text().map(package_of))
+        .flatten()
 }
 
 /// Whether something of the type can answer, so that what it is given to can.

@@ -1,5 +1,7 @@
 //! Imports of each language.
 
+use std::borrow::Cow;
+
 use tree_sitter::Node;
 
 use crate::scan::facts::Import;
@@ -67,7 +69,8 @@ fn script(node: Node<'_>, text: &str, imports: &mut Vec<Import>, line: u32) {
     let quoted = |node: Option<Node<'_>>| of_node(node, text).trim_matches(['"', '\'', '`']).to_owned();
     let mut module = quoted(node.child_by_field_name("source"));
     let mut add = |local: &str, module: &str, symbol: &str| {
-        imports.push(Import { local: local.to_owned(), module: module.to_owned(), symbol: symbol.to_owned(), line });
+        let module = package_of(module).into_owned();
+        imports.push(Import { local: local.to_owned(), module, symbol: symbol.to_owned(), line });
     };
     let mut cursor = node.walk();
     for clause in node.named_children(&mut cursor) {
@@ -94,6 +97,38 @@ fn script(node: Node<'_>, text: &str, imports: &mut Vec<Import>, line: u32) {
                 }
             }
         }
+    }
+}
+
+/// Where packages are brought from by their address: Deno, Bun and browsers.
+const PLACES: [&str; 10] = [
+    "npm:",
+    "https://esm.sh/",
+    "https://esm.run/",
+    "https://deno.land/x/",
+    "https://cdn.jsdelivr.net/npm/",
+    "https://unpkg.com/",
+    "https://cdn.skypack.dev/",
+    "https://jspm.dev/npm:",
+    "https://ga.jspm.io/npm:",
+    "esm.sh/",
+];
+
+/// The package that a module is of: `@google/generative-ai` of `https://esm.sh/@google/generative-ai@0.21?target=deno`.
+pub(in crate::scan) fn package_of(module: &str) -> Cow<'_, str> {
+    let Some(rest) = PLACES.iter().find_map(|place| module.strip_prefix(place)) else { return Cow::Borrowed(module) };
+    let rest = rest.split('?').next().unwrap_or(rest);
+    // esm.sh has a version of its own before the package.
+    let is_build = |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.parse::<u32>().is_ok());
+    let rest = rest.split_once('/').filter(|(part, _)| is_build(part)).map_or(rest, |(_, rest)| rest);
+    let Some((name, version)) = rest.get(1..).and_then(|behind| behind.split_once('@')) else {
+        return Cow::Borrowed(rest);
+    };
+    let name = &rest[..=name.len()];
+    let path = version.split_once('/').map_or("", |(_, path)| path);
+    match path {
+        "" | "mod.ts" | "+esm" | "index.js" => Cow::Borrowed(name),
+        path => Cow::Owned(format!("{name}/{path}")),
     }
 }
 

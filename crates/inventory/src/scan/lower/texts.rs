@@ -165,6 +165,16 @@ pub(super) fn part(value: &Value) -> String {
     }
 }
 
+/// The same of names that are joined.
+pub(super) fn of_joined(value: &Value) -> String {
+    match value {
+        Value::Chain(Chain { root: Root::Group(values), steps, .. }) if steps.is_empty() && values.len() > 1 => {
+            values.iter().map(of_joined).collect()
+        }
+        value => part(value),
+    }
+}
+
 pub(super) fn unquoted(text: &str) -> String {
     let text = text.trim_start_matches(['f', 'r', 'b', 'u', '$', '@', '#', ':']);
     shortened(text.trim_matches(['"', '\'', '`', '#']))

@@ -237,10 +237,15 @@ impl Tracer<'_> {
         let mut rest = text;
         while let Some(open) = rest.find('{') {
             let Some(close) = rest[open..].find('}') else { break };
-            let name = rest[open + 1..open + close].rsplit(['.', '>', ':']).next().unwrap_or_default();
+            let name = rest[open + 1..open + close].rsplit(['.', '>', ':', '@']).next().unwrap_or_default();
             filled += &rest[..open];
             match self.repository.binding_value(file, name, line).and_then(text_in) {
                 _ if name.is_empty() => filled += &rest[open..=open + close],
+                Some(inner) if inner.contains('{') && depth < DEPTH && self.budget > 0 => {
+                    self.budget -= 1;
+                    let inner = inner.to_owned();
+                    filled += &self.filled(file, &inner, line, depth + 1);
+                }
                 Some(inner) => filled += inner,
                 None => match self.named(file, name, line, depth + 1) {
                     Some((inner, _)) if hosts::vendor_of(&inner).is_some() => filled += &inner,

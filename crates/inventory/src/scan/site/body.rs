@@ -3,7 +3,7 @@
 use super::Visitor;
 use super::named::{is_of_tests, is_own, whose};
 use super::request::Request;
-use crate::scan::facts::{Call, Chain, Root, Step, Value};
+use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::finding::{Confidence, Finding, Kind};
 use crate::scan::language::Language;
 use crate::scan::{hosts, models};
@@ -33,6 +33,9 @@ impl Visitor<'_> {
         if is_plain || is_answer || !["post", "request", "send", "fetch"].iter().any(|word| lower.contains(word)) {
             return None;
         }
+        if self.is_of_this_file(chain, idx) {
+            return None;
+        }
         let Step::Call(call) = chain.steps.get(idx)? else { return None };
         let rest = chain.steps.get(idx + 1..).unwrap_or_default();
         let request = Request::of_sent(self.repository, self.file, call, rest);
@@ -55,6 +58,20 @@ impl Visitor<'_> {
         let finding = self.plain(Kind::Http, line, operation, vendor, name);
         let (flags, parameters) = (request.flags_of_body(), request.names());
         Some(Finding { model, flags, parameters, confidence: Confidence::Likely, ..finding })
+    }
+
+    /// `$this->request($payload)`, `send_request(payload)`: a function of the same file, in PHP of the repository, whose inside is the
+    /// place.
+    fn is_of_this_file(&self, chain: &Chain, idx: usize) -> bool {
+        let name = match (&chain.root, chain.steps.get(..idx)) {
+            (Root::Itself, Some([Step::Member(name, _)])) | (Root::Name(name), Some([])) => name,
+            _ => return false,
+        };
+        let says = |file: usize| self.repository.named(file, name).any(|(_, own)| own.kind == BindingKind::Return);
+        // PHP's functions are of every file; a method may be a parent's, which knows nothing of vendors.
+        let files = self.repository.files();
+        let is_everywhere = files[self.file].language == Language::Php && matches!(chain.root, Root::Name(_));
+        says(self.file) || is_everywhere && (0..files.len()).any(says)
     }
 }
 

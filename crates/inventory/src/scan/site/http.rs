@@ -52,7 +52,7 @@ impl<'r> Visitor<'r> {
                     }
                     let is_sent =
                         (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
-                    let sent_to = if is_sent { self.sent_to(chain, call) } else { None };
+                    let sent_to = if is_sent { self.sent_to(chain, call, name) } else { None };
                     if is_sent
                         && sent_to.is_none()
                         && self.findings.len() == known
@@ -148,12 +148,38 @@ impl<'r> Visitor<'r> {
         // Ruby's block builds the request after the call begins.
         let built = if self.language() == Language::Ruby { call.end } else { call.line };
         let model = request.sent_model(self.repository, self.file, built);
-        let model = if model.id.is_some() { model } else { model_in_address(address) };
+        let filled = || model_in_address(&self.repository.filled(self.file, address, call.line));
+        let model = if model.id.is_some() { model } else { filled() };
+        let model = if model.id.is_some() { model } else { self.written(call.line).unwrap_or(model) };
         let operation = &finding.operation;
         let prompt = super::prompt::prompt_of(self.repository, self.file, operation, &request, call.line);
         let response = self.readings().of_call(call, rest);
         let (flags, parameters) = (request.flags_of_body(), request.names());
         self.findings.push(Finding { model, parameters, flags, prompt, response, ..finding });
+    }
+
+    /// The model in what is written to a request of Node's own client: `req.write(JSON.stringify({ model: … }))`.
+    fn written(&self, line: u32) -> Option<Model> {
+        let facts = self.repository.files()[self.file].facts;
+        if !self.language().is_script() {
+            return None;
+        }
+        let request = facts.bindings.iter().find(|own| own.line == line && own.kind == BindingKind::Local)?;
+        let written = facts.values.iter().find_map(|value| match value {
+            Value::Chain(Chain { root: Root::Name(name), steps, line: at })
+                if *name == request.target && *at >= line =>
+            {
+                match steps.as_slice() {
+                    [Step::Member(name, _), Step::Call(call)] if matches!(name.as_str(), "write" | "end") => {
+                        call.arguments.first().map(|given| (&given.value, *at))
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+        let (body, at) = written?;
+        Some(Request::of_body(self.repository, self.file, body, at).sent_model(self.repository, self.file, at))
     }
 
     /// `$api->call("POST", "messages")`: the first that is given is a method of HTTP. In Go any of them, to a function that is
@@ -206,7 +232,9 @@ impl<'r> Visitor<'r> {
     }
 
     /// Where a call sends to: an address that is given, a path on the base of the client, or on the one base that the file names.
-    fn sent_to(&self, chain: &Chain, call: &Call) -> Option<(String, u32)> {
+    fn sent_to(&self, chain: &Chain, call: &Call, name: &str) -> Option<(String, u32)> {
+        // `session()->get('messages')`: what is kept under a word.
+        let is_kept = |text: &str| matches!(name, "get" | "put" | "delete") && !text.contains('/');
         let given = self.repository.address_in(self.file, &call.arguments, call.line);
         if let Some((address, _)) = &given
             && hosts::vendor_of(address).is_some()
@@ -217,7 +245,7 @@ impl<'r> Visitor<'r> {
             return Some(found);
         }
         let path = call.arguments.iter().take(2).find_map(|argument| match &argument.value {
-            Value::Text(text) if hosts::is_path(&text.value) => Some(text),
+            Value::Text(text) if hosts::is_path(&text.value) && !is_kept(&text.value) => Some(text),
             _ => None,
         });
         if path.is_none()
@@ -517,7 +545,10 @@ impl<'r> Visitor<'r> {
 fn model_in_address(address: &str) -> Model {
     let behind = ["/models/", "/engines/", "?model="].iter().find_map(|part| address.split_once(part));
     let id = behind.and_then(|(_, rest)| rest.split([':', '/', '?', '&']).next());
-    match id.filter(|id| models::vendor_of(id).is_some()) {
+    // On a base that ends in `models`.
+    let asked = [":generateContent", ":streamGenerateContent", ":embedContent", ":batchEmbedContents"];
+    let before = || asked.iter().find_map(|asked| address.split_once(asked)?.0.rsplit('/').next());
+    match id.or_else(before).filter(|id| models::vendor_of(id).is_some()) {
         Some(id) => Model { id: Some(id.to_owned()), from: ModelFrom::Literal },
         None => Model::default(),
     }

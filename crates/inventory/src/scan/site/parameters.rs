@@ -1,7 +1,7 @@
 //! What parameters of requests are called, in lower case without underscores.
 
 /// Under which names a model is given.
-pub(super) const MODELS: [&str; 28] = [
+pub(super) const MODELS: [&str; 27] = [
     "model",
     "modelname",
     "modelid",
@@ -22,7 +22,6 @@ pub(super) const MODELS: [&str; 28] = [
     "foundationmodelid",
     "embeddingmodel",
     "chatmodelname",
-    "modelprovider",
     "imagemodel",
     "chatcompletionmodelname",
     "completionmodelname",

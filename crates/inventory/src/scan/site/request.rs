@@ -104,6 +104,14 @@ impl Request {
         if has("vector") && has("topK") || has("vectors") && has("namespace") {
             return Some("vector_store");
         }
+        // A prompt that the vendor keeps, by its id.
+        let is_kept = |prompt: &Value| match prompt {
+            Value::Object(pairs) => ["id", "variables"].iter().all(|key| pairs.iter().any(|(name, _)| name == key)),
+            _ => false,
+        };
+        if value("prompt").is_some_and(is_kept) {
+            return Some("responses");
+        }
         if !has("model") {
             return None;
         }
@@ -232,9 +240,16 @@ impl Request {
             }
         }
         // `chat("gpt-4o")` at the beginning of a chain.
-        let is_begun = |name: &str| matches!(plain(name).as_str(), "chat" | "completion" | "responses");
+        // Agno's `OpenAIChat(id="gpt-4o")`, too.
+        let is_begun = |name: &str| matches!(plain(name).as_str(), "chat" | "completion" | "responses" | "id");
         let is_id = |value: &Value| value.text().is_some_and(|id| models::vendor_of(id).is_some());
         if let Some((_, value)) = self.named.iter().find(|(name, value)| is_begun(name) && is_id(value)) {
+            return model_of(repository, file, value, line);
+        }
+        // CrewAI's `Agent(llm="gpt-4o")`.
+        if let Some(value) = self.get(&["llm"])
+            && repository.text(file, value, line).is_some_and(|id| models::vendor_of(&id).is_some())
+        {
             return model_of(repository, file, value, line);
         }
         // Given without a name: a text or a constant that is an id.
@@ -339,6 +354,11 @@ impl<'a> Reader<'a> {
                         self.request.named.push((name.clone(), value.clone()));
                     }
                 }
+                // `query({ prompt, options: { model: "…" } })`
+                let own = pairs.iter().find(|(name, _)| name == "options").map(|(_, own)| own);
+                if let Some(own @ Value::Object(_)) = own.filter(|_| depth < 2) {
+                    self.given(own, line, depth + 2);
+                }
             }
             Value::Chain(chain) => self.built(chain, line, depth),
             _ => {}
@@ -409,7 +429,9 @@ impl<'a> Reader<'a> {
                 match call.arguments.first() {
                     Some(first) if call.arguments.len() == 1 && first.name.is_none() => {
                         self.request.named.push((name.clone(), first.value.clone()));
-                        if WRAPS.contains(&plain(name).as_str()) || WRITES.contains(&name.as_str()) {
+                        // `getGenerativeModel({ model: "…" }).generateContent(…)`
+                        let is_model = name == "getGenerativeModel";
+                        if is_model || WRAPS.contains(&plain(name).as_str()) || WRITES.contains(&name.as_str()) {
                             self.given(&first.value, call.line, depth + 1);
                         }
                     }
@@ -469,7 +491,11 @@ pub(super) fn model_at(repository: &Repository<'_>, file: usize, value: &Value, 
         Value::Text(text) if !text.value.contains('{') => {
             Model { id: Some(text.value.clone()), from: ModelFrom::Literal }
         }
-        Value::Text(_) => Model { id: None, from: ModelFrom::Variable },
+        Value::Text(text) => {
+            // `f"gemini/{MODEL}"`
+            let id = Some(repository.filled(file, &text.value, text.line)).filter(|id| !id.contains('{'));
+            Model { id, from: ModelFrom::Variable }
+        }
         Value::Chain(chain) => model_of_chain(repository, file, chain, line, depth),
         _ => Model::default(),
     };

@@ -89,3 +89,54 @@ fn a_member_of_a_class_is_known_however_many_others_are_called_alike() {
          a.ts:8 call chat aws-bedrock unknown certain",
     );
 }
+
+#[test]
+fn an_agent_is_made_of_a_model_by_its_name_and_of_an_object_elsewhere() {
+    check_files(
+        &[
+            (
+                "a.py",
+                "from crewai import Agent, LLM\nfrom config import NAME\nMODEL = f'gemini/{NAME}'\na = Agent(role='x', llm=MODEL)\n\
+                 b = Agent(role='y', llm='gpt-4o')\nllm = LLM(model='gpt-4o')\nc = Agent(role='z', llm=llm)\n",
+            ),
+            ("config.py", "NAME = 'gemini-2.5-flash'\n"),
+        ],
+        "a.py:4 adapter chat google gemini/gemini-2.5-flash certain
+         a.py:5 adapter chat openai gpt-4o certain
+         a.py:6 adapter chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn parameters_that_are_spread_say_the_model() {
+    check(
+        "a.py",
+        "from openai import OpenAI\nclient = OpenAI()\nparameters = {'model': 'gpt-4o-mini', 'messages': []}\n\
+         client.chat.completions.create(**parameters)\n",
+        "2 client client openai unknown certain
+         4 call chat openai gpt-4o-mini certain",
+    );
+}
+
+#[test]
+fn a_method_of_the_class_itself_and_what_looks_into_a_store_are_no_places() {
+    check(
+        "a.py",
+        "import google.generativeai as genai\nfrom langchain_openai import OpenAIEmbeddings\nclass Bot:\n    async def answer(self, message, text):\n        \
+         await self.send_message(message, text)\n    async def send_message(self, message, text):\n        await message.reply(text)\n\
+         def look(retriever, question):\n    return retriever.get_relevant_documents(question)\n",
+        "",
+    );
+}
+
+#[test]
+fn a_provider_is_no_model_and_a_model_for_texts_completes_them() {
+    check(
+        "a.py",
+        "from langchain.chat_models import init_chat_model\nfrom langchain_google_vertexai import VertexAI\n\
+         model = init_chat_model('gpt-4o', model_provider='openai')\nllm = VertexAI(temperature=0)\nllm.invoke('x')\n",
+        "3 adapter chat openai gpt-4o certain
+         4 client completions google-vertex unknown certain
+         5 call completions google-vertex unknown certain",
+    );
+}

@@ -57,3 +57,33 @@ fn an_address_that_is_said_again_where_something_went_wrong_is_no_other_place() 
         "3 http chat perplexity unknown certain",
     );
 }
+
+#[test]
+fn a_package_is_the_same_from_whatever_place_it_is_brought() {
+    check(
+        "supabase/functions/a/index.ts",
+        "import OpenAI from 'https://deno.land/x/openai@v4.24.0/mod.ts';\nimport { GoogleGenerativeAI } from 'npm:@google/generative-ai@0.21';\n\
+         import { ChatOpenAI } from 'https://esm.sh/v135/langchain@0.0.150/chat_models/openai?target=deno';\n\
+         const openai = new OpenAI({ apiKey: Deno.env.get('OPENAI_API_KEY') });\n\
+         await openai.chat.completions.create({ model: 'gpt-4o-mini', messages });\nconst google = new GoogleGenerativeAI(key);\n\
+         await google.getGenerativeModel({ model: 'gemini-1.5-flash' }).generateContent(prompt);\n\
+         const model = new ChatOpenAI({ modelName: 'gpt-4' });\nconst { Anthropic } = await import('https://esm.run/@anthropic-ai/sdk');\n\
+         new Anthropic();\n",
+        "4 client client openai unknown certain
+         5 call chat openai gpt-4o-mini certain
+         6 client client google unknown certain
+         7 call chat google gemini-1.5-flash certain
+         8 client chat openai gpt-4 certain
+         10 client client anthropic unknown certain",
+    );
+}
+
+#[test]
+fn the_model_of_a_body_that_is_written_to_a_request_of_node() {
+    check(
+        "a.js",
+        "const https = require('https');\nconst options = { hostname: 'api.openai.com', path: '/v1/chat/completions', method: 'POST' };\n\
+         const req = https.request(options, (res) => {});\nreq.write(JSON.stringify({ model: 'gpt-4o-mini', messages: [] }));\nreq.end();\n",
+        "3 http chat openai gpt-4o-mini certain",
+    );
+}

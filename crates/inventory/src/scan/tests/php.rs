@@ -260,3 +260,51 @@ fn settings_of_laravel_send_nothing_and_a_stream_has_its_body_in_its_context() {
         "5 http chat mistral mistral-large-latest certain",
     );
 }
+
+#[test]
+fn a_function_of_the_file_that_sends_is_the_place_and_not_who_calls_it() {
+    check(
+        "app/Services/OpenAIService.php",
+        "<?php\nclass OpenAIService {\n    private $apiUrl = 'https://api.openai.com/v1/chat/completions';\n    \
+         public function ask($messages) {\n        $payload = ['model' => 'gpt-4o', 'messages' => $messages];\n        \
+         $kept = session()->get('messages', []);\n        return $this->request($payload);\n    }\n    \
+         private function request(array $payload): array {\n        $ch = curl_init($this->apiUrl);\n        \
+         curl_setopt($ch, CURLOPT_POSTFIELDS, json_encode($payload));\n        return json_decode(curl_exec($ch), true);\n    }\n}\n",
+        "10 http chat openai gpt-4o certain",
+    );
+    check_files(
+        &[
+            (
+                "send.php",
+                "<?php\nfunction request_chatgpt($body) {\n    $answer = wp_remote_post('https://api.openai.com/v1/chat/completions', ['body' => $body]);\n    \
+                 return $answer;\n}\n",
+            ),
+            ("chatgpt.php", "<?php\n$text = request_chatgpt(['model' => 'gpt-4o', 'messages' => []]);\n"),
+        ],
+        "send.php:3 http chat openai unknown certain",
+    );
+}
+
+#[test]
+fn constants_of_the_class_and_names_that_are_joined_say_the_model() {
+    check(
+        "a.php",
+        "<?php\nclass A {\n    private const API = 'https://api.anthropic.com/v1/messages';\n    private const MODEL = 'claude-3-5-haiku-latest';\n    \
+         private $base = 'https://generativelanguage.googleapis.com/v1beta/models/';\n    private $model = 'gemini-2.0-flash';\n    \
+         public function f($m) {\n        Http::post(self::API, ['model' => self::MODEL, 'messages' => $m]);\n        \
+         $url = $this->base . $this->model . ':generateContent?key=' . $this->key;\n        \
+         Http::post($url, ['contents' => [['parts' => $m]]]);\n    }\n}\n",
+        "8 http chat anthropic claude-3-5-haiku-latest certain
+         10 http chat google gemini-2.0-flash certain",
+    );
+}
+
+#[test]
+fn a_prompt_that_the_vendor_keeps_is_asked_for_by_its_id() {
+    check(
+        "app/Services/OpenAIService.php",
+        "<?php\nclass OpenAIService {\n    public function f($q) {\n        Http::withToken($this->key)->post($this->url, [\n            \
+         'prompt' => ['id' => $this->promptId, 'variables' => ['questions' => $q]],\n        ]);\n    }\n}\n",
+        "4 http responses openai unknown likely",
+    );
+}

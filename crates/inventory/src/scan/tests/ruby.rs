@@ -252,7 +252,7 @@ fn a_class_of_the_application_that_is_called_like_a_library_is_its_own() {
                 "class A\n  def create\n    @html = Gemini.new(prompt).generate_content\n  end\nend\n",
             ),
         ],
-        "app/services/gemini.rb:5 http chat google unknown likely",
+        "app/services/gemini.rb:5 http chat google gemini-2.0-flash likely",
     );
 }
 
@@ -262,5 +262,30 @@ fn what_only_puts_a_request_together_sends_nothing() {
         "openai_client.rb",
         "class OpenaiClient\n  def chat(messages)\n    body = prepare_chat_request(model: 'gpt-5', messages: messages)\n  end\nend\n",
         "",
+    );
+}
+
+#[test]
+fn a_model_in_an_address_that_is_filled_in_or_in_a_path_on_a_base() {
+    check(
+        "a.rb",
+        "class A\n  MODEL = 'gemini-2.5-flash'\n  ENDPOINT = \"https://generativelanguage.googleapis.com/v1beta/models/#{MODEL}:generateContent\"\n  \
+         def initialize\n    @api_url = 'https://generativelanguage.googleapis.com/v1beta/models/gemini-1.5-pro:generateContent'\n  end\n  \
+         def f\n    HTTParty.post(\"#{@api_url}?key=#{@key}\", body: { contents: [{ parts: [] }] }.to_json)\n    \
+         HTTParty.post(\"#{ENDPOINT}?key=#{@key}\", body: { contents: [{ parts: [] }] }.to_json)\n  end\nend\n",
+        "8 http chat google gemini-1.5-pro certain
+         9 http chat google gemini-2.5-flash certain",
+    );
+    check(
+        "b.rb",
+        "class B\n  include HTTParty\n  base_uri 'https://generativelanguage.googleapis.com/v1beta'\n  def f\n    @model = 'gemini-1.5-flash'\n    \
+         self.class.post(\"/models/#{@model}:generateContent?key=#{@key}\", body: { contents: [] }.to_json)\n  end\nend\n",
+        "6 http chat google gemini-1.5-flash certain",
+    );
+    check(
+        "app/services/gemini.rb",
+        "class Gemini\n  include HTTParty\n  base_uri ENV['GEMINI_URL']\n  def f(options)\n    \
+         self.class.post('/gemini-2.0-flash:generateContent', options)\n  end\nend\n",
+        "5 http chat google gemini-2.0-flash likely",
     );
 }
