@@ -3,7 +3,7 @@
 a panel to review. tests/pages/console.test.cjs drives it; what it needs to know stands in the file that CONSOLE names."""
 import json, os, pathlib, subprocess, sys, tempfile, threading, time, urllib.request
 
-from parts.stack import ROOT, Stack, crossfade_binary, gateway_config, status_of
+from parts.stack import ROOT, Stack, crossfade_binary, free_port, gateway_config, status_of
 
 MARKUP = '</pre></td><script>window.owned = document.title = "owned"</script><img src="http://127.0.0.1:9/leak" onerror="window.owned = 2">'
 TURNED = "\u202eturned round\u2067"
@@ -28,8 +28,55 @@ def config():
     names = {"good-move": ("support", "new"), "bad-move": ("billing", "bad"), "other-move": ("search", "new")}
     routes = {route: {"target": "old", "workload": "work"} for route, _ in names.values()}
     made = gateway_config(providers, targets, routes, workloads={"work": {"risk": "medium"}}, shadow={"overload": False}, auth={"required": True})
+    made["vectors"] = {"listen": f"127.0.0.1:{free_port()}", "indexes": {"docs": {"store": "sqlite-vec:old.db#docs", "moves_to": {"store": "sqlite-vec:new.db#docs", "shadow": {"reads": 40, "margin": 0.1}}}}}
     made["rollouts"] = {name: rollout(*of) for name, of in names.items()}
     return made
+
+
+PROMPT = """variables:
+  question: { type: string }
+messages:
+  - system: You answer SAID.
+  - user: "{{question}}"
+variants:
+  short: { targets: [new], instruction: One sentence. }
+tests:
+  - { name: refund, with: { question: How long does a refund take? }, expect: [{ contains: thirty days }] }
+  - { name: hours, with: { question: When are you open? }, expect: [{ max_length: 4000 }] }
+"""
+CODE = {
+    "bot/ask.py": "from openai import OpenAI\nclient = OpenAI()\nclient.chat.completions.create(model='gpt-3.5-turbo-0301', messages=messages, tools=tools)\n",
+    "web/find.ts": "import OpenAI from 'openai';\nconst client = new OpenAI();\nclient.embeddings.create({ model: 'text-embedding-3-small', input });\nclient.moderations.create({ input });\n",
+    "CODEOWNERS": "/bot/ @support\n",
+}
+
+
+def before_serving(stack):
+    """What other verbs leave in the store and beside it: prompts and their tests, an inventory, an index on its way."""
+    run = lambda *words, codes=(0,): stack.crossfade(*words, codes=codes)
+    (stack.directory / "prompts").mkdir()
+    for said in ["politely", "shortly"]:
+        (stack.directory / "prompts/support.yaml").write_text(PROMPT.replace("SAID", said))
+        if said == "politely":
+            run("prompts", "label", "support", "production", "--reason", "the first")
+    run("prompts", "test", "--target", "new", codes=(0, 3))
+    for path, text in CODE.items():
+        (stack.directory / "shop" / path).parent.mkdir(parents=True, exist_ok=True)
+        (stack.directory / "shop" / path).write_text(text)
+    run("inventory", "shop", "--no-cache", "--file")
+    run("inventory", "matrix", "shop", "--no-cache", "--file")
+    rows = [json.dumps({"id": f"row{n}", "vector": [1, n, n * n % 7], "metadata": {"n": n}}) for n in range(20)]
+    (stack.directory / "rows.jsonl").write_text("\n".join(rows))
+    run("vectors", "copy", "jsonl:rows.jsonl", "sqlite-vec:old.db#docs", "--metric", "dense=cosine")
+    run("vectors", "mode", "docs", "collect", "--reason", "the copy begins")
+    run("vectors", "copy", "sqlite-vec:old.db#docs", "sqlite-vec:new.db#docs")
+    run("vectors", "mode", "docs", "dual-write", "--reason", "it is there")
+
+
+def file_drill(stack, key):
+    drill = {"kind": "drill", "name": "hang", "passed": True, "digest": "0f3a9c", "n": 40, "reason": "by the book"}
+    request = urllib.request.Request(f"{stack.admin}/api/rollouts/good-move/file", json.dumps(drill).encode(), {"content-type": "application/json", "authorization": f"Bearer {key}"})
+    urllib.request.urlopen(request, timeout=20).read()
 
 
 class Traffic:
@@ -66,10 +113,12 @@ def main():
                                                   capture_output=True, text=True).stdout.strip()
         keys = {role: make(role, "--role", role) for role in ["viewer", "operator", "approver", "admin"]}
         app = make("app")
+        before_serving(stack)
         stack.restart_gateway(wait=False)
         while status_of(stack.admin + "/sign-in") != 200:
             time.sleep(0.01)
         os.environ.update(CROSSFADE_ADMIN_TOKEN=keys["admin"], CROSSFADE_ADMIN=stack.admin.removeprefix("http://"))
+        file_drill(stack, keys["admin"])
         traffic = Traffic(stack.base_url, app)
         shots = pathlib.Path(os.environ.get("CROSSFADE_SHOTS") or tempfile.mkdtemp(prefix="crossfade-console-"))
         shots.mkdir(parents=True, exist_ok=True)

@@ -150,7 +150,7 @@ test('every screen, in both themes and two widths, is sound', async () => {
   await one.close();
   const screens = {
     overview: '/', rollout: '/rollouts/good-move', fallen: '/rollouts/bad-move', aborted: '/rollouts/other-move', trail: '/rollouts/good-move/trail', exchanges: '/exchanges',
-    exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config',
+    exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config', prompts: '/prompts', prompt: '/prompts/support', inventory: '/inventory', vectors: '/vectors', drills: '/drills',
     health: '/status', missing: '/rollouts/nobody',
   };
   const wrong = [];

@@ -5,16 +5,20 @@
 
 mod assets;
 mod diff;
+mod drills;
 mod exchanges;
 mod fields;
 mod frame;
+mod inventory;
 mod overview;
 mod pairs;
+mod prompts;
 mod records;
 mod review;
 mod rollout;
 mod session;
 mod sign_in;
+mod vectors;
 mod words;
 
 use std::net::IpAddr;
@@ -111,6 +115,13 @@ pub const PAGES: &[Page] = &[
         role: Some(Role::Operator),
         answer: Does::Answer(review::result),
     },
+    get("/prompts", prompts::list),
+    get("/prompts/{name}", prompts::one),
+    get("/inventory", inventory::page),
+    get("/vectors", vectors::list),
+    post("/vectors/{index}/switch", Role::Approver, |visit| vectors::turn(visit, true)),
+    post("/vectors/{index}/rollback", Role::Operator, |visit| vectors::turn(visit, false)),
+    get("/drills", drills::list),
     get("/keys", records::keys),
     get("/audit", records::audit),
     get("/config", records::config),
@@ -156,6 +167,12 @@ impl Visit<'_> {
 
     fn has(&self, role: Role) -> bool {
         self.admitted.is_some_and(|admitted| admitted.role() >= Some(role))
+    }
+
+    /// The whole number of this name in the address, where there is one.
+    fn number(&self, name: &str) -> Result<Option<u64>, OperationError> {
+        let wrong = |text: &str| OperationError::Invalid(format!("`{name}` wants a whole number, not `{text}`"));
+        self.query.text(name).map(|text| text.parse().map_err(|_| wrong(text))).transpose()
     }
 
     fn form_token(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use console::Admin;
+use eval::prompt::Prompt;
 use gateway::beside::Beside;
 use gateway::control::{Controller, ControllerParts};
 use gateway::ledger::JournalLedger;
@@ -22,6 +23,7 @@ use gateway::snapshot::Snapshot;
 use gateway::targets::Lanes;
 use govern::{Keeper, Key, KeyTable, Role};
 use operations::judge::JudgeView;
+use operations::vectors::{IndexesFn, TurnFn};
 use operations::{Desk, Door, JudgeFn, Reloaded};
 use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
@@ -32,7 +34,8 @@ use crate::identity;
 use crate::load;
 use crate::out::Stop;
 use crate::telling;
-use crate::verbs::check;
+use crate::verbs::vectors::page;
+use crate::verbs::{Place, check};
 
 /// How often the controller looks.
 const TICK: Duration = Duration::from_millis(100);
@@ -167,6 +170,9 @@ impl Running {
             judge: judges_of(Arc::clone(&reloader), config.store.clone()),
             reload: reload_of(Arc::clone(&reloader)),
             resolved: resolved_of(Arc::clone(&reloader)),
+            read_prompt: Box::new(read_kept),
+            indexes: indexes_of(config, &reloader.path),
+            turn: turn_of(&reloader.path),
             webhooks: webhooks_of(Arc::clone(&reloader)),
             ready: Arc::new(AtomicBool::new(true)),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
@@ -313,6 +319,24 @@ fn webhooks_of(reloader: Arc<Reloader>) -> Box<dyn Fn() -> Vec<String> + Send + 
 /// The config in force as it is understood.
 fn resolved_of(reloader: Arc<Reloader>) -> operations::ResolvedFn {
     Box::new(move || reloader.resolved.load_full())
+}
+
+/// A version of a prompt, read again.
+fn read_kept(name: &str, text: &str) -> Result<Prompt, String> {
+    let read = config::read_prompt(&format!("{name}.yaml"), text).map_err(|errors| Stop::config(errors).full_text())?;
+    Ok(Prompt { name: name.to_owned(), ..read })
+}
+
+/// The indexes that this process serves: what a reload does not change.
+fn indexes_of(config: &Config, path: &Path) -> IndexesFn {
+    let place = Place { config: path.to_owned(), admin: None };
+    let indexes = config.vectors.as_ref().map(|served| served.indexes.clone()).unwrap_or_default();
+    Box::new(move || page::views(&place, &indexes))
+}
+
+fn turn_of(path: &Path) -> TurnFn {
+    let place = Place { config: path.to_owned(), admin: None };
+    Box::new(move |turn| page::turn(&place, turn))
 }
 
 /// Who comes in at the admin listener.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
 use crate::judge::JudgeView;
+use crate::{prompts, vectors};
 
 /// Who asks; audit rows carry the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +160,12 @@ pub struct Desk {
     pub reload: ReloadFn,
     /// The config in force as it is understood: what `crossfade check` prints.
     pub resolved: ResolvedFn,
+    /// Reads prompts.
+    pub read_prompt: prompts::ReadFn,
+    /// Indexes of vectors and their moves.
+    pub indexes: vectors::IndexesFn,
+    /// Turns them.
+    pub turn: vectors::TurnFn,
     /// The webhooks of the config, by name.
     pub webhooks: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Whether the data listener takes traffic.

@@ -1,6 +1,7 @@
 //! Drills on the running gateway: a rollout's candidate fails by script, and what its policy makes of that is measured.
 
 use gateway::control::ControlError;
+use gateway::detour::DetourReport;
 use gateway::drill::{DrillReport, Plan};
 use govern::Role;
 use rollout::FiledKind;
@@ -53,6 +54,36 @@ pub fn report(desk: &Desk, name: &str) -> Result<DrillReport, OperationError> {
 pub fn end(desk: &Desk, actor: &Actor, name: &str) -> Result<DrillReport, OperationError> {
     actor.needs(Role::Operator)?;
     Ok(desk.control.end_drill(name, &actor.name)?)
+}
+
+/// A drill of a rollout on record, with its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FiledDrill {
+    /// Its number: the next page is before the last of this one.
+    pub number: u64,
+    /// What was filed.
+    #[serde(flatten)]
+    pub row: FiledRow,
+}
+
+/// Drills of rollouts that were filed, the last first: a page, before the one of this number.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn on_record(database: &Database, page: (Option<u64>, u32)) -> Result<Vec<FiledDrill>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read drills", source };
+    let rows = database.filed_page(FiledKind::Drill.as_str(), page).map_err(reading)?;
+    Ok(rows.into_iter().map(|(number, row)| FiledDrill { number, row }).collect())
+}
+
+/// Drills that are on now, of rollouts and of a route. Looking keeps none of them going.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn now(desk: &Desk) -> Result<(Vec<DrillReport>, Option<DetourReport>), OperationError> {
+    let lines = crate::rollouts::list(&desk.reader())?;
+    let drills = lines.iter().filter_map(|line| under_way(desk, &line.name)).collect();
+    Ok((drills, crate::leaving::now(desk)))
 }
 
 /// The drill that is on for a rollout, without keeping it going.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use store::{Database, DatabaseError, ExchangeFilter};
 
 use crate::desk::OperationError;
-use crate::{keys, leaving, rollouts};
+use crate::{inventory, keys, leaving, rollouts};
 
 /// What the store holds of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -77,7 +77,7 @@ pub fn phases(database: &Database) -> Result<Vec<Phase>, OperationError> {
     let reading = |source| OperationError::Store { doing: "read how far the migration is", source };
     let all = steps(database)?;
     let found = [
-        inventory(),
+        inventory(database)?,
         connect(database).map_err(reading)?,
         prompts_and_data(database).map_err(reading)?,
         capacity(database).map_err(reading)?,
@@ -121,13 +121,21 @@ fn found(standing: Standing, facts: Vec<String>, next: &str) -> Found {
     Found { standing, facts, next: next.to_owned() }
 }
 
-/// Its findings are files that the store does not hold.
-fn inventory() -> Found {
-    found(
-        Standing::Missing,
-        vec!["findings are files of whoever asks for them; the store holds none".to_owned()],
-        "crossfade inventory PATH",
-    )
+/// What was filed of it; findings in files are whoever's asked for them.
+fn inventory(database: &Database) -> Result<Found, OperationError> {
+    let [found_in_code, matrix] = [inventory::INVENTORY, inventory::MATRIX].map(|kind| inventory::of(database, kind));
+    let (found_in_code, matrix) = (found_in_code?, matrix?);
+    let fact = |what: &str, row: &Option<store::InventoryRow>| match row {
+        Some(row) => format!("{what} of {} is filed, by {}", row.names, row.actor),
+        None => format!("no {what} is filed"),
+    };
+    let facts = vec![fact("inventory", &found_in_code), fact("replacement matrix", &matrix)];
+    Ok(match (found_in_code, matrix) {
+        (Some(_), Some(_)) => found(Standing::Done, facts, ""),
+        (Some(_), None) => found(Standing::Undecided, facts, "crossfade inventory matrix PATH --file"),
+        (None, Some(_)) => found(Standing::Undecided, facts, "crossfade inventory PATH --file"),
+        (None, None) => found(Standing::Missing, facts, "crossfade inventory PATH --file"),
+    })
 }
 
 fn connect(database: &Database) -> Result<Found, DatabaseError> {

@@ -70,6 +70,38 @@ pub(crate) fn under_way(desk: &Desk, route: &str) -> Option<DetourReport> {
     Some(detour.report()).filter(|report| report.phase != Phase::Over)
 }
 
+/// The exit drill that is under way, of whatever route, without keeping it going.
+pub(crate) fn now(desk: &Desk) -> Option<DetourReport> {
+    let report = desk.live.detour()?.report();
+    (report.phase != Phase::Over).then_some(report)
+}
+
+/// An exit drill on record, with its number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExitDrill {
+    /// Its number: the next page is before the last of this one.
+    pub number: u64,
+    /// When it was over, Unix microseconds.
+    pub over_us: u64,
+    /// How it went.
+    pub report: DetourReport,
+}
+
+/// Exit drills that are over, the last first, as the audit keeps them: a page, before the one of this number. One that another version wrote otherwise is
+/// left out.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn on_record(database: &Database, page: (Option<u64>, u32)) -> Result<Vec<ExitDrill>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "read exit drills", source };
+    let rows = database.audit_of(("route", "exit.drill_over"), page).map_err(reading)?;
+    let drill = |(number, row): (u64, store::AuditRow)| {
+        let report = serde_json::from_str(&row.detail_json).ok()?;
+        Some(ExitDrill { number, over_us: row.at_us, report })
+    };
+    Ok(rows.into_iter().filter_map(drill).collect())
+}
+
 /// The last exit drill of a route that is over, as the audit keeps it; one that another version wrote otherwise is none.
 pub(crate) fn last(database: &Database, route: &str) -> Result<Option<DetourReport>, DatabaseError> {
     let rows = database.audit(Some(&format!("route:{route}")))?;

@@ -11,6 +11,7 @@ mod door;
 pub mod drills;
 pub mod egress;
 pub mod exchanges;
+pub mod inventory;
 pub mod journey;
 pub mod judge;
 pub mod keys;
@@ -18,6 +19,7 @@ pub mod leaving;
 pub mod pairs;
 pub mod panels;
 pub mod plan;
+pub mod prompts;
 pub mod pulse;
 pub mod replay;
 pub mod retention;
@@ -27,6 +29,7 @@ pub mod rollouts;
 pub mod simulated;
 pub mod tco;
 mod telemetry;
+pub mod vectors;
 
 pub use desk::{
     Actor, Desk, Identity, JudgeFn, OperationError, Reader, ReloadFn, Reloaded, ResolvedFn, TroubleFn, reload,

@@ -12,7 +12,7 @@ pub mod private;
 mod shipper;
 
 pub use database::{
-    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, PanelItemRow, PanelJudgedRow, PanelPairRow,
+    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, InventoryRow, PanelItemRow, PanelJudgedRow, PanelPairRow,
     PanelRow, ProbeRow, PromptLabelRow, PromptRow, RUNNING, ShownRow, Tried, UnitOutcomeRow, WebhookState,
 };
 pub use database::{

@@ -26,11 +26,15 @@ const HTMX: &str =
     r#"{"includeIndicatorCSS":false,"history":false,"mode":"same-origin","morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// Where one can go: path, words, the least role.
-const PLACES: [(&str, &str, Role); 8] = [
+const PLACES: [(&str, &str, Role); 12] = [
     ("/", "Migration", Role::Viewer),
     ("/exchanges", "Exchanges", Role::Viewer),
     ("/pairs", "Pairs", Role::Viewer),
     ("/review", "Review", Role::Viewer),
+    ("/prompts", "Prompts", Role::Viewer),
+    ("/inventory", "Inventory", Role::Viewer),
+    ("/vectors", "Vectors", Role::Viewer),
+    ("/drills", "Drills", Role::Viewer),
     ("/keys", "Keys", Role::Viewer),
     ("/audit", "Audit", Role::Viewer),
     ("/config", "Config", Role::Viewer),

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use operations::keys::KeyView;
-use operations::{Budget, OperationError, Period, audit, keys};
+use operations::{Budget, Period, audit, keys};
 
 use super::fields::{address, escape};
 use super::frame::{self, badge, table};
@@ -15,13 +15,7 @@ const DAYS: u32 = 30;
 
 /// Who did what.
 pub(super) fn audit(visit: &Visit<'_>) -> PageAnswer {
-    let before = match visit.query.text("before") {
-        Some(text) => Some(
-            text.parse()
-                .map_err(|_| OperationError::Invalid(format!("`before` wants a whole number, not `{text}`")))?,
-        ),
-        None => None,
-    };
+    let before = visit.number("before")?;
     let subject = visit.query.text("subject");
     let rows = audit::page(&visit.desk.reader(), subject, (before, PAGE))?;
     let chosen = visit.query.only(&["subject"]);

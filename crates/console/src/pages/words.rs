@@ -113,6 +113,15 @@ pub(super) fn inert(text: &str) -> String {
     shown
 }
 
+/// What something is called in JSON: a word or a text as it is, anything else as JSON.
+pub(super) fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(value) => value.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
 /// At most so many bytes of a text, and whether that is all of it.
 pub(super) fn cut(text: &str, most: usize) -> (&str, bool) {
     if text.len() <= most { (text, true) } else { (&text[..text.floor_char_boundary(most)], false) }

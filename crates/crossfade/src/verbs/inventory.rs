@@ -18,6 +18,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use inventory::scan::{self, Confidence, Finding, render};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use self::cache::Cache;
 use self::fail::FailOn;
@@ -53,6 +54,12 @@ pub(crate) struct Args {
     /// Show call sites only, no configuration, dependencies or lone model ids. Keys are always shown.
     #[arg(long)]
     sites: bool,
+    /// File it in the store of the config too, whatever its form: the console shows the last one.
+    #[arg(long)]
+    file: bool,
+    /// Who files it.
+    #[arg(long, value_name = "NAME", default_value = "command-line", requires = "file")]
+    actor: String,
     #[command(flatten)]
     looked: Looked,
     #[command(flatten)]
@@ -175,6 +182,9 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     let shown = Shown { findings: &whole, counts: &counts, not_read: &not_read, now: &now };
     write(args, form, &shown, recorded.as_ref(), out)?;
+    if args.file {
+        filed(place, (operations::inventory::INVENTORY, &args.actor), &args.paths, &facts(&shown), out)?;
+    }
     for line in recorded.iter().flat_map(|recorded| recorded.words(&recorded.rows(&whole))) {
         out.say(line);
     }
@@ -229,7 +239,7 @@ struct Shown<'a> {
 }
 
 fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>, out: &Out) -> Result<(), Stop> {
-    let Shown { findings, counts, not_read, now } = *shown;
+    let Shown { findings, counts, now, .. } = *shown;
     let (version, today) = (env!("CARGO_PKG_VERSION"), &now[..10]);
     let names: Vec<String> = args.paths.iter().map(|path| name_of(path)).collect();
     let about = render::About { names: &names, version, now, lines: counts.lines, files: counts.candidates };
@@ -242,9 +252,7 @@ fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>
         (Form::Html, Some(recorded)) => recorded.html(&rows, &names, now),
         (Form::Html, None) => render::html(findings, &about),
         (Form::Json, _) => {
-            let mut facts = json!({
-                "date": today, "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
-            });
+            let mut facts = facts(shown);
             if let Some(recorded) = recorded {
                 facts["traffic"] = recorded.facts(&rows);
             }
@@ -260,6 +268,38 @@ fn write(args: &Args, form: Form, shown: &Shown<'_>, recorded: Option<&Recorded>
             Ok(())
         }
     }
+}
+
+/// All of it as JSON.
+fn facts(shown: &Shown<'_>) -> serde_json::Value {
+    let Shown { findings, counts, not_read, now } = *shown;
+    json!({
+        "date": &now[..10], "files": counts, "not_read": not_read, "sunsets_of": scan::SUNSETS_OF, "findings": findings,
+    })
+}
+
+/// Files a document in the store of the config.
+fn filed(
+    place: &Place,
+    (kind, actor): (&str, &str),
+    paths: &[PathBuf],
+    document: &impl serde::Serialize,
+    out: &Out,
+) -> Result<(), Stop> {
+    let database = store::Database::open(&crate::load::places(&place.config)?.store).map_err(Stop::failed)?;
+    let document = serde_json::to_string(document).map_err(Stop::failed)?;
+    let names: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+    let row = store::InventoryRow {
+        kind: kind.to_owned(),
+        at_us: now_us(),
+        actor: actor.to_owned(),
+        names: if names.is_empty() { "recorded traffic".to_owned() } else { names.join(", ") },
+        digest: Sha256::digest(&document).iter().map(|byte| format!("{byte:02x}")).collect(),
+        document,
+    };
+    operations::inventory::file(&database, &row).map_err(Stop::failed)?;
+    out.say(format_args!("the {kind} of {} is filed", row.names));
+    Ok(())
 }
 
 /// What a directory is called: its last name, also where it is typed as `.`.

@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod mode;
 mod moves;
+pub(crate) mod page;
 mod plan;
 mod reembed;
 mod rollback;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::console::ask;
 use crate::parts::{Gateway, House, post, until};
 
 const CONFIG: &str = "\
@@ -104,6 +105,48 @@ fn an_index_is_switched_on_evidence_in_a_running_gateway_and_rolled_back() {
     assert_eq!((&events[0]["reason"], &events[0]["actor"]), (&json!("to see the way"), &json!("tester")));
     assert_eq!(events[1]["evidence"]["shadow"]["verdict"], "pass");
     gateway.stop();
+}
+
+#[test]
+fn an_index_is_switched_on_what_the_shadow_proved_and_rolled_back_from_the_console() {
+    let house = house();
+    let gateway: Gateway<'_> = house.serve();
+    let address = address(&house);
+    let page = || ask(gateway.admin, "GET", "/vectors", ("", ""));
+    let begun = page();
+    for word in ["docs", "still", "moves nowhere", "crossfade vectors mode docs collect", "No query was asked"] {
+        assert!(begun.status == 200 && begun.body.contains(word), "{word}: {}", begun.body);
+    }
+    let cookie = begun.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    doubled(&house, address);
+    let token = page_token(&gateway, &cookie);
+    let turn = |verb: &str, reason: &str| {
+        let form = format!("csrf={token}&as=ana&reason={reason}");
+        ask(gateway.admin, "POST", &format!("/vectors/{verb}"), (&cookie, &form))
+    };
+    let refused = turn("docs/switch", "it+seems+right");
+    assert!(refused.status == 409 && refused.body.contains("asked of both"), "{}", refused.body);
+    house.run(&["vectors", "mode", "docs", "shadow"]).exits(0);
+    (0..40).for_each(|n| drop(found(address, n)));
+    until(|| (house.run(&["vectors", "shadow", "docs"]).code == 0).then_some(()));
+    assert!(page().body.contains("Answer from the new store"), "{}", page().body);
+    assert_eq!((turn("docs/switch", "").status, turn("nowhere/switch", "x").status), (400, 404));
+    assert_eq!(turn("docs/switch", "it+is+proven").status, 303);
+    assert_eq!(how(&house)["mode"], "target");
+    assert!(page().body.contains("Answer from the old store again"), "{}", page().body);
+    assert_eq!(turn("docs/rollback", "to+see+the+way").status, 303);
+    let events = how(&house)["events"].clone();
+    assert_eq!((&events[0]["reason"], &events[0]["actor"]), (&json!("to see the way"), &json!("ana")));
+    assert_eq!(events[1]["evidence"]["shadow"]["verdict"], "pass");
+    for word in ["rolled-back", "it is proven", "to see the way", "ana", "Evidence"] {
+        assert!(page().body.contains(word), "{word}");
+    }
+    gateway.stop();
+}
+
+/// The token of forms that this browser is shown.
+fn page_token(gateway: &Gateway<'_>, cookie: &str) -> String {
+    ask(gateway.admin, "GET", "/sign-in", (cookie, "")).token().to_owned()
 }
 
 #[test]

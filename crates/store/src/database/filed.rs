@@ -85,24 +85,47 @@ impl Database {
                  WHERE rollout = ?1 ORDER BY at_us DESC, number DESC LIMIT ?2",
             )
             .map_err(&what)?;
-        let read = |row: &Row<'_>| {
-            Ok(FiledRow {
-                rollout: row.get(0)?,
-                kind: row.get(1)?,
-                name: row.get(2)?,
-                passed: row.get(3)?,
-                at_us: row.get(4).map(unsigned)?,
-                digest: row.get(5)?,
-                n: row.get(6).map(unsigned)?,
-                filed_at_us: row.get(7).map(unsigned)?,
-                actor: row.get(8)?,
-                note: row.get(9)?,
-                fingerprint: row.get(10)?,
-            })
-        };
-        let rows = select.query_map(params![rollout, MOST], read).map_err(&what)?;
+        let rows = select.query_map(params![rollout, MOST], |row| read(row, 0)).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
+
+    /// What was filed of a kind for all rollouts, the last that was filed first, each with its number: a page, before the row of this number.
+    pub fn filed_page(
+        &self,
+        kind: &str,
+        (before, limit): (Option<u64>, u32),
+    ) -> Result<Vec<(u64, FiledRow)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading filed results");
+        let mut select = connection
+            .prepare(
+                "SELECT number, rollout, kind, name, passed, at_us, digest, n, filed_at_us, actor, note, fingerprint FROM filed
+                 WHERE kind = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+            )
+            .map_err(&what)?;
+        let before = before.map_or(i64::MAX, signed);
+        let rows = select
+            .query_map(params![kind, before, limit], |row| Ok((row.get(0).map(unsigned)?, read(row, 1)?)))
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+/// Eleven columns from `at`.
+fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<FiledRow> {
+    Ok(FiledRow {
+        rollout: row.get(at)?,
+        kind: row.get(at + 1)?,
+        name: row.get(at + 2)?,
+        passed: row.get(at + 3)?,
+        at_us: row.get(at + 4).map(unsigned)?,
+        digest: row.get(at + 5)?,
+        n: row.get(at + 6).map(unsigned)?,
+        filed_at_us: row.get(at + 7).map(unsigned)?,
+        actor: row.get(at + 8)?,
+        note: row.get(at + 9)?,
+        fingerprint: row.get(at + 10)?,
+    })
 }
 
 #[cfg(test)]
@@ -139,6 +162,10 @@ mod tests {
         }
         assert_eq!(database.filed("r").unwrap(), [row("r", 3), row("r", 2), row("r", 1)]);
         assert_eq!(database.filed("nobody").unwrap(), []);
+        let page = database.filed_page("drill", (None, 3)).unwrap();
+        assert_eq!(page.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>(), [row("r", 2), row("r", 3), row("other", 2)]);
+        assert_eq!(database.filed_page("drill", (Some(page[2].0), 3)).unwrap()[0].1, row("r", 1));
+        assert_eq!(database.filed_page("suite", (None, 3)).unwrap(), []);
         // Of which targets it is stands with it, where the rollout is known.
         let known = r#"INSERT INTO rollouts (name, generation, state_json, policy_json) VALUES ('s', 1, '{"fingerprint":"f"}', '{}')"#;
         database.controlling().unwrap().execute(known, []).unwrap();

@@ -193,6 +193,27 @@ impl Database {
 }
 
 impl Database {
+    /// What was done in one way to subjects of one kind (`route`, `prompt` …), the last first, each with its number: a page, before the row of this number.
+    pub fn audit_of(
+        &self,
+        (kind, action): (&str, &str),
+        (before, limit): (Option<u64>, u32),
+    ) -> Result<Vec<(u64, AuditRow)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("reading the audit");
+        // `;` comes behind `:`, so that the index of subjects finds those of the kind.
+        let mut select = connection
+            .prepare(
+                "SELECT number, at_us, actor, action, subject, reason, detail_json FROM audit
+                 WHERE subject >= ?1 || ':' AND subject < ?1 || ';' AND action = ?2 AND number < ?3
+                 ORDER BY number DESC LIMIT ?4",
+            )
+            .map_err(&what)?;
+        let before = before.map_or(i64::MAX, signed);
+        let rows = select.query_map(params![kind, action, before, limit], numbered).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
     /// A page of the audit, newest first: of one subject or of all, and only rows before the one of this number. Each with its number.
     pub fn audit_page(
         &self,
@@ -208,20 +229,22 @@ impl Database {
                  WHERE (?1 IS NULL OR subject = ?1) AND (?2 IS NULL OR number < ?2) ORDER BY number DESC LIMIT ?3",
             )
             .map_err(&what)?;
-        let row = |row: &rusqlite::Row<'_>| {
-            let audit = AuditRow {
-                at_us: row.get(1).map(unsigned)?,
-                actor: row.get(2)?,
-                action: row.get(3)?,
-                subject: row.get(4)?,
-                reason: row.get(5)?,
-                detail_json: row.get(6)?,
-            };
-            Ok((row.get(0).map(unsigned)?, audit))
-        };
-        let rows = select.query_map(rusqlite::params![subject, before.map(signed), limit], row).map_err(&what)?;
+        let rows = select.query_map(rusqlite::params![subject, before.map(signed), limit], numbered).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
     }
+}
+
+/// A row of the audit behind its number.
+fn numbered(row: &rusqlite::Row<'_>) -> rusqlite::Result<(u64, AuditRow)> {
+    let audit = AuditRow {
+        at_us: row.get(1).map(unsigned)?,
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        subject: row.get(4)?,
+        reason: row.get(5)?,
+        detail_json: row.get(6)?,
+    };
+    Ok((row.get(0).map(unsigned)?, audit))
 }
 
 fn version(connection: &Connection) -> Result<u64, DatabaseError> {

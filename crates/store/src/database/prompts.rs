@@ -53,6 +53,23 @@ impl Database {
         Ok(n == 1)
     }
 
+    /// The names of prompts of which versions are kept, in their order: a page, behind this name. Each with how many there are, and when the last was kept.
+    pub fn prompt_names(&self, after: &str, limit: u32) -> Result<Vec<(String, u64, u64)>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("listing prompts");
+        let mut select = connection
+            .prepare(
+                "SELECT name, count(*), max(at_us) FROM prompt_versions WHERE name > ?1 GROUP BY name ORDER BY name LIMIT ?2",
+            )
+            .map_err(&what)?;
+        let rows = select
+            .query_map(params![after, limit], |row| {
+                Ok((row.get(0)?, row.get(1).map(unsigned)?, row.get(2).map(unsigned)?))
+            })
+            .map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
     /// The versions of a prompt, the newest first.
     pub fn prompt_versions(&self, name: &str) -> Result<Vec<PromptRow>, DatabaseError> {
         let connection = self.reading();
@@ -134,6 +151,8 @@ mod tests {
         assert!(database.keep_prompt(&row("b", 2)).unwrap());
         assert!(!database.keep_prompt(&row("a", 3)).unwrap());
         assert_eq!(database.prompt_versions("support").unwrap(), [row("b", 2), row("a", 1)]);
+        assert_eq!(database.prompt_names("", 9).unwrap(), [("support".to_owned(), 2, 2)]);
+        assert_eq!(database.prompt_names("support", 9).unwrap(), []);
         let audit = AuditRow {
             at_us: 5,
             actor: "ana".into(),

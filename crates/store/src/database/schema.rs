@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/16.sql"),
     include_str!("schema/17.sql"),
     include_str!("schema/18.sql"),
+    include_str!("schema/19.sql"),
 ];
 
 /// Brings the schema up to date, each version in one transaction.

@@ -47,6 +47,12 @@ pub(crate) struct Args {
     /// Leave findings out that are less sure than this.
     #[arg(long, value_enum, value_name = "LEVEL", default_value = "likely")]
     confidence: Level,
+    /// File it in the store of the config too, whatever its form: the console shows the last one.
+    #[arg(long)]
+    file: bool,
+    /// Who files it.
+    #[arg(long, value_name = "NAME", default_value = "command-line", requires = "file")]
+    actor: String,
     #[command(flatten)]
     looked: super::Looked,
 }
@@ -143,6 +149,9 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             out.say(format_args!("the matrix is in {}", path.display()));
         }
         None => out.print(&text),
+    }
+    if args.file {
+        super::filed(place, (operations::inventory::MATRIX, &args.actor), &args.paths, &made, out)?;
     }
     out.say(&made.headline);
     Ok(exit(args, &made))

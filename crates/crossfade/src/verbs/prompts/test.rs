@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::load;
 use crate::out::{Exit, Format, Out, Stop, table};
 use crate::verbs::Place;
+use crate::verbs::time::now_us;
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Calls under way at once.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
+    /// Who asks; the record of how they went names it.
+    #[arg(long, value_name = "NAME", default_value = "command-line")]
+    actor: String,
 }
 
 /// Asks, and says which golden tests do not pass.
@@ -48,6 +52,8 @@ pub(super) fn run(place: &Place, shelf: &Shelf, args: &Args, out: &Out) -> Resul
         }
     }
     let rows = ask((place, &config), &questions, usize::from(args.concurrency), out)?;
+    let noting = operations::prompts::note(&shelf.writing()?, (&args.actor, now_us()), &rows);
+    noting.map_err(Stop::failed)?;
     match out.format() {
         Format::Junit => out.print(&junit(&rows)),
         _ => out.answer(&rows, || page(&rows)),

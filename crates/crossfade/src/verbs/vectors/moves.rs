@@ -121,7 +121,7 @@ impl Moving {
     }
 
     /// Asks who serves it, and waits for what it says.
-    fn turned_there(&self, wish: &Wish) -> Result<Outcome, Stop> {
+    pub(super) fn turned_there(&self, wish: &Wish) -> Result<Outcome, Stop> {
         let (n, began) = (self.read(self.changes.wish(wish))?, Instant::now());
         loop {
             if let Some(outcome) = self.read(self.changes.outcome(n))? {

@@ -72,7 +72,8 @@ pub(super) fn said(moving: &Moving, mode: Mode, turned: &Turned, out: &Out) {
     });
 }
 
-fn shadowed(moving: &Moving) -> Result<(Verdict, String, Value), Stop> {
+/// What the queries that were asked of both say, and the evidence of it.
+pub(super) fn shadowed(moving: &Moving) -> Result<(Verdict, String, Value), Stop> {
     let Some(shadowed) = shadow::of(moving)? else {
         return Ok((Verdict::Undecided, "no query was asked of both stores".to_owned(), json!({})));
     };

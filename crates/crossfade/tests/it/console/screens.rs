@@ -1,7 +1,7 @@
 //! What is on the screens.
 
 use super::ask;
-use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, until, with_policy};
+use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, post, until, with_policy};
 
 /// The path of a page, and what it shows.
 #[track_caller]
@@ -18,7 +18,7 @@ fn shows(gateway: &Gateway<'_>, path: &str, words: &[&str]) -> String {
 fn a_rollout_is_started_watched_and_aborted_from_its_page() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
-    shows(&gateway, "/", &["to-qwen", "not started", "crossfade inventory PATH", "missing"]);
+    shows(&gateway, "/", &["to-qwen", "not started", "crossfade inventory PATH --file", "missing"]);
     let page = ask(gateway.admin, "GET", "/rollouts/to-qwen", ("", ""));
     let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
     let form = format!("csrf={}&reason=a+try", page.token());
@@ -100,4 +100,70 @@ fn exchanges_are_found_by_the_address_paged_by_key_and_hostile_ones_are_inert() 
     assert!(!one.contains("<script>") && !one.contains("<img") && !one.contains('\u{202e}'), "{one}");
     assert_eq!(ask(gateway.admin, "GET", "/exchanges?epoch=x", ("", "")).status, 400);
     assert_eq!(ask(gateway.admin, "GET", "/exchanges/nope", ("", "")).status, 400);
+}
+
+#[test]
+fn what_was_found_in_code_and_what_would_take_its_place_is_shown_once_it_is_filed() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/inventory", &["No inventory is filed", "crossfade inventory PATH --file", "No replacement matrix is filed"]);
+    let code = "from openai import OpenAI\nclient = OpenAI()\nclient.chat.completions.create(model=\"gpt-3.5-turbo-0301\", messages=[])\nclient.embeddings.create(model=\"text-embedding-3-small\", input=\"x\")\n";
+    std::fs::create_dir(house.path().join("shop")).unwrap();
+    house.write_file("shop/<b>ask.py", code);
+    let quiet = ["--no-cache", "--file", "--actor", "ana"];
+    house.run(&[&["inventory", "shop"], quiet.as_slice()].concat()).exits(0);
+    house.run(&[&["inventory", "matrix", "shop"], quiet.as_slice()].concat()).exits(0);
+    let page = shows(
+        &gateway,
+        "/inventory",
+        &["filed by", "ana", "openai", "chat", "embeddings", "&lt;b&gt;ask.py", "gpt-3.5-turbo-0301", "What would take their place", "unproved"],
+    );
+    assert!(!page.contains("<b>ask"), "{page}");
+    let chosen = shows(&gateway, "/inventory?operation=embeddings", &["text-embedding-3-small", "All of them"]);
+    assert!(!chosen.contains("openai:gpt") && chosen.matches("ask.py").count() == 1, "{chosen}");
+    shows(&gateway, "/inventory?after=100000", &["Nothing matches"]);
+    assert_eq!(ask(gateway.admin, "GET", "/inventory?after=x", ("", "")).status, 400);
+    shows(&gateway, "/", &["inventory of shop is filed, by ana", "replacement matrix of shop is filed"]);
+    shows(&gateway, "/audit?subject=inventory%3Ashop", &["inventory.file", "matrix.file"]);
+}
+
+#[test]
+fn prompts_are_shown_with_their_versions_variants_difference_and_golden_tests() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/prompts", &["No version of a prompt is kept", "crossfade prompts test"]);
+    assert_eq!(ask(gateway.admin, "GET", "/prompts/support", ("", "")).status, 404);
+    std::fs::create_dir(house.path().join("prompts")).unwrap();
+    let write = |said: &str| {
+        house.write_file("prompts/support.yaml", &format!("name: support\nvariables:\n  question: {{ type: string }}\nmessages:\n  - system: {said}\n  - user: \"{{{{question}}}}\"\nvariants:\n  short:\n    targets: [qwen]\n    instruction: One sentence.\ntests:\n  - name: refund\n    with: {{ question: How long? }}\n    expect: [{{ contains: thirty days }}]\n"));
+    };
+    write("You answer <i>shortly</i>.");
+    house.run(&["prompts", "label", "support", "production", "--reason", "the first"]).exits(0);
+    write("You answer at length.");
+    house.run(&["prompts", "test", "--target", "qwen", "--actor", "ana"]).exits(3);
+    shows(&gateway, "/prompts", &["support", "production", "0 of 1 passed", "simulated"]);
+    let page = shows(
+        &gateway,
+        "/prompts/support",
+        &["You answer at length.", "One sentence.", "Variant ", "qwen", "refund", "1 failed, 0 not measured", "the first", "<del>", "<ins>", "&lt;i&gt;shortly"],
+    );
+    assert!(!page.contains("<i>shortly"), "{page}");
+    let first = shows(&gateway, "/prompts/support?version=production", &["You answer &lt;i&gt;shortly"]);
+    assert!(first.contains("aria-current=\"true\""), "{first}");
+    assert_eq!(ask(gateway.admin, "GET", "/prompts/support?version=zz", ("", "")).status, 404);
+}
+
+#[test]
+fn drills_on_record_are_on_one_page() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/drills", &["No drill of a rollout is on record", "No exit drill is on record"]);
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    let filed = r#"{"kind":"drill","name":"hang","passed":true,"digest":"0f3a9c","n":3,"reason":"by the book"}"#;
+    assert_eq!(post(gateway.admin, "/api/rollouts/to-qwen/file", filed).status, 200);
+    shows(&gateway, "/drills", &["to-qwen", "hang", "by the book", "pass", "0f3a9c"]);
+    let drill = ["exit", "drill", "gpt-4o", "--to", "qwen", "--no-probes", "--before", "300ms", "--hold", "300ms", "--own-rate", "50", "--reason", "tuesday"];
+    gateway.run(&drill);
+    shows(&gateway, "/drills", &["gpt → qwen".replace(" → ", "</bdi> → <bdi>").as_str(), "simulated", " hold"]);
+    assert_eq!(ask(gateway.admin, "GET", "/drills?before=x", ("", "")).status, 400);
 }
