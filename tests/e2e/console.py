@@ -73,12 +73,6 @@ def before_serving(stack):
     run("vectors", "mode", "docs", "dual-write", "--reason", "it is there")
 
 
-def file_drill(stack, key):
-    drill = {"kind": "drill", "name": "hang", "passed": True, "digest": "0f3a9c", "n": 40, "reason": "by the book"}
-    request = urllib.request.Request(f"{stack.admin}/api/rollouts/good-move/file", json.dumps(drill).encode(), {"content-type": "application/json", "authorization": f"Bearer {key}"})
-    urllib.request.urlopen(request, timeout=20).read()
-
-
 class Traffic:
     """Requests on every route until it is stopped."""
 
@@ -118,7 +112,6 @@ def main():
         while status_of(stack.admin + "/sign-in") != 200:
             time.sleep(0.01)
         os.environ.update(CROSSFADE_ADMIN_TOKEN=keys["admin"], CROSSFADE_ADMIN=stack.admin.removeprefix("http://"))
-        file_drill(stack, keys["admin"])
         traffic = Traffic(stack.base_url, app)
         shots = pathlib.Path(os.environ.get("CROSSFADE_SHOTS") or tempfile.mkdtemp(prefix="crossfade-console-"))
         shots.mkdir(parents=True, exist_ok=True)

@@ -148,6 +148,9 @@ test('every screen, in both themes and two widths, is sound', async () => {
   await first.goto(`${admin}/pairs?rollout=good-move`);
   const pair = await first.$eval('table a[href^="/pairs/"]', (link) => link.href);
   await one.close();
+  const drill = { kind: 'drill', name: 'hang', passed: true, digest: '0f3a9c', n: 40, reason: 'by the book' };
+  const filed = await fetch(`${admin}/api/rollouts/good-move/file`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${keys.admin}` }, body: JSON.stringify(drill) });
+  assert.equal(filed.status, 200);
   const screens = {
     overview: '/', rollout: '/rollouts/good-move', fallen: '/rollouts/bad-move', aborted: '/rollouts/other-move', trail: '/rollouts/good-move/trail', exchanges: '/exchanges',
     exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config', prompts: '/prompts', prompt: '/prompts/support', inventory: '/inventory', vectors: '/vectors', drills: '/drills',

@@ -55,12 +55,40 @@ pub struct CopyView {
     pub answer: String,
 }
 
-/// Exchanges that match, newest first, without counting what the record holds.
+/// So many exchanges are looked through for one page.
+const SPAN: u32 = 10_000;
+
+/// A page of a list: what matches, newest first, and from where to go on.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What matches.
+    pub rows: Vec<T>,
+    /// Where the next page begins, in front of which everything was looked through: nothing when the record ends here.
+    pub before: Option<ExchangeId>,
+    /// Whether this page is full.
+    pub is_full: bool,
+}
+
+/// A page of exchanges that match, without counting what the record holds and without reading all of it: what finds little is looked for in ten thousand exchanges
+/// at a time.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn newest(database: &Database, filter: &ExchangeFilter) -> Result<Vec<ExchangeRow>, OperationError> {
-    database.list(filter).map_err(|source| OperationError::Store { doing: "list exchanges", source })
+pub fn newest(database: &Database, filter: &ExchangeFilter) -> Result<Page<ExchangeRow>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "list exchanges", source };
+    let (rows, rest) = database.list_within(filter, SPAN).map_err(reading)?;
+    let last = rows.last().map(|row| row.id);
+    Ok(page(filter, rows, (last, rest)))
+}
+
+/// The page that these rows are; behind a full one the next begins with the last row, else where the looking ended.
+pub(crate) fn page<T>(
+    filter: &ExchangeFilter,
+    rows: Vec<T>,
+    (last, rest): (Option<ExchangeId>, Option<ExchangeId>),
+) -> Page<T> {
+    let is_full = filter.limit.is_some_and(|limit| rows.len() >= limit as usize);
+    Page { rows, before: if is_full { last } else { rest }, is_full }
 }
 
 /// Exchanges that match, newest first.

@@ -252,7 +252,10 @@ mod tests {
         filed(&database, INVENTORY, &format!(r#"{{"date":"2026-11-27","findings":[{}]}}"#, findings.join(",")));
         let inventory = last(&database).unwrap().unwrap();
         assert_eq!(inventory.sums(), [("openai", "chat", 2)]);
-        assert_eq!(inventory.ends().iter().map(|(sunset, n)| (sunset.what.as_str(), *n)).collect::<Vec<_>>(), [("gpt-3.5", 2)]);
+        assert_eq!(
+            inventory.ends().iter().map(|(sunset, n)| (sunset.what.as_str(), *n)).collect::<Vec<_>>(),
+            [("gpt-3.5", 2)]
+        );
         assert_eq!(inventory.findings[0].model(), "config");
         filed(&database, MATRIX, "{}");
         assert!(matches!(last_matrix(&database), Err(OperationError::Invalid(_))));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use store::{ComparedRow, Database, ExchangeFilter, PairRow};
 
 use crate::desk::OperationError;
-use crate::exchanges;
+use crate::exchanges::{self, Page};
 
 pub use store::Measured;
 
@@ -49,12 +49,18 @@ pub struct PairView {
     pub bodies_pruned: bool,
 }
 
-/// Pairs that match, newest first, without counting them.
+/// So many exchanges are looked through for one page.
+const SPAN: u32 = 4_000;
+
+/// A page of pairs that match, without counting them and without reading the whole record; as [`exchanges::newest`].
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn newest(database: &Database, filter: &ExchangeFilter) -> Result<Vec<PairRow>, OperationError> {
-    database.pairs(filter).map_err(|source| OperationError::Store { doing: "list pairs", source })
+pub fn newest(database: &Database, filter: &ExchangeFilter) -> Result<Page<PairRow>, OperationError> {
+    let reading = |source| OperationError::Store { doing: "list pairs", source };
+    let (rows, rest) = database.pairs_within(filter, SPAN).map_err(reading)?;
+    let last = rows.last().map(|row| row.id);
+    Ok(exchanges::page(filter, rows, (last, rest)))
 }
 
 /// Whether the answers of a pair are farther apart than the baseline's are from each other, in any respect. Where that was not measured, any

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use eval::prompt::diff;
 use eval::prompt::results::Row;
 use eval::prompt::trial::Outcome;
-use eval::prompt::diff;
 use serde::{Deserialize, Serialize};
 use store::{AuditRow, Database, PromptLabelRow, PromptRow};
 

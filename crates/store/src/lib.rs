@@ -12,8 +12,9 @@ pub mod private;
 mod shipper;
 
 pub use database::{
-    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, InventoryRow, PanelItemRow, PanelJudgedRow, PanelPairRow,
-    PanelRow, ProbeRow, PromptLabelRow, PromptRow, RUNNING, ShownRow, Tried, UnitOutcomeRow, WebhookState,
+    AlertDetail, AlertRow, BenchRow, DeliveryRow, EXTERNAL_METRIC, InventoryRow, PanelItemRow, PanelJudgedRow,
+    PanelPairRow, PanelRow, ProbeRow, PromptLabelRow, PromptRow, RUNNING, ShownRow, Tried, UnitOutcomeRow,
+    WebhookState,
 };
 pub use database::{
     AnsweredRow, BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, ClaimedBlock, DatasetRow, EvalRunRow,

@@ -63,7 +63,19 @@ fn rows(filed: &[FiledDrill]) -> Markup {
 fn out(exits: &[ExitDrill]) -> Markup {
     table(
         "Exit drills that are over, the last first",
-        &["Over", "Route", "From → to", "Verdict", "There", "Back", "Away", "Requests", "Failed", "Begun by", "What was held against it"],
+        &[
+            "Over",
+            "Route",
+            "From → to",
+            "Verdict",
+            "There",
+            "Back",
+            "Away",
+            "Requests",
+            "Failed",
+            "Begun by",
+            "What was held against it",
+        ],
         &html! {
             @for ExitDrill { over_us, report, .. } in exits {
                 tr {

@@ -1,7 +1,7 @@
 //! The record: exchanges that match a filter, which stands in the address, and one exchange with its attempts and bodies.
 
 use maud::{Markup, html};
-use operations::exchanges::{self, AttemptRow, CostRow, ExchangeRow, ExchangeView};
+use operations::exchanges::{self, AttemptRow, CostRow, ExchangeRow, ExchangeView, Page};
 use operations::{ExchangeFilter, OperationError};
 
 use super::fields::{address, escape};
@@ -24,16 +24,17 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
         return Ok(frame::see(&format!("/exchanges/{}", escape(id))));
     }
     let (filter, chosen) = filter(visit)?;
-    let rows = exchanges::newest(&visit.desk.reader(), &filter)?;
+    let found = exchanges::newest(&visit.desk.reader(), &filter)?;
+    let rows = &found.rows;
     let main = html! {
         h1 { "Exchanges" }
         (search(visit, "/exchanges", true))
         @if rows.is_empty() {
             @if chosen.is_empty() && filter.before.is_none() {
                 (frame::empty("Nothing is on record: point an application at the gateway, or send one request by hand.", "crossfade quickstart"))
-            } @else { p.none { "Nothing matches. " a href="/exchanges" { "All exchanges" } } }
-        } @else { (lines(&rows)) }
-        (older("/exchanges", &chosen, rows.last().filter(|_| rows.len() >= PAGE as usize).map(|row| row.id.to_string())))
+            } @else { (nothing("/exchanges", found.before.is_some())) }
+        } @else { (lines(rows)) }
+        (further("/exchanges", &chosen, &found))
     };
     frame::page(visit, "Exchanges", &main)
 }
@@ -45,6 +46,18 @@ pub(super) fn filter(visit: &Visit<'_>) -> Result<(ExchangeFilter, Vec<(String, 
     pairs.extend(visit.query.only(&["before"]));
     let filter = exchanges::filter(&pairs)?;
     Ok((ExchangeFilter { limit: Some(PAGE), ..filter }, chosen))
+}
+
+/// Nothing here; `goes_on` when there is more to look through.
+pub(super) fn nothing(path: &str, goes_on: bool) -> Markup {
+    html! { p.none { @if goes_on { "Nothing here matches; there is more of the record. " } @else { "Nothing matches. " } a href=(path) { "Without a filter" } } }
+}
+
+/// The way to the next page of a part of the record.
+pub(super) fn further<T>(path: &str, chosen: &[(String, String)], found: &Page<T>) -> Markup {
+    let Some(before) = found.before else { return html! {} };
+    let link = address(path, &[chosen, &[("before".to_owned(), before.to_string())]].concat());
+    html! { p.more { a href=(link) rel="next" { @if found.is_full { "Older ones" } @else { "Look further back" } } } }
 }
 
 /// The way to the next page, by the last row of this one.

@@ -51,9 +51,15 @@ fn found(visit: &Visit<'_>, inventory: &Inventory, after: usize) -> Markup {
     let meant: Vec<&Finding> = inventory.findings.iter().filter(is_meant).collect();
     let rows = &meant[after.min(meant.len())..(after.saturating_add(PAGE)).min(meant.len())];
     let next = after + rows.len();
-    let more = (next < meant.len()).then(|| address("/inventory", &[chosen.as_slice(), &[("after".to_owned(), next.to_string())]].concat()));
+    let more = (next < meant.len())
+        .then(|| address("/inventory", &[chosen.as_slice(), &[("after".to_owned(), next.to_string())]].concat()));
     let keys = inventory.findings.iter().filter(|finding| finding.kind == "key").count();
-    let of = |vendor: &str, operation: &str| address("/inventory", &[("vendor".to_owned(), vendor.to_owned()), ("operation".to_owned(), operation.to_owned())]);
+    let of = |vendor: &str, operation: &str| {
+        address(
+            "/inventory",
+            &[("vendor".to_owned(), vendor.to_owned()), ("operation".to_owned(), operation.to_owned())],
+        )
+    };
     html! {
         (head(&inventory.head.names, (inventory.head.at_us, &inventory.head.actor), &inventory.head.digest))
         @if keys > 0 { p.problem { (keys) " places look like a key in the clear: take it back at the vendor, then out of the history. "

@@ -5,7 +5,7 @@ use operations::exchanges::PairRow;
 use operations::pairs::{self, PairView, Side};
 
 use super::diff::{self, Piece};
-use super::exchanges::{filter, link, older, outcome, search};
+use super::exchanges::{filter, further, link, nothing, outcome, search};
 use super::fields::address;
 use super::frame::{self, badge, table};
 use super::words::{cut, inert, moment_of, percent, span_of};
@@ -29,19 +29,18 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
         chosen.push(("apart".to_owned(), "1".to_owned()));
     }
     let found = pairs::newest(&visit.desk.reader(), &filter)?;
-    let is_full = found.len() >= filter.limit.unwrap_or_default() as usize;
-    let last = found.last().filter(|_| is_full).map(|pair| pair.id.to_string());
-    let rows: Vec<&PairRow> = found.iter().filter(|pair| !only_apart || pairs::is_apart(pair)).collect();
+    let rows: Vec<&PairRow> = found.rows.iter().filter(|pair| !only_apart || pairs::is_apart(pair)).collect();
     let main = html! {
         h1 { "Pairs" }
         p.sub { "The same request, answered by the baseline and by the candidate." }
         (search(visit, "/pairs", false))
         p { a href=(address("/pairs", &toggled)) { @if only_apart { "All of them" } @else { "Only those that are farther apart than noise" } } }
         @if rows.is_empty() {
-            @if found.is_empty() { (frame::empty("No pair matches: pairs come while a rollout is in shadow.", "crossfade rollout start NAME")) }
-            @else { p.none { "None of the newest " (found.len()) " is farther apart than the baseline's answers are from each other." } }
+            @if found.rows.is_empty() && found.before.is_some() { (nothing("/pairs", true)) }
+            @else if found.rows.is_empty() { (frame::empty("No pair matches: pairs come while a rollout is in shadow.", "crossfade rollout start NAME")) }
+            @else { p.none { "None of the newest " (found.rows.len()) " is farther apart than the baseline's answers are from each other." } }
         } @else { (lines(&rows)) }
-        (older("/pairs", &chosen, last))
+        (further("/pairs", &chosen, &found))
     };
     frame::page(visit, "Pairs", &main)
 }

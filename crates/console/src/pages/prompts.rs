@@ -54,13 +54,19 @@ fn standing(tested: &Tested) -> Markup {
 pub(super) fn one(visit: &Visit<'_>) -> PageAnswer {
     let view = prompts::show(&visit.desk.reader(), visit.name())?;
     let find = |wanted: &str| {
-        let none = || OperationError::NotFound(format!("`{}` has no version or label `{wanted}`, or several that begin so", view.name));
+        let none = || {
+            OperationError::NotFound(format!(
+                "`{}` has no version or label `{wanted}`, or several that begin so",
+                view.name
+            ))
+        };
         view.version(wanted).ok_or_else(none)
     };
     let newest = &view.versions[0];
     let shown = visit.query.text("version").map_or(Ok(newest), find)?;
     let before = view.version(PRODUCTION).filter(|row| row.version != shown.version);
-    let before = before.or_else(|| view.versions.iter().find(|row| row.version != shown.version && row.at_us <= shown.at_us));
+    let before =
+        before.or_else(|| view.versions.iter().find(|row| row.version != shown.version && row.at_us <= shown.at_us));
     let old = match visit.query.text("from") {
         Some(wanted) => Some(find(wanted)?),
         None => before,
@@ -117,7 +123,9 @@ fn versions(view: &View, shown: &str) -> Markup {
 fn form(read: Result<operations::prompts::Prompt, String>) -> Markup {
     let prompt = match read {
         Ok(prompt) => prompt,
-        Err(why) => return html! { p.problem { "This version was kept by a build that read prompts otherwise: " (why) } },
+        Err(why) => {
+            return html! { p.problem { "This version was kept by a build that read prompts otherwise: " (why) } };
+        }
     };
     html! {
         dl.facts {
@@ -158,7 +166,10 @@ fn difference(text: &str) -> Markup {
 
 fn tests(view: &View) -> Markup {
     if view.tested.is_empty() {
-        return frame::empty("No run of its golden tests is on record.", &format!("crossfade prompts test {} --target TARGET", view.name));
+        return frame::empty(
+            "No run of its golden tests is on record.",
+            &format!("crossfade prompts test {} --target TARGET", view.name),
+        );
     }
     table(
         "Runs, the newest first",

@@ -43,6 +43,44 @@ impl Database {
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 
+    /// The same of the newest `span` exchanges before the page's beginning alone, so that a filter that finds little does not read the whole record. Where that ended
+    /// before the page was full and the record goes on, the id from which to go on.
+    pub fn list_within(
+        &self,
+        filter: &ExchangeFilter,
+        span: u32,
+    ) -> Result<(Vec<ExchangeRow>, Option<ExchangeId>), DatabaseError> {
+        let within = self.within(filter, span)?;
+        let connection = self.reading();
+        let what = during("listing exchanges");
+        let (conditions, values) = conditions(filter, "e.id", Some("e.outcome"));
+        let (conditions, values) = within.narrowed((conditions, values), "e.id");
+        let sql = format!("{EXCHANGE} WHERE {conditions} ORDER BY e.id DESC LIMIT {}", limit(filter));
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(rusqlite::params_from_iter(values), exchange_row).map_err(&what)?;
+        let rows: Vec<ExchangeRow> = rows.collect::<Result<_, _>>().map_err(&what)?;
+        let is_full = rows.len() >= limit(filter) as usize;
+        Ok((rows, within.rest.filter(|_| !is_full)))
+    }
+
+    /// Where the newest `span` exchanges before the beginning of a page end.
+    pub(super) fn within(&self, filter: &ExchangeFilter, span: u32) -> Result<Within, DatabaseError> {
+        let from = filter.since_us.map(|us| id_of(us.saturating_sub(APART_US)));
+        let until = filter.until_us.map(|us| id_of(us.saturating_add(APART_US)));
+        let before = [filter.before.map(ExchangeId::to_bytes), until].into_iter().flatten().min();
+        let last: Option<[u8; 16]> = self
+            .reading()
+            .query_row(
+                "SELECT id FROM exchanges WHERE id < ?1 AND id >= ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3",
+                rusqlite::params![before.unwrap_or([0xff; 16]), from.unwrap_or([0; 16]), span.saturating_sub(1)],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(during("looking how far a page goes"))?;
+        let rest = last.map(ExchangeId::from_bytes);
+        Ok(Within { from: last.or(from).unwrap_or([0; 16]), before: before.unwrap_or([0xff; 16]), rest })
+    }
+
     /// Everything about one exchange; `None` when there is none with this id, or it is still under way.
     pub fn show(&self, id: ExchangeId) -> Result<Option<ExchangeDetail>, DatabaseError> {
         let connection = self.reading();
@@ -151,6 +189,35 @@ impl Database {
         };
         let rows = select.query_map([limit], gap).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
+    }
+}
+
+/// An exchange's id is as old as its request, but for so much.
+const APART_US: u64 = 60_000_000;
+
+/// The smallest id of a moment: its first 48 bits are milliseconds.
+fn id_of(us: u64) -> [u8; 16] {
+    let mut id = [0; 16];
+    let [_, _, ms @ ..] = (us / 1000).to_be_bytes();
+    id[..6].copy_from_slice(&ms);
+    id
+}
+
+/// A part of the record, by ids.
+pub(super) struct Within {
+    from: [u8; 16],
+    before: [u8; 16],
+    /// From where to go on, when the record does.
+    pub(super) rest: Option<ExchangeId>,
+}
+
+impl Within {
+    /// Conditions that hold in this part alone; with them no index of another order is taken.
+    pub(super) fn narrowed(&self, (text, mut values): (String, Vec<Value>), id: &str) -> (String, Vec<Value>) {
+        values.extend([self.from, self.before].map(|id| Value::Blob(id.to_vec())));
+        let (from, before) = (values.len() - 1, values.len());
+        let text = text.replace("AND e.", "AND +e.").replace("AND s.", "AND +s.").replace(&format!("+{id}"), id);
+        (format!("{text} AND {id} >= ?{from} AND {id} < ?{before}"), values)
     }
 }
 

@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(database.filed("r").unwrap(), [row("r", 3), row("r", 2), row("r", 1)]);
         assert_eq!(database.filed("nobody").unwrap(), []);
         let page = database.filed_page("drill", (None, 3)).unwrap();
-        assert_eq!(page.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>(), [row("r", 2), row("r", 3), row("other", 2)]);
+        assert_eq!(
+            page.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>(),
+            [row("r", 2), row("r", 3), row("other", 2)]
+        );
         assert_eq!(database.filed_page("drill", (Some(page[2].0), 3)).unwrap()[0].1, row("r", 1));
         assert_eq!(database.filed_page("suite", (None, 3)).unwrap(), []);
         // Of which targets it is stands with it, where the rollout is known.

@@ -1,6 +1,7 @@
 //! Both answers to the same request, side by side.
 
 use rusqlite::Row;
+use wire::ids::ExchangeId;
 
 use super::exchanges::{conditions, exchange_id, limit, measured, whole};
 use super::rows::{ExchangeFilter, PairCounts, PairRow};
@@ -35,6 +36,25 @@ impl Database {
         let mut select = connection.prepare(&sql).map_err(&what)?;
         let rows = select.query_map(rusqlite::params_from_iter(values), pair_row).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// The same of the copies of the newest `span` exchanges before the page's beginning alone, and from where to go on; as [`Database::list_within`].
+    pub fn pairs_within(
+        &self,
+        filter: &ExchangeFilter,
+        span: u32,
+    ) -> Result<(Vec<PairRow>, Option<ExchangeId>), DatabaseError> {
+        let within = self.within(filter, span)?;
+        let connection = self.reading();
+        let what = during("listing pairs");
+        let (conditions, values) = within.narrowed(shadow_conditions(filter), "s.exchange_id");
+        let sql =
+            format!("SELECT {COLUMNS} {JOIN} AND {conditions} ORDER BY s.exchange_id DESC LIMIT {}", limit(filter));
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(rusqlite::params_from_iter(values), pair_row).map_err(&what)?;
+        let rows: Vec<PairRow> = rows.collect::<Result<_, _>>().map_err(&what)?;
+        let is_full = rows.len() >= limit(filter) as usize;
+        Ok((rows, within.rest.filter(|_| !is_full)))
     }
 
     /// How many pairs match, whatever the limit.

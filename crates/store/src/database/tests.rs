@@ -248,3 +248,38 @@ fn a_database_whose_tables_are_others_is_refused_and_an_index_of_somebody_elses_
         assert!(error.to_string().contains("is not as this program makes it: `attempts` differs"), "{error}");
     }
 }
+
+#[test]
+fn a_page_that_finds_little_looks_through_a_part_of_the_record_and_says_where_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Database::open(dir.path().join("c.db")).unwrap();
+    let minute = 60_000_000_u64;
+    for nth in 1..=40_u64 {
+        let at_us = 1_000_000 * minute + nth * minute;
+        let mut id = [0_u8; 16];
+        id[..6].copy_from_slice(&(at_us / 1000).to_be_bytes()[2..]);
+        let route = if nth == 3 { "rare" } else { "often" };
+        let sql = "INSERT INTO exchanges (id, received_at_us, route, outcome) VALUES (?1, ?2, ?3, 'complete')";
+        let values = rusqlite::params![id, i64::try_from(at_us).unwrap(), route];
+        database.controlling().unwrap().execute(sql, values).unwrap();
+    }
+    let often = ExchangeFilter { route: Some("often".into()), limit: Some(5), ..ExchangeFilter::default() };
+    let (rows, rest) = database.list_within(&often, 20).unwrap();
+    assert_eq!((rows.len(), rest), (5, None), "a full page goes on behind its last row");
+    let mut filter = ExchangeFilter { route: Some("rare".into()), limit: Some(5), ..ExchangeFilter::default() };
+    let (mut found, mut pages) = (Vec::new(), 0);
+    loop {
+        let (rows, rest) = database.list_within(&filter, 15).unwrap();
+        found.extend(rows.iter().map(|row| row.received_at_us.unwrap() / minute - 1_000_000));
+        pages += 1;
+        let Some(rest) = rest else { break };
+        filter.before = Some(rest);
+    }
+    assert_eq!((found.as_slice(), pages), ([3].as_slice(), 3));
+    // A moment is found by ids.
+    let until = ExchangeFilter { until_us: Some(1_000_005 * minute), limit: Some(9), ..ExchangeFilter::default() };
+    let (rows, rest) = database.list_within(&until, 10).unwrap();
+    assert_eq!((rows.len(), rest), (4, None));
+    let (pairs, rest) = database.pairs_within(&often, 20).unwrap();
+    assert!(pairs.is_empty() && rest.is_some());
+}

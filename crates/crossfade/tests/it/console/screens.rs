@@ -106,7 +106,11 @@ fn exchanges_are_found_by_the_address_paged_by_key_and_hostile_ones_are_inert() 
 fn what_was_found_in_code_and_what_would_take_its_place_is_shown_once_it_is_filed() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
-    shows(&gateway, "/inventory", &["No inventory is filed", "crossfade inventory PATH --file", "No replacement matrix is filed"]);
+    shows(
+        &gateway,
+        "/inventory",
+        &["No inventory is filed", "crossfade inventory PATH --file", "No replacement matrix is filed"],
+    );
     let code = "from openai import OpenAI\nclient = OpenAI()\nclient.chat.completions.create(model=\"gpt-3.5-turbo-0301\", messages=[])\nclient.embeddings.create(model=\"text-embedding-3-small\", input=\"x\")\n";
     std::fs::create_dir(house.path().join("shop")).unwrap();
     house.write_file("shop/<b>ask.py", code);
@@ -116,7 +120,17 @@ fn what_was_found_in_code_and_what_would_take_its_place_is_shown_once_it_is_file
     let page = shows(
         &gateway,
         "/inventory",
-        &["filed by", "ana", "openai", "chat", "embeddings", "&lt;b&gt;ask.py", "gpt-3.5-turbo-0301", "What would take their place", "unproved"],
+        &[
+            "filed by",
+            "ana",
+            "openai",
+            "chat",
+            "embeddings",
+            "&lt;b&gt;ask.py",
+            "gpt-3.5-turbo-0301",
+            "What would take their place",
+            "unproved",
+        ],
     );
     assert!(!page.contains("<b>ask"), "{page}");
     let chosen = shows(&gateway, "/inventory?operation=embeddings", &["text-embedding-3-small", "All of them"]);
@@ -145,7 +159,18 @@ fn prompts_are_shown_with_their_versions_variants_difference_and_golden_tests() 
     let page = shows(
         &gateway,
         "/prompts/support",
-        &["You answer at length.", "One sentence.", "Variant ", "qwen", "refund", "1 failed, 0 not measured", "the first", "<del>", "<ins>", "&lt;i&gt;shortly"],
+        &[
+            "You answer at length.",
+            "One sentence.",
+            "Variant ",
+            "qwen",
+            "refund",
+            "1 failed, 0 not measured",
+            "the first",
+            "<del>",
+            "<ins>",
+            "&lt;i&gt;shortly",
+        ],
     );
     assert!(!page.contains("<i>shortly"), "{page}");
     let first = shows(&gateway, "/prompts/support?version=production", &["You answer &lt;i&gt;shortly"]);
@@ -162,7 +187,22 @@ fn drills_on_record_are_on_one_page() {
     let filed = r#"{"kind":"drill","name":"hang","passed":true,"digest":"0f3a9c","n":3,"reason":"by the book"}"#;
     assert_eq!(post(gateway.admin, "/api/rollouts/to-qwen/file", filed).status, 200);
     shows(&gateway, "/drills", &["to-qwen", "hang", "by the book", "pass", "0f3a9c"]);
-    let drill = ["exit", "drill", "gpt-4o", "--to", "qwen", "--no-probes", "--before", "300ms", "--hold", "300ms", "--own-rate", "50", "--reason", "tuesday"];
+    let drill = [
+        "exit",
+        "drill",
+        "gpt-4o",
+        "--to",
+        "qwen",
+        "--no-probes",
+        "--before",
+        "300ms",
+        "--hold",
+        "300ms",
+        "--own-rate",
+        "50",
+        "--reason",
+        "tuesday",
+    ];
     gateway.run(&drill);
     shows(&gateway, "/drills", &["gpt → qwen".replace(" → ", "</bdi> → <bdi>").as_str(), "simulated", " hold"]);
     assert_eq!(ask(gateway.admin, "GET", "/drills?before=x", ("", "")).status, 400);
