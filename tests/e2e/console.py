@@ -36,8 +36,8 @@ def config():
 PROMPT = """variables:
   question: { type: string }
 messages:
-  - system: You answer SAID.
-  - user: "{{question}}"
+  - { role: system, text: You answer SAID. }
+  - { role: user, text: "{{question}}" }
 variants:
   short: { targets: [new], instruction: One sentence. }
 tests:

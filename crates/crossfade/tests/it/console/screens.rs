@@ -141,6 +141,20 @@ fn what_was_found_in_code_and_what_would_take_its_place_is_shown_once_it_is_file
     shows(&gateway, "/audit?subject=inventory%3Ashop", &["inventory.file", "matrix.file"]);
 }
 
+const PROMPT: &str = "\
+variables:
+  question: { type: string }
+messages:
+  - { role: system, text: \"SAID\" }
+  - { role: user, text: \"{{question}}\" }
+variants:
+  short: { targets: [qwen], instruction: One sentence. }
+tests:
+  - name: refund
+    with: { question: How long? }
+    expect: [{ contains: thirty days }]
+";
+
 #[test]
 fn prompts_are_shown_with_their_versions_variants_difference_and_golden_tests() {
     let house = House::new(CONFIG);
@@ -149,7 +163,7 @@ fn prompts_are_shown_with_their_versions_variants_difference_and_golden_tests() 
     assert_eq!(ask(gateway.admin, "GET", "/prompts/support", ("", "")).status, 404);
     std::fs::create_dir(house.path().join("prompts")).unwrap();
     let write = |said: &str| {
-        house.write_file("prompts/support.yaml", &format!("name: support\nvariables:\n  question: {{ type: string }}\nmessages:\n  - system: {said}\n  - user: \"{{{{question}}}}\"\nvariants:\n  short:\n    targets: [qwen]\n    instruction: One sentence.\ntests:\n  - name: refund\n    with: {{ question: How long? }}\n    expect: [{{ contains: thirty days }}]\n"));
+        house.write_file("prompts/support.yaml", &PROMPT.replace("SAID", said));
     };
     write("You answer <i>shortly</i>.");
     house.run(&["prompts", "label", "support", "production", "--reason", "the first"]).exits(0);
