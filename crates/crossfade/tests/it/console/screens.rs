@@ -201,23 +201,9 @@ fn drills_on_record_are_on_one_page() {
     let filed = r#"{"kind":"drill","name":"hang","passed":true,"digest":"0f3a9c","n":3,"reason":"by the book"}"#;
     assert_eq!(post(gateway.admin, "/api/rollouts/to-qwen/file", filed).status, 200);
     shows(&gateway, "/drills", &["to-qwen", "hang", "by the book", "pass", "0f3a9c"]);
-    let drill = [
-        "exit",
-        "drill",
-        "gpt-4o",
-        "--to",
-        "qwen",
-        "--no-probes",
-        "--before",
-        "300ms",
-        "--hold",
-        "300ms",
-        "--own-rate",
-        "50",
-        "--reason",
-        "tuesday",
-    ];
-    gateway.run(&drill);
+    let data = gateway.data.to_string();
+    let quick = ["--no-probes", "--before", "500ms", "--hold", "500ms", "--own-rate", "50", "--data", &data];
+    gateway.run(&[["exit", "drill", "gpt-4o", "--to", "qwen"].as_slice(), &quick].concat()).exits(0);
     shows(&gateway, "/drills", &["gpt → qwen".replace(" → ", "</bdi> → <bdi>").as_str(), "simulated", " hold"]);
     assert_eq!(ask(gateway.admin, "GET", "/drills?before=x", ("", "")).status, 400);
 }
