@@ -89,7 +89,7 @@ fn out(exits: &[ExitDrill]) -> Markup {
                     td.number { (count(report.away.requests)) }
                     td.number { (count(report.away.failed)) }
                     td { bdi { (report.actor) } }
-                    td { details { summary { (report.checks.iter().filter(|check| check.holds).count()) " of " (report.checks.len()) " hold" }
+                    td.wide { details { summary { (report.checks.iter().filter(|check| check.holds).count()) " of " (report.checks.len()) " hold" }
                         ul { @for check in &report.checks { li { @if !check.holds { (badge("bad", "not")) " " } bdi { (check.what) } ": " bdi { (check.measured) } ", wanted " bdi { (check.target) } } } } } }
                 }
             }

@@ -124,7 +124,7 @@ fn line(row: &MatrixRow, names: &[&str]) -> Markup {
             td { bdi { (row.vendors.join(", ")) } }
             td.number { (count(row.places.len() as u64)) }
             td.number { (count(row.requests)) }
-            @for name in names { td { @if let Some(cell) = row.cells.iter().find(|cell| cell.alternative == *name) { (shown(cell)) } @else { "–" } } }
+            @for name in names { td.wide { @if let Some(cell) = row.cells.iter().find(|cell| cell.alternative == *name) { (shown(cell)) } @else { "–" } } }
             td { (row.effort.as_str().unwrap_or_default()) }
             td { (row.risk.as_str().unwrap_or_default()) }
         }

@@ -95,7 +95,7 @@ fn deeds(visit: &Visit<'_>, index: &IndexView, moves: &MoveView) -> Markup {
     let path = format!("/vectors/{}", escape(&index.name));
     let form = |verb: &str, words: &str, role: Role| {
         html! {
-            @if visit.has(role) { form.deed method="post" action=(format!("{path}/{verb}")) {
+            @if visit.has(role) { form.filter method="post" action=(format!("{path}/{verb}")) {
                 (frame::token(visit))
                 label { "Why" input name="reason" required autocomplete="off"; }
                 button.danger[verb == "rollback"] { (words) }
