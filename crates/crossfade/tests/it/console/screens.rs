@@ -1,7 +1,7 @@
 //! What is on the screens.
 
 use super::ask;
-use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, post, until, with_policy};
+use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, request, until, with_policy};
 
 /// The path of a page, and what it shows.
 #[track_caller]
@@ -199,7 +199,8 @@ fn drills_on_record_are_on_one_page() {
     shows(&gateway, "/drills", &["No drill of a rollout is on record", "No exit drill is on record"]);
     gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
     let filed = r#"{"kind":"drill","name":"hang","passed":true,"digest":"0f3a9c","n":3,"reason":"by the book"}"#;
-    assert_eq!(post(gateway.admin, "/api/rollouts/to-qwen/file", filed).status, 200);
+    let json = [("content-type", "application/json")];
+    assert_eq!(request(gateway.admin, "POST", "/api/rollouts/to-qwen/file", &json, filed).status, 200);
     shows(&gateway, "/drills", &["to-qwen", "hang", "by the book", "pass", "0f3a9c"]);
     let data = gateway.data.to_string();
     let quick = ["--no-probes", "--before", "500ms", "--hold", "500ms", "--own-rate", "50", "--data", &data];
