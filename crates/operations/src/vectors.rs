@@ -12,6 +12,9 @@ pub type IndexesFn = Box<dyn Fn() -> Result<Vec<IndexView>, String> + Send + Syn
 /// Turns the move of an index; what it says when it does not.
 pub type TurnFn = Box<dyn Fn(&Turn) -> Result<(), NotTurned> + Send + Sync>;
 
+/// A figure: its name, its mean, its 95 % interval.
+pub type Figure = (String, f64, Option<(f64, f64)>);
+
 /// One index.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IndexView {
@@ -61,8 +64,8 @@ pub struct ShadowView {
     pub n_lost: u64,
     /// Queries that the target did not answer.
     pub n_failed: u64,
-    /// How alike the lists are: name, mean, interval.
-    pub alike: Vec<(String, f64, Option<(f64, f64)>)>,
+    /// How alike the lists are.
+    pub alike: Vec<Figure>,
     /// Milliseconds of the source and of the target: half of the time, 95 of 100 times.
     pub latency_ms: [(f64, f64); 2],
 }
