@@ -127,11 +127,12 @@ pub(crate) fn vendor_of(text: &str) -> Option<&'static str> {
     (starts && ends && !is_documentation).then_some(found.1)
 }
 
-/// Whether the address is of a machine of one's own.
+/// Whether the address is of a machine of one's own, by its host or by a path of Ollama's API.
 pub(crate) fn is_local(text: &str) -> bool {
-    ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal", "ollama", "[::1]", "://192.168.", "://10."]
-        .iter()
-        .any(|name| text.contains(name))
+    ["/api/generate", "/api/chat", "/api/tags"].iter().any(|path| text.ends_with(path))
+        || ["localhost", "127.0.0.1", "0.0.0.0", "host.docker.internal", "ollama", "[::1]", "://192.168.", "://10."]
+            .iter()
+            .any(|name| text.contains(name))
 }
 
 /// Ends of paths and what is done there; the first that fits.

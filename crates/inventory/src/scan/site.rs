@@ -14,6 +14,7 @@ mod php;
 mod prompt;
 mod request;
 mod response;
+mod sent;
 mod settings;
 mod whose;
 

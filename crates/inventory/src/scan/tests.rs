@@ -9,6 +9,7 @@ mod javascript;
 mod jvm;
 mod other_uses;
 mod php;
+mod place;
 mod reach;
 mod ruby;
 mod rust;

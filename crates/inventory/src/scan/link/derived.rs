@@ -113,7 +113,7 @@ impl Repository<'_> {
         }
         match (binding.types.first(), &binding.value) {
             (Some(declared), _) => is_own(declared),
-            (None, Some(Value::Chain(made))) if language == Language::Php => {
+            (None, Some(Value::Chain(made))) if matches!(language, Language::Php | Language::CSharp) => {
                 match (&made.root, made.steps.as_slice()) {
                     (Root::Name(class), [Step::Call(_)]) => is_own(class),
                     _ => false,
@@ -183,6 +183,23 @@ impl Walker<'_> {
                 }
                 _ => false,
             }
+    }
+
+    /// Whether Rust asks a member that the repository declares as a type of its own: `context.chat.create(…)` of a `ChatService`.
+    pub(super) fn is_own_member(&self, at: &At<'_, '_>) -> bool {
+        let [.., Step::Member(member, _), Step::Member(..)] = at.named else { return false };
+        let repository = self.repository;
+        let is_own_type = |name: &String| {
+            let known = repository.classes.get(name.rsplit('.').next().unwrap_or(name)).into_iter().flatten();
+            known.into_iter().any(|(idx, _)| repository.files[*idx].language == Language::Rust)
+        };
+        let known = repository.members.get(member.as_str()).into_iter().flatten();
+        let mut fields = known
+            .filter(|(idx, _)| repository.files[*idx].language == Language::Rust)
+            .map(|(idx, at)| &repository.files[*idx].facts.bindings[*at])
+            .filter(|own| own.kind == BindingKind::Field && !own.types.is_empty())
+            .peekable();
+        fields.peek().is_some() && fields.all(|own| own.types.iter().any(is_own_type))
     }
 
     /// Whether the file is a PHP library's own source, and the library the same.

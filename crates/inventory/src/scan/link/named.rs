@@ -43,7 +43,7 @@ impl Repository<'_> {
         }
         if self.files[file].language == Language::Rust {
             let first = module.split('.').next().unwrap_or(module);
-            if self.is_within_crate(file, first) {
+            if self.is_within_crate(file, first) || self.is_child_module(file, first) {
                 sdks.clear();
             } else if sdks.is_empty() && is_example(self.files[file].path) {
                 sdks.extend(self.crate_like(first));
@@ -80,6 +80,21 @@ impl Repository<'_> {
             let mut roots = self.stems.get("lib").into_iter().flatten();
             path.starts_with(&format!("{source}/"))
                 && roots.any(|root| self.files[*root].path.strip_prefix(source.as_str()) == Some("/lib.rs"))
+        })
+    }
+
+    /// Whether the name is that of a module below a file of Rust: `mod openai;` of `src/main.rs` is `src/openai.rs`.
+    fn is_child_module(&self, file: usize, name: &str) -> bool {
+        let path = self.files[file].path;
+        let below = match stem(path) {
+            "main" | "lib" | "mod" => directory(path).to_owned(),
+            own => format!("{}/{own}", directory(path)).trim_start_matches('/').to_owned(),
+        };
+        let places = [self.stems.get(name), self.folders.get(name)];
+        places.into_iter().flatten().flatten().any(|other| {
+            let other = self.files[*other].path;
+            let place = if stem(other) == "mod" { directory(directory(other)) } else { directory(other) };
+            other.ends_with(".rs") && place == below
         })
     }
 

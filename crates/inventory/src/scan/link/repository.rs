@@ -62,7 +62,9 @@ impl<'s> Repository<'s> {
                 let is_shared = match binding.kind {
                     BindingKind::Local => binding.from == 1,
                     BindingKind::Field | BindingKind::Return => true,
-                    BindingKind::Parameter | BindingKind::Type => false,
+                    // An interface of Java of which a framework makes a service.
+                    BindingKind::Type => source.language.is_jvm(),
+                    BindingKind::Parameter => false,
                 };
                 let is_known = || match self.bound(file, at, 0) {
                     State::Returns(inner) => matches!(*inner, State::Object(_)),

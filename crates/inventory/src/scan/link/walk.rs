@@ -465,7 +465,9 @@ impl<'r> Walker<'r> {
             Language::Php => at.is_bare || self.is_of_own(at),
             Language::JavaScript | Language::TypeScript | Language::Tsx | Language::Python => at.is_bare,
             Language::Ruby => self.is_of_own_class(at),
-            Language::Rust => at.is_bare && self.repository.defines(Language::Rust, at.last()),
+            Language::Rust => {
+                at.is_bare && self.repository.defines(Language::Rust, at.last()) || self.is_own_member(at)
+            }
             _ => false,
         }
     }

@@ -200,6 +200,10 @@ impl Tracer<'_> {
         if let Some(at) = self.repository.bound_value(file, name, line) {
             let binding = &self.repository.files()[file].facts.bindings[at];
             let Some(value) = &binding.value else { return self.repository.injected(file, binding) };
+            // A machine of one's own: what another branch says is sent to there.
+            if value.text().is_some_and(hosts::is_local) {
+                return None;
+            }
             let found = self.value(file, value, binding.line, depth + 1);
             // One branch asks the settings, another says an address.
             return found.or_else(|| {
@@ -564,7 +568,23 @@ pub(super) fn is_sent(before: &str, name: &str, call: &Call) -> bool {
     // `body.put("messages", all)`: a key and its value.
     let is_key = |given: &Argument| given.value.text().is_some_and(|text| !text.contains(['/', '{']));
     let is_entry = name == "put" && call.arguments.len() == 2 && call.arguments.first().is_some_and(is_key);
-    is_given && !is_entry && !is_maker && !STORES.contains(&before) && route(before, name, call).is_none()
+    is_given
+        && !is_entry
+        && !is_maker
+        && !reads_errors(name, call)
+        && !STORES.contains(&before)
+        && route(before, name, call).is_none()
+}
+
+/// Whether Java reads what was wrong: `new InputStreamReader(connection.getErrorStream())`.
+fn reads_errors(name: &str, call: &Call) -> bool {
+    let is_errors =
+        |step: &Step| matches!(step, Step::Member(name, _) if name == "getErrorStream" || name == "errorStream");
+    name == "InputStreamReader"
+        && call
+            .arguments
+            .iter()
+            .any(|given| matches!(&given.value, Value::Chain(chain) if chain.steps.iter().any(is_errors)))
 }
 
 /// The path that a server says it answers.

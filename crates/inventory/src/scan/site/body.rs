@@ -37,6 +37,9 @@ impl Visitor<'_> {
             return None;
         }
         let Step::Call(call) = chain.steps.get(idx)? else { return None };
+        if self.is_own_function(chain, idx, name) {
+            return None;
+        }
         let rest = chain.steps.get(idx + 1..).unwrap_or_default();
         let request = Request::of_sent(self.repository, self.file, call, rest);
         let path = self.repository.files()[self.file].path.to_lowercase();
@@ -72,6 +75,27 @@ impl Visitor<'_> {
         let files = self.repository.files();
         let is_everywhere = files[self.file].language == Language::Php && matches!(chain.root, Root::Name(_));
         says(self.file) || is_everywhere && (0..files.len()).any(says)
+    }
+
+    /// Whether Rust calls a function of the same file, whose inside sends, or puts together a struct that is called a request.
+    fn is_own_function(&self, chain: &Chain, idx: usize, name: &str) -> bool {
+        if self.repository.files()[self.file].language != Language::Rust {
+            return false;
+        }
+        let is_own = match (&chain.root, idx) {
+            (Root::Name(_), 0) | (Root::Itself, 1) => true,
+            (Root::Name(own), 1) => own == "Self",
+            _ => false,
+        };
+        let mut returns = self.repository.named(self.file, name).filter(|(_, own)| own.kind == BindingKind::Return);
+        name.starts_with(char::is_uppercase) || is_own && returns.next().is_some()
+    }
+
+    /// Whether it is such a function, and the call itself does not say a path.
+    pub(super) fn is_own_transport(&self, chain: &Chain, idx: usize, name: &str) -> bool {
+        let is_told = |call: &Call| call.arguments.iter().any(|given| matches!(given.value, Value::Text(_)));
+        !matches!(chain.steps.get(idx), Some(Step::Call(call)) if is_told(call))
+            && self.is_own_function(chain, idx, name)
     }
 }
 

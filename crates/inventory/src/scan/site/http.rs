@@ -26,8 +26,27 @@ pub(crate) struct Consumed<'r> {
 }
 
 impl<'r> Visitor<'r> {
-    /// Whether the chain sends something to a vendor's address.
+    /// Whether the chain sends something to a vendor's address. In Go the place is where a request is sent that was made before.
     pub(super) fn http(&mut self, chain: &'r Chain) {
+        let known = self.findings.len();
+        self.sending(chain);
+        if self.findings.len() > known
+            && let Some(line) = self.sent_below(chain)
+        {
+            // Go may fill in the body after the request was made.
+            let is_go = self.language() == Language::Go;
+            let near =
+                || super::near::model_near(self.repository, self.file, line).filter(|_| is_go).unwrap_or_default();
+            for found in self.findings[known..].iter_mut().filter(|found| found.kind == Kind::Http) {
+                found.line = line;
+                if found.model == Model::default() {
+                    found.model = near();
+                }
+            }
+        }
+    }
+
+    fn sending(&mut self, chain: &'r Chain) {
         let (mut before, mut name) = match &chain.root {
             Root::Name(name) => ("", name.as_str()),
             _ => ("", ""),
@@ -42,9 +61,7 @@ impl<'r> Visitor<'r> {
             match step {
                 Step::Member(member, at) => (before, name, line) = (name, member, *at),
                 Step::Call(call) => {
-                    if let Some(path) = address::route(before, name, call) {
-                        self.consumed.lines.insert(path.line);
-                    }
+                    self.consumed.lines.extend(address::route(before, name, call).map(|path| path.line));
                     // HTTParty's base: what is sent is added to it.
                     let is_base = name == "base_uri" && self.language() == Language::Ruby;
                     if is_base || address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
@@ -53,6 +70,9 @@ impl<'r> Visitor<'r> {
                     let is_sent =
                         (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
                     let sent_to = if is_sent { self.sent_to(chain, call, name) } else { None };
+                    let is_known = sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some());
+                    let is_sent = is_sent && (is_known || !self.is_own_transport(chain, idx, name));
+                    let sent_to = sent_to.filter(|_| is_sent);
                     if is_sent
                         && sent_to.is_none()
                         && self.findings.len() == known
@@ -112,6 +132,9 @@ impl<'r> Visitor<'r> {
 
     /// A place where something is sent. In C# a request of a vendor's address that is made some lines above is the same place.
     fn sent_as(&mut self, call: &Call, sent: Finding) {
+        if self.language() == Language::CSharp {
+            self.consume_branches(call);
+        }
         let names = call.arguments.iter().filter_map(|argument| match &argument.value {
             Value::Chain(Chain { root: Root::Name(name), steps, .. }) if steps.is_empty() => Some(name),
             _ => None,
@@ -123,7 +146,10 @@ impl<'r> Visitor<'r> {
         let is_made =
             |own: &&mut Finding| own.kind == Kind::Http && Some(own.line) == made && own.vendor == sent.vendor;
         match self.findings.iter_mut().find(is_made) {
-            Some(own) => *own = Finding { confidence: own.confidence, operation: own.operation.clone(), ..sent },
+            Some(own) => {
+                let model = if sent.model.id.is_some() { sent.model.clone() } else { own.model.clone() };
+                *own = Finding { confidence: own.confidence, operation: own.operation.clone(), model, ..sent };
+            }
             None => self.findings.push(sent),
         }
     }
@@ -148,6 +174,9 @@ impl<'r> Visitor<'r> {
         // Ruby's block builds the request after the call begins.
         let built = if self.language() == Language::Ruby { call.end } else { call.line };
         let model = request.sent_model(self.repository, self.file, built);
+        // `models/NAME:generateContent` says it before any body does.
+        let said = model_in_address(address);
+        let model = if said.id.is_some() && address.contains("/models/") { said } else { model };
         let filled = || model_in_address(&self.repository.filled(self.file, address, call.line));
         let model = if model.id.is_some() { model } else { filled() };
         let model = if model.id.is_some() { model } else { self.written(call.line).unwrap_or(model) };
@@ -218,11 +247,10 @@ impl<'r> Visitor<'r> {
                 && steps.is_empty()
                 && let Some(at) = self.repository.bound_value(self.file, name, call.line)
             {
-                let texts = self.repository.beside_binding(self.file, at).filter_map(|other| match &other.value {
-                    Some(Value::Text(text)) => Some(text.line),
-                    _ => None,
-                });
-                self.consumed.lines.extend(texts);
+                let own = self.repository.files()[self.file].facts.bindings[at].value.as_ref();
+                let beside = self.repository.beside_binding(self.file, at).filter_map(|other| other.value.as_ref());
+                let lines = own.into_iter().chain(beside).flat_map(lines_of_texts);
+                self.consumed.lines.extend(lines);
             }
         }
     }
@@ -514,15 +542,25 @@ impl<'r> Visitor<'r> {
     /// Whether the text has a name in a file of Rust or Ruby that sends to the like of it: it is what is sent to there.
     fn is_sent_by_name(&self, text: &Text, vendor: &str, operation: Option<&str>) -> bool {
         let source = &self.repository.files()[self.file];
-        let is_bound = |value: &Value| matches!(value, Value::Text(own) if own == text);
-        matches!(source.language, Language::Rust | Language::Ruby)
+        let is_bound = |value: &Value| match value {
+            Value::Text(own) => own == text,
+            // What Go returns is a list.
+            Value::Chain(Chain { root: Root::Group(values), .. }) if source.language == Language::Go => {
+                values.iter().any(|value| value_text(value) == Some(text))
+            }
+            _ => false,
+        };
+        matches!(source.language, Language::Rust | Language::Ruby | Language::Go)
             && self.findings.iter().any(|found| {
                 let is_alike = found.vendor == vendor || vendor == "openai-compatible";
                 found.kind == Kind::Http && is_alike && Some(found.operation.as_str()) == operation
             })
             && source.facts.bindings.iter().any(|binding| {
-                // What a function has for itself is sent to there or not at all.
-                let is_shared = binding.kind != BindingKind::Local || binding.from == 1;
+                // What a function has for itself is sent to there or not at all. In Go a function puts the address together.
+                let is_shared = match source.language {
+                    Language::Go => binding.kind == BindingKind::Return,
+                    _ => binding.kind != BindingKind::Local || binding.from == 1,
+                };
                 is_shared && binding.value.as_ref().is_some_and(is_bound)
             })
     }
@@ -590,7 +628,7 @@ fn sender(chain: &Chain, idx: usize) -> String {
 /// A path without a host that says what is done there.
 fn path_alone(call: &Call) -> Option<&str> {
     let texts = call.arguments.iter().take(3).filter_map(|argument| argument.value.text());
-    texts.into_iter().find(|text| hosts::is_path(text) && hosts::operation_of(text).is_some())
+    texts.into_iter().find(|text| hosts::is_path(text) && hosts::operation_of(text).is_some() && !hosts::is_local(text))
 }
 
 /// The path that is given, after a method's name or not.
@@ -598,6 +636,24 @@ fn path_of(sent: &Call) -> &str {
     const VERBS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
     let texts = sent.arguments.iter().take(2).filter_map(|argument| argument.value.text());
     texts.into_iter().find(|text| !VERBS.iter().any(|verb| verb.eq_ignore_ascii_case(text))).unwrap_or_default()
+}
+
+/// The lines of a text, or of the texts of branches: `is_new ? "…" : "…"`.
+fn lines_of_texts(value: &Value) -> Vec<u32> {
+    match value {
+        Value::Text(text) => vec![text.line],
+        Value::Chain(Chain { root: Root::Group(values), steps, .. }) if steps.is_empty() => {
+            values.iter().filter_map(|value| Some(value_text(value)?.line)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn value_text(value: &Value) -> Option<&Text> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// A base and a path.

@@ -71,10 +71,17 @@ pub(super) fn is_own(path: &str) -> bool {
 pub(super) fn is_of_tests(path: &str) -> bool {
     let is_in = |place: &str| path.starts_with(place) || path.contains(&format!("/{place}"));
     path.ends_with("_test.go")
+        || path.strip_suffix(".cs").is_some_and(is_of_tests_dotnet)
         || path.ends_with(".rs") && is_in("tests/")
         || is_in("src/test/")
         || path.ends_with("_spec.rb")
         || path.ends_with("test.php") && is_in("tests/")
+}
+
+/// Whether a file of C# is called like tests, or is in a project of them: `Shop.Tests/Asks.cs`.
+fn is_of_tests_dotnet(path: &str) -> bool {
+    path.split('/').any(|part| part == "test" || part.ends_with("tests") || part.ends_with(".test"))
+        || path.ends_with("test") && !path.ends_with("latest")
 }
 
 /// Where an API's own paths begin, and whether the word alone says little.

@@ -131,7 +131,7 @@ fn what_is_posted_to_an_address_of_the_settings_is_asked_of_whom_the_function_is
         "package a\n\nfunc f(s Settings) {\n\tpayload := claudeRequest{Model: s.Model, Messages: all, MaxTokens: 9}\n\tdata, _ := json.Marshal(payload)\n\t\
          req, _ := http.NewRequestWithContext(ctx, \"POST\", s.Endpoint, bytes.NewReader(data))\n\treq.Header.Set(\"anthropic-version\", \"2023-06-01\")\n\t\
          client.Do(req)\n}\n\nfunc g(s Settings) {\n\treq, _ := http.NewRequestWithContext(ctx, \"POST\", s.Other, body)\n\tclient.Do(req)\n}\n",
-        "6 http chat anthropic variable likely",
+        "8 http chat anthropic variable likely",
     );
     check_files(
         &[
@@ -172,11 +172,11 @@ fn a_library_that_nobody_lists_is_known_by_the_vendor_in_its_name_unless_it_is_t
 }
 
 #[test]
-fn a_request_that_is_made_over_several_lines_is_where_its_address_is_written() {
+fn a_request_that_is_made_over_several_lines_is_where_it_is_sent() {
     check(
         "a.go",
         "package a\n\nfunc g() {\n\treq, _ := http.NewRequest(\n\t\thttp.MethodPost,\n\t\t\
          fmt.Sprintf(\"https://api.openai.com/v1/files/%s\", id),\n\t\tbody,\n\t)\n\tclient.Do(req)\n}\n",
-        "6 http files openai unknown certain",
+        "9 http files openai unknown certain",
     );
 }
