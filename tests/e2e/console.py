@@ -30,6 +30,9 @@ def config():
     made = gateway_config(providers, targets, routes, workloads={"work": {"risk": "medium"}}, shadow={"overload": False}, auth={"required": True})
     made["vectors"] = {"listen": f"127.0.0.1:{free_port()}", "indexes": {"docs": {"store": "sqlite-vec:old.db#docs", "moves_to": {"store": "sqlite-vec:new.db#docs", "shadow": {"reads": 40, "margin": 0.1}}}}}
     made["rollouts"] = {name: rollout(*of) for name, of in names.items()}
+    made["routes"]["search"]["workload"] = "finding"
+    made["workloads"]["finding"] = {"risk": "low"}
+    made["tco"] = {"worksheets": {"finding": "tco.yaml"}}
     return made
 
 
@@ -103,6 +106,9 @@ class Traffic:
 def main():
     with Stack() as stack:
         stack.write_config(config())
+        (stack.directory / "tco.yaml").write_text((ROOT / "crates/crossfade/src/config/worksheet/right.yaml").read_text())
+        cases = stack.directory / "cases.jsonl"
+        cases.write_text("".join(json.dumps({"id": f"c{n}", "input": f"question {n} {MARKUP}", "expected": "yes"}) + "\n" for n in range(20)))
         make = lambda name, *more: subprocess.run([crossfade_binary(), "keys", "create", name, *more, "--config", stack.config], cwd=stack.directory, check=True,
                                                   capture_output=True, text=True).stdout.strip()
         keys = {role: make(role, "--role", role) for role in ["viewer", "operator", "approver", "admin"]}
@@ -116,7 +122,7 @@ def main():
         shots = pathlib.Path(os.environ.get("CROSSFADE_SHOTS") or tempfile.mkdtemp(prefix="crossfade-console-"))
         shots.mkdir(parents=True, exist_ok=True)
         about = stack.directory / "console.json"
-        about.write_text(json.dumps({"admin": stack.admin, "keys": keys, "pairs": PAIRS, "shots": str(shots), "binary": crossfade_binary(), "config": str(stack.config)}))
+        about.write_text(json.dumps({"admin": stack.admin, "data": stack.base_url, "app": app, "cases": str(cases), "keys": keys, "pairs": PAIRS, "shots": str(shots), "binary": crossfade_binary(), "config": str(stack.config)}))
         done = subprocess.run(["node", "--test", ROOT / "tests/pages/console.test.cjs"], env={**os.environ, "CONSOLE": str(about)}, timeout=600)
         traffic.stop()
         stack.keep = done.returncode != 0

@@ -9,7 +9,7 @@ const { after, before, test } = require('node:test');
 const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const puppeteer = require('puppeteer-core');
 
-const { admin, keys, pairs, shots, binary, config } = JSON.parse(fs.readFileSync(process.env.CONSOLE));
+const { admin, data, app, cases, keys, pairs, shots, binary, config } = JSON.parse(fs.readFileSync(process.env.CONSOLE));
 const WIDE = { width: 1920, height: 1080 };
 const PHONE = { width: 380, height: 800, isMobile: true, hasTouch: true };
 const PATIENCE = { timeout: 60_000 };
@@ -141,17 +141,65 @@ test('pairs are reviewed blind, with one key each', async () => {
   await context.close();
 });
 
+/** What an application or a model may have put into the record. */
+const HOSTILE = [
+  '</pre></td></main><script>window.owned = 1; alert(1)</script>', '"><img src="http://127.0.0.1:9/leak" onerror="window.owned = 2">', "' autofocus onfocus='window.owned = 3' x='",
+  '<svg onload="window.owned = 4"><animate onbegin="alert(4)"></svg>', '<a href="javascript:window.owned = 5">x</a><iframe srcdoc="<script>parent.owned = 5</script>"></iframe>',
+  '<base href="http://127.0.0.1:9/"><link rel="stylesheet" href="/leak.css"><style>*{display:none}</style>', '<meta http-equiv="refresh" content="0;url=http://127.0.0.1:9/">',
+  '\u202eturned\u2066 \u200fand \ufeffhidden\u200b', '\ud800 half of a pair \udfff\u0000\u001b[2J', '<form action="http://127.0.0.1:9/"><input name="csrf" value="x"><button data-key="1">press</button></form>',
+  `<script>window.owned = 6</script>${'<b>long</b> '.repeat(95_000)}`, '${7*7}{{7*7}}<%= 7*7 %>]]><![CDATA[<script>window.owned = 7</script>',
+];
+
+test('hostile texts of others are shown and do nothing', async () => {
+  const { page, said, context } = await visitor('admin');
+  const ask = async (content) => {
+    const body = JSON.stringify({ model: 'support', messages: [{ role: 'user', content }] });
+    const answer = await fetch(`${data}/chat/completions`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${app}` } });
+    await answer.text();
+    return answer.headers.get('x-crossfade-exchange-id');
+  };
+  for (const content of HOSTILE) {
+    const id = await ask(content);
+    const where = `${admin}/exchanges/${id}`;
+    let status;
+    for (let nth = 0; status !== 200 && nth < 300; nth += 1) status = (await page.goto(where)).status();
+    assert.equal(status, 200, `${content.slice(0, 40)} is on record as ${id}`);
+    for (const path of [where, `${where}?whole=1`]) {
+      await page.goto(path, { waitUntil: 'load' });
+      const shown = await text(page);
+      assert.ok(shown.includes('Request'), `${content.slice(0, 40)}: the page is whole`);
+      assert.doesNotMatch(shown, /[\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]/, content.slice(0, 40));
+      const parts = await page.$$eval('main script, main img, main svg, main iframe, main style, main base, main link, main form, main meta', (found) => found.length);
+      assert.equal(parts, 0, `${content.slice(0, 40)}: none of it is part of the page`);
+      assert.equal(await page.evaluate(() => window.owned), undefined, content.slice(0, 40));
+    }
+  }
+  assert.deepEqual(said, []);
+  await context.close();
+});
+
 test('every screen, in both themes and two widths, is sound', async () => {
   const { page: first, context: one } = await visitor('admin');
   await first.goto(`${admin}/exchanges?route=support`);
   const exchange = await first.$eval('table a.id', (link) => link.href);
   await first.goto(`${admin}/pairs?rollout=good-move`);
   const pair = await first.$eval('table a[href^="/pairs/"]', (link) => link.href);
+  // Evaluations and benchmarks of made-up answers, and a report.
+  for (const run of ['parity-1', 'parity-2']) crossfade('eval', 'run', '--file', cases, '--target', 'old', '--target', 'new', '--run', run);
+  for (const name of ['night', 'day']) crossfade('bench', 'run', '--target', 'old', '--target', 'new', '--rate', '10,20', '--duration', '1s', '--warm-up', '0s', '--name', name);
+  await first.goto(`${admin}/reports`);
+  await click(first, 'main form button');
+  const report = new URL(first.url()).pathname;
+  assert.match(report, /^\/reports\/[0-9a-f]{16}$/);
   await one.close();
   const drill = { kind: 'drill', name: 'hang', passed: true, digest: '0f3a9c', n: 40, reason: 'by the book' };
   const filed = await fetch(`${admin}/api/rollouts/good-move/file`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${keys.admin}` }, body: JSON.stringify(drill) });
   assert.equal(filed.status, 200);
   const screens = {
+    waiting: '/waiting', reports: '/reports', report, 'report-pages': `${report}/report.html`, 'report-appendix': `${report}/appendix.html`, costs: '/costs', cost: '/costs/finding?draws=20000',
+    'cost-what-if': '/costs/finding?draws=20000&set=candidate.first_pass%3D0.97', 'cost-draft': '/costs/support?draws=1000', evaluations: '/evaluations', evaluation: '/evaluations/parity-1',
+    'evaluation-page': '/evaluations/parity-1/page', 'evaluations-beside': '/evaluations/parity-1/beside?with=parity-2', benches: '/benches', bench: '/benches/night', 'bench-page': '/benches/night/page',
+    'benches-beside': '/benches/night/beside?with=day',
     overview: '/', rollout: '/rollouts/good-move', fallen: '/rollouts/bad-move', aborted: '/rollouts/other-move', trail: '/rollouts/good-move/trail', exchanges: '/exchanges',
     exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config', prompts: '/prompts', prompt: '/prompts/support', inventory: '/inventory', vectors: '/vectors', drills: '/drills',
     health: '/status', missing: '/rollouts/nobody',
@@ -188,7 +236,7 @@ test('the keyboard is enough: past the head, to every page, to the way out', asy
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
   const met = [];
-  for (let nth = 0; nth < 25; nth += 1) {
+  for (let nth = 0; nth < 45; nth += 1) {
     await page.keyboard.press('Tab');
     met.push(await page.evaluate(() => `${document.activeElement.tagName} ${document.activeElement.innerText.trim()}`));
   }

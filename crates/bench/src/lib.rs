@@ -19,6 +19,7 @@
 //! - `simulated`: a provider that makes answers up took part; every report that uses the figures says so.
 
 pub mod arrivals;
+pub mod beside;
 pub mod cell;
 pub mod clock;
 pub mod compare;

@@ -12,7 +12,7 @@ use crate::slo::Verdict;
 use plot::{Axis, Curve, plot};
 
 const STYLE: &str = "\
-:root{color-scheme:light dark;--pass:#1a7f37;--fail:#cf222e;--undecided:#9a6700;--small:#59636e}\
+:root{color-scheme:light dark;background:Canvas;color:CanvasText;--pass:#1a7f37;--fail:#cf222e;--undecided:#9a6700;--small:#59636e}\
 @media(prefers-color-scheme:dark){:root{--pass:#3fb950;--fail:#f85149;--undecided:#d29922;--small:#9198a1}}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;overflow-wrap:break-word}td:last-child,p{overflow-wrap:anywhere}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}\
@@ -46,7 +46,13 @@ pub fn html(result: &BenchResult) -> String {
     deltas(&mut page, result).unwrap_or_default();
     recovery(&mut page, result).unwrap_or_default();
     about(&mut page, result).unwrap_or_default();
-    page + "</html>\n"
+    reachable(&page) + "</html>\n"
+}
+
+/// What scrolls by itself on a narrow screen is reached by keyboard. Texts of others are escaped and hold no such tag.
+fn reachable(page: &str) -> String {
+    page.replace("<div class=\"scroll\">", "<div class=\"scroll\" tabindex=\"0\">")
+        .replace("<figure>", "<figure tabindex=\"0\">")
 }
 
 fn head(page: &mut String, result: &BenchResult) -> std::fmt::Result {

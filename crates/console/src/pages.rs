@@ -4,8 +4,11 @@
 //! A screen is a file beside this one, with one function per row. It asks `operations` and returns markup; it never makes a header.
 
 mod assets;
+mod benches;
+mod costs;
 mod diff;
 mod drills;
+mod evaluations;
 mod exchanges;
 mod fields;
 mod frame;
@@ -14,11 +17,13 @@ mod overview;
 mod pairs;
 mod prompts;
 mod records;
+mod reports;
 mod review;
 mod rollout;
 mod session;
 mod sign_in;
 mod vectors;
+mod waiting;
 mod words;
 
 use std::net::IpAddr;
@@ -122,6 +127,23 @@ pub const PAGES: &[Page] = &[
     post("/vectors/{index}/switch", Role::Approver, |visit| vectors::turn(visit, true)),
     post("/vectors/{index}/rollback", Role::Operator, |visit| vectors::turn(visit, false)),
     get("/drills", drills::list),
+    get("/waiting", waiting::list),
+    get("/waiting/{id}", waiting::one),
+    post("/waiting/{id}", Role::Operator, waiting::decide),
+    get("/evaluations", evaluations::list),
+    get("/evaluations/{run}", evaluations::one),
+    get("/evaluations/{run}/page", evaluations::document),
+    get("/evaluations/{run}/beside", evaluations::beside),
+    get("/benches", benches::list),
+    get("/benches/{name}", benches::one),
+    get("/benches/{name}/page", benches::document),
+    get("/benches/{name}/beside", benches::beside),
+    get("/costs", costs::list),
+    get("/costs/{name}", costs::one),
+    get("/reports", reports::list),
+    post("/reports", Role::Viewer, reports::make),
+    get("/reports/{id}", reports::one),
+    get("/reports/{id}/{file}", reports::file),
     get("/keys", records::keys),
     get("/audit", records::audit),
     get("/config", records::config),

@@ -45,7 +45,7 @@ use wire::private::Private;
 
 use reader::{Environment, Item, Problems};
 
-pub(crate) use assumed::Assumed;
+pub(crate) use assumed::{Assumed, Worksheets};
 pub(crate) use error::{ConfigError, nearest, places_of, render};
 pub(crate) use leaving::exit_worksheet;
 pub(crate) use matrix::{CellPlan, LoadFlags, Matrix, fill as fill_in, matrix};
@@ -86,6 +86,8 @@ pub(crate) struct Config {
     pub report: ReportSettings,
     /// What worksheets of costs begin with where nothing is on record.
     pub assumed: Assumed,
+    /// Worksheets of costs, by the workload or route that each is of.
+    pub worksheets: Worksheets,
     /// The indexes that applications ask by Pinecone's API.
     pub vectors: Option<Vectors>,
 }
@@ -199,7 +201,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
     rollouts::attach(&mut routes, cohorts);
     let risks = workloads.found.iter().filter_map(|(name, of)| Some((name.clone(), of.as_ref()?.risk))).collect();
     let reported = report::read(&root, &routes);
-    let assumed = assumed::read(&root);
+    let (assumed, worksheets) = assumed::read(&root, &routes, &workloads);
     let (prices, sheets) = prices::read(&root, &targets);
     allowances::unpriced_budgets(&root, &routes, &prices);
     let asked = prompts::texts(&prompts);
@@ -239,6 +241,7 @@ fn read(root: reader::Section<'_>, text: &str) -> Config {
         risks,
         report: reported,
         assumed,
+        worksheets,
         vectors,
     }
 }

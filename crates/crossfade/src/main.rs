@@ -8,6 +8,7 @@ mod identity;
 mod load;
 mod metrics;
 mod out;
+mod rooms;
 mod running;
 mod telling;
 mod verbs;

@@ -28,11 +28,12 @@ use operations::{Desk, Door, JudgeFn, Reloaded};
 use store::{Database, Journal, Lease, Refusing, Shipper, ShipperConfig};
 use wire::record::Lane;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Worksheets};
 use crate::facade;
 use crate::identity;
 use crate::load;
 use crate::out::Stop;
+use crate::rooms;
 use crate::telling;
 use crate::verbs::vectors::page;
 use crate::verbs::{Place, check};
@@ -90,7 +91,6 @@ pub(crate) struct Running {
     pub serving: Arc<Serving>,
     /// Reads the config again and swaps it in.
     pub reloader: Arc<Reloader>,
-    ready: Arc<AtomicBool>,
     controller: Controller,
     admin: Admin,
     facade: Option<Beside>,
@@ -128,8 +128,7 @@ impl Running {
         .map_err(Stop::failed)?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));
         let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
-        let keys = Arc::new(Keeper::start(manner.open(config)?).map_err(Stop::failed)?);
-        warn_without_keys(config, &keys);
+        let keys = keep_keys(config, manner)?;
         let deps = Deps {
             keys: keys.table(),
             accounts: keys.accounts(),
@@ -147,16 +146,13 @@ impl Running {
             path,
             data: facade.iter().map(Beside::addr).chain([serving.addr()]).collect(),
             fixed: fixed(config),
-            has_token: config.admin.token.is_some(),
             snapshot,
             keys: keys.table(),
             providers: Arc::clone(&providers),
             live: Arc::clone(&live),
-            alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
-            resolved: ArcSwap::from_pointee(check::facts(config)),
+            said: Said::of(config),
         });
-        let alerts = Arc::new(tell(manner.open(config)?, (&live, &journal, &reloader), &ledger)?);
-        let pruning = Arc::new(keep(manner.open(config)?, config, &reloader)?);
+        let (alerts, pruning) = beside(config, manner, (&live, &journal, &reloader), &ledger)?;
         let desk = Arc::new(Desk {
             identity: identity::of(&config.store, &reloader.path),
             control: controller.control(),
@@ -173,13 +169,14 @@ impl Running {
             read_prompt: Box::new(read_kept),
             indexes: indexes_of(config, &reloader.path),
             turn: turn_of(&reloader.path),
+            sheets: rooms::sheets(Arc::clone(&reloader), config.store.clone()),
+            reports: rooms::reports(Arc::clone(&reloader)),
             webhooks: webhooks_of(Arc::clone(&reloader)),
             ready: Arc::new(AtomicBool::new(true)),
             database: Mutex::new(Database::open_read_only(&config.store).map_err(Stop::failed)?),
         });
         let admin = console::start(admin_listener, door(config), Arc::clone(&desk)).map_err(Stop::failed)?;
         Ok(Running {
-            ready: Arc::clone(&desk.ready),
             desk,
             serving,
             reloader,
@@ -243,7 +240,7 @@ impl Running {
 
     /// Ends in order: readiness off, requests under way finish, evidence is saved, the journal is written and shipped.
     pub(crate) fn drain(self) {
-        self.ready.store(false, Ordering::Release);
+        self.desk.ready.store(false, Ordering::Release);
         self.serving.drain();
         if let Some(facade) = self.facade {
             facade.stop();
@@ -273,6 +270,24 @@ fn take_store(config: &Config) -> Result<Lease, Stop> {
     })
 }
 
+/// The keys in memory, with a warning where nobody is asked for one.
+fn keep_keys(config: &Config, manner: &Manner) -> Result<Arc<Keeper>, Stop> {
+    let keys = Arc::new(Keeper::start(manner.open(config)?).map_err(Stop::failed)?);
+    warn_without_keys(config, &keys);
+    Ok(keys)
+}
+
+/// What runs beside the requests: who tells people, and who takes away what is old.
+fn beside(
+    config: &Config,
+    manner: &Manner,
+    (live, journal, reloader): (&Arc<LiveTable>, &Journal, &Reloader),
+    ledger: &Arc<JournalLedger>,
+) -> Result<(Arc<alerts::Alerts>, Arc<Retention>), Stop> {
+    let alerts = tell(manner.open(config)?, (live, journal, reloader), ledger)?;
+    Ok((Arc::new(alerts), Arc::new(keep(manner.open(config)?, config, reloader)?)))
+}
+
 /// The thread that tells, with a lane of its own on the ledger of connections.
 fn tell(
     database: Database,
@@ -286,7 +301,7 @@ fn tell(
         looked_us: 0.into(),
     };
     let lane = reloader.providers.lane().watched(Arc::clone(ledger) as _, Lane::Alerts);
-    let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.alerts));
+    let alerts = telling::start(looking, database, lane, Arc::clone(&reloader.said.alerts));
     Ok(alerts.context("could not start the alerts' thread")?)
 }
 
@@ -318,7 +333,7 @@ fn webhooks_of(reloader: Arc<Reloader>) -> Box<dyn Fn() -> Vec<String> + Send + 
 
 /// The config in force as it is understood.
 fn resolved_of(reloader: Arc<Reloader>) -> operations::ResolvedFn {
-    Box::new(move || reloader.resolved.load_full())
+    Box::new(move || reloader.said.resolved.load_full())
 }
 
 /// A version of a prompt, read again.
@@ -427,22 +442,61 @@ pub(crate) struct Reloader {
     /// Where applications connect until the next start.
     data: Vec<SocketAddr>,
     fixed: Fixed,
-    /// Whether the admin listener takes a token, by the config of the start.
-    has_token: bool,
     snapshot: Arc<ArcSwap<Snapshot>>,
     keys: Arc<ArcSwap<KeyTable>>,
     providers: Arc<providers::Shared>,
     live: Arc<LiveTable>,
+    said: Said,
+}
+
+/// What the config in force says beside what the request path runs on.
+struct Said {
+    /// Whether the admin listener takes a token, by the config of the start.
+    has_token: bool,
     /// Who is told of what.
     alerts: Arc<ArcSwap<alerts::Settings>>,
-    /// What `crossfade check` says of the config in force.
+    /// Worksheets of costs, by what each is of.
+    worksheets: ArcSwap<Worksheets>,
+    /// What `crossfade check` says of it.
     resolved: ArcSwap<serde_json::Value>,
 }
 
+impl Said {
+    fn of(config: &Config) -> Said {
+        Said {
+            has_token: config.admin.token.is_some(),
+            alerts: Arc::new(ArcSwap::new(Arc::clone(&config.alerts))),
+            worksheets: ArcSwap::from_pointee(config.worksheets.clone()),
+            resolved: ArcSwap::from_pointee(check::facts(config)),
+        }
+    }
+
+    fn swap(&self, config: &Config) {
+        self.alerts.store(Arc::clone(&config.alerts));
+        self.worksheets.store(Arc::new(config.worksheets.clone()));
+        self.resolved.store(Arc::new(check::facts(config)));
+    }
+}
+
 impl Reloader {
+    /// Where a reload reads the config.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// The worksheets in force.
+    pub(crate) fn worksheets(&self) -> Arc<Worksheets> {
+        self.said.worksheets.load_full()
+    }
+
+    /// What the request path runs on.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
     /// The webhooks in force, by name.
     fn webhooks(&self) -> Vec<String> {
-        self.alerts.load().webhooks.iter().map(|webhook| webhook.name.clone()).collect()
+        self.said.alerts.load().webhooks.iter().map(|webhook| webhook.name.clone()).collect()
     }
 
     /// Reloads and says what came of it, in the log too.
@@ -485,13 +539,12 @@ impl Reloader {
             return Err(stop);
         }
         self.data.iter().try_for_each(|address| stays_guarded(*address, config))?;
-        if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.has_token {
+        if config.snapshot.auth.required && !self.snapshot.load().auth.required && !self.said.has_token {
             stays_steerable(&self.keys.load(), gateway::live::now().0)?;
         }
         gateway::serve::prepare(&config.snapshot, &self.providers).map_err(Stop::failed)?;
         let before = self.snapshot.swap(Arc::clone(&config.snapshot));
-        self.alerts.store(Arc::clone(&config.alerts));
-        self.resolved.store(Arc::new(check::facts(config)));
+        self.said.swap(config);
         let keep: Vec<_> = config
             .snapshot
             .targets
@@ -519,7 +572,7 @@ fn lost(live: &LiveRollout) -> Stop {
 }
 
 /// What went wrong and the next step, for whoever asked from afar.
-fn with_hint(stop: Stop) -> String {
+pub(crate) fn with_hint(stop: Stop) -> String {
     match &stop.hint {
         Some(hint) => format!("{}\nhint: {hint}", stop.full_text()),
         None => stop.full_text(),

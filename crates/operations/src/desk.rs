@@ -11,7 +11,9 @@ use govern::{Keeper, Key, Role, Routes, Scope};
 use serde::{Deserialize, Serialize};
 use store::{Database, DatabaseError, Journal};
 
+use crate::costing::Sheets;
 use crate::judge::JudgeView;
+use crate::reports::Shelf;
 use crate::{prompts, vectors};
 
 /// Who asks; audit rows carry the name.
@@ -166,6 +168,10 @@ pub struct Desk {
     pub indexes: vectors::IndexesFn,
     /// Turns them.
     pub turn: vectors::TurnFn,
+    /// Worksheets of costs.
+    pub sheets: Sheets,
+    /// Decision reports that were made.
+    pub reports: Shelf,
     /// The webhooks of the config, by name.
     pub webhooks: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Whether the data listener takes traffic.
@@ -196,6 +202,15 @@ impl Desk {
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
         Reader(self.database.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A connection of its own for what reads long: nobody waits behind it.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub fn own_reader(&self) -> Result<Database, OperationError> {
+        let opened = Database::open_read_only(std::path::Path::new(&self.identity.store));
+        opened.map_err(|source| OperationError::Store { doing: "open the store", source })
     }
 
     /// Whether the data listener takes traffic.

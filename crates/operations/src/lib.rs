@@ -3,13 +3,17 @@
 
 pub mod alerts;
 pub mod audit;
+pub mod benches;
 pub mod blind;
 pub mod contests;
+pub mod costing;
 pub mod costs;
 mod desk;
+pub mod documents;
 mod door;
 pub mod drills;
 pub mod egress;
+pub mod evaluations;
 pub mod exchanges;
 pub mod inventory;
 pub mod journey;
@@ -22,6 +26,7 @@ pub mod plan;
 pub mod prompts;
 pub mod pulse;
 pub mod replay;
+pub mod reports;
 pub mod retention;
 pub mod revalidation;
 pub mod reviews;

@@ -27,6 +27,14 @@ pub fn html(report: &Report) -> String {
     page + "</body>\n</html>\n"
 }
 
+/// Page one by itself, as a part of another page, whose style it takes. Its links to the appendix go to `appendix.html`.
+#[must_use]
+pub fn page_one(report: &Report) -> String {
+    let mut page = String::new();
+    first::page(&mut page, report);
+    page
+}
+
 /// Everything that the report has no room for: each workload whole, and each figure with the rows it is from.
 #[must_use]
 pub fn appendix(report: &Report) -> String {

@@ -6,7 +6,7 @@ use operations::{ExchangeFilter, OperationError};
 
 use super::fields::{address, escape};
 use super::frame::{self, badge, table};
-use super::words::{count, cut, dollars, inert, moment_of, span_of};
+use super::words::{count, cut, dollars, inert, moment_of, short, span_of};
 use super::{PageAnswer, Visit};
 
 /// Rows on a page.
@@ -155,7 +155,7 @@ pub(super) fn one(visit: &Visit<'_>) -> PageAnswer {
         (bodies(&view, &id, most))
         @if !view.detail.feedback.is_empty() {
             h2 { "Feedback" }
-            ul { @for one in &view.detail.feedback { li { bdi { (one.kind) } ": " bdi { (one.label.clone().unwrap_or_default()) } " " (one.value.map_or_else(String::new, |value| value.to_string())) } } }
+            ul { @for one in &view.detail.feedback { li { bdi { (short(&one.kind)) } ": " bdi { (short(one.label.as_deref().unwrap_or_default())) } " " (one.value.map_or_else(String::new, |value| value.to_string())) } } }
         }
         (json("What was decided about who should answer", &row.decisions))
         (json("What was changed in the request", &row.adaptations))
@@ -182,7 +182,7 @@ fn facts(row: &ExchangeRow) -> Markup {
             div { dt { "Received" } dd { (moment_of(row.received_at_us)) } }
             div { dt { "Outcome" } dd { (outcome(&row.outcome)) @if row.simulated { " " (badge("warn", "simulated")) } @if row.forced { " " (badge("calm", "arm chosen by hand")) } } }
             @if let Some(rollout) = &row.rollout { div { dt { "Rollout" } dd { (frame::rollout_link(rollout)) } } }
-            @for (name, value) in facts { @if let Some(value) = value { div { dt { (name) } dd { bdi { (value) } } } } }
+            @for (name, value) in facts { @if let Some(value) = value { div { dt { (name) } dd { bdi { (short(&value)) } } } } }
         }
     }
 }
@@ -201,10 +201,10 @@ fn attempts(rows: &[AttemptRow]) -> Markup {
                     td { bdi { (row.model.as_deref().unwrap_or("–")) } }
                     td { (row.measured.status.map_or_else(|| "–".to_owned(), |status| status.to_string()))
                         @if let Some(why) = row.measured.failure.as_ref().or(row.dropped.as_ref()) { " " (badge("bad", why)) }
-                        @if let Some(wrong) = &row.measured.violation { " " span.hint { bdi { (wrong) } } } }
+                        @if let Some(wrong) = &row.measured.violation { " " span.hint { bdi { (short(wrong)) } } } }
                     td.number { (span_of(row.measured.time_to_first_token_us)) }
                     td.number { (span_of(row.measured.duration_us)) }
-                    td { bdi { (row.measured.finish_reason.as_deref().unwrap_or("–")) } }
+                    td { bdi { (short(row.measured.finish_reason.as_deref().unwrap_or("–"))) } }
                     td.number { (cost(row.measured.cost.as_ref())) }
                 }
             }

@@ -25,6 +25,12 @@ impl Fields {
         self.get(name).map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// Every value of this name, without space around it; none that is empty.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        let of_name = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.trim());
+        of_name.filter(|value| !value.is_empty()).collect()
+    }
+
     /// All but those of this name.
     pub(super) fn without(&self, name: &str) -> Vec<(String, String)> {
         self.0.iter().filter(|(key, _)| key != name).cloned().collect()
@@ -68,6 +74,7 @@ mod tests {
         assert_eq!(read.get("a b"), Some("x&y=ü+%"));
         assert_eq!(read.only(&["c", "d"]), [("c".to_owned(), "1".to_owned())]);
         assert_eq!(Fields::read(b"a=+&b").text("a"), None);
+        assert_eq!(Fields::read(b"set=a%3D1&set=+&x=2&set=b%3D2").all("set"), ["a=1", "b=2"]);
     }
 
     #[test]

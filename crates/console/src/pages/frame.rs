@@ -2,16 +2,18 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE,
-    VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION,
+    REFERRER_POLICY, SET_COOKIE, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use operations::documents::Document;
 use operations::{OperationError, Role};
 
 use super::assets::assets;
 use super::fields::{address, escape};
+use super::words::coded;
 use super::{PageAnswer, Visit};
 
 /// Everything comes from here, nothing stands in the page itself, nobody frames it, and forms go nowhere else.
@@ -26,8 +28,13 @@ const HTMX: &str =
     r#"{"includeIndicatorCSS":false,"history":false,"mode":"same-origin","morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// Where one can go: path, words, the least role.
-const PLACES: [(&str, &str, Role); 12] = [
+const PLACES: [(&str, &str, Role); 17] = [
     ("/", "Migration", Role::Viewer),
+    ("/waiting", "Waiting", Role::Viewer),
+    ("/reports", "Report", Role::Viewer),
+    ("/costs", "Costs", Role::Viewer),
+    ("/evaluations", "Evaluations", Role::Viewer),
+    ("/benches", "Benchmarks", Role::Viewer),
     ("/exchanges", "Exchanges", Role::Viewer),
     ("/pairs", "Pairs", Role::Viewer),
     ("/review", "Review", Role::Viewer),
@@ -207,6 +214,33 @@ pub(super) fn asset(visit: &Visit<'_>) -> PageAnswer {
     Ok(response)
 }
 
+/// A page that a room made whole. It takes its own style and nothing else, runs nothing and sends nothing.
+pub(super) fn document(document: &Document) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(document.html.clone())));
+    let policy = format!(
+        "default-src 'none'; style-src '{}'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        document.style
+    );
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A hash in base64 always is a header's value.
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(POLICY)));
+    response
+}
+
+/// A file to be taken away under a name of our own.
+pub(super) fn download(name: &str, kind: &'static str, bytes: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{plain}\""));
+    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
+    response
+}
+
 /// A cookie that no script reads and no other site sends.
 pub(super) fn set_cookie(
     response: &mut Response<Full<Bytes>>,
@@ -223,8 +257,8 @@ pub(super) fn set_cookie(
 
 /// The headers of everything that a browser gets.
 pub(super) fn guard(response: &mut Response<Full<Bytes>>) {
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "same-origin"),
@@ -258,10 +292,24 @@ pub(super) fn badge(kind: &str, words: &str) -> Markup {
 pub(super) fn empty(words: &str, command: &str) -> Markup {
     html! {
         div.empty {
-            p { (words) }
+            p { (coded(words)) }
             @if !command.is_empty() { p { "Next: " code { (command) } } }
         }
     }
+}
+
+/// Markup of a room, whose tables scroll by themselves where they are wider than the page.
+pub(super) fn scrolled(name: &str, markup: &str) -> Markup {
+    let mut shown = String::with_capacity(markup.len());
+    for (idx, piece) in markup.split("<table").enumerate() {
+        if idx > 0 {
+            shown += &format!(
+                "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{name}, table {idx}\"><table"
+            );
+        }
+        shown += &piece.replace("</table>", "</table></div>");
+    }
+    PreEscaped(shown)
 }
 
 /// A link to a rollout's page.

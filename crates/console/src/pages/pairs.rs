@@ -8,7 +8,7 @@ use super::diff::{self, Piece};
 use super::exchanges::{filter, further, link, nothing, outcome, search};
 use super::fields::address;
 use super::frame::{self, badge, table};
-use super::words::{cut, inert, moment_of, percent, span_of};
+use super::words::{cut, inert, moment_of, percent, short, span_of};
 use super::{PageAnswer, Visit};
 
 /// Where only those that are apart are asked for, so many are looked through for a page.
@@ -98,10 +98,10 @@ fn distances(view: &PairView) -> Markup {
         @for compared in &view.compared {
             (table(&format!("How far apart, in {}, epoch {}", compared.rollout, compared.epoch), &["In which respect", "Distance", "Noise of the baseline", "Where"], &html! {
                 @for one in &compared.comparisons {
-                    tr { td { (one.kind) } td.number { (percent(one.distance)) } td.number { (one.noise.map_or_else(|| "not measured".to_owned(), percent)) } td.wide { bdi { (one.detail.as_deref().unwrap_or("")) } } }
+                    tr { td { (one.kind) } td.number { (percent(one.distance)) } td.number { (one.noise.map_or_else(|| "not measured".to_owned(), percent)) } td.wide { bdi { (short(one.detail.as_deref().unwrap_or(""))) } } }
                 }
             }))
-            @if let Some(why) = &compared.not_compared { p.notice { "Not compared: " bdi { (why) } } }
+            @if let Some(why) = &compared.not_compared { p.notice { "Not compared: " bdi { (short(why)) } } }
         }
     }
 }

@@ -122,6 +122,18 @@ pub(super) fn word(value: &impl serde::Serialize) -> String {
     }
 }
 
+/// A sentence of ours with what stands between backticks as code.
+pub(super) fn coded(words: &str) -> Markup {
+    html! { @for (idx, piece) in words.split('`').enumerate() { @if idx % 2 == 1 { code { (inert(piece)) } } @else { (inert(piece)) } } }
+}
+
+/// A word or a sentence of others, in a line of ours: inert, and no longer than a line may be.
+pub(super) fn short(text: &str) -> String {
+    const MOST: usize = 400;
+    let (shown, is_whole) = cut(text, MOST);
+    if is_whole { inert(shown) } else { format!("{}…", inert(shown)) }
+}
+
 /// At most so many bytes of a text, and whether that is all of it.
 pub(super) fn cut(text: &str, most: usize) -> (&str, bool) {
     if text.len() <= most { (text, true) } else { (&text[..text.floor_char_boundary(most)], false) }
@@ -135,6 +147,7 @@ mod tests {
     fn what_would_not_be_seen_is_seen() {
         assert_eq!(inert("a\u{202e}b\r\n\tc\u{0}\u{2066}"), "a⟨U+202E⟩b⟨U+000D⟩\n\tc⟨U+0000⟩⟨U+2066⟩");
         assert_eq!(inert("<b>é</b> 漢字"), "<b>é</b> 漢字");
+        assert_eq!(short(&"\u{202e}a".repeat(300)).chars().filter(|c| *c == 'a').count(), 100);
         assert_eq!((cut("aé", 2), cut("aé", 3)), (("a", false), ("aé", true)));
     }
 

@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use super::study::LineItem;
 
 const STYLE: &str = "\
-:root{color-scheme:light dark}\
+:root{color-scheme:light dark;background:Canvas;color:CanvasText}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
@@ -255,6 +255,18 @@ pub fn html(costed: &Costed) -> String {
     curves::hours(&mut page, costed).unwrap_or_default();
     cells(&mut page, costed).unwrap_or_default();
     page + "</html>\n"
+}
+
+/// The plots of how sure a study is, each with what it shows. Every text in them is escaped.
+#[must_use]
+pub fn plots(costed: &Costed) -> Vec<(&'static str, String)> {
+    let Some(odds) = &costed.odds else { return Vec::new() };
+    let mut plots = vec![("How likely which saving is", histogram(odds))];
+    if !odds.tornado.is_empty() {
+        plots.push(("What each input does to the saving, from its P10 to its P90", tornado(odds)));
+    }
+    plots.retain(|(_, svg)| !svg.is_empty());
+    plots
 }
 
 fn head(page: &mut String, costed: &Costed) -> std::fmt::Result {

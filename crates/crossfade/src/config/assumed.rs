@@ -1,10 +1,13 @@
 //! `tco`: what a worksheet of costs begins with where nothing is on record. These are assumptions, and stay called that until somebody puts a figure of their own there.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use super::reader::Section;
+use super::rollouts::Workloads;
+use super::targets::Routes;
 
 /// Figures beside the sides that may be assumed.
 const BESIDE: [&str; 4] = ["review_hour", "growth.tasks", "growth.tokens", "one_off.migration"];
@@ -45,9 +48,21 @@ pub(crate) struct Assumed {
     evidence: String,
 }
 
+/// Worksheets by the workload or route that each is of.
+pub(crate) type Worksheets = BTreeMap<String, PathBuf>;
+
 /// `tco`.
-pub(super) fn read(root: &Section<'_>) -> Assumed {
+pub(super) fn read(root: &Section<'_>, routes: &Routes, workloads: &Workloads) -> (Assumed, Worksheets) {
     let section = root.section("tco");
+    let mut worksheets = Worksheets::new();
+    let of: Vec<&str> = routes.found.keys().chain(workloads.found.keys()).map(String::as_str).collect();
+    for (name, item) in section.named("worksheets") {
+        if of.contains(&name.value.as_str()) {
+            worksheets.extend(item.path().map(|path| (name.value.clone(), path)));
+        } else {
+            item.unknown_key(&name, of.iter().copied());
+        }
+    }
     let said = section.get("evidence").and_then(|item| item.string()).map(|written| written.value);
     let evidence = match said {
         Some(said) => format!("assumed by `tco` of the config: {said}"),
@@ -72,7 +87,7 @@ pub(super) fn read(root: &Section<'_>) -> Assumed {
         }
     }
     section.finish();
-    Assumed { figures, evidence }
+    (Assumed { figures, evidence }, worksheets)
 }
 
 fn known() -> Vec<String> {

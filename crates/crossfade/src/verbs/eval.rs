@@ -21,6 +21,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use eval::compare::{Report, Verdict, report as compared, summary_report as summarised};
 use eval::results::{Results, ResultsError};
+use operations::evaluations::SEED;
 use serde_json::json;
 use store::{Database, EvalRunRow};
 
@@ -29,8 +30,6 @@ use super::dataset::{readable, short};
 use super::time::us_to_text;
 use crate::out::{Exit, Out, Stop, table};
 
-/// What the bootstraps of reports draw with: the same run gives the same report.
-const SEED: u64 = 1;
 /// How often a watched run is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 

@@ -46,7 +46,8 @@ struct Asked {
     /// Write report.html, appendix.html, report.md, report.json, report.pdf and bundle.tar into this directory; without it Markdown goes to stdout.
     #[arg(long, short, alias = "out", value_name = "DIR")]
     output: Option<PathBuf>,
-    /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of, whose baseline and candidate its sides are.
+    /// A worksheet of costs (`crossfade tco init` writes one); `support=tco.yaml` says which workload or route it is of, whose baseline and candidate its sides are. Without it, those of
+    /// the config's `tco.worksheets`.
     #[arg(long, value_name = "[NAME=]FILE")]
     tco: Vec<String>,
     /// Business outcomes: CSV with a column `arm` (baseline, candidate), perhaps `cohort`, and one for each metric; `support=o.csv` says of what.
@@ -102,24 +103,39 @@ pub(crate) fn of_route(
     (tco, conformance): (Option<&Path>, &[PathBuf]),
 ) -> Result<(Rows, Report), Stop> {
     let asked = Asked {
-        workload: vec![route.to_owned()],
-        candidate,
-        output: None,
         tco: tco.map(|path| path.display().to_string()).into_iter().collect(),
-        outcomes: Vec::new(),
         conformance: conformance.to_vec(),
-        matrix: Vec::new(),
-        set: Vec::new(),
-        draws: DRAWS,
-        seed: 1,
-        no_pdf: true,
-        pdf_timeout: 1,
+        ..plain(Some(route), candidate)
     };
     let mut rows = gather::rows(place, &asked)?;
     // A workload of the same name has other routes.
     rows.settings.moves.retain(|mv| mv.route == route);
     let report = report::report(&rows, &engine::Rooms);
     Ok((rows, report))
+}
+
+/// The bundle that the verb makes when it is asked no more than this.
+pub(crate) fn made(place: &Place, workload: Option<&str>, candidate: Option<String>) -> Result<Bundle, Stop> {
+    let rows = gather::rows(place, &plain(workload, candidate))?;
+    bundle(&rows, &engine::Rooms).map_err(Stop::failed)
+}
+
+/// What is asked where nothing more is typed.
+fn plain(workload: Option<&str>, candidate: Option<String>) -> Asked {
+    Asked {
+        workload: workload.map(str::to_owned).into_iter().collect(),
+        candidate,
+        output: None,
+        tco: Vec::new(),
+        outcomes: Vec::new(),
+        conformance: Vec::new(),
+        matrix: Vec::new(),
+        set: Vec::new(),
+        draws: DRAWS,
+        seed: 1,
+        no_pdf: true,
+        pdf_timeout: 1,
+    }
 }
 
 /// A page as a PDF.
@@ -147,7 +163,7 @@ const FORMS: [&str; 4] = ["report.html", "appendix.html", "report.md", "report.j
 /// The page as a browser prints it; no part of the bundle.
 const PDF: &str = "report.pdf";
 /// The bundle's file.
-const BUNDLE: &str = "bundle.tar";
+pub(crate) const BUNDLE: &str = "bundle.tar";
 
 fn write(dir: &Path, made: &Bundle, asked: &Asked, out: &Out) -> Result<(), Stop> {
     std::fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;

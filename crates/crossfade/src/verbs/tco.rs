@@ -7,6 +7,8 @@ mod words;
 
 use clap::Subcommand;
 
+pub(crate) use init::draft;
+
 use super::Place;
 use crate::out::{Exit, Out, Stop};
 

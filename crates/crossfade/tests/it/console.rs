@@ -1,7 +1,9 @@
 //! The console's pages over sockets: who reaches what, forms and cookies, what a browser is told, and what is pushed.
 
+mod hostile;
 mod live;
 mod screens;
+mod studies;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

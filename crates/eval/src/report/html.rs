@@ -14,7 +14,7 @@ pub(crate) const POLICY: &str =
 
 /// `bdi` alone would not keep direction marks in: an isolate that is left open inside takes its end. A block of its own does.
 const STYLE: &str = "\
-:root{color-scheme:light dark}\
+:root{color-scheme:light dark;background:Canvas;color:CanvasText}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin:2rem 0 .5rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
 table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8884}\
@@ -64,7 +64,14 @@ pub fn html(report: &Report) -> String {
     }
     definitions(&mut page, report).unwrap_or_default();
     cases(&mut page, report).unwrap_or_default();
-    page + "</html>\n"
+    reachable(&page) + "</html>\n"
+}
+
+/// What scrolls by itself on a narrow screen is reached by keyboard. Texts of others are escaped and hold no such tag.
+fn reachable(page: &str) -> String {
+    ["<table", "<div class=\"plot\"", "<div class=\"wide\""]
+        .iter()
+        .fold(page.to_owned(), |page, tag| page.replace(&format!("{tag}>"), &format!("{tag} tabindex=\"0\">")))
 }
 
 fn head(page: &mut String, report: &Report) -> std::fmt::Result {

@@ -31,7 +31,7 @@ pub(super) fn page(page: &mut String, report: &Report) {
               <table class=\"small\"><tr><th>Figure</th><th>What</th><th>Value</th><th>Interval</th><th>Rows</th></tr>\n";
     for figure in report.moves.iter().flat_map(MoveReport::figures).filter(|figure| figure.value.is_some()) {
         *page += &format!(
-            "<tr><td>{}</td><td>{}</td>{}<td>{}</td><td>{}</td></tr>\n",
+            "<tr id=\"{0}\"><td>{0}</td><td>{1}</td>{2}<td>{3}</td><td>{4}</td></tr>\n",
             escaped(&figure.id),
             escaped(&figure.label),
             number(figure),

@@ -83,7 +83,7 @@ fn figures(page: &mut String, mv: &MoveReport, most: usize) {
     if known.is_empty() {
         return;
     }
-    *page += "<h3>Measured</h3>\n<table class=\"small\">\n<colgroup><col style=\"width:52%\"><col style=\"width:24%\"><col></colgroup>\n";
+    *page += "<h3>Measured</h3>\n<table class=\"small\">\n<colgroup><col class=\"w52\"><col class=\"w24\"><col></colgroup>\n";
     for figure in known.iter().take(3 * most) {
         *page += &format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td></tr>\n",

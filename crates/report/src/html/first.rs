@@ -6,7 +6,7 @@ use crate::figure::Unit;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, made, sovereignty};
 
-use super::pieces::{badge, badge_of, class, code, escaped, measured, more, standing, standing_as, value};
+use super::pieces::{badge, badge_of, behind, class, code, escaped, measured, more, standing, standing_as, value};
 
 /// Workloads that page one has rows for.
 const MOST_ROWS: usize = 30;
@@ -64,7 +64,7 @@ fn one(page: &mut String, report: &Report, mv: &MoveReport) {
         *page += &match figure.value {
             Some(_) => format!(
                 "{} <span class=\"small\">{}</span><br>{}",
-                value(figure),
+                behind(figure, &value(figure)),
                 escaped(without_method(figure.interval.as_deref().unwrap_or_default())),
                 figure.way(words)
             ),
@@ -109,7 +109,7 @@ fn open(page: &mut String, moves: &[&MoveReport], most: usize) {
     if (rows.is_empty() && back.is_empty()) || most == 0 {
         return;
     }
-    *page += "<h2>What is open or fails, and the command for each</h2>\n<table class=\"fine\">\n<colgroup><col style=\"width:19%\"><col style=\"width:31%\">\
+    *page += "<h2>What is open or fails, and the command for each</h2>\n<table class=\"fine\">\n<colgroup><col class=\"w19\"><col class=\"w31\">\
               <col></colgroup>\n<tr><th>Area</th><th>Why</th><th>What settles it</th></tr>\n";
     for mv in &back {
         let Some(live) = &mv.live else { continue };
@@ -142,7 +142,7 @@ fn open(page: &mut String, moves: &[&MoveReport], most: usize) {
 
 /// The five areas of a workload, one below the other.
 pub(super) fn scorecard(page: &mut String, mv: &MoveReport) {
-    *page += "<table>\n<colgroup><col style=\"width:13%\"><col style=\"width:12%\"><col style=\"width:18%\"><col style=\"width:17%\"><col></colgroup>\n\
+    *page += "<table>\n<colgroup><col class=\"w13\"><col class=\"w12\"><col class=\"w18\"><col class=\"w17\"><col></colgroup>\n\
               <tr><th>Area</th><th>Result</th><th>Measured [interval]</th><th>Target</th><th>Why, and what would settle it</th></tr>\n";
     for found in &mv.areas {
         *page += &format!(
@@ -166,7 +166,7 @@ fn live(mv: &MoveReport) -> String {
     let chip = if live.taken_back { standing_as(Standing::Fail, result) } else { format!("<b>{result}</b>") };
     format!(
         "<tr><td>Live rollout</td><td>{chip}</td><td>{} <span class=\"small\">of users' requests</span></td><td>{target}</td><td><span class=\"clamp3\">{}</span></td></tr>\n",
-        value(&live.share),
+        behind(&live.share, &value(&live.share)),
         code(&live.reason)
     )
 }
@@ -313,9 +313,9 @@ fn matrix(page: &mut String, report: &Report) {
     let is_wide = report.moves.len() <= MOST_VALUES;
     let table = if is_wide { "" } else { " class=\"cut small\"" };
     *page += &format!(
-        "<h2>Scorecard</h2>\n<table{table}>\n<colgroup><col style=\"width:{}\"><col style=\"width:{}\">",
-        if is_wide { "19%" } else { "27%" },
-        if is_wide { "14%" } else { "17%" }
+        "<h2>Scorecard</h2>\n<table{table}>\n<colgroup><col class=\"{}\"><col class=\"{}\">",
+        if is_wide { "w19" } else { "w27" },
+        if is_wide { "w14" } else { "w17" }
     );
     *page += "<col><col><col><col><col></colgroup>\n<tr><th>Workload</th><th>Decision</th>";
     let first = report.moves.first();

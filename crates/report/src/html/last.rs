@@ -36,7 +36,7 @@ pub(super) fn stale(report: &Report) -> Vec<String> {
 /// The rules there are.
 pub(super) fn rules(page: &mut String, report: &Report) {
     *page += "<h2>Rules</h2>\n<p>The first whose conditions hold decides.</p>\n<table class=\"small\">\n\
-              <colgroup><col style=\"width:5%\"><col style=\"width:34%\"><col style=\"width:15%\"><col></colgroup>\n<tr><th></th><th>When</th><th>Then</th><th>Why</th></tr>\n";
+              <colgroup><col class=\"w5\"><col class=\"w34\"><col class=\"w15\"><col></colgroup>\n<tr><th></th><th>When</th><th>Then</th><th>Why</th></tr>\n";
     for rule in &report.rules {
         *page += &format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",

@@ -36,9 +36,16 @@ pub(super) fn standing_as(standing: Standing, words: &str) -> String {
 pub(super) fn measured(found: &Found) -> String {
     match found.measured() {
         None => "–".to_owned(),
-        Some(figure) if figure.unit == Unit::Count => format!("<b>{}</b> cases", escaped(&figure.shown())),
-        Some(figure) => over(&figure.shown_with_level()),
+        Some(figure) if figure.unit == Unit::Count => {
+            behind(figure, &format!("<b>{}</b> cases", escaped(&figure.shown())))
+        }
+        Some(figure) => behind(figure, &over(&figure.shown_with_level())),
     }
+}
+
+/// A figure with the way to the rows it is from, which the appendix names.
+pub(super) fn behind(figure: &Figure, shown: &str) -> String {
+    format!("<a href=\"appendix.html#{}\">{shown}</a>", escaped(&figure.id))
 }
 
 /// A value over its interval, so that columns stay narrow.

@@ -87,7 +87,7 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let result = found(place, &args.name)?;
     if let Some(against) = &args.against {
         let other = found(place, against)?;
-        let rows = against::rows(&result, &other);
+        let rows = bench::beside::rows(&result, &other);
         out.answer(&rows, || against::text(&result, &other, &rows));
         return Ok(if result.is_evidence() && other.is_evidence() { Exit::Ok } else { Exit::Undecided });
     }

@@ -37,7 +37,12 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         put_demand(&mut scorecard, one).map_err(Stop::usage)?;
         set.push(Demanded { text: one.trim().to_owned(), is_looser: scorecard.is_looser_than(&before) });
     }
-    let (sheets, texts, sides) = worksheets(asked)?;
+    let given = if asked.tco.is_empty() {
+        of_config(&config, asked)
+    } else {
+        asked.tco.iter().map(|given| named(given)).collect()
+    };
+    let (sheets, texts, sides) = worksheets(given)?;
     let mut settings = Settings {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         at_us: now_us(),
@@ -103,10 +108,9 @@ const WORKSHEET: &str =
     "`--tco` takes the worksheet itself, the YAML that `crossfade tco init` writes and `crossfade tco run` reads";
 
 /// A worksheet that cannot be read is refused before anything else is done.
-fn worksheets(asked: &Asked) -> Result<Sheets, Stop> {
+fn worksheets(given: Vec<(Option<String>, PathBuf)>) -> Result<Sheets, Stop> {
     let (mut sheets, mut texts, mut sides) = (Vec::new(), Vec::new(), Vec::new());
-    for given in &asked.tco {
-        let (of, path) = named(given);
+    for (of, path) in given {
         let is_workbook =
             std::fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"PK") || std::str::from_utf8(&bytes).is_err());
         if is_workbook {
@@ -125,6 +129,20 @@ fn worksheets(asked: &Asked) -> Result<Sheets, Stop> {
         texts.push(text);
     }
     Ok((sheets, texts, sides))
+}
+
+/// The worksheets that the config names of what is asked for.
+fn of_config(config: &Config, asked: &Asked) -> Vec<(Option<String>, PathBuf)> {
+    let routes = config.snapshot.routes.values().filter(|route| is_asked(asked, route));
+    let names: BTreeSet<&str> =
+        routes.flat_map(|route| [Some(route.name.as_str()), route.workload.as_deref()]).flatten().collect();
+    let of_names = config.worksheets.iter().filter(|(name, _)| names.contains(name.as_str()));
+    of_names.map(|(name, path)| (Some(name.clone()), path.clone())).collect()
+}
+
+fn is_asked(asked: &Asked, route: &Route) -> bool {
+    asked.workload.is_empty()
+        || asked.workload.iter().any(|name| *name == route.name || Some(name) == route.workload.as_ref())
 }
 
 /// `NAME=FILE`, or only a file; one whose own name has a `=` is meant where there is one.
@@ -160,10 +178,6 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
             Stop::usage(format!("no target is called `{name}`")).hint(format!("{near}there are: {}", known.join(", ")))
         );
     }
-    let is_asked = |route: &Route| {
-        asked.workload.is_empty()
-            || asked.workload.iter().any(|name| *name == route.name || Some(name) == route.workload.as_ref())
-    };
     for name in &asked.workload {
         let mut known: Vec<&str> = snapshot.routes.keys().map(String::as_str).collect();
         known.extend(snapshot.routes.values().filter_map(|route| route.workload.as_deref()));
@@ -177,7 +191,7 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
         }
     }
     let mut moves = Vec::new();
-    for route in snapshot.routes.values().filter(|route| is_asked(route)) {
+    for route in snapshot.routes.values().filter(|route| is_asked(asked, route)) {
         // A rollout of a cohort is part of its route's.
         let of_route =
             snapshot.rollouts.values().filter(|rollout| rollout.route == route.name && !rollout.name.contains(AT));

@@ -64,11 +64,47 @@ pub(crate) struct Args {
 
 /// Writes a worksheet; never over a file that is there.
 pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let today = When::from_us(now_us()).date();
     if args.example {
+        let today = When::from_us(now_us()).date();
         return example(args, &EXAMPLE.replace("@DATE@", &today.to_string()), out);
     }
-    let mut known = Known::new(today);
+    let (worksheet, known) = gathered(place, args)?;
+    if args.print {
+        out.print(&worksheet);
+    } else {
+        write(args, &worksheet)?;
+        let path = args.output.display();
+        out.answer(&serde_json::json!({ "written": args.output, "known": known.said }), || format!("{path}\n"));
+    }
+    for words in &known.said {
+        out.say(words);
+    }
+    out.say(format_args!("hint: fill in what is unknown, then `crossfade tco run {}`", args.output.display()));
+    Ok(Exit::Ok)
+}
+
+/// The worksheet that these arguments would write of a route with its candidate and an evaluation, and what is said of it.
+pub(crate) fn draft(
+    place: &Place,
+    route: &str,
+    (run, candidate): (Option<String>, Option<String>),
+) -> Result<(String, Vec<String>), Stop> {
+    let args = Args {
+        route: Some(route.to_owned()),
+        run,
+        candidate,
+        retries: None,
+        days: 30,
+        size: None,
+        example: false,
+        output: PathBuf::new(),
+        print: true,
+    };
+    gathered(place, &args).map(|(worksheet, known)| (worksheet, known.said))
+}
+
+fn gathered(place: &Place, args: &Args) -> Result<(String, Known), Stop> {
+    let mut known = Known::new(When::from_us(now_us()).date());
     known.names[1].clone_from(&args.candidate);
     if let Some(run) = &args.run {
         of_run(place, (run, args.candidate.as_deref(), args.retries), &mut known)?;
@@ -85,18 +121,7 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     }
     machines(place, &mut known);
     let worksheet = assumed(place, &mut known)?;
-    if args.print {
-        out.print(&worksheet);
-    } else {
-        write(args, &worksheet)?;
-        let path = args.output.display();
-        out.answer(&serde_json::json!({ "written": args.output, "known": known.said }), || format!("{path}\n"));
-    }
-    for words in &known.said {
-        out.say(words);
-    }
-    out.say(format_args!("hint: fill in what is unknown, then `crossfade tco run {}`", args.output.display()));
-    Ok(Exit::Ok)
+    Ok((worksheet, known))
 }
 
 /// Writes the example; never over a file that is there.

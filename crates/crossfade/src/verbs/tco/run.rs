@@ -7,9 +7,9 @@ use anyhow::Context;
 use clap::ValueEnum;
 use cost::tco::odds::{DRAWS, Verdict};
 use cost::tco::page::{html, sentences};
-use cost::tco::scenario::{Scenario, scenarios};
 use cost::tco::study::Study;
-use cost::tco::{Costed, Draw, Exact, WhatIfError, focus, model, what_if, xlsx};
+use cost::tco::{Draw, Exact, WhatIfError, focus, model, xlsx};
+use operations::costing::{Unasked, assignment, costed};
 
 use super::words;
 use crate::config::{nearest, worksheet};
@@ -55,12 +55,6 @@ enum Form {
     Focus,
 }
 
-fn assignment(text: &str) -> Result<(String, Exact), String> {
-    let (name, value) = text.split_once('=').ok_or("write it like `candidate.first_pass=0.92`")?;
-    let value = Exact::parse(value.trim()).ok_or_else(|| format!("`{value}` is no number"))?;
-    Ok((name.trim().to_owned(), value))
-}
-
 /// Costs the worksheet. The exit says whether the saving that is wanted is reached: 0 yes, 3 no, 4 not enough is known.
 pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (path, form) = (&args.worksheet, form(args, out)?);
@@ -70,9 +64,8 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     })?;
     let study = worksheet(&path.display().to_string(), &text).map_err(Stop::config)?;
     let asked: BTreeMap<String, Exact> = args.set.iter().cloned().collect();
-    let book = what_if(&study, &asked).map_err(|error| refused(&error, &study))?;
-    let costed = Costed::new(&study, book, Draw { draws: args.draws, seed: args.seed });
-    let costed = costed.with_scenarios(played(&study, &asked)?);
+    let draw = Draw { draws: args.draws, seed: args.seed };
+    let costed = costed(&study, &asked, draw).map_err(|unasked| refused(&unasked, &study))?;
     let answer = match form {
         Form::Text => words::text(&costed).into_bytes(),
         Form::Html => html(&costed).into_bytes(),
@@ -107,18 +100,13 @@ pub(crate) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     })
 }
 
-/// What becomes of the study when prices and volumes go another way.
-fn played(study: &Study, asked: &BTreeMap<String, Exact>) -> Result<Vec<Scenario>, Stop> {
-    scenarios(study, asked).map_err(|(name, error)| {
-        let stop = refused(&error, study);
-        stop.hint(format!("that is asked by the scenario `{name}`"))
-    })
-}
-
 /// A "what if" of something else, with the nearest that can be asked.
-fn refused(error: &WhatIfError, study: &Study) -> Stop {
-    let stop = Stop::usage(error);
-    let WhatIfError::NoCell(id) = error else { return stop };
+pub(crate) fn refused(unasked: &Unasked, study: &Study) -> Stop {
+    let stop = Stop::usage(unasked);
+    if let Some(scenario) = &unasked.scenario {
+        return stop.hint(format!("that is asked by the scenario `{scenario}`"));
+    }
+    let WhatIfError::NoCell(id) = &unasked.error else { return stop };
     let book = model(study);
     let inputs: Vec<&str> =
         book.cells().iter().filter(|cell| cell.formula.is_none()).map(|cell| cell.id.as_str()).collect();

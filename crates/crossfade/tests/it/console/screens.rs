@@ -5,7 +5,7 @@ use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, request, until, with_poli
 
 /// The path of a page, and what it shows.
 #[track_caller]
-fn shows(gateway: &Gateway<'_>, path: &str, words: &[&str]) -> String {
+pub(super) fn shows(gateway: &Gateway<'_>, path: &str, words: &[&str]) -> String {
     let page = ask(gateway.admin, "GET", path, ("", ""));
     assert_eq!(page.status, 200, "{path}: {}", page.body);
     for word in words {
