@@ -115,17 +115,7 @@ impl Running {
         let (journal, shipper) = open_record(config, manner)?;
         let snapshot = Arc::new(ArcSwap::new(Arc::clone(&config.snapshot)));
         let (live, lanes) = (Arc::new(LiveTable::default()), Arc::<Lanes>::default());
-        let controller = Controller::start(ControllerParts {
-            database: manner.open(config)?,
-            snapshot: Arc::clone(&snapshot),
-            live: Arc::clone(&live),
-            journal: journal.clone(),
-            lanes: Arc::clone(&lanes),
-            record_ready: is_shipped(&shipper),
-            tick: TICK,
-            store_patience: manner.store_patience,
-        })
-        .map_err(Stop::failed)?;
+        let controller = control(config, manner, (&snapshot, &live, &lanes), (&journal, &shipper))?;
         let ledger = Arc::new(JournalLedger::new(journal.clone()));
         let providers = Arc::new(providers::Shared::new().watched(Arc::clone(&ledger) as _, Lane::Live));
         let keys = keep_keys(config, manner)?;
@@ -334,6 +324,26 @@ fn webhooks_of(reloader: Arc<Reloader>) -> Box<dyn Fn() -> Vec<String> + Send + 
 /// The config in force as it is understood.
 fn resolved_of(reloader: Arc<Reloader>) -> operations::ResolvedFn {
     Box::new(move || reloader.said.resolved.load_full())
+}
+
+/// The thread that writes stages.
+fn control(
+    config: &Config,
+    manner: &Manner,
+    (snapshot, live, lanes): (&Arc<ArcSwap<Snapshot>>, &Arc<LiveTable>, &Arc<Lanes>),
+    (journal, shipper): (&Journal, &Shipper),
+) -> Result<Controller, Stop> {
+    let parts = ControllerParts {
+        database: manner.open(config)?,
+        snapshot: Arc::clone(snapshot),
+        live: Arc::clone(live),
+        journal: journal.clone(),
+        lanes: Arc::clone(lanes),
+        record_ready: is_shipped(shipper),
+        tick: TICK,
+        store_patience: manner.store_patience,
+    };
+    Controller::start(parts).map_err(Stop::failed)
 }
 
 /// A version of a prompt, read again.

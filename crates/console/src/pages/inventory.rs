@@ -135,7 +135,7 @@ fn shown(cell: &MatrixCell) -> Markup {
     html! {
         (standing(&cell.standing))
         @if !cell.how.is_empty() || cell.workaround.is_some() {
-            details { summary { (cell.proofs.len()) " proofs" } p { bdi { (cell.how) } } @if let Some(workaround) = &cell.workaround { p { bdi { (workaround) } } } }
+            details { summary { @match cell.proofs.len() { 0 => "Why", 1 => "1 proof", n => { (n) " proofs" } } } p { bdi { (cell.how) } } @if let Some(workaround) = &cell.workaround { p { bdi { (workaround) } } } }
         }
     }
 }
