@@ -331,7 +331,7 @@ fn control(
     config: &Config,
     manner: &Manner,
     (snapshot, live, lanes): (&Arc<ArcSwap<Snapshot>>, &Arc<LiveTable>, &Arc<Lanes>),
-    (journal, shipper): (&Journal, &Shipper),
+    (journal, shipper): (&Journal, &Arc<Shipper>),
 ) -> Result<Controller, Stop> {
     let parts = ControllerParts {
         database: manner.open(config)?,
