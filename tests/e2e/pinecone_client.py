@@ -7,6 +7,8 @@ from pinecone import Pinecone
 version, url, key, name = sys.argv[1:]
 is_new = int(version.split(".")[0]) >= 10
 seen = {}
+# Chroma gives numbers back nearly as they were.
+about = lambda values: [round(value, 6) for value in values]
 client = Pinecone(api_key=key, host=url)
 seen["indexes"] = [index["name"] for index in client.list_indexes()]
 described = client.describe_index(name)
@@ -18,13 +20,13 @@ seen["upserted"] = index.upsert(vectors=films, namespace="films").upserted_count
 ids = lambda found: [match["id"] for match in found["matches"]]
 query = [1.0, 0.0, 0.0, 0.0]
 found = index.query(vector=query, top_k=2, namespace="films", include_metadata=True, include_values=True)
-seen["nearest"] = [[match["id"], round(match["score"], 5), list(match["values"]), dict(match["metadata"])] for match in found["matches"]]
+seen["nearest"] = [[match["id"], round(match["score"], 5), about(match["values"]), dict(match["metadata"])] for match in found["matches"]]
 seen["by_id"] = ids(index.query(id="a2", top_k=1, namespace="films"))
 seen["elsewhere"] = ids(index.query(vector=query, top_k=2, namespace="nowhere"))
 filters = [{"genre": "drama"}, {"year": {"$gte": 2000}}, {"tags": {"$in": ["y"]}}, {"seen": {"$exists": True}}, {"$or": [{"genre": "comedy"}, {"year": {"$lt": 2000}}]}, {"genre": {"$ne": "drama"}}]
 seen["filtered"] = [sorted(ids(index.query(vector=query, top_k=10, namespace="films", filter=filter))) for filter in filters]
 fetched = index.fetch(ids=["b/2 +&%", "none"], namespace="films")
-seen["fetched"] = {id: list(vector.values) for id, vector in fetched.vectors.items()}
+seen["fetched"] = {id: about(vector.values) for id, vector in fetched.vectors.items()}
 index.update(id="a1", set_metadata={"year": 2000}, namespace="films")
 seen["updated"] = dict(index.fetch(ids=["a1"], namespace="films").vectors["a1"].metadata)
 listed = index.list_paginated(prefix="a", limit=1, namespace="films")
@@ -51,7 +53,7 @@ if is_new:
     seen["searched"] = [[match.id, round(match.score, 5), match.n] for match in found.matches]
     documents.update(namespace="texts", documents=[{"_id": "d1", "new": "x", "_remove_fields": ["n"]}])
     one = documents.fetch(namespace="texts", ids=["d1"]).documents["d1"].to_dict()
-    seen["document"] = {name: one[name] for name in sorted(one)}
+    seen["document"] = {name: about(one[name]) if name == "dense" else one[name] for name in sorted(one)}
     seen["ids"] = [item.id for item in documents.list(namespace="texts", limit=3)]
     seen["deleted"] = documents.delete(namespace="texts", filter={"n": {"$gte": 2}}).matched_records
     documents.delete(namespace="texts", delete_all=True)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Chroma, into sqlite-vec and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
+"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Chroma, into sqlite-vec, into what stands in for Pinecone and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
 
 The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and every server that takes part in it with it. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
@@ -10,7 +10,7 @@ import pyarrow.dataset
 
 import moves
 from parts.chroma import Chroma
-from parts.stack import crossfade_binary, figures
+from parts.stack import crossfade_binary, figures, free_port
 
 N_ROWS = 6000
 N_KILLS = 5
@@ -109,13 +109,69 @@ def resampled(say, lines):
     say("rows that those with frozen bounds lose", sum(lost[False]), sum(lost[False]) == 0)
 
 
-def through_chroma(say, directory, server, lines):
-    """From Parquet into pgvector, into Chroma by the cosine, which does not keep every bit, into sqlite-vec and into Parquet."""
-    # sqlite-vec takes bits by eights.
+class Gateway:
+    """Crossfade in front of a store as Pinecone, on one port, which can be killed and comes back."""
+
+    def __init__(self, directory, name, indexes, port=0):
+        self.directory, self.name, self.port = directory, name, port
+        text = f'listen: 127.0.0.1:0\nadmin: {{ listen: "127.0.0.1:0" }}\nauth: {{ required: true }}\nstore: sqlite:./{name}.db\n' \
+            f'record: {{ dir: ./{name}-journal }}\nvectors: {{ listen: "127.0.0.1:{port}", indexes: {{ {indexes} }} }}\n'
+        (directory / f"{name}.yaml").write_text(text)
+        self.key = crossfade(directory, "--config", f"{name}.yaml", "keys", "create", "app", "--role", "admin")["key"]
+        self.start()
+
+    def start(self):
+        addresses, log = self.directory / f"{self.name}.json", self.directory / f"{self.name}.log"
+        addresses.unlink(missing_ok=True)
+        command = [crossfade_binary(), "--config", f"{self.name}.yaml", "serve", "--addresses-file", addresses.name]
+        with open(log, "a") as said:
+            self.process = subprocess.Popen(command, cwd=self.directory, stderr=said)
+        while not addresses.exists():
+            if self.process.poll() is not None:
+                raise SystemExit(log.read_text())
+            time.sleep(0.02)
+        self.place = json.loads(addresses.read_text())["vectors"]
+
+    def kill(self):
+        """SIGKILL, and from the start again."""
+        self.process.kill()
+        self.process.wait()
+        self.start()
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+    def post(self, index, path, body):
+        connection = http.client.HTTPConnection(self.place, timeout=60)
+        connection.request("POST", f"/data/{index}/{path}", json.dumps(body), {"Api-Key": self.key})
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{path} {json.dumps(body)}: {text}")
+        return json.loads(text)
+
+
+def pinecone(directory):
+    """An index of dimension 32 without a record, and its address: what stands in for Pinecone, which nobody here has."""
+    (directory / "first.jsonl").write_text(json.dumps({"id": "first", "vector": [1.0] * 32}) + "\n")
+    crossfade(directory, "vectors", "copy", "jsonl:first.jsonl", "sqlite-vec:pinecone.db#docs", "--metric", "dense=cosine", "--run", "first")
+    gateway = Gateway(directory, "pinecone", 'docs: { store: "sqlite-vec:pinecone.db#docs" }', free_port())
+    gateway.post("docs", "vectors/delete", {"ids": ["first"]})
+    os.environ["PINECONE_API_KEY"] = gateway.key
+    return gateway, f"pinecone:http://{gateway.place}/data/docs"
+
+
+def through_all(say, directory, server, chroma, lines):
+    """From Parquet into pgvector, into Chroma by the cosine, which does not keep every bit, into sqlite-vec, into Pinecone's API and into Parquet."""
+    # sqlite-vec takes bits by eights, and every record of Pinecone has the vector.
     whole = [(json.loads(json.dumps(row).replace('"dims": 12', '"dims": 16')), metadata) for row, metadata in lines]
+    draw = random.Random(12)
+    for row, _ in whole:
+        row.setdefault("vectors", {}).setdefault("dense", [single(draw.gauss(0, 1)) for _ in range(32)])
     write(directory / "chain.jsonl", whole)
     crossfade(directory, "vectors", "copy", "jsonl:chain.jsonl", "parquet:chain")
-    chroma = Chroma(directory)
+    gateway, index = pinecone(directory)
     try:
         at = f"chroma:{chroma.place}#kb-1"
         plan = crossfade(directory, "vectors", "plan", "parquet:chain", at, "--metric", "dense=cosine")
@@ -123,9 +179,9 @@ def through_chroma(say, directory, server, lines):
         say("parts that do not come back to the bit, by the plan", loose, loose == ["vector `dense`: 32 × F32"])
         cosine = ["--metric", "dense=cosine"]
         table = f"{server.url}#chain"
-        stops = ["parquet:chain", table, at, "sqlite-vec:kb.db#kb", "parquet:three"]
+        stops = ["parquet:chain", table, at, "sqlite-vec:kb.db#kb", index, "parquet:three"]
         for n, (source, target) in enumerate(zip(stops, stops[1:])):
-            servers = [one for one, place in [(chroma, at), (server, table)] if place in (source, target)]
+            servers = [one for one, place in [(chroma, at), (server, table), (gateway, index)] if place in (source, target)]
             done = hop(directory, source, target, f"chain-{n}", servers, cosine if target == at else [])
             # Of Chroma that is so of itself; behind it it has to be asked for.
             within = [] if target in (table, at) else ["--tolerant", "dense"]
@@ -135,14 +191,26 @@ def through_chroma(say, directory, server, lines):
             say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0 and same["tolerant"] == ([] if target == table else ["dense"]))
             if target != table:
                 say(f"{name}: numbers that are others, at most by", same["largest"], 0 < same["largest"] < 1e-6 and same["n_beyond"] == 0)
-        exact = crossfade(directory, "vectors", "verify", at, "parquet:three")
-        say("buckets that differ from what Chroma gives", exact["n_buckets"], exact["n_buckets"] == 0)
+        for one in (at, index):
+            exact = crossfade(directory, "vectors", "verify", one, "parquet:three")
+            say(f"buckets that differ from what {one.split(':')[0]} gives", exact["n_buckets"], exact["n_buckets"] == 0)
+        of_pinecone(say, directory, index)
         bits = crossfade(directory, "vectors", "verify", "jsonl:chain.jsonl", "parquet:three", code=3)
         say("rows that are not the same to the bit", len(bits["differences"]), {part for row in bits["differences"] for part in row["what"]["altered"]} == {"vector `dense`"})
         chroma_is_changed(say, directory, chroma, at)
         chroma_finds(say, directory, chroma)
     finally:
-        chroma.end()
+        gateway.end()
+
+
+def of_pinecone(say, directory, index):
+    """What reading and writing cost is planned; an index that lists nothing is read by a file of identifiers, and is never called complete."""
+    plan = lambda *ends: " ".join(crossfade(directory, "vectors", "plan", *ends)["notes"])
+    reading, writing = plan(index, "parquet:none"), plan("parquet:three", index)
+    say("units of Pinecone in the plans", "read and written", "about 660 read units" in reading and "write units" in writing)
+    (directory / "ids.txt").write_text("a1\na2\nnobody\n")
+    done = crossfade(directory, "vectors", "export", f"{index}?ids-from=ids.txt#tenant", "-o", "pods", "--run", "run-pods")
+    say("of an index that lists nothing", done["unproved"], done["n_rows"] == 2 and "cannot be proved" in done["unproved"])
 
 
 def chroma_is_changed(say, directory, chroma, at):
@@ -273,12 +341,13 @@ OF_DOCUMENTS = {
 }
 
 
-def filters_find(url, key):
-    """What drawn filters find among rows that somebody might paste into something: the same list for the same seed."""
+def filters_find(gateway, digits):
+    """What drawn filters find among rows that somebody might paste into something: the same list for the same seed and number of digits."""
     draw = random.Random(11)
+    number = lambda: draw.uniform(-1, 1) * 10.0 ** draw.randint(-300, 300) if digits == 17 else float(f"{draw.uniform(-1, 1) * 10.0 ** draw.randint(-15, 15):.{digits}g}")
     names = ["a", "b", "A", "a.b", 'a"b', "ä", "'; DROP TABLE films; --", "x.$a[0]"]
-    values = ["", "x", "X", "x ", "ä", "a\u0308", "🙂", "'", '"', "\\", "%", "1", "true", 0, -0.0, 1, 1.0, 9007199254740993, 9007199254740992, 0.1, 5e-324, 1e300, True, False]
-    some = lambda: draw.choice(values) if draw.random() < 0.8 else draw.uniform(-1, 1) * 10.0 ** draw.randint(-300, 300)
+    values = ["", "x", "X", "x ", "ä", "a\u0308", "🙂", "'", '"', "\\", "%", "1", "true", 0, -0.0, 1, 1.0, -3, 1.5, -1.5, 9007199254740993, 9007199254740992, 0.1, 5e-324, 1e300, True, False]
+    some = lambda: draw.choice(values) if draw.random() < 0.8 else number()
     rows = [{name: draw.choice([some(), ["x", "ä"], [""], []]) for name in names if draw.random() < 0.7} for _ in range(60)]
     numbers = [value for row in rows for value in row.values() if isinstance(value, (int, float)) and not isinstance(value, bool)]
 
@@ -294,16 +363,7 @@ def filters_find(url, key):
             return {draw.choice(names): {"$exists": draw.random() < 0.5}}
         return {draw.choice(names): {draw.choice(["$in", "$nin"]): [some() for _ in range(draw.randint(1, 4))]}}
 
-    connection = http.client.HTTPConnection(url.split("//")[1], timeout=60)
-
-    def ask(path, body):
-        connection.request("POST", f"/data/films/{path}", json.dumps(body), {"Api-Key": key})
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"{path} {json.dumps(body)}: {text}")
-        return json.loads(text)
-
+    ask = lambda path, body: gateway.post("films", path, body)
     ask("vectors/upsert", {"vectors": [{"id": f"r{n}", "values": [1, n, 0, 0], "metadata": row} for n, row in enumerate(rows)], "namespace": "filters"})
     n_filters = 100_000 if os.environ.get("CROSSFADE_SLOW_TESTS") else 1000
     found = []
@@ -315,44 +375,36 @@ def filters_find(url, key):
     return found
 
 
-def pinecone_clients(say, directory, server):
-    """The same script on two majors of the official client, on two stores."""
+def pinecone_clients(say, directory, server, chroma):
+    """The same script on two majors of the official client, on three stores."""
     (directory / "seed.jsonl").write_text(json.dumps({"id": "seed", "vector": [1.0, 0.0, 0.0, 0.0]}) + "\n")
-    found = []
-    for kind, address in [("sqlite-vec", "sqlite-vec:facade.db#films"), ("pgvector", f"{server.url}#films")]:
+    found = {}
+    for kind, address in [("sqlite-vec", "sqlite-vec:facade.db#films"), ("pgvector", f"{server.url}#films"), ("chroma", f"chroma:{chroma.place}#films")]:
         crossfade(directory, "vectors", "copy", "jsonl:seed.jsonl", address, "--metric", "dense=cosine", "--run", f"films-{kind}")
-        text = f'listen: 127.0.0.1:0\nadmin: {{ listen: "127.0.0.1:0" }}\nauth: {{ required: true }}\nstore: sqlite:./{kind}.db\n' \
-            f'record: {{ dir: ./{kind}-journal }}\nvectors: {{ listen: "127.0.0.1:0", indexes: {{ films: {{ store: "{address}" }} }} }}\n'
-        config, addresses = directory / f"{kind}.yaml", directory / f"{kind}.json"
-        config.write_text(text)
-        key = crossfade(directory, "--config", config.name, "keys", "create", "app", "--role", "admin")["key"]
-        with open(directory / f"{kind}.log", "w") as log:
-            gateway = subprocess.Popen([crossfade_binary(), "--config", config.name, "serve", "--addresses-file", addresses.name], cwd=directory, stderr=log)
-            try:
-                while not addresses.exists():
-                    if gateway.poll() is not None:
-                        raise SystemExit((directory / f"{kind}.log").read_text())
-                    time.sleep(0.05)
-                url = "http://" + json.loads(addresses.read_text())["vectors"]
-                for python in os.environ["PINECONE_PYTHONS"].split():
-                    version = subprocess.run([python, "-c", "import importlib.metadata as m; print(m.version('pinecone'))"], capture_output=True, text=True, check=True).stdout.strip()
-                    # The row that the collection was made with.
-                    clear = [python, "-c", "import sys; from pinecone import Pinecone; Pinecone(api_key=sys.argv[1]).Index(host=sys.argv[2]).delete(ids=['seed'])", key, f"{url}/data/films"]
-                    subprocess.run(clear, check=True)
-                    run = subprocess.run([python, "tests/e2e/pinecone_client.py", version, url, key, "films"], capture_output=True, text=True)
-                    if run.returncode:
-                        raise SystemExit(run.stderr + (directory / f"{kind}.log").read_text())
-                    seen = json.loads(run.stdout)
-                    expected = EXPECTED | (OF_DOCUMENTS if version.startswith("10.") else {})
-                    wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
-                    say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
-                found.append(filters_find(url, key))
-            finally:
-                gateway.terminate()
-                gateway.wait(30)
-    differ = [one for one, other in zip(*found) if one != other]
-    telling = sum(0 < len(ids) < 60 for _, ids in found[0])
-    say(f"of {len(found[0])} filters, those that find other rows in pgvector than in sqlite-vec", differ[:3], not differ and telling > len(found[0]) / 3)
+        gateway = Gateway(directory, f"films-{kind}", f'films: {{ store: "{address}" }}')
+        try:
+            url = f"http://{gateway.place}"
+            for python in os.environ["PINECONE_PYTHONS"].split():
+                version = subprocess.run([python, "-c", "import importlib.metadata as m; print(m.version('pinecone'))"], capture_output=True, text=True, check=True).stdout.strip()
+                # The row that the collection was made with.
+                gateway.post("films", "vectors/delete", {"ids": ["seed"]})
+                run = subprocess.run([python, "tests/e2e/pinecone_client.py", version, url, gateway.key, "films"], capture_output=True, text=True)
+                if run.returncode:
+                    raise SystemExit(run.stderr + (directory / f"films-{kind}.log").read_text())
+                seen = json.loads(run.stdout)
+                expected = EXPECTED | (OF_DOCUMENTS if version.startswith("10.") else {})
+                wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
+                say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
+            # Chroma reads the digits of a number in a filter otherwise than those in a record, by a unit of the last of 17 places at most.
+            for digits in {"sqlite-vec": [17, 6], "pgvector": [17], "chroma": [6]}[kind]:
+                found.setdefault(digits, []).append(filters_find(gateway, digits))
+        finally:
+            gateway.end()
+    for digits, other in [(17, "pgvector"), (6, "chroma")]:
+        ours, theirs = found[digits]
+        differ = [(one, two) for one, two in zip(ours, theirs) if one != two]
+        telling = sum(0 < len(ids) < 60 for _, ids in ours)
+        say(f"of {len(ours)} filters, those that find other rows in {other} than in sqlite-vec", differ[:3], not differ and telling > len(ours) / 3)
 
 
 def main():
@@ -377,8 +429,12 @@ def main():
             distances(say, directory, server)
             searched(say, directory, server)
             resampled(say, lines)
-            through_chroma(say, directory, server, lines)
-            pinecone_clients(say, directory, server)
+            chroma = Chroma(directory)
+            try:
+                through_all(say, directory, server, chroma, lines)
+                pinecone_clients(say, directory, server, chroma)
+            finally:
+                chroma.end()
             moves.turned_under_load(say, directory, server)
             moves.another_model(say, directory, server, os.environ["MINILM_PACKAGES"], os.environ["PINECONE_PYTHONS"].split()[0], os.environ.get("VECTORS_PAGES"))
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")

@@ -254,7 +254,7 @@ fn deliver(
         };
         n_tries += 1;
         match retry::next(trouble.class, n_tries, rows.len(), random()) {
-            Next::Again(wait) => std::thread::sleep(wait),
+            Next::Again(wait) => std::thread::sleep(trouble.wait(wait)),
             Next::Halves => {
                 let (first, second) = rows.split_at(rows.len() / 2);
                 deliver(target, slot, first, delivered)?;

@@ -19,7 +19,7 @@ pub(crate) fn again<T>(mut does: impl FnMut() -> Result<T, Trouble>) -> Result<T
         };
         n_tries += 1;
         match retry::next(trouble.class, n_tries, 1, random()) {
-            Next::Again(wait) => sleep(wait),
+            Next::Again(wait) => sleep(trouble.wait(wait)),
             _ => return Err(trouble),
         }
     }

@@ -6,7 +6,8 @@ use crate::row::Dtype;
 use crate::schema::{Metric, Schema};
 use crate::store::Survey;
 use crate::stores::{
-    Kind, check_name, declared_to_chroma, declared_to_pgvector, declared_to_sqlite_vec, own_vector_of_chroma,
+    Kind, check_name, declared_to_chroma, declared_to_pgvector, declared_to_pinecone, declared_to_sqlite_vec,
+    own_vector, write_units_of_pinecone,
 };
 
 /// A plan.
@@ -74,7 +75,8 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     );
     for (name, shape) in &schema.dense {
         let part = format!("vector `{name}`: {} × {:?}", shape.dims, shape.dtype);
-        let is_own = kind == Kind::Chroma && own_vector_of_chroma(schema) == Some(name.as_str());
+        let has_own = matches!(kind, Kind::Chroma | Kind::Pinecone);
+        let is_own = has_own && own_vector(schema) == Some(name.as_str());
         let becomes = match (kind, shape.dtype) {
             (Kind::Parquet, Dtype::Binary) => Ok("fixed bytes".to_owned()),
             (Kind::Parquet, dtype) => Ok(format!("list of {}", words(dtype))),
@@ -83,8 +85,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             (Kind::SqliteVec, _) => declared_to_sqlite_vec(name, shape),
             (Kind::Pgvector, _) => declared_to_pgvector(name, shape),
             (Kind::Chroma, _) => declared_to_chroma(name, shape, is_own),
+            (Kind::Pinecone, _) => declared_to_pinecone(name, shape, is_own),
         };
-        let fidelity = match (is_own, shape.dtype, shape.metric) {
+        let fidelity = match (is_own && kind == Kind::Chroma, shape.dtype, shape.metric) {
             (true, Dtype::F32, Some(Metric::Cosine)) => Fidelity::Tolerant,
             _ => Fidelity::BitExact,
         };
@@ -96,7 +99,8 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             Kind::SqliteVec => plan.notes.extend(scores(name, shape.dtype, shape.metric)),
             Kind::Pgvector => plan.notes.push(operators(name, shape.dtype)),
             Kind::Chroma if is_own => plan.notes.push(distances(name, shape.metric)),
-            Kind::Parquet | Kind::Jsonl | Kind::Chroma => {}
+            Kind::Pinecone if is_own => plan.notes.push(similarities(name, shape.metric)),
+            Kind::Parquet | Kind::Jsonl | Kind::Chroma | Kind::Pinecone => {}
         }
     }
     for name in &schema.sparse {
@@ -113,6 +117,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     }
     if kind == Kind::Chroma {
         chroma(&mut plan, schema);
+    }
+    if kind == Kind::Pinecone {
+        pinecone(&mut plan, schema);
     }
     match &schema.space {
         None => plan.notes.push(
@@ -131,6 +138,9 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
         Kind::SqliteVec => "bytes beside the rows; sqlite-vec does not search them",
         Kind::Pgvector => "arrays, exact; pgvector does not search them",
         Kind::Chroma => "numbers beside the record, exact; Chroma does not search them",
+        Kind::Pinecone => {
+            "in the metadata, exact, and not searched; by the inner product the only sparse vector is the record's own"
+        }
     };
     // Of sqlite-vec the name is no part of a table's.
     if let Some(why) = (kind == Kind::Pgvector).then(|| check_name(name).err()).flatten() {
@@ -189,7 +199,7 @@ fn operators(name: &str, dtype: Dtype) -> String {
 
 /// What is to be known of Chroma.
 fn chroma(plan: &mut Plan, schema: &Schema) {
-    if own_vector_of_chroma(schema).is_none() {
+    if own_vector(schema).is_none() {
         plan.refused.push("a record of Chroma needs a vector of floats, and the collection has none".to_owned());
     }
     plan.notes.push(
@@ -214,6 +224,41 @@ fn distances(name: &str, metric: Option<Metric>) -> String {
         }
     };
     format!("vector `{name}`: `distance` is {means}")
+}
+
+/// What is to be known of Pinecone.
+fn pinecone(plan: &mut Plan, schema: &Schema) {
+    if own_vector(schema).is_none() {
+        plan.refused.push("a record of Pinecone needs a vector of floats, and the collection has none".to_owned());
+    }
+    plan.notes.push(format!(
+        "writing takes about {} write units of Pinecone for the vectors alone, one for each kilobyte; texts and metadata come on top",
+        write_units_of_pinecone(plan.n_vector_bytes)
+    ));
+    plan.notes.push(
+        "the index is not made: make it before. What its metadata has no place for (nesting, nulls, floats such as `1.0`, further vectors) is one text beside it, `crossfade_row`, where there is such; the text is `crossfade_text`"
+            .to_owned(),
+    );
+    plan.notes.push(
+        "an identifier that is empty, not ASCII or longer than 512 bytes is written as a list of JSON with it"
+            .to_owned(),
+    );
+    plan.notes.push(
+        "put aside are rows without the vector, vectors that are not finite, or zero where the index takes none, and rows with more than 40 KiB of metadata, text and further vectors"
+            .to_owned(),
+    );
+    plan.notes.push("nothing of this was ever run against the live service".to_owned());
+}
+
+/// What a score of Pinecone means.
+fn similarities(name: &str, metric: Option<Metric>) -> String {
+    let means = match metric {
+        Some(Metric::Cosine) => "the cosine",
+        Some(Metric::Dot) => "the inner product",
+        Some(Metric::L2 | Metric::Hamming) => "the square of the distance by Euclid",
+        None => "what the index was made for",
+    };
+    format!("vector `{name}`: `score` is {means}")
 }
 
 /// Bytes of the vectors of one row that has all of fixed length.

@@ -323,6 +323,10 @@ impl Source for Rest {
         Ok(page)
     }
 
+    fn unproved(&mut self) -> Result<Option<String>, Trouble> {
+        self.inner.unproved()
+    }
+
     fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
         let mut names = self.inner.tolerant()?;
         names.remove(&self.vector);

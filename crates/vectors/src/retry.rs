@@ -23,19 +23,40 @@ pub struct Trouble {
     pub doing: String,
     /// What the store said.
     pub why: String,
+    /// How long it asks to be left alone.
+    pub after: Option<Duration>,
 }
 
 impl Trouble {
     /// A failure that nothing helps against.
     pub fn permanent(doing: impl Into<String>, why: impl ToString) -> Trouble {
-        Trouble { class: Class::Permanent, doing: doing.into(), why: why.to_string() }
+        Trouble::of(Class::Permanent, doing, why)
+    }
+
+    /// A failure that passes by itself.
+    pub fn transient(doing: impl Into<String>, why: impl ToString) -> Trouble {
+        Trouble::of(Class::Transient, doing, why)
     }
 
     /// A failure that lies in the rows.
     pub fn poison(doing: impl Into<String>, why: impl ToString) -> Trouble {
-        Trouble { class: Class::Poison, doing: doing.into(), why: why.to_string() }
+        Trouble::of(Class::Poison, doing, why)
+    }
+
+    /// A failure of a class.
+    pub fn of(class: Class, doing: impl Into<String>, why: impl ToString) -> Trouble {
+        Trouble { class, doing: doing.into(), why: why.to_string(), after: None }
+    }
+
+    /// How long to wait, where it would be `drawn` if nobody asked for more.
+    #[must_use]
+    pub fn wait(&self, drawn: Duration) -> Duration {
+        drawn.max(self.after.unwrap_or_default().min(LONGEST_WAIT))
     }
 }
+
+/// The longest that a store which asks to be left alone is waited for at once.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// How often the same batch is tried.
 pub const MAX_TRIES: u32 = 8;
@@ -77,6 +98,16 @@ mod tests {
         assert_eq!(next(Class::Transient, 1, 100, 1.0), Next::Again(Duration::from_millis(200)));
         assert_eq!(next(Class::Transient, 4, 100, 0.5), Next::Again(Duration::from_millis(800)));
         assert_eq!(next(Class::Transient, MAX_TRIES, 100, 1.0), Next::Stop);
+    }
+
+    #[test]
+    fn a_store_that_asks_for_a_longer_wait_gets_it_within_reason() {
+        let drawn = Duration::from_millis(200);
+        let asks = |seconds| Trouble { after: Some(Duration::from_secs(seconds)), ..Trouble::transient("x", "busy") };
+        assert_eq!(Trouble::transient("x", "busy").wait(drawn), drawn);
+        assert_eq!(asks(0).wait(drawn), drawn);
+        assert_eq!(asks(7).wait(drawn), Duration::from_secs(7));
+        assert_eq!(asks(86_400).wait(drawn), LONGEST_WAIT);
     }
 
     #[test]

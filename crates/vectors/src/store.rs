@@ -39,6 +39,9 @@ pub enum Partition {
     },
     /// Records by the identifiers that the store itself knows them by, for a store that can be asked for nothing else.
     Ids {
+        /// The namespace, where the identifiers do not say it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        namespace: String,
         /// All of them.
         ids: Vec<String>,
     },
@@ -106,6 +109,22 @@ pub trait Source: Send {
     /// # Errors
     /// Where the store fails, or the partition is no longer what it was.
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble>;
+
+    /// What is good to know before it is read: what reading costs, what its values become.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn notes(&mut self) -> Result<Vec<String>, Trouble> {
+        Ok(Vec::new())
+    }
+
+    /// Why it cannot be said that all of it was read, where it cannot.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    fn unproved(&mut self) -> Result<Option<String>, Trouble> {
+        Ok(None)
+    }
 
     /// Dense vectors that the store does not give back to the bit, but each number within [`crate::verify::TOLERANCE`] of what was written.
     ///

@@ -1,12 +1,17 @@
 //! The stores, and how one is named.
 
+mod beside;
 mod chroma;
+mod http;
 mod jsonl;
 mod line;
 mod parquet;
 mod parts;
+mod pinecone;
 mod postgres;
 mod scan;
+#[cfg(test)]
+mod served;
 mod sqlite_vec;
 
 use std::fmt;
@@ -15,12 +20,15 @@ use std::path::PathBuf;
 use crate::facade::backend::Backend;
 use crate::store::{Search, Source, Target};
 
+pub(crate) use self::beside::own_vector;
+pub(crate) use self::chroma::declared as declared_to_chroma;
 pub use self::chroma::{Chroma, Place as ChromaPlace};
-pub(crate) use self::chroma::{declared as declared_to_chroma, own_vector as own_vector_of_chroma};
 pub use self::jsonl::JsonLines;
 pub use self::line::{from_line, to_line};
 pub use self::parquet::ParquetDirectory;
 pub use self::parts::{MANIFEST, Manifest, differences, manifest};
+pub use self::pinecone::{Pinecone, Place as PineconePlace};
+pub(crate) use self::pinecone::{declared as declared_to_pinecone, write_units as write_units_of_pinecone};
 pub use self::postgres::Postgres;
 pub(crate) use self::postgres::declared as declared_to_pgvector;
 pub use self::scan::{pages, rows};
@@ -53,6 +61,8 @@ pub enum Address {
     },
     /// `chroma:HOST:PORT#COLLECTION`.
     Chroma(ChromaPlace),
+    /// `pinecone:HOST#NAMESPACE`.
+    Pinecone(PineconePlace),
 }
 
 impl Address {
@@ -64,7 +74,7 @@ impl Address {
         let (kind, place) = written.split_once(':').unwrap_or((written, ""));
         if place.is_empty() {
             return Err(format!(
-                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION"
+                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE"
             ));
         }
         match kind {
@@ -82,8 +92,9 @@ impl Address {
                 Ok(Address::Postgres { url: url.to_owned(), table: table.to_owned() })
             }
             "chroma" => ChromaPlace::parse(place).map(Address::Chroma),
+            "pinecone" => PineconePlace::parse(place).map(Address::Pinecone),
             _ => Err(format!(
-                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres and chroma are"
+                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres, chroma and pinecone are"
             )),
         }
     }
@@ -97,6 +108,7 @@ impl Address {
             Address::SqliteVec { .. } => Kind::SqliteVec,
             Address::Postgres { .. } => Kind::Pgvector,
             Address::Chroma(_) => Kind::Chroma,
+            Address::Pinecone(_) => Kind::Pinecone,
         }
     }
 
@@ -109,6 +121,7 @@ impl Address {
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
+            Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
 
@@ -120,16 +133,18 @@ impl Address {
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
+            Address::Pinecone(place) => Some(Box::new(Pinecone::new(place))),
         }
     }
 
-    /// The collection, to answer an application from; none of files, which have no index, nor of Chroma.
+    /// The collection, to answer an application from; none of files, which have no index, nor of Pinecone.
     #[must_use]
     pub fn backend(&self) -> Option<Box<dyn Backend>> {
         match self {
-            Address::Parquet(_) | Address::Jsonl(_) | Address::Chroma(_) => None,
+            Address::Parquet(_) | Address::Jsonl(_) | Address::Pinecone(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
+            Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
         }
     }
 
@@ -142,6 +157,7 @@ impl Address {
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
+            Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
 }
@@ -153,6 +169,7 @@ impl fmt::Display for Address {
             Address::Jsonl(path) => write!(formatter, "jsonl:{}", path.display()),
             Address::Postgres { url, table } => write!(formatter, "{url}#{table}"),
             Address::Chroma(place) => write!(formatter, "chroma:{place}"),
+            Address::Pinecone(place) => write!(formatter, "pinecone:{place}"),
             Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
         }
     }
@@ -171,6 +188,8 @@ pub enum Kind {
     Pgvector,
     /// Chroma.
     Chroma,
+    /// Pinecone.
+    Pinecone,
 }
 
 /// The longest name of a table or a vector within a database.

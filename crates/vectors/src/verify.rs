@@ -52,6 +52,8 @@ pub struct Comparison {
     pub n_near: u64,
     /// The largest relative difference of a number within it.
     pub largest: f64,
+    /// Why it cannot be said that all of a side was read, where it cannot.
+    pub unproved: Vec<String>,
 }
 
 impl Comparison {
@@ -113,6 +115,7 @@ pub fn compare(
         n_near: within.n_near,
         largest: within.largest,
         tolerant,
+        unproved: [again(|| source.unproved())?, again(|| target.unproved())?].into_iter().flatten().collect(),
     };
     let mut n_held = 0;
     let mut looked_into = BTreeSet::new();

@@ -125,13 +125,13 @@ fn side(section: &Section<'_>) -> Option<StoreSettings> {
         let written = item.string()?.value;
         match Address::parse(&written) {
             Ok(store) if matches!(store.kind(), Kind::Parquet | Kind::Jsonl) => {
-                let hint = "`crossfade vectors copy` takes them into sqlite-vec or pgvector";
+                let hint = "`crossfade vectors copy` takes them into sqlite-vec, pgvector or Chroma";
                 item.note("files have no index to answer from", Some(hint.into()));
                 None
             }
-            Ok(store) if store.kind() == Kind::Chroma => {
-                let hint = "`crossfade vectors copy` takes it into sqlite-vec or pgvector";
-                item.note("Chroma is copied from and into, and answers no application here", Some(hint.into()));
+            Ok(store) if store.kind() == Kind::Pinecone => {
+                let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector or Chroma";
+                item.note("Pinecone is copied from and into, and answers no application here", Some(hint.into()));
                 None
             }
             // A file counts from the directory of the config, as every path in it.

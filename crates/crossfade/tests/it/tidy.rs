@@ -29,7 +29,7 @@ const OWNERS: [(&str, &[&str]); 23] = [
     ("half", &["vectors"]),
     ("tokio-postgres", &["vectors"]),
     ("zstd", &["store"]),
-    ("hyper-rustls", &["providers"]),
+    ("hyper-rustls", &["providers", "vectors"]),
     ("rustls", &["providers"]),
 ];
 

@@ -7,7 +7,6 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::journal::Begun;
-use crate::retry::Class;
 use crate::row::Dense;
 use crate::store::{Partition, Survey};
 
@@ -44,7 +43,7 @@ impl Source for Memory {
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble> {
         if self.n_busy > 0 {
             self.n_busy -= 1;
-            return Err(Trouble { class: Class::Transient, doing: "reading".into(), why: "busy".into() });
+            return Err(Trouble::transient("reading", "busy"));
         }
         let Partition::Keys { after: begin, until } = partition else { panic!("keys") };
         let begin = match after {

@@ -137,8 +137,8 @@ fn kept(namespace: &str, change: &Change) -> Vec<(String, String, Option<Row>)> 
 /// Nothing was written: the same request may go well later.
 fn not_kept(error: ChangesError) -> Failure {
     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    let doing = "could not keep a change for the store that an index moves to".to_owned();
-    Failure::from(Trouble { class: Class::Transient, doing, why: format!("{error}: {why}") })
+    let doing = "could not keep a change for the store that an index moves to";
+    Failure::from(Trouble::transient(doing, format!("{error}: {why}")))
 }
 
 /// Who writes what was kept, and turns the move.
@@ -266,11 +266,7 @@ impl Mover {
 
     /// Writes the oldest changes that wait, and says how many. `trusts` those of which it is not certain that the store that answers took them, without asking it.
     fn step(&mut self, target: &Target, trusts: bool) -> Result<usize, Trouble> {
-        let failed = |error: ChangesError| Trouble {
-            class: Class::Transient,
-            doing: "could not read the changes that wait".to_owned(),
-            why: error.to_string(),
-        };
+        let failed = |error: ChangesError| Trouble::transient("could not read the changes that wait", error);
         let index = Arc::clone(&self.index);
         let (waiting, unsure) = {
             let under_way = lock(&target.moving.under_way);

@@ -194,11 +194,8 @@ impl Side {
                 )
             })?);
         }
-        embed_all(&*encoder.embed, &encoder.recipe, &texts).map_err(|refused| Trouble {
-            class: refused.class,
-            doing,
-            why: refused.why,
-        })
+        embed_all(&*encoder.embed, &encoder.recipe, &texts)
+            .map_err(|refused| Trouble::of(refused.class, doing, refused.why))
     }
 
     /// Vectors of another model than the collection's never get into it: before the first one the encoder makes those that tell its space.
@@ -208,11 +205,8 @@ impl Side {
             return Ok(());
         };
         let doing = format!("could not make vectors for {}", self.settings.store);
-        let probe = probe(&*encoder.embed, &encoder.recipe).map_err(|refused| Trouble {
-            class: refused.class,
-            doing: doing.clone(),
-            why: refused.why,
-        })?;
+        let probe = probe(&*encoder.embed, &encoder.recipe)
+            .map_err(|refused| Trouble::of(refused.class, &doing, refused.why))?;
         let made = encoder.recipe.space(&probe.canaries);
         if !wire::space::agree(own, &made) {
             return Err(Trouble::permanent(
@@ -257,8 +251,8 @@ fn shape_of(schema: Schema, settings: &StoreSettings) -> Result<Shape, String> {
     if dtype != Dtype::F32 {
         return Err(format!("`{vector}` is of {dtype:?}; an index is of 32-bit floats"));
     }
-    // What sqlite-vec is not told otherwise, it compares by Euclid.
-    let usual = (Address::kind(&settings.store) == Kind::SqliteVec).then_some(Metric::L2);
+    // What these are not told otherwise, they compare by Euclid.
+    let usual = matches!(settings.store.kind(), Kind::SqliteVec | Kind::Chroma).then_some(Metric::L2);
     let metric =
         metric.or(settings.metric).or(usual).ok_or("nothing says how its vectors are compared: write `metric`")?;
     Ok(Shape { schema, vector, dims, metric })

@@ -153,7 +153,7 @@ impl Common {
                 n_waits += 1;
                 if after > LONGEST_WAIT || n_waits > MAX_WAITS {
                     let why = format!("{}; it asks for {} s more", refused.why, after.as_secs());
-                    return Err(Trouble { class: Class::Permanent, doing: doing.into(), why });
+                    return Err(Trouble::permanent(doing, why));
                 }
                 self.pace().hold(Instant::now() + after);
                 continue;
@@ -171,7 +171,7 @@ impl Common {
                     return Ok(());
                 }
                 // Nothing more is tried: whoever reads this must not try again either.
-                Next::Stop => return Err(Trouble { class: Class::Permanent, doing: doing.into(), why: refused.why }),
+                Next::Stop => return Err(Trouble::permanent(doing, refused.why)),
             }
         }
     }

@@ -5,8 +5,9 @@
 //! counting, in the order in which records came; each of its pages begins with the last identifier of the one before, and where it does not, something was deleted in front of it
 //! and the listing begins again.
 
-mod http;
+mod filter;
 mod record;
+mod serve;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,14 +17,16 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use wire::base64;
 
-use self::http::{Answer, Http};
 use self::record::Found;
 use crate::digest::RowDigest;
+use crate::facade::filter::Filter;
 use crate::nearest::{Hit, Query};
 use crate::retry::Trouble;
 use crate::row::{Dtype, ONLY_VECTOR, Row, floats_to_bytes};
 use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target, Unreadable};
+use crate::stores::beside::embedding;
+use crate::stores::http::{Answer, Http};
 
 /// What one upsert takes. Chroma 1.5.9 takes 5461 records.
 const BUDGET: Budget = Budget { n_rows: 2000, n_bytes: 8 << 20 };
@@ -136,11 +139,6 @@ pub(crate) fn declared(name: &str, shape: &DenseShape, is_own: bool) -> Result<S
     Ok(format!("the record's embedding, compared by `{space}`"))
 }
 
-/// The vector that becomes a record's own, if there is one of floats.
-pub(crate) fn own_vector(schema: &Schema) -> Option<&str> {
-    record::embedding(schema).map(|(name, _)| name)
-}
-
 fn space(metric: Option<Metric>) -> Option<&'static str> {
     match metric {
         Some(Metric::Cosine) => Some("cosine"),
@@ -215,7 +213,11 @@ impl Chroma {
     fn call(&mut self, doing: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
         let http = match self.http.take() {
             Some(http) => http,
-            None => Http::new(&self.place.host, std::env::var(TOKEN).ok())?,
+            None => {
+                let token = std::env::var(TOKEN).ok();
+                let headers = token.as_deref().map(|token| ("x-chroma-token", token));
+                Http::new(&format!("http://{}", self.place.host), headers.as_slice())?
+            }
         };
         self.http.insert(http).call(doing, method, path, body.map(Value::to_string))
     }
@@ -320,12 +322,16 @@ impl Source for Chroma {
     }
 
     fn partitions(&mut self) -> Result<Vec<Partition>, Trouble> {
-        Ok(self.list()?.chunks(PARTITION).map(|ids| Partition::Ids { ids: ids.to_vec() }).collect())
+        Ok(self
+            .list()?
+            .chunks(PARTITION)
+            .map(|ids| Partition::Ids { namespace: String::new(), ids: ids.to_vec() })
+            .collect())
     }
 
     fn read(&mut self, partition: &Partition, after: Option<&Cursor>, budget: Budget) -> Result<Page, Trouble> {
         let doing = self.doing("read");
-        let Partition::Ids { ids } = partition else {
+        let Partition::Ids { ids, .. } = partition else {
             return Err(Trouble::permanent(doing, "the journal has no identifiers for it"));
         };
         let begin = match after {
@@ -335,7 +341,7 @@ impl Source for Chroma {
             }
             None => 0,
         };
-        let dims = record::embedding(&self.open()?.schema).map_or(0, |(_, shape)| shape.dims);
+        let dims = embedding(&self.open()?.schema).map_or(0, |(_, shape)| shape.dims);
         let n_fit = budget.n_bytes.min(MAX_READ.n_bytes) / (dims * 4 + 512);
         let n_asked = n_fit.min(budget.n_rows).clamp(1, MAX_READ.n_rows);
         let asked = ids.get(begin..ids.len().min(begin.saturating_add(n_asked))).unwrap_or_default();
@@ -375,7 +381,7 @@ impl Source for Chroma {
     }
 
     fn tolerant(&mut self) -> Result<BTreeSet<String>, Trouble> {
-        let own = record::embedding(&self.open()?.schema);
+        let own = embedding(&self.open()?.schema);
         let is_loose = |shape: &DenseShape| (shape.dtype, shape.metric) == (Dtype::F32, Some(Metric::Cosine));
         Ok(own.filter(|(_, shape)| is_loose(shape)).map(|(name, _)| name.to_owned()).into_iter().collect())
     }
@@ -417,7 +423,7 @@ impl Target for Chroma {
             }
             return Ok(());
         }
-        let metric = record::embedding(schema).and_then(|(_, shape)| shape.metric);
+        let metric = embedding(schema).and_then(|(_, shape)| shape.metric);
         let written = serde_json::to_string(schema).map_err(|error| Trouble::permanent(&doing, error))?;
         let body = json!({
             "name": self.place.collection, "configuration": {"hnsw": {"space": space(metric)}}, "metadata": {SCHEMA: written},
@@ -455,9 +461,23 @@ impl Target for Chroma {
 
 impl Search for Chroma {
     fn search(&mut self, name: &str, metric: Metric, query: &Query, k: usize) -> Result<Vec<Hit>, Trouble> {
+        self.found(name, metric, query, None, k)
+    }
+}
+
+impl Chroma {
+    /// What its index finds, among rows that a filter allows.
+    fn found(
+        &mut self,
+        name: &str,
+        metric: Metric,
+        query: &Query,
+        filter: Option<&Filter>,
+        k: usize,
+    ) -> Result<Vec<Hit>, Trouble> {
         let doing = self.doing("search");
         let Open { schema, is_ours, .. } = self.open()?;
-        let shape = record::embedding(schema).filter(|(own, _)| *own == name).map(|(_, shape)| shape);
+        let shape = embedding(schema).filter(|(own, _)| *own == name).map(|(_, shape)| shape);
         let compared = shape.map(|shape| shape.metric.unwrap_or(Metric::L2));
         if compared != Some(metric) {
             let why = compared.map_or_else(
@@ -468,7 +488,9 @@ impl Search for Chroma {
         }
         let mut body = json!({"query_embeddings": [query.vector], "n_results": k, "include": ["distances"]});
         if *is_ours {
-            body["where"] = json!({"$and": [{record::NAMESPACE: query.namespace}, {record::HAS_VECTOR: true}]});
+            let mut all = vec![json!({record::NAMESPACE: query.namespace}), json!({record::HAS_VECTOR: true})];
+            all.extend(serve::asked(&doing, filter)?);
+            body["where"] = json!({"$and": all});
         } else if !query.namespace.is_empty() {
             return Ok(Vec::new());
         }

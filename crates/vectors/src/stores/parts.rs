@@ -262,7 +262,7 @@ pub(super) fn trouble(doing: impl Into<String>, error: &std::io::Error) -> Troub
         }
         _ => Class::Permanent,
     };
-    Trouble { class, doing: doing.into(), why: error.to_string() }
+    Trouble::of(class, doing, error)
 }
 
 /// The batch that a file of this name holds.

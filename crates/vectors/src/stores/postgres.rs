@@ -129,11 +129,7 @@ fn wait<T>(
 ) -> Result<T, Trouble> {
     match runtime.block_on(async { tokio::time::timeout(PATIENCE, statement).await }) {
         Ok(result) => result.map_err(|error| of(doing, &error)),
-        Err(_) => Err(Trouble {
-            class: Class::Transient,
-            doing: doing.to_owned(),
-            why: "no answer in ten minutes".to_owned(),
-        }),
+        Err(_) => Err(Trouble::transient(doing, "no answer in ten minutes")),
     }
 }
 
@@ -160,7 +156,7 @@ fn of(doing: &str, error: &tokio_postgres::Error) -> Trouble {
         },
         |said| format!("{} ({})", said.message(), said.code().code()),
     );
-    Trouble { class, doing: doing.to_owned(), why }
+    Trouble::of(class, doing, why)
 }
 
 impl Source for Postgres {

@@ -223,7 +223,7 @@ fn of(doing: String, error: &rusqlite::Error) -> Trouble {
         },
         _ => Class::Permanent,
     };
-    Trouble { class, doing, why: error.to_string() }
+    Trouble::of(class, doing, error)
 }
 
 /// Gives a connection the functions of sqlite-vec.

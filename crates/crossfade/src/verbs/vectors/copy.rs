@@ -11,7 +11,7 @@ use vectors::run::Run;
 use vectors::schema::Metric;
 use vectors::stores::Address;
 
-use super::{address, metric, stop_of_run, verify};
+use super::{address, metric, stop_of, stop_of_run, verify};
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::eval::{draw, rough};
 
@@ -24,7 +24,7 @@ pub(super) const DRAWN: Duration = Duration::from_millis(200);
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE.
     source: String,
     /// Where it goes: the same kinds. It must not hold anything yet.
     target: String,
@@ -81,10 +81,11 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
     let tally = result.map_err(|error| stopped(error, &run, &directory))?;
     let asides = run.asides(MAX_NAMED).map_err(Stop::failed)?;
     drop(run);
+    let unproved = source.source().unproved().map_err(stop_of)?;
     let comparison = is_verified.then(|| verify::compare(source, target, None, &[])).transpose()?;
     let facts = json!({
         "source": source.to_string(), "target": target.to_string(), "run": directory, "n_rows": tally.n_rows, "n_aside": tally.n_aside,
-        "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,
+        "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison, "unproved": unproved,
     });
     let is_same = comparison.as_ref().is_none_or(vectors::verify::Comparison::is_same);
     out.answer(&facts, || {
@@ -97,6 +98,7 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
             text +=
                 &format!("{} rows were put aside; all of them are whole in {}\n", tally.n_aside, directory.display());
         }
+        text.extend(unproved.iter().map(|why| format!("{why}\n")));
         text + &comparison.as_ref().map(verify::text).unwrap_or_default()
     });
     if comparison.is_none() {

@@ -11,14 +11,18 @@ const MAX_NAMESPACES: usize = 20;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE.
     source: String,
 }
 
 /// Examines.
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let health = vectors::health::examine(&mut *address(&args.source)?.source()).map_err(stop_of)?;
+    let mut source = address(&args.source)?.source();
+    let health = vectors::health::examine(&mut *source).map_err(stop_of)?;
     out.answer(&health, || text(&health));
+    if let Some(unproved) = source.unproved().map_err(stop_of)? {
+        out.say(format_args!("{unproved}"));
+    }
     Ok(if health.faults.is_empty() { Exit::Ok } else { Exit::No })
 }
 

@@ -3,13 +3,13 @@
 use vectors::run::survey;
 use vectors::schema::Metric;
 
-use super::{address, metric, stop_of_run};
+use super::{address, metric, stop_of, stop_of_run};
 use crate::out::{Exit, Out, Stop, table};
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
+    /// The collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE.
     source: String,
     /// Where it would go.
     target: String,
@@ -22,8 +22,11 @@ pub(crate) struct Args {
 pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (source, target) = (address(&args.source)?, address(&args.target)?);
     let metrics = args.metric.iter().cloned().collect();
-    let survey = survey(&mut *source.source(), &metrics).map_err(stop_of_run)?;
-    let plan = vectors::plan::plan(&survey, target.kind());
+    let mut source = source.source();
+    let survey = survey(&mut *source, &metrics).map_err(stop_of_run)?;
+    let mut plan = vectors::plan::plan(&survey, target.kind());
+    plan.notes.extend(source.notes().map_err(stop_of)?);
+    plan.notes.extend(source.unproved().map_err(stop_of)?);
     out.answer(&plan, || {
         let mut text =
             format!("{} rows, about {} MiB of vectors\n\n", plan.n_rows, plan.n_vector_bytes.div_ceil(1 << 20));

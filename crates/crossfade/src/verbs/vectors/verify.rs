@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 20;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The one collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE or chroma:HOST:PORT#COLLECTION.
+    /// The one collection: parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE.
     source: String,
     /// The other.
     target: String,
@@ -68,7 +68,8 @@ pub(super) fn text(comparison: &Comparison) -> String {
     let Comparison { n_source, n_target, n_unreadable, differences, .. } = comparison;
     if comparison.is_same() {
         let same = format!("the same: {n_source} rows on both sides, digest {}\n", comparison.digest_source);
-        return same + &near(comparison);
+        let unproved: String = comparison.unproved.iter().map(|why| format!("{why}\n")).collect();
+        return same + &near(comparison) + &unproved;
     }
     let mut text = format!("not the same: {n_source} rows in the source, {n_target} in the target\n");
     if *n_unreadable > 0 {

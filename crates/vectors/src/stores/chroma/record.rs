@@ -5,22 +5,22 @@
 //! are right and the line is not: [`reconciled`].
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::metadata::{Metadata, Object};
-use crate::row::{Dense, Dtype, ONLY_VECTOR, Row};
-use crate::schema::{DenseShape, Metric, Schema};
+use crate::row::{Dtype, ONLY_VECTOR, Row};
+use crate::schema::{Metric, Schema};
+use crate::stores::beside::{self, LINE, OURS, embedding};
 use crate::stores::line::{floats, from_line, to_line};
 
-/// Fields that begin so are ours.
-const OURS: &str = "crossfade_";
-/// What of a row has no place of its own.
-const LINE: &str = "crossfade_row";
 /// The namespace, for filters.
 pub(super) const NAMESPACE: &str = "crossfade_namespace";
+/// The names of all fields of the metadata that are not null, whether they stand beside it or not.
+pub(super) const FIELDS: &str = "crossfade_fields";
+/// Whether the row has a text, where it has none and the record an empty document: a document that was there once cannot be taken away.
+const HAS_TEXT: &str = "crossfade_text";
 /// Whether the row has the vector: every record needs one, and where there is none it is zeros.
 pub(super) const HAS_VECTOR: &str = "crossfade_vector";
 /// Where the address of a file stands that a record may name instead of a document. Chroma keeps keys that begin so for itself.
@@ -43,17 +43,6 @@ pub(super) struct Found<'a> {
     pub(super) uri: Option<String>,
 }
 
-/// The dense vector that becomes a record's own: `dense` where it is of floats, else the first of 32-bit floats, else the first of 16-bit ones.
-pub(super) fn embedding(schema: &Schema) -> Option<(&str, &DenseShape)> {
-    let first = |is_it: &dyn Fn(&str, Dtype) -> bool| {
-        let found = schema.dense.iter().find(|(name, shape)| is_it(name, shape.dtype));
-        found.map(|(name, shape)| (name.as_str(), shape))
-    };
-    first(&|name, dtype| name == ONLY_VECTOR && matches!(dtype, Dtype::F32 | Dtype::F16))
-        .or_else(|| first(&|_, dtype| dtype == Dtype::F32))
-        .or_else(|| first(&|_, dtype| dtype == Dtype::F16))
-}
-
 /// The identifier of a record: the row's own, or where it has a namespace, or begins like what stands for both, or Chroma does not take it, both as a list of JSON.
 pub(super) fn key(namespace: &str, id: &str) -> String {
     if namespace.is_empty() && !id.is_empty() && !id.starts_with("[\"") && !id.contains(char::is_control) {
@@ -74,22 +63,43 @@ pub(super) fn of_key(key: &str) -> (String, String) {
 pub(super) fn record(row: &Row, schema: &Schema) -> Result<Record, String> {
     let (name, shape) = embedding(schema).ok_or("the collection has no vector of floats")?;
     let mut rest = row.clone();
-    let vector = match rest.dense.remove(name) {
-        Some(Dense::F32(values)) => Some(values),
-        Some(Dense::F16(values)) => Some(values.iter().map(|bits| half::f16::from_bits(*bits).to_f32()).collect()),
-        Some(_) => return Err(format!("its vector `{name}` is not of floats")),
-        None => None,
-    };
+    let vector = beside::take(&mut rest, name)?;
     if let Some(values) = &vector {
         check(name, values, shape.metric)?;
     }
     let mut metadata = row.metadata.as_ref().map(flat).unwrap_or_default();
     let document = rest.text.take();
+    let fields: Vec<String> = row.metadata.as_ref().map(fields).unwrap_or_default();
+    if !fields.is_empty() {
+        metadata.insert(FIELDS.to_owned(), Value::from(fields));
+    }
     metadata.insert(NAMESPACE.to_owned(), Value::from(row.namespace.as_str()));
     metadata.insert(HAS_VECTOR.to_owned(), Value::from(vector.is_some()));
     metadata.insert(LINE.to_owned(), Value::from(to_line(&rest)));
     let vector = vector.unwrap_or_else(|| vec![0.0; shape.dims]);
     Ok(Record { id: key(&row.namespace, &row.id), vector, document, metadata })
+}
+
+impl Record {
+    /// Makes it one that replaces another, of which these fields are there, and a document or none: Chroma keeps what it is not told to take away.
+    pub(super) fn takes_the_place_of(&mut self, before: &Map<String, Value>, has_document: bool) {
+        if self.document.is_none() && has_document {
+            self.document = Some(String::new());
+            self.metadata.insert(HAS_TEXT.to_owned(), Value::from(false));
+        }
+        for key in before.keys().filter(|key| !key.starts_with("chroma:")) {
+            self.metadata.entry(key.clone()).or_insert(Value::Null);
+        }
+    }
+}
+
+/// Names of fields that are not null.
+fn fields(metadata: &Metadata) -> Vec<String> {
+    let fields = metadata.fields().into_iter();
+    fields
+        .filter(|(key, value)| value != "null" && !key.is_empty() && !key.contains('\0'))
+        .map(|(key, _)| key)
+        .collect()
 }
 
 /// Chroma 1.5.9 brings vectors that are compared by angles to norm 1 and back, in 32-bit floats: squares beyond these come back as zeros, or as nothing at all.
@@ -132,28 +142,28 @@ pub(super) fn row(found: Found<'_>, schema: &Schema) -> Result<Row, String> {
         }
     };
     (row.namespace, row.id) = of_key(found.id);
-    row.text = found.document;
+    let has_text = own(HAS_TEXT) != Some("false");
+    row.text = found.document.filter(|document| has_text || !document.is_empty());
     if let Some(uri) = &found.uri {
         row.metadata = Some(with_uri(row.metadata.as_ref(), uri)?);
     }
     // An application may have given it one since.
     if own(HAS_VECTOR) != Some("false") || values.iter().any(|value| *value != 0.0) {
-        let dense = match dtype {
-            Dtype::F16 => Dense::F16(values.iter().map(|value| half::f16::from_f32(*value).to_bits()).collect()),
-            _ => Dense::F32(values),
-        };
-        row.dense.insert(name.to_owned(), dense);
+        row.dense.insert(name.to_owned(), beside::dense(values, dtype));
     }
     Ok(row)
 }
 
-/// What filters can be asked of: texts, truths, numbers that come back as they are, and lists of one kind of them.
+/// Whether a field of this name can stand beside the line.
+pub(super) fn is_kept(key: &str) -> bool {
+    !key.is_empty() && !key.starts_with(['#', '$']) && !key.starts_with("chroma:") && !key.starts_with(OURS)
+}
+
+/// What filters can be asked of: texts, truths, numbers as 64-bit floats are, lists of one kind of them, and of other lists the texts.
 fn flat(metadata: &Metadata) -> Map<String, Value> {
     let mut flat = Map::new();
     for (key, value) in metadata.fields() {
-        let is_taken =
-            !key.is_empty() && !key.starts_with(['#', '$']) && !key.starts_with("chroma:") && !key.starts_with(OURS);
-        if let Some(value) = flat_value(&value).filter(|_| is_taken) {
+        if let Some(value) = flat_value(&value).filter(|_| is_kept(&key)) {
             flat.insert(key, value);
         }
     }
@@ -165,66 +175,53 @@ fn flat_value(text: &str) -> Option<Value> {
         return scalar(text).map(|(_, value)| value);
     }
     let values: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-    let values: Vec<(u8, Value)> = values.into_iter().map(|value| scalar(value.get())).collect::<Option<_>>()?;
-    let (first, _) = values.first()?;
-    let is_of_one_kind = values.iter().all(|(kind, _)| kind == first);
-    is_of_one_kind.then(|| values.into_iter().map(|(_, value)| value).collect())
+    let read: Vec<Option<(u8, Value)>> = values.into_iter().map(|value| scalar(value.get())).collect();
+    let first = read.first()?.as_ref().map(|(kind, _)| *kind);
+    let is_of_one_kind = first.is_some() && read.iter().all(|one| one.as_ref().map(|(kind, _)| *kind) == first);
+    let texts = |kind: u8| is_of_one_kind || kind == TEXT;
+    let kept: Vec<Value> =
+        read.into_iter().flatten().filter(|(kind, _)| texts(*kind)).map(|(_, value)| value).collect();
+    (!kept.is_empty()).then_some(Value::Array(kept))
 }
 
-/// A value that is not nested, with its kind: none of null, and of a number that neither a 64-bit integer nor a 64-bit float is.
+/// The kind of a text.
+const TEXT: u8 = 0;
+/// Below this every integer is a 64-bit float, which is what filters compare.
+const MAX_EXACT: i64 = 1 << 53;
+
+/// A value that is not nested, with its kind: none of null, and of a number beyond 64-bit floats.
 fn scalar(text: &str) -> Option<(u8, Value)> {
     match text.as_bytes().first()? {
-        b'"' => Some((0, serde_json::from_str(text).ok()?)),
+        b'"' => Some((TEXT, serde_json::from_str(text).ok()?)),
         b't' | b'f' => Some((1, Value::from(text == "true"))),
-        b'-' | b'0'..=b'9' if text.contains(['.', 'e', 'E']) => {
-            let float: f64 = text.parse().ok()?;
-            float.is_finite().then(|| (2, Value::from(float)))
+        b'-' | b'0'..=b'9' => {
+            let integer = text.parse::<i64>().ok().filter(|value| (-MAX_EXACT..=MAX_EXACT).contains(value));
+            let float = text.parse::<f64>().ok().filter(|value| value.is_finite());
+            integer.map(|value| (3, Value::from(value))).or_else(|| Some((2, Value::from(float?))))
         }
-        b'-' | b'0'..=b'9' => Some((3, Value::from(text.parse::<i64>().ok()?))),
         _ => None,
     }
 }
 
-/// The metadata of a row whose line says `kept` and whose fields are `found`: what was kept, but where a field is not what was written beside it the field holds.
+/// The metadata of a row whose line says `kept` and whose fields are `found`.
 fn reconciled(kept: Option<Metadata>, found: &[(String, &RawValue)]) -> Result<Option<Metadata>, String> {
-    let written = kept.as_ref().map(flat).unwrap_or_default();
-    let found: BTreeMap<&str, &RawValue> = found.iter().map(|(key, value)| (key.as_str(), *value)).collect();
     // -0.0 comes back as 0.0, which are equal here.
-    let is_as_written =
-        |key: &str, value: &RawValue| written.get(key) == serde_json::from_str::<Value>(value.get()).ok().as_ref();
-    let is_untouched = written.len() == found.len() && found.iter().all(|(key, value)| is_as_written(key, value));
-    if is_untouched {
-        return Ok(kept);
-    }
-    let kept = kept.as_ref().map(Metadata::fields).unwrap_or_default();
-    let mut fields: BTreeMap<&str, &str> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    fields.retain(|key, _| !written.contains_key(*key) || found.contains_key(key));
-    fields
-        .extend(found.iter().filter(|(key, value)| !is_as_written(key, value)).map(|(key, value)| (*key, value.get())));
-    object(&fields).map(Some)
+    beside::reconciled(kept, found, flat, |written, read| written == read)
 }
 
 fn with_uri(metadata: Option<&Metadata>, uri: &str) -> Result<Metadata, String> {
     let (kept, uri) = (metadata.map(Metadata::fields).unwrap_or_default(), Value::from(uri).to_string());
     let mut fields: BTreeMap<&str, &str> = kept.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     fields.insert(URI, &uri);
-    object(&fields)
-}
-
-fn object(fields: &BTreeMap<&str, &str>) -> Result<Metadata, String> {
-    let mut text = "{".to_owned();
-    for (n, (key, value)) in fields.iter().enumerate() {
-        let comma = if n == 0 { "" } else { "," };
-        write!(text, "{comma}{}:{value}", Value::from(*key)).map_err(|error| error.to_string())?;
-    }
-    text.push('}');
-    Metadata::parse(&text).map_err(|error| error.to_string())
+    beside::object(&fields)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::digest::row_digest;
+    use crate::row::Dense;
+    use crate::schema::DenseShape;
 
     fn schema(dtype: Dtype, metric: Metric) -> Schema {
         let shape = DenseShape { dtype, dims: 2, metric: Some(metric) };
@@ -269,7 +266,10 @@ mod tests {
         let row = Row { id: "a".into(), metadata: Some(Metadata::parse(text).unwrap()), ..Row::default() };
         let mut fields = record(&row, &schema(Dtype::F32, Metric::L2)).unwrap().metadata;
         fields.retain(|key, _| !key.starts_with(OURS));
-        assert_eq!(Value::Object(fields).to_string(), r#"{"f":1.0,"l":["a","b"],"t":"x","u":-0.0,"z":7}"#);
+        assert_eq!(
+            Value::Object(fields).to_string(),
+            r#"{"big":1.8446744073709552e+19,"f":1.0,"l":["a","b"],"t":"x","u":-0.0,"z":7}"#
+        );
         let same = back(&row, &schema(Dtype::F32, Metric::L2), |fields| {
             fields.insert("u".into(), Value::from(0.0));
         });
@@ -290,6 +290,44 @@ mod tests {
             fields.insert("new".into(), Value::from("x"));
         });
         assert_eq!(changed.metadata, metadata(r#"{"n":null,"new":"x","same":1.5,"year":2000}"#));
+    }
+
+    #[test]
+    fn a_record_that_replaces_another_leaves_nothing_of_it() {
+        let schema = schema(Dtype::F32, Metric::L2);
+        let with = |text: Option<&str>, metadata: &str| Row {
+            id: "a".into(),
+            text: text.map(str::to_owned),
+            metadata: Some(Metadata::parse(metadata).unwrap()),
+            ..Row::default()
+        };
+        let before = record(&with(Some("old"), r#"{"gone":1,"kept":["x"]}"#), &schema).unwrap();
+        let new = with(None, r#"{"kept":2}"#);
+        let mut replacing = record(&new, &schema).unwrap();
+        replacing.takes_the_place_of(&before.metadata, true);
+        assert_eq!((&replacing.metadata["gone"], replacing.document.as_deref()), (&Value::Null, Some("")));
+        // Chroma takes away what is null, and keeps the rest.
+        let mut merged = before.metadata.clone();
+        merged.extend(replacing.metadata.clone());
+        merged.retain(|_, value| !value.is_null());
+        let vector = RawValue::from_string("[0,0]".into()).unwrap();
+        let metadata = RawValue::from_string(Value::Object(merged.clone()).to_string()).unwrap();
+        let found = |document: &str| Found {
+            id: "a",
+            vector: &vector,
+            document: Some(document.into()),
+            metadata: Some(&metadata),
+            uri: None,
+        };
+        assert_eq!(row_digest(&row(found(""), &schema).unwrap()), row_digest(&new));
+        // A document that somebody has written since is one.
+        assert_eq!(row(found("since"), &schema).unwrap().text.as_deref(), Some("since"));
+        let mut again = record(&with(Some(""), "{}"), &schema).unwrap();
+        again.takes_the_place_of(&merged, true);
+        assert_eq!(
+            (&again.metadata["crossfade_text"], &again.metadata["crossfade_fields"]),
+            (&Value::Null, &Value::Null)
+        );
     }
 
     #[test]

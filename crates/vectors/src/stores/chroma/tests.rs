@@ -1,15 +1,12 @@
 //! Against a double that does what Chroma 1.5.9 was seen to do: it keeps records in the order in which they came, and moves them up when one goes. The real server is in `scripts/test-vectors`.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use super::*;
 use crate::digest::row_digest;
 use crate::retry::Class;
 use crate::row::Dense;
+use crate::stores::served::{Said, Served};
 use crate::stores::tests::hostile;
 
 #[derive(Default)]
@@ -26,29 +23,20 @@ struct Shelf {
 struct Double {
     place: Place,
     shelf: Arc<Mutex<Shelf>>,
-    is_over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    _served: Served,
 }
 
 impl Double {
     fn new() -> Double {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let place = Place::parse(&format!("{}#docs", listener.local_addr().unwrap())).unwrap();
         let shelf = Arc::new(Mutex::new(Shelf::default()));
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (shared, over) = (Arc::clone(&shelf), Arc::clone(&is_over));
-        let thread = std::thread::spawn(move || {
-            std::thread::scope(|scope| {
-                for stream in listener.incoming() {
-                    if over.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let shared = Arc::clone(&shared);
-                    scope.spawn(move || serve(&stream.unwrap(), &shared));
-                }
-            });
+        let shared = Arc::clone(&shelf);
+        let served = Served::new(move |asked| {
+            let body = serde_json::from_slice(asked.body).unwrap_or(Value::Null);
+            let (status, said) = shared.lock().unwrap().answer(asked.method, asked.path, &body);
+            Said { status, body: said.to_string(), ..Said::default() }
         });
-        Double { place, shelf, is_over, thread: Some(thread) }
+        let place = Place::parse(&format!("{}#docs", served.host)).unwrap();
+        Double { place, shelf, _served: served }
     }
 
     fn chroma(&self, n_listed: usize) -> Chroma {
@@ -63,47 +51,6 @@ impl Double {
             json!({"id": "c1", "name": "docs", "dimension": 2, "metadata": null, "configuration_json": {"hnsw": {"space": "l2"}}}),
         );
         shelf.records = records.collect();
-    }
-}
-
-impl Drop for Double {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(&self.place.host));
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-fn serve(stream: &TcpStream, shelf: &Mutex<Shelf>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let (mut head, mut n_body) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                n_body = length.trim().parse().unwrap();
-            }
-            if line == "\r\n" {
-                break;
-            }
-            head += &line;
-        }
-        let mut body = vec![0; n_body];
-        reader.read_exact(&mut body).unwrap();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        let mut words = head.split_whitespace();
-        let (method, path) = (words.next().unwrap(), words.next().unwrap());
-        let (status, said) = shelf.lock().unwrap().answer(method, path, &body);
-        let said = said.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{said}",
-            said.len()
-        );
-        let mut stream = stream;
-        stream.write_all(answer.as_bytes()).unwrap();
     }
 }
 
