@@ -2,16 +2,18 @@
 
 use crate::area::{Area, Found, Standing};
 use crate::decision::Decision;
+use crate::failing::Failing;
 use crate::figure::Unit;
 use crate::live::Live;
 use crate::quality::{Part, disagreement};
 use crate::settings::Move;
+use crate::words::moment;
 
 /// What to do, for somebody who reads nothing else.
 pub(crate) fn verdict(
     mv: &Move,
     (decision, rule): (Decision, &str),
-    (areas, live): (&[Found], Option<&Live>),
+    (areas, live, failing): (&[Found], Option<&Live>, Option<&Failing>),
     [good, worse]: [&[Part]; 2],
 ) -> String {
     let from = &mv.baseline.name;
@@ -19,7 +21,7 @@ pub(crate) fn verdict(
         return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
     };
     if mv.switched {
-        return done(mv, to, (decision, areas), [good, worse]);
+        return done(mv, to, (decision, areas, failing), [good, worse]);
     }
     let today = live.filter(|live| live.has_traffic()).map(today);
     let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
@@ -80,13 +82,25 @@ pub(crate) fn verdict(
 }
 
 /// Of a move that is made: whether it still stands.
-fn done(mv: &Move, to: &str, (decision, areas): (Decision, &[Found]), [good, worse]: [&[Part]; 2]) -> String {
+fn done(
+    mv: &Move,
+    to: &str,
+    (decision, areas, failing): (Decision, &[Found], Option<&Failing>),
+    [good, worse]: [&[Part]; 2],
+) -> String {
     let rollout = mv.rollout.as_deref().unwrap_or_default();
     let done = format!("`{to}` is the route's target since the rollout `{rollout}` completed");
     let parts = |parts: &[Part]| and(&parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>());
     match decision {
         Decision::Switch => format!("Done: {done}, and {}.", passes(areas)),
-        Decision::Stay => format!("Take it back to `{}`: {done}, and it fails {}.", mv.baseline.name, failed(areas)),
+        Decision::Stay => match failing {
+            Some(Failing { n_failed, n, most, last_us }) => format!(
+                "Take it back to `{}` now: {done}, and {n_failed} of its newest {n} calls failed, most by `{most}`, the last at {}.",
+                mv.baseline.name,
+                moment(*last_us)
+            ),
+            None => format!("Take it back to `{}`: {done}, and it fails {}.", mv.baseline.name, failed(areas)),
+        },
         Decision::NotEnoughEvidence => {
             format!("Leave it as it is: {done}. Today {}. Nothing proven says to take it back.", open(areas))
         }

@@ -26,7 +26,7 @@ const SAME_LOAD: f64 = 1.1;
 /// What a call without an answer counts as: later than any that had one. The sketch keeps nothing longer.
 const NEVER_US: u64 = 3_600_000_000;
 /// Failures that say nothing of how fast a target answers: the caller's own doing, or nobody was asked.
-const NOT_LATE: [&str; 20] = [
+pub(crate) const NOT_LATE: [&str; 20] = [
     "client_gone",
     "invalid_request",
     "not_found",

@@ -12,6 +12,7 @@ mod commands;
 mod csv;
 mod decision;
 mod exit_plan;
+mod failing;
 mod figure;
 mod gaps;
 mod html;

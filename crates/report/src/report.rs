@@ -10,6 +10,7 @@ use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
+use crate::failing::failing;
 use crate::figure::Figure;
 use crate::gaps::gaps;
 use crate::latency::times;
@@ -270,7 +271,10 @@ fn one(
     }
     let areas = vec![quality.found, times.latency, times.throughput, safety, money.found];
     let n_refused = refused(&traffic);
-    let facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);
+    let failing = failing(mv, &traffic);
+    let mut facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);
+    let newest = if failing.is_some() { "failing" } else { "other" };
+    facts.insert("newest", newest.to_owned());
     let rule = decide(rules, &facts);
     // The last rule asks for nothing.
     let (decision, id, says) =
@@ -293,7 +297,12 @@ fn one(
         decision,
         switched: mv.switched,
         rule: id,
-        verdict: verdict(mv, (decision, id), (&areas, live.as_ref()), [&quality.good_parts, &quality.worse_parts]),
+        verdict: verdict(
+            mv,
+            (decision, id),
+            (&areas, live.as_ref(), failing.as_ref()),
+            [&quality.good_parts, &quality.worse_parts],
+        ),
         reasons,
         next: next(mv, decision, &areas, live.as_ref()),
         idle: idle(mv, live.as_ref()),

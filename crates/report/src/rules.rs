@@ -26,6 +26,7 @@ pub(crate) type Facts = BTreeMap<&'static str, String>;
 ///
 /// Facts are `candidate` (`named`, `none`); each area with its standing, `optional` where the scorecard does not require it; `all` and
 /// `all_but_quality`, `all_but_throughput`: `pass` where every other required area is one, else `open`; `rollout` (`taken_back`; `resumed`: taken back before, and not changed since; `other`);
+/// `newest` calls of a move that is made (`failing`, `other`);
 /// `good_parts`, `worse_parts` and `refused` (`some`, `none`).
 #[must_use]
 pub fn rules() -> Vec<Rule> {
@@ -48,6 +49,12 @@ pub fn rules() -> Vec<Rule> {
             &[("rollout", &["taken_back"])],
             Decision::Stay,
             "The candidate was taken back from live traffic, and nothing of it has changed since.",
+        ),
+        rule(
+            "S3",
+            &[("newest", &["failing"])],
+            Decision::Stay,
+            "The candidate is the route's target, and of its newest calls more than one in twenty fail, which is not by chance.",
         ),
         rule(
             "H1",
@@ -131,6 +138,7 @@ mod tests {
             ("all_but_quality", "pass"),
             ("all_but_throughput", "pass"),
             ("rollout", "other"),
+            ("newest", "other"),
             ("good_parts", "none"),
             ("worse_parts", "none"),
             ("refused", "none"),
@@ -150,6 +158,7 @@ mod tests {
         check(&[("candidate", "none"), ("safety", "fail")], "N1");
         check(&[("safety", "fail"), ("quality", "fail")], "S1");
         check(&[("rollout", "taken_back")], "S2");
+        check(&[("newest", "failing")], "S3");
         check(&[("rollout", "resumed")], "R1");
         check(&[("rollout", "resumed"), ("latency", "fail"), ("all", "open")], "L1");
         check(&[("quality", "fail"), ("all", "open")], "Q1");

@@ -71,6 +71,35 @@ fn what_is_done_says_so_and_how_to_go_back_as_long_as_its_evidence_stands() {
 }
 
 #[test]
+fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_again() {
+    let mut rows = rows();
+    rows.settings.moves[0].switched = true;
+    let of_users = |from_us: u64, n: u64, failing: u64| {
+        let mut calls = calls(n, &target("own", "self_hosted"), 300);
+        for (idx, call) in calls.iter_mut().enumerate() {
+            (call.at_us, call.is_shadow) = (from_us + idx as u64, false);
+            call.failure = ((idx as u64) < failing).then(|| "http_server_error".to_owned());
+        }
+        calls
+    };
+    // One failing call in twenty is what chance gives; the baseline's and the callers' own are nobody's fault here.
+    rows.calls.extend(of_users(NOW_US - 5_000_000, 40, 2));
+    assert_eq!(at("completed", rows.clone()).moves[0].rule, "A1");
+    rows.calls.extend(of_users(NOW_US - 4_000_000, 40, 30));
+    let found = at("completed", rows.clone());
+    let mv = &found.moves[0];
+    assert_eq!((mv.decision, mv.rule), (Decision::Stay, "S3"));
+    assert!(
+        mv.verdict.starts_with("Take it back to `gpt` now: `own` is the route's target since the rollout `to-own` completed, and 32 of its newest 80 calls failed, most by `http_server_error`, the last at "),
+        "{}",
+        mv.verdict
+    );
+    assert!(mv.next.starts_with("The way back: in the config set `routes.chat.target: gpt`"), "{}", mv.next);
+    rows.calls.extend(of_users(NOW_US - 3_000_000, 100, 0));
+    assert_eq!(at("completed", rows).moves[0].rule, "A1");
+}
+
+#[test]
 fn what_waits_for_a_person_says_so_with_the_command() {
     let found = at("awaiting_approval", rows());
     let mv = &found.moves[0];
