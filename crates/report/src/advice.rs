@@ -4,7 +4,7 @@ use crate::area::{Area, Found, Standing};
 use crate::decision::Decision;
 use crate::failing::Failing;
 use crate::figure::Unit;
-use crate::live::Live;
+use crate::live::{Approvals, Live};
 use crate::quality::{Part, disagreement};
 use crate::settings::Move;
 use crate::words::moment;
@@ -140,8 +140,12 @@ fn passes(areas: &[Found]) -> String {
     let measured = |found: &&Found| {
         let figure = found.measured()?;
         let shown = figure.unit.shown(figure.value?);
-        let cases = if figure.unit == Unit::Count { " cases" } else { "" };
-        Some(format!("{} {shown}{cases}", found.area.word()))
+        let of = match (figure.unit, found.area) {
+            (Unit::Count, _) => " cases",
+            (Unit::Share, Area::Latency) => " in time",
+            _ => "",
+        };
+        Some(format!("{} {shown}{of}", found.area.word()))
     };
     let numbers: Vec<String> =
         areas.iter().filter(|found| found.required).filter_map(|found| measured(&found)).collect();
@@ -200,17 +204,28 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
 }
 
 /// What becomes of it without anybody.
-pub(crate) fn idle(mv: &Move, live: Option<&Live>) -> String {
+pub(crate) fn idle(mv: &Move, live: Option<&Live>, failing: Option<&Failing>) -> String {
     let from = &mv.baseline.name;
     let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
     match live {
+        _ if mv.switched && failing.is_some() => {
+            format!("`{to}` goes on failing those who ask it, and nothing takes it back by itself.")
+        }
         _ if mv.switched => format!("`{to}` goes on answering all, and nothing takes it back by itself."),
         Some(live) if live.is_completed() => format!(
             "{} stay on `{to}` and the rest on `{from}`; proof of harm still takes it back by itself.",
             today(live)
         ),
-        Some(live) if live.status == "awaiting_approval" => format!(
-            "it stays at {}, as nobody approves the next step; proof of harm still takes it back by itself.",
+        Some(live) if live.status == "awaiting_approval" => {
+            let back = if live.has_traffic() {
+                "proof of harm still takes it back by itself"
+            } else {
+                "no user is asked to it"
+            };
+            format!("it stays at {}, as nobody approves the next step; {back}.", live.place())
+        }
+        Some(live) if live.is_under_way() && live.next.is_none() => format!(
+            "the rollout is on its last step, {}: it completes by itself when its gates pass and then stays there, and goes back by itself on proof of harm.",
             live.place()
         ),
         Some(live) if live.is_under_way() => format!(
@@ -230,7 +245,17 @@ fn without_traffic(
     areas: &[Found],
     (rollout, live): (Option<&str>, Option<&Live>),
 ) -> String {
+    let set_back = live.is_some_and(Live::is_set_back);
     match (decision, rollout) {
+        (Decision::Switch, Some(rollout)) if set_back => format!(
+            "The rollout `{rollout}` completed and the config was set back to `{}` since; whoever did that knows why. To switch again: `routes.{}.target: {}` in the config, then `crossfade reload`; to prove it on live traffic first, a rollout of another name.",
+            mv.baseline.name,
+            mv.route,
+            mv.candidate.as_ref().map_or("the candidate", |to| &to.name)
+        ),
+        (Decision::Hybridize, Some(_)) if set_back => {
+            "By a rule of the route for that part, or a rollout of another name for its cohort.".to_owned()
+        }
         (Decision::Switch | Decision::Hybridize, Some(rollout)) => match live {
             None => format!("Start with copies, which users do not see: `crossfade rollout start {rollout}`."),
             Some(live) if live.is_over() => format!(
@@ -305,15 +330,28 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
     }
 }
 
+/// Whose word is asked for, and what it does.
+fn approvals(live: &Live) -> String {
+    let Some(Approvals { have, need, author_may }) = live.approvals else { return String::new() };
+    let who = if author_may { "" } else { " by others than who started it" };
+    let are = if have == 1 { "is" } else { "are" };
+    let end = live.next.as_deref().unwrap_or("its end");
+    format!("{have} of {need} approvals{who} {are} given, and the last takes it to {end}. Each is ")
+}
+
 /// What a rollout that is to go on waits for: its gates, or a person.
 fn raised(rollout: &str, live: &Live) -> String {
     let at = live.place();
     match live.status.as_str() {
         "awaiting_approval" => format!(
-            "The rollout `{rollout}` is at {at}, every gate has passed, and it waits for a second person: `crossfade rollout approve {rollout} --actor NAME`."
+            "The rollout `{rollout}` is at {at}, every gate has passed, and it waits for people: {}`crossfade rollout approve {rollout} --actor NAME`.",
+            approvals(live)
         ),
         "paused" => format!(
             "The rollout `{rollout}` is paused at {at}: `crossfade rollout resume {rollout} --reason TEXT` lets it go on."
+        ),
+        _ if live.next.is_none() => format!(
+            "The rollout `{rollout}` is on its last step, {at}, and completes by itself when its gates pass: `crossfade rollout status {rollout}` says what they wait for. Then page one has the line of the config that ends it."
         ),
         _ => format!(
             "The rollout `{rollout}` is at {at}. Its gates raise that step by step as live traffic proves it, where the risk asks for it with a second person's `crossfade rollout approve {rollout}`: `crossfade rollout status {rollout}` says what each step still waits for."

@@ -29,7 +29,9 @@ pub(crate) fn bench(mv: &Move, demand: &LatencyDemand, load: Option<f64>) -> Str
 pub(crate) fn search(mv: &Move, demand: &LatencyDemand, load: Option<f64>) -> String {
     let (first, load) = known(mv, load);
     let (candidate, limit) = (candidate(mv), limit(demand));
-    format!("{first}`crossfade bench run --target {candidate} --search rate --slo {limit} --share 0.95 --peak {load}`")
+    format!(
+        "{first}`crossfade bench run --target {candidate} --search rate --slo {limit} --share 0.95 --peak {load} --until-peak`"
+    )
 }
 
 /// The scorecard's limit, as a benchmark's objective.
@@ -86,7 +88,7 @@ mod tests {
         );
         assert_eq!(
             search(&mv, &demand, Some(6.0)),
-            "`crossfade bench run --target own --search rate --slo e2e=2500ms --share 0.95 --peak 6`"
+            "`crossfade bench run --target own --search rate --slo e2e=2500ms --share 0.95 --peak 6 --until-peak`"
         );
         assert_eq!(
             bench(&mv, &demand, None),

@@ -49,7 +49,7 @@ pub use exit_plan::{
 pub use figure::Figure;
 pub use gaps::refused as refused_probe;
 pub use html::{MOST_PAGES, appendix, html, page_one};
-pub use live::{Gate, Standings};
+pub use live::{Approvals, Gate, Standings};
 pub use markdown::markdown;
 pub use matrix::refused as refused_matrix;
 pub use money::doubled;

@@ -26,6 +26,21 @@ pub struct Standings {
     pub gates: Vec<Gate>,
     /// What is missing, one line each.
     pub missing: Vec<String>,
+    /// The step after this one: `canary 25 %`; `None` on the last.
+    pub next: Option<String>,
+    /// Whose word it waits for, where it does.
+    pub approvals: Option<Approvals>,
+}
+
+/// The approvals that a rollout waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approvals {
+    /// Given.
+    pub have: u32,
+    /// Asked for.
+    pub need: u32,
+    /// Whether whoever started it may give one.
+    pub author_may: bool,
 }
 
 /// A gate of a rollout.
@@ -67,6 +82,11 @@ pub struct Live {
     pub gates: Vec<LiveGate>,
     /// What is missing.
     pub missing: Vec<String>,
+    /// The step after this one: `canary 25 %`; `None` on the last.
+    pub next: Option<String>,
+    /// Whose word it waits for, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
     /// Whether a target is made up.
     pub simulated: bool,
 }
@@ -92,9 +112,14 @@ impl Live {
         !self.is_over() && !self.is_completed() && !matches!(self.status.as_str(), "draft" | "paused")
     }
 
+    /// Whether it completed and the config gave the route back to the baseline since.
+    pub(crate) fn is_set_back(&self) -> bool {
+        self.status == "set back"
+    }
+
     /// Whether it was thrown back, by evidence or by a person.
     pub(crate) fn is_over(&self) -> bool {
-        self.taken_back || self.status == "aborted"
+        self.taken_back || self.is_set_back() || self.status == "aborted"
     }
 }
 
@@ -144,18 +169,25 @@ fn shown((row, mv): (&RolloutRow, &Move), standings: &Standings, key: &str) -> L
         }
     };
     // Whom the route itself asks has all.
-    let share = if mv.switched { 1.0 } else { standings.share };
+    let share = match (mv.switched, mv.set_back) {
+        (true, _) => 1.0,
+        (_, true) => 0.0,
+        _ => standings.share,
+    };
+    let set_back = mv.set_back.then(|| "set back".to_owned());
     let share = Figure::new(format!("{key}.live.share"), "Candidate's share of live units", Some(share), Unit::Share);
     Live {
         rollout: row.name.clone(),
-        label: standings.label.clone(),
-        status: standings.status.clone(),
+        label: set_back.clone().unwrap_or_else(|| standings.label.clone()),
+        status: set_back.unwrap_or_else(|| standings.status.clone()),
         reason: standings.reason.clone(),
         taken_back: standings.taken_back,
         taken_back_before: standings.taken_back_before.clone(),
         share: share.of(ROLLOUTS),
         gates: standings.gates.iter().enumerate().map(gate).collect(),
         missing: standings.missing.clone(),
+        next: standings.next.clone(),
+        approvals: standings.approvals.clone(),
         simulated: row.simulated,
     }
 }

@@ -98,6 +98,8 @@ pub struct MoveReport {
     /// Whether it is done: the route asks the candidate itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub switched: bool,
+    /// Whether it was done and is undone.
+    pub set_back: bool,
     /// The rule that says so.
     pub rule: &'static str,
     /// What to do, in a sentence that stands alone.
@@ -284,7 +286,7 @@ fn one(
         || live.as_ref().is_some_and(|live| live.simulated)
         || is_made_up(&mv.baseline)
         || mv.candidate.as_ref().is_some_and(is_made_up);
-    let mut reasons = vec![why(says, decision, &areas, &money.delta)];
+    let mut reasons = vec![why((says, id), decision, &areas, &money.delta)];
     reasons.extend(areas.iter().map(sentence));
     let questions = areas.iter().filter(|found| found.settle.is_some()).map(question).collect();
     MoveReport {
@@ -296,6 +298,7 @@ fn one(
         candidate: mv.candidate.clone(),
         decision,
         switched: mv.switched,
+        set_back: mv.set_back,
         rule: id,
         verdict: verdict(
             mv,
@@ -305,7 +308,7 @@ fn one(
         ),
         reasons,
         next: next(mv, decision, &areas, live.as_ref()),
-        idle: idle(mv, live.as_ref()),
+        idle: idle(mv, live.as_ref(), failing.as_ref()),
         quality_delta: quality.delta,
         latency_delta: times.delta,
         cost_delta: money.delta,
@@ -364,7 +367,10 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
 }
 
 /// Why, in the rule's words; of a switch with what was proven, for somebody who reads no further.
-fn why(says: &str, decision: Decision, areas: &[Found], saving: &Figure) -> String {
+fn why((says, id): (&str, &str), decision: Decision, areas: &[Found], saving: &Figure) -> String {
+    if (decision, id) == (Decision::NotEnoughEvidence, "U1") {
+        return unproven(areas).unwrap_or_else(|| says.to_owned());
+    }
     if decision != Decision::Switch {
         return says.to_owned();
     }
@@ -376,6 +382,23 @@ fn why(says: &str, decision: Decision, areas: &[Found], saving: &Figure) -> Stri
         .filter(|_| is_shown)
         .map(|value| format!(" A successful task costs {} % less.", saving.unit.bare(value)));
     format!("{}: {}.{}", says.trim_end_matches('.'), and(&proven), cheaper.unwrap_or_default())
+}
+
+/// Which of what is required keeps the last rule from being a switch; `None` where nothing is required.
+fn unproven(areas: &[Found]) -> Option<String> {
+    let required: Vec<&Found> = areas.iter().filter(|found| found.required).collect();
+    let open: Vec<String> = required
+        .iter()
+        .filter(|found| found.is_open())
+        .map(|found| format!("{} — {}", found.area.word(), found.because))
+        .collect();
+    (!open.is_empty()).then(|| {
+        format!(
+            "A switch needs all {} required areas to pass, and nothing proven says no. Open: {}.",
+            required.len(),
+            open.join("; ")
+        )
+    })
 }
 
 fn sentence(found: &Found) -> String {
@@ -403,6 +426,7 @@ impl MoveReport {
     pub fn label(&self) -> &'static str {
         match self.decision {
             Decision::Switch if self.switched => "switched",
+            Decision::Stay if self.switched => "go back",
             decision => decision.label(),
         }
     }

@@ -183,6 +183,9 @@ pub struct Move {
     /// Whether it is done: the rollout completed, is out of the config, and the route asks the candidate itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched: bool,
+    /// Whether it was done and is undone: the rollout completed, is out of the config, and the route asks the baseline again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_back: bool,
     /// Who answers today.
     pub baseline: TargetFacts,
     /// Who might.

@@ -10,7 +10,7 @@ use crate::area::{Area, Standing};
 use crate::bundle::bundle;
 use crate::canonical::{Real, sha256};
 use crate::decision::Decision;
-use crate::live::Standings;
+use crate::live::{Approvals, Standings};
 use crate::report::{Engine, MoveReport, report};
 use crate::rows::{Asked, Call, CasePair, FiledRow, RolloutRow, Rows, Run, RunHead, Upload};
 use crate::settings::{Move, RecordedLoad, Scorecard, Settings, TargetFacts, Worksheet};
@@ -41,6 +41,12 @@ impl Engine for Plain {
             taken_back_before: (row.state_json == "resumed").then(|| "slower by 300 ms (sure)".to_owned()),
             gates: Vec::new(),
             missing: Vec::new(),
+            next: (row.state_json != "last").then(|| "canary 25 %".to_owned()),
+            approvals: (row.state_json == "awaiting_approval").then(|| Approvals {
+                have: 0,
+                need: 2,
+                author_may: false,
+            }),
         })
     }
 }
@@ -150,6 +156,7 @@ pub(crate) fn rows() -> Rows {
         route: "chat".to_owned(),
         rollout: Some("to-own".to_owned()),
         switched: false,
+        set_back: false,
         baseline: gpt.clone(),
         candidate: Some(own.clone()),
         fallback: Vec::new(),

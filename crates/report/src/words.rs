@@ -105,6 +105,12 @@ pub(crate) fn live(mv: &MoveReport) -> Option<String> {
             candidate.name, live.rollout
         ));
     }
+    if mv.set_back {
+        return Some(format!(
+            "Live today: the route asks `{}` again: the rollout `{}` completed, and the config was set back since.",
+            mv.baseline.name, live.rollout
+        ));
+    }
     Some(format!(
         "Live today: rollout `{}` at {}, {} of users' requests on `{}`.",
         live.rollout,
@@ -119,6 +125,7 @@ pub(crate) fn live_result(mv: &MoveReport) -> Option<[&'static str; 2]> {
     let live = mv.live.as_ref()?;
     let word = match live.status.as_str() {
         "completed" if mv.switched => "done",
+        "set back" => "set back",
         "rolled_back" => "taken back",
         "aborted" => "aborted",
         "completed" => "completed",

@@ -88,7 +88,7 @@ pub(super) fn more(n: usize) -> String {
     }
 }
 
-/// Text with what stands between backticks as code.
+/// Text with what stands between backticks as code. A word of it with a hyphen is kept whole: a flag that is broken is copied broken.
 pub(crate) fn code(text: &str) -> String {
     let mut html = String::new();
     for (idx, piece) in escaped(text).split('`').enumerate() {
@@ -97,9 +97,21 @@ pub(crate) fn code(text: &str) -> String {
             idx if idx % 2 == 1 => "<code>",
             _ => "</code>",
         };
-        html += piece;
+        if idx % 2 == 1 {
+            html += &piece.split(' ').map(whole).collect::<Vec<_>>().join(" ");
+        } else {
+            html += piece;
+        }
     }
     if text.matches('`').count() % 2 == 1 { html + "</code>" } else { html }
+}
+
+/// Up to so many letters fit where a cell is narrow.
+const FITS: usize = 24;
+
+fn whole(word: &str) -> String {
+    let is_short = word.chars().count() <= FITS;
+    if word.contains('-') && is_short { format!("<i>{word}</i>") } else { word.to_owned() }
 }
 
 pub(crate) fn escaped(text: &str) -> String {

@@ -88,7 +88,8 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
     rows.calls.extend(of_users(NOW_US - 4_000_000, 40, 30));
     let found = at("completed", rows.clone());
     let mv = &found.moves[0];
-    assert_eq!((mv.decision, mv.rule), (Decision::Stay, "S3"));
+    assert_eq!((mv.decision, mv.rule, mv.label()), (Decision::Stay, "S3", "go back"));
+    assert!(mv.idle.contains("goes on failing those who ask it"), "{}", mv.idle);
     assert!(
         mv.verdict.starts_with("Take it back to `gpt` now: `own` is the route's target since the rollout `to-own` completed, and 32 of its newest 80 calls failed, most by `http_server_error`, the last at "),
         "{}",
@@ -100,16 +101,36 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
 }
 
 #[test]
+fn what_was_set_back_by_the_config_says_so_keeps_what_was_filed_and_says_how_to_switch_again() {
+    let mut rows = rows();
+    rows.settings.moves[0].set_back = true;
+    let found = at("completed", rows);
+    let mv = &found.moves[0];
+    assert_eq!(
+        (mv.decision, mv.label(), mv.live.as_ref().unwrap().share.value),
+        (Decision::Switch, "switch", Some(0.0))
+    );
+    assert!(mv.next.contains("the config was set back to `gpt` since"), "{}", mv.next);
+    assert!(mv.next.contains("To switch again: `routes.chat.target: own` in the config"), "{}", mv.next);
+    assert_eq!(mv.idle, "`gpt` goes on answering all.");
+    let page = page_one(&found);
+    assert!(page.contains("the route asks <code>gpt</code> again") && page.contains("<b>set back</b>"), "{page}");
+}
+
+#[test]
 fn what_waits_for_a_person_says_so_with_the_command() {
     let found = at("awaiting_approval", rows());
     let mv = &found.moves[0];
     assert_eq!(mv.decision, Decision::Switch);
     assert!(
-        mv.next.contains("waits for a second person: `crossfade rollout approve to-own --actor NAME`"),
+        mv.next.contains("waits for people: 0 of 2 approvals by others than who started it are given, and the last takes it to canary 25 %. Each is `crossfade rollout approve to-own --actor NAME`."),
         "{}",
         mv.next
     );
     assert!(mv.idle.contains("nobody approves the next step"), "{}", mv.idle);
+    let found = at("last", rows());
+    assert!(found.moves[0].next.contains("on its last step, last, and completes by itself"), "{}", found.moves[0].next);
+    assert!(found.moves[0].idle.contains("completes by itself when its gates pass"), "{}", found.moves[0].idle);
     let found = at("paused", rows());
     assert!(
         found.moves[0].next.contains("`crossfade rollout resume to-own --reason TEXT` lets it go on"),

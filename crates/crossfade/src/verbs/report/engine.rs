@@ -1,7 +1,7 @@
 //! What the room `report` cannot see: worksheets are read like the config, and rollouts are explained by theirs.
 
 use gateway::control::StoredState;
-use report::{Engine, Gate, RolloutRow, Standings};
+use report::{Approvals, Engine, Gate, RolloutRow, Standings};
 use rollout::explain::Verdict;
 use rollout::{Evidence, Health, Policy, Status, Timestamp};
 
@@ -26,6 +26,13 @@ impl Engine for Rooms {
             None => Evidence::begin(&policy, state, None),
         };
         let facts = rollout::explain(&policy, state, &evidence, &Health::default(), Timestamp(at_us));
+        let next = facts.steps.get(state.step_idx + 1);
+        let next = next.map(|step| format!("{} {} %", step.stage.as_str(), (step.share * 1000.0).round() / 10.0));
+        let approvals = (state.status == Status::AwaitingApproval).then(|| Approvals {
+            have: state.n_approvals(Timestamp(at_us)),
+            need: facts.approvals_needed,
+            author_may: facts.author_may_approve,
+        });
         let gates = facts.gates.into_iter().map(|gate| Gate {
             name: gate.name,
             n: gate.n,
@@ -43,6 +50,8 @@ impl Engine for Rooms {
             taken_back_before: stored.taken_back.clone().filter(|_| state.status != Status::Completed),
             gates: gates.collect(),
             missing: facts.missing,
+            next,
+            approvals,
         })
     }
 }

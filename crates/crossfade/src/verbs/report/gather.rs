@@ -208,37 +208,52 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
             };
             let known =
                 evaluated.as_ref().filter(|name| snapshot.targets.contains_key(*name) && **name != route.target);
-            let done = match (known, database) {
-                (None, Some(database)) => done(config, database, route)?,
-                _ => None,
-            };
+            let done = database.map(|database| done(config, database, route)).transpose()?.flatten();
             moves.push(match done {
-                Some((rollout, baseline)) => {
-                    let mv = one(config, route, (&baseline, Some(&route.target)), Some(&rollout));
+                Some(Done { rollout, baseline, candidate, .. }) if candidate == route.target && known.is_none() => {
+                    let mv = one(config, route, (&baseline, Some(&candidate)), Some(&rollout));
                     Move { switched: true, ..mv }
                 }
-                None => one(config, route, (&route.target, known), None),
+                // An evaluation of somebody else since is of the next candidate.
+                Some(Done { rollout, baseline, candidate, .. })
+                    if baseline == route.target && known.is_none_or(|known| *known == candidate) =>
+                {
+                    let mv = one(config, route, (&baseline, Some(&candidate)), Some(&rollout));
+                    Move { set_back: true, ..mv }
+                }
+                _ => one(config, route, (&route.target, known), None),
             });
         }
     }
     Ok(moves)
 }
 
-/// The rollout that is out of the config because it is done, and its baseline: it completed, and the route asks its candidate itself.
-fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<(String, String)>, Stop> {
-    let mut found: Option<(Timestamp, String, String)> = None;
+/// A rollout that completed and is out of the config.
+struct Done {
+    since: Timestamp,
+    rollout: String,
+    baseline: String,
+    candidate: String,
+}
+
+/// The newest of a route whose place the config has taken: the route asks its candidate itself, or its baseline again.
+fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<Done>, Stop> {
+    let mut found: Option<Done> = None;
     for row in database.load_rollouts().map_err(Stop::failed)? {
         let Ok(stored) = serde_json::from_str::<StoredState>(&row.state_json) else { continue };
+        let state = stored.state;
         let is_done = stored.route == route.name
-            && stored.state.status == Status::Completed
-            && stored.state.candidate == route.target
+            && state.status == Status::Completed
+            && [&state.candidate, &state.baseline].contains(&&route.target)
+            && config.snapshot.targets.contains_key(&state.candidate)
             && !row.name.contains(AT)
             && !config.snapshot.rollouts.contains_key(&row.name);
-        if is_done && found.as_ref().is_none_or(|(at, ..)| *at < stored.state.epoch_started) {
-            found = Some((stored.state.epoch_started, row.name, stored.state.baseline));
+        if is_done && found.as_ref().is_none_or(|found| found.since < state.epoch_started) {
+            let (baseline, candidate) = (state.baseline, state.candidate);
+            found = Some(Done { since: state.epoch_started, rollout: row.name, baseline, candidate });
         }
     }
-    Ok(found.map(|(_, name, baseline)| (name, baseline)))
+    Ok(found)
 }
 
 /// The candidate of the newest evaluation with this baseline.
@@ -270,6 +285,7 @@ fn one(
         route: route.name.clone(),
         rollout: rollout.cloned(),
         switched: false,
+        set_back: false,
         baseline: of(baseline).unwrap_or_else(|| unknown(baseline)),
         candidate: candidate.and_then(|name| of(name)),
         fallback: route.fallback.iter().filter_map(|name| of(name)).collect(),
