@@ -147,9 +147,13 @@ pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
             Ok(RolloutLine {
                 name: row.name.clone(),
                 route: stored.route,
-                label: stored.state.label(&policy),
+                label: if stored.released {
+                    "completed, out of the config".to_owned()
+                } else {
+                    stored.state.label(&policy)
+                },
                 status: stored.state.status,
-                share: stored.state.share(&policy),
+                share: if stored.released { 0.0 } else { stored.state.share(&policy) },
                 baseline: stored.state.baseline,
                 candidate: stored.state.candidate,
             })

@@ -7,7 +7,7 @@ use crate::figure::Unit;
 use crate::live::{Approvals, Live};
 use crate::quality::{Part, disagreement};
 use crate::settings::Move;
-use crate::words::moment;
+use crate::words::{moment, n_of};
 
 /// What to do, for somebody who reads nothing else.
 pub(crate) fn verdict(
@@ -45,7 +45,7 @@ pub(crate) fn verdict(
         }
         (Decision::Stay, "S2") => {
             let why = live.map_or("a guard was breached", |live| number(&live.reason));
-            format!("Keep `{from}`: `{to}` was taken back from live traffic — {why}.")
+            format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}.")
         }
         (Decision::Stay, _) => {
             let fails = format!("`{to}` fails {}", failed(areas));
@@ -62,10 +62,18 @@ pub(crate) fn verdict(
         }
         (Decision::NotEnoughEvidence, "R1") => {
             let before = live.and_then(|live| live.taken_back_before.as_deref()).map_or("a guard was breached", number);
-            format!(
-                "Go no further with `{to}` by hand: it was taken back from live traffic — {before} — and begun again with nothing of it changed. Its rollout, now at {}, has to complete before it counts.",
-                live.map_or("its start", |live| &live.label)
-            )
+            let again = format!(
+                "the rollout's guards took it back — {before} — and it was begun again with the same model, prompt and parameters"
+            );
+            match live {
+                Some(live) if live.is_over() => {
+                    format!("Keep `{from}`: of `{to}` {again}, and ended ({}) before it had completed.", live.label)
+                }
+                _ => format!(
+                    "Go no further with `{to}` by hand: {again}. Its rollout, now at {}, has to complete before it counts.",
+                    live.map_or("its start", |live| &live.label)
+                ),
+            }
         }
         (Decision::NotEnoughEvidence, _) => {
             let open = open(areas);
@@ -185,10 +193,7 @@ pub(crate) fn and(names: &[String]) -> String {
 pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
     match (mv.rollout.as_deref(), live) {
         _ if mv.switched => {
-            let back = format!(
-                "in the config set `routes.{}.target: {}`, then `crossfade reload`",
-                mv.route, mv.baseline.name
-            );
+            let back = set_target(mv, &mv.baseline.name);
             match decision {
                 Decision::Switch => format!(
                     "No change. No guard watches it any more: alert on its errors and times yourself, and make this report again when the model or the traffic changes. The way back: {back}."
@@ -201,6 +206,14 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
         (Some(rollout), Some(live)) if live.has_traffic() => with_traffic(mv, decision, areas, (rollout, live)),
         (rollout, _) => without_traffic(mv, decision, areas, (rollout, live)),
     }
+}
+
+/// The lines of the config that make `name` the route's target.
+fn set_target(mv: &Move, name: &str) -> String {
+    let is_fallback = mv.fallback.iter().any(|target| target.name == name);
+    let out =
+        if is_fallback { format!(" and take `{name}` out of `routes.{}.fallback`", mv.route) } else { String::new() };
+    format!("in the config set `routes.{}.target: {name}`{out}, then `crossfade reload`", mv.route)
 }
 
 /// What becomes of it without anybody.
@@ -228,10 +241,17 @@ pub(crate) fn idle(mv: &Move, live: Option<&Live>, failing: Option<&Failing>) ->
             "the rollout is on its last step, {}: it completes by itself when its gates pass and then stays there, and goes back by itself on proof of harm.",
             live.place()
         ),
-        Some(live) if live.is_under_way() => format!(
-            "the rollout, now at {}, goes on to more users by itself when its gates pass, until a step asks for an approval, and back by itself on proof of harm.",
-            live.place()
-        ),
+        Some(live) if live.is_under_way() => {
+            let on = match live.approvals {
+                Some(Approvals { have, need, .. }) if need > have => {
+                    format!("waits for {} when its gates pass", n_of((need - have) as usize, "approval"))
+                }
+                _ => {
+                    "goes on to more users by itself when its gates pass, until a step asks for an approval".to_owned()
+                }
+            };
+            format!("the rollout, now at {}, {on}, and goes back by itself on proof of harm.", live.place())
+        }
         Some(live) if live.has_traffic() => {
             format!("{} stay on `{to}`; proof of harm still takes it back by itself.", today(live))
         }
@@ -248,10 +268,9 @@ fn without_traffic(
     let set_back = live.is_some_and(Live::is_set_back);
     match (decision, rollout) {
         (Decision::Switch, Some(rollout)) if set_back => format!(
-            "The rollout `{rollout}` completed and the config was set back to `{}` since; whoever did that knows why. To switch again: `routes.{}.target: {}` in the config, then `crossfade reload`; to prove it on live traffic first, a rollout of another name.",
+            "The rollout `{rollout}` completed and the config was set back to `{}` since; whoever did that knows why. To switch again: {}; to prove it on live traffic first, a rollout of another name.",
             mv.baseline.name,
-            mv.route,
-            mv.candidate.as_ref().map_or("the candidate", |to| &to.name)
+            set_target(mv, mv.candidate.as_ref().map_or("CANDIDATE", |to| &to.name))
         ),
         (Decision::Hybridize, Some(_)) if set_back => {
             "By a rule of the route for that part, or a rollout of another name for its cohort.".to_owned()
@@ -277,6 +296,13 @@ fn without_traffic(
             "Leave the route where it is; look for another candidate, or change what failed and measure again."
                 .to_owned()
         }
+        (Decision::NotEnoughEvidence, Some(rollout))
+            if live.is_some_and(|live| live.taken_back_before.is_some() && live.is_over()) =>
+        {
+            format!(
+                "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
+            )
+        }
         (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
             format!(
                 "Let the rollout prove it: `crossfade rollout status {rollout}` says what each gate waits for, `crossfade rollout history {rollout}` what took it back. To stop it instead: `crossfade rollout abort {rollout} --reason TEXT`."
@@ -289,6 +315,9 @@ fn without_traffic(
             "{} The rollout was aborted: `crossfade rollout resume {rollout} --reason TEXT` begins again with copies.",
             missing(areas)
         ),
+        (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(Live::is_under_way) => {
+            format!("{} To hold the rollout until then: `crossfade rollout pause {rollout}`.", missing(areas))
+        }
         (Decision::NotEnoughEvidence, _) => missing(areas),
     }
 }
@@ -299,8 +328,13 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
     let back = format!("`crossfade rollout abort {rollout} --reason TEXT`");
     match decision {
         Decision::Switch if live.is_completed() => format!(
-            "In the config set `routes.{}.target: {to}` and take the rollout `{rollout}` out, then `crossfade reload`: with that its guards end. Until then {back} takes it back.",
-            mv.route
+            "In the config set `routes.{}.target: {to}`{} and take the rollout `{rollout}` out, then `crossfade reload`: with that its guards end. Until then {back} takes it back.",
+            mv.route,
+            if mv.fallback.iter().any(|target| target.name == to) {
+                format!(", take `{to}` out of its `fallback`")
+            } else {
+                String::new()
+            }
         ),
         Decision::Switch => raised(rollout, live),
         Decision::Hybridize => format!(
@@ -314,7 +348,14 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
             )
         }
         Decision::NotEnoughEvidence => {
-            let (leave, further) = if live.is_completed() {
+            let (leave, further) = if live.status == "paused" {
+                (
+                    format!(
+                        "Leave it paused, guards armed (`crossfade rollout resume {rollout} --reason TEXT` lets it go on)"
+                    ),
+                    "let it rise no further".to_owned(),
+                )
+            } else if live.is_completed() {
                 (
                     "Leave the completed rollout as it is; its guards stay armed".to_owned(),
                     format!("do not make `{to}` the route's target yet"),
@@ -380,6 +421,12 @@ pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Pa
             found.area.label(),
             found.standing.label(),
             found.because
+        ));
+    }
+    if let Some(why) = live.and_then(|live| live.taken_back_before.as_deref()) {
+        risks.push(format!(
+            "Its rollout's guards took it back before, and the same model was begun again: {}.",
+            number(why)
         ));
     }
     // Gates of a rollout that has ended wait for nothing any more.

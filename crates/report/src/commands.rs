@@ -58,8 +58,12 @@ fn number(value: f64) -> String {
 /// A worksheet of costs, filled in, and a report with it.
 pub(crate) fn tco(mv: &Move, run: Option<&str>) -> String {
     let run = run.map_or_else(String::new, |run| format!(" --run {run}"));
+    // One of each workload, where its name can be a file's.
+    let is_plain =
+        |name: &str| name.chars().all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character));
+    let file = if is_plain(&mv.workload) { format!("tco-{}.yaml", mv.workload) } else { "tco.yaml".to_owned() };
     format!(
-        "`crossfade tco init --route {}{run} --candidate {}`, what is unknown in tco.yaml filled in, then `crossfade report --tco tco.yaml`",
+        "`crossfade tco init --route {}{run} --candidate {} -o {file}`, what is unknown in {file} filled in, then `crossfade report --tco {file}`",
         mv.route,
         candidate(mv)
     )
@@ -94,7 +98,10 @@ mod tests {
             bench(&mv, &demand, None),
             "`report.target_load: { chat: N }` in the config, then `crossfade bench run --target own --rate N --duration 60s --slo e2e=2500ms`"
         );
-        assert!(tco(&mv, Some("parity")).starts_with("`crossfade tco init --route chat --run parity --candidate own`"));
+        assert!(
+            tco(&mv, Some("parity"))
+                .starts_with("`crossfade tco init --route chat --run parity --candidate own -o tco-support.yaml`")
+        );
     }
 
     #[test]

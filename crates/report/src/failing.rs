@@ -6,6 +6,7 @@ use stats::interval::wilson;
 
 use crate::latency::NOT_LATE;
 use crate::load::Traffic;
+use crate::rows::Call;
 use crate::settings::Move;
 
 /// So many of the newest calls are looked at.
@@ -35,7 +36,19 @@ pub(crate) fn failing(mv: &Move, traffic: &Traffic<'_>) -> Option<Failing> {
     if !mv.switched {
         return None;
     }
-    let mut calls: Vec<_> = traffic.candidate.iter().filter(|call| !call.is_shadow).collect();
+    let calls: Vec<&Call> = traffic.candidate.iter().filter(|call| !call.is_shadow).copied().collect();
+    let newest = newest(&calls)?;
+    let (low, _) = wilson(newest.n_failed as u64, newest.n as u64, Z)?;
+    (low > FORGIVEN).then_some(newest)
+}
+
+/// Whether an outage on record is over: of the newest calls no more fail than is forgiven.
+pub(crate) fn is_over(calls: &[&Call]) -> bool {
+    newest(calls).is_some_and(|newest| newest.n == NEWEST && newest.n_failed as f64 <= FORGIVEN * newest.n as f64)
+}
+
+fn newest(calls: &[&Call]) -> Option<Failing> {
+    let mut calls: Vec<&Call> = calls.to_vec();
     calls.sort_by_key(|call| std::cmp::Reverse(call.at_us));
     calls.truncate(NEWEST);
     let is_fault = |failure: &&str| !NOT_LATE.contains(failure);
@@ -47,8 +60,7 @@ pub(crate) fn failing(mv: &Move, traffic: &Traffic<'_>) -> Option<Failing> {
             last_us = last_us.max(call.at_us);
         }
     }
-    let n_failed = by_kind.values().sum::<usize>();
-    let (low, _) = wilson(n_failed as u64, calls.len() as u64, Z)?;
-    let most = by_kind.into_iter().max_by_key(|(_, n)| *n)?.0.to_owned();
-    (calls.len() >= FEWEST && low > FORGIVEN).then_some(Failing { n_failed, n: calls.len(), most, last_us })
+    let n_failed = by_kind.values().sum();
+    let most = by_kind.into_iter().max_by_key(|(_, n)| *n).map(|(kind, _)| kind.to_owned()).unwrap_or_default();
+    (calls.len() >= FEWEST).then_some(Failing { n_failed, n: calls.len(), most, last_us })
 }

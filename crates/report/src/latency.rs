@@ -9,6 +9,7 @@ use stats::quantile::interval;
 use crate::area::{Area, Found, Standing};
 use crate::bench::{Benches, InTurns, Level, Most};
 use crate::commands;
+use crate::failing;
 use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
@@ -213,6 +214,12 @@ fn latency(
         let more = FEWEST - p95.n;
         let settle = Some(format!("{more} more answers, or {bench}"));
         (Standing::Undecided, format!("{} answers are too few", p95.n), settle)
+    } else if is_outage(p95) && failing::is_over(&traffic.candidate) {
+        let because = format!(
+            "{} of {} calls on record failed, and hardly any of the newest 100: that outage is over, and the record shows no speed",
+            p95.n_failed, p95.n
+        );
+        (Standing::Undecided, because, Some(bench))
     } else if p95.low_ms > limit {
         (Standing::Fail, too_slow("it is", p95), None)
     } else {
@@ -241,8 +248,13 @@ fn latency(
     Found { area: Area::Latency, required, asks, target, standing, because, settle, figures, decides, simulated }
 }
 
+/// Whether it is failures, not slow answers, that make the percentile late.
+fn is_outage(p95: &P95) -> bool {
+    p95.low_ms * 1000.0 >= NEVER_US as f64 * 0.98
+}
+
 fn too_slow(what: &str, p95: &P95) -> String {
-    if p95.low_ms * 1000.0 >= NEVER_US as f64 * 0.98 {
+    if is_outage(p95) {
         return format!("more than one call in twenty failed: {} of {}, which is not by chance", p95.n_failed, p95.n);
     }
     format!("{what} above {} ms, the low end of its interval", Unit::Milliseconds.bare(p95.low_ms))

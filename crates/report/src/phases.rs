@@ -57,7 +57,16 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
         };
         Phase { name, decision, workloads: of.into_iter().map(title).collect(), keys }
     };
-    groups.into_iter().map(phase).filter(|phase| !phase.workloads.is_empty()).collect()
+    let mut phases: Vec<Phase> = groups.into_iter().map(phase).filter(|phase| !phase.workloads.is_empty()).collect();
+    // What is to be stopped or taken back is read first.
+    phases.sort_by_key(|phase| !moves.iter().any(|mv| phase.keys.contains(&mv.key) && is_urgent(mv)));
+    phases
+}
+
+/// Whether the candidate of a move that stays answers users, or its rollout goes on to them.
+fn is_urgent(mv: &MoveReport) -> bool {
+    let is_running = mv.live.as_ref().is_some_and(|live| live.has_traffic() || live.is_under_way());
+    mv.decision == Decision::Stay && (mv.switched || is_running)
 }
 
 fn risk(mv: &MoveReport) -> u8 {

@@ -48,7 +48,7 @@ pub fn rules() -> Vec<Rule> {
             "S2",
             &[("rollout", &["taken_back"])],
             Decision::Stay,
-            "The candidate was taken back from live traffic, and nothing of it has changed since.",
+            "The rollout's guards took the candidate back, and its model, prompt and parameters have not changed since.",
         ),
         rule(
             "S3",
@@ -91,7 +91,7 @@ pub fn rules() -> Vec<Rule> {
             "R1",
             &[("rollout", &["resumed"])],
             Decision::NotEnoughEvidence,
-            "The candidate was taken back from live traffic and begun again with nothing of it changed: its rollout has to complete first.",
+            "The rollout's guards took the candidate back, and it was begun again with the same model, prompt and parameters (a repair of its server is not seen here): its rollout has to complete first.",
         ),
         rule(
             "H3",

@@ -116,7 +116,7 @@ impl Breach {
                 rounded(self.threshold),
             ),
             BreachCause::Absolute => format!(
-                "{metric} of the candidate is above its limit: {} units met it in {} requests (the guard of that limit: e-value {}, {} \
+                "{metric} of the candidate is above its limit: {} units met it in {} requests, close together (the guard of that limit: e-value {}, {} \
                  needed)",
                 self.bad_candidate,
                 self.n_candidate,

@@ -202,7 +202,11 @@ impl References {
         let route = &read.route;
         if route.target != baseline.value {
             let message = format!("route `{}` serves `{}`, not this baseline", route.name, route.target);
-            section.note_at(baseline, message, Some(format!("write `baseline: {}`", route.target)));
+            section.note_at(
+                baseline,
+                message,
+                Some(format!("write `baseline: {}`; a rollout that has completed is taken out instead", route.target)),
+            );
         }
         if let (Some(name), Some(_)) = (&self.route, &route.cascade) {
             let message =

@@ -430,7 +430,7 @@ fn baseline_is_not_what_the_route_serves() {
         crossfade.yaml:20:15: `rollouts.support-to-qwen.baseline`: route `gpt-4o` serves `gpt`, not this baseline
          20 |     baseline: azure
             |               ^^^^^
-           hint: write `baseline: gpt`
+           hint: write `baseline: gpt`; a rollout that has completed is taken out instead
 
         1 error in crossfade.yaml
     "#]],

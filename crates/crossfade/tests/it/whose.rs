@@ -137,6 +137,21 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
         found.as_array().unwrap().iter().all(|exchange| exchange["served_by"] == "gpt").then_some(found)
     });
     assert!(last.as_array().unwrap().iter().all(|exchange| exchange["rollout"].is_null()), "{last}");
+    // Put back under its name it splits nothing by what it proved then, whoever reads the config: it is begun again, with copies.
+    house.write(&config);
+    gateway.run(&["reload"]).exits(0);
+    until(|| (gateway.status()["status"] == "aborted").then_some(()));
+    let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
+    assert!(history.contains("it completed and was taken out of the config"), "{history}");
+    (0..20).for_each(|n| assert_eq!(gateway.chat("gpt-4o", &format!("and back {n}")).status, 200));
+    until(|| {
+        let found = gateway.run(&["exchanges", "list", "--limit", "60", "--format", "json"]).exits(0).json();
+        let of_these = |exchange: &&serde_json::Value| exchange["served_by"] == "gpt" && exchange["rollout"].is_null();
+        (found.as_array().unwrap().iter().filter(of_these).count() >= 40).then_some(())
+    });
+    gateway.run(&["rollout", "resume", "to-qwen", "--reason", "again"]).exits(0);
+    assert_eq!((&gateway.status()["stage"], &gateway.status()["status"]), (&"shadow".into(), &"active".into()));
+    gateway.run(&["rollout", "abort", "to-qwen", "--reason", "test"]).exits(0);
     house.write(&without);
     gateway.run(&["reload"]).exits(0);
 

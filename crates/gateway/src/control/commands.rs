@@ -55,7 +55,10 @@ impl Work {
         let target = snapshot.routes.get(route).map_or("nobody", |route| route.target.as_str());
         Err(ControlError::Refused(format!(
             "nothing is split any more: the config's route `{route}` asks `{target}` itself; to go back, set `routes.{route}.target: {baseline}` in \
-             the config and reload"
+             the config{} and reload",
+            snapshot.routes.get(route).map_or("", |route| {
+                if route.fallback.contains(baseline) { ", out of its `fallback`," } else { "" }
+            })
         )))
     }
 
@@ -107,6 +110,7 @@ impl Work {
             simulated: self.is_simulated(&settings),
             facts: settings.facts.clone(),
             taken_back: None,
+            released: false,
             state: state.clone(),
         };
         let counting = Counting::begin(begun.clone());
@@ -201,6 +205,7 @@ impl Work {
             simulated,
             facts,
             taken_back: old.taken_back,
+            released: old.released,
             state: old.state,
         };
         let renewed = Managed::new(stored, old.policy, old.live.hand_over(), self.wake.clone());

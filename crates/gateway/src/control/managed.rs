@@ -43,6 +43,7 @@ pub(super) struct Managed {
     pub simulated: bool,
     pub facts: CandidateFacts,
     pub taken_back: Option<String>,
+    pub released: bool,
     pub policy: Policy,
     pub state: State,
     pub live: Arc<LiveRollout>,
@@ -68,6 +69,9 @@ pub struct StoredState {
     /// Why the candidate was taken back, where it was begun again with nothing of its targets changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_back: Option<String>,
+    /// Whether it completed and the config has let it go since: it splits nothing again by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
     /// Where it stands.
     pub state: State,
 }
@@ -75,7 +79,7 @@ pub struct StoredState {
 impl Managed {
     /// A rollout as it begins or as the store holds it, ready to be published.
     pub fn new(stored: StoredState, policy: Policy, counting: Counting, wake: Waker) -> Self {
-        let StoredState { route, fingerprint, simulated, facts, taken_back, state } = stored;
+        let StoredState { route, fingerprint, simulated, facts, taken_back, released, state } = stored;
         let identity = Identity {
             name: state.name.clone(),
             route: route.clone(),
@@ -87,7 +91,8 @@ impl Managed {
         };
         let live = LiveRollout::new(identity, view(&policy, &state), Evidence::begin(&policy, &state, None), wake);
         let live = Arc::new(live.counting(counting));
-        Self { route, fingerprint, simulated, facts, taken_back, policy, state, live, pending: None, stranded: false }
+        let (pending, stranded) = (None, false);
+        Self { route, fingerprint, simulated, facts, taken_back, released, policy, state, live, pending, stranded }
     }
 
     /// The row the store keeps of `state`.
@@ -98,6 +103,7 @@ impl Managed {
             simulated: self.simulated,
             facts: self.facts.clone(),
             taken_back: self.taken_back.clone(),
+            released: self.released && state.status == Status::Completed,
             state: state.clone(),
         };
         Ok(RolloutRow {

@@ -225,12 +225,27 @@ impl Work {
 
     /// Whether the request path is to see a rollout. A completed one that is out of the config is history.
     fn is_to_publish(&self, rollout: &Managed) -> bool {
-        let is_over = rollout.pending.is_none() && rollout.live.is_retired(&self.snapshot.load());
+        let is_retired = rollout.released || rollout.live.is_retired(&self.snapshot.load());
+        let is_over = rollout.pending.is_none() && is_retired;
         (rollout.is_live() || rollout.pending.is_some()) && !is_over
     }
 
-    /// Publishes anew where a reload has let a completed rollout go, or has it again.
-    pub(super) fn heed_retired(&self) {
+    /// Publishes anew where a reload has let a completed rollout go, and writes down that it has.
+    pub(super) fn heed_retired(&mut self) {
+        let snapshot = self.snapshot.load();
+        for (name, rollout) in &mut self.rollouts {
+            if rollout.released || rollout.pending.is_some() || !rollout.live.is_retired(&snapshot) {
+                continue;
+            }
+            rollout.released = true;
+            let written = rollout.row(&rollout.state).map(|row| self.database.renew_rollout(&row));
+            if !matches!(written, Ok(Ok(true))) {
+                // The next tick tries again.
+                rollout.released = false;
+                tracing::warn!(rollout = name, ?written, "that the config has let it go is not written down yet");
+            }
+        }
+        drop(snapshot);
         let published = self.live.all();
         let is_published = |name: &str| published.iter().any(|live| live.identity.name == name);
         if self.rollouts.iter().any(|(name, rollout)| self.is_to_publish(rollout) != is_published(name)) {

@@ -259,9 +259,23 @@ impl Work {
         self.journal_base.insert(name.to_owned(), (counts.records, counts.dropped + counts.failed));
     }
 
+    /// What completed, was let go by the config and is in it again proves nothing of today: it is begun again by a person, with copies.
+    fn heed_return(&mut self, name: &str) {
+        let reason =
+            "it completed and was taken out of the config; now that it is back nobody is split by what it proved then"
+                .to_owned();
+        match self.happen(name, &Event::Abort { actor: "config".into(), reason }) {
+            Ok(_) => self.rollouts.get_mut(name).into_iter().for_each(|rollout| rollout.released = false),
+            Err(error) => tracing::warn!(rollout = name, %error, "what is back in the config is not ended yet"),
+        }
+    }
+
     /// A changed target, prompt or parameter ends the evidence: back to shadow.
     pub(super) fn heed_config(&mut self, name: &str) {
         let Some(settings) = self.settings(name) else { return };
+        if self.rollouts.get(name).is_some_and(|rollout| rollout.released && rollout.pending.is_none()) {
+            return self.heed_return(name);
+        }
         let Some(rollout) = self.rollouts.get(name) else { return };
         if !rollout.is_live() || rollout.pending.is_some() {
             return;

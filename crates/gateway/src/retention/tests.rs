@@ -58,6 +58,7 @@ impl House {
             simulated: false,
             facts: Default::default(),
             taken_back: None,
+            released: false,
             state,
         };
         self.add_row(name, &serde_json::to_string(&stored).unwrap());

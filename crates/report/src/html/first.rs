@@ -218,11 +218,6 @@ fn many(page: &mut String, report: &Report) {
             commonest(report, decision)
         );
     }
-    matrix(page, report);
-    *page += &format!(
-        "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
-        code(&words::legend(&report.scorecard))
-    );
     if is_listed(report) {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
         for mv in report.in_order() {
@@ -237,6 +232,11 @@ fn many(page: &mut String, report: &Report) {
         }
         *page += "</ul>\n";
     }
+    matrix(page, report);
+    *page += &format!(
+        "<p class=\"small\">{} Order: safe to move first, low risk before high, larger saving before smaller.</p>\n",
+        code(&words::legend(&report.scorecard))
+    );
     let most = match n {
         0..=2 => MOST_OPEN,
         3 => 3,
@@ -269,7 +269,12 @@ fn commonest(report: &Report, decision: Decision) -> String {
     let Some(first) = of_decision().min_by_key(|mv| place(report, mv)) else { return String::new() };
     let n_back = of_decision().filter(|mv| mv.live.as_ref().is_some_and(|live| live.taken_back)).count();
     let back = (decision == Decision::Stay && n_back > 0).then(|| format!("taken back live in {n_back}"));
-    if areas.is_empty() && back.is_none() {
+    let n_before = of_decision().filter(|mv| mv.rule == "R1").count();
+    let before = (n_before > 0).then(|| format!("taken back before in {n_before}"));
+    if areas.is_empty() && back.is_none() && before.is_none() && of_decision().count() > 1 && is_listed(report) {
+        return "<p><b>Do next:</b> the command of each is under “What to do, and why”.</p>\n".to_owned();
+    }
+    if areas.is_empty() && back.is_none() && before.is_none() {
         return format!(
             "<p class=\"clamp6\"><b>Do next</b>, with {}. {} <b>If you do nothing:</b> {}</p>\n",
             escaped(&title(first)),
@@ -287,7 +292,7 @@ fn commonest(report: &Report, decision: Decision) -> String {
     }
     let word = if decision == Decision::Stay { "What fails" } else { "What is open" };
     let listed = areas.iter().map(|(n, area)| format!("{} in {n} of them", area.label()));
-    let listed: Vec<String> = listed.chain(back).collect();
+    let listed: Vec<String> = listed.chain(back).chain(before).collect();
     if is_listed(report) {
         return format!(
             "<p class=\"clamp6\"><b>{word}:</b> {}. <b>Do next:</b> the command of each is under “What to do, and why”.</p>\n",

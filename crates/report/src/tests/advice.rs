@@ -95,7 +95,11 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
         "{}",
         mv.verdict
     );
-    assert!(mv.next.starts_with("The way back: in the config set `routes.chat.target: gpt`"), "{}", mv.next);
+    assert!(mv.next.starts_with("The way back: in the config set `routes.chat.target: gpt`, then"), "{}", mv.next);
+    // A config that names the target as its own fallback is refused.
+    rows.settings.moves[0].fallback = vec![target("gpt", "vendor")];
+    let next = at("completed", rows.clone()).moves[0].next.clone();
+    assert!(next.contains("`routes.chat.target: gpt` and take `gpt` out of `routes.chat.fallback`, then"), "{next}");
     rows.calls.extend(of_users(NOW_US - 3_000_000, 100, 0));
     assert_eq!(at("completed", rows).moves[0].rule, "A1");
 }
@@ -111,7 +115,11 @@ fn what_was_set_back_by_the_config_says_so_keeps_what_was_filed_and_says_how_to_
         (Decision::Switch, "switch", Some(0.0))
     );
     assert!(mv.next.contains("the config was set back to `gpt` since"), "{}", mv.next);
-    assert!(mv.next.contains("To switch again: `routes.chat.target: own` in the config"), "{}", mv.next);
+    assert!(
+        mv.next.contains("To switch again: in the config set `routes.chat.target: own`, then `crossfade reload`"),
+        "{}",
+        mv.next
+    );
     assert_eq!(mv.idle, "`gpt` goes on answering all.");
     let page = page_one(&found);
     assert!(page.contains("the route asks <code>gpt</code> again") && page.contains("<b>set back</b>"), "{page}");
@@ -140,6 +148,12 @@ fn what_waits_for_a_person_says_so_with_the_command() {
     assert!(!found.moves[0].idle.contains("goes on to more users"), "{}", found.moves[0].idle);
     let mut open = rows();
     open.runs.clear();
+    let found = at("active", open.clone());
+    assert!(
+        found.moves[0].next.ends_with("To hold the rollout until then: `crossfade rollout pause to-own`."),
+        "{}",
+        found.moves[0].next
+    );
     let found = at("aborted", open);
     assert!(
         found.moves[0].next.contains("`crossfade rollout resume to-own --reason TEXT` begins again with copies"),
@@ -154,11 +168,26 @@ fn what_was_taken_back_and_begun_again_unchanged_does_not_switch_until_its_rollo
     let mv = &found.moves[0];
     assert_eq!((mv.decision, mv.rule), (Decision::NotEnoughEvidence, "R1"));
     assert!(
-        mv.verdict.contains("it was taken back from live traffic — slower by 300 ms — and begun again"),
+        mv.verdict.contains(
+            "the rollout's guards took it back — slower by 300 ms — and it was begun again with the same model"
+        ),
         "{}",
         mv.verdict
     );
     assert!(mv.next.contains("`crossfade rollout history to-own`"), "{}", mv.next);
+    let mut slow = rows();
+    slow.runs = vec![run(cases(600, 50))];
+    let found = at("resumed", slow);
+    assert!(found.moves[0].risks.iter().any(|risk| risk.contains("took it back before")), "{:?}", found.moves[0].risks);
+    let found = at("aborted after", rows());
+    let mv = &found.moves[0];
+    assert_eq!(mv.rule, "R1");
+    assert!(
+        mv.verdict.starts_with("Keep `gpt`: of `own`") && mv.verdict.contains("and ended (aborted)"),
+        "{}",
+        mv.verdict
+    );
+    assert!(mv.next.starts_with("Leave the route where it is") && !mv.next.contains("abort to-own"), "{}", mv.next);
 }
 
 #[test]
@@ -206,7 +235,7 @@ fn what_was_taken_back_live_says_so_with_its_reason_first_and_in_the_scorecard()
     let found = at("rolled_back", rows());
     let mv = &found.moves[0];
     assert_eq!(mv.rule, "S2");
-    assert_eq!(mv.verdict, "Keep `gpt`: `own` was taken back from live traffic — so it is.");
+    assert_eq!(mv.verdict, "Keep `gpt`: the rollout's guards took `own` back — so it is.");
     assert!(mv.next.contains("`crossfade rollout resume to-own --reason TEXT`"), "{}", mv.next);
     let page = page_one(&found);
     assert!(page.contains("<td>Live rollout</td><td><span class=\"s fail\">taken back</span></td>"), "{page}");
@@ -216,7 +245,7 @@ fn what_was_taken_back_live_says_so_with_its_reason_first_and_in_the_scorecard()
     let other = Move { workload: "billing".to_owned(), rollout: None, ..two.settings.moves[0].clone() };
     two.settings.moves.push(other);
     let page = page_one(&report(&two, &Plain));
-    assert!(!page.contains("proven to fail") && page.contains("was taken back from live traffic"), "{page}");
+    assert!(!page.contains("proven to fail") && page.contains("the rollout's guards took"), "{page}");
     assert!(page.contains("Live, taken back</td>"), "{page}");
 }
 

@@ -200,7 +200,7 @@ fn page_one_of_some_workloads_has_what_is_open_with_the_command_of_each() {
     let first = page.split("class=\"detail").next().unwrap().replace("<i>", "").replace("</i>", "");
     let first = first.split_once("What is open or fails, and the command for each").unwrap().1;
     assert_eq!(
-        first.matches("<code>crossfade tco init --route chat --run parity --candidate own</code>").count(),
+        first.matches("<code>crossfade tco init --route chat --run parity --candidate own -o tco-").count(),
         2,
         "{first}"
     );

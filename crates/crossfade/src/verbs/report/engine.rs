@@ -28,7 +28,7 @@ impl Engine for Rooms {
         let facts = rollout::explain(&policy, state, &evidence, &Health::default(), Timestamp(at_us));
         let next = facts.steps.get(state.step_idx + 1);
         let next = next.map(|step| format!("{} {} %", step.stage.as_str(), (step.share * 1000.0).round() / 10.0));
-        let approvals = (state.status == Status::AwaitingApproval).then(|| Approvals {
+        let approvals = (facts.approvals_needed > 0).then(|| Approvals {
             have: state.n_approvals(Timestamp(at_us)),
             need: facts.approvals_needed,
             author_may: facts.author_may_approve,

@@ -444,7 +444,7 @@ fn next(view: &RolloutView, look: &Look) -> String {
                 + &with("resume", "--reason TEXT", "begins again in shadow, with new evidence")
         }
         Status::Completed if view.taken_over => format!(
-            "nothing: it is done, splits nothing any more, and none of its guards is armed. The config says who answers: to go back, set `routes.{}.target: {}` in the config (to switch again, `{}`), then `{crossfade} reload`\n",
+            "nothing: it is done, splits nothing any more, and none of its guards is armed. The config says who answers: to go back, set `routes.{}.target: {}` in the config (to switch again, `{}`) and take that name out of the route's `fallback`, then `{crossfade} reload`\n",
             view.route, view.explanation.baseline, view.explanation.candidate
         ),
         Status::Completed => {
