@@ -30,12 +30,6 @@ pub(crate) type Facts = BTreeMap<&'static str, String>;
 /// `good_parts`, `worse_parts` and `refused` (`some`, `none`).
 #[must_use]
 pub fn rules() -> Vec<Rule> {
-    let rule = |id, when: &[(&'static str, &[&'static str])], then, says| Rule {
-        id,
-        when: when.iter().map(|(fact, values)| (*fact, values.to_vec())).collect(),
-        then,
-        says,
-    };
     vec![
         rule(
             "N1",
@@ -113,6 +107,11 @@ pub fn rules() -> Vec<Rule> {
             "Something that the scorecard requires is undecided or was not run, or it requires nothing, and nothing proven says no.",
         ),
     ]
+}
+
+fn rule(id: &'static str, when: &[(&'static str, &[&'static str])], then: Decision, says: &'static str) -> Rule {
+    let when = when.iter().map(|(fact, values)| (*fact, values.to_vec())).collect();
+    Rule { id, when, then, says }
 }
 
 /// The first rule that holds. The last one has no condition.
