@@ -1,6 +1,6 @@
 //! Whose gateway answers: a verb asks the one of its own config, or says that another's is there.
 
-use crate::parts::{CONFIG, House, WIDE_GATES, until, with_policy};
+use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, until, with_policy};
 
 /// [`CONFIG`] with its admin listener at the address of another gateway.
 fn at(admin: std::net::SocketAddr) -> String {
@@ -137,24 +137,7 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
         found.as_array().unwrap().iter().all(|exchange| exchange["served_by"] == "gpt").then_some(found)
     });
     assert!(last.as_array().unwrap().iter().all(|exchange| exchange["rollout"].is_null()), "{last}");
-    // Put back under its name it splits nothing by what it proved then, whoever reads the config: it is begun again, with copies.
-    house.write(&config);
-    gateway.run(&["reload"]).exits(0);
-    until(|| (gateway.status()["status"] == "aborted").then_some(()));
-    let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
-    assert!(history.contains("it completed and was taken out of the config"), "{history}");
-    (0..20).for_each(|n| assert_eq!(gateway.chat("gpt-4o", &format!("and back {n}")).status, 200));
-    until(|| {
-        let found = gateway.run(&["exchanges", "list", "--limit", "60", "--format", "json"]).exits(0).json();
-        let of_these = |exchange: &&serde_json::Value| exchange["served_by"] == "gpt" && exchange["rollout"].is_null();
-        (found.as_array().unwrap().iter().filter(of_these).count() >= 40).then_some(())
-    });
-    gateway.run(&["rollout", "resume", "to-qwen", "--reason", "again"]).exits(0);
-    let status = gateway.status();
-    assert!(status["label"].as_str().unwrap().starts_with("shadow") && status["status"] == "active", "{status}");
-    gateway.run(&["rollout", "abort", "to-qwen", "--reason", "test"]).exits(0);
-    house.write(&without);
-    gateway.run(&["reload"]).exits(0);
+    splits_nothing_when_put_back(&house, &gateway, [&config, &without]);
 
     // Nobody is held back any more, and the route is free for the next one.
     let next = without + "rollouts:\n  onward: { route: gpt-4o, baseline: qwen, candidate: gpt, unit: request }\n";
@@ -172,6 +155,27 @@ fn a_reload_lets_a_completed_rollout_go_where_its_route_serves_the_candidate() {
         assert_eq!(exchange["rollout"], "onward", "{exchange}");
         assert_eq!(exchange["served_by"], "qwen", "{exchange}");
     }
+}
+
+/// Put back under its name it splits nothing by what it proved then, whoever reads the config: it is begun again, with copies.
+fn splits_nothing_when_put_back(house: &House, gateway: &Gateway<'_>, [with, without]: [&str; 2]) {
+    house.write(with);
+    gateway.run(&["reload"]).exits(0);
+    until(|| (gateway.status()["status"] == "aborted").then_some(()));
+    let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
+    assert!(history.contains("it completed and was taken out of the config"), "{history}");
+    (0..20).for_each(|n| assert_eq!(gateway.chat("gpt-4o", &format!("and back {n}")).status, 200));
+    until(|| {
+        let found = gateway.run(&["exchanges", "list", "--limit", "60", "--format", "json"]).exits(0).json();
+        let of_these = |exchange: &&serde_json::Value| exchange["served_by"] == "gpt" && exchange["rollout"].is_null();
+        (found.as_array().unwrap().iter().filter(of_these).count() >= 40).then_some(())
+    });
+    gateway.run(&["rollout", "resume", "to-qwen", "--reason", "again"]).exits(0);
+    let status = gateway.status();
+    assert!(status["label"].as_str().unwrap().starts_with("shadow") && status["status"] == "active", "{status}");
+    gateway.run(&["rollout", "abort", "to-qwen", "--reason", "test"]).exits(0);
+    house.write(without);
+    gateway.run(&["reload"]).exits(0);
 }
 
 #[test]
