@@ -44,7 +44,7 @@ impl Engine for Plain {
             gates: Vec::new(),
             missing: Vec::new(),
             next: (row.state_json != "last").then(|| "canary 25 %".to_owned()),
-            approvals: (row.state_json == "awaiting_approval").then(|| Approvals {
+            approvals: (row.state_json == "awaiting_approval").then_some(Approvals {
                 have: 0,
                 need: 2,
                 author_may: false,
