@@ -23,7 +23,8 @@ def in_turns(say, stack):
         say(f"{level['target']}: tokens from", level["tokens_from"], list(level["tokens_from"]) == ["usage"])
         say(f"{level['target']}: prefill, decode ms", level["budget"], level["budget"]["prefill_ms"] and level["budget"]["decode_ms"])
     page = (stack.directory / "turns.html").read_text()
-    say("page has curves", page.count("<svg"), page.count("<svg") == 4)
+    # Of levels at which this process lagged nothing is drawn over load.
+    say("page has curves", page.count("<svg"), page.count("<svg") == (4 if result["verdict"] == "valid" else 2))
     shown = run(stack, "show", "turns", codes=(0, 4))
     say("shown as it was", shown["name"], shown == result)
 

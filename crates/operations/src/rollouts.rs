@@ -70,6 +70,9 @@ pub struct RolloutView {
     /// Whether it is done: completed and out of the config, so that it splits nothing. Only the running gateway knows.
     #[serde(default)]
     pub taken_over: bool,
+    /// Whether the route itself asks the candidate now, whatever became of the rollout. Only the running gateway knows.
+    #[serde(default)]
+    pub candidate_is_target: bool,
     /// Numbers and words about the epoch it is in.
     pub explanation: Explanation,
     /// What each arm cost in it.
@@ -195,7 +198,9 @@ fn now_of(desk: &Desk, name: &str, evidence: Option<Evidence>) -> Result<Rollout
     // What is completed splits its route until the config has let it go.
     let splits = desk.live.all().iter().any(|live| live.identity.name == name);
     let taken_over = view.explanation.status == Status::Completed && !splits;
-    Ok(RolloutView { drill, exit_drill, judge, taken_over, ..view })
+    let target = &(desk.resolved)()["routes"][&view.route]["target"];
+    let candidate_is_target = *target == view.explanation.candidate;
+    Ok(RolloutView { drill, exit_drill, judge, taken_over, candidate_is_target, ..view })
 }
 
 fn view(
@@ -241,6 +246,7 @@ fn view(
         evidence_saved_at_us: saved.map(|saved| saved.updated_at_us),
         costs,
         taken_over: false,
+        candidate_is_target: false,
         probe: probe(database, name).map_err(reading)?,
         webhooks: database.webhook_states().map_err(reading)?,
         why: Why::of(&explanation, &evidence),

@@ -21,7 +21,7 @@ pub(crate) fn verdict(
         return format!("Keep `{from}`: no candidate is named, so there is nothing to compare it with.");
     };
     if mv.switched {
-        return done(mv, to, (decision, areas, failing), [good, worse]);
+        return done(mv, to, (decision, areas, failing), (live, [good, worse]));
     }
     let today = live.filter(|live| live.has_traffic()).map(today);
     let slices = |parts: &[Part]| parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>().join(", ");
@@ -30,6 +30,11 @@ pub(crate) fn verdict(
             "Make `{to}` the route's target: {}, and the rollout has completed with {} on it.{}",
             passes(areas),
             today.as_deref().unwrap_or("no traffic"),
+            doubt(areas)
+        ),
+        (Decision::Switch, _) if mv.set_back => format!(
+            "Find out why the config was set back to `{from}` after the rollout had completed, then switch to `{to}` again: {}.{}",
+            passes(areas),
             doubt(areas)
         ),
         (Decision::Switch, _) => format!("Switch from `{from}` to `{to}`: {}.{}", passes(areas), doubt(areas)),
@@ -44,16 +49,24 @@ pub(crate) fn verdict(
             format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
         }
         (Decision::Stay, "S2") => {
-            let why = live.map_or("a guard was breached", |live| number(&live.reason));
-            format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}.")
+            let before = live.and_then(|live| live.taken_back_before.as_deref());
+            let why = live.map_or("a guard was breached", |live| number(before.unwrap_or(&live.reason)));
+            let again = match (before, live) {
+                (Some(_), Some(live)) => {
+                    format!(
+                        "; it was begun again with the same model, prompt and parameters, and ended ({})",
+                        live.label
+                    )
+                }
+                _ => String::new(),
+            };
+            format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}{again}.")
         }
         (Decision::Stay, _) => {
             let fails = format!("`{to}` fails {}", failed(areas));
             if let Some(live) = live.filter(|live| live.is_under_way() && !live.has_traffic()) {
-                return format!(
-                    "Stop the rollout, which is at {} and goes on to users when its gates pass: {fails}.",
-                    live.label
-                );
+                let when = if live.awaits_approval() { "once it is approved" } else { "when its gates pass" };
+                return format!("Stop the rollout, which is at {} and goes on to users {when}: {fails}.", live.place());
             }
             match today {
                 Some(today) => format!("Take it back to `{from}`: {fails}, and {today} are on it today."),
@@ -63,17 +76,12 @@ pub(crate) fn verdict(
         (Decision::NotEnoughEvidence, "R1") => {
             let before = live.and_then(|live| live.taken_back_before.as_deref()).map_or("a guard was breached", number);
             let again = format!(
-                "the rollout's guards took it back — {before} — and it was begun again with the same model, prompt and parameters"
+                "the rollout's guards took `{to}` back — {before} — and it was begun again with the same model, prompt and parameters"
             );
-            match live {
-                Some(live) if live.is_over() => {
-                    format!("Keep `{from}`: of `{to}` {again}, and ended ({}) before it had completed.", live.label)
-                }
-                _ => format!(
-                    "Go no further with `{to}` by hand: {again}. Its rollout, now at {}, has to complete before it counts.",
-                    live.map_or("its start", |live| &live.label)
-                ),
-            }
+            format!(
+                "Take `{to}` no further by hand: {again}. Its rollout, now at {}, has to complete before it counts.",
+                live.map_or("its start", |live| &live.label)
+            )
         }
         (Decision::NotEnoughEvidence, _) => {
             let open = open(areas);
@@ -94,10 +102,17 @@ fn done(
     mv: &Move,
     to: &str,
     (decision, areas, failing): (Decision, &[Found], Option<&Failing>),
-    [good, worse]: [&[Part]; 2],
+    (live, [good, worse]): (Option<&Live>, [&[Part]; 2]),
 ) -> String {
     let rollout = mv.rollout.as_deref().unwrap_or_default();
-    let done = format!("`{to}` is the route's target since the rollout `{rollout}` completed");
+    let done = match live {
+        Some(live) if !live.is_completed() => format!(
+            "the config made `{to}` the route's target though its rollout `{rollout}` did not complete ({}: {})",
+            live.label,
+            number(&live.reason)
+        ),
+        _ => format!("`{to}` is the route's target since the rollout `{rollout}` completed"),
+    };
     let parts = |parts: &[Part]| and(&parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>());
     match decision {
         Decision::Switch => format!("Done: {done}, and {}.", passes(areas)),
@@ -107,6 +122,9 @@ fn done(
                 mv.baseline.name,
                 moment(*last_us)
             ),
+            None if live.is_some_and(|live| live.taken_back) => {
+                format!("Take it back to `{}`: {done}.", mv.baseline.name)
+            }
             None => format!("Take it back to `{}`: {done}, and it fails {}.", mv.baseline.name, failed(areas)),
         },
         Decision::NotEnoughEvidence => {
@@ -129,7 +147,7 @@ fn failed(areas: &[Found]) -> String {
     let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
     let with_number = |found: &Found| match found.measured() {
         Some(figure) => format!("{} ({}; wanted: {})", found.area.word(), figure.shown(), found.target),
-        None => found.area.word().to_owned(),
+        None => format!("{} ({})", found.area.word(), found.because),
     };
     and(&failed.map(with_number).collect::<Vec<_>>())
 }
@@ -229,13 +247,13 @@ pub(crate) fn idle(mv: &Move, live: Option<&Live>, failing: Option<&Failing>) ->
             "{} stay on `{to}` and the rest on `{from}`; proof of harm still takes it back by itself.",
             today(live)
         ),
-        Some(live) if live.status == "awaiting_approval" => {
+        Some(live) if live.awaits_approval() => {
             let back = if live.has_traffic() {
                 "proof of harm still takes it back by itself"
             } else {
-                "no user is asked to it"
+                "no user is sent to it"
             };
-            format!("it stays at {}, as nobody approves the next step; {back}.", live.place())
+            format!("it stays at {} until {} it to {}; {back}.", live.place(), missing_approvals(live), next_step(live))
         }
         Some(live) if live.is_under_way() && live.next.is_none() => format!(
             "the rollout is on its last step, {}: it completes by itself when its gates pass and then stays there, and goes back by itself on proof of harm.",
@@ -268,7 +286,7 @@ fn without_traffic(
     let set_back = live.is_some_and(Live::is_set_back);
     match (decision, rollout) {
         (Decision::Switch, Some(rollout)) if set_back => format!(
-            "The rollout `{rollout}` completed and the config was set back to `{}` since; whoever did that knows why. To switch again: {}; to prove it on live traffic first, a rollout of another name.",
+            "The rollout `{rollout}` completed and the config was set back to `{}` since. To switch again: {}; to prove it on live traffic first, a rollout of another name.",
             mv.baseline.name,
             set_target(mv, mv.candidate.as_ref().map_or("CANDIDATE", |to| &to.name))
         ),
@@ -286,22 +304,19 @@ fn without_traffic(
         (Decision::Switch | Decision::Hybridize, None) => {
             format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
         }
-        (Decision::Stay, Some(rollout)) if live.is_some_and(|live| live.taken_back) => format!(
-            "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
-        ),
+        (Decision::Stay, Some(rollout))
+            if live.is_some_and(|live| live.taken_back || live.is_over() && live.taken_back_before.is_some()) =>
+        {
+            format!(
+                "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
+            )
+        }
         (Decision::Stay, Some(rollout)) if live.is_some_and(Live::is_under_way) => format!(
             "`crossfade rollout abort {rollout} --reason TEXT`. Then look for another candidate, or change what failed and measure again."
         ),
         (Decision::Stay, _) => {
             "Leave the route where it is; look for another candidate, or change what failed and measure again."
                 .to_owned()
-        }
-        (Decision::NotEnoughEvidence, Some(rollout))
-            if live.is_some_and(|live| live.taken_back_before.is_some() && live.is_over()) =>
-        {
-            format!(
-                "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
-            )
         }
         (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
             format!(
@@ -315,6 +330,9 @@ fn without_traffic(
             "{} The rollout was aborted: `crossfade rollout resume {rollout} --reason TEXT` begins again with copies.",
             missing(areas)
         ),
+        (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(Live::awaits_approval) => {
+            format!("{} Until then give the rollout `{rollout}` no approval: it waits for that alone.", missing(areas))
+        }
         (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(Live::is_under_way) => {
             format!("{} To hold the rollout until then: `crossfade rollout pause {rollout}`.", missing(areas))
         }
@@ -355,6 +373,11 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
                     ),
                     "let it rise no further".to_owned(),
                 )
+            } else if live.awaits_approval() {
+                (
+                    format!("Leave it at {}, guards armed", live.place()),
+                    format!("give the rollout `{rollout}` no approval until that is settled"),
+                )
             } else if live.is_completed() {
                 (
                     "Leave the completed rollout as it is; its guards stay armed".to_owned(),
@@ -376,8 +399,20 @@ fn approvals(live: &Live) -> String {
     let Some(Approvals { have, need, author_may }) = live.approvals else { return String::new() };
     let who = if author_may { "" } else { " by others than who started it" };
     let are = if have == 1 { "is" } else { "are" };
-    let end = live.next.as_deref().unwrap_or("its end");
-    format!("{have} of {need} approvals{who} {are} given, and the last takes it to {end}. Each is ")
+    format!("{have} of {need} approvals{who} {are} given, and the last takes it to {}. Each is ", next_step(live))
+}
+
+/// `2 more approvals take`, of a rollout that waits for them.
+fn missing_approvals(live: &Live) -> String {
+    match live.approvals {
+        Some(Approvals { have, need, .. }) if need == have + 1 => "1 more approval takes".to_owned(),
+        Some(Approvals { have, need, .. }) => format!("{} more approvals take", need.saturating_sub(have)),
+        None => "an approval takes".to_owned(),
+    }
+}
+
+fn next_step(live: &Live) -> &str {
+    live.next.as_deref().unwrap_or("its end")
 }
 
 /// What a rollout that is to go on waits for: its gates, or a person.
@@ -459,7 +494,7 @@ pub(crate) fn risks(mv: &Move, areas: &[Found], live: Option<&Live>, worse: &[Pa
             mv.route,
             mv.baseline.name
         ));
-    } else if mv.fallback.is_empty() {
+    } else if mv.fallback.is_empty() && !mv.set_back {
         risks.push(
             format!(
                 "The route names no `fallback`: the baseline stands by only as long as the rollout; to keep one after it, set `routes.{}.fallback`.",

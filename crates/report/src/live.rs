@@ -117,6 +117,11 @@ impl Live {
         self.status == "set back"
     }
 
+    /// Whether its gates have passed and people have not approved yet.
+    pub(crate) fn awaits_approval(&self) -> bool {
+        self.status == "awaiting_approval"
+    }
+
     /// Whether it was thrown back, by evidence or by a person.
     pub(crate) fn is_over(&self) -> bool {
         self.taken_back || self.is_set_back() || self.status == "aborted"

@@ -28,13 +28,17 @@ pub struct Phase {
 /// Puts moves in order.
 pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
     let groups = [
-        (Decision::Switch, "Phase 1 — move now, by the rollout's stages"),
-        (Decision::Hybridize, "Phase 2 — move the stated part"),
-        (Decision::NotEnoughEvidence, "Later — when what is open is settled"),
-        (Decision::Stay, "Not moved"),
+        (Decision::Stay, true, "Now: go back to what answered before"),
+        (Decision::Switch, false, "Phase 1 — move now, by the rollout's stages"),
+        (Decision::Hybridize, false, "Phase 2 — move the stated part"),
+        (Decision::NotEnoughEvidence, false, "Later — when what is open is settled"),
+        (Decision::Stay, false, "Not moved"),
     ];
-    let phase = |(decision, name): (Decision, &'static str)| {
-        let mut of: Vec<&MoveReport> = moves.iter().filter(|mv| mv.decision == decision).collect();
+    let phase = |(decision, is_back, name): (Decision, bool, &'static str)| {
+        let mut of: Vec<&MoveReport> = moves
+            .iter()
+            .filter(|mv| mv.decision == decision && (decision == Decision::Stay && mv.switched) == is_back)
+            .collect();
         of.sort_by(|one, other| {
             let n_open = |mv: &MoveReport| mv.areas.iter().filter(|found| found.is_open()).count();
             let saved = |mv: &MoveReport| mv.cost_delta.value.unwrap_or(f64::NEG_INFINITY);
@@ -50,7 +54,9 @@ pub(crate) fn phases(moves: &[MoveReport]) -> Vec<Phase> {
             Decision::Switch if is_all(&crate::live::Live::is_completed) => {
                 "Phase 1 — live: make it the route's target"
             }
-            Decision::Stay if of.iter().any(|mv| mv.live.as_ref().is_some_and(crate::live::Live::has_traffic)) => {
+            Decision::Stay
+                if !is_back && of.iter().any(|mv| mv.live.as_ref().is_some_and(crate::live::Live::has_traffic)) =>
+            {
                 "Not to move: take back what is live"
             }
             _ => name,

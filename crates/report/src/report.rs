@@ -355,7 +355,7 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     facts.insert("all_but_quality", all_but(Some(Area::Quality)));
     facts.insert("all_but_throughput", all_but(Some(Area::Throughput)));
     let rollout = match live {
-        Some(live) if live.taken_back => "taken_back",
+        Some(live) if live.taken_back || live.is_over() && live.taken_back_before.is_some() => "taken_back",
         Some(live) if live.taken_back_before.is_some() => "resumed",
         _ => "other",
     };
@@ -370,6 +370,15 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
 fn why((says, id): (&str, &str), decision: Decision, areas: &[Found], saving: &Figure) -> String {
     if (decision, id) == (Decision::NotEnoughEvidence, "U1") {
         return unproven(areas).unwrap_or_else(|| says.to_owned());
+    }
+    let of = match id {
+        "Q1" => Some(Area::Quality),
+        "T1" => Some(Area::Tco),
+        "L1" => Some(Area::Latency),
+        _ => None,
+    };
+    if let Some(found) = areas.iter().find(|found| Some(found.area) == of) {
+        return format!("{}: {}.", says.trim_end_matches('.'), found.because);
     }
     if decision != Decision::Switch {
         return says.to_owned();

@@ -68,7 +68,12 @@ pub fn rules() -> Vec<Rule> {
             Decision::Stay,
             "The saving that is wanted is missed with the certainty that is wanted.",
         ),
-        rule("L1", &[("latency", &["fail"])], Decision::Stay, "Answers are proven slower than is allowed."),
+        rule(
+            "L1",
+            &[("latency", &["fail"])],
+            Decision::Stay,
+            "Answers are proven slower than is allowed, or too many calls get none.",
+        ),
         rule(
             "H2",
             &[("throughput", &["fail"]), ("all_but_throughput", &["pass"])],

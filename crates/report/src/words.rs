@@ -100,8 +100,9 @@ pub(crate) fn sovereignty(mv: &MoveReport) -> String {
 pub(crate) fn live(mv: &MoveReport) -> Option<String> {
     let (live, candidate) = (mv.live.as_ref()?, mv.candidate.as_ref()?);
     if mv.switched {
+        let since = if live.is_completed() { "since it completed" } else { "though that did not complete" };
         return Some(format!(
-            "Live today: the route asks `{}` itself, since the rollout `{}` completed.",
+            "Live today: the route asks `{}` itself (rollout `{}`, {since}).",
             candidate.name, live.rollout
         ));
     }

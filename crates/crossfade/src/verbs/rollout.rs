@@ -93,10 +93,10 @@ pub(crate) struct Change {
     /// The rollout.
     name: String,
     /// Who asks; the audit row names you.
-    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator", value_parser = own_word)]
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "operator", value_parser = own_name)]
     actor: String,
     /// Why; the audit row keeps it. Needed where evidence is overruled.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = own_word)]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
 
@@ -307,10 +307,10 @@ fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
     out.answer(&value, || history::render(&rows));
     Ok(Exit::Ok)
 }
-/// A word of whoever types: not the one that a printed command has in its place.
-fn own_word(text: &str) -> Result<String, String> {
-    if ["NAME", "TEXT"].contains(&text) {
-        return Err("it stands in the printed command for a word of your own, which goes on record".to_owned());
+/// The name of whoever types: not the word that a printed command has in its place.
+fn own_name(text: &str) -> Result<String, String> {
+    if text == "NAME" {
+        return Err("it stands in the printed command for your own name, which goes on record".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -176,6 +176,19 @@ fn splits_nothing_when_put_back(house: &House, gateway: &Gateway<'_>, [with, wit
     gateway.run(&["rollout", "abort", "to-qwen", "--reason", "test"]).exits(0);
     house.write(without);
     gateway.run(&["reload"]).exits(0);
+    // Who makes the candidate the target all the same is told who answers, and the way back.
+    let status = gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
+    assert!(status.contains("asks `qwen` itself: everybody is on it"), "{status}");
+    assert!(!status.contains("everybody is on the baseline"), "{status}");
+    let refused = gateway.run(&["rollout", "resume", "to-qwen", "--reason", "on"]);
+    assert!(refused.code != 0 && refused.stderr.contains("it is out of the config"), "{refused:?}");
+    let out = house.path().join("report");
+    gateway.run(&["report", "-o", out.to_str().unwrap(), "--no-pdf"]);
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(
+        page.contains("the config made `qwen` the route's target though its rollout `to-qwen` did not complete"),
+        "{page}"
+    );
 }
 
 #[test]

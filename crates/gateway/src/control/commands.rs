@@ -132,6 +132,15 @@ impl Work {
     pub(super) fn resume(&mut self, name: &str, event: Event) -> Result<Transition, ControlError> {
         self.refuse_taken_route(name)?;
         let settings = self.settings(name);
+        if settings.is_none()
+            && let Some(over) = self.rollouts.get(name)
+            && matches!(over.state.status, Status::RolledBack | Status::Aborted)
+        {
+            return Err(ControlError::Refused(format!(
+                "it is out of the config, and the route `{}` goes where the config says: with its block back in the config and a `reload` it can be resumed",
+                over.route
+            )));
+        }
         let Some(rollout) = self.rollouts.get_mut(name) else { return Err(ControlError::Unknown(name.into())) };
         let (Status::RolledBack | Status::Aborted, Some(settings)) = (rollout.state.status, settings) else {
             return self.happen(name, &event);

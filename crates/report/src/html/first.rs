@@ -3,6 +3,7 @@
 use crate::area::{Area, Found, Standing};
 use crate::decision::Decision;
 use crate::figure::Unit;
+use crate::phases::Phase;
 use crate::report::{MoveReport, Report, title};
 use crate::words::{self, from_to, made, sovereignty};
 
@@ -201,6 +202,9 @@ fn many(page: &mut String, report: &Report) {
             Decision::NotEnoughEvidence => {
                 "Go no further with these: what is required is not proven, and nothing proven says no."
             }
+            Decision::Stay if report.moves.iter().any(|mv| mv.switched && phase.keys.contains(&mv.key)) => {
+                "These were switched, and what is seen since says no: take them back."
+            }
             Decision::Stay => {
                 "The candidate is not to answer these: what is proven says no. Below stands what is live and how to take it back."
             }
@@ -215,12 +219,14 @@ fn many(page: &mut String, report: &Report) {
             escaped(&phase.workloads.join(", ")),
             phase.workloads.len(),
             phase.name,
-            commonest(report, decision)
+            commonest(report, phase)
         );
     }
     if is_listed(report) {
         *page += "<h2>What to do, and why</h2>\n<ul>\n";
-        for mv in report.in_order() {
+        // A box of one workload has said it.
+        let is_said = |mv: &&&MoveReport| report.phases.iter().any(|phase| phase.keys.as_slice() == [mv.key.clone()]);
+        for mv in report.in_order().iter().filter(|mv| !is_said(mv)) {
             *page += &format!(
                 "<li><span class=\"{}\"><b>{}</b>: {} {} <b>If you do nothing:</b> {}</span></li>\n",
                 if n <= MOST_REASONS / 2 { "clamp6" } else { "clamp3" },
@@ -251,13 +257,14 @@ fn is_listed(report: &Report) -> bool {
 }
 
 /// What keeps the workloads of a decision from moving, the commonest first.
-fn commonest(report: &Report, decision: Decision) -> String {
+fn commonest(report: &Report, phase: &Phase) -> String {
+    let decision = phase.decision;
     let counts = |found: &Found| match decision {
         Decision::NotEnoughEvidence => found.required && found.standing != Standing::Pass,
         Decision::Stay => found.required && found.standing == Standing::Fail,
         Decision::Switch | Decision::Hybridize => false,
     };
-    let of_decision = || report.moves.iter().filter(|mv| mv.decision == decision);
+    let of_decision = || report.moves.iter().filter(|mv| phase.keys.contains(&mv.key));
     let mut areas: Vec<(usize, Area)> = Area::ALL
         .into_iter()
         .map(|area| {

@@ -100,8 +100,45 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
     rows.settings.moves[0].fallback = vec![target("gpt", "vendor")];
     let next = at("completed", rows.clone()).moves[0].next.clone();
     assert!(next.contains("`routes.chat.target: gpt` and take `gpt` out of `routes.chat.fallback`, then"), "{next}");
+    // Beside one that stays it stands first, by itself.
+    let mut two = rows.clone();
+    let other = Move { workload: "billing".to_owned(), switched: false, ..two.settings.moves[0].clone() };
+    two.settings.moves.push(other);
+    two.runs = vec![run(cases(600, 50))];
+    let found = at("completed", two);
+    assert_eq!(found.phases[0].name, "Now: go back to what answered before");
+    assert_eq!((found.phases.len(), found.phases[0].keys.len()), (2, 1));
     rows.calls.extend(of_users(NOW_US - 3_000_000, 100, 0));
     assert_eq!(at("completed", rows).moves[0].rule, "A1");
+}
+
+#[test]
+fn what_the_config_made_the_target_although_its_rollout_did_not_complete_says_so_and_the_way_back() {
+    let mut rows = rows();
+    rows.settings.moves[0].switched = true;
+    let found = at("rolled_back", rows.clone());
+    let mv = &found.moves[0];
+    assert_eq!((mv.rule, mv.label()), ("S2", "go back"));
+    assert_eq!(
+        mv.verdict,
+        "Take it back to `gpt`: the config made `own` the route's target though its rollout `to-own` did not complete (rolled_back: so it is)."
+    );
+    assert!(mv.next.starts_with("The way back: in the config set `routes.chat.target: gpt`"), "{}", mv.next);
+    let found = at("aborted", rows);
+    assert!(found.moves[0].verdict.contains("did not complete (aborted: so it is)"), "{}", found.moves[0].verdict);
+}
+
+#[test]
+fn what_waits_for_people_and_is_not_proven_is_not_to_be_approved_and_not_paused() {
+    let mut open = rows();
+    open.runs.clear();
+    let found = at("awaiting_approval", open);
+    let next = &found.moves[0].next;
+    assert!(next.ends_with("Until then give the rollout `to-own` no approval: it waits for that alone."), "{next}");
+    let mut bad = rows();
+    bad.runs = vec![run(cases(600, 50))];
+    let verdict = at("awaiting_approval", bad).moves[0].verdict.clone();
+    assert!(verdict.contains("goes on to users once it is approved"), "{verdict}");
 }
 
 #[test]
@@ -121,6 +158,7 @@ fn what_was_set_back_by_the_config_says_so_keeps_what_was_filed_and_says_how_to_
         mv.next
     );
     assert_eq!(mv.idle, "`gpt` goes on answering all.");
+    assert!(mv.verdict.starts_with("Find out why the config was set back to `gpt`"), "{}", mv.verdict);
     let page = page_one(&found);
     assert!(page.contains("the route asks <code>gpt</code> again") && page.contains("<b>set back</b>"), "{page}");
 }
@@ -135,7 +173,10 @@ fn what_waits_for_a_person_says_so_with_the_command() {
         "{}",
         mv.next
     );
-    assert!(mv.idle.contains("nobody approves the next step"), "{}", mv.idle);
+    assert_eq!(
+        mv.idle,
+        "it stays at awaiting_approval until 2 more approvals take it to canary 25 %; no user is sent to it."
+    );
     let found = at("last", rows());
     assert!(found.moves[0].next.contains("on its last step, last, and completes by itself"), "{}", found.moves[0].next);
     assert!(found.moves[0].idle.contains("completes by itself when its gates pass"), "{}", found.moves[0].idle);
@@ -169,7 +210,7 @@ fn what_was_taken_back_and_begun_again_unchanged_does_not_switch_until_its_rollo
     assert_eq!((mv.decision, mv.rule), (Decision::NotEnoughEvidence, "R1"));
     assert!(
         mv.verdict.contains(
-            "the rollout's guards took it back — slower by 300 ms — and it was begun again with the same model"
+            "the rollout's guards took `own` back — slower by 300 ms — and it was begun again with the same model"
         ),
         "{}",
         mv.verdict
@@ -181,11 +222,10 @@ fn what_was_taken_back_and_begun_again_unchanged_does_not_switch_until_its_rollo
     assert!(found.moves[0].risks.iter().any(|risk| risk.contains("took it back before")), "{:?}", found.moves[0].risks);
     let found = at("aborted after", rows());
     let mv = &found.moves[0];
-    assert_eq!(mv.rule, "R1");
-    assert!(
-        mv.verdict.starts_with("Keep `gpt`: of `own`") && mv.verdict.contains("and ended (aborted)"),
-        "{}",
-        mv.verdict
+    assert_eq!(mv.rule, "S2");
+    assert_eq!(
+        mv.verdict,
+        "Keep `gpt`: the rollout's guards took `own` back — slower by 300 ms; it was begun again with the same model, prompt and parameters, and ended (aborted)."
     );
     assert!(mv.next.starts_with("Leave the route where it is") && !mv.next.contains("abort to-own"), "{}", mv.next);
 }

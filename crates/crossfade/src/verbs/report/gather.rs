@@ -228,7 +228,7 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
     Ok(moves)
 }
 
-/// A rollout that completed and is out of the config.
+/// A rollout that is over and out of the config.
 struct Done {
     since: Timestamp,
     rollout: String,
@@ -236,15 +236,20 @@ struct Done {
     candidate: String,
 }
 
-/// The newest of a route whose place the config has taken: the route asks its candidate itself, or its baseline again.
+/// The newest of a route whose place the config has taken: the route asks its candidate itself, or, where it completed, its baseline again.
 fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<Done>, Stop> {
     let mut found: Option<Done> = None;
     for row in database.load_rollouts().map_err(Stop::failed)? {
         let Ok(stored) = serde_json::from_str::<StoredState>(&row.state_json) else { continue };
         let state = stored.state;
+        let is_place = match state.status {
+            Status::Completed => [&state.candidate, &state.baseline].contains(&&route.target),
+            // Somebody made it the target all the same.
+            Status::Aborted | Status::RolledBack => state.candidate == route.target,
+            _ => false,
+        };
         let is_done = stored.route == route.name
-            && state.status == Status::Completed
-            && [&state.candidate, &state.baseline].contains(&&route.target)
+            && is_place
             && config.snapshot.targets.contains_key(&state.candidate)
             && !row.name.contains(AT)
             && !config.snapshot.rollouts.contains_key(&row.name);

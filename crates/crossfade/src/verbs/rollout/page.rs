@@ -435,6 +435,10 @@ fn next(view: &RolloutView, look: &Look) -> String {
         Status::Paused => {
             verb("resume", "goes on where it was") + &verb("abort", "everybody back to the baseline, now")
         }
+        Status::RolledBack | Status::Aborted if view.candidate_is_target => format!(
+            "the config's route `{}` asks `{}` itself: everybody is on it, and no guard takes it back. The way back: set `routes.{}.target: {}` in the config and take that name out of the route's `fallback`, then `{crossfade} reload`\n",
+            view.route, view.explanation.candidate, view.route, view.explanation.baseline
+        ),
         Status::RolledBack | Status::Aborted => {
             "everybody is on the baseline; there is nothing urgent\n".to_owned()
                 + &format!(

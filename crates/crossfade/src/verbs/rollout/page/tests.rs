@@ -130,6 +130,7 @@ impl Case {
             why: Why::of(&explanation, &evidence),
             revalidated: None,
             taken_over: false,
+            candidate_is_target: false,
             explanation,
             transitions,
             probe: None,
