@@ -30,26 +30,7 @@ pub(crate) type Facts = BTreeMap<&'static str, String>;
 /// `good_parts`, `worse_parts` and `refused` (`some`, `none`).
 #[must_use]
 pub fn rules() -> Vec<Rule> {
-    vec![
-        rule(
-            "N1",
-            &[("candidate", &["none"])],
-            Decision::NotEnoughEvidence,
-            "No candidate is named: there is nothing to compare with.",
-        ),
-        rule("S1", &[("safety", &["fail"])], Decision::Stay, "A critical failure of safety is on record."),
-        rule(
-            "S2",
-            &[("rollout", &["taken_back"])],
-            Decision::Stay,
-            "The rollout's guards took the candidate back, and its model, prompt and parameters have not changed since.",
-        ),
-        rule(
-            "S3",
-            &[("newest", &["failing"])],
-            Decision::Stay,
-            "The candidate is the route's target, and of its newest calls more than one in twenty fail, which is not by chance.",
-        ),
+    let mut rules = vec![
         rule(
             "H1",
             &[("quality", &["fail"]), ("good_parts", &["some"]), ("all_but_quality", &["pass"])],
@@ -110,6 +91,33 @@ pub fn rules() -> Vec<Rule> {
             &[],
             Decision::NotEnoughEvidence,
             "Something that the scorecard requires is undecided or was not run, or it requires nothing, and nothing proven says no.",
+        ),
+    ];
+    rules.splice(0..0, first());
+    rules
+}
+
+/// Those that no figure of the scorecard is asked for.
+fn first() -> Vec<Rule> {
+    vec![
+        rule(
+            "N1",
+            &[("candidate", &["none"])],
+            Decision::NotEnoughEvidence,
+            "No candidate is named: there is nothing to compare with.",
+        ),
+        rule("S1", &[("safety", &["fail"])], Decision::Stay, "A critical failure of safety is on record."),
+        rule(
+            "S2",
+            &[("rollout", &["taken_back"])],
+            Decision::Stay,
+            "The rollout's guards took the candidate back, and its model, prompt and parameters have not changed since.",
+        ),
+        rule(
+            "S3",
+            &[("newest", &["failing"])],
+            Decision::Stay,
+            "The candidate is the route's target, and of its newest calls more than one in twenty fail, which is not by chance.",
         ),
     ]
 }
