@@ -452,7 +452,7 @@ impl<'s> Walk<'s> {
         if !is_bare || matches!(chain.steps.last(), Some(Step::Member(name, _)) if name == "new") {
             chain.steps.push(Step::Call(call));
         }
-        Value::Chain(chain)
+        self.appended(&chain).unwrap_or(Value::Chain(chain))
     }
 
     fn made(

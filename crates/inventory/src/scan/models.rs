@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// How ids of proprietary models begin, and whose they are.
-const STARTS: [(&str, &str); 66] = [
+const STARTS: [(&str, &str); 67] = [
     ("gpt-", "openai"),
     ("chatgpt-", "openai"),
     ("ft:gpt-", "openai"),
@@ -38,6 +38,7 @@ const STARTS: [(&str, &str); 66] = [
     ("text-multilingual-embedding-", "google"),
     ("embedding-001", "google"),
     ("learnlm-", "google"),
+    ("gemma-3", "google"),
     ("text-bison", "google"),
     ("chat-bison", "google"),
     ("command-", "cohere"),

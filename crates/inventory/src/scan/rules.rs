@@ -7,6 +7,7 @@
 //! | `from MODULE…` | modules it is imported from, and all below them; `.` where names need no import |
 //! | `named` | stands for libraries that no other line knows, by a word in the name of what is imported: `*WORD*`; `**WORD*` anywhere in a module's whole name |
 //! | `general` | its packages serve other things too: that a manifest names one says nothing by itself |
+//! | `installed` | counts only where a manifest names one of its packages: its modules serve other libraries too |
 //! | `is TYPE` | the module itself can be used like an object of the type |
 //! | `new SYMBOL… : TYPE OPERATION [adapter] [vendor=V] [only=TEXT] [by=NAME] [given=NAME]` | makes an object; with `only`, where a text given to it has TEXT in it; `only=()`: where nothing is given; with `by`, where a text is given first or under the name; with `given`, where something is given under it |
 //! | `new SYMBOL… : TYPE -` | makes an object of settings, or of what is set up elsewhere: no place by itself |
@@ -48,6 +49,8 @@ pub(super) struct Sdk {
     pub(super) is_general: bool,
     /// Whether it stands for whatever library has a word in its name.
     pub(super) is_named: bool,
+    /// Whether it is only known by a manifest that names one of its packages: its modules serve others too.
+    pub(super) is_installed: bool,
     modules: Vec<&'static str>,
     pub(super) acts_as: Option<&'static str>,
     pub(super) wraps: Option<&'static str>,
@@ -312,6 +315,7 @@ impl Rules {
             "local" => sdk.locals.extend(names),
             "general" => sdk.is_general = true,
             "named" => sdk.is_named = true,
+            "installed" => sdk.is_installed = true,
             "is" => sdk.acts_as = Some(names.first()?),
             "wraps" => (sdk.wraps, sdk.builds) = (Some(*names.first()?), names.get(1).copied()),
             "new" | "gives" => {

@@ -40,6 +40,7 @@ pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> (Vec<Finding
         visitor.value(value);
     }
     visitor.addresses();
+    visitor.only_opened();
     visitor.move_to_sending();
     visitor.endpoints();
     let in_file = |mut findings: Vec<Finding>| {

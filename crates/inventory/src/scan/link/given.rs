@@ -1,7 +1,7 @@
 //! What is given to something and kept somewhere: models among arguments, clients in sessions and objects, wrappers.
 
 use super::repository::{HOPS, Repository, extend};
-use super::walk::{At, Walker};
+use super::walk::{At, Walker, answers};
 use super::{Object, State};
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Value};
 use crate::scan::language::Language;
@@ -129,8 +129,9 @@ impl Walker<'_> {
     pub(super) fn made_silently(&self, sdk: usize, maker: &Maker, given: Option<&Object>, call: &Call) -> State {
         let vendor = maker.vendor.unwrap_or(self.rules().sdks[sdk].vendor);
         let default = Object::new(maker.makes, sdk, vendor);
-        if let Some(given) = given {
-            return State::Object(Object { of: maker.makes, sdk, path: String::new(), ..given.clone() });
+        let embeds = || self.any_object_in(call).filter(|_| !answers(maker.makes));
+        if let Some(given) = given.cloned().or_else(embeds) {
+            return State::Object(Object { of: maker.makes, sdk, path: String::new(), ..given });
         }
         if self.is_given_local(call) {
             return State::Local;
@@ -141,6 +142,16 @@ impl Walker<'_> {
             Some(other) => other,
             None => State::Object(default),
         }
+    }
+
+    /// The first object that is given, also one that answers nothing.
+    fn any_object_in(&self, call: &Call) -> Option<Object> {
+        call.arguments.iter().filter(|_| self.hops <= 9).find_map(|argument| {
+            match self.repository.value(self.file, &argument.value, self.hops + 1) {
+                State::Object(object) => Some(object),
+                _ => None,
+            }
+        })
     }
 
     /// Whether what the rule asks for is given.

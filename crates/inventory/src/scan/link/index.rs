@@ -54,6 +54,8 @@ pub(crate) struct Index<'s> {
     pub(super) used: Map<&'static str, Set<usize>>,
     /// Libraries of Python that a manifest of the repository names.
     pub(super) installed: Set<usize>,
+    /// The same of Java and Kotlin.
+    pub(super) installed_jvm: Set<usize>,
     /// Classes of Ruby that inherit from something: the file and the import that says so.
     pub(super) inherited: Map<&'s str, (usize, usize)>,
     /// Constants of Ruby outside of classes, which every file sees.
@@ -153,6 +155,7 @@ impl<'s> Index<'s> {
             imported,
             used,
             installed: installed(Language::Python, named),
+            installed_jvm: installed(Language::Java, named),
             inherited,
             seen,
             global,

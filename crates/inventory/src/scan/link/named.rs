@@ -32,6 +32,7 @@ impl Repository<'_> {
     pub(super) fn libraries(&self, file: usize, module: &str) -> Vec<usize> {
         let rules = Rules::of(self.files[file].language);
         let mut sdks = rules.of_module(module);
+        sdks.retain(|sdk| !rules.sdks[*sdk].is_installed || self.installed_jvm.contains(sdk));
         if sdks.iter().any(|sdk| rules.sdks[*sdk].is_named) && self.is_own_module(file, module) {
             sdks.clear();
         }

@@ -708,7 +708,7 @@ pub(super) fn required(chain: &Chain) -> Option<Cow<'_, str>> {
 }
 
 /// Whether something of the type can answer, so that what it is given to can.
-fn answers(of: &str) -> bool {
+pub(super) fn answers(of: &str) -> bool {
     !["_embed", "_pinecone", "_rerank", "_image", "_audio", "_moderation", "pinecone", "pinecone_index"]
         .iter()
         .any(|end| of.ends_with(end))

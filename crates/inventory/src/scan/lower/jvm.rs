@@ -2,8 +2,9 @@
 
 use tree_sitter::Node;
 
+use super::texts::{part, shortened};
 use super::{Walk, line_of};
-use crate::scan::facts::{Argument, Binding, BindingKind, Chain, Root, Step, Value};
+use crate::scan::facts::{Argument, Binding, BindingKind, Chain, Root, Step, Text, Value};
 use crate::scan::language::Language;
 use crate::scan::syntax::{Shape, child_of, shape};
 
@@ -125,6 +126,31 @@ impl Walk<'_> {
             self.children(body);
         }
         texts.into_iter().chain(others).for_each(|value| self.keep(value));
+    }
+
+    /// `new StringBuilder().append(base).append("/path").toString()` is one text.
+    pub(super) fn appended(&mut self, chain: &Chain) -> Option<Value> {
+        let is_builder = matches!(&chain.root, Root::Name(name) if name == "StringBuilder" || name == "StringBuffer");
+        let [Step::Call(made), between @ .., Step::Member(last, _), Step::Call(_)] = chain.steps.as_slice() else {
+            return None;
+        };
+        if !self.language.is_jvm() || !is_builder || last != "toString" {
+            return None;
+        }
+        let mut given: Vec<&Value> = made.arguments.iter().map(|argument| &argument.value).collect();
+        for pair in between.chunks(2) {
+            match pair {
+                [Step::Member(name, _), Step::Call(call)] if name == "append" && call.arguments.len() == 1 => {
+                    given.push(&call.arguments[0].value);
+                }
+                _ => return None,
+            }
+        }
+        let whole: String = given.iter().map(|value| part(value)).collect();
+        given.into_iter().filter(|value| value.matters() && value.text().is_none()).for_each(|value| {
+            self.keep(value.clone());
+        });
+        Some(Value::Text(Text { value: shortened(&whole), line: chain.line }))
     }
 
     /// What a lambda sets on the builder that it is given: `{ model = ModelId("…") }`, `b -> b.modelId("…")`.

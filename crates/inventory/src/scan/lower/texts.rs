@@ -18,6 +18,9 @@ impl Walk<'_> {
         if text.is_empty() {
             text = unquoted(self.source(node));
         }
+        if self.language == Language::Kotlin && text.contains('$') {
+            text = named_in_braces(&text);
+        }
         Value::Text(Text { value: shortened(&text), line: line_of(node) })
     }
 
@@ -96,6 +99,22 @@ impl Walk<'_> {
         member.steps.push(Step::Member(name.value.clone(), call.line));
         Some(Value::Chain(member))
     }
+}
+
+/// A text of Kotlin with the names in it in braces: `$base/models`.
+fn named_in_braces(source: &str) -> String {
+    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let mut parts = source.split('$');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|character| !is_name(character)).unwrap_or(part.len());
+        if part.starts_with(|character: char| is_name(character) && !character.is_ascii_digit()) {
+            text.extend(["{", &part[..end], "}", &part[end..]]);
+        } else {
+            text.extend(["$", part]);
+        }
+    }
+    text
 }
 
 /// Methods after which a text is about the same text.

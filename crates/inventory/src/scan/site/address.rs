@@ -335,7 +335,10 @@ fn with_joined(base: String, calls: &[&Call]) -> String {
     if hosts::operation_of(&base).is_some() {
         return base;
     }
-    let paths = calls.iter().filter_map(|call| call.arguments.first()?.value.text());
+    let paths = calls.iter().filter_map(|call| {
+        let by_name = call.arguments.iter().find(|given| given.name.as_deref() == Some("path"));
+        by_name.or(call.arguments.first())?.value.text()
+    });
     match paths.into_iter().find(|path| hosts::operation_of(&format!("/{}", path.trim_start_matches('/'))).is_some()) {
         Some(path) => format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')),
         None => base,

@@ -84,7 +84,8 @@ impl Visitor<'_> {
         }
         let is_own = match (&chain.root, idx) {
             (Root::Name(_), 0) | (Root::Itself, 1) => true,
-            (Root::Name(own), 1) => own == "Self",
+            // A method of two words is not one of a client of plain HTTP.
+            (Root::Name(own), 1) => own == "Self" || name.contains('_'),
             _ => false,
         };
         let mut returns = self.repository.named(self.file, name).filter(|(_, own)| own.kind == BindingKind::Return);

@@ -19,6 +19,8 @@ pub(crate) struct Consumed<'r> {
     beside: OnceCell<Option<&'r str>>,
     /// What an address was sent to with, by its whole name, and whose it was.
     senders: HashMap<String, String>,
+    /// Lines of what a test tells a double to answer.
+    pub(super) doubled: HashSet<u32>,
     /// Whether something is posted to an address of the settings.
     is_posted: bool,
     /// Paths that were sent with something, while nobody knows where to.
@@ -53,6 +55,7 @@ impl<'r> Visitor<'r> {
         };
         let mut line = chain.line;
         let known = self.findings.len();
+        self.consume_doubled(chain);
         if let Some((finding, at)) = self.declared_path(chain) {
             self.consumed.lines.insert(at);
             return self.findings.push(finding);
@@ -64,11 +67,18 @@ impl<'r> Visitor<'r> {
                     self.consumed.lines.extend(address::route(before, name, call).map(|path| path.line));
                     // HTTParty's base: what is sent is added to it.
                     let is_base = name == "base_uri" && self.language() == Language::Ruby;
-                    if is_base || address::is_double(name) || name.starts_with("log_") || self.is_own_test(chain) {
+                    let is_doubled = self.is_doubled(chain, call);
+                    if is_base
+                        || is_doubled
+                        || address::is_double(name)
+                        || name.starts_with("log_")
+                        || self.is_own_test(chain)
+                    {
                         self.consume_texts(call);
                     }
                     let is_sent =
                         (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
+                    let is_sent = is_sent && !is_doubled;
                     let sent_to = if is_sent { self.sent_to(chain, call, name) } else { None };
                     let is_known = sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some());
                     let is_sent = is_sent && (is_known || !self.is_own_transport(chain, idx, name));
@@ -98,24 +108,7 @@ impl<'r> Visitor<'r> {
                     if is_sent && sent_to.is_none() {
                         self.consumed.unknown.extend(path_alone(call).map(|path| (sender(chain, idx), line, path)));
                     }
-                    if name == "post"
-                        && call.arguments.is_empty()
-                        && self.language().is_jvm()
-                        && self.findings.len() == known
-                    {
-                        let found = self.on_own_base(chain, idx, line).or_else(|| self.posted(chain, idx, line, name));
-                        self.findings.extend(found);
-                    }
-                    if name == "curl_exec" && self.language() == Language::Php {
-                        self.curl(call, line);
-                    }
-                    if name == "new"
-                        && self.findings.len() == known
-                        && let Some((finding, at)) = self.built(chain, before, call, line)
-                    {
-                        self.consumed.lines.insert(at);
-                        self.findings.push(finding);
-                    }
+                    self.sent_otherwise(chain, idx, (before, name), line, known);
                     if let Some((address, at)) = sent_to {
                         self.consumed.lines.insert(at);
                         self.consume_branches(call);
@@ -127,6 +120,32 @@ impl<'r> Visitor<'r> {
                     line = call.end;
                 }
             }
+        }
+    }
+
+    /// What sends something by other means than being given an address there.
+    fn sent_otherwise(&mut self, chain: &'r Chain, idx: usize, (before, name): (&str, &str), line: u32, known: usize) {
+        let Some(Step::Call(call)) = chain.steps.get(idx) else { return };
+        if name == "post" && call.arguments.is_empty() && self.language().is_jvm() && self.findings.len() == known {
+            let found = self.on_own_base(chain, idx, line).or_else(|| self.posted(chain, idx, line, name));
+            self.findings.extend(found);
+        }
+        if name == "openConnection" && self.language().is_jvm() && self.findings.len() == known {
+            let found = self.opened(chain, idx, line);
+            if let Some((finding, at)) = found {
+                self.consumed.lines.insert(at);
+                self.findings.push(finding);
+            }
+        }
+        if name == "curl_exec" && self.language() == Language::Php {
+            self.curl(call, line);
+        }
+        if name == "new"
+            && self.findings.len() == known
+            && let Some((finding, at)) = self.built(chain, before, call, line)
+        {
+            self.consumed.lines.insert(at);
+            self.findings.push(finding);
         }
     }
 
@@ -180,6 +199,7 @@ impl<'r> Visitor<'r> {
         let filled = || model_in_address(&self.repository.filled(self.file, address, call.line));
         let model = if model.id.is_some() { model } else { filled() };
         let model = if model.id.is_some() { model } else { self.written(call.line).unwrap_or(model) };
+        let model = if model.id.is_some() { model } else { self.set_within(chain, call).unwrap_or(model) };
         let operation = &finding.operation;
         let prompt = super::prompt::prompt_of(self.repository, self.file, operation, &request, call.line);
         let response = self.readings().of_call(call, rest);
@@ -283,7 +303,9 @@ impl<'r> Visitor<'r> {
         }
         let is_sent_on = path.is_some() && self.base().is_none();
         let beside = if is_sent_on { self.base_beside() } else { None };
-        match (path, self.base().or(beside)) {
+        // What is a whole address in Java and Kotlin has nothing added to it.
+        let is_base = |base: &&str| !self.language().is_jvm() || hosts::operation_of(base).is_none();
+        match (path, self.base().filter(is_base).or(beside)) {
             (Some(path), Some(base)) if hosts::operation_of(&format!("/{}", path.value)).is_some() => {
                 Some((format!("{}/{}", base.trim_end_matches('/'), path.value.trim_start_matches('/')), path.line))
             }
@@ -312,6 +334,11 @@ impl<'r> Visitor<'r> {
     /// Whether the file names the base address of a vendor.
     pub(super) fn has_base(&self) -> bool {
         self.base().is_some()
+    }
+
+    /// Whose base address the file names.
+    pub(super) fn base_vendor(&self) -> Option<&'static str> {
+        self.base().and_then(hosts::vendor_of)
     }
 
     /// The base address that the file names, where it names one vendor's alone.
@@ -418,7 +445,10 @@ impl<'r> Visitor<'r> {
                     return None;
                 }
                 let of_model = model_in_address(address).id.as_deref().and_then(models::operation_of);
+                let is_predicted = vendor == "google" && address.split('?').next()?.ends_with(":predict");
                 let operation = match operation.or(store).unwrap_or("models") {
+                    // What Google's own host predicts is pictures.
+                    "chat" if is_predicted => of_model.unwrap_or("images"),
                     "chat" => of_model.unwrap_or("chat"),
                     operation => operation,
                 };
@@ -427,6 +457,8 @@ impl<'r> Visitor<'r> {
             // A path alone is what a test's own server answers.
             // `{lmStudioUrl}/v1/chat/completions` is a machine of one's own.
             None if address.starts_with('{') && super::named::is_own(&address.to_lowercase()) => None,
+            // So is what a file posts to that is for a server of models.
+            None if super::whose::is_for_own_server(self.repository.files()[self.file].path) => None,
             None if hosts::is_own_path(address) && !self.is_answered(address) => {
                 let vendor = hosts::vendor_of_path(address);
                 let finding = self.plain(Kind::Http, line, operation?, vendor, &format!("{name} {address}"));
@@ -479,7 +511,10 @@ impl<'r> Visitor<'r> {
             let Some(vendor) = vendor.filter(|_| !hosts::is_local(&whole) && !address::is_of_file(&whole)) else {
                 continue;
             };
-            if self.is_posted_there(&text, &whole) || self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole)) {
+            if self.is_of_test_server(&text)
+                || self.is_posted_there(&text, &whole)
+                || self.is_sent_by_name(&text, vendor, hosts::operation_of(&whole))
+            {
                 continue;
             }
             let is_said = self.is_setting() || text.value.contains("://") && self.is_said_again(&whole);
@@ -516,11 +551,16 @@ impl<'r> Visitor<'r> {
             && source.facts.classes.is_empty()
     }
 
-    /// Whether the file sends something to the same address: said again, it is spoken of.
+    /// Whether the file sends something to the same address, or to one below it: said again, it is spoken of.
     fn is_said_again(&self, whole: &str) -> bool {
+        let is_it = |address: &str| {
+            address
+                .strip_prefix(whole)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') && rest.contains(':'))
+        };
         self.findings.iter().any(|found| {
             let is_sent = found.kind == Kind::Http && found.confidence == Confidence::Certain;
-            is_sent && found.seen.split_once(' ').is_some_and(|(_, address)| address == whole)
+            is_sent && found.seen.split_once(' ').is_some_and(|(_, address)| is_it(address))
         })
     }
 
@@ -537,6 +577,21 @@ impl<'r> Visitor<'r> {
         self.consumed.is_posted
             && hosts::vendor_of(whole).is_none()
             && bindings.iter().any(|binding| binding.value.as_ref().is_some_and(is_in))
+    }
+
+    /// Whether the text is a path on a server that a test of Rust has made: `format!("{}/v1/models", server.url())`.
+    fn is_of_test_server(&self, text: &Text) -> bool {
+        let is_on_it = ["{url}/", "{uri}/", "{base_url}/"].iter().any(|start| text.value.starts_with(start));
+        let is_server = |value: &Value| {
+            let Value::Chain(Chain { root: Root::Name(root), .. }) = value else { return false };
+            matches!(root.as_str(), "mockito" | "wiremock" | "httpmock" | "MockServer")
+        };
+        let bindings = &self.repository.files()[self.file].facts.bindings;
+        self.language() == Language::Rust
+            && is_on_it
+            && bindings
+                .iter()
+                .any(|own| (own.from..=own.to).contains(&text.line) && own.value.as_ref().is_some_and(is_server))
     }
 
     /// Whether the text has a name in a file of Rust or Ruby that sends to the like of it: it is what is sent to there.
@@ -580,7 +635,7 @@ impl<'r> Visitor<'r> {
 }
 
 /// The model in a path: of Google's `models/gemini-pro:generateContent`.
-fn model_in_address(address: &str) -> Model {
+pub(super) fn model_in_address(address: &str) -> Model {
     let behind = ["/models/", "/engines/", "?model="].iter().find_map(|part| address.split_once(part));
     let id = behind.and_then(|(_, rest)| rest.split([':', '/', '?', '&']).next());
     // On a base that ends in `models`.

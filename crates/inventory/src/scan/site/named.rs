@@ -53,7 +53,7 @@ const WORDS: [(&str, &str); 40] = [
 ];
 
 /// Words in the path of a file that is for models on machines of one's own.
-const OWN: [&str; 6] = ["ollama", "local", "llamacpp", "llama_cpp", "vllm", "lmstudio"];
+const OWN: [&str; 8] = ["ollama", "local", "llamacpp", "llama_cpp", "vllm", "lmstudio", "lm_studio", "lm-studio"];
 
 /// Whose API the file is for by its path, in lower case: its own name first.
 pub(super) fn whose(path: &str) -> Option<&'static str> {

@@ -4,6 +4,7 @@ use super::known::model_in_json;
 use super::request::{model_of, plain};
 use crate::scan::facts::{Argument, Binding, BindingKind, Chain, Root, Step, Value};
 use crate::scan::finding::Model;
+use crate::scan::language::Language;
 use crate::scan::link::Repository;
 
 /// The model that a setter of Java gives an object under the name, the last above the line.
@@ -60,14 +61,18 @@ pub(super) fn in_form(repository: &Repository<'_>, file: usize, line: u32) -> Op
 }
 
 /// The model in a text of JSON somewhere in the value.
-fn model_written(value: &Value, depth: u32) -> Option<Model> {
+fn model_written(repository: &Repository<'_>, file: usize, value: &Value, depth: u32) -> Option<Model> {
     if depth > 4 {
         return None;
     }
     match value {
+        // Kotlin's text may have a name in it.
+        Value::Text(text) if text.value.contains("\"{") && repository.files()[file].language == Language::Kotlin => {
+            model_in_json(&repository.filled(file, &text.value, text.line))
+        }
         Value::Text(text) => model_in_json(&text.value),
         Value::Chain(chain) => {
-            let within = |value: &Value| model_written(value, depth + 1);
+            let within = |value: &Value| model_written(repository, file, value, depth + 1);
             let of_root = match &chain.root {
                 Root::Group(values) => values.iter().find_map(within),
                 _ => None,
@@ -104,13 +109,23 @@ fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model
     let facts = repository.files()[file].facts;
     let is_around =
         |own: &&Binding| own.from > 1 && own.kind == BindingKind::Local && own.from <= line && line <= own.to;
-    let from = facts.bindings.iter().filter(is_around).map(|own| own.from).min()?;
+    let around: Vec<&Binding> = facts.bindings.iter().filter(is_around).collect();
+    let from = around.iter().map(|own| own.from).min()?;
+    let to = around.iter().map(|own| own.to).max()?;
+    let is_jvm = repository.files()[file].language.is_jvm();
     let put = |value: &Value| {
         let Value::Chain(chain) = value else { return None };
-        let (mut name, mut found) = ("", None);
-        for step in chain.steps.iter().filter(|_| from <= chain.line && chain.line <= line) {
+        let mut name = match &chain.root {
+            Root::Name(root) => root.as_str(),
+            _ => "",
+        };
+        let mut found = None;
+        for step in chain.steps.iter().filter(|_| (from..=to).contains(&chain.line)) {
             match step {
                 Step::Member(member, _) => name = member,
+                Step::Call(call) if name == "setModel" && is_jvm && call.arguments.len() == 1 => {
+                    found = call.arguments.first().map(|given| &given.value);
+                }
                 Step::Call(call) if matches!(name, "put" | "set" | "add" | "addProperty" | "append" | "of") => {
                     let pairs = call.arguments.chunks(2).filter(|_| name == "of" || call.arguments.len() == 2);
                     let key = |pair: &&[Argument]| pair[0].value.text() == Some("model");
@@ -119,10 +134,14 @@ fn put_near(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model
                 Step::Call(_) => {}
             }
         }
-        found.map(|value| model_of(repository, file, value, chain.line))
+        found.map(|value| (chain.line, model_of(repository, file, value, chain.line)))
     };
     let bound = facts.bindings.iter().filter_map(|own| own.value.as_ref());
-    facts.values.iter().chain(bound).filter_map(put).last()
+    let (above, below): (Vec<_>, Vec<_>) =
+        facts.values.iter().chain(bound).filter_map(put).partition(|(at, _)| *at <= line);
+    // Java's connection is opened before what is written to it is filled in.
+    let below = below.into_iter().filter(|_| is_jvm);
+    above.into_iter().next_back().or_else(|| below.min_by_key(|(at, _)| *at)).map(|(_, model)| model)
 }
 
 /// The model of the nearest object with one that the same function builds above the line, in Java else below it.
@@ -142,7 +161,8 @@ pub(super) fn model_near(repository: &Repository<'_>, file: usize, line: u32) ->
             let given = model_formatted(binding.value.as_ref()?)?;
             Some(model_of(repository, file, given, binding.line)).filter(|model| model.id.is_some())
         };
-        let written = || binding.value.as_ref().and_then(|value| model_written(value, 0)).or_else(formatted);
+        let written =
+            || binding.value.as_ref().and_then(|value| model_written(repository, file, value, 0)).or_else(formatted);
         let value = if plain(binding.target.rsplit('.').next().unwrap_or_default()) == "model"
             && binding.target.contains('.')
         {

@@ -213,7 +213,11 @@ fn is_posted(chain: &Chain, name: &str) -> bool {
 fn asked(room: &str, parts: &HashSet<&'static str>) -> Option<&'static str> {
     let has = |part: &str| parts.contains(part);
     let any = |wanted: &[&str]| wanted.iter().any(|part| has(part));
-    if let Some((_, operation)) = ROOMS.iter().find(|(word, _)| room.contains(word)) {
+    // A project may have pictures in its name.
+    let is_said = |word: &str, operation: &str| {
+        room.contains(word) && (operation != "images" || !has("messages") || last_parts(room, 1).contains(word))
+    };
+    if let Some((_, operation)) = ROOMS.iter().find(|(word, operation)| is_said(word, operation)) {
         let fits = match *operation {
             "rerank" => has("query") || has("documents"),
             "embeddings" => any(&["input", "texts", "contents", "instances", "embedding", "embeddings"]),

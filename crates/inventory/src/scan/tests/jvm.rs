@@ -279,3 +279,131 @@ fn a_framework_in_a_file_for_a_server_of_ones_own_is_no_site() {
     check("OllamaController.java", text, "5 call chat unknown unknown possible");
     check("ChatController.java", text, "5 call chat unknown unknown certain");
 }
+
+#[test]
+fn paths_of_an_interface_are_of_the_api_that_one_of_them_says_or_that_its_client_is_for() {
+    check(
+        "a/Requests.java",
+        "import retrofit2.http.POST;\ninterface Requests {\n  @POST(\"images/generations\")\n  Call<R> draw(@Body Q q);\n  @POST(\"threads\")\n  \
+         Call<R> thread(@Body Q q);\n  @POST(\"login\")\n  Call<R> login(@Body Q q);\n}\n",
+        "3 http images openai-compatible unknown likely
+         5 http assistants openai-compatible unknown likely",
+    );
+    check_files(
+        &[
+            (
+                "a/Api.kt",
+                "import retrofit2.http.POST\ninterface Api {\n  @POST(\"assistants\")\n  suspend fun make(@Body q: Q): R\n}\n",
+            ),
+            (
+                "a/Shop.kt",
+                "import retrofit2.http.GET\ninterface Shop {\n  @GET(\"messages\")\n  suspend fun all(): R\n}\n",
+            ),
+            (
+                "a/Network.kt",
+                "object Network {\n  val api = Retrofit.Builder().baseUrl(\"https://api.openai.com/v1/\").build().create(Api::class.java)\n}\n",
+            ),
+        ],
+        "a/Api.kt:3 http assistants openai unknown likely",
+    );
+}
+
+#[test]
+fn what_a_double_is_told_or_asked_is_sent_nowhere() {
+    check(
+        "src/test/java/ATest.java",
+        "import static org.mockito.Mockito.*;\nclass ATest {\n  void f() {\n    \
+         when(http.exchange(eq(\"https://api.openai.com/v1/chat/completions\"), any(), any())).thenReturn(r);\n    \
+         when(http.postForObject(\"https://api.openai.com/v1/chat/completions\", q, R.class)).thenReturn(r);\n    \
+         verify(http).postForObject(\"https://api.openai.com/v1/chat/completions\", q, R.class);\n    \
+         http.postForObject(\"https://api.openai.com/v1/chat/completions\", q, R.class);\n  }\n}\n",
+        "7 http chat openai unknown certain",
+    );
+    check(
+        "src/test/kotlin/ATest.kt",
+        "import io.mockk.every\nclass ATest {\n  fun f() {\n    every { http.post(\"https://api.openai.com/v1/chat/completions\", body) } returns \
+         answer\n    http.post(\"https://api.openai.com/v1/chat/completions\", body)\n  }\n}\n",
+        "5 http chat openai unknown certain",
+    );
+}
+
+#[test]
+fn an_address_that_a_builder_of_texts_puts_together_is_one() {
+    check(
+        "openai/A.java",
+        "class A {\n  private static final String PATH = \"/v1/images/generations\";\n  R f(Q q) {\n    String url = new \
+         StringBuilder().append(settings.getBaseUrl()).append(PATH).toString();\n    return \
+         client().preparePost(url).setBody(json(q)).execute();\n  }\n}\n",
+        "5 http images openai unknown likely",
+    );
+}
+
+#[test]
+fn a_connection_is_a_place_where_it_is_opened_not_where_it_is_read() {
+    check(
+        "A.java",
+        "class A {\n  String f(String prompt) {\n    URL url = new URL(\"https://api.openai.com/v1/completions\");\n    HttpURLConnection conn = \
+         (HttpURLConnection) url.openConnection();\n    JSONObject body = new JSONObject();\n    body.put(\"model\", \
+         \"gpt-3.5-turbo-instruct\");\n    conn.getOutputStream().write(body.toString().getBytes());\n    return new BufferedReader(new \
+         InputStreamReader(conn.getInputStream())).readLine();\n  }\n}\n",
+        "4 http completions openai gpt-3.5-turbo-instruct certain",
+    );
+}
+
+#[test]
+fn names_in_a_text_of_kotlin_are_filled_in() {
+    check(
+        "A.kt",
+        "class A {\n  private val base = \"https://generativelanguage.googleapis.com/v1beta/models\"\n  fun f(model: String): R {\n    val url = \
+         URL(\"$base/$model:predict\")\n    val conn = url.openConnection() as HttpURLConnection\n    return read(conn)\n  }\n}\n",
+        "5 http images google unknown certain",
+    );
+    check(
+        "A.kt",
+        "class A {\n  fun f(): R {\n    val body = JsonObject().apply {\n      addProperty(\"model\", \"gpt-4o\")\n    }\n    val request = \
+         Request.Builder().url(\"https://api.openai.com/v1/chat/completions\").post(body.toString().toRequestBody()).build()\n    return \
+         client.newCall(request).execute()\n  }\n}\n",
+        "7 http chat openai gpt-4o certain",
+    );
+}
+
+#[test]
+fn a_store_of_vectors_is_one_of_a_service_where_the_build_file_brings_it_in() {
+    let class = "import org.springframework.ai.vectorstore.VectorStore;\nclass A {\n  private final VectorStore store;\n  void f() {\n    \
+                 store.similaritySearch(q);\n    store.add(all);\n  }\n}\n";
+    let build = |starter: &str| {
+        format!(
+            "<dependency>\n<groupId>org.springframework.ai</groupId>\n<artifactId>{starter}</artifactId>\n</dependency>\n"
+        )
+    };
+    check_files(
+        &[("pom.xml", &build("spring-ai-pinecone-store-spring-boot-starter")), ("src/A.java", class)],
+        "src/A.java:5 call vector_store pinecone unknown certain
+         src/A.java:6 call vector_store pinecone unknown certain",
+    );
+    check_files(&[("pom.xml", &build("spring-ai-pgvector-store-spring-boot-starter")), ("src/A.java", class)], "");
+}
+
+#[test]
+fn pictures_in_the_name_of_a_project_are_not_what_is_asked() {
+    check(
+        "src/imagetogpt/controllers/Bot.java",
+        "class Bot {\n  @Value(\"${openai.url}\") private String url;\n  R f(Q q) {\n    body.put(\"model\", q.getModel());\n    \
+         body.put(\"messages\", all(q.getPrompt()));\n    return http.exchange(url, HttpMethod.POST, new HttpEntity<>(body), R.class);\n  }\n}\n",
+        "6 http chat openai unknown likely",
+    );
+}
+
+#[test]
+fn the_body_of_a_block_and_a_name_in_a_text_of_json_say_the_model() {
+    check(
+        "A.kt",
+        "class A {\n  private val MODEL = \"gpt-4o-mini\"\n  suspend fun f(): R {\n    return client.post(\"https://api.openai.com/v1/chat/completions\") \
+         {\n      header(\"a\", key)\n      setBody(Ask(model = MODEL, messages = listOf()))\n    }.body()\n  }\n  fun g(): R {\n    val json = \
+         \"\"\"{\"model\": \"$MODEL\", \"messages\": []}\"\"\"\n    val request = \
+         Request.Builder().url(\"https://api.openai.com/v1/chat/completions\").post(json.toRequestBody()).build()\n    return \
+         client.newCall(request).execute()\n  }\n}\n",
+        "4 http chat openai gpt-4o-mini certain
+         12 http chat openai gpt-4o-mini certain",
+    );
+}

@@ -86,7 +86,7 @@ fn errors_that_are_read_are_no_request() {
         "class A {\n  void f() throws Exception {\n    URL url = new URL(\"https://api.openai.com/v1/chat/completions\");\n    HttpURLConnection conn = \
          (HttpURLConnection) url.openConnection();\n    conn.getOutputStream().write(body);\n\n\n    BufferedReader bad = new BufferedReader(new \
          InputStreamReader(conn.getErrorStream()));\n\n\n    BufferedReader good = new BufferedReader(new InputStreamReader(conn.getInputStream()));\n  }\n}\n",
-        "11 http chat openai unknown certain",
+        "4 http chat openai unknown certain",
     );
 }
 

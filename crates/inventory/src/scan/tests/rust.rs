@@ -334,3 +334,44 @@ fn agents_of_the_first_versions_of_rig() {
          6 call chat openai unknown certain",
     );
 }
+
+#[test]
+fn a_test_of_a_method_of_the_file_and_of_a_server_of_its_own_is_no_place() {
+    check(
+        "src/ai/openai.rs",
+        "impl Handler {\n    async fn send_completion(&self, body: &Value) -> Result<Answer> {\n        \
+         self.http.post(\"https://api.openai.com/v1/chat/completions\").json(body).send().await\n    }\n}\n#[cfg(test)]\nmod tests {\n    async fn fails() \
+         {\n        let body = json!({ \"model\": \"test\", \"messages\": [] });\n        assert!(handler.send_completion(&body).await.is_err());\n    }\n    \
+         async fn answers() {\n        let mut server = mockito::Server::new_async().await;\n        let llm = Llm::new(Config { base_url: \
+         format!(\"{}/v1/chat/completions\", server.url()) });\n    }\n}\n",
+        "3 http chat openai unknown certain",
+    );
+    check(
+        "src/lm_studio.rs",
+        "impl LmStudio {\n    async fn ask(&self) -> Answer {\n        self.http.post(format!(\"{}/v1/chat/completions\", \
+         &self.base_url)).json(&request).send().await\n    }\n}\n",
+        "",
+    );
+}
+
+#[test]
+fn what_builds_embeddings_of_documents_calls_the_model_that_it_is_given() {
+    check(
+        "src/main.rs",
+        "use rig::embeddings::EmbeddingsBuilder;\nuse rig::providers::gemini;\nasync fn f() {\n    let client = gemini::Client::from_env();\n    let model = \
+         client.embedding_model(\"gemini-embedding-001\");\n    let mut builder = EmbeddingsBuilder::new(model);\n    for text in texts {\n        builder = \
+         builder.document(text).map_err(|e| other(e))?;\n    }\n    let all = builder\n        .build()\n        .await;\n}\n",
+        "4 client client google unknown certain
+         5 client embeddings google gemini-embedding-001 certain
+         11 call embeddings google unknown certain",
+    );
+}
+
+#[test]
+fn a_client_that_is_made_with_a_model_is_for_chat() {
+    check(
+        "src/main.rs",
+        "use gems::Client;\nfn f() {\n    let client = Client::new(&key, \"gemini-pro\");\n}\n",
+        "3 client chat google gemini-pro certain",
+    );
+}

@@ -110,7 +110,7 @@ fn models_that_setters_give_and_that_a_format_fills_in_are_known() {
              String body = String.format(\"{\\\"model\\\": \\\"%s\\\", \\\"messages\\\": []}\", MODEL);\n    c.getOutputStream().write(body.getBytes());\n  }\n}\n",
         )],
         "7 call chat azure-ai DeepSeek-R1 certain
-         10 http chat openai gpt-4o likely",
+         10 http chat openai gpt-4o certain",
     );
 }
 
