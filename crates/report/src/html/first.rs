@@ -215,7 +215,7 @@ fn many(page: &mut String, report: &Report) {
         *page += &format!(
             "<div class=\"box {}\">\n<p class=\"clamp3\">{} <b>{}</b> <span class=\"small\">({} of {n} workloads · {})</span></p>\n<p>{advice}</p>\n{}</div>\n",
             class(decision),
-            only.map_or_else(|| badge(decision), badge_of),
+            badge_of_all(report, phase),
             escaped(&phase.workloads.join(", ")),
             phase.workloads.len(),
             phase.name,
@@ -249,6 +249,15 @@ fn many(page: &mut String, report: &Report) {
         _ => 0,
     };
     open(page, &report.in_order(), most);
+}
+
+/// The badge of a phase: that of its workloads, where it is one.
+fn badge_of_all(report: &Report, phase: &Phase) -> String {
+    let mut of = report.moves.iter().filter(|mv| phase.keys.contains(&mv.key));
+    match of.next() {
+        Some(first) if of.all(|mv| mv.label() == first.label()) => badge_of(first),
+        _ => badge(phase.decision),
+    }
 }
 
 /// Whether what to do is said workload by workload. Where every phase is of one workload its box has said it.

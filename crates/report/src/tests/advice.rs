@@ -107,6 +107,7 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
     two.runs = vec![run(cases(600, 50))];
     let found = at("completed", two);
     assert_eq!(found.phases[0].name, "Now: go back to what answered before");
+    assert!(page_one(&found).contains("<span class=\"d stay\">go back</span> <b>support"), "{}", page_one(&found));
     assert_eq!((found.phases.len(), found.phases[0].keys.len()), (2, 1));
     rows.calls.extend(of_users(NOW_US - 3_000_000, 100, 0));
     assert_eq!(at("completed", rows).moves[0].rule, "A1");
