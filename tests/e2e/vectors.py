@@ -82,7 +82,7 @@ def hop(directory, source, target, run, servers=(), more=()):
             time.sleep(0.002)
         time.sleep(draw.random() * 0.02)
         if servers:
-            servers[n % len(servers)].kill()
+            servers[n % len(servers)].kill(child)
         child.kill()
         child.wait()
         after = n_acknowledged(directory / run) + draw.randrange(6)
@@ -132,7 +132,7 @@ class Gateway:
             time.sleep(0.02)
         self.place = json.loads(addresses.read_text())["vectors"]
 
-    def kill(self):
+    def kill(self, _child):
         """SIGKILL, and from the start again."""
         self.process.kill()
         self.process.wait()
@@ -243,11 +243,11 @@ def chroma_finds(say, directory, chroma):
 def survives_the_server(say, directory, server, source, target):
     """The server is killed three times under a copy that is left alone: it waits for it and goes on."""
     child = started(directory, "vectors", "copy", source, target, "--run", "waits", "--batch-rows", "50")
-    for n in (10, 30, 50):
+    for n in (5, 15, 25):
         while n_acknowledged(directory / "waits") < n and child.poll() is None:
             time.sleep(0.002)
         if child.poll() is None:
-            server.kill()
+            server.kill(child)
     code = child.wait(timeout=300)
     say("a copy whose server was killed three times", f"exit {code}", code == 0)
     recoveries = (server.server.pgdata / "log").read_text().count("terminated by signal 9")
@@ -261,9 +261,9 @@ class Server:
         self.server = pgserver.get_server(directory / "pg", cleanup_mode="stop")
         self.url = "postgres://postgres@/postgres?host=" + self.server.get_uri().split("host=")[1]
 
-    def kill(self):
-        """SIGKILL to the process that serves the copy: the server ends all its others, recovers from its log and is there again."""
-        while True:
+    def kill(self, child):
+        """SIGKILL to the process that serves the copy: the server ends all its others, recovers from its log and is there again. Nothing where the copy is done before."""
+        while child.poll() is None:
             try:
                 found = self.server.psql("COPY (SELECT pid FROM pg_stat_activity WHERE application_name = 'crossfade') TO STDOUT").split()
                 if found:
