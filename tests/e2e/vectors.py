@@ -132,7 +132,7 @@ class Gateway:
             time.sleep(0.02)
         self.place = json.loads(addresses.read_text())["vectors"]
 
-    def kill(self, _child):
+    def kill(self, _child=None):
         """SIGKILL, and from the start again."""
         self.process.kill()
         self.process.wait()

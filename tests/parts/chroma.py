@@ -26,7 +26,7 @@ class Chroma:
                 time.sleep(0.05)
         raise SystemExit("Chroma did not start in half a minute")
 
-    def kill(self):
+    def kill(self, _child=None):
         """SIGKILL, and from the start again."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
