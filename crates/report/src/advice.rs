@@ -304,9 +304,7 @@ fn without_traffic(
         (Decision::Switch | Decision::Hybridize, None) => {
             format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
         }
-        (Decision::Stay, Some(rollout))
-            if live.is_some_and(|live| live.taken_back || live.is_over() && live.taken_back_before.is_some()) =>
-        {
+        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::was_taken_back) => {
             format!(
                 "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
             )

@@ -117,6 +117,11 @@ impl Live {
         self.status == "set back"
     }
 
+    /// Whether guards took it back and nothing of it changed since, also where it was begun again and ended.
+    pub(crate) fn was_taken_back(&self) -> bool {
+        self.taken_back || self.is_over() && self.taken_back_before.is_some()
+    }
+
     /// Whether its gates have passed and people have not approved yet.
     pub(crate) fn awaits_approval(&self) -> bool {
         self.status == "awaiting_approval"

@@ -355,7 +355,7 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     facts.insert("all_but_quality", all_but(Some(Area::Quality)));
     facts.insert("all_but_throughput", all_but(Some(Area::Throughput)));
     let rollout = match live {
-        Some(live) if live.taken_back || live.is_over() && live.taken_back_before.is_some() => "taken_back",
+        Some(live) if live.was_taken_back() => "taken_back",
         Some(live) if live.taken_back_before.is_some() => "resumed",
         _ => "other",
     };
