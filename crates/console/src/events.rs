@@ -46,6 +46,8 @@ pub(crate) struct Follow {
     pub topic: String,
     /// The last thing that the browser has seen.
     pub last_id: Option<String>,
+    /// The generation of the rollout when the page was made that follows it.
+    pub seen: Option<u64>,
     /// The cookie of the session, which must last.
     pub cookie: String,
 }
@@ -55,6 +57,15 @@ pub(crate) struct Follow {
 struct Event {
     id: Arc<str>,
     bytes: Bytes,
+    /// What it shows; a beat shows no generation.
+    generation: Option<u64>,
+    /// Whether it says that something moved.
+    has_moved: bool,
+}
+
+/// Tells a page that what cannot be pushed, because it is of who looks, is another now.
+fn moved(generation: u64) -> String {
+    format!("event: moved\ndata: {generation}\n\n")
 }
 
 struct Topic {
@@ -130,9 +141,10 @@ impl Watch {
         html.lines().for_each(|line| text.push_str(&format!("data: {line}\n")));
         text.push('\n');
         if has_moved {
-            text.push_str(&format!("event: moved\ndata: {}\n\n", mark.generation));
+            text.push_str(&moved(mark.generation));
         }
-        let event = Event { id: id.into(), bytes: Bytes::from(text) };
+        let generation = Some(mark.generation);
+        let event = Event { id: id.into(), bytes: Bytes::from(text), generation, has_moved };
         (topic.mark, topic.rendered, topic.last) = (mark, Instant::now(), Some(event.clone()));
         // Nobody may listen any more.
         drop(topic.sender.send(event));
@@ -144,7 +156,8 @@ impl Watch {
             lock(&self.curves).entry(name.clone()).or_default().add(beat);
             let Ok(json) = serde_json::to_string(&beat) else { continue };
             if let Some(topic) = lock(&self.topics).get(&name) {
-                let event = Event { id: "".into(), bytes: Bytes::from(format!("event: beat\ndata: {json}\n\n")) };
+                let bytes = Bytes::from(format!("event: beat\ndata: {json}\n\n"));
+                let event = Event { id: "".into(), bytes, generation: None, has_moved: false };
                 drop(topic.sender.send(event));
             }
         }
@@ -177,6 +190,16 @@ pub(crate) async fn run(watch: Arc<Watch>, desk: Arc<Desk>, mut stopped: watch::
     lock(&watch.topics).clear();
 }
 
+/// What is sent of an event to a page that has `seen` a generation: what moved between its making and its first push is said to have moved.
+fn told(event: Event, seen: &mut Option<u64>) -> Bytes {
+    let (Some(generation), Some(last)) = (event.generation, *seen) else { return event.bytes };
+    *seen = Some(last.max(generation));
+    if generation > last && !event.has_moved {
+        return Bytes::from([&event.bytes[..], moved(generation).as_bytes()].concat());
+    }
+    event.bytes
+}
+
 /// The body of a stream.
 pub(crate) struct Stream(mpsc::Receiver<Bytes>);
 
@@ -201,9 +224,11 @@ pub(crate) fn open(
     let (mut events, last) = watch.subscribe(&follow.topic)?;
     let (sender, receiver) = mpsc::channel(BEHIND);
     let fill = async move {
-        // Whoever comes back after a cut has seen the page as it was then.
-        let missed = last.filter(|event| follow.last_id.as_deref() != Some(&*event.id));
-        let mut next = Some(missed.map_or_else(|| Bytes::from_static(b": here\n\n"), |event| event.bytes));
+        let mut seen = follow.seen;
+        // Whoever comes back after a cut has seen the page as it was then; and a page that was made later is not made older.
+        let missed = last.filter(|event| follow.last_id.as_deref() != Some(&*event.id) && event.generation >= seen);
+        let first = missed.map(|event| told(event, &mut seen));
+        let mut next = Some(first.unwrap_or_else(|| Bytes::from_static(b": here\n\n")));
         while let Some(bytes) = next {
             if !lasts(&follow.cookie) || sender.send(bytes).await.is_err() {
                 return;
@@ -211,7 +236,7 @@ pub(crate) fn open(
             let sent = Instant::now();
             next = loop {
                 match tokio::time::timeout(STILL, events.recv()).await {
-                    Ok(Ok(event)) => break Some(event.bytes),
+                    Ok(Ok(event)) => break Some(told(event, &mut seen)),
                     Ok(Err(broadcast::error::RecvError::Closed)) => break None,
                     Err(_) if sent.elapsed() < SIGN_OF_LIFE && lasts(&follow.cookie) => {}
                     Ok(Err(broadcast::error::RecvError::Lagged(_))) | Err(_) => {

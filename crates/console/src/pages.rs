@@ -112,6 +112,7 @@ pub const PAGES: &[Page] = &[
     get("/pairs", pairs::list),
     get("/pairs/{id}", pairs::one),
     get("/review", review::list),
+    post("/review", Role::Operator, review::open),
     get("/review/{panel}", review::next),
     post("/review/{panel}", Role::Viewer, review::judge),
     Page {
@@ -189,6 +190,11 @@ impl Visit<'_> {
 
     fn has(&self, role: Role) -> bool {
         self.admitted.is_some_and(|admitted| admitted.role() >= Some(role))
+    }
+
+    /// Whether nobody knows who it is, so that a form asks.
+    fn is_nameless(&self) -> bool {
+        self.admitted.is_some_and(Admitted::is_nameless)
     }
 
     /// The whole number of this name in the address, where there is one.
@@ -314,7 +320,8 @@ fn answer(visit: &mut Visit<'_>, asked: &Asked<'_>, outside: Option<&NotAdmitted
         Does::Answer(answer) => answer(visit),
         Does::Follow(topic) => {
             let last_id = asked.headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-            let follow = Follow { topic: topic(visit)?, last_id, cookie: visit.cookie.to_owned() };
+            let (topic, seen) = (topic(visit)?, visit.number("seen")?);
+            let follow = Follow { topic, last_id, seen, cookie: visit.cookie.to_owned() };
             let mut response = Response::new(Full::default());
             if visit.sessions.key(visit.cookie, Instant::now()).is_none() {
                 response.extensions_mut().insert(ByHeader(asked.headers.clone()));

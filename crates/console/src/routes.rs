@@ -211,6 +211,12 @@ fn list_panels(call: &Call<'_>) -> Answer {
     json(&operations::panels::list(&call.desk.reader(), &call.actor(None))?)
 }
 
+fn open_panel(call: &Call<'_>) -> Answer {
+    let mut request: operations::panels::OpenRequest = call.required()?;
+    let actor = call.actor(request.actor.take());
+    json(&operations::panels::open_here(call.desk, &actor, operations::reviews::now(), &request)?)
+}
+
 fn panel_result(call: &Call<'_>) -> Answer {
     json(&operations::panels::result(&call.desk.reader(), &call.actor(None), call.name())?)
 }

@@ -1,10 +1,12 @@
-//! What operations ask of rooms that they do not see: decision reports, and worksheets of costs, which are read like the config.
+//! What operations ask of rooms that they do not see: decision reports, worksheets of costs, which are read like the config, and what rollouts compare.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway::snapshot::Snapshot;
 use operations::OperationError;
 use operations::costing::{Read, Sheet, Sheets};
+use operations::panels::{Sides, SidesFn};
 use operations::reports::{Asked, Decided, Made, Shelf};
 use store::Database;
 
@@ -35,6 +37,25 @@ fn made(place: &Place, asked: &Asked) -> Result<Made, Stop> {
         decided: report.in_order().into_iter().map(decided).collect(),
         page_one: ::report::page_one(report),
         files,
+    })
+}
+
+/// What rollouts of the config in force compare.
+pub(crate) fn sides(reloader: Arc<Reloader>) -> SidesFn {
+    Box::new(move |rollout| sides_of(&reloader.snapshot(), rollout))
+}
+
+/// What this rollout compares.
+pub(crate) fn sides_of(snapshot: &Snapshot, rollout: &str) -> Option<Sides> {
+    let rollout = snapshot.rollouts.get(rollout)?;
+    // A target's model, address, prompt and parameters, as a hash.
+    let fingerprint = |name: &String| snapshot.targets.get(name).map(|target| target.fingerprint.clone());
+    Some(Sides {
+        baseline: rollout.baseline.clone(),
+        candidate: rollout.candidate.clone(),
+        fingerprints: [&rollout.baseline, &rollout.candidate].into_iter().filter_map(fingerprint).collect(),
+        // What a config calls targets and providers no model knows; its model's name it may well say.
+        models: snapshot.targets.values().map(|target| target.model.clone()).collect(),
     })
 }
 

@@ -159,6 +159,7 @@ impl Running {
             read_prompt: Box::new(read_kept),
             indexes: indexes_of(config, &reloader.path),
             turn: turn_of(&reloader.path),
+            sides: rooms::sides(Arc::clone(&reloader)),
             sheets: rooms::sheets(Arc::clone(&reloader), config.store.clone()),
             reports: rooms::reports(Arc::clone(&reloader)),
             webhooks: webhooks_of(Arc::clone(&reloader)),

@@ -14,7 +14,7 @@ use store::{Database, DatabaseError, Journal};
 use crate::costing::Sheets;
 use crate::judge::JudgeView;
 use crate::reports::Shelf;
-use crate::{prompts, vectors};
+use crate::{panels, prompts, vectors};
 
 /// Who asks; audit rows carry the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,6 +168,8 @@ pub struct Desk {
     pub indexes: vectors::IndexesFn,
     /// Turns them.
     pub turn: vectors::TurnFn,
+    /// What rollouts of the config compare.
+    pub sides: panels::SidesFn,
     /// Worksheets of costs.
     pub sheets: Sheets,
     /// Decision reports that were made.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use store::{AuditRow, Database, ExchangeFilter, PairRow, PanelItemRow, PanelPairRow, PanelRow};
 use wire::record::ComparisonRecord;
 
-use crate::desk::{Actor, OperationError};
+use crate::desk::{Actor, Desk, OperationError};
 use crate::exchanges;
 
 pub use eval::panel::Verdict;
@@ -48,6 +48,54 @@ pub struct Plan {
     #[serde(default)]
     pub is_noise_measured: Option<bool>,
 }
+
+/// The two sides of a rollout, by the config in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    /// The baseline's target.
+    pub baseline: String,
+    /// The candidate's target.
+    pub candidate: String,
+    /// What both are now: a hash each.
+    pub fingerprints: Vec<String>,
+    /// What models are called: an answer that says its model's name tells whose it is.
+    pub models: Vec<String>,
+}
+
+/// The sides of the rollout of this name; `None` where the config in force has none.
+pub type SidesFn = Box<dyn Fn(&str) -> Option<Sides> + Send + Sync>;
+
+/// What somebody without the config at hand asks for.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRequest {
+    /// What the panel is to be called.
+    pub panel: String,
+    /// The rollout whose shadow pairs are shown.
+    pub rollout: String,
+    /// Only of this epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+    /// Who judges, by the names of keys.
+    pub reviewers: Vec<String>,
+    /// How many pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<u16>,
+    /// The part of them that everybody judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<f64>,
+    /// The part of them that automatic comparison finds farthest apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disagreeing: Option<f64>,
+    /// Who opens it, where the door does not know better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+}
+
+/// Pairs of a panel, where nobody says how many.
+pub const PAIRS: u16 = 50;
+/// The part of them that everybody judges, and the part that is farthest apart, where nobody says.
+pub const SHARE: f64 = 0.2;
 
 /// What was opened.
 #[derive(Debug, Serialize, Deserialize)]
@@ -236,6 +284,37 @@ pub fn open(
     })
 }
 
+/// Opens a panel on a running gateway, on a connection of its own: nobody waits while pairs are drawn.
+///
+/// # Errors
+/// The same as of [`open`], and when the config has no such rollout.
+pub fn open_here(desk: &Desk, actor: &Actor, at_us: u64, request: &OpenRequest) -> Result<Opened, OperationError> {
+    actor.needs(Role::Operator)?;
+    let OpenRequest { panel, rollout, epoch, reviewers, pairs, overlap, disagreeing, actor: _ } = request;
+    let part = |name: &str, share: Option<f64>| {
+        let share = share.unwrap_or(SHARE);
+        let wrong = || OperationError::Invalid(format!("`{name}` is a part, from 0 to 1, not {share}"));
+        (0.0..=1.0).contains(&share).then_some(share).ok_or_else(wrong)
+    };
+    let sides = (desk.sides)(rollout);
+    let sides =
+        sides.ok_or_else(|| OperationError::NotFound(format!("there is no rollout `{rollout}` in the config")))?;
+    let plan = Plan {
+        rollout: rollout.clone(),
+        epoch: *epoch,
+        baseline: sides.baseline,
+        candidate: sides.candidate,
+        reviewers: reviewers.clone(),
+        pairs: usize::from(pairs.unwrap_or(PAIRS)),
+        overlap: part("overlap", *overlap)?,
+        disagreeing: part("disagreeing", *disagreeing)?,
+        fingerprints: sides.fingerprints,
+        is_noise_measured: None,
+    };
+    let database = Database::open(&desk.identity.store).map_err(failed("open the store"))?;
+    open(&database, actor, (panel, at_us), (&plan, &sides.models))
+}
+
 /// The pairs that both targets answered.
 fn whole<'p>(plan: &Plan, recorded: &'p [PairRow]) -> Vec<&'p PairRow> {
     let is_whole = |pair: &&PairRow| {
@@ -410,7 +489,13 @@ pub fn list(database: &Database, actor: &Actor) -> Result<Vec<Listed>, Operation
 
 /// Who judges: the holder of a key by the key's name.
 fn reviewer(actor: &Actor) -> &str {
-    actor.name.split(" (").next().unwrap_or(&actor.name)
+    reviewer_name(&actor.name)
+}
+
+/// How a panel calls whoever has this name: by the name of the key, without its id.
+#[must_use]
+pub fn reviewer_name(actor: &str) -> &str {
+    actor.split(" (").next().unwrap_or(actor)
 }
 
 /// The panels that have something for whoever asks, and how far that is.

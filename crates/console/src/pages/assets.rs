@@ -27,7 +27,7 @@ pub(super) struct Asset {
 pub(super) struct Assets {
     /// Our style, the one of the curves behind it.
     pub style: Asset,
-    /// Both libraries and our script, in that order.
+    /// A word of ours first, then the libraries and our script.
     pub script: Asset,
 }
 
@@ -40,12 +40,14 @@ const HTMX_EVENTS: &str = include_str!("../../assets/hx-sse-4.0.1.min.js");
 /// uPlot 1.6.32, MIT.
 const UPLOT: &str = include_str!("../../assets/uplot-1.6.32.min.js");
 const UPLOT_STYLE: &str = include_str!("../../assets/uplot-1.6.32.min.css");
+/// A browser in the C locale calls its language `en-US@posix`, which its own formats do not know; uPlot 1.6.32 asks them as it is loaded and would take the rest with it.
+const FIRST: &str = r#"try { new Intl.NumberFormat(navigator.language); } catch { Object.defineProperty(navigator, "language", { value: "en-US" }); }"#;
 const OUR_STYLE: &str = include_str!("../../assets/console.css");
 const OUR_SCRIPT: &str = include_str!("../../assets/console.js");
 
 static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
     style: asset("css", CSS, &[UPLOT_STYLE, OUR_STYLE]),
-    script: asset("js", JS, &[HTMX, HTMX_EVENTS, UPLOT, OUR_SCRIPT]),
+    script: asset("js", JS, &[FIRST, HTMX, HTMX_EVENTS, UPLOT, OUR_SCRIPT]),
 });
 
 /// The files; compressed when the first page wants them.

@@ -156,6 +156,11 @@ pub(super) fn token(visit: &Visit<'_>) -> Markup {
     html! { input type="hidden" name="csrf" value=(visit.form_token()); }
 }
 
+/// Where nobody's name is known by a key, a form asks for it: the record says who did what, and one person's consent is not two people's.
+pub(super) fn whoever(visit: &Visit<'_>, words: &str) -> Markup {
+    html! { @if visit.is_nameless() { label { (words) input name="as" maxlength="100" autocomplete="off" spellcheck="false"; } } }
+}
+
 /// What went wrong, and what to do.
 pub(super) fn problem(visit: &Visit<'_>, status: StatusCode, words: &str) -> Response<Full<Bytes>> {
     let (title, next) = match status {

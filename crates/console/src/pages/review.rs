@@ -2,12 +2,12 @@
 //! opened; nothing on these pages says whose an answer is.
 
 use maud::{Markup, html};
-use operations::panels::{self, Next, Progress, Request, Verdict};
-use operations::{OperationError, Role};
+use operations::panels::{self, Next, OpenRequest, Opened, Progress, Request, SHARE, Verdict};
+use operations::{OperationError, Role, rollouts};
 
 use super::fields::{address, escape};
 use super::frame::{self, table, token};
-use super::words::{count, inert, moment, percent, span_us};
+use super::words::{coded, count, inert, moment, percent, span_us};
 use super::{PageAnswer, Visit};
 
 /// What can be said: the key, the word on the wire, the words on the button.
@@ -18,6 +18,9 @@ const CHOICES: [(&str, &str, Verdict, &str); 4] = [
     ("4", "neither", Verdict::Neither, "Neither will do"),
 ];
 
+/// Pairs of a panel that the form offers.
+const OFFERED: u16 = 20;
+
 /// The panels that have something for whoever looks, and all of them for who may see them.
 pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let actor = visit.actor();
@@ -26,10 +29,11 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let main = html! {
         h1 { "Review" }
         p.sub { "Pairs of answers, without whose they are: which is better?" }
-        (whoever(visit, "/review"))
+        (reader(visit, "/review"))
         @if own.is_empty() && all.is_empty() {
             (frame::empty("No panel is open for you: it names its reviewers by the names of their keys.", "crossfade panel open NAME --rollout ROLLOUT --reviewer YOU"))
         }
+        @if visit.has(Role::Operator) { (to_open(visit)?) }
         @if !own.is_empty() {
             h2 { "For you" }
             ul { @for (panel, progress) in &own { li { a href=(at(visit, panel)) { bdi { (panel) } } " – " (far(*progress)) } } }
@@ -49,15 +53,87 @@ pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     frame::page(visit, "Review", &main)
 }
 
+/// What a new panel is to be: of which rollout, and who judges.
+fn to_open(visit: &Visit<'_>) -> Result<Markup, OperationError> {
+    let started = rollouts::list(&visit.desk.reader())?;
+    if started.is_empty() {
+        return Ok(
+            html! { p.hint { "Pairs to review come while a rollout is in shadow: start one, then open a panel here." } },
+        );
+    }
+    let chosen = visit.query.get("rollout").unwrap_or_default();
+    let own = visit.actor().name;
+    let own = panels::reviewer_name(&own);
+    Ok(html! {
+        details.card open[!chosen.is_empty()] {
+            summary { "Open a panel" }
+            p { "Pairs are drawn now; whose answer stands on which side is told nobody." }
+            form.filter method="post" action="/review" {
+                (token(visit))
+                label { "Name" input name="panel" required pattern="[A-Za-z0-9._\\-]+" title="Letters, digits, -, _ and ." autocomplete="off" spellcheck="false"; }
+                label { "Rollout" select name="rollout" { @for line in &started { option value=(line.name) selected[line.name == chosen] { (line.name) } } } }
+                label { "Reviewers, by the names of their keys" input name="reviewers" required value=(own) autocomplete="off" spellcheck="false"; }
+                label { "Pairs" input name="pairs" type="number" min="1" max="1000" required value=(OFFERED); }
+                label { "Part that everybody judges" input name="overlap" type="number" min="0" max="1" step="any" required value=(SHARE); }
+                label { "Part that is farthest apart" input name="disagreeing" type="number" min="0" max="1" step="any" required value=(SHARE); }
+                (frame::whoever(visit, "Who opens it"))
+                button { "Open the panel" }
+            }
+        }
+    })
+}
+
+/// Opens a panel, and says what came of it.
+pub(super) fn open(visit: &Visit<'_>) -> PageAnswer {
+    let text = |name: &str| visit.form.text(name).unwrap_or_default();
+    let number = |name: &str| {
+        let wrong = || OperationError::Invalid(format!("`{name}` wants a number, not `{}`", text(name)));
+        text(name).parse::<f64>().map_err(|_| wrong())
+    };
+    let pairs = text("pairs").parse().map_err(|_| {
+        OperationError::Invalid(format!("`pairs` wants a whole number up to {}, not `{}`", u16::MAX, text("pairs")))
+    })?;
+    let reviewers = text("reviewers").split(',').map(str::trim).filter(|name| !name.is_empty());
+    let request = OpenRequest {
+        panel: text("panel").to_owned(),
+        rollout: text("rollout").to_owned(),
+        reviewers: reviewers.map(str::to_owned).collect(),
+        pairs: Some(pairs),
+        overlap: Some(number("overlap")?),
+        disagreeing: Some(number("disagreeing")?),
+        ..OpenRequest::default()
+    };
+    let opened = panels::open_here(visit.desk, &visit.actor(), operations::reviews::now(), &request)?;
+    let main = html! {
+        h1 { "The panel " bdi { (opened.panel) } " is open" }
+        (came_of(&opened))
+        h2 { "Who judges" }
+        ul { @for reviewer in &request.reviewers { li { bdi { (reviewer) } } } }
+        p { a href=(format!("/review/{}", escape(&opened.panel))) { "Judge the first pair" } " · " a href="/review" { "All panels" } }
+    };
+    frame::page(visit, &format!("Panel {}", opened.panel), &main)
+}
+
+fn came_of(opened: &Opened) -> Markup {
+    html! {
+        p { (count(opened.pairs as u64)) " of " (count(opened.candidates as u64)) " pairs, " (count(opened.items as u64)) " judgements." }
+        @if !opened.short_of.is_empty() {
+            div.notice {
+                p { "Fewer than the " (opened.asked) " that were asked for:" }
+                ul { @for why in &opened.short_of { li { (coded(why)) } } }
+            }
+        }
+    }
+}
+
 fn far(progress: Progress) -> String {
     format!("{} of {}", progress.judged, progress.of)
 }
 
 /// Where nobody's name is known by a key, the reader says it.
-fn whoever(visit: &Visit<'_>, path: &str) -> Markup {
-    let is_nameless = visit.admitted.is_some_and(operations::Admitted::is_nameless);
+fn reader(visit: &Visit<'_>, path: &str) -> Markup {
     html! {
-        @if is_nameless {
+        @if visit.is_nameless() {
             form.filter method="get" action=(path) {
                 label { "Who reviews" input name="as" value=(visit.query.get("as").unwrap_or_default()) autocomplete="off"; }
                 button { "That is me" }

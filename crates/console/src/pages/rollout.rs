@@ -20,6 +20,8 @@ pub(super) use standing::status_kind;
 /// The page.
 pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
     let name = visit.name();
+    // Before the rest is read: the page is of this generation or a later one.
+    let seen = operations::pulse::mark(visit.desk, name).map(|mark| mark.generation).unwrap_or_default();
     let view = match rollouts::status_live(visit.desk, name) {
         Ok(view) => view,
         Err(OperationError::NotFound(_)) if rollouts::is_planned(visit.desk, name) => return planned(visit, name),
@@ -28,7 +30,7 @@ pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
     let main = html! {
         (head(visit, &view))
         // What is pushed takes the place of the sections; this only listens.
-        div #live hx-sse:connect=(format!("/rollouts/{}/events", escape(name))) {}
+        div #live hx-sse:connect=(format!("/rollouts/{}/events?seen={seen}", escape(name))) {}
         (standing_part(&view, false))
         (deeds::deeds(visit, &view)?)
         (evidence_parts(&view, false))
@@ -36,7 +38,8 @@ pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
         (trail_part(&view, false))
         p.more { a href=(format!("/rollouts/{}/trail", escape(name))) { "The whole audit trail" } " · "
             a href=(format!("/exchanges?rollout={}", escape(name))) { "Its exchanges" } " · "
-            a href=(format!("/pairs?rollout={}", escape(name))) { "Its pairs" } }
+            a href=(format!("/pairs?rollout={}", escape(name))) { "Its pairs" } " · "
+            a href=(format!("/review?rollout={}", escape(name))) { "Review some of them" } }
     };
     frame::page(visit, &view.name, &main)
 }

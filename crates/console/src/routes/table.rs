@@ -5,7 +5,7 @@ use operations::Role;
 use super::{
     Route, assign_pairs, begin_drill, begin_exit_drill, change_rollout, connections, create_key, egress, end_drill,
     end_exit_drill, file_result, file_verdicts, filter, get, hand_out, judge_answers, judge_pair, limit_key,
-    list_panels, next_pair, number, panel_result, post, reload, resend_alert, resolve_review, revalidation,
+    list_panels, next_pair, number, open_panel, panel_result, post, reload, resend_alert, resolve_review, revalidation,
     review_progress, review_results, revoke_key, rotate_key, row, spent, test_alerts, turn_knobs, withdraw_pairs,
 };
 use crate::answers::{self, json, text};
@@ -161,6 +161,11 @@ pub const ROUTES: &[Route] = &[
         "Decides a referral.",
     ),
     row("GET", "/api/panels", Role::Operator, list_panels).told("", "PanelLine[]", "Every panel, in short."),
+    post("/api/panels", Role::Operator, open_panel).told(
+        "PanelOpen",
+        "PanelOpened",
+        "Draws pairs of a rollout's shadow for people to judge, and says who does.",
+    ),
     row("GET", "/api/panels/{name}/result", Role::Operator, panel_result).told(
         "",
         "PanelResult",

@@ -18,6 +18,7 @@ use super::time::{now_us, us_to_text};
 use super::{NOISE_UNKNOWN, Place};
 use crate::load;
 use crate::out::{Exit, Out, Stop, table};
+use crate::rooms::sides_of;
 
 /// What can be typed.
 #[derive(Debug, Subcommand)]
@@ -80,13 +81,13 @@ pub(crate) struct Open {
     #[arg(long = "reviewer", value_name = "NAME", required = true)]
     reviewers: Vec<String>,
     /// How many pairs.
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = panels::PAIRS)]
     pairs: u16,
     /// The part of the pairs that every reviewer judges, from 0 to 1: what agreement is read from.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = panels::SHARE, value_parser = share)]
     overlap: f64,
     /// The part of the pairs that automatic comparison finds farthest apart, from 0 to 1; they are no part of the win rate.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value_t = panels::SHARE, value_parser = share)]
     disagreeing: f64,
     /// Who opens it.
     #[arg(long, value_name = "NAME", default_value = "command-line")]
@@ -204,30 +205,28 @@ fn people(outcome: &Outcome) -> People {
 fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
     let config = load::config(&place.config)?;
     let snapshot = &config.snapshot;
-    let rollout = snapshot.rollouts.get(&args.rollout).ok_or_else(|| {
+    let sides = sides_of(snapshot, &args.rollout).ok_or_else(|| {
         let known = names_like(&args.rollout, snapshot.rollouts.keys().map(String::as_str));
         Stop::usage(format!("there is no rollout `{}`", args.rollout)).hint(known)
     })?;
     let plan = Plan {
         rollout: args.rollout.clone(),
         epoch: args.epoch,
-        baseline: rollout.baseline.clone(),
-        candidate: rollout.candidate.clone(),
+        baseline: sides.baseline,
+        candidate: sides.candidate,
         reviewers: args.reviewers.clone(),
         pairs: usize::from(args.pairs),
         overlap: args.overlap,
         disagreeing: args.disagreeing,
-        fingerprints: fingerprints(&config, [&rollout.baseline, &rollout.candidate]),
+        fingerprints: sides.fingerprints,
         is_noise_measured: None,
     };
-    // What a config calls targets and providers no model knows; its model's name it may well say.
-    let names: Vec<String> = snapshot.targets.values().map(|target| target.model.clone()).collect();
     if !config.store.exists() {
         return Err(Stop::failed(anyhow::anyhow!("there is no store {} yet", config.store.display())));
     }
     let database = Database::open(&config.store).map_err(Stop::failed)?;
     let actor = Actor::trusted(args.actor.clone(), Role::Admin);
-    let opened = panels::open(&database, &actor, (&args.name, now_us()), (&plan, &names)).map_err(operation)?;
+    let opened = panels::open(&database, &actor, (&args.name, now_us()), (&plan, &sides.models)).map_err(operation)?;
     out.answer(&opened, || {
         let panels::Opened { panel, candidates, pairs, items, .. } = &opened;
         format!("{panel}: {pairs} of {candidates} pairs, {items} judgements\n")
@@ -245,12 +244,6 @@ fn open(place: &Place, args: &Open, out: &Out) -> Result<Exit, Stop> {
     }
     out.say(format_args!("`crossfade panel next {} --reviewer {}` shows the first", args.name, args.reviewers[0]));
     Ok(Exit::Ok)
-}
-
-/// What targets are now: their model, address, prompt and parameters, as a hash each.
-fn fingerprints(config: &crate::config::Config, names: [&String; 2]) -> Vec<String> {
-    let of = |name: &String| config.snapshot.targets.get(name).map(|target| target.fingerprint.clone());
-    names.into_iter().filter_map(of).collect()
 }
 
 /// Asks the gateway, or does it in the store when none runs.

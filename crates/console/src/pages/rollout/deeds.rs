@@ -98,6 +98,7 @@ fn form(visit: &Visit<'_>, name: &str, deed: &Deed) -> Markup {
             p { (deed.means) }
             label for=(id) { "Reason" @if !deed.needs_reason { " (may be empty)" } }
             input id=(id) name="reason" maxlength="500" required[deed.needs_reason] autocomplete="off";
+            (frame::whoever(visit, "Who does it (may be empty)"))
             button { (deed.words) }
         }
     }
@@ -116,6 +117,7 @@ fn approval(visit: &Visit<'_>, view: &RolloutView, (evidence, hash): (&str, &str
             @if visit.has(Role::Approver) {
                 label for="reason-approve" { "Reason (may be empty)" }
                 input #reason-approve name="reason" maxlength="500" autocomplete="off";
+                (frame::whoever(visit, "Who approves"))
                 button { "Approve this evidence" }
             } @else { p.hint { "Approving needs the role approver." } }
         }

@@ -7,9 +7,10 @@ use operations::panels::Plan;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{fingerprints, margin, outcome, verdict};
+use super::{margin, outcome, verdict};
 use crate::load;
 use crate::out::{Exit, Out, Stop};
+use crate::rooms::sides_of;
 use crate::verbs::Place;
 use crate::verbs::source::{Source, percent};
 
@@ -76,10 +77,10 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
 /// Refuses a panel of targets that have changed since.
 fn same_targets(place: &Place, name: &str, plan: &Plan) -> Result<(), Stop> {
     let config = load::config(&place.config)?;
-    let settings = config.snapshot.rollouts.get(&plan.rollout);
-    let is_same = settings.is_some_and(|rollout| {
-        (&rollout.baseline, &rollout.candidate) == (&plan.baseline, &plan.candidate)
-            && fingerprints(&config, [&rollout.baseline, &rollout.candidate]) == plan.fingerprints
+    let sides = sides_of(&config.snapshot, &plan.rollout);
+    let is_same = sides.is_some_and(|sides| {
+        (sides.baseline, sides.candidate) == (plan.baseline.clone(), plan.candidate.clone())
+            && sides.fingerprints == plan.fingerprints
     });
     if is_same {
         return Ok(());

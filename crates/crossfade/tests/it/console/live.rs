@@ -36,6 +36,17 @@ impl Page {
         }
     }
 
+    /// The first line behind the head.
+    fn next(&mut self) -> String {
+        self.line("\r\n", "");
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        // The length of a chunk stands before what is in it.
+        line.clear();
+        self.0.read_line(&mut line).unwrap();
+        line
+    }
+
     fn ends(mut self) -> bool {
         let mut line = String::new();
         while let Ok(n) = self.0.read_line(&mut line) {
@@ -63,6 +74,12 @@ fn what_happens_to_a_rollout_is_pushed_to_its_open_page() {
     gateway.run(&["rollout", "abort", "to-qwen", "--reason", "enough"]).exits(0);
     page.line("data:", "aborted");
     page.line("event: moved", "");
+    // A page that was made before that and listens only now is told that it moved; one that was made after it is not.
+    let mut late = Page::open_with(&gateway, "/rollouts/to-qwen/events?seen=1", "");
+    late.line("data:", "aborted");
+    late.line("event: moved", "");
+    let mut later = Page::open_with(&gateway, "/rollouts/to-qwen/events?seen=1000", "");
+    assert_eq!(later.next(), ": here\n", "what was pushed before it was made would make it older");
     let seen = {
         let mut again = Page::open(&gateway, ("", ""));
         again.line("id: ", "").trim_start_matches("id: ").trim().to_owned()

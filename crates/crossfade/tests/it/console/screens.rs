@@ -68,6 +68,47 @@ fn what_is_approved_is_the_evidence_that_was_shown() {
 }
 
 #[test]
+fn a_panel_is_opened_on_its_page_by_who_is_asked_for_a_name() {
+    let house = House::new(CONFIG);
+    let gateway = house.serve();
+    shows(&gateway, "/review", &["start one, then open a panel here"]);
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    for nth in 0..6 {
+        gateway.chat("gpt-4o", &format!("question {nth}"));
+    }
+    until(|| {
+        let pairs = gateway.run(&["exchanges", "pairs", "--format", "json"]).json();
+        let whole = |pair: &serde_json::Value| pair["shadow"]["duration_us"].is_u64();
+        (pairs.as_array().unwrap().iter().filter(|pair| whole(pair)).count() == 6).then_some(())
+    });
+    let page = ask(gateway.admin, "GET", "/review?rollout=to-qwen", ("", ""));
+    let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let open = |form: &str| {
+        let form = format!("csrf={}&rollout=to-qwen&overlap=0.2&{form}", page.token());
+        ask(gateway.admin, "POST", "/review", (&cookie, &form))
+    };
+    let opened = open("panel=look&reviewers=ana%2C+ben&pairs=9&disagreeing=0&as=cleo");
+    assert_eq!(opened.status, 200, "{}", opened.body);
+    for words in ["The panel <bdi>look</bdi> is open", "6 of 6 pairs", "Fewer than the 9", "<bdi>ben</bdi>"] {
+        assert!(opened.body.contains(words), "{words}: {}", opened.body);
+    }
+    shows(&gateway, "/review", &["<bdi>cleo</bdi>", "<bdi>look</bdi>"]);
+    shows(&gateway, "/review/look?as=ana", &["Which is better", "name=\"as\" value=\"ana\""]);
+    let again = open("panel=look&reviewers=dora&pairs=5&disagreeing=0");
+    assert!(again.status == 409 && again.body.contains("there is a panel `look` already"), "{}", again.body);
+    for (form, words) in [
+        ("panel=b&reviewers=+&pairs=5&disagreeing=0", "needs reviewers"),
+        ("panel=b&reviewers=ana&pairs=many&disagreeing=0", "wants a whole number"),
+        ("panel=b&reviewers=ana&pairs=5&disagreeing=7", "from 0 to 1"),
+        ("panel=../b&reviewers=ana&pairs=5&disagreeing=0", "a panel&#39;s name has letters"),
+    ] {
+        let wrong = open(form);
+        let words = words.replace("&#39;", "'");
+        assert!(wrong.status == 400 && wrong.body.contains(&words), "{form}: {}", wrong.body);
+    }
+}
+
+#[test]
 fn exchanges_are_found_by_the_address_paged_by_key_and_hostile_ones_are_inert() {
     let house = House::new(CONFIG);
     let gateway = house.serve();
