@@ -49,7 +49,7 @@ pub use self::owners::{Owners, PLACES as OWNERS_PLACES};
 pub use self::sunset::TABLE_OF as SUNSETS_OF;
 
 /// Changes whenever what is read of a file would: what was kept under another number is read again.
-pub const READER: u32 = 19;
+pub const READER: u32 = 20;
 
 /// What was read of one file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -133,7 +133,10 @@ pub fn read(path: &str, text: &str, mentions: bool) -> Read {
         if !relevance::is_readable(code) {
             return Read { findings, is_machine_made: true, ..Read::default() };
         }
-        let is_read = mentions || relevance::names_a_vendor(code) || relevance::names_a_library(language, code);
+        let is_read = mentions
+            || relevance::names_a_vendor(code)
+            || relevance::names_a_library(language, code)
+            || relevance::is_for_a_vendor(language, path);
         let facts = is_read.then(|| Facts { lines: lines.to_vec(), ..lower::facts_of(language, code) });
         let packages = manifest::packages_of(path, text);
         return Read { language: Some(language), facts, findings, packages, ..Read::default() };

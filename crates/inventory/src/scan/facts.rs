@@ -16,6 +16,8 @@ pub struct Facts {
     pub(crate) values: Vec<Value>,
     /// Of each line of the source the line of the file; empty where they are the same.
     pub(crate) lines: Vec<u32>,
+    /// First and last lines of tests that stand in the source of a program of Rust.
+    pub(crate) tests: Vec<(u32, u32)>,
 }
 
 impl Facts {
@@ -23,6 +25,11 @@ impl Facts {
     pub(crate) fn line_in_file(&self, line: u32) -> u32 {
         let idx = usize::try_from(line).unwrap_or(0).wrapping_sub(1);
         self.lines.get(idx).copied().unwrap_or(line)
+    }
+
+    /// Whether the line is of such a test.
+    pub(crate) fn is_in_tests(&self, line: u32) -> bool {
+        self.tests.iter().any(|(from, to)| (*from..=*to).contains(&line))
     }
 }
 

@@ -136,7 +136,7 @@ pub(crate) fn is_local(text: &str) -> bool {
 }
 
 /// Ends of paths and what is done there; the first that fits.
-const PATHS: [(&str, &str); 72] = [
+const PATHS: [(&str, &str); 73] = [
     ("/chat/completions", "chat"),
     ("/fim/completions", "completions"),
     ("/completions", "completions"),
@@ -209,6 +209,7 @@ const PATHS: [(&str, &str); 72] = [
     ("/chat", "chat"),
     ("/api/generate", "completions"),
     ("/models", "models"),
+    ("/v1/images", "images"),
 ];
 
 /// What is done at an address.

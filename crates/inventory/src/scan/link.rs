@@ -18,7 +18,7 @@ mod walk;
 
 pub(super) use index::{Index, SourceFile};
 pub(super) use repository::Repository;
-pub(super) use texts::text_in;
+pub(super) use texts::{text_in, text_of_branch};
 
 use super::facts::Call;
 use super::finding::{Confidence, Kind};

@@ -24,6 +24,12 @@ pub(super) fn names_a_library(language: Language, text: &str) -> bool {
     idx.and_then(|idx| patterns[idx].as_ref()).is_some_and(|pattern| pattern.is_match(text))
 }
 
+/// Whether a file of Rust is called like a vendor's API that it asks by plain HTTP: `gpt.rs`, whatever else is said in it.
+pub(super) fn is_for_a_vendor(language: Language, path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    language == Language::Rust && super::site::vendor_named(&name).is_some()
+}
+
 /// The modules as the language writes them where it imports them; none where they have no names of their own.
 fn modules_of(language: Language) -> Option<Regex> {
     let (before, separator, after) = match language {

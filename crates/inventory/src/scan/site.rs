@@ -14,6 +14,7 @@ mod php;
 mod prompt;
 mod request;
 mod response;
+mod rust;
 mod sent;
 mod settings;
 mod whose;
@@ -27,6 +28,7 @@ use super::link::{Hit, Repository};
 use super::rules::Rules;
 
 pub(super) use http::{Consumed, bases_of};
+pub(super) use named::whose as vendor_named;
 use response::Readings;
 pub(super) use whose::{Whose, of_client};
 
@@ -39,6 +41,7 @@ pub(super) fn sites_of(repository: &Repository<'_>, file: usize) -> (Vec<Finding
     for value in &source.facts.values {
         visitor.value(value);
     }
+    visitor.inside_functions();
     visitor.addresses();
     visitor.only_opened();
     visitor.move_to_sending();

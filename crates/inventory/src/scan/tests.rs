@@ -13,6 +13,7 @@ mod place;
 mod reach;
 mod ruby;
 mod rust;
+mod rust_http;
 mod sent;
 mod settings;
 mod told;

@@ -187,6 +187,10 @@ impl Walker<'_> {
 
     /// Whether Rust asks a member that the repository declares as a type of its own: `context.chat.create(…)` of a `ChatService`.
     pub(super) fn is_own_member(&self, at: &At<'_, '_>) -> bool {
+        // A function by its name alone is none of an object.
+        if at.is_bare && at.named.is_empty() {
+            return true;
+        }
         let [.., Step::Member(member, _), Step::Member(..)] = at.named else { return false };
         let repository = self.repository;
         let is_own_type = |name: &String| {

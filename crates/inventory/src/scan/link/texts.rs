@@ -85,7 +85,10 @@ impl Repository<'_> {
             };
             let name = rest[open + 1..close].rsplit(['.', '>', ':', '@']).next().unwrap_or_default();
             filled += &rest[..open];
-            match self.binding_value(file, name, line).and_then(text_in) {
+            let bound = self.binding_value(file, name, line);
+            // `{base}/{endpoint}`, where branches say the endpoint.
+            let is_path = self.files[file].language == Language::Rust && rest[..open].ends_with('/');
+            match bound.and_then(|bound| text_in(bound).or_else(|| text_of_branch(bound).filter(|_| is_path))) {
                 Some(inner) if !name.is_empty() => filled += inner,
                 // A constant of another file.
                 None if name.len() > 2 && name.chars().all(|one| one.is_ascii_uppercase() || one == '_') => {
@@ -203,13 +206,16 @@ impl Repository<'_> {
         one(&mut chosen.iter()).or_else(|| one(&mut chosen.iter().filter(is_beside)))
     }
 
-    /// What the one function of the name returns that Java's or Kotlin's other files have.
+    /// What the one function of the name returns that other files of Java, Kotlin or Rust have.
     pub(crate) fn returned_elsewhere(&self, file: usize, name: &str) -> Option<(usize, &'_ Binding)> {
         let language = self.files[file].language;
-        let members = self.members.get(name).filter(|_| language.is_jvm())?;
+        let is_followed = language.is_jvm() || language == Language::Rust;
+        let members = self.members.get(name).filter(|_| is_followed)?;
         let found = members.iter().map(|(other, at)| (*other, &self.files[*other].facts.bindings[*at]));
         let mut found = found.filter(|(other, own)| {
-            own.kind == BindingKind::Return && own.value.is_some() && self.files[*other].language.is_jvm()
+            let of = self.files[*other].language;
+            let is_alike = of.is_jvm() && language.is_jvm() || of == language;
+            own.kind == BindingKind::Return && own.value.is_some() && is_alike
         });
         let first = found.next()?;
         found.next().is_none().then_some(first)
@@ -407,6 +413,16 @@ pub(crate) fn text_in(value: &Value) -> Option<&str> {
             Step::Call(call) => call.arguments.first()?.value.text(),
             Step::Member(..) => None,
         },
+        _ => None,
+    }
+}
+
+/// The text of the first branch that is one: `if is_edit { "images/edits" } else { "images/generations" }`.
+pub(crate) fn text_of_branch(value: &Value) -> Option<&str> {
+    match value {
+        Value::Chain(Chain { root: Root::Group(values), steps, .. }) if steps.is_empty() => {
+            values.iter().find_map(|value| value.text().or_else(|| text_of_branch(value)))
+        }
         _ => None,
     }
 }

@@ -58,9 +58,24 @@ impl Walk<'_> {
             "match_arm" => self.arm(node),
             "enum_variant" => self.variant(node),
             "type_item" => self.alias(node),
+            "attribute_item" => self.test_below(node),
             _ => {}
         }
         None
+    }
+
+    /// `#[cfg(test)]`, `#[tokio::test]`: what stands below is a test.
+    fn test_below(&mut self, attribute: Node<'_>) {
+        let said: String = self.source(attribute).chars().filter(|letter| !letter.is_whitespace()).collect();
+        let is_test =
+            said == "#[test]" || ["cfg(test", "cfg(all(test", "::test"].iter().any(|word| said.contains(word));
+        let mut below = attribute.next_named_sibling();
+        while let Some(next) = below.filter(|_| is_test) {
+            if !matches!(next.kind(), "attribute_item" | "line_comment" | "block_comment") {
+                return self.facts.tests.push((line_of(next), line_of_end(next)));
+            }
+            below = next.next_named_sibling();
+        }
     }
 
     /// A closure without parameters is what it returns.
@@ -441,12 +456,25 @@ impl Walk<'_> {
         let texts: Vec<(String, Value, u32)> = call
             .arguments
             .iter()
-            .filter(|argument| is_text(&argument.value, is_own))
-            .filter_map(|argument| Some((argument.name.clone()?, argument.value.clone(), call.line)))
+            .filter_map(|argument| Some((argument.name.clone()?, self.text_put(&argument.value, is_own)?, call.line)))
             .collect();
         for (name, value, line) in texts {
             self.bind(name, BindingKind::Field, Some(value), of.clone(), line);
         }
+    }
+}
+
+impl Walk<'_> {
+    /// The text that is put into a member: as it is written there, or by the name that it was given above in the function.
+    fn text_put(&self, value: &Value, is_own: bool) -> Option<Value> {
+        if is_text(value, is_own) {
+            return Some(value.clone());
+        }
+        let Value::Chain(Chain { root: Root::Name(name), steps, .. }) = value else { return None };
+        let from = self.scopes.last().filter(|scope| is_own && !scope.is_class && steps.is_empty())?.from;
+        let mut above = self.facts.bindings.iter().rev().take_while(|own| own.line >= from);
+        let bound = above.find(|own| &own.target == name && own.kind == BindingKind::Local)?.value.as_ref()?;
+        matches!(bound, Value::Text(text) if text.value.contains('/')).then(|| bound.clone())
     }
 }
 

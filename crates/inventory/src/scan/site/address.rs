@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
-use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
+use crate::scan::facts::{Argument, Binding, BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::hosts;
-use crate::scan::link::{Repository, text_in};
+use crate::scan::language::Language;
+use crate::scan::link::{Repository, text_in, text_of_branch};
 
 /// How many values are looked at for one address.
 const BUDGET: u32 = 160;
@@ -140,11 +141,7 @@ impl Tracer<'_> {
         {
             return Some(found);
         }
-        let calls = chain.steps.iter().filter_map(|step| match step {
-            Step::Call(call) => Some(call),
-            Step::Member(..) => None,
-        });
-        let given: Vec<&Call> = calls.collect();
+        let given = calls_that_give(chain);
         for (idx, call) in given.iter().enumerate() {
             if let Some((base, at)) = self.arguments(file, &call.arguments, line, depth) {
                 return Some((with_joined(base, &given[idx + 1..]), at));
@@ -199,7 +196,10 @@ impl Tracer<'_> {
     fn named(&mut self, file: usize, name: &str, line: u32, depth: u32) -> Option<Address> {
         if let Some(at) = self.repository.bound_value(file, name, line) {
             let binding = &self.repository.files()[file].facts.bindings[at];
-            let Some(value) = &binding.value else { return self.repository.injected(file, binding) };
+            let Some(value) = &binding.value else {
+                let injected = self.repository.injected(file, binding);
+                return injected.or_else(|| self.passed(file, binding, depth));
+            };
             // A machine of one's own: what another branch says is sent to there.
             if value.text().is_some_and(hosts::is_local) {
                 return None;
@@ -219,16 +219,47 @@ impl Tracer<'_> {
         is_address(&text).then_some((text, line))
     }
 
-    /// What a function of the repository returns.
+    /// What Rust gives a parameter that is called like an address, where its function is called in the file.
+    fn passed(&mut self, file: usize, binding: &Binding, depth: u32) -> Option<Address> {
+        /// How much of the budget the search for the calls costs.
+        const SEARCH: u32 = 30;
+        let lower = binding.target.to_lowercase();
+        let is_address = ["url", "uri", "endpoint", "base", "host", "addr"].iter().any(|word| lower.contains(word));
+        if !is_address || self.repository.files()[file].language != Language::Rust {
+            return None;
+        }
+        self.budget = self.budget.checked_sub(SEARCH)?;
+        let repository = self.repository;
+        let mut given = repository.passed_by_callers(file, binding);
+        given.retain(|(_, line)| !repository.files()[file].facts.is_in_tests(*line));
+        let found = given.into_iter().filter_map(|(value, line)| self.value(file, value, line, depth + 1));
+        let mut found: Vec<Address> = found.collect();
+        // Of addresses of several vendors none is the one.
+        let vendor = hosts::vendor_of(&found.first()?.0);
+        if found.iter().any(|(other, _)| hosts::vendor_of(other) != vendor) {
+            return None;
+        }
+        let whole = found.iter().position(|(other, _)| hosts::operation_of(other).is_some());
+        Some(found.swap_remove(whole.unwrap_or(0)))
+    }
+
+    /// What a function of the repository returns: of several addresses the first that says what is done there.
     fn returned(&mut self, file: usize, name: &str, depth: u32) -> Option<Address> {
         let repository = self.repository;
         let returns = repository.named(file, name).filter(|(_, binding)| binding.kind == BindingKind::Return).take(6);
+        let mut first = None;
         for (_, binding) in returns {
             if let Some(value) = &binding.value
                 && let Some(found) = self.value(file, value, binding.line, depth + 1)
             {
-                return Some(found);
+                if hosts::operation_of(&found.0).is_some() || repository.files()[file].language != Language::Rust {
+                    return Some(found);
+                }
+                first = first.or(Some(found));
             }
+        }
+        if first.is_some() {
+            return first;
         }
         // A client that a class of configuration makes.
         let (other, binding) = repository.returned_elsewhere(file, name)?;
@@ -243,7 +274,9 @@ impl Tracer<'_> {
             let Some(close) = rest[open..].find('}') else { break };
             let name = rest[open + 1..open + close].rsplit(['.', '>', ':', '@']).next().unwrap_or_default();
             filled += &rest[..open];
-            match self.repository.binding_value(file, name, line).and_then(text_in) {
+            let bound = self.repository.binding_value(file, name, line);
+            let is_rust = self.repository.files()[file].language == Language::Rust;
+            match bound.and_then(|bound| text_in(bound).or_else(|| text_of_branch(bound).filter(|_| is_rust))) {
                 _ if name.is_empty() => filled += &rest[open..=open + close],
                 Some(inner) if inner.contains('{') && depth < DEPTH && self.budget > 0 => {
                     self.budget -= 1;
@@ -266,6 +299,20 @@ impl Tracer<'_> {
         }
         filled + rest
     }
+}
+
+/// The calls of a chain, but of those by which Rust cuts something off.
+fn calls_that_give(chain: &Chain) -> Vec<&Call> {
+    const CUTS: [&str; 4] = ["trim_start_matches", "trim_end_matches", "strip_prefix", "strip_suffix"];
+    let mut name = "";
+    let calls = chain.steps.iter().filter_map(|step| match step {
+        Step::Member(member, _) => {
+            name = member;
+            None
+        }
+        Step::Call(call) => (!CUTS.contains(&name)).then_some(call),
+    });
+    calls.collect()
 }
 
 /// The last name of a chain, and whether it is called.
@@ -439,7 +486,7 @@ const SENDING: [&str; 13] = [
 ];
 
 /// Names under which a text is compared with another, or a sum of it is taken to compare.
-const CHECKS: [&str; 26] = [
+const CHECKS: [&str; 30] = [
     "md5",
     "sha1",
     "strpos",
@@ -466,6 +513,10 @@ const CHECKS: [&str; 26] = [
     "starts_with",
     "ends_with",
     "equals",
+    "trim_start_matches",
+    "trim_end_matches",
+    "strip_prefix",
+    "strip_suffix",
 ];
 
 /// Whether what is given under the name is only compared.

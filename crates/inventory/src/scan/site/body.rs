@@ -4,13 +4,22 @@ use super::Visitor;
 use super::named::{is_of_tests, is_own, whose};
 use super::request::Request;
 use crate::scan::facts::{BindingKind, Call, Chain, Root, Step, Value};
-use crate::scan::finding::{Confidence, Finding, Kind};
+use crate::scan::finding::{Confidence, Finding, Kind, Model};
 use crate::scan::language::Language;
 use crate::scan::{hosts, models};
 
 /// Headers that only one vendor's API has.
 const HEADERS: [(&str, &str, &str); 2] =
     [("anthropic-version", "anthropic", "chat"), ("x-goog-api-key", "google", "chat")];
+
+/// The same of what Rust sends: of a vendor's own programs, and of a gateway that asks who is calling.
+const MORE_HEADERS: [(&str, &str, &str); 5] = [
+    ("chatgpt-account-id", "openai", "responses"),
+    ("openai-organization", "openai", "chat"),
+    ("copilot-integration-id", "github-copilot", "chat"),
+    ("http-referer", "openrouter", "chat"),
+    ("x-title", "openrouter", "chat"),
+];
 
 /// Whose API has a header of the name, in lower case.
 pub(super) fn vendor_of_header(name: &str) -> Option<&'static str> {
@@ -47,8 +56,14 @@ impl Visitor<'_> {
             return None;
         }
         let asked = request.asked();
-        let of_header = HEADERS.iter().find(|(header, ..)| request.has_key(header) || says(&chain.steps, header, 0));
-        let model = request.sent_model(self.repository, self.file, call.line);
+        let more: &[_] = if self.language() == Language::Rust { &MORE_HEADERS } else { &[] };
+        let mut headers = HEADERS.iter().chain(more);
+        let of_header = headers.find(|(header, ..)| request.has_key(header) || says(&chain.steps, header, 0));
+        let mut model = request.sent_model(self.repository, self.file, call.line);
+        // A header has a vendor's name, too.
+        if of_header.is_some_and(|(header, ..)| model.id.as_deref() == Some(header)) {
+            model = Model::default();
+        }
         let of_model = model.id.as_deref().and_then(models::vendor_of);
         let (vendor, operation) = match (of_header, asked) {
             (Some((_, vendor, operation)), asked) => (*vendor, asked.unwrap_or(operation)),

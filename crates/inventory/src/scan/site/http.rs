@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::request::Request;
+use super::rust::Through;
 use super::{Visitor, address};
 use crate::scan::facts::{Argument, BindingKind, Call, Chain, Facts, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind, Model, ModelFrom};
@@ -25,6 +26,8 @@ pub(crate) struct Consumed<'r> {
     is_posted: bool,
     /// Paths that were sent with something, while nobody knows where to.
     unknown: Vec<(String, u32, &'r str)>,
+    /// Where Rust sends, the function of the file that it is sent through, and where the address is written.
+    pub(super) through: Vec<Through<'r>>,
 }
 
 impl<'r> Visitor<'r> {
@@ -78,7 +81,7 @@ impl<'r> Visitor<'r> {
                     }
                     let is_sent =
                         (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
-                    let is_sent = is_sent && !is_doubled;
+                    let is_sent = is_sent && !is_doubled && !self.is_tested(name, call);
                     let sent_to = if is_sent { self.sent_to(chain, call, name) } else { None };
                     let is_known = sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some());
                     let is_sent = is_sent && (is_known || !self.is_own_transport(chain, idx, name));
@@ -115,6 +118,7 @@ impl<'r> Visitor<'r> {
                         // Go's request over several lines: it is sent further below, and known by its address.
                         let is_within = self.language() == Language::Go && line < at && at <= call.end;
                         let line = if is_within && name.starts_with("NewRequest") { at } else { line };
+                        self.consumed.through.extend(self.through(chain, idx, name, line, at));
                         self.sent_there(chain, idx, &address, line);
                     }
                     line = call.end;
@@ -275,7 +279,7 @@ impl<'r> Visitor<'r> {
         }
     }
 
-    fn language(&self) -> Language {
+    pub(super) fn language(&self) -> Language {
         self.repository.files()[self.file].language
     }
 
@@ -318,6 +322,12 @@ impl<'r> Visitor<'r> {
         let base = self.base().filter(|_| matches!(self.language(), Language::Rust | Language::Ruby))?;
         let given = call.arguments.iter().take(2).find_map(|argument| match &argument.value {
             Value::Chain(Chain { root: Root::Name(name), .. }) => {
+                let at = self.repository.bound_value(self.file, name, call.line)?;
+                self.repository.files()[self.file].facts.bindings[at].value.as_ref()
+            }
+            // `&self.endpoint`, put together where the object is made
+            Value::Chain(Chain { root: Root::Itself, steps, .. }) if self.language() == Language::Rust => {
+                let [Step::Member(name, _)] = steps.as_slice() else { return None };
                 let at = self.repository.bound_value(self.file, name, call.line)?;
                 self.repository.files()[self.file].facts.bindings[at].value.as_ref()
             }
@@ -440,8 +450,15 @@ impl<'r> Visitor<'r> {
             Some(vendor) => {
                 // A store of vectors has paths of its own; `models/NAME:predict` does what its model is for.
                 let store = (vendor == "pinecone").then_some("vector_store");
+                // A path that is so much one vendor's API stands behind another's host only by a default of the settings.
+                let of_path = hosts::vendor_of_path(address);
+                let is_other = vendor == "openai" && matches!(of_path, "anthropic" | "google");
+                let vendor = if is_other && self.language() == Language::Rust { of_path } else { vendor };
                 // Signing in, billing and the like are no use of a model.
                 if operation.is_none() && matches!(vendor, "openai" | "anthropic") && !address.contains("/v1") {
+                    return None;
+                }
+                if operation.is_none() && self.language() == Language::Rust && super::rust::is_account(address) {
                     return None;
                 }
                 let of_model = model_in_address(address).id.as_deref().and_then(models::operation_of);
@@ -530,7 +547,8 @@ impl<'r> Visitor<'r> {
                     let is_alone = hosts::vendor_of(&whole).is_none() && base.is_none() && !whole.starts_with('{');
                     let is_compared =
                         super::named::is_of_tests(&self.repository.files()[self.file].path.to_lowercase());
-                    let confidence = if is_alone || is_compared { Confidence::Possible } else { Confidence::Likely };
+                    let is_possible = is_alone || is_compared || self.is_only_written(&text);
+                    let confidence = if is_possible { Confidence::Possible } else { Confidence::Likely };
                     let model = model_in_address(&whole);
                     // Java's connection is opened to it, and written to below.
                     let near = || super::near::model_near(self.repository, self.file, text.line).unwrap_or_default();
@@ -722,7 +740,8 @@ pub(in crate::scan) fn bases_of(facts: &Facts) -> Vec<&str> {
     let mut bases = Vec::new();
     let bound = facts.bindings.iter().filter_map(|binding| binding.value.as_ref());
     facts.values.iter().chain(bound).for_each(|value| bases_in(value, &mut bases));
-    bases
+    // What Rust's tests beside the source say is asked by nothing else.
+    bases.iter().filter(|base| !facts.is_in_tests(base.line)).map(|base| base.value.as_str()).collect()
 }
 
 /// The first of them, where they are all of one vendor.
@@ -732,9 +751,9 @@ fn only(bases: Vec<&str>) -> Option<&str> {
 }
 
 /// Addresses of vendors in a value.
-fn bases_in<'v>(value: &'v Value, bases: &mut Vec<&'v str>) {
+fn bases_in<'v>(value: &'v Value, bases: &mut Vec<&'v Text>) {
     match value {
-        Value::Text(text) if hosts::vendor_of(&text.value).is_some() => bases.push(&text.value),
+        Value::Text(text) if hosts::vendor_of(&text.value).is_some() => bases.push(text),
         Value::Object(pairs) => pairs.iter().for_each(|(_, value)| bases_in(value, bases)),
         Value::List(values) => values.iter().for_each(|value| bases_in(value, bases)),
         Value::Chain(chain) => {

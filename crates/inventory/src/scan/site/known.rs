@@ -91,7 +91,7 @@ fn given_as<'c>(call: &'c Call, name: &str, idx: usize) -> Option<&'c Value> {
 }
 
 /// Every call in a value, by the name that is called.
-fn calls_in<'v>(value: &'v Value, depth: u32, to: &mut impl FnMut(&'v str, &'v Call)) {
+pub(super) fn calls_in<'v>(value: &'v Value, depth: u32, to: &mut impl FnMut(&'v str, &'v Call)) {
     if depth > 12 {
         return;
     }

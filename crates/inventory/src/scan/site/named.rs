@@ -2,7 +2,7 @@
 //! that settings say.
 
 use super::Visitor;
-use crate::scan::facts::{Argument, Call, Chain, Root, Step, Text, Value};
+use crate::scan::facts::{Argument, BindingKind, Call, Chain, Root, Step, Text, Value};
 use crate::scan::finding::{Confidence, Finding, Kind};
 use crate::scan::hosts;
 use crate::scan::language::Language;
@@ -52,12 +52,16 @@ const WORDS: [(&str, &str); 40] = [
     ("githubcopilot", "github-copilot"),
 ];
 
+/// The same in the path of a file of Rust.
+const WORDS_OF_RUST: [(&str, &str); 4] = [("codex", "openai"), ("xai_", "xai"), ("xai.", "xai"), ("xai-", "xai")];
+
 /// Words in the path of a file that is for models on machines of one's own.
 const OWN: [&str; 8] = ["ollama", "local", "llamacpp", "llama_cpp", "vllm", "lmstudio", "lm_studio", "lm-studio"];
 
 /// Whose API the file is for by its path, in lower case: its own name first.
-pub(super) fn whose(path: &str) -> Option<&'static str> {
-    let said = |part: &str| WORDS.iter().find(|(word, _)| part.contains(word)).map(|(_, vendor)| *vendor);
+pub(in crate::scan) fn whose(path: &str) -> Option<&'static str> {
+    let more: &[_] = if path.ends_with(".rs") { &WORDS_OF_RUST } else { &[] };
+    let said = |part: &str| WORDS.iter().chain(more).find(|(word, _)| part.contains(word)).map(|(_, vendor)| *vendor);
     path.rsplit('/').next().and_then(said).or_else(|| said(path))
 }
 
@@ -175,6 +179,14 @@ impl Visitor<'_> {
             },
             (_, [.., Step::Member(name, _), Step::Call(call)]) if name == "Sprintf" => {
                 self.path_on_settings(&call.arguments.first()?.value, line, depth + 1, vendor)
+            }
+            // `responses_url(&settings.base)`: what a function of Rust returns.
+            (Root::Name(name), [Step::Call(_)])
+            | (Root::Name(_) | Root::Itself, [Step::Member(name, _), Step::Call(_)]) => {
+                let is_rust = self.language() == Language::Rust;
+                let own = self.repository.named(self.file, name).map(|(_, own)| own);
+                let mut returns = own.filter(|own| is_rust && own.kind == BindingKind::Return).take(6);
+                returns.find_map(|own| self.path_on_settings(own.value.as_ref()?, own.line, depth + 1, vendor))
             }
             _ => None,
         }

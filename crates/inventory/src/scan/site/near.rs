@@ -34,11 +34,34 @@ pub(super) fn set_before<'r>(
     set.next_back()
 }
 
+/// How many lines above what is sent a form is filled in.
+const NEAR: u32 = 40;
+
+/// Rust's `Form::new().text("model", "whisper-1")` above the line.
+fn in_parts(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
+    let facts = repository.files()[file].facts;
+    let bound = facts.bindings.iter().filter_map(|own| own.value.as_ref());
+    let near = facts.values.iter().chain(bound).filter_map(|value| match value {
+        Value::Chain(chain) if chain.line <= line && chain.line + NEAR > line => Some(chain),
+        _ => None,
+    });
+    let said = near.flat_map(|chain| chain.steps.windows(2)).filter_map(|pair| match pair {
+        [Step::Member(name, _), Step::Call(call)] if name == "text" => match call.arguments.as_slice() {
+            [key, given] if key.value.text() == Some("model") => Some((&given.value, call.line)),
+            _ => None,
+        },
+        _ => None,
+    });
+    let (value, at) = said.filter(|(_, at)| *at <= line).max_by_key(|(_, at)| *at)?;
+    Some(model_of(repository, file, value, at))
+}
+
 /// C#'s `form.Add(new StringContent("whisper-1"), "model");` above the line.
 pub(super) fn in_form(repository: &Repository<'_>, file: usize, line: u32) -> Option<Model> {
-    /// How many lines above what is sent a form is filled in.
-    const NEAR: u32 = 40;
     let source = &repository.files()[file];
+    if source.language == crate::scan::language::Language::Rust {
+        return in_parts(repository, file, line);
+    }
     if source.language != crate::scan::language::Language::CSharp {
         return None;
     }

@@ -91,7 +91,8 @@ impl Visitor<'_> {
     /// A request that is posted to an address of the settings, in a file that is for a vendor's API.
     pub(super) fn posted(&self, chain: &Chain, idx: usize, line: u32, name: &str) -> Option<Finding> {
         let source = &self.repository.files()[self.file];
-        let is_read = matches!(source.language, Language::Go | Language::Java | Language::Kotlin);
+        let is_rust = source.language == Language::Rust;
+        let is_read = matches!(source.language, Language::Go | Language::Java | Language::Kotlin) || is_rust;
         let path = source.path.to_lowercase();
         if !is_read || !MAKES.contains(&name) || is_of_tests(&path) || is_own(&path) {
             return None;
@@ -102,13 +103,19 @@ impl Visitor<'_> {
         if name == "post" && call.arguments.is_empty() && (!super::http::is_sent_bare(chain) || has_address()) {
             return None;
         }
-        let room = last_parts(&path, 3);
+        // Rust's `post(handler)` is a route of one's own server.
+        if is_rust && idx == 0 {
+            return None;
+        }
+        let room = last_parts(&path, if is_rust { 1 } else { 3 });
         if !is_posted(chain, name) || call.arguments.iter().any(|given| self.is_elsewhere(&given.value, call.line, 0)) {
             return None;
         }
-        let vendor = whose(room).or_else(|| self.vendor_around(call.line))?;
+        let vendor = whose(room).or_else(|| self.vendor_around(call.line).filter(|_| !is_rust))?;
         let of_path = call.arguments.iter().find_map(|given| self.asked_by_path(&given.value, call.line));
-        let operation = of_path.or_else(|| asked(room, &parts_of(source.facts)))?;
+        let parts = parts_of(source.facts);
+        let is_answered = is_rust && parts.contains("choices");
+        let operation = of_path.or_else(|| asked(room, &parts)).or(is_answered.then_some("chat"))?;
         let finding = self.plain(Kind::Http, line, operation, vendor, &format!("{name} by the settings"));
         let request = Request::of_sent(self.repository, self.file, call, chain.steps.get(idx + 1..)?);
         let model = request.sent_model(self.repository, self.file, line);
