@@ -32,16 +32,38 @@ impl Default for Lanes {
 }
 
 impl Lanes {
-    /// Whether every replica of `target` is shut by its breaker, for callers or, with `shadowing`, for copies.
+    /// Whether every replica of `target` is shut by its breaker: for callers or, with `shadowing`, for copies. While copies alone are
+    /// made, nobody probes for callers: their breaker counts only as long as it refuses calls, which callers of other routes keep it doing.
     #[must_use]
     pub fn is_down(&self, target: &Target, shadowing: bool) -> bool {
-        self.live.is_down(target) || (shadowing && self.shadow.is_down(target))
+        if shadowing {
+            self.shadow.is_down(target) || self.live.is_refused(target, Instant::now())
+        } else {
+            self.live.is_down(target)
+        }
     }
 
-    /// Why every replica of `target` is shut, with the same meaning as [`Lanes::is_down`]; the latest of the reasons.
+    /// Why every replica of `target` is shut, with the same meaning as [`Lanes::is_down`].
     #[must_use]
     pub fn trouble(&self, target: &Target, shadowing: bool) -> Option<Trouble> {
-        self.live.trouble(target).or_else(|| self.shadow.trouble(target).filter(|_| shadowing))
+        let of_callers = || self.live.trouble(target);
+        if !shadowing {
+            return of_callers();
+        }
+        let is_refused = || self.live.is_refused(target, Instant::now());
+        self.shadow.trouble(target).or_else(|| of_callers().filter(|_| is_refused()))
+    }
+
+    /// The first callers are about to be sent to `target`: where its copies are answered, a breaker for callers that is open from long ago
+    /// is closed. What the copies proved says more than one probe would, whose wait would cost the others their calls.
+    pub(crate) fn begin_serving(&self, target: &Target) {
+        let now = Instant::now();
+        for provider in target.providers() {
+            let is_down = |states: &TargetStates| states.known(target, provider).is_some_and(|health| is_down(&health));
+            if let Some(health) = self.live.known(target, provider).filter(|_| !is_down(&self.shadow)) {
+                health.close_from_elsewhere(now);
+            }
+        }
     }
 
     /// The same as [`Lanes::statuses`] for copies.
@@ -154,12 +176,22 @@ impl TargetStates {
         lock(&self.places).retain(|name, places| has_limit(name) || Arc::strong_count(places) > 1);
     }
 
+    /// What is known of a replica, if anything is.
+    fn known(&self, target: &Target, provider: &ProviderConfig) -> Option<Arc<Health>> {
+        lock(&self.replicas).get(&ReplicaKey::new(target, provider)).cloned()
+    }
+
+    fn all(&self, target: &Target, is_so: impl Fn(&Health) -> bool) -> bool {
+        target.providers().all(|provider| self.known(target, provider).is_some_and(|health| is_so(&health)))
+    }
+
     fn is_down(&self, target: &Target) -> bool {
-        let replicas = lock(&self.replicas);
-        target.providers().all(|provider| {
-            let health = replicas.get(&ReplicaKey::new(target, provider));
-            health.is_some_and(|health| is_down(health))
-        })
+        self.all(target, is_down)
+    }
+
+    /// Whether the breaker of every replica would refuse a call now.
+    fn is_refused(&self, target: &Target, now: Instant) -> bool {
+        self.all(target, |health| health.is_refused(now))
     }
 
     fn trouble(&self, target: &Target) -> Option<Trouble> {

@@ -14,6 +14,10 @@
 //! the next five successes one failure opens it again, with the longer pause. A failure opens it again at once. A 429,
 //! a neutral result or a probe that was given up (its caller left) frees the probe for the next call.
 //!
+//! **From elsewhere.** Where nobody calls, no probe is made, and a breaker that is open stays so for good. Whoever has found by other calls
+//! that the target answers may close it, as good as new, once its pause is over: what a single probe would have shown is shown already. One
+//! whose pause lasts was told of a failure by calls of its own just now, and stays as it is.
+//!
 //! **Ramp.** A target that was down comes back cold. For ten seconds after the probe the breaker lets in a share of the calls
 //! that rises in a straight line from a tenth to all, spread evenly (each call adds the share to a credit, and a whole credit
 //! is one call). For the others it gives a permit that should only be used when nobody else can take the call: shedding what
@@ -266,6 +270,18 @@ impl Breaker {
             State::Probing => true,
             State::Open => inner.until.is_some_and(|until| until > now),
         }
+    }
+
+    /// Closes one that is open although its pause is over, because the target was found to answer elsewhere. Returns true when it did.
+    pub fn close_from_elsewhere(&self, now: Instant) -> bool {
+        let mut inner = self.lock();
+        if inner.phase != State::Open || inner.until.is_some_and(|until| until > now) {
+            return false;
+        }
+        inner.until = None;
+        self.enter(&mut inner, State::Closed);
+        self.settle(&mut inner, now);
+        true
     }
 
     /// How many times it went from closed to open. A failed probe does not count again.

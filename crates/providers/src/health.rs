@@ -99,6 +99,18 @@ impl Health {
         self.cool_down.cooling(now).is_some() || self.breaker.is_shut(now)
     }
 
+    /// Whether its breaker would refuse a call now; a pause that its provider asked for is none of the breaker.
+    pub fn is_refused(&self, now: Instant) -> bool {
+        self.breaker.is_shut(now)
+    }
+
+    /// Closes a breaker that is open from long ago, as in [`Breaker::close_from_elsewhere`].
+    pub fn close_from_elsewhere(&self, now: Instant) {
+        if self.breaker.close_from_elsewhere(now) {
+            self.note_closed();
+        }
+    }
+
     /// Takes in how a call ended; `failure` is `None` for a success. Of a call that was made without a permit the breaker hears
     /// nothing. `jitter` as in [`Permit::record`]. Returns true when this opened the breaker. The log hears of a breaker that opens
     /// or lets calls in again, once each time; of a probe that fails it hears nothing.

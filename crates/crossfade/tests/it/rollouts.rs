@@ -1,6 +1,6 @@
 //! The life of a rollout by its verbs and exit codes.
 
-use crate::parts::{CONFIG, Gateway, House, until};
+use crate::parts::{CONFIG, Gateway, House, WIDE_GATES, get, until, with_policy};
 
 fn word(gateway: &Gateway<'_>) -> String {
     gateway.status()["status"].as_str().unwrap().to_owned()
@@ -84,4 +84,49 @@ fn a_rollout_can_be_aborted_without_a_gateway_and_stays_aborted() {
     let gateway = house.serve();
     assert_eq!(word(&gateway), "aborted");
     assert_eq!(gateway.chat("gpt-4o", "hello").header("x-crossfade-target"), Some("gpt"));
+}
+
+#[test]
+fn a_candidate_that_was_mended_and_resumed_is_judged_by_its_copies_and_thrown_back_when_it_fails_anew() {
+    let stages = "shadow: { sample: 1.0, min_pairs: 10, min_duration: 0 }, \
+                  canary: { shares: [0.5], min_units: 100000 }, majority: { shares: [0.9] }";
+    let well = with_policy(stages, WIDE_GATES);
+    let broken = well.replace("seed: 2,", "seed: 2, error_rate: 1.0,");
+    let house = House::new(&well);
+    let gateway = house.serve();
+    let chats = |n: usize| (0..n).for_each(|idx| assert_eq!(gateway.chat("gpt-4o", &format!("{idx}?")).status, 200));
+    let is_open = |lane: &str| {
+        let metrics = get(gateway.admin, "/metrics").body;
+        metrics.contains(&format!("crossfade_{lane}_state{{target=\"qwen\",replica=\"new\",state=\"open\"}} 1"))
+    };
+    let to_canary = || {
+        until(|| {
+            chats(10);
+            (gateway.status()["share"] == 0.5).then_some(())
+        });
+    };
+    let thrown_back = || {
+        house.write(&broken);
+        gateway.run(&["reload"]).exits(0);
+        until(|| {
+            chats(5);
+            (word(&gateway) == "rolled_back").then_some(())
+        });
+        let reason = gateway.status()["explanation"]["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("circuit breaker opened"), "{reason}");
+    };
+    gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
+    to_canary();
+    thrown_back();
+    assert!(is_open("breaker"));
+    // Nobody but copies calls it now, so that nothing but what they prove can be known of it.
+    house.write(&well);
+    gateway.run(&["reload"]).exits(0);
+    gateway.run(&["rollout", "resume", "to-qwen", "--reason", "mended"]).exits(0);
+    to_canary();
+    assert!(!is_open("breaker") && !is_open("shadow_breaker"));
+    chats(100);
+    assert_eq!(word(&gateway), "active", "{}", gateway.status()["explanation"]["reason"]);
+    thrown_back();
+    gateway.run(&["rollout", "replay", "to-qwen"]).exits(0);
 }

@@ -155,6 +155,13 @@ impl Work {
         let Some(rollout) = self.rollouts.get_mut(name) else { return };
         let Pending { state, transition, begun, .. } = pending;
         let begins = state.epoch != rollout.state.epoch;
+        if rollout.state.share(&rollout.policy) <= 0.0
+            && state.share(&rollout.policy) > 0.0
+            && let Some(target) = self.snapshot.load().target(&state.candidate)
+        {
+            // Before anybody is sent there: what callers met in an earlier trial is no breach of this one.
+            self.lanes.begin_serving(target);
+        }
         rollout.state = state;
         rollout.pending = None;
         let view = managed::view(&rollout.policy, &rollout.state);

@@ -224,7 +224,7 @@ impl Work {
     }
 
     /// Journal records and drops since this epoch began, and whether the candidate can be reached. In shadow the copies know, and
-    /// callers of other routes; once anybody is served, only callers count.
+    /// callers of other routes while they are refused; once anybody is served, only callers count.
     pub(super) fn health(&self, name: &str) -> Health {
         let candidate = self.rollouts.get(name).and_then(|rollout| {
             let snapshot = self.snapshot.load();

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use providers::breaker::State;
 use providers::{Entry, ProviderConfig};
 use rollout::{Arm, Metric, MetricSet, Outcome, PairOutcome, Policy, Risk, Stage, Status, Unit};
 use store::{Database, Journal, Shipper, ShipperConfig};
@@ -15,7 +16,7 @@ use wire::record;
 use super::{Control, ControlError, Controller, ControllerParts, RolloutSettings, StoredState, Verb};
 use crate::live::{LiveRollout, LiveTable, now};
 use crate::snapshot::{Auth, Calling, Drain, Limits, Parameters, Snapshot, Target};
-use crate::targets::Lanes;
+use crate::targets::{Lanes, TargetStates};
 
 const ALL: MetricSet = MetricSet::of(&[Metric::Error, Metric::Timeout, Metric::Format, Metric::ToolCall]);
 
@@ -242,17 +243,60 @@ fn an_open_breaker_of_the_candidate_is_a_trigger_by_itself() {
     wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
 }
 
-#[test]
-fn a_breaker_that_other_routes_opened_ends_the_rollout_too() {
-    let bench = Bench::new(quick());
-    let live = to_canary(&bench);
-    let (target, at) = (candidate(), Instant::now());
-    let health = bench.lanes.live.health(&target, &target.provider);
-    let down = Failure::new(FailureKind::Connect, "");
+/// Opens the candidate's breaker of a lane by calls that failed at `at`: its pause is over within two seconds of that.
+fn fail(lane: &TargetStates, at: Instant) {
+    let target = candidate();
+    let health = lane.health(&target, &target.provider);
+    let down = Failure::new(FailureKind::Connect, "connection refused");
     for _ in 0..5 {
         let Entry::Yes(permit) = health.enter(at) else { panic!("shut") };
         health.record(Some(permit), Some(&down), at, 0.5);
     }
+    assert_eq!(health.state(), State::Open);
+}
+
+#[test]
+fn a_breaker_that_callers_opened_long_ago_holds_no_copies_and_ends_no_new_trial() {
+    let bench = Bench::new(quick());
+    fail(&bench.lanes.live, Instant::now().checked_sub(Duration::from_secs(10)).unwrap());
+    let live = to_canary(&bench);
+    // The controller looks at it once between two commands, and would throw back what is paused too.
+    bench.command(Verb::Pause, "ann").unwrap();
+    bench.command(Verb::Resume, "ann").unwrap();
+    assert!(live.view().share > 0.0);
+    let events: Vec<_> = bench.audit().into_iter().map(|row| row.event).collect();
+    assert_eq!(events, ["start", "promote", "pause", "resume"]);
+    // The guard is armed as ever: what opens anew throws it back.
+    fail(&bench.lanes.live, Instant::now());
+    wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
+    assert_eq!(live.view().share, 0.0);
+}
+
+#[test]
+fn nothing_is_promoted_while_the_copies_breaker_is_open_or_callers_are_refused() {
+    let soon = Duration::from_secs(60);
+    for (at, is_for_copies) in [(Instant::now(), true), (Instant::now() + soon, false)] {
+        let bench = Bench::new(quick());
+        let lane = if is_for_copies { &bench.lanes.shadow } else { &bench.lanes.live };
+        fail(lane, at);
+        bench.command(Verb::Start, "ann").unwrap();
+        let live = bench.live();
+        for unit in 0..2000 {
+            live.shadow_drawn(live.view().epoch, "0k/-/whole", Ok(()));
+            live.observe_pair(live.view().epoch, &pair(unit), "0k/-/whole");
+        }
+        let refused = bench.command(Verb::Promote, "ann").unwrap_err().to_string();
+        assert!(refused.contains("the candidate's circuit breaker is open (connection refused)"), "{refused}");
+        bench.command(Verb::Pause, "ann").unwrap();
+        assert_eq!((live.view().share, bench.audit().len()), (0.0, 2), "the gates did not pass by themselves");
+    }
+}
+
+#[test]
+fn a_breaker_that_other_routes_opened_ends_the_rollout_too() {
+    let bench = Bench::new(quick());
+    let live = to_canary(&bench);
+    fail(&bench.lanes.live, Instant::now());
     wait_for("the audit row", || bench.audit().last().is_some_and(|row| row.reason.contains("circuit breaker")));
     assert_eq!(live.view().share, 0.0);
 }

@@ -137,6 +137,26 @@ fn a_breaker_that_failed_on_its_ramp_pauses_longer_and_one_that_finished_it_does
 }
 
 #[test]
+fn what_was_found_elsewhere_closes_one_whose_pause_is_over_as_good_as_new() {
+    let mut bench = Bench::opened_by_five_failures();
+    bench.pass(999);
+    assert!(!bench.breaker.close_from_elsewhere(bench.now), "its own calls failed just now");
+    bench.pass(1);
+    let Admission::Probe(probe) = bench.admit() else { panic!("no probe") };
+    assert!(!bench.breaker.close_from_elsewhere(bench.now), "the probe will say");
+    drop(probe);
+    assert!(bench.breaker.close_from_elsewhere(bench.now));
+    assert!(!bench.breaker.close_from_elsewhere(bench.now), "closed already");
+    assert_eq!(bench.breaker.state(), State::Closed);
+    assert!((0..100).all(|_| matches!(bench.admit(), Admission::Yes(_))), "no ramp");
+    // It opens again as a new one does: by five failures, for the first pause.
+    assert!((1..TRIP_AFTER).all(|_| !bench.call(Signal::Failure)));
+    assert!(bench.call(Signal::Failure), "the fifth says that it opened");
+    assert_eq!(bench.breaker.opened(), 2);
+    assert!(matches!(bench.admit(), Admission::No { retry_in } if retry_in == Duration::from_secs(1)));
+}
+
+#[test]
 fn exactly_one_of_many_threads_gets_the_probe() {
     let mut bench = Bench::opened_by_five_failures();
     bench.pass(2000);
