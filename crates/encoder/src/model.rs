@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::bert::{Bert, Config};
+use crate::sentence::{Pooling, Sentence};
 
 /// Why a directory is no model that can be run here.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,15 @@ pub enum LoadError {
     /// `config.json` is not as it should be.
     #[error("config.json is no config of a model")]
     Config(#[source] serde_json::Error),
+    /// A file beside the model is not as it should be.
+    #[error("{file} cannot be read as what it is named")]
+    Beside {
+        /// Which.
+        file: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The model is not of the kind that is computed here.
     #[error("{0}")]
     Kind(String),
@@ -51,7 +61,7 @@ pub enum ReadError {
 /// The vectors of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoding {
-    /// Of the text: the mean over its tokens, those around it included, after the last layer.
+    /// Of the text, of its tokens after the last layer: pooled and brought to norm 1 as the directory says ([`Model::pooling`]).
     pub vector: Vec<f32>,
     /// Of each token after the layer that was asked for.
     pub tokens: Vec<Vec<f32>>,
@@ -69,6 +79,7 @@ pub struct Model {
     layer: usize,
     around: Vec<u32>,
     longest: usize,
+    sentence: Sentence,
 }
 
 /// What of `tokenizer_config.json` matters.
@@ -95,6 +106,7 @@ impl Model {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
+        let sentence = Sentence::load(directory, &mut hash)?;
         let mark: String = hash.finalize()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
         let config: Config = serde_json::from_slice(&config).map_err(LoadError::Config)?;
         computed_here(&config)?;
@@ -110,6 +122,7 @@ impl Model {
         let wrong = |error: tokenizers::Error| LoadError::Tokenizer(error.to_string());
         let mut tokenizer = Tokenizer::from_bytes(&tokenizer).map_err(wrong)?;
         let longest = most_tokens(&config, beside.model_max_length);
+        let longest = sentence.longest.filter(|said| *said >= 3).map_or(longest, |said| said.min(longest));
         let cut = TruncationParams { max_length: longest, ..TruncationParams::default() };
         tokenizer.with_padding(None).with_truncation(Some(cut)).map_err(wrong)?;
         let around = [(&beside.cls_token, "[CLS]"), (&beside.sep_token, "[SEP]")];
@@ -120,7 +133,7 @@ impl Model {
         let around = around.collect();
         let name = directory.canonicalize().ok();
         let name = name.as_deref().unwrap_or(directory).file_name().unwrap_or_default().to_string_lossy();
-        Ok(Model { id: format!("{name}-{mark}_L{layer}_no-idf"), bert, tokenizer, layer, around, longest })
+        Ok(Model { id: format!("{name}-{mark}_L{layer}_no-idf"), bert, tokenizer, layer, around, longest, sentence })
     }
 
     /// Names the directory, its files by their hash, the layer of tokens, and that every token weighs the same.
@@ -135,6 +148,18 @@ impl Model {
         self.longest
     }
 
+    /// How the vectors of tokens become that of a text: what `modules.json` of the directory says, or their mean.
+    #[must_use]
+    pub fn pooling(&self) -> Pooling {
+        self.sentence.pooling
+    }
+
+    /// Whether the directory says that vectors are brought to norm 1.
+    #[must_use]
+    pub fn normalizes(&self) -> bool {
+        self.sentence.normalizes
+    }
+
     /// The vectors of a text. What goes beyond the model's longest text is cut off, as `bert-score` does.
     ///
     /// # Errors
@@ -146,8 +171,20 @@ impl Model {
             return Err(ReadError::Tokens("there are none".to_owned()));
         }
         let (wanted, last) = self.bert.encode(ids, self.layer)?;
+        let pooled = match self.sentence.pooling {
+            Pooling::Mean => last.mean(0)?,
+            Pooling::Cls => last.get(0)?,
+            Pooling::Max => last.max(0)?,
+        };
+        let mut vector: Vec<f32> = pooled.to_vec1()?;
+        if self.sentence.normalizes {
+            let norm = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+            // As sentence-transformers does: a vector of zeros stays what it is.
+            #[expect(clippy::cast_possible_truncation, reason = "back to what it was")]
+            vector.iter_mut().for_each(|number| *number = (f64::from(*number) / norm.max(1e-12)) as f32);
+        }
         Ok(Encoding {
-            vector: last.mean(0)?.to_vec1()?,
+            vector,
             tokens: wanted.to_vec2()?,
             weights: ids.iter().map(|id| if self.around.contains(id) { 0.0 } else { 1.0 }).collect(),
             is_cut: !tokens.get_overflowing().is_empty(),

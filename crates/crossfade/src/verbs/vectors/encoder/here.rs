@@ -27,8 +27,9 @@ impl Model {
         // The layer and the weights of its tokens are of no vector of a text.
         let id = self.model.id();
         let model = id.split_once("_L").map_or(id, |(name, _)| name).to_owned();
-        let (pooling, max_tokens) = (Some("mean".to_owned()), Some(self.model.longest()));
-        Recipe { model, pooling, max_tokens, ..recipe }
+        let (pooling, max_tokens) = (Some(self.model.pooling().name().to_owned()), Some(self.model.longest()));
+        let normalize = recipe.normalize || self.model.normalizes();
+        Recipe { model, pooling, max_tokens, normalize, ..recipe }
     }
 }
 
