@@ -4,8 +4,14 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use operations::OperationError;
+use operations::{Desk, Identity, OperationError};
 use serde::Serialize;
+
+/// Which gateway this is, and what it serves now.
+pub(crate) fn identity(desk: &Desk) -> Identity {
+    let config_hash = (desk.resolved)()["hash"].as_str().map(str::to_owned);
+    Identity { config_hash, ..desk.identity.clone() }
+}
 
 /// What an operation came to.
 pub(crate) type Answer = Result<Response<Full<Bytes>>, OperationError>;

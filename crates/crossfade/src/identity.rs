@@ -11,6 +11,7 @@ pub(crate) fn of(store: &Path, config: &Path) -> Identity {
         store_file: file(store),
         config: whole(config).display().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_hash: None,
     }
 }
 

@@ -134,6 +134,9 @@ pub struct Identity {
     pub config: String,
     /// The version of the program.
     pub version: String,
+    /// Hash of the config in force, where a gateway says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_hash: Option<String>,
 }
 
 /// What operations on a running gateway work with.

@@ -13,7 +13,7 @@ use crate::words::{moment, n_of};
 pub(crate) fn verdict(
     mv: &Move,
     (decision, rule): (Decision, &str),
-    (areas, live, failing): (&[Found], Option<&Live>, Option<&Failing>),
+    (areas, live, failing): (&[Found], Option<&Live>, [Option<&Failing>; 2]),
     [good, worse]: [&[Part]; 2],
 ) -> String {
     let from = &mv.baseline.name;
@@ -49,7 +49,8 @@ pub(crate) fn verdict(
             format!("Move to `{to}` what its server accepts; keep the requests it refuses on `{from}`.")
         }
         (Decision::Stay, "S2") => {
-            let before = live.and_then(|live| live.taken_back_before.as_deref());
+            // What took it back now, and not what did before it was begun again.
+            let before = live.filter(|live| !live.taken_back).and_then(|live| live.taken_back_before.as_deref());
             let why = live.map_or("a guard was breached", |live| number(before.unwrap_or(&live.reason)));
             let again = match (before, live) {
                 (Some(_), Some(live)) => {
@@ -78,8 +79,9 @@ pub(crate) fn verdict(
             let again = format!(
                 "the rollout's guards took `{to}` back — {before} — and it was begun again with the same model, prompt and parameters"
             );
+            let open = if areas.iter().any(Found::is_open) { format!(" And {}.", open(areas)) } else { String::new() };
             format!(
-                "Take `{to}` no further by hand: {again}. Its rollout, now at {}, has to complete before it counts.",
+                "Keep `{from}` as the route's target until the rollout, now at {}, has completed: {again}, so what is proven elsewhere does not count before that.{open}",
                 live.map_or("its start", |live| &live.label)
             )
         }
@@ -101,7 +103,7 @@ pub(crate) fn verdict(
 fn done(
     mv: &Move,
     to: &str,
-    (decision, areas, failing): (Decision, &[Found], Option<&Failing>),
+    (decision, areas, [failing, repaired]): (Decision, &[Found], [Option<&Failing>; 2]),
     (live, [good, worse]): (Option<&Live>, [&[Part]; 2]),
 ) -> String {
     let rollout = mv.rollout.as_deref().unwrap_or_default();
@@ -111,13 +113,28 @@ fn done(
             live.label,
             number(&live.reason)
         ),
+        _ if rollout.is_empty() => {
+            format!("the config made `{to}` the route's target, and no rollout on record proved it on live traffic")
+        }
         _ => format!("`{to}` is the route's target since the rollout `{rollout}` completed"),
     };
     let parts = |parts: &[Part]| and(&parts.iter().map(|part| format!("`{}`", part.slice)).collect::<Vec<_>>());
     match decision {
-        Decision::Switch => format!("Done: {done}, and {}.", passes(areas)),
+        Decision::Switch => {
+            let was = repaired.map_or_else(String::new, |was| {
+                format!(
+                    " Of its newest {} calls {} failed, most by `{}`, the last at {}, and none of the {} since: find out what that was.",
+                    was.n,
+                    was.n_failed,
+                    was.most,
+                    moment(was.last_us),
+                    was.n_since
+                )
+            });
+            format!("Done: {done}, and {}.{was}", passes(areas))
+        }
         Decision::Stay => match failing {
-            Some(Failing { n_failed, n, most, last_us }) => format!(
+            Some(Failing { n_failed, n, most, last_us, .. }) => format!(
                 "Take it back to `{}` now: {done}, and {n_failed} of its newest {n} calls failed, most by `{most}`, the last at {}.",
                 mv.baseline.name,
                 moment(*last_us)
@@ -313,8 +330,14 @@ fn without_traffic(
             "`crossfade rollout abort {rollout} --reason TEXT`. Then look for another candidate, or change what failed and measure again."
         ),
         (Decision::Stay, _) => {
-            "Leave the route where it is; look for another candidate, or change what failed and measure again."
-                .to_owned()
+            let again = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
+            match again.filter_map(|found| found.settle.as_ref()).next() {
+                Some(settle) => format!("Leave the route where it is; {settle}. Or look for another candidate."),
+                None => {
+                    "Leave the route where it is; look for another candidate, or change what failed and measure again."
+                        .to_owned()
+                }
+            }
         }
         (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
             format!(
@@ -363,6 +386,9 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
                 mv.baseline.name
             )
         }
+        Decision::NotEnoughEvidence if live.taken_back_before.is_some() && !areas.iter().any(Found::is_open) => {
+            proving(rollout, live)
+        }
         Decision::NotEnoughEvidence => {
             let (leave, further) = if live.status == "paused" {
                 (
@@ -390,6 +416,25 @@ fn with_traffic(mv: &Move, decision: Decision, areas: &[Found], (rollout, live):
             format!("{leave}, and {further}. {} To undo it instead: {back}.", missing(areas))
         }
     }
+}
+
+/// Of a rollout that was begun again and has to prove itself: nothing else is open, so it is to go on.
+fn proving(rollout: &str, live: &Live) -> String {
+    let on = match live.status.as_str() {
+        "awaiting_approval" => {
+            format!(
+                "Its gates have passed again. Once you know what took it back and that it is repaired: {}",
+                raised(rollout, live)
+            )
+        }
+        "paused" => format!(
+            "It is paused, guards armed: once you know what took it back and that it is repaired, `crossfade rollout resume {rollout} --reason TEXT` lets it go on."
+        ),
+        _ => format!("Let the rollout prove it: {}", raised(rollout, live)),
+    };
+    format!(
+        "{on} `crossfade rollout history {rollout}` has what took it back. To stop it instead: `crossfade rollout abort {rollout} --reason TEXT`."
+    )
 }
 
 /// Whose word is asked for, and what it does.

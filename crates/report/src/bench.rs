@@ -19,6 +19,8 @@ pub(crate) struct Level {
     pub file: String,
     /// Which document it is of, the newest last.
     pub document: usize,
+    /// When that began, Unix microseconds.
+    pub at_us: u64,
     /// Requests a second while this target was asked.
     pub per_s: f64,
     /// The same over all of the time: less where others had their turns meanwhile.
@@ -293,6 +295,7 @@ fn levels(
         Some(Level {
             file: file.to_owned(),
             document: number,
+            at_us: document["at_us"].as_u64().unwrap_or(0),
             per_s,
             mean_per_s: per_s * level["duty"].as_f64().unwrap_or(1.0),
             value_ms: upper("value"),

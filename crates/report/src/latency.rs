@@ -14,7 +14,7 @@ use crate::figure::{Figure, Unit};
 use crate::load::{Traffic, at_load, peak_per_second};
 use crate::rows::{CALLS, Call, Rows, SETTINGS};
 use crate::settings::{LatencyOf, Move};
-use crate::words::n_of;
+use crate::words::{moment, n_of};
 
 /// Fewer answers than this say nothing of a 95th percentile.
 const FEWEST: u64 = 100;
@@ -216,10 +216,20 @@ fn latency(
         (Standing::Undecided, format!("{} answers are too few", p95.n), settle)
     } else if is_outage(p95) && failing::is_over(&traffic.candidate) {
         let because = format!(
-            "{} of {} calls on record failed, and hardly any of the newest 100: that outage is over, and the record shows no speed",
-            p95.n_failed, p95.n
+            "{} of {} calls on record failed, the last at {}, and hardly any since: that outage is over, and the record shows no speed",
+            p95.n_failed,
+            p95.n,
+            moment(failing::last_us(&traffic.candidate))
         );
         (Standing::Undecided, because, Some(bench))
+    } else if is_outage(p95) {
+        // Nobody may ask it any more, so that the record alone would hold this against it for ever.
+        let last = moment(failing::last_us(&traffic.candidate));
+        let because = format!(
+            "more than one call in twenty failed: {} of {}, which is not by chance, the last at {last}",
+            p95.n_failed, p95.n
+        );
+        (Standing::Fail, because, Some(format!("once it is repaired, a benchmark after that shows it: {bench}")))
     } else if p95.low_ms > limit {
         (Standing::Fail, too_slow("it is", p95), None)
     } else {
@@ -244,6 +254,8 @@ fn latency(
     };
     let decides = under_load.map_or("candidate", |_| "at_load");
     let decides = figures.iter().find(|figure| figure.id.ends_with(decides)).map(|figure| figure.id.clone());
+    // Of an outage no percentile says anything.
+    let decides = decides.filter(|_| !is_outage(p95));
     let required = demand.required;
     Found { area: Area::Latency, required, asks, target, standing, because, settle, figures, decides, simulated }
 }
@@ -254,9 +266,6 @@ fn is_outage(p95: &P95) -> bool {
 }
 
 fn too_slow(what: &str, p95: &P95) -> String {
-    if is_outage(p95) {
-        return format!("more than one call in twenty failed: {} of {}, which is not by chance", p95.n_failed, p95.n);
-    }
     format!("{what} above {} ms, the low end of its interval", Unit::Milliseconds.bare(p95.low_ms))
 }
 
@@ -388,7 +397,10 @@ fn with_bench(
     }
     figures.insert(0, figure);
     let simulated = found.simulated || level.simulated;
-    if found.standing == Standing::Fail {
+    // Calls that failed before a benchmark began say nothing of it; slow ones do.
+    let calls = p95(&sketch(&traffic.candidate, demand.of));
+    let is_past = calls.as_ref().is_some_and(is_outage) && failing::last_us(&traffic.candidate) < level.at_us;
+    if found.standing == Standing::Fail && !is_past {
         return Found { because: format!("{} on record; {because}", found.because), figures, simulated, ..found };
     }
     Found { standing, because, settle, figures, decides, simulated, ..found }
@@ -396,7 +408,12 @@ fn with_bench(
 
 /// What a search for the most load found, held against what is wanted.
 fn with_most(found: Found, (rows, mv, traffic): (&Rows, &Move, &Traffic<'_>), most: Option<&Most>, key: &str) -> Found {
-    let Some((most, load)) = most.zip(traffic.target_load) else { return found };
+    let Some(most) = most else { return found };
+    let Some(load) = traffic.target_load else {
+        let held = most.sustained.map_or_else(|| "no load".to_owned(), |held| Unit::PerSecond.shown(held));
+        let because = format!("a search found that it holds {held}, but what it has to hold is not known");
+        return Found { standing: Standing::Undecided, because, settle: Some(said_load(mv)), ..found };
+    };
     let wanted = load * (1.0 + rows.settings.scorecard.throughput.headroom.0);
     let demand = &rows.settings.scorecard.latency;
     let holds = most.sustained.is_some_and(|held| held >= wanted);

@@ -13,6 +13,9 @@ use crate::words::{self, conditions, from_to, legend, made, set, sovereignty, ta
 #[must_use]
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("# Decision report\n\n**{}**\n\n{}\n\n", cell(&report.headline), made(report));
+    if let Some(unserved) = words::unserved(report) {
+        text += &format!("**{}**\n\n", cell(unserved));
+    }
     let changed = set(report);
     if !changed.is_empty() {
         text += &format!("**{}**\n\n", cell(&changed));
@@ -87,7 +90,8 @@ fn one(text: &mut String, mv: &MoveReport) {
         *text += &area(found);
     }
     if let Some((live, [result, target])) = mv.live.as_ref().zip(words::live_result(mv)) {
-        *text += &row(&["Live rollout", &format!("**{result}**"), &live.share.shown(), target, &live.reason, ""]);
+        *text +=
+            &row(&["Live rollout", &format!("**{result}**"), &live.share.shown(), target, &words::live_why(live), ""]);
     }
     *text += &format!("\n{}.\n", cell(&mv.load));
     *text += &parts("Parts that could move by themselves", &mv.good_parts);

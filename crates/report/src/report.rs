@@ -10,7 +10,7 @@ use crate::area::{Area, Found, Standing};
 use crate::bench::benches;
 use crate::canonical::sha256;
 use crate::decision::Decision;
-use crate::failing::failing;
+use crate::failing::{failing, lately, repaired};
 use crate::figure::Figure;
 use crate::gaps::gaps;
 use crate::latency::times;
@@ -74,6 +74,9 @@ pub struct Report {
     pub stale: Vec<Stale>,
     /// What is to be known of the rows.
     pub notes: Vec<String>,
+    /// Whether the running gateway serves another config than the one this was made from.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unserved: bool,
     /// The rules by which it was decided.
     pub rules: Vec<Rule>,
 }
@@ -197,6 +200,7 @@ pub fn report(rows: &Rows, engine: &dyn Engine) -> Report {
         moves,
         stale,
         notes: rows.settings.notes.clone(),
+        unserved: rows.settings.unserved,
         rules,
     }
 }
@@ -303,7 +307,7 @@ fn one(
         verdict: verdict(
             mv,
             (decision, id),
-            (&areas, live.as_ref(), failing.as_ref()),
+            (&areas, live.as_ref(), [failing.as_ref(), repaired(mv, &traffic).as_ref()]),
             [&quality.good_parts, &quality.worse_parts],
         ),
         reasons,
@@ -312,7 +316,10 @@ fn one(
         quality_delta: quality.delta,
         latency_delta: times.delta,
         cost_delta: money.delta,
-        risks: risks(mv, &areas, live.as_ref(), &quality.worse_parts),
+        risks: risks(mv, &areas, live.as_ref(), &quality.worse_parts)
+            .into_iter()
+            .chain(lately(&traffic, rows.settings.at_us))
+            .collect(),
         gaps: gaps(rows, mv, n_refused).into_iter().chain(used(rows, mv)).collect(),
         areas,
         good_parts: quality.good_parts,

@@ -17,9 +17,11 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         Some(rollout) => format!(
             "a safety suite or red-team run of the candidate, filed {}: {}",
             if rows.rollouts.iter().any(|row| row.name == *rollout) {
-                "for the rollout"
+                "for the rollout".to_owned()
             } else {
-                "once the rollout is started"
+                format!(
+                    "once the rollout is started (`crossfade rollout start {rollout}`: copies that users do not see)"
+                )
             },
             commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
         ),

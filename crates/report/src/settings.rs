@@ -28,6 +28,9 @@ pub struct Settings {
     /// Workloads or routes that files of business outcomes are of, in their order; `None` where nobody said.
     #[serde(default)]
     pub outcomes_of: Vec<Option<String>>,
+    /// Whether a running gateway answered that it serves another config than the one that was read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unserved: bool,
     /// Demands of the command line instead of the config's.
     #[serde(default)]
     pub set: Vec<Demanded>,

@@ -36,9 +36,13 @@ impl Engine for Plain {
             label: row.state_json.trim_end_matches(" after").to_owned(),
             status: row.state_json.trim_end_matches(" after").to_owned(),
             reason: "so it is".to_owned(),
-            share: if row.state_json == "completed" { 0.98 } else { 0.0 },
-            taken_back: row.state_json == "rolled_back",
-            taken_back_before: ["resumed", "aborted after"]
+            share: match row.state_json.as_str() {
+                "completed" => 0.98,
+                "resumed live" => 0.25,
+                _ => 0.0,
+            },
+            taken_back: row.state_json.starts_with("rolled_back"),
+            taken_back_before: ["resumed", "resumed live", "aborted after", "rolled_back after"]
                 .contains(&row.state_json.as_str())
                 .then(|| "slower by 300 ms (sure)".to_owned()),
             gates: Vec::new(),
@@ -196,6 +200,7 @@ pub(crate) fn rows() -> Rows {
             moves: vec![mv],
             worksheets: Vec::new(),
             notes: Vec::new(),
+            unserved: false,
             outcomes_of: Vec::new(),
             set: Vec::new(),
         },

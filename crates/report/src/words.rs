@@ -3,6 +3,7 @@
 use inventory::sovereignty::Sovereignty;
 
 use crate::figure::Unit;
+use crate::live::Live;
 use crate::report::{MoveReport, Report, Stale};
 use crate::rules::Rule;
 use crate::settings::{Scorecard, TargetFacts};
@@ -119,6 +120,23 @@ pub(crate) fn live(mv: &MoveReport) -> Option<String> {
         live.share.shown(),
         candidate.name
     ))
+}
+
+/// Why a rollout stands as it does, for tables: of one that goes on how far it is, as its last step's reason speaks of the step before.
+pub(crate) fn live_why(live: &Live) -> String {
+    if !live.is_under_way() || live.awaits_approval() || live.gates.is_empty() {
+        return live.reason.clone();
+    }
+    let n_passed = live.gates.iter().filter(|gate| gate.passed).count();
+    format!("at {} now, {n_passed} of its {} gates passed there", live.place(), live.gates.len())
+}
+
+/// That the running gateway serves another config than the one this was made from.
+pub(crate) fn unserved(report: &Report) -> Option<&'static str> {
+    report.unserved.then_some(
+        "The running gateway does not serve this config: the file was changed and not taken in, so what stands here of who answers today may be wrong. \
+         First `crossfade reload`, which says why where it is refused, or put the file back; then make this report again.",
+    )
 }
 
 /// How a rollout stands beside the scorecard, and what it should be: in tables.

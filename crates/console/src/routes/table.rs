@@ -24,7 +24,7 @@ pub const ROUTES: &[Route] = &[
         "Anything",
         "This document: OpenAPI 3.1, made from the table of routes.",
     ),
-    get("/api/identity", |call| json(&call.desk.identity)).told("", "Identity", "Which gateway this is."),
+    get("/api/identity", |call| json(&answers::identity(call.desk))).told("", "Identity", "Which gateway this is."),
     get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)).told(
         "",
         "RolloutLine[]",

@@ -15,6 +15,7 @@ use cost::tco::odds::DRAWS;
 use report::{Bundle, Decision, MOST_PAGES, Report, Rows, bundle, html, markdown};
 
 use super::Place;
+use super::source::Source;
 use crate::out::{Exit, Format, Out, Stop};
 
 /// What can be typed.
@@ -82,7 +83,8 @@ pub(crate) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
         return verify::run(args, out);
     }
     let asked = &args.asked;
-    let rows = gather::rows(place, asked)?;
+    let mut rows = gather::rows(place, asked)?;
+    rows.settings.unserved = Source::open(place)?.serves_another(&rows.settings.config_hash);
     let made = bundle(&rows, &engine::Rooms).map_err(Stop::failed)?;
     match &asked.output {
         Some(dir) => write(dir, &made, asked, out)?,

@@ -89,6 +89,12 @@ impl Source {
         (*theirs != identity::of(&self.store, &self.config).config).then_some(theirs.as_str())
     }
 
+    /// Whether the gateway of this config runs and serves another version of it; not where nobody answers or nobody may ask.
+    pub(crate) fn serves_another(&self, hash: &str) -> bool {
+        let theirs = self.meant().ok().flatten().and_then(|theirs| theirs.config_hash.as_deref());
+        theirs.is_some_and(|theirs| theirs != hash)
+    }
+
     /// Reads `path` from the gateway, or does `from_store` when none runs. Whoever may read the store's file needs no token for that.
     pub(crate) fn read<T: Serialize>(
         &self,

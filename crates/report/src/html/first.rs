@@ -32,6 +32,9 @@ fn head(page: &mut String, report: &Report, of: &str) {
     if report.simulated {
         *page += &format!("<p class=\"warn\">{}</p>\n", escaped(&report.headline));
     }
+    if let Some(unserved) = words::unserved(report) {
+        *page += &format!("<p class=\"warn\"><b>{}</b></p>\n", code(unserved));
+    }
     let changed = words::set(report);
     if !changed.is_empty() {
         *page += &format!("<p><b>{}</b></p>\n", escaped(&changed));
@@ -168,7 +171,7 @@ fn live(mv: &MoveReport) -> String {
     format!(
         "<tr><td>Live rollout</td><td>{chip}</td><td>{} <span class=\"small\">of users' requests</span></td><td>{target}</td><td><span class=\"clamp3\">{}</span></td></tr>\n",
         behind(&live.share, &value(&live.share)),
-        code(&live.reason)
+        code(&words::live_why(live))
     )
 }
 

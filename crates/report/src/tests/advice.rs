@@ -109,8 +109,79 @@ fn what_is_done_and_fails_today_is_taken_back_until_its_newest_calls_are_good_ag
     assert_eq!(found.phases[0].name, "Now: go back to what answered before");
     assert!(page_one(&found).contains("<span class=\"d stay\">go back</span> <b>support"), "{}", page_one(&found));
     assert_eq!((found.phases.len(), found.phases[0].keys.len()), (2, 1));
+    // So many good answers since the last failure are no chance, long before the newest 100 are good again.
+    let mut mended = rows.clone();
+    mended.calls.extend(of_users(NOW_US - 3_000_000, 9, 0));
+    assert_eq!(at("completed", mended.clone()).moves[0].rule, "S3", "19 since");
+    mended.calls.extend(of_users(NOW_US - 2_500_000, 1, 0));
+    let found = at("completed", mended);
+    let mv = &found.moves[0];
+    assert_eq!(mv.rule, "A1");
+    assert!(
+        mv.verdict.contains("Of its newest 90 calls 32 failed, most by `http_server_error`, the last at ")
+            && mv.verdict.ends_with("and none of the 20 since: find out what that was."),
+        "{}",
+        mv.verdict
+    );
+    assert!(
+        mv.risks.iter().any(|risk| risk.starts_with("Of its 90 calls for users in the last day 32 failed")),
+        "{:?}",
+        mv.risks
+    );
     rows.calls.extend(of_users(NOW_US - 3_000_000, 100, 0));
     assert_eq!(at("completed", rows).moves[0].rule, "A1");
+}
+
+#[test]
+fn what_failed_before_it_was_repaired_is_measured_again_by_a_benchmark_after_that() {
+    let mut rows = rows();
+    rows.settings.moves[0].set_back = true;
+    let mut failing = calls(160, &target("own", "self_hosted"), 300);
+    let last = NOW_US - 60_000_000;
+    failing.iter_mut().for_each(|call| (call.at_us, call.failure) = (last, Some("http_server_error".to_owned())));
+    rows.calls.extend(failing);
+    let found = at("completed", rows.clone());
+    let mv = &found.moves[0];
+    assert_eq!(mv.rule, "L1");
+    assert!(mv.verdict.contains("fails latency (more than one call in twenty failed: 160 of 760"), "{}", mv.verdict);
+    assert!(
+        mv.next.starts_with("Leave the route where it is; once it is repaired, a benchmark after that shows it: "),
+        "{}",
+        mv.next
+    );
+    let at_us = |at_us: u64| {
+        let mut upload = document("again", vec![level(50.0, FAST, &[])], (64.0, 70.0));
+        let mut text: Value = serde_json::from_str(&upload.text).unwrap();
+        text["at_us"] = json!(at_us);
+        upload.text = text.to_string();
+        upload
+    };
+    rows.benches.push(at_us(last - 1));
+    assert_eq!(at("completed", rows.clone()).moves[0].rule, "L1", "it began before the last call failed");
+    rows.benches.push(at_us(last + 1));
+    let found = at("completed", rows);
+    assert_eq!(found.moves[0].rule, "A1", "{:?}", found.moves[0].areas[1]);
+}
+
+#[test]
+fn a_target_that_the_config_made_the_routes_without_a_rollout_says_so_and_the_way_back() {
+    let mut rows = rows();
+    (rows.settings.moves[0].switched, rows.settings.moves[0].rollout) = (true, None);
+    let mv = &report(&rows, &Plain).moves[0];
+    let start = "Leave it as it is: the config made `own` the route's target, and no rollout on record proved it on live traffic. Today ";
+    assert!(mv.verdict.starts_with(start), "{}", mv.verdict);
+    assert!(mv.next.contains("The way back: in the config set `routes.chat.target: gpt`"), "{}", mv.next);
+}
+
+#[test]
+fn a_config_that_the_running_gateway_does_not_serve_is_said_before_all_else() {
+    let mut rows = rows();
+    assert!(!page_one(&report(&rows, &Plain)).contains("does not serve this config"));
+    rows.settings.unserved = true;
+    let found = report(&rows, &Plain);
+    let page = page_one(&found);
+    assert!(page.contains("does not serve this config") && page.contains("<code>crossfade reload</code>"), "{page}");
+    assert!(crate::markdown(&found).contains("does not serve this config"));
 }
 
 #[test]
@@ -217,6 +288,18 @@ fn what_was_taken_back_and_begun_again_unchanged_does_not_switch_until_its_rollo
         mv.verdict
     );
     assert!(mv.next.contains("`crossfade rollout history to-own`"), "{}", mv.next);
+    // From canary on it is to go on, as nothing else is open: only that counts.
+    let found = at("resumed live", rows());
+    let mv = &found.moves[0];
+    assert_eq!(mv.rule, "R1");
+    assert!(mv.next.starts_with("Let the rollout prove it: ") && !mv.next.contains("pause"), "{}", mv.next);
+    let mut open = rows();
+    open.runs.clear();
+    let found = at("resumed live", open);
+    assert!(found.moves[0].next.contains("`crossfade rollout pause to-own`"), "{}", found.moves[0].next);
+    // Taken back once more: by what did it now.
+    let found = at("rolled_back after", rows());
+    assert_eq!(found.moves[0].verdict, "Keep `gpt`: the rollout's guards took `own` back — so it is.");
     let mut slow = rows();
     slow.runs = vec![run(cases(600, 50))];
     let found = at("resumed", slow);

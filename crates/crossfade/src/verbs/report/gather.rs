@@ -54,6 +54,7 @@ pub(super) fn rows(place: &Place, asked: &Asked) -> Result<Rows, Stop> {
         worksheets: sheets,
         notes: Vec::new(),
         outcomes_of: Vec::new(),
+        unserved: false,
         set,
     };
     let database =
@@ -191,6 +192,7 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
         }
     }
     let mut moves = Vec::new();
+    let is_known = |name: &String| snapshot.targets.contains_key(name);
     for route in snapshot.routes.values().filter(|route| is_asked(asked, route)) {
         // A rollout of a cohort is part of its route's.
         let of_route =
@@ -220,6 +222,17 @@ fn moves(config: &Config, asked: &Asked, database: Option<&Database>) -> Result<
                 {
                     let mv = one(config, route, (&baseline, Some(&candidate)), Some(&rollout));
                     Move { set_back: true, ..mv }
+                }
+                _ if known.is_none() && asked.candidate.is_none() => {
+                    // Somebody made the candidate of an evaluation the target, without a rollout.
+                    let before = database.map(|database| replaced(database, &route.target)).transpose()?.flatten();
+                    match before.filter(|before| is_known(before) && *before != route.target) {
+                        Some(before) => {
+                            let mv = one(config, route, (&before, Some(&route.target)), None);
+                            Move { switched: true, ..mv }
+                        }
+                        None => one(config, route, (&route.target, None), None),
+                    }
                 }
                 _ => one(config, route, (&route.target, known), None),
             });
@@ -263,13 +276,25 @@ fn done(config: &Config, database: &Database, route: &Route) -> Result<Option<Do
 
 /// The candidate of the newest evaluation with this baseline.
 fn evaluated(database: &Database, baseline: &str) -> Result<Option<String>, Stop> {
+    let mut pairs = evaluations(database)?.into_iter();
+    Ok(pairs.find(|[first, _]| first == baseline).map(|[_, second]| second))
+}
+
+/// The baseline of the newest evaluation with this candidate.
+fn replaced(database: &Database, candidate: &str) -> Result<Option<String>, Stop> {
+    let mut pairs = evaluations(database)?.into_iter();
+    Ok(pairs.find(|[_, second]| second == candidate).map(|[first, _]| first))
+}
+
+/// Baseline and candidate of every evaluation, the newest first.
+fn evaluations(database: &Database) -> Result<Vec<[String; 2]>, Stop> {
     let rows = database.eval_runs().map_err(Stop::failed)?;
     let named = rows.iter().filter_map(|row| serde_json::from_value::<Plan>(row.plan.clone()).ok());
-    let mut pairs = named.filter(|plan| plan.judge_of.is_none() && plan.encoder_of.is_none()).filter_map(|plan| {
+    let pairs = named.filter(|plan| plan.judge_of.is_none() && plan.encoder_of.is_none()).filter_map(|plan| {
         let [first, second, ..] = plan.targets.as_slice() else { return None };
-        (first.name == baseline).then(|| second.name.clone())
+        Some([first.name.clone(), second.name.clone()])
     });
-    Ok(pairs.next())
+    Ok(pairs.collect())
 }
 
 fn one(
