@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Chroma, into sqlite-vec, into what stands in for Pinecone and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
+"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Milvus, a real Chroma, into sqlite-vec, into what stands in for Pinecone and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
 
 The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and every server that takes part in it with it. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
@@ -10,6 +10,7 @@ import pyarrow.dataset
 
 import moves
 from parts.chroma import Chroma
+from parts.milvus import Milvus
 from parts.stack import crossfade_binary, figures, free_port
 
 N_ROWS = 6000
@@ -162,8 +163,8 @@ def pinecone(directory):
     return gateway, f"pinecone:http://{gateway.place}/data/docs"
 
 
-def through_all(say, directory, server, chroma, lines):
-    """From Parquet into pgvector, into Chroma by the cosine, which does not keep every bit, into sqlite-vec, into Pinecone's API and into Parquet."""
+def through_all(say, directory, server, milvus, chroma, lines):
+    """From Parquet into pgvector, into Milvus where there is one, into Chroma by the cosine, which does not keep every bit, into sqlite-vec, into Pinecone's API and into Parquet."""
     # sqlite-vec takes bits by eights, and every record of Pinecone has the vector.
     whole = [(json.loads(json.dumps(row).replace('"dims": 12', '"dims": 16')), metadata) for row, metadata in lines]
     draw = random.Random(12)
@@ -179,17 +180,18 @@ def through_all(say, directory, server, chroma, lines):
         say("parts that do not come back to the bit, by the plan", loose, loose == ["vector `dense`: 32 × F32"])
         cosine = ["--metric", "dense=cosine"]
         table = f"{server.url}#chain"
-        stops = ["parquet:chain", table, at, "sqlite-vec:kb.db#kb", index, "parquet:three"]
+        shelf = f"milvus:{milvus.place}#chain" if milvus else None
+        stops = [stop for stop in ["parquet:chain", table, shelf, at, "sqlite-vec:kb.db#kb", index, "parquet:three"] if stop]
         for n, (source, target) in enumerate(zip(stops, stops[1:])):
-            servers = [one for one, place in [(chroma, at), (server, table), (gateway, index)] if place in (source, target)]
+            servers = [one for one, place in [(chroma, at), (server, table), (milvus, shelf), (gateway, index)] if place in (source, target)]
             done = hop(directory, source, target, f"chain-{n}", servers, cosine if target == at else [])
             # Of Chroma that is so of itself; behind it it has to be asked for.
-            within = [] if target in (table, at) else ["--tolerant", "dense"]
+            within = [] if target in (table, shelf, at) else ["--tolerant", "dense"]
             same = crossfade(directory, "vectors", "verify", "jsonl:chain.jsonl", target, *within)
             name = target.split(":")[0] + f" after {N_KILLS} kills"
             say(f"{name}: rows", same["n_target"], same["n_target"] == done["n_rows"] == N_ROWS)
-            say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0 and same["tolerant"] == ([] if target == table else ["dense"]))
-            if target != table:
+            say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0 and same["tolerant"] == ([] if target in (table, shelf) else ["dense"]))
+            if target not in (table, shelf):
                 say(f"{name}: numbers that are others, at most by", same["largest"], 0 < same["largest"] < 1e-6 and same["n_beyond"] == 0)
         for one in (at, index):
             exact = crossfade(directory, "vectors", "verify", one, "parquet:three")
@@ -198,7 +200,9 @@ def through_all(say, directory, server, chroma, lines):
         bits = crossfade(directory, "vectors", "verify", "jsonl:chain.jsonl", "parquet:three", code=3)
         say("rows that are not the same to the bit", len(bits["differences"]), {part for row in bits["differences"] for part in row["what"]["altered"]} == {"vector `dense`"})
         chroma_is_changed(say, directory, chroma, at)
-        chroma_finds(say, directory, chroma)
+        finds(say, directory, "chroma", f"chroma:{chroma.place}", {"cosine": 0.4, "l2": 20.0, "dot": -2.0}, lambda name: chroma.post(name, "query", {"query_embeddings": [[1, 0, 0, 0]], "include": ["distances"]})["distances"][0][0])
+        if milvus:
+            finds(say, directory, "milvus", f"milvus:{milvus.place}", {"cosine": 0.6, "l2": 20.0, "dot": 3.0}, milvus.score)
     finally:
         gateway.end()
 
@@ -227,17 +231,27 @@ def chroma_is_changed(say, directory, chroma, at):
     say("faults made in Chroma, by verify", ", ".join(what), what == ['"extra"', '"missing"', '{"altered": ["metadata `n`"]}', '{"altered": ["vector `dense`"]}'])
 
 
-def chroma_finds(say, directory, chroma):
+def finds(say, directory, kind, place, distances, ask):
     """Its index finds what comparing with every row finds, and its distances are what the plan says they are."""
-    for metric, distance in [("cosine", 0.4), ("l2", 20.0), ("dot", -2.0)]:
-        at = f"chroma:{chroma.place}#many-{metric}"
-        crossfade(directory, "vectors", "copy", "jsonl:many.jsonl", at, "--metric", f"dense={metric}", "--run", f"chroma-{metric}")
+    for metric, distance in distances.items():
+        at = f"{place}#many_{metric}"
+        crossfade(directory, "vectors", "copy", "jsonl:many.jsonl", at, "--metric", f"dense={metric}", "--run", f"{kind}-{metric}")
         found = crossfade(directory, "vectors", "eval", "jsonl:many.jsonl", at, "--queries", "jsonl:asked.jsonl", "--metric", metric, "--margin", "0.05", code=None)
         recall = found["index"][1]["mean"]
-        say(f"chroma by {metric}: recall of its index", recall, recall > 0.95 and found["lists"] == ["exact", "index"])
-        crossfade(directory, "vectors", "copy", "jsonl:four.jsonl", f"chroma:{chroma.place}#four-{metric}", "--metric", f"dense={metric}", "--run", f"four-{metric}")
-        said = chroma.post(f"four-{metric}", "query", {"query_embeddings": [[1, 0, 0, 0]], "include": ["distances"]})["distances"][0][0]
-        say(f"chroma by {metric}: the distance of the plan's example", said, abs(said - distance) < 1e-6)
+        say(f"{kind} by {metric}: recall of its index", recall, recall > 0.95 and found["lists"] == ["exact", "index"])
+        crossfade(directory, "vectors", "copy", "jsonl:four.jsonl", f"{place}#four_{metric}", "--metric", f"dense={metric}", "--run", f"{kind}-four-{metric}")
+        said = ask(f"four_{metric}")
+        say(f"{kind} by {metric}: the distance of the plan's example", said, abs(said - distance) < 1e-6)
+
+
+def milvus_of_others(say, directory, milvus):
+    """A collection that somebody else has made by Milvus's own API, with keys that are numbers and fields of its own, is read whole."""
+    milvus.made_by_others("films", 300)
+    done = crossfade(directory, "vectors", "copy", f"milvus:{milvus.place}#films", "jsonl:films", "--run", "films-of-others", "--verify")
+    rows = [json.loads(line) for file in sorted((directory / "films").rglob("*.jsonl")) for line in file.read_text().splitlines()]
+    expected = [([float(n), 0.5], {"title": f"t{n}", "more": {"n": n}}) for n in range(300)]
+    found = sorted(((row["vectors"]["vector"], row["metadata"]) for row in rows), key=lambda one: one[0])
+    say("rows of somebody else's collection of Milvus", done["n_rows"], found == expected and len({int(row["id"]) for row in rows}) == 300)
 
 
 def survives_the_server(say, directory, server, source, target):
@@ -365,7 +379,7 @@ def filters_find(gateway, digits):
 
     ask = lambda path, body: gateway.post("films", path, body)
     ask("vectors/upsert", {"vectors": [{"id": f"r{n}", "values": [1, n, 0, 0], "metadata": row} for n, row in enumerate(rows)], "namespace": "filters"})
-    n_filters = 100_000 if os.environ.get("CROSSFADE_SLOW_TESTS") else 1000
+    n_filters = 100_000 if os.environ.get("CROSSFADE_SLOW_TESTS") else 2000
     found = []
     for _ in range(n_filters):
         filter = one(3)
@@ -375,11 +389,14 @@ def filters_find(gateway, digits):
     return found
 
 
-def pinecone_clients(say, directory, server, chroma):
-    """The same script on two majors of the official client, on three stores."""
+def pinecone_clients(say, directory, server, milvus, chroma):
+    """The same script on two majors of the official client, on every store."""
     (directory / "seed.jsonl").write_text(json.dumps({"id": "seed", "vector": [1.0, 0.0, 0.0, 0.0]}) + "\n")
     found = {}
-    for kind, address in [("sqlite-vec", "sqlite-vec:facade.db#films"), ("pgvector", f"{server.url}#films"), ("chroma", f"chroma:{chroma.place}#films")]:
+    stores = {"sqlite-vec": "sqlite-vec:facade.db#films", "pgvector": f"{server.url}#films", "chroma": f"chroma:{chroma.place}#films"}
+    if milvus:
+        stores["milvus"] = f"milvus:{milvus.place}#films"
+    for kind, address in stores.items():
         crossfade(directory, "vectors", "copy", "jsonl:seed.jsonl", address, "--metric", "dense=cosine", "--run", f"films-{kind}")
         gateway = Gateway(directory, f"films-{kind}", f'films: {{ store: "{address}" }}')
         try:
@@ -396,12 +413,14 @@ def pinecone_clients(say, directory, server, chroma):
                 wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
                 say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
             # Chroma reads the digits of a number in a filter otherwise than those in a record, by a unit of the last of 17 places at most.
-            for digits in {"sqlite-vec": [17, 6], "pgvector": [17], "chroma": [6]}[kind]:
-                found.setdefault(digits, []).append(filters_find(gateway, digits))
+            for digits in {"sqlite-vec": [17, 6], "pgvector": [17], "milvus": [17], "chroma": [6]}[kind]:
+                found[kind, digits] = filters_find(gateway, digits)
         finally:
             gateway.end()
-    for digits, other in [(17, "pgvector"), (6, "chroma")]:
-        ours, theirs = found[digits]
+    for other, digits in found:
+        if other == "sqlite-vec":
+            continue
+        ours, theirs = found["sqlite-vec", digits], found[other, digits]
         differ = [(one, two) for one, two in zip(ours, theirs) if one != two]
         telling = sum(0 < len(ids) < 60 for _, ids in ours)
         say(f"of {len(ours)} filters, those that find other rows in {other} than in sqlite-vec", differ[:3], not differ and telling > len(ours) / 3)
@@ -430,11 +449,17 @@ def main():
             searched(say, directory, server)
             resampled(say, lines)
             chroma = Chroma(directory)
+            packages = os.environ.get("MILVUS_PACKAGES")
+            milvus = Milvus(directory, packages) if packages else None
             try:
-                through_all(say, directory, server, chroma, lines)
-                pinecone_clients(say, directory, server, chroma)
+                through_all(say, directory, server, milvus, chroma, lines)
+                if milvus:
+                    milvus_of_others(say, directory, milvus)
+                pinecone_clients(say, directory, server, milvus, chroma)
             finally:
                 chroma.end()
+                if milvus:
+                    milvus.end()
             moves.turned_under_load(say, directory, server)
             moves.another_model(say, directory, server, os.environ["MINILM_PACKAGES"], os.environ["PINECONE_PYTHONS"].split()[0], os.environ.get("VECTORS_PAGES"))
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")

@@ -6,8 +6,8 @@ use crate::row::Dtype;
 use crate::schema::{Metric, Schema};
 use crate::store::Survey;
 use crate::stores::{
-    Kind, check_name, declared_to_chroma, declared_to_pgvector, declared_to_pinecone, declared_to_sqlite_vec,
-    own_vector, write_units_of_pinecone,
+    Kind, check_name, declared_to_chroma, declared_to_milvus, declared_to_pgvector, declared_to_pinecone,
+    declared_to_sqlite_vec, own_vector, write_units_of_pinecone,
 };
 
 /// A plan.
@@ -75,7 +75,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     );
     for (name, shape) in &schema.dense {
         let part = format!("vector `{name}`: {} × {:?}", shape.dims, shape.dtype);
-        let has_own = matches!(kind, Kind::Chroma | Kind::Pinecone);
+        let has_own = matches!(kind, Kind::Chroma | Kind::Milvus | Kind::Pinecone);
         let is_own = has_own && own_vector(schema) == Some(name.as_str());
         let becomes = match (kind, shape.dtype) {
             (Kind::Parquet, Dtype::Binary) => Ok("fixed bytes".to_owned()),
@@ -85,6 +85,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             (Kind::SqliteVec, _) => declared_to_sqlite_vec(name, shape),
             (Kind::Pgvector, _) => declared_to_pgvector(name, shape),
             (Kind::Chroma, _) => declared_to_chroma(name, shape, is_own),
+            (Kind::Milvus, _) => declared_to_milvus(name, shape, is_own),
             (Kind::Pinecone, _) => declared_to_pinecone(name, shape, is_own),
         };
         let fidelity = match (is_own && kind == Kind::Chroma, shape.dtype, shape.metric) {
@@ -99,8 +100,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             Kind::SqliteVec => plan.notes.extend(scores(name, shape.dtype, shape.metric)),
             Kind::Pgvector => plan.notes.push(operators(name, shape.dtype)),
             Kind::Chroma if is_own => plan.notes.push(distances(name, shape.metric)),
+            Kind::Milvus if is_own => plan.notes.push(milvus_scores(name, shape.metric)),
             Kind::Pinecone if is_own => plan.notes.push(similarities(name, shape.metric)),
-            Kind::Parquet | Kind::Jsonl | Kind::Chroma | Kind::Pinecone => {}
+            Kind::Parquet | Kind::Jsonl | Kind::Chroma | Kind::Milvus | Kind::Pinecone => {}
         }
     }
     for name in &schema.sparse {
@@ -117,6 +119,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     }
     if kind == Kind::Chroma {
         chroma(&mut plan, schema);
+    }
+    if kind == Kind::Milvus {
+        milvus(&mut plan, schema);
     }
     if kind == Kind::Pinecone {
         pinecone(&mut plan, schema);
@@ -138,6 +143,7 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
         Kind::SqliteVec => "bytes beside the rows; sqlite-vec does not search them",
         Kind::Pgvector => "arrays, exact; pgvector does not search them",
         Kind::Chroma => "numbers beside the record, exact; Chroma does not search them",
+        Kind::Milvus => "numbers beside the record, exact; Milvus does not search them",
         Kind::Pinecone => {
             "in the metadata, exact, and not searched; by the inner product the only sparse vector is the record's own"
         }
@@ -218,6 +224,36 @@ fn distances(name: &str, metric: Option<Metric>) -> String {
     let means = match metric {
         Some(Metric::Cosine) => "1 minus the cosine",
         Some(Metric::Dot) => "1 minus the inner product",
+        Some(Metric::L2 | Metric::Hamming) => "the square of the distance by Euclid",
+        None => {
+            "the square of the distance by Euclid, since the source does not say how it is compared; `--metric` says otherwise"
+        }
+    };
+    format!("vector `{name}`: `distance` is {means}")
+}
+
+/// What is to be known of Milvus.
+fn milvus(plan: &mut Plan, schema: &Schema) {
+    if own_vector(schema).is_none() {
+        plan.refused.push("a record of Milvus needs a vector of floats, and the collection has none".to_owned());
+    }
+    plan.notes.push(
+        "the metadata stands in the field `metadata` for filters, and whole, with further vectors, in the texts `crossfade_row` to `crossfade_row_4`"
+            .to_owned(),
+    );
+    plan.notes.push("a row without the vector has zeros in its place and `has_vector` false".to_owned());
+    plan.notes.push(
+        "put aside are vectors that are not finite, metadata of more than 64 KiB, and rows with more than 256 KiB beside the vector and the text"
+            .to_owned(),
+    );
+    plan.notes.push("the collection is made, indexed by AUTOINDEX and loaded: Milvus holds it in memory".to_owned());
+}
+
+/// What a score of Milvus means. Measured on (3,4,0,0) and (1,0,0,0): 20 by L2, 3 by IP, 0.6 by COSINE.
+fn milvus_scores(name: &str, metric: Option<Metric>) -> String {
+    let means = match metric {
+        Some(Metric::Cosine) => "the cosine",
+        Some(Metric::Dot) => "the inner product",
         Some(Metric::L2 | Metric::Hamming) => "the square of the distance by Euclid",
         None => {
             "the square of the distance by Euclid, since the source does not say how it is compared; `--metric` says otherwise"

@@ -5,6 +5,7 @@ mod chroma;
 mod http;
 mod jsonl;
 mod line;
+mod milvus;
 mod parquet;
 mod parts;
 mod pinecone;
@@ -25,6 +26,8 @@ pub(crate) use self::chroma::declared as declared_to_chroma;
 pub use self::chroma::{Chroma, Place as ChromaPlace};
 pub use self::jsonl::JsonLines;
 pub use self::line::{from_line, to_line};
+pub(crate) use self::milvus::declared as declared_to_milvus;
+pub use self::milvus::{Milvus, Place as MilvusPlace};
 pub use self::parquet::ParquetDirectory;
 pub use self::parts::{MANIFEST, Manifest, differences, manifest};
 pub use self::pinecone::{Pinecone, Place as PineconePlace};
@@ -61,6 +64,8 @@ pub enum Address {
     },
     /// `chroma:HOST:PORT#COLLECTION`.
     Chroma(ChromaPlace),
+    /// `milvus:HOST:PORT#COLLECTION`.
+    Milvus(MilvusPlace),
     /// `pinecone:HOST#NAMESPACE`.
     Pinecone(PineconePlace),
 }
@@ -74,7 +79,7 @@ impl Address {
         let (kind, place) = written.split_once(':').unwrap_or((written, ""));
         if place.is_empty() {
             return Err(format!(
-                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE"
+                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION, milvus:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE"
             ));
         }
         match kind {
@@ -92,9 +97,10 @@ impl Address {
                 Ok(Address::Postgres { url: url.to_owned(), table: table.to_owned() })
             }
             "chroma" => ChromaPlace::parse(place).map(Address::Chroma),
+            "milvus" => MilvusPlace::parse(place).map(Address::Milvus),
             "pinecone" => PineconePlace::parse(place).map(Address::Pinecone),
             _ => Err(format!(
-                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres, chroma and pinecone are"
+                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres, chroma, milvus and pinecone are"
             )),
         }
     }
@@ -108,6 +114,7 @@ impl Address {
             Address::SqliteVec { .. } => Kind::SqliteVec,
             Address::Postgres { .. } => Kind::Pgvector,
             Address::Chroma(_) => Kind::Chroma,
+            Address::Milvus(_) => Kind::Milvus,
             Address::Pinecone(_) => Kind::Pinecone,
         }
     }
@@ -121,6 +128,7 @@ impl Address {
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
+            Address::Milvus(place) => Box::new(Milvus::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
@@ -133,6 +141,7 @@ impl Address {
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
+            Address::Milvus(place) => Some(Box::new(Milvus::new(place))),
             Address::Pinecone(place) => Some(Box::new(Pinecone::new(place))),
         }
     }
@@ -145,6 +154,7 @@ impl Address {
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
+            Address::Milvus(place) => Some(Box::new(Milvus::served(place))),
         }
     }
 
@@ -157,6 +167,7 @@ impl Address {
             Address::SqliteVec { file, table } => Box::new(SqliteVec::new(file, table)),
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
+            Address::Milvus(place) => Box::new(Milvus::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
@@ -169,6 +180,7 @@ impl fmt::Display for Address {
             Address::Jsonl(path) => write!(formatter, "jsonl:{}", path.display()),
             Address::Postgres { url, table } => write!(formatter, "{url}#{table}"),
             Address::Chroma(place) => write!(formatter, "chroma:{place}"),
+            Address::Milvus(place) => write!(formatter, "milvus:{place}"),
             Address::Pinecone(place) => write!(formatter, "pinecone:{place}"),
             Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
         }
@@ -188,6 +200,8 @@ pub enum Kind {
     Pgvector,
     /// Chroma.
     Chroma,
+    /// Milvus.
+    Milvus,
     /// Pinecone.
     Pinecone,
 }

@@ -125,12 +125,12 @@ fn side(section: &Section<'_>) -> Option<StoreSettings> {
         let written = item.string()?.value;
         match Address::parse(&written) {
             Ok(store) if matches!(store.kind(), Kind::Parquet | Kind::Jsonl) => {
-                let hint = "`crossfade vectors copy` takes them into sqlite-vec, pgvector or Chroma";
+                let hint = "`crossfade vectors copy` takes them into sqlite-vec, pgvector, Chroma or Milvus";
                 item.note("files have no index to answer from", Some(hint.into()));
                 None
             }
             Ok(store) if store.kind() == Kind::Pinecone => {
-                let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector or Chroma";
+                let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector, Chroma or Milvus";
                 item.note("Pinecone is copied from and into, and answers no application here", Some(hint.into()));
                 None
             }

@@ -85,3 +85,47 @@ pub(super) fn object(fields: &BTreeMap<&str, &str>) -> Result<Metadata, String> 
     text.push('}');
     Metadata::parse(&text).map_err(|error| error.to_string())
 }
+
+/// The identifier of a record: the row's own, or where it has a namespace, or begins like what stands for both, or has control characters, both as a list of JSON.
+pub(super) fn key(namespace: &str, id: &str) -> String {
+    if namespace.is_empty() && !id.is_empty() && !id.starts_with("[\"") && !id.contains(char::is_control) {
+        id.to_owned()
+    } else {
+        // A list of two texts always has a form in JSON.
+        serde_json::to_string(&[namespace, id]).unwrap_or_default()
+    }
+}
+
+/// The namespace and identifier that [`key`] made this of.
+pub(super) fn of_key(key: &str) -> (String, String) {
+    let both: Option<(String, String)> = key.starts_with("[\"").then(|| serde_json::from_str(key).ok()).flatten();
+    both.unwrap_or_else(|| (String::new(), key.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_of_records_are_others_for_other_rows_and_lead_back() {
+        let pairs = [
+            ("", "a"),
+            ("", ""),
+            ("a", ""),
+            ("", "[\"a\",\"b\"]"),
+            ("a", "b"),
+            ("", "nul\0"),
+            ("", "[1]"),
+            ("[\"", "x"),
+            ("", "[\""),
+            ("\u{7f}", "é"),
+        ];
+        let keys: Vec<String> = pairs.iter().map(|(namespace, id)| key(namespace, id)).collect();
+        for (n, key) in keys.iter().enumerate() {
+            assert_eq!(of_key(key), (pairs[n].0.to_owned(), pairs[n].1.to_owned()));
+            assert_eq!(keys.iter().filter(|other| *other == key).count(), 1, "{key}");
+            assert!(!key.is_empty());
+        }
+        assert_eq!(of_key("[\"not ours\""), (String::new(), "[\"not ours\"".to_owned()));
+    }
+}

@@ -25,7 +25,7 @@ use crate::retry::Trouble;
 use crate::row::{Dtype, ONLY_VECTOR, Row, floats_to_bytes};
 use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target, Unreadable};
-use crate::stores::beside::embedding;
+use crate::stores::beside::{embedding, of_key};
 use crate::stores::http::{Answer, Http};
 
 /// What one upsert takes. Chroma 1.5.9 takes 5461 records.
@@ -503,7 +503,7 @@ impl Chroma {
             Metric::Cosine | Metric::Hamming => distance,
         };
         let pairs = found.ids.into_iter().flatten().zip(found.distances.into_iter().flatten());
-        Ok(pairs.map(|(id, distance)| Hit { id: record::of_key(&id).1, distance: ours(distance) }).collect())
+        Ok(pairs.map(|(id, distance)| Hit { id: of_key(&id).1, distance: ours(distance) }).collect())
     }
 }
 

@@ -104,7 +104,7 @@ impl Http {
 }
 
 /// An error with all that caused it.
-fn told(error: &dyn std::error::Error) -> String {
+pub(super) fn told(error: &dyn std::error::Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(one) = cause {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::metadata::{Metadata, Object};
 use crate::row::{Dtype, ONLY_VECTOR, Row};
 use crate::schema::{Metric, Schema};
-use crate::stores::beside::{self, LINE, OURS, embedding};
+use crate::stores::beside::{self, LINE, OURS, embedding, key, of_key};
 use crate::stores::line::{floats, from_line, to_line};
 
 /// The namespace, for filters.
@@ -41,22 +41,6 @@ pub(super) struct Found<'a> {
     pub(super) document: Option<String>,
     pub(super) metadata: Option<&'a RawValue>,
     pub(super) uri: Option<String>,
-}
-
-/// The identifier of a record: the row's own, or where it has a namespace, or begins like what stands for both, or Chroma does not take it, both as a list of JSON.
-pub(super) fn key(namespace: &str, id: &str) -> String {
-    if namespace.is_empty() && !id.is_empty() && !id.starts_with("[\"") && !id.contains(char::is_control) {
-        id.to_owned()
-    } else {
-        // A list of two texts always has a form in JSON.
-        serde_json::to_string(&[namespace, id]).unwrap_or_default()
-    }
-}
-
-/// The namespace and identifier that [`key`] made this of.
-pub(super) fn of_key(key: &str) -> (String, String) {
-    let both: Option<(String, String)> = key.starts_with("[\"").then(|| serde_json::from_str(key).ok()).flatten();
-    both.unwrap_or_else(|| (String::new(), key.to_owned()))
 }
 
 /// The record that a row becomes.
@@ -235,29 +219,6 @@ mod tests {
         let vector = RawValue::from_string(serde_json::to_string(&vector).unwrap()).unwrap();
         let metadata = RawValue::from_string(serde_json::to_string(&metadata).unwrap()).unwrap();
         row(Found { id: &id, vector: &vector, document, metadata: Some(&metadata), uri: None }, schema).unwrap()
-    }
-
-    #[test]
-    fn identifiers_of_records_are_others_for_other_rows_and_lead_back() {
-        let pairs = [
-            ("", "a"),
-            ("", ""),
-            ("a", ""),
-            ("", "[\"a\",\"b\"]"),
-            ("a", "b"),
-            ("", "nul\0"),
-            ("", "[1]"),
-            ("[\"", "x"),
-            ("", "[\""),
-            ("\u{7f}", "é"),
-        ];
-        let keys: Vec<String> = pairs.iter().map(|(namespace, id)| key(namespace, id)).collect();
-        for (n, key) in keys.iter().enumerate() {
-            assert_eq!(of_key(key), (pairs[n].0.to_owned(), pairs[n].1.to_owned()));
-            assert_eq!(keys.iter().filter(|other| *other == key).count(), 1, "{key}");
-            assert!(!key.is_empty());
-        }
-        assert_eq!(of_key("[\"not ours\""), (String::new(), "[\"not ours\"".to_owned()));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::nearest::Hit;
 use crate::retry::Trouble;
 use crate::row::{Row, floats_to_bytes};
 use crate::schema::Schema;
+use crate::stores::beside::{key, of_key};
 use wire::base64;
 
 impl Chroma {
@@ -62,7 +63,7 @@ impl Backend for Chroma {
 
     fn fetch(&mut self, namespace: &str, ids: &[String]) -> Result<Vec<Row>, Trouble> {
         let doing = self.doing("read");
-        let keys: Vec<String> = ids.iter().map(|id| record::key(namespace, id)).collect();
+        let keys: Vec<String> = ids.iter().map(|id| key(namespace, id)).collect();
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -79,7 +80,7 @@ impl Backend for Chroma {
         let namespace = json!({record::NAMESPACE: which.namespace});
         let conditions = [Some(namespace), asked(&doing, which.filter)?].into_iter().flatten().collect();
         let keys = self.keys(&doing, conditions)?;
-        let mut ids: Vec<String> = keys.iter().map(|key| record::of_key(key).1).collect();
+        let mut ids: Vec<String> = keys.iter().map(|key| of_key(key).1).collect();
         ids.retain(|id| id.starts_with(which.prefix) && which.after.is_none_or(|after| id.as_str() > after));
         ids.sort_unstable();
         ids.truncate(which.limit);
@@ -128,7 +129,7 @@ impl Backend for Chroma {
 
     fn delete(&mut self, namespace: &str, ids: &[String]) -> Result<(), Trouble> {
         let doing = self.doing("delete from");
-        let keys: Vec<String> = ids.iter().map(|id| record::key(namespace, id)).collect();
+        let keys: Vec<String> = ids.iter().map(|id| key(namespace, id)).collect();
         if keys.is_empty() {
             return Ok(());
         }
@@ -140,7 +141,7 @@ impl Backend for Chroma {
         let conditions = asked(&doing, filter)?.into_iter().collect();
         let mut counts = BTreeMap::new();
         for key in self.keys(&doing, conditions)? {
-            *counts.entry(record::of_key(&key).0).or_default() += 1;
+            *counts.entry(of_key(&key).0).or_default() += 1;
         }
         Ok(counts)
     }
