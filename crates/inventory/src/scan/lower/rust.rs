@@ -54,6 +54,11 @@ impl Walk<'_> {
                 return Some(Value::Other);
             }
             "closure_expression" => return self.thunk(node),
+            "tuple_expression" => {
+                let mut cursor = node.walk();
+                let parts: Vec<Node<'_>> = node.named_children(&mut cursor).collect();
+                return Some(Value::List(parts.into_iter().map(|part| self.value(part)).collect()));
+            }
             "for_expression" => self.item(node),
             "match_arm" => self.arm(node),
             "enum_variant" => self.variant(node),

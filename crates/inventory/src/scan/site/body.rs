@@ -69,7 +69,8 @@ impl Visitor<'_> {
             (Some((_, vendor, operation)), asked) => (*vendor, asked.unwrap_or(operation)),
             (None, Some(asked)) => {
                 let of_path = whose(&path).or(of_model).or_else(|| self.named_in(call.arguments.iter()));
-                (of_path.or_else(|| only_of(asked))?, asked)
+                let of_function = || whose(&self.function_around(call.line)?.to_lowercase());
+                (of_path.or_else(of_function).or_else(|| only_of(asked))?, asked)
             }
             (None, None) => return None,
         };

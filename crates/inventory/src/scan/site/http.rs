@@ -81,7 +81,7 @@ impl<'r> Visitor<'r> {
                     }
                     let is_sent =
                         (address::is_sent(before, name, call) || self.is_told(name, call)) && !self.is_own_test(chain);
-                    let is_sent = is_sent && !is_doubled && !self.is_tested(name, call);
+                    let is_sent = is_sent && !is_doubled && !self.is_elsewhere_in_file(name, call);
                     let sent_to = if is_sent { self.sent_to(chain, call, name) } else { None };
                     let is_known = sent_to.as_ref().is_some_and(|(address, _)| hosts::vendor_of(address).is_some());
                     let is_sent = is_sent && (is_known || !self.is_own_transport(chain, idx, name));

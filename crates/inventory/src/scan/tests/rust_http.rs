@@ -242,3 +242,53 @@ fn a_model_in_the_parts_of_a_form() {
         "4 http audio openai whisper-1 certain",
     );
 }
+
+#[test]
+fn an_address_that_another_case_returns_is_no_place_beside_what_is_sent() {
+    check(
+        "src/provider.rs",
+        r#"const ZHIPU: &str = "https://open.bigmodel.cn/api/paas/v4/chat/completions";
+async fn ask_openai_compatible_api(http: &Client, endpoint: &str, model: &str) -> Result<Answer> {
+    let body = ChatRequest { model: model.to_string(), messages: messages.to_vec() };
+    http.post(endpoint).json(&body).send().await?
+}
+fn endpoint_of(provider: &Provider) -> Result<String> {
+    match provider {
+        Provider::OpenAi => Ok("https://api.openai.com/v1/chat/completions".to_string()),
+        Provider::Zhipu => Ok(ZHIPU.to_string()),
+    }
+}
+"#,
+        "1 http chat zhipu unknown possible
+         4 http chat openai variable likely
+         8 http chat openai unknown possible",
+    );
+}
+
+#[test]
+fn a_request_that_is_handed_on_is_one_place() {
+    check(
+        "src/gemini_proxy.rs",
+        r#"use reqwest::Client;
+async fn forward(state: &State) {
+    let url = format!("{}:streamGenerateContent", state.base);
+    let request = state.http.post(&url).json(&body);
+    let response = fetch_with_retry(request, &state.retry, &url).await;
+}
+"#,
+        "4 http chat google unknown likely",
+    );
+    // What is sent by somebody else is a place where it is put together.
+    check(
+        "src/asks.rs",
+        r#"use crate::transport;
+impl OpenAi {
+    fn build_request(&self) -> Result<(String, Headers, Vec<u8>), Error> {
+        let url = format!("{}/chat/completions", self.base_url);
+        Ok((url, headers, body))
+    }
+}
+"#,
+        "4 http chat openai-compatible unknown likely",
+    );
+}
