@@ -46,6 +46,17 @@ pub struct RolloutLine {
     pub baseline: String,
     /// The target on trial.
     pub candidate: String,
+    /// Whether the route itself asks the candidate now, whatever its share. Only the running gateway knows.
+    #[serde(default)]
+    pub candidate_is_target: bool,
+}
+
+impl RolloutLine {
+    /// Whether its share does not say who is on the candidate: nothing is split, and the config's route asks it itself.
+    #[must_use]
+    pub fn is_asked_anyway(&self) -> bool {
+        self.candidate_is_target && self.share <= 0.0
+    }
 }
 
 /// A rollout on one page.
@@ -159,9 +170,25 @@ pub fn list(database: &Database) -> Result<Vec<RolloutLine>, OperationError> {
                 share: if stored.released { 0.0 } else { stored.state.share(&policy) },
                 baseline: stored.state.baseline,
                 candidate: stored.state.candidate,
+                candidate_is_target: false,
             })
         })
         .collect()
+}
+
+/// The same with what only the running gateway knows: whom its routes ask.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_now(desk: &Desk) -> Result<Vec<RolloutLine>, OperationError> {
+    let mut lines = list(&desk.reader())?;
+    let config = (desk.resolved)();
+    lines.iter_mut().for_each(|line| line.candidate_is_target = is_target(&config, &line.route, &line.candidate));
+    Ok(lines)
+}
+
+fn is_target(config: &serde_json::Value, route: &str, candidate: &str) -> bool {
+    config["routes"][route]["target"] == *candidate
 }
 
 /// One rollout as the store has it: at most half a second behind a running gateway.
@@ -198,8 +225,7 @@ fn now_of(desk: &Desk, name: &str, evidence: Option<Evidence>) -> Result<Rollout
     // What is completed splits its route until the config has let it go.
     let splits = desk.live.all().iter().any(|live| live.identity.name == name);
     let taken_over = view.explanation.status == Status::Completed && !splits;
-    let target = &(desk.resolved)()["routes"][&view.route]["target"];
-    let candidate_is_target = *target == view.explanation.candidate;
+    let candidate_is_target = is_target(&(desk.resolved)(), &view.route, &view.explanation.candidate);
     Ok(RolloutView { drill, exit_drill, judge, taken_over, candidate_is_target, ..view })
 }
 
@@ -458,10 +484,12 @@ fn not_yet(desk: &Desk, name: &str, why: String) -> String {
     let missing = view.explanation.missing.join("; ");
     let missing = if missing.is_empty() { "nothing, and is about to ask".to_owned() } else { missing };
     let need = match view.explanation.approvals_needed {
-        0 => "it will go on by itself then, without approval".to_owned(),
-        need => format!("it will ask for approval then ({need} needed)"),
+        0 => "it goes on by itself then, without approval".to_owned(),
+        need => format!("it asks for approval then ({need} needed)"),
     };
-    format!("{why}: it waits for {missing}; {need}")
+    format!(
+        "{why}: it waits for {missing}; {need}. Nothing is lost: it goes on counting as before, and nothing was approved or undone"
+    )
 }
 
 /// With the last approval a rollout goes on by itself. Who promotes right after it means the step that it has left already, and would skip

@@ -305,6 +305,25 @@ impl Reason {
             Self::BreakerOpen => "the candidate's circuit breaker is open".to_owned(),
         }
     }
+
+    /// Why waiting alone does not bring it, in short; `None` of what comes with time and traffic, or comes to a person by itself.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        let lost = |reason: &str| coverage::remedy(reason).map(|_| format!("copies are lost to {reason}"));
+        match self {
+            Self::BreakerOpen => {
+                Some("the candidate's circuit breaker is open: its server has to answer again".to_owned())
+            }
+            Self::Coverage { worst, .. } => lost(worst.as_ref()?),
+            Self::StrataCoverage { worst: Some(_), .. } => Some("copies of some kinds of requests are lost".to_owned()),
+            Self::NotFiled { kind, name, .. } => Some(format!("{} `{name}` is not filed", kind.as_str())),
+            Self::JournalDrops { .. } => Some("the journal has lost too many records".to_owned()),
+            Self::SampleRatio { .. } => Some("units are not split as the share says".to_owned()),
+            Self::JudgeUnread { .. } => Some("the judge gives verdicts that cannot be read".to_owned()),
+            Self::JudgeUntrusted { .. } => Some("the judge is not shown to agree with people".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the evidence against the policy. Harm is looked for first, and whenever the candidate may serve anyone.

@@ -83,6 +83,9 @@ pub struct Explanation {
     pub decision: String,
     /// What is missing, one line each.
     pub missing: Vec<String>,
+    /// Of what is missing, what waiting alone does not bring, one line each.
+    #[serde(default)]
+    pub stuck: Vec<String>,
     /// What must be proven of the candidate by itself.
     #[serde(default)]
     pub certificates: Vec<CertificateView>,
@@ -353,6 +356,12 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         Decision::AwaitApproval { have, need } => vec![format!("{have} of {need} approvals")],
         _ => Vec::new(),
     };
+    let stuck = match &decision {
+        Decision::Hold { because } | Decision::Withdraw { because } => {
+            because.iter().filter_map(crate::Reason::stuck).collect()
+        }
+        _ => Vec::new(),
+    };
     if state.status.is_serving() {
         missing.extend(crate::remarks::keyless(policy.unit, evidence.key_sources()));
     }
@@ -384,6 +393,7 @@ pub fn explain(policy: &Policy, state: &State, evidence: &Evidence, health: &Hea
         verdict: verdict(state, &decision),
         decision: decision_words(policy, state, &decision),
         missing,
+        stuck,
         certificates: certificates(policy, evidence),
         filed: filed(policy, health, now),
         alarms: evidence.alarms().to_vec(),

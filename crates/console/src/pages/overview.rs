@@ -21,7 +21,7 @@ pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
 /// Everything that changes by itself; as fragments that take the place of those with the same id, where it is pushed.
 pub(super) fn parts(desk: &Desk, is_push: bool) -> Result<Markup, OperationError> {
     let phases = journey::phases(&desk.reader())?;
-    let rollouts = rollouts::list(&desk.reader())?;
+    let rollouts = rollouts::list_now(desk)?;
     let is_new = |name: &String| rollouts.iter().all(|line| line.name != *name);
     let planned: Vec<String> = rollouts::planned(desk).into_iter().filter(is_new).collect();
     let oob = is_push.then_some("outerMorph");
@@ -49,7 +49,7 @@ fn lines(rollouts: &[rollouts::RolloutLine], planned: &[String]) -> Markup {
                     td { (frame::rollout_link(&line.name)) }
                     td { bdi { (line.route) } }
                     td { (badge(status_kind(line.status), &line.label)) }
-                    td.number { (percent(line.share)) }
+                    td.number { (percent(line.share)) @if line.is_asked_anyway() { ", but the route asks it itself" } }
                     td { bdi { (line.baseline) } " → " bdi { (line.candidate) } }
                 }
             }

@@ -25,7 +25,7 @@ pub const ROUTES: &[Route] = &[
         "This document: OpenAPI 3.1, made from the table of routes.",
     ),
     get("/api/identity", |call| json(&answers::identity(call.desk))).told("", "Identity", "Which gateway this is."),
-    get("/api/rollouts", |call| json(&operations::rollouts::list(&call.desk.reader())?)).told(
+    get("/api/rollouts", |call| json(&operations::rollouts::list_now(call.desk)?)).told(
         "",
         "RolloutLine[]",
         "Every rollout, in short.",

@@ -247,7 +247,8 @@ fn list(source: &Source, out: &Out) -> Result<Exit, Stop> {
     let row = |line: &RolloutLine| {
         let RolloutLine { name, route, label, share, baseline, candidate, .. } = line;
         let targets = format!("{baseline} -> {candidate}");
-        vec![name.clone(), route.clone(), label.clone(), show_share(*share), targets]
+        let asked = if line.is_asked_anyway() { ", but the route asks it itself" } else { "" };
+        vec![name.clone(), route.clone(), label.clone(), show_share(*share) + asked, targets]
     };
     let rows: Vec<Vec<String>> = rollouts.iter().map(row).collect();
     out.answer(&value, || table(&["rollout", "route", "where", "share", "targets"], &rows));
@@ -304,7 +305,7 @@ fn history(source: &Source, name: &str, out: &Out) -> Result<Exit, Stop> {
     let value = source.read(&path, |database| operations::rollouts::history(database, name));
     let value = value.map_err(|stop| source.with_rollouts(stop, name))?;
     let rows: Vec<TransitionRow> = serde_json::from_value(value.clone()).context("could not read the answer")?;
-    out.answer(&value, || history::render(&rows));
+    out.answer(&value, || history::render(&rows, &page::crossfade(out.config())));
     Ok(Exit::Ok)
 }
 /// The name of whoever types: not the word that a printed command has in its place.

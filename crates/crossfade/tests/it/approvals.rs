@@ -32,6 +32,9 @@ fn two_people_agree_neither_of_them_the_author_and_what_they_agreed_to_is_on_rec
     gateway.run(&["rollout", "start", "to-qwen"]).exits(0);
     let early = approve(&gateway, "ana").exits(1).stderr;
     assert!(early.contains("it waits for") && early.contains("2 needed"), "{early}");
+    assert!(early.contains("of 10 pairs") && early.contains("Nothing is lost"), "{early}");
+    let page = gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
+    assert!(page.contains("when its gates pass it waits for 2 approvals"), "{page}");
     chats(&gateway, 40);
     let waiting = wait_for(&gateway, "awaiting_approval");
     assert_eq!((&waiting["share"], &waiting["explanation"]["approvals_needed"]), (&json!(0.0), &json!(2)));

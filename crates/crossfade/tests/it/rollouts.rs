@@ -54,10 +54,18 @@ fn a_bad_candidate_is_rolled_back_and_status_exits_3() {
     let done = gateway.run(&["rollout", "status", "to-qwen"]).exits(3);
     assert!(done.stdout.contains("everybody is on the baseline"), "{}", done.stdout);
     assert!(done.stdout.contains("time_to_switch"), "{}", done.stdout);
+    let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
+    assert!(history.contains("  what failed: the "), "{history}");
+    assert!(history.contains(" requests of the candidate and "), "{history}");
+    // The command that it names finds what failed.
+    let named = history.lines().find_map(|line| line.trim().strip_prefix("all of them: crossfade ")).unwrap();
+    let words = named.split("   ").next().unwrap().split(' ');
+    let named: Vec<&str> = words.chain(["--limit", "1000", "--format", "json"]).collect();
+    assert!(named.starts_with(&["exchanges", "list"]) && named.contains(&"--epoch"), "{named:?}");
     gateway.run(&["rollout", "abort", "to-qwen"]).exits(0);
-    let of_candidate = ["exchanges", "list", "--arm", "candidate", "--limit", "1000", "--format", "json"];
+    let of_candidate = named.as_slice();
     let rows = until(|| {
-        let rows = gateway.run(&of_candidate).exits(0).json();
+        let rows = gateway.run(of_candidate).exits(0).json();
         (!rows.as_array().unwrap().is_empty()).then_some(rows)
     });
     let failed = |row: &serde_json::Value| (row["outcome"] == "complete") && row["arm_failure"] == "http_server_error";

@@ -180,6 +180,10 @@ fn splits_nothing_when_put_back(house: &House, gateway: &Gateway<'_>, [with, wit
     let status = gateway.run(&["rollout", "status", "to-qwen"]).exits(0).stdout;
     assert!(status.contains("asks `qwen` itself: everybody is on it"), "{status}");
     assert!(!status.contains("everybody is on the baseline"), "{status}");
+    let list = gateway.run(&["rollout", "status"]).exits(0).stdout;
+    assert!(list.contains("  0, but the route asks it itself  gpt -> qwen"), "{list}");
+    let overview = crate::parts::get(gateway.admin, "/").body;
+    assert!(overview.contains("0 %, but the route asks it itself"), "{overview}");
     let refused = gateway.run(&["rollout", "resume", "to-qwen", "--reason", "on"]);
     assert!(refused.code != 0 && refused.stderr.contains("it is out of the config"), "{refused:?}");
     let out = house.path().join("report");

@@ -96,6 +96,22 @@ fn dropped_pairs_hold_by_reason() {
 }
 
 #[test]
+fn what_time_and_traffic_bring_is_told_from_what_they_do_not() {
+    let policy = medium();
+    let open = Health { candidate_breaker_open: true, ..Health::default() };
+    let stuck = |evidence: &Evidence, health: &Health| explain(&policy, &started(&policy), evidence, health, NOW).stuck;
+    let (_, few) = in_shadow(&policy, 10);
+    assert_eq!(stuck(&few, &Health::default()), [""; 0], "pairs come with traffic");
+    let words = "the candidate's circuit breaker is open: its server has to answer again";
+    assert_eq!(stuck(&few, &open), [words]);
+    let (_, mut lossy) = in_shadow(&policy, 1200);
+    (0..200).for_each(|_| lossy.count_shadow_drop("shutting_down", "0k/-/whole", true));
+    assert_eq!(stuck(&lossy, &Health::default()), [""; 0], "that passes by itself");
+    (0..300).for_each(|_| lossy.count_shadow_drop("overload", "0k/-/whole", true));
+    assert_eq!(stuck(&lossy, &open), ["copies are lost to overload", words]);
+}
+
+#[test]
 fn a_lossy_journal_holds() {
     let policy = medium();
     let (state, evidence) = in_shadow(&policy, 1200);

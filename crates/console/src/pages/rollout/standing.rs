@@ -47,6 +47,10 @@ pub(super) fn standing(view: &RolloutView) -> Markup {
             h3 { "Missing" }
             ul { @for missing in &facts.missing { li { bdi { (missing) } } } }
         }
+        @if !facts.stuck.is_empty() {
+            h3 { "Waiting alone does not help" }
+            ul { @for stuck in &facts.stuck { li { bdi { (stuck) } } } }
+        }
         @if !view.why.waits.is_empty() {
             h3 { "Time to a decision" }
             ul {

@@ -55,7 +55,7 @@ pub(crate) fn render(view: &RolloutView, look: &Look) -> String {
     section(&mut page, "also asked for", &beside::asked(facts, paint));
     let guards = guards(facts.guards.iter(), paint) + &harm(facts) + &beside::alarms(facts);
     section(&mut page, "guards: proof of harm rolls back", &guards);
-    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look)));
+    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look.config)));
     rest(&mut page, view, look);
     section(&mut page, "next", &next(view, look));
     page
@@ -83,7 +83,7 @@ pub(crate) fn fitted(view: &RolloutView, look: &Look, size: (usize, usize)) -> S
     let news = if news.is_empty() { String::new() } else { guards(news.into_iter(), paint) };
     let quiet = if quiet.is_empty() { String::new() } else { format!("{} guards without news\n", quiet.len()) };
     section(&mut page, "guards: proof of harm rolls back", &(news + &quiet + &harm(facts) + &beside::alarms(facts)));
-    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look)));
+    section(&mut page, "why, and what would change it", &why::lines(view, &crossfade(look.config)));
     section(&mut page, "arms", &arms(facts, &view.costs));
     section(&mut page, bands::TITLE, &bands::lines(facts));
     rest(&mut page, view, look);
@@ -402,19 +402,39 @@ pub(super) fn way(row: &TransitionRow) -> String {
 }
 
 /// How the next command begins: with the config that the last one named.
-fn crossfade(look: &Look) -> String {
-    look.config.map_or_else(|| "crossfade".to_owned(), |config| format!("crossfade -c {config}"))
+pub(super) fn crossfade(config: Option<&str>) -> String {
+    config.map_or_else(|| "crossfade".to_owned(), |config| format!("crossfade -c {config}"))
+}
+
+/// Whether a rollout that collects evidence goes on by itself: not where waiting does not bring what is missing, nor past people.
+fn goes_on(facts: &Explanation) -> String {
+    let mut text: String = facts
+        .stuck
+        .iter()
+        .map(|why| format!("waiting alone does not help while {why}; `missing` says more\n"))
+        .collect();
+    let then = match (facts.stuck.is_empty(), facts.approvals_needed) {
+        (true, 0) => "nothing: it goes on by itself when nothing is missing, and".to_owned(),
+        (false, 0) => "then it goes on by itself when nothing is missing, and".to_owned(),
+        (_, n) => {
+            let s = if n == 1 { "" } else { "s" };
+            let now = if text.is_empty() { "nothing yet: " } else { "then " };
+            format!("{now}when its gates pass it waits for {n} approval{s} (`rollout approve`); it goes")
+        }
+    };
+    text += &format!("{then} back by itself on proof of harm\n");
+    text
 }
 
 fn next(view: &RolloutView, look: &Look) -> String {
     let name = &view.name;
-    let crossfade = crossfade(look);
+    let crossfade = crossfade(look.config);
     let verb = |verb: &str, why: &str| format!("{crossfade} rollout {verb} {name:<24} {why}\n");
     let with = |verb: &str, option: &str, why: &str| format!("{crossfade} rollout {verb} {name} {option}   {why}\n");
     match view.explanation.status {
         Status::Draft => verb("start", "begins in shadow"),
         Status::Active => {
-            "nothing: it goes on by itself when nothing is missing, and back by itself on proof of harm\n".to_owned()
+            goes_on(&view.explanation)
                 + &verb("pause", "keeps the share; guards stay armed")
                 + &verb("abort", "everybody back to the baseline, now")
         }
@@ -433,7 +453,8 @@ fn next(view: &RolloutView, look: &Look) -> String {
                 + &verb("abort", "everybody back to the baseline, now")
         }
         Status::Paused => {
-            verb("resume", "goes on where it was") + &verb("abort", "everybody back to the baseline, now")
+            with("resume", "--reason TEXT", "goes on where it was")
+                + &verb("abort", "everybody back to the baseline, now")
         }
         Status::RolledBack | Status::Aborted if view.candidate_is_target => format!(
             "the config's route `{}` asks `{}` itself: everybody is on it, and no guard takes it back. The way back: set `routes.{}.target: {}` in the config and take that name out of the route's `fallback`, then `{crossfade} reload`\n",

@@ -174,6 +174,37 @@ fn a_terminal_of_24_lines_shows_what_one_looks_for() {
 }
 
 #[test]
+fn what_waits_for_people_or_for_a_mended_server_is_not_said_to_go_on_by_itself() {
+    let next = |case: Case, health: &Health| {
+        let explanation = explain(&case.policy, &case.state, &case.evidence, health, case.now);
+        let (view, now_us) = case.shown();
+        let page = render(&RolloutView { explanation, ..view }, &Look { now_us, ..Look::default() });
+        page.split_once("\nnext\n").unwrap().1.to_owned()
+    };
+    let well = Health::default();
+    let mut canary = Case::started();
+    canary.policy.steps[1].approvals = 2;
+    let text = next(canary.promoted(), &well);
+    let waits =
+        "  nothing yet: when its gates pass it waits for 2 approvals (`rollout approve`); it goes back by itself";
+    assert!(text.starts_with(waits), "{text}");
+
+    let down = Health { candidate_breaker_open: true, ..Health::default() };
+    let text = next(Case::started().paired(10), &down);
+    assert!(text.starts_with("  waiting alone does not help while the candidate's circuit breaker is open"), "{text}");
+    assert!(text.contains("\n  then it goes on by itself when nothing is missing"), "{text}");
+    let mut lossy = Case::started().paired(10);
+    (0..20).for_each(|_| lossy.evidence.count_shadow_drop("overload", "0k/-/whole", true));
+    let text = next(lossy, &well);
+    assert!(text.starts_with("  waiting alone does not help while copies are lost to overload"), "{text}");
+
+    let mut paused = Case::started();
+    paused.happen(&Event::Pause { actor: "ann".into(), reason: String::new() });
+    let text = next(paused, &well);
+    assert!(text.contains("rollout resume support-to-qwen --reason TEXT "), "{text}");
+}
+
+#[test]
 fn a_candidate_that_is_down_and_a_gateway_that_is_gone_come_first() {
     let (mut view, now_us) = Case::started().paired(10).shown();
     view.down = Some(operations::rollouts::CandidateDown {
