@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Milvus, a real Chroma, into sqlite-vec, into what stands in for Pinecone and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
+"""A knowledge base from Parquet into a real PostgreSQL with pgvector, from there into a real Milvus, a real Chroma, the engine of Qdrant, into sqlite-vec, into what stands in for Pinecone and back: 0 rows lost, doubled or altered, though both sides are killed on the way.
 
 The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and every server that takes part in it with it. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
@@ -11,6 +11,7 @@ import pyarrow.dataset
 import moves
 from parts.chroma import Chroma
 from parts.milvus import Milvus
+from parts.qdrant import Qdrant
 from parts.stack import crossfade_binary, figures, free_port
 
 N_ROWS = 6000
@@ -163,8 +164,8 @@ def pinecone(directory):
     return gateway, f"pinecone:http://{gateway.place}/data/docs"
 
 
-def through_all(say, directory, server, milvus, chroma, lines):
-    """From Parquet into pgvector, into Milvus where there is one, into Chroma by the cosine, which does not keep every bit, into sqlite-vec, into Pinecone's API and into Parquet."""
+def through_all(say, directory, server, milvus, chroma, qdrant, lines):
+    """From Parquet into pgvector, into Milvus where there is one, into Chroma by the cosine, which does not keep every bit, into Qdrant by the cosine, into sqlite-vec, into Pinecone's API and into Parquet."""
     # sqlite-vec takes bits by eights, and every record of Pinecone has the vector.
     whole = [(json.loads(json.dumps(row).replace('"dims": 12', '"dims": 16')), metadata) for row, metadata in lines]
     draw = random.Random(12)
@@ -181,10 +182,11 @@ def through_all(say, directory, server, milvus, chroma, lines):
         cosine = ["--metric", "dense=cosine"]
         table = f"{server.url}#chain"
         shelf = f"milvus:{milvus.place}#chain" if milvus else None
-        stops = [stop for stop in ["parquet:chain", table, shelf, at, "sqlite-vec:kb.db#kb", index, "parquet:three"] if stop]
+        points = f"qdrant:{qdrant.place}#chain" if qdrant else None
+        stops = [stop for stop in ["parquet:chain", table, shelf, at, points, "sqlite-vec:kb.db#kb", index, "parquet:three"] if stop]
         for n, (source, target) in enumerate(zip(stops, stops[1:])):
-            servers = [one for one, place in [(chroma, at), (server, table), (milvus, shelf), (gateway, index)] if place in (source, target)]
-            done = hop(directory, source, target, f"chain-{n}", servers, cosine if target == at else [])
+            servers = [one for one, place in [(chroma, at), (server, table), (milvus, shelf), (qdrant, points), (gateway, index)] if place in (source, target)]
+            done = hop(directory, source, target, f"chain-{n}", servers, cosine if target in (at, points) else [])
             # Of Chroma that is so of itself; behind it it has to be asked for.
             within = [] if target in (table, shelf, at) else ["--tolerant", "dense"]
             same = crossfade(directory, "vectors", "verify", "jsonl:chain.jsonl", target, *within)
@@ -203,6 +205,8 @@ def through_all(say, directory, server, milvus, chroma, lines):
         finds(say, directory, "chroma", f"chroma:{chroma.place}", {"cosine": 0.4, "l2": 20.0, "dot": -2.0}, lambda name: chroma.post(name, "query", {"query_embeddings": [[1, 0, 0, 0]], "include": ["distances"]})["distances"][0][0])
         if milvus:
             finds(say, directory, "milvus", f"milvus:{milvus.place}", {"cosine": 0.6, "l2": 20.0, "dot": 3.0}, milvus.score)
+        if qdrant:
+            finds(say, directory, "qdrant", f"qdrant:{qdrant.place}", {"cosine": 0.6, "l2": 4.4721360, "dot": 3.0}, qdrant.score)
     finally:
         gateway.end()
 
@@ -451,15 +455,17 @@ def main():
             chroma = Chroma(directory)
             packages = os.environ.get("MILVUS_PACKAGES")
             milvus = Milvus(directory, packages) if packages else None
+            engine = os.environ.get("QDRANT_PACKAGES")
+            qdrant = Qdrant(directory, engine) if engine else None
             try:
-                through_all(say, directory, server, milvus, chroma, lines)
+                through_all(say, directory, server, milvus, chroma, qdrant, lines)
                 if milvus:
                     milvus_of_others(say, directory, milvus)
                 pinecone_clients(say, directory, server, milvus, chroma)
             finally:
                 chroma.end()
-                if milvus:
-                    milvus.end()
+                for other in filter(None, [milvus, qdrant]):
+                    other.end()
             moves.turned_under_load(say, directory, server)
             moves.another_model(say, directory, server, os.environ["MINILM_PACKAGES"], os.environ["PINECONE_PYTHONS"].split()[0], os.environ.get("VECTORS_PAGES"))
             survives_the_server(say, directory, server, "parquet:one", f"{server.url}#waits")

@@ -7,7 +7,7 @@ use crate::schema::{Metric, Schema};
 use crate::store::Survey;
 use crate::stores::{
     Kind, check_name, declared_to_chroma, declared_to_milvus, declared_to_pgvector, declared_to_pinecone,
-    declared_to_sqlite_vec, own_vector, write_units_of_pinecone,
+    declared_to_qdrant, declared_to_sqlite_vec, is_loose_in_qdrant, own_vector, write_units_of_pinecone,
 };
 
 /// A plan.
@@ -86,10 +86,12 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             (Kind::Pgvector, _) => declared_to_pgvector(name, shape),
             (Kind::Chroma, _) => declared_to_chroma(name, shape, is_own),
             (Kind::Milvus, _) => declared_to_milvus(name, shape, is_own),
+            (Kind::Qdrant, _) => declared_to_qdrant(name, shape),
             (Kind::Pinecone, _) => declared_to_pinecone(name, shape, is_own),
         };
         let fidelity = match (is_own && kind == Kind::Chroma, shape.dtype, shape.metric) {
             (true, Dtype::F32, Some(Metric::Cosine)) => Fidelity::Tolerant,
+            _ if kind == Kind::Qdrant && is_loose_in_qdrant(shape) => Fidelity::Tolerant,
             _ => Fidelity::BitExact,
         };
         match becomes {
@@ -101,6 +103,7 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
             Kind::Pgvector => plan.notes.push(operators(name, shape.dtype)),
             Kind::Chroma if is_own => plan.notes.push(distances(name, shape.metric)),
             Kind::Milvus if is_own => plan.notes.push(milvus_scores(name, shape.metric)),
+            Kind::Qdrant => plan.notes.push(qdrant_scores(name, shape.metric)),
             Kind::Pinecone if is_own => plan.notes.push(similarities(name, shape.metric)),
             Kind::Parquet | Kind::Jsonl | Kind::Chroma | Kind::Milvus | Kind::Pinecone => {}
         }
@@ -123,6 +126,9 @@ pub fn plan(survey: &Survey, kind: Kind) -> Plan {
     if kind == Kind::Milvus {
         milvus(&mut plan, schema);
     }
+    if kind == Kind::Qdrant {
+        qdrant(&mut plan);
+    }
     if kind == Kind::Pinecone {
         pinecone(&mut plan, schema);
     }
@@ -143,6 +149,7 @@ fn beside(kind: Kind, in_files: &str, name: &str, refused: &mut Vec<String>) -> 
         Kind::SqliteVec => "bytes beside the rows; sqlite-vec does not search them",
         Kind::Pgvector => "arrays, exact; pgvector does not search them",
         Kind::Chroma => "numbers beside the record, exact; Chroma does not search them",
+        Kind::Qdrant => "numbers in the payload, exact; Qdrant does not search them",
         Kind::Milvus => "numbers beside the record, exact; Milvus does not search them",
         Kind::Pinecone => {
             "in the metadata, exact, and not searched; by the inner product the only sparse vector is the record's own"
@@ -260,6 +267,33 @@ fn milvus_scores(name: &str, metric: Option<Metric>) -> String {
         }
     };
     format!("vector `{name}`: `distance` is {means}")
+}
+
+/// What is to be known of Qdrant.
+fn qdrant(plan: &mut Plan) {
+    plan.notes.push(
+        "a point is known by the row's identifier where that is a number or a UUID as Qdrant writes them and there is no namespace, else by a UUID made of both; `crossfade_id` and `crossfade_namespace` say them"
+            .to_owned(),
+    );
+    plan.notes.push(
+        "fields of metadata stand in the payload; what it has no place for is one text, `crossfade_row`. By the cosine Qdrant keeps directions: the norm of each vector stands in `crossfade_norms`"
+            .to_owned(),
+    );
+    plan.notes
+        .push("quantisation is not copied: switch it on in the target and measure with `vectors eval`".to_owned());
+    plan.notes.push("nothing of this was ever run against Qdrant's own server, only against its engine".to_owned());
+}
+
+/// What a score of Qdrant means. Measured on (3,4,0,0) and (1,0,0,0): 4.472 by Euclid, 3 by Dot, 0.6 by Cosine.
+fn qdrant_scores(name: &str, metric: Option<Metric>) -> String {
+    let means = match metric {
+        Some(Metric::Cosine) => "the cosine",
+        Some(Metric::Dot) => "the inner product",
+        Some(Metric::Hamming) => "not asked for: bits stand in the payload",
+        Some(Metric::L2) => "the distance by Euclid",
+        None => "the distance by Euclid, since the source does not say how it is compared; `--metric` says otherwise",
+    };
+    format!("vector `{name}`: `score` is {means}")
 }
 
 /// What is to be known of Pinecone.

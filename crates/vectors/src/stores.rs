@@ -10,6 +10,7 @@ mod parquet;
 mod parts;
 mod pinecone;
 mod postgres;
+mod qdrant;
 mod scan;
 #[cfg(test)]
 mod served;
@@ -34,6 +35,8 @@ pub use self::pinecone::{Pinecone, Place as PineconePlace};
 pub(crate) use self::pinecone::{declared as declared_to_pinecone, write_units as write_units_of_pinecone};
 pub use self::postgres::Postgres;
 pub(crate) use self::postgres::declared as declared_to_pgvector;
+pub use self::qdrant::{Place as QdrantPlace, Qdrant};
+pub(crate) use self::qdrant::{declared as declared_to_qdrant, is_loose as is_loose_in_qdrant};
 pub use self::scan::{pages, rows};
 pub use self::sqlite_vec::SqliteVec;
 pub(crate) use self::sqlite_vec::declared as declared_to_sqlite_vec;
@@ -66,6 +69,8 @@ pub enum Address {
     Chroma(ChromaPlace),
     /// `milvus:HOST:PORT#COLLECTION`.
     Milvus(MilvusPlace),
+    /// `qdrant:HOST:PORT#COLLECTION`.
+    Qdrant(QdrantPlace),
     /// `pinecone:HOST#NAMESPACE`.
     Pinecone(PineconePlace),
 }
@@ -79,7 +84,7 @@ impl Address {
         let (kind, place) = written.split_once(':').unwrap_or((written, ""));
         if place.is_empty() {
             return Err(format!(
-                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION, milvus:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE"
+                "`{written}` names no store: write parquet:DIR, jsonl:PATH, sqlite-vec:FILE#TABLE, postgres://HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION, milvus:HOST:PORT#COLLECTION, qdrant:HOST:PORT#COLLECTION or pinecone:HOST#NAMESPACE"
             ));
         }
         match kind {
@@ -98,9 +103,10 @@ impl Address {
             }
             "chroma" => ChromaPlace::parse(place).map(Address::Chroma),
             "milvus" => MilvusPlace::parse(place).map(Address::Milvus),
+            "qdrant" => QdrantPlace::parse(place).map(Address::Qdrant),
             "pinecone" => PineconePlace::parse(place).map(Address::Pinecone),
             _ => Err(format!(
-                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres, chroma, milvus and pinecone are"
+                "`{kind}` is no store that is known here: parquet, jsonl, sqlite-vec, postgres, chroma, milvus, qdrant and pinecone are"
             )),
         }
     }
@@ -115,6 +121,7 @@ impl Address {
             Address::Postgres { .. } => Kind::Pgvector,
             Address::Chroma(_) => Kind::Chroma,
             Address::Milvus(_) => Kind::Milvus,
+            Address::Qdrant(_) => Kind::Qdrant,
             Address::Pinecone(_) => Kind::Pinecone,
         }
     }
@@ -129,6 +136,7 @@ impl Address {
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
             Address::Milvus(place) => Box::new(Milvus::new(place)),
+            Address::Qdrant(place) => Box::new(Qdrant::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
@@ -142,15 +150,16 @@ impl Address {
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
             Address::Milvus(place) => Some(Box::new(Milvus::new(place))),
+            Address::Qdrant(place) => Some(Box::new(Qdrant::new(place))),
             Address::Pinecone(place) => Some(Box::new(Pinecone::new(place))),
         }
     }
 
-    /// The collection, to answer an application from; none of files, which have no index, nor of Pinecone.
+    /// The collection, to answer an application from; none of files, which have no index, nor of Pinecone and Qdrant.
     #[must_use]
     pub fn backend(&self) -> Option<Box<dyn Backend>> {
         match self {
-            Address::Parquet(_) | Address::Jsonl(_) | Address::Pinecone(_) => None,
+            Address::Parquet(_) | Address::Jsonl(_) | Address::Pinecone(_) | Address::Qdrant(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
@@ -168,6 +177,7 @@ impl Address {
             Address::Postgres { url, table } => Box::new(Postgres::new(url, table)),
             Address::Chroma(place) => Box::new(Chroma::new(place)),
             Address::Milvus(place) => Box::new(Milvus::new(place)),
+            Address::Qdrant(place) => Box::new(Qdrant::new(place)),
             Address::Pinecone(place) => Box::new(Pinecone::new(place)),
         }
     }
@@ -181,6 +191,7 @@ impl fmt::Display for Address {
             Address::Postgres { url, table } => write!(formatter, "{url}#{table}"),
             Address::Chroma(place) => write!(formatter, "chroma:{place}"),
             Address::Milvus(place) => write!(formatter, "milvus:{place}"),
+            Address::Qdrant(place) => write!(formatter, "qdrant:{place}"),
             Address::Pinecone(place) => write!(formatter, "pinecone:{place}"),
             Address::SqliteVec { file, table } => write!(formatter, "sqlite-vec:{}#{table}", file.display()),
         }
@@ -202,6 +213,8 @@ pub enum Kind {
     Chroma,
     /// Milvus.
     Milvus,
+    /// Qdrant.
+    Qdrant,
     /// Pinecone.
     Pinecone,
 }

@@ -129,9 +129,12 @@ fn side(section: &Section<'_>) -> Option<StoreSettings> {
                 item.note("files have no index to answer from", Some(hint.into()));
                 None
             }
-            Ok(store) if store.kind() == Kind::Pinecone => {
+            Ok(store) if matches!(store.kind(), Kind::Pinecone | Kind::Qdrant) => {
                 let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector, Chroma or Milvus";
-                item.note("Pinecone is copied from and into, and answers no application here", Some(hint.into()));
+                item.note(
+                    "Pinecone and Qdrant are copied from and into, and answer no application here",
+                    Some(hint.into()),
+                );
                 None
             }
             // A file counts from the directory of the config, as every path in it.

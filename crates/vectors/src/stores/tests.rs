@@ -233,7 +233,7 @@ fn addresses_say_what_they_name_and_what_is_wrong_with_them() {
     assert_eq!(Address::parse("sqlite-vec:kb.db").unwrap().to_string(), "sqlite-vec:kb.db#rows");
     for (written, why) in [
         ("kb", "names no store"),
-        ("qdrant:x", "no store that is known"),
+        ("vespa:x", "no store that is known"),
         ("sqlite-vec:a#b\"c", "cannot name a table"),
         ("postgres://me:sk-test-no-secret@localhost/app", "put it into the environment variable PGPASSWORD"),
         ("postgres://me@db.example.com/app", "has to say `sslmode=disable`"),

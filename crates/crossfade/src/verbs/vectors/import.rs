@@ -12,7 +12,7 @@ use crate::out::{Exit, Out, Stop};
 pub(crate) struct Args {
     /// A directory that `vectors export` or a copy to parquet: has written.
     directory: PathBuf,
-    /// Where it goes: sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION, milvus:HOST:PORT#COLLECTION, pinecone:HOST#NAMESPACE, jsonl:DIR or parquet:DIR. It must not hold anything yet.
+    /// Where it goes: sqlite-vec:FILE#TABLE, postgres://USER@HOST/DATABASE#TABLE, chroma:HOST:PORT#COLLECTION, milvus:HOST:PORT#COLLECTION, qdrant:HOST:PORT#COLLECTION, pinecone:HOST#NAMESPACE, jsonl:DIR or parquet:DIR. It must not hold anything yet.
     target: String,
     #[command(flatten)]
     how: copy::How,
