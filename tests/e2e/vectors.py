@@ -195,7 +195,8 @@ def through_all(say, directory, server, milvus, chroma, qdrant, lines):
             say(f"{name}: buckets that differ", same["n_buckets"], same["n_buckets"] == 0 and same["tolerant"] == ([] if target in (table, shelf) else ["dense"]))
             if target not in (table, shelf):
                 say(f"{name}: numbers that are others, at most by", same["largest"], 0 < same["largest"] < 1e-6 and same["n_beyond"] == 0)
-        for one in (at, index):
+        # What does not keep every bit stands last before the exact ones.
+        for one in (points or at, index):
             exact = crossfade(directory, "vectors", "verify", one, "parquet:three")
             say(f"buckets that differ from what {one.split(':')[0]} gives", exact["n_buckets"], exact["n_buckets"] == 0)
         of_pinecone(say, directory, index)
