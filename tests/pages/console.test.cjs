@@ -13,6 +13,11 @@ const { admin, data, app, cases, keys, pairs, shots, binary, config } = JSON.par
 const WIDE = { width: 1920, height: 1080 };
 const PHONE = { width: 380, height: 800, isMobile: true, hasTouch: true };
 const PATIENCE = { timeout: 60_000 };
+// Hostile exchanges, who sends them and who looks at them.
+const EXCHANGES = process.env.CROSSFADE_SLOW_TESTS ? 10_000 : 240;
+const LONG_EVERY = 40;
+const SENDERS = 4;
+const READERS = 3;
 
 let browser;
 before(async () => {
@@ -20,16 +25,21 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A browser of its own, signed in as `role`; `said` fills with what a quiet console never says. */
-async function visitor(role, { viewport = WIDE, script = true, scheme = 'light' } = {}) {
-  const context = await browser.createBrowserContext();
-  const page = await context.newPage();
-  const said = [];
+/** Writes down what a quiet console never says. */
+function listen(page, said) {
   // The browser itself says of every answer that is an error that it is one.
   page.on('console', (message) => { if (!/Failed to load resource/.test(message.text())) said.push(`${message.type()}: ${message.text()}`); });
   page.on('pageerror', (error) => said.push(`error: ${error.message}`));
   page.on('dialog', (dialog) => { said.push('dialog'); dialog.dismiss(); });
   page.on('request', (request) => { if (!request.url().startsWith(admin) && !request.url().startsWith('data:')) said.push(`request: ${request.url()}`); });
+}
+
+/** A browser of its own, signed in as `role`; `said` fills with what a quiet console never says. */
+async function visitor(role, { viewport = WIDE, script = true, scheme = 'light' } = {}) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const said = [];
+  listen(page, said);
   await page.setJavaScriptEnabled(script);
   await page.setViewport(viewport);
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
@@ -150,14 +160,16 @@ const HOSTILE = [
   `<script>window.owned = 6</script>${'<b>long</b> '.repeat(95_000)}`, '${7*7}{{7*7}}<%= 7*7 %>]]><![CDATA[<script>window.owned = 7</script>',
 ];
 
+/** Asks it as an application does; says under which id it is on record. */
+async function ask(content) {
+  const body = JSON.stringify({ model: 'support', messages: [{ role: 'user', content }] });
+  const answer = await fetch(`${data}/chat/completions`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${app}` } });
+  await answer.text();
+  return answer.headers.get('x-crossfade-exchange-id');
+}
+
 test('hostile texts of others are shown and do nothing', async () => {
   const { page, said, context } = await visitor('admin');
-  const ask = async (content) => {
-    const body = JSON.stringify({ model: 'support', messages: [{ role: 'user', content }] });
-    const answer = await fetch(`${data}/chat/completions`, { method: 'POST', body, headers: { 'content-type': 'application/json', authorization: `Bearer ${app}` } });
-    await answer.text();
-    return answer.headers.get('x-crossfade-exchange-id');
-  };
   for (const content of HOSTILE) {
     const id = await ask(content);
     const where = `${admin}/exchanges/${id}`;
@@ -175,6 +187,46 @@ test('hostile texts of others are shown and do nothing', async () => {
     }
   }
   assert.deepEqual(said, []);
+  await context.close();
+});
+
+test('a record full of hostile texts is walked through, and nothing of it does anything', async () => {
+  const long = HOSTILE.find((content) => content.length > 1_000_000);
+  const short = HOSTILE.filter((content) => content !== long);
+  const began = Date.now();
+  const ids = [];
+  const sender = async (first) => {
+    for (let nth = first; nth < EXCHANGES; nth += SENDERS) ids.push(await ask(nth % LONG_EVERY === 0 ? long : `${nth} ${short[nth % short.length]}`));
+  };
+  await Promise.all(Array.from({ length: SENDERS }, (_, first) => sender(first)));
+  assert.equal(new Set(ids).size, EXCHANGES);
+  const sent = Date.now();
+  const { page: first, said, context } = await visitor('admin');
+  let shown = 0;
+  const reader = async (page, from) => {
+    for (let nth = from; nth < ids.length; nth += READERS) {
+      let status;
+      // The newest may not be in the database yet.
+      for (let tries = 0; status !== 200 && tries < 300; tries += 1) status = (await page.goto(`${admin}/exchanges/${ids[nth]}`)).status();
+      const found = await page.evaluate(() => ({
+        request: document.querySelector('main').innerText.includes('Request'), owned: window.owned,
+        parts: document.querySelectorAll('main script, main img, main svg, main iframe, main style, main base, main link, main form, main meta').length,
+        hidden: /[\u202a-\u202e\u2066-\u2069\u200b-\u200f\ufeff]/.test(document.querySelector('main').innerText),
+      }));
+      assert.deepEqual(found, { request: true, owned: undefined, parts: 0, hidden: false }, ids[nth]);
+      shown += 1;
+    }
+  };
+  const pages = [first];
+  while (pages.length < READERS) {
+    const page = await context.newPage();
+    listen(page, said);
+    pages.push(page);
+  }
+  await Promise.all(pages.map(reader));
+  assert.equal(shown, EXCHANGES);
+  assert.deepEqual(said, [], 'no dialog, no word from the policy or of a script, no request beyond the console');
+  console.log(`# ${shown} hostile exchanges, each ${LONG_EVERY}th with a text of a megabyte: sent in ${Math.round((sent - began) / 1000)} s, looked at in ${Math.round((Date.now() - sent) / 1000)} s, and nothing happened`);
   await context.close();
 });
 

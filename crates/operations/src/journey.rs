@@ -6,7 +6,8 @@ use rollout::policy::Stage;
 use serde::Serialize;
 use store::{Database, DatabaseError, ExchangeFilter};
 
-use crate::desk::OperationError;
+use crate::desk::{Desk, OperationError};
+use crate::vectors::{self, IndexView};
 use crate::{inventory, keys, leaving, rollouts};
 
 /// What the store holds of a phase.
@@ -57,6 +58,9 @@ struct Found {
     next: String,
 }
 
+/// Which of them is of knowledge bases.
+const KNOWLEDGE: usize = 6;
+
 const PHASES: [(&str, &str); 9] = [
     ("Inventory", "Where is the vendor used, how, by whom, and what would replace it?"),
     ("Connect", "Change one base URL; nothing else in the application changes."),
@@ -96,6 +100,26 @@ pub fn phases(database: &Database) -> Result<Vec<Phase>, OperationError> {
         next,
     };
     Ok((0u8..).zip(PHASES.into_iter().zip(found)).map(phase).collect())
+}
+
+/// The same of a running gateway, which knows besides how far the indexes move that it serves.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn phases_here(desk: &Desk) -> Result<Vec<Phase>, OperationError> {
+    let mut phases = phases(&desk.reader())?;
+    let moving = match vectors::indexes(desk) {
+        Ok(indexes) => moves(&indexes),
+        Err(error) => Some(found(
+            Standing::Undecided,
+            vec![format!("what is written of moves of indexes cannot be read: {error}")],
+            "crossfade vectors mode INDEX",
+        )),
+    };
+    if let (Some(phase), Some(Found { standing, facts, next })) = (phases.get_mut(KNOWLEDGE), moving) {
+        *phase = Phase { standing, facts, next, ..phase.clone() };
+    }
+    Ok(phases)
 }
 
 /// What of a rollout says how far the journey is.
@@ -219,6 +243,27 @@ fn serving(all: &[Step]) -> Found {
     }
 }
 
+/// Indexes on their way to another store; nothing where none moves.
+fn moves(indexes: &[IndexView]) -> Option<Found> {
+    let moving: Vec<_> = indexes.iter().filter_map(|index| Some((index, index.moves.as_ref()?))).collect();
+    let facts = moving.iter().map(|(index, moves)| {
+        let proof = moves.shadow.as_ref().map_or("no query was asked of both stores", |shadow| shadow.verdict.as_str());
+        format!("index `{}`: mode `{}`, {}; retrieval: {proof}", index.name, moves.mode, waiting(moves.n_waiting))
+    });
+    let facts = facts.collect();
+    let (open, _) = moving.iter().find(|(_, moves)| moves.mode != "target").or(moving.first())?;
+    let is_done = moving.iter().all(|(_, moves)| moves.mode == "target" && moves.n_refused == 0);
+    Some(if is_done {
+        found(Standing::Done, facts, "")
+    } else {
+        found(Standing::Undecided, facts, &format!("crossfade vectors mode {}", open.name))
+    })
+}
+
+fn waiting(n: u64) -> String {
+    if n == 0 { "no change waits".to_owned() } else { format!("{} that wait", plural_of(n, "change")) }
+}
+
 /// Copies of vectors keep their journal in a file of their own.
 fn knowledge() -> Found {
     found(
@@ -270,6 +315,10 @@ fn leave(database: &Database, all: &[Step]) -> Result<Found, DatabaseError> {
 }
 
 fn plural(n: usize, one: &str) -> String {
+    plural_of(n as u64, one)
+}
+
+fn plural_of(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
 }
 
@@ -291,6 +340,37 @@ mod tests {
             assert_eq!((phase.number, phase.standing), (number, Standing::Missing), "{}", phase.name);
             assert!(!phase.facts.is_empty() && phase.facts.iter().all(|fact| !fact.is_empty()));
         }
+    }
+
+    #[test]
+    fn an_index_that_moves_is_no_missing_knowledge_base_and_done_once_it_answers_from_its_new_store() {
+        let index = |mode: &str, n_refused| IndexView {
+            name: "docs".to_owned(),
+            source: "old".to_owned(),
+            moves: Some(vectors::MoveView {
+                target: "new".to_owned(),
+                mode: mode.to_owned(),
+                answers: "old".to_owned(),
+                n_waiting: 2,
+                n_refused,
+                trouble: None,
+                refused: Vec::new(),
+                shadow: None,
+                events: Vec::new(),
+            }),
+        };
+        let check = |indexes: &[IndexView]| moves(indexes).map(|found| found.standing);
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&[IndexView { moves: None, ..index("source", 0) }]), None);
+        assert_eq!(check(&[index("target", 0), index("dual-write", 0)]), Some(Standing::Undecided));
+        assert_eq!(check(&[index("target", 1)]), Some(Standing::Undecided));
+        assert_eq!(check(&[index("target", 0)]), Some(Standing::Done));
+        let words = moves(&[index("collect", 0)]).unwrap();
+        assert_eq!(
+            words.facts,
+            ["index `docs`: mode `collect`, 2 changes that wait; retrieval: no query was asked of both stores"]
+        );
+        assert_eq!((PHASES[KNOWLEDGE].0, words.next.as_str()), ("Knowledge base", "crossfade vectors mode docs"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::evaluations::{beside_form, other};
 use super::exchanges::older;
 use super::fields::escape;
 use super::frame::{self, badge, table};
-use super::words::{count, moment, percent};
+use super::words::{coded, count, moment, percent};
 use super::{PageAnswer, Visit};
 
 /// Results on a page, and to choose another one from.
@@ -51,7 +51,7 @@ pub(super) fn one(visit: &Visit<'_>) -> PageAnswer {
     let main = html! {
         h1 { "Benchmark " bdi { (result.name) } }
         (head(&result))
-        @for why in &result.why { p.notice { bdi { (why) } } }
+        @for why in &result.why { p.notice { bdi { (coded(why)) } } }
         p { a href=(format!("/benches/{}/page", escape(&result.name))) { "Every figure, curves and what was asked" } }
         @if !result.found.is_empty() { (table("The most that keeps to the objective", &["Target", "Over", "Sustained", "Tokens/s there"], &html! {
             @for one in &result.found { tr { td { bdi { (one.target) } } td { (one.over) } td.number { (number(one.sustained)) } td.number { (number(one.out_tok_s)) } } }

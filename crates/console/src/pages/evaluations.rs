@@ -183,7 +183,7 @@ pub(super) fn beside(visit: &Visit<'_>) -> PageAnswer {
             p { (at(&one.run)) ", " (moment(one.at_us)) ": " @for candidate in &one.candidates { (verdict(&candidate.primary)) " " bdi { (candidate.candidate) } " " }
                 @if one.simulated { (badge("warn", "simulated")) } }
         }
-        @for note in &found.notes { p.notice { bdi { (note) } } }
+        @for note in &found.notes { p.notice { bdi { (coded(note)) } } }
         @if !found.rows.is_empty() { (table("Figures of targets that both have", &["Target", "Figure", &first.run, &second.run, "Change"], &html! {
             @for row in &found.rows {
                 tr { td { bdi { (row.target) } } td { bdi { (row.figure) } } td.number { (number(row.first)) } td.number { (number(row.second)) } td.number { (change(row.first, row.second)) } }

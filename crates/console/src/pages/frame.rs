@@ -183,7 +183,7 @@ pub(super) fn problem(visit: &Visit<'_>, status: StatusCode, words: &str) -> Res
     let page = visit.uri.path().rsplit_once('/').map_or("/", |(page, _)| if page.is_empty() { "/" } else { page });
     let main = html! {
         h1 { (title) }
-        p.problem role="alert" { (words) }
+        p.problem role="alert" { (coded(words)) }
         p { (next) }
         p {
             @if visit.admitted.is_none() { a href="/sign-in" { "Sign in" } " · " }

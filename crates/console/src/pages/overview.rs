@@ -7,7 +7,7 @@ use operations::{Desk, OperationError};
 
 use super::frame::{self, badge, table};
 use super::rollout::status_kind;
-use super::words::percent;
+use super::words::{coded, percent};
 use super::{PageAnswer, Visit};
 
 pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
@@ -20,7 +20,7 @@ pub(super) fn page(visit: &Visit<'_>) -> PageAnswer {
 
 /// Everything that changes by itself; as fragments that take the place of those with the same id, where it is pushed.
 pub(super) fn parts(desk: &Desk, is_push: bool) -> Result<Markup, OperationError> {
-    let phases = journey::phases(&desk.reader())?;
+    let phases = journey::phases_here(desk)?;
     let rollouts = rollouts::list_now(desk)?;
     let is_new = |name: &String| rollouts.iter().all(|line| line.name != *name);
     let planned: Vec<String> = rollouts::planned(desk).into_iter().filter(is_new).collect();
@@ -70,7 +70,7 @@ fn shown(phase: &Phase) -> Markup {
         li.card {
             h3 { span.step { (phase.number) } " " (phase.name) " " (badge(kind, phase.standing.as_str())) }
             p.hint { (phase.question) }
-            ul { @for fact in &phase.facts { li { bdi { (fact) } } } }
+            ul { @for fact in &phase.facts { li { bdi { (coded(fact)) } } } }
             @if !phase.next.is_empty() { p.next { "Next: " code { (phase.next) } } }
         }
     }

@@ -35,8 +35,10 @@ pub(super) fn standing(view: &RolloutView) -> Markup {
             div { dt { "Verdict" } dd { (verdict(facts.verdict)) " " (facts.decision) } }
             div { dt { "Candidate's share" } dd { (percent(facts.share)) } }
             @if facts.status.is_serving() {
-                div { dt { "Pairs" } dd { (progress(facts.pairs.have, facts.pairs.need)) } }
-                div { dt { "Units" } dd { (progress(facts.units.have, facts.units.need)) } }
+                // A step asks for pairs or for units.
+                @for (name, of) in [("Pairs", &facts.pairs), ("Units", &facts.units)] {
+                    @if of.have > 0 || of.need > 0 { div { dt { (name) } dd { (progress(of.have, of.need)) } } }
+                }
                 div { dt { "In this epoch" } dd { (span_s(facts.epoch_age_s)) " of at least " (span_s(facts.min_duration_s)) } }
                 @if let Some(per_hour) = view.why.per_hour { div { dt { "Pairs or units an hour" } dd { (format!("{per_hour:.0}")) } } }
                 @if facts.approvals_needed > 0 { div { dt { "Approvals" } dd { (facts.approvals.len()) " of " (facts.approvals_needed) } } }
