@@ -95,7 +95,7 @@ fn a_panel_is_opened_on_its_page_by_who_is_asked_for_a_name() {
     shows(&gateway, "/review", &["<bdi>cleo</bdi>", "<bdi>look</bdi>"]);
     shows(&gateway, "/review/look?as=ana", &["Which is better", "name=\"as\" value=\"ana\""]);
     let again = open("panel=look&reviewers=dora&pairs=5&disagreeing=0");
-    assert!(again.status == 409 && again.body.contains("there is a panel `look` already"), "{}", again.body);
+    assert!(again.status == 409 && again.body.contains("there is a panel <code>look</code> already"), "{}", again.body);
     for (form, words) in [
         ("panel=b&reviewers=+&pairs=5&disagreeing=0", "needs reviewers"),
         ("panel=b&reviewers=ana&pairs=many&disagreeing=0", "wants a whole number"),
