@@ -67,6 +67,24 @@
     }
   };
 
+  // What somebody has typed stays when the forms are brought up to date around it.
+  let typed = [];
+  const forms = () => [...document.querySelectorAll('#deeds form')];
+  const keep = () => {
+    typed = forms().flatMap((form) => [...form.querySelectorAll('input:not([type="hidden"])')]
+      .filter((field) => field.value || field === document.activeElement)
+      .map((field) => [form.getAttribute('action'), field.name, field.value, field === document.activeElement]));
+  };
+  const put = () => {
+    for (const [action, name, value, isFocused] of typed) {
+      const form = forms().find((one) => one.getAttribute('action') === action);
+      const field = form && form.elements.namedItem(name);
+      if (!field || field.value) continue;
+      field.value = value;
+      if (isFocused) field.focus();
+    }
+  };
+
   const begin = () => {
     times(document);
     // What is pushed brings new times.
@@ -81,6 +99,8 @@
   document.addEventListener('DOMContentLoaded', begin);
   document.addEventListener('beat', (event) => beat(event.detail && event.detail.data));
   document.addEventListener('keydown', key);
+  document.addEventListener('htmx:before:swap', keep);
+  document.addEventListener('htmx:after:swap', put);
   window.addEventListener('resize', () => plots.forEach(({ plot, place }) => plot.setSize({ width: Math.max(place.clientWidth, 240), height: 190 })));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
 })();
