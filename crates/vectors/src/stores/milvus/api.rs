@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -331,6 +332,8 @@ struct Status {
 const NO_COLLECTION: u64 = 100;
 const OLD_NO_COLLECTION: u64 = 4;
 const NOT_LOADED: u64 = 101;
+/// How long a collection that is not loaded is left alone between two tries.
+const LOADS_AGAIN: Duration = Duration::from_secs(6);
 /// What has no code of its own.
 const UNEXPECTED: u64 = 65_535;
 
@@ -354,7 +357,9 @@ impl Status {
             _ => String::new(),
         };
         let number = if self.code == 0 { self.old } else { self.code };
-        Err(Trouble::of(class, doing, format!("{} ({number}){hint}", self.reason)))
+        // A server that came back loads what was loaded before, which takes it up to half a minute.
+        let after = (self.code == NOT_LOADED).then_some(LOADS_AGAIN);
+        Err(Trouble { after, ..Trouble::of(class, doing, format!("{} ({number}){hint}", self.reason)) })
     }
 }
 
@@ -375,7 +380,9 @@ mod tests {
         assert_eq!(class(1400, true), Class::Transient);
         assert!(Status { old: 0, code: 0, is_retriable: false, reason: String::new() }.judged("x", "kb").is_ok());
         let told = Status { old: 1, code: 101, is_retriable: false, reason: "not loaded".to_owned() };
-        assert!(told.judged("x", "kb").unwrap_err().to_string().contains("load the collection first"));
+        let trouble = told.judged("x", "kb").unwrap_err();
+        assert!(trouble.to_string().contains("load the collection first"));
+        assert_eq!(trouble.after, Some(LOADS_AGAIN));
     }
 
     #[test]
