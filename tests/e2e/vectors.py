@@ -252,7 +252,7 @@ def finds(say, directory, kind, place, distances, ask):
 def milvus_of_others(say, directory, milvus):
     """A collection that somebody else has made by Milvus's own API, with keys that are numbers and fields of its own, is read whole."""
     milvus.made_by_others("others", 300)
-    done = crossfade(directory, "vectors", "copy", f"milvus:{milvus.place}#others", "jsonl:films", "--run", "films-of-others", "--verify")
+    done = crossfade(directory, "vectors", "copy", f"milvus:{milvus.place}#others", "jsonl:others", "--run", "films-of-others", "--verify")
     rows = [json.loads(line) for file in sorted((directory / "others").rglob("*.jsonl")) for line in file.read_text().splitlines()]
     expected = [([float(n), 0.5], {"title": f"t{n}", "more": {"n": n}}) for n in range(300)]
     found = sorted(((row["vectors"]["vector"], row["metadata"]) for row in rows), key=lambda one: one[0])
