@@ -311,7 +311,7 @@ fn leave(database: &Database, all: &[Step]) -> Result<Found, DatabaseError> {
     let drilled = !facts.is_empty();
     facts.push("the decision report is a file of whoever asks for it; the store holds none".to_owned());
     let standing = if drilled { Standing::Undecided } else { Standing::Missing };
-    Ok(found(standing, facts, "crossfade report --output report.html"))
+    Ok(found(standing, facts, "crossfade report --output report"))
 }
 
 fn plural(n: usize, one: &str) -> String {

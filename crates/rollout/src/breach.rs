@@ -105,18 +105,19 @@ impl Breach {
         let metric = self.metric.map_or("", Metric::rate_name);
         match self.cause {
             BreachCause::Relative => format!(
-                "{metric} of the candidate is higher: {} units met it in {} requests, against {} in {} on the baseline, at a share \
-                 of {} (all relative guards together: e-value {}, {} needed)",
+                "{metric} of the candidate is higher: seen by {} units in {} requests, against {} in {} on the baseline{} (all \
+                 relative guards together: e-value {}, {} needed)",
                 self.bad_candidate,
                 self.n_candidate,
                 self.bad_baseline,
                 self.n_baseline,
-                percent(self.share),
+                // Of copies, and of what came in after it went back, there is none.
+                if self.share > 0.0 { format!(", at a share of {}", percent(self.share)) } else { String::new() },
                 rounded(self.e_value),
                 rounded(self.threshold),
             ),
             BreachCause::Absolute => format!(
-                "{metric} of the candidate is above its limit: {} units met it in {} requests, close together (the guard of that limit: e-value {}, {} \
+                "{metric} of the candidate is above its limit: seen by {} units in {} requests, close together (the guard of that limit: e-value {}, {} \
                  needed)",
                 self.bad_candidate,
                 self.n_candidate,
@@ -196,7 +197,7 @@ mod tests {
         };
         assert_eq!(
             breach.words(),
-            "error rate of the candidate is higher: 12 units met it in 480 requests, against 30 in 4500 on the baseline, at a \
+            "error rate of the candidate is higher: seen by 12 units in 480 requests, against 30 in 4500 on the baseline, at a \
              share of 10 % (all relative guards together: e-value 1234, 1000 needed)"
         );
         assert_eq!(percent(0.0125), "1.25 %");
