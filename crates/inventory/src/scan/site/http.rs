@@ -300,6 +300,11 @@ impl<'r> Visitor<'r> {
             Value::Text(text) if hosts::is_path(&text.value) && !is_kept(&text.value) => Some(text),
             _ => None,
         });
+        // A request made of a path alone (`.uri("/api/chat")`) is for the application's own router, whatever address the file names.
+        let is_own = |text: &Text| self.language() == Language::Rust && name == "uri" && text.value.starts_with('/');
+        if path.is_some_and(is_own) {
+            return None;
+        }
         if path.is_none()
             && let Some(found) = self.on_base(call)
         {

@@ -92,6 +92,13 @@ impl Api {
         }
     }
 
+    /// The next read waits until it sees everything.
+    fn has_to_see_all(&self) {
+        if let Some(written) = &self.written {
+            written.store(0, Ordering::SeqCst);
+        }
+    }
+
     fn call(&mut self, doing: &str, method: &str, message: Message) -> Result<Bytes, Trouble> {
         self.grpc.call(doing, &format!("{SERVICE}/{method}"), message)
     }
@@ -254,7 +261,12 @@ impl Api {
     pub(super) fn delete(&mut self, doing: &str, condition: &str) -> Result<(), Trouble> {
         let message = self.named().text(5, condition);
         let answer = self.done(doing, "Delete", message)?;
-        self.has_seen(broken(doing, protobuf::int(&answer, 9))?);
+        let time = broken(doing, protobuf::int(&answer, 9))?;
+        self.has_seen(time);
+        if time == 0 {
+            // A server that does not say when: the next read has to see everything.
+            self.has_to_see_all();
+        }
         Ok(())
     }
 
