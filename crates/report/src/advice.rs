@@ -63,6 +63,10 @@ pub(crate) fn verdict(
             };
             format!("Keep `{from}`: the rollout's guards took `{to}` back — {why}{again}.")
         }
+        (Decision::Stay, "S3") => {
+            let seen = failing[0].map(seen_failing).unwrap_or_default();
+            format!("Keep `{from}`: when `{to}` was asked last, {seen}, and nothing on record is newer than that.")
+        }
         (Decision::Stay, _) => {
             let fails = format!("`{to}` fails {}", failed(areas));
             if let Some(live) = live.filter(|live| live.is_under_way() && !live.has_traffic()) {
@@ -74,17 +78,7 @@ pub(crate) fn verdict(
                 None => format!("Keep `{from}`: {fails}."),
             }
         }
-        (Decision::NotEnoughEvidence, "R1") => {
-            let before = live.and_then(|live| live.taken_back_before.as_deref()).map_or("a guard was breached", number);
-            let again = format!(
-                "the rollout's guards took `{to}` back — {before} — and it was begun again with the same model, prompt and parameters"
-            );
-            let open = if areas.iter().any(Found::is_open) { format!(" And {}.", open(areas)) } else { String::new() };
-            format!(
-                "Keep `{from}` as the route's target until the rollout, now at {}, has completed: {again}, so what is proven elsewhere does not count before that.{open}",
-                live.map_or("its start", |live| &live.label)
-            )
-        }
+        (Decision::NotEnoughEvidence, "R1") => begun_again((from, to), areas, live),
         (Decision::NotEnoughEvidence, _) => {
             let open = open(areas);
             match today {
@@ -97,6 +91,19 @@ pub(crate) fn verdict(
             }
         }
     }
+}
+
+/// Of a rollout that was begun again with nothing of its targets changed.
+fn begun_again((from, to): (&str, &str), areas: &[Found], live: Option<&Live>) -> String {
+    let before = live.and_then(|live| live.taken_back_before.as_deref()).map_or("a guard was breached", number);
+    let again = format!(
+        "the rollout's guards took `{to}` back — {before} — and it was begun again with the same model, prompt and parameters"
+    );
+    let open = if areas.iter().any(Found::is_open) { format!(" And {}.", open(areas)) } else { String::new() };
+    format!(
+        "Keep `{from}` as the route's target until the rollout, now at {}, has completed: {again}, so what is proven elsewhere does not count before that.{open}",
+        live.map_or("its start", |live| &live.label)
+    )
 }
 
 /// Of a move that is made: whether it still stands.
@@ -134,11 +141,9 @@ fn done(
             format!("Done: {done}, and {}.{was}", passes(areas))
         }
         Decision::Stay => match failing {
-            Some(Failing { n_failed, n, most, last_us, .. }) => format!(
-                "Take it back to `{}` now: {done}, and {n_failed} of its newest {n} calls failed, most by `{most}`, the last at {}.",
-                mv.baseline.name,
-                moment(*last_us)
-            ),
+            Some(seen) => {
+                format!("Take it back to `{}` now: {done}, and {}.", mv.baseline.name, seen_failing(seen))
+            }
             None if live.is_some_and(|live| live.taken_back) => {
                 format!("Take it back to `{}`: {done}.", mv.baseline.name)
             }
@@ -157,6 +162,11 @@ fn done(
             format!("Give a part back to `{}`: {done}, and it does not do all of it.", mv.baseline.name)
         }
     }
+}
+
+/// `32 of its newest 80 calls failed, most by …, the last at …`.
+fn seen_failing(Failing { n_failed, n, most, last_us, .. }: &Failing) -> String {
+    format!("{n_failed} of its newest {n} calls failed, most by `{most}`, the last at {}", moment(*last_us))
 }
 
 /// What is required and fails, with what was measured of each.
@@ -225,7 +235,15 @@ pub(crate) fn and(names: &[String]) -> String {
 }
 
 /// What to do now, with the command for it.
-pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<&Live>) -> String {
+pub(crate) fn next(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found], live: Option<&Live>) -> String {
+    if (rule, mv.switched) == ("S3", false) {
+        let again = areas.iter().find(|found| found.area == Area::Latency).and_then(|found| found.again.as_ref());
+        return format!(
+            "Leave the route where it is, and find out why it failed. Once it is repaired a benchmark shows it{}; then live traffic, by a rollout{}.",
+            again.map_or_else(String::new, |again| format!(", {again}")),
+            again_by_rollout(mv).map_or_else(String::new, |lines| format!(": {lines}"))
+        );
+    }
     match (mv.rollout.as_deref(), live) {
         _ if mv.switched => {
             let back = set_target(mv, &mv.baseline.name);
@@ -243,6 +261,21 @@ pub(crate) fn next(mv: &Move, decision: Decision, areas: &[Found], live: Option<
     }
 }
 
+/// How what is required and failed is measured again, where that is known.
+fn of_failed(areas: &[Found]) -> Option<&String> {
+    let failed = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
+    failed.filter_map(|found| found.again.as_ref()).next()
+}
+
+/// A rollout that proves the same move once more, with its line of the config.
+fn again_by_rollout(mv: &Move) -> Option<String> {
+    let (to, before) = (mv.candidate.as_ref()?, mv.rollout.as_ref()?);
+    Some(format!(
+        "in the config `rollouts: {{ {before}-again: {{ route: {}, baseline: {}, candidate: {} }} }}`, then `crossfade reload` and `crossfade rollout start {before}-again`",
+        mv.route, mv.baseline.name, to.name
+    ))
+}
+
 /// The lines of the config that make `name` the route's target.
 fn set_target(mv: &Move, name: &str) -> String {
     let is_fallback = mv.fallback.iter().any(|target| target.name == name);
@@ -257,7 +290,13 @@ pub(crate) fn idle(mv: &Move, live: Option<&Live>, failing: Option<&Failing>) ->
     let to = mv.candidate.as_ref().map_or("the candidate", |to| &to.name);
     match live {
         _ if mv.switched && failing.is_some() => {
-            format!("`{to}` goes on failing those who ask it, and nothing takes it back by itself.")
+            let others: Vec<String> = mv.fallback.iter().map(|target| format!("`{}`", target.name)).collect();
+            let caught = if others.is_empty() {
+                String::new()
+            } else {
+                format!(", though its fallback {} answers callers where it can", and(&others))
+            };
+            format!("`{to}` goes on failing those who ask it{caught}, and nothing takes it back by itself.")
         }
         _ if mv.switched => format!("`{to}` goes on answering all, and nothing takes it back by itself."),
         Some(live) if live.is_completed() => format!(
@@ -303,8 +342,9 @@ fn without_traffic(
     let set_back = live.is_some_and(Live::is_set_back);
     match (decision, rollout) {
         (Decision::Switch, Some(rollout)) if set_back => format!(
-            "The rollout `{rollout}` completed and the config was set back to `{}` since. To switch again: {}; to prove it on live traffic first, a rollout of another name.",
+            "The rollout `{rollout}` completed and the config was set back to `{}` since. To prove it on live traffic first, the careful way after an outage: {}. To switch again at once: {}.",
             mv.baseline.name,
+            again_by_rollout(mv).unwrap_or_default(),
             set_target(mv, mv.candidate.as_ref().map_or("CANDIDATE", |to| &to.name))
         ),
         (Decision::Hybridize, Some(_)) if set_back => {
@@ -326,23 +366,24 @@ fn without_traffic(
                 "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."
             )
         }
-        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::is_under_way) => format!(
-            "`crossfade rollout abort {rollout} --reason TEXT`. Then look for another candidate, or change what failed and measure again."
-        ),
-        (Decision::Stay, _) => {
-            let again = areas.iter().filter(|found| found.required && found.standing == Standing::Fail);
-            match again.filter_map(|found| found.settle.as_ref()).next() {
-                Some(settle) => format!("Leave the route where it is; {settle}. Or look for another candidate."),
-                None => {
-                    "Leave the route where it is; look for another candidate, or change what failed and measure again."
-                        .to_owned()
-                }
+        (Decision::Stay, Some(rollout)) if live.is_some_and(Live::is_under_way) => {
+            let abort = format!("`crossfade rollout abort {rollout} --reason TEXT`");
+            match of_failed(areas) {
+                Some(again) => format!("{abort}. If what failed was repaired since, measure it again first: {again}."),
+                None => format!("{abort}. Then look for another candidate, or change what failed and measure again."),
             }
         }
-        (Decision::NotEnoughEvidence, Some(rollout)) if live.is_some_and(|live| live.taken_back_before.is_some()) => {
-            format!(
-                "Let the rollout prove it: `crossfade rollout status {rollout}` says what each gate waits for, `crossfade rollout history {rollout}` what took it back. To stop it instead: `crossfade rollout abort {rollout} --reason TEXT`."
-            )
+        (Decision::Stay, _) => match of_failed(areas) {
+            Some(again) => format!(
+                "Leave the route where it is; once it is repaired, measure it again: {again}. Or look for another candidate."
+            ),
+            None => "Leave the route where it is; look for another candidate, or change what failed and measure again."
+                .to_owned(),
+        },
+        (Decision::NotEnoughEvidence, Some(rollout))
+            if !areas.iter().any(Found::is_open) && live.is_some_and(|live| live.taken_back_before.is_some()) =>
+        {
+            live.map_or_else(String::new, |live| proving(rollout, live))
         }
         (Decision::NotEnoughEvidence, _) if mv.candidate.is_none() => {
             format!("Name a candidate: a rollout on the route `{}`, or `--candidate TARGET`.", mv.route)
@@ -423,7 +464,7 @@ fn proving(rollout: &str, live: &Live) -> String {
     let on = match live.status.as_str() {
         "awaiting_approval" => {
             format!(
-                "Its gates have passed again. Once you know what took it back and that it is repaired: {}",
+                "Its gates have passed again. First know what took it back, and that it is repaired. {}",
                 raised(rollout, live)
             )
         }

@@ -113,6 +113,9 @@ pub struct Found {
     pub because: String,
     /// What would settle it, where it is open.
     pub settle: Option<String>,
+    /// How it is measured once more, where a benchmark does that.
+    #[serde(skip)]
+    pub again: Option<String>,
     /// Its figures.
     pub figures: Vec<Figure>,
     /// The id of the one that was held against the target.
@@ -137,6 +140,7 @@ impl Found {
             standing: Standing::NotRun,
             because: because.to_owned(),
             settle: Some(settle.to_owned()),
+            again: None,
             figures: Vec::new(),
             decides: None,
             simulated: false,

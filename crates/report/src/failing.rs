@@ -37,6 +37,11 @@ pub(crate) struct Failing {
 }
 
 impl Failing {
+    /// Whether more fail than is forgiven.
+    fn is_many(&self) -> bool {
+        wilson(self.n_failed as u64, self.n as u64, Z).is_some_and(|(low, _)| low > FORGIVEN)
+    }
+
     /// Whether so many were good since the last failure that it is no chance.
     fn has_ended(&self) -> bool {
         let share = self.n_failed as f64 / (self.n - self.n_since).max(1) as f64;
@@ -44,9 +49,14 @@ impl Failing {
     }
 }
 
-/// Of a move that is made: its newest calls for users, where more fail than is forgiven, at 95 %.
-pub(crate) fn failing(mv: &Move, traffic: &Traffic<'_>) -> Option<Failing> {
-    failed(mv, traffic).filter(|newest| !newest.has_ended())
+/// Of a move that is made its newest calls for users, of one that no rollout watches its newest calls, where more fail than is forgiven, at 95 %. A benchmark
+/// that began after the last failure, at `benched_us`, is newer than they are, where nobody asks it any more.
+pub(crate) fn failing(mv: &Move, traffic: &Traffic<'_>, is_watched: bool, benched_us: u64) -> Option<Failing> {
+    if mv.switched {
+        return failed(mv, traffic).filter(|newest| !newest.has_ended());
+    }
+    let newest = newest(&traffic.candidate).filter(|_| !is_watched)?;
+    (newest.is_many() && !newest.has_ended() && benched_us <= newest.last_us).then_some(newest)
 }
 
 /// The same where it has ended: so many answers since the last failure that they are no chance.
@@ -59,9 +69,7 @@ fn failed(mv: &Move, traffic: &Traffic<'_>) -> Option<Failing> {
         return None;
     }
     let calls: Vec<&Call> = traffic.candidate.iter().filter(|call| !call.is_shadow).copied().collect();
-    let newest = newest(&calls)?;
-    let (low, _) = wilson(newest.n_failed as u64, newest.n as u64, Z)?;
-    (low > FORGIVEN).then_some(newest)
+    newest(&calls).filter(Failing::is_many)
 }
 
 /// When the newest call failed that did, Unix microseconds; 0 where none did.

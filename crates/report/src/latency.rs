@@ -229,7 +229,7 @@ fn latency(
             "more than one call in twenty failed: {} of {}, which is not by chance, the last at {last}",
             p95.n_failed, p95.n
         );
-        (Standing::Fail, because, Some(format!("once it is repaired, a benchmark after that shows it: {bench}")))
+        (Standing::Fail, because, None)
     } else if p95.low_ms > limit {
         (Standing::Fail, too_slow("it is", p95), None)
     } else {
@@ -257,7 +257,8 @@ fn latency(
     // Of an outage no percentile says anything.
     let decides = decides.filter(|_| !is_outage(p95));
     let required = demand.required;
-    Found { area: Area::Latency, required, asks, target, standing, because, settle, figures, decides, simulated }
+    let again = Some(commands::bench(mv, demand, traffic.known_load()));
+    Found { area: Area::Latency, required, asks, target, standing, because, settle, again, figures, decides, simulated }
 }
 
 /// Whether it is failures, not slow answers, that make the percentile late.
@@ -356,7 +357,10 @@ fn with_bench(
         n => format!("; {n} of {} requests had no whole answer and count as later than all", level.n_requests),
     };
     let (standing, because, settle) = match (shown, &traffic.too_short) {
-        (Standing::Fail, _) => (shown, format!("a benchmark shows it above the limit at {load}{failed}"), None),
+        (Standing::Fail, _) => {
+            let when = moment(level.at_us);
+            (shown, format!("a benchmark of {when} shows it above the limit at {load}{failed}"), None)
+        }
         (Standing::Pass, Some(short)) => {
             let because = format!("benchmarked below the limit at {load}, but {short} and may not have seen the peak");
             (Standing::Undecided, because, Some(said_load(mv)))

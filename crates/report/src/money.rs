@@ -30,13 +30,9 @@ pub(crate) struct Money {
 /// What a move's study says.
 pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (&str, &mut Vec<Stale>)) -> Money {
     let demand = &rows.settings.scorecard.tco;
-    let asks = format!(
-        "a successful task costs at least {} less, with a certainty of {}",
-        Unit::Share.shown(demand.saving.0),
-        Unit::Share.shown(demand.certainty.0)
-    );
-    let target =
-        format!("saves ≥ {}, {} sure", Unit::Share.shown(demand.saving.0), Unit::Share.shown(demand.certainty.0));
+    let [saving, certainty] = [demand.saving.0, demand.certainty.0].map(|share| Unit::Share.shown(share));
+    let asks = format!("a successful task costs at least {saving} less, with a certainty of {certainty}");
+    let target = format!("saves ≥ {saving}, {certainty} sure");
     let label = "Cost delta: saving for a successful task, the median of draws";
     let unknown = Figure::new(format!("{key}.tco.saving"), label, None, Unit::Saved);
     let no_study = |because: &str, settle: &str| Money {
@@ -104,6 +100,7 @@ pub(crate) fn money(rows: &Rows, mv: &Move, engine: &dyn Engine, (key, stale): (
             dollars(&costed)
         ),
         settle: (standing == Standing::Undecided).then(|| needed(&odds.needed, (demand, mv, run))),
+        again: None,
         figures,
         decides: Some(delta.id.clone()),
         simulated: !made_up.is_empty(),

@@ -87,6 +87,7 @@ pub(crate) fn quality(rows: &Rows, mv: &Move, key: &str) -> Quality {
             agreement(run)
         ),
         settle,
+        again: None,
         figures: vec![delta.clone(), kept, n.of(&file)],
         decides,
         simulated: run.head.simulated,

@@ -277,7 +277,10 @@ fn one(
     }
     let areas = vec![quality.found, times.latency, times.throughput, safety, money.found];
     let n_refused = refused(&traffic);
-    let failing = failing(mv, &traffic);
+    // Guards watch a rollout that is under way or completed, and take its candidate back by themselves.
+    let is_watched = live.as_ref().is_some_and(|live| live.is_under_way() || live.is_completed());
+    let benched_us = benches.levels.iter().map(|level| level.at_us).max().unwrap_or(0);
+    let failing = failing(mv, &traffic, is_watched, benched_us);
     let mut facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);
     let newest = if failing.is_some() { "failing" } else { "other" };
     facts.insert("newest", newest.to_owned());
@@ -311,7 +314,7 @@ fn one(
             [&quality.good_parts, &quality.worse_parts],
         ),
         reasons,
-        next: next(mv, decision, &areas, live.as_ref()),
+        next: next(mv, (decision, id), &areas, live.as_ref()),
         idle: idle(mv, live.as_ref(), failing.as_ref()),
         quality_delta: quality.delta,
         latency_delta: times.delta,
@@ -363,7 +366,7 @@ fn facts(mv: &Move, areas: &[Found], live: Option<&Live>, [good, worse]: [&[Part
     facts.insert("all_but_throughput", all_but(Some(Area::Throughput)));
     let rollout = match live {
         Some(live) if live.was_taken_back() => "taken_back",
-        Some(live) if live.taken_back_before.is_some() => "resumed",
+        Some(live) if live.taken_back_before.is_some() && !live.is_completed() => "resumed",
         _ => "other",
     };
     facts.insert("rollout", rollout.to_owned());

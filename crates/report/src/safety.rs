@@ -25,6 +25,11 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
             },
             commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
         ),
+        None if mv.switched => format!(
+            "first the way back, as a rollout proves a candidate that the route does not ask yet; then a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
+            mv.route,
+            commands::file("ROLLOUT", demand.filed.first().map_or("safety", |name| name))
+        ),
         None => format!(
             "a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
             mv.route,
@@ -77,6 +82,7 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         standing,
         because,
         settle: matches!(standing, Standing::NotRun | Standing::Undecided).then_some(settle),
+        again: None,
         figures: vec![figure],
         decides,
         simulated: false,

@@ -37,14 +37,21 @@ impl Engine for Plain {
             status: row.state_json.trim_end_matches(" after").to_owned(),
             reason: "so it is".to_owned(),
             share: match row.state_json.as_str() {
-                "completed" => 0.98,
+                "completed" | "completed after" => 0.98,
                 "resumed live" => 0.25,
                 _ => 0.0,
             },
             taken_back: row.state_json.starts_with("rolled_back"),
-            taken_back_before: ["resumed", "resumed live", "aborted after", "rolled_back after"]
-                .contains(&row.state_json.as_str())
-                .then(|| "slower by 300 ms (sure)".to_owned()),
+            taken_back_before: [
+                "resumed",
+                "resumed live",
+                "aborted after",
+                "rolled_back after",
+                "paused after",
+                "completed after",
+            ]
+            .contains(&row.state_json.as_str())
+            .then(|| "slower by 300 ms (sure)".to_owned()),
             gates: Vec::new(),
             missing: Vec::new(),
             next: (row.state_json != "last").then(|| "canary 25 %".to_owned()),

@@ -47,7 +47,7 @@ impl Engine for Rooms {
             reason: state.reason.clone(),
             share: state.share(&policy),
             taken_back: state.status == Status::RolledBack,
-            taken_back_before: stored.taken_back.clone().filter(|_| state.status != Status::Completed),
+            taken_back_before: stored.taken_back.clone(),
             gates: gates.collect(),
             missing: facts.missing,
             next,
