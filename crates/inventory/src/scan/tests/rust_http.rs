@@ -292,3 +292,17 @@ impl OpenAi {
         "4 http chat openai-compatible unknown likely",
     );
 }
+
+#[test]
+fn a_request_of_a_path_alone_is_for_the_applications_own_router() {
+    check(
+        "src/smoke.rs",
+        r#"const BASE: &str = "https://dashscope.aliyuncs.com/compatible-mode/v1";
+async fn answers(app: Router) {
+    let request = Request::builder().method("POST").uri("/api/chat").body(body).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+}
+"#,
+        "",
+    );
+}
