@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for a state before it says that it did not come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Two simulated providers, one route, one rollout that is not started. Compressed times, so that a promotion by evidence
 /// is possible; every test names what it changes.

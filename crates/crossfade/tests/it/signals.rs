@@ -28,7 +28,7 @@ fn rolled_back_by(gateway: &Gateway<'_>, metric: &str) {
     assert_eq!((&facts["status"], &facts["share"]), (&json!("rolled_back"), &json!(0.0)));
     assert_eq!(facts["explanation"]["breach"]["metric"], metric, "{facts}");
     let history = gateway.run(&["rollout", "history", "to-qwen"]).exits(0).stdout;
-    assert!(history.contains(&format!("breach: {metric}, e-value ")), "{history}");
+    assert!(history.contains(&format!("what failed: the guard on `{metric}` ")), "{history}");
     gateway.run(&["rollout", "replay", "to-qwen"]).exits(0);
 }
 

@@ -19,7 +19,10 @@ fn a_rollback_names_its_events_its_e_value_and_exchanges_that_can_be_read() {
         assert!(history.contains(words), "{words} not in\n{history}");
     }
     // Whichever is first: the guard, or the circuit breaker after five failures in a row.
-    assert!(history.contains("breach: error, e-value ") || history.contains("circuit breaker opened"), "{history}");
+    assert!(
+        history.contains("what failed: the guard on `error` ") || history.contains("circuit breaker opened"),
+        "{history}"
+    );
     let id = history.lines().rev().find_map(|line| line.trim().strip_prefix("bad: error of the candidate: ")).unwrap();
     let id = id.split(' ').next().unwrap().to_owned();
     let shown = until(|| {

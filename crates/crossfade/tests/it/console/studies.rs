@@ -49,7 +49,7 @@ fn a_report_is_made_when_it_is_asked_for_and_says_what_the_command_says() {
     assert_eq!(ask(gateway.admin, "GET", &format!("{at}/rows"), ("", "")).status, 404);
     assert_eq!(ask(gateway.admin, "GET", "/reports/0000", ("", "")).status, 404);
     let refused = send(&gateway, "/reports", "workload=suport");
-    assert!(refused.status == 400 && refused.body.contains("did you mean `support`"), "{}", refused.body);
+    assert!(refused.status == 400 && refused.body.contains("did you mean <code>support</code>"), "{}", refused.body);
 }
 
 #[test]
