@@ -66,7 +66,8 @@ fn lines(matrix: &Matrix, candidate: &str) -> Vec<String> {
 }
 
 fn one(row: &Row, cell: &Cell) -> String {
-    let instead = cell.workaround.as_ref().map(|workaround| format!("; instead: {workaround}")).unwrap_or_default();
+    let word = if cell.standing <= inventory::matrix::Standing::Degraded { "" } else { "instead: " };
+    let instead = cell.workaround.as_ref().map(|workaround| format!("; {word}{workaround}")).unwrap_or_default();
     let many = |n: u64, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
     let mut places = many(row.places.len() as u64, "place");
     if row.requests > 0 {

@@ -36,6 +36,9 @@ impl Standing {
     }
 }
 
+/// What is to be done beside asking another model for vectors.
+const INDEXED: &str = "what was indexed has to be embedded again by the new model: `crossfade vectors reembed`";
+
 /// One cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -50,7 +53,7 @@ pub struct Cell {
     /// What is known of servers of this kind; never a proof.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expected: Option<Expected>,
-    /// What to do where there is none, or nobody knows.
+    /// What to do where there is none, or nobody knows, or where more than requests has to move.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub workaround: Option<String>,
     /// Whether the gateway puts right all that differs.
@@ -153,17 +156,20 @@ pub(super) fn cell(need: &Need, through: Through, candidate: &Candidate, places:
     });
     let effort = if places.is_empty() { Effort::somewhere(asked) } else { effort.max().unwrap_or(Effort::S) };
     let is_open = standing == Standing::None || standing == Standing::Unproved;
+    // A vector of another model is none in an index of this one's, however alike the endpoints are.
+    let moved = (need.id == "embeddings" && !is_open).then_some(INDEXED);
+    let (least_effort, least_risk) = if moved.is_some() { (Effort::M, Risk::Medium) } else { (Effort::S, Risk::Low) };
     Cell {
         alternative: candidate.facts.name.clone(),
         standing,
         how,
         proofs,
         expected: (standing == Standing::Unproved).then(|| expected(need, candidate)).flatten(),
-        workaround: is_open.then(|| need.workaround.to_owned()),
+        workaround: is_open.then_some(need.workaround).or(moved).map(str::to_owned),
         repaired,
         change: places.iter().copied().fold(asked, Change::max),
-        effort,
-        risk: Risk::of(standing, repaired, need.without),
+        effort: effort.max(least_effort),
+        risk: Risk::of(standing, repaired, need.without).max(least_risk),
     }
 }
 

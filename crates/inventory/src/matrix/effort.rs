@@ -114,14 +114,16 @@ pub const RULES: [(&str, &str); 4] = [
         "cell",
         "Equivalent, degraded and none are read from a report of `crossfade conformance` on that target and model, not older than 90 days and not \
          simulated. A row that is missing there, was not measured, or has no probe is unproved. What the gateway puts right counts as degraded. \
-         The best cell of a row is the replacement.",
+         The best cell of a row is the replacement. What is measured is the interface, not how good the answers are: \
+         that is for an evaluation (`crossfade eval`) and a rollout.",
     ),
     (
         "effort",
         "Configuration (a base address and a key): S. Adjust (each place is looked at): S up to 3 places, M up to 20, else L. Rewrite (each place \
          is written anew): S for 1 place, M up to 8, else L. Rebuild (what the vendor keeps or does is built again): L. The larger of what the \
          place's own dialect asks for and what the cell asks for. Of an unproved cell it is the least there is to do. Where recorded \
-         requests alone say that it is used, its places are not known: M, but S for configuration and L for rebuild.",
+         requests alone say that it is used, its places are not known: M, but S for configuration and L for rebuild. \
+         Embeddings are at least M, and their risk at least medium: what was indexed has to be embedded again.",
     ),
     (
         "risk",

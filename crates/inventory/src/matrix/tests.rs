@@ -161,6 +161,11 @@ fn of_two_that_are_as_good_the_one_that_serves_more_is_named() {
     let best: Vec<String> =
         made.rows.iter().map(|row| format!("{} {}", row.id(), row.best.as_deref().unwrap_or("-"))).collect();
     assert_eq!(best, ["chat qwen", "embeddings qwen", "moderation qwen"]);
+    // However alike the endpoints are, an index has vectors of the old model.
+    assert_eq!(lines(&made)[..2], ["chat equivalent S low", "embeddings equivalent M medium"]);
+    let again =
+        made.rows[1].cells.iter().find(|cell| cell.alternative == "qwen").and_then(|cell| cell.workaround.clone());
+    assert!(again.is_some_and(|again| again.contains("`crossfade vectors reembed`")));
 }
 
 #[test]

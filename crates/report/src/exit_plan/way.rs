@@ -27,12 +27,7 @@ pub(super) fn runbook(of: &Leaving) -> Section {
     let contract = &said.contract;
     let steps = [
         ("decide that a trigger holds", approver.clone(), String::new(), people(said.decide_hours, "h")),
-        (
-            "switch the route",
-            technical.clone(),
-            format!("`routes.{route}.target: {to}` in the config, then `crossfade reload`"),
-            switched(|drill| drill.there.time_to_switch_ms),
-        ),
+        ("switch the route", technical.clone(), set_target(of, to), switched(|drill| drill.there.time_to_switch_ms)),
         (
             "watch: golden tests, probes, error rate",
             technical.clone(),
@@ -42,7 +37,7 @@ pub(super) fn runbook(of: &Leaving) -> Section {
         (
             "if it does not hold: back",
             technical.clone(),
-            "the former target in the config, then `crossfade reload`".to_owned(),
+            format!("`routes.{route}.target: {}` in the config, then `crossfade reload`", of.mv.baseline.name),
             switched(|drill| drill.home.time_to_switch_ms),
         ),
         (
@@ -85,6 +80,18 @@ pub(super) fn runbook(of: &Leaving) -> Section {
         }
     }
     section
+}
+
+/// The lines that make the alternative the route's target. A rollout from the old one is no rollout of the new one: the config is refused with both.
+fn set_target(of: &Leaving, to: &str) -> String {
+    let set = format!("in the config `routes.{}.target: {to}`", of.mv.route);
+    match &of.mv.live {
+        Some(live) if live.is_under_way() || live.status == "paused" => format!(
+            "`crossfade rollout abort {0} --reason TEXT`; {set} and the rollout `{0}` taken out; then `crossfade reload`",
+            live.rollout
+        ),
+        _ => format!("{set}, rollouts of this route taken out, then `crossfade reload`"),
+    }
 }
 
 fn unmeasured() -> String {

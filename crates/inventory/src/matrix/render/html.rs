@@ -43,7 +43,11 @@ fn head(page: &mut String, matrix: &Matrix) {
     let counts = matrix.counts;
     *page += "<div class=\"tiles\">\n";
     for (standing, n, words) in [
-        (Standing::Equivalent, counts.equivalent, "measured: an application notices no difference"),
+        (
+            Standing::Equivalent,
+            counts.equivalent,
+            "the interface, measured, is the same; how good answers are is for an evaluation",
+        ),
         (Standing::Degraded, counts.degraded, "measured: it is there and differs"),
         (Standing::None, counts.none, "measured: not there, a workaround is needed"),
         (Standing::Unproved, counts.unproved, "nobody measured it, so nothing is claimed"),
@@ -141,7 +145,7 @@ fn capabilities(page: &mut String, matrix: &Matrix) {
         for cell in &row.cells {
             *page += &one_cell(row, cell);
         }
-        *page += &format!("<td>{}</td><td>{}</td></tr>\n", row.effort.as_str(), risk(row.risk));
+        *page += &format!("<td>{}</td><td class=\"k\">{}</td></tr>\n", row.effort.as_str(), risk(row.risk));
     }
     *page += "</table></div>\n";
 }
@@ -153,6 +157,8 @@ fn one_cell(row: &Row, cell: &Cell) -> String {
     let word = cell.standing.as_str();
     let repaired = if cell.repaired { " put right by the gateway" } else { "" };
     let says = match (cell.standing, &cell.workaround) {
+        (Standing::Equivalent | Standing::Degraded, Some(more)) if cell.how.is_empty() || cell.repaired => more.clone(),
+        (Standing::Degraded, Some(more)) => format!("{}; {more}", cell.how),
         (Standing::Degraded, _) if !cell.repaired => cell.how.clone(),
         (Standing::None, Some(workaround)) => format!("instead: {workaround}"),
         (Standing::Unproved, _) => {

@@ -75,7 +75,7 @@ fn about(alternative: &Alternative) -> String {
 
 /// What there is to say of the best cell; of one that is equivalent, nothing.
 fn why(row: &Row) -> Option<Vec<String>> {
-    let cell: &Cell = row.best_cell().filter(|cell| !cell.how.is_empty())?;
+    let cell: &Cell = row.best_cell().filter(|cell| !cell.how.is_empty() || cell.workaround.is_some())?;
     let known = match &cell.expected {
         Some(expected) => format!("said of {}: {}", cell.alternative, expected.says),
         None => cell.how.clone(),
