@@ -236,6 +236,14 @@ pub(crate) fn and(names: &[String]) -> String {
 
 /// What to do now, with the command for it.
 pub(crate) fn next(mv: &Move, (decision, rule): (Decision, &str), areas: &[Found], live: Option<&Live>) -> String {
+    if (rule, mv.switched) == ("S3", false)
+        && let Some((rollout, live)) = mv.rollout.as_ref().zip(live).filter(|(_, live)| live.is_under_way())
+    {
+        return format!(
+            "Approve nothing and switch nothing by hand; find out why it fails: `crossfade rollout status {rollout}`. The rollout goes on with copies at {}, and this page follows once enough of them are answered. To stop it: `crossfade rollout abort {rollout} --reason TEXT`.",
+            live.place()
+        );
+    }
     if (rule, mv.switched) == ("S3", false) {
         let again = areas.iter().find(|found| found.area == Area::Latency).and_then(|found| found.again.as_ref());
         return format!(
@@ -268,11 +276,12 @@ fn of_failed(areas: &[Found]) -> Option<&String> {
 }
 
 /// A rollout that proves the same move once more, with its line of the config.
-fn again_by_rollout(mv: &Move) -> Option<String> {
-    let (to, before) = (mv.candidate.as_ref()?, mv.rollout.as_ref()?);
+pub(crate) fn again_by_rollout(mv: &Move) -> Option<String> {
+    let (from, to) = (&mv.baseline.name, &mv.candidate.as_ref()?.name);
+    let name = mv.rollout.as_ref().map_or_else(|| format!("{from}-to-{to}"), |before| format!("{before}-again"));
     Some(format!(
-        "in the config `rollouts: {{ {before}-again: {{ route: {}, baseline: {}, candidate: {} }} }}`, then `crossfade reload` and `crossfade rollout start {before}-again`",
-        mv.route, mv.baseline.name, to.name
+        "in the config `rollouts: {{ {name}: {{ route: {}, baseline: {from}, candidate: {to} }} }}`, then `crossfade reload` and `crossfade rollout start {name}`",
+        mv.route
     ))
 }
 

@@ -277,8 +277,8 @@ fn one(
     }
     let areas = vec![quality.found, times.latency, times.throughput, safety, money.found];
     let n_refused = refused(&traffic);
-    // Guards watch a rollout that is under way or completed, and take its candidate back by themselves.
-    let is_watched = live.as_ref().is_some_and(|live| live.is_under_way() || live.is_completed());
+    // Guards watch a candidate that has users, and take it back by themselves; of copies nothing is taken back.
+    let is_watched = live.as_ref().is_some_and(Live::has_traffic);
     let benched_us = benches.levels.iter().map(|level| level.at_us).max().unwrap_or(0);
     let failing = failing(mv, &traffic, is_watched, benched_us);
     let mut facts = facts(mv, &areas, live.as_ref(), [&quality.good_parts, &quality.worse_parts], n_refused);

@@ -1,5 +1,6 @@
 //! Safety: results that were filed for the rollout under a name that speaks of safety. Nothing filed is "not run", never a pass.
 
+use crate::advice::again_by_rollout;
 use crate::area::{Area, Found, Standing};
 use crate::commands;
 use crate::figure::{Figure, Unit};
@@ -26,8 +27,8 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
             commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
         ),
         None if mv.switched => format!(
-            "first the way back, as a rollout proves a candidate that the route does not ask yet; then a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
-            mv.route,
+            "a red-team run is filed for a rollout, and none leads to what the route asks already; to have one: the way back, {}, and then {}",
+            again_by_rollout(mv).unwrap_or_default(),
             commands::file("ROLLOUT", demand.filed.first().map_or("safety", |name| name))
         ),
         None => format!(

@@ -160,10 +160,19 @@ fn what_failed_before_it_was_repaired_is_measured_again_by_a_benchmark_after_tha
     long.benches = vec![bench(FAST, 64.0, 70.0)];
     let found = at("completed", long);
     assert_eq!((found.moves[0].areas[1].standing, found.moves[0].rule), (Standing::Pass, "S3"));
-    // Guards watch a rollout that is under way, and copies prove it.
+    // Guards watch what has users; copies that fail are no reason to switch, and go on.
     let mut watched = rows.clone();
     watched.settings.moves[0].set_back = false;
-    assert_ne!(at("active", watched).moves[0].rule, "S3");
+    assert_ne!(at("resumed live", watched.clone()).moves[0].rule, "S3");
+    let mv = &at("active", watched).moves[0];
+    assert_eq!(mv.rule, "S3");
+    assert!(
+        mv.next.starts_with(
+            "Approve nothing and switch nothing by hand; find out why it fails: `crossfade rollout status to-own`"
+        ),
+        "{}",
+        mv.next
+    );
     let at_us = |at_us: u64| {
         let mut upload = document("again", vec![level(50.0, FAST, &[])], (64.0, 70.0));
         let mut text: Value = serde_json::from_str(&upload.text).unwrap();
