@@ -75,7 +75,7 @@ fn every_capability_that_is_used_is_held_against_the_probe_of_the_candidate() {
             "structured_output none S medium",
             "seed equivalent S low",
             "choices none S medium",
-            "embeddings equivalent S low",
+            "embeddings equivalent M medium",
             "moderation equivalent S low",
             "assistants equivalent S low",
         ],
