@@ -129,10 +129,11 @@ test('the canary is approved by the button, on the evidence that the page shows'
   await page.goto(`${admin}/rollouts/${GOOD}`);
   await page.type(`${approve} input[name="as"]`, 'bea');
   // The forms are brought up to date while somebody types: what was typed stays.
-  const before = await page.$(approve);
+  const again = page.waitForResponse((answer) => answer.url().endsWith(`/rollouts/${GOOD}`), PATIENCE);
   await page.evaluate(() => document.body.dispatchEvent(new CustomEvent('moved')));
-  await page.waitForFunction((form) => !form.isConnected, PATIENCE, before);
-  await page.waitForFunction((field) => document.querySelector(field).value === 'bea', PATIENCE, `${approve} input[name="as"]`);
+  await again;
+  const field = `${approve} input[name="as"]`;
+  await page.waitForFunction((name) => document.querySelector(name)?.value === 'bea', { timeout: 10_000 }, field);
   await click(`${approve} button`);
   await shows('.rail .now', 'majority');
   await staged({ routes: ['billing'] });
