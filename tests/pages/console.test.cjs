@@ -28,7 +28,8 @@ after(() => browser?.close());
 /** Writes down what a quiet console never says. */
 function listen(page, said) {
   // The browser itself says of every answer that is an error that it is one.
-  page.on('console', (message) => { if (!/Failed to load resource/.test(message.text())) said.push(`${message.type()}: ${message.text()}`); });
+  // A page that is left breaks off what it was just asking for.
+  page.on('console', (message) => { if (!/Failed to load resource|htmx:error: Failed to fetch/.test(message.text())) said.push(`${message.type()}: ${message.text()}`); });
   page.on('pageerror', (error) => said.push(`error: ${error.message}`));
   page.on('dialog', (dialog) => { said.push('dialog'); dialog.dismiss(); });
   page.on('request', (request) => { if (!request.url().startsWith(admin) && !request.url().startsWith('data:')) said.push(`request: ${request.url()}`); });
