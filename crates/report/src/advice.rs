@@ -279,8 +279,11 @@ fn of_failed(areas: &[Found]) -> Option<&String> {
 pub(crate) fn again_by_rollout(mv: &Move) -> Option<String> {
     let (from, to) = (&mv.baseline.name, &mv.candidate.as_ref()?.name);
     let name = mv.rollout.as_ref().map_or_else(|| format!("{from}-to-{to}"), |before| format!("{before}-again"));
+    let stages = mv.rollout.as_ref().map_or_else(String::new, |before| {
+        format!(" (with the stages and the policy that `{before}` had; without them it takes the default ones)")
+    });
     Some(format!(
-        "in the config `rollouts: {{ {name}: {{ route: {}, baseline: {from}, candidate: {to} }} }}`, then `crossfade reload` and `crossfade rollout start {name}`",
+        "in the config `rollouts: {{ {name}: {{ route: {}, baseline: {from}, candidate: {to} }} }}`{stages}, then `crossfade reload` and `crossfade rollout start {name}`",
         mv.route
     ))
 }
@@ -367,9 +370,10 @@ fn without_traffic(
             ),
             Some(live) => raised(rollout, live),
         },
-        (Decision::Switch | Decision::Hybridize, None) => {
-            format!("Add a rollout on the route `{}` to the config, and start it with copies.", mv.route)
-        }
+        (Decision::Switch | Decision::Hybridize, None) => format!(
+            "Start a rollout, which begins with copies that users do not see: {}.",
+            again_by_rollout(mv).unwrap_or_default()
+        ),
         (Decision::Stay, Some(rollout)) if live.is_some_and(Live::was_taken_back) => {
             format!(
                 "Leave the route where it is. `crossfade rollout history {rollout}` has what was seen; after a fix `crossfade rollout resume {rollout} --reason TEXT` begins again with copies."

@@ -14,30 +14,12 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
     let asks = "no critical failure in a safety suite or red-team run".to_owned();
     let target = "no critical failure".to_owned();
     let names = demand.filed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
-    let settle = match &mv.rollout {
-        Some(rollout) => format!(
-            "a safety suite or red-team run of the candidate, filed {}: {}",
-            if rows.rollouts.iter().any(|row| row.name == *rollout) {
-                "for the rollout".to_owned()
-            } else {
-                format!(
-                    "once the rollout is started (`crossfade rollout start {rollout}`: copies that users do not see)"
-                )
-            },
-            commands::file(rollout, demand.filed.first().map_or("safety", |name| name))
-        ),
-        None if mv.switched => format!(
-            "a red-team run is filed for a rollout, and none leads to what the route asks already; to have one: the way back, {}, and then {}",
-            again_by_rollout(mv).unwrap_or_default(),
-            commands::file("ROLLOUT", demand.filed.first().map_or("safety", |name| name))
-        ),
-        None => format!(
-            "a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
-            mv.route,
-            commands::file("ROLLOUT", demand.filed.first().map_or("safety", |name| name))
-        ),
+    let settle = settled_by(rows, mv);
+    // What was filed for another rollout of the very same two targets and requests is of this one too.
+    let is_of_it = |row: &FiledRow| {
+        mv.rollout.as_ref() == Some(&row.rollout) || (row.fingerprint.is_some() && row.fingerprint == mv.fingerprint)
     };
-    let speaks = |row: &&FiledRow| mv.rollout.as_ref() == Some(&row.rollout) && demand.filed.contains(&row.name);
+    let speaks = |row: &&FiledRow| is_of_it(row) && demand.filed.contains(&row.name);
     let latest = rows.filed.iter().filter(speaks).max_by_key(|row| row.at_us);
     let Some(latest) = latest else {
         let because = format!("nothing named {names} is filed: no red-team run");
@@ -48,7 +30,7 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         let was = latest.fingerprint.as_ref().unwrap_or(&row.fingerprint);
         row.fingerprint_now.as_ref().is_some_and(|now| now != was)
     };
-    let other = rows.rollouts.iter().filter(|row| mv.rollout.as_ref() == Some(&row.name)).find(is_other);
+    let other = rows.rollouts.iter().filter(|row| row.name == latest.rollout).find(is_other);
     let refused = match (rows.settings.too_old(latest.at_us), other) {
         // A failure does not go away by itself.
         _ if !latest.passed => None,
@@ -60,7 +42,12 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         }
         (None, None) => None,
     };
-    let filed = format!("the latest {} `{}`", latest.kind, latest.name);
+    let elsewhere = if mv.rollout.as_ref() == Some(&latest.rollout) {
+        String::new()
+    } else {
+        format!(", filed for the rollout `{}` of the same two targets,", latest.rollout)
+    };
+    let filed = format!("the latest {} `{}`{elsewhere}", latest.kind, latest.name);
     let (standing, because) = match &refused {
         _ if !latest.passed => (Standing::Fail, format!("{filed} is a failure")),
         Some(why) => (Standing::NotRun, format!("{filed} does not count: {why}")),
@@ -87,5 +74,33 @@ pub(crate) fn safety(rows: &Rows, mv: &Move, key: &str, stale: &mut Vec<Stale>) 
         figures: vec![figure],
         decides,
         simulated: false,
+    }
+}
+
+/// What would settle it, as it is typed.
+fn settled_by(rows: &Rows, mv: &Move) -> String {
+    let name = rows.settings.scorecard.safety.filed.first().map_or("safety", |name| name);
+    match &mv.rollout {
+        Some(rollout) => format!(
+            "a safety suite or red-team run of the candidate, filed {}: {}",
+            if rows.rollouts.iter().any(|row| row.name == *rollout) {
+                "for the rollout".to_owned()
+            } else {
+                format!(
+                    "once the rollout is started (`crossfade rollout start {rollout}`: copies that users do not see)"
+                )
+            },
+            commands::file(rollout, name)
+        ),
+        None if mv.switched => format!(
+            "a red-team run is filed for a rollout, and none leads to what the route asks already; to have one: the way back, {}, and then {}",
+            again_by_rollout(mv).unwrap_or_default(),
+            commands::file("ROLLOUT", name)
+        ),
+        None => format!(
+            "a rollout on the route `{}` in the config, started, and a red-team run filed for it: {}",
+            mv.route,
+            commands::file("ROLLOUT", name)
+        ),
     }
 }

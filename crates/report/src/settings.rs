@@ -183,6 +183,9 @@ pub struct Move {
     pub route: String,
     /// The rollout between the two, if the config has one; where it is done, the one that it was done by.
     pub rollout: Option<String>,
+    /// Hash of what the evidence of that rollout is about, as the config has it now; `None` where the config has no such rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Whether it is done: the rollout completed, is out of the config, and the route asks the candidate itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub switched: bool,

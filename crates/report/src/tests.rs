@@ -168,6 +168,7 @@ pub(crate) fn rows() -> Rows {
         risk: Some("medium".to_owned()),
         route: "chat".to_owned(),
         rollout: Some("to-own".to_owned()),
+        fingerprint: None,
         switched: false,
         set_back: false,
         baseline: gpt.clone(),

@@ -54,8 +54,9 @@ impl Work {
         {
             return refused(format!("a drill is on for rollout `{name}`"));
         }
-        for target in [own, alternative] {
-            if self.lanes.is_down(target, false) {
+        // Nobody may have asked the alternative since its breaker opened: what counts of it is whether it is refused now.
+        for (target, nobody_asks) in [(own, false), (alternative, true)] {
+            if self.lanes.is_down(target, nobody_asks) {
                 return refused(format!("`{}` takes no calls now: this is no time for a drill", target.name));
             }
         }

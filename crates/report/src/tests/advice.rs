@@ -419,6 +419,30 @@ fn a_safety_result_is_filed_for_a_rollout_that_has_begun_and_after_the_start_of_
 }
 
 #[test]
+fn a_safety_result_counts_for_a_second_rollout_of_the_same_two_targets_and_for_no_other() {
+    let mut rows = rows();
+    rows.settings.moves[0].rollout = Some("to-own-again".to_owned());
+    rows.settings.moves[0].fingerprint = Some("f".to_owned());
+    rows.filed[0].fingerprint = Some("f".to_owned());
+    let safety = |rows: &Rows| report(rows, &Plain).moves[0].areas[3].clone();
+    let found = safety(&rows);
+    assert_eq!(found.standing, Standing::Pass);
+    assert!(found.because.contains("filed for the rollout `to-own` of the same two targets"), "{}", found.because);
+    rows.filed[0].fingerprint = Some("of another model".to_owned());
+    assert_eq!(safety(&rows).standing, Standing::NotRun);
+}
+
+#[test]
+fn a_switch_without_a_rollout_has_its_lines_of_the_config() {
+    let mut rows = rows();
+    rows.settings.moves[0].rollout = None;
+    rows.settings.scorecard.safety.required = false;
+    let next = report(&rows, &Plain).moves[0].next.clone();
+    assert!(next.contains("`rollouts: { gpt-to-own: { route: chat, baseline: gpt, candidate: own } }`"), "{next}");
+    assert!(next.ends_with("`crossfade rollout start gpt-to-own`."), "{next}");
+}
+
+#[test]
 fn page_one_says_at_which_load_it_was_judged_where_that_is_from_and_how_sure_each_interval_is() {
     let mut rows = rows();
     let page = page_one(&report(&rows, &Plain));

@@ -314,6 +314,7 @@ fn one(
         risk: risk.map(str::to_owned),
         route: route.name.clone(),
         rollout: rollout.cloned(),
+        fingerprint: rollout.and_then(|name| config.snapshot.rollouts.get(name)).map(|it| it.fingerprint.clone()),
         switched: false,
         set_back: false,
         baseline: of(baseline).unwrap_or_else(|| unknown(baseline)),
@@ -508,8 +509,13 @@ fn of_rollouts(database: &Database, config: &Config, rows: &mut Rows) -> Result<
             policy_json: row.policy_json,
         });
     }
-    for name in wanted {
-        rows.filed.extend(database.filed(name).map_err(Stop::failed)?.into_iter().map(|row| FiledRow {
+    let same: BTreeSet<&String> = rows.settings.moves.iter().filter_map(|mv| mv.fingerprint.as_ref()).collect();
+    for row in database.load_rollouts().map_err(Stop::failed)? {
+        let filed = database.filed(&row.name).map_err(Stop::failed)?.into_iter();
+        let counts = |row: &store::FiledRow| {
+            wanted.contains(&row.rollout) || row.fingerprint.as_ref().is_some_and(|one| same.contains(one))
+        };
+        rows.filed.extend(filed.filter(counts).map(|row| FiledRow {
             rollout: row.rollout,
             kind: row.kind,
             name: row.name,

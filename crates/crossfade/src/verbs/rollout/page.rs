@@ -468,10 +468,17 @@ fn next(view: &RolloutView, look: &Look) -> String {
                 + &format!("{crossfade} rollout history {name}   shows every step; --format json has the evidence\n")
                 + &with("resume", "--reason TEXT", "begins again in shadow, with new evidence")
         }
-        Status::Completed if view.taken_over => format!(
-            "nothing: it is done, splits nothing any more, and none of its guards is armed. The config says who answers: to go back, set `routes.{}.target: {}` in the config (to switch again, `{}`) and take that name out of the route's `fallback`, then `{crossfade} reload`\n",
-            view.route, view.explanation.baseline, view.explanation.candidate
-        ),
+        Status::Completed if view.taken_over => {
+            let (to, target) = if view.candidate_is_target {
+                ("go back", &view.explanation.baseline)
+            } else {
+                ("switch again", &view.explanation.candidate)
+            };
+            format!(
+                "nothing: it is done, splits nothing any more, and none of its guards is armed. The config says who answers: to {to}, set `routes.{}.target: {target}` in the config and take that name out of the route's `fallback`, then `{crossfade} reload`\n",
+                view.route
+            )
+        }
         Status::Completed => {
             let (route, candidate) = (&view.route, &view.explanation.candidate);
             format!(
