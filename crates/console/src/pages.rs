@@ -125,6 +125,7 @@ pub const PAGES: &[Page] = &[
     get("/prompts/{name}", prompts::one),
     get("/inventory", inventory::page),
     get("/vectors", vectors::list),
+    get("/vectors/runs/{number}", vectors::run),
     post("/vectors/{index}/switch", Role::Approver, |visit| vectors::turn(visit, true)),
     post("/vectors/{index}/rollback", Role::Operator, |visit| vectors::turn(visit, false)),
     get("/drills", drills::list),

@@ -35,7 +35,7 @@ use crate::load;
 use crate::out::Stop;
 use crate::rooms;
 use crate::telling;
-use crate::verbs::vectors::page;
+use crate::verbs::vectors::{page, runs};
 use crate::verbs::{Place, check};
 
 /// How often the controller looks.
@@ -158,6 +158,7 @@ impl Running {
             resolved: resolved_of(Arc::clone(&reloader)),
             read_prompt: Box::new(read_kept),
             indexes: indexes_of(config, &reloader.path),
+            vector_run: Box::new(runs::standing_of),
             turn: turn_of(&reloader.path),
             sides: rooms::sides(Arc::clone(&reloader)),
             sheets: rooms::sheets(Arc::clone(&reloader), config.store.clone()),

@@ -169,7 +169,9 @@ pub struct Desk {
     pub read_prompt: prompts::ReadFn,
     /// Indexes of vectors and their moves.
     pub indexes: vectors::IndexesFn,
-    /// Turns them.
+    /// How far copies of vectors are.
+    pub vector_run: vectors::RunFn,
+    /// Turns moves of indexes.
     pub turn: vectors::TurnFn,
     /// What rollouts of the config compare.
     pub sides: panels::SidesFn,

@@ -1,5 +1,7 @@
 //! How far a migration is: the phases of the journey, each by what the store holds of it and no more.
 
+use std::collections::BTreeSet;
+
 use govern::Role;
 use rollout::Status;
 use rollout::policy::Stage;
@@ -7,7 +9,7 @@ use serde::Serialize;
 use store::{Database, DatabaseError, ExchangeFilter};
 
 use crate::desk::{Desk, OperationError};
-use crate::vectors::{self, IndexView};
+use crate::vectors::{self, IndexView, RunStanding, RunView};
 use crate::{inventory, keys, leaving, rollouts};
 
 /// What the store holds of a phase.
@@ -58,6 +60,9 @@ struct Found {
     next: String,
 }
 
+/// How many of the newest copies of vectors say how far the knowledge base is.
+const RUNS_LOOKED_AT: u32 = 5;
+
 /// Which of them is of knowledge bases.
 const KNOWLEDGE: usize = 6;
 
@@ -102,7 +107,7 @@ pub fn phases(database: &Database) -> Result<Vec<Phase>, OperationError> {
     Ok((0u8..).zip(PHASES.into_iter().zip(found)).map(phase).collect())
 }
 
-/// The same of a running gateway, which knows besides how far the indexes move that it serves.
+/// The same of a running gateway, which knows besides how far the indexes move that it serves, and what the journals of copies of vectors say.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -116,7 +121,14 @@ pub fn phases_here(desk: &Desk) -> Result<Vec<Phase>, OperationError> {
             "crossfade vectors mode INDEX",
         )),
     };
-    if let (Some(phase), Some(Found { standing, facts, next })) = (phases.get_mut(KNOWLEDGE), moving) {
+    let copied = copies(&vectors::runs(desk, (None, RUNS_LOOKED_AT))?);
+    let found = match (moving, copied) {
+        (Some(moving), Some(copied)) => {
+            Some(Found { facts: [moving.facts, copied.facts].concat(), ..moving })
+        }
+        (moving, copied) => moving.or(copied),
+    };
+    if let (Some(phase), Some(Found { standing, facts, next })) = (phases.get_mut(KNOWLEDGE), found) {
         *phase = Phase { standing, facts, next, ..phase.clone() };
     }
     Ok(phases)
@@ -264,13 +276,50 @@ fn waiting(n: u64) -> String {
     if n == 0 { "no change waits".to_owned() } else { format!("{} that wait", plural_of(n, "change")) }
 }
 
-/// Copies of vectors keep their journal in a file of their own.
+/// Before anything is seen of it.
 fn knowledge() -> Found {
     found(
         Standing::Missing,
-        vec!["copies of vectors keep a journal of their own; the store holds none".to_owned()],
-        "crossfade vectors doctor",
+        vec!["no copy of vectors was begun from the directory of this config, and no index moves".to_owned()],
+        "crossfade vectors doctor STORE",
     )
+}
+
+/// Copies of vectors; nothing where none was begun. Of copies between the same two stores the newest counts.
+fn copies(runs: &[RunView]) -> Option<Found> {
+    let mut seen = BTreeSet::new();
+    let mut facts = Vec::new();
+    let mut open = None;
+    for run in runs {
+        let Ok(standing) = &run.standing else {
+            facts.push(format!("the journal in {} cannot be read", run.directory));
+            open.get_or_insert_with(|| format!("crossfade vectors {} SOURCE TARGET --run DIR", run.kind));
+            continue;
+        };
+        if !seen.insert((&standing.source, &standing.target)) {
+            continue;
+        }
+        facts.push(copied(&run.kind, standing));
+        if !standing.is_proven() {
+            open.get_or_insert_with(|| standing.next(&run.kind).unwrap_or_default());
+        }
+    }
+    match open {
+        _ if facts.is_empty() => None,
+        Some(next) => Some(found(Standing::Undecided, facts, &next)),
+        None => {
+            facts.push("a copy leaves its source as it was: that is the way back".to_owned());
+            Some(found(Standing::Done, facts, ""))
+        }
+    }
+}
+
+fn copied(kind: &str, standing: &RunStanding) -> String {
+    let RunStanding { source, target, state, n_rows, n_done, n_aside, .. } = standing;
+    let verdict = |kind: &str| standing.proof(kind).map_or("not looked at", |proof| proof.verdict.as_str());
+    let aside = if *n_aside > 0 { format!(", {n_aside} put aside") } else { String::new() };
+    let proofs = format!("rows: {}; retrieval: {}", verdict("verify"), verdict("eval"));
+    format!("{kind} of {source} to {target}: {state}, {n_done} of {n_rows} rows{aside}; {proofs}")
 }
 
 fn safety(database: &Database, all: &[Step]) -> Result<Found, OperationError> {
@@ -371,6 +420,50 @@ mod tests {
             ["index `docs`: mode `collect`, 2 changes that wait; retrieval: no query was asked of both stores"]
         );
         assert_eq!((PHASES[KNOWLEDGE].0, words.next.as_str()), ("Knowledge base", "crossfade vectors mode docs"));
+    }
+
+    #[test]
+    fn a_copy_is_no_missing_knowledge_base_and_done_once_its_rows_and_what_is_found_are_proven() {
+        let run = |state: &str, proofs: &[(&str, &str)]| RunView {
+            number: 1,
+            directory: "/d".to_owned(),
+            kind: "copy".to_owned(),
+            at_us: 1,
+            standing: Ok(RunStanding {
+                source: "a".to_owned(),
+                target: "b".to_owned(),
+                state: state.to_owned(),
+                n_rows: 9,
+                n_done: 4,
+                n_aside: 1,
+                partitions: (0, 1),
+                digest: String::new(),
+                asides: Vec::new(),
+                proofs: proofs
+                    .iter()
+                    .map(|(kind, verdict)| vectors::ProofView {
+                        kind: (*kind).to_owned(),
+                        at_us: 1,
+                        verdict: (*verdict).to_owned(),
+                        words: String::new(),
+                    })
+                    .collect(),
+            }),
+        };
+        assert!(copies(&[]).is_none());
+        let check = |runs: &[RunView]| copies(runs).map(|found| (found.standing, found.next));
+        assert_eq!(
+            check(&[run("stopped", &[])]),
+            Some((Standing::Undecided, "crossfade vectors copy a b".to_owned()))
+        );
+        let proven = run("through", &[("verify", "pass"), ("eval", "pass")]);
+        assert_eq!(check(&[proven.clone(), run("stopped", &[])]), Some((Standing::Done, String::new())));
+        let unread = RunView { standing: Err("gone".to_owned()), ..proven.clone() };
+        assert_eq!(check(&[unread, proven]).map(|found| found.0), Some(Standing::Undecided));
+        assert_eq!(
+            copies(&[run("stopped", &[])]).unwrap().facts,
+            ["copy of a to b: stopped, 4 of 9 rows, 1 put aside; rows: not looked at; retrieval: not looked at"]
+        );
     }
 
     #[test]

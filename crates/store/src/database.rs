@@ -30,6 +30,7 @@ mod shadow;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod vector_runs;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -68,6 +69,7 @@ pub use rows::{
 pub use shadow::{BothCopied, ComparedRow, CopySpend, DeferredCounts, DeferredRow};
 pub(crate) use shadow::{insert_drawn, insert_pairs};
 pub use traffic::{Lateness, RequestShape, RouteTraffic};
+pub use vector_runs::VectorRunRow;
 
 /// How long a control transaction waits for another writer.
 const CONTROL_WAIT: Duration = Duration::from_secs(5);

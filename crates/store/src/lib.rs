@@ -29,7 +29,7 @@ pub use database::{
     VerdictSums,
 };
 pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
-pub use database::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn};
+pub use database::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn, VectorRunRow};
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};
 pub use shipper::{Shipper, ShipperConfig, ShipperCounts};

@@ -95,6 +95,11 @@ impl Journal {
         Ok(Journal { connection })
     }
 
+    /// The journal behind a connection that may only read.
+    pub(crate) fn over(connection: Connection) -> Journal {
+        Journal { connection }
+    }
+
     /// What the run was begun for; none of one that was not begun.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ pub mod row;
 pub mod run;
 pub mod schema;
 pub mod space;
+pub mod standing;
 pub mod store;
 pub mod stores;
 pub mod verify;

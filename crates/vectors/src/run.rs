@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::copy::{CopyError, Copying, Limits, Tally};
 use crate::journal::{Aside, Begun, Journal, JournalError};
@@ -14,7 +15,11 @@ use crate::store::{Source, Survey, Target};
 use crate::stores::Address;
 
 /// Held while a copy runs, in the run's directory.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
+
+/// How often a lock is tried that somebody may hold for a moment to see whether a copy runs, and how long each time is waited.
+const N_TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a copy does not begin.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,19 @@ pub fn survey(source: &mut dyn Source, metrics: &BTreeMap<String, Metric>) -> Re
     Ok(survey)
 }
 
+/// Takes the lock of a run.
+fn held(lock: &File) -> Result<(), RunError> {
+    for n_left in (0..N_TRIES).rev() {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(RunError::Lock(error)),
+            Err(TryLockError::WouldBlock) if n_left > 0 => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+        }
+    }
+    Err(RunError::Running)
+}
+
 impl Run {
     /// Begins a copy, or takes up the one that was begun in this directory: then nothing is planned again.
     ///
@@ -97,10 +115,7 @@ impl Run {
     ) -> Result<Run, RunError> {
         std::fs::create_dir_all(directory).map_err(RunError::Lock)?;
         let lock = File::create(directory.join(LOCK)).map_err(RunError::Lock)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => RunError::Running,
-            TryLockError::Error(error) => RunError::Lock(error),
-        })?;
+        held(&lock)?;
         let mut journal = Journal::open(directory)?;
         let (names, mut target) = ((name, target.to_string()), (target, target.target()));
         if let Some(begun) = journal.begun()? {

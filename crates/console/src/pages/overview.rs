@@ -60,6 +60,21 @@ fn lines(rollouts: &[rollouts::RolloutLine], planned: &[String]) -> Markup {
     )
 }
 
+/// The page with what a phase is judged by.
+fn where_it_is(phase: u8) -> &'static str {
+    match phase {
+        0 => "/inventory",
+        1 => "/exchanges",
+        2 => "/evaluations",
+        3 => "/benches",
+        4 => "/pairs",
+        5 => "#rollouts",
+        6 => "/vectors",
+        7 => "/keys",
+        _ => "/reports",
+    }
+}
+
 fn shown(phase: &Phase) -> Markup {
     let kind = match phase.standing {
         Standing::Done => "good",
@@ -68,7 +83,7 @@ fn shown(phase: &Phase) -> Markup {
     };
     html! {
         li.card {
-            h3 { span.step { (phase.number) } " " (phase.name) " " (badge(kind, phase.standing.as_str())) }
+            h3 { span.step { (phase.number) } " " a href=(where_it_is(phase.number)) { (phase.name) } " " (badge(kind, phase.standing.as_str())) }
             p.hint { (phase.question) }
             ul { @for fact in &phase.facts { li { bdi { (coded(fact)) } } } }
             @if !phase.next.is_empty() { p.next { "Next: " code { (phase.next) } } }

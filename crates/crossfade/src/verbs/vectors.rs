@@ -12,6 +12,7 @@ pub(crate) mod page;
 mod plan;
 mod reembed;
 mod rollback;
+pub(crate) mod runs;
 mod shadow;
 mod space;
 mod switch;
@@ -65,13 +66,13 @@ pub(crate) fn run(place: &Place, verb: &Verb, out: &Out) -> Result<Exit, Stop> {
     match verb {
         Verb::Doctor(args) => doctor::run(args, out),
         Verb::Plan(args) => plan::run(args, out),
-        Verb::Copy(args) => copy::run(args, out),
+        Verb::Copy(args) => copy::run(place, args, out),
         Verb::Reembed(args) => reembed::run(place, args, out),
         Verb::Space(args) => space::run(place, args, out),
-        Verb::Verify(args) => verify::run(args, out),
+        Verb::Verify(args) => verify::run(place, args, out),
         Verb::Eval(args) => eval::run(place, args, out),
-        Verb::Export(args) => export::run(args, out),
-        Verb::Import(args) => import::run(args, out),
+        Verb::Export(args) => export::run(place, args, out),
+        Verb::Import(args) => import::run(place, args, out),
         Verb::Mode(args) => mode::run(place, args, out),
         Verb::Shadow(args) => shadow::run(place, args, out),
         Verb::Switch(args) => switch::run(place, args, out),

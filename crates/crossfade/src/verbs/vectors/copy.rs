@@ -11,8 +11,9 @@ use vectors::run::Run;
 use vectors::schema::Metric;
 use vectors::stores::Address;
 
-use super::{address, metric, stop_of, stop_of_run, verify};
+use super::{address, metric, runs, stop_of, stop_of_run, verify};
 use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
 use crate::verbs::eval::{draw, rough};
 
 /// How many of the rows that were put aside are named.
@@ -53,15 +54,22 @@ pub(super) struct How {
 }
 
 /// Copies.
-pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    both(&address(&args.source)?, &address(&args.target)?, &args.how, args.verify, out)
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    both(place, (&address(&args.source)?, &address(&args.target)?), &args.how, args.verify, out)
 }
 
 /// Copies, and compares where that is asked.
-pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: bool, out: &Out) -> Result<Exit, Stop> {
-    let directory = how.run.clone().unwrap_or_else(|| usual_directory(&source.to_string(), target));
+pub(super) fn both(
+    place: &Place,
+    (source, target): (&Address, &Address),
+    how: &How,
+    is_verified: bool,
+    out: &Out,
+) -> Result<Exit, Stop> {
+    let directory = how.run.clone().unwrap_or_else(|| usual_directory(&source.to_string(), &target.to_string()));
     let metrics: BTreeMap<String, Metric> = how.metric.iter().cloned().collect();
     let mut run = Run::open(source, target, &directory, &metrics).map_err(stop_of_run)?;
+    runs::note(place, &directory, "copy", out);
     if run.was_through {
         out.say(format_args!("the copy of {} was through before: nothing is copied again", directory.display()));
     } else if run.is_resumed {
@@ -83,6 +91,9 @@ pub(super) fn both(source: &Address, target: &Address, how: &How, is_verified: b
     drop(run);
     let unproved = source.source().unproved().map_err(stop_of)?;
     let comparison = is_verified.then(|| verify::compare(source, target, None, &[])).transpose()?;
+    if let Some(comparison) = &comparison {
+        verify::keep(place, (source, target), None, comparison, out);
+    }
     let facts = json!({
         "source": source.to_string(), "target": target.to_string(), "run": directory, "n_rows": tally.n_rows, "n_aside": tally.n_aside,
         "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison, "unproved": unproved,
@@ -142,7 +153,7 @@ fn line(tally: Tally, n_rows: u64, first: u64, elapsed: Duration) -> String {
 }
 
 /// The directory of a run that nobody named.
-pub(super) fn usual_directory(source: &str, target: &Address) -> PathBuf {
+pub(super) fn usual_directory(source: &str, target: &str) -> PathBuf {
     let hash = Sha256::digest(format!("{source}\n{target}"));
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     PathBuf::from(format!("vectors-{hash}"))

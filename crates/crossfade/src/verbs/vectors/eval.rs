@@ -3,6 +3,7 @@
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use vectors::schema::Metric;
 use vectors::stores::Address;
 
 use super::encoder::{self, Record};
+use super::runs::{self, EVAL, Of};
 use super::{address, stop_of};
 use crate::out::{Exit, Out, Stop, table};
 use crate::verbs::Place;
@@ -147,12 +149,24 @@ pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
             .map_err(|error| Stop::failed(error).hint(format!("could not write {}", path.display())))?;
         out.say(format_args!("the page is in {}", path.display()));
     }
+    let of = Of { source: &source.to_string(), target: &target.to_string(), without: None };
+    let words = format!("{} ({} queries, {} of them judged)", parity.why, parity.n_queries, parity.n_judged);
+    runs::proved(place, &of, (EVAL, word(parity.verdict), words), out);
     out.answer(&facts, || text(&facts));
     Ok(match parity.verdict {
         Verdict::Pass => Exit::Ok,
         Verdict::Fail => Exit::No,
         Verdict::Undecided => Exit::Undecided,
     })
+}
+
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            From::Collection(address) => address.fmt(f),
+            From::Run(path) => write!(f, "run:{}", path.display()),
+        }
+    }
 }
 
 fn from(text: &str) -> Result<From, Stop> {

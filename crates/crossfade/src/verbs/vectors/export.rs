@@ -6,6 +6,7 @@ use vectors::stores::Address;
 
 use super::{address, copy};
 use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,6 @@ pub(crate) struct Args {
 }
 
 /// Exports.
-pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    copy::both(&address(&args.source)?, &Address::Parquet(args.output.clone()), &args.how, true, out)
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    copy::both(place, (&address(&args.source)?, &Address::Parquet(args.output.clone())), &args.how, true, out)
 }

@@ -6,6 +6,7 @@ use vectors::stores::{Address, MANIFEST, differences, manifest};
 
 use super::{address, copy, stop_of};
 use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
 
 /// What can be typed.
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,7 @@ pub(crate) struct Args {
 }
 
 /// Imports.
-pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (directory, target) = (&args.directory, address(&args.target)?);
     let Some(said) = manifest(directory).map_err(stop_of)? else {
         let stop = Stop::usage(format!("{} has no {MANIFEST}: nothing says whether it is whole", directory.display()));
@@ -38,5 +39,5 @@ pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
         ));
         return Err(stop.exit(Exit::No).hint("nothing was copied; export it again"));
     }
-    copy::both(&Address::Parquet(directory.clone()), &target, &args.how, true, out)
+    copy::both(place, (&Address::Parquet(directory.clone()), &target), &args.how, true, out)
 }

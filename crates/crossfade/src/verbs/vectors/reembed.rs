@@ -14,7 +14,7 @@ use vectors::stores::Address;
 
 use super::copy::{DRAWN, How, MAX_NAMED, stopped, usual_directory};
 use super::encoder::{self, Encoder, Flags, Pacing, Record};
-use super::{address, stop_of, stop_of_run, verify};
+use super::{address, runs, stop_of, stop_of_run, verify};
 use crate::out::{Exit, Out, Stop};
 use crate::verbs::Place;
 use crate::verbs::eval::{draw, rough};
@@ -77,26 +77,26 @@ struct Ends {
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
     let (source, target) = (address(&args.source)?, address(&args.target)?);
     let name = format!("{source} with `{}` made anew", args.vector);
-    let directory = args.how.run.clone().unwrap_or_else(|| usual_directory(&name, &target));
+    let directory = args.how.run.clone().unwrap_or_else(|| usual_directory(&name, &target.to_string()));
     let ends = Ends { source, target, name, directory };
     let earlier = begun(&ends.directory).map_err(stop_of_run)?;
     if let Some((space, true)) = &earlier {
-        return through(args, &ends, space.as_deref(), out);
+        return through(place, args, &ends, space.as_deref(), out);
     }
     let encoder = encoder::of(place, &args.encoder)?;
-    let done = embedded(args, &ends, &encoder, earlier.and_then(|(space, _)| space), out);
+    let done = embedded((place, args), &ends, &encoder, earlier.and_then(|(space, _)| space), out);
     encoder.note(place, out);
     done
 }
 
 /// A run that was through before.
-fn through(args: &Args, ends: &Ends, space: Option<&str>, out: &Out) -> Result<Exit, Stop> {
+fn through(place: &Place, args: &Args, ends: &Ends, space: Option<&str>, out: &Out) -> Result<Exit, Stop> {
     let metrics = args.how.metric.iter().cloned().collect();
     let inner = (ends.name.clone(), ends.source.source());
     let mut run = Run::of(inner, &ends.target, &ends.directory, &metrics).map_err(stop_of_run)?;
     let tally = run.copy(limits(args, 1), |_| {}).map_err(|error| stopped(error, &run, &ends.directory))?;
     out.say(format_args!("the run of {} was through before: nothing is done again", ends.directory.display()));
-    ended(args, ends, (&run, tally, space), json!({}), out)
+    ended((place, args), ends, (&run, tally, space), json!({}), out)
 }
 
 fn limits(args: &Args, in_flight: usize) -> Limits {
@@ -104,7 +104,13 @@ fn limits(args: &Args, in_flight: usize) -> Limits {
     Limits { max_aside: args.how.max_aside, batch_rows: Some(rows) }
 }
 
-fn embedded(args: &Args, ends: &Ends, encoder: &Encoder, earlier: Option<String>, out: &Out) -> Result<Exit, Stop> {
+fn embedded(
+    (place, args): (&Place, &Args),
+    ends: &Ends,
+    encoder: &Encoder,
+    earlier: Option<String>,
+    out: &Out,
+) -> Result<Exit, Stop> {
     let probe = encoder.probe()?;
     args.pacing.checked(&probe)?;
     let texts = if args.queries { encoder.of_queries() } else { encoder.recipe.clone() };
@@ -152,6 +158,7 @@ fn embedded(args: &Args, ends: &Ends, encoder: &Encoder, earlier: Option<String>
     let mut run =
         Run::of((ends.name.clone(), Box::new(source)), &ends.target, &ends.directory, &metrics).map_err(stop_of_run)?;
     record.write(&ends.directory.join(RECORD))?;
+    runs::note(place, &ends.directory, "reembed", out);
     if run.is_resumed {
         out.say(format_args!("the run of {} goes on", ends.directory.display()));
     }
@@ -167,7 +174,7 @@ fn embedded(args: &Args, ends: &Ends, encoder: &Encoder, earlier: Option<String>
     if encoder.simulated {
         out.say("simulated: the vectors are made up");
     }
-    ended(args, ends, (&run, tally, Some(&space)), facts, out)
+    ended((place, args), ends, (&run, tally, Some(&space)), facts, out)
 }
 
 fn spent(spent: Spent) -> Value {
@@ -179,7 +186,7 @@ fn spent(spent: Spent) -> Value {
 
 /// Says how it ended, and compares where that is asked.
 fn ended(
-    args: &Args,
+    (place, args): (&Place, &Args),
     ends: &Ends,
     (run, tally, space): (&Run, Tally, Option<&str>),
     more: Value,
@@ -188,6 +195,9 @@ fn ended(
     let asides = run.asides(MAX_NAMED).map_err(Stop::failed)?;
     let comparison =
         args.verify.then(|| verify::compare(&ends.source, &ends.target, Some(&args.vector), &[])).transpose()?;
+    if let Some(comparison) = &comparison {
+        verify::keep(place, (&ends.source, &ends.target), Some(&args.vector), comparison, out);
+    }
     let mut facts = json!({
         "source": ends.source.to_string(), "target": ends.target.to_string(), "run": ends.directory, "vector": args.vector, "space": space,
         "n_rows": tally.n_rows, "n_aside": tally.n_aside, "digest": format!("{:032x}", tally.digest), "aside": asides, "comparison": comparison,

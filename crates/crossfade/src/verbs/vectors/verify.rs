@@ -5,8 +5,10 @@ use vectors::store::Source;
 use vectors::stores::Address;
 use vectors::verify::{Comparison, Difference, TOLERANCE, What};
 
+use super::runs::{self, Of, VERIFY};
 use super::{address, stop_of};
 use crate::out::{Exit, Out, Stop};
+use crate::verbs::Place;
 
 /// How many rows that differ are named in the text; JSON has all that were looked at.
 const MAX_NAMED: usize = 20;
@@ -27,11 +29,25 @@ pub(crate) struct Args {
 }
 
 /// Verifies.
-pub(super) fn run(args: &Args, out: &Out) -> Result<Exit, Stop> {
-    let comparison =
-        compare(&address(&args.source)?, &address(&args.target)?, args.without.as_deref(), &args.tolerant)?;
+pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    let (source, target) = (address(&args.source)?, address(&args.target)?);
+    let comparison = compare(&source, &target, args.without.as_deref(), &args.tolerant)?;
+    keep(place, (&source, &target), args.without.as_deref(), &comparison, out);
     out.answer(&comparison, || text(&comparison));
     Ok(if comparison.is_same() { Exit::Ok } else { Exit::No })
+}
+
+/// Keeps what a comparison came to with the run that it is of.
+pub(super) fn keep(
+    place: &Place,
+    (source, target): (&Address, &Address),
+    without: Option<&str>,
+    comparison: &Comparison,
+    out: &Out,
+) {
+    let (source, target) = (source.to_string(), target.to_string());
+    let of = Of { source: &source, target: &target, without };
+    runs::proved(place, &of, (VERIFY, runs::passed(comparison.is_same()), text(comparison)), out);
 }
 
 /// Compares two collections, all of them or all but a vector and the space; `tolerant` vectors not to the bit.
