@@ -73,6 +73,7 @@ def before_serving(stack):
     run("vectors", "copy", "jsonl:rows.jsonl", "sqlite-vec:old.db#docs", "--metric", "dense=cosine")
     run("vectors", "mode", "docs", "collect", "--reason", "the copy begins")
     run("vectors", "copy", "sqlite-vec:old.db#docs", "sqlite-vec:new.db#docs")
+    run("vectors", "verify", "sqlite-vec:old.db#docs", "sqlite-vec:new.db#docs")
     run("vectors", "mode", "docs", "dual-write", "--reason", "it is there")
 
 

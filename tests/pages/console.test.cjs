@@ -237,9 +237,14 @@ test('every screen, in both themes and two widths, is sound', async () => {
   const exchange = await first.$eval('table a.id', (link) => link.href);
   await first.goto(`${admin}/pairs?rollout=good-move`);
   const pair = await first.$eval('table a[href^="/pairs/"]', (link) => link.href);
+  const hostile = `/exchanges/${await ask(HOSTILE[0])}`;
+  for (let nth = 0; nth < 300 && (await first.goto(`${admin}${hostile}`)).status() !== 200; nth += 1);
+  crossfade('panel', 'open', 'second-look', '--rollout', 'good-move', '--reviewer', 'admin', '--pairs', '4', '--disagreeing', '0');
   // Evaluations and benchmarks of made-up answers, and a report.
   for (const run of ['parity-1', 'parity-2']) crossfade('eval', 'run', '--file', cases, '--target', 'old', '--target', 'new', '--run', run);
   for (const name of ['night', 'day']) crossfade('bench', 'run', '--target', 'old', '--target', 'new', '--rate', '10,20', '--duration', '1s', '--warm-up', '0s', '--name', name);
+  await first.goto(`${admin}/vectors`);
+  assert.match(await text(first), /Copy 2[^]*pass/, 'a copy is on the page, with what was proved of it');
   await first.goto(`${admin}/reports`);
   await click(first, 'main form button');
   const report = new URL(first.url()).pathname;
@@ -254,7 +259,8 @@ test('every screen, in both themes and two widths, is sound', async () => {
     'evaluation-page': '/evaluations/parity-1/page', 'evaluations-beside': '/evaluations/parity-1/beside?with=parity-2', benches: '/benches', bench: '/benches/night', 'bench-page': '/benches/night/page',
     'benches-beside': '/benches/night/beside?with=day',
     overview: '/', rollout: '/rollouts/good-move', fallen: '/rollouts/bad-move', aborted: '/rollouts/other-move', trail: '/rollouts/good-move/trail', exchanges: '/exchanges',
-    exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config', prompts: '/prompts', prompt: '/prompts/support', inventory: '/inventory', vectors: '/vectors', drills: '/drills',
+    exchange: new URL(exchange).pathname, pairs: '/pairs', pair: new URL(pair).pathname, review: '/review', result: '/review/first-look/result', keys: '/keys', audit: '/audit', config: '/config', prompts: '/prompts', prompt: '/prompts/support', inventory: '/inventory', vectors: '/vectors', 'vectors-run': '/vectors/runs/2', drills: '/drills',
+    reviewing: '/review/second-look', 'exchanges-none': '/exchanges?route=nobody', 'exchange-hostile': hostile, 'pairs-none': '/pairs?rollout=nobody',
     health: '/status', missing: '/rollouts/nobody',
   };
   const wrong = [];
@@ -275,11 +281,13 @@ test('every screen, in both themes and two widths, is sound', async () => {
       await context.close();
     }
   }
-  const { page, context } = await visitor(undefined, { viewport: PHONE });
-  await page.goto(`${admin}/sign-in`);
-  await page.screenshot({ path: path.join(shots, 'sign-in-light-phone.png'), fullPage: true });
-  for (const found of await findings(page)) wrong.push(`sign-in: ${found}`);
-  await context.close();
+  for (const [scheme, width, viewport] of [['light', 'phone', PHONE], ['dark', 'phone', PHONE], ['light', 'wide', WIDE], ['dark', 'wide', WIDE]]) {
+    const { page, context } = await visitor(undefined, { viewport, scheme });
+    await page.goto(`${admin}/sign-in`);
+    await page.screenshot({ path: path.join(shots, `sign-in-${scheme}-${width}.png`), fullPage: true });
+    for (const found of await findings(page)) wrong.push(`sign-in: ${found}`);
+    await context.close();
+  }
   assert.deepEqual(wrong, []);
 });
 

@@ -1,7 +1,7 @@
 //! Benchmarks on record: every result, one, two beside each other, and the page of one.
 
 use bench::result::ResultError;
-use store::{BenchRow, Database};
+use store::{BenchLine, Database};
 
 use crate::desk::OperationError;
 use crate::documents::Document;
@@ -14,10 +14,9 @@ pub use bench::result::{BenchResult, Level, short};
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn list(database: &Database, (after, most): (Option<&str>, usize)) -> Result<Vec<BenchRow>, OperationError> {
-    let rows = database.benches().map_err(|source| OperationError::Store { doing: "list benchmarks", source })?;
-    let from = after.and_then(|name| rows.iter().position(|row| row.name == name)).map_or(0, |idx| idx + 1);
-    Ok(rows.into_iter().skip(from).take(most).collect())
+pub fn list(database: &Database, (after, most): (Option<&str>, usize)) -> Result<Vec<BenchLine>, OperationError> {
+    let found = database.benches_page(after, u32::try_from(most).unwrap_or(u32::MAX));
+    found.map_err(|source| OperationError::Store { doing: "list benchmarks", source })
 }
 
 /// A result.

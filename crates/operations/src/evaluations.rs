@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use eval::results::{Results, ResultsError};
 use eval::run::Plan;
-use store::{Database, EvalRunRow};
+use store::{Database, DatabaseError, EvalRunRow};
 
 use crate::desk::OperationError;
 use crate::documents::Document;
@@ -14,6 +14,9 @@ pub use eval::report::{SIMULATED, agreement, sentence};
 
 /// What the bootstraps of reports draw with: the same run gives the same report, whoever asks.
 pub const SEED: u64 = 1;
+
+/// How many of the newest runs are looked through for one of two targets.
+const LOOKED_THROUGH: u32 = 500;
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,9 +38,13 @@ pub struct RunLine {
 /// # Errors
 /// When the store cannot be read.
 pub fn runs(database: &Database, (after, most): (Option<&str>, usize)) -> Result<Vec<RunLine>, OperationError> {
-    let rows = database.eval_runs().map_err(|source| OperationError::Store { doing: "list runs", source })?;
-    let from = after.and_then(|name| rows.iter().position(|row| row.run == name)).map_or(0, |idx| idx + 1);
-    Ok(rows.into_iter().skip(from).take(most).map(line).collect())
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let rows = database.eval_runs_page(after, most).map_err(listing)?;
+    Ok(rows.into_iter().map(line).collect())
+}
+
+fn listing(source: DatabaseError) -> OperationError {
+    OperationError::Store { doing: "list runs", source }
 }
 
 fn line(row: EvalRunRow) -> RunLine {
@@ -57,7 +64,7 @@ fn line(row: EvalRunRow) -> RunLine {
 /// # Errors
 /// When the store cannot be read.
 pub fn newest_of(database: &Database, baseline: &str, candidate: &str) -> Result<Option<String>, OperationError> {
-    let rows = database.eval_runs().map_err(|source| OperationError::Store { doing: "list runs", source })?;
+    let rows = database.eval_runs_page(None, LOOKED_THROUGH).map_err(listing)?;
     let is_of = |row: &&EvalRunRow| {
         let Ok(plan) = serde_json::from_value::<Plan>(row.plan.clone()) else { return false };
         plan.judge_of.is_none()

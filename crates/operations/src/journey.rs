@@ -123,9 +123,7 @@ pub fn phases_here(desk: &Desk) -> Result<Vec<Phase>, OperationError> {
     };
     let copied = copies(&vectors::runs(desk, (None, RUNS_LOOKED_AT))?);
     let found = match (moving, copied) {
-        (Some(moving), Some(copied)) => {
-            Some(Found { facts: [moving.facts, copied.facts].concat(), ..moving })
-        }
+        (Some(moving), Some(copied)) => Some(Found { facts: [moving.facts, copied.facts].concat(), ..moving }),
         (moving, copied) => moving.or(copied),
     };
     if let (Some(phase), Some(Found { standing, facts, next })) = (phases.get_mut(KNOWLEDGE), found) {
@@ -188,28 +186,26 @@ fn connect(database: &Database) -> Result<Found, DatabaseError> {
 }
 
 fn prompts_and_data(database: &Database) -> Result<Found, DatabaseError> {
-    let (datasets, runs) = (database.datasets()?, database.eval_runs()?);
-    let whole = runs.iter().filter(|run| run.n_answered >= run.n_items && run.n_items > 0).count();
+    let (n_datasets, (n_runs, whole)) = (database.n_datasets()?, database.eval_counts()?);
     let facts = vec![
-        format!("{} of datasets", plural(datasets.len(), "version")),
-        format!("{}, {whole} of them answered whole", plural(runs.len(), "evaluation run")),
+        format!("{} of datasets", plural_of(n_datasets, "version")),
+        format!("{}, {whole} of them answered whole", plural_of(n_runs, "evaluation run")),
     ];
-    Ok(match (datasets.is_empty(), whole) {
+    Ok(match (n_datasets == 0, whole) {
         (_, 1..) => found(Standing::Done, facts, "crossfade eval compare RUN"),
         (false, 0) => found(Standing::Undecided, facts, "crossfade eval run"),
-        (true, 0) if runs.is_empty() => found(Standing::Missing, facts, "crossfade dataset import FILE"),
+        (true, 0) if n_runs == 0 => found(Standing::Missing, facts, "crossfade dataset import FILE"),
         (true, 0) => found(Standing::Undecided, facts, "crossfade eval run"),
     })
 }
 
 fn capacity(database: &Database) -> Result<Found, DatabaseError> {
-    let benches = database.benches()?;
-    let valid = benches.iter().filter(|bench| bench.verdict == "valid").count();
+    let (n_benches, valid) = database.bench_counts()?;
     let facts = vec![
-        format!("{}, {valid} of them valid", plural(benches.len(), "benchmark")),
+        format!("{}, {valid} of them valid", plural_of(n_benches, "benchmark")),
         "what a task costs is a worksheet in a file; the store holds none".to_owned(),
     ];
-    Ok(match (benches.len(), valid) {
+    Ok(match (n_benches, valid) {
         (_, 1..) => found(Standing::Undecided, facts, "crossfade tco run FILE"),
         (0, _) => found(Standing::Missing, facts, "crossfade bench run --target NAME"),
         _ => found(Standing::Undecided, facts, "crossfade bench list"),
@@ -452,10 +448,7 @@ mod tests {
         };
         assert!(copies(&[]).is_none());
         let check = |runs: &[RunView]| copies(runs).map(|found| (found.standing, found.next));
-        assert_eq!(
-            check(&[run("stopped", &[])]),
-            Some((Standing::Undecided, "crossfade vectors copy a b".to_owned()))
-        );
+        assert_eq!(check(&[run("stopped", &[])]), Some((Standing::Undecided, "crossfade vectors copy a b".to_owned())));
         let proven = run("through", &[("verify", "pass"), ("eval", "pass")]);
         assert_eq!(check(&[proven.clone(), run("stopped", &[])]), Some((Standing::Done, String::new())));
         let unread = RunView { standing: Err("gone".to_owned()), ..proven.clone() };

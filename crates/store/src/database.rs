@@ -20,6 +20,8 @@ mod keys;
 mod pairs;
 mod panels;
 mod prompts;
+#[cfg(test)]
+mod questions;
 mod refusing;
 mod replay;
 mod requests;
@@ -39,7 +41,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use alerts::{AlertDetail, AlertRow, DeliveryRow, ProbeRow, Tried, WebhookState};
-pub use benches::{BenchRow, RUNNING};
+pub use benches::{BenchLine, BenchRow, RUNNING};
 pub use blind::{BlindAssignedRow, BlindPairRow, BlindPlanRow, BlindVerdict, Took};
 pub use calls::CallRow;
 pub(crate) use checks::insert_checks;

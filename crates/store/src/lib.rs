@@ -28,7 +28,7 @@ pub use database::{
     RequestShape, ReviewRow, RolloutRow, RouteTraffic, SecretRow, SeenUnit, SpendRow, TargetCost, TransitionRow,
     VerdictSums,
 };
-pub use database::{BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
+pub use database::{BenchLine, BothCopied, ComparedRow, CopyBody, CopySpend, DeferredCounts, DeferredRow, Refusing};
 pub use database::{KeptFor, Part, Pruned, Pruner, StoreSize, Turn, VectorRunRow};
 pub use journal::{Config, Journal, JournalCounts, Mode, OpenError, Recovered, SubmitError, Ticket, WriteError};
 pub use lease::{Lease, LeaseError};

@@ -146,7 +146,8 @@ mod tests {
         let seen = standing(&run_dir, 3).unwrap().unwrap();
         assert_eq!((seen.state, seen.n_done, seen.digest), (State::Through, 7, tally.digest));
         assert_eq!(seen.partitions.0, seen.partitions.1);
-        let proof = |verdict: &str| Proof { kind: "verify".into(), at_us: 5, verdict: verdict.into(), words: "w".into() };
+        let proof =
+            |verdict: &str| Proof { kind: "verify".into(), at_us: 5, verdict: verdict.into(), words: "w".into() };
         prove(&run_dir, &proof("fail")).unwrap();
         prove(&run_dir, &proof("pass")).unwrap();
         assert_eq!(standing(&run_dir, 3).unwrap().unwrap().proofs, [proof("pass")]);

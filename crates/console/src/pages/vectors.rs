@@ -16,7 +16,8 @@ const PAGE: u32 = 25;
 pub(super) fn list(visit: &Visit<'_>) -> PageAnswer {
     let indexes = vectors::indexes(visit.desk)?;
     let runs = vectors::runs(visit.desk, (visit.number("before")?, PAGE))?;
-    let more = runs.last().filter(|_| runs.len() == PAGE as usize).map(|last| format!("/vectors?before={}#runs", last.number));
+    let more =
+        runs.last().filter(|_| runs.len() == PAGE as usize).map(|last| format!("/vectors?before={}#runs", last.number));
     let main = html! {
         h1 { "Vectors" }
         p.sub { "Copies of collections, and indexes that this gateway serves to Pinecone's clients." }

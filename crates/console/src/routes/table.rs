@@ -120,13 +120,12 @@ pub const ROUTES: &[Route] = &[
         "DetourReport",
         "Sends traffic back.",
     ),
-    get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.reader(), &filter(call.query)?)?)).told(
-        "",
-        "ExchangePage",
-        "The newest exchanges.",
-    ),
-    get("/api/exchanges/pairs", |call| json(&operations::exchanges::pairs(&call.desk.reader(), &filter(call.query)?)?))
-        .told("", "PairPage", "Both arms' answers to the same requests."),
+    get("/api/exchanges", |call| json(&operations::exchanges::list(&call.desk.own_reader()?, &filter(call.query)?)?))
+        .told("", "ExchangePage", "The newest exchanges."),
+    get("/api/exchanges/pairs", |call| {
+        json(&operations::exchanges::pairs(&call.desk.own_reader()?, &filter(call.query)?)?)
+    })
+    .told("", "PairPage", "Both arms' answers to the same requests."),
     get("/api/exchanges/{id}", |call| json(&operations::exchanges::show(&call.desk.reader(), call.name())?)).told(
         "",
         "ExchangeView",

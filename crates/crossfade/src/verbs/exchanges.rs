@@ -117,7 +117,10 @@ pub(crate) fn run(place: &Place, verb: Verb, out: &Out) -> Result<Exit, Stop> {
             known_route(&source, &filter, rows)?;
             known_rollout(&source, &filter, rows)?;
             out.answer(rows, || pairs(rows));
-            out.say(format_args!("the record holds: {}", counted(&page["counts"])));
+            let mut counts = page["counts"].clone();
+            let is_whole = counts.as_object_mut().and_then(|counts| counts.remove("whole")) != Some(Value::Bool(false));
+            let of = if is_whole { "the record holds" } else { "the newest 20000 exchanges hold" };
+            out.say(format_args!("{of}: {}", counted(&counts)));
         }
     }
     Ok(Exit::Ok)

@@ -225,22 +225,29 @@ impl Database {
 
     /// The newest alert of one of these kinds about this subject.
     pub fn last_alert(&self, kinds: &[&str], subject: &str) -> Result<Option<AlertRow>, DatabaseError> {
-        let names = serde_json::to_string(kinds).unwrap_or_else(|_| "[]".to_owned());
+        let connection = self.reading();
+        let what = during("reading the last alert");
         let sql = "SELECT id, at_us, kind, subject, words, data FROM alerts
-            WHERE subject = ?1 AND kind IN (SELECT value FROM json_each(?2)) ORDER BY at_us DESC LIMIT 1";
-        let found = self.reading().query_row(sql, params![subject, names], alert_row).optional();
-        found.map_err(during("reading the last alert"))
+            WHERE subject = ?1 AND kind = ?2 ORDER BY at_us DESC LIMIT 1";
+        let mut select = connection.prepare(sql).map_err(&what)?;
+        let mut last: Option<AlertRow> = None;
+        for kind in kinds {
+            let found = select.query_row(params![subject, kind], alert_row).optional().map_err(&what)?;
+            last = found.into_iter().chain(last).max_by_key(|row| row.at_us);
+        }
+        Ok(last)
     }
 
     /// How every webhook stands that anything was or is to be delivered to.
     pub fn webhook_states(&self) -> Result<Vec<WebhookState>, DatabaseError> {
         let connection = self.reading();
         let what = during("reading how webhooks stand");
-        let sql = "SELECT webhook, sum(state = 'waiting'), min(iif(state = 'waiting', since_us, NULL)),
-                sum(state = 'delivered'), sum(state = 'given_up'),
+        let sql = "SELECT webhook, sum(n * (state = 'waiting')),
+                (SELECT min(o.since_us) FROM deliveries o WHERE o.webhook = d.webhook AND o.state = 'waiting'),
+                sum(n * (state = 'delivered')), sum(n * (state = 'given_up')),
                 (SELECT o.problem FROM deliveries o WHERE o.webhook = d.webhook AND o.state = 'waiting'
                     ORDER BY o.since_us LIMIT 1)
-            FROM deliveries d GROUP BY webhook ORDER BY webhook";
+            FROM delivery_sums d GROUP BY webhook HAVING sum(n) > 0 ORDER BY webhook";
         let mut select = connection.prepare(sql).map_err(&what)?;
         let state = |row: &Row<'_>| {
             Ok(WebhookState {

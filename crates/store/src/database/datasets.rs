@@ -56,6 +56,12 @@ impl Database {
         rows.collect::<Result<_, _>>().map_err(&what)
     }
 
+    /// How many versions of datasets there are.
+    pub fn n_datasets(&self) -> Result<u64, DatabaseError> {
+        let count = self.reading().query_row("SELECT count(*) FROM datasets", [], |row| row.get(0).map(unsigned));
+        count.map_err(during("counting datasets"))
+    }
+
     /// The newest version of a name whose hash begins so; `None` when there is none.
     pub fn dataset(&self, name: &str, version: &str) -> Result<Option<DatasetRow>, DatabaseError> {
         let select =

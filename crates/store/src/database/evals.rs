@@ -245,8 +245,8 @@ fn spent(connection: &Connection, run: &str, (from, to): (u64, u64)) -> rusqlite
 }
 
 const RUN: &str =
-    "SELECT r.run, r.at_us, r.n_items, r.plan_json, count(a.item), count(a.failure), coalesce(sum(a.reused), 0),
-    coalesce(sum(a.spent_nanos), 0) FROM eval_runs r LEFT JOIN eval_answers a ON a.run = r.run";
+    "SELECT r.run, r.at_us, r.n_items, r.plan_json, coalesce(s.n_answered, 0), coalesce(s.n_failed, 0), coalesce(s.n_reused, 0),
+    coalesce(s.spent_nanos, 0) FROM eval_runs r LEFT JOIN eval_sums s ON s.run = r.run";
 
 impl Database {
     /// Plans a run. Says whether it is new; one of the same name keeps its plan.
@@ -270,7 +270,7 @@ impl Database {
 
     /// A run and how far it is; `None` when there is none of this name.
     pub fn eval_run(&self, run: &str) -> Result<Option<EvalRunRow>, DatabaseError> {
-        let select = format!("{RUN} WHERE r.run = ?1 GROUP BY r.run");
+        let select = format!("{RUN} WHERE r.run = ?1");
         self.reading().query_row(&select, [run], run_row).optional().map_err(during("reading a run"))
     }
 
@@ -278,10 +278,38 @@ impl Database {
     pub fn eval_runs(&self) -> Result<Vec<EvalRunRow>, DatabaseError> {
         let connection = self.reading();
         let what = during("listing runs");
-        let mut select =
-            connection.prepare(&format!("{RUN} GROUP BY r.run ORDER BY r.at_us DESC, r.run")).map_err(&what)?;
+        let mut select = connection.prepare(&format!("{RUN} ORDER BY r.at_us DESC, r.run")).map_err(&what)?;
         let rows = select.query_map([], run_row).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// The newest runs first, at most so many, after the one of the name `after`; from the newest where there is none of it.
+    pub fn eval_runs_page(&self, after: Option<&str>, most: u32) -> Result<Vec<EvalRunRow>, DatabaseError> {
+        let connection = self.reading();
+        let what = during("listing runs");
+        let place: Option<(i64, String)> = match after {
+            Some(after) => connection
+                .query_row("SELECT at_us, run FROM eval_runs WHERE run = ?1", [after], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .optional()
+                .map_err(&what)?,
+            None => None,
+        };
+        let (at_us, run) = place.unwrap_or((i64::MAX, String::new()));
+        let sql =
+            format!("{RUN} WHERE r.at_us <= ?1 AND (r.at_us < ?1 OR r.run > ?2) ORDER BY r.at_us DESC, r.run LIMIT ?3");
+        let mut select = connection.prepare(&sql).map_err(&what)?;
+        let rows = select.query_map(params![at_us, run, most], run_row).map_err(&what)?;
+        rows.collect::<Result<_, _>>().map_err(&what)
+    }
+
+    /// How many runs there are, and how many of them are answered whole.
+    pub fn eval_counts(&self) -> Result<(u64, u64), DatabaseError> {
+        let sql = "SELECT count(*), coalesce(sum(s.n_answered >= r.n_items AND r.n_items > 0), 0)
+            FROM eval_runs r LEFT JOIN eval_sums s ON s.run = r.run";
+        let row = self.reading().query_row(sql, [], |row| Ok((row.get(0).map(unsigned)?, row.get(1).map(unsigned)?)));
+        row.map_err(during("counting runs"))
     }
 
     /// Every answer of a run with its scores, by item, one after the other: a long run is not held twice.

@@ -1,5 +1,7 @@
 //! Questions about exchanges.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row};
 use wire::ids::ExchangeId;
@@ -155,19 +157,21 @@ impl Database {
         .collect()
     }
 
-    /// How much the database holds.
+    /// How much the database holds, by what was counted as it came.
     pub fn counts(&self) -> Result<Counts, DatabaseError> {
         let connection = self.reading();
         let what = during("counting exchanges");
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get(0).map(unsigned)).map_err(&what);
-        let mut select =
-            connection.prepare("SELECT outcome, count(*) FROM exchanges GROUP BY outcome").map_err(&what)?;
+        let mut select = connection.prepare("SELECT what, n FROM tallies WHERE n > 0").map_err(&what)?;
         let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1).map(unsigned)?))).map_err(&what)?;
+        let tallies: BTreeMap<String, u64> = rows.collect::<Result<_, _>>().map_err(&what)?;
+        let of = |what: &str| tallies.get(what).copied().unwrap_or(0);
+        let outcome = |(what, n): (&String, &u64)| Some((what.strip_prefix("exchange:")?.to_owned(), *n));
         Ok(Counts {
-            exchanges: rows.collect::<Result<_, _>>().map_err(&what)?,
+            exchanges: tallies.iter().filter_map(outcome).collect(),
             pending: count("SELECT count(*) FROM pending")?,
-            attempts: count("SELECT count(*) FROM attempts WHERE shadow = 0")?,
-            shadows: count("SELECT count(*) FROM attempts WHERE shadow = 1")?,
+            attempts: of("attempt"),
+            shadows: of("shadow"),
             missing: count("SELECT coalesce(sum(n), 0) FROM gaps")?,
         })
     }

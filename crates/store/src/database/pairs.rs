@@ -25,6 +25,9 @@ const COLUMNS: &str = "s.exchange_id, e.received_at_us, e.route, s.rollout, s.ep
     s.not_validated, s.dropped, s.simulated OR coalesce(l.simulated, 0), p.rollout, p.epoch, p.at_us, p.probability,
     p.size, p.task, p.streamed, p.deferred, p.altered, p.teacher_forced, p.comparisons, p.not_compared";
 
+/// How many exchanges are counted at most: a longer record is not read whole to say how many pairs it has.
+const COUNTED: u32 = 20_000;
+
 impl Database {
     /// Pairs that match, newest first; dropped copies are among them, with their reason.
     pub fn pairs(&self, filter: &ExchangeFilter) -> Result<Vec<PairRow>, DatabaseError> {
@@ -57,11 +60,16 @@ impl Database {
         Ok((rows, within.rest.filter(|_| !is_full)))
     }
 
-    /// How many pairs match, whatever the limit.
+    /// How many pairs match of the newest [`COUNTED`] exchanges that the filter may be of, whatever the limit.
     pub fn pair_counts(&self, filter: &ExchangeFilter) -> Result<PairCounts, DatabaseError> {
+        self.pair_counts_of(filter, COUNTED)
+    }
+
+    pub(super) fn pair_counts_of(&self, filter: &ExchangeFilter, span: u32) -> Result<PairCounts, DatabaseError> {
+        let within = self.within(filter, span)?;
         let connection = self.reading();
         let what = during("counting pairs");
-        let (conditions_of_pair, values) = shadow_conditions(filter);
+        let (conditions_of_pair, values) = within.narrowed(shadow_conditions(filter), "s.exchange_id");
         let sql = format!(
             "SELECT coalesce(s.dropped, iif(e.id IS NULL, '', NULL)), count(*) {JOIN} AND {conditions_of_pair} GROUP BY 1"
         );
@@ -71,7 +79,7 @@ impl Database {
                 Ok((row.get::<_, Option<String>>(0)?, row.get(1).map(unsigned)?))
             })
             .map_err(&what)?;
-        let mut counts = PairCounts::default();
+        let mut counts = PairCounts { whole: within.rest.is_none(), ..PairCounts::default() };
         for row in rows {
             match row.map_err(&what)? {
                 (None, n) => counts.complete = n,
@@ -82,7 +90,7 @@ impl Database {
                 (Some(_), _) => {}
             }
         }
-        let (conditions, values) = conditions(filter, "e.id", Some("e.outcome"));
+        let (conditions, values) = within.narrowed(conditions(filter, "e.id", Some("e.outcome")), "e.id");
         let sql = format!(
             "SELECT count(*) FROM exchanges e WHERE {conditions} AND e.rollout IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM attempts s WHERE s.exchange_id = e.id AND s.shadow = 1)"

@@ -345,6 +345,8 @@ pub struct PairCounts {
     pub dropped: std::collections::BTreeMap<String, u64>,
     /// Exchanges of the rollout without a copy: not sampled, or the process died.
     pub without_shadow: u64,
+    /// Whether every exchange that the filter may be of was looked at; else the newest 20 000 of them.
+    pub whole: bool,
 }
 
 /// How much the database holds.

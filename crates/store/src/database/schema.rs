@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/18.sql"),
     include_str!("schema/19.sql"),
     include_str!("schema/20.sql"),
+    include_str!("schema/21.sql"),
 ];
 
 /// Brings the schema up to date, each version in one transaction.

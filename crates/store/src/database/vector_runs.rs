@@ -31,7 +31,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<VectorRunRow> {
 impl Database {
     /// Notes where a run keeps its journal. One that is noted stays as it is.
     pub fn note_vector_run(&self, directory: &str, kind: &str, at_us: u64) -> Result<(), DatabaseError> {
-        let sql = "INSERT INTO vector_runs (directory, kind, at_us) VALUES (?1, ?2, ?3) ON CONFLICT (directory) DO NOTHING";
+        let sql =
+            "INSERT INTO vector_runs (directory, kind, at_us) VALUES (?1, ?2, ?3) ON CONFLICT (directory) DO NOTHING";
         let what = during("noting a run of vectors");
         self.controlling()?.execute(sql, params![directory, kind, signed(at_us)]).map(|_| ()).map_err(what)
     }
@@ -41,7 +42,7 @@ impl Database {
         let what = during("listing runs of vectors");
         let connection = self.reading();
         let sql = format!("{SELECT} WHERE number < ?1 ORDER BY number DESC LIMIT ?2");
-        let mut statement = connection.prepare_cached(&sql).map_err(&what)?;
+        let mut statement = connection.prepare(&sql).map_err(&what)?;
         let before = before.map_or(i64::MAX, signed);
         let rows = statement.query_map(params![before, most], read).map_err(&what)?;
         rows.collect::<Result<_, _>>().map_err(&what)

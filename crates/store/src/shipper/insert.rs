@@ -12,7 +12,7 @@ use wire::record::{
 };
 use wire::usage::Usage;
 
-use super::sums::{BELONGING, Belonging, Sums};
+use super::sums::{BELONGING, Belonging, Sums, Tallies};
 use crate::database::{
     BodyKind, insert_checks, insert_connections, insert_drawn, insert_feedback, insert_pairs, insert_unit_outcomes,
     signed,
@@ -184,15 +184,17 @@ impl Batch {
 
     /// Inserts everything; may be called again after a failure.
     pub fn insert(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut tallies = Tallies::default();
         if self.sweep {
             self.n_truncated = sweep(transaction)?;
+            tallies.add_exchanges(TRUNCATED, usize::try_from(self.n_truncated).unwrap_or(usize::MAX));
         }
         let mut bodies = transaction.prepare("INSERT OR IGNORE INTO bodies VALUES (?1, ?2, ?3, ?4)")?;
         for (id, kind, body) in &self.bodies {
             bodies.execute(params![id.to_bytes(), kind.code(), signed(body.bytes), body.data])?;
         }
         self.insert_copy_bodies(transaction)?;
-        self.insert_answers(transaction)?;
+        self.insert_answers(transaction, &mut tallies)?;
         insert_pending(transaction, self.requests.values())?;
         let mut attempts = transaction.prepare(ATTEMPT)?;
         let mut belonging = transaction.prepare(BELONGING)?;
@@ -209,6 +211,7 @@ impl Batch {
                     (Some(attempt), answer.declined_by(attempt.idx)),
                     None,
                 )? {
+                    tallies.add_attempt(0);
                     sums.add(attempt, &belonging);
                 }
             }
@@ -221,12 +224,16 @@ impl Batch {
                 (shadow.attempt.as_ref(), shadow.declined),
                 Some((shadow, *copied)),
             )?;
+            if is_new {
+                tallies.add_attempt(*copied as u8);
+            }
             if let (Some(attempt), true) = (&shadow.attempt, is_new) {
                 let rollout = Some((shadow.rollout.clone(), shadow.epoch));
                 sums.add(attempt, &Belonging { rollout, is_retry: false });
             }
         }
         sums.write(transaction)?;
+        tallies.write(transaction)?;
         insert_drawn(transaction, &self.drawn)?;
         insert_pairs(transaction, &self.pairs)?;
         self.end_deferred(transaction)?;
@@ -272,19 +279,20 @@ impl Batch {
     }
 
     /// One immutable row per exchange, from the request and its answer together.
-    fn insert_answers(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn insert_answers(&self, transaction: &Transaction<'_>, tallies: &mut Tallies) -> rusqlite::Result<()> {
         let mut whole = transaction.prepare(EXCHANGE)?;
         let mut from_pending = transaction.prepare(EXCHANGE_FROM_PENDING)?;
         let mut close = transaction.prepare("DELETE FROM pending WHERE id = ?1")?;
         for (request, answer) in &self.answers {
-            match request {
+            let n_new = match request {
                 Some(request) => insert_exchange(&mut whole, request, answer)?,
                 None => {
                     bind_answer(&mut from_pending, 1, answer)?;
                     from_pending.raw_bind_parameter(ANSWER_COLUMNS + 1, answer.id.to_bytes())?;
-                    from_pending.raw_execute()?;
+                    from_pending.raw_execute()?
                 }
-            }
+            };
+            tallies.add_exchanges(answer.outcome.as_str(), n_new);
             close.execute([answer.id.to_bytes()])?;
         }
         Ok(())
@@ -327,6 +335,9 @@ const EXCHANGE_FROM_PENDING: &str = "INSERT OR IGNORE INTO exchanges
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
     ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)";
 
+/// How an exchange ended whose process died.
+const TRUNCATED: &str = "truncated";
+
 /// Requests of dead processes: their answers, if they were written, have been shipped before this.
 fn sweep(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
     let n = transaction.execute(
@@ -356,11 +367,10 @@ fn insert_exchange(
     statement: &mut Statement<'_>,
     request: &RequestRecord,
     answer: &AnswerRecord,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<usize> {
     bind_request(statement, request)?;
     bind_answer(statement, PENDING_COLUMNS + 1, answer)?;
-    statement.raw_execute()?;
-    Ok(())
+    statement.raw_execute()
 }
 
 fn bind_request(statement: &mut Statement<'_>, request: &RequestRecord) -> rusqlite::Result<()> {

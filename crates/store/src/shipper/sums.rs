@@ -56,6 +56,42 @@ struct Sum {
 /// Rollout, epoch, arm, role, day, target.
 type Key = (String, u32, &'static str, &'static str, u64, String);
 
+/// How many rows one batch adds, by what they are.
+#[derive(Debug, Default)]
+pub(super) struct Tallies(BTreeMap<String, usize>);
+
+impl Tallies {
+    pub(super) fn add_exchanges(&mut self, outcome: &str, n: usize) {
+        self.add(&format!("exchange:{outcome}"), n);
+    }
+
+    /// A new call: live, or a copy; others are not counted.
+    pub(super) fn add_attempt(&mut self, shadow: u8) {
+        match shadow {
+            0 => self.add("attempt", 1),
+            1 => self.add("shadow", 1),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, what: &str, n: usize) {
+        match self.0.get_mut(what) {
+            Some(sum) => *sum += n,
+            None if n > 0 => drop(self.0.insert(what.to_owned(), n)),
+            None => {}
+        }
+    }
+
+    pub(super) fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut add =
+            transaction.prepare("INSERT INTO tallies VALUES (?1, ?2) ON CONFLICT DO UPDATE SET n = n + excluded.n")?;
+        for (what, n) in &self.0 {
+            add.execute(params![what, signed(*n as u64)])?;
+        }
+        Ok(())
+    }
+}
+
 /// What one batch adds.
 #[derive(Debug, Default)]
 pub(super) struct Sums(BTreeMap<Key, Sum>);

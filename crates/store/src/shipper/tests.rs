@@ -334,6 +334,34 @@ fn requests_of_a_dead_process_become_truncated_exchanges() {
 }
 
 #[test]
+fn what_is_counted_as_it_comes_is_what_is_there_also_after_some_of_it_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, database) = open(dir.path());
+    let shipper = Shipper::start(&journal, &database, quick()).unwrap();
+    for number in 0..4 {
+        put(&journal, &request(number));
+        put(&journal, &shadow(number, None));
+        // Shipped twice, counted once.
+        put(&journal, &answer(number));
+        put(&journal, &answer(number));
+    }
+    assert!(shipper.flush(LONG));
+    let there = rusqlite::Connection::open(dir.path().join("c.db")).unwrap();
+    let check = || {
+        let counts = database.counts().unwrap();
+        let count = |sql: &str| there.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned();
+        assert_eq!(counts.exchanges.values().sum::<u64>(), count("SELECT count(*) FROM exchanges"));
+        assert_eq!(counts.attempts, count("SELECT count(*) FROM attempts WHERE shadow = 0"));
+        assert_eq!(counts.shadows, count("SELECT count(*) FROM attempts WHERE shadow = 1"));
+        counts.exchanges["complete"]
+    };
+    assert_eq!(check(), 4);
+    there.execute("DELETE FROM attempts WHERE exchange_id = ?1", [id(2).to_bytes()]).unwrap();
+    there.execute("DELETE FROM exchanges WHERE id = ?1", [id(2).to_bytes()]).unwrap();
+    assert_eq!(check(), 3);
+}
+
+#[test]
 fn a_replaced_journal_or_database_is_read_from_the_start() {
     let dir = tempfile::tempdir().unwrap();
     for life in 0..2 {

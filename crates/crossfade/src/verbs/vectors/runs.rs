@@ -61,14 +61,17 @@ impl Of<'_> {
         match self.without {
             Some(vector) => begun_source == made_anew(vector),
             None if begun_source == self.source => true,
-            None => kind == EVAL && begun_source.strip_prefix(self.source).is_some_and(|rest| rest.starts_with(" with `")),
+            None => {
+                kind == EVAL && begun_source.strip_prefix(self.source).is_some_and(|rest| rest.starts_with(" with `"))
+            }
         }
     }
 }
 
 /// Keeps what was proved in the journals of the runs that it is of. Where there is none, it stays with whoever asked.
 pub(super) fn proved(place: &Place, of: &Of<'_>, (kind, verdict, words): (&str, &str, String), out: &Out) {
-    let database = store_of(place).filter(|store| store.exists()).and_then(|store| Database::open_read_only(store).ok());
+    let database =
+        store_of(place).filter(|store| store.exists()).and_then(|store| Database::open_read_only(store).ok());
     let noted = database.and_then(|database| database.vector_runs(None, MAX_LOOKED).ok()).unwrap_or_default();
     let mut directories: BTreeSet<PathBuf> = noted.into_iter().map(|row| row.directory.into()).collect();
     directories.extend(std::fs::canonicalize(usual(of)));
@@ -97,12 +100,8 @@ pub(crate) fn standing_of(directory: &str) -> Result<RunStanding, String> {
     let found = standing(Path::new(directory), MAX_NAMED).map_err(|error| anyhow::Error::new(error).to_string())?;
     let Standing { begun, state, n_done, n_aside, partitions, digest, asides, proofs } =
         found.ok_or("nothing was begun in it")?;
-    let proof = |proof: Proof| ProofView {
-        kind: proof.kind,
-        at_us: proof.at_us,
-        verdict: proof.verdict,
-        words: proof.words,
-    };
+    let proof =
+        |proof: Proof| ProofView { kind: proof.kind, at_us: proof.at_us, verdict: proof.verdict, words: proof.words };
     Ok(RunStanding {
         source: begun.source,
         target: begun.target,
@@ -132,7 +131,11 @@ mod tests {
         let anew = "jsonl:a with `dense` made anew";
         assert!(check(None, "jsonl:a", VERIFY) && check(None, "jsonl:a", EVAL));
         assert!(check(Some("dense"), anew, VERIFY) && check(None, anew, EVAL));
-        assert!(!check(None, anew, VERIFY) && !check(Some("dense"), "jsonl:a", VERIFY) && !check(Some("other"), anew, VERIFY));
+        assert!(
+            !check(None, anew, VERIFY)
+                && !check(Some("dense"), "jsonl:a", VERIFY)
+                && !check(Some("other"), anew, VERIFY)
+        );
         assert!(!check(None, "jsonl:ab", EVAL));
     }
 }
