@@ -3,7 +3,7 @@
 
 The rows have identifiers and metadata that stores stumble over. Each hop is killed five times after the journal has moved on, and every server that takes part in it with it. What pgvector does not take (NUL characters, vectors that are not finite) is put aside whole and told. The Parquet files are read by
 pyarrow, which nobody here wrote."""
-import http.client, json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, time
+import http.client, json, math, os, pathlib, random, signal, sqlite3, struct, subprocess, sys, tempfile, threading, time
 
 import pgserver
 import pyarrow.dataset
@@ -208,6 +208,7 @@ def through_all(say, directory, server, milvus, chroma, qdrant, lines):
             finds(say, directory, "milvus", f"milvus:{milvus.place}", {"cosine": 0.6, "l2": 20.0, "dot": 3.0}, milvus.score)
         if qdrant:
             finds(say, directory, "qdrant", f"qdrant:{qdrant.place}", {"cosine": 0.6, "l2": 4.4721360, "dot": 3.0}, qdrant.score)
+            name_of_qdrant(say, directory, qdrant)
     finally:
         gateway.end()
 
@@ -247,6 +248,45 @@ def finds(say, directory, kind, place, distances, ask):
         crossfade(directory, "vectors", "copy", "jsonl:four.jsonl", f"{place}#four_{metric}", "--metric", f"dense={metric}", "--run", f"{kind}-four-{metric}")
         said = ask(f"four_{metric}")
         say(f"{kind} by {metric}: the distance of the plan's example", said, abs(said - distance) < 1e-6)
+
+
+def name_of_qdrant(say, directory, qdrant):
+    """A name that applications ask Qdrant by is turned to another collection and back while they ask, and not where the evidence or the rows do not carry it."""
+    at = lambda name: f"qdrant:{qdrant.place}#{name}"
+    for name in ("turn-1", "turn-2"):
+        crossfade(directory, "vectors", "copy", "jsonl:many.jsonl", at(name), "--metric", "dense=cosine", "--run", name)
+    turn = lambda verb, *more: subprocess.run([crossfade_binary(), "vectors", verb, at("kb"), *more, "--format", "json"], cwd=directory, capture_output=True, text=True)
+    switch = lambda to, *more: turn("switch", "--to", to, *more)
+    first, bare = switch("turn-1"), switch("turn-2")
+    say("a name of Qdrant: made, and not turned without evidence", [first.returncode, bare.returncode], [first.returncode, bare.returncode] == [0, 4] and "crossfade vectors eval" in bare.stderr)
+    parity = crossfade(directory, "vectors", "eval", at("turn-1"), at("turn-2"), "--queries", "jsonl:asked.jsonl", "--metric", "cosine", "--margin", "0.05")
+    (directory / "turn.json").write_text(json.dumps(parity))
+    found, failed, is_over = [], [], threading.Event()
+
+    def ask():
+        while not is_over.is_set():
+            try:
+                found.append(qdrant.score("kb", 16))
+            except OSError as error:
+                failed.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        turned = [switch("turn-2", "--evidence", "turn.json"), turn("rollback"), switch("turn-2", "--evidence", "turn.json")]
+    finally:
+        is_over.set()
+        asking.join()
+    went = [(one["from"], one["to"]) for one in (json.loads(one.stdout or "{}") or sys.exit(one.stderr) for one in turned)]
+    say("a name of Qdrant: turned, back and turned again", went, went == [("turn-1", "turn-2"), ("turn-2", "turn-1"), ("turn-1", "turn-2")])
+    say("queries by that name meanwhile, and those that failed", [len(found), len(failed)], len(found) > 5 and not failed and len(set(found)) == 1)
+    gone = qdrant.call("POST", "/collections/turn-1/points/scroll", {"limit": 1})["points"][0]["id"]
+    qdrant.call("POST", "/collections/turn-1/points/delete?wait=true", {"points": [gone]})
+    wrong = switch("turn-1", "--evidence", "turn.json")
+    (directory / "turn.json").write_text(json.dumps(parity | {"source": at("kb"), "target": at("turn-1")}))
+    fewer, forced = switch("turn-1", "--evidence", "turn.json"), switch("turn-1", "--force", "--reason", "a test")
+    codes = [one.returncode for one in (wrong, fewer, forced)]
+    say("a name of Qdrant: evidence of another move, a row less, and by force", codes, codes == [2, 3, 0] and "3000 rows and the new collection 2999" in fewer.stderr)
 
 
 def milvus_of_others(say, directory, milvus):
@@ -394,13 +434,15 @@ def filters_find(gateway, digits):
     return found
 
 
-def pinecone_clients(say, directory, server, milvus, chroma):
+def pinecone_clients(say, directory, server, milvus, chroma, qdrant):
     """The same script on two majors of the official client, on every store."""
     (directory / "seed.jsonl").write_text(json.dumps({"id": "seed", "vector": [1.0, 0.0, 0.0, 0.0]}) + "\n")
     found = {}
     stores = {"sqlite-vec": "sqlite-vec:facade.db#films", "pgvector": f"{server.url}#films", "chroma": f"chroma:{chroma.place}#films"}
     if milvus:
         stores["milvus"] = f"milvus:{milvus.place}#films"
+    if qdrant:
+        stores["qdrant"] = f"qdrant:{qdrant.place}#films"
     for kind, address in stores.items():
         crossfade(directory, "vectors", "copy", "jsonl:seed.jsonl", address, "--metric", "dense=cosine", "--run", f"films-{kind}")
         gateway = Gateway(directory, f"films-{kind}", f'films: {{ store: "{address}" }}')
@@ -417,8 +459,8 @@ def pinecone_clients(say, directory, server, milvus, chroma):
                 expected = EXPECTED | (OF_DOCUMENTS if version.startswith("10.") else {})
                 wrong = {name: seen.get(name) for name in expected if seen.get(name) != expected[name]}
                 say(f"pinecone {version} on {kind}: what was not as expected", wrong, not wrong and "wrong_key" in seen)
-            # Chroma reads the digits of a number in a filter otherwise than those in a record, by a unit of the last of 17 places at most.
-            for digits in {"sqlite-vec": [17, 6], "pgvector": [17], "milvus": [17], "chroma": [6]}[kind]:
+            # Chroma and Qdrant read the digits of a number in a filter otherwise than those in a record, by a unit of the last of 17 places at most.
+            for digits in {"sqlite-vec": [17, 6], "pgvector": [17], "milvus": [17], "chroma": [6], "qdrant": [6]}[kind]:
                 found[kind, digits] = filters_find(gateway, digits)
         finally:
             gateway.end()
@@ -462,7 +504,7 @@ def main():
                 through_all(say, directory, server, milvus, chroma, qdrant, lines)
                 if milvus:
                     milvus_of_others(say, directory, milvus)
-                pinecone_clients(say, directory, server, milvus, chroma)
+                pinecone_clients(say, directory, server, milvus, chroma, qdrant)
             finally:
                 chroma.end()
                 for other in filter(None, [milvus, qdrant]):

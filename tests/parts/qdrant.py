@@ -40,9 +40,9 @@ class Qdrant:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())["result"]
 
-    def score(self, collection):
-        """How near the one row of a collection is to (1, 0, 0, 0)."""
-        return self.call("POST", f"/collections/{collection}/points/query", {"query": [1, 0, 0, 0], "using": "dense", "limit": 1})["points"][0]["score"]
+    def score(self, collection, dims=4):
+        """How near the nearest row of a collection is to (1, 0, 0, …)."""
+        return self.call("POST", f"/collections/{collection}/points/query", {"query": [1] + [0] * (dims - 1), "using": "dense", "limit": 1})["points"][0]["score"]
 
 
 def serve(root, port):
@@ -51,6 +51,24 @@ def serve(root, port):
 
     distances = {"Cosine": edge.Distance.Cosine, "Dot": edge.Distance.Dot, "Euclid": edge.Distance.Euclid}
     shards, configs, lock = {}, {}, threading.Lock()
+    names = root / "aliases.json"
+
+    def aliases():
+        return json.loads(names.read_text()) if names.exists() else {}
+
+    def turn(actions):
+        """All or nothing, as a server does it."""
+        meant = aliases()
+        for action in actions:
+            [(what, of)] = action.items()
+            if what == "delete_alias":
+                del meant[of["alias_name"]]
+            else:
+                shard(of["collection_name"])
+                meant[of["alias_name"]] = of["collection_name"]
+        (root / "aliases.new").write_text(json.dumps(meant))
+        (root / "aliases.new").rename(names)
+        return True
 
     def known_by(point):
         return point if isinstance(point, (int, str)) else str(point)
@@ -85,15 +103,25 @@ def serve(root, port):
         (at / "params.new").write_text(json.dumps(params))
         (at / "params.new").rename(at / "params.json")
 
-    def filter_of(written):
-        def one(condition):
-            if "has_id" in condition:
-                return edge.HasIdCondition(set(condition["has_id"]))
-            return edge.FieldCondition(key=condition["key"], match=edge.MatchValue(condition["match"]["value"]))
+    # A truth that the engine's package takes for none of its integers, as which it reads Python's own: it knows those of numpy by their name.
+    truth = type("bool_", (), {"__module__": "numpy", "__init__": lambda self, is_so: setattr(self, "is_so", is_so), "__bool__": lambda self: self.is_so})
 
-        if written is None:
-            return None
-        return edge.Filter(**{kind: [one(condition) for condition in conditions] for kind, conditions in written.items()})
+    def condition_of(written):
+        if "has_id" in written:
+            return edge.HasIdCondition(set(written["has_id"]))
+        if "is_empty" in written:
+            return edge.IsEmptyCondition(written["is_empty"]["key"])
+        if "match" in written:
+            match = written["match"]
+            value = match.get("value")
+            match = edge.MatchAny(match["any"]) if "any" in match else edge.MatchValue(truth(value) if isinstance(value, bool) else value)
+            return edge.FieldCondition(key=written["key"], match=match)
+        if "range" in written:
+            return edge.FieldCondition(key=written["key"], range=edge.RangeFloat(**written["range"]))
+        return filter_of(written)
+
+    def filter_of(written):
+        return None if written is None else edge.Filter(**{kind: [condition_of(one) for one in conditions] for kind, conditions in written.items()})
 
     def named(vector):
         if isinstance(vector, dict):
@@ -105,14 +133,20 @@ def serve(root, port):
             return {name: {"indices": one.indices, "values": one.values} if isinstance(one, edge.SparseVector) else one for name, one in vector.items()}
         return vector
 
-    def record(one, with_vector):
-        return {"id": known_by(one.id), "payload": one.payload} | ({"vector": told(one.vector)} if with_vector else {})
+    def record(one, body):
+        wanted = body.get("with_payload", True)
+        payload = {key: value for key, value in (one.payload or {}).items() if wanted is True or key in wanted}
+        return {"id": known_by(one.id), "payload": payload} | ({"vector": told(one.vector)} if body.get("with_vector") else {})
 
     def answer(method, path, body):
         parts = path.split("?")[0].strip("/").split("/")
         if parts == ["healthz"]:
             return {}
-        name, verb = parts[1], "/".join(parts[2:])
+        if parts == ["aliases"]:
+            return {"aliases": [{"alias_name": name, "collection_name": of} for name, of in aliases().items()]}
+        if parts == ["collections", "aliases"]:
+            return turn(body["actions"])
+        name, verb = aliases().get(parts[1], parts[1]), "/".join(parts[2:])
         if method == "PUT" and not verb:
             create(name, body)
             return True
@@ -127,13 +161,13 @@ def serve(root, port):
             return {"status": "completed"}
         if verb == "points":
             records = found.retrieve(body["ids"], with_payload=body.get("with_payload", True), with_vector=body.get("with_vector", False))
-            return [record(one, body.get("with_vector")) for one in records]
+            return [record(one, body) for one in records]
         if verb == "points/count":
             return {"count": found.count(edge.CountRequest(exact=True, filter=filter_of(body.get("filter"))))}
         if verb == "points/scroll":
-            asked = edge.ScrollRequest(offset=body.get("offset"), limit=body["limit"], filter=filter_of(body.get("filter")), with_payload=True, with_vector=True)
+            asked = edge.ScrollRequest(offset=body.get("offset"), limit=body["limit"], filter=filter_of(body.get("filter")), with_payload=True, with_vector=body.get("with_vector", False))
             records, after = found.scroll(asked)
-            return {"points": [record(one, True) for one in records], "next_page_offset": None if after is None else known_by(after)}
+            return {"points": [record(one, body) for one in records], "next_page_offset": None if after is None else known_by(after)}
         if verb == "points/query":
             asked = edge.QueryRequest(limit=body["limit"], query=edge.Query.Nearest(body["query"], body.get("using")), filter=filter_of(body.get("filter")), with_payload=True)
             return {"points": [{"id": known_by(one.id), "score": one.score, "payload": one.payload} for one in found.query(asked)]}

@@ -35,7 +35,7 @@ pub use self::pinecone::{Pinecone, Place as PineconePlace};
 pub(crate) use self::pinecone::{declared as declared_to_pinecone, write_units as write_units_of_pinecone};
 pub use self::postgres::Postgres;
 pub(crate) use self::postgres::declared as declared_to_pgvector;
-pub use self::qdrant::{Place as QdrantPlace, Qdrant};
+pub use self::qdrant::{Alias, Place as QdrantPlace, Qdrant, Shown};
 pub(crate) use self::qdrant::{declared as declared_to_qdrant, is_loose as is_loose_in_qdrant};
 pub use self::scan::{pages, rows};
 pub use self::sqlite_vec::SqliteVec;
@@ -155,15 +155,25 @@ impl Address {
         }
     }
 
-    /// The collection, to answer an application from; none of files, which have no index, nor of Pinecone and Qdrant.
+    /// The collection, to answer an application from; none of files, which have no index, nor of Pinecone.
     #[must_use]
     pub fn backend(&self) -> Option<Box<dyn Backend>> {
         match self {
-            Address::Parquet(_) | Address::Jsonl(_) | Address::Pinecone(_) | Address::Qdrant(_) => None,
+            Address::Parquet(_) | Address::Jsonl(_) | Address::Pinecone(_) => None,
             Address::SqliteVec { file, table } => Some(Box::new(SqliteVec::new(file, table))),
             Address::Postgres { url, table } => Some(Box::new(Postgres::new(url, table))),
             Address::Chroma(place) => Some(Box::new(Chroma::new(place))),
             Address::Milvus(place) => Some(Box::new(Milvus::served(place))),
+            Address::Qdrant(place) => Some(Box::new(Qdrant::new(place))),
+        }
+    }
+
+    /// The name as one that stands for a collection, where the store has such.
+    #[must_use]
+    pub fn alias(&self) -> Option<Alias> {
+        match self {
+            Address::Qdrant(place) => Some(Alias::new(place)),
+            _ => None,
         }
     }
 

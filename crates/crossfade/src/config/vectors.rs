@@ -125,16 +125,13 @@ fn side(section: &Section<'_>) -> Option<StoreSettings> {
         let written = item.string()?.value;
         match Address::parse(&written) {
             Ok(store) if matches!(store.kind(), Kind::Parquet | Kind::Jsonl) => {
-                let hint = "`crossfade vectors copy` takes them into sqlite-vec, pgvector, Chroma or Milvus";
+                let hint = "`crossfade vectors copy` takes them into sqlite-vec, pgvector, Chroma, Milvus or Qdrant";
                 item.note("files have no index to answer from", Some(hint.into()));
                 None
             }
-            Ok(store) if matches!(store.kind(), Kind::Pinecone | Kind::Qdrant) => {
-                let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector, Chroma or Milvus";
-                item.note(
-                    "Pinecone and Qdrant are copied from and into, and answer no application here",
-                    Some(hint.into()),
-                );
+            Ok(store) if store.kind() == Kind::Pinecone => {
+                let hint = "`crossfade vectors copy` takes it into sqlite-vec, pgvector, Chroma, Milvus or Qdrant";
+                item.note("Pinecone is copied from and into, and answers no application here", Some(hint.into()));
                 None
             }
             // A file counts from the directory of the config, as every path in it.

@@ -1,5 +1,6 @@
 //! `crossfade vectors`: moving a knowledge base from one store into another.
 
+mod alias;
 mod copy;
 mod doctor;
 mod encoder;
@@ -55,9 +56,10 @@ pub(crate) enum Verb {
     Mode(mode::Args),
     /// Say how alike what both stores find is, of the queries that the shadow asked both; exit code 3 or 4 when that does not carry a switch.
     Shadow(shadow::Args),
-    /// Have an index answered from the store that it moves to, once it has every change and the evidence says that as much is found in it. What is written then goes back to the old one too.
+    /// Have an index answered from the store that it moves to, once it has every change and the evidence says that as much is found in it. What is written then goes back to the old one too. Or have a name
+    /// of Qdrant stand for another collection.
     Switch(switch::Args),
-    /// Have it answered from the old store again, which has had every change since.
+    /// Have it answered from the old store again, which has had every change since; or have a name of Qdrant stand for the collection before.
     Rollback(rollback::Args),
 }
 

@@ -125,7 +125,7 @@ impl Pool {
             None => self.address.backend().ok_or_else(|| {
                 Trouble::permanent(
                     format!("could not serve {}", self.address),
-                    "only sqlite-vec, pgvector, Chroma and Milvus answer as an index does: copy it into one of them",
+                    "only sqlite-vec, pgvector, Chroma, Milvus and Qdrant answer as an index does: copy it into one of them",
                 )
             })?,
         };

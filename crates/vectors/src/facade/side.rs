@@ -252,7 +252,8 @@ fn shape_of(schema: Schema, settings: &StoreSettings) -> Result<Shape, String> {
         return Err(format!("`{vector}` is of {dtype:?}; an index is of 32-bit floats"));
     }
     // What these are not told otherwise, they compare by Euclid.
-    let usual = matches!(settings.store.kind(), Kind::SqliteVec | Kind::Chroma | Kind::Milvus).then_some(Metric::L2);
+    let usual = matches!(settings.store.kind(), Kind::SqliteVec | Kind::Chroma | Kind::Milvus | Kind::Qdrant)
+        .then_some(Metric::L2);
     let metric =
         metric.or(settings.metric).or(usual).ok_or("nothing says how its vectors are compared: write `metric`")?;
     Ok(Shape { schema, vector, dims, metric })

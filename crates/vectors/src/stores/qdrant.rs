@@ -3,8 +3,11 @@
 //! Points are read in the order of their identifiers, and a page says where the next one begins: what is written or deleted meanwhile moves nothing. What the rows of a collection look like stands in a point of
 //! its own, without a vector.
 
+mod alias;
+mod filter;
 mod place;
 mod point;
+mod serve;
 
 use std::collections::BTreeSet;
 
@@ -13,15 +16,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+pub use self::alias::{Alias, Shown};
 pub use self::place::Place;
 use self::point::{Found, MARK, SCHEMA};
 use crate::digest::RowDigest;
+use crate::facade::backend::Ask;
 use crate::nearest::{Hit, Query};
 use crate::retry::Trouble;
 use crate::row::{Dtype, ONLY_VECTOR, Row};
 use crate::schema::{DenseShape, Metric, Schema};
 use crate::store::{Budget, Cursor, Page, Partition, Sealed, Search, Slot, Source, Survey, Target, Unreadable};
-use crate::stores::http::Http;
+use crate::stores::http::{Answer, Http};
 
 /// What one upsert takes: a server takes 32 MiB of JSON, in which a number has up to 24 characters.
 const BUDGET: Budget = Budget { n_rows: 1000, n_bytes: 4 << 20 };
@@ -118,6 +123,20 @@ impl Qdrant {
         verb: &str,
         body: Option<&Value>,
     ) -> Result<Option<bytes::Bytes>, Trouble> {
+        let path = format!("/collections/{}{verb}", self.place.collection);
+        let answer = self.call(doing, method, &path, body)?;
+        if answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        answer.accepted(doing).map(Some)
+    }
+
+    /// Asks something of the server.
+    fn all(&mut self, doing: &str, method: Method, path: &str, body: Option<&Value>) -> Result<bytes::Bytes, Trouble> {
+        self.call(doing, method, path, body)?.accepted(doing)
+    }
+
+    fn call(&mut self, doing: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
         let http = match self.http.take() {
             Some(http) => http,
             None => {
@@ -126,12 +145,7 @@ impl Qdrant {
                 Http::new(&self.place.base(), headers.as_slice())?
             }
         };
-        let path = format!("/collections/{}{verb}", self.place.collection);
-        let answer = self.http.insert(http).call(doing, method, &path, body.map(Value::to_string))?;
-        if answer.status.as_u16() == 404 {
-            return Ok(None);
-        }
-        answer.accepted(doing).map(Some)
+        self.http.insert(http).call(doing, method, path, body.map(Value::to_string))
     }
 
     /// The same, of a collection that has to be there.
@@ -172,6 +186,63 @@ impl Qdrant {
     /// All points but the one that is ours alone.
     fn rows_alone() -> Value {
         json!({"must_not": [{"has_id": [MARK]}]})
+    }
+
+    /// The rows of a namespace.
+    fn of_namespace(namespace: &str) -> Value {
+        json!({"key": point::NAMESPACE, "match": {"value": namespace}})
+    }
+
+    /// Writes rows, all in one request.
+    fn put_rows<'a>(&mut self, rows: impl Iterator<Item = &'a Row>) -> Result<(), Trouble> {
+        let doing = self.doing("write to");
+        let schema = self.open()?.schema.clone();
+        let points: Vec<Value> = rows
+            .map(|row| point::point(row, &schema).map_err(|why| Trouble::poison(&doing, why)))
+            .collect::<Result<_, _>>()?;
+        let done = self.ask(&doing, Method::PUT, "/points?wait=true", Some(&json!({"points": points})))?;
+        done.map(drop).ok_or_else(|| Trouble::permanent(doing, "the collection is gone"))
+    }
+
+    /// What its index finds.
+    fn found(&mut self, ask: &Ask<'_>) -> Result<Vec<Hit>, Trouble> {
+        let doing = self.doing("search");
+        let Ask { vector: name, metric, query, k, .. } = *ask;
+        let filter = serve::asked(&doing, ask.filter)?;
+        let Open { schema, is_ours, is_nameless } = self.open()?.clone();
+        let shape = schema.dense.get(name).filter(|shape| point::is_own(shape));
+        let compared = shape.map(|shape| shape.metric.unwrap_or(Metric::L2));
+        if compared != Some(metric) {
+            let why = compared.map_or_else(
+                || format!("it has no index of `{name}`"),
+                |compared| format!("`{name}` is compared by {compared:?} there, not by {metric:?}"),
+            );
+            return Err(Trouble::permanent(doing, why));
+        }
+        let mut body = json!({"query": query.vector, "limit": k, "with_payload": [point::ID]});
+        if !is_nameless {
+            body["using"] = Value::from(name);
+        }
+        if is_ours {
+            let both = [Some(Self::of_namespace(&query.namespace)), filter];
+            body["filter"] = json!({"must": both.into_iter().flatten().collect::<Vec<_>>()});
+        } else if !query.namespace.is_empty() {
+            return Ok(Vec::new());
+        }
+        let body = self.post(&doing, "/points/query", &body)?;
+        let told: Said<RawHits> = read_json(&doing, &body)?;
+        // Measured on (3,4,0,0) and (1,0,0,0): 4.472 by Euclid, 3 by Dot, 0.6 by Cosine.
+        let ours = |score: f64| match metric {
+            Metric::L2 | Metric::Hamming => score,
+            Metric::Dot => -score,
+            Metric::Cosine => 1.0 - score,
+        };
+        let hit = |hit: RawHit| {
+            let own = hit.payload.as_ref().and_then(|payload| payload.get(point::ID)).and_then(Value::as_str);
+            let plain = || hit.id.as_str().map_or_else(|| hit.id.to_string(), str::to_owned);
+            Hit { id: own.map_or_else(plain, str::to_owned), distance: ours(hit.score) }
+        };
+        Ok(told.result.points.into_iter().map(hit).collect())
     }
 }
 
@@ -312,14 +383,7 @@ impl Target for Qdrant {
     }
 
     fn write(&mut self, _slot: Slot, rows: &[(Row, RowDigest)]) -> Result<(), Trouble> {
-        let doing = self.doing("write to");
-        let schema = self.open()?.schema.clone();
-        let points: Vec<Value> = rows
-            .iter()
-            .map(|(row, _)| point::point(row, &schema).map_err(|why| Trouble::poison(&doing, why)))
-            .collect::<Result<_, _>>()?;
-        let done = self.ask(&doing, Method::PUT, "/points?wait=true", Some(&json!({"points": points})))?;
-        done.map(drop).ok_or_else(|| Trouble::permanent(doing, "the collection is gone"))
+        self.put_rows(rows.iter().map(|(row, _)| row))
     }
 
     fn seal(&mut self, _sealed: &Sealed) -> Result<(), Trouble> {
@@ -330,40 +394,7 @@ impl Target for Qdrant {
 
 impl Search for Qdrant {
     fn search(&mut self, name: &str, metric: Metric, query: &Query, k: usize) -> Result<Vec<Hit>, Trouble> {
-        let doing = self.doing("search");
-        let Open { schema, is_ours, is_nameless } = self.open()?.clone();
-        let shape = schema.dense.get(name).filter(|shape| point::is_own(shape));
-        let compared = shape.map(|shape| shape.metric.unwrap_or(Metric::L2));
-        if compared != Some(metric) {
-            let why = compared.map_or_else(
-                || format!("it has no index of `{name}`"),
-                |compared| format!("`{name}` is compared by {compared:?} there, not by {metric:?}"),
-            );
-            return Err(Trouble::permanent(doing, why));
-        }
-        let mut body = json!({"query": query.vector, "limit": k, "with_payload": [point::ID]});
-        if !is_nameless {
-            body["using"] = Value::from(name);
-        }
-        if is_ours {
-            body["filter"] = json!({"must": [{"key": point::NAMESPACE, "match": {"value": query.namespace}}]});
-        } else if !query.namespace.is_empty() {
-            return Ok(Vec::new());
-        }
-        let body = self.post(&doing, "/points/query", &body)?;
-        let told: Said<RawHits> = read_json(&doing, &body)?;
-        // Measured on (3,4,0,0) and (1,0,0,0): 4.472 by Euclid, 3 by Dot, 0.6 by Cosine.
-        let ours = |score: f64| match metric {
-            Metric::L2 | Metric::Hamming => score,
-            Metric::Dot => -score,
-            Metric::Cosine => 1.0 - score,
-        };
-        let hit = |hit: RawHit| {
-            let own = hit.payload.as_ref().and_then(|payload| payload.get(point::ID)).and_then(Value::as_str);
-            let plain = || hit.id.as_str().map_or_else(|| hit.id.to_string(), str::to_owned);
-            Hit { id: own.map_or_else(plain, str::to_owned), distance: ours(hit.score) }
-        };
-        Ok(told.result.points.into_iter().map(hit).collect())
+        self.found(&Ask { vector: name, metric, query, filter: None, k })
     }
 }
 

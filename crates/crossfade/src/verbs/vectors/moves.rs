@@ -26,10 +26,10 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(super) struct By {
     /// Who does it; the journal names it.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "operator")]
-    actor: String,
+    pub(super) actor: String,
     /// Why; kept in the journal.
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// A move, and where it stands.

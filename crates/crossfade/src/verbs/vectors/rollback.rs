@@ -2,6 +2,7 @@
 
 use vectors::facade::pair::Mode;
 
+use super::alias;
 use super::moves::{self, By};
 use super::switch;
 use crate::out::{Exit, Out, Stop};
@@ -10,7 +11,7 @@ use crate::verbs::Place;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The index.
+    /// The index; or qdrant:HOST:PORT#NAME, a name that applications ask Qdrant by and that stands for a collection.
     index: String,
     /// Though the old store lacks changes: what it lacks stays in the file of the moves.
     #[arg(long, requires = "reason")]
@@ -21,6 +22,9 @@ pub(crate) struct Args {
 
 /// Goes back. That needs no evidence.
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    if alias::is_one(&args.index) {
+        return alias::rollback(&args.index, out);
+    }
     let moving = moves::find(place, &args.index)?;
     let turned = moving.turn(place, out, Mode::RolledBack, &args.by, (None, args.force))?;
     switch::said(&moving, Mode::RolledBack, &turned, out);

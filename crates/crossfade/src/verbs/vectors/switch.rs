@@ -9,6 +9,7 @@ use vectors::facade::pair::Mode;
 use vectors::parity::Verdict;
 use vectors::stores::Address;
 
+use super::alias;
 use super::moves::{self, By, Moving, Turned};
 use super::shadow;
 use crate::out::{Exit, Out, Stop};
@@ -17,8 +18,11 @@ use crate::verbs::Place;
 /// What can be typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The index.
+    /// The index; or qdrant:HOST:PORT#NAME, a name that applications ask Qdrant by and that stands for a collection.
     index: String,
+    /// The collection of the same server that a name of Qdrant is to stand for.
+    #[arg(long, value_name = "COLLECTION")]
+    to: Option<String>,
     /// What `crossfade vectors eval SOURCE TARGET --format json` printed, instead of the shadow's reads.
     #[arg(long, value_name = "FILE")]
     evidence: Option<PathBuf>,
@@ -41,11 +45,20 @@ struct Comparison {
 
 /// Switches.
 pub(super) fn run(place: &Place, args: &Args, out: &Out) -> Result<Exit, Stop> {
+    if alias::is_one(&args.index) {
+        let turn = alias::Turn { to: args.to.as_deref(), evidence: args.evidence.as_deref(), is_forced: args.force };
+        return alias::switch(&args.index, &turn, &args.by, out);
+    }
+    if args.to.is_some() {
+        return Err(Stop::usage(
+            "--to is for a name of Qdrant: where an index goes stands in the config, as `moves_to`",
+        ));
+    }
     let moving = moves::find(place, &args.index)?;
     let standing = moving.standing()?;
     standing.mode.may_turn(Mode::Target).map_err(Stop::usage)?;
     let (verdict, why, evidence) = match &args.evidence {
-        Some(file) => compared(&moving, file)?,
+        Some(file) => compared(file, &[&moving.settings.source.store], &moving.moves_to.target.store)?,
         None if standing.mode == Mode::Shadow => shadowed(&moving)?,
         None => (Verdict::Undecided, "nothing says that as much is found in the target".to_owned(), json!({})),
     };
@@ -83,19 +96,17 @@ pub(super) fn shadowed(moving: &Moving) -> Result<(Verdict, String, Value), Stop
     Ok((shadowed.verdict, shadowed.why, evidence))
 }
 
-fn compared(moving: &Moving, file: &Path) -> Result<(Verdict, String, Value), Stop> {
+/// What a comparison says of a move out of what has one of these addresses.
+pub(super) fn compared(file: &Path, source: &[&Address], target: &Address) -> Result<(Verdict, String, Value), Stop> {
     let wrong = |what: String| Stop::usage(format_args!("--evidence {}: {what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     let found: Comparison = serde_json::from_str(&text).map_err(|error| {
         wrong(format!("it is nothing that `crossfade vectors eval --format json` printed: {error}"))
     })?;
-    let sides = [
-        (&found.source, &moving.settings.source.store, "source"),
-        (&found.target, &moving.moves_to.target.store, "target"),
-    ];
-    for (written, meant, what) in sides {
-        if !Address::parse(written).is_ok_and(|written| is_same(&written, meant)) {
-            return Err(wrong(format!("its {what} is {written}, and that of the move is {meant}")));
+    for (written, meant, what) in [(&found.source, source, "source"), (&found.target, &[target], "target")] {
+        if !Address::parse(written).is_ok_and(|written| meant.iter().any(|meant| is_same(&written, meant))) {
+            let meant: Vec<String> = meant.iter().map(ToString::to_string).collect();
+            return Err(wrong(format!("its {what} is {written}, and that of the move is {}", meant.join(" or "))));
         }
     }
     let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();

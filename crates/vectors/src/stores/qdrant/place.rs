@@ -36,23 +36,36 @@ impl Place {
                 _ => return Err(format!("`{setting}` is none of tls=yes and tls=no")),
             };
         }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if collection.is_empty() || collection.len() > 255 || !collection.bytes().all(is_plain) {
-            return Err(format!("`{collection}` is no name here: letters, digits, `.`, `_` and `-`, 255 at most"));
-        }
+        let collection = named(collection)?;
         let is_here = ["localhost:", "127.0.0.1:", "[::1]:"].iter().any(|here| host.starts_with(here));
         if !is_here && tls.is_none() {
             return Err(
                 "beyond this machine the address has to say `?tls=yes`, or `?tls=no` where there is none".to_owned()
             );
         }
-        Ok(Place { host: host.to_owned(), tls, collection: collection.to_owned() })
+        Ok(Place { host: host.to_owned(), tls, collection })
+    }
+
+    /// Another collection of the same server.
+    pub(super) fn with(&self, collection: &str) -> Result<Place, String> {
+        let mut place = self.clone();
+        place.collection = named(collection)?;
+        Ok(place)
     }
 
     /// Where calls go.
     pub(super) fn base(&self) -> String {
         format!("{}://{}", if self.tls == Some(true) { "https" } else { "http" }, self.host)
     }
+}
+
+/// A name that a collection may have.
+fn named(collection: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if collection.is_empty() || collection.len() > 255 || !collection.bytes().all(is_plain) {
+        return Err(format!("`{collection}` is no name here: letters, digits, `.`, `_` and `-`, 255 at most"));
+    }
+    Ok(collection.to_owned())
 }
 
 impl std::fmt::Display for Place {

@@ -23,6 +23,12 @@ pub(super) const ID: &str = "crossfade_id";
 const TEXT: &str = "crossfade_text";
 const NORMS: &str = "crossfade_norms";
 
+/// Names of fields that stand there with what Qdrant takes for nothing.
+pub(super) const THERE: &str = "crossfade_there";
+
+/// Fields by their names in hexadecimal digits, where a name has a quotation mark: Qdrant cannot be asked about it as it stands.
+pub(super) const NAMED: &str = "crossfade_named";
+
 /// The point that says what rows look like, and where it does.
 pub(super) const MARK: &str = "63726f73-7366-8164-8573-6368656d6100";
 pub(super) const SCHEMA: &str = "crossfade_schema";
@@ -92,6 +98,7 @@ pub(super) fn point(row: &Row, schema: &Schema) -> Result<Value, String> {
         vectors.insert(name.clone(), values.into_iter().map(f64::from).collect());
     }
     let mut payload = row.metadata.as_ref().map(flat).unwrap_or_default();
+    asked_otherwise(row.metadata.as_ref(), &mut payload);
     payload.insert(NAMESPACE.to_owned(), Value::from(row.namespace.as_str()));
     payload.insert(ID.to_owned(), Value::from(row.id.as_str()));
     payload.extend(rest.text.take().map(|text| (TEXT.to_owned(), Value::from(text))));
@@ -124,7 +131,7 @@ pub(super) fn row(found: &Found<'_>, schema: &Schema) -> Result<Row, String> {
     let mut row = match text(LINE)? {
         Some(line) => {
             let mut row = from_line(&line).map_err(|why| format!("`{LINE}`: {why}"))?;
-            row.metadata = beside::reconciled(row.metadata, &others, flat, |written, read| written == read)?;
+            row.metadata = beside::reconciled(row.metadata, &others, flat, is_near)?;
             row
         }
         None => {
@@ -208,6 +215,49 @@ fn flat(metadata: &Metadata) -> Map<String, Value> {
         }
     }
     flat
+}
+
+/// Whether a field is as it was written. The engine (qdrant-edge 0.9.0) gives a float of seventeen digits back as its neighbour now and then.
+fn is_near(written: &Value, read: &Value) -> bool {
+    match (written, read) {
+        (Value::Number(one), Value::Number(other)) => {
+            let floats = one.as_f64().zip(other.as_f64()).filter(|_| one.is_f64() && other.is_f64());
+            one == other || floats.is_some_and(|(one, other)| one.to_bits().abs_diff(other.to_bits()) <= 1)
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_near(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one.iter().all(|(key, value)| other.get(key).is_some_and(|other| is_near(value, other)))
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// Adds what filters ask for that the fields themselves do not say.
+fn asked_otherwise(metadata: Option<&Metadata>, payload: &mut Map<String, Value>) {
+    let (mut there, mut by_digits) = (Vec::new(), Map::new());
+    for (key, text) in metadata.map(Metadata::fields).unwrap_or_default() {
+        let Some(value) = payload.get(&key) else { continue };
+        if text != "null" && (value.is_null() || value.as_array().is_some_and(Vec::is_empty)) {
+            there.push(Value::from(key.as_str()));
+        }
+        if key.contains('"') {
+            by_digits.insert(named(&key), value.clone());
+        }
+    }
+    if !there.is_empty() {
+        payload.insert(THERE.to_owned(), Value::Array(there));
+    }
+    if !by_digits.is_empty() {
+        payload.insert(NAMED.to_owned(), Value::Object(by_digits));
+    }
+}
+
+/// A name in hexadecimal digits.
+pub(super) fn named(name: &str) -> String {
+    name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn of_64_bits(value: Value) -> Value {
@@ -314,6 +364,22 @@ mod tests {
             payload.insert("year".into(), Value::from(2000));
         });
         assert_eq!(found.metadata, metadata(r#"{"big":18446744073709551616,"n":null,"year":2000}"#));
+    }
+
+    #[test]
+    fn a_float_that_comes_back_as_its_neighbour_was_not_changed_and_filters_find_what_fields_do_not_say() {
+        let of = Row { metadata: metadata(r#"{"a":{"b":[2.470999616545866e+190]},"n":1}"#), ..Row::default() };
+        let found = back(&of, &schema(Dtype::F32, Metric::L2), |point| {
+            point["payload"]["a"]["b"][0] = Value::from(2.470_999_616_545_865_7e190);
+        });
+        assert_eq!(found.metadata, of.metadata);
+        let found = back(&of, &schema(Dtype::F32, Metric::L2), |point| point["payload"]["n"] = Value::from(1.0));
+        assert_eq!(found.metadata, metadata(r#"{"a":{"b":[2.470999616545866e+190]},"n":1.0}"#));
+        let of = Row { metadata: metadata(r#"{"e":[],"huge":1e999,"n":null,"q\"":1}"#), ..Row::default() };
+        let written = point(&of, &schema(Dtype::F32, Metric::L2)).unwrap();
+        assert_eq!(written["payload"][THERE], json!(["e", "huge"]));
+        assert_eq!(written["payload"][NAMED], json!({"7122": 1}));
+        assert_eq!(row_digest(&back(&of, &schema(Dtype::F32, Metric::L2), |_| ())), row_digest(&of));
     }
 
     #[test]
